@@ -1,0 +1,195 @@
+"""Algorithm 1 as one generator, and the protocols of what it calls."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Literal, Protocol
+
+import numpy as np
+
+from raycal.algorithm.acquisition import Acquisition, most_informative
+from raycal.algorithm.annotate import annotate_clusters, annotate_samples, clusters_to_show
+from raycal.algorithm.clustering import Clustering
+from raycal.algorithm.expert import Expert
+from raycal.algorithm.pool import Pool
+from raycal.algorithm.randomness import stream
+from raycal.algorithm.records import (
+    Evaluation,
+    Indices,
+    Interaction,
+    IterationResult,
+    LoopState,
+    PhaseSeconds,
+    Predictions,
+    TrainingSet,
+)
+from raycal.algorithm.scenario import Ask, Scenario, Step
+
+logger = logging.getLogger(__name__)
+
+
+class Learner(Protocol):
+    """The model that is reset, trained, evaluated, and that asks."""
+
+    def reset(self, rng: np.random.Generator) -> None:
+        """Back to the pretrained weights, with a head drawn from `rng`."""
+
+    def fit(self, training_set: TrainingSet, rng: np.random.Generator) -> None:
+        """Train on the labels given; an empty set changes nothing."""
+
+    def predict(self, indices: Indices) -> Predictions:
+        """Class probabilities and embeddings in one pass; `indices` ascending."""
+
+    def evaluate(self) -> Evaluation:
+        """The model on the test split."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The settings of Algorithm 1.
+
+    Attributes:
+        iterations: T.
+        interactions_per_iteration: N.
+        num_clusters: k of every clustering; None: the step's budget.
+        ask_with: Whose predictions choose what is asked: the model trained in the previous iteration (the pretrained
+            network in iteration 0), or the freshly reset one in every iteration.
+        retrain_between: Train between the steps of a scenario, so that each step asks with the answers before it.
+    """
+
+    scenario: Scenario
+    iterations: int
+    interactions_per_iteration: int
+    seed: int
+    num_clusters: int | None = None
+    ask_with: Literal["previous", "initial"] = "previous"
+    retrain_between: bool = False
+
+    @property
+    def total_iterations(self) -> int:
+        """T, or one where a single iteration annotates the whole pool."""
+        return 1 if self.scenario.whole_pool else self.iterations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Who takes part in an experiment."""
+
+    learner: Learner
+    expert: Expert
+    acquisition: Acquisition
+    clustering: Clustering
+
+
+def active_learning(
+    plan: Plan, parts: Parts, *, num_samples: int, state: LoopState | None = None
+) -> Iterator[IterationResult]:
+    """Algorithm 1 over a pool of `num_samples`: one result per iteration, fewer when the pool is exhausted.
+
+    Args:
+        state: Where a stopped experiment goes on; the learner must be as that iteration left it.
+    """
+    pool = Pool.of(num_samples) if state is None else Pool(state.pool)  # line 1
+    pool.release_clusters()
+    first = 0 if state is None else state.iteration + 1
+    interactions = 0 if state is None else state.interactions
+    human_seconds = 0.0 if state is None else state.human_seconds
+    budget = num_samples if plan.scenario.whole_pool else plan.interactions_per_iteration
+
+    for iteration in range(first, plan.total_iterations):  # line 2
+        if pool.num_unlabeled == 0:
+            logger.info("pool exhausted after %d of %d iterations", iteration, plan.total_iterations)
+            return
+        turn = Turn(plan, parts, pool, iteration)
+        ledger = turn.annotate(budget, spent=interactions)  # lines 4-14
+        turn.train("train")  # lines 3 and 15
+        evaluation = turn.evaluate()  # line 16
+        interactions += len(ledger)
+        human_seconds += sum(row.seconds for row in ledger)
+        yield IterationResult(
+            iteration=iteration,
+            interactions=interactions,
+            human_seconds=human_seconds,
+            ledger=ledger,
+            pool=pool.snapshot(),
+            evaluation=evaluation,
+            seconds=PhaseSeconds(**turn.seconds),
+        )
+        pool.release_clusters()  # line 17
+
+
+class Turn:
+    """One iteration under way: it moves samples of the pool and keeps the time of each phase."""
+
+    def __init__(self, plan: Plan, parts: Parts, pool: Pool, iteration: int) -> None:
+        self._plan, self._parts, self._pool, self._iteration = plan, parts, pool, iteration
+        self._reset_before_asking = iteration == 0 or plan.ask_with == "initial"
+        self._predictions: Predictions | None = None
+        self.seconds = dict.fromkeys(("predict", "cluster", "train", "evaluate"), 0.0)
+
+    def annotate(self, budget: int, *, spent: int) -> tuple[Interaction, ...]:
+        """Carry out the steps of the scenario; the answers move the samples."""
+        scenario, ledger = self._plan.scenario, list[Interaction]()
+        for number, (step, step_budget) in enumerate(zip(scenario.steps, scenario.budgets(budget), strict=True)):
+            if step_budget == 0 or self._pool.num_unlabeled == 0:
+                continue
+            if ledger and self._plan.retrain_between and step.asks_model:
+                self.train(f"train between, before step {number}")
+            for interaction in self._ask(number, step, step_budget, spent + len(ledger)):
+                self._pool.apply(interaction)
+                ledger.append(interaction)
+        return tuple(ledger)
+
+    def train(self, purpose: str) -> None:
+        """Alg. 1, lines 3 and 15: reset the model, train it on D^L and D^CL."""
+        with self._timed("train"):
+            self._parts.learner.reset(self._stream("head"))
+            self._parts.learner.fit(self._pool.training_set(), self._stream(purpose))
+        self._reset_before_asking = False
+        self._predictions = None
+
+    def evaluate(self) -> Evaluation:
+        """Alg. 1, line 16."""
+        with self._timed("evaluate"):
+            return self._parts.learner.evaluate()
+
+    def _ask(self, number: int, step: Step, budget: int, spent: int) -> Iterator[Interaction]:
+        rng = self._stream(f"step {number}")
+        place = {"iteration": self._iteration, "step": number, "spent": spent}
+        if step.ask is Ask.CLUSTERS:
+            return annotate_clusters(self._clusters(budget, rng), self._parts.expert, rng, **place)
+        return annotate_samples(self._samples(step.ask, budget, rng), self._parts.expert, rng, **place)
+
+    def _samples(self, ask: Ask, budget: int, rng: np.random.Generator) -> Indices:
+        if ask is Ask.RANDOM:
+            unlabeled = self._pool.unlabeled()
+            return rng.choice(unlabeled, size=min(budget, len(unlabeled)), replace=False, shuffle=False)
+        predictions = self._predict()
+        return most_informative(predictions.indices, self._parts.acquisition(predictions, rng), budget)
+
+    def _clusters(self, budget: int, rng: np.random.Generator) -> list[Indices]:
+        predictions = self._predict()
+        num_clusters = min(self._plan.num_clusters or budget, len(predictions.indices))
+        with self._timed("cluster"):
+            cluster_ids = self._parts.clustering(predictions.embeddings, num_clusters, int(rng.integers(2**31)))
+            return clusters_to_show(predictions.indices, cluster_ids, budget)
+
+    def _predict(self) -> Predictions:
+        """One pass over D^U, made when a step needs it; later steps take what is left of it."""
+        if self._predictions is None:
+            if self._reset_before_asking:
+                self._parts.learner.reset(self._stream("head"))
+            with self._timed("predict"):
+                self._predictions = self._parts.learner.predict(self._pool.unlabeled())
+        return self._predictions.restrict(self._pool.unlabeled())
+
+    def _stream(self, purpose: str) -> np.random.Generator:
+        return stream(self._plan.seed, self._iteration, purpose)
+
+    @contextmanager
+    def _timed(self, phase: str) -> Iterator[None]:
+        begin = perf_counter()
+        yield
+        self.seconds[phase] += perf_counter() - begin

@@ -1,0 +1,92 @@
+"""The pool: a partition of the training images into D^U, D^L and D^CL."""
+
+from typing import Self
+
+import numpy as np
+
+from raycal.algorithm.records import Answer, Indices, Interaction, Kind, PoolSnapshot, TrainingSet
+
+UNLABELED, LABELED, CLUSTER_LABELED = 0, 1, 2
+NO_LABEL = -1
+MAX_LABEL = np.iinfo(np.int32).max
+
+
+class Pool:
+    """The partition of the P pool samples and the labels given so far.
+
+    Always a partition: a sample is in exactly one of D^U, D^L, D^CL, and has a label if and only if it is not in D^U.
+    The true labels are not here; the expert holds them.
+    """
+
+    def __init__(self, snapshot: PoolSnapshot) -> None:
+        status, labels = np.asarray(snapshot.status), np.asarray(snapshot.labels)
+        if status.ndim != 1 or status.shape != labels.shape:
+            raise ValueError(f"status {status.shape} and labels {labels.shape} are not one entry a sample")
+        if not np.isin(status, (UNLABELED, LABELED, CLUSTER_LABELED)).all():
+            raise ValueError("a sample is in none of D^U, D^L, D^CL")
+        if ((status == UNLABELED) != (labels == NO_LABEL)).any() or (labels < NO_LABEL).any():
+            raise ValueError("a sample must have a label if and only if it is not in D^U")
+        self._status, self._labels = status.astype(np.int8), labels.astype(np.int32)
+
+    @classmethod
+    def of(cls, num_samples: int) -> Self:
+        """Alg. 1, line 1: every sample is in D^U."""
+        return cls(
+            PoolSnapshot(
+                status=np.full(num_samples, UNLABELED, np.int8), labels=np.full(num_samples, NO_LABEL, np.int32)
+            )
+        )
+
+    def __len__(self) -> int:
+        return len(self._status)
+
+    @property
+    def num_unlabeled(self) -> int:
+        """Size of D^U."""
+        return int(np.count_nonzero(self._status == UNLABELED))
+
+    @property
+    def num_labeled(self) -> int:
+        """Size of D^L."""
+        return int(np.count_nonzero(self._status == LABELED))
+
+    @property
+    def num_cluster_labeled(self) -> int:
+        """Size of D^CL."""
+        return int(np.count_nonzero(self._status == CLUSTER_LABELED))
+
+    def unlabeled(self) -> Indices:
+        """D^U: (U,) ascending."""
+        return np.flatnonzero(self._status == UNLABELED)
+
+    def training_set(self) -> TrainingSet:
+        """D^L and D^CL with their labels."""
+        indices = np.flatnonzero(self._status != UNLABELED)
+        return TrainingSet(indices=indices, labels=self._labels[indices].astype(np.int64))
+
+    def apply(self, interaction: Interaction) -> None:
+        """Alg. 1, lines 21 and 27: a labelled sample goes to D^L, a labelled cluster to D^CL; a refusal moves nothing.
+
+        Raises:
+            ValueError: A sample of it is not in D^U, or the label is none; nothing has moved then.
+        """
+        if interaction.answer is Answer.REFUSED:
+            return
+        indices, label = interaction.indices, interaction.label
+        if label is None or not 0 <= label <= MAX_LABEL:
+            raise ValueError(f"interaction {interaction.interaction} is labelled with {label}")
+        in_pool = ((indices >= 0) & (indices < len(self))).all()
+        if not in_pool or (self._status[indices] != UNLABELED).any():
+            raise ValueError(f"interaction {interaction.interaction} labels a sample that is not in D^U")
+        self._status[indices] = LABELED if interaction.kind is Kind.SAMPLE else CLUSTER_LABELED
+        self._labels[indices] = label
+
+    def release_clusters(self) -> None:
+        """Alg. 1, line 17: all of D^CL goes back to D^U, unlabelled."""
+        released = self._status == CLUSTER_LABELED
+        self._status[released] = UNLABELED
+        self._labels[released] = NO_LABEL
+
+    def snapshot(self) -> PoolSnapshot:
+        """A copy of the partition that later moves do not change."""
+        return PoolSnapshot(status=self._status.copy(), labels=self._labels.copy())

@@ -1,0 +1,23 @@
+"""The errors a user can meet. Each message is one line: what, where, and what would be right."""
+
+from collections.abc import Sequence
+
+
+class RaycalError(Exception):
+    """A mistake or a condition the user can mend; shown without a traceback."""
+
+
+class InputError(RaycalError):
+    """What the user gave cannot be used; the command ends with exit code 2 before anything starts.
+
+    Args:
+        problems: One line each; all problems that could be found at once.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems: Sequence[str] = problems
+
+
+class DivergedError(RaycalError):
+    """Training left the finite numbers: the experiment fails, its neighbours go on."""

@@ -1,0 +1,187 @@
+"""What every registered acquisition, clustering and expert must hold to; a new entry is tested by existing."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from raycal.algorithm.acquisition import acquisitions
+from raycal.algorithm.clustering import clusterings
+from raycal.algorithm.expert import Expert, experts
+from raycal.algorithm.records import Floats, Labels, Predictions
+from raycal.registry import Registry
+
+REGISTRIES: tuple[Registry[Any], ...] = (acquisitions, clusterings, experts)
+SIZES = (1, 2, 40)
+
+
+def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """As arrays from Ray's object store are."""
+    array.flags.writeable = False
+    return array
+
+
+def predictions(num_samples: int, num_classes: int) -> Predictions:
+    """Read-only predictions; the first row is certain, the second uniform."""
+    rng = np.random.default_rng(1)
+    probs = rng.dirichlet(np.ones(num_classes), num_samples).astype(np.float32)
+    probs[0] = np.eye(num_classes)[0]
+    probs[1:2] = 1 / num_classes
+    return Predictions(
+        indices=read_only(3 * np.arange(num_samples) + 5),
+        probs=read_only(probs),
+        embeddings=read_only(rng.random((num_samples, 6), np.float32)),
+    )
+
+
+def expert_of(name: str, true_labels: Labels) -> Expert:
+    expert: Expert = experts[name](read_only(true_labels))
+    return expert
+
+
+def test_the_paper_s_choices_are_registered() -> None:
+    assert "entropy" in acquisitions
+    assert "kmeans" in clusterings
+    assert "oracle" in experts
+
+
+@pytest.mark.parametrize(
+    ("registry", "name"),
+    [(registry, name) for registry in REGISTRIES for name in registry],
+    ids=lambda value: value if isinstance(value, str) else value.kind,
+)
+def test_options_can_be_read(registry: Registry[Any], name: str) -> None:
+    assert all(option.annotation is not Any for option in registry.options(name).values())
+
+
+@pytest.mark.parametrize("name", tuple(acquisitions))
+class TestAcquisition:
+    @pytest.mark.parametrize("num_classes", [1, 2, 10])
+    @pytest.mark.parametrize("num_samples", SIZES)
+    def test_scores_are_one_finite_float32_a_sample(self, name: str, num_samples: int, num_classes: int) -> None:
+        scores = acquisitions[name](predictions(num_samples, num_classes), np.random.default_rng(0))
+
+        assert scores.shape == (num_samples,)
+        assert scores.dtype == np.float32
+        assert np.isfinite(scores).all()
+
+    def test_equal_seeds_give_equal_scores(self, name: str) -> None:
+        first, second = (acquisitions[name](predictions(40, 3), np.random.default_rng(7)) for _ in range(2))
+
+        assert np.array_equal(first, second)
+
+    def test_predictions_are_not_written_to(self, name: str) -> None:
+        given, untouched = predictions(40, 3), predictions(40, 3)
+        for array in (given.indices, given.probs, given.embeddings):
+            array.flags.writeable = True
+
+        acquisitions[name](given, np.random.default_rng(0))
+
+        assert np.array_equal(given.indices, untouched.indices)
+        assert np.array_equal(given.probs, untouched.probs)
+        assert np.array_equal(given.embeddings, untouched.embeddings)
+
+
+def embeddings(num_samples: int) -> Floats:
+    points: Floats = read_only(np.random.default_rng(2).random((num_samples, 6), np.float32))
+    return points
+
+
+@pytest.mark.parametrize("name", tuple(clusterings))
+class TestClustering:
+    @pytest.mark.parametrize(("num_samples", "num_clusters"), [(1, 1), (2, 1), (2, 2), (40, 5), (40, 40), (600, 2)])
+    def test_ids_are_one_int64_a_sample_in_range(self, name: str, num_samples: int, num_clusters: int) -> None:
+        cluster_ids = clusterings[name](embeddings(num_samples), num_clusters, 0)
+
+        assert cluster_ids.shape == (num_samples,)
+        assert cluster_ids.dtype == np.int64
+        assert cluster_ids.min() >= 0
+        assert cluster_ids.max() < num_clusters
+
+    @pytest.mark.parametrize("seed", [0, 2**31 - 1])
+    def test_equal_seeds_give_equal_ids(self, name: str, seed: int) -> None:
+        first, second = (clusterings[name](embeddings(40), 7, seed) for _ in range(2))
+
+        assert np.array_equal(first, second)
+
+    def test_samples_that_are_all_alike_are_clustered(self, name: str) -> None:
+        cluster_ids = clusterings[name](read_only(np.ones((20, 6), np.float32)), 4, 0)
+
+        assert cluster_ids.shape == (20,)
+        assert cluster_ids.min() >= 0
+        assert cluster_ids.max() < 4
+
+    def test_embeddings_are_not_written_to(self, name: str) -> None:
+        given = embeddings(40).copy()
+
+        clusterings[name](given, 7, 0)
+
+        assert np.array_equal(given, embeddings(40))
+
+    def test_global_random_state_is_neither_used_nor_changed(self, name: str) -> None:
+        before = np.random.get_state()  # noqa: NPY002
+        first = clusterings[name](embeddings(40), 7, 3)
+        assert str(np.random.get_state()) == str(before)  # noqa: NPY002
+
+        np.random.seed(123)  # noqa: NPY002
+        try:
+            assert np.array_equal(clusterings[name](embeddings(40), 7, 3), first)
+        finally:
+            np.random.set_state(before)  # noqa: NPY002
+
+
+@pytest.mark.parametrize("name", tuple(experts))
+class TestExpert:
+    @pytest.mark.parametrize("num_classes", [1, 5])
+    @pytest.mark.parametrize("num_samples", SIZES)
+    def test_samples_get_a_label_and_a_cost_each(self, name: str, num_samples: int, num_classes: int) -> None:
+        expert = expert_of(name, np.arange(50) % num_classes)
+        indices = read_only(np.arange(50)[::-1][:num_samples])
+
+        answers = expert.label_samples(indices, np.random.default_rng(0))
+
+        assert answers.labels.shape == answers.seconds.shape == (num_samples,)
+        assert (answers.labels.dtype, answers.seconds.dtype) == (np.int64, np.float64)
+        assert set(answers.labels) <= set(range(num_classes))
+        assert np.isfinite(answers.seconds).all()
+        assert (answers.seconds >= 0).all()
+
+    @pytest.mark.parametrize("num_samples", SIZES)
+    def test_wrong_samples_are_those_without_their_true_label(self, name: str, num_samples: int) -> None:
+        indices, true_labels = np.arange(num_samples), np.arange(50) % 5
+
+        answers = expert_of(name, true_labels.copy()).label_samples(indices, np.random.default_rng(0))
+
+        if answers.wrong is not None:
+            assert answers.wrong.dtype == np.bool_
+            assert np.array_equal(answers.wrong, answers.labels != true_labels[indices])
+
+    @pytest.mark.parametrize("num_classes", [1, 5])
+    @pytest.mark.parametrize("num_samples", SIZES)
+    def test_cluster_is_labelled_or_refused_for_a_cost(self, name: str, num_samples: int, num_classes: int) -> None:
+        true_labels = np.arange(50) % num_classes
+        expert, indices = expert_of(name, true_labels), read_only(np.arange(num_samples))
+
+        answer = expert.label_cluster(indices, np.random.default_rng(0))
+
+        assert type(answer.seconds) is float
+        assert answer.seconds >= 0
+        if answer.purity is not None:
+            assert answer.purity == np.bincount(true_labels[indices]).max() / num_samples
+        if answer.label is None:
+            assert answer.wrong is None
+        else:
+            assert type(answer.label) is int
+            assert answer.label in range(num_classes)
+            assert answer.wrong in (None, np.count_nonzero(true_labels[indices] != answer.label))
+
+    def test_equal_seeds_give_equal_answers(self, name: str) -> None:
+        expert, indices = expert_of(name, np.arange(50) % 5), np.arange(0, 50, 5)
+
+        samples = [expert.label_samples(indices, np.random.default_rng(4)) for _ in range(2)]
+        clusters = [expert.label_cluster(indices, np.random.default_rng(4)) for _ in range(2)]
+
+        assert np.array_equal(samples[0].labels, samples[1].labels)
+        assert np.array_equal(samples[0].seconds, samples[1].seconds)
+        assert clusters[0] == clusters[1]

@@ -1,0 +1,799 @@
+"""Algorithm 1 with a nearest-mean learner on 2-D points."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from raycal.algorithm.acquisition import entropy, most_informative
+from raycal.algorithm.clustering import Clustering, kmeans
+from raycal.algorithm.expert import ClusterAnswer, Expert, Oracle, SampleAnswers
+from raycal.algorithm.loop import Parts, Plan, active_learning
+from raycal.algorithm.pool import CLUSTER_LABELED, LABELED, UNLABELED, Pool
+from raycal.algorithm.records import (
+    Answer,
+    Evaluation,
+    Floats,
+    Indices,
+    Interaction,
+    IterationResult,
+    Kind,
+    Labels,
+    LoopState,
+    Predictions,
+    TrainingSet,
+)
+from raycal.algorithm.scenario import SCENARIOS, Ask, Scenario, Step
+
+HALF, THIRD = Fraction(1, 2), Fraction(1, 3)
+THIRDS = Scenario(name="thirds", steps=(Step(Ask.CLUSTERS, THIRD), Step(Ask.RANDOM, THIRD), Step(Ask.UNCERTAIN, THIRD)))
+EVERY_SCENARIO = {**SCENARIOS, THIRDS.name: THIRDS}
+MIXED = ("uncertain+cluster", "cluster+uncertain")
+NUM_CLASSES = 3
+
+
+class NearestMeans:
+    """A learner with one mean a class; it remembers what it was told to do.
+
+    Training moves the means of the classes it was given, a little beside the samples' mean, as chance would have it.
+    """
+
+    def __init__(self, points: Floats, true_labels: Labels) -> None:
+        self._points, self._true_labels = points, true_labels
+        self.means = np.zeros((NUM_CLASSES, 2))
+        self.calls: list[str] = []
+        self.heads: list[npt.NDArray[np.float64]] = []
+        self.trained_on: list[TrainingSet] = []
+        self.trained: list[npt.NDArray[np.float64]] = []
+        self.asked: list[Indices] = []
+        self.asking: list[npt.NDArray[np.float64]] = []
+
+    def reset(self, rng: np.random.Generator) -> None:
+        self.calls.append("reset")
+        self.means = rng.normal(size=self.means.shape)
+        self.heads.append(self.means)
+
+    def fit(self, training_set: TrainingSet, rng: np.random.Generator) -> None:
+        self.calls.append("fit")
+        self.trained_on.append(training_set)
+        self.means = self.means.copy()
+        for label in np.unique(training_set.labels):
+            members = training_set.indices[training_set.labels == label]
+            self.means[label] = self._points[members].mean(axis=0) + 0.1 * rng.normal(size=2)
+        self.trained.append(self.means)
+
+    def predict(self, indices: Indices) -> Predictions:
+        self.calls.append("predict")
+        self.asked.append(indices)
+        self.asking.append(self.means)
+        distances = self._distances(indices)
+        probs = np.exp(-distances) / np.exp(-distances).sum(axis=1, keepdims=True)
+        for array in (probs, distances):
+            array.flags.writeable = False  # as from another process
+        return Predictions(indices=indices, probs=probs, embeddings=distances)
+
+    def evaluate(self) -> Evaluation:
+        self.calls.append("evaluate")
+        distances = self._distances(np.arange(len(self._points)))
+        accuracy = float((distances.argmin(axis=1) == self._true_labels).mean())
+        return Evaluation(accuracy=accuracy, loss=float(distances.min(axis=1).mean()))
+
+    def _distances(self, indices: Indices) -> Floats:
+        """To each mean: (n, K) float32."""
+        return np.linalg.norm(self._points[indices, None] - self.means, axis=2).astype(np.float32)
+
+
+class DrawnCenters:
+    """A clustering by the nearest of k samples drawn with the seed; it remembers its arguments."""
+
+    def __init__(self) -> None:
+        self.num_samples: list[int] = []
+        self.num_clusters: list[int] = []
+        self.seeds: list[int] = []
+
+    def __call__(self, embeddings: Floats, num_clusters: int, seed: int) -> npt.NDArray[np.int64]:
+        self.num_samples.append(len(embeddings))
+        self.num_clusters.append(num_clusters)
+        self.seeds.append(seed)
+        centers = embeddings[np.random.default_rng(seed).choice(len(embeddings), num_clusters, replace=False)]
+        return np.linalg.norm(embeddings[:, None] - centers, axis=2).argmin(axis=1)
+
+
+class Refusing(Oracle):
+    """Knows every sample and refuses every cluster."""
+
+    def label_cluster(self, indices: Indices, rng: np.random.Generator) -> ClusterAnswer:
+        return replace(super().label_cluster(indices, rng), label=None, wrong=None)
+
+
+class Alternating(Oracle):
+    """Refuses the first cluster, labels the second by its mode, and so on."""
+
+    def __init__(self, true_labels: Labels) -> None:
+        super().__init__(true_labels, purity_threshold=1e-9)
+        self._refused = False
+
+    def label_cluster(self, indices: Indices, rng: np.random.Generator) -> ClusterAnswer:
+        answer = super().label_cluster(indices, rng)
+        self._refused = not self._refused
+        return replace(answer, label=None, wrong=None) if self._refused else answer
+
+
+class Stubborn:
+    """Says class 2 to everything."""
+
+    def label_samples(self, indices: Indices, rng: np.random.Generator) -> SampleAnswers:
+        return SampleAnswers(labels=np.full(len(indices), 2), wrong=None, seconds=np.ones(len(indices)))
+
+    def label_cluster(self, indices: Indices, rng: np.random.Generator) -> ClusterAnswer:
+        return ClusterAnswer(label=2, purity=None, wrong=None, seconds=1.0)
+
+
+class Careless(Oracle):
+    """Labels a fifth of the samples at random and takes its time as chance will have it."""
+
+    def label_samples(self, indices: Indices, rng: np.random.Generator) -> SampleAnswers:
+        answers = super().label_samples(indices, rng)
+        guessed = rng.random(len(indices)) < 0.2
+        labels = np.where(guessed, rng.integers(NUM_CLASSES, size=len(indices)), answers.labels)
+        return SampleAnswers(labels=labels, wrong=labels != answers.labels, seconds=rng.exponential(size=len(indices)))
+
+    def label_cluster(self, indices: Indices, rng: np.random.Generator) -> ClusterAnswer:
+        return replace(super().label_cluster(indices, rng), seconds=float(rng.exponential()))
+
+
+class World:
+    """A pool of points in three overlapping blobs, and who takes part."""
+
+    def __init__(
+        self, num_samples: int = 60, *, expert: type[Oracle] | Expert = Oracle, clustering: Clustering | None = None
+    ) -> None:
+        rng = np.random.default_rng(num_samples)
+        self.num_samples = num_samples
+        self.true_labels = rng.permutation(np.arange(num_samples) % NUM_CLASSES)
+        centers = np.array([[0, 0], [3, 0], [0, 3]])
+        self.points = (centers[self.true_labels] + rng.normal(size=(num_samples, 2))).astype(np.float32)
+        self.learner = NearestMeans(self.points, self.true_labels)
+        self.clusters = DrawnCenters()
+        self.parts = Parts(
+            learner=self.learner,
+            expert=expert(self.true_labels) if isinstance(expert, type) else expert,
+            acquisition=entropy,
+            clustering=clustering or self.clusters,
+        )
+
+    def run(self, scenario: str | Scenario, *, state: LoopState | None = None, **options: Any) -> list[IterationResult]:
+        plan = a_plan(scenario, **options)
+        return list(active_learning(plan, self.parts, num_samples=self.num_samples, state=state))
+
+
+def a_plan(scenario: str | Scenario, **options: Any) -> Plan:
+    """T = 3, N = 6 unless given."""
+    scenario = EVERY_SCENARIO[scenario] if isinstance(scenario, str) else scenario
+    defaults = {"iterations": 3, "interactions_per_iteration": 6, "seed": 0}
+    return Plan(scenario=scenario, **(defaults | options))
+
+
+def facts(row: Interaction) -> tuple[object, ...]:
+    """A ledger row as values that can be compared."""
+    place = (row.iteration, row.step, row.interaction)
+    answer = (row.kind, row.answer, row.label, row.purity, row.wrong, row.seconds)
+    return *place, *answer, tuple(row.indices.tolist())
+
+
+def outcome(result: IterationResult) -> tuple[object, ...]:
+    """All of an iteration but the wall-clock time."""
+    ledger = tuple(facts(row) for row in result.ledger)
+    pool = (result.pool.status.tolist(), result.pool.labels.tolist())
+    return result.iteration, result.interactions, result.human_seconds, ledger, pool, result.evaluation
+
+
+def outcomes(results: Sequence[IterationResult]) -> list[tuple[object, ...]]:
+    return [outcome(result) for result in results]
+
+
+def ledgers(results: Sequence[IterationResult]) -> list[tuple[object, ...]]:
+    return [facts(row) for result in results for row in result.ledger]
+
+
+def state_after(result: IterationResult) -> LoopState:
+    return LoopState(
+        iteration=result.iteration,
+        interactions=result.interactions,
+        human_seconds=result.human_seconds,
+        pool=result.pool,
+    )
+
+
+def labeled(result: IterationResult) -> set[int]:
+    return set(np.flatnonzero(result.pool.status == LABELED).tolist())
+
+
+def shown_samples(result: IterationResult, kind: Kind) -> list[int]:
+    return sorted(index for row in result.ledger if row.kind is kind for index in row.indices.tolist())
+
+
+def check_moves(results: Sequence[IterationResult], num_samples: int) -> None:
+    """Carry out the ledger by the rules of Algorithm 1; each iteration must end as the loop says."""
+    status = np.full(num_samples, UNLABELED)
+    labels = np.full(num_samples, -1)
+    number, seconds = 0, 0.0
+    for iteration, result in enumerate(results):
+        assert result.iteration == iteration
+        for row in result.ledger:
+            number += 1
+            seconds += row.seconds
+            assert (row.iteration, row.interaction) == (iteration, number)
+            assert (status[row.indices] == UNLABELED).all()
+            if row.answer is Answer.LABELLED:
+                status[row.indices] = LABELED if row.kind is Kind.SAMPLE else CLUSTER_LABELED
+                labels[row.indices] = row.label
+        assert result.interactions == number
+        assert result.human_seconds == pytest.approx(seconds)
+        assert result.pool.status.tolist() == status.tolist()
+        assert result.pool.labels.tolist() == labels.tolist()
+        labels[status == CLUSTER_LABELED] = -1
+        status[status == CLUSTER_LABELED] = UNLABELED
+
+
+# The order of calls: who asks, what is reset, what is trained.
+
+
+def test_model_of_the_previous_iteration_asks() -> None:
+    world = World()
+    world.run("uncertain-only", iterations=3)
+
+    assert world.learner.calls == [
+        *("reset", "predict", "reset", "fit", "evaluate"),
+        *("predict", "reset", "fit", "evaluate"),
+        *("predict", "reset", "fit", "evaluate"),
+    ]
+    first, second, third = world.learner.asking
+    assert np.array_equal(first, world.learner.heads[0])
+    assert np.array_equal(second, world.learner.trained[0])
+    assert np.array_equal(third, world.learner.trained[1])
+
+
+def test_initial_model_asks_in_every_iteration_when_told_to() -> None:
+    world = World()
+    world.run("uncertain-only", iterations=2, ask_with="initial")
+
+    assert world.learner.calls == ["reset", "predict", "reset", "fit", "evaluate"] * 2
+    assert np.array_equal(world.learner.asking[0], world.learner.heads[0])
+    assert np.array_equal(world.learner.asking[1], world.learner.heads[2])
+
+
+@pytest.mark.parametrize("ask_with", ["previous", "initial"])
+def test_head_that_is_trained_is_drawn_anew_in_each_iteration_and_is_the_one_that_asked(ask_with: str) -> None:
+    world = World()
+    world.run("uncertain-only", iterations=2, ask_with=ask_with)
+    heads = world.learner.heads
+
+    assert np.array_equal(heads[0], heads[1])
+    assert np.array_equal(heads[-1], heads[2])
+    assert not np.array_equal(heads[0], heads[2])
+
+
+@pytest.mark.parametrize("scenario", MIXED)
+def test_mixed_scenario_predicts_once_an_iteration(scenario: str) -> None:
+    world = World()
+    results = world.run(scenario)
+
+    assert world.learner.calls.count("predict") == len(results) == 3
+    assert [len(asked) for asked in world.learner.asked] == [60, *(60 - len(labeled(r)) for r in results[:-1])]
+
+
+@pytest.mark.parametrize("scenario", ["random", "supervised"])
+def test_scenario_that_asks_at_random_never_predicts(scenario: str) -> None:
+    world = World()
+    results = world.run(scenario)
+
+    assert world.learner.calls == ["reset", "fit", "evaluate"] * len(results)
+    assert {result.seconds.predict for result in results} == {0.0}
+
+
+@pytest.mark.parametrize("ask_with", ["previous", "initial"])
+def test_retrain_between_trains_on_the_answers_of_the_step_before(ask_with: str) -> None:
+    world = World()
+    world.run("uncertain+cluster", iterations=2, retrain_between=True, ask_with=ask_with)
+    learner = world.learner
+
+    rest = ["predict", "reset", "fit", "predict", "reset", "fit", "evaluate"]
+    assert learner.calls == ["reset", *rest, *(["reset"] if ask_with == "initial" else []), *rest]
+    assert [len(training_set.indices) for training_set in learner.trained_on[::2]] == [3, 6]
+    assert np.array_equal(learner.asking[1], learner.trained[0])
+    assert np.array_equal(learner.asking[3], learner.trained[2])
+    assert [len(asked) for asked in learner.asked] == [60, 57, 57, 54]
+
+
+def test_retrain_between_trains_with_the_clusters_of_a_first_step() -> None:
+    world = World(expert=Alternating)
+    results = world.run("cluster+uncertain", iterations=1, retrain_between=True)
+    between, last = world.learner.trained_on
+
+    accepted = [row for row in results[0].ledger if row.label is not None and row.kind is Kind.CLUSTER]
+    assert accepted
+    assert len(between.indices) == sum(row.num_samples for row in accepted)
+    assert len(last.indices) == len(between.indices) + 3
+    assert world.learner.asked[1].tolist() == np.setdiff1d(np.arange(60), between.indices).tolist()
+
+
+@pytest.mark.parametrize(
+    ("scenario", "num_samples", "interactions"),
+    [("uncertain-only", 60, 6), ("uncertain+cluster", 60, 1), ("thirds", 60, 1), ("uncertain+cluster", 5, 10)],
+    ids=["one step", "second step without budget", "first step without budget", "nothing left for the second step"],
+)
+def test_retrain_between_changes_nothing_where_one_step_is_carried_out(
+    scenario: str, num_samples: int, interactions: int
+) -> None:
+    plain, retrained = World(num_samples), World(num_samples)
+    options = {"iterations": 2, "interactions_per_iteration": interactions}
+
+    expected = plain.run(scenario, **options)
+    found = retrained.run(scenario, retrain_between=True, **options)
+
+    assert outcomes(found) == outcomes(expected)
+    assert retrained.learner.calls == plain.learner.calls
+
+
+def test_trainings_of_one_iteration_draw_from_different_streams() -> None:
+    asks = (Ask.UNCERTAIN, Ask.CLUSTERS, Ask.CLUSTERS)
+    world = World(expert=Refusing)
+    world.run(Scenario(name="own", steps=tuple(Step(ask, THIRD) for ask in asks)), iterations=1, retrain_between=True)
+    learner = world.learner
+
+    # All three trainings see the same two samples, after the same reset.
+    assert len({tuple(training_set.indices) for training_set in learner.trained_on}) == 1
+    assert len({head.tobytes() for head in learner.heads}) == 1
+    assert len({means.tobytes() for means in learner.trained}) == len(learner.trained) == 3
+
+
+def test_steps_of_one_iteration_draw_from_different_streams() -> None:
+    twice = Scenario(name="own", steps=(Step(Ask.UNCERTAIN, HALF), Step(Ask.UNCERTAIN, HALF)))
+    (result,) = World(expert=Careless).run(twice, iterations=1)
+    seconds = [row.seconds for row in result.ledger]
+
+    assert [row.step for row in result.ledger] == [0, 0, 0, 1, 1, 1]
+    assert len(set(seconds)) == 6
+
+
+def test_nothing_happens_before_the_next_iteration_is_wanted() -> None:
+    world = World()
+    iterations = active_learning(a_plan("uncertain-only"), world.parts, num_samples=60)
+
+    assert world.learner.calls == []
+    next(iterations)
+    assert world.learner.calls == ["reset", "predict", "reset", "fit", "evaluate"]
+
+
+# What is asked, and what it costs.
+
+
+@pytest.mark.parametrize(
+    ("scenario", "steps"),
+    [
+        ("random", [(0, Kind.SAMPLE)] * 6),
+        ("uncertain-only", [(0, Kind.SAMPLE)] * 6),
+        ("cluster-only", [(0, Kind.CLUSTER)] * 6),
+        ("uncertain+cluster", [(0, Kind.SAMPLE)] * 3 + [(1, Kind.CLUSTER)] * 3),
+        ("cluster+uncertain", [(0, Kind.CLUSTER)] * 3 + [(1, Kind.SAMPLE)] * 3),
+        ("thirds", [(0, Kind.CLUSTER)] * 2 + [(1, Kind.SAMPLE)] * 2 + [(2, Kind.SAMPLE)] * 2),
+    ],
+)
+def test_steps_are_carried_out_in_the_scenario_s_order(scenario: str, steps: list[tuple[int, Kind]]) -> None:
+    results = World(expert=Refusing).run(scenario)
+
+    for result in results:
+        assert [(row.step, row.kind) for row in result.ledger] == steps
+
+
+@pytest.mark.parametrize("scenario", EVERY_SCENARIO)
+def test_answers_move_samples_by_the_rules_of_the_algorithm(scenario: str) -> None:
+    results = World(expert=Careless).run(scenario, iterations=4)
+
+    assert len(results) == (1 if scenario == "supervised" else 4)
+    check_moves(results, 60)
+
+
+@pytest.mark.parametrize("scenario", [name for name in EVERY_SCENARIO if name != "supervised"])
+@pytest.mark.parametrize("expert", [Alternating, Refusing])
+def test_every_iteration_costs_the_same_whether_clusters_are_accepted_or_refused(
+    scenario: str, expert: type[Oracle]
+) -> None:
+    results = World(expert=expert).run(scenario)
+
+    assert [result.interactions for result in results] == [6, 12, 18]
+    assert [len(result.ledger) for result in results] == [6, 6, 6]
+    assert [result.human_seconds for result in results] == pytest.approx([6 * 4.2, 12 * 4.2, 18 * 4.2])
+
+
+def test_most_informative_of_the_unlabelled_are_asked() -> None:
+    world = World()
+    first, second = world.run("uncertain-only", iterations=2)
+    twin = NearestMeans(world.points, world.true_labels)
+
+    for result, unlabeled, means in zip(
+        (first, second),
+        (np.arange(60), np.setdiff1d(np.arange(60), sorted(labeled(first)))),
+        (world.learner.heads[0], world.learner.trained[0]),
+        strict=True,
+    ):
+        twin.means = means
+        scores = entropy(twin.predict(unlabeled), np.random.default_rng(0))
+        asked = [row.indices[0] for row in result.ledger]
+        assert asked == most_informative(unlabeled, scores, 6).tolist()
+
+
+def test_clusters_are_formed_over_what_the_uncertain_step_left() -> None:
+    world = World()
+    results = world.run("uncertain+cluster")
+
+    assert world.clusters.num_samples == [57, 54, 51]
+    assert world.clusters.num_clusters == [3, 3, 3]
+    for result in results:
+        assert shown_samples(result, Kind.CLUSTER) == sorted(set(range(60)) - labeled(result))
+
+
+def test_uncertain_step_after_clusters_asks_among_what_they_left() -> None:
+    for result in World(expert=Alternating).run("cluster+uncertain"):
+        accepted = [row for row in result.ledger if row.kind is Kind.CLUSTER and row.answer is Answer.LABELLED]
+        taken = {index for row in accepted for index in row.indices.tolist()}
+        assert taken
+        assert taken.isdisjoint(shown_samples(result, Kind.SAMPLE))
+        assert len(shown_samples(result, Kind.SAMPLE)) == 3
+
+
+def test_uncertain_step_after_clusters_goes_by_the_predictions_they_were_formed_with() -> None:
+    world = World(expert=Alternating)
+    (result,) = world.run("cluster+uncertain", iterations=1)
+    twin = NearestMeans(world.points, world.true_labels)
+    twin.means = world.learner.heads[0]
+
+    left = np.flatnonzero(result.pool.status != CLUSTER_LABELED)
+    scores = entropy(twin.predict(left), np.random.default_rng(0))
+    asked = [row.indices[0] for row in result.ledger if row.kind is Kind.SAMPLE]
+    assert asked == most_informative(left, scores, 3).tolist()
+
+
+def test_cluster_labels_go_back_and_single_labels_stay() -> None:
+    results = World(expert=Alternating).run("uncertain+cluster")
+
+    assert [len(labeled(result)) for result in results] == [3, 6, 9]
+    for before, after in pairwise(results):
+        assert labeled(before) < labeled(after)
+        assert np.count_nonzero(before.pool.status == CLUSTER_LABELED) > 0
+        # Whatever is not in D^L is in D^U again: the later clusters and single samples are all of it.
+        assert set(shown_samples(after, Kind.CLUSTER)) | labeled(after) == set(range(60))
+
+
+def test_result_keeps_the_partition_the_model_was_trained_on() -> None:
+    world = World(expert=Alternating)
+    results = world.run("cluster+uncertain")
+
+    for result, training_set in zip(results, world.learner.trained_on, strict=True):
+        expected = Pool(result.pool).training_set()
+        assert np.count_nonzero(result.pool.status == CLUSTER_LABELED) > 0
+        assert training_set.indices.tolist() == expected.indices.tolist()
+        assert training_set.labels.tolist() == expected.labels.tolist()
+
+
+def test_each_clustering_has_a_seed_of_its_own() -> None:
+    world = World()
+    world.run("cluster-only", iterations=4)
+
+    assert len(set(world.clusters.seeds)) == 4
+    assert all(0 <= seed < 2**31 for seed in world.clusters.seeds)
+
+
+def test_random_step_draws_other_samples_in_every_iteration_without_repeating_one() -> None:
+    results = World().run("random", iterations=10)
+    asked = [row.indices.tolist() for result in results for row in result.ledger]
+
+    assert sorted(asked) == [[index] for index in range(60)]
+    assert asked != [[index] for index in range(60)]
+
+
+def test_more_clusters_than_the_budget_shows_the_largest() -> None:
+    world, twin = World(expert=Refusing), World(expert=Refusing)
+    results = world.run("cluster-only", interactions_per_iteration=4, num_clusters=10)
+    everything = twin.run("cluster-only", interactions_per_iteration=10, num_clusters=10, iterations=1)
+
+    assert world.clusters.num_clusters == [10, 10, 10]
+    assert [len(result.ledger) for result in results] == [4, 4, 4]
+    shown, formed = (run[0].ledger for run in (results, everything))
+    assert len(formed) == 10
+    assert [row.indices.tolist() for row in shown] == [row.indices.tolist() for row in formed[:4]]
+    assert [row.num_samples for row in formed] == sorted((row.num_samples for row in formed), reverse=True)
+
+
+def test_fewer_clusters_than_the_budget_leaves_the_rest_unspent() -> None:
+    world = World()
+    results = world.run("cluster-only", num_clusters=2)
+
+    assert world.clusters.num_clusters == [2, 2, 2]
+    assert [result.interactions for result in results] == [2, 4, 6]
+
+
+def test_unspent_cluster_budget_of_a_mixed_scenario_is_not_spent_on_samples() -> None:
+    results = World(expert=Alternating).run("cluster+uncertain", num_clusters=2)
+
+    assert [[row.step for row in result.ledger] for result in results] == [[0, 0, 1, 1, 1]] * 3
+
+
+@pytest.mark.parametrize(("interactions", "steps"), [(5, [0, 0, 0, 1, 1]), (1, [0]), (2, [0, 1])])
+@pytest.mark.parametrize("scenario", MIXED)
+def test_odd_interaction_of_a_mixed_scenario_goes_to_its_first_step(
+    scenario: str, interactions: int, steps: list[int]
+) -> None:
+    results = World(expert=Refusing).run(scenario, interactions_per_iteration=interactions)
+
+    assert [[row.step for row in result.ledger] for result in results] == [steps] * 3
+
+
+# Small pools.
+
+
+@pytest.mark.parametrize("scenario", ["random", "uncertain-only"])
+def test_exhausted_pool_ends_the_experiment_early_and_says_so(scenario: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "raycal.algorithm.loop"):
+        results = World(10).run(scenario, iterations=5, interactions_per_iteration=4)
+
+    assert [len(result.ledger) for result in results] == [4, 4, 2]
+    assert labeled(results[-1]) == set(range(10))
+    assert caplog.messages == ["pool exhausted after 3 of 5 iterations"]
+
+
+def test_pool_that_lasts_until_the_last_iteration_is_not_called_exhausted(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "raycal.algorithm.loop"):
+        results = World(12).run("random", iterations=3, interactions_per_iteration=4)
+
+    assert [len(result.ledger) for result in results] == [4, 4, 4]
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("scenario", ["random", "uncertain-only", "uncertain+cluster"])
+def test_budget_larger_than_the_pool_asks_for_all_of_it_once(scenario: str) -> None:
+    results = World(10).run(scenario, interactions_per_iteration=50)
+
+    assert [result.interactions for result in results] == [10]
+    assert labeled(results[0]) == set(range(10))
+
+
+def test_pool_in_clusters_is_not_exhausted() -> None:
+    world = World(expert=Stubborn())
+    results = world.run("cluster-only")
+
+    assert [np.count_nonzero(result.pool.status == CLUSTER_LABELED) for result in results] == [60, 60, 60]
+    assert world.clusters.num_samples == [60, 60, 60]
+
+
+def test_step_with_nothing_left_to_ask_is_left_out() -> None:
+    results = World(expert=Stubborn()).run("cluster+uncertain")
+
+    assert [[row.step for row in result.ledger] for result in results] == [[0, 0, 0]] * 3
+
+
+@pytest.mark.parametrize(
+    ("scenario", "num_samples", "interactions", "num_clusters"),
+    [("cluster-only", 5, 8, [5, 5]), ("uncertain+cluster", 10, 12, [4]), ("uncertain+cluster", 7, 8, [3])],
+)
+def test_no_more_clusters_than_samples_are_formed(
+    scenario: str, num_samples: int, interactions: int, num_clusters: list[int]
+) -> None:
+    world = World(num_samples, expert=Refusing)
+    results = world.run(scenario, iterations=2, interactions_per_iteration=interactions)
+
+    assert world.clusters.num_clusters[: len(num_clusters)] == num_clusters
+    assert len(results[0].ledger) == min(interactions, num_samples)
+
+
+def test_given_number_of_clusters_is_capped_too() -> None:
+    world = World(5)
+    world.run("cluster-only", iterations=1, interactions_per_iteration=3, num_clusters=100)
+
+    assert world.clusters.num_clusters == [5]
+
+
+@pytest.mark.parametrize("scenario", EVERY_SCENARIO)
+def test_pool_of_one_sample(scenario: str) -> None:
+    results = World(1).run(scenario)
+
+    assert [row.indices.tolist() for row in results[0].ledger] == [[0]]
+    assert len(results) == (3 if scenario in ("cluster-only", "cluster+uncertain", "thirds") else 1)
+
+
+@pytest.mark.parametrize("scenario", EVERY_SCENARIO)
+def test_one_class_only(scenario: str) -> None:
+    world = World()
+    parts = replace(world.parts, expert=Oracle(np.zeros(60, np.int64)))
+
+    results = list(active_learning(a_plan(scenario), parts, num_samples=60))
+
+    rows = [row for result in results for row in result.ledger]
+    assert {(row.label, row.wrong) for row in rows} == {(0, 0)}
+    assert {row.purity for row in rows if row.kind is Kind.CLUSTER} <= {1.0}
+    check_moves(results, 60)
+
+
+# What is trained on.
+
+
+@pytest.mark.parametrize("scenario", EVERY_SCENARIO)
+def test_training_labels_come_from_the_expert(scenario: str) -> None:
+    world = World(expert=Stubborn())
+    results = world.run(scenario)
+
+    assert len(world.learner.trained_on) == len(results)
+    for training_set in world.learner.trained_on:
+        assert len(training_set.indices) > 0
+        assert set(training_set.labels) == {2}
+
+
+def test_wrong_labels_of_a_cluster_are_trained_on() -> None:
+    world = World()
+    parts = replace(world.parts, expert=Oracle(world.true_labels, purity_threshold=0.1))
+    (result,) = active_learning(a_plan("cluster-only", iterations=1), parts, num_samples=60)
+    (training_set,) = world.learner.trained_on
+
+    wrong = sum(row.wrong or 0 for row in result.ledger)
+    assert wrong > 0
+    assert np.count_nonzero(training_set.labels != world.true_labels[training_set.indices]) == wrong
+
+
+def test_learner_is_given_the_empty_set_when_no_cluster_is_accepted() -> None:
+    world = World(expert=Refusing)
+    results = world.run("cluster-only")
+
+    assert [training_set.indices.tolist() for training_set in world.learner.trained_on] == [[], [], []]
+    assert [training_set.labels.dtype for training_set in world.learner.trained_on] == [np.int64] * 3
+    assert [result.interactions for result in results] == [6, 12, 18]
+    assert {row.answer for result in results for row in result.ledger} == {Answer.REFUSED}
+
+
+def test_supervised_labels_the_whole_pool_truly_in_one_iteration() -> None:
+    world = World()
+    plan = a_plan("supervised", iterations=5, interactions_per_iteration=7)
+    results = list(active_learning(plan, world.parts, num_samples=60))
+
+    assert plan.total_iterations == 1
+    assert [result.interactions for result in results] == [60]
+    assert (results[0].pool.status == LABELED).all()
+    (training_set,) = world.learner.trained_on
+    assert training_set.indices.tolist() == list(range(60))
+    assert training_set.labels.tolist() == world.true_labels.tolist()
+
+
+def test_phases_that_did_not_happen_took_no_time() -> None:
+    uncertain, clusters = (World().run(name, iterations=1)[0].seconds for name in ("uncertain-only", "cluster-only"))
+
+    assert uncertain.cluster == 0.0
+    assert min(uncertain.predict, uncertain.train, uncertain.evaluate) > 0
+    assert min(clusters.predict, clusters.cluster, clusters.train, clusters.evaluate) > 0
+
+
+# Same seed, same experiment; a resumed one too.
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "as the paper": {},
+    "initial": {"ask_with": "initial"},
+    "retrain": {"retrain_between": True},
+    "retrain, initial": {"retrain_between": True, "ask_with": "initial"},
+    "more clusters": {"num_clusters": 9, "interactions_per_iteration": 5},
+    "until exhausted": {"interactions_per_iteration": 25, "iterations": 6},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("scenario", EVERY_SCENARIO)
+def test_resumed_experiment_equals_the_uninterrupted_one_at_every_cut(scenario: str, variant: str) -> None:
+    options = {"iterations": 4} | VARIANTS[variant]
+    world = World(expert=Careless)
+    whole: list[IterationResult] = []
+    models: list[npt.NDArray[np.float64]] = []
+    for result in active_learning(a_plan(scenario, **options), world.parts, num_samples=60):
+        whole.append(result)
+        models.append(world.learner.means)
+
+    for cut, model in enumerate(models):
+        resumed = World(expert=Careless)
+        resumed.learner.means = model
+        state = state_after(whole[cut])
+        for array in (state.pool.status, state.pool.labels):
+            array.flags.writeable = False
+        later = resumed.run(scenario, state=state, **options)
+
+        assert outcomes(later) == outcomes(whole[cut + 1 :])
+
+
+def test_resuming_a_finished_or_exhausted_experiment_does_nothing() -> None:
+    finished, exhausted = World(), World(10)
+    last = finished.run("random")[-1]
+    empty = exhausted.run("random", interactions_per_iteration=10)[-1]
+    calls = [list(world.learner.calls) for world in (finished, exhausted)]
+
+    assert finished.run("random", state=state_after(last)) == []
+    assert exhausted.run("random", state=state_after(empty), interactions_per_iteration=10) == []
+    assert [world.learner.calls for world in (finished, exhausted)] == calls
+
+
+@pytest.mark.parametrize("scenario", EVERY_SCENARIO)
+def test_same_seed_gives_the_same_ledger_and_another_seed_another(scenario: str) -> None:
+    first, again, other = (World(expert=Careless).run(scenario, seed=seed) for seed in (1, 1, 2))
+
+    assert outcomes(first) == outcomes(again)
+    assert ledgers(first) != ledgers(other)
+
+
+def test_first_iteration_of_a_seed_does_not_depend_on_how_many_follow() -> None:
+    short, long = World(), World()
+
+    assert (
+        outcomes(short.run("uncertain+cluster", iterations=1))
+        == (outcomes(long.run("uncertain+cluster", iterations=4))[:1])
+    )
+
+
+def test_global_random_state_is_left_alone() -> None:
+    before = str(np.random.get_state())  # noqa: NPY002
+    World(expert=Careless).run("thirds")
+
+    assert str(np.random.get_state()) == before  # noqa: NPY002
+
+
+@pytest.mark.parametrize("scenario", ["cluster-only", *MIXED])
+def test_resumed_experiment_with_kmeans_equals_the_uninterrupted_one(scenario: str) -> None:
+    world, resumed = World(clustering=kmeans), World(clustering=kmeans)
+    iterations = active_learning(a_plan(scenario), world.parts, num_samples=60)
+    first = next(iterations)
+    resumed.learner.means = world.learner.means
+    rest = list(iterations)
+
+    check_moves([first, *rest], 60)
+    assert outcomes(resumed.run(scenario, state=state_after(first))) == outcomes(rest)
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from(sorted(EVERY_SCENARIO)),
+    st.integers(1, 25),
+    st.integers(1, 30),
+    st.integers(1, 4),
+    st.none() | st.integers(1, 30),
+    st.sampled_from(["previous", "initial"]),
+    st.booleans(),
+    st.sampled_from([Oracle, Refusing, Careless]),
+)
+def test_any_plan_keeps_the_rules(
+    scenario: str,
+    num_samples: int,
+    interactions: int,
+    iterations: int,
+    num_clusters: int | None,
+    ask_with: str,
+    retrain_between: bool,
+    expert: type[Oracle],
+) -> None:
+    world = World(num_samples, expert=expert)
+    results = world.run(
+        scenario,
+        interactions_per_iteration=interactions,
+        iterations=iterations,
+        num_clusters=num_clusters,
+        ask_with=ask_with,
+        retrain_between=retrain_between,
+    )
+
+    check_moves(results, num_samples)
+    budget = num_samples if scenario == "supervised" else interactions
+    assert all(0 < len(result.ledger) <= budget for result in results)
+    ended_early = len(results) < (1 if scenario == "supervised" else iterations)
+    assert not ended_early or len(labeled(results[-1])) == num_samples
+    assert world.learner.calls.count("evaluate") == len(results)

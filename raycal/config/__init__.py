@@ -1,0 +1,15 @@
+"""From a sweep file to checked values. Nothing here imports torch, Ray or MLflow."""
+
+from raycal.config.experiment import ComponentConfig, ExperimentConfig, TrainingConfig
+from raycal.config.resources import ResourceConfig, TrackingConfig
+from raycal.config.sweep import Sweep, load_sweep
+
+__all__ = [
+    "ComponentConfig",
+    "ExperimentConfig",
+    "ResourceConfig",
+    "Sweep",
+    "TrackingConfig",
+    "TrainingConfig",
+    "load_sweep",
+]

@@ -1,0 +1,216 @@
+"""The configuration of one experiment: all that can change a result and nothing else."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, ValidationInfo, create_model
+from pydantic_core import PydanticCustomError
+
+from raycal.algorithm.scenario import SCENARIOS, Ask, Scenario, Step
+from raycal.config.strict import NAME_PATTERN, Strict, did_you_mean
+from raycal.registry import REQUIRED, Registry
+
+# Raised when the same configuration gives other results than before, so that old runs are not taken for new ones.
+RECIPE_VERSION = 1
+_SHARE = re.compile(r"\d{1,9}(\.\d{1,18})?|\d{1,9}/\d{1,9}")
+
+
+class ComponentConfig(Strict):
+    """An extension by name, with its options as further keys."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options given, by keyword."""
+        return dict(self.model_extra or {})
+
+
+class ClusteringConfig(ComponentConfig):
+    """A clustering; `num_clusters` None: the budget of the annotation step."""
+
+    num_clusters: Annotated[int, Ge(1)] | None = None
+
+
+def _component(kind: str, default: str | None, model: type[ComponentConfig] = ComponentConfig) -> BeforeValidator:
+    """Accepts a bare name, checks name and options against the registry in the validation context."""
+
+    def check(value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, str):
+            value = {"name": value}
+        if not isinstance(value, Mapping):
+            return value
+        value = {"name": default, **value} if default else value
+        registry: Registry[Any] | None = (info.context or {}).get(kind)
+        if registry is None or not isinstance(value.get("name"), str):
+            return value
+        if value["name"] not in registry:
+            hint = did_you_mean(value["name"], registry)
+            raise PydanticCustomError("unknown_name", "no such {kind} {hint}", {"kind": kind, "hint": hint})
+        return _options_model(registry, value["name"], model).model_validate(value).model_dump()
+
+    return BeforeValidator(check)
+
+
+def _default(name: str) -> Any:
+    """A component that is checked like a given one, so that its options are filled in."""
+    return Field(default=name, validate_default=True)
+
+
+@lru_cache
+def _options_model(registry: Registry[Any], name: str, base: type[ComponentConfig]) -> type[ComponentConfig]:
+    fields: dict[str, Any] = {
+        option: (annotation, ... if default is REQUIRED else default)
+        for option, (annotation, default) in registry.options(name).items()
+    }
+    return create_model(f"{registry.kind} {name}", __base__=base, __cls_kwargs__={"extra": "forbid"}, **fields)
+
+
+def _share(value: Any) -> str:
+    """A number or `a/b`, exactly; short, as a long one takes hours to reckon with."""
+    if not isinstance(value, bool) and _SHARE.fullmatch(str(value)):
+        try:
+            return str(Fraction(str(value)))
+        except ZeroDivisionError:
+            pass
+    raise PydanticCustomError("share", "should be a number such as 0.5 or a fraction such as 1/3")
+
+
+class StepConfig(Strict):
+    """One annotation step: what is asked and its share of N, a number or a fraction such as `1/3`."""
+
+    ask: Literal["uncertain", "random", "clusters"]
+    share: Annotated[str, BeforeValidator(_share)]
+
+    @property
+    def step(self) -> Step:
+        """The step of the algorithm."""
+        return Step(Ask(self.ask), Fraction(self.share))
+
+
+class OwnScenario(Strict):
+    """A scenario by its steps."""
+
+    name: Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+    steps: Annotated[list[StepConfig], MinLen(1)]
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario of the algorithm; ValueError when the shares do not add up."""
+        return Scenario(name=self.name, steps=tuple(step.step for step in self.steps))
+
+
+def _scenario(value: Any) -> Any:
+    if isinstance(value, str) and value not in SCENARIOS:
+        raise PydanticCustomError("unknown_name", "no such scenario {hint}", {"hint": did_you_mean(value, SCENARIOS)})
+    if isinstance(value, Mapping):
+        own = OwnScenario.model_validate(value)
+        if own.name in SCENARIOS:
+            raise PydanticCustomError("taken_name", "'{name}' is a scenario of the paper", {"name": own.name})
+        try:
+            _ = own.scenario
+        except ValueError as error:
+            raise PydanticCustomError("shares", "{problem}", {"problem": str(error)}) from error
+        return own
+    if not isinstance(value, str | OwnScenario):
+        raise PydanticCustomError("scenario", "should be a name or {name, steps}")
+    return value
+
+
+class ModelConfig(Strict):
+    """The network and where its weights come from: `imagenet`, `none`, or a file with a state dict."""
+
+    name: Literal["resnet18"] = "resnet18"
+    weights: Annotated[str, BeforeValidator(lambda value: "none" if value is None else value)] = "imagenet"
+
+
+class TrainingConfig(Strict):
+    """SGD on the annotated samples; the defaults are the paper's for CIFAR-10 (its batch size is not given)."""
+
+    epochs: Annotated[int, Ge(1)] = 5
+    batch_size: Annotated[int, Ge(2)] = 64
+    learning_rate: Annotated[float, Gt(0)] = 1e-3
+    momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
+    weight_decay: Annotated[float, Ge(0)] = 5e-4
+    image_size: Annotated[int, Ge(32), Le(512)] = 224
+    horizontal_flip: bool = False
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+
+
+class ExperimentConfig(Strict):
+    """One experiment. Two configurations with the same `experiment_id` give the same result."""
+
+    dataset: Annotated[ComponentConfig, _component("dataset", None)]
+    model: ModelConfig = ModelConfig()
+    scenario: Annotated[str | OwnScenario, BeforeValidator(_scenario)]
+    iterations: Annotated[int, Ge(1)] = 15
+    interactions_per_iteration: Annotated[int, Ge(1)] = 1000
+    acquisition: Annotated[ComponentConfig, _component("acquisition", "entropy")] = _default("entropy")
+    clustering: Annotated[ClusteringConfig, _component("clustering", "kmeans", ClusteringConfig)] = _default("kmeans")
+    expert: Annotated[ComponentConfig, _component("expert", "oracle")] = _default("oracle")
+    training: TrainingConfig = TrainingConfig()
+    seed: Annotated[int, Ge(0), Lt(2**32)] = 0
+    ask_with: Literal["previous", "initial"] = "previous"
+    retrain_between: bool = False
+
+    @property
+    def steps(self) -> Scenario:
+        """The scenario of the algorithm."""
+        return SCENARIOS[self.scenario] if isinstance(self.scenario, str) else self.scenario.scenario
+
+    @property
+    def experiment_id(self) -> str:
+        """`<dataset>-<scenario>-s<seed>-<8 hex of the digest>`."""
+        payload = json.dumps(self.relevant(), sort_keys=True, separators=(",", ":"))
+        digest = hashlib.sha256(payload.encode()).hexdigest()[:8]
+        return f"{self.dataset.name}-{self.steps.name}-s{self.seed}-{digest}"
+
+    def relevant(self) -> dict[str, Any]:
+        """The settings that can change the result of this scenario; `random` does not depend on a clustering."""
+        scenario, settings = self.steps, self.model_dump(mode="json")
+        settings["recipe_version"] = RECIPE_VERSION
+        settings["scenario"] = {
+            "steps": [[step.ask.value, str(step.share)] for step in scenario.steps],
+            "whole_pool": scenario.whole_pool,
+        }
+        if not scenario.asks(Ask.UNCERTAIN):
+            del settings["acquisition"]
+        if not scenario.asks(Ask.CLUSTERS):
+            del settings["clustering"]
+            settings["expert"] = _without(settings["expert"], "purity_threshold", "seconds_per_cluster")
+        if not scenario.asks(Ask.UNCERTAIN, Ask.RANDOM):
+            settings["expert"] = _without(settings["expert"], "seconds_per_sample")
+        if not any(step.asks_model for step in scenario.steps):
+            del settings["ask_with"]
+        if not any(step.asks_model for step in scenario.steps[1:]):
+            del settings["retrain_between"]
+        if scenario.whole_pool:
+            del settings["iterations"], settings["interactions_per_iteration"]
+        return settings
+
+    def flat(self) -> dict[str, Any]:
+        """Dotted keys and their values, as MLflow params and command lines write them."""
+        return _flat(self.model_dump(mode="json"))
+
+
+def _without(settings: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    """The settings but for some keys."""
+    return {key: value for key, value in settings.items() if key not in keys}
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat

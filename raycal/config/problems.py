@@ -1,0 +1,114 @@
+"""What is wrong in a sweep file, one line each: `file:line: path: problem (did you mean ...?)`."""
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from raycal.config.experiment import ComponentConfig
+from raycal.config.strict import did_you_mean
+from raycal.config.yaml_file import Where
+from raycal.registry import Registry
+
+
+class Problems:
+    """Collects problems without repeating one; `lines` is what the user reads."""
+
+    def __init__(self, path: str, lines: Mapping[Where, int], registries: Mapping[str, Registry[Any]]) -> None:
+        self._path, self._lines, self._registries = path, lines, registries
+        self._overrides: dict[Where, str] = {}
+        self.lines: list[str] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.lines)
+
+    def overridden(self, where: Where, key: str) -> None:
+        """From now on what stands at `where` comes from `--set key`."""
+        self._overrides[where] = key
+
+    def say(self, where: Where, problem: str) -> None:
+        """Add one problem, at the nearest place that the file or a `--set` names."""
+        dotted = ".".join(map(str, where))
+        source = next((where[:end] for end in range(len(where), 0, -1) if where[:end] in self._overrides), None)
+        if source is None:
+            number = next(self._lines[where[:end]] for end in range(len(where), -1, -1) if where[:end] in self._lines)
+            self.say_line(f"{self._path}:{number}: {dotted}: {problem}")
+        elif source == where:
+            self.say_line(f"--set {self._overrides[source]}: {problem}")
+        else:
+            self.say_line(f"--set {self._overrides[source]}: {dotted}: {problem}")
+
+    def say_line(self, line: str) -> None:
+        """Add a problem in full; what would break the line or colour the terminal is escaped."""
+        line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
+        if line not in self.lines:
+            self.lines.append(line)
+
+    def add(
+        self, error: ValidationError, model: type[BaseModel], prefix: Where, *, grid: Mapping[str, int] | None = None
+    ) -> None:
+        """Add what pydantic found in `model`, which stands at `prefix`; `grid`: the row picked of each grid key."""
+        for detail in error.errors(include_url=False):
+            loc = detail["loc"]
+            origin = _origin(prefix, loc, grid or {}, whole_key=detail["type"] == "extra_forbidden")
+            self.say(origin, self._words(detail, model, loc))
+
+    def _words(self, detail: ErrorDetails, model: type[BaseModel], loc: Where) -> str:
+        given = detail["input"]
+        match detail["type"]:
+            case "missing":
+                return "missing"
+            case "extra_forbidden":
+                return f"unknown key {did_you_mean(str(loc[-1]), self._known_keys(model, loc[:-1], given))}"
+            case "string_pattern_mismatch":
+                return f"should be 1 to 64 of a-z 0-9 . _ + - and begin with a letter or digit, not {_short(given)}"
+            case "shares" | "share" | "taken_name" | "scenario" | "one_worker":
+                return detail["msg"]
+            case "model_type" | "model_attributes_type" | "dict_type":
+                return f"should be a group of 'key: value', not {_short(given)}"
+            case "too_short":
+                return "should be a list with at least one value"
+            case "unknown_name":
+                name = given.get("name") if isinstance(given, Mapping) else given
+                return f"{_short(name)}: {detail['msg']}"
+            case _:
+                words = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
+                return f"{words}, not {_short(given)}"
+
+    def _known_keys(self, model: type[BaseModel], where: Where, given: Any) -> list[str]:
+        """The keys that may stand at a place of `model`."""
+        kind = ""
+        for key in where:
+            field = model.model_fields.get(str(key))
+            if field is None:
+                break
+            kind = str(key)
+            types = [field.annotation, *get_args(field.annotation)]
+            model = next((t for t in types if isinstance(t, type) and issubclass(t, BaseModel)), model)
+        known = list(model.model_fields)
+        if issubclass(model, ComponentConfig) and kind in self._registries:
+            registry = self._registries[kind]
+            known += sorted({option for name in registry for option in registry.options(name)})
+        return known
+
+
+def _origin(prefix: Where, loc: Where, grid: Mapping[str, int], *, whole_key: bool) -> Where:
+    """Where a problem comes from: the grid where it set the value, else the experiment.
+
+    Args:
+        whole_key: The key of the grid is wrong, not one of its values.
+    """
+    place = tuple(map(str, loc))
+    for key, row in grid.items():
+        path = tuple(key.split("."))
+        if place[: len(path)] == path:
+            return ("grid", key) if whole_key and place == path else ("grid", key, row, *loc[len(path) :])
+        if path[: len(place)] == place:
+            return ("grid", key)
+    return (*prefix, *loc)
+
+
+def _short(value: Any) -> str:
+    words = repr(value)
+    return words if len(words) <= 60 else f"{words[:57]}..."

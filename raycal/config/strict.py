@@ -1,0 +1,21 @@
+"""The pydantic base of everything a YAML says, and the words for what is wrong in it."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from pydantic import BaseModel, ConfigDict
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._+-]{0,63}$"
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors, 1 is not true, nothing changes after the check."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """`(did you mean 'x'?)`, or the known names where none is near."""
+    names = list(known)
+    near = get_close_matches(given, names, n=1)
+    return f"(did you mean '{near[0]}'?)" if near else f"(known: {', '.join(names)})"

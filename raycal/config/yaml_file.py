@@ -1,0 +1,119 @@
+"""YAML as users mean it: 1e-3 is a number, a key stands once, and every value knows its line."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from raycal.errors import InputError
+
+MAX_BYTES = 1 << 20
+_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+Where = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The values of a file, and for each path in it the line (from 1) it stands on."""
+
+    values: dict[str, Any]
+    lines: Mapping[Where, int]
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader with YAML 1.2 numbers and without aliases (a few lines of which can expand to gigabytes)."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem="aliases (*name) are not accepted", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+
+def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | str:
+    """YAML 1.2: 010 is ten and 1:30 no number."""
+    text = str(loader.construct_scalar(node))
+    try:
+        return int(text, 16 if text.lower().lstrip("+-").startswith("0x") else 10)
+    except ValueError:
+        return text
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def parse_value(text: str) -> Any:
+    """One YAML value, as in `--set key=value`; ValueError when it is none."""
+    try:
+        return yaml.load(text, _Loader)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise ValueError(f"not a YAML value: {text!r}") from error
+
+
+def read_yaml(path: str) -> Document:
+    """Read a file whose top level is a mapping.
+
+    Raises:
+        InputError: The file is missing, too large, not text, not YAML, or says something twice.
+    """
+    text = _read_text(path)
+    lines: dict[Where, int] = {(): 1}
+    problems: list[str] = []
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        values = _construct(loader, node, (), lines, problems) if node else {}
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InputError(f"{path}:{line}: not valid YAML: {error.problem}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: nested too deeply") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: should hold 'key: value' lines (name, experiment, grid)")
+    if problems:
+        raise InputError(*(f"{path}:{problem}" for problem in problems))
+    return Document(values, lines)
+
+
+def _read_text(path: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise InputError(f"{path}: larger than {MAX_BYTES} bytes; is this a sweep file?")
+        return content.decode()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text file in UTF-8") from error
+
+
+def _construct(loader: _Loader, node: Any, where: Where, lines: dict[Where, int], problems: list[str]) -> Any:
+    lines[where] = node.start_mark.line + 1
+    if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:
+        problem = f"the tag {node.tag} is not accepted"
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+    if isinstance(node, yaml.MappingNode):
+        mapping: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            key = loader.construct_object(key_node, deep=True) if isinstance(key_node, yaml.ScalarNode) else None
+            line = key_node.start_mark.line + 1
+            if not isinstance(key, str):
+                problems.append(f"{line}: a key should be a word")
+            elif key in mapping:
+                problems.append(f"{line}: {'.'.join(map(str, (*where, key)))}: given twice")
+            else:
+                mapping[key] = _construct(loader, value_node, (*where, key), lines, problems)
+                lines[(*where, key)] = line
+        return mapping
+    if isinstance(node, yaml.SequenceNode):
+        return [_construct(loader, item, (*where, i), lines, problems) for i, item in enumerate(node.value)]
+    return loader.construct_object(node)

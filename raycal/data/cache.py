@@ -1,0 +1,151 @@
+"""Arrays that are costly to make, kept on disk: made once by one process, memory-mapped by all.
+
+An entry is a folder of .npy files named by the digest of what describes its content, with a manifest of names, sizes,
+dtypes and shapes. It appears by one rename, so it is whole or absent; a damaged one is made again.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from raycal.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+def cache_dir() -> Path:
+    """Where raycal keeps downloads and decoded images: `$RAYCAL_CACHE`, else `~/.cache/raycal`."""
+    return absolute(os.environ.get("RAYCAL_CACHE") or "~/.cache/raycal")
+
+
+def absolute(path: str) -> Path:
+    """The path with `~` expanded; an unknown `~user` stays, to be reported as a folder that is not there."""
+    return Path(os.path.expanduser(path)).absolute()
+
+
+def cached_arrays(key: Mapping[str, object], make: Callable[[Path], None]) -> Arrays:
+    """The arrays of one cache entry by name, memory-mapped and read-only.
+
+    Args:
+        key: JSON values that describe the content completely; other values are another entry.
+        make: Writes the arrays as NAME.npy into the folder it is given. Called by one process at a time, and only when
+            there is no whole entry. An `OSError` from it is taken for a trouble with the cache folder.
+
+    Raises:
+        InputError: The cache folder cannot be written.
+    """
+    content = json.dumps({"format": FORMAT_VERSION, **key}, sort_keys=True)
+    entry = cache_dir() / "arrays" / hashlib.sha256(content.encode()).hexdigest()
+    arrays = _read(entry)
+    if arrays is None:
+        try:
+            arrays = _read_or_make(entry, make)
+        except OSError as error:
+            raise InputError(
+                f"{cache_dir()}: cannot keep decoded images here ({error.strerror or error});"
+                " free space or set RAYCAL_CACHE to a folder that can be written"
+            ) from error
+    return arrays
+
+
+@contextmanager
+def array_file(path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Iterator[BinaryIO]:
+    """A new .npy file of that shape whose values are to be written in order, so that memory stays bounded.
+
+    Not a memory map: a full disk is an `OSError` here, but kills the process on a map.
+    """
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        yield file
+
+
+def _read_or_make(entry: Path, make: Callable[[Path], None]) -> Arrays:
+    from filelock import FileLock
+
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(entry.with_suffix(".lock")):
+        arrays = _read(entry)  # another process may have made it meanwhile
+        if arrays is None:
+            begin = perf_counter()
+            _make(entry, make)
+            logger.info("cached images in %s (%.1f s)", entry, perf_counter() - begin)
+            arrays = _read(entry)
+    if arrays is None:
+        raise OSError(f"{entry.name} changed while it was read")
+    return arrays
+
+
+def _make(entry: Path, make: Callable[[Path], None]) -> None:
+    """Write an entry, whole or absent; the caller holds its lock."""
+    partial, damaged = entry.with_suffix(".partial"), entry.with_suffix(".damaged")
+    for leftover in (partial, damaged):
+        shutil.rmtree(leftover, ignore_errors=True)
+    partial.mkdir()
+    try:
+        make(partial)
+        _write_manifest(partial)
+        for path in (*partial.iterdir(), partial):
+            _sync(path)
+        if entry.exists():
+            logger.warning("%s: damaged cache entry, made again", entry)
+            entry.rename(damaged)
+        partial.rename(entry)
+        _sync(entry.parent)
+    finally:
+        for leftover in (partial, damaged):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _write_manifest(folder: Path) -> None:
+    files = {}
+    for path in folder.glob("*.npy"):
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        files[path.stem] = _description(path, array)
+    (folder / MANIFEST).write_text(json.dumps(files))
+
+
+def _read(entry: Path) -> Arrays | None:
+    """The arrays of a whole entry; None when it is absent or damaged."""
+    try:
+        manifest = json.loads((entry / MANIFEST).read_text())
+        if not isinstance(manifest, dict):
+            return None
+        return {name: _read_array(entry / f"{name}.npy", described) for name, described in manifest.items()}
+    except (OSError, ValueError, EOFError):
+        return None
+
+
+def _read_array(path: Path, described: object) -> npt.NDArray[Any]:
+    array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    if _description(path, array) != described:
+        raise ValueError(f"{path} is not what the manifest says")
+    return array
+
+
+def _description(path: Path, array: npt.NDArray[Any]) -> dict[str, object]:
+    return {"bytes": path.stat().st_size, "dtype": array.dtype.str, "shape": list(array.shape)}
+
+
+def _sync(path: Path) -> None:
+    """Bring a file or a folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

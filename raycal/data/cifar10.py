@@ -1,0 +1,110 @@
+"""CIFAR-10 (Krizhevsky 2009): 50,000 training and 10,000 test images of 32 x 32 pixels in ten classes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from raycal.data.cache import cached_arrays
+from raycal.data.download import download, download_root
+from raycal.data.image_dataset import DatasetInfo, ImageDataset, datasets
+from raycal.data.split import Count, Rows, Seed, consecutive, subset
+from raycal.errors import InputError
+
+if TYPE_CHECKING:
+    from torchvision.datasets import CIFAR10
+
+NUM_TRAIN, NUM_TEST = 50_000, 10_000
+CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+FOLDER = "cifar-10-batches-py"
+ARCHIVE_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
+
+
+@datasets("cifar10")
+class Cifar10:
+    """CIFAR-10 as torchvision reads it, with its own split.
+
+    Args:
+        root: Folder with `cifar-10-batches-py` or its archive; raycal's download folder unless given.
+        download: Fetch what is not there.
+        train_size: Take this many training images only, at random.
+        test_size: Take this many test images only, at random.
+        subset_seed: Draws these; independent of the experiment's seed.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        image_size: int,
+        root: str | None = None,
+        download: bool = True,
+        train_size: Count | None = None,
+        test_size: Count | None = None,
+        subset_seed: Seed = 0,
+    ) -> None:
+        del seed, image_size  # the split is the dataset's own; the images keep their size
+        self.root = download_root(root)
+        self.download = download
+        self.train_size = train_size
+        self.test_size = test_size
+        self.subset_seed = subset_seed
+
+    def inspect(self) -> DatasetInfo:
+        """The sizes of the splits; they are known before the download."""
+        if not self.download and not (self.root / FOLDER).is_dir():
+            raise InputError(
+                f"cifar10: {self.root / FOLDER}: no such folder; set download: true, or root to the folder that holds"
+                f" {FOLDER}"
+            )
+        return DatasetInfo.of(self._rows(), len(CLASS_NAMES))
+
+    def load(self) -> ImageDataset:
+        """The images and the splits."""
+        from torchvision.datasets import CIFAR10
+
+        self.inspect()
+        files = CIFAR10.train_list + CIFAR10.test_list
+        arrays = cached_arrays({"dataset": "cifar10", "files": files}, self._decode)
+        rows = self._rows()
+        return ImageDataset(
+            images=arrays["images"],
+            labels=arrays["labels"],
+            train_rows=rows.train,
+            test_rows=rows.test,
+            class_names=CLASS_NAMES,
+        )
+
+    def _rows(self) -> Rows:
+        return subset(
+            consecutive(NUM_TRAIN, NUM_TEST),
+            train_size=self.train_size,
+            test_size=self.test_size,
+            seed=self.subset_seed,
+            name="cifar10",
+        )
+
+    def _decode(self, folder: Path) -> None:
+        train, test = self._read(train=True), self._read(train=False)
+        np.save(folder / "images.npy", np.concatenate([train.data, test.data]))
+        np.save(folder / "labels.npy", np.array([*train.targets, *test.targets], np.int64))
+
+    def _read(self, *, train: bool) -> "CIFAR10":
+        """One split from files whose checksums are right; fetched when they are not and that is allowed."""
+        from torchvision.datasets import CIFAR10
+
+        try:
+            return CIFAR10(self.root, train=train)
+        except (OSError, RuntimeError) as error:
+            if not self.download:
+                raise InputError(
+                    f"cifar10: {self.root / FOLDER}: a file is missing or has a wrong checksum; set download: true, or"
+                    f" unpack {ARCHIVE_URL} there"
+                ) from error
+        download(
+            self.root,
+            lambda: CIFAR10(self.root, train=train, download=True),
+            name="cifar10",
+            instead=f"put {ARCHIVE_URL} into that folder, or use dataset: {{name: image_folder, root: ...}}",
+        )
+        return CIFAR10(self.root, train=train)

@@ -1,0 +1,51 @@
+"""Downloads: one process at a time, never waiting for ever, and a failure said in one line."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from raycal.data.cache import absolute, cache_dir
+from raycal.errors import InputError
+
+TIMEOUT_SECONDS = 60.0
+
+
+def download_root(root: str | None) -> Path:
+    """The folder a user gave for a dataset's files, `~` expanded; raycal's own download folder when there is none."""
+    return cache_dir() / "downloads" if root is None else absolute(root)
+
+
+def download(root: Path, fetch: Callable[[], object], *, name: str, instead: str) -> None:
+    """Run `fetch`, which puts a dataset below `root`; it must do nothing when another process has done so before.
+
+    Args:
+        instead: What the user can do when it fails.
+
+    Raises:
+        InputError: It failed.
+    """
+    from http.client import HTTPException
+    from tarfile import TarError
+    from zipfile import BadZipFile
+
+    from filelock import FileLock
+
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / f".{name}.lock"), _timeout():
+            fetch()
+    except (OSError, RuntimeError, EOFError, HTTPException, TarError, BadZipFile) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{name}: the download to {root} failed ({reason}); {instead}") from error
+
+
+@contextmanager
+def _timeout() -> Iterator[None]:
+    # torchvision 0.29 opens its connections without a timeout: behind a silent firewall it waits for ever.
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

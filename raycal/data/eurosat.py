@@ -1,0 +1,116 @@
+"""EuroSAT (Helber et al. 2019): 27,000 satellite images of 64 x 64 pixels in ten classes of land use."""
+
+import logging
+import shutil
+from pathlib import Path
+
+from raycal.data.decode import decoded_images
+from raycal.data.download import download, download_root
+from raycal.data.image_dataset import DatasetInfo, ImageDataset, datasets
+from raycal.data.image_folder import list_images
+from raycal.data.split import Count, Fraction, Rows, Seed, random_split, subset
+from raycal.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+NUM_IMAGES, NUM_CLASSES, SIDE = 27_000, 10, 64
+FOLDER = Path("eurosat", "2750")
+ARCHIVE = Path("eurosat", "EuroSAT.zip")
+ARCHIVE_URL = "https://huggingface.co/datasets/torchgeo/eurosat/resolve/main/EuroSAT.zip"
+
+
+@datasets("eurosat")
+class EuroSat:
+    """EuroSAT (RGB) in torchvision's layout, split at random by the experiment's seed, as the paper does.
+
+    Args:
+        root: Folder with `eurosat/2750/<class>/` or the archive `eurosat/EuroSAT.zip`; raycal's download folder unless
+            given.
+        download: Fetch what is not there.
+        test_fraction: Share of the test split; by default 21,600 images for training and 5,400 for testing.
+        train_size: Take this many training images only, at random.
+        test_size: Take this many test images only, at random.
+        subset_seed: Draws these; independent of the experiment's seed.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        image_size: int,
+        root: str | None = None,
+        download: bool = True,
+        test_fraction: Fraction = 0.2,
+        train_size: Count | None = None,
+        test_size: Count | None = None,
+        subset_seed: Seed = 0,
+    ) -> None:
+        del image_size  # the images keep their size
+        self.seed = seed
+        self.root = download_root(root)
+        self.download = download
+        self.test_fraction = test_fraction
+        self.train_size = train_size
+        self.test_size = test_size
+        self.subset_seed = subset_seed
+
+    def inspect(self) -> DatasetInfo:
+        """The sizes of the splits: of what is there, else of what will be downloaded."""
+        if (self.root / FOLDER).is_dir():
+            listing = list_images(self.root / FOLDER)
+            return DatasetInfo.of(self._rows(len(listing.files)), len(listing.class_names))
+        if not self.download:
+            raise InputError(
+                f"eurosat: {self.root / FOLDER}: no such folder; set download: true, or root to the folder that holds"
+                f" {FOLDER.as_posix()}"
+            )
+        return DatasetInfo.of(self._rows(NUM_IMAGES), NUM_CLASSES)
+
+    def load(self) -> ImageDataset:
+        """The images, decoded once for all seeds, and the splits of this seed."""
+        self.inspect()
+        self._fetch_if_missing()
+        listing = list_images(self.root / FOLDER)
+        if len(listing.files) != NUM_IMAGES:
+            logger.warning("%s: %d images; EuroSAT has %d", self.root / FOLDER, len(listing.files), NUM_IMAGES)
+        rows = self._rows(len(listing.files))
+        return ImageDataset(
+            images=decoded_images(self.root / FOLDER, listing.files, size=SIDE, image_size=SIDE),
+            labels=listing.labels,
+            train_rows=rows.train,
+            test_rows=rows.test,
+            class_names=listing.class_names,
+        )
+
+    def _rows(self, num_images: int) -> Rows:
+        rows = random_split(num_images, test_fraction=self.test_fraction, seed=self.seed, name="eurosat")
+        return subset(rows, train_size=self.train_size, test_size=self.test_size, seed=self.subset_seed, name="eurosat")
+
+    def _fetch_if_missing(self) -> None:
+        if not (self.root / FOLDER).is_dir():
+            download(
+                self.root,
+                lambda: _fetch(self.root),
+                name="eurosat",
+                instead=f"put {ARCHIVE_URL} into {self.root / ARCHIVE.parent}, or use dataset: {{name: image_folder,"
+                " root: ...}",
+            )
+
+
+def _fetch(root: Path) -> None:
+    """Unpack beside and rename: torchvision takes a half unpacked folder for a whole one."""
+    from torchvision.datasets import EuroSAT
+
+    if (root / FOLDER).is_dir():
+        return
+    staging = root / ".eurosat-partial"
+    shutil.rmtree(staging, ignore_errors=True)
+    try:
+        (staging / ARCHIVE).parent.mkdir(parents=True)
+        if (root / ARCHIVE).is_file():
+            (staging / ARCHIVE).symlink_to(root / ARCHIVE)
+        EuroSAT(staging, download=True)
+        (root / FOLDER).parent.mkdir(exist_ok=True)
+        (staging / FOLDER).rename(root / FOLDER)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)

@@ -1,0 +1,67 @@
+"""Which rows of a dataset are the pool and which the test split; and the types of the options that choose them."""
+
+from math import ceil
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from annotated_types import Ge, Gt, Lt
+
+from raycal.algorithm.randomness import stream
+from raycal.algorithm.records import Indices
+from raycal.errors import InputError
+
+Count = Annotated[int, Ge(1)]
+Fraction = Annotated[float, Gt(0), Lt(1)]
+Seed = Annotated[int, Ge(0)]
+
+
+class Rows(NamedTuple):
+    """Rows of the training pool (P,) and of the test split (Q,): int64, ascending, disjoint."""
+
+    train: Indices
+    test: Indices
+
+
+def consecutive(num_train: int, num_test: int) -> Rows:
+    """The split of images that are stored as all of train, then all of test."""
+    return Rows(np.arange(num_train), np.arange(num_train, num_train + num_test))
+
+
+def random_split(total: int, *, test_fraction: float, seed: int, name: str) -> Rows:
+    """A random `test_fraction` of the rows, rounded up, is the test split.
+
+    Raises:
+        InputError: There would be no training image left.
+    """
+    # 70 * 0.1 is 7.000000000000001 in floating point: without rounding that would be 8 test images.
+    num_test = ceil(round(total * test_fraction, 6))
+    if not 1 <= num_test < total:
+        raise InputError(
+            f"{name}: a test_fraction of {test_fraction:g} of {total} images leaves {total - num_test} for training and"
+            f" {num_test} for testing; both need at least 1"
+        )
+    shuffled = stream(seed, 0, "test split").permutation(total)
+    return Rows(np.sort(shuffled[num_test:]), np.sort(shuffled[:num_test]))
+
+
+def subset(rows: Rows, *, train_size: int | None, test_size: int | None, seed: int, name: str) -> Rows:
+    """Random parts of both splits; a smaller part is contained in a larger one of the same seed.
+
+    Raises:
+        InputError: More is asked for than there is; both problems at once.
+    """
+    wanted = (("train_size", train_size, rows.train), ("test_size", test_size, rows.test))
+    problems = [
+        f"{name}: {option}: {size} is more than the {len(part)} images there are; give at most {len(part)}"
+        for option, size, part in wanted
+        if size is not None and size > len(part)
+    ]
+    if problems:
+        raise InputError(*problems)
+    return Rows(*(_part(part, size, seed, option) for option, size, part in wanted))
+
+
+def _part(rows: Indices, size: int | None, seed: int, purpose: str) -> Indices:
+    if size is None:
+        return rows
+    return np.sort(rows[stream(seed, 0, purpose).permutation(len(rows))[:size]])

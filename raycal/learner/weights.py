@@ -1,0 +1,84 @@
+"""The weights every iteration starts from: torchvision's ImageNet weights, a file, or none."""
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import torch
+from torch import Tensor
+from torchvision.models import ResNet18_Weights
+
+from raycal.errors import InputError
+from raycal.learner.network import ResNet18
+
+StateDict = dict[str, Tensor]
+
+
+def load_weights(weights: str) -> StateDict | None:
+    """The backbone of a ResNet-18 as float32, without its head; None when there are no weights to load.
+
+    Args:
+        weights: `imagenet` (downloaded once by torchvision), `none`, or the path of a state dict in any float format.
+
+    Raises:
+        InputError: The weights cannot be had, or are those of another network.
+    """
+    if weights == "none":
+        return None
+    if weights == "imagenet":
+        return _backbone(_download(), weights)
+    return _backbone(_read(weights), weights)
+
+
+def _download() -> Mapping[str, Any]:
+    try:
+        state: Mapping[str, Any] = ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+    except (URLError, OSError, RuntimeError) as error:
+        raise InputError(
+            f"model.weights: imagenet: the download failed ({error}); "
+            "give the path of a torchvision resnet18 state dict, or none"
+        ) from error
+    return state
+
+
+def _read(path: str) -> Mapping[str, Any]:
+    try:
+        state = torch.load(Path(path).expanduser(), map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise InputError(f"model.weights: {path}: {error.strerror or error}") from error
+    except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise InputError(
+            f"model.weights: {path}: not a state dict saved by torch.save ({type(error).__name__}); "
+            "code in such files is never run"
+        ) from error
+    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
+        state = state["state_dict"]
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"model.weights: {path}: should hold a state dict, names to tensors")
+    return state
+
+
+def _backbone(state: Mapping[str, Tensor], source: str) -> StateDict:
+    """The tensors of `state` that make a ResNet-18 without its head."""
+    with torch.random.fork_rng(devices=[]):
+        expected = ResNet18(num_classes=1).state_dict()
+    expected = {name: value for name, value in expected.items() if not name.startswith("fc.")}
+    given = {name.removeprefix("module."): value for name, value in state.items()}
+    given = {name: value for name, value in given.items() if not name.startswith("fc.")}
+    wrong = sorted(
+        {name for name in expected if name not in given and not name.endswith("num_batches_tracked")}
+        | {name for name in given if name not in expected or given[name].shape != expected[name].shape}
+    )
+    if wrong:
+        raise InputError(
+            f"model.weights: {source}: not the weights of a torchvision resnet18: "
+            f"{len(wrong)} tensors are missing, unknown or of another shape, the first is {wrong[0]}"
+        )
+    tensors = {name: given.get(name, expected[name]).to(expected[name].dtype) for name in expected}
+    broken = [name for name, value in tensors.items() if not torch.isfinite(value).all()]
+    if broken:
+        raise InputError(f"model.weights: {source}: {broken[0]} holds values that are not finite")
+    return tensors

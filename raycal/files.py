@@ -1,0 +1,101 @@
+"""Whole-or-absent files in a folder on any filesystem that pyarrow reaches: local, NFS, S3, GCS."""
+
+import os
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit, urlunsplit
+
+from pyarrow import fs
+
+from raycal.errors import InputError
+
+
+class Folder:
+    """A folder whose files are written whole or not at all. One writer at a time."""
+
+    def __init__(self, filesystem: fs.FileSystem, path: str, query: str = "") -> None:
+        self._filesystem = filesystem
+        self.path = path.rstrip("/")
+        self._query = query
+
+    @classmethod
+    def at(cls, place: str) -> Self:
+        """A local path (`~` allowed) or a URI such as `s3://bucket/prefix`; nothing is created.
+
+        Raises:
+            InputError: The URI names no filesystem.
+        """
+        if "://" not in place:
+            return cls(fs.LocalFileSystem(), str(Path(place).expanduser().absolute()))
+        try:
+            filesystem, path = fs.FileSystem.from_uri(place)
+        except (ValueError, OSError) as error:
+            raise InputError(f"--storage {place}: {error}") from error
+        return cls(filesystem, path, urlsplit(place).query)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the path is one of this machine's file system."""
+        return isinstance(self._filesystem, fs.LocalFileSystem)
+
+    @property
+    def uri(self) -> str:
+        """The place as `at` takes it, with the settings of a remote file system but without credentials."""
+        if self.is_local:
+            return self.path
+        return str(urlunsplit((self._filesystem.type_name, "", f"//{self.path}", self._query, "")))
+
+    def folder(self, name: str) -> "Folder":
+        """A folder below this one."""
+        return Folder(self._filesystem, f"{self.path}/{name}", self._query)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Replace a file: after a crash it holds the old content or the new, never a part."""
+        path = f"{self.path}/{name}"
+        self._filesystem.create_dir(str(Path(path).parent), recursive=True)
+        if self.is_local:
+            _write_local(Path(path), content)
+        else:  # an object appears when its upload is complete
+            with self._filesystem.open_output_stream(path) as stream:
+                stream.write(content)
+
+    def read(self, name: str) -> bytes | None:
+        """The content of a file; None when there is none."""
+        try:
+            with self._filesystem.open_input_stream(f"{self.path}/{name}", compression=None) as stream:
+                content: bytes = stream.read()
+        except FileNotFoundError:
+            return None
+        return content
+
+    def exists(self, name: str = "") -> bool:
+        """Whether a file or folder is there."""
+        path = f"{self.path}/{name}".rstrip("/")
+        return bool(self._filesystem.get_file_info(path).type != fs.FileType.NotFound)
+
+    def names(self, pattern: str = "*") -> list[str]:
+        """The names of the files in the folder that match, sorted."""
+        selector = fs.FileSelector(self.path, allow_not_found=True)
+        files = (info.base_name for info in self._filesystem.get_file_info(selector) if info.is_file)
+        return sorted(name for name in files if Path(name).match(pattern) and not name.startswith("."))
+
+    def remove(self, name: str) -> None:
+        """Delete a file if it is there."""
+        try:
+            self._filesystem.delete_file(f"{self.path}/{name}")
+        except FileNotFoundError:
+            return
+
+
+def _write_local(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

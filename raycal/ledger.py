@@ -1,0 +1,43 @@
+"""The ledger as a table: one row per human interaction, no wall-clock time in it."""
+
+import io
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from raycal.algorithm.records import Interaction
+
+SCHEMA = pa.schema(
+    [
+        ("iteration", pa.int32()),
+        ("step", pa.int8()),
+        ("interaction", pa.int64()),
+        ("kind", pa.string()),
+        ("answer", pa.string()),
+        ("label", pa.int32()),
+        ("num_samples", pa.int32()),
+        ("purity", pa.float32()),
+        ("wrong", pa.int32()),
+        ("seconds", pa.float32()),
+        ("indices", pa.list_(pa.int64())),
+    ]
+)
+
+
+def to_parquet(rows: Sequence[Interaction]) -> bytes:
+    """The rows as a Parquet file; the same rows give the same bytes."""
+    columns = {name: [getattr(row, name) for row in rows] for name in SCHEMA.names}
+    return _write(pa.table(columns, schema=SCHEMA))
+
+
+def join(parts: Iterable[bytes]) -> bytes:
+    """Several Parquet files as one."""
+    tables = [pq.read_table(io.BytesIO(part)) for part in parts]
+    return _write(pa.concat_tables(tables) if tables else SCHEMA.empty_table())
+
+
+def _write(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()

@@ -1,0 +1,117 @@
+"""The folder of one experiment: every path of it, and what is written in which order."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from raycal import ledger
+from raycal.algorithm.records import IterationResult
+from raycal.config import ExperimentConfig
+from raycal.files import Folder
+from raycal.results import results_line
+from raycal.state import SavedState, StateDir, by_iteration, iteration_name, iteration_of
+
+CONFIG, RESULTS, ERROR, ENVIRONMENT, FINISHED = (
+    "config.yaml",
+    "results.jsonl",
+    "error.txt",
+    "environment.json",
+    "state/finished.json",
+)
+
+
+class RunDir:
+    """The folder of one experiment.
+
+    An iteration is committed in the order ledger part, state, results line. The state makes it count: `begin` redoes
+    what came before a crash, and mends what was to come after it.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        self._states = StateDir(folder.folder("state"))
+        self._parts = folder.folder("ledger")
+
+    def begin(self, config: ExperimentConfig) -> SavedState | None:
+        """Start or go on: writes the configuration, mends what a crash left, returns the newest whole state.
+
+        A finished run is left as it is.
+        """
+        if self.is_finished:
+            self._states.prune(0)
+            return None
+        self.folder.remove(ERROR)
+        settings = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode()
+        if self.folder.read(CONFIG) != settings:
+            self.folder.write(CONFIG, settings)
+        state = self._states.newest()
+        self._write_results([] if state is None else state.results)
+        for name in self._parts.names("iteration-*.parquet"):
+            if state is None or iteration_of(name) > state.loop.iteration:
+                self._parts.remove(name)
+        return state
+
+    def commit(self, result: IterationResult, model: bytes) -> dict[str, Any]:
+        """Save an iteration; the same iteration again replaces what was there. Returns its results line."""
+        line = results_line(result)
+        lines = [*(old for old in self.results() if old["iteration"] < result.iteration), line]
+        self._parts.write(f"{iteration_name(result.iteration)}.parquet", ledger.to_parquet(result.ledger))
+        self._states.save(result, model, lines)
+        self._write_results(lines)
+        return line
+
+    def finish(self, reason: str) -> None:
+        """Mark the experiment as finished; its model is not kept."""
+        self.folder.write(FINISHED, json.dumps({"reason": reason}).encode())
+        self._states.prune(0)
+
+    def fail(self, message: str) -> None:
+        """Record why the experiment failed; a later `begin` takes the record away."""
+        self.folder.write(ERROR, message.encode())
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the experiment ran to its end."""
+        return self.folder.exists(FINISHED)
+
+    def finished_reason(self) -> str | None:
+        """`iterations` or `pool exhausted`; None when it is not finished."""
+        content = self.folder.read(FINISHED)
+        return None if content is None else str(json.loads(content)["reason"])
+
+    def error(self) -> str | None:
+        """The record of a failure."""
+        content = self.folder.read(ERROR)
+        return None if content is None else content.decode()
+
+    def config(self) -> ExperimentConfig:
+        """The experiment that this folder is of."""
+        content = self.folder.read(CONFIG)
+        if content is None:
+            raise FileNotFoundError(f"{self.folder.path}/{CONFIG}")
+        return ExperimentConfig.model_validate(yaml.safe_load(content))
+
+    def results(self) -> list[dict[str, Any]]:
+        """The lines of results.jsonl, by iteration."""
+        content = self.folder.read(RESULTS) or b""
+        return [json.loads(line) for line in content.splitlines()]
+
+    def ledger(self) -> bytes:
+        """The whole ledger as one Parquet file."""
+        names = by_iteration(self._parts.names("iteration-*.parquet"))
+        return ledger.join(self._parts.read(name) or b"" for name in names)
+
+    def write_environment(self, environment: Mapping[str, Any]) -> None:
+        """Record device, number format, threads and versions."""
+        self.folder.write(ENVIRONMENT, json.dumps(environment, indent=1).encode())
+
+    def environment(self) -> dict[str, Any]:
+        """What `write_environment` recorded; empty before."""
+        return dict(json.loads(self.folder.read(ENVIRONMENT) or b"{}"))
+
+    def _write_results(self, lines: list[dict[str, Any]]) -> None:
+        content = "".join(json.dumps(line) + "\n" for line in lines).encode()
+        if self.folder.read(RESULTS) != content:
+            self.folder.write(RESULTS, content)

@@ -1,0 +1,152 @@
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from raycal.algorithm.pool import CLUSTER_LABELED, LABELED, UNLABELED
+from raycal.algorithm.records import (
+    Answer,
+    Evaluation,
+    Interaction,
+    IterationResult,
+    Kind,
+    PhaseSeconds,
+    PoolSnapshot,
+)
+from raycal.results import SECONDS, results_line
+
+# The contract: readers outside this package, MLflow among them, rely on these names and their order.
+KEYS = [
+    "iteration",
+    "interactions",
+    "test_accuracy",
+    "test_loss",
+    "unlabeled",
+    "labeled",
+    "cluster_labeled",
+    "annotated",
+    "clusters_shown",
+    "clusters_accepted",
+    "cluster_label_error",
+    "mean_cluster_purity",
+    "human_seconds",
+    "predict_seconds",
+    "cluster_seconds",
+    "train_seconds",
+    "evaluate_seconds",
+]
+
+
+def sample(label: int = 0) -> Interaction:
+    return Interaction(
+        iteration=2,
+        step=0,
+        interaction=1,
+        kind=Kind.SAMPLE,
+        answer=Answer.LABELLED,
+        label=label,
+        purity=None,
+        wrong=0,
+        seconds=1.0,
+        indices=np.array([0], np.int64),
+    )
+
+
+def cluster(num_samples: int, *, purity: float | None, wrong: int | None, accepted: bool) -> Interaction:
+    return Interaction(
+        iteration=2,
+        step=1,
+        interaction=2,
+        kind=Kind.CLUSTER,
+        answer=Answer.LABELLED if accepted else Answer.REFUSED,
+        label=1 if accepted else None,
+        purity=purity,
+        wrong=wrong,
+        seconds=1.0,
+        indices=np.arange(num_samples),
+    )
+
+
+def line(*ledger: Interaction, status: Sequence[int] = (UNLABELED,)) -> dict[str, Any]:
+    pool = PoolSnapshot(
+        status=np.array(status, np.int8), labels=np.where(np.array(status) == UNLABELED, -1, 0).astype(np.int32)
+    )
+    return results_line(
+        IterationResult(
+            iteration=2,
+            interactions=40,
+            human_seconds=168.0,
+            ledger=ledger,
+            pool=pool,
+            evaluation=Evaluation(accuracy=0.75, loss=0.5),
+            seconds=PhaseSeconds(predict=1.5, cluster=2.5, train=3.5, evaluate=4.5),
+        )
+    )
+
+
+def test_keys_are_the_contract_in_its_order() -> None:
+    assert list(line(sample())) == KEYS
+    assert [key for key in KEYS if key.endswith("_seconds") and key != "human_seconds"] == list(SECONDS)
+
+
+def test_figures_of_an_iteration() -> None:
+    ledger = (
+        sample(),
+        cluster(6, purity=1.0, wrong=0, accepted=True),
+        cluster(4, purity=0.75, wrong=1, accepted=True),
+        cluster(4, purity=0.5, wrong=None, accepted=False),
+    )
+    status = [LABELED] * 3 + [CLUSTER_LABELED] * 10 + [UNLABELED] * 7
+
+    assert line(*ledger, status=status) == {
+        "iteration": 2,
+        "interactions": 40,
+        "test_accuracy": 0.75,
+        "test_loss": 0.5,
+        "unlabeled": 7,
+        "labeled": 3,
+        "cluster_labeled": 10,
+        "annotated": 13,
+        "clusters_shown": 3,
+        "clusters_accepted": 2,
+        "cluster_label_error": 0.1,
+        "mean_cluster_purity": 0.75,
+        "human_seconds": 168.0,
+        "predict_seconds": 1.5,
+        "cluster_seconds": 2.5,
+        "train_seconds": 3.5,
+        "evaluate_seconds": 4.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("ledger", "error", "purity"),
+    [
+        ((), None, None),
+        ((sample(),), None, None),
+        ((cluster(4, purity=0.5, wrong=None, accepted=False),), None, 0.5),
+        ((cluster(4, purity=1.0, wrong=0, accepted=True),), 0.0, 1.0),
+        ((cluster(4, purity=None, wrong=None, accepted=True),), None, None),
+    ],
+    ids=["nothing", "samples alone", "all refused", "no error", "person who knows no truth"],
+)
+def test_undefined_figures_are_null(ledger: tuple[Interaction, ...], error: float | None, purity: float | None) -> None:
+    figures = line(*ledger)
+
+    assert (figures["cluster_label_error"], figures["mean_cluster_purity"]) == (error, purity)
+
+
+def test_label_error_counts_only_clusters_whose_errors_are_known() -> None:
+    known = cluster(4, purity=0.75, wrong=1, accepted=True)
+    unknown = cluster(4, purity=None, wrong=None, accepted=True)
+
+    assert line(known, unknown)["cluster_label_error"] == 0.25
+
+
+def test_line_is_plain_json() -> None:
+    figures = line(sample(), status=[LABELED, UNLABELED])
+
+    assert json.loads(json.dumps(figures, allow_nan=False)) == figures
+    assert {type(value) for value in figures.values()} <= {int, float, type(None)}

@@ -1,0 +1,121 @@
+"""When the run folders are sent to MLflow: from one thread of the process that drives the sweep.
+
+A trial never waits for a tracking server, a single writer cannot corrupt a fresh sqlite file, and what could not be
+sent is still in the run folders for the next time.
+"""
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING
+
+from raycal.config import ExperimentConfig
+from raycal.errors import InputError
+from raycal.plan import SweepDir
+
+if TYPE_CHECKING:
+    from raycal.tracking.projection import Projection
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 10.0
+CLOSE_SECONDS = 60.0
+# A server that is away is given up quickly: the thread comes back to it, and MLflow's own retries take minutes.
+_ENVIRONMENT = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+
+def tracking_uri(configured: str | None, sweep_dir: SweepDir) -> str:
+    """Where to track: as the sweep file says, else `MLFLOW_TRACKING_URI`, else a sqlite file in the storage folder.
+
+    Raises:
+        InputError: No server is named and the storage is not a local folder.
+    """
+    uri = configured or os.environ.get("MLFLOW_TRACKING_URI")
+    if uri:
+        return uri
+    if not sweep_dir.folder.is_local:
+        raise InputError("tracking.uri: name an MLflow server, or set MLFLOW_TRACKING_URI: --storage is not local")
+    return f"sqlite:///{Path(sweep_dir.folder.path).parent / 'mlflow.db'}"
+
+
+class Tracker(Thread):
+    """Sends what is new in the run folders, and tries again what could not be sent.
+
+    Args:
+        experiments: Of the sweep; each is a child of the sweep's run.
+    """
+
+    def __init__(self, uri: str, sweep_dir: SweepDir, sweep: str, experiments: Mapping[str, ExperimentConfig]) -> None:
+        super().__init__(name="raycal-tracking", daemon=True)
+        self.uri = uri
+        self._sweep_dir, self._sweep, self._experiments = sweep_dir, sweep, experiments
+        self._projection: Projection | None = None
+        self._unsent = dict.fromkeys(experiments)
+        self._lock, self._wake = Lock(), Event()
+        self._final_status: str | None = None
+        self._all_sent = False
+
+    def changed(self, experiment_id: str) -> None:
+        """The run folder of this experiment holds something new."""
+        with self._lock:
+            self._unsent[experiment_id] = None
+        self._wake.set()
+
+    def close(self, status: str) -> None:
+        """Send what is left and end the sweep's run as `FINISHED`, `FAILED` or `KILLED`; wait for at most a minute."""
+        self._final_status = status
+        self._wake.set()
+        self.join(CLOSE_SECONDS)
+        if not self._all_sent:
+            logger.warning(
+                "MLflow at %s did not take everything; it is all in %s, and the same command with --resume sends it",
+                self.uri,
+                self._sweep_dir.folder.path,
+            )
+
+    def run(self) -> None:
+        """Send now, at every change, and again a while after a failure, until closed."""
+        for key, value in _ENVIRONMENT.items():
+            os.environ.setdefault(key, value)
+        warned = False
+        while not self._all_sent:
+            final_status = self._final_status
+            try:
+                self._send(final_status)
+                warned = False
+            except Exception as error:  # whatever a server does must not end the sweep
+                if not warned:
+                    logger.warning("MLflow at %s: %s; trying again", self.uri, str(error).partition("\n")[0])
+                warned = True
+            if final_status is not None:
+                return
+            self._wake.wait(RETRY_SECONDS if warned else None)
+            self._wake.clear()
+
+    def _send(self, final_status: str | None) -> None:
+        from raycal.tracking.projection import Projection
+
+        if self._projection is None:
+            self._projection = Projection(self.uri, self._sweep_dir, self._sweep)
+        while (experiment_id := self._next()) is not None:
+            try:
+                self._projection.send(experiment_id, self._experiments[experiment_id])
+            except Exception:
+                with self._lock:
+                    self._unsent[experiment_id] = None
+                raise
+        if final_status is not None:
+            self._projection.end(final_status)
+            self._all_sent = True
+
+    def _next(self) -> str | None:
+        """Take the next experiment that has something to send."""
+        with self._lock:
+            return self._unsent.popitem()[0] if self._unsent else None

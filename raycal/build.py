@@ -1,0 +1,100 @@
+"""Names in a configuration to the objects they mean: the only place that knows both."""
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from raycal.algorithm import loop
+from raycal.algorithm.acquisition import acquisitions
+from raycal.algorithm.clustering import Clustering, clusterings
+from raycal.algorithm.expert import experts
+from raycal.algorithm.randomness import stream
+from raycal.config import ExperimentConfig
+from raycal.data import Dataset, ImageDataset, datasets
+from raycal.registry import Registry
+
+if TYPE_CHECKING:
+    from raycal.learner import ResNetLearner
+
+REGISTRIES: Mapping[str, Registry[Any]] = {
+    "dataset": datasets,
+    "acquisition": acquisitions,
+    "clustering": clusterings,
+    "expert": experts,
+}
+
+
+def dataset(config: ExperimentConfig) -> Dataset:
+    """The dataset, not yet loaded."""
+    make = datasets[config.dataset.name]
+    made: Dataset = make(**config.dataset.options, seed=config.seed, image_size=config.training.image_size)
+    return made
+
+
+def dataset_key(config: ExperimentConfig) -> str:
+    """Experiments with the same key see the same images in the same split."""
+    options = json.dumps(config.dataset.options, sort_keys=True)
+    return f"{config.dataset.name} {options} {config.seed} {config.training.image_size}"
+
+
+def prepare(experiments: Mapping[str, ExperimentConfig]) -> dict[str, int]:
+    """Download and decode every dataset and read all weights once, so that no trial fails on them; pool sizes by id.
+
+    Raises:
+        InputError: A download, an image or a weights file cannot be used.
+    """
+    sizes: dict[str, int] = {}
+    for config in experiments.values():
+        key = dataset_key(config)
+        if key not in sizes:
+            sizes[key] = dataset(config).load().num_train
+    for weights in dict.fromkeys(config.model.weights for config in experiments.values()):
+        if weights != "none":
+            from raycal.learner import load_weights
+
+            load_weights(weights)
+    return {experiment_id: sizes[dataset_key(config)] for experiment_id, config in experiments.items()}
+
+
+def clustering(config: ExperimentConfig) -> Clustering:
+    """The clustering with its options, run in this process."""
+    return partial(clusterings[config.clustering.name], **config.clustering.options)
+
+
+def learner(config: ExperimentConfig, images: ImageDataset, *, threads: int) -> "ResNetLearner":
+    """The learner with its weights loaded, on the GPU when there is one."""
+    from raycal.learner import Placement, ResNetLearner, load_weights
+
+    return ResNetLearner(
+        images,
+        config.training,
+        weights=load_weights(config.model.weights),
+        rng=stream(config.seed, 0, "backbone"),
+        placement=Placement.choose(config.training.dtype, threads=threads),
+    )
+
+
+def parts(
+    config: ExperimentConfig, images: ImageDataset, model: loop.Learner, cluster: Clustering | None = None
+) -> loop.Parts:
+    """Who takes part in the experiment; `cluster` None: in this process."""
+    return loop.Parts(
+        learner=model,
+        expert=experts[config.expert.name](images.train_labels, **config.expert.options),
+        acquisition=partial(acquisitions[config.acquisition.name], **config.acquisition.options),
+        clustering=cluster or clustering(config),
+    )
+
+
+def plan(config: ExperimentConfig) -> loop.Plan:
+    """The settings of Algorithm 1."""
+    return loop.Plan(
+        scenario=config.steps,
+        iterations=config.iterations,
+        interactions_per_iteration=config.interactions_per_iteration,
+        seed=config.seed,
+        num_clusters=config.clustering.num_clusters,
+        ask_with=config.ask_with,
+        retrain_between=config.retrain_between,
+    )

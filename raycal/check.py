@@ -1,0 +1,57 @@
+"""What can be known to be wrong before anything starts, all of it at once."""
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from raycal import build
+from raycal.config import ExperimentConfig
+from raycal.data import DatasetInfo
+from raycal.errors import InputError
+
+
+def select(experiments: Mapping[str, ExperimentConfig], pattern: str | None) -> dict[str, ExperimentConfig]:
+    """The experiments whose id matches; all without a pattern.
+
+    Raises:
+        InputError: None matches.
+    """
+    if pattern is None:
+        return dict(experiments)
+    selected = {key: config for key, config in experiments.items() if fnmatchcase(key, pattern)}
+    if not selected:
+        raise InputError(f"--only {pattern}: matches none of the {len(experiments)} trials; --dry-run lists them")
+    return selected
+
+
+def check(experiments: Mapping[str, ExperimentConfig]) -> dict[str, DatasetInfo]:
+    """The size of each experiment's dataset, without decoding an image.
+
+    Raises:
+        InputError: With every dataset and every weights file that cannot be used.
+    """
+    problems: dict[str, None] = {}
+    infos: dict[str, DatasetInfo] = {}
+    known: dict[str, DatasetInfo | InputError] = {}
+    for experiment_id, config in experiments.items():
+        key = build.dataset_key(config)
+        if key not in known:
+            known[key] = _inspect(config)
+        found = known[key]
+        if isinstance(found, InputError):
+            problems |= dict.fromkeys(found.problems)
+        else:
+            infos[experiment_id] = found
+        weights = config.model.weights
+        if weights not in ("imagenet", "none") and not Path(weights).expanduser().is_file():
+            problems[f"experiment.model.weights: {weights}: no such file (or imagenet, or none)"] = None
+    if problems:
+        raise InputError(*problems)
+    return infos
+
+
+def _inspect(config: ExperimentConfig) -> DatasetInfo | InputError:
+    try:
+        return build.dataset(config).inspect()
+    except InputError as error:
+        return error

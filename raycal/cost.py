@@ -1,0 +1,87 @@
+"""What a sweep costs before it is started: interactions, passes over images, and hours within a wide margin."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from raycal.algorithm.scenario import Ask
+from raycal.config import ExperimentConfig, Sweep
+from raycal.data import DatasetInfo
+from raycal.distributed.resources import Allotment
+from raycal.errors import InputError
+from raycal.progress import duration
+
+# ResNet-18 by the square of the image size, GFLOP per image at 32 px: forward alone, forward and backward.
+FORWARD_GFLOP, TRAINING_GFLOP = 0.074, 0.217
+# Sustained rates, an assumption to within a factor of three: one core of a 2024 server CPU; one H100-class GPU.
+CORE_GFLOPS, GPU_GFLOPS = 100.0, 100_000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Of one experiment: human interactions, and GFLOP if no cluster is accepted and if all are."""
+
+    interactions: int
+    least_gflop: float
+    most_gflop: float
+
+
+def estimate(config: ExperimentConfig, info: DatasetInfo) -> Cost:
+    """The cost of an experiment on a dataset of this size."""
+    scenario, training = config.steps, config.training
+    size = (training.image_size / 32) ** 2
+    iterations = 1 if scenario.whole_pool else config.iterations
+    budgets = scenario.budgets(info.num_train if scenario.whole_pool else config.interactions_per_iteration)
+    trainings = 1 + (config.retrain_between and sum(step.asks_model for step in scenario.steps[1:]))
+    interactions, labeled, scored, least, most = 0, 0, 0, 0, 0
+    for _ in range(iterations):
+        left = info.num_train - labeled
+        if left == 0:
+            break
+        scored += info.num_test + left * any(step.asks_model for step in scenario.steps)
+        for budget, step in zip(budgets, scenario.steps, strict=True):
+            if step.ask is Ask.CLUSTERS:
+                interactions += min(budget, config.clustering.num_clusters or budget, info.num_train - labeled)
+            else:
+                interactions += min(budget, info.num_train - labeled)
+                labeled = min(info.num_train, labeled + budget)
+        least += labeled * trainings
+        most += (info.num_train if scenario.asks(Ask.CLUSTERS) else labeled) * trainings
+    return Cost(
+        interactions=interactions,
+        least_gflop=size * (scored * FORWARD_GFLOP + least * training.epochs * TRAINING_GFLOP),
+        most_gflop=size * (scored * FORWARD_GFLOP + most * training.epochs * TRAINING_GFLOP),
+    )
+
+
+def print_estimate(
+    sweep: Sweep,
+    selected: Mapping[str, ExperimentConfig],
+    infos: Mapping[str, DatasetInfo],
+    allot_here: Callable[[], Allotment],
+) -> None:
+    """Print every experiment with its interactions, then the resources and the hours of the whole.
+
+    Args:
+        allot_here: Shares this machine among the trials; InputError when none fits, as it is another one's sweep.
+    """
+    costs = {key: estimate(config, infos[key]) for key, config in selected.items()}
+    width = max(map(len, selected))
+    for key, cost in costs.items():
+        pool = infos[key].num_train
+        print(f"{key:{width}}  {cost.interactions:>7,} interactions  pool {pool:,}  test {infos[key].num_test:,}")
+    repeated = sweep.num_combinations - len(sweep.experiments)
+    print(f"\n{sweep.name}: {len(selected)} trials, {sum(cost.interactions for cost in costs.values()):,} interactions")
+    if repeated:
+        print(f"{repeated} combinations of the grid repeat a trial, as the setting does not concern its scenario")
+    try:
+        allotment = allot_here()
+    except InputError as error:
+        print(f"resources on this machine: {error}")
+        return
+    print(f"resources on this machine: {allotment}")
+    rate = GPU_GFLOPS * allotment.gpus if allotment.gpus else CORE_GFLOPS * allotment.threads
+    least, most = (
+        sum(getattr(cost, name) for cost in costs.values()) / rate / allotment.concurrent_trials
+        for name in ("least_gflop", "most_gflop")
+    )
+    print(f"rough estimate: {duration(least)} (no cluster accepted) to {duration(most)} (all accepted), starting apart")

@@ -1,0 +1,94 @@
+"""One experiment from its first iteration, or from where it stopped, to its end. The same on a laptop and under Ray."""
+
+import logging
+import platform
+import traceback
+from typing import Any, Protocol
+
+from raycal import __version__, build
+from raycal.algorithm.clustering import Clustering
+from raycal.algorithm.loop import active_learning
+from raycal.algorithm.records import IterationResult
+from raycal.config import ExperimentConfig
+from raycal.errors import RaycalError
+from raycal.store import RunDir
+
+logger = logging.getLogger(__name__)
+
+
+class Observer(Protocol):
+    """Hears of every iteration after it was saved; `line` is its line of results.jsonl."""
+
+    def __call__(self, line: dict[str, Any], result: IterationResult) -> None: ...
+
+
+def run_experiment(
+    config: ExperimentConfig,
+    run_dir: RunDir,
+    *,
+    threads: int,
+    observers: tuple[Observer, ...] = (),
+    clustering: Clustering | None = None,
+) -> bool:
+    """Run an experiment to its end; whether it got there.
+
+    A failure is written to `error.txt` and ends only this experiment.
+
+    Args:
+        threads: Of torch; the last bits of a result depend on it.
+        clustering: Runs elsewhere; None: in this process.
+    """
+    phase = _Phase()
+    try:
+        _run(config, run_dir, threads, observers, clustering, phase)
+    except Exception as error:  # the one place where a failed experiment is recorded
+        # What the user can mend is said in a line; anything else needs the place in the code.
+        message = str(error) if isinstance(error, RaycalError) else traceback.format_exc()
+        run_dir.fail(f"{phase.name}: {type(error).__name__}: {message}\n")
+        logger.error("%s failed (%s): %s", config.experiment_id, phase.name, error)
+        return False
+    return True
+
+
+class _Phase:
+    """What an experiment is doing, for the record of a failure."""
+
+    name = "starting"
+
+
+def _run(
+    config: ExperimentConfig,
+    run_dir: RunDir,
+    threads: int,
+    observers: tuple[Observer, ...],
+    clustering: Clustering | None,
+    phase: _Phase,
+) -> None:
+    saved = run_dir.begin(config)
+    if run_dir.is_finished:
+        return
+    phase.name = "loading the dataset"
+    images = build.dataset(config).load()
+    phase.name = "loading the model"
+    learner = build.learner(config, images, threads=threads)
+    if saved is not None:
+        learner.load(saved.model)
+    run_dir.write_environment(_environment(learner.placement.describe()))
+    parts = build.parts(config, images, learner, clustering)
+    state = None if saved is None else saved.loop
+    plan = build.plan(config)
+    done = 0 if state is None else state.iteration + 1
+    phase.name = f"iteration {done}"
+    for result in active_learning(plan, parts, num_samples=images.num_train, state=state):
+        phase.name = f"saving iteration {result.iteration}"
+        line = run_dir.commit(result, learner.save())
+        for observe in observers:
+            observe(line, result)
+        done = result.iteration + 1
+        phase.name = f"iteration {done}"
+    run_dir.finish("iterations" if done == plan.total_iterations else "pool exhausted")
+
+
+def _environment(learner: dict[str, Any]) -> dict[str, Any]:
+    """What, beside the configuration, the last bits of a result depend on."""
+    return {"raycal": __version__, "python": platform.python_version(), "machine": platform.machine(), **learner}

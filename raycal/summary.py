@@ -1,0 +1,81 @@
+"""The table at the end of a sweep: a row per scenario and setting, seeds taken together, failures named."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from raycal.config import ExperimentConfig
+from raycal.plan import SweepDir
+
+MIN_WIDTH = 110
+FIGURES = ("seeds", "iterations", "interactions", "annotated", "cluster label error", "test accuracy")
+
+
+def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfig]) -> None:
+    """Print the last iteration of every finished experiment, means over seeds."""
+    lasts = {key: sweep_dir.run_dir(key).results()[-1:] for key in experiments if sweep_dir.run_dir(key).is_finished}
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    varied = varied_keys(list(experiments.values()))
+    for key, last in lasts.items():
+        flat = experiments[key].flat()
+        flat["scenario"] = experiments[key].steps.name
+        groups.setdefault(tuple(str(flat.get(name)) for name in varied), []).extend(last)
+    if not groups:
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in _short_names(varied):
+        table.add_column(name, no_wrap=True, overflow="fold")
+    for name in FIGURES:
+        table.add_column(name, justify="right")
+    for group, lines in groups.items():
+        table.add_row(*map(Text, group), *_cells(lines))
+    console = Console(file=sys.stdout)
+    console.width = max(console.width, MIN_WIDTH)
+    console.print(table)
+
+
+def print_failures(sweep_dir: SweepDir, unfinished: Mapping[str, ExperimentConfig]) -> None:
+    """Print why each trial that did not finish failed, and where."""
+    for experiment_id in unfinished:
+        run_dir = sweep_dir.run_dir(experiment_id)
+        reason = (run_dir.error() or "did not finish; its worker or its node died").strip().splitlines()
+        # The phase and the error; of a traceback its last line says what happened.
+        print(
+            *dict.fromkeys((f"failed  {experiment_id}", reason[0], reason[-1], run_dir.folder.path)), sep="\n        "
+        )
+
+
+def varied_keys(experiments: Sequence[ExperimentConfig]) -> list[str]:
+    """The settings that differ between experiments, seeds and the scenario's inside apart; `scenario` first."""
+    flats = [experiment.flat() for experiment in experiments]
+    keys = dict.fromkeys(key for flat in flats for key in flat)
+    differing = [key for key in keys if len({str(flat.get(key)) for flat in flats}) > 1]
+    return ["scenario", *(key for key in differing if key != "seed" and not key.startswith("scenario"))]
+
+
+def _short_names(keys: Sequence[str]) -> list[str]:
+    """The last words of dotted keys, where they are enough to tell them apart from each other and from the figures."""
+    keys = [key.removesuffix(".name") for key in keys]
+    lasts = [*(key.rpartition(".")[2] for key in keys), *FIGURES]
+    longer = (key if "." in key else f"{key} (set)" for key in keys)
+    return [long if lasts.count(last) > 1 else last for long, last in zip(longer, lasts, strict=False)]
+
+
+def _cells(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    errors = [line["cluster_label_error"] for line in lines if line["cluster_label_error"] is not None]
+    accuracies = [line["test_accuracy"] for line in lines]
+    spread = f" ± {stdev(accuracies):.3f}" if len(accuracies) > 1 else ""
+    return [
+        str(len(lines)),
+        f"{fmean(line['iteration'] + 1 for line in lines):g}",
+        f"{fmean(line['interactions'] for line in lines):,.0f}",
+        f"{fmean(line['annotated'] for line in lines):,.0f}",
+        f"{fmean(errors):.1%}" if errors else "-",
+        f"{fmean(accuracies):.3f}{spread}",
+    ]

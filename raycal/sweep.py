@@ -1,0 +1,72 @@
+"""`python -m raycal.sweep SWEEP.yaml`: run a sweep, on Ray or in this process."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from raycal.errors import InputError
+
+OK, SOME_FAILED, INPUT_ERROR, INTERRUPTED = 0, 1, 2, 130
+
+EPILOG = """\
+examples:
+  python -m raycal.sweep sweeps/quickstart.yaml --dry-run
+  python -m raycal.sweep sweeps/quickstart.yaml --only '*-random-s0-*' --local
+  python -m raycal.sweep sweeps/paper_cifar10.yaml --set training.learning_rate=1e-3 --set 'grid.seed=[0,1]' --resume
+
+exit codes: 0 all trials finished, 1 some failed, 2 a mistake in the input, 130 interrupted
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m raycal.sweep",
+        description="Compare annotation strategies: one trial per combination of the sweep file's grid.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("sweep", metavar="SWEEP.yaml", help="the sweep file")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print every trial and an estimate of cost; start nothing"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with a sweep that was started before")
+    parser.add_argument("--local", action="store_true", help="run one trial after another in this process, without Ray")
+    parser.add_argument("--only", metavar="PATTERN", help="run the trials whose id matches, such as '*-random-s0-*'")
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        dest="overrides",
+        help="change a setting, such as training.epochs=1; may be given several times",
+    )
+    parser.add_argument(
+        "--address", metavar="ADDR", help="of the Ray cluster (default: RAY_ADDRESS, else this machine)"
+    )
+    parser.add_argument(
+        "--storage",
+        metavar="DIR",
+        default="runs",
+        help="local folder or URI for everything that is kept (default: runs)",
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; its exit code."""
+    options = parser().parse_args(arguments)
+    from raycal.sweep_run import run_command  # after --help
+
+    try:
+        return run_command(options)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return INPUT_ERROR
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command with --resume goes on", file=sys.stderr)
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

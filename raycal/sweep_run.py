@@ -1,0 +1,226 @@
+"""What `raycal.sweep` does: check everything, plan, run what is unfinished, tell how it went."""
+
+import os
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from raycal import build
+from raycal.check import check, select
+from raycal.config import ExperimentConfig, Sweep, load_sweep
+from raycal.cost import print_estimate
+from raycal.distributed.resources import Allotment, Node, allot
+from raycal.errors import InputError
+from raycal.experiment import run_experiment
+from raycal.files import Folder
+from raycal.plan import Plan, SweepDir
+from raycal.progress import Progress
+from raycal.summary import print_failures, print_summary
+from raycal.tracking import Tracker, tracking_uri
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One call of the command line, checked.
+
+    Attributes:
+        selected: The experiments asked for, by id.
+        plan: Of an earlier start; None at the first.
+    """
+
+    sweep: Sweep
+    selected: Mapping[str, ExperimentConfig]
+    sweep_dir: SweepDir
+    plan: Plan | None
+    tracking_uri: str
+
+    def unfinished(self) -> dict[str, ExperimentConfig]:
+        """The selected experiments that have not run to their end."""
+        return {key: config for key, config in self.selected.items() if not self.sweep_dir.run_dir(key).is_finished}
+
+
+class Follower:
+    """Prints progress and wakes the tracker."""
+
+    def __init__(self, progress: Progress, tracker: Tracker) -> None:
+        self._progress, self._tracker = progress, tracker
+
+    def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
+        """An iteration was saved."""
+        self._progress.iteration(experiment_id, line)
+        self._tracker.changed(experiment_id)
+
+    def finished(self, experiment_id: str) -> None:
+        """An experiment ended, well or not."""
+        self._progress.finished(experiment_id)
+        self._tracker.changed(experiment_id)
+
+
+def run_command(options: Namespace) -> int:
+    """Carry out a command line; 0 when all trials finished, 1 when some failed.
+
+    Raises:
+        InputError: The input is wrong; nothing was started and nothing written.
+    """
+    sweep = load_sweep(options.sweep, build.REGISTRIES, overrides=options.overrides)
+    selected = select(sweep.experiments, options.only)
+    infos = check(selected)
+    sweep_dir = SweepDir(_storage(options.storage).folder(sweep.name))
+    _check_writable(sweep_dir.folder)
+    plan = _earlier_plan(sweep, sweep_dir, resume=options.resume or options.dry_run)
+    job = Job(
+        sweep=sweep,
+        selected=selected,
+        sweep_dir=sweep_dir,
+        plan=plan,
+        tracking_uri=tracking_uri(sweep.tracking.uri, sweep_dir),
+    )
+    if options.dry_run:
+        print_estimate(sweep, selected, infos, lambda: _allot(job, [this_machine()]))
+        return 0
+    todo = job.unfinished()
+    print(f"{sweep.name}: {len(selected)} trials, {len(todo)} to run\n  folder  {sweep_dir.folder.path}")
+    num_samples = build.prepare(todo)
+    with _ray_or_here(options, idle=not todo) as nodes:
+        allotment = _allot(job, nodes)
+        print(f"  MLflow  {job.tracking_uri}\n  running {allotment}\n", flush=True)
+        with _lock(sweep_dir.folder), _tracked(job, allotment) as tracker:
+            follower = Follower(Progress(todo), tracker)
+            if options.local:
+                _run_here(todo, sweep_dir, allotment, follower)
+            elif todo:
+                _run_on_ray(job, todo, num_samples, allotment, follower)
+    print_summary(sweep_dir, selected)
+    print_failures(sweep_dir, job.unfinished())
+    print(f"folder  {sweep_dir.folder.path}\nMLflow  {job.tracking_uri}")
+    print(f"browse  mlflow ui --backend-store-uri {job.tracking_uri}", flush=True)
+    return 1 if job.unfinished() else 0
+
+
+def this_machine() -> Node:
+    """What this machine has, as Ray counts it."""
+    import psutil
+
+    return Node(cpus=os.cpu_count() or 1, gpus=0, memory_bytes=psutil.virtual_memory().available * 0.7)
+
+
+def _storage(place: str) -> Folder:
+    """The storage folder.
+
+    Raises:
+        InputError: A relative path in a Ray job, whose working directory is deleted at its end.
+    """
+    in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
+    if in_job and "://" not in place and not Path(place).expanduser().is_absolute():
+        raise InputError(f"--storage {place}: in a Ray job give an absolute path or a URI; a job's folder is temporary")
+    return Folder.at(place)
+
+
+def _check_writable(folder: Folder) -> None:
+    """Refuse a local folder that cannot be made, without making it."""
+    path = Path(folder.path)
+    if not folder.is_local:
+        return
+    nearest = next(above for above in (path, *path.parents) if above.exists())
+    if not nearest.is_dir():
+        raise InputError(f"--storage: {nearest} is a file")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise InputError(f"--storage: no permission to write in {nearest}")
+
+
+def _earlier_plan(sweep: Sweep, sweep_dir: SweepDir, *, resume: bool) -> Plan | None:
+    """The plan of an earlier start, compared with what is asked for now."""
+    plan = sweep_dir.read_plan()
+    if plan is None:
+        return None
+    if not resume:
+        raise InputError(
+            f"{sweep_dir.folder.path}: this sweep was started before; add --resume to go on, "
+            "or take another name or --storage"
+        )
+    sweep_dir.check_unchanged(plan, sweep.experiments)
+    return plan
+
+
+def _allot(job: Job, nodes: list[Node]) -> Allotment:
+    threads = None if job.plan is None else job.plan.threads
+    return allot(job.sweep.resources, nodes, len(job.sweep.experiments), threads=threads)
+
+
+@contextmanager
+def _ray_or_here(options: Namespace, *, idle: bool) -> Iterator[list[Node]]:
+    """The nodes to run on: those of a Ray cluster, or this machine."""
+    if options.local or idle:
+        yield [this_machine()]
+        return
+    from raycal.distributed.fan_out import ray_session
+
+    with ray_session(options.address) as nodes:
+        yield nodes
+
+
+def _lock(folder: Folder) -> AbstractContextManager[Any]:
+    """Keeps a second process off the folder of a running sweep."""
+    if not folder.is_local:
+        return nullcontext()
+    Path(folder.path).mkdir(parents=True, exist_ok=True)
+    lock = FileLock(Path(folder.path) / ".lock", blocking=False)
+    try:
+        return lock.acquire()
+    except Timeout as error:
+        raise InputError(f"{folder.path}: another process is running this sweep") from error
+
+
+@contextmanager
+def _tracked(job: Job, allotment: Allotment) -> Iterator[Tracker]:
+    """Write the plan and track what follows."""
+    if job.plan is None:
+        plan = Plan(sweep=job.sweep.name, experiments=job.sweep.experiments, threads=allotment.threads)
+        job.sweep_dir.write_plan(plan)
+    tracker = Tracker(job.tracking_uri, job.sweep_dir, job.sweep.name, job.selected)
+    tracker.start()
+    status = "KILLED"
+    try:
+        yield tracker
+        status = "FAILED" if job.unfinished() else "FINISHED"
+    finally:
+        tracker.close(status)
+
+
+def _run_here(
+    todo: Mapping[str, ExperimentConfig], sweep_dir: SweepDir, allotment: Allotment, follower: Follower
+) -> None:
+    """One experiment after another in this process."""
+    for experiment_id, config in todo.items():
+
+        def observe(line: dict[str, Any], result: Any, key: str = experiment_id) -> None:
+            follower.iteration(key, line)
+
+        run_experiment(config, sweep_dir.run_dir(experiment_id), threads=allotment.threads, observers=(observe,))
+        follower.finished(experiment_id)
+
+
+def _run_on_ray(
+    job: Job,
+    todo: Mapping[str, ExperimentConfig],
+    num_samples: Mapping[str, int],
+    allotment: Allotment,
+    follower: Follower,
+) -> None:
+    from raycal.distributed.fan_out import fan_out
+    from raycal.distributed.trial import Shared
+
+    shared = Shared(
+        sweep=job.sweep.name,
+        folder=job.sweep_dir.folder.uri,
+        working_directory=os.getcwd(),
+        experiments=todo,
+        num_samples=num_samples,
+        allotment=allotment,
+    )
+    fan_out(shared, list(todo), follower)

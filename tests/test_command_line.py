@@ -1,0 +1,477 @@
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pytest
+from filelock import FileLock
+
+from raycal import build
+from raycal.algorithm.records import (
+    Answer,
+    Evaluation,
+    Interaction,
+    IterationResult,
+    Kind,
+    PhaseSeconds,
+    PoolSnapshot,
+)
+from raycal.config import ExperimentConfig, load_sweep
+from raycal.plan import SweepDir
+from raycal.store import RunDir
+from raycal.sweep import main
+
+SWEEP = """\
+name: tiny
+experiment:
+  dataset: {name: digits, train_size: 40, test_size: 20}
+  model: {weights: none}
+  scenario: random
+  iterations: 2
+  interactions_per_iteration: 10
+  training: {epochs: 1, image_size: 32}
+grid:
+  scenario: [random, uncertain+cluster]
+  seed: [0, 1]
+"""
+ID = re.compile(r"digits-(?:random|uncertain\+cluster)-s\d-[0-9a-f]{8}")
+
+
+class FakeTracker:
+    """Keeps what a tracker is told."""
+
+    made: list["FakeTracker"]
+
+    def __init__(self, uri: str, sweep_dir: SweepDir, sweep: str, experiments: Mapping[str, ExperimentConfig]) -> None:
+        self.uri, self.experiments = uri, list(experiments)
+        self.events: list[str] = []
+        FakeTracker.made.append(self)
+
+    def start(self) -> None:
+        self.events.append("start")
+
+    def changed(self, experiment_id: str) -> None:
+        self.events.append(experiment_id)
+
+    def close(self, status: str) -> None:
+        self.events.append(status)
+
+
+class FakeRunner:
+    """Commits one iteration of an experiment, and finishes it unless it is to fail or to be interrupted."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+        self.failing: set[str] = set()
+        self.interrupted = False
+
+    def __call__(
+        self, config: ExperimentConfig, run_dir: RunDir, *, threads: int, observers: tuple[Any, ...] = (), **more: Any
+    ) -> bool:
+        self.ran.append(config.experiment_id)
+        run_dir.begin(config)
+        if config.experiment_id in self.failing:
+            run_dir.fail("iteration 0: ValueError: a reason\n")
+            return False
+        result = one_iteration()
+        line = run_dir.commit(result, b"model")
+        for observe in observers:
+            observe(line, result)
+        if self.interrupted:
+            raise KeyboardInterrupt
+        run_dir.finish("iterations")
+        return True
+
+
+def one_iteration() -> IterationResult:
+    row = Interaction(
+        iteration=0,
+        step=0,
+        interaction=1,
+        kind=Kind.SAMPLE,
+        answer=Answer.LABELLED,
+        label=0,
+        purity=None,
+        wrong=0,
+        seconds=1.0,
+        indices=np.array([0], np.int64),
+    )
+    return IterationResult(
+        iteration=0,
+        interactions=1,
+        human_seconds=1.0,
+        ledger=(row,),
+        pool=PoolSnapshot(status=np.ones(1, np.int8), labels=np.zeros(1, np.int32)),
+        evaluation=Evaluation(accuracy=0.5, loss=1.0),
+        seconds=PhaseSeconds(predict=0, cluster=0, train=0, evaluate=0),
+    )
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("RAYCAL_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> str:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(SWEEP)
+    return str(path)
+
+
+@pytest.fixture
+def ids(sweep: str) -> list[str]:
+    return list(load_sweep(sweep, build.REGISTRIES).experiments)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Path:
+    return tmp_path / "storage"
+
+
+@pytest.fixture
+def runner(monkeypatch: pytest.MonkeyPatch) -> FakeRunner:
+    """Neither trains nor tracks."""
+    runner = FakeRunner()
+    FakeTracker.made = []
+    monkeypatch.setattr("raycal.sweep_run.run_experiment", runner)
+    monkeypatch.setattr("raycal.sweep_run.Tracker", FakeTracker)
+    return runner
+
+
+@pytest.fixture
+def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., list[str]]:
+    """The lines that a command is refused with; nothing is left on the disk."""
+
+    def refused(*arguments: str) -> list[str]:
+        before = sorted(tmp_path.rglob("*"))
+        assert main(arguments) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert "Traceback" not in printed.err
+        assert sorted(tmp_path.rglob("*")) == before
+        return printed.err.splitlines()
+
+    return refused
+
+
+class TestDryRun:
+    def test_prints_every_trial_resources_and_cost(
+        self, sweep: str, ids: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main([sweep, "--dry-run"]) == 0
+
+        printed = capsys.readouterr().out
+        assert ID.findall(printed) == ids
+        assert "tiny: 4 trials, 80 interactions" in printed
+        assert printed.count("20 interactions  pool 40  test 20") == 4
+        assert re.search(r"resources on this machine: \d+ at a time, \d+ CPU threads each, clustering on", printed)
+        assert "rough estimate: " in printed
+
+    def test_starts_and_creates_nothing(self, sweep: str, runner: FakeRunner, storage: Path, tmp_path: Path) -> None:
+        before = sorted(tmp_path.rglob("*"))
+
+        assert main([sweep, "--dry-run", "--local", "--storage", str(storage)]) == 0
+        assert sorted(tmp_path.rglob("*")) == before
+        assert runner.ran == []
+        assert FakeTracker.made == []
+
+    def test_shows_the_chosen_trials_alone(
+        self, sweep: str, ids: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main([sweep, "--dry-run", "--only", "*-random-*"]) == 0
+
+        assert ID.findall(capsys.readouterr().out) == ids[:2]
+
+    def test_follows_the_overrides(self, sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main([sweep, "--dry-run", "--set", "seed=7", "--set", "iterations=1", "--set", "name=other"]) == 0
+
+        printed = capsys.readouterr().out
+        assert [match.rsplit("-", 2)[1] for match in ID.findall(printed)] == ["s7", "s7"]
+        assert "other: 2 trials, 20 interactions" in printed
+
+    def test_of_a_sweep_that_was_started_needs_no_resume(
+        self, sweep: str, ids: list[str], runner: FakeRunner, storage: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        main([sweep, "--local", "--storage", str(storage)])
+        capsys.readouterr()
+
+        assert main([sweep, "--dry-run", "--storage", str(storage)]) == 0
+        assert ID.findall(capsys.readouterr().out) == ids
+
+    def test_of_a_sweep_for_gpus_works_on_a_machine_without(
+        self, sweep: str, ids: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main([sweep, "--dry-run", "--set", "resources.gpus_per_worker=1"]) == 0
+        assert ID.findall(capsys.readouterr().out) == ids
+
+
+class TestRefusal:
+    def test_every_problem_of_the_file_is_said(self, refused: Callable[..., list[str]], tmp_path: Path) -> None:
+        path = tmp_path / "bad.yaml"
+        path.write_text(SWEEP.replace("iterations: 2", "iterations: 0").replace("epochs", "epoch"))
+
+        assert sorted(refused(str(path))) == [
+            f"{path}:6: experiment.iterations: should be greater than or equal to 1, not 0",
+            f"{path}:8: experiment.training.epoch: unknown key (did you mean 'epochs'?)",
+        ]
+
+    def test_missing_file(self, refused: Callable[..., list[str]]) -> None:
+        assert refused("nothing.yaml", "--local") == ["nothing.yaml: No such file or directory"]
+
+    def test_bad_override(self, refused: Callable[..., list[str]], sweep: str) -> None:
+        assert refused(sweep, "--set", "seed") == [
+            "--set seed: should be KEY=VALUE, as in --set training.learning_rate=1e-3"
+        ]
+
+    def test_pattern_that_matches_nothing(self, refused: Callable[..., list[str]], sweep: str) -> None:
+        assert refused(sweep, "--only", "eurosat-*") == [
+            "--only eurosat-*: matches none of the 4 trials; --dry-run lists them"
+        ]
+
+    def test_dataset_and_weights_that_are_not_there_are_said_at_once(
+        self, refused: Callable[..., list[str]], sweep: str
+    ) -> None:
+        lines = refused(sweep, "--set", "dataset={name: image_folder, root: nowhere}", "--set", "model.weights=w.pt")
+
+        assert len(lines) == 2
+        assert "nowhere" in lines[0]
+        assert lines[1] == "experiment.model.weights: w.pt: no such file (or imagenet, or none)"
+
+    def test_more_images_than_the_dataset_has(self, refused: Callable[..., list[str]], sweep: str) -> None:
+        assert refused(sweep, "--set", "dataset.train_size=5000") == [
+            "digits: train_size: 5000 is more than the 1437 images there are; give at most 1437"
+        ]
+
+    def test_storage_that_is_a_file(self, refused: Callable[..., list[str]], sweep: str, storage: Path) -> None:
+        storage.write_text("")
+
+        (line,) = refused(sweep, "--local", "--storage", str(storage))
+
+        assert str(storage) in line
+
+    def test_storage_below_a_file(self, refused: Callable[..., list[str]], sweep: str, storage: Path) -> None:
+        storage.write_text("")
+
+        (line,) = refused(sweep, "--local", "--storage", str(storage / "below"))
+
+        assert str(storage) in line
+
+    def test_storage_whose_sweep_folder_is_a_file(
+        self, refused: Callable[..., list[str]], sweep: str, storage: Path
+    ) -> None:
+        storage.mkdir()
+        (storage / "tiny").write_text("")
+
+        (line,) = refused(sweep, "--local", "--storage", str(storage))
+
+        assert str(storage / "tiny") in line
+
+    def test_storage_on_no_file_system(self, refused: Callable[..., list[str]], sweep: str) -> None:
+        (line,) = refused(sweep, "--storage", "foo://bucket")
+
+        assert line.startswith("--storage foo://bucket: ")
+
+    def test_relative_storage_in_a_ray_job(
+        self, refused: Callable[..., list[str]], sweep: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+
+        (line,) = refused(sweep, "--storage", "runs")
+
+        assert line.startswith("--storage runs: in a Ray job give an absolute path or a URI")
+
+    def test_remote_storage_without_a_server_to_track_on(self, refused: Callable[..., list[str]], sweep: str) -> None:
+        (line,) = refused(sweep, "--storage", "mock:///bucket")
+
+        assert line.startswith("tracking.uri: name an MLflow server")
+
+    def test_plan_that_cannot_be_read(self, refused: Callable[..., list[str]], sweep: str, storage: Path) -> None:
+        (storage / "tiny").mkdir(parents=True)
+        (storage / "tiny" / "plan.json").write_text('{"sweep": "ti')
+
+        (line,) = refused(sweep, "--local", "--resume", "--storage", str(storage))
+
+        assert line.startswith(f"{storage}/tiny/plan.json: not a plan of raycal ")
+
+    def test_resources_that_this_machine_has_not(
+        self, sweep: str, runner: FakeRunner, storage: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        command = [sweep, "--local", "--set", "resources.cpus_per_worker=4096", "--storage", str(storage)]
+
+        assert main(command) == 2
+        assert "resources: a trial needs 4096 CPUs" in capsys.readouterr().err
+        assert (runner.ran, storage.exists()) == ([], False)
+
+    @pytest.mark.parametrize("arguments", [[], ["a.yaml", "b.yaml"], ["a.yaml", "--unknown"], ["a.yaml", "--set"]])
+    def test_command_line_that_is_none(self, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+
+        assert stopped.value.code == 2
+        assert "usage: python -m raycal.sweep" in capsys.readouterr().err
+
+
+class TestRun:
+    def test_every_trial_runs_and_the_table_is_printed(
+        self, sweep: str, ids: list[str], runner: FakeRunner, storage: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main([sweep, "--local", "--storage", str(storage)]) == 0
+
+        printed = capsys.readouterr().out
+        assert runner.ran == ids
+        assert all((storage / "tiny" / experiment_id / "results.jsonl").exists() for experiment_id in ids)
+        assert (storage / "tiny" / "plan.json").exists()
+        assert "tiny: 4 trials, 4 to run" in printed
+        assert f"sqlite:///{storage}/mlflow.db" in printed
+        assert printed.count("0.500 ± 0.000") == 2
+        assert "failed" not in printed
+
+    def test_tracker_hears_of_every_trial_and_of_the_end(
+        self, sweep: str, ids: list[str], runner: FakeRunner, storage: Path
+    ) -> None:
+        main([sweep, "--local", "--storage", str(storage)])
+
+        (tracker,) = FakeTracker.made
+        assert tracker.experiments == ids
+        assert (tracker.events[0], tracker.events[-1]) == ("start", "FINISHED")
+        assert set(tracker.events[1:-1]) == set(ids)
+
+    def test_failed_trial_is_listed_and_does_not_stop_its_neighbours(
+        self, sweep: str, ids: list[str], runner: FakeRunner, storage: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        runner.failing = {ids[1]}
+
+        assert main([sweep, "--local", "--storage", str(storage)]) == 1
+        printed = capsys.readouterr().out
+        assert runner.ran == ids
+        assert [line.split()[1] for line in printed.splitlines() if line.startswith("failed")] == [ids[1]]
+        assert "iteration 0: ValueError: a reason" in printed
+        assert f"{storage}/tiny/{ids[1]}" in printed
+        assert FakeTracker.made[0].events[-1] == "FAILED"
+
+    def test_second_start_without_resume_is_refused(
+        self,
+        sweep: str,
+        runner: FakeRunner,
+        storage: Path,
+        refused: Callable[..., list[str]],
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        main([sweep, "--local", "--storage", str(storage)])
+        runner.ran.clear()
+        capsys.readouterr()
+
+        assert refused(sweep, "--local", "--storage", str(storage)) == [
+            f"{storage}/tiny: this sweep was started before; add --resume to go on, or take another name or --storage"
+        ]
+        assert runner.ran == []
+
+    def test_resume_runs_only_what_is_unfinished(
+        self, sweep: str, ids: list[str], runner: FakeRunner, storage: Path
+    ) -> None:
+        runner.failing = {ids[2]}
+        main([sweep, "--local", "--storage", str(storage)])
+        runner.failing = set()
+        runner.ran.clear()
+
+        assert main([sweep, "--local", "--resume", "--storage", str(storage)]) == 0
+        assert runner.ran == [ids[2]]
+
+    def test_resume_of_a_finished_sweep_runs_nothing_and_prints_the_table(
+        self, sweep: str, runner: FakeRunner, storage: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        main([sweep, "--local", "--storage", str(storage)])
+        runner.ran.clear()
+        capsys.readouterr()
+
+        assert main([sweep, "--resume", "--storage", str(storage)]) == 0
+        printed = capsys.readouterr().out
+        assert runner.ran == []
+        assert "4 trials, 0 to run" in printed
+        assert printed.count("0.500 ± 0.000") == 2
+
+    def test_resume_with_another_setting_is_refused_with_its_key(
+        self,
+        sweep: str,
+        runner: FakeRunner,
+        storage: Path,
+        refused: Callable[..., list[str]],
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        main([sweep, "--local", "--storage", str(storage)])
+        capsys.readouterr()
+
+        assert refused(sweep, "--resume", "--set", "training.epochs=2", "--storage", str(storage)) == [
+            "--resume: training.epochs was 1 when the sweep was planned and is now 2; "
+            "put it back, or give the sweep another name or --storage"
+        ]
+
+    def test_part_of_a_sweep_is_run_and_the_rest_at_a_later_start(
+        self, sweep: str, ids: list[str], runner: FakeRunner, storage: Path
+    ) -> None:
+        assert main([sweep, "--local", "--only", "*-s0-*", "--storage", str(storage)]) == 0
+        assert runner.ran == [ids[0], ids[2]]
+        runner.ran.clear()
+
+        assert main([sweep, "--local", "--resume", "--storage", str(storage)]) == 0
+        assert runner.ran == [ids[1], ids[3]]
+
+    def test_ctrl_c_ends_with_its_own_code_and_tells_how_to_go_on(
+        self, sweep: str, ids: list[str], runner: FakeRunner, storage: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        runner.interrupted = True
+
+        assert main([sweep, "--local", "--storage", str(storage)]) == 130
+        assert "--resume" in capsys.readouterr().err
+        assert FakeTracker.made[0].events[-1] == "KILLED"
+        runner.interrupted = False
+        assert main([sweep, "--local", "--resume", "--storage", str(storage)]) == 0
+        assert runner.ran == [ids[0], *ids]
+
+    def test_folder_of_a_running_sweep_is_refused(
+        self, sweep: str, runner: FakeRunner, storage: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (storage / "tiny").mkdir(parents=True)
+        with FileLock(storage / "tiny" / ".lock"):
+            assert main([sweep, "--local", "--storage", str(storage)]) == 2
+
+        assert f"{storage}/tiny: another process is running this sweep" in capsys.readouterr().err
+        assert runner.ran == []
+        assert main([sweep, "--local", "--storage", str(storage)]) == 0
+
+
+def python(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "PYTHONPATH": str(Path(build.__file__).parents[1])}
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, env=environment, check=True, timeout=60
+    )
+
+
+def test_help_imports_nothing_heavy_and_is_quick() -> None:
+    seconds = []
+    for _ in range(3):
+        begin = perf_counter()
+        shown = python("-X", "importtime", "-m", "raycal.sweep", "--help")
+        seconds.append(perf_counter() - begin)
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in shown.stderr.splitlines() if "|" in line}
+
+    assert "exit codes: 0 all trials finished, 1 some failed, 2 a mistake in the input, 130 interrupted" in shown.stdout
+    assert "argparse" in imported
+    assert not imported & {"torch", "ray", "pydantic", "mlflow", "numpy", "pyarrow", "yaml", "sklearn", "faiss", "rich"}
+    assert min(seconds) < 0.5
+
+
+def test_checking_a_sweep_imports_neither_torch_nor_ray_nor_mlflow(sweep: str) -> None:
+    command = f"import sys; from raycal.sweep import main; main([{sweep!r}, '--dry-run']); print(*sys.modules)"
+    imported = set(python("-c", command).stdout.splitlines()[-1].split())
+
+    assert "raycal.sweep_run" in imported
+    assert not imported & {"torch", "ray", "mlflow", "faiss"}

@@ -1,0 +1,145 @@
+from typing import Any
+
+import pytest
+
+from raycal import build
+from raycal.config import ExperimentConfig, ResourceConfig, Sweep, TrackingConfig
+from raycal.cost import FORWARD_GFLOP, TRAINING_GFLOP, Cost, estimate, print_estimate
+from raycal.data import DatasetInfo
+from raycal.distributed.resources import Allotment
+
+INFO = DatasetInfo(num_train=1000, num_test=200, num_classes=10)
+
+
+def config(scenario: Any, **settings: Any) -> ExperimentConfig:
+    training = {"epochs": 2, "image_size": 32, **settings.pop("training", {})}
+    given = {
+        "dataset": "digits",
+        "scenario": scenario,
+        "iterations": 3,
+        "interactions_per_iteration": 100,
+        "training": training,
+        **settings,
+    }
+    return ExperimentConfig.model_validate(given, context=build.REGISTRIES)
+
+
+def images(cost: Cost, *, scored: int, epochs: int = 2, size: float = 1.0) -> tuple[int, float, float]:
+    """Interactions, and how many images are trained on at least and at most, when so many are scored."""
+    forward = scored * FORWARD_GFLOP
+    least, most = ((gflop / size - forward) / TRAINING_GFLOP / epochs for gflop in (cost.least_gflop, cost.most_gflop))
+    return cost.interactions, round(least, 6), round(most, 6)
+
+
+# Pool 1000, test 200, three iterations of 100 interactions.
+@pytest.mark.parametrize(
+    ("scenario", "scored", "expected"),
+    [
+        # Only the test split is scored; 100, 200, 300 images are trained on.
+        ("random", 3 * 200, (300, 600, 600)),
+        # D^U is scored as well: 1000, 900, 800.
+        ("uncertain-only", 3 * 200 + 2700, (300, 600, 600)),
+        # Nothing is accepted, or all of the pool each time; all clusters go back, so D^U stays at 1000.
+        ("cluster-only", 3 * 200 + 3000, (300, 0, 3000)),
+        # 50 single images each time: D^U is 1000, 950, 900, and 50, 100, 150 are labelled at least.
+        ("uncertain+cluster", 3 * 200 + 2850, (300, 300, 3000)),
+        ("cluster+uncertain", 3 * 200 + 2850, (300, 300, 3000)),
+        # One iteration over the whole pool.
+        ("supervised", 200, (1000, 1000, 1000)),
+    ],
+)
+def test_cost_of_each_scenario(scenario: str, scored: int, expected: tuple[int, int, int]) -> None:
+    assert images(estimate(config(scenario), INFO), scored=scored) == expected
+
+
+def test_cost_of_own_steps() -> None:
+    own = {"name": "own", "steps": [{"ask": "random", "share": "1/4"}, {"ask": "clusters", "share": "3/4"}]}
+
+    # 25 single images each time: D^U is 1000, 975, 950; 25, 50, 75 are labelled at least.
+    assert images(estimate(config(own), INFO), scored=3 * 200 + 2925) == (300, 150, 3000)
+
+
+def test_cost_grows_with_epochs_and_the_square_of_the_image_size() -> None:
+    small = estimate(config("random"), INFO)
+    larger = estimate(config("random", training={"image_size": 64}), INFO)
+    longer = estimate(config("random", training={"epochs": 6}), INFO)
+
+    assert larger.least_gflop == pytest.approx(4 * small.least_gflop)
+    assert longer.least_gflop - small.least_gflop == pytest.approx(4 * 600 * TRAINING_GFLOP)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "interactions"),
+    [
+        # 100, 100, 50, and the pool is empty.
+        ("random", 250),
+        ("uncertain-only", 250),
+        # At most one cluster a sample, and all of it goes back.
+        ("cluster-only", 10 * 100),
+        # 50 samples and 50 clusters four times; then the last 50 samples and no cluster.
+        ("uncertain+cluster", 4 * 100 + 50),
+        ("supervised", 250),
+    ],
+)
+def test_interactions_end_with_the_pool(scenario: str, interactions: int) -> None:
+    small_pool = DatasetInfo(num_train=250, num_test=10, num_classes=10)
+
+    assert estimate(config(scenario, iterations=10), small_pool).interactions == interactions
+
+
+def test_fewer_clusters_than_the_budget_are_fewer_interactions() -> None:
+    cost = estimate(config("cluster-only", clustering={"num_clusters": 20}), INFO)
+
+    assert cost.interactions == 3 * 20
+
+
+def test_training_between_the_steps_costs_more() -> None:
+    once, between = (estimate(config("uncertain+cluster", retrain_between=flag), INFO) for flag in (False, True))
+
+    assert between.least_gflop > once.least_gflop
+
+
+def allotment(*, threads: int = 1, concurrent_trials: int = 1) -> Allotment:
+    return Allotment(threads=threads, gpus=0, concurrent_trials=concurrent_trials, clustering_gpus=0)
+
+
+def test_estimate_prints_every_trial_the_sum_and_the_hours(capsys: pytest.CaptureFixture[str]) -> None:
+    experiments = {"first": config("random"), "the-second": config("supervised")}
+    sweep = Sweep(
+        name="tiny",
+        experiments=experiments,
+        num_combinations=5,
+        resources=ResourceConfig(),
+        tracking=TrackingConfig(),
+    )
+    infos = dict.fromkeys(experiments, INFO)
+    print_estimate(sweep, experiments, infos, lambda: allotment(threads=2))
+
+    # 600 + 1000 images for two epochs, 600 + 200 scored, by two threads of 100 GFLOP/s.
+    seconds = ((600 + 1000) * 2 * 0.217 + 800 * 0.074) / 200
+    assert capsys.readouterr().out.splitlines() == [
+        "first           300 interactions  pool 1,000  test 200",
+        "the-second    1,000 interactions  pool 1,000  test 200",
+        "",
+        "tiny: 2 trials, 1,300 interactions",
+        "3 combinations of the grid repeat a trial, as the setting does not concern its scenario",
+        "resources on this machine: 1 at a time, 2 CPU threads each, clustering on the CPU",
+        f"rough estimate: {seconds:.0f} s (no cluster accepted) to {seconds:.0f} s (all accepted), starting apart",
+    ]
+
+
+def test_hours_are_shared_by_the_trials_that_run_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    experiments = {str(seed): config("random", seed=seed, training={"image_size": 320}) for seed in range(4)}
+    sweep = Sweep(
+        name="tiny",
+        experiments=experiments,
+        num_combinations=4,
+        resources=ResourceConfig(),
+        tracking=TrackingConfig(),
+    )
+    print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), lambda: allotment(concurrent_trials=4))
+
+    printed = capsys.readouterr().out
+    minutes = 100 * (600 * 2 * 0.217 + 600 * 0.074) / 100 / 60
+    assert "repeat a trial" not in printed
+    assert f"rough estimate: {minutes:.0f} min (no cluster accepted) to {minutes:.0f} min" in printed

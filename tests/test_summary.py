@@ -1,0 +1,241 @@
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from raycal import build
+from raycal.algorithm.records import (
+    Answer,
+    Evaluation,
+    Interaction,
+    IterationResult,
+    Kind,
+    PhaseSeconds,
+    PoolSnapshot,
+)
+from raycal.config import ExperimentConfig
+from raycal.files import Folder
+from raycal.plan import SweepDir
+from raycal.summary import print_failures, print_summary, varied_keys
+
+
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wide enough that no cell is broken."""
+    monkeypatch.setenv("COLUMNS", "250")
+
+
+@pytest.fixture
+def sweep_dir(tmp_path: Path) -> SweepDir:
+    return SweepDir(Folder.at(str(tmp_path / "tiny")))
+
+
+def experiment(**settings: Any) -> ExperimentConfig:
+    given = {"dataset": "digits", "scenario": "random", **settings}
+    return ExperimentConfig.model_validate(given, context=build.REGISTRIES)
+
+
+def by_id(*experiments: ExperimentConfig) -> dict[str, ExperimentConfig]:
+    return {config.experiment_id: config for config in experiments}
+
+
+def finish(sweep_dir: SweepDir, config: ExperimentConfig, *, accuracy: float, wrong: int | None = None) -> None:
+    """An experiment of two iterations and 2,000 interactions; `wrong` of the ten samples of its one cluster."""
+    run_dir = sweep_dir.run_dir(config.experiment_id)
+    run_dir.begin(config)
+    cluster = Interaction(
+        iteration=1,
+        step=0,
+        interaction=2000,
+        kind=Kind.CLUSTER,
+        answer=Answer.LABELLED,
+        label=0,
+        purity=0.9,
+        wrong=wrong,
+        seconds=1.0,
+        indices=np.arange(10),
+    )
+    for iteration, last in enumerate((0.125, accuracy)):
+        run_dir.commit(
+            IterationResult(
+                iteration=iteration,
+                interactions=1000 * (iteration + 1),
+                human_seconds=0.0,
+                ledger=(cluster,) if wrong is not None and iteration else (),
+                pool=PoolSnapshot(status=np.ones(1500, np.int8), labels=np.zeros(1500, np.int32)),
+                evaluation=Evaluation(accuracy=last, loss=1.0),
+                seconds=PhaseSeconds(predict=0, cluster=0, train=0, evaluate=0),
+            ),
+            b"model",
+        )
+    run_dir.finish("iterations")
+
+
+def table(capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
+    """The cells of the printed table, the head first; two blanks or more are between columns."""
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.strip(" ─━-")]
+    return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in lines]
+
+
+def summary(
+    sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfig], capsys: pytest.CaptureFixture[str]
+) -> list[list[str]]:
+    print_summary(sweep_dir, experiments)
+    return table(capsys)
+
+
+def test_seeds_are_one_row_with_their_mean_and_spread(sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
+    seeds = [experiment(seed=seed) for seed in range(3)]
+    for config, accuracy in zip(seeds, (0.7, 0.8, 0.9), strict=True):
+        finish(sweep_dir, config, accuracy=accuracy)
+
+    assert summary(sweep_dir, by_id(*seeds), capsys) == [
+        ["scenario", "seeds", "iterations", "interactions", "annotated", "cluster label error", "test accuracy"],
+        ["random", "3", "2", "2,000", "1,500", "-", "0.800 ± 0.100"],
+    ]
+
+
+def test_one_seed_has_no_spread(sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
+    finish(sweep_dir, experiment(), accuracy=0.75)
+
+    assert summary(sweep_dir, by_id(experiment()), capsys)[1:] == [["random", "1", "2", "2,000", "1,500", "-", "0.750"]]
+
+
+def test_label_error_is_the_mean_where_it_is_defined(sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
+    seeds = [experiment(scenario="cluster-only", seed=seed) for seed in range(3)]
+    for config, wrong in zip(seeds, (1, 2, None), strict=True):
+        finish(sweep_dir, config, accuracy=0.75, wrong=wrong)
+
+    assert summary(sweep_dir, by_id(*seeds), capsys)[1][5] == "15.0%"
+
+
+def test_settings_that_differ_are_columns(sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
+    configs = [
+        experiment(scenario=scenario, expert={"purity_threshold": purity}, seed=seed)
+        for scenario in ("cluster-only", "uncertain+cluster")
+        for purity in (0.7, 0.8)
+        for seed in (0, 1)
+    ]
+    for number, config in enumerate(configs):
+        finish(sweep_dir, config, accuracy=number / 10)
+
+    head, *rows = summary(sweep_dir, by_id(*configs), capsys)
+
+    assert head[:3] == ["scenario", "purity_threshold", "seeds"]
+    assert [(*row[:3], row[-1]) for row in rows] == [
+        ("cluster-only", "0.7", "2", "0.050 ± 0.071"),
+        ("cluster-only", "0.8", "2", "0.250 ± 0.071"),
+        ("uncertain+cluster", "0.7", "2", "0.450 ± 0.071"),
+        ("uncertain+cluster", "0.8", "2", "0.650 ± 0.071"),
+    ]
+
+
+def test_own_scenario_is_named(sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
+    own = {"name": "thirds", "steps": [{"ask": "random", "share": "1/3"}, {"ask": "clusters", "share": "2/3"}]}
+    configs = [experiment(), experiment(scenario=own)]
+    for config in configs:
+        finish(sweep_dir, config, accuracy=0.5)
+
+    rows = summary(sweep_dir, by_id(*configs), capsys)[1:]
+
+    assert [row[0] for row in rows] == ["random", "thirds"]
+
+
+def test_columns_have_different_names(sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
+    configs = [
+        experiment(dataset=dataset, iterations=iterations, clustering={"iterations": rounds}, scenario="cluster-only")
+        for dataset in ("digits", "eurosat")
+        for iterations in (2, 3)
+        for rounds in (10, 20)
+    ]
+    for config in configs:
+        finish(sweep_dir, config, accuracy=0.5)
+
+    head = summary(sweep_dir, by_id(*configs), capsys)[0]
+
+    assert len(set(head)) == len(head)
+    assert any("dataset" in name for name in head)
+
+
+def test_value_in_brackets_is_printed_as_it_is(sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
+    configs = [experiment(dataset={"name": "image_folder", "root": root}) for root in ("/a[red]b", "/a[blue]b")]
+    for config in configs:
+        finish(sweep_dir, config, accuracy=0.5)
+
+    rows = summary(sweep_dir, by_id(*configs), capsys)[1:]
+
+    assert [row[1] for row in rows] == ["/a[red]b", "/a[blue]b"]
+
+
+def test_unfinished_experiments_are_not_in_the_table(sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
+    done, begun = experiment(seed=0), experiment(seed=1)
+    finish(sweep_dir, done, accuracy=0.5)
+    sweep_dir.run_dir(begun.experiment_id).begin(begun)
+
+    assert [row[1] for row in summary(sweep_dir, by_id(done, begun), capsys)] == ["seeds", "1"]
+
+
+def test_no_table_before_anything_is_finished(sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
+    print_summary(sweep_dir, by_id(experiment()))
+
+    assert capsys.readouterr().out == ""
+
+
+def test_varied_keys_leave_out_seeds_and_what_is_the_same() -> None:
+    configs = [
+        experiment(seed=seed, training={"epochs": epochs}, clustering={"num_clusters": k})
+        for seed in (0, 1)
+        for epochs in (1, 2)
+        for k in (None, 20)
+    ]
+
+    assert varied_keys(configs) == ["scenario", "clustering.num_clusters", "training.epochs"]
+    assert varied_keys(configs[:1]) == ["scenario"]
+
+
+class TestFailures:
+    def test_failure_tells_id_phase_message_and_folder(
+        self, sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        config = experiment()
+        run_dir = sweep_dir.run_dir(config.experiment_id)
+        run_dir.fail("iteration 3: ValueError: Traceback (most recent call last):\n  File ...\nValueError: a reason\n")
+        print_failures(sweep_dir, by_id(config))
+
+        assert [line.strip() for line in capsys.readouterr().out.splitlines()] == [
+            f"failed  {config.experiment_id}",
+            "iteration 3: ValueError: Traceback (most recent call last):",
+            "ValueError: a reason",
+            run_dir.folder.path,
+        ]
+
+    def test_message_of_one_line_is_printed_once(self, sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
+        config = experiment()
+        sweep_dir.run_dir(config.experiment_id).fail("loading the dataset: InputError: digits: too few images\n")
+        print_failures(sweep_dir, by_id(config))
+
+        assert capsys.readouterr().out.count("loading the dataset: InputError: digits: too few images") == 1
+
+    @pytest.mark.parametrize("record", [None, ""])
+    def test_trial_without_a_record_is_told_too(
+        self, sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str], record: str | None
+    ) -> None:
+        config = experiment()
+        if record is not None:
+            sweep_dir.run_dir(config.experiment_id).fail(record)
+        print_failures(sweep_dir, by_id(config))
+
+        printed = capsys.readouterr().out
+        assert f"failed  {config.experiment_id}" in printed
+        assert "did not finish" in printed
+
+    def test_every_failure_is_listed(self, sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
+        configs = by_id(*(experiment(seed=seed) for seed in range(3)))
+        print_failures(sweep_dir, configs)
+
+        printed = capsys.readouterr().out.splitlines()
+        assert [line.split()[1] for line in printed if line.startswith("failed")] == list(configs)
+        print_failures(sweep_dir, {})
+        assert capsys.readouterr().out == ""

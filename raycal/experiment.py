@@ -45,7 +45,7 @@ def run_experiment(
         # What the user can mend is said in a line; anything else needs the place in the code.
         message = str(error) if isinstance(error, RaycalError) else traceback.format_exc()
         run_dir.fail(f"{phase.name}: {type(error).__name__}: {message}\n")
-        logger.error("%s failed (%s): %s", config.experiment_id, phase.name, error)
+        logger.info("%s failed (%s): %s", config.experiment_id, phase.name, error)
         return False
     return True
 

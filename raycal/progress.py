@@ -35,9 +35,11 @@ class Progress:
             flush=True,
         )
 
-    def finished(self, experiment_id: str) -> None:
-        """An experiment ended, perhaps before its last iteration."""
+    def ended(self, experiment_id: str, error: str | None) -> None:
+        """An experiment ended, perhaps before its last iteration, perhaps with an error."""
         self._done[experiment_id] = self._total[experiment_id]
+        if error is not None:
+            print(f"{experiment_id:{self._width}}  failed: {error.partition(chr(10))[0]}", flush=True)
 
     def _time_left(self) -> str:
         done = sum(self._done[key] - first for key, first in self._first_done.items())

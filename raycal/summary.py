@@ -13,7 +13,7 @@ from rich.text import Text
 from raycal.config import ExperimentConfig
 from raycal.plan import SweepDir
 
-MIN_WIDTH = 110
+MIN_WIDTH = 120
 FIGURES = ("seeds", "iterations", "interactions", "annotated", "cluster label error", "test accuracy")
 
 

@@ -1,12 +1,15 @@
 """What `raycal.sweep` does: check everything, plan, run what is unfinished, tell how it went."""
 
 import os
+import shlex
+import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
@@ -45,10 +48,10 @@ class Job:
 
 
 class Follower:
-    """Prints progress and wakes the tracker."""
+    """Prints progress, wakes the tracker, and records the failure of an experiment that could not do so itself."""
 
-    def __init__(self, progress: Progress, tracker: Tracker) -> None:
-        self._progress, self._tracker = progress, tracker
+    def __init__(self, sweep_dir: SweepDir, progress: Progress, tracker: Tracker) -> None:
+        self._sweep_dir, self._progress, self._tracker = sweep_dir, progress, tracker
 
     def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
         """An iteration was saved."""
@@ -56,9 +59,16 @@ class Follower:
         self._tracker.changed(experiment_id)
 
     def finished(self, experiment_id: str) -> None:
-        """An experiment ended, well or not."""
-        self._progress.finished(experiment_id)
+        """An experiment ended, well or with its failure recorded."""
+        self._progress.ended(experiment_id, self._sweep_dir.run_dir(experiment_id).error())
         self._tracker.changed(experiment_id)
+
+    def died(self, experiment_id: str, reason: str) -> None:
+        """An experiment ended, perhaps without a record of its failure."""
+        run_dir = self._sweep_dir.run_dir(experiment_id)
+        if run_dir.error() is None and not run_dir.is_finished:
+            run_dir.fail(f"on Ray: {reason}")
+        self.finished(experiment_id)
 
 
 def run_command(options: Namespace) -> int:
@@ -90,7 +100,7 @@ def run_command(options: Namespace) -> int:
         allotment = _allot(job, nodes)
         print(f"  MLflow  {job.tracking_uri}\n  running {allotment}\n", flush=True)
         with _lock(sweep_dir.folder), _tracked(job, allotment) as tracker:
-            follower = Follower(Progress(todo), tracker)
+            follower = Follower(sweep_dir, Progress(todo), tracker)
             if options.local:
                 _run_here(todo, sweep_dir, allotment, follower)
             elif todo:
@@ -98,8 +108,18 @@ def run_command(options: Namespace) -> int:
     print_summary(sweep_dir, selected)
     print_failures(sweep_dir, job.unfinished())
     print(f"folder  {sweep_dir.folder.path}\nMLflow  {job.tracking_uri}")
-    print(f"browse  mlflow ui --backend-store-uri {job.tracking_uri}", flush=True)
+    print(f"browse  {browse_command(job.tracking_uri)}", flush=True)
     return 1 if job.unfinished() else 0
+
+
+def browse_command(uri: str) -> str:
+    """How to look at the runs: the command that serves a database, or the address of a server."""
+    if urlsplit(uri).scheme in ("http", "https", "databricks"):
+        return uri
+    python = Path(sys.executable)
+    if python.is_relative_to(Path.cwd()):
+        python = python.relative_to(Path.cwd())
+    return shlex.join([str(python), "-m", "mlflow", "ui", "--backend-store-uri", uri])
 
 
 def this_machine() -> Node:

@@ -89,7 +89,7 @@ def test_iterations_of_an_earlier_start_took_no_time_of_this_one(
 
 def test_experiment_that_ended_early_is_waited_for_no_more(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     progress = Progress({"a": config(iterations=10), "b": config(iterations=2)})
-    progress.finished("a")
+    progress.ended("a", None)
     clock.now = 10.0
     progress.iteration("b", line(0))
     progress.iteration("b", line(1))
@@ -124,3 +124,10 @@ def test_iteration_redone_from_an_earlier_state_is_told(clock: Clock, capsys: py
 )
 def test_duration_as_a_person_says_it(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_failure_is_told_when_it_happens(capsys: pytest.CaptureFixture[str]) -> None:
+
+    Progress({"one": config()}).ended("one", "iteration 1: DivergedError: not finite\nmore of it\n")
+
+    assert capsys.readouterr().out == "one  failed: iteration 1: DivergedError: not finite\n"

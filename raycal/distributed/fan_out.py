@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -34,7 +35,10 @@ class Follower(Protocol):
         """An iteration was saved; `line` holds at least its line of results.jsonl."""
 
     def finished(self, experiment_id: str) -> None:
-        """An experiment ended, well or not."""
+        """An experiment ended, well or with its failure recorded."""
+
+    def died(self, experiment_id: str, reason: str) -> None:
+        """An experiment ended, perhaps without a record of its failure; `reason` is what Ray says of it."""
 
 
 @contextmanager
@@ -66,6 +70,8 @@ def ray_session(address: str | None) -> Iterator[list[Node]]:
 
 def fan_out(shared: Shared, experiment_ids: list[str], follower: Follower) -> None:
     """Run the experiments, `allotment.concurrent_trials` at a time; returns when all have finished or failed."""
+    # A failed trial is told of once, by its follower; Tune's logger prints the whole way it came.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     allotment = shared.allotment
     clustering = start_clustering(
         threads=allotment.threads, concurrency=allotment.concurrent_trials, gpus=allotment.clustering_gpus
@@ -109,4 +115,6 @@ class _Reporter(tune.Callback):
         self._follower.finished(trial.config["experiment_id"])
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._follower.finished(trial.config["experiment_id"])
+        record = Path(trial.error_file or "")
+        reason = record.read_text() if record.is_file() else "no reason given"
+        self._follower.died(trial.config["experiment_id"], reason)

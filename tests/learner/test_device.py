@@ -1,0 +1,40 @@
+import pytest
+import torch
+
+from raycal.learner.device import Placement
+
+
+def with_instructions(monkeypatch: pytest.MonkeyPatch, **capabilities: bool) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "dtype"),
+    [
+        ({"avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": True}, torch.bfloat16),
+        ({"avx512_bf16": False, "avx2": True}, torch.float32),
+        ({}, torch.float32),
+    ],
+)
+def test_auto_is_bfloat16_only_where_the_cpu_has_instructions_for_it(
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], dtype: torch.dtype
+) -> None:
+    with_instructions(monkeypatch, **capabilities)
+    assert Placement.choose("auto") == Placement(torch.device("cpu"), dtype)
+
+
+def test_named_format_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_instructions(monkeypatch, avx512_bf16=True)
+    assert Placement.choose("float32").dtype is torch.float32
+    assert Placement.choose("bfloat16").dtype is torch.bfloat16
+
+
+def test_threads_are_set_and_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_instructions(monkeypatch)
+    described = Placement.choose("float32", threads=1).describe()
+
+    assert torch.get_num_threads() == 1
+    assert (described["device"], described["dtype"], described["threads"]) == ("cpu", "float32", 1)
+    assert described["torch"] == torch.__version__

@@ -1,0 +1,279 @@
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from raycal.algorithm.randomness import stream
+from raycal.algorithm.records import TrainingSet
+from raycal.config import TrainingConfig
+from raycal.data import ImageDataset
+from raycal.errors import DivergedError
+from raycal.learner import Placement, ResNetLearner
+from raycal.learner.learner import batches
+
+FLOAT32 = Placement(torch.device("cpu"), torch.float32)
+TRAINING = TrainingConfig(epochs=6, batch_size=16, learning_rate=0.01, image_size=32, dtype="float32")
+
+
+def dataset(num_train: int = 32, num_test: int = 12, num_classes: int = 3, side: int = 16) -> ImageDataset:
+    """Images of one noisy colour per class; the test images come first in the array."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(num_classes, size=num_train + num_test)
+    colours = np.array([[220, 30, 30], [30, 220, 30], [30, 30, 220], [128, 128, 128]])[labels]
+    noise = rng.integers(-25, 25, size=(len(labels), side, side, 3))
+    return ImageDataset(
+        images=(colours[:, None, None] + noise).astype(np.uint8),
+        labels=labels.astype(np.int64),
+        train_rows=np.arange(num_test, num_test + num_train),
+        test_rows=np.arange(num_test),
+        class_names=tuple("abcd"[:num_classes]),
+    )
+
+
+def learner(images: ImageDataset, training: TrainingConfig = TRAINING, seed: int = 0) -> ResNetLearner:
+    made = ResNetLearner(images, training, weights=None, rng=stream(seed, 0, "backbone"), placement=FLOAT32)
+    made.reset(stream(seed, 0, "head"))
+    return made
+
+
+def everything(images: ImageDataset) -> TrainingSet:
+    return TrainingSet(indices=np.arange(images.num_train), labels=images.train_labels)
+
+
+def weights(made: ResNetLearner) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in made._network.state_dict().items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def test_overfits_thirty_two_images() -> None:
+    images = dataset()
+    made = learner(images, TRAINING.model_copy(update={"epochs": 20}))
+    made.fit(everything(images), stream(0, 0, "train"))
+
+    predicted = made.predict(np.arange(32)).probs.argmax(1)
+    assert (predicted == images.train_labels).all()
+
+
+def test_learns_the_labels_given_and_not_those_of_the_dataset() -> None:
+    images = dataset()
+    wrong = (images.train_labels + 1) % 3
+    made = learner(images, TRAINING.model_copy(update={"epochs": 20}))
+    made.fit(TrainingSet(indices=np.arange(32), labels=wrong), stream(0, 0, "train"))
+
+    assert (made.predict(np.arange(32)).probs.argmax(1) == wrong).all()
+    assert made.evaluate().accuracy == 0.0
+
+
+def test_same_stream_trains_the_same_weights_and_another_one_others() -> None:
+    images = dataset()
+    runs = []
+    for seed in (1, 1, 2):
+        made = learner(images)
+        made.fit(everything(images), stream(seed, 0, "train"))
+        runs.append(weights(made))
+
+    assert same(runs[0], runs[1])
+    assert not same(runs[0], runs[2])
+
+
+def test_reset_brings_back_the_backbone_and_draws_the_head() -> None:
+    images = dataset()
+    made = learner(images)
+    before = weights(made)
+    made.fit(everything(images), stream(0, 0, "train"))
+    assert not same(before, weights(made))
+
+    made.reset(stream(0, 0, "head"))
+    assert same(before, weights(made))
+    made.reset(stream(0, 1, "head"))
+    after = weights(made)
+    assert [name for name in before if not torch.equal(before[name], after[name])] == ["fc.weight", "fc.bias"]
+    assert after["fc.weight"].abs().max() <= 512**-0.5
+
+
+def test_torchs_own_generator_is_left_alone() -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    images = dataset()
+    made = learner(images)
+    made.fit(everything(images), stream(0, 0, "train"))
+
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_empty_training_set_changes_nothing_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    made = learner(dataset())
+    before = weights(made)
+    with caplog.at_level(logging.WARNING):
+        made.fit(TrainingSet(indices=np.array([], np.int64), labels=np.array([], np.int64)), stream(0, 0, "train"))
+
+    assert same(before, weights(made))
+    assert "untrained" in caplog.text
+
+
+@pytest.mark.parametrize("num_samples", [1, 2, 17, 33])
+def test_any_number_of_samples_can_be_trained_on(num_samples: int) -> None:
+    images = dataset(num_train=40)
+    made = learner(images, TRAINING.model_copy(update={"epochs": 1}))
+    before = weights(made)
+    indices = np.arange(num_samples)
+    made.fit(TrainingSet(indices=indices, labels=images.train_labels[indices]), stream(0, 0, "train"))
+
+    assert not same(before, weights(made))
+    assert np.isfinite(made.predict(indices).probs).all()
+
+
+def test_batches_cover_everything_and_leave_no_single_sample() -> None:
+    assert batches(33, 16) == [slice(0, 16), slice(16, 33)]
+    assert batches(34, 16) == [slice(0, 16), slice(16, 32), slice(32, 34)]
+    assert batches(16, 16) == [slice(0, 16)]
+    assert batches(1, 16) == [slice(0, 1)]
+
+
+def test_predictions_are_those_of_the_samples_asked_for() -> None:
+    images = dataset(num_train=50)
+    made = learner(images)
+    made.fit(everything(images), stream(0, 0, "train"))
+    whole, part = made.predict(np.arange(50)), made.predict(np.array([3, 20, 41]))
+
+    assert whole.probs.shape == (50, 3)
+    assert whole.embeddings.shape == (50, 512)
+    assert (whole.probs.dtype, whole.embeddings.dtype) == (np.float32, np.float32)
+    np.testing.assert_allclose(whole.probs.sum(1), 1, atol=1e-5)
+    np.testing.assert_allclose(part.probs, whole.probs[[3, 20, 41]], atol=1e-4)
+    np.testing.assert_allclose(part.embeddings, whole.embeddings[[3, 20, 41]], atol=1e-3)
+
+
+def test_probabilities_follow_from_embeddings_and_head() -> None:
+    made = learner(dataset())
+    predictions = made.predict(np.arange(32))
+    state = weights(made)
+    logits = torch.from_numpy(predictions.embeddings) @ state["fc.weight"].T + state["fc.bias"]
+
+    np.testing.assert_allclose(predictions.probs, logits.softmax(1).numpy(), atol=1e-4)
+
+
+def test_evaluation_is_accuracy_and_mean_cross_entropy_of_the_test_rows() -> None:
+    images = dataset()
+    as_pool = ImageDataset(
+        images=images.images,
+        labels=images.labels,
+        train_rows=images.test_rows,
+        test_rows=images.train_rows,
+        class_names=images.class_names,
+    )
+    made, other = learner(images), learner(as_pool)
+    made.fit(everything(images), stream(0, 0, "train"))
+    other.load(made.save())
+    probs = other.predict(np.arange(images.num_test)).probs
+    evaluation = made.evaluate()
+
+    assert evaluation.accuracy == pytest.approx((probs.argmax(1) == images.test_labels).mean())
+    expected = -np.log(probs[np.arange(images.num_test), images.test_labels]).mean()
+    assert evaluation.loss == pytest.approx(expected, rel=1e-4)
+
+
+def test_saved_model_predicts_the_same_bits() -> None:
+    images = dataset()
+    made = learner(images)
+    made.fit(everything(images), stream(0, 0, "train"))
+    other = learner(images, seed=5)
+    other.load(made.save())
+
+    np.testing.assert_array_equal(made.predict(np.arange(32)).probs, other.predict(np.arange(32)).probs)
+
+
+def test_training_that_diverges_names_the_setting() -> None:
+    images = dataset()
+    made = learner(images, TRAINING.model_copy(update={"learning_rate": 1e18}))
+    with pytest.raises(DivergedError, match=r"lower training.learning_rate \(1e\+18\)"):
+        made.fit(everything(images), stream(0, 0, "train"))
+
+
+def test_predictions_that_are_not_finite_are_refused() -> None:
+    made = learner(dataset())
+    made._network.fc.weight.data.fill_(float("nan"))
+    with pytest.raises(DivergedError):
+        made.predict(np.arange(4))
+    with pytest.raises(DivergedError):
+        made.evaluate()
+
+
+def test_mirroring_is_drawn_from_the_stream() -> None:
+    images = dataset()
+    training = TRAINING.model_copy(update={"horizontal_flip": True, "epochs": 2})
+    runs = []
+    for settings in (training, training, TRAINING.model_copy(update={"epochs": 2})):
+        made = learner(images, settings)
+        made.fit(everything(images), stream(0, 0, "train"))
+        runs.append(weights(made))
+
+    assert same(runs[0], runs[1])
+    assert not same(runs[0], runs[2])
+
+
+def test_dataset_of_one_class_is_learnt() -> None:
+    images = dataset(num_classes=1)
+    made = learner(images)
+    made.fit(everything(images), stream(0, 0, "train"))
+
+    assert made.evaluate().accuracy == 1.0
+    assert made.predict(np.arange(3)).probs.tolist() == [[1.0]] * 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("image_size", [32, 48, 64, 224])
+def test_every_size_trains_and_predicts(image_size: int) -> None:
+    images = dataset(num_train=20, num_test=4)
+    made = learner(images, TRAINING.model_copy(update={"image_size": image_size, "epochs": 1}))
+    made.fit(everything(images), stream(0, 0, "train"))
+
+    assert made.predict(np.arange(20)).embeddings.shape == (20, 512)
+
+
+def test_bfloat16_stays_near_float32() -> None:
+    images = dataset()
+    plain = learner(images)
+    plain.fit(everything(images), stream(0, 0, "train"))
+    brief = ResNetLearner(
+        images,
+        TRAINING,
+        weights=None,
+        rng=stream(0, 0, "backbone"),
+        placement=Placement(torch.device("cpu"), torch.bfloat16),
+    )
+    brief.load(plain.save())
+    one, other = plain.predict(np.arange(32)), brief.predict(np.arange(32))
+
+    assert other.embeddings.dtype == np.float32
+    np.testing.assert_allclose(other.probs, one.probs, atol=0.05)
+
+
+@pytest.mark.gpu
+def test_gpu_gives_what_the_cpu_gives() -> None:
+    images = dataset()
+    on_cpu = learner(images)
+    on_cpu.fit(everything(images), stream(0, 0, "train"))
+    on_gpu = ResNetLearner(
+        images,
+        TRAINING,
+        weights=None,
+        rng=stream(0, 0, "backbone"),
+        placement=Placement(torch.device("cuda"), torch.float32),
+    )
+    on_gpu.load(on_cpu.save())
+
+    np.testing.assert_allclose(on_gpu.predict(np.arange(32)).probs, on_cpu.predict(np.arange(32)).probs, atol=1e-2)
+    on_gpu.reset(stream(0, 0, "head"))
+    on_gpu.fit(everything(images), stream(0, 0, "train"))
+    assert on_gpu.evaluate().accuracy > 0.9

@@ -1,0 +1,158 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from raycal import build
+from raycal.algorithm.records import IterationResult
+from raycal.algorithm.scenario import SCENARIOS
+from raycal.config import ExperimentConfig
+from raycal.experiment import run_experiment
+from raycal.files import Folder
+from raycal.results import SECONDS
+from raycal.store import RunDir
+
+KEYS = [
+    *("iteration", "interactions", "test_accuracy", "test_loss", "unlabeled", "labeled", "cluster_labeled"),
+    *("annotated", "clusters_shown", "clusters_accepted", "cluster_label_error", "mean_cluster_purity"),
+    *("human_seconds", "predict_seconds", "cluster_seconds", "train_seconds", "evaluate_seconds"),
+]
+
+
+def experiment(**settings: Any) -> ExperimentConfig:
+    tiny = {
+        "dataset": {"name": "digits", "train_size": 60, "test_size": 30},
+        "model": {"weights": "none"},
+        "scenario": "uncertain+cluster",
+        "iterations": 3,
+        "interactions_per_iteration": 10,
+        "expert": {"purity_threshold": 0.6},
+        "training": {"epochs": 1, "batch_size": 16, "learning_rate": 0.005, "image_size": 32},
+    }
+    return ExperimentConfig.model_validate(tiny | settings, context=build.REGISTRIES)
+
+
+class Killed(BaseException):
+    """The process ends here, as far as the experiment can tell."""
+
+
+class Killer:
+    """Observes an experiment and ends it after an iteration."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+
+    def __call__(self, line: dict[str, Any], result: IterationResult) -> None:
+        if result.iteration == self.after:
+            raise Killed
+
+
+def run(config: ExperimentConfig, folder: Path, *observers: Any) -> RunDir:
+    run_dir = RunDir(Folder.at(str(folder)))
+    run_experiment(config, run_dir, threads=1, observers=observers)
+    return run_dir
+
+
+def outcome(run_dir: RunDir) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
+    """All of a run that must not differ: the bytes of the ledger, the results but for the seconds."""
+    ledger = {path.name: path.read_bytes() for path in Path(run_dir.folder.path, "ledger").iterdir()}
+    return ledger, [{key: line[key] for key in line if key not in SECONDS} for line in run_dir.results()]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def test_run_folder_holds_what_the_contract_names(tmp_path: Path) -> None:
+    run_dir = run(experiment(), tmp_path)
+
+    files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    ledger = {f"ledger/iteration-{iteration:03d}.parquet" for iteration in range(3)}
+    assert files == {"config.yaml", "results.jsonl", "environment.json", "state/finished.json"} | ledger
+    lines = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    assert [list(line) for line in lines] == [KEYS] * 3
+    assert [line["interactions"] for line in lines] == [10, 20, 30]
+    assert all(line["annotated"] + line["unlabeled"] == 60 for line in lines)
+    assert [line["labeled"] for line in lines] == [5, 10, 15]
+    assert run_dir.environment()["threads"] == 1
+    assert run_dir.finished_reason() == "iterations"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name != "supervised"])
+def test_resumed_run_equals_the_uninterrupted_one(tmp_path: Path, scenario: str) -> None:
+    config = experiment(scenario=scenario)
+    whole = run(config, tmp_path / "whole")
+    for after in range(3):
+        with pytest.raises(Killed):
+            run(config, tmp_path / f"{after}", Killer(after))
+        resumed = run(config, tmp_path / f"{after}")
+        assert outcome(resumed) == outcome(whole)
+        assert resumed.is_finished
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{"ask_with": "initial"}, {"retrain_between": True}])
+def test_variants_of_the_reading_resume_too(tmp_path: Path, settings: dict[str, Any]) -> None:
+    config = experiment(**settings)
+    whole = run(config, tmp_path / "whole")
+    with pytest.raises(Killed):
+        run(config, tmp_path / "cut", Killer(1))
+    assert outcome(run(config, tmp_path / "cut")) == outcome(whole)
+
+
+def test_supervised_labels_the_whole_pool_in_one_iteration(tmp_path: Path) -> None:
+    (line,) = run(experiment(scenario="supervised"), tmp_path).results()
+    assert (line["interactions"], line["labeled"], line["unlabeled"]) == (60, 60, 0)
+
+
+def test_exhausted_pool_ends_early_and_says_so(tmp_path: Path) -> None:
+    run_dir = run(experiment(scenario="random", interactions_per_iteration=40, iterations=9), tmp_path)
+
+    assert [line["interactions"] for line in run_dir.results()] == [40, 60]
+    assert run_dir.finished_reason() == "pool exhausted"
+
+
+def test_finished_run_is_not_run_again(tmp_path: Path) -> None:
+    config = experiment(scenario="random", iterations=1)
+    run(config, tmp_path)
+    before = (tmp_path / "results.jsonl").stat().st_mtime_ns
+    seen: list[Any] = []
+    run(config, tmp_path, lambda line, result: seen.append(line))
+
+    assert seen == []
+    assert (tmp_path / "results.jsonl").stat().st_mtime_ns == before
+
+
+def test_users_mistake_is_recorded_in_one_line(tmp_path: Path) -> None:
+    config = experiment(dataset={"name": "image_folder", "root": "/no/such/folder"})
+    run_dir = RunDir(Folder.at(str(tmp_path)))
+
+    assert not run_experiment(config, run_dir, threads=1)
+    error = run_dir.error() or ""
+    assert error.startswith("loading the dataset: InputError: ")
+    assert "/no/such/folder" in error
+    assert error.count("\n") == 1
+
+
+def test_fault_in_the_code_is_recorded_with_its_place(tmp_path: Path) -> None:
+    def broken(line: dict[str, Any], result: IterationResult) -> None:
+        raise KeyError("left out")
+
+    run_dir = RunDir(Folder.at(str(tmp_path)))
+    assert not run_experiment(experiment(), run_dir, threads=1, observers=(broken,))
+    error = run_dir.error() or ""
+    assert error.startswith("saving iteration 0: KeyError: ")
+    assert "in broken" in error
+
+
+def test_failure_is_forgotten_when_the_run_goes_on(tmp_path: Path) -> None:
+    config = experiment(scenario="random", iterations=1)
+    run_dir = RunDir(Folder.at(str(tmp_path)))
+    run_dir.fail("the disk was full")
+
+    assert run_experiment(config, run_dir, threads=1)
+    assert run_dir.error() is None

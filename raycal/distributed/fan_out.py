@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from raycal.distributed.resources import TRIAL_CPU, Node
 from raycal.distributed.trial import Shared, run_trial
 from raycal.errors import InputError
 
+CONNECT_SECONDS = 10.0
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
@@ -53,6 +55,7 @@ def ray_session(address: str | None) -> Iterator[list[Node]]:
     """
     for key, value in _ENVIRONMENT.items():
         os.environ.setdefault(key, value)
+    _must_answer(address or os.environ.get("RAY_ADDRESS") or "")
     try:
         ray.init(address, namespace=NAMESPACE, logging_level=logging.WARNING, log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -66,6 +69,17 @@ def ray_session(address: str | None) -> Iterator[list[Node]]:
         yield [Node.of(node["Resources"]) for node in nodes if node["Alive"]]
     finally:
         ray.shutdown()
+
+
+def _must_answer(address: str) -> None:
+    """Refuse `host:port` where nothing listens; Ray itself tries for a quarter of an hour."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"no Ray cluster answers at {address}: {error}") from error
 
 
 def fan_out(shared: Shared, experiment_ids: list[str], follower: Follower) -> None:

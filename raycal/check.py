@@ -1,8 +1,8 @@
 """What can be known to be wrong before anything starts, all of it at once."""
 
+import os
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 from raycal import build
 from raycal.config import ExperimentConfig
@@ -43,7 +43,7 @@ def check(experiments: Mapping[str, ExperimentConfig]) -> dict[str, DatasetInfo]
         else:
             infos[experiment_id] = found
         weights = config.model.weights
-        if weights not in ("imagenet", "none") and not Path(weights).expanduser().is_file():
+        if weights not in ("imagenet", "none") and not os.path.isfile(os.path.expanduser(weights)):
             problems[f"experiment.model.weights: {weights}: no such file (or imagenet, or none)"] = None
     if problems:
         raise InputError(*problems)

@@ -19,5 +19,9 @@ class InputError(RaycalError):
         self.problems: Sequence[str] = problems
 
 
+class InfrastructureError(RaycalError):
+    """A process or node died; not the experiment's fault, so whoever runs it tries again from the last iteration."""
+
+
 class DivergedError(RaycalError):
     """Training left the finite numbers: the experiment fails, its neighbours go on."""

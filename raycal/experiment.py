@@ -10,7 +10,7 @@ from raycal.algorithm.clustering import Clustering
 from raycal.algorithm.loop import active_learning
 from raycal.algorithm.records import IterationResult
 from raycal.config import ExperimentConfig
-from raycal.errors import RaycalError
+from raycal.errors import InfrastructureError, RaycalError
 from raycal.store import RunDir
 
 logger = logging.getLogger(__name__)
@@ -37,10 +37,15 @@ def run_experiment(
     Args:
         threads: Of torch; the last bits of a result depend on it.
         clustering: Runs elsewhere; None: in this process.
+
+    Raises:
+        InfrastructureError: What the experiment runs on failed; another call goes on.
     """
     phase = _Phase()
     try:
         _run(config, run_dir, threads, observers, clustering, phase)
+    except InfrastructureError:
+        raise
     except Exception as error:  # the one place where a failed experiment is recorded
         # What the user can mend is said in a line; anything else needs the place in the code.
         message = str(error) if isinstance(error, RaycalError) else traceback.format_exc()

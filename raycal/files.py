@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pyarrow import fs
 
@@ -26,7 +26,7 @@ class Folder:
             InputError: The URI names no filesystem.
         """
         if "://" not in place:
-            return cls(fs.LocalFileSystem(), str(Path(place).expanduser().absolute()))
+            return cls(fs.LocalFileSystem(), str(Path(os.path.expanduser(place)).absolute()))
         try:
             filesystem, path = fs.FileSystem.from_uri(place)
         except (ValueError, OSError) as error:
@@ -43,7 +43,7 @@ class Folder:
         """The place as `at` takes it, with the settings of a remote file system but without credentials."""
         if self.is_local:
             return self.path
-        return str(urlunsplit((self._filesystem.type_name, "", f"//{self.path}", self._query, "")))
+        return f"{self._filesystem.type_name}://{self.path}" + (f"?{self._query}" if self._query else "")
 
     def folder(self, name: str) -> "Folder":
         """A folder below this one."""

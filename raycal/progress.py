@@ -37,7 +37,7 @@ class Progress:
 
     def ended(self, experiment_id: str, error: str | None) -> None:
         """An experiment ended, perhaps before its last iteration, perhaps with an error."""
-        self._done[experiment_id] = self._total[experiment_id]
+        self._total[experiment_id] = self._done[experiment_id]
         if error is not None:
             print(f"{experiment_id:{self._width}}  failed: {error.partition(chr(10))[0]}", flush=True)
 

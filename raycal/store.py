@@ -1,6 +1,7 @@
 """The folder of one experiment: every path of it, and what is written in which order."""
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from raycal.config import ExperimentConfig
 from raycal.files import Folder
 from raycal.results import results_line
 from raycal.state import SavedState, StateDir, by_iteration, iteration_name, iteration_of
+
+logger = logging.getLogger(__name__)
 
 CONFIG, RESULTS, ERROR, ENVIRONMENT, FINISHED = (
     "config.yaml",
@@ -42,7 +45,7 @@ class RunDir:
         if self.is_finished:
             self._states.prune(0)
             return None
-        self.folder.remove(ERROR)
+        self.forget_failure()
         settings = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode()
         if self.folder.read(CONFIG) != settings:
             self.folder.write(CONFIG, settings)
@@ -68,8 +71,18 @@ class RunDir:
         self._states.prune(0)
 
     def fail(self, message: str) -> None:
-        """Record why the experiment failed; a later `begin` takes the record away."""
-        self.folder.write(ERROR, message.encode())
+        """Record why the experiment failed; a later start takes the record away.
+
+        On a full disk the reason is only logged: it must not become the failure of others.
+        """
+        try:
+            self.folder.write(ERROR, message.encode())
+        except OSError as error:
+            logger.error("%s: %s cannot be written (%s): %s", self.folder.path, ERROR, error, message)
+
+    def forget_failure(self) -> None:
+        """Take away the record of a failure."""
+        self.folder.remove(ERROR)
 
     @property
     def is_finished(self) -> bool:

@@ -56,9 +56,9 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; its exit code."""
     options = parser().parse_args(arguments)
-    from raycal.sweep_run import run_command  # after --help
-
     try:
+        from raycal.sweep_run import run_command  # after --help
+
         return run_command(options)
     except InputError as error:
         print(error, file=sys.stderr)

@@ -6,7 +6,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -91,42 +91,67 @@ def run_command(options: Namespace) -> int:
         tracking_uri=tracking_uri(sweep.tracking.uri, sweep_dir),
     )
     if options.dry_run:
-        print_estimate(sweep, selected, infos, lambda: _allot(job, [this_machine()]))
+        print_estimate(sweep, selected, infos, lambda: _allot(job, [this_machine()], local=options.local))
         return 0
     todo = job.unfinished()
-    print(f"{sweep.name}: {len(selected)} trials, {len(todo)} to run\n  folder  {sweep_dir.folder.path}")
-    num_samples = build.prepare(todo)
-    with _ray_or_here(options, idle=not todo) as nodes:
-        allotment = _allot(job, nodes)
-        print(f"  MLflow  {job.tracking_uri}\n  running {allotment}\n", flush=True)
-        with _lock(sweep_dir.folder), _tracked(job, allotment) as tracker:
-            follower = Follower(sweep_dir, Progress(todo), tracker)
-            if options.local:
-                _run_here(todo, sweep_dir, allotment, follower)
-            elif todo:
-                _run_on_ray(job, todo, num_samples, allotment, follower)
+    print(f"{sweep.name}: {len(selected)} trials, {len(todo)} to run")
+    print(f"  folder  {sweep_dir.folder.path}\n  MLflow  {job.tracking_uri}", flush=True)
+    tracker = _run(job, todo, options) if todo else _track_again(job)
     print_summary(sweep_dir, selected)
     print_failures(sweep_dir, job.unfinished())
     print(f"folder  {sweep_dir.folder.path}\nMLflow  {job.tracking_uri}")
-    print(f"browse  {browse_command(job.tracking_uri)}", flush=True)
+    print(f"browse  {how_to_browse(job.tracking_uri, tracker.page)}", flush=True)
     return 1 if job.unfinished() else 0
 
 
-def browse_command(uri: str) -> str:
-    """How to look at the runs: the command that serves a database, or the address of a server."""
+def _run(job: Job, todo: Mapping[str, ExperimentConfig], options: Namespace) -> Tracker:
+    """Run what is unfinished; the tracker, closed."""
+    num_samples = build.prepare(todo)
+    with _ray_or_here(options) as nodes:
+        allotment = _allot(job, nodes, local=options.local)
+        print(f"  running {allotment}\n", flush=True)
+        with _lock(job.sweep_dir.folder):
+            if job.plan is None:
+                plan = Plan(sweep=job.sweep.name, experiments=job.sweep.experiments, threads=allotment.threads)
+                job.sweep_dir.write_plan(plan)
+            for experiment_id in todo:
+                job.sweep_dir.run_dir(experiment_id).forget_failure()
+            with _tracked(job) as tracker:
+                follower = Follower(job.sweep_dir, Progress(todo), tracker)
+                if options.local:
+                    _run_here(todo, job.sweep_dir, allotment, follower)
+                else:
+                    _run_on_ray(job, todo, num_samples, allotment, follower)
+    return tracker
+
+
+def _track_again(job: Job) -> Tracker:
+    """Send what MLflow lacks of a finished sweep; the tracker, closed."""
+    with _lock(job.sweep_dir.folder), _tracked(job) as tracker:
+        return tracker
+
+
+def how_to_browse(uri: str, page: str) -> str:
+    """Where to look at the runs: on a server, or with the command that serves a database."""
     if urlsplit(uri).scheme in ("http", "https", "databricks"):
-        return uri
+        return uri.rstrip("/") + page
     python = Path(sys.executable)
     if python.is_relative_to(Path.cwd()):
         python = python.relative_to(Path.cwd())
-    return shlex.join([str(python), "-m", "mlflow", "ui", "--backend-store-uri", uri])
+    command = shlex.join([str(python), "-m", "mlflow", "ui", "--backend-store-uri", uri])
+    return f"{command}\n        then open http://127.0.0.1:5000{page}"
 
 
 def this_machine() -> Node:
-    """What this machine has, as Ray counts it."""
+    """What this machine has and this process may use, as Ray would count it."""
     import psutil
 
-    return Node(cpus=os.cpu_count() or 1, gpus=0, memory_bytes=psutil.virtual_memory().available * 0.7)
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    gpus = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        gpus = min(gpus, len([device for device in visible.split(",") if device.strip()]))
+    return Node(cpus=cpus, gpus=gpus, memory_bytes=psutil.virtual_memory().available * 0.7)
 
 
 def _storage(place: str) -> Folder:
@@ -146,8 +171,8 @@ def _check_writable(folder: Folder) -> None:
     path = Path(folder.path)
     if not folder.is_local:
         return
-    nearest = next(above for above in (path, *path.parents) if above.exists())
-    if not nearest.is_dir():
+    nearest = next(above for above in (path, *path.parents) if os.path.lexists(above))
+    if not os.path.isdir(nearest):
         raise InputError(f"--storage: {nearest} is a file")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise InputError(f"--storage: no permission to write in {nearest}")
@@ -155,7 +180,10 @@ def _check_writable(folder: Folder) -> None:
 
 def _earlier_plan(sweep: Sweep, sweep_dir: SweepDir, *, resume: bool) -> Plan | None:
     """The plan of an earlier start, compared with what is asked for now."""
-    plan = sweep_dir.read_plan()
+    try:
+        plan = sweep_dir.read_plan()
+    except OSError as error:
+        raise InputError(f"--storage: {sweep_dir.folder.path} cannot be read: {error}") from error
     if plan is None:
         return None
     if not resume:
@@ -167,15 +195,17 @@ def _earlier_plan(sweep: Sweep, sweep_dir: SweepDir, *, resume: bool) -> Plan | 
     return plan
 
 
-def _allot(job: Job, nodes: list[Node]) -> Allotment:
+def _allot(job: Job, nodes: list[Node], *, local: bool) -> Allotment:
+    """What each trial gets; in this process as many threads as on Ray, for the same bits, but one trial at a time."""
     threads = None if job.plan is None else job.plan.threads
-    return allot(job.sweep.resources, nodes, len(job.sweep.experiments), threads=threads)
+    allotment = allot(job.sweep.resources, nodes, len(job.sweep.experiments), threads=threads)
+    return replace(allotment, concurrent_trials=1 if local else min(allotment.concurrent_trials, len(job.selected)))
 
 
 @contextmanager
-def _ray_or_here(options: Namespace, *, idle: bool) -> Iterator[list[Node]]:
+def _ray_or_here(options: Namespace) -> Iterator[list[Node]]:
     """The nodes to run on: those of a Ray cluster, or this machine."""
-    if options.local or idle:
+    if options.local:
         yield [this_machine()]
         return
     from raycal.distributed.fan_out import ray_session
@@ -197,11 +227,8 @@ def _lock(folder: Folder) -> AbstractContextManager[Any]:
 
 
 @contextmanager
-def _tracked(job: Job, allotment: Allotment) -> Iterator[Tracker]:
-    """Write the plan and track what follows."""
-    if job.plan is None:
-        plan = Plan(sweep=job.sweep.name, experiments=job.sweep.experiments, threads=allotment.threads)
-        job.sweep_dir.write_plan(plan)
+def _tracked(job: Job) -> Iterator[Tracker]:
+    """Track what happens meanwhile; at the end the sweep's run gets its status."""
     tracker = Tracker(job.tracking_uri, job.sweep_dir, job.sweep.name, job.selected)
     tracker.start()
     status = "KILLED"

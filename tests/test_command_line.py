@@ -46,6 +46,7 @@ class FakeTracker:
     """Keeps what a tracker is told."""
 
     made: list["FakeTracker"]
+    page = "/#/experiments/1/runs"
 
     def __init__(self, uri: str, sweep_dir: SweepDir, sweep: str, experiments: Mapping[str, ExperimentConfig]) -> None:
         self.uri, self.experiments = uri, list(experiments)
@@ -397,6 +398,13 @@ class TestRun:
         assert runner.ran == []
         assert "4 trials, 0 to run" in printed
         assert printed.count("0.500 ± 0.000") == 2
+
+    def test_resume_of_a_finished_sweep_needs_no_machine_that_fits_it(
+        self, sweep: str, ids: list[str], runner: FakeRunner, storage: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert main([sweep, "--local", "--storage", str(storage)]) == 0
+        options = ["--storage", str(storage), "--resume", "--set", "resources.cpus_per_worker=100000"]
+        assert main([sweep, *options]) == 0
 
     def test_resume_with_another_setting_is_refused_with_its_key(
         self,

@@ -9,6 +9,7 @@ from raycal import build
 from raycal.algorithm.records import IterationResult
 from raycal.algorithm.scenario import SCENARIOS
 from raycal.config import ExperimentConfig
+from raycal.errors import InfrastructureError
 from raycal.experiment import run_experiment
 from raycal.files import Folder
 from raycal.results import SECONDS
@@ -156,3 +157,38 @@ def test_failure_is_forgotten_when_the_run_goes_on(tmp_path: Path) -> None:
 
     assert run_experiment(config, run_dir, threads=1)
     assert run_dir.error() is None
+
+
+class Gone:
+    """A clustering whose process died once."""
+
+    def __init__(self, config: ExperimentConfig) -> None:
+        self.calls, self._clustering = 0, build.clustering(config)
+
+    def __call__(self, embeddings: Any, num_clusters: int, seed: int) -> Any:
+        self.calls += 1
+        if self.calls == 2:
+            raise InfrastructureError("the clustering actor is gone")
+        return self._clustering(embeddings, num_clusters, seed)
+
+
+def test_death_of_a_process_is_no_failure_of_the_experiment(tmp_path: Path) -> None:
+    config = experiment(scenario="cluster-only")
+    run_dir, clustering = RunDir(Folder.at(str(tmp_path / "cut"))), Gone(config)
+    with pytest.raises(InfrastructureError):
+        run_experiment(config, run_dir, threads=1, clustering=clustering)
+
+    assert run_dir.error() is None
+    assert run_experiment(config, run_dir, threads=1, clustering=clustering)
+    assert outcome(run_dir) == outcome(run(config, tmp_path / "whole"))
+
+
+def test_failure_on_a_full_disk_ends_only_the_experiment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(self: Folder, name: str, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Folder, "write", full)
+    assert not run_experiment(experiment(), RunDir(Folder.at(str(tmp_path))), threads=1)
+    assert "No space left on device" in caplog.text

@@ -33,7 +33,7 @@ def download(root: Path, fetch: Callable[[], object], *, name: str, instead: str
 
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / f".{name}.lock"), _timeout():
+        with FileLock(root / f".{name.rpartition(' ')[2]}.lock"), _timeout():
             fetch()
     except (OSError, RuntimeError, EOFError, HTTPException, TarError, BadZipFile) as error:
         reason = " ".join(str(error).split()) or type(error).__name__

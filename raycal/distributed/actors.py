@@ -1,5 +1,8 @@
 """The actors of a sweep, each around a class without Ray: a pool actor per experiment, one clustering actor for all."""
 
+import hashlib
+import os
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -7,13 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import ray
+from ray.exceptions import ObjectLostError, RayActorError
 
 from raycal.algorithm.clustering import clusterings
 from raycal.algorithm.pool import Pool
 from raycal.algorithm.records import Floats, Interaction, IterationResult, PoolSnapshot
+from raycal.errors import InfrastructureError
 
 NAMESPACE = "raycal"
 LEDGER_TAIL = 1000
+NAME_TRIES = 20
 
 
 class LivePool:
@@ -61,10 +67,13 @@ class ClusteringService:
 
     Args:
         threads: Of Faiss for each call.
+        use_gpu: Whether the service was given a share of a GPU.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, *, use_gpu: bool = False) -> None:
         self._threads = threads
+        if not use_gpu:
+            hide_gpus()
 
     def cluster(
         self, name: str, options: dict[str, Any], embeddings: Floats, num_clusters: int, seed: int
@@ -76,16 +85,26 @@ class ClusteringService:
         return clusterings[name](embeddings, num_clusters, seed, **options)
 
 
-def pool_name(sweep: str, experiment_id: str) -> str:
-    """The name of an experiment's pool actor in the namespace `raycal`."""
-    return f"pool/{sweep}/{experiment_id}"
+def hide_gpus() -> None:
+    """Keep a process that was given no GPU off those of its node; Ray 2.60 shows it all of them."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
-def start_pool(sweep: str, experiment_id: str, num_samples: int) -> Any:
+def pool_name(folder: str, experiment_id: str) -> str:
+    """The name of an experiment's pool actor in the namespace `raycal`, by the folder of its sweep."""
+    return f"pool/{hashlib.sha256(folder.encode()).hexdigest()[:8]}/{experiment_id}"
+
+
+def start_pool(folder: str, experiment_id: str, num_samples: int) -> Any:
     """The pool actor of an experiment; it lives as long as the trial that starts it."""
     actor = ray.remote(LivePool).options(
-        name=pool_name(sweep, experiment_id), namespace=NAMESPACE, num_cpus=0, max_restarts=-1, max_task_retries=3
+        name=pool_name(folder, experiment_id), namespace=NAMESPACE, num_cpus=0, max_restarts=-1, max_task_retries=3
     )
+    for _ in range(NAME_TRIES):
+        try:
+            return actor.remote(num_samples)
+        except ValueError:  # the actor of an interrupted start lingers for some seconds
+            time.sleep(1)
     return actor.remote(num_samples)
 
 
@@ -94,7 +113,7 @@ def start_clustering(*, threads: int, concurrency: int, gpus: float) -> Any:
     actor = ray.remote(ClusteringService).options(
         num_cpus=0, num_gpus=gpus, max_concurrency=concurrency, max_restarts=-1, max_task_retries=3
     )
-    return actor.remote(threads)
+    return actor.remote(threads, use_gpu=gpus > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +125,15 @@ class RemoteClustering:
     options: dict[str, Any]
 
     def __call__(self, embeddings: Floats, num_clusters: int, seed: int) -> npt.NDArray[np.int64]:
-        """Cluster ids (U,) of embeddings (U, D)."""
+        """Cluster ids (U,) of embeddings (U, D).
+
+        Raises:
+            InfrastructureError: The actor died, and again when it was restarted.
+        """
         points = ray.put(embeddings)
-        cluster_ids: npt.NDArray[np.int64] = ray.get(
-            self.actor.cluster.remote(self.name, self.options, points, num_clusters, seed)
-        )
+        call = self.actor.cluster.remote(self.name, self.options, points, num_clusters, seed)
+        try:
+            cluster_ids: npt.NDArray[np.int64] = ray.get(call)
+        except (RayActorError, ObjectLostError) as error:
+            raise InfrastructureError(f"the clustering actor is gone: {error}") from error
         return cluster_ids

@@ -16,6 +16,7 @@ from raycal.distributed.actors import NAMESPACE, start_clustering
 from raycal.distributed.resources import TRIAL_CPU, Node
 from raycal.distributed.trial import Shared, run_trial
 from raycal.errors import InputError
+from raycal.files import Folder
 
 CONNECT_SECONDS = 10.0
 _ENVIRONMENT = {
@@ -77,7 +78,7 @@ def _must_answer(address: str) -> None:
     if not host or not port.isdigit():
         return
     try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise InputError(f"no Ray cluster answers at {address}: {error}") from error
 
@@ -102,7 +103,7 @@ def fan_out(shared: Shared, experiment_ids: list[str], follower: Follower) -> No
         # Tune's own files are not read again: a resumed sweep starts a new Tune run.
         run_config=tune.RunConfig(
             name=f"tune-{uuid4().hex[:8]}",
-            storage_path=f"{shared.folder}/.ray",
+            storage_path=Folder.at(shared.folder).folder(".ray").uri,
             callbacks=[_Reporter(follower)],
             verbose=0,
         ),

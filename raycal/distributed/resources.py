@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 from raycal.config import ResourceConfig
@@ -76,13 +77,26 @@ def allot(config: ResourceConfig, nodes: Sequence[Node], num_trials: int, *, thr
     room = sum(_slots(node, gpus, least) for node in usable)
     concurrent = min(room, num_trials, config.max_concurrent_trials or room)
     chosen = threads or config.cpus_per_worker or _share_of_cores(usable, gpus, concurrent)
-    left_over = max(node.gpus - _slots(node, gpus, chosen) * gpus for node in usable)
     return Allotment(
         threads=chosen,
         gpus=gpus,
         concurrent_trials=min(concurrent, sum(_slots(node, gpus, chosen) for node in usable)),
-        clustering_gpus=CLUSTERING_GPU if gpus and left_over >= CLUSTERING_GPU - EPSILON else 0.0,
+        clustering_gpus=CLUSTERING_GPU if gpus and _has_gpu_to_spare(usable, gpus, chosen) else 0.0,
     )
+
+
+def _has_gpu_to_spare(nodes: Sequence[Node], gpus: float, threads: int) -> bool:
+    """Whether the clustering actor finds its share of a GPU on every node, wherever Ray puts it and the trials."""
+    per_card = _trials_per_card(gpus)
+    if per_card and 1 - per_card * gpus >= CLUSTERING_GPU - EPSILON:
+        return all(node.gpus >= 1 for node in nodes)
+    used = (ceil(slots / per_card) if per_card else slots * gpus for slots in (_slots(n, gpus, threads) for n in nodes))
+    return all(node.gpus - cards >= 1 for node, cards in zip(nodes, used, strict=True))
+
+
+def _trials_per_card(gpus: float) -> int:
+    """How many trials share a GPU; 0 when one needs several."""
+    return int(1 / gpus + EPSILON) if gpus <= 1 else 0
 
 
 def _share_of_cores(nodes: Sequence[Node], gpus: float, concurrent: int) -> int:
@@ -99,7 +113,7 @@ def _slots(node: Node, gpus: float, threads: int) -> int:
     if not gpus:
         by_gpu = by_cpu
     elif gpus <= 1:
-        by_gpu = int(node.gpus) * int(1 / gpus + EPSILON)
+        by_gpu = int(node.gpus) * _trials_per_card(gpus)
     else:
         by_gpu = int(node.gpus / gpus + EPSILON)
     return min(by_cpu, by_gpu, max(int(node.memory_bytes // TRIAL_BYTES), 1))

@@ -1,15 +1,16 @@
 """The weights every iteration starts from: torchvision's ImageNet weights, a file, or none."""
 
+import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import torch
 from torch import Tensor
 from torchvision.models import ResNet18_Weights
 
+from raycal.data.download import download
 from raycal.errors import InputError
 from raycal.learner.network import ResNet18
 
@@ -33,21 +34,21 @@ def load_weights(weights: str) -> StateDict | None:
 
 
 def _download() -> Mapping[str, Any]:
-    try:
-        state: Mapping[str, Any] = ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
-    except (URLError, OSError, RuntimeError) as error:
-        raise InputError(
-            f"model.weights: imagenet: the download failed ({error}); "
-            "give the path of a torchvision resnet18 state dict, or none"
-        ) from error
-    return state
+    found: dict[str, Any] = {}
+    download(
+        Path(torch.hub.get_dir()) / "checkpoints",
+        lambda: found.update(ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)),
+        name="model.weights: imagenet",
+        instead="give the path of a torchvision resnet18 state dict, or none",
+    )
+    return found
 
 
 def _read(path: str) -> Mapping[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            state = torch.load(Path(path).expanduser(), map_location="cpu", weights_only=True)
+            state = torch.load(os.path.expanduser(path), map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"model.weights: {path}: {error.strerror or error}") from error
     except Exception as error:  # there is no end of ways in which bytes are no state dict

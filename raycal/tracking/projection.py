@@ -38,7 +38,7 @@ class Projection:
     def __init__(self, uri: str, sweep_dir: SweepDir, sweep: str) -> None:
         self._client = MlflowClient(tracking_uri=uri)
         self._sweep_dir = sweep_dir
-        self._experiment_id = self._find_experiment(uri, sweep)
+        self.experiment_id = self._find_experiment(uri, sweep)
         runs = self._runs()
         folder = {FOLDER: sweep_dir.folder.uri}
         found = [run for run in runs if run.data.tags.get(KIND) == "sweep" and folder.items() <= run.data.tags.items()]
@@ -86,14 +86,18 @@ class Projection:
             return str(found.experiment_id)
         storage = Path(self._sweep_dir.folder.path).parent
         # A local database has no place for files of its own; a server has, and must choose it.
-        artifacts = (storage / "mlartifacts" / name).as_uri() if uri.startswith("sqlite:") else None
+        artifacts = (
+            (storage / "mlartifacts" / name).as_uri()
+            if uri.startswith("sqlite:") and self._sweep_dir.folder.is_local
+            else None
+        )
         return str(self._client.create_experiment(name, artifact_location=artifacts))
 
     def _runs(self) -> list[Run]:
         runs: list[Run] = []
         token: str | None = None
         while True:
-            page = self._client.search_runs([self._experiment_id], max_results=1000, page_token=token)
+            page = self._client.search_runs([self.experiment_id], max_results=1000, page_token=token)
             runs += page
             token = page.token
             if not token:
@@ -101,7 +105,7 @@ class Projection:
 
     def _create(self, name: str, tags: dict[str, str]) -> Run:
         source = {MLFLOW_USER: _user(), MLFLOW_SOURCE_NAME: "raycal.sweep", "raycal.version": __version__}
-        return self._client.create_run(self._experiment_id, run_name=name, tags=source | tags)
+        return self._client.create_run(self.experiment_id, run_name=name, tags=source | tags)
 
     def _child(self, experiment_id: str, config: ExperimentConfig) -> Run:
         """The run of a trial, made with its params when it is not there yet."""
@@ -114,7 +118,7 @@ class Projection:
                 "dataset": config.dataset.name,
                 "seed": str(config.seed),
             }
-            self._children[experiment_id] = self._create(experiment_id, tags)
+            self._children[experiment_id] = self._create(_run_name(experiment_id, config), tags)
         run = self._children[experiment_id]
         if run.info.run_id not in self._with_params:
             params = [Param(key, _param(value)) for key, value in config.flat().items()]
@@ -159,6 +163,11 @@ def _end_tags(run_dir: RunDir, status: str) -> dict[str, str]:
     ran_on = {f"raycal.{key}": str(environment[key]) for key in ("device", "dtype", "threads") if key in environment}
     error = run_dir.error() if status == "FAILED" else None
     return ran_on | {STATUS: run_dir.finished_reason() or (error or "").partition("\n")[0][:500]}
+
+
+def _run_name(experiment_id: str, config: ExperimentConfig) -> str:
+    """What differs first, as MLflow cuts names short: scenario, seed, dataset, digest."""
+    return f"{config.steps.name} s{config.seed} {config.dataset.name} {experiment_id[-8:]}"
 
 
 def _user() -> str:

@@ -80,6 +80,14 @@ class Tracker(Thread):
                 self._sweep_dir.folder.path,
             )
 
+    @property
+    def page(self) -> str:
+        """The path of the sweep's charts in the MLflow UI."""
+        # Without the last part MLflow 3 opens its pages for language models, which show no metrics.
+        mode = "compareRunsMode=CHART&workflowType=machine_learning"
+        experiment = f"/{self._projection.experiment_id}/runs" if self._projection else ""
+        return f"/#/experiments{experiment}?{mode}"
+
     def run(self) -> None:
         """Send now, at every change, and again a while after a failure, until closed."""
         for key, value in _ENVIRONMENT.items():

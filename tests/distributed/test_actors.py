@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -101,4 +103,14 @@ def test_service_clusters_like_the_function(threads: int) -> None:
 
 
 def test_pools_of_two_sweeps_have_two_names() -> None:
-    assert pool_name("a", "digits-random-s0-12345678") == "pool/a/digits-random-s0-12345678"
+    names = [pool_name(folder, "digits-random-s0-12345678") for folder in ("/here/a", "/there/a", "/here/a")]
+    assert names[0] == names[2] != names[1]
+    assert all(name.endswith("/digits-random-s0-12345678") for name in names)
+
+
+def test_service_without_a_share_of_a_gpu_sees_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    ClusteringService(1, use_gpu=True)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0,1"
+    ClusteringService(1)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""

@@ -70,7 +70,7 @@ def test_download_that_fails_says_what_to_give_instead(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(ResNet18_Weights, "get_state_dict", fail)
     problem = refusal("imagenet")
-    assert problem.startswith("model.weights: imagenet: the download failed")
+    assert problem.startswith("model.weights: imagenet: the download to ")
     assert "give the path of a torchvision resnet18 state dict, or none" in problem
 
 

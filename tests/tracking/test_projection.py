@@ -129,7 +129,7 @@ def test_sweep_is_an_experiment_with_one_parent_and_a_child_per_trial(
     assert "mlflow.parentRunId" not in top.data.tags
     for config in CONFIGS:
         run = child(client, config.experiment_id)
-        assert run.info.run_name == config.experiment_id
+        assert run.info.run_name == f"{config.steps.name} s{config.seed} digits {config.experiment_id[-8:]}"
         expected = {
             "raycal.kind": "trial",
             "raycal.experiment_id": config.experiment_id,

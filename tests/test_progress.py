@@ -127,7 +127,6 @@ def test_duration_as_a_person_says_it(seconds: float, words: str) -> None:
 
 
 def test_failure_is_told_when_it_happens(capsys: pytest.CaptureFixture[str]) -> None:
-
     Progress({"one": config()}).ended("one", "iteration 1: DivergedError: not finite\nmore of it\n")
 
     assert capsys.readouterr().out == "one  failed: iteration 1: DivergedError: not finite\n"

@@ -48,7 +48,7 @@ def run_experiment(
         raise
     except Exception as error:  # the one place where a failed experiment is recorded
         # What the user can mend is said in a line; anything else needs the place in the code.
-        message = str(error) if isinstance(error, RaycalError) else traceback.format_exc()
+        message = str(error) if isinstance(error, RaycalError | OSError) else traceback.format_exc()
         run_dir.fail(f"{phase.name}: {type(error).__name__}: {message}\n")
         logger.info("%s failed (%s): %s", config.experiment_id, phase.name, error)
         return False

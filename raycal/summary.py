@@ -14,6 +14,7 @@ from raycal.config import ExperimentConfig
 from raycal.plan import SweepDir
 
 MIN_WIDTH = 120
+NO_REASON = "did not finish and left no reason: its worker or its node died, or the disk is full"
 FIGURES = ("seeds", "iterations", "interactions", "annotated", "cluster label error", "test accuracy")
 
 
@@ -44,7 +45,7 @@ def print_failures(sweep_dir: SweepDir, unfinished: Mapping[str, ExperimentConfi
     """Print why each trial that did not finish failed, and where."""
     for experiment_id in unfinished:
         run_dir = sweep_dir.run_dir(experiment_id)
-        reason = (run_dir.error() or "did not finish; its worker or its node died").strip().splitlines()
+        reason = (run_dir.error() or NO_REASON).strip().splitlines()
         # The phase and the error; of a traceback its last line says what happened.
         print(
             *dict.fromkeys((f"failed  {experiment_id}", reason[0], reason[-1], run_dir.folder.path)), sep="\n        "

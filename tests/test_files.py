@@ -189,3 +189,23 @@ def test_uri_keeps_the_settings_of_a_remote_file_system() -> None:
     assert "region=eu-west-1" in uri
     assert "scheme=http" in uri
     assert "endpoint_override=localhost:9000" in uri
+
+
+def test_write_that_fails_leaves_no_temporary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    folder = Folder.at(str(tmp_path))
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        folder.write("large", b"x" * 1000)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_uri_of_a_remote_folder_names_the_folder() -> None:
+    folder = Folder.at("s3://bucket/runs/a?region=eu-west-1").folder("sweep")
+
+    assert folder.uri == "s3://bucket/runs/a/sweep?region=eu-west-1"
+    assert Folder.at(folder.uri).path == "bucket/runs/a/sweep"
+    assert Folder.at(folder.folder(".ray").uri).path == "bucket/runs/a/sweep/.ray"

@@ -100,7 +100,7 @@ class Tracker(Thread):
                 warned = False
             except Exception as error:  # whatever a server does must not end the sweep
                 if not warned:
-                    logger.warning("MLflow at %s: %s; trying again", self.uri, str(error).partition("\n")[0])
+                    logger.warning("MLflow at %s: %s; trying again", self.uri, str(error).partition("\n")[0][:200])
                 warned = True
             if final_status is not None:
                 return

@@ -61,7 +61,7 @@ def outcome(storage: Path) -> dict[str, Any]:
     """All that must not differ: the bytes of each ledger, the results but for the seconds."""
     found: dict[str, Any] = {}
     for run_dir in sorted((storage / "small").glob("digits-*")):
-        ledger = {path.name: path.read_bytes() for path in (run_dir / "ledger").iterdir()}
+        ledger = {path.name: path.read_bytes() for path in (run_dir / "ledger").glob("*")}
         lines = [json.loads(line) for line in (run_dir / "results.jsonl").read_text().splitlines()]
         found[run_dir.name] = ledger, [{key: line[key] for key in line if key not in SECONDS} for line in lines]
     return found

@@ -29,11 +29,10 @@ def estimate(config: ExperimentConfig, info: DatasetInfo) -> Cost:
     """The cost of an experiment on a dataset of this size."""
     scenario, training = config.steps, config.training
     size = (training.image_size / 32) ** 2
-    iterations = 1 if scenario.whole_pool else config.iterations
     budgets = scenario.budgets(info.num_train if scenario.whole_pool else config.interactions_per_iteration)
     trainings = 1 + (config.retrain_between and sum(step.asks_model for step in scenario.steps[1:]))
     interactions, labeled, scored, least, most = 0, 0, 0, 0, 0
-    for _ in range(iterations):
+    for _ in range(scenario.iterations(config.iterations)):
         left = info.num_train - labeled
         if left == 0:
             break

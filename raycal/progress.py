@@ -15,7 +15,7 @@ class Progress:
     """
 
     def __init__(self, experiments: Mapping[str, ExperimentConfig]) -> None:
-        self._total = {key: 1 if config.steps.whole_pool else config.iterations for key, config in experiments.items()}
+        self._total = {key: config.steps.iterations(config.iterations) for key, config in experiments.items()}
         self._done = dict.fromkeys(experiments, 0)
         self._first_done: dict[str, int] = {}
         self._width = max(map(len, experiments), default=0)

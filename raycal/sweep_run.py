@@ -98,10 +98,11 @@ def run_command(options: Namespace) -> int:
     print(f"  folder  {sweep_dir.folder.path}\n  MLflow  {job.tracking_uri}", flush=True)
     tracker = _run(job, todo, options) if todo else _track_again(job)
     print_summary(sweep_dir, selected)
-    print_failures(sweep_dir, job.unfinished())
+    unfinished = job.unfinished()
+    print_failures(sweep_dir, unfinished)
     print(f"folder  {sweep_dir.folder.path}\nMLflow  {job.tracking_uri}")
     print(f"browse  {how_to_browse(job.tracking_uri, tracker.page)}", flush=True)
-    return 1 if job.unfinished() else 0
+    return 1 if unfinished else 0
 
 
 def _run(job: Job, todo: Mapping[str, ExperimentConfig], options: Namespace) -> Tracker:
@@ -161,7 +162,7 @@ def _storage(place: str) -> Folder:
         InputError: A relative path in a Ray job, whose working directory is deleted at its end.
     """
     in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
-    if in_job and "://" not in place and not Path(place).expanduser().is_absolute():
+    if in_job and "://" not in place and not os.path.isabs(os.path.expanduser(place)):
         raise InputError(f"--storage {place}: in a Ray job give an absolute path or a URI; a job's folder is temporary")
     return Folder.at(place)
 
@@ -263,7 +264,6 @@ def _run_on_ray(
     from raycal.distributed.trial import Shared
 
     shared = Shared(
-        sweep=job.sweep.name,
         folder=job.sweep_dir.folder.uri,
         working_directory=os.getcwd(),
         experiments=todo,

@@ -70,7 +70,7 @@ class Plan:
     @property
     def total_iterations(self) -> int:
         """T, or one where a single iteration annotates the whole pool."""
-        return 1 if self.scenario.whole_pool else self.iterations
+        return self.scenario.iterations(self.iterations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

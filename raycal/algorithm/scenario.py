@@ -61,6 +61,10 @@ class Scenario:
             ends.append(floor(share * interactions + Fraction(1, 2)))
         return tuple(end - begin for begin, end in pairwise(ends))
 
+    def iterations(self, planned: int) -> int:
+        """How many of the planned iterations there are: one where a single one annotates the whole pool."""
+        return 1 if self.whole_pool else planned
+
     def asks(self, *kinds: Ask) -> bool:
         """Whether a step asks for one of these."""
         return any(step.ask in kinds for step in self.steps)

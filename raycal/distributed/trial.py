@@ -34,7 +34,6 @@ class Shared:
         num_samples: Pool size by experiment id.
     """
 
-    sweep: str
     folder: str
     working_directory: str
     experiments: Mapping[str, ExperimentConfig]

@@ -25,3 +25,7 @@ class InfrastructureError(RaycalError):
 
 class DivergedError(RaycalError):
     """Training left the finite numbers: the experiment fails, its neighbours go on."""
+
+
+class StoppedError(RaycalError):
+    """The experiment is not to go on: no failure, and not finished either."""

@@ -3,6 +3,7 @@
 import logging
 import platform
 import traceback
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from raycal import __version__, build
@@ -10,7 +11,7 @@ from raycal.algorithm.clustering import Clustering
 from raycal.algorithm.loop import active_learning
 from raycal.algorithm.records import IterationResult
 from raycal.config import ExperimentConfig
-from raycal.errors import InfrastructureError, RaycalError
+from raycal.errors import InfrastructureError, RaycalError, StoppedError
 from raycal.store import RunDir
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ def run_experiment(
     threads: int,
     observers: tuple[Observer, ...] = (),
     clustering: Clustering | None = None,
+    on_start: Callable[[], object] = lambda: None,
 ) -> bool:
     """Run an experiment to its end; whether it got there.
 
@@ -37,14 +39,16 @@ def run_experiment(
     Args:
         threads: Of torch; the last bits of a result depend on it.
         clustering: Runs elsewhere; None: in this process.
+        on_start: Called when data and model are loaded and Algorithm 1 begins.
 
     Raises:
         InfrastructureError: What the experiment runs on failed; another call goes on.
+        StoppedError: An observer ended it.
     """
     phase = _Phase()
     try:
-        _run(config, run_dir, threads, observers, clustering, phase)
-    except InfrastructureError:
+        _run(config, run_dir, threads, observers, clustering, on_start, phase)
+    except (InfrastructureError, StoppedError):
         raise
     except Exception as error:  # the one place where a failed experiment is recorded
         # What the user can mend is said in a line; anything else needs the place in the code.
@@ -67,6 +71,7 @@ def _run(
     threads: int,
     observers: tuple[Observer, ...],
     clustering: Clustering | None,
+    on_start: Callable[[], object],
     phase: _Phase,
 ) -> None:
     saved = run_dir.begin(config)
@@ -84,6 +89,7 @@ def _run(
     plan = build.plan(config)
     done = 0 if state is None else state.iteration + 1
     phase.name = f"iteration {done}"
+    on_start()
     for result in active_learning(plan, parts, num_samples=images.num_train, state=state):
         phase.name = f"saving iteration {result.iteration}"
         line = run_dir.commit(result, learner.save())

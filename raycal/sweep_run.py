@@ -23,6 +23,7 @@ from raycal.experiment import run_experiment
 from raycal.files import Folder
 from raycal.plan import Plan, SweepDir
 from raycal.progress import Progress
+from raycal.start_cost import StartCost
 from raycal.summary import print_failures, print_summary
 from raycal.tracking import Tracker, tracking_uri
 
@@ -50,8 +51,13 @@ class Job:
 class Follower:
     """Prints progress, wakes the tracker, and records the failure of an experiment that could not do so itself."""
 
-    def __init__(self, sweep_dir: SweepDir, progress: Progress, tracker: Tracker) -> None:
+    def __init__(self, sweep_dir: SweepDir, progress: Progress, tracker: Tracker, start_cost: StartCost) -> None:
         self._sweep_dir, self._progress, self._tracker = sweep_dir, progress, tracker
+        self._start_cost = start_cost
+
+    def started(self, experiment_id: str, seconds: float) -> None:
+        """Algorithm 1 began, so long after there was room for the experiment."""
+        self._start_cost.started(seconds)
 
     def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
         """An iteration was saved."""
@@ -107,7 +113,7 @@ def run_command(options: Namespace) -> int:
 
 def _run(job: Job, todo: Mapping[str, ExperimentConfig], options: Namespace) -> Tracker:
     """Run what is unfinished; the tracker, closed."""
-    num_samples = build.prepare(todo)
+    build.prepare(todo)
     with _ray_or_here(options) as nodes:
         allotment = _allot(job, nodes, local=options.local)
         print(f"  running {allotment}\n", flush=True)
@@ -118,11 +124,15 @@ def _run(job: Job, todo: Mapping[str, ExperimentConfig], options: Namespace) -> 
             for experiment_id in todo:
                 job.sweep_dir.run_dir(experiment_id).forget_failure()
             with _tracked(job) as tracker:
-                follower = Follower(job.sweep_dir, Progress(todo), tracker)
+                start_cost = StartCost(allotment.concurrent_trials)
+                follower = Follower(job.sweep_dir, Progress(todo), tracker, start_cost)
                 if options.local:
                     _run_here(todo, job.sweep_dir, allotment, follower)
                 else:
-                    _run_on_ray(job, todo, num_samples, allotment, follower)
+                    from raycal.distributed.fan_out import fan_out
+
+                    fan_out(job.sweep_dir.folder.uri, todo, allotment, follower)
+                    print(start_cost, flush=True)
     return tracker
 
 
@@ -209,7 +219,7 @@ def _ray_or_here(options: Namespace) -> Iterator[list[Node]]:
     if options.local:
         yield [this_machine()]
         return
-    from raycal.distributed.fan_out import ray_session
+    from raycal.distributed.session import ray_session
 
     with ray_session(options.address) as nodes:
         yield nodes
@@ -251,23 +261,3 @@ def _run_here(
 
         run_experiment(config, sweep_dir.run_dir(experiment_id), threads=allotment.threads, observers=(observe,))
         follower.finished(experiment_id)
-
-
-def _run_on_ray(
-    job: Job,
-    todo: Mapping[str, ExperimentConfig],
-    num_samples: Mapping[str, int],
-    allotment: Allotment,
-    follower: Follower,
-) -> None:
-    from raycal.distributed.fan_out import fan_out
-    from raycal.distributed.trial import Shared
-
-    shared = Shared(
-        folder=job.sweep_dir.folder.uri,
-        working_directory=os.getcwd(),
-        experiments=todo,
-        num_samples=num_samples,
-        allotment=allotment,
-    )
-    fan_out(shared, list(todo), follower)

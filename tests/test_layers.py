@@ -19,7 +19,7 @@ LAYERS = (
     ("config",),
     ("data", "learner", "files", "ledger", "results", "state", "store", "plan", "tracking"),
     ("build",),
-    ("experiment", "progress", "summary", "check", "cost"),
+    ("experiment", "progress", "summary", "check", "cost", "start_cost"),
     ("distributed",),
     ("sweep_run", "sweep"),
 )

@@ -1,38 +1,33 @@
-"""A sweep on Ray: one Tune trial per experiment, all sharing a clustering actor."""
+"""A sweep on Ray: one Tune trial per experiment, on worker groups that the trials use one after another."""
 
 import logging
 import os
-import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Mapping
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
-import ray
 from ray import tune
 
-from raycal.distributed.actors import NAMESPACE, start_clustering
-from raycal.distributed.resources import TRIAL_CPU, Node
-from raycal.distributed.trial import Shared, run_trial
-from raycal.errors import InputError
+from raycal.config import ExperimentConfig
+from raycal.distributed.clustering import start_clustering
+from raycal.distributed.group import Shared
+from raycal.distributed.pools import start_pools
+from raycal.distributed.resources import TRIAL_CPU, Allotment
+from raycal.distributed.trial import ExperimentTrial
 from raycal.files import Folder
 
-CONNECT_SECONDS = 10.0
-_ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    # Ctrl-C is ours: it ends the sweep with its own message and exit code.
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    # Tune 2.60's new output prints a box and paths even when told to be silent.
-    "RAY_AIR_NEW_OUTPUT": "0",
-    # The actors of a trial use no core while its worker computes; the raylet warns of their number all the same.
-    "RAY_worker_maximum_startup_concurrency": str(8 * (os.cpu_count() or 1)),
-}
+# A trial whose process or node dies is started again so often; it goes on from its run folder.
+TRIAL_RETRIES = 3
 
 
 class Follower(Protocol):
     """Hears of a sweep's experiments while they run."""
+
+    def started(self, experiment_id: str, seconds: float) -> None:
+        """Algorithm 1 begins or goes on, so long after there was room for the experiment."""
 
     def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
         """An iteration was saved; `line` holds at least its line of results.jsonl."""
@@ -44,92 +39,86 @@ class Follower(Protocol):
         """An experiment ended, perhaps without a record of its failure; `reason` is what Ray says of it."""
 
 
-@contextmanager
-def ray_session(address: str | None) -> Iterator[list[Node]]:
-    """Connect to a Ray cluster, or start one on this machine; yields its nodes, and leaves it at the end.
+def fan_out(folder: str, experiments: Mapping[str, ExperimentConfig], allotment: Allotment, follower: Follower) -> None:
+    """Run the experiments, `allotment.concurrent_trials` at a time; returns when all have finished or failed.
 
     Args:
-        address: As `ray.init` takes it; None: `RAY_ADDRESS`, else a cluster running here, else a new one.
-
-    Raises:
-        InputError: There is no Ray cluster at the address.
+        folder: Of the sweep, as `Folder.at` takes it.
     """
-    for key, value in _ENVIRONMENT.items():
-        os.environ.setdefault(key, value)
-    _must_answer(address or os.environ.get("RAY_ADDRESS") or "")
-    try:
-        ray.init(address, namespace=NAMESPACE, logging_level=logging.WARNING, log_to_driver=False)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        where = address or os.environ.get("RAY_ADDRESS") or "on this machine"
-        raise InputError(
-            f"no Ray cluster {where}: {str(error).partition(chr(10))[0]} (a cluster with tokens needs "
-            "RAY_AUTH_MODE=token here and where it was started)"
-        ) from error
-    try:
-        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-        yield [Node.of(node["Resources"]) for node in nodes if node["Alive"]]
-    finally:
-        ray.shutdown()
-
-
-def _must_answer(address: str) -> None:
-    """Refuse `host:port` where nothing listens; Ray itself tries for a quarter of an hour."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        raise InputError(f"no Ray cluster answers at {address}: {error}") from error
-
-
-def fan_out(shared: Shared, experiment_ids: list[str], follower: Follower) -> None:
-    """Run the experiments, `allotment.concurrent_trials` at a time; returns when all have finished or failed."""
     # A failed trial is told of once, by its follower; Tune's logger prints the whole way it came.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    allotment = shared.allotment
-    clustering = start_clustering(
-        threads=allotment.threads, concurrency=allotment.concurrent_trials, gpus=allotment.clustering_gpus
+    shared = Shared(
+        folder=folder,
+        working_directory=os.getcwd(),
+        allotment=allotment,
+        clustering=start_clustering(
+            threads=allotment.threads, concurrency=allotment.concurrent_trials, gpus=allotment.clustering_gpus
+        ),
+        pools=start_pools(folder),
+        wait_for_scheduler=False,
     )
-    trainable = tune.with_parameters(run_trial, shared=shared, clustering=clustering)
+    trainable = tune.with_parameters(ExperimentTrial, shared=shared, experiments=dict(experiments))
     tune.Tuner(
         tune.with_resources(trainable, {"CPU": TRIAL_CPU}),
-        param_space={"experiment_id": tune.grid_search(experiment_ids)},
+        param_space={"experiment_id": tune.grid_search(list(experiments))},
         tune_config=tune.TuneConfig(
             max_concurrent_trials=allotment.concurrent_trials,
+            reuse_actors=True,
             trial_name_creator=lambda trial: trial.config["experiment_id"],
             trial_dirname_creator=lambda trial: trial.config["experiment_id"],
         ),
         # Tune's own files are not read again: a resumed sweep starts a new Tune run.
         run_config=tune.RunConfig(
             name=f"tune-{uuid4().hex[:8]}",
-            storage_path=Folder.at(shared.folder).folder(".ray").uri,
-            callbacks=[_Reporter(follower)],
+            storage_path=Folder.at(folder).folder(".ray").uri,
+            callbacks=[_Reporter(follower, allotment.concurrent_trials)],
+            failure_config=tune.FailureConfig(max_failures=TRIAL_RETRIES),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=0,
         ),
     ).fit()
 
 
 class _Reporter(tune.Callback):
-    """Hands what Tune hears of a trial to whoever follows the sweep."""
+    """Hands what Tune hears of a trial to whoever follows the sweep.
 
-    def __init__(self, follower: Follower) -> None:
+    Args:
+        places: How many trials run at a time.
+    """
+
+    def __init__(self, follower: Follower, places: int) -> None:
         self._follower = follower
+        self._free = [time.time()] * places
+        self._scheduled: dict[str, float] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         # Tuner pickles its callbacks to restore from, which is not done here; a follower has threads and locks.
         return {}
 
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        if self._free:
+            self._scheduled.setdefault(trial.trial_id, heappop(self._free))
+
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        if "interactions" in result:
-            self._follower.iteration(trial.config["experiment_id"], result)
+        experiment_id = trial.config["experiment_id"]
+        scheduled = self._scheduled.pop(trial.trial_id, None)
+        if scheduled is not None and result.get("started"):
+            self._follower.started(experiment_id, result["started"] - scheduled)
+        if "ended" not in result:
+            self._follower.iteration(experiment_id, result)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._follower.finished(trial.config["experiment_id"])
+        heappush(self._free, time.time())
+        error = trial.last_result.get("error")
+        if error is None:
+            self._follower.finished(trial.config["experiment_id"])
+        else:
+            self._follower.died(trial.config["experiment_id"], error)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        heappush(self._free, time.time())
         record = Path(trial.error_file or "")
         reason = record.read_text() if record.is_file() else "no reason given"
         self._follower.died(trial.config["experiment_id"], reason)

@@ -1,85 +1,64 @@
-"""One Tune trial: a driver that starts one `TorchTrainer` for the whole experiment."""
+"""A Tune trial: an experiment on a worker group that Tune's trials use one after another."""
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
-from ray.train import ScalingConfig
-from ray.train.torch import TorchConfig, TorchTrainer
-from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig
-from ray.tune.integration.ray_train import TuneReportCallback
+from ray import tune
 
 from raycal.config import ExperimentConfig
-from raycal.distributed.actors import start_pool
-from raycal.distributed.resources import Allotment
-from raycal.distributed.worker import run_worker
-from raycal.files import Folder
-from raycal.store import RunDir
-
-WORKER_RETRIES = 3
+from raycal.distributed.group import Shared, WorkerGroup
 
 
-class TrialFailedError(Exception):
-    """The experiment's failure is in its run folder; this tells Tune of it."""
+class ExperimentTrial(tune.Trainable):
+    """Runs the experiment named in the trial's settings; one result per iteration, and a last one with `done`.
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
-    """What all trials of a sweep share.
-
-    Attributes:
-        folder: Of the sweep, as `Folder.at` takes it.
-        working_directory: What relative paths in the experiments are relative to.
-        num_samples: Pool size by experiment id.
+    Tune keeps the process for the next trial (`reuse_actors`), and with it the worker group. A failure of the
+    experiment is recorded in its run folder and is no failure of the trial: what is raised here is one of Ray's.
     """
 
-    folder: str
-    working_directory: str
-    experiments: Mapping[str, ExperimentConfig]
-    num_samples: Mapping[str, int]
-    allotment: Allotment
+    def setup(  # type: ignore[override]
+        self, config: dict[str, Any], shared: Shared, experiments: Mapping[str, ExperimentConfig]
+    ) -> None:
+        """Start the worker group."""
+        self._experiments = experiments
+        self._waits = shared.wait_for_scheduler
+        # Train goes on with what it finds under a name it has seen; this group is a new one.
+        self._group = WorkerGroup(shared, name=f"train-{uuid4().hex[:8]}")
+        self._iterations = 0
+        self._started: float | None = None
+        self._last: dict[str, Any] = {}
+        self._begin(config["experiment_id"])
 
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next experiment."""
+        self._begin(new_config["experiment_id"])
+        return True
 
-def run_trial(settings: Mapping[str, Any], shared: Shared, clustering: Any) -> None:
-    """Run one experiment on a worker of its own.
+    def step(self) -> dict[str, Any]:
+        """The results line of the next iteration, or `done` with the reason that an end may have."""
+        if self._waits:
+            self._group.allow(self._iterations)
+        while True:
+            event = self._group.next_event()
+            match event.kind:
+                case "started":
+                    self._started = event.content["time"]
+                case "iteration":
+                    self._iterations = event.content["iteration"] + 1
+                    self._last = event.content | {
+                        "training_iteration": self._iterations,
+                        "started": self._started,
+                    }
+                    return self._last
+                case "ended":
+                    # With the last figures, as a scheduler looks for them in every result.
+                    return self._last | event.content | {"started": self._started, "done": True, "ended": True}
 
-    Starting a worker costs many seconds, so one lives through all iterations. A worker that dies is started again and
-    goes on from the run folder; a failure of the experiment itself is recorded there and not tried again.
+    def cleanup(self) -> None:
+        """End the worker group."""
+        self._group.close()
 
-    Args:
-        clustering: Handle of the clustering actor.
-        settings: Only the `experiment_id`; the rest does not belong among the parameters that Tune shows.
-
-    Raises:
-        TrialFailedError: The experiment failed.
-    """
-    # `report` waits for the controller's next look at its workers.
-    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
-    experiment_id = settings["experiment_id"]
-    sweep_folder, allotment = Folder.at(shared.folder), shared.allotment
-    folder = sweep_folder.folder(experiment_id)
-    TorchTrainer(
-        run_worker,
-        train_loop_config={
-            "experiment": shared.experiments[experiment_id].model_dump(mode="json"),
-            "folder": folder.uri,
-            "threads": allotment.threads,
-            "clustering": clustering,
-            "pool": start_pool(shared.folder, experiment_id, shared.num_samples[experiment_id]),
-            "working_directory": shared.working_directory,
-            "use_gpu": allotment.gpus > 0,
-        },
-        torch_config=TorchConfig(backend="nccl" if allotment.gpus >= 1 else "gloo"),
-        scaling_config=ScalingConfig(num_workers=1, use_gpu=allotment.gpus > 0, resources_per_worker=allotment.worker),
-        run_config=RunConfig(  # type: ignore[arg-type]  # what ray.train.RunConfig is at run time
-            name=f"train-{experiment_id}",
-            storage_path=sweep_folder.folder(".ray").uri,
-            callbacks=[TuneReportCallback()],  # type: ignore[no-untyped-call]
-            failure_config=FailureConfig(max_failures=WORKER_RETRIES),
-            logging_config=LoggingConfig(log_level="WARNING"),
-        ),
-    ).fit()
-    error = RunDir(folder).error()
-    if error is not None:
-        raise TrialFailedError(error.partition("\n")[0])
+    def _begin(self, experiment_id: str) -> None:
+        self._iterations, self._started, self._last = 0, None, {}
+        self._group.begin(experiment_id, self._experiments[experiment_id].model_dump(mode="json"))

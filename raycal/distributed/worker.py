@@ -1,49 +1,74 @@
-"""The Train worker: lives through all iterations of an experiment."""
+"""The Train worker: runs the experiments it is given, one after another."""
 
 import logging
 import os
+import time
 from typing import Any
 
 import ray
-import ray.train
 
 from raycal.algorithm.records import IterationResult
 from raycal.config import ExperimentConfig
-from raycal.distributed.actors import RemoteClustering, hide_gpus
+from raycal.distributed.clustering import RemoteClustering, hide_gpus
+from raycal.distributed.group import Shared
+from raycal.distributed.mailbox import Event, Order
+from raycal.distributed.pools import short
+from raycal.errors import StoppedError
 from raycal.experiment import run_experiment
 from raycal.files import Folder
+from raycal.learner import free_memory
 from raycal.store import RunDir
 
 
 def run_worker(settings: dict[str, Any]) -> None:
-    """Run an experiment to its end or its recorded failure, reporting every iteration to Tune.
+    """Run experiments until there are no more.
 
     Args:
-        settings: `experiment`, `folder`, `threads`, `working_directory`, `use_gpu`, and the handles `clustering` and
-            `pool`.
+        settings: `shared` and the handle `mailbox`.
     """
+    shared, mailbox = settings["shared"], settings["mailbox"]
     # Relative paths are the user's, who stood elsewhere.
-    if os.path.isdir(settings["working_directory"]):
-        os.chdir(settings["working_directory"])
+    if os.path.isdir(shared.working_directory):
+        os.chdir(shared.working_directory)
     _quiet_train()
-    if not settings["use_gpu"]:
+    if not shared.allotment.gpus:
         hide_gpus()
-    config = ExperimentConfig.model_validate(settings["experiment"])
-    pool = settings["pool"]
+    while (order := ray.get(mailbox.next_order.remote())) is not None:
+        _run(order, shared, mailbox)
+        free_memory()
+
+
+def _run(order: Order, shared: Shared, mailbox: Any) -> None:
+    """Run one experiment to its end, its recorded failure, or where the scheduler stops it."""
+    config = ExperimentConfig.model_validate(order.settings)
+
+    def tell(kind: Any, **content: Any) -> Any:
+        return mailbox.tell.remote(Event(number=order.number, kind=kind, content=content))
 
     def to_pool(line: dict[str, Any], result: IterationResult) -> None:
-        pool.commit.remote(result)  # not waited for: the pool is a copy, and the trial can do without it
+        # Not waited for: the pool is a copy, and the trial can do without it.
+        shared.pools.commit.remote(order.experiment_id, short(result))
 
     def to_tune(line: dict[str, Any], result: IterationResult) -> None:
-        ray.train.report(line)
+        tell("iteration", **line)
+        iterations = result.iteration + 1
+        if shared.wait_for_scheduler and not ray.get(mailbox.may_go_on.remote(order.number, iterations)):
+            raise StoppedError(f"stopped by the scheduler after {iterations} iterations")
 
-    run_experiment(
-        config,
-        RunDir(Folder.at(settings["folder"])),
-        threads=settings["threads"],
-        observers=(to_pool, to_tune),
-        clustering=RemoteClustering(settings["clustering"], config.clustering.name, config.clustering.options),
-    )
+    try:
+        run_experiment(
+            config,
+            RunDir(Folder.at(shared.folder).folder(order.experiment_id)),
+            threads=shared.allotment.threads,
+            on_start=lambda: tell("started", time=time.time()),
+            observers=(to_pool, to_tune),
+            clustering=RemoteClustering(shared.clustering, config.clustering.name, config.clustering.options),
+        )
+    except StoppedError:
+        pass  # Tune knows, and has given its place to another
+    finally:
+        shared.pools.end.remote(order.experiment_id)
+    ray.get(tell("ended"))
 
 
 def _quiet_train() -> None:

@@ -1,7 +1,7 @@
 """The model that is reset, trained, evaluated and asked. Imports torch; knows nothing of Ray or of the run folder."""
 
-from raycal.learner.device import Placement
+from raycal.learner.device import Placement, free_memory
 from raycal.learner.learner import ResNetLearner
 from raycal.learner.weights import load_weights
 
-__all__ = ["Placement", "ResNetLearner", "load_weights"]
+__all__ = ["Placement", "ResNetLearner", "free_memory", "load_weights"]

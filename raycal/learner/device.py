@@ -1,5 +1,6 @@
 """Which device and which number format a machine trains with."""
 
+import gc
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -41,6 +42,18 @@ class Placement:
     def autocast(self) -> torch.autocast:
         """The context in which the forward pass runs."""
         return torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not torch.float32)
+
+
+def free_memory() -> None:
+    """Give back what an experiment held; its neighbours on the GPU wait for it.
+
+    Raises:
+        RuntimeError: An earlier error has made the GPU unusable to this process.
+    """
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
 
 
 def _has_fast_bfloat16(device: torch.device) -> bool:

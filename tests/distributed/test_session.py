@@ -1,6 +1,6 @@
 import pytest
 
-from raycal.distributed.fan_out import ray_session
+from raycal.distributed.session import ray_session
 from raycal.errors import InputError
 
 

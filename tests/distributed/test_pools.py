@@ -1,9 +1,5 @@
-import os
-
 import numpy as np
-import pytest
 
-from raycal.algorithm.clustering import kmeans
 from raycal.algorithm.records import (
     Answer,
     Evaluation,
@@ -13,7 +9,7 @@ from raycal.algorithm.records import (
     PhaseSeconds,
     PoolSnapshot,
 )
-from raycal.distributed.actors import LEDGER_TAIL, ClusteringService, LivePool, pool_name
+from raycal.distributed.pools import LEDGER_TAIL, LivePool, LivePools, short
 
 
 def result(iteration: int, num_rows: int = 2) -> IterationResult:
@@ -93,24 +89,23 @@ def test_tail_is_bounded() -> None:
     assert tail[0].interaction == 6
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_service_clusters_like_the_function(threads: int) -> None:
-    embeddings = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
-    embeddings.flags.writeable = False
-    ids = ClusteringService(threads).cluster("kmeans", {"iterations": 5}, embeddings, 4, 7)
+def test_sweep_shows_its_running_experiments() -> None:
+    pools = LivePools()
+    pools.commit("a", result(0))
+    pools.commit("b", result(0))
+    pools.commit("b", result(1))
+    assert {key: counts["iteration"] for key, counts in pools.counts().items()} == {"a": 0, "b": 1}
+    assert [row.interaction for row in pools.ledger_tail("b", 3)] == [2, 3, 4]
+    snapshot = pools.snapshot("a")
+    assert snapshot is not None
+    assert snapshot.status.tolist() == [1, 0, 0, 0, 0, 0, 0, 2]
 
-    np.testing.assert_array_equal(ids, kmeans(embeddings, 4, 7, iterations=5))  # type: ignore[call-arg]
+    pools.end("a")
+    assert list(pools.counts()) == ["b"]
+    assert pools.snapshot("a") is None
+    assert pools.ledger_tail("a", 3) == []
 
 
-def test_pools_of_two_sweeps_have_two_names() -> None:
-    names = [pool_name(folder, "digits-random-s0-12345678") for folder in ("/here/a", "/there/a", "/here/a")]
-    assert names[0] == names[2] != names[1]
-    assert all(name.endswith("/digits-random-s0-12345678") for name in names)
-
-
-def test_service_without_a_share_of_a_gpu_sees_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    ClusteringService(1, use_gpu=True)
-    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0,1"
-    ClusteringService(1)
-    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
+def test_what_is_sent_holds_no_more_rows_than_are_kept() -> None:
+    sent = short(result(0, num_rows=LEDGER_TAIL + 5))
+    assert [len(sent.ledger), sent.ledger[0].interaction, sent.interactions] == [LEDGER_TAIL, 6, LEDGER_TAIL + 5]

@@ -1,0 +1,74 @@
+"""Clustering for all trials of a sweep: Faiss on a share of a GPU, or on the cores of the trials that wait for it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import ray
+from ray.exceptions import ObjectLostError, RayActorError
+
+from raycal.algorithm.clustering import clusterings
+from raycal.algorithm.records import Floats
+from raycal.errors import InfrastructureError
+
+
+class ClusteringService:
+    """Runs any registered clustering; keeps nothing between calls.
+
+    Args:
+        threads: Of Faiss for each call.
+        use_gpu: Whether the service was given a share of a GPU.
+    """
+
+    def __init__(self, threads: int, *, use_gpu: bool = False) -> None:
+        self._threads = threads
+        if not use_gpu:
+            hide_gpus()
+
+    def cluster(
+        self, name: str, options: dict[str, Any], embeddings: Floats, num_clusters: int, seed: int
+    ) -> npt.NDArray[np.int64]:
+        """Cluster ids (U,) of embeddings (U, D)."""
+        import faiss
+
+        faiss.omp_set_num_threads(self._threads)  # of the calling thread only
+        return clusterings[name](embeddings, num_clusters, seed, **options)
+
+
+def hide_gpus() -> None:
+    """Keep a process that was given no GPU off those of its node; Ray 2.60 shows it all of them."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+def start_clustering(*, threads: int, concurrency: int, gpus: float) -> Any:
+    """A clustering actor that takes `concurrency` calls at once."""
+    actor = ray.remote(ClusteringService).options(
+        num_cpus=0, num_gpus=gpus, max_concurrency=concurrency, max_restarts=-1, max_task_retries=3
+    )
+    return actor.remote(threads, use_gpu=gpus > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteClustering:
+    """A clustering that runs on a clustering actor."""
+
+    actor: Any
+    name: str
+    options: Mapping[str, Any]
+
+    def __call__(self, embeddings: Floats, num_clusters: int, seed: int) -> npt.NDArray[np.int64]:
+        """Cluster ids (U,) of embeddings (U, D).
+
+        Raises:
+            InfrastructureError: The actor died, and again when it was restarted.
+        """
+        points = ray.put(embeddings)
+        call = self.actor.cluster.remote(self.name, self.options, points, num_clusters, seed)
+        try:
+            cluster_ids: npt.NDArray[np.int64] = ray.get(call)
+        except (RayActorError, ObjectLostError) as error:
+            raise InfrastructureError(f"the clustering actor is gone: {error}") from error
+        return cluster_ids

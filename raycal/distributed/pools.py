@@ -1,0 +1,107 @@
+"""The live pools of a sweep: what its running experiments have annotated so far, open to other processes.
+
+One actor holds them all, so that a trial has none to start.
+"""
+
+import hashlib
+import time
+from collections import deque
+from dataclasses import replace
+from typing import Any
+
+import ray
+
+from raycal.algorithm.pool import Pool
+from raycal.algorithm.records import Interaction, IterationResult, PoolSnapshot
+
+NAMESPACE = "raycal"
+PREFIX = "pools/"
+LEDGER_TAIL = 1000
+NAME_TRIES = 20
+
+
+class LivePool:
+    """A copy of a running experiment's pool.
+
+    The truth is the run folder. Commits are keyed by iteration, so that one sent twice changes nothing; after a restart
+    of its actor it is whole again at the next commit.
+    """
+
+    def __init__(self, num_samples: int) -> None:
+        self._pool = Pool.of(num_samples)
+        self._iteration = -1
+        self._interactions = 0
+        self._tail: deque[Interaction] = deque(maxlen=LEDGER_TAIL)
+
+    def commit(self, result: IterationResult) -> int:
+        """Take over a finished iteration; the newest iteration known."""
+        if result.iteration > self._iteration:
+            self._pool = Pool(result.pool)
+            self._iteration, self._interactions = result.iteration, result.interactions
+            self._tail.extend(result.ledger)
+        return self._iteration
+
+    def counts(self) -> dict[str, int]:
+        """Iteration, interactions, and the sizes of D^U, D^L and D^CL the model was last trained on."""
+        return {
+            "iteration": self._iteration,
+            "interactions": self._interactions,
+            "unlabeled": self._pool.num_unlabeled,
+            "labeled": self._pool.num_labeled,
+            "cluster_labeled": self._pool.num_cluster_labeled,
+        }
+
+    def snapshot(self) -> PoolSnapshot:
+        """The partition the model was last trained on."""
+        return self._pool.snapshot()
+
+    def ledger_tail(self, rows: int = 20) -> list[Interaction]:
+        """The newest interactions, oldest first; at most 1,000 are kept."""
+        return list(self._tail)[-rows:] if rows > 0 else []
+
+
+class LivePools:
+    """The live pool of every experiment that is running, by id."""
+
+    def __init__(self) -> None:
+        self._pools: dict[str, LivePool] = {}
+
+    def commit(self, experiment_id: str, result: IterationResult) -> None:
+        """Take over a finished iteration of an experiment."""
+        pool = self._pools.setdefault(experiment_id, LivePool(len(result.pool.status)))
+        pool.commit(result)
+
+    def end(self, experiment_id: str) -> None:
+        """The experiment is over: from now on its run folder is what there is of it."""
+        self._pools.pop(experiment_id, None)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """The counts of every running experiment that has finished an iteration."""
+        return {experiment_id: pool.counts() for experiment_id, pool in self._pools.items()}
+
+    def snapshot(self, experiment_id: str) -> PoolSnapshot | None:
+        """The partition an experiment's model was last trained on; None when it is not here."""
+        pool = self._pools.get(experiment_id)
+        return None if pool is None else pool.snapshot()
+
+    def ledger_tail(self, experiment_id: str, rows: int) -> list[Interaction]:
+        """The newest interactions of an experiment, oldest first; none when it is not here."""
+        pool = self._pools.get(experiment_id)
+        return [] if pool is None else pool.ledger_tail(rows)
+
+
+def start_pools(folder: str) -> Any:
+    """The actor with the pools of the sweep in a folder; it lives as long as the driver that starts it."""
+    digest = hashlib.sha256(folder.encode()).hexdigest()[:12]
+    actor = ray.remote(LivePools).options(name=PREFIX + digest, namespace=NAMESPACE, num_cpus=0, max_restarts=-1)
+    for _ in range(NAME_TRIES):
+        try:
+            return actor.remote()
+        except ValueError:  # the actor of an interrupted start lingers for some seconds
+            time.sleep(1)
+    return actor.remote()
+
+
+def short(result: IterationResult) -> IterationResult:
+    """The result without the interactions that a live pool would not keep."""
+    return replace(result, ledger=result.ledger[-LEDGER_TAIL:])

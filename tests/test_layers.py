@@ -14,14 +14,14 @@ ROOT = Path(raycal.__file__).parent
 
 # Bottom to top. A package's name stands for all of its modules.
 LAYERS = (
-    ("errors", "registry"),
+    ("errors", "registry", "interrupt"),
     ("algorithm",),
     ("config",),
     ("data", "learner", "files", "ledger", "results", "state", "store", "plan", "tracking"),
     ("build",),
     ("experiment", "progress", "summary", "check", "cost", "start_cost"),
     ("distributed",),
-    ("sweep_run", "sweep"),
+    ("sweep_run", "sweep", "pool"),
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 

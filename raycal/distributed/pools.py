@@ -6,10 +6,13 @@ One actor holds them all, so that a trial has none to start.
 import hashlib
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import ray
+from ray.exceptions import RayActorError
+from ray.util import list_named_actors
 
 from raycal.algorithm.pool import Pool
 from raycal.algorithm.records import Interaction, IterationResult, PoolSnapshot
@@ -84,10 +87,10 @@ class LivePools:
         pool = self._pools.get(experiment_id)
         return None if pool is None else pool.snapshot()
 
-    def ledger_tail(self, experiment_id: str, rows: int) -> list[Interaction]:
-        """The newest interactions of an experiment, oldest first; none when it is not here."""
+    def ledger_tail(self, experiment_id: str, rows: int) -> list[Interaction] | None:
+        """The newest interactions of an experiment, oldest first; None when it is not here."""
         pool = self._pools.get(experiment_id)
-        return [] if pool is None else pool.ledger_tail(rows)
+        return None if pool is None else pool.ledger_tail(rows)
 
 
 def start_pools(folder: str) -> Any:
@@ -105,3 +108,22 @@ def start_pools(folder: str) -> Any:
 def short(result: IterationResult) -> IterationResult:
     """The result without the interactions that a live pool would not keep."""
     return replace(result, ledger=result.ledger[-LEDGER_TAIL:])
+
+
+def ask(pools: Any, method: str, *arguments: Any) -> Any:
+    """Call a method of an actor with live pools; None when the actor is gone."""
+    try:
+        return ray.get(getattr(pools, method).remote(*arguments))
+    except RayActorError:
+        return None
+
+
+def running() -> Iterator[tuple[Any, dict[str, dict[str, int]]]]:
+    """Every actor with live pools on the cluster, with the counts of its experiments."""
+    for actor in list_named_actors(all_namespaces=True):
+        if actor["namespace"] == NAMESPACE and actor["name"].startswith(PREFIX):
+            try:
+                pools = ray.get_actor(actor["name"], namespace=NAMESPACE)
+            except ValueError:  # its sweep has just ended
+                continue
+            yield pools, ask(pools, "counts") or {}

@@ -1,0 +1,122 @@
+"""`python -m raycal.pool`: what the experiments running on a Ray cluster have annotated so far.
+
+From Python: `with attach("digits-random-s0-1a2b3c4d") as pool: print(pool.counts())`.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from raycal.errors import InputError
+
+if TYPE_CHECKING:
+    from raycal.algorithm.records import Interaction, PoolSnapshot
+
+OK, INPUT_ERROR = 0, 2
+
+
+class PoolView:
+    """A running experiment's pool, looked at from another process; each call shows its newest finished iteration.
+
+    Raises:
+        LookupError: From every method, once the experiment is over: its run folder has it all.
+    """
+
+    def __init__(self, pools: Any, experiment_id: str) -> None:
+        self._pools, self.experiment_id = pools, experiment_id
+
+    def counts(self) -> dict[str, int]:
+        """`iteration` (from 0), `interactions`, `unlabeled`, `labeled`, `cluster_labeled`."""
+        counts: dict[str, int] = self._found((self._call("counts") or {}).get(self.experiment_id))
+        return counts
+
+    def snapshot(self) -> "PoolSnapshot":
+        """The partition the model was last trained on: status (P,) int8 and labels (P,) int32."""
+        snapshot: PoolSnapshot = self._found(self._call("snapshot", self.experiment_id))
+        return snapshot
+
+    def ledger_tail(self, rows: int = 20) -> "list[Interaction]":
+        """The newest interactions, oldest first; at most 1,000 are kept."""
+        tail: list[Interaction] = self._found(self._call("ledger_tail", self.experiment_id, rows))
+        return tail
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        from raycal.distributed.pools import ask
+
+        return ask(self._pools, method, *arguments)
+
+    def _found(self, answer: Any) -> Any:
+        if answer is None:
+            raise LookupError(f"{self.experiment_id} is over; its run folder has its results and its ledger")
+        return answer
+
+
+@contextmanager
+def attach(experiment_id: str, *, address: str | None = None) -> Iterator[PoolView]:
+    """The live pool of a running experiment.
+
+    Args:
+        experiment_id: As the sweep prints it.
+        address: Of the Ray cluster; None: `RAY_ADDRESS`, else the cluster running on this machine. A process that is
+            connected to a cluster uses that one.
+
+    Raises:
+        InputError: There is no such cluster, or no such experiment has finished an iteration on it.
+    """
+    from raycal.distributed.pools import running
+    from raycal.distributed.session import visit
+
+    with visit(address):
+        found = {key: pools for pools, counts in running() for key in counts}
+        if experiment_id not in found:
+            known = ", ".join(sorted(found)) or "none has finished an iteration"
+            raise InputError(f"{experiment_id}: no such experiment is running here (running: {known})")
+        yield PoolView(found[experiment_id], experiment_id)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the counts of every running experiment, or one experiment's newest interactions; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m raycal.pool", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("experiment", nargs="?", help="print the newest interactions of this one")
+    parser.add_argument("--rows", type=int, default=20, help="how many of them (default: 20)")
+    parser.add_argument("--address", help="of the Ray cluster (default: RAY_ADDRESS, else this machine)")
+    options = parser.parse_args(arguments)
+    try:
+        if options.experiment is None:
+            _print_all(options.address)
+        else:
+            _print_one(options.experiment, options.rows, options.address)
+    except (InputError, LookupError) as error:
+        print(error, file=sys.stderr)
+        return INPUT_ERROR
+    return OK
+
+
+def _print_all(address: str | None) -> None:
+    from raycal.distributed.pools import running
+    from raycal.distributed.session import visit
+
+    with visit(address):
+        everything = {key: counts for _, found in running() for key, counts in found.items()}
+    width = max(map(len, everything), default=0)
+    for key, counts in sorted(everything.items()):
+        print(f"{key:{width}}  " + "  ".join(f"{name} {value:,}" for name, value in counts.items()))
+    if not everything:
+        print("no experiment that runs here has finished an iteration")
+
+
+def _print_one(experiment_id: str, rows: int, address: str | None) -> None:
+    with attach(experiment_id, address=address) as pool:
+        for row in pool.ledger_tail(rows):
+            label = "-" if row.label is None else row.label
+            print(
+                f"{row.interaction:>8}  iteration {row.iteration}  {row.kind:<7}  {row.answer:<8}  label {label:<4}"
+                f"  {row.num_samples:,} samples"
+            )
+        print("  ".join(f"{name} {value:,}" for name, value in pool.counts().items()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,8 +5,9 @@ import sys
 from collections.abc import Sequence
 
 from raycal.errors import InputError
+from raycal.interrupt import catch_signals, exit_code
 
-OK, SOME_FAILED, INPUT_ERROR, INTERRUPTED = 0, 1, 2, 130
+INPUT_ERROR = 2
 
 EPILOG = """\
 examples:
@@ -14,7 +15,7 @@ examples:
   python -m raycal.sweep sweeps/quickstart.yaml --only '*-random-s0-*' --local
   python -m raycal.sweep sweeps/paper_cifar10.yaml --set training.learning_rate=1e-3 --set 'grid.seed=[0,1]' --resume
 
-exit codes: 0 all trials finished, 1 some failed, 2 a mistake in the input, 130 interrupted
+exit codes: 0 all trials finished, 1 some failed, 2 a mistake in the input, 130 Ctrl-C, 143 SIGTERM
 """
 
 
@@ -56,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; its exit code."""
     options = parser().parse_args(arguments)
+    catch_signals()
     try:
         from raycal.sweep_run import run_command  # after --help
 
@@ -65,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INPUT_ERROR
     except KeyboardInterrupt:
         print("\ninterrupted; the same command with --resume goes on", file=sys.stderr)
-        return INTERRUPTED
+        return exit_code()
 
 
 if __name__ == "__main__":

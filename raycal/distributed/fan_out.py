@@ -18,6 +18,7 @@ from raycal.distributed.pools import start_pools
 from raycal.distributed.resources import TRIAL_CPU, Allotment
 from raycal.distributed.trial import ExperimentTrial
 from raycal.files import Folder
+from raycal.interrupt import raise_if_received
 
 # A trial whose process or node dies is started again so often; it goes on from its run folder.
 TRIAL_RETRIES = 3
@@ -94,6 +95,9 @@ class _Reporter(tune.Callback):
     def __getstate__(self) -> dict[str, Any]:
         # Tuner pickles its callbacks to restore from, which is not done here; a follower has threads and locks.
         return {}
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        raise_if_received()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         if self._free:

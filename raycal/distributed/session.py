@@ -12,6 +12,7 @@ import ray
 from raycal.distributed.pools import NAMESPACE
 from raycal.distributed.resources import Node
 from raycal.errors import InputError
+from raycal.interrupt import catch_signals, deferred, raise_if_received
 
 CONNECT_SECONDS = 10.0
 _ENVIRONMENT = {
@@ -32,12 +33,19 @@ _ENVIRONMENT = {
 def ray_session(address: str | None) -> Iterator[list[Node]]:
     """Connect to a Ray cluster, or start one on this machine; yields its nodes, and leaves it at the end.
 
+    Meanwhile an interruption waits for `raise_if_received`.
+
     Args:
         address: As `ray.init` takes it; None: `RAY_ADDRESS`, else a cluster running here, else a new one.
 
     Raises:
         InputError: There is no Ray cluster at the address.
     """
+    with deferred():
+        yield from _session(address)
+
+
+def _session(address: str | None) -> Iterator[list[Node]]:
     for key, value in _ENVIRONMENT.items():
         os.environ.setdefault(key, value)
     _must_answer(address or os.environ.get("RAY_ADDRESS") or "")
@@ -49,9 +57,33 @@ def ray_session(address: str | None) -> Iterator[list[Node]]:
             f"no Ray cluster {where}: {str(error).partition(chr(10))[0]} (a cluster with tokens needs "
             "RAY_AUTH_MODE=token here and where it was started)"
         ) from error
+    catch_signals()  # Ray has handlers of its own, which end the process at once
     try:
+        raise_if_received()
         nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
         yield [Node.of(node["Resources"]) for node in nodes if node["Alive"]]
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def visit(address: str | None) -> Iterator[None]:
+    """Be connected to a running Ray cluster; a connection that is there is used and left.
+
+    Raises:
+        InputError: There is no Ray cluster.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    where = address or os.environ.get("RAY_ADDRESS") or "auto"
+    _must_answer(where)
+    try:
+        ray.init(where, logging_level=logging.ERROR, log_to_driver=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise InputError(f"no Ray cluster at {where}: {str(error).partition(chr(10))[0]}") from error
+    try:
+        yield
     finally:
         ray.shutdown()
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from raycal.config import ExperimentConfig
 from raycal.errors import InputError
+from raycal.interrupt import seconds_to_close
 from raycal.plan import SweepDir
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Tracker(Thread):
         """Send what is left and end the sweep's run as `FINISHED`, `FAILED` or `KILLED`; wait for at most a minute."""
         self._final_status = status
         self._wake.set()
-        self.join(CLOSE_SECONDS)
+        self.join(seconds_to_close(CLOSE_SECONDS))
         if not self._all_sent:
             logger.warning(
                 "MLflow at %s did not take everything; it is all in %s, and the same command with --resume sends it",

@@ -1,0 +1,77 @@
+"""Ctrl-C, SIGTERM and `ray job stop`: the first one ends the command in order, the second at once."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# A Ray job that is stopped gets SIGKILL three seconds after SIGTERM.
+TERM_SECONDS = 2.0
+# An orderly end that takes longer has gone wrong.
+LAST_SECONDS = {signal.SIGINT: 90.0, signal.SIGTERM: 25.0}
+
+_received: int | None = None
+_deferred = False
+
+
+def catch_signals() -> None:
+    """Handle SIGINT and SIGTERM. To be called again after libraries that set handlers of their own.
+
+    A signal that the process was started to ignore, as under nohup, stays ignored.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _handle)
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """A signal meanwhile waits for the next `raise_if_received`, or for the end.
+
+    An exception that comes anywhere, inside a library that holds a lock, can leave that lock taken for ever.
+    """
+    global _deferred
+    _deferred = True
+    try:
+        yield
+    finally:
+        _deferred = False
+    raise_if_received()
+
+
+def raise_if_received() -> None:
+    """Raise `KeyboardInterrupt` when a signal came."""
+    if _received is not None:
+        raise KeyboardInterrupt
+
+
+def seconds_to_close(usual: float) -> float:
+    """How long a part of the orderly end may take."""
+    return TERM_SECONDS if _received == signal.SIGTERM else usual
+
+
+def exit_code() -> int:
+    """128 and the signal's number, as shells have it: 130 or 143. The command is over: no signal is pending."""
+    global _received
+    code = 128 + (_received or signal.SIGINT)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    _received = None
+    return code
+
+
+def _handle(number: int, frame: FrameType | None) -> None:
+    global _received
+    if _received is not None:
+        # What is saved is whole at every moment; Ray ends what this process has started.
+        os.write(2, b"\ninterrupted again: ended at once\n")
+        os._exit(128 + number)
+    _received = number
+    # The kernel's alarm: it works whatever thread waits for whatever lock.
+    signal.setitimer(signal.ITIMER_REAL, LAST_SECONDS[signal.Signals(number)])
+    if not _deferred:
+        raise KeyboardInterrupt

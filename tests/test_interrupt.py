@@ -1,0 +1,146 @@
+"""Signals end a command in order, whatever it is doing."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+PREAMBLE = """
+import signal, sys, time
+from raycal import interrupt
+interrupt.catch_signals()
+def sleep(seconds):
+    for _ in range(int(seconds * 100)):
+        time.sleep(0.01)
+def ready():
+    print("ready", flush=True)
+"""
+
+
+def start(code: str, *, ignoring: bool = False) -> subprocess.Popen[str]:
+    """A Python process that has run up to its `ready()`."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", PREAMBLE + textwrap.dedent(code)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN if ignoring else signal.default_int_handler),
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_ends_what_is_under_way(number: signal.Signals, code: int) -> None:
+    process = start("""
+        try:
+            ready()
+            sleep(20)
+        except KeyboardInterrupt:
+            sys.exit(interrupt.exit_code())
+    """)
+    process.send_signal(number)
+    process.communicate(timeout=10)
+    assert process.returncode == code
+
+
+def test_deferred_signal_waits_for_a_place_where_it_may_come() -> None:
+    process = start("""
+        try:
+            with interrupt.deferred():
+                ready()
+                sleep(1)
+                print("not yet")
+                interrupt.raise_if_received()
+                print("never")
+        except KeyboardInterrupt:
+            print("now")
+    """)
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=10)[0] == "not yet\nnow\n"
+
+
+def test_deferred_signal_comes_at_the_latest_at_the_end() -> None:
+    process = start("""
+        try:
+            with interrupt.deferred():
+                ready()
+                sleep(1)
+            print("never")
+        except KeyboardInterrupt:
+            print("now")
+    """)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=10)[0] == "now\n"
+
+
+def test_second_signal_ends_at_once() -> None:
+    process = start("""
+        try:
+            ready()
+            sleep(20)
+        except KeyboardInterrupt:
+            ready()
+            sleep(20)
+    """)
+    process.send_signal(signal.SIGINT)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    assert "interrupted again" in process.communicate(timeout=10)[1]
+    assert process.returncode == 143
+
+
+def test_end_that_hangs_is_ended_by_the_kernel() -> None:
+    process = start("""
+        import threading
+        interrupt.LAST_SECONDS[signal.SIGINT] = 0.5
+        lock = threading.Lock()
+        lock.acquire()
+        try:
+            ready()
+            sleep(20)
+        except KeyboardInterrupt:
+            lock.acquire()
+    """)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=10)
+    assert process.returncode == -signal.SIGALRM
+
+
+def test_orderly_end_takes_the_alarm_back() -> None:
+    process = start("""
+        interrupt.LAST_SECONDS[signal.SIGINT] = 0.5
+        try:
+            ready()
+            sleep(20)
+        except KeyboardInterrupt:
+            interrupt.exit_code()
+        sleep(1)
+        interrupt.raise_if_received()
+        print("alive")
+    """)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=10)[0] == "alive\n"
+
+
+def test_ignored_signal_stays_ignored() -> None:
+    process = start("ready()\nsleep(1)\nprint('alive')", ignoring=True)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=10)[0] == "alive\n"
+
+
+@pytest.mark.parametrize(("number", "seconds"), [(signal.SIGINT, 60.0), (signal.SIGTERM, 2.0)])
+def test_sigterm_leaves_little_time(number: signal.Signals, seconds: float) -> None:
+    process = start("""
+        try:
+            ready()
+            sleep(20)
+        except KeyboardInterrupt:
+            print(interrupt.seconds_to_close(60.0))
+    """)
+    process.send_signal(number)
+    assert process.communicate(timeout=10)[0] == f"{seconds}\n"

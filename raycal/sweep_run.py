@@ -25,6 +25,7 @@ from raycal.plan import Plan, SweepDir
 from raycal.progress import Progress
 from raycal.start_cost import StartCost
 from raycal.summary import print_failures, print_summary
+from raycal.this_machine import this_machine
 from raycal.tracking import Tracker, tracking_uri
 
 
@@ -151,18 +152,6 @@ def how_to_browse(uri: str, page: str) -> str:
         python = python.relative_to(Path.cwd())
     command = shlex.join([str(python), "-m", "mlflow", "ui", "--backend-store-uri", uri])
     return f"{command}\n        then open http://127.0.0.1:5000{page}"
-
-
-def this_machine() -> Node:
-    """What this machine has and this process may use, as Ray would count it."""
-    import psutil
-
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    gpus = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        gpus = min(gpus, len([device for device in visible.split(",") if device.strip()]))
-    return Node(cpus=cpus, gpus=gpus, memory_bytes=psutil.virtual_memory().available * 0.7)
 
 
 def _storage(place: str) -> Folder:

@@ -21,6 +21,7 @@ LAYERS = (
     ("build",),
     ("experiment", "progress", "summary", "check", "cost", "start_cost"),
     ("distributed",),
+    ("this_machine",),
     ("sweep_run", "sweep", "pool"),
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -142,7 +143,11 @@ def test_algorithm_opens_no_file(module: str) -> None:
 def test_resources_are_used_without_ray_only_where_they_are_needed() -> None:
     users = {module for module, source in SOURCES.items() if RESOURCES in imports(module, source)}
 
-    assert {user for user in users if not is_in(user, "raycal.distributed")} == {"raycal.cost", "raycal.sweep_run"}
+    assert {user for user in users if not is_in(user, "raycal.distributed")} == {
+        "raycal.cost",
+        "raycal.sweep_run",
+        "raycal.this_machine",
+    }
     assert set(imports("raycal.distributed", SOURCES["raycal.distributed"])) == set()
 
 

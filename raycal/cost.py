@@ -78,7 +78,7 @@ def print_estimate(
         print(f"resources on this machine: {error}")
         return
     print(f"resources on this machine: {allotment}")
-    rate = GPU_GFLOPS * allotment.gpus if allotment.gpus else CORE_GFLOPS * allotment.threads
+    rate = allotment.workers * (GPU_GFLOPS * allotment.gpus if allotment.gpus else CORE_GFLOPS * allotment.threads)
     least, most = (
         sum(getattr(cost, name) for cost in costs.values()) / rate / allotment.concurrent_trials
         for name in ("least_gflop", "most_gflop")

@@ -197,9 +197,15 @@ def _earlier_plan(sweep: Sweep, sweep_dir: SweepDir, *, resume: bool) -> Plan | 
 
 def _allot(job: Job, nodes: list[Node], *, local: bool) -> Allotment:
     """What each trial gets; in this process as many threads as on Ray, for the same bits, but one trial at a time."""
-    threads = None if job.plan is None else job.plan.threads
-    allotment = allot(job.sweep.resources, nodes, len(job.sweep.experiments), threads=threads)
-    return replace(allotment, concurrent_trials=1 if local else min(allotment.concurrent_trials, len(job.selected)))
+    resources = job.sweep.resources
+    allotment = allot(
+        resources,
+        nodes,
+        len(job.sweep.experiments),
+        workers=1 if local else resources.workers_per_trial,
+        threads=None if job.plan is None else job.plan.threads,
+    )
+    return replace(allotment, concurrent_trials=1, clustering=()) if local else allotment.at_most(len(job.selected))
 
 
 @contextmanager

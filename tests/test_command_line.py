@@ -173,7 +173,7 @@ class TestDryRun:
         assert ID.findall(printed) == ids
         assert "tiny: 4 trials, 80 interactions" in printed
         assert printed.count("20 interactions  pool 40  test 20") == 4
-        assert re.search(r"resources on this machine: \d+ at a time, \d+ CPU threads each, clustering on", printed)
+        assert re.search(r"resources on this machine: \d+ at a time, 1 worker each with \d+ CPU threads?", printed)
         assert "rough estimate: " in printed
 
     def test_starts_and_creates_nothing(self, sweep: str, runner: FakeRunner, storage: Path, tmp_path: Path) -> None:
@@ -308,7 +308,7 @@ class TestRefusal:
         command = [sweep, "--local", "--set", "resources.cpus_per_worker=4096", "--storage", str(storage)]
 
         assert main(command) == 2
-        assert "resources: a trial needs 4096 CPUs" in capsys.readouterr().err
+        assert "resources: a worker needs 4096 CPUs" in capsys.readouterr().err
         assert (runner.ran, storage.exists()) == ([], False)
 
     @pytest.mark.parametrize("arguments", [[], ["a.yaml", "b.yaml"], ["a.yaml", "--unknown"], ["a.yaml", "--set"]])

@@ -100,7 +100,7 @@ def test_training_between_the_steps_costs_more() -> None:
 
 
 def allotment(*, threads: int = 1, concurrent_trials: int = 1) -> Allotment:
-    return Allotment(threads=threads, gpus=0, concurrent_trials=concurrent_trials, clustering_gpus=0)
+    return Allotment(workers=1, threads=threads, gpus=0, concurrent_trials=concurrent_trials, clustering=())
 
 
 def test_estimate_prints_every_trial_the_sum_and_the_hours(capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,7 +123,7 @@ def test_estimate_prints_every_trial_the_sum_and_the_hours(capsys: pytest.Captur
         "",
         "tiny: 2 trials, 1,300 interactions",
         "3 combinations of the grid repeat a trial, as the setting does not concern its scenario",
-        "resources on this machine: 1 at a time, 2 CPU threads each, clustering on the CPU",
+        "resources on this machine: 1 at a time, 1 worker each with 2 CPU threads; clustering in the same process",
         f"rough estimate: {seconds:.0f} s (no cluster accepted) to {seconds:.0f} s (all accepted), starting apart",
     ]
 

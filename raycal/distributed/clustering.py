@@ -1,17 +1,20 @@
 """Clustering for all trials of a sweep: Faiss on a share of a GPU, or on the cores of the trials that wait for it."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 import ray
 from ray.exceptions import ObjectLostError, RayActorError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raycal.algorithm.clustering import clusterings
 from raycal.algorithm.records import Floats
+from raycal.distributed.resources import ClusteringShare
 from raycal.errors import InfrastructureError
 
 
@@ -43,12 +46,27 @@ def hide_gpus() -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
-def start_clustering(*, threads: int, concurrency: int, gpus: float) -> Any:
-    """A clustering actor that takes `concurrency` calls at once."""
+def start_clusterings(shares: Sequence[ClusteringShare]) -> dict[str, Any]:
+    """The clustering actors of a sweep, by the node each was put on; one whose node dies moves to another."""
+    return {share.node_id: _start(share) for share in shares}
+
+
+def nearest(clusterings: Mapping[str, Any], experiment_id: str) -> Any:
+    """The clustering actor on this node; where there is none, one of the others, by the experiment."""
+    here = clusterings.get(ray.get_runtime_context().get_node_id())
+    return here or list(clusterings.values())[crc32(experiment_id.encode()) % len(clusterings)]
+
+
+def _start(share: ClusteringShare) -> Any:
     actor = ray.remote(ClusteringService).options(
-        num_cpus=0, num_gpus=gpus, max_concurrency=concurrency, max_restarts=-1, max_task_retries=3
+        num_cpus=0,
+        num_gpus=share.gpus,
+        max_concurrency=share.concurrency,
+        max_restarts=-1,
+        max_task_retries=3,
+        scheduling_strategy=NodeAffinitySchedulingStrategy(share.node_id, soft=True) if share.node_id else "DEFAULT",
     )
-    return actor.remote(threads, use_gpu=gpus > 0)
+    return actor.remote(share.threads, use_gpu=share.gpus > 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from uuid import uuid4
 from ray import tune
 
 from raycal.config import ExperimentConfig
-from raycal.distributed.clustering import start_clustering
+from raycal.distributed.clustering import start_clusterings
 from raycal.distributed.group import Shared
 from raycal.distributed.pools import start_pools
-from raycal.distributed.resources import TRIAL_CPU, Allotment
+from raycal.distributed.resources import Allotment
 from raycal.distributed.trial import ExperimentTrial
 from raycal.files import Folder
 from raycal.interrupt import raise_if_received
@@ -52,15 +52,13 @@ def fan_out(folder: str, experiments: Mapping[str, ExperimentConfig], allotment:
         folder=folder,
         working_directory=os.getcwd(),
         allotment=allotment,
-        clustering=start_clustering(
-            threads=allotment.threads, concurrency=allotment.concurrent_trials, gpus=allotment.clustering_gpus
-        ),
+        clusterings=start_clusterings(allotment.clustering),
         pools=start_pools(folder),
         wait_for_scheduler=False,
     )
     trainable = tune.with_parameters(ExperimentTrial, shared=shared, experiments=dict(experiments))
     tune.Tuner(
-        tune.with_resources(trainable, {"CPU": TRIAL_CPU}),
+        tune.with_resources(trainable, allotment.driver),
         param_space={"experiment_id": tune.grid_search(list(experiments))},
         tune_config=tune.TuneConfig(
             max_concurrent_trials=allotment.concurrent_trials,

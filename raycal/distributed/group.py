@@ -1,6 +1,7 @@
 """A Ray Train worker group that outlives its experiment: starting one costs many seconds, the next order none."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Thread
 from typing import Any
@@ -26,7 +27,7 @@ class Shared:
     Attributes:
         folder: Of the sweep, as `Folder.at` takes it.
         working_directory: What relative paths in the experiments are relative to.
-        clustering: Handle of the clustering actor.
+        clusterings: Handles of the clustering actors by the node each is on.
         pools: Handle of the actor with the live pools.
         wait_for_scheduler: After every iteration, wait whether the trial is to go on.
     """
@@ -34,7 +35,7 @@ class Shared:
     folder: str
     working_directory: str
     allotment: Allotment
-    clustering: Any
+    clusterings: Mapping[str, Any]
     pools: Any
     wait_for_scheduler: bool
 

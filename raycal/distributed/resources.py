@@ -1,128 +1,185 @@
-"""How many trials run at once and what each gets, from what the Ray cluster has."""
+"""How many trials run at once, what each gets and where clustering runs, from what the Ray cluster has."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import ceil
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 from raycal.config import ResourceConfig
+from raycal.distributed.allotment import Allotment, ClusteringShare, count
+from raycal.distributed.gpu_shares import (
+    CLUSTERING_GPU,
+    beside_clustering,
+    equal_share,
+    has_share_to_spare,
+    per_card,
+)
+from raycal.distributed.packing import Need, Node, always_fit, most_trials
 from raycal.errors import InputError
 
-# A trial's driver asks for this, so that it never holds the core its worker waits for.
-TRIAL_CPU = 0.01
-# Resident memory of a live trial: driver, Train's controller and one worker with the CUDA build of torch.
-TRIAL_BYTES = int(2.7e9)
+__all__ = ["Allotment", "ClusteringShare", "Node", "allot"]
+
 MAX_THREADS = 16
-# Memory is what a clustering needs of a GPU, and little of it; the trials wait while it computes.
-CLUSTERING_GPU = 0.1
-EPSILON = 1e-9
+# Of one machine, as far as is known.
+MAX_CARDS = 16
+# Resident, with the CUDA build of torch: a trial's driver with Train's controller, and a worker. The data set is mapped
+# and shared; it and the actors find room in what Ray sets aside for its object store, which is hardly used.
+DRIVER_BYTES, WORKER_BYTES = int(1.8e9), int(0.9e9)
+# About half of that is pages of libraries, which all processes share; with less not even one trial can live.
+LEAST_SHARE_OF_MEMORY = 0.5
+# Each holds its points (2 KB per sample) and up to 1.5 GB of Faiss's buffers on the GPU; further calls wait.
+CLUSTERINGS_PER_GPU = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """What one node has."""
-
-    cpus: float
-    gpus: float
-    memory_bytes: float
-
-    @classmethod
-    def of(cls, resources: Mapping[str, Any]) -> "Node":
-        """From the resources that Ray reports of a node."""
-        return cls(
-            cpus=resources.get("CPU", 0.0), gpus=resources.get("GPU", 0.0), memory_bytes=resources.get("memory", 0.0)
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allotment:
-    """What each trial and the clustering actor get, and how many trials run at once."""
-
-    threads: int
-    gpus: float
-    concurrent_trials: int
-    clustering_gpus: float
-
-    @property
-    def worker(self) -> dict[str, float]:
-        """The resources of a Train worker; a little less than whole cores, so that trial drivers fit beside it."""
-        cpus = {"CPU": self.threads * 0.95}
-        return cpus | {"GPU": self.gpus} if self.gpus else cpus
-
-    def __str__(self) -> str:
-        gpus = f" and {self.gpus:g} GPU" if self.gpus else ""
-        where = f"{self.clustering_gpus:g} GPU" if self.clustering_gpus else "the CPU"
-        return f"{self.concurrent_trials} at a time, {self.threads} CPU threads{gpus} each, clustering on {where}"
-
-
-def allot(config: ResourceConfig, nodes: Sequence[Node], num_trials: int, *, threads: int | None = None) -> Allotment:
+def allot(
+    config: ResourceConfig, nodes: Sequence[Node], num_trials: int, *, workers: int = 1, threads: int | None = None
+) -> Allotment:
     """Share the nodes among the trials.
 
-    Where there are GPUs a trial gets one, but for a small share that the clustering actor lives on. As many trials run
-    at once as fit, each with an equal share of its node's cores.
+    Where there are GPUs a worker gets one, but for a small share that clustering lives on. As many trials run at once
+    as surely fit, each worker with an equal share of the cores. A cluster without any CPU is taken for one that grows
+    on demand: it gets what the configuration says.
 
     Args:
+        workers: Of each trial; they may be on several nodes.
         threads: Of a sweep planned earlier, to be kept; None: as the configuration and the nodes say.
 
     Raises:
-        InputError: A trial fits on no node.
+        InputError: No trial fits, or the nodes are yet to come and the configuration leaves open what to ask for.
     """
-    gpus = config.gpus_per_worker
-    if gpus is None:
-        gpus = 1 - CLUSTERING_GPU if any(node.gpus >= 1 for node in nodes) else 0.0
-    least = threads or config.cpus_per_worker or 1
-    usable = [node for node in nodes if _slots(node, gpus, least)]
-    if not usable:
-        raise InputError(_never_fits(nodes, gpus, least, planned=threads is not None))
-    room = sum(_slots(node, gpus, least) for node in usable)
-    concurrent = min(room, num_trials, config.max_concurrent_trials or room)
-    chosen = threads or config.cpus_per_worker or _share_of_cores(usable, gpus, concurrent)
+    limit = min(num_trials, config.max_concurrent_trials or num_trials)
+    given = threads or config.cpus_per_worker
+    if not any(node.cpus for node in nodes):
+        return _on_nodes_to_come(config, workers=workers, threads=given, limit=limit)
+    need = Need(
+        threads=given or 1,
+        gpus=_gpus_here(config.gpus_per_worker, nodes, given or 1),
+        workers=workers,
+        driver_bytes=DRIVER_BYTES,
+        worker_bytes=WORKER_BYTES,
+    )
+    _check_room(nodes, need, planned=threads is not None)
+    concurrent = most_trials(nodes, need, limit)
+    if not concurrent:
+        need, concurrent = _with_little_memory(nodes, need), 1
+    if given is None:
+        choices = (replace(need, threads=number) for number in range(MAX_THREADS, 0, -1))
+        need = next(choice for choice in choices if always_fit(nodes, choice, concurrent))
     return Allotment(
-        threads=chosen,
-        gpus=gpus,
-        concurrent_trials=min(concurrent, sum(_slots(node, gpus, chosen) for node in usable)),
-        clustering_gpus=CLUSTERING_GPU if gpus and _has_gpu_to_spare(usable, gpus, chosen) else 0.0,
+        workers=workers,
+        threads=need.threads,
+        gpus=need.gpus,
+        concurrent_trials=concurrent,
+        clustering=_on_gpus(nodes, need, concurrent) or _on_cpus(nodes, need, concurrent),
+        driver_bytes=need.driver_bytes,
+        worker_bytes=need.worker_bytes,
+    ).at_most(concurrent)
+
+
+def _on_nodes_to_come(config: ResourceConfig, *, workers: int, threads: int | None, limit: int) -> Allotment:
+    """What the configuration says, without memory, of which an autoscaler may not know that its nodes have any."""
+    if threads is None or config.gpus_per_worker is None or config.max_concurrent_trials is None:
+        raise InputError(
+            "resources: no node of the Ray cluster has a CPU so far; where nodes are started on demand, give "
+            "cpus_per_worker, gpus_per_worker and max_concurrent_trials"
+        )
+    gpus = _gpus(config.gpus_per_worker, MAX_CARDS)
+    shares_card = 0 < gpus < 1 and beside_clustering(gpus) == per_card(gpus)
+    actor = ClusteringShare(
+        node_id="",
+        threads=threads,
+        gpus=CLUSTERING_GPU if shares_card else 0.0,
+        concurrency=CLUSTERINGS_PER_GPU if shares_card else limit,
+    )
+    allotment = Allotment(workers=workers, threads=threads, gpus=gpus, concurrent_trials=limit, clustering=(actor,))
+    return allotment.at_most(limit)
+
+
+def _gpus_here(given: float | None, nodes: Sequence[Node], threads: int) -> float:
+    """The GPUs of a worker: as given, else one, but for the clustering's share, where a node has one."""
+    cards = int(max(node.gpus for node in nodes))
+    if given is None:
+        usable = any(node.gpus >= 1 and node.cpus >= threads for node in nodes)
+        return equal_share(1 - CLUSTERING_GPU, cards) if usable else 0.0
+    if given and not cards:
+        raise InputError(
+            f"resources: gpus_per_worker is {given:g}, but none of {count(len(nodes), 'node')} has a GPU; "
+            "set it to 0 or auto"
+        )
+    return _gpus(given, cards)
+
+
+def _gpus(given: float, cards: int) -> float:
+    """The GPUs of a worker, of cards that can be shared but not divided among themselves."""
+    if given > 1 and given % 1:
+        raise InputError(f"resources: gpus_per_worker is {given:g}; above 1 it must be a whole number")
+    return equal_share(given, cards)
+
+
+def _on_gpus(nodes: Sequence[Node], need: Need, concurrent: int) -> tuple[ClusteringShare, ...]:
+    """An actor on each node that always has the share of a GPU left, wherever the workers are."""
+    return tuple(
+        ClusteringShare(
+            node_id=node.node_id, threads=need.threads, gpus=CLUSTERING_GPU, concurrency=CLUSTERINGS_PER_GPU
+        )
+        for node in _largest_first(nodes, need)
+        if need.gpus
+        and has_share_to_spare(int(node.gpus), need.gpus, min(need.most_workers(node), concurrent * need.workers))
     )
 
 
-def _has_gpu_to_spare(nodes: Sequence[Node], gpus: float, threads: int) -> bool:
-    """Whether the clustering actor finds its share of a GPU on every node, wherever Ray puts it and the trials."""
-    per_card = _trials_per_card(gpus)
-    if per_card and 1 - per_card * gpus >= CLUSTERING_GPU - EPSILON:
-        return all(node.gpus >= 1 for node in nodes)
-    used = (ceil(slots / per_card) if per_card else slots * gpus for slots in (_slots(n, gpus, threads) for n in nodes))
-    return all(node.gpus - cards >= 1 for node, cards in zip(nodes, used, strict=True))
+def _on_cpus(nodes: Sequence[Node], need: Need, concurrent: int) -> tuple[ClusteringShare, ...]:
+    """An actor on each node that workers run on; it uses the cores of those that wait for it."""
+    return tuple(
+        ClusteringShare(
+            node_id=node.node_id, threads=need.threads, gpus=0.0, concurrency=min(need.most_workers(node), concurrent)
+        )
+        for node in _largest_first(nodes, need)
+    )
 
 
-def _trials_per_card(gpus: float) -> int:
-    """How many trials share a GPU; 0 when one needs several."""
-    return int(1 / gpus + EPSILON) if gpus <= 1 else 0
+def _largest_first(nodes: Sequence[Node], need: Need) -> list[Node]:
+    """The nodes that workers can be on."""
+    usable = [node for node in nodes if need.most_workers(node)]
+    return sorted(usable, key=need.most_workers, reverse=True)
 
 
-def _share_of_cores(nodes: Sequence[Node], gpus: float, concurrent: int) -> int:
-    """The most threads with which as many trials still fit at once."""
-    for threads in range(MAX_THREADS, 1, -1):
-        if sum(_slots(node, gpus, threads) for node in nodes) >= concurrent:
-            return threads
-    return 1
-
-
-def _slots(node: Node, gpus: float, threads: int) -> int:
-    """How many trials fit on a node; one needs its share of a single GPU, or several whole ones."""
-    by_cpu = int(node.cpus // threads)
-    if not gpus:
-        by_gpu = by_cpu
-    elif gpus <= 1:
-        by_gpu = int(node.gpus) * _trials_per_card(gpus)
+def _check_room(nodes: Sequence[Node], need: Need, *, planned: bool) -> None:
+    """Refuse what fits on no node, or not as often at once as a trial has workers, whatever memory there is."""
+    room = sum(need.workers_with_cores(node) for node in nodes)
+    if room >= need.workers:
+        return
+    gpus = f" and {count(need.gpus, 'GPU')}" if need.gpus else ""
+    needed = f"{count(need.threads, 'CPU')}{gpus}"
+    settings = ["cpus_per_worker"] * (need.threads > 1) + ["gpus_per_worker"] * bool(need.gpus)
+    if room:
+        problem = f"a trial needs {need.workers} workers with {needed} each at once, there is room for {room}"
+        settings.insert(0, "workers_per_trial")
     else:
-        by_gpu = int(node.gpus / gpus + EPSILON)
-    return min(by_cpu, by_gpu, max(int(node.memory_bytes // TRIAL_BYTES), 1))
+        problem = f"a worker needs {needed} on one node"
+    largest = max(nodes, key=lambda node: (node.gpus, node.cpus) if need.gpus else (node.cpus, node.gpus))
+    mend = f"lower {' or '.join(settings)}" if settings else "take a larger one"
+    if planned:
+        mend = "the sweep was planned on larger ones"
+    has = count(largest.cpus, "CPU") + (f" and {count(largest.gpus, 'GPU')}" if need.gpus else "")
+    raise InputError(f"resources: {problem}; the largest of {count(len(nodes), 'node')} has {has}; {mend}")
 
 
-def _never_fits(nodes: Sequence[Node], gpus: float, threads: int, *, planned: bool) -> str:
-    largest = max(nodes, key=lambda node: (node.gpus, node.cpus) if gpus else (node.cpus, node.gpus))
-    mend = "the sweep was planned on a larger one" if planned else "lower cpus_per_worker or gpus_per_worker"
-    return (
-        f"resources: a trial needs {threads} CPUs and {gpus:g} GPUs on one node, the largest of {len(nodes)} nodes has "
-        f"{largest.cpus:g} CPUs and {largest.gpus:g} GPUs; {mend}"
+def _with_little_memory(nodes: Sequence[Node], need: Need) -> Need:
+    """The need of a single trial where memory is scarce.
+
+    Raises:
+        InputError: It can never live there.
+    """
+    least = replace(
+        need,
+        driver_bytes=int(need.driver_bytes * LEAST_SHARE_OF_MEMORY),
+        worker_bytes=int(need.worker_bytes * LEAST_SHARE_OF_MEMORY),
+    )
+    if always_fit(nodes, least, 1):
+        return least
+    gigabytes = (least.driver_bytes + need.workers * least.worker_bytes) / 1e9
+    largest = max(node.memory_bytes for node in nodes) / 1e9
+    raise InputError(
+        f"resources: a trial with {count(need.workers, 'worker')} needs {gigabytes:.2f} GB of memory at the very "
+        f"least; the largest of {count(len(nodes), 'node')} has {largest:.2f} GB for Ray, 70 % of what is free there; "
+        f"free some{' or lower workers_per_trial' if need.workers > 1 else ''}"
     )

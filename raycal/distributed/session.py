@@ -61,7 +61,7 @@ def _session(address: str | None) -> Iterator[list[Node]]:
     try:
         raise_if_received()
         nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-        yield [Node.of(node["Resources"]) for node in nodes if node["Alive"]]
+        yield [Node.of(node["Resources"], node["NodeID"]) for node in nodes if node["Alive"]]
     finally:
         ray.shutdown()
 

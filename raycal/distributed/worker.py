@@ -9,7 +9,7 @@ import ray
 
 from raycal.algorithm.records import IterationResult
 from raycal.config import ExperimentConfig
-from raycal.distributed.clustering import RemoteClustering, hide_gpus
+from raycal.distributed.clustering import RemoteClustering, hide_gpus, nearest
 from raycal.distributed.group import Shared
 from raycal.distributed.mailbox import Event, Order
 from raycal.distributed.pools import short
@@ -62,7 +62,9 @@ def _run(order: Order, shared: Shared, mailbox: Any) -> None:
             threads=shared.allotment.threads,
             on_start=lambda: tell("started", time=time.time()),
             observers=(to_pool, to_tune),
-            clustering=RemoteClustering(shared.clustering, config.clustering.name, config.clustering.options),
+            clustering=RemoteClustering(
+                nearest(shared.clusterings, order.experiment_id), config.clustering.name, config.clustering.options
+            ),
         )
     except StoppedError:
         pass  # Tune knows, and has given its place to another

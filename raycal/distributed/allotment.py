@@ -1,0 +1,84 @@
+"""What the trials of a sweep get of a Ray cluster."""
+
+from dataclasses import dataclass, replace
+
+from raycal.distributed.gpu_shares import UNIT
+from raycal.distributed.packing import DRIVER_UNITS, WORKER_UNITS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusteringShare:
+    """One clustering actor.
+
+    Attributes:
+        node_id: Of the node it belongs on; empty: on any.
+        threads: Of each clustering.
+        gpus: A share of a GPU, or 0.
+        concurrency: How many clusterings it runs at a time.
+    """
+
+    node_id: str
+    threads: int
+    gpus: float
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allotment:
+    """What each trial gets, how many trials run at once, and where clustering runs.
+
+    Attributes:
+        workers: Of each trial.
+        threads: Of each worker.
+        gpus: Of each worker.
+        clustering: The clustering actors, no more than trials; empty when everything runs in one process.
+        driver_bytes: Memory to ask Ray for; 0: none.
+        worker_bytes: Memory to ask Ray for; 0: none.
+    """
+
+    workers: int
+    threads: int
+    gpus: float
+    concurrent_trials: int
+    clustering: tuple[ClusteringShare, ...]
+    driver_bytes: int = 0
+    worker_bytes: int = 0
+
+    @property
+    def driver(self) -> dict[str, float]:
+        """What to ask Ray for a trial's driver: so little that it never holds the core its workers wait for."""
+        return _asked({"CPU": DRIVER_UNITS / UNIT, "memory": self.driver_bytes})
+
+    @property
+    def worker(self) -> dict[str, float]:
+        """What to ask Ray for a worker: a little less than whole cores, so that drivers fit beside it."""
+        cpus = self.threads * WORKER_UNITS / UNIT
+        return _asked({"CPU": cpus, "GPU": self.gpus, "memory": self.worker_bytes})
+
+    def at_most(self, trials: int) -> "Allotment":
+        """The same for fewer trials at a time."""
+        concurrent = min(self.concurrent_trials, trials)
+        actors = self.clustering[:concurrent]
+        return replace(
+            self,
+            concurrent_trials=concurrent,
+            clustering=tuple(replace(actor, concurrency=min(actor.concurrency, concurrent)) for actor in actors),
+        )
+
+    def __str__(self) -> str:
+        gpus = f" and {count(self.gpus, 'GPU')}" if self.gpus else ""
+        kind = "GPU" if any(actor.gpus for actor in self.clustering) else "CPU"
+        clustering = f"on {count(len(self.clustering), f'{kind} actor')}" if self.clustering else "in the same process"
+        return (
+            f"{self.concurrent_trials} at a time, {count(self.workers, 'worker')} each with "
+            f"{count(self.threads, 'CPU thread')}{gpus}; clustering {clustering}"
+        )
+
+
+def count(number: float, noun: str) -> str:
+    """A number with its noun in the singular or the plural."""
+    return f"{number:g} {noun}{'s' if number == 0 or number > 1 else ''}"
+
+
+def _asked(resources: dict[str, float]) -> dict[str, float]:
+    return {name: amount for name, amount in resources.items() if amount}

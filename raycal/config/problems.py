@@ -1,12 +1,13 @@
 """What is wrong in a sweep file, one line each: `file:line: path: problem (did you mean ...?)`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from raycal.config.experiment import ComponentConfig
+from raycal.config.setting import Setting
 from raycal.config.strict import did_you_mean
 from raycal.config.yaml_file import Where
 from raycal.registry import Registry
@@ -46,12 +47,12 @@ class Problems:
             self.lines.append(line)
 
     def add(
-        self, error: ValidationError, model: type[BaseModel], prefix: Where, *, grid: Mapping[str, int] | None = None
+        self, error: ValidationError, model: type[BaseModel], prefix: Where, *, settings: Sequence[Setting] = ()
     ) -> None:
-        """Add what pydantic found in `model`, which stands at `prefix`; `grid`: the row picked of each grid key."""
+        """Add what pydantic found in `model`, which stands at `prefix`; `settings` were put into it in this order."""
         for detail in error.errors(include_url=False):
             loc = detail["loc"]
-            origin = _origin(prefix, loc, grid or {}, whole_key=detail["type"] == "extra_forbidden")
+            origin = _origin(prefix, loc, settings, whole_key=detail["type"] == "extra_forbidden")
             self.say(origin, self._words(detail, model, loc))
 
     def _words(self, detail: ErrorDetails, model: type[BaseModel], loc: Where) -> str:
@@ -93,19 +94,21 @@ class Problems:
         return known
 
 
-def _origin(prefix: Where, loc: Where, grid: Mapping[str, int], *, whole_key: bool) -> Where:
-    """Where a problem comes from: the grid where it set the value, else the experiment.
+def _origin(prefix: Where, loc: Where, settings: Sequence[Setting], *, whole_key: bool) -> Where:
+    """Where a problem comes from: the last setting that concerns its place, else what stands at `prefix`.
 
     Args:
-        whole_key: The key of the grid is wrong, not one of its values.
+        whole_key: The key of the setting is wrong, not its value.
     """
-    place = tuple(map(str, loc))
-    for key, row in grid.items():
-        path = tuple(key.split("."))
+    place = list(map(str, loc))
+    for setting in settings[::-1]:
+        path = setting.path
         if place[: len(path)] == path:
-            return ("grid", key) if whole_key and place == path else ("grid", key, row, *loc[len(path) :])
+            if whole_key and place == path:
+                return setting.key_at
+            return (*setting.value_at, *loc[len(path) :])
         if path[: len(place)] == place:
-            return ("grid", key)
+            return setting.key_at
     return (*prefix, *loc)
 
 

@@ -1,24 +1,23 @@
 """A sweep: the experiments a file asks for, every problem of it said at once."""
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
-from itertools import product
-from math import prod
 from typing import Annotated, Any
 
 from annotated_types import MinLen
 from pydantic import Field, StringConstraints, ValidationError
 
 from raycal.config.experiment import ExperimentConfig
+from raycal.config.grid import combinations
+from raycal.config.overrides import apply_override
 from raycal.config.problems import Problems
 from raycal.config.resources import ResourceConfig, TrackingConfig
+from raycal.config.setting import Template
 from raycal.config.strict import NAME_PATTERN, Strict
-from raycal.config.yaml_file import parse_value, read_yaml
+from raycal.config.yaml_file import read_yaml
 from raycal.errors import InputError
 from raycal.registry import Registry
 
-MAX_EXPERIMENTS = 10_000
 Registries = Mapping[str, Registry[Any]]
 
 
@@ -62,14 +61,19 @@ def load_sweep(path: str, registries: Registries, *, overrides: Sequence[str] = 
     document = read_yaml(path)
     values = document.values
     problems = Problems(path, document.lines, registries)
-    for override in overrides:
-        _apply_override(values, override, problems)
+    sections = _SweepFile.model_fields
+    pinned = [apply_override(values, override, sections, problems) for override in overrides]
     try:
         file = _SweepFile.model_validate(values)
     except ValidationError as error:
         problems.add(error, _SweepFile, ())
         file = None
-    experiments, num_combinations = _expand(values, registries, problems)
+    base, grid = values.get("experiment"), values.get("grid", {})
+    experiments: dict[str, ExperimentConfig] = {}
+    num_combinations = 0
+    if isinstance(base, dict) and isinstance(grid, dict):
+        template = Template(base, [setting for setting in pinned if setting is not None])
+        experiments, num_combinations = _expand(grid, template, registries, problems)
     if problems or file is None:
         raise InputError(*problems.lines)
     return Sweep(
@@ -82,72 +86,18 @@ def load_sweep(path: str, registries: Registries, *, overrides: Sequence[str] = 
 
 
 def _expand(
-    values: Mapping[str, Any], registries: Registries, problems: Problems
+    grid: Mapping[str, Any], template: Template, registries: Registries, problems: Problems
 ) -> tuple[dict[str, ExperimentConfig], int]:
-    """Every combination of the grid, checked; the same experiment once."""
-    base, grid = values.get("experiment"), values.get("grid", {})
-    if not isinstance(base, dict) or not isinstance(grid, dict):
-        return {}, 0
-    grid = {key: choices for key, choices in grid.items() if isinstance(choices, list) and choices}
-    num_combinations = prod(len(choices) for choices in grid.values())
-    if num_combinations > MAX_EXPERIMENTS:
-        problems.say(("grid",), f"has {num_combinations} combinations; at most {MAX_EXPERIMENTS} are accepted")
-        return {}, num_combinations
+    """Every combination of the grid, checked, and how many there are; the same experiment once."""
+    combined = [template.settings(combination) for combination in combinations(grid, problems)]
+    # Where `--set` pins a key of the grid, combinations become the same.
+    distinct = {tuple(setting.value_at for setting in settings): settings for settings in combined}
     experiments: dict[str, ExperimentConfig] = {}
-    for choice in product(*(range(len(choices)) for choices in grid.values())):
-        settings = deepcopy(base)
-        picked = dict(zip(grid, choice, strict=True))
-        for key, row in sorted(picked.items(), key=lambda item: item[0].count(".")):
-            _set(settings, key.split("."), deepcopy(grid[key][row]))
+    for settings in distinct.values():
         try:
-            config = ExperimentConfig.model_validate(settings, context=registries)
+            config = ExperimentConfig.model_validate(template.fill(settings), context=registries)
         except ValidationError as error:
-            problems.add(error, ExperimentConfig, ("experiment",), grid=picked)
+            problems.add(error, ExperimentConfig, ("experiment",), settings=settings)
         else:
             experiments.setdefault(config.experiment_id, config)
-    return experiments, num_combinations
-
-
-def _apply_override(values: dict[str, Any], override: str, problems: Problems) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not all(key.split(".")):
-        problems.say_line(f"--set {override}: should be KEY=VALUE, as in --set training.learning_rate=1e-3")
-        return
-    try:
-        value = parse_value(text)
-    except ValueError as error:
-        problems.say_line(f"--set {key}: {error}")
-        return
-    path = key.split(".")
-    if path[0] not in _SweepFile.model_fields:
-        path = ["experiment", *path]
-    if path[0] == "experiment" and isinstance(values.get("grid"), dict):
-        _override_grid(values["grid"], path[1:], value)
-    if path[0] == "grid" and len(path) > 2:
-        path = ["grid", ".".join(path[1:])]
-    problems.overridden(tuple(path), key)
-    _set(values, path, value)
-
-
-def _override_grid(grid: dict[str, Any], path: Sequence[str], value: Any) -> None:
-    """Make an override win over the grid: it replaces what the grid has at or below it, and goes into what is above."""
-    for key, choices in list(grid.items()):
-        above = key.split(".")
-        if above[: len(path)] == list(path):
-            del grid[key]
-        elif path[: len(above)] == above and isinstance(choices, list):
-            for row, choice in enumerate(choices):
-                choices[row] = {"name": choice} if isinstance(choice, str) else choice
-                if isinstance(choices[row], dict):
-                    _set(choices[row], path[len(above) :], value)
-
-
-def _set(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
-    """Put a value at a path; a bare component name on the way becomes `{name: ...}`."""
-    for key in path[:-1]:
-        below = tree.get(key)
-        if isinstance(below, str):
-            below = {"name": below}
-        tree[key] = below if isinstance(below, dict) else {}
-        tree = tree[key]
-    tree[path[-1]] = value
+    return experiments, len(distinct)

@@ -1,0 +1,59 @@
+"""A value for a dotted key of an experiment, as the grid and `--set` give it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from raycal.config.yaml_file import Where
+
+
+class Setting(NamedTuple):
+    """A value for a dotted key, and where the sweep file has the key and the value."""
+
+    key: str
+    value: Any
+    key_at: Where
+    value_at: Where
+
+    @property
+    def path(self) -> list[str]:
+        """The parts of the key."""
+        return self.key.split(".")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What the experiments of a sweep have in common.
+
+    Attributes:
+        base: The settings under `experiment`.
+        pinned: By `--set`; they win over what else an experiment is given.
+    """
+
+    base: Mapping[str, Any]
+    pinned: Sequence[Setting] = ()
+
+    def settings(self, given: Iterable[Setting]) -> tuple[Setting, ...]:
+        """The settings of one experiment in the order in which they apply, without those that `pinned` replaces."""
+        pins = tuple(f"{pin.key}." for pin in self.pinned)
+        kept = (setting for setting in given if not f"{setting.key}.".startswith(pins))
+        return (*sorted(kept, key=lambda setting: setting.key.count(".")), *self.pinned)
+
+    def fill(self, settings: Iterable[Setting]) -> dict[str, Any]:
+        """The experiment with these settings, unchecked."""
+        filled: dict[str, Any] = deepcopy(dict(self.base))
+        for setting in settings:
+            put(filled, setting.path, deepcopy(setting.value))
+        return filled
+
+
+def put(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    """Put a value at a path; a bare component name on the way becomes `{name: ...}`."""
+    for key in path[:-1]:
+        below = tree.get(key)
+        if isinstance(below, str):
+            below = {"name": below}
+        tree[key] = below if isinstance(below, dict) else {}
+        tree = tree[key]
+    tree[path[-1]] = value

@@ -6,11 +6,20 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, ValidationInfo, create_model
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from raycal.algorithm.scenario import SCENARIOS, Ask, Scenario, Step
 from raycal.config.strict import NAME_PATTERN, Strict, did_you_mean
@@ -18,6 +27,8 @@ from raycal.registry import REQUIRED, Registry
 
 # Raised when the same configuration gives other results than before, so that old runs are not taken for new ones.
 RECIPE_VERSION = 1
+MIN_BATCH_PER_WORKER = 2  # batch normalisation has no variance of a single image
+WORKERS = "workers"  # the one setting that stands elsewhere in a sweep file
 _SHARE = re.compile(r"\d{1,9}(\.\d{1,18})?|\d{1,9}/\d{1,9}")
 
 
@@ -136,7 +147,7 @@ class TrainingConfig(Strict):
     """SGD on the annotated samples; the defaults are the paper's for CIFAR-10 (its batch size is not given)."""
 
     epochs: Annotated[int, Ge(1)] = 5
-    batch_size: Annotated[int, Ge(2)] = 64
+    batch_size: Annotated[int, Ge(MIN_BATCH_PER_WORKER)] = 64
     learning_rate: Annotated[float, Gt(0)] = 1e-3
     momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
     weight_decay: Annotated[float, Ge(0)] = 5e-4
@@ -146,7 +157,10 @@ class TrainingConfig(Strict):
 
 
 class ExperimentConfig(Strict):
-    """One experiment. Two configurations with the same `experiment_id` give the same result."""
+    """One experiment. Two configurations with the same `experiment_id` give the same result.
+
+    `workers` is the world size; a sweep file gives it as `resources.workers_per_trial`.
+    """
 
     dataset: Annotated[ComponentConfig, _component("dataset", None)]
     model: ModelConfig = ModelConfig()
@@ -160,6 +174,25 @@ class ExperimentConfig(Strict):
     seed: Annotated[int, Ge(0), Lt(2**32)] = 0
     ask_with: Literal["previous", "initial"] = "previous"
     retrain_between: bool = False
+    workers: Annotated[int, Ge(1)] = 1
+
+    @model_validator(mode="after")
+    def _batch_for_every_worker(self) -> Self:
+        size = self.training.batch_size
+        if size < MIN_BATCH_PER_WORKER * self.workers:
+            problem = PydanticCustomError(
+                "batch_size",
+                "should be at least {least}, {each} for each of {workers} workers, not {size}",
+                {
+                    "least": MIN_BATCH_PER_WORKER * self.workers,
+                    "each": MIN_BATCH_PER_WORKER,
+                    "workers": self.workers,
+                    "size": size,
+                },
+            )
+            detail = InitErrorDetails(type=problem, loc=("training", "batch_size"), input=size)
+            raise ValidationError.from_exception_data(type(self).__name__, [detail])
+        return self
 
     @property
     def steps(self) -> Scenario:
@@ -177,6 +210,8 @@ class ExperimentConfig(Strict):
         """The settings that can change the result of this scenario; `random` does not depend on a clustering."""
         scenario, settings = self.steps, self.model_dump(mode="json")
         settings["recipe_version"] = RECIPE_VERSION
+        if self.workers == 1:  # ids are older than the setting
+            del settings[WORKERS]
         settings["scenario"] = {
             "steps": [[step.ask.value, str(step.share)] for step in scenario.steps],
             "whole_pool": scenario.whole_pool,

@@ -6,8 +6,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from raycal.config.experiment import ComponentConfig
-from raycal.config.setting import Setting
+from raycal.config.experiment import WORKERS, ComponentConfig
+from raycal.config.setting import Setting, origin
 from raycal.config.strict import did_you_mean
 from raycal.config.yaml_file import Where
 from raycal.registry import Registry
@@ -52,8 +52,8 @@ class Problems:
         """Add what pydantic found in `model`, which stands at `prefix`; `settings` were put into it in this order."""
         for detail in error.errors(include_url=False):
             loc = detail["loc"]
-            origin = _origin(prefix, loc, settings, whole_key=detail["type"] == "extra_forbidden")
-            self.say(origin, self._words(detail, model, loc))
+            at = origin(prefix, loc, settings, whole_key=detail["type"] == "extra_forbidden")
+            self.say(at, self._words(detail, model, loc))
 
     def _words(self, detail: ErrorDetails, model: type[BaseModel], loc: Where) -> str:
         given = detail["input"]
@@ -64,7 +64,7 @@ class Problems:
                 return f"unknown key {did_you_mean(str(loc[-1]), self._known_keys(model, loc[:-1], given))}"
             case "string_pattern_mismatch":
                 return f"should be 1 to 64 of a-z 0-9 . _ + - and begin with a letter or digit, not {_short(given)}"
-            case "shares" | "share" | "taken_name" | "scenario" | "one_worker":
+            case "shares" | "share" | "taken_name" | "scenario" | "batch_size":
                 return detail["msg"]
             case "model_type" | "model_attributes_type" | "dict_type":
                 return f"should be a group of 'key: value', not {_short(given)}"
@@ -87,29 +87,11 @@ class Problems:
             kind = str(key)
             types = [field.annotation, *get_args(field.annotation)]
             model = next((t for t in types if isinstance(t, type) and issubclass(t, BaseModel)), model)
-        known = list(model.model_fields)
+        known = [key for key in model.model_fields if key != WORKERS]
         if issubclass(model, ComponentConfig) and kind in self._registries:
             registry = self._registries[kind]
             known += sorted({option for name in registry for option in registry.options(name)})
         return known
-
-
-def _origin(prefix: Where, loc: Where, settings: Sequence[Setting], *, whole_key: bool) -> Where:
-    """Where a problem comes from: the last setting that concerns its place, else what stands at `prefix`.
-
-    Args:
-        whole_key: The key of the setting is wrong, not its value.
-    """
-    place = list(map(str, loc))
-    for setting in settings[::-1]:
-        path = setting.path
-        if place[: len(path)] == path:
-            if whole_key and place == path:
-                return setting.key_at
-            return (*setting.value_at, *loc[len(path) :])
-        if path[: len(place)] == place:
-            return setting.key_at
-    return (*prefix, *loc)
 
 
 def _short(value: Any) -> str:

@@ -29,10 +29,12 @@ class Template:
     Attributes:
         base: The settings under `experiment`.
         pinned: By `--set`; they win over what else an experiment is given.
+        workers: Of each trial, from the resources.
     """
 
     base: Mapping[str, Any]
     pinned: Sequence[Setting] = ()
+    workers: int = 1
 
     def settings(self, given: Iterable[Setting]) -> tuple[Setting, ...]:
         """The settings of one experiment in the order in which they apply, without those that `pinned` replaces."""
@@ -57,3 +59,21 @@ def put(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
         tree[key] = below if isinstance(below, dict) else {}
         tree = tree[key]
     tree[path[-1]] = value
+
+
+def origin(prefix: Where, loc: Where, settings: Sequence[Setting], *, whole_key: bool) -> Where:
+    """Where a problem comes from: the last setting that concerns its place, else what stands at `prefix`.
+
+    Args:
+        whole_key: The key of the setting is wrong, not its value.
+    """
+    place = list(map(str, loc))
+    for setting in settings[::-1]:
+        path = setting.path
+        if place[: len(path)] == path:
+            if whole_key and place == path:
+                return setting.key_at
+            return (*setting.value_at, *loc[len(path) :])
+        if path[: len(place)] == place:
+            return setting.key_at
+    return (*prefix, *loc)

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from annotated_types import MinLen
 from pydantic import Field, StringConstraints, ValidationError
 
+from raycal.config.expand import Registries, expand
 from raycal.config.experiment import ExperimentConfig
-from raycal.config.grid import combinations
 from raycal.config.overrides import apply_override
 from raycal.config.problems import Problems
 from raycal.config.resources import ResourceConfig, TrackingConfig
@@ -16,9 +16,6 @@ from raycal.config.setting import Template
 from raycal.config.strict import NAME_PATTERN, Strict
 from raycal.config.yaml_file import read_yaml
 from raycal.errors import InputError
-from raycal.registry import Registry
-
-Registries = Mapping[str, Registry[Any]]
 
 
 class _SweepFile(Strict):
@@ -72,8 +69,9 @@ def load_sweep(path: str, registries: Registries, *, overrides: Sequence[str] = 
     experiments: dict[str, ExperimentConfig] = {}
     num_combinations = 0
     if isinstance(base, dict) and isinstance(grid, dict):
-        template = Template(base, [setting for setting in pinned if setting is not None])
-        experiments, num_combinations = _expand(grid, template, registries, problems)
+        workers = file.resources.workers_per_trial if file is not None else 1
+        template = Template(base, [setting for setting in pinned if setting is not None], workers)
+        experiments, num_combinations = expand(grid, template, registries, problems)
     if problems or file is None:
         raise InputError(*problems.lines)
     return Sweep(
@@ -83,21 +81,3 @@ def load_sweep(path: str, registries: Registries, *, overrides: Sequence[str] = 
         resources=file.resources,
         tracking=file.tracking,
     )
-
-
-def _expand(
-    grid: Mapping[str, Any], template: Template, registries: Registries, problems: Problems
-) -> tuple[dict[str, ExperimentConfig], int]:
-    """Every combination of the grid, checked, and how many there are; the same experiment once."""
-    combined = [template.settings(combination) for combination in combinations(grid, problems)]
-    # Where `--set` pins a key of the grid, combinations become the same.
-    distinct = {tuple(setting.value_at for setting in settings): settings for settings in combined}
-    experiments: dict[str, ExperimentConfig] = {}
-    for settings in distinct.values():
-        try:
-            config = ExperimentConfig.model_validate(template.fill(settings), context=registries)
-        except ValidationError as error:
-            problems.add(error, ExperimentConfig, ("experiment",), settings=settings)
-        else:
-            experiments.setdefault(config.experiment_id, config)
-    return experiments, len(distinct)

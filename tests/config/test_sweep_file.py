@@ -49,6 +49,7 @@ OTHER_VALUES: dict[str, Any] = {
     "seed": 1,
     "ask_with": "initial",
     "retrain_between": True,
+    "workers": 2,
 }
 
 Load = Callable[..., Sweep]
@@ -131,6 +132,7 @@ def test_defaults_are_the_papers(load: Load) -> None:
         "seed": 0,
         "ask_with": "previous",
         "retrain_between": False,
+        "workers": 1,
     }
 
 
@@ -337,6 +339,70 @@ def test_id_depends_on_what_the_scenario_uses_only(load: Load, scenario: str, ma
     }
 
     assert changing == matters
+
+
+# Of the quickstart; a result that is stored under an id must stay the same experiment.
+KNOWN_IDS = [
+    "digits-cluster+uncertain-s0-97d62f4c",
+    "digits-uncertain+cluster-s0-d2f5bb14",
+    "digits-cluster-only-s0-d6888274",
+    "digits-supervised-s0-92966688",
+    "digits-uncertain-only-s0-c02a2d10",
+    "digits-random-s0-65d0403c",
+]
+KNOWN = """\
+name: known
+experiment:
+  dataset: {name: digits, train_size: 800}
+  model: {name: resnet18, weights: none}
+  iterations: 2
+  interactions_per_iteration: 50
+  training: {epochs: 7, batch_size: 16, learning_rate: 0.005, image_size: 32}
+grid:
+  scenario: [cluster+uncertain, uncertain+cluster, cluster-only, supervised, uncertain-only, random]
+"""
+
+
+def test_ids_stay_what_they_were(load: Load) -> None:
+    assert list(load(KNOWN).experiments) == KNOWN_IDS
+
+
+class TestWorkers:
+    def test_are_part_of_every_experiment_and_of_its_id(self, load: Load) -> None:
+        one, two = load(KNOWN), load(f"{KNOWN}resources: {{workers_per_trial: 2}}\n")
+
+        assert [config.workers for config in one.experiments.values()] == [1] * 6
+        assert [config.workers for config in two.experiments.values()] == [2] * 6
+        assert set(one.experiments) & set(two.experiments) == set()
+
+    def test_may_be_given_on_the_command_line(self, load: Load) -> None:
+        sweep = load(MINIMAL, "resources.workers_per_trial=2")
+
+        assert (sweep.resources.workers_per_trial, only(sweep).workers) == (2, 2)
+
+    @pytest.mark.parametrize(
+        ("text", "overrides", "line"),
+        [
+            (f"{MINIMAL}  workers: 2\n", (), "sweep.yaml:5: experiment.workers: belongs under"),
+            (f"{MINIMAL}  workers_per_trial: 2\n", (), "sweep.yaml:5: experiment.workers_per_trial: belongs under"),
+            (f"{MINIMAL}grid: {{seed: [0, 1], workers: [1, 2]}}\n", (), "sweep.yaml:5: grid.workers: belongs under"),
+            (MINIMAL, ("workers_per_trial=2",), "--set workers_per_trial: belongs under"),
+            (MINIMAL, ("workers=2",), "--set workers: belongs under"),
+        ],
+    )
+    def test_belong_under_resources(
+        self, problems: Callable[..., list[str]], text: str, overrides: tuple[str, ...], line: str
+    ) -> None:
+        assert problems(text, *overrides) == [f"{line} resources, as resources.workers_per_trial"]
+
+    def test_each_need_two_images_of_a_batch(self, load: Load, problems: Callable[..., list[str]]) -> None:
+        four = f"{MINIMAL}  training: {{batch_size: 4}}\nresources: {{workers_per_trial: 2}}\n"
+        three = four.replace("size: 4", "size: 3")
+
+        assert only(load(four)).training.batch_size == 4
+        assert problems(three) == [
+            "sweep.yaml:5: experiment.training.batch_size: should be at least 4, 2 for each of 2 workers, not 3"
+        ]
 
 
 def test_own_steps_become_a_scenario(load: Load) -> None:

@@ -10,6 +10,7 @@ from raycal.config.grid import combinations
 from raycal.config.problems import Problems
 from raycal.config.resources import ResourceConfig
 from raycal.config.setting import Setting, Template, origin
+from raycal.config.yaml_file import Where
 from raycal.registry import Registry
 
 Registries = Mapping[str, Registry[Any]]
@@ -20,19 +21,19 @@ def expand(
     grid: Mapping[str, Any], template: Template, registries: Registries, problems: Problems
 ) -> tuple[dict[str, ExperimentConfig], int]:
     """Every combination of the grid, checked, and how many there are; the same experiment once."""
-    combined = [template.settings(combination) for combination in combinations(grid, problems)]
+    combined = [(template.settings(settings), at) for settings, at in combinations(grid, problems)]
     # Where `--set` pins a key of the grid, combinations become the same.
-    distinct = {tuple(setting.value_at for setting in settings): settings for settings in combined}
+    distinct = {tuple(setting.value_at for setting in settings): (settings, at) for settings, at in combined}
     experiments: dict[str, ExperimentConfig] = {}
-    for settings in distinct.values():
-        config = _checked(template, settings, registries, problems)
+    for settings, at in distinct.values():
+        config = _checked(template, settings, at, registries, problems)
         if config is not None:
             experiments.setdefault(config.experiment_id, config)
     return experiments, len(distinct)
 
 
 def _checked(
-    template: Template, settings: Sequence[Setting], registries: Registries, problems: Problems
+    template: Template, settings: Sequence[Setting], asked_at: Where, registries: Registries, problems: Problems
 ) -> ExperimentConfig | None:
     """The experiment with these settings; None, and what is wrong, when there is a problem."""
     filled = template.fill(settings)
@@ -43,5 +44,5 @@ def _checked(
     try:
         return ExperimentConfig.model_validate(filled | {WORKERS: template.workers}, context=registries)
     except ValidationError as error:
-        problems.add(error, ExperimentConfig, ("experiment",), settings=settings)
+        problems.add(error, ExperimentConfig, ("experiment",), settings=settings, asked_at=asked_at)
         return None

@@ -1,27 +1,102 @@
-"""The grid of a sweep: every combination of its values."""
+"""The grid of a sweep: every combination of its values, without those excluded, and then those included."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import product
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
-from raycal.config.problems import Problems
+from raycal.config.problems import Problems, short
 from raycal.config.setting import Setting
+from raycal.config.strict import did_you_mean
+from raycal.config.yaml_file import Where
 
 MAX_COMBINATIONS = 10_000
-Combination = tuple[Setting, ...]
+INCLUDE, EXCLUDE = "include", "exclude"
+
+
+class Combination(NamedTuple):
+    """What one combination sets, and where it stands as a whole."""
+
+    settings: tuple[Setting, ...]
+    at: Where
 
 
 def combinations(grid: Mapping[str, Any], problems: Problems) -> list[Combination]:
-    """Every combination, the last key fastest; none when there are too many."""
-    axes = {key: choices for key, choices in grid.items() if isinstance(choices, list) and choices}
-    count = prod(len(choices) for choices in axes.values())
+    """Every combination, the last key fastest, then those included; without any key the one that sets nothing.
+
+    None when there are too many.
+    """
+    axes = {key: choices for key, choices in keys(grid).items() if isinstance(choices, list) and choices}
+    included = [
+        Combination(tuple(Setting(key, value, (*at, key), (*at, key)) for key, value in entry.items()), at)
+        for at, entry in _entries(grid, INCLUDE, problems)
+    ]
+    count = prod(len(choices) for choices in axes.values()) + len(included)
     if count > MAX_COMBINATIONS:
         problems.say(("grid",), f"has {count} combinations; at most {MAX_COMBINATIONS} are accepted")
         return []
-    return list(product(*(_settings(key, choices) for key, choices in axes.items())))
+    excluded = _excluded(grid, axes, problems)
+    if included and not axes:
+        return included
+    picked = [
+        Combination(settings, ("experiment",))
+        for settings in product(*(_settings(key, choices) for key, choices in axes.items()))
+        if not any(_matches(entry, settings) for entry in excluded)
+    ]
+    if not picked and not included:
+        problems.say(("grid", EXCLUDE), "leaves no combination")
+    return picked + included
+
+
+def keys(grid: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of an experiment that the grid has values for."""
+    return {key: choices for key, choices in grid.items() if key not in (INCLUDE, EXCLUDE)}
 
 
 def _settings(key: str, choices: list[Any]) -> list[Setting]:
     """The values of a key of the grid."""
     return [Setting(key, value, ("grid", key), ("grid", key, row)) for row, value in enumerate(choices)]
+
+
+def _entries(grid: Mapping[str, Any], name: str, problems: Problems) -> Iterator[tuple[Where, dict[str, Any]]]:
+    """The groups in a list of the grid, each with its place."""
+    entries = grid.get(name)
+    for row, entry in enumerate(entries if isinstance(entries, list) else ()):
+        at = ("grid", name, row)
+        if isinstance(entry, dict) and entry:
+            yield at, entry
+        else:
+            problems.say(at, f"should be a group of 'key: value' with at least one key, not {short(entry)}")
+
+
+def _excluded(grid: Mapping[str, Any], axes: Mapping[str, list[Any]], problems: Problems) -> list[list[set[Where]]]:
+    """For each entry of `exclude` and each of its keys the places of the values it means."""
+    excluded = []
+    for at, entry in _entries(grid, EXCLUDE, problems):
+        places: list[set[Where]] = []
+        for key, value in entry.items():
+            rows = [row for row, choice in enumerate(axes.get(key, ())) if _named(choice) == _named(value)]
+            places.append({("grid", key, row) for row in rows})
+            # A value that `--set` took out of the grid needs no excluding.
+            if not rows and not problems.is_overridden(("grid", key)):
+                problems.say((*at, key), _not_in_grid(key, value, axes))
+        excluded.append(places)
+    return excluded
+
+
+def _matches(entry: list[set[Where]], settings: tuple[Setting, ...]) -> bool:
+    """Whether a combination has one of the values of every key."""
+    places = {setting.value_at for setting in settings}
+    return not any(places.isdisjoint(values) for values in entry)
+
+
+def _not_in_grid(key: str, value: Any, axes: Mapping[str, list[Any]]) -> str:
+    if key not in axes:
+        return f"is not a key of the grid {did_you_mean(key, axes)}"
+    choices = [str(choice)[:60] for choice in axes[key]]
+    return f"{short(value)} is not a value of the grid {did_you_mean(str(value), choices)}"
+
+
+def _named(value: Any) -> Any:
+    """A component by its bare name as the same with no options."""
+    return {"name": value} if isinstance(value, str) else value

@@ -28,6 +28,10 @@ class Problems:
         """From now on what stands at `where` comes from `--set key`."""
         self._overrides[where] = key
 
+    def is_overridden(self, where: Where) -> bool:
+        """Whether what stands at `where` comes from `--set`."""
+        return where in self._overrides
+
     def say(self, where: Where, problem: str) -> None:
         """Add one problem, at the nearest place that the file or a `--set` names."""
         dotted = ".".join(map(str, where))
@@ -47,12 +51,25 @@ class Problems:
             self.lines.append(line)
 
     def add(
-        self, error: ValidationError, model: type[BaseModel], prefix: Where, *, settings: Sequence[Setting] = ()
+        self,
+        error: ValidationError,
+        model: type[BaseModel],
+        prefix: Where,
+        *,
+        settings: Sequence[Setting] = (),
+        asked_at: Where | None = None,
     ) -> None:
-        """Add what pydantic found in `model`, which stands at `prefix`; `settings` were put into it in this order."""
+        """Add what pydantic found in `model`, which stands at `prefix`.
+
+        Args:
+            settings: Put into the model in this order.
+            asked_at: Where the model is asked for, so that what it lacks can be added there; None: at `prefix`.
+        """
         for detail in error.errors(include_url=False):
             loc = detail["loc"]
-            at = origin(prefix, loc, settings, whole_key=detail["type"] == "extra_forbidden")
+            missing = detail["type"] == "missing" and len(loc) == 1
+            place = asked_at if asked_at is not None and missing else prefix
+            at = origin(place, loc, settings, whole_key=detail["type"] == "extra_forbidden")
             self.say(at, self._words(detail, model, loc))
 
     def _words(self, detail: ErrorDetails, model: type[BaseModel], loc: Where) -> str:
@@ -63,19 +80,19 @@ class Problems:
             case "extra_forbidden":
                 return f"unknown key {did_you_mean(str(loc[-1]), self._known_keys(model, loc[:-1], given))}"
             case "string_pattern_mismatch":
-                return f"should be 1 to 64 of a-z 0-9 . _ + - and begin with a letter or digit, not {_short(given)}"
+                return f"should be 1 to 64 of a-z 0-9 . _ + - and begin with a letter or digit, not {short(given)}"
             case "shares" | "share" | "taken_name" | "scenario" | "batch_size":
                 return detail["msg"]
             case "model_type" | "model_attributes_type" | "dict_type":
-                return f"should be a group of 'key: value', not {_short(given)}"
+                return f"should be a group of 'key: value', not {short(given)}"
             case "too_short":
                 return "should be a list with at least one value"
             case "unknown_name":
                 name = given.get("name") if isinstance(given, Mapping) else given
-                return f"{_short(name)}: {detail['msg']}"
+                return f"{short(name)}: {detail['msg']}"
             case _:
                 words = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
-                return f"{words}, not {_short(given)}"
+                return f"{words}, not {short(given)}"
 
     def _known_keys(self, model: type[BaseModel], where: Where, given: Any) -> list[str]:
         """The keys that may stand at a place of `model`."""
@@ -94,6 +111,7 @@ class Problems:
         return known
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value in a message, cut where it is long."""
     words = repr(value)
     return words if len(words) <= 60 else f"{words[:57]}..."

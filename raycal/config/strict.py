@@ -5,6 +5,7 @@ from difflib import get_close_matches
 
 from pydantic import BaseModel, ConfigDict
 
+NAMES_LISTED = 20
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._+-]{0,63}$"
 
 
@@ -18,4 +19,5 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     """`(did you mean 'x'?)`, or the known names where none is near."""
     names = list(known)
     near = get_close_matches(given, names, n=1)
-    return f"(did you mean '{near[0]}'?)" if near else f"(known: {', '.join(names)})"
+    listed = [*names[:NAMES_LISTED], "..."] if len(names) > NAMES_LISTED else names
+    return f"(did you mean '{near[0]}'?)" if near else f"(known: {', '.join(listed)})"

@@ -342,6 +342,51 @@ BAD: dict[str, Bad] = {
     "yaml: deep lists": line(f"x: {'[' * 5000}{']' * 5000}", "FILE: nested too deeply"),
     "yaml: deep mappings": Bad("".join(f"{' ' * depth}a:\n" for depth in range(700)), ("FILE: nested too deeply",)),
     "yaml: fairly deep lists": experiment(f"training: {'[' * 300}{']' * 300}", "FILE:5: experiment.training: "),
+    # What the grid excludes and includes.
+    "exclude: unknown value": line(
+        "grid:\n  scenario: [random, cluster-only]\n  seed: [0, 1]\n  exclude:\n    - {scenario: randon, seed: 1}",
+        "FILE:9: grid.exclude.0.scenario: 'randon' is not a value of the grid (did you mean 'random'?)",
+    ),
+    "exclude: value of no combination": line(
+        "grid: {seed: [0, 1], exclude: [{seed: 1}, {seed: 2}]}",
+        "FILE:5: grid.exclude.1.seed: 2 is not a value of the grid (known: 0, 1)",
+    ),
+    "exclude: key that is not in the grid": line(
+        "grid: {seed: [0, 1], exclude: [{sead: 1}]}",
+        "FILE:5: grid.exclude.0.sead: is not a key of the grid (did you mean 'seed'?)",
+    ),
+    "exclude: key of the experiment alone": line(
+        "grid: {seed: [0, 1], exclude: [{scenario: random}]}",
+        "FILE:5: grid.exclude.0.scenario: is not a key of the grid (known: seed)",
+    ),
+    "exclude: long grid": line(f"grid: {{seed: {list(range(500))}, exclude: [{{seed: x}}]}}", "18, 19, ...)"),
+    "exclude: everything": line(
+        "grid: {seed: [0, 1], exclude: [{seed: 1}, {seed: 0}]}", "FILE:5: grid.exclude: leaves no combination"
+    ),
+    "exclude: empty group": line(
+        "grid: {seed: [0, 1], exclude: [{}]}",
+        "FILE:5: grid.exclude.0: should be a group of 'key: value' with at least one key, not {}",
+    ),
+    "exclude: empty list": line("grid: {seed: [0], exclude: []}", "FILE:5: grid.exclude: should be a list with at"),
+    "exclude: word": line("grid: {seed: [0], exclude: random}", "FILE:5: grid.exclude: should be a valid list"),
+    "include: group": line("grid: {include: {seed: 1}}", "FILE:5: grid.include: should be a valid list"),
+    "include: words and nothing": line(
+        "grid:\n  include:\n    - random\n    -",
+        "FILE:7: grid.include.0: should be a group of 'key: value' with at least one key, not 'random'",
+        "FILE:8: grid.include.1: should be a group of 'key: value' with at least one key, not None",
+    ),
+    "include: unknown key": line(
+        "grid:\n  seed: [0, 1]\n  include:\n    - seed: 2\n      training.epoch: 1",
+        "FILE:9: grid.include.0.training.epoch: unknown key (did you mean 'epochs'?)",
+    ),
+    "include: bad value": line(
+        "grid:\n  include:\n    - seed: 2\n      training: {epochs: 0}",
+        "FILE:8: grid.include.0.training.epochs: should be greater than or equal to 1, not 0",
+    ),
+    "include: lacks a key of the grid": Bad(
+        "name: x\nexperiment: {dataset: digits}\ngrid:\n  scenario: [random]\n  include:\n    - seed: 1\n",
+        ("FILE:6: grid.include.0.scenario: missing",),
+    ),
     # Size of the grid.
     "grid: too many": line(
         f"grid:\n  seed: {list(range(101))}\n  iterations: {list(range(1, 101))}",

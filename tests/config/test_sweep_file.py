@@ -341,6 +341,80 @@ def test_id_depends_on_what_the_scenario_uses_only(load: Load, scenario: str, ma
     assert changing == matters
 
 
+class TestIncludeAndExclude:
+    GRID = "grid:\n  scenario: [random, cluster-only]\n  seed: [0, 1, 3]\n"
+
+    def picked(self, sweep: Sweep) -> list[tuple[str, int, int]]:
+        return [(config.steps.name, config.seed, config.training.epochs) for config in sweep.experiments.values()]
+
+    def test_combination_with_all_values_of_an_entry_is_excluded(self, load: Load) -> None:
+        sweep = load(f"{MINIMAL}{self.GRID}  exclude: [{{scenario: random, seed: 3}}, {{seed: 1}}]\n")
+
+        assert self.picked(sweep) == [("random", 0, 5), ("cluster-only", 0, 5), ("cluster-only", 3, 5)]
+        assert sweep.num_combinations == 3
+
+    def test_every_one_of_equal_values_is_excluded(self, load: Load) -> None:
+        sweep = load(f"{MINIMAL}grid: {{seed: [1, 2, 1], exclude: [{{seed: 1}}]}}\n")
+
+        assert [config.seed for config in sweep.experiments.values()] == [2]
+
+    def test_component_is_excluded_by_name_or_as_a_group(self, load: Load) -> None:
+        exclude = "[{dataset: {name: digits}}, {dataset: eurosat}]"
+        sweep = load(f"{MINIMAL}grid: {{dataset: [digits, cifar10, {{name: eurosat}}], exclude: {exclude}}}\n")
+
+        assert [config.dataset.name for config in sweep.experiments.values()] == ["cifar10"]
+
+    def test_dotted_key_is_excluded(self, load: Load) -> None:
+        sweep = load(f"{MINIMAL}grid: {{training.epochs: [1, 2], seed: [0], exclude: [{{training.epochs: 1}}]}}\n")
+
+        assert [config.training.epochs for config in sweep.experiments.values()] == [2]
+
+    def test_entries_of_include_come_last_on_top_of_the_experiment(self, load: Load) -> None:
+        entry = "{scenario: supervised, seed: 0, training.epochs: 20}"
+        sweep = load(f"{MINIMAL}  training: {{epochs: 7}}\n{self.GRID}  include: [{entry}]\n")
+
+        assert self.picked(sweep)[:2] == [("random", 0, 7), ("random", 1, 7)]
+        assert self.picked(sweep)[-1] == ("supervised", 0, 20)
+        assert (sweep.num_combinations, len(sweep.experiments)) == (7, 7)
+
+    def test_include_alone_is_all_there_is(self, load: Load) -> None:
+        sweep = load(f"{MINIMAL}grid: {{include: [{{seed: 4}}, {{seed: 5, training.epochs: 1}}]}}\n")
+
+        assert self.picked(sweep) == [("uncertain+cluster", 4, 5), ("uncertain+cluster", 5, 1)]
+
+    def test_included_combination_that_the_grid_has_is_one_experiment(self, load: Load) -> None:
+        sweep = load(f"{MINIMAL}{self.GRID}  include: [{{scenario: random, seed: 3}}]\n")
+
+        assert (sweep.num_combinations, len(sweep.experiments)) == (7, 6)
+
+    def test_override_wins_over_an_included_value(self, load: Load) -> None:
+        sweep = load(
+            f"{MINIMAL}grid: {{seed: [0], include: [{{seed: 1, training: {{epochs: 9}}}}]}}\n", "training.epochs=2"
+        )
+
+        assert self.picked(sweep) == [("uncertain+cluster", 0, 2), ("uncertain+cluster", 1, 2)]
+
+    def test_override_of_a_key_leaves_what_was_excluded_excluded(self, load: Load) -> None:
+        sweep = load(f"{MINIMAL}{self.GRID}  exclude: [{{scenario: random}}]\n", "seed=7")
+
+        assert self.picked(sweep) == [("cluster-only", 7, 5)]
+        assert sweep.num_combinations == 1
+
+    def test_exclude_may_name_what_an_override_took_out_of_the_grid(self, load: Load) -> None:
+        text = f"{MINIMAL}{self.GRID}  exclude: [{{scenario: random, seed: 3}}]\n"
+        sweep = load(text, "grid.seed=[0]")
+
+        assert self.picked(sweep) == [("random", 0, 5), ("cluster-only", 0, 5)]
+
+    def test_override_gives_the_list_itself(self, load: Load, problems: Callable[..., list[str]]) -> None:
+        text = f"{MINIMAL}{self.GRID}"
+
+        assert len(load(text, "grid.exclude=[{seed: 3}]").experiments) == 4
+        assert problems(text, "grid.exclude=[{seed: 2}]") == [
+            "--set grid.exclude: grid.exclude.0.seed: 2 is not a value of the grid (known: 0, 1, 3)"
+        ]
+
+
 # Of the quickstart; a result that is stored under an id must stay the same experiment.
 KNOWN_IDS = [
     "digits-cluster+uncertain-s0-97d62f4c",

@@ -19,6 +19,8 @@ def select(experiments: Mapping[str, ExperimentConfig], pattern: str | None) -> 
     if pattern is None:
         return dict(experiments)
     selected = {key: config for key, config in experiments.items() if fnmatchcase(key, pattern)}
+    if not experiments:
+        raise InputError(f"--only {pattern}: the trials of this sweep are not known before it runs")
     if not selected:
         raise InputError(f"--only {pattern}: matches none of the {len(experiments)} trials; --dry-run lists them")
     return selected

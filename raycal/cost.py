@@ -60,18 +60,31 @@ def print_estimate(
 ) -> None:
     """Print every experiment with its interactions, then the resources and the hours of the whole.
 
+    Of a search that decides trial by trial the base experiment and the space are printed, and every trial is taken to
+    cost as much as the base experiment.
+
     Args:
         allot_here: Shares this machine among the trials; InputError when none fits, as it is another one's sweep.
     """
-    costs = {key: estimate(config, infos[key]) for key, config in selected.items()}
-    width = max(map(len, selected))
+    base = sweep.base
+    known = selected if base is None else {base.experiment_id: base}
+    costs = {key: estimate(config, infos[key]) for key, config in known.items()}
+    width = max(map(len, known))
     for key, cost in costs.items():
         pool = infos[key].num_train
         print(f"{key:{width}}  {cost.interactions:>7,} interactions  pool {pool:,}  test {infos[key].num_test:,}")
+    times = 1 if base is None else sweep.num_trials
+    interactions = times * sum(cost.interactions for cost in costs.values())
+    if sweep.search is not None and base is not None:
+        print("is the base experiment, of which the search changes")
+        for key, domain in sweep.search.space.items():
+            print(f"  {key}: {domain}")
+        print(f"\n{sweep.name}: {times} trials chosen by {sweep.search.algorithm}, about {interactions:,} interactions")
+    else:
+        print(f"\n{sweep.name}: {len(selected)} trials, {interactions:,} interactions")
     repeated = sweep.num_combinations - len(sweep.experiments)
-    print(f"\n{sweep.name}: {len(selected)} trials, {sum(cost.interactions for cost in costs.values()):,} interactions")
     if repeated:
-        print(f"{repeated} combinations of the grid repeat a trial, as the setting does not concern its scenario")
+        print(f"{repeated} combinations repeat a trial, as the setting does not concern its scenario")
     try:
         allotment = allot_here()
     except InputError as error:
@@ -80,7 +93,7 @@ def print_estimate(
     print(f"resources on this machine: {allotment}")
     rate = allotment.workers * (GPU_GFLOPS * allotment.gpus if allotment.gpus else CORE_GFLOPS * allotment.threads)
     least, most = (
-        sum(getattr(cost, name) for cost in costs.values()) / rate / allotment.concurrent_trials
+        times * sum(getattr(cost, name) for cost in costs.values()) / rate / allotment.concurrent_trials
         for name in ("least_gflop", "most_gflop")
     )
     print(f"rough estimate: {duration(least)} (no cluster accepted) to {duration(most)} (all accepted), starting apart")

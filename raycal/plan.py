@@ -9,7 +9,7 @@ from annotated_types import Ge
 from pydantic import BaseModel, ValidationError
 
 from raycal import __version__
-from raycal.config import ExperimentConfig
+from raycal.config import ExperimentConfig, SearchConfig, Sweep
 from raycal.errors import InputError
 from raycal.files import Folder
 from raycal.store import RunDir
@@ -24,11 +24,15 @@ class Plan:
     Attributes:
         experiments: By experiment id, in the order they start.
         threads: Of each trial; part of the plan because the last bits of a result depend on it.
+        search: That decides trial by trial, so that the plan grows while the sweep runs; None: all is planned.
+        base: What such a search starts from.
     """
 
     sweep: str
     experiments: Mapping[str, ExperimentConfig]
     threads: int
+    search: SearchConfig | None = None
+    base: ExperimentConfig | None = None
 
 
 class _PlanFile(BaseModel):
@@ -37,6 +41,8 @@ class _PlanFile(BaseModel):
     sweep: str
     threads: Annotated[int, Ge(1)]
     experiments: dict[str, ExperimentConfig]
+    search: SearchConfig | None = None
+    base: ExperimentConfig | None = None
 
 
 class SweepDir:
@@ -66,34 +72,50 @@ class SweepDir:
             raise InputError(
                 f"{self.folder.path}/{PLAN}: not a plan of raycal {__version__}: {where}: {first['msg']}"
             ) from error
-        return Plan(sweep=file.sweep, experiments=file.experiments, threads=file.threads)
+        return Plan(
+            sweep=file.sweep,
+            experiments=file.experiments,
+            threads=file.threads,
+            search=file.search,
+            base=file.base,
+        )
 
     def write_plan(self, plan: Plan) -> None:
-        """Write the plan, before anything starts."""
-        content = {
+        """Write the plan, before anything starts; again when a search has added experiments, whole or not at all."""
+        content: dict[str, Any] = {
             "raycal": __version__,
             "sweep": plan.sweep,
             "threads": plan.threads,
             "experiments": {key: config.model_dump(mode="json") for key, config in plan.experiments.items()},
         }
+        for key, value in {"search": plan.search, "base": plan.base}.items():
+            if value is not None:
+                content[key] = value.model_dump(mode="json")
         self.folder.write(PLAN, json.dumps(content, indent=1).encode())
 
-    def check_unchanged(self, plan: Plan, experiments: Mapping[str, ExperimentConfig]) -> None:
-        """Refuse to resume with other experiments than those planned.
+    def check_unchanged(self, plan: Plan, sweep: Sweep) -> None:
+        """Refuse to resume with other experiments than those planned, or with another search for them.
 
         Raises:
             InputError: Naming each key that differs.
         """
-        if list(plan.experiments) == list(experiments):
-            return
-        planned, asked = _values(plan.experiments.values()), _values(experiments.values())
+        if plan.base is None and sweep.base is None:
+            if list(plan.experiments) == list(sweep.experiments):
+                return
+            planned, asked = _values(plan.experiments.values()), _values(sweep.experiments.values())
+        else:
+            planned, asked = _search_values(plan.search, plan.base), _search_values(sweep.search, sweep.base)
+            if planned == asked:
+                return
+            if not planned or not asked:
+                planned, asked = ({"search": found["search.algorithm"]} if found else {} for found in (planned, asked))
         changes = [
             f"--resume: {key} was {_words(planned.get(key))} when the sweep was planned and is now "
             f"{_words(asked.get(key))}; put it back, or give the sweep another name or --storage"
             for key in {**planned, **asked}
             if planned.get(key) != asked.get(key)
         ]
-        if not changes and set(plan.experiments) == set(experiments):
+        if not changes and set(plan.experiments) == set(sweep.experiments):
             changes = ["--resume: the experiments are in another order than when the sweep was planned"]
         elif not changes:
             changes = ["--resume: the sweep was planned by a version of raycal whose results differ; start it anew"]
@@ -109,6 +131,16 @@ def _values(experiments: Iterable[ExperimentConfig]) -> dict[str, list[str]]:
             if (text := json.dumps(value)) not in seen:
                 seen.append(text)
     return values
+
+
+def _search_values(search: SearchConfig | None, base: ExperimentConfig | None) -> dict[str, list[str]]:
+    """Every key of the search and of its base experiment; none for a sweep whose experiments were all planned."""
+    if search is None or base is None:
+        return {}
+    settings = search.model_dump(mode="json")
+    space = {f"search.space.{key}": value for key, value in settings.pop("space").items()}
+    values = {f"search.{key}": value for key, value in settings.items()} | space
+    return {key: [json.dumps(value)] for key, value in values.items()} | _values([base])
 
 
 def _words(values: Any) -> str:

@@ -86,7 +86,7 @@ def run_command(options: Namespace) -> int:
     """
     sweep = load_sweep(options.sweep, build.REGISTRIES, overrides=options.overrides)
     selected = select(sweep.experiments, options.only)
-    infos = check(selected)
+    infos = check(selected or sweep.examples)
     sweep_dir = SweepDir(_storage(options.storage).folder(sweep.name))
     _check_writable(sweep_dir.folder)
     plan = _earlier_plan(sweep, sweep_dir, resume=options.resume or options.dry_run)
@@ -191,7 +191,7 @@ def _earlier_plan(sweep: Sweep, sweep_dir: SweepDir, *, resume: bool) -> Plan | 
             f"{sweep_dir.folder.path}: this sweep was started before; add --resume to go on, "
             "or take another name or --storage"
         )
-    sweep_dir.check_unchanged(plan, sweep.experiments)
+    sweep_dir.check_unchanged(plan, sweep)
     return plan
 
 
@@ -201,11 +201,13 @@ def _allot(job: Job, nodes: list[Node], *, local: bool) -> Allotment:
     allotment = allot(
         resources,
         nodes,
-        len(job.sweep.experiments),
+        job.sweep.num_trials,
         workers=1 if local else resources.workers_per_trial,
         threads=None if job.plan is None else job.plan.threads,
     )
-    return replace(allotment, concurrent_trials=1, clustering=()) if local else allotment.at_most(len(job.selected))
+    if local:
+        return replace(allotment, concurrent_trials=1, clustering=())
+    return allotment.at_most(len(job.selected) or job.sweep.num_trials)
 
 
 @contextmanager

@@ -3,6 +3,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -38,6 +39,13 @@ experiment:
 grid:
   scenario: [random, uncertain+cluster]
   seed: [0, 1]
+"""
+OPTUNA = f"""\
+{SWEEP.partition("grid:")[0]}search:
+  algorithm: optuna
+  num_samples: 5
+  space:
+    training.learning_rate: {{loguniform: [1e-3, 1e-2]}}
 """
 ID = re.compile(r"digits-(?:random|uncertain\+cluster)-s\d-[0-9a-f]{8}")
 
@@ -176,6 +184,20 @@ class TestDryRun:
         assert re.search(r"resources on this machine: \d+ at a time, 1 worker each with \d+ CPU threads?", printed)
         assert "rough estimate: " in printed
 
+    def test_prints_the_base_and_the_space_of_a_search_that_decides_later(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr("raycal.config.sweep.find_spec", lambda name: ModuleSpec(name, None))
+        path = tmp_path / "optuna.yaml"
+        path.write_text(OPTUNA)
+        assert main([str(path), "--dry-run"]) == 0
+
+        printed = capsys.readouterr().out
+        assert len(ID.findall(printed)) == 1
+        assert "  training.learning_rate: loguniform [0.001, 0.01]\n" in printed
+        assert "tiny: 5 trials chosen by optuna, about 100 interactions\n" in printed
+        assert "rough estimate: " in printed
+
     def test_starts_and_creates_nothing(self, sweep: str, runner: FakeRunner, storage: Path, tmp_path: Path) -> None:
         before = sorted(tmp_path.rglob("*"))
 
@@ -235,6 +257,17 @@ class TestRefusal:
     def test_pattern_that_matches_nothing(self, refused: Callable[..., list[str]], sweep: str) -> None:
         assert refused(sweep, "--only", "eurosat-*") == [
             "--only eurosat-*: matches none of the 4 trials; --dry-run lists them"
+        ]
+
+    def test_pattern_for_trials_that_are_not_known(
+        self, refused: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("raycal.config.sweep.find_spec", lambda name: ModuleSpec(name, None))
+        path = tmp_path / "optuna.yaml"
+        path.write_text(OPTUNA)
+
+        assert refused(str(path), "--only", "*-s0-*") == [
+            "--only *-s0-*: the trials of this sweep are not known before it runs"
         ]
 
     def test_dataset_and_weights_that_are_not_there_are_said_at_once(

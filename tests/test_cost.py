@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from raycal import build
-from raycal.config import ExperimentConfig, ResourceConfig, Sweep, TrackingConfig
+from raycal.config import ExperimentConfig, ResourceConfig, SearchConfig, Sweep, TrackingConfig
 from raycal.cost import FORWARD_GFLOP, TRAINING_GFLOP, Cost, estimate, print_estimate
 from raycal.data import DatasetInfo
 from raycal.distributed.resources import Allotment
@@ -122,7 +122,7 @@ def test_estimate_prints_every_trial_the_sum_and_the_hours(capsys: pytest.Captur
         "the-second    1,000 interactions  pool 1,000  test 200",
         "",
         "tiny: 2 trials, 1,300 interactions",
-        "3 combinations of the grid repeat a trial, as the setting does not concern its scenario",
+        "3 combinations repeat a trial, as the setting does not concern its scenario",
         "resources on this machine: 1 at a time, 1 worker each with 2 CPU threads; clustering in the same process",
         f"rough estimate: {seconds:.0f} s (no cluster accepted) to {seconds:.0f} s (all accepted), starting apart",
     ]
@@ -143,3 +143,31 @@ def test_hours_are_shared_by_the_trials_that_run_at_once(capsys: pytest.CaptureF
     minutes = 100 * (600 * 2 * 0.217 + 600 * 0.074) / 100 / 60
     assert "repeat a trial" not in printed
     assert f"rough estimate: {minutes:.0f} min (no cluster accepted) to {minutes:.0f} min" in printed
+
+
+def test_search_that_decides_trial_by_trial_is_estimated_from_its_base(capsys: pytest.CaptureFixture[str]) -> None:
+    base, end = config("random"), config("random", seed=1)
+    space = {"training.learning_rate": {"loguniform": [1e-4, 0.1]}, "scenario": {"choice": ["random", "cluster-only"]}}
+    sweep = Sweep(
+        name="tiny",
+        experiments={},
+        num_combinations=0,
+        resources=ResourceConfig(),
+        tracking=TrackingConfig(),
+        search=SearchConfig.model_validate({"algorithm": "optuna", "num_samples": 20, "space": space}),
+        examples={base.experiment_id: base, end.experiment_id: end},
+    )
+    print_estimate(sweep, {}, {base.experiment_id: INFO, end.experiment_id: INFO}, lambda: allotment(threads=2))
+
+    # 600 images for two epochs, 600 scored, twenty times.
+    seconds = 20 * (600 * 2 * 0.217 + 600 * 0.074) / 200
+    assert capsys.readouterr().out.splitlines() == [
+        f"{base.experiment_id}      300 interactions  pool 1,000  test 200",
+        "is the base experiment, of which the search changes",
+        "  training.learning_rate: loguniform [0.0001, 0.1]",
+        "  scenario: choice [random, cluster-only]",
+        "",
+        "tiny: 20 trials chosen by optuna, about 6,000 interactions",
+        "resources on this machine: 1 at a time, 1 worker each with 2 CPU threads; clustering in the same process",
+        f"rough estimate: {seconds:.0f} s (no cluster accepted) to {seconds:.0f} s (all accepted), starting apart",
+    ]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from raycal import build
-from raycal.config import ExperimentConfig
+from raycal.config import ExperimentConfig, ResourceConfig, SearchConfig, Sweep, TrackingConfig
 from raycal.errors import InputError
 from raycal.files import Folder
 from raycal.plan import Plan, SweepDir
@@ -30,9 +30,21 @@ def sweep_dir(tmp_path: Path) -> SweepDir:
     return SweepDir(Folder.at(str(tmp_path / "tiny")))
 
 
+def sweep(asked: Experiments, search: SearchConfig | None = None, base: ExperimentConfig | None = None) -> Sweep:
+    return Sweep(
+        name="tiny",
+        experiments=asked,
+        num_combinations=len(asked),
+        resources=ResourceConfig(),
+        tracking=TrackingConfig(),
+        search=search,
+        examples={} if base is None else {base.experiment_id: base},
+    )
+
+
 def refusal(sweep_dir: SweepDir, planned: Experiments, asked: Experiments) -> list[str]:
     with pytest.raises(InputError) as refused:
-        sweep_dir.check_unchanged(plan(planned), asked)
+        sweep_dir.check_unchanged(plan(planned), sweep(asked))
     return list(refused.value.problems)
 
 
@@ -53,7 +65,7 @@ def test_plan_is_read_as_it_was_written(sweep_dir: SweepDir) -> None:
     assert list(read.experiments) == list(planned)
     assert read.experiments == planned
     assert [config.experiment_id for config in read.experiments.values()] == list(planned)
-    sweep_dir.check_unchanged(read, planned)
+    sweep_dir.check_unchanged(read, sweep(planned))
 
 
 def test_folder_of_an_experiment_is_named_by_its_id(sweep_dir: SweepDir) -> None:
@@ -168,3 +180,65 @@ def test_plan_is_plain_json_with_every_setting(sweep_dir: SweepDir) -> None:
     (experiment_id,) = planned
     assert (content["sweep"], content["threads"]) == ("tiny", 3)
     assert content["experiments"][experiment_id] == planned[experiment_id].model_dump(mode="json")
+
+
+class TestSearch:
+    """A search that decides trial by trial: the plan holds what it starts from, and grows."""
+
+    def search(self, **changed: Any) -> SearchConfig:
+        space = {"training.learning_rate": {"loguniform": [1e-4, 0.1]}, "seed": {"choice": [1, 2]}}
+        return SearchConfig.model_validate({"algorithm": "optuna", "num_samples": 5, "space": space, **changed})
+
+    def base(self, **settings: Any) -> ExperimentConfig:
+        (config,) = experiments(settings).values()
+        return config
+
+    def plan(self, planned: Experiments) -> Plan:
+        return Plan(sweep="tiny", experiments=planned, threads=3, search=self.search(), base=self.base())
+
+    def refusal(self, sweep_dir: SweepDir, planned: Plan, asked: Sweep) -> list[str]:
+        with pytest.raises(InputError) as refused:
+            sweep_dir.check_unchanged(planned, asked)
+        return [problem.split(";")[0] for problem in refused.value.problems]
+
+    def test_plan_that_grows_is_read_as_it_was_written_last(self, sweep_dir: SweepDir) -> None:
+        sweep_dir.write_plan(self.plan({}))
+        grown = experiments({"seed": 1}, {"seed": 2})
+        sweep_dir.write_plan(self.plan(grown))
+
+        assert sweep_dir.read_plan() == self.plan(grown)
+
+    def test_plan_of_known_experiments_does_not_speak_of_a_search(self, sweep_dir: SweepDir) -> None:
+        sweep_dir.write_plan(plan(experiments({})))
+
+        content = json.loads(sweep_dir.folder.read("plan.json") or b"")
+        assert set(content) == {"raycal", "sweep", "threads", "experiments"}
+
+    def test_experiments_found_so_far_are_not_compared(self, sweep_dir: SweepDir) -> None:
+        sweep_dir.write_plan(self.plan(experiments({"seed": 1})))
+        read = sweep_dir.read_plan()
+
+        assert read is not None
+        sweep_dir.check_unchanged(read, sweep({}, self.search(), self.base()))
+
+    def test_changed_search_and_base_are_named(self, sweep_dir: SweepDir) -> None:
+        changed = self.search(num_samples=6, space={"training.learning_rate": {"uniform": [1e-4, 0.1]}})
+        asked = sweep({}, changed, self.base(iterations=3))
+
+        assert self.refusal(sweep_dir, self.plan({}), asked) == [
+            "--resume: search.num_samples was 5 when the sweep was planned and is now 6",
+            '--resume: search.space.training.learning_rate was {"loguniform": [0.0001, 0.1]} when the sweep was '
+            'planned and is now {"uniform": [0.0001, 0.1]}',
+            '--resume: search.space.seed was {"choice": [1, 2]} when the sweep was planned and is now not given',
+            "--resume: iterations was 15 when the sweep was planned and is now 3",
+        ]
+
+    def test_search_in_place_of_a_grid_and_the_other_way_round_are_refused(self, sweep_dir: SweepDir) -> None:
+        searched, known = sweep({}, self.search(), self.base()), experiments({})
+
+        assert self.refusal(sweep_dir, plan(known), searched) == [
+            '--resume: search was not given when the sweep was planned and is now "optuna"'
+        ]
+        assert self.refusal(sweep_dir, self.plan({}), sweep(known)) == [
+            '--resume: search was "optuna" when the sweep was planned and is now not given'
+        ]

@@ -2,12 +2,14 @@
 
 from raycal.config.experiment import ComponentConfig, ExperimentConfig, TrainingConfig
 from raycal.config.resources import ResourceConfig, TrackingConfig
+from raycal.config.search import SearchConfig
 from raycal.config.sweep import Sweep, load_sweep
 
 __all__ = [
     "ComponentConfig",
     "ExperimentConfig",
     "ResourceConfig",
+    "SearchConfig",
     "Sweep",
     "TrackingConfig",
     "TrainingConfig",

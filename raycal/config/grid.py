@@ -21,6 +21,9 @@ class Combination(NamedTuple):
     at: Where
 
 
+NOTHING = Combination((), ("experiment",))
+
+
 def combinations(grid: Mapping[str, Any], problems: Problems) -> list[Combination]:
     """Every combination, the last key fastest, then those included; without any key the one that sets nothing.
 
@@ -39,7 +42,7 @@ def combinations(grid: Mapping[str, Any], problems: Problems) -> list[Combinatio
     if included and not axes:
         return included
     picked = [
-        Combination(settings, ("experiment",))
+        Combination(settings, NOTHING.at)
         for settings in product(*(_settings(key, choices) for key, choices in axes.items()))
         if not any(_matches(entry, settings) for entry in excluded)
     ]

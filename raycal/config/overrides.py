@@ -29,8 +29,9 @@ def apply_override(
         return None
     if path[0] not in sections:
         path = ["experiment", *path]
-    if path[0] == "grid" and len(path) > 2:
-        path = ["grid", ".".join(path[1:])]
+    for dotted in (["grid"], ["search", "space"]):  # groups of dotted keys
+        if path[: len(dotted)] == dotted:
+            path = [*dotted, *filter(None, [".".join(path[len(dotted) :])])]
     where = tuple(path)
     problems.overridden(where, key)
     if path[0] == "experiment" and len(path) > 1:

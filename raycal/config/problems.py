@@ -37,7 +37,8 @@ class Problems:
         dotted = ".".join(map(str, where))
         source = next((where[:end] for end in range(len(where), 0, -1) if where[:end] in self._overrides), None)
         if source is None:
-            number = next(self._lines[where[:end]] for end in range(len(where), -1, -1) if where[:end] in self._lines)
+            places = (where[:end] for end in range(len(where), -1, -1))
+            number = next(self._lines[place] for place in places if place in self._lines)
             self.say_line(f"{self._path}:{number}: {dotted}: {problem}")
         elif source == where:
             self.say_line(f"--set {self._overrides[source]}: {problem}")
@@ -81,10 +82,12 @@ class Problems:
                 return f"unknown key {did_you_mean(str(loc[-1]), self._known_keys(model, loc[:-1], given))}"
             case "string_pattern_mismatch":
                 return f"should be 1 to 64 of a-z 0-9 . _ + - and begin with a letter or digit, not {short(given)}"
-            case "shares" | "share" | "taken_name" | "scenario" | "batch_size":
+            case "shares" | "share" | "taken_name" | "scenario" | "batch_size" | "domain":
                 return detail["msg"]
             case "model_type" | "model_attributes_type" | "dict_type":
                 return f"should be a group of 'key: value', not {short(given)}"
+            case "too_short" if isinstance(given, Mapping):
+                return "should have at least one key"
             case "too_short":
                 return "should be a list with at least one value"
             case "unknown_name":

@@ -38,9 +38,12 @@ class Template:
 
     def settings(self, given: Iterable[Setting]) -> tuple[Setting, ...]:
         """The settings of one experiment in the order in which they apply, without those that `pinned` replaces."""
-        pins = tuple(f"{pin.key}." for pin in self.pinned)
-        kept = (setting for setting in given if not f"{setting.key}.".startswith(pins))
+        kept = (setting for setting in given if not self.pins(setting.key))
         return (*sorted(kept, key=lambda setting: setting.key.count(".")), *self.pinned)
+
+    def pins(self, key: str) -> bool:
+        """Whether `--set` gives a value to this key or to one above it."""
+        return any(f"{key}.".startswith(f"{pin.key}.") for pin in self.pinned)
 
     def fill(self, settings: Iterable[Setting]) -> dict[str, Any]:
         """The experiment with these settings, unchecked."""

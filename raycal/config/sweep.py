@@ -1,21 +1,25 @@
 """A sweep: the experiments a file asks for, every problem of it said at once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Annotated, Any, TypeVar
 
 from annotated_types import MinLen
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
-from raycal.config.expand import Registries, expand
+from raycal.config.expand import REQUIRED, Registries, checked, drawn, examples, expand
 from raycal.config.experiment import ExperimentConfig
 from raycal.config.overrides import apply_override
 from raycal.config.problems import Problems
 from raycal.config.resources import ResourceConfig, TrackingConfig
+from raycal.config.search import SearchConfig
 from raycal.config.setting import Template
 from raycal.config.strict import NAME_PATTERN, Strict
 from raycal.config.yaml_file import read_yaml
 from raycal.errors import InputError
+
+T = TypeVar("T", bound=BaseModel)
 
 
 class _SweepFile(Strict):
@@ -24,6 +28,7 @@ class _SweepFile(Strict):
     name: Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
     experiment: dict[str, Any]
     grid: dict[str, Annotated[list[Any], MinLen(1)]] = Field(default_factory=dict)
+    search: SearchConfig | None = None
     resources: ResourceConfig = ResourceConfig()
     tracking: TrackingConfig = TrackingConfig()
 
@@ -33,8 +38,12 @@ class Sweep:
     """A checked sweep.
 
     Attributes:
-        experiments: By experiment id, in the order of the grid.
-        num_combinations: Of the grid; more than experiments where a setting cannot change a scenario's result.
+        experiments: By experiment id, in the order of the samples and the grid; none where the search decides them
+            trial by trial (`algorithm: optuna`).
+        num_combinations: Of grid and samples; more than experiments where a setting cannot change a scenario's result.
+        examples: Of a search that decides trial by trial: the base experiment, then those at the ends of its space.
+        template: What `experiment_of` starts from.
+        registries: What `experiment_of` checks names with.
     """
 
     name: str
@@ -42,6 +51,32 @@ class Sweep:
     num_combinations: int
     resources: ResourceConfig
     tracking: TrackingConfig
+    search: SearchConfig | None = None
+    examples: Mapping[str, ExperimentConfig] = field(default_factory=dict)
+    template: Template = field(default_factory=lambda: Template({}))
+    registries: Registries = field(default_factory=dict)
+
+    @property
+    def base(self) -> ExperimentConfig | None:
+        """The experiment that a search which decides trial by trial starts from; None where all are known."""
+        return next(iter(self.examples.values()), None)
+
+    @property
+    def num_trials(self) -> int:
+        """How many trials there are, at most."""
+        return self.search.num_samples if self.search and self.base else len(self.experiments)
+
+    def experiment_of(self, values: Mapping[str, Any]) -> ExperimentConfig:
+        """The experiment with these values of the search space, by dotted key.
+
+        Raises:
+            InputError: The values together are not accepted.
+        """
+        problems = Problems(self.name, {(): 1}, self.registries)
+        config = checked(self.template, self.template.settings(drawn(values)), self.registries, problems)
+        if config is None:
+            raise InputError(*problems.lines)
+        return config
 
 
 def load_sweep(path: str, registries: Registries, *, overrides: Sequence[str] = ()) -> Sweep:
@@ -50,7 +85,7 @@ def load_sweep(path: str, registries: Registries, *, overrides: Sequence[str] = 
     Args:
         registries: The extensions a name may mean, by kind.
         overrides: `KEY=VALUE` as `--set` takes them; a key is one of `experiment` unless it begins with a top-level
-            key; setting a key of the grid puts the value in its place.
+            key; a key of `experiment` wins over the grid and the search.
 
     Raises:
         InputError: With every problem.
@@ -65,13 +100,17 @@ def load_sweep(path: str, registries: Registries, *, overrides: Sequence[str] = 
     except ValidationError as error:
         problems.add(error, _SweepFile, ())
         file = None
-    base, grid = values.get("experiment"), values.get("grid", {})
-    experiments: dict[str, ExperimentConfig] = {}
-    num_combinations = 0
-    if isinstance(base, dict) and isinstance(grid, dict):
-        workers = file.resources.workers_per_trial if file is not None else 1
-        template = Template(base, [setting for setting in pinned if setting is not None], workers)
-        experiments, num_combinations = expand(grid, template, registries, problems)
+    resources = _section(values, "resources", ResourceConfig) or ResourceConfig()
+    base = values.get("experiment")
+    template = Template(
+        base if isinstance(base, dict) else {},
+        [setting for setting in pinned if setting is not None],
+        resources.workers_per_trial,
+    )
+    search = _section(values, "search", SearchConfig)
+    if search is not None:
+        search = _without_pinned(search, template)
+    experiments, num_combinations, at_ends = _experiments(values, search, template, registries, problems)
     if problems or file is None:
         raise InputError(*problems.lines)
     return Sweep(
@@ -80,4 +119,46 @@ def load_sweep(path: str, registries: Registries, *, overrides: Sequence[str] = 
         num_combinations=num_combinations,
         resources=file.resources,
         tracking=file.tracking,
+        search=search,
+        examples=at_ends,
+        template=template,
+        registries=registries,
     )
+
+
+def _experiments(
+    values: Mapping[str, Any],
+    search: SearchConfig | None,
+    template: Template,
+    registries: Registries,
+    problems: Problems,
+) -> tuple[dict[str, ExperimentConfig], int, dict[str, ExperimentConfig]]:
+    """The experiments, the number of combinations, and the examples where the search decides trial by trial."""
+    base, grid = values.get("experiment"), values.get("grid", {})
+    if not isinstance(base, dict) or not isinstance(grid, dict):
+        return {}, 0, {}
+    if search is None and values.get("search") is not None and not base.keys() >= REQUIRED:
+        return {}, 0, {}  # what a wrong search would have given is not missing
+    if search is None or search.algorithm == "random":
+        return *expand(grid, search, template, registries, problems), {}
+    if grid:
+        problems.say(("grid",), "should be empty with search: optuna; put the choices into search.space")
+    if not search.space:
+        problems.say(("search", "space"), "has no key left that --set does not give a value")
+    if find_spec("optuna") is None:
+        problems.say(("search", "algorithm"), "optuna is not installed; pip install 'raycal[search]'")
+    return {}, 0, examples(search, template, registries, problems)
+
+
+def _without_pinned(search: SearchConfig, template: Template) -> SearchConfig:
+    """The search without the keys that `--set` gives a value."""
+    space = {key: domain for key, domain in search.space.items() if not template.pins(key)}
+    return search.model_copy(update={"space": space})
+
+
+def _section(values: Mapping[str, Any], name: str, model: type[T]) -> T | None:
+    """A section of the file; None when it is not given or wrong, which the check of the whole file says."""
+    try:
+        return model.model_validate(values.get(name))
+    except ValidationError:
+        return None

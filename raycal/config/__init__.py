@@ -2,6 +2,7 @@
 
 from raycal.config.experiment import ComponentConfig, ExperimentConfig, TrainingConfig
 from raycal.config.resources import ResourceConfig, TrackingConfig
+from raycal.config.scheduler import SchedulerConfig
 from raycal.config.search import SearchConfig
 from raycal.config.sweep import Sweep, load_sweep
 
@@ -9,6 +10,7 @@ __all__ = [
     "ComponentConfig",
     "ExperimentConfig",
     "ResourceConfig",
+    "SchedulerConfig",
     "SearchConfig",
     "Sweep",
     "TrackingConfig",

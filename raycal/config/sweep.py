@@ -13,6 +13,7 @@ from raycal.config.experiment import ExperimentConfig
 from raycal.config.overrides import apply_override
 from raycal.config.problems import Problems
 from raycal.config.resources import ResourceConfig, TrackingConfig
+from raycal.config.scheduler import GivenScheduler, SchedulerConfig, incomparable
 from raycal.config.search import SearchConfig
 from raycal.config.setting import Template
 from raycal.config.strict import NAME_PATTERN, Strict
@@ -29,6 +30,7 @@ class _SweepFile(Strict):
     experiment: dict[str, Any]
     grid: dict[str, Annotated[list[Any], MinLen(1)]] = Field(default_factory=dict)
     search: SearchConfig | None = None
+    scheduler: GivenScheduler = None
     resources: ResourceConfig = ResourceConfig()
     tracking: TrackingConfig = TrackingConfig()
 
@@ -52,6 +54,7 @@ class Sweep:
     resources: ResourceConfig
     tracking: TrackingConfig
     search: SearchConfig | None = None
+    scheduler: SchedulerConfig | None = None
     examples: Mapping[str, ExperimentConfig] = field(default_factory=dict)
     template: Template = field(default_factory=lambda: Template({}))
     registries: Registries = field(default_factory=dict)
@@ -111,6 +114,10 @@ def load_sweep(path: str, registries: Registries, *, overrides: Sequence[str] = 
     if search is not None:
         search = _without_pinned(search, template)
     experiments, num_combinations, at_ends = _experiments(values, search, template, registries, problems)
+    if file is not None and file.scheduler is not None:
+        reason = incomparable([*experiments.values(), *at_ends.values()])
+        if reason is not None:
+            problems.say(("scheduler",), reason)
     if problems or file is None:
         raise InputError(*problems.lines)
     return Sweep(
@@ -120,6 +127,7 @@ def load_sweep(path: str, registries: Registries, *, overrides: Sequence[str] = 
         resources=file.resources,
         tracking=file.tracking,
         search=search,
+        scheduler=file.scheduler,
         examples=at_ends,
         template=template,
         registries=registries,

@@ -1,5 +1,7 @@
 """One finished iteration as a line of results.jsonl: the figures every reader of a run works from."""
 
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 
 from raycal.algorithm.pool import CLUSTER_LABELED, LABELED, UNLABELED
@@ -36,3 +38,20 @@ def results_line(result: IterationResult) -> dict[str, Any]:
         "train_seconds": result.seconds.train,
         "evaluate_seconds": result.seconds.evaluate,
     }
+
+
+def area_under_budget_curve(lines: Iterable[Mapping[str, Any]]) -> float | None:
+    """Mean test accuracy over the interactions spent, from the first line of a run to its last; None without a line.
+
+    The area under accuracy against interactions by the trapezoid rule, divided by the span of interactions; of one
+    line its accuracy. AUBC in Zhan, Liu, Li, Chan, "A Comparative Survey: Benchmarking for Pool-based Active Learning"
+    (IJCAI 2021).
+    """
+    points = [(line["interactions"], line["test_accuracy"]) for line in lines if line["test_accuracy"] is not None]
+    if not points:
+        return None
+    span = points[-1][0] - points[0][0]
+    if span == 0:
+        return float(points[-1][1])
+    area = sum((end - begin) * (first + last) / 2 for (begin, first), (end, last) in pairwise(points))
+    return float(area / span)

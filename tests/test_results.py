@@ -15,7 +15,7 @@ from raycal.algorithm.records import (
     PhaseSeconds,
     PoolSnapshot,
 )
-from raycal.results import SECONDS, results_line
+from raycal.results import SECONDS, area_under_budget_curve, results_line
 
 # The contract: readers outside this package, MLflow among them, rely on these names and their order.
 KEYS = [
@@ -150,3 +150,28 @@ def test_line_is_plain_json() -> None:
 
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
     assert {type(value) for value in figures.values()} <= {int, float, type(None)}
+
+
+def curve(*points: tuple[int, float | None]) -> list[dict[str, Any]]:
+    return [{"interactions": interactions, "test_accuracy": accuracy} for interactions, accuracy in points]
+
+
+@pytest.mark.parametrize(
+    ("points", "area"),
+    [
+        ([(10, 0.5), (20, 0.5), (100, 0.5)], 0.5),
+        ([(0, 0.0), (10, 1.0)], 0.5),
+        # 10 interactions at 0.3 in the mean, 30 at 0.6.
+        ([(10, 0.2), (20, 0.4), (50, 0.8)], (10 * 0.3 + 30 * 0.6) / 40),
+        ([(50, 0.75)], 0.75),
+        ([(50, 0.25), (50, 0.75)], 0.75),
+        ([], None),
+        ([(10, None)], None),
+        ([(10, 0.2), (20, None), (30, 0.6)], 0.4),
+    ],
+    ids=["level", "rising", "uneven steps", "one line", "nothing spent", "no line", "no accuracy", "gap"],
+)
+def test_area_under_the_budget_curve(points: list[tuple[int, float | None]], area: float | None) -> None:
+    found = area_under_budget_curve(curve(*points))
+
+    assert found == (None if area is None else pytest.approx(area))

@@ -16,12 +16,13 @@ from raycal.state import SavedState, StateDir, by_iteration, iteration_name, ite
 
 logger = logging.getLogger(__name__)
 
-CONFIG, RESULTS, ERROR, ENVIRONMENT, FINISHED = (
+CONFIG, RESULTS, ERROR, ENVIRONMENT, FINISHED, STOPPED = (
     "config.yaml",
     "results.jsonl",
     "error.txt",
     "environment.json",
     "state/finished.json",
+    "state/stopped.json",
 )
 
 
@@ -40,9 +41,9 @@ class RunDir:
     def begin(self, config: ExperimentConfig) -> SavedState | None:
         """Start or go on: writes the configuration, mends what a crash left, returns the newest whole state.
 
-        A finished run is left as it is.
+        A run that is finished or was stopped is left as it is.
         """
-        if self.is_finished:
+        if self.is_done:
             self._states.prune(0)
             return None
         self.forget_failure()
@@ -70,6 +71,18 @@ class RunDir:
         self.folder.write(FINISHED, json.dumps({"reason": reason}).encode())
         self._states.prune(0)
 
+    def stop(self, reason: str) -> None:
+        """Mark the experiment as stopped early, by `asha` for one; its model is not kept.
+
+        It needs nothing more and is not finished. One that did finish stays so.
+        """
+        if self.is_finished:
+            return
+        lines = self.results()
+        stopped = {"reason": reason, "iteration": lines[-1]["iteration"] if lines else None}
+        self.folder.write(STOPPED, json.dumps(stopped).encode())
+        self._states.prune(0)
+
     def fail(self, message: str) -> None:
         """Record why the experiment failed; a later start takes the record away.
 
@@ -89,9 +102,19 @@ class RunDir:
         """Whether the experiment ran to its end."""
         return self.folder.exists(FINISHED)
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the experiment needs nothing more: it ran to its end or was stopped early."""
+        return self.is_finished or self.folder.exists(STOPPED)
+
     def finished_reason(self) -> str | None:
         """`iterations` or `pool exhausted`; None when it is not finished."""
         content = self.folder.read(FINISHED)
+        return None if content is None else str(json.loads(content)["reason"])
+
+    def stopped_reason(self) -> str | None:
+        """What stopped the experiment early; None when nothing did or it finished all the same."""
+        content = None if self.is_finished else self.folder.read(STOPPED)
         return None if content is None else str(json.loads(content)["reason"])
 
     def error(self) -> str | None:

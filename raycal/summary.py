@@ -1,6 +1,7 @@
 """The table at the end of a sweep: a row per scenario and setting, seeds taken together, failures named."""
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
@@ -19,7 +20,7 @@ FIGURES = ("seeds", "iterations", "interactions", "annotated", "cluster label er
 
 
 def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfig]) -> None:
-    """Print the last iteration of every finished experiment, means over seeds."""
+    """Print the last iteration of every finished experiment, means over seeds, and how many were stopped early."""
     lasts = {key: sweep_dir.run_dir(key).results()[-1:] for key in experiments if sweep_dir.run_dir(key).is_finished}
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     varied = varied_keys(list(experiments.values()))
@@ -27,8 +28,15 @@ def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfi
         flat = experiments[key].flat()
         flat["scenario"] = experiments[key].steps.name
         groups.setdefault(tuple(str(flat.get(name)) for name in varied), []).extend(last)
-    if not groups:
-        return
+    if groups:
+        _print_table(varied, groups)
+    stopped = Counter(filter(None, (sweep_dir.run_dir(key).stopped_reason() for key in experiments)))
+    for reason, count in stopped.items():
+        were, are = ("trial was", "is") if count == 1 else ("trials were", "are")
+        print(f"{count} {were} stopped early by {reason} and {are} not in the table")
+
+
+def _print_table(varied: Sequence[str], groups: Mapping[tuple[str, ...], Sequence[Mapping[str, Any]]]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in _short_names(varied):
         table.add_column(name, no_wrap=True, overflow="fold")

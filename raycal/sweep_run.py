@@ -45,8 +45,8 @@ class Job:
     tracking_uri: str
 
     def unfinished(self) -> dict[str, ExperimentConfig]:
-        """The selected experiments that have not run to their end."""
-        return {key: config for key, config in self.selected.items() if not self.sweep_dir.run_dir(key).is_finished}
+        """The selected experiments that have neither run to their end nor been stopped early."""
+        return {key: config for key, config in self.selected.items() if not self.sweep_dir.run_dir(key).is_done}
 
 
 class Follower:

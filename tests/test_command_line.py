@@ -23,6 +23,7 @@ from raycal.algorithm.records import (
     PoolSnapshot,
 )
 from raycal.config import ExperimentConfig, load_sweep
+from raycal.files import Folder
 from raycal.plan import SweepDir
 from raycal.store import RunDir
 from raycal.sweep import main
@@ -418,6 +419,19 @@ class TestRun:
 
         assert main([sweep, "--local", "--resume", "--storage", str(storage)]) == 0
         assert runner.ran == [ids[2]]
+
+    def test_trial_that_was_stopped_early_needs_nothing_more(
+        self, sweep: str, ids: list[str], runner: FakeRunner, storage: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        runner.failing = {ids[2]}
+        main([sweep, "--local", "--storage", str(storage)])
+        RunDir(Folder.at(str(storage / "tiny" / ids[2]))).stop("asha")
+        runner.ran.clear()
+
+        assert main([sweep, "--local", "--resume", "--storage", str(storage)]) == 0
+        assert runner.ran == []
+        assert FakeTracker.made[-1].events[-1] == "FINISHED"
+        assert "1 trial was stopped early by asha and is not in the table" in capsys.readouterr().out
 
     def test_resume_of_a_finished_sweep_runs_nothing_and_prints_the_table(
         self, sweep: str, runner: FakeRunner, storage: Path, capsys: pytest.CaptureFixture[str]

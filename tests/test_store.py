@@ -209,6 +209,53 @@ class TestEnd:
         assert [name for name in files(three) if name.startswith("state/")] == ["state/finished.json"]
         assert iterations(three) == ([0, 1, 2], [0, 1, 2])
 
+    def test_stop_says_why_and_when_and_removes_the_models(self, three: RunDir) -> None:
+        three.stop("asha")
+
+        assert (three.is_done, three.is_finished) == (True, False)
+        assert (three.stopped_reason(), three.finished_reason()) == ("asha", None)
+        assert json.loads(path(three, "state/stopped.json").read_text()) == {"reason": "asha", "iteration": 2}
+        assert [name for name in files(three) if name.startswith("state/")] == ["state/stopped.json"]
+        assert iterations(three) == ([0, 1, 2], [0, 1, 2])
+
+    def test_run_stopped_before_its_first_iteration_has_none(self, run_dir: RunDir) -> None:
+        run_dir.stop("asha")
+
+        assert json.loads(path(run_dir, "state/stopped.json").read_text()) == {"reason": "asha", "iteration": None}
+
+    def test_begin_on_a_stopped_run_leaves_it_as_it_is(self, three: RunDir) -> None:
+        three.stop("asha")
+        before = files(three)
+
+        assert three.begin(CONFIG) is None
+        assert files(three) == before
+
+    def test_run_that_finished_is_not_stopped(self, three: RunDir) -> None:
+        three.finish("iterations")
+        three.stop("asha")
+
+        assert (three.is_done, three.is_finished, three.stopped_reason()) == (True, True, None)
+
+    def test_run_that_goes_on_is_not_done(self, three: RunDir) -> None:
+        three.fail("iteration 3: ValueError: a reason\n")
+
+        assert (three.is_done, three.stopped_reason()) == (False, None)
+
+    @pytest.mark.parametrize("at", range(8))
+    def test_crash_while_stopping_leaves_it_stopped_or_going_on(self, three: RunDir, at: int) -> None:
+        crashes = at < 7  # the mark, then six files of two states
+        try:
+            RunDir(CrashingFolder.around(three.folder, Countdown(at))).stop("asha")
+        except CrashError:
+            assert crashes
+        else:
+            assert not crashes
+
+        assert three.is_done == (at > 0)
+        saved = three.begin(CONFIG)
+        assert (saved is None) == (at > 0)
+        assert iterations(three) == ([0, 1, 2], [0, 1, 2])
+
     def test_unfinished_run_has_no_reason(self, three: RunDir) -> None:
         assert not three.is_finished
         assert three.finished_reason() is None

@@ -177,6 +177,26 @@ def test_unfinished_experiments_are_not_in_the_table(sweep_dir: SweepDir, capsys
     assert [row[1] for row in summary(sweep_dir, by_id(done, begun), capsys)] == ["seeds", "1"]
 
 
+def test_stopped_trials_are_counted_below_the_table(sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
+    configs = [experiment(seed=seed) for seed in range(3)]
+    finish(sweep_dir, configs[0], accuracy=0.5)
+    for config in configs[1:]:
+        sweep_dir.run_dir(config.experiment_id).begin(config)
+        sweep_dir.run_dir(config.experiment_id).stop("asha")
+
+    *rows, last = summary(sweep_dir, by_id(*configs), capsys)
+
+    assert [row[1] for row in rows] == ["seeds", "1"]
+    assert last == ["2 trials were stopped early by asha and are not in the table"]
+
+
+def test_one_stopped_trial_is_said_without_a_table(sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
+    sweep_dir.run_dir(experiment().experiment_id).stop("asha")
+    print_summary(sweep_dir, by_id(experiment()))
+
+    assert capsys.readouterr().out == "1 trial was stopped early by asha and is not in the table\n"
+
+
 def test_no_table_before_anything_is_finished(sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
     print_summary(sweep_dir, by_id(experiment()))
 

@@ -8,7 +8,7 @@ import logging
 import tempfile
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run
@@ -24,6 +24,7 @@ for _name in ("mlflow", "alembic"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 KIND, FOLDER, EXPERIMENT_ID, STATUS = "raycal.kind", "raycal.folder", "raycal.experiment_id", "raycal.status"
+STOPPED_BY = "raycal.stopped_by"
 LEDGER = "ledger.parquet"
 LINES_PER_BATCH = 50  # MLflow takes 1,000 metrics a call
 
@@ -50,33 +51,34 @@ class Projection:
         }
         self._with_params = {run.info.run_id for run in self._children.values() if run.data.params}
         self._sent: dict[str, set[int]] = {}
-        self._ended: dict[str, str] = {}
+        self._outcomes: dict[str, _Outcome] = {}
 
     def send(self, experiment_id: str, config: ExperimentConfig) -> None:
         """Bring one trial up to its run folder."""
         run_dir = self._sweep_dir.run_dir(experiment_id)
-        status = "FINISHED" if run_dir.is_finished else "FAILED" if run_dir.error() else "RUNNING"
+        outcome = _outcome(run_dir)
         lines = run_dir.results()
-        if status == "RUNNING" and not lines:
+        if not outcome.is_end and not lines:
             return
         run = self._child(experiment_id, config)
         run_id = run.info.run_id
         self._send_metrics(run, lines)
-        if self._ended.get(run_id) == status:
+        if self._outcomes.get(run_id) == outcome:
             return
-        if status != "RUNNING":
+        if outcome.is_end:
             self._send_artifacts(run_id, run_dir)
-            for key, value in _end_tags(run_dir, status).items():
+            for key, value in (_ran_on(run_dir) | outcome.tags).items():
                 self._client.set_tag(run_id, key, value)
         self._client.update_run(run_id, status="RUNNING")
-        if status != "RUNNING":
-            self._client.set_terminated(run_id, status)
-        self._ended[run_id] = status
+        if outcome.is_end:
+            self._client.set_terminated(run_id, outcome.status)
+        self._outcomes[run_id] = outcome
 
     def end(self, status: str) -> None:
         """End the sweep's run, and as killed what is still running of it."""
         for run in self._children.values():
-            if self._ended.get(run.info.run_id, run.info.status) in ("RUNNING", "SCHEDULED"):
+            outcome = self._outcomes.get(run.info.run_id)
+            if (outcome.status if outcome else run.info.status) in ("RUNNING", "SCHEDULED"):
                 self._client.set_terminated(run.info.run_id, "KILLED")
         self._client.set_terminated(self._parent.info.run_id, status)
 
@@ -157,12 +159,41 @@ class Projection:
             self._client.log_artifacts(run_id, folder)
 
 
-def _end_tags(run_dir: RunDir, status: str) -> dict[str, str]:
-    """How a trial ended and on what it ran."""
+class _Outcome(NamedTuple):
+    """How far a trial is: MLflow's status, and in words how it ended.
+
+    `error` is the whole record of a failure: the next failure may begin with the same line.
+    """
+
+    status: str
+    words: str = ""
+    stopped_by: str | None = None
+    error: str | None = None
+
+    @property
+    def is_end(self) -> bool:
+        return self.status != "RUNNING"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        stopped = {} if self.stopped_by is None else {STOPPED_BY: self.stopped_by}
+        return {STATUS: self.words} | stopped
+
+
+def _outcome(run_dir: RunDir) -> _Outcome:
+    if (finished := run_dir.finished_reason()) is not None:
+        return _Outcome("FINISHED", finished)
+    if (stopped := run_dir.stopped_reason()) is not None:
+        return _Outcome("KILLED", "stopped", stopped_by=stopped)
+    if error := run_dir.error():
+        return _Outcome("FAILED", error.partition("\n")[0][:500], error=error)
+    return _Outcome("RUNNING")
+
+
+def _ran_on(run_dir: RunDir) -> dict[str, str]:
+    """Tags of what a trial ran on."""
     environment = run_dir.environment()
-    ran_on = {f"raycal.{key}": str(environment[key]) for key in ("device", "dtype", "threads") if key in environment}
-    error = run_dir.error() if status == "FAILED" else None
-    return ran_on | {STATUS: run_dir.finished_reason() or (error or "").partition("\n")[0][:500]}
+    return {f"raycal.{key}": str(environment[key]) for key in ("device", "dtype", "threads") if key in environment}
 
 
 def _run_name(experiment_id: str, config: ExperimentConfig) -> str:

@@ -265,6 +265,42 @@ def test_failed_trial_that_is_resumed_ends_as_finished(uri: str, client: MlflowC
     assert run.data.tags["raycal.status"] == "iterations"
 
 
+def test_trial_stopped_early_is_killed_says_so_and_has_its_artifacts(
+    uri: str, client: MlflowClient, sweep_dir: SweepDir
+) -> None:
+    commit(sweep_dir, 0)
+    projection = Projection(uri, sweep_dir, "tiny")
+    projection.send(ID, CONFIG)
+    assert child(client).info.status == "RUNNING"
+    commit(sweep_dir, 1)
+    sweep_dir.run_dir(ID).stop("asha")
+    projection.send(ID, CONFIG)
+    projection.end("FINISHED")
+
+    run = child(client)
+    assert (parent(client).info.status, run.info.status) == ("FINISHED", "KILLED")
+    assert (run.data.tags["raycal.status"], run.data.tags["raycal.stopped_by"]) == ("stopped", "asha")
+    assert history(client, "test_accuracy") == [(10, 0.25), (20, 0.5)]
+    files = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert files == {"config.yaml", "results.jsonl", "ledger.parquet"}
+
+
+def test_second_failure_of_a_trial_replaces_the_first(
+    uri: str, client: MlflowClient, sweep_dir: SweepDir, tmp_path: Path
+) -> None:
+    projection = Projection(uri, sweep_dir, "tiny")
+    commit(sweep_dir, 0)
+    for reason in ("first", "second"):
+        sweep_dir.run_dir(ID).begin(CONFIG)
+        sweep_dir.run_dir(ID).fail(f"iteration 1: ValueError: Traceback\n  {reason}\n")
+        projection.send(ID, CONFIG)
+
+    run_id = child(client).info.run_id
+    error = Path(client.download_artifacts(run_id, "error.txt", str(tmp_path)))
+    assert error.read_text() == "iteration 1: ValueError: Traceback\n  second\n"
+    assert child(client).info.status == "FAILED"
+
+
 def test_trial_that_is_stopped_in_the_middle_is_killed(uri: str, client: MlflowClient, sweep_dir: SweepDir) -> None:
     commit(sweep_dir, 0)
     projection = Projection(uri, sweep_dir, "tiny")

@@ -1,50 +1,72 @@
 """What a person sees while a sweep runs: a line per finished iteration, with the time left."""
 
 from collections.abc import Mapping
-from time import monotonic
+from itertools import chain
+from statistics import fmean
 from typing import Any
 
 from raycal.config import ExperimentConfig
+from raycal.results import SECONDS
 
 
 class Progress:
     """Prints a line per finished iteration.
 
     Args:
-        experiments: Those to run now; the time left is reckoned from their iterations.
+        experiments: Those to run now; the time left is reckoned from their iterations. It may grow.
+        concurrent: How many run at a time.
     """
 
-    def __init__(self, experiments: Mapping[str, ExperimentConfig]) -> None:
-        self._total = {key: config.steps.iterations(config.iterations) for key, config in experiments.items()}
-        self._done = dict.fromkeys(experiments, 0)
-        self._first_done: dict[str, int] = {}
-        self._width = max(map(len, experiments), default=0)
-        self._begin = monotonic()
+    def __init__(self, experiments: Mapping[str, ExperimentConfig], *, concurrent: int = 1) -> None:
+        self._experiments, self._concurrent = experiments, concurrent
+        self._done: dict[str, int] = {}
+        self._ended: set[str] = set()
+        self._seconds: dict[str, list[float]] = {}
 
     def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
         """An iteration was saved; `line` is its line of results.jsonl."""
-        total = self._total[experiment_id]
-        # Iterations of an earlier start took none of this start's time.
-        first = self._first_done.get(experiment_id, line["iteration"])
-        self._first_done[experiment_id] = min(first, line["iteration"])
+        config = self._experiments[experiment_id]
         self._done[experiment_id] = line["iteration"] + 1
-        print(
-            f"{experiment_id:{self._width}}  iteration {line['iteration'] + 1}/{total}"
+        self._seconds.setdefault(config.steps.name, []).append(sum(line[phase] for phase in SECONDS))
+        self._say(
+            experiment_id,
+            f"iteration {line['iteration'] + 1}/{config.steps.iterations(config.iterations)}"
             f"  interactions {line['interactions']:,}  annotated {line['annotated']:,}"
             f"  accuracy {line['test_accuracy']:.3f}  {self._time_left()}",
-            flush=True,
         )
 
     def ended(self, experiment_id: str, error: str | None) -> None:
         """An experiment ended, perhaps before its last iteration, perhaps with an error."""
-        self._total[experiment_id] = self._done[experiment_id]
+        self._ended.add(experiment_id)
         if error is not None:
-            print(f"{experiment_id:{self._width}}  failed: {error.partition(chr(10))[0]}", flush=True)
+            self._say(experiment_id, f"failed: {error.partition(chr(10))[0]}")
+
+    def stopped(self, experiment_id: str, reason: str) -> None:
+        """An experiment was stopped before its last iteration, by `asha` for one."""
+        self._ended.add(experiment_id)
+        self._say(experiment_id, f"stopped early by {reason}")
+
+    def _say(self, experiment_id: str, words: str) -> None:
+        width = max(map(len, self._experiments))
+        print(f"{experiment_id:{width}}  {words}", flush=True)
 
     def _time_left(self) -> str:
-        done = sum(self._done[key] - first for key, first in self._first_done.items())
-        left = sum(self._total.values()) - sum(self._done.values())
-        return f"about {duration((monotonic() - self._begin) / done * left)} left" if left else "all done"
+        """From the measured seconds of the iterations, which a start of half a minute is no part of."""
+        overall = fmean(chain.from_iterable(self._seconds.values()))
+        left = {key: self._iterations_left(key) for key in self._experiments}
+        running = sum(count > 0 for count in left.values())
+        if not running:
+            return "all done"
+        seconds = sum(
+            count * fmean(self._seconds.get(self._experiments[key].steps.name, [overall]))
+            for key, count in left.items()
+        )
+        return f"about {duration(seconds / min(self._concurrent, running))} left"
+
+    def _iterations_left(self, experiment_id: str) -> int:
+        config = self._experiments[experiment_id]
+        total = config.steps.iterations(config.iterations)
+        return 0 if experiment_id in self._ended else total - self._done.get(experiment_id, 0)
 
 
 def duration(seconds: float) -> str:

@@ -126,7 +126,8 @@ def _run(job: Job, todo: Mapping[str, ExperimentConfig], options: Namespace) -> 
                 job.sweep_dir.run_dir(experiment_id).forget_failure()
             with _tracked(job) as tracker:
                 start_cost = StartCost(allotment.concurrent_trials)
-                follower = Follower(job.sweep_dir, Progress(todo), tracker, start_cost)
+                progress = Progress(todo, concurrent=allotment.concurrent_trials)
+                follower = Follower(job.sweep_dir, progress, tracker, start_cost)
                 if options.local:
                     _run_here(todo, job.sweep_dir, allotment, follower)
                 else:

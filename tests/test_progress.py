@@ -7,50 +7,47 @@ from raycal.config import ExperimentConfig
 from raycal.progress import Progress, duration
 
 
-class Clock:
-    """A clock that the test sets."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr("raycal.progress.monotonic", clock)
-    return clock
-
-
 def config(scenario: str = "random", iterations: int = 4) -> ExperimentConfig:
     settings = {"dataset": "digits", "scenario": scenario, "iterations": iterations}
     return ExperimentConfig.model_validate(settings, context=build.REGISTRIES)
 
 
-def line(iteration: int, *, interactions: int = 100, annotated: int = 100, accuracy: float = 0.5) -> dict[str, Any]:
+def line(
+    iteration: int, *, interactions: int = 100, annotated: int = 100, accuracy: float = 0.5, seconds: float = 10.0
+) -> dict[str, Any]:
+    """A line of an iteration whose four phases took so many seconds together."""
     return {
         "iteration": iteration,
         "interactions": interactions,
         "annotated": annotated,
         "test_accuracy": accuracy,
         "test_loss": 1.0,
+        "predict_seconds": seconds / 8,
+        "cluster_seconds": seconds / 8,
+        "train_seconds": seconds / 2,
+        "evaluate_seconds": seconds / 4,
     }
 
 
-def test_line_tells_iteration_interactions_annotated_accuracy_and_time_left(
-    clock: Clock, capsys: pytest.CaptureFixture[str]
-) -> None:
-    progress = Progress({"a": config()})
-    clock.now = 30.0
-    progress.iteration("a", line(0, interactions=1000, annotated=12345, accuracy=0.87654))
+Out = pytest.CaptureFixture[str]
+
+
+def left(capsys: Out) -> list[str]:
+    """What each line printed since the last call says of the time left."""
+    return [line.rsplit("  ", 1)[1] for line in capsys.readouterr().out.splitlines()]
+
+
+def test_line_tells_iteration_interactions_annotated_accuracy_and_time_left(capsys: Out) -> None:
+    Progress({"a": config()}).iteration(
+        "a", line(0, interactions=1000, annotated=12345, accuracy=0.87654, seconds=30.0)
+    )
 
     assert capsys.readouterr().out == (
         "a  iteration 1/4  interactions 1,000  annotated 12,345  accuracy 0.877  about 2 min left\n"
     )
 
 
-def test_ids_of_different_lengths_are_aligned(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ids_of_different_lengths_are_aligned(capsys: Out) -> None:
     progress = Progress({"a": config(), "long": config()})
     progress.iteration("a", line(0))
     progress.iteration("long", line(0))
@@ -59,49 +56,85 @@ def test_ids_of_different_lengths_are_aligned(clock: Clock, capsys: pytest.Captu
     assert first.index("iteration") == second.index("iteration") == len("long  ")
 
 
-def test_time_left_counts_all_experiments(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_time_left_counts_all_experiments(capsys: Out) -> None:
     progress = Progress({"a": config(iterations=4), "b": config(iterations=4)})
-    clock.now = 10.0
+    progress.iteration("a", line(0, seconds=10.0))
+    progress.iteration("a", line(1, seconds=20.0))
+
+    # 7 iterations of 10 s; 6 of 15 s in the mean.
+    assert left(capsys) == ["about 70 s left", "about 2 min left"]
+
+
+def test_time_left_is_shared_by_the_trials_that_run_at_once(capsys: Out) -> None:
+    progress = Progress({key: config(iterations=4) for key in "abcd"}, concurrent=3)
+    progress.iteration("a", line(0, seconds=6.0))
+
+    assert left(capsys) == ["about 30 s left"]
+
+
+def test_fewer_trials_than_could_run_share_no_more_than_they_are(capsys: Out) -> None:
+    progress = Progress({"a": config(iterations=2), "b": config(iterations=6)}, concurrent=2)
     progress.iteration("a", line(0))
-    clock.now = 20.0
     progress.iteration("a", line(1))
 
-    first, second = capsys.readouterr().out.splitlines()
-    assert first.endswith("about 70 s left")
-    assert second.endswith("about 60 s left")
+    # 7 iterations by two; 6 by the one that is left.
+    assert left(capsys) == ["about 35 s left", "about 60 s left"]
 
 
-def test_supervised_experiment_is_one_iteration(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_scenario_that_was_seen_is_reckoned_with_its_own_seconds(capsys: Out) -> None:
+    experiments = {"a": config("random", 3), "b": config("cluster-only", 3), "c": config("uncertain-only", 1)}
+    progress = Progress(experiments)
+    progress.iteration("a", line(0, seconds=2.0))
+    progress.iteration("b", line(0, seconds=20.0))
+
+    # 2 + 3 + 1 iterations of 2 s; then 2 of 2 s, 2 of 20 s, and one of a scenario not seen, 11 s in the mean.
+    assert left(capsys) == ["about 12 s left", "about 55 s left"]
+
+
+def test_experiments_that_are_added_are_counted(capsys: Out) -> None:
+    experiments = {"a": config(iterations=2)}
+    progress = Progress(experiments)
+    progress.iteration("a", line(0))
+    experiments["b"] = config(iterations=5)
+    progress.iteration("a", line(1))
+
+    assert left(capsys) == ["about 10 s left", "about 50 s left"]
+
+
+def test_supervised_experiment_is_one_iteration(capsys: Out) -> None:
     Progress({"a": config("supervised", iterations=15)}).iteration("a", line(0))
 
     assert "iteration 1/1" in capsys.readouterr().out
 
 
-def test_iterations_of_an_earlier_start_took_no_time_of_this_one(
-    clock: Clock, capsys: pytest.CaptureFixture[str]
-) -> None:
-    progress = Progress({"a": config(iterations=10)})
-    clock.now = 10.0
-    progress.iteration("a", line(7))
+def test_iterations_of_an_earlier_start_are_not_left(capsys: Out) -> None:
+    Progress({"a": config(iterations=10)}).iteration("a", line(7))
 
-    assert capsys.readouterr().out.endswith("about 20 s left\n")
+    assert left(capsys) == ["about 20 s left"]
 
 
-def test_experiment_that_ended_early_is_waited_for_no_more(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_experiment_that_ended_early_is_waited_for_no_more(capsys: Out) -> None:
     progress = Progress({"a": config(iterations=10), "b": config(iterations=2)})
     progress.ended("a", None)
-    clock.now = 10.0
     progress.iteration("b", line(0))
     progress.iteration("b", line(1))
 
-    first, second = capsys.readouterr().out.splitlines()
-    assert first.endswith("about 10 s left")
-    assert second.endswith("all done")
+    assert left(capsys) == ["about 10 s left", "all done"]
 
 
-def test_iteration_redone_from_an_earlier_state_is_told(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stopped_experiment_is_told_and_waited_for_no_more(capsys: Out) -> None:
+    progress = Progress({"a": config(iterations=10), "long": config(iterations=2)})
+    progress.iteration("a", line(1))
+    progress.stopped("a", "asha")
+    progress.iteration("long", line(0))
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "a     stopped early by asha"
+    assert lines[2].endswith("about 10 s left")
+
+
+def test_iteration_redone_from_an_earlier_state_is_told(capsys: Out) -> None:
     progress = Progress({"a": config(iterations=10)})
-    clock.now = 10.0
     progress.iteration("a", line(3))
     progress.iteration("a", line(2))
 

@@ -7,6 +7,8 @@ from typing import Any
 from raycal.algorithm.pool import CLUSTER_LABELED, LABELED, UNLABELED
 from raycal.algorithm.records import Answer, IterationResult, Kind
 
+# What a search makes as large as possible, by the name under which a trial reports it.
+OBJECTIVE = "area_under_budget_curve"
 SECONDS = ("predict_seconds", "cluster_seconds", "train_seconds", "evaluate_seconds")
 
 

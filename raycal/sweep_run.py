@@ -21,8 +21,10 @@ from raycal.distributed.resources import Allotment, Node, allot
 from raycal.errors import InputError
 from raycal.experiment import run_experiment
 from raycal.files import Folder
+from raycal.follower import Follower
 from raycal.plan import Plan, SweepDir
 from raycal.progress import Progress
+from raycal.results import area_under_budget_curve
 from raycal.start_cost import StartCost
 from raycal.summary import print_failures, print_summary
 from raycal.this_machine import this_machine
@@ -34,48 +36,29 @@ class Job:
     """One call of the command line, checked.
 
     Attributes:
-        selected: The experiments asked for, by id.
+        selected: The experiments asked for, by id; a search that decides trial by trial adds to them.
         plan: Of an earlier start; None at the first.
     """
 
     sweep: Sweep
-    selected: Mapping[str, ExperimentConfig]
+    selected: dict[str, ExperimentConfig]
     sweep_dir: SweepDir
     plan: Plan | None
     tracking_uri: str
 
+    @property
+    def num_trials(self) -> int:
+        """How many trials there will be, at most."""
+        return self.sweep.num_trials if self.sweep.base else len(self.selected)
+
+    @property
+    def num_left(self) -> int:
+        """How many of them are not over."""
+        return self.num_trials - len(self.selected) + len(self.unfinished())
+
     def unfinished(self) -> dict[str, ExperimentConfig]:
         """The selected experiments that have neither run to their end nor been stopped early."""
         return {key: config for key, config in self.selected.items() if not self.sweep_dir.run_dir(key).is_done}
-
-
-class Follower:
-    """Prints progress, wakes the tracker, and records the failure of an experiment that could not do so itself."""
-
-    def __init__(self, sweep_dir: SweepDir, progress: Progress, tracker: Tracker, start_cost: StartCost) -> None:
-        self._sweep_dir, self._progress, self._tracker = sweep_dir, progress, tracker
-        self._start_cost = start_cost
-
-    def started(self, experiment_id: str, seconds: float) -> None:
-        """Algorithm 1 began, so long after there was room for the experiment."""
-        self._start_cost.started(seconds)
-
-    def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
-        """An iteration was saved."""
-        self._progress.iteration(experiment_id, line)
-        self._tracker.changed(experiment_id)
-
-    def finished(self, experiment_id: str) -> None:
-        """An experiment ended, well or with its failure recorded."""
-        self._progress.ended(experiment_id, self._sweep_dir.run_dir(experiment_id).error())
-        self._tracker.changed(experiment_id)
-
-    def died(self, experiment_id: str, reason: str) -> None:
-        """An experiment ended, perhaps without a record of its failure."""
-        run_dir = self._sweep_dir.run_dir(experiment_id)
-        if run_dir.error() is None and not run_dir.is_finished:
-            run_dir.fail(f"on Ray: {reason}")
-        self.finished(experiment_id)
 
 
 def run_command(options: Namespace) -> int:
@@ -87,12 +70,14 @@ def run_command(options: Namespace) -> int:
     sweep = load_sweep(options.sweep, build.REGISTRIES, overrides=options.overrides)
     selected = select(sweep.experiments, options.only)
     infos = check(selected or sweep.examples)
+    if options.local:
+        _check_local(sweep)
     sweep_dir = SweepDir(_storage(options.storage).folder(sweep.name))
     _check_writable(sweep_dir.folder)
     plan = _earlier_plan(sweep, sweep_dir, resume=options.resume or options.dry_run)
     job = Job(
         sweep=sweep,
-        selected=selected,
+        selected=dict(plan.experiments) if plan and sweep.base else selected,
         sweep_dir=sweep_dir,
         plan=plan,
         tracking_uri=tracking_uri(sweep.tracking.uri, sweep_dir),
@@ -100,11 +85,10 @@ def run_command(options: Namespace) -> int:
     if options.dry_run:
         print_estimate(sweep, selected, infos, lambda: _allot(job, [this_machine()], local=options.local))
         return 0
-    todo = job.unfinished()
-    print(f"{sweep.name}: {len(selected)} trials, {len(todo)} to run")
+    print(f"{sweep.name}: {job.num_trials} trials, {job.num_left} to run")
     print(f"  folder  {sweep_dir.folder.path}\n  MLflow  {job.tracking_uri}", flush=True)
-    tracker = _run(job, todo, options) if todo else _track_again(job)
-    print_summary(sweep_dir, selected)
+    tracker = _run(job, options) if job.num_left else _track_again(job)
+    print_summary(sweep_dir, job.selected)
     unfinished = job.unfinished()
     print_failures(sweep_dir, unfinished)
     print(f"folder  {sweep_dir.folder.path}\nMLflow  {job.tracking_uri}")
@@ -112,16 +96,16 @@ def run_command(options: Namespace) -> int:
     return 1 if unfinished else 0
 
 
-def _run(job: Job, todo: Mapping[str, ExperimentConfig], options: Namespace) -> Tracker:
-    """Run what is unfinished; the tracker, closed."""
-    build.prepare(todo)
+def _run(job: Job, options: Namespace) -> Tracker:
+    """Run what is not over; the tracker, closed."""
+    todo = job.unfinished()
+    build.prepare({**todo, **job.sweep.examples})
     with _ray_or_here(options) as nodes:
         allotment = _allot(job, nodes, local=options.local)
         print(f"  running {allotment}\n", flush=True)
         with _lock(job.sweep_dir.folder):
             if job.plan is None:
-                plan = Plan(sweep=job.sweep.name, experiments=job.sweep.experiments, threads=allotment.threads)
-                job.sweep_dir.write_plan(plan)
+                _plan(job, allotment.threads)
             for experiment_id in todo:
                 job.sweep_dir.run_dir(experiment_id).forget_failure()
             with _tracked(job) as tracker:
@@ -131,11 +115,46 @@ def _run(job: Job, todo: Mapping[str, ExperimentConfig], options: Namespace) -> 
                 if options.local:
                     _run_here(todo, job.sweep_dir, allotment, follower)
                 else:
-                    from raycal.distributed.fan_out import fan_out
-
-                    fan_out(job.sweep_dir.folder.uri, todo, allotment, follower)
+                    _run_on_ray(job, todo, allotment, follower)
                     print(start_cost, flush=True)
     return tracker
+
+
+def _plan(job: Job, threads: int) -> None:
+    """Write down what the sweep runs, as far as it is known."""
+    sweep = job.sweep
+    known = job.selected if sweep.base else sweep.experiments
+    search = sweep.search if sweep.base else None
+    job.sweep_dir.write_plan(Plan(sweep=sweep.name, experiments=known, threads=threads, search=search, base=sweep.base))
+
+
+def _run_on_ray(job: Job, todo: dict[str, ExperimentConfig], allotment: Allotment, follower: Follower) -> None:
+    """All of them, as many at a time as there is room for."""
+    from raycal.distributed.fan_out import fan_out
+
+    sweep, folder = job.sweep, job.sweep_dir.folder.uri
+    if sweep.search is None or sweep.base is None:
+        fan_out(folder, todo, allotment, follower, scheduler=sweep.scheduler)
+        return
+    from raycal.distributed.suggestions import Suggestions
+
+    def plan(config: ExperimentConfig) -> None:
+        job.selected[config.experiment_id] = todo[config.experiment_id] = config
+        _plan(job, allotment.threads)
+
+    outcomes = {
+        key: area_under_budget_curve(job.sweep_dir.run_dir(key).results()) for key in job.selected if key not in todo
+    }
+    suggestions = Suggestions(sweep.search, job.selected, outcomes, sweep.experiment_of, plan)
+    fan_out(
+        folder,
+        {},
+        allotment,
+        follower,
+        scheduler=sweep.scheduler,
+        suggestions=suggestions,
+        num_samples=job.num_left,
+    )
 
 
 def _track_again(job: Job) -> Tracker:
@@ -165,6 +184,22 @@ def _storage(place: str) -> Folder:
     if in_job and "://" not in place and not os.path.isabs(os.path.expanduser(place)):
         raise InputError(f"--storage {place}: in a Ray job give an absolute path or a URI; a job's folder is temporary")
     return Folder.at(place)
+
+
+def _check_local(sweep: Sweep) -> None:
+    """Refuse what one process cannot do."""
+    refused = {
+        "resources.workers_per_trial=1": sweep.resources.workers_per_trial > 1,
+        "search.algorithm=random": sweep.base is not None,
+        "scheduler=null": sweep.scheduler is not None,
+    }
+    problems = [
+        f"--local: runs one trial after another in this process; add --set {instead}"
+        for instead, needed in refused.items()
+        if needed
+    ]
+    if problems:
+        raise InputError(*problems)
 
 
 def _check_writable(folder: Folder) -> None:
@@ -208,7 +243,7 @@ def _allot(job: Job, nodes: list[Node], *, local: bool) -> Allotment:
     )
     if local:
         return replace(allotment, concurrent_trials=1, clustering=())
-    return allotment.at_most(len(job.selected) or job.sweep.num_trials)
+    return allotment.at_most(job.num_trials)
 
 
 @contextmanager
@@ -243,7 +278,7 @@ def _tracked(job: Job) -> Iterator[Tracker]:
     status = "KILLED"
     try:
         yield tracker
-        status = "FAILED" if job.unfinished() else "FINISHED"
+        status = "FAILED" if job.num_left else "FINISHED"
     finally:
         tracker.close(status)
 

@@ -20,7 +20,7 @@ LAYERS = (
     ("data", "learner", "files", "ledger", "results", "state", "store", "plan", "tracking"),
     ("build",),
     ("experiment", "progress", "summary", "check", "cost", "start_cost"),
-    ("distributed",),
+    ("follower", "distributed"),
     ("this_machine",),
     ("sweep_run", "sweep", "pool"),
 )

@@ -10,8 +10,10 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from ray import tune
+from ray.tune.schedulers import ASHAScheduler
+from ray.tune.search import Searcher
 
-from raycal.config import ExperimentConfig
+from raycal.config import ExperimentConfig, SchedulerConfig
 from raycal.distributed.clustering import start_clusterings
 from raycal.distributed.group import Shared
 from raycal.distributed.pools import start_pools
@@ -19,7 +21,10 @@ from raycal.distributed.resources import Allotment
 from raycal.distributed.trial import ExperimentTrial
 from raycal.files import Folder
 from raycal.interrupt import raise_if_received
+from raycal.results import OBJECTIVE
 
+# More than any trial has: at its last iteration a trial ends, and is not stopped.
+MAX_ITERATIONS = 1_000_000
 # A trial whose process or node dies is started again so often; it goes on from its run folder.
 TRIAL_RETRIES = 3
 
@@ -36,15 +41,30 @@ class Follower(Protocol):
     def finished(self, experiment_id: str) -> None:
         """An experiment ended, well or with its failure recorded."""
 
+    def stopped(self, experiment_id: str, reason: str) -> None:
+        """The scheduler stopped an experiment."""
+
     def died(self, experiment_id: str, reason: str) -> None:
         """An experiment ended, perhaps without a record of its failure; `reason` is what Ray says of it."""
 
 
-def fan_out(folder: str, experiments: Mapping[str, ExperimentConfig], allotment: Allotment, follower: Follower) -> None:
-    """Run the experiments, `allotment.concurrent_trials` at a time; returns when all have finished or failed.
+def fan_out(
+    folder: str,
+    experiments: Mapping[str, ExperimentConfig],
+    allotment: Allotment,
+    follower: Follower,
+    *,
+    scheduler: SchedulerConfig | None = None,
+    suggestions: Searcher | None = None,
+    num_samples: int = 1,
+) -> None:
+    """Run the experiments, `allotment.concurrent_trials` at a time; returns when all are over.
 
     Args:
         folder: Of the sweep, as `Folder.at` takes it.
+        scheduler: Stops trials early.
+        suggestions: Decides which experiments there are, in place of `experiments`.
+        num_samples: How many it is asked for.
     """
     # A failed trial is told of once, by its follower; Tune's logger prints the whole way it came.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
@@ -54,15 +74,19 @@ def fan_out(folder: str, experiments: Mapping[str, ExperimentConfig], allotment:
         allotment=allotment,
         clusterings=start_clusterings(allotment.clustering),
         pools=start_pools(folder),
-        wait_for_scheduler=False,
+        wait_for_scheduler=scheduler is not None,
     )
     trainable = tune.with_parameters(ExperimentTrial, shared=shared, experiments=dict(experiments))
+    grid = {"experiment_id": tune.grid_search(list(experiments))}
     tune.Tuner(
         tune.with_resources(trainable, allotment.driver),
-        param_space={"experiment_id": tune.grid_search(list(experiments))},
+        param_space={} if suggestions else grid,
         tune_config=tune.TuneConfig(
             max_concurrent_trials=allotment.concurrent_trials,
             reuse_actors=True,
+            search_alg=suggestions,
+            num_samples=num_samples,
+            scheduler=None if scheduler is None else _asha(scheduler),
             trial_name_creator=lambda trial: trial.config["experiment_id"],
             trial_dirname_creator=lambda trial: trial.config["experiment_id"],
         ),
@@ -70,7 +94,7 @@ def fan_out(folder: str, experiments: Mapping[str, ExperimentConfig], allotment:
         run_config=tune.RunConfig(
             name=f"tune-{uuid4().hex[:8]}",
             storage_path=Folder.at(folder).folder(".ray").uri,
-            callbacks=[_Reporter(follower, allotment.concurrent_trials)],
+            callbacks=[_Reporter(follower, allotment.concurrent_trials, scheduler.name if scheduler else "")],
             failure_config=tune.FailureConfig(max_failures=TRIAL_RETRIES),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=0,
@@ -78,15 +102,27 @@ def fan_out(folder: str, experiments: Mapping[str, ExperimentConfig], allotment:
     ).fit()
 
 
+def _asha(config: SchedulerConfig) -> ASHAScheduler:
+    """Compares trials after the same number of iterations; the last iteration of a trial is its own end."""
+    return ASHAScheduler(
+        metric=OBJECTIVE,
+        mode="max",
+        max_t=MAX_ITERATIONS,
+        grace_period=config.grace_iterations,
+        reduction_factor=config.reduction_factor,
+    )
+
+
 class _Reporter(tune.Callback):
     """Hands what Tune hears of a trial to whoever follows the sweep.
 
     Args:
         places: How many trials run at a time.
+        scheduler: Its name.
     """
 
-    def __init__(self, follower: Follower, places: int) -> None:
-        self._follower = follower
+    def __init__(self, follower: Follower, places: int, scheduler: str) -> None:
+        self._follower, self._scheduler = follower, scheduler
         self._free = [time.time()] * places
         self._scheduled: dict[str, float] = {}
 
@@ -113,11 +149,13 @@ class _Reporter(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         heappush(self._free, time.time())
-        error = trial.last_result.get("error")
-        if error is None:
-            self._follower.finished(trial.config["experiment_id"])
+        experiment_id, last = trial.config["experiment_id"], trial.last_result
+        if "ended" not in last:
+            self._follower.stopped(experiment_id, self._scheduler)
+        elif last.get("error") is None:
+            self._follower.finished(experiment_id)
         else:
-            self._follower.died(trial.config["experiment_id"], error)
+            self._follower.died(experiment_id, last["error"])
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         heappush(self._free, time.time())

@@ -28,11 +28,11 @@ class ExperimentTrial(tune.Trainable):
         self._iterations = 0
         self._started: float | None = None
         self._last: dict[str, Any] = {}
-        self._begin(config["experiment_id"])
+        self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next experiment."""
-        self._begin(new_config["experiment_id"])
+        self._begin(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
@@ -59,6 +59,9 @@ class ExperimentTrial(tune.Trainable):
         """End the worker group."""
         self._group.close()
 
-    def _begin(self, experiment_id: str) -> None:
+    def _begin(self, config: dict[str, Any]) -> None:
+        """Give the group the experiment; a search brings its settings, else they were known from the beginning."""
         self._iterations, self._started, self._last = 0, None, {}
-        self._group.begin(experiment_id, self._experiments[experiment_id].model_dump(mode="json"))
+        experiment_id = config["experiment_id"]
+        settings = config.get("settings") or self._experiments[experiment_id].model_dump(mode="json")
+        self._group.begin(experiment_id, settings)

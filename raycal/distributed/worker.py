@@ -17,6 +17,7 @@ from raycal.errors import StoppedError
 from raycal.experiment import run_experiment
 from raycal.files import Folder
 from raycal.learner import free_memory
+from raycal.results import OBJECTIVE, area_under_budget_curve
 from raycal.store import RunDir
 
 
@@ -41,6 +42,7 @@ def run_worker(settings: dict[str, Any]) -> None:
 def _run(order: Order, shared: Shared, mailbox: Any) -> None:
     """Run one experiment to its end, its recorded failure, or where the scheduler stops it."""
     config = ExperimentConfig.model_validate(order.settings)
+    run_dir = RunDir(Folder.at(shared.folder).folder(order.experiment_id))
 
     def tell(kind: Any, **content: Any) -> Any:
         return mailbox.tell.remote(Event(number=order.number, kind=kind, content=content))
@@ -49,16 +51,22 @@ def _run(order: Order, shared: Shared, mailbox: Any) -> None:
         # Not waited for: the pool is a copy, and the trial can do without it.
         shared.pools.commit.remote(order.experiment_id, short(result))
 
+    def objective() -> dict[str, Any]:
+        return {OBJECTIVE: area_under_budget_curve(run_dir.results())}
+
     def to_tune(line: dict[str, Any], result: IterationResult) -> None:
-        tell("iteration", **line)
         iterations = result.iteration + 1
+        if iterations == config.steps.iterations(config.iterations):
+            tell("iteration", **line)  # nothing for a scheduler to decide
+            return
+        tell("iteration", **line, **objective())
         if shared.wait_for_scheduler and not ray.get(mailbox.may_go_on.remote(order.number, iterations)):
             raise StoppedError(f"stopped by the scheduler after {iterations} iterations")
 
     try:
         run_experiment(
             config,
-            RunDir(Folder.at(shared.folder).folder(order.experiment_id)),
+            run_dir,
             threads=shared.allotment.threads,
             on_start=lambda: tell("started", time=time.time()),
             observers=(to_pool, to_tune),
@@ -70,7 +78,7 @@ def _run(order: Order, shared: Shared, mailbox: Any) -> None:
         pass  # Tune knows, and has given its place to another
     finally:
         shared.pools.end.remote(order.experiment_id)
-    ray.get(tell("ended"))
+    ray.get(tell("ended", **objective()))
 
 
 def _quiet_train() -> None:

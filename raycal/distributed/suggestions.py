@@ -1,0 +1,124 @@
+"""Optuna decides, through Ray Tune, which experiment of a search comes next."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import optuna
+from ray import tune
+from ray.tune.search import Searcher
+from ray.tune.search.optuna import OptunaSearch
+
+from raycal.config import ExperimentConfig, SearchConfig
+from raycal.config.search import SIGNIFICANT_DIGITS
+from raycal.errors import InputError
+from raycal.results import OBJECTIVE
+
+# How often Optuna may propose what was tried already before the space is taken for exhausted.
+MAX_REPEATS = 50
+
+
+class Suggestions(Searcher):
+    """The experiments of a search, one by one: those an interrupted sweep left unfinished, then Optuna's.
+
+    Args:
+        known: The experiments planned so far.
+        outcomes: The objective of those that are over, by id; None where a trial failed.
+        experiment_of: Makes an experiment of values; InputError when they are not accepted together.
+        plan: Called with each new experiment before it starts.
+    """
+
+    def __init__(
+        self,
+        search: SearchConfig,
+        known: Mapping[str, ExperimentConfig],
+        outcomes: Mapping[str, float | None],
+        experiment_of: Callable[[Mapping[str, Any]], ExperimentConfig],
+        plan: Callable[[ExperimentConfig], None],
+    ) -> None:
+        super().__init__(metric=OBJECTIVE, mode="max")
+        self._space = search.space
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        space = {key: _tune_domain(domain.name, domain.arguments) for key, domain in search.space.items()}
+        self._optuna = OptunaSearch(
+            OptunaSearch.convert_search_space(space), metric=OBJECTIVE, mode="max", seed=search.seed
+        )
+        self._experiment_of, self._plan = experiment_of, plan
+        self._known, self._outcomes = set(known), dict(outcomes)
+        self._unfinished = [config for key, config in known.items() if key not in outcomes]
+        self._experiments: dict[str, ExperimentConfig] = {}
+        self._names: dict[str, str] = {}
+        for key, outcome in outcomes.items():
+            self._tell(known[key], outcome)
+
+    def suggest(self, trial_id: str) -> Any:
+        """The settings of the next trial, or that there is none."""
+        config = self._unfinished.pop(0) if self._unfinished else self._new(trial_id)
+        if config is None:
+            return Searcher.FINISHED
+        self._experiments[trial_id] = config
+        return {"experiment_id": config.experiment_id, "settings": config.model_dump(mode="json")}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """An iteration: what is known of a trial that is stopped early."""
+        if trial_id in self._names and OBJECTIVE in result:
+            self._optuna.on_trial_result(self._names[trial_id], result)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """A trial ended; one that was stopped early counts by its iterations."""
+        result = result or {}
+        failed = error or result.get("error") is not None
+        objective = None if failed else result.get(OBJECTIVE)
+        self._outcomes[self._experiments[trial_id].experiment_id] = objective
+        if trial_id not in self._names:
+            self._tell(self._experiments[trial_id], objective)
+        elif failed or "ended" in result:
+            value = {} if objective is None else {OBJECTIVE: objective}
+            self._optuna.on_trial_complete(self._names[trial_id], value, error=objective is None)
+        else:
+            self._optuna.on_trial_complete(self._names[trial_id])
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: a resumed sweep makes this anew from its plan and its run folders."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing, as nothing is saved."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles its searcher to restore from, which is not done here.
+        return {}
+
+    def _new(self, trial_id: str) -> ExperimentConfig | None:
+        """An experiment that was not tried before; None when none is found."""
+        for number in range(MAX_REPEATS):
+            name = f"{trial_id}-{number}"
+            suggested = self._optuna.suggest(name) or {}
+            values = {key: _readable(value) for key, value in suggested.items()}
+            try:
+                config = self._experiment_of(values)
+            except InputError:  # each value is accepted, but not with the others
+                self._optuna.on_trial_complete(name, error=True)
+                continue
+            if config.experiment_id not in self._known:
+                self._known.add(config.experiment_id)
+                self._names[trial_id] = name
+                self._plan(config)
+                return config
+            outcome = self._outcomes.get(config.experiment_id)
+            self._optuna.on_trial_complete(name, {} if outcome is None else {OBJECTIVE: outcome}, error=outcome is None)
+        return None
+
+    def _tell(self, config: ExperimentConfig, objective: float | None) -> None:
+        """Let Optuna learn from a trial that it has not started itself."""
+        flat = config.flat() | {"scenario": config.steps.name}
+        values = {key: flat[key] if key in flat else flat.get(f"{key}.name") for key in self._space}
+        self._optuna.add_evaluated_point(values, 0.0 if objective is None else objective, error=objective is None)
+
+
+def _tune_domain(name: str, arguments: tuple[Any, ...]) -> Any:
+    """The distribution of the same name in Ray Tune."""
+    return tune.choice(list(arguments)) if name == "choice" else getattr(tune, name)(*arguments)
+
+
+def _readable(value: Any) -> Any:
+    """A float to so many digits that it can be read and typed."""
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if isinstance(value, float) else value

@@ -1,0 +1,44 @@
+"""What the process that drives a sweep does when it hears of an experiment."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from raycal.plan import SweepDir
+from raycal.progress import Progress
+from raycal.start_cost import StartCost
+from raycal.tracking import Tracker
+
+
+class Follower:
+    """Prints progress, wakes the tracker, and records how an experiment ended that could not do so itself."""
+
+    def __init__(self, sweep_dir: SweepDir, progress: Progress, tracker: Tracker, start_cost: StartCost) -> None:
+        self._sweep_dir, self._progress, self._tracker = sweep_dir, progress, tracker
+        self._start_cost = start_cost
+
+    def started(self, experiment_id: str, seconds: float) -> None:
+        """Algorithm 1 began, so long after there was room for the experiment."""
+        self._start_cost.started(seconds)
+
+    def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
+        """An iteration was saved; `line` holds its line of results.jsonl."""
+        self._progress.iteration(experiment_id, line)
+        self._tracker.changed(experiment_id)
+
+    def finished(self, experiment_id: str) -> None:
+        """An experiment ended, well or with its failure recorded."""
+        self._progress.ended(experiment_id, self._sweep_dir.run_dir(experiment_id).error())
+        self._tracker.changed(experiment_id)
+
+    def stopped(self, experiment_id: str, reason: str) -> None:
+        """An experiment is not to go on, by `reason`."""
+        self._sweep_dir.run_dir(experiment_id).stop(reason)
+        self._progress.stopped(experiment_id, reason)
+        self._tracker.changed(experiment_id)
+
+    def died(self, experiment_id: str, reason: str) -> None:
+        """An experiment ended, perhaps without a record of its failure."""
+        run_dir = self._sweep_dir.run_dir(experiment_id)
+        if run_dir.error() is None and not run_dir.is_done:
+            run_dir.fail(f"on Ray: {reason}")
+        self.finished(experiment_id)

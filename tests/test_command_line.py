@@ -126,7 +126,6 @@ def one_iteration() -> IterationResult:
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setenv("RAYCAL_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture

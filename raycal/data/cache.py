@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
 from typing import Any, BinaryIO
@@ -29,7 +29,7 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 def cache_dir() -> Path:
-    """Where raycal keeps downloads and decoded images: `$RAYCAL_CACHE`, else `~/.cache/raycal`."""
+    """Where raycal keeps downloads and arrays: `$RAYCAL_CACHE`, else `~/.cache/raycal`."""
     return absolute(os.environ.get("RAYCAL_CACHE") or "~/.cache/raycal")
 
 
@@ -38,7 +38,7 @@ def absolute(path: str) -> Path:
     return Path(os.path.expanduser(path)).absolute()
 
 
-def cached_arrays(key: Mapping[str, object], make: Callable[[Path], None]) -> Arrays:
+def cached_arrays(key: Mapping[str, object], make: Callable[[Path], None], *, folder: str = "arrays") -> Arrays:
     """The arrays of one cache entry by name, memory-mapped and read-only.
 
     Args:
@@ -50,7 +50,7 @@ def cached_arrays(key: Mapping[str, object], make: Callable[[Path], None]) -> Ar
         InputError: The cache folder cannot be written.
     """
     content = json.dumps({"format": FORMAT_VERSION, **key}, sort_keys=True)
-    entry = cache_dir() / "arrays" / hashlib.sha256(content.encode()).hexdigest()
+    entry = cache_dir() / folder / hashlib.sha256(content.encode()).hexdigest()
     arrays = _read(entry)
     if arrays is None:
         try:
@@ -61,6 +61,22 @@ def cached_arrays(key: Mapping[str, object], make: Callable[[Path], None]) -> Ar
                 " free space or set RAYCAL_CACHE to a folder that can be written"
             ) from error
     return arrays
+
+
+def evict(folder: str, *, keep_bytes: int) -> None:
+    """Remove the least recently used entries of one kind until at most `keep_bytes` are left; the newest always stays.
+
+    A process that has an entry mapped keeps what it has; one that is about to read it makes it again.
+    """
+    entries = sorted(_sizes(cache_dir() / folder), reverse=True)
+    kept_bytes = 0
+    for place, (_, path, size) in enumerate(entries):
+        kept_bytes += size
+        if place and kept_bytes > keep_bytes:
+            removed = path.with_suffix(".removed")
+            with suppress(OSError):  # someone else removes it, or nobody may
+                path.rename(removed)  # at once, so that no entry is ever half there
+                shutil.rmtree(removed)
 
 
 @contextmanager
@@ -84,7 +100,7 @@ def _read_or_make(entry: Path, make: Callable[[Path], None]) -> Arrays:
         if arrays is None:
             begin = perf_counter()
             _make(entry, make)
-            logger.info("cached images in %s (%.1f s)", entry, perf_counter() - begin)
+            logger.info("cached arrays in %s (%.1f s)", entry, perf_counter() - begin)
             arrays = _read(entry)
     if arrays is None:
         raise OSError(f"{entry.name} changed while it was read")
@@ -120,15 +136,26 @@ def _write_manifest(folder: Path) -> None:
     (folder / MANIFEST).write_text(json.dumps(files))
 
 
+def _sizes(folder: Path) -> Iterator[tuple[int, Path, int]]:
+    """When last used, path and bytes of every entry, what killed processes left included."""
+    for entry in list(folder.iterdir()) if folder.is_dir() else []:
+        with suppress(OSError):  # gone meanwhile
+            if entry.is_dir():
+                yield entry.stat().st_mtime_ns, entry, sum(file.stat().st_size for file in entry.iterdir())
+
+
 def _read(entry: Path) -> Arrays | None:
     """The arrays of a whole entry; None when it is absent or damaged."""
     try:
         manifest = json.loads((entry / MANIFEST).read_text())
         if not isinstance(manifest, dict):
             return None
-        return {name: _read_array(entry / f"{name}.npy", described) for name, described in manifest.items()}
+        arrays = {name: _read_array(entry / f"{name}.npy", described) for name, described in manifest.items()}
     except (OSError, ValueError, EOFError):
         return None
+    with suppress(OSError):  # a cache that may only be read
+        os.utime(entry)  # it is in use: `evict` goes by this
+    return arrays
 
 
 def _read_array(path: Path, described: object) -> npt.NDArray[Any]:

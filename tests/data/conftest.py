@@ -1,4 +1,4 @@
-"""Small datasets in the layouts of the real ones, and a cache of their own for each test."""
+"""Small datasets in the layouts of the real ones."""
 
 import hashlib
 import pickle
@@ -22,13 +22,6 @@ EUROSAT_CLASSES = (
     "River",
     "SeaLake",
 )
-
-
-@pytest.fixture(autouse=True)
-def raycal_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "raycal-cache"
-    monkeypatch.setenv("RAYCAL_CACHE", str(folder))
-    return folder
 
 
 @pytest.fixture

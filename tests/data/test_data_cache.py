@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from raycal.data.cache import MANIFEST, array_file, cache_dir, cached_arrays
+from raycal.data.cache import MANIFEST, array_file, cache_dir, cached_arrays, evict
 from raycal.errors import InputError
 
 VALUES = np.arange(12, dtype=np.int64).reshape(3, 4)
@@ -130,6 +130,43 @@ def test_folder_that_cannot_be_made_is_one_line(raycal_cache: Path) -> None:
 
     with pytest.raises(InputError, match=r"cannot keep decoded images here \(Not a directory\)"):
         cached_arrays({"name": "a"}, Maker())
+
+
+def kept(folder: Path) -> list[str]:
+    return [path.name for path in sorted(folder.iterdir()) if path.is_dir()]
+
+
+def test_least_recently_used_entries_are_removed_and_the_newest_stays(raycal_cache: Path) -> None:
+    made = {}
+    for age, name in enumerate(["a", "b", "c"]):
+        made[name] = cached_arrays({"name": name}, Maker(), folder="kind")["values"]
+        (new,) = set(kept(raycal_cache / "kind")) - set(made)
+        made[new] = made.pop(name)
+        os.utime(raycal_cache / "kind" / new, (1000 + age, 1000 + age))
+    first, second, third = made
+    cached_arrays({"name": "other kind"}, Maker())
+    cached_arrays({"name": "a"}, Maker(), folder="kind")  # used again: now the newest
+    num_bytes = sum(path.stat().st_size for path in (raycal_cache / "kind" / first).iterdir())
+
+    evict("kind", keep_bytes=2 * num_bytes)
+    assert kept(raycal_cache / "kind") == sorted([first, third])
+    evict("kind", keep_bytes=0)
+    assert kept(raycal_cache / "kind") == [first]
+    assert len(kept(raycal_cache / "arrays")) == 1
+    assert all(np.array_equal(values, VALUES) for values in made.values())  # mapped before, readable still
+    assert second not in kept(raycal_cache / "kind")
+
+
+def test_what_killed_processes_left_is_evicted_too(raycal_cache: Path) -> None:
+    cached_arrays({"name": "a"}, Maker())
+    for name in ("left.partial", "left.removed"):
+        (raycal_cache / "arrays" / name).mkdir()
+        np.save(raycal_cache / "arrays" / name / "values.npy", VALUES)
+        os.utime(raycal_cache / "arrays" / name, (1000, 1000))
+    evict("arrays", keep_bytes=0)
+
+    assert len(kept(raycal_cache / "arrays")) == 1
+    assert entry(raycal_cache).suffix == ""
 
 
 def test_several_processes_make_an_entry_once(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from raycal.data import Dataset, ImageDataset, datasets
 from raycal.registry import Registry
 
 if TYPE_CHECKING:
-    from raycal.learner import ResNetLearner
+    from raycal.learner import ResNetLearner, Team
 
 REGISTRIES: Mapping[str, Registry[Any]] = {
     "dataset": datasets,
@@ -62,8 +62,10 @@ def clustering(config: ExperimentConfig) -> Clustering:
     return partial(clusterings[config.clustering.name], **config.clustering.options)
 
 
-def learner(config: ExperimentConfig, images: ImageDataset, *, threads: int) -> "ResNetLearner":
-    """The learner with its weights loaded, on the GPU when there is one."""
+def learner(
+    config: ExperimentConfig, images: ImageDataset, *, threads: int, team: "Team | None" = None
+) -> "ResNetLearner":
+    """The learner with its weights loaded, on the GPU when there is one; `team` None: of a trial's only worker."""
     from raycal.learner import Placement, ResNetLearner, load_weights
 
     return ResNetLearner(
@@ -72,6 +74,7 @@ def learner(config: ExperimentConfig, images: ImageDataset, *, threads: int) -> 
         weights=load_weights(config.model.weights),
         rng=stream(config.seed, 0, "backbone"),
         placement=Placement.choose(config.training.dtype, threads=threads),
+        team=team,
     )
 
 

@@ -4,7 +4,7 @@ import logging
 import platform
 import traceback
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from raycal import __version__, build
 from raycal.algorithm.clustering import Clustering
@@ -13,6 +13,9 @@ from raycal.algorithm.records import IterationResult
 from raycal.config import ExperimentConfig
 from raycal.errors import InfrastructureError, RaycalError, StoppedError
 from raycal.store import RunDir
+
+if TYPE_CHECKING:
+    from raycal.learner import Team
 
 logger = logging.getLogger(__name__)
 
@@ -31,15 +34,18 @@ def run_experiment(
     observers: tuple[Observer, ...] = (),
     clustering: Clustering | None = None,
     on_start: Callable[[], object] = lambda: None,
+    team: "Team | None" = None,
 ) -> bool:
     """Run an experiment to its end; whether it got there.
 
-    A failure is written to `error.txt` and ends only this experiment.
+    A failure is written to `error.txt` and ends only this experiment. However it ends, the other workers of the trial,
+    which follow it, are dismissed.
 
     Args:
         threads: Of torch; the last bits of a result depend on it.
         clustering: Runs elsewhere; None: in this process.
         on_start: Called when data and model are loaded and Algorithm 1 begins.
+        team: The workers of the trial, of which this is the first; None: it is the only one.
 
     Raises:
         InfrastructureError: What the experiment runs on failed; another call goes on.
@@ -47,7 +53,7 @@ def run_experiment(
     """
     phase = _Phase()
     try:
-        _run(config, run_dir, threads, observers, clustering, on_start, phase)
+        _run(config, run_dir, threads, observers, clustering, on_start, team, phase)
     except (InfrastructureError, StoppedError):
         raise
     except Exception as error:  # the one place where a failed experiment is recorded
@@ -56,7 +62,24 @@ def run_experiment(
         run_dir.fail(f"{phase.name}: {type(error).__name__}: {message}\n")
         logger.info("%s failed (%s): %s", config.experiment_id, phase.name, error)
         return False
+    finally:
+        if team is not None:
+            team.dismiss()
     return True
+
+
+def follow_experiment(config: ExperimentConfig, *, threads: int, team: "Team") -> None:
+    """What the other workers of a trial do while the first runs the experiment: their part of it, until dismissed.
+
+    An error that is not the experiment's is raised, and the trial's workers must all start again.
+    """
+    try:
+        learner = build.learner(config, build.dataset(config).load(), threads=threads, team=team)
+    except Exception:
+        if team.listen() is None:  # the first worker could not begin either, and has recorded why
+            return
+        raise
+    team.follow(learner)
 
 
 class _Phase:
@@ -72,6 +95,7 @@ def _run(
     observers: tuple[Observer, ...],
     clustering: Clustering | None,
     on_start: Callable[[], object],
+    team: "Team | None",
     phase: _Phase,
 ) -> None:
     saved = run_dir.begin(config)
@@ -80,10 +104,10 @@ def _run(
     phase.name = "loading the dataset"
     images = build.dataset(config).load()
     phase.name = "loading the model"
-    learner = build.learner(config, images, threads=threads)
+    learner = build.learner(config, images, threads=threads, team=team)
     if saved is not None:
         learner.load(saved.model)
-    run_dir.write_environment(_environment(learner.placement.describe()))
+    run_dir.write_environment(_environment(learner.placement.describe(), learner.team.size))
     parts = build.parts(config, images, learner, clustering)
     state = None if saved is None else saved.loop
     plan = build.plan(config)
@@ -100,6 +124,12 @@ def _run(
     run_dir.finish("iterations" if done == plan.total_iterations else "pool exhausted")
 
 
-def _environment(learner: dict[str, Any]) -> dict[str, Any]:
+def _environment(placement: dict[str, Any], num_workers: int) -> dict[str, Any]:
     """What, beside the configuration, the last bits of a result depend on."""
-    return {"raycal": __version__, "python": platform.python_version(), "machine": platform.machine(), **learner}
+    return {
+        "raycal": __version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        **placement,
+        "workers": num_workers,
+    }

@@ -1,0 +1,33 @@
+"""Runs a function on the workers of one trial, each a process of its own, joined by gloo."""
+
+import pickle
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import distributed, multiprocessing
+
+from raycal.learner import Team
+
+
+def on_workers(folder: Path, function: Callable[..., Any], *args: Any, size: int = 2) -> list[Any]:
+    """What `function(team, *args)` returned, or the exception it ended with, by rank."""
+    folder.mkdir(parents=True, exist_ok=True)
+    multiprocessing.spawn(_worker, (size, folder, function, args), nprocs=size)
+    return [pickle.loads((folder / f"{rank}.pickle").read_bytes()) for rank in range(size)]
+
+
+def _worker(rank: int, size: int, folder: Path, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group(
+        "gloo", init_method=f"file://{folder / 'meet'}", rank=rank, world_size=size, timeout=timedelta(seconds=120)
+    )
+    outcome: Any
+    try:
+        outcome = function(Team.of_process_group(), *args)
+    except Exception as error:
+        outcome = error
+    (folder / f"{rank}.pickle").write_bytes(pickle.dumps(outcome))
+    # No farewell: the others must notice by themselves.

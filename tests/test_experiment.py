@@ -12,6 +12,7 @@ from raycal.config import ExperimentConfig
 from raycal.errors import InfrastructureError
 from raycal.experiment import run_experiment
 from raycal.files import Folder
+from raycal.learner import ResNetLearner
 from raycal.results import SECONDS
 from raycal.store import RunDir
 
@@ -157,6 +158,33 @@ def test_failure_is_forgotten_when_the_run_goes_on(tmp_path: Path) -> None:
 
     assert run_experiment(config, run_dir, threads=1)
     assert run_dir.error() is None
+
+
+@pytest.mark.parametrize("settings", [{}, {"ask_with": "initial"}, {"scenario": "cluster-only"}])
+def test_kept_features_of_the_pool_change_no_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
+) -> None:
+    config = experiment(**settings)
+    cold, warm = run(config, tmp_path / "cold"), run(config, tmp_path / "warm")
+    monkeypatch.setenv("RAYCAL_CACHE", "/dev/null/nowhere")
+    without = run(config, tmp_path / "without")
+
+    assert outcome(cold) == outcome(warm) == outcome(without)
+    assert len(cold.results()) == 3
+
+
+def test_pool_is_scored_once_when_the_initial_network_always_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored, features = [], ResNetLearner._features
+    monkeypatch.setattr(ResNetLearner, "_features", lambda self, rows: scored.append(len(rows)) or features(self, rows))
+    for name in ("one", "other"):
+        run(experiment(ask_with="initial"), tmp_path / name)
+    assert scored == [60]
+
+    # The same backbone to begin with, trained from then on.
+    run(experiment(scenario="uncertain-only"), tmp_path / "previous")
+    assert scored == [60, 50, 40]
 
 
 class Gone:

@@ -1,6 +1,7 @@
 """Which device and which number format a machine trains with."""
 
 import gc
+import platform
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -39,6 +40,12 @@ class Placement:
             "torchvision": torchvision.__version__,
         }
 
+    def hardware(self) -> str:
+        """What the last bits of a result depend on beside what `describe` says."""
+        if self.device.type == "cuda":
+            return str(torch.cuda.get_device_capability())
+        return f"{platform.processor()} {torch.backends.cpu.get_cpu_capability()} {sorted(_cpu_capabilities().items())}"
+
     def autocast(self) -> torch.autocast:
         """The context in which the forward pass runs."""
         return torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not torch.float32)
@@ -60,6 +67,10 @@ def _has_fast_bfloat16(device: torch.device) -> bool:
     """Whether bfloat16 is faster than float32; a CPU without the instructions runs it up to 9 times slower."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # get_capabilities() is public but newer than the oldest torch accepted here.
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities = _cpu_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def _cpu_capabilities() -> dict[str, Any]:
+    # get_capabilities() is public but newer than the oldest torch accepted here.
+    return dict(getattr(torch.cpu, "get_capabilities", dict)())

@@ -18,6 +18,7 @@ from raycal.errors import DivergedError
 from raycal.learner.device import Placement
 from raycal.learner.images import DeviceImages
 from raycal.learner.network import EMBEDDING_WIDTH, new_network
+from raycal.learner.pool_features import backbone_digest, images_digest, pool_features
 from raycal.learner.team import Team, together
 from raycal.learner.weights import StateDict
 
@@ -61,6 +62,8 @@ class ResNetLearner:
         if weights is not None:
             self._network.load_state_dict(weights, strict=False)
         self._initial = {name: value.clone() for name, value in self._network.state_dict().items()}
+        self._has_initial_backbone = True
+        self._initial_features: Floats | None = None
 
     @together
     def reset(self, rng: np.random.Generator) -> None:
@@ -71,6 +74,7 @@ class ResNetLearner:
             for name in ("fc.weight", "fc.bias")
         }
         self._network.load_state_dict(self._initial | head)
+        self._has_initial_backbone = True
 
     @together
     def fit(self, training_set: TrainingSet, rng: np.random.Generator) -> None:
@@ -82,6 +86,7 @@ class ResNetLearner:
         if not len(training_set.indices):
             logger.warning("nothing is annotated yet: the model stays untrained")
             return
+        self._has_initial_backbone = False
         settings = self._training
         network = self.team.parallel(self._network).train()
         optimizer = torch.optim.SGD(
@@ -107,12 +112,15 @@ class ResNetLearner:
     def predict(self, indices: Indices) -> Predictions:
         """Class probabilities (n, K) and average-pool features (n, 512) of samples of the pool; on worker 0 only.
 
-        One pass over their images.
+        One pass over their images; or, before any training, over those of the whole pool, once.
 
         Raises:
             DivergedError: A prediction is not finite.
         """
-        embeddings = self._features(self._dataset.train_rows[indices])
+        if self._has_initial_backbone:
+            embeddings = self._features_before_training()[indices]
+        else:
+            embeddings = self._features(self._dataset.train_rows[indices])
         probs = self._probs(embeddings)
         self._must_be_finite(bool(np.isfinite(probs).all()), "predictions")
         return Predictions(indices=indices, probs=probs, embeddings=embeddings)
@@ -147,6 +155,7 @@ class ResNetLearner:
     def load(self, saved: bytes) -> None:
         """The weights of an earlier `save`."""
         self._network.load_state_dict(torch.load(io.BytesIO(saved), map_location="cpu", weights_only=True))
+        self._has_initial_backbone = False
 
     def _epoch(self, num_samples: int, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor | None, float]]:
         """This worker's part of each batch of an epoch: positions, which of their images to mirror, and a weight.
@@ -175,6 +184,22 @@ class ResNetLearner:
         if self.team.size > 1:
             own = {name: value.cpu() for name, value in self._network.named_buffers()}
             self._network.load_state_dict(self.team.share(own), strict=False)
+
+    def _features_before_training(self) -> Floats:
+        """Features (P, 512) of the whole pool by the initial backbone."""
+        if self._initial_features is None:
+            key = {
+                "content": "features of the pool before training",
+                "images": images_digest(self._dataset),
+                "backbone": backbone_digest(self._initial),
+                "image_size": self._training.image_size,
+                "scoring_batch": self._scoring_batch,
+                "workers": self.team.size,
+                "hardware": self.placement.hardware(),
+                **self.placement.describe(),
+            }
+            self._initial_features = pool_features(key, lambda: self._features(self._dataset.train_rows))
+        return self._initial_features
 
     @together
     def _features(self, rows: npt.NDArray[np.int64]) -> Floats:

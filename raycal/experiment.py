@@ -99,7 +99,7 @@ def _run(
     phase: _Phase,
 ) -> None:
     saved = run_dir.begin(config)
-    if run_dir.is_finished:
+    if run_dir.is_done:
         return
     phase.name = "loading the dataset"
     images = build.dataset(config).load()

@@ -109,7 +109,9 @@ def _train(shared: Shared, name: str, mailbox: Any) -> None:
         run_worker,
         train_loop_config={"shared": shared, "mailbox": mailbox},
         torch_config=TorchConfig(backend=_backend(allotment.gpus)),
-        scaling_config=ScalingConfig(num_workers=1, use_gpu=allotment.gpus > 0, resources_per_worker=allotment.worker),
+        scaling_config=ScalingConfig(
+            num_workers=allotment.workers, use_gpu=allotment.gpus > 0, resources_per_worker=allotment.worker
+        ),
         run_config=RunConfig(  # type: ignore[arg-type]  # what ray.train.RunConfig is at run time
             name=name,
             storage_path=Folder.at(shared.folder).folder(".ray").uri,

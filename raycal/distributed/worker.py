@@ -14,15 +14,15 @@ from raycal.distributed.group import Shared
 from raycal.distributed.mailbox import Event, Order
 from raycal.distributed.pools import short
 from raycal.errors import StoppedError
-from raycal.experiment import run_experiment
+from raycal.experiment import follow_experiment, run_experiment
 from raycal.files import Folder
-from raycal.learner import free_memory
+from raycal.learner import Team, free_memory
 from raycal.results import OBJECTIVE, area_under_budget_curve
 from raycal.store import RunDir
 
 
 def run_worker(settings: dict[str, Any]) -> None:
-    """Run experiments until there are no more.
+    """Run experiments until there are no more; the first worker of a group leads, the others do their part.
 
     Args:
         settings: `shared` and the handle `mailbox`.
@@ -34,14 +34,18 @@ def run_worker(settings: dict[str, Any]) -> None:
     _quiet_train()
     if not shared.allotment.gpus:
         hide_gpus()
-    while (order := ray.get(mailbox.next_order.remote())) is not None:
-        _run(order, shared, mailbox)
+    team = Team.of_process_group()
+    while (order := team.share(ray.get(mailbox.next_order.remote()) if team.leads else None)) is not None:
+        config = ExperimentConfig.model_validate(order.settings)
+        if team.leads:
+            _run(order, config, shared, mailbox, team)
+        else:
+            follow_experiment(config, threads=shared.allotment.threads, team=team)
         free_memory()
 
 
-def _run(order: Order, shared: Shared, mailbox: Any) -> None:
+def _run(order: Order, config: ExperimentConfig, shared: Shared, mailbox: Any, team: Team) -> None:
     """Run one experiment to its end, its recorded failure, or where the scheduler stops it."""
-    config = ExperimentConfig.model_validate(order.settings)
     run_dir = RunDir(Folder.at(shared.folder).folder(order.experiment_id))
 
     def tell(kind: Any, **content: Any) -> Any:
@@ -68,6 +72,7 @@ def _run(order: Order, shared: Shared, mailbox: Any) -> None:
             config,
             run_dir,
             threads=shared.allotment.threads,
+            team=team,
             on_start=lambda: tell("started", time=time.time()),
             observers=(to_pool, to_tune),
             clustering=RemoteClustering(

@@ -22,6 +22,7 @@ LAYERS = (
     ("experiment", "progress", "summary", "check", "cost", "start_cost"),
     ("follower", "distributed"),
     ("this_machine",),
+    ("report",),
     ("sweep_run", "sweep", "pool"),
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -1,0 +1,113 @@
+"""What may be compared: the groups of one dataset, and among them those that differ by their scenario alone."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from raycal.report.runs import Group, Runs, Trial
+
+RANDOM, SUPERVISED = "random", "supervised"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One value of everything but scenario and seed.
+
+    Attributes:
+        label: The values that tell it from the others of its dataset; empty when it is the only one.
+        groups: By scenario. One that a varied setting does not concern, as a threshold `random`, is in all of them.
+    """
+
+    label: str
+    groups: Mapping[str, Group]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """All groups of a sweep on one dataset, in the order of its plan; nothing is compared across datasets."""
+
+    dataset: str
+    groups: tuple[Group, ...]
+    settings: tuple[Setting, ...]
+
+    @property
+    def candidates(self) -> tuple[Group, ...]:
+        """The groups that choose what is annotated: all but full supervision."""
+        return tuple(group for group in self.groups if not is_whole_pool(group))
+
+    def setting_of(self, group: Group) -> Setting:
+        """The first setting that holds the group."""
+        return next(setting for setting in self.settings if setting.groups.get(group.scenario) is group)
+
+
+def by_dataset(runs: Runs) -> list[Comparison]:
+    """The comparisons of a sweep, one for each dataset with its options."""
+    datasets: dict[str, list[Group]] = {}
+    for group in runs.groups:
+        options = group.trials[0].config.dataset.model_dump(mode="json")
+        datasets.setdefault(json.dumps(options, sort_keys=True), []).append(group)
+    return [
+        Comparison(
+            dataset=_dataset_name(groups[0], datasets.values()), groups=tuple(groups), settings=_settings(groups)
+        )
+        for groups in datasets.values()
+    ]
+
+
+def is_whole_pool(group: Group) -> bool:
+    """Whether the group is full supervision."""
+    return group.trials[0].config.steps.whole_pool
+
+
+def by_seed(group: Group) -> dict[int, Trial]:
+    """The finished trials."""
+    return {trial.config.seed: trial for trial in group.finished}
+
+
+def same_seeds(groups: Sequence[Group]) -> list[int]:
+    """The seeds that every group has finished, ascending."""
+    return sorted(set.intersection(*(set(by_seed(group)) for group in groups))) if groups else []
+
+
+def _dataset_name(group: Group, datasets: Iterable[Sequence[Group]]) -> str:
+    """The dataset's name, and the options that tell it from others of its name in the sweep."""
+    name = group.trials[0].config.dataset.name
+    configs = [groups[0].trials[0].config for groups in datasets]
+    flats = [config.flat() for config in configs if config.dataset.name == name]
+    options = [
+        f"{key.removeprefix('dataset.')}={value}"
+        for key, value in group.trials[0].config.flat().items()
+        if key.startswith("dataset.") and len({str(flat.get(key)) for flat in flats}) > 1
+    ]
+    return f"{name} ({', '.join(options)})" if options else name
+
+
+def _settings(groups: Sequence[Group]) -> tuple[Setting, ...]:
+    """The settings of one dataset."""
+    scenarios = {group.scenario: group.trials[0].config.scenario for group in groups}
+    by_experiment = {_experiment(group, scenarios[group.scenario]): group for group in groups}
+    first_of: dict[str, Group] = {}
+    for group in groups:
+        label = ", ".join(
+            f"{key}={value}"
+            for key, value in group.settings.items()
+            if key != "scenario" and not key.startswith("dataset.")
+        )
+        first_of.setdefault(label, group)
+    return tuple(
+        Setting(
+            label=label,
+            groups={
+                name: by_experiment[experiment]
+                for name, scenario in scenarios.items()
+                if (experiment := _experiment(group, scenario)) in by_experiment
+            },
+        )
+        for label, group in first_of.items()
+    )
+
+
+def _experiment(group: Group, scenario: Any) -> str:
+    """The id that a group's experiments would have under a scenario, their seed apart."""
+    return group.trials[0].config.model_copy(update={"scenario": scenario, "seed": 0}).experiment_id

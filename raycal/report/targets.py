@@ -1,0 +1,116 @@
+"""How many interactions a group needs for a target accuracy, and how many times more random sampling needs."""
+
+from dataclasses import dataclass, replace
+from math import exp, log
+
+from raycal.report.comparison import RANDOM, SUPERVISED, Comparison, by_seed, is_whole_pool, same_seeds
+from raycal.report.curves import Lines, curve, final_accuracy, interactions_to_reach
+from raycal.report.estimate import Estimate, estimate
+from raycal.report.group_figures import final_accuracies
+from raycal.report.runs import Group
+
+# Shares of the accuracy of full supervision.
+TARGETS = (0.90, 0.95, 0.99, 1.00)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """Whether and when the finished seeds of a group reached an accuracy.
+
+    Attributes:
+        by_seed: Interactions; None: not reached.
+        estimate: Over the seeds that reached it; its interval is left out unless all did, as it would say too little.
+        at_most: Whether a seed had it at its first measured point already, so that the interactions are an upper bound.
+    """
+
+    accuracy: float
+    by_seed: dict[int, float | None]
+    estimate: Estimate | None
+    at_most: bool
+
+    @property
+    def reached(self) -> int:
+        """How many seeds reached it."""
+        return sum(value is not None for value in self.by_seed.values())
+
+    @property
+    def by_all(self) -> bool:
+        """Whether there is a seed and every one reached it."""
+        return self.reached == len(self.by_seed) > 0
+
+
+def reach(group: Group, accuracy: float) -> Reached:
+    """When the finished seeds of a group reached an accuracy."""
+    trials = by_seed(group)
+    found = {seed: interactions_to_reach(trial.lines, accuracy) for seed, trial in trials.items()}
+    firsts = (drawn.values[0] for trial in trials.values() if (drawn := curve(trial.lines)))
+    return Reached(
+        accuracy=accuracy,
+        by_seed=found,
+        estimate=_of_reached(list(found.values())),
+        at_most=any(first >= accuracy for first in firsts),
+    )
+
+
+def full_supervision(group: Group, comparison: Comparison) -> Estimate | None:
+    """The final accuracy of full supervision with the group's dataset and training; None when it was not run."""
+    supervised = comparison.setting_of(group).groups.get(SUPERVISED)
+    return final_accuracies(supervised) if supervised else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Efficiency:
+    """How many times more interactions random sampling needs than a group, above 1 when the group needs fewer.
+
+    Attributes:
+        of: Seeds that both groups finished.
+        ratio: Geometric mean over the seeds in which the group reached random's accuracy; its interval, by Student's t
+            on the logarithms, is left out unless all did. `sd` is that of the logarithms.
+    """
+
+    of: int
+    ratio: Estimate | None
+
+
+def label_efficiency(group: Group, comparison: Comparison) -> Efficiency | None:
+    """The data efficiency of Mussmann and Liang (ICML 2018), in interactions.
+
+    None when `random` was not run with these settings, of `random` itself, and of full supervision.
+
+    Of each seed: the interactions after which `random` first had its own final accuracy, divided by the interactions
+    after which the group first had it.
+    """
+    random = comparison.setting_of(group).groups.get(RANDOM)
+    if random is None or random is group or is_whole_pool(group):
+        return None
+    seeds = same_seeds([group, random])
+    ratios = [_ratio(by_seed(random)[seed].lines, by_seed(group)[seed].lines) for seed in seeds]
+    found = _of_reached([None if ratio is None else log(ratio) for ratio in ratios])
+    return Efficiency(
+        of=len(seeds),
+        ratio=found
+        and Estimate(
+            n=found.n,
+            mean=exp(found.mean),
+            sd=found.sd,
+            low=None if found.low is None else exp(found.low),
+            high=None if found.high is None else exp(found.high),
+        ),
+    )
+
+
+def _ratio(random: Lines, other: Lines) -> float | None:
+    accuracy = final_accuracy(random)
+    if accuracy is None:
+        return None
+    needed, by_random = interactions_to_reach(other, accuracy), interactions_to_reach(random, accuracy)
+    return by_random / needed if needed and by_random else None
+
+
+def _of_reached(values: list[float | None]) -> Estimate | None:
+    """The estimate of those that are there, without an interval unless all are."""
+    reached = [value for value in values if value is not None]
+    found = estimate(reached)
+    if found is None or len(reached) == len(values):
+        return found
+    return replace(found, low=None, high=None)

@@ -1,0 +1,168 @@
+"""The claims of the paper, as data: what it says, where, and the rule by which runs are held against it.
+
+Perez, Lebret, Aberer, "Weakly Supervised Active Learning with Cluster Annotation" (arXiv 1812.11780). Words in
+quotation marks are the paper's; the others say in short what its text and figures show.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Measure = Literal[
+    "full supervision", "similar accuracy", "best area", "lowest label error", "label error falls", "annotated grows",
+    "more than spent",
+]  # fmt: skip
+
+# "Similar" accuracy, and a number that is reached again: within one percentage point.
+MARGIN = 0.01
+BEST = "uncertain+cluster"
+CLUSTER_SCENARIOS = ("cluster-only", "uncertain+cluster", "cluster+uncertain")
+SCENARIOS = ("random", "uncertain-only", *CLUSTER_SCENARIOS)
+
+_SHARED = {
+    "model.name": "resnet18",
+    "model.weights": "imagenet",
+    "dataset.train_size": None,
+    "dataset.test_size": None,
+    "training.momentum": 0.9,
+    "training.weight_decay": 5e-4,
+    "training.image_size": 224,
+}
+_ASKING = {
+    "acquisition.name": "entropy",
+    "clustering.name": "kmeans",
+    "clustering.iterations": 40,
+    "clustering.num_clusters": None,
+    "expert.name": "oracle",
+    "expert.purity_threshold": 0.8,
+    "retrain_between": False,
+}
+_CIFAR10 = _SHARED | {"training.epochs": 5, "training.learning_rate": 1e-3}
+_EUROSAT = _SHARED | {"training.epochs": 8, "training.learning_rate": 1e-4, "dataset.test_fraction": 0.2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """One claim.
+
+    Attributes:
+        words: Of the paper.
+        section: Of the paper.
+        compared: What is measured, per seed.
+        rule: When it holds and when not; anything between is undecided.
+        dataset: That it is about; None: any.
+        conditions: Settings by dotted key under which it was made; empty: any.
+        accuracy: Of full supervision in the paper; None where the claim has none.
+        interactions: That were enough in the paper; None likewise.
+    """
+
+    id: str
+    words: str
+    section: str
+    compared: str
+    rule: str
+    measure: Measure
+    dataset: str | None = None
+    conditions: Mapping[str, Any]
+    accuracy: float | None = None
+    interactions: int | None = None
+
+
+_NUMBER = f"holds: the interval lies within {MARGIN} of it; does not: it lies outside"
+_SIMILAR = f"holds: the interval lies above -{MARGIN}; does not: below"
+_DIFFERENCE = "holds: every interval lies above 0; does not: one lies below"
+
+CLAIMS = (
+    Claim(
+        id="full-supervision-cifar10",
+        words="Full supervision has a test accuracy of 0.950 ± 0.003 on CIFAR-10",
+        section="experiments, full supervision",
+        compared="final accuracy of supervised",
+        rule=_NUMBER,
+        measure="full supervision",
+        dataset="cifar10",
+        conditions=_CIFAR10,
+        accuracy=0.950,
+    ),
+    Claim(
+        id="full-supervision-eurosat",
+        words="Full supervision has a test accuracy of 0.973 ± 0.001 on EuroSAT",
+        section="experiments, full supervision",
+        compared="final accuracy of supervised",
+        rule=_NUMBER,
+        measure="full supervision",
+        dataset="eurosat",
+        conditions=_EUROSAT,
+        accuracy=0.973,
+    ),
+    Claim(
+        id="fewer-interactions-cifar10",
+        words="“requires 82% […] less human interactions for CIFAR-10 […] while maintaining similar performance on the "
+        "test set”: 9,000 instead of 50,000",
+        section="abstract",
+        compared=f"accuracy of {BEST} at 9,000 interactions minus that of supervised",
+        rule=_SIMILAR,
+        measure="similar accuracy",
+        dataset="cifar10",
+        conditions=_CIFAR10 | _ASKING | {"interactions_per_iteration": 1000},
+        interactions=9000,
+    ),
+    Claim(
+        id="fewer-interactions-eurosat",
+        words="“requires […] 87% less human interactions for […] EuroSAT […] while maintaining similar performance on "
+        "the test set”: 2,800 instead of 21,600",
+        section="abstract",
+        compared=f"accuracy of {BEST} at 2,800 interactions minus that of supervised",
+        rule=_SIMILAR,
+        measure="similar accuracy",
+        dataset="eurosat",
+        conditions=_EUROSAT | _ASKING | {"interactions_per_iteration": 400},
+        interactions=2800,
+    ),
+    Claim(
+        id="uncertain-cluster-best",
+        words="uncertain+cluster reaches a given accuracy with the fewest interactions",
+        section="figure 2",
+        compared=f"AUBC of {BEST} minus that of each other scenario, over the interactions they share",
+        rule=_DIFFERENCE,
+        measure="best area",
+        conditions={},
+    ),
+    Claim(
+        id="lowest-label-error",
+        words="The label error is lowest in uncertain+cluster",
+        section="figure 3",
+        compared=f"mean cluster label error of each other cluster scenario minus that of {BEST}, over the interactions "
+        "they share",
+        rule=_DIFFERENCE,
+        measure="lowest label error",
+        conditions={},
+    ),
+    Claim(
+        id="label-error-falls",
+        words="The label error falls over the iterations",
+        section="figure 3",
+        compared="first cluster label error minus the last, in each cluster scenario",
+        rule=_DIFFERENCE,
+        measure="label error falls",
+        conditions={},
+    ),
+    Claim(
+        id="annotated-grows",
+        words="The number of annotated images grows in every iteration",
+        section="figure 3",
+        compared="annotated images minus those of the iteration before, in each cluster scenario",
+        rule=_DIFFERENCE,
+        measure="annotated grows",
+        conditions={},
+    ),
+    Claim(
+        id="more-annotated-than-interactions",
+        words="“producing a higher number of annotated samples”: more than there are interactions",
+        section="abstract, figure 3",
+        compared="annotated images minus interactions at the end, in each cluster scenario",
+        rule=_DIFFERENCE,
+        measure="more than spent",
+        conditions={},
+    ),
+)

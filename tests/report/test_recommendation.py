@@ -1,0 +1,91 @@
+import pytest
+from made_up import Points, level, runs, seeds, trial
+
+from raycal.report.comparison import by_dataset
+from raycal.report.recommendation import Recommendation, recommend
+from raycal.report.runs import Trial
+
+
+def reaching(*interactions: float) -> list[Points]:
+    """Curves that cross 0.81 (90 % of 0.9) after so many interactions, one per seed, and end after 100."""
+    return [[(10, 0.0), (needed, 0.81), (100, 0.82)] for needed in interactions]
+
+
+def first(*trials: Trial) -> Recommendation:
+    (found,) = by_dataset(runs(*trials))
+    return recommend(found)[0]
+
+
+FULL = seeds("supervised", [(800, 0.9)])
+
+
+def test_fewest_interactions_and_saving_by_hand() -> None:
+    found = first(*FULL, *seeds("random", *reaching(80, 82, 90)), *seeds("cluster-only", *reaching(40, 41, 45)))
+    assert found.group is not None
+    assert found.group.scenario == "cluster-only"
+    assert (found.target, found.accuracy) == ("90 % of full supervision", pytest.approx(0.81))
+    assert found.interactions is not None
+    assert found.interactions.mean == pytest.approx(42)
+    assert found.saving is not None
+    assert found.saving.mean == pytest.approx(50)
+    assert (found.saving_is_bound, found.rivals) == (False, ())
+    assert found.answer == (
+        "digits: cluster-only reaches 0.81 (90 % of full supervision) for the fewest interactions: "
+        "42 [35.43, 48.57] (3 seeds); 50.0 [50.0, 50.0] % fewer than random."
+    )
+
+
+def test_groups_that_cannot_be_told_apart_are_named() -> None:
+    found = first(
+        *FULL,
+        *seeds("random", *reaching(90, 92, 94)),
+        *seeds("uncertain-only", *reaching(35, 45, 50)),
+        *seeds("cluster-only", *reaching(40, 41, 45)),
+    )
+    assert [group.scenario for group in found.rivals] == ["uncertain-only"]
+    assert "not distinguishable from uncertain-only with 3 seeds" in found.answer
+
+
+def test_saving_is_a_bound_where_random_does_not_get_there() -> None:
+    never: Points = [(10, 0.0), (100, 0.5)]
+    found = first(*FULL, *seeds("random", never, never), *seeds("cluster-only", *reaching(40, 60)))
+    assert found.saving_is_bound
+    assert found.saving is not None
+    assert (found.saving.mean, found.saving.low) == (pytest.approx(50), None)
+    assert "at least 50.0 % fewer than random" in found.answer
+
+
+def test_one_seed_is_said() -> None:
+    found = first(*FULL, *seeds("cluster-only", *reaching(40)))
+    assert found.interactions is not None
+    assert (found.interactions.n, found.interactions.low, found.saving) == (1, None, None)
+    assert found.answer.endswith("40 (1 seed); from one seed, so chance is not ruled out.")
+
+
+def test_a_group_must_get_there_in_every_seed() -> None:
+    sometimes = seeds("cluster-only", *reaching(20), [(10, 0.0), (100, 0.5)])
+    found = first(*FULL, *sometimes, *seeds("random", *reaching(80, 90)))
+    assert found.group is not None
+    assert found.group.scenario == "random"
+    assert found.saving is None
+    alone = first(*FULL, *sometimes)
+    assert alone.group is None
+    answer = "digits: no group reaches 0.81 (90 % of full supervision) in every seed; cluster-only does in 1 of 2."
+    assert alone.answer == answer
+
+
+def test_without_full_supervision_the_best_accuracy_is_the_measure() -> None:
+    found = first(*seeds("random", [(10, 0.0), (100, 0.5)]), *seeds("cluster-only", [(10, 0.0), (100, 0.8)]))
+    assert (found.target, found.accuracy) == ("90 % of the best final accuracy", pytest.approx(0.72))
+    assert found.interactions is not None
+    assert found.interactions.mean == pytest.approx(91)
+
+
+def test_at_most_what_the_first_point_cost() -> None:
+    assert "for the fewest interactions: at most 10 (1 seed)" in first(*FULL, *seeds("random", *level(0.9))).answer
+
+
+def test_nothing_finished() -> None:
+    found = first(trial("random", status="failed"))
+    assert (found.group, found.accuracy) == (None, None)
+    assert found.answer == "digits: no trial finished, so nothing is recommended."

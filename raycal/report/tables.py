@@ -1,0 +1,330 @@
+"""The tables of a report, from the runs of a sweep. Each has all its columns even when it has no row."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from raycal.report.comparison import RANDOM, Comparison, by_dataset
+from raycal.report.estimate import Estimate
+from raycal.report.group_figures import GroupFigures, dataset_budget, group_figures
+from raycal.report.paired import METRICS, Pair, pairwise
+from raycal.report.parity import Finding, parity
+from raycal.report.penalty import PenaltyMatrix, penalty_matrix
+from raycal.report.recommendation import Recommendation, recommend
+from raycal.report.runs import Group, Runs, Trial
+from raycal.report.targets import TARGETS, Reached, full_supervision, label_efficiency, reach
+from raycal.summary import NO_REASON
+
+Row = tuple[Any, ...]
+
+
+def tables(runs: Runs) -> dict[str, pd.DataFrame]:
+    """All tables by name, in the order of a report, their cells as Python objects: None where undefined, never NaN."""
+    found = by_dataset(runs)
+    matrices = [(comparison.dataset, penalty_matrix(comparison)) for comparison in found]
+    scenarios = tuple(dict.fromkeys(name for _, matrix in matrices for name in matrix.scenarios))
+    return {
+        "recommendation": _frame(
+            _RECOMMENDATION, (_recommendation_row(answer) for each in found for answer in recommend(each))
+        ),
+        "summary": _frame(_SUMMARY, (row for each in found for row in _summary_rows(each))),
+        "targets": _frame(_TARGETS, (row for each in found for row in _target_rows(each))),
+        "pairwise": _frame(
+            _PAIRWISE,
+            (_pair_row(each.dataset, pair) for each in found for name in METRICS for pair in pairwise(each, name)),
+        ),
+        "penalty": _frame(
+            (*_PENALTY, *scenarios), (row for pair in matrices for row in _penalty_rows(*pair, scenarios))
+        ),
+        "sensitivity": _frame(_SENSITIVITY, (row for each in found for row in _sensitivity_rows(each))),
+        "parity": _frame(_PARITY, (_parity_row(finding) for each in found for finding in parity(each))),
+        "failures": _frame(_FAILURES, (row for each in found for row in _failure_rows(each))),
+    }
+
+
+def _frame(columns: Sequence[str], rows: Iterable[Row]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=list(columns), dtype=object)
+
+
+def _interval(found: Estimate | None) -> Row:
+    """Mean and both ends of the interval."""
+    return (found.mean, found.low, found.high) if found else (None, None, None)
+
+
+_SUMMARY = (
+    "dataset",
+    "group",
+    "finished",
+    "stopped",
+    "failed",
+    "unfinished",
+    *("AUBC", "AUBC low", "AUBC high"),
+    *("AUBC on shared budget", "AUBC on shared budget low", "AUBC on shared budget high"),
+    *("final accuracy", "final accuracy sd", "final accuracy low", "final accuracy high"),
+    "interactions",
+    "annotated",
+    "human hours",
+    "cluster label error",
+    *("label efficiency", "label efficiency low", "label efficiency high", "label efficiency seeds"),
+    "note",
+)
+
+
+def _summary_rows(comparison: Comparison) -> Iterator[Row]:
+    shared = dataset_budget(comparison)
+    for group in comparison.groups:
+        yield _summary_row(comparison, group, group_figures(group, shared))
+
+
+def _summary_row(comparison: Comparison, group: Group, figures: GroupFigures) -> Row:
+    efficiency = label_efficiency(group, comparison)
+    accuracy = _interval(figures.final_accuracy)
+    ratio = efficiency.ratio if efficiency else None
+    at_the_end = (figures.interactions, figures.annotated, figures.human_hours, figures.cluster_label_error)
+    return (
+        comparison.dataset,
+        group.label,
+        *(figures.count.get(status, 0) for status in ("finished", "stopped", "failed", "unfinished")),
+        *_interval(figures.aubc),
+        *_interval(figures.shared_aubc),
+        accuracy[0],
+        figures.final_accuracy.sd if figures.final_accuracy else None,
+        *accuracy[1:],
+        *(found.mean if found else None for found in at_the_end),
+        *_interval(ratio),
+        f"{ratio.n if ratio else 0} of {efficiency.of}" if efficiency else None,
+        _summary_note(figures, has_random=RANDOM in comparison.setting_of(group).groups),
+    )
+
+
+def _summary_note(figures: GroupFigures, *, has_random: bool) -> str:
+    finished = figures.count.get("finished", 0)
+    notes = ["no seed finished" if not finished else "one seed: no interval" if finished == 1 else ""]
+    if not has_random:
+        notes.append("no random with these settings")
+    return "; ".join(filter(None, notes))
+
+
+_TARGETS = (
+    "dataset",
+    "group",
+    "share of full supervision",
+    "accuracy",
+    "reached",
+    "interactions of those that reached",
+    "low",
+    "high",
+    "note",
+)
+
+
+def _target_rows(comparison: Comparison) -> Iterator[Row]:
+    for group in comparison.candidates:
+        full = full_supervision(group, comparison)
+        for share in TARGETS:
+            if full is None:
+                note = "no full supervision with these settings"
+                yield (comparison.dataset, group.label, share, None, None, None, None, None, note)
+                continue
+            found = reach(group, share * full.mean)
+            yield (
+                comparison.dataset,
+                group.label,
+                share,
+                found.accuracy,
+                f"{found.reached} of {len(found.by_seed)}",
+                *_interval(found.estimate),
+                _target_note(found),
+            )
+
+
+def _target_note(found: Reached) -> str:
+    seeds = len(found.by_seed)
+    if not found.reached:
+        return "not reached" if seeds else "no seed finished"
+    notes = ["not reached in every seed: no interval" if not found.by_all else "one seed: no interval" * (seeds == 1)]
+    if found.at_most:
+        notes.append("reached at the first measured point: at most")
+    return "; ".join(filter(None, notes))
+
+
+_PAIRWISE = (
+    "dataset",
+    "metric",
+    "first",
+    "second",
+    "seeds",
+    "from interactions",
+    "to interactions",
+    "first mean",
+    "second mean",
+    *("difference", "difference low", "difference high"),
+    "Cohen's dz",
+    "p (t)",
+    "p (t, Holm)",
+    "p (Wilcoxon)",
+    "p (Wilcoxon, Holm)",
+    "note",
+)
+
+
+def _pair_row(dataset: str, pair: Pair) -> Row:
+    return (
+        dataset,
+        pair.metric,
+        pair.first.label,
+        pair.second.label,
+        len(pair.seeds),
+        *(pair.budget or (None, None)),
+        pair.first_mean,
+        pair.second_mean,
+        *_interval(pair.test.difference),
+        pair.test.cohens_dz,
+        pair.test.t_p,
+        pair.t_p_holm,
+        pair.test.wilcoxon_p,
+        pair.wilcoxon_p_holm,
+        pair.test.note,
+    )
+
+
+_PENALTY = ("dataset", "beats", "settings")
+
+
+def _penalty_rows(dataset: str, matrix: PenaltyMatrix, scenarios: Sequence[str]) -> Iterator[Row]:
+    """A row per scenario, then the means of the columns; none where no two scenarios have two seeds in common."""
+    if matrix.seeds is None:
+        return
+    rows = [*zip(matrix.scenarios, matrix.compared, matrix.wins, strict=True)]
+    for name, compared, wins in [*rows, ("column mean", (), matrix.column_means)]:
+        cells = dict(zip(matrix.scenarios, wins, strict=True))
+        yield (dataset, name, max(compared, default=None), *(cells.get(scenario) for scenario in scenarios))
+
+
+_SENSITIVITY = (
+    "dataset",
+    "setting",
+    "value",
+    "scenario",
+    "other settings",
+    "seeds",
+    *("AUBC on shared budget", "AUBC low", "AUBC high"),
+    *("final accuracy", "final accuracy low", "final accuracy high"),
+)
+
+
+def _sensitivity_rows(comparison: Comparison) -> Iterator[Row]:
+    """A row per value of each setting that has several numbers for the same scenario and other settings."""
+    shared = dataset_budget(comparison)
+    keys = [key for key in comparison.groups[0].settings if key != "scenario" and not key.startswith("dataset.")]
+    for key in keys:
+        curves: dict[tuple[str, str], list[tuple[float, Group]]] = {}
+        for group in comparison.groups:
+            value = group.trials[0].config.flat().get(key)
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                others = ", ".join(f"{other}={group.settings[other]}" for other in keys if other != key)
+                curves.setdefault((group.scenario, others), []).append((value, group))
+        for (scenario, others), points in curves.items():
+            for value, group in sorted(points, key=lambda point: point[0]) if len(points) > 1 else ():
+                figures = group_figures(group, shared)
+                yield (
+                    comparison.dataset,
+                    key,
+                    value,
+                    scenario,
+                    others,
+                    figures.count.get("finished", 0),
+                    *_interval(figures.shared_aubc),
+                    *_interval(figures.final_accuracy),
+                )
+
+
+_PARITY = (
+    "dataset",
+    "setting",
+    "claim",
+    "the paper",
+    "section",
+    "compared",
+    "rule",
+    "verdict",
+    "reason",
+    "decided by",
+    *("measured", "low", "high"),
+    "seeds",
+)
+
+
+def _parity_row(finding: Finding) -> Row:
+    claim = finding.claim
+    return (
+        finding.dataset,
+        finding.setting,
+        claim.id,
+        claim.words,
+        claim.section,
+        claim.compared,
+        claim.rule,
+        finding.verdict,
+        finding.reason,
+        finding.what,
+        *_interval(finding.measured),
+        finding.measured.n if finding.measured else 0,
+    )
+
+
+_RECOMMENDATION = (
+    "dataset",
+    "target",
+    "accuracy",
+    "group",
+    *("interactions", "interactions low", "interactions high"),
+    "seeds",
+    *("percent fewer than random", "percent low", "percent high"),
+    "a lower bound",
+    "not distinguishable from",
+    "answer",
+)
+
+
+def _recommendation_row(found: Recommendation) -> Row:
+    return (
+        found.dataset,
+        found.target,
+        found.accuracy,
+        found.group.label if found.group else None,
+        *_interval(found.interactions),
+        found.interactions.n if found.interactions else 0,
+        *_interval(found.saving),
+        ("yes" if found.saving_is_bound else "no") if found.saving else None,
+        "; ".join(rival.label for rival in found.rivals),
+        found.answer,
+    )
+
+
+_FAILURES = ("dataset", "group", "seed", "experiment id", "status", "iterations", "reason")
+
+
+def _failure_rows(comparison: Comparison) -> Iterator[Row]:
+    """Every trial that is in no statistic."""
+    for group in comparison.groups:
+        for trial in group.trials:
+            if trial.status != "finished":
+                yield (
+                    comparison.dataset,
+                    group.label,
+                    trial.config.seed,
+                    trial.experiment_id,
+                    trial.status,
+                    len(trial.lines),
+                    _reason(trial),
+                )
+
+
+def _reason(trial: Trial) -> str:
+    """The phase and the error; of a traceback its last line says what happened."""
+    if trial.status == "stopped":
+        return f"stopped early by {trial.reason}"
+    lines = trial.reason.splitlines()
+    return " … ".join(dict.fromkeys((lines[0], lines[-1]))) if lines else NO_REASON

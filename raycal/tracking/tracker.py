@@ -82,6 +82,12 @@ class Tracker(Thread):
             )
 
     @property
+    def backlog(self) -> int:
+        """How many experiments have something to send."""
+        with self._lock:
+            return len(self._unsent)
+
+    @property
     def page(self) -> str:
         """The path of the sweep's charts in the MLflow UI."""
         # Without the last part MLflow 3 opens its pages for language models, which show no metrics.

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
@@ -29,6 +29,9 @@ from raycal.start_cost import StartCost
 from raycal.summary import print_failures, print_summary
 from raycal.this_machine import this_machine
 from raycal.tracking import Tracker, tracking_uri
+
+if TYPE_CHECKING:
+    from raycal.distributed.metered import MeteredFollower
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +118,7 @@ def _run(job: Job, options: Namespace) -> Tracker:
                 if options.local:
                     _run_here(todo, job.sweep_dir, allotment, follower)
                 else:
-                    _run_on_ray(job, todo, allotment, follower)
+                    _run_on_ray(job, todo, allotment, follower, tracker)
                     print(start_cost, flush=True)
     return tracker
 
@@ -128,8 +131,19 @@ def _plan(job: Job, threads: int) -> None:
     job.sweep_dir.write_plan(Plan(sweep=sweep.name, experiments=known, threads=threads, search=search, base=sweep.base))
 
 
-def _run_on_ray(job: Job, todo: dict[str, ExperimentConfig], allotment: Allotment, follower: Follower) -> None:
-    """All of them, as many at a time as there is room for."""
+def _run_on_ray(
+    job: Job, todo: dict[str, ExperimentConfig], allotment: Allotment, follower: Follower, tracker: Tracker
+) -> None:
+    """All of them, as many at a time as there is room for, with metrics for Prometheus."""
+    from raycal.distributed.metered import Recorder, metered
+
+    recorder = Recorder(job.sweep.name, job.sweep_dir, job.selected, job.num_trials, lambda: tracker.backlog)
+    with metered(follower, recorder) as follower_on_ray:
+        _fan_out(job, todo, allotment, follower_on_ray)
+
+
+def _fan_out(job: Job, todo: dict[str, ExperimentConfig], allotment: Allotment, follower: "MeteredFollower") -> None:
+    """The experiments that are known, or those that a search decides on trial by trial."""
     from raycal.distributed.fan_out import fan_out
 
     sweep, folder = job.sweep, job.sweep_dir.folder.uri

@@ -162,6 +162,7 @@ def test_exceptions_are_still_needed() -> None:
         ("raycal.algorithm.loop", {"torch", "ray", "mlflow", "pandas", "pydantic", "faiss"}),
         ("raycal.config", {"torch", "ray", "mlflow", "faiss"}),
         (RESOURCES, {"torch", "ray", "mlflow", "faiss"}),
+        ("raycal.distributed.metrics", {"torch", "ray", "mlflow", "faiss"}),
         ("raycal.sweep", {"numpy", "torch", "ray", "mlflow", "pydantic"}),
     ],
 )

@@ -32,11 +32,14 @@ TRIAL_RETRIES = 3
 class Follower(Protocol):
     """Hears of a sweep's experiments while they run."""
 
+    def scheduled(self, experiment_id: str) -> None:
+        """The experiment has a place to run; told again when it is started again."""
+
     def started(self, experiment_id: str, seconds: float) -> None:
         """Algorithm 1 begins or goes on, so long after there was room for the experiment."""
 
     def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
-        """An iteration was saved; `line` holds at least its line of results.jsonl."""
+        """An iteration was saved; `line` holds its line of results.jsonl, and when the trial `started`, unix time."""
 
     def finished(self, experiment_id: str) -> None:
         """An experiment ended, well or with its failure recorded."""
@@ -136,6 +139,7 @@ class _Reporter(tune.Callback):
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         if self._free:
             self._scheduled.setdefault(trial.trial_id, heappop(self._free))
+        self._follower.scheduled(trial.config["experiment_id"])
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any

@@ -1,0 +1,202 @@
+"""The Prometheus metrics of a sweep: one table of them, and their values from what is known of its experiments.
+
+All are gauges that say how the sweep stands, so a resumed sweep goes on where it was. A counter of Ray would not: it
+lives on its node, where it outlives the sweep, and begins with its first increment, which `increase` does not see.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from raycal.config import ExperimentConfig
+from raycal.results import SECONDS
+
+STATES = ("planned", "running", "finished", "stopped", "failed")
+UNDER_WAY = ("planned", "running")
+GROUP = ("sweep", "dataset", "scenario")
+# What is kept of a line of results.jsonl.
+_KEPT = ("interactions", "human_seconds", "annotated", "clusters_shown", "clusters_accepted", "test_accuracy", *SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A gauge; Ray puts `ray_` before its name."""
+
+    name: str
+    labels: tuple[str, ...]
+    description: str
+
+
+TABLE: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("raycal_trials", ("sweep", "state"), f"Trials by state: {', '.join(STATES)}"),
+        Metric("raycal_planned_iterations", GROUP, "Iterations there will be; of a trial that is over, those it had"),
+        Metric("raycal_iterations", GROUP, "Iterations saved"),
+        Metric("raycal_interactions", GROUP, "Human interactions spent, all trials together"),
+        Metric("raycal_human_seconds", GROUP, "What these interactions cost the expert"),
+        Metric("raycal_annotated_images", GROUP, "Images with a label in the newest iterations, all trials together"),
+        Metric("raycal_clusters_shown", GROUP, "Clusters shown to the expert"),
+        Metric("raycal_clusters_accepted", GROUP, "Clusters the expert labelled"),
+        Metric("raycal_newest_test_accuracy", GROUP, "Test accuracy of the iteration saved last"),
+        Metric("raycal_newest_interactions", GROUP, "Human interactions of its trial up to that iteration"),
+        Metric("raycal_newest_cluster_label_error", GROUP, "Share of wrong labels in the clusters labelled last"),
+        Metric("raycal_best_test_accuracy", GROUP, "Highest test accuracy of an iteration"),
+        Metric("raycal_phase_seconds", (*GROUP, "phase"), "Time in a phase: predict, cluster, train or evaluate"),
+        Metric("raycal_start_seconds", ("sweep",), "Time in which there was room for a trial that had not begun"),
+        Metric("raycal_restarts", ("sweep",), "Times that a trial went on after its worker, process or node died"),
+        Metric(
+            "raycal_last_progress_timestamp_seconds", ("sweep",), "Unix time of the last iteration or end of a trial"
+        ),
+        Metric("raycal_tracking_backlog", ("sweep",), "Experiments with something that MLflow does not have yet"),
+    )
+}
+
+
+class Sample(NamedTuple):
+    """The value of a metric under one set of labels."""
+
+    name: str
+    labels: dict[str, str]
+    value: float
+
+
+class _Group:
+    """The trials of one dataset and scenario: their lines of results.jsonl, by iteration."""
+
+    def __init__(self) -> None:
+        self.trials: dict[str, dict[int, Mapping[str, Any]]] = {}
+        self.newest: Mapping[str, Any] | None = None
+        self.newest_error: float | None = None
+
+    def add(self, experiment_id: str, line: Mapping[str, Any]) -> None:
+        """An iteration; later ones of its trial are to be redone."""
+        lines = self.trials.setdefault(experiment_id, {})
+        for iteration in [old for old in lines if old >= line["iteration"]]:
+            del lines[iteration]
+        lines[line["iteration"]] = self.newest = {key: line[key] for key in _KEPT}
+        if line["cluster_label_error"] is not None:
+            self.newest_error = line["cluster_label_error"]
+
+    def values(self) -> Iterator[tuple[str, float]]:
+        """All metrics that have these labels and no more."""
+        lines = [line for trial in self.trials.values() for line in trial.values()]
+        lasts = [trial[max(trial)] for trial in self.trials.values()]
+        yield "raycal_iterations", len(lines)
+        yield "raycal_interactions", sum(line["interactions"] for line in lasts)
+        yield "raycal_human_seconds", sum(line["human_seconds"] for line in lasts)
+        yield "raycal_annotated_images", sum(line["annotated"] for line in lasts)
+        yield "raycal_clusters_shown", sum(line["clusters_shown"] for line in lines)
+        yield "raycal_clusters_accepted", sum(line["clusters_accepted"] for line in lines)
+        if self.newest is not None:
+            yield "raycal_newest_test_accuracy", self.newest["test_accuracy"]
+            yield "raycal_newest_interactions", self.newest["interactions"]
+            yield "raycal_best_test_accuracy", max(line["test_accuracy"] for line in lines)
+        if self.newest_error is not None:
+            yield "raycal_newest_cluster_label_error", self.newest_error
+
+    def phases(self) -> Iterator[tuple[str, float]]:
+        """The seconds of each phase."""
+        for key in SECONDS:
+            seconds = sum(line[key] for trial in self.trials.values() for line in trial.values())
+            yield key.removesuffix("_seconds"), seconds
+
+
+class SweepMetrics:
+    """What is known of a sweep, as metrics.
+
+    Args:
+        sweep: Its name.
+        experiments: All of them by id, those that are over included. It may grow.
+        num_trials: How many there will be, at most.
+    """
+
+    def __init__(self, sweep: str, experiments: Mapping[str, ExperimentConfig], num_trials: int) -> None:
+        self._sweep, self._experiments, self._num_trials = sweep, experiments, num_trials
+        self._states: dict[str, str] = {}
+        self._groups: dict[tuple[str, str], _Group] = {}
+        self._began: dict[str, float] = {}
+        self._start_seconds = 0.0
+        self._restarts = 0
+        self._progress = time.time()
+        self._is_over = False
+
+    def found(self, experiment_id: str, lines: list[dict[str, Any]], state: str) -> None:
+        """An earlier start of the sweep left these lines, and the experiment `planned` or over."""
+        if state != "planned":
+            self._states.setdefault(experiment_id, state)
+        for line in lines:
+            self._group(experiment_id).add(experiment_id, line)
+
+    def scheduled(self, experiment_id: str) -> None:
+        """A trial has a place to run."""
+        self._states[experiment_id] = "running"
+
+    def started(self, experiment_id: str, seconds: float) -> None:
+        """Algorithm 1 began, so long after there was room for the trial."""
+        self._start_seconds += max(seconds, 0)
+
+    def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
+        """An iteration was saved; `line` is its line of results.jsonl, with the time at which the trial `started`."""
+        self._group(experiment_id).add(experiment_id, line)
+        began = line.get("started")
+        if began is not None and self._began.setdefault(experiment_id, began) != began:
+            self._began[experiment_id] = began
+            self._restarts += 1
+        self._progress = time.time()
+
+    def ended(self, experiment_id: str, state: str) -> None:
+        """A trial is `finished`, `stopped` or `failed`."""
+        self._states[experiment_id] = state
+        self._progress = time.time()
+
+    def end(self) -> None:
+        """The sweep runs no more: nothing is planned, running or to be sent."""
+        self._is_over = True
+
+    def samples(self, backlog: int) -> Iterator[Sample]:
+        """All values as they are now; `backlog`: experiments with something to send."""
+        yield from self._of_trials()
+        for (dataset, scenario), planned in self._planned_iterations().items():
+            labels = {"sweep": self._sweep, "dataset": dataset, "scenario": scenario}
+            group = self._groups.setdefault((dataset, scenario), _Group())
+            yield Sample("raycal_planned_iterations", labels, planned)
+            for name, value in group.values():
+                yield Sample(name, labels, value)
+            for phase, seconds in group.phases():
+                yield Sample("raycal_phase_seconds", labels | {"phase": phase}, seconds)
+        for name, value in (
+            ("raycal_start_seconds", self._start_seconds),
+            ("raycal_restarts", self._restarts),
+            ("raycal_last_progress_timestamp_seconds", self._progress),
+            ("raycal_tracking_backlog", 0 if self._is_over else backlog),
+        ):
+            yield Sample(name, {"sweep": self._sweep}, value)
+
+    def _of_trials(self) -> Iterator[Sample]:
+        counts = dict.fromkeys(STATES, 0)
+        for state in self._states.values():
+            counts[state] += 1
+        counts["planned"] = max(self._num_trials - len(self._states), 0)
+        for state, count in counts.items():
+            gone = self._is_over and state in UNDER_WAY
+            yield Sample("raycal_trials", {"sweep": self._sweep, "state": state}, 0 if gone else count)
+
+    def _planned_iterations(self) -> dict[tuple[str, str], int]:
+        """By dataset and scenario."""
+        planned: dict[tuple[str, str], int] = {}
+        for experiment_id, config in dict(self._experiments).items():
+            key = _group_key(config)
+            iterations = config.steps.iterations(config.iterations)
+            if self._states.get(experiment_id, "planned") not in UNDER_WAY:
+                iterations = len(self._group(experiment_id).trials.get(experiment_id, ()))
+            planned[key] = planned.get(key, 0) + iterations
+        return planned
+
+    def _group(self, experiment_id: str) -> _Group:
+        return self._groups.setdefault(_group_key(self._experiments[experiment_id]), _Group())
+
+
+def _group_key(config: ExperimentConfig) -> tuple[str, str]:
+    return config.dataset.name, config.steps.name

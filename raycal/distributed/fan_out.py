@@ -127,7 +127,8 @@ class _Reporter(tune.Callback):
     def __init__(self, follower: Follower, places: int, scheduler: str) -> None:
         self._follower, self._scheduler = follower, scheduler
         self._free = [time.time()] * places
-        self._scheduled: dict[str, float] = {}
+        # Of each trial that has a place: since when the place has waited for it to begin; None once it has.
+        self._waiting: dict[str, float | None] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         # Tuner pickles its callbacks to restore from, which is not done here; a follower has threads and locks.
@@ -138,21 +139,26 @@ class _Reporter(tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         if self._free:
-            self._scheduled.setdefault(trial.trial_id, heappop(self._free))
+            self._waiting[trial.trial_id] = heappop(self._free)
         self._follower.scheduled(trial.config["experiment_id"])
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._leave(trial)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         experiment_id = trial.config["experiment_id"]
-        scheduled = self._scheduled.pop(trial.trial_id, None)
-        if scheduled is not None and result.get("started"):
-            self._follower.started(experiment_id, result["started"] - scheduled)
+        since = self._waiting.get(trial.trial_id)
+        if since is not None:
+            self._waiting[trial.trial_id] = None
+            if result.get("started"):
+                self._follower.started(experiment_id, result["started"] - since)
         if "ended" not in result:
             self._follower.iteration(experiment_id, result)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        heappush(self._free, time.time())
+        self._leave(trial)
         experiment_id, last = trial.config["experiment_id"], trial.last_result
         if "ended" not in last:
             self._follower.stopped(experiment_id, self._scheduler)
@@ -162,7 +168,12 @@ class _Reporter(tune.Callback):
             self._follower.died(experiment_id, last["error"])
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        heappush(self._free, time.time())
+        self._leave(trial)
         record = Path(trial.error_file or "")
         reason = record.read_text() if record.is_file() else "no reason given"
         self._follower.died(trial.config["experiment_id"], reason)
+
+    def _leave(self, trial: Any) -> None:
+        """The trial's place, if it got one, is free: from now on, or since it waited for a trial that never began."""
+        if trial.trial_id in self._waiting:
+            heappush(self._free, self._waiting.pop(trial.trial_id) or time.time())

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Thread
 from typing import Any
@@ -55,7 +56,10 @@ class WorkerGroup:
         """Give the workers an experiment; one they are still at is abandoned after its current iteration."""
         self._number += 1
         self._next = None
-        ray.get(self._mailbox.give.remote(Order(experiment_id=experiment_id, settings=settings, number=self._number)))
+        order = Order(experiment_id=experiment_id, settings=settings, number=self._number)
+        # A mailbox that is gone shows at the next event: Tune 2.60 gives up a trial that fails before its first step.
+        with suppress(RayError):
+            ray.get(self._mailbox.give.remote(order))
 
     def allow(self, iterations: int) -> None:
         """The experiment may go on after so many iterations."""

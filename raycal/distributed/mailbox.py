@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 # A worker that dies is started again and given its experiment again, so often.
 WORKER_RETRIES = 3
@@ -105,5 +106,6 @@ class Mailbox:
 
 
 def start_mailbox() -> Any:
-    """A mailbox beside the trial that starts it."""
-    return ray.remote(Mailbox).options(num_cpus=0).remote()
+    """A mailbox on the node of the trial that starts it, so that no other node takes it along when it goes."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(Mailbox).options(num_cpus=0, scheduling_strategy=here).remote()

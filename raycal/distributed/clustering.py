@@ -1,6 +1,7 @@
 """Clustering for all trials of a sweep: Faiss on a share of a GPU, or on the cores of the trials that wait for it."""
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +10,16 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 import ray
-from ray.exceptions import ObjectLostError, RayActorError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from ray.exceptions import ActorUnavailableError, ObjectLostError, RayActorError
 
 from raycal.algorithm.clustering import clusterings
 from raycal.algorithm.records import Floats
 from raycal.distributed.resources import ClusteringShare
 from raycal.errors import InfrastructureError
+
+NODE_ID = "ray.io/node-id"
+# An actor whose node died is elsewhere after about 20 s, of which Ray needs most to notice.
+MOVE_SECONDS = 120.0
 
 
 class ClusteringService:
@@ -64,7 +68,9 @@ def _start(share: ClusteringShare) -> Any:
         max_concurrency=share.concurrency,
         max_restarts=-1,
         max_task_retries=3,
-        scheduling_strategy=NodeAffinitySchedulingStrategy(share.node_id, soft=True) if share.node_id else "DEFAULT",
+        # Not a soft NodeAffinitySchedulingStrategy: Ray 2.60 heeds none of an actor that asks for nothing.
+        label_selector={NODE_ID: share.node_id} if share.node_id else None,
+        fallback_strategy=[{"label_selector": {}}],
     )
     return actor.remote(share.threads, use_gpu=share.gpus > 0)
 
@@ -81,12 +87,17 @@ class RemoteClustering:
         """Cluster ids (U,) of embeddings (U, D).
 
         Raises:
-            InfrastructureError: The actor died, and again when it was restarted.
+            InfrastructureError: The actor is gone, and is not back in time.
         """
         points = ray.put(embeddings)
-        call = self.actor.cluster.remote(self.name, self.options, points, num_clusters, seed)
-        try:
-            cluster_ids: npt.NDArray[np.int64] = ray.get(call)
-        except (RayActorError, ObjectLostError) as error:
-            raise InfrastructureError(f"the clustering actor is gone: {error}") from error
-        return cluster_ids
+        end = time.monotonic() + MOVE_SECONDS
+        while True:
+            call = self.actor.cluster.remote(self.name, self.options, points, num_clusters, seed)
+            try:
+                cluster_ids: npt.NDArray[np.int64] = ray.get(call)
+            except (RayActorError, ObjectLostError) as error:
+                if not isinstance(error, ActorUnavailableError) or time.monotonic() > end:
+                    raise InfrastructureError(f"the clustering actor is gone: {error}") from error
+                time.sleep(1)
+            else:
+                return cluster_ids

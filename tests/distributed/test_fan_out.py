@@ -24,6 +24,9 @@ class Heard:
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
 
+    def scheduled(self, experiment_id: str) -> None:
+        """Told of every start of a trial's process, which the tests make themselves."""
+
     def started(self, experiment_id: str, seconds: float) -> None:
         self.told.append(("started", experiment_id, seconds))
 

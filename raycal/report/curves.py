@@ -12,7 +12,7 @@ from raycal.report.estimate import t_quantile
 from raycal.report.runs import Trial
 from raycal.results import area_under_budget_curve
 
-Axis = Literal["interactions", "annotated", "human_hours"]
+Axis = Literal["interactions", "iteration", "annotated", "human_hours"]
 ACCURACY = "test_accuracy"
 Lines = Iterable[Mapping[str, Any]]
 Floats = npt.NDArray[np.float64]

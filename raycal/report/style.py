@@ -1,0 +1,82 @@
+"""How a scenario looks: one colour, marker and line in every figure, in light and in dark."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from raycal.algorithm.scenario import SCENARIOS
+
+INK, GRID, PAPER = "#1b1b1b", "#dcdcdc", "#ffffff"
+SINGLE_COLUMN, DOUBLE_COLUMN = 3.4, 7.0  # inches
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Colour on a light and on a dark ground, marker and line style as matplotlib names them."""
+
+    colour: str
+    dark: str
+    marker: str
+    line: Literal["-"] | tuple[float, tuple[float, ...]]
+
+
+# Hues of Okabe and Ito, "Color Universal Design" (2008): told apart by readers with any colour vision.
+_PAPER: Mapping[str, Look] = {
+    "uncertain+cluster": Look("#0072b2", "#5ab4ec", "o", "-"),
+    "cluster+uncertain": Look("#d55e00", "#f58b45", "s", (0, (5, 1.5))),
+    "cluster-only": Look("#009e73", "#35c79c", "^", (0, (5, 1.2, 1.2, 1.2))),
+    "uncertain-only": Look("#cc79a7", "#e59ac4", "D", (0, (3, 1))),
+    "random": Look("#757575", "#a9a9a9", "v", (0, (1.2, 1.2))),
+    "supervised": Look(INK, "#e6e6e6", "", "-"),
+}
+_OWN = (
+    Look("#e69f00", "#e6a51a", "h", "-"),
+    Look("#56b4e8", "#8accf2", "*", "-"),
+    Look("#882255", "#d16a9f", "<", "-"),
+    Look("#999933", "#bdbd5c", ">", "-"),
+    Look("#6a51a3", "#a793dd", "p", "-"),
+)
+assert _PAPER.keys() == SCENARIOS.keys()
+
+
+def looks(scenarios: Sequence[str]) -> dict[str, Look]:
+    """The look of each scenario; those that are not the paper's take theirs in the given order."""
+    own = [name for name in dict.fromkeys(scenarios) if name not in _PAPER]
+    return {
+        name: _PAPER[name] if name in _PAPER else _OWN[own.index(name) % len(_OWN)] for name in dict.fromkeys(scenarios)
+    }
+
+
+def settings(*, text_as_paths: bool) -> dict[str, Any]:
+    """Of matplotlib, for figures at the width of a column; the same bytes for the same data."""
+    return {
+        "svg.hashsalt": "raycal",
+        "svg.fonttype": "path" if text_as_paths else "none",
+        "pdf.fonttype": 42,
+        "text.parse_math": False,
+        "font.family": "DejaVu Sans",
+        "font.size": 7.5,
+        "axes.titlesize": 8,
+        "axes.labelsize": 7.5,
+        "xtick.labelsize": 7,
+        "ytick.labelsize": 7,
+        "legend.fontsize": 7.5,
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "axes.edgecolor": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "axes.linewidth": 0.6,
+        "xtick.major.width": 0.6,
+        "ytick.major.width": 0.6,
+        "xtick.major.size": 2.5,
+        "ytick.major.size": 2.5,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": GRID,
+        "grid.linewidth": 0.5,
+        "lines.linewidth": 1.3,
+        "lines.markersize": 4.0,
+    }

@@ -1,0 +1,83 @@
+"""A table as a reader on a screen wants it: short numbers, a mean and its interval in one cell, no empty columns."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+EMPTY = "\N{EN DASH}"
+_NUMBER = re.compile("[<>≤≥≈~]? *[-+\N{MINUS SIGN}]?[0-9][0-9,.]*")
+_TAILS = ("sd", "low", "high")
+
+
+def cell_text(value: Any) -> str:
+    """One cell; a missing value is a dash."""
+    if value is None or value == "" or pd.isna(value):
+        return EMPTY
+    if pd.api.types.is_bool(value):
+        return "yes" if value else "no"
+    if pd.api.types.is_integer(value):
+        return f"{value:,}"
+    return _decimal(float(value)) if pd.api.types.is_float(value) else str(value)
+
+
+def kind(cells: list[str]) -> str:
+    """How a column is set: `number`, `words` of long text, or nothing special."""
+    filled = [text for text in cells if text not in (EMPTY, "-")]
+    longest = max(map(len, filled), default=0)
+    if filled and longest < 40 and all(_NUMBER.match(text) for text in filled):
+        return "number"
+    return "words" if longest > 36 else ""
+
+
+def readable(frame: pd.DataFrame, first: Sequence[str] = ()) -> dict[str, list[str]]:
+    """The cells of each column: `x`, `x low`, `x high` become one, and columns that say nothing are left out.
+
+    Those of `first` come first.
+    """
+    frame = frame[[*(name for name in first if name in frame), *(name for name in frame if name not in first)]]
+    names = list(map(str, frame.columns))
+    columns: dict[str, list[str]] = {}
+    at = 0
+    while at < len(names):
+        end = at + 1
+        while end < len(names) and _tail(names[end]):
+            end += 1
+        heads, *others = ([cell_text(value) for value in frame.iloc[:, column]] for column in range(at, end))
+        columns |= _joined(names[at], heads, dict(zip(map(_tail, names[at + 1 : end]), others, strict=True)))
+        at = end
+    return {name: cells for name, cells in columns.items() if not _says_nothing(name, cells)}
+
+
+def _tail(name: str) -> str:
+    """What a column says of the one before it; empty when it stands for itself."""
+    last = name.rpartition(" ")[2]
+    return last if last in _TAILS else ""
+
+
+def _says_nothing(name: str, cells: list[str]) -> bool:
+    """Whether a column is empty, counts nothing, or names the only dataset."""
+    return not set(cells) - {EMPTY, "0"} or (name == "dataset" and len(set(cells)) == 1)
+
+
+def _joined(name: str, heads: list[str], tails: dict[str, list[str]]) -> dict[str, list[str]]:
+    """A figure with its deviation or its interval."""
+    if "sd" in tails:
+        cells = [head if sd == EMPTY else f"{head} ± {sd}" for head, sd in zip(heads, tails["sd"], strict=True)]
+        return {f"{name} ± sd": cells}
+    if tails.keys() == {"low", "high"}:
+        ends = zip(heads, tails["low"], tails["high"], strict=True)
+        cells = [head if low == EMPTY else f"{head} [{low}, {high}]" for head, low, high in ends]
+        return {f"{name} [95 %]": cells}
+    return {name: heads} | {f"{name} {tail}": cells for tail, cells in tails.items()}
+
+
+def _decimal(value: float) -> str:
+    if value == 0:
+        return "0"
+    if abs(value) < 0.001:
+        return f"{value:.2g}"
+    if abs(value) < 1:
+        return f"{value:.3f}"
+    return f"{value:.2f}" if abs(value) < 100 else f"{value:,.0f}"

@@ -1,0 +1,52 @@
+"""Pictures of the clusters that an expert was shown, as in figure 1 of the paper, where the trials left some."""
+
+import base64
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from raycal.algorithm.scenario import Ask
+from raycal.files import Folder
+from raycal.report.runs import Runs, Trial
+
+MAX_BYTES = 4_000_000  # of all pictures together: the page is to stay small enough to be sent around
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Montage:
+    """One picture: of which trial and iteration, and its content as a data URI."""
+
+    caption: str
+    uri: str
+
+
+def montages(runs: Runs) -> list[Montage]:
+    """The first and the last iteration of one finished trial per dataset and scenario, as far as they fit."""
+    found: list[Montage] = []
+    size = 0
+    for trial in _examples(runs):
+        folder = Folder.at(trial.folder).folder("clusters")
+        names = folder.names("iteration-*.png")
+        for name in dict.fromkeys(names[:1] + names[-1:]):
+            content = folder.read(name) or b""
+            size += len(content)
+            if size > MAX_BYTES:
+                return found
+            number = re.sub(r"\D", "", name)
+            found.append(
+                Montage(
+                    caption=f"{trial.config.dataset.name}, {trial.scenario}, seed {trial.config.seed}, "
+                    f"iteration {int(number)}",
+                    uri="data:image/png;base64," + base64.b64encode(content).decode(),
+                )
+            )
+    return found
+
+
+def _examples(runs: Runs) -> Iterator[Trial]:
+    seen: set[tuple[str, str]] = set()
+    for trial in runs.trials:
+        kind = (trial.config.dataset.name, trial.scenario)
+        if trial.status == "finished" and trial.folder and trial.config.steps.asks(Ask.CLUSTERS) and kind not in seen:
+            seen.add(kind)
+            yield trial

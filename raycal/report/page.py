@@ -1,0 +1,123 @@
+"""The report as one HTML file that needs nothing else: no server, no network, no clock."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from raycal import __version__
+from raycal.files import Folder
+from raycal.report.cells import kind, readable
+from raycal.report.charts import Plate
+from raycal.report.figures import drawing, gid
+from raycal.report.montages import montages
+from raycal.report.panels import draw_panel, variable
+from raycal.report.runs import Runs
+from raycal.report.slices import datasets
+from raycal.report.style import GRID, PAPER, Look
+from raycal.store import RunDir
+
+STATUSES = {"finished": "finished", "stopped": "stopped early", "failed": "failed", "unfinished": "not finished"}
+COMPARISONS = {
+    "summary": "All scenarios and settings",
+    "targets": "Interactions needed for an accuracy",
+    "pairwise": "Scenarios compared over the same seeds",
+    "penalty": "Pairwise penalty matrix: how often a row beats a column",
+}
+
+
+def page(runs: Runs, plates: Sequence[Plate], tables: Mapping[str, pd.DataFrame], looks: Mapping[str, Look]) -> str:
+    """The HTML of the report."""
+    environment = Environment(
+        loader=PackageLoader("raycal.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["css_variable"] = lambda colour: f"var({variable(colour)})"
+    environment.globals.update(readable=readable, kind=kind, zip=zip)
+    filled = {key: frame for key, frame in tables.items() if not frame.empty}
+    return environment.get_template("page.html").render(
+        version=__version__,
+        name=runs.name,
+        datasets=datasets(runs),
+        num_trials=len(runs.trials),
+        statuses=_statuses(runs),
+        answers=answers(tables),
+        figures=_figures(plates, looks),
+        scenarios=[(name, gid(name, looks), look) for name, look in looks.items()],
+        colours={variable(look.colour): look for look in looks.values()},
+        grid=GRID,
+        paper=PAPER,
+        tables=filled,
+        comparisons={key: title for key, title in COMPARISONS.items() if key in filled},
+        montages=montages(runs),
+        common=yaml.safe_dump(_common(runs), sort_keys=False, allow_unicode=True).strip(),
+        varied=_varied(runs),
+        environments=_environments(runs),
+    )
+
+
+def answers(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """The recommendation, sentence by sentence; each once."""
+    frame = tables.get("recommendation", pd.DataFrame())
+    return list(dict.fromkeys(map(str, frame["answer"]))) if "answer" in frame else []
+
+
+def _statuses(runs: Runs) -> dict[str, int]:
+    """How many trials ended how, in words."""
+    counts = Counter[str](trial.status for trial in runs.trials)
+    return {words: counts[status] for status, words in STATUSES.items() if status in counts}
+
+
+def _figures(plates: Sequence[Plate], looks: Mapping[str, Look]) -> dict[str, list[dict[str, Any]]]:
+    """The figures with their panels, by kind."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    with drawing(text_as_paths=False):
+        for number, plate in enumerate(plates):
+            charts = [chart for row in plate.rows for chart in row]
+            panels = [draw_panel(chart, looks, prefix=f"f{number}p{at}") for at, chart in enumerate(charts)]
+            found.setdefault(plate.kind, []).append({"plate": plate, "panels": list(zip(charts, panels, strict=True))})
+    return found
+
+
+def _flats(runs: Runs) -> list[dict[str, Any]]:
+    return [trial.config.flat() | {"scenario": trial.scenario} for trial in runs.trials]
+
+
+def _common(runs: Runs) -> dict[str, Any]:
+    """The settings that all trials have, nested as in a sweep file."""
+    flats = _flats(runs)
+    tree: dict[str, Any] = {}
+    for key, value in (flats[0] if flats else {}).items():
+        if all(key in flat and flat[key] == value for flat in flats) and not key.startswith("scenario."):
+            *parents, last = key.split(".")
+            node = tree
+            for parent in parents:
+                node = node.setdefault(parent, {})
+            node[last] = value
+    return tree
+
+
+def _varied(runs: Runs) -> dict[str, list[str]]:
+    """Every value of the settings that differ."""
+    values: dict[str, dict[str, None]] = {}
+    for flat in _flats(runs):
+        for key, value in flat.items():
+            if not key.startswith("scenario."):
+                values.setdefault(key, {})[str(value)] = None
+    return {key: list(found) for key, found in values.items() if len(found) > 1}
+
+
+def _environments(runs: Runs) -> dict[str, list[str]]:
+    """Device and versions as the trials recorded them."""
+    found: dict[str, dict[str, None]] = {}
+    for trial in runs.trials:
+        if trial.folder:
+            for key, value in RunDir(Folder.at(trial.folder)).environment().items():
+                found.setdefault(key, {})[str(value)] = None
+    return {key: list(values) for key, values in found.items()}

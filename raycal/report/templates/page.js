@@ -1,0 +1,69 @@
+"use strict";
+const hidden = new Set();
+const tip = document.getElementById("tip");
+
+for (const button of document.querySelectorAll(".scenarios button")) {
+  button.addEventListener("click", () => {
+    const group = button.dataset.scenario;
+    const shown = hidden.delete(group);
+    if (!shown) hidden.add(group);
+    button.setAttribute("aria-pressed", String(shown));
+    for (const part of document.querySelectorAll(`.panel g.${group}`)) part.classList.toggle("off", !shown);
+  });
+}
+
+for (const panel of document.querySelectorAll(".panel")) {
+  const points = JSON.parse(panel.dataset.points);
+  const svg = panel.querySelector("svg");
+  const ring = document.createElementNS("http://www.w3.org/2000/svg", "circle");
+  ring.setAttribute("r", "4");
+  const leave = () => { ring.remove(); tip.hidden = true; };
+  const move = (event) => {
+    const box = svg.getBoundingClientRect();
+    const scale = svg.viewBox.baseVal.width / box.width;
+    const x = (event.clientX - box.left) * scale, y = (event.clientY - box.top) * scale;
+    let best = null, least = 18 ** 2;
+    for (const point of points) {
+      const distance = (point[0] - x) ** 2 + (point[1] - y) ** 2;
+      if (distance < least && !hidden.has(point[2])) { best = point; least = distance; }
+    }
+    if (!best) return leave();
+    ring.setAttribute("cx", best[0]);
+    ring.setAttribute("cy", best[1]);
+    svg.append(ring);
+    tip.textContent = best[3];
+    tip.hidden = false;
+    const left = box.left + best[0] / scale, top = box.top + best[1] / scale;
+    const room = document.documentElement.clientWidth - tip.offsetWidth - 8;
+    tip.style.left = `${Math.max(8, Math.min(left + 12, room))}px`;
+    tip.style.top = `${top > tip.offsetHeight + 20 ? top - tip.offsetHeight - 12 : top + 16}px`;
+  };
+  panel.addEventListener("pointermove", move);
+  panel.addEventListener("pointerdown", move);
+  panel.addEventListener("pointerleave", leave);
+}
+
+const number = (text) => {
+  const found = text.replace(/[,\s]/g, "").replace("−", "-").match(/[-+]?\d+(\.\d+)?(e[-+]?\d+)?/i);
+  return found ? Number(found[0]) : null;
+};
+
+for (const head of document.querySelectorAll("thead th")) {
+  head.querySelector("button").addEventListener("click", () => {
+    const body = head.closest("table").tBodies[0];
+    const column = head.cellIndex;
+    const up = head.getAttribute("aria-sort") !== "ascending";
+    for (const other of head.parentNode.cells) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", up ? "ascending" : "descending");
+    const numeric = head.classList.contains("number");
+    const keyed = [...body.rows].map((row) => {
+      const text = row.cells[column].textContent.trim();
+      return [text === "–" || text === "-" ? null : numeric ? number(text) : text, row];
+    });
+    keyed.sort(([a], [b]) => {
+      if (a === null || b === null) return (a === null) - (b === null);
+      return (a < b ? -1 : a > b ? 1 : 0) * (up ? 1 : -1);
+    });
+    body.append(...keyed.map(([, row]) => row));
+  });
+}

@@ -1,0 +1,170 @@
+import re
+from html.parser import HTMLParser
+from io import BytesIO
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+from small_runs import line, runs, supervised, trial
+
+from raycal.files import Folder
+from raycal.report.cells import EMPTY, cell_text, kind, readable
+from raycal.report.page import page
+from raycal.report.plates import plates
+from raycal.report.runs import Runs
+from raycal.report.slices import scenarios
+from raycal.report.style import looks
+from raycal.store import RunDir
+
+RUNS = runs(trial("random", 0, [0.4, 0.6]), trial("cluster-only", 0, [0.5, 0.7]), supervised(0, 0.9))
+TABLES = {
+    "recommendation": pd.DataFrame({"answer": ["random reaches 0.5; not sure."]}),
+    "summary": pd.DataFrame({"group": ["random"], "accuracy": [0.6]}),
+    "failures": pd.DataFrame(columns=["experiment id", "reason"]),
+}
+HOSTILE = "</script><img src=x onerror=alert(1)>\"'&$\\frac$"
+
+
+def html(of: Runs, tables: dict[str, pd.DataFrame] = TABLES) -> str:
+    return page(of, plates(of), tables, looks(scenarios(of)))
+
+
+class Tags(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_page_needs_nothing_from_anywhere() -> None:
+    text = html(RUNS)
+    links = [
+        value or ""
+        for tag, attributes in Tags(text).found
+        for name, value in attributes.items()
+        if name in ("src", "href", "data", "action", "srcset")
+    ]
+
+    assert len(links) > 10
+    assert all(link.startswith(("#", "data:")) for link in links)
+    assert {tag for tag, _ in Tags(text).found} & {"link", "iframe", "object", "base"} == set()
+    assert set(re.findall(r"https?://[^\s\"']+", text)) == {"http://www.w3.org/2000/svg"}  # a name, nothing is loaded
+    assert set(re.findall(r"url\((.)", text)) == {"#"}
+    assert "@import" not in text
+
+
+def test_ids_are_unique() -> None:
+    ids = [attributes["id"] for _, attributes in Tags(html(RUNS)).found if "id" in attributes]
+    assert len(ids) == len(set(ids)) > 20
+
+
+def test_same_runs_give_the_same_page() -> None:
+    assert html(RUNS) == html(RUNS)
+
+
+def test_answer_is_on_top() -> None:
+    text = html(RUNS)
+    assert "<p>random reaches 0.5<span>; not sure.</span></p>" in text
+    assert text.index("random reaches") < text.index("<svg")
+
+
+def test_recommendation_without_sentences_is_a_table() -> None:
+    text = html(RUNS, TABLES | {"recommendation": pd.DataFrame({"best": ["cluster-only-wins"]})})
+    assert '<td class="">cluster-only-wins</td>' in text
+
+
+def test_hostile_names_are_only_text() -> None:
+    failed = trial("random", 1, status="failed", reason=HOSTILE)
+    of = runs(*RUNS.trials, failed, trial("random", 0, [0.5], dataset=HOSTILE), name=HOSTILE)
+    tables = {key: pd.DataFrame({HOSTILE: [HOSTILE]}) for key in ("summary", "failures", "parity")}
+    text = html(of, tables)
+    tags = Tags(text).found
+
+    assert "onerror" in text
+    assert [tag for tag, _ in tags].count("script") == 1
+    assert [tag for tag, _ in tags if tag == "img"] == []
+    assert not any(name.startswith("on") for _, attributes in tags for name in attributes)
+
+
+def test_incomplete_sweep_says_so() -> None:
+    of = runs(*RUNS.trials, trial("random", 1, status="failed"), trial("random", 2, status="unfinished"))
+    text = " ".join(html(of).split())
+
+    assert "5 trials: 3 finished, 1 failed, 1 not finished" in text
+    assert "rests on the 3 finished trials of 5" in text
+    assert "not complete" not in html(RUNS)
+
+
+def test_sweep_without_a_finished_trial_has_a_page() -> None:
+    text = html(runs(trial("random", 0, status="unfinished")))
+    assert "No trial has finished yet" in text
+    assert "<svg" not in text
+
+
+def test_settings_and_machine_are_told(tmp_path: Path) -> None:
+    RunDir(Folder.at(str(tmp_path))).write_environment({"device": "cpu of a test", "torch": "9.9"})
+    text = html(runs(*RUNS.trials, trial("random", 1, [0.5], folder=str(tmp_path))))
+
+    assert "cpu of a test" in text
+    assert re.search(r'<th scope="row">seed</th><td>0, 1</td>', text)
+    assert "interactions_per_iteration: 100" in text
+    assert "python -m raycal.sweep small.yaml" in text
+
+
+def test_clusters_are_shown_where_trials_left_pictures(tmp_path: Path) -> None:
+    picture = BytesIO()
+    Image.new("RGB", (4, 4)).save(picture, "PNG")
+    for iteration in range(3):
+        Folder.at(str(tmp_path)).write(f"clusters/iteration-00{iteration}.png", picture.getvalue())
+    made = trial("cluster-only", 1, lines=[line(0, 0.5)], folder=str(tmp_path))
+    pictures = [attributes for tag, attributes in Tags(html(runs(*RUNS.trials, made))).found if tag == "img"]
+
+    assert [attributes["alt"] for attributes in pictures] == [
+        "Clusters of cifar10, cluster-only, seed 1, iteration 0",
+        "Clusters of cifar10, cluster-only, seed 1, iteration 2",
+    ]
+    assert all((attributes["src"] or "").startswith("data:image/png;base64,") for attributes in pictures)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, EMPTY),
+        (float("nan"), EMPTY),
+        ("", EMPTY),
+        (1234567, "1,234,567"),
+        (12345.6, "12,346"),
+        (0.89312, "0.893"),
+        (0.0000123, "1.2e-05"),
+        (0.0, "0"),
+        (12.345, "12.35"),
+        (True, "yes"),
+        ("a", "a"),
+    ],
+)
+def test_cell(value: object, text: str) -> None:
+    assert cell_text(value) == text
+
+
+def test_kind_of_a_column() -> None:
+    assert kind(["0.893 ± 0.003", EMPTY]) == "number"
+    assert kind(["4 of 5", "9,855 [9,000, 9,900]", "at most"]) == ""
+    assert kind(["words " * 10]) == "words"
+    assert kind([EMPTY]) == ""
+
+
+def test_interval_is_in_the_cell_of_its_mean() -> None:
+    frame = pd.DataFrame(
+        [("d", 0.5, 0.4, 0.6, 0.9, 0.01, 0.8, 1.0, None, 0), ("d", 0.7, None, None, 0.8, None, None, None, None, 0)],
+        columns=["dataset", "AUBC", "AUBC low", "AUBC high", "acc", "acc sd", "acc low", "acc high", "x", "failed"],
+        dtype=object,
+    )
+    assert readable(frame) == {"AUBC [95 %]": ["0.500 [0.400, 0.600]", "0.700"], "acc ± sd": ["0.900 ± 0.010", "0.800"]}
+
+
+def test_named_columns_come_first() -> None:
+    assert list(readable(pd.DataFrame({"a": [1], "b": [2]}), ("b", "c"))) == ["b", "a"]

@@ -1,0 +1,112 @@
+"""`python -m raycal.report SWEEP_OR_DIR`: the report of a sweep, from its folder alone."""
+
+import argparse
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raycal.errors import InputError
+
+if TYPE_CHECKING:
+    from raycal.report.runs import Runs
+
+INPUT_ERROR = 2
+
+EPILOG = """\
+examples:
+  python -m raycal.report runs/quickstart
+  python -m raycal.report sweeps/quickstart.yaml --storage runs --out /tmp/report
+
+A sweep that still runs, or with failed trials, gives a report of what is finished, and the report says so.
+
+exit codes: 0 the report is written, 2 a mistake in the input
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m raycal.report",
+        description="Write the report of a sweep: a page for the browser, figures and tables for a paper.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "sweep", metavar="SWEEP_OR_DIR", help="the folder of a sweep (<storage>/<sweep name>), or its YAML file"
+    )
+    parser.add_argument("--out", metavar="DIR", help="where to write (default: report/ in the folder of the sweep)")
+    parser.add_argument(
+        "--storage",
+        metavar="DIR",
+        default="runs",
+        help="where the folder of a sweep given by its YAML file lies (default: runs)",
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; its exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        return _report(options)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return INPUT_ERROR
+
+
+def _report(options: argparse.Namespace) -> int:
+    from raycal.report.runs import read_runs  # after --help
+
+    folder = _folder(options.sweep, options.storage)
+    runs = read_runs(folder)
+    out = _out(folder, options.out)
+
+    from raycal.report.write import write_report  # slow to import: only when there is something to report
+
+    try:
+        page = write_report(runs, out)
+    except OSError as error:
+        raise InputError(f"--out {out}: {error.strerror or error}") from error
+    _print(runs, page)
+    return 0
+
+
+def _folder(place: str, storage: str) -> str:
+    """The folder of a sweep that is given by it or by its file."""
+    if not place.endswith((".yaml", ".yml")):
+        return place
+    from raycal.build import REGISTRIES
+    from raycal.config import load_sweep
+
+    return f"{storage.rstrip('/')}/{load_sweep(place, REGISTRIES).name}"
+
+
+def _out(folder: str, given: str | None) -> Path:
+    """Where the report goes.
+
+    Raises:
+        InputError: A remote folder, and no place on this machine is given.
+    """
+    if given is None and "://" in folder:
+        raise InputError(f"--out: give a folder on this machine; {folder} is remote")
+    return Path(given if given is not None else f"{folder}/report").expanduser()
+
+
+def _print(runs: "Runs", page: Path) -> None:
+    """What was written and what it says."""
+    recommendation = page.parent / "tables" / "recommendation.csv"
+    with recommendation.open(newline="") as file:
+        for row in csv.DictReader(file):
+            print(row["answer"])
+    unfinished = sum(trial.status != "finished" for trial in runs.trials)
+    if unfinished:
+        print(f"{unfinished} of {len(runs.trials)} trials did not finish and are in no figure")
+    for name in ("*.html", "*.csv", "*.png", "figures/*", "tables/*"):
+        for path in sorted(page.parent.glob(name)):
+            print(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""Writes the report of a sweep: page, figures and tables."""
+
+from pathlib import Path
+
+from raycal.files import Folder
+from raycal.report.figures import render
+from raycal.report.page import page
+from raycal.report.plates import plates
+from raycal.report.runs import Runs
+from raycal.report.slices import scenarios
+from raycal.report.style import looks
+from raycal.report.table_text import to_csv, to_latex
+from raycal.report.tables import tables
+
+PAGE = "report.html"
+ON_TOP = ("figure2", "figure3")  # of these a picture lies beside the page too
+
+
+def write_report(runs: Runs, out: Path) -> Path:
+    """Write the report into a folder; the page's path.
+
+    `report.html`, `figure2_<dataset>.png`, `figure3_<dataset>.png` and `summary.csv`; every figure as SVG, PDF and PNG
+    in `figures/` and every table as CSV and LaTeX in `tables/`. The same runs give the same bytes.
+    """
+    folder = Folder.at(str(out))
+    frames, drawn, look = tables(runs), plates(runs), looks(scenarios(runs))
+    for plate in drawn:
+        for ending, content in render(plate, look).items():
+            folder.write(f"figures/{plate.name}.{ending}", content)
+            if ending == "png" and plate.kind in ON_TOP:
+                folder.write(f"{plate.name}.png", content)
+    for key, frame in frames.items():
+        folder.write(f"tables/{key}.csv", to_csv(frame).encode())
+        folder.write(f"tables/{key}.tex", to_latex(frame).encode())
+    if "summary" in frames:
+        folder.write("summary.csv", to_csv(frames["summary"]).encode())
+    folder.write(PAGE, page(runs, drawn, frames, look).encode())
+    return out / PAGE

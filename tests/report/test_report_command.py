@@ -1,0 +1,133 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small_runs import runs, supervised, threshold, trial
+
+import raycal
+from raycal.files import Folder
+from raycal.plan import Plan, SweepDir
+from raycal.report import write
+from raycal.report.__main__ import main
+from raycal.report.write import write_report
+
+TRIALS = [
+    *(trial("cluster-only", 0, [0.4, value], settings=threshold(value)) for value in (0.7, 0.9)),
+    supervised(0, 0.95),
+    trial("random", 0, status="failed", reason="no luck"),
+]
+FIGURES = ["cost_cifar10", "figure2_cifar10", "figure3_cifar10", "sensitivity_expert.purity_threshold_cifar10"]
+
+
+TABLES = ["failures", "pairwise", "parity", "penalty", "recommendation", "sensitivity", "summary", "targets"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    sweep_dir = SweepDir(Folder.at(str(tmp_path / "runs" / "small")))
+    experiments = {one.experiment_id: one.config for one in TRIALS}
+    sweep_dir.write_plan(Plan(sweep="small", experiments=experiments, threads=1))
+    for one in TRIALS:
+        run_dir = sweep_dir.run_dir(one.experiment_id)
+        run_dir.folder.write("results.jsonl", "".join(json.dumps(line) + "\n" for line in one.lines).encode())
+        if one.status == "finished":
+            run_dir.finish("iterations")
+        else:
+            run_dir.fail(one.reason)
+    return tmp_path / "runs" / "small"
+
+
+def files(out: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.slow
+def test_everything_is_written_and_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(folder)]) == 0
+
+    out = folder / "report"
+    assert sorted(files(out)) == sorted(
+        [
+            "report.html",
+            "figure2_cifar10.png",
+            "figure3_cifar10.png",
+            "summary.csv",
+            *(f"figures/{name}.{ending}" for name in FIGURES for ending in ("svg", "pdf", "png")),
+            *(f"tables/{name}.{ending}" for name in TABLES for ending in ("csv", "tex")),
+        ]
+    )
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.startswith("cifar10: ") for line in printed[:4]] == [True, True, True, False]
+    assert printed[3] == "1 of 4 trials did not finish and are in no figure"
+    assert {str(Path(line).relative_to(out)) for line in printed[4:]} == set(files(out))
+    assert (out / "summary.csv").read_text().startswith("dataset,group,finished,")
+    assert printed[0].partition(";")[0] in (out / "report.html").read_text()
+    assert "no luck" in (out / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
+    first, second = (write_report(runs(*TRIALS), tmp_path / name) for name in "ab")
+
+    assert first == tmp_path / "a" / "report.html"
+    assert files(first.parent) == files(second.parent)
+
+
+def test_sweep_file_and_storage_name_the_folder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(write, "plates", lambda of: [])
+    path = tmp_path / "any.yaml"
+    path.write_text("name: small\nexperiment: {dataset: cifar10, scenario: random}\n")
+
+    assert main([str(path), "--storage", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "report.html").exists()
+    assert not (folder / "report").exists()
+    assert capsys.readouterr().out.startswith("cifar10: ")
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(list(arguments)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_bad_input_is_one_line(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(write, "plates", lambda of: [])
+    (tmp_path / "file").write_text("")
+    (tmp_path / "plan").mkdir()
+    (tmp_path / "plan" / "plan.json").write_text("{")
+
+    assert "not the folder of a sweep" in refused(capsys, str(tmp_path / "nothing"))
+    assert "No such file" in refused(capsys, str(tmp_path / "nothing.yaml"))
+    assert "not a plan of raycal" in refused(capsys, str(tmp_path / "plan"))
+    assert refused(capsys, str(folder), "--out", str(tmp_path / "file")).startswith(f"--out {tmp_path / 'file'}: ")
+
+
+def test_unknown_option_is_shown_with_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["runs/small", "--unknown"])
+    assert stopped.value.code == 2
+    assert "usage: python -m raycal.report" in capsys.readouterr().err
+
+
+def test_help_imports_nothing_heavy() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(raycal.__file__).parents[1])}
+    shown = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "raycal.report", "--help"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+        timeout=60,
+    )
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in shown.stderr.splitlines() if "|" in line}
+
+    assert "exit codes: 0 the report is written, 2 a mistake in the input" in shown.stdout
+    assert "argparse" in imported
+    assert not imported & {"torch", "ray", "pydantic", "mlflow", "numpy", "pandas", "matplotlib", "jinja2", "pyarrow"}

@@ -1,16 +1,16 @@
 """One experiment from its first iteration, or from where it stopped, to its end. The same on a laptop and under Ray."""
 
 import logging
-import platform
 import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from raycal import __version__, build
+from raycal import build
 from raycal.algorithm.clustering import Clustering
 from raycal.algorithm.loop import active_learning
 from raycal.algorithm.records import IterationResult
 from raycal.config import ExperimentConfig
+from raycal.environment import environment
 from raycal.errors import InfrastructureError, RaycalError, StoppedError
 from raycal.store import RunDir
 
@@ -107,7 +107,7 @@ def _run(
     learner = build.learner(config, images, threads=threads, team=team)
     if saved is not None:
         learner.load(saved.model)
-    run_dir.write_environment(_environment(learner.placement.describe(), learner.team.size))
+    run_dir.write_environment(environment(images, learner.placement.describe(), learner.team.size))
     parts = build.parts(config, images, learner, clustering)
     state = None if saved is None else saved.loop
     plan = build.plan(config)
@@ -122,14 +122,3 @@ def _run(
         done = result.iteration + 1
         phase.name = f"iteration {done}"
     run_dir.finish("iterations" if done == plan.total_iterations else "pool exhausted")
-
-
-def _environment(placement: dict[str, Any], num_workers: int) -> dict[str, Any]:
-    """What, beside the configuration, the last bits of a result depend on."""
-    return {
-        "raycal": __version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        **placement,
-        "workers": num_workers,
-    }

@@ -1,11 +1,16 @@
 """The plan of a sweep: written before anything starts, compared when it is resumed."""
 
 import json
+import os
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import Ge
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ValidationError
 
 from raycal import __version__
@@ -82,8 +87,10 @@ class SweepDir:
 
     def write_plan(self, plan: Plan) -> None:
         """Write the plan, before anything starts; again when a search has added experiments, whole or not at all."""
+        begun = self.start_time()
         content: dict[str, Any] = {
             "raycal": __version__,
+            "started": time.time_ns() // 1_000_000 if begun is None else begun,
             "sweep": plan.sweep,
             "threads": plan.threads,
             "experiments": {key: config.model_dump(mode="json") for key, config in plan.experiments.items()},
@@ -92,6 +99,27 @@ class SweepDir:
             if value is not None:
                 content[key] = value.model_dump(mode="json")
         self.folder.write(PLAN, json.dumps(content, indent=1).encode())
+
+    def start_time(self) -> int | None:
+        """When the plan was first written, in milliseconds since 1970; None when nobody recorded it."""
+        content = self.folder.read(PLAN)
+        return None if content is None else json.loads(content).get("started")
+
+    def lock(self) -> AbstractContextManager[Any]:
+        """Keeps a second process off the folder of a running sweep; nothing to do where this one cannot write.
+
+        Raises:
+            InputError: Another process holds it.
+        """
+        path = Path(self.folder.path)
+        if not self.folder.is_local or (path.exists() and not os.access(path, os.W_OK)):
+            return nullcontext()
+        path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path / ".lock", blocking=False)
+        try:
+            return lock.acquire()
+        except Timeout as error:
+            raise InputError(f"{path}: another process is running this sweep") from error
 
     def check_unchanged(self, plan: Plan, sweep: Sweep) -> None:
         """Refuse to resume with other experiments than those planned, or with another search for them.

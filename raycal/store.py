@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,11 +17,12 @@ from raycal.state import SavedState, StateDir, by_iteration, iteration_name, ite
 
 logger = logging.getLogger(__name__)
 
-CONFIG, RESULTS, ERROR, ENVIRONMENT, FINISHED, STOPPED = (
+CONFIG, RESULTS, ERROR, ENVIRONMENT, STARTED, FINISHED, STOPPED = (
     "config.yaml",
     "results.jsonl",
     "error.txt",
     "environment.json",
+    "started.json",
     "state/finished.json",
     "state/stopped.json",
 )
@@ -50,6 +52,8 @@ class RunDir:
         settings = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode()
         if self.folder.read(CONFIG) != settings:
             self.folder.write(CONFIG, settings)
+        if self.start_time() is None:
+            self.folder.write(STARTED, json.dumps({"time": time.time_ns() // 1_000_000}).encode())
         state = self._states.newest()
         self._write_results([] if state is None else state.results)
         for name in self._parts.names("iteration-*.parquet"):
@@ -98,6 +102,11 @@ class RunDir:
         self.folder.remove(ERROR)
 
     @property
+    def has_begun(self) -> bool:
+        """Whether the experiment was started."""
+        return self.folder.exists()
+
+    @property
     def is_finished(self) -> bool:
         """Whether the experiment ran to its end."""
         return self.folder.exists(FINISHED)
@@ -138,6 +147,14 @@ class RunDir:
         """The whole ledger as one Parquet file."""
         names = by_iteration(self._parts.names("iteration-*.parquet"))
         return ledger.join(self._parts.read(name) or b"" for name in names)
+
+    def start_time(self) -> int | None:
+        """When the experiment first began, in milliseconds since 1970; None when it has not."""
+        content = self.folder.read(STARTED)
+        try:
+            return None if content is None else int(json.loads(content)["time"])
+        except ValueError:  # a torn file
+            return None
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         """Record device, number format, threads and versions."""

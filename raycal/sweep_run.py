@@ -5,13 +5,11 @@ import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-from filelock import FileLock, Timeout
 
 from raycal import build
 from raycal.check import check, select
@@ -106,7 +104,7 @@ def _run(job: Job, options: Namespace) -> Tracker:
     with _ray_or_here(options) as nodes:
         allotment = _allot(job, nodes, local=options.local)
         print(f"  running {allotment}\n", flush=True)
-        with _lock(job.sweep_dir.folder):
+        with job.sweep_dir.lock():
             if job.plan is None:
                 _plan(job, allotment.threads)
             for experiment_id in todo:
@@ -173,7 +171,7 @@ def _fan_out(job: Job, todo: dict[str, ExperimentConfig], allotment: Allotment, 
 
 def _track_again(job: Job) -> Tracker:
     """Send what MLflow lacks of a finished sweep; the tracker, closed."""
-    with _lock(job.sweep_dir.folder), _tracked(job) as tracker:
+    with job.sweep_dir.lock(), _tracked(job) as tracker:
         return tracker
 
 
@@ -270,18 +268,6 @@ def _ray_or_here(options: Namespace) -> Iterator[list[Node]]:
 
     with ray_session(options.address) as nodes:
         yield nodes
-
-
-def _lock(folder: Folder) -> AbstractContextManager[Any]:
-    """Keeps a second process off the folder of a running sweep."""
-    if not folder.is_local:
-        return nullcontext()
-    Path(folder.path).mkdir(parents=True, exist_ok=True)
-    lock = FileLock(Path(folder.path) / ".lock", blocking=False)
-    try:
-        return lock.acquire()
-    except Timeout as error:
-        raise InputError(f"{folder.path}: another process is running this sweep") from error
 
 
 @contextmanager

@@ -73,7 +73,8 @@ def test_run_folder_holds_what_the_contract_names(tmp_path: Path) -> None:
 
     files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     ledger = {f"ledger/iteration-{iteration:03d}.parquet" for iteration in range(3)}
-    assert files == {"config.yaml", "results.jsonl", "environment.json", "state/finished.json"} | ledger
+    once = {"config.yaml", "results.jsonl", "environment.json", "started.json", "state/finished.json"}
+    assert files == once | ledger
     lines = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
     assert [list(line) for line in lines] == [KEYS] * 3
     assert [line["interactions"] for line in lines] == [10, 20, 30]

@@ -19,6 +19,7 @@ LAYERS = (
     ("config",),
     ("data", "learner", "files", "ledger", "results", "state", "store", "plan", "tracking"),
     ("build",),
+    ("environment",),
     ("experiment", "progress", "summary", "check", "cost", "start_cost"),
     ("follower", "distributed"),
     ("this_machine",),

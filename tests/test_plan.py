@@ -212,7 +212,7 @@ class TestSearch:
         sweep_dir.write_plan(plan(experiments({})))
 
         content = json.loads(sweep_dir.folder.read("plan.json") or b"")
-        assert set(content) == {"raycal", "sweep", "threads", "experiments"}
+        assert set(content) == {"raycal", "started", "sweep", "threads", "experiments"}
 
     def test_experiments_found_so_far_are_not_compared(self, sweep_dir: SweepDir) -> None:
         sweep_dir.write_plan(self.plan(experiments({"seed": 1})))
@@ -242,3 +242,25 @@ class TestSearch:
         assert self.refusal(sweep_dir, self.plan({}), sweep(known)) == [
             '--resume: search was "optuna" when the sweep was planned and is now not given'
         ]
+
+
+def test_start_is_that_of_the_first_plan(sweep_dir: SweepDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sweep_dir.start_time() is None
+    for nanoseconds in (1_500_000_000_123_456_789, 1_600_000_000_000_000_000):
+        monkeypatch.setattr("time.time_ns", lambda now=nanoseconds: now)
+        sweep_dir.write_plan(Plan(sweep="tiny", experiments={}, threads=1))
+
+    assert sweep_dir.start_time() == 1_500_000_000_123
+
+
+def test_plan_without_a_start_is_still_a_plan(sweep_dir: SweepDir) -> None:
+    sweep_dir.folder.write("plan.json", b'{"sweep": "tiny", "threads": 1, "experiments": {}}')
+    assert sweep_dir.start_time() is None
+    assert sweep_dir.read_plan() == Plan(sweep="tiny", experiments={}, threads=1)
+
+
+def test_folder_of_a_sweep_is_locked_once(sweep_dir: SweepDir) -> None:
+    with sweep_dir.lock(), pytest.raises(InputError, match="another process is running this sweep"):
+        sweep_dir.lock()
+    with sweep_dir.lock():
+        pass

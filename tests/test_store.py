@@ -145,6 +145,7 @@ class TestWhole:
 
         assert set(files(three)) == {
             "config.yaml",
+            "started.json",
             "results.jsonl",
             "error.txt",
             *(f"ledger/iteration-00{i}.parquet" for i in range(3)),
@@ -181,6 +182,20 @@ class TestWhole:
         run_dir.begin(other)
 
         assert run_dir.config().seed == 5
+
+    def test_start_is_the_first_one(self, run_dir: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert run_dir.start_time() is None
+        assert not run_dir.has_begun
+        for nanoseconds in (1_500_000_000_123_456_789, 1_600_000_000_000_000_000):
+            monkeypatch.setattr("time.time_ns", lambda now=nanoseconds: now)
+            run_dir.begin(CONFIG)
+
+        assert run_dir.start_time() == 1_500_000_000_123
+        assert run_dir.has_begun
+        path(run_dir, "started.json").write_text("")
+        assert run_dir.start_time() is None
+        run_dir.begin(CONFIG)
+        assert run_dir.start_time() == 1_600_000_000_000
 
     def test_environment_is_read_back(self, run_dir: RunDir) -> None:
         assert run_dir.environment() == {}
@@ -365,7 +380,11 @@ def test_crash_at_any_write_is_mended(tmp_path: Path, at: int) -> None:
 
 
 def without_states(run_dir: RunDir) -> dict[str, bytes]:
-    return {name: content for name, content in files(run_dir).items() if not name.startswith("state/iteration-")}
+    return {
+        name: content
+        for name, content in files(run_dir).items()
+        if not name.startswith(("state/iteration-", "started.json"))
+    }
 
 
 @pytest.mark.parametrize("at", range(NUM_CRASH_POINTS))

@@ -1,0 +1,71 @@
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from raycal import __version__
+from raycal.data import ImageDataset
+from raycal.environment import dataset_digest, environment, git_commit
+
+IMAGES = ImageDataset(
+    images=np.arange(40 * 4 * 4 * 3, dtype=np.int64).astype(np.uint8).reshape(40, 4, 4, 3),
+    labels=np.arange(40) % 3,
+    train_rows=np.arange(30),
+    test_rows=np.arange(30, 40),
+    class_names=("a", "b", "c"),
+)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    command = ["git", "-C", str(folder), *identity, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_environment_names_what_a_result_depends_on() -> None:
+    found = environment(IMAGES, {"device": "cpu", "threads": 2}, 3)
+
+    assert found["raycal"] == __version__
+    assert [found[key] for key in ("device", "threads", "workers")] == ["cpu", 2, 3]
+    digest = dataset_digest(IMAGES)
+    assert found["dataset"] == {"digest": digest, "num_train": 30, "num_test": 10, "num_classes": 3}
+    assert len(digest) == 16
+
+
+def test_commit_of_a_working_tree_says_whether_it_was_changed(tmp_path: Path) -> None:
+    git(tmp_path, "init")
+    (tmp_path / "a").write_text("1")
+    git(tmp_path, "add", "a")
+    git(tmp_path, "commit", "-m", "a")
+    git(tmp_path, "tag", "v1")
+    commit = git(tmp_path, "rev-parse", "HEAD")
+    (tmp_path / "below").mkdir()
+
+    assert git_commit(tmp_path / "below") == commit
+    (tmp_path / "a").write_text("2")
+    assert git_commit(tmp_path) == f"{commit}-dirty"
+
+
+def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    assert git_commit(tmp_path) is None
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert git_commit(Path(__file__).parent) is None
+    assert "git" not in environment(IMAGES, {}, 1)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"labels": (np.arange(40) + 1) % 3},
+        {"train_rows": np.arange(29)},
+        {"test_rows": np.arange(31, 40)},
+        {"class_names": ("a", "b", "d")},
+        {"images": IMAGES.images + np.uint8(1)},
+    ],
+)
+def test_digest_differs_with_any_part_of_the_dataset(changed: dict[str, object]) -> None:
+    assert dataset_digest(replace(IMAGES, **changed)) != dataset_digest(IMAGES)  # type: ignore[arg-type]
+    assert dataset_digest(replace(IMAGES)) == dataset_digest(IMAGES)

@@ -2,14 +2,16 @@
 
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from raycal import build
+from raycal import build, montage
 from raycal.algorithm.clustering import Clustering
 from raycal.algorithm.loop import active_learning
-from raycal.algorithm.records import IterationResult
+from raycal.algorithm.records import Interaction, IterationResult
 from raycal.config import ExperimentConfig
+from raycal.data import ImageDataset
 from raycal.environment import environment
 from raycal.errors import InfrastructureError, RaycalError, StoppedError
 from raycal.store import RunDir
@@ -112,13 +114,50 @@ def _run(
     state = None if saved is None else saved.loop
     plan = build.plan(config)
     done = 0 if state is None else state.iteration + 1
+    montages = _Montages(run_dir, images)
+    if done:
+        montages.mend(done - 1)
     phase.name = f"iteration {done}"
     on_start()
     for result in active_learning(plan, parts, num_samples=images.num_train, state=state):
         phase.name = f"saving iteration {result.iteration}"
         line = run_dir.commit(result, learner.save())
+        montages.draw(result.iteration, result.ledger)
         for observe in observers:
             observe(line, result)
         done = result.iteration + 1
         phase.name = f"iteration {done}"
     run_dir.finish("iterations" if done == plan.total_iterations else "pool exhausted")
+
+
+class _Montages:
+    """Shows the clusters of each iteration; without the pictures the experiment goes on."""
+
+    def __init__(self, run_dir: RunDir, images: ImageDataset) -> None:
+        self._run_dir, self._images = run_dir, images
+        self._warned = False
+
+    def draw(self, iteration: int, ledger: Sequence[Interaction]) -> None:
+        """Draw the clusters among the interactions of an iteration."""
+        with self._unharmed(iteration):
+            self._draw(iteration, ledger)
+
+    def mend(self, iteration: int) -> None:
+        """Draw those of the newest saved iteration when a crash came between the two."""
+        with self._unharmed(iteration):
+            if not self._run_dir.has_montage(iteration):
+                self._draw(iteration, self._run_dir.ledger_of(iteration))
+
+    def _draw(self, iteration: int, ledger: Sequence[Interaction]) -> None:
+        picture = montage.draw(ledger, self._images)
+        if picture is not None:
+            self._run_dir.write_montage(iteration, picture)
+
+    @contextmanager
+    def _unharmed(self, iteration: int) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if not self._warned:
+                logger.warning("%s: no montage of iteration %d: %s", self._run_dir.folder.path, iteration, error)
+            self._warned = True

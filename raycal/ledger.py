@@ -2,11 +2,13 @@
 
 import io
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raycal.algorithm.records import Interaction
+from raycal.algorithm.records import Answer, Interaction, Kind
 
 SCHEMA = pa.schema(
     [
@@ -31,10 +33,25 @@ def to_parquet(rows: Sequence[Interaction]) -> bytes:
     return _write(pa.table(columns, schema=SCHEMA))
 
 
+def from_parquet(content: bytes) -> tuple[Interaction, ...]:
+    """The rows of a file that `to_parquet` made; purity and seconds in the single precision that it keeps."""
+    columns = [name for name in SCHEMA.names if name != "num_samples"]
+    return tuple(map(_interaction, pq.read_table(io.BytesIO(content), columns=columns).to_pylist()))
+
+
 def join(parts: Iterable[bytes]) -> bytes:
     """Several Parquet files as one."""
     tables = [pq.read_table(io.BytesIO(part)) for part in parts]
     return _write(pa.concat_tables(tables) if tables else SCHEMA.empty_table())
+
+
+def _interaction(row: dict[str, Any]) -> Interaction:
+    typed = {
+        "kind": Kind(row["kind"]),
+        "answer": Answer(row["answer"]),
+        "indices": np.array(row["indices"], np.int64),
+    }
+    return Interaction(**row | typed)
 
 
 def _write(table: pa.Table) -> bytes:

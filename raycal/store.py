@@ -3,13 +3,13 @@
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from raycal import ledger
-from raycal.algorithm.records import IterationResult
+from raycal.algorithm.records import Interaction, IterationResult
 from raycal.config import ExperimentConfig
 from raycal.files import Folder
 from raycal.results import results_line
@@ -17,6 +17,7 @@ from raycal.state import SavedState, StateDir, by_iteration, iteration_name, ite
 
 logger = logging.getLogger(__name__)
 
+MONTAGES = "clusters"
 CONFIG, RESULTS, ERROR, ENVIRONMENT, STARTED, FINISHED, STOPPED = (
     "config.yaml",
     "results.jsonl",
@@ -39,6 +40,7 @@ class RunDir:
         self.folder = folder
         self._states = StateDir(folder.folder("state"))
         self._parts = folder.folder("ledger")
+        self._montages = folder.folder(MONTAGES)
 
     def begin(self, config: ExperimentConfig) -> SavedState | None:
         """Start or go on: writes the configuration, mends what a crash left, returns the newest whole state.
@@ -56,9 +58,10 @@ class RunDir:
             self.folder.write(STARTED, json.dumps({"time": time.time_ns() // 1_000_000}).encode())
         state = self._states.newest()
         self._write_results([] if state is None else state.results)
-        for name in self._parts.names("iteration-*.parquet"):
-            if state is None or iteration_of(name) > state.loop.iteration:
-                self._parts.remove(name)
+        for folder in (self._parts, self._montages):
+            for name in folder.names("iteration-*"):
+                if state is None or iteration_of(name) > state.loop.iteration:
+                    folder.remove(name)
         return state
 
     def commit(self, result: IterationResult, model: bytes) -> dict[str, Any]:
@@ -147,6 +150,23 @@ class RunDir:
         """The whole ledger as one Parquet file."""
         names = by_iteration(self._parts.names("iteration-*.parquet"))
         return ledger.join(self._parts.read(name) or b"" for name in names)
+
+    def ledger_of(self, iteration: int) -> Sequence[Interaction]:
+        """The interactions of one iteration; none when it is not there."""
+        content = self._parts.read(f"{iteration_name(iteration)}.parquet")
+        return () if content is None else ledger.from_parquet(content)
+
+    def write_montage(self, iteration: int, picture: bytes) -> None:
+        """Keep a picture of an iteration's clusters, a PNG."""
+        self._montages.write(f"{iteration_name(iteration)}.png", picture)
+
+    def has_montage(self, iteration: int) -> bool:
+        """Whether there is a picture of an iteration's clusters."""
+        return self._montages.exists(f"{iteration_name(iteration)}.png")
+
+    def montages(self) -> list[str]:
+        """The names of the pictures, relative to the folder, by iteration."""
+        return [f"{MONTAGES}/{name}" for name in by_iteration(self._montages.names("iteration-*.png"))]
 
     def start_time(self) -> int | None:
         """When the experiment first began, in milliseconds since 1970; None when it has not."""

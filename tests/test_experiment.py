@@ -73,8 +73,9 @@ def test_run_folder_holds_what_the_contract_names(tmp_path: Path) -> None:
 
     files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     ledger = {f"ledger/iteration-{iteration:03d}.parquet" for iteration in range(3)}
+    montages = {f"clusters/iteration-{iteration:03d}.png" for iteration in range(3)}
     once = {"config.yaml", "results.jsonl", "environment.json", "started.json", "state/finished.json"}
-    assert files == once | ledger
+    assert files == once | ledger | montages
     lines = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
     assert [list(line) for line in lines] == [KEYS] * 3
     assert [line["interactions"] for line in lines] == [10, 20, 30]
@@ -221,3 +222,43 @@ def test_failure_on_a_full_disk_ends_only_the_experiment(
     monkeypatch.setattr(Folder, "write", full)
     assert not run_experiment(experiment(), RunDir(Folder.at(str(tmp_path))), threads=1)
     assert "No space left on device" in caplog.text
+
+
+def montages(run_dir: RunDir) -> dict[str, bytes | None]:
+    return {name: run_dir.folder.read(name) for name in run_dir.montages()}
+
+
+def test_crash_before_a_montage_loses_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run(experiment(), tmp_path / "whole")
+    with monkeypatch.context() as patch:
+
+        def crash(*_: Any) -> None:
+            raise Killed
+
+        patch.setattr("raycal.montage.draw", crash)
+        with pytest.raises(Killed):
+            run(experiment(), tmp_path / "crashed")
+    resumed = run(experiment(), tmp_path / "crashed")
+
+    assert len(montages(whole)) == 3
+    assert montages(resumed) == montages(whole)
+
+
+def test_montage_that_cannot_be_drawn_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ValueError("no such colour")
+
+    monkeypatch.setattr("raycal.montage.draw", fail)
+    run_dir = run(experiment(), tmp_path)
+
+    assert run_dir.finished_reason() == "iterations"
+    assert run_dir.montages() == []
+    assert [record.message for record in caplog.records if "montage" in record.message] == [
+        f"{tmp_path}: no montage of iteration 0: no such colour"
+    ]
+
+
+def test_scenario_without_clusters_has_no_montage(tmp_path: Path) -> None:
+    assert run(experiment(scenario="random"), tmp_path).montages() == []

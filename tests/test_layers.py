@@ -19,7 +19,7 @@ LAYERS = (
     ("config",),
     ("data", "learner", "files", "ledger", "results", "state", "store", "plan", "tracking"),
     ("build",),
-    ("environment",),
+    ("environment", "montage"),
     ("experiment", "progress", "summary", "check", "cost", "start_cost"),
     ("follower", "distributed"),
     ("this_machine",),

@@ -121,3 +121,15 @@ def test_no_parts_are_an_empty_table_of_the_same_columns() -> None:
 
     assert empty.num_rows == 0
     assert [(field.name, field.type) for field in empty.schema] == COLUMNS
+
+
+def test_rows_are_read_back() -> None:
+    rows = [sample(), refused()]
+    read_back = ledger.from_parquet(ledger.to_parquet(rows))
+
+    assert len(read_back) == 2
+    for row, other in zip(read_back, rows, strict=True):
+        assert (row.kind, row.answer, row.label, row.purity) == (other.kind, other.answer, other.label, other.purity)
+        assert (type(row.kind), row.indices.dtype) == (Kind, np.int64)
+        assert np.array_equal(row.indices, other.indices)
+    assert ledger.to_parquet(read_back) == ledger.to_parquet(rows)

@@ -197,6 +197,25 @@ class TestWhole:
         run_dir.begin(CONFIG)
         assert run_dir.start_time() == 1_600_000_000_000
 
+    def test_ledger_of_an_iteration(self, three: RunDir) -> None:
+        assert [row.iteration for row in three.ledger_of(1)] == [1] * len(result(1).ledger)
+        assert three.ledger_of(7) == ()
+
+    def test_montages_by_iteration(self, three: RunDir) -> None:
+        for iteration in (2, 1000, 1):
+            three.write_montage(iteration, b"picture")
+
+        assert three.montages() == [f"clusters/iteration-{name}.png" for name in ("001", "002", "1000")]
+        assert three.folder.read("clusters/iteration-002.png") == b"picture"
+        assert [three.has_montage(iteration) for iteration in (0, 1)] == [False, True]
+
+    def test_montage_of_an_iteration_that_is_redone_goes(self, three: RunDir) -> None:
+        for iteration in range(4):
+            three.write_montage(iteration, b"picture")
+        three.begin(CONFIG)
+
+        assert three.montages() == [f"clusters/iteration-00{iteration}.png" for iteration in range(3)]
+
     def test_environment_is_read_back(self, run_dir: RunDir) -> None:
         assert run_dir.environment() == {}
         run_dir.write_environment({"device": "cpu", "threads": 2})

@@ -79,6 +79,13 @@ class Folder:
         files = (info.base_name for info in self._filesystem.get_file_info(selector) if info.is_file)
         return sorted(name for name in files if Path(name).match(pattern) and not name.startswith("."))
 
+    def all_names(self) -> list[str]:
+        """The paths of all files in the folder and below it, relative to it, sorted."""
+        selector = fs.FileSelector(self.path, allow_not_found=True, recursive=True)
+        infos = [info for info in self._filesystem.get_file_info(selector) if info.is_file]
+        names = (info.path.removeprefix(f"{self.path}/") for info in infos if not info.base_name.startswith("."))
+        return sorted(names)
+
     def remove(self, name: str) -> None:
         """Delete a file if it is there."""
         try:

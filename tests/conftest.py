@@ -1,5 +1,6 @@
-"""A cache folder of its own for each test."""
+"""A cache folder of its own for each test, and databases of MLflow."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,3 +11,21 @@ def raycal_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     folder = tmp_path_factory.mktemp("cache") / "raycal-cache"
     monkeypatch.setenv("RAYCAL_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with its tables, which take seconds to make."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def uri(empty_database: Path, tmp_path: Path) -> str:
+    """Of an empty database in the folder `storage`."""
+    (tmp_path / "storage").mkdir()
+    shutil.copy(empty_database, tmp_path / "storage" / "mlflow.db")
+    return f"sqlite:///{tmp_path}/storage/mlflow.db"

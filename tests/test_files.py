@@ -209,3 +209,12 @@ def test_uri_of_a_remote_folder_names_the_folder() -> None:
     assert folder.uri == "s3://bucket/runs/a/sweep?region=eu-west-1"
     assert Folder.at(folder.uri).path == "bucket/runs/a/sweep"
     assert Folder.at(folder.folder(".ray").uri).path == "bucket/runs/a/sweep/.ray"
+
+
+def test_all_names_are_those_of_every_folder_below(tmp_path: Path) -> None:
+    folder = Folder.at(str(tmp_path / "a"))
+    assert folder.all_names() == []
+    for name in ("b.txt", "c/d.txt", "c/e/f.txt", ".hidden"):
+        folder.write(name, b"")
+
+    assert folder.all_names() == ["b.txt", "c/d.txt", "c/e/f.txt"]

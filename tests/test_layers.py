@@ -24,7 +24,7 @@ LAYERS = (
     ("follower", "distributed"),
     ("this_machine",),
     ("report",),
-    ("sweep_run", "sweep", "pool"),
+    ("sweep_run", "sweep", "pool", "track"),
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 
@@ -165,6 +165,9 @@ def test_exceptions_are_still_needed() -> None:
         (RESOURCES, {"torch", "ray", "mlflow", "faiss"}),
         ("raycal.distributed.metrics", {"torch", "ray", "mlflow", "faiss"}),
         ("raycal.sweep", {"numpy", "torch", "ray", "mlflow", "pydantic"}),
+        ("raycal.track", {"numpy", "torch", "ray", "mlflow", "pydantic"}),
+        ("raycal.tracking", {"torch", "ray", "mlflow"}),
+        ("raycal.report.from_mlflow", {"torch", "ray", "mlflow"}),
     ],
 )
 def test_import_does_not_load_what_is_heavy(module: str, heavy: set[str]) -> None:

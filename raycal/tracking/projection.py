@@ -1,30 +1,39 @@
 """What MLflow shows of a sweep: one experiment, one parent run, one child run per trial.
 
-Sending is idempotent: a run that is there is found by its tags, and a step that is there is not sent again.
+Sending is idempotent: a run that is there is found by its tags, and a step that is there is not sent again. Times are
+those of the records, so that the runs made from the same folders are the same.
 """
 
-import getpass
 import logging
-import tempfile
+from collections.abc import Mapping
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_SOURCE_NAME, MLFLOW_USER
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from raycal import __version__
 from raycal.config import ExperimentConfig
-from raycal.plan import SweepDir
+from raycal.plan import PLAN, SweepDir
 from raycal.results import SECONDS
 from raycal.store import CONFIG, ERROR, RESULTS, RunDir
+from raycal.tracking.artifacts import Artifacts
+from raycal.tracking.tags import (
+    EXPERIMENT_ID,
+    FOLDER,
+    KIND,
+    STATUS,
+    STOPPED_BY,
+    dataset_input,
+    run_name,
+    source,
+    trial_tags,
+)
 
 for _name in ("mlflow", "alembic"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
-KIND, FOLDER, EXPERIMENT_ID, STATUS = "raycal.kind", "raycal.folder", "raycal.experiment_id", "raycal.status"
-STOPPED_BY = "raycal.stopped_by"
 LEDGER = "ledger.parquet"
 LINES_PER_BATCH = 50  # MLflow takes 1,000 metrics a call
 
@@ -38,49 +47,52 @@ class Projection:
 
     def __init__(self, uri: str, sweep_dir: SweepDir, sweep: str) -> None:
         self._client = MlflowClient(tracking_uri=uri)
+        self._artifacts = Artifacts(self._client, uri)
         self._sweep_dir = sweep_dir
         self.experiment_id = self._find_experiment(uri, sweep)
-        runs = self._runs()
+        runs = find_runs(self._client, self.experiment_id)
         folder = {FOLDER: sweep_dir.folder.uri}
         found = [run for run in runs if run.data.tags.get(KIND) == "sweep" and folder.items() <= run.data.tags.items()]
-        self._parent = found[0] if found else self._create(sweep, {KIND: "sweep", **folder})
+        self._parent = found[0] if found else self._create(sweep, {KIND: "sweep", **folder}, sweep_dir.start_time())
         self._client.update_run(self._parent.info.run_id, status="RUNNING")
+        self._send_plan()
         parent_id = self._parent.info.run_id
-        self._children = {
-            run.data.tags[EXPERIMENT_ID]: run for run in runs if run.data.tags.get(MLFLOW_PARENT_RUN_ID) == parent_id
-        }
-        self._with_params = {run.info.run_id for run in self._children.values() if run.data.params}
-        self._sent: dict[str, set[int]] = {}
-        self._outcomes: dict[str, _Outcome] = {}
+        children = [run for run in runs if run.data.tags.get(MLFLOW_PARENT_RUN_ID) == parent_id]
+        self._children = {run.data.tags[EXPERIMENT_ID]: _Child(run) for run in children}
 
     def send(self, experiment_id: str, config: ExperimentConfig) -> None:
         """Bring one trial up to its run folder."""
         run_dir = self._sweep_dir.run_dir(experiment_id)
-        outcome = _outcome(run_dir)
-        lines = run_dir.results()
+        outcome, lines = _outcome(run_dir), run_dir.results()
         if not outcome.is_end and not lines:
             return
-        run = self._child(experiment_id, config)
-        run_id = run.info.run_id
-        self._send_metrics(run, lines)
-        if self._outcomes.get(run_id) == outcome:
+        child = self._child(experiment_id, config, run_dir)
+        if outcome.is_end and child.outcome == outcome:
             return
-        if outcome.is_end:
-            self._send_artifacts(run_id, run_dir)
-            for key, value in (_ran_on(run_dir) | outcome.tags).items():
-                self._client.set_tag(run_id, key, value)
-        self._client.update_run(run_id, status="RUNNING")
-        if outcome.is_end:
-            self._client.set_terminated(run_id, outcome.status)
-        self._outcomes[run_id] = outcome
+        child.end_time = child.run.info.start_time + _milliseconds(lines)[-1]
+        environment = run_dir.environment()
+        self._send_settings(child, config, trial_tags(config, environment) | outcome.tags)
+        self._send_metrics(child, lines)
+        self._send_input(child, config, environment)
+        self._send_files(child, run_dir, outcome)
+        if child.outcome != outcome:
+            self._set_status(child, outcome)
 
     def end(self, status: str) -> None:
-        """End the sweep's run, and as killed what is still running of it."""
-        for run in self._children.values():
-            outcome = self._outcomes.get(run.info.run_id)
-            if (outcome.status if outcome else run.info.status) in ("RUNNING", "SCHEDULED"):
-                self._client.set_terminated(run.info.run_id, "KILLED")
-        self._client.set_terminated(self._parent.info.run_id, status)
+        """End the sweep's run, and as killed what is still running of it; send the plan and the report."""
+        for child in self._children.values():
+            if child.status in ("RUNNING", "SCHEDULED"):
+                self._send_tags(child, {STATUS: "interrupted"})
+                self._set_status(child, _Outcome("KILLED", "interrupted"))
+        self._send_plan()
+        self.send_report()
+        ends = [child.end_time for child in self._children.values() if child.end_time is not None]
+        self._client.set_terminated(self._parent.info.run_id, status, max(ends, default=self._parent.info.start_time))
+
+    def send_report(self) -> None:
+        """Send every file in the folder `report` of the sweep."""
+        folder = self._sweep_dir.folder.folder("report")
+        self._artifacts.send(self._parent, {f"report/{name}": folder.read(name) for name in folder.all_names()})
 
     def _find_experiment(self, uri: str, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
@@ -95,68 +107,89 @@ class Projection:
         )
         return str(self._client.create_experiment(name, artifact_location=artifacts))
 
-    def _runs(self) -> list[Run]:
-        runs: list[Run] = []
-        token: str | None = None
-        while True:
-            page = self._client.search_runs([self.experiment_id], max_results=1000, page_token=token)
-            runs += page
-            token = page.token
-            if not token:
-                return runs
+    def _create(self, name: str, tags: dict[str, str], start_time: int | None) -> Run:
+        return self._client.create_run(self.experiment_id, start_time, run_name=name, tags=source() | tags)
 
-    def _create(self, name: str, tags: dict[str, str]) -> Run:
-        source = {MLFLOW_USER: _user(), MLFLOW_SOURCE_NAME: "raycal.sweep", "raycal.version": __version__}
-        return self._client.create_run(self.experiment_id, run_name=name, tags=source | tags)
-
-    def _child(self, experiment_id: str, config: ExperimentConfig) -> Run:
-        """The run of a trial, made with its params when it is not there yet."""
+    def _child(self, experiment_id: str, config: ExperimentConfig, run_dir: RunDir) -> "_Child":
+        """The run of a trial, made when it is not there yet."""
         if experiment_id not in self._children:
-            tags = {
-                KIND: "trial",
-                EXPERIMENT_ID: experiment_id,
-                MLFLOW_PARENT_RUN_ID: self._parent.info.run_id,
-                "scenario": config.steps.name,
-                "dataset": config.dataset.name,
-                "seed": str(config.seed),
-            }
-            self._children[experiment_id] = self._create(_run_name(experiment_id, config), tags)
-        run = self._children[experiment_id]
-        if run.info.run_id not in self._with_params:
-            params = [Param(key, _param(value)) for key, value in config.flat().items()]
-            self._client.log_batch(run.info.run_id, params=params)
-            self._with_params.add(run.info.run_id)
-        return run
+            parent_id = self._parent.info.run_id
+            tags = {KIND: "trial", EXPERIMENT_ID: experiment_id, MLFLOW_PARENT_RUN_ID: parent_id}
+            run = self._create(run_name(experiment_id, config), tags, run_dir.start_time())
+            self._children[experiment_id] = _Child(run)
+        return self._children[experiment_id]
 
-    def _send_metrics(self, run: Run, lines: list[dict[str, Any]]) -> None:
+    def _send_settings(self, child: "_Child", config: ExperimentConfig, tags: Mapping[str, str]) -> None:
+        if not child.has_params:
+            params = [Param(key, _param(value)) for key, value in config.flat().items()]
+            self._client.log_batch(child.run_id, params=params)
+            child.has_params = True
+        self._send_tags(child, tags)
+
+    def _send_tags(self, child: "_Child", tags: Mapping[str, str]) -> None:
+        new = dict(tags.items() - child.tags.items())
+        if new:
+            self._client.log_batch(child.run_id, tags=[RunTag(key, value) for key, value in new.items()])
+            child.tags.update(new)
+
+    def _send_metrics(self, child: "_Child", lines: list[dict[str, Any]]) -> None:
         """Every figure of a line at step = interactions."""
-        run_id = run.info.run_id
-        if run_id not in self._sent:
-            history = self._client.get_metric_history(run_id, "interactions")
-            self._sent[run_id] = {metric.step for metric in history}
+        if child.steps is None:
+            history = self._client.get_metric_history(child.run_id, "interactions")
+            child.steps = {metric.step for metric in history}
         # The same point with the same timestamp is one point, however often it is sent; so none is from the clock.
-        ends = accumulate(sum(line[phase] for phase in SECONDS) for line in lines)
         metrics = {
             line["interactions"]: [
-                Metric(key, float(value), run.info.start_time + int(1000 * end), line["interactions"])
+                Metric(key, float(value), child.run.info.start_time + milliseconds, line["interactions"])
                 for key, value in line.items()
                 if value is not None
             ]
-            for line, end in zip(lines, ends, strict=True)
+            for line, milliseconds in zip(lines, _milliseconds(lines)[1:], strict=True)
         }
-        new = [step for step in metrics if step not in self._sent[run_id]]
+        new = [step for step in metrics if step not in child.steps]
         for begin in range(0, len(new), LINES_PER_BATCH):
             steps = new[begin : begin + LINES_PER_BATCH]
-            self._client.log_batch(run_id, metrics=[metric for step in steps for metric in metrics[step]])
-            self._sent[run_id].update(steps)
+            self._client.log_batch(child.run_id, metrics=[metric for step in steps for metric in metrics[step]])
+            child.steps.update(steps)
 
-    def _send_artifacts(self, run_id: str, run_dir: RunDir) -> None:
-        files = {name: run_dir.folder.read(name) for name in (CONFIG, RESULTS, ERROR)} | {LEDGER: run_dir.ledger()}
-        with tempfile.TemporaryDirectory() as folder:
-            for name, content in files.items():
-                if content is not None:
-                    Path(folder, name).write_bytes(content)
-            self._client.log_artifacts(run_id, folder)
+    def _send_input(self, child: "_Child", config: ExperimentConfig, environment: Mapping[str, Any]) -> None:
+        dataset = None if child.has_input else dataset_input(config, environment)
+        if dataset is not None:
+            self._client.log_inputs(child.run_id, datasets=[dataset])
+            child.has_input = True
+
+    def _send_files(self, child: "_Child", run_dir: RunDir, outcome: "_Outcome") -> None:
+        """Results and new montages; at the end of the trial everything else."""
+        there = self._artifacts.there(child.run)
+        names = [RESULTS, *(name for name in (CONFIG, *run_dir.montages()) if name not in there)]
+        files = {name: run_dir.folder.read(name) for name in names}
+        if outcome.is_end:
+            files |= {LEDGER: run_dir.ledger(), ERROR: run_dir.folder.read(ERROR)}
+        self._artifacts.send(child.run, files)
+        if outcome.error is None and ERROR in there:
+            self._artifacts.remove(child.run, ERROR)
+
+    def _send_plan(self) -> None:
+        self._artifacts.send(self._parent, {PLAN: self._sweep_dir.folder.read(PLAN)})
+
+    def _set_status(self, child: "_Child", outcome: "_Outcome") -> None:
+        if outcome.is_end:
+            self._client.set_terminated(child.run_id, outcome.status, child.end_time)
+        else:
+            self._client.update_run(child.run_id, status=outcome.status)
+        child.outcome = outcome
+
+
+def find_runs(client: MlflowClient, experiment_id: str) -> list[Run]:
+    """All runs of an MLflow experiment."""
+    runs: list[Run] = []
+    token: str | None = None
+    while True:
+        page = client.search_runs([experiment_id], max_results=1000, page_token=token)
+        runs += page
+        token = page.token
+        if not token:
+            return runs
 
 
 class _Outcome(NamedTuple):
@@ -166,7 +199,7 @@ class _Outcome(NamedTuple):
     """
 
     status: str
-    words: str = ""
+    words: str
     stopped_by: str | None = None
     error: str | None = None
 
@@ -180,6 +213,33 @@ class _Outcome(NamedTuple):
         return {STATUS: self.words} | stopped
 
 
+class _Child:
+    """The run of a trial and what is known to be there of it.
+
+    Attributes:
+        steps: Whose metrics are there; None: not asked yet.
+        end_time: Of its newest iteration, in milliseconds since 1970, as far as it is known.
+        outcome: That was sent last by this process.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.tags = dict(run.data.tags)
+        self.has_params = bool(run.data.params)
+        self.has_input = bool(run.inputs and run.inputs.dataset_inputs)
+        self.steps: set[int] | None = None
+        self.end_time: int | None = run.info.end_time
+        self.outcome: _Outcome | None = None
+
+    @property
+    def run_id(self) -> str:
+        return str(self.run.info.run_id)
+
+    @property
+    def status(self) -> str:
+        return self.outcome.status if self.outcome else str(self.run.info.status)
+
+
 def _outcome(run_dir: RunDir) -> _Outcome:
     if (finished := run_dir.finished_reason()) is not None:
         return _Outcome("FINISHED", finished)
@@ -187,25 +247,12 @@ def _outcome(run_dir: RunDir) -> _Outcome:
         return _Outcome("KILLED", "stopped", stopped_by=stopped)
     if error := run_dir.error():
         return _Outcome("FAILED", error.partition("\n")[0][:500], error=error)
-    return _Outcome("RUNNING")
+    return _Outcome("RUNNING", "running")
 
 
-def _ran_on(run_dir: RunDir) -> dict[str, str]:
-    """Tags of what a trial ran on."""
-    environment = run_dir.environment()
-    return {f"raycal.{key}": str(environment[key]) for key in ("device", "dtype", "threads") if key in environment}
-
-
-def _run_name(experiment_id: str, config: ExperimentConfig) -> str:
-    """What differs first, as MLflow cuts names short: scenario, seed, dataset, digest."""
-    return f"{config.steps.name} s{config.seed} {config.dataset.name} {experiment_id[-8:]}"
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container may run under a number that has no name
-        return "unknown"
+def _milliseconds(lines: list[dict[str, Any]]) -> list[int]:
+    """Of work from the start to the end of each line; the first is 0, of no line."""
+    return [int(1000 * end) for end in accumulate((sum(line[phase] for phase in SECONDS) for line in lines), initial=0)]
 
 
 def _param(value: Any) -> str:

@@ -28,6 +28,7 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # else two lines for each run that ends on a server
     "GIT_PYTHON_REFRESH": "quiet",
 }
 
@@ -46,6 +47,12 @@ def tracking_uri(configured: str | None, sweep_dir: SweepDir) -> str:
     return f"sqlite:///{Path(sweep_dir.folder.path).parent / 'mlflow.db'}"
 
 
+def set_up_mlflow() -> None:
+    """Set what MLflow reads from the environment when it is imported; what the user set stays."""
+    for key, value in _ENVIRONMENT.items():
+        os.environ.setdefault(key, value)
+
+
 class Tracker(Thread):
     """Sends what is new in the run folders, and tries again what could not be sent.
 
@@ -58,7 +65,9 @@ class Tracker(Thread):
         self.uri = uri
         self._sweep_dir, self._sweep, self._experiments = sweep_dir, sweep, experiments
         self._projection: Projection | None = None
-        self._unsent = dict.fromkeys(experiments)
+        self._unsent: dict[str, None] = {}
+        self._sending: str | None = None
+        self._found = False
         self._lock, self._wake = Lock(), Event()
         self._final_status: str | None = None
         self._all_sent = False
@@ -83,9 +92,9 @@ class Tracker(Thread):
 
     @property
     def backlog(self) -> int:
-        """How many experiments have something to send."""
+        """How many experiments have something that is not in MLflow yet."""
         with self._lock:
-            return len(self._unsent)
+            return len(self._unsent.keys() | {self._sending} - {None})
 
     @property
     def page(self) -> str:
@@ -97,8 +106,7 @@ class Tracker(Thread):
 
     def run(self) -> None:
         """Send now, at every change, and again a while after a failure, until closed."""
-        for key, value in _ENVIRONMENT.items():
-            os.environ.setdefault(key, value)
+        set_up_mlflow()
         warned = False
         while not self._all_sent:
             final_status = self._final_status
@@ -117,20 +125,32 @@ class Tracker(Thread):
     def _send(self, final_status: str | None) -> None:
         from raycal.tracking.projection import Projection
 
+        if not self._found:
+            self._find()
         if self._projection is None:
             self._projection = Projection(self.uri, self._sweep_dir, self._sweep)
         while (experiment_id := self._next()) is not None:
             try:
                 self._projection.send(experiment_id, self._experiments[experiment_id])
             except Exception:
-                with self._lock:
-                    self._unsent[experiment_id] = None
+                with self._lock:  # first, and so the last to be tried again: it may be the only one that fails
+                    self._unsent = {experiment_id: None} | self._unsent
                 raise
+            finally:
+                self._sending = None
         if final_status is not None:
             self._projection.end(final_status)
             self._all_sent = True
 
+    def _find(self) -> None:
+        """What an earlier start may not have sent: of this sweep, all that has begun."""
+        begun = [key for key in list(self._experiments) if self._sweep_dir.run_dir(key).has_begun]
+        with self._lock:
+            self._unsent = dict.fromkeys(begun) | self._unsent
+        self._found = True
+
     def _next(self) -> str | None:
         """Take the next experiment that has something to send."""
         with self._lock:
-            return self._unsent.popitem()[0] if self._unsent else None
+            self._sending = self._unsent.popitem()[0] if self._unsent else None
+            return self._sending

@@ -2,54 +2,24 @@
 
 import io
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from run_folders import CONFIGS, commit
 
-from raycal import __version__, build
-from raycal.algorithm.records import (
-    Answer,
-    Evaluation,
-    Interaction,
-    IterationResult,
-    Kind,
-    PhaseSeconds,
-    PoolSnapshot,
-)
-from raycal.config import ExperimentConfig
+from raycal import __version__
 from raycal.files import Folder
-from raycal.plan import SweepDir
+from raycal.plan import Plan, SweepDir
 from raycal.tracking.projection import Projection
 
-CONFIGS = [
-    ExperimentConfig.model_validate({"dataset": "digits", "scenario": scenario, "seed": 3}, context=build.REGISTRIES)
-    for scenario in ("random", "cluster-only")
-]
 CONFIG = CONFIGS[0]
 ID = CONFIG.experiment_id
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with its tables, which take seconds to make."""
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
-    return path
-
-
-@pytest.fixture
-def uri(empty_database: Path, tmp_path: Path) -> str:
-    (tmp_path / "storage").mkdir()
-    shutil.copy(empty_database, tmp_path / "storage" / "mlflow.db")
-    return f"sqlite:///{tmp_path}/storage/mlflow.db"
 
 
 @pytest.fixture
@@ -60,36 +30,6 @@ def client(uri: str) -> MlflowClient:
 @pytest.fixture
 def sweep_dir(tmp_path: Path) -> SweepDir:
     return SweepDir(Folder.at(str(tmp_path / "storage" / "tiny")))
-
-
-def commit(sweep_dir: SweepDir, iteration: int, config: ExperimentConfig = CONFIG) -> dict[str, Any]:
-    run_dir = sweep_dir.run_dir(config.experiment_id)
-    if iteration == 0:
-        run_dir.begin(config)
-    row = Interaction(
-        iteration=iteration,
-        step=0,
-        interaction=10 * (iteration + 1),
-        kind=Kind.SAMPLE,
-        answer=Answer.LABELLED,
-        label=1,
-        purity=None,
-        wrong=0,
-        seconds=4.25,
-        indices=np.array([iteration], np.int64),
-    )
-    return run_dir.commit(
-        IterationResult(
-            iteration=iteration,
-            interactions=10 * (iteration + 1),
-            human_seconds=42.5 * (iteration + 1),
-            ledger=(row,),
-            pool=PoolSnapshot(status=np.ones(20, np.int8), labels=np.zeros(20, np.int32)),
-            evaluation=Evaluation(accuracy=0.25 * (iteration + 1), loss=2.0),
-            seconds=PhaseSeconds(predict=0.5, cluster=0.0, train=1.0, evaluate=0.25),
-        ),
-        b"model",
-    )
 
 
 def runs(client: MlflowClient, name: str = "tiny") -> list[Run]:
@@ -417,3 +357,143 @@ def test_params_that_could_not_be_sent_are_sent_the_next_time(
 
     assert set(child(client).data.params) == set(CONFIG.flat())
     assert history(client, "test_accuracy") == [(10, 0.25)]
+
+
+def artifacts(client: MlflowClient, run: Run, folder: str | None = None) -> set[str]:
+    return {file.path for file in client.list_artifacts(run.info.run_id, folder) if not file.is_dir}
+
+
+def test_tags_to_filter_by(uri: str, client: MlflowClient, sweep_dir: SweepDir) -> None:
+    projection = Projection(uri, sweep_dir, "tiny")
+    environment = {"raycal": "0.0.7", "git": "abc-dirty", "device": "cpu", "threads": 2, "workers": 3}
+    for config in CONFIGS:
+        commit(sweep_dir, 0, config)
+        sweep_dir.run_dir(config.experiment_id).write_environment(environment)
+        projection.send(config.experiment_id, config)
+
+    samples, clusters = (child(client, config.experiment_id).data.tags for config in CONFIGS)
+    assert clusters["num_clusters"] == "budget"
+    assert clusters["purity_threshold"] == "0.8"
+    assert not {"num_clusters", "purity_threshold"} & set(samples)  # a scenario that shows none
+    for tags in (samples, clusters):
+        assert tags["mlflow.source.git.commit"] == "abc-dirty"
+        assert [tags[f"raycal.{key}"] for key in ("version", "device", "threads", "workers", "status")] == [
+            *("0.0.7", "cpu", "2", "3", "running")
+        ]
+
+
+def test_dataset_is_the_input_of_a_run_once(uri: str, client: MlflowClient, sweep_dir: SweepDir) -> None:
+    dataset = {"digest": "0123456789abcdef", "num_train": 20, "num_test": 5, "num_classes": 10}
+    for _ in range(2):
+        projection = Projection(uri, sweep_dir, "tiny")
+        commit(sweep_dir, 0)
+        sweep_dir.run_dir(ID).write_environment({"dataset": dataset})
+        projection.send(ID, CONFIG)
+
+    (found,) = child(client).inputs.dataset_inputs
+    assert (found.dataset.name, found.dataset.digest) == ("digits", "0123456789abcdef")
+    assert json.loads(found.dataset.profile) == {"num_train": 20, "num_test": 5, "num_classes": 10}
+    assert json.loads(found.dataset.source) == {"options": CONFIG.dataset.options}
+
+
+def test_montages_configuration_and_results_are_sent_as_they_appear(
+    uri: str, client: MlflowClient, sweep_dir: SweepDir, tmp_path: Path
+) -> None:
+    projection = Projection(uri, sweep_dir, "tiny")
+    for iteration in range(2):
+        commit(sweep_dir, iteration)
+        sweep_dir.run_dir(ID).write_montage(iteration, b"picture %d" % iteration)
+        projection.send(ID, CONFIG)
+        run = child(client)
+        assert artifacts(client, run) == {"config.yaml", "results.jsonl"}
+        names = [f"clusters/iteration-00{number}.png" for number in range(iteration + 1)]
+        assert sorted(artifacts(client, run, "clusters")) == names
+
+    folder = Path(client.download_artifacts(run.info.run_id, "", str(tmp_path / "storage")))
+    assert (folder / "clusters" / "iteration-001.png").read_bytes() == b"picture 1"
+    assert len((folder / "results.jsonl").read_text().splitlines()) == 2
+
+
+def test_montage_that_is_there_is_not_sent_again(
+    uri: str, client: MlflowClient, sweep_dir: SweepDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(sweep_dir, 0)
+    sweep_dir.run_dir(ID).write_montage(0, b"picture")
+    Projection(uri, sweep_dir, "tiny").send(ID, CONFIG)
+    sent: list[str] = []
+
+    def log_artifacts(self: MlflowClient, run_id: str, folder: str, *_: Any) -> None:
+        sent.extend(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
+
+    monkeypatch.setattr(MlflowClient, "log_artifacts", log_artifacts)
+    Projection(uri, sweep_dir, "tiny").send(ID, CONFIG)
+
+    assert sent == ["results.jsonl"]
+
+
+def test_record_of_a_failure_goes_when_the_trial_goes_on(uri: str, client: MlflowClient, sweep_dir: SweepDir) -> None:
+    commit(sweep_dir, 0)
+    sweep_dir.run_dir(ID).fail("iteration 1: ValueError: a reason\n")
+    Projection(uri, sweep_dir, "tiny").send(ID, CONFIG)
+    assert "error.txt" in artifacts(client, child(client))
+    sweep_dir.run_dir(ID).begin(CONFIG)
+    commit(sweep_dir, 1)
+    Projection(uri, sweep_dir, "tiny").send(ID, CONFIG)
+
+    run = child(client)
+    assert "error.txt" not in artifacts(client, run)
+    assert (run.info.status, run.data.tags["raycal.status"]) == ("RUNNING", "running")
+
+
+def test_record_of_a_failure_says_that_it_is_outdated_where_nothing_can_be_deleted(
+    uri: str, client: MlflowClient, sweep_dir: SweepDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: object, artifact_path: str | None = None) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr("mlflow.store.artifact.local_artifact_repo.LocalArtifactRepository.delete_artifacts", refuse)
+    projection = Projection(uri, sweep_dir, "tiny")
+    commit(sweep_dir, 0)
+    sweep_dir.run_dir(ID).fail("iteration 1: ValueError: a reason\n")
+    projection.send(ID, CONFIG)
+    sweep_dir.run_dir(ID).begin(CONFIG)
+    sweep_dir.run_dir(ID).finish("iterations")
+    projection.send(ID, CONFIG)
+
+    error = Path(client.download_artifacts(child(client).info.run_id, "error.txt", str(tmp_path)))
+    assert error.read_text().startswith("The trial failed once and went on since")
+
+
+def test_plan_and_report_are_artifacts_of_the_sweep(
+    uri: str, client: MlflowClient, sweep_dir: SweepDir, tmp_path: Path
+) -> None:
+    sweep_dir.write_plan(Plan(sweep="tiny", experiments={ID: CONFIG}, threads=1))
+    projection = Projection(uri, sweep_dir, "tiny")
+    assert artifacts(client, parent(client)) == {"plan.json"}
+    for name in ("summary.csv", "figures/a.svg"):
+        sweep_dir.folder.write(f"report/{name}", name.encode())
+    projection.end("FINISHED")
+
+    run = parent(client)
+    assert artifacts(client, run, "report") == {"report/summary.csv"}
+    assert artifacts(client, run, "report/figures") == {"report/figures/a.svg"}
+    file = Path(client.download_artifacts(run.info.run_id, "report/figures/a.svg", str(tmp_path)))
+    assert file.read_bytes() == b"figures/a.svg"
+
+
+def test_times_are_those_of_the_records(uri: str, client: MlflowClient, sweep_dir: SweepDir) -> None:
+    sweep_dir.write_plan(Plan(sweep="tiny", experiments={ID: CONFIG}, threads=1))
+    for iteration in range(2):
+        commit(sweep_dir, iteration)
+    sweep_dir.run_dir(ID).finish("iterations")
+    projection = Projection(uri, sweep_dir, "tiny")
+    projection.send(ID, CONFIG)
+    projection.end("FINISHED")
+
+    start = sweep_dir.run_dir(ID).start_time()
+    assert start is not None
+    run = child(client)
+    times = [metric.timestamp for metric in client.get_metric_history(run.info.run_id, "test_loss")]
+    assert (run.info.start_time, times, run.info.end_time) == (start, [start + 1750, start + 3500], start + 3500)
+    top = parent(client).info
+    assert (top.start_time, top.end_time) == (sweep_dir.start_time(), start + 3500)

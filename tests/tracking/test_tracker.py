@@ -23,6 +23,7 @@ class Server:
 
     def __init__(self) -> None:
         self.away = False
+        self.refused = ""
         self.sent: list[str] = []
         self.ended: list[str] = []
         self.attempts = 0
@@ -48,6 +49,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         def send(self, experiment_id: str, config: ExperimentConfig) -> None:
             assert config.experiment_id == experiment_id
             server.call()
+            if experiment_id == server.refused:
+                raise ValueError("its folder cannot be read")
             server.sent.append(experiment_id)
 
         def end(self, status: str) -> None:
@@ -87,6 +90,8 @@ def experiments() -> dict[str, ExperimentConfig]:
 
 @pytest.fixture
 def tracker(server: Server, sweep_dir: SweepDir, experiments: dict[str, ExperimentConfig]) -> Tracker:
+    for experiment_id, config in experiments.items():
+        sweep_dir.run_dir(experiment_id).begin(config)
     return Tracker(URI, sweep_dir, "tiny", experiments)
 
 
@@ -245,6 +250,66 @@ def test_close_with_a_server_that_hangs_returns_within_its_limit(
     assert 0.2 <= monotonic() - begin < 1
     assert tracker.daemon
     assert any("did not take everything" in message for message in warnings(caplog))
+
+
+def test_experiment_that_has_not_begun_is_not_sent(
+    server: Server, sweep_dir: SweepDir, experiments: dict[str, ExperimentConfig]
+) -> None:
+    first = next(iter(experiments))
+    sweep_dir.run_dir(first).begin(experiments[first])
+    tracker = Tracker(URI, sweep_dir, "tiny", experiments)
+    tracker.start()
+    tracker.close("KILLED")
+
+    assert server.sent == [first]
+
+
+def test_backlog_counts_what_is_not_sent(
+    tracker: Tracker, server: Server, experiments: dict[str, ExperimentConfig]
+) -> None:
+    assert tracker.backlog == 0
+    server.away = True
+    tracker.start()
+    wait_until(lambda: tracker.backlog == 3)
+    for experiment_id in experiments:
+        tracker.changed(experiment_id)
+    assert tracker.backlog == 3
+    server.away = False
+    wait_until(lambda: tracker.backlog == 0)
+
+    assert set(server.sent) == set(experiments)
+    tracker.close("FINISHED")
+
+
+def test_experiment_that_is_being_sent_is_in_the_backlog(
+    tracker: Tracker, server: Server, experiments: dict[str, ExperimentConfig]
+) -> None:
+    tracker.start()
+    wait_until(lambda: len(server.sent) == 3 and tracker.backlog == 0)
+    server.answers.clear()
+    attempts = server.attempts
+    tracker.changed(next(iter(experiments)))
+    wait_until(lambda: server.attempts == attempts + 1)
+
+    assert tracker.backlog == 1
+    server.answers.set()
+    wait_until(lambda: tracker.backlog == 0)
+    tracker.close("FINISHED")
+
+
+def test_experiment_that_cannot_be_sent_holds_up_no_other(
+    server: Server, sweep_dir: SweepDir, experiments: dict[str, ExperimentConfig]
+) -> None:
+    *others, last = experiments
+    for experiment_id, config in experiments.items():
+        sweep_dir.run_dir(experiment_id).begin(config)
+    tracker = Tracker(URI, sweep_dir, "tiny", experiments)
+    server.refused = last
+    tracker.start()
+    wait_until(lambda: set(server.sent) == set(others))
+
+    tracker.close("FINISHED")
+    assert server.ended == []
 
 
 class TestUri:

@@ -1,0 +1,51 @@
+"""`python -m raycal.track SWEEP_DIR`: send what MLflow lacks of a sweep, from its folder alone."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from raycal.errors import InputError
+
+OK, AWAY, INPUT_ERROR = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; 0 when everything is in MLflow, 1 when the server did not take it, 2 for a mistake."""
+    parser = argparse.ArgumentParser(prog="python -m raycal.track", description=(__doc__ or "").partition(": ")[2])
+    parser.add_argument("sweep_dir", metavar="SWEEP_DIR", help="the folder of a sweep: <storage>/<sweep name>")
+    parser.add_argument(
+        "--uri", help="of MLflow (default: MLFLOW_TRACKING_URI, else the sqlite file beside the folder)"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        return _track(options.sweep_dir, options.uri)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return INPUT_ERROR
+
+
+def _track(place: str, configured: str | None) -> int:
+    from raycal.files import Folder
+    from raycal.plan import SweepDir
+    from raycal.tracking import set_up_mlflow, tracking_uri
+
+    sweep_dir = SweepDir(Folder.at(place))
+    plan = sweep_dir.read_plan()
+    if plan is None:
+        raise InputError(f"{place}: not the folder of a sweep: it has no plan.json")
+    uri = tracking_uri(configured, sweep_dir)
+    set_up_mlflow()
+    from raycal.tracking.recreate import recreate
+
+    with sweep_dir.lock():
+        try:
+            recreate(uri, sweep_dir, plan)
+        except Exception as error:  # whatever a server does is one line
+            print(f"MLflow at {uri}: {str(error).partition(chr(10))[0][:200]}", file=sys.stderr)
+            return AWAY
+    print(f"{plan.sweep}: {len(plan.experiments)} trials are in MLflow at {uri}")
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

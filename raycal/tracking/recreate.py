@@ -1,0 +1,25 @@
+"""The runs of a sweep in MLflow from its folder alone."""
+
+from raycal.plan import Plan, SweepDir
+from raycal.tracking.projection import Projection
+
+
+def recreate(uri: str, sweep_dir: SweepDir, plan: Plan) -> None:
+    """Send all of a sweep that MLflow lacks; a second time changes nothing.
+
+    Raises:
+        MlflowException: The server does not answer or refuses.
+    """
+    projection = Projection(uri, sweep_dir, plan.sweep)
+    for experiment_id, config in plan.experiments.items():
+        projection.send(experiment_id, config)
+    projection.end(_status(sweep_dir, plan))
+
+
+def _status(sweep_dir: SweepDir, plan: Plan) -> str:
+    """As the sweep ended, as far as its folder tells: trials that never began were not asked for."""
+    begun = [run_dir for run_dir in map(sweep_dir.run_dir, plan.experiments) if run_dir.has_begun]
+    left = [run_dir for run_dir in begun if not run_dir.is_done]
+    if not left:
+        return "FINISHED"
+    return "FAILED" if all(run_dir.error() for run_dir in left) else "KILLED"

@@ -1,0 +1,89 @@
+"""Run folders without an experiment, and all that MLflow holds of a sweep."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mlflow import MlflowClient
+
+from raycal import build
+from raycal.algorithm.records import (
+    Answer,
+    Evaluation,
+    Interaction,
+    IterationResult,
+    Kind,
+    PhaseSeconds,
+    PoolSnapshot,
+)
+from raycal.config import ExperimentConfig
+from raycal.plan import SweepDir
+
+CONFIGS = [
+    ExperimentConfig.model_validate({"dataset": "digits", "scenario": scenario, "seed": 3}, context=build.REGISTRIES)
+    for scenario in ("random", "cluster-only")
+]
+
+
+def commit(sweep_dir: SweepDir, iteration: int, config: ExperimentConfig = CONFIGS[0]) -> dict[str, Any]:
+    """One iteration of an experiment; its line of results.jsonl."""
+    run_dir = sweep_dir.run_dir(config.experiment_id)
+    if iteration == 0:
+        run_dir.begin(config)
+    row = Interaction(
+        iteration=iteration,
+        step=0,
+        interaction=10 * (iteration + 1),
+        kind=Kind.SAMPLE,
+        answer=Answer.LABELLED,
+        label=1,
+        purity=None,
+        wrong=0,
+        seconds=4.25,
+        indices=np.array([iteration], np.int64),
+    )
+    return run_dir.commit(
+        IterationResult(
+            iteration=iteration,
+            interactions=10 * (iteration + 1),
+            human_seconds=42.5 * (iteration + 1),
+            ledger=(row,),
+            pool=PoolSnapshot(status=np.ones(20, np.int8), labels=np.zeros(20, np.int32)),
+            evaluation=Evaluation(accuracy=0.25 * (iteration + 1), loss=2.0),
+            seconds=PhaseSeconds(predict=0.5, cluster=0.0, train=1.0, evaluate=0.25),
+        ),
+        b"model",
+    )
+
+
+def content(uri: str, sweep: str, place: Path) -> dict[str, Any]:
+    """Everything of an MLflow experiment by the runs' names, but for its ids and where its files lie."""
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name(sweep)
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    name_of = {run.info.run_id: run.info.run_name for run in runs}
+    assert len(set(name_of.values())) == len(runs)
+    found: dict[str, Any] = {}
+    for run in runs:
+        tags = dict(run.data.tags)
+        if "mlflow.parentRunId" in tags:
+            tags["mlflow.parentRunId"] = name_of[tags["mlflow.parentRunId"]]
+        folder = place / run.info.run_id
+        folder.mkdir(parents=True)
+        client.download_artifacts(run.info.run_id, "", str(folder))
+        found[run.info.run_name] = {
+            "times": (run.info.start_time, run.info.end_time),
+            "status": run.info.status,
+            "tags": tags,
+            "params": run.data.params,
+            "metrics": {
+                key: [(m.step, m.timestamp, m.value) for m in client.get_metric_history(run.info.run_id, key)]
+                for key in run.data.metrics
+            },
+            "inputs": [one.dataset.to_dictionary() for one in run.inputs.dataset_inputs],
+            "artifacts": {
+                str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()
+            },
+        }
+    return found

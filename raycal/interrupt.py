@@ -1,24 +1,26 @@
-"""Ctrl-C, SIGTERM and `ray job stop`: the first one ends the command in order, the second at once."""
+"""Ctrl-C, SIGTERM, `ray job stop`, a closed terminal: the first one ends the command in order, the second at once."""
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NoReturn
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # A Ray job that is stopped gets SIGKILL three seconds after SIGTERM.
 TERM_SECONDS = 2.0
 # An orderly end that takes longer has gone wrong.
-LAST_SECONDS = {signal.SIGINT: 90.0, signal.SIGTERM: 25.0}
+LAST_SECONDS = {signal.SIGINT: 90.0, signal.SIGTERM: 25.0, signal.SIGHUP: 25.0}
 
 _received: int | None = None
 _deferred = False
 
 
 def catch_signals() -> None:
-    """Handle SIGINT and SIGTERM. To be called again after libraries that set handlers of their own.
+    """Handle SIGINT, SIGTERM and SIGHUP. To be called again after libraries that set handlers of their own.
 
     A signal that the process was started to ignore, as under nohup, stays ignored.
     """
@@ -44,19 +46,37 @@ def deferred() -> Iterator[None]:
     raise_if_received()
 
 
+@contextmanager
+def foreign_sigterm_handler() -> Iterator[None]:
+    """Meanwhile a library answers SIGTERM with `SystemExit`: raise `KeyboardInterrupt` in its place."""
+    try:
+        yield
+    except SystemExit as error:
+        _receive(signal.SIGTERM)
+        raise KeyboardInterrupt from error
+    finally:
+        catch_signals()
+    raise_if_received()
+
+
+def is_received() -> bool:
+    """Whether a signal came."""
+    return _received is not None
+
+
 def raise_if_received() -> None:
     """Raise `KeyboardInterrupt` when a signal came."""
-    if _received is not None:
+    if is_received():
         raise KeyboardInterrupt
 
 
 def seconds_to_close(usual: float) -> float:
     """How long a part of the orderly end may take."""
-    return TERM_SECONDS if _received == signal.SIGTERM else usual
+    return usual if _received in (None, signal.SIGINT) else TERM_SECONDS
 
 
 def exit_code() -> int:
-    """128 and the signal's number, as shells have it: 130 or 143. The command is over: no signal is pending."""
+    """128 and the signal's number, as shells have it: 130, 143 or 129. The command is over: no signal is pending."""
     global _received
     code = 128 + (_received or signal.SIGINT)
     signal.setitimer(signal.ITIMER_REAL, 0)
@@ -64,14 +84,31 @@ def exit_code() -> int:
     return code
 
 
+def leave(code: int) -> NoReturn:
+    """End the process with the exit code of its command.
+
+    After a signal at once: the interpreter takes seconds to put itself away, which a stopped job has not.
+    """
+    if code <= 128:
+        sys.exit(code)
+    with suppress(OSError):  # the terminal may be closed
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
 def _handle(number: int, frame: FrameType | None) -> None:
-    global _received
     if _received is not None:
         # What is saved is whole at every moment; Ray ends what this process has started.
         os.write(2, b"\ninterrupted again: ended at once\n")
         os._exit(128 + number)
+    _receive(number)
+    if not _deferred:
+        raise KeyboardInterrupt
+
+
+def _receive(number: int) -> None:
+    global _received
     _received = number
     # The kernel's alarm: it works whatever thread waits for whatever lock.
     signal.setitimer(signal.ITIMER_REAL, LAST_SECONDS[signal.Signals(number)])
-    if not _deferred:
-        raise KeyboardInterrupt

@@ -3,9 +3,11 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
 
 from raycal.errors import InputError
-from raycal.interrupt import catch_signals, exit_code
+from raycal.interrupt import catch_signals, exit_code, is_received, leave
 
 INPUT_ERROR = 2
 
@@ -15,7 +17,7 @@ examples:
   python -m raycal.sweep sweeps/quickstart.yaml --only '*-random-s0-*' --local
   python -m raycal.sweep sweeps/paper_cifar10.yaml --set training.learning_rate=1e-3 --set 'grid.seed=[0,1]' --resume
 
-exit codes: 0 all trials finished, 1 some failed, 2 a mistake in the input, 130 Ctrl-C, 143 SIGTERM
+exit codes: 0 all trials finished, 1 some failed, 2 a mistake in the input, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP
 """
 
 
@@ -66,9 +68,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return INPUT_ERROR
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command with --resume goes on", file=sys.stderr)
-        return exit_code()
+        return _interrupted()
+    except Exception:
+        if not is_received():
+            raise
+        return _interrupted()  # what was under way broke on the signal, which its own processes get too
+
+
+def run() -> NoReturn:
+    """Run this process's command line and end the process."""
+    leave(main())
+
+
+def _interrupted() -> int:
+    with suppress(OSError):  # the terminal may be closed
+        print("\ninterrupted; the same command with --resume goes on", file=sys.stderr, flush=True)
+    return exit_code()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

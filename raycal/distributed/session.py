@@ -2,19 +2,22 @@
 
 import logging
 import os
-import socket
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray._private.ray_logging import stdout_deduplicator
 
+from raycal.distributed.address import LOCAL, NONE_HERE, find_cluster, one_line
+from raycal.distributed.allotment import count
+from raycal.distributed.leftovers import remove_leftovers
 from raycal.distributed.pools import NAMESPACE
 from raycal.distributed.resources import Node
 from raycal.errors import InputError
-from raycal.interrupt import catch_signals, deferred, raise_if_received
+from raycal.interrupt import deferred, foreign_sigterm_handler
 
-CONNECT_SECONDS = 10.0
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
@@ -26,7 +29,11 @@ _ENVIRONMENT = {
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     # The actors of a trial use no core while its worker computes; the raylet warns of their number all the same.
     "RAY_worker_maximum_startup_concurrency": str(8 * (os.cpu_count() or 1)),
+    # No escape sequences in the log of a job.
+    "RAY_COLOR_PREFIX": "0",
 }
+# The same warning of a cluster that was started without that.
+_HIDDEN = re.compile("worker processes have been started on node")
 
 
 @contextmanager
@@ -39,7 +46,7 @@ def ray_session(address: str | None) -> Iterator[list[Node]]:
         address: As `ray.init` takes it; None: `RAY_ADDRESS`, else a cluster running here, else a new one.
 
     Raises:
-        InputError: There is no Ray cluster at the address.
+        InputError: There is no Ray cluster at the address, or it does not let us in.
     """
     with deferred():
         yield from _session(address)
@@ -48,18 +55,16 @@ def ray_session(address: str | None) -> Iterator[list[Node]]:
 def _session(address: str | None) -> Iterator[list[Node]]:
     for key, value in _ENVIRONMENT.items():
         os.environ.setdefault(key, value)
-    _must_answer(address or os.environ.get("RAY_ADDRESS") or "")
+    stdout_deduplicator.skip_re = _HIDDEN
+    cluster = find_cluster(address)
     try:
-        ray.init(address, namespace=NAMESPACE, logging_level=logging.WARNING, log_to_driver=False)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        where = address or os.environ.get("RAY_ADDRESS") or "on this machine"
-        raise InputError(
-            f"no Ray cluster {where}: {str(error).partition(chr(10))[0]} (a cluster with tokens needs "
-            "RAY_AUTH_MODE=token here and where it was started)"
-        ) from error
-    catch_signals()  # Ray has handlers of its own, which end the process at once
-    try:
-        raise_if_received()
+        # Ray's own handler of SIGTERM would end the process at once.
+        with foreign_sigterm_handler():
+            _connect(cluster or LOCAL, level=logging.WARNING, namespace=NAMESPACE)
+        if cluster is not None and (leftovers := remove_leftovers()):
+            print(
+                f"  freed {count(leftovers, 'placement group')} that a killed job had left on the cluster", flush=True
+            )
         nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
         yield [Node.of(node["Resources"], node["NodeID"]) for node in nodes if node["Alive"]]
     finally:
@@ -71,29 +76,26 @@ def visit(address: str | None) -> Iterator[None]:
     """Be connected to a running Ray cluster; a connection that is there is used and left.
 
     Raises:
-        InputError: There is no Ray cluster.
+        InputError: There is no Ray cluster, or it does not let us in.
     """
     if ray.is_initialized():
         yield
         return
-    where = address or os.environ.get("RAY_ADDRESS") or "auto"
-    _must_answer(where)
+    cluster = find_cluster(address or "auto")
+    if cluster is None:
+        raise InputError(NONE_HERE)
     try:
-        ray.init(where, logging_level=logging.ERROR, log_to_driver=False)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise InputError(f"no Ray cluster at {where}: {str(error).partition(chr(10))[0]}") from error
-    try:
+        _connect(cluster, level=logging.ERROR)
         yield
     finally:
         ray.shutdown()
 
 
-def _must_answer(address: str) -> None:
-    """Refuse `host:port` where nothing listens; Ray itself tries for a quarter of an hour."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():
-        return
+def _connect(address: str, *, level: int, **options: Any) -> None:
+    # What Ray starts on the cluster looks for it there, and not among other clusters on the same machines.
+    if address != LOCAL:
+        options["runtime_env"] = {"env_vars": {"RAY_ADDRESS": address}}
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        raise InputError(f"no Ray cluster answers at {address}: {error}") from error
+        ray.init(address, logging_level=level, log_to_driver=False, **options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise InputError(f"no connection to the Ray cluster at {address}: {one_line(error)}") from error

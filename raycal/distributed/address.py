@@ -1,0 +1,76 @@
+"""Whether a Ray cluster is there and lets us in: asked before `ray.init`, which tries for long and says little."""
+
+import logging
+import os
+
+import grpc
+from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
+from ray._private.grpc_utils import init_grpc_channel
+from ray._private.services import canonicalize_bootstrap_address
+from ray.core.generated.gcs_service_pb2 import GetClusterIdRequest  # type: ignore[attr-defined]
+from ray.core.generated.gcs_service_pb2_grpc import NodeInfoGcsServiceStub
+from ray.exceptions import AuthenticationError
+
+from raycal.errors import InputError
+
+LOCAL = "local"
+ANSWER_SECONDS = 8.0
+NONE_HERE = "no Ray cluster runs on this machine; name one with --address or RAY_ADDRESS"
+HOW_TO_GET_IN = "needs RAY_AUTH_MODE=token here, and its token in ~/.ray/auth_token or RAY_AUTH_TOKEN_PATH"
+
+
+def find_cluster(address: str | None) -> str | None:
+    """`host:port` of a running Ray cluster that lets us in; None: none was named and none runs here.
+
+    Args:
+        address: As `ray.init` takes it. None: `RAY_ADDRESS`, else the cluster started on this machine with `ray start`;
+            `auto`: or any other that runs here, and there must be one.
+
+    Raises:
+        InputError: No cluster answers at the address, or it wants a token, or another one.
+    """
+    named = os.environ.get("RAY_ADDRESS") or address if address in (None, "", "auto") else address
+    if named == LOCAL:
+        return None
+    if named and "://" in named:
+        raise InputError(
+            f"no Ray cluster at {named}: give host:port, as seen from a machine of the cluster; "
+            "from elsewhere submit a job: ray job submit -- python -m raycal.sweep ..."
+        )
+    is_here = named in (None, "", "auto")
+    # It warns of several clusters on one machine, at every start.
+    logging.getLogger("ray._private.services").setLevel(logging.ERROR)
+    try:
+        found = canonicalize_bootstrap_address(named or None)  # type: ignore[arg-type]
+    except (ValueError, OSError) as error:
+        raise InputError(NONE_HERE if is_here else f"no Ray cluster at {named}: {one_line(error)}") from error
+    if found is None:
+        return None
+    if is_here:
+        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    try:
+        _ask(found)
+    except AuthenticationError as error:
+        raise InputError(f"the Ray cluster at {found} {HOW_TO_GET_IN}") from error
+    except grpc.RpcError as error:
+        if error.code() == grpc.StatusCode.UNAUTHENTICATED:
+            instead = "; RAY_ADDRESS=local starts one of your own" if is_here else ""
+            raise InputError(f"the Ray cluster at {found} {HOW_TO_GET_IN}{instead}") from error
+        if is_here:  # the last one here was killed
+            return None
+        raise InputError(f"no Ray cluster answers at {named}: {one_line(error.details())}") from error
+    return found
+
+
+def one_line(error: object) -> str:
+    """What an error says, without line breaks."""
+    return " ".join(str(error).split())
+
+
+def _ask(address: str) -> None:
+    channel = init_grpc_channel(address)
+    try:
+        stub = NodeInfoGcsServiceStub(channel)  # type: ignore[no-untyped-call]
+        stub.GetClusterId(GetClusterIdRequest(), timeout=ANSWER_SECONDS)
+    finally:
+        channel.close()

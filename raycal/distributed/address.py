@@ -2,6 +2,8 @@
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import grpc
 from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
@@ -67,10 +69,21 @@ def one_line(error: object) -> str:
     return " ".join(str(error).split())
 
 
-def _ask(address: str) -> None:
-    channel = init_grpc_channel(address)
+@contextmanager
+def channel(address: str) -> Iterator[grpc.Channel]:
+    """To call services of the cluster's head node; closed at the end.
+
+    Raises:
+        AuthenticationError: RAY_AUTH_MODE=token, and there is no token.
+    """
+    opened = init_grpc_channel(address)
     try:
-        stub = NodeInfoGcsServiceStub(channel)  # type: ignore[no-untyped-call]
-        stub.GetClusterId(GetClusterIdRequest(), timeout=ANSWER_SECONDS)
+        yield opened
     finally:
-        channel.close()
+        opened.close()
+
+
+def _ask(address: str) -> None:
+    with channel(address) as gcs:
+        stub = NodeInfoGcsServiceStub(gcs)  # type: ignore[no-untyped-call]
+        stub.GetClusterId(GetClusterIdRequest(), timeout=ANSWER_SECONDS)

@@ -1,24 +1,31 @@
 """What jobs that are over still hold on a cluster that lives on.
 
 Ray removes the placement groups of a job that ends, but not those that its dying actors make after that: a driver that
-is killed while trials start can so leave cores and GPUs taken for ever, and whoever comes next waits for them.
+is killed while trials start can so leave cores and GPUs taken for ever, and whoever comes next waits for them. And the
+actors that Train has for such cases stay as idle processes when they have done their work.
 """
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import ray
 from ray.core.generated.gcs_pb2 import PlacementGroupTableData  # type: ignore[attr-defined]
+from ray.core.generated.gcs_service_pb2 import KillActorViaGcsRequest  # type: ignore[attr-defined]
+from ray.core.generated.gcs_service_pb2_grpc import ActorInfoGcsServiceStub
 from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+from raycal.distributed.address import ANSWER_SECONDS, channel
 
 # The actors of a job that was killed live on for up to eight.
 DYING_SECONDS = 10.0
+CLEANER = "PlacementGroupCleaner"
 
 
 def remove_leftovers() -> int:
-    """Remove the placement groups whose job and actor are over; how many there were.
+    """Remove the placement groups whose job and actor are over, and Train's idle actors; how many groups there were.
 
-    Those of a living job, of a living actor, and the detached ones, which are meant to outlive both, stay.
+    Groups of a living job, of a living actor, and detached ones, which are meant to outlive both, stay.
     """
     jobs = ray._private.state.jobs()  # type: ignore[no-untyped-call]
     finished = {job["JobID"] for job in jobs if job["IsDead"]}
@@ -34,7 +41,22 @@ def remove_leftovers() -> int:
     ]
     for group in leftovers:
         remove_placement_group(PlacementGroup(ray.PlacementGroupID(group.placement_group_id)))
+    _end_cleaners(finished)
     return len(leftovers)
+
+
+def end_own_cleaners() -> None:
+    """End Train's actors of this job that outlive it; Ray itself removes the placement groups when it disconnects."""
+    _end_cleaners([ray.get_runtime_context().get_job_id()])
+
+
+def _end_cleaners(jobs: Iterable[str]) -> None:
+    for key, actor in _alive_actors().items():
+        if actor["ActorClassName"] == CLEANER and actor["JobID"] in jobs:
+            with channel(ray.get_runtime_context().gcs_address) as gcs:
+                request = KillActorViaGcsRequest(actor_id=bytes.fromhex(key), force_kill=True, no_restart=True)
+                stub = ActorInfoGcsServiceStub(gcs)  # type: ignore[no-untyped-call]
+                stub.KillActorViaGcs(request, timeout=ANSWER_SECONDS)
 
 
 def _alive_actors() -> dict[str, dict[str, Any]]:

@@ -4,7 +4,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import ray
@@ -12,7 +12,7 @@ from ray._private.ray_logging import stdout_deduplicator
 
 from raycal.distributed.address import LOCAL, NONE_HERE, find_cluster, one_line
 from raycal.distributed.allotment import count
-from raycal.distributed.leftovers import remove_leftovers
+from raycal.distributed.leftovers import end_own_cleaners, remove_leftovers
 from raycal.distributed.pools import NAMESPACE
 from raycal.distributed.resources import Node
 from raycal.errors import InputError
@@ -62,12 +62,13 @@ def _session(address: str | None) -> Iterator[list[Node]]:
         with foreign_sigterm_handler():
             _connect(cluster or LOCAL, level=logging.WARNING, namespace=NAMESPACE)
         if cluster is not None and (leftovers := remove_leftovers()):
-            print(
-                f"  freed {count(leftovers, 'placement group')} that a killed job had left on the cluster", flush=True
-            )
+            print(f"  freed {count(leftovers, 'placement group')} that killed jobs had left behind", flush=True)
         nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
         yield [Node.of(node["Resources"], node["NodeID"]) for node in nodes if node["Alive"]]
     finally:
+        if cluster is not None and ray.is_initialized():
+            with suppress(Exception):  # the cluster may be gone
+                end_own_cleaners()
         ray.shutdown()
 
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # A Ray job that is stopped gets SIGKILL three seconds after SIGTERM.
-TERM_SECONDS = 2.0
+TERM_SECONDS = 1.5
 # An orderly end that takes longer has gone wrong.
 LAST_SECONDS = {signal.SIGINT: 90.0, signal.SIGTERM: 25.0, signal.SIGHUP: 25.0}
 

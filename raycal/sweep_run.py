@@ -1,5 +1,6 @@
 """What `raycal.sweep` does: check everything, plan, run what is unfinished, tell how it went."""
 
+import logging
 import os
 import shlex
 import sys
@@ -30,6 +31,8 @@ from raycal.tracking import Tracker, tracking_uri
 
 if TYPE_CHECKING:
     from raycal.distributed.metered import MeteredFollower
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +121,23 @@ def _run(job: Job, options: Namespace) -> Tracker:
                 else:
                     _run_on_ray(job, todo, allotment, follower, tracker)
                     print(start_cost, flush=True)
+                _report(job)
     return tracker
+
+
+def _report(job: Job) -> None:
+    """Write the report into the folder of the sweep, from where it goes to MLflow; it must not fail the sweep."""
+    folder = job.sweep_dir.folder
+    if not folder.is_local:
+        return
+    from raycal.report.runs import read_runs
+    from raycal.report.write import write_report
+
+    try:
+        page = write_report(read_runs(folder.uri), Path(folder.path) / "report")
+        print(f"report  {page}", flush=True)
+    except Exception as error:  # the runs are whole, and `raycal.report` says more
+        logger.warning("no report: %s: %s", type(error).__name__, error)
 
 
 def _plan(job: Job, threads: int) -> None:

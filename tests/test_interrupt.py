@@ -33,7 +33,7 @@ def start(code: str, *, ignoring: bool = False) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_signal_ends_what_is_under_way(number: signal.Signals, code: int) -> None:
     process = start("""
         try:
@@ -133,7 +133,7 @@ def test_ignored_signal_stays_ignored() -> None:
     assert process.communicate(timeout=10)[0] == "alive\n"
 
 
-@pytest.mark.parametrize(("number", "seconds"), [(signal.SIGINT, 60.0), (signal.SIGTERM, 2.0)])
+@pytest.mark.parametrize(("number", "seconds"), [(signal.SIGINT, 60.0), (signal.SIGTERM, 1.5), (signal.SIGHUP, 1.5)])
 def test_sigterm_leaves_little_time(number: signal.Signals, seconds: float) -> None:
     process = start("""
         try:
@@ -144,3 +144,31 @@ def test_sigterm_leaves_little_time(number: signal.Signals, seconds: float) -> N
     """)
     process.send_signal(number)
     assert process.communicate(timeout=10)[0] == f"{seconds}\n"
+
+
+def test_sigterm_that_a_library_answers_by_leaving_is_ours_afterwards() -> None:
+    process = start("""
+        try:
+            with interrupt.deferred(), interrupt.foreign_sigterm_handler():
+                signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))
+                ready()
+                sleep(20)
+        except KeyboardInterrupt:
+            print(signal.getsignal(signal.SIGTERM).__name__, flush=True)
+            sys.exit(interrupt.exit_code())
+    """)
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=10)[0] == "_handle\n"
+    assert process.returncode == 143
+
+
+@pytest.mark.parametrize(("code", "printed"), [(1, "put away\n"), (143, "")])
+def test_interrupted_process_leaves_at_once(code: int, printed: str) -> None:
+    process = start(f"""
+        import atexit
+        atexit.register(print, "put away")
+        ready()
+        interrupt.leave({code})
+    """)
+    assert process.communicate(timeout=10)[0] == printed
+    assert process.returncode == code

@@ -19,7 +19,8 @@ from raycal.distributed.address import ANSWER_SECONDS, channel
 
 # The actors of a job that was killed live on for up to eight.
 DYING_SECONDS = 10.0
-CLEANER = "PlacementGroupCleaner"
+# Train's classes: the one drives a worker group, the other is there for the case that the first is killed.
+CONTROLLER, CLEANER = "TrainController", "PlacementGroupCleaner"
 
 
 def remove_leftovers() -> int:
@@ -41,22 +42,27 @@ def remove_leftovers() -> int:
     ]
     for group in leftovers:
         remove_placement_group(PlacementGroup(ray.PlacementGroupID(group.placement_group_id)))
-    _end_cleaners(finished)
+    _end(CLEANER, finished)
     return len(leftovers)
 
 
-def end_own_cleaners() -> None:
-    """End Train's actors of this job that outlive it; Ray itself removes the placement groups when it disconnects."""
-    _end_cleaners([ray.get_runtime_context().get_job_id()])
+def leave_nothing() -> None:
+    """End what of this job would outlive it; Ray itself removes the placement groups when it disconnects."""
+    job = [ray.get_runtime_context().get_job_id()]
+    # One that is alive when its workers end starts others, and for them a placement group.
+    _end(CONTROLLER, job)
+    _end(CLEANER, job)
 
 
-def _end_cleaners(jobs: Iterable[str]) -> None:
-    for key, actor in _alive_actors().items():
-        if actor["ActorClassName"] == CLEANER and actor["JobID"] in jobs:
-            with channel(ray.get_runtime_context().gcs_address) as gcs:
-                request = KillActorViaGcsRequest(actor_id=bytes.fromhex(key), force_kill=True, no_restart=True)
-                stub = ActorInfoGcsServiceStub(gcs)  # type: ignore[no-untyped-call]
-                stub.KillActorViaGcs(request, timeout=ANSWER_SECONDS)
+def _end(actor_class: str, jobs: Iterable[str]) -> None:
+    """End the actors of a class, whoever holds their handles."""
+    alive = _alive_actors().items()
+    found = [key for key, actor in alive if actor["JobID"] in jobs and actor["ActorClassName"] == actor_class]
+    with channel(ray.get_runtime_context().gcs_address) as gcs:
+        stub = ActorInfoGcsServiceStub(gcs)  # type: ignore[no-untyped-call]
+        for key in found:
+            request = KillActorViaGcsRequest(actor_id=bytes.fromhex(key), force_kill=True, no_restart=True)
+            stub.KillActorViaGcs(request, timeout=ANSWER_SECONDS)
 
 
 def _alive_actors() -> dict[str, dict[str, Any]]:

@@ -12,7 +12,7 @@ from ray._private.ray_logging import stdout_deduplicator
 
 from raycal.distributed.address import LOCAL, NONE_HERE, find_cluster, one_line
 from raycal.distributed.allotment import count
-from raycal.distributed.leftovers import end_own_cleaners, remove_leftovers
+from raycal.distributed.leftovers import leave_nothing, remove_leftovers
 from raycal.distributed.pools import NAMESPACE
 from raycal.distributed.resources import Node
 from raycal.errors import InputError
@@ -68,7 +68,7 @@ def _session(address: str | None) -> Iterator[list[Node]]:
     finally:
         if cluster is not None and ray.is_initialized():
             with suppress(Exception):  # the cluster may be gone
-                end_own_cleaners()
+                leave_nothing()
         ray.shutdown()
 
 

@@ -1,10 +1,11 @@
 import pytest
 
-from raycal.distributed.session import ray_session
+from raycal import pool
+from raycal.distributed.session import ray_session, visit
 from raycal.errors import InputError
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999999"])
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999999"])
 def test_address_without_a_cluster_is_refused_at_once(address: str) -> None:
     with pytest.raises(InputError, match=f"no Ray cluster answers at {address}: "), ray_session(address):
         pass
@@ -14,3 +15,22 @@ def test_address_of_the_environment_is_looked_at_too(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with pytest.raises(InputError, match="no Ray cluster answers at 127"), ray_session(None):
         pass
+
+
+def test_client_address_is_refused() -> None:
+    address = "ray://127.0.0.1:1"
+    with pytest.raises(InputError, match=f"no Ray cluster at {address}: give host:port"), ray_session(address):
+        pass
+
+
+def test_address_that_is_none_is_refused() -> None:
+    with pytest.raises(InputError, match="no Ray cluster at nonsense: "), ray_session("nonsense"):
+        pass
+
+
+def test_look_without_a_cluster_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+    with pytest.raises(InputError, match="no Ray cluster runs on this machine"), visit(None):
+        pass
+    assert pool.main([]) == 2
+    assert capsys.readouterr().err == "no Ray cluster runs on this machine; name one with --address or RAY_ADDRESS\n"

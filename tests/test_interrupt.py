@@ -23,6 +23,7 @@ def start(code: str, *, ignoring: bool = False) -> subprocess.Popen[str]:
     """A Python process that has run up to its `ready()`."""
     process = subprocess.Popen(
         [sys.executable, "-c", PREAMBLE + textwrap.dedent(code)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -168,6 +169,7 @@ def test_interrupted_process_leaves_at_once(code: int, printed: str) -> None:
         import atexit
         atexit.register(print, "put away")
         ready()
+        sys.stdin.read()  # what is printed with "ready" would be read with it
         interrupt.leave({code})
     """)
     assert process.communicate(timeout=10)[0] == printed

@@ -83,8 +83,8 @@ class TestTypicalMachines:
         assert clustering(allot(config(max_concurrent_trials=2), nodes, 3)) == [("a", 0, 1), ("b", 0, 1)]
         assert shares(allot(config(), nodes, MANY, workers=3)) == (4, 1, 0)
         assert shares(allot(config(), nodes, 1, workers=3)) == (1, 4, 0)
-        # Seven drivers on one node would leave no memory for its workers.
-        assert shares(allot(config(), nodes, MANY)) == (7, 1, 0)
+        # Eleven drivers on one node would leave memory for two of its workers.
+        assert shares(allot(config(), nodes, MANY)) == (10, 1, 0)
 
     def test_four_workers_share_a_gpu(self) -> None:
         allotment = allot(config(gpus_per_worker=0.25), [node(16, 1, name="a")], MANY)
@@ -119,16 +119,16 @@ class TestWithoutGpu:
         assert shares(allot(config(), [node(cpus)], num_trials)) == (concurrent, threads, 0)
 
     def test_memory_limits_the_trials_and_gives_them_more_cores(self) -> None:
-        assert shares(allot(config(), [node(64, gigabytes=12)], MANY)) == (4, 16, 0)
-        assert shares(allot(config(), [node(8, gigabytes=5.5)], MANY)) == (2, 4, 0)
+        assert shares(allot(config(), [node(64, gigabytes=12)], MANY)) == (6, 10, 0)
+        assert shares(allot(config(), [node(8, gigabytes=5.5)], MANY)) == (3, 2, 0)
         assert shares(allot(config(), [node(64, gigabytes=12)], MANY, workers=4)) == (2, 8, 0)
 
-    def test_one_trial_tries_with_half_the_memory(self) -> None:
+    def test_one_trial_tries_with_less_memory(self) -> None:
         allotment = allot(config(), [node(4, gigabytes=1.4)], MANY)
 
         assert shares(allotment) == (1, 4, 0)
-        assert allotment.driver == {"CPU": 0.001, "memory": DRIVER_BYTES // 2}
-        assert allotment.worker == {"CPU": pytest.approx(3.8), "memory": WORKER_BYTES // 2}
+        assert allotment.driver == {"CPU": 0.001, "memory": DRIVER_BYTES * 3 // 4}
+        assert allotment.worker == {"CPU": pytest.approx(3.8), "memory": WORKER_BYTES * 3 // 4}
 
     def test_several_nodes_add_up(self) -> None:
         assert shares(allot(config(), [node(8), node(8)], 4)) == (4, 4, 0)
@@ -222,7 +222,7 @@ class TestWithGpus:
         assert shares(allot(config(), [node(4, 8)], MANY)) == (4, 1, 0.95)
 
     def test_memory_limits_the_trials_of_many_gpus(self) -> None:
-        assert shares(allot(config(), [node(32, 8, gigabytes=6)], MANY)) == (2, 16, 0.95)
+        assert shares(allot(config(), [node(32, 8, gigabytes=6)], MANY)) == (3, 10, 0.95)
 
     def test_gpus_of_nodes_with_too_few_cores_are_no_reason_to_want_gpus(self) -> None:
         assert shares(allot(config(cpus_per_worker=8), [node(4, 1), node(16)], MANY)) == (2, 8, 0)

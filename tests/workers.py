@@ -2,14 +2,13 @@
 
 import pickle
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import distributed, multiprocessing
+from torch import multiprocessing
 
-from raycal.learner import Team
+from raycal.learner import Team, join
 
 
 def on_workers(folder: Path, function: Callable[..., Any], *args: Any, size: int = 2) -> list[Any]:
@@ -21,9 +20,7 @@ def on_workers(folder: Path, function: Callable[..., Any], *args: Any, size: int
 
 def _worker(rank: int, size: int, folder: Path, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
     torch.set_num_threads(1)
-    distributed.init_process_group(
-        "gloo", init_method=f"file://{folder / 'meet'}", rank=rank, world_size=size, timeout=timedelta(seconds=120)
-    )
+    join("gloo", f"file://{folder / 'meet'}", rank, size)
     outcome: Any
     try:
         outcome = function(Team.of_process_group(), *args)

@@ -101,18 +101,18 @@ class WorkerGroup:
 def _train(shared: Shared, name: str, mailbox: Any) -> None:
     """Start the workers; returns when they have ended."""
     from ray.train import ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
     from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig
+    from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
-    from raycal.distributed.worker import run_worker
+    from raycal.distributed.process_group import ProcessGroupConfig
 
     # How soon a dead worker is noticed, and the end of the last one.
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
     allotment = shared.allotment
-    TorchTrainer(
-        run_worker,
+    DataParallelTrainer(
+        _work,
         train_loop_config={"shared": shared, "mailbox": mailbox},
-        torch_config=TorchConfig(backend=_backend(allotment.gpus)),
+        backend_config=ProcessGroupConfig(allotment.gpus),
         scaling_config=ScalingConfig(
             num_workers=allotment.workers, use_gpu=allotment.gpus > 0, resources_per_worker=allotment.worker
         ),
@@ -125,6 +125,8 @@ def _train(shared: Shared, name: str, mailbox: Any) -> None:
     ).fit()
 
 
-def _backend(gpus: float) -> str:
-    """Gloo carries commands and predictions; NCCL the gradients, but not between workers that share a GPU."""
-    return "cpu:gloo,cuda:nccl" if gpus > 0.5 else "gloo"
+def _work(settings: dict[str, Any]) -> None:
+    # Imported where it runs: torch takes seconds.
+    from raycal.distributed.worker import run_worker
+
+    run_worker(settings)

@@ -20,11 +20,12 @@ __all__ = ["Allotment", "ClusteringShare", "Node", "allot"]
 MAX_THREADS = 16
 # Of one machine, as far as is known.
 MAX_CARDS = 16
-# Resident, with the CUDA build of torch: a trial's driver with Train's controller, and a worker. The data set is mapped
-# and shared; it and the actors find room in what Ray sets aside for its object store, which is hardly used.
-DRIVER_BYTES, WORKER_BYTES = int(1.8e9), int(0.9e9)
-# About half of that is pages of libraries, which all processes share; with less not even one trial can live.
-LEAST_SHARE_OF_MEMORY = 0.5
+# Their own, without the pages of libraries that all processes share: a trial's driver with Train's controller and
+# helpers, and a worker with the CUDA build of torch. The data set is mapped and shared; it and the actors find room in
+# what Ray sets aside for its object store, which is hardly used.
+DRIVER_BYTES, WORKER_BYTES = int(0.8e9), int(1e9)
+# A trial that nothing else stands beside can try with less; below that it cannot live.
+LEAST_SHARE_OF_MEMORY = 0.75
 # Each holds its points (2 KB per sample) and up to 1.5 GB of Faiss's buffers on the GPU; further calls wait.
 CLUSTERINGS_PER_GPU = 2
 

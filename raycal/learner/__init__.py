@@ -2,7 +2,7 @@
 
 from raycal.learner.device import Placement, free_memory
 from raycal.learner.learner import ResNetLearner
-from raycal.learner.team import Team
+from raycal.learner.team import Team, join
 from raycal.learner.weights import load_weights
 
-__all__ = ["Placement", "ResNetLearner", "Team", "free_memory", "load_weights"]
+__all__ = ["Placement", "ResNetLearner", "Team", "free_memory", "join", "load_weights"]

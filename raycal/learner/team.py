@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 # While worker 0 clusters or waits for answers the others wait for it; a worker that dies is noticed at once anyway.
 PATIENCE = timedelta(days=365)
 
+# For the process group's own calls; collectives that wait longer are lost.
+JOIN_PATIENCE = timedelta(minutes=30)
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -154,6 +157,16 @@ class Team:
             command, args, kwargs = order
             with suppress(DivergedError):
                 getattr(learner, command)(*args, **kwargs)
+
+
+def join(collectives: str, meeting_point: str, rank: int, size: int) -> None:
+    """Make torch's default process group; returns when all workers have joined.
+
+    Args:
+        collectives: `gloo`, `nccl`, or one per kind of device as in `cpu:gloo,cuda:nccl`.
+        meeting_point: `tcp://host:port` on the machine of worker 0, or `file://path`.
+    """
+    distributed.init_process_group(collectives, meeting_point, JOIN_PATIENCE, size, rank)
 
 
 class Member(Protocol):

@@ -1,0 +1,116 @@
+"""Runs sweeps as a user starts them, and reads what they leave."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+from mlflow import MlflowClient
+
+from raycal.results import SECONDS
+
+T = TypeVar("T")
+
+SWEEP = """
+name: small
+experiment:
+  dataset: {name: digits, train_size: 200, test_size: 100}
+  model: {weights: none}
+  scenario: uncertain+cluster
+  iterations: 3
+  interactions_per_iteration: 20
+  expert: {purity_threshold: 0.6}
+  training: {epochs: 1, batch_size: 16, learning_rate: 0.005, image_size: 32}
+"""
+
+
+def start(sweep: Path, storage: Path, *options: str, address: str = "local") -> subprocess.Popen[str]:
+    """The command under way; its output is in `<storage>.log` too, where it can be read at any time."""
+    command = [sys.executable, "-m", "raycal.sweep", str(sweep), "--storage", str(storage), *options]
+    with log_of(storage).open("w") as log:
+        return subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ | {"RAY_AUTH_MODE": "disabled", "RAY_ADDRESS": address, "PYTHONUNBUFFERED": "1"},
+        )
+
+
+@contextmanager
+def started(sweep: Path, storage: Path, *options: str, address: str = "local") -> Iterator[subprocess.Popen[str]]:
+    """The command under way; what is left of it at the end is killed."""
+    process = start(sweep, storage, *options, address=address)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def log_of(storage: Path) -> Path:
+    """Where the output of the newest command with this storage is."""
+    return storage.with_suffix(".log")
+
+
+def run(sweep: Path, storage: Path, *options: str, address: str = "local", timeout: float = 600) -> tuple[int, str]:
+    """The exit code and the output."""
+    with started(sweep, storage, *options, address=address) as process:
+        code = process.wait(timeout)
+    return code, log_of(storage).read_text()
+
+
+def wait_until(condition: Callable[[], T | None], *, timeout: float = 600, every: float = 0.1) -> T:
+    """What the condition gives as soon as that is true."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        if value := condition():
+            return value
+        time.sleep(every)
+    raise AssertionError(f"did not come true within {timeout} seconds")
+
+
+def family(pid: int, title: str) -> list[psutil.Process]:
+    """The processes below this one whose title begins so, as in `ray::Mailbox`."""
+    below = psutil.Process(pid).children(recursive=True)
+    return [process for process in below if title_of(process).startswith(title)]
+
+
+def title_of(process: psutil.Process) -> str:
+    """Its command line, or what Ray has put in its place; empty when it is over."""
+    try:
+        return "".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def outcome(storage: Path) -> dict[str, Any]:
+    """All that must not differ: the bytes of each ledger, the results but for the seconds."""
+    found: dict[str, Any] = {}
+    for run_dir in sorted((storage / "small").glob("digits-*")):
+        ledger = {path.name: path.read_bytes() for path in (run_dir / "ledger").glob("*")}
+        lines = [json.loads(line) for line in (run_dir / "results.jsonl").read_text().splitlines()]
+        found[run_dir.name] = ledger, [{key: line[key] for key in line if key not in SECONDS} for line in lines]
+    return found
+
+
+def statuses(storage: Path) -> dict[str, list[str]]:
+    """The status of each run in MLflow by its kind."""
+    found: dict[str, list[str]] = {"sweep": [], "trial": []}
+    for mlflow_run in mlflow_runs(storage):
+        found[mlflow_run.data.tags["raycal.kind"]].append(mlflow_run.info.status)
+    return {kind: sorted(values) for kind, values in found.items()}
+
+
+def mlflow_runs(storage: Path) -> list[Any]:
+    """Every run in MLflow."""
+    client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
+    experiment = client.get_experiment_by_name("small")
+    assert experiment is not None
+    return list(client.search_runs([experiment.experiment_id]))

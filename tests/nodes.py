@@ -1,0 +1,68 @@
+"""Ray clusters of several nodes on this machine, and what is alive on them."""
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+from ray.cluster_utils import Cluster
+from ray.util.state import list_actors, list_placement_groups
+from sweep_command import family, title_of
+
+OBJECT_STORE_BYTES = 100 * 2**20
+# One of these stays on a cluster once Ray Train was used there, and each node has the agents.
+RAYS_OWN = ("_AutoscalingCoordinatorActor", "DashboardAgent", "RuntimeEnvAgent", "IDLE")
+
+
+@contextmanager
+def ray_cluster(*cpus: int) -> Iterator[Cluster]:
+    """A head with the first number of CPUs, and a node with each further one."""
+    # Not /tmp/ray: there `ray.init()` of others looks for a cluster. Paths of sockets must be short.
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    with mock.patch.dict(os.environ, {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}):
+        cluster = Cluster()
+        try:
+            cluster.add_node(
+                num_cpus=cpus[0],
+                object_store_memory=OBJECT_STORE_BYTES,
+                include_dashboard=True,
+                dashboard_port=_free_port(),
+                temp_dir=folder,
+            )
+            for number in cpus[1:]:
+                cluster.add_node(num_cpus=number, object_store_memory=OBJECT_STORE_BYTES)
+            cluster.wait_for_nodes()
+            yield cluster
+        finally:
+            cluster.shutdown()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def living_actors(cluster: Cluster) -> list[Any]:
+    """Every actor but Ray's own that is there or on its way."""
+    actors = list_actors(address=cluster.address, limit=10_000)
+    return [actor for actor in actors if actor.state != "DEAD" and actor.class_name not in RAYS_OWN]
+
+
+def left_over(cluster: Cluster) -> list[str]:
+    """The actors, placement groups and processes that somebody has left on the cluster."""
+    actors = [actor.class_name for actor in living_actors(cluster)]
+    groups = [f"placement group {group.state}" for group in _placement_groups(cluster)]
+    titles = [title_of(process).removeprefix("ray::") for process in family(os.getpid(), "ray::")]
+    processes = [title for title in titles if title and not title.startswith(RAYS_OWN)]
+    return actors + groups + processes
+
+
+def _placement_groups(cluster: Cluster) -> list[Any]:
+    groups = list_placement_groups(address=cluster.address, limit=10_000)
+    return [group for group in groups if group.state != "REMOVED"]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install quickstart test test-slow lint format clean
+.PHONY: install quickstart test test-slow test-long lint format clean
 
 install: $(STAMP)
 
@@ -24,6 +24,9 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m 'slow and not gpu'
+
+test-long: $(STAMP)
+	$(BIN)/python -m pytest -m 'long and not gpu'
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -9,9 +9,10 @@ from sweep_command import SWEEP, mlflow_runs, outcome, run, started, statuses, t
 
 AGENTS = {"ray::DashboardAgent", "ray::RuntimeEnvAgent"}
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 
+@pytest.mark.slow
 def test_trial_that_cannot_learn_is_stopped_early_and_needs_nothing_more(tmp_path: Path) -> None:
     sweep, storage = tmp_path / "small.yaml", tmp_path / "ray"
     sweep.write_text(
@@ -49,6 +50,7 @@ def test_trial_that_cannot_learn_is_stopped_early_and_needs_nothing_more(tmp_pat
     assert {path: path.stat().st_mtime_ns for path in (storage / "small").glob("digits-*/**/*")} == before
 
 
+@pytest.mark.long
 def test_search_whose_driver_was_killed_ends_with_as_many_trials_as_asked_for(tmp_path: Path) -> None:
     sweep, storage = tmp_path / "small.yaml", tmp_path / "ray"
     sweep.write_text(

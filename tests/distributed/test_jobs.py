@@ -1,0 +1,261 @@
+"""Sweeps as jobs on a Ray cluster that lives on: what is printed, exit codes, live pools, stopping, leftovers."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from filelock import FileLock
+from head_node import Cluster, head_node, wait_for
+from mlflow import MlflowClient
+
+pytestmark = pytest.mark.timeout(1200)
+
+SWEEP = """
+name: small
+experiment:
+  dataset: {name: digits, train_size: 200, test_size: 100}
+  model: {weights: none}
+  scenario: random
+  iterations: 3
+  interactions_per_iteration: 10
+  expert: {purity_threshold: 0.6}
+  training: {epochs: 1, batch_size: 16, learning_rate: 0.005, image_size: 32}
+grid: {scenario: [cluster+uncertain, random]}
+"""
+
+# All that the log of a job may hold.
+LINES = [
+    r"[-\d]+ [:\d]+,\d+\tINFO job_manager\.py:\d+ -- Runtime env is setting up\.",
+    r"Running entrypoint for job \w+: python -m raycal\.sweep .+",
+    r"small: 2 trials, 2 to run",
+    r"  folder  /\S+",
+    r"  MLflow  sqlite:////\S+",
+    r"  running \d at a time, 1 worker each with \d CPU threads?; clustering on \d CPU actors?",
+    r"digits-\S+-s0-[0-9a-f]{8} +iteration \d/3  interactions \d+  annotated \d+  accuracy [01]\.\d{3}  "
+    r"(about \d+ (s|min) left|all done)",
+    r"trials started: the first \d in \d+ (s|min) \(median\).*",
+    r"report  /\S+/small/report/report\.html",
+    r" scenario +seeds +iterations +interactions +annotated +cluster label error +test accuracy ",
+    r" ─+ ",
+    r" cluster\+uncertain +1 +3 +30 +\d+ +(-|\d+\.\d%) +[01]\.\d{3} ",
+    r" random +1 +3 +30 +30 +- +[01]\.\d{3} ",
+    r"folder  /\S+",
+    r"MLflow  sqlite:////\S+",
+    r"browse  \S+ -m mlflow ui --backend-store-uri sqlite:////\S+",
+    r"        then open http://127\.0\.0\.1:5000/#/\S+",
+    r" *",
+]
+
+LOOK = """
+import json, sys
+from raycal.pool import attach
+with attach(sys.argv[1]) as pool:
+    counts = pool.counts()
+    rows = [[row.iteration, row.interaction, str(row.kind), str(row.answer), row.num_samples]
+            for row in pool.ledger_tail(10**6)]
+    print(json.dumps([counts, rows, pool.counts()]))
+"""
+
+HOLD = """
+import ray, sys
+from ray.util.placement_group import placement_group
+ray.init(sys.argv[1], log_to_driver=False)
+ray.get(placement_group([{"CPU": 1.9}]).ready())
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+# The placement group of an actor that outlives its job, and one of a living job.
+REMOVE_AMONG_THE_LIVING = """
+import ray, sys
+from ray.util.placement_group import placement_group
+from raycal.distributed.leftovers import remove_leftovers
+class Maker:
+    def make(self):
+        self.group = placement_group([{"CPU": 0.1}])
+ray.init(sys.argv[1], namespace="test", log_to_driver=False)
+if sys.argv[2] == "first":
+    maker = ray.remote(Maker).options(name="maker", lifetime="detached", num_cpus=0).remote()
+    ray.get(maker.make.remote())
+else:
+    group = placement_group([{"CPU": 0.1}])
+    ray.get(group.ready())
+    print(remove_leftovers(), sum(row["state"] == "CREATED" for row in ray.util.placement_group_table().values()))
+    ray.kill(ray.get_actor("maker"))
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with head_node() as node:
+        yield node
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """What a job takes along."""
+    path = tmp_path / "job"
+    path.mkdir()
+    (path / "small.yaml").write_text(SWEEP)
+    return path
+
+
+def groups(cluster: Cluster) -> list[dict[str, Any]]:
+    return [group for group in cluster.state("placement_groups") if group["state"] != "REMOVED"]
+
+
+def statuses(storage: Path) -> set[str]:
+    client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return {run.info.status for run in client.search_runs(experiments)}
+
+
+@pytest.mark.slow
+def test_log_of_a_job_holds_the_sweep_and_nothing_else(cluster: Cluster, folder: Path, tmp_path: Path) -> None:
+    code = cluster.submit("well", folder, "small.yaml", "--storage", str(tmp_path / "runs"))
+    job = cluster.job("well")
+    lines = job["logs"].splitlines()
+
+    assert (code, job["status"], job["driver_exit_code"]) == (0, "SUCCEEDED", 0)
+    assert [line for line in lines if not any(re.fullmatch(shape, line) for shape in LINES)] == []
+    assert len([line for line in lines if " iteration " in line]) == 6
+    assert len([line for line in lines if re.match(" (cluster|random)", line)]) == 2
+
+
+@pytest.mark.slow
+def test_exit_code_of_the_sweep_is_that_of_the_job(cluster: Cluster, folder: Path, tmp_path: Path) -> None:
+    (folder / "bad.yaml").write_text(SWEEP.replace("image_size: 32", "image_size: 5"))
+    options = ["--set", "grid={training.learning_rate: [1e18, 0.005]}", "--storage", str(tmp_path / "runs")]
+    assert cluster.submit("diverges", folder, "small.yaml", *options) == 1
+    assert cluster.submit("mistaken", folder, "bad.yaml", "--storage", str(tmp_path / "runs")) == 1
+
+    diverged, mistaken = cluster.job("diverges"), cluster.job("mistaken")
+    assert (diverged["status"], diverged["driver_exit_code"]) == ("FAILED", 1)
+    assert "training diverged" in diverged["logs"]
+    assert "Traceback" not in diverged["logs"]
+    assert (mistaken["status"], mistaken["driver_exit_code"]) == ("FAILED", 2)
+    assert "image_size" in mistaken["logs"]
+    assert "Traceback" not in mistaken["logs"]
+
+
+@pytest.mark.slow
+def test_running_job_can_be_looked_at_stopped_and_resumed(cluster: Cluster, folder: Path, tmp_path: Path) -> None:
+    storage = tmp_path / "runs"
+    options = ["small.yaml", "--set", "iterations=18", "--storage", str(storage)]
+    cluster.submit("stopped", folder, *options, wait=False)
+    wait_for(lambda: "iteration 1/" in cluster.job("stopped")["logs"], 300)
+
+    printed = cluster.run(sys.executable, "-m", "raycal.pool", RAY_ADDRESS=cluster.address)
+    found = re.findall(r"^(digits-\S+)  iteration \d+  interactions \d+  unlabeled", printed.stdout, re.MULTILINE)
+    assert found
+    experiment_id = found[0]
+    looked = cluster.run(sys.executable, "-c", LOOK, experiment_id, RAY_ADDRESS=cluster.address)
+    assert looked.returncode == 0, looked.stderr
+    before, rows, after = json.loads(looked.stdout)
+    assert any(name.startswith("ray::RayTrainWorker") for name in cluster.processes().values())
+
+    cluster.run("ray", "job", "stop", "stopped")
+    assert cluster.job("stopped")["status"] == "STOPPED"
+    wait_for(lambda: not _living(cluster, "stopped") and not _working(cluster), 60)
+    wait_for(lambda: not groups(cluster), 10)
+    assert "interrupted; the same command with --resume goes on" in cluster.job("stopped")["logs"]
+    with FileLock(storage / "small" / ".lock", blocking=False):
+        pass
+    assert "RUNNING" not in statuses(storage)
+
+    ledger = pd.concat(map(pd.read_parquet, sorted((storage / "small" / experiment_id / "ledger").glob("*"))))
+    saved = [
+        [row.iteration, row.interaction, row.kind, row.answer, len(row.indices)]
+        for row in ledger.itertuples()
+        if row.interaction <= len(rows)
+    ]
+    assert rows == saved
+    assert before["interactions"] <= len(rows) <= after["interactions"]
+    assert before["unlabeled"] + before["labeled"] + before["cluster_labeled"] == 200
+
+    assert cluster.submit("resumed", folder, *options, "--resume") == 0
+    assert statuses(storage) == {"FINISHED"}
+
+
+def _living(cluster: Cluster, job: str) -> list[str]:
+    """The actors of a job that live; those of Train that outlive a killed job are ended by the next sweep."""
+    number = cluster.job(job)["job_id"]
+    actors = [actor for actor in cluster.state("actors") if actor["job_id"] == number and not actor["is_detached"]]
+    return [actor["class_name"] for actor in actors if actor["state"] != "DEAD"]
+
+
+def _working(cluster: Cluster) -> list[str]:
+    """The processes that work for a sweep."""
+    ours = re.compile("ray::(RayTrainWorker|TrainController|LivePools|ClusteringService|Mailbox|ExperimentTrial)")
+    return [name for name in cluster.processes().values() if ours.match(name)]
+
+
+@pytest.mark.slow
+def test_placement_groups_of_the_living_stay(cluster: Cluster) -> None:
+    for turn in ("first", "second"):
+        done = cluster.run(sys.executable, "-c", REMOVE_AMONG_THE_LIVING, cluster.address, turn)
+        assert done.returncode == 0, done.stderr
+    assert done.stdout == "0 2\n"
+
+
+@pytest.mark.long
+def test_what_a_job_left_that_was_killed_while_it_waited_for_room_is_freed(
+    cluster: Cluster, folder: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "raycal.sweep", str(folder / "small.yaml"), "--storage", str(tmp_path / "runs")]
+    env = cluster.env | {"RAY_ADDRESS": cluster.address}
+    hold = [sys.executable, "-c", HOLD, cluster.address]
+    with subprocess.Popen(hold, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) as sweep:
+            wait_for(lambda: any(group["state"] == "PENDING" for group in groups(cluster)), 300, every=0.1)
+            sweep.kill()
+        time.sleep(10)  # in which Ray ends what it knows of
+        holder.communicate("")
+    wait_for(lambda: all(group["creator_job_id"] in _finished(cluster) for group in groups(cluster)), 30)
+    left = len(groups(cluster))
+
+    done = cluster.run(*command, "--resume", "--only", "*-random-*", RAY_ADDRESS=cluster.address)
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"freed (\d) placement groups? that killed jobs had left", done.stdout) == [str(left)] * (
+        left > 0
+    )
+    assert groups(cluster) == []
+    assert not any("PlacementGroupCleaner" in name for name in cluster.processes().values())
+
+
+def _finished(cluster: Cluster) -> set[str]:
+    return {job["job_id"] for job in cluster.get("jobs/") if job["status"] not in ("RUNNING", "PENDING")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "env", [{"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_TOKEN": "0" * 36}, {"HOME": "/nonexistent"}], ids=str
+)
+def test_cluster_that_does_not_let_us_in_is_refused_in_a_line(
+    cluster: Cluster, folder: Path, tmp_path: Path, env: dict[str, str]
+) -> None:
+    command = [sys.executable, "-m", "raycal.sweep", str(folder / "small.yaml"), "--storage", str(tmp_path / "runs")]
+    done = cluster.run(*command, RAY_ADDRESS=cluster.address, **env)
+
+    assert done.returncode == 2
+    assert re.fullmatch(r"the Ray cluster at \S+ needs RAY_AUTH_MODE=token here, .*\n", done.stderr)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+def test_cluster_of_another_version_is_refused_in_a_line(cluster: Cluster, folder: Path, tmp_path: Path) -> None:
+    older = "import sys, ray; ray.__version__ = '2.59.0'; from raycal.sweep import run; run()"
+    command = [sys.executable, "-c", older, str(folder / "small.yaml"), "--storage", str(tmp_path / "runs")]
+    done = cluster.run(*command, RAY_ADDRESS=cluster.address)
+
+    assert done.returncode == 2
+    assert re.fullmatch(r"no connection to the Ray cluster at .*Ray: 2\.60\.0 .*Ray: 2\.59\.0 .*\n", done.stderr)

@@ -25,7 +25,8 @@ Format = Literal["svg", "pdf", "png"]
 def render(plate: Plate, looks: Mapping[str, Look]) -> dict[str, bytes]:
     """The files of a figure: content by ending."""
     with drawing(text_as_paths=True):
-        return {ending: save(draw_plate(plate, looks), ending) for ending in ("svg", "pdf", "png")}
+        figure = draw_plate(plate, looks)
+        return {ending: save(figure, ending) for ending in ("svg", "pdf", "png")}
 
 
 @contextmanager

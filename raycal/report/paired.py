@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 from scipy.special import stdtr
 
 from raycal.report.comparison import Comparison, by_seed
@@ -156,8 +155,11 @@ def _wilcoxon(differences: npt.NDArray[np.float64]) -> float:
     """The two-sided p of the signed ranks; all signs are enumerated where they are few, as ties make tables wrong."""
     differing = differences[differences != 0]
     if len(differing) > MOST_ENUMERATED:
+        from scipy import stats  # slow to import
+
         return float(stats.wilcoxon(differing).pvalue)
-    ranks = stats.rankdata(np.abs(differing))
+    _, place, counts = np.unique(np.abs(differing), return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]  # ties share the mean of their ranks
     signs = np.array(list(product((-1, 1), repeat=len(ranks))))
     sums = np.abs(signs @ ranks)
     return float(np.mean(sums >= abs(ranks @ np.sign(differing))))

@@ -1,7 +1,6 @@
-"""The claims of the paper, as data: what it says, where, and the rule by which runs are held against it.
+"""The claims of the paper in our words, as data: where it makes them, and the rule by which runs are held against them.
 
-Perez, Lebret, Aberer, "Weakly Supervised Active Learning with Cluster Annotation" (arXiv 1812.11780). Words in
-quotation marks are the paper's; the others say in short what its text and figures show.
+Perez, Lebret, Aberer, "Weakly Supervised Active Learning with Cluster Annotation" (arXiv 1812.11780).
 """
 
 from collections.abc import Mapping
@@ -46,7 +45,7 @@ class Claim:
     """One claim.
 
     Attributes:
-        words: Of the paper.
+        words: Of the claim.
         section: Of the paper.
         compared: What is measured, per seed.
         rule: When it holds and when not; anything between is undecided.
@@ -97,8 +96,7 @@ CLAIMS = (
     ),
     Claim(
         id="fewer-interactions-cifar10",
-        words="“requires 82% […] less human interactions for CIFAR-10 […] while maintaining similar performance on the "
-        "test set”: 9,000 instead of 50,000",
+        words="9,000 interactions instead of 50,000, 82 % fewer, give a similar test accuracy on CIFAR-10",
         section="abstract",
         compared=f"accuracy of {BEST} at 9,000 interactions minus that of supervised",
         rule=_SIMILAR,
@@ -109,8 +107,7 @@ CLAIMS = (
     ),
     Claim(
         id="fewer-interactions-eurosat",
-        words="“requires […] 87% less human interactions for […] EuroSAT […] while maintaining similar performance on "
-        "the test set”: 2,800 instead of 21,600",
+        words="2,800 interactions instead of 21,600, 87 % fewer, give a similar test accuracy on EuroSAT",
         section="abstract",
         compared=f"accuracy of {BEST} at 2,800 interactions minus that of supervised",
         rule=_SIMILAR,
@@ -158,7 +155,7 @@ CLAIMS = (
     ),
     Claim(
         id="more-annotated-than-interactions",
-        words="“producing a higher number of annotated samples”: more than there are interactions",
+        words="Clusters give more annotated images than there are interactions",
         section="abstract, figure 3",
         compared="annotated images minus interactions at the end, in each cluster scenario",
         rule=_DIFFERENCE,

@@ -18,8 +18,6 @@ _LATEX = str.maketrans(
         "<": r"\textless{}",
         ">": r"\textgreater{}",
         "|": r"\textbar{}",
-        "“": "``",
-        "”": "''",
         "…": r"\ldots{}",
         "±": r"$\pm$",
         **{character: f"\\{character}" for character in "&%$#_"},

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from raycal.algorithm.scenario import Step
 from raycal.config import ExperimentConfig
 from raycal.plan import SweepDir
 
@@ -24,9 +25,9 @@ def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfi
     lasts = {key: sweep_dir.run_dir(key).results()[-1:] for key in experiments if sweep_dir.run_dir(key).is_finished}
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     varied = varied_keys(list(experiments.values()))
+    names = dict(zip(experiments, scenario_names(list(experiments.values())), strict=True))
     for key, last in lasts.items():
-        flat = experiments[key].flat()
-        flat["scenario"] = experiments[key].steps.name
+        flat = experiments[key].flat() | {"scenario": names[key]}
         groups.setdefault(tuple(str(flat.get(name)) for name in varied), []).extend(last)
     if groups:
         _print_table(varied, groups)
@@ -66,6 +67,18 @@ def varied_keys(experiments: Sequence[ExperimentConfig]) -> list[str]:
     keys = dict.fromkeys(key for flat in flats for key in flat)
     differing = [key for key in keys if len({str(flat.get(key)) for flat in flats}) > 1]
     return ["scenario", *(key for key in differing if key != "seed" and not key.startswith("scenario"))]
+
+
+def scenario_names(experiments: Sequence[ExperimentConfig]) -> list[str]:
+    """The name of each experiment's scenario, with its steps where another one has the same name."""
+    steps: dict[str, set[tuple[Step, ...]]] = {}
+    for experiment in experiments:
+        steps.setdefault(experiment.steps.name, set()).add(experiment.steps.steps)
+    names = []
+    for scenario in (experiment.steps for experiment in experiments):
+        words = ", ".join(f"{step.share} {step.ask}" for step in scenario.steps)
+        names.append(f"{scenario.name} ({words})" if len(steps[scenario.name]) > 1 else scenario.name)
+    return names
 
 
 def _short_names(keys: Sequence[str]) -> list[str]:

@@ -18,7 +18,7 @@ from raycal.algorithm.records import (
 from raycal.config import ExperimentConfig
 from raycal.files import Folder
 from raycal.plan import SweepDir
-from raycal.summary import print_failures, print_summary, varied_keys
+from raycal.summary import print_failures, print_summary, scenario_names, varied_keys
 
 
 @pytest.fixture(autouse=True)
@@ -201,6 +201,21 @@ def test_no_table_before_anything_is_finished(sweep_dir: SweepDir, capsys: pytes
     print_summary(sweep_dir, by_id(experiment()))
 
     assert capsys.readouterr().out == ""
+
+
+def test_scenarios_of_one_name_are_told_apart_by_their_steps() -> None:
+    own = [
+        {"name": "mix", "steps": [{"ask": "clusters", "share": share}, {"ask": "random", "share": rest}]}
+        for share, rest in (("1/4", "3/4"), ("1/2", "1/2"))
+    ]
+    configs = [experiment(scenario=scenario, seed=seed) for scenario in ("random", *own) for seed in (0, 1)]
+
+    assert scenario_names(configs)[::2] == [
+        "random",
+        "mix (1/4 clusters, 3/4 random)",
+        "mix (1/2 clusters, 1/2 random)",
+    ]
+    assert scenario_names(configs[:4])[2:] == ["mix", "mix"]
 
 
 def test_varied_keys_leave_out_seeds_and_what_is_the_same() -> None:

@@ -102,7 +102,7 @@ def _print(runs: "Runs", page: Path) -> None:
             print(row["answer"])
     unfinished = sum(trial.status != "finished" for trial in runs.trials)
     if unfinished:
-        print(f"{unfinished} of {len(runs.trials)} trials did not finish and are in no figure")
+        print(f"not finished and in no figure: {unfinished} of {len(runs.trials)} trials")
     for name in ("*.html", "*.csv", "*.png", "figures/*", "tables/*"):
         for path in sorted(page.parent.glob(name)):
             print(path)

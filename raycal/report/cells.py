@@ -1,13 +1,13 @@
 """A table as a reader on a screen wants it: short numbers, a mean and its interval in one cell, no empty columns."""
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 EMPTY = "\N{EN DASH}"
-_NUMBER = re.compile("[<>≤≥≈~]? *[-+\N{MINUS SIGN}]?[0-9][0-9,.]*")
+_FIGURE = r"[-+]?[0-9][0-9,.]*(e-?[0-9]+)?"
+_NUMBER = re.compile(rf"{_FIGURE}( ± {_FIGURE}| \[{_FIGURE}, {_FIGURE}\]| of {_FIGURE})?")
 _TAILS = ("sd", "low", "high")
 
 
@@ -25,18 +25,13 @@ def cell_text(value: Any) -> str:
 def kind(cells: list[str]) -> str:
     """How a column is set: `number`, `words` of long text, or nothing special."""
     filled = [text for text in cells if text not in (EMPTY, "-")]
-    longest = max(map(len, filled), default=0)
-    if filled and longest < 40 and all(_NUMBER.match(text) for text in filled):
+    if filled and all(_NUMBER.fullmatch(text) for text in filled):
         return "number"
-    return "words" if longest > 36 else ""
+    return "words" if max(map(len, filled), default=0) > 36 else ""
 
 
-def readable(frame: pd.DataFrame, first: Sequence[str] = ()) -> dict[str, list[str]]:
-    """The cells of each column: `x`, `x low`, `x high` become one, and columns that say nothing are left out.
-
-    Those of `first` come first.
-    """
-    frame = frame[[*(name for name in first if name in frame), *(name for name in frame if name not in first)]]
+def readable(frame: pd.DataFrame) -> dict[str, list[str]]:
+    """The cells of each column: `x`, `x low`, `x high` become one, and columns that say nothing are left out."""
     names = list(map(str, frame.columns))
     columns: dict[str, list[str]] = {}
     at = 0
@@ -65,11 +60,11 @@ def _joined(name: str, heads: list[str], tails: dict[str, list[str]]) -> dict[st
     """A figure with its deviation or its interval."""
     if "sd" in tails:
         cells = [head if sd == EMPTY else f"{head} ± {sd}" for head, sd in zip(heads, tails["sd"], strict=True)]
-        return {f"{name} ± sd": cells}
+        return {f"{name} ± sd" if cells != heads else name: cells}
     if tails.keys() == {"low", "high"}:
         ends = zip(heads, tails["low"], tails["high"], strict=True)
         cells = [head if low == EMPTY else f"{head} [{low}, {high}]" for head, low, high in ends]
-        return {f"{name} [95 %]": cells}
+        return {f"{name} [95 %]" if cells != heads else name: cells}
     return {name: heads} | {f"{name} {tail}": cells for tail, cells in tails.items()}
 
 
@@ -80,4 +75,5 @@ def _decimal(value: float) -> str:
         return f"{value:.2g}"
     if abs(value) < 1:
         return f"{value:.3f}"
-    return f"{value:.2f}" if abs(value) < 100 else f"{value:,.0f}"
+    is_long = abs(value) >= 100 or (abs(value) >= 10 and value.is_integer())
+    return f"{value:,.0f}" if is_long else f"{value:.2f}"

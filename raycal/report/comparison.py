@@ -1,11 +1,11 @@
 """What may be compared: the groups of one dataset, and among them those that differ by their scenario alone."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from raycal.report.runs import Group, Runs, Trial
+from raycal.report.setting_words import setting_words
 
 RANDOM, SUPERVISED = "random", "supervised"
 
@@ -45,8 +45,7 @@ def by_dataset(runs: Runs) -> list[Comparison]:
     """The comparisons of a sweep, one for each dataset with its options."""
     datasets: dict[str, list[Group]] = {}
     for group in runs.groups:
-        options = group.trials[0].config.dataset.model_dump(mode="json")
-        datasets.setdefault(json.dumps(options, sort_keys=True), []).append(group)
+        datasets.setdefault(group.trials[0].dataset, []).append(group)
     return [
         Comparison(
             dataset=_dataset_name(groups[0], datasets.values()), groups=tuple(groups), settings=_settings(groups)
@@ -70,6 +69,12 @@ def same_seeds(groups: Sequence[Group]) -> list[int]:
     return sorted(set.intersection(*(set(by_seed(group)) for group in groups))) if groups else []
 
 
+def varied_settings(groups: Sequence[Group]) -> list[str]:
+    """The settings that differ between the groups of a dataset, the scenario apart."""
+    keys = (key for key in groups[0].settings if key != "scenario")
+    return [key for key in keys if len({group.settings[key] for group in groups}) > 1]
+
+
 def _dataset_name(group: Group, datasets: Iterable[Sequence[Group]]) -> str:
     """The dataset's name, and the options that tell it from others of its name in the sweep."""
     name = group.trials[0].config.dataset.name
@@ -87,14 +92,10 @@ def _settings(groups: Sequence[Group]) -> tuple[Setting, ...]:
     """The settings of one dataset."""
     scenarios = {group.scenario: group.trials[0].config.scenario for group in groups}
     by_experiment = {_experiment(group, scenarios[group.scenario]): group for group in groups}
+    keys = varied_settings(groups)
     first_of: dict[str, Group] = {}
     for group in groups:
-        label = ", ".join(
-            f"{key}={value}"
-            for key, value in group.settings.items()
-            if key != "scenario" and not key.startswith("dataset.")
-        )
-        first_of.setdefault(label, group)
+        first_of.setdefault(setting_words({key: group.settings[key] for key in keys}), group)
     return tuple(
         Setting(
             label=label,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import ceil
 from typing import Any, Literal
 
 import numpy as np
@@ -144,20 +145,20 @@ def final_accuracy(lines: Lines) -> float | None:
     return float(found.values[-1]) if found else None
 
 
-def interactions_to_reach(lines: Lines, accuracy: float, *, axis: Axis = "interactions") -> float | None:
-    """What it cost until the accuracy was reached for the first time, linear between measured points.
+def interactions_to_reach(lines: Lines, accuracy: float) -> int | None:
+    """After how many interactions the accuracy was first reached: linear between measured points, then rounded up.
 
-    At most the cost of the first measured point when that has it already. None: not reached (censored at the last
-    point).
+    At most those of the first measured point when that has it already. None: not reached (censored at the last point).
     """
-    points = [
-        (cost, value)
-        for line in lines
-        if (cost := figure(line, axis)) is not None and (value := figure(line, ACCURACY)) is not None
-    ]
+    points = [(line["interactions"], value) for line in lines if (value := figure(line, ACCURACY)) is not None]
     if points and points[0][1] >= accuracy:
-        return float(points[0][0])
+        return int(points[0][0])
     for (begin, before), (end, after) in pairwise(points):
         if after >= accuracy:
-            return float(begin + (end - begin) * (accuracy - before) / (after - before))
+            return round_up(begin + (end - begin) * (accuracy - before) / (after - before))
     return None
+
+
+def round_up(interactions: float) -> int:
+    """The next whole number of interactions; what floats add to a whole one does not count."""
+    return ceil(round(interactions, 6))

@@ -1,7 +1,7 @@
 """The report as one HTML file that needs nothing else: no server, no network, no clock."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -27,6 +27,12 @@ COMPARISONS = {
     "pairwise": "Scenarios compared over the same seeds",
     "penalty": "Pairwise penalty matrix: how often a row beats a column",
 }
+# Columns that are in the files alone, so that a table has a width to read.
+ONLY_IN_FILES = {
+    "pairwise": ("from interactions", "to interactions", "first mean", "second mean", "p (t)", "p (Wilcoxon)"),
+    "parity": ("claim", "section", "rule"),
+}
+ROWS_IN_PRINT = 40
 
 
 def page(runs: Runs, plates: Sequence[Plate], tables: Mapping[str, pd.DataFrame], looks: Mapping[str, Look]) -> str:
@@ -40,7 +46,7 @@ def page(runs: Runs, plates: Sequence[Plate], tables: Mapping[str, pd.DataFrame]
     )
     environment.filters["css_variable"] = lambda colour: f"var({variable(colour)})"
     environment.globals.update(readable=readable, kind=kind, zip=zip)
-    filled = {key: frame for key, frame in tables.items() if not frame.empty}
+    filled = {key: _for_page(key, frame) for key, frame in tables.items() if not frame.empty}
     return environment.get_template("page.html").render(
         version=__version__,
         name=runs.name,
@@ -54,12 +60,22 @@ def page(runs: Runs, plates: Sequence[Plate], tables: Mapping[str, pd.DataFrame]
         grid=GRID,
         paper=PAPER,
         tables=filled,
+        rows_in_print=ROWS_IN_PRINT,
         comparisons={key: title for key, title in COMPARISONS.items() if key in filled},
         montages=montages(runs),
         common=yaml.safe_dump(_common(runs), sort_keys=False, allow_unicode=True).strip(),
         varied=_varied(runs),
         environments=_environments(runs),
     )
+
+
+def _for_page(key: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """A table without what is in the files alone, or twice."""
+    frame = frame.drop(columns=list(ONLY_IN_FILES.get(key, ())), errors="ignore")
+    shared = "AUBC on shared budget"
+    if key == "summary" and shared in frame and frame[shared].equals(frame["AUBC"]):
+        frame = frame.drop(columns=[shared, f"{shared} low", f"{shared} high"])
+    return frame
 
 
 def answers(tables: Mapping[str, pd.DataFrame]) -> list[str]:
@@ -119,5 +135,14 @@ def _environments(runs: Runs) -> dict[str, list[str]]:
     for trial in runs.trials:
         if trial.folder:
             for key, value in RunDir(Folder.at(trial.folder)).environment().items():
-                found.setdefault(key, {})[str(value)] = None
+                for name, one in _named(key, value):
+                    found.setdefault(name, {})[str(one)] = None
     return {key: list(values) for key, values in found.items()}
+
+
+def _named(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """A recorded value, or each of several under one key."""
+    if isinstance(value, Mapping):
+        yield from ((f"{key} {name.replace('_', ' ')}", one) for name, one in value.items())
+    else:
+        yield key, value

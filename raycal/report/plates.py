@@ -1,7 +1,7 @@
 """The figures of a sweep: figures 2 and 3 of the paper, accuracy by cost, and every numeric setting that was varied."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from raycal.algorithm.scenario import Ask
@@ -21,7 +21,8 @@ from raycal.report.charts import (
 )
 from raycal.report.curves import final_accuracy
 from raycal.report.runs import Group, Runs, Trial
-from raycal.report.slices import Slice, concerns, datasets, key_words, of_dataset, scenarios, slices, varied
+from raycal.report.setting_words import concerns, key_words
+from raycal.report.slices import Slice, datasets, of_dataset, scenarios, slices, varied
 from raycal.results import area_under_budget_curve
 
 JOINED = 8  # values of a setting; more of them were drawn by a search and are left as points
@@ -145,7 +146,7 @@ def sensitivity(dataset: str, runs: Runs, key: str) -> Plate | None:
     if not any(one.series for one in charts):
         return None
     others = [key_words(other) for other in varied(runs) if other != key]
-    caption = "Mean and standard deviation over all finished trials with the value"
+    caption = f"Mean and standard deviation over all finished trials with the value ({_counts(charts, 'trial')} each)"
     caption += f", whatever their {' and '.join(others)}." if others else "."
     caption += " Area under the budget curve (AUBC): mean accuracy over the interactions spent."
     if any(one.levels for one in charts):
@@ -232,8 +233,12 @@ def _plate(
             for group, note in zip(part.groups, part.notes, strict=True)
             if note
         )
-        caption += f" Each scenario at the setting with its largest area under the budget curve ({best})."
-    deviation = " Lines: means over seeds; bands and bars: one standard deviation."
+        caption += f" Each scenario at the setting with its largest area under the budget curve ({best}), chosen among "
+        caption += "these same runs, which favours scenarios with more settings."
+    seeds = _counts([chart for row in rows for chart in row], "seed")
+    deviation = f" Lines: means over {seeds}; bands and bars: one standard deviation."
+    if seeds == "1 seed":
+        deviation = " One seed, so no deviation is known."
     return Plate(
         name=_file_name(kind, dataset),
         kind=kind,
@@ -241,6 +246,14 @@ def _plate(
         caption=(caption + deviation).strip(),
         rows=tuple(aligned(rows)),
     )
+
+
+def _counts(charts: Sequence[Chart], noun: str) -> str:
+    """How many runs the means are over: `3 seeds`, `2 to 3 seeds`."""
+    counts = {count for chart in charts for series in chart.series for count in series.counts}
+    counts |= {level.count for chart in charts for level in chart.levels}
+    low, high = min(counts), max(counts)
+    return f"{low if low == high else f'{low} to {high}'} {noun}{'' if high == 1 else 's'}"
 
 
 def _file_name(*parts: str) -> str:

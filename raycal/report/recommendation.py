@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import floor
 from statistics import fmean
 
 from raycal.report.comparison import RANDOM, Comparison, by_seed, is_whole_pool, same_seeds
-from raycal.report.estimate import Estimate, estimate, number
+from raycal.report.estimate import Estimate, estimate
 from raycal.report.group_figures import final_accuracies
 from raycal.report.paired import paired_test
 from raycal.report.runs import Group
 from raycal.report.targets import Reached, reach
 
-FRACTIONS = (0.90, 0.95, 0.99)
+PERCENTS = (90, 95, 99)
+NAMED = 2  # rivals in a sentence; the table has all of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +24,11 @@ class Recommendation:
         target: In words.
         accuracy: None: nothing finished.
         group: That reaches it in all of its seeds for the fewest interactions in the mean; None: no group does.
-        interactions: It needs; never below 0.
+        interactions: It needs, whole ones.
         saving: Interactions saved against `random` in percent, over the seeds that both finished.
         saving_is_bound: At least so many, as `random` did not reach the accuracy in every seed.
-        rivals: Groups that it cannot be told from: the interval of the paired difference includes 0, or there is none.
+        rivals: Groups that reach it in all of their seeds, too, and that it cannot be told from: the interval of the
+            paired difference includes 0, or there is none. Those that need the fewest come first.
         answer: All this in words.
     """
 
@@ -42,49 +45,46 @@ class Recommendation:
 
 def recommend(comparison: Comparison) -> list[Recommendation]:
     """An answer for each target: shares of full supervision, or without it of the best final accuracy."""
-    return [_recommend(comparison, fraction) for fraction in FRACTIONS]
+    return [_recommend(comparison, percent) for percent in PERCENTS]
 
 
-def _recommend(comparison: Comparison, fraction: float) -> Recommendation:
+def _recommend(comparison: Comparison, percent: int) -> Recommendation:
     supervised = [group for group in comparison.groups if is_whole_pool(group)]
     reference, best = "full supervision", _best_accuracy(supervised)
     if best is None:
         reference, best = "the best final accuracy", _best_accuracy(comparison.candidates)
-    target = f"{fraction:.0%} of {reference}".replace("%", " %", 1)
+    target = f"{percent} % of {reference}"
     if best is None:
         return _none(comparison, target, None, f"{comparison.dataset}: no trial finished, so nothing is recommended.")
-    accuracy = fraction * best
-    goal = f"{number(accuracy)} ({target})"
+    accuracy = percent / 100 * best
+    goal = f"{comparison.dataset}, accuracy {accuracy:.3f} ({target})"
     found = [(group, reach(group, accuracy)) for group in comparison.candidates if group.finished]
     sure = [(group, reached) for group, reached in found if reached.by_all]
     if not sure:
         closest = max(found, key=lambda pair: pair[1].reached / len(pair[1].by_seed), default=None)
-        answer = f"{comparison.dataset}: no group reaches {goal} in every seed"
+        answer = f"{goal}: not reached"
         if closest and closest[1].reached:
-            answer += f"; {closest[0].label} does in {closest[1].reached} of {len(closest[1].by_seed)}"
+            group, reached = closest
+            answer += f" in every seed; {group.label} reaches it in {reached.reached} of {len(reached.by_seed)}"
         return _none(comparison, target, accuracy, f"{answer}.")
-    group, reached = min(sure, key=lambda pair: _mean(pair[1]))
-    interactions = _not_below_zero(reached.estimate)
-    rivals = tuple(other for other, theirs in sure if other is not group and not _is_fewer(reached, theirs))
+    (group, reached), *others = sorted(sure, key=lambda pair: _mean(pair[1]))
+    rivals = tuple(other for other, theirs in others if not _is_fewer(reached, theirs))
     saving, is_bound = _saving(comparison, group, accuracy)
-    clauses = [
-        f"{comparison.dataset}: {group.label} reaches {goal} for the fewest interactions: "
-        f"{'at most ' if reached.at_most else ''}{interactions}"
-    ]
+    clauses = [f"{goal}: fewest interactions with {group.label}, {'at most ' * reached.at_most}{reached.estimate}"]
     if saving:
-        ends = "" if saving.low is None else f" [{saving.low:.1f}, {saving.high:.1f}]"
-        clauses.append(f"{'at least ' if is_bound else ''}{saving.mean:.1f}{ends} % fewer than {RANDOM}")
-    if rivals:
-        names = ", ".join(rival.label for rival in rivals)
-        clauses.append(f"not distinguishable from {names} with {_seeds(len(group.finished))}")
-    elif len(group.finished) == 1:
-        clauses.append("from one seed, so chance is not ruled out")
+        ends = "" if saving.low is None else f" [{saving.low:.0f}, {saving.high:.0f}]"
+        clauses.append(f"at least {floor(saving.mean)}" if is_bound else f"{saving.mean:.0f}{ends}")
+        clauses[-1] += f" % fewer than {RANDOM}"
+    if len(group.finished) == 1:
+        clauses.append("one seed, so chance is not ruled out")
+    elif rivals:
+        clauses.append(f"not told apart from {_names(rivals)}")
     return Recommendation(
         dataset=comparison.dataset,
         target=target,
         accuracy=accuracy,
         group=group,
-        interactions=interactions,
+        interactions=reached.estimate,
         saving=saving,
         saving_is_bound=is_bound,
         rivals=rivals,
@@ -141,9 +141,6 @@ def _saving(comparison: Comparison, group: Group, accuracy: float) -> tuple[Esti
     return (replace(found, low=None, high=None) if found and is_bound else found), is_bound
 
 
-def _not_below_zero(found: Estimate | None) -> Estimate | None:
-    return replace(found, low=max(0.0, found.low)) if found and found.low is not None else found
-
-
-def _seeds(count: int) -> str:
-    return "one seed" if count == 1 else f"{count} seeds"
+def _names(groups: Sequence[Group]) -> str:
+    names = ", ".join(group.label for group in groups[:NAMED])
+    return f"{names} and {len(groups) - NAMED} more" if len(groups) > NAMED else names

@@ -8,7 +8,8 @@ from raycal.config import ExperimentConfig
 from raycal.errors import InputError
 from raycal.files import Folder
 from raycal.plan import SweepDir
-from raycal.summary import varied_keys
+from raycal.report.setting_words import concerns, setting_words
+from raycal.summary import scenario_names, varied_keys
 
 Status = Literal["finished", "stopped", "failed", "unfinished"]
 
@@ -18,6 +19,7 @@ class Trial:
     """One experiment.
 
     Attributes:
+        scenario: Its name, with its steps where another scenario of the sweep has the same name.
         status: Only a `finished` one may enter a statistic; `stopped`: early, by a scheduler.
         reason: Of a failure or of a stop; empty otherwise.
         lines: Of results.jsonl, by iteration.
@@ -26,15 +28,16 @@ class Trial:
 
     experiment_id: str
     config: ExperimentConfig
+    scenario: str
     status: Status
     reason: str
     lines: tuple[Mapping[str, Any], ...]
     folder: str
 
     @property
-    def scenario(self) -> str:
-        """Its name."""
-        return self.config.steps.name
+    def dataset(self) -> str:
+        """The dataset with its options, the same text for the same ones."""
+        return self.config.dataset.model_dump_json()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,21 +46,18 @@ class Group:
 
     Attributes:
         settings: What differs between the groups of a sweep, by dotted key, the scenario's name first.
+        label: The scenario and what tells it from other groups of its dataset, without settings that do not concern it.
         trials: By seed.
     """
 
     settings: Mapping[str, str]
+    label: str
     trials: tuple[Trial, ...]
 
     @property
     def scenario(self) -> str:
         """Its name."""
         return self.trials[0].scenario
-
-    @property
-    def label(self) -> str:
-        """The values that tell it from the other groups, the scenario first."""
-        return ", ".join(self.settings.values())
 
     @property
     def finished(self) -> tuple[Trial, ...]:
@@ -80,13 +80,33 @@ class Runs:
         for trial in self.trials:
             flat = trial.config.flat() | {"scenario": trial.scenario}
             found.setdefault(tuple(str(flat.get(key)) for key in keys), []).append(trial)
-        return [
-            Group(
-                settings=dict(zip(keys, values, strict=True)),
-                trials=tuple(sorted(trials, key=lambda trial: trial.config.seed)),
-            )
-            for values, trials in found.items()
-        ]
+        of_dataset: dict[str, list[ExperimentConfig]] = {}
+        for trial in self.trials:
+            of_dataset.setdefault(trial.dataset, []).append(trial.config)
+        varied = {dataset: _telling(configs) for dataset, configs in of_dataset.items()}
+        groups = []
+        for values, trials in found.items():
+            settings = dict(zip(keys, values, strict=True))
+            label = _label(trials[0], {key: settings[key] for key in varied[trials[0].dataset]})
+            trials.sort(key=lambda trial: trial.config.seed)
+            groups.append(Group(settings=settings, label=label, trials=tuple(trials)))
+        return groups
+
+
+def _telling(configs: Sequence[ExperimentConfig]) -> list[str]:
+    """The settings with several values among the experiments of a dataset that they concern."""
+    values: dict[str, set[str]] = {key: set() for key in varied_keys(configs)[1:]}
+    for config in configs:
+        flat = config.flat()
+        for key in values:
+            if concerns(config, key):
+                values[key].add(str(flat.get(key)))
+    return [key for key, found in values.items() if len(found) > 1]
+
+
+def _label(trial: Trial, settings: Mapping[str, str]) -> str:
+    words = setting_words({key: value for key, value in settings.items() if concerns(trial.config, key)})
+    return f"{trial.scenario} ({words})" if words else trial.scenario
 
 
 def read_runs(folder: str) -> Runs:
@@ -99,12 +119,12 @@ def read_runs(folder: str) -> Runs:
     plan = sweep_dir.read_plan()
     if plan is None:
         raise InputError(f"{folder}: not the folder of a sweep: it has no plan.json")
-    return Runs(
-        name=plan.sweep, trials=tuple(_read(sweep_dir, key, config) for key, config in plan.experiments.items())
-    )
+    names = scenario_names(list(plan.experiments.values()))
+    trials = zip(plan.experiments.items(), names, strict=True)
+    return Runs(name=plan.sweep, trials=tuple(_read(sweep_dir, key, config, name) for (key, config), name in trials))
 
 
-def _read(sweep_dir: SweepDir, experiment_id: str, config: ExperimentConfig) -> Trial:
+def _read(sweep_dir: SweepDir, experiment_id: str, config: ExperimentConfig, scenario: str) -> Trial:
     run_dir = sweep_dir.run_dir(experiment_id)
     stopped, error = run_dir.stopped_reason(), run_dir.error()
     status: Status = "unfinished"
@@ -117,6 +137,7 @@ def _read(sweep_dir: SweepDir, experiment_id: str, config: ExperimentConfig) -> 
     return Trial(
         experiment_id=experiment_id,
         config=config,
+        scenario=scenario,
         status=status,
         reason=(stopped or error or "").strip() if status != "finished" else "",
         lines=tuple(run_dir.results()),

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from raycal.config import ExperimentConfig
 from raycal.report.runs import Group, Runs, Trial
+from raycal.report.setting_words import concerns, setting_words
 from raycal.results import area_under_budget_curve
 from raycal.summary import varied_keys
 
@@ -67,28 +67,6 @@ def slices(runs: Runs) -> list[Slice]:
         notes = tuple("" for _ in groups)
         found.append(Slice(title=title, groups=groups, notes=notes, supervised=_supervised(supervised, condition)))
     return found
-
-
-def concerns(config: ExperimentConfig, key: str) -> bool:
-    """Whether a setting can change the results of the scenario: a purity threshold cannot change those of `random`."""
-    if key == "workers":
-        return True
-    node = config.relevant()
-    for part in key.split("."):
-        if part not in node:
-            return False
-        node = node[part]
-    return True
-
-
-def key_words(key: str) -> str:
-    """A dotted key as a label."""
-    return key.removesuffix(".name").rpartition(".")[2].replace("_", " ")
-
-
-def setting_words(condition: dict[str, str]) -> str:
-    """Settings as a label."""
-    return ", ".join(f"{key_words(key)} {'default' if value == 'None' else value}" for key, value in condition.items())
 
 
 def varied(runs: Runs) -> list[str]:

@@ -1,11 +1,12 @@
 """The tables of a report, from the runs of a sweep. Each has all its columns even when it has no row."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
 from typing import Any
 
 import pandas as pd
 
-from raycal.report.comparison import RANDOM, Comparison, by_dataset
+from raycal.report.comparison import RANDOM, Comparison, by_dataset, varied_settings
 from raycal.report.estimate import Estimate
 from raycal.report.group_figures import GroupFigures, dataset_budget, group_figures
 from raycal.report.paired import METRICS, Pair, pairwise
@@ -13,6 +14,7 @@ from raycal.report.parity import Finding, parity
 from raycal.report.penalty import PenaltyMatrix, penalty_matrix
 from raycal.report.recommendation import Recommendation, recommend
 from raycal.report.runs import Group, Runs, Trial
+from raycal.report.setting_words import setting_words
 from raycal.report.targets import TARGETS, Reached, full_supervision, label_efficiency, reach
 from raycal.summary import NO_REASON
 
@@ -109,7 +111,7 @@ def _summary_note(figures: GroupFigures, *, has_random: bool) -> str:
 _TARGETS = (
     "dataset",
     "group",
-    "share of full supervision",
+    "% of full supervision",
     "accuracy",
     "reached",
     "interactions of those that reached",
@@ -120,18 +122,17 @@ _TARGETS = (
 
 
 def _target_rows(comparison: Comparison) -> Iterator[Row]:
-    for group in comparison.candidates:
+    for percent, group in product(TARGETS, comparison.candidates):
         full = full_supervision(group, comparison)
-        for share in TARGETS:
-            if full is None:
-                note = "no full supervision with these settings"
-                yield (comparison.dataset, group.label, share, None, None, None, None, None, note)
-                continue
-            found = reach(group, share * full.mean)
+        if full is None:
+            note = "no full supervision with these settings"
+            yield (comparison.dataset, group.label, percent, None, None, None, None, None, note)
+        else:
+            found = reach(group, percent / 100 * full.mean)
             yield (
                 comparison.dataset,
                 group.label,
-                share,
+                percent,
                 found.accuracy,
                 f"{found.reached} of {len(found.by_seed)}",
                 *_interval(found.estimate),
@@ -217,13 +218,13 @@ _SENSITIVITY = (
 def _sensitivity_rows(comparison: Comparison) -> Iterator[Row]:
     """A row per value of each setting that has several numbers for the same scenario and other settings."""
     shared = dataset_budget(comparison)
-    keys = [key for key in comparison.groups[0].settings if key != "scenario" and not key.startswith("dataset.")]
+    keys = varied_settings(comparison.groups)
     for key in keys:
         curves: dict[tuple[str, str], list[tuple[float, Group]]] = {}
         for group in comparison.groups:
             value = group.trials[0].config.flat().get(key)
             if isinstance(value, int | float) and not isinstance(value, bool):
-                others = ", ".join(f"{other}={group.settings[other]}" for other in keys if other != key)
+                others = setting_words({other: group.settings[other] for other in keys if other != key})
                 curves.setdefault((group.scenario, others), []).append((value, group))
         for (scenario, others), points in curves.items():
             for value, group in sorted(points, key=lambda point: point[0]) if len(points) > 1 else ():
@@ -244,15 +245,15 @@ _PARITY = (
     "dataset",
     "setting",
     "claim",
-    "the paper",
+    "the paper's claim in our words",
     "section",
-    "compared",
-    "rule",
     "verdict",
     "reason",
+    "compared",
     "decided by",
-    *("measured", "low", "high"),
+    *("measured", "measured low", "measured high"),
     "seeds",
+    "rule",
 )
 
 
@@ -264,13 +265,13 @@ def _parity_row(finding: Finding) -> Row:
         claim.id,
         claim.words,
         claim.section,
-        claim.compared,
-        claim.rule,
         finding.verdict,
         finding.reason,
+        claim.compared,
         finding.what,
         *_interval(finding.measured),
         finding.measured.n if finding.measured else 0,
+        claim.rule,
     )
 
 

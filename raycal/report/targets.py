@@ -1,16 +1,17 @@
 """How many interactions a group needs for a target accuracy, and how many times more random sampling needs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import exp, log
+from math import exp, floor, log
 
 from raycal.report.comparison import RANDOM, SUPERVISED, Comparison, by_seed, is_whole_pool, same_seeds
-from raycal.report.curves import Lines, curve, final_accuracy, interactions_to_reach
+from raycal.report.curves import Lines, curve, final_accuracy, interactions_to_reach, round_up
 from raycal.report.estimate import Estimate, estimate
 from raycal.report.group_figures import final_accuracies
 from raycal.report.runs import Group
 
-# Shares of the accuracy of full supervision.
-TARGETS = (0.90, 0.95, 0.99, 1.00)
+# Percent of the accuracy of full supervision.
+TARGETS = (90, 95, 99, 100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,12 +20,13 @@ class Reached:
 
     Attributes:
         by_seed: Interactions; None: not reached.
-        estimate: Over the seeds that reached it; its interval is left out unless all did, as it would say too little.
+        estimate: Over the seeds that reached it, in whole interactions: the mean rounded up, the interval outwards, and
+            never below 0. The interval is left out unless all did, as it would say too little.
         at_most: Whether a seed had it at its first measured point already, so that the interactions are an upper bound.
     """
 
     accuracy: float
-    by_seed: dict[int, float | None]
+    by_seed: dict[int, int | None]
     estimate: Estimate | None
     at_most: bool
 
@@ -47,7 +49,7 @@ def reach(group: Group, accuracy: float) -> Reached:
     return Reached(
         accuracy=accuracy,
         by_seed=found,
-        estimate=_of_reached(list(found.values())),
+        estimate=_whole(_of_reached(list(found.values()))),
         at_most=any(first >= accuracy for first in firsts),
     )
 
@@ -107,7 +109,14 @@ def _ratio(random: Lines, other: Lines) -> float | None:
     return by_random / needed if needed and by_random else None
 
 
-def _of_reached(values: list[float | None]) -> Estimate | None:
+def _whole(found: Estimate | None) -> Estimate | None:
+    """In whole interactions."""
+    if found is None or found.low is None or found.high is None:
+        return found and replace(found, mean=round_up(found.mean))
+    return replace(found, mean=round_up(found.mean), low=max(0, floor(found.low)), high=round_up(found.high))
+
+
+def _of_reached(values: Sequence[float | None]) -> Estimate | None:
     """The estimate of those that are there, without an interval unless all are."""
     reached = [value for value in values if value is not None]
     found = estimate(reached)

@@ -26,7 +26,7 @@ def lines(points: Points, **figures: Sequence[Any]) -> tuple[dict[str, Any], ...
     )
 
 
-def config(scenario: str = "random", *, seed: int = 0, **settings: Any) -> ExperimentConfig:
+def config(scenario: Any = "random", *, seed: int = 0, **settings: Any) -> ExperimentConfig:
     given = {"dataset": "digits", "scenario": scenario, "seed": seed, **settings}
     return ExperimentConfig.model_validate(given, context=build.REGISTRIES)
 
@@ -45,6 +45,7 @@ def trial(
     return Trial(
         experiment_id=experiment.experiment_id,
         config=experiment,
+        scenario=experiment.steps.name,
         status=status,
         reason=reason,
         lines=lines(points, **(figures or {})),

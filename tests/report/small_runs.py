@@ -56,6 +56,7 @@ def trial(
     return Trial(
         experiment_id=config.experiment_id,
         config=config,
+        scenario=config.steps.name,
         status=status,
         reason=reason,
         lines=tuple(made),

@@ -28,16 +28,16 @@ def test_datasets_are_apart() -> None:
 def test_random_and_full_supervision_belong_to_every_threshold() -> None:
     (found,) = by_dataset(runs(*seeds("random", *level(0.4)), *THRESHOLDS, *seeds("supervised", [(800, 0.9)])))
     assert [setting.label for setting in found.settings] == [
-        "expert.purity_threshold=0.8",
-        "expert.purity_threshold=0.7",
-        "expert.purity_threshold=0.9",
+        "purity threshold 0.8",
+        "purity threshold 0.7",
+        "purity threshold 0.9",
     ]
     for setting in found.settings[1:]:
         assert list(setting.groups) == ["random", "cluster-only", "supervised"]
         assert setting.groups["cluster-only"].settings["expert.purity_threshold"] in setting.label
     assert len({id(setting.groups["random"]) for setting in found.settings}) == 1
     assert [group.scenario for group in found.candidates] == ["random", "cluster-only", "cluster-only"]
-    assert found.setting_of(found.groups[2]).label == "expert.purity_threshold=0.9"
+    assert found.setting_of(found.groups[2]).label == "purity threshold 0.9"
 
 
 def test_other_training_is_another_setting() -> None:

@@ -110,9 +110,36 @@ def test_settings_and_machine_are_told(tmp_path: Path) -> None:
     text = html(runs(*RUNS.trials, trial("random", 1, [0.5], folder=str(tmp_path))))
 
     assert "cpu of a test" in text
-    assert re.search(r'<th scope="row">seed</th><td>0, 1</td>', text)
+    assert re.search(r'<th scope="row">seed</th><td class="long">0, 1</td>', text)
     assert "interactions_per_iteration: 100" in text
     assert "python -m raycal.sweep small.yaml" in text
+
+
+def test_what_is_recorded_under_one_key_has_a_row_each(tmp_path: Path) -> None:
+    RunDir(Folder.at(str(tmp_path))).write_environment({"dataset": {"digest": "53ed", "num_train": 1437}})
+    text = html(runs(trial("random", 1, [0.5], folder=str(tmp_path))))
+
+    assert '<th scope="row">dataset digest</th><td class="long">53ed</td>' in text
+    assert '<th scope="row">dataset num train</th><td class="long">1437</td>' in text
+
+
+def test_print_says_how_much_of_a_long_table_it_leaves_out() -> None:
+    long = pd.DataFrame({"group": [f"group {at}" for at in range(1041)]})
+    text = html(RUNS, TABLES | {"pairwise": long})
+
+    assert "The first 40 of 1,041 rows; tables/pairwise.csv has all." in text
+    assert "tbody tr:nth-child(n + 41) { display: none; }" in text
+    assert text.count("The first 40 of") == 1
+
+
+def test_the_same_area_is_not_told_twice() -> None:
+    names = ["AUBC", "AUBC on shared budget"]
+    columns = ["group", *(f"{name}{end}" for name in names for end in ("", " low", " high"))]
+    same = pd.DataFrame([["random", 0.5, 0.4, 0.6, 0.5, 0.4, 0.6]], columns=columns, dtype=object)
+    other = same.assign(**{"AUBC on shared budget": 0.45})
+
+    assert "on shared budget [95 %]" not in html(RUNS, TABLES | {"summary": same})
+    assert "on shared budget [95 %]" in html(RUNS, TABLES | {"summary": other})
 
 
 def test_clusters_are_shown_where_trials_left_pictures(tmp_path: Path) -> None:
@@ -142,6 +169,8 @@ def test_clusters_are_shown_where_trials_left_pictures(tmp_path: Path) -> None:
         (0.0000123, "1.2e-05"),
         (0.0, "0"),
         (12.345, "12.35"),
+        (50.0, "50"),
+        (1.0, "1.00"),
         (True, "yes"),
         ("a", "a"),
     ],
@@ -155,6 +184,8 @@ def test_kind_of_a_column() -> None:
     assert kind(["4 of 5", "9,855 [9,000, 9,900]", "at most"]) == ""
     assert kind(["words " * 10]) == "words"
     assert kind([EMPTY]) == ""
+    assert kind(["3 seeds: no test"]) == ""
+    assert kind(["2 of 3", "0.500 [0.400, 1.2e-05]", "-28"]) == "number"
 
 
 def test_interval_is_in_the_cell_of_its_mean() -> None:
@@ -166,5 +197,6 @@ def test_interval_is_in_the_cell_of_its_mean() -> None:
     assert readable(frame) == {"AUBC [95 %]": ["0.500 [0.400, 0.600]", "0.700"], "acc ± sd": ["0.900 ± 0.010", "0.800"]}
 
 
-def test_named_columns_come_first() -> None:
-    assert list(readable(pd.DataFrame({"a": [1], "b": [2]}), ("b", "c"))) == ["b", "a"]
+def test_an_interval_is_promised_only_where_there_is_one() -> None:
+    frame = pd.DataFrame({"x": [0.5], "x low": [None], "x high": [None], "y": [0.7], "y sd": [None]}, dtype=object)
+    assert readable(frame) == {"x": ["0.500"], "y": ["0.700"]}

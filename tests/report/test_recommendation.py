@@ -30,8 +30,8 @@ def test_fewest_interactions_and_saving_by_hand() -> None:
     assert found.saving.mean == pytest.approx(50)
     assert (found.saving_is_bound, found.rivals) == (False, ())
     assert found.answer == (
-        "digits: cluster-only reaches 0.81 (90 % of full supervision) for the fewest interactions: "
-        "42 [35.43, 48.57] (3 seeds); 50.0 [50.0, 50.0] % fewer than random."
+        "digits, accuracy 0.810 (90 % of full supervision): fewest interactions with cluster-only, "
+        "42 [35, 49] (3 seeds); 50 [50, 50] % fewer than random."
     )
 
 
@@ -43,7 +43,7 @@ def test_groups_that_cannot_be_told_apart_are_named() -> None:
         *seeds("cluster-only", *reaching(40, 41, 45)),
     )
     assert [group.scenario for group in found.rivals] == ["uncertain-only"]
-    assert "not distinguishable from uncertain-only with 3 seeds" in found.answer
+    assert found.answer.endswith("; not told apart from uncertain-only.")
 
 
 def test_saving_is_a_bound_where_random_does_not_get_there() -> None:
@@ -52,14 +52,14 @@ def test_saving_is_a_bound_where_random_does_not_get_there() -> None:
     assert found.saving_is_bound
     assert found.saving is not None
     assert (found.saving.mean, found.saving.low) == (pytest.approx(50), None)
-    assert "at least 50.0 % fewer than random" in found.answer
+    assert "at least 50 % fewer than random" in found.answer
 
 
 def test_one_seed_is_said() -> None:
     found = first(*FULL, *seeds("cluster-only", *reaching(40)))
     assert found.interactions is not None
     assert (found.interactions.n, found.interactions.low, found.saving) == (1, None, None)
-    assert found.answer.endswith("40 (1 seed); from one seed, so chance is not ruled out.")
+    assert found.answer.endswith("40 (1 seed); one seed, so chance is not ruled out.")
 
 
 def test_a_group_must_get_there_in_every_seed() -> None:
@@ -70,8 +70,12 @@ def test_a_group_must_get_there_in_every_seed() -> None:
     assert found.saving is None
     alone = first(*FULL, *sometimes)
     assert alone.group is None
-    answer = "digits: no group reaches 0.81 (90 % of full supervision) in every seed; cluster-only does in 1 of 2."
-    assert alone.answer == answer
+    assert alone.answer == (
+        "digits, accuracy 0.810 (90 % of full supervision): not reached in every seed; "
+        "cluster-only reaches it in 1 of 2."
+    )
+    never = first(*FULL, *seeds("random", [(10, 0.0), (100, 0.5)]))
+    assert never.answer == "digits, accuracy 0.810 (90 % of full supervision): not reached."
 
 
 def test_without_full_supervision_the_best_accuracy_is_the_measure() -> None:
@@ -82,7 +86,30 @@ def test_without_full_supervision_the_best_accuracy_is_the_measure() -> None:
 
 
 def test_at_most_what_the_first_point_cost() -> None:
-    assert "for the fewest interactions: at most 10 (1 seed)" in first(*FULL, *seeds("random", *level(0.9))).answer
+    answer = first(*FULL, *seeds("random", *level(0.9))).answer
+    assert "fewest interactions with random, at most 10 (1 seed)" in answer
+
+
+def test_interactions_are_whole_and_a_bound_is_not_rounded_up() -> None:
+    never: Points = [(10, 0.0), (100, 0.5)]
+    found = first(*FULL, *seeds("random", never, never), *seeds("cluster-only", *reaching(40.2, 41.9)))
+    assert found.interactions is not None
+    assert found.interactions.mean == 42  # of 41 and 42
+    assert found.saving is not None
+    assert found.saving.mean == pytest.approx(58.5)
+    assert found.answer.endswith("with cluster-only, 42 [35, 48] (2 seeds); at least 58 % fewer than random.")
+
+
+def test_of_many_rivals_the_nearest_two_are_named() -> None:
+    others = ["uncertain-only", "cluster-only", "uncertain+cluster", "cluster+uncertain"]
+    trials = [
+        trial
+        for place, scenario in enumerate(others)
+        for trial in seeds(scenario, *reaching(60 - place, 20 + place, 40 - place))
+    ]
+    found = first(*FULL, *trials)
+    assert [group.scenario for group in found.rivals] == others[2::-1]
+    assert found.answer.endswith("; not told apart from uncertain+cluster, cluster-only and 1 more.")
 
 
 def test_nothing_finished() -> None:

@@ -60,8 +60,8 @@ def test_everything_is_written_and_named(folder: Path, capsys: pytest.CaptureFix
         ]
     )
     printed = capsys.readouterr().out.splitlines()
-    assert [line.startswith("cifar10: ") for line in printed[:4]] == [True, True, True, False]
-    assert printed[3] == "1 of 4 trials did not finish and are in no figure"
+    assert [line.startswith("cifar10, accuracy ") for line in printed[:4]] == [True, True, True, False]
+    assert printed[3] == "not finished and in no figure: 1 of 4 trials"
     assert {str(Path(line).relative_to(out)) for line in printed[4:]} == set(files(out))
     assert (out / "summary.csv").read_text().startswith("dataset,group,finished,")
     assert printed[0].partition(";")[0] in (out / "report.html").read_text()
@@ -86,7 +86,7 @@ def test_sweep_file_and_storage_name_the_folder(
     assert main([str(path), "--storage", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out" / "report.html").exists()
     assert not (folder / "report").exists()
-    assert capsys.readouterr().out.startswith("cifar10: ")
+    assert capsys.readouterr().out.startswith("cifar10, accuracy ")
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from made_up import config, runs, trial
 
 from raycal.build import REGISTRIES
 from raycal.config import load_sweep
@@ -32,15 +33,45 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_seeds_are_taken_together(folder: Path) -> None:
-    runs = read_runs(str(folder))
-    assert runs.name == "small"
-    assert len(runs.trials) == 6
-    assert [(group.label, [trial.config.seed for trial in group.trials]) for group in runs.groups] == [
-        ("random, 0.7", [0, 1]),
-        ("cluster-only, 0.7", [0, 1]),
-        ("cluster-only, 0.9", [0, 1]),
+    found = read_runs(str(folder))
+    assert found.name == "small"
+    assert len(found.trials) == 6
+    assert [(group.label, [trial.config.seed for trial in group.trials]) for group in found.groups] == [
+        ("random", [0, 1]),
+        ("cluster-only (purity threshold 0.7)", [0, 1]),
+        ("cluster-only (purity threshold 0.9)", [0, 1]),
     ]
-    assert runs.groups[1].settings == {"scenario": "cluster-only", "expert.purity_threshold": "0.7"}
+    assert found.groups[1].settings == {"scenario": "cluster-only", "expert.purity_threshold": "0.7"}
+
+
+def test_labels_leave_out_the_dataset_and_what_only_depends_on_it() -> None:
+    settings = [{"num_clusters": None}, {"num_clusters": 20}]
+    groups = runs(
+        trial("random", dataset="digits"),
+        *(trial("cluster-only", dataset="digits", clustering={"name": "kmeans", **one}) for one in settings),
+        trial("cluster-only", dataset="cifar10", clustering={"name": "kmeans", "num_clusters": 20}),
+    ).groups
+    assert [group.label for group in groups] == [
+        "random",
+        "cluster-only (num clusters default)",
+        "cluster-only (num clusters 20)",
+        "cluster-only",
+    ]
+
+
+def test_scenarios_of_one_name_with_other_steps_stay_apart(tmp_path: Path) -> None:
+    scenarios = [
+        {"name": "mix", "steps": [{"ask": "clusters", "share": share}, {"ask": "uncertain", "share": rest}]}
+        for share, rest in (("1/4", "3/4"), ("3/4", "1/4"))
+    ]
+    configs = [config(scenario, seed=seed) for scenario in [*scenarios, "random"] for seed in (0, 1)]
+    plan = Plan(sweep="small", experiments={one.experiment_id: one for one in configs}, threads=1)
+    SweepDir(Folder.at(str(tmp_path))).write_plan(plan)
+    assert [(group.label, len(group.trials)) for group in read_runs(str(tmp_path)).groups] == [
+        ("mix (1/4 clusters, 3/4 uncertain)", 2),
+        ("mix (3/4 clusters, 1/4 uncertain)", 2),
+        ("random", 2),
+    ]
 
 
 def test_only_what_ran_to_its_end_is_finished(folder: Path) -> None:

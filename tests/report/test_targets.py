@@ -34,11 +34,11 @@ def test_seeds_that_did_not_reach_the_target_are_told() -> None:
     assert reached.by_seed == {0: 15, 1: 20, 2: None}
     assert (reached.reached, reached.by_all, reached.at_most) == (2, False, False)
     assert reached.estimate is not None
-    assert (reached.estimate.mean, reached.estimate.low, reached.estimate.high) == (17.5, None, None)
+    assert (reached.estimate.mean, reached.estimate.low, reached.estimate.high) == (18, None, None)
     early = reach(found.groups[0], 0.1)
     assert (early.by_all, early.at_most) == (True, True)
     assert early.estimate is not None
-    assert early.estimate.low is not None
+    assert (early.estimate.mean, early.estimate.low, early.estimate.high) == (11, 8, 14)  # of 11, 12 and 10
 
 
 def test_efficiency_by_hand() -> None:

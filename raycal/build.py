@@ -9,6 +9,7 @@ from raycal.algorithm import loop
 from raycal.algorithm.acquisition import acquisitions
 from raycal.algorithm.clustering import Clustering, clusterings
 from raycal.algorithm.expert import experts
+from raycal.algorithm.learner import Learner
 from raycal.algorithm.randomness import stream
 from raycal.config import ExperimentConfig
 from raycal.data import Dataset, ImageDataset, datasets
@@ -79,7 +80,7 @@ def learner(
 
 
 def parts(
-    config: ExperimentConfig, images: ImageDataset, model: loop.Learner, cluster: Clustering | None = None
+    config: ExperimentConfig, images: ImageDataset, model: Learner, cluster: Clustering | None = None
 ) -> loop.Parts:
     """Who takes part in the experiment; `cluster` None: in this process."""
     return loop.Parts(

@@ -4,13 +4,13 @@
 |-------|----------------------------------------------|--------------------------------------------------------|
 | 1     | D^U <- training set                          | `pool.Pool.of`                                         |
 | 2     | repeat T times                               | `loop.active_learning`                                 |
-| 3     | initialise model                             | `loop.Learner.reset`                                   |
+| 3     | initialise model                             | `learner.Learner.reset`                                |
 | 4-14  | annotate as the scenario says                | `scenario.Scenario.budgets`, `loop.Turn.annotate`      |
-| 15    | train model on D^L and D^CL                  | `loop.Learner.fit`, `pool.Pool.training_set`           |
-| 16    | evaluate                                     | `loop.Learner.evaluate`                                |
+| 15    | train model on D^L and D^CL                  | `learner.Learner.fit`, `pool.Pool.training_set`        |
+| 16    | evaluate                                     | `learner.Learner.evaluate`                             |
 | 17    | move all of D^CL back to D^U                 | `pool.Pool.release_clusters`                           |
 | 18    | ANNOTATEUNCERTAIN                            | `annotate.annotate_samples`                            |
-| 19    | the n most informative of D^U                | `acquisition.entropy`, `acquisition.most_informative`  |
+| 19    | the n most informative of D^U                | `acquisition.uncertainty.entropy`, or any other one    |
 | 20-21 | the expert labels each; D^U -> D^L           | `expert.Oracle.label_samples`, `pool.Pool.apply`       |
 | 23    | ANNOTATECLUSTERS                             | `annotate.annotate_clusters`                           |
 | 24    | cluster D^U into n                           | `clustering.kmeans`                                    |

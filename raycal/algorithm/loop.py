@@ -1,18 +1,20 @@
-"""Algorithm 1 as one generator, and the protocols of what it calls."""
+"""Algorithm 1 as one generator."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 
-from raycal.algorithm.acquisition import Acquisition, most_informative
+from raycal.algorithm.acquisition import Acquisition
 from raycal.algorithm.annotate import annotate_clusters, annotate_samples, clusters_to_show
+from raycal.algorithm.asking import AskingModel
 from raycal.algorithm.clustering import Clustering
 from raycal.algorithm.expert import Expert
+from raycal.algorithm.learner import Learner
 from raycal.algorithm.pool import Pool
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import (
@@ -22,28 +24,11 @@ from raycal.algorithm.records import (
     IterationResult,
     LoopState,
     PhaseSeconds,
-    Predictions,
     TrainingSet,
 )
 from raycal.algorithm.scenario import Ask, Scenario, Step
 
 logger = logging.getLogger(__name__)
-
-
-class Learner(Protocol):
-    """The model that is reset, trained, evaluated, and that asks."""
-
-    def reset(self, rng: np.random.Generator) -> None:
-        """Back to the pretrained weights, with a head drawn from `rng`."""
-
-    def fit(self, training_set: TrainingSet, rng: np.random.Generator) -> None:
-        """Train on the labels given; an empty set changes nothing."""
-
-    def predict(self, indices: Indices) -> Predictions:
-        """Class probabilities and embeddings in one pass; `indices` ascending."""
-
-    def evaluate(self) -> Evaluation:
-        """The model on the test split."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +77,7 @@ def active_learning(
         state: Where a stopped experiment goes on; the learner must be as that iteration left it.
     """
     pool = Pool.of(num_samples) if state is None else Pool(state.pool)  # line 1
+    trained_on = None if state is None else pool.training_set()
     pool.release_clusters()
     first = 0 if state is None else state.iteration + 1
     interactions = 0 if state is None else state.interactions
@@ -102,9 +88,9 @@ def active_learning(
         if pool.num_unlabeled == 0:
             logger.info("pool exhausted after %d of %d iterations", iteration, plan.total_iterations)
             return
-        turn = Turn(plan, parts, pool, iteration)
+        turn = Turn(plan, parts, pool, iteration, trained_on)
         ledger = turn.annotate(budget, spent=interactions)  # lines 4-14
-        turn.train("train")  # lines 3 and 15
+        trained_on = turn.train("train")  # lines 3 and 15
         evaluation = turn.evaluate()  # line 16
         interactions += len(ledger)
         human_seconds += sum(row.seconds for row in ledger)
@@ -123,10 +109,9 @@ def active_learning(
 class Turn:
     """One iteration under way: it moves samples of the pool and keeps the time of each phase."""
 
-    def __init__(self, plan: Plan, parts: Parts, pool: Pool, iteration: int) -> None:
+    def __init__(self, plan: Plan, parts: Parts, pool: Pool, iteration: int, trained_on: TrainingSet | None) -> None:
         self._plan, self._parts, self._pool, self._iteration = plan, parts, pool, iteration
-        self._reset_before_asking = iteration == 0 or plan.ask_with == "initial"
-        self._predictions: Predictions | None = None
+        self._asking = self._asking_model(None if plan.ask_with == "initial" else trained_on)
         self.seconds = dict.fromkeys(("predict", "cluster", "train", "evaluate"), 0.0)
 
     def annotate(self, budget: int, *, spent: int) -> tuple[Interaction, ...]:
@@ -142,13 +127,14 @@ class Turn:
                 ledger.append(interaction)
         return tuple(ledger)
 
-    def train(self, purpose: str) -> None:
-        """Alg. 1, lines 3 and 15: reset the model, train it on D^L and D^CL."""
+    def train(self, purpose: str) -> TrainingSet:
+        """Alg. 1, lines 3 and 15: reset the model, train it on D^L and D^CL, which are returned."""
+        training_set = self._pool.training_set()
         with self._timed("train"):
             self._parts.learner.reset(self._stream("head"))
-            self._parts.learner.fit(self._pool.training_set(), self._stream(purpose))
-        self._reset_before_asking = False
-        self._predictions = None
+            self._parts.learner.fit(training_set, self._stream(purpose))
+        self._asking = self._asking_model(training_set)
+        return training_set
 
     def evaluate(self) -> Evaluation:
         """Alg. 1, line 16."""
@@ -166,24 +152,19 @@ class Turn:
         if ask is Ask.RANDOM:
             unlabeled = self._pool.unlabeled()
             return rng.choice(unlabeled, size=min(budget, len(unlabeled)), replace=False, shuffle=False)
-        predictions = self._predict()
-        return most_informative(predictions.indices, self._parts.acquisition(predictions, rng), budget)
+        with self._timed("predict"):
+            return self._parts.acquisition(self._asking.view(rng), budget)
 
     def _clusters(self, budget: int, rng: np.random.Generator) -> list[Indices]:
-        predictions = self._predict()
+        with self._timed("predict"):
+            predictions = self._asking.predictions()
         num_clusters = min(self._plan.num_clusters or budget, len(predictions.indices))
         with self._timed("cluster"):
             cluster_ids = self._parts.clustering(predictions.embeddings, num_clusters, int(rng.integers(2**31)))
             return clusters_to_show(predictions.indices, cluster_ids, budget)
 
-    def _predict(self) -> Predictions:
-        """One pass over D^U, made when a step needs it; later steps take what is left of it."""
-        if self._predictions is None:
-            if self._reset_before_asking:
-                self._parts.learner.reset(self._stream("head"))
-            with self._timed("predict"):
-                self._predictions = self._parts.learner.predict(self._pool.unlabeled())
-        return self._predictions.restrict(self._pool.unlabeled())
+    def _asking_model(self, trained_on: TrainingSet | None) -> AskingModel:
+        return AskingModel(self._parts.learner, self._pool, trained_on, self._stream)
 
     def _stream(self, purpose: str) -> np.random.Generator:
         return stream(self._plan.seed, self._iteration, purpose)

@@ -118,7 +118,11 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseSeconds:
-    """Wall seconds of the phases of one iteration."""
+    """Wall seconds of the phases of one iteration.
+
+    Attributes:
+        predict: Passes over D^U, and all that the acquisition function does, further members of an ensemble included.
+    """
 
     predict: float
     cluster: float

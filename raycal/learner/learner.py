@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from raycal.algorithm.acquisition import Head
 from raycal.algorithm.records import Evaluation, Floats, Indices, Predictions, TrainingSet
 from raycal.config import TrainingConfig
 from raycal.data import ImageDataset
@@ -124,6 +125,11 @@ class ResNetLearner:
         probs = self._probs(embeddings)
         self._must_be_finite(bool(np.isfinite(probs).all()), "predictions")
         return Predictions(indices=indices, probs=probs, embeddings=embeddings)
+
+    def head(self) -> Head:
+        """The last layer as it is now; on every worker the same, so none is asked."""
+        weights, bias = (value.detach().cpu().numpy().copy() for value in self._network.fc.parameters())
+        return Head(weights=weights, bias=bias)
 
     @together
     @torch.inference_mode()

@@ -1,12 +1,13 @@
 """What every registered acquisition, clustering and expert must hold to; a new entry is tested by existing."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from raycal.algorithm.acquisition import acquisitions
+from raycal.algorithm.acquisition import AnnotatedSamples, Head, View, acquisitions
 from raycal.algorithm.clustering import clusterings
 from raycal.algorithm.expert import Expert, experts
 from raycal.algorithm.records import Floats, Labels, Predictions
@@ -55,32 +56,93 @@ def test_options_can_be_read(registry: Registry[Any], name: str) -> None:
     assert all(option.annotation is not Any for option in registry.options(name).values())
 
 
+def view(
+    num_samples: int, num_classes: int, num_annotated: int = 3, seed: int = 0, asked: set[str] | None = None
+) -> View:
+    """Read-only arrays; what is asked for beside the predictions is put into `asked`."""
+    rng = np.random.default_rng(3)
+    annotated = AnnotatedSamples(
+        embeddings=read_only(rng.random((num_annotated, 6), np.float32)),
+        labels=read_only(rng.integers(num_classes, size=num_annotated)),
+    )
+    head = Head(
+        weights=read_only(rng.random((num_classes, 6), np.float32)), bias=read_only(np.zeros(num_classes, np.float32))
+    )
+    others = rng.dirichlet(np.ones(num_classes), (20, num_samples)).astype(np.float32)
+
+    def get(name: str, value: Any) -> Any:
+        if asked is not None:
+            asked.add(name)
+        return value
+
+    return View(
+        predictions=predictions(num_samples, num_classes),
+        rng=np.random.default_rng(seed),
+        annotated=lambda: get("annotated", annotated),
+        head=lambda: get("head", head),
+        members=lambda count: get("members", read_only(others[:count].copy())),
+    )
+
+
 @pytest.mark.parametrize("name", tuple(acquisitions))
 class TestAcquisition:
+    @pytest.mark.parametrize("num_annotated", [0, 1, 30])
     @pytest.mark.parametrize("num_classes", [1, 2, 10])
-    @pytest.mark.parametrize("num_samples", SIZES)
-    def test_scores_are_one_finite_float32_a_sample(self, name: str, num_samples: int, num_classes: int) -> None:
-        scores = acquisitions[name](predictions(num_samples, num_classes), np.random.default_rng(0))
+    @pytest.mark.parametrize(("num_samples", "budget"), [(1, 1), (1, 5), (2, 1), (2, 2), (40, 7), (40, 40), (40, 99)])
+    @pytest.mark.filterwarnings("error")
+    def test_different_unlabelled_samples_are_asked_for_as_many_as_the_budget(
+        self, name: str, num_samples: int, budget: int, num_classes: int, num_annotated: int
+    ) -> None:
+        given = view(num_samples, num_classes, num_annotated)
+        indices = acquisitions[name](given, budget)
 
-        assert scores.shape == (num_samples,)
-        assert scores.dtype == np.float32
-        assert np.isfinite(scores).all()
+        assert indices.shape == (min(budget, num_samples),)
+        assert indices.dtype == np.int64
+        assert len(set(indices.tolist())) == len(indices)
+        assert set(indices.tolist()) <= set(given.predictions.indices.tolist())
 
-    def test_equal_seeds_give_equal_scores(self, name: str) -> None:
-        first, second = (acquisitions[name](predictions(40, 3), np.random.default_rng(7)) for _ in range(2))
+    def test_equal_seeds_ask_for_the_same(self, name: str) -> None:
+        first, second = (acquisitions[name](view(40, 3, seed=7), 9) for _ in range(2))
 
         assert np.array_equal(first, second)
 
-    def test_predictions_are_not_written_to(self, name: str) -> None:
-        given, untouched = predictions(40, 3), predictions(40, 3)
-        for array in (given.indices, given.probs, given.embeddings):
-            array.flags.writeable = True
+    def test_samples_that_are_all_alike_are_asked_for_once_each(self, name: str) -> None:
+        made = view(20, 2)
+        alike = Predictions(
+            indices=made.predictions.indices,
+            probs=read_only(np.full((20, 2), 0.5, np.float32)),
+            embeddings=read_only(np.ones((20, 6), np.float32)),
+        )
 
-        acquisitions[name](given, np.random.default_rng(0))
+        assert len(set(acquisitions[name](replace(made, predictions=alike), 8).tolist())) == 8
 
-        assert np.array_equal(given.indices, untouched.indices)
-        assert np.array_equal(given.probs, untouched.probs)
-        assert np.array_equal(given.embeddings, untouched.embeddings)
+    def test_features_of_the_dead_network_are_asked_about(self, name: str) -> None:
+        made = view(20, 2)
+        dead = replace(made.predictions, embeddings=read_only(np.zeros((20, 6), np.float32)))
+
+        assert len(set(acquisitions[name](replace(made, predictions=dead), 8).tolist())) == 8
+
+    def test_global_random_state_is_neither_used_nor_changed(self, name: str) -> None:
+        before = np.random.get_state()  # noqa: NPY002
+        acquisitions[name](view(40, 3), 9)
+
+        assert str(np.random.get_state()) == str(before)  # noqa: NPY002
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        *((name, set()) for name in ("entropy", "margin", "least_confidence", "badge")),
+        *((name, {"head"}) for name in ("bald", "dropout_entropy", "dropout_variation_ratio")),
+        *((name, {"members"}) for name in ("ensemble_vote_entropy", "ensemble_variation_ratio")),
+        *((name, {"annotated"}) for name in ("core_set", "typiclust", "prob_cover")),
+    ],
+)
+def test_nothing_is_computed_that_is_not_wanted(name: str, wanted: set[str]) -> None:
+    asked: set[str] = set()
+    acquisitions[name](view(40, 3, asked=asked), 9)
+
+    assert asked == wanted
 
 
 def embeddings(num_samples: int) -> Floats:

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raycal.algorithm.acquisition import entropy, most_informative
+from raycal.algorithm.acquisition import Head, acquisitions, most_informative
+from raycal.algorithm.acquisition.uncertainty import entropies
 from raycal.algorithm.clustering import Clustering, kmeans
 from raycal.algorithm.expert import ClusterAnswer, Expert, Oracle, SampleAnswers
 from raycal.algorithm.loop import Parts, Plan, active_learning
@@ -79,6 +80,16 @@ class NearestMeans:
         for array in (probs, distances):
             array.flags.writeable = False  # as from another process
         return Predictions(indices=indices, probs=probs, embeddings=distances)
+
+    def head(self) -> Head:
+        return Head(weights=-np.eye(NUM_CLASSES, dtype=np.float32), bias=np.zeros(NUM_CLASSES, np.float32))
+
+    def save(self) -> bytes:
+        return self.means.tobytes()
+
+    def load(self, saved: bytes) -> None:
+        self.calls.append("load")
+        self.means = np.frombuffer(saved).reshape(NUM_CLASSES, 2)
 
     def evaluate(self) -> Evaluation:
         self.calls.append("evaluate")
@@ -166,7 +177,7 @@ class World:
         self.parts = Parts(
             learner=self.learner,
             expert=expert(self.true_labels) if isinstance(expert, type) else expert,
-            acquisition=entropy,
+            acquisition=acquisitions["entropy"],
             clustering=clustering or self.clusters,
         )
 
@@ -427,7 +438,7 @@ def test_most_informative_of_the_unlabelled_are_asked() -> None:
         strict=True,
     ):
         twin.means = means
-        scores = entropy(twin.predict(unlabeled), np.random.default_rng(0))
+        scores = entropies(twin.predict(unlabeled).probs)
         asked = [row.indices[0] for row in result.ledger]
         assert asked == most_informative(unlabeled, scores, 6).tolist()
 
@@ -458,7 +469,7 @@ def test_uncertain_step_after_clusters_goes_by_the_predictions_they_were_formed_
     twin.means = world.learner.heads[0]
 
     left = np.flatnonzero(result.pool.status != CLUSTER_LABELED)
-    scores = entropy(twin.predict(left), np.random.default_rng(0))
+    scores = entropies(twin.predict(left).probs)
     asked = [row.indices[0] for row in result.ledger if row.kind is Kind.SAMPLE]
     assert asked == most_informative(left, scores, 3).tolist()
 

@@ -1,43 +1,48 @@
-import math
-
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from views import rows, view
 
-from raycal.algorithm.acquisition import entropy, most_informative
-from raycal.algorithm.records import Predictions
-
-
-def entropies(probs: list[list[float]]) -> npt.NDArray[np.float32]:
-    rows = np.array(probs, np.float32)
-    predictions = Predictions(
-        indices=np.arange(len(rows)), probs=rows, embeddings=np.zeros((len(rows), 2), dtype=np.float32)
-    )
-    return entropy(predictions, np.random.default_rng(0))
+from raycal.algorithm.acquisition import View, acquisitions, most_informative
+from raycal.algorithm.acquisition.ensemble import ensemble_vote_entropy
+from raycal.algorithm.acquisition.uncertainty import margin
 
 
-@pytest.mark.parametrize("num_classes", [1, 2, 10])
-def test_entropy_of_a_uniform_distribution_is_the_logarithm_of_its_classes(num_classes: int) -> None:
-    scores = entropies([[1 / num_classes] * num_classes])
+def test_score_functions_are_known_by_name_and_stay_score_functions() -> None:
+    given = view(probs=[[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]])
 
-    assert scores[0] == pytest.approx(math.log(num_classes), rel=1e-6)
-
-
-@pytest.mark.filterwarnings("error")
-def test_entropy_of_a_certain_class_is_zero() -> None:
-    assert entropies([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]).tolist() == [0.0, 0.0]
+    assert rows(acquisitions["margin"](given, 2)) == [1, 2]
+    assert margin(given).shape == (3,)
 
 
-def test_entropy_is_in_nats_and_does_not_care_which_class_is_likely() -> None:
-    scores = entropies([[0.5, 0.25, 0.25], [0.25, 0.25, 0.5], [0.5, 0.5, 0.0]])
+def test_options_are_those_of_the_score_function() -> None:
+    assert acquisitions.options("margin") == {}
+    options = acquisitions.options("bald")
+    assert {name: option.default for name, option in options.items()} == {"passes": 20, "dropout": 0.5}
 
-    assert scores.tolist() == pytest.approx([1.5 * math.log(2), 1.5 * math.log(2), math.log(2)], rel=1e-6)
+
+def disagreeing(num_samples: int, seed: int) -> View:
+    """All members disagree on the second half of the samples and agree on the first."""
+    first, second = np.tile([0.9, 0.1], (num_samples, 1)), np.tile([0.9, 0.1], (num_samples, 1))
+    second[num_samples // 2 :] = [0.1, 0.9]
+    return view(probs=first, members=[first, second], seed=seed)
 
 
-def test_entropy_keeps_float32() -> None:
-    assert entropies([[0.5, 0.5]]).dtype == np.float32
+def test_chance_decides_between_equal_votes() -> None:
+    picked = [acquisitions["ensemble_vote_entropy"](disagreeing(40, seed), 6, members=2) for seed in (0, 0, 1)]
+
+    assert all(len(set(rows(each))) == 6 and min(rows(each)) >= 20 for each in picked)
+    assert rows(picked[0]) == rows(picked[1])
+    assert set(rows(picked[0])) != set(rows(picked[2]))
+    assert rows(picked[0]) != sorted(rows(picked[0]))
+
+
+def test_votes_are_not_overruled_by_chance() -> None:
+    picked = rows(acquisitions["ensemble_variation_ratio"](disagreeing(40, 3), 30, members=2))
+
+    assert set(picked[:20]) == set(range(20, 40))
+    assert ensemble_vote_entropy(disagreeing(4, 0), members=2).tolist() == pytest.approx([0, 0, np.log(2), np.log(2)])
 
 
 def test_most_informative_come_best_first() -> None:

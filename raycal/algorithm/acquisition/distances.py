@@ -1,0 +1,50 @@
+"""Distances between features, a bounded piece at a time."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from raycal.algorithm.records import Floats
+
+# Of a table of distances or logits; a few of them are held at once.
+BLOCK_FLOATS = 2**24
+
+
+def blocks(num_rows: int, width: int) -> Iterator[slice]:
+    """Consecutive parts of some rows: a float32 table of a part by `width` holds 64 MiB at most, but a row at least."""
+    length = max(1, BLOCK_FLOATS // max(1, width))
+    for begin in range(0, num_rows, length):
+        yield slice(begin, min(begin + length, num_rows))
+
+
+def squared_distances(points: Floats, others: Floats) -> Floats:
+    """Squared Euclidean distances (n, m) float32 of points (n, D) and others (m, D)."""
+    table: Floats = points @ others.T
+    table *= -2
+    table += squared_norms(points)[:, None]
+    table += squared_norms(others)
+    np.maximum(table, 0, out=table)
+    return table
+
+
+def nearest_squared(points: Floats, others: Floats) -> Floats:
+    """Squared distance (n,) of each point (n, D) to the nearest of the others (m, D); infinite without any."""
+    nearest = np.full(len(points), np.inf, np.float32)
+    if len(others):
+        for rows in blocks(len(points), len(others)):
+            nearest[rows] = squared_distances(points[rows], others).min(axis=1)
+    return nearest
+
+
+def squared_norms(points: Floats) -> Floats:
+    """Squared Euclidean norm (n,) of each point (n, D)."""
+    norms: Floats = np.einsum("nd,nd->n", points, points)
+    return norms
+
+
+def normalised(points: Floats) -> Floats:
+    """Points (n, D) at distance one from the origin; one that is there stays."""
+    norms: Floats = np.sqrt(squared_norms(points))
+    norms[norms == 0] = 1
+    scaled: Floats = points / norms[:, None]
+    return scaled

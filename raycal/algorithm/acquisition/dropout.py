@@ -1,0 +1,65 @@
+"""Monte Carlo dropout (Gal, Islam, Ghahramani 2017): a sample of networks from one, by dropping features at random.
+
+Features are dropped before the head alone, and only when asking: the network is trained without. A pass drops the same
+features of every sample (as in Kirsch, van Amersfoort, Gal 2019), so that all passes are one matrix product.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Ge, Gt, Lt
+
+from raycal.algorithm.acquisition.distances import blocks
+from raycal.algorithm.acquisition.selection import by_score
+from raycal.algorithm.acquisition.uncertainty import entropies
+from raycal.algorithm.acquisition.view import View
+from raycal.algorithm.acquisition.votes import variation_ratios, vote_shares
+from raycal.algorithm.records import Floats
+
+Passes = Annotated[int, Ge(1)]
+Dropout = Annotated[float, Gt(0), Lt(1)]
+
+
+@by_score("bald")
+def bald(view: View, *, passes: Passes = 20, dropout: Dropout = 0.5) -> Floats:
+    """BALD (Houlsby et al. 2011; Gal et al. 2017): entropy of the passes' mean minus the mean of their entropies, nats.
+
+    It is the mutual information of the label and the network: high where each pass is sure and they disagree.
+    """
+
+    def score(probs: Floats) -> Floats:
+        _, num_samples, num_classes = probs.shape
+        each = entropies(probs.reshape(-1, num_classes)).reshape(-1, num_samples)
+        # Rounding may leave a little less than nothing.
+        scores: Floats = np.maximum(entropies(probs.mean(axis=0)) - each.mean(axis=0), 0)
+        return scores
+
+    return np.concatenate([score(probs) for probs in _passes(view, passes, dropout)])
+
+
+@by_score("dropout_entropy")
+def dropout_entropy(view: View, *, passes: Passes = 20, dropout: Dropout = 0.5) -> Floats:
+    """Entropy of the passes' mean in nats (Gal et al. 2017, "max entropy")."""
+    return np.concatenate([entropies(probs.mean(axis=0)) for probs in _passes(view, passes, dropout)])
+
+
+@by_score("dropout_variation_ratio", draw_ties=True)
+def dropout_variation_ratio(view: View, *, passes: Passes = 20, dropout: Dropout = 0.5) -> Floats:
+    """Share of the passes that are not for the sample's modal class (Freeman 1965; Gal et al. 2017); ties are drawn."""
+    parts = _passes(view, passes, dropout)
+    return np.concatenate([variation_ratios(vote_shares(probs.argmax(axis=2), probs.shape[2])) for probs in parts])
+
+
+def _passes(view: View, passes: int, dropout: float) -> Iterator[Floats]:
+    """Class probabilities (passes, n, K) float32 of D^U, a block of samples at a time."""
+    head, embeddings = view.head(), view.predictions.embeddings
+    num_classes, width = head.weights.shape
+    # Kept features are scaled up as torch's dropout does; the head takes it over, so the features are multiplied once.
+    masks = (view.rng.random((passes, 1, width)) >= dropout).astype(np.float32) / np.float32(1 - dropout)
+    weights = (masks * head.weights).reshape(passes * num_classes, width)
+    for rows in blocks(len(embeddings), len(weights)):
+        logits = (embeddings[rows] @ weights.T).reshape(-1, passes, num_classes) + head.bias
+        logits = logits.transpose(1, 0, 2)
+        odds = np.exp(logits - logits.max(axis=2, keepdims=True))
+        yield odds / odds.sum(axis=2, keepdims=True)

@@ -1,0 +1,34 @@
+"""Deep ensembles (Lakshminarayanan, Pritzel, Blundell 2017; for asking: Beluch et al. 2018): several trained networks.
+
+The members are the asking model and others that are trained, one after another, on the labels it was trained on; each
+costs a training and a pass over D^U in every iteration, counted among the seconds of predicting.
+"""
+
+from typing import Annotated
+
+from annotated_types import Ge
+
+from raycal.algorithm.acquisition.selection import by_score
+from raycal.algorithm.acquisition.uncertainty import entropies
+from raycal.algorithm.acquisition.view import View
+from raycal.algorithm.acquisition.votes import variation_ratios, vote_shares
+from raycal.algorithm.records import Floats
+
+Members = Annotated[int, Ge(2)]
+
+
+@by_score("ensemble_vote_entropy", draw_ties=True)
+def ensemble_vote_entropy(view: View, *, members: Members = 5) -> Floats:
+    """Entropy of the members' votes in nats (Dagan, Engelson 1995; Beluch et al. 2018); ties are drawn."""
+    return entropies(_vote_shares(view, members))
+
+
+@by_score("ensemble_variation_ratio", draw_ties=True)
+def ensemble_variation_ratio(view: View, *, members: Members = 5) -> Floats:
+    """Share of the members that are not for the sample's modal class (Beluch et al. 2018); ties are drawn."""
+    return variation_ratios(_vote_shares(view, members))
+
+
+def _vote_shares(view: View, members: int) -> Floats:
+    probs = view.members(members)
+    return vote_shares(probs.argmax(axis=2), probs.shape[2])

@@ -1,0 +1,87 @@
+"""ProbCover: samples whose neighbourhoods hold the most of the pool."""
+
+from math import floor, inf, sqrt
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+from annotated_types import Ge, Gt, Le
+
+from raycal.algorithm.acquisition.distances import blocks, nearest_squared, normalised, squared_distances
+from raycal.algorithm.acquisition.selection import acquisitions
+from raycal.algorithm.acquisition.view import View
+from raycal.algorithm.clustering import kmeans
+from raycal.algorithm.records import Floats, Indices
+
+# Samples by which the purity of a radius is judged; with all of a large pool it takes minutes.
+JUDGED = 2048
+
+
+@acquisitions("prob_cover")
+def prob_cover(
+    view: View,
+    budget: int,
+    /,
+    *,
+    delta: Annotated[float, Gt(0)] | None = None,
+    purity: Annotated[float, Ge(0), Le(1)] = 0.95,
+) -> Indices:
+    """ProbCover (Yehuda, Dekel, Hacohen, Weinshall 2022): always the sample whose ball covers most that is uncovered.
+
+    A ball holds what is nearer than delta, between features at length one; the annotated samples cover theirs. The
+    samples come by falling number of newly covered ones, equal numbers by the smaller index; once all is covered the
+    rest is drawn. The time is that of all distances within the pool, up to twice; the memory, beside the features,
+    pieces of 64 MiB. The paper's features are self-supervised; these are the asking model's.
+
+    Args:
+        delta: None: the largest for which a share `purity` of the balls are pure in the clusters of k-means with as
+            many clusters as classes, the paper's rule, judged by 2,048 samples drawn from those of the pool.
+    """
+    predictions, annotated = view.predictions, normalised(view.annotated().embeddings)
+    points = normalised(predictions.embeddings)
+    if delta is None:
+        everything = np.concatenate([points, annotated])
+        radius = _pure_radius(everything, predictions.probs.shape[1], purity, view.rng)
+    else:
+        radius = delta
+    rows = _greedy_cover(points, nearest_squared(points, annotated) >= radius**2, radius**2, budget)
+    rest = np.setdiff1d(np.arange(len(points)), rows)
+    missing = min(budget, len(points)) - len(rows)
+    return predictions.indices[[*rows, *view.rng.choice(rest, missing, replace=False)]]
+
+
+def _greedy_cover(points: Floats, uncovered: npt.NDArray[np.bool_], squared_radius: float, budget: int) -> list[int]:
+    """Up to `budget` rows, each with the most uncovered points in its ball; fewer when all are covered."""
+    uncovered = uncovered.copy()
+    gains = _neighbors(points, points[uncovered], squared_radius)
+    rows: list[int] = []
+    while len(rows) < budget and gains.max() > 0:
+        row = int(gains.argmax())
+        near = squared_distances(points, points[[row]])[:, 0] < squared_radius
+        near[row] = True
+        gains -= _neighbors(points, points[near & uncovered], squared_radius)
+        gains[row] = 0
+        uncovered &= ~near
+        rows.append(row)
+    return rows
+
+
+def _neighbors(points: Floats, others: Floats, squared_radius: float) -> npt.NDArray[np.int64]:
+    """How many of the others are in the ball of each point."""
+    counts = np.zeros(len(points), np.int64)
+    for rows in blocks(len(points), len(others)):
+        counts[rows] = np.count_nonzero(squared_distances(points[rows], others) < squared_radius, axis=1)
+    return counts
+
+
+def _pure_radius(points: Floats, num_classes: int, purity: float, rng: np.random.Generator) -> float:
+    """The largest radius for which that share of the balls hold one cluster only; infinite when there is only one."""
+    cluster_ids = kmeans(points, min(num_classes, len(points)), int(rng.integers(2**31)))
+    judged = rng.choice(len(points), min(JUDGED, len(points)), replace=False)
+    to_others = np.full(len(judged), inf)
+    for cluster in np.unique(cluster_ids[judged]):
+        own = cluster_ids[judged] == cluster
+        to_others[own] = nearest_squared(points[judged[own]], points[cluster_ids != cluster])
+    # The tolerance: 100 (1 - 0.95) is a little less than 5.
+    impure = floor(len(judged) * (1 - purity) + 1e-9)
+    return sqrt(np.sort(to_others)[min(impure, len(judged) - 1)])

@@ -1,0 +1,63 @@
+"""The registry of acquisition functions, and the selection by score that many of them share."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from raycal.algorithm.acquisition.view import View
+from raycal.algorithm.records import Floats, Indices
+from raycal.registry import Registry
+
+Score = TypeVar("Score", bound=Callable[..., Floats])
+
+
+class Acquisition(Protocol):
+    """The min(budget, U) different samples of D^U to ask for, the one to ask for first in front; `budget` >= 1."""
+
+    def __call__(self, view: View, budget: int, /) -> Indices: ...
+
+
+acquisitions: Registry[Callable[..., Indices]] = Registry("acquisition")
+
+
+def by_score(name: str, *, draw_ties: bool = False) -> Callable[[Score], Score]:
+    """Decorator: asking for the samples with the highest scores is known as `name`; the function stays as it is.
+
+    Args:
+        draw_ties: Between equal scores chance decides, not the smaller index. For scores with few values, as a pool
+            that is sorted by class would else be asked for one class.
+    """
+
+    def register(score: Score) -> Score:
+        @wraps(score)
+        def select(view: View, budget: int, /, **options: Any) -> Indices:
+            scores, indices = score(view, **options), view.predictions.indices
+            if draw_ties:
+                order = view.rng.permutation(len(indices))
+                scores, indices = scores[order], indices[order]
+            return most_informative(indices, scores, budget)
+
+        acquisitions(name)(select)
+        return score
+
+    return register
+
+
+def most_informative(indices: Indices, scores: npt.NDArray[np.floating], num_samples: int) -> Indices:
+    """The `num_samples` indices with the highest scores, best first; equal scores in the order given.
+
+    Args:
+        indices: (U,).
+        scores: (U,).
+    """
+    if num_samples < len(indices):
+        edge = np.partition(scores, len(scores) - num_samples)[len(scores) - num_samples]
+        above = np.flatnonzero(scores > edge)
+        at_edge = np.flatnonzero(scores == edge)[: num_samples - len(above)]
+        rows = np.union1d(above, at_edge)
+    else:
+        rows = np.arange(len(indices))
+    return indices[rows[np.argsort(-scores[rows], kind="stable")]]

@@ -1,0 +1,38 @@
+"""How unsure the asking model is of each sample by itself, from its class probabilities alone."""
+
+import numpy as np
+
+from raycal.algorithm.acquisition.selection import by_score
+from raycal.algorithm.acquisition.view import View
+from raycal.algorithm.records import Floats
+
+
+@by_score("entropy")
+def entropy(view: View) -> Floats:
+    """Entropy of the predicted class distribution in nats (Shannon 1948); the paper's choice."""
+    return entropies(view.predictions.probs)
+
+
+@by_score("margin")
+def margin(view: View) -> Floats:
+    """Minus the difference of the two highest class probabilities (Scheffer, Decomain, Wrobel 2001), in [-1, 0]."""
+    probs = view.predictions.probs
+    if probs.shape[1] == 1:
+        return -probs[:, 0]
+    best = np.partition(probs, probs.shape[1] - 2, axis=1)
+    scores: Floats = best[:, -2] - best[:, -1]
+    return scores
+
+
+@by_score("least_confidence")
+def least_confidence(view: View) -> Floats:
+    """One minus the highest class probability (Lewis, Gale 1994; Culotta, McCallum 2005), in [0, 1 - 1/K]."""
+    scores: Floats = 1 - view.predictions.probs.max(axis=1)
+    return scores
+
+
+def entropies(probs: Floats) -> Floats:
+    """Entropy in nats (n,) float32 of distributions (n, K); 0 log 0 = 0."""
+    logs = np.log(probs, out=np.zeros_like(probs), where=probs > 0)
+    scores: Floats = -np.einsum("uk,uk->u", probs, logs)
+    return scores

@@ -1,0 +1,56 @@
+import math
+
+import numpy as np
+import pytest
+from views import rows, view
+
+from raycal.algorithm.acquisition import acquisitions
+from raycal.algorithm.acquisition.uncertainty import entropy, least_confidence, margin
+
+
+@pytest.mark.parametrize("num_classes", [1, 2, 10])
+def test_entropy_of_a_uniform_distribution_is_the_logarithm_of_its_classes(num_classes: int) -> None:
+    scores = entropy(view(probs=[[1 / num_classes] * num_classes]))
+
+    assert scores[0] == pytest.approx(math.log(num_classes), rel=1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+def test_entropy_of_a_certain_class_is_zero() -> None:
+    assert entropy(view(probs=[[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])).tolist() == [0.0, 0.0]
+
+
+def test_entropy_is_in_nats_and_does_not_care_which_class_is_likely() -> None:
+    scores = entropy(view(probs=[[0.5, 0.25, 0.25], [0.25, 0.25, 0.5], [0.5, 0.5, 0.0]]))
+
+    assert scores.tolist() == pytest.approx([1.5 * math.log(2), 1.5 * math.log(2), math.log(2)], rel=1e-6)
+
+
+# By entropy the first, by confidence the second, by margin the third.
+DIFFERENT = [[0.5, 0.2, 0.15, 0.15], [0.45, 0.35, 0.2, 0.0], [0.48, 0.47, 0.05, 0.0]]
+
+
+def test_margin_is_between_the_two_likeliest_classes_wherever_they_stand() -> None:
+    assert margin(view(probs=DIFFERENT)).tolist() == pytest.approx([-0.3, -0.1, -0.01], abs=1e-6)
+    assert margin(view(probs=[[0.2, 0.5, 0.3], [0.0, 0.0, 1.0]])).tolist() == pytest.approx([-0.2, -1.0], abs=1e-6)
+
+
+def test_margin_of_one_class_is_that_to_none() -> None:
+    assert margin(view(probs=[[1.0], [1.0]])).tolist() == [-1.0, -1.0]
+
+
+def test_least_confidence_is_what_the_likeliest_class_leaves() -> None:
+    assert least_confidence(view(probs=DIFFERENT)).tolist() == pytest.approx([0.5, 0.55, 0.52], abs=1e-6)
+
+
+def test_each_asks_for_another_sample_first() -> None:
+    first = {name: rows(acquisitions[name](view(probs=DIFFERENT), 1)) for name in ("entropy", "margin")}
+
+    assert first == {"entropy": [0], "margin": [2]}
+    assert rows(acquisitions["least_confidence"](view(probs=DIFFERENT), 3)) == [1, 2, 0]
+
+
+@pytest.mark.parametrize("score", [entropy, margin, least_confidence])
+def test_scores_keep_float32(score: object) -> None:
+    assert callable(score)
+    assert score(view(probs=[[0.5, 0.5]])).dtype == np.float32

@@ -1,0 +1,58 @@
+"""Views as the loop makes them for acquisition functions, from arrays."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from raycal.algorithm.acquisition import AnnotatedSamples, Head, View
+from raycal.algorithm.records import Floats, Predictions
+
+
+def floats(values: Any) -> Floats:
+    """Read-only, as arrays from Ray's object store are."""
+    array = np.array(values, np.float32)
+    array.flags.writeable = False
+    return array
+
+
+def view(
+    *,
+    probs: Any = None,
+    embeddings: Any = None,
+    annotated: Any = (),
+    weights: Any = None,
+    members: Sequence[Any] = (),
+    seed: int = 0,
+) -> View:
+    """Samples 10, 13, 16 and so on; what is not given must not be looked at, or is the same for each sample."""
+    num_samples = len(probs if probs is not None else embeddings)
+    probs = floats([[0.5, 0.5]] * num_samples if probs is None else probs)
+    embeddings = floats(np.zeros((num_samples, 2)) if embeddings is None else embeddings)
+    features = floats(annotated).reshape(-1, embeddings.shape[1])
+
+    def some_members(count: int) -> Floats:
+        assert len(members) == count
+        return floats(members)
+
+    def head() -> Head:
+        assert weights is not None
+        return Head(weights=floats(weights), bias=floats(np.zeros(len(weights))))
+
+    indices: npt.NDArray[np.int64] = 3 * np.arange(num_samples) + 10
+    indices.flags.writeable = False
+    return View(
+        predictions=Predictions(indices=indices, probs=probs, embeddings=embeddings),
+        rng=np.random.default_rng(seed),
+        annotated=lambda: AnnotatedSamples(embeddings=features, labels=np.zeros(len(features), np.int64)),
+        head=head,
+        members=some_members,
+    )
+
+
+def rows(indices: npt.NDArray[np.int64]) -> list[int]:
+    """The rows of a `view` that these are."""
+    assert ((indices - 10) % 3 == 0).all()
+    found: list[int] = ((indices - 10) // 3).tolist()
+    return found

@@ -78,6 +78,8 @@ class Problems:
         match detail["type"]:
             case "missing":
                 return "missing"
+            case "extra_forbidden" if owners := self._owners(loc):
+                return f"unknown key here, an option of {', '.join(owners)}"
             case "extra_forbidden":
                 return f"unknown key {did_you_mean(str(loc[-1]), self._known_keys(model, loc[:-1], given))}"
             case "string_pattern_mismatch":
@@ -96,6 +98,12 @@ class Problems:
             case _:
                 words = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
                 return f"{words}, not {short(given)}"
+
+    def _owners(self, where: Where) -> list[str]:
+        """The extensions that have this option, of the kind whose key it stands in."""
+        kind, option = where[-2:] if len(where) > 1 else ("", "")
+        registry = self._registries.get(str(kind))
+        return [] if registry is None else [name for name in registry if option in registry.options(name)]
 
     def _known_keys(self, model: type[BaseModel], where: Where, given: Any) -> list[str]:
         """The keys that may stand at a place of `model`."""

@@ -74,6 +74,25 @@ BAD: dict[str, Bad] = {
     "key: acquisition": experiment(
         "acquisition: {name: entropy, k: 1}", "FILE:5: experiment.acquisition.k: unknown key"
     ),
+    "key: of another acquisition": experiment(
+        "acquisition: {name: margin, passes: 3}",
+        "FILE:5: experiment.acquisition.passes: unknown key here, an option of bald, dropout_entropy, dropout_v",
+    ),
+    "value: passes": experiment(
+        "acquisition: {name: bald, passes: 0}",
+        "FILE:5: experiment.acquisition.passes: should be greater than or equal to 1, not 0",
+    ),
+    "value: dropout": experiment(
+        "acquisition: {name: bald, dropout: 1}", "FILE:5: experiment.acquisition.dropout: should be less than 1, not 1"
+    ),
+    "value: members": experiment(
+        "acquisition: {name: ensemble_vote_entropy, members: 1}",
+        "FILE:5: experiment.acquisition.members: should be greater than or equal to 2, not 1",
+    ),
+    "value: delta": experiment(
+        "acquisition: {name: prob_cover, delta: 0}",
+        "FILE:5: experiment.acquisition.delta: should be greater than 0, not 0",
+    ),
     "key: resources": line(
         "resources: {gpu_per_worker: 1}", "FILE:5: resources.gpu_per_worker: unknown key (did you mean"
     ),

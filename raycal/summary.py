@@ -16,6 +16,7 @@ from raycal.config import ExperimentConfig
 from raycal.plan import SweepDir
 
 MIN_WIDTH = 120
+ABSENT = "-"  # of an option that the extension does not have
 NO_REASON = "did not finish and left no reason: its worker or its node died, or the disk is full"
 FIGURES = ("seeds", "iterations", "interactions", "annotated", "cluster label error", "test accuracy")
 
@@ -28,7 +29,7 @@ def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfi
     names = dict(zip(experiments, scenario_names(list(experiments.values())), strict=True))
     for key, last in lasts.items():
         flat = experiments[key].flat() | {"scenario": names[key]}
-        groups.setdefault(tuple(str(flat.get(name)) for name in varied), []).extend(last)
+        groups.setdefault(tuple(str(flat.get(name, ABSENT)) for name in varied), []).extend(last)
     if groups:
         _print_table(varied, groups)
     stopped = Counter(filter(None, (sweep_dir.run_dir(key).stopped_reason() for key in experiments)))
@@ -62,10 +63,13 @@ def print_failures(sweep_dir: SweepDir, unfinished: Mapping[str, ExperimentConfi
 
 
 def varied_keys(experiments: Sequence[ExperimentConfig]) -> list[str]:
-    """The settings that differ between experiments, seeds and the scenario's inside apart; `scenario` first."""
+    """The settings that differ between experiments, seeds and the scenario's inside apart; `scenario` first.
+
+    An option that only some have, as it is that of an extension, differs when it does among those.
+    """
     flats = [experiment.flat() for experiment in experiments]
     keys = dict.fromkeys(key for flat in flats for key in flat)
-    differing = [key for key in keys if len({str(flat.get(key)) for flat in flats}) > 1]
+    differing = [key for key in keys if len({str(flat[key]) for flat in flats if key in flat}) > 1]
     return ["scenario", *(key for key in differing if key != "seed" and not key.startswith("scenario"))]
 
 

@@ -132,6 +132,21 @@ def test_settings_that_differ_are_columns(sweep_dir: SweepDir, capsys: pytest.Ca
     ]
 
 
+def test_option_that_only_some_have_is_a_column_where_it_differs_among_those(
+    sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = [experiment(scenario="uncertain-only", acquisition=name) for name in ("entropy", "margin", "bald")]
+    more = experiment(scenario="uncertain-only", acquisition={"name": "bald", "passes": 5})
+    for config in (*one, more):
+        finish(sweep_dir, config, accuracy=0.5)
+
+    assert varied_keys(one) == ["scenario", "acquisition.name"]
+    assert [row[1] for row in summary(sweep_dir, by_id(*one), capsys)[1:]] == ["entropy", "margin", "bald"]
+    head, *rows = summary(sweep_dir, by_id(*one, more), capsys)
+    assert head[:4] == ["scenario", "acquisition", "passes", "seeds"]
+    assert [row[1:3] for row in rows] == [["entropy", "-"], ["margin", "-"], ["bald", "20"], ["bald", "5"]]
+
+
 def test_own_scenario_is_named(sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
     own = {"name": "thirds", "steps": [{"ask": "random", "share": "1/3"}, {"ask": "clusters", "share": "2/3"}]}
     configs = [experiment(), experiment(scenario=own)]

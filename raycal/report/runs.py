@@ -9,7 +9,7 @@ from raycal.errors import InputError
 from raycal.files import Folder
 from raycal.plan import SweepDir
 from raycal.report.setting_words import concerns, setting_words
-from raycal.summary import scenario_names, varied_keys
+from raycal.summary import ABSENT, scenario_names, varied_keys
 
 Status = Literal["finished", "stopped", "failed", "unfinished"]
 
@@ -45,7 +45,8 @@ class Group:
     """Trials that differ by their seed alone.
 
     Attributes:
-        settings: What differs between the groups of a sweep, by dotted key, the scenario's name first.
+        settings: What differs between the groups of a sweep, by dotted key, the scenario's name first;
+            `ABSENT` where a group has no such option.
         label: The scenario and what tells it from other groups of its dataset, without settings that do not concern it.
         trials: By seed.
     """
@@ -79,7 +80,7 @@ class Runs:
         found: dict[tuple[str, ...], list[Trial]] = {}
         for trial in self.trials:
             flat = trial.config.flat() | {"scenario": trial.scenario}
-            found.setdefault(tuple(str(flat.get(key)) for key in keys), []).append(trial)
+            found.setdefault(tuple(str(flat.get(key, ABSENT)) for key in keys), []).append(trial)
         of_dataset: dict[str, list[ExperimentConfig]] = {}
         for trial in self.trials:
             of_dataset.setdefault(trial.dataset, []).append(trial.config)

@@ -74,6 +74,24 @@ def test_scenarios_of_one_name_with_other_steps_stay_apart(tmp_path: Path) -> No
     ]
 
 
+def test_acquisitions_are_groups_with_the_options_that_tell_them_apart(tmp_path: Path) -> None:
+    path = tmp_path / "small.yaml"
+    choices = "[entropy, margin, {name: bald, passes: 5}, {name: bald, passes: 9}]"
+    grid = f"grid: {{acquisition: {choices}, seed: [0, 1]}}"
+    path.write_text(f"{SWEEP[: SWEEP.index('grid')].replace('random', 'uncertain-only')}{grid}\n")
+    sweep_dir = SweepDir(Folder.at(str(tmp_path / "small")))
+    sweep_dir.write_plan(Plan(sweep="small", experiments=load_sweep(str(path), REGISTRIES).experiments, threads=1))
+
+    groups = read_runs(sweep_dir.folder.path).groups
+    assert [(group.label, len(group.trials)) for group in groups] == [
+        ("uncertain-only, entropy", 2),
+        ("uncertain-only, margin", 2),
+        ("uncertain-only, bald, 5", 2),
+        ("uncertain-only, bald, 9", 2),
+    ]
+    assert groups[0].settings["acquisition.passes"] == "-"
+
+
 def test_only_what_ran_to_its_end_is_finished(folder: Path) -> None:
     sweep_dir = SweepDir(Folder.at(str(folder)))
     ids = [trial.experiment_id for trial in read_runs(str(folder)).trials]

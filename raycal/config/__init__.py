@@ -1,12 +1,13 @@
 """From a sweep file to checked values. Nothing here imports torch, Ray or MLflow."""
 
-from raycal.config.experiment import ComponentConfig, ExperimentConfig, TrainingConfig
+from raycal.config.experiment import DEFAULT_ACQUISITION, ComponentConfig, ExperimentConfig, TrainingConfig
 from raycal.config.resources import ResourceConfig, TrackingConfig
 from raycal.config.scheduler import SchedulerConfig
 from raycal.config.search import SearchConfig
 from raycal.config.sweep import Sweep, load_sweep
 
 __all__ = [
+    "DEFAULT_ACQUISITION",
     "ComponentConfig",
     "ExperimentConfig",
     "ResourceConfig",

@@ -28,6 +28,7 @@ from raycal.registry import REQUIRED, Registry
 # Raised when the same configuration gives other results than before, so that old runs are not taken for new ones.
 RECIPE_VERSION = 1
 MIN_BATCH_PER_WORKER = 2  # batch normalisation has no variance of a single image
+DEFAULT_ACQUISITION = "entropy"
 WORKERS = "workers"  # the one setting that stands elsewhere in a sweep file
 _SHARE = re.compile(r"\d{1,9}(\.\d{1,18})?|\d{1,9}/\d{1,9}")
 
@@ -167,7 +168,9 @@ class ExperimentConfig(Strict):
     scenario: Annotated[str | OwnScenario, BeforeValidator(_scenario)]
     iterations: Annotated[int, Ge(1)] = 15
     interactions_per_iteration: Annotated[int, Ge(1)] = 1000
-    acquisition: Annotated[ComponentConfig, _component("acquisition", "entropy")] = _default("entropy")
+    acquisition: Annotated[ComponentConfig, _component("acquisition", DEFAULT_ACQUISITION)] = _default(
+        DEFAULT_ACQUISITION
+    )
     clustering: Annotated[ClusteringConfig, _component("clustering", "kmeans", ClusteringConfig)] = _default("kmeans")
     expert: Annotated[ComponentConfig, _component("expert", "oracle")] = _default("oracle")
     training: TrainingConfig = TrainingConfig()

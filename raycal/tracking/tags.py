@@ -10,7 +10,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_GIT_COMMIT, 
 
 from raycal import __version__
 from raycal.algorithm.scenario import Ask
-from raycal.config import ExperimentConfig
+from raycal.config import DEFAULT_ACQUISITION, ExperimentConfig
 
 KIND, FOLDER, EXPERIMENT_ID, STATUS = "raycal.kind", "raycal.folder", "raycal.experiment_id", "raycal.status"
 STOPPED_BY = "raycal.stopped_by"
@@ -23,8 +23,10 @@ _ENVIRONMENT = {
 
 
 def run_name(experiment_id: str, config: ExperimentConfig) -> str:
-    """What differs first, as MLflow cuts names short: scenario, seed, dataset, digest."""
-    return f"{config.steps.name} s{config.seed} {config.dataset.name} {experiment_id[-8:]}"
+    """What differs first, as MLflow cuts names short: scenario, acquisition unless entropy, seed, dataset, digest."""
+    name = config.acquisition.name
+    asked = f" {name}" if config.steps.asks(Ask.UNCERTAIN) and name != DEFAULT_ACQUISITION else ""
+    return f"{config.steps.name}{asked} s{config.seed} {config.dataset.name} {experiment_id[-8:]}"
 
 
 def source() -> dict[str, str]:
@@ -35,6 +37,8 @@ def source() -> dict[str, str]:
 def trial_tags(config: ExperimentConfig, environment: Mapping[str, Any]) -> dict[str, str]:
     """Tags of what a trial is and, once it has begun, of what it ran on."""
     tags: dict[str, Any] = {"scenario": config.steps.name, "dataset": config.dataset.name, "seed": config.seed}
+    if config.steps.asks(Ask.UNCERTAIN):
+        tags["acquisition"] = config.acquisition.name
     if config.steps.asks(Ask.CLUSTERS):
         tags["num_clusters"] = config.clustering.num_clusters or "budget"
         tags["purity_threshold"] = config.expert.options.get("purity_threshold")

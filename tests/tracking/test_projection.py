@@ -14,9 +14,12 @@ from mlflow.exceptions import MlflowException
 from run_folders import CONFIGS, commit
 
 from raycal import __version__
+from raycal.build import REGISTRIES
+from raycal.config import ExperimentConfig
 from raycal.files import Folder
 from raycal.plan import Plan, SweepDir
 from raycal.tracking.projection import Projection
+from raycal.tracking.tags import run_name, trial_tags
 
 CONFIG = CONFIGS[0]
 ID = CONFIG.experiment_id
@@ -380,6 +383,24 @@ def test_tags_to_filter_by(uri: str, client: MlflowClient, sweep_dir: SweepDir) 
         assert [tags[f"raycal.{key}"] for key in ("version", "device", "threads", "workers", "status")] == [
             *("0.0.7", "cpu", "2", "3", "running")
         ]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "acquisition", "begin", "tag"),
+    [
+        ("uncertain-only", "entropy", "uncertain-only s3 digits ", "entropy"),
+        ("uncertain-only", "margin", "uncertain-only margin s3 digits ", "margin"),
+        ("random", "margin", "random s3 digits ", None),
+    ],
+)
+def test_acquisition_that_asks_is_in_the_run_s_name_and_tags(
+    scenario: str, acquisition: str, begin: str, tag: str | None
+) -> None:
+    settings = {"dataset": "digits", "scenario": scenario, "acquisition": acquisition, "seed": 3}
+    config = ExperimentConfig.model_validate(settings, context=REGISTRIES)
+
+    assert run_name("digits-x-s3-01234567", config) == f"{begin}01234567"
+    assert trial_tags(config, {}).get("acquisition") == tag
 
 
 def test_dataset_is_the_input_of_a_run_once(uri: str, client: MlflowClient, sweep_dir: SweepDir) -> None:

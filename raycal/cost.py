@@ -30,13 +30,18 @@ def estimate(config: ExperimentConfig, info: DatasetInfo) -> Cost:
     scenario, training = config.steps, config.training
     size = (training.image_size / 32) ** 2
     budgets = scenario.budgets(info.num_train if scenario.whole_pool else config.interactions_per_iteration)
+    others = config.acquisition.options.get("members", 1) - 1 if scenario.asks(Ask.UNCERTAIN) else 0
     trainings = 1 + (config.retrain_between and sum(step.asks_model for step in scenario.steps[1:]))
     interactions, labeled, scored, least, most = 0, 0, 0, 0, 0
-    for _ in range(scenario.iterations(config.iterations)):
+    for iteration in range(scenario.iterations(config.iterations)):
         left = info.num_train - labeled
         if left == 0:
             break
-        scored += info.num_test + left * any(step.asks_model for step in scenario.steps)
+        scored += info.num_test + left * (any(step.asks_model for step in scenario.steps) + others)
+        # Further members of an ensemble are trained on what the asking model was.
+        if config.ask_with == "previous" and iteration:
+            least += labeled * others
+            most += (info.num_train if scenario.asks(Ask.CLUSTERS) else labeled) * others
         for budget, step in zip(budgets, scenario.steps, strict=True):
             if step.ask is Ask.CLUSTERS:
                 interactions += min(budget, config.clustering.num_clusters or budget, info.num_train - labeled)

@@ -52,6 +52,24 @@ def test_cost_of_each_scenario(scenario: str, scored: int, expected: tuple[int, 
     assert images(estimate(config(scenario), INFO), scored=scored) == expected
 
 
+@pytest.mark.parametrize(
+    ("scenario", "settings", "scored", "expected"),
+    [
+        # Two further members score D^U, and learn what the asking model did: nothing, 100 and 200 images.
+        ("uncertain-only", {}, 3 * 200 + 3 * 2700, (300, 600 + 2 * 300, 600 + 2 * 300)),
+        ("uncertain-only", {"ask_with": "initial"}, 3 * 200 + 3 * 2700, (300, 600, 600)),
+        ("uncertain+cluster", {}, 3 * 200 + 3 * 2850, (300, 300 + 2 * 150, 3000 + 2 * 2000)),
+        ("cluster-only", {}, 3 * 200 + 3000, (300, 0, 3000)),
+    ],
+)
+def test_members_of_an_ensemble_cost_a_training_and_a_pass_each(
+    scenario: str, settings: dict[str, str], scored: int, expected: tuple[int, int, int]
+) -> None:
+    ensemble = {"name": "ensemble_vote_entropy", "members": 3}
+
+    assert images(estimate(config(scenario, acquisition=ensemble, **settings), INFO), scored=scored) == expected
+
+
 def test_cost_of_own_steps() -> None:
     own = {"name": "own", "steps": [{"ask": "random", "share": "1/4"}, {"ask": "clusters", "share": "3/4"}]}
 

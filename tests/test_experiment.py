@@ -99,7 +99,16 @@ def test_resumed_run_equals_the_uninterrupted_one(tmp_path: Path, scenario: str)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [{"ask_with": "initial"}, {"retrain_between": True}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"ask_with": "initial"},
+        {"retrain_between": True},
+        *({"acquisition": name} for name in ("bald", "core_set", "badge", "typiclust", "prob_cover")),
+        {"acquisition": {"name": "ensemble_vote_entropy", "members": 3}, "retrain_between": True},
+    ],
+    ids=str,
+)
 def test_variants_of_the_reading_resume_too(tmp_path: Path, settings: dict[str, Any]) -> None:
     config = experiment(**settings)
     whole = run(config, tmp_path / "whole")

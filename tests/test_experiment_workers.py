@@ -47,8 +47,12 @@ def twice_and_resumed(team: Team, config: ExperimentConfig, folder: Path) -> lis
     return [*done, run(team, config, folder / "cut")]
 
 
-def test_several_workers_give_the_same_bytes_again_and_after_a_stop(tmp_path: Path) -> None:
-    first, _ = on_workers(tmp_path / "workers", twice_and_resumed, experiment(), tmp_path)
+@pytest.mark.parametrize(
+    "acquisition", ["entropy", {"name": "ensemble_vote_entropy", "members": 2}, "core_set"], ids=str
+)
+def test_several_workers_give_the_same_bytes_again_and_after_a_stop(tmp_path: Path, acquisition: Any) -> None:
+    config = experiment(acquisition=acquisition)
+    first, _ = on_workers(tmp_path / "workers", twice_and_resumed, config, tmp_path)
 
     assert first == [True, True, False, True]
     whole = outcome(run_dir(tmp_path / "one"))

@@ -154,6 +154,30 @@ def test_predictions_are_those_of_the_samples_asked_for() -> None:
     np.testing.assert_allclose(part.embeddings, whole.embeddings[[3, 20, 41]], atol=1e-3)
 
 
+def test_head_is_that_which_makes_the_probabilities_of_the_embeddings() -> None:
+    images = dataset()
+    made = learner(images)
+    made.fit(everything(images), stream(0, 0, "train"))
+    predictions, head = made.predict(np.arange(32)), made.head()
+    made.reset(stream(0, 1, "head"))
+
+    assert (head.weights.shape, head.bias.shape) == ((3, 512), (3,))
+    odds = np.exp(predictions.embeddings @ head.weights.T + head.bias)
+    np.testing.assert_allclose(odds / odds.sum(1, keepdims=True), predictions.probs, atol=1e-5)
+    assert not np.array_equal(made.head().weights, head.weights)
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_no_samples_have_no_predictions(trained: bool) -> None:
+    images = dataset()
+    made = learner(images)
+    if trained:
+        made.fit(everything(images), stream(0, 0, "train"))
+
+    predictions = made.predict(np.array([], np.int64))
+    assert (predictions.probs.shape, predictions.embeddings.shape) == ((0, 3), (0, 512))
+
+
 def test_probabilities_follow_from_embeddings_and_head() -> None:
     made = learner(dataset())
     predictions = made.predict(np.arange(32))

@@ -84,10 +84,10 @@ def test_acquisitions_are_groups_with_the_options_that_tell_them_apart(tmp_path:
 
     groups = read_runs(sweep_dir.folder.path).groups
     assert [(group.label, len(group.trials)) for group in groups] == [
-        ("uncertain-only, entropy", 2),
-        ("uncertain-only, margin", 2),
-        ("uncertain-only, bald, 5", 2),
-        ("uncertain-only, bald, 9", 2),
+        ("uncertain-only (acquisition entropy)", 2),
+        ("uncertain-only (acquisition margin)", 2),
+        ("uncertain-only (acquisition bald, passes 5)", 2),
+        ("uncertain-only (acquisition bald, passes 9)", 2),
     ]
     assert groups[0].settings["acquisition.passes"] == "-"
 

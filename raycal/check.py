@@ -44,9 +44,8 @@ def check(experiments: Mapping[str, ExperimentConfig]) -> dict[str, DatasetInfo]
             problems |= dict.fromkeys(found.problems)
         else:
             infos[experiment_id] = found
-        weights = config.model.weights
-        if weights not in ("imagenet", "none") and not os.path.isfile(os.path.expanduser(weights)):
-            problems[f"experiment.model.weights: {weights}: no such file (or imagenet, or none)"] = None
+        if (wrong := _wrong_with(config.model.weights)) is not None:
+            problems[f"experiment.model.weights: {wrong}"] = None
     if problems:
         raise InputError(*problems)
     return infos
@@ -57,3 +56,19 @@ def _inspect(config: ExperimentConfig) -> DatasetInfo | InputError:
         return build.dataset(config).inspect()
     except InputError as error:
         return error
+
+
+def _wrong_with(weights: str) -> str | None:
+    """What can be seen of a file of weights without reading it; None: nothing is wrong."""
+    if weights in ("imagenet", "none"):
+        return None
+    path = os.path.expanduser(weights)
+    if os.path.isdir(path):
+        return f"{weights}: a folder; give the file with the state dict (or imagenet, or none)"
+    if not os.path.isfile(path):
+        return f"{weights or repr(weights)}: no such file (or imagenet, or none)"
+    if not os.access(path, os.R_OK):
+        return f"{weights}: no permission to read it"
+    if not os.path.getsize(path):
+        return f"{weights}: an empty file; give a state dict saved by torch.save (or imagenet, or none)"
+    return None

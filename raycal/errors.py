@@ -15,8 +15,8 @@ class InputError(RaycalError):
     """
 
     def __init__(self, *problems: str) -> None:
-        super().__init__("\n".join(problems))
-        self.problems: Sequence[str] = problems
+        self.problems: Sequence[str] = tuple(map(printable, problems))
+        super().__init__("\n".join(self.problems))
 
 
 class InfrastructureError(RaycalError):
@@ -29,3 +29,8 @@ class DivergedError(RaycalError):
 
 class StoppedError(RaycalError):
     """The experiment is not to go on: no failure, and not finished either."""
+
+
+def printable(line: str) -> str:
+    """The line with all that would break it or colour the terminal escaped."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)

@@ -13,7 +13,7 @@ from raycal.algorithm.records import Interaction, IterationResult
 from raycal.config import ExperimentConfig
 from raycal.data import ImageDataset
 from raycal.environment import environment
-from raycal.errors import InfrastructureError, RaycalError, StoppedError
+from raycal.errors import InfrastructureError, InputError, RaycalError, StoppedError
 from raycal.store import RunDir
 
 if TYPE_CHECKING:
@@ -108,6 +108,9 @@ def _run(
     phase.name = "loading the model"
     learner = build.learner(config, images, threads=threads, team=team)
     if saved is not None:
+        phase.name = "loading the state"
+        if len(saved.loop.pool.status) != images.num_train:
+            raise InputError(f"{run_dir.folder.path}/state: of another dataset; move the folder away to start anew")
         learner.load(saved.model)
     run_dir.write_environment(environment(images, learner.placement.describe(), learner.team.size))
     parts = build.parts(config, images, learner, clustering)

@@ -23,10 +23,15 @@ class Folder:
         """A local path (`~` allowed) or a URI such as `s3://bucket/prefix`; nothing is created.
 
         Raises:
-            InputError: The URI names no filesystem.
+            InputError: The place is none, or the URI names no filesystem.
         """
+        if not place or "\0" in place:
+            raise InputError(f"--storage {place!r}: should be a folder or a URI")
         if "://" not in place:
-            return cls(fs.LocalFileSystem(), str(Path(os.path.expanduser(place)).absolute()))
+            path = os.path.expanduser(place)
+            if path.startswith("~"):
+                raise InputError(f"--storage {place}: no such home folder; write ./{place} for a folder of that name")
+            return cls(fs.LocalFileSystem(), str(Path(path).absolute()))
         try:
             filesystem, path = fs.FileSystem.from_uri(place)
         except (ValueError, OSError) as error:

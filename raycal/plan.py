@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, StringConstraints, ValidationError
 
 from raycal import __version__
 from raycal.config import ExperimentConfig, SearchConfig, Sweep
@@ -20,6 +20,7 @@ from raycal.files import Folder
 from raycal.store import RunDir
 
 PLAN = "plan.json"
+ID_PATTERN = r"^[a-z0-9][a-z0-9._+-]*$"  # an id is the name of a folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ class _PlanFile(BaseModel):
 
     sweep: str
     threads: Annotated[int, Ge(1)]
-    experiments: dict[str, ExperimentConfig]
+    experiments: dict[Annotated[str, StringConstraints(pattern=ID_PATTERN)], ExperimentConfig]
     search: SearchConfig | None = None
     base: ExperimentConfig | None = None
 
@@ -66,17 +67,18 @@ class SweepDir:
         Raises:
             InputError: The plan cannot be read.
         """
-        content = self.folder.read(PLAN)
+        try:
+            content = self.folder.read(PLAN)
+        except OSError as error:
+            raise InputError(f"{self.folder.path} cannot be read: {error}") from error
         if content is None:
             return None
         try:
             file = _PlanFile.model_validate_json(content)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise InputError(
-                f"{self.folder.path}/{PLAN}: not a plan of raycal {__version__}: {where}: {first['msg']}"
-            ) from error
+            what = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
+            raise InputError(f"{self.folder.path}/{PLAN}: not a plan of raycal {__version__}: {what}") from error
         return Plan(
             sweep=file.sweep,
             experiments=file.experiments,
@@ -109,17 +111,18 @@ class SweepDir:
         """Keeps a second process off the folder of a running sweep; nothing to do where this one cannot write.
 
         Raises:
-            InputError: Another process holds it.
+            InputError: Another process holds it, or there can be no such folder.
         """
         path = Path(self.folder.path)
         if not self.folder.is_local or (path.exists() and not os.access(path, os.W_OK)):
             return nullcontext()
-        path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path / ".lock", blocking=False)
         try:
-            return lock.acquire()
+            path.mkdir(parents=True, exist_ok=True)
+            return FileLock(path / ".lock", blocking=False).acquire()
         except Timeout as error:
             raise InputError(f"{path}: another process is running this sweep") from error
+        except OSError as error:
+            raise InputError(f"--storage: {path} cannot be written: {error.strerror or error}") from error
 
     def check_unchanged(self, plan: Plan, sweep: Sweep) -> None:
         """Refuse to resume with other experiments than those planned, or with another search for them.

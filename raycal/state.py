@@ -3,9 +3,11 @@
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from raycal.files import Folder
 
 STATES_KEPT = 2
 POOL, MODEL, MANIFEST = ".pool.npz", ".model.pt", ".json"
+_ITERATION = re.compile(r"iteration-\d{3,9}\.", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,16 @@ class StateDir:
         kept = {name.removesuffix(MANIFEST) for name in manifests[len(manifests) - keep :]} if keep else set()
         names = sorted(self._folder.names("iteration-*"), key=lambda name: not name.endswith(MANIFEST))
         for name in names:
-            if name.partition(".")[0] not in kept:
+            if _ITERATION.match(name) and name.partition(".")[0] not in kept:
                 self._folder.remove(name)
 
     def _load(self, name: str) -> SavedState | None:
+        try:
+            return self._read(name)
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError, BadZipFile):
+            return None  # whole, but not what `save` writes
+
+    def _read(self, name: str) -> SavedState | None:
         digest, _, text = (self._folder.read(name) or b"").partition(b"\n")
         if _digest(text.removesuffix(b"\n")).encode() != digest:
             return None
@@ -107,8 +116,8 @@ def iteration_of(name: str) -> int:
 
 
 def by_iteration(names: Iterable[str]) -> list[str]:
-    """File names in the order of their iterations, which is not that of the text from 1,000 on."""
-    return sorted(names, key=iteration_of)
+    """Names of iterations' files in their order, which is not that of the text from 1,000 on; others are left out."""
+    return sorted(filter(_ITERATION.match, names), key=iteration_of)
 
 
 def _digest(content: bytes) -> str:

@@ -11,6 +11,7 @@ import yaml
 from raycal import ledger
 from raycal.algorithm.records import Interaction, IterationResult
 from raycal.config import ExperimentConfig
+from raycal.errors import InputError
 from raycal.files import Folder
 from raycal.results import results_line
 from raycal.state import SavedState, StateDir, by_iteration, iteration_name, iteration_of
@@ -27,6 +28,8 @@ CONFIG, RESULTS, ERROR, ENVIRONMENT, STARTED, FINISHED, STOPPED = (
     "state/finished.json",
     "state/stopped.json",
 )
+_READ_FROM_RESULTS = {"iteration", "interactions", "annotated", "cluster_label_error", "test_accuracy"}
+NOT_OURS = "raycal did not write this; move the folder away, and --resume runs the experiment anew"
 
 
 class RunDir:
@@ -59,7 +62,7 @@ class RunDir:
         state = self._states.newest()
         self._write_results([] if state is None else state.results)
         for folder in (self._parts, self._montages):
-            for name in folder.names("iteration-*"):
+            for name in by_iteration(folder.names("iteration-*")):
                 if state is None or iteration_of(name) > state.loop.iteration:
                     folder.remove(name)
         return state
@@ -121,18 +124,16 @@ class RunDir:
 
     def finished_reason(self) -> str | None:
         """`iterations` or `pool exhausted`; None when it is not finished."""
-        content = self.folder.read(FINISHED)
-        return None if content is None else str(json.loads(content)["reason"])
+        return self._reason(FINISHED)
 
     def stopped_reason(self) -> str | None:
         """What stopped the experiment early; None when nothing did or it finished all the same."""
-        content = None if self.is_finished else self.folder.read(STOPPED)
-        return None if content is None else str(json.loads(content)["reason"])
+        return None if self.is_finished else self._reason(STOPPED)
 
     def error(self) -> str | None:
         """The record of a failure."""
         content = self.folder.read(ERROR)
-        return None if content is None else content.decode()
+        return None if content is None else content.decode(errors="replace")
 
     def config(self) -> ExperimentConfig:
         """The experiment that this folder is of."""
@@ -142,9 +143,18 @@ class RunDir:
         return ExperimentConfig.model_validate(yaml.safe_load(content))
 
     def results(self) -> list[dict[str, Any]]:
-        """The lines of results.jsonl, by iteration."""
-        content = self.folder.read(RESULTS) or b""
-        return [json.loads(line) for line in content.splitlines()]
+        """The lines of results.jsonl, by iteration.
+
+        Raises:
+            InputError: One is not a line of raycal.
+        """
+        lines = []
+        for number, text in enumerate((self.folder.read(RESULTS) or b"").splitlines(), 1):
+            line = self._object(f"{RESULTS}:{number}", text)
+            if not line.keys() >= _READ_FROM_RESULTS:
+                raise InputError(f"{self.folder.path}/{RESULTS}:{number}: {NOT_OURS}")
+            lines.append(line)
+        return lines
 
     def ledger(self) -> bytes:
         """The whole ledger as one Parquet file."""
@@ -173,7 +183,7 @@ class RunDir:
         content = self.folder.read(STARTED)
         try:
             return None if content is None else int(json.loads(content)["time"])
-        except ValueError:  # a torn file
+        except (ValueError, TypeError, KeyError):  # a torn file, or another's
             return None
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
@@ -182,7 +192,22 @@ class RunDir:
 
     def environment(self) -> dict[str, Any]:
         """What `write_environment` recorded; empty before."""
-        return dict(json.loads(self.folder.read(ENVIRONMENT) or b"{}"))
+        return self._object(ENVIRONMENT, self.folder.read(ENVIRONMENT) or b"{}")
+
+    def _reason(self, name: str) -> str | None:
+        """Why the experiment is over, as one of its marks says."""
+        content = self.folder.read(name)
+        return None if content is None else str(self._object(name, content).get("reason"))
+
+    def _object(self, name: str, content: bytes) -> dict[str, Any]:
+        """A JSON object; InputError when it is none."""
+        try:
+            value = json.loads(content)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            raise InputError(f"{self.folder.path}/{name}: {NOT_OURS}")
+        return value
 
     def _write_results(self, lines: list[dict[str, Any]]) -> None:
         content = "".join(json.dumps(line) + "\n" for line in lines).encode()

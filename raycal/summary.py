@@ -28,6 +28,8 @@ def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfi
     varied = varied_keys(list(experiments.values()))
     names = dict(zip(experiments, scenario_names(list(experiments.values())), strict=True))
     for key, last in lasts.items():
+        if not last:  # the file was taken away
+            continue
         flat = experiments[key].flat() | {"scenario": names[key]}
         groups.setdefault(tuple(str(flat.get(name, ABSENT)) for name in varied), []).extend(last)
     if groups:

@@ -247,10 +247,7 @@ def _check_writable(folder: Folder) -> None:
 
 def _earlier_plan(sweep: Sweep, sweep_dir: SweepDir, *, resume: bool) -> Plan | None:
     """The plan of an earlier start, compared with what is asked for now."""
-    try:
-        plan = sweep_dir.read_plan()
-    except OSError as error:
-        raise InputError(f"--storage: {sweep_dir.folder.path} cannot be read: {error}") from error
+    plan = sweep_dir.read_plan()
     if plan is None:
         return None
     if not resume:

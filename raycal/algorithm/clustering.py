@@ -8,7 +8,7 @@ from typing import Annotated, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from raycal.algorithm.records import Floats
 from raycal.registry import Registry
@@ -25,7 +25,7 @@ clusterings: Registry[Clustering] = Registry("clustering")
 
 @clusterings("kmeans")
 def kmeans(
-    embeddings: Floats, num_clusters: int, seed: int, *, iterations: Annotated[int, Ge(1)] = 40
+    embeddings: Floats, num_clusters: int, seed: int, *, iterations: Annotated[int, Ge(1), Le(10**6)] = 40
 ) -> npt.NDArray[np.int64]:
     """Lloyd's k-means by Faiss (Johnson et al. 2017) on all points, seeded; on a GPU when Faiss sees one.
 

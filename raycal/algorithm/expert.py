@@ -65,8 +65,8 @@ class Oracle:
         true_labels: Labels,
         *,
         purity_threshold: Annotated[float, Gt(0), Le(1)] = 0.8,
-        seconds_per_sample: Annotated[float, Ge(0)] = SECONDS_PER_IMAGE,
-        seconds_per_cluster: Annotated[float, Ge(0)] = SECONDS_PER_IMAGE,
+        seconds_per_sample: Annotated[float, Ge(0), Le(1e9)] = SECONDS_PER_IMAGE,
+        seconds_per_cluster: Annotated[float, Ge(0), Le(1e9)] = SECONDS_PER_IMAGE,
     ) -> None:
         self._true_labels = true_labels
         self._purity_threshold = purity_threshold

@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from raycal.algorithm.scenario import SCENARIOS, Ask, Scenario, Step
-from raycal.config.strict import NAME_PATTERN, Strict, did_you_mean
+from raycal.config.strict import MOST, NAME_PATTERN, Count, Strict, did_you_mean
 from raycal.registry import REQUIRED, Registry
 
 # Raised when the same configuration gives other results than before, so that old runs are not taken for new ones.
@@ -49,7 +49,7 @@ class ComponentConfig(Strict):
 class ClusteringConfig(ComponentConfig):
     """A clustering; `num_clusters` None: the budget of the annotation step."""
 
-    num_clusters: Annotated[int, Ge(1)] | None = None
+    num_clusters: Count | None = None
 
 
 def _component(kind: str, default: str | None, model: type[ComponentConfig] = ComponentConfig) -> BeforeValidator:
@@ -147,8 +147,8 @@ class ModelConfig(Strict):
 class TrainingConfig(Strict):
     """SGD on the annotated samples; the defaults are the paper's for CIFAR-10 (its batch size is not given)."""
 
-    epochs: Annotated[int, Ge(1)] = 5
-    batch_size: Annotated[int, Ge(MIN_BATCH_PER_WORKER)] = 64
+    epochs: Count = 5
+    batch_size: Annotated[int, Ge(MIN_BATCH_PER_WORKER), Le(MOST)] = 64
     learning_rate: Annotated[float, Gt(0)] = 1e-3
     momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
     weight_decay: Annotated[float, Ge(0)] = 5e-4
@@ -166,8 +166,8 @@ class ExperimentConfig(Strict):
     dataset: Annotated[ComponentConfig, _component("dataset", None)]
     model: ModelConfig = ModelConfig()
     scenario: Annotated[str | OwnScenario, BeforeValidator(_scenario)]
-    iterations: Annotated[int, Ge(1)] = 15
-    interactions_per_iteration: Annotated[int, Ge(1)] = 1000
+    iterations: Count = 15
+    interactions_per_iteration: Count = 1000
     acquisition: Annotated[ComponentConfig, _component("acquisition", DEFAULT_ACQUISITION)] = _default(
         DEFAULT_ACQUISITION
     )
@@ -177,7 +177,7 @@ class ExperimentConfig(Strict):
     seed: Annotated[int, Ge(0), Lt(2**32)] = 0
     ask_with: Literal["previous", "initial"] = "previous"
     retrain_between: bool = False
-    workers: Annotated[int, Ge(1)] = 1
+    workers: Count = 1
 
     @model_validator(mode="after")
     def _batch_for_every_worker(self) -> Self:

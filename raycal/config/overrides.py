@@ -20,7 +20,7 @@ def apply_override(
     key, equals, text = override.partition("=")
     path = key.split(".")
     if not equals or not all(path):
-        problems.say_line(f"--set {override}: should be KEY=VALUE, as in --set training.learning_rate=1e-3")
+        problems.say_line(f"--set {override[:60]}: should be KEY=VALUE, as in --set training.learning_rate=1e-3")
         return None
     try:
         value = parse_value(text)

@@ -9,7 +9,8 @@ from pydantic_core import ErrorDetails
 from raycal.config.experiment import WORKERS, ComponentConfig
 from raycal.config.setting import Setting, origin
 from raycal.config.strict import did_you_mean
-from raycal.config.yaml_file import Where
+from raycal.config.yaml_file import AND_MORE, MAX_PROBLEMS, Where
+from raycal.errors import printable
 from raycal.registry import Registry
 
 
@@ -23,6 +24,11 @@ class Problems:
 
     def __bool__(self) -> bool:
         return bool(self.lines)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more is collected."""
+        return len(self.lines) > MAX_PROBLEMS
 
     def overridden(self, where: Where, key: str) -> None:
         """From now on what stands at `where` comes from `--set key`."""
@@ -46,10 +52,13 @@ class Problems:
             self.say_line(f"--set {self._overrides[source]}: {dotted}: {problem}")
 
     def say_line(self, line: str) -> None:
-        """Add a problem in full; what would break the line or colour the terminal is escaped."""
-        line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
-        if line not in self.lines:
-            self.lines.append(line)
+        """Add a problem in full; after the first hundred it is only said that there are more."""
+        line = printable(line)
+        if self.is_full or line in self.lines:
+            return
+        if len(self.lines) == MAX_PROBLEMS:
+            line = f"{self._path}: {AND_MORE}"
+        self.lines.append(line)
 
     def add(
         self,
@@ -67,6 +76,8 @@ class Problems:
             asked_at: Where the model is asked for, so that what it lacks can be added there; None: at `prefix`.
         """
         for detail in error.errors(include_url=False):
+            if self.is_full:
+                return
             loc = detail["loc"]
             missing = detail["type"] == "missing" and len(loc) == 1
             place = asked_at if asked_at is not None and missing else prefix

@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Le
 from pydantic import BeforeValidator
 
-from raycal.config.strict import Strict
+from raycal.config.strict import MOST, Count, Strict
 
 Auto = BeforeValidator(lambda value: None if value == "auto" else value)
 
@@ -16,10 +16,10 @@ class ResourceConfig(Strict):
     `workers_per_trial` becomes `workers` of every experiment.
     """
 
-    workers_per_trial: Annotated[int, Ge(1)] = 1
-    gpus_per_worker: Annotated[Annotated[float, Ge(0)] | None, Auto] = None
-    cpus_per_worker: Annotated[Annotated[int, Gt(0)] | None, Auto] = None
-    max_concurrent_trials: Annotated[Annotated[int, Gt(0)] | None, Auto] = None
+    workers_per_trial: Count = 1
+    gpus_per_worker: Annotated[Annotated[float, Ge(0), Le(MOST)] | None, Auto] = None
+    cpus_per_worker: Annotated[Count | None, Auto] = None
+    max_concurrent_trials: Annotated[Count | None, Auto] = None
 
 
 class TrackingConfig(Strict):

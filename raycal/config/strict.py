@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Annotated
 
+from annotated_types import Ge, Le
 from pydantic import BaseModel, ConfigDict
 
 NAMES_LISTED = 20
+MOST = 10**9  # what is larger is a slip, and too large for a 32-bit counter somewhere below
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._+-]{0,63}$"
 
 
@@ -13,6 +16,9 @@ class Strict(BaseModel):
     """Unknown keys are errors, 1 is not true, nothing changes after the check."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+Count = Annotated[int, Ge(1), Le(MOST)]
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:

@@ -11,6 +11,10 @@ import yaml
 from raycal.errors import InputError
 
 MAX_BYTES = 1 << 20
+MAX_VALUES = 40_000
+MAX_DIGITS = 100
+MAX_PROBLEMS = 100
+AND_MORE = f"more than {MAX_PROBLEMS} problems; these are the first"
 _COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 Where = tuple[str | int, ...]
 
@@ -24,9 +28,21 @@ class Document:
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader with YAML 1.2 numbers and without aliases (a few lines of which can expand to gigabytes)."""
+    """SafeLoader with YAML 1.2 numbers and without aliases (a few lines of which can expand to gigabytes).
+
+    The number of values is limited, as the parser takes some 30 us for each.
+    """
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._num_values = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
+        self._num_values += 1
+        if self._num_values > MAX_VALUES:
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            problem = f"more than {MAX_VALUES} keys and values; is this a sweep file?"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.MarkedYAMLError(problem="aliases (*name) are not accepted", problem_mark=mark)
@@ -34,8 +50,10 @@ class _Loader(yaml.SafeLoader):
 
 
 def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | str:
-    """YAML 1.2: 010 is ten and 1:30 no number."""
+    """YAML 1.2: 010 is ten and 1:30 no number; what is too long to be printed as one is none either."""
     text = str(loader.construct_scalar(node))
+    if len(text) > MAX_DIGITS:
+        return text
     try:
         return int(text, 16 if text.lower().lstrip("+-").startswith("0x") else 10)
     except ValueError:
@@ -44,16 +62,22 @@ def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | str:
 
 _Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
 )
 
 
 def parse_value(text: str) -> Any:
     """One YAML value, as in `--set key=value`; ValueError when it is none."""
+    problems: list[str] = []
     try:
-        return yaml.load(text, _Loader)
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        value = _construct(loader, node, (), {}, problems) if node else None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ValueError(f"not a YAML value: {text!r}") from error
+        raise ValueError(f"not a YAML value: {text[:60]!r}") from error
+    if problems:
+        raise ValueError(problems[0].partition(": ")[2])
+    return value
 
 
 def read_yaml(path: str) -> Document:
@@ -79,7 +103,8 @@ def read_yaml(path: str) -> Document:
     if not isinstance(values, dict):
         raise InputError(f"{path}: should hold 'key: value' lines (name, experiment, grid)")
     if problems:
-        raise InputError(*(f"{path}:{problem}" for problem in problems))
+        more = [f" {AND_MORE}"] if len(problems) > MAX_PROBLEMS else []
+        raise InputError(*(f"{path}:{problem}" for problem in problems[:MAX_PROBLEMS] + more))
     return Document(values, lines)
 
 

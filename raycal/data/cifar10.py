@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from raycal.data.cache import cached_arrays
-from raycal.data.download import download, download_root
+from raycal.data.download import Archive, download, download_root
 from raycal.data.image_dataset import DatasetInfo, ImageDataset, datasets
 from raycal.data.split import Count, Rows, Seed, consecutive, subset
 from raycal.errors import InputError
@@ -106,5 +106,6 @@ class Cifar10:
             lambda: CIFAR10(self.root, train=train, download=True),
             name="cifar10",
             instead=f"put {ARCHIVE_URL} into that folder, or use dataset: {{name: image_folder, root: ...}}",
+            archive=Archive(self.root / CIFAR10.filename, CIFAR10.tgz_md5),
         )
         return CIFAR10(self.root, train=train)

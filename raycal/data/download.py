@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from raycal.data.cache import absolute, cache_dir
 from raycal.errors import InputError
@@ -16,11 +17,21 @@ def download_root(root: str | None) -> Path:
     return cache_dir() / "downloads" if root is None else absolute(root)
 
 
-def download(root: Path, fetch: Callable[[], object], *, name: str, instead: str) -> None:
+class Archive(NamedTuple):
+    """A file that torchvision fetches and unpacks, only with the checksum of the one that was published."""
+
+    path: Path
+    md5: str
+
+
+def download(
+    root: Path, fetch: Callable[[], object], *, name: str, instead: str, archive: Archive | None = None
+) -> None:
     """Run `fetch`, which puts a dataset below `root`; it must do nothing when another process has done so before.
 
     Args:
         instead: What the user can do when it fails.
+        archive: What `fetch` unpacks when it is there already.
 
     Raises:
         InputError: It failed.
@@ -37,7 +48,15 @@ def download(root: Path, fetch: Callable[[], object], *, name: str, instead: str
             fetch()
     except (OSError, RuntimeError, EOFError, HTTPException, TarError, BadZipFile) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
+        if archive is not None and _is_another(archive):
+            reason += f"; {archive.path} is there, but its checksum is wrong, so it was not unpacked"
         raise InputError(f"{name}: the download to {root} failed ({reason}); {instead}") from error
+
+
+def _is_another(archive: Archive) -> bool:
+    from torchvision.datasets.utils import check_integrity
+
+    return archive.path.is_file() and not check_integrity(archive.path, archive.md5)
 
 
 @contextmanager

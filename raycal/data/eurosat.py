@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from raycal.data.decode import decoded_images
-from raycal.data.download import download, download_root
+from raycal.data.download import Archive, download, download_root
 from raycal.data.image_dataset import DatasetInfo, ImageDataset, datasets
 from raycal.data.image_folder import list_images
 from raycal.data.split import Count, Fraction, Rows, Seed, random_split, subset
@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 NUM_IMAGES, NUM_CLASSES, SIDE = 27_000, 10, 64
 FOLDER = Path("eurosat", "2750")
 ARCHIVE = Path("eurosat", "EuroSAT.zip")
+ARCHIVE_MD5 = "c8fa014336c82ac7804f0398fcb19387"
 ARCHIVE_URL = "https://huggingface.co/datasets/torchgeo/eurosat/resolve/main/EuroSAT.zip"
 
 
@@ -94,6 +95,7 @@ class EuroSat:
                 name="eurosat",
                 instead=f"put {ARCHIVE_URL} into {self.root / ARCHIVE.parent}, or use dataset: {{name: image_folder,"
                 " root: ...}",
+                archive=Archive(self.root / ARCHIVE, ARCHIVE_MD5),
             )
 
 

@@ -46,8 +46,9 @@ def subfolders(folder: Path) -> list[str]:
     """
     try:
         return sorted(entry.name for entry in _entries(folder) if entry.is_dir())
-    except OSError as error:
-        raise InputError(f"{folder}: {error.strerror}; give an existing folder of images") from error
+    except (OSError, ValueError) as error:  # a zero byte in the name is a ValueError
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{folder}: {reason}; give an existing folder of images") from error
 
 
 def has_images(folder: Path) -> bool:
@@ -74,10 +75,15 @@ def _image_files(folder: Path, class_name: str) -> tuple[list[str], list[str]]:
             continue
         for entry in entries:
             path = f"{relative}/{entry.name}"
-            if entry.is_dir():
+            try:
+                is_folder, is_file = entry.is_dir(), entry.is_file()
+            except OSError as error:
+                problems.append(f"{folder / path}: {error.strerror}; make it readable or remove it")
+                continue
+            if is_folder:
                 pending.append((path, above | {identity}))
             elif _is_image_name(entry.name):
-                if entry.is_file():
+                if is_file:
                     files.append(path)
                 else:
                     problems.append(f"{folder / path}: a broken link or not a file; remove it")

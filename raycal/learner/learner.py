@@ -15,7 +15,7 @@ from raycal.algorithm.acquisition import Head
 from raycal.algorithm.records import Evaluation, Floats, Indices, Predictions, TrainingSet
 from raycal.config import TrainingConfig
 from raycal.data import ImageDataset
-from raycal.errors import DivergedError
+from raycal.errors import DivergedError, InputError
 from raycal.learner.device import Placement
 from raycal.learner.images import DeviceImages
 from raycal.learner.network import EMBEDDING_WIDTH, new_network
@@ -159,8 +159,15 @@ class ResNetLearner:
 
     @together
     def load(self, saved: bytes) -> None:
-        """The weights of an earlier `save`."""
-        self._network.load_state_dict(torch.load(io.BytesIO(saved), map_location="cpu", weights_only=True))
+        """The weights of an earlier `save`.
+
+        Raises:
+            InputError: They are not.
+        """
+        try:
+            self._network.load_state_dict(torch.load(io.BytesIO(saved), map_location="cpu", weights_only=True))
+        except Exception as error:  # there is no end of ways in which bytes are no state dict
+            raise InputError("state: the model is not one that raycal saved; move the folder away") from error
         self._has_initial_backbone = False
 
     def _epoch(self, num_samples: int, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor | None, float]]:

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,10 +46,14 @@ def _download() -> Mapping[str, Any]:
 
 
 def _read(path: str) -> Mapping[str, Any]:
+    file = os.path.expanduser(path)
     try:
+        _refuse_packed(file, path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            state = torch.load(os.path.expanduser(path), map_location="cpu", weights_only=True)
+            state = torch.load(file, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"model.weights: {path}: {error.strerror or error}") from error
     except Exception as error:  # there is no end of ways in which bytes are no state dict
@@ -58,9 +63,28 @@ def _read(path: str) -> Mapping[str, Any]:
         ) from error
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
         raise InputError(f"model.weights: {path}: should hold a state dict, names to tensors")
+    for name, value in state.items():
+        if not isinstance(value, Tensor):
+            raise InputError(f"model.weights: {path}: should hold a state dict, names to tensors, but {name} is none")
+        if value.layout is not torch.strided or value.is_meta or value.is_quantized or value.is_complex():
+            raise InputError(f"model.weights: {path}: {name} is no plain tensor of numbers")
     return state
+
+
+def _refuse_packed(file: str, path: str) -> None:
+    """Refuse an archive that is much more than it looks like: torch.save packs nothing, and a bomb is all packing.
+
+    Raises:
+        InputError: It holds packed tensors.
+    """
+    if not zipfile.is_zipfile(file):
+        return
+    with zipfile.ZipFile(file) as archive:
+        packed = [member.filename for member in archive.infolist() if member.file_size > member.compress_size]
+    if packed:
+        raise InputError(f"model.weights: {path}: {packed[0]} is compressed, as torch.save never does; save it again")
 
 
 def _backbone(state: Mapping[str, Tensor], source: str) -> StateDict:

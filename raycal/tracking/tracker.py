@@ -7,9 +7,11 @@ sent is still in the run folders for the next time.
 import logging
 import os
 from collections.abc import Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from raycal.config import ExperimentConfig
 from raycal.errors import InputError
@@ -32,19 +34,38 @@ _ENVIRONMENT = {
     "GIT_PYTHON_REFRESH": "quiet",
 }
 
+_SCHEMES = {"http", "https", "file", "sqlite", "postgresql", "mysql", "mssql", "databricks", "databricks-uc", "uc"}
+
 
 def tracking_uri(configured: str | None, sweep_dir: SweepDir) -> str:
     """Where to track: as the sweep file says, else `MLFLOW_TRACKING_URI`, else a sqlite file in the storage folder.
 
     Raises:
-        InputError: No server is named and the storage is not a local folder.
+        InputError: No server is named and the storage is not a local folder; or what is named can be none.
     """
     uri = configured or os.environ.get("MLFLOW_TRACKING_URI")
     if uri:
+        _check_uri(uri)
         return uri
     if not sweep_dir.folder.is_local:
         raise InputError("tracking.uri: name an MLflow server, or set MLFLOW_TRACKING_URI: --storage is not local")
     return f"sqlite:///{Path(sweep_dir.folder.path).parent / 'mlflow.db'}"
+
+
+def _check_uri(uri: str) -> None:
+    """Refuse what MLflow would only refuse when the sweep runs."""
+    scheme, colon, _ = uri.partition("://")
+    plugins = {plugin.name for plugin in entry_points(group="mlflow.tracking_store")}
+    if colon and scheme.partition("+")[0].lower() not in _SCHEMES | plugins:
+        raise InputError(f"tracking.uri: {uri}: MLflow knows no {scheme}://; give one of {', '.join(sorted(_SCHEMES))}")
+    if scheme.lower() in ("http", "https"):
+        try:
+            parts = urlsplit(uri)
+            is_whole = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_whole = False
+        if not is_whole:
+            raise InputError(f"tracking.uri: {uri}: should be http://host:port")
 
 
 def set_up_mlflow() -> None:

@@ -1,7 +1,7 @@
 """What a sweep file can do wrong: each is refused in one line a problem, quickly, and says where it stands."""
 
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any, NamedTuple
 
 import pytest
@@ -10,7 +10,7 @@ from raycal import build
 from raycal.config import load_sweep
 from raycal.errors import InputError
 
-MAX_SECONDS = 2.0
+MAX_CPU_SECONDS = 2.0
 MINIMAL = """\
 name: tiny
 experiment:
@@ -219,8 +219,8 @@ BAD: dict[str, Bad] = {
         "resources: {gpus_per_worker: -1, cpus_per_worker: 0, max_concurrent_trials: 0, workers_per_trial: 0}",
         "FILE:5: resources.workers_per_trial: should be greater than or equal to 1, not 0",
         "FILE:5: resources.gpus_per_worker: should be greater than or equal to 0, not -1",
-        "FILE:5: resources.cpus_per_worker: should be greater than 0, not 0",
-        "FILE:5: resources.max_concurrent_trials: should be greater than 0, not 0",
+        "FILE:5: resources.cpus_per_worker: should be greater than or equal to 1, not 0",
+        "FILE:5: resources.max_concurrent_trials: should be greater than or equal to 1, not 0",
     ),
     "range: dataset, all at once": dataset(
         "{name: digits, train_size: 0, test_size: x, test_fraction: 1}",
@@ -422,16 +422,16 @@ def refuse(path: Path, text: str | bytes | None, **options: Any) -> list[str]:
     """The lines that a file is refused with, its path as FILE; checks what holds of every refusal."""
     if text is not None:
         path.write_bytes(text.encode() if isinstance(text, str) else text)
-    begin = perf_counter()
+    begin = process_time()
     with pytest.raises(InputError) as refused:
         load_sweep(str(path), build.REGISTRIES, **options)
-    seconds = perf_counter() - begin
+    cpu_seconds = process_time() - begin
     lines = [problem.replace(str(path), "FILE") for problem in refused.value.problems]
     assert len(set(lines)) == len(lines), lines
     assert all(problem.isprintable() for problem in lines), lines
     assert not any("Traceback" in problem for problem in lines), lines
     assert all(len(problem) < 400 for problem in lines), lines
-    assert seconds < MAX_SECONDS
+    assert cpu_seconds < MAX_CPU_SECONDS
     return lines
 
 

@@ -1,0 +1,61 @@
+"""What holds of every refusal: one clear line a problem, exit code 2, little work, and nothing written elsewhere."""
+
+from collections.abc import Callable
+from pathlib import Path
+from time import process_time
+
+import pytest
+
+from raycal.sweep import main
+
+MAX_CPU_SECONDS = 2.0
+SWEEP = """\
+name: tiny
+experiment:
+  dataset: {name: digits, train_size: 40, test_size: 20}
+  model: {weights: none}
+  scenario: random
+  iterations: 1
+  interactions_per_iteration: 10
+  training: {epochs: 1, image_size: 32}
+"""
+
+Refuse = Callable[..., list[str]]
+
+
+def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int | str | None, str, str]:
+    """The exit code of a command line of the sweep, and what it wrote to stdout and stderr."""
+    begin = process_time()
+    try:
+        code: int | str | None = main(arguments)
+    except SystemExit as stopped:
+        code = stopped.code
+    assert process_time() - begin < MAX_CPU_SECONDS
+    printed = capsys.readouterr()
+    assert "Traceback" not in printed.out + printed.err
+    return code, printed.out, printed.err
+
+
+def files_below(folder: Path) -> dict[str, int]:
+    """Everything below a folder but the storage and the cache: paths, with the sizes of files."""
+    paths = (path for path in folder.rglob("*") if not {"storage", "cache"} & set(path.relative_to(folder).parts))
+    return {str(path): path.lstat().st_size if path.is_file() and not path.is_symlink() else -1 for path in paths}
+
+
+def refusal(place: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The lines that a command line is refused with; `FILE` is the sweep file in `place`, `PLACE` the folder."""
+    before = files_below(place)
+    code, _, err = run(arguments, capsys)
+    assert code == 2, err
+    assert files_below(place) == before
+    lines = err.replace(str(place / "sweep.yaml"), "FILE").replace(str(place), "PLACE").splitlines()
+    assert all(line.isprintable() for line in lines), lines
+    assert all(len(line) < 1000 for line in lines), lines
+    assert len(set(lines)) == len(lines), lines
+    return lines
+
+
+def expect(lines: list[str], *parts: str) -> None:
+    """One line for each part, in this order, and no other line."""
+    assert len(lines) == len(parts), lines
+    assert [part for line, part in zip(lines, parts, strict=True) if part not in line] == [], lines

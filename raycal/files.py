@@ -91,6 +91,11 @@ class Folder:
         names = (info.path.removeprefix(f"{self.path}/") for info in infos if not info.base_name.startswith("."))
         return sorted(names)
 
+    def remove_if_empty(self) -> None:
+        """Delete the folder unless there is something in it."""
+        if self.exists() and not self._filesystem.get_file_info(fs.FileSelector(self.path)):
+            self._filesystem.delete_dir(self.path)
+
     def remove(self, name: str) -> None:
         """Delete a file if it is there."""
         try:

@@ -24,7 +24,7 @@ LAYERS = (
     ("follower", "distributed"),
     ("this_machine",),
     ("report",),
-    ("sweep_run", "sweep", "pool", "track"),
+    ("sweep_run", "sweep", "pool", "track", "doctor"),
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 

@@ -74,3 +74,8 @@ def _has_fast_bfloat16(device: torch.device) -> bool:
 def _cpu_capabilities() -> dict[str, Any]:
     # get_capabilities() is public but newer than the oldest torch accepted here.
     return dict(getattr(torch.cpu, "get_capabilities", dict)())
+
+
+def gpu_names() -> list[str]:
+    """The CUDA GPUs that torch sees."""
+    return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]

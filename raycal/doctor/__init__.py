@@ -1,0 +1,1 @@
+"""Whether a sweep could run here: versions, Ray, GPUs, disks, storage and tracking, a line each."""

@@ -1,0 +1,42 @@
+"""The Ray cluster, and the storage as its nodes see it."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from raycal import __version__
+from raycal.doctor.finding import Finding, ok, problem, warning
+
+if TYPE_CHECKING:
+    from raycal.distributed.survey import Survey
+
+MAX_CLOCK_SECONDS = 5.0
+NO_CLUSTER = "none runs here and none is named: a sweep starts one on this machine"
+
+
+def judge_cluster(address: str, survey: "Survey", storage: str, gpus: int) -> Iterator[Finding]:
+    """What the nodes of a cluster said.
+
+    Args:
+        gpus: Of this machine.
+    """
+    yield ok("ray cluster", f"{address}, Ray {survey.ray} like here, {_count(len(survey.nodes), 'node')}")
+    total = sum(node.gpus for node in survey.nodes)
+    if gpus and not total:
+        yield warning("gpu (ray)", f"none known, but this machine has {gpus}", "ray start --num-gpus")
+    else:
+        yield ok("gpu (ray)", f"{total:g} on all nodes" if total else "none; trials run on the CPU")
+    broken = [node for node in survey.nodes if node.error]
+    for node in broken:
+        mend = "give a --storage that every node sees: a shared folder or a URI" if node.raycal else "set up that node"
+        yield problem("storage", f"{storage}: node {node.address} {node.error}", mend)
+    if not broken:
+        yield ok("storage", f"{storage} can be written from {_count(len(survey.nodes), 'node')}")
+    for node in survey.nodes:
+        if node.raycal and node.raycal != __version__:
+            yield problem("raycal", f"{node.raycal} on node {node.address}, {__version__} here", "install the same")
+        if abs(node.clock_seconds) > MAX_CLOCK_SECONDS:
+            yield warning("clock", f"node {node.address} is {node.clock_seconds:+.0f} s off", "run NTP on every node")
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"

@@ -1,0 +1,88 @@
+"""All checks, one after the other, each with its limit of time."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from raycal import build
+from raycal.check import check
+from raycal.config import Sweep, load_sweep
+from raycal.data.cache import cache_dir
+from raycal.doctor.cluster import NO_CLUSTER, judge_cluster
+from raycal.doctor.finding import Finding, Status, ok, within
+from raycal.doctor.machine import (
+    check_disk,
+    check_faiss,
+    check_open_files,
+    check_shared_memory,
+    check_torch,
+    check_writable,
+)
+from raycal.doctor.versions import check_versions
+from raycal.files import Folder
+from raycal.plan import SweepDir
+from raycal.this_machine import this_machine
+from raycal.tracking import tracking_uri
+from raycal.tracking.reach import reach
+
+SECONDS = 5.0
+# Importing torch or Ray, and connecting, takes a while on a busy machine.
+LONG_SECONDS = 60.0
+
+
+def examine(sweep_file: str | None, storage: str, address: str | None) -> Iterator[Finding]:
+    """Everything that a sweep needs.
+
+    Raises:
+        InputError: The sweep file or the storage is no such thing.
+    """
+    sweep = None if sweep_file is None else load_sweep(sweep_file, build.REGISTRIES)
+    folder = Folder.at(storage)
+    gpus = int(this_machine().gpus)
+    yield from within("versions", SECONDS, check_versions)
+    yield from within("gpu (torch)", LONG_SECONDS, lambda: [_torch(gpus)])
+    yield from within("faiss", LONG_SECONDS, lambda: check_faiss(gpus))
+    yield from within("cache", SECONDS, lambda: [check_disk("cache", cache_dir())])
+    if folder.is_local:
+        yield from within("disk", SECONDS, lambda: [check_disk("disk", Path(folder.path))])
+    yield from within("shm", SECONDS, lambda: [check_shared_memory()])
+    yield from within("ulimit", SECONDS, lambda: [check_open_files()])
+    yield from within("ray cluster", LONG_SECONDS, lambda: _cluster(address, folder, gpus))
+    yield from within("tracking", 2 * SECONDS, lambda: [_tracking(sweep, folder)])
+    if sweep is not None:
+        yield from within("sweep", LONG_SECONDS, lambda: [_data(sweep)])
+
+
+def _torch(gpus: int) -> Finding:
+    from raycal.learner.device import gpu_names
+
+    return check_torch(gpus, gpu_names())
+
+
+def _cluster(address: str | None, folder: Folder, gpus: int) -> Iterator[Finding]:
+    from raycal.distributed.address import find_cluster
+
+    found = find_cluster(address)
+    if found is None:
+        yield ok("ray cluster", NO_CLUSTER)
+        if folder.is_local:
+            yield check_writable(Path(folder.path))
+            return
+        mark = ".raycal-doctor"
+        folder.write(mark, b"")
+        folder.remove(mark)
+        yield ok("storage", f"{folder.uri} can be written from here")
+        return
+    from raycal.distributed.survey import survey
+
+    yield from judge_cluster(found, survey(found, folder.uri), folder.uri, gpus)
+
+
+def _tracking(sweep: Sweep | None, folder: Folder) -> Finding:
+    configured = None if sweep is None else sweep.tracking.uri
+    uri = tracking_uri(configured, SweepDir(folder.folder("sweep" if sweep is None else sweep.name)))
+    return ok("tracking", f"{reach(uri, SECONDS)}; the sweep's own process alone sends to it, no node has to reach it")
+
+
+def _data(sweep: Sweep) -> Finding:
+    check(sweep.experiments or sweep.examples)
+    return Finding("sweep", Status.OK, f"{sweep.name}: datasets and weights are there or can be fetched")

@@ -1,0 +1,118 @@
+"""This machine: GPUs, Faiss, disks, shared memory, open files."""
+
+import os
+import resource
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from raycal.doctor.finding import Finding, ok, problem, warning
+
+GIB = 2**30
+FULL_BYTES, LITTLE_BYTES = GIB, 10 * GIB
+SHARED_MEMORY = Path("/dev/shm")
+# Ray's object store takes this share of the memory, in shared memory when there is as much.
+OBJECT_STORE_SHARE = 0.3
+# Ray opens some for every worker and every connection between them.
+MIN_OPEN_FILES, OPEN_FILES = 1024, 65536
+
+
+def check_torch(gpus: int, seen: Sequence[str]) -> Finding:
+    """Whether torch sees the GPUs of this machine.
+
+    Args:
+        gpus: That the driver shows.
+        seen: The names of those that torch shows.
+    """
+    if gpus and not seen:
+        mend = "install the CUDA build of torch, and a driver that is new enough for it (nvidia-smi shows it)"
+        return problem("gpu (torch)", f"none seen, but the machine has {gpus}", mend)
+    if len(seen) < gpus:
+        return warning("gpu (torch)", f"{len(seen)} seen of {gpus}", "look at CUDA_VISIBLE_DEVICES")
+    return ok("gpu (torch)", ", ".join(seen) or "none here; trials run on the CPU")
+
+
+def check_faiss(gpus: int) -> Iterator[Finding]:
+    """Whether Faiss works, and on the GPUs where there are any."""
+    import faiss
+
+    points = np.eye(4, dtype=np.float32)
+    seen = faiss.get_num_gpus()
+    flat = faiss.IndexFlatL2(4)
+    index = faiss.index_cpu_to_all_gpus(flat) if seen else flat
+    index.add(points)
+    nearest = index.search(points, 1)[1][:, 0]
+    yield judge_faiss(gpus, seen, works=nearest.tolist() == [0, 1, 2, 3])
+
+
+def judge_faiss(gpus: int, seen: int, *, works: bool) -> Finding:
+    """What a tiny search says."""
+    if not works:
+        return problem("faiss", "a search gives wrong neighbours", "install faiss again")
+    if gpus and not seen:
+        return warning("faiss", "works, but sees no GPU: clustering runs on the CPU", "pip install faiss-gpu")
+    return ok("faiss", f"works on {f'{seen} GPUs' if seen > 1 else 'the GPU' if seen else 'the CPU'}")
+
+
+def check_disk(check: str, place: Path) -> Finding:
+    """Whether there is room where a folder is or would be made."""
+    nearest = next(above for above in (place, *place.parents) if above.is_dir())
+    return judge_disk(check, place, shutil.disk_usage(nearest).free)
+
+
+def judge_disk(check: str, place: Path, free: float) -> Finding:
+    """What the free bytes of a disk are good for."""
+    found = f"{free / GIB:.1f} GiB free at {place}"
+    mend = "set RAYCAL_CACHE to a larger disk" if check == "cache" else "give another --storage, or free some"
+    if free < FULL_BYTES:
+        return problem(check, found, mend)
+    return warning(check, found, mend) if free < LITTLE_BYTES else ok(check, found)
+
+
+def check_shared_memory() -> Finding:
+    """Whether Ray's object store finds room in shared memory."""
+    if not SHARED_MEMORY.is_dir():
+        return ok("shm", f"no {SHARED_MEMORY} on this system")
+    return judge_shared_memory(shutil.disk_usage(SHARED_MEMORY).free, psutil.virtual_memory().available)
+
+
+def judge_shared_memory(free: float, memory: float) -> Finding:
+    """What the free shared memory is, beside what Ray would take."""
+    wanted = memory * OBJECT_STORE_SHARE
+    found = f"{free / GIB:.1f} GiB free in {SHARED_MEMORY}, Ray's object store would take {wanted / GIB:.1f}"
+    if free < wanted:
+        return warning("shm", f"{found}, and goes to the disk", f"docker run --shm-size={-(-int(wanted) // GIB)}g")
+    return ok("shm", found)
+
+
+def check_open_files() -> Finding:
+    """Whether processes may open enough files."""
+    return judge_open_files(*resource.getrlimit(resource.RLIMIT_NOFILE))
+
+
+def judge_open_files(soft: int, hard: int) -> Finding:
+    """What the limits on open files are good for; Ray raises the first to the second where it can."""
+    most = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
+    found = f"{soft} open files a process" if soft in most else "any number of open files"
+    if most and max(most) < MIN_OPEN_FILES:
+        return problem("ulimit", found, f"ulimit -n {OPEN_FILES}")
+    if soft in most and soft < OPEN_FILES // 16:
+        return warning("ulimit", found, f"ulimit -n {min([OPEN_FILES, *most[1:]])}")
+    return ok("ulimit", found)
+
+
+def check_writable(place: Path) -> Finding:
+    """Whether a local storage folder can be written; nothing is left there, and nothing made that is not there."""
+    nearest = next(above for above in (place, *place.parents) if os.path.lexists(above))
+    if not nearest.is_dir():
+        return problem("storage", f"{nearest} is no folder", "give another --storage")
+    trial = nearest / f".raycal-doctor-{os.getpid()}"
+    try:
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        return problem("storage", f"{nearest}: {error.strerror or error}", "give another --storage")
+    return ok("storage", f"{place} can be written from here")

@@ -1,0 +1,70 @@
+"""The versions of Python and of the packages, against those that raycal asks for."""
+
+import platform
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+import raycal
+from raycal.doctor.finding import Finding, ok, problem, warning
+
+SHOWN = ("ray", "torch", "torchvision", "faiss-gpu", "faiss-cpu", "mlflow")
+INSTALL = "pip install '{}'"
+MIN_PYTHON = (3, 11)
+
+
+def required() -> list[Requirement]:
+    """What raycal needs on this platform, without extras: as its sources say, else as it was installed.
+
+    Raises:
+        PackageNotFoundError: There is neither.
+    """
+    sources = Path(raycal.__file__).parents[1] / "pyproject.toml"
+    if sources.is_file():
+        texts = tomllib.loads(sources.read_text())["project"]["dependencies"]
+    else:
+        texts = requires("raycal") or []
+    found = map(Requirement, texts)
+    return [requirement for requirement in found if requirement.marker is None or requirement.marker.evaluate()]
+
+
+def installed(name: str) -> str | None:
+    """The version of a package; None when it is not there."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def check_versions() -> Iterator[Finding]:
+    """Python, and every package; of those that are as they should be only the main ones are named."""
+    yield check_python(sys.version_info[:2])
+    try:
+        needed = required()
+    except PackageNotFoundError:
+        yield warning("versions", "raycal is not installed, so what it needs is not known", "pip install it")
+        return
+    yield from check_packages(needed, installed)
+
+
+def check_python(running: tuple[int, ...]) -> Finding:
+    """Whether this Python is new enough."""
+    if running < MIN_PYTHON:
+        return problem("python", ".".join(map(str, running)), f"raycal needs {'.'.join(map(str, MIN_PYTHON))} or later")
+    return ok("python", platform.python_version())
+
+
+def check_packages(needed: Iterable[Requirement], installed: Callable[[str], str | None]) -> Iterator[Finding]:
+    """Whether each package is there in a version that will do."""
+    for requirement in needed:
+        have = installed(requirement.name)
+        if have is None:
+            yield problem(requirement.name, "is not installed", INSTALL.format(requirement))
+        elif not requirement.specifier.contains(have, prereleases=True):
+            yield problem(requirement.name, f"{have}, should be {requirement.specifier}", INSTALL.format(requirement))
+        elif requirement.name in SHOWN:
+            yield ok(requirement.name, have)

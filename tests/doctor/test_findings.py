@@ -1,0 +1,190 @@
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+from packaging.requirements import Requirement
+
+from raycal.distributed.survey import NodeReport, Survey
+from raycal.doctor.cluster import judge_cluster
+from raycal.doctor.finding import Finding, ok, within
+from raycal.doctor.machine import (
+    GIB,
+    check_faiss,
+    check_torch,
+    check_writable,
+    judge_disk,
+    judge_faiss,
+    judge_open_files,
+    judge_shared_memory,
+)
+from raycal.doctor.versions import check_packages, check_python, required
+from raycal.errors import InputError
+
+ENDLESS = resource.RLIM_INFINITY
+
+
+def words(finding: Finding) -> str:
+    """The line with single blanks."""
+    return " ".join(str(finding).split())
+
+
+def test_line_has_columns_and_no_line_break() -> None:
+    assert str(Finding("disk", ok("", "").status, "a\nb", "do")) == "ok       disk         a\\nb; do"
+
+
+class TestWithin:
+    def test_probe_that_hangs_is_a_problem_in_time(self) -> None:
+        release = Event()
+
+        def hang() -> Iterator[Finding]:
+            yield ok("ray", "begun")
+            release.wait()
+
+        try:
+            assert [words(finding) for finding in within("ray", 0.05, hang)] == [
+                "ok ray begun",
+                "problem ray no answer within 0.05 s; it hangs; look at what it is to reach",
+            ]
+        finally:
+            release.set()
+
+    def test_error_is_a_line_without_a_traceback(self) -> None:
+        def fail() -> Iterator[Finding]:
+            raise ValueError("a\nb")
+
+        assert [words(finding) for finding in within("ray", 5, fail)] == ["problem ray ValueError: a b"]
+
+    def test_every_mistake_is_a_line(self) -> None:
+        def refuse() -> Iterator[Finding]:
+            raise InputError("one", "two")
+
+        assert [words(finding) for finding in within("sweep", 5, refuse)] == ["problem sweep one", "problem sweep two"]
+
+
+class TestVersions:
+    def test_packages_against_their_floors(self) -> None:
+        have = {"ray": "2.59.0", "torch": "2.15.0+cu130", "mlflow": "3.17.2", "pyyaml": "7"}
+        needed = map(Requirement, ["ray[tune]==2.60.0", "torch>=2.11", "mlflow>=3.17.2,<4", "pyyaml>=6", "scipy>=1"])
+
+        assert [words(finding) for finding in check_packages(needed, have.get)] == [
+            "problem ray 2.59.0, should be ==2.60.0; pip install 'ray[tune]==2.60.0'",
+            "ok torch 2.15.0+cu130",
+            "ok mlflow 3.17.2",
+            "problem scipy is not installed; pip install 'scipy>=1'",
+        ]
+
+    def test_python(self) -> None:
+        assert words(check_python((3, 10))) == "problem python 3.10; raycal needs 3.11 or later"
+        assert check_python((3, 12)).status == "ok"
+
+    def test_floors_are_those_of_the_project(self) -> None:
+        floors = {requirement.name: str(requirement.specifier) for requirement in required()}
+
+        assert floors["ray"] == "==2.60.0"
+        assert {"torch", "torchvision", "mlflow", "pillow"} <= floors.keys()
+        assert len({"faiss-gpu", "faiss-cpu"} & floors.keys()) == 1
+
+
+class TestMachine:
+    @pytest.mark.parametrize(
+        ("gpus", "seen", "line"),
+        [
+            (0, [], "ok gpu (torch) none here; trials run on the CPU"),
+            (2, ["H100", "H100"], "ok gpu (torch) H100, H100"),
+            (2, ["H100"], "warning gpu (torch) 1 seen of 2; look at CUDA_VISIBLE_DEVICES"),
+            (1, [], "problem gpu (torch) none seen, but the machine has 1; install the CUDA build of torch, and a"),
+        ],
+    )
+    def test_torch(self, gpus: int, seen: list[str], line: str) -> None:
+        assert words(check_torch(gpus, seen)).startswith(line)
+
+    @pytest.mark.parametrize(
+        ("gpus", "seen", "works", "line"),
+        [
+            (0, 0, True, "ok faiss works on the CPU"),
+            (2, 2, True, "ok faiss works on 2 GPUs"),
+            (1, 1, True, "ok faiss works on the GPU"),
+            (1, 0, True, "warning faiss works, but sees no GPU: clustering runs on the CPU; pip install faiss-gpu"),
+            (0, 0, False, "problem faiss a search gives wrong neighbours; install faiss again"),
+        ],
+    )
+    def test_faiss(self, gpus: int, seen: int, works: bool, line: str) -> None:
+        assert words(judge_faiss(gpus, seen, works=works)) == line
+
+    def test_faiss_here_works(self) -> None:
+        (finding,) = check_faiss(0)
+
+        assert finding.status == "ok"
+
+    @pytest.mark.parametrize(("free", "status"), [(0.5, "problem"), (5, "warning"), (50, "ok")])
+    def test_disk(self, free: float, status: str) -> None:
+        finding = judge_disk("cache", Path("/x"), free * GIB)
+
+        assert (finding.status, finding.found) == (status, f"{free:.1f} GiB free at /x")
+        assert finding.mend == ("" if status == "ok" else "set RAYCAL_CACHE to a larger disk")
+
+    def test_shared_memory_of_a_container(self) -> None:
+        assert words(judge_shared_memory(GIB / 16, 10 * GIB)) == (
+            "warning shm 0.1 GiB free in /dev/shm, Ray's object store would take 3.0, and goes to the disk;"
+            " docker run --shm-size=3g"
+        )
+        assert judge_shared_memory(5 * GIB, 10 * GIB).status == "ok"
+
+    @pytest.mark.parametrize(
+        ("soft", "hard", "line"),
+        [
+            (1024, 1_048_576, "warning ulimit 1024 open files a process; ulimit -n 65536"),
+            (1024, 2048, "warning ulimit 1024 open files a process; ulimit -n 2048"),
+            (256, 256, "problem ulimit 256 open files a process; ulimit -n 65536"),
+            (65_536, ENDLESS, "ok ulimit 65536 open files a process"),
+            (ENDLESS, ENDLESS, "ok ulimit any number of open files"),
+        ],
+    )
+    def test_open_files(self, soft: int, hard: int, line: str) -> None:
+        assert words(judge_open_files(soft, hard)) == line
+
+    def test_storage_is_left_as_it_was(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+
+        assert words(check_writable(tmp_path / "a" / "b")) == f"ok storage {tmp_path}/a/b can be written from here"
+        assert words(check_writable(tmp_path / "file" / "b")) == (
+            f"problem storage {tmp_path}/file is no folder; give another --storage"
+        )
+        assert check_writable(Path("/proc/runs")).status == "problem"
+        assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+class TestCluster:
+    def lines(self, *nodes: NodeReport, gpus: int = 0) -> list[str]:
+        return [
+            words(finding)
+            for finding in judge_cluster("10.0.0.1:6379", Survey(ray="2.60.0", nodes=nodes), "/nfs/runs", gpus)
+        ]
+
+    def test_all_is_well(self) -> None:
+        nodes = [NodeReport(address=f"10.0.0.{i}", gpus=4, raycal="0.1.0", clock_seconds=0.1) for i in (1, 2)]
+
+        assert self.lines(*nodes, gpus=4) == [
+            "ok ray cluster 10.0.0.1:6379, Ray 2.60.0 like here, 2 nodes",
+            "ok gpu (ray) 8 on all nodes",
+            "ok storage /nfs/runs can be written from 2 nodes",
+        ]
+
+    def test_each_node_that_is_not_well_is_named(self) -> None:
+        lines = self.lines(
+            NodeReport(address="10.0.0.1", gpus=0, raycal="0.0.9", clock_seconds=-60),
+            NodeReport(address="10.0.0.2", gpus=0, raycal="0.1.0", error="cannot write there: denied"),
+            NodeReport(address="10.0.0.3", gpus=0, error="raycal is not installed there"),
+            gpus=1,
+        )
+
+        assert lines[1:] == [
+            "warning gpu (ray) none known, but this machine has 1; ray start --num-gpus",
+            "problem storage /nfs/runs: node 10.0.0.2 cannot write there: denied;"
+            " give a --storage that every node sees: a shared folder or a URI",
+            "problem storage /nfs/runs: node 10.0.0.3 raycal is not installed there; set up that node",
+            "problem raycal 0.0.9 on node 10.0.0.1, 0.1.0 here; install the same",
+            "warning clock node 10.0.0.1 is -60 s off; run NTP on every node",
+        ]

@@ -1,0 +1,92 @@
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from time import monotonic
+
+import pytest
+
+from raycal.errors import InputError
+from raycal.tracking.reach import reach, without_secrets
+
+
+@contextmanager
+def server(code: int) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
+    """Answers everything with this code; its address without a scheme, and what it was asked by whom."""
+    asked: list[tuple[str, str | None]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["Authorization"]))
+            self.send_response(code)
+            self.end_headers()
+
+        def log_message(self, *arguments: object) -> None: ...
+
+    listening = HTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{listening.server_port}", asked
+    finally:
+        listening.shutdown()
+        listening.server_close()
+
+
+@pytest.fixture(autouse=True)
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("USERNAME", "PASSWORD", "TOKEN"):
+        monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
+
+
+def test_server_that_answers() -> None:
+    with server(200) as (place, asked):
+        assert reach(f"http://{place}/", 5) == f"an MLflow server answers at http://{place}/"
+
+    assert asked == [("/api/2.0/mlflow/experiments/search?max_results=1", None)]
+
+
+def test_user_is_told_to_the_server_and_to_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    with server(401) as (place, asked):
+        with pytest.raises(
+            InputError, match=rf"the server at http://{place} wants to know who asks \(401\): set MLFLOW"
+        ):
+            reach(f"http://ann:secret@{place}", 5)
+        monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t")
+        with pytest.raises(InputError):
+            reach(f"http://{place}", 5)
+
+    assert [who for _, who in asked] == ["Basic YW5uOnNlY3JldA==", "Bearer t"]
+    assert without_secrets("http://ann:secret@host:5000/x") == "http://host:5000/x"
+
+
+def test_server_that_is_not_mlflow() -> None:
+    with server(404) as (place, _), pytest.raises(InputError, match="answers 404 Not Found: is it MLflow"):
+        reach(f"http://{place}", 5)
+
+
+def test_server_that_takes_the_call_and_never_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        begin = monotonic()
+        with pytest.raises(InputError, match=r"no answer from http://127.* \(.*timed out\): start the server"):
+            reach(f"http://127.0.0.1:{silent.getsockname()[1]}", 0.2)
+
+    assert monotonic() - begin < 5
+
+
+def test_server_that_is_not_there() -> None:
+    with pytest.raises(InputError, match=r"no answer from http://127\.0\.0\.1:1 \(.*refused"):
+        reach("http://127.0.0.1:1", 5)
+
+
+def test_databases(tmp_path: Path, empty_database: Path) -> None:
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    (tmp_path / "text.db").write_text("hello, this is no database at all" * 100)
+
+    assert reach(f"sqlite:///{tmp_path}/mlflow.db", 5) == f"the database {tmp_path}/mlflow.db"
+    assert reach(f"sqlite:///{tmp_path}/new.db", 5) == f"the database {tmp_path}/new.db, which the sweep makes"
+    assert not (tmp_path / "new.db").exists()
+    with pytest.raises(InputError, match=r"text\.db: no database of MLflow \(file is not a database\)"):
+        reach(f"sqlite:///{tmp_path}/text.db", 5)

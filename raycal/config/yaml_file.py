@@ -11,7 +11,7 @@ import yaml
 from raycal.errors import InputError
 
 MAX_BYTES = 1 << 20
-MAX_VALUES = 40_000
+MAX_VALUES = 32_000
 MAX_DIGITS = 100
 MAX_PROBLEMS = 100
 AND_MORE = f"more than {MAX_PROBLEMS} problems; these are the first"

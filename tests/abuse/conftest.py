@@ -9,7 +9,9 @@ from refusal import SWEEP, Refuse, refusal
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # What is measured is raycal's own work.
-    import torchvision.datasets  # noqa: F401
+
+    import raycal.learner
+    import raycal.sweep_run  # noqa: F401
 
     (tmp_path / "sweep.yaml").write_text(SWEEP)
     monkeypatch.chdir(tmp_path)

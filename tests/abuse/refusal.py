@@ -25,12 +25,10 @@ Refuse = Callable[..., list[str]]
 
 def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int | str | None, str, str]:
     """The exit code of a command line of the sweep, and what it wrote to stdout and stderr."""
-    begin = process_time()
     try:
         code: int | str | None = main(arguments)
     except SystemExit as stopped:
         code = stopped.code
-    assert process_time() - begin < MAX_CPU_SECONDS
     printed = capsys.readouterr()
     assert "Traceback" not in printed.out + printed.err
     return code, printed.out, printed.err
@@ -45,7 +43,9 @@ def files_below(folder: Path) -> dict[str, int]:
 def refusal(place: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> list[str]:
     """The lines that a command line is refused with; `FILE` is the sweep file in `place`, `PLACE` the folder."""
     before = files_below(place)
+    begin = process_time()
     code, _, err = run(arguments, capsys)
+    assert process_time() - begin < MAX_CPU_SECONDS
     assert code == 2, err
     assert files_below(place) == before
     lines = err.replace(str(place / "sweep.yaml"), "FILE").replace(str(place), "PLACE").splitlines()

@@ -20,6 +20,8 @@ experiment:
 grid: {scenario: [random, cluster-only], expert.purity_threshold: [0.7, 0.9], seed: [1, 0]}
 """
 
+LINE = {"iteration": 0, "interactions": 10, "annotated": 10, "cluster_label_error": None, "test_accuracy": 0.5}
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -96,16 +98,16 @@ def test_only_what_ran_to_its_end_is_finished(folder: Path) -> None:
     sweep_dir = SweepDir(Folder.at(str(folder)))
     ids = [trial.experiment_id for trial in read_runs(str(folder)).trials]
     finished, failed, stopped = (sweep_dir.run_dir(key) for key in ids[:3])
-    finished.folder.write("results.jsonl", json.dumps({"iteration": 0}).encode() + b"\n")
+    finished.folder.write("results.jsonl", json.dumps(LINE).encode() + b"\n")
     finished.finish("iterations")
     failed.fail("iteration 0: DivergedError: training diverged\n")
-    stopped.folder.write("results.jsonl", json.dumps({"iteration": 0}).encode() + b"\n")
+    stopped.folder.write("results.jsonl", json.dumps(LINE).encode() + b"\n")
     stopped.stop("asha")
 
     trials = read_runs(str(folder)).trials
     assert [trial.status for trial in trials] == ["finished", "failed", "stopped", *["unfinished"] * 3]
     assert [trial.reason for trial in trials[:4]] == ["", "iteration 0: DivergedError: training diverged", "asha", ""]
-    assert [trial.lines for trial in trials[:2]] == [({"iteration": 0},), ()]
+    assert [trial.lines for trial in trials[:2]] == [(LINE,), ()]
     assert [len(group.finished) for group in read_runs(str(folder)).groups] == [1, 0, 0]
 
 

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from raycal.errors import InputError
 from raycal.interrupt import catch_signals, exit_code, is_received, leave
+from raycal.options import add_places
 
 INPUT_ERROR = 2
 
@@ -44,15 +45,7 @@ def parser() -> argparse.ArgumentParser:
         dest="overrides",
         help="change a setting, such as training.epochs=1; may be given several times",
     )
-    parser.add_argument(
-        "--address", metavar="ADDR", help="of the Ray cluster (default: RAY_ADDRESS, else this machine)"
-    )
-    parser.add_argument(
-        "--storage",
-        metavar="DIR",
-        default="runs",
-        help="local folder or URI for everything that is kept (default: runs)",
-    )
+    add_places(parser)
     return parser
 
 

@@ -14,7 +14,7 @@ ROOT = Path(raycal.__file__).parent
 
 # Bottom to top. A package's name stands for all of its modules.
 LAYERS = (
-    ("errors", "registry", "interrupt"),
+    ("errors", "registry", "interrupt", "options"),
     ("algorithm",),
     ("config",),
     ("data", "learner", "files", "ledger", "results", "state", "store", "plan", "tracking"),

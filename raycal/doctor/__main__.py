@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from raycal.errors import InputError
+from raycal.options import add_places
 
 OK, PROBLEMS, INPUT_ERROR = 0, 1, 2
 
@@ -27,15 +28,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("sweep", metavar="SWEEP.yaml", nargs="?", help="look at its dataset, weights and tracking, too")
-    parser.add_argument(
-        "--address", metavar="ADDR", help="of the Ray cluster (default: RAY_ADDRESS, else this machine)"
-    )
-    parser.add_argument(
-        "--storage",
-        metavar="DIR",
-        default="runs",
-        help="local folder or URI for everything that is kept (default: runs)",
-    )
+    add_places(parser)
     return parser
 
 

@@ -90,6 +90,12 @@ def print_estimate(
     repeated = sweep.num_combinations - len(sweep.experiments)
     if repeated:
         print(f"{repeated} combinations repeat a trial, as the setting does not concern its scenario")
+    total = Cost(
+        interactions=interactions,
+        least_gflop=times * sum(cost.least_gflop for cost in costs.values()),
+        most_gflop=times * sum(cost.most_gflop for cost in costs.values()),
+    )
+    print(f"on H100-class GPUs: {gpu_hours(total)}; money = GPU hours x price of one GPU per hour")
     try:
         allotment = allot_here()
     except InputError as error:
@@ -97,8 +103,13 @@ def print_estimate(
         return
     print(f"resources on this machine: {allotment}")
     rate = allotment.workers * (GPU_GFLOPS * allotment.gpus if allotment.gpus else CORE_GFLOPS * allotment.threads)
-    least, most = (
-        times * sum(getattr(cost, name) for cost in costs.values()) / rate / allotment.concurrent_trials
-        for name in ("least_gflop", "most_gflop")
-    )
+    least, most = (gflop / rate / allotment.concurrent_trials for gflop in (total.least_gflop, total.most_gflop))
     print(f"rough estimate: {duration(least)} (no cluster accepted) to {duration(most)} (all accepted), starting apart")
+
+
+def gpu_hours(cost: Cost) -> str:
+    """The hours of one GPU at the assumed rate, which no GPU has been measured against yet."""
+    least, most = (gflop / GPU_GFLOPS / 3600 for gflop in (cost.least_gflop, cost.most_gflop))
+    return (
+        f"{least:.2g} (no cluster accepted) to {most:.2g} (all accepted) GPU hours, assumed to within a factor of three"
+    )

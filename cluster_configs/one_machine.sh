@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# One machine with GPUs, or with none, as a Ray cluster that takes sweep after sweep. Not needed for a single sweep:
+# `python -m raycal.sweep` starts a Ray of its own. `README.md` says what each step prints.
+#
+# Cost: that of the machine.
+# Quotas: none. With GPUs, NVIDIA driver 580 or newer.
+# Before, in the repository: `make install; source .venv/bin/activate`.
+#
+#   up      bash cluster_configs/one_machine.sh up
+#   submit  bash cluster_configs/one_machine.sh submit sweeps/quickstart.yaml
+#   watch   bash cluster_configs/one_machine.sh watch
+#   down    bash cluster_configs/one_machine.sh down
+#
+# Last run: never run by us.
+set -euo pipefail
+usage='usage: one_machine.sh up | submit SWEEP.yaml [options of raycal.sweep] | watch | down'
+# Everything that it keeps but the results; short, for the sockets in it.
+home=${RAYCAL_RAY:-/tmp/raycal-$(id -u)}
+port=${RAYCAL_PORT:-6379} dashboard=${RAYCAL_DASHBOARD:-8265}
+storage=${STORAGE:-$HOME/raycal-runs}
+export RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 RAY_ADDRESS=http://127.0.0.1:$dashboard
+
+is_up() { [ -s "$home/pid" ] && kill -0 "$(cat "$home/pid")" 2>/dev/null; }
+
+up() {
+  is_up && { echo "is up: process $(cat "$home/pid")"; return; }
+  [ -s ~/.ray/auth_token ] || ray get-auth-token --generate >/dev/null
+  mkdir -p -m 700 "$home"
+  ulimit -n "$(ulimit -Hn)"
+  # In a session of its own, by which `down` ends it and nothing else; `ray stop` ends every Ray of the user.
+  env -u RAY_ADDRESS setsid ray start --head --block --port="$port" --dashboard-host=127.0.0.1 \
+    --dashboard-port="$dashboard" --temp-dir="$home/ray" >"$home/log" 2>&1 </dev/null &
+  echo $! >"$home/pid"
+  for _ in $(seq 60); do
+    ray job list >/dev/null 2>&1 && { echo "up: $RAY_ADDRESS, log $home/log"; return; }
+    is_up || break
+    sleep 2
+  done
+  echo "not up; the end of $home/log:" >&2
+  tail -n 20 "$home/log" >&2
+  down
+  return 1
+}
+
+submit() {
+  local sweep=${1:?$usage}
+  shift
+  ray job submit --working-dir . -- python -m raycal.sweep "$sweep" --storage "$storage" "$@"
+}
+
+watch() {
+  ray job list
+  python -m raycal.pool --address "127.0.0.1:$port"
+}
+
+down() {
+  [ -s "$home/pid" ] || { echo "is down"; return; }
+  local session
+  session=$(cat "$home/pid")
+  pkill -TERM -s "$session" || true
+  for _ in $(seq 10); do
+    pgrep -s "$session" >/dev/null || break
+    sleep 1
+  done
+  pkill -KILL -s "$session" || true
+  rm -rf "$home"
+  echo "down; results are in $storage"
+}
+
+case ${1:-} in
+  up | submit | watch | down) "$@" ;;
+  *) echo "$usage" >&2; exit 2 ;;
+esac

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# A sweep as one Slurm job: a Ray cluster on its nodes, ended with it. `README.md` says what each step prints.
+#
+# Cost: as your centre counts: nodes x hours, whether their GPUs are busy or not.
+# Quotas: 4 nodes with 4 GPUs each for a day; change the lines below. A home and a $STORAGE that all nodes see, compute nodes
+#   that reach each other on all ports, and the internet or a filled $RAYCAL_CACHE for the data sets.
+# Before, on the login node: `make install` in the repository.
+#
+#   up      sbatch --parsable cluster_configs/slurm.sh sweeps/paper_cifar10.yaml    (this submits the sweep, too)
+#   submit  squeue --me
+#   watch   tail --follow raycal-*.log
+#   down    scancel --name raycal    (the sweep goes on with the same `sbatch`)
+#
+# Last run: never run by us.
+#SBATCH --job-name=raycal
+#SBATCH --nodes=4
+#SBATCH --ntasks-per-node=1
+#SBATCH --exclusive
+#SBATCH --gpus-per-node=4
+#SBATCH --time=24:00:00
+#SBATCH --output=raycal-%j.log
+#SBATCH --signal=B:TERM@120
+set -euo pipefail
+sweep=${1:?usage: sbatch cluster_configs/slurm.sh SWEEP.yaml [options of raycal.sweep]}
+shift
+cd "${SLURM_SUBMIT_DIR:?start me with sbatch}"
+storage=${STORAGE:-$PWD/runs}
+
+# shellcheck disable=SC1091
+source .venv/bin/activate
+export RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0
+[ -s ~/.ray/auth_token ] || ray get-auth-token --generate >/dev/null
+ulimit -n "$(ulimit -Hn)"
+
+# A port of this job's own, as another's head may run on the node; sockets need a short path.
+port=$((20000 + SLURM_JOB_ID % 20000))
+head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+address=$head:$port
+
+# Its tasks' nodes all run on after a failure of one, but for the head's.
+srun --overlap --nodes=1 --ntasks=1 --nodelist="$head" \
+  ray start --head --block --node-ip-address="$head" --port="$port" --dashboard-host=127.0.0.1 \
+  --temp-dir="/tmp/ray-$SLURM_JOB_ID" &
+for attempt in $(seq 60); do
+  ray status --address="$address" >/dev/null 2>&1 && break
+  [ "$attempt" = 60 ] && { echo "no Ray head at $address after 5 minutes" >&2; exit 1; }
+  sleep 5
+done
+if [ "$SLURM_JOB_NUM_NODES" -gt 1 ]; then
+  srun --overlap --kill-on-bad-exit=0 --nodes=$((SLURM_JOB_NUM_NODES - 1)) --ntasks=$((SLURM_JOB_NUM_NODES - 1)) \
+    --exclude="$head" ray start --block --address="$address" &
+fi
+# raycal sizes its trials by the nodes that are there.
+for _ in $(seq 60); do
+  [ "$(ray status --address="$address" 2>/dev/null | grep -c '^ 1 node_')" -ge "$SLURM_JOB_NUM_NODES" ] && break
+  sleep 5
+done
+
+# Slurm's SIGTERM, two minutes before the end, goes on to the sweep, which saves nothing more and leaves a whole state.
+python -m raycal.sweep "$sweep" --address "$address" --storage "$storage" --resume "$@" &
+driver=$!
+trap 'kill -TERM "$driver" 2>/dev/null' TERM INT
+code=0
+wait "$driver" || code=$?
+while kill -0 "$driver" 2>/dev/null; do wait "$driver" || code=$?; done
+exit "$code"  # Slurm ends the other steps with the job

@@ -38,12 +38,13 @@ Problems = Iterator[str]
 def problems(text: str) -> list[str]:
     """What must be mended in a file for `ray up` or KubeRay; one line each."""
     config = yaml.safe_load(text)
-    kind = config.get("kind")
-    checks = _launcher(config) if "provider" in config else _kuberay(config)
-    found = [*_any_file(text, config), *checks]
-    if "provider" not in config and kind not in ("RayJob", "RayCluster"):
-        found.append(f"kind: {kind} is neither RayJob nor RayCluster, and there is no provider")
-    return found
+    if "provider" in config:
+        checks = _launcher(config)
+    elif config.get("kind") in ("RayJob", "RayCluster"):
+        checks = _kuberay(config)
+    else:
+        return [f"kind: {config.get('kind')} is neither RayJob nor RayCluster, and there is no provider"]
+    return [*_any_file(text, config), *checks]
 
 
 def to_fill_in(text: str) -> list[str]:

@@ -95,7 +95,8 @@ def print_estimate(
         least_gflop=times * sum(cost.least_gflop for cost in costs.values()),
         most_gflop=times * sum(cost.most_gflop for cost in costs.values()),
     )
-    print(f"on H100-class GPUs: {gpu_hours(total)}; money = GPU hours x price of one GPU per hour")
+    hours = [gflop / GPU_GFLOPS / 3600 for gflop in (total.least_gflop, total.most_gflop)]
+    print("on H100-class GPUs, assumed, not measured: {:.1f} to {:.1f} GPU hours x price per GPU hour".format(*hours))
     try:
         allotment = allot_here()
     except InputError as error:
@@ -105,11 +106,3 @@ def print_estimate(
     rate = allotment.workers * (GPU_GFLOPS * allotment.gpus if allotment.gpus else CORE_GFLOPS * allotment.threads)
     least, most = (gflop / rate / allotment.concurrent_trials for gflop in (total.least_gflop, total.most_gflop))
     print(f"rough estimate: {duration(least)} (no cluster accepted) to {duration(most)} (all accepted), starting apart")
-
-
-def gpu_hours(cost: Cost) -> str:
-    """The hours of one GPU at the assumed rate, which no GPU has been measured against yet."""
-    least, most = (gflop / GPU_GFLOPS / 3600 for gflop in (cost.least_gflop, cost.most_gflop))
-    return (
-        f"{least:.2g} (no cluster accepted) to {most:.2g} (all accepted) GPU hours, assumed to within a factor of three"
-    )

@@ -7,6 +7,7 @@ from raycal.config import ExperimentConfig, ResourceConfig, SearchConfig, Sweep,
 from raycal.cost import FORWARD_GFLOP, TRAINING_GFLOP, Cost, estimate, print_estimate
 from raycal.data import DatasetInfo
 from raycal.distributed.resources import Allotment
+from raycal.errors import InputError
 
 INFO = DatasetInfo(num_train=1000, num_test=200, num_classes=10)
 
@@ -141,6 +142,7 @@ def test_estimate_prints_every_trial_the_sum_and_the_hours(capsys: pytest.Captur
         "",
         "tiny: 2 trials, 1,300 interactions",
         "3 combinations repeat a trial, as the setting does not concern its scenario",
+        "on H100-class GPUs, assumed, not measured: 0.0 to 0.0 GPU hours x price per GPU hour",
         "resources on this machine: 1 at a time, 1 worker each with 2 CPU threads; clustering in the same process",
         f"rough estimate: {seconds:.0f} s (no cluster accepted) to {seconds:.0f} s (all accepted), starting apart",
     ]
@@ -161,6 +163,32 @@ def test_hours_are_shared_by_the_trials_that_run_at_once(capsys: pytest.CaptureF
     minutes = 100 * (600 * 2 * 0.217 + 600 * 0.074) / 100 / 60
     assert "repeat a trial" not in printed
     assert f"rough estimate: {minutes:.0f} min (no cluster accepted) to {minutes:.0f} min" in printed
+
+
+def test_gpu_hours_are_those_of_all_trials_whatever_this_machine_has(capsys: pytest.CaptureFixture[str]) -> None:
+    experiments = {
+        str(seed): config("random", seed=seed, training={"image_size": 320, "epochs": 4000}) for seed in range(4)
+    }
+    sweep = Sweep(
+        name="tiny",
+        experiments=experiments,
+        num_combinations=4,
+        resources=ResourceConfig(),
+        tracking=TrackingConfig(),
+    )
+
+    def refuse() -> Allotment:
+        raise InputError("no GPU here")
+
+    print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), refuse)
+
+    # 100 times the area of 32 px; 600 images for 4000 epochs, 600 scored; 100 TFLOP/s.
+    hours = 4 * 100 * (600 * 4000 * 0.217 + 600 * 0.074) / 100_000 / 3600
+    assert round(hours, 1) == 0.6
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        f"on H100-class GPUs, assumed, not measured: {hours:.1f} to {hours:.1f} GPU hours x price per GPU hour",
+        "resources on this machine: no GPU here",
+    ]
 
 
 def test_search_that_decides_trial_by_trial_is_estimated_from_its_base(capsys: pytest.CaptureFixture[str]) -> None:
@@ -186,6 +214,7 @@ def test_search_that_decides_trial_by_trial_is_estimated_from_its_base(capsys: p
         "  scenario: choice [random, cluster-only]",
         "",
         "tiny: 20 trials chosen by optuna, about 6,000 interactions",
+        "on H100-class GPUs, assumed, not measured: 0.0 to 0.0 GPU hours x price per GPU hour",
         "resources on this machine: 1 at a time, 1 worker each with 2 CPU threads; clustering in the same process",
         f"rough estimate: {seconds:.0f} s (no cluster accepted) to {seconds:.0f} s (all accepted), starting apart",
     ]

@@ -264,3 +264,17 @@ def test_mlflow_is_reached_from_its_own_machine_alone() -> None:
     assert services["mlflow"]["ports"] == ["127.0.0.1:5000:5000"]
     assert "ports" not in services["postgres"]
     assert "POSTGRES_PASSWORD" not in services["postgres"]["environment"]
+
+
+def test_readme_names_every_file() -> None:
+    text = (FOLDER / "README.md").read_text()
+    assert [name for name in STARTERS + ["aws_setup.sh", "azure_setup.sh", "Containerfile"] if name not in text] == []
+
+
+def test_readme_commands_of_raycal_are_commands() -> None:
+    text = (FOLDER / "README.md").read_text()
+    found = re.findall(r"python -m raycal\.sweep ([^|#`\n]*)", text)
+    assert len(found) == 1
+    options = parser().parse_args(shlex.split(found[0]))
+    assert options.dry_run
+    assert (ROOT / options.sweep).exists()

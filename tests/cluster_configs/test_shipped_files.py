@@ -268,7 +268,7 @@ def test_mlflow_is_reached_from_its_own_machine_alone() -> None:
 
 def test_readme_names_every_file() -> None:
     text = (FOLDER / "README.md").read_text()
-    assert [name for name in STARTERS + ["aws_setup.sh", "azure_setup.sh", "Containerfile"] if name not in text] == []
+    assert [name for name in [*STARTERS, "aws_setup.sh", "azure_setup.sh", "Containerfile"] if name not in text] == []
 
 
 def test_readme_commands_of_raycal_are_commands() -> None:

@@ -11,16 +11,20 @@
 #   watch   bash cluster_configs/one_machine.sh watch
 #   down    bash cluster_configs/one_machine.sh down
 #
-# Last run: never run by us.
+# Last run: 2026-11-23 on one machine with 2 CPUs and no GPU, Ray 2.60.0: all four, with one trial of the quickstart; the
+#   job took 50 s, and nothing was left running.
 set -euo pipefail
 usage='usage: one_machine.sh up | submit SWEEP.yaml [options of raycal.sweep] | watch | down'
 # Everything that it keeps but the results; short, for the sockets in it.
 home=${RAYCAL_RAY:-/tmp/raycal-$(id -u)}
-port=${RAYCAL_PORT:-6379} dashboard=${RAYCAL_DASHBOARD:-8265}
+port=${RAYCAL_PORT:-6379} dashboard=${RAYCAL_DASHBOARD:-8265} agent=${RAYCAL_AGENT:-52365}
 storage=${STORAGE:-$HOME/raycal-runs}
 export RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 RAY_ADDRESS=http://127.0.0.1:$dashboard
 
 is_up() { [ -s "$home/pid" ] && kill -0 "$(cat "$home/pid")" 2>/dev/null; }
+
+# The dashboard answers before the agent that starts jobs does.
+takes_jobs() { (: <"/dev/tcp/127.0.0.1/$agent") 2>/dev/null && ray job list >/dev/null 2>&1; }
 
 up() {
   is_up && { echo "is up: process $(cat "$home/pid")"; return; }
@@ -29,10 +33,10 @@ up() {
   ulimit -n "$(ulimit -Hn)"
   # In a session of its own, by which `down` ends it and nothing else; `ray stop` ends every Ray of the user.
   env -u RAY_ADDRESS setsid ray start --head --block --port="$port" --dashboard-host=127.0.0.1 \
-    --dashboard-port="$dashboard" --temp-dir="$home/ray" >"$home/log" 2>&1 </dev/null &
+    --dashboard-port="$dashboard" --dashboard-agent-listen-port="$agent" --temp-dir="$home/ray" >"$home/log" 2>&1 </dev/null &
   echo $! >"$home/pid"
   for _ in $(seq 60); do
-    ray job list >/dev/null 2>&1 && { echo "up: $RAY_ADDRESS, log $home/log"; return; }
+    takes_jobs && { echo "up: $RAY_ADDRESS, log $home/log"; return; }
     is_up || break
     sleep 2
   done
@@ -57,12 +61,13 @@ down() {
   [ -s "$home/pid" ] || { echo "is down"; return; }
   local session
   session=$(cat "$home/pid")
-  pkill -TERM -s "$session" || true
-  for _ in $(seq 10); do
-    pgrep -s "$session" >/dev/null || break
-    sleep 1
+  for signal in TERM KILL; do
+    pkill -$signal -s "$session" || break
+    for _ in $(seq 10); do
+      pgrep -s "$session" >/dev/null || break
+      sleep 1
+    done
   done
-  pkill -KILL -s "$session" || true
   rm -rf "$home"
   echo "down; results are in $storage"
 }

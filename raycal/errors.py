@@ -23,6 +23,10 @@ class InfrastructureError(RaycalError):
     """A process or node died; not the experiment's fault, so whoever runs it tries again from the last iteration."""
 
 
+class TakenOverError(InfrastructureError):
+    """Another start of the sweep owns its folder: this one must not write there, and has nothing more to do."""
+
+
 class DivergedError(RaycalError):
     """Training left the finite numbers: the experiment fails, its neighbours go on."""
 

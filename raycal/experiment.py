@@ -118,8 +118,8 @@ def _run(
     plan = build.plan(config)
     done = 0 if state is None else state.iteration + 1
     montages = _Montages(run_dir, images)
-    if done:
-        montages.mend(done - 1)
+    for iteration in range(done):
+        montages.mend(iteration)
     phase.name = f"iteration {done}"
     on_start()
     for result in active_learning(plan, parts, num_samples=images.num_train, state=state):
@@ -146,14 +146,13 @@ class _Montages:
             self._draw(iteration, ledger)
 
     def mend(self, iteration: int) -> None:
-        """Draw those of the newest saved iteration when a crash came between the two."""
+        """Draw those of a saved iteration again, where the picture is missing or damaged."""
         with self._unharmed(iteration):
-            if not self._run_dir.has_montage(iteration):
-                self._draw(iteration, self._run_dir.ledger_of(iteration))
+            self._draw(iteration, self._run_dir.ledger_of(iteration))
 
     def _draw(self, iteration: int, ledger: Sequence[Interaction]) -> None:
         picture = montage.draw(ledger, self._images)
-        if picture is not None:
+        if picture is not None and picture != self._run_dir.montage(iteration):
             self._run_dir.write_montage(iteration, picture)
 
     @contextmanager

@@ -15,8 +15,10 @@ from pydantic import BaseModel, StringConstraints, ValidationError
 
 from raycal import __version__
 from raycal.config import ExperimentConfig, SearchConfig, Sweep
+from raycal.digest import seal, unseal
 from raycal.errors import InputError
 from raycal.files import Folder
+from raycal.owner import Owner
 from raycal.store import RunDir
 
 PLAN = "plan.json"
@@ -52,14 +54,18 @@ class _PlanFile(BaseModel):
 
 
 class SweepDir:
-    """`<storage>/<sweep name>`: the plan and one folder per experiment."""
+    """`<storage>/<sweep name>`: the plan and one folder per experiment.
 
-    def __init__(self, folder: Folder) -> None:
-        self.folder = folder
+    Args:
+        owner: The start of the sweep that writes here; None: nobody does, or the caller knows that it may.
+    """
+
+    def __init__(self, folder: Folder, owner: Owner | None = None) -> None:
+        self.folder, self.owner = folder, owner
 
     def run_dir(self, experiment_id: str) -> RunDir:
         """The folder of one experiment."""
-        return RunDir(self.folder.folder(experiment_id))
+        return RunDir(self.folder.folder(experiment_id), self.owner)
 
     def read_plan(self) -> Plan | None:
         """The plan; None when the sweep has never been started here.
@@ -79,6 +85,12 @@ class SweepDir:
             first = error.errors(include_url=False)[0]
             what = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
             raise InputError(f"{self.folder.path}/{PLAN}: not a plan of raycal {__version__}: {what}") from error
+        try:
+            unseal(content)
+        except ValueError as error:
+            raise InputError(
+                f"{self.folder.path}/{PLAN}: damaged: {error}; put a whole one back: MLflow has it with the sweep's run"
+            ) from error
         return Plan(
             sweep=file.sweep,
             experiments=file.experiments,
@@ -100,7 +112,17 @@ class SweepDir:
         for key, value in {"search": plan.search, "base": plan.base}.items():
             if value is not None:
                 content[key] = value.model_dump(mode="json")
-        self.folder.write(PLAN, json.dumps(content, indent=1).encode())
+        self.check_owner()
+        self.folder.write(PLAN, seal(content, indent=1))
+
+    def check_owner(self) -> None:
+        """To be called before something is written.
+
+        Raises:
+            TakenOverError: Another start of the sweep owns the folder.
+        """
+        if self.owner is not None:
+            self.owner.check()
 
     def start_time(self) -> int | None:
         """When the plan was first written, in milliseconds since 1970; None when nobody recorded it."""

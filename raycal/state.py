@@ -1,10 +1,9 @@
 """The states of an experiment: each from which it can go on, whole or not there at all."""
 
-import hashlib
 import io
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from zipfile import BadZipFile
@@ -12,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from raycal.algorithm.records import IterationResult, LoopState, PoolSnapshot
+from raycal.digest import digest_of
 from raycal.files import Folder
 
 STATES_KEPT = 2
@@ -26,11 +26,13 @@ class SavedState:
     Attributes:
         model: As the learner saved it.
         results: Every line of results.jsonl up to this state.
+        ledger: The digests of the parts of the ledger up to it, by name; of those that earlier versions wrote none.
     """
 
     loop: LoopState
     model: bytes
     results: list[dict[str, Any]]
+    ledger: dict[str, str]
 
 
 class StateDir:
@@ -42,8 +44,10 @@ class StateDir:
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
 
-    def save(self, result: IterationResult, model: bytes, results: list[dict[str, Any]]) -> None:
-        """Save an iteration with the results up to it, and remove all but the newest two states."""
+    def save(
+        self, result: IterationResult, model: bytes, results: list[dict[str, Any]], ledger: Mapping[str, str]
+    ) -> None:
+        """Save an iteration, with results and digests of the ledger up to it; remove all but the newest two states."""
         stem = iteration_name(result.iteration)
         pool = io.BytesIO()
         np.savez_compressed(pool, status=result.pool.status, labels=result.pool.labels)
@@ -55,28 +59,34 @@ class StateDir:
             "interactions": result.interactions,
             "human_seconds": result.human_seconds,
             "results": results,
-            "files": {name: _digest(content) for name, content in files.items()},
+            "ledger": dict(ledger),
+            "files": {name: digest_of(content) for name, content in files.items()},
         }
         text = json.dumps(manifest)
-        self._folder.write(stem + MANIFEST, f"{_digest(text.encode())}\n{text}\n".encode())
+        self._folder.write(stem + MANIFEST, f"{digest_of(text.encode())}\n{text}\n".encode())
         self.prune(STATES_KEPT)
 
-    def newest(self) -> SavedState | None:
-        """The newest whole state."""
+    def whole(self) -> Iterator[SavedState]:
+        """The whole states, the newest first."""
         for name in reversed(by_iteration(self._folder.names(f"iteration-*{MANIFEST}"))):
             state = self._load(name)
             if state is not None:
-                return state
-        return None
+                yield state
+
+    def drop_after(self, iteration: int) -> None:
+        """Remove the states of later iterations, manifests first."""
+        self._remove(name for name in by_iteration(self._folder.names("iteration-*")) if iteration_of(name) > iteration)
 
     def prune(self, keep: int) -> None:
         """Remove all but the newest states and what is left of others, manifests first."""
         manifests = by_iteration(self._folder.names(f"iteration-*{MANIFEST}"))
         kept = {name.removesuffix(MANIFEST) for name in manifests[len(manifests) - keep :]} if keep else set()
-        names = sorted(self._folder.names("iteration-*"), key=lambda name: not name.endswith(MANIFEST))
-        for name in names:
-            if _ITERATION.match(name) and name.partition(".")[0] not in kept:
-                self._folder.remove(name)
+        names = filter(_ITERATION.match, self._folder.names("iteration-*"))
+        self._remove(name for name in names if name.partition(".")[0] not in kept)
+
+    def _remove(self, names: Iterable[str]) -> None:
+        for name in sorted(names, key=lambda name: not name.endswith(MANIFEST)):
+            self._folder.remove(name)
 
     def _load(self, name: str) -> SavedState | None:
         try:
@@ -86,12 +96,12 @@ class StateDir:
 
     def _read(self, name: str) -> SavedState | None:
         digest, _, text = (self._folder.read(name) or b"").partition(b"\n")
-        if _digest(text.removesuffix(b"\n")).encode() != digest:
+        if digest_of(text.removesuffix(b"\n")).encode() != digest:
             return None
         manifest = json.loads(text)
         files = [self._folder.read(file) for file in manifest["files"]]
         whole = [content for content in files if content is not None]
-        if [_digest(content) for content in whole] != list(manifest["files"].values()):
+        if [digest_of(content) for content in whole] != list(manifest["files"].values()):
             return None
         pool, model = whole
         with np.load(io.BytesIO(pool), allow_pickle=False) as arrays:
@@ -102,7 +112,7 @@ class StateDir:
             human_seconds=manifest["human_seconds"],
             pool=snapshot,
         )
-        return SavedState(loop, model, manifest["results"])
+        return SavedState(loop, model, manifest["results"], dict(manifest.get("ledger", {})))
 
 
 def iteration_name(iteration: int) -> str:
@@ -118,7 +128,3 @@ def iteration_of(name: str) -> int:
 def by_iteration(names: Iterable[str]) -> list[str]:
     """Names of iterations' files in their order, which is not that of the text from 1,000 on; others are left out."""
     return sorted(filter(_ITERATION.match, names), key=iteration_of)
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

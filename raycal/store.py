@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -11,14 +12,16 @@ import yaml
 from raycal import ledger
 from raycal.algorithm.records import Interaction, IterationResult
 from raycal.config import ExperimentConfig
+from raycal.digest import digest_of, seal, unseal
 from raycal.errors import InputError
 from raycal.files import Folder
+from raycal.owner import Owner
 from raycal.results import results_line
 from raycal.state import SavedState, StateDir, by_iteration, iteration_name, iteration_of
 
 logger = logging.getLogger(__name__)
 
-MONTAGES = "clusters"
+MONTAGES, LEDGER = "clusters", "ledger"
 CONFIG, RESULTS, ERROR, ENVIRONMENT, STARTED, FINISHED, STOPPED = (
     "config.yaml",
     "results.jsonl",
@@ -37,12 +40,20 @@ class RunDir:
 
     An iteration is committed in the order ledger part, state, results line. The state makes it count: `begin` redoes
     what came before a crash, and mends what was to come after it.
+
+    Args:
+        owner: The start of the sweep that writes here, asked before each commit whether it still may; None: whoever
+            calls knows.
+
+    Raises:
+        TakenOverError: From every method that writes figures: the sweep has another owner.
     """
 
-    def __init__(self, folder: Folder) -> None:
-        self.folder = folder
+    def __init__(self, folder: Folder, owner: Owner | None = None) -> None:
+        self.folder, self._owner = folder, owner
+        self._committed: _Committed | None = None
         self._states = StateDir(folder.folder("state"))
-        self._parts = folder.folder("ledger")
+        self._parts = folder.folder(LEDGER)
         self._montages = folder.folder(MONTAGES)
 
     def begin(self, config: ExperimentConfig) -> SavedState | None:
@@ -50,6 +61,7 @@ class RunDir:
 
         A run that is finished or was stopped is left as it is.
         """
+        self._check_owner()
         if self.is_done:
             self._states.prune(0)
             return None
@@ -59,27 +71,34 @@ class RunDir:
             self.folder.write(CONFIG, settings)
         if self.start_time() is None:
             self.folder.write(STARTED, json.dumps({"time": time.time_ns() // 1_000_000}).encode())
-        state = self._states.newest()
-        self._write_results([] if state is None else state.results)
+        state = self._newest()
+        self._committed = _Committed([], {}) if state is None else _Committed(state.results, state.ledger)
+        self._write_results(self._committed.lines)
+        last = -1 if state is None else state.loop.iteration
+        self._states.drop_after(last)
         for folder in (self._parts, self._montages):
             for name in by_iteration(folder.names("iteration-*")):
-                if state is None or iteration_of(name) > state.loop.iteration:
+                if iteration_of(name) > last:
                     folder.remove(name)
         return state
 
     def commit(self, result: IterationResult, model: bytes) -> dict[str, Any]:
         """Save an iteration; the same iteration again replaces what was there. Returns its results line."""
-        line = results_line(result)
-        lines = [*(old for old in self.results() if old["iteration"] < result.iteration), line]
-        self._parts.write(f"{iteration_name(result.iteration)}.parquet", ledger.to_parquet(result.ledger))
-        self._states.save(result, model, lines)
+        self._check_owner()
+        before = self._read_committed() or _Committed([], {})
+        line, name, part = results_line(result), _part_name(result.iteration), ledger.to_parquet(result.ledger)
+        lines = [*(old for old in before.lines if old["iteration"] < result.iteration), line]
+        parts = {old: digest for old, digest in before.parts.items() if iteration_of(old) < result.iteration}
+        self._committed = _Committed(lines, parts | {name: digest_of(part)})
+        self._parts.write(name, part)
+        self._states.save(result, model, lines, self._committed.parts)
+        self._check_owner()  # an owner that slept meanwhile would cut off the lines of the next one
         self._write_results(lines)
         return line
 
     def finish(self, reason: str) -> None:
         """Mark the experiment as finished; its model is not kept."""
-        self.folder.write(FINISHED, json.dumps({"reason": reason}).encode())
-        self._states.prune(0)
+        self._end(FINISHED, {"reason": reason})
 
     def stop(self, reason: str) -> None:
         """Mark the experiment as stopped early, by `asha` for one; its model is not kept.
@@ -88,16 +107,16 @@ class RunDir:
         """
         if self.is_finished:
             return
-        lines = self.results()
-        stopped = {"reason": reason, "iteration": lines[-1]["iteration"] if lines else None}
-        self.folder.write(STOPPED, json.dumps(stopped).encode())
-        self._states.prune(0)
+        committed = self._read_committed()
+        lines = self.results() if committed is None else committed.lines
+        self._end(STOPPED, {"reason": reason, "iteration": lines[-1]["iteration"] if lines else None})
 
     def fail(self, message: str) -> None:
         """Record why the experiment failed; a later start takes the record away.
 
         On a full disk the reason is only logged: it must not become the failure of others.
         """
+        self._check_owner()
         try:
             self.folder.write(ERROR, message.encode())
         except OSError as error:
@@ -129,6 +148,21 @@ class RunDir:
     def stopped_reason(self) -> str | None:
         """What stopped the experiment early; None when nothing did or it finished all the same."""
         return None if self.is_finished else self._reason(STOPPED)
+
+    def damage(self) -> list[str]:
+        """What is wrong with a run that is over, a line per file: each must be as it was at the end.
+
+        Nothing can be said of a run that goes on, which mends itself, or that an earlier version ended.
+        """
+        try:
+            end = self._read_end(FINISHED) or self._read_end(STOPPED) or {}
+        except InputError as error:
+            return list(error.problems)
+        where, files = self.folder.path, end.get("files")
+        return [
+            f"{where}/{name}: not as the experiment left it; put it back, or remove {where} to run the experiment again"
+            for name in self._changed(files if isinstance(files, dict) else {})
+        ]
 
     def error(self) -> str | None:
         """The record of a failure."""
@@ -163,16 +197,16 @@ class RunDir:
 
     def ledger_of(self, iteration: int) -> Sequence[Interaction]:
         """The interactions of one iteration; none when it is not there."""
-        content = self._parts.read(f"{iteration_name(iteration)}.parquet")
+        content = self._parts.read(_part_name(iteration))
         return () if content is None else ledger.from_parquet(content)
 
     def write_montage(self, iteration: int, picture: bytes) -> None:
         """Keep a picture of an iteration's clusters, a PNG."""
         self._montages.write(f"{iteration_name(iteration)}.png", picture)
 
-    def has_montage(self, iteration: int) -> bool:
-        """Whether there is a picture of an iteration's clusters."""
-        return self._montages.exists(f"{iteration_name(iteration)}.png")
+    def montage(self, iteration: int) -> bytes | None:
+        """The picture of an iteration's clusters; None when there is none."""
+        return self._montages.read(f"{iteration_name(iteration)}.png")
 
     def montages(self) -> list[str]:
         """The names of the pictures, relative to the folder, by iteration."""
@@ -196,8 +230,8 @@ class RunDir:
 
     def _reason(self, name: str) -> str | None:
         """Why the experiment is over, as one of its marks says."""
-        content = self.folder.read(name)
-        return None if content is None else str(self._object(name, content).get("reason"))
+        end = self._read_end(name)
+        return None if end is None else str(end.get("reason"))
 
     def _object(self, name: str, content: bytes) -> dict[str, Any]:
         """A JSON object; InputError when it is none."""
@@ -213,3 +247,68 @@ class RunDir:
         content = "".join(json.dumps(line) + "\n" for line in lines).encode()
         if self.folder.read(RESULTS) != content:
             self.folder.write(RESULTS, content)
+
+    def _check_owner(self) -> None:
+        if self._owner is not None:
+            self._owner.check()
+
+    def _newest(self) -> SavedState | None:
+        """The newest whole state with a whole ledger up to it."""
+        for state in self._states.whole():
+            changed = self._changed({f"{LEDGER}/{name}": digest for name, digest in state.ledger.items()})
+            if not changed:
+                return state
+            logger.warning("%s/%s: damaged; its iteration is done again", self.folder.path, changed[0])
+        return None
+
+    def _read_committed(self) -> "_Committed | None":
+        """What this process knows of the run; one that did not begin it reads a state. None without one."""
+        if self._committed is not None:
+            return self._committed
+        state = self._newest()
+        return None if state is None else _Committed(state.results, state.ledger)
+
+    def _changed(self, digests: Mapping[str, str]) -> list[str]:
+        """The files that have other digests, or are gone."""
+        return [name for name, digest in digests.items() if digest_of(self.folder.read(name) or b"") != digest]
+
+    def _end(self, name: str, end: Mapping[str, Any]) -> None:
+        """Record an end with the digests of all files, those of what was committed as it was, not as it lies there."""
+        self._check_owner()
+        committed = self._read_committed()
+        if committed is not None:
+            self._write_results(committed.lines)
+        known = {f"{LEDGER}/{part}": digest for part, digest in committed.parts.items()} if committed else {}
+        others = [
+            other
+            for other in self.folder.all_names()
+            if not other.startswith("state/") and other not in (ERROR, STARTED)
+        ]
+        digests = {other: known.get(other) or digest_of(self.folder.read(other) or b"") for other in others}
+        self.folder.write(name, seal({**end, "files": digests | known}))
+        self._states.prune(0)
+
+    def _read_end(self, name: str) -> dict[str, Any] | None:
+        content = self.folder.read(name)
+        if content is None:
+            return None
+        self._object(name, content)
+        try:
+            return unseal(content)
+        except ValueError as error:
+            where = self.folder.path
+            raise InputError(
+                f"{where}/{name}: damaged; put it back, or remove {where} to run the experiment again"
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Committed:
+    """The results lines of a run, and the digests of the parts of its ledger by name."""
+
+    lines: list[dict[str, Any]]
+    parts: dict[str, str]
+
+
+def _part_name(iteration: int) -> str:
+    return f"{iteration_name(iteration)}.parquet"

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from raycal.errors import InputError
+from raycal.errors import InputError, TakenOverError
 from raycal.interrupt import catch_signals, exit_code, is_received, leave
 from raycal.options import add_places
 
-INPUT_ERROR = 2
+FAILED, INPUT_ERROR = 1, 2
 
 EPILOG = """\
 examples:
@@ -60,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return INPUT_ERROR
+    except TakenOverError as error:
+        print(error, file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         return _interrupted()
     except Exception:

@@ -17,10 +17,11 @@ from raycal.check import check, select
 from raycal.config import ExperimentConfig, Sweep, load_sweep
 from raycal.cost import print_estimate
 from raycal.distributed.resources import Allotment, Node, allot
-from raycal.errors import InputError
+from raycal.errors import InputError, TakenOverError
 from raycal.experiment import run_experiment
 from raycal.files import Folder
 from raycal.follower import Follower
+from raycal.owner import Owner
 from raycal.plan import Plan, SweepDir
 from raycal.progress import Progress
 from raycal.results import area_under_budget_curve
@@ -89,6 +90,7 @@ def run_command(options: Namespace) -> int:
     if options.dry_run:
         print_estimate(sweep, selected, infos, lambda: _allot(job, [this_machine()], local=options.local))
         return 0
+    _check_whole(job)
     print(f"{sweep.name}: {job.num_trials} trials, {job.num_left} to run")
     print(f"  folder  {sweep_dir.folder.path}\n  MLflow  {job.tracking_uri}", flush=True)
     tracker = _run(job, options) if job.num_left else _track_again(job)
@@ -108,21 +110,44 @@ def _run(job: Job, options: Namespace) -> Tracker:
         allotment = _allot(job, nodes, local=options.local)
         print(f"  running {allotment}\n", flush=True)
         with job.sweep_dir.lock():
-            if job.plan is None:
-                _plan(job, allotment.threads)
-            for experiment_id in todo:
-                job.sweep_dir.run_dir(experiment_id).forget_failure()
-            with _tracked(job) as tracker:
+            job, owner = _begin(job, todo, allotment.threads)
+            with _tracked(job) as tracker, _owning(owner):
                 start_cost = StartCost(allotment.concurrent_trials)
                 progress = Progress(todo, concurrent=allotment.concurrent_trials)
                 follower = Follower(job.sweep_dir, progress, tracker, start_cost)
                 if options.local:
                     _run_here(todo, job.sweep_dir, allotment, follower)
                 else:
-                    _run_on_ray(job, todo, allotment, follower, tracker)
+                    _run_on_ray(job, todo, allotment, owner, follower, tracker)
                     print(start_cost, flush=True)
+                owner.check()
                 _report(job)
     return tracker
+
+
+def _begin(job: Job, todo: Mapping[str, ExperimentConfig], threads: int) -> tuple[Job, Owner]:
+    """Own the folder, write the plan, forget earlier failures; the job as the owner's."""
+    folder = job.sweep_dir.folder
+    try:
+        owner = Owner.take(folder)
+        job = replace(job, sweep_dir=SweepDir(folder, owner))
+        if job.plan is None:
+            _plan(job, threads)
+        for experiment_id in todo:
+            job.sweep_dir.run_dir(experiment_id).forget_failure()
+    except OSError as error:
+        raise InputError(f"--storage: {folder.path} cannot be written: {error.strerror or error}") from error
+    return job, owner
+
+
+@contextmanager
+def _owning(owner: Owner) -> Iterator[None]:
+    """What breaks when another start has taken the folder ends this one, and is no error of what broke."""
+    try:
+        yield
+    except Exception:
+        owner.check()
+        raise
 
 
 def _report(job: Job) -> None:
@@ -149,23 +174,30 @@ def _plan(job: Job, threads: int) -> None:
 
 
 def _run_on_ray(
-    job: Job, todo: dict[str, ExperimentConfig], allotment: Allotment, follower: Follower, tracker: Tracker
+    job: Job,
+    todo: dict[str, ExperimentConfig],
+    allotment: Allotment,
+    owner: Owner,
+    follower: Follower,
+    tracker: Tracker,
 ) -> None:
     """All of them, as many at a time as there is room for, with metrics for Prometheus."""
     from raycal.distributed.metered import Recorder, metered
 
     recorder = Recorder(job.sweep.name, job.sweep_dir, job.selected, job.num_trials, lambda: tracker.backlog)
     with metered(follower, recorder) as follower_on_ray:
-        _fan_out(job, todo, allotment, follower_on_ray)
+        _fan_out(job, todo, allotment, owner, follower_on_ray)
 
 
-def _fan_out(job: Job, todo: dict[str, ExperimentConfig], allotment: Allotment, follower: "MeteredFollower") -> None:
+def _fan_out(
+    job: Job, todo: dict[str, ExperimentConfig], allotment: Allotment, owner: Owner, follower: "MeteredFollower"
+) -> None:
     """The experiments that are known, or those that a search decides on trial by trial."""
     from raycal.distributed.fan_out import fan_out
 
     sweep, folder = job.sweep, job.sweep_dir.folder.uri
     if sweep.search is None or sweep.base is None:
-        fan_out(folder, todo, allotment, follower, scheduler=sweep.scheduler)
+        fan_out(folder, todo, allotment, follower, owner=owner, scheduler=sweep.scheduler)
         return
     from raycal.distributed.suggestions import Suggestions
 
@@ -182,6 +214,7 @@ def _fan_out(job: Job, todo: dict[str, ExperimentConfig], allotment: Allotment, 
         {},
         allotment,
         follower,
+        owner=owner,
         scheduler=sweep.scheduler,
         suggestions=suggestions,
         num_samples=job.num_left,
@@ -189,8 +222,9 @@ def _fan_out(job: Job, todo: dict[str, ExperimentConfig], allotment: Allotment, 
 
 
 def _track_again(job: Job) -> Tracker:
-    """Send what MLflow lacks of a finished sweep; the tracker, closed."""
+    """Write the report, which a kill may have cut off, and send what MLflow lacks of a finished sweep; the tracker."""
     with job.sweep_dir.lock(), _tracked(job) as tracker:
+        _report(job)
         return tracker
 
 
@@ -259,6 +293,13 @@ def _earlier_plan(sweep: Sweep, sweep_dir: SweepDir, *, resume: bool) -> Plan | 
     return plan
 
 
+def _check_whole(job: Job) -> None:
+    """Refuse to go on beside experiments that are over and whose files have changed since."""
+    problems = [problem for key in job.selected for problem in job.sweep_dir.run_dir(key).damage()]
+    if problems:
+        raise InputError(*problems)
+
+
 def _allot(job: Job, nodes: list[Node], *, local: bool) -> Allotment:
     """What each trial gets; in this process as many threads as on Ray, for the same bits, but one trial at a time."""
     resources = job.sweep.resources
@@ -291,12 +332,16 @@ def _tracked(job: Job) -> Iterator[Tracker]:
     """Track what happens meanwhile; at the end the sweep's run gets its status."""
     tracker = Tracker(job.tracking_uri, job.sweep_dir, job.sweep.name, job.selected)
     tracker.start()
-    status = "KILLED"
+    status: str | None = "KILLED"
     try:
         yield tracker
         status = "FAILED" if job.num_left else "FINISHED"
+    except TakenOverError:
+        status = None  # the runs are those of the other start
+        raise
     finally:
-        tracker.close(status)
+        if status is not None:
+            tracker.close(status)
 
 
 def _run_here(

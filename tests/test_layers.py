@@ -17,7 +17,7 @@ LAYERS = (
     ("errors", "registry", "interrupt", "options"),
     ("algorithm",),
     ("config",),
-    ("data", "learner", "files", "ledger", "results", "state", "store", "plan", "tracking"),
+    ("data", "learner", "digest", "files", "owner", "ledger", "results", "state", "store", "plan", "tracking"),
     ("build",),
     ("environment", "montage"),
     ("experiment", "progress", "summary", "check", "cost", "start_cost"),

@@ -207,7 +207,7 @@ class TestWhole:
 
         assert three.montages() == [f"clusters/iteration-{name}.png" for name in ("001", "002", "1000")]
         assert three.folder.read("clusters/iteration-002.png") == b"picture"
-        assert [three.has_montage(iteration) for iteration in (0, 1)] == [False, True]
+        assert [three.montage(iteration) for iteration in (0, 1)] == [None, b"picture"]
 
     def test_montage_of_an_iteration_that_is_redone_goes(self, three: RunDir) -> None:
         for iteration in range(4):
@@ -248,14 +248,16 @@ class TestEnd:
 
         assert (three.is_done, three.is_finished) == (True, False)
         assert (three.stopped_reason(), three.finished_reason()) == ("asha", None)
-        assert json.loads(path(three, "state/stopped.json").read_text()) == {"reason": "asha", "iteration": 2}
+        stopped = json.loads(path(three, "state/stopped.json").read_text())
+        assert (stopped["reason"], stopped["iteration"]) == ("asha", 2)
         assert [name for name in files(three) if name.startswith("state/")] == ["state/stopped.json"]
         assert iterations(three) == ([0, 1, 2], [0, 1, 2])
 
     def test_run_stopped_before_its_first_iteration_has_none(self, run_dir: RunDir) -> None:
         run_dir.stop("asha")
 
-        assert json.loads(path(run_dir, "state/stopped.json").read_text()) == {"reason": "asha", "iteration": None}
+        stopped = json.loads(path(run_dir, "state/stopped.json").read_text())
+        assert (stopped["reason"], stopped["iteration"], stopped["files"]) == ("asha", None, {})
 
     def test_begin_on_a_stopped_run_leaves_it_as_it_is(self, three: RunDir) -> None:
         three.stop("asha")

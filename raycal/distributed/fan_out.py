@@ -21,6 +21,7 @@ from raycal.distributed.resources import Allotment
 from raycal.distributed.trial import ExperimentTrial
 from raycal.files import Folder
 from raycal.interrupt import raise_if_received
+from raycal.owner import Owner
 from raycal.results import OBJECTIVE
 
 # More than any trial has: at its last iteration a trial ends, and is not stopped.
@@ -57,6 +58,7 @@ def fan_out(
     allotment: Allotment,
     follower: Follower,
     *,
+    owner: Owner,
     scheduler: SchedulerConfig | None = None,
     suggestions: Searcher | None = None,
     num_samples: int = 1,
@@ -65,6 +67,7 @@ def fan_out(
 
     Args:
         folder: Of the sweep, as `Folder.at` takes it.
+        owner: The start of the sweep that runs them.
         scheduler: Stops trials early.
         suggestions: Decides which experiments there are, in place of `experiments`.
         num_samples: How many it is asked for.
@@ -73,6 +76,7 @@ def fan_out(
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     shared = Shared(
         folder=folder,
+        owner=owner.record,
         working_directory=os.getcwd(),
         allotment=allotment,
         clusterings=start_clusterings(allotment.clustering),

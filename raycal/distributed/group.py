@@ -27,6 +27,7 @@ class Shared:
 
     Attributes:
         folder: Of the sweep, as `Folder.at` takes it.
+        owner: The start of the sweep that the workers write for, as it recorded itself.
         working_directory: What relative paths in the experiments are relative to.
         clusterings: Handles of the clustering actors by the node each is on.
         pools: Handle of the actor with the live pools.
@@ -34,6 +35,7 @@ class Shared:
     """
 
     folder: str
+    owner: str
     working_directory: str
     allotment: Allotment
     clusterings: Mapping[str, Any]

@@ -13,10 +13,11 @@ from raycal.distributed.clustering import RemoteClustering, hide_gpus, nearest
 from raycal.distributed.group import Shared
 from raycal.distributed.mailbox import Event, Order
 from raycal.distributed.pools import short
-from raycal.errors import StoppedError
+from raycal.errors import StoppedError, TakenOverError
 from raycal.experiment import follow_experiment, run_experiment
 from raycal.files import Folder
 from raycal.learner import Team, free_memory
+from raycal.owner import Owner
 from raycal.results import OBJECTIVE, area_under_budget_curve
 from raycal.store import RunDir
 
@@ -46,7 +47,8 @@ def run_worker(settings: dict[str, Any]) -> None:
 
 def _run(order: Order, config: ExperimentConfig, shared: Shared, mailbox: Any, team: Team) -> None:
     """Run one experiment to its end, its recorded failure, or where the scheduler stops it."""
-    run_dir = RunDir(Folder.at(shared.folder).folder(order.experiment_id))
+    sweep = Folder.at(shared.folder)
+    run_dir = RunDir(sweep.folder(order.experiment_id), Owner(sweep, shared.owner))
 
     def tell(kind: Any, **content: Any) -> Any:
         return mailbox.tell.remote(Event(number=order.number, kind=kind, content=content))
@@ -67,6 +69,7 @@ def _run(order: Order, config: ExperimentConfig, shared: Shared, mailbox: Any, t
         if shared.wait_for_scheduler and not ray.get(mailbox.may_go_on.remote(order.number, iterations)):
             raise StoppedError(f"stopped by the scheduler after {iterations} iterations")
 
+    ended: dict[str, str] = {}
     try:
         run_experiment(
             config,
@@ -81,9 +84,11 @@ def _run(order: Order, config: ExperimentConfig, shared: Shared, mailbox: Any, t
         )
     except StoppedError:
         pass  # Tune knows, and has given its place to another
+    except TakenOverError as error:  # another try would fare no better
+        ended["error"] = str(error)
     finally:
         shared.pools.end.remote(order.experiment_id)
-    ray.get(tell("ended", **objective()))
+    ray.get(tell("ended", **objective(), **ended))
 
 
 def _quiet_train() -> None:

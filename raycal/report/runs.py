@@ -114,7 +114,7 @@ def read_runs(folder: str) -> Runs:
     """The runs in the folder of a sweep (`<storage>/<sweep name>`).
 
     Raises:
-        InputError: It is not the folder of a sweep.
+        InputError: It is not the folder of a sweep, or a run that is over has changed since.
     """
     sweep_dir = SweepDir(Folder.at(folder))
     plan = sweep_dir.read_plan()
@@ -127,6 +127,8 @@ def read_runs(folder: str) -> Runs:
 
 def _read(sweep_dir: SweepDir, experiment_id: str, config: ExperimentConfig, scenario: str) -> Trial:
     run_dir = sweep_dir.run_dir(experiment_id)
+    if damage := run_dir.damage():
+        raise InputError(*damage)
     stopped, error = run_dir.stopped_reason(), run_dir.error()
     status: Status = "unfinished"
     if run_dir.is_finished:

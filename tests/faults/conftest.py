@@ -1,0 +1,45 @@
+"""Processes to fork from, and sweeps to disturb."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from disturbed import SWEEP, Disturbed, outcome
+from processes import Starter
+
+
+@pytest.fixture(scope="session")
+def starters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[Starter]]:
+    """Two, as many as processors that a small machine has."""
+    cache = str(tmp_path_factory.mktemp("cache"))
+    with ExitStack() as stack:
+        yield [stack.enter_context(Starter(cache)) for _ in range(min(2, os.cpu_count() or 1))]
+
+
+def prepared(folder: Path, database: Path, starters: Sequence[Starter], sweep: str) -> Disturbed:
+    """A sweep with the outcome of a start that was not disturbed."""
+    (folder / "small.yaml").write_text(sweep)
+    disturbed = Disturbed(folder, folder / "small.yaml", database, starters)
+    storage = disturbed.storage("whole")
+    code, output = disturbed.start(starters[0], storage)
+    assert code == 0, output
+    disturbed.whole.update(outcome(storage))
+    assert len([name for name in disturbed.whole if "/clusters/" in name]) >= 2
+    return disturbed
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, starters: Sequence[Starter]) -> Disturbed:
+    """One trial of two iterations."""
+    folder = tmp_path_factory.mktemp("small")
+    return prepared(folder, empty_database, starters, SWEEP.replace("ITERATIONS", "2"))
+
+
+@pytest.fixture(scope="session")
+def larger(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, starters: Sequence[Starter]) -> Disturbed:
+    """Two trials of three iterations."""
+    folder = tmp_path_factory.mktemp("larger")
+    sweep = SWEEP.replace("ITERATIONS", "3") + "grid: {seed: [1, 2]}\n"
+    return prepared(folder, empty_database, starters, sweep)

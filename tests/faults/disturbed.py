@@ -1,0 +1,158 @@
+"""Tiny sweeps that are disturbed, and what must not differ in the end."""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from mlflow import MlflowClient
+from processes import Starter
+
+from raycal.results import SECONDS
+
+SWEEP = """
+name: small
+experiment:
+  dataset: {name: digits, train_size: 60, test_size: 40}
+  model: {weights: none}
+  scenario: uncertain+cluster
+  iterations: ITERATIONS
+  interactions_per_iteration: 10
+  expert: {purity_threshold: 0.6}
+  training: {epochs: 1, batch_size: 16, learning_rate: 0.005, image_size: 32}
+  seed: 1
+resources: {cpus_per_worker: 1}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbed:
+    """A sweep file, and starts of it that are disturbed.
+
+    Attributes:
+        database: Of MLflow, empty, with its tables.
+        whole: The outcome of a start that was not disturbed.
+    """
+
+    folder: Path
+    sweep: Path
+    database: Path
+    starters: Sequence[Starter]
+    whole: dict[str, Any] = field(default_factory=dict)
+
+    def storage(self, name: str) -> Path:
+        """A new storage folder."""
+        place = self.folder / name
+        place.mkdir()
+        shutil.copy(self.database, place / "mlflow.db")
+        return place
+
+    def start(self, starter: Starter, storage: Path, *options: str, **fault: Any) -> tuple[int, str]:
+        """Start or resume with a fault, if any; the exit code and the output."""
+        return starter.run(self.log(storage), *self.arguments(storage, *options), fault=fault)
+
+    def arguments(self, storage: Path, *options: str) -> list[str]:
+        """Of the command line."""
+        return [str(self.sweep), "--local", "--resume", "--storage", str(storage), *options]
+
+    def log(self, storage: Path) -> Path:
+        """Where the newest start with this storage prints."""
+        return storage.with_suffix(".log")
+
+    def each(self, cases: Sequence[Any], try_it: Callable[[Starter, Any], str | None]) -> list[str]:
+        """Try all cases on all processors; what went wrong with each that did not go well."""
+        free: SimpleQueue[Starter] = SimpleQueue()
+        for starter in self.starters:
+            free.put(starter)
+
+        def with_starter(case: Any) -> str | None:
+            starter = free.get()
+            try:
+                wrong = try_it(starter, case)
+            finally:
+                free.put(starter)
+            return None if wrong is None else f"{case}: {wrong}"
+
+        with ThreadPoolExecutor(len(self.starters)) as pool:
+            return [wrong for wrong in pool.map(with_starter, cases) if wrong is not None]
+
+    def difference(self, storage: Path) -> str | None:
+        """What is not as in the undisturbed sweep, in its files and in MLflow; None when nothing."""
+        found = outcome(storage)
+        different = [name for name in {**self.whole, **found} if self.whole.get(name) != found.get(name)]
+        return f"different: {different}" if different else None
+
+    def mend(self, starter: Starter, storage: Path) -> str | None:
+        """Resume undisturbed; what is not as it should be then."""
+        code, output = self.start(starter, storage)
+        if code != 0:
+            return f"exit code {code}: {output}"
+        wrong = self.difference(storage)
+        shutil.rmtree(storage)
+        return wrong
+
+
+def outcome(storage: Path) -> dict[str, Any]:
+    """All that must not differ, by name: of files their bytes but for times, of MLflow runs and points."""
+    root = storage / "small"
+    files = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    found: dict[str, Any] = {}
+    for name, content in files.items():
+        last = Path(name).name
+        if last in ("owner.json", "started.json", "environment.json", ".lock") or "/state/iteration-" in name:
+            continue  # who, when and where, and states of a run that is over
+        if last == "results.jsonl":
+            found[name] = [
+                {key: value for key, value in json.loads(line).items() if key not in SECONDS}
+                for line in content.splitlines()
+            ]
+        elif last == "plan.json":
+            found[name] = {k: v for k, v in json.loads(content).items() if k not in ("started", "sha256")}
+        elif last == "finished.json":
+            found[name] = json.loads(content)["reason"], sorted(json.loads(content)["files"])
+        else:
+            found[name] = content
+    return found | {"MLflow": tracked(storage)}
+
+
+def tracked(storage: Path) -> list[Any]:
+    """Kind, status, parameters and points of each run in MLflow."""
+    client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
+    experiment = client.get_experiment_by_name("small")
+    runs = client.search_runs([experiment.experiment_id]) if experiment else []
+    return sorted(
+        (
+            run.data.tags["raycal.kind"],
+            run.data.tags.get("raycal.experiment_id", ""),
+            run.info.status,
+            sorted(run.data.params.items()),
+            {
+                key: [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, key)]
+                for key in run.data.metrics
+                if key not in SECONDS
+            },
+        )
+        for run in runs
+    )
+
+
+def operations(disturbed: Disturbed) -> list[str]:
+    """Every write and removal of a file in a start that nothing disturbs, in order."""
+    storage = disturbed.storage("counted")
+    try:
+        return _noted(disturbed, storage)
+    finally:
+        shutil.rmtree(storage)
+
+
+def _noted(disturbed: Disturbed, storage: Path) -> list[str]:
+    notes = storage.with_suffix(".notes")
+    notes.unlink(missing_ok=True)
+    code, output = disturbed.start(disturbed.starters[0], storage, kind="count", to=str(notes))
+    assert code == 0, output
+    assert disturbed.difference(storage) is None
+    return notes.read_text().splitlines()

@@ -1,0 +1,33 @@
+"""A sweep is killed at every write and removal of a file, and resumed: nothing differs, nothing is doubled."""
+
+import signal
+
+import pytest
+from disturbed import Disturbed, operations
+from processes import Starter
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+
+def crash_points(noted: list[str]) -> list[tuple[int, str]]:
+    """Where a process can die with different files behind it; before an operation is after the one before it."""
+    points = [(0, "before")]
+    for number, operation in enumerate(noted):
+        places = ("torn", "after") if operation.startswith("write") else ("after",)
+        points += [(number, place) for place in places]
+    return points
+
+
+def test_kill_at_every_operation(small: Disturbed) -> None:
+    noted = operations(small)
+    assert 25 < len(noted) < 60
+    for name in ("plan.json", "owner.json", "iteration-001.parquet", "iteration-001.png", "finished.json"):
+        assert any(operation.endswith(f"/{name}") for operation in noted), name
+
+    def kill(starter: Starter, point: tuple[int, str]) -> str | None:
+        at, place = point
+        storage = small.storage(f"{at}-{place}")
+        code, output = small.start(starter, storage, kind="crash", at=at, place=place)
+        return output if code != -signal.SIGKILL else small.mend(starter, storage)
+
+    assert small.each(crash_points(noted), kill) == []

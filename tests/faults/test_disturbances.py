@@ -1,0 +1,109 @@
+"""Sweeps on a full disk, killed at any moment, and two at a time: resumed they end as if nothing had happened."""
+
+import errno
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from disturbed import Disturbed, operations
+from processes import Starter
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+
+def writes(disturbed: Disturbed) -> list[str]:
+    return [operation for operation in operations(disturbed) if operation.startswith("write")]
+
+
+def full_disk(disturbed: Disturbed, places: range) -> list[str]:
+    """From each of these writes on there is no room; then there is, and the sweep is resumed."""
+
+    def fill(starter: Starter, at: int) -> str | None:
+        storage = disturbed.storage(f"full-{at}")
+        code, output = disturbed.start(starter, storage, kind="fail", at=at, times=10**6, error=errno.ENOSPC)
+        if code not in (1, 2) or "No space left on device" not in output or "Traceback" in output:
+            return f"exit code {code}: {output}"
+        return disturbed.mend(starter, storage)
+
+    return disturbed.each(places, fill)
+
+
+def test_disk_full_at_some_writes(small: Disturbed) -> None:
+    assert full_disk(small, range(0, 15, 4)) == []
+
+
+@pytest.mark.long
+def test_disk_full_at_every_write(small: Disturbed) -> None:
+    assert full_disk(small, range(len(writes(small)))) == []
+
+
+@pytest.mark.long
+def test_write_that_fails_once(small: Disturbed) -> None:
+    """A picture that cannot be written is left out: the experiment is whole without it."""
+    places = [at for at, operation in enumerate(writes(small)) if "/clusters/" not in operation]
+
+    def fail(starter: Starter, at: int) -> str | None:
+        storage = small.storage(f"once-{at}")
+        code, output = small.start(starter, storage, kind="fail", at=at, times=1, error=errno.EIO)
+        if code not in (1, 2) or "Input/output error" not in output or "Traceback" in output:
+            return f"exit code {code}: {output}"
+        return small.mend(starter, storage)
+
+    assert small.each(places, fail) == []
+
+
+def killed_at_random(disturbed: Disturbed, kills: int, *, seed: int) -> list[str]:
+    """Sweeps killed again and again, so often in all, each at last resumed to its end."""
+    of_each = 5
+
+    def kill(starter: Starter, number: int) -> str | None:
+        rng = random.Random(1000 * seed + number)
+        storage = disturbed.storage(f"random-{number}")
+        for _ in range(of_each):
+            code, output = disturbed.start(starter, storage, kind="kill_after", seconds=rng.uniform(0, 2))
+            if code not in (0, -signal.SIGKILL):
+                return f"exit code {code}: {output}"
+        return disturbed.mend(starter, storage)
+
+    return disturbed.each(range(kills // of_each), kill)
+
+
+def test_killed_at_random_moments(small: Disturbed) -> None:
+    assert killed_at_random(small, 5, seed=1) == []
+
+
+@pytest.mark.long
+def test_killed_at_many_random_moments(larger: Disturbed) -> None:
+    assert killed_at_random(larger, 50, seed=2) == []
+
+
+def stopped(pid: int) -> bool:
+    return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+
+
+@pytest.mark.parametrize("name", ["ledger/iteration-001.parquet", "clusters/iteration-000.png"])
+def test_start_that_slept_while_another_took_its_folder_writes_nothing(small: Disturbed, name: str) -> None:
+    if len(small.starters) < 2:
+        pytest.skip("needs two processors")
+    noted = operations(small)
+    at = next(number for number, operation in enumerate(noted) if operation.endswith(name))
+    storage = small.storage(f"slept-{Path(name).stem}")
+    sleeper, other = small.starters[:2]
+    log = storage.with_suffix(".sleeper.log")
+    fault = {"kind": "stop", "at": at, "place": "after"}
+    pid = sleeper.begin(log, *small.arguments(storage), fault=fault)
+    while not stopped(pid):
+        time.sleep(0.05)
+    code, output = small.start(other, storage, kind="unlocked")
+    assert code == 0, output
+    os.kill(pid, signal.SIGCONT)
+
+    assert sleeper.end() == 1, log.read_text()
+    folder = storage / "small"
+    assert log.read_text().splitlines()[-1] == f"another start of this sweep owns {folder} now; this one has ended"
+    assert not list(folder.glob("*/error.txt"))
+    assert small.difference(storage) is None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from raycal.config import ExperimentConfig
-from raycal.errors import InputError
+from raycal.errors import InputError, TakenOverError
 from raycal.interrupt import seconds_to_close
 from raycal.plan import SweepDir
 
@@ -134,6 +134,8 @@ class Tracker(Thread):
             try:
                 self._send(final_status)
                 warned = False
+            except TakenOverError:
+                return  # the runs are those of the other start
             except Exception as error:  # whatever a server does must not end the sweep
                 if not warned:
                     logger.warning("MLflow at %s: %s; trying again", self.uri, str(error).partition("\n")[0][:200])
@@ -146,11 +148,13 @@ class Tracker(Thread):
     def _send(self, final_status: str | None) -> None:
         from raycal.tracking.projection import Projection
 
+        self._sweep_dir.check_owner()
         if not self._found:
             self._find()
         if self._projection is None:
             self._projection = Projection(self.uri, self._sweep_dir, self._sweep)
         while (experiment_id := self._next()) is not None:
+            self._sweep_dir.check_owner()
             try:
                 self._projection.send(experiment_id, self._experiments[experiment_id])
             except Exception:

@@ -6,7 +6,7 @@ import pytest
 from disturbed import Disturbed, operations
 from processes import Starter
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 
 
 def crash_points(noted: list[str]) -> list[tuple[int, str]]:
@@ -18,7 +18,10 @@ def crash_points(noted: list[str]) -> list[tuple[int, str]]:
     return points
 
 
-def test_kill_at_every_operation(small: Disturbed) -> None:
+@pytest.mark.parametrize(
+    "every", [pytest.param(6, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.long)], ids=["some", "all"]
+)
+def test_kill_at_operations(small: Disturbed, every: int) -> None:
     noted = operations(small)
     assert 25 < len(noted) < 60
     for name in ("plan.json", "owner.json", "iteration-001.parquet", "iteration-001.png", "finished.json"):
@@ -30,4 +33,4 @@ def test_kill_at_every_operation(small: Disturbed) -> None:
         code, output = small.start(starter, storage, kind="crash", at=at, place=place)
         return output if code != -signal.SIGKILL else small.mend(starter, storage)
 
-    assert small.each(crash_points(noted), kill) == []
+    assert small.each(crash_points(noted)[::every], kill) == []

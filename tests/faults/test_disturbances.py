@@ -12,7 +12,7 @@ import pytest
 from disturbed import Disturbed, operations
 from processes import Starter
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 
 
 def writes(disturbed: Disturbed) -> list[str]:
@@ -32,6 +32,7 @@ def full_disk(disturbed: Disturbed, places: range) -> list[str]:
     return disturbed.each(places, fill)
 
 
+@pytest.mark.slow
 def test_disk_full_at_some_writes(small: Disturbed) -> None:
     assert full_disk(small, range(0, 15, 4)) == []
 
@@ -72,6 +73,7 @@ def killed_at_random(disturbed: Disturbed, kills: int, *, seed: int) -> list[str
     return disturbed.each(range(kills // of_each), kill)
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(small: Disturbed) -> None:
     assert killed_at_random(small, 5, seed=1) == []
 
@@ -85,6 +87,7 @@ def stopped(pid: int) -> bool:
     return psutil.Process(pid).status() == psutil.STATUS_STOPPED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ledger/iteration-001.parquet", "clusters/iteration-000.png"])
 def test_start_that_slept_while_another_took_its_folder_writes_nothing(small: Disturbed, name: str) -> None:
     if len(small.starters) < 2:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from raycal.algorithm import loop
 from raycal.algorithm.acquisition import acquisitions
 from raycal.algorithm.clustering import Clustering, clusterings
-from raycal.algorithm.expert import experts
+from raycal.algorithm.expert import Expert, experts
 from raycal.algorithm.learner import Learner
 from raycal.algorithm.randomness import stream
+from raycal.algorithm.records import Labels
 from raycal.config import ExperimentConfig
 from raycal.data import Dataset, ImageDataset, datasets
 from raycal.registry import Registry
@@ -43,24 +44,34 @@ def prepare(experiments: Mapping[str, ExperimentConfig]) -> dict[str, int]:
     """Download and decode every dataset and read all weights once, so that no trial fails on them; pool sizes by id.
 
     Raises:
-        InputError: A download, an image or a weights file cannot be used.
+        InputError: A download, an image or a weights file cannot be used, or an expert does not fit its dataset.
     """
-    sizes: dict[str, int] = {}
+    labels: dict[str, Labels] = {}
     for config in experiments.values():
         key = dataset_key(config)
-        if key not in sizes:
-            sizes[key] = dataset(config).load().num_train
+        if key not in labels:
+            labels[key] = dataset(config).load().train_labels
+        expert(config, labels[key])
     for weights in dict.fromkeys(config.model.weights for config in experiments.values()):
         if weights != "none":
             from raycal.learner import load_weights
 
             load_weights(weights)
-    return {experiment_id: sizes[dataset_key(config)] for experiment_id, config in experiments.items()}
+    return {experiment_id: len(labels[dataset_key(config)]) for experiment_id, config in experiments.items()}
 
 
 def clustering(config: ExperimentConfig) -> Clustering:
     """The clustering with its options, run in this process."""
     return partial(clusterings[config.clustering.name], **config.clustering.options)
+
+
+def expert(config: ExperimentConfig, true_labels: Labels) -> Expert:
+    """The expert with its options.
+
+    Raises:
+        InputError: An option does not fit the classes.
+    """
+    return experts[config.expert.name](true_labels, **config.expert.options)
 
 
 def learner(
@@ -85,7 +96,7 @@ def parts(
     """Who takes part in the experiment; `cluster` None: in this process."""
     return loop.Parts(
         learner=model,
-        expert=experts[config.expert.name](images.train_labels, **config.expert.options),
+        expert=expert(config, images.train_labels),
         acquisition=partial(acquisitions[config.acquisition.name], **config.acquisition.options),
         clustering=cluster or clustering(config),
     )

@@ -6,11 +6,23 @@ annotations (with `annotated_types` limits) and defaults are all that the config
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar, get_type_hints
 
 T = TypeVar("T", bound=Callable[..., Any])
 
 REQUIRED = inspect.Parameter.empty
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """Marks the annotation of an option that is an entry of the same registry: a name, or `{name: ..., option: ...}`.
+
+    Attributes:
+        default: The entry's name where only options are given.
+    """
+
+    default: str
 
 
 class Option(NamedTuple):

@@ -1,25 +1,26 @@
 """Spend a step's budget on the expert: Alg. 1, ANNOTATEUNCERTAIN and ANNOTATECLUSTERS."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 
 import numpy as np
 import numpy.typing as npt
 
-from raycal.algorithm.expert import Expert
+from raycal.algorithm.expert import Cluster, Expert
 from raycal.algorithm.records import Answer, Indices, Interaction, Kind
 
 
 def annotate_samples(
-    indices: Indices, expert: Expert, rng: np.random.Generator, *, iteration: int, step: int, spent: int
+    indices: Indices, expert: Expert, draws: Callable[[], np.random.Generator], *, iteration: int, step: int, spent: int
 ) -> Iterator[Interaction]:
     """Alg. 1, line 18: the expert labels each sample, in the order given.
 
     Args:
         indices: (n,) in D^U, the one to ask for first in front.
+        draws: The expert's random stream in this iteration, from its beginning.
         spent: Interactions of the experiment so far.
     """
-    answers = expert.label_samples(indices, rng)
+    answers = expert.label_samples(indices, draws())
     for row, index in enumerate(indices):
         yield Interaction(
             iteration=iteration,
@@ -36,11 +37,17 @@ def annotate_samples(
 
 
 def annotate_clusters(
-    clusters: list[Indices], expert: Expert, rng: np.random.Generator, *, iteration: int, step: int, spent: int
+    clusters: list[Cluster],
+    expert: Expert,
+    draws: Callable[[], np.random.Generator],
+    *,
+    iteration: int,
+    step: int,
+    spent: int,
 ) -> Iterator[Interaction]:
     """Alg. 1, line 23: the expert labels or refuses each cluster, in the order given; both cost one interaction."""
-    for number, members in zip(count(spent + 1), clusters, strict=False):
-        answer = expert.label_cluster(members, rng)
+    for number, cluster in zip(count(spent + 1), clusters, strict=False):
+        answer = expert.label_cluster(cluster, draws())
         yield Interaction(
             iteration=iteration,
             step=step,
@@ -51,7 +58,7 @@ def annotate_clusters(
             purity=answer.purity,
             wrong=answer.wrong,
             seconds=answer.seconds,
-            indices=members,
+            indices=cluster.indices,
         )
 
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Literal
 
@@ -13,17 +14,19 @@ from raycal.algorithm.acquisition import Acquisition
 from raycal.algorithm.annotate import annotate_clusters, annotate_samples, clusters_to_show
 from raycal.algorithm.asking import AskingModel
 from raycal.algorithm.clustering import Clustering
-from raycal.algorithm.expert import Expert
+from raycal.algorithm.expert import Cluster, Expert
 from raycal.algorithm.learner import Learner
 from raycal.algorithm.pool import Pool
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import (
     Evaluation,
+    Floats,
     Indices,
     Interaction,
     IterationResult,
     LoopState,
     PhaseSeconds,
+    Predictions,
     TrainingSet,
 )
 from raycal.algorithm.scenario import Ask, Scenario, Step
@@ -143,10 +146,11 @@ class Turn:
 
     def _ask(self, number: int, step: Step, budget: int, spent: int) -> Iterator[Interaction]:
         rng = self._stream(f"step {number}")
+        draws = partial(self._stream, "expert")
         place = {"iteration": self._iteration, "step": number, "spent": spent}
         if step.ask is Ask.CLUSTERS:
-            return annotate_clusters(self._clusters(budget, rng), self._parts.expert, rng, **place)
-        return annotate_samples(self._samples(step.ask, budget, rng), self._parts.expert, rng, **place)
+            return annotate_clusters(self._clusters(budget, rng), self._parts.expert, draws, **place)
+        return annotate_samples(self._samples(step.ask, budget, rng), self._parts.expert, draws, **place)
 
     def _samples(self, ask: Ask, budget: int, rng: np.random.Generator) -> Indices:
         if ask is Ask.RANDOM:
@@ -155,13 +159,14 @@ class Turn:
         with self._timed("predict"):
             return self._parts.acquisition(self._asking.view(rng), budget)
 
-    def _clusters(self, budget: int, rng: np.random.Generator) -> list[Indices]:
+    def _clusters(self, budget: int, rng: np.random.Generator) -> list[Cluster]:
         with self._timed("predict"):
             predictions = self._asking.predictions()
         num_clusters = min(self._plan.num_clusters or budget, len(predictions.indices))
         with self._timed("cluster"):
             cluster_ids = self._parts.clustering(predictions.embeddings, num_clusters, int(rng.integers(2**31)))
-            return clusters_to_show(predictions.indices, cluster_ids, budget)
+            members = clusters_to_show(predictions.indices, cluster_ids, budget)
+        return [Cluster(indices=indices, embeddings=partial(_embeddings, predictions, indices)) for indices in members]
 
     def _asking_model(self, trained_on: TrainingSet | None) -> AskingModel:
         return AskingModel(self._parts.learner, self._pool, trained_on, self._stream)
@@ -174,3 +179,7 @@ class Turn:
         begin = perf_counter()
         yield
         self.seconds[phase] += perf_counter() - begin
+
+
+def _embeddings(predictions: Predictions, indices: Indices) -> Floats:
+    return predictions.restrict(indices).embeddings

@@ -23,13 +23,21 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from raycal.algorithm.scenario import SCENARIOS, Ask, Scenario, Step
 from raycal.config.strict import MOST, NAME_PATTERN, Count, Strict, did_you_mean
-from raycal.registry import REQUIRED, Registry
+from raycal.registry import REQUIRED, Nested, Option, Registry
 
 # Raised when the same configuration gives other results than before, so that old runs are not taken for new ones.
 RECIPE_VERSION = 1
 MIN_BATCH_PER_WORKER = 2  # batch normalisation has no variance of a single image
 DEFAULT_ACQUISITION = "entropy"
 WORKERS = "workers"  # the one setting that stands elsewhere in a sweep file
+# Options of experts that only matter when clusters are shown.
+CLUSTERS_ONLY = (
+    "purity_threshold",
+    *("seconds_per_cluster", "seconds_per_image_shown", "seconds_per_refused_cluster"),
+    *("images_shown", "show"),
+)
+# Options of the oracle that ids are older than, with the values at which they change nothing.
+YOUNGER_THAN_IDS = {"seconds_per_image_shown": 0.0, "seconds_per_refused_cluster": None}
 _SHARE = re.compile(r"\d{1,9}(\.\d{1,18})?|\d{1,9}/\d{1,9}")
 
 
@@ -67,7 +75,7 @@ def _component(kind: str, default: str | None, model: type[ComponentConfig] = Co
         if value["name"] not in registry:
             hint = did_you_mean(value["name"], registry)
             raise PydanticCustomError("unknown_name", "no such {kind} {hint}", {"kind": kind, "hint": hint})
-        return _options_model(registry, value["name"], model).model_validate(value).model_dump()
+        return _options_model(registry, value["name"], model).model_validate(value, context=info.context).model_dump()
 
     return BeforeValidator(check)
 
@@ -79,11 +87,18 @@ def _default(name: str) -> Any:
 
 @lru_cache
 def _options_model(registry: Registry[Any], name: str, base: type[ComponentConfig]) -> type[ComponentConfig]:
-    fields: dict[str, Any] = {
-        option: (annotation, ... if default is REQUIRED else default)
-        for option, (annotation, default) in registry.options(name).items()
-    }
+    fields: dict[str, Any] = {key: _field(registry, option) for key, option in registry.options(name).items()}
     return create_model(f"{registry.kind} {name}", __base__=base, __cls_kwargs__={"extra": "forbid"}, **fields)
+
+
+def _field(registry: Registry[Any], option: Option) -> tuple[Any, Any]:
+    """Type and default of an option for pydantic."""
+    annotation, default = option.annotation, ... if option.default is REQUIRED else option.default
+    nested = next((mark for mark in getattr(annotation, "__metadata__", ()) if isinstance(mark, Nested)), None)
+    if nested is None:
+        return annotation, default
+    checked = Annotated[ComponentConfig, _component(registry.kind, nested.default)]
+    return checked, Field(default=default, validate_default=True)
 
 
 def _share(value: Any) -> str:
@@ -205,7 +220,13 @@ class ExperimentConfig(Strict):
     @property
     def experiment_id(self) -> str:
         """`<dataset>-<scenario>-s<seed>-<8 hex of the digest>`."""
-        payload = json.dumps(self.relevant(), sort_keys=True, separators=(",", ":"))
+        settings = self.relevant()
+        settings["expert"] = {
+            key: value
+            for key, value in settings["expert"].items()
+            if key not in YOUNGER_THAN_IDS or value != YOUNGER_THAN_IDS[key]
+        }
+        payload = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(payload.encode()).hexdigest()[:8]
         return f"{self.dataset.name}-{self.steps.name}-s{self.seed}-{digest}"
 
@@ -223,7 +244,7 @@ class ExperimentConfig(Strict):
             del settings["acquisition"]
         if not scenario.asks(Ask.CLUSTERS):
             del settings["clustering"]
-            settings["expert"] = _without(settings["expert"], "purity_threshold", "seconds_per_cluster")
+            settings["expert"] = _without(settings["expert"], *CLUSTERS_ONLY)
         if not scenario.asks(Ask.UNCERTAIN, Ask.RANDOM):
             settings["expert"] = _without(settings["expert"], "seconds_per_sample")
         if not any(step.asks_model for step in scenario.steps):
@@ -240,8 +261,12 @@ class ExperimentConfig(Strict):
 
 
 def _without(settings: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    """The settings but for some keys."""
-    return {key: value for key, value in settings.items() if key not in keys}
+    """The settings but for some keys, at any depth."""
+    return {
+        key: _without(value, *keys) if isinstance(value, Mapping) else value
+        for key, value in settings.items()
+        if key not in keys
+    }
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -111,9 +111,10 @@ class Problems:
                 return f"{words}, not {short(given)}"
 
     def _owners(self, where: Where) -> list[str]:
-        """The extensions that have this option, of the kind whose key it stands in."""
-        kind, option = where[-2:] if len(where) > 1 else ("", "")
-        registry = self._registries.get(str(kind))
+        """The extensions that have this option, of the kind whose key it stands below."""
+        *parents, option = where
+        kind = next((str(key) for key in parents[::-1] if key in self._registries), "")
+        registry = self._registries.get(kind)
         return [] if registry is None else [name for name in registry if option in registry.options(name)]
 
     def _known_keys(self, model: type[BaseModel], where: Where, given: Any) -> list[str]:

@@ -9,8 +9,8 @@ import pytest
 
 from raycal.algorithm.acquisition import AnnotatedSamples, Head, View, acquisitions
 from raycal.algorithm.clustering import clusterings
-from raycal.algorithm.expert import Expert, experts
-from raycal.algorithm.records import Floats, Labels, Predictions
+from raycal.algorithm.expert import Cluster, Expert, experts
+from raycal.algorithm.records import Floats, Indices, Labels, Predictions
 from raycal.registry import Registry
 
 REGISTRIES: tuple[Registry[Any], ...] = (acquisitions, clusterings, experts)
@@ -36,9 +36,23 @@ def predictions(num_samples: int, num_classes: int) -> Predictions:
     )
 
 
+# Options without a default, for a number of classes.
+OPTIONS = {
+    "confusion_noise": lambda num_classes: {"matrix": np.full((num_classes, num_classes), 1 / num_classes).tolist()}
+}
+
+
 def expert_of(name: str, true_labels: Labels) -> Expert:
-    expert: Expert = experts[name](read_only(true_labels))
+    given = OPTIONS[name](int(true_labels.max()) + 1) if name in OPTIONS else {}
+    expert: Expert = experts[name](read_only(true_labels), **given)
     return expert
+
+
+def cluster(indices: Indices) -> Cluster:
+    """Its samples lie on a line, in the order of their indices."""
+    return Cluster(
+        indices=read_only(indices), embeddings=lambda: read_only(indices[:, None].astype(np.float32) * [[1, 2]])
+    )
 
 
 def test_the_paper_s_choices_are_registered() -> None:
@@ -223,9 +237,9 @@ class TestExpert:
     @pytest.mark.parametrize("num_samples", SIZES)
     def test_cluster_is_labelled_or_refused_for_a_cost(self, name: str, num_samples: int, num_classes: int) -> None:
         true_labels = np.arange(50) % num_classes
-        expert, indices = expert_of(name, true_labels), read_only(np.arange(num_samples))
+        expert, indices = expert_of(name, true_labels), np.arange(num_samples)
 
-        answer = expert.label_cluster(indices, np.random.default_rng(0))
+        answer = expert.label_cluster(cluster(indices), np.random.default_rng(0))
 
         assert type(answer.seconds) is float
         assert answer.seconds >= 0
@@ -242,8 +256,24 @@ class TestExpert:
         expert, indices = expert_of(name, np.arange(50) % 5), np.arange(0, 50, 5)
 
         samples = [expert.label_samples(indices, np.random.default_rng(4)) for _ in range(2)]
-        clusters = [expert.label_cluster(indices, np.random.default_rng(4)) for _ in range(2)]
+        clusters = [expert.label_cluster(cluster(indices), np.random.default_rng(4)) for _ in range(2)]
 
         assert np.array_equal(samples[0].labels, samples[1].labels)
         assert np.array_equal(samples[0].seconds, samples[1].seconds)
         assert clusters[0] == clusters[1]
+
+    def test_sample_has_the_same_answer_whatever_is_asked_with_it(self, name: str) -> None:
+        expert = expert_of(name, np.arange(50) % 5)
+        many, few = np.arange(49, 0, -1), np.array([3, 40, 7])
+
+        answers = [expert.label_samples(indices, np.random.default_rng(4)).labels for indices in (many, few)]
+
+        assert answers[1].tolist() == [answers[0][49 - index] for index in few]
+
+    def test_global_random_state_is_neither_used_nor_changed(self, name: str) -> None:
+        before = np.random.get_state()  # noqa: NPY002
+        expert = expert_of(name, np.arange(50) % 5)
+        expert.label_samples(np.arange(9), np.random.default_rng(4))
+        expert.label_cluster(cluster(np.arange(20)), np.random.default_rng(4))
+
+        assert str(np.random.get_state()) == str(before)  # noqa: NPY002

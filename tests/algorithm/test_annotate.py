@@ -6,10 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raycal.algorithm.annotate import annotate_clusters, annotate_samples, clusters_to_show
-from raycal.algorithm.expert import ClusterAnswer, SampleAnswers
+from raycal.algorithm.expert import Cluster, ClusterAnswer, SampleAnswers
 from raycal.algorithm.records import Answer, Indices, Interaction, Kind
 
-RNG = np.random.default_rng(0)
+
+def draws() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def a_cluster(indices: Sequence[int]) -> Cluster:
+    return Cluster(indices=np.array(indices, np.int64), embeddings=lambda: np.zeros((len(indices), 1), np.float32))
 
 
 class Parity:
@@ -25,10 +31,10 @@ class Parity:
         self.shown.append(indices.tolist())
         return SampleAnswers(labels=indices % 10, wrong=None, seconds=indices / 2)
 
-    def label_cluster(self, indices: Indices, rng: np.random.Generator) -> ClusterAnswer:
-        self.shown.append(indices.tolist())
-        first = int(indices[0])
-        return ClusterAnswer(label=None if first % 2 else first, purity=None, wrong=None, seconds=float(len(indices)))
+    def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
+        self.shown.append(cluster.indices.tolist())
+        first, cost = int(cluster.indices[0]), float(len(cluster.indices))
+        return ClusterAnswer(label=None if first % 2 else first, purity=None, wrong=None, seconds=cost)
 
 
 class Known(Parity):
@@ -37,17 +43,17 @@ class Known(Parity):
     def label_samples(self, indices: Indices, rng: np.random.Generator) -> SampleAnswers:
         return SampleAnswers(labels=indices % 10, wrong=indices > 20, seconds=indices / 2)
 
-    def label_cluster(self, indices: Indices, rng: np.random.Generator) -> ClusterAnswer:
+    def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
         return ClusterAnswer(label=3, purity=0.75, wrong=1, seconds=2.0)
 
 
 def samples(expert: Parity, indices: Sequence[int], *, spent: int = 0) -> list[Interaction]:
-    return list(annotate_samples(np.array(indices, np.int64), expert, RNG, iteration=4, step=1, spent=spent))
+    return list(annotate_samples(np.array(indices, np.int64), expert, draws, iteration=4, step=1, spent=spent))
 
 
 def clusters(expert: Parity, *members: Sequence[int], spent: int = 0) -> list[Interaction]:
-    shown = [np.array(indices, np.int64) for indices in members]
-    return list(annotate_clusters(shown, expert, RNG, iteration=4, step=1, spent=spent))
+    shown = [a_cluster(indices) for indices in members]
+    return list(annotate_clusters(shown, expert, draws, iteration=4, step=1, spent=spent))
 
 
 def test_samples_are_asked_in_the_order_given() -> None:
@@ -112,7 +118,7 @@ def test_class_zero_is_a_label_and_no_refusal() -> None:
 
 def test_next_cluster_is_shown_only_when_it_is_its_turn() -> None:
     expert = Parity()
-    rows = annotate_clusters([np.array([2]), np.array([4])], expert, RNG, iteration=0, step=0, spent=0)
+    rows = annotate_clusters([a_cluster([2]), a_cluster([4])], expert, draws, iteration=0, step=0, spent=0)
 
     assert expert.shown == []
     next(rows)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from raycal.algorithm.acquisition import Head, acquisitions, most_informative
 from raycal.algorithm.acquisition.uncertainty import entropies
 from raycal.algorithm.clustering import Clustering, kmeans
-from raycal.algorithm.expert import ClusterAnswer, Expert, Oracle, SampleAnswers
+from raycal.algorithm.expert import Cluster, ClusterAnswer, Expert, Oracle, SampleAnswers, experts
 from raycal.algorithm.loop import Parts, Plan, active_learning
 from raycal.algorithm.pool import CLUSTER_LABELED, LABELED, UNLABELED, Pool
 from raycal.algorithm.records import (
@@ -121,8 +121,8 @@ class DrawnCenters:
 class Refusing(Oracle):
     """Knows every sample and refuses every cluster."""
 
-    def label_cluster(self, indices: Indices, rng: np.random.Generator) -> ClusterAnswer:
-        return replace(super().label_cluster(indices, rng), label=None, wrong=None)
+    def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
+        return replace(super().label_cluster(cluster, rng), label=None, wrong=None)
 
 
 class Alternating(Oracle):
@@ -132,8 +132,8 @@ class Alternating(Oracle):
         super().__init__(true_labels, purity_threshold=1e-9)
         self._refused = False
 
-    def label_cluster(self, indices: Indices, rng: np.random.Generator) -> ClusterAnswer:
-        answer = super().label_cluster(indices, rng)
+    def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
+        answer = super().label_cluster(cluster, rng)
         self._refused = not self._refused
         return replace(answer, label=None, wrong=None) if self._refused else answer
 
@@ -144,7 +144,7 @@ class Stubborn:
     def label_samples(self, indices: Indices, rng: np.random.Generator) -> SampleAnswers:
         return SampleAnswers(labels=np.full(len(indices), 2), wrong=None, seconds=np.ones(len(indices)))
 
-    def label_cluster(self, indices: Indices, rng: np.random.Generator) -> ClusterAnswer:
+    def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
         return ClusterAnswer(label=2, purity=None, wrong=None, seconds=1.0)
 
 
@@ -157,8 +157,8 @@ class Careless(Oracle):
         labels = np.where(guessed, rng.integers(NUM_CLASSES, size=len(indices)), answers.labels)
         return SampleAnswers(labels=labels, wrong=labels != answers.labels, seconds=rng.exponential(size=len(indices)))
 
-    def label_cluster(self, indices: Indices, rng: np.random.Generator) -> ClusterAnswer:
-        return replace(super().label_cluster(indices, rng), seconds=float(rng.exponential()))
+    def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
+        return replace(super().label_cluster(cluster, rng), seconds=float(rng.exponential()))
 
 
 class World:
@@ -368,12 +368,56 @@ def test_trainings_of_one_iteration_draw_from_different_streams() -> None:
 
 
 def test_steps_of_one_iteration_draw_from_different_streams() -> None:
-    twice = Scenario(name="own", steps=(Step(Ask.UNCERTAIN, HALF), Step(Ask.UNCERTAIN, HALF)))
-    (result,) = World(expert=Careless).run(twice, iterations=1)
-    seconds = [row.seconds for row in result.ledger]
+    twice = Scenario(name="own", steps=(Step(Ask.CLUSTERS, HALF), Step(Ask.CLUSTERS, HALF)))
+    world = World(expert=Refusing)
+    world.run(twice, iterations=2)
 
-    assert [row.step for row in result.ledger] == [0, 0, 0, 1, 1, 1]
-    assert len(set(seconds)) == 6
+    assert len(set(world.clusters.seeds)) == 4
+
+
+def test_expert_draws_the_same_at_every_call_of_an_iteration_and_anew_in_the_next() -> None:
+    twice = Scenario(name="own", steps=(Step(Ask.UNCERTAIN, HALF), Step(Ask.UNCERTAIN, HALF)))
+    results = World(expert=Careless).run(twice, iterations=2)
+    seconds = [[row.seconds for row in result.ledger] for result in results]
+
+    assert [row.step for row in results[0].ledger] == [0, 0, 0, 1, 1, 1]
+    assert seconds[0][:3] == seconds[0][3:]
+    assert len({*seconds[0], *seconds[1]}) == 6
+
+
+def test_cluster_is_shown_with_the_asking_model_s_embeddings_of_its_samples() -> None:
+    seen: list[tuple[Floats, Floats]] = []
+
+    class Looking(Oracle):
+        def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
+            seen.append((cluster.embeddings(), world.learner.predict(cluster.indices).embeddings))
+            return super().label_cluster(cluster, rng)
+
+    world = World(expert=Looking)
+    world.run("uncertain+cluster")
+    assert len({len(shown) for shown, _ in seen}) > 1
+    assert all(np.array_equal(shown, expected) for shown, expected in seen)
+
+
+def test_expert_that_errs_in_every_way_resumes_where_it_stopped() -> None:
+    def world() -> World:
+        made = World()
+        noisy = {"name": "symmetric_noise", "rate": 0.3, "of": {"name": "oracle", "purity_threshold": 0.5}}
+        few = {"name": "few_images", "images_shown": 3, "show": "coverage", "of": noisy}
+        made.parts = replace(made.parts, expert=experts["majority"](made.true_labels, of=few))
+        return made
+
+    first = world()
+    iterations = active_learning(a_plan("uncertain+cluster"), first.parts, num_samples=60)
+    stopped, model = next(iterations), first.learner.means
+    whole = list(iterations)
+    resumed = world()
+    resumed.learner.means = model
+
+    assert outcomes(resumed.run("uncertain+cluster", state=state_after(stopped))) == outcomes(whole)
+    rows = [row for result in (stopped, *whole) for row in result.ledger]
+    assert {row.answer for row in rows if row.kind is Kind.CLUSTER} == {Answer.LABELLED, Answer.REFUSED}
+    assert any(row.wrong for row in rows if row.kind is Kind.SAMPLE)
 
 
 def test_nothing_happens_before_the_next_iteration_is_wanted() -> None:

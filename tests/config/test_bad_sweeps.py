@@ -267,6 +267,28 @@ BAD: dict[str, Bad] = {
     "unknown: clustering": experiment(
         "clustering: kmean", "FILE:5: experiment.clustering: 'kmean': no such clustering (did you"
     ),
+    "unknown: nested expert": experiment(
+        "expert: {name: majority, of: {name: orakel}}",
+        "FILE:5: experiment.expert.of: 'orakel': no such expert (did you mean 'oracle'?)",
+    ),
+    "key: nested expert": experiment(
+        "expert: {name: majority, of: {purity_treshold: 1}}",
+        "FILE:5: experiment.expert.of.purity_treshold: unknown key (did you mean 'purity_threshold'?)",
+    ),
+    "key: of another expert": experiment(
+        "expert: {name: majority, of: {name: oracle, rate: 0.1}}",
+        "FILE:5: experiment.expert.of.rate: unknown key here, an option of pair_noise, symmetric_noise",
+    ),
+    "range: nested expert": experiment(
+        "expert: {name: majority, of: {name: symmetric_noise, rate: 1.5}}",
+        "FILE:5: experiment.expert.of.rate: should be less than or equal to 1, not 1.5",
+    ),
+    "missing: expert": experiment("expert: confusion_noise", "FILE:5: experiment.expert.matrix: missing"),
+    "range: matrix": experiment(
+        "expert: {name: confusion_noise, matrix: [[2, -1]]}",
+        "FILE:5: experiment.expert.matrix.0.0: should be less than or equal to 1, not 2",
+        "FILE:5: experiment.expert.matrix.0.1: should be greater than or equal to 0, not -1",
+    ),
     "unknown: expert": experiment(
         "expert: orakel", "FILE:5: experiment.expert: 'orakel': no such expert (did you mean 'oracle'?)"
     ),

@@ -38,6 +38,8 @@ OTHER_VALUES: dict[str, Any] = {
     "expert.purity_threshold": 0.5,
     "expert.seconds_per_sample": 1.0,
     "expert.seconds_per_cluster": 2.0,
+    "expert.seconds_per_image_shown": 0.5,
+    "expert.seconds_per_refused_cluster": 3.0,
     "training.epochs": 1,
     "training.batch_size": 32,
     "training.learning_rate": 0.01,
@@ -121,6 +123,8 @@ def test_defaults_are_the_papers(load: Load) -> None:
         "expert.purity_threshold": 0.8,
         "expert.seconds_per_sample": 4.2,
         "expert.seconds_per_cluster": 4.2,
+        "expert.seconds_per_image_shown": 0.0,
+        "expert.seconds_per_refused_cluster": None,
         "training.epochs": 5,
         "training.batch_size": 64,
         "training.learning_rate": 0.001,
@@ -439,6 +443,45 @@ grid:
 
 def test_ids_stay_what_they_were(load: Load) -> None:
     assert list(load(KNOWN).experiments) == KNOWN_IDS
+
+
+class TestNestedExpert:
+    NOISY = f"{MINIMAL}  expert: {{name: few_images, of: {{name: symmetric_noise, rate: 0.3}}}}\n"
+
+    def test_is_filled_in_at_every_depth(self, load: Load) -> None:
+        flat = only(load(self.NOISY)).flat()
+
+        assert {key: value for key, value in flat.items() if key.startswith("expert.")} == {
+            "expert.name": "few_images",
+            "expert.images_shown": 9,
+            "expert.show": "medoids",
+            "expert.of.name": "symmetric_noise",
+            "expert.of.rate": 0.3,
+            "expert.of.of.name": "oracle",
+            "expert.of.of.purity_threshold": 0.8,
+            "expert.of.of.seconds_per_sample": 4.2,
+            "expert.of.of.seconds_per_cluster": 4.2,
+            "expert.of.of.seconds_per_image_shown": 0.0,
+            "expert.of.of.seconds_per_refused_cluster": None,
+        }
+
+    def test_may_be_a_bare_name_or_only_options(self, load: Load) -> None:
+        texts = ("majority", "{name: majority, of: oracle}", "{name: majority, of: {purity_threshold: 0.80}}")
+
+        assert len({only(load(f"{MINIMAL}  expert: {text}\n")).experiment_id for text in texts}) == 1
+
+    def test_grid_and_command_line_reach_into_it(self, load: Load) -> None:
+        grid = load(f"{self.NOISY}grid: {{expert.of.rate: [0.1, 0.2]}}\n", "expert.of.of.purity_threshold=0.6")
+        experts = [config.expert.options["of"] for config in grid.experiments.values()]
+
+        assert [expert["rate"] for expert in experts] == [0.1, 0.2]
+        assert [expert["of"]["purity_threshold"] for expert in experts] == [0.6, 0.6]
+
+    def test_what_concerns_clusters_alone_is_not_part_of_a_single_image_scenario(self, load: Load) -> None:
+        grid = "grid: {scenario: [random, cluster-only], expert.of.of.purity_threshold: [0.7, 0.9]}\n"
+        shown = "grid: {scenario: [random, cluster-only], expert.images_shown: [4, 9]}\n"
+
+        assert len(load(self.NOISY + grid).experiments) == len(load(self.NOISY + shown).experiments) == 1 + 2
 
 
 class TestWorkers:

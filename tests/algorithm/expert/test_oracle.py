@@ -1,14 +1,23 @@
 import numpy as np
 import pytest
 
-from raycal.algorithm.expert import SECONDS_PER_IMAGE, ClusterAnswer, Oracle, experts
+from raycal.algorithm.expert import SECONDS_PER_IMAGE, Cluster, ClusterAnswer, Oracle, experts
+from raycal.algorithm.records import Floats, Indices
 
 RNG = np.random.default_rng(0)
 
 
+def not_looked_at() -> Floats:
+    raise AssertionError("the oracle needs no features")
+
+
+def shown(indices: Indices) -> Cluster:
+    return Cluster(indices=indices, embeddings=not_looked_at)
+
+
 def ask(labels: list[int], threshold: float = 0.8) -> ClusterAnswer:
     """What the oracle says of a cluster whose samples have these true labels."""
-    return Oracle(np.array(labels), purity_threshold=threshold).label_cluster(np.arange(len(labels)), RNG)
+    return Oracle(np.array(labels), purity_threshold=threshold).label_cluster(shown(np.arange(len(labels))), RNG)
 
 
 @pytest.mark.parametrize(
@@ -60,9 +69,9 @@ def test_pure_cluster_has_purity_one_and_nothing_wrong() -> None:
 def test_only_the_samples_of_the_cluster_count() -> None:
     oracle = Oracle(np.array([0, 1, 1, 0, 1]))
 
-    assert oracle.label_cluster(np.array([1, 2, 4]), RNG).label == 1
-    assert oracle.label_cluster(np.array([0, 3]), RNG).label == 0
-    assert oracle.label_cluster(np.array([0, 1]), RNG).label is None
+    assert oracle.label_cluster(shown(np.array([1, 2, 4])), RNG).label == 1
+    assert oracle.label_cluster(shown(np.array([0, 3])), RNG).label == 0
+    assert oracle.label_cluster(shown(np.array([0, 1])), RNG).label is None
 
 
 def test_samples_get_their_true_labels_in_the_order_asked() -> None:
@@ -80,11 +89,23 @@ def test_cost_is_the_paper_s_one_image_a_cluster_unless_priced_otherwise() -> No
 
     assert SECONDS_PER_IMAGE == 4.2
     assert usual.label_samples(two, RNG).seconds.tolist() == [4.2, 4.2]
-    assert usual.label_cluster(two, RNG).seconds == 4.2
+    assert usual.label_cluster(shown(two), RNG).seconds == 4.2
     assert priced.label_samples(two, RNG).seconds.tolist() == [1.5, 1.5]
-    assert priced.label_cluster(two, RNG).seconds == 7.0
-    refused = priced.label_cluster(np.array([1, 2]), RNG)
+    assert priced.label_cluster(shown(two), RNG).seconds == 7.0
+    refused = priced.label_cluster(shown(np.array([1, 2])), RNG)
     assert (refused.label, refused.seconds) == (None, 7.0)
+
+
+def test_cost_of_a_cluster_grows_with_the_images_shown_and_may_differ_when_refused() -> None:
+    oracle = Oracle(np.array([0, 0, 0, 1]), seconds_per_cluster=5.0, seconds_per_image_shown=0.5)
+    patient = Oracle(np.array([0, 1]), seconds_per_image_shown=0.5, seconds_per_refused_cluster=1.0)
+    free = Oracle(np.array([0, 1]), seconds_per_refused_cluster=0)
+
+    assert oracle.label_cluster(shown(np.array([0, 1, 2])), RNG).seconds == 5.0 + 3 * 0.5
+    assert oracle.label_cluster(shown(np.array([0, 1, 2, 3])), RNG).seconds == 5.0 + 4 * 0.5
+    assert patient.label_cluster(shown(np.array([0, 1])), RNG).seconds == 1.0 + 2 * 0.5
+    assert patient.label_cluster(shown(np.array([0])), RNG).seconds == 4.2 + 0.5
+    assert free.label_cluster(shown(np.array([0, 1])), RNG).seconds == 0
 
 
 def test_oracle_draws_nothing() -> None:
@@ -92,7 +113,7 @@ def test_oracle_draws_nothing() -> None:
     oracle = Oracle(np.array([0, 1]))
 
     oracle.label_samples(np.array([0, 1]), rng)
-    oracle.label_cluster(np.array([0, 1]), rng)
+    oracle.label_cluster(shown(np.array([0, 1])), rng)
 
     assert rng.random() == np.random.default_rng(3).random()
 
@@ -104,4 +125,6 @@ def test_options_of_a_sweep_file_are_the_threshold_and_the_prices() -> None:
         "purity_threshold": 0.8,
         "seconds_per_sample": SECONDS_PER_IMAGE,
         "seconds_per_cluster": SECONDS_PER_IMAGE,
+        "seconds_per_image_shown": 0.0,
+        "seconds_per_refused_cluster": None,
     }

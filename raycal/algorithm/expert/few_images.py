@@ -1,0 +1,99 @@
+"""An expert that is shown only some images of a cluster."""
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from annotated_types import Ge, Le
+
+from raycal.algorithm.expert.answers import (
+    ORACLE,
+    Cluster,
+    ClusterAnswer,
+    OtherExpert,
+    SampleAnswers,
+    cluster_answer,
+    experts,
+    make,
+)
+from raycal.algorithm.records import Floats, Indices, Labels
+
+Show = Literal["medoids", "rim", "coverage", "random"]
+
+
+@experts("few_images")
+class FewImages:
+    """Judges label and purity of a cluster from a few of its images, as people do in the paper's figure 1.
+
+    Its label is given to the whole cluster, so an impure cluster may be labelled and a pure one refused. Single samples
+    are not concerned. A cluster costs what `of` asks for the images shown.
+
+    Args:
+        true_labels: (P,) int64.
+        images_shown: How many, or all of a smaller cluster.
+        show: Which, by the features: `medoids`, those with the least sum of squared distances to the cluster, which are
+            those nearest to its mean; `rim`, the farthest from its mean; `coverage`, the medoid and then always the
+            farthest from all that are shown (Gonzalez 1985, greedy k-centre); `random`, drawn. Equal distances by the
+            smaller index.
+        of: The expert that judges what is shown.
+    """
+
+    def __init__(
+        self,
+        true_labels: Labels,
+        *,
+        images_shown: Annotated[int, Ge(1), Le(10**9)] = 9,
+        show: Show = "medoids",
+        of: OtherExpert = ORACLE,
+    ) -> None:
+        self._true_labels, self._of = true_labels, make(of, true_labels)
+        self._images_shown, self._show = images_shown, show
+
+    def label_samples(self, indices: Indices, rng: np.random.Generator) -> SampleAnswers:
+        """Those of `of`."""
+        _, others = rng.spawn(2)  # as of a cluster, so that `of` draws the same
+        return self._of.label_samples(indices, others)
+
+    def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
+        """That of `of` to the images shown."""
+        own, others = rng.spawn(2)
+        rows = self._shown(cluster, own)
+        shown = Cluster(indices=cluster.indices[rows], embeddings=lambda: cluster.embeddings()[rows])
+        answer = self._of.label_cluster(shown, others)
+        return cluster_answer(answer.label, self._true_labels[cluster.indices], seconds=answer.seconds)
+
+    def _shown(self, cluster: Cluster, rng: np.random.Generator) -> Indices:
+        """Rows of the cluster, ascending."""
+        if len(cluster.indices) <= self._images_shown:
+            return np.arange(len(cluster.indices))
+        if self._show == "random":
+            keys = rng.random(len(self._true_labels))[cluster.indices]
+            return _least(keys, self._images_shown)
+        points = cluster.embeddings()
+        from_mean = _squared_distances(points, points.mean(axis=0, dtype=np.float64))
+        if self._show == "coverage":
+            return _covering(points, int(from_mean.argmin()), self._images_shown)
+        return _least(from_mean if self._show == "medoids" else -from_mean, self._images_shown)
+
+
+def _least(values: npt.NDArray[np.float64], count: int) -> Indices:
+    return np.sort(np.argsort(values, kind="stable")[:count])
+
+
+def _covering(points: Floats, first: int, count: int) -> Indices:
+    """Rows of the points, each the farthest from those before it."""
+    rows = [first]
+    nearest = _squared_distances(points, points[first])
+    nearest[first] = -1
+    for _ in range(count - 1):
+        rows.append(int(nearest.argmax()))
+        nearest = np.minimum(nearest, _squared_distances(points, points[rows[-1]]))
+        nearest[rows[-1]] = -1
+    return np.sort(np.array(rows, np.int64))
+
+
+def _squared_distances(points: Floats, point: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """(n,) float64 of points (n, D) to one."""
+    difference = points - point.astype(np.float64)
+    squared: npt.NDArray[np.float64] = np.einsum("nd,nd->n", difference, difference)
+    return squared

@@ -1,0 +1,143 @@
+"""Experts that take some images for another class: the field's models of label noise, from its transition matrix.
+
+What is drawn is what the expert takes each image for, single or in a cluster; then it answers as `of` would if that
+were true. So a cluster is judged by noisy labels, too, and may be refused or labelled wrongly.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+from annotated_types import Ge, Le
+
+from raycal.algorithm.expert.answers import (
+    ORACLE,
+    Cluster,
+    ClusterAnswer,
+    Expert,
+    OtherExpert,
+    SampleAnswers,
+    cluster_answer,
+    experts,
+    make,
+)
+from raycal.algorithm.records import Indices, Labels
+from raycal.errors import InputError
+
+Rate = Annotated[float, Ge(0), Le(1)]
+Matrix = npt.NDArray[np.float64]
+ROUNDING = 1e-6  # by which a row of chances given in decimals may miss one
+
+
+class _Noise:
+    """Takes a sample of class i for one of class j with chance `transitions[i, j]` (K, K), rows sum to one."""
+
+    def __init__(self, true_labels: Labels, transitions: Matrix, of: Mapping[str, Any]) -> None:
+        self._true_labels, self._of = true_labels, of
+        self._cumulative = transitions.cumsum(axis=1)
+        self._cumulative /= self._cumulative[:, -1:]
+
+    def label_samples(self, indices: Indices, rng: np.random.Generator) -> SampleAnswers:
+        """Those of `of`, which takes what is perceived for true."""
+        expert, rng = self._misled(indices, rng)
+        answers = expert.label_samples(indices, rng)
+        return replace(answers, wrong=answers.labels != self._true_labels[indices])
+
+    def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
+        """That of `of`, which takes what is perceived for true."""
+        expert, rng = self._misled(cluster.indices, rng)
+        answer = expert.label_cluster(cluster, rng)
+        return cluster_answer(answer.label, self._true_labels[cluster.indices], seconds=answer.seconds)
+
+    def _misled(self, indices: Indices, rng: np.random.Generator) -> tuple[Expert, np.random.Generator]:
+        """`of` with what it perceives of some samples, and its generator."""
+        own, others = rng.spawn(2)
+        draws = own.random(len(self._true_labels))[indices]
+        perceived = self._true_labels.copy()
+        perceived[indices] = (draws[:, None] >= self._cumulative[self._true_labels[indices]]).sum(axis=1)
+        return make(self._of, perceived), others
+
+
+@experts("symmetric_noise")
+class SymmetricNoise(_Noise):
+    """Symmetric noise, as in Han et al. 2018, Co-teaching: any other class with the same chance.
+
+    Args:
+        true_labels: (P,) int64; it knows the classes that are among them.
+        rate: Chance of another class.
+        of: The expert that is misled.
+    """
+
+    def __init__(self, true_labels: Labels, *, rate: Rate = 0.2, of: OtherExpert = ORACLE) -> None:
+        num_classes = _num_classes(true_labels)
+        transitions = np.full((num_classes, num_classes), rate / max(num_classes - 1, 1))
+        np.fill_diagonal(transitions, 1 - rate if num_classes > 1 else 1)
+        super().__init__(true_labels, transitions, of)
+
+
+@experts("pair_noise")
+class PairNoise(_Noise):
+    """Pair flipping, as in Han et al. 2018, Co-teaching: each class is mistaken for one other only.
+
+    Args:
+        true_labels: (P,) int64.
+        rate: Chance of the other class.
+        partners: (K,) The other class of each, its own where it is never mistaken; None: the next, and after the last
+            the first.
+        of: The expert that is misled.
+
+    Raises:
+        InputError: There is not one partner for each class, or one is no class.
+    """
+
+    def __init__(
+        self,
+        true_labels: Labels,
+        *,
+        rate: Rate = 0.45,
+        partners: list[Annotated[int, Ge(0)]] | None = None,
+        of: OtherExpert = ORACLE,
+    ) -> None:
+        num_classes = _num_classes(true_labels)
+        if partners is None:
+            partners = [(own + 1) % num_classes for own in range(num_classes)]
+        if len(partners) != num_classes or max(partners) >= num_classes:
+            raise InputError(
+                f"expert pair_noise: partners: should be {num_classes} of the classes 0 to {num_classes - 1}, "
+                f"not {partners}"
+            )
+        transitions = (1 - rate) * np.eye(num_classes)
+        transitions[np.arange(num_classes), partners] += rate
+        super().__init__(true_labels, transitions, of)
+
+
+@experts("confusion_noise")
+class ConfusionNoise(_Noise):
+    """Class-dependent noise, as in Patrini et al. 2017 (Making deep neural networks robust to label noise).
+
+    Args:
+        true_labels: (P,) int64.
+        matrix: (K, K) In row i, column j the chance that an image of class i is taken for one of class j.
+        of: The expert that is misled.
+
+    Raises:
+        InputError: There is not a row and a column for each class, or a row does not sum to one.
+    """
+
+    def __init__(self, true_labels: Labels, *, matrix: list[list[Rate]], of: OtherExpert = ORACLE) -> None:
+        num_classes = _num_classes(true_labels)
+        if [len(row) for row in matrix] != [num_classes] * num_classes:
+            raise InputError(
+                f"expert confusion_noise: matrix: should be {num_classes} rows of {num_classes}, one for each class, "
+                f"not {len(matrix)} of {' or '.join(map(str, sorted({len(row) for row in matrix})))}"
+            )
+        for number, row in enumerate(matrix):
+            if abs(sum(row) - 1) > ROUNDING:
+                raise InputError(f"expert confusion_noise: matrix: row {number} should sum to 1, not to {sum(row):.6g}")
+        super().__init__(true_labels, np.array(matrix, np.float64), of)
+
+
+def _num_classes(true_labels: Labels) -> int:
+    return int(true_labels.max()) + 1

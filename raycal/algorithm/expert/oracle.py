@@ -1,0 +1,68 @@
+"""The expert that knows all true labels, and the cost model of every simulated expert."""
+
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Ge, Gt, Le
+
+from raycal.algorithm.expert.answers import Cluster, ClusterAnswer, SampleAnswers, cluster_answer, experts
+from raycal.algorithm.records import Indices, Labels
+
+# Seconds for one image: Wei et al. 2022, CIFAR-10N, median of the crowd. The paper prices a cluster as one image.
+SECONDS_PER_IMAGE = 4.2
+
+
+@experts("oracle")
+class Oracle:
+    """The paper's simulated expert: never errs on a sample, labels a cluster by its modal class when pure enough.
+
+    A cluster of which m images are shown costs `seconds_per_cluster + m * seconds_per_image_shown`; a refused one
+    `seconds_per_refused_cluster` in place of the first, where that is given. Other experts are put around this one and
+    so have its prices, m being what they show it.
+
+    Args:
+        true_labels: (P,) int64.
+        purity_threshold: Least share of the modal class in a cluster it labels, inclusive.
+        seconds_per_sample: Cost of one single-image answer.
+        seconds_per_cluster: Cost of one shown cluster, labelled or refused.
+        seconds_per_image_shown: Cost of each image of a cluster that is shown, in addition.
+        seconds_per_refused_cluster: Cost of a refused cluster; None: the same as of a labelled one.
+    """
+
+    def __init__(
+        self,
+        true_labels: Labels,
+        *,
+        purity_threshold: Annotated[float, Gt(0), Le(1)] = 0.8,
+        seconds_per_sample: Annotated[float, Ge(0), Le(1e9)] = SECONDS_PER_IMAGE,
+        seconds_per_cluster: Annotated[float, Ge(0), Le(1e9)] = SECONDS_PER_IMAGE,
+        seconds_per_image_shown: Annotated[float, Ge(0), Le(1e9)] = 0.0,
+        seconds_per_refused_cluster: Annotated[float, Ge(0), Le(1e9)] | None = None,
+    ) -> None:
+        self._true_labels = true_labels
+        self._purity_threshold = purity_threshold
+        self._seconds_per_sample = seconds_per_sample
+        self._seconds_per_labelled = seconds_per_cluster
+        self._seconds_per_refused = (
+            seconds_per_cluster if seconds_per_refused_cluster is None else seconds_per_refused_cluster
+        )
+        self._seconds_per_image_shown = seconds_per_image_shown
+
+    def label_samples(self, indices: Indices, rng: np.random.Generator) -> SampleAnswers:
+        """The true labels."""
+        return SampleAnswers(
+            labels=self._true_labels[indices],
+            wrong=np.zeros(len(indices), np.bool_),
+            seconds=np.full(len(indices), self._seconds_per_sample),
+        )
+
+    def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
+        """The modal class if its share reaches the threshold; ties for the mode go to the smallest class id."""
+        shown = self._true_labels[cluster.indices]
+        counts = np.bincount(shown)
+        mode = int(counts.argmax())
+        accepted = int(counts[mode]) / len(shown) >= self._purity_threshold
+        seconds = self._seconds_per_labelled if accepted else self._seconds_per_refused
+        return cluster_answer(
+            mode if accepted else None, shown, seconds=float(seconds + len(shown) * self._seconds_per_image_shown)
+        )

@@ -73,7 +73,7 @@ class Plate:
 
     Attributes:
         name: Of its files, without ending.
-        kind: `figure2`, `figure3`, `cost` or `sensitivity`.
+        kind: `figure2`, `figure3`, `cost`, `break_even` or `sensitivity`.
     """
 
     name: str

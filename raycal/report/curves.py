@@ -146,16 +146,22 @@ def final_accuracy(lines: Lines) -> float | None:
 
 
 def interactions_to_reach(lines: Lines, accuracy: float) -> int | None:
-    """After how many interactions the accuracy was first reached: linear between measured points, then rounded up.
+    """After how many interactions the accuracy was first reached, rounded up; None: not reached."""
+    at = reached_at(lines, accuracy)
+    return None if at is None else round_up(at)
+
+
+def reached_at(lines: Lines, accuracy: float) -> float | None:
+    """After how many interactions the accuracy was first reached: linear between measured points.
 
     At most those of the first measured point when that has it already. None: not reached (censored at the last point).
     """
     points = [(line["interactions"], value) for line in lines if (value := figure(line, ACCURACY)) is not None]
     if points and points[0][1] >= accuracy:
-        return int(points[0][0])
+        return float(points[0][0])
     for (begin, before), (end, after) in pairwise(points):
         if after >= accuracy:
-            return round_up(begin + (end - begin) * (accuracy - before) / (after - before))
+            return float(begin + (end - begin) * (accuracy - before) / (after - before))
     return None
 
 

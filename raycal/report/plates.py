@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from raycal.algorithm.scenario import Ask
+from raycal.report.break_even_chart import CAPTION, saving_charts
 from raycal.report.charts import (
     ACCURACY,
     INTERACTIONS,
@@ -19,6 +20,7 @@ from raycal.report.charts import (
     supervised_level,
     zoom,
 )
+from raycal.report.comparison import by_dataset
 from raycal.report.curves import final_accuracy
 from raycal.report.runs import Group, Runs, Trial
 from raycal.report.setting_words import concerns, key_words
@@ -35,7 +37,7 @@ def plates(runs: Runs) -> list[Plate]:
     for dataset in datasets(runs):
         part = of_dataset(runs, dataset)
         shown = slices(part)
-        found += [figure2(dataset, shown), figure3(dataset, shown), cost(dataset, shown)]
+        found += [figure2(dataset, shown), figure3(dataset, shown), cost(dataset, shown), saving(dataset, part)]
         found += [sensitivity(dataset, part, key) for key in varied(part)]
     return [plate for plate in found if plate is not None]
 
@@ -108,6 +110,12 @@ def cost(dataset: str, shown: list[Slice]) -> Plate | None:
         "Human time: of the expert, by the cost model of the settings."
     )
     return _plate("cost", dataset, "Test accuracy against images and hours", caption, rows, shown)
+
+
+def saving(dataset: str, runs: Runs) -> Plate | None:
+    """What clusters save over single images, by the cost of a cluster."""
+    rows = [charts for comparison in by_dataset(runs) if (charts := saving_charts(comparison))]
+    return _plate("break_even", dataset, "What a cluster may cost", CAPTION, rows, [])
 
 
 def sensitivity(dataset: str, runs: Runs, key: str) -> Plate | None:

@@ -48,21 +48,25 @@ def recommend(comparison: Comparison) -> list[Recommendation]:
     return [_recommend(comparison, percent) for percent in PERCENTS]
 
 
-def _recommend(comparison: Comparison, percent: int) -> Recommendation:
+def goal(comparison: Comparison, percent: int) -> tuple[str, float | None]:
+    """The target in words, and its accuracy; None when nothing finished."""
     supervised = [group for group in comparison.groups if is_whole_pool(group)]
     reference, best = "full supervision", _best_accuracy(supervised)
     if best is None:
         reference, best = "the best final accuracy", _best_accuracy(comparison.candidates)
-    target = f"{percent} % of {reference}"
-    if best is None:
+    return f"{percent} % of {reference}", None if best is None else percent / 100 * best
+
+
+def _recommend(comparison: Comparison, percent: int) -> Recommendation:
+    target, accuracy = goal(comparison, percent)
+    if accuracy is None:
         return _none(comparison, target, None, f"{comparison.dataset}: no trial finished, so nothing is recommended.")
-    accuracy = percent / 100 * best
-    goal = f"{comparison.dataset}, accuracy {accuracy:.3f} ({target})"
+    wanted = f"{comparison.dataset}, accuracy {accuracy:.3f} ({target})"
     found = [(group, reach(group, accuracy)) for group in comparison.candidates if group.finished]
     sure = [(group, reached) for group, reached in found if reached.by_all]
     if not sure:
         closest = max(found, key=lambda pair: pair[1].reached / len(pair[1].by_seed), default=None)
-        answer = f"{goal}: not reached"
+        answer = f"{wanted}: not reached"
         if closest and closest[1].reached:
             group, reached = closest
             answer += f" in every seed; {group.label} reaches it in {reached.reached} of {len(reached.by_seed)}"
@@ -70,7 +74,7 @@ def _recommend(comparison: Comparison, percent: int) -> Recommendation:
     (group, reached), *others = sorted(sure, key=lambda pair: _mean(pair[1]))
     rivals = tuple(other for other, theirs in others if not _is_fewer(reached, theirs))
     saving, is_bound = _saving(comparison, group, accuracy)
-    clauses = [f"{goal}: fewest interactions with {group.label}, {'at most ' * reached.at_most}{reached.estimate}"]
+    clauses = [f"{wanted}: fewest interactions with {group.label}, {'at most ' * reached.at_most}{reached.estimate}"]
     if saving:
         ends = "" if saving.low is None else f" [{saving.low:.0f}, {saving.high:.0f}]"
         clauses.append(f"at least {floor(saving.mean)}" if is_bound else f"{saving.mean:.0f}{ends}")

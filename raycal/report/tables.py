@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
 
+from raycal.report.break_even import BreakEven, break_even
 from raycal.report.comparison import RANDOM, Comparison, by_dataset, varied_settings
 from raycal.report.estimate import Estimate
 from raycal.report.group_figures import GroupFigures, dataset_budget, group_figures
@@ -32,6 +34,9 @@ def tables(runs: Runs) -> dict[str, pd.DataFrame]:
         ),
         "summary": _frame(_SUMMARY, (row for each in found for row in _summary_rows(each))),
         "targets": _frame(_TARGETS, (row for each in found for row in _target_rows(each))),
+        "break_even": _frame(
+            _BREAK_EVEN, (_break_even_row(each.dataset, one) for each in found for one in break_even(each))
+        ),
         "pairwise": _frame(
             _PAIRWISE,
             (_pair_row(each.dataset, pair) for each in found for name in METRICS for pair in pairwise(each, name)),
@@ -148,6 +153,49 @@ def _target_note(found: Reached) -> str:
     if found.at_most:
         notes.append("reached at the first measured point: at most")
     return "; ".join(filter(None, notes))
+
+
+_BREAK_EVEN = (
+    "dataset",
+    "target",
+    "accuracy",
+    "group",
+    "against",
+    "images",
+    "clusters",
+    "images of the other",
+    *("cost of a cluster at the break-even", "cost low", "cost high"),
+    "seeds",
+    "note",
+)
+
+
+def _break_even_row(dataset: str, found: BreakEven) -> Row:
+    spent = found.by_seed
+    return (
+        dataset,
+        found.target,
+        found.accuracy,
+        found.group.label,
+        found.against.label,
+        fmean(one.samples for one in spent) if spent else None,
+        fmean(one.clusters for one in spent) if spent else None,
+        fmean(one.other for one in spent) if spent else None,
+        *_interval(found.cost),
+        f"{len(spent)} of {found.of}",
+        _break_even_note(found),
+    )
+
+
+def _break_even_note(found: BreakEven) -> str:
+    if found.cost is None:
+        return "not reached with clusters"
+    notes = ["not reached in every seed: no interval"] if len(found.by_seed) < found.of else []
+    notes += ["one seed: no interval"] if found.of == 1 else []
+    notes += ["at least: not reached without clusters in every seed"] if found.is_bound else []
+    notes += ["reached at the first measured point: a bound"] if found.at_first else []
+    notes += ["nothing saved even if clusters cost nothing"] if found.cost.mean < 0 else []
+    return "; ".join(notes)
 
 
 _PAIRWISE = (

@@ -18,6 +18,7 @@ def lines(points: Points, **figures: Sequence[Any]) -> tuple[dict[str, Any], ...
             "interactions": interactions,
             "test_accuracy": accuracy,
             "annotated": 10 * interactions,
+            "clusters_shown": 0,
             "cluster_label_error": None,
             "human_seconds": 3600.0 * interactions,
         }

@@ -22,7 +22,17 @@ TRIALS = [
 FIGURES = ["cost_cifar10", "figure2_cifar10", "figure3_cifar10", "sensitivity_expert.purity_threshold_cifar10"]
 
 
-TABLES = ["failures", "pairwise", "parity", "penalty", "recommendation", "sensitivity", "summary", "targets"]
+TABLES = [
+    "break_even",
+    "failures",
+    "pairwise",
+    "parity",
+    "penalty",
+    "recommendation",
+    "sensitivity",
+    "summary",
+    "targets",
+]
 
 
 @pytest.fixture

@@ -9,7 +9,10 @@ from raycal.report.table_text import to_csv, to_latex
 from raycal.report.tables import tables
 from raycal.summary import NO_REASON
 
-NAMES = ["recommendation", "summary", "targets", "pairwise", "penalty", "sensitivity", "parity", "failures"]
+NAMES = [
+    *("recommendation", "summary", "targets", "break_even", "pairwise", "penalty", "sensitivity", "parity"),
+    "failures",
+]
 
 
 @pytest.fixture
@@ -111,5 +114,5 @@ def test_same_runs_same_bytes(mixed: Runs) -> None:
 
 def test_sweep_without_a_finished_trial_has_all_columns() -> None:
     found = tables(runs(trial("random", status="failed")))
-    assert [len(found[name]) for name in NAMES] == [3, 1, 4, 0, 0, 0, 9, 1]
+    assert [len(found[name]) for name in NAMES] == [3, 1, 4, 0, 0, 0, 0, 9, 1]
     assert all(len(found[name].columns) > 2 for name in NAMES)

@@ -8,7 +8,7 @@ from raycal.report.break_even import BreakEven, break_even
 from raycal.report.charts import Chart, Level, Series
 from raycal.report.comparison import Comparison
 
-POINTS = 25
+POINTS = 13
 CAPTION = (
     "Images saved when the accuracy is reached, against the scenario with single images only that needs the fewest "
     "(the level at 0), over what a cluster costs; the paper prices it at 1. Of several settings of a scenario the one "

@@ -126,6 +126,6 @@ def test_chart_crosses_zero_at_the_break_even() -> None:
     (series,) = charts[0].series
     assert (series.x[0], series.x[-1]) == (0, pytest.approx(1.2 * 5.375))
     assert series.mean[0] == pytest.approx(100 * (1 - 70 / 500))
-    assert series.mean[20] == pytest.approx(0)  # 20 of 24 parts of 1.2 times the break-even
+    assert series.mean[10] == pytest.approx(0, abs=1e-9)  # 10 of 12 parts of 1.2 times the break-even
     assert [(one.scenario, one.mean) for one in charts[0].levels] == [("uncertain-only", 0)]
     assert saving_charts(compared(*RANDOM)) == ()

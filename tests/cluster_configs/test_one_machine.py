@@ -60,7 +60,7 @@ def in_session(session: int) -> list[int]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_sweep_from_up_to_down(env: dict[str, str]) -> None:
     up = run(env, "up")
     assert up.returncode == 0, up.stderr

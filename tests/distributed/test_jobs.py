@@ -145,7 +145,7 @@ def test_exit_code_of_the_sweep_is_that_of_the_job(cluster: Cluster, folder: Pat
     assert "Traceback" not in mistaken["logs"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_running_job_can_be_looked_at_stopped_and_resumed(cluster: Cluster, folder: Path, tmp_path: Path) -> None:
     storage = tmp_path / "runs"
     options = ["small.yaml", "--set", "iterations=18", "--storage", str(storage)]

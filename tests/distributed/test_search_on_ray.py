@@ -12,7 +12,7 @@ AGENTS = {"ray::DashboardAgent", "ray::RuntimeEnvAgent"}
 pytestmark = pytest.mark.timeout(900)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_trial_that_cannot_learn_is_stopped_early_and_needs_nothing_more(tmp_path: Path) -> None:
     sweep, storage = tmp_path / "small.yaml", tmp_path / "ray"
     sweep.write_text(

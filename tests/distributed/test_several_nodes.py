@@ -7,7 +7,7 @@ from nodes import left_over, living_actors, ray_cluster
 from ray.cluster_utils import Cluster
 from sweep_command import SWEEP, log_of, outcome, run, started, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 
 LONGER = SWEEP.replace("iterations: 3", "iterations: 4").replace("epochs: 1", "epochs: 4")
 

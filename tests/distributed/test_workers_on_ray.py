@@ -10,7 +10,7 @@ from sweep_command import SWEEP, log_of, outcome, run, started, statuses, wait_u
 from raycal.build import REGISTRIES
 from raycal.config import load_sweep
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 ONE_WORKER = SWEEP + "grid: {scenario: [uncertain+cluster, random]}\n"
 

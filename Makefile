@@ -23,7 +23,7 @@ test: $(STAMP)
 	$(BIN)/python -m pytest
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m 'slow and not gpu'
+	$(BIN)/python -m pytest -m 'slow and not long and not gpu'
 
 test-long: $(STAMP)
 	$(BIN)/python -m pytest -m 'long and not gpu'

@@ -48,7 +48,13 @@ def twice_and_resumed(team: Team, config: ExperimentConfig, folder: Path) -> lis
 
 
 @pytest.mark.parametrize(
-    "acquisition", ["entropy", {"name": "ensemble_vote_entropy", "members": 2}, "core_set"], ids=str
+    "acquisition",
+    [
+        "entropy",
+        pytest.param({"name": "ensemble_vote_entropy", "members": 2}, marks=pytest.mark.long),
+        pytest.param("core_set", marks=pytest.mark.long),
+    ],
+    ids=str,
 )
 def test_several_workers_give_the_same_bytes_again_and_after_a_stop(tmp_path: Path, acquisition: Any) -> None:
     config = experiment(acquisition=acquisition)

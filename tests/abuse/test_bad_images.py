@@ -174,7 +174,7 @@ def test_bomb_takes_no_memory(images: Path) -> None:
     )
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     shown = subprocess.run(
-        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=200, check=True, env=environment
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=99, check=True, env=environment
     )
 
     assert "more than 16 Mpx" in shown.stdout

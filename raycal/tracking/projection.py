@@ -98,14 +98,7 @@ class Projection:
         found = self._client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
-        storage = Path(self._sweep_dir.folder.path).parent
-        # A local database has no place for files of its own; a server has, and must choose it.
-        artifacts = (
-            (storage / "mlartifacts" / name).as_uri()
-            if uri.startswith("sqlite:") and self._sweep_dir.folder.is_local
-            else None
-        )
-        return str(self._client.create_experiment(name, artifact_location=artifacts))
+        return str(self._client.create_experiment(name, artifact_location=_artifacts_of(uri, name)))
 
     def _create(self, name: str, tags: dict[str, str], start_time: int | None) -> Run:
         return self._client.create_run(self.experiment_id, start_time, run_name=name, tags=source() | tags)
@@ -253,6 +246,13 @@ def _outcome(run_dir: RunDir) -> _Outcome:
 def _milliseconds(lines: list[dict[str, Any]]) -> list[int]:
     """Of work from the start to the end of each line; the first is 0, of no line."""
     return [int(1000 * end) for end in accumulate((sum(line[phase] for phase in SECONDS) for line in lines), initial=0)]
+
+
+def _artifacts_of(uri: str, experiment: str) -> str | None:
+    """Where the files of an experiment go: beside a local database, which has no place for them; a server has one."""
+    if not uri.startswith("sqlite:"):
+        return None
+    return (Path(uri.removeprefix("sqlite:///")).absolute().parent / "mlartifacts" / experiment).as_uri()
 
 
 def _param(value: Any) -> str:

@@ -292,12 +292,17 @@ def test_failed_trial_has_its_error_as_an_artifact(uri: str, client: MlflowClien
     assert files == {"config.yaml", "results.jsonl", "ledger.parquet", "error.txt"}
 
 
-def test_files_of_a_local_database_lie_in_the_storage_folder(uri: str, sweep_dir: SweepDir, tmp_path: Path) -> None:
+def test_files_lie_beside_a_local_database(
+    uri: str, sweep_dir: SweepDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
     commit(sweep_dir, 0)
     sweep_dir.run_dir(ID).finish("iterations")
     Projection(uri, sweep_dir, "tiny").send(ID, CONFIG)
 
     assert len(list((tmp_path / "storage" / "mlartifacts" / "tiny").rglob("ledger.parquet"))) == 1
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 @pytest.mark.slow

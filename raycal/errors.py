@@ -27,6 +27,10 @@ class TakenOverError(InfrastructureError):
     """Another start of the sweep owns its folder: this one must not write there, and has nothing more to do."""
 
 
+class StorageError(InfrastructureError, OSError):
+    """A remote file system does not answer, or refuses; what it holds is whole, and a later start goes on from it."""
+
+
 class DivergedError(RaycalError):
     """Training left the finite numbers: the experiment fails, its neighbours go on."""
 

@@ -110,7 +110,7 @@ def _run(
     if saved is not None:
         phase.name = "loading the state"
         if len(saved.loop.pool.status) != images.num_train:
-            raise InputError(f"{run_dir.folder.path}/state: of another dataset; move the folder away to start anew")
+            raise InputError(f"{run_dir.folder.place}/state: of another dataset; move the folder away to start anew")
         learner.load(saved.model)
     run_dir.write_environment(environment(images, learner.placement.describe(), learner.team.size))
     parts = build.parts(config, images, learner, clustering)
@@ -161,5 +161,5 @@ class _Montages:
             yield
         except Exception as error:
             if not self._warned:
-                logger.warning("%s: no montage of iteration %d: %s", self._run_dir.folder.path, iteration, error)
+                logger.warning("%s: no montage of iteration %d: %s", self._run_dir.folder.place, iteration, error)
             self._warned = True

@@ -1,17 +1,23 @@
 """Whole-or-absent files in a folder on any filesystem that pyarrow reaches: local, NFS, S3, GCS."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
 from pyarrow import fs
 
-from raycal.errors import InputError
+from raycal.errors import InputError, StorageError, printable
 
 
 class Folder:
-    """A folder whose files are written whole or not at all. One writer at a time."""
+    """A folder whose files are written whole or not at all. One writer at a time.
+
+    Raises:
+        OSError: From every method that reads or writes; of a remote file system it is a `StorageError`.
+    """
 
     def __init__(self, filesystem: fs.FileSystem, path: str, query: str = "") -> None:
         self._filesystem = filesystem
@@ -46,9 +52,12 @@ class Folder:
     @property
     def uri(self) -> str:
         """The place as `at` takes it, with the settings of a remote file system but without credentials."""
-        if self.is_local:
-            return self.path
-        return f"{self._filesystem.type_name}://{self.path}" + (f"?{self._query}" if self._query else "")
+        return self.place + (f"?{self._query}" if self._query and not self.is_local else "")
+
+    @property
+    def place(self) -> str:
+        """The path, or for a remote file system the URI without settings: what a person is told."""
+        return self.path if self.is_local else f"{self._filesystem.type_name}://{self.path}"
 
     def folder(self, name: str) -> "Folder":
         """A folder below this one."""
@@ -57,17 +66,19 @@ class Folder:
     def write(self, name: str, content: bytes) -> None:
         """Replace a file: after a crash it holds the old content or the new, never a part."""
         path = f"{self.path}/{name}"
-        self._filesystem.create_dir(str(Path(path).parent), recursive=True)
-        if self.is_local:
-            _write_local(Path(path), content)
-        else:  # an object appears when its upload is complete
-            with self._filesystem.open_output_stream(path) as stream:
-                stream.write(content)
+        with self._reached():
+            self._filesystem.create_dir(str(Path(path).parent), recursive=True)
+            if self.is_local:
+                _write_local(Path(path), content)
+            else:  # an object appears when its upload is complete
+                with self._filesystem.open_output_stream(path) as stream:
+                    stream.write(content)
 
     def read(self, name: str) -> bytes | None:
         """The content of a file; None when there is none."""
+        path = f"{self.path}/{name}"
         try:
-            with self._filesystem.open_input_stream(f"{self.path}/{name}", compression=None) as stream:
+            with self._reached(), self._filesystem.open_input_stream(path, compression=None) as stream:
                 content: bytes = stream.read()
         except FileNotFoundError:
             return None
@@ -75,33 +86,52 @@ class Folder:
 
     def exists(self, name: str = "") -> bool:
         """Whether a file or folder is there."""
-        path = f"{self.path}/{name}".rstrip("/")
-        return bool(self._filesystem.get_file_info(path).type != fs.FileType.NotFound)
+        with self._reached():
+            info = self._filesystem.get_file_info(f"{self.path}/{name}".rstrip("/"))
+        return bool(info.type != fs.FileType.NotFound)
 
     def names(self, pattern: str = "*") -> list[str]:
         """The names of the files in the folder that match, sorted."""
-        selector = fs.FileSelector(self.path, allow_not_found=True)
-        files = (info.base_name for info in self._filesystem.get_file_info(selector) if info.is_file)
+        files = (info.base_name for info in self._content() if info.is_file)
         return sorted(name for name in files if Path(name).match(pattern) and not name.startswith("."))
 
     def all_names(self) -> list[str]:
         """The paths of all files in the folder and below it, relative to it, sorted."""
-        selector = fs.FileSelector(self.path, allow_not_found=True, recursive=True)
-        infos = [info for info in self._filesystem.get_file_info(selector) if info.is_file]
+        infos = [info for info in self._content(recursive=True) if info.is_file]
         names = (info.path.removeprefix(f"{self.path}/") for info in infos if not info.base_name.startswith("."))
         return sorted(names)
 
     def remove_if_empty(self) -> None:
         """Delete the folder unless there is something in it."""
-        if self.exists() and not self._filesystem.get_file_info(fs.FileSelector(self.path)):
-            self._filesystem.delete_dir(self.path)
+        if self.exists() and not self._content():
+            with self._reached():
+                self._filesystem.delete_dir(self.path)
 
     def remove(self, name: str) -> None:
         """Delete a file if it is there."""
         try:
-            self._filesystem.delete_file(f"{self.path}/{name}")
+            with self._reached():
+                self._filesystem.delete_file(f"{self.path}/{name}")
         except FileNotFoundError:
             return
+
+    def _content(self, *, recursive: bool = False) -> list[fs.FileInfo]:
+        with self._reached():
+            infos: list[fs.FileInfo] = self._filesystem.get_file_info(
+                fs.FileSelector(self.path, allow_not_found=True, recursive=recursive)
+            )
+        return infos
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            if self.is_local:
+                raise
+            raise StorageError(printable(str(error))) from error
 
 
 def _write_local(path: Path, content: bytes) -> None:

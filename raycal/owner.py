@@ -41,7 +41,7 @@ class Owner:
             TakenOverError: The folder has another owner.
         """
         if self._folder.read(OWNER) != self.record.encode():
-            raise TakenOverError(f"another start of this sweep owns {self._folder.path} now; this one has ended")
+            raise TakenOverError(f"another start of this sweep owns {self._folder.place} now; this one has ended")
 
 
 def _epoch(folder: Folder) -> int:

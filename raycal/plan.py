@@ -76,7 +76,7 @@ class SweepDir:
         try:
             content = self.folder.read(PLAN)
         except OSError as error:
-            raise InputError(f"{self.folder.path} cannot be read: {error}") from error
+            raise InputError(f"{self.folder.place} cannot be read: {error}") from error
         if content is None:
             return None
         try:
@@ -84,12 +84,13 @@ class SweepDir:
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             what = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
-            raise InputError(f"{self.folder.path}/{PLAN}: not a plan of raycal {__version__}: {what}") from error
+            raise InputError(f"{self.folder.place}/{PLAN}: not a plan of raycal {__version__}: {what}") from error
         try:
             unseal(content)
         except ValueError as error:
             raise InputError(
-                f"{self.folder.path}/{PLAN}: damaged: {error}; put a whole one back: MLflow has it with the sweep's run"
+                f"{self.folder.place}/{PLAN}: damaged: {error}; "
+                "put a whole one back: MLflow has it with the sweep's run"
             ) from error
         return Plan(
             sweep=file.sweep,

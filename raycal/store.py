@@ -120,7 +120,7 @@ class RunDir:
         try:
             self.folder.write(ERROR, message.encode())
         except OSError as error:
-            logger.error("%s: %s cannot be written (%s): %s", self.folder.path, ERROR, error, message)
+            logger.error("%s: %s cannot be written (%s): %s", self.folder.place, ERROR, error, message)
 
     def forget_failure(self) -> None:
         """Take away the record of a failure."""
@@ -158,7 +158,7 @@ class RunDir:
             end = self._read_end(FINISHED) or self._read_end(STOPPED) or {}
         except InputError as error:
             return list(error.problems)
-        where, files = self.folder.path, end.get("files")
+        where, files = self.folder.place, end.get("files")
         return [
             f"{where}/{name}: not as the experiment left it; put it back, or remove {where} to run the experiment again"
             for name in self._changed(files if isinstance(files, dict) else {})
@@ -173,7 +173,7 @@ class RunDir:
         """The experiment that this folder is of."""
         content = self.folder.read(CONFIG)
         if content is None:
-            raise FileNotFoundError(f"{self.folder.path}/{CONFIG}")
+            raise FileNotFoundError(f"{self.folder.place}/{CONFIG}")
         return ExperimentConfig.model_validate(yaml.safe_load(content))
 
     def results(self) -> list[dict[str, Any]]:
@@ -186,7 +186,7 @@ class RunDir:
         for number, text in enumerate((self.folder.read(RESULTS) or b"").splitlines(), 1):
             line = self._object(f"{RESULTS}:{number}", text)
             if not line.keys() >= _READ_FROM_RESULTS:
-                raise InputError(f"{self.folder.path}/{RESULTS}:{number}: {NOT_OURS}")
+                raise InputError(f"{self.folder.place}/{RESULTS}:{number}: {NOT_OURS}")
             lines.append(line)
         return lines
 
@@ -240,7 +240,7 @@ class RunDir:
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
-            raise InputError(f"{self.folder.path}/{name}: {NOT_OURS}")
+            raise InputError(f"{self.folder.place}/{name}: {NOT_OURS}")
         return value
 
     def _write_results(self, lines: list[dict[str, Any]]) -> None:
@@ -258,7 +258,7 @@ class RunDir:
             changed = self._changed({f"{LEDGER}/{name}": digest for name, digest in state.ledger.items()})
             if not changed:
                 return state
-            logger.warning("%s/%s: damaged; its iteration is done again", self.folder.path, changed[0])
+            logger.warning("%s/%s: damaged; its iteration is done again", self.folder.place, changed[0])
         return None
 
     def _read_committed(self) -> "_Committed | None":
@@ -296,7 +296,7 @@ class RunDir:
         try:
             return unseal(content)
         except ValueError as error:
-            where = self.folder.path
+            where = self.folder.place
             raise InputError(
                 f"{where}/{name}: damaged; put it back, or remove {where} to run the experiment again"
             ) from error

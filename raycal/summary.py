@@ -60,7 +60,7 @@ def print_failures(sweep_dir: SweepDir, unfinished: Mapping[str, ExperimentConfi
         reason = (run_dir.error() or NO_REASON).strip().splitlines()
         # The phase and the error; of a traceback its last line says what happened.
         print(
-            *dict.fromkeys((f"failed  {experiment_id}", reason[0], reason[-1], run_dir.folder.path)), sep="\n        "
+            *dict.fromkeys((f"failed  {experiment_id}", reason[0], reason[-1], run_dir.folder.place)), sep="\n        "
         )
 
 

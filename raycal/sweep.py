@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from raycal.errors import InputError, TakenOverError
+from raycal.errors import InputError, StorageError, TakenOverError
 from raycal.interrupt import catch_signals, exit_code, is_received, leave
 from raycal.options import add_places
 
@@ -62,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INPUT_ERROR
     except TakenOverError as error:
         print(error, file=sys.stderr)
+        return FAILED
+    except StorageError as error:
+        print(f"{error}; the same command with --resume goes on", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return _interrupted()

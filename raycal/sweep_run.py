@@ -6,7 +6,7 @@ import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from raycal.check import check, select
 from raycal.config import ExperimentConfig, Sweep, load_sweep
 from raycal.cost import print_estimate
 from raycal.distributed.resources import Allotment, Node, allot
-from raycal.errors import InputError, TakenOverError
+from raycal.errors import InputError, StorageError, TakenOverError
 from raycal.experiment import run_experiment
 from raycal.files import Folder
 from raycal.follower import Follower
@@ -92,12 +92,12 @@ def run_command(options: Namespace) -> int:
         return 0
     _check_whole(job)
     print(f"{sweep.name}: {job.num_trials} trials, {job.num_left} to run")
-    print(f"  folder  {sweep_dir.folder.path}\n  MLflow  {job.tracking_uri}", flush=True)
+    print(f"  folder  {sweep_dir.folder.place}\n  MLflow  {job.tracking_uri}", flush=True)
     tracker = _run(job, options) if job.num_left else _track_again(job)
     print_summary(sweep_dir, job.selected)
     unfinished = job.unfinished()
     print_failures(sweep_dir, unfinished)
-    print(f"folder  {sweep_dir.folder.path}\nMLflow  {job.tracking_uri}")
+    print(f"folder  {sweep_dir.folder.place}\nMLflow  {job.tracking_uri}")
     print(f"browse  {how_to_browse(job.tracking_uri, tracker.page)}", flush=True)
     return 1 if unfinished else 0
 
@@ -136,7 +136,7 @@ def _begin(job: Job, todo: Mapping[str, ExperimentConfig], threads: int) -> tupl
         for experiment_id in todo:
             job.sweep_dir.run_dir(experiment_id).forget_failure()
     except OSError as error:
-        raise InputError(f"--storage: {folder.path} cannot be written: {error.strerror or error}") from error
+        raise InputError(f"--storage: {folder.place} cannot be written: {error.strerror or error}") from error
     return job, owner
 
 
@@ -146,20 +146,19 @@ def _owning(owner: Owner) -> Iterator[None]:
     try:
         yield
     except Exception:
-        owner.check()
+        with suppress(StorageError):
+            owner.check()
         raise
 
 
 def _report(job: Job) -> None:
     """Write the report into the folder of the sweep, from where it goes to MLflow; it must not fail the sweep."""
     folder = job.sweep_dir.folder
-    if not folder.is_local:
-        return
     from raycal.report.runs import read_runs
     from raycal.report.write import write_report
 
     try:
-        page = write_report(read_runs(folder.uri), Path(folder.path) / "report")
+        page = write_report(read_runs(folder.uri), folder.folder("report"))
         print(f"report  {page}", flush=True)
     except Exception as error:  # the runs are whole, and `raycal.report` says more
         logger.warning("no report: %s: %s", type(error).__name__, error)
@@ -286,7 +285,7 @@ def _earlier_plan(sweep: Sweep, sweep_dir: SweepDir, *, resume: bool) -> Plan | 
         return None
     if not resume:
         raise InputError(
-            f"{sweep_dir.folder.path}: this sweep was started before; add --resume to go on, "
+            f"{sweep_dir.folder.place}: this sweep was started before; add --resume to go on, "
             "or take another name or --storage"
         )
     sweep_dir.check_unchanged(plan, sweep)

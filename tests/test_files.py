@@ -1,10 +1,11 @@
 import os
+import pickle
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
-from raycal.errors import InputError
+from raycal.errors import InputError, StorageError
 from raycal.files import Folder
 
 
@@ -218,3 +219,18 @@ def test_all_names_are_those_of_every_folder_below(tmp_path: Path) -> None:
         folder.write(name, b"")
 
     assert folder.all_names() == ["b.txt", "c/d.txt", "c/e/f.txt"]
+
+
+def test_remote_that_does_not_answer_is_a_storage_error_in_one_line() -> None:
+    folder = Folder.at("s3://bucket/runs?region=us-east-1&scheme=http&endpoint_override=127.0.0.1:1")
+    with pytest.raises(StorageError) as raised:
+        folder.read("a")
+
+    assert "bucket" in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value)
+
+
+def test_place_is_the_path_or_the_uri_without_settings(tmp_path: Path) -> None:
+    assert Folder.at(str(tmp_path)).place == str(tmp_path)
+    assert Folder.at("s3://bucket/runs?region=eu-west-1").folder("a").place == "s3://bucket/runs/a"

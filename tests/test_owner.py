@@ -26,7 +26,7 @@ def test_each_start_counts_up_and_is_told_from_the_others(folder: Folder) -> Non
     assert json.loads(folder.read("owner.json") or b"") == json.loads(second.record)
     second.check()
     with pytest.raises(
-        TakenOverError, match=rf"^another start of this sweep owns {folder.path} now; this one has ended$"
+        TakenOverError, match=rf"^another start of this sweep owns {folder.place} now; this one has ended$"
     ):
         first.check()
 

@@ -4,12 +4,12 @@ import argparse
 import csv
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raycal.errors import InputError
 
 if TYPE_CHECKING:
+    from raycal.files import Folder
     from raycal.report.runs import Runs
 
 INPUT_ERROR = 2
@@ -57,55 +57,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from raycal.report.runs import read_runs  # after --help
+    from raycal.files import Folder  # after --help
+    from raycal.report.runs import read_runs
 
-    folder = _folder(options.sweep, options.storage)
-    runs = read_runs(folder)
-    out = _out(folder, options.out)
+    place = _place(options.sweep, options.storage)
+    runs = read_runs(place)
+    out = Folder.at(place).folder("report") if options.out is None else Folder.at(options.out)
 
     from raycal.report.write import write_report  # slow to import: only when there is something to report
 
     try:
-        page = write_report(runs, out)
+        write_report(runs, out)
     except OSError as error:
-        raise InputError(f"--out {out}: {error.strerror or error}") from error
-    _print(runs, page)
+        raise InputError(f"--out {out.place}: {error.strerror or error}") from error
+    _print(runs, out)
     return 0
 
 
-def _folder(place: str, storage: str) -> str:
+def _place(place: str, storage: str) -> str:
     """The folder of a sweep that is given by it or by its file."""
     if not place.endswith((".yaml", ".yml")):
         return place
     from raycal.build import REGISTRIES
     from raycal.config import load_sweep
+    from raycal.files import Folder
 
-    return f"{storage.rstrip('/')}/{load_sweep(place, REGISTRIES).name}"
-
-
-def _out(folder: str, given: str | None) -> Path:
-    """Where the report goes.
-
-    Raises:
-        InputError: A remote folder, and no place on this machine is given.
-    """
-    if given is None and "://" in folder:
-        raise InputError(f"--out: give a folder on this machine; {folder} is remote")
-    return Path(given if given is not None else f"{folder}/report").expanduser()
+    return Folder.at(storage).folder(load_sweep(place, REGISTRIES).name).uri
 
 
-def _print(runs: "Runs", page: Path) -> None:
+def _print(runs: "Runs", out: "Folder") -> None:
     """What was written and what it says."""
-    recommendation = page.parent / "tables" / "recommendation.csv"
-    with recommendation.open(newline="") as file:
-        for row in csv.DictReader(file):
-            print(row["answer"])
+    for row in csv.DictReader((out.read("tables/recommendation.csv") or b"").decode().splitlines()):
+        print(row["answer"])
     unfinished = sum(trial.status != "finished" for trial in runs.trials)
     if unfinished:
         print(f"not finished and in no figure: {unfinished} of {len(runs.trials)} trials")
-    for name in ("*.html", "*.csv", "*.png", "figures/*", "tables/*"):
-        for path in sorted(page.parent.glob(name)):
-            print(path)
+    for name in sorted(out.all_names(), key=lambda name: ("/" in name, name)):
+        print(f"{out.place}/{name}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """Writes the report of a sweep: page, figures and tables."""
 
-from pathlib import Path
-
 from raycal.files import Folder
 from raycal.report.figures import render
 from raycal.report.page import page
@@ -16,13 +14,12 @@ PAGE = "report.html"
 ON_TOP = ("figure2", "figure3")  # of these a picture lies beside the page too
 
 
-def write_report(runs: Runs, out: Path) -> Path:
-    """Write the report into a folder; the page's path.
+def write_report(runs: Runs, folder: Folder) -> str:
+    """Write the report into a folder; the page's place.
 
     `report.html`, `figure2_<dataset>.png`, `figure3_<dataset>.png` and `summary.csv`; every figure as SVG, PDF and PNG
     in `figures/` and every table as CSV and LaTeX in `tables/`. The same runs give the same bytes.
     """
-    folder = Folder.at(str(out))
     frames, drawn, look = tables(runs), plates(runs), looks(scenarios(runs))
     for plate in drawn:
         for ending, content in render(plate, look).items():
@@ -35,4 +32,4 @@ def write_report(runs: Runs, out: Path) -> Path:
     if "summary" in frames:
         folder.write("summary.csv", to_csv(frames["summary"]).encode())
     folder.write(PAGE, page(runs, drawn, frames, look).encode())
-    return out / PAGE
+    return f"{folder.place}/{PAGE}"

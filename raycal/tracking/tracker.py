@@ -108,7 +108,7 @@ class Tracker(Thread):
             logger.warning(
                 "MLflow at %s did not take everything; it is all in %s, and the same command with --resume sends it",
                 self.uri,
-                self._sweep_dir.folder.path,
+                self._sweep_dir.folder.place,
             )
 
     @property

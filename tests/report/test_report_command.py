@@ -80,10 +80,10 @@ def test_everything_is_written_and_named(folder: Path, capsys: pytest.CaptureFix
 
 @pytest.mark.slow
 def test_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
-    first, second = (write_report(runs(*TRIALS), tmp_path / name) for name in "ab")
+    first, second = (write_report(runs(*TRIALS), Folder.at(str(tmp_path / name))) for name in "ab")
 
-    assert first == tmp_path / "a" / "report.html"
-    assert files(first.parent) == files(second.parent)
+    assert first == str(tmp_path / "a" / "report.html")
+    assert files(Path(first).parent) == files(Path(second).parent)
 
 
 def test_sweep_file_and_storage_name_the_folder(

@@ -6,7 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from disturbed import SWEEP, Disturbed, outcome
+from disturbed import SWEEP, Disturbed
+from object_store import CREDENTIALS, ObjectStore
 from processes import Starter
 
 
@@ -18,14 +19,16 @@ def starters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[Star
         yield [stack.enter_context(Starter(cache)) for _ in range(min(2, os.cpu_count() or 1))]
 
 
-def prepared(folder: Path, database: Path, starters: Sequence[Starter], sweep: str) -> Disturbed:
+def prepared(
+    folder: Path, database: Path, starters: Sequence[Starter], sweep: str, store: ObjectStore | None = None
+) -> Disturbed:
     """A sweep with the outcome of a start that was not disturbed."""
     (folder / "small.yaml").write_text(sweep)
-    disturbed = Disturbed(folder, folder / "small.yaml", database, starters)
+    disturbed = Disturbed(folder, folder / "small.yaml", database, starters, store)
     storage = disturbed.storage("whole")
     code, output = disturbed.start(starters[0], storage)
     assert code == 0, output
-    disturbed.whole.update(outcome(storage))
+    disturbed.whole.update(disturbed.outcome(storage))
     assert len([name for name in disturbed.whole if "/clusters/" in name]) >= 2
     return disturbed
 
@@ -43,3 +46,24 @@ def larger(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, start
     folder = tmp_path_factory.mktemp("larger")
     sweep = SWEEP.replace("ITERATIONS", "3") + "grid: {seed: [1, 2]}\n"
     return prepared(folder, empty_database, starters, sweep)
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        with ObjectStore() as store:
+            yield store
+
+
+@pytest.fixture(scope="session")
+def remote(
+    tmp_path_factory: pytest.TempPathFactory,
+    empty_database: Path,
+    object_store: ObjectStore,
+    starters: Sequence[Starter],
+) -> Disturbed:
+    """The small sweep with its storage in an object store."""
+    folder = tmp_path_factory.mktemp("remote")
+    return prepared(folder, empty_database, starters, SWEEP.replace("ITERATIONS", "2"), object_store)

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +10,10 @@ from queue import SimpleQueue
 from typing import Any
 
 from mlflow import MlflowClient
+from object_store import ObjectStore
 from processes import Starter
 
+from raycal.files import Folder
 from raycal.results import SECONDS
 
 SWEEP = """
@@ -35,6 +37,7 @@ class Disturbed:
 
     Attributes:
         database: Of MLflow, empty, with its tables.
+        store: That holds the files of the sweep; None: they lie on this machine.
         whole: The outcome of a start that was not disturbed.
     """
 
@@ -42,10 +45,11 @@ class Disturbed:
     sweep: Path
     database: Path
     starters: Sequence[Starter]
+    store: ObjectStore | None = None
     whole: dict[str, Any] = field(default_factory=dict)
 
     def storage(self, name: str) -> Path:
-        """A new storage folder."""
+        """A new folder on this machine, of the storage or of its MLflow database."""
         place = self.folder / name
         place.mkdir()
         shutil.copy(self.database, place / "mlflow.db")
@@ -57,7 +61,12 @@ class Disturbed:
 
     def arguments(self, storage: Path, *options: str) -> list[str]:
         """Of the command line."""
-        return [str(self.sweep), "--local", "--resume", "--storage", str(storage), *options]
+        tracking = f"tracking.uri=sqlite:///{storage}/mlflow.db"
+        return [str(self.sweep), "--local", "--resume", "--storage", self.place(storage), "--set", tracking, *options]
+
+    def place(self, storage: Path) -> str:
+        """Where the sweep writes."""
+        return str(storage) if self.store is None else self.store.uri(storage.name)
 
     def log(self, storage: Path) -> Path:
         """Where the newest start with this storage prints."""
@@ -82,7 +91,7 @@ class Disturbed:
 
     def difference(self, storage: Path) -> str | None:
         """What is not as in the undisturbed sweep, in its files and in MLflow; None when nothing."""
-        found = outcome(storage)
+        found = self.outcome(storage)
         different = [name for name in {**self.whole, **found} if self.whole.get(name) != found.get(name)]
         return f"different: {different}" if different else None
 
@@ -95,11 +104,21 @@ class Disturbed:
         shutil.rmtree(storage)
         return wrong
 
+    def outcome(self, storage: Path) -> dict[str, Any]:
+        """All that must not differ, by name: of files their bytes but for times, of MLflow runs and points."""
+        return comparable(files(Folder.at(self.place(storage)).folder("small"))) | {"MLflow": tracked(storage)}
 
-def outcome(storage: Path) -> dict[str, Any]:
-    """All that must not differ, by name: of files their bytes but for times, of MLflow runs and points."""
-    root = storage / "small"
-    files = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+def files(folder: Folder) -> dict[str, bytes]:
+    """The content of all files in a folder by name; on this machine with those that raycal does not look at."""
+    if not folder.is_local:
+        return {name: folder.read(name) or b"" for name in folder.all_names()}
+    root = Path(folder.path)
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def comparable(files: Mapping[str, bytes]) -> dict[str, Any]:
+    """What of the files must not differ."""
     found: dict[str, Any] = {}
     for name, content in files.items():
         last = Path(name).name
@@ -116,7 +135,7 @@ def outcome(storage: Path) -> dict[str, Any]:
             found[name] = json.loads(content)["reason"], sorted(json.loads(content)["files"])
         else:
             found[name] = content
-    return found | {"MLflow": tracked(storage)}
+    return found
 
 
 def tracked(storage: Path) -> list[Any]:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+from object_store import CREDENTIALS
+
 
 class Starter:
     """The process that is forked from; a context."""
@@ -60,7 +62,9 @@ class Starter:
 def environment() -> dict[str, str]:
     """One thread, so that a fork loses none."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return os.environ | threads | {"PYTHONUNBUFFERED": "1", "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "false"}
+    return (
+        os.environ | CREDENTIALS | threads | {"PYTHONUNBUFFERED": "1", "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "false"}
+    )
 
 
 def serve() -> None:
@@ -173,7 +177,7 @@ def _at_operation(at: int, place: str, act: Callable[[], object]) -> None:
         now = left[0] == 0
         left[0] -= 1
         if now and place == "torn" and content:
-            _tear(Path(folder.path, file), content[0], act)
+            _tear(folder, file, content[0], act)
         if now and place != "after":
             act()
         call()
@@ -184,11 +188,17 @@ def _at_operation(at: int, place: str, act: Callable[[], object]) -> None:
         _around(Folder, name, acting)
 
 
-def _tear(path: Path, content: bytes, act: Callable[[], object]) -> None:
-    """Act in the middle of a write: half of the content is there under the temporary name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_name(f".{path.name}.tmp").write_bytes(content[: len(content) // 2])
-    act()
+def _tear(folder: Any, file: str, content: bytes, act: Callable[[], object]) -> None:
+    """Act in the middle of a write: half of the content is there under the temporary name, or is sent."""
+    half, path = content[: len(content) // 2], Path(folder.path, file)
+    if folder.is_local:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_name(f".{path.name}.tmp").write_bytes(half)
+        act()
+    else:
+        with folder._filesystem.open_output_stream(str(path)) as stream:
+            stream.write(half)
+            act()
 
 
 def _stop(at: int, place: str, *, report: bool = False) -> None:

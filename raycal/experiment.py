@@ -130,6 +130,7 @@ def _run(
             observe(line, result)
         done = result.iteration + 1
         phase.name = f"iteration {done}"
+    montages.mend_missing()
     run_dir.finish("iterations" if done == plan.total_iterations else "pool exhausted")
 
 
@@ -138,7 +139,7 @@ class _Montages:
 
     def __init__(self, run_dir: RunDir, images: ImageDataset) -> None:
         self._run_dir, self._images = run_dir, images
-        self._warned = False
+        self._missing: list[int] = []
 
     def draw(self, iteration: int, ledger: Sequence[Interaction]) -> None:
         """Draw the clusters among the interactions of an iteration."""
@@ -150,6 +151,11 @@ class _Montages:
         with self._unharmed(iteration):
             self._draw(iteration, self._run_dir.ledger_of(iteration))
 
+    def mend_missing(self) -> None:
+        """Once more for those that could not be written, on a full disk for one."""
+        for iteration in tuple(self._missing):
+            self.mend(iteration)
+
     def _draw(self, iteration: int, ledger: Sequence[Interaction]) -> None:
         picture = montage.draw(ledger, self._images)
         if picture is not None and picture != self._run_dir.montage(iteration):
@@ -160,6 +166,6 @@ class _Montages:
         try:
             yield
         except Exception as error:
-            if not self._warned:
+            if not self._missing:
                 logger.warning("%s: no montage of iteration %d: %s", self._run_dir.folder.place, iteration, error)
-            self._warned = True
+            self._missing.append(iteration)

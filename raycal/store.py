@@ -63,7 +63,6 @@ class RunDir:
         """
         self._check_owner()
         if self.is_done:
-            self._states.prune(0)
             return None
         self.forget_failure()
         settings = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode()
@@ -125,6 +124,11 @@ class RunDir:
     def forget_failure(self) -> None:
         """Take away the record of a failure."""
         self.folder.remove(ERROR)
+
+    def tidy(self) -> None:
+        """Take away the models that a crash at the end of the experiment left."""
+        if self.is_done:
+            self._states.prune(0)
 
     @property
     def has_begun(self) -> bool:

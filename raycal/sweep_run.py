@@ -91,6 +91,8 @@ def run_command(options: Namespace) -> int:
         print_estimate(sweep, selected, infos, lambda: _allot(job, [this_machine()], local=options.local))
         return 0
     _check_whole(job)
+    for experiment_id in job.selected:
+        job.sweep_dir.run_dir(experiment_id).tidy()
     print(f"{sweep.name}: {job.num_trials} trials, {job.num_left} to run")
     print(f"  folder  {sweep_dir.folder.place}\n  MLflow  {job.tracking_uri}", flush=True)
     tracker = _run(job, options) if job.num_left else _track_again(job)

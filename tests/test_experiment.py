@@ -269,5 +269,26 @@ def test_montage_that_cannot_be_drawn_stops_nothing(
     ]
 
 
+def test_montage_that_could_not_be_written_is_drawn_again_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(experiment(), tmp_path / "whole")
+    left = [2]
+
+    def write(self: RunDir, iteration: int, picture: bytes) -> None:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise OSError(28, "No space left on device")
+        write_montage(self, iteration, picture)
+
+    write_montage = RunDir.write_montage
+    monkeypatch.setattr(RunDir, "write_montage", write)
+    run_dir = run(experiment(), tmp_path / "disturbed")
+
+    assert len(montages(whole)) == 3
+    assert montages(run_dir) == montages(whole)
+    assert run_dir.damage() == []
+
+
 def test_scenario_without_clusters_has_no_montage(tmp_path: Path) -> None:
     assert run(experiment(scenario="random"), tmp_path).montages() == []

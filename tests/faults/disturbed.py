@@ -122,8 +122,8 @@ def comparable(files: Mapping[str, bytes]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, content in files.items():
         last = Path(name).name
-        if last in ("owner.json", "started.json", "environment.json", ".lock") or "/state/iteration-" in name:
-            continue  # who, when and where, and states of a run that is over
+        if last in ("owner.json", "started.json", "environment.json", ".lock"):
+            continue  # who, when and where
         if last == "results.jsonl":
             found[name] = [
                 {key: value for key, value in json.loads(line).items() if key not in SECONDS}

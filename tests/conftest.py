@@ -1,9 +1,15 @@
 """A cache folder of its own for each test, and databases of MLflow."""
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
+
+
+def pytest_configure() -> None:
+    """A shell that starts a job with `&` lets it ignore SIGINT, and so would the commands that the tests interrupt."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from raycal.algorithm import loop
 from raycal.algorithm.acquisition import acquisitions
+from raycal.algorithm.cluster_queue import ClusterRules
 from raycal.algorithm.clustering import Clustering, clusterings
 from raycal.algorithm.expert import Expert, experts
 from raycal.algorithm.learner import Learner
+from raycal.algorithm.pseudo_labels import PseudoLabeling, pseudo_labels
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Labels
 from raycal.config import ExperimentConfig
@@ -24,6 +26,7 @@ REGISTRIES: Mapping[str, Registry[Any]] = {
     "acquisition": acquisitions,
     "clustering": clusterings,
     "expert": experts,
+    "pseudo_labels": pseudo_labels,
 }
 
 
@@ -99,7 +102,13 @@ def parts(
         expert=expert(config, images.train_labels),
         acquisition=partial(acquisitions[config.acquisition.name], **config.acquisition.options),
         clustering=cluster or clustering(config),
+        pseudo_labels=_pseudo_labeling(config),
     )
+
+
+def _pseudo_labeling(config: ExperimentConfig) -> PseudoLabeling | None:
+    by = config.steps.pseudo_labels
+    return None if by is None else partial(pseudo_labels[by.name], **by.options)
 
 
 def plan(config: ExperimentConfig) -> loop.Plan:
@@ -110,6 +119,19 @@ def plan(config: ExperimentConfig) -> loop.Plan:
         interactions_per_iteration=config.interactions_per_iteration,
         seed=config.seed,
         num_clusters=config.clustering.num_clusters,
+        clusters=ClusterRules(
+            core=config.clustering.core,
+            order=config.clustering.order,
+            on_refusal=config.clustering.on_refusal,
+            purity_threshold=_purity_threshold(config.expert.options),
+        ),
         ask_with=config.ask_with,
         retrain_between=config.retrain_between,
     )
+
+
+def _purity_threshold(expert: Mapping[str, Any]) -> float:
+    """That of the innermost of experts around each other; 0 of one that has none."""
+    if "of" in expert:
+        return _purity_threshold(expert["of"])
+    return float(expert.get("purity_threshold", 0.0))

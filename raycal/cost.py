@@ -18,7 +18,10 @@ CORE_GFLOPS, GPU_GFLOPS = 100.0, 100_000.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """Of one experiment: human interactions, and GFLOP if no cluster is accepted and if all are."""
+    """Of one experiment: human interactions, and GFLOP if no cluster is accepted and if all are.
+
+    Pseudo-labels count as clusters: none is given, or one to each sample.
+    """
 
     interactions: int
     least_gflop: float
@@ -32,24 +35,26 @@ def estimate(config: ExperimentConfig, info: DatasetInfo) -> Cost:
     budgets = scenario.budgets(info.num_train if scenario.whole_pool else config.interactions_per_iteration)
     others = config.acquisition.options.get("members", 1) - 1 if scenario.asks(Ask.UNCERTAIN) else 0
     trainings = 1 + (config.retrain_between and sum(step.asks_model for step in scenario.steps[1:]))
+    labels_many = scenario.forms_clusters or scenario.pseudo_labels is not None
+    most_clusters = None if config.clustering.on_refusal == "split" else config.clustering.num_clusters
     interactions, labeled, scored, least, most = 0, 0, 0, 0, 0
     for iteration in range(scenario.iterations(config.iterations)):
         left = info.num_train - labeled
         if left == 0:
             break
-        scored += info.num_test + left * (any(step.asks_model for step in scenario.steps) + others)
+        scored += info.num_test + left * (scenario.asks_model + others)
         # Further members of an ensemble are trained on what the asking model was.
         if config.ask_with == "previous" and iteration:
             least += labeled * others
-            most += (info.num_train if scenario.asks(Ask.CLUSTERS) else labeled) * others
+            most += (info.num_train if labels_many else labeled) * others
         for budget, step in zip(budgets, scenario.steps, strict=True):
-            if step.ask is Ask.CLUSTERS:
-                interactions += min(budget, config.clustering.num_clusters or budget, info.num_train - labeled)
+            if step.asks_clusters:
+                interactions += min(budget, most_clusters or budget, info.num_train - labeled)
             else:
                 interactions += min(budget, info.num_train - labeled)
                 labeled = min(info.num_train, labeled + budget)
         least += labeled * trainings
-        most += (info.num_train if scenario.asks(Ask.CLUSTERS) else labeled) * trainings
+        most += (info.num_train if labels_many else labeled) * trainings
     return Cost(
         interactions=interactions,
         least_gflop=size * (scored * FORWARD_GFLOP + least * training.epochs * TRAINING_GFLOP),

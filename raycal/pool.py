@@ -28,7 +28,7 @@ class PoolView:
         self._pools, self.experiment_id = pools, experiment_id
 
     def counts(self) -> dict[str, int]:
-        """`iteration` (from 0), `interactions`, `unlabeled`, `labeled`, `cluster_labeled`."""
+        """`iteration` (from 0), `interactions`, `unlabeled`, `labeled`, `cluster_labeled`, `pseudo_labeled`."""
         counts: dict[str, int] = self._found((self._call("counts") or {}).get(self.experiment_id))
         return counts
 

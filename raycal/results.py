@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
-from raycal.algorithm.pool import CLUSTER_LABELED, LABELED, UNLABELED
+from raycal.algorithm.pool import CLUSTER_LABELED, LABELED, PSEUDO_LABELED, UNLABELED
 from raycal.algorithm.records import Answer, IterationResult, Kind
 
 # What a search makes as large as possible, by the name under which a trial reports it.
@@ -16,7 +16,8 @@ def results_line(result: IterationResult) -> dict[str, Any]:
     """The figures of an iteration by their public names; an undefined one is None."""
     shown = [row for row in result.ledger if row.kind is Kind.CLUSTER]
     accepted = [row for row in shown if row.answer is Answer.LABELLED]
-    count = {status: int((result.pool.status == status).sum()) for status in (UNLABELED, LABELED, CLUSTER_LABELED)}
+    statuses = (UNLABELED, LABELED, CLUSTER_LABELED, PSEUDO_LABELED)
+    count = {status: int((result.pool.status == status).sum()) for status in statuses}
     judged = [row for row in accepted if row.wrong is not None]
     purities = [row.purity for row in shown if row.purity is not None]
     return {
@@ -34,6 +35,8 @@ def results_line(result: IterationResult) -> dict[str, Any]:
         if judged
         else None,
         "mean_cluster_purity": sum(purities) / len(purities) if purities else None,
+        "pseudo_labeled": count[PSEUDO_LABELED],
+        "pseudo_label_error": result.pseudo_label_error,
         "human_seconds": result.human_seconds,
         "predict_seconds": result.seconds.predict,
         "cluster_seconds": result.seconds.cluster,

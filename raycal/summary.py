@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from raycal.algorithm.scenario import Step
+from raycal.algorithm.scenario import Scenario
 from raycal.config import ExperimentConfig
 from raycal.plan import SweepDir
 
@@ -77,14 +77,22 @@ def varied_keys(experiments: Sequence[ExperimentConfig]) -> list[str]:
 
 def scenario_names(experiments: Sequence[ExperimentConfig]) -> list[str]:
     """The name of each experiment's scenario, with its steps where another one has the same name."""
-    steps: dict[str, set[tuple[Step, ...]]] = {}
-    for experiment in experiments:
-        steps.setdefault(experiment.steps.name, set()).add(experiment.steps.steps)
-    names = []
-    for scenario in (experiment.steps for experiment in experiments):
-        words = ", ".join(f"{step.share} {step.ask}" for step in scenario.steps)
-        names.append(f"{scenario.name} ({words})" if len(steps[scenario.name]) > 1 else scenario.name)
-    return names
+    scenarios = [experiment.steps for experiment in experiments]
+    words: dict[str, set[str]] = {}
+    for scenario in scenarios:
+        words.setdefault(scenario.name, set()).add(_words(scenario))
+    return [
+        f"{scenario.name} ({_words(scenario)})" if len(words[scenario.name]) > 1 else scenario.name
+        for scenario in scenarios
+    ]
+
+
+def _words(scenario: Scenario) -> str:
+    """The steps of a scenario, and by what it pseudo-labels."""
+    words = [f"{step.share} {step.ask}" for step in scenario.steps]
+    if (by := scenario.pseudo_labels) is not None:
+        words += [f"pseudo-labels by {by.name}", *(f"{key} {value}" for key, value in by.options.items())]
+    return ", ".join(words)
 
 
 def _short_names(keys: Sequence[str]) -> list[str]:

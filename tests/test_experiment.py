@@ -13,12 +13,13 @@ from raycal.errors import InfrastructureError
 from raycal.experiment import run_experiment
 from raycal.files import Folder
 from raycal.learner import ResNetLearner
-from raycal.results import SECONDS
+from raycal.results import SECONDS, results_line
 from raycal.store import RunDir
 
 KEYS = [
     *("iteration", "interactions", "test_accuracy", "test_loss", "unlabeled", "labeled", "cluster_labeled"),
     *("annotated", "clusters_shown", "clusters_accepted", "cluster_label_error", "mean_cluster_purity"),
+    *("pseudo_labeled", "pseudo_label_error"),
     *("human_seconds", "predict_seconds", "cluster_seconds", "train_seconds", "evaluate_seconds"),
 ]
 
@@ -106,6 +107,16 @@ def test_resumed_run_equals_the_uninterrupted_one(tmp_path: Path, scenario: str)
         {"retrain_between": True},
         *({"acquisition": name} for name in ("bald", "core_set", "badge", "typiclust", "prob_cover")),
         {"acquisition": {"name": "ensemble_vote_entropy", "members": 3}, "retrain_between": True},
+        {"clustering": {"core": 0.8, "order": "value", "on_refusal": "split", "num_clusters": 3}},
+        {"clustering": {"order": "random"}, "expert": "perfect_purity"},
+        {
+            "scenario": {
+                "name": "own",
+                "steps": [{"ask": "representatives", "share": "1/2"}, {"ask": "random", "share": "1/2"}],
+                "pseudo_labels": {"name": "confident", "threshold": 0.3},
+            },
+            "clustering": {"order": "oracle"},
+        },
     ],
     ids=str,
 )
@@ -115,6 +126,26 @@ def test_variants_of_the_reading_resume_too(tmp_path: Path, settings: dict[str, 
     with pytest.raises(Killed):
         run(config, tmp_path / "cut", Killer(1))
     assert outcome(run(config, tmp_path / "cut")) == outcome(whole)
+
+
+def test_run_begun_before_there_were_pseudo_labels_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def as_before(result: IterationResult) -> dict[str, Any]:
+        return {key: value for key, value in results_line(result).items() if not key.startswith("pseudo")}
+
+    config = experiment(iterations=2)
+    whole = run(config, tmp_path / "whole")
+    with monkeypatch.context() as before:
+        before.setattr("raycal.store.results_line", as_before)
+        with pytest.raises(Killed):
+            run(config, tmp_path / "old", Killer(0))
+
+    resumed = run(config, tmp_path / "old")
+
+    old, new = resumed.results()
+    assert resumed.is_finished
+    assert set(KEYS) - old.keys() == {"pseudo_labeled", "pseudo_label_error"}
+    assert list(new) == KEYS
+    assert new["test_accuracy"] == whole.results()[1]["test_accuracy"]
 
 
 def test_supervised_labels_the_whole_pool_in_one_iteration(tmp_path: Path) -> None:

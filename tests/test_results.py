@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from raycal.algorithm.pool import CLUSTER_LABELED, LABELED, UNLABELED
+from raycal.algorithm.pool import CLUSTER_LABELED, LABELED, PSEUDO_LABELED, UNLABELED
 from raycal.algorithm.records import (
     Answer,
     Evaluation,
@@ -31,6 +31,8 @@ KEYS = [
     "clusters_accepted",
     "cluster_label_error",
     "mean_cluster_purity",
+    "pseudo_labeled",
+    "pseudo_label_error",
     "human_seconds",
     "predict_seconds",
     "cluster_seconds",
@@ -69,7 +71,9 @@ def cluster(num_samples: int, *, purity: float | None, wrong: int | None, accept
     )
 
 
-def line(*ledger: Interaction, status: Sequence[int] = (UNLABELED,)) -> dict[str, Any]:
+def line(
+    *ledger: Interaction, status: Sequence[int] = (UNLABELED,), pseudo_label_error: float | None = None
+) -> dict[str, Any]:
     pool = PoolSnapshot(
         status=np.array(status, np.int8), labels=np.where(np.array(status) == UNLABELED, -1, 0).astype(np.int32)
     )
@@ -82,6 +86,7 @@ def line(*ledger: Interaction, status: Sequence[int] = (UNLABELED,)) -> dict[str
             pool=pool,
             evaluation=Evaluation(accuracy=0.75, loss=0.5),
             seconds=PhaseSeconds(predict=1.5, cluster=2.5, train=3.5, evaluate=4.5),
+            pseudo_label_error=pseudo_label_error,
         )
     )
 
@@ -98,9 +103,9 @@ def test_figures_of_an_iteration() -> None:
         cluster(4, purity=0.75, wrong=1, accepted=True),
         cluster(4, purity=0.5, wrong=None, accepted=False),
     )
-    status = [LABELED] * 3 + [CLUSTER_LABELED] * 10 + [UNLABELED] * 7
+    status = [LABELED] * 3 + [CLUSTER_LABELED] * 10 + [PSEUDO_LABELED] * 2 + [UNLABELED] * 7
 
-    assert line(*ledger, status=status) == {
+    assert line(*ledger, status=status, pseudo_label_error=0.5) == {
         "iteration": 2,
         "interactions": 40,
         "test_accuracy": 0.75,
@@ -113,6 +118,8 @@ def test_figures_of_an_iteration() -> None:
         "clusters_accepted": 2,
         "cluster_label_error": 0.1,
         "mean_cluster_purity": 0.75,
+        "pseudo_labeled": 2,
+        "pseudo_label_error": 0.5,
         "human_seconds": 168.0,
         "predict_seconds": 1.5,
         "cluster_seconds": 2.5,

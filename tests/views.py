@@ -22,6 +22,7 @@ def view(
     probs: Any = None,
     embeddings: Any = None,
     annotated: Any = (),
+    labels: Sequence[int] | None = None,
     weights: Any = None,
     members: Sequence[Any] = (),
     seed: int = 0,
@@ -31,6 +32,8 @@ def view(
     probs = floats([[0.5, 0.5]] * num_samples if probs is None else probs)
     embeddings = floats(np.zeros((num_samples, 2)) if embeddings is None else embeddings)
     features = floats(annotated).reshape(-1, embeddings.shape[1])
+
+    given = np.zeros(len(features), np.int64) if labels is None else np.array(labels, np.int64)
 
     def some_members(count: int) -> Floats:
         assert len(members) == count
@@ -45,7 +48,7 @@ def view(
     return View(
         predictions=Predictions(indices=indices, probs=probs, embeddings=embeddings),
         rng=np.random.default_rng(seed),
-        annotated=lambda: AnnotatedSamples(embeddings=features, labels=np.zeros(len(features), np.int64)),
+        annotated=lambda: AnnotatedSamples(embeddings=features, labels=given),
         head=head,
         members=some_members,
     )

@@ -1,12 +1,12 @@
 """Spend a step's budget on the expert: Alg. 1, ANNOTATEUNCERTAIN and ANNOTATECLUSTERS."""
 
 from collections.abc import Callable, Iterator
-from itertools import count
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from raycal.algorithm.expert import Cluster, Expert
+from raycal.algorithm.centroid import from_centroid, least
+from raycal.algorithm.expert import Cluster, ClusterAnswer, Expert, cluster_answer
 from raycal.algorithm.records import Answer, Indices, Interaction, Kind
 
 
@@ -36,18 +36,29 @@ def annotate_samples(
         )
 
 
+class Clusters(Protocol):
+    """The clusters of a step: the one to be shown next, and the news that the last one was refused."""
+
+    def pop(self) -> Cluster | None: ...
+
+    def refuse(self, cluster: Cluster) -> None: ...
+
+
 def annotate_clusters(
-    clusters: list[Cluster],
-    expert: Expert,
-    draws: Callable[[], np.random.Generator],
+    clusters: Clusters,
+    ask: Callable[[Cluster], ClusterAnswer],
+    budget: int,
     *,
     iteration: int,
     step: int,
     spent: int,
 ) -> Iterator[Interaction]:
-    """Alg. 1, line 23: the expert labels or refuses each cluster, in the order given; both cost one interaction."""
-    for number, cluster in zip(count(spent + 1), clusters, strict=False):
-        answer = expert.label_cluster(cluster, draws())
+    """Alg. 1, line 23: the expert labels or refuses up to `budget` clusters; both cost one interaction."""
+    for number in range(spent + 1, spent + 1 + budget):
+        cluster = clusters.pop()
+        if cluster is None:
+            return
+        answer = ask(cluster)
         yield Interaction(
             iteration=iteration,
             step=step,
@@ -58,20 +69,21 @@ def annotate_clusters(
             purity=answer.purity,
             wrong=answer.wrong,
             seconds=answer.seconds,
-            indices=cluster.indices,
+            indices=answer.labelled(cluster),
         )
+        if answer.label is None:
+            clusters.refuse(cluster)
 
 
-def clusters_to_show(indices: Indices, cluster_ids: npt.NDArray[np.int64], budget: int) -> list[Indices]:
-    """The members of the `budget` largest clusters, largest first; equal sizes by their smallest index.
+def ask_for_representative(cluster: Cluster, expert: Expert, rng: np.random.Generator) -> ClusterAnswer:
+    """The expert labels the medoid of a cluster, the sample nearest its centroid; all of the cluster gets that label.
 
-    Empty clusters are not shown.
-
-    Args:
-        indices: (U,) ascending.
-        cluster_ids: (U,) of the same samples.
+    The strategy of Berardo, Favero, Neto 2015 (Active Learning with Clustering and Unsupervised Feature Learning). It
+    costs what a single image costs, and there is no refusal: the expert does not see the other images.
     """
-    order = np.argsort(cluster_ids, kind="stable")
-    _, begins = np.unique(cluster_ids[order], return_index=True)
-    members = np.split(indices[order], begins[1:])
-    return sorted(members, key=lambda cluster: (-len(cluster), cluster[0]))[:budget]
+    medoid = cluster.indices[least(from_centroid(cluster.embeddings()), 1)]
+    answers, truth = expert.label_samples(medoid, rng), expert.truth(cluster.indices)
+    label, seconds = int(answers.labels[0]), float(answers.seconds[0])
+    if truth is None:
+        return ClusterAnswer(label=label, purity=None, wrong=None, seconds=seconds)
+    return cluster_answer(label, truth, seconds=seconds)

@@ -1,22 +1,25 @@
 """Algorithm 1 as one generator."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from raycal.algorithm.acquisition import Acquisition
-from raycal.algorithm.annotate import annotate_clusters, annotate_samples, clusters_to_show
+from raycal.algorithm.annotate import annotate_clusters, annotate_samples, ask_for_representative
 from raycal.algorithm.asking import AskingModel
+from raycal.algorithm.cluster_queue import ClusterQueue, ClusterRules
 from raycal.algorithm.clustering import Clustering
-from raycal.algorithm.expert import Cluster, Expert
+from raycal.algorithm.expert import Cluster, ClusterAnswer, Expert
 from raycal.algorithm.learner import Learner
 from raycal.algorithm.pool import Pool
+from raycal.algorithm.pseudo_labels import PseudoLabeling
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import (
     Evaluation,
@@ -26,7 +29,6 @@ from raycal.algorithm.records import (
     IterationResult,
     LoopState,
     PhaseSeconds,
-    Predictions,
     TrainingSet,
 )
 from raycal.algorithm.scenario import Ask, Scenario, Step
@@ -42,6 +44,7 @@ class Plan:
         iterations: T.
         interactions_per_iteration: N.
         num_clusters: k of every clustering; None: the step's budget.
+        clusters: Which part of them is shown, in which order.
         ask_with: Whose predictions choose what is asked: the model trained in the previous iteration (the pretrained
             network in iteration 0), or the freshly reset one in every iteration.
         retrain_between: Train between the steps of a scenario, so that each step asks with the answers before it.
@@ -52,6 +55,7 @@ class Plan:
     interactions_per_iteration: int
     seed: int
     num_clusters: int | None = None
+    clusters: ClusterRules = field(default_factory=ClusterRules)
     ask_with: Literal["previous", "initial"] = "previous"
     retrain_between: bool = False
 
@@ -63,12 +67,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Who takes part in an experiment."""
+    """Who takes part in an experiment; `pseudo_labels` None: nobody labels but the expert."""
 
     learner: Learner
     expert: Expert
     acquisition: Acquisition
     clustering: Clustering
+    pseudo_labels: PseudoLabeling | None = None
 
 
 def active_learning(
@@ -81,7 +86,7 @@ def active_learning(
     """
     pool = Pool.of(num_samples) if state is None else Pool(state.pool)  # line 1
     trained_on = None if state is None else pool.training_set()
-    pool.release_clusters()
+    pool.release()
     first = 0 if state is None else state.iteration + 1
     interactions = 0 if state is None else state.interactions
     human_seconds = 0.0 if state is None else state.human_seconds
@@ -93,6 +98,7 @@ def active_learning(
             return
         turn = Turn(plan, parts, pool, iteration, trained_on)
         ledger = turn.annotate(budget, spent=interactions)  # lines 4-14
+        pseudo_label_error = turn.pseudo_label()
         trained_on = turn.train("train")  # lines 3 and 15
         evaluation = turn.evaluate()  # line 16
         interactions += len(ledger)
@@ -105,8 +111,9 @@ def active_learning(
             pool=pool.snapshot(),
             evaluation=evaluation,
             seconds=PhaseSeconds(**turn.seconds),
+            pseudo_label_error=pseudo_label_error,
         )
-        pool.release_clusters()  # line 17
+        pool.release()  # line 17
 
 
 class Turn:
@@ -130,8 +137,19 @@ class Turn:
                 ledger.append(interaction)
         return tuple(ledger)
 
+    def pseudo_label(self) -> float | None:
+        """The asking model labels what is left of D^U; which share wrongly, None without any or when nobody knows."""
+        if self._parts.pseudo_labels is None or self._pool.num_unlabeled == 0:
+            return None
+        with self._timed("predict"):
+            view = self._asking.view(self._stream("pseudo-labels"))
+            indices, labels = self._parts.pseudo_labels(view, self._iteration)
+        self._pool.pseudo_label(indices, labels)
+        truth = self._parts.expert.truth(indices)
+        return float((labels != truth).mean()) if truth is not None and len(indices) else None
+
     def train(self, purpose: str) -> TrainingSet:
-        """Alg. 1, lines 3 and 15: reset the model, train it on D^L and D^CL, which are returned."""
+        """Alg. 1, lines 3 and 15: reset the model, train it on all that has a label, which is returned."""
         training_set = self._pool.training_set()
         with self._timed("train"):
             self._parts.learner.reset(self._stream("head"))
@@ -148,9 +166,15 @@ class Turn:
         rng = self._stream(f"step {number}")
         draws = partial(self._stream, "expert")
         place = {"iteration": self._iteration, "step": number, "spent": spent}
-        if step.ask is Ask.CLUSTERS:
-            return annotate_clusters(self._clusters(budget, rng), self._parts.expert, draws, **place)
+        if step.asks_clusters:
+            answer = partial(self._answer, step.ask, draws)
+            return annotate_clusters(self._clusters(step.ask, budget, answer, rng), answer, budget, **place)
         return annotate_samples(self._samples(step.ask, budget, rng), self._parts.expert, draws, **place)
+
+    def _answer(self, ask: Ask, draws: Callable[[], np.random.Generator], cluster: Cluster) -> ClusterAnswer:
+        if ask is Ask.REPRESENTATIVES:
+            return ask_for_representative(cluster, self._parts.expert, draws())
+        return self._parts.expert.label_cluster(cluster, draws())
 
     def _samples(self, ask: Ask, budget: int, rng: np.random.Generator) -> Indices:
         if ask is Ask.RANDOM:
@@ -159,14 +183,26 @@ class Turn:
         with self._timed("predict"):
             return self._parts.acquisition(self._asking.view(rng), budget)
 
-    def _clusters(self, budget: int, rng: np.random.Generator) -> list[Cluster]:
+    def _clusters(
+        self, ask: Ask, budget: int, answer: Callable[[Cluster], ClusterAnswer], rng: np.random.Generator
+    ) -> ClusterQueue:
         with self._timed("predict"):
             predictions = self._asking.predictions()
-        num_clusters = min(self._plan.num_clusters or budget, len(predictions.indices))
+        rules = self._plan.clusters
+        if ask is Ask.REPRESENTATIVES:  # which no expert refuses
+            rules = replace(rules, purity_threshold=0.0)
+        return ClusterQueue(
+            predictions,
+            min(self._plan.num_clusters or budget, len(predictions.indices)),
+            rules,
+            clustering=self._cluster,
+            answer=answer,
+            rng=rng,
+        )
+
+    def _cluster(self, embeddings: Floats, num_clusters: int, seed: int) -> npt.NDArray[np.int64]:
         with self._timed("cluster"):
-            cluster_ids = self._parts.clustering(predictions.embeddings, num_clusters, int(rng.integers(2**31)))
-            members = clusters_to_show(predictions.indices, cluster_ids, budget)
-        return [Cluster(indices=indices, embeddings=partial(_embeddings, predictions, indices)) for indices in members]
+            return self._parts.clustering(embeddings, num_clusters, seed)
 
     def _asking_model(self, trained_on: TrainingSet | None) -> AskingModel:
         return AskingModel(self._parts.learner, self._pool, trained_on, self._stream)
@@ -179,7 +215,3 @@ class Turn:
         begin = perf_counter()
         yield
         self.seconds[phase] += perf_counter() - begin
-
-
-def _embeddings(predictions: Predictions, indices: Indices) -> Floats:
-    return predictions.restrict(indices).embeddings

@@ -1,12 +1,12 @@
-"""The pool: a partition of the training images into D^U, D^L and D^CL."""
+"""The pool: a partition of the training images into D^U, D^L, D^CL and the pseudo-labelled."""
 
 from typing import Self
 
 import numpy as np
 
-from raycal.algorithm.records import Answer, Indices, Interaction, Kind, PoolSnapshot, TrainingSet
+from raycal.algorithm.records import Answer, Indices, Interaction, Kind, Labels, PoolSnapshot, TrainingSet
 
-UNLABELED, LABELED, CLUSTER_LABELED = 0, 1, 2
+UNLABELED, LABELED, CLUSTER_LABELED, PSEUDO_LABELED = 0, 1, 2, 3
 NO_LABEL = -1
 MAX_LABEL = np.iinfo(np.int32).max
 
@@ -14,16 +14,16 @@ MAX_LABEL = np.iinfo(np.int32).max
 class Pool:
     """The partition of the P pool samples and the labels given so far.
 
-    Always a partition: a sample is in exactly one of D^U, D^L, D^CL, and has a label if and only if it is not in D^U.
-    The true labels are not here; the expert holds them.
+    Always a partition: a sample is in exactly one of D^U, D^L, D^CL and the pseudo-labelled, and has a label if and
+    only if it is not in D^U. The true labels are not here; the expert holds them.
     """
 
     def __init__(self, snapshot: PoolSnapshot) -> None:
         status, labels = np.asarray(snapshot.status), np.asarray(snapshot.labels)
         if status.ndim != 1 or status.shape != labels.shape:
             raise ValueError(f"status {status.shape} and labels {labels.shape} are not one entry a sample")
-        if not np.isin(status, (UNLABELED, LABELED, CLUSTER_LABELED)).all():
-            raise ValueError("a sample is in none of D^U, D^L, D^CL")
+        if not np.isin(status, (UNLABELED, LABELED, CLUSTER_LABELED, PSEUDO_LABELED)).all():
+            raise ValueError("a sample is in none of D^U, D^L, D^CL, pseudo-labelled")
         if ((status == UNLABELED) != (labels == NO_LABEL)).any() or (labels < NO_LABEL).any():
             raise ValueError("a sample must have a label if and only if it is not in D^U")
         self._status, self._labels = status.astype(np.int8), labels.astype(np.int32)
@@ -55,12 +55,17 @@ class Pool:
         """Size of D^CL."""
         return int(np.count_nonzero(self._status == CLUSTER_LABELED))
 
+    @property
+    def num_pseudo_labeled(self) -> int:
+        """How many samples have a label that no expert gave."""
+        return int(np.count_nonzero(self._status == PSEUDO_LABELED))
+
     def unlabeled(self) -> Indices:
         """D^U: (U,) ascending."""
         return np.flatnonzero(self._status == UNLABELED)
 
     def training_set(self) -> TrainingSet:
-        """D^L and D^CL with their labels."""
+        """D^L, D^CL and the pseudo-labelled with their labels."""
         indices = np.flatnonzero(self._status != UNLABELED)
         return TrainingSet(indices=indices, labels=self._labels[indices].astype(np.int64))
 
@@ -75,18 +80,35 @@ class Pool:
         indices, label = interaction.indices, interaction.label
         if label is None or not 0 <= label <= MAX_LABEL:
             raise ValueError(f"interaction {interaction.interaction} is labelled with {label}")
-        in_pool = ((indices >= 0) & (indices < len(self))).all()
-        if not in_pool or (self._status[indices] != UNLABELED).any():
+        if not self._are_unlabeled(indices):
             raise ValueError(f"interaction {interaction.interaction} labels a sample that is not in D^U")
         self._status[indices] = LABELED if interaction.kind is Kind.SAMPLE else CLUSTER_LABELED
         self._labels[indices] = label
 
-    def release_clusters(self) -> None:
-        """Alg. 1, line 17: all of D^CL goes back to D^U, unlabelled."""
-        released = self._status == CLUSTER_LABELED
+    def pseudo_label(self, indices: Indices, labels: Labels) -> None:
+        """Samples of D^U (n,) get labels (n,) that no expert gave, until they are released.
+
+        Raises:
+            ValueError: One is not in D^U, or a label is none; nothing has moved then.
+        """
+        if not self._are_unlabeled(indices):
+            raise ValueError("a sample that is not in D^U is pseudo-labelled")
+        if ((labels < 0) | (labels > MAX_LABEL)).any():
+            raise ValueError("a pseudo-label is no class")
+        self._status[indices] = PSEUDO_LABELED
+        self._labels[indices] = labels
+
+    def release(self) -> None:
+        """Alg. 1, line 17: all of D^CL goes back to D^U, unlabelled, and the pseudo-labelled with it."""
+        released = np.isin(self._status, (CLUSTER_LABELED, PSEUDO_LABELED))
         self._status[released] = UNLABELED
         self._labels[released] = NO_LABEL
 
     def snapshot(self) -> PoolSnapshot:
         """A copy of the partition that later moves do not change."""
         return PoolSnapshot(status=self._status.copy(), labels=self._labels.copy())
+
+    def _are_unlabeled(self, indices: Indices) -> bool:
+        """Whether all are in D^U."""
+        in_pool = ((indices >= 0) & (indices < len(self))).all()
+        return bool(in_pool and (self._status[indices] == UNLABELED).all())

@@ -36,7 +36,7 @@ class Predictions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSet:
-    """D^L and D^CL with the labels the expert gave.
+    """D^L and D^CL with the labels the expert gave, and the pseudo-labelled.
 
     Attributes:
         indices: (M,) int64, ascending.
@@ -100,7 +100,7 @@ class PoolSnapshot:
     """The partition at one moment.
 
     Attributes:
-        status: (P,) int8, `pool.UNLABELED`, `pool.LABELED` or `pool.CLUSTER_LABELED`.
+        status: (P,) int8, `pool.UNLABELED`, `LABELED`, `CLUSTER_LABELED` or `PSEUDO_LABELED`.
         labels: (P,) int32, the label given, -1 where there is none.
     """
 
@@ -121,7 +121,8 @@ class PhaseSeconds:
     """Wall seconds of the phases of one iteration.
 
     Attributes:
-        predict: Passes over D^U, and all that the acquisition function does, further members of an ensemble included.
+        predict: Passes over D^U, and all that the acquisition function does, further members of an ensemble included,
+            and pseudo-labels.
     """
 
     predict: float
@@ -138,7 +139,8 @@ class IterationResult:
         interactions: Human interactions of all iterations up to and including this one.
         human_seconds: Their cost.
         ledger: The interactions of this iteration.
-        pool: The partition the model was trained on, before D^CL goes back to D^U.
+        pool: The partition the model was trained on, before D^CL and the pseudo-labelled go back to D^U.
+        pseudo_label_error: Share of wrong labels among the pseudo-labels; None without any or when it is not known.
     """
 
     iteration: int
@@ -148,6 +150,7 @@ class IterationResult:
     pool: PoolSnapshot
     evaluation: Evaluation
     seconds: PhaseSeconds
+    pseudo_label_error: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

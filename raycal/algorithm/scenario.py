@@ -1,11 +1,12 @@
-"""A scenario: which annotation steps an iteration has, in which order, and each step's share of the N interactions."""
+"""A scenario: the annotation steps of an iteration in their order, each with its share of the N interactions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from itertools import pairwise
 from math import floor
+from typing import Any
 
 
 class Ask(StrEnum):
@@ -14,6 +15,7 @@ class Ask(StrEnum):
     UNCERTAIN = "uncertain"
     RANDOM = "random"
     CLUSTERS = "clusters"
+    REPRESENTATIVES = "representatives"  # of each cluster its medoid, whose label the cluster gets
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +30,34 @@ class Step:
         """Whether the step needs predictions."""
         return self.ask is not Ask.RANDOM
 
+    @property
+    def asks_clusters(self) -> bool:
+        """Whether the step clusters D^U."""
+        return self.ask in (Ask.CLUSTERS, Ask.REPRESENTATIVES)
+
+
+@dataclass(frozen=True, slots=True)
+class PseudoLabelsBy:
+    """A method of pseudo-labelling by its name, with those options that are not at their defaults."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """An annotation strategy of the paper, or one's own.
+    """An annotation strategy of the paper or of related work, or one's own.
 
     Attributes:
         steps: In the order they are carried out; the shares add up to one.
         whole_pool: The budget is the pool, in one iteration: full supervision, the upper bound.
+        pseudo_labels: Given after the steps, for the training of the iteration; None: none are.
     """
 
     name: str
     steps: tuple[Step, ...]
     whole_pool: bool = False
+    pseudo_labels: PseudoLabelsBy | None = None
 
     def __post_init__(self) -> None:
         if not self.steps or any(step.share <= 0 for step in self.steps):
@@ -65,21 +82,37 @@ class Scenario:
         """How many of the planned iterations there are: one where a single one annotates the whole pool."""
         return 1 if self.whole_pool else planned
 
+    @property
+    def asks_model(self) -> bool:
+        """Whether an iteration needs predictions of D^U."""
+        return self.pseudo_labels is not None or any(step.asks_model for step in self.steps)
+
+    @property
+    def forms_clusters(self) -> bool:
+        """Whether a step clusters D^U."""
+        return any(step.asks_clusters for step in self.steps)
+
     def asks(self, *kinds: Ask) -> bool:
         """Whether a step asks for one of these."""
         return any(step.ask in kinds for step in self.steps)
 
 
 _ALL, _HALF = Fraction(1), Fraction(1, 2)
+_UNCERTAIN = (Step(Ask.UNCERTAIN, _ALL),)
 
 SCENARIOS: Mapping[str, Scenario] = {
     scenario.name: scenario
     for scenario in (
         Scenario(name="random", steps=(Step(Ask.RANDOM, _ALL),)),
-        Scenario(name="uncertain-only", steps=(Step(Ask.UNCERTAIN, _ALL),)),
+        Scenario(name="uncertain-only", steps=_UNCERTAIN),
         Scenario(name="cluster-only", steps=(Step(Ask.CLUSTERS, _ALL),)),
         Scenario(name="uncertain+cluster", steps=(Step(Ask.UNCERTAIN, _HALF), Step(Ask.CLUSTERS, _HALF))),
         Scenario(name="cluster+uncertain", steps=(Step(Ask.CLUSTERS, _HALF), Step(Ask.UNCERTAIN, _HALF))),
         Scenario(name="supervised", steps=(Step(Ask.RANDOM, _ALL),), whole_pool=True),
+        # Wang et al. 2017; Lee 2013; Zhou et al. 2004 and Iscen et al. 2019; Berardo et al. 2015.
+        Scenario(name="ceal", steps=_UNCERTAIN, pseudo_labels=PseudoLabelsBy("ceal")),
+        Scenario(name="pseudo-labels", steps=_UNCERTAIN, pseudo_labels=PseudoLabelsBy("confident")),
+        Scenario(name="label-propagation", steps=_UNCERTAIN, pseudo_labels=PseudoLabelsBy("label_propagation")),
+        Scenario(name="representative-only", steps=(Step(Ask.REPRESENTATIVES, _ALL),)),
     )
 }

@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from raycal.algorithm.scenario import SCENARIOS, Ask, Scenario, Step
+from raycal.algorithm.scenario import SCENARIOS, Ask, PseudoLabelsBy, Scenario, Step
 from raycal.config.strict import MOST, NAME_PATTERN, Count, Strict, did_you_mean
 from raycal.registry import REQUIRED, Nested, Option, Registry
 
@@ -36,8 +36,11 @@ CLUSTERS_ONLY = (
     *("seconds_per_cluster", "seconds_per_image_shown", "seconds_per_refused_cluster"),
     *("images_shown", "show"),
 )
-# Options of the oracle that ids are older than, with the values at which they change nothing.
-YOUNGER_THAN_IDS = {"seconds_per_image_shown": 0.0, "seconds_per_refused_cluster": None}
+# Settings that ids are older than, with the values at which they change nothing.
+YOUNGER_THAN_IDS: Mapping[str, Mapping[str, Any]] = {
+    "expert": {"seconds_per_image_shown": 0.0, "seconds_per_refused_cluster": None},
+    "clustering": {"core": 1.0, "order": "size", "on_refusal": "skip"},
+}
 _SHARE = re.compile(r"\d{1,9}(\.\d{1,18})?|\d{1,9}/\d{1,9}")
 
 
@@ -55,9 +58,12 @@ class ComponentConfig(Strict):
 
 
 class ClusteringConfig(ComponentConfig):
-    """A clustering; `num_clusters` None: the budget of the annotation step."""
+    """A clustering, and what is shown of its clusters; `num_clusters` None: the budget of the annotation step."""
 
     num_clusters: Count | None = None
+    core: Annotated[float, Gt(0), Le(1)] = 1.0
+    order: Literal["size", "value", "random", "oracle"] = "size"
+    on_refusal: Literal["skip", "split"] = "skip"
 
 
 def _component(kind: str, default: str | None, model: type[ComponentConfig] = ComponentConfig) -> BeforeValidator:
@@ -114,7 +120,7 @@ def _share(value: Any) -> str:
 class StepConfig(Strict):
     """One annotation step: what is asked and its share of N, a number or a fraction such as `1/3`."""
 
-    ask: Literal["uncertain", "random", "clusters"]
+    ask: Literal["uncertain", "random", "clusters", "representatives"]
     share: Annotated[str, BeforeValidator(_share)]
 
     @property
@@ -124,24 +130,30 @@ class StepConfig(Strict):
 
 
 class OwnScenario(Strict):
-    """A scenario by its steps."""
+    """A scenario by its steps and, unless None, a method of pseudo-labelling."""
 
     name: Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
     steps: Annotated[list[StepConfig], MinLen(1)]
+    pseudo_labels: Annotated[ComponentConfig | None, _component("pseudo_labels", None)] = None
 
     @property
     def scenario(self) -> Scenario:
         """The scenario of the algorithm; ValueError when the shares do not add up."""
-        return Scenario(name=self.name, steps=tuple(step.step for step in self.steps))
+        given = self.pseudo_labels
+        return Scenario(
+            name=self.name,
+            steps=tuple(step.step for step in self.steps),
+            pseudo_labels=PseudoLabelsBy(given.name, given.options) if given else None,
+        )
 
 
-def _scenario(value: Any) -> Any:
+def _scenario(value: Any, info: ValidationInfo) -> Any:
     if isinstance(value, str) and value not in SCENARIOS:
         raise PydanticCustomError("unknown_name", "no such scenario {hint}", {"hint": did_you_mean(value, SCENARIOS)})
     if isinstance(value, Mapping):
-        own = OwnScenario.model_validate(value)
+        own = OwnScenario.model_validate(value, context=info.context)
         if own.name in SCENARIOS:
-            raise PydanticCustomError("taken_name", "'{name}' is a scenario of the paper", {"name": own.name})
+            raise PydanticCustomError("taken_name", "'{name}' is a scenario already", {"name": own.name})
         try:
             _ = own.scenario
         except ValueError as error:
@@ -221,11 +233,11 @@ class ExperimentConfig(Strict):
     def experiment_id(self) -> str:
         """`<dataset>-<scenario>-s<seed>-<8 hex of the digest>`."""
         settings = self.relevant()
-        settings["expert"] = {
-            key: value
-            for key, value in settings["expert"].items()
-            if key not in YOUNGER_THAN_IDS or value != YOUNGER_THAN_IDS[key]
-        }
+        for group in YOUNGER_THAN_IDS.keys() & settings.keys():
+            younger = YOUNGER_THAN_IDS[group]
+            settings[group] = {
+                key: value for key, value in settings[group].items() if key not in younger or value != younger[key]
+            }
         payload = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(payload.encode()).hexdigest()[:8]
         return f"{self.dataset.name}-{self.steps.name}-s{self.seed}-{digest}"
@@ -240,14 +252,19 @@ class ExperimentConfig(Strict):
             "steps": [[step.ask.value, str(step.share)] for step in scenario.steps],
             "whole_pool": scenario.whole_pool,
         }
+        if scenario.pseudo_labels is not None:
+            by = scenario.pseudo_labels
+            settings["scenario"]["pseudo_labels"] = {"name": by.name, **by.options}
         if not scenario.asks(Ask.UNCERTAIN):
             del settings["acquisition"]
-        if not scenario.asks(Ask.CLUSTERS):
+        if not scenario.forms_clusters:
             del settings["clustering"]
+        if not scenario.asks(Ask.CLUSTERS):
             settings["expert"] = _without(settings["expert"], *CLUSTERS_ONLY)
-        if not scenario.asks(Ask.UNCERTAIN, Ask.RANDOM):
+            settings.get("clustering", {}).pop("on_refusal", None)
+        if not scenario.asks(Ask.UNCERTAIN, Ask.RANDOM, Ask.REPRESENTATIVES):
             settings["expert"] = _without(settings["expert"], "seconds_per_sample")
-        if not any(step.asks_model for step in scenario.steps):
+        if not scenario.asks_model:
             del settings["ask_with"]
         if not any(step.asks_model for step in scenario.steps[1:]):
             del settings["retrain_between"]

@@ -45,13 +45,14 @@ class LivePool:
         return self._iteration
 
     def counts(self) -> dict[str, int]:
-        """Iteration, interactions, and the sizes of D^U, D^L and D^CL the model was last trained on."""
+        """Iteration, interactions, and the sizes of the parts of the pool the model was last trained on."""
         return {
             "iteration": self._iteration,
             "interactions": self._interactions,
             "unlabeled": self._pool.num_unlabeled,
             "labeled": self._pool.num_labeled,
             "cluster_labeled": self._pool.num_cluster_labeled,
+            "pseudo_labeled": self._pool.num_pseudo_labeled,
         }
 
     def snapshot(self) -> PoolSnapshot:

@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from raycal.algorithm.scenario import Ask
 from raycal.files import Folder
 from raycal.report.runs import Runs, Trial
 
@@ -47,6 +46,6 @@ def _examples(runs: Runs) -> Iterator[Trial]:
     seen: set[tuple[str, str]] = set()
     for trial in runs.trials:
         kind = (trial.config.dataset.name, trial.scenario)
-        if trial.status == "finished" and trial.folder and trial.config.steps.asks(Ask.CLUSTERS) and kind not in seen:
+        if trial.status == "finished" and trial.folder and trial.config.steps.forms_clusters and kind not in seen:
             seen.add(kind)
             yield trial

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from raycal.algorithm.scenario import Ask
 from raycal.report.break_even_chart import CAPTION, saving_charts
 from raycal.report.charts import (
     ACCURACY,
@@ -175,7 +174,7 @@ def _series(
 
     def made() -> Iterator[Series | None]:
         for group, note in zip(part.groups, part.notes, strict=True):
-            if not only_clusters or group.trials[0].config.steps.asks(Ask.CLUSTERS):
+            if not only_clusters or group.trials[0].config.steps.forms_clusters:
                 yield make(group, f"{group.scenario} ({note})" if note else group.scenario)
 
     return tuple(series for series in made() if series is not None)
@@ -215,7 +214,7 @@ def _number(trial: Trial, key: str) -> float | None:
     value: Any = config.flat().get(key)
     if key == "clustering.num_clusters" and value is None:
         budgets = zip(config.steps.steps, config.steps.budgets(config.interactions_per_iteration), strict=True)
-        return float(max((budget for step, budget in budgets if step.ask is Ask.CLUSTERS), default=0)) or None
+        return float(max((budget for step, budget in budgets if step.asks_clusters), default=0)) or None
     return float(value) if type(value) in (int, float) else None
 
 

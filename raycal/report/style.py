@@ -20,14 +20,18 @@ class Look:
     line: Literal["-"] | tuple[float, tuple[float, ...]]
 
 
-# Hues of Okabe and Ito, "Color Universal Design" (2008): told apart by readers with any colour vision.
-_PAPER: Mapping[str, Look] = {
+# The paper's have hues of Okabe and Ito, "Color Universal Design" (2008): told apart by readers with any colour vision.
+_NAMED: Mapping[str, Look] = {
     "uncertain+cluster": Look("#0072b2", "#5ab4ec", "o", "-"),
     "cluster+uncertain": Look("#d55e00", "#f58b45", "s", (0, (5, 1.5))),
     "cluster-only": Look("#009e73", "#35c79c", "^", (0, (5, 1.2, 1.2, 1.2))),
     "uncertain-only": Look("#cc79a7", "#e59ac4", "D", (0, (3, 1))),
     "random": Look("#757575", "#a9a9a9", "v", (0, (1.2, 1.2))),
     "supervised": Look(INK, "#e6e6e6", "", "-"),
+    "ceal": Look("#332288", "#9a8fe8", "P", (0, (4, 1, 1, 1))),
+    "pseudo-labels": Look("#8c510a", "#d3a063", "X", (0, (2.5, 1))),
+    "label-propagation": Look("#a50f15", "#f27d7d", "d", (0, (6, 1, 1, 1, 1, 1))),
+    "representative-only": Look("#5b8c00", "#a9cf52", "H", (0, (4, 2))),
 }
 _OWN = (
     Look("#e69f00", "#e6a51a", "h", "-"),
@@ -36,14 +40,14 @@ _OWN = (
     Look("#999933", "#bdbd5c", ">", "-"),
     Look("#6a51a3", "#a793dd", "p", "-"),
 )
-assert _PAPER.keys() == SCENARIOS.keys()
+assert _NAMED.keys() == SCENARIOS.keys()
 
 
 def looks(scenarios: Sequence[str]) -> dict[str, Look]:
-    """The look of each scenario; those that are not the paper's take theirs in the given order."""
-    own = [name for name in dict.fromkeys(scenarios) if name not in _PAPER]
+    """The look of each scenario; own ones take theirs in the given order."""
+    own = [name for name in dict.fromkeys(scenarios) if name not in _NAMED]
     return {
-        name: _PAPER[name] if name in _PAPER else _OWN[own.index(name) % len(_OWN)] for name in dict.fromkeys(scenarios)
+        name: _NAMED[name] if name in _NAMED else _OWN[own.index(name) % len(_OWN)] for name in dict.fromkeys(scenarios)
     }
 
 

@@ -39,8 +39,9 @@ def trial_tags(config: ExperimentConfig, environment: Mapping[str, Any]) -> dict
     tags: dict[str, Any] = {"scenario": config.steps.name, "dataset": config.dataset.name, "seed": config.seed}
     if config.steps.asks(Ask.UNCERTAIN):
         tags["acquisition"] = config.acquisition.name
-    if config.steps.asks(Ask.CLUSTERS):
+    if config.steps.forms_clusters:
         tags["num_clusters"] = config.clustering.num_clusters or "budget"
+    if config.steps.asks(Ask.CLUSTERS):
         tags["purity_threshold"] = config.expert.options.get("purity_threshold")
     ran_on = {tag: environment.get(key) for key, tag in _ENVIRONMENT.items()}
     return {key: str(value) for key, value in (tags | ran_on).items() if value is not None}

@@ -1,4 +1,7 @@
-"""What every registered acquisition, clustering and expert must hold to; a new entry is tested by existing."""
+"""What every registered acquisition, clustering, expert and way of pseudo-labelling must hold to.
+
+A new entry is tested by existing.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -10,10 +13,11 @@ import pytest
 from raycal.algorithm.acquisition import AnnotatedSamples, Head, View, acquisitions
 from raycal.algorithm.clustering import clusterings
 from raycal.algorithm.expert import Cluster, Expert, experts
+from raycal.algorithm.pseudo_labels import pseudo_labels
 from raycal.algorithm.records import Floats, Indices, Labels, Predictions
 from raycal.registry import Registry
 
-REGISTRIES: tuple[Registry[Any], ...] = (acquisitions, clusterings, experts)
+REGISTRIES: tuple[Registry[Any], ...] = (acquisitions, clusterings, experts, pseudo_labels)
 SIZES = (1, 2, 40)
 
 
@@ -250,7 +254,9 @@ class TestExpert:
         else:
             assert type(answer.label) is int
             assert answer.label in range(num_classes)
-            assert answer.wrong in (None, np.count_nonzero(true_labels[indices] != answer.label))
+            labelled = answer.labelled(cluster(indices))
+            assert set(labelled.tolist()) <= set(indices.tolist())
+            assert answer.wrong in (None, np.count_nonzero(true_labels[labelled] != answer.label))
 
     def test_equal_seeds_give_equal_answers(self, name: str) -> None:
         expert, indices = expert_of(name, np.arange(50) % 5), np.arange(0, 50, 5)
@@ -260,7 +266,14 @@ class TestExpert:
 
         assert np.array_equal(samples[0].labels, samples[1].labels)
         assert np.array_equal(samples[0].seconds, samples[1].seconds)
-        assert clusters[0] == clusters[1]
+        assert clusters[0].labelled(cluster(indices)).tolist() == clusters[1].labelled(cluster(indices)).tolist()
+        assert replace(clusters[0], part=None) == replace(clusters[1], part=None)
+
+    def test_truth_is_that_of_a_simulation_whatever_it_answers(self, name: str) -> None:
+        true_labels = np.arange(50) % 5
+        truth = expert_of(name, true_labels.copy()).truth(np.array([7, 3]))
+
+        assert truth is None or truth.tolist() == true_labels[[7, 3]].tolist()
 
     def test_sample_has_the_same_answer_whatever_is_asked_with_it(self, name: str) -> None:
         expert = expert_of(name, np.arange(50) % 5)
@@ -275,5 +288,43 @@ class TestExpert:
         expert = expert_of(name, np.arange(50) % 5)
         expert.label_samples(np.arange(9), np.random.default_rng(4))
         expert.label_cluster(cluster(np.arange(20)), np.random.default_rng(4))
+
+        assert str(np.random.get_state()) == str(before)  # noqa: NPY002
+
+
+@pytest.mark.parametrize("name", tuple(pseudo_labels))
+class TestPseudoLabels:
+    @pytest.mark.parametrize("num_annotated", [0, 1, 30])
+    @pytest.mark.parametrize("num_classes", [1, 2, 10])
+    @pytest.mark.parametrize("num_samples", SIZES)
+    @pytest.mark.parametrize("iteration", [0, 100])
+    @pytest.mark.filterwarnings("error")
+    def test_different_unlabelled_samples_get_a_class_each(
+        self, name: str, num_samples: int, num_classes: int, num_annotated: int, iteration: int
+    ) -> None:
+        given = view(num_samples, num_classes, num_annotated)
+        indices, labels = pseudo_labels[name](given, iteration)
+
+        assert indices.shape == labels.shape
+        assert indices.dtype == labels.dtype == np.int64
+        assert len(set(indices.tolist())) == len(indices)
+        assert set(indices.tolist()) <= set(given.predictions.indices.tolist())
+        assert set(labels.tolist()) <= set(range(num_classes))
+
+    def test_equal_seeds_give_the_same(self, name: str) -> None:
+        first, second = (pseudo_labels[name](view(40, 3, seed=7), 1) for _ in range(2))
+
+        assert first.indices.tolist() == second.indices.tolist()
+        assert first.labels.tolist() == second.labels.tolist()
+
+    def test_features_of_the_dead_network_are_labelled(self, name: str) -> None:
+        made = view(20, 2)
+        dead = replace(made.predictions, embeddings=read_only(np.zeros((20, 6), np.float32)))
+
+        assert len(pseudo_labels[name](replace(made, predictions=dead), 0).indices) <= 20
+
+    def test_global_random_state_is_neither_used_nor_changed(self, name: str) -> None:
+        before = np.random.get_state()  # noqa: NPY002
+        pseudo_labels[name](view(40, 3), 1)
 
         assert str(np.random.get_state()) == str(before)  # noqa: NPY002

@@ -1,12 +1,9 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from raycal.algorithm.annotate import annotate_clusters, annotate_samples, clusters_to_show
-from raycal.algorithm.expert import Cluster, ClusterAnswer, SampleAnswers
+from raycal.algorithm.annotate import annotate_clusters, annotate_samples, ask_for_representative
+from raycal.algorithm.expert import Cluster, ClusterAnswer, Oracle, SampleAnswers
 from raycal.algorithm.records import Answer, Indices, Interaction, Kind
 
 
@@ -16,6 +13,20 @@ def draws() -> np.random.Generator:
 
 def a_cluster(indices: Sequence[int]) -> Cluster:
     return Cluster(indices=np.array(indices, np.int64), embeddings=lambda: np.zeros((len(indices), 1), np.float32))
+
+
+class Waiting:
+    """Clusters in the order given, and those of them that were refused."""
+
+    def __init__(self, *members: Sequence[int]) -> None:
+        self._waiting = [a_cluster(indices) for indices in members]
+        self.refused: list[list[int]] = []
+
+    def pop(self) -> Cluster | None:
+        return self._waiting.pop(0) if self._waiting else None
+
+    def refuse(self, cluster: Cluster) -> None:
+        self.refused.append(cluster.indices.tolist())
 
 
 class Parity:
@@ -36,6 +47,9 @@ class Parity:
         first, cost = int(cluster.indices[0]), float(len(cluster.indices))
         return ClusterAnswer(label=None if first % 2 else first, purity=None, wrong=None, seconds=cost)
 
+    def truth(self, indices: Indices) -> None:
+        return None
+
 
 class Known(Parity):
     """As a simulation: says which samples it got wrong, and the purity of a cluster."""
@@ -51,9 +65,12 @@ def samples(expert: Parity, indices: Sequence[int], *, spent: int = 0) -> list[I
     return list(annotate_samples(np.array(indices, np.int64), expert, draws, iteration=4, step=1, spent=spent))
 
 
-def clusters(expert: Parity, *members: Sequence[int], spent: int = 0) -> list[Interaction]:
-    shown = [a_cluster(indices) for indices in members]
-    return list(annotate_clusters(shown, expert, draws, iteration=4, step=1, spent=spent))
+def clusters(expert: Parity, *members: Sequence[int], spent: int = 0, budget: int = 9) -> list[Interaction]:
+    return list(annotate_clusters(Waiting(*members), asking(expert), budget, iteration=4, step=1, spent=spent))
+
+
+def asking(expert: Parity) -> Callable[[Cluster], ClusterAnswer]:
+    return lambda cluster: expert.label_cluster(cluster, draws())
 
 
 def test_samples_are_asked_in_the_order_given() -> None:
@@ -118,7 +135,7 @@ def test_class_zero_is_a_label_and_no_refusal() -> None:
 
 def test_next_cluster_is_shown_only_when_it_is_its_turn() -> None:
     expert = Parity()
-    rows = annotate_clusters([a_cluster([2]), a_cluster([4])], expert, draws, iteration=0, step=0, spent=0)
+    rows = annotate_clusters(Waiting([2], [4]), asking(expert), 9, iteration=0, step=0, spent=0)
 
     assert expert.shown == []
     next(rows)
@@ -127,51 +144,39 @@ def test_next_cluster_is_shown_only_when_it_is_its_turn() -> None:
     assert expert.shown == [[2], [4]]
 
 
-def test_largest_clusters_come_first() -> None:
-    indices = np.array([1, 3, 5, 7, 9, 11])
+def test_no_more_clusters_are_shown_than_the_budget_and_refusals_are_told() -> None:
+    waiting, expert = Waiting([1], [2], [3], [5]), Parity()
+    rows = list(annotate_clusters(waiting, asking(expert), 3, iteration=0, step=0, spent=0))
 
-    shown = clusters_to_show(indices, np.array([2, 0, 2, 1, 2, 1]), 3)
-
-    assert [members.tolist() for members in shown] == [[1, 5, 9], [7, 11], [3]]
-
-
-def test_equal_sizes_come_by_their_smallest_index() -> None:
-    shown = clusters_to_show(np.array([4, 6, 8, 10]), np.array([3, 0, 3, 0]), 4)
-
-    assert [members.tolist() for members in shown] == [[4, 8], [6, 10]]
+    assert [row.indices.tolist() for row in rows] == [[1], [2], [3]]
+    assert waiting.refused == [[1], [3]]
 
 
-def test_budget_cuts_the_smallest_clusters() -> None:
-    indices, cluster_ids = np.arange(6), np.array([0, 1, 1, 2, 2, 2])
+def test_row_of_an_answer_to_a_part_of_a_cluster_has_that_part() -> None:
+    def ask(cluster: Cluster) -> ClusterAnswer:
+        return ClusterAnswer(label=1, purity=2 / 3, wrong=0, seconds=2.0, part=cluster.indices[:2])
 
-    assert [m.tolist() for m in clusters_to_show(indices, cluster_ids, 2)] == [[3, 4, 5], [1, 2]]
-    assert [m.tolist() for m in clusters_to_show(indices, cluster_ids, 1)] == [[3, 4, 5]]
-    assert clusters_to_show(indices, cluster_ids, 0) == []
+    (row,) = annotate_clusters(Waiting([4, 6, 9]), ask, 9, iteration=0, step=0, spent=0)
 
-
-def test_empty_clusters_are_not_shown() -> None:
-    shown = clusters_to_show(np.array([2, 3]), np.array([7, 4]), 8)
-
-    assert [members.tolist() for members in shown] == [[2], [3]]
+    assert (row.indices.tolist(), row.num_samples, row.purity) == ([4, 6], 2, 2 / 3)
 
 
-@pytest.mark.parametrize("budget", [1, 5])
-def test_one_sample_is_one_cluster(budget: int) -> None:
-    shown = clusters_to_show(np.array([12]), np.array([0]), budget)
+class TestRepresentative:
+    # On a line at 0, 1, 2, 3, 9: the mean is 3, so sample 8 is the medoid.
+    CLUSTER = Cluster(
+        indices=np.array([2, 4, 6, 8, 9]), embeddings=lambda: np.array([[0], [1], [2], [3], [9]], np.float32)
+    )
 
-    assert [members.tolist() for members in shown] == [[12]]
+    def test_label_of_the_medoid_goes_to_the_whole_cluster(self) -> None:
+        true_labels = np.array([0, 0, 1, 0, 1, 0, 1, 0, 2, 2])
+        answer = ask_for_representative(self.CLUSTER, Oracle(true_labels, seconds_per_sample=3.5), draws())
 
+        assert (answer.label, answer.purity, answer.wrong, answer.seconds) == (2, 0.6, 3, 3.5)
+        assert answer.labelled(self.CLUSTER).tolist() == [2, 4, 6, 8, 9]
 
-@given(st.lists(st.integers(0, 6), min_size=1, max_size=30), st.integers(0, 8))
-def test_clusters_to_show_equals_a_plain_grouping(cluster_ids: list[int], budget: int) -> None:
-    indices = 3 * np.arange(len(cluster_ids)) + 1
-    indices.flags.writeable = False
-    groups: dict[int, list[int]] = {}
-    for index, cluster in zip(indices.tolist(), cluster_ids, strict=True):
-        groups.setdefault(cluster, []).append(index)
-    expected = sorted(groups.values(), key=lambda members: (-len(members), members[0]))[:budget]
+    def test_expert_sees_nothing_else_and_may_know_no_truth(self) -> None:
+        expert = Parity()
+        answer = ask_for_representative(self.CLUSTER, expert, draws())
 
-    shown = clusters_to_show(indices, np.array(cluster_ids, np.int64), budget)
-
-    assert [members.tolist() for members in shown] == expected
-    assert all(members.dtype == np.int64 for members in shown)
+        assert expert.shown == [[8]]
+        assert (answer.label, answer.purity, answer.wrong, answer.seconds) == (8, None, None, 4.0)

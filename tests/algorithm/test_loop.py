@@ -1,9 +1,10 @@
 """Algorithm 1 with a nearest-mean learner on 2-D points."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -15,10 +16,12 @@ from hypothesis import strategies as st
 
 from raycal.algorithm.acquisition import Head, acquisitions, most_informative
 from raycal.algorithm.acquisition.uncertainty import entropies
+from raycal.algorithm.cluster_queue import ClusterRules
 from raycal.algorithm.clustering import Clustering, kmeans
 from raycal.algorithm.expert import Cluster, ClusterAnswer, Expert, Oracle, SampleAnswers, experts
 from raycal.algorithm.loop import Parts, Plan, active_learning
-from raycal.algorithm.pool import CLUSTER_LABELED, LABELED, UNLABELED, Pool
+from raycal.algorithm.pool import CLUSTER_LABELED, LABELED, PSEUDO_LABELED, UNLABELED, Pool
+from raycal.algorithm.pseudo_labels import PseudoLabels, pseudo_labels
 from raycal.algorithm.records import (
     Answer,
     Evaluation,
@@ -32,11 +35,20 @@ from raycal.algorithm.records import (
     Predictions,
     TrainingSet,
 )
-from raycal.algorithm.scenario import SCENARIOS, Ask, Scenario, Step
+from raycal.algorithm.scenario import SCENARIOS, Ask, PseudoLabelsBy, Scenario, Step
 
 HALF, THIRD = Fraction(1, 2), Fraction(1, 3)
 THIRDS = Scenario(name="thirds", steps=(Step(Ask.CLUSTERS, THIRD), Step(Ask.RANDOM, THIRD), Step(Ask.UNCERTAIN, THIRD)))
-EVERY_SCENARIO = {**SCENARIOS, THIRDS.name: THIRDS}
+RANDOM_CEAL = Scenario(name="random-ceal", steps=(Step(Ask.RANDOM, Fraction(1)),), pseudo_labels=PseudoLabelsBy("ceal"))
+EVERY_SCENARIO = {**SCENARIOS, THIRDS.name: THIRDS, RANDOM_CEAL.name: RANDOM_CEAL}
+HUMAN = [name for name, scenario in EVERY_SCENARIO.items() if scenario.pseudo_labels is None]
+PSEUDO = [name for name in EVERY_SCENARIO if name not in HUMAN]
+# The three means are never as sure as a network: options with which some samples are labelled and others are not.
+PSEUDO_OPTIONS: dict[str, dict[str, Any]] = {
+    "ceal": {"delta": 0.9, "decay": 0.05},
+    "confident": {"threshold": 0.6},
+    "label_propagation": {"neighbors": 3, "min_certainty": 0.5},
+}
 MIXED = ("uncertain+cluster", "cluster+uncertain")
 NUM_CLASSES = 3
 
@@ -147,6 +159,9 @@ class Stubborn:
     def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
         return ClusterAnswer(label=2, purity=None, wrong=None, seconds=1.0)
 
+    def truth(self, indices: Indices) -> None:
+        return None
+
 
 class Careless(Oracle):
     """Labels a fifth of the samples at random and takes its time as chance will have it."""
@@ -182,8 +197,13 @@ class World:
         )
 
     def run(self, scenario: str | Scenario, *, state: LoopState | None = None, **options: Any) -> list[IterationResult]:
-        plan = a_plan(scenario, **options)
-        return list(active_learning(plan, self.parts, num_samples=self.num_samples, state=state))
+        return list(self.start(a_plan(scenario, **options), state=state))
+
+    def start(self, plan: Plan, *, state: LoopState | None = None) -> Iterator[IterationResult]:
+        by = plan.scenario.pseudo_labels
+        given = None if by is None else partial(pseudo_labels[by.name], **PSEUDO_OPTIONS[by.name])
+        parts = replace(self.parts, pseudo_labels=given)
+        return active_learning(plan, parts, num_samples=self.num_samples, state=state)
 
 
 def a_plan(scenario: str | Scenario, **options: Any) -> Plan:
@@ -204,7 +224,8 @@ def outcome(result: IterationResult) -> tuple[object, ...]:
     """All of an iteration but the wall-clock time."""
     ledger = tuple(facts(row) for row in result.ledger)
     pool = (result.pool.status.tolist(), result.pool.labels.tolist())
-    return result.iteration, result.interactions, result.human_seconds, ledger, pool, result.evaluation
+    figures = (result.human_seconds, result.evaluation, result.pseudo_label_error)
+    return result.iteration, result.interactions, ledger, pool, figures
 
 
 def outcomes(results: Sequence[IterationResult]) -> list[tuple[object, ...]]:
@@ -247,12 +268,15 @@ def check_moves(results: Sequence[IterationResult], num_samples: int) -> None:
             if row.answer is Answer.LABELLED:
                 status[row.indices] = LABELED if row.kind is Kind.SAMPLE else CLUSTER_LABELED
                 labels[row.indices] = row.label
+        pseudo = result.pool.status == PSEUDO_LABELED
+        assert (status[pseudo] == UNLABELED).all()
+        status[pseudo], labels[pseudo] = PSEUDO_LABELED, result.pool.labels[pseudo]
         assert result.interactions == number
         assert result.human_seconds == pytest.approx(seconds)
         assert result.pool.status.tolist() == status.tolist()
         assert result.pool.labels.tolist() == labels.tolist()
-        labels[status == CLUSTER_LABELED] = -1
-        status[status == CLUSTER_LABELED] = UNLABELED
+        labels[status != LABELED] = -1
+        status[status != LABELED] = UNLABELED
 
 
 # The order of calls: who asks, what is reset, what is trained.
@@ -662,7 +686,8 @@ def test_pool_of_one_sample(scenario: str) -> None:
     results = World(1).run(scenario)
 
     assert [row.indices.tolist() for row in results[0].ledger] == [[0]]
-    assert len(results) == (3 if scenario in ("cluster-only", "cluster+uncertain", "thirds") else 1)
+    lasting = ("cluster-only", "cluster+uncertain", "representative-only", "thirds")
+    assert len(results) == (3 if scenario in lasting else 1)
 
 
 @pytest.mark.parametrize("scenario", EVERY_SCENARIO)
@@ -681,7 +706,7 @@ def test_one_class_only(scenario: str) -> None:
 # What is trained on.
 
 
-@pytest.mark.parametrize("scenario", EVERY_SCENARIO)
+@pytest.mark.parametrize("scenario", HUMAN)
 def test_training_labels_come_from_the_expert(scenario: str) -> None:
     world = World(expert=Stubborn())
     results = world.run(scenario)
@@ -734,6 +759,109 @@ def test_phases_that_did_not_happen_took_no_time() -> None:
     assert min(clusters.predict, clusters.cluster, clusters.train, clusters.evaluate) > 0
 
 
+# Labels that no expert gives, and clusters asked for in other ways.
+
+
+@pytest.mark.parametrize("scenario", PSEUDO)
+def test_pseudo_labels_are_trained_on_for_one_iteration_and_cost_nothing(scenario: str) -> None:
+    world = World()
+    results = world.run(scenario, iterations=4)
+
+    check_moves(results, 60)
+    assert [result.interactions for result in results] == [6, 12, 18, 24]
+    assert [len(labeled(result)) for result in results] == [6, 12, 18, 24]
+    assert any((result.pool.status == PSEUDO_LABELED).any() for result in results)
+    for result, training_set in zip(results, world.learner.trained_on, strict=True):
+        given = result.pool.status != UNLABELED
+        assert training_set.indices.tolist() == np.flatnonzero(given).tolist()
+        assert training_set.labels.tolist() == result.pool.labels[given].tolist()
+
+
+def test_pseudo_label_error_is_the_share_of_wrong_ones() -> None:
+    world = World()
+    for result in world.run("pseudo-labels", iterations=4):
+        pseudo = result.pool.status == PSEUDO_LABELED
+        wrong = result.pool.labels[pseudo] != world.true_labels[pseudo]
+        assert result.pseudo_label_error == (wrong.mean() if pseudo.any() else None)
+    assert pseudo.any()
+
+
+def test_pseudo_label_error_is_unknown_without_the_truth_and_without_pseudo_labels() -> None:
+    unknown = World(expert=Stubborn()).run("label-propagation", iterations=1)
+    none = World().run("uncertain-only", iterations=1)
+
+    assert (unknown[0].pool.status == PSEUDO_LABELED).any()
+    assert [result.pseudo_label_error for result in (*unknown, *none)] == [None, None]
+
+
+def test_asking_model_gives_the_pseudo_labels_of_what_the_step_left() -> None:
+    seen: list[Indices] = []
+
+    def looking(view: Any, iteration: int, /) -> PseudoLabels:
+        seen.append(view.predictions.indices)
+        return PseudoLabels(view.predictions.indices[:2], np.full(2, iteration))
+
+    world = World()
+    parts = replace(world.parts, pseudo_labels=looking)
+    results = list(active_learning(a_plan("random", iterations=3), parts, num_samples=60))
+
+    assert [len(indices) for indices in seen] == [54, 48, 42]
+    assert all(np.array_equal(left, asked) for left, asked in zip(seen, world.learner.asked, strict=True))
+    assert np.array_equal(world.learner.asking[0], world.learner.heads[0])
+    assert np.array_equal(world.learner.asking[1], world.learner.trained[0])
+    assert [sorted(result.pool.labels[result.pool.status == PSEUDO_LABELED]) for result in results] == [
+        *([0, 0], [1, 1], [2, 2])
+    ]
+
+
+def test_representatives_label_whole_clusters_at_the_price_of_a_sample() -> None:
+    world = World(expert=Oracle(World().true_labels, seconds_per_sample=2.0, seconds_per_cluster=50.0))
+    results = world.run("representative-only")
+
+    check_moves(results, 60)
+    rows = [row for result in results for row in result.ledger]
+    assert {(row.kind, row.answer, row.seconds) for row in rows} == {(Kind.CLUSTER, Answer.LABELLED, 2.0)}
+    for row in rows:
+        truth = world.true_labels[row.indices]
+        assert row.label in truth
+        assert row.wrong == np.count_nonzero(truth != row.label)
+        assert row.purity == np.bincount(truth).max() / len(truth)
+    assert [np.count_nonzero(result.pool.status == CLUSTER_LABELED) for result in results] == [60, 60, 60]
+
+
+def test_expert_of_perfect_purity_leaves_what_is_of_other_classes() -> None:
+    world = World(expert=experts["perfect_purity"](World().true_labels))
+    (result,) = world.run("cluster-only", iterations=1)
+
+    check_moves([result], 60)
+    for row in result.ledger:
+        assert (world.true_labels[row.indices] == row.label).all()
+        assert row.wrong == 0
+    sizes = [round(row.num_samples / (row.purity or 1)) for row in result.ledger]
+    assert sum(sizes) == 60
+    assert np.count_nonzero(result.pool.status == UNLABELED) == 60 - sum(row.num_samples for row in result.ledger) > 0
+
+
+def test_split_clusters_use_a_budget_that_fewer_clusters_leave() -> None:
+    rules = ClusterRules(on_refusal="split")
+    (plain,) = World(expert=Refusing).run("cluster-only", num_clusters=2, iterations=1)
+    (split,) = World(expert=Refusing).run("cluster-only", num_clusters=2, iterations=1, clusters=rules)
+
+    assert (len(plain.ledger), len(split.ledger)) == (2, 6)
+    assert facts(plain.ledger[0]) == facts(split.ledger[0])
+    halves = [row.indices.tolist() for row in split.ledger if set(row.indices) < set(split.ledger[0].indices)]
+    assert sorted(halves[0] + halves[1]) == split.ledger[0].indices.tolist()
+
+
+def test_best_order_labels_no_fewer_images_rightly_than_the_largest_first() -> None:
+    def right(**options: Any) -> int:
+        (result,) = World().run("cluster-only", num_clusters=20, iterations=1, **options)
+        accepted = [row for row in result.ledger if row.label is not None]
+        return sum(row.num_samples - (row.wrong or 0) for row in accepted)
+
+    assert right(clusters=ClusterRules(order="oracle")) > right() > 0
+
+
 # Same seed, same experiment; a resumed one too.
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -743,6 +871,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "retrain, initial": {"retrain_between": True, "ask_with": "initial"},
     "more clusters": {"num_clusters": 9, "interactions_per_iteration": 5},
     "until exhausted": {"interactions_per_iteration": 25, "iterations": 6},
+    "core, split, by value": {
+        "num_clusters": 3,
+        "clusters": ClusterRules(core=0.8, order="value", on_refusal="split", purity_threshold=0.8),
+    },
+    "split, at random": {"clusters": ClusterRules(order="random", on_refusal="split")},
+    "in the best order": {"clusters": ClusterRules(order="oracle"), "num_clusters": 9},
 }
 
 
@@ -753,7 +887,7 @@ def test_resumed_experiment_equals_the_uninterrupted_one_at_every_cut(scenario: 
     world = World(expert=Careless)
     whole: list[IterationResult] = []
     models: list[npt.NDArray[np.float64]] = []
-    for result in active_learning(a_plan(scenario, **options), world.parts, num_samples=60):
+    for result in world.start(a_plan(scenario, **options)):
         whole.append(result)
         models.append(world.learner.means)
 
@@ -825,6 +959,13 @@ def test_resumed_experiment_with_kmeans_equals_the_uninterrupted_one(scenario: s
     st.sampled_from(["previous", "initial"]),
     st.booleans(),
     st.sampled_from([Oracle, Refusing, Careless]),
+    st.builds(
+        ClusterRules,
+        core=st.sampled_from([0.3, 1.0]),
+        order=st.sampled_from(["size", "value", "random", "oracle"]),
+        on_refusal=st.sampled_from(["skip", "split"]),
+        purity_threshold=st.just(0.8),
+    ),
 )
 def test_any_plan_keeps_the_rules(
     scenario: str,
@@ -835,6 +976,7 @@ def test_any_plan_keeps_the_rules(
     ask_with: str,
     retrain_between: bool,
     expert: type[Oracle],
+    clusters: ClusterRules,
 ) -> None:
     world = World(num_samples, expert=expert)
     results = world.run(
@@ -844,6 +986,7 @@ def test_any_plan_keeps_the_rules(
         num_clusters=num_clusters,
         ask_with=ask_with,
         retrain_between=retrain_between,
+        clusters=clusters,
     )
 
     check_moves(results, num_samples)

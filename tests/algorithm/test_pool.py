@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raycal.algorithm.pool import CLUSTER_LABELED, LABELED, NO_LABEL, UNLABELED, Pool
+from raycal.algorithm.pool import CLUSTER_LABELED, LABELED, NO_LABEL, PSEUDO_LABELED, UNLABELED, Pool
 from raycal.algorithm.records import Answer, Interaction, Kind, PoolSnapshot
 
 CLUSTER = Kind.CLUSTER
@@ -123,7 +123,7 @@ def test_labelled_without_a_label_is_refused() -> None:
 def test_release_empties_cluster_labeled_and_leaves_labeled_alone() -> None:
     pool = mixed_pool()
 
-    pool.release_clusters()
+    pool.release()
 
     assert contents(pool) == (
         [UNLABELED, LABELED, UNLABELED, UNLABELED, LABELED, UNLABELED],
@@ -133,7 +133,7 @@ def test_release_empties_cluster_labeled_and_leaves_labeled_alone() -> None:
 
 def test_released_samples_can_be_labelled_again() -> None:
     pool = mixed_pool()
-    pool.release_clusters()
+    pool.release()
 
     pool.apply(answered([2], 1))
     pool.apply(answered([0, 3], 2, CLUSTER))
@@ -142,13 +142,49 @@ def test_released_samples_can_be_labelled_again() -> None:
     assert pool.training_set().labels.tolist() == [2, 7, 1, 2, 8]
 
 
+def test_pseudo_labelled_are_trained_on_and_go_back_with_the_clusters() -> None:
+    pool = mixed_pool()
+
+    pool.pseudo_label(np.array([0, 5]), np.array([4, 6]))
+
+    assert (pool.num_unlabeled, pool.num_labeled, pool.num_cluster_labeled, pool.num_pseudo_labeled) == (0, 2, 2, 2)
+    assert pool.training_set().indices.tolist() == [0, 1, 2, 3, 4, 5]
+    assert pool.training_set().labels.tolist() == [4, 7, 9, 9, 8, 6]
+    assert contents(Pool(pool.snapshot())) == contents(pool)
+
+    pool.release()
+
+    assert pool.num_pseudo_labeled == 0
+    assert pool.training_set().indices.tolist() == [1, 4]
+
+
+@pytest.mark.parametrize(
+    ("indices", "labels", "problem"),
+    [
+        ([0, 1], [3, 3], r"not in D\^U"),
+        ([0, 2], [3, 3], r"not in D\^U"),
+        ([6], [3], r"not in D\^U"),
+        ([0, 5], [3, NO_LABEL], "no class"),
+    ],
+    ids=str,
+)
+def test_only_the_unlabelled_are_pseudo_labelled(indices: list[int], labels: list[int], problem: str) -> None:
+    pool = mixed_pool()
+    before = contents(pool)
+
+    with pytest.raises(ValueError, match=problem):
+        pool.pseudo_label(np.array(indices), np.array(labels))
+
+    assert contents(pool) == before
+
+
 def test_snapshot_is_a_copy() -> None:
     pool = mixed_pool()
     snapshot = pool.snapshot()
     status, labels = snapshot.status.tolist(), snapshot.labels.tolist()
 
     pool.apply(answered([0], 5))
-    pool.release_clusters()
+    pool.release()
 
     assert (snapshot.status.tolist(), snapshot.labels.tolist()) == (status, labels)
 
@@ -178,11 +214,12 @@ def test_snapshot_restores_the_same_pool_with_the_ledger_s_dtypes() -> None:
     [
         ([UNLABELED, LABELED], [NO_LABEL], "not one entry a sample"),
         ([[UNLABELED]], [[NO_LABEL]], "not one entry a sample"),
-        ([3], [0], r"none of D\^U, D\^L, D\^CL"),
+        ([4], [0], r"none of D\^U, D\^L, D\^CL"),
         ([-1], [0], r"none of D\^U, D\^L, D\^CL"),
         ([UNLABELED], [0], "label if and only if"),
         ([LABELED], [NO_LABEL], "label if and only if"),
         ([CLUSTER_LABELED], [NO_LABEL], "label if and only if"),
+        ([PSEUDO_LABELED], [NO_LABEL], "label if and only if"),
     ],
     ids=str,
 )
@@ -212,7 +249,7 @@ def test_pool_is_a_partition_after_any_moves(pool_and_moves: tuple[int, list[Mov
 
     for move in moves:
         if move is None:
-            pool.release_clusters()
+            pool.release()
             cluster_labeled = {}
         else:
             kind, indices, label = move

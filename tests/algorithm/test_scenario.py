@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raycal.algorithm.scenario import SCENARIOS, Ask, Scenario, Step
+from raycal.algorithm.scenario import SCENARIOS, Ask, PseudoLabelsBy, Scenario, Step
 
 THIRD = Fraction(1, 3)
 
@@ -23,15 +23,19 @@ def own(*shares: Fraction) -> Scenario:
         ("uncertain+cluster", [Ask.UNCERTAIN, Ask.CLUSTERS]),
         ("cluster+uncertain", [Ask.CLUSTERS, Ask.UNCERTAIN]),
         ("supervised", [Ask.RANDOM]),
+        ("ceal", [Ask.UNCERTAIN]),
+        ("pseudo-labels", [Ask.UNCERTAIN]),
+        ("label-propagation", [Ask.UNCERTAIN]),
+        ("representative-only", [Ask.REPRESENTATIVES]),
     ],
 )
-def test_scenario_has_the_steps_of_the_paper_in_its_order(name: str, asks: list[Ask]) -> None:
+def test_scenario_has_its_steps_in_their_order(name: str, asks: list[Ask]) -> None:
     assert SCENARIOS[name].name == name
     assert [step.ask for step in SCENARIOS[name].steps] == asks
     assert [step.share for step in SCENARIOS[name].steps] == [Fraction(1, len(asks))] * len(asks)
 
 
-def test_scenarios_are_the_paper_s_five_and_full_supervision() -> None:
+def test_scenarios_are_the_paper_s_five_full_supervision_and_related_work() -> None:
     assert list(SCENARIOS) == [
         "random",
         "uncertain-only",
@@ -39,6 +43,10 @@ def test_scenarios_are_the_paper_s_five_and_full_supervision() -> None:
         "uncertain+cluster",
         "cluster+uncertain",
         "supervised",
+        "ceal",
+        "pseudo-labels",
+        "label-propagation",
+        "representative-only",
     ]
     assert [name for name, scenario in SCENARIOS.items() if scenario.whole_pool] == ["supervised"]
 
@@ -96,3 +104,21 @@ def test_asks_finds_any_of_the_kinds() -> None:
     assert mixed.asks(Ask.RANDOM, Ask.UNCERTAIN)
     assert not mixed.asks(Ask.RANDOM)
     assert not mixed.asks()
+
+
+@pytest.mark.parametrize(
+    ("name", "method"), [("ceal", "ceal"), ("pseudo-labels", "confident"), ("label-propagation", "label_propagation")]
+)
+def test_scenario_with_pseudo_labels_asks_the_model_whatever_its_steps_ask(name: str, method: str) -> None:
+    by = SCENARIOS[name].pseudo_labels
+    at_random = Scenario(name="own", steps=SCENARIOS["random"].steps, pseudo_labels=by)
+
+    assert by == PseudoLabelsBy(method)
+    assert at_random.asks_model
+    assert not SCENARIOS["random"].asks_model
+
+
+def test_clusters_are_formed_for_representatives_too() -> None:
+    forming = [name for name, scenario in SCENARIOS.items() if scenario.forms_clusters]
+
+    assert forming == ["cluster-only", "uncertain+cluster", "cluster+uncertain", "representative-only"]

@@ -312,7 +312,7 @@ BAD: dict[str, Bad] = {
     "own: without a name": scenario("{steps: [{ask: random, share: 1}]}", "FILE:4: experiment.scenario.name: missing"),
     "own: without steps": scenario("{name: x, steps: []}", "FILE:4: experiment.scenario.steps: "),
     "own: name of the paper": scenario(
-        "{name: random, steps: [{ask: clusters, share: 1}]}", "'random' is a scenario of the paper"
+        "{name: random, steps: [{ask: clusters, share: 1}]}", "'random' is a scenario already"
     ),
     "own: name up a folder": scenario(
         "{name: ../x, steps: [{ask: clusters, share: 1}]}", f"experiment.scenario.name: {NAME_RULE}"
@@ -326,7 +326,7 @@ BAD: dict[str, Bad] = {
         "FILE:4: experiment.scenario.steps.0.shares: unknown key (did you mean 'share'?)",
     ),
     "own: unknown ask": scenario(
-        "{name: x, steps: [{ask: cluster, share: 1}]}", "steps.0.ask: should be 'uncertain', 'random' or 'clusters'"
+        "{name: x, steps: [{ask: cluster, share: 1}]}", "steps.0.ask: should be 'uncertain', 'random', 'clusters' or"
     ),
     "own: shares below 1": scenario(
         "{name: x, steps: [{ask: random, share: 0.5}]}",

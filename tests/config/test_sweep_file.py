@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from raycal import build
-from raycal.algorithm.scenario import Ask
+from raycal.algorithm.scenario import Ask, PseudoLabelsBy
 from raycal.config import ExperimentConfig, Sweep, load_sweep
 from raycal.errors import InputError
 
@@ -33,6 +33,9 @@ OTHER_VALUES: dict[str, Any] = {
     "acquisition.name": "margin",
     "clustering.name": "ward",
     "clustering.num_clusters": 7,
+    "clustering.core": 0.8,
+    "clustering.order": "random",
+    "clustering.on_refusal": "split",
     "clustering.iterations": 10,
     "expert.name": "crowd",
     "expert.purity_threshold": 0.5,
@@ -118,6 +121,9 @@ def test_defaults_are_the_papers(load: Load) -> None:
         "acquisition.name": "entropy",
         "clustering.name": "kmeans",
         "clustering.num_clusters": None,
+        "clustering.core": 1.0,
+        "clustering.order": "size",
+        "clustering.on_refusal": "skip",
         "clustering.iterations": 40,
         "expert.name": "oracle",
         "expert.purity_threshold": 0.8,
@@ -318,10 +324,22 @@ def test_every_key_of_a_mixed_scenario_changes_the_id(load: Load, key: str) -> N
 @pytest.mark.parametrize(
     ("scenario", "matters"),
     [
-        ("random", {"iterations", "interactions_per_iteration"}),
-        ("supervised", set()),
-        ("uncertain-only", {"iterations", "interactions_per_iteration", "acquisition", "ask_with"}),
-        ("cluster-only", {"iterations", "interactions_per_iteration", "clustering", "expert", "ask_with"}),
+        ("random", {"iterations", "interactions_per_iteration", "price"}),
+        ("supervised", {"price"}),
+        ("uncertain-only", {"iterations", "interactions_per_iteration", "acquisition", "ask_with", "price"}),
+        (
+            "cluster-only",
+            {"iterations", "interactions_per_iteration", "clustering", "expert", "ask_with", "core", "order", "split"},
+        ),
+        ("ceal", {"iterations", "interactions_per_iteration", "acquisition", "ask_with", "price"}),
+        (
+            "representative-only",
+            {"iterations", "interactions_per_iteration", "clustering", "ask_with", "core", "order", "price"},
+        ),
+        (
+            "{name: own, steps: [{ask: random, share: 1}], pseudo_labels: ceal}",
+            {"iterations", "interactions_per_iteration", "ask_with", "price"},
+        ),
     ],
 )
 def test_id_depends_on_what_the_scenario_uses_only(load: Load, scenario: str, matters: set[str]) -> None:
@@ -334,6 +352,10 @@ def test_id_depends_on_what_the_scenario_uses_only(load: Load, scenario: str, ma
         "expert": "expert.purity_threshold",
         "ask_with": "ask_with",
         "retrain_between": "retrain_between",
+        "core": "clustering.core",
+        "order": "clustering.order",
+        "split": "clustering.on_refusal",
+        "price": "expert.seconds_per_sample",
     }
 
     changing = {
@@ -443,6 +465,40 @@ grid:
 
 def test_ids_stay_what_they_were(load: Load) -> None:
     assert list(load(KNOWN).experiments) == KNOWN_IDS
+
+
+class TestPseudoLabels:
+    OWN = MINIMAL.replace("uncertain+cluster", "{name: own, steps: [{ask: random, share: 1}], pseudo_labels: GIVEN}")
+
+    def own(self, given: str) -> str:
+        return self.OWN.replace("GIVEN", given)
+
+    def test_method_of_an_own_scenario_is_filled_in(self, load: Load) -> None:
+        by = only(load(self.own("{name: ceal, delta: 0.1}"))).steps.pseudo_labels
+
+        assert by == PseudoLabelsBy("ceal", {"delta": 0.1, "decay": 0.0033})
+
+    def test_defaults_spelled_out_give_the_same_id_and_other_options_another(self, load: Load) -> None:
+        texts = ("ceal", "{name: ceal}", "{name: ceal, delta: 0.05, decay: 0.0033}", "{name: ceal, delta: 0.1}", "null")
+        ids = [only(load(self.own(given))).experiment_id for given in texts]
+
+        assert ids[0] == ids[1] == ids[2]
+        assert len(set(ids[2:])) == 3
+
+    def test_scenario_that_has_none_has_the_id_it_had(self, load: Load) -> None:
+        without = self.OWN.replace(", pseudo_labels: GIVEN", "")
+
+        assert only(load(without)).experiment_id == only(load(self.own("null"))).experiment_id
+        assert only(load(without)).experiment_id == "digits-own-s0-5312e2d3"
+
+    def test_mistakes_are_said(self, problems: Callable[..., list[str]]) -> None:
+        (unknown,) = problems(self.own("cael"))
+        (option,) = problems(self.own("{name: ceal, threshold: 0.9}"))
+        (value,) = problems(self.own("{name: confident, threshold: 1.5}"))
+
+        assert unknown.endswith("scenario.pseudo_labels: 'cael': no such pseudo_labels (did you mean 'ceal'?)")
+        assert option.endswith("scenario.pseudo_labels.threshold: unknown key here, an option of confident")
+        assert value.endswith("threshold: should be less than or equal to 1, not 1.5")
 
 
 class TestNestedExpert:

@@ -50,6 +50,7 @@ def test_new_pool_is_unlabelled() -> None:
         "unlabeled": 8,
         "labeled": 0,
         "cluster_labeled": 0,
+        "pseudo_labeled": 0,
     }
     assert pool.ledger_tail() == []
 

@@ -25,6 +25,8 @@ def line(iteration: int, accuracy: float | None, **others: Any) -> dict[str, Any
         "clusters_accepted": 0,
         "cluster_label_error": None,
         "mean_cluster_purity": None,
+        "pseudo_labeled": 0,
+        "pseudo_label_error": None,
         "human_seconds": 36.0 * interactions,
     }
     return values | dict.fromkeys(SECONDS, 1.0) | others

@@ -102,7 +102,7 @@ def test_metrics_are_the_lines_at_their_interactions_without_what_is_undefined(
     Projection(uri, sweep_dir, "tiny").send(ID, CONFIG)
 
     defined = {key for key, value in lines[0].items() if value is not None}
-    assert set(lines[0]) - defined == {"cluster_label_error", "mean_cluster_purity"}
+    assert set(lines[0]) - defined == {"cluster_label_error", "mean_cluster_purity", "pseudo_label_error"}
     assert set(child(client).data.metrics) == defined
     for key in defined:
         assert history(client, key) == [(line["interactions"], line[key]) for line in lines]

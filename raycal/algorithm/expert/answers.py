@@ -38,12 +38,18 @@ class ClusterAnswer:
     """The label of a cluster, None when refused; what a simulation knows of its purity and errors; the cost.
 
     The purity is the true one of the whole cluster, whatever the expert took it for: only the answer tells of that.
+    `part`: the samples that the answer is of, where these are not the whole cluster.
     """
 
     label: int | None
     purity: float | None
     wrong: int | None
     seconds: float
+    part: Indices | None = None
+
+    def labelled(self, cluster: Cluster) -> Indices:
+        """The samples of the cluster that the answer is of."""
+        return cluster.indices if self.part is None else self.part
 
 
 class Expert(Protocol):
@@ -51,11 +57,16 @@ class Expert(Protocol):
 
     `rng` begins at the same place at every call of an iteration: an expert that draws a number for each sample of the
     pool says the same of a sample whenever it sees it in that iteration.
+
+    `truth` is no answer and costs nothing: the true labels (n,), by which figures say how many labels are wrong; None
+    where nobody knows them.
     """
 
     def label_samples(self, indices: Indices, rng: np.random.Generator) -> SampleAnswers: ...
 
     def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer: ...
+
+    def truth(self, indices: Indices) -> Labels | None: ...
 
 
 experts: Registry[Callable[..., Expert]] = Registry("expert")

@@ -1,11 +1,11 @@
 """An expert that is shown only some images of a cluster."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
-import numpy.typing as npt
 from annotated_types import Ge, Le
 
+from raycal.algorithm.centroid import from_centroid, least, squared_distances_to
 from raycal.algorithm.expert.answers import (
     ORACLE,
     Cluster,
@@ -62,38 +62,31 @@ class FewImages:
         answer = self._of.label_cluster(shown, others)
         return cluster_answer(answer.label, self._true_labels[cluster.indices], seconds=answer.seconds)
 
+    def truth(self, indices: Indices) -> Labels | None:
+        """The true labels."""
+        return self._true_labels[indices]
+
     def _shown(self, cluster: Cluster, rng: np.random.Generator) -> Indices:
         """Rows of the cluster, ascending."""
         if len(cluster.indices) <= self._images_shown:
             return np.arange(len(cluster.indices))
         if self._show == "random":
             keys = rng.random(len(self._true_labels))[cluster.indices]
-            return _least(keys, self._images_shown)
+            return least(keys, self._images_shown)
         points = cluster.embeddings()
-        from_mean = _squared_distances(points, points.mean(axis=0, dtype=np.float64))
+        from_mean = from_centroid(points)
         if self._show == "coverage":
             return _covering(points, int(from_mean.argmin()), self._images_shown)
-        return _least(from_mean if self._show == "medoids" else -from_mean, self._images_shown)
-
-
-def _least(values: npt.NDArray[np.float64], count: int) -> Indices:
-    return np.sort(np.argsort(values, kind="stable")[:count])
+        return least(from_mean if self._show == "medoids" else -from_mean, self._images_shown)
 
 
 def _covering(points: Floats, first: int, count: int) -> Indices:
     """Rows of the points, each the farthest from those before it."""
     rows = [first]
-    nearest = _squared_distances(points, points[first])
+    nearest = squared_distances_to(points, points[first])
     nearest[first] = -1
     for _ in range(count - 1):
         rows.append(int(nearest.argmax()))
-        nearest = np.minimum(nearest, _squared_distances(points, points[rows[-1]]))
+        nearest = np.minimum(nearest, squared_distances_to(points, points[rows[-1]]))
         nearest[rows[-1]] = -1
     return np.sort(np.array(rows, np.int64))
-
-
-def _squared_distances(points: Floats, point: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """(n,) float64 of points (n, D) to one."""
-    difference = points - point.astype(np.float64)
-    squared: npt.NDArray[np.float64] = np.einsum("nd,nd->n", difference, difference)
-    return squared

@@ -55,3 +55,7 @@ class Majority:
         label = int(counts.argmax()) if 2 * counts.max() > self._num_experts else None
         seconds = sum(answer.seconds for answer in answers)
         return cluster_answer(label, self._true_labels[cluster.indices], seconds=float(seconds))
+
+    def truth(self, indices: Indices) -> Labels | None:
+        """The true labels."""
+        return self._true_labels[indices]

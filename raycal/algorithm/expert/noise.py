@@ -51,6 +51,10 @@ class _Noise:
         answer = expert.label_cluster(cluster, rng)
         return cluster_answer(answer.label, self._true_labels[cluster.indices], seconds=answer.seconds)
 
+    def truth(self, indices: Indices) -> Labels | None:
+        """The true labels."""
+        return self._true_labels[indices]
+
     def _misled(self, indices: Indices, rng: np.random.Generator) -> tuple[Expert, np.random.Generator]:
         """`of` with what it perceives of some samples, and its generator."""
         own, others = rng.spawn(2)

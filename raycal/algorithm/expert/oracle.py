@@ -66,3 +66,7 @@ class Oracle:
         return cluster_answer(
             mode if accepted else None, shown, seconds=float(seconds + len(shown) * self._seconds_per_image_shown)
         )
+
+    def truth(self, indices: Indices) -> Labels | None:
+        """The true labels."""
+        return self._true_labels[indices]

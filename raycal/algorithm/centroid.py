@@ -1,0 +1,25 @@
+"""How far samples lie from the centroid of their cluster."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from raycal.algorithm.records import Floats, Indices
+
+
+def from_centroid(points: Floats) -> npt.NDArray[np.float64]:
+    """Squared distance (n,) of each of the points (n, D) to their mean."""
+    return squared_distances_to(points, points.mean(axis=0, dtype=np.float64))
+
+
+def squared_distances_to(points: Floats, point: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Squared distance (n,) float64 of points (n, D) to one."""
+    difference = points - point.astype(np.float64)
+    squared: npt.NDArray[np.float64] = np.einsum("nd,nd->n", difference, difference)
+    return squared
+
+
+def least(values: npt.NDArray[np.float64], count: int) -> Indices:
+    """Rows of the `count` least values, ascending; equal ones by the smaller row."""
+    return np.sort(np.argsort(values, kind="stable")[:count])

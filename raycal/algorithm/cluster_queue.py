@@ -1,0 +1,153 @@
+"""The clusters that wait to be shown in a step: which part of each, and in which order."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from heapq import heappop, heappush
+from math import ceil, erf, sqrt
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from raycal.algorithm.centroid import from_centroid, least
+from raycal.algorithm.clustering import Clustering
+from raycal.algorithm.expert import Cluster, ClusterAnswer
+from raycal.algorithm.records import Floats, Indices, Predictions
+from raycal.errors import InputError
+
+Order = Literal["size", "value", "random", "oracle"]
+OnRefusal = Literal["skip", "split"]
+ROUNDING = 1e-9  # 0.8 of 5 is a little more than 4 in floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterRules:
+    """Which part of a cluster is shown, which cluster comes first, and what becomes of a refused one.
+
+    Attributes:
+        core: Share of a cluster's samples, those nearest its centroid, that is shown and labelled, rounded up; the rest
+            stays in D^U.
+        order: The largest `size` first; the largest `value`, see `expected_labels`; at `random`; or, as a bound, by the
+            images that the expert will label rightly: `oracle`.
+        on_refusal: `split` a refused cluster in two by the same clustering; the halves queue up like any other cluster
+            and are shown whole, as long as the step's budget lasts.
+        purity_threshold: What the `value` takes for the expert's.
+    """
+
+    core: float = 1.0
+    order: Order = "size"
+    on_refusal: OnRefusal = "skip"
+    purity_threshold: float = 0.0
+
+
+class ClusterQueue:
+    """The clusters of D^U in one step; equal ones come by size, then by their smallest index. Empty ones do not come.
+
+    Args:
+        predictions: Of D^U.
+        num_clusters: To begin with, at most as many as there are samples.
+        answer: What the expert will say of a cluster, for the order `oracle`.
+        rng: Of the step.
+    """
+
+    def __init__(
+        self,
+        predictions: Predictions,
+        num_clusters: int,
+        rules: ClusterRules,
+        *,
+        clustering: Clustering,
+        answer: Callable[[Cluster], ClusterAnswer],
+        rng: np.random.Generator,
+    ) -> None:
+        self._predictions, self._rules = predictions, rules
+        self._clustering, self._answer, self._rng = clustering, answer, rng
+        self._heap: list[tuple[tuple[float, ...], Cluster]] = []
+        for members in self._cluster(predictions.indices, num_clusters):
+            self._push(self._core(members))
+
+    def pop(self) -> Cluster | None:
+        """The cluster to be shown next; None when all were."""
+        return heappop(self._heap)[1] if self._heap else None
+
+    def refuse(self, cluster: Cluster) -> None:
+        """The expert did not label the cluster that came last."""
+        if self._rules.on_refusal == "split" and len(cluster.indices) > 1:
+            halves = self._cluster(cluster.indices, 2)
+            for half in halves if len(halves) > 1 else ():
+                self._push(half)
+
+    def _cluster(self, indices: Indices, num_clusters: int) -> list[Indices]:
+        embeddings = self._predictions.restrict(indices).embeddings
+        return grouped(indices, self._clustering(embeddings, num_clusters, int(self._rng.integers(2**31))))
+
+    def _core(self, indices: Indices) -> Indices:
+        count = max(1, ceil(self._rules.core * len(indices) - ROUNDING))
+        if count == len(indices):
+            return indices
+        return indices[least(from_centroid(self._predictions.restrict(indices).embeddings), count)]
+
+    def _push(self, indices: Indices) -> None:
+        cluster = Cluster(indices=indices, embeddings=partial(_embeddings, self._predictions, indices))
+        heappush(self._heap, ((-self._worth(cluster), -len(indices), indices[0]), cluster))
+
+    def _worth(self, cluster: Cluster) -> float:
+        match self._rules.order:
+            case "size":
+                return len(cluster.indices)
+            case "value":
+                probs = self._predictions.restrict(cluster.indices).probs
+                return expected_labels(probs, self._rules.purity_threshold)
+            case "random":
+                return float(self._rng.random())
+            case "oracle":
+                return _right_labels(cluster, self._answer(cluster))
+
+
+def grouped(indices: Indices, cluster_ids: npt.NDArray[np.int64]) -> list[Indices]:
+    """The members of each cluster that has any, by its id.
+
+    Args:
+        indices: (U,) ascending.
+        cluster_ids: (U,) of the same samples.
+    """
+    order = np.argsort(cluster_ids, kind="stable")
+    _, begins = np.unique(cluster_ids[order], return_index=True)
+    return np.split(indices[order], begins[1:])
+
+
+def expected_labels(probs: Floats, purity_threshold: float) -> float:
+    """How many images of a cluster get a right label if it is shown, as the asking model expects.
+
+    The expected number m of the samples of the class that has most, times the chance that they are enough of the n for
+    the threshold: their number is normal, with the variance of independent samples, and rounded.
+
+    Args:
+        probs: (n, K) of its samples.
+    """
+    expected = probs.sum(axis=0, dtype=np.float64)
+    mode = int(expected.argmax())
+    most = float(expected[mode])
+    needed = purity_threshold * len(probs)
+    own = probs[:, mode].astype(np.float64)
+    deviation = sqrt(max(float((own * (1 - own)).sum()), ROUNDING))
+    accepted = (1 + erf((most + 0.5 - needed) / deviation / sqrt(2))) / 2 if needed > 0 else 1.0
+    return most * accepted
+
+
+def _right_labels(cluster: Cluster, answer: ClusterAnswer) -> int:
+    """How many samples the answer labels rightly.
+
+    Raises:
+        InputError: The expert does not know.
+    """
+    if answer.label is None:
+        return 0
+    if answer.wrong is None:
+        raise InputError("clustering: order: oracle is for experts that know which of their labels are wrong")
+    return len(answer.labelled(cluster)) - answer.wrong
+
+
+def _embeddings(predictions: Predictions, indices: Indices) -> Floats:
+    return predictions.restrict(indices).embeddings

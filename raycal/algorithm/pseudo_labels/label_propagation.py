@@ -1,0 +1,109 @@
+"""Pseudo-labels by the labels of what lies near. Faiss and SciPy are imported when it runs."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+from annotated_types import Ge, Gt, Le, Lt
+
+from raycal.algorithm.acquisition import View
+from raycal.algorithm.acquisition.distances import normalised
+from raycal.algorithm.pseudo_labels.given import PseudoLabels, pseudo_labels
+from raycal.algorithm.records import Floats, Labels
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+QUERIES = 4096  # points whose neighbours are looked for at once, which bounds the memory
+TOLERANCE = 1e-6  # of the conjugate gradients, relative
+
+
+@pseudo_labels("label_propagation")
+def label_propagation(
+    view: View,
+    iteration: int,
+    /,
+    *,
+    neighbors: Annotated[int, Ge(1), Le(10**4)] = 50,
+    alpha: Annotated[float, Gt(0), Lt(1)] = 0.99,
+    gamma: Annotated[float, Gt(0)] = 3.0,
+    min_certainty: Annotated[float, Ge(0), Le(1)] = 0.0,
+) -> PseudoLabels:
+    """Label spreading (Zhou et al. 2004) over a nearest-neighbour graph of features, as Iscen et al. 2019 do it.
+
+    The labels of D^L and D^CL flow along the edges between features at length one, which weigh the `gamma`th power of
+    their cosine; Z = (I - alpha S)^-1 Y, with S the graph normalised by its degrees and Y (n, K) the labels, is solved
+    by conjugate gradients. Each sample gets its largest class of Z, where anything flowed to it. The memory is that of
+    the features and of a row of `neighbors` for each; the neighbours are exact, so their time grows with the square
+    of the pool.
+
+    Args:
+        neighbors: Of each sample in the graph.
+        alpha: How far labels flow.
+        min_certainty: Least 1 - H(z) / log K of a sample that gets a label, z its row of Z at sum one: the paper's
+            weight of a sample.
+    """
+    annotated, predictions = view.annotated(), view.predictions
+    num_classes = predictions.probs.shape[1]
+    points = normalised(np.concatenate([predictions.embeddings, annotated.embeddings]))
+    flowed = _spread(_graph(points, neighbors, gamma), annotated.labels, num_classes, alpha)[: len(predictions.indices)]
+    total = flowed.sum(axis=1)
+    chosen = np.flatnonzero(total > 0)
+    shares = flowed[chosen] / total[chosen, None]
+    chosen = chosen[_certainty(shares) >= min_certainty]
+    return PseudoLabels(predictions.indices[chosen], flowed[chosen].argmax(axis=1).astype(np.int64))
+
+
+def _graph(points: Floats, neighbors: int, gamma: float) -> "csr_array":
+    """S (n, n): affinities of each point to its nearest others, symmetric, normalised by the degrees of both ends."""
+    from scipy.sparse import csr_array, diags_array
+
+    near, cosines = _nearest_others(points, min(neighbors, len(points) - 1))
+    rows = np.repeat(np.arange(len(points)), near.shape[1])
+    affinity = np.maximum(cosines.astype(np.float64).ravel(), 0) ** gamma
+    one_way = csr_array((affinity, (rows, near.ravel())), shape=(len(points), len(points)))
+    both_ways = one_way + one_way.T
+    degrees = both_ways.sum(axis=1)
+    scale = diags_array(1 / np.sqrt(np.where(degrees > 0, degrees, 1)))
+    return scale @ both_ways @ scale
+
+
+def _nearest_others(points: Floats, count: int) -> tuple[npt.NDArray[np.int64], Floats]:
+    """The `count` others with the largest inner products, and these: both (n, count)."""
+    import faiss
+
+    near = np.empty((len(points), count), np.int64)
+    products = np.empty((len(points), count), np.float32)
+    for begin in range(0, len(points), QUERIES):
+        own = np.arange(begin, min(begin + QUERIES, len(points)))
+        found, ids = faiss.knn(points[own], points, count + 1, metric=faiss.METRIC_INNER_PRODUCT)
+        # A point is among its own nearest; where equal ones crowd it out the last of them is left out instead.
+        is_self = ids == own[:, None]
+        is_self[~is_self.any(axis=1), -1] = True
+        near[own] = ids[~is_self].reshape(len(own), count)
+        products[own] = found[~is_self].reshape(len(own), count)
+    return near, products
+
+
+def _spread(graph: "csr_array", labels: Labels, num_classes: int, alpha: float) -> npt.NDArray[np.float64]:
+    """Z (n, K), none below 0; the labels are those of the last points."""
+    from scipy.sparse import eye_array
+    from scipy.sparse.linalg import cg
+
+    num_points = graph.shape[0]
+    system: Any = eye_array(num_points, format="csr") - alpha * graph
+    flowed = np.zeros((num_points, num_classes))
+    for label in np.unique(labels):
+        given = np.zeros(num_points)
+        given[num_points - len(labels) :] = labels == label
+        solution, _ = cg(system, given, rtol=TOLERANCE)
+        flowed[:, label] = np.maximum(solution, 0)
+    return flowed
+
+
+def _certainty(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """1 - H / log K (n,) of distributions (n, K); 1 of a single class."""
+    num_classes = shares.shape[1]
+    logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
+    entropy: npt.NDArray[np.float64] = -np.einsum("uk,uk->u", shares, logs)
+    return 1 - entropy / np.log(num_classes) if num_classes > 1 else np.ones(len(shares))

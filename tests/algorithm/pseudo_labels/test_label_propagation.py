@@ -1,0 +1,90 @@
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from views import rows, view
+
+from raycal.algorithm.pseudo_labels import label_propagation as module
+from raycal.algorithm.pseudo_labels import pseudo_labels
+
+propagate = pseudo_labels["label_propagation"]
+
+
+def at(*degrees: float) -> npt.NDArray[np.float64]:
+    """Features of length one in these directions."""
+    angles = np.deg2rad(degrees)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+def plain(points: npt.NDArray[Any], labels: list[int], *, neighbors: int, alpha: float, gamma: float) -> Any:
+    """Z (n, K) of the last points' labels, with full matrices."""
+    cosines = points @ points.T
+    np.fill_diagonal(cosines, -np.inf)
+    graph = np.zeros_like(cosines)
+    for row, values in enumerate(cosines):
+        near = np.argsort(-values, kind="stable")[:neighbors]
+        graph[row, near] = np.maximum(values[near], 0) ** gamma
+    graph += graph.T
+    degrees = graph.sum(axis=1)
+    degrees[degrees == 0] = 1
+    given = np.zeros((len(points), 2))
+    given[np.arange(len(points) - len(labels), len(points)), labels] = 1
+    return np.linalg.solve(np.eye(len(points)) - alpha * graph / np.sqrt(np.outer(degrees, degrees)), given)
+
+
+@pytest.mark.parametrize("options", [{"neighbors": 3, "alpha": 0.9, "gamma": 1.0}, {"neighbors": 5, "alpha": 0.5}])
+def test_labels_are_those_of_the_solved_system(options: dict[str, Any]) -> None:
+    points = np.abs(np.random.default_rng(0).normal(size=(40, 6)))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    labels = [0, 1, 1, 0]
+    expected = plain(points, labels, **({"gamma": 3.0} | options))[:-4]
+
+    found = propagate(view(embeddings=points[:-4], annotated=points[-4:], labels=labels), 0, **options)
+
+    reached = np.flatnonzero(expected.sum(axis=1) > 0)
+    assert rows(found.indices) == reached.tolist()
+    assert found.labels.tolist() == expected[reached].argmax(axis=1).tolist()
+    assert set(found.labels.tolist()) == {0, 1}
+
+
+def test_labels_flow_along_a_chain_of_neighbours() -> None:
+    # Sample 3 at 40 degrees is nearer the label at 70 than the one at 0, from which the chain comes.
+    given = view(embeddings=at(10, 20, 30, 40, 75, 80), annotated=at(0, 70), labels=[0, 1])
+    found = propagate(given, 0, neighbors=2)
+
+    assert dict(zip(rows(found.indices), found.labels.tolist(), strict=True)) == {0: 0, 1: 0, 2: 0, 3: 0, 4: 1, 5: 1}
+
+
+def test_what_no_label_reaches_gets_none() -> None:
+    given = view(embeddings=at(10, 20, 170, 180), annotated=at(0), labels=[1])
+
+    assert rows(propagate(given, 0, neighbors=1).indices) == [0, 1]
+    assert rows(propagate(view(embeddings=at(10, 20)), 0).indices) == []
+
+
+def test_only_certain_labels_are_given_when_told_to() -> None:
+    given = view(embeddings=at(5, 45, 85), annotated=at(0, 90), labels=[0, 1])
+
+    assert rows(propagate(given, 0, neighbors=2).indices) == [0, 1, 2]
+    # The sample in the middle is as near to both.
+    assert rows(propagate(given, 0, neighbors=2, alpha=0.5, min_certainty=0.05).indices) == [0, 2]
+
+
+def test_pieces_of_the_pool_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = np.random.default_rng(1).normal(size=(50, 4))
+    given = view(embeddings=points[:45], annotated=points[45:], labels=[0, 1, 0, 1, 1])
+    whole = propagate(given, 0, neighbors=4)
+    monkeypatch.setattr(module, "QUERIES", 7)
+
+    piecewise = propagate(given, 0, neighbors=4)
+
+    assert piecewise.indices.tolist() == whole.indices.tolist()
+    assert piecewise.labels.tolist() == whole.labels.tolist()
+
+
+def test_equal_samples_are_neighbours_of_each_other_and_not_of_themselves() -> None:
+    near, products = module._nearest_others(np.ones((6, 1), np.float32), 2)
+
+    assert not (near == np.arange(6)[:, None]).any()
+    assert (products == 1).all()

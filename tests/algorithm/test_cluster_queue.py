@@ -1,0 +1,192 @@
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import erf, sqrt
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raycal.algorithm.cluster_queue import ClusterQueue, ClusterRules, expected_labels
+from raycal.algorithm.expert import Cluster, ClusterAnswer, Oracle
+from raycal.algorithm.records import Floats, Indices, Predictions
+from raycal.errors import InputError
+
+
+def predictions(indices: Indices, probs: Sequence[Sequence[float]] | None = None) -> Predictions:
+    """Samples on a line, at their index."""
+    return Predictions(
+        indices=indices,
+        probs=np.full((len(indices), 2), 0.5, np.float32) if probs is None else np.array(probs, np.float32),
+        embeddings=indices[:, None].astype(np.float32),
+    )
+
+
+class Halving:
+    """Gives the ids it was made with, then always cuts what it is given in the middle; remembers how often."""
+
+    def __init__(self, *cluster_ids: int) -> None:
+        self._first: tuple[int, ...] | None = cluster_ids
+        self.seeds: list[int] = []
+
+    def __call__(self, embeddings: Floats, num_clusters: int, seed: int) -> npt.NDArray[np.int64]:
+        self.seeds.append(seed)
+        ids, self._first = self._first, None
+        return (np.arange(len(embeddings)) * 2 // len(embeddings)) if ids is None else np.array(ids, np.int64)
+
+
+def queue(
+    indices: Sequence[int],
+    cluster_ids: Sequence[int],
+    *,
+    answer: Callable[[Cluster], ClusterAnswer] | None = None,
+    probs: Sequence[Sequence[float]] | None = None,
+    seed: int = 0,
+    clustering: Any = None,
+    **rules: Any,
+) -> ClusterQueue:
+    return ClusterQueue(
+        predictions(np.array(indices, np.int64), probs),
+        max(len(indices), 1),
+        ClusterRules(**rules),
+        clustering=clustering or Halving(*cluster_ids),
+        answer=answer or refuse,
+        rng=np.random.default_rng(seed),
+    )
+
+
+def refuse(cluster: Cluster) -> ClusterAnswer:
+    return ClusterAnswer(label=None, purity=None, wrong=None, seconds=0.0)
+
+
+def shown(waiting: ClusterQueue, *, budget: int = 99, refused: bool = False) -> list[list[int]]:
+    """The clusters in the order they come."""
+    found = []
+    while len(found) < budget and (cluster := waiting.pop()) is not None:
+        found.append(cluster.indices.tolist())
+        if refused:
+            waiting.refuse(cluster)
+    return found
+
+
+def test_largest_come_first_then_those_with_the_smallest_index_and_empty_ones_never() -> None:
+    assert shown(queue([1, 3, 5, 7, 9, 11], [2, 0, 2, 1, 2, 1])) == [[1, 5, 9], [7, 11], [3]]
+    assert shown(queue([4, 6, 8, 10], [3, 0, 3, 0])) == [[4, 8], [6, 10]]
+    assert shown(queue([2, 3], [7, 4])) == [[2], [3]]
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=30))
+def test_order_by_size_equals_a_plain_grouping(cluster_ids: list[int]) -> None:
+    indices = [3 * row + 1 for row in range(len(cluster_ids))]
+    groups: dict[int, list[int]] = {}
+    for index, cluster in zip(indices, cluster_ids, strict=True):
+        groups.setdefault(cluster, []).append(index)
+
+    expected = sorted(groups.values(), key=lambda members: (-len(members), members[0]))
+    assert shown(queue(indices, cluster_ids)) == expected
+
+
+def test_cluster_has_the_embeddings_of_its_samples() -> None:
+    cluster = queue([4, 6, 8, 10], [1, 0, 1, 0]).pop()
+
+    assert cluster is not None
+    assert cluster.embeddings().tolist() == [[4], [8]]
+
+
+@pytest.mark.parametrize(
+    ("core", "expected"),
+    [
+        # The mean of 0, 1, 2, 3, 14 is 4: the order by distance is 3, 2, 1, 0, 14.
+        (0.8, [[0, 1, 2, 3], [20]]),
+        (0.6, [[1, 2, 3], [20]]),
+        (0.5, [[1, 2, 3], [20]]),
+        (0.01, [[3], [20]]),
+        (1.0, [[0, 1, 2, 3, 14], [20]]),
+    ],
+)
+def test_core_is_what_lies_nearest_the_centroid_rounded_up(core: float, expected: list[list[int]]) -> None:
+    assert shown(queue([0, 1, 2, 3, 14, 20], [0, 0, 0, 0, 0, 1], core=core)) == expected
+
+
+def test_refused_cluster_is_left_alone_unless_it_is_to_be_split() -> None:
+    clustering = Halving(0, 0, 0, 1)
+    assert shown(queue([0, 1, 2, 3], [], clustering=clustering), refused=True) == [[0, 1, 2], [3]]
+    assert len(clustering.seeds) == 1
+
+
+def test_halves_of_a_refused_cluster_queue_up_by_size() -> None:
+    waiting = queue(range(8), [0, 0, 0, 0, 0, 0, 1, 1], on_refusal="split")
+
+    assert shown(waiting, budget=5, refused=True) == [[0, 1, 2, 3, 4, 5], [0, 1, 2], [3, 4, 5], [0, 1], [3, 4]]
+
+
+def test_split_ends_with_single_samples_each_under_a_seed_of_its_own() -> None:
+    clustering = Halving(0, 0, 0, 0)
+    found = shown(queue(range(4), [], clustering=clustering, on_refusal="split"), refused=True)
+
+    assert found == [[0, 1, 2, 3], [0, 1], [2, 3], [0], [1], [2], [3]]
+    assert len(set(clustering.seeds)) == len(clustering.seeds) == 4
+
+
+def test_cluster_that_does_not_fall_apart_is_not_shown_again() -> None:
+    def alike(embeddings: Floats, num_clusters: int, seed: int) -> npt.NDArray[np.int64]:
+        return np.zeros(len(embeddings), np.int64)
+
+    assert shown(queue(range(4), [], clustering=alike, on_refusal="split"), refused=True) == [[0, 1, 2, 3]]
+
+
+def test_labelled_cluster_is_not_split() -> None:
+    assert shown(queue(range(4), [0, 0, 1, 1], on_refusal="split")) == [[0, 1], [2, 3]]
+
+
+def test_order_at_random_is_that_of_the_seed_and_not_that_of_the_sizes() -> None:
+    cluster_ids = [0, 0, 0, 1, 1, 2, 3, 4]
+    orders = [tuple(map(tuple, shown(queue(range(8), cluster_ids, order="random", seed=seed)))) for seed in (1, 1, 2)]
+
+    assert orders[0] == orders[1] != orders[2]
+    assert sorted(orders[0]) == sorted(orders[2]) == [(0, 1, 2), (3, 4), (5,), (6,), (7,)]
+
+
+def test_value_prefers_a_small_cluster_that_is_sure_to_be_accepted() -> None:
+    # Four samples of which two classes have half, against two of one class.
+    probs = [[1, 0], [1, 0], [0, 1], [0, 1], [1, 0], [1, 0]]
+
+    def order(threshold: float) -> list[list[int]]:
+        ids = [0, 0, 0, 0, 1, 1]
+        return shown(queue(range(6), ids, probs=probs, order="value", purity_threshold=threshold))
+
+    assert order(0.8) == [[4, 5], [0, 1, 2, 3]]
+    # Both have two labels right then: by size.
+    assert order(0.0) == [[0, 1, 2, 3], [4, 5]]
+
+
+def test_expected_labels_of_a_known_case() -> None:
+    probs = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]], np.float32)
+    deviation = sqrt(0.9 * 0.1 + 0.8 * 0.2 + 0.7 * 0.3)
+    chance = (1 + erf((2.4 + 0.5 - 0.8 * 3) / deviation / sqrt(2))) / 2
+
+    assert expected_labels(probs, 0.8) == pytest.approx(2.4 * chance)
+    assert expected_labels(probs, 0.0) == pytest.approx(2.4)
+
+
+class TestOracleOrder:
+    IDS = (0, 0, 0, 0, 1, 1, 1, 1)
+
+    def test_what_the_expert_will_label_most_rightly_comes_first_and_what_it_refuses_last(self) -> None:
+        def order(threshold: float) -> list[list[int]]:
+            expert = Oracle(np.array([0, 0, 0, 1, 1, 1, 0, 1, 1]), purity_threshold=threshold)
+            rng = np.random.default_rng(0)
+            ids = (0, 0, 0, 0, 0, 0, 1, 2, 2)
+            return shown(queue(range(9), ids, answer=lambda one: expert.label_cluster(one, rng), order="oracle"))
+
+        assert order(0.5) == [[0, 1, 2, 3, 4, 5], [7, 8], [6]]
+        assert order(0.8) == [[7, 8], [6], [0, 1, 2, 3, 4, 5]]
+
+    def test_expert_that_knows_no_errors_cannot_give_it(self) -> None:
+        def unsure(cluster: Cluster) -> ClusterAnswer:
+            return replace(refuse(cluster), label=1)
+
+        with pytest.raises(InputError, match="order: oracle"):
+            queue(range(8), self.IDS, answer=unsure, order="oracle")

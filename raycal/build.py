@@ -16,6 +16,7 @@ from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Labels
 from raycal.config import ExperimentConfig
 from raycal.data import Dataset, ImageDataset, datasets
+from raycal.losses import losses
 from raycal.registry import Registry
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ REGISTRIES: Mapping[str, Registry[Any]] = {
     "clustering": clusterings,
     "expert": experts,
     "pseudo_labels": pseudo_labels,
+    "loss": losses,
 }
 
 
@@ -55,11 +57,11 @@ def prepare(experiments: Mapping[str, ExperimentConfig]) -> dict[str, int]:
         if key not in labels:
             labels[key] = dataset(config).load().train_labels
         expert(config, labels[key])
-    for weights in dict.fromkeys(config.model.weights for config in experiments.values()):
+    for network, weights in dict.fromkeys((config.model.name, config.model.weights) for config in experiments.values()):
         if weights != "none":
             from raycal.learner import load_weights
 
-            load_weights(weights)
+            load_weights(weights, network)
     return {experiment_id: len(labels[dataset_key(config)]) for experiment_id, config in experiments.items()}
 
 
@@ -86,8 +88,11 @@ def learner(
     return ResNetLearner(
         images,
         config.training,
-        weights=load_weights(config.model.weights),
+        network=config.model.name,
+        frozen=config.model.frozen,
+        weights=load_weights(config.model.weights, config.model.name),
         rng=stream(config.seed, 0, "backbone"),
+        loss=partial(losses[config.training.loss.name], **config.training.loss.options),
         placement=Placement.choose(config.training.dtype, threads=threads),
         team=team,
     )
@@ -127,6 +132,7 @@ def plan(config: ExperimentConfig) -> loop.Plan:
         ),
         ask_with=config.ask_with,
         retrain_between=config.retrain_between,
+        cluster_weight=config.training.cluster_weight,
     )
 
 

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from raycal.algorithm.scenario import Ask
-from raycal.config import ExperimentConfig, Sweep
+from raycal.config import NETWORKS, ExperimentConfig, Sweep
 from raycal.data import DatasetInfo
 from raycal.distributed.resources import Allotment
 from raycal.errors import InputError
 from raycal.progress import duration
 
-# ResNet-18 by the square of the image size, GFLOP per image at 32 px: forward alone, forward and backward.
+# ResNet-18 by the square of the image size, GFLOP per image at 32 px: forward alone, forward and backward. Of other
+# networks in proportion to their multiply-adds.
 FORWARD_GFLOP, TRAINING_GFLOP = 0.074, 0.217
 # Sustained rates, an assumption to within a factor of three: one core of a 2024 server CPU; one H100-class GPU.
 CORE_GFLOPS, GPU_GFLOPS = 100.0, 100_000.0
@@ -31,7 +32,7 @@ class Cost:
 def estimate(config: ExperimentConfig, info: DatasetInfo) -> Cost:
     """The cost of an experiment on a dataset of this size."""
     scenario, training = config.steps, config.training
-    size = (training.image_size / 32) ** 2
+    size = (training.image_size / 32) ** 2 * NETWORKS[config.model.name].gflop / NETWORKS["resnet18"].gflop
     budgets = scenario.budgets(info.num_train if scenario.whole_pool else config.interactions_per_iteration)
     others = config.acquisition.options.get("members", 1) - 1 if scenario.asks(Ask.UNCERTAIN) else 0
     trainings = 1 + (config.retrain_between and sum(step.asks_model for step in scenario.steps[1:]))
@@ -55,6 +56,8 @@ def estimate(config: ExperimentConfig, info: DatasetInfo) -> Cost:
                 labeled = min(info.num_train, labeled + budget)
         least += labeled * trainings
         most += (info.num_train if labels_many else labeled) * trainings
+    if config.model.frozen:  # every image is looked at once, and a head costs next to nothing
+        scored, least, most = info.num_train + info.num_test, 0, 0
     return Cost(
         interactions=interactions,
         least_gflop=size * (scored * FORWARD_GFLOP + least * training.epochs * TRAINING_GFLOP),

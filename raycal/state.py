@@ -50,7 +50,9 @@ class StateDir:
         """Save an iteration, with results and digests of the ledger up to it; remove all but the newest two states."""
         stem = iteration_name(result.iteration)
         pool = io.BytesIO()
-        np.savez_compressed(pool, status=result.pool.status, labels=result.pool.labels)
+        status, purity = result.pool.status, result.pool.purity
+        purity = np.ones(len(status), np.float32) if purity is None else purity
+        np.savez_compressed(pool, status=status, labels=result.pool.labels, purity=purity)
         files = {stem + POOL: pool.getvalue(), stem + MODEL: model}
         for name, content in files.items():
             self._folder.write(name, content)
@@ -105,7 +107,8 @@ class StateDir:
             return None
         pool, model = whole
         with np.load(io.BytesIO(pool), allow_pickle=False) as arrays:
-            snapshot = PoolSnapshot(status=arrays["status"], labels=arrays["labels"])
+            # Earlier versions saved no purity, and had no use for it.
+            snapshot = PoolSnapshot(status=arrays["status"], labels=arrays["labels"], purity=arrays.get("purity"))
         loop = LoopState(
             iteration=manifest["iteration"],
             interactions=manifest["interactions"],

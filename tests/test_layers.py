@@ -15,7 +15,7 @@ ROOT = Path(raycal.__file__).parent
 # Bottom to top. A package's name stands for all of its modules.
 LAYERS = (
     ("errors", "registry", "interrupt", "options"),
-    ("algorithm",),
+    ("algorithm", "losses"),
     ("config",),
     ("data", "learner", "digest", "files", "owner", "ledger", "results", "state", "store", "plan", "tracking"),
     ("build",),
@@ -35,7 +35,7 @@ UPWARD = {("raycal.cost", RESOURCES)}
 # Who may import a heavy package, function-level imports included.
 ONLY_IN = {
     "ray": ("raycal.distributed",),
-    "torch": ("raycal.learner", "raycal.data"),
+    "torch": ("raycal.learner", "raycal.data", "raycal.losses"),
     "torchvision": ("raycal.learner", "raycal.data"),
     "mlflow": ("raycal.tracking",),
 }

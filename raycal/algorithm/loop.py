@@ -48,6 +48,7 @@ class Plan:
         ask_with: Whose predictions choose what is asked: the model trained in the previous iteration (the pretrained
             network in iteration 0), or the freshly reset one in every iteration.
         retrain_between: Train between the steps of a scenario, so that each step asks with the answers before it.
+        cluster_weight: Of a sample of D^CL in training, beside one of D^L; `purity`: that of its cluster.
     """
 
     scenario: Scenario
@@ -58,6 +59,7 @@ class Plan:
     clusters: ClusterRules = field(default_factory=ClusterRules)
     ask_with: Literal["previous", "initial"] = "previous"
     retrain_between: bool = False
+    cluster_weight: float | Literal["purity"] = 1.0
 
     @property
     def total_iterations(self) -> int:
@@ -85,7 +87,7 @@ def active_learning(
         state: Where a stopped experiment goes on; the learner must be as that iteration left it.
     """
     pool = Pool.of(num_samples) if state is None else Pool(state.pool)  # line 1
-    trained_on = None if state is None else pool.training_set()
+    trained_on = None if state is None else pool.training_set(plan.cluster_weight)
     pool.release()
     first = 0 if state is None else state.iteration + 1
     interactions = 0 if state is None else state.interactions
@@ -150,7 +152,7 @@ class Turn:
 
     def train(self, purpose: str) -> TrainingSet:
         """Alg. 1, lines 3 and 15: reset the model, train it on all that has a label, which is returned."""
-        training_set = self._pool.training_set()
+        training_set = self._pool.training_set(self._plan.cluster_weight)
         with self._timed("train"):
             self._parts.learner.reset(self._stream("head"))
             self._parts.learner.fit(training_set, self._stream(purpose))

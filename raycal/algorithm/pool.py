@@ -1,6 +1,6 @@
 """The pool: a partition of the training images into D^U, D^L, D^CL and the pseudo-labelled."""
 
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 
@@ -27,6 +27,9 @@ class Pool:
         if ((status == UNLABELED) != (labels == NO_LABEL)).any() or (labels < NO_LABEL).any():
             raise ValueError("a sample must have a label if and only if it is not in D^U")
         self._status, self._labels = status.astype(np.int8), labels.astype(np.int32)
+        self._purity = np.ones(len(status), np.float32)
+        if snapshot.purity is not None:
+            self._purity[:] = snapshot.purity
 
     @classmethod
     def of(cls, num_samples: int) -> Self:
@@ -64,10 +67,18 @@ class Pool:
         """D^U: (U,) ascending."""
         return np.flatnonzero(self._status == UNLABELED)
 
-    def training_set(self) -> TrainingSet:
-        """D^L, D^CL and the pseudo-labelled with their labels."""
+    def training_set(self, cluster_weight: float | Literal["purity"] = 1.0) -> TrainingSet:
+        """D^L, D^CL and the pseudo-labelled with their labels.
+
+        Args:
+            cluster_weight: Of a sample of D^CL beside one of D^L; `purity`: that of its cluster.
+        """
         indices = np.flatnonzero(self._status != UNLABELED)
-        return TrainingSet(indices=indices, labels=self._labels[indices].astype(np.int64))
+        weights = None
+        if cluster_weight != 1:
+            of_clusters = self._purity[indices] if cluster_weight == "purity" else np.float32(cluster_weight)
+            weights = np.where(self._status[indices] == CLUSTER_LABELED, of_clusters, np.float32(1))
+        return TrainingSet(indices=indices, labels=self._labels[indices].astype(np.int64), weights=weights)
 
     def apply(self, interaction: Interaction) -> None:
         """Alg. 1, lines 21 and 27: a labelled sample goes to D^L, a labelled cluster to D^CL; a refusal moves nothing.
@@ -84,6 +95,7 @@ class Pool:
             raise ValueError(f"interaction {interaction.interaction} labels a sample that is not in D^U")
         self._status[indices] = LABELED if interaction.kind is Kind.SAMPLE else CLUSTER_LABELED
         self._labels[indices] = label
+        self._purity[indices] = 1 if interaction.purity is None else interaction.purity
 
     def pseudo_label(self, indices: Indices, labels: Labels) -> None:
         """Samples of D^U (n,) get labels (n,) that no expert gave, until they are released.
@@ -103,10 +115,11 @@ class Pool:
         released = np.isin(self._status, (CLUSTER_LABELED, PSEUDO_LABELED))
         self._status[released] = UNLABELED
         self._labels[released] = NO_LABEL
+        self._purity[released] = 1
 
     def snapshot(self) -> PoolSnapshot:
         """A copy of the partition that later moves do not change."""
-        return PoolSnapshot(status=self._status.copy(), labels=self._labels.copy())
+        return PoolSnapshot(status=self._status.copy(), labels=self._labels.copy(), purity=self._purity.copy())
 
     def _are_unlabeled(self, indices: Indices) -> bool:
         """Whether all are in D^U."""

@@ -41,10 +41,12 @@ class TrainingSet:
     Attributes:
         indices: (M,) int64, ascending.
         labels: (M,) int64, as given; not necessarily true.
+        weights: (M,) float32, above 0, of the samples' losses; None: all the same.
     """
 
     indices: Indices
     labels: Labels
+    weights: Floats | None = None
 
 
 class Kind(StrEnum):
@@ -102,10 +104,13 @@ class PoolSnapshot:
     Attributes:
         status: (P,) int8, `pool.UNLABELED`, `LABELED`, `CLUSTER_LABELED` or `PSEUDO_LABELED`.
         labels: (P,) int32, the label given, -1 where there is none.
+        purity: (P,) float32, that of the cluster a label was given to; 1 where it is not known or there is none. None:
+            1 everywhere.
     """
 
     status: npt.NDArray[np.int8]
     labels: npt.NDArray[np.int32]
+    purity: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

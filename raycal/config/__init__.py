@@ -1,6 +1,7 @@
 """From a sweep file to checked values. Nothing here imports torch, Ray or MLflow."""
 
 from raycal.config.experiment import DEFAULT_ACQUISITION, ComponentConfig, ExperimentConfig, TrainingConfig
+from raycal.config.networks import NETWORKS
 from raycal.config.resources import ResourceConfig, TrackingConfig
 from raycal.config.scheduler import SchedulerConfig
 from raycal.config.search import SearchConfig
@@ -8,6 +9,7 @@ from raycal.config.sweep import Sweep, load_sweep
 
 __all__ = [
     "DEFAULT_ACQUISITION",
+    "NETWORKS",
     "ComponentConfig",
     "ExperimentConfig",
     "ResourceConfig",

@@ -3,13 +3,14 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -22,6 +23,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from raycal.algorithm.scenario import SCENARIOS, Ask, PseudoLabelsBy, Scenario, Step
+from raycal.config.networks import NETWORKS
 from raycal.config.strict import MOST, NAME_PATTERN, Count, Strict, did_you_mean
 from raycal.registry import REQUIRED, Nested, Option, Registry
 
@@ -29,6 +31,7 @@ from raycal.registry import REQUIRED, Nested, Option, Registry
 RECIPE_VERSION = 1
 MIN_BATCH_PER_WORKER = 2  # batch normalisation has no variance of a single image
 DEFAULT_ACQUISITION = "entropy"
+DEFAULT_LOSS = "cross_entropy"
 WORKERS = "workers"  # the one setting that stands elsewhere in a sweep file
 # Options of experts that only matter when clusters are shown.
 CLUSTERS_ONLY = (
@@ -40,6 +43,8 @@ CLUSTERS_ONLY = (
 YOUNGER_THAN_IDS: Mapping[str, Mapping[str, Any]] = {
     "expert": {"seconds_per_image_shown": 0.0, "seconds_per_refused_cluster": None},
     "clustering": {"core": 1.0, "order": "size", "on_refusal": "skip"},
+    "model": {"frozen": False},
+    "training": {"loss": {"name": DEFAULT_LOSS}, "cluster_weight": 1.0},
 }
 _SHARE = re.compile(r"\d{1,9}(\.\d{1,18})?|\d{1,9}/\d{1,9}")
 
@@ -164,11 +169,27 @@ def _scenario(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
-class ModelConfig(Strict):
-    """The network and where its weights come from: `imagenet`, `none`, or a file with a state dict."""
+def _network(name: str) -> str:
+    if name in NETWORKS:
+        return name
+    raise PydanticCustomError("unknown_name", "no such network {hint}", {"hint": did_you_mean(name, NETWORKS)})
 
-    name: Literal["resnet18"] = "resnet18"
+
+class ModelConfig(Strict):
+    """The network and where its weights come from: `imagenet`, `none`, or a file with a state dict.
+
+    Of a `frozen` one only the last layer is trained, on the features of the network as it comes.
+    """
+
+    name: Annotated[str, AfterValidator(_network)] = "resnet18"
     weights: Annotated[str, BeforeValidator(lambda value: "none" if value is None else value)] = "imagenet"
+    frozen: bool = False
+
+
+def _cluster_weight(value: Any) -> Any:
+    if value == "purity" or (isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1):
+        return value
+    raise PydanticCustomError("cluster_weight", "should be above 0 and at most 1, or purity")
 
 
 class TrainingConfig(Strict):
@@ -182,6 +203,8 @@ class TrainingConfig(Strict):
     image_size: Annotated[int, Ge(32), Le(512)] = 224
     horizontal_flip: bool = False
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    loss: Annotated[ComponentConfig, _component("loss", DEFAULT_LOSS)] = _default(DEFAULT_LOSS)
+    cluster_weight: Annotated[float | Literal["purity"], BeforeValidator(_cluster_weight)] = 1.0
 
 
 class ExperimentConfig(Strict):
@@ -207,22 +230,29 @@ class ExperimentConfig(Strict):
     workers: Count = 1
 
     @model_validator(mode="after")
-    def _batch_for_every_worker(self) -> Self:
-        size = self.training.batch_size
-        if size < MIN_BATCH_PER_WORKER * self.workers:
-            problem = PydanticCustomError(
-                "batch_size",
-                "should be at least {least}, {each} for each of {workers} workers, not {size}",
-                {
-                    "least": MIN_BATCH_PER_WORKER * self.workers,
-                    "each": MIN_BATCH_PER_WORKER,
-                    "workers": self.workers,
-                    "size": size,
-                },
-            )
-            detail = InitErrorDetails(type=problem, loc=("training", "batch_size"), input=size)
-            raise ValidationError.from_exception_data(type(self).__name__, [detail])
+    def _fit_together(self) -> Self:
+        details = [
+            InitErrorDetails(type=PydanticCustomError("unfit", "{words}", {"words": words}), loc=loc, input=value)
+            for loc, value, words in self._misfits()
+        ]
+        if details:
+            raise ValidationError.from_exception_data(type(self).__name__, details)
         return self
+
+    def _misfits(self) -> Iterator[tuple[tuple[str, str], Any, str]]:
+        """Settings that others do not allow: key, value and why."""
+        batch, least = self.training.batch_size, MIN_BATCH_PER_WORKER * self.workers
+        if batch < least:
+            words = (
+                f"should be at least {least}, {MIN_BATCH_PER_WORKER} for each of {self.workers} workers, not {batch}"
+            )
+            yield ("training", "batch_size"), batch, words
+        size, only = self.training.image_size, NETWORKS[self.model.name].image_size
+        if only is not None and size != only:
+            yield ("training", "image_size"), size, f"should be {only}, as {self.model.name} takes no other, not {size}"
+        if self.model.frozen and self.training.horizontal_flip:
+            words = "should be false with model.frozen, which looks at every image once"
+            yield ("training", "horizontal_flip"), True, words
 
     @property
     def steps(self) -> Scenario:
@@ -259,6 +289,7 @@ class ExperimentConfig(Strict):
             del settings["acquisition"]
         if not scenario.forms_clusters:
             del settings["clustering"]
+            settings["training"] = _without(settings["training"], "cluster_weight")
         if not scenario.asks(Ask.CLUSTERS):
             settings["expert"] = _without(settings["expert"], *CLUSTERS_ONLY)
             settings.get("clustering", {}).pop("on_refusal", None)

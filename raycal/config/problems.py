@@ -95,7 +95,7 @@ class Problems:
                 return f"unknown key {did_you_mean(str(loc[-1]), self._known_keys(model, loc[:-1], given))}"
             case "string_pattern_mismatch":
                 return f"should be 1 to 64 of a-z 0-9 . _ + - and begin with a letter or digit, not {short(given)}"
-            case "shares" | "share" | "taken_name" | "scenario" | "batch_size" | "domain":
+            case "shares" | "share" | "taken_name" | "scenario" | "unfit" | "domain":
                 return detail["msg"]
             case "model_type" | "model_attributes_type" | "dict_type":
                 return f"should be a group of 'key: value', not {short(given)}"

@@ -5,6 +5,8 @@ import platform
 from dataclasses import dataclass
 from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torchvision
 
@@ -45,6 +47,10 @@ class Placement:
         if self.device.type == "cuda":
             return str(torch.cuda.get_device_capability())
         return f"{platform.processor()} {torch.backends.cpu.get_cpu_capability()} {sorted(_cpu_capabilities().items())}"
+
+    def on_device(self, array: npt.NDArray[np.generic]) -> torch.Tensor:
+        """A tensor with the numbers of the array."""
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device, non_blocking=True)
 
     def autocast(self) -> torch.autocast:
         """The context in which the forward pass runs."""

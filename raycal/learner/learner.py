@@ -1,8 +1,8 @@
-"""ResNet-18 behind the loop's `Learner` protocol."""
+"""A torchvision network behind the loop's `Learner` protocol."""
 
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import isfinite
 
 import numpy as np
@@ -12,16 +12,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from raycal.algorithm.acquisition import Head
-from raycal.algorithm.records import Evaluation, Floats, Indices, Predictions, TrainingSet
+from raycal.algorithm.records import Evaluation, Floats, Indices, Labels, Predictions, TrainingSet
 from raycal.config import TrainingConfig
 from raycal.data import ImageDataset
-from raycal.errors import DivergedError, InputError
+from raycal.errors import InputError
 from raycal.learner.device import Placement
 from raycal.learner.images import DeviceImages
-from raycal.learner.network import EMBEDDING_WIDTH, new_network
-from raycal.learner.pool_features import backbone_digest, images_digest, pool_features
+from raycal.learner.kept_features import backbone_digest, images_digest, kept_features
+from raycal.learner.network import features_of, head_of, new_network, own_draws
 from raycal.learner.team import Team, together
+from raycal.learner.training import Batch, Inputs, must_be_finite, train
 from raycal.learner.weights import StateDict
+from raycal.losses import Loss, cross_entropy
 
 logger = logging.getLogger(__name__)
 
@@ -30,15 +32,18 @@ SCORING_PIXELS = {"cpu": 2**20, "cuda": 2**24}
 
 
 class ResNetLearner:
-    """torchvision's ResNet-18 with a fresh head, trained on the labels given.
+    """One of torchvision's networks with a fresh head, trained on the labels given.
 
     With several workers each has a learner of its own and does its part of what worker 0's is asked: a part of every
     batch, of the pool and of the test split. The batch size is that of all workers together. Batch normalisation takes
     the statistics of a worker's own part, and at the end the running ones are those of worker 0.
 
     Args:
+        network: By torchvision's name.
+        frozen: Train the head alone, on features that are computed once; worker 0 does so for all.
         weights: Of the backbone (see `load_weights`); None: drawn from `rng`, the same for every iteration.
         rng: Draws the backbone when there are no weights.
+        loss: Makes the loss of a training with so many samples.
         team: The workers of this trial; None: this one alone.
     """
 
@@ -47,37 +52,40 @@ class ResNetLearner:
         dataset: ImageDataset,
         training: TrainingConfig,
         *,
+        network: str = "resnet18",
+        frozen: bool = False,
         weights: StateDict | None,
         rng: np.random.Generator,
+        loss: Callable[[int], Loss] = cross_entropy,
         placement: Placement | None = None,
         team: Team | None = None,
     ) -> None:
         self.placement = placement or Placement.choose(training.dtype)
         self.team = team or Team.alone()
-        self._dataset, self._training = dataset, training
+        self._dataset, self._training, self._frozen, self._new_loss = dataset, training, frozen, loss
         self._images = DeviceImages(dataset.images, training.image_size, self.placement)
         self._scoring_batch = max(16, SCORING_PIXELS[self.placement.device.type] // training.image_size**2)
-        self._network = new_network(dataset.num_classes, rng).to(
-            self.placement.device, memory_format=torch.channels_last
-        )
+        made = new_network(network, dataset.num_classes, rng)
+        self._network = made.to(self.placement.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._head_prefix, self._head = head_of(self._network)
         if weights is not None:
             self._network.load_state_dict(weights, strict=False)
         self._initial = {name: value.clone() for name, value in self._network.state_dict().items()}
         self._has_initial_backbone = True
         self._initial_features: Floats | None = None
+        self._test_features: Floats | None = None
 
     @together
     def reset(self, rng: np.random.Generator) -> None:
         """Alg. 1, line 3: the initial weights in place, the head drawn from `rng` as torch draws a linear layer."""
-        bound = EMBEDDING_WIDTH**-0.5
+        bound = self._head.in_features**-0.5
         head = {
             name: torch.from_numpy(rng.uniform(-bound, bound, tuple(self._initial[name].shape)).astype(np.float32))
-            for name in ("fc.weight", "fc.bias")
+            for name in (f"{self._head_prefix}weight", f"{self._head_prefix}bias")
         }
         self._network.load_state_dict(self._initial | head)
         self._has_initial_backbone = True
 
-    @together
     def fit(self, training_set: TrainingSet, rng: np.random.Generator) -> None:
         """Alg. 1, line 15: SGD over the samples in a new order every epoch; an empty set changes nothing.
 
@@ -86,32 +94,47 @@ class ResNetLearner:
         """
         if not len(training_set.indices):
             logger.warning("nothing is annotated yet: the model stays untrained")
-            return
+        elif self._frozen:
+            self._fit_head(training_set, rng)
+        else:
+            self._fit(training_set, rng)
+
+    @together
+    def _fit(self, training_set: TrainingSet, rng: np.random.Generator) -> None:
         self._has_initial_backbone = False
-        settings = self._training
+        rows = self.placement.on_device(self._dataset.train_rows[training_set.indices])
         network = self.team.parallel(self._network).train()
-        optimizer = torch.optim.SGD(
-            network.parameters(),
-            lr=settings.learning_rate,
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
-        )
-        rows = self._on_device(self._dataset.train_rows[training_set.indices])
-        labels = self._on_device(training_set.labels)
-        for epoch in range(settings.epochs):
-            losses = []
-            for batch, flip, weight in self._epoch(len(rows), rng):
-                loss = self._loss(network, rows[batch], labels[batch], flip)
-                optimizer.zero_grad(set_to_none=True)
-                (loss * weight).backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                losses.append(loss.detach())
-            finite = self.team.all(bool(torch.stack(losses).isfinite().all()))
-            self._must_be_finite(finite, f"training loss of epoch {epoch + 1}")
+
+        def images(batch: Batch) -> Tensor:
+            return self._images.batch(rows[batch.positions], batch.flip)
+
+        with own_draws(self._network, rng, self.placement.device, self.team.rank):
+            self._train(network, images, training_set, rng, self.team)
         self._take_statistics_of_worker_0()
 
+    def _fit_head(self, training_set: TrainingSet, rng: np.random.Generator) -> None:
+        features = self.placement.on_device(self._features_before_training()[training_set.indices])
+        self._train(self._head, lambda batch: features[batch.positions], training_set, rng, Team.alone())
+        self._take_head({name: value.cpu() for name, value in self._head.state_dict().items()})
+
+    @together
+    def _take_head(self, head: StateDict) -> None:
+        self._head.load_state_dict(head)
+
+    def _train(
+        self,
+        network: nn.Module,
+        inputs: Callable[[Batch], Tensor],
+        training_set: TrainingSet,
+        rng: np.random.Generator,
+        team: Team,
+    ) -> None:
+        labels, loss = self.placement.on_device(training_set.labels), self._new_loss(len(training_set.indices))
+        whole = Inputs(inputs, labels, training_set.weights)
+        train(network, whole, loss, self._training, rng, self.placement, team)
+
     def predict(self, indices: Indices) -> Predictions:
-        """Class probabilities (n, K) and average-pool features (n, 512) of samples of the pool; on worker 0 only.
+        """Class probabilities (n, K) and average-pool features (n, D) of samples of the pool; on worker 0 only.
 
         One pass over their images; or, before any training, over those of the whole pool, once.
 
@@ -123,33 +146,49 @@ class ResNetLearner:
         else:
             embeddings = self._features(self._dataset.train_rows[indices])
         probs = self._probs(embeddings)
-        self._must_be_finite(bool(np.isfinite(probs).all()), "predictions")
+        must_be_finite(bool(np.isfinite(probs).all()), "predictions", self._training)
         return Predictions(indices=indices, probs=probs, embeddings=embeddings)
 
     def head(self) -> Head:
         """The last layer as it is now; on every worker the same, so none is asked."""
-        weights, bias = (value.detach().cpu().numpy().copy() for value in self._network.fc.parameters())
+        weights, bias = (value.detach().cpu().numpy().copy() for value in self._head.parameters())
         return Head(weights=weights, bias=bias)
 
-    @together
-    @torch.inference_mode()
     def evaluate(self) -> Evaluation:
         """Alg. 1, line 16: accuracy and mean cross-entropy on the test split.
 
         Raises:
             DivergedError: The loss is not finite.
         """
-        own, total = self.team.part(self._dataset.num_test), self._dataset.num_test
-        labels = self._on_device(self._dataset.test_labels[own])
+        if not self._frozen:
+            return self._evaluate()
+        if self._test_features is None:
+            self._test_features = self._kept_features("test split", self._dataset.test_rows)
+        features = self.placement.on_device(self._test_features)
+        parts = ((part, features[part]) for part in self._scoring_batches(len(features)))
+        return self._evaluation(*self._right_and_loss(parts, self._dataset.test_labels))
+
+    @together
+    def _evaluate(self) -> Evaluation:
+        own = self.team.part(self._dataset.num_test)
+        parts = self._forward(self._dataset.test_rows[own])
+        return self._evaluation(*self.team.sum(*self._right_and_loss(parts, self._dataset.test_labels[own])))
+
+    @torch.inference_mode()
+    def _right_and_loss(self, parts: Iterable[tuple[slice, Tensor]], labels: Labels) -> tuple[float, float]:
+        """How many predictions are right, and the sum of the cross-entropy, of features part by part."""
+        on_device = self.placement.on_device(labels)
         right = torch.zeros((), dtype=torch.int64, device=self.placement.device)
         loss = torch.zeros((), dtype=torch.float64, device=self.placement.device)
-        for part, features in self._forward(self._dataset.test_rows[own]):
+        for part, features in parts:
             logits = self._logits(features)
-            right += (logits.argmax(1) == labels[part]).sum()
-            loss += functional.cross_entropy(logits, labels[part], reduction="sum")
-        all_right, all_loss = self.team.sum(right.item(), loss.item())
-        self._must_be_finite(isfinite(all_loss), "test loss")
-        return Evaluation(accuracy=all_right / total, loss=all_loss / total)
+            right += (logits.argmax(1) == on_device[part]).sum()
+            loss += functional.cross_entropy(logits, on_device[part], reduction="sum")
+        return right.item(), loss.item()
+
+    def _evaluation(self, right: float, loss: float) -> Evaluation:
+        must_be_finite(isfinite(loss), "test loss", self._training)
+        return Evaluation(accuracy=right / self._dataset.num_test, loss=loss / self._dataset.num_test)
 
     def save(self) -> bytes:
         """The weights as they are now."""
@@ -168,30 +207,7 @@ class ResNetLearner:
             self._network.load_state_dict(torch.load(io.BytesIO(saved), map_location="cpu", weights_only=True))
         except Exception as error:  # there is no end of ways in which bytes are no state dict
             raise InputError("state: the model is not one that raycal saved; move the folder away") from error
-        self._has_initial_backbone = False
-
-    def _epoch(self, num_samples: int, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor | None, float]]:
-        """This worker's part of each batch of an epoch: positions, which of their images to mirror, and a weight.
-
-        With the weights the mean over the workers, of the mean loss of each, is the mean loss of the batch.
-        """
-        order = rng.permutation(num_samples)
-        mirrored = self._on_device(rng.random(num_samples) < 0.5) if self._training.horizontal_flip else None
-        for part in batches(num_samples, self._training.batch_size):
-            positions = order[part]
-            own = positions[self.team.part(len(positions))]
-            weight = len(own) * self.team.size / len(positions)
-            if len(own) < 2:  # batch normalisation needs two; the mean loss of two copies is that of one
-                own = (own if len(own) else positions[:1]).repeat(2)
-            batch = self._on_device(own)
-            yield batch, None if mirrored is None else mirrored[batch], weight
-
-    def _loss(self, network: nn.Module, rows: Tensor, labels: Tensor, flip: Tensor | None) -> Tensor:
-        """Mean cross-entropy of a batch; stays on the device."""
-        batch = self._images.batch(rows, flip)
-        with self.placement.autocast():
-            logits = network(batch)
-        return functional.cross_entropy(logits.float(), labels)
+        self._has_initial_backbone = self._frozen
 
     def _take_statistics_of_worker_0(self) -> None:
         if self.team.size > 1:
@@ -199,77 +215,65 @@ class ResNetLearner:
             self._network.load_state_dict(self.team.share(own), strict=False)
 
     def _features_before_training(self) -> Floats:
-        """Features (P, 512) of the whole pool by the initial backbone."""
+        """Features (P, D) of the whole pool by the initial backbone."""
         if self._initial_features is None:
-            key = {
-                "content": "features of the pool before training",
-                "images": images_digest(self._dataset),
-                "backbone": backbone_digest(self._initial),
-                "image_size": self._training.image_size,
-                "scoring_batch": self._scoring_batch,
-                "workers": self.team.size,
-                "hardware": self.placement.hardware(),
-                **self.placement.describe(),
-            }
-            self._initial_features = pool_features(key, lambda: self._features(self._dataset.train_rows))
+            self._initial_features = self._kept_features("pool", self._dataset.train_rows)
         return self._initial_features
+
+    def _kept_features(self, what: str, rows: npt.NDArray[np.int64]) -> Floats:
+        """Features (n, D) of the dataset's rows by the initial backbone, computed once for all trials on the node."""
+        key = {
+            "content": f"features of the {what} before training",
+            "images": images_digest(self._dataset, rows),
+            "backbone": backbone_digest(self._initial, self._head_prefix),
+            "image_size": self._training.image_size,
+            "scoring_batch": self._scoring_batch,
+            "workers": self.team.size,
+            "hardware": self.placement.hardware(),
+            **self.placement.describe(),
+        }
+        return kept_features(key, lambda: self._features(rows))
 
     @together
     def _features(self, rows: npt.NDArray[np.int64]) -> Floats:
-        """Features (n, 512) of the dataset's rows on worker 0; on the others those of their part.
+        """Features (n, D) of the dataset's rows on worker 0; on the others those of their part.
 
         Raises:
             DivergedError: One is not finite.
         """
         own = rows[self.team.part(len(rows))]
-        features = np.empty((len(own), EMBEDDING_WIDTH), np.float32)
+        features = np.empty((len(own), self._head.in_features), np.float32)
         for part, batch in self._forward(own):
             features[part] = batch.cpu().numpy()
         features = self.team.gather(features, len(rows))
-        self._must_be_finite(bool(np.isfinite(features).all()), "predictions")
+        must_be_finite(bool(np.isfinite(features).all()), "predictions", self._training)
         return features
 
     @torch.inference_mode()
     def _forward(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[slice, Tensor]]:
-        """Features (B, 512) in float32 of the dataset's rows, batch by batch."""
+        """Features (B, D) in float32 of the dataset's rows, batch by batch."""
         self._network.eval()
-        on_device = self._on_device(rows)
+        on_device = self.placement.on_device(rows)
         for part in self._scoring_batches(len(rows)):
             batch = self._images.batch(on_device[part])
             with self.placement.autocast():
-                features = self._network.features(batch)
+                features = features_of(self._network, self._head, batch)
             yield part, features.float()
 
     @torch.inference_mode()
     def _probs(self, embeddings: Floats) -> Floats:
-        """Class probabilities (n, K) from features (n, 512)."""
+        """Class probabilities (n, K) from features (n, D)."""
         probs = np.empty((len(embeddings), self._dataset.num_classes), np.float32)
         for part in self._scoring_batches(len(embeddings)):
-            probs[part] = self._logits(self._on_device(embeddings[part])).softmax(1).cpu().numpy()
+            probs[part] = self._logits(self.placement.on_device(embeddings[part])).softmax(1).cpu().numpy()
         return probs
 
     def _logits(self, features: Tensor) -> Tensor:
         """Logits (B, K) in float32."""
         with self.placement.autocast():
-            logits: Tensor = self._network.fc(features)
+            logits: Tensor = self._head(features)
         return logits.float()
 
     def _scoring_batches(self, num_rows: int) -> Iterator[slice]:
         for begin in range(0, num_rows, self._scoring_batch):
             yield slice(begin, min(begin + self._scoring_batch, num_rows))
-
-    def _must_be_finite(self, finite: bool, what: str) -> None:
-        if not finite:
-            rate = self._training.learning_rate
-            raise DivergedError(f"training diverged: the {what} is not finite; lower training.learning_rate ({rate:g})")
-
-    def _on_device(self, array: npt.NDArray[np.generic]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.placement.device, non_blocking=True)
-
-
-def batches(num_samples: int, batch_size: int) -> list[slice]:
-    """Consecutive parts of `batch_size`; a single sample left over joins the part before it."""
-    begins = list(range(0, num_samples, batch_size))
-    if len(begins) > 1 and num_samples - begins[-1] == 1:
-        begins.pop()
-    return [slice(begin, end) for begin, end in zip(begins, [*begins[1:], num_samples], strict=True)]

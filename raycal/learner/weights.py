@@ -7,22 +7,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
-from torchvision.models import ResNet18_Weights
+from torchvision.models import get_model_weights
 
 from raycal.data.download import download
 from raycal.errors import InputError
-from raycal.learner.network import ResNet18
+from raycal.learner.network import head_of, new_network
 
 StateDict = dict[str, Tensor]
 
 
-def load_weights(weights: str) -> StateDict | None:
-    """The backbone of a ResNet-18 as float32, without its head; None when there are no weights to load.
+def load_weights(weights: str, network: str = "resnet18") -> StateDict | None:
+    """The backbone of a network as float32, without its head; None when there are no weights to load.
 
     Args:
         weights: `imagenet` (downloaded once by torchvision), `none`, or the path of a state dict in any float format.
+        network: By torchvision's name.
 
     Raises:
         InputError: The weights cannot be had, or are those of another network.
@@ -30,17 +32,18 @@ def load_weights(weights: str) -> StateDict | None:
     if weights == "none":
         return None
     if weights == "imagenet":
-        return _backbone(_download(), weights)
-    return _backbone(_read(weights), weights)
+        return _backbone(_download(network), network, weights)
+    return _backbone(_read(weights), network, weights)
 
 
-def _download() -> Mapping[str, Any]:
+def _download(network: str) -> Mapping[str, Any]:
     found: dict[str, Any] = {}
+    published = get_model_weights(network).IMAGENET1K_V1
     download(
         Path(torch.hub.get_dir()) / "checkpoints",
-        lambda: found.update(ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)),
+        lambda: found.update(published.get_state_dict(progress=False, check_hash=True)),
         name="model.weights: imagenet",
-        instead="give the path of a torchvision resnet18 state dict, or none",
+        instead=f"give the path of a torchvision {network} state dict, or none",
     )
     return found
 
@@ -87,20 +90,20 @@ def _refuse_packed(file: str, path: str) -> None:
         raise InputError(f"model.weights: {path}: {packed[0]} is compressed, as torch.save never does; save it again")
 
 
-def _backbone(state: Mapping[str, Tensor], source: str) -> StateDict:
-    """The tensors of `state` that make a ResNet-18 without its head."""
-    with torch.random.fork_rng(devices=[]):
-        expected = ResNet18(num_classes=1).state_dict()
-    expected = {name: value for name, value in expected.items() if not name.startswith("fc.")}
+def _backbone(state: Mapping[str, Tensor], network: str, source: str) -> StateDict:
+    """The tensors of `state` that make the network without its head."""
+    made = new_network(network, 1, np.random.default_rng(0))
+    prefix, _ = head_of(made)
+    expected = {name: value for name, value in made.state_dict().items() if not name.startswith(prefix)}
     given = {name.removeprefix("module."): value for name, value in state.items()}
-    given = {name: value for name, value in given.items() if not name.startswith("fc.")}
+    given = {name: value for name, value in given.items() if not name.startswith(prefix)}
     wrong = sorted(
         {name for name in expected if name not in given and not name.endswith("num_batches_tracked")}
         | {name for name in given if name not in expected or given[name].shape != expected[name].shape}
     )
     if wrong:
         raise InputError(
-            f"model.weights: {source}: not the weights of a torchvision resnet18: "
+            f"model.weights: {source}: not the weights of a torchvision {network}: "
             f"{len(wrong)} tensors are missing, unknown or of another shape, the first is {wrong[0]}"
         )
     tensors = {name: given.get(name, expected[name]).to(expected[name].dtype) for name in expected}

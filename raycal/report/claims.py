@@ -21,11 +21,14 @@ SCENARIOS = ("random", "uncertain-only", *CLUSTER_SCENARIOS)
 _SHARED = {
     "model.name": "resnet18",
     "model.weights": "imagenet",
+    "model.frozen": False,
     "dataset.train_size": None,
     "dataset.test_size": None,
     "training.momentum": 0.9,
     "training.weight_decay": 5e-4,
     "training.image_size": 224,
+    "training.loss.name": "cross_entropy",
+    "training.cluster_weight": 1.0,
 }
 _ASKING = {
     "acquisition.name": "entropy",

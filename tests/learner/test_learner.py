@@ -10,7 +10,7 @@ from raycal.config import TrainingConfig
 from raycal.data import ImageDataset
 from raycal.errors import DivergedError
 from raycal.learner import Placement, ResNetLearner
-from raycal.learner.learner import batches
+from raycal.learner.training import batches
 
 FLOAT32 = Placement(torch.device("cpu"), torch.float32)
 TRAINING = TrainingConfig(epochs=6, batch_size=16, learning_rate=0.01, image_size=32, dtype="float32")

@@ -1,4 +1,4 @@
-"""What the initial network sees in the pool: computed once per node, kept on disk, shared by the trials of a sweep.
+"""What the initial network sees in pool and test split: computed once per node, kept on disk, for all trials.
 
 Trials with the same images and backbone differ only in the head that is drawn for them, and the head needs no images.
 """
@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from raycal.algorithm.records import Floats
 from raycal.data import ImageDataset
@@ -24,8 +25,8 @@ KEPT_BYTES = 8 * 2**30
 _ROWS_AT_ONCE = 1024
 
 
-def pool_features(key: Mapping[str, object], compute: Callable[[], Floats]) -> Floats:
-    """The features (P, 512) under that key, read-only and memory-mapped.
+def kept_features(key: Mapping[str, object], compute: Callable[[], Floats]) -> Floats:
+    """The features (n, D) under that key, read-only and memory-mapped.
 
     Where the cache cannot be written they are computed and kept in memory only.
 
@@ -49,18 +50,18 @@ def pool_features(key: Mapping[str, object], compute: Callable[[], Floats]) -> F
     return features
 
 
-def images_digest(dataset: ImageDataset) -> str:
-    """Of the images of the pool, in order."""
-    digest = hashlib.sha256(str((dataset.num_train, dataset.images.shape[1:])).encode())
-    for begin in range(0, dataset.num_train, _ROWS_AT_ONCE):
-        digest.update(dataset.images[dataset.train_rows[begin : begin + _ROWS_AT_ONCE]].tobytes())
+def images_digest(dataset: ImageDataset, rows: npt.NDArray[np.int64]) -> str:
+    """Of the images in these rows, in order."""
+    digest = hashlib.sha256(str((len(rows), dataset.images.shape[1:])).encode())
+    for begin in range(0, len(rows), _ROWS_AT_ONCE):
+        digest.update(dataset.images[rows[begin : begin + _ROWS_AT_ONCE]].tobytes())
     return digest.hexdigest()
 
 
-def backbone_digest(state: StateDict) -> str:
-    """Of all weights but the head's."""
+def backbone_digest(state: StateDict, head_prefix: str) -> str:
+    """Of all weights but the head's, whose names begin like that."""
     digest = hashlib.sha256()
     for name, value in sorted(state.items()):
-        if not name.startswith("fc."):
+        if not name.startswith(head_prefix):
             digest.update(name.encode() + value.cpu().numpy().tobytes())
     return digest.hexdigest()

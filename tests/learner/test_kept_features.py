@@ -11,7 +11,7 @@ from test_learner import FLOAT32, TRAINING, dataset, everything
 from raycal.algorithm.randomness import stream
 from raycal.data import ImageDataset
 from raycal.errors import DivergedError
-from raycal.learner import Placement, ResNetLearner, pool_features
+from raycal.learner import Placement, ResNetLearner, kept_features
 
 
 class Counting(ResNetLearner):
@@ -141,7 +141,7 @@ def test_other_test_images_and_training_settings_share_the_features() -> None:
 
 def test_cache_that_cannot_be_written_is_done_without(raycal_cache: Path, caplog: pytest.LogCaptureFixture) -> None:
     kept = learner().predict(np.arange(40))
-    features = raycal_cache / pool_features.FOLDER
+    features = raycal_cache / kept_features.FOLDER
     features.rename(raycal_cache / "elsewhere")
     features.write_text("a file")
     made = learner()
@@ -167,7 +167,7 @@ def test_full_disk_costs_no_second_pass(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch, raycal_cache: Path) -> None:
-    monkeypatch.setattr(pool_features, "KEPT_BYTES", 200_000)  # of three entries of 82 kB, two
+    monkeypatch.setattr(kept_features, "KEPT_BYTES", 200_000)  # of three entries of 82 kB, two
     for seed in range(3):
         learner(seed=seed).predict(np.arange(40))
     again = {}
@@ -177,7 +177,7 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch, raycal_cache: 
         again[seed] = made.num_scored
 
     assert again == {2: 0, 1: 0, 0: 40}
-    assert len([path for path in (raycal_cache / pool_features.FOLDER).iterdir() if path.is_dir()]) == 2
+    assert len([path for path in (raycal_cache / kept_features.FOLDER).iterdir() if path.is_dir()]) == 2
 
 
 def test_features_that_are_not_finite_are_not_kept(raycal_cache: Path) -> None:
@@ -186,4 +186,4 @@ def test_features_that_are_not_finite_are_not_kept(raycal_cache: Path) -> None:
     with pytest.raises(DivergedError):
         made.predict(np.arange(40))
 
-    assert [path for path in (raycal_cache / pool_features.FOLDER).iterdir() if path.is_dir()] == []
+    assert [path for path in (raycal_cache / kept_features.FOLDER).iterdir() if path.is_dir()] == []

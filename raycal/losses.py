@@ -1,0 +1,104 @@
+"""Losses to train with, among them those made for labels of which some are wrong.
+
+A new one is one decorated function here: `(num_samples, *, options) -> loss`, called anew for every training. The names
+and options are wanted where torch is not, so it is imported inside.
+"""
+
+from collections.abc import Callable
+from math import log
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+from annotated_types import Ge, Gt, Le, Lt
+
+from raycal.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Probabilities no closer to 0 and 1 than Liu et al. (2020) let them; the logarithm of 0 as Wang et al. (2019) have it.
+_LEAST_PROB, _LOG_OF_ZERO = 1e-4, log(1e-4)
+
+
+class Loss(Protocol):
+    """The loss (B,) of each sample of a batch; their mean is taken by the learner.
+
+    Args:
+        logits: (B, K) float32.
+        labels: (B,) int64, as given.
+        positions: (B,) int64, of the samples in the training set.
+    """
+
+    def __call__(self, logits: "Tensor", labels: "Tensor", positions: "Tensor", /) -> "Tensor": ...
+
+
+losses: Registry[Callable[..., Loss]] = Registry("loss")
+
+
+@losses("cross_entropy")
+def cross_entropy(num_samples: int) -> Loss:
+    """The negative log-likelihood of the label."""
+    from torch.nn import functional
+
+    return lambda logits, labels, positions: functional.cross_entropy(logits, labels, reduction="none")
+
+
+@losses("label_smoothing")
+def label_smoothing(num_samples: int, *, smoothing: Annotated[float, Gt(0), Lt(1)] = 0.1) -> Loss:
+    """Cross-entropy with a part of every label spread evenly over the classes (Szegedy et al. 2016)."""
+    from torch.nn import functional
+
+    return lambda logits, labels, positions: functional.cross_entropy(
+        logits, labels, reduction="none", label_smoothing=smoothing
+    )
+
+
+@losses("gce")
+def generalized_cross_entropy(num_samples: int, *, q: Annotated[float, Gt(0), Le(1)] = 0.7) -> Loss:
+    """(1 - p^q) / q of the label's probability p: towards cross-entropy for small q (Zhang & Sabuncu 2018)."""
+
+    def loss(logits: "Tensor", labels: "Tensor", positions: "Tensor") -> "Tensor":
+        # By the logarithm, as the slope of p^q is infinite where p has become 0.
+        return -(q * _log_prob(logits, labels)).expm1() / q
+
+    return loss
+
+
+@losses("sce")
+def symmetric_cross_entropy(
+    num_samples: int, *, alpha: Annotated[float, Ge(0)] = 0.1, beta: Annotated[float, Gt(0)] = 1.0
+) -> Loss:
+    """`alpha` times cross-entropy and `beta` times that of labels and predictions exchanged (Wang et al. 2019)."""
+
+    def loss(logits: "Tensor", labels: "Tensor", positions: "Tensor") -> "Tensor":
+        log_prob = _log_prob(logits, labels)
+        return -alpha * log_prob - beta * _LOG_OF_ZERO * (1 - log_prob.exp())
+
+    return loss
+
+
+@losses("elr")
+def early_learning_regularization(
+    num_samples: int, *, lam: Annotated[float, Ge(0)] = 3.0, momentum: Annotated[float, Ge(0), Lt(1)] = 0.7
+) -> Loss:
+    """Cross-entropy, and `lam` times a pull towards what was predicted of the sample before (Liu et al. 2020).
+
+    A sample's target is the running mean of the predictions in this training. Each worker keeps that of what it sees
+    itself: of W workers, on average every W-th epoch of a sample.
+    """
+    targets: Tensor | None = None
+
+    def loss(logits: "Tensor", labels: "Tensor", positions: "Tensor") -> "Tensor":
+        nonlocal targets
+        if targets is None:
+            targets = logits.new_zeros(num_samples, logits.shape[1])
+        probs = logits.softmax(1).clamp(_LEAST_PROB, 1 - _LEAST_PROB)
+        seen = probs.detach()
+        targets[positions] = momentum * targets[positions] + (1 - momentum) * seen / seen.sum(1, keepdim=True)
+        return -_log_prob(logits, labels) + lam * (1 - (targets[positions] * probs).sum(1)).log()
+
+    return loss
+
+
+def _log_prob(logits: "Tensor", labels: "Tensor") -> "Tensor":
+    """(B,), of the label."""
+    return logits.log_softmax(1).gather(1, labels.unsqueeze(1)).squeeze(1)

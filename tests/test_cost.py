@@ -218,3 +218,13 @@ def test_search_that_decides_trial_by_trial_is_estimated_from_its_base(capsys: p
         "resources on this machine: 1 at a time, 1 worker each with 2 CPU threads; clustering in the same process",
         f"rough estimate: {seconds:.0f} s (no cluster accepted) to {seconds:.0f} s (all accepted), starting apart",
     ]
+
+
+def test_other_networks_cost_by_their_multiply_adds_and_a_frozen_one_a_pass() -> None:
+    plain = estimate(config("random"), INFO)
+    larger = estimate(config("random", model={"name": "resnet50"}), INFO)
+    frozen = estimate(config("uncertain+cluster", model={"frozen": True}), INFO)
+
+    assert larger.least_gflop == pytest.approx(plain.least_gflop * 4.089 / 1.814)
+    assert frozen.least_gflop == frozen.most_gflop
+    assert frozen.least_gflop == pytest.approx((INFO.num_train + INFO.num_test) * FORWARD_GFLOP)

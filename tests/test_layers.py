@@ -162,6 +162,8 @@ def test_exceptions_are_still_needed() -> None:
     [
         ("raycal.algorithm.loop", {"torch", "ray", "mlflow", "pandas", "pydantic", "faiss"}),
         ("raycal.config", {"torch", "ray", "mlflow", "faiss"}),
+        ("raycal.losses", {"torch", "pydantic", "numpy"}),
+        ("raycal.build", {"torch", "ray", "mlflow"}),
         (RESOURCES, {"torch", "ray", "mlflow", "faiss"}),
         ("raycal.distributed.metrics", {"torch", "ray", "mlflow", "faiss"}),
         ("raycal.sweep", {"numpy", "torch", "ray", "mlflow", "pydantic"}),

@@ -50,7 +50,11 @@ def result(iteration: int, *, accuracy: float | None = None) -> IterationResult:
         interactions=iteration + 1,
         human_seconds=4.25 * (iteration + 1),
         ledger=(row,),
-        pool=PoolSnapshot(status=(labels >= 0).astype(np.int8), labels=labels),
+        pool=PoolSnapshot(
+            status=(labels >= 0).astype(np.int8),
+            labels=labels,
+            purity=np.where(np.arange(len(labels)) == 0, 0.75, 1).astype(np.float32),
+        ),
         evaluation=Evaluation(accuracy=iteration / 10 if accuracy is None else accuracy, loss=2.0),
         seconds=PhaseSeconds(predict=0.0, cluster=0.0, train=1.0, evaluate=0.5),
     )
@@ -105,6 +109,8 @@ def assert_is_state_after(saved: SavedState | None, iteration: int) -> None:
     assert saved.loop.pool.status.tolist() == expected.pool.status.tolist()
     assert saved.loop.pool.labels.tolist() == expected.pool.labels.tolist()
     assert [str(array.dtype) for array in (saved.loop.pool.status, saved.loop.pool.labels)] == ["int8", "int32"]
+    assert saved.loop.pool.purity is not None
+    assert saved.loop.pool.purity.tolist() == [0.75, *[1.0] * (len(saved.loop.pool.status) - 1)]
     assert saved.model == model(iteration)
 
 

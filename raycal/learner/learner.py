@@ -73,7 +73,7 @@ class ResNetLearner:
         self._initial = {name: value.clone() for name, value in self._network.state_dict().items()}
         self._has_initial_backbone = True
         self._initial_features: Floats | None = None
-        self._test_features: Floats | None = None
+        self._test_features: Tensor | None = None
 
     @together
     def reset(self, rng: np.random.Generator) -> None:
@@ -163,8 +163,9 @@ class ResNetLearner:
         if not self._frozen:
             return self._evaluate()
         if self._test_features is None:
-            self._test_features = self._kept_features("test split", self._dataset.test_rows)
-        features = self.placement.on_device(self._test_features)
+            kept = self._kept_features("test split", self._dataset.test_rows)
+            self._test_features = self.placement.on_device(kept.copy())
+        features = self._test_features
         parts = ((part, features[part]) for part in self._scoring_batches(len(features)))
         return self._evaluation(*self._right_and_loss(parts, self._dataset.test_labels))
 

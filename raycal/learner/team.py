@@ -130,7 +130,9 @@ class Team:
             raise
         except Exception as error:
             what = f"{type(error).__name__}: {error}".partition("\n")[0]
-            raise InfrastructureError(f"the {self.size} workers lost step in {command}: {what}") from error
+            raise InfrastructureError(
+                f"the {self.size} workers lost step in {command.removeprefix('_')}: {what}"
+            ) from error
         self._in_step = True
         return result
 

@@ -10,10 +10,18 @@ from test_loop import Alternating, World, facts, ledgers, outcomes, state_after
 
 from raycal.algorithm.acquisition import AnnotatedSamples, View, acquisitions, most_informative
 from raycal.algorithm.acquisition.uncertainty import entropies
-from raycal.algorithm.records import Floats, Indices
+from raycal.algorithm.expert import Oracle
+from raycal.algorithm.records import Answer, Floats, Indices, Kind, Labels
 from raycal.algorithm.scenario import Ask, Scenario, Step
 
 THRICE = Scenario(name="own", steps=(Step(Ask.UNCERTAIN, Fraction(1, 3)),) * 3)
+
+
+class Lenient(Oracle):
+    """Labels every cluster."""
+
+    def __init__(self, true_labels: Labels) -> None:
+        super().__init__(true_labels, purity_threshold=0.1)
 
 
 class Looking:
@@ -165,3 +173,23 @@ def test_resumed_experiment_asks_for_the_same(name: str, scenario: str, retrain_
     assert ledgers(begun + rest) == ledgers(expected)
     assert len(rest) == 1
     assert facts(rest[0].ledger[0])[0] == 2
+
+
+def test_members_are_trained_with_the_purity_of_the_clusters_after_a_resume_too() -> None:
+    options = {"iterations": 2, "cluster_weight": "purity"}
+    ensemble = acquisitions["ensemble_vote_entropy"]
+    whole = world_with(ensemble, expert=Lenient)
+    results = whole.run("cluster+uncertain", **options)
+    resumed = world_with(ensemble, expert=Lenient)
+    resumed.run("cluster+uncertain", state=state_after(results[0]), **options)
+
+    rows = [row for row in results[0].ledger if row.kind is Kind.CLUSTER and row.answer is Answer.LABELLED]
+    expected = {index: row.purity for row in rows for index in row.indices.tolist()}
+    member = resumed.learner.trained_on[0]
+    assert member.weights is not None
+    assert dict(zip(member.indices.tolist(), member.weights.tolist(), strict=True)) == pytest.approx(
+        dict.fromkeys(member.indices.tolist(), 1.0) | expected
+    )
+    assert {purity for purity in expected.values() if purity is not None and purity < 1}
+    for one, other in zip(resumed.learner.trained_on, whole.learner.trained_on[1:], strict=True):
+        np.testing.assert_array_equal(one.weights, other.weights)

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -271,3 +272,27 @@ def test_pool_is_a_partition_after_any_moves(pool_and_moves: tuple[int, list[Mov
             len(cluster_labeled),
         )
         assert contents(Pool(pool.snapshot())) == contents(pool)
+
+
+def test_samples_of_a_cluster_weigh_what_is_wanted_beside_single_ones() -> None:
+    pool = mixed_pool()
+
+    assert pool.training_set().weights is None
+    weights = pool.training_set(0.5).weights
+    assert weights is not None
+    assert (weights.dtype, weights.tolist()) == (np.float32, [1, 0.5, 0.5, 1])
+
+
+def test_purity_of_a_cluster_is_the_weight_of_its_samples_until_it_is_released() -> None:
+    pool = mixed_pool()
+    pool.apply(replace(answered([0], 3, CLUSTER), purity=0.75))
+    again = Pool(pool.snapshot())
+
+    for weights in (each.training_set("purity").weights for each in (pool, again)):
+        assert weights is not None
+        assert weights.tolist() == [0.75, 1, 1, 1, 1]  # the purity of the other cluster is not known
+    pool.release_clusters()
+    pool.apply(answered([0], 3, CLUSTER))
+    weights = pool.training_set("purity").weights
+    assert weights is not None
+    assert weights.tolist() == [1, 1, 1]

@@ -293,7 +293,40 @@ BAD: dict[str, Bad] = {
         "expert: orakel", "FILE:5: experiment.expert: 'orakel': no such expert (did you mean 'oracle'?)"
     ),
     "unknown: model": experiment(
-        "model: {name: resnet50}", "FILE:5: experiment.model.name: should be 'resnet18', not 'resnet50'"
+        "model: {name: resnet60}",
+        "FILE:5: experiment.model.name: 'resnet60': no such network (did you mean 'resnet50'?)",
+    ),
+    "type: number for a model": experiment(
+        "model: {name: 18}", "FILE:5: experiment.model.name: should be a valid string, not 18"
+    ),
+    "size: of a transformer": experiment(
+        "model: {name: vit_b_16}\n  training: {image_size: 64}",
+        "FILE:6: experiment.training.image_size: should be 224, as vit_b_16 takes no other, not 64",
+    ),
+    "frozen: mirrored": experiment(
+        "model: {frozen: true}\n  training: {horizontal_flip: true}",
+        "FILE:6: experiment.training.horizontal_flip: should be false with model.frozen, which looks at every image on",
+    ),
+    "unknown: loss": experiment(
+        "training: {loss: gcee}", "FILE:5: experiment.training.loss: 'gcee': no such loss (did you mean 'gce'?)"
+    ),
+    "key: of another loss": experiment(
+        "training: {loss: {q: 0.5}}", "FILE:5: experiment.training.loss.q: unknown key here, an option of gce"
+    ),
+    "key: loss": experiment(
+        "training: {loss: {name: elr, lamda: 1}}",
+        "FILE:5: experiment.training.loss.lamda: unknown key (did you mean 'lam'?)",
+    ),
+    "value: q": experiment(
+        "training: {loss: {name: gce, q: 0}}", "FILE:5: experiment.training.loss.q: should be greater than 0, not 0"
+    ),
+    "value: cluster weight": experiment(
+        "training: {cluster_weight: 0}",
+        "FILE:5: experiment.training.cluster_weight: should be above 0 and at most 1, or purity, not 0",
+    ),
+    "unknown: cluster weight": experiment(
+        "training: {cluster_weight: pure}",
+        "FILE:5: experiment.training.cluster_weight: should be above 0 and at most 1, or purity, not 'pure'",
     ),
     "unknown: ask_with": experiment(
         "ask_with: next", "FILE:5: experiment.ask_with: should be 'previous' or 'initial', not 'next'"

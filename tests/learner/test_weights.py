@@ -5,7 +5,7 @@ from urllib.error import URLError
 
 import pytest
 import torch
-from torchvision.models import ResNet18_Weights, resnet18, resnet34
+from torchvision.models import ResNet18_Weights, mobilenet_v3_small, resnet18, resnet34
 
 from raycal.errors import InputError
 from raycal.learner import load_weights
@@ -120,3 +120,15 @@ def test_missing_file_and_folder_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("state", [[1, 2], {"conv1.weight": 3}, torch.zeros(3)])
 def test_things_that_are_no_state_dict_are_refused(tmp_path: Path, state: Any) -> None:
     assert "should hold a state dict" in refusal(save(state, tmp_path))
+
+
+def test_other_network_takes_its_own_weights_only(tmp_path: Path) -> None:
+    state = mobilenet_v3_small(num_classes=4).state_dict()
+    path = save(state, tmp_path)
+    loaded = load_weights(path, "mobilenet_v3_small")
+
+    assert loaded is not None
+    assert set(state) - set(loaded) == {"classifier.3.weight", "classifier.3.bias"}
+    assert torch.equal(loaded["classifier.0.weight"], state["classifier.0.weight"])
+    with pytest.raises(InputError, match="not the weights of a torchvision resnet34: "):
+        load_weights(path, "resnet34")

@@ -1,8 +1,12 @@
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from raycal import build
+from raycal.algorithm.randomness import stream
+from raycal.algorithm.records import TrainingSet
 from raycal.config import ExperimentConfig
 from raycal.errors import InputError
 
@@ -25,3 +29,18 @@ def test_expert_that_does_not_fit_the_dataset_is_refused_before_anything_starts(
     for expert in (matrix, {"name": "majority", "of": {"name": "few_images", "of": matrix}}):
         with pytest.raises(InputError, match="matrix: should be 10 rows of 10, one for each class, not 2 of 2"):
             build.prepare({"good": config(), "bad": config(expert=expert)})
+
+
+def test_learner_is_made_with_network_loss_and_weights_of_the_configuration() -> None:
+    training = {"image_size": 32, "loss": {"name": "gce", "q": 0.5}, "cluster_weight": "purity", "epochs": 1}
+    made = config(model={"name": "mobilenet_v3_small", "weights": None, "frozen": True}, training=training)
+    learner = build.learner(made, build.dataset(made).load(), threads=1)
+    learner.reset(stream(0, 0, "head"))
+    before = learner.head()
+    learner.fit(TrainingSet(indices=np.arange(8), labels=np.arange(8)), stream(0, 0, "train"))
+
+    assert build.plan(made).cluster_weight == "purity"
+    assert before.weights.shape == (10, 1024)
+    assert not np.array_equal(learner.head().weights, before.weights)
+    one_sample = learner._new_loss(1)(torch.zeros(1, 10), torch.tensor([0]), torch.tensor([0]))
+    assert one_sample.item() == pytest.approx((1 - 0.1**0.5) / 0.5)

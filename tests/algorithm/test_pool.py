@@ -291,7 +291,7 @@ def test_purity_of_a_cluster_is_the_weight_of_its_samples_until_it_is_released()
     for weights in (each.training_set("purity").weights for each in (pool, again)):
         assert weights is not None
         assert weights.tolist() == [0.75, 1, 1, 1, 1]  # the purity of the other cluster is not known
-    pool.release_clusters()
+    pool.release()
     pool.apply(answered([0], 3, CLUSTER))
     weights = pool.training_set("purity").weights
     assert weights is not None

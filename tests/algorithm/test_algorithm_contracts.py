@@ -62,6 +62,7 @@ def cluster(indices: Indices) -> Cluster:
 def test_the_paper_s_choices_are_registered() -> None:
     assert "entropy" in acquisitions
     assert "kmeans" in clusterings
+    assert len(list(clusterings)) >= 4
     assert "oracle" in experts
 
 
@@ -184,6 +185,26 @@ class TestClustering:
         first, second = (clusterings[name](embeddings(40), 7, seed) for _ in range(2))
 
         assert np.array_equal(first, second)
+
+    def test_ids_do_not_depend_on_the_number_of_threads(self, name: str) -> None:
+        import faiss
+
+        before, found = faiss.omp_get_max_threads(), []
+        try:
+            for threads in (1, 2):
+                faiss.omp_set_num_threads(threads)
+                found.append(clusterings[name](embeddings(600), 9, 0))
+        finally:
+            faiss.omp_set_num_threads(before)
+
+        assert np.array_equal(*found)
+
+    def test_points_far_apart_have_clusters_of_their_own(self, name: str) -> None:
+        points = read_only(100 * np.eye(6, dtype=np.float32).repeat(10, axis=0) + embeddings(60))
+
+        cluster_ids = clusterings[name](points, 30, 0).reshape(6, 10)
+
+        assert sum(len(set(group)) for group in cluster_ids.tolist()) == len(set(cluster_ids.ravel().tolist()))
 
     def test_samples_that_are_all_alike_are_clustered(self, name: str) -> None:
         cluster_ids = clusterings[name](read_only(np.ones((20, 6), np.float32)), 4, 0)

@@ -1,20 +1,9 @@
-from collections.abc import Iterator
-
 import faiss
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from raycal.algorithm.clustering import kmeans
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads that wait for each other on a busy machine are the slowest part of a small clustering."""
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    yield
-    faiss.omp_set_num_threads(before)
 
 
 def cloud(num_points: int, width: int) -> npt.NDArray[np.float32]:

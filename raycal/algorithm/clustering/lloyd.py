@@ -1,0 +1,41 @@
+"""Lloyd's k-means, the paper's clustering."""
+
+import numpy as np
+
+from raycal.algorithm.clustering.protocol import ClusterIds, Iterations, clusterings
+from raycal.algorithm.records import Floats
+
+
+@clusterings("kmeans")
+def kmeans(embeddings: Floats, num_clusters: int, seed: int, *, iterations: Iterations = 40) -> ClusterIds:
+    """Lloyd's k-means by Faiss (Johnson et al. 2017) on all points, seeded; on a GPU when Faiss sees one.
+
+    The same seed gives the same clusters for any number of threads.
+    """
+    return lloyd(np.ascontiguousarray(embeddings, dtype=np.float32), num_clusters, seed, iterations)
+
+
+def lloyd(points: Floats, num_clusters: int, seed: int, iterations: int, *, spherical: bool = False) -> ClusterIds:
+    """The nearest centre of each of the points (U, D), which are contiguous, after that many iterations.
+
+    Args:
+        spherical: Centres are brought to length one, and the nearest is that with the largest inner product.
+    """
+    import faiss
+
+    num_points, width = points.shape
+    quantizer = faiss.Kmeans(
+        width,
+        num_clusters,
+        niter=iterations,
+        seed=seed,
+        spherical=spherical,
+        gpu=faiss.get_num_gpus() > 0,
+        # Faiss would train on a sample of 256 points per cluster, and warn below 39.
+        max_points_per_centroid=-(-num_points // num_clusters),
+        min_points_per_centroid=1,
+    )
+    quantizer.train(points)
+    _, nearest = quantizer.index.search(points, 1)
+    cluster_ids: ClusterIds = nearest[:, 0].astype(np.int64)
+    return cluster_ids

@@ -1,0 +1,31 @@
+"""The means of clusters, and how far their points are from them."""
+
+import numpy as np
+
+from raycal.algorithm.clustering.protocol import ClusterIds
+from raycal.algorithm.records import Floats
+
+_ROWS_AT_ONCE = 4096
+
+
+def means(points: Floats, cluster_ids: ClusterIds, otherwise: Floats) -> Floats:
+    """The mean (C, D) of each cluster of points (U, D); of an empty one its row of `otherwise` (C, D).
+
+    The sums are taken in the order of the points, whatever the number of threads.
+    """
+    order = np.argsort(cluster_ids, kind="stable")
+    used, begins, sizes = np.unique(cluster_ids[order], return_index=True, return_counts=True)
+    found = otherwise.copy()
+    for cluster, begin, size in zip(used, begins, sizes, strict=True):
+        found[cluster] = points[order[begin : begin + size]].mean(axis=0)
+    return found
+
+
+def inertia(points: Floats, cluster_ids: ClusterIds) -> float:
+    """What k-means makes small: the sum of squared distances of points (U, D) to the means of their clusters."""
+    centers = means(points, cluster_ids, np.zeros((int(cluster_ids.max()) + 1, points.shape[1]), np.float32))
+    total = 0.0
+    for begin in range(0, len(points), _ROWS_AT_ONCE):
+        rows = slice(begin, begin + _ROWS_AT_ONCE)
+        total += float(((points[rows] - centers[cluster_ids[rows]]) ** 2).sum(dtype=np.float64))
+    return total

@@ -1,0 +1,17 @@
+"""Spherical k-means: by direction alone."""
+
+import numpy as np
+
+from raycal.algorithm.clustering.lloyd import lloyd
+from raycal.algorithm.clustering.protocol import ClusterIds, Iterations, clusterings
+from raycal.algorithm.records import Floats
+
+
+@clusterings("spherical_kmeans")
+def spherical_kmeans(embeddings: Floats, num_clusters: int, seed: int, *, iterations: Iterations = 40) -> ClusterIds:
+    """Spherical k-means (Dhillon, Modha 2001): points and centres at length one, the nearest by the largest cosine."""
+    import faiss
+
+    points = np.array(embeddings, dtype=np.float32, order="C")
+    faiss.normalize_L2(points)  # a point at zero stays there
+    return lloyd(points, num_clusters, seed, iterations, spherical=True)

@@ -1,0 +1,41 @@
+"""K-means on whitened embeddings: every direction counts alike."""
+
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Ge, Le
+
+from raycal.algorithm.clustering.lloyd import lloyd
+from raycal.algorithm.clustering.protocol import ClusterIds, Iterations, clusterings
+from raycal.algorithm.records import Floats
+
+# A direction with less of the largest variance is rounding, and would be blown up to count like any other.
+_LEAST_VARIANCE = 1e-9
+
+
+@clusterings("whitened_kmeans")
+def whitened_kmeans(
+    embeddings: Floats,
+    num_clusters: int,
+    seed: int,
+    *,
+    dimensions: Annotated[int, Ge(1), Le(10**6)] = 64,
+    iterations: Iterations = 40,
+) -> ClusterIds:
+    """K-means on the principal components, each at variance one (PCA whitening; Jégou, Chum 2012).
+
+    Args:
+        dimensions: How many components, those with the largest variance; or as many as there are.
+    """
+    return lloyd(whitened(embeddings, dimensions), num_clusters, seed, iterations)
+
+
+def whitened(embeddings: Floats, dimensions: int) -> Floats:
+    """The first principal components (U, d), uncorrelated and of variance one; a column of zeros if there is none."""
+    points = embeddings - embeddings.mean(axis=0, dtype=np.float64)
+    variances, directions = np.linalg.eigh(points.T @ points / len(points))  # ascending
+    kept = variances[-dimensions:] > max(_LEAST_VARIANCE * float(variances[-1]), np.finfo(np.float64).tiny)
+    if not kept.any():
+        return np.zeros((len(points), 1), np.float32)
+    scaled = directions[:, -dimensions:][:, kept] / np.sqrt(variances[-dimensions:][kept])
+    return np.ascontiguousarray(points @ scaled, dtype=np.float32)

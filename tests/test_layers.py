@@ -24,7 +24,7 @@ LAYERS = (
     ("follower", "distributed"),
     ("this_machine",),
     ("report",),
-    ("sweep_run", "sweep", "pool", "track", "doctor"),
+    ("sweep_run", "sweep", "pool", "track", "doctor", "bench"),
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 
@@ -35,8 +35,8 @@ UPWARD = {("raycal.cost", RESOURCES)}
 # Who may import a heavy package, function-level imports included.
 ONLY_IN = {
     "ray": ("raycal.distributed",),
-    "torch": ("raycal.learner", "raycal.data", "raycal.losses"),
-    "torchvision": ("raycal.learner", "raycal.data"),
+    "torch": ("raycal.learner", "raycal.data", "raycal.losses", "raycal.bench"),
+    "torchvision": ("raycal.learner", "raycal.data", "raycal.bench"),
     "mlflow": ("raycal.tracking",),
 }
 NEVER_IN = {
@@ -169,6 +169,7 @@ def test_exceptions_are_still_needed() -> None:
         ("raycal.sweep", {"numpy", "torch", "ray", "mlflow", "pydantic"}),
         ("raycal.track", {"numpy", "torch", "ray", "mlflow", "pydantic"}),
         ("raycal.tracking", {"torch", "ray", "mlflow"}),
+        ("raycal.bench.__main__", {"numpy", "torch", "ray", "mlflow", "pydantic", "faiss"}),
         ("raycal.report.from_mlflow", {"torch", "ray", "mlflow"}),
     ],
 )

@@ -1,0 +1,191 @@
+"""`python -m raycal.bench`: what raycal takes beside what the same work takes elsewhere."""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raycal.errors import InputError, RaycalError
+
+if TYPE_CHECKING:
+    from raycal.bench.figure import Figure
+    from raycal.bench.material import Options
+
+OK, FAILED, INPUT_ERROR = 0, 1, 2
+GPU = "gpu"
+
+BENCHMARKS: Mapping[str, str] = {
+    "training": "the learner beside a bare loop of the same recipe",
+    "scoring": "one pass over the pool beside two of the obvious script",
+    "input": "batches from resident images beside PIL images one by one",
+    "iteration": "a whole iteration beside the obvious script's",
+    "kmeans": "the clusterings beside Faiss called directly",
+    "selection": "choosing samples and keeping the pool, up to millions",
+    "overhead": "an experiment with all its files beside the bare loop",
+    "settings": "automatic settings beside the best of a small grid",
+    "rerun": "a finished sweep again, beside its first run",
+}
+WHEN_NAMED: Mapping[str, str] = {
+    "trials": "two trials at a time on Ray beside one after another",
+    "accuracy": "bfloat16 beside float32, in what comes out",
+}
+# Of libraries that take the number of threads when they are imported.
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+EPILOG = """\
+examples:
+  python -m raycal.bench                                  all but trials and accuracy; under ten minutes on two cores
+  python -m raycal.bench scoring kmeans --json bench.json
+  python -m raycal.bench iteration --data ~/birds --weights imagenet
+  python -m raycal.bench --gpu
+
+CPU arms are in CPU seconds with one thread, and take turns. A goal that is not met is no error.
+
+exit codes: 0 measured, 1 a benchmark failed, 2 a mistake in the input
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m raycal.bench",
+        description="Measure raycal beside a bare loop and beside the obvious script, both in one run.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", metavar="NAME", nargs="*", help="benchmarks to run (default: see --list)")
+    parser.add_argument("--list", action="store_true", help="print the benchmarks and stop")
+    parser.add_argument("--gpu", action="store_true", help="run the benchmark of a GPU, and only that")
+    parser.add_argument("--json", metavar="FILE", help="write all figures, repeats, settings and versions there")
+    parser.add_argument("--repeats", metavar="N", type=int, default=3, help="of every arm, at least 1 (default: 3)")
+    parser.add_argument("--data", metavar="DIR", help="images by class folder (default: made-up images)")
+    parser.add_argument("--weights", metavar="FILE", default="none", help="none, imagenet or a file (default: none)")
+    parser.add_argument("--features", metavar="FILE", help=".npy with features to cluster (default: made-up ones)")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs, the figures mean nothing")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; its exit code."""
+    options = parser().parse_args(arguments)
+    if options.list:
+        for name, what in {**BENCHMARKS, **WHEN_NAMED}.items():
+            print(f"{name:<10} {what}" + (" (only when named)" if name in WHEN_NAMED else ""))
+        return OK
+    try:
+        return _bench(options, sys.argv[1:] if arguments is None else arguments)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return INPUT_ERROR
+    except RaycalError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+
+
+def run() -> int:
+    """Run this process's command line; for CPU arms with one thread wherever a library asks the environment."""
+    for name in THREADS if f"--{GPU}" not in sys.argv else ():
+        os.environ.setdefault(name, "1")
+    return main()
+
+
+def _bench(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    names = _names(options)
+    from raycal.bench.material import Options  # after --help
+    from raycal.bench.table import as_json, lines
+
+    out = None if options.json is None else _writable(options.json)
+    given = Options(
+        quick=options.quick,
+        repeats=options.repeats,
+        data=options.data,
+        weights=options.weights,
+        features=options.features,
+    )
+    figures = [figure for name in names for figure in _figures(name, given)]
+    print()
+    print("\n".join(lines(figures)))
+    if out is not None:
+        out.write_text(as_json(figures, _about(arguments)))
+    return OK
+
+
+def _figures(name: str, options: "Options") -> list["Figure"]:
+    """The figures of one benchmark; what it needs is imported now."""
+    from importlib import import_module
+
+    from raycal.bench.table import lines
+
+    found = []
+    for figure in import_module(f"raycal.bench.{name}").run(options):
+        print(lines([figure])[1], file=sys.stderr, flush=True)
+        found.append(figure)
+    return found
+
+
+def _names(options: argparse.Namespace) -> list[str]:
+    """The benchmarks to run.
+
+    Raises:
+        InputError: A name is none, an option cannot be, or there is no GPU where one is wanted.
+    """
+    problems = []
+    if options.repeats < 1:
+        problems.append(f"--repeats {options.repeats}: should be at least 1")
+    if options.gpu and options.names:
+        problems.append("--gpu: runs the benchmark of a GPU alone; leave the names out")
+    known = [*BENCHMARKS, *WHEN_NAMED]
+    unknown = [name for name in options.names if name not in known]
+    if unknown:
+        from raycal.config.strict import did_you_mean
+
+        problems += [f"{name}: no such benchmark {did_you_mean(name, known)}" for name in unknown]
+    if problems:
+        raise InputError(*problems)
+    if options.gpu:
+        _need_gpu()
+        return [GPU]
+    return list(dict.fromkeys(options.names)) or list(BENCHMARKS)
+
+
+def _need_gpu() -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise InputError("--gpu: torch sees no GPU here; without --gpu the CPU is measured")
+
+
+def _writable(place: str) -> Path:
+    """The file of `--json`.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    path = Path(place).expanduser()
+    try:
+        with path.open("a"):
+            pass
+    except OSError as error:
+        raise InputError(f"--json {place}: {error.strerror or error}") from error
+    return path
+
+
+def _about(arguments: Sequence[str]) -> dict[str, object]:
+    import shlex
+    from datetime import UTC, datetime
+
+    from raycal import __version__
+    from raycal.bench.machine import machine
+
+    return {
+        "raycal": __version__,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(["python", "-m", "raycal.bench", *arguments]),
+        "machine": machine(),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(run())

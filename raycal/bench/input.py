@@ -1,0 +1,52 @@
+"""`input`: batches from images on the device beside PIL images one by one."""
+
+from collections.abc import Iterator
+
+import torch
+
+from raycal.bench import obvious
+from raycal.bench.figure import Figure, Goal
+from raycal.bench.material import Options, images
+from raycal.bench.measure import interleaved, ratio
+from raycal.learner import Placement
+from raycal.learner.images import DeviceImages
+
+LEAST_GAIN = 4.0
+BATCH = 64
+
+
+def run(options: Options) -> Iterator[Figure]:
+    """CPU seconds of torchvision's Resize, ToTensor and Normalize over those of raycal, for the same images."""
+    count, size = options.size(4096, 128), 64
+    dataset = images(options, count, image_size=32)
+    placement = Placement.choose("float32", threads=1)
+    resident = DeviceImages(dataset.images, size, placement)
+    pil = obvious.PilImages(dataset.images[dataset.train_rows], dataset.train_labels, size)
+    rows = torch.from_numpy(dataset.train_rows.copy()).to(placement.device)
+
+    def raycal() -> None:
+        for batch in rows.split(BATCH):  # type: ignore[no-untyped-call]
+            resident.batch(batch)
+
+    def script() -> None:
+        for begin in range(0, count, BATCH):
+            torch.stack([pil[row][0] for row in range(begin, min(begin + BATCH, count))])
+
+    taken = interleaved({"raycal": raycal, "script": script}, options.repeats)
+    source = dataset.images.shape[1]
+    setting = {"batch": BATCH, "count": count, "dtype": "float32", "arms": f"CPU seconds, {source} to {size} px"}
+    yield Figure(
+        benchmark="input",
+        name="CPU, PIL / raycal",
+        value=ratio(taken, "script", "raycal"),
+        goal=Goal(">=", LEAST_GAIN),
+        arms=taken,
+        setting=setting,
+    )
+    yield Figure(
+        benchmark="input",
+        name="raycal",
+        value=count / sorted(taken["raycal"])[len(taken["raycal"]) // 2],
+        unit="img/core-s",
+        setting=setting,
+    )

@@ -1,0 +1,147 @@
+"""`iteration`: a whole iteration of active learning beside the obvious script's."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from raycal import build
+from raycal.algorithm.loop import active_learning
+from raycal.algorithm.pool import LABELED, NO_LABEL, UNLABELED
+from raycal.algorithm.records import IterationResult, LoopState, PoolSnapshot
+from raycal.bench import obvious
+from raycal.bench.figure import Figure, Goal
+from raycal.bench.material import Options, config, images, learner, settings_of
+from raycal.bench.measure import Clock, cpu_seconds, interleaved, ratio
+from raycal.bench.training import weights_of
+from raycal.data import ImageDataset
+
+LEAST_GAIN = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What both arms do; `labelled` of the pool are labelled before, and `budget` is N."""
+
+    num_pool: int
+    num_test: int
+    labelled: int
+    budget: int
+    image_size: int
+    batch_size: int = 64
+    epochs: int = 1
+    loader_workers: int = 0
+    threads: int = 1
+
+
+def run(options: Options) -> Iterator[Figure]:
+    """CPU seconds of the script's iteration over those of raycal's."""
+    work = Work(
+        num_pool=options.size(1500, 90),
+        num_test=options.size(300, 30),
+        labelled=options.size(100, 20),
+        budget=options.size(200, 20),
+        image_size=options.size(64, 32),
+    )
+    yield compare(options, work, Goal(">=", LEAST_GAIN))
+
+
+def compare(
+    options: Options,
+    work: Work,
+    goal: Goal,
+    *,
+    clock: Clock = cpu_seconds,
+    unit: str = "CPU",
+    benchmark: str = "iteration",
+) -> Figure:
+    """Both iterations in turn, from the same weights and labels."""
+    dataset = images(options, work.num_pool, work.num_test, work.image_size)
+    ours, script = Ours(options, dataset, work), Script(options, dataset, work)
+    taken = interleaved({"raycal": ours.iterate, "script": script.iterate}, options.repeats, clock)
+    return Figure(
+        benchmark=benchmark,
+        name=f"{unit}, obvious script / raycal",
+        value=ratio(taken, "script", "raycal"),
+        goal=goal,
+        arms=taken,
+        setting=settings_of(
+            ours.learner,
+            image_size=work.image_size,
+            batch=work.batch_size,
+            count=work.num_pool,
+            arms=f"{unit} seconds of an iteration",
+            script=f"float32, contiguous, two passes, {work.loader_workers} loader workers",
+            raycal_trained=int((ours.result.pool.status != UNLABELED).sum()),
+            script_trained=script.outcome.num_trained,
+            raycal_accuracy=ours.result.evaluation.accuracy,
+            script_accuracy=script.outcome.accuracy,
+        ),
+    )
+
+
+class Ours:
+    """The second iteration of an experiment, as often as wanted; `result` is the last one's."""
+
+    result: IterationResult
+
+    def __init__(self, options: Options, dataset: ImageDataset, work: Work) -> None:
+        settings = {"image_size": work.image_size, "batch_size": work.batch_size, "epochs": work.epochs}
+        self.learner = learner(options, dataset, threads=work.threads, **settings)
+        self._config = config(options, **settings)
+        self._dataset, self._work, self._begin = dataset, work, self.learner.save()
+
+    def iterate(self) -> None:
+        """Score, ask, cluster, train, evaluate."""
+        self.learner.load(self._begin)
+        plan = replace(build.plan(self._config), iterations=2, interactions_per_iteration=self._work.budget)
+        status = np.full(self._dataset.num_train, UNLABELED, np.int8)
+        labels = np.full(self._dataset.num_train, NO_LABEL, np.int32)
+        status[: self._work.labelled] = LABELED
+        labels[: self._work.labelled] = self._dataset.train_labels[: self._work.labelled]
+        state = LoopState(
+            iteration=0,
+            interactions=self._work.labelled,
+            human_seconds=0.0,
+            pool=PoolSnapshot(status=status, labels=labels),
+        )
+        parts = build.parts(self._config, self._dataset, self.learner)
+        self.result = next(active_learning(plan, parts, num_samples=self._dataset.num_train, state=state))
+
+
+class Script:
+    """The same by the obvious script; `outcome` is the last one's."""
+
+    outcome: obvious.Outcome
+
+    def __init__(self, options: Options, dataset: ImageDataset, work: Work) -> None:
+        self._work, self._num_classes = work, dataset.num_classes
+        self._state = weights_of(learner(options, dataset, image_size=work.image_size))
+        self._pool, self._test = (
+            obvious.PilImages(dataset.images[rows], dataset.labels[rows], work.image_size)
+            for rows in (dataset.train_rows, dataset.test_rows)
+        )
+
+    def iterate(self) -> None:
+        """Score, ask, cluster, train, evaluate."""
+        import torch
+
+        work = self._work
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        asking, fresh = (obvious.network(self._state, self._num_classes, device) for _ in range(2))
+        self.outcome = obvious.iteration(
+            asking,
+            fresh,
+            self._pool,
+            self._test,
+            {sample: int(self._pool.labels[sample]) for sample in range(work.labelled)},
+            work.budget,
+            obvious.Recipe(
+                image_size=work.image_size,
+                batch_size=work.batch_size,
+                epochs=work.epochs,
+                learning_rate=0.01,
+                workers=work.loader_workers,
+                device=device,
+            ),
+        )

@@ -1,0 +1,60 @@
+"""`kmeans`: the clusterings beside Faiss called directly, in time and in inertia."""
+
+from collections.abc import Callable, Iterator
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from raycal.algorithm.clustering import clusterings, inertia
+from raycal.bench import obvious
+from raycal.bench.figure import Figure, Goal
+from raycal.bench.material import Options, features
+from raycal.bench.measure import interleaved, ratio
+
+MOST_OVERHEAD, MOST_INERTIA = 1.05, 1.005
+LEAST_GAIN, MOST_INERTIA_OF_TWO_LEVELS = 3.0, 1.01
+
+
+def run(options: Options) -> Iterator[Figure]:
+    """Time and inertia of `kmeans` over those of Faiss, and of `two_level_kmeans` over those of `kmeans`."""
+    num_points, count = options.size(50_000, 600), options.size(1000, 30)
+    points = features(options, num_points)
+    faiss.omp_set_num_threads(1)
+    found: dict[str, npt.NDArray[np.int64]] = {}
+
+    def arm(name: str, cluster: Callable[[], npt.NDArray[np.int64]]) -> Callable[[], None]:
+        return lambda: found.update({name: cluster()})
+
+    taken = interleaved(
+        {
+            "raycal": arm("raycal", lambda: clusterings["kmeans"](points, count, 0)),
+            "faiss": arm("faiss", lambda: obvious.kmeans(points, count)),
+            "two levels": arm("two levels", lambda: clusterings["two_level_kmeans"](points, count, 0)),
+        },
+        options.repeats,
+    )
+    loss = {name: inertia(points, cluster_ids) for name, cluster_ids in found.items()}
+    setting = {
+        "count": num_points,
+        "width": points.shape[1],
+        "clusters": count,
+        "iterations": 40,
+        "dtype": "float32",
+        "threads": 1,
+        "device": "cuda" if faiss.get_num_gpus() else "cpu",
+        "features": "of a file" if options.features else "made up",
+        "arms": "CPU seconds",
+        "inertia": loss,
+    }
+    for name, value, goal in (
+        ("CPU, raycal / Faiss", ratio(taken, "raycal", "faiss"), Goal("<=", MOST_OVERHEAD)),
+        ("inertia, raycal / Faiss", loss["raycal"] / loss["faiss"], Goal("<=", MOST_INERTIA)),
+        ("CPU, exact / two levels", ratio(taken, "raycal", "two levels"), Goal(">=", LEAST_GAIN)),
+        (
+            "inertia, two levels / exact",
+            loss["two levels"] / loss["raycal"],
+            Goal("<=", MOST_INERTIA_OF_TWO_LEVELS),
+        ),
+    ):
+        yield Figure(benchmark="kmeans", name=name, value=value, goal=goal, arms=taken, setting=setting)

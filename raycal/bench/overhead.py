@@ -1,0 +1,75 @@
+"""`overhead`: a whole experiment with ledger, state and results beside the bare generator loop with the same parts."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from raycal import build
+from raycal.algorithm.loop import active_learning
+from raycal.bench.figure import Figure, Goal
+from raycal.bench.material import Options
+from raycal.bench.measure import interleaved, ratio
+from raycal.config import ExperimentConfig
+from raycal.experiment import run_experiment
+from raycal.files import Folder
+from raycal.store import RunDir
+
+MOST_OVERHEAD = 1.05
+CACHE = "RAYCAL_CACHE"
+
+
+def run(options: Options) -> Iterator[Figure]:
+    """CPU seconds of `run_experiment` over those of the loop alone, both with data and model loaded."""
+    size = options.size(600, 60)
+    config = ExperimentConfig.model_validate(
+        {
+            "dataset": {"name": "digits", "train_size": size, "test_size": options.size(300, 30)},
+            "model": {"weights": options.weights},
+            "scenario": "uncertain+cluster",
+            "iterations": 2,
+            "interactions_per_iteration": size // 10,
+            "training": {"epochs": options.size(4, 1), "batch_size": 16, "learning_rate": 0.005, "image_size": 32},
+        },
+        context=build.REGISTRIES,
+    )
+
+    def bare() -> None:
+        images = build.dataset(config).load()
+        parts = build.parts(config, images, build.learner(config, images, threads=1))
+        for _ in active_learning(build.plan(config), parts, num_samples=images.num_train):
+            pass
+
+    with TemporaryDirectory() as folder, _cache(Path(folder) / "cache"):
+        runs = Folder.at(folder)
+        starts = iter(range(10**6))
+
+        def whole() -> None:
+            if not run_experiment(config, RunDir(runs.folder(f"run-{next(starts)}")), threads=1):
+                raise RuntimeError("the experiment failed")
+
+        bare()  # decodes and scores the pool with the initial network, which both then find
+        taken = interleaved({"raycal": whole, "bare": bare}, options.repeats)
+    yield Figure(
+        benchmark="overhead",
+        name="CPU, experiment / bare loop",
+        value=ratio(taken, "raycal", "bare"),
+        goal=Goal("<=", MOST_OVERHEAD),
+        arms=taken,
+        setting={"count": size, "iterations": 2, "image_size": 32, "threads": 1, "arms": "CPU seconds"},
+    )
+
+
+@contextmanager
+def _cache(folder: Path) -> Iterator[None]:
+    """Decoded images and features are kept in this folder."""
+    before = os.environ.get(CACHE)
+    os.environ[CACHE] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[CACHE]
+        else:
+            os.environ[CACHE] = before

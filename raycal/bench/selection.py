@@ -1,0 +1,109 @@
+"""`selection`: choosing what to ask for and keeping the pool, up to millions of samples."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+
+from raycal import ledger
+from raycal.algorithm.acquisition import most_informative
+from raycal.algorithm.acquisition.uncertainty import entropies
+from raycal.algorithm.annotate import annotate_clusters, annotate_samples, clusters_to_show
+from raycal.algorithm.expert import Cluster, Oracle
+from raycal.algorithm.pool import Pool
+from raycal.algorithm.records import Floats
+from raycal.bench.figure import Figure, Goal
+from raycal.bench.material import Options
+from raycal.bench.measure import each, growth_exponent, interleaved, ratio
+
+LEAST_GAIN, LARGEST_EXPONENT = 3.0, 1.1
+NUM_ASKED, NUM_CLASSES = 1000, 10
+
+
+def run(options: Options) -> Iterator[Figure]:
+    """Top-N beside a full sort, and growth exponents of all that is done per sample beside the model."""
+    for size in (options.size(10**6, 10**4), options.size(10**7, 3 * 10**4)):
+        scores, indices = np.random.default_rng(0).random(size, np.float32), np.arange(size)
+        arms: dict[str, Callable[[], object]] = {
+            "raycal": lambda s=scores, i=indices: most_informative(i, s, NUM_ASKED),  # type: ignore[misc]
+            "sort": lambda s=scores, i=indices: i[np.argsort(-s, kind="stable")[:NUM_ASKED]],  # type: ignore[misc]
+        }
+        taken = interleaved(arms, options.repeats)
+        yield Figure(
+            benchmark="selection",
+            name=f"CPU, full sort / top {NUM_ASKED:,} of {size:,}",
+            value=ratio(taken, "sort", "raycal"),
+            goal=Goal(">=", LEAST_GAIN),
+            arms=taken,
+            setting={"count": size, "arms": "CPU seconds", "threads": 1},
+        )
+    sizes = [options.size(10**4, 1000), options.size(10**5, 4000), options.size(10**6, 16_000)]
+    tasks: dict[str, Callable[[int], Callable[[], object]]] = {
+        "entropy and top N": _select,
+        "bookkeeping of clusters": _bookkeeping,
+        "bookkeeping of single samples": _single_samples,
+        "ledger": _ledger,
+    }
+    for name, task in tasks.items():
+        seconds = [each(task(size), least_seconds=0.1) for size in sizes]
+        yield Figure(
+            benchmark="selection",
+            name=f"growth exponent, {name}",
+            value=growth_exponent(sizes, seconds),
+            unit="",
+            goal=Goal("<=", LARGEST_EXPONENT),
+            arms={str(size): [taken] for size, taken in zip(sizes, seconds, strict=True)},
+            setting={"arms": "CPU seconds by size of the pool", "threads": 1},
+        )
+
+
+def _select(size: int) -> Callable[[], object]:
+    probs = np.random.default_rng(0).dirichlet(np.ones(NUM_CLASSES), size).astype(np.float32)
+    indices = np.arange(size)
+    return lambda: most_informative(indices, entropies(probs), size // 50)
+
+
+def _bookkeeping(size: int) -> Callable[[], object]:
+    """Clusters of fifty samples are shown and labelled, then all is released."""
+    cluster_ids = np.random.default_rng(0).integers(size // 50, size=size)
+    expert = Oracle(cluster_ids % NUM_CLASSES)
+
+    def task() -> None:
+        pool = Pool.of(size)
+        members = clusters_to_show(pool.unlabeled(), cluster_ids, size // 100)
+        shown = [Cluster(indices=indices, embeddings=_no_embeddings) for indices in members]
+        draws = partial(np.random.default_rng, 0)
+        for row in annotate_clusters(shown, expert, draws, iteration=0, step=0, spent=0):
+            pool.apply(row)
+        pool.training_set()
+        pool.snapshot()
+        pool.release_clusters()
+
+    return task
+
+
+def _no_embeddings() -> Floats:
+    return np.zeros((0, 1), np.float32)
+
+
+def _single_samples(size: int) -> Callable[[], object]:
+    """A fiftieth of the pool is asked for one by one, as an iteration does."""
+    expert = Oracle(np.arange(size) % NUM_CLASSES)
+    asked = np.random.default_rng(0).choice(size, size // 50, replace=False)
+
+    def task() -> None:
+        pool = Pool.of(size)
+        for row in annotate_samples(asked, expert, partial(np.random.default_rng, 0), iteration=0, step=0, spent=0):
+            pool.apply(row)
+        pool.training_set()
+        pool.snapshot()
+
+    return task
+
+
+def _ledger(size: int) -> Callable[[], object]:
+    """A part of the ledger with a row for a fiftieth of the pool."""
+    expert = Oracle(np.arange(size) % NUM_CLASSES)
+    asked = np.arange(size // 50)
+    rows = tuple(annotate_samples(asked, expert, partial(np.random.default_rng, 0), iteration=0, step=0, spent=0))
+    return lambda: ledger.to_parquet(rows)

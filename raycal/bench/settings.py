@@ -1,0 +1,93 @@
+"""`settings`: what raycal chooses by itself beside the best of a small grid."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+import torch
+
+from raycal.algorithm.records import TrainingSet
+from raycal.bench.figure import Figure, Goal
+from raycal.bench.material import Options, images, learner, settings_of
+from raycal.bench.measure import Clock, cpu_seconds, interleaved
+from raycal.this_machine import this_machine
+
+MOST_ABOVE_BEST = 1.05
+DTYPES = ("float32", "bfloat16")
+
+
+def run(options: Options) -> Iterator[Figure]:
+    """Seconds with the automatic dtype, scoring batch and threads over the least of the grid."""
+    count, size = options.size(512, 32), options.size(64, 32)
+    dataset = images(options, count)
+    everything = np.arange(count)
+    labelled = TrainingSet(indices=everything, labels=dataset.train_labels)
+    models = {dtype: learner(options, dataset, image_size=size, dtype=dtype) for dtype in (*DTYPES, "auto")}
+    chosen = settings_of(models["auto"])
+    automatic = models.pop("auto")
+
+    def training(dtype: str) -> Callable[[], object]:
+        return lambda: models[dtype].fit(labelled, np.random.default_rng(0))
+
+    def scoring(dtype: str) -> Callable[[], object]:
+        return lambda: models[dtype].predict(everything)
+
+    for what, arm in (("training", training), ("scoring", scoring)):
+        arms = {dtype: arm(dtype) for dtype in DTYPES}
+        yield _beside_best(options, f"dtype, {what}", arms, str(chosen["dtype"]), chosen | {"count": count})
+
+    # Nobody but this grid has a use for another batch, so the learner has no setting for it.
+    own = automatic._scoring_batch
+
+    def batched(batch: int) -> Callable[[], object]:
+        def arm() -> None:
+            automatic._scoring_batch = batch
+            automatic.predict(everything)
+
+        return arm
+
+    batches = {str(batch): batched(batch) for batch in sorted({own, 32, 64, 128, count})}
+    yield _beside_best(options, "scoring batch", batches, str(own), chosen | {"count": count})
+    automatic._scoring_batch = own
+
+    def threaded(threads: int) -> Callable[[], object]:
+        def arm() -> None:
+            torch.set_num_threads(threads)
+            automatic.fit(labelled, np.random.default_rng(0))
+
+        return arm
+
+    cores = int(this_machine().cpus)
+    threads = {str(number): threaded(number) for number in sorted({1, max(1, cores // 2), cores})}
+    try:
+        if len(threads) > 1:
+            yield _beside_best(options, "threads, wall", threads, str(cores), chosen | {"count": count}, perf_counter)
+    finally:
+        torch.set_num_threads(1)
+
+
+def _beside_best(
+    options: Options,
+    name: str,
+    arms: Mapping[str, Callable[[], object]],
+    chosen: str,
+    setting: Mapping[str, object],
+    clock: Clock = cpu_seconds,
+) -> Figure:
+    for arm in arms.values():
+        arm()
+    taken = interleaved(arms, options.repeats, clock)
+    return Figure(
+        benchmark="settings",
+        name=f"{name}, {chosen} / best",
+        value=above_best(taken, chosen),
+        goal=Goal("<=", MOST_ABOVE_BEST),
+        arms=taken,
+        setting=setting,
+    )
+
+
+def above_best(taken: Mapping[str, Sequence[float]], chosen: str) -> float:
+    """The median of one arm over the least median."""
+    return median(taken[chosen]) / min(map(median, taken.values()))

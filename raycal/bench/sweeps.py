@@ -1,0 +1,48 @@
+"""Small sweeps on the bundled digits, run as commands."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from raycal.bench.material import Options
+from raycal.errors import InfrastructureError
+
+
+def write_sweep(
+    folder: Path, options: Options, *, trials: int, epochs: int, train_size: int, concurrent: int = 1
+) -> Path:
+    """A sweep with that many trials; its file."""
+    sweep = {
+        "name": "bench",
+        "experiment": {
+            "dataset": {"name": "digits", "train_size": train_size, "test_size": 100},
+            "model": {"weights": options.weights},
+            "scenario": "uncertain+cluster",
+            "iterations": 2,
+            "interactions_per_iteration": 20,
+            "training": {"epochs": epochs, "batch_size": 16, "learning_rate": 0.005, "image_size": 32},
+        },
+        "grid": {"seed": list(range(trials))},
+        "resources": {"cpus_per_worker": 1, "max_concurrent_trials": concurrent},
+    }
+    path = folder / "bench.yaml"
+    path.write_text(yaml.safe_dump(sweep))
+    return path
+
+
+def run_sweep(sweep: Path, storage: Path, *arguments: str) -> None:
+    """`python -m raycal.sweep` in a process of its own, with a cache of its own.
+
+    Raises:
+        InfrastructureError: It did not end well.
+    """
+    command = [sys.executable, "-m", "raycal.sweep", str(sweep), "--storage", str(storage), *arguments]
+    # A server that is named in the environment would be sent the runs of a benchmark.
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    environment["RAYCAL_CACHE"] = str(sweep.parent / "cache")
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InfrastructureError(f"{' '.join(command[1:])} ended with {done.returncode}: {done.stderr[-2000:]}")

@@ -1,0 +1,47 @@
+"""`trials`: two trials at a time on Ray beside one after another."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+from raycal.bench.figure import Figure, Goal
+from raycal.bench.material import Options
+from raycal.bench.measure import interleaved, ratio
+from raycal.bench.sweeps import run_sweep, write_sweep
+
+LEAST_GAIN = 1.5
+
+
+def run(options: Options) -> Iterator[Figure]:
+    """Wall seconds of a sweep of four trials, Ray's start included, one at a time over two at a time."""
+    with TemporaryDirectory() as folder:
+        files = {}
+        for concurrent in (1, 2):
+            place = Path(folder) / str(concurrent)
+            place.mkdir()
+            files[concurrent] = write_sweep(
+                place,
+                options,
+                trials=4,
+                epochs=options.size(20, 1),
+                train_size=options.size(400, 50),
+                concurrent=concurrent,
+            )
+        storages = (Path(folder) / f"runs-{number}" for number in range(10**6))
+        taken = interleaved(
+            {
+                "one": lambda: run_sweep(files[1], next(storages)),
+                "two": lambda: run_sweep(files[2], next(storages)),
+            },
+            options.repeats,
+            perf_counter,
+        )
+    yield Figure(
+        benchmark="trials",
+        name="wall, one at a time / two",
+        value=ratio(taken, "one", "two"),
+        goal=Goal(">=", LEAST_GAIN),
+        arms=taken,
+        setting={"trials": 4, "threads": 1, "arms": "wall seconds of the sweep"},
+    )

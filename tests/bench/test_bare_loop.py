@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+import torch
+
+from raycal.algorithm.records import TrainingSet
+from raycal.bench.material import Options, learner, made_up_images
+from raycal.bench.training import BareLoop, weights_of
+from raycal.config import TrainingConfig
+
+
+@pytest.mark.parametrize("image_size", [32, 48])
+def test_bare_loop_does_the_same_steps_as_the_learner(image_size: int) -> None:
+    made = made_up_images(48, 10)
+    model = learner(Options(), made, image_size=image_size, batch_size=16, dtype="float32", epochs=1)
+    recipe = TrainingConfig(image_size=image_size, batch_size=16, epochs=1, learning_rate=0.01)
+    loop = BareLoop(weights_of(model), made, recipe, model.placement)
+    samples = TrainingSet(indices=np.arange(48), labels=made.train_labels)
+
+    before = weights_of(model)
+    losses = loop.fit(samples, np.random.default_rng(3))
+    model.fit(samples, np.random.default_rng(3))
+
+    ours, theirs = weights_of(model), loop.model.state_dict()
+    assert len(losses) == 3
+    assert losses[0] == pytest.approx(np.log(10), abs=1.0)
+    moved = max(float((ours[name] - before[name]).abs().max()) for name in ("conv1.weight", "fc.weight"))
+    assert moved > 1e-3
+    for name in ("conv1.weight", "layer4.1.conv2.weight", "fc.weight", "fc.bias"):
+        assert torch.allclose(ours[name], theirs[name], atol=0.05 * moved), name

@@ -1,0 +1,129 @@
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from raycal.bench.__main__ import BENCHMARKS, WHEN_NAMED, main
+from raycal.bench.material import Options
+
+FIGURES = {
+    "training": 1,
+    "scoring": 2,
+    "input": 2,
+    "iteration": 1,
+    "kmeans": 4,
+    "selection": 6,
+    "overhead": 1,
+    "settings": 3,
+    "rerun": 2,
+    "trials": 1,
+    "accuracy": 2,
+}
+
+
+def figures(name: str, tmp_path: Path) -> list[dict[str, object]]:
+    """Of a quick run, with no more than two repeats."""
+    assert main([name, "--quick", "--repeats", "1", "--json", str(tmp_path / "out.json")]) == 0
+    record = json.loads((tmp_path / "out.json").read_text())
+    assert record["machine"]["cores"] >= 1
+    assert record["machine"]["versions"]["torch"]
+    assert record["command"].startswith(f"python -m raycal.bench {name} --quick")
+    found: list[dict[str, object]] = record["figures"]
+    return found
+
+
+def check(name: str, found: list[dict[str, object]]) -> None:
+    assert len(found) >= FIGURES[name]
+    for figure in found:
+        assert figure["benchmark"] == name
+        assert isinstance(figure["value"], float)
+        assert math.isfinite(figure["value"])
+        assert figure["setting"]
+
+
+def test_every_benchmark_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [*BENCHMARKS, *WHEN_NAMED] == list(FIGURES)
+    assert [line.split()[0] for line in lines if line.endswith("(only when named)")] == list(WHEN_NAMED)
+
+
+@pytest.mark.parametrize("name", ["input", "kmeans", "selection"])
+def test_quick_run_gives_finite_figures(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = figures(name, tmp_path)
+
+    check(name, found)
+    table = capsys.readouterr().out.splitlines()
+    assert len(table) == 2 + len(found)
+    assert table[1].split()[:2] == ["benchmark", "figure"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["training", "scoring", "iteration", "overhead", "settings", "rerun", "trials", "accuracy"]
+)
+def test_quick_run_of_what_takes_longer(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+
+    check(name, figures(name, tmp_path))
+
+
+@pytest.mark.slow
+def test_gpu_benchmark_runs_on_a_cpu_for_its_logic() -> None:
+    from raycal.bench.gpu import run
+
+    found = list(run(Options(quick=True, repeats=1)))
+
+    assert [figure.benchmark for figure in found] == [
+        *["gpu ceilings"] * 2,
+        *["gpu training"] * 4,
+        "gpu scoring",
+        *["gpu kmeans"] * 2,
+        "gpu iteration",
+        "gpu sharing",
+    ]
+    assert all(math.isfinite(figure.value) and figure.value > 0 for figure in found)
+
+
+@pytest.mark.gpu
+def test_gpu_benchmark_runs_on_a_gpu(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--gpu", "--quick", "--repeats", "1"]) == 0
+    assert "gpu sharing" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (["scorin"], ["scorin: no such benchmark (did you mean 'scoring'?)"]),
+        (["--repeats", "0"], ["--repeats 0: should be at least 1"]),
+        (["--gpu", "kmeans"], ["--gpu: runs the benchmark of a GPU alone; leave the names out"]),
+        (
+            ["a", "--repeats", "-1"],
+            ["--repeats -1: should be at least 1", "a: no such benchmark (known: training, scoring, input, iteration,"],
+        ),
+        (["kmeans", "--json", "no/where.json"], ["--json no/where.json: No such file or directory"]),
+        (["kmeans", "--quick", "--features", "no.npy"], ["--features no.npy: not an array saved by numpy"]),
+        (["input", "--quick", "--data", "nowhere"], ["nowhere: "]),
+    ],
+)
+def test_mistake_in_the_input_is_a_line_each(
+    arguments: list[str], lines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == len(lines)
+    for line, begin in zip(printed.err.splitlines(), lines, strict=True):
+        assert line.strip().startswith(begin) or begin in line
+
+
+def test_without_a_gpu_its_benchmark_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+
+    assert main(["--gpu"]) == 2
+    assert capsys.readouterr().err == "--gpu: torch sees no GPU here; without --gpu the CPU is measured\n"

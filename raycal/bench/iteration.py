@@ -37,10 +37,10 @@ class Work:
 def run(options: Options) -> Iterator[Figure]:
     """CPU seconds of the script's iteration over those of raycal's."""
     work = Work(
-        num_pool=options.size(1500, 90),
-        num_test=options.size(300, 30),
+        num_pool=options.size(1000, 90),
+        num_test=options.size(200, 30),
         labelled=options.size(100, 20),
-        budget=options.size(200, 20),
+        budget=options.size(150, 20),
         image_size=options.size(64, 32),
     )
     yield compare(options, work, Goal(">=", LEAST_GAIN))

@@ -15,7 +15,7 @@ MOST_SHARE = 0.01
 
 def run(options: Options) -> Iterator[Figure]:
     """CPU seconds of `--resume` on a finished sweep over those of the first run, imports included."""
-    trials, epochs, train_size = options.size(3, 1), options.size(10, 1), options.size(400, 50)
+    trials, epochs, train_size = options.size(2, 1), options.size(10, 1), options.size(400, 50)
     with TemporaryDirectory() as folder:
         sweep = write_sweep(Path(folder), options, trials=trials, epochs=epochs, train_size=train_size)
         storages = [Path(folder) / f"runs-{number}" for number in range(options.repeats)]

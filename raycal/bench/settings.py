@@ -19,7 +19,7 @@ DTYPES = ("float32", "bfloat16")
 
 def run(options: Options) -> Iterator[Figure]:
     """Seconds with the automatic dtype, scoring batch and threads over the least of the grid."""
-    count, size = options.size(512, 32), options.size(64, 32)
+    count, size = options.size(384, 32), options.size(64, 32)
     dataset = images(options, count)
     everything = np.arange(count)
     labelled = TrainingSet(indices=everything, labels=dataset.train_labels)

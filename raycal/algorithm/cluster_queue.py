@@ -113,8 +113,8 @@ def grouped(indices: Indices, cluster_ids: npt.NDArray[np.int64]) -> list[Indice
         cluster_ids: (U,) of the same samples.
     """
     order = np.argsort(cluster_ids, kind="stable")
-    _, begins = np.unique(cluster_ids[order], return_index=True)
-    return np.split(indices[order], begins[1:])
+    begins = np.flatnonzero(np.diff(cluster_ids[order])) + 1
+    return np.split(indices[order], begins)
 
 
 def expected_labels(probs: Floats, purity_threshold: float) -> float:

@@ -8,10 +8,11 @@ import numpy as np
 from raycal import ledger
 from raycal.algorithm.acquisition import most_informative
 from raycal.algorithm.acquisition.uncertainty import entropies
-from raycal.algorithm.annotate import annotate_clusters, annotate_samples, clusters_to_show
-from raycal.algorithm.expert import Cluster, Oracle
+from raycal.algorithm.annotate import annotate_clusters, annotate_samples
+from raycal.algorithm.cluster_queue import ClusterQueue, ClusterRules
+from raycal.algorithm.expert import Cluster, ClusterAnswer, Oracle
 from raycal.algorithm.pool import Pool
-from raycal.algorithm.records import Floats
+from raycal.algorithm.records import Predictions
 from raycal.bench.figure import Figure, Goal
 from raycal.bench.material import Options
 from raycal.bench.measure import each, growth_exponent, interleaved, ratio
@@ -66,24 +67,25 @@ def _select(size: int) -> Callable[[], object]:
 def _bookkeeping(size: int) -> Callable[[], object]:
     """Clusters of fifty samples are shown and labelled, then all is released."""
     cluster_ids = np.random.default_rng(0).integers(size // 50, size=size)
-    expert = Oracle(cluster_ids % NUM_CLASSES)
+    expert, rng = Oracle(cluster_ids % NUM_CLASSES), np.random.default_rng(0)
+    nothing = np.zeros((size, 1), np.float32)
+    predictions = Predictions(indices=np.arange(size), probs=nothing, embeddings=nothing)
+
+    def ask(cluster: Cluster) -> ClusterAnswer:
+        return expert.label_cluster(cluster, rng)
 
     def task() -> None:
         pool = Pool.of(size)
-        members = clusters_to_show(pool.unlabeled(), cluster_ids, size // 100)
-        shown = [Cluster(indices=indices, embeddings=_no_embeddings) for indices in members]
-        draws = partial(np.random.default_rng, 0)
-        for row in annotate_clusters(shown, expert, draws, iteration=0, step=0, spent=0):
+        clusters = ClusterQueue(
+            predictions, size // 50, ClusterRules(), clustering=lambda *_: cluster_ids, answer=ask, rng=rng
+        )
+        for row in annotate_clusters(clusters, ask, size // 100, iteration=0, step=0, spent=0):
             pool.apply(row)
         pool.training_set()
         pool.snapshot()
-        pool.release_clusters()
+        pool.release()
 
     return task
-
-
-def _no_embeddings() -> Floats:
-    return np.zeros((0, 1), np.float32)
 
 
 def _single_samples(size: int) -> Callable[[], object]:

@@ -20,7 +20,7 @@ from raycal.losses import losses
 from raycal.registry import Registry
 
 if TYPE_CHECKING:
-    from raycal.learner import ResNetLearner, Team
+    from raycal.learner import NetworkLearner, Team
 
 REGISTRIES: Mapping[str, Registry[Any]] = {
     "dataset": datasets,
@@ -81,11 +81,11 @@ def expert(config: ExperimentConfig, true_labels: Labels) -> Expert:
 
 def learner(
     config: ExperimentConfig, images: ImageDataset, *, threads: int, team: "Team | None" = None
-) -> "ResNetLearner":
+) -> "NetworkLearner":
     """The learner with its weights loaded, on the GPU when there is one; `team` None: of a trial's only worker."""
-    from raycal.learner import Placement, ResNetLearner, load_weights
+    from raycal.learner import NetworkLearner, Placement, load_weights
 
-    return ResNetLearner(
+    return NetworkLearner(
         images,
         config.training,
         network=config.model.name,

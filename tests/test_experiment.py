@@ -12,7 +12,7 @@ from raycal.config import ExperimentConfig
 from raycal.errors import InfrastructureError
 from raycal.experiment import run_experiment
 from raycal.files import Folder
-from raycal.learner import ResNetLearner
+from raycal.learner import NetworkLearner
 from raycal.results import SECONDS, results_line
 from raycal.store import RunDir
 
@@ -218,8 +218,10 @@ def test_kept_features_of_the_pool_change_no_bit(
 def test_pool_is_scored_once_when_the_initial_network_always_asks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scored, features = [], ResNetLearner._features
-    monkeypatch.setattr(ResNetLearner, "_features", lambda self, rows: scored.append(len(rows)) or features(self, rows))
+    scored, features = list[int](), NetworkLearner._features
+    monkeypatch.setattr(
+        NetworkLearner, "_features", lambda self, rows: scored.append(len(rows)) or features(self, rows)
+    )
     for name in ("one", "other"):
         run(experiment(ask_with="initial"), tmp_path / name)
     assert scored == [60]

@@ -12,7 +12,7 @@ from raycal.data import ImageDataset, datasets
 from raycal.errors import InputError
 
 if TYPE_CHECKING:
-    from raycal.learner import ResNetLearner
+    from raycal.learner import NetworkLearner
 
 SOURCE_SIZE, NUM_CLASSES, WIDTH = 32, 10, 512
 
@@ -111,13 +111,13 @@ def config(options: Options, **settings: Any) -> ExperimentConfig:
     )
 
 
-def learner(options: Options, dataset: ImageDataset, *, threads: int = 1, **settings: Any) -> "ResNetLearner":
+def learner(options: Options, dataset: ImageDataset, *, threads: int = 1, **settings: Any) -> "NetworkLearner":
     """raycal's learner; its predictions are never those kept from before any training."""
     made = build.learner(config(options, **settings), dataset, threads=threads)
     made.load(made.save())
     return made
 
 
-def settings_of(model: "ResNetLearner", **further: Any) -> dict[str, Any]:
+def settings_of(model: "NetworkLearner", **further: Any) -> dict[str, Any]:
     """Device, dtype, layout and threads, for the record of a figure."""
     return {**model.placement.describe(), "layout": "channels_last", **further}

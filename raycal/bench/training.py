@@ -19,7 +19,7 @@ from raycal.config import TrainingConfig
 from raycal.data import ImageDataset
 
 if TYPE_CHECKING:
-    from raycal.learner import Placement, ResNetLearner
+    from raycal.learner import NetworkLearner, Placement
 
 MOST_OVERHEAD = 1.03
 
@@ -52,7 +52,7 @@ def run(options: Options) -> Iterator[Figure]:
     )
 
 
-def weights_of(model: "ResNetLearner") -> dict[str, Tensor]:
+def weights_of(model: "NetworkLearner") -> dict[str, Tensor]:
     """The learner's weights as a state dict."""
     state: dict[str, Tensor] = torch.load(io.BytesIO(model.save()), map_location="cpu", weights_only=True)
     return state

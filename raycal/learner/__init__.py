@@ -1,8 +1,8 @@
 """The model that is reset, trained, evaluated and asked. Imports torch; knows nothing of Ray or of the run folder."""
 
 from raycal.learner.device import Placement, free_memory
-from raycal.learner.learner import ResNetLearner
+from raycal.learner.learner import NetworkLearner
 from raycal.learner.team import Team, join
 from raycal.learner.weights import load_weights
 
-__all__ = ["Placement", "ResNetLearner", "Team", "free_memory", "join", "load_weights"]
+__all__ = ["NetworkLearner", "Placement", "Team", "free_memory", "join", "load_weights"]

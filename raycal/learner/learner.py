@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 SCORING_PIXELS = {"cpu": 2**20, "cuda": 2**24}
 
 
-class ResNetLearner:
+class NetworkLearner:
     """One of torchvision's networks with a fresh head, trained on the labels given.
 
     With several workers each has a learner of its own and does its part of what worker 0's is asked: a part of every

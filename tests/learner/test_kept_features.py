@@ -11,10 +11,10 @@ from test_learner import FLOAT32, TRAINING, dataset, everything
 from raycal.algorithm.randomness import stream
 from raycal.data import ImageDataset
 from raycal.errors import DivergedError
-from raycal.learner import Placement, ResNetLearner, kept_features
+from raycal.learner import NetworkLearner, Placement, kept_features
 
 
-class Counting(ResNetLearner):
+class Counting(NetworkLearner):
     """Counts the images whose features it computes."""
 
     num_scored = 0

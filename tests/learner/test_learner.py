@@ -9,7 +9,7 @@ from raycal.algorithm.records import TrainingSet
 from raycal.config import TrainingConfig
 from raycal.data import ImageDataset
 from raycal.errors import DivergedError
-from raycal.learner import Placement, ResNetLearner
+from raycal.learner import NetworkLearner, Placement
 from raycal.learner.training import batches
 
 FLOAT32 = Placement(torch.device("cpu"), torch.float32)
@@ -31,8 +31,8 @@ def dataset(num_train: int = 32, num_test: int = 12, num_classes: int = 3, side:
     )
 
 
-def learner(images: ImageDataset, training: TrainingConfig = TRAINING, seed: int = 0) -> ResNetLearner:
-    made = ResNetLearner(images, training, weights=None, rng=stream(seed, 0, "backbone"), placement=FLOAT32)
+def learner(images: ImageDataset, training: TrainingConfig = TRAINING, seed: int = 0) -> NetworkLearner:
+    made = NetworkLearner(images, training, weights=None, rng=stream(seed, 0, "backbone"), placement=FLOAT32)
     made.reset(stream(seed, 0, "head"))
     return made
 
@@ -41,7 +41,7 @@ def everything(images: ImageDataset) -> TrainingSet:
     return TrainingSet(indices=np.arange(images.num_train), labels=images.train_labels)
 
 
-def weights(made: ResNetLearner) -> dict[str, torch.Tensor]:
+def weights(made: NetworkLearner) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in made._network.state_dict().items()}
 
 
@@ -269,7 +269,7 @@ def test_bfloat16_stays_near_float32() -> None:
     images = dataset()
     plain = learner(images)
     plain.fit(everything(images), stream(0, 0, "train"))
-    brief = ResNetLearner(
+    brief = NetworkLearner(
         images,
         TRAINING,
         weights=None,
@@ -288,7 +288,7 @@ def test_gpu_gives_what_the_cpu_gives() -> None:
     images = dataset()
     on_cpu = learner(images)
     on_cpu.fit(everything(images), stream(0, 0, "train"))
-    on_gpu = ResNetLearner(
+    on_gpu = NetworkLearner(
         images,
         TRAINING,
         weights=None,

@@ -6,7 +6,7 @@ from torchvision.models import get_model, get_model_weights
 
 from raycal.algorithm.randomness import stream
 from raycal.config import NETWORKS, TrainingConfig
-from raycal.learner import ResNetLearner
+from raycal.learner import NetworkLearner
 from raycal.learner.network import features_of, head_of, new_network
 
 SMALL = ("mobilenet_v3_small", "resnet34", "efficientnet_b0")
@@ -26,10 +26,10 @@ WIDTHS = {
 }
 
 
-def learner(network: str, training: TrainingConfig = TRAINING, **options: object) -> ResNetLearner:
+def learner(network: str, training: TrainingConfig = TRAINING, **options: object) -> NetworkLearner:
     images = dataset(num_train=20, num_test=6)
     rng = stream(0, 0, "backbone")
-    made = ResNetLearner(images, training, network=network, weights=None, rng=rng, placement=FLOAT32, **options)  # type: ignore[arg-type]
+    made = NetworkLearner(images, training, network=network, weights=None, rng=rng, placement=FLOAT32, **options)  # type: ignore[arg-type]
     made.reset(stream(0, 0, "head"))
     return made
 

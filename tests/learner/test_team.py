@@ -12,7 +12,7 @@ from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import TrainingSet
 from raycal.config import TrainingConfig
 from raycal.errors import DivergedError, InfrastructureError
-from raycal.learner import ResNetLearner, Team
+from raycal.learner import NetworkLearner, Team
 from raycal.learner.team import parts, together
 
 ONE_EPOCH = TRAINING.model_copy(update={"epochs": 1})
@@ -107,18 +107,18 @@ def test_any_other_error_is_that_of_the_infrastructure_and_nobody_is_told_of_it(
     assert len(team.told) == 1
 
 
-def learner(team: Team, training: TrainingConfig = ONE_EPOCH, num_train: int = 41) -> ResNetLearner:
+def learner(team: Team, training: TrainingConfig = ONE_EPOCH, num_train: int = 41) -> NetworkLearner:
     images = dataset(num_train=num_train, num_test=13)
     rng = stream(0, 0, "backbone")
-    return ResNetLearner(images, training, weights=None, rng=rng, placement=FLOAT32, team=team)
+    return NetworkLearner(images, training, weights=None, rng=rng, placement=FLOAT32, team=team)
 
 
-def some(made: ResNetLearner, num_samples: int) -> TrainingSet:
+def some(made: NetworkLearner, num_samples: int) -> TrainingSet:
     indices = np.arange(num_samples)
     return TrainingSet(indices=indices, labels=made._dataset.train_labels[indices])
 
 
-def without_batch_statistics(made: ResNetLearner) -> ResNetLearner:
+def without_batch_statistics(made: NetworkLearner) -> NetworkLearner:
     """Its batch normalisation uses the running statistics in training, too, so that a sample's loss is its own."""
     for module in made._network.modules():
         if isinstance(module, nn.BatchNorm2d):

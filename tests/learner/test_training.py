@@ -13,23 +13,23 @@ from workers import on_workers
 
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import TrainingSet
-from raycal.learner import ResNetLearner, Team
+from raycal.learner import NetworkLearner, Team
 from raycal.losses import losses
 
 ONE_STEP = TRAINING.model_copy(update={"epochs": 1, "batch_size": 20})
 
 
-def learner(team: Team | None = None, loss: str = "cross_entropy", **settings: Any) -> ResNetLearner:
+def learner(team: Team | None = None, loss: str = "cross_entropy", **settings: Any) -> NetworkLearner:
     images = dataset(num_train=40)
     training, rng = ONE_STEP.model_copy(update=settings), stream(0, 0, "backbone")
-    made = ResNetLearner(
+    made = NetworkLearner(
         images, training, weights=None, rng=rng, loss=partial(losses[loss]), placement=FLOAT32, team=team
     )
     made.reset(stream(0, 0, "head"))
     return without_batch_statistics(made)
 
 
-def some(made: ResNetLearner, weights: Any, num_samples: int = 20) -> TrainingSet:
+def some(made: NetworkLearner, weights: Any, num_samples: int = 20) -> TrainingSet:
     labels = made._dataset.train_labels[:num_samples].copy()
     given = None if weights is None else np.asarray(weights, np.float32)
     return TrainingSet(indices=np.arange(num_samples), labels=labels, weights=given)

@@ -155,13 +155,17 @@ def _owning(owner: Owner) -> Iterator[None]:
 
 def _report(job: Job) -> None:
     """Write the report into the folder of the sweep, from where it goes to MLflow; it must not fail the sweep."""
-    folder = job.sweep_dir.folder
+    folder = job.sweep_dir.folder.folder("report")
+    from raycal.report.freshness import is_up_to_date
     from raycal.report.runs import read_runs
-    from raycal.report.write import write_report
 
     try:
-        page = write_report(read_runs(folder.uri), folder.folder("report"))
-        print(f"report  {page}", flush=True)
+        runs = read_runs(job.sweep_dir.folder.uri)
+        if not is_up_to_date(runs, folder):
+            from raycal.report.write import write_report  # imports what draws
+
+            write_report(runs, folder)
+        print(f"report  {folder.place}/report.html", flush=True)
     except Exception as error:  # the runs are whole, and `raycal.report` says more
         logger.warning("no report: %s: %s", type(error).__name__, error)
 

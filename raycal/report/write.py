@@ -2,6 +2,7 @@
 
 from raycal.files import Folder
 from raycal.report.figures import render
+from raycal.report.freshness import record
 from raycal.report.page import page
 from raycal.report.plates import plates
 from raycal.report.runs import Runs
@@ -32,4 +33,5 @@ def write_report(runs: Runs, folder: Folder) -> str:
     if "summary" in frames:
         folder.write("summary.csv", to_csv(frames["summary"]).encode())
     folder.write(PAGE, page(runs, drawn, frames, look).encode())
+    record(runs, folder)
     return f"{folder.place}/{PAGE}"

@@ -61,6 +61,7 @@ def test_everything_is_written_and_named(folder: Path, capsys: pytest.CaptureFix
     out = folder / "report"
     assert sorted(files(out)) == sorted(
         [
+            ".runs.sha256",
             "report.html",
             "figure2_cifar10.png",
             "figure3_cifar10.png",
@@ -72,7 +73,7 @@ def test_everything_is_written_and_named(folder: Path, capsys: pytest.CaptureFix
     printed = capsys.readouterr().out.splitlines()
     assert [line.startswith("cifar10, accuracy ") for line in printed[:4]] == [True, True, True, False]
     assert printed[3] == "not finished and in no figure: 1 of 4 trials"
-    assert {str(Path(line).relative_to(out)) for line in printed[4:]} == set(files(out))
+    assert {str(Path(line).relative_to(out)) for line in printed[4:]} == set(files(out)) - {".runs.sha256"}
     assert (out / "summary.csv").read_text().startswith("dataset,group,finished,")
     assert printed[0].partition(";")[0] in (out / "report.html").read_text()
     assert "no luck" in (out / "report.html").read_text()

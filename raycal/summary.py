@@ -11,12 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from raycal.algorithm.scenario import Scenario
 from raycal.config import ExperimentConfig
+from raycal.labels import ABSENT, experiment_labels, scenario_names, varied_keys
 from raycal.plan import SweepDir
 
-MIN_WIDTH = 120
-ABSENT = "-"  # of an option that the extension does not have
+MIN_WIDTH, MAX_WIDTH = 120, 10_000
 NO_REASON = "did not finish and left no reason: its worker or its node died, or the disk is full"
 FIGURES = ("seeds", "iterations", "interactions", "annotated", "cluster label error", "test accuracy")
 
@@ -25,32 +24,58 @@ def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfi
     """Print the last iteration of every finished experiment, means over seeds, and how many were stopped early."""
     lasts = {key: sweep_dir.run_dir(key).results()[-1:] for key in experiments if sweep_dir.run_dir(key).is_finished}
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    varied = varied_keys(list(experiments.values()))
-    names = dict(zip(experiments, scenario_names(list(experiments.values())), strict=True))
-    for key, last in lasts.items():
-        if not last:  # the file was taken away
+    labels: dict[tuple[str, ...], str] = {}
+    configs = list(experiments.values())
+    varied = varied_keys(configs)
+    for key, name, label in zip(experiments, scenario_names(configs), experiment_labels(configs), strict=True):
+        if not lasts.get(key):  # not finished, or the file was taken away
             continue
-        flat = experiments[key].flat() | {"scenario": names[key]}
-        groups.setdefault(tuple(str(flat.get(name, ABSENT)) for name in varied), []).extend(last)
+        flat = experiments[key].flat() | {"scenario": name}
+        group = tuple(str(flat.get(setting, ABSENT)) for setting in varied)
+        labels[group] = label
+        groups.setdefault(group, []).extend(lasts[key])
     if groups:
-        _print_table(varied, groups)
+        _print_table(varied, groups, labels)
     stopped = Counter(filter(None, (sweep_dir.run_dir(key).stopped_reason() for key in experiments)))
     for reason, count in stopped.items():
         were, are = ("trial was", "is") if count == 1 else ("trials were", "are")
         print(f"{count} {were} stopped early by {reason} and {are} not in the table")
 
 
-def _print_table(varied: Sequence[str], groups: Mapping[tuple[str, ...], Sequence[Mapping[str, Any]]]) -> None:
+def _print_table(
+    varied: Sequence[str], groups: Mapping[tuple[str, ...], Sequence[Mapping[str, Any]]], labels: Mapping[Any, str]
+) -> None:
+    """A column for each setting; where these are too wide, one for the scenario and what tells it from the others."""
+    console = Console(file=sys.stdout)
+    console.width = max(console.width, MIN_WIDTH)
+    names = _short_names(varied)
+    table = _table(names, [_row(group, lines) for group, lines in groups.items()])
+    if _width(console, table) > console.width:
+        told = [place for place, key in enumerate(varied) if key.startswith("dataset")]
+        rows = [_row([*(group[place] for place in told), labels[group]], lines) for group, lines in groups.items()]
+        table = _table([*(names[place] for place in told), "scenario"], rows)
+        console.width = max(console.width, _width(console, table))
+    console.print(table)
+
+
+def _row(names: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> list[str | Text]:
+    return [*map(Text, names), *_cells(lines)]
+
+
+def _width(console: Console, table: Table) -> int:
+    """Of its longest line."""
+    return console.measure(table, options=console.options.update(max_width=MAX_WIDTH)).maximum
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in _short_names(varied):
+    for name in names:
         table.add_column(name, no_wrap=True, overflow="fold")
     for name in FIGURES:
         table.add_column(name, justify="right")
-    for group, lines in groups.items():
-        table.add_row(*map(Text, group), *_cells(lines))
-    console = Console(file=sys.stdout)
-    console.width = max(console.width, MIN_WIDTH)
-    console.print(table)
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def print_failures(sweep_dir: SweepDir, unfinished: Mapping[str, ExperimentConfig]) -> None:
@@ -62,37 +87,6 @@ def print_failures(sweep_dir: SweepDir, unfinished: Mapping[str, ExperimentConfi
         print(
             *dict.fromkeys((f"failed  {experiment_id}", reason[0], reason[-1], run_dir.folder.place)), sep="\n        "
         )
-
-
-def varied_keys(experiments: Sequence[ExperimentConfig]) -> list[str]:
-    """The settings that differ between experiments, seeds and the scenario's inside apart; `scenario` first.
-
-    An option that only some have, as it is that of an extension, differs when it does among those.
-    """
-    flats = [experiment.flat() for experiment in experiments]
-    keys = dict.fromkeys(key for flat in flats for key in flat)
-    differing = [key for key in keys if len({str(flat[key]) for flat in flats if key in flat}) > 1]
-    return ["scenario", *(key for key in differing if key != "seed" and not key.startswith("scenario"))]
-
-
-def scenario_names(experiments: Sequence[ExperimentConfig]) -> list[str]:
-    """The name of each experiment's scenario, with its steps where another one has the same name."""
-    scenarios = [experiment.steps for experiment in experiments]
-    words: dict[str, set[str]] = {}
-    for scenario in scenarios:
-        words.setdefault(scenario.name, set()).add(_words(scenario))
-    return [
-        f"{scenario.name} ({_words(scenario)})" if len(words[scenario.name]) > 1 else scenario.name
-        for scenario in scenarios
-    ]
-
-
-def _words(scenario: Scenario) -> str:
-    """The steps of a scenario, and by what it pseudo-labels."""
-    words = [f"{step.share} {step.ask}" for step in scenario.steps]
-    if (by := scenario.pseudo_labels) is not None:
-        words += [f"pseudo-labels by {by.name}", *(f"{key} {value}" for key, value in by.options.items())]
-    return ", ".join(words)
 
 
 def _short_names(keys: Sequence[str]) -> list[str]:

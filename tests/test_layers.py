@@ -20,6 +20,7 @@ LAYERS = (
     ("data", "learner", "digest", "files", "owner", "ledger", "results", "state", "store", "plan", "tracking"),
     ("build",),
     ("environment", "montage"),
+    ("labels",),
     ("experiment", "progress", "summary", "check", "cost", "start_cost"),
     ("follower", "distributed"),
     ("this_machine",),

@@ -17,8 +17,9 @@ from raycal.algorithm.records import (
 )
 from raycal.config import ExperimentConfig
 from raycal.files import Folder
+from raycal.labels import scenario_names, varied_keys
 from raycal.plan import SweepDir
-from raycal.summary import print_failures, print_summary, scenario_names, varied_keys
+from raycal.summary import print_failures, print_summary
 
 
 @pytest.fixture(autouse=True)
@@ -130,6 +131,36 @@ def test_settings_that_differ_are_columns(sweep_dir: SweepDir, capsys: pytest.Ca
         ("uncertain+cluster", "0.7", "2", "0.450 ± 0.071"),
         ("uncertain+cluster", "0.8", "2", "0.650 ± 0.071"),
     ]
+
+
+def test_settings_that_do_not_fit_are_said_with_the_scenario(
+    sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    variants: list[dict[str, Any]] = [
+        {},
+        {"clustering": {"core": 0.8}},
+        {"clustering": {"order": "value", "num_clusters": 10}},
+        {"clustering": {"on_refusal": "split"}, "acquisition": {"name": "bald", "passes": 5}},
+        {"training": {"momentum": 0.8, "weight_decay": 0.01, "image_size": 48}},
+    ]
+    configs = [
+        experiment(scenario="uncertain+cluster", seed=seed, **variant) for variant in variants for seed in (0, 1)
+    ]
+    for config in configs:
+        finish(sweep_dir, config, accuracy=0.5)
+
+    head, *rows = summary(sweep_dir, by_id(*configs), capsys)
+
+    assert head[:2] == ["scenario", "seeds"]
+    assert [row[0] for row in rows] == [
+        "uncertain+cluster",
+        "uncertain+cluster (core 0.8)",
+        "uncertain+cluster (num clusters 10, order value)",
+        "uncertain+cluster (acquisition bald, on refusal split)",
+        "uncertain+cluster (momentum 0.8, weight decay 0.01, image size 48)",
+    ]
+    assert {row[-1] for row in rows} == {"0.500 ± 0.000"}
 
 
 def test_option_that_only_some_have_is_a_column_where_it_differs_among_those(

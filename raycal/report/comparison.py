@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from raycal.labels import setting_words
 from raycal.report.runs import Group, Runs, Trial
-from raycal.report.setting_words import setting_words
 
 RANDOM, SUPERVISED = "random", "supervised"
 

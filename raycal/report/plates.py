@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from raycal.labels import concerns, key_words
 from raycal.report.break_even_chart import CAPTION, saving_charts
 from raycal.report.charts import (
     ACCURACY,
@@ -22,7 +23,6 @@ from raycal.report.charts import (
 from raycal.report.comparison import by_dataset
 from raycal.report.curves import final_accuracy
 from raycal.report.runs import Group, Runs, Trial
-from raycal.report.setting_words import concerns, key_words
 from raycal.report.slices import Slice, datasets, of_dataset, scenarios, slices, varied
 from raycal.results import area_under_budget_curve
 

@@ -7,9 +7,8 @@ from typing import Any, Literal
 from raycal.config import ExperimentConfig
 from raycal.errors import InputError
 from raycal.files import Folder
+from raycal.labels import ABSENT, experiment_labels, scenario_names, varied_keys
 from raycal.plan import SweepDir
-from raycal.report.setting_words import concerns, setting_words
-from raycal.summary import ABSENT, scenario_names, varied_keys
 
 Status = Literal["finished", "stopped", "failed", "unfinished"]
 
@@ -76,38 +75,20 @@ class Runs:
     @property
     def groups(self) -> Sequence[Group]:
         """Seeds taken together, in the order of the plan."""
-        keys = varied_keys([trial.config for trial in self.trials])
+        configs = [trial.config for trial in self.trials]
+        keys = varied_keys(configs)
+        labels = dict(zip((trial.experiment_id for trial in self.trials), experiment_labels(configs), strict=True))
         found: dict[tuple[str, ...], list[Trial]] = {}
         for trial in self.trials:
             flat = trial.config.flat() | {"scenario": trial.scenario}
             found.setdefault(tuple(str(flat.get(key, ABSENT)) for key in keys), []).append(trial)
-        of_dataset: dict[str, list[ExperimentConfig]] = {}
-        for trial in self.trials:
-            of_dataset.setdefault(trial.dataset, []).append(trial.config)
-        varied = {dataset: _telling(configs) for dataset, configs in of_dataset.items()}
         groups = []
         for values, trials in found.items():
             settings = dict(zip(keys, values, strict=True))
-            label = _label(trials[0], {key: settings[key] for key in varied[trials[0].dataset]})
+            label = labels[trials[0].experiment_id]
             trials.sort(key=lambda trial: trial.config.seed)
             groups.append(Group(settings=settings, label=label, trials=tuple(trials)))
         return groups
-
-
-def _telling(configs: Sequence[ExperimentConfig]) -> list[str]:
-    """The settings with several values among the experiments of a dataset that they concern."""
-    values: dict[str, set[str]] = {key: set() for key in varied_keys(configs)[1:]}
-    for config in configs:
-        flat = config.flat()
-        for key in values:
-            if concerns(config, key):
-                values[key].add(str(flat.get(key)))
-    return [key for key, found in values.items() if len(found) > 1]
-
-
-def _label(trial: Trial, settings: Mapping[str, str]) -> str:
-    words = setting_words({key: value for key, value in settings.items() if concerns(trial.config, key)})
-    return f"{trial.scenario} ({words})" if words else trial.scenario
 
 
 def read_runs(folder: str) -> Runs:

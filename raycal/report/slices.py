@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from raycal.labels import concerns, setting_words, varied_keys
 from raycal.report.runs import Group, Runs, Trial
-from raycal.report.setting_words import concerns, setting_words
 from raycal.results import area_under_budget_curve
-from raycal.summary import varied_keys
 
 MAX_SLICES = 3  # as rows of one figure; with more, each scenario is shown at its best setting
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from raycal.labels import setting_words
 from raycal.report.break_even import BreakEven, break_even
 from raycal.report.comparison import RANDOM, Comparison, by_dataset, varied_settings
 from raycal.report.estimate import Estimate
@@ -16,7 +17,6 @@ from raycal.report.parity import Finding, parity
 from raycal.report.penalty import PenaltyMatrix, penalty_matrix
 from raycal.report.recommendation import Recommendation, recommend
 from raycal.report.runs import Group, Runs, Trial
-from raycal.report.setting_words import setting_words
 from raycal.report.targets import TARGETS, Reached, full_supervision, label_efficiency, reach
 from raycal.summary import NO_REASON
 

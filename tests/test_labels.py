@@ -1,0 +1,42 @@
+from test_summary import experiment
+
+from raycal.labels import experiment_labels
+
+
+def test_value_of_more_than_half_is_not_said() -> None:
+    thresholds = [0.8, 0.8, 0.9]
+    labels = experiment_labels(
+        [experiment(scenario="cluster-only", expert={"purity_threshold": value}) for value in thresholds]
+    )
+
+    assert labels == ["cluster-only", "cluster-only", "cluster-only (purity threshold 0.9)"]
+
+
+def test_all_values_are_said_where_none_is_usual() -> None:
+    labels = experiment_labels(
+        [experiment(scenario="cluster-only", expert={"purity_threshold": value}) for value in (0.7, 0.8)]
+    )
+
+    assert labels == ["cluster-only (purity threshold 0.7)", "cluster-only (purity threshold 0.8)"]
+
+
+def test_setting_is_not_said_of_a_scenario_that_it_does_not_concern() -> None:
+    labels = experiment_labels(
+        [
+            experiment(scenario=scenario, expert={"purity_threshold": value})
+            for scenario in ("random", "cluster-only")
+            for value in (0.7, 0.8)
+        ]
+    )
+
+    assert labels[:2] == ["random", "random"]
+
+
+def test_datasets_have_their_own_usual_values() -> None:
+    small, large = ({"name": "digits", "train_size": size, "test_size": 20} for size in (40, 60))
+    experiments = [
+        *(experiment(dataset=small, scenario="cluster-only", expert={"purity_threshold": v}) for v in (0.8, 0.8, 0.9)),
+        experiment(dataset=large, scenario="cluster-only", expert={"purity_threshold": 0.9}),
+    ]
+
+    assert experiment_labels(experiments)[2:] == ["cluster-only (purity threshold 0.9)", "cluster-only"]

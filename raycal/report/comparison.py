@@ -36,6 +36,11 @@ class Comparison:
         """The groups that choose what is annotated: all but full supervision."""
         return tuple(group for group in self.groups if not is_whole_pool(group))
 
+    @property
+    def advisable(self) -> tuple[Group, ...]:
+        """The candidates that people can work by: all but upper bounds."""
+        return tuple(group for group in self.candidates if not group.is_bound)
+
     def setting_of(self, group: Group) -> Setting:
         """The first setting that holds the group."""
         return next(setting for setting in self.settings if setting.groups.get(group.scenario) is group)

@@ -53,7 +53,7 @@ def goal(comparison: Comparison, percent: int) -> tuple[str, float | None]:
     supervised = [group for group in comparison.groups if is_whole_pool(group)]
     reference, best = "full supervision", _best_accuracy(supervised)
     if best is None:
-        reference, best = "the best final accuracy", _best_accuracy(comparison.candidates)
+        reference, best = "the best final accuracy", _best_accuracy(comparison.advisable)
     return f"{percent} % of {reference}", None if best is None else percent / 100 * best
 
 
@@ -62,7 +62,7 @@ def _recommend(comparison: Comparison, percent: int) -> Recommendation:
     if accuracy is None:
         return _none(comparison, target, None, f"{comparison.dataset}: no trial finished, so nothing is recommended.")
     wanted = f"{comparison.dataset}, accuracy {accuracy:.3f} ({target})"
-    found = [(group, reach(group, accuracy)) for group in comparison.candidates if group.finished]
+    found = [(group, reach(group, accuracy)) for group in comparison.advisable if group.finished]
     sure = [(group, reached) for group, reached in found if reached.by_all]
     if not sure:
         closest = max(found, key=lambda pair: pair[1].reached / len(pair[1].by_seed), default=None)

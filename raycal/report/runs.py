@@ -1,13 +1,13 @@
 """The runs of a sweep as the report sees them, wherever they were read from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from raycal.config import ExperimentConfig
 from raycal.errors import InputError
 from raycal.files import Folder
-from raycal.labels import ABSENT, experiment_labels, scenario_names, varied_keys
+from raycal.labels import ABSENT, concerns, experiment_labels, scenario_names, varied_keys
 from raycal.plan import SweepDir
 
 Status = Literal["finished", "stopped", "failed", "unfinished"]
@@ -60,6 +60,18 @@ class Group:
         return self.trials[0].scenario
 
     @property
+    def note(self) -> str:
+        """What the label says beside the scenario."""
+        return self.label.removeprefix(self.scenario)[2:-1]
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether it uses the truth as no person could: nobody can be told to work so."""
+        config = self.trials[0].config
+        asks_best_first = concerns(config, "clustering.order") and config.clustering.order == "oracle"
+        return asks_best_first or "perfect_purity" in _expert_names(config.expert.model_dump())
+
+    @property
     def finished(self) -> tuple[Trial, ...]:
         """The trials that may enter a statistic."""
         return tuple(trial for trial in self.trials if trial.status == "finished")
@@ -89,6 +101,13 @@ class Runs:
             trials.sort(key=lambda trial: trial.config.seed)
             groups.append(Group(settings=settings, label=label, trials=tuple(trials)))
         return groups
+
+
+def _expert_names(expert: Mapping[str, Any]) -> Iterator[str]:
+    """Of an expert and those inside it."""
+    yield expert["name"]
+    if "of" in expert:
+        yield from _expert_names(expert["of"])
 
 
 def read_runs(folder: str) -> Runs:

@@ -96,15 +96,15 @@ def _supervised(groups: Sequence[Group], condition: dict[str, str]) -> tuple[Tri
 
 
 def _best_of_each(asking: Sequence[Group], supervised: Sequence[Group]) -> Slice:
-    """Every scenario at the setting with the largest mean area under its budget curve."""
+    """Every scenario at the setting with the largest mean area under its budget curve, upper bounds apart."""
     best: dict[str, Group] = {}
-    for group in asking:
+    for group in [group for group in asking if not group.is_bound] or asking:
         if group.scenario not in best or _area(group) > _area(best[group.scenario]):
             best[group.scenario] = group
     return Slice(
         title="",
         groups=tuple(best.values()),
-        notes=tuple(setting_words(_settings(group)) for group in best.values()),
+        notes=tuple(group.note for group in best.values()),
         supervised=_supervised(supervised, {}),
     )
 

@@ -116,3 +116,14 @@ def test_nothing_finished() -> None:
     found = first(trial("random", status="failed"))
     assert (found.group, found.accuracy) == (None, None)
     assert found.answer == "digits: no trial finished, so nothing is recommended."
+
+
+def test_upper_bound_is_not_recommended() -> None:
+    found = first(
+        *FULL,
+        *seeds("uncertain-only", *reaching(60, 61)),
+        *seeds("cluster-only", *reaching(20, 21), clustering={"name": "kmeans", "order": "oracle"}),
+    )
+    assert found.group is not None
+    assert found.group.scenario == "uncertain-only"
+    assert found.rivals == ()

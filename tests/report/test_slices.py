@@ -60,3 +60,18 @@ def test_threshold_concerns_only_who_shows_clusters() -> None:
     assert not concerns(trial("random", 0).config, "expert.purity_threshold")
     assert concerns(trial("cluster-only", 0).config, "expert.purity_threshold")
     assert concerns(trial("random", 0).config, "training.epochs")
+
+
+PERFECT = {"name": "perfect_purity"}
+
+
+def test_upper_bounds_are_not_a_scenarios_best() -> None:
+    bounds = [
+        trial("cluster-only", 0, [0.9, 0.9], settings={"expert": {"name": "few_images", "of": PERFECT}}),
+        trial("cluster-only", 0, [0.9, 0.9], settings={"clustering": {"name": "kmeans", "order": "oracle"}}),
+    ]
+    real = [trial("cluster-only", 0, [a, a], settings=threshold(v)) for v, a in {0.6: 0.5, 0.7: 0.8, 0.9: 0.4}.items()]
+    (part,) = slices(runs(*bounds, *real))
+
+    assert [group.label for group in part.groups] == ["cluster-only (purity threshold 0.7)"]
+    assert [group.is_bound for group in runs(*bounds, *real).groups] == [True, True, False, False, False]

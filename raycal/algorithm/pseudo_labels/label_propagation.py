@@ -33,7 +33,9 @@ def label_propagation(
 
     The labels of D^L and D^CL flow along the edges between features at length one, which weigh the `gamma`th power of
     their cosine; Z = (I - alpha S)^-1 Y, with S the graph normalised by its degrees and Y (n, K) the labels, is solved
-    by conjugate gradients. Each sample gets its largest class of Z, where anything flowed to it. The memory is that of
+    by conjugate gradients. Each class's column is then scaled to the same sum over D^U (class mass normalisation, Zhu,
+    Ghahramani, Lafferty 2003): else the class with the most labels floods a small, dense pool. Each sample gets its
+    largest class, where anything flowed to it. The memory is that of
     the features and of a row of `neighbors` for each; the neighbours are exact, so their time grows with the square
     of the pool.
 
@@ -47,6 +49,8 @@ def label_propagation(
     num_classes = predictions.probs.shape[1]
     points = normalised(np.concatenate([predictions.embeddings, annotated.embeddings]))
     flowed = _spread(_graph(points, neighbors, gamma), annotated.labels, num_classes, alpha)[: len(predictions.indices)]
+    mass = flowed.sum(axis=0)
+    flowed /= np.where(mass > 0, mass, 1)
     total = flowed.sum(axis=1)
     chosen = np.flatnonzero(total > 0)
     shares = flowed[chosen] / total[chosen, None]

@@ -39,6 +39,7 @@ def test_labels_are_those_of_the_solved_system(options: dict[str, Any]) -> None:
     points /= np.linalg.norm(points, axis=1, keepdims=True)
     labels = [0, 1, 1, 0]
     expected = plain(points, labels, **({"gamma": 3.0} | options))[:-4]
+    expected /= expected.sum(axis=0)
 
     found = propagate(view(embeddings=points[:-4], annotated=points[-4:], labels=labels), 0, **options)
 
@@ -46,6 +47,21 @@ def test_labels_are_those_of_the_solved_system(options: dict[str, Any]) -> None:
     assert rows(found.indices) == reached.tolist()
     assert found.labels.tolist() == expected[reached].argmax(axis=1).tolist()
     assert set(found.labels.tolist()) == {0, 1}
+
+
+def test_class_with_most_labels_does_not_flood_the_others() -> None:
+    rng = np.random.default_rng(0)
+    centres = np.array([[1.0, 0.4], [0.4, 1.0]])
+    points, marked = (
+        np.concatenate(
+            [centre + rng.normal(scale=0.3, size=(size, 2)) for centre, size in zip(centres, sizes, strict=True)]
+        )
+        for sizes in ((100, 100), (20, 2))
+    )
+    found = propagate(view(embeddings=points, annotated=marked, labels=[0] * 20 + [1] * 2), 0)
+
+    right = np.repeat([0, 1], 100)
+    assert (found.labels == right[rows(found.indices)]).mean() > 0.75
 
 
 def test_labels_flow_along_a_chain_of_neighbours() -> None:

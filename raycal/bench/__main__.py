@@ -36,7 +36,7 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 EPILOG = """\
 examples:
-  python -m raycal.bench                                  all but trials and accuracy; under ten minutes on two cores
+  python -m raycal.bench                                  all but trials and accuracy; some ten minutes on two cores
   python -m raycal.bench scoring kmeans --json bench.json
   python -m raycal.bench iteration --data ~/birds --weights imagenet
   python -m raycal.bench --gpu

@@ -71,7 +71,7 @@ def break_even(comparison: Comparison) -> Iterator[BreakEven]:
     """
     for percent in PERCENTS:
         target, accuracy = goal(comparison, percent)
-        for group in comparison.candidates:
+        for group in comparison.advisable:
             if accuracy is not None and _shows_clusters(group):
                 for other in _others(comparison, group, accuracy):
                     yield _against(group, other, target, accuracy)
@@ -109,7 +109,10 @@ def _others(comparison: Comparison, group: Group, accuracy: float) -> Sequence[G
         other
         for setting in settings
         for other in setting.groups.values()
-        if not _shows_clusters(other) and not is_whole_pool(other) and same_seeds([group, other])
+        if not other.trials[0].config.steps.forms_clusters
+        and not other.is_bound
+        and not is_whole_pool(other)
+        and same_seeds([group, other])
     ]
 
     def rank(other: Group) -> tuple[float, float]:

@@ -29,9 +29,9 @@ def saving_charts(comparison: Comparison) -> tuple[Chart, ...]:
 
 def _against_the_best(comparison: Comparison) -> list[BreakEven]:
     """The first rival of each group and target."""
-    firsts: dict[tuple[str, str], BreakEven] = {}
+    firsts: dict[tuple[str, int], BreakEven] = {}
     for found in break_even(comparison):
-        firsts.setdefault((found.target, found.group.label), found)
+        firsts.setdefault((found.target, comparison.groups.index(found.group)), found)
     return [found for found in firsts.values() if found.cost]
 
 

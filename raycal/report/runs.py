@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from raycal.algorithm.scenario import Ask
 from raycal.config import ExperimentConfig
 from raycal.errors import InputError
 from raycal.files import Folder
@@ -69,7 +70,10 @@ class Group:
         """Whether it uses the truth as no person could: nobody can be told to work so."""
         config = self.trials[0].config
         asks_best_first = concerns(config, "clustering.order") and config.clustering.order == "oracle"
-        return asks_best_first or "perfect_purity" in _expert_names(config.expert.model_dump())
+        sorts_clusters = config.steps.asks(Ask.CLUSTERS) and "perfect_purity" in _expert_names(
+            config.expert.model_dump()
+        )
+        return asks_best_first or sorts_clusters
 
     @property
     def finished(self) -> tuple[Trial, ...]:

@@ -75,3 +75,9 @@ def test_upper_bounds_are_not_a_scenarios_best() -> None:
 
     assert [group.label for group in part.groups] == ["cluster-only (purity threshold 0.7)"]
     assert [group.is_bound for group in runs(*bounds, *real).groups] == [True, True, False, False, False]
+
+
+def test_expert_who_sorts_clusters_is_no_bound_where_none_is_shown() -> None:
+    (group,) = runs(trial("uncertain-only", 0, [0.9], settings={"expert": PERFECT})).groups
+
+    assert not group.is_bound

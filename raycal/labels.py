@@ -100,5 +100,10 @@ def _majority(values: Counter[str]) -> str | None:
 def _label(name: str, experiment: ExperimentConfig, usual: Mapping[str, str | None]) -> str:
     flat = experiment.flat()
     own = {key: str(flat.get(key, ABSENT)) for key in usual if concerns(experiment, key)}
-    words = setting_words({key: value for key, value in own.items() if value != usual[key]})
+    ends = Counter(map(key_words, usual))
+    words = ", ".join(
+        setting_words({key: value}) if ends[key_words(key)] == 1 else f"{key} {value}"
+        for key, value in own.items()
+        if value != usual[key]
+    )
     return f"{name} ({words})" if words else name

@@ -1,3 +1,5 @@
+from typing import Any
+
 from test_summary import experiment
 
 from raycal.labels import experiment_labels
@@ -40,3 +42,10 @@ def test_datasets_have_their_own_usual_values() -> None:
     ]
 
     assert experiment_labels(experiments)[2:] == ["cluster-only (purity threshold 0.9)", "cluster-only"]
+
+
+def test_settings_that_end_alike_are_said_whole() -> None:
+    variants: list[dict[str, Any]] = [{}, {}, {}, {"iterations": 20}, {"clustering": {"iterations": 20}}]
+    labels = experiment_labels([experiment(scenario="cluster-only", **variant) for variant in variants])
+
+    assert labels[3:] == ["cluster-only (iterations 20)", "cluster-only (clustering.iterations 20)"]

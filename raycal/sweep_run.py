@@ -137,6 +137,8 @@ def _begin(job: Job, todo: Mapping[str, ExperimentConfig], threads: int) -> tupl
             _plan(job, threads)
         for experiment_id in todo:
             job.sweep_dir.run_dir(experiment_id).forget_failure()
+    except StorageError:
+        raise
     except OSError as error:
         raise InputError(f"--storage: {folder.place} cannot be written: {error.strerror or error}") from error
     return job, owner
@@ -161,7 +163,7 @@ def _report(job: Job) -> None:
 
     try:
         runs = read_runs(job.sweep_dir.folder.uri)
-        if not is_up_to_date(runs, folder):
+        if not folder.exists("report.html") or not is_up_to_date(runs, folder):
             from raycal.report.write import write_report  # imports what draws
 
             write_report(runs, folder)

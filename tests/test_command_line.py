@@ -503,14 +503,18 @@ class TestRun:
 
         def write(runs: Runs, folder: Folder) -> None:
             drawn.append(sum(trial.status == "finished" for trial in runs.trials))
+            folder.write("report.html", b"")
             record(runs, folder)
 
         monkeypatch.setattr("raycal.sweep_run._report", REPORT)
         monkeypatch.setattr("raycal.report.write.write_report", write)
         for options in (["--only", "*-random-*"], ["--resume"], ["--resume"]):
             assert main([sweep, "--local", "--storage", str(storage), *options]) == 0
-
         assert drawn == [2, 4]
+
+        (storage / "tiny/report/report.html").unlink()
+        assert main([sweep, "--local", "--storage", str(storage), "--resume"]) == 0
+        assert drawn == [2, 4, 4]
 
     def test_folder_of_a_running_sweep_is_refused(
         self, sweep: str, runner: FakeRunner, storage: Path, capsys: pytest.CaptureFixture[str]

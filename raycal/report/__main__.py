@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from raycal.errors import InputError
+from raycal.errors import InputError, StorageError
 
 if TYPE_CHECKING:
     from raycal.files import Folder
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return _report(options)
-    except InputError as error:
+    except (InputError, StorageError) as error:
         print(error, file=sys.stderr)
         return INPUT_ERROR
 
@@ -67,10 +67,10 @@ def _report(options: argparse.Namespace) -> int:
     from raycal.report.write import write_report  # slow to import: only when there is something to report
 
     try:
-        write_report(runs, out)
+        written = write_report(runs, out)
     except OSError as error:
         raise InputError(f"--out {out.place}: {error.strerror or error}") from error
-    _print(runs, out)
+    _print(runs, out, written)
     return 0
 
 
@@ -85,14 +85,14 @@ def _place(place: str, storage: str) -> str:
     return Folder.at(storage).folder(load_sweep(place, REGISTRIES).name).uri
 
 
-def _print(runs: "Runs", out: "Folder") -> None:
+def _print(runs: "Runs", out: "Folder", written: Sequence[str]) -> None:
     """What was written and what it says."""
     for row in csv.DictReader((out.read("tables/recommendation.csv") or b"").decode().splitlines()):
         print(row["answer"])
     unfinished = sum(trial.status != "finished" for trial in runs.trials)
     if unfinished:
         print(f"not finished and in no figure: {unfinished} of {len(runs.trials)} trials")
-    for name in sorted(out.all_names(), key=lambda name: ("/" in name, name)):
+    for name in sorted(written, key=lambda name: ("/" in name, name)):
         print(f"{out.place}/{name}")
 
 

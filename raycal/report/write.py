@@ -1,5 +1,7 @@
 """Writes the report of a sweep: page, figures and tables."""
 
+from collections.abc import Iterator
+
 from raycal.files import Folder
 from raycal.report.figures import render
 from raycal.report.freshness import record
@@ -15,23 +17,30 @@ PAGE = "report.html"
 ON_TOP = ("figure2", "figure3")  # of these a picture lies beside the page too
 
 
-def write_report(runs: Runs, folder: Folder) -> str:
-    """Write the report into a folder; the page's place.
+def write_report(runs: Runs, folder: Folder) -> list[str]:
+    """Write the report into a folder; the names of its files.
 
     `report.html`, `figure2_<dataset>.png`, `figure3_<dataset>.png` and `summary.csv`; every figure as SVG, PDF and PNG
     in `figures/` and every table as CSV and LaTeX in `tables/`. The same runs give the same bytes.
     """
+    names = []
+    for name, content in _files(runs):
+        folder.write(name, content)
+        names.append(name)
+    record(runs, folder)
+    return names
+
+
+def _files(runs: Runs) -> Iterator[tuple[str, bytes]]:
     frames, drawn, look = tables(runs), plates(runs), looks(scenarios(runs))
     for plate in drawn:
         for ending, content in render(plate, look).items():
-            folder.write(f"figures/{plate.name}.{ending}", content)
+            yield f"figures/{plate.name}.{ending}", content
             if ending == "png" and plate.kind in ON_TOP:
-                folder.write(f"{plate.name}.png", content)
+                yield f"{plate.name}.png", content
     for key, frame in frames.items():
-        folder.write(f"tables/{key}.csv", to_csv(frame).encode())
-        folder.write(f"tables/{key}.tex", to_latex(frame).encode())
+        yield f"tables/{key}.csv", to_csv(frame).encode()
+        yield f"tables/{key}.tex", to_latex(frame).encode()
     if "summary" in frames:
-        folder.write("summary.csv", to_csv(frames["summary"]).encode())
-    folder.write(PAGE, page(runs, drawn, frames, look).encode())
-    record(runs, folder)
-    return f"{folder.place}/{PAGE}"
+        yield "summary.csv", to_csv(frames["summary"]).encode()
+    yield PAGE, page(runs, drawn, frames, look).encode()

@@ -83,8 +83,10 @@ def test_everything_is_written_and_named(folder: Path, capsys: pytest.CaptureFix
 def test_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
     first, second = (write_report(runs(*TRIALS), Folder.at(str(tmp_path / name))) for name in "ab")
 
-    assert first == str(tmp_path / "a" / "report.html")
-    assert files(Path(first).parent) == files(Path(second).parent)
+    assert first == second
+    assert first[-1] == "report.html"
+    assert {*first, ".runs.sha256"} == files(tmp_path / "a").keys()
+    assert files(tmp_path / "a") == files(tmp_path / "b")
 
 
 def test_sweep_file_and_storage_name_the_folder(

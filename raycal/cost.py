@@ -48,13 +48,16 @@ def estimate(config: ExperimentConfig, info: DatasetInfo) -> Cost:
         if config.ask_with == "previous" and iteration:
             least += labeled * others
             most += (info.num_train if labels_many else labeled) * others
+        represented = 0  # a representative is never refused, and stands for one image at least
         for budget, step in zip(budgets, scenario.steps, strict=True):
+            if step.ask is Ask.REPRESENTATIVES:
+                represented += min(budget, most_clusters or budget, info.num_train - labeled)
             if step.asks_clusters:
                 interactions += min(budget, most_clusters or budget, info.num_train - labeled)
             else:
                 interactions += min(budget, info.num_train - labeled)
                 labeled = min(info.num_train, labeled + budget)
-        least += labeled * trainings
+        least += min(info.num_train, labeled + represented) * trainings
         most += (info.num_train if labels_many else labeled) * trainings
     if config.model.frozen:  # every image is looked at once, and a head costs next to nothing
         scored, least, most = info.num_train + info.num_test, 0, 0

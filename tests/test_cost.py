@@ -112,6 +112,12 @@ def test_fewer_clusters_than_the_budget_are_fewer_interactions() -> None:
     assert cost.interactions == 3 * 20
 
 
+def test_representative_stands_for_one_image_at_least() -> None:
+    found = images(estimate(config("representative-only"), INFO), scored=3 * 200 + 3000)
+
+    assert found == (300, 300, 3000)
+
+
 def test_training_between_the_steps_costs_more() -> None:
     once, between = (estimate(config("uncertain+cluster", retrain_between=flag), INFO) for flag in (False, True))
 

@@ -60,3 +60,22 @@ def test_killed_processes_are_replaced_and_an_experiment_that_kills_its_worker_i
     assert run(sweep, tmp_path / "here", "--local")[0] == 0
     assert outcome(storage) == outcome(tmp_path / "here")
     assert [len(lines) for _, lines in outcome(storage).values()] == [4] * len(planned)
+
+
+def test_loss_of_rays_control_service_ends_the_sweep_and_loses_nothing(tmp_path: Path) -> None:
+    """Ray ends every process that has lost it for a minute, the driver's included, which nothing in it can prevent."""
+    sweep, storage = tmp_path / "small.yaml", tmp_path / "ray"
+    sweep.write_text(LONGER + "grid: {seed: [0, 1]}\nresources: {cpus_per_worker: 1}\n")
+    with started(sweep, storage) as process:
+        wait_until(lambda: "iteration 1/4" in log_of(storage).read_text())
+        below = psutil.Process(process.pid).children(recursive=True)
+        (service,) = (child for child in below if child.name() == "gcs_server")
+        service.kill()
+        assert process.wait(300) != 0
+    _, alive = psutil.wait_procs(below, timeout=60)
+    assert [child.name() for child in alive] == []
+
+    assert run(sweep, storage, "--resume")[0] == 0
+    assert run(sweep, tmp_path / "here", "--local")[0] == 0
+    assert outcome(storage) == outcome(tmp_path / "here")
+    assert statuses(storage) == {"sweep": ["FINISHED"], "trial": ["FINISHED"] * 2}

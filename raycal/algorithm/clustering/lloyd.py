@@ -10,7 +10,7 @@ from raycal.algorithm.records import Floats
 def kmeans(embeddings: Floats, num_clusters: int, seed: int, *, iterations: Iterations = 40) -> ClusterIds:
     """Lloyd's k-means by Faiss (Johnson et al. 2017) on all points, seeded; on a GPU when Faiss sees one.
 
-    The same seed gives the same clusters for any number of threads.
+    The same seed and number of threads give the same clusters.
     """
     return lloyd(np.ascontiguousarray(embeddings, dtype=np.float32), num_clusters, seed, iterations)
 

@@ -25,7 +25,7 @@ def two_level_kmeans(
     """K-means of about sqrt(C) coarse cells, k-means in each of them, then rounds of Lloyd's algorithm over all points.
 
     Close to `kmeans` for a fraction of its distances: of U C `iterations` about 2 U sqrt(C) `iterations` + U C
-    `rounds`. The same seed gives the same clusters for any number of threads.
+    `rounds`. The same seed and number of threads give the same clusters.
 
     Args:
         iterations: Of both levels.

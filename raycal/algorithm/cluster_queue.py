@@ -1,10 +1,11 @@
 """The clusters that wait to be shown in a step: which part of each, and in which order."""
 
+from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from heapq import heappop, heappush
 from math import ceil, erf, sqrt
+from operator import itemgetter
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,8 @@ from raycal.errors import InputError
 
 Order = Literal["size", "value", "random", "oracle"]
 OnRefusal = Literal["skip", "split"]
+Rank = tuple[float, int, int]
+RANK = itemgetter(0)
 ROUNDING = 1e-9  # 0.8 of 5 is a little more than 4 in floats
 
 
@@ -63,20 +66,20 @@ class ClusterQueue:
     ) -> None:
         self._predictions, self._rules = predictions, rules
         self._clustering, self._answer, self._rng = clustering, answer, rng
-        self._heap: list[tuple[tuple[float, ...], Cluster]] = []
-        for members in self._cluster(predictions.indices, num_clusters):
-            self._push(self._core(members))
+        shown = map(self._core, self._cluster(predictions.indices, num_clusters))
+        # The last one comes first. Sorted at once, as a heap's cost for each cluster would grow with their number.
+        self._waiting = sorted(map(self._ranked, shown), key=RANK)
 
     def pop(self) -> Cluster | None:
         """The cluster to be shown next; None when all were."""
-        return heappop(self._heap)[1] if self._heap else None
+        return self._waiting.pop()[1] if self._waiting else None
 
     def refuse(self, cluster: Cluster) -> None:
         """The expert did not label the cluster that came last."""
         if self._rules.on_refusal == "split" and len(cluster.indices) > 1:
             halves = self._cluster(cluster.indices, 2)
             for half in halves if len(halves) > 1 else ():
-                self._push(half)
+                insort(self._waiting, self._ranked(half), key=RANK)
 
     def _cluster(self, indices: Indices, num_clusters: int) -> list[Indices]:
         embeddings = self._predictions.restrict(indices).embeddings
@@ -88,9 +91,9 @@ class ClusterQueue:
             return indices
         return indices[least(from_centroid(self._predictions.restrict(indices).embeddings), count)]
 
-    def _push(self, indices: Indices) -> None:
+    def _ranked(self, indices: Indices) -> tuple[Rank, Cluster]:
         cluster = Cluster(indices=indices, embeddings=partial(_embeddings, self._predictions, indices))
-        heappush(self._heap, ((-self._worth(cluster), -len(indices), indices[0]), cluster))
+        return (self._worth(cluster), len(indices), -int(indices[0])), cluster
 
     def _worth(self, cluster: Cluster) -> float:
         match self._rules.order:

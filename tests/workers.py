@@ -28,6 +28,6 @@ def _worker(rank: int, size: int, folder: Path, function: Callable[..., Any], ar
     except Exception as error:
         outcome = error
     (folder / f"{rank}.pickle").write_bytes(pickle.dumps(outcome))
-    # No farewell: the others must notice by themselves. An ordinary exit would now and then abort, as gloo's threads may
-    # still hold tensors when the interpreter ends (https://github.com/pytorch/pytorch/pull/179291).
+    # No farewell: the others must notice by themselves. An ordinary exit would abort now and then, when gloo's threads
+    # still hold tensors as the interpreter ends: https://github.com/pytorch/pytorch/pull/179291
     os._exit(0)

@@ -80,9 +80,14 @@ def expert(config: ExperimentConfig, true_labels: Labels) -> Expert:
 
 
 def learner(
-    config: ExperimentConfig, images: ImageDataset, *, threads: int, team: "Team | None" = None
+    config: ExperimentConfig, images: ImageDataset, *, threads: int, gpu_share: float = 1.0, team: "Team | None" = None
 ) -> "NetworkLearner":
-    """The learner with its weights loaded, on the GPU when there is one; `team` None: of a trial's only worker."""
+    """The learner with its weights loaded, on the GPU when there is one.
+
+    Args:
+        gpu_share: The part of the GPU that it may use.
+        team: None: of a trial's only worker.
+    """
     from raycal.learner import NetworkLearner, Placement, load_weights
 
     return NetworkLearner(
@@ -93,7 +98,7 @@ def learner(
         weights=load_weights(config.model.weights, config.model.name),
         rng=stream(config.seed, 0, "backbone"),
         loss=partial(losses[config.training.loss.name], **config.training.loss.options),
-        placement=Placement.choose(config.training.dtype, threads=threads),
+        placement=Placement.choose(config.training.dtype, threads=threads, gpu_share=gpu_share),
         team=team,
     )
 

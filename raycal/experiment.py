@@ -33,6 +33,7 @@ def run_experiment(
     run_dir: RunDir,
     *,
     threads: int,
+    gpu_share: float = 1.0,
     observers: tuple[Observer, ...] = (),
     clustering: Clustering | None = None,
     on_start: Callable[[], object] = lambda: None,
@@ -45,6 +46,7 @@ def run_experiment(
 
     Args:
         threads: Of torch; the last bits of a result depend on it.
+        gpu_share: The part of a GPU that this worker may use, where it has one.
         clustering: Runs elsewhere; None: in this process.
         on_start: Called when data and model are loaded and Algorithm 1 begins.
         team: The workers of the trial, of which this is the first; None: it is the only one.
@@ -55,7 +57,7 @@ def run_experiment(
     """
     phase = _Phase()
     try:
-        _run(config, run_dir, threads, observers, clustering, on_start, team, phase)
+        _run(config, run_dir, threads, gpu_share, observers, clustering, on_start, team, phase)
     except (InfrastructureError, StoppedError):
         raise
     except Exception as error:  # the one place where a failed experiment is recorded
@@ -70,13 +72,13 @@ def run_experiment(
     return True
 
 
-def follow_experiment(config: ExperimentConfig, *, threads: int, team: "Team") -> None:
+def follow_experiment(config: ExperimentConfig, *, threads: int, gpu_share: float = 1.0, team: "Team") -> None:
     """What the other workers of a trial do while the first runs the experiment: their part of it, until dismissed.
 
     An error that is not the experiment's is raised, and the trial's workers must all start again.
     """
     try:
-        learner = build.learner(config, build.dataset(config).load(), threads=threads, team=team)
+        learner = build.learner(config, build.dataset(config).load(), threads=threads, gpu_share=gpu_share, team=team)
     except Exception:
         if team.listen() is None:  # the first worker could not begin either, and has recorded why
             return
@@ -94,6 +96,7 @@ def _run(
     config: ExperimentConfig,
     run_dir: RunDir,
     threads: int,
+    gpu_share: float,
     observers: tuple[Observer, ...],
     clustering: Clustering | None,
     on_start: Callable[[], object],
@@ -106,7 +109,7 @@ def _run(
     phase.name = "loading the dataset"
     images = build.dataset(config).load()
     phase.name = "loading the model"
-    learner = build.learner(config, images, threads=threads, team=team)
+    learner = build.learner(config, images, threads=threads, gpu_share=gpu_share, team=team)
     if saved is not None:
         phase.name = "loading the state"
         if len(saved.loop.pool.status) != images.num_train:

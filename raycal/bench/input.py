@@ -20,17 +20,17 @@ def run(options: Options) -> Iterator[Figure]:
     count, size = options.size(4096, 128), 64
     dataset = images(options, count, image_size=32)
     placement = Placement.choose("float32", threads=1)
+    parts = [slice(begin, min(begin + BATCH, count)) for begin in range(0, count, BATCH)]
     resident = DeviceImages(dataset.images, size, placement)
     pil = obvious.PilImages(dataset.images[dataset.train_rows], dataset.train_labels, size)
-    rows = torch.from_numpy(dataset.train_rows.copy()).to(placement.device)
 
     def raycal() -> None:
-        for batch in rows.split(BATCH):  # type: ignore[no-untyped-call]
-            resident.batch(batch)
+        for _ in resident.batches(dataset.train_rows, parts):
+            pass
 
     def script() -> None:
-        for begin in range(0, count, BATCH):
-            torch.stack([pil[row][0] for row in range(begin, min(begin + BATCH, count))])
+        for part in parts:
+            torch.stack([pil[row][0] for row in range(part.start, part.stop)])
 
     taken = interleaved({"raycal": raycal, "script": script}, options.repeats)
     source = dataset.images.shape[1]

@@ -55,6 +55,11 @@ class Allotment:
         cpus = self.threads * WORKER_UNITS / UNIT
         return _asked({"CPU": cpus, "GPU": self.gpus, "memory": self.worker_bytes})
 
+    @property
+    def gpu_share(self) -> float:
+        """The part of its first GPU that each worker may use."""
+        return min(self.gpus, 1.0)
+
     def at_most(self, trials: int) -> "Allotment":
         """The same for fewer trials at a time."""
         concurrent = min(self.concurrent_trials, trials)

@@ -41,7 +41,8 @@ def run_worker(settings: dict[str, Any]) -> None:
         if team.leads:
             _run(order, config, shared, mailbox, team)
         else:
-            follow_experiment(config, threads=shared.allotment.threads, team=team)
+            allotted = shared.allotment
+            follow_experiment(config, threads=allotted.threads, gpu_share=allotted.gpu_share, team=team)
         free_memory()
 
 
@@ -75,6 +76,7 @@ def _run(order: Order, config: ExperimentConfig, shared: Shared, mailbox: Any, t
             config,
             run_dir,
             threads=shared.allotment.threads,
+            gpu_share=shared.allotment.gpu_share,
             team=team,
             on_start=lambda: tell("started", time=time.time()),
             observers=(to_pool, to_tune),

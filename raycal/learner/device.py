@@ -1,6 +1,7 @@
 """Which device and which number format a machine trains with."""
 
 import gc
+import math
 import platform
 from dataclasses import dataclass
 from typing import Any, Self
@@ -10,16 +11,24 @@ import numpy.typing as npt
 import torch
 import torchvision
 
+# Of the part of a GPU that a trial has, as much is for its images; the rest is for the network and what it computes.
+IMAGES_SHARE = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where the model lives and in which format its convolutions run; weights and sums stay float32."""
+    """Where the model lives and in which format its convolutions run; weights and sums stay float32.
+
+    Attributes:
+        gpu_share: The part of the GPU that this trial's worker was given.
+    """
 
     device: torch.device
     dtype: torch.dtype
+    gpu_share: float = 1.0
 
     @classmethod
-    def choose(cls, dtype: str = "auto", *, threads: int | None = None) -> Self:
+    def choose(cls, dtype: str = "auto", *, threads: int | None = None, gpu_share: float = 1.0) -> Self:
         """The GPU when there is one, else `threads` of the CPU (None: as torch has it).
 
         Args:
@@ -30,7 +39,7 @@ class Placement:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         if dtype == "auto":
             dtype = "bfloat16" if _has_fast_bfloat16(device) else "float32"
-        return cls(device, getattr(torch, dtype))
+        return cls(device, getattr(torch, dtype), gpu_share)
 
     def describe(self) -> dict[str, Any]:
         """Device, number format, threads and versions, for the record of a run."""
@@ -51,6 +60,13 @@ class Placement:
     def on_device(self, array: npt.NDArray[np.generic]) -> torch.Tensor:
         """A tensor with the numbers of the array."""
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device, non_blocking=True)
+
+    def room_for_images(self) -> float:
+        """Bytes of images that the device may hold; a CPU holds none of its own, and reads any number in place."""
+        if self.device.type == "cpu":
+            return math.inf
+        _, total = torch.cuda.mem_get_info(self.device)
+        return total * self.gpu_share * IMAGES_SHARE
 
     def autocast(self) -> torch.autocast:
         """The context in which the forward pass runs."""

@@ -1,6 +1,9 @@
-"""The images of a dataset on the device, and batches of them as the network wants them."""
+"""Batches of a dataset's images as the network wants them, from the device's memory or streamed to it."""
 
 import warnings
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -16,32 +19,68 @@ STD = (0.229, 0.224, 0.225)
 
 
 class DeviceImages:
-    """All images of a dataset as uint8 on the device, at the size they are stored in.
+    """All images of a dataset as uint8, at the size they are stored in; on the device if they have room there.
+
+    Else they stay where they are, memory-mapped from disk if they were, and the device holds two batches at a time: one
+    in use and the next one, which a thread reads meanwhile. The batches are the same to the last bit.
 
     Args:
-        images: (S, H, W, 3) uint8; not copied on a CPU, so a memory-mapped array stays on disk until it is used.
+        images: (S, H, W, 3) uint8; never copied on a CPU.
         image_size: Side in pixels of the square the network sees.
+
+    Attributes:
+        resident: Whether they are on the device.
     """
 
     def __init__(self, images: npt.NDArray[np.uint8], image_size: int, placement: Placement) -> None:
+        self._placement, self._image_size = placement, image_size
+        self.resident = images.nbytes <= placement.room_for_images()
         with warnings.catch_warnings():
             # The array is read-only, and nothing here writes to it.
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-            self._images = torch.from_numpy(images).to(placement.device)
-        self._image_size = image_size
+            on_host = torch.from_numpy(images)
+        self._images = on_host.to(placement.device) if self.resident else on_host
         scale = 1 / (255 * torch.tensor(STD))
         shift = -torch.tensor(MEAN) / torch.tensor(STD)
         self._scale, self._shift = (t.view(1, 3, 1, 1).to(placement.device) for t in (scale, shift))
 
-    def batch(self, rows: Tensor, flip: Tensor | None = None) -> Tensor:
-        """Normalised images (B, 3, image_size, image_size), float32, channels last.
+    def batches(
+        self, rows: npt.NDArray[np.int64], parts: Sequence[slice], flip: Tensor | None = None
+    ) -> Iterator[Tensor]:
+        """Normalised images (B, 3, image_size, image_size) of each part of the rows, float32, channels last.
 
         Args:
-            rows: (B,) int64 on the device, rows of the dataset.
-            flip: (B,) bool on the device: which images to mirror left to right.
+            rows: (n,) of the dataset.
+            flip: (n,) bool on the device: which images to mirror left to right.
         """
+        pixels = self._resident(rows, parts) if self.resident else self._streamed(rows, parts)
+        for part, batch in zip(parts, pixels, strict=True):
+            yield self._normalised(batch, None if flip is None else flip[part])
+
+    def _resident(self, rows: npt.NDArray[np.int64], parts: Sequence[slice]) -> Iterator[Tensor]:
+        on_device = self._placement.on_device(rows)
+        for part in parts:
+            yield self._images[on_device[part]]
+
+    def _streamed(self, rows: npt.NDArray[np.int64], parts: Sequence[slice]) -> Iterator[Tensor]:
+        on_host = torch.from_numpy(rows)
+
+        def read(part: slice) -> Tensor:
+            batch = self._images[on_host[part]]
+            if self._placement.device.type == "cuda":
+                batch = batch.pin_memory()  # else the copy waits for the device
+            return batch.to(self._placement.device, non_blocking=True)
+
+        with ThreadPoolExecutor(1) as reader:
+            coming = deque(reader.submit(read, part) for part in parts[:1])
+            for number in range(len(parts)):
+                batch = coming.popleft().result()
+                coming.extend(reader.submit(read, part) for part in parts[number + 1 : number + 2])
+                yield batch
+
+    def _normalised(self, pixels: Tensor, flip: Tensor | None) -> Tensor:
         # (B, H, W, 3) in memory is channels-last as it stands. Few pixels first, then the resize.
-        batch = self._images[rows].permute(0, 3, 1, 2)
+        batch = pixels.permute(0, 3, 1, 2)
         batch = torch.addcmul(self._shift, batch.float(), self._scale)
         if flip is not None:
             batch = torch.where(flip.view(-1, 1, 1, 1), batch.flip(3), batch)

@@ -21,7 +21,7 @@ from raycal.learner.images import DeviceImages
 from raycal.learner.kept_features import backbone_digest, images_digest, kept_features
 from raycal.learner.network import features_of, head_of, new_network, own_draws
 from raycal.learner.team import Team, together
-from raycal.learner.training import Batch, Inputs, must_be_finite, train
+from raycal.learner.training import Epoch, Inputs, must_be_finite, train
 from raycal.learner.weights import StateDict
 from raycal.losses import Loss, cross_entropy
 
@@ -102,11 +102,11 @@ class NetworkLearner:
     @together
     def _fit(self, training_set: TrainingSet, rng: np.random.Generator) -> None:
         self._has_initial_backbone = False
-        rows = self.placement.on_device(self._dataset.train_rows[training_set.indices])
+        rows = self._dataset.train_rows[training_set.indices]
         network = self.team.parallel(self._network).train()
 
-        def images(batch: Batch) -> Tensor:
-            return self._images.batch(rows[batch.positions], batch.flip)
+        def images(epoch: Epoch) -> Iterator[Tensor]:
+            return self._images.batches(rows[epoch.positions], epoch.parts, epoch.flip)
 
         with own_draws(self._network, rng, self.placement.device, self.team.rank):
             self._train(network, images, training_set, rng, self.team)
@@ -114,7 +114,11 @@ class NetworkLearner:
 
     def _fit_head(self, training_set: TrainingSet, rng: np.random.Generator) -> None:
         features = self.placement.on_device(self._features_before_training()[training_set.indices])
-        self._train(self._head, lambda batch: features[batch.positions], training_set, rng, Team.alone())
+
+        def of_images(epoch: Epoch) -> Iterator[Tensor]:
+            return (features[epoch.on_device[part]] for part in epoch.parts)
+
+        self._train(self._head, of_images, training_set, rng, Team.alone())
         self._take_head({name: value.cpu() for name, value in self._head.state_dict().items()})
 
     @together
@@ -124,7 +128,7 @@ class NetworkLearner:
     def _train(
         self,
         network: nn.Module,
-        inputs: Callable[[Batch], Tensor],
+        inputs: Callable[[Epoch], Iterator[Tensor]],
         training_set: TrainingSet,
         rng: np.random.Generator,
         team: Team,
@@ -254,9 +258,8 @@ class NetworkLearner:
     def _forward(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[slice, Tensor]]:
         """Features (B, D) in float32 of the dataset's rows, batch by batch."""
         self._network.eval()
-        on_device = self.placement.on_device(rows)
-        for part in self._scoring_batches(len(rows)):
-            batch = self._images.batch(on_device[part])
+        parts = list(self._scoring_batches(len(rows)))
+        for part, batch in zip(parts, self._images.batches(rows, parts), strict=True):
             with self.placement.autocast():
                 features = features_of(self._network, self._head, batch)
             yield part, features.float()

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from raycal.algorithm.records import Floats
+from raycal.algorithm.records import Floats, Indices
 from raycal.config import TrainingConfig
 from raycal.errors import DivergedError
 from raycal.learner.device import Placement
@@ -15,30 +15,34 @@ from raycal.learner.team import Team
 from raycal.losses import Loss
 
 
-class Batch(NamedTuple):
-    """A worker's part of a batch, on the device.
+class Epoch(NamedTuple):
+    """A worker's parts of the batches of an epoch.
 
     Attributes:
-        positions: (B,) int64, of the samples in the training set.
-        flip: (B,) bool, which of their images to mirror; None: none.
-        share: Factor of the mean loss of the part; with it the mean over the workers is the mean over the batch.
+        positions: (n,) int64, of the samples in the training set, batch after batch.
+        on_device: The same on the device.
+        flip: (n,) bool on the device, which of their images to mirror; None: none.
+        parts: Of `positions`, one for every batch.
+        shares: A factor of the mean loss of each part; with it the mean over the workers is the mean over the batch.
     """
 
-    positions: Tensor
+    positions: Indices
+    on_device: Tensor
     flip: Tensor | None
-    share: float
+    parts: list[slice]
+    shares: list[float]
 
 
 class Inputs(NamedTuple):
     """A training set as the device wants it.
 
     Attributes:
-        of: What the network is given for a part of a batch.
+        of: What the network is given for each part of an epoch.
         labels: (M,) int64 on the device.
         weights: (M,) of the samples' losses, on the host; None: all the same.
     """
 
-    of: Callable[[Batch], Tensor]
+    of: Callable[[Epoch], Iterator[Tensor]]
     labels: Tensor
     weights: Floats | None
 
@@ -65,21 +69,23 @@ def train(
         fused=True if placement.device.type == "cuda" else None,
     )
     weights = None if inputs.weights is None else placement.on_device(inputs.weights)
-    for epoch in range(settings.epochs):
+    for number in range(1, settings.epochs + 1):
+        epoch = _epoch(len(inputs.labels), inputs.weights, settings, rng, placement, team)
         means = []
-        for batch in _epoch(len(inputs.labels), inputs.weights, settings, rng, placement, team):
+        for part, share, batch in zip(epoch.parts, epoch.shares, inputs.of(epoch), strict=True):
+            positions = epoch.on_device[part]
             with placement.autocast():
-                logits = network(inputs.of(batch))
-            of_samples = loss(logits.float(), inputs.labels[batch.positions], batch.positions)
+                logits = network(batch)
+            of_samples = loss(logits.float(), inputs.labels[positions], positions)
             if weights is not None:
-                of_samples = of_samples * weights[batch.positions]
+                of_samples = of_samples * weights[positions]
             mean = of_samples.mean()
             optimizer.zero_grad(set_to_none=True)
-            (mean * batch.share).backward()  # type: ignore[no-untyped-call]
+            (mean * share).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             means.append(mean.detach())
         finite = team.all(bool(torch.stack(means).isfinite().all()))
-        must_be_finite(finite, f"training loss of epoch {epoch + 1}", settings)
+        must_be_finite(finite, f"training loss of epoch {number}", settings)
 
 
 def _epoch(
@@ -89,19 +95,26 @@ def _epoch(
     rng: np.random.Generator,
     placement: Placement,
     team: Team,
-) -> Iterator[Batch]:
-    """This worker's part of each batch of an epoch."""
+) -> Epoch:
+    """This worker's part of each batch, in a new order of the samples."""
     order = rng.permutation(num_samples)
-    mirrored = placement.on_device(rng.random(num_samples) < 0.5) if settings.horizontal_flip else None
-    on_device = placement.on_device(order)
-    for part in batches(num_samples, settings.batch_size):
-        size, own = part.stop - part.start, team.part(part.stop - part.start)
-        total = size if weights is None else float(weights[order[part]].sum(dtype=np.float64))
-        positions = on_device[part][own]
-        share = len(positions) * team.size / total
-        if len(positions) < 2:  # batch normalisation needs two; the mean loss of two copies is that of one
-            positions = (positions if len(positions) else on_device[part][:1]).repeat(2)
-        yield Batch(positions, None if mirrored is None else mirrored[positions], share)
+    mirrored = rng.random(num_samples) < 0.5 if settings.horizontal_flip else None
+    chosen: list[Indices] = []
+    parts: list[slice] = []
+    shares: list[float] = []
+    begin = 0
+    for batch in batches(num_samples, settings.batch_size):
+        size, own = batch.stop - batch.start, order[batch][team.part(batch.stop - batch.start)]
+        total = size if weights is None else float(weights[order[batch]].sum(dtype=np.float64))
+        shares.append(len(own) * team.size / total)
+        if len(own) < 2:  # batch normalisation needs two; the mean loss of two copies is that of one
+            own = (own if len(own) else order[batch][:1]).repeat(2)
+        chosen.append(own)
+        parts.append(slice(begin, begin + len(own)))
+        begin += len(own)
+    positions = np.concatenate(chosen)
+    flip = None if mirrored is None else placement.on_device(mirrored[positions])
+    return Epoch(positions, placement.on_device(positions), flip, parts, shares)
 
 
 def batches(num_samples: int, batch_size: int) -> list[slice]:

@@ -38,3 +38,11 @@ def test_threads_are_set_and_described(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.get_num_threads() == 1
     assert (described["device"], described["dtype"], described["threads"]) == ("cpu", "float32", 1)
     assert described["torch"] == torch.__version__
+
+
+def test_images_may_take_half_of_a_workers_part_of_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1, 80_000))
+
+    assert Placement(torch.device("cuda"), torch.float32).room_for_images() == 40_000
+    assert Placement(torch.device("cuda"), torch.float32, gpu_share=0.25).room_for_images() == 10_000
+    assert Placement(torch.device("cpu"), torch.float32).room_for_images() == float("inf")

@@ -1,4 +1,7 @@
+from typing import Any
+
 import numpy as np
+import pytest
 import torch
 from torch.nn import functional
 
@@ -13,22 +16,27 @@ def normalised(images: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(((images / 255 - MEAN) / STD).transpose(0, 3, 1, 2)).float()
 
 
+def batch_of(images: np.ndarray, image_size: int, rows: Any, flip: torch.Tensor | None = None) -> torch.Tensor:
+    (batch,) = DeviceImages(images, image_size, FLOAT32).batches(np.asarray(rows), [slice(0, len(rows))], flip)
+    return batch
+
+
 def test_batch_holds_the_rows_asked_for_normalised_by_imagenet() -> None:
-    batch = DeviceImages(IMAGES, 40, FLOAT32).batch(torch.tensor([3, 1]))
+    batch = batch_of(IMAGES, 40, [3, 1])
 
     torch.testing.assert_close(batch, normalised(IMAGES[[3, 1]]), atol=1e-5, rtol=0)
     assert batch.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_marked_images_are_mirrored_left_to_right() -> None:
-    batch = DeviceImages(IMAGES, 40, FLOAT32).batch(torch.tensor([0, 1]), torch.tensor([False, True]))
+    batch = batch_of(IMAGES, 40, [0, 1], torch.tensor([False, True]))
 
     torch.testing.assert_close(batch[0], normalised(IMAGES)[0], atol=1e-5, rtol=0)
     torch.testing.assert_close(batch[1], normalised(IMAGES[:, :, ::-1])[1], atol=1e-5, rtol=0)
 
 
 def test_enlarging_is_bilinear() -> None:
-    batch = DeviceImages(IMAGES, 64, FLOAT32).batch(torch.arange(5))
+    batch = batch_of(IMAGES, 64, range(5))
     expected = functional.interpolate(normalised(IMAGES), size=64, mode="bilinear")
 
     torch.testing.assert_close(batch, expected, atol=1e-5, rtol=0)
@@ -37,7 +45,7 @@ def test_enlarging_is_bilinear() -> None:
 def test_shrinking_averages_instead_of_skipping_pixels() -> None:
     stripes = np.zeros((1, 64, 64, 3), np.uint8)
     stripes[:, :, ::2] = 255
-    batch = DeviceImages(stripes, 32, FLOAT32).batch(torch.tensor([0]))
+    batch = batch_of(stripes, 32, [0])
     grey = normalised(np.full((1, 1, 1, 3), 127.5))
 
     torch.testing.assert_close(batch[:, :, 4:-4, 4:-4], grey.expand(1, 3, 24, 24), atol=0.05, rtol=0)
@@ -46,6 +54,54 @@ def test_shrinking_averages_instead_of_skipping_pixels() -> None:
 def test_read_only_images_are_accepted_without_a_warning(recwarn: object) -> None:
     images = IMAGES.copy()
     images.flags.writeable = False
-    DeviceImages(images, 32, FLOAT32).batch(torch.tensor([0]))
+    batch_of(images, 32, [0])
 
     assert list(recwarn) == []  # type: ignore[call-overload]
+
+
+class Small(Placement):
+    """A device that does not have room for the images."""
+
+    def room_for_images(self) -> float:
+        return IMAGES.nbytes - 1
+
+
+@pytest.mark.parametrize("sizes", [[], [5], [2, 2, 1], [1, 1, 1, 1, 1]], ids=str)
+def test_streamed_batches_are_those_of_resident_images(sizes: list[int]) -> None:
+    rows, ends = np.array([4, 0, 0, 3, 1]), np.cumsum(sizes)
+    parts = [slice(int(end) - size, int(end)) for end, size in zip(ends, sizes, strict=True)]
+    flip = torch.tensor([True, False, True, False, False])
+    small, large = (DeviceImages(IMAGES, 64, kind(torch.device("cpu"), torch.float32)) for kind in (Small, Placement))
+
+    assert large.resident
+    assert not small.resident
+    streamed, resident = (list(images.batches(rows, parts, flip)) for images in (small, large))
+    assert [len(batch) for batch in streamed] == sizes
+    assert all(torch.equal(one, other) for one, other in zip(streamed, resident, strict=True))
+
+
+def test_streaming_reads_one_batch_ahead_and_no_further() -> None:
+    images = DeviceImages(IMAGES, 40, Small(torch.device("cpu"), torch.float32))
+    read: list[torch.Tensor] = []
+    stored = images._images
+
+    class Recorder:
+        shape = stored.shape
+
+        def __getitem__(self, rows: torch.Tensor) -> torch.Tensor:
+            read.append(rows)
+            return stored[rows]
+
+    images._images = Recorder()  # type: ignore[assignment]
+    batches = images.batches(np.arange(5), [slice(n, n + 1) for n in range(5)])
+    for taken in range(1, 6):
+        next(batches)
+        assert len(read) <= min(taken + 1, 5)
+
+
+def test_what_cannot_be_read_ends_the_stream() -> None:
+    images = DeviceImages(IMAGES, 40, Small(torch.device("cpu"), torch.float32))
+    batches = images.batches(np.array([0, 9]), [slice(0, 1), slice(1, 2)])
+
+    with pytest.raises(IndexError):
+        list(batches)

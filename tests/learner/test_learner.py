@@ -283,6 +283,31 @@ def test_bfloat16_stays_near_float32() -> None:
     np.testing.assert_allclose(other.probs, one.probs, atol=0.05)
 
 
+class NoRoom(Placement):
+    """A device whose memory holds none of the images."""
+
+    def room_for_images(self) -> float:
+        return 0
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_images_that_have_no_room_on_the_device_train_the_same_weights(device: str) -> None:
+    images, outcomes = dataset(), []
+    for kind in (Placement, NoRoom):
+        placement = kind(torch.device(device), torch.float32)
+        made = NetworkLearner(images, TRAINING, weights=None, rng=stream(0, 0, "backbone"), placement=placement)
+        made.reset(stream(0, 0, "head"))
+        made.fit(everything(images), stream(0, 0, "train"))
+        outcomes.append((weights(made), made.predict(np.arange(32)).probs, made.evaluate()))
+    (resident, probs, evaluation), (streamed, streamed_probs, streamed_evaluation) = outcomes
+
+    if device == "cpu":  # sums on a GPU differ from run to run
+        assert same(resident, streamed)
+        assert (probs == streamed_probs).all()
+        assert evaluation == streamed_evaluation
+    assert streamed_evaluation.accuracy == pytest.approx(evaluation.accuracy, abs=0.1)
+
+
 @pytest.mark.gpu
 def test_gpu_gives_what_the_cpu_gives() -> None:
     images = dataset()

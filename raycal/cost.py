@@ -1,6 +1,6 @@
-"""What a sweep costs before it is started: interactions, passes over images, and hours within a wide margin."""
+"""What a sweep costs before it is started: interactions, passes over images, hours and money within a wide margin."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from raycal.algorithm.scenario import Ask
@@ -8,13 +8,9 @@ from raycal.config import NETWORKS, ExperimentConfig, Sweep
 from raycal.data import DatasetInfo
 from raycal.distributed.resources import Allotment
 from raycal.errors import InputError
+from raycal.prices import offers
 from raycal.progress import duration
-
-# ResNet-18 by the square of the image size, GFLOP per image at 32 px: forward alone, forward and backward. Of other
-# networks in proportion to their multiply-adds.
-FORWARD_GFLOP, TRAINING_GFLOP = 0.074, 0.217
-# Sustained rates, an assumption to within a factor of three: one core of a 2024 server CPU; one H100-class GPU.
-CORE_GFLOPS, GPU_GFLOPS = 100.0, 100_000.0
+from raycal.rates import ASSUMED, CORE_GFLOPS, FORWARD_GFLOP, GPU_GFLOPS, TRAINING_GFLOP, GpuRate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +23,10 @@ class Cost:
     interactions: int
     least_gflop: float
     most_gflop: float
+
+    def gpu_hours(self, gflops: float) -> tuple[float, float]:
+        """The least and the most hours of one GPU that sustains so many GFLOP/s."""
+        return self.least_gflop / gflops / 3600, self.most_gflop / gflops / 3600
 
 
 def estimate(config: ExperimentConfig, info: DatasetInfo) -> Cost:
@@ -73,14 +73,18 @@ def print_estimate(
     selected: Mapping[str, ExperimentConfig],
     infos: Mapping[str, DatasetInfo],
     allot_here: Callable[[], Allotment],
+    rate: GpuRate = ASSUMED,
+    price: float | None = None,
 ) -> None:
-    """Print every experiment with its interactions, then the resources and the hours of the whole.
+    """Print every experiment with its interactions, then the hours, the money and the resources of the whole.
 
     Of a search that decides trial by trial the base experiment and the space are printed, and every trial is taken to
     cost as much as the base experiment.
 
     Args:
         allot_here: Shares this machine among the trials; InputError when none fits, as it is another one's sweep.
+        rate: Of the GPUs that will run it.
+        price: USD per hour of one of them; None: those of the table.
     """
     base = sweep.base
     known = selected if base is None else {base.experiment_id: base}
@@ -106,14 +110,36 @@ def print_estimate(
         least_gflop=times * sum(cost.least_gflop for cost in costs.values()),
         most_gflop=times * sum(cost.most_gflop for cost in costs.values()),
     )
-    hours = [gflop / GPU_GFLOPS / 3600 for gflop in (total.least_gflop, total.most_gflop)]
-    print("on H100-class GPUs, assumed, not measured: {:.1f} to {:.1f} GPU hours x price per GPU hour".format(*hours))
+    hours = "{:.1f} to {:.1f} GPU hours".format(*total.gpu_hours(rate.gflops))
+    print(f"on {rate.gpu}, {rate.origin}: {hours} x price per GPU hour")
+    print(*_money(total, rate, price), sep="\n")
     try:
         allotment = allot_here()
     except InputError as error:
         print(f"resources on this machine: {error}")
         return
     print(f"resources on this machine: {allotment}")
-    rate = allotment.workers * (GPU_GFLOPS * allotment.gpus if allotment.gpus else CORE_GFLOPS * allotment.threads)
-    least, most = (gflop / rate / allotment.concurrent_trials for gflop in (total.least_gflop, total.most_gflop))
+    gflops = allotment.workers * (rate.gflops * allotment.gpus if allotment.gpus else CORE_GFLOPS * allotment.threads)
+    least, most = (gflop / gflops / allotment.concurrent_trials for gflop in (total.least_gflop, total.most_gflop))
     print(f"rough estimate: {duration(least)} (no cluster accepted) to {duration(most)} (all accepted), starting apart")
+
+
+def _money(total: Cost, rate: GpuRate, price: float | None) -> Iterator[str]:
+    """What the hours cost at the user's price, else on each machine of the table whose GPU has a rate."""
+    if price is not None:
+        least, most = (price * hours for hours in total.gpu_hours(rate.gflops))
+        yield f"at {price:g} USD per GPU hour: {least:,.2f} to {most:,.2f} USD"
+        return
+    known = [offer for offer in offers() if rate is ASSUMED or rate.is_of(offer.gpu)]
+    for offer in known:
+        least, most = total.gpu_hours(GPU_GFLOPS[offer.gpu] if rate is ASSUMED else rate.gflops)
+        spot, on_demand = offer.spot / offer.gpus, offer.on_demand / offer.gpus
+        yield (
+            f"  {offer.cloud} {offer.machine} ({offer.gpu}, {offer.region}): {least:.1f} to {most:.1f} GPU hours, "
+            f"{least * spot:,.2f} to {most * spot:,.2f} USD on spot, "
+            f"{least * on_demand:,.2f} to {most * on_demand:,.2f} on demand, prices {offer.checked}"
+        )
+    if known:
+        yield "  prices are from memory: look yours up and give it with --price; head, disks and traffic come on top"
+    else:
+        yield f"no price of {rate.gpu} is in the table: give yours with --price"

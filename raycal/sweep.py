@@ -34,6 +34,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--dry-run", action="store_true", help="print every trial and an estimate of cost; start nothing"
     )
+    parser.add_argument("--price", metavar="USD", help="with --dry-run: what an hour of your GPU costs")
+    parser.add_argument(
+        "--bench",
+        metavar="FILE",
+        help="with --dry-run: how fast your GPU is, as raycal.bench --gpu --json FILE wrote it",
+    )
     parser.add_argument("--resume", action="store_true", help="go on with a sweep that was started before")
     parser.add_argument("--local", action="store_true", help="run one trial after another in this process, without Ray")
     parser.add_argument("--only", metavar="PATTERN", help="run the trials whose id matches, such as '*-random-s0-*'")

@@ -23,7 +23,9 @@ from raycal.files import Folder
 from raycal.follower import Follower
 from raycal.owner import Owner
 from raycal.plan import Plan, SweepDir
+from raycal.prices import own_price
 from raycal.progress import Progress
+from raycal.rates import ASSUMED, GpuRate, measured_rate
 from raycal.results import area_under_budget_curve
 from raycal.start_cost import StartCost
 from raycal.summary import print_failures, print_summary
@@ -72,6 +74,7 @@ def run_command(options: Namespace) -> int:
     Raises:
         InputError: The input is wrong; nothing was started and nothing written.
     """
+    rate, price = _rate_and_price(options)
     sweep = load_sweep(options.sweep, build.REGISTRIES, overrides=options.overrides)
     selected = select(sweep.experiments, options.only)
     infos = check(selected or sweep.examples)
@@ -88,7 +91,7 @@ def run_command(options: Namespace) -> int:
         tracking_uri=tracking_uri(sweep.tracking.uri, sweep_dir),
     )
     if options.dry_run:
-        print_estimate(sweep, selected, infos, lambda: _allot(job, [this_machine()], local=options.local))
+        print_estimate(sweep, selected, infos, lambda: _allot(job, [this_machine()], local=options.local), rate, price)
         return 0
     _check_whole(job)
     for experiment_id in job.selected:
@@ -102,6 +105,16 @@ def run_command(options: Namespace) -> int:
     print(f"folder  {sweep_dir.folder.place}\nMLflow  {job.tracking_uri}")
     print(f"browse  {how_to_browse(job.tracking_uri, tracker.page)}", flush=True)
     return 1 if unfinished else 0
+
+
+def _rate_and_price(options: Namespace) -> tuple[GpuRate, float | None]:
+    """What the estimate is told of the user's GPU: how fast it is, and what an hour of it costs."""
+    given = {"--bench": options.bench, "--price": options.price}
+    unused = [name for name, value in given.items() if value is not None and not options.dry_run]
+    if unused:
+        raise InputError(*(f"{name}: is for the estimate; add --dry-run" for name in unused))
+    rate = ASSUMED if options.bench is None else measured_rate(options.bench)
+    return rate, None if options.price is None else own_price(options.price)
 
 
 def _run(job: Job, options: Namespace) -> Tracker:

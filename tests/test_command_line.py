@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import resource
@@ -241,6 +242,20 @@ class TestDryRun:
         assert main([sweep, "--dry-run", "--set", "resources.gpus_per_worker=1"]) == 0
         assert ID.findall(capsys.readouterr().out) == ids
 
+    def test_takes_the_price_and_the_rate_of_the_users_gpu(
+        self, sweep: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        figure = {"benchmark": "gpu training", "name": "raycal, best batch", "value": 9e3, "unit": "img/s"}
+        bench = {"date": "2026-11-30", "machine": {"device": "NVIDIA L4"}, "figures": [figure]}
+        figure["setting"] = {"image_size": 224}
+        path = tmp_path / "bench.json"
+        path.write_text(json.dumps(bench))
+        assert main([sweep, "--dry-run", "--price", "2.5", "--bench", str(path)]) == 0
+
+        printed = capsys.readouterr().out
+        assert "on NVIDIA L4, measured at 224 px on 2026-11-30: 0.0 to 0.0 GPU hours" in printed
+        assert "at 2.5 USD per GPU hour: 0.00 to 0.00 USD" in printed
+
 
 class TestRefusal:
     def test_every_problem_of_the_file_is_said(self, refused: Callable[..., list[str]], tmp_path: Path) -> None:
@@ -259,6 +274,21 @@ class TestRefusal:
         assert refused(sweep, "--set", "seed") == [
             "--set seed: should be KEY=VALUE, as in --set training.learning_rate=1e-3"
         ]
+
+    @pytest.mark.parametrize("price", ["-1", "nan", "free"])
+    def test_price_that_is_none(self, refused: Callable[..., list[str]], sweep: str, price: str) -> None:
+        assert refused(sweep, "--dry-run", "--price", price) == [
+            f"--price {price}: should be USD per GPU hour, 0 or more, such as 2.5"
+        ]
+
+    def test_price_and_rate_without_an_estimate(self, refused: Callable[..., list[str]], sweep: str) -> None:
+        assert refused(sweep, "--local", "--price", "2.5", "--bench", "bench.json") == [
+            "--bench: is for the estimate; add --dry-run",
+            "--price: is for the estimate; add --dry-run",
+        ]
+
+    def test_bench_file_that_is_missing(self, refused: Callable[..., list[str]], sweep: str) -> None:
+        assert refused(sweep, "--dry-run", "--bench", "no.json") == ["--bench no.json: No such file or directory"]
 
     def test_pattern_that_matches_nothing(self, refused: Callable[..., list[str]], sweep: str) -> None:
         assert refused(sweep, "--only", "eurosat-*") == [

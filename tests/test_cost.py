@@ -4,12 +4,24 @@ import pytest
 
 from raycal import build
 from raycal.config import ExperimentConfig, ResourceConfig, SearchConfig, Sweep, TrackingConfig
-from raycal.cost import FORWARD_GFLOP, TRAINING_GFLOP, Cost, estimate, print_estimate
+from raycal.cost import Cost, estimate, print_estimate
 from raycal.data import DatasetInfo
 from raycal.distributed.resources import Allotment
 from raycal.errors import InputError
+from raycal.prices import offers
+from raycal.progress import duration
+from raycal.rates import FORWARD_GFLOP, TRAINING_GFLOP, GpuRate
 
 INFO = DatasetInfo(num_train=1000, num_test=200, num_classes=10)
+# Of a sweep too small to cost a cent.
+NEXT_TO_NOTHING = [
+    f"  {machine}: 0.0 to 0.0 GPU hours, 0.00 to 0.00 USD on spot, 0.00 to 0.00 on demand, prices {offers()[0].checked}"
+    for machine in (
+        "aws g6.2xlarge (L4, us-west-2)",
+        "gcp g2-standard-8 (L4, us-central1)",
+        "azure Standard_NC24ads_A100_v4 (A100, westus2)",
+    )
+] + ["  prices are from memory: look yours up and give it with --price; head, disks and traffic come on top"]
 
 
 def config(scenario: Any, **settings: Any) -> ExperimentConfig:
@@ -149,6 +161,7 @@ def test_estimate_prints_every_trial_the_sum_and_the_hours(capsys: pytest.Captur
         "tiny: 2 trials, 1,300 interactions",
         "3 combinations repeat a trial, as the setting does not concern its scenario",
         "on H100-class GPUs, assumed, not measured: 0.0 to 0.0 GPU hours x price per GPU hour",
+        *NEXT_TO_NOTHING,
         "resources on this machine: 1 at a time, 1 worker each with 2 CPU threads; clustering in the same process",
         f"rough estimate: {seconds:.0f} s (no cluster accepted) to {seconds:.0f} s (all accepted), starting apart",
     ]
@@ -171,10 +184,10 @@ def test_hours_are_shared_by_the_trials_that_run_at_once(capsys: pytest.CaptureF
     assert f"rough estimate: {minutes:.0f} min (no cluster accepted) to {minutes:.0f} min" in printed
 
 
-def test_gpu_hours_are_those_of_all_trials_whatever_this_machine_has(capsys: pytest.CaptureFixture[str]) -> None:
-    experiments = {
-        str(seed): config("random", seed=seed, training={"image_size": 320, "epochs": 4000}) for seed in range(4)
-    }
+def large() -> tuple[Sweep, dict[str, ExperimentConfig]]:
+    """Four trials, each of 600 images of 320 pixels for 4000 epochs, and 600 scored."""
+    training = {"image_size": 320, "epochs": 4000}
+    experiments = {str(seed): config("random", seed=seed, training=training) for seed in range(4)}
     sweep = Sweep(
         name="tiny",
         experiments=experiments,
@@ -182,19 +195,94 @@ def test_gpu_hours_are_those_of_all_trials_whatever_this_machine_has(capsys: pyt
         resources=ResourceConfig(),
         tracking=TrackingConfig(),
     )
+    return sweep, experiments
+
+
+LARGE_GFLOP = 4 * 100 * (600 * 4000 * 0.217 + 600 * 0.074)
+
+
+def printed_money(capsys: pytest.CaptureFixture[str], **told: Any) -> list[str]:
+    """The line of GPU hours and those of money, for the large sweep."""
+    sweep, experiments = large()
+    print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), lambda: allotment(), **told)
+    lines = capsys.readouterr().out.splitlines()
+    return lines[lines.index("tiny: 4 trials, 1,200 interactions") + 1 : -2]
+
+
+def test_money_is_that_of_each_machine_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    _, *machines, note = printed_money(capsys)
+
+    # L4s sustain 11 TFLOP/s, A100s 45.
+    l4, a100 = LARGE_GFLOP / 11_000 / 3600, LARGE_GFLOP / 45_000 / 3600
+    assert (f"{l4:.1f}", f"{a100:.1f}") == ("5.3", "1.3")
+    assert machines == [
+        f"  {machine}: {hours:.1f} to {hours:.1f} GPU hours, "
+        f"{spot * hours:.2f} to {spot * hours:.2f} USD on spot, "
+        f"{on_demand * hours:.2f} to {on_demand * hours:.2f} on demand, prices not verified on 2026-11-23"
+        for machine, hours, spot, on_demand in (
+            ("aws g6.2xlarge (L4, us-west-2)", l4, 0.40, 0.98),
+            ("gcp g2-standard-8 (L4, us-central1)", l4, 0.34, 0.85),
+            ("azure Standard_NC24ads_A100_v4 (A100, westus2)", a100, 1.10, 3.67),
+        )
+    ]
+    assert note.startswith("  prices are from memory")
+
+
+def test_own_price_is_of_the_hours_above_it(capsys: pytest.CaptureFixture[str]) -> None:
+    hours = LARGE_GFLOP / 100_000 / 3600
+
+    assert printed_money(capsys, price=2.5) == [
+        "on H100-class GPUs, assumed, not measured: 0.6 to 0.6 GPU hours x price per GPU hour",
+        f"at 2.5 USD per GPU hour: {2.5 * hours:.2f} to {2.5 * hours:.2f} USD",
+    ]
+
+
+def test_measured_rate_takes_the_place_of_the_assumed_one(capsys: pytest.CaptureFixture[str]) -> None:
+    rate = GpuRate(gpu="NVIDIA L4", gflops=20_000.0, origin="measured at 224 px on 2026-11-30")
+    hours = LARGE_GFLOP / 20_000 / 3600
+
+    said, *machines, note = printed_money(capsys, rate=rate)
+    assert said == f"on {rate.gpu}, {rate.origin}: {hours:.1f} to {hours:.1f} GPU hours x price per GPU hour"
+    assert [line.split()[0] for line in machines] == ["aws", "gcp"]
+    assert f" {0.98 * hours:.2f} to {0.98 * hours:.2f} on demand," in machines[0]
+    assert note.startswith("  prices are from memory")
+
+
+def test_gpu_that_is_not_in_the_table_needs_a_price(capsys: pytest.CaptureFixture[str]) -> None:
+    rate = GpuRate(gpu="NVIDIA B200", gflops=400_000.0, origin="measured at 224 px on 2026-11-30")
+    hours = LARGE_GFLOP / 400_000 / 3600
+
+    assert printed_money(capsys, rate=rate)[1:] == ["no price of NVIDIA B200 is in the table: give yours with --price"]
+    assert printed_money(capsys, rate=rate, price=100.0)[1:] == [
+        f"at 100 USD per GPU hour: {100 * hours:.2f} to {100 * hours:.2f} USD"
+    ]
+
+
+def test_hours_on_this_machines_gpus_follow_the_measured_rate(capsys: pytest.CaptureFixture[str]) -> None:
+    sweep, experiments = large()
+    on_gpu = Allotment(workers=1, threads=1, gpus=0.5, concurrent_trials=1, clustering=())
+    rate = GpuRate(gpu="NVIDIA L4", gflops=20_000.0, origin="measured")
+    print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), lambda: on_gpu, rate)
+
+    hours = LARGE_GFLOP / 10_000 / 3600
+    assert f"{hours:.1f}" == "5.8"
+    assert f"rough estimate: {duration(hours * 3600)} (no cluster" in capsys.readouterr().out
+
+
+def test_gpu_hours_are_those_of_all_trials_whatever_this_machine_has(capsys: pytest.CaptureFixture[str]) -> None:
+    sweep, experiments = large()
 
     def refuse() -> Allotment:
         raise InputError("no GPU here")
 
     print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), refuse)
 
-    # 100 times the area of 32 px; 600 images for 4000 epochs, 600 scored; 100 TFLOP/s.
-    hours = 4 * 100 * (600 * 4000 * 0.217 + 600 * 0.074) / 100_000 / 3600
+    hours = LARGE_GFLOP / 100_000 / 3600  # 100 TFLOP/s
     assert round(hours, 1) == 0.6
-    assert capsys.readouterr().out.splitlines()[-2:] == [
-        f"on H100-class GPUs, assumed, not measured: {hours:.1f} to {hours:.1f} GPU hours x price per GPU hour",
-        "resources on this machine: no GPU here",
-    ]
+    printed = capsys.readouterr().out.splitlines()
+    expected = f"on H100-class GPUs, assumed, not measured: {hours:.1f} to {hours:.1f} GPU hours x price per GPU hour"
+    assert expected in printed
+    assert printed[-1] == "resources on this machine: no GPU here"
 
 
 def test_search_that_decides_trial_by_trial_is_estimated_from_its_base(capsys: pytest.CaptureFixture[str]) -> None:
@@ -221,6 +309,7 @@ def test_search_that_decides_trial_by_trial_is_estimated_from_its_base(capsys: p
         "",
         "tiny: 20 trials chosen by optuna, about 6,000 interactions",
         "on H100-class GPUs, assumed, not measured: 0.0 to 0.0 GPU hours x price per GPU hour",
+        *NEXT_TO_NOTHING,
         "resources on this machine: 1 at a time, 1 worker each with 2 CPU threads; clustering in the same process",
         f"rough estimate: {seconds:.0f} s (no cluster accepted) to {seconds:.0f} s (all accepted), starting apart",
     ]

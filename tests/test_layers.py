@@ -21,7 +21,7 @@ LAYERS = (
     ("build",),
     ("environment", "montage"),
     ("labels",),
-    ("experiment", "progress", "summary", "check", "cost", "start_cost"),
+    ("experiment", "progress", "summary", "check", "prices", "rates", "cost", "start_cost"),
     ("follower", "distributed"),
     ("this_machine",),
     ("report",),

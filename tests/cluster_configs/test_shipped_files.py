@@ -209,6 +209,7 @@ def test_sweep_in_the_header_passes_a_dry_run(name: str, tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
     assert "paper-cifar10: 30 trials, 625,000 interactions" in done.stdout
     assert "GPU hours x price per GPU hour" in done.stdout
+    assert done.stdout.count("prices not verified on ") == 3
 
 
 def test_azure_parameters_are_those_of_rays_template() -> None:
@@ -274,7 +275,8 @@ def test_readme_names_every_file() -> None:
 def test_readme_commands_of_raycal_are_commands() -> None:
     text = (FOLDER / "README.md").read_text()
     found = re.findall(r"python -m raycal\.sweep ([^|#`\n]*)", text)
-    assert len(found) == 1
-    options = parser().parse_args(shlex.split(found[0]))
-    assert options.dry_run
-    assert (ROOT / options.sweep).exists()
+    assert len(found) == 2
+    for command in found:
+        options = parser().parse_args(shlex.split(command))
+        assert options.dry_run
+        assert (ROOT / options.sweep).exists()

@@ -1,0 +1,56 @@
+"""What machines with GPUs cost: a table written from memory, whose rows say when anyone last looked them up."""
+
+import csv
+import math
+from dataclasses import dataclass
+from importlib.resources import files
+
+from raycal.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """One row of `prices.csv`: a machine that a file of `cluster_configs/` starts.
+
+    Attributes:
+        gpus: In the machine.
+        on_demand: USD per hour of the machine.
+        spot: The same, as it often is; it varies from hour to hour and between regions.
+        checked: `verified on DATE`, or `not verified on DATE`.
+        source: Where the price can be looked up.
+    """
+
+    cloud: str
+    machine: str
+    gpu: str
+    gpus: int
+    region: str
+    on_demand: float
+    spot: float
+    checked: str
+    source: str
+
+
+def offers() -> list[Offer]:
+    """The table."""
+    lines = files("raycal").joinpath("prices.csv").read_text(encoding="utf-8").splitlines()
+    return [_offer(**row) for row in csv.DictReader(lines)]
+
+
+def _offer(*, gpus: str, on_demand: str, spot: str, **words: str) -> Offer:
+    return Offer(gpus=int(gpus), on_demand=float(on_demand), spot=float(spot), **words)
+
+
+def own_price(text: str) -> float:
+    """The value of `--price`, USD per GPU hour.
+
+    Raises:
+        InputError: It is no number, or none that is a price.
+    """
+    try:
+        price = float(text)
+    except ValueError:
+        price = math.nan
+    if not 0 <= price < math.inf:
+        raise InputError(f"--price {text}: should be USD per GPU hour, 0 or more, such as 2.5")
+    return price

@@ -1,0 +1,66 @@
+"""How much work an image is, and how fast CPU cores and GPUs do it: assumed, or measured by `raycal.bench --gpu`."""
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from raycal.errors import InputError
+
+# ResNet-18 by the square of the image size, GFLOP per image at 32 px: forward alone, forward and backward. Of other
+# networks in proportion to their multiply-adds.
+FORWARD_GFLOP, TRAINING_GFLOP = 0.074, 0.217
+# Sustained rates, an assumption to within a factor of three: one core of a 2024 server CPU; one GPU of a kind.
+CORE_GFLOPS = 100.0
+GPU_GFLOPS = {"H100": 100_000.0, "A100": 45_000.0, "L4": 11_000.0}
+BENCH = "python -m raycal.bench --gpu --json FILE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuRate:
+    """What one GPU sustains.
+
+    Attributes:
+        gpu: As its driver names it, or what kind it is taken for.
+        origin: Where the rate is from, as it is printed.
+    """
+
+    gpu: str
+    gflops: float
+    origin: str
+
+    def is_of(self, kind: str) -> bool:
+        """Whether the GPU is of this kind, such as `L4`; an L40 is none."""
+        return kind in re.split(r"[\s-]+", self.gpu)
+
+
+ASSUMED = GpuRate(gpu="H100-class GPUs", gflops=GPU_GFLOPS["H100"], origin="assumed, not measured")
+
+
+def measured_rate(place: str) -> GpuRate:
+    """The rate at which a GPU trained in its benchmark, the value of `--bench`.
+
+    Taken for scoring, too, which is faster.
+
+    Raises:
+        InputError: The file cannot be read, or has no such figure.
+    """
+    try:
+        bench = json.loads(Path(place).expanduser().read_text(encoding="utf-8"))
+        figure = next(figure for figure in bench["figures"] if _is_training(figure))
+        images_per_second, size = float(figure["value"]), int(figure["setting"]["image_size"])
+        gpu, date = str(bench["machine"]["device"]), str(bench["date"])[:10]
+    except OSError as error:
+        raise InputError(f"--bench {place}: {error.strerror or error}") from error
+    except (ValueError, LookupError, TypeError, StopIteration, RuntimeError) as error:
+        raise InputError(f"--bench {place}: has no training rate of a GPU; write one with {BENCH}") from error
+    if not 0 < images_per_second < math.inf or size < 1:
+        raise InputError(f"--bench {place}: {images_per_second:g} img/s at {size} px is no training rate of a GPU")
+    gflops = images_per_second * TRAINING_GFLOP * (size / 32) ** 2
+    return GpuRate(gpu=gpu, gflops=gflops, origin=f"measured at {size} px on {date}")
+
+
+def _is_training(figure: Any) -> bool:
+    return (figure["benchmark"], figure["name"], figure["unit"]) == ("gpu training", "raycal, best batch", "img/s")

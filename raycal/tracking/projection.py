@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from raycal.config import ExperimentConfig
@@ -98,7 +99,13 @@ class Projection:
         found = self._client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
-        return str(self._client.create_experiment(name, artifact_location=_artifacts_of(uri, name)))
+        try:
+            return str(self._client.create_experiment(name, artifact_location=_artifacts_of(uri, name)))
+        except MlflowException:  # another sweep of this name may have been faster
+            found = self._client.get_experiment_by_name(name)
+            if found is None:
+                raise
+            return str(found.experiment_id)
 
     def _create(self, name: str, tags: dict[str, str], start_time: int | None) -> Run:
         return self._client.create_run(self.experiment_id, start_time, run_name=name, tags=source() | tags)

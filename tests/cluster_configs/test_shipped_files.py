@@ -267,6 +267,12 @@ def test_mlflow_is_reached_from_its_own_machine_alone() -> None:
     assert "POSTGRES_PASSWORD" not in services["postgres"]["environment"]
 
 
+def test_mlflow_names_the_driver_that_its_image_has() -> None:
+    script = yaml.safe_load((FOLDER / "mlflow/compose.yaml").read_text())["services"]["mlflow"]["command"][2]
+    assert "postgresql+psycopg2://mlflow:" in script
+    assert "psycopg2-binary" in (FOLDER / "mlflow/Containerfile").read_text()
+
+
 def test_readme_names_every_file() -> None:
     text = (FOLDER / "README.md").read_text()
     assert [name for name in [*STARTERS, "aws_setup.sh", "azure_setup.sh", "Containerfile"] if name not in text] == []

@@ -523,3 +523,30 @@ def test_times_are_those_of_the_records(uri: str, client: MlflowClient, sweep_di
     assert (run.info.start_time, times, run.info.end_time) == (start, [start + 1750, start + 3500], start + 3500)
     top = parent(client).info
     assert (top.start_time, top.end_time) == (sweep_dir.start_time(), start + 3500)
+
+
+def test_experiment_that_another_sweep_makes_meanwhile_is_taken(
+    uri: str, client: MlflowClient, sweep_dir: SweepDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = MlflowClient.get_experiment_by_name
+
+    def make_it_first(self: MlflowClient, name: str) -> None:
+        monkeypatch.setattr(MlflowClient, "get_experiment_by_name", find)
+        client.create_experiment(name)
+
+    commit(sweep_dir, 0)
+    monkeypatch.setattr(MlflowClient, "get_experiment_by_name", make_it_first)
+    Projection(uri, sweep_dir, "tiny").send(ID, CONFIG)
+
+    assert len(runs(client)) == 2
+
+
+def test_experiment_that_cannot_be_made_is_an_error(
+    uri: str, client: MlflowClient, sweep_dir: SweepDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any, **options: Any) -> str:
+        raise MlflowException("no more experiments")
+
+    monkeypatch.setattr(MlflowClient, "create_experiment", refuse)
+    with pytest.raises(MlflowException, match="no more experiments"):
+        Projection(uri, sweep_dir, "tiny")

@@ -87,8 +87,11 @@ def _launcher(config: dict[str, Any]) -> Problems:
     if any((rule.get("FromPort"), rule.get("ToPort")) != (22, 22) for rule in rules):
         yield "provider.security_group: opens more than SSH; use `ray dashboard` and --port-forward"
     if config["provider"]["type"] == "local":
-        if "--num-cpus=0" not in " ".join(config.get("head_start_ray_commands", [])):
+        start = " ".join(config.get("head_start_ray_commands", []))
+        if "--num-cpus=0" not in start:
             yield "head_start_ray_commands: start the head with --num-cpus=0, so that no trial runs there"
+        if "RAY_enable_autoscaler_v2=0 ray start" not in start:
+            yield "head_start_ray_commands: RAY_enable_autoscaler_v2=0 ray start; version 2 leaves a worker out"
         return
     yield from _scaling(config)
     for name, node in config["available_node_types"].items():

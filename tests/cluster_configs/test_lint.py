@@ -40,6 +40,7 @@ def broken(name: str, old: str, new: str) -> list[str]:
         ("gcp", "file_mounts: {", "cluster_synced_files: []\n# {", ["file_mounts: mount ~/.ray/auth_token"]),
         ("on_premises", ".ray/auth_token", ".ray/other", ["file_mounts: mount ~/.ray/auth_token"]),
         ("on_premises", "--num-cpus=0 ", "", ["start the head with --num-cpus=0"]),
+        ("on_premises", "RAY_enable_autoscaler_v2=0 ", "", ["version 2 leaves a worker out"]),
         ("azure", "--dashboard-host=127.0.0.1", "--dashboard-host=0.0.0.0", ["--dashboard-host=127.0.0.1; Ray's"]),
         ("on_premises", "--dashboard-host=127.0.0.1 ", "", ["--dashboard-host=127.0.0.1; Ray's"]),
         (

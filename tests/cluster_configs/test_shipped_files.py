@@ -51,7 +51,14 @@ def test_all_files_are_found() -> None:
     assert sorted(path.stem for path in FOLDER.glob("*.yaml")) == sorted(LAUNCHER + KUBERAY)
     assert sorted(path.stem for path in FOLDER.glob("*.sh")) == SCRIPTS
     others = {path.name for path in FOLDER.iterdir() if path.suffix not in (".yaml", ".sh")} - {"__pycache__"}
-    assert others == {"Containerfile", "Containerfile.dockerignore", "README.md", "lint.py", "mlflow"}
+    assert others == {
+        "Containerfile",
+        "Containerfile.dockerignore",
+        "README.md",
+        "lint.py",
+        "mlflow",
+        "on_premises_walk.md",
+    }
 
 
 @pytest.mark.parametrize("name", LAUNCHER)

@@ -57,6 +57,8 @@ def _any_file(text: str, config: dict[str, Any]) -> Problems:
     for part in HEADER:
         if part not in header:
             yield f"header: says no '{part.strip().rstrip(':')}'"
+    if re.search(r"(?<!')s3://\S*\?", header):
+        yield "header: put quotes around s3://...?...; zsh takes the ? for a pattern, and refuses the command"
     if SECRETS.search(text):
         yield "a secret is in the file; mount or make it where it is used"
     for image in _images(config):
@@ -101,12 +103,21 @@ def _launcher(config: dict[str, Any]) -> Problems:
             yield f"{name}: {problem}"
         if not is_head and "nvidia-smi" not in str(node.get("initialization_commands", "")):
             yield f"{name}: initialization_commands: wait for the driver, `until nvidia-smi; do sleep 5; done`"
+    if config["provider"]["type"] == "gcp":
+        yield from _zones(config)
     if config["provider"]["type"] == "aws":
         zones = config["provider"].get("availability_zone", "").split(",")
         if len(zones) < 2:
             yield "provider.availability_zone: name two or three; one is often out of spot GPUs"
         if config["provider"].get("cache_stopped_nodes", True):
             yield "provider.cache_stopped_nodes: set it to false; stopped nodes go on costing their disks"
+
+
+def _zones(config: dict[str, Any]) -> Problems:
+    """Of Google Cloud, which Ray starts in one."""
+    zone = config["provider"]["availability_zone"]
+    for other in sorted(set(re.findall(r"zones/([\w-]+)/", str(config["available_node_types"]))) - {zone}):
+        yield f"availability_zone: is {zone}, and a disk's diskType is of {other}"
 
 
 def _docker(config: dict[str, Any]) -> Problems:

@@ -98,6 +98,13 @@ def broken(name: str, old: str, new: str) -> list[str]:
             ["gpu: scheduling.onHostMaintenance: must"],
         ),
         ("gcp", "serviceAccounts:", "labels:", ["gpu: serviceAccounts: is missing"]),
+        ("aws", "'s3://YOUR_BUCKET/raycal?region=us-west-2'", "s3://b/r?region=x", ["header: put quotes around s3://"]),
+        (
+            "gcp",
+            "zone: us-central1-a",
+            "zone: us-central1-b",
+            ["is us-central1-b, and a disk's diskType is of us-central1-a"],
+        ),
         ("gcp", "diskSizeGb: 150", "diskSizeGb: 50", ["head: disks: a disk of 50 GB", "gpu: disks: a disk of 50 GB"]),
         ("azure", "priority: Spot", "priority: Regular", ["gpu: priority: Spot: is missing"]),
         ("azure", "{maxPrice: -1}", "{}", ["gpu: billingProfile: {maxPrice: -1} belongs to spot"]),

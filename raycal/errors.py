@@ -35,6 +35,10 @@ class DivergedError(RaycalError):
     """Training left the finite numbers: the experiment fails, its neighbours go on."""
 
 
+class ShortOfMemoryError(RaycalError):
+    """The experiment as it is set needs more memory than there is: it fails, its neighbours go on."""
+
+
 class StoppedError(RaycalError):
     """The experiment is not to go on: no failure, and not finished either."""
 

@@ -2,28 +2,26 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 import ray
-from ray.exceptions import ActorUnavailableError, ObjectLostError, RayActorError
 
 from raycal.algorithm.clustering import clusterings
 from raycal.algorithm.records import Floats
 from raycal.distributed.resources import ClusteringShare
-from raycal.errors import InfrastructureError
 
 NODE_ID = "ray.io/node-id"
-# An actor whose node died is elsewhere after about 20 s, of which Ray needs most to notice.
-MOVE_SECONDS = 120.0
+# Of the actor's threads: one that answers while all others cluster.
+LOOK = "look"
 
 
 class ClusteringService:
-    """Runs any registered clustering; keeps nothing between calls.
+    """Runs any registered clustering; keeps nothing between calls, and ends itself when one of them never ends.
 
     Args:
         threads: Of Faiss for each call.
@@ -32,17 +30,41 @@ class ClusteringService:
 
     def __init__(self, threads: int, *, use_gpu: bool = False) -> None:
         self._threads = threads
+        # Of each call under way: when it has taken too long.
+        self._limits: dict[object, float] = {}
         if not use_gpu:
             hide_gpus()
 
     def cluster(
-        self, name: str, options: dict[str, Any], embeddings: Floats, num_clusters: int, seed: int
+        self,
+        name: str,
+        options: Mapping[str, Any],
+        embeddings: Floats,
+        num_clusters: int,
+        seed: int,
+        patience_seconds: float,
     ) -> npt.NDArray[np.int64]:
-        """Cluster ids (U,) of embeddings (U, D)."""
+        """Cluster ids (U,) of embeddings (U, D); after so many seconds without a result the call is stuck."""
         import faiss
 
         faiss.omp_set_num_threads(self._threads)  # of the calling thread only
-        return clusterings[name](embeddings, num_clusters, seed, **options)
+        with self._under_way(patience_seconds):
+            return clusterings[name](embeddings, num_clusters, seed, **options)
+
+    def end_if_stuck(self) -> None:
+        """End this process when a call in it is stuck: nothing else ends a thread. Ray starts another one."""
+        now = time.monotonic()
+        if any(limit < now for limit in tuple(self._limits.values())):
+            os._exit(1)
+
+    @contextmanager
+    def _under_way(self, patience_seconds: float) -> Iterator[None]:
+        call = object()
+        self._limits[call] = time.monotonic() + patience_seconds
+        try:
+            yield
+        finally:
+            del self._limits[call]
 
 
 def hide_gpus() -> None:
@@ -62,42 +84,15 @@ def nearest(clusterings: Mapping[str, Any], experiment_id: str) -> Any:
 
 
 def _start(share: ClusteringShare) -> Any:
-    actor = ray.remote(ClusteringService).options(
+    remote: Any = ray.remote  # its annotations leave out groups
+    actor = remote(concurrency_groups={LOOK: 1})(ClusteringService).options(
         num_cpus=0,
         num_gpus=share.gpus,
         max_concurrency=share.concurrency,
         max_restarts=-1,
-        max_task_retries=3,
+        max_task_retries=0,  # whoever calls tries again, and counts: Ray 2.60 does for ever what runs out of memory
         # Not a soft NodeAffinitySchedulingStrategy: Ray 2.60 heeds none of an actor that asks for nothing.
         label_selector={NODE_ID: share.node_id} if share.node_id else None,
         fallback_strategy=[{"label_selector": {}}],
     )
     return actor.remote(share.threads, use_gpu=share.gpus > 0)
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteClustering:
-    """A clustering that runs on a clustering actor."""
-
-    actor: Any
-    name: str
-    options: Mapping[str, Any]
-
-    def __call__(self, embeddings: Floats, num_clusters: int, seed: int) -> npt.NDArray[np.int64]:
-        """Cluster ids (U,) of embeddings (U, D).
-
-        Raises:
-            InfrastructureError: The actor is gone, and is not back in time.
-        """
-        points = ray.put(embeddings)
-        end = time.monotonic() + MOVE_SECONDS
-        while True:
-            call = self.actor.cluster.remote(self.name, self.options, points, num_clusters, seed)
-            try:
-                cluster_ids: npt.NDArray[np.int64] = ray.get(call)
-            except (RayActorError, ObjectLostError) as error:
-                if not isinstance(error, ActorUnavailableError) or time.monotonic() > end:
-                    raise InfrastructureError(f"the clustering actor is gone: {error}") from error
-                time.sleep(1)
-            else:
-                return cluster_ids

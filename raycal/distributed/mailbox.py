@@ -44,7 +44,7 @@ class Mailbox:
 
     def __init__(self) -> None:
         self._order: Order | None = None
-        self._tries = 0
+        self._tries, self._reason = 0, ""
         self._allowed = 0
         self._closed = False
         self._events: asyncio.Queue[Event] = asyncio.Queue()
@@ -53,7 +53,7 @@ class Mailbox:
     async def give(self, order: Order) -> None:
         """Replace the order there is, if any."""
         async with self._change:
-            self._order, self._tries, self._allowed = order, 0, 0
+            self._order, self._tries, self._reason, self._allowed = order, 0, "", 0
             self._change.notify_all()
 
     async def allow(self, iterations: int) -> None:
@@ -82,7 +82,7 @@ class Mailbox:
                 if self._tries <= WORKER_RETRIES:
                     self._tries += 1
                     return self._order
-                error = f"its worker died {self._tries} times"
+                error = f"its worker died {self._tries} times{self._reason and f'; the last time: {self._reason}'}"
                 number = self._order.number
             await self.tell(Event(number=number, kind="ended", content={"error": error}))
 
@@ -94,6 +94,12 @@ class Mailbox:
             if event.kind == "ended":
                 self._order = None
         self._events.put_nowait(event)
+
+    async def note(self, number: int, reason: str) -> None:
+        """Why the worker that has the order dies, as far as it can say."""
+        async with self._change:
+            if not self._is_replaced(number):
+                self._reason = reason
 
     async def may_go_on(self, number: int, iterations: int) -> bool:
         """Whether an order may go on after so many iterations; waits until that is known."""

@@ -9,11 +9,12 @@ import ray
 
 from raycal.algorithm.records import IterationResult
 from raycal.config import ExperimentConfig
-from raycal.distributed.clustering import RemoteClustering, hide_gpus, nearest
+from raycal.distributed.clustering import hide_gpus, nearest
 from raycal.distributed.group import Shared
 from raycal.distributed.mailbox import Event, Order
 from raycal.distributed.pools import short
-from raycal.errors import StoppedError, TakenOverError
+from raycal.distributed.remote_clustering import RemoteClustering
+from raycal.errors import InfrastructureError, StoppedError, TakenOverError
 from raycal.experiment import follow_experiment, run_experiment
 from raycal.files import Folder
 from raycal.learner import Team, free_memory
@@ -88,6 +89,9 @@ def _run(order: Order, config: ExperimentConfig, shared: Shared, mailbox: Any, t
         pass  # Tune knows, and has given its place to another
     except TakenOverError as error:  # another try would fare no better
         ended["error"] = str(error)
+    except InfrastructureError as error:
+        ray.get(mailbox.note.remote(order.number, str(error)))
+        raise
     finally:
         shared.pools.end.remote(order.experiment_id)
     ray.get(tell("ended", **objective(), **ended))

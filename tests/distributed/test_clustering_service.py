@@ -1,22 +1,20 @@
 import os
-from types import SimpleNamespace
-from typing import Any
+import time
 
 import numpy as np
 import pytest
-from ray.exceptions import ActorDiedError, ActorUnavailableError
 
 from raycal.algorithm.clustering import kmeans
-from raycal.distributed import clustering
-from raycal.distributed.clustering import MOVE_SECONDS, ClusteringService, RemoteClustering
-from raycal.errors import InfrastructureError
+from raycal.distributed.clustering import ClusteringService
+
+EMBEDDINGS = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_service_clusters_like_the_function(threads: int) -> None:
-    embeddings = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
+    embeddings = EMBEDDINGS.copy()
     embeddings.flags.writeable = False
-    ids = ClusteringService(threads).cluster("kmeans", {"iterations": 5}, embeddings, 4, 7)
+    ids = ClusteringService(threads).cluster("kmeans", {"iterations": 5}, embeddings, 4, 7, 60.0)
 
     np.testing.assert_array_equal(ids, kmeans(embeddings, 4, 7, iterations=5))  # type: ignore[call-arg]
 
@@ -29,45 +27,40 @@ def test_service_without_a_share_of_a_gpu_sees_none(monkeypatch: pytest.MonkeyPa
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
 
 
-class Actor:
-    """Answers a call with the next of its answers, or raises it; in place of Ray, too."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: Any) -> None:
-        self.answers, self.calls, self.now = list(answers), 0, 0.0
-        self.cluster = SimpleNamespace(remote=lambda *call: call)
-        ray = SimpleNamespace(put=lambda points: points, get=self._get)
-        clock = SimpleNamespace(monotonic=lambda: self.now, sleep=self._sleep)
-        monkeypatch.setattr(clustering, "ray", ray)
-        monkeypatch.setattr(clustering, "time", clock)
-
-    def _get(self, call: Any) -> Any:
-        assert call[:2] == ("kmeans", {"iterations": 5})
-        self.calls += 1
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def _sleep(self, seconds: float) -> None:
-        self.now += seconds
+class ExitError(Exception):
+    """In place of the end of the process."""
 
 
-def call(actor: Actor) -> Any:
-    return RemoteClustering(actor, "kmeans", {"iterations": 5})(np.zeros((4, 2), np.float32), 2, 0)
-
-
-def test_actor_that_moves_to_another_node_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    moving = ActorUnavailableError("on its way", None)
-    actor = Actor(monkeypatch, moving, moving, "ids")
-    assert call(actor) == "ids"
-    assert actor.calls == 3
-
-
-@pytest.mark.parametrize(("error", "seconds"), [(ActorDiedError(), 0), (ActorUnavailableError("", None), MOVE_SECONDS)])
-def test_actor_that_is_gone_is_no_failure_of_the_experiment(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, seconds: float
+@pytest.mark.parametrize(("patience_seconds", "ends"), [(60.0, False), (0.0, True)])
+def test_service_ends_itself_only_during_a_call_that_takes_too_long(
+    monkeypatch: pytest.MonkeyPatch, patience_seconds: float, ends: bool
 ) -> None:
-    actor = Actor(monkeypatch, error)
-    with pytest.raises(InfrastructureError, match="the clustering actor is gone"):
-        call(actor)
-    assert seconds <= actor.now <= seconds + 1
+    def leave(code: int) -> None:
+        raise ExitError
+
+    service, ended = ClusteringService(1), []
+
+    def look(*arguments: object, **options: object) -> None:
+        time.sleep(0.001)
+        try:
+            service.end_if_stuck()
+        except ExitError:
+            ended.append(True)
+
+    monkeypatch.setattr("os._exit", leave)
+    monkeypatch.setattr("raycal.distributed.clustering.clusterings", {"look": look})
+    service.end_if_stuck()
+    service.cluster("look", {}, EMBEDDINGS, 4, 7, patience_seconds)
+    service.end_if_stuck()  # the call is over, however long it took
+
+    assert ended == [True] * ends
+
+
+def test_call_that_fails_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = ClusteringService(1)
+    monkeypatch.setattr("os._exit", lambda code: pytest.fail("not stuck"))
+    with pytest.raises(KeyError):
+        service.cluster("unknown", {}, EMBEDDINGS, 4, 7, 0.0)
+    time.sleep(0.001)
+
+    service.end_if_stuck()

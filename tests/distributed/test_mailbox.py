@@ -76,6 +76,22 @@ def test_order_that_kills_every_worker_is_given_up() -> None:
     asyncio.run(scene())
 
 
+def test_why_the_workers_died_is_said_of_the_order_it_is_true_of() -> None:
+    async def scene() -> None:
+        mailbox = Mailbox()
+        for number, said in ((1, "; the last time: no memory"), (2, "")):
+            await mailbox.give(order(number))
+            for _ in range(1 + WORKER_RETRIES):
+                assert await soon(mailbox.next_order()) == order(number)
+                await mailbox.note(1, "no memory")
+            waiting = asyncio.create_task(mailbox.next_order())
+            error = f"its worker died 4 times{said}"
+            assert await soon(mailbox.next_event()) == event(number, "ended", error=error)
+            waiting.cancel()
+
+    asyncio.run(scene())
+
+
 def test_events_come_in_their_order_and_those_of_a_replaced_order_not_at_all() -> None:
     async def scene() -> None:
         mailbox = Mailbox()

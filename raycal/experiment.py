@@ -110,14 +110,17 @@ def _run(
     images = build.dataset(config).load()
     phase.name = "loading the model"
     learner = build.learner(config, images, threads=threads, gpu_share=gpu_share, team=team)
+    state = None
     if saved is not None:
         phase.name = "loading the state"
-        if len(saved.loop.pool.status) != images.num_train:
-            raise InputError(f"{run_dir.folder.place}/state: of another dataset; move the folder away to start anew")
+        try:
+            state = saved.loop(images.num_train)
+        except ValueError as error:
+            problem = "of another dataset, or not saved by raycal; move the folder away to start anew"
+            raise InputError(f"{run_dir.folder.place}/state: {problem}") from error
         learner.load(saved.model)
     run_dir.write_environment(environment(images, learner.placement.describe(), learner.team.size))
     parts = build.parts(config, images, learner, clustering)
-    state = None if saved is None else saved.loop
     plan = build.plan(config)
     done = 0 if state is None else state.iteration + 1
     montages = _Montages(run_dir, images)

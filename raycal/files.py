@@ -11,6 +11,9 @@ from pyarrow import fs
 
 from raycal.errors import InputError, StorageError, printable
 
+# Of a file; what raycal writes is far smaller, but for models.
+MAX_BYTES = 2**28
+
 
 class Folder:
     """A folder whose files are written whole or not at all. One writer at a time.
@@ -74,12 +77,21 @@ class Folder:
                 with self._filesystem.open_output_stream(path) as stream:
                     stream.write(content)
 
-    def read(self, name: str) -> bytes | None:
-        """The content of a file; None when there is none."""
+    def read(self, name: str, *, at_most: int = MAX_BYTES) -> bytes | None:
+        """The content of a file; None when there is none.
+
+        Raises:
+            InputError: It is larger than any that raycal writes there; memory is not taken for it.
+        """
         path = f"{self.path}/{name}"
         try:
-            with self._reached(), self._filesystem.open_input_stream(path, compression=None) as stream:
-                content: bytes = stream.read()
+            with self._reached(), self._filesystem.open_input_file(path) as file:
+                if (size := file.size()) > at_most:
+                    raise InputError(
+                        f"{self.place}/{name}: {size:,} bytes, but raycal writes no more than {at_most:,} there; "
+                        "move it away"
+                    )
+                content: bytes = file.read()
         except FileNotFoundError:
             return None
         return content

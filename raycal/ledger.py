@@ -10,6 +10,9 @@ import pyarrow.parquet as pq
 
 from raycal.algorithm.records import Answer, Interaction, Kind
 
+# Of a file, all columns together: of an iteration, or of an experiment in which the expert saw every sample of a large
+# pool in each of its iterations.
+MAX_VALUES = 10**8
 SCHEMA = pa.schema(
     [
         ("iteration", pa.int32()),
@@ -36,13 +39,22 @@ def to_parquet(rows: Sequence[Interaction]) -> bytes:
 def from_parquet(content: bytes) -> tuple[Interaction, ...]:
     """The rows of a file that `to_parquet` made; purity and seconds in the single precision that it keeps."""
     columns = [name for name in SCHEMA.names if name != "num_samples"]
-    return tuple(map(_interaction, pq.read_table(io.BytesIO(content), columns=columns).to_pylist()))
+    return tuple(map(_interaction, _read(content, columns).to_pylist()))
 
 
 def join(parts: Iterable[bytes]) -> bytes:
     """Several Parquet files as one."""
-    tables = [pq.read_table(io.BytesIO(part)) for part in parts]
+    tables = [_read(part) for part in parts]
     return _write(pa.concat_tables(tables) if tables else SCHEMA.empty_table())
+
+
+def _read(content: bytes, columns: list[str] | None = None) -> pa.Table:
+    """A Parquet file as a table; ValueError when it is none, or far larger than it looks."""
+    with pq.ParquetFile(io.BytesIO(content)) as file:
+        groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+        if sum(group.column(column).num_values for group in groups for column in range(group.num_columns)) > MAX_VALUES:
+            raise ValueError(f"more than {MAX_VALUES:,} values")
+        return file.read(columns)
 
 
 def _interaction(row: dict[str, Any]) -> Interaction:

@@ -1,21 +1,21 @@
 """The states of an experiment: each from which it can go on, whole or not there at all."""
 
-import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from zipfile import BadZipFile
 
-import numpy as np
-
-from raycal.algorithm.records import IterationResult, LoopState, PoolSnapshot
+from raycal.algorithm.records import IterationResult, LoopState
 from raycal.digest import digest_of
+from raycal.errors import InputError
 from raycal.files import Folder
+from raycal.pool_file import pack, unpack
 
 STATES_KEPT = 2
 POOL, MODEL, MANIFEST = ".pool.npz", ".model.pt", ".json"
+# More than any model that is trained here.
+MAX_MODEL_BYTES = 2**33
 _ITERATION = re.compile(r"iteration-\d{3,9}\.", re.ASCII)
 
 
@@ -24,15 +24,34 @@ class SavedState:
     """Where an experiment goes on.
 
     Attributes:
+        interactions: Spent so far.
+        human_seconds: They took.
+        pool: As it was saved.
         model: As the learner saved it.
         results: Every line of results.jsonl up to this state.
         ledger: The digests of the parts of the ledger up to it, by name; of those that earlier versions wrote none.
     """
 
-    loop: LoopState
+    iteration: int
+    interactions: int
+    human_seconds: float
+    pool: bytes
     model: bytes
     results: list[dict[str, Any]]
     ledger: dict[str, str]
+
+    def loop(self, num_samples: int) -> LoopState:
+        """The state of the loop, of a pool of that many samples.
+
+        Raises:
+            ValueError: It is that of another pool, or of none.
+        """
+        return LoopState(
+            iteration=self.iteration,
+            interactions=self.interactions,
+            human_seconds=self.human_seconds,
+            pool=unpack(self.pool, num_samples),
+        )
 
 
 class StateDir:
@@ -49,11 +68,7 @@ class StateDir:
     ) -> None:
         """Save an iteration, with results and digests of the ledger up to it; remove all but the newest two states."""
         stem = iteration_name(result.iteration)
-        pool = io.BytesIO()
-        status, purity = result.pool.status, result.pool.purity
-        purity = np.ones(len(status), np.float32) if purity is None else purity
-        np.savez_compressed(pool, status=status, labels=result.pool.labels, purity=purity)
-        files = {stem + POOL: pool.getvalue(), stem + MODEL: model}
+        files = {stem + POOL: pack(result.pool), stem + MODEL: model}
         for name, content in files.items():
             self._folder.write(name, content)
         manifest = {
@@ -93,7 +108,7 @@ class StateDir:
     def _load(self, name: str) -> SavedState | None:
         try:
             return self._read(name)
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError, BadZipFile):
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError, InputError):
             return None  # whole, but not what `save` writes
 
     def _read(self, name: str) -> SavedState | None:
@@ -101,21 +116,22 @@ class StateDir:
         if digest_of(text.removesuffix(b"\n")).encode() != digest:
             return None
         manifest = json.loads(text)
-        files = [self._folder.read(file) for file in manifest["files"]]
-        whole = [content for content in files if content is not None]
-        if [digest_of(content) for content in whole] != list(manifest["files"].values()):
+        stem = name.removesuffix(MANIFEST)
+        pool, model = self._folder.read(stem + POOL), self._folder.read(stem + MODEL, at_most=MAX_MODEL_BYTES)
+        if pool is None or model is None or iteration_name(manifest["iteration"]) != stem:
             return None
-        pool, model = whole
-        with np.load(io.BytesIO(pool), allow_pickle=False) as arrays:
-            # Earlier versions saved no purity, and had no use for it.
-            snapshot = PoolSnapshot(status=arrays["status"], labels=arrays["labels"], purity=arrays.get("purity"))
-        loop = LoopState(
+        digests = {stem + POOL: digest_of(pool), stem + MODEL: digest_of(model)}
+        if digests != manifest["files"]:
+            return None
+        return SavedState(
             iteration=manifest["iteration"],
             interactions=manifest["interactions"],
             human_seconds=manifest["human_seconds"],
-            pool=snapshot,
+            pool=pool,
+            model=model,
+            results=manifest["results"],
+            ledger=dict(manifest.get("ledger", {})),
         )
-        return SavedState(loop, model, manifest["results"], dict(manifest.get("ledger", {})))
 
 
 def iteration_name(iteration: int) -> str:

@@ -73,7 +73,7 @@ class RunDir:
         state = self._newest()
         self._committed = _Committed([], {}) if state is None else _Committed(state.results, state.ledger)
         self._write_results(self._committed.lines)
-        last = -1 if state is None else state.loop.iteration
+        last = -1 if state is None else state.iteration
         self._states.drop_after(last)
         for folder in (self._parts, self._montages):
             for name in by_iteration(folder.names("iteration-*")):
@@ -274,7 +274,16 @@ class RunDir:
 
     def _changed(self, digests: Mapping[str, str]) -> list[str]:
         """The files that have other digests, or are gone."""
-        return [name for name, digest in digests.items() if digest_of(self.folder.read(name) or b"") != digest]
+        return [name for name, digest in digests.items() if self._digest(name) != digest]
+
+    def _digest(self, name: str) -> str | None:
+        """Of a file as it lies there; None when it cannot be one of this folder's."""
+        if ".." in name.split("/"):
+            return None
+        try:
+            return digest_of(self.folder.read(name) or b"")
+        except InputError:  # too large
+            return None
 
     def _end(self, name: str, end: Mapping[str, Any]) -> None:
         """Record an end with the digests of all files, those of what was committed as it was, not as it lies there."""

@@ -16,7 +16,7 @@ ROOT = Path(raycal.__file__).parent
 LAYERS = (
     ("errors", "registry", "interrupt", "options"),
     ("algorithm", "losses"),
-    ("config",),
+    ("config", "pool_file"),
     ("data", "learner", "digest", "files", "owner", "ledger", "results", "state", "store", "plan", "tracking"),
     ("build",),
     ("environment", "montage"),

@@ -104,13 +104,14 @@ def iterations(run_dir: RunDir) -> tuple[list[int], list[int]]:
 def assert_is_state_after(saved: SavedState | None, iteration: int) -> None:
     expected = result(iteration)
     assert saved is not None
-    assert (saved.loop.iteration, saved.loop.interactions) == (iteration, iteration + 1)
-    assert saved.loop.human_seconds == expected.human_seconds
-    assert saved.loop.pool.status.tolist() == expected.pool.status.tolist()
-    assert saved.loop.pool.labels.tolist() == expected.pool.labels.tolist()
-    assert [str(array.dtype) for array in (saved.loop.pool.status, saved.loop.pool.labels)] == ["int8", "int32"]
-    assert saved.loop.pool.purity is not None
-    assert saved.loop.pool.purity.tolist() == [0.75, *[1.0] * (len(saved.loop.pool.status) - 1)]
+    loop = saved.loop(NUM_SAMPLES)
+    assert (loop.iteration, loop.interactions) == (iteration, iteration + 1)
+    assert loop.human_seconds == expected.human_seconds
+    assert loop.pool.status.tolist() == expected.pool.status.tolist()
+    assert loop.pool.labels.tolist() == expected.pool.labels.tolist()
+    assert [str(array.dtype) for array in (loop.pool.status, loop.pool.labels)] == ["int8", "int32"]
+    assert loop.pool.purity is not None
+    assert loop.pool.purity.tolist() == [0.75, *[1.0] * (NUM_SAMPLES - 1)]
     assert saved.model == model(iteration)
 
 
@@ -180,7 +181,7 @@ class TestWhole:
         assert iterations(run_dir) == ([998, 999, 1000, 1001], [998, 999, 1000, 1001])
         saved = run_dir.begin(CONFIG)
         assert saved is not None
-        assert (saved.loop.iteration, saved.model) == (1001, model(1001))
+        assert (saved.iteration, saved.model) == (1001, model(1001))
 
     def test_other_configuration_replaces_the_file(self, run_dir: RunDir) -> None:
         run_dir.begin(CONFIG)
@@ -364,7 +365,7 @@ def run(run_dir: RunDir, after_begin: Callable[[SavedState | None], None] = lamb
     """An experiment of four iterations, from where it stopped."""
     saved = run_dir.begin(CONFIG)
     after_begin(saved)
-    for iteration in range(0 if saved is None else saved.loop.iteration + 1, 4):
+    for iteration in range(0 if saved is None else saved.iteration + 1, 4):
         run_dir.commit(result(iteration), model(iteration))
     run_dir.finish("iterations")
 

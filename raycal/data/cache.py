@@ -23,7 +23,7 @@ from raycal.errors import InputError
 logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
+MANIFEST, MAX_MANIFEST_BYTES = "manifest.json", 2**16
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -131,7 +131,7 @@ def _make(entry: Path, make: Callable[[Path], None]) -> None:
 def _write_manifest(folder: Path) -> None:
     files = {}
     for path in folder.glob("*.npy"):
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.lib.format.open_memmap(path, mode="r")
         files[path.stem] = _description(path, array)
     (folder / MANIFEST).write_text(json.dumps(files))
 
@@ -147,11 +147,12 @@ def _sizes(folder: Path) -> Iterator[tuple[int, Path, int]]:
 def _read(entry: Path) -> Arrays | None:
     """The arrays of a whole entry; None when it is absent or damaged."""
     try:
-        manifest = json.loads((entry / MANIFEST).read_text())
+        with (entry / MANIFEST).open("rb") as file:
+            manifest = json.loads(file.read(MAX_MANIFEST_BYTES))
         if not isinstance(manifest, dict):
             return None
         arrays = {name: _read_array(entry / f"{name}.npy", described) for name, described in manifest.items()}
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError, RecursionError):
         return None
     with suppress(OSError):  # a cache that may only be read
         os.utime(entry)  # it is in use: `evict` goes by this
@@ -159,7 +160,7 @@ def _read(entry: Path) -> Arrays | None:
 
 
 def _read_array(path: Path, described: object) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    array: npt.NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
     if _description(path, array) != described:
         raise ValueError(f"{path} is not what the manifest says")
     return array

@@ -22,7 +22,7 @@ from raycal.learner.kept_features import backbone_digest, images_digest, kept_fe
 from raycal.learner.network import features_of, head_of, new_network, own_draws
 from raycal.learner.team import Team, together
 from raycal.learner.training import Epoch, Inputs, must_be_finite, train
-from raycal.learner.weights import StateDict
+from raycal.learner.weights import StateDict, bomb_in
 from raycal.losses import Loss, cross_entropy
 
 logger = logging.getLogger(__name__)
@@ -209,6 +209,8 @@ class NetworkLearner:
             InputError: They are not.
         """
         try:
+            if bomb := bomb_in(io.BytesIO(saved)):
+                raise ValueError(bomb)
             self._network.load_state_dict(torch.load(io.BytesIO(saved), map_location="cpu", weights_only=True))
         except Exception as error:  # there is no end of ways in which bytes are no state dict
             raise InputError("state: the model is not one that raycal saved; move the folder away") from error

@@ -5,7 +5,7 @@ import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from raycal.errors import InputError
 from raycal.learner.network import head_of, new_network
 
 StateDict = dict[str, Tensor]
+_BYTEARRAY, _NO_STATE = b"bytearray", "it holds a bytearray, as no state dict does"
 
 
 def load_weights(weights: str, network: str = "resnet18") -> StateDict | None:
@@ -51,7 +52,9 @@ def _download(network: str) -> Mapping[str, Any]:
 def _read(path: str) -> Mapping[str, Any]:
     file = os.path.expanduser(path)
     try:
-        _refuse_packed(file, path)
+        with open(file, "rb") as content:
+            if bomb := bomb_in(content):
+                raise InputError(f"model.weights: {path}: {bomb}; save it again")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             state = torch.load(file, map_location="cpu", weights_only=True)
@@ -76,18 +79,21 @@ def _read(path: str) -> Mapping[str, Any]:
     return state
 
 
-def _refuse_packed(file: str, path: str) -> None:
-    """Refuse an archive that is much more than it looks like: torch.save packs nothing, and a bomb is all packing.
+def bomb_in(content: BinaryIO) -> str | None:
+    """What in a file of torch.save would take far more memory than the file is long; None when nothing does.
 
-    Raises:
-        InputError: It holds packed tensors.
+    `torch.load(weights_only=True)` unpacks archives, though torch.save packs none, and makes bytearrays of any length.
     """
-    if not zipfile.is_zipfile(file):
-        return
-    with zipfile.ZipFile(file) as archive:
-        packed = [member.filename for member in archive.infolist() if member.file_size > member.compress_size]
-    if packed:
-        raise InputError(f"model.weights: {path}: {packed[0]} is compressed, as torch.save never does; save it again")
+    if not zipfile.is_zipfile(content):
+        content.seek(0)
+        return _NO_STATE if _BYTEARRAY in content.read() else None
+    with zipfile.ZipFile(content) as archive:
+        for member in archive.infolist():
+            if member.file_size > member.compress_size:
+                return f"{member.filename} is compressed, as torch.save never does"
+            if member.filename.endswith(".pkl") and _BYTEARRAY in archive.read(member):
+                return _NO_STATE
+    return None
 
 
 def _backbone(state: Mapping[str, Tensor], network: str, source: str) -> StateDict:

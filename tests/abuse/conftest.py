@@ -6,6 +6,12 @@ from pathlib import Path
 import pytest
 from refusal import SWEEP, Refuse, refusal
 
+from raycal import build
+from raycal.config import ExperimentConfig, load_sweep
+from raycal.files import Folder
+from raycal.plan import Plan, SweepDir
+from raycal.store import RunDir
+
 
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -30,3 +36,22 @@ def refuse(place: Path, capsys: pytest.CaptureFixture[str]) -> Refuse:
         return refusal(place, [str(place / "sweep.yaml"), how, *storage, *options], capsys)
 
     return refuse
+
+
+@pytest.fixture
+def config(place: Path) -> ExperimentConfig:
+    (config,) = load_sweep(str(place / "sweep.yaml"), build.REGISTRIES).experiments.values()
+    return config
+
+
+@pytest.fixture
+def sweep_dir(place: Path, config: ExperimentConfig) -> SweepDir:
+    """Of a sweep that was planned, and no more."""
+    sweep_dir = SweepDir(Folder.at(str(place / "storage" / "tiny")))
+    sweep_dir.write_plan(Plan(sweep="tiny", experiments={config.experiment_id: config}, threads=1))
+    return sweep_dir
+
+
+@pytest.fixture
+def run_dir(sweep_dir: SweepDir, config: ExperimentConfig) -> RunDir:
+    return sweep_dir.run_dir(config.experiment_id)

@@ -1,9 +1,7 @@
 """Storage folders that hold what raycal did not write."""
 
-import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,34 +10,15 @@ import numpy as np
 import pytest
 import torch
 from refusal import SWEEP, Refuse, expect, run
+from states import manifest, torch_file, whole_state
 
 from raycal import build
 from raycal.config import ExperimentConfig, load_sweep
-from raycal.files import Folder
 from raycal.plan import Plan, SweepDir
 from raycal.report.__main__ import main as report
 from raycal.results import results_line
 from raycal.store import RunDir
 from raycal.track import main as track
-
-
-@pytest.fixture
-def config(place: Path) -> ExperimentConfig:
-    (config,) = load_sweep(str(place / "sweep.yaml"), build.REGISTRIES).experiments.values()
-    return config
-
-
-@pytest.fixture
-def sweep_dir(place: Path, config: ExperimentConfig) -> SweepDir:
-    """Of a sweep that was planned, and no more."""
-    sweep_dir = SweepDir(Folder.at(str(place / "storage" / "tiny")))
-    sweep_dir.write_plan(Plan(sweep="tiny", experiments={config.experiment_id: config}, threads=1))
-    return sweep_dir
-
-
-@pytest.fixture
-def run_dir(sweep_dir: SweepDir, config: ExperimentConfig) -> RunDir:
-    return sweep_dir.run_dir(config.experiment_id)
 
 
 class FakeTracker:
@@ -132,41 +111,9 @@ def test_foreign_file_of_a_finished_run_is_named(run_dir: RunDir, refuse: Refuse
     assert problem.startswith(f"PLACE/storage/tiny/{Path(run_dir.folder.path).name}/{name}: raycal did not write this")
 
 
-def manifest(content: bytes) -> bytes:
-    return f"{hashlib.sha256(content).hexdigest()}\n".encode() + content + b"\n"
-
-
-def whole_state(pool: bytes, model: bytes) -> dict[str, bytes]:
-    """Files of a state with right checksums."""
-    files = {"iteration-000.pool.npz": pool, "iteration-000.model.pt": model}
-    described = {
-        "iteration": 0,
-        "interactions": 10,
-        "human_seconds": 1.0,
-        "results": [],
-        "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
-    }
-    return {f"state/{name}": content for name, content in files.items()} | {
-        "state/iteration-000.json": manifest(json.dumps(described).encode())
-    }
-
-
 def pool_of(size: int) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, status=np.zeros(size, np.int8), labels=np.full(size, -1, np.int32))
-    return buffer.getvalue()
-
-
-def zip_of(name: str) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(name, b"x")
-    return buffer.getvalue()
-
-
-def torch_file(state: Any) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
     return buffer.getvalue()
 
 
@@ -180,8 +127,6 @@ STRAYS: dict[str, dict[str, bytes]] = {
     "a state that is a list": {"state/iteration-000.json": manifest(b"[]")},
     "a state of nothing": {"state/iteration-000.json": manifest(b"{}")},
     "a state that is deep": {"state/iteration-000.json": manifest(b"[" * 100_000)},
-    "a pool that is text": whole_state(b"hello", b""),
-    "a pool of other arrays": whole_state(zip_of("other.npy"), b""),
     "a start that is a list": {"started.json": b"[]"},
     "an error that is no text": {"error.txt": b"\xff\xfe"},
 }
@@ -197,12 +142,10 @@ def test_foreign_files_of_a_run_are_no_state_of_it(run_dir: RunDir, config: Expe
     assert run_dir.results() == []
 
 
+NO_POOL = "/state: of another dataset, or not saved by raycal; move the folder away to start anew"
 STATES = {
-    "of another dataset": (
-        pool_of(7),
-        torch_file({}),
-        "/state: of another dataset; move the folder away to start anew",
-    ),
+    "of another dataset": (pool_of(7), torch_file({}), NO_POOL),
+    "of no dataset": (b"hello", torch_file({}), NO_POOL),
     "of another network": (
         pool_of(40),
         torch_file({"fc.weight": torch.zeros(2)}),

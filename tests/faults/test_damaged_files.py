@@ -63,7 +63,7 @@ DAMAGES = [cut, empty, flip, lose, mix_up]
 def go_on(run_dir: RunDir, until: int = ITERATIONS) -> None:
     """The experiment from where it stopped, to its end or before."""
     saved = run_dir.begin(CONFIG)
-    for iteration in range(0 if saved is None else saved.loop.iteration + 1, until):
+    for iteration in range(0 if saved is None else saved.iteration + 1, until):
         run_dir.commit(result(iteration), model(iteration))
     if until == ITERATIONS:
         run_dir.finish("iterations")

@@ -1,7 +1,8 @@
-"""What the nodes of a Ray cluster say of themselves and of the storage, each asked on the node itself."""
+"""What the nodes of a Ray cluster say of themselves, the storage and the tracking server, each asked on the node."""
 
 import time
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -11,8 +12,11 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from raycal import __version__
 from raycal.distributed.session import visit
 from raycal.files import Folder
+from raycal.tracking.reach import no_answer
 
-ANSWER_SECONDS = 20.0
+ANSWER_SECONDS, TRACKING_SECONDS = 20.0, 5.0
+# A resource that Ray gives the head node alone.
+HEAD = "node:__internal_head__"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,15 +24,20 @@ class NodeReport:
     """One node.
 
     Attributes:
+        name: Its address; with the beginning of its id where another has the same.
         error: Why it did not answer, or what went wrong with the storage on it; empty when all is well.
         gpus: That Ray knows of.
+        is_head: Whether the sweeps of jobs run on it.
+        no_tracking: Why the tracking server does not answer it; empty when it does, or there is none.
         raycal: The version on the node; empty when it did not answer.
         clock_seconds: How far its clock is ahead of the one here.
     """
 
-    address: str
+    name: str
     gpus: float
+    is_head: bool = False
     error: str = ""
+    no_tracking: str = ""
     raycal: str = ""
     clock_seconds: float = 0.0
 
@@ -41,8 +50,21 @@ class Survey:
     nodes: tuple[NodeReport, ...]
 
 
-def survey(address: str, storage: str) -> Survey:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """Of a node, on it."""
+
+    error: str
+    no_tracking: str
+    raycal: str
+    clock: float
+
+
+def survey(address: str, storage: str, tracking: str | None = None) -> Survey:
     """Ask every node of the cluster at `host:port` to read what is written here, and to write beside it.
+
+    Args:
+        tracking: URI of a tracking server that every node is to ask, too.
 
     Raises:
         InputError: There is no cluster, it does not let us in, or it runs another version of Ray or Python.
@@ -56,9 +78,9 @@ def survey(address: str, storage: str) -> Survey:
         try:
             listed: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
             nodes = [node for node in listed if node["Alive"]]
-            calls = [_ask(node["NodeID"], folder.uri, mark) for node in nodes]
+            calls = [_ask(node["NodeID"], folder.uri, mark, tracking) for node in nodes]
             ray.wait(calls, num_returns=len(calls), timeout=ANSWER_SECONDS)
-            reports = tuple(_report(node, call) for node, call in zip(nodes, calls, strict=True))
+            reports = tuple(map(_report, nodes, _names(nodes), calls))
         finally:
             folder.remove(mark)
             if not was_there:
@@ -66,33 +88,62 @@ def survey(address: str, storage: str) -> Survey:
         return Survey(ray=ray.__version__, nodes=reports)
 
 
-def _ask(node_id: str, storage: str, mark: str) -> Any:
+def _names(nodes: list[dict[str, Any]]) -> list[str]:
+    """The address of each node, which several on one machine share."""
+    shared = Counter(node["NodeManagerAddress"] for node in nodes)
+    return [
+        f"{node['NodeManagerAddress']} ({node['NodeID'][:8]})"
+        if shared[node["NodeManagerAddress"]] > 1
+        else str(node["NodeManagerAddress"])
+        for node in nodes
+    ]
+
+
+def _ask(node_id: str, storage: str, mark: str, tracking: str | None) -> Any:
     there = NodeAffinitySchedulingStrategy(node_id, soft=False)
-    return ray.remote(_look).options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote(storage, mark)
+    return (
+        ray.remote(_look).options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote(storage, mark, tracking)
+    )
 
 
-def _look(storage: str, mark: str) -> tuple[str, str, float]:
-    """On a node: what is wrong with the storage, the version of raycal, the time."""
-    folder, own = Folder.at(storage), f"{mark}-{uuid4().hex}"
-    if folder.read(mark) is None:
-        return "does not see what this machine writes there: it is not shared", __version__, time.time()
+def _look(storage: str, mark: str, tracking: str | None) -> _Answer:
+    """On a node."""
+    return _Answer(
+        error=_look_at_storage(Folder.at(storage), mark),
+        no_tracking="" if tracking is None else no_answer(tracking, TRACKING_SECONDS),
+        raycal=__version__,
+        clock=time.time(),
+    )
+
+
+def _look_at_storage(folder: Folder, mark: str) -> str:
+    """What is wrong with the storage on this node."""
+    own = f"{mark}-{uuid4().hex}"
     try:
+        if folder.read(mark) is None:
+            return "does not see what this machine writes there: it is not shared"
         folder.write(own, b"there")
         folder.remove(own)
     except OSError as error:
-        return f"cannot write there: {error}", __version__, time.time()
-    return "", __version__, time.time()
+        return f"cannot write there: {error.strerror or error}"
+    return ""
 
 
-def _report(node: dict[str, Any], call: Any) -> NodeReport:
-    address, gpus = str(node["NodeManagerAddress"]), float(node["Resources"].get("GPU", 0))
+def _report(node: dict[str, Any], name: str, call: Any) -> NodeReport:
+    resources = node["Resources"]
+    report = NodeReport(name=name, gpus=float(resources.get("GPU", 0)), is_head=HEAD in resources)
     try:
-        error, version, clock = ray.get(call, timeout=0)
+        answer: _Answer = ray.get(call, timeout=0)
     except ray.exceptions.GetTimeoutError:
-        return NodeReport(address=address, gpus=gpus, error=f"gave no answer within {ANSWER_SECONDS:g} s")
+        return replace(report, error=f"gave no answer within {ANSWER_SECONDS:g} s")
     except Exception as failed:  # whatever a node cannot do
         words = " ".join(str(failed).split())
         reason = "raycal is not installed there" if "ModuleNotFoundError" in words else words[-200:]
-        return NodeReport(address=address, gpus=gpus, error=reason)
-    ahead = clock - time.time()
-    return NodeReport(address=address, gpus=gpus, error=error, raycal=version, clock_seconds=ahead)
+        return replace(report, error=reason)
+    return replace(
+        report,
+        error=answer.error,
+        no_tracking=answer.no_tracking,
+        raycal=answer.raycal,
+        clock_seconds=answer.clock - time.time(),
+    )

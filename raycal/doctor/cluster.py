@@ -1,4 +1,4 @@
-"""The Ray cluster, and the storage as its nodes see it."""
+"""The Ray cluster, and storage and tracking server as its nodes see them."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -13,10 +13,13 @@ MAX_CLOCK_SECONDS = 5.0
 NO_CLUSTER = "none runs here and none is named: a sweep starts one on this machine"
 
 
-def judge_cluster(address: str, survey: "Survey", storage: str, gpus: int) -> Iterator[Finding]:
+def judge_cluster(
+    address: str, survey: "Survey", storage: str, gpus: int, tracking: str | None = None
+) -> Iterator[Finding]:
     """What the nodes of a cluster said.
 
     Args:
+        tracking: The server that they were to ask; None: there is none.
         gpus: Of this machine.
     """
     yield ok("ray cluster", f"{address}, Ray {survey.ray} like here, {_count(len(survey.nodes), 'node')}")
@@ -28,14 +31,29 @@ def judge_cluster(address: str, survey: "Survey", storage: str, gpus: int) -> It
     broken = [node for node in survey.nodes if node.error]
     for node in broken:
         mend = "give a --storage that every node sees: a shared folder or a URI" if node.raycal else "set up that node"
-        yield problem("storage", f"{storage}: node {node.address} {node.error}", mend)
+        yield problem("storage", f"{storage}: node {node.name} {node.error}", mend)
     if not broken:
         yield ok("storage", f"{storage} can be written from {_count(len(survey.nodes), 'node')}")
+    if tracking is not None:
+        yield from _judge_tracking(survey, tracking)
     for node in survey.nodes:
         if node.raycal and node.raycal != __version__:
-            yield problem("raycal", f"{node.raycal} on node {node.address}, {__version__} here", "install the same")
+            yield problem("raycal", f"{node.raycal} on node {node.name}, {__version__} here", "install the same")
         if abs(node.clock_seconds) > MAX_CLOCK_SECONDS:
-            yield warning("clock", f"node {node.address} is {node.clock_seconds:+.0f} s off", "run NTP on every node")
+            yield warning("clock", f"node {node.name} is {node.clock_seconds:+.0f} s off", "run NTP on every node")
+
+
+def _judge_tracking(survey: "Survey", tracking: str) -> Iterator[Finding]:
+    """Only the process of the sweep sends to the server; that of a job is on the head."""
+    away = [node for node in survey.nodes if node.no_tracking]
+    for node in away:
+        found = f"{tracking} does not answer node {node.name} ({node.no_tracking})"
+        if node.is_head:
+            yield problem("tracking", found, "sweeps submitted as jobs run there: give an address that it reaches")
+        else:
+            yield warning("tracking", found, "start no sweep on that node; its trials send nothing themselves")
+    if not away:
+        yield ok("tracking", f"{tracking} answers {_count(len(survey.nodes), 'node')}")
 
 
 def _count(number: int, word: str) -> str:

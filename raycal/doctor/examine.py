@@ -18,11 +18,12 @@ from raycal.doctor.machine import (
     check_writable,
 )
 from raycal.doctor.versions import check_versions
+from raycal.errors import InputError
 from raycal.files import Folder
 from raycal.plan import SweepDir
 from raycal.this_machine import this_machine
 from raycal.tracking import tracking_uri
-from raycal.tracking.reach import reach
+from raycal.tracking.reach import is_server, reach, without_secrets
 
 SECONDS = 5.0
 # Importing torch or Ray, and connecting, takes a while on a busy machine.
@@ -46,7 +47,7 @@ def examine(sweep_file: str | None, storage: str, address: str | None) -> Iterat
         yield from within("disk", SECONDS, lambda: [check_disk("disk", Path(folder.path))])
     yield from within("shm", SECONDS, lambda: [check_shared_memory()])
     yield from within("ulimit", SECONDS, lambda: [check_open_files()])
-    yield from within("ray cluster", LONG_SECONDS, lambda: _cluster(address, folder, gpus))
+    yield from within("ray cluster", LONG_SECONDS, lambda: _cluster(address, folder, gpus, sweep))
     yield from within("tracking", 2 * SECONDS, lambda: [_tracking(sweep, folder)])
     if sweep is not None:
         yield from within("sweep", LONG_SECONDS, lambda: [_data(sweep)])
@@ -58,7 +59,7 @@ def _torch(gpus: int) -> Finding:
     return check_torch(gpus, gpu_names())
 
 
-def _cluster(address: str | None, folder: Folder, gpus: int) -> Iterator[Finding]:
+def _cluster(address: str | None, folder: Folder, gpus: int, sweep: Sweep | None) -> Iterator[Finding]:
     from raycal.distributed.address import find_cluster
 
     found = find_cluster(address)
@@ -74,13 +75,28 @@ def _cluster(address: str | None, folder: Folder, gpus: int) -> Iterator[Finding
         return
     from raycal.distributed.survey import survey
 
-    yield from judge_cluster(found, survey(found, folder.uri), folder.uri, gpus)
+    server = _tracking_server(sweep, folder)
+    shown = None if server is None else without_secrets(server)
+    yield from judge_cluster(found, survey(found, folder.uri, server), folder.uri, gpus, shown)
+
+
+def _tracking_server(sweep: Sweep | None, folder: Folder) -> str | None:
+    """Its URI; None when there is none, which the check of the tracking says."""
+    try:
+        uri = _tracking_uri(sweep, folder)
+    except InputError:
+        return None
+    return uri if is_server(uri) else None
+
+
+def _tracking_uri(sweep: Sweep | None, folder: Folder) -> str:
+    configured = None if sweep is None else sweep.tracking.uri
+    return tracking_uri(configured, SweepDir(folder.folder("sweep" if sweep is None else sweep.name)))
 
 
 def _tracking(sweep: Sweep | None, folder: Folder) -> Finding:
-    configured = None if sweep is None else sweep.tracking.uri
-    uri = tracking_uri(configured, SweepDir(folder.folder("sweep" if sweep is None else sweep.name)))
-    return ok("tracking", f"{reach(uri, SECONDS)}; the sweep's own process alone sends to it, no node has to reach it")
+    uri = _tracking_uri(sweep, folder)
+    return ok("tracking", f"{reach(uri, SECONDS)}; the sweep's own process alone sends to it")
 
 
 def _data(sweep: Sweep) -> Finding:

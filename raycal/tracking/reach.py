@@ -23,13 +23,29 @@ def reach(uri: str, seconds: float) -> str:
         InputError: Nothing that could take metrics.
     """
     parts = urlsplit(uri)
-    if parts.scheme in ("http", "https"):
+    if is_server(uri):
         _ask(uri, seconds)
         return f"an MLflow server answers at {without_secrets(uri)}"
     if parts.scheme == "sqlite":
         path = Path(uri.removeprefix("sqlite:///"))
         return f"the database {path}" if _has_tables(path) else f"the database {path}, which the sweep makes"
     return f"{without_secrets(uri)}, which only MLflow itself can reach"
+
+
+def is_server(uri: str) -> bool:
+    """Whether it is reached over the network."""
+    return urlsplit(uri).scheme in ("http", "https")
+
+
+def no_answer(uri: str, seconds: float) -> str:
+    """Why nothing at all answers at the URI of a server, whoever asks; empty when something does."""
+    try:
+        urlopen(without_secrets(uri), timeout=seconds).close()
+    except HTTPError as error:  # which is an answer, but for that of a proxy with nothing behind it
+        return f"{error.code} {error.reason}" if error.code >= 500 else ""
+    except (OSError, HTTPException) as error:
+        return str(getattr(error, "reason", error))
+    return ""
 
 
 def without_secrets(uri: str) -> str:

@@ -164,7 +164,7 @@ class TestCluster:
         ]
 
     def test_all_is_well(self) -> None:
-        nodes = [NodeReport(address=f"10.0.0.{i}", gpus=4, raycal="0.1.0", clock_seconds=0.1) for i in (1, 2)]
+        nodes = [NodeReport(name=f"10.0.0.{i}", gpus=4, raycal="0.1.0", clock_seconds=0.1) for i in (1, 2)]
 
         assert self.lines(*nodes, gpus=4) == [
             "ok ray cluster 10.0.0.1:6379, Ray 2.60.0 like here, 2 nodes",
@@ -174,9 +174,9 @@ class TestCluster:
 
     def test_each_node_that_is_not_well_is_named(self) -> None:
         lines = self.lines(
-            NodeReport(address="10.0.0.1", gpus=0, raycal="0.0.9", clock_seconds=-60),
-            NodeReport(address="10.0.0.2", gpus=0, raycal="0.1.0", error="cannot write there: denied"),
-            NodeReport(address="10.0.0.3", gpus=0, error="raycal is not installed there"),
+            NodeReport(name="10.0.0.1", gpus=0, raycal="0.0.9", clock_seconds=-60),
+            NodeReport(name="10.0.0.2", gpus=0, raycal="0.1.0", error="cannot write there: denied"),
+            NodeReport(name="10.0.0.3", gpus=0, error="raycal is not installed there"),
             gpus=1,
         )
 

@@ -20,11 +20,17 @@ def starters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[Star
 
 
 def prepared(
-    folder: Path, database: Path, starters: Sequence[Starter], sweep: str, store: ObjectStore | None = None
+    folder: Path,
+    database: Path,
+    starters: Sequence[Starter],
+    sweep: str,
+    store: ObjectStore | None = None,
+    *,
+    with_report: bool = False,
 ) -> Disturbed:
     """A sweep with the outcome of a start that was not disturbed."""
     (folder / "small.yaml").write_text(sweep)
-    disturbed = Disturbed(folder, folder / "small.yaml", database, starters, store)
+    disturbed = Disturbed(folder, folder / "small.yaml", database, starters, store, with_report)
     storage = disturbed.storage("whole")
     code, output = disturbed.start(starters[0], storage)
     assert code == 0, output
@@ -46,6 +52,14 @@ def larger(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, start
     folder = tmp_path_factory.mktemp("larger")
     sweep = SWEEP.replace("ITERATIONS", "3") + "grid: {seed: [1, 2]}\n"
     return prepared(folder, empty_database, starters, sweep)
+
+
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, starters: Sequence[Starter]) -> Disturbed:
+    """Two trials of two iterations with their report."""
+    folder = tmp_path_factory.mktemp("reported")
+    sweep = SWEEP.replace("ITERATIONS", "2") + "grid: {seed: [1, 2]}\n"
+    return prepared(folder, empty_database, starters, sweep, with_report=True)
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,7 @@ class Disturbed:
     Attributes:
         database: Of MLflow, empty, with its tables.
         store: That holds the files of the sweep; None: they lie on this machine.
+        with_report: Whether the sweeps write their reports, which takes seconds.
         whole: The outcome of a start that was not disturbed.
     """
 
@@ -46,6 +47,7 @@ class Disturbed:
     database: Path
     starters: Sequence[Starter]
     store: ObjectStore | None = None
+    with_report: bool = False
     whole: dict[str, Any] = field(default_factory=dict)
 
     def storage(self, name: str) -> Path:
@@ -57,7 +59,9 @@ class Disturbed:
 
     def start(self, starter: Starter, storage: Path, *options: str, **fault: Any) -> tuple[int, str]:
         """Start or resume with a fault, if any; the exit code and the output."""
-        return starter.run(self.log(storage), *self.arguments(storage, *options), fault=fault)
+        return starter.run(
+            self.log(storage), *self.arguments(storage, *options), fault={"report": self.with_report, **fault}
+        )
 
     def arguments(self, storage: Path, *options: str) -> list[str]:
         """Of the command line."""
@@ -122,8 +126,8 @@ def comparable(files: Mapping[str, bytes]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, content in files.items():
         last = Path(name).name
-        if last in ("owner.json", "started.json", "environment.json", ".lock"):
-            continue  # who, when and where
+        if last in ("owner.json", "started.json", "environment.json", ".lock", ".runs.sha256"):
+            continue  # who, when, where, and of what takes how long
         if last == "results.jsonl":
             found[name] = [
                 {key: value for key, value in json.loads(line).items() if key not in SECONDS}

@@ -57,15 +57,15 @@ def test_write_that_fails_once(small: Disturbed) -> None:
     assert small.each(places, fail) == []
 
 
-def killed_at_random(disturbed: Disturbed, kills: int, *, seed: int) -> list[str]:
-    """Sweeps killed again and again, so often in all, each at last resumed to its end."""
+def killed_at_random(disturbed: Disturbed, kills: int, *, seed: int, within: float = 2.0) -> list[str]:
+    """Sweeps killed again and again in their first seconds, so often in all, each at last resumed to its end."""
     of_each = 5
 
     def kill(starter: Starter, number: int) -> str | None:
         rng = random.Random(1000 * seed + number)
         storage = disturbed.storage(f"random-{number}")
         for _ in range(of_each):
-            code, output = disturbed.start(starter, storage, kind="kill_after", seconds=rng.uniform(0, 2))
+            code, output = disturbed.start(starter, storage, kind="kill_after", seconds=rng.uniform(0, within))
             if code not in (0, -signal.SIGKILL):
                 return f"exit code {code}: {output}"
         return disturbed.mend(starter, storage)

@@ -3,15 +3,17 @@
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
 from ray.cluster_utils import Cluster
-from ray.util.state import list_actors, list_placement_groups
-from sweep_command import family, title_of
+from ray.util.state import list_actors, list_nodes, list_placement_groups
+from sweep_command import family, title_of, wait_until
 
 OBJECT_STORE_BYTES = 100 * 2**20
 # One of these stays on a cluster once Ray Train was used there, and each node has the agents.
@@ -40,6 +42,39 @@ def ray_cluster(*cpus: int) -> Iterator[Cluster]:
         finally:
             cluster.shutdown()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+MAY_MOUNT = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
+
+
+@contextmanager
+def node_with_own_mounts(cluster: Cluster, mount: str, environment: Mapping[str, str]) -> Iterator[None]:
+    """One more node, on which file systems are mounted by a line of shell as on no other; needs `MAY_MOUNT`."""
+    before = _alive(cluster)
+    start = (
+        f"{sys.executable} -m ray.scripts.scripts start --block --address {cluster.address} --num-cpus 1"
+        f" --object-store-memory {OBJECT_STORE_BYTES} --dashboard-agent-listen-port {_free_port()}"
+    )
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            ["unshare", "--mount", "sh", "-ec", f"{mount}\nexec {start}"],
+            env={**os.environ, **environment},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            wait_until(lambda: _alive(cluster) == before + 1 or process.poll() is not None, timeout=60)
+            log.seek(0)
+            assert process.poll() is None, log.read().decode()
+            yield
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def _alive(cluster: Cluster) -> int:
+    """How many nodes the cluster knows to live."""
+    return sum(node.state == "ALIVE" for node in list_nodes(address=cluster.address))
 
 
 def living_actors(cluster: Cluster) -> list[Any]:

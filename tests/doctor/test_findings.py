@@ -157,11 +157,9 @@ class TestMachine:
 
 
 class TestCluster:
-    def lines(self, *nodes: NodeReport, gpus: int = 0) -> list[str]:
-        return [
-            words(finding)
-            for finding in judge_cluster("10.0.0.1:6379", Survey(ray="2.60.0", nodes=nodes), "/nfs/runs", gpus)
-        ]
+    def lines(self, *nodes: NodeReport, gpus: int = 0, tracking: str | None = None) -> list[str]:
+        survey = Survey(ray="2.60.0", nodes=nodes)
+        return [words(finding) for finding in judge_cluster("10.0.0.1:6379", survey, "/nfs/runs", gpus, tracking)]
 
     def test_all_is_well(self) -> None:
         nodes = [NodeReport(name=f"10.0.0.{i}", gpus=4, raycal="0.1.0", clock_seconds=0.1) for i in (1, 2)]
@@ -171,6 +169,19 @@ class TestCluster:
             "ok gpu (ray) 8 on all nodes",
             "ok storage /nfs/runs can be written from 2 nodes",
         ]
+
+    def test_tracking_server_matters_to_the_node_that_jobs_run_on(self) -> None:
+        head = NodeReport(name="10.0.0.1", gpus=0, is_head=True, raycal="0.1.0", no_tracking="timed out")
+        other = NodeReport(name="10.0.0.2", gpus=0, raycal="0.1.0", no_tracking="refused")
+        well = NodeReport(name="10.0.0.3", gpus=0, raycal="0.1.0")
+
+        assert self.lines(head, other, well, tracking="http://h:5000")[3:] == [
+            "problem tracking http://h:5000 does not answer node 10.0.0.1 (timed out);"
+            " sweeps submitted as jobs run there: give an address that it reaches",
+            "warning tracking http://h:5000 does not answer node 10.0.0.2 (refused);"
+            " start no sweep on that node; its trials send nothing themselves",
+        ]
+        assert self.lines(well, tracking="http://h:5000")[3:] == ["ok tracking http://h:5000 answers 1 node"]
 
     def test_each_node_that_is_not_well_is_named(self) -> None:
         lines = self.lines(

@@ -10,7 +10,7 @@ from time import monotonic
 import pytest
 
 from raycal.errors import InputError
-from raycal.tracking.reach import reach, without_secrets
+from raycal.tracking.reach import is_server, no_answer, reach, without_secrets
 
 
 @contextmanager
@@ -90,3 +90,22 @@ def test_databases(tmp_path: Path, empty_database: Path) -> None:
     assert not (tmp_path / "new.db").exists()
     with pytest.raises(InputError, match=r"text\.db: no database of MLflow \(file is not a database\)"):
         reach(f"sqlite:///{tmp_path}/text.db", 5)
+
+
+@pytest.mark.parametrize(("code", "reason"), [(200, ""), (401, ""), (404, ""), (502, "502 Bad Gateway")])
+def test_anything_but_a_broken_proxy_is_an_answer(code: int, reason: str) -> None:
+    with server(code) as (place, asked):
+        assert no_answer(f"http://ann:secret@{place}", 5) == reason
+
+    assert [authorization for _, authorization in asked] == [None]
+
+
+def test_no_answer_has_its_reason() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        assert "refused" in no_answer(f"http://127.0.0.1:{free.getsockname()[1]}", 5)
+
+
+@pytest.mark.parametrize(("uri", "expected"), [("https://h", True), ("sqlite:///x", False), ("databricks", False)])
+def test_server_is_told_from_other_places(uri: str, expected: bool) -> None:
+    assert is_server(uri) is expected

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from pathlib import Path
 from subprocess import Popen
 
@@ -10,6 +11,7 @@ import pytest
 from sweep_command import SWEEP, family, log_of, outcome, run, started, statuses, wait_until
 
 from raycal.distributed.mailbox import WORKER_RETRIES
+from raycal.distributed.remote_clustering import LEAST_PATIENCE_SECONDS, LOOK_SECONDS
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -24,6 +26,23 @@ def kill(process: Popen[str], title: str) -> None:
     assert len(victims) == 1, title
     victims[0].send_signal(signal.SIGKILL)
     psutil.wait_procs(victims, timeout=30)
+
+
+def test_clustering_actor_that_hangs_is_started_again(tmp_path: Path) -> None:
+    sweep, storage = tmp_path / "small.yaml", tmp_path / "ray"
+    sweep.write_text(LONGER + "grid: {seed: [0, 1]}\nresources: {cpus_per_worker: 1}\n")
+    with started(sweep, storage) as process:
+        wait_until(lambda: "iteration 1/4" in log_of(storage).read_text())
+        (actor,) = family(process.pid, "ray::ClusteringService")
+        actor.suspend()
+        stopped = time.monotonic()
+        assert process.wait(LOOK_SECONDS + LEAST_PATIENCE_SECONDS + 300) == 0, log_of(storage).read_text()
+    assert time.monotonic() - stopped > LEAST_PATIENCE_SECONDS, "it was needed"
+    assert not actor.is_running()
+
+    assert run(sweep, tmp_path / "here", "--local")[0] == 0
+    assert outcome(storage) == outcome(tmp_path / "here")
+    assert statuses(storage) == {"sweep": ["FINISHED"], "trial": ["FINISHED"] * 2}
 
 
 def begun(run_dir: Path) -> int:

@@ -6,9 +6,17 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from disturbed import SWEEP, Disturbed
+from disturbed import SWEEP, TALLY, Disturbed
 from object_store import CREDENTIALS, ObjectStore
 from processes import Starter
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was tried, and how often all was the same in the end."""
+    if TALLY:
+        terminalreporter.section("faults")
+    for fault, (tried, identical) in TALLY.items():
+        terminalreporter.write_line(f"{tried:4} tried, {identical:4} identical in the end: {fault}")
 
 
 @pytest.fixture(scope="session")

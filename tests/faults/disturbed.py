@@ -31,6 +31,10 @@ resources: {cpus_per_worker: 1}
 """
 
 
+# Of each fault: how often it was tried, and how often nothing differed in the end. Printed after the tests.
+TALLY: dict[str, tuple[int, int]] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Disturbed:
     """A sweep file, and starts of it that are disturbed.
@@ -76,8 +80,8 @@ class Disturbed:
         """Where the newest start with this storage prints."""
         return storage.with_suffix(".log")
 
-    def each(self, cases: Sequence[Any], try_it: Callable[[Starter, Any], str | None]) -> list[str]:
-        """Try all cases on all processors; what went wrong with each that did not go well."""
+    def each(self, fault: str, cases: Sequence[Any], try_it: Callable[[Starter, Any], str | None]) -> list[str]:
+        """Try all cases of a fault on all processors; what went wrong with each that did not go well."""
         free: SimpleQueue[Starter] = SimpleQueue()
         for starter in self.starters:
             free.put(starter)
@@ -91,7 +95,9 @@ class Disturbed:
             return None if wrong is None else f"{case}: {wrong}"
 
         with ThreadPoolExecutor(len(self.starters)) as pool:
-            return [wrong for wrong in pool.map(with_starter, cases) if wrong is not None]
+            wrong = [wrong for wrong in pool.map(with_starter, cases) if wrong is not None]
+        TALLY[fault] = len(cases), len(cases) - len(wrong)
+        return wrong
 
     def difference(self, storage: Path) -> str | None:
         """What is not as in the undisturbed sweep, in its files and in MLflow; None when nothing."""

@@ -33,4 +33,4 @@ def test_kill_at_operations(small: Disturbed, every: int) -> None:
         code, output = small.start(starter, storage, kind="crash", at=at, place=place)
         return output if code != -signal.SIGKILL else small.mend(starter, storage)
 
-    assert small.each(crash_points(noted)[::every], kill) == []
+    assert small.each("SIGKILL before, during or after a write or removal", crash_points(noted)[::every], kill) == []

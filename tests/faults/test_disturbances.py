@@ -29,7 +29,7 @@ def full_disk(disturbed: Disturbed, places: range) -> list[str]:
             return f"exit code {code}: {output}"
         return disturbed.mend(starter, storage)
 
-    return disturbed.each(places, fill)
+    return disturbed.each("disk full from a write on", places, fill)
 
 
 @pytest.mark.slow
@@ -54,7 +54,7 @@ def test_write_that_fails_once(small: Disturbed) -> None:
             return f"exit code {code}: {output}"
         return small.mend(starter, storage)
 
-    assert small.each(places, fail) == []
+    assert small.each("write that fails once with EIO", places, fail) == []
 
 
 def killed_at_random(disturbed: Disturbed, kills: int, *, seed: int, within: float = 2.0) -> list[str]:
@@ -70,7 +70,8 @@ def killed_at_random(disturbed: Disturbed, kills: int, *, seed: int, within: flo
                 return f"exit code {code}: {output}"
         return disturbed.mend(starter, storage)
 
-    return disturbed.each(range(kills // of_each), kill)
+    fault = f"{of_each} times SIGKILL at random moments within {within:g} s{' (with report)' * disturbed.with_report}"
+    return disturbed.each(fault, range(kills // of_each), kill)
 
 
 @pytest.mark.slow

@@ -35,7 +35,8 @@ def test_kill_at_operations(remote: Disturbed, every: int) -> None:
         code, output = remote.start(starter, storage, kind="crash", at=at, place=place)
         return output if code != -signal.SIGKILL else remote.mend(starter, storage)
 
-    assert remote.each(crash_points(operations(remote))[::every], kill) == []
+    points = crash_points(operations(remote))[::every]
+    assert remote.each("object store: SIGKILL before, during or after a write or removal", points, kill) == []
 
 
 @pytest.mark.slow

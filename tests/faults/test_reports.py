@@ -34,7 +34,7 @@ def killed(reported: Disturbed, points: list[tuple[int, str]]) -> list[str]:
         code, output = reported.start(starter, storage, kind="crash", at=at, place=place)
         return output if code != -signal.SIGKILL else reported.mend(starter, storage)
 
-    return reported.each(points, kill)
+    return reported.each("with report: SIGKILL before, during or after a write or removal", points, kill)
 
 
 def first_of_report(noted: list[str]) -> int:

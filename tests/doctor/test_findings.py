@@ -100,23 +100,15 @@ class TestMachine:
     def test_torch(self, gpus: int, seen: list[str], line: str) -> None:
         assert words(check_torch(gpus, seen)).startswith(line)
 
-    @pytest.mark.parametrize(
-        ("gpus", "seen", "works", "line"),
-        [
-            (0, 0, True, "ok faiss works on the CPU"),
-            (2, 2, True, "ok faiss works on 2 GPUs"),
-            (1, 1, True, "ok faiss works on the GPU"),
-            (1, 0, True, "warning faiss works, but sees no GPU: clustering runs on the CPU; pip install faiss-gpu"),
-            (0, 0, False, "problem faiss a search gives wrong neighbours; install faiss again"),
-        ],
-    )
-    def test_faiss(self, gpus: int, seen: int, works: bool, line: str) -> None:
-        assert words(judge_faiss(gpus, seen, works=works)) == line
+    def test_faiss_that_finds_others(self) -> None:
+        assert words(judge_faiss([0, 1, 3, 2])) == (
+            "problem faiss a search gives wrong neighbours; install faiss again"
+        )
 
     def test_faiss_here_works(self) -> None:
-        (finding,) = check_faiss(0)
+        (finding,) = check_faiss()
 
-        assert finding.status == "ok"
+        assert words(finding) == "ok faiss works; clusters are found by it on a CPU, by torch on a GPU"
 
     @pytest.mark.parametrize(("free", "status"), [(0.5, "problem"), (5, "warning"), (50, "ok")])
     def test_disk(self, free: float, status: str) -> None:

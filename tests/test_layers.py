@@ -15,7 +15,7 @@ ROOT = Path(raycal.__file__).parent
 # Bottom to top. A package's name stands for all of its modules.
 LAYERS = (
     ("errors", "registry", "interrupt", "options"),
-    ("algorithm", "losses"),
+    ("algorithm", "losses", "gpu_kmeans", "torch_kmeans"),
     ("config", "pool_file"),
     ("data", "learner", "digest", "files", "owner", "ledger", "results", "state", "store", "plan", "tracking"),
     ("build",),
@@ -36,7 +36,14 @@ UPWARD = {("raycal.cost", RESOURCES)}
 # Who may import a heavy package, function-level imports included.
 ONLY_IN = {
     "ray": ("raycal.distributed",),
-    "torch": ("raycal.learner", "raycal.data", "raycal.losses", "raycal.bench"),
+    "torch": (
+        "raycal.learner",
+        "raycal.data",
+        "raycal.losses",
+        "raycal.gpu_kmeans",
+        "raycal.torch_kmeans",
+        "raycal.bench",
+    ),
     "torchvision": ("raycal.learner", "raycal.data", "raycal.bench"),
     "mlflow": ("raycal.tracking",),
 }
@@ -164,6 +171,7 @@ def test_exceptions_are_still_needed() -> None:
         ("raycal.algorithm.loop", {"torch", "ray", "mlflow", "pandas", "pydantic", "faiss"}),
         ("raycal.config", {"torch", "ray", "mlflow", "faiss"}),
         ("raycal.losses", {"torch", "pydantic", "numpy"}),
+        ("raycal.gpu_kmeans", {"torch", "faiss"}),
         ("raycal.build", {"torch", "ray", "mlflow"}),
         (RESOURCES, {"torch", "ray", "mlflow", "faiss"}),
         ("raycal.distributed.metrics", {"torch", "ray", "mlflow", "faiss"}),

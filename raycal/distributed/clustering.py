@@ -1,4 +1,4 @@
-"""Clustering for all trials of a sweep: Faiss on a share of a GPU, or on the cores of the trials that wait for it."""
+"""Clustering for all trials of a sweep: on a share of a GPU, or on the cores of the trials that wait for it."""
 
 import os
 import time

@@ -108,7 +108,7 @@ def patience_seconds(shape: tuple[int, ...], num_clusters: int, options: Mapping
 
 
 def _is_short_of_memory(cause: Exception) -> bool:
-    """Whether a clustering failed for want of memory; of a GPU's Faiss says so in words alone."""
+    """Whether a clustering failed for want of memory; a GPU's libraries say so in words alone."""
     return isinstance(cause, MemoryError) or "out of memory" in str(cause)
 
 

@@ -26,7 +26,8 @@ MAX_CARDS = 16
 DRIVER_BYTES, WORKER_BYTES = int(0.8e9), int(1e9)
 # A trial that nothing else stands beside can try with less; below that it cannot live.
 LEAST_SHARE_OF_MEMORY = 0.75
-# Each holds its points (2 KB per sample) and up to 1.5 GB of Faiss's buffers on the GPU; further calls wait.
+# One computes: beside 0.5 GB of CUDA it holds its points (2 KB per sample) and up to 1 GB of distances and sums on the
+# GPU. The other has come with its points and waits; further calls wait with theirs.
 CLUSTERINGS_PER_GPU = 2
 
 

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -17,6 +19,21 @@ def test_service_clusters_like_the_function(threads: int) -> None:
     ids = ClusteringService(threads).cluster("kmeans", {"iterations": 5}, embeddings, 4, 7, 60.0)
 
     np.testing.assert_array_equal(ids, kmeans(embeddings, 4, 7, iterations=5))  # type: ignore[call-arg]
+
+
+def test_service_without_a_share_of_a_gpu_does_without_torch() -> None:
+    code = (
+        "import sys, numpy as np; from raycal.distributed.clustering import ClusteringService;"
+        "service = ClusteringService(1);"
+        "ids = [service.cluster(name, {}, np.eye(9, dtype=np.float32), 4, 7, 60.0) for name in"
+        " ('kmeans', 'two_level_kmeans', 'spherical_kmeans', 'whitened_kmeans')];"
+        "print(len(ids), 'torch' in sys.modules)"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout.split() == [
+        b"4",
+        b"False",
+    ]
 
 
 def test_service_without_a_share_of_a_gpu_sees_none(monkeypatch: pytest.MonkeyPatch) -> None:

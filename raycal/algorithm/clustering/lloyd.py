@@ -8,9 +8,9 @@ from raycal.algorithm.records import Floats
 
 @clusterings("kmeans")
 def kmeans(embeddings: Floats, num_clusters: int, seed: int, *, iterations: Iterations = 40) -> ClusterIds:
-    """Lloyd's k-means by Faiss (Johnson et al. 2017) on all points, seeded; on a GPU when Faiss sees one.
+    """Lloyd's k-means on all points, seeded; by Faiss (Johnson et al. 2017) on a CPU, by torch where there is a GPU.
 
-    The same seed and number of threads give the same clusters.
+    The same seed and number of threads give the same clusters on a CPU, the same seed on a GPU; not both the same.
     """
     return lloyd(np.ascontiguousarray(embeddings, dtype=np.float32), num_clusters, seed, iterations)
 
@@ -21,6 +21,13 @@ def lloyd(points: Floats, num_clusters: int, seed: int, iterations: int, *, sphe
     Args:
         spherical: Centres are brought to length one, and the nearest is that with the largest inner product.
     """
+    from raycal import gpu_kmeans
+
+    found = gpu_kmeans.lloyd(points, num_clusters, seed, iterations, spherical=spherical)
+    return _lloyd_by_faiss(points, num_clusters, seed, iterations, spherical=spherical) if found is None else found
+
+
+def _lloyd_by_faiss(points: Floats, num_clusters: int, seed: int, iterations: int, *, spherical: bool) -> ClusterIds:
     import faiss
 
     num_points, width = points.shape
@@ -30,7 +37,6 @@ def lloyd(points: Floats, num_clusters: int, seed: int, iterations: int, *, sphe
         niter=iterations,
         seed=seed,
         spherical=spherical,
-        gpu=faiss.get_num_gpus() > 0,
         # Faiss would train on a sample of 256 points per cluster, and warn below 39.
         max_points_per_centroid=-(-num_points // num_clusters),
         min_points_per_centroid=1,

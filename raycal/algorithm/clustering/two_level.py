@@ -25,7 +25,9 @@ def two_level_kmeans(
     """K-means of about sqrt(C) coarse cells, k-means in each of them, then rounds of Lloyd's algorithm over all points.
 
     Close to `kmeans` for a fraction of its distances: of U C `iterations` about 2 U sqrt(C) `iterations` + U C
-    `rounds`. The same seed and number of threads give the same clusters.
+    `rounds`. The same seed and number of threads give the same clusters on a CPU, the same seed on a GPU, which runs
+    everything but the sharing out among the cells; there each cell takes its time however small it is, so that `kmeans`
+    is the faster one unless the points are very many.
 
     Args:
         iterations: Of both levels.
@@ -40,11 +42,7 @@ def two_level_kmeans(
         if children:
             cluster_ids[members] = first + lloyd(points[members], children, int(seeds[cell]), iterations)
         first += children
-    centers = np.zeros((num_clusters, points.shape[1]), np.float32)
-    for _ in range(rounds):
-        centers = means(points, cluster_ids, centers)
-        cluster_ids = _nearest(points, centers)
-    return cluster_ids
+    return _refined(points, cluster_ids, num_clusters, rounds) if rounds else cluster_ids
 
 
 def shares(sizes: npt.NDArray[np.int64], total: int) -> npt.NDArray[np.int64]:
@@ -64,13 +62,25 @@ def shares(sizes: npt.NDArray[np.int64], total: int) -> npt.NDArray[np.int64]:
     return least + whole
 
 
+def _refined(points: Floats, cluster_ids: ClusterIds, num_clusters: int, rounds: int) -> ClusterIds:
+    """The clusters of the points (U, D) after that many rounds over all of them, at least one."""
+    from raycal import gpu_kmeans
+
+    found = gpu_kmeans.refine(points, cluster_ids, num_clusters, rounds)
+    if found is not None:
+        return found
+    centers = np.zeros((num_clusters, points.shape[1]), np.float32)
+    for _ in range(rounds):
+        centers = means(points, cluster_ids, centers)
+        cluster_ids = _nearest(points, centers)
+    return cluster_ids
+
+
 def _nearest(points: Floats, centers: Floats) -> ClusterIds:
     """The nearest of the centres (C, D) to each of the points (U, D)."""
     import faiss
 
     index: faiss.Index = faiss.IndexFlatL2(centers.shape[1])
-    if faiss.get_num_gpus():
-        index = faiss.index_cpu_to_all_gpus(index)
     index.add(centers)
     _, nearest = index.search(points, 1)
     found: ClusterIds = nearest[:, 0].astype(np.int64)

@@ -11,3 +11,9 @@ def one_thread() -> Iterator[None]:
     faiss.omp_set_num_threads(1)
     yield
     faiss.omp_set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tested here are the clusterings of a CPU."""
+    monkeypatch.setattr("raycal.gpu_kmeans.has_gpu", lambda: False)

@@ -96,7 +96,7 @@ class BareLoop:
             torch.from_numpy(array).to(self._placement.device) for array in (training_set.indices, training_set.labels)
         )
         losses = []
-        with torch.backends.cudnn.flags(benchmark=True):
+        with torch.backends.cudnn.flags(enabled=True, benchmark=True):
             for _ in range(recipe.epochs):
                 order = torch.from_numpy(rng.permutation(len(rows))).to(self._placement.device)
                 for batch in order.split(recipe.batch_size):  # type: ignore[no-untyped-call]

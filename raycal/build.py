@@ -14,7 +14,7 @@ from raycal.algorithm.learner import Learner
 from raycal.algorithm.pseudo_labels import PseudoLabeling, pseudo_labels
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Labels
-from raycal.config import ExperimentConfig
+from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.data import Dataset, ImageDataset, datasets
 from raycal.losses import losses
 from raycal.registry import Registry
@@ -80,25 +80,31 @@ def expert(config: ExperimentConfig, true_labels: Labels) -> Expert:
 
 
 def learner(
-    config: ExperimentConfig, images: ImageDataset, *, threads: int, gpu_share: float = 1.0, team: "Team | None" = None
+    config: ExperimentConfig, images: ImageDataset, worker: WorkerSettings, *, team: "Team | None" = None
 ) -> "NetworkLearner":
     """The learner with its weights loaded, on the GPU when there is one.
 
     Args:
-        gpu_share: The part of the GPU that it may use.
         team: None: of a trial's only worker.
     """
     from raycal.learner import NetworkLearner, Placement, load_weights
 
+    training, rounds = config.training, config.steps.iterations(config.iterations)
     return NetworkLearner(
         images,
-        config.training,
+        training,
         network=config.model.name,
         frozen=config.model.frozen,
         weights=load_weights(config.model.weights, config.model.name),
         rng=stream(config.seed, 0, "backbone"),
-        loss=partial(losses[config.training.loss.name], **config.training.loss.options),
-        placement=Placement.choose(config.training.dtype, threads=threads, gpu_share=gpu_share),
+        loss=partial(losses[training.loss.name], **training.loss.options),
+        placement=Placement.choose(
+            training.dtype,
+            threads=worker.threads,
+            gpu_share=worker.gpu_share,
+            compiled=worker.compile,
+            steps=0 if config.model.frozen else rounds * training.epochs * images.num_train // training.batch_size,
+        ),
         team=team,
     )
 

@@ -10,7 +10,7 @@ from raycal import build, montage
 from raycal.algorithm.clustering import Clustering
 from raycal.algorithm.loop import active_learning
 from raycal.algorithm.records import Interaction, IterationResult
-from raycal.config import ExperimentConfig
+from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.data import ImageDataset
 from raycal.environment import environment
 from raycal.errors import InfrastructureError, InputError, RaycalError, StoppedError
@@ -31,9 +31,8 @@ class Observer(Protocol):
 def run_experiment(
     config: ExperimentConfig,
     run_dir: RunDir,
+    worker: WorkerSettings,
     *,
-    threads: int,
-    gpu_share: float = 1.0,
     observers: tuple[Observer, ...] = (),
     clustering: Clustering | None = None,
     on_start: Callable[[], object] = lambda: None,
@@ -45,8 +44,6 @@ def run_experiment(
     which follow it, are dismissed.
 
     Args:
-        threads: Of torch; the last bits of a result depend on it.
-        gpu_share: The part of a GPU that this worker may use, where it has one.
         clustering: Runs elsewhere; None: in this process.
         on_start: Called when data and model are loaded and Algorithm 1 begins.
         team: The workers of the trial, of which this is the first; None: it is the only one.
@@ -57,7 +54,7 @@ def run_experiment(
     """
     phase = _Phase()
     try:
-        _run(config, run_dir, threads, gpu_share, observers, clustering, on_start, team, phase)
+        _run(config, run_dir, worker, observers, clustering, on_start, team, phase)
     except (InfrastructureError, StoppedError):
         raise
     except Exception as error:  # the one place where a failed experiment is recorded
@@ -72,13 +69,13 @@ def run_experiment(
     return True
 
 
-def follow_experiment(config: ExperimentConfig, *, threads: int, gpu_share: float = 1.0, team: "Team") -> None:
+def follow_experiment(config: ExperimentConfig, worker: WorkerSettings, team: "Team") -> None:
     """What the other workers of a trial do while the first runs the experiment: their part of it, until dismissed.
 
     An error that is not the experiment's is raised, and the trial's workers must all start again.
     """
     try:
-        learner = build.learner(config, build.dataset(config).load(), threads=threads, gpu_share=gpu_share, team=team)
+        learner = build.learner(config, build.dataset(config).load(), worker, team=team)
     except Exception:
         if team.listen() is None:  # the first worker could not begin either, and has recorded why
             return
@@ -95,8 +92,7 @@ class _Phase:
 def _run(
     config: ExperimentConfig,
     run_dir: RunDir,
-    threads: int,
-    gpu_share: float,
+    worker: WorkerSettings,
     observers: tuple[Observer, ...],
     clustering: Clustering | None,
     on_start: Callable[[], object],
@@ -109,7 +105,7 @@ def _run(
     phase.name = "loading the dataset"
     images = build.dataset(config).load()
     phase.name = "loading the model"
-    learner = build.learner(config, images, threads=threads, gpu_share=gpu_share, team=team)
+    learner = build.learner(config, images, worker, team=team)
     state = None
     if saved is not None:
         phase.name = "loading the state"

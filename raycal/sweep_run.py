@@ -16,6 +16,7 @@ from raycal import build
 from raycal.check import check, select
 from raycal.config import ExperimentConfig, Sweep, load_sweep
 from raycal.cost import print_estimate
+from raycal.distributed.gpu_shares import hide_gpus
 from raycal.distributed.resources import Allotment, Node, allot
 from raycal.errors import InputError, StorageError, TakenOverError
 from raycal.experiment import run_experiment
@@ -131,6 +132,8 @@ def _run(job: Job, options: Namespace) -> Tracker:
                 progress = Progress(todo, concurrent=allotment.concurrent_trials)
                 follower = Follower(job.sweep_dir, progress, tracker, start_cost)
                 if options.local:
+                    if job.sweep.resources.gpus_per_worker == 0:
+                        hide_gpus()
                     _run_here(todo, job.sweep_dir, allotment, follower)
                 else:
                     _run_on_ray(job, todo, allotment, owner, follower, tracker)
@@ -368,10 +371,13 @@ def _run_here(
     todo: Mapping[str, ExperimentConfig], sweep_dir: SweepDir, allotment: Allotment, follower: Follower
 ) -> None:
     """One experiment after another in this process."""
+    from raycal.learner import free_memory
+
     for experiment_id, config in todo.items():
 
         def observe(line: dict[str, Any], result: Any, key: str = experiment_id) -> None:
             follower.iteration(key, line)
 
-        run_experiment(config, sweep_dir.run_dir(experiment_id), threads=allotment.threads, observers=(observe,))
+        run_experiment(config, sweep_dir.run_dir(experiment_id), allotment.of_worker, observers=(observe,))
+        free_memory()
         follower.finished(experiment_id)

@@ -7,8 +7,9 @@ import torch
 from raycal import build
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import TrainingSet
-from raycal.config import ExperimentConfig
+from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.errors import InputError
+from raycal.learner import Placement
 
 
 def config(scenario: str = "cluster-only", **settings: Any) -> ExperimentConfig:
@@ -31,10 +32,35 @@ def test_expert_that_does_not_fit_the_dataset_is_refused_before_anything_starts(
             build.prepare({"good": config(), "bad": config(expert=expert)})
 
 
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [
+        ({"iterations": 20, "training": {"image_size": 32, "epochs": 8, "batch_size": 16}}, 20 * 8 * 300 // 16),
+        ({"scenario": "supervised", "training": {"image_size": 32, "epochs": 8, "batch_size": 16}}, 8 * 300 // 16),
+        ({"model": {"weights": None, "frozen": True}, "training": {"image_size": 32}}, 0),
+    ],
+)
+def test_network_is_compiled_if_the_steps_to_come_are_worth_it(
+    settings: dict[str, Any], steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+    choose = Placement.choose
+
+    def note(dtype: str, **given: Any) -> Placement:
+        asked.append(given)
+        return choose(dtype, **given)
+
+    monkeypatch.setattr(Placement, "choose", note)
+    made = config(**settings)
+    build.learner(made, build.dataset(made).load(), WorkerSettings(threads=1, gpu_share=0.5))
+
+    assert asked == [{"threads": 1, "gpu_share": 0.5, "compiled": None, "steps": steps}]
+
+
 def test_learner_is_made_with_network_loss_and_weights_of_the_configuration() -> None:
     training = {"image_size": 32, "loss": {"name": "gce", "q": 0.5}, "cluster_weight": "purity", "epochs": 1}
     made = config(model={"name": "mobilenet_v3_small", "weights": None, "frozen": True}, training=training)
-    learner = build.learner(made, build.dataset(made).load(), threads=1)
+    learner = build.learner(made, build.dataset(made).load(), WorkerSettings(threads=1))
     learner.reset(stream(0, 0, "head"))
     before = learner.head()
     learner.fit(TrainingSet(indices=np.arange(8), labels=np.arange(8)), stream(0, 0, "train"))

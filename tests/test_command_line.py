@@ -23,7 +23,7 @@ from raycal.algorithm.records import (
     PhaseSeconds,
     PoolSnapshot,
 )
-from raycal.config import ExperimentConfig, load_sweep
+from raycal.config import ExperimentConfig, WorkerSettings, load_sweep
 from raycal.files import Folder
 from raycal.plan import SweepDir
 from raycal.report.freshness import record
@@ -83,13 +83,15 @@ class FakeRunner:
 
     def __init__(self) -> None:
         self.ran: list[str] = []
+        self.workers: set[WorkerSettings] = set()
         self.failing: set[str] = set()
         self.interrupted = False
 
     def __call__(
-        self, config: ExperimentConfig, run_dir: RunDir, *, threads: int, observers: tuple[Any, ...] = (), **more: Any
+        self, config: ExperimentConfig, run_dir: RunDir, worker: WorkerSettings, *, observers: tuple[Any, ...] = ()
     ) -> bool:
         self.ran.append(config.experiment_id)
+        self.workers.add(worker)
         run_dir.begin(config)
         if config.experiment_id in self.failing:
             run_dir.fail("iteration 0: ValueError: a reason\n")
@@ -403,6 +405,18 @@ class TestRun:
         assert f"sqlite:///{storage}/mlflow.db" in printed
         assert printed.count("0.500 ± 0.000") == 2
         assert "failed" not in printed
+
+    @pytest.mark.parametrize(("gpus", "shown"), [("0", ""), ("auto", "0,1")])
+    def test_resources_given_hold_in_this_process_too(
+        self, gpus: str, shown: str, sweep: str, runner: FakeRunner, storage: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+        given = ["cpus_per_worker=1", "compile=true", f"gpus_per_worker={gpus}"]
+        settings = [word for setting in given for word in ("--set", f"resources.{setting}")]
+        assert main([sweep, "--local", "--storage", str(storage), *settings]) == 0
+
+        assert {(worker.threads, worker.compile) for worker in runner.workers} == {(1, True)}
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == shown
 
     def test_tracker_hears_of_every_trial_and_of_the_end(
         self, sweep: str, ids: list[str], runner: FakeRunner, storage: Path

@@ -8,7 +8,7 @@ import torch
 from raycal import build
 from raycal.algorithm.records import IterationResult
 from raycal.algorithm.scenario import SCENARIOS
-from raycal.config import ExperimentConfig
+from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.errors import InfrastructureError
 from raycal.experiment import run_experiment
 from raycal.files import Folder
@@ -16,6 +16,7 @@ from raycal.learner import NetworkLearner
 from raycal.results import SECONDS, results_line
 from raycal.store import RunDir
 
+ONE_THREAD = WorkerSettings(threads=1)
 KEYS = [
     *("iteration", "interactions", "test_accuracy", "test_loss", "unlabeled", "labeled", "cluster_labeled"),
     *("annotated", "clusters_shown", "clusters_accepted", "cluster_label_error", "mean_cluster_purity"),
@@ -54,7 +55,7 @@ class Killer:
 
 def run(config: ExperimentConfig, folder: Path, *observers: Any) -> RunDir:
     run_dir = RunDir(Folder.at(str(folder)))
-    run_experiment(config, run_dir, threads=1, observers=observers)
+    run_experiment(config, run_dir, ONE_THREAD, observers=observers)
     return run_dir
 
 
@@ -175,7 +176,7 @@ def test_users_mistake_is_recorded_in_one_line(tmp_path: Path) -> None:
     config = experiment(dataset={"name": "image_folder", "root": "/no/such/folder"})
     run_dir = RunDir(Folder.at(str(tmp_path)))
 
-    assert not run_experiment(config, run_dir, threads=1)
+    assert not run_experiment(config, run_dir, ONE_THREAD)
     error = run_dir.error() or ""
     assert error.startswith("loading the dataset: InputError: ")
     assert "/no/such/folder" in error
@@ -187,7 +188,7 @@ def test_fault_in_the_code_is_recorded_with_its_place(tmp_path: Path) -> None:
         raise KeyError("left out")
 
     run_dir = RunDir(Folder.at(str(tmp_path)))
-    assert not run_experiment(experiment(), run_dir, threads=1, observers=(broken,))
+    assert not run_experiment(experiment(), run_dir, ONE_THREAD, observers=(broken,))
     error = run_dir.error() or ""
     assert error.startswith("saving iteration 0: KeyError: ")
     assert "in broken" in error
@@ -198,7 +199,7 @@ def test_failure_is_forgotten_when_the_run_goes_on(tmp_path: Path) -> None:
     run_dir = RunDir(Folder.at(str(tmp_path)))
     run_dir.fail("the disk was full")
 
-    assert run_experiment(config, run_dir, threads=1)
+    assert run_experiment(config, run_dir, ONE_THREAD)
     assert run_dir.error() is None
 
 
@@ -248,10 +249,10 @@ def test_death_of_a_process_is_no_failure_of_the_experiment(tmp_path: Path) -> N
     config = experiment(scenario="cluster-only")
     run_dir, clustering = RunDir(Folder.at(str(tmp_path / "cut"))), Gone(config)
     with pytest.raises(InfrastructureError):
-        run_experiment(config, run_dir, threads=1, clustering=clustering)
+        run_experiment(config, run_dir, ONE_THREAD, clustering=clustering)
 
     assert run_dir.error() is None
-    assert run_experiment(config, run_dir, threads=1, clustering=clustering)
+    assert run_experiment(config, run_dir, ONE_THREAD, clustering=clustering)
     assert outcome(run_dir) == outcome(run(config, tmp_path / "whole"))
 
 
@@ -262,7 +263,7 @@ def test_failure_on_a_full_disk_ends_only_the_experiment(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Folder, "write", full)
-    assert not run_experiment(experiment(), RunDir(Folder.at(str(tmp_path))), threads=1)
+    assert not run_experiment(experiment(), RunDir(Folder.at(str(tmp_path))), ONE_THREAD)
     assert "No space left on device" in caplog.text
 
 

@@ -5,7 +5,7 @@ from time import perf_counter
 from typing import Any
 
 import pytest
-from test_experiment import Killed, Killer, experiment, outcome
+from test_experiment import ONE_THREAD, Killed, Killer, experiment, outcome
 from workers import on_workers
 
 from raycal.config import ExperimentConfig
@@ -29,9 +29,9 @@ def digits(**settings: Any) -> ExperimentConfig:
 def run(team: Team, config: ExperimentConfig, folder: Path, *observers: Any) -> bool | None:
     """An experiment by all workers; what the first of them returned."""
     if not team.leads:
-        follow_experiment(config, threads=1, team=team)
+        follow_experiment(config, ONE_THREAD, team)
         return None
-    return run_experiment(config, RunDir(Folder.at(str(folder))), threads=1, observers=observers, team=team)
+    return run_experiment(config, RunDir(Folder.at(str(folder))), ONE_THREAD, observers=observers, team=team)
 
 
 def run_dir(folder: Path) -> RunDir:
@@ -134,9 +134,9 @@ class Gone:
 def without_clustering(team: Team, folder: Path) -> bool | None:
     config = experiment(scenario="cluster-only")
     if not team.leads:
-        follow_experiment(config, threads=1, team=team)
+        follow_experiment(config, ONE_THREAD, team)
         return None
-    return run_experiment(config, run_dir(folder), threads=1, clustering=Gone(), team=team)
+    return run_experiment(config, run_dir(folder), ONE_THREAD, clustering=Gone(), team=team)
 
 
 def test_death_elsewhere_dismisses_the_other_workers(tmp_path: Path) -> None:

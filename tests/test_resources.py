@@ -242,6 +242,12 @@ class TestSettings:
         assert shares(allot(config(cpus_per_worker=8), [node(16)], MANY, threads=3)) == (5, 3, 0)
         assert shares(allot(config(), [node(64)], 1, threads=1)) == (1, 1, 0)
 
+    def test_whether_to_compile_is_told_to_the_workers(self) -> None:
+        nodes_to_come = {"cpus_per_worker": 8, "gpus_per_worker": 1, "max_concurrent_trials": 4}
+        for given in (True, False, None):
+            assert allot(config(compile=given), [node(8)], MANY).of_worker.compile is given
+            assert allot(config(compile=given, **nodes_to_come), [node(0)], MANY).of_worker.compile is given
+
 
 class TestNodesToCome:
     """A head without CPUs, as where an autoscaler starts the nodes."""

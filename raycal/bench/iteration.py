@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -86,7 +87,7 @@ class Ours:
     result: IterationResult
 
     def __init__(self, options: Options, dataset: ImageDataset, work: Work) -> None:
-        settings = {"image_size": work.image_size, "batch_size": work.batch_size, "epochs": work.epochs}
+        settings: dict[str, Any] = {"image_size": work.image_size, "batch_size": work.batch_size, "epochs": work.epochs}
         self.learner = learner(options, dataset, threads=work.threads, **settings)
         self._config = config(options, **settings)
         self._dataset, self._work, self._begin = dataset, work, self.learner.save()

@@ -7,7 +7,7 @@ import numpy as np
 
 from raycal import build
 from raycal.algorithm.records import Floats
-from raycal.config import ExperimentConfig
+from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.data import ImageDataset, datasets
 from raycal.errors import InputError
 
@@ -111,9 +111,12 @@ def config(options: Options, **settings: Any) -> ExperimentConfig:
     )
 
 
-def learner(options: Options, dataset: ImageDataset, *, threads: int = 1, **settings: Any) -> "NetworkLearner":
+def learner(
+    options: Options, dataset: ImageDataset, *, threads: int = 1, compile: bool = False, **settings: Any
+) -> "NetworkLearner":
     """raycal's learner; its predictions are never those kept from before any training."""
-    made = build.learner(config(options, **settings), dataset, threads=threads)
+    worker = WorkerSettings(threads=threads, compile=compile)
+    made = build.learner(config(options, **settings), dataset, worker)
     made.load(made.save())
     return made
 

@@ -11,13 +11,14 @@ from raycal.algorithm.loop import active_learning
 from raycal.bench.figure import Figure, Goal
 from raycal.bench.material import Options
 from raycal.bench.measure import interleaved, ratio
-from raycal.config import ExperimentConfig
+from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.experiment import run_experiment
 from raycal.files import Folder
 from raycal.store import RunDir
 
 MOST_OVERHEAD = 1.05
 CACHE = "RAYCAL_CACHE"
+ONE_THREAD = WorkerSettings(threads=1)
 
 
 def run(options: Options) -> Iterator[Figure]:
@@ -37,7 +38,7 @@ def run(options: Options) -> Iterator[Figure]:
 
     def bare() -> None:
         images = build.dataset(config).load()
-        parts = build.parts(config, images, build.learner(config, images, threads=1))
+        parts = build.parts(config, images, build.learner(config, images, ONE_THREAD))
         for _ in active_learning(build.plan(config), parts, num_samples=images.num_train):
             pass
 
@@ -46,7 +47,7 @@ def run(options: Options) -> Iterator[Figure]:
         starts = iter(range(10**6))
 
         def whole() -> None:
-            if not run_experiment(config, RunDir(runs.folder(f"run-{next(starts)}")), threads=1):
+            if not run_experiment(config, RunDir(runs.folder(f"run-{next(starts)}")), ONE_THREAD):
                 raise RuntimeError("the experiment failed")
 
         bare()  # decodes and scores the pool with the initial network, which both then find

@@ -2,7 +2,7 @@
 
 from raycal.config.experiment import DEFAULT_ACQUISITION, ComponentConfig, ExperimentConfig, TrainingConfig
 from raycal.config.networks import NETWORKS
-from raycal.config.resources import ResourceConfig, TrackingConfig
+from raycal.config.resources import ResourceConfig, TrackingConfig, WorkerSettings
 from raycal.config.scheduler import SchedulerConfig
 from raycal.config.search import SearchConfig
 from raycal.config.sweep import Sweep, load_sweep
@@ -18,5 +18,6 @@ __all__ = [
     "Sweep",
     "TrackingConfig",
     "TrainingConfig",
+    "WorkerSettings",
     "load_sweep",
 ]

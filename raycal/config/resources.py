@@ -1,5 +1,6 @@
 """Where and how the trials run, and where they are tracked: of it only the number of workers can change a result."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from annotated_types import Ge, Le
@@ -20,6 +21,22 @@ class ResourceConfig(Strict):
     gpus_per_worker: Annotated[Annotated[float, Ge(0), Le(MOST)] | None, Auto] = None
     cpus_per_worker: Annotated[Count | None, Auto] = None
     max_concurrent_trials: Annotated[Count | None, Auto] = None
+    compile: Annotated[bool | None, Auto] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """How one worker computes; the last bits of a result depend on it.
+
+    Attributes:
+        threads: Of torch.
+        gpu_share: The part of a GPU that the worker may use, where it has one.
+        compile: Whether the network is compiled; None: on a GPU, where it pays.
+    """
+
+    threads: int
+    gpu_share: float = 1.0
+    compile: bool | None = None
 
 
 class TrackingConfig(Strict):

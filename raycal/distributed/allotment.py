@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from raycal.config import WorkerSettings
 from raycal.distributed.gpu_shares import UNIT
 from raycal.distributed.packing import DRIVER_UNITS, WORKER_UNITS
 
@@ -34,6 +35,7 @@ class Allotment:
         clustering: The clustering actors, no more than trials; empty when everything runs in one process.
         driver_bytes: Memory to ask Ray for; 0: none.
         worker_bytes: Memory to ask Ray for; 0: none.
+        compile: Whether networks are compiled; None: where it pays.
     """
 
     workers: int
@@ -43,6 +45,7 @@ class Allotment:
     clustering: tuple[ClusteringShare, ...]
     driver_bytes: int = 0
     worker_bytes: int = 0
+    compile: bool | None = None
 
     @property
     def driver(self) -> dict[str, float]:
@@ -56,9 +59,9 @@ class Allotment:
         return _asked({"CPU": cpus, "GPU": self.gpus, "memory": self.worker_bytes})
 
     @property
-    def gpu_share(self) -> float:
-        """The part of its first GPU that each worker may use."""
-        return min(self.gpus, 1.0)
+    def of_worker(self) -> WorkerSettings:
+        """How each worker computes, with its part of its first GPU; of one that nobody counted it has all."""
+        return WorkerSettings(threads=self.threads, gpu_share=min(self.gpus, 1.0) or 1.0, compile=self.compile)
 
     def at_most(self, trials: int) -> "Allotment":
         """The same for fewer trials at a time."""

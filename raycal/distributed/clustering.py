@@ -13,6 +13,7 @@ import ray
 
 from raycal.algorithm.clustering import clusterings
 from raycal.algorithm.records import Floats
+from raycal.distributed.gpu_shares import hide_gpus
 from raycal.distributed.resources import ClusteringShare
 
 NODE_ID = "ray.io/node-id"
@@ -65,11 +66,6 @@ class ClusteringService:
             yield
         finally:
             del self._limits[call]
-
-
-def hide_gpus() -> None:
-    """Keep a process that was given no GPU off those of its node; Ray 2.60 shows it all of them."""
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def start_clusterings(shares: Sequence[ClusteringShare]) -> dict[str, Any]:

@@ -1,10 +1,17 @@
 """How workers and clustering share the cards of a node."""
 
+import os
+
 # Ray counts CPUs and GPUs in ten-thousandths.
 UNIT = 10_000
 # Memory is what a clustering needs of a GPU, and little of it; the trials wait while it computes.
 CLUSTERING_GPU = 0.05
 _LEFT_BY_CLUSTERING = UNIT - round(CLUSTERING_GPU * UNIT)
+
+
+def hide_gpus() -> None:
+    """Keep a process that was given no GPU off those of its node; Ray 2.60 shows it all of them."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def per_card(gpus: float) -> int:

@@ -73,6 +73,7 @@ def allot(
         clustering=_on_gpus(nodes, need, concurrent) or _on_cpus(nodes, need, concurrent),
         driver_bytes=need.driver_bytes,
         worker_bytes=need.worker_bytes,
+        compile=config.compile,
     ).at_most(concurrent)
 
 
@@ -91,8 +92,14 @@ def _on_nodes_to_come(config: ResourceConfig, *, workers: int, threads: int | No
         gpus=CLUSTERING_GPU if shares_card else 0.0,
         concurrency=CLUSTERINGS_PER_GPU if shares_card else limit,
     )
-    allotment = Allotment(workers=workers, threads=threads, gpus=gpus, concurrent_trials=limit, clustering=(actor,))
-    return allotment.at_most(limit)
+    return Allotment(
+        workers=workers,
+        threads=threads,
+        gpus=gpus,
+        concurrent_trials=limit,
+        clustering=(actor,),
+        compile=config.compile,
+    ).at_most(limit)
 
 
 def _gpus_here(given: float | None, nodes: Sequence[Node], threads: int) -> float:

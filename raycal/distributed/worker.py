@@ -9,7 +9,8 @@ import ray
 
 from raycal.algorithm.records import IterationResult
 from raycal.config import ExperimentConfig
-from raycal.distributed.clustering import hide_gpus, nearest
+from raycal.distributed.clustering import nearest
+from raycal.distributed.gpu_shares import hide_gpus
 from raycal.distributed.group import Shared
 from raycal.distributed.mailbox import Event, Order
 from raycal.distributed.pools import short
@@ -42,8 +43,7 @@ def run_worker(settings: dict[str, Any]) -> None:
         if team.leads:
             _run(order, config, shared, mailbox, team)
         else:
-            allotted = shared.allotment
-            follow_experiment(config, threads=allotted.threads, gpu_share=allotted.gpu_share, team=team)
+            follow_experiment(config, shared.allotment.of_worker, team)
         free_memory()
 
 
@@ -76,8 +76,7 @@ def _run(order: Order, config: ExperimentConfig, shared: Shared, mailbox: Any, t
         run_experiment(
             config,
             run_dir,
-            threads=shared.allotment.threads,
-            gpu_share=shared.allotment.gpu_share,
+            shared.allotment.of_worker,
             team=team,
             on_start=lambda: tell("started", time=time.time()),
             observers=(to_pool, to_tune),

@@ -13,6 +13,8 @@ import torchvision
 
 # Of the part of a GPU that a trial has, as much is for its images; the rest is for the network and what it computes.
 IMAGES_SHARE = 0.5
+# Compiling takes a minute, and some ten seconds where another trial has done it; a step is then milliseconds shorter.
+STEPS_WORTH_COMPILING = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,31 +23,46 @@ class Placement:
 
     Attributes:
         gpu_share: The part of the GPU that this trial's worker was given.
+        compiled: Whether the network is compiled.
     """
 
     device: torch.device
     dtype: torch.dtype
     gpu_share: float = 1.0
+    compiled: bool = False
 
     @classmethod
-    def choose(cls, dtype: str = "auto", *, threads: int | None = None, gpu_share: float = 1.0) -> Self:
+    def choose(
+        cls,
+        dtype: str = "auto",
+        *,
+        threads: int | None = None,
+        gpu_share: float = 1.0,
+        compiled: bool | None = None,
+        steps: int = 0,
+    ) -> Self:
         """The GPU when there is one, else `threads` of the CPU (None: as torch has it).
 
         Args:
             dtype: `auto`, `float32` or `bfloat16`.
+            compiled: None: on a GPU, where it pays.
+            steps: Of training that may be to come.
         """
         if threads is not None:
             torch.set_num_threads(threads)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         if dtype == "auto":
             dtype = "bfloat16" if _has_fast_bfloat16(device) else "float32"
-        return cls(device, getattr(torch, dtype), gpu_share)
+        if compiled is None:
+            compiled = device.type == "cuda" and steps >= STEPS_WORTH_COMPILING
+        return cls(device, getattr(torch, dtype), gpu_share, compiled)
 
     def describe(self) -> dict[str, Any]:
         """Device, number format, threads and versions, for the record of a run."""
         return {
             "device": torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu",
             "dtype": str(self.dtype).removeprefix("torch."),
+            "compiled": self.compiled,
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
             "torchvision": torchvision.__version__,
@@ -74,11 +91,12 @@ class Placement:
 
 
 def free_memory() -> None:
-    """Give back what an experiment held; its neighbours on the GPU wait for it.
+    """Give back what an experiment held, compiled networks among it; its neighbours on the GPU wait for it.
 
     Raises:
         RuntimeError: An earlier error has made the GPU unusable to this process.
     """
+    torch.compiler.reset()  # else it gives up after eight kinds of batches
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.synchronize()

@@ -3,6 +3,7 @@
 import io
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from math import isfinite
 
 import numpy as np
@@ -16,6 +17,7 @@ from raycal.algorithm.records import Evaluation, Floats, Indices, Labels, Predic
 from raycal.config import TrainingConfig
 from raycal.data import ImageDataset
 from raycal.errors import InputError
+from raycal.learner.compiled import BatchSizes, compiled
 from raycal.learner.device import Placement
 from raycal.learner.images import DeviceImages
 from raycal.learner.kept_features import backbone_digest, images_digest, kept_features
@@ -71,9 +73,18 @@ class NetworkLearner:
         if weights is not None:
             self._network.load_state_dict(weights, strict=False)
         self._initial = {name: value.clone() for name, value in self._network.state_dict().items()}
+        self._running = self._compiled() if self.placement.compiled else self._network
+        self.placement = replace(self.placement, compiled=self._running is not self._network)
         self._has_initial_backbone = True
         self._initial_features: Floats | None = None
         self._test_features: Tensor | None = None
+
+    def _compiled(self) -> nn.Module:
+        """The network for this worker's part of a whole batch and for whole batches of scoring."""
+        own = self.team.part(self._training.batch_size)
+        sizes = BatchSizes(None if self._frozen else own.stop - own.start, self._scoring_batch)
+        alone = self.team.size == 1
+        return compiled(self._network, self._head, sizes, self._training.image_size, self.placement, alone=alone)
 
     @together
     def reset(self, rng: np.random.Generator) -> None:
@@ -103,7 +114,7 @@ class NetworkLearner:
     def _fit(self, training_set: TrainingSet, rng: np.random.Generator) -> None:
         self._has_initial_backbone = False
         rows = self._dataset.train_rows[training_set.indices]
-        network = self.team.parallel(self._network).train()
+        network = self.team.parallel(self._running).train()
 
         def images(epoch: Epoch) -> Iterator[Tensor]:
             return self._images.batches(rows[epoch.positions], epoch.parts, epoch.flip)
@@ -259,11 +270,11 @@ class NetworkLearner:
     @torch.inference_mode()
     def _forward(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[slice, Tensor]]:
         """Features (B, D) in float32 of the dataset's rows, batch by batch."""
-        self._network.eval()
+        self._running.eval()
         parts = list(self._scoring_batches(len(rows)))
         for part, batch in zip(parts, self._images.batches(rows, parts), strict=True):
             with self.placement.autocast():
-                features = features_of(self._network, self._head, batch)
+                features = features_of(self._running, self._head, batch)
             yield part, features.float()
 
     @torch.inference_mode()

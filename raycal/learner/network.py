@@ -13,7 +13,9 @@ from torchvision.ops import StochasticDepth
 class Head(nn.Linear):
     """The last layer of a network; bypassed, it lets the features through."""
 
-    bypassed = False
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__(in_features, out_features)
+        self.bypassed = False  # of the object, not of the class: torch.compile watches it there
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (B, K) of features (B, D); the features themselves when bypassed."""

@@ -80,9 +80,9 @@ def train(
             if weights is not None:
                 of_samples = of_samples * weights[positions]
             mean = of_samples.mean()
-            optimizer.zero_grad(set_to_none=True)
             (mean * share).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
             means.append(mean.detach())
         finite = team.all(bool(torch.stack(means).isfinite().all()))
         must_be_finite(finite, f"training loss of epoch {number}", settings)

@@ -165,6 +165,9 @@ BAD: dict[str, Bad] = {
     "type: word for auto": line(
         "resources: {gpus_per_worker: autos}", "FILE:5: resources.gpus_per_worker: should be a valid number"
     ),
+    "type: word for a choice": line(
+        "resources: {compile: sometimes}", "FILE:5: resources.compile: should be a valid boolean"
+    ),
     # Numbers out of range.
     "range: nan": experiment(
         "training: {learning_rate: .nan}", "experiment.training.learning_rate: should be a finite number, not nan"

@@ -161,16 +161,18 @@ def test_resources_and_tracking_are_chosen_automatically_unless_given(load: Load
         "gpus_per_worker": None,
         "cpus_per_worker": None,
         "max_concurrent_trials": None,
+        "compile": None,
     }
     assert sweep.tracking.uri is None
 
 
 def test_resources_and_tracking_are_taken_from_the_file(load: Load) -> None:
-    resources = "resources: {gpus_per_worker: 0.5, cpus_per_worker: 4, max_concurrent_trials: auto}\n"
+    resources = "resources: {gpus_per_worker: 0.5, cpus_per_worker: 4, max_concurrent_trials: auto, compile: false}\n"
     sweep = load(f"{MINIMAL}{resources}tracking: {{uri: http://localhost:5000}}\n")
 
     assert (sweep.resources.gpus_per_worker, sweep.resources.cpus_per_worker) == (0.5, 4)
     assert sweep.resources.max_concurrent_trials is None
+    assert sweep.resources.compile is False
     assert sweep.tracking.uri == "http://localhost:5000"
 
 

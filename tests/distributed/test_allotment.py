@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from raycal.config import WorkerSettings
 from raycal.distributed.allotment import Allotment, ClusteringShare
 
 ON_CPU = ClusteringShare(node_id="a", threads=4, gpus=0, concurrency=3)
@@ -35,6 +36,12 @@ def test_driver_and_workers_ask_for_a_little_less_than_whole_cores() -> None:
 )
 def test_in_words(allotment: Allotment, words: str) -> None:
     assert str(allotment) == words
+
+
+@pytest.mark.parametrize(("gpus", "share"), [(0.25, 0.25), (0.95, 0.95), (1.0, 1.0), (2.0, 1.0), (0, 1.0)])
+def test_worker_computes_with_its_part_of_one_gpu(gpus: float, share: float) -> None:
+    assert replace(GPUS, gpus=gpus).of_worker == WorkerSettings(threads=8, gpu_share=share, compile=None)
+    assert replace(GPUS, compile=True).of_worker.compile is True
 
 
 def test_fewer_trials_need_fewer_clusterings() -> None:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from raycal.learner.device import Placement
+from raycal.learner.device import STEPS_WORTH_COMPILING, Placement
 
 
 def with_instructions(monkeypatch: pytest.MonkeyPatch, **capabilities: bool) -> None:
@@ -37,7 +37,27 @@ def test_threads_are_set_and_described(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert torch.get_num_threads() == 1
     assert (described["device"], described["dtype"], described["threads"]) == ("cpu", "float32", 1)
+    assert described["compiled"] is False
     assert described["torch"] == torch.__version__
+
+
+@pytest.mark.parametrize(
+    ("gpu", "compiled", "steps", "expected"),
+    [
+        (True, None, STEPS_WORTH_COMPILING, True),
+        (True, None, STEPS_WORTH_COMPILING - 1, False),
+        (True, True, 0, True),
+        (True, False, 10**6, False),
+        (False, None, 10**6, False),
+        (False, True, 0, True),
+    ],
+)
+def test_network_is_compiled_on_a_gpu_for_long_trainings_or_as_given(
+    monkeypatch: pytest.MonkeyPatch, gpu: bool, compiled: bool | None, steps: int, expected: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+
+    assert Placement.choose("float32", compiled=compiled, steps=steps).compiled is expected
 
 
 def test_images_may_take_half_of_a_workers_part_of_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,238 @@
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from test_learner import TRAINING, dataset, everything, same, weights
+from torch import Tensor
+from workers import on_workers
+
+from raycal.algorithm.randomness import stream
+from raycal.algorithm.records import Evaluation, Floats
+from raycal.config import NETWORKS
+from raycal.learner import NetworkLearner, Placement, Team, free_memory
+from raycal.learner.compiled import BatchSizes, Compiled, compiled
+from raycal.learner.learner import SCORING_PIXELS
+from raycal.learner.network import head_of, new_network
+
+IMAGES = dataset(num_train=40, num_test=21)
+BATCH = TRAINING.batch_size
+
+
+class Calls:
+    """torch.compile with a backend that needs no compiler, and how many images each call of its results was given."""
+
+    def __init__(self, compile: Any, backend: str) -> None:
+        self._compile, self._backend = compile, backend
+        self.modes: list[str | None] = []
+        self.sizes: list[tuple[bool, int]] = []
+
+    def __call__(self, forward: Any, *, mode: str | None, **options: Any) -> Any:
+        self.modes.append(mode)
+        made = self._compile(forward, backend=self._backend, **options)
+
+        def call(images: Tensor) -> Any:
+            self.sizes.append((torch.is_grad_enabled(), len(images)))
+            return made(images)
+
+        return call
+
+
+@pytest.fixture(autouse=True)
+def small_batches_of_scoring(monkeypatch: pytest.MonkeyPatch) -> None:
+    for device in SCORING_PIXELS:
+        monkeypatch.setitem(SCORING_PIXELS, device, 16 * TRAINING.image_size**2)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Calls]:
+    monkeypatch.setenv("RAYCAL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # so that it is put back
+    made = Calls(torch.compile, "aot_eager")
+    monkeypatch.setattr(torch, "compile", made)
+    torch.set_num_threads(1)
+    yield made
+    torch.compiler.reset()
+
+
+def placement(device: str = "cpu", *, compiled: bool = True) -> Placement:
+    return Placement(torch.device(device), torch.float32, compiled=compiled)
+
+
+def learner(placement: Placement, *, team: Team | None = None, **settings: Any) -> NetworkLearner:
+    training = TRAINING.model_copy(update={"epochs": 2} | settings)
+    rng = stream(0, 0, "backbone")
+    return NetworkLearner(IMAGES, training, weights=None, rng=rng, placement=placement, team=team)
+
+
+def work(made: NetworkLearner) -> tuple[dict[str, Tensor], Floats, Evaluation]:
+    """An iteration with something left over of every kind of batch."""
+    made.reset(stream(0, 0, "head"))
+    made.fit(everything(IMAGES), stream(0, 0, "train"))
+    return weights(made), made.predict(np.arange(37)).probs, made.evaluate()
+
+
+def test_compiled_network_learns_what_the_network_does(calls: Calls) -> None:
+    plain, probs, evaluation = work(learner(placement(compiled=False)))
+    assert calls.sizes == []
+    made = learner(placement())
+    trained, compiled_probs, compiled_evaluation = work(made)
+
+    assert made.placement.describe()["compiled"]
+    assert list(trained) == list(plain)
+    for name, value in plain.items():
+        torch.testing.assert_close(trained[name], value, atol=1e-4, rtol=1e-3)
+    np.testing.assert_allclose(compiled_probs, probs, atol=1e-4)
+    assert compiled_evaluation.loss == pytest.approx(evaluation.loss, abs=1e-4)
+
+
+def test_only_whole_batches_are_compiled_and_each_kind_once(calls: Calls) -> None:
+    made = learner(placement())
+    warm_up = 3 * [(True, BATCH), (False, 16)]
+    assert calls.sizes == warm_up
+    with torch.compiler.set_stance("fail_on_recompile"):
+        work(made)
+        made.load(made.save())
+        work(made)
+
+    # 40 samples are two batches and a half in each of two epochs, then 37 and 21 images are scored.
+    assert calls.sizes == warm_up + 2 * (4 * [(True, BATCH)] + 3 * [(False, 16)])
+    assert calls.modes == ["reduce-overhead"]
+
+
+def test_compiling_leaves_weights_gradients_and_torchs_generator_as_they_were(calls: Calls) -> None:
+    plain = weights(learner(placement(compiled=False)))
+    torch.manual_seed(3)
+    state = torch.random.get_rng_state()
+    made = learner(placement())
+
+    assert same(weights(made), plain)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert all(parameter.grad is None for parameter in made._network.parameters())
+    assert not torch.backends.cudnn.benchmark
+
+
+def test_one_experiment_after_another_is_compiled_however_many(calls: Calls) -> None:
+    from torch._dynamo import config
+
+    with config.patch(recompile_limit=2):  # of the same code; torch's is 8
+        for side in (32, 40, 48):
+            assert learner(placement(), image_size=side).placement.compiled
+            free_memory()
+
+
+@pytest.mark.parametrize("trouble", ["no compiler", "no cache"])
+def test_network_that_cannot_be_compiled_runs_as_it_is(
+    trouble: str, calls: Calls, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = work(learner(placement(compiled=False)))
+    if trouble == "no cache":
+        (tmp_path / "cache").write_text("a file")
+    else:
+
+        def broken(graph: object, inputs: object) -> object:
+            raise RuntimeError("Failed to find C compiler\nand more")
+
+        monkeypatch.setattr(calls, "_backend", broken)
+    with caplog.at_level(logging.WARNING):
+        made = learner(placement())
+        done = work(made)
+
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert line.startswith("the network could not be compiled, and runs as it is: ")
+    assert ("Failed to find C compiler" in line) == (trouble == "no compiler")
+    assert "\n" not in line
+    assert not made.placement.describe()["compiled"]
+    assert same(done[0], expected[0])
+    assert (done[1] == expected[1]).all()
+
+
+def test_frozen_network_is_compiled_for_scoring_alone(calls: Calls) -> None:
+    made = NetworkLearner(
+        IMAGES, TRAINING, weights=None, rng=stream(0, 0, "backbone"), placement=placement(), frozen=True
+    )
+    work(made)
+
+    assert not any(training for training, _ in calls.sizes)
+
+
+def train_and_score(team: Team, compiled: bool) -> Any:
+    torch.compile = calls = Calls(torch.compile, "aot_eager")  # type: ignore[assignment]
+    made = learner(placement(compiled=compiled), team=team)
+    if team.leads:
+        done = work(made)
+        team.dismiss()
+        return done, calls.modes, calls.sizes
+    team.follow(made)
+    return None, calls.modes, calls.sizes
+
+
+@pytest.mark.slow
+def test_workers_that_compile_learn_together_what_they_do_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAYCAL_CACHE", str(tmp_path / "cache"))
+    (plain, *_), _ = on_workers(tmp_path / "plain", train_and_score, False)
+    of_both = on_workers(tmp_path / "compiled", train_and_score, True)
+    found = of_both[0][0]
+
+    for name, value in plain[0].items():
+        torch.testing.assert_close(found[0][name], value, atol=1e-4, rtol=1e-3)
+    np.testing.assert_allclose(found[1], plain[1], atol=1e-4)
+    for _, modes, sizes in of_both:
+        assert modes == [None]  # CUDA graphs would be in the way of what the workers tell each other
+        assert sizes.count((True, BATCH // 2)) == 3 + 4
+
+
+def learn_with_a_compiler(_: Team) -> Any:
+    made = learner(placement())
+    return made.placement.compiled, work(made)[:2]
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("g++") is None, reason="on a CPU torch compiles by g++")
+def test_what_one_process_has_compiled_others_find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAYCAL_CACHE", str(tmp_path / "cache"))
+    (first,) = on_workers(tmp_path / "first", learn_with_a_compiler, size=1)
+    graphs = set((tmp_path / "cache/compiled/fxgraph").rglob("*"))
+    (second,) = on_workers(tmp_path / "second", learn_with_a_compiler, size=1)
+
+    assert first[0]
+    assert second[0]
+    assert graphs
+    assert set((tmp_path / "cache/compiled/fxgraph").rglob("*")) == graphs
+    assert same(first[1][0], second[1][0])
+    assert (first[1][1] == second[1][1]).all()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_compiles_as_one_graph(name: str, calls: Calls) -> None:
+    network = new_network(name, 3, np.random.default_rng(0))
+    sizes, side = BatchSizes(2, 3), NETWORKS[name].image_size or 64
+    made = compiled(network, head_of(network)[1], sizes, side, placement(), alone=True)
+
+    assert isinstance(made, Compiled)
+    assert calls.sizes == 3 * [(True, 2), (False, 3)]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_gpu_compiles_once_and_learns_what_it_does_without(
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("RAYCAL_CACHE", str(tmp_path))
+    _, probs, evaluation = work(learner(Placement(torch.device("cuda"), dtype)))
+    made = learner(Placement(torch.device("cuda"), dtype, compiled=True))
+    assert made.placement.compiled, caplog.text
+    assert any((tmp_path / "compiled").iterdir())
+    with torch.compiler.set_stance("fail_on_recompile"):
+        for _ in range(3):
+            _, compiled_probs, compiled_evaluation = work(made)
+
+            np.testing.assert_allclose(compiled_probs, probs, atol=0.1)
+            assert compiled_evaluation.accuracy == pytest.approx(evaluation.accuracy, abs=0.1)

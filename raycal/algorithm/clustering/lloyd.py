@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from raycal.algorithm.clustering.by_faiss import lloyd_by_faiss
 from raycal.algorithm.clustering.protocol import ClusterIds, Iterations, clusterings
 from raycal.algorithm.records import Floats
 
@@ -24,24 +25,4 @@ def lloyd(points: Floats, num_clusters: int, seed: int, iterations: int, *, sphe
     from raycal import gpu_kmeans
 
     found = gpu_kmeans.lloyd(points, num_clusters, seed, iterations, spherical=spherical)
-    return _lloyd_by_faiss(points, num_clusters, seed, iterations, spherical=spherical) if found is None else found
-
-
-def _lloyd_by_faiss(points: Floats, num_clusters: int, seed: int, iterations: int, *, spherical: bool) -> ClusterIds:
-    import faiss
-
-    num_points, width = points.shape
-    quantizer = faiss.Kmeans(
-        width,
-        num_clusters,
-        niter=iterations,
-        seed=seed,
-        spherical=spherical,
-        # Faiss would train on a sample of 256 points per cluster, and warn below 39.
-        max_points_per_centroid=-(-num_points // num_clusters),
-        min_points_per_centroid=1,
-    )
-    quantizer.train(points)
-    _, nearest = quantizer.index.search(points, 1)
-    cluster_ids: ClusterIds = nearest[:, 0].astype(np.int64)
-    return cluster_ids
+    return lloyd_by_faiss(points, num_clusters, seed, iterations, spherical=spherical) if found is None else found

@@ -33,6 +33,7 @@ class Work:
     epochs: int = 1
     loader_workers: int = 0
     threads: int = 1
+    compile: bool = False
 
 
 def run(options: Options) -> Iterator[Figure]:
@@ -88,7 +89,7 @@ class Ours:
 
     def __init__(self, options: Options, dataset: ImageDataset, work: Work) -> None:
         settings: dict[str, Any] = {"image_size": work.image_size, "batch_size": work.batch_size, "epochs": work.epochs}
-        self.learner = learner(options, dataset, threads=work.threads, **settings)
+        self.learner = learner(options, dataset, threads=work.threads, compile=work.compile, **settings)
         self._config = config(options, **settings)
         self._dataset, self._work, self._begin = dataset, work, self.learner.save()
 

@@ -1,6 +1,10 @@
 """What benchmarks work on: images, features, and a learner for them."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +18,7 @@ from raycal.errors import InputError
 if TYPE_CHECKING:
     from raycal.learner import NetworkLearner
 
+CACHE = "RAYCAL_CACHE"
 SOURCE_SIZE, NUM_CLASSES, WIDTH = 32, 10, 512
 
 
@@ -124,3 +129,17 @@ def learner(
 def settings_of(model: "NetworkLearner", **further: Any) -> dict[str, Any]:
     """Device, dtype, layout and threads, for the record of a figure."""
     return {**model.placement.describe(), "layout": "channels_last", **further}
+
+
+@contextmanager
+def own_cache(folder: Path) -> Iterator[None]:
+    """Decoded images, features and compiled networks are kept in this folder meanwhile."""
+    before = os.environ.get(CACHE)
+    os.environ[CACHE] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[CACHE]
+        else:
+            os.environ[CACHE] = before

@@ -1,15 +1,13 @@
 """`overhead`: a whole experiment with ledger, state and results beside the bare generator loop with the same parts."""
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from raycal import build
 from raycal.algorithm.loop import active_learning
 from raycal.bench.figure import Figure, Goal
-from raycal.bench.material import Options
+from raycal.bench.material import Options, own_cache
 from raycal.bench.measure import interleaved, ratio
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.experiment import run_experiment
@@ -17,7 +15,6 @@ from raycal.files import Folder
 from raycal.store import RunDir
 
 MOST_OVERHEAD = 1.05
-CACHE = "RAYCAL_CACHE"
 ONE_THREAD = WorkerSettings(threads=1)
 
 
@@ -42,7 +39,7 @@ def run(options: Options) -> Iterator[Figure]:
         for _ in active_learning(build.plan(config), parts, num_samples=images.num_train):
             pass
 
-    with TemporaryDirectory() as folder, _cache(Path(folder) / "cache"):
+    with TemporaryDirectory() as folder, own_cache(Path(folder) / "cache"):
         runs = Folder.at(folder)
         starts = iter(range(10**6))
 
@@ -60,17 +57,3 @@ def run(options: Options) -> Iterator[Figure]:
         arms=taken,
         setting={"count": size, "iterations": 2, "image_size": 32, "threads": 1, "arms": "CPU seconds"},
     )
-
-
-@contextmanager
-def _cache(folder: Path) -> Iterator[None]:
-    """Decoded images and features are kept in this folder."""
-    before = os.environ.get(CACHE)
-    os.environ[CACHE] = str(folder)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[CACHE]
-        else:
-            os.environ[CACHE] = before

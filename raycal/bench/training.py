@@ -76,7 +76,7 @@ class BareLoop:
         model: nn.Module = resnet18(num_classes=dataset.num_classes)
         model.load_state_dict(state)
         self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._forward = torch.compile(self.model) if compiled else self.model
+        self._forward = torch.compile(self.model, mode="reduce-overhead") if compiled else self.model
         self._images = torch.from_numpy(dataset.images[dataset.train_rows]).to(device)
         self._scale = (1 / (255 * torch.tensor(STD))).view(1, 3, 1, 1).to(device)
         self._shift = (-torch.tensor(MEAN) / torch.tensor(STD)).view(1, 3, 1, 1).to(device)
@@ -103,9 +103,9 @@ class BareLoop:
                     with self._placement.autocast():
                         logits = self._forward(self._batch(rows[batch]))
                     loss = functional.cross_entropy(logits.float(), labels[batch])
-                    optimizer.zero_grad(set_to_none=True)
                     loss.backward()  # type: ignore[no-untyped-call]
                     optimizer.step()
+                    optimizer.zero_grad(set_to_none=True)
                     losses.append(loss.detach())
         return torch.stack(losses).tolist()
 

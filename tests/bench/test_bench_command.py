@@ -1,10 +1,17 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from raycal.bench.__main__ import BENCHMARKS, WHEN_NAMED, main
+from raycal.bench.gpu.compiling import compiling
+from raycal.bench.gpu.scoring import scoring
+from raycal.bench.gpu.sizes import QUICK
+from raycal.bench.gpu.training import training
 from raycal.bench.material import Options
 
 FIGURES = {
@@ -80,11 +87,42 @@ def test_gpu_benchmark_runs_on_a_cpu_for_its_logic() -> None:
         *["gpu ceilings"] * 2,
         *["gpu training"] * 4,
         "gpu scoring",
-        *["gpu kmeans"] * 2,
+        *["gpu kmeans"] * 4,
         "gpu iteration",
         "gpu sharing",
     ]
     assert all(math.isfinite(figure.value) and figure.value > 0 for figure in found)
+
+
+@pytest.mark.slow
+def test_gpu_benchmark_tells_compiled_arms_from_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    compile = torch.compile
+
+    def without_a_compiler(model: Any, *, mode: str | None, **options: Any) -> Any:
+        return compile(model, backend="aot_eager", **options)
+
+    monkeypatch.setenv("RAYCAL_CACHE", str(tmp_path))
+    monkeypatch.setattr(torch, "compile", without_a_compiler)
+    sizes = replace(QUICK, compiled=(False, True))
+    found = {
+        (figure.benchmark, figure.name): figure
+        for part in (compiling, training, scoring)
+        for figure in part(Options(quick=True, repeats=1), sizes)
+    }
+
+    trainings = [
+        f"batch 8, {how}, {arm}" for how in ("eager", "compiled") for arm in ("raycal", "bare", "raycal / bare loop")
+    ]
+    assert list(found) == [
+        *(("gpu compiling", name) for name in ("first on a node", "later, from disk")),
+        *(("gpu training", name) for name in (*trainings, "raycal, best batch")),
+        *(("gpu scoring", how) for how in ("eager", "compiled")),
+    ]
+    for (_, name), figure in found.items():
+        if "eager" in name or "compiled" in name:
+            assert figure.setting["compiled"] is ("compiled" in name)
+    rates = [found["gpu training", f"batch 8, {how}, raycal"].value for how in ("eager", "compiled")]
+    assert found["gpu training", "raycal, best batch"].value == max(rates)
 
 
 @pytest.mark.gpu

@@ -1,0 +1,35 @@
+"""What the device can do at best."""
+
+from collections.abc import Iterator
+from statistics import median
+
+import torch
+
+from raycal.bench.figure import Figure
+from raycal.bench.gpu.clock import in_turn
+from raycal.bench.gpu.sizes import Sizes
+
+
+def ceilings(sizes: Sizes, repeats: int) -> Iterator[Figure]:
+    """Matrix products in bfloat16, and copies of its own memory."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    left, right = (torch.randn(sizes.matrix, sizes.matrix, device=device, dtype=torch.bfloat16) for _ in range(2))
+    source = torch.randint(256, (sizes.copied_bytes,), device=device, dtype=torch.uint8)
+    target = torch.empty_like(source)
+    taken = in_turn({"matmul": lambda: left @ right, "copy": lambda: target.copy_(source)}, max(5, repeats))
+    yield Figure(
+        benchmark="gpu ceilings",
+        name="matrix product",
+        value=2 * sizes.matrix**3 / median(taken["matmul"]) / 1e12,
+        unit="TFLOP/s",
+        arms={"matmul": taken["matmul"]},
+        setting={"dtype": "bfloat16", "size": sizes.matrix, "arms": "seconds on the device"},
+    )
+    yield Figure(
+        benchmark="gpu ceilings",
+        name="copy, read and written",
+        value=2 * sizes.copied_bytes / median(taken["copy"]) / 1e12,
+        unit="TB/s",
+        arms={"copy": taken["copy"]},
+        setting={"bytes": sizes.copied_bytes, "arms": "seconds on the device"},
+    )

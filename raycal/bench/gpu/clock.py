@@ -1,0 +1,39 @@
+"""Clocks of a device that works on while the program goes ahead."""
+
+from collections.abc import Callable
+from time import perf_counter
+
+import torch
+
+
+def synchronised() -> float:
+    """Wall seconds, once the device has done all that it was given."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return perf_counter()
+
+
+def device_seconds(call: Callable[[], object]) -> float:
+    """Seconds of a call on the device, by its own events."""
+    if not torch.cuda.is_available():
+        begin = perf_counter()
+        call()
+        return perf_counter() - begin
+    begins, ends = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+    begins.record()
+    call()
+    ends.record()
+    torch.cuda.synchronize()
+    elapsed: float = begins.elapsed_time(ends)
+    return elapsed / 1000
+
+
+def in_turn(arms: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+    """Seconds on the device of arms that take turns, after one call of each to warm up."""
+    for arm in arms.values():
+        arm()
+    taken: dict[str, list[float]] = {name: [] for name in arms}
+    for _ in range(repeats):
+        for name, arm in arms.items():
+            taken[name].append(device_seconds(arm))
+    return taken

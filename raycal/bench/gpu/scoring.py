@@ -1,0 +1,32 @@
+"""Images per second of `predict`, as the network is and compiled."""
+
+from collections.abc import Iterator
+from statistics import median
+
+import numpy as np
+
+from raycal.bench.figure import Figure, Goal
+from raycal.bench.gpu.clock import in_turn
+from raycal.bench.gpu.sizes import Sizes
+from raycal.bench.material import Options, images, learner, settings_of
+
+# Of one H200 at 224 px.
+LEAST_SCORING = 75_000
+
+
+def scoring(options: Options, sizes: Sizes) -> Iterator[Figure]:
+    """Features and probabilities of all images."""
+    count = sizes.scoring_images
+    dataset, everything = images(options, count, image_size=sizes.image_size), np.arange(count)
+    for compiled in sizes.compiled:
+        model = learner(options, dataset, compile=compiled, image_size=sizes.image_size)
+        taken = in_turn({"raycal": lambda model=model: model.predict(everything)}, options.repeats)  # type: ignore[misc]
+        yield Figure(
+            benchmark="gpu scoring",
+            name="compiled" if compiled else "eager",
+            value=count / median(taken["raycal"]),
+            unit="img/s",
+            goal=Goal(">=", LEAST_SCORING),
+            arms=taken,
+            setting=settings_of(model, image_size=sizes.image_size, count=count, arms="seconds on the device"),
+        )

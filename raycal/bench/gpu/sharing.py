@@ -1,0 +1,72 @@
+"""Trials that share a GPU beside trials that have it one after another."""
+
+import multiprocessing
+from dataclasses import replace
+from multiprocessing.synchronize import Barrier
+from threading import BrokenBarrierError
+from time import perf_counter
+
+from raycal.bench.figure import Figure, Goal
+from raycal.bench.gpu.clock import synchronised
+from raycal.bench.gpu.sizes import Sizes
+from raycal.bench.iteration import Ours, Work
+from raycal.bench.material import Options, images
+from raycal.bench.measure import ratio
+
+LEAST_GAIN = 1.2
+
+
+def sharing(options: Options, sizes: Sizes) -> Figure:
+    """Wall seconds of trials one after another over those of all at once, each in a process of its own."""
+    work = replace(sizes.work, num_pool=sizes.trial_images, budget=min(sizes.work.budget, sizes.trial_images // 4))
+    alone, together = [], []
+    for _ in range(options.repeats):
+        alone.append(sizes.trials * at_once(options, work, 1))
+        together.append(at_once(options, work, sizes.trials))
+    taken = {"one after another": alone, "at once": together}
+    return Figure(
+        benchmark="gpu sharing",
+        name=f"wall, one after another / {sizes.trials} at once",
+        value=ratio(taken, "one after another", "at once"),
+        goal=Goal(">=", LEAST_GAIN),
+        arms=taken,
+        setting={"trials": sizes.trials, "count": work.num_pool, "arms": "wall seconds of the iterations"},
+    )
+
+
+def at_once(options: Options, work: Work, trials: int) -> float:
+    """Wall seconds in which that many processes, all of them warm, do an iteration each.
+
+    Raises:
+        RuntimeError: One of them failed.
+    """
+    processes = multiprocessing.get_context("spawn")
+    ready, done = processes.Barrier(trials + 1), processes.Barrier(trials + 1)
+    started = [processes.Process(target=_trial, args=(options, work, ready, done)) for _ in range(trials)]
+    for process in started:
+        process.start()
+    try:
+        ready.wait()
+        begin = perf_counter()
+        done.wait()
+        return perf_counter() - begin
+    except BrokenBarrierError as error:
+        raise RuntimeError("a trial of the benchmark failed") from error
+    finally:
+        for process in started:
+            process.join()
+
+
+def _trial(options: Options, work: Work, ready: Barrier, done: Barrier) -> None:
+    try:
+        trial = Ours(options, images(options, work.num_pool, work.num_test, work.image_size), work)
+        trial.iterate()
+        synchronised()
+        ready.wait()
+        trial.iterate()
+        synchronised()
+        done.wait()
+    except BaseException:
+        ready.abort()
+        done.abort()
+        raise

@@ -1,0 +1,74 @@
+"""Images per second of the learner and of the bare loop, as they are and compiled."""
+
+from collections.abc import Callable, Iterator
+from statistics import median
+
+import numpy as np
+
+from raycal.algorithm.records import TrainingSet
+from raycal.bench.figure import Figure, Goal
+from raycal.bench.gpu.clock import in_turn
+from raycal.bench.gpu.sizes import Sizes
+from raycal.bench.material import Options, images, learner, settings_of
+from raycal.bench.measure import ratio
+from raycal.bench.training import MOST_OVERHEAD, BareLoop, weights_of
+from raycal.config import TrainingConfig
+from raycal.data import ImageDataset
+from raycal.learner import free_memory
+
+# Of one H200 at 224 px.
+LEAST_TRAINING = 20_000
+
+
+def training(options: Options, sizes: Sizes) -> Iterator[Figure]:
+    """At each batch size, then the best of all."""
+    dataset = images(options, sizes.training_images, image_size=sizes.image_size)
+    best = 0.0
+    for batch in sizes.batches:
+        for figure in _at(batch, options, sizes, dataset):
+            if "raycal" in figure.arms and figure.unit == "img/s":
+                best = max(best, figure.value)
+            yield figure
+        free_memory()
+    yield Figure(
+        benchmark="gpu training",
+        name="raycal, best batch",
+        value=best,
+        unit="img/s",
+        goal=Goal(">=", LEAST_TRAINING),
+        setting={"image_size": sizes.image_size, "count": sizes.training_images},
+    )
+
+
+def _at(batch: int, options: Options, sizes: Sizes, dataset: ImageDataset) -> Iterator[Figure]:
+    recipe = TrainingConfig(image_size=sizes.image_size, batch_size=batch, epochs=1, learning_rate=0.01)
+    labelled = TrainingSet(indices=np.arange(sizes.training_images), labels=dataset.train_labels)
+    for compiled in sizes.compiled:
+        model = learner(options, dataset, compile=compiled, image_size=sizes.image_size, batch_size=batch)
+        bare = BareLoop(weights_of(model), dataset, recipe, model.placement, compiled=compiled)
+        arms: dict[str, Callable[[], object]] = {
+            name: (lambda fit=fit: fit(labelled, np.random.default_rng(0)))  # type: ignore[misc]
+            for name, fit in {"raycal": model.fit, "bare": bare.fit}.items()
+        }
+        taken = in_turn(arms, options.repeats)
+        how = "compiled" if compiled else "eager"
+        setting = settings_of(
+            model, batch=batch, image_size=sizes.image_size, count=len(labelled.indices), arms="seconds of an epoch"
+        )
+        for name in arms:
+            yield Figure(
+                benchmark="gpu training",
+                name=f"batch {batch}, {how}, {name}",
+                value=len(labelled.indices) / median(taken[name]),
+                unit="img/s",
+                arms={name: taken[name]},
+                setting=setting,
+            )
+        yield Figure(
+            benchmark="gpu training",
+            name=f"batch {batch}, {how}, raycal / bare loop",
+            value=ratio(taken, "raycal", "bare"),
+            goal=Goal("<=", MOST_OVERHEAD),
+            arms=taken,
+            setting=setting,
+        )

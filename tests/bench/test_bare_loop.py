@@ -27,3 +27,18 @@ def test_bare_loop_does_the_same_steps_as_the_learner(image_size: int) -> None:
     assert moved > 1e-3
     for name in ("conv1.weight", "layer4.1.conv2.weight", "fc.weight", "fc.bias"):
         assert torch.allclose(ours[name], theirs[name], atol=0.05 * moved), name
+
+
+def test_compiled_bare_loop_tells_torch_of_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Else CUDA graphs are recorded anew in every step, once a learner has told torch of its own.
+    events = []
+    monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: events.append("step"))
+    monkeypatch.setattr(torch, "compile", lambda model, mode: lambda images: events.append(mode) or model(images))
+    made = made_up_images(48, 10)
+    model = learner(Options(), made, image_size=32, batch_size=16, dtype="float32", epochs=1)
+    recipe = TrainingConfig(image_size=32, batch_size=16, epochs=1, learning_rate=0.01)
+    loop = BareLoop(weights_of(model), made, recipe, model.placement, compiled=True)
+
+    loop.fit(TrainingSet(indices=np.arange(48), labels=made.train_labels), np.random.default_rng(3))
+
+    assert events == 3 * ["step", "reduce-overhead"]

@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 # Pixels of one scoring batch; bounds the memory of the first feature maps (about 0.6 GB on a CPU at float32).
 SCORING_PIXELS = {"cpu": 2**20, "cuda": 2**24}
+# Of what scoring computes, as much stays on the device before the host waits for it.
+HELD_BYTES = 2**27
 
 
 class NetworkLearner:
@@ -260,10 +262,13 @@ class NetworkLearner:
             DivergedError: One is not finite.
         """
         own = rows[self.team.part(len(rows))]
-        features = np.empty((len(own), self._head.in_features), np.float32)
-        for part, batch in self._forward(own):
-            features[part] = batch.cpu().numpy()
-        features = self.team.gather(features, len(rows))
+        on_host = torch.empty(len(own), self._head.in_features)
+        for held in self._held(len(own)):
+            on_device = torch.empty_like(on_host[held], device=self.placement.device)
+            for part, batch in self._forward(own[held]):
+                on_device[part] = batch
+            on_host[held] = on_device
+        features = self.team.gather(on_host.numpy(), len(rows))
         must_be_finite(bool(np.isfinite(features).all()), "predictions", self._training)
         return features
 
@@ -280,9 +285,12 @@ class NetworkLearner:
     @torch.inference_mode()
     def _probs(self, embeddings: Floats) -> Floats:
         """Class probabilities (n, K) from features (n, D)."""
-        probs = np.empty((len(embeddings), self._dataset.num_classes), np.float32)
-        for part in self._scoring_batches(len(embeddings)):
-            probs[part] = self._logits(self.placement.on_device(embeddings[part])).softmax(1).cpu().numpy()
+        on_host = torch.empty(len(embeddings), self._dataset.num_classes)
+        for held in self._held(len(embeddings)):
+            features = self.placement.on_device(embeddings[held])
+            parts = [self._logits(features[part]).softmax(1) for part in self._scoring_batches(len(features))]
+            on_host[held] = torch.cat(parts)
+        probs: Floats = on_host.numpy()
         return probs
 
     def _logits(self, features: Tensor) -> Tensor:
@@ -292,5 +300,14 @@ class NetworkLearner:
         return logits.float()
 
     def _scoring_batches(self, num_rows: int) -> Iterator[slice]:
-        for begin in range(0, num_rows, self._scoring_batch):
-            yield slice(begin, min(begin + self._scoring_batch, num_rows))
+        return _parts(num_rows, self._scoring_batch)
+
+    def _held(self, num_rows: int) -> Iterator[slice]:
+        """Whole scoring batches of rows at a time, of which the device holds features or probabilities."""
+        row_bytes = 4 * max(self._head.in_features, self._head.out_features)
+        return _parts(num_rows, self._scoring_batch * max(1, HELD_BYTES // (row_bytes * self._scoring_batch)))
+
+
+def _parts(num_rows: int, size: int) -> Iterator[slice]:
+    for begin in range(0, num_rows, size):
+        yield slice(begin, min(begin + size, num_rows))

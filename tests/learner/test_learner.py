@@ -10,7 +10,8 @@ from raycal.config import TrainingConfig
 from raycal.data import ImageDataset
 from raycal.errors import DivergedError
 from raycal.learner import NetworkLearner, Placement
-from raycal.learner.training import batches
+from raycal.learner.learner import SCORING_PIXELS
+from raycal.learner.training import batches as batches_of
 
 FLOAT32 = Placement(torch.device("cpu"), torch.float32)
 TRAINING = TrainingConfig(epochs=6, batch_size=16, learning_rate=0.01, image_size=32, dtype="float32")
@@ -134,10 +135,10 @@ def test_any_number_of_samples_can_be_trained_on(num_samples: int) -> None:
 
 
 def test_batches_cover_everything_and_leave_no_single_sample() -> None:
-    assert batches(33, 16) == [slice(0, 16), slice(16, 33)]
-    assert batches(34, 16) == [slice(0, 16), slice(16, 32), slice(32, 34)]
-    assert batches(16, 16) == [slice(0, 16)]
-    assert batches(1, 16) == [slice(0, 1)]
+    assert batches_of(33, 16) == [slice(0, 16), slice(16, 33)]
+    assert batches_of(34, 16) == [slice(0, 16), slice(16, 32), slice(32, 34)]
+    assert batches_of(16, 16) == [slice(0, 16)]
+    assert batches_of(1, 16) == [slice(0, 1)]
 
 
 def test_predictions_are_those_of_the_samples_asked_for() -> None:
@@ -152,6 +153,24 @@ def test_predictions_are_those_of_the_samples_asked_for() -> None:
     np.testing.assert_allclose(whole.probs.sum(1), 1, atol=1e-5)
     np.testing.assert_allclose(part.probs, whole.probs[[3, 20, 41]], atol=1e-4)
     np.testing.assert_allclose(part.embeddings, whole.embeddings[[3, 20, 41]], atol=1e-3)
+
+
+@pytest.mark.parametrize("batches", [1, 2, 3])
+def test_predictions_are_the_same_however_often_the_host_takes_them(
+    batches: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SCORING_PIXELS, "cpu", 16 * TRAINING.image_size**2)
+    images = dataset(num_train=75)
+    made = learner(images)
+    made.load(made.save())  # so that nothing is kept
+    expected = made.predict(np.arange(75))
+
+    monkeypatch.setattr("raycal.learner.learner.HELD_BYTES", (batches * 16 + 15) * 512 * 4)
+    found = made.predict(np.arange(75))
+
+    assert len(list(made._held(75))) == -(-75 // (batches * 16))
+    assert np.array_equal(found.embeddings, expected.embeddings)
+    assert np.array_equal(found.probs, expected.probs)
 
 
 def test_head_is_that_which_makes_the_probabilities_of_the_embeddings() -> None:

@@ -1,5 +1,6 @@
-"""A cache folder of its own for each test, and databases of MLflow."""
+"""No GPU for tests that are not marked `gpu`, a cache folder of its own for each test, and databases of MLflow."""
 
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -7,9 +8,20 @@ from pathlib import Path
 import pytest
 
 
-def pytest_configure() -> None:
-    """A shell that starts a job with `&` lets it ignore SIGINT, and so would the commands that the tests interrupt."""
+def pytest_configure(config: pytest.Config) -> None:
+    """The same for the tests and for the commands that they start, whatever they are run on.
+
+    A shell that starts a job with `&` lets it ignore SIGINT, and so would the commands that the tests interrupt. On a
+    GPU the same work does not give the same bits again, so only a run that asks for tests marked `gpu` sees one.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not asks_for_gpu(config.option.markexpr):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+def asks_for_gpu(marks: str) -> bool:
+    """Whether `-m` asks for the tests marked `gpu`."""
+    return "gpu" in marks.replace("not gpu", "")
 
 
 @pytest.fixture(autouse=True)

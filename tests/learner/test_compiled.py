@@ -222,17 +222,28 @@ def test_every_network_compiles_as_one_graph(name: str, calls: Calls) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_gpu_compiles_once_and_learns_what_it_does_without(
+def test_gpu_compiles_once_learns_and_gives_what_it_does_without(
     dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("RAYCAL_CACHE", str(tmp_path))
-    _, probs, evaluation = work(learner(Placement(torch.device("cuda"), dtype)))
-    made = learner(Placement(torch.device("cuda"), dtype, compiled=True))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # so that it is put back
+    free_memory()
+    reserved = torch.cuda.memory_reserved()
+    # A higher rate would have rounding decide what comes of these few steps.
+    settings = {"epochs": 12, "learning_rate": 1e-3}
+    plain = learner(Placement(torch.device("cuda"), dtype), **settings)
+    made = learner(Placement(torch.device("cuda"), dtype, compiled=True), **settings)
     assert made.placement.compiled, caplog.text
     assert any((tmp_path / "compiled").iterdir())
     with torch.compiler.set_stance("fail_on_recompile"):
         for _ in range(3):
-            _, compiled_probs, compiled_evaluation = work(made)
+            _, probs, evaluation = work(made)
+            plain.load(made.save())
 
-            np.testing.assert_allclose(compiled_probs, probs, atol=0.1)
-            assert compiled_evaluation.accuracy == pytest.approx(evaluation.accuracy, abs=0.1)
+            assert evaluation.accuracy > 0.9
+            np.testing.assert_allclose(plain.predict(np.arange(37)).probs, probs, atol=0.02)
+            assert plain.evaluate().loss == pytest.approx(evaluation.loss, abs=0.02)
+
+    del made, plain
+    free_memory()
+    assert torch.cuda.memory_reserved() <= reserved + 2**27  # of which cuBLAS keeps some

@@ -80,6 +80,20 @@ def test_streamed_batches_are_those_of_resident_images(sizes: list[int]) -> None
     assert all(torch.equal(one, other) for one, other in zip(streamed, resident, strict=True))
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("image_size", [32, 40, 64])
+def test_batches_streamed_to_a_gpu_are_those_of_resident_images(image_size: int) -> None:
+    flip = torch.tensor([True, False, False, True, True], device="cuda")
+    rows, parts = np.array([3, 1, 4, 0, 2]), [slice(0, 2), slice(2, 3), slice(3, 5)]
+    resident, streamed = (
+        DeviceImages(IMAGES, image_size, kind(torch.device("cuda"), torch.float32)) for kind in (Placement, Small)
+    )
+
+    assert (resident.resident, streamed.resident) == (True, False)
+    for one, other in zip(resident.batches(rows, parts, flip), streamed.batches(rows, parts, flip), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_streaming_reads_one_batch_ahead_and_no_further() -> None:
     images = DeviceImages(IMAGES, 40, Small(torch.device("cpu"), torch.float32))
     read: list[torch.Tensor] = []

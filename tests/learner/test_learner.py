@@ -309,35 +309,37 @@ class NoRoom(Placement):
         return 0
 
 
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
-def test_images_that_have_no_room_on_the_device_train_the_same_weights(device: str) -> None:
+def test_images_that_have_no_room_on_the_device_train_the_same_weights() -> None:
     images, outcomes = dataset(), []
     for kind in (Placement, NoRoom):
-        placement = kind(torch.device(device), torch.float32)
+        placement = kind(torch.device("cpu"), torch.float32)
         made = NetworkLearner(images, TRAINING, weights=None, rng=stream(0, 0, "backbone"), placement=placement)
         made.reset(stream(0, 0, "head"))
         made.fit(everything(images), stream(0, 0, "train"))
         outcomes.append((weights(made), made.predict(np.arange(32)).probs, made.evaluate()))
     (resident, probs, evaluation), (streamed, streamed_probs, streamed_evaluation) = outcomes
 
-    if device == "cpu":  # sums on a GPU differ from run to run
-        assert same(resident, streamed)
-        assert (probs == streamed_probs).all()
-        assert evaluation == streamed_evaluation
-    assert streamed_evaluation.accuracy == pytest.approx(evaluation.accuracy, abs=0.1)
+    assert same(resident, streamed)
+    assert (probs == streamed_probs).all()
+    assert evaluation == streamed_evaluation
+
+
+# At a higher rate rounding decides what comes of a few steps, and on a GPU it differs from run to run.
+STEADY = TRAINING.model_copy(update={"epochs": 12, "learning_rate": 1e-3})
 
 
 @pytest.mark.gpu
-def test_gpu_gives_what_the_cpu_gives() -> None:
+@pytest.mark.parametrize("kind", [Placement, NoRoom])
+def test_gpu_gives_what_the_cpu_gives(kind: type[Placement]) -> None:
     images = dataset()
-    on_cpu = learner(images)
+    on_cpu = learner(images, STEADY)
     on_cpu.fit(everything(images), stream(0, 0, "train"))
     on_gpu = NetworkLearner(
         images,
-        TRAINING,
+        STEADY,
         weights=None,
         rng=stream(0, 0, "backbone"),
-        placement=Placement(torch.device("cuda"), torch.float32),
+        placement=kind(torch.device("cuda"), torch.float32),
     )
     on_gpu.load(on_cpu.save())
 

@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 FOLDER = "compiled"
 REASON_LENGTH = 300
+MOST_COMPILERS = 16
 # The first run compiles, the second records a CUDA graph, the third replays it.
 _RUNS = 3
 
@@ -56,17 +57,18 @@ def compiled(
 ) -> nn.Module:
     """The network compiled, its weights and torch's generator as they were; itself, with a warning, where that fails.
 
-    What is compiled is kept in raycal's cache folder, for all processes of the node, of which one compiles at a time.
+    What is compiled is kept in raycal's cache folder, for all processes of the node, of which one compiles at a time,
+    with as many compilers as torch has threads.
 
     Args:
         alone: No other worker exchanges gradients with this one in the middle of a step.
     """
     from filelock import FileLock
-    from torch._inductor import config
+    from torch._inductor import async_compile, config
 
     place = cache_dir() / FOLDER
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(place)  # whatever it is: torch itself sets it when it is imported
-    config.compile_threads = 1  # the processes that would do it beside this one stay, and take half a gigabyte each
+    config.compile_threads = min(torch.get_num_threads(), MOST_COMPILERS)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     try:
         made = Compiled(network, sizes, mode="reduce-overhead" if alone else None)
@@ -81,6 +83,7 @@ def compiled(
     finally:
         network.load_state_dict(before)
         network.zero_grad(set_to_none=True)
+        async_compile.shutdown_compile_workers()  # else they stay, and take half a gigabyte each
     return made
 
 

@@ -116,6 +116,20 @@ def test_compiling_leaves_weights_gradients_and_torchs_generator_as_they_were(ca
     assert not torch.backends.cudnn.benchmark
 
 
+def test_as_many_compilers_run_as_torch_has_threads_and_none_stays(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torch._inductor import async_compile, config
+
+    ended = []
+    monkeypatch.setattr(async_compile, "shutdown_compile_workers", lambda: ended.append(config.compile_threads))
+    for threads in (1, 2, 64):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        learner(placement())
+
+    assert ended == [1, 2, 16]
+
+
 def test_one_experiment_after_another_is_compiled_however_many(calls: Calls) -> None:
     from torch._dynamo import config
 

@@ -18,6 +18,7 @@ from raycal.bench.gpu.sizes import QUICK, Sizes
 from raycal.bench.gpu.training import training
 from raycal.bench.iteration import compare
 from raycal.bench.material import Options, own_cache
+from raycal.learner import free_memory
 
 LEAST_ITERATION_GAIN = 8.0
 
@@ -39,4 +40,5 @@ def run(options: Options) -> Iterator[Figure]:
             unit="wall",
             benchmark="gpu iteration",
         )
+        free_memory()  # for the processes of the trials
         yield sharing(options, sizes)

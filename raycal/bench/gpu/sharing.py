@@ -14,15 +14,15 @@ from raycal.bench.material import Options, images
 from raycal.bench.measure import ratio
 
 LEAST_GAIN = 1.2
+# One process after the other loads what is compiled; one that dies never comes.
+PATIENCE_SECONDS = 300.0
 
 
 def sharing(options: Options, sizes: Sizes) -> Figure:
     """Wall seconds of trials one after another over those of all at once, each in a process of its own."""
     work = replace(sizes.work, num_pool=sizes.trial_images, budget=min(sizes.work.budget, sizes.trial_images // 4))
-    alone, together = [], []
-    for _ in range(options.repeats):
-        alone.append(sizes.trials * at_once(options, work, 1))
-        together.append(at_once(options, work, sizes.trials))
+    alone = [sizes.trials * seconds for seconds in at_once(options, work, 1)]
+    together = at_once(options, work, sizes.trials)
     taken = {"one after another": alone, "at once": together}
     return Figure(
         benchmark="gpu sharing",
@@ -34,38 +34,42 @@ def sharing(options: Options, sizes: Sizes) -> Figure:
     )
 
 
-def at_once(options: Options, work: Work, trials: int) -> float:
-    """Wall seconds in which that many processes, all of them warm, do an iteration each.
+def at_once(options: Options, work: Work, trials: int) -> list[float]:
+    """Wall seconds in which that many processes, all of them warm, do an iteration each, as often as there are repeats.
 
     Raises:
         RuntimeError: One of them failed.
     """
     processes = multiprocessing.get_context("spawn")
-    ready, done = processes.Barrier(trials + 1), processes.Barrier(trials + 1)
+    ready, done = (processes.Barrier(trials + 1, timeout=PATIENCE_SECONDS) for _ in range(2))
     started = [processes.Process(target=_trial, args=(options, work, ready, done)) for _ in range(trials)]
     for process in started:
         process.start()
+    taken = []
     try:
-        ready.wait()
-        begin = perf_counter()
-        done.wait()
-        return perf_counter() - begin
+        for _ in range(options.repeats):
+            ready.wait()
+            begin = perf_counter()
+            done.wait()
+            taken.append(perf_counter() - begin)
     except BrokenBarrierError as error:
         raise RuntimeError("a trial of the benchmark failed") from error
     finally:
         for process in started:
             process.join()
+    return taken
 
 
 def _trial(options: Options, work: Work, ready: Barrier, done: Barrier) -> None:
     try:
         trial = Ours(options, images(options, work.num_pool, work.num_test, work.image_size), work)
         trial.iterate()
-        synchronised()
-        ready.wait()
-        trial.iterate()
-        synchronised()
-        done.wait()
+        for _ in range(options.repeats):
+            synchronised()
+            ready.wait()
+            trial.iterate()
+            synchronised()
+            done.wait()
     except BaseException:
         ready.abort()
         done.abort()

@@ -17,7 +17,9 @@ def compiling(options: Options, sizes: Sizes) -> Iterator[Figure]:
     dataset = images(options, sizes.training_images, image_size=sizes.image_size)
     for name in ("first on a node", "later, from disk"):
         begin = perf_counter()
-        model = learner(options, dataset, compile=True, image_size=sizes.image_size, batch_size=batch)
+        model = learner(
+            options, dataset, threads=sizes.threads, compile=True, image_size=sizes.image_size, batch_size=batch
+        )
         seconds = perf_counter() - begin
         yield Figure(
             benchmark="gpu compiling",

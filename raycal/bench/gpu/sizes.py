@@ -6,11 +6,21 @@ import torch
 
 from raycal.bench.iteration import Work
 
-WORK = Work(num_pool=10_000, num_test=2000, labelled=500, budget=1000, image_size=224, loader_workers=16, compile=True)
-
-
-# On a CPU compiling takes minutes and gains nothing.
-EAGER_AND_COMPILED = (False, True) if torch.cuda.is_available() else (False,)
+# For the compilers alone.
+THREADS = torch.get_num_threads()
+WORK = Work(
+    num_pool=10_000,
+    num_test=2000,
+    labelled=500,
+    budget=1000,
+    image_size=224,
+    loader_workers=16,
+    threads=THREADS,
+    compile=True,
+)
+# On a CPU compiling takes minutes and gains nothing. First, as cuDNN keeps, of each kind of convolution, the first
+# algorithm that it took: the best where a network is compiled, else the one that it expects to be.
+COMPILED_AND_EAGER = (True, False) if torch.cuda.is_available() else (False,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +32,7 @@ class Sizes:
     """
 
     image_size: int = 224
-    batches: tuple[int, ...] = (32, 64, 128, 256)
+    batches: tuple[int, ...] = (64, 128, 256)
     training_images: int = 8192
     scoring_images: int = 32_768
     points: int = 50_000
@@ -32,7 +42,8 @@ class Sizes:
     trials: int = 4
     trial_images: int = 2048
     work: Work = WORK
-    compiled: tuple[bool, ...] = EAGER_AND_COMPILED
+    threads: int = THREADS
+    compiled: tuple[bool, ...] = COMPILED_AND_EAGER
 
 
 QUICK = Sizes(
@@ -47,4 +58,5 @@ QUICK = Sizes(
     trials=2,
     trial_images=32,
     work=Work(num_pool=60, num_test=20, labelled=20, budget=10, image_size=32, batch_size=16),
+    threads=1,
 )

@@ -44,7 +44,9 @@ def _at(batch: int, options: Options, sizes: Sizes, dataset: ImageDataset) -> It
     recipe = TrainingConfig(image_size=sizes.image_size, batch_size=batch, epochs=1, learning_rate=0.01)
     labelled = TrainingSet(indices=np.arange(sizes.training_images), labels=dataset.train_labels)
     for compiled in sizes.compiled:
-        model = learner(options, dataset, compile=compiled, image_size=sizes.image_size, batch_size=batch)
+        model = learner(
+            options, dataset, threads=sizes.threads, compile=compiled, image_size=sizes.image_size, batch_size=batch
+        )
         bare = BareLoop(weights_of(model), dataset, recipe, model.placement, compiled=compiled)
         arms: dict[str, Callable[[], object]] = {
             name: (lambda fit=fit: fit(labelled, np.random.default_rng(0)))  # type: ignore[misc]

@@ -235,6 +235,7 @@ def test_every_network_compiles_as_one_graph(name: str, calls: Calls) -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_gpu_compiles_once_learns_and_gives_what_it_does_without(
     dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -10,6 +10,7 @@ from raycal.data.cache import cache_dir
 from raycal.doctor.cluster import NO_CLUSTER, judge_cluster
 from raycal.doctor.finding import Finding, Status, ok, within
 from raycal.doctor.machine import (
+    check_compiler,
     check_disk,
     check_faiss,
     check_open_files,
@@ -41,6 +42,7 @@ def examine(sweep_file: str | None, storage: str, address: str | None) -> Iterat
     gpus = int(this_machine().gpus)
     yield from within("versions", SECONDS, check_versions)
     yield from within("gpu (torch)", LONG_SECONDS, lambda: [_torch(gpus)])
+    yield from within("compiler", SECONDS, lambda: check_compiler(gpus))
     yield from within("faiss", LONG_SECONDS, check_faiss)
     yield from within("cache", SECONDS, lambda: [check_disk("cache", cache_dir())])
     if folder.is_local:

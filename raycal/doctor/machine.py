@@ -3,6 +3,7 @@
 import os
 import resource
 import shutil
+import sysconfig
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -33,6 +34,20 @@ def check_torch(gpus: int, seen: Sequence[str]) -> Finding:
     if len(seen) < gpus:
         return warning("gpu (torch)", f"{len(seen)} seen of {gpus}", "look at CUDA_VISIBLE_DEVICES")
     return ok("gpu (torch)", ", ".join(seen) or "none here; trials run on the CPU")
+
+
+def check_compiler(gpus: int) -> Iterator[Finding]:
+    """Whether Triton, by which torch compiles networks for a GPU, finds what it compiles its own first lines with."""
+    if not gpus:
+        return
+    compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
+    has_headers = Path(sysconfig.get_path("include"), "Python.h").is_file()
+    if compiler and has_headers:
+        yield ok("compiler", compiler)
+        return
+    lacking = "no headers of Python" if compiler else "no C compiler"
+    mend = "install gcc and the headers of Python (gcc and python3-dev on Debian)"
+    yield warning("compiler", f"{lacking}: networks are not compiled, and train more slowly on a GPU", mend)
 
 
 def check_faiss() -> Iterator[Finding]:

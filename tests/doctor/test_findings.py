@@ -11,6 +11,7 @@ from raycal.doctor.cluster import judge_cluster
 from raycal.doctor.finding import Finding, ok, within
 from raycal.doctor.machine import (
     GIB,
+    check_compiler,
     check_faiss,
     check_torch,
     check_writable,
@@ -99,6 +100,35 @@ class TestMachine:
     )
     def test_torch(self, gpus: int, seen: list[str], line: str) -> None:
         assert words(check_torch(gpus, seen)).startswith(line)
+
+    @pytest.mark.parametrize(
+        ("tools", "headers", "line"),
+        [
+            (["gcc", "clang"], True, "ok compiler {path}/gcc"),
+            (["clang"], True, "ok compiler {path}/clang"),
+            (
+                [],
+                True,
+                "warning compiler no C compiler: networks are not compiled, and train more slowly on a GPU; ",
+            ),
+            (["gcc"], False, "warning compiler no headers of Python: networks are not compiled, and train more slowly"),
+        ],
+    )
+    def test_compiler_for_networks(
+        self, tools: list[str], headers: bool, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for tool in tools:
+            (tmp_path / tool).write_text("")
+            (tmp_path / tool).chmod(0o755)
+        if headers:
+            (tmp_path / "Python.h").write_text("")
+        monkeypatch.delenv("CC", raising=False)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
+        (finding,) = check_compiler(1)
+
+        assert words(finding).startswith(line.format(path=tmp_path))
+        assert list(check_compiler(0)) == []
 
     def test_faiss_that_finds_others(self) -> None:
         assert words(judge_faiss([0, 1, 3, 2])) == (

@@ -25,7 +25,7 @@ FIGURES = {
     "settings": 3,
     "rerun": 2,
     "trials": 1,
-    "accuracy": 2,
+    "accuracy": 4,
 }
 
 

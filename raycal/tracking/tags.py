@@ -18,7 +18,7 @@ VERSION = "raycal.version"
 _ENVIRONMENT = {
     "raycal": VERSION,
     "git": MLFLOW_GIT_COMMIT,
-    **{key: f"raycal.{key}" for key in ("device", "dtype", "threads", "workers")},
+    **{key: f"raycal.{key}" for key in ("device", "dtype", "compiled", "threads", "workers")},
 }
 
 

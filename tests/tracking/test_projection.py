@@ -163,7 +163,9 @@ def test_finished_trial_says_why_and_on_what(uri: str, client: MlflowClient, swe
     projection = Projection(uri, sweep_dir, "tiny")
     projection.send(ID, CONFIG)
     assert child(client).info.status == "RUNNING"
-    sweep_dir.run_dir(ID).write_environment({"device": "cpu", "dtype": "float32", "threads": 2, "python": "3"})
+    sweep_dir.run_dir(ID).write_environment(
+        {"device": "cpu", "dtype": "float32", "compiled": False, "threads": 2, "python": "3"}
+    )
     sweep_dir.run_dir(ID).finish("pool exhausted")
     projection.send(ID, CONFIG)
     projection.end("FINISHED")
@@ -171,7 +173,8 @@ def test_finished_trial_says_why_and_on_what(uri: str, client: MlflowClient, swe
     run = child(client)
     assert (parent(client).info.status, run.info.status) == ("FINISHED", "FINISHED")
     assert run.data.tags["raycal.status"] == "pool exhausted"
-    assert [run.data.tags[f"raycal.{key}"] for key in ("device", "dtype", "threads")] == ["cpu", "float32", "2"]
+    tags = [run.data.tags[f"raycal.{key}"] for key in ("device", "dtype", "compiled", "threads")]
+    assert tags == ["cpu", "float32", "False", "2"]
 
 
 def test_failed_trial_says_why_even_before_its_first_iteration(

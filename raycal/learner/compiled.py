@@ -64,16 +64,14 @@ def compiled(
         alone: No other worker exchanges gradients with this one in the middle of a step.
     """
     from filelock import FileLock
-    from torch._inductor import async_compile, config
 
     place = cache_dir() / FOLDER
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(place)  # whatever it is: torch itself sets it when it is imported
-    config.compile_threads = min(torch.get_num_threads(), MOST_COMPILERS)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     try:
         made = Compiled(network, sizes, mode="reduce-overhead" if alone else None)
         place.mkdir(parents=True, exist_ok=True)
-        with FileLock(place / "lock"), _tuned(), _own_draws(placement.device):
+        with FileLock(place / "lock"), _compilers(), _tuned(), _own_draws(placement.device):
             for _ in range(_RUNS):
                 _run(made, head, sizes, image_size, placement)
     except Exception as error:  # a compiler that is missing, a full disk, a GPU too old, a bug in torch
@@ -83,7 +81,6 @@ def compiled(
     finally:
         network.load_state_dict(before)
         network.zero_grad(set_to_none=True)
-        async_compile.shutdown_compile_workers()  # else they stay, and take half a gigabyte each
     return made
 
 
@@ -101,6 +98,17 @@ def _run(made: Compiled, head: Head, sizes: BatchSizes, image_size: int, placeme
     made.eval()
     with torch.inference_mode(), placement.autocast():
         features_of(made, head, images(sizes.scoring))
+
+
+@contextmanager
+def _compilers() -> Iterator[None]:
+    from torch._inductor import async_compile, config
+
+    config.compile_threads = min(torch.get_num_threads(), MOST_COMPILERS)
+    try:
+        yield
+    finally:
+        async_compile.shutdown_compile_workers()  # else they stay, and take half a gigabyte each
 
 
 @contextmanager

@@ -32,7 +32,7 @@ class Sizes:
     """
 
     image_size: int = 224
-    batches: tuple[int, ...] = (64, 128, 256)
+    batches: tuple[int, ...] = (32, 64, 128, 256)
     training_images: int = 8192
     scoring_images: int = 32_768
     points: int = 50_000

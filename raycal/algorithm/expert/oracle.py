@@ -5,7 +5,7 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge, Gt, Le
 
-from raycal.algorithm.expert.answers import Cluster, ClusterAnswer, SampleAnswers, cluster_answer, experts
+from raycal.algorithm.expert.answers import Cluster, ClusterAnswer, SampleAnswers, experts
 from raycal.algorithm.records import Indices, Labels
 
 # Seconds for one image: Wei et al. 2022, CIFAR-10N, median of the crowd. The paper prices a cluster as one image.
@@ -58,13 +58,16 @@ class Oracle:
 
     def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
         """The modal class if its share reaches the threshold; ties for the mode go to the smallest class id."""
-        shown = self._true_labels[cluster.indices]
-        counts = np.bincount(shown)
+        counts, num_shown = np.bincount(self._true_labels[cluster.indices]), len(cluster.indices)
         mode = int(counts.argmax())
-        accepted = int(counts[mode]) / len(shown) >= self._purity_threshold
+        num_right = int(counts[mode])
+        accepted = num_right / num_shown >= self._purity_threshold
         seconds = self._seconds_per_labelled if accepted else self._seconds_per_refused
-        return cluster_answer(
-            mode if accepted else None, shown, seconds=float(seconds + len(shown) * self._seconds_per_image_shown)
+        return ClusterAnswer(
+            label=mode if accepted else None,
+            purity=num_right / num_shown,
+            wrong=num_shown - num_right if accepted else None,
+            seconds=float(seconds + num_shown * self._seconds_per_image_shown),
         )
 
     def truth(self, indices: Indices) -> Labels | None:

@@ -112,7 +112,8 @@ class Pool:
 
     def release(self) -> None:
         """Alg. 1, line 17: all of D^CL goes back to D^U, unlabelled, and the pseudo-labelled with it."""
-        released = np.isin(self._status, (CLUSTER_LABELED, PSEUDO_LABELED))
+        # By index: a mask with holes would have the processor guess wrongly at every other sample.
+        released = np.flatnonzero((self._status == CLUSTER_LABELED) | (self._status == PSEUDO_LABELED))
         self._status[released] = UNLABELED
         self._labels[released] = NO_LABEL
         self._purity[released] = 1
@@ -123,5 +124,5 @@ class Pool:
 
     def _are_unlabeled(self, indices: Indices) -> bool:
         """Whether all are in D^U."""
-        in_pool = ((indices >= 0) & (indices < len(self))).all()
-        return bool(in_pool and (self._status[indices] == UNLABELED).all())
+        outside = np.count_nonzero(indices.astype(np.uint64) >= len(self))  # a negative index becomes a huge one
+        return not outside and not np.count_nonzero(self._status[indices] != UNLABELED)

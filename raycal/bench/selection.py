@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from statistics import median
 
 import numpy as np
 
@@ -46,14 +47,16 @@ def run(options: Options) -> Iterator[Figure]:
         "ledger": _ledger,
     }
     for name, task in tasks.items():
-        seconds = [each(task(size), least_seconds=0.1) for size in sizes]
+        calls = {str(size): task(size) for size in sizes}
+        rounds = [[each(call, least_seconds=0.1) for call in calls.values()] for _ in range(options.repeats)]
+        arms_of_sizes = dict(zip(calls, zip(*rounds, strict=True), strict=True))
         yield Figure(
             benchmark="selection",
             name=f"growth exponent, {name}",
-            value=growth_exponent(sizes, seconds),
+            value=growth_exponent(sizes, list(map(median, arms_of_sizes.values()))),
             unit="",
             goal=Goal("<=", LARGEST_EXPONENT),
-            arms={str(size): [taken] for size, taken in zip(sizes, seconds, strict=True)},
+            arms=arms_of_sizes,
             setting={"arms": "CPU seconds by size of the pool", "threads": 1},
         )
 

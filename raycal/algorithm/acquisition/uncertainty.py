@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from raycal.algorithm.acquisition.distances import blocks
 from raycal.algorithm.acquisition.selection import by_score
 from raycal.algorithm.acquisition.view import View
 from raycal.algorithm.records import Floats
@@ -33,6 +34,9 @@ def least_confidence(view: View) -> Floats:
 
 def entropies(probs: Floats) -> Floats:
     """Entropy in nats (n,) float32 of distributions (n, K); 0 log 0 = 0."""
-    logs = np.log(probs, out=np.zeros_like(probs), where=probs > 0)
-    scores: Floats = -np.einsum("uk,uk->u", probs, logs)
-    return scores
+    scores = np.empty(len(probs), np.float32)
+    for rows in blocks(*probs.shape):  # the logarithms of all would take as much memory as the probabilities
+        part = probs[rows]
+        logs = np.log(part, out=np.zeros_like(part), where=part > 0)
+        np.einsum("uk,uk->u", part, logs, out=scores[rows])
+    return -scores

@@ -3,7 +3,6 @@
 from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from math import ceil, erf, sqrt
 from typing import Literal
@@ -14,12 +13,13 @@ import numpy.typing as npt
 from raycal.algorithm.centroid import from_centroid, least
 from raycal.algorithm.clustering import Clustering
 from raycal.algorithm.expert import Cluster, ClusterAnswer
-from raycal.algorithm.records import Floats, Indices, Predictions
+from raycal.algorithm.records import Floats, Predictions
 from raycal.errors import InputError
 
 Order = Literal["size", "value", "random", "oracle"]
 OnRefusal = Literal["skip", "split"]
-Waiting = tuple[float, int, int, Indices]  # two are never compared by their indices, as the least of these differ
+Rows = npt.NDArray[np.int64]  # of the predictions, ascending
+Waiting = tuple[float, int, int, Rows]  # two are never compared by their rows, as the least of these differ
 ROUNDING = 1e-9  # 0.8 of 5 is a little more than 4 in floats
 
 
@@ -65,7 +65,7 @@ class ClusterQueue:
     ) -> None:
         self._predictions, self._rules = predictions, rules
         self._clustering, self._answer, self._rng = clustering, answer, rng
-        shown = map(self._core, self._cluster(predictions.indices, num_clusters))
+        shown = map(self._core, self._cluster(predictions.embeddings, num_clusters))
         # The last one comes first. Sorted at once, as a heap's cost for each cluster would grow with their number.
         self._waiting = sorted(map(self._ranked, shown))
 
@@ -76,52 +76,51 @@ class ClusterQueue:
     def refuse(self, cluster: Cluster) -> None:
         """The expert did not label the cluster that came last."""
         if self._rules.on_refusal == "split" and len(cluster.indices) > 1:
-            halves = self._cluster(cluster.indices, 2)
+            rows = np.searchsorted(self._predictions.indices, cluster.indices)
+            halves = self._cluster(self._predictions.embeddings[rows], 2)
             for half in halves if len(halves) > 1 else ():
-                insort(self._waiting, self._ranked(half))
+                insort(self._waiting, self._ranked(rows[half]))
 
-    def _cluster(self, indices: Indices, num_clusters: int) -> list[Indices]:
-        embeddings = self._predictions.restrict(indices).embeddings
-        return grouped(indices, self._clustering(embeddings, num_clusters, int(self._rng.integers(2**31))))
+    def _cluster(self, embeddings: Floats, num_clusters: int) -> list[Rows]:
+        return grouped(self._clustering(embeddings, num_clusters, int(self._rng.integers(2**31))))
 
-    def _core(self, indices: Indices) -> Indices:
-        count = max(1, ceil(self._rules.core * len(indices) - ROUNDING))
-        if count == len(indices):
-            return indices
-        return indices[least(from_centroid(self._predictions.restrict(indices).embeddings), count)]
+    def _core(self, rows: Rows) -> Rows:
+        count = max(1, ceil(self._rules.core * len(rows) - ROUNDING))
+        if count == len(rows):
+            return rows
+        return rows[least(from_centroid(self._predictions.embeddings[rows]), count)]
 
-    def _ranked(self, indices: Indices) -> Waiting:
-        return self._worth(indices), len(indices), -indices.item(0), indices
+    def _ranked(self, rows: Rows) -> Waiting:
+        return self._worth(rows), len(rows), -rows.item(0), rows
 
-    def _cluster_of(self, indices: Indices) -> Cluster:
-        return Cluster(indices=indices, embeddings=partial(_embeddings, self._predictions, indices))
+    def _cluster_of(self, rows: Rows) -> Cluster:
+        predictions = self._predictions
+        return Cluster(indices=predictions.indices[rows], embeddings=lambda: predictions.embeddings[rows])
 
-    def _worth(self, indices: Indices) -> float:
+    def _worth(self, rows: Rows) -> float:
         match self._rules.order:
             case "size":
-                return len(indices)
+                return len(rows)
             case "value":
-                probs = self._predictions.restrict(indices).probs
-                return expected_labels(probs, self._rules.purity_threshold)
+                return expected_labels(self._predictions.probs[rows], self._rules.purity_threshold)
             case "random":
                 return float(self._rng.random())
             case "oracle":
-                cluster = self._cluster_of(indices)
+                cluster = self._cluster_of(rows)
                 return _right_labels(cluster, self._answer(cluster))
 
 
-def grouped(indices: Indices, cluster_ids: npt.NDArray[np.int64]) -> list[Indices]:
-    """The members of each cluster that has any, by its id.
+def grouped(cluster_ids: npt.NDArray[np.int64]) -> list[Rows]:
+    """The rows of each cluster that has any, by its id.
 
     Args:
-        indices: (U,) ascending.
-        cluster_ids: (U,) of the same samples, from 0.
+        cluster_ids: (U,) from 0.
     """
     # NumPy sorts integers of 16 bits by their digits: in linear time, and ten times faster.
-    members = indices[np.lexsort((cluster_ids.astype(np.uint16), (cluster_ids >> 16).astype(np.uint16)))]
+    rows = np.lexsort((cluster_ids.astype(np.uint16), (cluster_ids >> 16).astype(np.uint16)))
     sizes = np.bincount(cluster_ids)
     ends = np.cumsum(sizes[sizes > 0]).tolist()
-    return [members[begin:end] for begin, end in pairwise([0, *ends])]
+    return [rows[begin:end] for begin, end in pairwise([0, *ends])]
 
 
 def expected_labels(probs: Floats, purity_threshold: float) -> float:
@@ -154,7 +153,3 @@ def _right_labels(cluster: Cluster, answer: ClusterAnswer) -> int:
     if answer.wrong is None:
         raise InputError("clustering: order: oracle is for experts that know which of their labels are wrong")
     return len(answer.labelled(cluster)) - answer.wrong
-
-
-def _embeddings(predictions: Predictions, indices: Indices) -> Floats:
-    return predictions.restrict(indices).embeddings

@@ -77,6 +77,10 @@ def test_largest_come_first_then_those_with_the_smallest_index_and_empty_ones_ne
     assert shown(queue([2, 3], [7, 4])) == [[2], [3]]
 
 
+def test_ids_of_more_than_16_bits_are_told_apart() -> None:
+    assert shown(queue([1, 3, 5, 7, 9], [2**17 + 1, 1, 2**16 + 1, 1, 2**17])) == [[3, 7], [1], [5], [9]]
+
+
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=30))
 def test_order_by_size_equals_a_plain_grouping(cluster_ids: list[int]) -> None:
     indices = [3 * row + 1 for row in range(len(cluster_ids))]
@@ -92,7 +96,20 @@ def test_cluster_has_the_embeddings_of_its_samples() -> None:
     cluster = queue([4, 6, 8, 10], [1, 0, 1, 0]).pop()
 
     assert cluster is not None
+    assert cluster.indices.tolist() == [4, 8]
     assert cluster.embeddings().tolist() == [[4], [8]]
+
+
+def test_half_of_a_refused_cluster_has_the_embeddings_of_its_samples() -> None:
+    waiting = queue([4, 6, 8, 10, 12], [1, 0, 1, 0, 1], on_refusal="split")
+    cluster = waiting.pop()
+    assert cluster is not None
+    waiting.refuse(cluster)
+
+    halves = [half for half in (waiting.pop(), waiting.pop(), waiting.pop()) if half is not None]
+
+    assert [half.indices.tolist() for half in halves] == [[4, 8], [6, 10], [12]]
+    assert [half.embeddings().tolist() for half in halves] == [[[4], [8]], [[6], [10]], [[12]]]
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_refusal_moves_nothing(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", Kind)
-@pytest.mark.parametrize("indices", [[1], [2], [0, 1], [2, 5], [0, 3, 5]], ids=str)
+@pytest.mark.parametrize("indices", [[1], [2], [0, 1], [2, 5], [0, 3, 5], [-6], [-6, 0], [6]], ids=str)
 def test_nothing_is_labelled_twice_and_then_nothing_has_moved(indices: list[int], kind: Kind) -> None:
     pool = mixed_pool()
     before = contents(pool)

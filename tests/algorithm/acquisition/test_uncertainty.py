@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from views import rows, view
 
-from raycal.algorithm.acquisition import acquisitions
-from raycal.algorithm.acquisition.uncertainty import entropy, least_confidence, margin
+from raycal.algorithm.acquisition import acquisitions, distances
+from raycal.algorithm.acquisition.uncertainty import entropies, entropy, least_confidence, margin
 
 
 @pytest.mark.parametrize("num_classes", [1, 2, 10])
@@ -24,6 +24,17 @@ def test_entropy_is_in_nats_and_does_not_care_which_class_is_likely() -> None:
     scores = entropy(view(probs=[[0.5, 0.25, 0.25], [0.25, 0.25, 0.5], [0.5, 0.5, 0.0]]))
 
     assert scores.tolist() == pytest.approx([1.5 * math.log(2), 1.5 * math.log(2), math.log(2)], rel=1e-6)
+
+
+def test_entropies_are_those_of_all_samples_at_once_however_many_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    probs = np.random.default_rng(0).dirichlet(np.ones(3), 8).astype(np.float32)
+    at_once = entropies(probs).tolist()
+
+    monkeypatch.setattr(distances, "BLOCK_FLOATS", 3 * 3)
+
+    assert entropies(probs).tolist() == at_once
+    assert at_once == pytest.approx((-(probs * np.log(probs)).sum(axis=1)).tolist(), rel=1e-5)
+    assert entropies(probs[:0]).shape == (0,)
 
 
 # By entropy the first, by confidence the second, by margin the third.

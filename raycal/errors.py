@@ -43,6 +43,11 @@ class StoppedError(RaycalError):
     """The experiment is not to go on: no failure, and not finished either."""
 
 
+def one_line(error: object) -> str:
+    """What an error says, without line breaks."""
+    return " ".join(str(error).split())
+
+
 def printable(line: str) -> str:
     """The line with all that would break it or colour the terminal escaped."""
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)

@@ -13,7 +13,7 @@ from ray.core.generated.gcs_service_pb2 import GetClusterIdRequest  # type: igno
 from ray.core.generated.gcs_service_pb2_grpc import NodeInfoGcsServiceStub
 from ray.exceptions import AuthenticationError
 
-from raycal.errors import InputError
+from raycal.errors import InputError, one_line
 
 LOCAL = "local"
 ANSWER_SECONDS = 8.0
@@ -62,11 +62,6 @@ def find_cluster(address: str | None) -> str | None:
             return None
         raise InputError(f"no Ray cluster answers at {named}: {one_line(error.details())}") from error
     return found
-
-
-def one_line(error: object) -> str:
-    """What an error says, without line breaks."""
-    return " ".join(str(error).split())
 
 
 @contextmanager

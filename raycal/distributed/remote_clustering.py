@@ -19,9 +19,8 @@ from ray.exceptions import (
 )
 
 from raycal.algorithm.records import Floats
-from raycal.distributed.address import one_line
 from raycal.distributed.clustering import LOOK
-from raycal.errors import InfrastructureError, ShortOfMemoryError
+from raycal.errors import InfrastructureError, ShortOfMemoryError, one_line
 
 logger = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ from typing import Any
 import ray
 from ray._private.ray_logging import stdout_deduplicator
 
-from raycal.distributed.address import LOCAL, NONE_HERE, find_cluster, one_line
+from raycal.distributed.address import LOCAL, NONE_HERE, find_cluster
 from raycal.distributed.allotment import count
 from raycal.distributed.leftovers import leave_nothing, remove_leftovers
 from raycal.distributed.pools import NAMESPACE
 from raycal.distributed.resources import Node
-from raycal.errors import InputError
+from raycal.errors import InputError, one_line
 from raycal.interrupt import deferred, foreign_sigterm_handler
 
 _ENVIRONMENT = {

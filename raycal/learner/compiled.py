@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from raycal.data.cache import cache_dir
 from raycal.errors import one_line
-from raycal.learner.device import Placement
+from raycal.learner.device import Placement, kept_generators
 from raycal.learner.network import Head, features_of
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ def compiled(
     try:
         made = Compiled(network, sizes, mode="reduce-overhead" if alone else None)
         place.mkdir(parents=True, exist_ok=True)
-        with FileLock(place / "lock"), _compilers(), _tuned(), _own_draws(placement.device):
+        with FileLock(place / "lock"), _compilers(), _tuned(), kept_generators(placement.device):
             for _ in range(_RUNS):
                 _run(made, head, sizes, image_size, placement)
     except Exception as error:  # a compiler that is missing, a full disk, a GPU too old, a bug in torch
@@ -121,9 +121,3 @@ def _tuned() -> Iterator[None]:
         yield
     finally:
         torch.backends.cudnn.benchmark = before
-
-
-@contextmanager
-def _own_draws(device: torch.device) -> Iterator[None]:
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        yield

@@ -3,6 +3,7 @@
 import gc
 import math
 import platform
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -101,6 +102,12 @@ def free_memory() -> None:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
+
+
+def kept_generators(device: torch.device) -> AbstractContextManager[None]:
+    """A context that leaves torch's generators, of the host and of a GPU, as they were."""
+    kept: AbstractContextManager[None] = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+    return kept
 
 
 def _has_fast_bfloat16(device: torch.device) -> bool:

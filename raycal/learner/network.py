@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torchvision.models import get_model
 from torchvision.ops import StochasticDepth
 
+from raycal.learner.device import kept_generators
+
 
 class Head(nn.Linear):
     """The last layer of a network; bypassed, it lets the features through."""
@@ -64,6 +66,6 @@ def own_draws(network: nn.Module, rng: np.random.Generator, device: torch.device
     if not draws:
         yield
         return
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with kept_generators(device):
         torch.manual_seed(int(rng.integers(2**62)) + rank)
         yield

@@ -40,11 +40,12 @@ def run(options: Options) -> Iterator[Figure]:
             model.fit(training_set, np.random.default_rng([seed, 1]))
             found[dtype].append(model.evaluate().accuracy)
         found["script"].append(_accuracy_of_script(begin, dataset, training_set, size, seed))
+        trained = models["float32"].save()
         for model in models.values():
-            model.load(models["float32"].save())
+            model.load(trained)
         plain, fast = (_top(model.predict(rest).probs, count // 10) for model in models.values())
         of_formats.append(_shared(plain, fast))
-        of_script.append(_shared_with_script(options, dataset, models["float32"].save(), rest, count // 10))
+        of_script.append(_shared_with_script(options, dataset, trained, rest, count // 10))
     setting = settings_of(models["bfloat16"], image_size=size, count=count, epochs=EPOCHS, accuracies=found)
     noise = max(LEAST_NOISE, stdev(found["float32"]))
     for name, other in (("bfloat16, float32", "float32"), ("bfloat16, obvious script", "script")):

@@ -18,7 +18,7 @@ def compiling(options: Options, sizes: Sizes) -> Iterator[Figure]:
     for name in ("first on a node", "later, from disk"):
         begin = perf_counter()
         model = learner(
-            options, dataset, threads=sizes.threads, compile=True, image_size=sizes.image_size, batch_size=batch
+            options, dataset, threads=sizes.work.threads, compile=True, image_size=sizes.image_size, batch_size=batch
         )
         seconds = perf_counter() - begin
         yield Figure(

@@ -19,7 +19,7 @@ def scoring(options: Options, sizes: Sizes) -> Iterator[Figure]:
     count = sizes.scoring_images
     dataset, everything = images(options, count, image_size=sizes.image_size), np.arange(count)
     for compiled in sizes.compiled:
-        model = learner(options, dataset, threads=sizes.threads, compile=compiled, image_size=sizes.image_size)
+        model = learner(options, dataset, threads=sizes.work.threads, compile=compiled, image_size=sizes.image_size)
         taken = in_turn({"raycal": lambda model=model: model.predict(everything)}, options.repeats)  # type: ignore[misc]
         yield Figure(
             benchmark="gpu scoring",

@@ -6,8 +6,6 @@ import torch
 
 from raycal.bench.iteration import Work
 
-# For the compilers alone.
-THREADS = torch.get_num_threads()
 WORK = Work(
     num_pool=10_000,
     num_test=2000,
@@ -15,7 +13,7 @@ WORK = Work(
     budget=1000,
     image_size=224,
     loader_workers=16,
-    threads=THREADS,
+    threads=torch.get_num_threads(),  # for the compilers alone
     compile=True,
 )
 # On a CPU compiling takes minutes and gains nothing. First, as cuDNN keeps, of each kind of convolution, the first
@@ -42,7 +40,6 @@ class Sizes:
     trials: int = 4
     trial_images: int = 2048
     work: Work = WORK
-    threads: int = THREADS
     compiled: tuple[bool, ...] = COMPILED_AND_EAGER
 
 
@@ -58,5 +55,4 @@ QUICK = Sizes(
     trials=2,
     trial_images=32,
     work=Work(num_pool=60, num_test=20, labelled=20, budget=10, image_size=32, batch_size=16),
-    threads=1,
 )

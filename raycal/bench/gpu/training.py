@@ -45,7 +45,12 @@ def _at(batch: int, options: Options, sizes: Sizes, dataset: ImageDataset) -> It
     labelled = TrainingSet(indices=np.arange(sizes.training_images), labels=dataset.train_labels)
     for compiled in sizes.compiled:
         model = learner(
-            options, dataset, threads=sizes.threads, compile=compiled, image_size=sizes.image_size, batch_size=batch
+            options,
+            dataset,
+            threads=sizes.work.threads,
+            compile=compiled,
+            image_size=sizes.image_size,
+            batch_size=batch,
         )
         bare = BareLoop(weights_of(model), dataset, recipe, model.placement, compiled=compiled)
         arms: dict[str, Callable[[], object]] = {

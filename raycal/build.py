@@ -16,6 +16,8 @@ from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Labels
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.data import Dataset, ImageDataset, datasets
+from raycal.data.manifest import manifest_of
+from raycal.inputs import DatasetInput, ExpectedInputs, Inputs
 from raycal.losses import losses
 from raycal.registry import Registry
 
@@ -45,24 +47,44 @@ def dataset_key(config: ExperimentConfig) -> str:
     return f"{config.dataset.name} {options} {config.seed} {config.training.image_size}"
 
 
-def prepare(experiments: Mapping[str, ExperimentConfig]) -> dict[str, int]:
-    """Download and decode every dataset and read all weights once, so that no trial fails on them; pool sizes by id.
+def weights_key(config: ExperimentConfig) -> str:
+    """Experiments with the same key start from the same weights."""
+    return f"{config.model.name} {config.model.weights}"
+
+
+def prepare(experiments: Mapping[str, ExperimentConfig]) -> Inputs:
+    """Download and decode every dataset and read all weights once, so that no trial fails on them.
+
+    Returns:
+        What was read.
 
     Raises:
         InputError: A download, an image or a weights file cannot be used, or an expert does not fit its dataset.
     """
     labels: dict[str, Labels] = {}
+    inputs: dict[str, DatasetInput] = {}
+    digests: dict[str, str] = {}
     for config in experiments.values():
-        key = dataset_key(config)
+        key, name = dataset_key(config), config.dataset.name
         if key not in labels:
-            labels[key] = dataset(config).load().train_labels
+            images = dataset(config).load()
+            labels[key] = images.train_labels
+            family = f"{name} {json.dumps(config.dataset.options, sort_keys=True)}"
+            title = str(config.dataset.options.get("root") or name)
+            inputs[key] = DatasetInput(family=family, title=title, manifest=manifest_of(images))
         expert(config, labels[key])
-    for network, weights in dict.fromkeys((config.model.name, config.model.weights) for config in experiments.values()):
-        if weights != "none":
-            from raycal.learner import load_weights
+        if config.model.weights != "none" and weights_key(config) not in digests:
+            from raycal.learner import load_weights, weights_digest
 
-            load_weights(weights, network)
-    return {experiment_id: len(labels[dataset_key(config)]) for experiment_id, config in experiments.items()}
+            state = load_weights(config.model.weights, config.model.name)
+            digests[weights_key(config)] = weights_digest(state or {})
+    return Inputs(datasets=inputs, weights=digests)
+
+
+def expected_inputs(inputs: Inputs, experiments: Mapping[str, ExperimentConfig]) -> dict[str, ExpectedInputs]:
+    """What each experiment must read, by experiment id; nothing for one whose dataset was not prepared."""
+    found = {key: inputs.expected(dataset_key(config), weights_key(config)) for key, config in experiments.items()}
+    return {key: expected for key, expected in found.items() if expected is not None}
 
 
 def clustering(config: ExperimentConfig) -> Clustering:

@@ -1,6 +1,5 @@
 """What, beside the configuration, a result depends on: recorded with every run."""
 
-import hashlib
 import platform
 import subprocess
 from pathlib import Path
@@ -8,14 +7,26 @@ from typing import Any
 
 from raycal import __version__
 from raycal.data import ImageDataset
+from raycal.data.manifest import Manifest
+from raycal.digest import digest_of
 
 GIT_SECONDS = 5.0
-IMAGES_READ = 16
+SHORT = 16  # hexadecimal digits of a digest that is read by people, too
 
 
-def environment(images: ImageDataset, placement: dict[str, Any], num_workers: int) -> dict[str, Any]:
-    """Versions, machine and dataset, as `environment.json` holds them; no key `git` outside a git working tree."""
-    commit = git_commit(Path(__file__).parent)
+def environment(
+    images: ImageDataset,
+    manifest: Manifest,
+    placement: dict[str, Any],
+    num_workers: int,
+    *,
+    weights: str | None = None,
+) -> dict[str, Any]:
+    """Versions, machine, data and weights, as `environment.json` holds them.
+
+    There is no key `git` outside a git working tree, and no key `weights` where these were drawn.
+    """
+    commit, digests = git_commit(Path(__file__).parent), manifest.digest
     return {
         "raycal": __version__,
         **({} if commit is None else {"git": commit}),
@@ -23,11 +34,14 @@ def environment(images: ImageDataset, placement: dict[str, Any], num_workers: in
         "machine": platform.machine(),
         **placement,
         "workers": num_workers,
+        **({} if weights is None else {"weights": weights[:SHORT]}),
         "dataset": {
-            "digest": dataset_digest(images),
+            "digest": digest_of(f"{digests.train} {digests.test}".encode())[:SHORT],
+            **{name: digest[:SHORT] for name, digest in digests._asdict().items()},
             "num_train": images.num_train,
             "num_test": images.num_test,
             "num_classes": images.num_classes,
+            "num_listed": manifest.num_listed,
         },
     }
 
@@ -39,13 +53,3 @@ def git_commit(folder: Path) -> str | None:
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=GIT_SECONDS).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def dataset_digest(images: ImageDataset) -> str:
-    """16 hex digits over class names, labels, the split, the images' shape and 16 of the images, for speed."""
-    digest = hashlib.sha256(repr((images.class_names, images.images.shape)).encode())
-    for array in (images.labels, images.train_rows, images.test_rows):
-        digest.update(array.tobytes())
-    for row in range(0, len(images.images), -(-len(images.images) // IMAGES_READ)):
-        digest.update(images.images[row].tobytes())
-    return digest.hexdigest()[:16]

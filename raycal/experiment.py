@@ -12,12 +12,14 @@ from raycal.algorithm.loop import active_learning
 from raycal.algorithm.records import Interaction, IterationResult
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.data import ImageDataset
+from raycal.data.manifest import Manifest, manifest_of
 from raycal.environment import environment
 from raycal.errors import InfrastructureError, InputError, RaycalError, StoppedError
+from raycal.inputs import ExpectedInputs
 from raycal.store import RunDir
 
 if TYPE_CHECKING:
-    from raycal.learner import Team
+    from raycal.learner import NetworkLearner, Team
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ def run_experiment(
     clustering: Clustering | None = None,
     on_start: Callable[[], object] = lambda: None,
     team: "Team | None" = None,
+    expected: ExpectedInputs | None = None,
 ) -> bool:
     """Run an experiment to its end; whether it got there.
 
@@ -47,6 +50,7 @@ def run_experiment(
         clustering: Runs elsewhere; None: in this process.
         on_start: Called when data and model are loaded and Algorithm 1 begins.
         team: The workers of the trial, of which this is the first; None: it is the only one.
+        expected: The data and weights it must read; with others it fails. None: whatever is there.
 
     Raises:
         InfrastructureError: What the experiment runs on failed; another call goes on.
@@ -54,7 +58,7 @@ def run_experiment(
     """
     phase = _Phase()
     try:
-        _run(config, run_dir, worker, observers, clustering, on_start, team, phase)
+        _run(config, run_dir, worker, observers, clustering, on_start, team, expected, phase)
     except (InfrastructureError, StoppedError):
         raise
     except Exception as error:  # the one place where a failed experiment is recorded
@@ -69,13 +73,15 @@ def run_experiment(
     return True
 
 
-def follow_experiment(config: ExperimentConfig, worker: WorkerSettings, team: "Team") -> None:
+def follow_experiment(
+    config: ExperimentConfig, worker: WorkerSettings, team: "Team", *, expected: ExpectedInputs | None = None
+) -> None:
     """What the other workers of a trial do while the first runs the experiment: their part of it, until dismissed.
 
     An error that is not the experiment's is raised, and the trial's workers must all start again.
     """
     try:
-        learner = build.learner(config, build.dataset(config).load(), worker, team=team)
+        learner, _, _ = _load(config, worker, team, expected, _Phase())
     except Exception:
         if team.listen() is None:  # the first worker could not begin either, and has recorded why
             return
@@ -97,15 +103,13 @@ def _run(
     clustering: Clustering | None,
     on_start: Callable[[], object],
     team: "Team | None",
+    expected: ExpectedInputs | None,
     phase: _Phase,
 ) -> None:
     saved = run_dir.begin(config)
     if run_dir.is_done:
         return
-    phase.name = "loading the dataset"
-    images = build.dataset(config).load()
-    phase.name = "loading the model"
-    learner = build.learner(config, images, worker, team=team)
+    learner, images, manifest = _load(config, worker, team, expected, phase)
     state = None
     if saved is not None:
         phase.name = "loading the state"
@@ -115,7 +119,9 @@ def _run(
             problem = "of another dataset, or not saved by raycal; move the folder away to start anew"
             raise InputError(f"{run_dir.folder.place}/state: {problem}") from error
         learner.load(saved.model)
-    run_dir.write_environment(environment(images, learner.placement.describe(), learner.team.size))
+    run_dir.write_environment(
+        environment(images, manifest, learner.placement.describe(), learner.team.size, weights=learner.weights_digest)
+    )
     parts = build.parts(config, images, learner, clustering)
     plan = build.plan(config)
     done = 0 if state is None else state.iteration + 1
@@ -134,6 +140,28 @@ def _run(
         phase.name = f"iteration {done}"
     montages.mend_missing()
     run_dir.finish("iterations" if done == plan.total_iterations else "pool exhausted")
+
+
+def _load(
+    config: ExperimentConfig,
+    worker: WorkerSettings,
+    team: "Team | None",
+    expected: ExpectedInputs | None,
+    phase: _Phase,
+) -> tuple["NetworkLearner", ImageDataset, Manifest]:
+    """Load data and model, and compare them with what is expected.
+
+    Raises:
+        InputError: They cannot be used, or they are not what is expected.
+    """
+    phase.name = "loading the dataset"
+    images = build.dataset(config).load(content=None if expected is None else expected.content)
+    manifest = manifest_of(images)
+    phase.name = "loading the model"
+    learner = build.learner(config, images, worker, team=team)
+    if expected is not None:
+        expected.check(manifest, learner.weights_digest)
+    return learner, images, manifest
 
 
 class _Montages:

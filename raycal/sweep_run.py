@@ -22,6 +22,7 @@ from raycal.errors import InputError, StorageError, TakenOverError
 from raycal.experiment import run_experiment
 from raycal.files import Folder
 from raycal.follower import Follower
+from raycal.inputs import ExpectedInputs, InputRecord, Inputs
 from raycal.owner import Owner
 from raycal.plan import Plan, SweepDir
 from raycal.prices import own_price
@@ -121,12 +122,14 @@ def _rate_and_price(options: Namespace) -> tuple[GpuRate, float | None]:
 def _run(job: Job, options: Namespace) -> Tracker:
     """Run what is not over; the tracker, closed."""
     todo = job.unfinished()
-    build.prepare({**todo, **job.sweep.examples})
+    inputs = build.prepare({**todo, **job.sweep.examples})
+    InputRecord(job.sweep_dir.folder).check(inputs)
+    expected = build.expected_inputs(inputs, todo)
     with _ray_or_here(options) as nodes:
         allotment = _allot(job, nodes, local=options.local)
         print(f"  running {allotment}\n", flush=True)
         with job.sweep_dir.lock():
-            job, owner = _begin(job, todo, allotment.threads)
+            job, owner = _begin(job, todo, allotment.threads, inputs)
             with _tracked(job) as tracker, _owning(owner):
                 start_cost = StartCost(allotment.concurrent_trials)
                 progress = Progress(todo, concurrent=allotment.concurrent_trials)
@@ -134,23 +137,24 @@ def _run(job: Job, options: Namespace) -> Tracker:
                 if options.local:
                     if job.sweep.resources.gpus_per_worker == 0:
                         hide_gpus()
-                    _run_here(todo, job.sweep_dir, allotment, follower)
+                    _run_here(todo, job.sweep_dir, allotment, follower, expected)
                 else:
-                    _run_on_ray(job, todo, allotment, owner, follower, tracker)
+                    _run_on_ray(job, todo, allotment, owner, follower, tracker, expected)
                     print(start_cost, flush=True)
                 owner.check()
                 _report(job)
     return tracker
 
 
-def _begin(job: Job, todo: Mapping[str, ExperimentConfig], threads: int) -> tuple[Job, Owner]:
-    """Own the folder, write the plan, forget earlier failures; the job as the owner's."""
+def _begin(job: Job, todo: Mapping[str, ExperimentConfig], threads: int, inputs: Inputs) -> tuple[Job, Owner]:
+    """Own the folder, write the plan, record what the trials read, forget earlier failures; the job as the owner's."""
     folder = job.sweep_dir.folder
     try:
         owner = Owner.take(folder)
         job = replace(job, sweep_dir=SweepDir(folder, owner))
         if job.plan is None:
             _plan(job, threads)
+        InputRecord(folder).add(inputs)
         for experiment_id in todo:
             job.sweep_dir.run_dir(experiment_id).forget_failure()
     except StorageError:
@@ -203,24 +207,30 @@ def _run_on_ray(
     owner: Owner,
     follower: Follower,
     tracker: Tracker,
+    expected: Mapping[str, ExpectedInputs],
 ) -> None:
     """All of them, as many at a time as there is room for, with metrics for Prometheus."""
     from raycal.distributed.metered import Recorder, metered
 
     recorder = Recorder(job.sweep.name, job.sweep_dir, job.selected, job.num_trials, lambda: tracker.backlog)
     with metered(follower, recorder) as follower_on_ray:
-        _fan_out(job, todo, allotment, owner, follower_on_ray)
+        _fan_out(job, todo, allotment, owner, follower_on_ray, expected)
 
 
 def _fan_out(
-    job: Job, todo: dict[str, ExperimentConfig], allotment: Allotment, owner: Owner, follower: "MeteredFollower"
+    job: Job,
+    todo: dict[str, ExperimentConfig],
+    allotment: Allotment,
+    owner: Owner,
+    follower: "MeteredFollower",
+    expected: Mapping[str, ExpectedInputs],
 ) -> None:
     """The experiments that are known, or those that a search decides on trial by trial."""
     from raycal.distributed.fan_out import fan_out
 
     sweep, folder = job.sweep, job.sweep_dir.folder.uri
     if sweep.search is None or sweep.base is None:
-        fan_out(folder, todo, allotment, follower, owner=owner, scheduler=sweep.scheduler)
+        fan_out(folder, todo, allotment, follower, owner=owner, expected=expected, scheduler=sweep.scheduler)
         return
     from raycal.distributed.suggestions import Suggestions
 
@@ -238,6 +248,7 @@ def _fan_out(
         allotment,
         follower,
         owner=owner,
+        expected=expected,
         scheduler=sweep.scheduler,
         suggestions=suggestions,
         num_samples=job.num_left,
@@ -368,7 +379,11 @@ def _tracked(job: Job) -> Iterator[Tracker]:
 
 
 def _run_here(
-    todo: Mapping[str, ExperimentConfig], sweep_dir: SweepDir, allotment: Allotment, follower: Follower
+    todo: Mapping[str, ExperimentConfig],
+    sweep_dir: SweepDir,
+    allotment: Allotment,
+    follower: Follower,
+    expected: Mapping[str, ExpectedInputs],
 ) -> None:
     """One experiment after another in this process."""
     from raycal.learner import free_memory
@@ -378,6 +393,12 @@ def _run_here(
         def observe(line: dict[str, Any], result: Any, key: str = experiment_id) -> None:
             follower.iteration(key, line)
 
-        run_experiment(config, sweep_dir.run_dir(experiment_id), allotment.of_worker, observers=(observe,))
+        run_experiment(
+            config,
+            sweep_dir.run_dir(experiment_id),
+            allotment.of_worker,
+            observers=(observe,),
+            expected=expected.get(experiment_id),
+        )
         free_memory()
         follower.finished(experiment_id)

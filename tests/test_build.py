@@ -17,11 +17,19 @@ def config(scenario: str = "cluster-only", **settings: Any) -> ExperimentConfig:
     return ExperimentConfig.model_validate({**given, **settings}, context=build.REGISTRIES)
 
 
-def test_sizes_of_the_pools_are_told_before_anything_starts() -> None:
+def test_prepare_says_what_every_dataset_holds() -> None:
     pair = {"name": "pair_noise", "partners": [1, 0, 3, 2, 5, 4, 7, 6, 9, 8]}
     experiments = {"a": config(), "b": config(expert=pair), "c": config(dataset={"name": "digits", "train_size": 400})}
 
-    assert build.prepare(experiments) == {"a": 300, "b": 300, "c": 400}
+    inputs = build.prepare(experiments)
+
+    assert [len(found.manifest.names) for found in inputs.datasets.values()] == [300 + 360, 400 + 360]
+    assert {found.manifest.num_listed for found in inputs.datasets.values()} == {1797}
+    assert inputs.weights == {}
+    expected = build.expected_inputs(inputs, experiments)
+    assert expected["a"] == expected["b"]
+    assert expected["a"].train != expected["c"].train
+    assert expected["a"].test == expected["c"].test
 
 
 def test_expert_that_does_not_fit_the_dataset_is_refused_before_anything_starts() -> None:

@@ -25,6 +25,7 @@ from raycal.algorithm.records import (
 )
 from raycal.config import ExperimentConfig, WorkerSettings, load_sweep
 from raycal.files import Folder
+from raycal.inputs import ExpectedInputs
 from raycal.plan import SweepDir
 from raycal.report.freshness import record
 from raycal.report.runs import Runs
@@ -88,7 +89,13 @@ class FakeRunner:
         self.interrupted = False
 
     def __call__(
-        self, config: ExperimentConfig, run_dir: RunDir, worker: WorkerSettings, *, observers: tuple[Any, ...] = ()
+        self,
+        config: ExperimentConfig,
+        run_dir: RunDir,
+        worker: WorkerSettings,
+        *,
+        observers: tuple[Any, ...] = (),
+        expected: ExpectedInputs | None = None,
     ) -> bool:
         self.ran.append(config.experiment_id)
         self.workers.add(worker)

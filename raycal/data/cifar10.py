@@ -59,8 +59,8 @@ class Cifar10:
             )
         return DatasetInfo.of(self._rows(), len(CLASS_NAMES))
 
-    def load(self) -> ImageDataset:
-        """The images and the splits."""
+    def load(self, *, content: str | None = None) -> ImageDataset:
+        """The images and the splits, whose content is fixed."""
         from torchvision.datasets import CIFAR10
 
         self.inspect()

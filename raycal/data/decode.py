@@ -16,11 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from raycal.data.cache import array_file, cached_arrays
+from raycal.data.content import Digests, content_digest, file_digests, file_stamps
 from raycal.data.image_dataset import Images
 from raycal.errors import InputError
 
@@ -40,37 +41,56 @@ NUM_THREADS = os.cpu_count() or 1
 Decoded = Images | str
 
 
-def decoded_images(root: Path, files: Sequence[str], *, size: int | None, image_size: int) -> Images:
-    """The images (S, H, W, 3) of files relative to `root`, memory-mapped; decoded if no earlier call has done so.
+class DecodedFiles(NamedTuple):
+    """Decoded image files.
+
+    Attributes:
+        images: (S, H, W, 3) uint8, memory-mapped.
+        digests: (S, 16) uint8, of what each file holds.
+        content: One digest of all names and of what the files hold.
+    """
+
+    images: Images
+    digests: Digests
+    content: str
+
+
+def decoded_images(
+    root: Path, files: Sequence[str], *, size: int | None, image_size: int, content: str | None = None
+) -> DecodedFiles:
+    """Decode files relative to `root`, or find them in the cache, by their names and by what they hold.
+
+    Args:
+        content: The digest that an earlier call returned for these files. Where the cache has them the files are then
+            not read. Without it every file is read, to find out what it holds.
 
     Raises:
-        InputError: Images that cannot be used, all in one line.
+        InputError: Images that cannot be used, all in one line; or the files hold something else than `content` says.
     """
     import PIL
 
+    if content is None:
+        content = content_digest(files, file_digests(root, files))
     key = {
-        "root": str(root.resolve()),
-        "files": [(file, *_version(root / file)) for file in files],
+        "files": list(files),
+        "content": content,
         "size": size,
         "image_size": image_size if size is None else None,
         "pillow": PIL.__version__,
     }
-    write = partial(_write_images, root=root, files=files, size=size, image_size=image_size)
-    return cached_arrays(key, write)["images"]
+    write = partial(_write_images, root=root, files=files, size=size, image_size=image_size, content=content)
+    arrays = cached_arrays(key, write)
+    return DecodedFiles(arrays["images"], arrays["digests"], content)
 
 
-def _version(path: Path) -> tuple[int, int]:
-    """Size and modification time: another content has another version. A file that is gone is refused when decoded."""
-    try:
-        status = path.stat()
-    except OSError:
-        return (-1, -1)
-    return status.st_size, status.st_mtime_ns
-
-
-def _write_images(folder: Path, *, root: Path, files: Sequence[str], size: int | None, image_size: int) -> None:
+def _write_images(
+    folder: Path, *, root: Path, files: Sequence[str], size: int | None, image_size: int, content: str
+) -> None:
     from PIL import Image
 
+    before, digests = file_stamps(root, files), file_digests(root, files)
+    if content_digest(files, digests) != content:
+        raise InputError(f"{root}: the files here are not those that the sweep was started with; make them the same")
     Image.init()  # not safe in several threads at once
     begin = perf_counter()
     refused: list[str] = []
@@ -83,8 +103,11 @@ def _write_images(folder: Path, *, root: Path, files: Sequence[str], size: int |
                     refused.append(f"{file} ({decoded})")
                 else:
                     out.write(decoded.tobytes())
+    if file_stamps(root, files) != before:
+        raise InputError(f"{root}: files changed while they were decoded; start again when nothing writes there")
     if refused:
         raise InputError(_refusal(root, refused, len(files)))
+    np.save(folder / "digests.npy", digests)
     logger.info("decoded %d images to %d x %d (%.1f s)", len(files), side, side, perf_counter() - begin)
 
 

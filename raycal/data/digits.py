@@ -44,8 +44,8 @@ class Digits:
         """The sizes of the splits."""
         return DatasetInfo.of(self._rows(), len(CLASS_NAMES))
 
-    def load(self) -> ImageDataset:
-        """The images and the splits."""
+    def load(self, *, content: str | None = None) -> ImageDataset:
+        """The images and the splits, whose content is fixed."""
         from sklearn.datasets import load_digits
 
         bunch = load_digits()

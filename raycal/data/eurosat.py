@@ -7,7 +7,7 @@ from pathlib import Path
 from raycal.data.decode import decoded_images
 from raycal.data.download import Archive, download, download_root
 from raycal.data.image_dataset import DatasetInfo, ImageDataset, datasets
-from raycal.data.image_folder import list_images
+from raycal.data.image_folder import list_images, source_files
 from raycal.data.split import Count, Fraction, Rows, Seed, random_split, subset
 from raycal.errors import InputError
 
@@ -67,7 +67,7 @@ class EuroSat:
             )
         return DatasetInfo.of(self._rows(NUM_IMAGES), NUM_CLASSES)
 
-    def load(self) -> ImageDataset:
+    def load(self, *, content: str | None = None) -> ImageDataset:
         """The images, decoded once for all seeds, and the splits of this seed."""
         self.inspect()
         self._fetch_if_missing()
@@ -75,8 +75,10 @@ class EuroSat:
         if len(listing.files) != NUM_IMAGES:
             logger.warning("%s: %d images; EuroSAT has %d", self.root / FOLDER, len(listing.files), NUM_IMAGES)
         rows = self._rows(len(listing.files))
+        decoded = decoded_images(self.root / FOLDER, listing.files, size=SIDE, image_size=SIDE, content=content)
         return ImageDataset(
-            images=decoded_images(self.root / FOLDER, listing.files, size=SIDE, image_size=SIDE),
+            images=decoded.images,
+            source=source_files(listing, listing.files, decoded),
             labels=listing.labels,
             train_rows=rows.train,
             test_rows=rows.test,

@@ -2,16 +2,35 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from raycal.algorithm.records import Indices, Labels
+from raycal.data.content import Digests
 from raycal.data.split import Rows
 from raycal.registry import Registry
 
 Images = npt.NDArray[np.uint8]
+
+
+class SourceFiles(NamedTuple):
+    """The files that the images of a dataset came from.
+
+    Attributes:
+        names: Of S files, relative to the dataset's folder.
+        digests: (S, 16) uint8, of what each file holds.
+        content: One digest of all of these names and of what the files hold; `Dataset.load` takes it.
+        listing: A digest of the names and classes of all files there are, those that no split uses included.
+        num_listed: How many these are.
+    """
+
+    names: tuple[str, ...]
+    digests: Digests
+    content: str
+    listing: str
+    num_listed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -24,6 +43,7 @@ class ImageDataset:
         train_rows: (P,) int64, ascending: pool sample i is `images[train_rows[i]]`.
         test_rows: (Q,) int64, ascending, none of them in `train_rows`.
         class_names: K names.
+        source: The files that the images came from; None when they did not come from a file each.
     """
 
     images: Images
@@ -31,6 +51,7 @@ class ImageDataset:
     train_rows: Indices
     test_rows: Indices
     class_names: tuple[str, ...]
+    source: SourceFiles | None = None
 
     def __post_init__(self) -> None:
         for name in ("images", "labels", "train_rows", "test_rows"):
@@ -88,11 +109,16 @@ class Dataset(Protocol):
             InputError: The dataset cannot be used as it is.
         """
 
-    def load(self) -> ImageDataset:
+    def load(self, *, content: str | None = None) -> ImageDataset:
         """The images; downloaded and decoded when no earlier call on this machine has done so.
 
+        Args:
+            content: The digest `source.content` of an earlier load, on this machine or on another one. Files that are
+                in the cache under it are not read again.
+
         Raises:
-            InputError: An image, the download or the cache folder cannot be used.
+            InputError: An image, the download or the cache folder cannot be used, or the files hold something else
+                than `content` says.
         """
 
 

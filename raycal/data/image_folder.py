@@ -9,8 +9,9 @@ from annotated_types import Ge, Le
 
 from raycal.algorithm.records import Labels
 from raycal.data.cache import absolute
-from raycal.data.decode import decoded_images
-from raycal.data.image_dataset import DatasetInfo, ImageDataset, datasets
+from raycal.data.content import listing_digest
+from raycal.data.decode import DecodedFiles, decoded_images
+from raycal.data.image_dataset import DatasetInfo, ImageDataset, SourceFiles, datasets
 from raycal.data.image_files import ClassFolder, class_folders, has_images, subfolders
 from raycal.data.split import Count, Fraction, Rows, Seed, consecutive, random_split, subset
 from raycal.errors import InputError
@@ -72,14 +73,16 @@ class ImageFolder:
         listing = list_images(self.root)
         return DatasetInfo.of(self._rows(listing), len(listing.class_names))
 
-    def load(self) -> ImageDataset:
+    def load(self, *, content: str | None = None) -> ImageDataset:
         """The images and the splits."""
         listing = list_images(self.root)
         rows = self._rows(listing)
         used = np.union1d(rows.train, rows.test)
-        files = [listing.files[row] for row in used]
+        files = tuple(listing.files[row] for row in used)
+        decoded = decoded_images(self.root, files, size=self.size, image_size=self.image_size, content=content)
         return ImageDataset(
-            images=decoded_images(self.root, files, size=self.size, image_size=self.image_size),
+            images=decoded.images,
+            source=source_files(listing, files, decoded),
             labels=listing.labels[used],
             train_rows=np.searchsorted(used, rows.train),
             test_rows=np.searchsorted(used, rows.test),
@@ -93,6 +96,18 @@ class ImageFolder:
         elif self.test_fraction != TEST_FRACTION:
             logger.warning("%s: test_fraction is not used: the folder has its own train and test split", name)
         return subset(rows, train_size=self.train_size, test_size=self.test_size, seed=self.subset_seed, name=name)
+
+
+def source_files(listing: Listing, files: tuple[str, ...], decoded: DecodedFiles) -> SourceFiles:
+    """What is known of the files of a listing that were decoded."""
+    classes = [listing.class_names[label] for label in listing.labels]
+    return SourceFiles(
+        names=files,
+        digests=decoded.digests,
+        content=decoded.content,
+        listing=listing_digest(listing.files, classes),
+        num_listed=len(listing.files),
+    )
 
 
 def list_images(root: Path) -> Listing:

@@ -20,6 +20,7 @@ from raycal.distributed.pools import start_pools
 from raycal.distributed.resources import Allotment
 from raycal.distributed.trial import ExperimentTrial
 from raycal.files import Folder
+from raycal.inputs import ExpectedInputs
 from raycal.interrupt import raise_if_received
 from raycal.owner import Owner
 from raycal.results import OBJECTIVE
@@ -59,6 +60,7 @@ def fan_out(
     follower: Follower,
     *,
     owner: Owner,
+    expected: Mapping[str, ExpectedInputs],
     scheduler: SchedulerConfig | None = None,
     suggestions: Searcher | None = None,
     num_samples: int = 1,
@@ -68,6 +70,7 @@ def fan_out(
     Args:
         folder: Of the sweep, as `Folder.at` takes it.
         owner: The start of the sweep that runs them.
+        expected: The data and weights that each experiment must read, by experiment id.
         scheduler: Stops trials early.
         suggestions: Decides which experiments there are, in place of `experiments`.
         num_samples: How many it is asked for.
@@ -82,6 +85,7 @@ def fan_out(
         clusterings=start_clusterings(allotment.clustering),
         pools=start_pools(folder),
         wait_for_scheduler=scheduler is not None,
+        expected=expected,
     )
     trainable = tune.with_parameters(ExperimentTrial, shared=shared, experiments=dict(experiments))
     grid = {"experiment_id": tune.grid_search(list(experiments))}

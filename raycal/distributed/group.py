@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Thread
 from typing import Any
 
@@ -14,6 +14,7 @@ from raycal.distributed.mailbox import Event, Order, start_mailbox
 from raycal.distributed.resources import Allotment
 from raycal.errors import InfrastructureError
 from raycal.files import Folder
+from raycal.inputs import ExpectedInputs
 
 # Deaths of the workers of one group, over all its experiments, after which the whole group is started anew.
 GROUP_RETRIES = 10
@@ -32,6 +33,7 @@ class Shared:
         clusterings: Handles of the clustering actors by the node each is on.
         pools: Handle of the actor with the live pools.
         wait_for_scheduler: After every iteration, wait whether the trial is to go on.
+        expected: The data and weights that each experiment must read, by experiment id.
     """
 
     folder: str
@@ -41,6 +43,7 @@ class Shared:
     clusterings: Mapping[str, Any]
     pools: Any
     wait_for_scheduler: bool
+    expected: Mapping[str, ExpectedInputs] = field(default_factory=dict)
 
 
 class WorkerGroup:

@@ -43,7 +43,8 @@ def run_worker(settings: dict[str, Any]) -> None:
         if team.leads:
             _run(order, config, shared, mailbox, team)
         else:
-            follow_experiment(config, shared.allotment.of_worker, team)
+            expected = shared.expected.get(order.experiment_id)
+            follow_experiment(config, shared.allotment.of_worker, team, expected=expected)
         free_memory()
 
 
@@ -78,6 +79,7 @@ def _run(order: Order, config: ExperimentConfig, shared: Shared, mailbox: Any, t
             run_dir,
             shared.allotment.of_worker,
             team=team,
+            expected=shared.expected.get(order.experiment_id),
             on_start=lambda: tell("started", time=time.time()),
             observers=(to_pool, to_tune),
             clustering=RemoteClustering(

@@ -3,6 +3,6 @@
 from raycal.learner.device import Placement, free_memory
 from raycal.learner.learner import NetworkLearner
 from raycal.learner.team import Team, join
-from raycal.learner.weights import load_weights
+from raycal.learner.weights import load_weights, weights_digest
 
-__all__ = ["NetworkLearner", "Placement", "Team", "free_memory", "join", "load_weights"]
+__all__ = ["NetworkLearner", "Placement", "Team", "free_memory", "join", "load_weights", "weights_digest"]

@@ -15,7 +15,7 @@ from raycal.algorithm.records import Floats
 from raycal.data import ImageDataset
 from raycal.data.cache import cache_dir, cached_arrays, evict
 from raycal.errors import InputError
-from raycal.learner.weights import StateDict
+from raycal.learner.weights import StateDict, weights_digest
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +60,4 @@ def images_digest(dataset: ImageDataset, rows: npt.NDArray[np.int64]) -> str:
 
 def backbone_digest(state: StateDict, head_prefix: str) -> str:
     """Of all weights but the head's, whose names begin like that."""
-    digest = hashlib.sha256()
-    for name, value in sorted(state.items()):
-        if not name.startswith(head_prefix):
-            digest.update(name.encode() + value.cpu().numpy().tobytes())
-    return digest.hexdigest()
+    return weights_digest({name: value for name, value in state.items() if not name.startswith(head_prefix)})

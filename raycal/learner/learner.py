@@ -24,7 +24,7 @@ from raycal.learner.kept_features import backbone_digest, images_digest, kept_fe
 from raycal.learner.network import features_of, head_of, new_network, own_draws
 from raycal.learner.team import Team, together
 from raycal.learner.training import Epoch, Inputs, must_be_finite, train
-from raycal.learner.weights import StateDict, bomb_in
+from raycal.learner.weights import StateDict, bomb_in, weights_digest
 from raycal.losses import Loss, cross_entropy
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,9 @@ class NetworkLearner:
         rng: Draws the backbone when there are no weights.
         loss: Makes the loss of a training with so many samples.
         team: The workers of this trial; None: this one alone.
+
+    Attributes:
+        weights_digest: The digest of `weights`; None when they were drawn.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class NetworkLearner:
         made = new_network(network, dataset.num_classes, rng)
         self._network = made.to(self.placement.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._head_prefix, self._head = head_of(self._network)
+        self.weights_digest = None if weights is None else weights_digest(weights)
         if weights is not None:
             self._network.load_state_dict(weights, strict=False)
         self._initial = {name: value.clone() for name, value in self._network.state_dict().items()}

@@ -1,5 +1,6 @@
 """The weights every iteration starts from: torchvision's ImageNet weights, a file, or none."""
 
+import hashlib
 import os
 import warnings
 import zipfile
@@ -35,6 +36,14 @@ def load_weights(weights: str, network: str = "resnet18") -> StateDict | None:
     if weights == "imagenet":
         return _backbone(_download(network), network, weights)
     return _backbone(_read(weights), network, weights)
+
+
+def weights_digest(state: Mapping[str, Tensor]) -> str:
+    """SHA-256, in hexadecimal, of names and values."""
+    digest = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        digest.update(name.encode() + value.cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _download(network: str) -> Mapping[str, Any]:

@@ -52,7 +52,7 @@ def dataset_input(config: ExperimentConfig, environment: Mapping[str, Any]) -> D
     read = environment.get("dataset")
     if read is None:
         return None
-    sizes = {key: value for key, value in read.items() if key != "digest"}
+    sizes = {key: value for key, value in read.items() if key.startswith("num_")}
     root = config.dataset.options.get("root")
     dataset = Dataset(
         name=config.dataset.name,

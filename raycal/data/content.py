@@ -1,0 +1,84 @@
+"""What the files of a dataset hold.
+
+A file is known by its bytes. Its size and time say too little: archives, containers and mounted object stores often
+give different files the same ones.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+DIGEST_BYTES = 16
+FILES_PER_TASK = 256
+NUM_THREADS = os.cpu_count() or 1
+
+# (S, 16): the first bytes of the SHA-256 of each of S images.
+Digests = npt.NDArray[np.uint8]
+# Of each file its device, inode, size, and the times of its last change of content and of status.
+Stamps = tuple[tuple[int, ...], ...]
+
+
+def digest_of(content: bytes) -> bytes:
+    """The first 16 bytes of the SHA-256."""
+    return hashlib.sha256(content).digest()[:DIGEST_BYTES]
+
+
+def file_digests(root: Path, files: Sequence[str]) -> Digests:
+    """The digest of every file below `root`; zeros for one that cannot be read, which decoding reports.
+
+    All files are read, by as many threads as there are cores. One process reads the same files once, unless their
+    inode, size or a time of theirs has changed.
+    """
+    return _read_digests(root, tuple(files), file_stamps(root, files))
+
+
+def content_digest(files: Sequence[str], digests: Digests) -> str:
+    """One digest, in hexadecimal, of the names of files and of what they hold."""
+    total = hashlib.sha256()
+    for name, digest in zip(files, digests, strict=True):
+        total.update(os.fsencode(name) + b"\0" + digest.tobytes())
+    return total.hexdigest()
+
+
+def listing_digest(files: Sequence[str], classes: Sequence[str]) -> str:
+    """One digest, in hexadecimal, of the names and the classes of files."""
+    total = hashlib.sha256()
+    for name, class_name in zip(files, classes, strict=True):
+        total.update(os.fsencode(name) + b"\0" + class_name.encode("utf-8", "surrogateescape") + b"\0")
+    return total.hexdigest()
+
+
+def file_stamps(root: Path, files: Sequence[str]) -> Stamps:
+    """What the file system says of each file; nothing of one that is not there."""
+    return tuple(_stamp(root / name) for name in files)
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+@lru_cache(maxsize=4)
+def _read_digests(root: Path, files: tuple[str, ...], stamps: Stamps) -> Digests:
+    chunks = [files[begin : begin + FILES_PER_TASK] for begin in range(0, len(files), FILES_PER_TASK)]
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        digests = b"".join(chain.from_iterable(pool.map(lambda names: [_read(root / name) for name in names], chunks)))
+    return np.frombuffer(digests, np.uint8).reshape(len(files), DIGEST_BYTES)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()[:DIGEST_BYTES]
+    except OSError:
+        return bytes(DIGEST_BYTES)

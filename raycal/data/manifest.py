@@ -1,0 +1,157 @@
+"""What a dataset holds, image by image, so that a change of it is found and can be named."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from raycal.data.content import DIGEST_BYTES, Digests, digest_of, listing_digest
+from raycal.data.image_dataset import ImageDataset
+
+NAMES_SHOWN = 5
+
+
+class ManifestDigests(NamedTuple):
+    """The digests of a manifest, in hexadecimal.
+
+    Attributes:
+        train: Of the images of the training pool: their names, classes and content, in order.
+        test: Of those of the test split.
+        images: Of all images of both splits by name, however they are split.
+        listing: Of the names and classes of all images there are, those that no split uses included.
+    """
+
+    train: str
+    test: str
+    images: str
+    listing: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Manifest:
+    """The n images that the splits of a dataset use, by name.
+
+    Attributes:
+        names: Of the images; no two are equal.
+        classes: The class of each.
+        digests: (n, 16) uint8, of what each holds.
+        num_listed: How many images there are, those that no split uses included.
+        content: See `SourceFiles.content`; None for a dataset that did not come from a file an image.
+        digest: Of the whole.
+    """
+
+    names: tuple[str, ...]
+    classes: tuple[str, ...]
+    digests: Digests
+    num_listed: int
+    content: str | None
+    digest: ManifestDigests
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the splits use all images there are."""
+        return len(self.names) == self.num_listed
+
+
+def manifest_of(dataset: ImageDataset) -> Manifest:
+    """The manifest of a loaded dataset. Images that did not come from a file each are called by their row."""
+    rows = np.union1d(dataset.train_rows, dataset.test_rows)
+    class_of = [dataset.class_names[label] for label in dataset.labels]
+    source = dataset.source
+    if source is None:
+        all_names: Sequence[str] = [f"image {row}" for row in range(len(class_of))]
+        pixels = b"".join(digest_of(dataset.images[row].tobytes()) for row in rows)
+        digests = np.frombuffer(pixels, np.uint8).reshape(len(rows), DIGEST_BYTES)
+        listing, num_listed = listing_digest(all_names, class_of), len(class_of)
+    else:
+        all_names, digests = source.names, source.digests[rows]
+        listing, num_listed = source.listing, source.num_listed
+    names = tuple(all_names[row] for row in rows)
+    classes = tuple(class_of[row] for row in rows)
+    lines = [_line(*image) for image in zip(names, classes, digests, strict=True)]
+    return Manifest(
+        names=names,
+        classes=classes,
+        digests=digests,
+        num_listed=num_listed,
+        content=None if source is None else source.content,
+        digest=ManifestDigests(
+            train=_digest(lines[row] for row in np.searchsorted(rows, dataset.train_rows)),
+            test=_digest(lines[row] for row in np.searchsorted(rows, dataset.test_rows)),
+            images=_digest(sorted(lines)),
+            listing=listing,
+        ),
+    )
+
+
+def differences(before: Manifest, now: Manifest) -> list[str]:
+    """What changed between two manifests of one dataset, which may use other images of it; nothing where all agree.
+
+    Each difference is a few words with the names of the first images that it concerns.
+    """
+    if before.digest.images == now.digest.images and before.digest.listing == now.digest.listing:
+        return []
+    old, new = _by_name(before), _by_name(now)
+    both = [name for name in new if name in old]
+    relabeled = [
+        f"{name} was {old[name].class_name}, is {new[name].class_name}"
+        for name in both
+        if old[name].class_name != new[name].class_name
+    ]
+    words = [
+        *_named("another class", relabeled),
+        *_named("other content", [name for name in both if old[name].digest != new[name].digest]),
+    ]
+    if before.digest.listing != now.digest.listing:
+        # Of images that no split uses only their number is known, so that a name may be missing without being removed.
+        if before.is_complete and now.is_complete:
+            words += _moved(old, new)
+        if not words:
+            words = [f"{before.num_listed:,} images were there and {now.num_listed:,} are now, or their names changed"]
+    return words
+
+
+class _Image(NamedTuple):
+    class_name: str
+    digest: bytes
+
+
+def _by_name(manifest: Manifest) -> dict[str, _Image]:
+    digests = manifest.digests.tobytes()
+    contents = (digests[begin : begin + DIGEST_BYTES] for begin in range(0, len(digests), DIGEST_BYTES))
+    return dict(zip(manifest.names, map(_Image, manifest.classes, contents), strict=True))
+
+
+def _moved(old: Mapping[str, _Image], new: Mapping[str, _Image]) -> list[str]:
+    """Images that have another name or class folder now, and those that were removed or added."""
+    gone, added = ([name for name in one if name not in other] for one, other in ((old, new), (new, old)))
+    places = {new[name].digest: name for name in added}
+    moved = {name: places.pop(old[name].digest) for name in gone if old[name].digest in places}
+    return [
+        *_named("moved", [f"{name} is {place} now" for name, place in moved.items()]),
+        *_named("removed", [name for name in gone if name not in moved]),
+        *_named("added", [name for name in added if name not in moved.values()]),
+    ]
+
+
+def _named(what: str, names: Sequence[str]) -> list[str]:
+    """How many images it concerns, and the names of the first ones; nothing of none."""
+    if not names:
+        return []
+    more = f", and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    images = "1 image" if len(names) == 1 else f"{len(names):,} images"
+    return [f"{what}: {images} ({', '.join(names[:NAMES_SHOWN])}{more})"]
+
+
+def _line(name: str, class_name: str, digest: Digests) -> bytes:
+    return os.fsencode(name) + b"\0" + class_name.encode("utf-8", "surrogateescape") + b"\0" + digest.tobytes()
+
+
+def _digest(lines: Iterable[bytes]) -> str:
+    total = hashlib.sha256()
+    for line in lines:
+        total.update(line)
+    return total.hexdigest()

@@ -1,0 +1,188 @@
+"""What the trials of a sweep read: which images with which labels, and which weights.
+
+It is recorded beside the plan when a sweep is started, so that a sweep that goes on later, elsewhere or on another node
+reads the same, and trials on different data are never averaged.
+"""
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from raycal.data.content import DIGEST_BYTES
+from raycal.data.manifest import Manifest, ManifestDigests, differences
+from raycal.digest import seal, unseal
+from raycal.errors import InputError
+from raycal.files import Folder
+
+RECORD, MANIFESTS = "inputs.json", "inputs"
+ADVICE = "put back what was there, or give the sweep another name or --storage"
+SCHEMA = pa.schema([("name", pa.string()), ("class", pa.string()), ("digest", pa.binary(DIGEST_BYTES))])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedInputs:
+    """What one trial must read.
+
+    Attributes:
+        content: That `Dataset.load` takes; None for a dataset that does not come from a file an image.
+        train: Digest of the training pool.
+        test: Digest of the test split.
+        weights: Digest of the initial weights; None when there are none.
+    """
+
+    content: str | None
+    train: str
+    test: str
+    weights: str | None
+
+    def check(self, manifest: Manifest, weights: str | None) -> None:
+        """Refuse other data and other weights.
+
+        Raises:
+            InputError: The trial read something else, on this node or since the sweep was started.
+        """
+        problems = []
+        if (manifest.digest.train, manifest.digest.test) != (self.train, self.test):
+            problems.append("the images or their labels here are not those that the sweep was started with")
+        if weights != self.weights:
+            problems.append("the weights here are not those that the sweep was started with")
+        if problems:
+            raise InputError(*(f"{problem}; make them the same" for problem in problems))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetInput:
+    """One dataset in one split.
+
+    Attributes:
+        family: The same text for all splits of the same images.
+        title: What a person calls it.
+    """
+
+    family: str
+    title: str
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What a sweep reads: datasets by the key of `build.dataset_key`, digests of weights by network and source."""
+
+    datasets: Mapping[str, DatasetInput] = field(default_factory=dict)
+    weights: Mapping[str, str] = field(default_factory=dict)
+
+    def expected(self, dataset: str, weights: str) -> ExpectedInputs | None:
+        """What a trial with this dataset and these weights must read; None when its dataset is not known."""
+        found = self.datasets.get(dataset)
+        if found is None:
+            return None
+        digest = found.manifest.digest
+        return ExpectedInputs(
+            content=found.manifest.content, train=digest.train, test=digest.test, weights=self.weights.get(weights)
+        )
+
+
+class InputRecord:
+    """`inputs.json` and the folder `inputs` of a sweep.
+
+    Raises:
+        OSError: From every method, when the storage does not answer or refuses.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder, self._manifests = folder, folder.folder(MANIFESTS)
+
+    def check(self, inputs: Inputs) -> None:
+        """Refuse inputs that differ from those the sweep has read before.
+
+        Raises:
+            InputError: Naming the images that differ, and the weights.
+        """
+        record = self._read()
+        problems = [
+            f"{weights}: these weights changed since the sweep was started; {ADVICE}"
+            for weights, digest in inputs.weights.items()
+            if record["weights"].get(weights, digest) != digest
+        ]
+        titles: dict[str, str] = {}
+        for key, found in inputs.datasets.items():
+            if changed := self._changed(record["datasets"], key, found):
+                titles.setdefault(
+                    found.family, f"{found.title}: the data changed since the sweep was started: {changed}"
+                )
+        problems += [f"{problem}; {ADVICE}" for problem in titles.values()]
+        if problems:
+            raise InputError(*problems)
+
+    def add(self, inputs: Inputs) -> None:
+        """Record inputs beside those that are recorded already."""
+        record = self._read()
+        known = json.dumps(record, sort_keys=True)
+        for key, found in inputs.datasets.items():
+            name = f"{found.manifest.digest.images}.parquet"
+            if not self._manifests.exists(name):
+                self._manifests.write(name, _to_parquet(found.manifest))
+            record["datasets"][key] = {
+                "family": found.family,
+                "num_listed": found.manifest.num_listed,
+                "content": found.manifest.content,
+                **found.manifest.digest._asdict(),
+            }
+        record["weights"] |= inputs.weights
+        if json.dumps(record, sort_keys=True) != known:
+            self._folder.write(RECORD, seal(record, indent=1))
+
+    def _changed(self, recorded: Mapping[str, Any], key: str, found: DatasetInput) -> str:
+        """What changed, in words: of the same split, else of another split of the same images; empty for nothing."""
+        same = recorded.get(key)
+        if same is not None and (same["train"], same["test"]) == found.manifest.digest[:2]:
+            return ""
+        for other in [same] if same is not None else self._others(recorded, found):
+            if words := differences(self._load(other), found.manifest):
+                return "; ".join(words)
+        return "the images are split otherwise" if same is not None else ""
+
+    def _others(self, recorded: Mapping[str, Any], found: DatasetInput) -> Iterator[Mapping[str, Any]]:
+        return (one for one in recorded.values() if one["family"] == found.family)
+
+    def _load(self, record: Mapping[str, Any]) -> Manifest:
+        """A manifest that was recorded; without its images when its file is gone."""
+        content = self._manifests.read(f"{record['images']}.parquet")
+        table = SCHEMA.empty_table() if content is None else pq.read_table(io.BytesIO(content), schema=SCHEMA)
+        digests = b"".join(table["digest"].to_pylist())
+        return Manifest(
+            names=tuple(table["name"].to_pylist()),
+            classes=tuple(table["class"].to_pylist()),
+            digests=np.frombuffer(digests, np.uint8).reshape(table.num_rows, DIGEST_BYTES),
+            num_listed=record["num_listed"],
+            content=record["content"],
+            digest=ManifestDigests(**{key: record[key] for key in ManifestDigests._fields}),
+        )
+
+    def _read(self) -> dict[str, Any]:
+        """The record; an empty one before the first start, or where an earlier version of raycal started the sweep."""
+        content = self._folder.read(RECORD)
+        if content is None:
+            return {"datasets": {}, "weights": {}}
+        try:
+            record = unseal(content)
+            if not all(isinstance(record[key], dict) for key in ("datasets", "weights")):
+                raise ValueError("it has no datasets or no weights")
+        except (ValueError, KeyError, RecursionError) as error:
+            place = f"{self._folder.place}/{RECORD}"
+            raise InputError(f"{place}: damaged: {error}; put a whole one back") from error
+        return record
+
+
+def _to_parquet(manifest: Manifest) -> bytes:
+    digests = [digest.tobytes() for digest in manifest.digests]
+    columns = {"name": list(manifest.names), "class": list(manifest.classes), "digest": digests}
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns, schema=SCHEMA), sink, compression="zstd")
+    return sink.getvalue()

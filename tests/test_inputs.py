@@ -1,0 +1,188 @@
+"""A sweep that goes on reads what it was started with, or says which images and weights differ."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from raycal.errors import InputError
+from raycal.files import Folder
+from raycal.inputs import ExpectedInputs, InputRecord
+from raycal.learner import load_weights
+from raycal.learner.network import new_network
+from raycal.sweep import main
+
+SWEEP = """\
+name: birds
+experiment:
+  dataset: {{name: image_folder, root: {root}, test_fraction: 0.25}}
+  model: {{name: mobilenet_v3_small, weights: {weights}}}
+  scenario: random
+  iterations: 1
+  interactions_per_iteration: 8
+  training: {{epochs: 1, batch_size: 8, image_size: 32}}
+grid:
+  seed: [0, 1]
+"""
+
+
+def write_images(root: Path) -> Path:
+    for number in range(24):
+        folder = root / ("crow" if number < 12 else "jay")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (10 * number, 0, 0)).save(folder / f"{number:02}.png")
+    return root
+
+
+def write_weights(path: Path, seed: int) -> Path:
+    torch.save(new_network("mobilenet_v3_small", 2, np.random.default_rng(seed)).state_dict(), path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture
+def sweep(tmp_path: Path, uri: str) -> Callable[..., int]:
+    """Runs a sweep of two trials in this process; the second one has no storage of its own."""
+    write_images(tmp_path / "birds")
+
+    def run(*options: str, root: str = "birds", weights: str = "none") -> int:
+        Path("birds.yaml").write_text(SWEEP.format(root=root, weights=weights))
+        return main(["birds.yaml", "--local", "--storage", "storage", "--set", f"tracking.uri={uri}", *options])
+
+    return run
+
+
+def first_only(run: Callable[..., int], **settings: str) -> None:
+    assert run("--only", "*-s0-*", **settings) == 0
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_sweep_goes_on_with_the_same_data(sweep: Callable[..., int], tmp_path: Path) -> None:
+    first_only(sweep)
+    record = (tmp_path / "storage/birds/inputs.json").read_bytes()
+
+    assert sweep("--resume") == 0
+    assert (tmp_path / "storage/birds/inputs.json").read_bytes() != record  # the split of the other seed
+    assert len(list((tmp_path / "storage/birds/inputs").iterdir())) == 1  # the same images
+
+
+@pytest.mark.parametrize("settings", [{}, {"seed 1": "after the change"}], ids=["same seed", "other seed"])
+def test_changed_image_is_named_and_nothing_is_written(
+    settings: dict[str, str], sweep: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first_only(sweep)
+    if not settings:  # the trial of the first seed is to be run again
+        for path in (tmp_path / "storage/birds").glob("image_folder-random-s0-*/state/finished.json"):
+            path.unlink()
+    Image.new("RGB", (8, 8), (1, 2, 3)).save("birds/jay/20.png")
+    before = content(tmp_path / "storage" / "birds")
+    capsys.readouterr()
+
+    assert sweep("--resume") == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "birds: the data changed since the sweep was started: other content: 1 image (jay/20.png); "
+        "put back what was there, or give the sweep another name or --storage"
+    ]
+    assert content(tmp_path / "storage" / "birds") == before
+
+
+def test_same_relative_root_elsewhere_is_refused(
+    sweep: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first_only(sweep)
+    other = tmp_path / "elsewhere"
+    write_images(other / "birds")
+    (other / "birds/jay/12.png").rename(other / "birds/crow/12.png")
+    (other / "storage").symlink_to(tmp_path / "storage")
+    monkeypatch.chdir(other)
+    capsys.readouterr()
+
+    assert sweep("--resume") == 2
+    assert "moved: 1 image (jay/12.png is crow/12.png now)" in capsys.readouterr().err
+
+
+def test_other_weights_in_the_same_file_are_refused(
+    sweep: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = str(write_weights(tmp_path / "weights.pth", seed=1))
+    first_only(sweep, weights=weights)
+    write_weights(tmp_path / "weights.pth", seed=2)
+    capsys.readouterr()
+
+    assert sweep("--resume", weights=weights) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"mobilenet_v3_small {weights}: these weights changed since the sweep was started; "
+        "put back what was there, or give the sweep another name or --storage"
+    ]
+
+
+def test_same_weights_saved_in_another_way_go_on(sweep: Callable[..., int], tmp_path: Path) -> None:
+    weights = str(write_weights(tmp_path / "weights.pth", seed=1))
+    first_only(sweep, weights=weights)
+    state = load_weights(weights, "mobilenet_v3_small")
+    torch.save({"state_dict": state, "epoch": 3}, weights)
+
+    assert sweep("--resume", weights=weights) == 0
+
+
+def test_trial_on_a_node_with_other_data_fails_with_a_line(
+    sweep: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from raycal import build
+    from raycal.config import WorkerSettings, load_sweep
+    from raycal.experiment import run_experiment
+    from raycal.store import RunDir
+
+    Path("birds.yaml").write_text(SWEEP.format(root="birds", weights="none"))
+    experiments = load_sweep("birds.yaml", build.REGISTRIES).experiments
+    expected = build.expected_inputs(build.prepare(experiments), experiments)
+    key, config = next(iter(experiments.items()))
+
+    def fails_with(where: str, expected: ExpectedInputs, words: str) -> None:
+        run_dir = RunDir(Folder.at(where))
+        assert not run_experiment(config, run_dir, WorkerSettings(threads=1), expected=expected)
+        assert words in (run_dir.error() or "")
+        assert run_dir.results() == []
+
+    Image.new("RGB", (8, 8), (1, 2, 3)).save("birds/jay/20.png")
+    # What the driver has decoded is in this node's cache; another node has an empty one.
+    assert run_experiment(config, RunDir(Folder.at("good")), WorkerSettings(threads=1), expected=expected[key])
+    monkeypatch.setenv("RAYCAL_CACHE", str(tmp_path / "another node"))
+    fails_with("files", expected[key], "the files here are not those that the sweep was started with")
+    unread = replace(expected[key], content=None)  # as for a dataset whose files raycal does not know
+    fails_with("images", unread, "the images or their labels here are not those that the sweep was started with")
+    fails_with("weights", replace(unread, weights="0" * 64), "the weights here are not those that the sweep")
+
+
+def test_damaged_record_is_one_line(tmp_path: Path) -> None:
+    from raycal.inputs import Inputs
+
+    (tmp_path / "inputs.json").write_text('{"datasets": {}, "weights": {"a": "b"}, "sha256": "00"}')
+
+    with pytest.raises(InputError, match=r"inputs\.json: damaged: its content has another digest than it says"):
+        InputRecord(Folder.at(str(tmp_path))).check(Inputs())
+
+
+def test_weights_that_are_not_expected_are_refused(sweep: Callable[..., int]) -> None:
+    from raycal.data import datasets
+    from raycal.data.manifest import manifest_of
+
+    manifest = manifest_of(datasets["image_folder"](seed=0, image_size=16, root="birds").load())
+    expected = ExpectedInputs(content=None, train=manifest.digest.train, test=manifest.digest.test, weights=None)
+    expected.check(manifest, None)
+
+    with pytest.raises(InputError) as refused:
+        replace(expected, test="").check(manifest, "0" * 64)
+    assert len(refused.value.problems) == 2

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from raycal.config import ExperimentConfig
+from raycal.data_variants import RunInputs, data_variants
 from raycal.labels import ABSENT, experiment_labels, scenario_names, varied_keys
 from raycal.plan import SweepDir
 
@@ -27,12 +28,19 @@ def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfi
     labels: dict[tuple[str, ...], str] = {}
     configs = list(experiments.values())
     varied = varied_keys(configs)
-    for key, name, label in zip(experiments, scenario_names(configs), experiment_labels(configs), strict=True):
+    read = data_variants(
+        [RunInputs(config, sweep_dir.run_dir(key).environment()) for key, config in experiments.items()]
+    )
+    names, all_labels = scenario_names(configs), experiment_labels(configs)
+    if any(read):
+        varied = [*varied, "data"]
+        print("trials read different images, labels or weights, and no mean is taken over different data: see `data`")
+    for key, name, label, data in zip(experiments, names, all_labels, read, strict=True):
         if not lasts.get(key):  # not finished, or the file was taken away
             continue
-        flat = experiments[key].flat() | {"scenario": name}
+        flat = experiments[key].flat() | {"scenario": name, "data": data}
         group = tuple(str(flat.get(setting, ABSENT)) for setting in varied)
-        labels[group] = label
+        labels[group] = f"{label}, {data}" if data else label
         groups.setdefault(group, []).extend(lasts[key])
     if groups:
         _print_table(varied, groups, labels)

@@ -33,7 +33,7 @@ LAYERS = (
     ),
     ("build",),
     ("environment", "montage"),
-    ("labels",),
+    ("labels", "data_variants"),
     ("experiment", "progress", "summary", "check", "prices", "rates", "cost", "start_cost"),
     ("follower", "distributed"),
     ("this_machine",),

@@ -87,6 +87,8 @@ def _place(place: str, storage: str) -> str:
 
 def _print(runs: "Runs", out: "Folder", written: Sequence[str]) -> None:
     """What was written and what it says."""
+    for warning in runs.warnings:
+        print(warning)
     for row in csv.DictReader((out.read("tables/recommendation.csv") or b"").decode().splitlines()):
         print(row["answer"])
     unfinished = sum(trial.status != "finished" for trial in runs.trials)

@@ -82,9 +82,9 @@ def varied_settings(groups: Sequence[Group]) -> list[str]:
 
 def _dataset_name(group: Group, datasets: Iterable[Sequence[Group]]) -> str:
     """The dataset's name, and the options that tell it from others of its name in the sweep."""
-    name = group.trials[0].config.dataset.name
-    configs = [groups[0].trials[0].config for groups in datasets]
-    flats = [config.flat() for config in configs if config.dataset.name == name]
+    name = group.trials[0].dataset_name
+    trials = [groups[0].trials[0] for groups in datasets]
+    flats = [trial.config.flat() for trial in trials if trial.dataset_name == name]
     options = [
         f"{key.removeprefix('dataset.')}={value}"
         for key, value in group.trials[0].config.flat().items()

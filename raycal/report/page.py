@@ -53,6 +53,7 @@ def page(runs: Runs, plates: Sequence[Plate], tables: Mapping[str, pd.DataFrame]
         datasets=datasets(runs),
         num_trials=len(runs.trials),
         statuses=_statuses(runs),
+        warnings=runs.warnings,
         answers=answers(tables),
         figures=_figures(plates, looks),
         scenarios=[(name, gid(name, looks), look) for name, look in looks.items()],

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from raycal.algorithm.scenario import Ask
 from raycal.config import ExperimentConfig
+from raycal.data_variants import RunInputs, data_variants
 from raycal.errors import InputError
 from raycal.files import Folder
 from raycal.labels import ABSENT, concerns, experiment_labels, scenario_names, varied_keys
@@ -24,6 +25,7 @@ class Trial:
         reason: Of a failure or of a stop; empty otherwise.
         lines: Of results.jsonl, by iteration.
         folder: Of the run, as `Folder.at` takes it; empty when there is none.
+        data: `data 1`, `data 2` and so on, where trials of this dataset have read different images or weights.
     """
 
     experiment_id: str
@@ -33,11 +35,17 @@ class Trial:
     reason: str
     lines: tuple[Mapping[str, Any], ...]
     folder: str
+    data: str = ""
 
     @property
     def dataset(self) -> str:
-        """The dataset with its options, the same text for the same ones."""
-        return self.config.dataset.model_dump_json()
+        """The dataset with its options, and which data of it were read: the same text for the same ones."""
+        return f"{self.config.dataset.model_dump_json()} {self.data}"
+
+    @property
+    def dataset_name(self) -> str:
+        """What a person calls the dataset."""
+        return f"{self.config.dataset.name} {self.data}".rstrip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +97,16 @@ class Runs:
     trials: tuple[Trial, ...]
 
     @property
+    def warnings(self) -> list[str]:
+        """What a reader must know before the figures, a sentence each."""
+        mixed = dict.fromkeys(trial.config.dataset.name for trial in self.trials if trial.data)
+        return [
+            f"The trials on {name} have read different images, labels or weights: they are shown apart, as data 1, "
+            "data 2 and so on, and no mean is taken over different data."
+            for name in mixed
+        ]
+
+    @property
     def groups(self) -> Sequence[Group]:
         """Seeds taken together, in the order of the plan."""
         configs = [trial.config for trial in self.trials]
@@ -97,9 +115,9 @@ class Runs:
         found: dict[tuple[str, ...], list[Trial]] = {}
         for trial in self.trials:
             flat = trial.config.flat() | {"scenario": trial.scenario}
-            found.setdefault(tuple(str(flat.get(key, ABSENT)) for key in keys), []).append(trial)
+            found.setdefault((trial.data, *(str(flat.get(key, ABSENT)) for key in keys)), []).append(trial)
         groups = []
-        for values, trials in found.items():
+        for (_, *values), trials in found.items():
             settings = dict(zip(keys, values, strict=True))
             label = labels[trials[0].experiment_id]
             trials.sort(key=lambda trial: trial.config.seed)
@@ -125,11 +143,17 @@ def read_runs(folder: str) -> Runs:
     if plan is None:
         raise InputError(f"{folder}: not the folder of a sweep: it has no plan.json")
     names = scenario_names(list(plan.experiments.values()))
-    trials = zip(plan.experiments.items(), names, strict=True)
-    return Runs(name=plan.sweep, trials=tuple(_read(sweep_dir, key, config, name) for (key, config), name in trials))
+    variants = data_variants(
+        [RunInputs(config, sweep_dir.run_dir(key).environment()) for key, config in plan.experiments.items()]
+    )
+    trials = zip(plan.experiments.items(), names, variants, strict=True)
+    return Runs(
+        name=plan.sweep,
+        trials=tuple(_read(sweep_dir, key, config, name, data) for (key, config), name, data in trials),
+    )
 
 
-def _read(sweep_dir: SweepDir, experiment_id: str, config: ExperimentConfig, scenario: str) -> Trial:
+def _read(sweep_dir: SweepDir, experiment_id: str, config: ExperimentConfig, scenario: str, data: str) -> Trial:
     run_dir = sweep_dir.run_dir(experiment_id)
     if damage := run_dir.damage():
         raise InputError(*damage)
@@ -149,4 +173,5 @@ def _read(sweep_dir: SweepDir, experiment_id: str, config: ExperimentConfig, sce
         reason=(stopped or error or "").strip() if status != "finished" else "",
         lines=tuple(run_dir.results()),
         folder=run_dir.folder.uri,
+        data=data,
     )

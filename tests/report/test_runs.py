@@ -9,6 +9,7 @@ from raycal.config import load_sweep
 from raycal.errors import InputError
 from raycal.files import Folder
 from raycal.plan import Plan, SweepDir
+from raycal.report.comparison import by_dataset
 from raycal.report.runs import read_runs
 
 SWEEP = """
@@ -114,3 +115,30 @@ def test_only_what_ran_to_its_end_is_finished(folder: Path) -> None:
 def test_folder_without_a_plan_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not the folder of a sweep"):
         read_runs(str(tmp_path))
+
+
+def test_trials_that_read_different_data_are_not_averaged(folder: Path) -> None:
+    sweep_dir = SweepDir(Folder.at(str(folder)))
+    plan = sweep_dir.read_plan()
+    assert plan is not None
+    for key, experiment in plan.experiments.items():
+        sizes = {"num_train": 3, "num_test": 1, "num_listed": 4}
+        images = "before" if experiment.seed == 0 else "after"
+        run_dir = sweep_dir.run_dir(key)
+        run_dir.begin(experiment)
+        run_dir.write_environment({"dataset": {"digest": images, "images": images, "listing": "same", **sizes}})
+        run_dir.folder.write("results.jsonl", (json.dumps(LINE) + "\n").encode())
+        run_dir.finish("iterations")
+
+    found = read_runs(str(folder))
+
+    assert [(group.label, [trial.config.seed for trial in group.trials]) for group in found.groups] == [
+        (label, [seed])
+        for label in ("random", "cluster-only (purity threshold 0.7)", "cluster-only (purity threshold 0.9)")
+        for seed in (1, 0)
+    ]
+    assert [comparison.dataset for comparison in by_dataset(found)] == ["digits data 1", "digits data 2"]
+    assert found.warnings == [
+        "The trials on digits have read different images, labels or weights: they are shown apart, as data 1, data 2 "
+        "and so on, and no mean is taken over different data."
+    ]

@@ -1,0 +1,59 @@
+"""Whether the trials of a dataset read the same images and weights, by what each recorded when it ran."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from raycal.config import ExperimentConfig
+
+
+class RunInputs(NamedTuple):
+    """What one trial was to read, and the `environment.json` it wrote; an empty one before it ran."""
+
+    config: ExperimentConfig
+    environment: Mapping[str, Any]
+
+
+def data_variants(trials: Sequence[RunInputs]) -> list[str]:
+    """For each trial which data it read: `data 1`, `data 2` and so on where these differ within a dataset, else empty.
+
+    Trials that an earlier version of raycal ran, which recorded too little to compare, count as the first variant.
+    """
+    by_dataset: dict[str, list[int]] = {}
+    for row, trial in enumerate(trials):
+        by_dataset.setdefault(trial.config.dataset.model_dump_json(), []).append(row)
+    variants = [""] * len(trials)
+    for rows in by_dataset.values():
+        some = [trials[row] for row in rows]
+        complete = _all_complete(some)
+        read = list(zip([_images(trial, complete=complete) for trial in some], _weights(some), strict=True))
+        known = list(dict.fromkeys(pair for pair in read if pair[0] is not None))
+        if len(known) > 1:
+            for row, pair in zip(rows, read, strict=True):
+                variants[row] = f"data {known.index(pair) + 1 if pair in known else 1}"
+    return variants
+
+
+def _all_complete(trials: Iterable[RunInputs]) -> bool:
+    """Whether the splits of every trial use all images there are, so that these are the same for all seeds."""
+    recorded = [found for trial in trials if (found := trial.environment.get("dataset")) and "num_listed" in found]
+    return all(found["num_train"] + found["num_test"] == found["num_listed"] for found in recorded)
+
+
+def _images(trial: RunInputs, *, complete: bool) -> str | None:
+    """The digest by which the trial's data can be compared with those of other seeds; None without one."""
+    recorded = trial.environment.get("dataset", {})
+    digest: str | None = recorded.get("images" if complete else "listing")
+    return digest
+
+
+def _weights(trials: Sequence[RunInputs]) -> list[int]:
+    """For each trial the number, from 0, of the weights it read among those that its network and source name had."""
+    seen: dict[tuple[str, str], list[str]] = {}
+    numbers = []
+    for config, environment in trials:
+        digest = environment.get("weights")
+        known = seen.setdefault((config.model.name, config.model.weights), [])
+        if digest is not None and digest not in known:
+            known.append(digest)
+        numbers.append(0 if digest is None else known.index(digest))
+    return numbers

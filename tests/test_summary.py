@@ -320,3 +320,22 @@ class TestFailures:
         assert [line.split()[1] for line in printed if line.startswith("failed")] == list(configs)
         print_failures(sweep_dir, {})
         assert capsys.readouterr().out == ""
+
+
+def test_trials_that_read_different_data_are_apart(sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed, images in enumerate(("before", "after", "after")):
+        finish(sweep_dir, experiment(seed=seed), accuracy=0.5 + seed / 10)
+        sizes = {"num_train": 3, "num_test": 1, "num_listed": 4}
+        environment = {"dataset": {"digest": images, "images": images, "listing": "same", **sizes}}
+        sweep_dir.run_dir(experiment(seed=seed).experiment_id).write_environment(environment)
+
+    print_summary(sweep_dir, by_id(*(experiment(seed=seed) for seed in range(3))))
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert (
+        first == "trials read different images, labels or weights, and no mean is taken over different data: see `data`"
+    )
+    rows = [line.split() for line in lines if "random" in line]
+    assert [(*row[:4], row[-1] if row[3] == "1" else row[-3]) for row in rows] == [
+        ("random", "data", "1", "1", "0.500"),
+        ("random", "data", "2", "2", "0.650"),
+    ]

@@ -3,12 +3,12 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NoReturn
 
 from raycal.errors import InputError, StorageError, TakenOverError
-from raycal.interrupt import catch_signals, exit_code, is_received, leave
+from raycal.interrupt import catch_signals, exit_code, is_received
 from raycal.options import add_places
+from raycal.output import run as run_command_line
 
 FAILED, INPUT_ERROR = 1, 2
 
@@ -82,12 +82,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run() -> NoReturn:
     """Run this process's command line and end the process."""
-    leave(main())
+    run_command_line(main)
 
 
 def _interrupted() -> int:
-    with suppress(OSError):  # the terminal may be closed
-        print("\ninterrupted; the same command with --resume goes on", file=sys.stderr, flush=True)
+    print("\ninterrupted; the same command with --resume goes on", file=sys.stderr, flush=True)
     return exit_code()
 
 

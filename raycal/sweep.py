@@ -42,14 +42,21 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--resume", action="store_true", help="go on with a sweep that was started before")
     parser.add_argument("--local", action="store_true", help="run one trial after another in this process, without Ray")
-    parser.add_argument("--only", metavar="PATTERN", help="run the trials whose id matches, such as '*-random-s0-*'")
+    parser.add_argument(
+        "--only",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="run the trials whose id matches, such as '*-random-s0-*'; given several times, those that match any",
+    )
     parser.add_argument(
         "--set",
         metavar="KEY=VALUE",
         action="append",
         default=[],
         dest="overrides",
-        help="change a setting, such as training.epochs=1; may be given several times",
+        help="change a setting, such as training.epochs=1 or 'grid.seed=[0,1]'; may be given several times; "
+        "a group in braces replaces the whole group",
     )
     add_places(parser)
     return parser

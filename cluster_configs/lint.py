@@ -12,9 +12,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
+try:
+    import yaml
 
-RAY = version("ray")
+    RAY = version("ray")
+except ImportError as error:
+    print(
+        f"{error.name} is not installed for {sys.executable}: run `make install`, "
+        f"then `.venv/bin/python cluster_configs/lint.py FILE ...`",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 PYTHON = f"py{sys.version_info.major}{sys.version_info.minor}"
 LEAST_DISK_GB, LEAST_IDLE_MINUTES, SHARED_MEMORY = 150, 10, 0.3
 # Of the types in our files, in GB; others are not checked.

@@ -1,7 +1,7 @@
 """What can be known to be wrong before anything starts, all of it at once."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from raycal import build
@@ -10,20 +10,25 @@ from raycal.data import DatasetInfo
 from raycal.errors import InputError
 
 
-def select(experiments: Mapping[str, ExperimentConfig], pattern: str | None) -> dict[str, ExperimentConfig]:
-    """The experiments whose id matches; all without a pattern.
+def select(experiments: Mapping[str, ExperimentConfig], patterns: Sequence[str]) -> dict[str, ExperimentConfig]:
+    """The experiments whose id matches any of the patterns; all of them without a pattern.
 
     Raises:
-        InputError: None matches.
+        InputError: A pattern matches none.
     """
-    if pattern is None:
+    if not patterns:
         return dict(experiments)
-    selected = {key: config for key, config in experiments.items() if fnmatchcase(key, pattern)}
     if not experiments:
-        raise InputError(f"--only {pattern}: the trials of this sweep are not known before it runs")
-    if not selected:
-        raise InputError(f"--only {pattern}: matches none of the {len(experiments)} trials; --dry-run lists them")
-    return selected
+        raise InputError(
+            *(f"--only {pattern}: the trials of this sweep are not known before it runs" for pattern in patterns)
+        )
+    idle = [pattern for pattern in patterns if not any(fnmatchcase(key, pattern) for key in experiments)]
+    if idle:
+        said = f"matches none of the {len(experiments)} trials; --dry-run lists them"
+        raise InputError(*(f"--only {pattern}: {said}" for pattern in idle))
+    return {
+        key: config for key, config in experiments.items() if any(fnmatchcase(key, pattern) for pattern in patterns)
+    }
 
 
 def check(experiments: Mapping[str, ExperimentConfig]) -> dict[str, DatasetInfo]:

@@ -100,7 +100,8 @@ def leave(code: int) -> NoReturn:
 def _handle(number: int, frame: FrameType | None) -> None:
     if _received is not None:
         # What is saved is whole at every moment; Ray ends what this process has started.
-        os.write(2, b"\ninterrupted again: ended at once\n")
+        with suppress(OSError):  # the terminal may be closed
+            os.write(2, b"\ninterrupted again: ended at once\n")
         os._exit(128 + number)
     _receive(number)
     if not _deferred:

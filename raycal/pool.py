@@ -7,9 +7,10 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from raycal.errors import InputError
+from raycal.output import run as run_command_line
 
 if TYPE_CHECKING:
     from raycal.algorithm.records import Interaction, PoolSnapshot
@@ -94,6 +95,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return OK
 
 
+def run() -> NoReturn:
+    """Run this process's command line and end the process."""
+    run_command_line(main)
+
+
 def _print_all(address: str | None) -> None:
     from raycal.distributed.pools import running
     from raycal.distributed.session import visit
@@ -119,4 +125,4 @@ def _print_one(experiment_id: str, rows: int, address: str | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -3,12 +3,12 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NoReturn
 
 from raycal.errors import InputError, StorageError, TakenOverError
-from raycal.interrupt import catch_signals, exit_code, is_received, leave
+from raycal.interrupt import catch_signals, exit_code, is_received
 from raycal.options import add_places
+from raycal.output import run as run_command_line
 
 FAILED, INPUT_ERROR = 1, 2
 
@@ -42,14 +42,21 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--resume", action="store_true", help="go on with a sweep that was started before")
     parser.add_argument("--local", action="store_true", help="run one trial after another in this process, without Ray")
-    parser.add_argument("--only", metavar="PATTERN", help="run the trials whose id matches, such as '*-random-s0-*'")
+    parser.add_argument(
+        "--only",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="run the trials whose id matches, such as '*-random-s0-*'; given several times, those that match any",
+    )
     parser.add_argument(
         "--set",
         metavar="KEY=VALUE",
         action="append",
         default=[],
         dest="overrides",
-        help="change a setting, such as training.epochs=1; may be given several times",
+        help="change a setting, such as training.epochs=1 or 'grid.seed=[0,1]'; may be given several times; "
+        "a group in braces replaces the whole group",
     )
     add_places(parser)
     return parser
@@ -82,12 +89,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run() -> NoReturn:
     """Run this process's command line and end the process."""
-    leave(main())
+    run_command_line(main)
 
 
 def _interrupted() -> int:
-    with suppress(OSError):  # the terminal may be closed
-        print("\ninterrupted; the same command with --resume goes on", file=sys.stderr, flush=True)
+    print("\ninterrupted; the same command with --resume goes on", file=sys.stderr, flush=True)
     return exit_code()
 
 

@@ -80,6 +80,8 @@ def run_command(options: Namespace) -> int:
     sweep = load_sweep(options.sweep, build.REGISTRIES, overrides=options.overrides)
     selected = select(sweep.experiments, options.only)
     infos = check(selected or sweep.examples)
+    for note in sweep.notes:
+        print(note, file=sys.stderr)
     if options.local:
         _check_local(sweep)
     sweep_dir = SweepDir(_storage(options.storage).folder(sweep.name))

@@ -3,8 +3,10 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from raycal.errors import InputError
+from raycal.output import run as run_command_line
 
 OK, AWAY, INPUT_ERROR = 0, 1, 2
 
@@ -22,6 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return INPUT_ERROR
+
+
+def run() -> NoReturn:
+    """Run this process's command line and end the process."""
+    run_command_line(main)
 
 
 def _track(place: str, configured: str | None) -> int:
@@ -48,4 +55,4 @@ def _track(place: str, configured: str | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -615,3 +615,43 @@ def test_checking_a_sweep_imports_neither_torch_nor_ray_nor_mlflow(sweep: str) -
 
     assert "raycal.sweep_run" in imported
     assert not imported & {"torch", "ray", "mlflow", "faiss"}
+
+
+class TestOnly:
+    def test_given_twice_runs_what_matches_either(
+        self, sweep: str, ids: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main([sweep, "--dry-run", "--only", "*-random-s0-*", "--only", "*cluster-s1-*"]) == 0
+        assert ID.findall(capsys.readouterr().out) == [ids[0], ids[3]]
+
+    def test_pattern_beside_another_must_match_too(self, refused: Callable[..., list[str]], sweep: str) -> None:
+        assert refused(sweep, "--only", "*-random-*", "--only", "*-randon-*") == [
+            "--only *-randon-*: matches none of the 4 trials; --dry-run lists them"
+        ]
+
+
+class TestSet:
+    def test_group_that_is_replaced_says_what_it_drops(self, sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main([sweep, "--dry-run", "--set", "training={epochs: 2}"]) == 0
+        assert capsys.readouterr().err.splitlines() == [
+            "--set training replaces the whole group and drops image_size; --set training.image_size=... "
+            "changes one key alone"
+        ]
+
+    @pytest.mark.parametrize(
+        ("overrides", "dropped"),
+        [
+            (["training={epochs: 2, image_size: 64}"], None),
+            (["training.epochs=2"], None),
+            (["training.batch_size=8", "training={epochs: 2}"], "image_size, batch_size"),
+            (["grid={seed: [0]}"], "scenario"),
+            (["grid.training.epochs=[1, 2]", "training={image_size: 64}"], "epochs, epochs in the grid"),
+        ],
+    )
+    def test_only_keys_that_are_lost_are_said(
+        self, overrides: list[str], dropped: str | None, sweep: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main([sweep, "--dry-run", *(word for override in overrides for word in ("--set", override))]) == 0
+        lines = capsys.readouterr().err.splitlines()
+
+        assert [line.partition(" drops ")[2].partition(";")[0] for line in lines] == ([dropped] if dropped else [])

@@ -5,9 +5,10 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from raycal.errors import InputError, RaycalError
+from raycal.output import run as run_command_line
 
 if TYPE_CHECKING:
     from raycal.bench.figure import Figure
@@ -84,11 +85,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
 
 
-def run() -> int:
-    """Run this process's command line; for CPU arms with one thread wherever a library asks the environment."""
+def run() -> NoReturn:
+    """Run this process's command line and end the process.
+
+    For the CPU arms, libraries that read their number of threads from the environment get one thread.
+    """
     for name in THREADS if f"--{GPU}" not in sys.argv else ():
         os.environ.setdefault(name, "1")
-    return main()
+    run_command_line(main)
 
 
 def _bench(options: argparse.Namespace, arguments: Sequence[str]) -> int:
@@ -188,4 +192,4 @@ def _about(arguments: Sequence[str]) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    sys.exit(run())
+    run()

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from raycal.config.expand import REQUIRED, Registries, checked, drawn, examples, expand
 from raycal.config.experiment import ExperimentConfig
-from raycal.config.overrides import apply_override
+from raycal.config.overrides import apply_overrides
 from raycal.config.problems import Problems
 from raycal.config.resources import ResourceConfig, TrackingConfig
 from raycal.config.scheduler import GivenScheduler, SchedulerConfig, incomparable
@@ -18,7 +18,7 @@ from raycal.config.search import SearchConfig
 from raycal.config.setting import Template
 from raycal.config.strict import NAME_PATTERN, Strict
 from raycal.config.yaml_file import read_yaml
-from raycal.errors import InputError
+from raycal.errors import InputError, printable
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -46,6 +46,7 @@ class Sweep:
         examples: Of a search that decides trial by trial: the base experiment, then those at the ends of its space.
         template: What `experiment_of` starts from.
         registries: What `experiment_of` checks names with.
+        notes: What a user should know of the settings given on the command line, one line each.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Sweep:
     examples: Mapping[str, ExperimentConfig] = field(default_factory=dict)
     template: Template = field(default_factory=lambda: Template({}))
     registries: Registries = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
     @property
     def base(self) -> ExperimentConfig | None:
@@ -97,7 +99,7 @@ def load_sweep(path: str, registries: Registries, *, overrides: Sequence[str] = 
     values = document.values
     problems = Problems(path, document.lines, registries)
     sections = _SweepFile.model_fields
-    pinned = [apply_override(values, override, sections, problems) for override in overrides]
+    pinned, notes = apply_overrides(values, overrides, sections, problems)
     try:
         file = _SweepFile.model_validate(values)
     except ValidationError as error:
@@ -107,7 +109,7 @@ def load_sweep(path: str, registries: Registries, *, overrides: Sequence[str] = 
     base = values.get("experiment")
     template = Template(
         base if isinstance(base, dict) else {},
-        [setting for setting in pinned if setting is not None],
+        pinned,
         resources.workers_per_trial,
     )
     search = _section(values, "search", SearchConfig)
@@ -131,6 +133,7 @@ def load_sweep(path: str, registries: Registries, *, overrides: Sequence[str] = 
         examples=at_ends,
         template=template,
         registries=registries,
+        notes=[printable(note) for note in notes],
     )
 
 

@@ -15,6 +15,9 @@ MAX_VALUES = 32_000
 MAX_DIGITS = 100
 MAX_PROBLEMS = 100
 AND_MORE = f"more than {MAX_PROBLEMS} problems; these are the first"
+# What a value in the notation of YAML begins with on a command line, and what else is no text there.
+_BEGIN_YAML = ("[", "{", '"', "'")
+_PLAIN = tuple(f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float"))
 _COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 Where = tuple[str | int, ...]
 
@@ -67,16 +70,35 @@ _Loader.add_implicit_resolver(
 
 
 def parse_value(text: str) -> Any:
-    """One YAML value, as in `--set key=value`; ValueError when it is none."""
-    problems: list[str] = []
+    """One value as a shell user typed it after `--set KEY=`.
+
+    Lists, groups and quoted strings are YAML. Anything else is a number, a truth value, null, or exactly the text that
+    was typed: ` #` begins no comment, `: ` no group, and `*`, `&`, `!` or a date mean nothing.
+
+    Raises:
+        ValueError: It is no such value.
+    """
     try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        value = _construct(loader, node, (), {}, problems) if node else None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ValueError(f"not a YAML value: {text[:60]!r}") from error
+        loader = _Loader(text)  # refuses control characters
+        if text.lstrip()[:1] in _BEGIN_YAML:
+            return _parse_yaml(loader, text)
+        plain = text.strip()
+        tag = loader.resolve(yaml.ScalarNode, plain, (True, False))  # type: ignore[no-untyped-call]
+        return loader.construct_object(yaml.ScalarNode(tag, plain)) if tag in _PLAIN else text
+    except (yaml.YAMLError, RecursionError) as error:
+        hint = "; quote a text that begins so, as in '\"[a] b\"'" if text.lstrip()[:1] in ("[", "{") else ""
+        raise ValueError(f"not a YAML value: {text[:60]!r}{hint}") from error
+
+
+def _parse_yaml(loader: _Loader, text: str) -> Any:
+    problems: list[str] = []
+    node: Any = loader.get_single_node()
+    value = _construct(loader, node, (), {}, problems)
     if problems:
         raise ValueError(problems[0].partition(": ")[2])
+    rest = text[node.end_mark.index :].strip()
+    if rest:  # a comment, as YAML reads it
+        raise ValueError(f"not a YAML value: {rest[:60]!r} stands behind the end of the value")
     return value
 
 

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from raycal.errors import InputError
 from raycal.options import add_places
+from raycal.output import run as run_command_line
 
 OK, PROBLEMS, INPUT_ERROR = 0, 1, 2
 
@@ -53,9 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run() -> NoReturn:
     """Run this process's command line and end the process, whatever a check still waits for."""
-    from raycal.interrupt import leave
-
-    leave(main())
+    run_command_line(main)
 
 
 if __name__ == "__main__":

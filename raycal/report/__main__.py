@@ -4,9 +4,10 @@ import argparse
 import csv
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from raycal.errors import InputError, StorageError
+from raycal.output import run as run_command_line
 
 if TYPE_CHECKING:
     from raycal.files import Folder
@@ -56,6 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INPUT_ERROR
 
 
+def run() -> NoReturn:
+    """Run this process's command line and end the process."""
+    run_command_line(main)
+
+
 def _report(options: argparse.Namespace) -> int:
     from raycal.files import Folder  # after --help
     from raycal.report.runs import read_runs
@@ -99,4 +105,4 @@ def _print(runs: "Runs", out: "Folder", written: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -1,5 +1,7 @@
 """Each rule of the lint: a shipped file, broken in one place, and what is said of it."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import lint
@@ -180,3 +182,14 @@ def test_rule(name: str, old: str, new: str, said: list[str]) -> None:
 def test_usage_without_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert lint.main([]) == 2
     assert "lint.py FILE ..." in capsys.readouterr().out
+
+
+def test_lint_without_the_environment_says_in_one_line_what_to_do() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-S", lint.__file__, "aws.yaml"], capture_output=True, text=True, env={"PATH": ""}
+    )
+
+    (line,) = ended.stderr.splitlines()
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert line.startswith("yaml is not installed for ")
+    assert line.endswith("run `make install`, then `.venv/bin/python cluster_configs/lint.py FILE ...`")

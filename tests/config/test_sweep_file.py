@@ -741,8 +741,11 @@ class TestOverrides:
             ),
             ("training.epochs=0", "--set training.epochs: should be greater than or equal to 1, not 0"),
             ("training.epochs=", "--set training.epochs: should be a valid integer, not None"),
-            ("training.epochs=[1", "--set training.epochs: not a YAML value: '[1'"),
-            ("seed=*a", "--set seed: not a YAML value: '*a'"),
+            (
+                "training.epochs=[1",
+                "--set training.epochs: not a YAML value: '[1'; quote a text that begins so, as in '\"[a] b\"'",
+            ),
+            ("seed=*a", "--set seed: should be a valid integer, not '*a'"),
             ("expert=orakel", "--set expert: 'orakel': no such expert (did you mean 'oracle'?)"),
             ("dataset.train_sise=3", "--set dataset.train_sise: unknown key (did you mean 'train_size'?)"),
             (

@@ -529,13 +529,14 @@ def test_times_are_those_of_the_records(uri: str, client: MlflowClient, sweep_di
 
 
 def test_experiment_that_another_sweep_makes_meanwhile_is_taken(
-    uri: str, client: MlflowClient, sweep_dir: SweepDir, monkeypatch: pytest.MonkeyPatch
+    uri: str, client: MlflowClient, sweep_dir: SweepDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     find = MlflowClient.get_experiment_by_name
 
     def make_it_first(self: MlflowClient, name: str) -> None:
         monkeypatch.setattr(MlflowClient, "get_experiment_by_name", find)
-        client.create_experiment(name)
+        # Without a location MLflow keeps the files in the folder `mlruns` of the working directory.
+        client.create_experiment(name, artifact_location=(tmp_path / "mlartifacts").as_uri())
 
     commit(sweep_dir, 0)
     monkeypatch.setattr(MlflowClient, "get_experiment_by_name", make_it_first)

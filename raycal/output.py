@@ -1,0 +1,153 @@
+"""Standard output and standard error of a command line, set up once so that printing never fails the command.
+
+Whoever reads the output may leave (`| head`), the disk behind it may be full, the terminal may be closed or know only
+ASCII. None of this is a failure of what the command does: lines that cannot be written are dropped, the command goes
+on, and its exit code tells how its work went. A reader who leaves is not reported; any other failure is reported once,
+on the other of the two streams. Characters that the terminal does not know are written as escapes.
+"""
+
+import codecs
+import errno
+import io
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NoReturn, TextIO
+
+from raycal.interrupt import leave
+
+STDIN, STDOUT, STDERR = 0, 1, 2
+# Characters of our own lines, for terminals that know only ASCII.
+IN_ASCII = {"±": "+-", "…": "..."}
+ESCAPE = "raycal-escape"
+
+
+def run(main: Callable[[], int]) -> NoReturn:
+    """Run this process's command line with output that cannot fail, and end the process with the exit code.
+
+    Args:
+        main: Reads `sys.argv` and returns the exit code.
+    """
+    _use_utf8_file_names()
+    protect_output()
+    try:
+        code = main()
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        code = 128 + signal.SIGINT
+    leave(code)
+
+
+def protect_output() -> None:
+    """Replace `sys.stdout` and `sys.stderr` by streams to the same files that never raise."""
+    _open_closed_descriptors()
+    sys.stdout = _protected(sys.stdout, STDOUT, other=STDERR)
+    sys.stderr = _protected(sys.stderr, STDERR, other=STDOUT)
+
+
+class _UnfailingFile(io.RawIOBase):
+    """Writes to a file descriptor and drops what the file does not take.
+
+    Args:
+        descriptor: The descriptor to write to; it stays open.
+        other: The descriptor on which the first failure is reported.
+    """
+
+    def __init__(self, descriptor: int, other: int) -> None:
+        super().__init__()
+        self.name = "<stdout>" if descriptor == STDOUT else "<stderr>"
+        self._descriptor, self._other = descriptor, other
+        self._is_reported = False
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any, /) -> int:
+        left = memoryview(content).cast("B")
+        length = len(left)
+        try:
+            while left:
+                left = left[self._write_some(left) :]
+        except OSError as error:
+            self._report(error)
+        return length
+
+    def _write_some(self, content: memoryview) -> int:
+        try:
+            return os.write(self._descriptor, content)
+        except BlockingIOError:  # another process made the pipe or the terminal non-blocking
+            select.select([], [self._descriptor], [])
+            return 0
+
+    def _report(self, error: OSError) -> None:
+        """Say once, on the other stream, that lines are lost; not to a user who closed the pipe."""
+        if self._is_reported or error.errno == errno.EPIPE:
+            return
+        self._is_reported = True
+        stream = "standard output" if self._descriptor == STDOUT else "standard error"
+        line = f"{stream} cannot be written ({error.strerror}): lines printed there are lost, the command goes on\n"
+        with suppress(OSError):
+            os.write(self._other, line.encode())
+
+
+def _protected(stream: TextIO | None, descriptor: int, *, other: int) -> TextIO:
+    if stream is None:  # the descriptor was closed when Python started
+        return io.TextIOWrapper(io.BufferedWriter(_UnfailingFile(descriptor, other)), "utf-8", ESCAPE)
+    if not isinstance(stream, io.TextIOWrapper):  # whoever put it there reads what is printed
+        return stream
+    with suppress(OSError):
+        stream.flush()
+    file = _UnfailingFile(descriptor, other)
+    return io.TextIOWrapper(
+        # `python -u` writes unbuffered.
+        file if stream.write_through else io.BufferedWriter(file),
+        encoding=stream.encoding,
+        errors=ESCAPE if stream.errors in ("strict", "surrogateescape", "backslashreplace") else stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+def _open_closed_descriptors() -> None:
+    """Open the null device on the standard descriptors that were closed, as by `>&-`.
+
+    Otherwise the next file that is opened gets the number, and what a library prints goes into that file.
+    """
+    for descriptor in (STDIN, STDOUT, STDERR):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number, which is this one
+
+
+def _use_utf8_file_names() -> None:
+    """Start this process again in Python's UTF-8 mode where Python could only name files in ASCII.
+
+    This is so with `LC_ALL=C PYTHONUTF8=0`. The output keeps its encoding.
+    """
+    if codecs.lookup(sys.getfilesystemencoding()).name != "ascii" or os.environ.get("PYTHONUTF8") == "1":
+        return
+    output = {} if sys.stdout is None else {"PYTHONIOENCODING": f"{sys.stdout.encoding}:backslashreplace"}
+    with suppress(OSError):
+        os.execve(sys.executable, sys.orig_argv, {**output, **os.environ, "PYTHONUTF8": "1"})
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """Write what the encoding lacks in ASCII: our own signs in a legible form, everything else as Python escapes."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    signs = (IN_ASCII.get(sign) or sign.encode("ascii", "backslashreplace").decode("ascii") for sign in lacking)
+    return "".join(signs), error.end
+
+
+codecs.register_error(ESCAPE, _escape)

@@ -8,6 +8,7 @@ from raycal import build
 from raycal.config import ExperimentConfig
 from raycal.data import DatasetInfo
 from raycal.errors import InputError
+from raycal.home import expand_home
 
 
 def select(experiments: Mapping[str, ExperimentConfig], patterns: Sequence[str]) -> dict[str, ExperimentConfig]:
@@ -67,7 +68,10 @@ def _wrong_with(weights: str) -> str | None:
     """What can be seen of a file of weights without reading it; None: nothing is wrong."""
     if weights in ("imagenet", "none"):
         return None
-    path = os.path.expanduser(weights)
+    try:
+        path = expand_home(weights)
+    except InputError as error:
+        return str(error)
     if os.path.isdir(path):
         return f"{weights}: a folder; give the file with the state dict (or imagenet, or none)"
     if not os.path.isfile(path):

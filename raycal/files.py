@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pyarrow import fs
 
 from raycal.errors import InputError, StorageError, printable
+from raycal.home import expand_home
 
 # Of a file; what raycal writes is far smaller, but for models.
 MAX_BYTES = 2**28
@@ -37,9 +38,10 @@ class Folder:
         if not place or "\0" in place:
             raise InputError(f"--storage {place!r}: should be a folder or a URI")
         if "://" not in place:
-            path = os.path.expanduser(place)
-            if path.startswith("~"):
-                raise InputError(f"--storage {place}: no such home folder; write ./{place} for a folder of that name")
+            try:
+                path = expand_home(place)
+            except InputError as error:
+                raise InputError(f"--storage {error}") from error
             return cls(fs.LocalFileSystem(), str(Path(path).absolute()))
         try:
             filesystem, path = fs.FileSystem.from_uri(place)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from raycal.errors import InputError
+from raycal.home import expand_home
 
 # ResNet-18 by the square of the image size, GFLOP per image at 32 px: forward alone, forward and backward. Of other
 # networks in proportion to their multiply-adds.
@@ -48,7 +49,7 @@ def measured_rate(place: str) -> GpuRate:
         InputError: The file cannot be read, or has no such figure.
     """
     try:
-        bench = json.loads(Path(place).expanduser().read_text(encoding="utf-8"))
+        bench = json.loads(Path(expand_home(place)).read_text(encoding="utf-8"))
         figure = next(figure for figure in bench["figures"] if _is_training(figure))
         images_per_second, size = float(figure["value"]), int(figure["setting"]["image_size"])
         gpu, date = str(bench["machine"]["device"]), str(bench["date"])[:10]

@@ -18,10 +18,12 @@ from raycal.config import ExperimentConfig, Sweep, load_sweep
 from raycal.cost import print_estimate
 from raycal.distributed.gpu_shares import hide_gpus
 from raycal.distributed.resources import Allotment, Node, allot
+from raycal.downloads import downloads
 from raycal.errors import InputError, StorageError, TakenOverError
 from raycal.experiment import run_experiment
 from raycal.files import Folder
 from raycal.follower import Follower
+from raycal.home import expand_home
 from raycal.inputs import ExpectedInputs, InputRecord, Inputs
 from raycal.owner import Owner
 from raycal.plan import Plan, SweepDir
@@ -96,6 +98,8 @@ def run_command(options: Namespace) -> int:
     )
     if options.dry_run:
         print_estimate(sweep, selected, infos, lambda: _allot(job, [this_machine()], local=options.local), rate, price)
+        for needed in downloads((selected or sweep.examples).values(), infos):
+            print(needed)
         return 0
     _check_whole(job)
     for experiment_id in job.selected:
@@ -282,7 +286,7 @@ def _storage(place: str) -> Folder:
         InputError: A relative path in a Ray job, whose working directory is deleted at its end.
     """
     in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
-    if in_job and "://" not in place and not os.path.isabs(os.path.expanduser(place)):
+    if in_job and "://" not in place and not os.path.isabs(expand_home(place)):
         raise InputError(f"--storage {place}: in a Ray job give an absolute path or a URI; a job's folder is temporary")
     return Folder.at(place)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from raycal.errors import InputError, RaycalError
+from raycal.home import expand_home
 from raycal.output import run as run_command_line
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def _writable(place: str) -> Path:
     Raises:
         InputError: It cannot be written.
     """
-    path = Path(place).expanduser()
+    path = Path(expand_home(place))
     try:
         with path.open("a"):
             pass

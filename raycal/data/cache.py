@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raycal.errors import InputError
+from raycal.home import expand_home
 
 logger = logging.getLogger(__name__)
 
@@ -29,13 +30,24 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 def cache_dir() -> Path:
-    """Where raycal keeps downloads and arrays: `$RAYCAL_CACHE`, else `~/.cache/raycal`."""
-    return absolute(os.environ.get("RAYCAL_CACHE") or "~/.cache/raycal")
+    """Where raycal keeps downloads and arrays: `$RAYCAL_CACHE`, else `~/.cache/raycal`.
+
+    Raises:
+        InputError: There is no home folder, and `RAYCAL_CACHE` is not set.
+    """
+    try:
+        return absolute(os.environ.get("RAYCAL_CACHE") or "~/.cache/raycal")
+    except InputError as error:
+        raise InputError(f"{error}; or set RAYCAL_CACHE to the folder for decoded images and downloads") from error
 
 
 def absolute(path: str) -> Path:
-    """The path with `~` expanded; an unknown `~user` stays, to be reported as a folder that is not there."""
-    return Path(os.path.expanduser(path)).absolute()
+    """The whole path, with `~` expanded.
+
+    Raises:
+        InputError: There is no such home folder.
+    """
+    return Path(expand_home(path)).absolute()
 
 
 def cached_arrays(key: Mapping[str, object], make: Callable[[Path], None], *, folder: str = "arrays") -> Arrays:

@@ -1,5 +1,6 @@
 """CIFAR-10 (Krizhevsky 2009): 50,000 training and 10,000 test images of 32 x 32 pixels in ten classes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,10 @@ class Cifar10:
                 f"cifar10: {self.root / FOLDER}: no such folder; set download: true, or root to the folder that holds"
                 f" {FOLDER}"
             )
-        return DatasetInfo.of(self._rows(), len(CLASS_NAMES))
+        info = DatasetInfo.of(self._rows(), len(CLASS_NAMES))
+        if (self.root / FOLDER).is_dir():
+            return info
+        return replace(info, download=ARCHIVE_URL, download_to=str(self.root))
 
     def load(self, *, content: str | None = None) -> ImageDataset:
         """The images and the splits, whose content is fixed."""

@@ -1,5 +1,6 @@
 """Downloads: one process at a time, never waiting for ever, and a failure said in one line."""
 
+import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,16 @@ TIMEOUT_SECONDS = 60.0
 def download_root(root: str | None) -> Path:
     """The folder a user gave for a dataset's files, `~` expanded; raycal's own download folder when there is none."""
     return cache_dir() / "downloads" if root is None else absolute(root)
+
+
+def checkpoints_dir() -> Path:
+    """Where torch keeps downloaded weights: in `$TORCH_HOME`, else in `torch` in the cache folder of the user.
+
+    Raises:
+        InputError: There is no home folder, and neither `TORCH_HOME` nor `XDG_CACHE_HOME` is set.
+    """
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return absolute(os.environ.get("TORCH_HOME") or f"{cache}/torch") / "hub" / "checkpoints"
 
 
 class Archive(NamedTuple):

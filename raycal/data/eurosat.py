@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from raycal.data.decode import decoded_images
@@ -65,7 +66,10 @@ class EuroSat:
                 f"eurosat: {self.root / FOLDER}: no such folder; set download: true, or root to the folder that holds"
                 f" {FOLDER.as_posix()}"
             )
-        return DatasetInfo.of(self._rows(NUM_IMAGES), NUM_CLASSES)
+        info = DatasetInfo.of(self._rows(NUM_IMAGES), NUM_CLASSES)
+        if (self.root / ARCHIVE).is_file():
+            return info
+        return replace(info, download=ARCHIVE_URL, download_to=str((self.root / ARCHIVE).parent))
 
     def load(self, *, content: str | None = None) -> ImageDataset:
         """The images, decoded once for all seeds, and the splits of this seed."""

@@ -87,11 +87,18 @@ class ImageDataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetInfo:
-    """What is known of a dataset without decoding an image."""
+    """What is known of a dataset without decoding an image.
+
+    Attributes:
+        download: The URL that `load` fetches the data from; empty when they are on this machine.
+        download_to: The folder that `load` fetches them into, where someone else may put them.
+    """
 
     num_train: int
     num_test: int
     num_classes: int
+    download: str = ""
+    download_to: str = ""
 
     @classmethod
     def of(cls, rows: Rows, num_classes: int) -> "DatasetInfo":

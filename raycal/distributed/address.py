@@ -44,12 +44,21 @@ def find_cluster(address: str | None) -> str | None:
     logging.getLogger("ray._private.services").setLevel(logging.ERROR)
     try:
         found = canonicalize_bootstrap_address(named or None)  # type: ignore[arg-type]
+    except PermissionError:
+        if named == "auto":
+            raise InputError(NONE_HERE) from None
+        if not is_here:
+            raise
+        return None  # what another user's Ray wrote down; whoever starts a cluster learns of the folder
     except (ValueError, OSError) as error:
         raise InputError(NONE_HERE if is_here else f"no Ray cluster at {named}: {one_line(error)}") from error
     if found is None:
         return None
     if is_here:
-        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+        try:
+            maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+        except RuntimeError as error:  # Ray looks for its token in the home folder
+            raise InputError(f"Ray finds no home folder ({one_line(error)}): set HOME") from error
     try:
         _ask(found)
     except AuthenticationError as error:

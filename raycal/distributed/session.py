@@ -15,6 +15,7 @@ from raycal.distributed.allotment import count
 from raycal.distributed.leftovers import leave_nothing, remove_leftovers
 from raycal.distributed.pools import NAMESPACE
 from raycal.distributed.resources import Node
+from raycal.distributed.temp_folder import check_ray_folder, ray_folder
 from raycal.errors import InputError, one_line
 from raycal.interrupt import deferred, foreign_sigterm_handler
 
@@ -59,6 +60,8 @@ def _session(address: str | None) -> Iterator[list[Node]]:
         os.environ.setdefault(key, value)
     stdout_deduplicator.skip_re = _HIDDEN
     cluster = find_cluster(address)
+    if cluster is None:
+        check_ray_folder()
     try:
         # Ray's own handler of SIGTERM would end the process at once.
         with foreign_sigterm_handler():
@@ -100,5 +103,9 @@ def _connect(address: str, *, level: int, **options: Any) -> None:
         options["runtime_env"] = {"env_vars": {"RAY_ADDRESS": address}}
     try:
         ray.init(address, logging_level=level, log_to_driver=False, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except OSError as error:
+        if address == LOCAL and not isinstance(error, ConnectionError):
+            raise InputError(f"Ray cannot start a cluster in {ray_folder()}: {one_line(error)}") from error
+        raise InputError(f"no connection to the Ray cluster at {address}: {one_line(error)}") from error
+    except (RuntimeError, ValueError) as error:
         raise InputError(f"no connection to the Ray cluster at {address}: {one_line(error)}") from error

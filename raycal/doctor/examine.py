@@ -8,7 +8,7 @@ from raycal.check import check
 from raycal.config import Sweep, load_sweep
 from raycal.data.cache import cache_dir
 from raycal.doctor.cluster import NO_CLUSTER, judge_cluster
-from raycal.doctor.finding import Finding, Status, ok, within
+from raycal.doctor.finding import Finding, ok, problem, within
 from raycal.doctor.machine import (
     check_compiler,
     check_disk,
@@ -19,6 +19,7 @@ from raycal.doctor.machine import (
     check_writable,
 )
 from raycal.doctor.versions import check_versions
+from raycal.downloads import downloads, why_unreachable
 from raycal.errors import InputError
 from raycal.files import Folder
 from raycal.plan import SweepDir
@@ -52,7 +53,7 @@ def examine(sweep_file: str | None, storage: str, address: str | None) -> Iterat
     yield from within("ray cluster", LONG_SECONDS, lambda: _cluster(address, folder, gpus, sweep))
     yield from within("tracking", 2 * SECONDS, lambda: [_tracking(sweep, folder)])
     if sweep is not None:
-        yield from within("sweep", LONG_SECONDS, lambda: [_data(sweep)])
+        yield from within("sweep", LONG_SECONDS, lambda: _data(sweep))
 
 
 def _torch(gpus: int) -> Finding:
@@ -63,9 +64,11 @@ def _torch(gpus: int) -> Finding:
 
 def _cluster(address: str | None, folder: Folder, gpus: int, sweep: Sweep | None) -> Iterator[Finding]:
     from raycal.distributed.address import find_cluster
+    from raycal.distributed.temp_folder import check_ray_folder
 
     found = find_cluster(address)
     if found is None:
+        check_ray_folder()
         yield ok("ray cluster", NO_CLUSTER)
         if folder.is_local:
             yield check_writable(Path(folder.path))
@@ -101,6 +104,14 @@ def _tracking(sweep: Sweep | None, folder: Folder) -> Finding:
     return ok("tracking", f"{reach(uri, SECONDS)}; the sweep's own process alone sends to it")
 
 
-def _data(sweep: Sweep) -> Finding:
-    check(sweep.experiments or sweep.examples)
-    return Finding("sweep", Status.OK, f"{sweep.name}: datasets and weights are there or can be fetched")
+def _data(sweep: Sweep) -> Iterator[Finding]:
+    experiments = sweep.experiments or sweep.examples
+    needed = downloads(experiments.values(), check(experiments))
+    yield ok("sweep", f"{sweep.name}: datasets and weights are as they should be, as far as they are on this machine")
+    for one in needed:
+        why = why_unreachable(one.url, SECONDS)
+        if why:
+            found = f"{one.what}: is not on this machine, and {one.host} does not answer ({why})"
+            yield problem("download", found, one.instead)
+        else:
+            yield ok("download", str(one))

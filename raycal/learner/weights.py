@@ -1,11 +1,9 @@
 """The weights every iteration starts from: torchvision's ImageNet weights, a file, or none."""
 
 import hashlib
-import os
 import warnings
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -13,8 +11,9 @@ import torch
 from torch import Tensor
 from torchvision.models import get_model_weights
 
-from raycal.data.download import download
+from raycal.data.download import checkpoints_dir, download
 from raycal.errors import InputError
+from raycal.home import expand_home
 from raycal.learner.network import head_of, new_network
 
 StateDict = dict[str, Tensor]
@@ -48,10 +47,10 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
 
 def _download(network: str) -> Mapping[str, Any]:
     found: dict[str, Any] = {}
-    published = get_model_weights(network).IMAGENET1K_V1
+    published, folder = get_model_weights(network).IMAGENET1K_V1, checkpoints_dir()
     download(
-        Path(torch.hub.get_dir()) / "checkpoints",
-        lambda: found.update(published.get_state_dict(progress=False, check_hash=True)),
+        folder,
+        lambda: found.update(published.get_state_dict(progress=False, check_hash=True, model_dir=str(folder))),
         name="model.weights: imagenet",
         instead=f"give the path of a torchvision {network} state dict, or none",
     )
@@ -59,7 +58,7 @@ def _download(network: str) -> Mapping[str, Any]:
 
 
 def _read(path: str) -> Mapping[str, Any]:
-    file = os.path.expanduser(path)
+    file = expand_home(path)
     try:
         with open(file, "rb") as content:
             if bomb := bomb_in(content):

@@ -138,9 +138,8 @@ def test_settings_and_folders_that_are_not_used_are_told(split_root: Path, caplo
 
 
 def test_missing_folder_is_refused(tmp_path: Path) -> None:
-    for name in (str(tmp_path / "nothing"), "~nobody-has-this-name/x"):
-        with pytest.raises(InputError, match="No such file or directory; give an existing folder of images"):
-            ImageFolder(seed=0, image_size=32, root=name).inspect()
+    with pytest.raises(InputError, match="No such file or directory; give an existing folder of images"):
+        ImageFolder(seed=0, image_size=32, root=str(tmp_path / "nothing")).inspect()
 
 
 def test_folder_without_classes_is_refused(tmp_path: Path, write_image: WriteImage) -> None:

@@ -57,7 +57,14 @@ class Cifar10:
                 f"cifar10: {self.root / FOLDER}: no such folder; set download: true, or root to the folder that holds"
                 f" {FOLDER}"
             )
-        return DatasetInfo.of(self._rows(), len(CLASS_NAMES))
+        rows = self._rows()
+        return DatasetInfo(
+            name="cifar10",
+            num_train=len(rows.train),
+            num_test=len(rows.test),
+            num_classes=len(CLASS_NAMES),
+            class_names=CLASS_NAMES,
+        )
 
     def load(self) -> ImageDataset:
         """The images and the splits."""

@@ -59,13 +59,23 @@ class EuroSat:
         """The sizes of the splits: of what is there, else of what will be downloaded."""
         if (self.root / FOLDER).is_dir():
             listing = list_images(self.root / FOLDER)
-            return DatasetInfo.of(self._rows(len(listing.files)), len(listing.class_names))
+            rows = self._rows(len(listing.files))
+            return DatasetInfo(
+                name="eurosat",
+                num_train=len(rows.train),
+                num_test=len(rows.test),
+                num_classes=len(listing.class_names),
+                class_names=listing.class_names,
+                class_sizes=listing.class_sizes,
+                notes=listing.notes,
+            )
         if not self.download:
             raise InputError(
                 f"eurosat: {self.root / FOLDER}: no such folder; set download: true, or root to the folder that holds"
                 f" {FOLDER.as_posix()}"
             )
-        return DatasetInfo.of(self._rows(NUM_IMAGES), NUM_CLASSES)
+        rows = self._rows(NUM_IMAGES)
+        return DatasetInfo(name="eurosat", num_train=len(rows.train), num_test=len(rows.test), num_classes=NUM_CLASSES)
 
     def load(self) -> ImageDataset:
         """The images, decoded once for all seeds, and the splits of this seed."""

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from raycal import build
-from raycal.check import check
+from raycal.check import check, check_apart
 from raycal.config import Sweep, load_sweep
 from raycal.data.cache import cache_dir
 from raycal.doctor.cluster import NO_CLUSTER, judge_cluster
-from raycal.doctor.finding import Finding, Status, ok, within
+from raycal.doctor.finding import Finding, Status, ok, warning, within
 from raycal.doctor.machine import (
     check_compiler,
     check_disk,
@@ -52,7 +52,7 @@ def examine(sweep_file: str | None, storage: str, address: str | None) -> Iterat
     yield from within("ray cluster", LONG_SECONDS, lambda: _cluster(address, folder, gpus, sweep))
     yield from within("tracking", 2 * SECONDS, lambda: [_tracking(sweep, folder)])
     if sweep is not None:
-        yield from within("sweep", LONG_SECONDS, lambda: [_data(sweep)])
+        yield from within("sweep", LONG_SECONDS, lambda: _data(sweep, folder))
 
 
 def _torch(gpus: int) -> Finding:
@@ -101,6 +101,11 @@ def _tracking(sweep: Sweep | None, folder: Folder) -> Finding:
     return ok("tracking", f"{reach(uri, SECONDS)}; the sweep's own process alone sends to it")
 
 
-def _data(sweep: Sweep) -> Finding:
-    check(sweep.experiments or sweep.examples)
-    return Finding("sweep", Status.OK, f"{sweep.name}: datasets and weights are there or can be fetched")
+def _data(sweep: Sweep, folder: Folder) -> Iterator[Finding]:
+    infos = check(sweep.experiments or sweep.examples).values()
+    yield Finding("sweep", Status.OK, f"{sweep.name}: datasets and weights are there or can be fetched")
+    for shown, info in {str(info): info for info in infos}.items():
+        yield ok("images", shown)
+        for note in info.notes:
+            yield warning("images", f"{info.name}: {note}", "")
+    check_apart(infos, folder)

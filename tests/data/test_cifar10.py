@@ -8,7 +8,7 @@ import pytest
 from torchvision.datasets import CIFAR10
 
 from raycal.data.cifar10 import Cifar10
-from raycal.data.image_dataset import DatasetInfo, ImageDataset
+from raycal.data.image_dataset import ImageDataset
 from raycal.errors import InputError
 
 
@@ -59,7 +59,12 @@ def test_subsets_are_rows_of_the_same_cache(cifar10_root: Path) -> None:
 
 
 def test_sizes_are_known_before_the_download() -> None:
-    assert make(None).inspect() == DatasetInfo(num_train=50_000, num_test=10_000, num_classes=10)
+    info = make(None).inspect()
+    assert (info.num_train, info.num_test, info.num_classes) == (50_000, 10_000, 10)
+    assert str(info) == (
+        "cifar10: 10 classes (airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck), 50,000 train,"
+        " 10,000 test"
+    )
     assert make(None, train_size=20_000).inspect().num_train == 20_000
 
 

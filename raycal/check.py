@@ -1,13 +1,16 @@
 """What can be known to be wrong before anything starts, all of it at once."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from raycal import build
 from raycal.config import ExperimentConfig
 from raycal.data import DatasetInfo
-from raycal.errors import InputError
+from raycal.errors import InputError, printable
+from raycal.files import Folder
 from raycal.home import expand_home
 
 
@@ -33,7 +36,7 @@ def select(experiments: Mapping[str, ExperimentConfig], patterns: Sequence[str])
 
 
 def check(experiments: Mapping[str, ExperimentConfig]) -> dict[str, DatasetInfo]:
-    """The size of each experiment's dataset, without decoding an image.
+    """The classes and sizes of each experiment's dataset, without decoding an image.
 
     Raises:
         InputError: With every dataset and every weights file that cannot be used.
@@ -55,6 +58,53 @@ def check(experiments: Mapping[str, ExperimentConfig]) -> dict[str, DatasetInfo]
     if problems:
         raise InputError(*problems)
     return infos
+
+
+def describe(infos: Iterable[DatasetInfo]) -> list[str]:
+    """A line for each dataset with its classes and sizes, and a line below it for every note on how it was read."""
+    lines: dict[str, None] = {}
+    for info in infos:
+        lines |= dict.fromkeys((f"images  {info}", *(printable(f"        {note}") for note in info.notes)))
+    return list(lines)
+
+
+def check_apart(infos: Iterable[DatasetInfo], storage: Folder) -> None:
+    """Refuse a storage in a folder of images, whose pictures would become images, and images in the storage.
+
+    Raises:
+        InputError: With every folder of images that is not apart from the storage.
+    """
+    if not storage.is_local:
+        return
+    place = Path(storage.path)
+    problems = []
+    for images in dict.fromkeys(info.folder for info in infos if info.folder is not None):
+        if _lies_in(place, images):
+            problems.append(
+                f"--storage: {place} lies in the folder of the images, {images}, where results would be read as images;"
+                " give a --storage outside of it"
+            )
+        elif _lies_in(images, place):
+            problems.append(
+                f"--storage: {place} holds the folder of the images, {images}, where results and images would mix;"
+                " give a --storage beside it"
+            )
+    if problems:
+        raise InputError(*problems)
+
+
+def _lies_in(inner: Path, outer: Path) -> bool:
+    """Whether a folder is another one or lies in it, through whatever links; the inner one need not exist."""
+    try:
+        wanted = outer.stat()
+    except OSError:
+        return False
+    resolved = inner.resolve()
+    for folder in (resolved, *resolved.parents):
+        with suppress(OSError):
+            if os.path.samestat(folder.stat(), wanted):
+                return True
+    return False
 
 
 def _inspect(config: ExperimentConfig) -> DatasetInfo | InputError:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from raycal import build
-from raycal.check import check, select
+from raycal.check import check, check_apart, describe, select
 from raycal.config import ExperimentConfig, Sweep, load_sweep
 from raycal.cost import print_estimate
 from raycal.distributed.gpu_shares import hide_gpus
@@ -86,7 +86,9 @@ def run_command(options: Namespace) -> int:
         print(note, file=sys.stderr)
     if options.local:
         _check_local(sweep)
-    sweep_dir = SweepDir(_storage(options.storage).folder(sweep.name))
+    storage = _storage(options.storage)
+    check_apart(infos.values(), storage)
+    sweep_dir = SweepDir(storage.folder(sweep.name))
     _check_writable(sweep_dir.folder)
     plan = _earlier_plan(sweep, sweep_dir, resume=options.resume or options.dry_run)
     job = Job(
@@ -96,7 +98,9 @@ def run_command(options: Namespace) -> int:
         plan=plan,
         tracking_uri=tracking_uri(sweep.tracking.uri, sweep_dir),
     )
+    images = describe(infos.values())
     if options.dry_run:
+        print(*images, "", sep="\n")
         print_estimate(sweep, selected, infos, lambda: _allot(job, [this_machine()], local=options.local), rate, price)
         for needed in downloads((selected or sweep.examples).values(), infos):
             print(needed)
@@ -105,7 +109,8 @@ def run_command(options: Namespace) -> int:
     for experiment_id in job.selected:
         job.sweep_dir.run_dir(experiment_id).tidy()
     print(f"{sweep.name}: {job.num_trials} trials, {job.num_left} to run")
-    print(f"  folder  {sweep_dir.folder.place}\n  MLflow  {job.tracking_uri}", flush=True)
+    print(f"  folder  {sweep_dir.folder.place}\n  MLflow  {job.tracking_uri}")
+    print(*(f"  {line}" for line in images), sep="\n", flush=True)
     tracker = _run(job, options) if job.num_left else _track_again(job)
     print_summary(sweep_dir, job.selected)
     unfinished = job.unfinished()

@@ -1,6 +1,5 @@
 """CIFAR-10 (Krizhevsky 2009): 50,000 training and 10,000 test images of 32 x 32 pixels in ten classes."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,10 +57,16 @@ class Cifar10:
                 f"cifar10: {self.root / FOLDER}: no such folder; set download: true, or root to the folder that holds"
                 f" {FOLDER}"
             )
-        info = DatasetInfo.of(self._rows(), len(CLASS_NAMES))
-        if (self.root / FOLDER).is_dir():
-            return info
-        return replace(info, download=ARCHIVE_URL, download_to=str(self.root))
+        rows, is_here = self._rows(), (self.root / FOLDER).is_dir()
+        return DatasetInfo(
+            name="cifar10",
+            num_train=len(rows.train),
+            num_test=len(rows.test),
+            num_classes=len(CLASS_NAMES),
+            class_names=CLASS_NAMES,
+            download="" if is_here else ARCHIVE_URL,
+            download_to="" if is_here else str(self.root),
+        )
 
     def load(self, *, content: str | None = None) -> ImageDataset:
         """The images and the splits, whose content is fixed."""

@@ -42,7 +42,14 @@ class Digits:
 
     def inspect(self) -> DatasetInfo:
         """The sizes of the splits."""
-        return DatasetInfo.of(self._rows(), len(CLASS_NAMES))
+        rows = self._rows()
+        return DatasetInfo(
+            name="digits",
+            num_train=len(rows.train),
+            num_test=len(rows.test),
+            num_classes=len(CLASS_NAMES),
+            class_names=CLASS_NAMES,
+        )
 
     def load(self, *, content: str | None = None) -> ImageDataset:
         """The images and the splits, whose content is fixed."""

@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 from raycal.data.decode import decoded_images
@@ -60,16 +59,30 @@ class EuroSat:
         """The sizes of the splits: of what is there, else of what will be downloaded."""
         if (self.root / FOLDER).is_dir():
             listing = list_images(self.root / FOLDER)
-            return DatasetInfo.of(self._rows(len(listing.files)), len(listing.class_names))
+            rows = self._rows(len(listing.files))
+            return DatasetInfo(
+                name="eurosat",
+                num_train=len(rows.train),
+                num_test=len(rows.test),
+                num_classes=len(listing.class_names),
+                class_names=listing.class_names,
+                class_sizes=listing.class_sizes,
+                notes=listing.notes,
+            )
         if not self.download:
             raise InputError(
                 f"eurosat: {self.root / FOLDER}: no such folder; set download: true, or root to the folder that holds"
                 f" {FOLDER.as_posix()}"
             )
-        info = DatasetInfo.of(self._rows(NUM_IMAGES), NUM_CLASSES)
-        if (self.root / ARCHIVE).is_file():
-            return info
-        return replace(info, download=ARCHIVE_URL, download_to=str((self.root / ARCHIVE).parent))
+        rows, is_here = self._rows(NUM_IMAGES), (self.root / ARCHIVE).is_file()
+        return DatasetInfo(
+            name="eurosat",
+            num_train=len(rows.train),
+            num_test=len(rows.test),
+            num_classes=NUM_CLASSES,
+            download="" if is_here else ARCHIVE_URL,
+            download_to="" if is_here else str((self.root / ARCHIVE).parent),
+        )
 
     def load(self, *, content: str | None = None) -> ImageDataset:
         """The images, decoded once for all seeds, and the splits of this seed."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -9,8 +10,11 @@ import numpy.typing as npt
 
 from raycal.algorithm.records import Indices, Labels
 from raycal.data.content import Digests
-from raycal.data.split import Rows
+from raycal.errors import printable
 from raycal.registry import Registry
+
+# So many classes are named with their sizes.
+FEW_CLASSES = 10
 
 Images = npt.NDArray[np.uint8]
 
@@ -44,6 +48,7 @@ class ImageDataset:
         test_rows: (Q,) int64, ascending, none of them in `train_rows`.
         class_names: K names.
         source: The files that the images came from; None when they did not come from a file each.
+        left_out: Files that could not be decoded and are in neither split, each with the reason.
     """
 
     images: Images
@@ -52,6 +57,7 @@ class ImageDataset:
     test_rows: Indices
     class_names: tuple[str, ...]
     source: SourceFiles | None = None
+    left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("images", "labels", "train_rows", "test_rows"):
@@ -92,6 +98,11 @@ class DatasetInfo:
     Attributes:
         download: The URL that `load` fetches the data from; empty when they are on this machine.
         download_to: The folder that `load` fetches them into, where someone else may put them.
+        name: What a person calls it.
+        class_names: K names; none if only their number is known.
+        class_sizes: K numbers of images, those included that a subset leaves out; none if they are not known.
+        folder: The folder that a user keeps the images in; None if raycal keeps them.
+        notes: What a user should know of how the images were found, a line each.
     """
 
     num_train: int
@@ -99,11 +110,37 @@ class DatasetInfo:
     num_classes: int
     download: str = ""
     download_to: str = ""
+    name: str = "images"
+    class_names: tuple[str, ...] = ()
+    class_sizes: tuple[int, ...] = ()
+    folder: Path | None = None
+    notes: tuple[str, ...] = ()
 
-    @classmethod
-    def of(cls, rows: Rows, num_classes: int) -> "DatasetInfo":
-        """The sizes of a split."""
-        return cls(num_train=len(rows.train), num_test=len(rows.test), num_classes=num_classes)
+    def __str__(self) -> str:
+        """A line such as `birds: 3 classes (crow 40, jay 38, tit 41), 95 train, 24 test`."""
+        parts = [
+            f"{self.num_classes:,} classes{self._classes()}",
+            f"{self.num_train:,} train",
+            f"{self.num_test:,} test",
+        ]
+        if self.class_sizes and (left := sum(self.class_sizes) - self.num_train - self.num_test):
+            parts.append(f"{left:,} not used")
+        return printable(f"{self.name}: {', '.join(parts)}")
+
+    def _classes(self) -> str:
+        """The names of the classes and how many images they have, in brackets; of many classes only some."""
+        names = list(self.class_names)
+        if not names:
+            return ""
+        if len(names) <= FEW_CLASSES and self.class_sizes:
+            return f" ({', '.join(f'{name} {size:,}' for name, size in zip(names, self.class_sizes, strict=True))})"
+        if len(names) > FEW_CLASSES:
+            names = [*names[: FEW_CLASSES // 2], "...", names[-1]]
+        listed = ", ".join(names)
+        if not self.class_sizes:
+            return f" ({listed})"
+        least, most = min(self.class_sizes), max(self.class_sizes)
+        return f" ({listed}; {least:,} images each)" if least == most else f" ({listed}; {least:,} to {most:,} images)"
 
 
 class Dataset(Protocol):

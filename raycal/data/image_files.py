@@ -1,100 +1,196 @@
-"""Image files in folders named by class: found and checked by name, never opened."""
+"""Folders of images: what lies in them, judged by names alone. No image is opened."""
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 from raycal.errors import InputError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm"),
+)
+READABLE = ", ".join(SUFFIXES)
+
+# Folders that systems and programs put beside or between images. No class is called like this, in whatever case.
+NEVER_A_CLASS = frozenset(
+    {
+        *("@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot"),  # network disks
+        *("__macosx", "lost+found", "$recycle.bin", "system volume information"),  # operating systems
+        *("__pycache__", "node_modules", "site-packages"),
+        *("mlruns", "mlartifacts", "wandb", "lightning_logs", "tb_logs", "tensorboard_logs"),
+    }
+)
+# Files that systems put into folders that a person looks at.
+NEVER_AN_IMAGE = frozenset({"thumbs.db", "desktop.ini"})
+VIRTUAL_ENVIRONMENT, EVENTS = "pyvenv.cfg", "events.out.tfevents."
+PLAN, MAX_PLAN_HEAD = "plan.json", 4096
 
 
-class ClassFolder(NamedTuple):
-    """A class and its image files: paths relative to the folder of the classes, with "/", ascending."""
+@dataclass(frozen=True, slots=True)
+class FolderContent:
+    """What lies directly in a folder. Hidden names, such as `.git` and the `._*` files of macOS, are left out.
 
-    name: str
-    files: tuple[str, ...]
-
-
-def class_folders(folder: Path) -> tuple[ClassFolder, ...]:
-    """The classes in a folder, by name; images of a class may lie in nested folders. Hidden names are skipped.
-
-    Raises:
-        InputError: The folder is missing or has no class; every class without an image, every broken link.
+    Attributes:
+        folders: Names of the folders, ascending; without those that no class is called like.
+        images: Names of the files with the suffix of an image.
+        others: Names of all other files.
+        skipped: Names of folders that no class is called like.
+        problems: One line for everything that cannot be read.
     """
-    names = subfolders(folder)
-    if not names:
-        raise InputError(f"{folder}: has no class folders; put the images of each class into a folder named after it")
-    classes, problems = [], []
-    for name in names:
-        files, found_problems = _image_files(folder, name)
-        classes.append(ClassFolder(name, tuple(sorted(files))))
-        problems += found_problems
-        if not files and not found_problems:
-            problems.append(f"{folder / name}: class without an image ({', '.join(SUFFIXES)}); add some or remove it")
-    if problems:
-        raise InputError(*problems)
-    return tuple(classes)
+
+    folders: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
-def subfolders(folder: Path) -> list[str]:
-    """The names of the folders in a folder, ascending; hidden ones are skipped.
+@dataclass(slots=True)
+class Found:
+    """The image files in a folder and below it, and what else was met there.
 
-    Raises:
-        InputError: The folder is missing or cannot be read.
+    Attributes:
+        images: Paths relative to the root of the images, with "/".
+        unused: How many files are no images, by suffix.
+        skipped: Folders that hold no images of a class, relative to the root.
+        problems: One line for everything that cannot be read.
     """
-    try:
-        return sorted(entry.name for entry in _entries(folder) if entry.is_dir())
-    except (OSError, ValueError) as error:  # a zero byte in the name is a ValueError
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"{folder}: {reason}; give an existing folder of images") from error
+
+    images: list[str] = field(default_factory=list)
+    unused: Counter[str] = field(default_factory=Counter)
+    skipped: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
 
-def has_images(folder: Path) -> bool:
-    """Whether image files lie directly in a folder."""
-    return any(_is_image_name(entry.name) for entry in _entries(folder))
+class ImageTree:
+    """A folder below the root of the images, and what is in it. Each folder is read once, when it is first asked for.
 
+    Args:
+        root: The folder that the user gave.
+        relative: Path of this folder relative to it, with "/"; empty for the root itself.
+        above: Identities of the folders that this one lies in, to notice links that lead back to one of them.
+    """
 
-def _image_files(folder: Path, class_name: str) -> tuple[list[str], list[str]]:
-    """All image files of a class, relative to `folder`, and one line for everything that cannot be one."""
-    files: list[str] = []
-    problems: list[str] = []
-    pending = [(class_name, frozenset[tuple[int, int]]())]
-    while pending:
-        relative, above = pending.pop()
+    def __init__(self, root: Path, relative: str = "", above: frozenset[tuple[int, int]] = frozenset()) -> None:
+        self.root, self.relative = root, relative
+        self._above, self._within = above, above
+        self._children: dict[str, ImageTree] = {}
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self.root / self.relative
+
+    @property
+    def name(self) -> str:
+        """The name of the folder."""
+        return self.path.name
+
+    def child(self, name: str) -> "ImageTree":
+        """A folder in this one."""
+        if name not in self._children:
+            _ = self.content  # to know what this folder is
+            self._children[name] = ImageTree(self.root, f"{self.relative}/{name}".lstrip("/"), self._within)
+        return self._children[name]
+
+    @cached_property
+    def content(self) -> FolderContent:
+        """What lies directly in the folder.
+
+        Raises:
+            InputError: The root is missing or cannot be read.
+        """
         try:
-            status = (folder / relative).stat()
-            entries = list(_entries(folder / relative))
-        except OSError as error:
-            problems.append(f"{folder / relative}: {error.strerror}; make it readable or remove it")
-            continue
+            status = self.path.stat()
+            with os.scandir(self.path) as found:
+                entries = [entry for entry in found if not entry.name.startswith(".")]
+        except (OSError, ValueError) as error:  # a zero byte in the name is a ValueError
+            reason = error.strerror if isinstance(error, OSError) else error
+            if not self.relative:
+                raise InputError(f"{self.root}: {reason}; give an existing folder of images") from error
+            return FolderContent(problems=(f"{self.path}: {reason}; make it readable or remove it",))
         identity = (status.st_dev, status.st_ino)
-        if identity in above:
-            problems.append(f"{folder / relative}: links to a folder that it lies in; remove the link")
-            continue
+        if identity in self._above:
+            return FolderContent(problems=(f"{self.path}: links to a folder that it lies in; remove the link",))
+        self._within = self._above | {identity}
+        return self._sorted(entries)
+
+    @cached_property
+    def folders(self) -> tuple[str, ...]:
+        """Names of the folders in this one that may hold images of classes, ascending."""
+        return tuple(name for name in self.content.folders if not self.child(name).is_foreign)
+
+    @cached_property
+    def skipped(self) -> tuple[str, ...]:
+        """Names of the folders in this one that hold no images of a class, ascending."""
+        return tuple(sorted({*self.content.skipped, *self.content.folders} - {*self.folders}))
+
+    @cached_property
+    def is_foreign(self) -> bool:
+        """Whether a program keeps its files here: results of raycal or TensorBoard, or a virtual environment."""
+        content = self.content
+        if VIRTUAL_ENVIRONMENT in content.others or any(name.startswith(EVENTS) for name in content.others):
+            return True
+        if PLAN in content.others and _is_plan(self.path / PLAN):
+            return True
+        children = [self.child(name) for name in content.folders]
+        if content.images or not any(child.is_foreign for child in children):
+            return False
+        # The storage of raycal has one folder for each sweep, and no image of its own.
+        return all(child.is_foreign or not child.find_images().images for child in children)
+
+    def find_images(self) -> Found:
+        """All image files in the folder and below it, in no particular order."""
+        found = Found()
+        pending = [self]
+        while pending:
+            folder = pending.pop()
+            prefix = f"{folder.relative}/".lstrip("/")
+            content = folder.content
+            found.images += (prefix + name for name in content.images)
+            found.unused.update(suffix_of(name) for name in content.others if name.lower() not in NEVER_AN_IMAGE)
+            found.skipped += (prefix + name for name in folder.skipped)
+            found.problems += content.problems
+            pending += (folder.child(name) for name in folder.folders)
+        return found
+
+    def _sorted(self, entries: list["os.DirEntry[str]"]) -> FolderContent:
+        """The entries by what they are."""
+        folders: list[str] = []
+        images: list[str] = []
+        others: list[str] = []
+        skipped: list[str] = []
+        problems: list[str] = []
         for entry in entries:
-            path = f"{relative}/{entry.name}"
             try:
                 is_folder, is_file = entry.is_dir(), entry.is_file()
             except OSError as error:
-                problems.append(f"{folder / path}: {error.strerror}; make it readable or remove it")
+                problems.append(f"{entry.path}: {error.strerror}; make it readable or remove it")
                 continue
             if is_folder:
-                pending.append((path, above | {identity}))
-            elif _is_image_name(entry.name):
-                if is_file:
-                    files.append(path)
-                else:
-                    problems.append(f"{folder / path}: a broken link or not a file; remove it")
-    return files, problems
+                (skipped if entry.name.casefold() in NEVER_A_CLASS else folders).append(entry.name)
+            elif not entry.name.lower().endswith(SUFFIXES):
+                others.append(entry.name)
+            elif is_file:
+                images.append(entry.name)
+            else:
+                problems.append(f"{entry.path}: a broken link or not a file; remove it")
+        return FolderContent(*(tuple(sorted(names)) for names in (folders, images, others, skipped, problems)))
 
 
-def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """What is in a folder, without hidden things such as `.ipynb_checkpoints` and the `._*` files of macOS."""
-    with os.scandir(folder) as entries:
-        yield from (entry for entry in entries if not entry.name.startswith("."))
+def suffix_of(name: str) -> str:
+    """The suffix of a file's name in lower case, such as `.heic`; empty without one."""
+    return os.path.splitext(name)[1].lower()
 
 
-def _is_image_name(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES)
+def _is_plan(path: Path) -> bool:
+    """Whether a file is the plan of a sweep of raycal."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(MAX_PLAN_HEAD)
+    except OSError:
+        return False
+    return b'"raycal"' in head and b'"sweep"' in head

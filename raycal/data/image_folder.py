@@ -1,6 +1,5 @@
 """A user's own images, in folders named by class."""
 
-import logging
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -12,31 +11,43 @@ from raycal.data.cache import absolute
 from raycal.data.content import listing_digest
 from raycal.data.decode import DecodedFiles, decoded_images
 from raycal.data.image_dataset import DatasetInfo, ImageDataset, SourceFiles, datasets
-from raycal.data.image_files import ClassFolder, class_folders, has_images, subfolders
+from raycal.data.image_files import ImageTree
+from raycal.data.layout import read_layout
 from raycal.data.split import Count, Fraction, Rows, Seed, consecutive, random_split, subset
-from raycal.errors import InputError
 
-logger = logging.getLogger(__name__)
-
-TRAIN, TEST = "train", "test"
 TEST_FRACTION = 0.2
 
 
 class Listing(NamedTuple):
-    """The images of a folder: S files relative to it, their labels (S,), the K class names, the folder's own split."""
+    """The images of a folder.
+
+    Attributes:
+        files: S paths relative to the folder.
+        labels: (S,) int64, ids into `class_names`.
+        class_names: K names.
+        split: The folder's own split; None without one.
+        notes: What a user should know of how the folder was read, a line each.
+    """
 
     files: tuple[str, ...]
     labels: Labels
     class_names: tuple[str, ...]
     split: Rows | None
+    notes: tuple[str, ...]
+
+    @property
+    def class_sizes(self) -> tuple[int, ...]:
+        """How many images each class has, both splits together."""
+        return tuple(np.bincount(self.labels, minlength=len(self.class_names)).tolist())
 
 
 @datasets("image_folder")
 class ImageFolder:
     """Images in `root/train/<class>/` and `root/test/<class>/`, or in `root/<class>/` and split at random.
 
-    Images of a class may lie in nested folders. Files without an image suffix, and files and folders whose names begin
-    with a dot, are ignored. What size and mode the images get is told in `raycal.data.decode`.
+    Images of a class may lie in nested folders. Files and folders whose names begin with a dot are ignored; all other
+    files that are not used are counted in the notes of `inspect`. `raycal.data.layout` describes which names of splits
+    are known and what is skipped, `raycal.data.decode` which size and mode the images get.
 
     Args:
         root: The folder.
@@ -69,9 +80,21 @@ class ImageFolder:
         self.size = size
 
     def inspect(self) -> DatasetInfo:
-        """The sizes of the splits, from the names of the files."""
+        """The classes and the sizes of the splits, from the names of the files; broken images are still counted."""
         listing = list_images(self.root)
-        return DatasetInfo.of(self._rows(listing), len(listing.class_names))
+        rows, notes = self._rows(listing), listing.notes
+        if listing.split is not None and self.test_fraction != TEST_FRACTION:
+            notes = (*notes, "test_fraction is not used: the folder has its own train and test split")
+        return DatasetInfo(
+            name=self.root.name or str(self.root),
+            num_train=len(rows.train),
+            num_test=len(rows.test),
+            num_classes=len(listing.class_names),
+            class_names=listing.class_names,
+            class_sizes=listing.class_sizes,
+            folder=self.root,
+            notes=notes,
+        )
 
     def load(self, *, content: str | None = None) -> ImageDataset:
         """The images and the splits."""
@@ -93,8 +116,6 @@ class ImageFolder:
         name, rows = str(self.root), listing.split
         if rows is None:
             rows = random_split(len(listing.files), test_fraction=self.test_fraction, seed=self.seed, name=name)
-        elif self.test_fraction != TEST_FRACTION:
-            logger.warning("%s: test_fraction is not used: the folder has its own train and test split", name)
         return subset(rows, train_size=self.train_size, test_size=self.test_size, seed=self.subset_seed, name=name)
 
 
@@ -116,46 +137,15 @@ def list_images(root: Path) -> Listing:
     Raises:
         InputError: The folder cannot be used as it is.
     """
-    folders = subfolders(root)
-    if TRAIN in folders and TEST in folders:
-        if ignored := [name for name in folders if name not in (TRAIN, TEST)]:
-            logger.warning("%s: only train and test are used, not %s", root, ", ".join(ignored))
-        return _list_split(root)
-    _refuse_half_a_split(root, folders)
-    classes = class_folders(root)
-    return Listing(*_flatten(classes), _names(classes), split=None)
-
-
-def _list_split(root: Path) -> Listing:
-    train, test = class_folders(root / TRAIN), class_folders(root / TEST)
-    names = _names(train)
-    if unknown := [name for name in _names(test) if name not in names]:
-        raise InputError(f"{root / TEST}: classes that {TRAIN} does not have: {', '.join(unknown)}; both need the same")
-    train_files, train_labels = _flatten(train)
-    test_files, test_labels = _flatten(test)
+    layout = read_layout(ImageTree(root))
+    names = tuple(one.name for one in layout.train)
+    classes = (*layout.train, *(layout.test or ()))
+    num_train = sum(len(one.files) for one in layout.train)
+    num_test = sum(len(one.files) for one in layout.test or ())
     return Listing(
-        files=(*(f"{TRAIN}/{file}" for file in train_files), *(f"{TEST}/{file}" for file in test_files)),
-        labels=np.concatenate([train_labels, np.searchsorted(names, _names(test))[test_labels]]),
+        files=tuple(file for one in classes for file in one.files),
+        labels=np.repeat([names.index(one.name) for one in classes], [len(one.files) for one in classes]),
         class_names=names,
-        split=consecutive(len(train_files), len(test_files)),
+        split=None if layout.test is None else consecutive(num_train, num_test),
+        notes=layout.notes,
     )
-
-
-def _refuse_half_a_split(root: Path, folders: list[str]) -> None:
-    """Without this, `root/train` and `root/val` would be two classes of one dataset."""
-    for present, missing in ((TRAIN, TEST), (TEST, TRAIN)):
-        if present in folders and subfolders(root / present) and not has_images(root / present):
-            raise InputError(
-                f"{root}: has {present}/ with class folders but no {missing}/; add it, or give {root / present} as root"
-                " to have it split at random"
-            )
-
-
-def _flatten(classes: tuple[ClassFolder, ...]) -> tuple[tuple[str, ...], Labels]:
-    """All files, class by class, and the position of each one's class."""
-    files = tuple(file for folder in classes for file in folder.files)
-    return files, np.repeat(np.arange(len(classes)), [len(folder.files) for folder in classes])
-
-
-def _names(classes: tuple[ClassFolder, ...]) -> tuple[str, ...]:
-    return tuple(folder.name for folder in classes)

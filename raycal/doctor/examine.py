@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from raycal import build
-from raycal.check import check
+from raycal.check import check, check_apart
 from raycal.config import Sweep, load_sweep
 from raycal.data.cache import cache_dir
 from raycal.doctor.cluster import NO_CLUSTER, judge_cluster
-from raycal.doctor.finding import Finding, ok, problem, within
+from raycal.doctor.finding import Finding, ok, problem, warning, within
 from raycal.doctor.machine import (
     check_compiler,
     check_disk,
@@ -53,7 +53,7 @@ def examine(sweep_file: str | None, storage: str, address: str | None) -> Iterat
     yield from within("ray cluster", LONG_SECONDS, lambda: _cluster(address, folder, gpus, sweep))
     yield from within("tracking", 2 * SECONDS, lambda: [_tracking(sweep, folder)])
     if sweep is not None:
-        yield from within("sweep", LONG_SECONDS, lambda: _data(sweep))
+        yield from within("sweep", LONG_SECONDS, lambda: _data(sweep, folder))
 
 
 def _torch(gpus: int) -> Finding:
@@ -104,14 +104,19 @@ def _tracking(sweep: Sweep | None, folder: Folder) -> Finding:
     return ok("tracking", f"{reach(uri, SECONDS)}; the sweep's own process alone sends to it")
 
 
-def _data(sweep: Sweep) -> Iterator[Finding]:
+def _data(sweep: Sweep, folder: Folder) -> Iterator[Finding]:
     experiments = sweep.experiments or sweep.examples
-    needed = downloads(experiments.values(), check(experiments))
+    infos = check(experiments)
     yield ok("sweep", f"{sweep.name}: datasets and weights are as they should be, as far as they are on this machine")
-    for one in needed:
+    for shown, info in {str(info): info for info in infos.values()}.items():
+        yield ok("images", shown)
+        for note in info.notes:
+            yield warning("images", f"{info.name}: {note}", "")
+    for one in downloads(experiments.values(), infos):
         why = why_unreachable(one.url, SECONDS)
         if why:
             found = f"{one.what}: is not on this machine, and {one.host} does not answer ({why})"
             yield problem("download", found, one.instead)
         else:
             yield ok("download", str(one))
+    check_apart(infos.values(), folder)

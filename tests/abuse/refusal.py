@@ -52,7 +52,7 @@ def refusal(place: Path, arguments: list[str], capsys: pytest.CaptureFixture[str
     assert all(line.isprintable() for line in lines), lines
     assert all(len(line) < 1000 for line in lines), lines
     assert len(set(lines)) == len(lines), lines
-    return lines
+    return [line for line in lines if "replaces the whole group and drops" not in line]  # a note on what was asked for
 
 
 def expect(lines: list[str], *parts: str) -> None:

@@ -67,7 +67,7 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a single image": (
         lambda root: [path.unlink() for path in root.rglob("[1-4].png")] + [shutil.rmtree(root / "bee")],
-        "PLACE/images: a test_fraction of 0.2 of 1 images leaves 0 for training and 1 for testing",
+        "PLACE/images: has only one class, ant (1 images); at least two are needed",
     ),
     "train without test": (
         lambda root: ((root / "train").mkdir(), (root / "ant").rename(root / "train" / "ant")),
@@ -82,6 +82,26 @@ def test_folder_is_refused_before_the_start(images: Path, refuse: Refuse, case: 
     damage(images)
 
     expect(refuse("--set", DATASET, dry_run=True), part)
+
+
+STORAGES = {
+    "the folder of the images": ("images", "lies in the folder of the images, PLACE/images"),
+    "in it": ("images/runs", "lies in the folder of the images, PLACE/images"),
+    "in a class": ("images/ant/deep/runs", "lies in the folder of the images, PLACE/images"),
+    "in it, through a link": ("link/runs", "lies in the folder of the images, PLACE/images"),
+    "the folder above": (".", "holds the folder of the images, PLACE/images"),
+}
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("case", STORAGES)
+def test_storage_must_be_apart_from_the_images(
+    place: Path, images: Path, refuse: Refuse, case: str, dry_run: bool
+) -> None:
+    (place / "link").symlink_to(images)
+    storage, part = STORAGES[case]
+
+    expect(refuse("--set", DATASET, "--storage", str(place / storage), dry_run=dry_run), part)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

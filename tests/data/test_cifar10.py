@@ -61,6 +61,10 @@ def test_subsets_are_rows_of_the_same_cache(cifar10_root: Path) -> None:
 def test_sizes_are_known_before_the_download() -> None:
     info = make(None).inspect()
     assert (info.num_train, info.num_test, info.num_classes) == (50_000, 10_000, 10)
+    assert str(info) == (
+        "cifar10: 10 classes (airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck), 50,000 train,"
+        " 10,000 test"
+    )
     assert make(None, train_size=20_000).inspect().num_train == 20_000
 
 

@@ -38,8 +38,9 @@ def test_seeds_split_differently_and_share_one_decoding(eurosat_root: Path, coun
 
 def test_inspect_counts_what_is_there_and_knows_what_is_not(eurosat_root: Path) -> None:
     there, absent = make(eurosat_root).inspect(), make(None).inspect()
-    assert (there.num_train, there.num_test, there.num_classes) == (80, 20, 10)
+    assert (there.num_train, there.num_test, there.num_classes, there.class_sizes) == (80, 20, 10, (10,) * 10)
     assert (absent.num_train, absent.num_test, absent.num_classes) == (21_600, 5_400, 10)
+    assert str(absent) == "eurosat: 10 classes, 21,600 train, 5,400 test"
 
 
 def test_another_number_of_images_than_eurosat_has_is_told(

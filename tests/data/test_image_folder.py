@@ -11,7 +11,7 @@ from torchvision.datasets.folder import default_loader
 from torchvision.transforms import CenterCrop, Compose, Resize
 
 from raycal.data.decode import decode_image
-from raycal.data.image_dataset import DatasetInfo, ImageDataset
+from raycal.data.image_dataset import ImageDataset
 from raycal.data.image_folder import ImageFolder, list_images
 from raycal.errors import InputError
 
@@ -99,11 +99,14 @@ def test_subset_of_a_given_split_is_the_same_for_every_seed(split_root: Path) ->
     assert (first.num_train, first.num_test) == (2, 2)
 
 
-def test_one_class_is_allowed(tmp_path: Path, write_image: WriteImage) -> None:
+def test_single_class_is_refused(tmp_path: Path, write_image: WriteImage) -> None:
     for i in range(5):
         write_image(tmp_path / "one" / "only" / f"{i}.png")
 
-    assert make(tmp_path / "one").inspect() == DatasetInfo(num_train=4, num_test=1, num_classes=1)
+    assert problems(tmp_path / "one") == [
+        f"{tmp_path}/one: has only one class, only (5 images); at least two are needed, each with its images in a"
+        " folder named after it"
+    ]
 
 
 def test_hidden_and_other_files_are_ignored_and_links_are_followed(flat_root: Path, tmp_path: Path) -> None:
@@ -123,15 +126,13 @@ def test_root_with_a_tilde_is_in_the_home_folder(flat_root: Path, monkeypatch: p
     assert make(Path("~/flat")).inspect().num_train == 16
 
 
-def test_settings_and_folders_that_are_not_used_are_told(split_root: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_settings_and_folders_that_are_not_used_are_told(split_root: Path) -> None:
     (split_root / "val").mkdir()
 
-    make(split_root, test_fraction=0.5).inspect()
-
-    assert [record.getMessage() for record in caplog.records] == [
-        f"{split_root}: only train and test are used, not val",
-        f"{split_root}: test_fraction is not used: the folder has its own train and test split",
-    ]
+    assert make(split_root, test_fraction=0.5).inspect().notes == (
+        "only train/ and test/ are used, not val/",
+        "test_fraction is not used: the folder has its own train and test split",
+    )
 
 
 # What is refused.
@@ -158,12 +159,12 @@ def test_every_empty_class_and_broken_link_is_named(flat_root: Path) -> None:
     os.mkfifo(flat_root / "bee" / "pipe.png")
 
     cannot = "a broken link or not a file; remove it"
-    empty = "class without an image (.jpg, .jpeg, .png, .bmp, .gif, .webp, .tif, .tiff, .ppm, .pgm, .pbm)"
+    empty = "class without an image (.jpg, .jpeg, .jpe, .jfif, .png, .bmp, .gif, .webp, .tif, .tiff, .ppm, .pgm, .pbm)"
     assert sorted(problems(flat_root)) == [
         f"{flat_root}/bee/gone.png: {cannot}",
         f"{flat_root}/bee/pipe.png: {cannot}",
         f"{flat_root}/cow: {empty}; add some or remove it",
-        f"{flat_root}/dog: {empty}; add some or remove it",
+        f"{flat_root}/dog: {empty}; it has 1 .txt; add some or remove it",
     ]
 
 
@@ -184,11 +185,11 @@ def test_test_class_that_train_does_not_have_is_refused(split_root: Path, write_
 
 
 def test_train_without_test_is_refused(split_root: Path) -> None:
-    (split_root / "test").rename(split_root / "val")
+    (split_root / "test").rename(split_root / "extra")
 
     assert problems(split_root) == [
-        f"{split_root}: has train/ with class folders but no test/; add it, or give {split_root}/train as root"
-        " to have it split at random"
+        f"{split_root}: has train/ with class folders but no test/ (beside it: extra/); add it, or give"
+        f" {split_root}/train as root to have it split at random"
     ]
 
 
@@ -200,11 +201,12 @@ def test_class_may_be_named_train(tmp_path: Path, write_image: WriteImage) -> No
     assert load(tmp_path / "vehicles").class_names == ("bus", "train")
 
 
-def test_single_image_cannot_be_split(tmp_path: Path, write_image: WriteImage) -> None:
+def test_too_few_images_cannot_be_split(tmp_path: Path, write_image: WriteImage) -> None:
     write_image(tmp_path / "few" / "a" / "1.png")
+    write_image(tmp_path / "few" / "b" / "1.png")
 
-    assert problems(tmp_path / "few") == [
-        f"{tmp_path}/few: a test_fraction of 0.2 of 1 images leaves 0 for training and 1 for testing;"
+    assert problems(tmp_path / "few", test_fraction=0.9) == [
+        f"{tmp_path}/few: a test_fraction of 0.9 of 2 images leaves 0 for training and 2 for testing;"
         " both need at least 1"
     ]
 

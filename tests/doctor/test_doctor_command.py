@@ -87,6 +87,23 @@ def test_what_is_wrong_with_a_sweep_is_a_problem_each(place: Path, capsys: pytes
     assert "nothing.pth: no such file" in problems[3]
 
 
+def test_images_are_described_and_a_storage_among_them_is_a_problem(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("crow", "jay"):
+        (place / "birds" / name).mkdir(parents=True)
+        for file in ("1.jpg", "2.jpg", "3.heic"):
+            (place / "birds" / name / file).write_bytes(b"")
+    (place / "sweep.yaml").write_text(SWEEP.replace("digits", "{name: image_folder, root: birds}"))
+
+    assert main(["sweep.yaml", "--storage", "birds/runs"]) == 1
+
+    lines = capsys.readouterr().out.splitlines()
+    assert "ok       images       birds: 2 classes (crow 2, jay 2), 3 train, 1 test" in lines
+    assert any(line.startswith("warning  images       birds: 2 files are not used: 2 .heic; ") for line in lines)
+    assert any(line.startswith("problem  sweep        --storage: ") and "lies in the folder" in line for line in lines)
+
+
 def test_cluster_that_wants_a_token_is_told_from_none(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,322 @@
+"""Which folder of images is the training split, which the test split, and which are classes.
+
+Two layouts are read: `<split>/<class>/` and `<class>/`. Folders that only wrap one of them (`birds/birds/<class>/`,
+`train/train/<class>/`) are passed through. A split is known by its name, in any case: `train`, `Training`,
+`training_set`, `seg_train`; `test`, `Testing`, `test_set`; `val`, `valid`, `validation`, `eval`. A folder with such a
+name is a split only if it has folders and no images of its own, so a class may be called `train`. What could be meant
+in two ways is refused; what was passed through, skipped or not used is told in a note.
+
+Skipped are folders that no class is called like (see `NEVER_A_CLASS`) and those in which a program left its files: the
+results of a raycal sweep, TensorBoard's events, a virtual environment. A class may be called `runs` or `results` if
+its images lie directly in it; a folder of that name whose images lie deeper is refused.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from raycal.data.image_files import READABLE, ImageTree
+from raycal.errors import InputError
+
+
+class Split(StrEnum):
+    """A part of a dataset."""
+
+    TRAIN = "train"
+    TEST = "test"
+    VAL = "val"
+
+
+WORDS = {
+    **dict.fromkeys(("train", "training", "trn"), Split.TRAIN),
+    **dict.fromkeys(("test", "testing", "tst", "holdout"), Split.TEST),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "eval", "evaluation", "dev"), Split.VAL),
+}
+# What the name of a split may have beside its word, as in `seg_train`, `training_set` and `test-images`.
+FILLERS = frozenset(
+    {"set", "data", "dataset", "split", "seg", "image", "images", "img", "imgs", "photos", "pictures", "folder", "raw"}
+)
+# Names that programs give to folders of results, but that may be meant as a class.
+MAYBE_RESULTS = frozenset(
+    {"runs", "logs", "output", "outputs", "results", "checkpoints", "report", "reports", "artifacts", "tmp", "temp"}
+)
+NUM_NAMED = 5
+
+
+class ClassImages(NamedTuple):
+    """A class and its image files: paths relative to the root, with "/", ascending."""
+
+    name: str
+    files: tuple[str, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Layout:
+    """The classes of a folder of images.
+
+    Attributes:
+        train: The classes, by name; of all images if the folder has no split of its own.
+        test: The classes of the test split under the names that they have in `train`; None without a split.
+        notes: What a user should know of how the folder was read, a line each.
+    """
+
+    train: tuple[ClassImages, ...]
+    test: tuple[ClassImages, ...] | None
+    notes: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What is gathered while a folder is read."""
+
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    unused: Counter[str] = field(default_factory=Counter)
+    num_outside: int = 0
+
+
+def split_of(name: str) -> Split | None:
+    """The split that a folder is named after; None for any other name."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)  # TestImages
+    words = [word.removesuffix("set") or word for word in re.split(r"[\W_]+", spaced.casefold()) if word]
+    found = [WORDS[word] for word in words if word in WORDS]
+    others = [word for word in words if word not in WORDS and word not in FILLERS]
+    return found[0] if len(found) == 1 and not others else None
+
+
+def read_layout(tree: ImageTree) -> Layout:
+    """The classes and the splits of a folder.
+
+    Raises:
+        InputError: The folder cannot be used as it is, or could be meant in two ways.
+    """
+    reading = _Reading()
+    folder = tree
+    while (splits := _splits(folder, reading)) is None and (inner := _wrapped(folder)) is not None:
+        _leave(folder, reading)
+        reading.notes.append(f"{inner.relative}/ is read, as it is the only folder with images")
+        folder = inner
+    if splits is None:
+        train, test = _classes(folder, reading), None
+    else:
+        _leave(folder, reading)
+        train = _classes(_inside(splits[0], reading), reading)
+        test = _classes(_inside(splits[1], reading, classes=[one.name for one in train]), reading)
+    if reading.problems:
+        raise InputError(*reading.problems)
+    if len(train) == 1:
+        raise InputError(
+            f"{tree.root}: has only one class, {train[0].name} ({len(train[0].files)} images); at least two are needed,"
+            " each with its images in a folder named after it"
+        )
+    if test is not None and splits is not None:
+        test = _named_as(train, test, splits)
+    return Layout(train=train, test=test, notes=(*reading.notes, *_leftovers(reading)))
+
+
+def _splits(folder: ImageTree, reading: _Reading) -> tuple[ImageTree, ImageTree] | None:
+    """The folders of the training and the test split; None if the folder has no splits but classes.
+
+    Raises:
+        InputError: A split is missing, or is there twice, or has no class folders.
+    """
+    named = {name: split for name in folder.folders if (split := split_of(name)) is not None}
+    labelled: dict[Split, list[str]] = {}
+    for name, split in named.items():
+        if (content := folder.child(name)).folders and not content.content.images:
+            labelled.setdefault(split, []).append(name)
+    others = [name for name in folder.folders if name not in named]
+    if not labelled:
+        if named and not others:
+            raise InputError(
+                f"{folder.path}: {_listed(named)} looks like a split of a dataset, but has no class folders in it;"
+                " put the images of each class into a folder named after it"
+            )
+        return None
+    _refuse_twice(folder, labelled)
+    if Split.TRAIN not in labelled:
+        raise _half(folder, [name for names in labelled.values() for name in names], Split.TRAIN, others)
+    (train,) = labelled[Split.TRAIN]
+    empty = [name for name, split in named.items() if split is Split.TEST and not folder.child(name).content.images]
+    test = next(iter((*labelled.get(Split.TEST, ()), *labelled.get(Split.VAL, ()), *empty)), None)
+    if test is None:
+        raise _half(folder, [train], Split.TEST, [name for name in folder.folders if name != train])
+    if named[test] is Split.VAL:
+        reading.notes.append(f"there is no test split with class folders, so {test}/ is the test split")
+    if ignored := [name for name in folder.folders if name not in (train, test)]:
+        reading.notes.append(f"only {train}/ and {test}/ are used, not {_listed(ignored)}")
+    return folder.child(train), folder.child(test)
+
+
+def _refuse_twice(folder: ImageTree, labelled: Mapping[Split, Sequence[str]]) -> None:
+    """Refuse two folders for the training or the test split; validation splits matter only when there is no test."""
+    needed = (Split.TRAIN, Split.TEST if Split.TEST in labelled else Split.VAL)
+    problems = [
+        f"{folder.path}: {' and '.join(f'{name}/' for name in labelled[split])} both look like the {split} split;"
+        " remove or rename one of them"
+        for split in needed
+        if len(labelled.get(split, ())) > 1
+    ]
+    if problems:
+        raise InputError(*problems)
+
+
+def _half(folder: ImageTree, present: Sequence[str], missing: Split, others: Sequence[str]) -> InputError:
+    """Without this, `root/train` and `root/crow` would be two classes of one dataset."""
+    has = " and ".join(f"{name}/" for name in present)
+    beside = f" (beside it: {_listed(others)})" if others else ""
+    return InputError(
+        f"{folder.path}: has {has} with class folders but no {missing}/{beside}; add it, or give"
+        f" {folder.child(present[0]).path} as root to have it split at random"
+    )
+
+
+def _wrapped(folder: ImageTree) -> ImageTree | None:
+    """The only folder in a folder, if it has folders and no images of its own; None: the folder holds classes."""
+    if len(folder.folders) != 1 or folder.content.images:
+        return None
+    inner = folder.child(folder.folders[0])
+    return inner if inner.folders and not inner.content.images else None
+
+
+def _inside(split: ImageTree, reading: _Reading, classes: Iterable[str] = ()) -> ImageTree:
+    """The folder of the classes of a split, which may lie deeper, as in `seg_train/seg_train/<class>/`.
+
+    Args:
+        classes: The classes of the training split: a test split may have one of them alone.
+    """
+    known = {_key(name) for name in classes}
+    while (inner := _wrapped(split)) is not None and _key(inner.name) not in known:
+        _leave(split, reading)
+        split = inner
+    return split
+
+
+def _leave(folder: ImageTree, reading: _Reading) -> None:
+    """Take note of what lies in a folder beside those that are read."""
+    prefix = f"{folder.relative}/".lstrip("/")
+    reading.skipped += (prefix + name for name in folder.skipped)
+    reading.problems += folder.content.problems
+    reading.num_outside += len(folder.content.images)
+
+
+def _classes(folder: ImageTree, reading: _Reading) -> tuple[ClassImages, ...]:
+    """The classes in a folder, by name; images of a class may lie in nested folders."""
+    _leave(folder, reading)
+    if not folder.folders and not folder.content.problems:
+        reading.problems.append(
+            f"{folder.path}: has no class folders; put the images of each class into a folder named after it"
+        )
+    spellings: dict[str, dict[str, tuple[str, ...]]] = {}
+    for name in folder.folders:
+        child = folder.child(name)
+        reading.problems += _refusal(child)
+        found = child.find_images()
+        reading.skipped += found.skipped
+        reading.problems += found.problems
+        reading.unused += found.unused
+        if not found.images and not found.problems:
+            others = f"; it has {_counted(found.unused)}" if found.unused else ""
+            reading.problems.append(f"{child.path}: class without an image ({READABLE}){others}; add some or remove it")
+        spellings.setdefault(_key(name), {})[name] = tuple(sorted(found.images))
+    classes = []
+    for key, files in spellings.items():
+        if len(files) > 1:
+            reading.notes.append(f"{len(files)} folders named {key} differ in Unicode alone and are one class")
+        name = key if len(files) > 1 else next(iter(files))
+        classes.append(ClassImages(name, tuple(sorted(file for part in files.values() for file in part))))
+    reading.problems += _look_alikes(folder, [one.name for one in classes])
+    return tuple(sorted(classes))
+
+
+def _refusal(folder: ImageTree) -> list[str]:
+    """Why a folder is taken for no class though its name is none of a split."""
+    inner = [name for name in folder.folders if split_of(name)]
+    if {Split.TRAIN} < {split_of(name) for name in inner}:
+        return [
+            f"{folder.path}: has {' and '.join(f'{name}/' for name in inner)} in it, so it is no class; give it as"
+            " root, or put the classes into the splits (train/<class>/, test/<class>/)"
+        ]
+    if folder.name.casefold() in MAYBE_RESULTS and not folder.content.images and folder.find_images().images:
+        return [
+            f"{folder.path}: looks like a folder of results; move it away, or, if it is a class, put its images"
+            " directly into it"
+        ]
+    return []
+
+
+def _key(name: str) -> str:
+    """Equal for names that differ only in how their letters are composed (NFC, NFD)."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _look_alikes(folder: ImageTree, names: Sequence[str]) -> list[str]:
+    """A line for all classes whose names a person cannot tell apart; `a` and `A` may be two letters."""
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(unicodedata.normalize("NFKC", name).strip(), []).append(name)
+    return [
+        f"{folder.path}: the classes {' and '.join(map(ascii, same))} look alike; rename or merge the folders"
+        for same in alike.values()
+        if len(same) > 1
+    ]
+
+
+def _named_as(
+    train: Sequence[ClassImages], test: Sequence[ClassImages], splits: tuple[ImageTree, ImageTree]
+) -> tuple[ClassImages, ...]:
+    """The classes of the test split under the names that they have in the training split.
+
+    Raises:
+        InputError: The training split lacks some of them.
+    """
+    names = {_key(one.name): one.name for one in train}
+    unknown = [one.name for one in test if _key(one.name) not in names]
+    if unknown:
+        folded = {_folded(one.name): one.name for one in train}
+        similar = [(name, folded[_folded(name)]) for name in unknown if _folded(name) in folded]
+        hint = "".join(f"; {name!a} is probably {known!a}" for name, known in similar[:NUM_NAMED])
+        raise InputError(
+            f"{splits[1].path}: classes that {splits[0].name} does not have: {', '.join(unknown)}{hint}; both need the"
+            " same"
+        )
+    return tuple(ClassImages(names[_key(one.name)], one.files) for one in test)
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold().strip()
+
+
+def _leftovers(reading: _Reading) -> Iterator[str]:
+    """Notes of what was met and is not read."""
+    if reading.skipped:
+        yield f"skipped {_listed(reading.skipped)}: no class is called like this, or a program keeps its files there"
+    if reading.unused:
+        total = reading.unused.total()
+        yield (
+            f"{total:,} {'file is' if total == 1 else 'files are'} not used: {_counted(reading.unused)}; read are"
+            f" {READABLE}"
+        )
+    if reading.num_outside:
+        yield f"{reading.num_outside:,} images are not used, as they lie in no class folder"
+
+
+def _counted(unused: Counter[str]) -> str:
+    """How many files have each suffix, the most frequent first."""
+    most = sorted(unused.items(), key=lambda item: (-item[1], item[0]))
+    parts = [f"{count:,} {suffix or 'without a suffix'}" for suffix, count in most[:NUM_NAMED]]
+    if rest := sum(count for _, count in most[NUM_NAMED:]):
+        parts.append(f"{rest:,} others")
+    return ", ".join(parts)
+
+
+def _listed(names: Iterable[str]) -> str:
+    """The names of folders, the first few of them."""
+    shown = [f"{name}/" for name in names]
+    more = f" and {len(shown) - NUM_NAMED} more" if len(shown) > NUM_NAMED else ""
+    return ", ".join(shown[:NUM_NAMED]) + more

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from raycal.config import ExperimentConfig
-from raycal.labels import ABSENT, experiment_labels, scenario_names, varied_keys
+from raycal.labels import ABSENT, experiment_labels, named_settings, scenario_names, varied_keys
 from raycal.plan import SweepDir
 
 MIN_WIDTH, MAX_WIDTH = 120, 10_000
@@ -30,7 +30,7 @@ def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfi
     for key, name, label in zip(experiments, scenario_names(configs), experiment_labels(configs), strict=True):
         if not lasts.get(key):  # not finished, or the file was taken away
             continue
-        flat = experiments[key].flat() | {"scenario": name}
+        flat = named_settings(experiments[key]) | {"scenario": name}
         group = tuple(str(flat.get(setting, ABSENT)) for setting in varied)
         labels[group] = label
         groups.setdefault(group, []).extend(lasts[key])

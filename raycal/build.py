@@ -144,4 +144,5 @@ def plan(config: ExperimentConfig) -> loop.Plan:
         ask_with=config.ask_with,
         retrain_between=config.retrain_between,
         cluster_weight=config.training.cluster_weight,
+        keep_cluster_labels=config.keep_cluster_labels,
     )

@@ -90,6 +90,10 @@ class Scenario:
             ends.append(floor(share * interactions + Fraction(1, 2)))
         return tuple(end - begin for begin, end in pairwise(ends))
 
+    def steps_with(self, interactions: int) -> tuple[tuple[Step, int], ...]:
+        """Each step with its interactions of that many."""
+        return tuple(zip(self.steps, self.budgets(interactions), strict=True))
+
     def iterations(self, planned: int) -> int:
         """How many of the planned iterations there are: one where a single one annotates the whole pool."""
         return 1 if self.whole_pool else planned

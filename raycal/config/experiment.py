@@ -35,8 +35,10 @@ MIN_BATCH_PER_WORKER = 2  # batch normalisation has no variance of a single imag
 DEFAULT_ACQUISITION = "entropy"
 DEFAULT_LOSS = "cross_entropy"
 WORKERS = "workers"  # the one setting that stands elsewhere in a sweep file
+_NO_GROUP = ""  # of the settings that stand in no group
 # Settings that ids are older than, by their group, with the values at which they change nothing.
 YOUNGER_THAN_IDS: Mapping[str, Mapping[str, Any]] = {
+    _NO_GROUP: {"keep_cluster_labels": False},
     "expert": {"seconds_per_image_shown": 0.0, "seconds_per_refused_cluster": None},
     "clustering": {"core": 1.0, "order": "size", "on_refusal": "skip"},
     "model": {"frozen": False},
@@ -239,6 +241,7 @@ class ExperimentConfig(Strict):
     seed: Always[Annotated[int, Ge(0), Lt(2**32)]] = 0
     ask_with: ForPredictions[Literal["previous", "initial"]] = "previous"
     retrain_between: ForLaterPredictions[bool] = False
+    keep_cluster_labels: ForClusters[bool] = False
     workers: Always[Count] = 1
 
     @model_validator(mode="after")
@@ -274,12 +277,9 @@ class ExperimentConfig(Strict):
     @property
     def experiment_id(self) -> str:
         """`<dataset>-<scenario>-s<seed>-<8 hex of the digest>`."""
-        settings = self.relevant()
+        settings = _older_than(YOUNGER_THAN_IDS[_NO_GROUP], self.relevant())
         for group in YOUNGER_THAN_IDS.keys() & settings.keys():
-            younger = YOUNGER_THAN_IDS[group]
-            settings[group] = {
-                key: value for key, value in settings[group].items() if key not in younger or value != younger[key]
-            }
+            settings[group] = _older_than(YOUNGER_THAN_IDS[group], settings[group])
         payload = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(payload.encode()).hexdigest()[:8]
         return f"{self.dataset.name}-{self.steps.name}-s{self.seed}-{digest}"
@@ -336,6 +336,11 @@ def _relevant_fields(model: type[BaseModel], settings: Mapping[str, Any], uses: 
             is_group = isinstance(inside, type) and issubclass(inside, BaseModel)
             kept[key] = _relevant_fields(inside, value, uses) if is_group else value
     return kept
+
+
+def _older_than(younger: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings without the younger ones that are at the value at which they change nothing."""
+    return {key: value for key, value in settings.items() if key not in younger or value != younger[key]}
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -161,16 +161,10 @@ def plan(config: ExperimentConfig) -> loop.Plan:
             core=config.clustering.core,
             order=config.clustering.order,
             on_refusal=config.clustering.on_refusal,
-            purity_threshold=_purity_threshold(config.expert.options),
+            purity_threshold=config.purity_threshold or 0.0,
         ),
         ask_with=config.ask_with,
         retrain_between=config.retrain_between,
         cluster_weight=config.training.cluster_weight,
+        keep_cluster_labels=config.keep_cluster_labels,
     )
-
-
-def _purity_threshold(expert: Mapping[str, Any]) -> float:
-    """That of the innermost of experts around each other; 0 of one that has none."""
-    if "of" in expert:
-        return _purity_threshold(expert["of"])
-    return float(expert.get("purity_threshold", 0.0))

@@ -2,19 +2,39 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from raycal.algorithm.scenario import Scenario
 from raycal.config import ExperimentConfig
 
 ABSENT = "-"  # of an option that the extension does not have
+PURITY_THRESHOLD = "expert.purity_threshold"
 
 _WORDS = {"None": "default", "True": "yes", "False": "no"}
 
 
+def named_settings(config: ExperimentConfig) -> dict[str, Any]:
+    """Dotted keys and values of the settings, by the keys that labels, tables and figures use.
+
+    The threshold by which clusters are accepted is always `expert.purity_threshold`, even where the expert that has it
+    is inside of others (`expert.of.purity_threshold` in the file), so that experiments with and without such experts
+    can be compared by it.
+    """
+    inner = config.purity_threshold_key
+    flat = config.flat()
+    return flat if inner is None else {PURITY_THRESHOLD if key == inner else key: flat[key] for key in flat}
+
+
 def concerns(config: ExperimentConfig, key: str) -> bool:
-    """Whether a setting can change the results of the scenario: a purity threshold cannot change those of `random`."""
+    """Whether a setting can change the results of the scenario: a purity threshold cannot change those of `random`.
+
+    Args:
+        key: As in `named_settings`.
+    """
     if key == "workers":
         return True
+    if key == PURITY_THRESHOLD:
+        key = config.purity_threshold_key or key
     node = config.relevant()
     for part in key.split("."):
         if part not in node:
@@ -38,7 +58,7 @@ def varied_keys(experiments: Sequence[ExperimentConfig]) -> list[str]:
 
     An option that only some have, as it is that of an extension, differs when it does among those.
     """
-    flats = [experiment.flat() for experiment in experiments]
+    flats = [named_settings(experiment) for experiment in experiments]
     keys = dict.fromkeys(key for flat in flats for key in flat)
     differing = [key for key in keys if len({str(flat[key]) for flat in flats if key in flat}) > 1]
     return ["scenario", *(key for key in differing if key != "seed" and not key.startswith("scenario"))]
@@ -85,7 +105,7 @@ def _usual(experiments: Sequence[ExperimentConfig]) -> dict[str, str | None]:
     """Of each setting that has several values among the experiments it concerns, the usual one, None without one."""
     found: dict[str, Counter[str]] = {key: Counter() for key in varied_keys(experiments)[1:]}
     for experiment in experiments:
-        flat = experiment.flat()
+        flat = named_settings(experiment)
         for key, values in found.items():
             if concerns(experiment, key):
                 values[str(flat.get(key))] += 1
@@ -98,7 +118,7 @@ def _majority(values: Counter[str]) -> str | None:
 
 
 def _label(name: str, experiment: ExperimentConfig, usual: Mapping[str, str | None]) -> str:
-    flat = experiment.flat()
+    flat = named_settings(experiment)
     own = {key: str(flat.get(key, ABSENT)) for key in usual if concerns(experiment, key)}
     ends = Counter(map(key_words, usual))
     words = ", ".join(

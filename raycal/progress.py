@@ -31,7 +31,7 @@ class Progress:
         self._say(
             experiment_id,
             f"iteration {line['iteration'] + 1}/{config.steps.iterations(config.iterations)}"
-            f"  interactions {line['interactions']:,}  annotated {line['annotated']:,}"
+            f"  interactions {line['interactions']:,}  {_annotated(config, line)}"
             f"  accuracy {line['test_accuracy']:.3f}  {self._time_left()}",
         )
 
@@ -67,6 +67,14 @@ class Progress:
         config = self._experiments[experiment_id]
         total = config.steps.iterations(config.iterations)
         return 0 if experiment_id in self._ended else total - self._done.get(experiment_id, 0)
+
+
+def _annotated(config: ExperimentConfig, line: Mapping[str, Any]) -> str:
+    """How many images have a person's label; of clusters' labels also what becomes of them after the iteration."""
+    if not config.steps.forms_clusters:
+        return f"annotated {line['annotated']:,}"
+    by_cluster = f"labeled {line['labeled']:,}, by cluster {line['cluster_labeled']:,}"
+    return f"{by_cluster} ({'kept' if config.keep_cluster_labels else 'given back'})"
 
 
 def duration(seconds: float) -> str:

@@ -1,11 +1,12 @@
 """Names that a YAML may use for an extension, and the options each extension takes.
 
 A registry knows nothing of what its entries do. An entry's options are its keyword-only parameters: their
-annotations (with `annotated_types` limits) and defaults are all that the configuration needs to check a YAML.
+annotations (with `annotated_types` limits) and defaults are all that the configuration needs to check a YAML. An
+option says with `Affects` which experiments it can change.
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar, get_type_hints
 
@@ -25,11 +26,55 @@ class Nested:
     default: str
 
 
+class Affects:
+    """Marks the annotation of a setting with the uses that it can change the result of.
+
+    An experiment that has none of these uses has the same result, and the same id, whatever the setting is. Without a
+    use the setting can change every experiment, which is also what holds of a setting without a mark.
+
+    Args:
+        uses: Of `algorithm.scenario.Use`.
+    """
+
+    def __init__(self, *uses: str) -> None:
+        self.uses = frozenset(uses)
+
+    def __repr__(self) -> str:
+        return f"Affects({', '.join(sorted(self.uses))})"
+
+    def concerns(self, uses: Collection[str]) -> bool:
+        """Whether the setting can change the result of an experiment that has these uses."""
+        return not self.uses or not self.uses.isdisjoint(uses)
+
+
+EVERYTHING = Affects()
+
+
 class Option(NamedTuple):
     """One keyword of an extension: its annotation and its default (`REQUIRED` when there is none)."""
 
     annotation: Any
     default: Any
+
+    @property
+    def nested(self) -> Nested | None:
+        """The mark of an option that is itself an entry of the registry; None for any other option."""
+        return next((mark for mark in self._marks if isinstance(mark, Nested)), None)
+
+    @property
+    def affects(self) -> Affects | None:
+        """What the option says it affects; None when it says nothing."""
+        return declared(self._marks)
+
+    @property
+    def _marks(self) -> Collection[Any]:
+        marks: Collection[Any] = getattr(self.annotation, "__metadata__", ())
+        return marks
+
+
+def declared(marks: Collection[Any]) -> Affects | None:
+    """The `Affects` among the metadata of an annotation; None when there is none."""
+    return next((mark for mark in marks if isinstance(mark, Affects)), None)
 
 
 class Registry(Generic[T]):
@@ -74,3 +119,33 @@ class Registry(Generic[T]):
             for parameter in inspect.signature(entry).parameters.values()
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.name not in self.provided
         }
+
+    def chain(self, entry: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+        """The settings of an entry and of all entries nested in it, the outermost first, each with the keys to it.
+
+        Args:
+            entry: Its `name` and its options. What a name that is not registered here has inside is not known.
+        """
+        yield (), entry
+        if entry["name"] in self:
+            for key, option in self.options(entry["name"]).items():
+                if option.nested is not None and key in entry:
+                    for path, inner in self.chain(entry[key]):
+                        yield (key, *path), inner
+
+    def relevant(self, entry: Mapping[str, Any], uses: Collection[str]) -> dict[str, Any]:
+        """The settings of an entry that can change an experiment with these uses.
+
+        A nested entry is decided by its own options, unless the option that holds it has a mark itself. What is not
+        known to the registry is kept: no difference between two experiments may get lost.
+        """
+        options = self.options(entry["name"]) if entry["name"] in self else {}
+        kept: dict[str, Any] = {}
+        for key, value in entry.items():
+            option = options.get(key)
+            affects = None if option is None else option.affects
+            if option is not None and option.nested is not None and affects is None:
+                kept[key] = self.relevant(value, uses)
+            elif (affects or EVERYTHING).concerns(uses):
+                kept[key] = value
+        return kept

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
-from raycal.algorithm.pool import CLUSTER_LABELED, LABELED, PSEUDO_LABELED, UNLABELED
+from raycal.algorithm.pool import CLUSTER_LABELED, KEPT, LABELED, PSEUDO_LABELED, STATUSES, UNLABELED
 from raycal.algorithm.records import Answer, IterationResult, Kind
 
 # What a search makes as large as possible, by the name under which a trial reports it.
@@ -13,11 +13,17 @@ SECONDS = ("predict_seconds", "cluster_seconds", "train_seconds", "evaluate_seco
 
 
 def results_line(result: IterationResult) -> dict[str, Any]:
-    """The figures of an iteration by their public names; an undefined one is None."""
+    """The figures of an iteration by their public names; an undefined one is None.
+
+    The clusters shown, accepted and mislabelled are those of this iteration. `cluster_labeled` counts every sample that
+    has the label of a cluster; an experiment that keeps such labels also says how many of them are from earlier
+    iterations (`kept_labels`), and the share of wrong ones among these (`kept_label_error`).
+    """
     shown = [row for row in result.ledger if row.kind is Kind.CLUSTER]
     accepted = [row for row in shown if row.answer is Answer.LABELLED]
-    statuses = (UNLABELED, LABELED, CLUSTER_LABELED, PSEUDO_LABELED)
-    count = {status: int((result.pool.status == status).sum()) for status in statuses}
+    count = {status: int((result.pool.status == status).sum()) for status in STATUSES}
+    cluster_labeled = count[CLUSTER_LABELED] + count[KEPT]
+    kept = result.kept_labels
     judged = [row for row in accepted if row.wrong is not None]
     purities = [row.purity for row in shown if row.purity is not None]
     return {
@@ -27,8 +33,8 @@ def results_line(result: IterationResult) -> dict[str, Any]:
         "test_loss": result.evaluation.loss,
         "unlabeled": count[UNLABELED],
         "labeled": count[LABELED],
-        "cluster_labeled": count[CLUSTER_LABELED],
-        "annotated": count[LABELED] + count[CLUSTER_LABELED],
+        "cluster_labeled": cluster_labeled,
+        "annotated": count[LABELED] + cluster_labeled,
         "clusters_shown": len(shown),
         "clusters_accepted": len(accepted),
         "cluster_label_error": sum(row.wrong or 0 for row in judged) / sum(row.num_samples for row in judged)
@@ -37,6 +43,7 @@ def results_line(result: IterationResult) -> dict[str, Any]:
         "mean_cluster_purity": sum(purities) / len(purities) if purities else None,
         "pseudo_labeled": count[PSEUDO_LABELED],
         "pseudo_label_error": result.pseudo_label_error,
+        **({} if kept is None else {"kept_labels": kept.count, "kept_label_error": kept.error}),
         "human_seconds": result.human_seconds,
         "predict_seconds": result.seconds.predict,
         "cluster_seconds": result.seconds.cluster,

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from raycal.config import ExperimentConfig
 from raycal.data_variants import RunInputs, data_variants
-from raycal.labels import ABSENT, experiment_labels, scenario_names, varied_keys
+from raycal.labels import ABSENT, experiment_labels, named_settings, scenario_names, varied_keys
 from raycal.plan import SweepDir
 
 MIN_WIDTH, MAX_WIDTH = 120, 10_000
@@ -38,7 +38,7 @@ def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfi
     for key, name, label, data in zip(experiments, names, all_labels, read, strict=True):
         if not lasts.get(key):  # not finished, or the file was taken away
             continue
-        flat = experiments[key].flat() | {"scenario": name, "data": data}
+        flat = named_settings(experiments[key]) | {"scenario": name, "data": data}
         group = tuple(str(flat.get(setting, ABSENT)) for setting in varied)
         labels[group] = f"{label}, {data}" if data else label
         groups.setdefault(group, []).extend(lasts[key])

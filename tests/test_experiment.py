@@ -106,6 +106,7 @@ def test_resumed_run_equals_the_uninterrupted_one(tmp_path: Path, scenario: str)
     [
         {"ask_with": "initial"},
         {"retrain_between": True},
+        {"keep_cluster_labels": True, "training": {"image_size": 32, "epochs": 1, "cluster_weight": "purity"}},
         *({"acquisition": name} for name in ("bald", "core_set", "badge", "typiclust", "prob_cover")),
         {"acquisition": {"name": "ensemble_vote_entropy", "members": 3}, "retrain_between": True},
         {"clustering": {"core": 0.8, "order": "value", "on_refusal": "split", "num_clusters": 3}},

@@ -2,7 +2,7 @@ from typing import Any
 
 from test_summary import experiment
 
-from raycal.labels import experiment_labels
+from raycal.labels import concerns, experiment_labels, named_settings, varied_keys
 
 
 def test_value_of_more_than_half_is_not_said() -> None:
@@ -49,3 +49,27 @@ def test_settings_that_end_alike_are_said_whole() -> None:
     labels = experiment_labels([experiment(scenario="cluster-only", **variant) for variant in variants])
 
     assert labels[3:] == ["cluster-only (iterations 20)", "cluster-only (clustering.iterations 20)"]
+
+
+def test_purity_threshold_of_a_nested_expert_is_the_same_setting() -> None:
+    plain: dict[str, Any] = {"purity_threshold": 0.9}
+    noisy: dict[str, Any] = {"name": "symmetric_noise", "of": {"purity_threshold": 0.9}}
+    usual: dict[str, Any] = {"name": "symmetric_noise", "of": {"purity_threshold": 0.8}}
+    experiments = [
+        experiment(scenario="cluster-only", expert=expert)
+        for expert in (plain, noisy, usual, usual | {"rate": 0.2}, {"name": "majority", "of": usual})
+    ]
+
+    assert "expert.purity_threshold" in varied_keys(experiments)
+    assert not [key for key in varied_keys(experiments) if key.endswith(".of.purity_threshold")]
+    assert [named_settings(one)["expert.purity_threshold"] for one in experiments] == [0.9, 0.9, 0.8, 0.8, 0.8]
+    labels = experiment_labels(experiments)
+    assert "purity threshold 0.9" in labels[0]
+    assert labels[1:3] == ["cluster-only (purity threshold 0.9)", "cluster-only"]
+
+
+def test_purity_threshold_of_a_nested_expert_concerns_clusters_only() -> None:
+    expert = {"name": "symmetric_noise", "of": {"purity_threshold": 0.9}}
+
+    assert concerns(experiment(scenario="cluster-only", expert=expert), "expert.purity_threshold")
+    assert not concerns(experiment(scenario="random", expert=expert), "expert.purity_threshold")

@@ -7,8 +7,8 @@ from raycal.config import ExperimentConfig
 from raycal.progress import Progress, duration
 
 
-def config(scenario: str = "random", iterations: int = 4) -> ExperimentConfig:
-    settings = {"dataset": "digits", "scenario": scenario, "iterations": iterations}
+def config(scenario: str = "random", iterations: int = 4, **given: Any) -> ExperimentConfig:
+    settings = {"dataset": "digits", "scenario": scenario, "iterations": iterations} | given
     return ExperimentConfig.model_validate(settings, context=build.REGISTRIES)
 
 
@@ -19,6 +19,8 @@ def line(
     return {
         "iteration": iteration,
         "interactions": interactions,
+        "labeled": 50,
+        "cluster_labeled": annotated - 50,
         "annotated": annotated,
         "test_accuracy": accuracy,
         "test_loss": 1.0,
@@ -45,6 +47,21 @@ def test_line_tells_iteration_interactions_annotated_accuracy_and_time_left(caps
     assert capsys.readouterr().out == (
         "a  iteration 1/4  interactions 1,000  annotated 12,345  accuracy 0.877  about 2 min left\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("scenario", "keeps", "words"),
+    [
+        ("uncertain+cluster", False, "labeled 50, by cluster 1,200 (given back)"),
+        ("uncertain+cluster", True, "labeled 50, by cluster 1,200 (kept)"),
+        ("representative-only", False, "labeled 50, by cluster 1,200 (given back)"),
+        ("uncertain-only", True, "annotated 1,250"),
+    ],
+)
+def test_line_tells_what_becomes_of_the_labels_of_clusters(capsys: Out, scenario: str, keeps: bool, words: str) -> None:
+    Progress({"a": config(scenario, keep_cluster_labels=keeps)}).iteration("a", line(0, annotated=1250))
+
+    assert f"  interactions 100  {words}  accuracy 0.500  " in capsys.readouterr().out
 
 
 def test_ids_of_different_lengths_are_aligned(capsys: Out) -> None:

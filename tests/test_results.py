@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from raycal.algorithm.pool import CLUSTER_LABELED, LABELED, PSEUDO_LABELED, UNLABELED
+from raycal.algorithm.pool import CLUSTER_LABELED, KEPT, LABELED, PSEUDO_LABELED, UNLABELED
 from raycal.algorithm.records import (
     Answer,
     Evaluation,
     Interaction,
     IterationResult,
+    KeptLabels,
     Kind,
     PhaseSeconds,
     PoolSnapshot,
@@ -72,7 +73,10 @@ def cluster(num_samples: int, *, purity: float | None, wrong: int | None, accept
 
 
 def line(
-    *ledger: Interaction, status: Sequence[int] = (UNLABELED,), pseudo_label_error: float | None = None
+    *ledger: Interaction,
+    status: Sequence[int] = (UNLABELED,),
+    pseudo_label_error: float | None = None,
+    kept_labels: KeptLabels | None = None,
 ) -> dict[str, Any]:
     pool = PoolSnapshot(
         status=np.array(status, np.int8), labels=np.where(np.array(status) == UNLABELED, -1, 0).astype(np.int32)
@@ -87,6 +91,7 @@ def line(
             evaluation=Evaluation(accuracy=0.75, loss=0.5),
             seconds=PhaseSeconds(predict=1.5, cluster=2.5, train=3.5, evaluate=4.5),
             pseudo_label_error=pseudo_label_error,
+            kept_labels=kept_labels,
         )
     )
 
@@ -94,6 +99,21 @@ def line(
 def test_keys_are_the_contract_in_its_order() -> None:
     assert list(line(sample())) == KEYS
     assert [key for key in KEYS if key.endswith("_seconds") and key != "human_seconds"] == list(SECONDS)
+
+
+def test_kept_labels_are_of_clusters_and_counted_apart_from_this_iteration_s() -> None:
+    status = [LABELED] * 3 + [CLUSTER_LABELED] * 10 + [KEPT] * 5 + [UNLABELED] * 2
+    accepted = cluster(10, purity=0.9, wrong=1, accepted=True)
+    figures = line(accepted, status=status, kept_labels=KeptLabels(count=5, error=0.4))
+
+    assert set(figures) == {*KEYS, "kept_labels", "kept_label_error"}
+    assert (figures["unlabeled"], figures["labeled"], figures["cluster_labeled"], figures["annotated"]) == (
+        2,
+        3,
+        15,
+        18,
+    )
+    assert (figures["kept_labels"], figures["kept_label_error"], figures["cluster_label_error"]) == (5, 0.4, 0.1)
 
 
 def test_figures_of_an_iteration() -> None:

@@ -14,7 +14,7 @@ NUM_EXPERIMENTS = {
     "paper_eurosat": 30,
     "purity_thresholds": 39,  # random once a seed, whatever the threshold
     "quickstart": 6,
-    "related_work": 63,
+    "related_work": 69,
 }
 
 

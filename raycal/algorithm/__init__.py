@@ -8,7 +8,7 @@
 | 4-14  | annotate as the scenario says                | `scenario.Scenario.budgets`, `loop.Turn.annotate`      |
 | 15    | train model on D^L and D^CL                  | `learner.Learner.fit`, `pool.Pool.training_set`        |
 | 16    | evaluate                                     | `learner.Learner.evaluate`                             |
-| 17    | move all of D^CL back to D^U                 | `pool.Pool.release`                                    |
+| 17    | move all of D^CL back to D^U                 | `pool.Pool.release`; not with `keep_cluster_labels`    |
 | 18    | ANNOTATEUNCERTAIN                            | `annotate.annotate_samples`                            |
 | 19    | the n most informative of D^U                | `acquisition.uncertainty.entropy`, or any other one    |
 | 20-21 | the expert labels each; D^U -> D^L           | `expert.Oracle.label_samples`, `pool.Pool.apply`       |

@@ -1,13 +1,14 @@
 """The model that asks: what it says of the pool, each thing computed once and only when it is wanted."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from raycal.algorithm.acquisition import AnnotatedSamples, View
 from raycal.algorithm.learner import Learner
 from raycal.algorithm.pool import Pool
-from raycal.algorithm.records import Floats, Predictions, TrainingSet
+from raycal.algorithm.records import Floats, Indices, Predictions, TrainingSet
 
 
 class AskingModel:
@@ -31,48 +32,54 @@ class AskingModel:
         self._rest: Predictions | None = None
         self._other_members: list[Floats] = []
 
-    def predictions(self) -> Predictions:
-        """One pass over D^U when called first; later what is left of it."""
-        return self._of_the_unlabeled().restrict(self._pool.unlabeled())
+    def predictions(self, candidates: Indices) -> Predictions:
+        """One pass over all samples that may be asked for when called first; later what is kept of it.
 
-    def view(self, rng: np.random.Generator) -> View:
-        """What an acquisition function may look at in a step with this random stream."""
+        Args:
+            candidates: The samples that may be chosen now, ascending; a part of `Pool.askable`.
+        """
+        return self._of_the_askable().restrict(candidates)
+
+    def view(self, candidates: Indices, rng: np.random.Generator) -> View:
+        """What an acquisition function may look at in a step with these candidates and this random stream."""
         return View(
-            predictions=self.predictions(),
+            predictions=self.predictions(candidates),
             rng=rng,
-            annotated=self._annotated,
+            annotated=partial(self._annotated, candidates),
             head=self._learner.head,
-            members=self._members,
+            members=partial(self._members, candidates),
         )
 
-    def _of_the_unlabeled(self) -> Predictions:
-        """Of what was D^U when it was called first."""
+    def _of_the_askable(self) -> Predictions:
+        """Of the samples that could be asked for when it was called first."""
         if self._predictions is None:
             if self._trained_on is None:
                 self._learner.reset(self._stream("head"))
-            self._predictions = self._learner.predict(self._pool.unlabeled())
+            self._predictions = self._learner.predict(self._pool.askable())
         return self._predictions
 
-    def _annotated(self) -> AnnotatedSamples:
-        first, now = self._of_the_unlabeled(), self._pool.training_set()
+    def _annotated(self, candidates: Indices) -> AnnotatedSamples:
+        first, now = self._of_the_askable(), self._pool.training_set()
+        others = np.isin(now.indices, candidates, invert=True, assume_unique=True)
+        indices, labels = now.indices[others], now.labels[others]
         if self._rest is None:
             self._rest = self._learner.predict(np.setdiff1d(np.arange(len(self._pool)), first.indices))
-        embeddings = np.empty((len(now.indices), first.embeddings.shape[1]), np.float32)
+        embeddings = np.empty((len(indices), first.embeddings.shape[1]), np.float32)
         for part in (first, self._rest):
-            mine = np.isin(now.indices, part.indices)
-            embeddings[mine] = part.restrict(now.indices[mine]).embeddings
-        return AnnotatedSamples(embeddings=embeddings, labels=now.labels)
+            mine = np.isin(indices, part.indices)
+            embeddings[mine] = part.restrict(indices[mine]).embeddings
+        return AnnotatedSamples(embeddings=embeddings, labels=labels)
 
-    def _members(self, count: int) -> Floats:
-        first, now = self._of_the_unlabeled(), self._pool.unlabeled()
+    def _members(self, candidates: Indices, count: int) -> Floats:
+        first = self._of_the_askable()
         if len(self._other_members) < count - 1:
             self._train_others(count - 1)
-        rows = np.searchsorted(first.indices, now)
+        rows = np.searchsorted(first.indices, candidates)
         return np.stack([probs[rows] for probs in (first.probs, *self._other_members[: count - 1])])
 
     def _train_others(self, count: int) -> None:
         """Keeps the probabilities of further members; the learner is the asking model again afterwards."""
-        asking, indices = self._learner.save(), self._of_the_unlabeled().indices
+        asking, indices = self._learner.save(), self._of_the_askable().indices
         for number in range(len(self._other_members) + 1, count + 1):
             self._learner.reset(self._stream(f"head of member {number}"))
             if self._trained_on is not None and len(self._trained_on.indices):

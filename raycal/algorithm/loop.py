@@ -1,4 +1,17 @@
-"""Algorithm 1 as one generator."""
+"""Algorithm 1 as one generator.
+
+Line 17 of the paper gives all of D^CL back to D^U after every iteration. With `keep_cluster_labels` its samples keep
+their labels until a person contradicts them:
+
+- They are trained on in every iteration, with the weight of their cluster.
+- Steps that ask for single images choose among D^U and the samples with a kept label, so that an uncertain one can be
+  checked. The person's answer replaces the label of the cluster, and the sample is in D^L for good.
+- Clusters are formed over D^U only: a cluster step always asks for what has no label. Pseudo-labels are given to D^U
+  only, and still last for one training.
+- No sample is asked for twice in one iteration: what a cluster step has labelled is not chosen by a later step of the
+  same iteration.
+- The pool is exhausted when no step of the scenario has anything left to ask for.
+"""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -27,6 +40,7 @@ from raycal.algorithm.records import (
     Indices,
     Interaction,
     IterationResult,
+    KeptLabels,
     LoopState,
     PhaseSeconds,
     TrainingSet,
@@ -49,6 +63,7 @@ class Plan:
             network in iteration 0), or the freshly reset one in every iteration.
         retrain_between: Train between the steps of a scenario, so that each step asks with the answers before it.
         cluster_weight: Of a sample of D^CL in training, beside one of D^L; `purity`: that of its cluster.
+        keep_cluster_labels: Keep D^CL after the iteration, see the module; the paper gives it back to D^U.
     """
 
     scenario: Scenario
@@ -60,6 +75,7 @@ class Plan:
     ask_with: Literal["previous", "initial"] = "previous"
     retrain_between: bool = False
     cluster_weight: float | Literal["purity"] = 1.0
+    keep_cluster_labels: bool = False
 
     @property
     def total_iterations(self) -> int:
@@ -88,14 +104,14 @@ def active_learning(
     """
     pool = Pool.of(num_samples) if state is None else Pool(state.pool)  # line 1
     trained_on = None if state is None else pool.training_set(plan.cluster_weight)
-    pool.release()
+    pool.release(keep_cluster_labels=plan.keep_cluster_labels)
     first = 0 if state is None else state.iteration + 1
     interactions = 0 if state is None else state.interactions
     human_seconds = 0.0 if state is None else state.human_seconds
     budget = num_samples if plan.scenario.whole_pool else plan.interactions_per_iteration
 
     for iteration in range(first, plan.total_iterations):  # line 2
-        if pool.num_unlabeled == 0:
+        if not any(budget and len(_candidates(pool, step)) for step, budget in plan.scenario.steps_with(budget)):
             logger.info("pool exhausted after %d of %d iterations", iteration, plan.total_iterations)
             return
         turn = Turn(plan, parts, pool, iteration, trained_on)
@@ -114,8 +130,24 @@ def active_learning(
             evaluation=evaluation,
             seconds=PhaseSeconds(**turn.seconds),
             pseudo_label_error=pseudo_label_error,
+            kept_labels=_kept_labels(pool, parts.expert) if plan.keep_cluster_labels else None,
         )
-        pool.release()  # line 17
+        pool.release(keep_cluster_labels=plan.keep_cluster_labels)  # line 17
+
+
+def _candidates(pool: Pool, step: Step) -> Indices:
+    """The samples that a step may ask for, ascending."""
+    return pool.unlabeled() if step.asks_clusters else pool.askable()
+
+
+def _kept_labels(pool: Pool, expert: Expert) -> KeptLabels:
+    """What is kept from earlier iterations, and how much of it is wrong."""
+    indices, training_set = pool.kept(), pool.training_set()
+    truth = expert.truth(indices)
+    if truth is None or not len(indices):
+        return KeptLabels(count=len(indices), error=None)
+    labels = training_set.labels[np.searchsorted(training_set.indices, indices)]
+    return KeptLabels(count=len(indices), error=float((labels != truth).mean()))
 
 
 class Turn:
@@ -129,8 +161,8 @@ class Turn:
     def annotate(self, budget: int, *, spent: int) -> tuple[Interaction, ...]:
         """Carry out the steps of the scenario; the answers move the samples."""
         scenario, ledger = self._plan.scenario, list[Interaction]()
-        for number, (step, step_budget) in enumerate(zip(scenario.steps, scenario.budgets(budget), strict=True)):
-            if step_budget == 0 or self._pool.num_unlabeled == 0:
+        for number, (step, step_budget) in enumerate(scenario.steps_with(budget)):
+            if step_budget == 0 or not len(_candidates(self._pool, step)):
                 continue
             if ledger and self._plan.retrain_between and step.asks_model:
                 self.train(f"train between, before step {number}")
@@ -144,7 +176,7 @@ class Turn:
         if self._parts.pseudo_labels is None or self._pool.num_unlabeled == 0:
             return None
         with self._timed("predict"):
-            view = self._asking.view(self._stream("pseudo-labels"))
+            view = self._asking.view(self._pool.unlabeled(), self._stream("pseudo-labels"))
             indices, labels = self._parts.pseudo_labels(view, self._iteration)
         self._pool.pseudo_label(indices, labels)
         truth = self._parts.expert.truth(indices)
@@ -179,17 +211,17 @@ class Turn:
         return self._parts.expert.label_cluster(cluster, draws())
 
     def _samples(self, ask: Ask, budget: int, rng: np.random.Generator) -> Indices:
+        candidates = self._pool.askable()
         if ask is Ask.RANDOM:
-            unlabeled = self._pool.unlabeled()
-            return rng.choice(unlabeled, size=min(budget, len(unlabeled)), replace=False, shuffle=False)
+            return rng.choice(candidates, size=min(budget, len(candidates)), replace=False, shuffle=False)
         with self._timed("predict"):
-            return self._parts.acquisition(self._asking.view(rng), budget)
+            return self._parts.acquisition(self._asking.view(candidates, rng), budget)
 
     def _clusters(
         self, ask: Ask, budget: int, answer: Callable[[Cluster], ClusterAnswer], rng: np.random.Generator
     ) -> ClusterQueue:
         with self._timed("predict"):
-            predictions = self._asking.predictions()
+            predictions = self._asking.predictions(self._pool.unlabeled())
         rules = self._plan.clusters
         if ask is Ask.REPRESENTATIVES:  # which no expert refuses
             rules = replace(rules, purity_threshold=0.0)

@@ -1,4 +1,9 @@
-"""The pool: a partition of the training images into D^U, D^L, D^CL and the pseudo-labelled."""
+"""The pool: a partition of the training images into D^U, D^L, D^CL and the pseudo-labelled.
+
+Where labels of clusters are kept, D^CL has two parts: the samples labelled in this iteration, and those that kept their
+label from an earlier one. A kept label is a cluster's, so a person may be asked for the sample itself and replace it; a
+label given to a single sample stays for good.
+"""
 
 from typing import Literal, Self
 
@@ -6,7 +11,8 @@ import numpy as np
 
 from raycal.algorithm.records import Answer, Indices, Interaction, Kind, Labels, PoolSnapshot, TrainingSet
 
-UNLABELED, LABELED, CLUSTER_LABELED, PSEUDO_LABELED = 0, 1, 2, 3
+UNLABELED, LABELED, CLUSTER_LABELED, PSEUDO_LABELED, KEPT = 0, 1, 2, 3, 4
+STATUSES = (UNLABELED, LABELED, CLUSTER_LABELED, PSEUDO_LABELED, KEPT)
 NO_LABEL = -1
 MAX_LABEL = np.iinfo(np.int32).max
 
@@ -22,7 +28,7 @@ class Pool:
         status, labels = np.asarray(snapshot.status), np.asarray(snapshot.labels)
         if status.ndim != 1 or status.shape != labels.shape:
             raise ValueError(f"status {status.shape} and labels {labels.shape} are not one entry a sample")
-        if not np.isin(status, (UNLABELED, LABELED, CLUSTER_LABELED, PSEUDO_LABELED)).all():
+        if not np.isin(status, STATUSES).all():
             raise ValueError("a sample is in none of D^U, D^L, D^CL, pseudo-labelled")
         if ((status == UNLABELED) != (labels == NO_LABEL)).any() or (labels < NO_LABEL).any():
             raise ValueError("a sample must have a label if and only if it is not in D^U")
@@ -55,8 +61,8 @@ class Pool:
 
     @property
     def num_cluster_labeled(self) -> int:
-        """Size of D^CL."""
-        return int(np.count_nonzero(self._status == CLUSTER_LABELED))
+        """Size of D^CL, the samples with a kept label included."""
+        return int(np.count_nonzero((self._status == CLUSTER_LABELED) | (self._status == KEPT)))
 
     @property
     def num_pseudo_labeled(self) -> int:
@@ -66,6 +72,14 @@ class Pool:
     def unlabeled(self) -> Indices:
         """D^U: (U,) ascending."""
         return np.flatnonzero(self._status == UNLABELED)
+
+    def kept(self) -> Indices:
+        """The samples of D^CL that were labelled in an earlier iteration, ascending."""
+        return np.flatnonzero(self._status == KEPT)
+
+    def askable(self) -> Indices:
+        """The samples for which a person may be asked singly, ascending: D^U, and those with a kept label."""
+        return np.flatnonzero((self._status == UNLABELED) | (self._status == KEPT))
 
     def training_set(self, cluster_weight: float | Literal["purity"] = 1.0) -> TrainingSet:
         """D^L, D^CL and the pseudo-labelled with their labels.
@@ -77,21 +91,24 @@ class Pool:
         weights = None
         if cluster_weight != 1:
             of_clusters = self._purity[indices] if cluster_weight == "purity" else np.float32(cluster_weight)
-            weights = np.where(self._status[indices] == CLUSTER_LABELED, of_clusters, np.float32(1))
+            of_cluster = (self._status[indices] == CLUSTER_LABELED) | (self._status[indices] == KEPT)
+            weights = np.where(of_cluster, of_clusters, np.float32(1))
         return TrainingSet(indices=indices, labels=self._labels[indices].astype(np.int64), weights=weights)
 
     def apply(self, interaction: Interaction) -> None:
         """Alg. 1, lines 21 and 27: a labelled sample goes to D^L, a labelled cluster to D^CL; a refusal moves nothing.
 
+        A sample with a kept label may be labelled singly: the new label replaces the cluster's.
+
         Raises:
-            ValueError: A sample of it is not in D^U, or the label is none; nothing has moved then.
+            ValueError: A sample of it cannot be asked for, or the label is none; nothing has moved then.
         """
         if interaction.answer is Answer.REFUSED:
             return
         indices, label = interaction.indices, interaction.label
         if label is None or not 0 <= label <= MAX_LABEL:
             raise ValueError(f"interaction {interaction.interaction} is labelled with {label}")
-        if not self._are_unlabeled(indices):
+        if not self._are(indices, *((UNLABELED, KEPT) if interaction.kind is Kind.SAMPLE else (UNLABELED,))):
             raise ValueError(f"interaction {interaction.interaction} labels a sample that is not in D^U")
         self._status[indices] = LABELED if interaction.kind is Kind.SAMPLE else CLUSTER_LABELED
         self._labels[indices] = label
@@ -103,16 +120,23 @@ class Pool:
         Raises:
             ValueError: One is not in D^U, or a label is none; nothing has moved then.
         """
-        if not self._are_unlabeled(indices):
+        if not self._are(indices, UNLABELED):
             raise ValueError("a sample that is not in D^U is pseudo-labelled")
         if ((labels < 0) | (labels > MAX_LABEL)).any():
             raise ValueError("a pseudo-label is no class")
         self._status[indices] = PSEUDO_LABELED
         self._labels[indices] = labels
 
-    def release(self) -> None:
-        """Alg. 1, line 17: all of D^CL goes back to D^U, unlabelled, and the pseudo-labelled with it."""
+    def release(self, *, keep_cluster_labels: bool = False) -> None:
+        """Alg. 1, line 17: all of D^CL goes back to D^U, unlabelled, and the pseudo-labelled with it.
+
+        Args:
+            keep_cluster_labels: The samples of D^CL keep their labels and weights instead, until a person labels them
+                singly. This is not in the paper.
+        """
         # By index: a mask with holes would have the processor guess wrongly at every other sample.
+        if keep_cluster_labels:
+            self._status[np.flatnonzero(self._status == CLUSTER_LABELED)] = KEPT
         released = np.flatnonzero((self._status == CLUSTER_LABELED) | (self._status == PSEUDO_LABELED))
         self._status[released] = UNLABELED
         self._labels[released] = NO_LABEL
@@ -122,7 +146,9 @@ class Pool:
         """A copy of the partition that later moves do not change."""
         return PoolSnapshot(status=self._status.copy(), labels=self._labels.copy(), purity=self._purity.copy())
 
-    def _are_unlabeled(self, indices: Indices) -> bool:
-        """Whether all are in D^U."""
-        outside = np.count_nonzero(indices.astype(np.uint64) >= len(self))  # a negative index becomes a huge one
-        return not outside and not np.count_nonzero(self._status[indices] != UNLABELED)
+    def _are(self, indices: Indices, *statuses: int) -> bool:
+        """Whether all are samples of the pool with one of these statuses."""
+        if np.count_nonzero(indices.astype(np.uint64) >= len(self)):  # a negative index becomes a huge one
+            return False
+        found = self._status[indices]
+        return sum(np.count_nonzero(found == status) for status in statuses) == len(indices)

@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictions:
-    """What the asking model says of D^U.
+    """What the asking model says of D^U, and in a step that may ask for them of the samples with a kept label.
 
     Attributes:
         indices: (U,) int64, ascending.
@@ -102,7 +102,7 @@ class PoolSnapshot:
     """The partition at one moment.
 
     Attributes:
-        status: (P,) int8, `pool.UNLABELED`, `LABELED`, `CLUSTER_LABELED` or `PSEUDO_LABELED`.
+        status: (P,) int8, `pool.UNLABELED`, `LABELED`, `CLUSTER_LABELED`, `PSEUDO_LABELED` or `KEPT`.
         labels: (P,) int32, the label given, -1 where there is none.
         purity: (P,) float32, that of the cluster a label was given to; 1 where it is not known or there is none. None:
             1 everywhere.
@@ -119,6 +119,19 @@ class Evaluation:
 
     accuracy: float
     loss: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptLabels:
+    """The labels of clusters that are kept from earlier iterations, as they are at the end of an iteration.
+
+    Attributes:
+        count: How many samples have one.
+        error: Share of them that are wrong; None without any or when it is not known.
+    """
+
+    count: int
+    error: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +159,7 @@ class IterationResult:
         ledger: The interactions of this iteration.
         pool: The partition the model was trained on, before D^CL and the pseudo-labelled go back to D^U.
         pseudo_label_error: Share of wrong labels among the pseudo-labels; None without any or when it is not known.
+        kept_labels: None in an experiment that does not keep the labels of clusters.
     """
 
     iteration: int
@@ -156,6 +170,7 @@ class IterationResult:
     evaluation: Evaluation
     seconds: PhaseSeconds
     pseudo_label_error: float | None = None
+    kept_labels: KeptLabels | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

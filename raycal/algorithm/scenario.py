@@ -18,6 +18,18 @@ class Ask(StrEnum):
     REPRESENTATIVES = "representatives"  # of each cluster its medoid, whose label the cluster gets
 
 
+class Use(StrEnum):
+    """Something that only some scenarios do. A setting names with `Affects` the uses that it matters for."""
+
+    BUDGET = "budget"  # there is a number of iterations, each with a number of interactions
+    ACQUISITION = "acquisition"  # an acquisition function chooses single images
+    CLUSTERS = "clusters"  # clusters are formed
+    CLUSTER_ANSWERS = "cluster answers"  # the expert judges whole clusters
+    SAMPLE_ANSWERS = "sample answers"  # the expert labels single images
+    PREDICTIONS = "predictions"  # a model chooses what is asked, or gives pseudo-labels
+    LATER_PREDICTIONS = "later predictions"  # a model chooses in a step after the first
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One annotation step and its share of the iteration's interactions."""
@@ -78,6 +90,10 @@ class Scenario:
             ends.append(floor(share * interactions + Fraction(1, 2)))
         return tuple(end - begin for begin, end in pairwise(ends))
 
+    def steps_with(self, interactions: int) -> tuple[tuple[Step, int], ...]:
+        """Each step with its interactions of that many."""
+        return tuple(zip(self.steps, self.budgets(interactions), strict=True))
+
     def iterations(self, planned: int) -> int:
         """How many of the planned iterations there are: one where a single one annotates the whole pool."""
         return 1 if self.whole_pool else planned
@@ -91,6 +107,20 @@ class Scenario:
     def forms_clusters(self) -> bool:
         """Whether a step clusters D^U."""
         return any(step.asks_clusters for step in self.steps)
+
+    @property
+    def uses(self) -> frozenset[Use]:
+        """What the scenario does of that which not every scenario does."""
+        does = {
+            Use.BUDGET: not self.whole_pool,
+            Use.ACQUISITION: self.asks(Ask.UNCERTAIN),
+            Use.CLUSTERS: self.forms_clusters,
+            Use.CLUSTER_ANSWERS: self.asks(Ask.CLUSTERS),
+            Use.SAMPLE_ANSWERS: self.asks(Ask.UNCERTAIN, Ask.RANDOM, Ask.REPRESENTATIVES),
+            Use.PREDICTIONS: self.asks_model,
+            Use.LATER_PREDICTIONS: any(step.asks_model for step in self.steps[1:]),
+        }
+        return frozenset(use for use, is_done in does.items() if is_done)
 
     def asks(self, *kinds: Ask) -> bool:
         """Whether a step asks for one of these."""

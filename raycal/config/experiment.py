@@ -3,14 +3,15 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from fractions import Fraction
 from functools import lru_cache
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -22,10 +23,11 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from raycal.algorithm.scenario import SCENARIOS, Ask, PseudoLabelsBy, Scenario, Step
+from raycal.algorithm.expert import experts
+from raycal.algorithm.scenario import SCENARIOS, Ask, PseudoLabelsBy, Scenario, Step, Use
 from raycal.config.networks import NETWORKS
 from raycal.config.strict import MOST, NAME_PATTERN, Count, Strict, did_you_mean
-from raycal.registry import REQUIRED, Nested, Option, Registry
+from raycal.registry import EVERYTHING, REQUIRED, Affects, Option, Registry, declared
 
 # Raised when the same configuration gives other results than before, so that old runs are not taken for new ones.
 RECIPE_VERSION = 1
@@ -33,20 +35,27 @@ MIN_BATCH_PER_WORKER = 2  # batch normalisation has no variance of a single imag
 DEFAULT_ACQUISITION = "entropy"
 DEFAULT_LOSS = "cross_entropy"
 WORKERS = "workers"  # the one setting that stands elsewhere in a sweep file
-# Options of experts that only matter when clusters are shown.
-CLUSTERS_ONLY = (
-    "purity_threshold",
-    *("seconds_per_cluster", "seconds_per_image_shown", "seconds_per_refused_cluster"),
-    *("images_shown", "show"),
-)
-# Settings that ids are older than, with the values at which they change nothing.
+_NO_GROUP = ""  # of the settings that stand in no group
+# Settings that ids are older than, by their group, with the values at which they change nothing.
 YOUNGER_THAN_IDS: Mapping[str, Mapping[str, Any]] = {
+    _NO_GROUP: {"keep_cluster_labels": False},
     "expert": {"seconds_per_image_shown": 0.0, "seconds_per_refused_cluster": None},
     "clustering": {"core": 1.0, "order": "size", "on_refusal": "skip"},
     "model": {"frozen": False},
     "training": {"loss": {"name": DEFAULT_LOSS}, "cluster_weight": 1.0},
 }
 _SHARE = re.compile(r"\d{1,9}(\.\d{1,18})?|\d{1,9}/\d{1,9}")
+_PURITY_THRESHOLD = "purity_threshold"
+
+_T = TypeVar("_T")
+# Every field below says which experiments it can change; a test fails for one that does not.
+Always = Annotated[_T, EVERYTHING]
+ForBudgets = Annotated[_T, Affects(Use.BUDGET)]
+ForAcquisition = Annotated[_T, Affects(Use.ACQUISITION)]
+ForClusters = Annotated[_T, Affects(Use.CLUSTERS)]
+ForClusterAnswers = Annotated[_T, Affects(Use.CLUSTER_ANSWERS)]
+ForPredictions = Annotated[_T, Affects(Use.PREDICTIONS)]
+ForLaterPredictions = Annotated[_T, Affects(Use.LATER_PREDICTIONS)]
 
 
 class ComponentConfig(Strict):
@@ -54,7 +63,7 @@ class ComponentConfig(Strict):
 
     model_config = ConfigDict(extra="allow")
 
-    name: str
+    name: Always[str]
 
     @property
     def options(self) -> dict[str, Any]:
@@ -65,10 +74,10 @@ class ComponentConfig(Strict):
 class ClusteringConfig(ComponentConfig):
     """A clustering, and what is shown of its clusters; `num_clusters` None: the budget of the annotation step."""
 
-    num_clusters: Count | None = None
-    core: Annotated[float, Gt(0), Le(1)] = 1.0
-    order: Literal["size", "value", "random", "oracle"] = "size"
-    on_refusal: Literal["skip", "split"] = "skip"
+    num_clusters: ForClusters[Count | None] = None
+    core: ForClusters[Annotated[float, Gt(0), Le(1)]] = 1.0
+    order: ForClusters[Literal["size", "value", "random", "oracle"]] = "size"
+    on_refusal: ForClusterAnswers[Literal["skip", "split"]] = "skip"
 
 
 def _component(kind: str, default: str | None, model: type[ComponentConfig] = ComponentConfig) -> BeforeValidator:
@@ -99,16 +108,19 @@ def _default(name: str) -> Any:
 @lru_cache
 def _options_model(registry: Registry[Any], name: str, base: type[ComponentConfig]) -> type[ComponentConfig]:
     fields: dict[str, Any] = {key: _field(registry, option) for key, option in registry.options(name).items()}
+    if taken := sorted(fields.keys() & base.model_fields.keys()):
+        kind = registry.kind
+        words = f"the {kind} cannot have an option called '{taken[0]}', which is a setting of every {kind}"
+        raise PydanticCustomError("taken_option", "{words}", {"words": words})
     return create_model(f"{registry.kind} {name}", __base__=base, __cls_kwargs__={"extra": "forbid"}, **fields)
 
 
 def _field(registry: Registry[Any], option: Option) -> tuple[Any, Any]:
     """Type and default of an option for pydantic."""
-    annotation, default = option.annotation, ... if option.default is REQUIRED else option.default
-    nested = next((mark for mark in getattr(annotation, "__metadata__", ()) if isinstance(mark, Nested)), None)
-    if nested is None:
-        return annotation, default
-    checked = Annotated[ComponentConfig, _component(registry.kind, nested.default)]
+    default = ... if option.default is REQUIRED else option.default
+    if option.nested is None:
+        return option.annotation, default
+    checked = Annotated[ComponentConfig, _component(registry.kind, option.nested.default)]
     return checked, Field(default=default, validate_default=True)
 
 
@@ -181,9 +193,9 @@ class ModelConfig(Strict):
     Of a `frozen` one only the last layer is trained, on the features of the network as it comes.
     """
 
-    name: Annotated[str, AfterValidator(_network)] = "resnet18"
-    weights: Annotated[str, BeforeValidator(lambda value: "none" if value is None else value)] = "imagenet"
-    frozen: bool = False
+    name: Always[Annotated[str, AfterValidator(_network)]] = "resnet18"
+    weights: Always[Annotated[str, BeforeValidator(lambda value: "none" if value is None else value)]] = "imagenet"
+    frozen: Always[bool] = False
 
 
 def _cluster_weight(value: Any) -> Any:
@@ -195,16 +207,16 @@ def _cluster_weight(value: Any) -> Any:
 class TrainingConfig(Strict):
     """SGD on the annotated samples; the defaults are the paper's for CIFAR-10 (its batch size is not given)."""
 
-    epochs: Count = 5
-    batch_size: Annotated[int, Ge(MIN_BATCH_PER_WORKER), Le(MOST)] = 64
-    learning_rate: Annotated[float, Gt(0)] = 1e-3
-    momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
-    weight_decay: Annotated[float, Ge(0)] = 5e-4
-    image_size: Annotated[int, Ge(32), Le(512)] = 224
-    horizontal_flip: bool = False
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    loss: Annotated[ComponentConfig, _component("loss", DEFAULT_LOSS)] = _default(DEFAULT_LOSS)
-    cluster_weight: Annotated[float | Literal["purity"], BeforeValidator(_cluster_weight)] = 1.0
+    epochs: Always[Count] = 5
+    batch_size: Always[Annotated[int, Ge(MIN_BATCH_PER_WORKER), Le(MOST)]] = 64
+    learning_rate: Always[Annotated[float, Gt(0)]] = 1e-3
+    momentum: Always[Annotated[float, Ge(0), Lt(1)]] = 0.9
+    weight_decay: Always[Annotated[float, Ge(0)]] = 5e-4
+    image_size: Always[Annotated[int, Ge(32), Le(512)]] = 224
+    horizontal_flip: Always[bool] = False
+    dtype: Always[Literal["auto", "float32", "bfloat16"]] = "auto"
+    loss: Always[Annotated[ComponentConfig, _component("loss", DEFAULT_LOSS)]] = _default(DEFAULT_LOSS)
+    cluster_weight: ForClusters[Annotated[float | Literal["purity"], BeforeValidator(_cluster_weight)]] = 1.0
 
 
 class ExperimentConfig(Strict):
@@ -213,21 +225,24 @@ class ExperimentConfig(Strict):
     `workers` is the world size; a sweep file gives it as `resources.workers_per_trial`.
     """
 
-    dataset: Annotated[ComponentConfig, _component("dataset", None)]
-    model: ModelConfig = ModelConfig()
-    scenario: Annotated[str | OwnScenario, BeforeValidator(_scenario)]
-    iterations: Count = 15
-    interactions_per_iteration: Count = 1000
-    acquisition: Annotated[ComponentConfig, _component("acquisition", DEFAULT_ACQUISITION)] = _default(
+    dataset: Always[Annotated[ComponentConfig, _component("dataset", None)]]
+    model: Always[ModelConfig] = ModelConfig()
+    scenario: Always[Annotated[str | OwnScenario, BeforeValidator(_scenario)]]
+    iterations: ForBudgets[Count] = 15
+    interactions_per_iteration: ForBudgets[Count] = 1000
+    acquisition: ForAcquisition[Annotated[ComponentConfig, _component("acquisition", DEFAULT_ACQUISITION)]] = _default(
         DEFAULT_ACQUISITION
     )
-    clustering: Annotated[ClusteringConfig, _component("clustering", "kmeans", ClusteringConfig)] = _default("kmeans")
-    expert: Annotated[ComponentConfig, _component("expert", "oracle")] = _default("oracle")
-    training: TrainingConfig = TrainingConfig()
-    seed: Annotated[int, Ge(0), Lt(2**32)] = 0
-    ask_with: Literal["previous", "initial"] = "previous"
-    retrain_between: bool = False
-    workers: Count = 1
+    clustering: ForClusters[Annotated[ClusteringConfig, _component("clustering", "kmeans", ClusteringConfig)]] = (
+        _default("kmeans")
+    )
+    expert: Always[Annotated[ComponentConfig, _component("expert", "oracle")]] = _default("oracle")
+    training: Always[TrainingConfig] = TrainingConfig()
+    seed: Always[Annotated[int, Ge(0), Lt(2**32)]] = 0
+    ask_with: ForPredictions[Literal["previous", "initial"]] = "previous"
+    retrain_between: ForLaterPredictions[bool] = False
+    keep_cluster_labels: ForClusters[bool] = False
+    workers: Always[Count] = 1
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
@@ -262,19 +277,21 @@ class ExperimentConfig(Strict):
     @property
     def experiment_id(self) -> str:
         """`<dataset>-<scenario>-s<seed>-<8 hex of the digest>`."""
-        settings = self.relevant()
+        settings = _older_than(YOUNGER_THAN_IDS[_NO_GROUP], self.relevant())
         for group in YOUNGER_THAN_IDS.keys() & settings.keys():
-            younger = YOUNGER_THAN_IDS[group]
-            settings[group] = {
-                key: value for key, value in settings[group].items() if key not in younger or value != younger[key]
-            }
+            settings[group] = _older_than(YOUNGER_THAN_IDS[group], settings[group])
         payload = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(payload.encode()).hexdigest()[:8]
         return f"{self.dataset.name}-{self.steps.name}-s{self.seed}-{digest}"
 
     def relevant(self) -> dict[str, Any]:
-        """The settings that can change the result of this scenario; `random` does not depend on a clustering."""
-        scenario, settings = self.steps, self.model_dump(mode="json")
+        """The settings that can change the result of this scenario; `random` does not depend on a clustering.
+
+        A setting is left out if it declares with `Affects` that it matters only for what the scenario does not do.
+        """
+        scenario = self.steps
+        settings = _relevant_fields(type(self), self.model_dump(mode="json"), scenario.uses)
+        settings["expert"] = experts.relevant(settings["expert"], scenario.uses)
         settings["recipe_version"] = RECIPE_VERSION
         if self.workers == 1:  # ids are older than the setting
             del settings[WORKERS]
@@ -285,36 +302,45 @@ class ExperimentConfig(Strict):
         if scenario.pseudo_labels is not None:
             by = scenario.pseudo_labels
             settings["scenario"]["pseudo_labels"] = {"name": by.name, **by.options}
-        if not scenario.asks(Ask.UNCERTAIN):
-            del settings["acquisition"]
-        if not scenario.forms_clusters:
-            del settings["clustering"]
-            settings["training"] = _without(settings["training"], "cluster_weight")
-        if not scenario.asks(Ask.CLUSTERS):
-            settings["expert"] = _without(settings["expert"], *CLUSTERS_ONLY)
-            settings.get("clustering", {}).pop("on_refusal", None)
-        if not scenario.asks(Ask.UNCERTAIN, Ask.RANDOM, Ask.REPRESENTATIVES):
-            settings["expert"] = _without(settings["expert"], "seconds_per_sample")
-        if not scenario.asks_model:
-            del settings["ask_with"]
-        if not any(step.asks_model for step in scenario.steps[1:]):
-            del settings["retrain_between"]
-        if scenario.whole_pool:
-            del settings["iterations"], settings["interactions_per_iteration"]
         return settings
+
+    @property
+    def purity_threshold_key(self) -> str | None:
+        """The dotted key of the threshold by which clusters are accepted; None when the expert has no threshold.
+
+        Of experts around each other the innermost that has one decides.
+        """
+        keys = [path for path, expert in experts.chain(self.expert.model_dump()) if _PURITY_THRESHOLD in expert]
+        return ".".join(("expert", *keys[-1], _PURITY_THRESHOLD)) if keys else None
+
+    @property
+    def purity_threshold(self) -> float | None:
+        """The threshold by which clusters are accepted; None when the expert has no threshold."""
+        key = self.purity_threshold_key
+        return None if key is None else self.flat()[key]
 
     def flat(self) -> dict[str, Any]:
         """Dotted keys and their values, as MLflow params and command lines write them."""
         return _flat(self.model_dump(mode="json"))
 
 
-def _without(settings: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    """The settings but for some keys, at any depth."""
-    return {
-        key: _without(value, *keys) if isinstance(value, Mapping) else value
-        for key, value in settings.items()
-        if key not in keys
-    }
+def _relevant_fields(model: type[BaseModel], settings: Mapping[str, Any], uses: Collection[str]) -> dict[str, Any]:
+    """The settings of a model that can change an experiment with these uses; the options of a component are kept."""
+    kept: dict[str, Any] = {}
+    for key, value in settings.items():
+        field = model.model_fields.get(key)
+        if field is None:
+            kept[key] = value
+        elif (declared(field.metadata) or EVERYTHING).concerns(uses):
+            inside: Any = field.annotation
+            is_group = isinstance(inside, type) and issubclass(inside, BaseModel)
+            kept[key] = _relevant_fields(inside, value, uses) if is_group else value
+    return kept
+
+
+def _older_than(younger: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings without the younger ones that are at the value at which they change nothing."""
+    return {key: value for key, value in settings.items() if key not in younger or value != younger[key]}
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -41,6 +41,7 @@ _ASKING = {
     "expert.name": "oracle",
     "expert.purity_threshold": 0.8,
     "retrain_between": False,
+    "keep_cluster_labels": False,
 }
 _CIFAR10 = _SHARED | {"training.epochs": 5, "training.learning_rate": 1e-3}
 _EUROSAT = _SHARED | {"training.epochs": 8, "training.learning_rate": 1e-4, "dataset.test_fraction": 0.2}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from raycal.labels import concerns, key_words
+from raycal.labels import concerns, key_words, named_settings
 from raycal.report.break_even_chart import CAPTION, saving_charts
 from raycal.report.charts import (
     ACCURACY,
@@ -211,7 +211,7 @@ def _over_values(
 def _number(trial: Trial, key: str) -> float | None:
     """The value of a numeric setting; of clusters that were not counted, the budget of the step that shows them."""
     config = trial.config
-    value: Any = config.flat().get(key)
+    value: Any = named_settings(config).get(key)
     if key == "clustering.num_clusters" and value is None:
         budgets = zip(config.steps.steps, config.steps.budgets(config.interactions_per_iteration), strict=True)
         return float(max((budget for step, budget in budgets if step.asks_clusters), default=0)) or None

@@ -1,15 +1,16 @@
 """The runs of a sweep as the report sees them, wherever they were read from."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from raycal.algorithm.expert import experts
 from raycal.algorithm.scenario import Ask
 from raycal.config import ExperimentConfig
 from raycal.data_variants import RunInputs, data_variants
 from raycal.errors import InputError
 from raycal.files import Folder
-from raycal.labels import ABSENT, concerns, experiment_labels, scenario_names, varied_keys
+from raycal.labels import ABSENT, concerns, experiment_labels, named_settings, scenario_names, varied_keys
 from raycal.plan import SweepDir
 
 Status = Literal["finished", "stopped", "failed", "unfinished"]
@@ -78,8 +79,8 @@ class Group:
         """Whether it uses the truth as no person could: nobody can be told to work so."""
         config = self.trials[0].config
         asks_best_first = concerns(config, "clustering.order") and config.clustering.order == "oracle"
-        sorts_clusters = config.steps.asks(Ask.CLUSTERS) and "perfect_purity" in _expert_names(
-            config.expert.model_dump()
+        sorts_clusters = config.steps.asks(Ask.CLUSTERS) and "perfect_purity" in (
+            expert["name"] for _, expert in experts.chain(config.expert.model_dump())
         )
         return asks_best_first or sorts_clusters
 
@@ -114,7 +115,7 @@ class Runs:
         labels = dict(zip((trial.experiment_id for trial in self.trials), experiment_labels(configs), strict=True))
         found: dict[tuple[str, ...], list[Trial]] = {}
         for trial in self.trials:
-            flat = trial.config.flat() | {"scenario": trial.scenario}
+            flat = named_settings(trial.config) | {"scenario": trial.scenario}
             found.setdefault((trial.data, *(str(flat.get(key, ABSENT)) for key in keys)), []).append(trial)
         groups = []
         for (_, *values), trials in found.items():
@@ -123,13 +124,6 @@ class Runs:
             trials.sort(key=lambda trial: trial.config.seed)
             groups.append(Group(settings=settings, label=label, trials=tuple(trials)))
         return groups
-
-
-def _expert_names(expert: Mapping[str, Any]) -> Iterator[str]:
-    """Of an expert and those inside it."""
-    yield expert["name"]
-    if "of" in expert:
-        yield from _expert_names(expert["of"])
 
 
 def read_runs(folder: str) -> Runs:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from raycal.labels import setting_words
+from raycal.labels import named_settings, setting_words
 from raycal.report.break_even import BreakEven, break_even
 from raycal.report.comparison import RANDOM, Comparison, by_dataset, varied_settings
 from raycal.report.estimate import Estimate
@@ -270,7 +270,7 @@ def _sensitivity_rows(comparison: Comparison) -> Iterator[Row]:
     for key in keys:
         curves: dict[tuple[str, str], list[tuple[float, Group]]] = {}
         for group in comparison.groups:
-            value = group.trials[0].config.flat().get(key)
+            value = named_settings(group.trials[0].config).get(key)
             if isinstance(value, int | float) and not isinstance(value, bool):
                 others = setting_words({other: group.settings[other] for other in keys if other != key})
                 curves.setdefault((group.scenario, others), []).append((value, group))

@@ -42,7 +42,7 @@ def trial_tags(config: ExperimentConfig, environment: Mapping[str, Any]) -> dict
     if config.steps.forms_clusters:
         tags["num_clusters"] = config.clustering.num_clusters or "budget"
     if config.steps.asks(Ask.CLUSTERS):
-        tags["purity_threshold"] = config.expert.options.get("purity_threshold")
+        tags["purity_threshold"] = config.purity_threshold
     ran_on = {tag: environment.get(key) for key, tag in _ENVIRONMENT.items()}
     return {key: str(value) for key, value in (tags | ran_on).items() if value is not None}
 

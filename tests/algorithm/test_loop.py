@@ -20,7 +20,7 @@ from raycal.algorithm.cluster_queue import ClusterRules
 from raycal.algorithm.clustering import Clustering, kmeans
 from raycal.algorithm.expert import Cluster, ClusterAnswer, Expert, Oracle, SampleAnswers, experts
 from raycal.algorithm.loop import Parts, Plan, active_learning
-from raycal.algorithm.pool import CLUSTER_LABELED, LABELED, PSEUDO_LABELED, UNLABELED, Pool
+from raycal.algorithm.pool import CLUSTER_LABELED, KEPT, LABELED, PSEUDO_LABELED, UNLABELED, Pool
 from raycal.algorithm.pseudo_labels import PseudoLabels, pseudo_labels
 from raycal.algorithm.records import (
     Answer,
@@ -29,6 +29,7 @@ from raycal.algorithm.records import (
     Indices,
     Interaction,
     IterationResult,
+    KeptLabels,
     Kind,
     Labels,
     LoopState,
@@ -150,6 +151,13 @@ class Alternating(Oracle):
         return replace(answer, label=None, wrong=None) if self._refused else answer
 
 
+class Lenient(Oracle):
+    """Labels every cluster."""
+
+    def __init__(self, true_labels: Labels) -> None:
+        super().__init__(true_labels, purity_threshold=0.1)
+
+
 class Stubborn:
     """Says class 2 to everything."""
 
@@ -224,7 +232,7 @@ def outcome(result: IterationResult) -> tuple[object, ...]:
     """All of an iteration but the wall-clock time."""
     ledger = tuple(facts(row) for row in result.ledger)
     pool = (result.pool.status.tolist(), result.pool.labels.tolist())
-    figures = (result.human_seconds, result.evaluation, result.pseudo_label_error)
+    figures = (result.human_seconds, result.evaluation, result.pseudo_label_error, result.kept_labels)
     return result.iteration, result.interactions, ledger, pool, figures
 
 
@@ -253,7 +261,7 @@ def shown_samples(result: IterationResult, kind: Kind) -> list[int]:
     return sorted(index for row in result.ledger if row.kind is kind for index in row.indices.tolist())
 
 
-def check_moves(results: Sequence[IterationResult], num_samples: int) -> None:
+def check_moves(results: Sequence[IterationResult], num_samples: int, *, keeps: bool = False) -> None:
     """Carry out the ledger by the rules of Algorithm 1; each iteration must end as the loop says."""
     status = np.full(num_samples, UNLABELED)
     labels = np.full(num_samples, -1)
@@ -264,7 +272,8 @@ def check_moves(results: Sequence[IterationResult], num_samples: int) -> None:
             number += 1
             seconds += row.seconds
             assert (row.iteration, row.interaction) == (iteration, number)
-            assert (status[row.indices] == UNLABELED).all()
+            may_be_asked = (UNLABELED, KEPT) if row.kind is Kind.SAMPLE else (UNLABELED,)
+            assert np.isin(status[row.indices], may_be_asked).all()
             if row.answer is Answer.LABELLED:
                 status[row.indices] = LABELED if row.kind is Kind.SAMPLE else CLUSTER_LABELED
                 labels[row.indices] = row.label
@@ -275,8 +284,11 @@ def check_moves(results: Sequence[IterationResult], num_samples: int) -> None:
         assert result.human_seconds == pytest.approx(seconds)
         assert result.pool.status.tolist() == status.tolist()
         assert result.pool.labels.tolist() == labels.tolist()
-        labels[status != LABELED] = -1
-        status[status != LABELED] = UNLABELED
+        if keeps:
+            status[status == CLUSTER_LABELED] = KEPT
+        given_back = (status == CLUSTER_LABELED) | (status == PSEUDO_LABELED)
+        labels[given_back] = -1
+        status[given_back] = UNLABELED
 
 
 # The order of calls: who asks, what is reset, what is trained.
@@ -877,6 +889,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     "split, at random": {"clusters": ClusterRules(order="random", on_refusal="split")},
     "in the best order": {"clusters": ClusterRules(order="oracle"), "num_clusters": 9},
+    "kept": {"keep_cluster_labels": True},
+    "kept, by purity": {"keep_cluster_labels": True, "cluster_weight": "purity"},
+    "kept, retrain, until exhausted": {
+        "keep_cluster_labels": True,
+        "retrain_between": True,
+        "interactions_per_iteration": 25,
+        "iterations": 6,
+    },
 }
 
 
@@ -966,6 +986,7 @@ def test_resumed_experiment_with_kmeans_equals_the_uninterrupted_one(scenario: s
         on_refusal=st.sampled_from(["skip", "split"]),
         purity_threshold=st.just(0.8),
     ),
+    st.booleans(),
 )
 def test_any_plan_keeps_the_rules(
     scenario: str,
@@ -977,6 +998,7 @@ def test_any_plan_keeps_the_rules(
     retrain_between: bool,
     expert: type[Oracle],
     clusters: ClusterRules,
+    keeps: bool,
 ) -> None:
     world = World(num_samples, expert=expert)
     results = world.run(
@@ -987,11 +1009,136 @@ def test_any_plan_keeps_the_rules(
         ask_with=ask_with,
         retrain_between=retrain_between,
         clusters=clusters,
+        keep_cluster_labels=keeps,
     )
 
-    check_moves(results, num_samples)
+    check_moves(results, num_samples, keeps=keeps)
     budget = num_samples if scenario == "supervised" else interactions
     assert all(0 < len(result.ledger) <= budget for result in results)
     ended_early = len(results) < (1 if scenario == "supervised" else iterations)
-    assert not ended_early or len(labeled(results[-1])) == num_samples
+    left = (results[-1].pool.status != LABELED) if not keeps else np.isin(results[-1].pool.status, UNLABELED)
+    assert not ended_early or not left.any()
     assert world.learner.calls.count("evaluate") == len(results)
+
+
+# Labels of clusters that are kept.
+
+
+def by_status(result: IterationResult, *statuses: int) -> set[int]:
+    return set(np.flatnonzero(np.isin(result.pool.status, statuses)).tolist())
+
+
+@pytest.mark.parametrize("scenario", ["cluster-only", "representative-only", *MIXED, "thirds"])
+def test_label_of_a_cluster_stays_until_the_sample_is_labelled_singly(scenario: str) -> None:
+    world = World(expert=Lenient)
+    results = world.run(scenario, iterations=4, keep_cluster_labels=True)
+
+    check_moves(results, 60, keeps=True)
+    for before, after in pairwise(results):
+        kept = by_status(before, CLUSTER_LABELED, KEPT)
+        asked = set(shown_samples(after, Kind.SAMPLE))
+        assert kept
+        assert by_status(after, KEPT) == kept - asked
+        stayed = sorted(kept - asked)
+        assert after.pool.labels[stayed].tolist() == before.pool.labels[stayed].tolist()
+        assert not kept & set(shown_samples(after, Kind.CLUSTER))
+        trained_on = set(world.learner.trained_on[after.iteration].indices.tolist())
+        assert trained_on == by_status(after, LABELED, CLUSTER_LABELED, KEPT)
+
+
+def test_wrong_label_of_a_cluster_is_replaced_by_the_answer_to_its_uncertain_sample() -> None:
+    world = World(expert=Lenient)
+    results = world.run("cluster+uncertain", iterations=4, interactions_per_iteration=12, keep_cluster_labels=True)
+
+    corrected = [
+        index
+        for before, after in pairwise(results)
+        for index in by_status(before, CLUSTER_LABELED, KEPT) & by_status(after, LABELED)
+        if before.pool.labels[index] != after.pool.labels[index] == world.true_labels[index]
+    ]
+    assert corrected
+
+
+def test_kept_labels_are_counted_with_their_error() -> None:
+    world = World(expert=Lenient)
+    results = world.run("uncertain+cluster", keep_cluster_labels=True)
+
+    assert results[0].kept_labels == KeptLabels(count=0, error=None)
+    for result in results[1:]:
+        kept = sorted(by_status(result, KEPT))
+        wrong = (result.pool.labels[kept] != world.true_labels[kept]).mean()
+        assert wrong > 0
+        assert result.kept_labels == KeptLabels(count=len(kept), error=pytest.approx(wrong))
+    assert [result.kept_labels for result in World().run("uncertain+cluster")] == [None] * 3
+
+
+def test_nobody_knows_the_error_of_kept_labels_without_the_truth() -> None:
+    results = World(expert=Stubborn()).run("uncertain+cluster", keep_cluster_labels=True)
+
+    assert results[1].kept_labels == KeptLabels(count=len(by_status(results[1], KEPT)), error=None)
+
+
+def test_experiment_that_shows_clusters_only_ends_when_all_have_a_label() -> None:
+    results = World(expert=Lenient).run("cluster-only", iterations=9, keep_cluster_labels=True)
+
+    assert len(results) == 1  # everything is in one of the six clusters
+    assert by_status(results[0], CLUSTER_LABELED) == set(range(60))
+
+
+def test_uncertain_samples_with_a_kept_label_are_asked_for_when_nothing_else_is_left() -> None:
+    results = World(expert=Lenient).run("cluster+uncertain", iterations=30, keep_cluster_labels=True)
+
+    check_moves(results, 60, keeps=True)
+    assert labeled(results[-1]) == set(range(60))
+    assert results[-1].interactions == sum(len(result.ledger) for result in results)
+    assert not shown_samples(results[-1], Kind.CLUSTER)
+
+
+def test_step_without_a_budget_does_not_keep_an_experiment_going() -> None:
+    results = World(4, expert=Lenient).run(
+        "cluster+uncertain", iterations=30, interactions_per_iteration=1, keep_cluster_labels=True
+    )
+
+    assert all(result.ledger for result in results)
+    assert len(results) < 30
+
+
+def test_kept_labels_keep_the_weight_of_their_cluster() -> None:
+    world = World(expert=Lenient)
+    world.run("uncertain+cluster", keep_cluster_labels=True, cluster_weight="purity")
+    first, second, _ = world.learner.trained_on
+
+    assert first.weights is not None
+    assert second.weights is not None
+    weights = [dict(zip(one.indices.tolist(), one.weights.tolist(), strict=True)) for one in (first, second)]
+    lighter = {index: weight for index, weight in weights[0].items() if weight < 1}
+    same = [index for index, weight in lighter.items() if weights[1][index] == weight]
+    assert len(same) > len(lighter) / 2  # the others were labelled singly, and weigh as much as any
+
+
+def test_pseudo_labels_go_back_where_labels_of_clusters_are_kept() -> None:
+    steps = (Step(Ask.CLUSTERS, HALF), Step(Ask.UNCERTAIN, HALF))
+    scenario = Scenario(name="own", steps=steps, pseudo_labels=PseudoLabelsBy("confident"))
+    results = World(expert=Alternating).run(scenario, keep_cluster_labels=True)
+
+    check_moves(results, 60, keeps=True)
+    assert any(by_status(result, PSEUDO_LABELED) for result in results)
+    assert any(by_status(result, KEPT) for result in results)
+
+
+@pytest.mark.parametrize("scenario", [name for name in EVERY_SCENARIO if not EVERY_SCENARIO[name].forms_clusters])
+def test_scenario_without_clusters_does_not_depend_on_keeping(scenario: str) -> None:
+    kept, given_back = (World().run(scenario, keep_cluster_labels=keeps) for keeps in (True, False))
+
+    assert ledgers(kept) == ledgers(given_back)
+    assert [one.pool.labels.tolist() for one in kept] == [one.pool.labels.tolist() for one in given_back]
+
+
+@pytest.mark.parametrize("acquisition", ["core_set", "badge", "typiclust", "prob_cover", "margin"])
+def test_every_acquisition_can_choose_among_kept_labels(acquisition: str) -> None:
+    world = World(expert=Lenient)
+    object.__setattr__(world.parts, "acquisition", acquisitions[acquisition])
+    results = world.run("cluster+uncertain", iterations=4, interactions_per_iteration=10, keep_cluster_labels=True)
+
+    check_moves(results, 60, keeps=True)
+    assert [len(result.ledger) for result in results[1:]] == [5] * (len(results) - 1)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raycal.algorithm.pool import CLUSTER_LABELED, LABELED, NO_LABEL, PSEUDO_LABELED, UNLABELED, Pool
+from raycal.algorithm.pool import CLUSTER_LABELED, KEPT, LABELED, NO_LABEL, PSEUDO_LABELED, UNLABELED, Pool
 from raycal.algorithm.records import Answer, Interaction, Kind, PoolSnapshot
 
 CLUSTER = Kind.CLUSTER
@@ -143,6 +143,44 @@ def test_released_samples_can_be_labelled_again() -> None:
     assert pool.training_set().labels.tolist() == [2, 7, 1, 2, 8]
 
 
+def test_kept_samples_stay_in_cluster_labeled_until_a_single_answer_replaces_the_label() -> None:
+    pool = mixed_pool()
+    pool.pseudo_label(np.array([0]), np.array([4]))
+    pool.release(keep_cluster_labels=True)
+
+    assert contents(pool) == (
+        [UNLABELED, LABELED, KEPT, KEPT, LABELED, UNLABELED],
+        [NO_LABEL, 7, 9, 9, 8, NO_LABEL],
+    )
+    assert (pool.num_unlabeled, pool.num_labeled, pool.num_cluster_labeled) == (2, 2, 2)
+    assert (pool.unlabeled().tolist(), pool.kept().tolist(), pool.askable().tolist()) == ([0, 5], [2, 3], [0, 2, 3, 5])
+    weights = pool.training_set(0.5).weights
+    assert weights is not None
+    assert weights.tolist() == [1, 0.5, 0.5, 1]
+    assert contents(Pool(pool.snapshot())) == contents(pool)
+
+    pool.apply(answered([2], 5))
+
+    assert contents(pool)[0][2:4] == [LABELED, KEPT]
+    assert contents(pool)[1][2:4] == [5, 9]
+    assert pool.training_set("purity").weights is not None
+
+    pool.release()  # what was kept in an earlier iteration is not of this one
+    assert contents(pool)[0][3] == KEPT
+
+
+@pytest.mark.parametrize("move", [answered([0, 2], 1, CLUSTER), answered([1], 1), answered([2, 4], 1)], ids=str)
+def test_only_a_single_answer_replaces_a_kept_label_and_no_answer_a_single_one(move: Interaction) -> None:
+    pool = mixed_pool()
+    pool.release(keep_cluster_labels=True)
+    before = contents(pool)
+
+    with pytest.raises(ValueError, match=r"not in D\^U"):
+        pool.apply(move)
+
+    assert contents(pool) == before
+
+
 def test_pseudo_labelled_are_trained_on_and_go_back_with_the_clusters() -> None:
     pool = mixed_pool()
 
@@ -215,7 +253,7 @@ def test_snapshot_restores_the_same_pool_with_the_ledger_s_dtypes() -> None:
     [
         ([UNLABELED, LABELED], [NO_LABEL], "not one entry a sample"),
         ([[UNLABELED]], [[NO_LABEL]], "not one entry a sample"),
-        ([4], [0], r"none of D\^U, D\^L, D\^CL"),
+        ([5], [0], r"none of D\^U, D\^L, D\^CL"),
         ([-1], [0], r"none of D\^U, D\^L, D\^CL"),
         ([UNLABELED], [0], "label if and only if"),
         ([LABELED], [NO_LABEL], "label if and only if"),

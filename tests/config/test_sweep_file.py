@@ -58,6 +58,7 @@ OTHER_VALUES: dict[str, Any] = {
     "seed": 1,
     "ask_with": "initial",
     "retrain_between": True,
+    "keep_cluster_labels": True,
     "workers": 2,
 }
 
@@ -149,6 +150,7 @@ def test_defaults_are_the_papers(load: Load) -> None:
         "seed": 0,
         "ask_with": "previous",
         "retrain_between": False,
+        "keep_cluster_labels": False,
         "workers": 1,
     }
 
@@ -349,12 +351,23 @@ def test_every_key_of_a_mixed_scenario_changes_the_id(load: Load, key: str) -> N
                 "order",
                 "split",
                 "weight",
+                "keep",
             },
         ),
         ("ceal", {"iterations", "interactions_per_iteration", "acquisition", "ask_with", "price"}),
         (
             "representative-only",
-            {"iterations", "interactions_per_iteration", "clustering", "ask_with", "core", "order", "price", "weight"},
+            {
+                "iterations",
+                "interactions_per_iteration",
+                "clustering",
+                "ask_with",
+                "core",
+                "order",
+                "price",
+                "weight",
+                "keep",
+            },
         ),
         (
             "{name: own, steps: [{ask: random, share: 1}], pseudo_labels: ceal}",
@@ -377,6 +390,7 @@ def test_id_depends_on_what_the_scenario_uses_only(load: Load, scenario: str, ma
         "split": "clustering.on_refusal",
         "price": "expert.seconds_per_sample",
         "weight": "training.cluster_weight",
+        "keep": "keep_cluster_labels",
     }
 
     changing = {

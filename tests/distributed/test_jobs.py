@@ -38,7 +38,8 @@ LINES = [
     r"  folder  /\S+",
     r"  MLflow  sqlite:////\S+",
     r"  running \d at a time, 1 worker each with \d CPU threads?; clustering on \d CPU actors?",
-    r"digits-\S+-s0-[0-9a-f]{8} +iteration \d/3  interactions \d+  annotated \d+  accuracy [01]\.\d{3}  "
+    r"digits-\S+-s0-[0-9a-f]{8} +iteration \d/3  interactions \d+  "
+    r"(?:annotated \d+|labeled \d+, by cluster \d+ \(given back\))  accuracy [01]\.\d{3}  "
     r"(about \d+ (s|min) left|all done)",
     r"trials started: the first \d in \d+ (s|min) \(median\).*",
     r"report  /\S+/small/report/report\.html",

@@ -411,6 +411,21 @@ def test_acquisition_that_asks_is_in_the_run_s_name_and_tags(
     assert trial_tags(config, {}).get("acquisition") == tag
 
 
+@pytest.mark.parametrize(
+    ("scenario", "expert", "tag"),
+    [
+        ("cluster-only", {"name": "majority", "of": {"name": "few_images", "of": {"purity_threshold": 0.7}}}, "0.7"),
+        ("cluster-only", {"name": "symmetric_noise"}, "0.8"),
+        ("random", {"name": "symmetric_noise"}, None),
+    ],
+)
+def test_purity_threshold_of_a_nested_expert_is_a_tag(scenario: str, expert: dict[str, Any], tag: str | None) -> None:
+    settings = {"dataset": "digits", "scenario": scenario, "expert": expert}
+    config = ExperimentConfig.model_validate(settings, context=REGISTRIES)
+
+    assert trial_tags(config, {}).get("purity_threshold") == tag
+
+
 def test_dataset_is_the_input_of_a_run_once(uri: str, client: MlflowClient, sweep_dir: SweepDir) -> None:
     dataset = {"digest": "0123456789abcdef", "num_train": 20, "num_test": 5, "num_classes": 10}
     for _ in range(2):

@@ -23,7 +23,10 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnotatedSamples:
-    """All of the pool that is not in D^U now, by ascending index: D^L, and D^CL of this iteration's earlier steps.
+    """The samples with a label that cannot be chosen in this step, by ascending index.
+
+    They are D^L, and D^CL of this iteration's earlier steps. A sample that kept the label of a cluster from an earlier
+    iteration is here only where it is not among the predictions.
 
     Attributes:
         embeddings: (M, D) float32, by the asking model.
@@ -39,7 +42,8 @@ class View:
     """The asking model and the pool in one annotation step; arrays are not to be written to.
 
     Attributes:
-        predictions: Of D^U, which has at least one sample.
+        predictions: Of the samples that may be chosen, one at least: D^U, and where labels of clusters are kept, in a
+            step that asks for single images, the samples with a kept label as well.
         rng: Of the step; every draw comes from here.
         annotated: One pass over D^L, when called first in an iteration.
         head: Of the asking model.

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from raycal.algorithm.records import Floats, Indices, Labels
-from raycal.registry import Nested, Registry
+from raycal.algorithm.scenario import Use
+from raycal.registry import Affects, Nested, Registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,11 @@ class Expert(Protocol):
 
 
 experts: Registry[Callable[..., Expert]] = Registry("expert")
+
+# Which answers an option can change. Experiments that ask for no such answer do not differ by it.
+SAMPLE_ANSWERS = Affects(Use.SAMPLE_ANSWERS)
+CLUSTER_ANSWERS = Affects(Use.CLUSTER_ANSWERS)
+ALL_ANSWERS = Affects(Use.SAMPLE_ANSWERS, Use.CLUSTER_ANSWERS)
 
 OtherExpert = Annotated[Mapping[str, Any], Nested("oracle")]
 ORACLE: Mapping[str, Any] = {"name": "oracle"}

@@ -7,6 +7,7 @@ from annotated_types import Ge, Le
 
 from raycal.algorithm.centroid import from_centroid, least, squared_distances_to
 from raycal.algorithm.expert.answers import (
+    CLUSTER_ANSWERS,
     ORACLE,
     Cluster,
     ClusterAnswer,
@@ -42,8 +43,8 @@ class FewImages:
         self,
         true_labels: Labels,
         *,
-        images_shown: Annotated[int, Ge(1), Le(10**9)] = 9,
-        show: Show = "medoids",
+        images_shown: Annotated[int, Ge(1), Le(10**9), CLUSTER_ANSWERS] = 9,
+        show: Annotated[Show, CLUSTER_ANSWERS] = "medoids",
         of: OtherExpert = ORACLE,
     ) -> None:
         self._true_labels, self._of = true_labels, make(of, true_labels)

@@ -6,6 +6,7 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from raycal.algorithm.expert.answers import (
+    ALL_ANSWERS,
     ORACLE,
     Cluster,
     ClusterAnswer,
@@ -33,7 +34,11 @@ class Majority:
     """
 
     def __init__(
-        self, true_labels: Labels, *, experts: Annotated[int, Ge(1), Le(1000)] = 3, of: OtherExpert = ORACLE
+        self,
+        true_labels: Labels,
+        *,
+        experts: Annotated[int, Ge(1), Le(1000), ALL_ANSWERS] = 3,
+        of: OtherExpert = ORACLE,
     ) -> None:
         self._true_labels, self._num_experts, self._of = true_labels, experts, make(of, true_labels)
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from annotated_types import Ge, Le
 
 from raycal.algorithm.expert.answers import (
+    ALL_ANSWERS,
     ORACLE,
     Cluster,
     ClusterAnswer,
@@ -27,6 +28,7 @@ from raycal.algorithm.records import Indices, Labels
 from raycal.errors import InputError
 
 Rate = Annotated[float, Ge(0), Le(1)]
+ErrorRate = Annotated[Rate, ALL_ANSWERS]
 Matrix = npt.NDArray[np.float64]
 ROUNDING = 1e-6  # by which a row of chances given in decimals may miss one
 
@@ -74,7 +76,7 @@ class SymmetricNoise(_Noise):
         of: The expert that is misled.
     """
 
-    def __init__(self, true_labels: Labels, *, rate: Rate = 0.2, of: OtherExpert = ORACLE) -> None:
+    def __init__(self, true_labels: Labels, *, rate: ErrorRate = 0.2, of: OtherExpert = ORACLE) -> None:
         num_classes = _num_classes(true_labels)
         transitions = np.full((num_classes, num_classes), rate / max(num_classes - 1, 1))
         np.fill_diagonal(transitions, 1 - rate if num_classes > 1 else 1)
@@ -100,8 +102,8 @@ class PairNoise(_Noise):
         self,
         true_labels: Labels,
         *,
-        rate: Rate = 0.45,
-        partners: list[Annotated[int, Ge(0)]] | None = None,
+        rate: ErrorRate = 0.45,
+        partners: Annotated[list[Annotated[int, Ge(0)]] | None, ALL_ANSWERS] = None,
         of: OtherExpert = ORACLE,
     ) -> None:
         num_classes = _num_classes(true_labels)
@@ -130,7 +132,9 @@ class ConfusionNoise(_Noise):
         InputError: There is not a row and a column for each class, or a row does not sum to one.
     """
 
-    def __init__(self, true_labels: Labels, *, matrix: list[list[Rate]], of: OtherExpert = ORACLE) -> None:
+    def __init__(
+        self, true_labels: Labels, *, matrix: Annotated[list[list[Rate]], ALL_ANSWERS], of: OtherExpert = ORACLE
+    ) -> None:
         num_classes = _num_classes(true_labels)
         if [len(row) for row in matrix] != [num_classes] * num_classes:
             raise InputError(

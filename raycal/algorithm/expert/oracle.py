@@ -5,11 +5,20 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge, Gt, Le
 
-from raycal.algorithm.expert.answers import Cluster, ClusterAnswer, SampleAnswers, experts
+from raycal.algorithm.expert.answers import (
+    CLUSTER_ANSWERS,
+    SAMPLE_ANSWERS,
+    Cluster,
+    ClusterAnswer,
+    SampleAnswers,
+    experts,
+)
 from raycal.algorithm.records import Indices, Labels
 
 # Seconds for one image: Wei et al. 2022, CIFAR-10N, median of the crowd. The paper prices a cluster as one image.
 SECONDS_PER_IMAGE = 4.2
+
+Seconds = Annotated[float, Ge(0), Le(1e9)]
 
 
 @experts("oracle")
@@ -33,11 +42,11 @@ class Oracle:
         self,
         true_labels: Labels,
         *,
-        purity_threshold: Annotated[float, Gt(0), Le(1)] = 0.8,
-        seconds_per_sample: Annotated[float, Ge(0), Le(1e9)] = SECONDS_PER_IMAGE,
-        seconds_per_cluster: Annotated[float, Ge(0), Le(1e9)] = SECONDS_PER_IMAGE,
-        seconds_per_image_shown: Annotated[float, Ge(0), Le(1e9)] = 0.0,
-        seconds_per_refused_cluster: Annotated[float, Ge(0), Le(1e9)] | None = None,
+        purity_threshold: Annotated[float, Gt(0), Le(1), CLUSTER_ANSWERS] = 0.8,
+        seconds_per_sample: Annotated[Seconds, SAMPLE_ANSWERS] = SECONDS_PER_IMAGE,
+        seconds_per_cluster: Annotated[Seconds, CLUSTER_ANSWERS] = SECONDS_PER_IMAGE,
+        seconds_per_image_shown: Annotated[Seconds, CLUSTER_ANSWERS] = 0.0,
+        seconds_per_refused_cluster: Annotated[Seconds | None, CLUSTER_ANSWERS] = None,
     ) -> None:
         self._true_labels = true_labels
         self._purity_threshold = purity_threshold

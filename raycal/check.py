@@ -10,15 +10,22 @@ from raycal.data import DatasetInfo
 from raycal.errors import InputError
 
 
-def select(experiments: Mapping[str, ExperimentConfig], pattern: str | None) -> dict[str, ExperimentConfig]:
-    """The experiments whose id matches; all without a pattern.
+def select(
+    experiments: Mapping[str, ExperimentConfig], pattern: str | None, labels: Mapping[str, str] | None = None
+) -> dict[str, ExperimentConfig]:
+    """The experiments whose id or label matches; all without a pattern.
 
     Raises:
         InputError: None matches.
     """
     if pattern is None:
         return dict(experiments)
-    selected = {key: config for key, config in experiments.items() if fnmatchcase(key, pattern)}
+    names = {key: [key, *([labels[key]] if labels and key in labels else [])] for key in experiments}
+    selected = {
+        key: config
+        for key, config in experiments.items()
+        if any(fnmatchcase(name, pattern) or name == pattern for name in names[key])
+    }
     if not experiments:
         raise InputError(f"--only {pattern}: the trials of this sweep are not known before it runs")
     if not selected:

@@ -78,15 +78,16 @@ def _table(names: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> Table:
     return table
 
 
-def print_failures(sweep_dir: SweepDir, unfinished: Mapping[str, ExperimentConfig]) -> None:
-    """Print why each trial that did not finish failed, and where."""
+def print_failures(
+    sweep_dir: SweepDir, unfinished: Mapping[str, ExperimentConfig], labels: Mapping[str, str] | None = None
+) -> None:
+    """Print why each trial that did not finish failed, and where; behind its id its label, where there is one."""
     for experiment_id in unfinished:
         run_dir = sweep_dir.run_dir(experiment_id)
         reason = (run_dir.error() or NO_REASON).strip().splitlines()
-        # The phase and the error; of a traceback its last line says what happened.
-        print(
-            *dict.fromkeys((f"failed  {experiment_id}", reason[0], reason[-1], run_dir.folder.place)), sep="\n        "
-        )
+        name = "  ".join(filter(None, (experiment_id, (labels or {}).get(experiment_id))))
+        # The first line of the reason has the phase and the error; of a traceback the last line says what happened.
+        print(*dict.fromkeys((f"failed  {name}", reason[0], reason[-1], run_dir.folder.place)), sep="\n        ")
 
 
 def _short_names(keys: Sequence[str]) -> list[str]:

@@ -34,7 +34,7 @@ def montages(runs: Runs) -> list[Montage]:
             number = re.sub(r"\D", "", name)
             found.append(
                 Montage(
-                    caption=f"{trial.config.dataset.name}, {trial.scenario}, seed {trial.config.seed}, "
+                    caption=f"{trial.dataset_name}, {trial.scenario}, seed {trial.config.seed}, "
                     f"iteration {int(number)}",
                     uri="data:image/png;base64," + base64.b64encode(content).decode(),
                 )
@@ -45,7 +45,7 @@ def montages(runs: Runs) -> list[Montage]:
 def _examples(runs: Runs) -> Iterator[Trial]:
     seen: set[tuple[str, str]] = set()
     for trial in runs.trials:
-        kind = (trial.config.dataset.name, trial.scenario)
+        kind = (trial.dataset_name, trial.scenario)
         if trial.status == "finished" and trial.folder and trial.config.steps.forms_clusters and kind not in seen:
             seen.add(kind)
             yield trial

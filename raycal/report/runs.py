@@ -1,14 +1,14 @@
 """The runs of a sweep as the report sees them, wherever they were read from."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from raycal.algorithm.scenario import Ask
 from raycal.config import ExperimentConfig
 from raycal.errors import InputError
 from raycal.files import Folder
-from raycal.labels import ABSENT, concerns, experiment_labels, scenario_names, varied_keys
+from raycal.labels import ABSENT, concerns, dataset_name, dataset_names, experiment_labels, scenario_names, varied_keys
 from raycal.plan import SweepDir
 
 Status = Literal["finished", "stopped", "failed", "unfinished"]
@@ -24,6 +24,8 @@ class Trial:
         reason: Of a failure or of a stop; empty otherwise.
         lines: Of results.jsonl, by iteration.
         folder: Of the run, as `Folder.at` takes it; empty when there is none.
+        is_removed: Whether the sweep file no longer asks for it.
+        dataset_name: What its dataset is called in the sweep.
     """
 
     experiment_id: str
@@ -33,6 +35,13 @@ class Trial:
     reason: str
     lines: tuple[Mapping[str, Any], ...]
     folder: str
+    is_removed: bool = False
+    dataset_name: str = ""
+
+    def __post_init__(self) -> None:
+        """Fill in what the dataset of a trial that stands alone is called."""
+        if not self.dataset_name:
+            object.__setattr__(self, "dataset_name", dataset_name(self.config))
 
     @property
     def dataset(self) -> str:
@@ -76,6 +85,11 @@ class Group:
         return asks_best_first or sorts_clusters
 
     @property
+    def removed(self) -> tuple[Trial, ...]:
+        """The trials that the sweep file no longer asks for."""
+        return tuple(trial for trial in self.trials if trial.is_removed)
+
+    @property
     def finished(self) -> tuple[Trial, ...]:
         """The trials that may enter a statistic."""
         return tuple(trial for trial in self.trials if trial.status == "finished")
@@ -87,6 +101,25 @@ class Runs:
 
     name: str
     trials: tuple[Trial, ...]
+
+    @property
+    def incomplete(self) -> tuple[Trial, ...]:
+        """The trials that the sweep file asks for and that have not finished."""
+        return tuple(trial for trial in self.trials if trial.status != "finished" and not trial.is_removed)
+
+    @property
+    def removed_words(self) -> str:
+        """One sentence about the trials that the sweep file no longer asks for; empty without one."""
+        removed = [trial for trial in self.trials if trial.is_removed]
+        if not removed:
+            return ""
+        finished = sum(trial.status == "finished" for trial in removed)
+        one = len(removed) == 1
+        return (
+            f"{len(removed)} trial{' is' if one else 's are'} no longer in the sweep file: {finished} finished and "
+            f"{'stays' if finished == 1 else 'stay'} in the figures, {len(removed) - finished} did not finish and "
+            f"will not run; the column note marks {'it' if one else 'them'}."
+        )
 
     @property
     def groups(self) -> Sequence[Group]:
@@ -124,9 +157,15 @@ def read_runs(folder: str) -> Runs:
     plan = sweep_dir.read_plan()
     if plan is None:
         raise InputError(f"{folder}: not the folder of a sweep: it has no plan.json")
-    names = scenario_names(list(plan.experiments.values()))
-    trials = zip(plan.experiments.items(), names, strict=True)
-    return Runs(name=plan.sweep, trials=tuple(_read(sweep_dir, key, config, name) for (key, config), name in trials))
+    configs, removed = list(plan.experiments.values()), set(plan.removed)
+    trials = zip(plan.experiments.items(), scenario_names(configs), dataset_names(configs), strict=True)
+    return Runs(
+        name=plan.sweep,
+        trials=tuple(
+            replace(_read(sweep_dir, key, config, name), is_removed=key in removed, dataset_name=dataset)
+            for (key, config), name, dataset in trials
+        ),
+    )
 
 
 def _read(sweep_dir: SweepDir, experiment_id: str, config: ExperimentConfig, scenario: str) -> Trial:

@@ -35,12 +35,12 @@ class Slice:
 
 def datasets(runs: Runs) -> list[str]:
     """The names of the datasets, in the order of the plan."""
-    return list(dict.fromkeys(trial.config.dataset.name for trial in runs.trials))
+    return list(dict.fromkeys(trial.dataset_name for trial in runs.trials))
 
 
 def of_dataset(runs: Runs, dataset: str) -> Runs:
     """The runs on one dataset."""
-    return Runs(name=runs.name, trials=tuple(trial for trial in runs.trials if trial.config.dataset.name == dataset))
+    return Runs(name=runs.name, trials=tuple(trial for trial in runs.trials if trial.dataset_name == dataset))
 
 
 def scenarios(runs: Runs) -> list[str]:

@@ -117,7 +117,7 @@ def print_estimate(
         done = [key for key in costs if states.get(key) == DONE]
         costs = {key: cost for key, cost in costs.items() if key not in done}
         left = sum(cost.interactions for cost in costs.values())
-        print(f"{len(done)} of them are done; {len(costs)} are to run, with {left:,} interactions, estimated below")
+        print(f"done: {len(done)}; to run: {len(costs)}, with {left:,} interactions; what follows is about these")
         interactions = left
     repeated = sweep.num_combinations - len(sweep.experiments)
     if repeated:

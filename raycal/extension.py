@@ -41,7 +41,9 @@ class Extension:
         if new := len(self.new):
             words.append("1 trial is new" if new == 1 else f"{new} trials are new")
         if back := len(before - after):
-            words.append("1 trial is in the sweep file again" if back == 1 else f"{back} trials are in it again")
+            words.append(
+                "1 trial is in the sweep file again" if back == 1 else f"{back} trials are in the sweep file again"
+            )
         if gone := len(after - before):
             words.append(
                 "1 trial planned earlier is no longer in the sweep file: it is kept and marked"

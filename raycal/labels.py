@@ -143,6 +143,14 @@ def trial_labels(experiments: Mapping[str, ExperimentConfig], searched: Collecti
     }
 
 
+def seedless_id(config: ExperimentConfig) -> str:
+    """The same text for experiments that differ by their seed alone, and by settings that cannot change their results.
+
+    In an extended sweep the seeds of `random` may have been planned under different purity thresholds.
+    """
+    return config.model_copy(update={"seed": 0}).experiment_id
+
+
 def say_more(labels: Mapping[str, str], experiments: Mapping[str, ExperimentConfig]) -> bool:
     """Whether the labels of some experiments say what their ids do not: more than the scenario and the seed."""
     return any(labels[key] != f"{config.steps.name} s{config.seed}" for key, config in experiments.items())

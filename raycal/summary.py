@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from raycal.config import ExperimentConfig
-from raycal.labels import ABSENT, experiment_labels, scenario_names, varied_keys
+from raycal.labels import ABSENT, experiment_labels, scenario_names, seedless_id, varied_keys
 from raycal.plan import SweepDir
 
 MIN_WIDTH, MAX_WIDTH = 120, 10_000
@@ -25,13 +25,16 @@ def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfi
     lasts = {key: sweep_dir.run_dir(key).results()[-1:] for key in experiments if sweep_dir.run_dir(key).is_finished}
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     labels: dict[tuple[str, ...], str] = {}
+    settings: dict[str, tuple[str, ...]] = {}
     configs = list(experiments.values())
     varied = varied_keys(configs)
     for key, name, label in zip(experiments, scenario_names(configs), experiment_labels(configs), strict=True):
         if not lasts.get(key):  # not finished, or the file was taken away
             continue
         flat = experiments[key].flat() | {"scenario": name}
-        group = tuple(str(flat.get(setting, ABSENT)) for setting in varied)
+        group = settings.setdefault(
+            seedless_id(experiments[key]), tuple(str(flat.get(setting, ABSENT)) for setting in varied)
+        )
         labels[group] = label
         groups.setdefault(group, []).extend(lasts[key])
     if groups:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raycal.labels import image_root, setting_words
+from raycal.labels import image_root, seedless_id, setting_words
 from raycal.report.runs import Group, Runs, Trial
 
 RANDOM, SUPERVISED = "random", "supervised"
@@ -118,4 +118,4 @@ def _settings(groups: Sequence[Group]) -> tuple[Setting, ...]:
 
 def _experiment(group: Group, scenario: Any) -> str:
     """The id that a group's experiments would have under a scenario, their seed apart."""
-    return group.trials[0].config.model_copy(update={"scenario": scenario, "seed": 0}).experiment_id
+    return seedless_id(group.trials[0].config.model_copy(update={"scenario": scenario}))

@@ -8,7 +8,16 @@ from raycal.algorithm.scenario import Ask
 from raycal.config import ExperimentConfig
 from raycal.errors import InputError
 from raycal.files import Folder
-from raycal.labels import ABSENT, concerns, dataset_name, dataset_names, experiment_labels, scenario_names, varied_keys
+from raycal.labels import (
+    ABSENT,
+    concerns,
+    dataset_name,
+    dataset_names,
+    experiment_labels,
+    scenario_names,
+    seedless_id,
+    varied_keys,
+)
 from raycal.plan import SweepDir
 
 Status = Literal["finished", "stopped", "failed", "unfinished"]
@@ -127,13 +136,13 @@ class Runs:
         configs = [trial.config for trial in self.trials]
         keys = varied_keys(configs)
         labels = dict(zip((trial.experiment_id for trial in self.trials), experiment_labels(configs), strict=True))
-        found: dict[tuple[str, ...], list[Trial]] = {}
+        found: dict[str, list[Trial]] = {}
         for trial in self.trials:
-            flat = trial.config.flat() | {"scenario": trial.scenario}
-            found.setdefault(tuple(str(flat.get(key, ABSENT)) for key in keys), []).append(trial)
+            found.setdefault(seedless_id(trial.config), []).append(trial)
         groups = []
-        for values, trials in found.items():
-            settings = dict(zip(keys, values, strict=True))
+        for trials in found.values():
+            flat = trials[0].config.flat() | {"scenario": trials[0].scenario}
+            settings = {key: str(flat.get(key, ABSENT)) for key in keys}
             label = labels[trials[0].experiment_id]
             trials.sort(key=lambda trial: trial.config.seed)
             groups.append(Group(settings=settings, label=label, trials=tuple(trials)))

@@ -113,7 +113,7 @@ class SweepDir:
             search=file.search,
             base=file.base,
             axes=file.axes,
-            removed=file.removed,
+            removed=tuple(key for key in file.removed if key in file.experiments),
         )
 
     def write_plan(self, plan: Plan) -> None:

@@ -15,7 +15,7 @@ class Progress:
     Args:
         experiments: Those to run now; the time left is reckoned from their iterations. It may grow.
         concurrent: How many run at a time.
-        labels: What to call each experiment behind its id; without any, a line begins with the id alone.
+        labels: What to call each experiment behind its id; without any, a line begins with the id alone. It may grow.
     """
 
     def __init__(
@@ -25,7 +25,8 @@ class Progress:
         concurrent: int = 1,
         labels: Mapping[str, str] | None = None,
     ) -> None:
-        self._experiments, self._concurrent, self._labels = experiments, concurrent, labels or {}
+        self._experiments, self._concurrent = experiments, concurrent
+        self._labels = {} if labels is None else labels
         self._done: dict[str, int] = {}
         self._ended: set[str] = set()
         self._seconds: dict[str, list[float]] = {}

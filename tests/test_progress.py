@@ -175,3 +175,12 @@ def test_label_stands_behind_the_id_in_columns(capsys: Out) -> None:
         "a     random s0                               stopped early by asha",
         "long  cluster-only (purity threshold 0.7) s0  failed: iteration 1: no memory",
     ]
+
+
+def test_label_that_is_added_is_said(capsys: Out) -> None:
+    labels: dict[str, str] = {}
+    progress = Progress({"a": config()}, labels=labels)
+    labels["a"] = "random (epochs 2) s0"
+    progress.stopped("a", "asha")
+
+    assert capsys.readouterr().out == "a  random (epochs 2) s0  stopped early by asha\n"

@@ -14,8 +14,10 @@ from raycal.files import Folder
 from raycal.home import expand_home
 
 
-def select(experiments: Mapping[str, ExperimentConfig], patterns: Sequence[str]) -> dict[str, ExperimentConfig]:
-    """The experiments whose id matches any of the patterns; all of them without a pattern.
+def select(
+    experiments: Mapping[str, ExperimentConfig], patterns: Sequence[str], labels: Mapping[str, str] | None = None
+) -> dict[str, ExperimentConfig]:
+    """The experiments whose id or label matches any of the patterns; all of them without a pattern.
 
     Raises:
         InputError: A pattern matches none.
@@ -26,13 +28,16 @@ def select(experiments: Mapping[str, ExperimentConfig], patterns: Sequence[str])
         raise InputError(
             *(f"--only {pattern}: the trials of this sweep are not known before it runs" for pattern in patterns)
         )
-    idle = [pattern for pattern in patterns if not any(fnmatchcase(key, pattern) for key in experiments)]
+    names = {key: [key, *([labels[key]] if labels and key in labels else [])] for key in experiments}
+
+    def matches(key: str, pattern: str) -> bool:
+        return any(fnmatchcase(name, pattern) or name == pattern for name in names[key])
+
+    idle = [pattern for pattern in patterns if not any(matches(key, pattern) for key in experiments)]
     if idle:
         said = f"matches none of the {len(experiments)} trials; --dry-run lists them"
         raise InputError(*(f"--only {pattern}: {said}" for pattern in idle))
-    return {
-        key: config for key, config in experiments.items() if any(fnmatchcase(key, pattern) for pattern in patterns)
-    }
+    return {key: config for key, config in experiments.items() if any(matches(key, pattern) for pattern in patterns)}
 
 
 def check(experiments: Mapping[str, ExperimentConfig]) -> dict[str, DatasetInfo]:

@@ -1,6 +1,6 @@
 """What a sweep costs before it is started: interactions, passes over images, hours and money within a wide margin."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from raycal.algorithm.scenario import Ask
@@ -8,9 +8,12 @@ from raycal.config import NETWORKS, ExperimentConfig, Sweep
 from raycal.data import DatasetInfo
 from raycal.distributed.resources import Allotment
 from raycal.errors import InputError
+from raycal.labels import dataset_names, image_root
 from raycal.prices import offers
-from raycal.progress import duration
+from raycal.progress import duration, named
 from raycal.rates import ASSUMED, CORE_GFLOPS, FORWARD_GFLOP, GPU_GFLOPS, TRAINING_GFLOP, GpuRate
+
+DONE = "done"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,8 @@ def print_estimate(
     allot_here: Callable[[], Allotment],
     rate: GpuRate = ASSUMED,
     price: float | None = None,
+    labels: Mapping[str, str] | None = None,
+    states: Mapping[str, str] | None = None,
 ) -> None:
     """Print every experiment with its interactions, then the hours, the money and the resources of the whole.
 
@@ -85,14 +90,20 @@ def print_estimate(
         allot_here: Shares this machine among the trials; InputError when none fits, as it is another one's sweep.
         rate: Of the GPUs that will run it.
         price: USD per hour of one of them; None: those of the table.
+        labels: What to print behind the id of each experiment.
+        states: Of a sweep that was started before, what becomes of each experiment: `DONE` or another word. The hours
+            and the money are those of what is not done.
     """
     base = sweep.base
     known = selected if base is None else {base.experiment_id: base}
     costs = {key: estimate(config, infos[key]) for key, config in known.items()}
-    width = max(map(len, known))
+    begins = named(known, labels or {})
     for key, cost in costs.items():
-        pool = infos[key].num_train
-        print(f"{key:{width}}  {cost.interactions:>7,} interactions  pool {pool:,}  test {infos[key].num_test:,}")
+        pool, state = infos[key].num_train, f"  {states[key]}" if states and key in states else ""
+        print(
+            f"{begins[key]}  {cost.interactions:>7,} interactions  pool {pool:,}  test {infos[key].num_test:,}{state}"
+        )
+    _print_folders(known.values())
     times = 1 if base is None else sweep.num_trials
     interactions = times * sum(cost.interactions for cost in costs.values())
     if sweep.search is not None and base is not None:
@@ -102,6 +113,12 @@ def print_estimate(
         print(f"\n{sweep.name}: {times} trials chosen by {sweep.search.algorithm}, about {interactions:,} interactions")
     else:
         print(f"\n{sweep.name}: {len(selected)} trials, {interactions:,} interactions")
+    if states and base is None:
+        done = [key for key in costs if states.get(key) == DONE]
+        costs = {key: cost for key, cost in costs.items() if key not in done}
+        left = sum(cost.interactions for cost in costs.values())
+        print(f"done: {len(done)}; to run: {len(costs)}, with {left:,} interactions; what follows is about these")
+        interactions = left
     repeated = sweep.num_combinations - len(sweep.experiments)
     if repeated:
         print(f"{repeated} combinations repeat a trial, as the setting does not concern its scenario")
@@ -122,6 +139,18 @@ def print_estimate(
     gflops = allotment.workers * (rate.gflops * allotment.gpus if allotment.gpus else CORE_GFLOPS * allotment.threads)
     least, most = (gflop / gflops / allotment.concurrent_trials for gflop in (total.least_gflop, total.most_gflop))
     print(f"rough estimate: {duration(least)} (no cluster accepted) to {duration(most)} (all accepted), starting apart")
+
+
+def _print_folders(experiments: Iterable[ExperimentConfig]) -> None:
+    """Say which folder of images each name stands for."""
+    configs = list(experiments)
+    folders = {
+        name: root
+        for name, config in zip(dataset_names(configs), configs, strict=True)
+        if (root := image_root(config)) is not None
+    }
+    for name, root in folders.items():
+        print(f"dataset {name}: {root}")
 
 
 def _money(total: Cost, rate: GpuRate, price: float | None) -> Iterator[str]:

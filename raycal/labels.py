@@ -1,7 +1,10 @@
 """What experiments of a sweep are called: their settings in words, and which of them tell one from another."""
 
+import csv
+import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from raycal.algorithm.scenario import Scenario
@@ -9,6 +12,15 @@ from raycal.config import ExperimentConfig
 
 ABSENT = "-"  # of an option that the extension does not have
 PURITY_THRESHOLD = "expert.purity_threshold"
+
+IMAGE_FOLDER = "image_folder"
+# Folder names that say nothing about the images in them, and places where people mount disks.
+_GENERIC = {
+    *("train", "training", "test", "val", "valid", "validation", "split", "splits", "raw", "all"),
+    *("image", "images", "img", "imgs", "jpg", "jpeg", "png", "photos", "pictures"),
+    *("data", "dataset", "datasets", "classes", "files", "input", "inputs"),
+    *("", "/", ".", "..", "~", "home", "root", "users", "mnt", "media", "tmp", "srv", "var", "opt", "workspace"),
+}
 
 _WORDS = {"None": "default", "True": "yes", "False": "no"}
 
@@ -127,3 +139,136 @@ def _label(name: str, experiment: ExperimentConfig, usual: Mapping[str, str | No
         if value != usual[key]
     )
     return f"{name} ({words})" if words else name
+
+
+def trial_labels(experiments: Mapping[str, ExperimentConfig], searched: Collection[str] = ()) -> dict[str, str]:
+    """A name to read for each experiment, by id: scenario, varied settings, seed, as in `random (epochs 5) s0`.
+
+    Every setting that varies and can change the experiment's results is in it. Of several datasets its dataset is in it
+    too. No two experiments have the same label.
+
+    Args:
+        searched: The keys of a search that decides trial by trial: they vary even while there is one experiment.
+    """
+    configs = list(experiments.values())
+    varied = dict.fromkeys(_told(configs, searched))
+    datasets = dataset_labels(configs)
+    names = [
+        f"{_label(name, config, varied)} s{config.seed}" + (f" {dataset}" if len(set(datasets)) > 1 else "")
+        for name, config, dataset in zip(scenario_names(configs), configs, datasets, strict=True)
+    ]
+    count = Counter(names)
+    return {
+        key: name if count[name] == 1 else f"{name} {key[-8:]}" for key, name in zip(experiments, names, strict=True)
+    }
+
+
+def seedless_id(config: ExperimentConfig) -> str:
+    """The same text for experiments that differ by their seed alone, and by settings that cannot change their results.
+
+    In an extended sweep the seeds of `random` may have been planned under different purity thresholds.
+    """
+    return config.model_copy(update={"seed": 0}).experiment_id
+
+
+def say_more(labels: Mapping[str, str], experiments: Mapping[str, ExperimentConfig]) -> bool:
+    """Whether the labels of some experiments say what their ids do not: more than the scenario and the seed."""
+    return any(labels[key] != f"{config.steps.name} s{config.seed}" for key, config in experiments.items())
+
+
+def trials_csv(
+    experiments: Mapping[str, ExperimentConfig], removed: Collection[str] = (), *, searched: Collection[str] = ()
+) -> str:
+    """A table of the experiments: id, label, scenario, dataset, seed, each varied setting, and whether it is asked for.
+
+    Args:
+        removed: The ids of those that the sweep file no longer asks for.
+        searched: As for `trial_labels`.
+    """
+    configs, gone = list(experiments.values()), set(removed)
+    keys, labels = _told(configs, searched), trial_labels(experiments, searched)
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["id", "label", "scenario", "dataset", "seed", *keys, "in_sweep_file"])
+    names = zip(experiments.items(), scenario_names(configs), dataset_labels(configs), strict=True)
+    for (key, config), scenario, dataset in names:
+        flat = config.flat()
+        settings = [str(flat[setting]) if setting in flat and concerns(config, setting) else ABSENT for setting in keys]
+        table.writerow([key, labels[key], scenario, dataset, config.seed, *settings, "no" if key in gone else "yes"])
+    return text.getvalue()
+
+
+def _told(experiments: Sequence[ExperimentConfig], searched: Collection[str]) -> list[str]:
+    """The keys that vary or are searched, without scenario, seed and dataset, which a label always says."""
+    keys = dict.fromkeys(varied_keys(experiments)[1:])
+    for config in experiments if searched else ():
+        keys |= dict.fromkeys(key for key in config.flat() if key.removesuffix(".name") in searched)
+    return [key for key in keys if key.partition(".")[0] not in ("dataset", "scenario", "seed")]
+
+
+def dataset_names(experiments: Sequence[ExperimentConfig]) -> list[str]:
+    """What to call the dataset of each experiment.
+
+    A folder of the user's images is called by its own name: `birds` for `~/birds/train`. Several folders of one name
+    are told apart by the folders above them.
+    """
+    short = _folder_names({root for config in experiments if (root := image_root(config)) is not None})
+    return [config.dataset.name if (root := image_root(config)) is None else short[root] for config in experiments]
+
+
+def dataset_labels(experiments: Sequence[ExperimentConfig]) -> list[str]:
+    """The name of each experiment's dataset, with the options that tell it from other datasets of its name."""
+    names = dataset_names(experiments)
+    variants: dict[str, dict[str, dict[str, str]]] = {}
+    for name, config in zip(names, experiments, strict=True):
+        options = {key: str(value) for key, value in config.dataset.options.items() if not _is_root_of(config, key)}
+        variants.setdefault(name, {})[config.dataset.model_dump_json()] = options
+    return [
+        _with_options(name, variants[name], config.dataset.model_dump_json())
+        for name, config in zip(names, experiments, strict=True)
+    ]
+
+
+def _with_options(name: str, variants: Mapping[str, Mapping[str, str]], own: str) -> str:
+    keys = dict.fromkeys(key for options in variants.values() for key in options)
+    differing = [key for key in keys if len({options.get(key) for options in variants.values()}) > 1]
+    words = ", ".join(f"{key}={variants[own][key]}" for key in differing if key in variants[own])
+    return f"{name} ({words})" if words else name
+
+
+def image_root(config: ExperimentConfig) -> str | None:
+    """The user's folder of images that an experiment reads, as the sweep file gives it; None for another dataset."""
+    root = config.dataset.options.get("root")
+    return str(root) if config.dataset.name == IMAGE_FOLDER and root is not None else None
+
+
+def _is_root_of(config: ExperimentConfig, option: str) -> bool:
+    return option == "root" and config.dataset.name == IMAGE_FOLDER
+
+
+def dataset_name(config: ExperimentConfig) -> str:
+    """What to call the dataset of one experiment, where nothing has to be told apart."""
+    root = image_root(config)
+    return config.dataset.name if root is None else _folder_names({root})[root]
+
+
+def _folder_names(roots: Collection[str]) -> dict[str, str]:
+    """The last part of each path that says something, with parts before it where two folders would have one name."""
+    names: dict[str, str] = {}
+    paths = {root: _telling_parts(root) for root in sorted(roots)}
+    folders = set(paths.values())
+    for root, (parts, rest) in paths.items():
+        others = [other for other, other_rest in folders if (other, other_rest) != (parts, rest)]
+        whole = [*parts, *rest]
+        counts = (count for count in range(1, len(parts) + 1) if not any(o[-count:] == parts[-count:] for o in others))
+        count = next(counts, 0)
+        # Without such a count every part is generic, or the telling parts of two folders are the same.
+        names[root] = "/".join(parts[-count:]) if count else "/".join(whole)
+    return names
+
+
+def _telling_parts(root: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The parts of a path up to the last one that says something, and the generic ones behind it."""
+    parts = [part for part in PurePosixPath(root).parts if part not in ("/", ".", "~")]
+    end = next((at + 1 for at in reversed(range(len(parts))) if parts[at].lower() not in _GENERIC), 0)
+    return tuple(parts[:end]), tuple(parts[end:] or (() if end else (IMAGE_FOLDER,)))

@@ -1,9 +1,9 @@
-"""The plan of a sweep: written before anything starts, compared when it is resumed."""
+"""The plan of a sweep, written before anything starts. `raycal.extension` compares it when the sweep is resumed."""
 
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +14,15 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, StringConstraints, ValidationError
 
 from raycal import __version__
-from raycal.config import ExperimentConfig, SearchConfig, Sweep
+from raycal.config import ExperimentConfig, SearchConfig
 from raycal.digest import seal, unseal
 from raycal.errors import InputError
 from raycal.files import Folder
+from raycal.labels import trials_csv
 from raycal.owner import Owner
 from raycal.store import RunDir
 
-PLAN = "plan.json"
+PLAN, TRIALS = "plan.json", "trials.csv"
 ID_PATTERN = r"^[a-z0-9][a-z0-9._+-]*$"  # an id is the name of a folder
 
 
@@ -34,6 +35,9 @@ class Plan:
         threads: Of each trial; part of the plan because the last bits of a result depend on it.
         search: That decides trial by trial, so that the plan grows while the sweep runs; None: all is planned.
         base: What such a search starts from.
+        axes: The keys that the grid and the random search vary, now or at an earlier start; None in the plan of an
+            earlier version of raycal, and where a search decides trial by trial.
+        removed: The ids of the experiments that the sweep file no longer asks for. They are kept, and not run any more.
     """
 
     sweep: str
@@ -41,6 +45,14 @@ class Plan:
     threads: int
     search: SearchConfig | None = None
     base: ExperimentConfig | None = None
+    axes: tuple[str, ...] | None = None
+    removed: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> dict[str, ExperimentConfig]:
+        """The experiments that the sweep file still asks for."""
+        removed = set(self.removed)
+        return {key: config for key, config in self.experiments.items() if key not in removed}
 
 
 class _PlanFile(BaseModel):
@@ -51,6 +63,8 @@ class _PlanFile(BaseModel):
     experiments: dict[Annotated[str, StringConstraints(pattern=ID_PATTERN)], ExperimentConfig]
     search: SearchConfig | None = None
     base: ExperimentConfig | None = None
+    axes: tuple[str, ...] | None = None
+    removed: tuple[str, ...] = ()
 
 
 class SweepDir:
@@ -98,10 +112,15 @@ class SweepDir:
             threads=file.threads,
             search=file.search,
             base=file.base,
+            axes=file.axes,
+            removed=tuple(key for key in file.removed if key in file.experiments),
         )
 
     def write_plan(self, plan: Plan) -> None:
-        """Write the plan, before anything starts; again when a search has added experiments, whole or not at all."""
+        """Write the plan, whole or not at all, and then the table of the trials.
+
+        This comes before anything starts, and again when a search or an extended grid has added experiments.
+        """
         begun = self.start_time()
         content: dict[str, Any] = {
             "raycal": __version__,
@@ -113,8 +132,20 @@ class SweepDir:
         for key, value in {"search": plan.search, "base": plan.base}.items():
             if value is not None:
                 content[key] = value.model_dump(mode="json")
+        if plan.axes is not None:
+            content["axes"] = list(plan.axes)
+        if plan.removed:
+            content["removed"] = list(plan.removed)
         self.check_owner()
         self.folder.write(PLAN, seal(content, indent=1))
+        self.write_trials(plan)
+
+    def write_trials(self, plan: Plan) -> None:
+        """Write `trials.csv`, which says in words what each experiment id stands for, unless it is there already."""
+        content = trials_csv(plan.experiments, plan.removed, searched=plan.search.space if plan.search else ()).encode()
+        if self.folder.read(TRIALS) != content:
+            self.check_owner()
+            self.folder.write(TRIALS, content)
 
     def check_owner(self) -> None:
         """To be called before something is written.
@@ -146,56 +177,3 @@ class SweepDir:
             raise InputError(f"{path}: another process is running this sweep") from error
         except OSError as error:
             raise InputError(f"--storage: {path} cannot be written: {error.strerror or error}") from error
-
-    def check_unchanged(self, plan: Plan, sweep: Sweep) -> None:
-        """Refuse to resume with other experiments than those planned, or with another search for them.
-
-        Raises:
-            InputError: Naming each key that differs.
-        """
-        if plan.base is None and sweep.base is None:
-            if list(plan.experiments) == list(sweep.experiments):
-                return
-            planned, asked = _values(plan.experiments.values()), _values(sweep.experiments.values())
-        else:
-            planned, asked = _search_values(plan.search, plan.base), _search_values(sweep.search, sweep.base)
-            if planned == asked:
-                return
-            if not planned or not asked:
-                planned, asked = ({"search": found["search.algorithm"]} if found else {} for found in (planned, asked))
-        changes = [
-            f"--resume: {key} was {_words(planned.get(key))} when the sweep was planned and is now "
-            f"{_words(asked.get(key))}; put it back, or give the sweep another name or --storage"
-            for key in {**planned, **asked}
-            if planned.get(key) != asked.get(key)
-        ]
-        if not changes and set(plan.experiments) == set(sweep.experiments):
-            changes = ["--resume: the experiments are in another order than when the sweep was planned"]
-        elif not changes:
-            changes = ["--resume: the sweep was planned by a version of raycal whose results differ; start it anew"]
-        raise InputError(*changes)
-
-
-def _values(experiments: Iterable[ExperimentConfig]) -> dict[str, list[str]]:
-    """Every value that each key takes over the experiments."""
-    values: dict[str, list[str]] = {}
-    for experiment in experiments:
-        for key, value in experiment.flat().items():
-            seen = values.setdefault(key, [])
-            if (text := json.dumps(value)) not in seen:
-                seen.append(text)
-    return values
-
-
-def _search_values(search: SearchConfig | None, base: ExperimentConfig | None) -> dict[str, list[str]]:
-    """Every key of the search and of its base experiment; none for a sweep whose experiments were all planned."""
-    if search is None or base is None:
-        return {}
-    settings = search.model_dump(mode="json")
-    space = {f"search.space.{key}": value for key, value in settings.pop("space").items()}
-    values = {f"search.{key}": value for key, value in settings.items()} | space
-    return {key: [json.dumps(value)] for key, value in values.items()} | _values([base])
-
-
-def _words(values: Any) -> str:
-    return "not given" if values is None else ", ".join(values)

@@ -1,6 +1,6 @@
 """What a person sees while a sweep runs: a line per finished iteration, with the time left."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from statistics import fmean
 from typing import Any
@@ -15,10 +15,18 @@ class Progress:
     Args:
         experiments: Those to run now; the time left is reckoned from their iterations. It may grow.
         concurrent: How many run at a time.
+        labels: What to call each experiment behind its id; without any, a line begins with the id alone. It may grow.
     """
 
-    def __init__(self, experiments: Mapping[str, ExperimentConfig], *, concurrent: int = 1) -> None:
+    def __init__(
+        self,
+        experiments: Mapping[str, ExperimentConfig],
+        *,
+        concurrent: int = 1,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
         self._experiments, self._concurrent = experiments, concurrent
+        self._labels = {} if labels is None else labels
         self._done: dict[str, int] = {}
         self._ended: set[str] = set()
         self._seconds: dict[str, list[float]] = {}
@@ -47,8 +55,7 @@ class Progress:
         self._say(experiment_id, f"stopped early by {reason}")
 
     def _say(self, experiment_id: str, words: str) -> None:
-        width = max(map(len, self._experiments))
-        print(f"{experiment_id:{width}}  {words}", flush=True)
+        print(f"{named(self._experiments, self._labels)[experiment_id]}  {words}", flush=True)
 
     def _time_left(self) -> str:
         """From the measured seconds of the iterations, which a start of half a minute is no part of."""
@@ -75,6 +82,15 @@ def _annotated(config: ExperimentConfig, line: Mapping[str, Any]) -> str:
         return f"annotated {line['annotated']:,}"
     by_cluster = f"labeled {line['labeled']:,}, by cluster {line['cluster_labeled']:,}"
     return f"{by_cluster} ({'kept' if config.keep_cluster_labels else 'given back'})"
+
+
+def named(experiments: Iterable[str], labels: Mapping[str, str]) -> dict[str, str]:
+    """The beginning of a line about each experiment: its id and, where there is one, its label, in columns."""
+    ids = list(experiments)
+    width, label_width = (max(map(len, texts), default=0) for texts in (ids, [labels.get(key, "") for key in ids]))
+    if not label_width:
+        return {key: f"{key:{width}}" for key in ids}
+    return {key: f"{key:{width}}  {labels.get(key, ''):{label_width}}" for key in ids}
 
 
 def duration(seconds: float) -> str:

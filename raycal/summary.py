@@ -13,7 +13,7 @@ from rich.text import Text
 
 from raycal.config import ExperimentConfig
 from raycal.data_variants import RunInputs, data_variants
-from raycal.labels import ABSENT, experiment_labels, named_settings, scenario_names, varied_keys
+from raycal.labels import ABSENT, experiment_labels, named_settings, scenario_names, seedless_id, varied_keys
 from raycal.plan import SweepDir
 
 MIN_WIDTH, MAX_WIDTH = 120, 10_000
@@ -26,6 +26,7 @@ def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfi
     lasts = {key: sweep_dir.run_dir(key).results()[-1:] for key in experiments if sweep_dir.run_dir(key).is_finished}
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     labels: dict[tuple[str, ...], str] = {}
+    settings: dict[str, tuple[str, ...]] = {}
     configs = list(experiments.values())
     varied = varied_keys(configs)
     read = data_variants(
@@ -39,7 +40,9 @@ def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfi
         if not lasts.get(key):  # not finished, or the file was taken away
             continue
         flat = named_settings(experiments[key]) | {"scenario": name, "data": data}
-        group = tuple(str(flat.get(setting, ABSENT)) for setting in varied)
+        group = settings.setdefault(
+            f"{seedless_id(experiments[key])} {data}", tuple(str(flat.get(setting, ABSENT)) for setting in varied)
+        )
         labels[group] = f"{label}, {data}" if data else label
         groups.setdefault(group, []).extend(lasts[key])
     if groups:
@@ -86,15 +89,16 @@ def _table(names: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> Table:
     return table
 
 
-def print_failures(sweep_dir: SweepDir, unfinished: Mapping[str, ExperimentConfig]) -> None:
-    """Print why each trial that did not finish failed, and where."""
+def print_failures(
+    sweep_dir: SweepDir, unfinished: Mapping[str, ExperimentConfig], labels: Mapping[str, str] | None = None
+) -> None:
+    """Print why each trial that did not finish failed, and where; behind its id its label, where there is one."""
     for experiment_id in unfinished:
         run_dir = sweep_dir.run_dir(experiment_id)
         reason = (run_dir.error() or NO_REASON).strip().splitlines()
-        # The phase and the error; of a traceback its last line says what happened.
-        print(
-            *dict.fromkeys((f"failed  {experiment_id}", reason[0], reason[-1], run_dir.folder.place)), sep="\n        "
-        )
+        name = "  ".join(filter(None, (experiment_id, (labels or {}).get(experiment_id))))
+        # The first line of the reason has the phase and the error; of a traceback the last line says what happened.
+        print(*dict.fromkeys((f"failed  {name}", reason[0], reason[-1], run_dir.folder.place)), sep="\n        ")
 
 
 def _short_names(keys: Sequence[str]) -> list[str]:

@@ -40,14 +40,19 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="with --dry-run: how fast your GPU is, as raycal.bench --gpu --json FILE wrote it",
     )
-    parser.add_argument("--resume", action="store_true", help="go on with a sweep that was started before")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with a sweep that was started before, or extend it: only what is new or unfinished runs",
+    )
     parser.add_argument("--local", action="store_true", help="run one trial after another in this process, without Ray")
     parser.add_argument(
         "--only",
         metavar="PATTERN",
         action="append",
         default=[],
-        help="run the trials whose id matches, such as '*-random-s0-*'; given several times, those that match any",
+        help="run the trials whose id or label matches, such as '*-random-s0-*'; given several times, those that "
+        "match any",
     )
     parser.add_argument(
         "--set",

@@ -15,16 +15,19 @@ from urllib.parse import urlsplit
 from raycal import build
 from raycal.check import check, check_apart, describe, select
 from raycal.config import ExperimentConfig, Sweep, load_sweep
-from raycal.cost import print_estimate
+from raycal.cost import DONE, print_estimate
+from raycal.data import DatasetInfo
 from raycal.distributed.gpu_shares import hide_gpus
 from raycal.distributed.resources import Allotment, Node, allot
 from raycal.downloads import downloads
 from raycal.errors import InputError, StorageError, TakenOverError
 from raycal.experiment import run_experiment
+from raycal.extension import Extension, extend
 from raycal.files import Folder
 from raycal.follower import Follower
 from raycal.home import expand_home
 from raycal.inputs import ExpectedInputs, InputRecord, Inputs
+from raycal.labels import say_more, trial_labels
 from raycal.owner import Owner
 from raycal.plan import Plan, SweepDir
 from raycal.prices import own_price
@@ -48,14 +51,33 @@ class Job:
 
     Attributes:
         selected: The experiments asked for, by id; a search that decides trial by trial adds to them.
-        plan: Of an earlier start; None at the first.
+        extension: The plan of an earlier start, and what it becomes now; None at the first start.
+        labels: What the trials are called in the lines that are printed, by id.
     """
 
     sweep: Sweep
     selected: dict[str, ExperimentConfig]
     sweep_dir: SweepDir
-    plan: Plan | None
+    extension: Extension | None
+    labels: dict[str, str]
     tracking_uri: str
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan of an earlier start, with what the sweep file adds to it; None at the first start."""
+        return None if self.extension is None else self.extension.plan
+
+    @property
+    def tracked(self) -> Mapping[str, ExperimentConfig]:
+        """The experiments that MLflow is to show: besides those selected, those the file no longer asks for."""
+        if self.plan is None or not self.plan.removed:
+            return self.selected  # which may grow
+        return {key: self.plan.experiments[key] for key in self.plan.removed} | self.selected
+
+    @property
+    def printed_labels(self) -> dict[str, str]:
+        """The labels, where they say more than the ids do."""
+        return self.labels if say_more(self.labels, self.selected) or self.sweep.base else {}
 
     @property
     def num_trials(self) -> int:
@@ -80,28 +102,34 @@ def run_command(options: Namespace) -> int:
     """
     rate, price = _rate_and_price(options)
     sweep = load_sweep(options.sweep, build.REGISTRIES, overrides=options.overrides)
-    selected = select(sweep.experiments, options.only)
-    infos = check(selected or sweep.examples)
-    for note in sweep.notes:
-        print(note, file=sys.stderr)
     if options.local:
         _check_local(sweep)
     storage = _storage(options.storage)
-    check_apart(infos.values(), storage)
     sweep_dir = SweepDir(storage.folder(sweep.name))
     _check_writable(sweep_dir.folder)
-    plan = _earlier_plan(sweep, sweep_dir, resume=options.resume or options.dry_run)
+    extension = _extension(sweep, sweep_dir, resume=options.resume or options.dry_run)
+    planned = {} if extension is None else extension.plan.experiments
+    asked = {key: planned.get(key, config) for key, config in sweep.experiments.items()}
+    labels = _labels(sweep, {**planned, **asked})
+    selected = select(asked, options.only, labels)
+    infos = check(selected or sweep.examples)
+    check_apart(infos.values(), storage)
+    for note in sweep.notes:
+        print(note, file=sys.stderr)
     job = Job(
         sweep=sweep,
-        selected=dict(plan.experiments) if plan and sweep.base else selected,
+        selected=dict(planned) if sweep.base else selected,
         sweep_dir=sweep_dir,
-        plan=plan,
+        extension=extension,
+        labels=labels,
         tracking_uri=tracking_uri(sweep.tracking.uri, sweep_dir),
     )
     images = describe(infos.values())
+    if extension is not None and str(extension):
+        print(f"{sweep.name}: {extension}", flush=True)
     if options.dry_run:
         print(*images, "", sep="\n")
-        print_estimate(sweep, selected, infos, lambda: _allot(job, [this_machine()], local=options.local), rate, price)
+        _print_estimate(job, infos, rate, price, local=options.local)
         for needed in downloads((selected or sweep.examples).values(), infos):
             print(needed)
         return 0
@@ -114,7 +142,7 @@ def run_command(options: Namespace) -> int:
     tracker = _run(job, options) if job.num_left else _track_again(job)
     print_summary(sweep_dir, job.selected)
     unfinished = job.unfinished()
-    print_failures(sweep_dir, unfinished)
+    print_failures(sweep_dir, unfinished, job.printed_labels)
     print(f"folder  {sweep_dir.folder.place}\nMLflow  {job.tracking_uri}")
     print(f"browse  {how_to_browse(job.tracking_uri, tracker.page)}", flush=True)
     return 1 if unfinished else 0
@@ -130,6 +158,32 @@ def _rate_and_price(options: Namespace) -> tuple[GpuRate, float | None]:
     return rate, None if options.price is None else own_price(options.price)
 
 
+def _labels(sweep: Sweep, experiments: Mapping[str, ExperimentConfig]) -> dict[str, str]:
+    """What the trials are called; of a search that decides trial by trial, as far as they are known."""
+    searched = sweep.search.space if sweep.search and sweep.base else ()
+    return trial_labels(experiments, searched)
+
+
+def _print_estimate(
+    job: Job, infos: Mapping[str, DatasetInfo], rate: GpuRate, price: float | None, *, local: bool
+) -> None:
+    """Print what the sweep would run and cost."""
+    states = {}
+    if job.extension is not None and not job.sweep.base:
+        todo, new = job.unfinished(), set(job.extension.new)
+        states = {key: "new" if key in new else "to run" if key in todo else DONE for key in job.selected}
+    print_estimate(
+        job.sweep,
+        {} if job.sweep.base else job.selected,
+        infos,
+        lambda: _allot(job, [this_machine()], local=local),
+        rate,
+        price,
+        labels=job.printed_labels,
+        states=states,
+    )
+
+
 def _run(job: Job, options: Namespace) -> Tracker:
     """Run what is not over; the tracker, closed."""
     todo = job.unfinished()
@@ -143,7 +197,7 @@ def _run(job: Job, options: Namespace) -> Tracker:
             job, owner = _begin(job, todo, allotment.threads, inputs)
             with _tracked(job) as tracker, _owning(owner):
                 start_cost = StartCost(allotment.concurrent_trials)
-                progress = Progress(todo, concurrent=allotment.concurrent_trials)
+                progress = Progress(todo, concurrent=allotment.concurrent_trials, labels=job.printed_labels)
                 follower = Follower(job.sweep_dir, progress, tracker, start_cost)
                 if options.local:
                     if job.sweep.resources.gpus_per_worker == 0:
@@ -160,11 +214,15 @@ def _run(job: Job, options: Namespace) -> Tracker:
 def _begin(job: Job, todo: Mapping[str, ExperimentConfig], threads: int, inputs: Inputs) -> tuple[Job, Owner]:
     """Own the folder, write the plan, record what the trials read, forget earlier failures; the job as the owner's."""
     folder = job.sweep_dir.folder
+    if job.sweep_dir.read_plan() != (None if job.extension is None else job.extension.earlier):
+        raise InputError(f"{folder.place}: another process has changed the plan just now; start again with --resume")
     try:
         owner = Owner.take(folder)
         job = replace(job, sweep_dir=SweepDir(folder, owner))
-        if job.plan is None:
+        if job.extension is None or job.extension.is_changed:
             _plan(job, threads)
+        else:
+            job.sweep_dir.write_trials(job.extension.plan)
         InputRecord(folder).add(inputs)
         for experiment_id in todo:
             job.sweep_dir.run_dir(experiment_id).forget_failure()
@@ -206,9 +264,13 @@ def _report(job: Job) -> None:
 def _plan(job: Job, threads: int) -> None:
     """Write down what the sweep runs, as far as it is known."""
     sweep = job.sweep
-    known = job.selected if sweep.base else sweep.experiments
-    search = sweep.search if sweep.base else None
-    job.sweep_dir.write_plan(Plan(sweep=sweep.name, experiments=known, threads=threads, search=search, base=sweep.base))
+    if sweep.base:
+        plan = Plan(sweep=sweep.name, experiments=job.selected, threads=threads, search=sweep.search, base=sweep.base)
+    elif job.plan is None:
+        plan = Plan(sweep=sweep.name, experiments=sweep.experiments, threads=threads, axes=sweep.axes)
+    else:
+        plan = job.plan
+    job.sweep_dir.write_plan(plan)
 
 
 def _run_on_ray(
@@ -247,6 +309,7 @@ def _fan_out(
 
     def plan(config: ExperimentConfig) -> None:
         job.selected[config.experiment_id] = todo[config.experiment_id] = config
+        job.labels.update(_labels(sweep, job.selected))
         _plan(job, allotment.threads)
 
     outcomes = {
@@ -268,9 +331,12 @@ def _fan_out(
 
 def _track_again(job: Job) -> Tracker:
     """Write the report, which a kill may have cut off, and send what MLflow lacks of a finished sweep; the tracker."""
-    with job.sweep_dir.lock(), _tracked(job) as tracker:
-        _report(job)
-        return tracker
+    with job.sweep_dir.lock():
+        if job.extension is not None and job.extension.is_changed:  # all that is new in it is done, or not selected
+            job, _ = _begin(job, {}, job.extension.plan.threads, Inputs())
+        with _tracked(job) as tracker:
+            _report(job)
+            return tracker
 
 
 def how_to_browse(uri: str, page: str) -> str:
@@ -324,8 +390,8 @@ def _check_writable(folder: Folder) -> None:
         raise InputError(f"--storage: no permission to write in {nearest}")
 
 
-def _earlier_plan(sweep: Sweep, sweep_dir: SweepDir, *, resume: bool) -> Plan | None:
-    """The plan of an earlier start, compared with what is asked for now."""
+def _extension(sweep: Sweep, sweep_dir: SweepDir, *, resume: bool) -> Extension | None:
+    """The plan of an earlier start, compared with what is asked for now; None when there is none."""
     plan = sweep_dir.read_plan()
     if plan is None:
         return None
@@ -334,8 +400,7 @@ def _earlier_plan(sweep: Sweep, sweep_dir: SweepDir, *, resume: bool) -> Plan | 
             f"{sweep_dir.folder.place}: this sweep was started before; add --resume to go on, "
             "or take another name or --storage"
         )
-    sweep_dir.check_unchanged(plan, sweep)
-    return plan
+    return extend(plan, sweep)
 
 
 def _check_whole(job: Job) -> None:
@@ -375,7 +440,7 @@ def _ray_or_here(options: Namespace) -> Iterator[list[Node]]:
 @contextmanager
 def _tracked(job: Job) -> Iterator[Tracker]:
     """Track what happens meanwhile; at the end the sweep's run gets its status."""
-    tracker = Tracker(job.tracking_uri, job.sweep_dir, job.sweep.name, job.selected)
+    tracker = Tracker(job.tracking_uri, job.sweep_dir, job.sweep.name, job.tracked)
     tracker.start()
     status: str | None = "KILLED"
     try:

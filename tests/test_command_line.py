@@ -525,6 +525,82 @@ class TestRun:
             "put it back, or give the sweep another name or --storage"
         ]
 
+    def test_extended_sweep_runs_only_what_is_new(
+        self, sweep: str, ids: list[str], runner: FakeRunner, storage: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        folder = storage / "tiny"
+        options = [sweep, "--storage", str(storage)]
+        assert main([*options, "--local", "--set", "grid.seed=[0]"]) == 0
+        assert runner.ran == [ids[0], ids[2]]
+        runner.ran.clear()
+        before = [(folder / key / "results.jsonl").stat().st_mtime_ns for key in (ids[0], ids[2])]
+        capsys.readouterr()
+
+        assert main([*options, "--dry-run"]) == 0
+        dry_run = capsys.readouterr().out.splitlines()
+        assert dry_run[0] == "tiny: 2 trials are new"
+        assert [line.split()[-1] for line in dry_run if line.startswith("digits-")] == ["done", "new", "done", "new"]
+        assert set(json.loads((folder / "plan.json").read_text())["experiments"]) == {ids[0], ids[2]}
+
+        assert main([*options, "--local", "--resume"]) == 0
+        assert capsys.readouterr().out.startswith("tiny: 2 trials are new\ntiny: 4 trials, 2 to run\n")
+        assert runner.ran == [ids[1], ids[3]]
+        plan = json.loads((folder / "plan.json").read_text())
+        assert list(plan["experiments"]) == [ids[0], ids[2], ids[1], ids[3]]
+        assert "removed" not in plan
+        assert before == [(folder / key / "results.jsonl").stat().st_mtime_ns for key in (ids[0], ids[2])]
+
+    def test_what_is_no_longer_in_the_file_is_kept_marked_and_not_run(
+        self, sweep: str, ids: list[str], runner: FakeRunner, storage: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        options = [sweep, "--storage", str(storage), "--local"]
+        assert main([*options, "--only", "*-s0-*"]) == 0
+        runner.ran.clear()
+        capsys.readouterr()
+
+        assert main([*options, "--resume", "--set", "grid.seed=[0]"]) == 0
+
+        words = "2 trials planned earlier are no longer in the sweep file: they are kept and marked"
+        assert capsys.readouterr().out.startswith(f"tiny: {words}\ntiny: 2 trials, 0 to run\n")
+        assert runner.ran == []
+        plan = json.loads((storage / "tiny" / "plan.json").read_text())
+        assert (list(plan["experiments"]), plan["removed"]) == (ids, [ids[1], ids[3]])
+        rows = (storage / "tiny" / "trials.csv").read_text().splitlines()
+        assert [row.rpartition(",")[2] for row in rows] == ["in_sweep_file", "yes", "no", "yes", "no"]
+
+        assert main([*options, "--resume"]) == 0  # they are asked for again
+        assert runner.ran == [ids[1], ids[3]]
+        assert "removed" not in json.loads((storage / "tiny" / "plan.json").read_text())
+
+    def test_label_picks_a_trial(self, sweep: str, ids: list[str], runner: FakeRunner, storage: Path) -> None:
+        assert main([sweep, "--storage", str(storage), "--local", "--only", "random s1"]) == 0
+        assert runner.ran == [ids[1]]
+
+    def test_plan_that_another_process_changed_meanwhile_is_not_overwritten(
+        self,
+        sweep: str,
+        runner: FakeRunner,
+        storage: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        options = [sweep, "--storage", str(storage), "--local"]
+        assert main([*options, "--set", "grid.seed=[0]"]) == 0
+        allot = sweep_run._allot
+
+        def extended_meanwhile(*args: Any, **settings: Any) -> Any:
+            monkeypatch.setattr(sweep_run, "_allot", allot)
+            assert main([*options, "--resume", "--set", "grid.seed=[0,2]"]) == 0
+            return allot(*args, **settings)
+
+        monkeypatch.setattr(sweep_run, "_allot", extended_meanwhile)
+
+        assert main([*options, "--resume"]) == 2
+        assert capsys.readouterr().err == (
+            f"{storage / 'tiny'}: another process has changed the plan just now; start again with --resume\n"
+        )
+        assert len(json.loads((storage / "tiny" / "plan.json").read_text())["experiments"]) == 4
+
     def test_part_of_a_sweep_is_run_and_the_rest_at_a_later_start(
         self, sweep: str, ids: list[str], runner: FakeRunner, storage: Path
     ) -> None:

@@ -323,3 +323,21 @@ def test_other_networks_cost_by_their_multiply_adds_and_a_frozen_one_a_pass() ->
     assert larger.least_gflop == pytest.approx(plain.least_gflop * 4.089 / 1.814)
     assert frozen.least_gflop == frozen.most_gflop
     assert frozen.least_gflop == pytest.approx((INFO.num_train + INFO.num_test) * FORWARD_GFLOP)
+
+
+def test_estimate_of_a_planned_sweep_is_of_what_is_left(capsys: pytest.CaptureFixture[str]) -> None:
+    experiments = {"first": config("random"), "second": config("supervised")}
+    sweep = Sweep(
+        name="tiny", experiments=experiments, num_combinations=2, resources=ResourceConfig(), tracking=TrackingConfig()
+    )
+    told = {"labels": {"first": "random s0", "second": "supervised s0"}, "states": {"first": "new", "second": "done"}}
+
+    print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), lambda: allotment(), **told)
+
+    assert capsys.readouterr().out.splitlines()[:5] == [
+        "first   random s0          300 interactions  pool 1,000  test 200  new",
+        "second  supervised s0    1,000 interactions  pool 1,000  test 200  done",
+        "",
+        "tiny: 2 trials, 1,300 interactions",
+        "done: 1; to run: 1, with 300 interactions; what follows is about these",
+    ]

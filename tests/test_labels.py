@@ -1,8 +1,19 @@
 from typing import Any
 
+import pytest
 from test_summary import experiment
 
-from raycal.labels import concerns, experiment_labels, named_settings, varied_keys
+from raycal.build import REGISTRIES
+from raycal.config import ExperimentConfig
+from raycal.labels import (
+    concerns,
+    dataset_names,
+    experiment_labels,
+    named_settings,
+    trial_labels,
+    trials_csv,
+    varied_keys,
+)
 
 
 def test_value_of_more_than_half_is_not_said() -> None:
@@ -73,3 +84,86 @@ def test_purity_threshold_of_a_nested_expert_concerns_clusters_only() -> None:
 
     assert concerns(experiment(scenario="cluster-only", expert=expert), "expert.purity_threshold")
     assert not concerns(experiment(scenario="random", expert=expert), "expert.purity_threshold")
+
+
+class TestTrialLabels:
+    """The name to read of every trial, and the table of them."""
+
+    def made(self, *settings: dict[str, Any]) -> dict[str, ExperimentConfig]:
+        configs = [
+            ExperimentConfig.model_validate({"dataset": "digits", "scenario": "random"} | given, context=REGISTRIES)
+            for given in settings
+        ]
+        return {config.experiment_id: config for config in configs}
+
+    def labels(self, *settings: dict[str, Any]) -> list[str]:
+        return list(trial_labels(self.made(*settings)).values())
+
+    def test_every_varied_setting_that_matters_and_the_seed_are_said(self) -> None:
+        settings = [{"scenario": "cluster-only", "expert": {"purity_threshold": value}} for value in (0.7, 0.8)]
+
+        assert self.labels(*settings, {"seed": 3}) == [
+            "cluster-only (purity threshold 0.7) s0",
+            "cluster-only (purity threshold 0.8) s0",
+            "random s3",
+        ]
+
+    def test_usual_value_is_said_too(self) -> None:
+        assert self.labels(*({"iterations": t, "seed": s} for t, s in ((1, 0), (1, 1), (2, 0)))) == [
+            "random (iterations 1) s0",
+            "random (iterations 1) s1",
+            "random (iterations 2) s0",
+        ]
+
+    def test_several_datasets_are_said(self) -> None:
+        assert self.labels({"dataset": "digits"}, {"dataset": {"name": "digits", "train_size": 9}}) == [
+            "random s0 digits (train_size=None)",
+            "random s0 digits (train_size=9)",
+        ]
+
+    def test_searched_keys_are_said_of_the_first_experiment(self) -> None:
+        assert list(trial_labels(self.made({"iterations": 4}), ["iterations", "seed"]).values()) == [
+            "random (iterations 4) s0"
+        ]
+
+    def test_table_has_a_row_for_every_trial_and_a_column_for_every_varied_setting(self) -> None:
+        made = self.made(
+            {"scenario": "cluster-only", "clustering": {"num_clusters": 5}},
+            {"scenario": "cluster-only", "clustering": {"num_clusters": 7}},
+            {"seed": 1},
+        )
+        first, second, third = made
+
+        assert trials_csv(made, [second]).splitlines() == [
+            "id,label,scenario,dataset,seed,clustering.num_clusters,in_sweep_file",
+            f"{first},cluster-only (num clusters 5) s0,cluster-only,digits,0,5,yes",
+            f"{second},cluster-only (num clusters 7) s0,cluster-only,digits,0,7,no",
+            f"{third},random s1,random,digits,1,-,yes",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("roots", "names"),
+    [
+        (["~/birds"], ["birds"]),
+        (["~/birds/"], ["birds"]),
+        (["/data/Birds/Images/train"], ["Birds"]),
+        (["/mnt/data/train"], ["mnt/data/train"]),
+        (["."], ["image_folder"]),
+        (["/a/birds", "/b/birds"], ["a/birds", "b/birds"]),
+        (["/a/birds", "/b/cats"], ["birds", "cats"]),
+        (["/a/birds", "/c/a/birds"], ["a/birds", "c/a/birds"]),
+        (["/a/birds/train", "/a/birds/test"], ["a/birds/train", "a/birds/test"]),
+        (["/data/train", "/data/images"], ["data/train", "data/images"]),
+    ],
+)
+def test_image_folder_is_called_by_its_name(roots: list[str], names: list[str]) -> None:
+    configs = [
+        ExperimentConfig.model_validate(
+            {"dataset": {"name": "image_folder", "root": root}, "scenario": "random"}, context=REGISTRIES
+        )
+        for root in roots
+    ]
+
+    assert dataset_names(configs) == names
+    assert all(config.experiment_id.startswith("image_folder-") for config in configs)

@@ -16,7 +16,7 @@ ROOT = Path(raycal.__file__).parent
 LAYERS = (
     ("errors", "registry", "interrupt", "options", "output", "home"),
     ("algorithm", "losses", "gpu_kmeans", "torch_kmeans"),
-    ("config", "pool_file"),
+    ("config", "labels", "pool_file"),
     (
         "data",
         "learner",
@@ -30,11 +30,12 @@ LAYERS = (
         "plan",
         "inputs",
         "downloads",
+        "extension",
         "tracking",
     ),
     ("build",),
     ("environment", "montage"),
-    ("labels", "data_variants"),
+    ("data_variants",),
     ("experiment", "progress", "summary", "check", "prices", "rates", "cost", "start_cost"),
     ("follower", "distributed"),
     ("this_machine",),

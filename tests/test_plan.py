@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from raycal import build
-from raycal.config import ExperimentConfig, ResourceConfig, SearchConfig, Sweep, TrackingConfig
+from raycal.config import ExperimentConfig, SearchConfig
 from raycal.errors import InputError
 from raycal.files import Folder
 from raycal.plan import Plan, SweepDir
@@ -30,24 +30,6 @@ def sweep_dir(tmp_path: Path) -> SweepDir:
     return SweepDir(Folder.at(str(tmp_path / "tiny")))
 
 
-def sweep(asked: Experiments, search: SearchConfig | None = None, base: ExperimentConfig | None = None) -> Sweep:
-    return Sweep(
-        name="tiny",
-        experiments=asked,
-        num_combinations=len(asked),
-        resources=ResourceConfig(),
-        tracking=TrackingConfig(),
-        search=search,
-        examples={} if base is None else {base.experiment_id: base},
-    )
-
-
-def refusal(sweep_dir: SweepDir, planned: Experiments, asked: Experiments) -> list[str]:
-    with pytest.raises(InputError) as refused:
-        sweep_dir.check_unchanged(plan(planned), sweep(asked))
-    return list(refused.value.problems)
-
-
 def test_sweep_that_was_never_started_has_no_plan(sweep_dir: SweepDir) -> None:
     assert sweep_dir.read_plan() is None
     assert not sweep_dir.folder.exists()
@@ -65,71 +47,12 @@ def test_plan_is_read_as_it_was_written(sweep_dir: SweepDir) -> None:
     assert list(read.experiments) == list(planned)
     assert read.experiments == planned
     assert [config.experiment_id for config in read.experiments.values()] == list(planned)
-    sweep_dir.check_unchanged(read, sweep(planned))
 
 
 def test_folder_of_an_experiment_is_named_by_its_id(sweep_dir: SweepDir) -> None:
     assert sweep_dir.run_dir("digits-random-s0-01234567").folder.path == (
         f"{sweep_dir.folder.path}/digits-random-s0-01234567"
     )
-
-
-def test_changed_key_is_named_with_both_values(sweep_dir: SweepDir) -> None:
-    planned, asked = experiments({"training": {"epochs": 1}}), experiments({"training": {"epochs": 2}})
-
-    assert refusal(sweep_dir, planned, asked) == [
-        "--resume: training.epochs was 1 when the sweep was planned and is now 2; "
-        "put it back, or give the sweep another name or --storage"
-    ]
-
-
-def test_every_changed_key_is_named(sweep_dir: SweepDir) -> None:
-    planned = experiments({"iterations": 3, "seed": 0}, {"iterations": 3, "seed": 1})
-    asked = experiments({"iterations": 4, "seed": 0}, {"iterations": 4, "seed": 2})
-
-    problems = refusal(sweep_dir, planned, asked)
-
-    assert [problem.split(" when ")[0] for problem in problems] == [
-        "--resume: iterations was 3",
-        "--resume: seed was 0, 1",
-    ]
-    assert [problem.split(" is now ")[1].split(";")[0] for problem in problems] == ["4", "0, 2"]
-
-
-def test_added_and_removed_experiments_are_refused(sweep_dir: SweepDir) -> None:
-    few, many = experiments({"seed": 0}), experiments({"seed": 0}, {"seed": 1})
-
-    assert "seed was 0 when the sweep was planned and is now 0, 1;" in refusal(sweep_dir, few, many)[0]
-    assert "seed was 0, 1 when the sweep was planned and is now 0;" in refusal(sweep_dir, many, few)[0]
-
-
-def test_key_that_one_of_both_lacks_is_named_as_not_given(sweep_dir: SweepDir) -> None:
-    folder = {"name": "image_folder", "root": "/data/birds"}
-
-    problems = refusal(sweep_dir, experiments({}), experiments({"dataset": folder}))
-
-    assert any('dataset.root was not given when the sweep was planned and is now "/data/birds"' in p for p in problems)
-    assert any("dataset.split_seed was 0 when the sweep was planned and is now not given" in p for p in problems)
-
-
-def test_other_order_of_the_grid_is_refused_as_such(sweep_dir: SweepDir) -> None:
-    first = experiments(*({"seed": seed, "iterations": t} for seed in (0, 1) for t in (1, 2)))
-    second = experiments(*({"seed": seed, "iterations": t} for t in (1, 2) for seed in (0, 1)))
-
-    assert refusal(sweep_dir, first, second) == [
-        "--resume: the experiments are in another order than when the sweep was planned"
-    ]
-
-
-def test_other_recipe_of_the_same_settings_is_not_called_an_order(
-    sweep_dir: SweepDir, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    planned = experiments({})
-    monkeypatch.setattr("raycal.config.experiment.RECIPE_VERSION", 1_000)
-
-    problems = refusal(sweep_dir, planned, experiments({}))
-
-    assert not any("order" in problem for problem in problems)
 
 
 @pytest.mark.parametrize(
@@ -196,11 +119,6 @@ class TestSearch:
     def plan(self, planned: Experiments) -> Plan:
         return Plan(sweep="tiny", experiments=planned, threads=3, search=self.search(), base=self.base())
 
-    def refusal(self, sweep_dir: SweepDir, planned: Plan, asked: Sweep) -> list[str]:
-        with pytest.raises(InputError) as refused:
-            sweep_dir.check_unchanged(planned, asked)
-        return [problem.split(";")[0] for problem in refused.value.problems]
-
     def test_plan_that_grows_is_read_as_it_was_written_last(self, sweep_dir: SweepDir) -> None:
         sweep_dir.write_plan(self.plan({}))
         grown = experiments({"seed": 1}, {"seed": 2})
@@ -213,35 +131,6 @@ class TestSearch:
 
         content = json.loads(sweep_dir.folder.read("plan.json") or b"")
         assert set(content) == {"raycal", "started", "sweep", "threads", "experiments", "sha256"}
-
-    def test_experiments_found_so_far_are_not_compared(self, sweep_dir: SweepDir) -> None:
-        sweep_dir.write_plan(self.plan(experiments({"seed": 1})))
-        read = sweep_dir.read_plan()
-
-        assert read is not None
-        sweep_dir.check_unchanged(read, sweep({}, self.search(), self.base()))
-
-    def test_changed_search_and_base_are_named(self, sweep_dir: SweepDir) -> None:
-        changed = self.search(num_samples=6, space={"training.learning_rate": {"uniform": [1e-4, 0.1]}})
-        asked = sweep({}, changed, self.base(iterations=3))
-
-        assert self.refusal(sweep_dir, self.plan({}), asked) == [
-            "--resume: search.num_samples was 5 when the sweep was planned and is now 6",
-            '--resume: search.space.training.learning_rate was {"loguniform": [0.0001, 0.1]} when the sweep was '
-            'planned and is now {"uniform": [0.0001, 0.1]}',
-            '--resume: search.space.seed was {"choice": [1, 2]} when the sweep was planned and is now not given',
-            "--resume: iterations was 15 when the sweep was planned and is now 3",
-        ]
-
-    def test_search_in_place_of_a_grid_and_the_other_way_round_are_refused(self, sweep_dir: SweepDir) -> None:
-        searched, known = sweep({}, self.search(), self.base()), experiments({})
-
-        assert self.refusal(sweep_dir, plan(known), searched) == [
-            '--resume: search was not given when the sweep was planned and is now "optuna"'
-        ]
-        assert self.refusal(sweep_dir, self.plan({}), sweep(known)) == [
-            '--resume: search was "optuna" when the sweep was planned and is now not given'
-        ]
 
 
 def test_start_is_that_of_the_first_plan(sweep_dir: SweepDir, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,3 +180,24 @@ def test_failure_is_told_when_it_happens(capsys: pytest.CaptureFixture[str]) -> 
     Progress({"one": config()}).ended("one", "iteration 1: DivergedError: not finite\nmore of it\n")
 
     assert capsys.readouterr().out == "one  failed: iteration 1: DivergedError: not finite\n"
+
+
+def test_label_stands_behind_the_id_in_columns(capsys: Out) -> None:
+    labels = {"a": "random s0", "long": "cluster-only (purity threshold 0.7) s0"}
+    progress = Progress({"a": config(), "long": config()}, labels=labels)
+    progress.stopped("a", "asha")
+    progress.ended("long", "iteration 1: no memory")
+
+    assert capsys.readouterr().out.splitlines() == [
+        "a     random s0                               stopped early by asha",
+        "long  cluster-only (purity threshold 0.7) s0  failed: iteration 1: no memory",
+    ]
+
+
+def test_label_that_is_added_is_said(capsys: Out) -> None:
+    labels: dict[str, str] = {}
+    progress = Progress({"a": config()}, labels=labels)
+    labels["a"] = "random (epochs 2) s0"
+    progress.stopped("a", "asha")
+
+    assert capsys.readouterr().out == "a  random (epochs 2) s0  stopped early by asha\n"

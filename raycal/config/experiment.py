@@ -277,12 +277,16 @@ class ExperimentConfig(Strict):
     @property
     def experiment_id(self) -> str:
         """`<dataset>-<scenario>-s<seed>-<8 hex of the digest>`."""
+        payload = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
+        digest = hashlib.sha256(payload.encode()).hexdigest()[:8]
+        return f"{self.dataset.name}-{self.steps.name}-s{self.seed}-{digest}"
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that the id is the digest of."""
         settings = _older_than(YOUNGER_THAN_IDS[_NO_GROUP], self.relevant())
         for group in YOUNGER_THAN_IDS.keys() & settings.keys():
             settings[group] = _older_than(YOUNGER_THAN_IDS[group], settings[group])
-        payload = json.dumps(settings, sort_keys=True, separators=(",", ":"))
-        digest = hashlib.sha256(payload.encode()).hexdigest()[:8]
-        return f"{self.dataset.name}-{self.steps.name}-s{self.seed}-{digest}"
+        return settings
 
     def relevant(self) -> dict[str, Any]:
         """The settings that can change the result of this scenario; `random` does not depend on a clustering.

@@ -56,6 +56,12 @@ def keys(grid: Mapping[str, Any]) -> dict[str, Any]:
     return {key: choices for key, choices in grid.items() if key not in (INCLUDE, EXCLUDE)}
 
 
+def varied_by(grid: Mapping[str, Any]) -> tuple[str, ...]:
+    """The keys that a checked grid gives values to, those of `include` too."""
+    included = (key for entry in grid.get(INCLUDE, ()) for key in entry)
+    return tuple(dict.fromkeys((*keys(grid), *included)))
+
+
 def _settings(key: str, choices: list[Any]) -> list[Setting]:
     """The values of a key of the grid."""
     return [Setting(key, value, ("grid", key), ("grid", key, row)) for row, value in enumerate(choices)]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from raycal.config.expand import REQUIRED, Registries, checked, drawn, examples, expand
 from raycal.config.experiment import ExperimentConfig
+from raycal.config.grid import varied_by
 from raycal.config.overrides import apply_overrides
 from raycal.config.problems import Problems
 from raycal.config.resources import ResourceConfig, TrackingConfig
@@ -44,6 +45,7 @@ class Sweep:
             trial by trial (`algorithm: optuna`).
         num_combinations: Of grid and samples; more than experiments where a setting cannot change a scenario's result.
         examples: Of a search that decides trial by trial: the base experiment, then those at the ends of its space.
+        axes: The keys that the grid and a random search vary.
         template: What `experiment_of` starts from.
         registries: What `experiment_of` checks names with.
         notes: What a user should know of the settings given on the command line, one line each.
@@ -57,6 +59,7 @@ class Sweep:
     search: SearchConfig | None = None
     scheduler: SchedulerConfig | None = None
     examples: Mapping[str, ExperimentConfig] = field(default_factory=dict)
+    axes: tuple[str, ...] = ()
     template: Template = field(default_factory=lambda: Template({}))
     registries: Registries = field(default_factory=dict)
     notes: Sequence[str] = ()
@@ -131,6 +134,7 @@ def load_sweep(path: str, registries: Registries, *, overrides: Sequence[str] = 
         search=search,
         scheduler=file.scheduler,
         examples=at_ends,
+        axes=() if at_ends else (*varied_by(file.grid), *(search.space if search else ())),
         template=template,
         registries=registries,
         notes=[printable(note) for note in notes],

@@ -97,7 +97,9 @@ def _print(runs: "Runs", out: "Folder", written: Sequence[str]) -> None:
         print(warning)
     for row in csv.DictReader((out.read("tables/recommendation.csv") or b"").decode().splitlines()):
         print(row["answer"])
-    unfinished = sum(trial.status != "finished" for trial in runs.trials)
+    if runs.removed_words:
+        print(runs.removed_words)
+    unfinished = len(runs.incomplete)
     if unfinished:
         print(f"not finished and in no figure: {unfinished} of {len(runs.trials)} trials")
     for name in sorted(written, key=lambda name: ("/" in name, name)):

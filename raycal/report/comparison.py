@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raycal.labels import setting_words
+from raycal.labels import image_root, seedless_id, setting_words
 from raycal.report.runs import Group, Runs, Trial
 
 RANDOM, SUPERVISED = "random", "supervised"
@@ -82,13 +82,15 @@ def varied_settings(groups: Sequence[Group]) -> list[str]:
 
 def _dataset_name(group: Group, datasets: Iterable[Sequence[Group]]) -> str:
     """The dataset's name, and the options that tell it from others of its name in the sweep."""
-    name = group.trials[0].dataset_name
-    trials = [groups[0].trials[0] for groups in datasets]
-    flats = [trial.config.flat() for trial in trials if trial.dataset_name == name]
+    name, is_folder = group.trials[0].dataset_name, image_root(group.trials[0].config) is not None
+    firsts = [groups[0].trials[0] for groups in datasets]
+    flats = [trial.config.flat() for trial in firsts if trial.dataset_name == name]
     options = [
         f"{key.removeprefix('dataset.')}={value}"
         for key, value in group.trials[0].config.flat().items()
-        if key.startswith("dataset.") and len({str(flat.get(key)) for flat in flats}) > 1
+        if key.startswith("dataset.")
+        and not (is_folder and key == "dataset.root")  # which the name stands for
+        and len({str(flat.get(key)) for flat in flats}) > 1
     ]
     return f"{name} ({', '.join(options)})" if options else name
 
@@ -116,4 +118,4 @@ def _settings(groups: Sequence[Group]) -> tuple[Setting, ...]:
 
 def _experiment(group: Group, scenario: Any) -> str:
     """The id that a group's experiments would have under a scenario, their seed apart."""
-    return group.trials[0].config.model_copy(update={"scenario": scenario, "seed": 0}).experiment_id
+    return seedless_id(group.trials[0].config.model_copy(update={"scenario": scenario}))

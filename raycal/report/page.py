@@ -20,7 +20,13 @@ from raycal.report.slices import datasets
 from raycal.report.style import GRID, PAPER, Look
 from raycal.store import RunDir
 
-STATUSES = {"finished": "finished", "stopped": "stopped early", "failed": "failed", "unfinished": "not finished"}
+STATUSES = {
+    "finished": "finished",
+    "stopped": "stopped early",
+    "failed": "failed",
+    "unfinished": "not finished",
+    "removed": "no longer in the sweep file",
+}
 COMPARISONS = {
     "summary": "All scenarios and settings",
     "targets": "Interactions needed for an accuracy",
@@ -54,6 +60,7 @@ def page(runs: Runs, plates: Sequence[Plate], tables: Mapping[str, pd.DataFrame]
         num_trials=len(runs.trials),
         statuses=_statuses(runs),
         warnings=runs.warnings,
+        removed_words=runs.removed_words,
         answers=answers(tables),
         figures=_figures(plates, looks),
         scenarios=[(name, gid(name, looks), look) for name, look in looks.items()],
@@ -87,7 +94,10 @@ def answers(tables: Mapping[str, pd.DataFrame]) -> list[str]:
 
 def _statuses(runs: Runs) -> dict[str, int]:
     """How many trials ended how, in words."""
-    counts = Counter[str](trial.status for trial in runs.trials)
+    counts = Counter[str](
+        "removed" if trial.is_removed and trial.status in ("failed", "unfinished") else trial.status
+        for trial in runs.trials
+    )
     return {words: counts[status] for status, words in STATUSES.items() if status in counts}
 
 

@@ -1,7 +1,7 @@
 """The runs of a sweep as the report sees them, wherever they were read from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from raycal.algorithm.expert import experts
@@ -10,7 +10,17 @@ from raycal.config import ExperimentConfig
 from raycal.data_variants import RunInputs, data_variants
 from raycal.errors import InputError
 from raycal.files import Folder
-from raycal.labels import ABSENT, concerns, experiment_labels, named_settings, scenario_names, varied_keys
+from raycal.labels import (
+    ABSENT,
+    concerns,
+    dataset_name,
+    dataset_names,
+    experiment_labels,
+    named_settings,
+    scenario_names,
+    seedless_id,
+    varied_keys,
+)
 from raycal.plan import SweepDir
 
 Status = Literal["finished", "stopped", "failed", "unfinished"]
@@ -27,6 +37,8 @@ class Trial:
         lines: Of results.jsonl, by iteration.
         folder: Of the run, as `Folder.at` takes it; empty when there is none.
         data: `data 1`, `data 2` and so on, where trials of this dataset have read different images or weights.
+        is_removed: Whether the sweep file no longer asks for it.
+        dataset_name: What its dataset is called in the sweep.
     """
 
     experiment_id: str
@@ -37,16 +49,18 @@ class Trial:
     lines: tuple[Mapping[str, Any], ...]
     folder: str
     data: str = ""
+    is_removed: bool = False
+    dataset_name: str = ""
+
+    def __post_init__(self) -> None:
+        """Fill in what the dataset of a trial that stands alone is called."""
+        if not self.dataset_name:
+            object.__setattr__(self, "dataset_name", dataset_name(self.config))
 
     @property
     def dataset(self) -> str:
         """The dataset with its options, and which data of it were read: the same text for the same ones."""
         return f"{self.config.dataset.model_dump_json()} {self.data}"
-
-    @property
-    def dataset_name(self) -> str:
-        """What a person calls the dataset."""
-        return f"{self.config.dataset.name} {self.data}".rstrip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +99,11 @@ class Group:
         return asks_best_first or sorts_clusters
 
     @property
+    def removed(self) -> tuple[Trial, ...]:
+        """The trials that the sweep file no longer asks for."""
+        return tuple(trial for trial in self.trials if trial.is_removed)
+
+    @property
     def finished(self) -> tuple[Trial, ...]:
         """The trials that may enter a statistic."""
         return tuple(trial for trial in self.trials if trial.status == "finished")
@@ -100,7 +119,7 @@ class Runs:
     @property
     def warnings(self) -> list[str]:
         """What a reader must know before the figures, a sentence each."""
-        mixed = dict.fromkeys(trial.config.dataset.name for trial in self.trials if trial.data)
+        mixed = {trial.dataset_name.removesuffix(f" {trial.data}"): None for trial in self.trials if trial.data}
         return [
             f"The trials on {name} have read different images, labels or weights: they are shown apart, as data 1, "
             "data 2 and so on, and no mean is taken over different data."
@@ -108,18 +127,37 @@ class Runs:
         ]
 
     @property
+    def incomplete(self) -> tuple[Trial, ...]:
+        """The trials that the sweep file asks for and that have not finished."""
+        return tuple(trial for trial in self.trials if trial.status != "finished" and not trial.is_removed)
+
+    @property
+    def removed_words(self) -> str:
+        """One sentence about the trials that the sweep file no longer asks for; empty without one."""
+        removed = [trial for trial in self.trials if trial.is_removed]
+        if not removed:
+            return ""
+        finished = sum(trial.status == "finished" for trial in removed)
+        one = len(removed) == 1
+        return (
+            f"{len(removed)} trial{' is' if one else 's are'} no longer in the sweep file: {finished} finished and "
+            f"{'stays' if finished == 1 else 'stay'} in the figures, {len(removed) - finished} did not finish and "
+            f"will not run; the column note marks {'it' if one else 'them'}."
+        )
+
+    @property
     def groups(self) -> Sequence[Group]:
         """Seeds taken together, in the order of the plan."""
         configs = [trial.config for trial in self.trials]
         keys = varied_keys(configs)
         labels = dict(zip((trial.experiment_id for trial in self.trials), experiment_labels(configs), strict=True))
-        found: dict[tuple[str, ...], list[Trial]] = {}
+        found: dict[tuple[str, str], list[Trial]] = {}
         for trial in self.trials:
-            flat = named_settings(trial.config) | {"scenario": trial.scenario}
-            found.setdefault((trial.data, *(str(flat.get(key, ABSENT)) for key in keys)), []).append(trial)
+            found.setdefault((trial.data, seedless_id(trial.config)), []).append(trial)
         groups = []
-        for (_, *values), trials in found.items():
-            settings = dict(zip(keys, values, strict=True))
+        for trials in found.values():
+            flat = named_settings(trials[0].config) | {"scenario": trials[0].scenario}
+            settings = {key: str(flat.get(key, ABSENT)) for key in keys}
             label = labels[trials[0].experiment_id]
             trials.sort(key=lambda trial: trial.config.seed)
             groups.append(Group(settings=settings, label=label, trials=tuple(trials)))
@@ -136,18 +174,26 @@ def read_runs(folder: str) -> Runs:
     plan = sweep_dir.read_plan()
     if plan is None:
         raise InputError(f"{folder}: not the folder of a sweep: it has no plan.json")
-    names = scenario_names(list(plan.experiments.values()))
+    configs, removed = list(plan.experiments.values()), set(plan.removed)
     variants = data_variants(
         [RunInputs(config, sweep_dir.run_dir(key).environment()) for key, config in plan.experiments.items()]
     )
-    trials = zip(plan.experiments.items(), names, variants, strict=True)
+    names = zip(scenario_names(configs), dataset_names(configs), variants, strict=True)
     return Runs(
         name=plan.sweep,
-        trials=tuple(_read(sweep_dir, key, config, name, data) for (key, config), name, data in trials),
+        trials=tuple(
+            replace(
+                _read(sweep_dir, key, config, scenario),
+                is_removed=key in removed,
+                data=data,
+                dataset_name=f"{dataset} {data}".rstrip(),
+            )
+            for (key, config), (scenario, dataset, data) in zip(plan.experiments.items(), names, strict=True)
+        ),
     )
 
 
-def _read(sweep_dir: SweepDir, experiment_id: str, config: ExperimentConfig, scenario: str, data: str) -> Trial:
+def _read(sweep_dir: SweepDir, experiment_id: str, config: ExperimentConfig, scenario: str) -> Trial:
     run_dir = sweep_dir.run_dir(experiment_id)
     if damage := run_dir.damage():
         raise InputError(*damage)
@@ -167,5 +213,4 @@ def _read(sweep_dir: SweepDir, experiment_id: str, config: ExperimentConfig, sce
         reason=(stopped or error or "").strip() if status != "finished" else "",
         lines=tuple(run_dir.results()),
         folder=run_dir.folder.uri,
-        data=data,
     )

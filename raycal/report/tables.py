@@ -21,6 +21,7 @@ from raycal.report.targets import TARGETS, Reached, full_supervision, label_effi
 from raycal.summary import NO_REASON
 
 Row = tuple[Any, ...]
+REMOVED = "no longer in the sweep file"
 
 
 def tables(runs: Runs) -> dict[str, pd.DataFrame]:
@@ -101,15 +102,18 @@ def _summary_row(comparison: Comparison, group: Group, figures: GroupFigures) ->
         *(found.mean if found else None for found in at_the_end),
         *_interval(ratio),
         f"{ratio.n if ratio else 0} of {efficiency.of}" if efficiency else None,
-        _summary_note(figures, has_random=RANDOM in comparison.setting_of(group).groups),
+        _summary_note(group, figures, has_random=RANDOM in comparison.setting_of(group).groups),
     )
 
 
-def _summary_note(figures: GroupFigures, *, has_random: bool) -> str:
+def _summary_note(group: Group, figures: GroupFigures, *, has_random: bool) -> str:
     finished = figures.count.get("finished", 0)
     notes = ["no seed finished" if not finished else "one seed: no interval" if finished == 1 else ""]
     if not has_random:
         notes.append("no random with these settings")
+    if removed := len(group.removed):
+        which = "" if removed == len(group.trials) else f"{removed} of {len(group.trials)} seeds "
+        notes.append(f"{which}no longer in the sweep file")
     return "; ".join(filter(None, notes))
 
 
@@ -376,4 +380,6 @@ def _reason(trial: Trial) -> str:
     if trial.status == "stopped":
         return f"stopped early by {trial.reason}"
     lines = trial.reason.splitlines()
+    if trial.is_removed:
+        return " … ".join(dict.fromkeys((REMOVED, *lines[:1], *lines[-1:])))
     return " … ".join(dict.fromkeys((lines[0], lines[-1]))) if lines else NO_REASON

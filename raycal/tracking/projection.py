@@ -16,13 +16,15 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from raycal.config import ExperimentConfig
-from raycal.plan import PLAN, SweepDir
+from raycal.labels import dataset_names, trial_labels
+from raycal.plan import PLAN, TRIALS, SweepDir
 from raycal.results import SECONDS
 from raycal.store import CONFIG, ERROR, RESULTS, RunDir
 from raycal.tracking.artifacts import Artifacts
 from raycal.tracking.tags import (
     EXPERIMENT_ID,
     FOLDER,
+    IN_SWEEP_FILE,
     KIND,
     STATUS,
     STOPPED_BY,
@@ -56,10 +58,11 @@ class Projection:
         found = [run for run in runs if run.data.tags.get(KIND) == "sweep" and folder.items() <= run.data.tags.items()]
         self._parent = found[0] if found else self._create(sweep, {KIND: "sweep", **folder}, sweep_dir.start_time())
         self._client.update_run(self._parent.info.run_id, status="RUNNING")
-        self._send_plan()
         parent_id = self._parent.info.run_id
         children = [run for run in runs if run.data.tags.get(MLFLOW_PARENT_RUN_ID) == parent_id]
         self._children = {run.data.tags[EXPERIMENT_ID]: _Child(run) for run in children}
+        self._names: dict[str, _Names] = {}
+        self._send_plan()
 
     def send(self, experiment_id: str, config: ExperimentConfig) -> None:
         """Bring one trial up to its run folder."""
@@ -72,9 +75,11 @@ class Projection:
             return
         child.end_time = child.run.info.start_time + _milliseconds(lines)[-1]
         environment = run_dir.environment()
-        self._send_settings(child, config, trial_tags(config, environment) | outcome.tags)
+        self._send_settings(
+            child, config, trial_tags(config, environment, self._names_of(experiment_id).dataset) | outcome.tags
+        )
         self._send_metrics(child, lines)
-        self._send_input(child, config, environment)
+        self._send_input(child, config, environment, self._names_of(experiment_id).dataset)
         self._send_files(child, run_dir, outcome)
         if child.outcome != outcome:
             self._set_status(child, outcome)
@@ -115,9 +120,22 @@ class Projection:
         if experiment_id not in self._children:
             parent_id = self._parent.info.run_id
             tags = {KIND: "trial", EXPERIMENT_ID: experiment_id, MLFLOW_PARENT_RUN_ID: parent_id}
-            run = self._create(run_name(experiment_id, config), tags, run_dir.start_time())
+            name = run_name(experiment_id, config, *self._names_of(experiment_id))
+            run = self._create(name, tags, run_dir.start_time())
             self._children[experiment_id] = _Child(run)
         return self._children[experiment_id]
+
+    def _names_of(self, experiment_id: str) -> "_Names":
+        """What a trial and its dataset are called; a search adds trials to the plan while the sweep runs."""
+        if experiment_id not in self._names:
+            plan = self._sweep_dir.read_plan()
+            if plan is not None:
+                labels = trial_labels(plan.experiments, plan.search.space if plan.search else ())
+                datasets = dataset_names(list(plan.experiments.values()))
+                self._names = {
+                    key: _Names(label, dataset) for (key, label), dataset in zip(labels.items(), datasets, strict=True)
+                }
+        return self._names.get(experiment_id, _Names(None, None))
 
     def _send_settings(self, child: "_Child", config: ExperimentConfig, tags: Mapping[str, str]) -> None:
         if not child.has_params:
@@ -152,8 +170,10 @@ class Projection:
             self._client.log_batch(child.run_id, metrics=[metric for step in steps for metric in metrics[step]])
             child.steps.update(steps)
 
-    def _send_input(self, child: "_Child", config: ExperimentConfig, environment: Mapping[str, Any]) -> None:
-        dataset = None if child.has_input else dataset_input(config, environment)
+    def _send_input(
+        self, child: "_Child", config: ExperimentConfig, environment: Mapping[str, Any], name: str | None
+    ) -> None:
+        dataset = None if child.has_input else dataset_input(config, environment, name)
         if dataset is not None:
             self._client.log_inputs(child.run_id, datasets=[dataset])
             child.has_input = True
@@ -170,7 +190,15 @@ class Projection:
             self._artifacts.remove(child.run, ERROR)
 
     def _send_plan(self) -> None:
-        self._artifacts.send(self._parent, {PLAN: self._sweep_dir.folder.read(PLAN)})
+        """Send the plan and the table of the trials, and mark the trials that the sweep file no longer asks for."""
+        self._artifacts.send(self._parent, {name: self._sweep_dir.folder.read(name) for name in (PLAN, TRIALS)})
+        plan = self._sweep_dir.read_plan()
+        removed = set() if plan is None else set(plan.removed)
+        for experiment_id, child in self._children.items():
+            if experiment_id in removed:
+                self._send_tags(child, {IN_SWEEP_FILE: "no"})
+            elif IN_SWEEP_FILE in child.tags:
+                self._send_tags(child, {IN_SWEEP_FILE: "yes"})
 
     def _set_status(self, child: "_Child", outcome: "_Outcome") -> None:
         if outcome.is_end:
@@ -190,6 +218,13 @@ def find_runs(client: MlflowClient, experiment_id: str) -> list[Run]:
         token = page.token
         if not token:
             return runs
+
+
+class _Names(NamedTuple):
+    """What a trial and its dataset are called in the sweep; None where no plan says it."""
+
+    label: str | None
+    dataset: str | None
 
 
 class _Outcome(NamedTuple):

@@ -18,7 +18,7 @@ def recreate(uri: str, sweep_dir: SweepDir, plan: Plan) -> None:
 
 def _status(sweep_dir: SweepDir, plan: Plan) -> str:
     """As the sweep ended, as far as its folder tells: trials that never began were not asked for."""
-    begun = [run_dir for run_dir in map(sweep_dir.run_dir, plan.experiments) if run_dir.has_begun]
+    begun = [run_dir for run_dir in map(sweep_dir.run_dir, plan.asked) if run_dir.has_begun]
     left = [run_dir for run_dir in begun if not run_dir.is_done]
     if not left:
         return "FINISHED"

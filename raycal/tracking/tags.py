@@ -11,10 +11,13 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_GIT_COMMIT, 
 from raycal import __version__
 from raycal.algorithm.scenario import Ask
 from raycal.config import DEFAULT_ACQUISITION, ExperimentConfig
+from raycal.labels import dataset_name
 
 KIND, FOLDER, EXPERIMENT_ID, STATUS = "raycal.kind", "raycal.folder", "raycal.experiment_id", "raycal.status"
 STOPPED_BY = "raycal.stopped_by"
 VERSION = "raycal.version"
+IN_SWEEP_FILE = "raycal.in_sweep_file"  # `no`: the sweep was extended, and its file has the trial no longer
+MAX_LABEL = 100
 _ENVIRONMENT = {
     "raycal": VERSION,
     "git": MLFLOW_GIT_COMMIT,
@@ -22,11 +25,24 @@ _ENVIRONMENT = {
 }
 
 
-def run_name(experiment_id: str, config: ExperimentConfig) -> str:
-    """What differs first, as MLflow cuts names short: scenario, acquisition unless entropy, seed, dataset, digest."""
-    name = config.acquisition.name
-    asked = f" {name}" if config.steps.asks(Ask.UNCERTAIN) and name != DEFAULT_ACQUISITION else ""
-    return f"{config.steps.name}{asked} s{config.seed} {config.dataset.name} {experiment_id[-8:]}"
+def run_name(experiment_id: str, config: ExperimentConfig, label: str | None = None, dataset: str | None = None) -> str:
+    """What the run of a trial is called, as in `cluster-only (purity threshold 0.7) s0 birds 1a2b3c4d`.
+
+    What differs comes first, because MLflow cuts names short. An acquisition that is not entropy is always named.
+
+    Args:
+        label: What the trial is called in its sweep; None: scenario and seed.
+        dataset: What its dataset is called there.
+    """
+    scenario, acquisition = config.steps.name, config.acquisition.name
+    label, dataset = label or f"{scenario} s{config.seed}", dataset or dataset_name(config)
+    is_said = "acquisition" in label or acquisition == DEFAULT_ACQUISITION or not config.steps.asks(Ask.UNCERTAIN)
+    if not is_said and label.startswith(scenario):
+        label = f"{scenario} {acquisition}{label.removeprefix(scenario)}"
+    if len(label) > MAX_LABEL:
+        label = f"{label[:MAX_LABEL]}… s{config.seed}"
+    place = "" if f" {dataset}" in label else f" {dataset}"
+    return f"{label}{place} {experiment_id[-8:]}"
 
 
 def source() -> dict[str, str]:
@@ -34,9 +50,14 @@ def source() -> dict[str, str]:
     return {MLFLOW_USER: _user(), MLFLOW_SOURCE_NAME: "raycal.sweep", VERSION: __version__}
 
 
-def trial_tags(config: ExperimentConfig, environment: Mapping[str, Any]) -> dict[str, str]:
-    """Tags of what a trial is and, once it has begun, of what it ran on."""
-    tags: dict[str, Any] = {"scenario": config.steps.name, "dataset": config.dataset.name, "seed": config.seed}
+def trial_tags(config: ExperimentConfig, environment: Mapping[str, Any], dataset: str | None = None) -> dict[str, str]:
+    """Tags of what a trial is and, once it has begun, of what it ran on.
+
+    Args:
+        dataset: What its dataset is called in the sweep; None: as it would be in a sweep of its own.
+    """
+    dataset = dataset or dataset_name(config)
+    tags: dict[str, Any] = {"scenario": config.steps.name, "dataset": dataset, "seed": config.seed}
     if config.steps.asks(Ask.UNCERTAIN):
         tags["acquisition"] = config.acquisition.name
     if config.steps.forms_clusters:
@@ -47,15 +68,17 @@ def trial_tags(config: ExperimentConfig, environment: Mapping[str, Any]) -> dict
     return {key: str(value) for key, value in (tags | ran_on).items() if value is not None}
 
 
-def dataset_input(config: ExperimentConfig, environment: Mapping[str, Any]) -> DatasetInput | None:
-    """The dataset that a trial read; None before it has begun."""
+def dataset_input(
+    config: ExperimentConfig, environment: Mapping[str, Any], name: str | None = None
+) -> DatasetInput | None:
+    """The dataset that a trial read, by the name it has in the sweep; None before the trial has begun."""
     read = environment.get("dataset")
     if read is None:
         return None
     sizes = {key: value for key, value in read.items() if key.startswith("num_")}
     root = config.dataset.options.get("root")
     dataset = Dataset(
-        name=config.dataset.name,
+        name=name or dataset_name(config),
         digest=read["digest"],
         source_type="code" if root is None else "local",
         source=json.dumps({"options": config.dataset.options} if root is None else {"uri": str(root)}),

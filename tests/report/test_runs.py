@@ -10,7 +10,9 @@ from raycal.errors import InputError
 from raycal.files import Folder
 from raycal.plan import Plan, SweepDir
 from raycal.report.comparison import by_dataset
-from raycal.report.runs import read_runs
+from raycal.report.runs import Runs, read_runs
+from raycal.report.slices import datasets
+from raycal.report.tables import tables
 
 SWEEP = """
 name: small
@@ -142,3 +144,42 @@ def test_trials_that_read_different_data_are_not_averaged(folder: Path) -> None:
         "The trials on digits have read different images, labels or weights: they are shown apart, as data 1, data 2 "
         "and so on, and no mean is taken over different data."
     ]
+
+
+def test_seeds_of_one_trial_stay_together_where_a_setting_does_not_concern_it() -> None:
+    """An extended sweep may have planned further seeds of `random` under another purity threshold."""
+    trials = [
+        trial("random", seed=seed, expert={"purity_threshold": value}) for seed, value in enumerate((0.7, 0.8, 0.7))
+    ]
+    (group,) = Runs(name="tiny", trials=tuple(trials)).groups
+
+    assert [one.config.seed for one in group.trials] == [0, 1, 2]
+
+
+def test_trials_that_the_sweep_file_no_longer_asks_for_are_marked(tmp_path: Path) -> None:
+    folder = Folder.at(str(tmp_path / "tiny"))
+    first, second = (config(seed=seed) for seed in (0, 1))
+    experiments = {one.experiment_id: one for one in (first, second)}
+    SweepDir(folder).write_plan(
+        Plan(sweep="tiny", experiments=experiments, threads=1, axes=("seed",), removed=(second.experiment_id,))
+    )
+
+    runs = read_runs(folder.uri)
+
+    assert [one.is_removed for one in runs.trials] == [False, True]
+    assert [one.experiment_id for one in runs.incomplete] == [first.experiment_id]
+    assert runs.removed_words.startswith("1 trial is no longer in the sweep file: 0 finished")
+    assert list(tables(runs)["summary"]["note"]) == ["no seed finished; 1 of 2 seeds no longer in the sweep file"]
+    assert list(tables(runs)["failures"]["reason"])[1] == "no longer in the sweep file"
+
+
+def test_folders_of_images_are_called_by_their_names(tmp_path: Path) -> None:
+    folder = Folder.at(str(tmp_path / "tiny"))
+    configs = [config(dataset={"name": "image_folder", "root": root}) for root in ("/a/birds", "/b/birds", "/b/cats")]
+    experiments = {one.experiment_id: one for one in configs}
+    SweepDir(folder).write_plan(Plan(sweep="tiny", experiments=experiments, threads=1))
+
+    runs = read_runs(folder.uri)
+
+    assert datasets(runs) == ["a/birds", "b/birds", "cats"]
+    assert [comparison.dataset for comparison in by_dataset(runs)] == ["a/birds", "b/birds", "cats"]

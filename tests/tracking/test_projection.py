@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -426,6 +427,41 @@ def test_purity_threshold_of_a_nested_expert_is_a_tag(scenario: str, expert: dic
     assert trial_tags(config, {}).get("purity_threshold") == tag
 
 
+def test_what_varies_is_in_the_run_s_name_and_the_folder_s_name_is_the_dataset(
+    uri: str, client: MlflowClient, sweep_dir: SweepDir
+) -> None:
+    settings = {"dataset": {"name": "image_folder", "root": "~/birds/train"}, "scenario": "cluster-only"}
+    configs = [
+        ExperimentConfig.model_validate({**settings, "expert": {"purity_threshold": value}}, context=REGISTRIES)
+        for value in (0.7, 0.8)
+    ]
+    sweep_dir.write_plan(Plan(sweep="tiny", experiments={one.experiment_id: one for one in configs}, threads=1))
+    projection = Projection(uri, sweep_dir, "tiny")
+    for config in configs:
+        commit(sweep_dir, 0, config)
+        projection.send(config.experiment_id, config)
+
+    for config, value in zip(configs, (0.7, 0.8), strict=True):
+        run = child(client, config.experiment_id)
+        name = f"cluster-only (purity threshold {value}) s0 birds {config.experiment_id[-8:]}"
+        assert (run.info.run_name, run.data.tags["dataset"]) == (name, "birds")
+
+
+def test_trial_that_the_sweep_file_no_longer_asks_for_is_tagged_until_it_is_back(
+    uri: str, client: MlflowClient, sweep_dir: SweepDir
+) -> None:
+    plan = Plan(sweep="tiny", experiments={ID: CONFIG}, threads=1, axes=("seed",))
+    sweep_dir.write_plan(plan)
+    commit(sweep_dir, 0)
+    Projection(uri, sweep_dir, "tiny").send(ID, CONFIG)
+    assert "raycal.in_sweep_file" not in child(client, ID).data.tags
+
+    for removed, tag in (((ID,), "no"), ((), "yes")):
+        sweep_dir.write_plan(replace(plan, removed=removed))
+        Projection(uri, sweep_dir, "tiny")
+        assert child(client, ID).data.tags["raycal.in_sweep_file"] == tag
+
+
 def test_dataset_is_the_input_of_a_run_once(uri: str, client: MlflowClient, sweep_dir: SweepDir) -> None:
     dataset = {"digest": "0123456789abcdef", "num_train": 20, "num_test": 5, "num_classes": 10}
     for _ in range(2):
@@ -513,7 +549,7 @@ def test_plan_and_report_are_artifacts_of_the_sweep(
 ) -> None:
     sweep_dir.write_plan(Plan(sweep="tiny", experiments={ID: CONFIG}, threads=1))
     projection = Projection(uri, sweep_dir, "tiny")
-    assert artifacts(client, parent(client)) == {"plan.json"}
+    assert artifacts(client, parent(client)) == {"plan.json", "trials.csv"}
     for name in ("summary.csv", "figures/a.svg"):
         sweep_dir.folder.write(f"report/{name}", name.encode())
     projection.end("FINISHED")

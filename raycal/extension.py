@@ -1,0 +1,202 @@
+"""What `--resume` may change in a planned sweep: trials may be added and left out, none may be given other settings."""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from raycal.config import ExperimentConfig, SearchConfig, Sweep
+from raycal.errors import InputError
+from raycal.plan import Plan
+
+Experiments = Mapping[str, ExperimentConfig]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extension:
+    """The plan of an earlier start, brought up to what the sweep file asks for now.
+
+    Attributes:
+        earlier: The plan as the earlier start left it.
+        plan: The plan with the new trials at its end, and with the trials marked that the file has no longer.
+    """
+
+    earlier: Plan
+    plan: Plan
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the plan has to be written again."""
+        return self.earlier != self.plan
+
+    @property
+    def new(self) -> list[str]:
+        """The ids of the trials that no earlier start planned."""
+        return [key for key in self.plan.experiments if key not in self.earlier.experiments]
+
+    def __str__(self) -> str:
+        """One line for the person who extends the sweep; empty when no trial came or went."""
+        before, after = set(self.earlier.removed), set(self.plan.removed)
+        words = []
+        if new := len(self.new):
+            words.append("1 trial is new" if new == 1 else f"{new} trials are new")
+        if back := len(before - after):
+            words.append(
+                "1 trial is in the sweep file again" if back == 1 else f"{back} trials are in the sweep file again"
+            )
+        if gone := len(after - before):
+            words.append(
+                "1 trial planned earlier is no longer in the sweep file: it is kept and marked"
+                if gone == 1
+                else f"{gone} trials planned earlier are no longer in the sweep file: they are kept and marked"
+            )
+        if more := _num_samples(self.plan) - _num_samples(self.earlier):
+            words.append(f"the search may run {more} more trial{'' if more == 1 else 's'}")
+        return "; ".join(words)
+
+
+def extend(plan: Plan, sweep: Sweep) -> Extension:
+    """Compare a plan with what the sweep file asks for now, and add what is new.
+
+    An axis is a key that the grid or the random search varies, now or in the plan. Two experiments are the same trial
+    when they agree on every axis that can change their results.
+
+    Raises:
+        InputError: A planned trial would get other settings; the line names each key that differs. The same holds for
+            the search that decides trial by trial, of which only the number of samples may grow.
+    """
+    if plan.base is None and sweep.base is None:
+        return Extension(earlier=plan, plan=_extended(plan, sweep))
+    _refuse_changed_search(plan, sweep)
+    return Extension(earlier=plan, plan=replace(plan, search=sweep.search))
+
+
+def _extended(plan: Plan, sweep: Sweep) -> Plan:
+    planned, asked = plan.experiments, sweep.experiments
+    new = {key: config for key, config in asked.items() if key not in planned}
+    gone = {key: config for key, config in planned.items() if key not in asked}
+    known = _varying(planned.values()) if plan.axes is None else plan.axes
+    axes = tuple(dict.fromkeys((*known, *sweep.axes)))
+    if new:
+        _refuse_other_recipe(planned)
+        changed = dict.fromkeys((*_changed_trials(gone, new, axes), *_changed_for_all(planned, asked, axes)))
+        if changed:
+            before, now = _values(planned.values()), _values(asked.values())
+            raise InputError(*(_change(key, before.get(key), now.get(key)) for key in changed))
+    elif not gone and plan.axes is None and not plan.removed:
+        return plan  # as an earlier version of raycal wrote it
+    return replace(plan, experiments={**planned, **new}, axes=axes, removed=tuple(gone))
+
+
+def _refuse_other_recipe(planned: Experiments) -> None:
+    if any(config.experiment_id != key for key, config in planned.items()):
+        raise InputError("--resume: the sweep was planned by a version of raycal whose results differ; start it anew")
+
+
+def _changed_trials(gone: Experiments, new: Experiments, axes: Collection[str]) -> Iterable[str]:
+    """The keys in which a new experiment differs from one that it replaces: both have the same place on every axis."""
+    places: dict[str, list[ExperimentConfig]] = {}
+    for config in gone.values():
+        places.setdefault(_place(config, axes), []).append(config)
+    for config in new.values():
+        for replaced in places.get(_place(config, axes), ()):
+            counting = {**_counting(replaced.identity(), replaced), **_counting(config.identity(), config)}
+            before, now = replaced.flat(), config.flat()
+            yield from (key for key in counting if _text(before, key) != _text(now, key))
+
+
+def _changed_for_all(planned: Experiments, asked: Experiments, axes: Collection[str]) -> Iterable[str]:
+    """The keys that are no axis and have one value in all planned experiments and another one in all asked for."""
+    before, now = (_values(each.values(), _relevant) for each in (planned, asked))
+    for key in before.keys() & now.keys():
+        if not _is_on(key, axes) and len(before[key]) == len(now[key]) == 1 and before[key] != now[key]:
+            yield key
+
+
+def _place(config: ExperimentConfig, axes: Collection[str]) -> str:
+    """The values of an experiment on the axes, without those that cannot change its results."""
+    settings = _counting(config.identity(), config)
+    return json.dumps({key: value for key, value in sorted(settings.items()) if _is_on(key, axes)})
+
+
+def _is_on(key: str, axes: Collection[str]) -> bool:
+    return any(key == axis or key.startswith(f"{axis}.") for axis in axes)
+
+
+def _relevant(config: ExperimentConfig) -> dict[str, Any]:
+    return _counting(config.relevant(), config)
+
+
+def _counting(settings: Mapping[str, Any], config: ExperimentConfig) -> dict[str, Any]:
+    """The flat settings of an experiment whose keys are in `settings`, the scenario as the sweep file gives it."""
+    flat = config.flat()
+    return {key: value for key, value in flat.items() if key.partition(".")[0] == "scenario" or _has(settings, key)}
+
+
+def _has(settings: Mapping[str, Any], key: str) -> bool:
+    node: Any = settings
+    for part in key.split("."):
+        if not isinstance(node, Mapping) or part not in node:
+            return False
+        node = node[part]
+    return True
+
+
+def _varying(experiments: Iterable[ExperimentConfig]) -> tuple[str, ...]:
+    """The keys that take several values: the axes of a plan that did not record them."""
+    return tuple(key for key, values in _values(experiments).items() if len(values) > 1)
+
+
+def _refuse_changed_search(plan: Plan, sweep: Sweep) -> None:
+    planned, asked = _search_values(plan.search, plan.base), _search_values(sweep.search, sweep.base)
+    if not planned or not asked:
+        planned, asked = ({"search": found["search.algorithm"]} if found else {} for found in (planned, asked))
+    elif _num_samples(plan) <= _num_samples(sweep):
+        del planned["search.num_samples"], asked["search.num_samples"]
+    changes = [
+        _change(key, planned.get(key), asked.get(key))
+        for key in {**planned, **asked}
+        if planned.get(key) != asked.get(key)
+    ]
+    if changes:
+        raise InputError(*changes)
+
+
+def _num_samples(found: Plan | Sweep) -> int:
+    return 0 if found.search is None else found.search.num_samples
+
+
+def _search_values(search: SearchConfig | None, base: ExperimentConfig | None) -> dict[str, list[str]]:
+    """Every key of the search and of its base experiment; none for a sweep whose experiments were all planned."""
+    if search is None or base is None:
+        return {}
+    settings = search.model_dump(mode="json")
+    space = {f"search.space.{key}": value for key, value in settings.pop("space").items()}
+    values = {f"search.{key}": value for key, value in settings.items()} | space
+    return {key: [json.dumps(value)] for key, value in values.items()} | _values([base])
+
+
+def _values(
+    experiments: Iterable[ExperimentConfig],
+    settings: Callable[[ExperimentConfig], Mapping[str, Any]] = ExperimentConfig.flat,
+) -> dict[str, list[str]]:
+    """Every value that each key takes over the experiments, as JSON."""
+    values: dict[str, list[str]] = {}
+    for experiment in experiments:
+        for key, value in settings(experiment).items():
+            seen = values.setdefault(key, [])
+            if (text := json.dumps(value)) not in seen:
+                seen.append(text)
+    return values
+
+
+def _text(flat: Mapping[str, Any], key: str) -> str:
+    return json.dumps(flat[key]) if key in flat else ""
+
+
+def _change(key: str, before: list[str] | None, now: list[str] | None) -> str:
+    was, is_now = ("not given" if values is None else ", ".join(values) for values in (before, now))
+    return (
+        f"--resume: {key} was {was} when the sweep was planned and is now {is_now}; "
+        "put it back, or give the sweep another name or --storage"
+    )

@@ -212,7 +212,7 @@ class TestSearch:
         sweep_dir.write_plan(plan(experiments({})))
 
         content = json.loads(sweep_dir.folder.read("plan.json") or b"")
-        assert set(content) == {"raycal", "started", "sweep", "threads", "experiments", "sha256"}
+        assert set(content) == {"raycal", "id", "started", "sweep", "threads", "experiments", "sha256"}
 
     def test_experiments_found_so_far_are_not_compared(self, sweep_dir: SweepDir) -> None:
         sweep_dir.write_plan(self.plan(experiments({"seed": 1})))

@@ -14,6 +14,7 @@ from raycal.config import DEFAULT_ACQUISITION, ExperimentConfig
 
 KIND, FOLDER, EXPERIMENT_ID, STATUS = "raycal.kind", "raycal.folder", "raycal.experiment_id", "raycal.status"
 STOPPED_BY = "raycal.stopped_by"
+SWEEP_ID = "raycal.sweep_id"
 VERSION = "raycal.version"
 _ENVIRONMENT = {
     "raycal": VERSION,

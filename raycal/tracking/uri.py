@@ -16,6 +16,7 @@ _EXAMPLE = "sqlite:////path/to/mlflow.db or http://host:5000"
 _FILE_STORE = "MLFLOW_ALLOW_FILE_STORE"
 _HOST_AND_PORT = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[\w.-]+):\d+(/.*)?")
 _SECRET_KEY = re.compile(r"pass|pwd|secret|token|key|credential|odbc_connect", re.IGNORECASE)
+_MISSPELT = re.compile(r"([\w+-]+(?=:/)|(?:https?|file|sqlite)(?=:))?(:?/*)(.*)", re.DOTALL)
 HIDDEN = "***"
 
 
@@ -58,23 +59,27 @@ def sqlite_path(uri: str) -> Path | None:
 
 
 def without_secrets(uri: str) -> str:
-    """The URI without user and password, and with the values of secret options hidden."""
+    """The URI without user and password, and with the values of secret options hidden; it may be misspelt."""
     scheme, separator, rest = uri.partition("://")
     if not separator:
-        return uri
+        scheme, separator, rest = _MISSPELT.fullmatch(uri).groups("")  # type: ignore[union-attr]
     rest, mark, query = rest.partition("?")
-    if scheme.lower().partition("+")[0] in ("mssql", "mysql", "postgresql"):
-        # A password may hold any sign, even one that ends a host, because SQLAlchemy reads to the `@`.
-        user, colon, _ = rest.partition(":")
-        if "@" in rest and colon and not re.search("[/@]", user):
-            rest = rest.rpartition("@")[2]
-    else:
-        host, slash, path = rest.partition("/")
-        rest = host.rpartition("@")[2] + slash + path
-        if is_server(uri) and "@" in path and ":" in host and not re.fullmatch(r".*:\d+", host):
-            rest = path.rpartition("@")[2]  # the slash was part of a password
-    options = (_hidden_option(option) for option in query.split("&"))
-    return f"{scheme}://{rest}{mark}{'&'.join(options)}"
+    options = "&".join(_hidden_option(option) for option in query.split("&"))
+    return f"{scheme}{separator}{_without_user(scheme.lower(), rest)}{mark}{options}"
+
+
+def _without_user(scheme: str, rest: str) -> str:
+    """What follows the scheme, without `user:password@` or `token@`; a user alone is no secret of a database."""
+    host, slash, path = rest.partition("/")
+    user, colon, password = host.partition(":")
+    is_sql = scheme.partition("+")[0] in ("mssql", "mysql", "postgresql")
+    if is_sql and not (colon and "@" in password + path and "@" not in user):
+        return rest
+    # A slash may be part of a password: what is before the last `@` is no `host:port/path` then.
+    is_cut_off = "@" not in host and colon and "@" in path and not re.fullmatch(r"\d*", password)
+    if is_sql or is_cut_off:
+        return rest.rpartition("@")[2]
+    return host.rpartition("@")[2] + slash + path
 
 
 def has_secrets(uri: str) -> bool:
@@ -84,7 +89,7 @@ def has_secrets(uri: str) -> bool:
 
 def error_line(error: BaseException | str, uri: str) -> str:
     """What an error of the tracking server says, in one line without passwords."""
-    text = str(error)
+    text = str(error).replace(uri, without_secrets(uri))
     for secret in _secrets(uri):
         text = text.replace(secret, HIDDEN)
     text = re.sub(r"(\b[\w+]+://)[^\s/?#'\"]*@", r"\1", text)
@@ -95,7 +100,7 @@ def error_line(error: BaseException | str, uri: str) -> str:
 def _secrets(uri: str) -> list[str]:
     """The parts of a URI that no message may show, the longest first."""
     rest, _, query = uri.partition("://")[2].partition("?")
-    secrets = {uri} if has_secrets(uri) else set()
+    secrets: set[str] = set()
     if has_secrets(uri):
         shown = without_secrets(uri).partition("://")[2].partition("?")[0]
         credentials = rest.removesuffix(shown).removesuffix("@")
@@ -151,15 +156,16 @@ def _checked(uri: str) -> str:
 
 
 def _check_without_scheme(uri: str) -> None:
+    shown = without_secrets(uri)
     if uri == "databricks" or uri.partition(":")[0] in _plugins():
         return
     if uri in ("databricks-uc", "uc"):
-        raise InputError(f"tracking.uri: {uri}: Unity Catalog holds models but no runs; give databricks")
+        raise InputError(f"tracking.uri: {shown}: Unity Catalog holds models but no runs; give databricks")
     scheme, colon, rest = uri.partition(":")
     if colon and scheme.lower() in ("http", "https"):
-        raise InputError(f"tracking.uri: {without_secrets(uri)}: did you mean {scheme}://{_host(rest)}?")
+        raise InputError(f"tracking.uri: {shown}: did you mean {scheme}://{_host(rest)}?")
     if colon and scheme.lower().partition("+")[0] == "sqlite":
-        raise InputError(f"tracking.uri: {uri}: did you mean sqlite:///{rest}?")
+        raise InputError(f"tracking.uri: {shown}: did you mean sqlite:///{shown.partition(':')[2]}?")
     if colon and scheme.lower() == "file":
         _check_file_store(uri)
         return
@@ -168,7 +174,7 @@ def _check_without_scheme(uri: str) -> None:
         if _HOST_AND_PORT.fullmatch(host) or host.partition("/")[0] == "localhost":
             raise InputError(f"tracking.uri: {host}: an address needs a scheme; did you mean http://{host}?")
     if uri.endswith((".db", ".sqlite", ".sqlite3")):
-        raise InputError(f"tracking.uri: {uri}: a database needs a scheme; did you mean sqlite:///{uri}?")
+        raise InputError(f"tracking.uri: {shown}: a database needs a scheme; did you mean sqlite:///{shown}?")
     _check_file_store(uri)
 
 
@@ -179,25 +185,25 @@ def _host(text: str) -> str:
 
 def _check_file_store(uri: str) -> None:
     """Refuse a folder of files, unless the user told MLflow to take one."""
+    shown = without_secrets(uri)
     if os.environ.get(_FILE_STORE, "").lower() not in ("true", "1"):
         raise InputError(
-            f"tracking.uri: {uri}: MLflow 3.17 and later do not track into a folder of files any more; "
+            f"tracking.uri: {shown}: MLflow 3.17 and later do not track into a folder of files any more; "
             f"give {_EXAMPLE}, or set {_FILE_STORE}=true"
         )
 
 
 def _check_sqlite(uri: str) -> None:
     rest, _, query = uri.partition("://")[2].partition("?")
-    path = sqlite_path(uri)
+    path, shown = sqlite_path(uri), without_secrets(uri)
     if rest and not rest.startswith("/"):
-        shown = without_secrets(uri)
         raise InputError(f"tracking.uri: {shown}: should be sqlite:///{shown.partition('://')[2]}, with three slashes")
     if not rest.removeprefix("/") or ":memory:" in str(path) or "mode=memory" in query:
         raise InputError(
-            f"tracking.uri: {uri}: a database in memory is lost when the sweep ends; give sqlite:////path/to/mlflow.db"
+            f"tracking.uri: {shown}: a database in memory is lost when the sweep ends; give sqlite:////path/to/mlflow.db"
         )
     if rest.endswith("/"):
-        raise InputError(f"tracking.uri: {uri}: names a folder; give a file, as in {uri}mlflow.db")
+        raise InputError(f"tracking.uri: {shown}: names a folder; give a file, as in {shown}mlflow.db")
 
 
 def _check_server(uri: str) -> None:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import uuid4
 
 from annotated_types import Ge
 from filelock import FileLock, Timeout
@@ -121,7 +122,8 @@ class SweepDir:
 
         This comes before anything starts, and again when a search or an extended grid has added experiments.
         """
-        begun = self.start_time()
+        earlier = self._record()
+        begun = earlier.get("started")
         content: dict[str, Any] = {
             "raycal": __version__,
             "started": time.time_ns() // 1_000_000 if begun is None else begun,
@@ -129,6 +131,8 @@ class SweepDir:
             "threads": plan.threads,
             "experiments": {key: config.model_dump(mode="json") for key, config in plan.experiments.items()},
         }
+        if not earlier or "id" in earlier:  # a plan of an older version goes on without one
+            content["id"] = earlier.get("id", uuid4().hex)
         for key, value in {"search": plan.search, "base": plan.base}.items():
             if value is not None:
                 content[key] = value.model_dump(mode="json")
@@ -158,8 +162,16 @@ class SweepDir:
 
     def start_time(self) -> int | None:
         """When the plan was first written, in milliseconds since 1970; None when nobody recorded it."""
+        return self._record().get("started")
+
+    def sweep_id(self) -> str | None:
+        """What tells this sweep from every other, wherever its folder lies; None for a plan of an older raycal."""
+        return self._record().get("id")
+
+    def _record(self) -> dict[str, Any]:
+        """What plan.json holds; nothing when it is not written yet."""
         content = self.folder.read(PLAN)
-        return None if content is None else json.loads(content).get("started")
+        return {} if content is None else dict(json.loads(content))
 
     def lock(self) -> AbstractContextManager[Any]:
         """Keeps a second process off the folder of a running sweep; nothing to do where this one cannot write.

@@ -38,6 +38,8 @@ from raycal.start_cost import StartCost
 from raycal.summary import print_failures, print_summary
 from raycal.this_machine import this_machine
 from raycal.tracking import Tracker, tracking_uri
+from raycal.tracking.reach import check_tracking
+from raycal.tracking.uri import has_secrets, without_secrets
 
 if TYPE_CHECKING:
     from raycal.distributed.metered import MeteredFollower
@@ -134,16 +136,17 @@ def run_command(options: Namespace) -> int:
             print(needed)
         return 0
     _check_whole(job)
+    check_tracking(job.tracking_uri)
     for experiment_id in job.selected:
         job.sweep_dir.run_dir(experiment_id).tidy()
     print(f"{sweep.name}: {job.num_trials} trials, {job.num_left} to run")
-    print(f"  folder  {sweep_dir.folder.place}\n  MLflow  {job.tracking_uri}")
+    print(f"  folder  {sweep_dir.folder.place}\n  MLflow  {without_secrets(job.tracking_uri)}")
     print(*(f"  {line}" for line in images), sep="\n", flush=True)
     tracker = _run(job, options) if job.num_left else _track_again(job)
     print_summary(sweep_dir, job.selected)
     unfinished = job.unfinished()
     print_failures(sweep_dir, unfinished, job.printed_labels)
-    print(f"folder  {sweep_dir.folder.place}\nMLflow  {job.tracking_uri}")
+    print(f"folder  {sweep_dir.folder.place}\nMLflow  {without_secrets(job.tracking_uri)}")
     print(f"browse  {how_to_browse(job.tracking_uri, tracker.page)}", flush=True)
     return 1 if unfinished else 0
 
@@ -342,11 +345,16 @@ def _track_again(job: Job) -> Tracker:
 def how_to_browse(uri: str, page: str) -> str:
     """Where to look at the runs: on a server, or with the command that serves a database."""
     if urlsplit(uri).scheme in ("http", "https", "databricks"):
-        return uri.rstrip("/") + page
+        return without_secrets(uri).rstrip("/") + page
     python = Path(sys.executable)
     if python.is_relative_to(Path.cwd()):
         python = python.relative_to(Path.cwd())
-    command = shlex.join([str(python), "-m", "mlflow", "ui", "--backend-store-uri", uri])
+    command = shlex.join([str(python), "-m", "mlflow", "ui", "--backend-store-uri", without_secrets(uri)])
+    if has_secrets(uri):  # the shell may know the password; the terminal should not show it
+        if os.environ.get("MLFLOW_TRACKING_URI", "").strip() == uri:
+            command = command.replace(shlex.quote(without_secrets(uri)), '"$MLFLOW_TRACKING_URI"')
+        else:
+            command += "\n        with the user and the password of tracking.uri put in"
     return f"{command}\n        then open http://127.0.0.1:5000{page}"
 
 

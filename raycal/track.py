@@ -42,15 +42,19 @@ def _track(place: str, configured: str | None) -> int:
         raise InputError(f"{place}: not the folder of a sweep: it has no plan.json")
     uri = tracking_uri(configured, sweep_dir)
     set_up_mlflow()
+    from raycal.tracking.reach import check_tracking
     from raycal.tracking.recreate import recreate
+    from raycal.tracking.uri import error_line, without_secrets
 
+    check_tracking(uri)
+    shown = without_secrets(uri)
     with sweep_dir.lock():
         try:
             recreate(uri, sweep_dir, plan)
         except Exception as error:  # whatever a server does is one line
-            print(f"MLflow at {uri}: {str(error).partition(chr(10))[0][:200]}", file=sys.stderr)
+            print(f"MLflow at {shown}: {error_line(error, uri)}", file=sys.stderr)
             return AWAY
-    print(f"{plan.sweep}: {len(plan.experiments)} trials are in MLflow at {uri}")
+    print(f"{plan.sweep}: {len(plan.experiments)} trials are in MLflow at {shown}")
     return OK
 
 

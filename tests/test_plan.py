@@ -130,7 +130,7 @@ class TestSearch:
         sweep_dir.write_plan(plan(experiments({})))
 
         content = json.loads(sweep_dir.folder.read("plan.json") or b"")
-        assert set(content) == {"raycal", "started", "sweep", "threads", "experiments", "sha256"}
+        assert set(content) == {"raycal", "id", "started", "sweep", "threads", "experiments", "sha256"}
 
 
 def test_start_is_that_of_the_first_plan(sweep_dir: SweepDir, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,8 @@ from raycal.files import Folder
 from raycal.plan import SweepDir
 from raycal.this_machine import this_machine
 from raycal.tracking import tracking_uri
-from raycal.tracking.reach import is_server, reach, without_secrets
+from raycal.tracking.reach import reach
+from raycal.tracking.uri import is_server, without_secrets
 
 SECONDS = 5.0
 # Importing torch or Ray, and connecting, takes a while on a busy machine.

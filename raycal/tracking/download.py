@@ -12,6 +12,7 @@ from raycal.plan import PLAN, SweepDir
 from raycal.store import CONFIG, ERROR, RESULTS
 from raycal.tracking.projection import find_runs
 from raycal.tracking.tags import EXPERIMENT_ID, FOLDER, KIND, STATUS, STOPPED_BY
+from raycal.tracking.uri import without_secrets
 
 
 def download_sweep(uri: str, sweep: str, into: Path, *, folder: str | None = None) -> None:
@@ -41,11 +42,12 @@ def download_sweep(uri: str, sweep: str, into: Path, *, folder: str | None = Non
 def _the_sweep(uri: str, sweep: str, runs: list[Run], folder: str | None) -> Run:
     parents = [run for run in runs if run.data.tags.get(KIND) == "sweep"]
     found = [run for run in parents if folder in (None, run.data.tags.get(FOLDER))]
-    if len(found) == 1:
-        return found[0]
-    folders = ", ".join(sorted(run.data.tags.get(FOLDER, "") for run in parents))
+    if found and len({run.data.tags.get(FOLDER) for run in found}) == 1:
+        # A folder that was emptied and used again holds the newest of its sweeps.
+        return max(found, key=lambda run: int(run.info.start_time))
+    folders = ", ".join(sorted({run.data.tags.get(FOLDER, "") for run in parents}))
     if not parents:
-        raise InputError(f"{uri}: no sweep of raycal is called {sweep}")
+        raise InputError(f"{without_secrets(uri)}: no sweep of raycal is called {sweep}")
     raise InputError(f"{sweep}: name the folder of one of the sweeps of this name: {folders}")
 
 

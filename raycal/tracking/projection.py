@@ -5,22 +5,25 @@ those of the records, so that the runs made from the same folders are the same.
 """
 
 import logging
+import os
 from collections.abc import Mapping
 from itertools import accumulate
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from raycal.config import ExperimentConfig
+from raycal.errors import InputError
+from raycal.files import Folder
 from raycal.labels import dataset_names, trial_labels
 from raycal.plan import PLAN, TRIALS, SweepDir
 from raycal.results import SECONDS
 from raycal.store import CONFIG, ERROR, RESULTS, RunDir
 from raycal.tracking.artifacts import Artifacts
+from raycal.tracking.schema import ARTIFACTS, follow_artifacts, make_sqlite
 from raycal.tracking.tags import (
     EXPERIMENT_ID,
     FOLDER,
@@ -28,14 +31,20 @@ from raycal.tracking.tags import (
     KIND,
     STATUS,
     STOPPED_BY,
+    SWEEP_ID,
     dataset_input,
     run_name,
     source,
     trial_tags,
 )
+from raycal.tracking.uri import sqlite_path
+
+logger = logging.getLogger(__name__)
 
 for _name in ("mlflow", "alembic"):
     logging.getLogger(_name).setLevel(logging.WARNING)
+# It prints whole tracebacks, with passwords, of errors that it raises as well.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 LEDGER = "ledger.parquet"
 LINES_PER_BATCH = 50  # MLflow takes 1,000 metrics a call
@@ -49,18 +58,27 @@ class Projection:
     """
 
     def __init__(self, uri: str, sweep_dir: SweepDir, sweep: str) -> None:
+        make_sqlite(uri)
+        follow_artifacts(uri)
         self._client = MlflowClient(tracking_uri=uri)
         self._artifacts = Artifacts(self._client, uri)
         self._sweep_dir = sweep_dir
         self.experiment_id = self._find_experiment(uri, sweep)
-        runs = find_runs(self._client, self.experiment_id)
-        folder = {FOLDER: sweep_dir.folder.uri}
-        found = [run for run in runs if run.data.tags.get(KIND) == "sweep" and folder.items() <= run.data.tags.items()]
-        self._parent = found[0] if found else self._create(sweep, {KIND: "sweep", **folder}, sweep_dir.start_time())
+        runs = find_runs(self._client, self.experiment_id, ViewType.ALL)
+        identity = {FOLDER: sweep_dir.folder.uri} | ({} if (own := sweep_dir.sweep_id()) is None else {SWEEP_ID: own})
+        found = run_of_sweep(runs, sweep_dir)
+        self._parent = found or self._create(sweep, {KIND: "sweep", **identity}, sweep_dir.start_time())
+        if _is_deleted(self._parent):  # in MLflow; a second run beside it would double the sweep
+            self._client.restore_run(self._parent.info.run_id)
+        for key, value in identity.items() - self._parent.data.tags.items():
+            self._client.set_tag(self._parent.info.run_id, key, value)
         self._client.update_run(self._parent.info.run_id, status="RUNNING")
         parent_id = self._parent.info.run_id
         children = [run for run in runs if run.data.tags.get(MLFLOW_PARENT_RUN_ID) == parent_id]
-        self._children = {run.data.tags[EXPERIMENT_ID]: _Child(run) for run in children}
+        children.sort(key=_is_deleted, reverse=True)  # where a trial has two runs, the one that is not deleted counts
+        self._children = {
+            run.data.tags[EXPERIMENT_ID]: _Child(run) for run in children if EXPERIMENT_ID in run.data.tags
+        }
         self._names: dict[str, _Names] = {}
         self._send_plan()
 
@@ -87,7 +105,7 @@ class Projection:
     def end(self, status: str) -> None:
         """End the sweep's run, and as killed what is still running of it; send the plan and the report."""
         for child in self._children.values():
-            if child.status in ("RUNNING", "SCHEDULED"):
+            if child.status in ("RUNNING", "SCHEDULED") and not child.is_deleted:
                 self._send_tags(child, {STATUS: "interrupted"})
                 self._set_status(child, _Outcome("KILLED", "interrupted"))
         self._send_plan()
@@ -101,29 +119,36 @@ class Projection:
         self._artifacts.send(self._parent, {f"report/{name}": folder.read(name) for name in folder.all_names()})
 
     def _find_experiment(self, uri: str, name: str) -> str:
+        """The id of the sweep's experiment, made or restored if need be."""
         found = self._client.get_experiment_by_name(name)
-        if found is not None:
-            return str(found.experiment_id)
-        try:
-            return str(self._client.create_experiment(name, artifact_location=_artifacts_of(uri, name)))
-        except MlflowException:  # another sweep of this name may have been faster
-            found = self._client.get_experiment_by_name(name)
-            if found is None:
-                raise
-            return str(found.experiment_id)
+        if found is None:
+            try:
+                return str(self._client.create_experiment(name, artifact_location=_artifacts_of(uri, name)))
+            except MlflowException:  # another sweep of this name may have been faster
+                found = self._client.get_experiment_by_name(name)
+                if found is None:
+                    raise
+        if found.lifecycle_stage == LifecycleStage.DELETED:
+            self._client.restore_experiment(found.experiment_id)
+            logger.warning("MLflow: the experiment %s was deleted there and is restored, with its runs", name)
+        return str(found.experiment_id)
 
     def _create(self, name: str, tags: dict[str, str], start_time: int | None) -> Run:
         return self._client.create_run(self.experiment_id, start_time, run_name=name, tags=source() | tags)
 
     def _child(self, experiment_id: str, config: ExperimentConfig, run_dir: RunDir) -> "_Child":
-        """The run of a trial, made when it is not there yet."""
+        """The run of a trial, made when it is not there yet and restored when somebody deleted it in MLflow."""
         if experiment_id not in self._children:
             parent_id = self._parent.info.run_id
             tags = {KIND: "trial", EXPERIMENT_ID: experiment_id, MLFLOW_PARENT_RUN_ID: parent_id}
             name = run_name(experiment_id, config, *self._names_of(experiment_id))
             run = self._create(name, tags, run_dir.start_time())
             self._children[experiment_id] = _Child(run)
-        return self._children[experiment_id]
+        child = self._children[experiment_id]
+        if child.is_deleted:
+            self._client.restore_run(child.run_id)
+            child.is_deleted = False
+        return child
 
     def _names_of(self, experiment_id: str) -> "_Names":
         """What a trial and its dataset are called; a search adds trials to the plan while the sweep runs."""
@@ -208,12 +233,12 @@ class Projection:
         child.outcome = outcome
 
 
-def find_runs(client: MlflowClient, experiment_id: str) -> list[Run]:
-    """All runs of an MLflow experiment."""
+def find_runs(client: MlflowClient, experiment_id: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
+    """All runs of an MLflow experiment; those that were deleted there only when the view says so."""
     runs: list[Run] = []
     token: str | None = None
     while True:
-        page = client.search_runs([experiment_id], max_results=1000, page_token=token)
+        page = client.search_runs([experiment_id], run_view_type=view, max_results=1000, page_token=token)
         runs += page
         token = page.token
         if not token:
@@ -225,6 +250,43 @@ class _Names(NamedTuple):
 
     label: str | None
     dataset: str | None
+
+
+def run_of_sweep(runs: list[Run], sweep_dir: SweepDir) -> Run | None:
+    """The parent run of a sweep, wherever its folder was when the run was made; None when there is none.
+
+    A sweep is known by the id in its plan. A folder that was moved keeps its run. A copy of a folder is a sweep of its
+    own as long as the original is where its run says. Plans of older versions have no id; for them the folder counts,
+    or after a move the time of the first start.
+    """
+    place, sweep_id, started = sweep_dir.folder.uri, sweep_dir.sweep_id(), sweep_dir.start_time()
+    sweeps = [run for run in runs if run.data.tags.get(KIND) == "sweep" and run.data.tags.get(SWEEP_ID) == sweep_id]
+    sweeps.sort(key=lambda run: (_is_deleted(run), run.info.start_time))
+    for run in sweeps:
+        if run.data.tags.get(FOLDER) == place:
+            return run
+    for run in sweeps:
+        is_same = sweep_id is not None or (started is not None and run.info.start_time == started)
+        if is_same and not _is_elsewhere(sweep_dir, run.data.tags.get(FOLDER, "")):
+            return run
+    return None
+
+
+def _is_elsewhere(sweep_dir: SweepDir, place: str) -> bool:
+    """Whether the sweep's plan is in another folder, too, of which the sweep's own folder then is a copy."""
+    try:
+        other = SweepDir(Folder.at(place))
+        if sweep_dir.folder.is_local and other.folder.is_local and os.path.samefile(sweep_dir.folder.path, place):
+            return False  # the same folder by another path
+        if other.folder.place == sweep_dir.folder.place:
+            return False
+        return (other.sweep_id(), other.start_time()) == (sweep_dir.sweep_id(), sweep_dir.start_time())
+    except (OSError, ValueError, InputError):  # it is gone, or out of reach from here
+        return False
+
+
+def _is_deleted(run: Run) -> bool:
+    return bool(run.info.lifecycle_stage == LifecycleStage.DELETED)
 
 
 class _Outcome(NamedTuple):
@@ -255,6 +317,7 @@ class _Child:
         steps: Whose metrics are there; None: not asked yet.
         end_time: Of its newest iteration, in milliseconds since 1970, as far as it is known.
         outcome: That was sent last by this process.
+        is_deleted: Whether somebody deleted the run in MLflow.
     """
 
     def __init__(self, run: Run) -> None:
@@ -265,6 +328,7 @@ class _Child:
         self.steps: set[int] | None = None
         self.end_time: int | None = run.info.end_time
         self.outcome: _Outcome | None = None
+        self.is_deleted = _is_deleted(run)
 
     @property
     def run_id(self) -> str:
@@ -292,9 +356,8 @@ def _milliseconds(lines: list[dict[str, Any]]) -> list[int]:
 
 def _artifacts_of(uri: str, experiment: str) -> str | None:
     """Where the files of an experiment go: beside a local database, which has no place for them; a server has one."""
-    if not uri.startswith("sqlite:"):
-        return None
-    return (Path(uri.removeprefix("sqlite:///")).absolute().parent / "mlartifacts" / experiment).as_uri()
+    path = sqlite_path(uri)
+    return None if path is None else (path.absolute().parent / ARTIFACTS / experiment).as_uri()
 
 
 def _param(value: Any) -> str:

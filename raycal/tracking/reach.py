@@ -1,40 +1,64 @@
 """Whether an MLflow server answers, asked without MLflow, whose own attempts take minutes."""
 
 import base64
+import configparser
 import os
-import sqlite3
-from contextlib import closing
 from http.client import HTTPException
+from importlib.metadata import entry_points
 from pathlib import Path
+from threading import Thread
+from typing import Any
 from urllib.error import HTTPError
-from urllib.parse import quote, urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
 
 from raycal.errors import InputError
+from raycal.tracking.failures import is_lasting
+from raycal.tracking.schema import check_sqlite, check_version
+from raycal.tracking.uri import error_line, is_database, is_server, sqlite_path, without_secrets
 
 ASK = "/api/2.0/mlflow/experiments/search?max_results=1"
 REFUSED = (401, 403)
+START_SECONDS = 3.0
+# What MLflow users install for a database driver, where it is not the name of the module.
+_PACKAGES = {"psycopg2": "psycopg2-binary", "psycopg": "'psycopg[binary]'", "MySQLdb": "mysqlclient"}
+
+
+class AwayError(InputError):
+    """What is at the tracking URI cannot take metrics now, but perhaps later."""
+
+
+def check_tracking(uri: str) -> None:
+    """Refuse, before a sweep starts, what can never take its metrics; a server that is away is no reason.
+
+    Raises:
+        InputError: A person has to correct something first.
+    """
+    try:
+        reach(uri, START_SECONDS)
+    except AwayError:
+        return
 
 
 def reach(uri: str, seconds: float) -> str:
     """What is at a tracking URI, in words.
 
     Raises:
-        InputError: Nothing that could take metrics.
+        InputError: Nothing that could take metrics; an `AwayError` if it may do so later.
     """
-    parts = urlsplit(uri)
     if is_server(uri):
         _ask(uri, seconds)
         return f"an MLflow server answers at {without_secrets(uri)}"
-    if parts.scheme == "sqlite":
-        path = Path(uri.removeprefix("sqlite:///"))
-        return f"the database {path}" if _has_tables(path) else f"the database {path}, which the sweep makes"
+    path = sqlite_path(uri)
+    if path is not None:
+        if uri.partition("://")[0] not in ("sqlite", "sqlite+pysqlite"):
+            _import_driver(uri)
+        return f"the database {path}" if check_sqlite(path) else f"the database {path}, which the sweep makes"
+    if is_database(uri):
+        _import_driver(uri)
+        is_made = _connect_within(uri, seconds)
+        return f"the database {without_secrets(uri)}{'' if is_made else ', in which the sweep makes the tables'}"
     return f"{without_secrets(uri)}, which only MLflow itself can reach"
-
-
-def is_server(uri: str) -> bool:
-    """Whether it is reached over the network."""
-    return urlsplit(uri).scheme in ("http", "https")
 
 
 def no_answer(uri: str, seconds: float) -> str:
@@ -48,12 +72,6 @@ def no_answer(uri: str, seconds: float) -> str:
     return ""
 
 
-def without_secrets(uri: str) -> str:
-    """The URI without a user and a password."""
-    parts = urlsplit(uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-
-
 def _ask(uri: str, seconds: float) -> None:
     shown = without_secrets(uri)
     request = Request(shown.rstrip("/") + ASK, headers=_credentials(uri))
@@ -62,35 +80,108 @@ def _ask(uri: str, seconds: float) -> None:
             answer.read(1)
     except HTTPError as error:
         if error.code in REFUSED:
+            if _has_other_credentials():
+                raise AwayError(f"the server at {shown} answers {error.code} to a request without a plugin") from error
             names = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-            raise InputError(f"the server at {shown} wants to know who asks ({error.code}): set {names}") from error
-        raise InputError(f"the server at {shown} answers {error.code} {error.reason}: is it MLflow?") from error
+            who = "refuses the user or token that was given" if request.headers else "wants to know who asks"
+            raise InputError(f"the server at {shown} {who} ({error.code}): set {names}") from error
+        raise AwayError(f"the server at {shown} answers {error.code} {error.reason}: is it MLflow?") from error
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
-        raise InputError(
-            f"no answer from {shown} ({reason}): start the server, or give another tracking.uri"
-        ) from error
+        raise AwayError(f"no answer from {shown} ({reason}): start the server, or give another tracking.uri") from error
 
 
 def _credentials(uri: str) -> dict[str, str]:
-    """The header that says who asks, from the URI or from what MLflow reads."""
-    parts, environment = urlsplit(uri), os.environ
-    user = parts.username or environment.get("MLFLOW_TRACKING_USERNAME")
-    if user is not None:
-        password = parts.password or environment.get("MLFLOW_TRACKING_PASSWORD", "")
+    """The header that says who asks, from the URI or from where MLflow reads it."""
+    parts, environment, saved = urlsplit(uri), os.environ, _saved_credentials()
+    if parts.username:
+        user, password = unquote(parts.username), unquote(parts.password or "")
+    else:
+        user = environment.get("MLFLOW_TRACKING_USERNAME") or saved.get("mlflow_tracking_username", "")
+        password = environment.get("MLFLOW_TRACKING_PASSWORD") or saved.get("mlflow_tracking_password", "")
+    if user:
         return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
     token = environment.get("MLFLOW_TRACKING_TOKEN")
     return {} if token is None else {"Authorization": f"Bearer {token}"}
 
 
-def _has_tables(path: Path) -> bool:
-    """Whether a database of MLflow is there; InputError when the file is something else."""
-    if not path.exists():
-        return False
+def _saved_credentials() -> dict[str, str]:
+    """User and password from the file in which MLflow keeps them."""
+    file = configparser.ConfigParser(interpolation=None)
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as database:
-            return bool(database.execute("select 1 from sqlite_master where name = 'experiments'").fetchone())
-    except sqlite3.Error as error:
+        file.read(Path("~/.mlflow/credentials").expanduser(), encoding="utf-8")
+    except (configparser.Error, OSError, RuntimeError, UnicodeDecodeError):
+        return {}
+    return dict(file["mlflow"]) if "mlflow" in file else {}
+
+
+def _has_other_credentials() -> bool:
+    """Whether MLflow says who asks in a way that only MLflow knows."""
+    names = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_TRACKING_CLIENT_CERT_PATH")
+    plugins = {plugin.value.partition(".")[0] for plugin in entry_points(group="mlflow.request_header_provider")}
+    return any(os.environ.get(name) for name in names) or bool(plugins - {"mlflow"})
+
+
+def _import_driver(uri: str) -> None:
+    """Refuse a database whose driver is not installed, or that is not written as SQLAlchemy reads it."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    shown = without_secrets(uri)
+    try:
+        dialect = make_url(uri).get_dialect()
+        dialect.import_dbapi()
+    except ImportError as error:
+        package = (error.name or "").partition(".")[0]
+        install = f"pip install {_PACKAGES.get(package, package)}" if package else error_line(error, uri)
+        database = uri.partition(":")[0]
+        raise InputError(f"tracking.uri: {shown}: the driver of {database} is not installed: {install}") from error
+    except (SQLAlchemyError, ValueError) as error:
         raise InputError(
-            f"{path}: no database of MLflow ({error}); move it away, or give another tracking.uri"
+            f"tracking.uri: {shown}: SQLAlchemy, which MLflow uses, refuses it: {error_line(error, uri)}"
         ) from error
+    if dialect.is_async:
+        raise InputError(f"tracking.uri: {shown}: MLflow cannot use a driver for asyncio; name another after the +")
+
+
+def _connect_within(uri: str, seconds: float) -> bool:
+    """Whether the database has tables of MLflow.
+
+    Raises:
+        InputError: The database refuses us; an `AwayError` when it does not answer in time.
+    """
+    shown = without_secrets(uri)
+    outcome: list[Any] = []
+
+    def connect() -> None:
+        try:
+            outcome.append(_version(uri))
+        except Exception as error:  # each driver has its own
+            outcome.append(error)
+
+    thread = Thread(target=connect, name="raycal-reach", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    result = outcome[0] if outcome else TimeoutError(f"no answer within {seconds:g} s")
+    if isinstance(result, Exception):
+        said = error_line(result, uri)
+        if is_lasting(result):
+            raise InputError(f"tracking.uri: {shown}: {said}; correct tracking.uri or the database") from result
+        raise AwayError(
+            f"no answer from {shown} ({said}): start the database, or give another tracking.uri"
+        ) from result
+    if result is not None:
+        check_version(result, shown, shown)
+    return result is not None
+
+
+def _version(uri: str) -> str | None:
+    """The schema version of the database; None when it has no tables of MLflow."""
+    from sqlalchemy import create_engine, inspect, text
+    from sqlalchemy.pool import NullPool
+
+    with create_engine(uri, poolclass=NullPool).connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        version = connection.execute(text("select version_num from alembic_version")).scalar()
+        return None if version is None else str(version)

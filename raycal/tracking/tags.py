@@ -15,6 +15,7 @@ from raycal.labels import dataset_name
 
 KIND, FOLDER, EXPERIMENT_ID, STATUS = "raycal.kind", "raycal.folder", "raycal.experiment_id", "raycal.status"
 STOPPED_BY = "raycal.stopped_by"
+SWEEP_ID = "raycal.sweep_id"
 VERSION = "raycal.version"
 IN_SWEEP_FILE = "raycal.in_sweep_file"  # `no`: the sweep was extended, and its file has the trial no longer
 MAX_LABEL = 100

@@ -6,17 +6,17 @@ sent is still in the run folders for the next time.
 
 import logging
 import os
+import shlex
 from collections.abc import Mapping
-from importlib.metadata import entry_points
-from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from raycal.config import ExperimentConfig
-from raycal.errors import InputError, TakenOverError
+from raycal.errors import TakenOverError
 from raycal.interrupt import seconds_to_close
 from raycal.plan import SweepDir
+from raycal.tracking.failures import is_lasting
+from raycal.tracking.uri import error_line, without_secrets
 
 if TYPE_CHECKING:
     from raycal.tracking.projection import Projection
@@ -33,39 +33,6 @@ _ENVIRONMENT = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # else two lines for each run that ends on a server
     "GIT_PYTHON_REFRESH": "quiet",
 }
-
-_SCHEMES = {"http", "https", "file", "sqlite", "postgresql", "mysql", "mssql", "databricks", "databricks-uc", "uc"}
-
-
-def tracking_uri(configured: str | None, sweep_dir: SweepDir) -> str:
-    """Where to track: as the sweep file says, else `MLFLOW_TRACKING_URI`, else a sqlite file in the storage folder.
-
-    Raises:
-        InputError: No server is named and the storage is not a local folder; or what is named can be none.
-    """
-    uri = configured or os.environ.get("MLFLOW_TRACKING_URI")
-    if uri:
-        _check_uri(uri)
-        return uri
-    if not sweep_dir.folder.is_local:
-        raise InputError("tracking.uri: name an MLflow server, or set MLFLOW_TRACKING_URI: --storage is not local")
-    return f"sqlite:///{Path(sweep_dir.folder.path).parent / 'mlflow.db'}"
-
-
-def _check_uri(uri: str) -> None:
-    """Refuse what MLflow would only refuse when the sweep runs."""
-    scheme, colon, _ = uri.partition("://")
-    plugins = {plugin.name for plugin in entry_points(group="mlflow.tracking_store")}
-    if colon and scheme.partition("+")[0].lower() not in _SCHEMES | plugins:
-        raise InputError(f"tracking.uri: {uri}: MLflow knows no {scheme}://; give one of {', '.join(sorted(_SCHEMES))}")
-    if scheme.lower() in ("http", "https"):
-        try:
-            parts = urlsplit(uri)
-            is_whole = bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            is_whole = False
-        if not is_whole:
-            raise InputError(f"tracking.uri: {uri}: should be http://host:port")
 
 
 def set_up_mlflow() -> None:
@@ -86,12 +53,14 @@ class Tracker(Thread):
         self.uri = uri
         self._sweep_dir, self._sweep, self._experiments = sweep_dir, sweep, experiments
         self._projection: Projection | None = None
+        self._is_outdated = False
         self._unsent: dict[str, None] = {}
         self._sending: str | None = None
         self._found = False
         self._lock, self._wake = Lock(), Event()
         self._final_status: str | None = None
         self._all_sent = False
+        self._has_given_up = False
 
     def changed(self, experiment_id: str) -> None:
         """The run folder of this experiment holds something new."""
@@ -104,10 +73,10 @@ class Tracker(Thread):
         self._final_status = status
         self._wake.set()
         self.join(seconds_to_close(CLOSE_SECONDS))
-        if not self._all_sent:
+        if not self._all_sent and not self._has_given_up:
             logger.warning(
                 "MLflow at %s did not take everything; it is all in %s, and the same command with --resume sends it",
-                self.uri,
+                without_secrets(self.uri),
                 self._sweep_dir.folder.place,
             )
 
@@ -137,13 +106,29 @@ class Tracker(Thread):
             except TakenOverError:
                 return  # the runs are those of the other start
             except Exception as error:  # whatever a server does must not end the sweep
+                self._is_outdated = True  # somebody may have deleted runs in MLflow
+                if is_lasting(error):
+                    self._give_up(error)
+                    return
                 if not warned:
-                    logger.warning("MLflow at %s: %s; trying again", self.uri, str(error).partition("\n")[0][:200])
+                    logger.warning("MLflow at %s: %s; trying again", *self._shown(error))
                 warned = True
             if final_status is not None:
                 return
             self._wake.wait(RETRY_SECONDS if warned else None)
             self._wake.clear()
+
+    def _give_up(self, error: Exception) -> None:
+        """Say once that nothing more is sent, because the same attempt can never succeed."""
+        self._has_given_up = True
+        logger.warning(
+            "MLflow at %s: %s; nothing more is sent. Correct this, and python -m raycal.track %s sends everything",
+            *self._shown(error),
+            shlex.quote(self._sweep_dir.folder.place),
+        )
+
+    def _shown(self, error: Exception) -> tuple[str, str]:
+        return without_secrets(self.uri), error_line(error, self.uri)
 
     def _send(self, final_status: str | None) -> None:
         from raycal.tracking.projection import Projection
@@ -151,8 +136,9 @@ class Tracker(Thread):
         self._sweep_dir.check_owner()
         if not self._found:
             self._find()
-        if self._projection is None:
+        if self._projection is None or self._is_outdated:
             self._projection = Projection(self.uri, self._sweep_dir, self._sweep)
+            self._is_outdated = False
         while (experiment_id := self._next()) is not None:
             self._sweep_dir.check_owner()
             try:

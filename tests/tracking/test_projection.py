@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,21 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
+from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 from run_folders import CONFIGS, commit
 
 from raycal import __version__
 from raycal.build import REGISTRIES
 from raycal.config import ExperimentConfig
+from raycal.digest import seal
 from raycal.files import Folder
 from raycal.plan import Plan, SweepDir
+from raycal.report.from_mlflow import runs_from_mlflow
 from raycal.tracking.projection import Projection
 from raycal.tracking.tags import run_name, trial_tags
+from raycal.tracking.uri import tracking_uri
 
 CONFIG = CONFIGS[0]
 ID = CONFIG.experiment_id
@@ -605,3 +610,158 @@ def test_experiment_that_cannot_be_made_is_an_error(
     monkeypatch.setattr(MlflowClient, "create_experiment", refuse)
     with pytest.raises(MlflowException, match="no more experiments"):
         Projection(uri, sweep_dir, "tiny")
+
+
+def finished(sweep_dir: SweepDir) -> SweepDir:
+    """A sweep of two trials that are over."""
+    sweep_dir.write_plan(Plan(sweep="tiny", experiments={c.experiment_id: c for c in CONFIGS}, threads=1))
+    for config in CONFIGS:
+        commit(sweep_dir, 0, config)
+        sweep_dir.run_dir(config.experiment_id).finish("iterations")
+    return sweep_dir
+
+
+def send_all(uri: str, sweep_dir: SweepDir) -> None:
+    projection = Projection(uri, sweep_dir, "tiny")
+    for config in CONFIGS:
+        projection.send(config.experiment_id, config)
+    projection.end("FINISHED")
+
+
+def ids(client: MlflowClient) -> set[str]:
+    experiment = client.get_experiment_by_name("tiny")
+    assert experiment is not None
+    return {run.info.run_id for run in client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL)}
+
+
+def without_id(sweep_dir: SweepDir) -> None:
+    """Make the plan that of a version that gave no ids."""
+    record = json.loads(sweep_dir.folder.read("plan.json") or b"")
+    del record["id"], record["sha256"]
+    sweep_dir.folder.write("plan.json", seal(record, indent=1))
+
+
+@pytest.mark.parametrize("has_id", [True, False])
+def test_sweep_whose_folder_was_moved_keeps_its_runs(
+    uri: str, client: MlflowClient, sweep_dir: SweepDir, tmp_path: Path, has_id: bool
+) -> None:
+    finished(sweep_dir)
+    if not has_id:
+        without_id(sweep_dir)
+    send_all(uri, sweep_dir)
+    before = ids(client)
+    moved = SweepDir(Folder.at(str(shutil.move(sweep_dir.folder.path, tmp_path / "elsewhere"))))
+    commit(moved, 1)
+    send_all(uri, moved)
+
+    assert ids(client) == before
+    assert len(before) == 3
+    assert parent(client).data.tags["raycal.folder"] == str(tmp_path / "elsewhere")
+    assert history(client, "test_accuracy") == [(10, 0.25), (20, 0.5)]
+
+
+def test_folder_by_another_path_is_the_same_sweep(
+    uri: str, client: MlflowClient, sweep_dir: SweepDir, tmp_path: Path
+) -> None:
+    send_all(uri, finished(sweep_dir))
+    (tmp_path / "link").symlink_to(sweep_dir.folder.path)
+    before = ids(client)
+    send_all(uri, SweepDir(Folder.at(str(tmp_path / "link"))))
+
+    assert ids(client) == before
+
+
+def test_copy_is_a_sweep_of_its_own_while_the_original_is_there(
+    uri: str, client: MlflowClient, sweep_dir: SweepDir, tmp_path: Path
+) -> None:
+    send_all(uri, finished(sweep_dir))
+    before = ids(client)
+    copy = SweepDir(Folder.at(str(shutil.copytree(sweep_dir.folder.path, tmp_path / "copy"))))
+    send_all(uri, copy)
+    with_copy = ids(client)
+    send_all(uri, sweep_dir)
+    send_all(uri, copy)
+
+    assert (len(before), len(with_copy)) == (3, 6)
+    assert ids(client) == with_copy
+
+
+def test_new_sweep_in_the_folder_of_a_deleted_one_has_runs_of_its_own(
+    uri: str, client: MlflowClient, sweep_dir: SweepDir
+) -> None:
+    send_all(uri, finished(sweep_dir))
+    shutil.rmtree(sweep_dir.folder.path)
+    send_all(uri, finished(sweep_dir))
+
+    assert len(ids(client)) == 6
+
+
+def test_runs_that_were_deleted_in_mlflow_are_restored_instead_of_doubled(
+    uri: str, client: MlflowClient, sweep_dir: SweepDir
+) -> None:
+    send_all(uri, finished(sweep_dir))
+    before = ids(client)
+    client.delete_run(parent(client).info.run_id)
+    client.delete_run(child(client).info.run_id)
+    send_all(uri, sweep_dir)
+
+    assert ids(client) == before
+    assert {run.info.run_id for run in runs(client)} == before
+    assert parent(client).info.status == "FINISHED"
+
+
+def test_deleted_run_of_a_trial_that_is_not_sent_again_stays_deleted(
+    uri: str, client: MlflowClient, sweep_dir: SweepDir
+) -> None:
+    projection = Projection(uri, finished(sweep_dir), "tiny")
+    commit(sweep_dir, 1)
+    projection.send(ID, CONFIG)
+    client.delete_run(child(client).info.run_id)
+    Projection(uri, sweep_dir, "tiny").end("KILLED")
+
+    assert [run.data.tags["raycal.kind"] for run in runs(client)] == ["sweep"]
+
+
+def test_experiment_that_was_deleted_in_mlflow_is_restored_and_that_is_said(
+    uri: str, client: MlflowClient, sweep_dir: SweepDir, caplog: pytest.LogCaptureFixture
+) -> None:
+    send_all(uri, finished(sweep_dir))
+    before = ids(client)
+    experiment = client.get_experiment_by_name("tiny")
+    assert experiment is not None
+    client.delete_experiment(experiment.experiment_id)
+    send_all(uri, sweep_dir)
+
+    assert {run.info.run_id for run in runs(client)} == before
+    said = [record.message for record in caplog.records if record.name == "raycal.tracking.projection"]
+    assert said == ["MLflow: the experiment tiny was deleted there and is restored, with its runs"]
+
+
+def test_storage_that_was_moved_with_its_database_keeps_runs_and_their_files(
+    uri: str, sweep_dir: SweepDir, tmp_path: Path
+) -> None:
+    send_all(uri, finished(sweep_dir))
+    old = tmp_path / "storage"
+    new = Path(shutil.move(old, tmp_path / "what? 100%20#"))
+    moved = SweepDir(Folder.at(str(new / "tiny")))
+    moved_uri = tracking_uri(None, moved)
+    _artifact_repos_cache.clear()  # of this process, which remembers the old place of each run
+    send_all(moved_uri, moved)
+
+    client = MlflowClient(tracking_uri=moved_uri)
+    assert len(ids(client)) == 3
+    assert artifacts(client, child(client)) == {"config.yaml", "results.jsonl", "ledger.parquet"}
+    assert not old.exists()
+    assert not any("%3F" in path.name for path in tmp_path.iterdir())
+
+
+def test_storage_of_an_odd_name_is_written_and_read(sweep_dir: SweepDir, tmp_path: Path, empty_database: Path) -> None:
+    odd = finished(SweepDir(Folder.at(str(tmp_path / "what? 100%20#" / "tiny"))))
+    shutil.copy(empty_database, tmp_path / "what? 100%20#" / "mlflow.db")
+    uri = tracking_uri(None, odd)
+    send_all(uri, odd)
+
+    read = runs_from_mlflow(uri, "tiny")
+    assert [len(trial.lines) for trial in read.trials] == [1, 1]
+    assert (tmp_path / "what? 100%20#" / "mlartifacts" / "tiny").is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == ["what? 100%20#"]

@@ -10,7 +10,8 @@ from time import monotonic
 import pytest
 
 from raycal.errors import InputError
-from raycal.tracking.reach import is_server, no_answer, reach, without_secrets
+from raycal.tracking.reach import no_answer, reach
+from raycal.tracking.uri import is_server, without_secrets
 
 
 @contextmanager
@@ -51,7 +52,8 @@ def test_server_that_answers() -> None:
 def test_user_is_told_to_the_server_and_to_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     with server(401) as (place, asked):
         with pytest.raises(
-            InputError, match=rf"the server at http://{place} wants to know who asks \(401\): set MLFLOW"
+            InputError,
+            match=rf"the server at http://{place} refuses the user or token that was given \(401\): set MLFLOW",
         ):
             reach(f"http://ann:secret@{place}", 5)
         monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t")

@@ -23,6 +23,7 @@ class Server:
 
     def __init__(self) -> None:
         self.away = False
+        self.reason = "server is away"
         self.refused = ""
         self.sent: list[str] = []
         self.ended: list[str] = []
@@ -34,7 +35,7 @@ class Server:
         self.attempts += 1
         self.answers.wait()
         if self.away:
-            raise ConnectionError("server is away\nand a second line")
+            raise ConnectionError(f"{self.reason}\nand a second line")
 
 
 @pytest.fixture
@@ -310,6 +311,39 @@ def test_experiment_that_cannot_be_sent_holds_up_no_other(
 
     tracker.close("FINISHED")
     assert server.ended == []
+
+
+def test_server_that_refuses_for_ever_is_told_of_once_and_asked_once(
+    tracker: Tracker, server: Server, sweep_dir: SweepDir, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.away, server.reason = True, 'password authentication failed for user "ann"'
+    tracker.start()
+    wait_until(lambda: not tracker.is_alive())
+    tracker.close("FINISHED")
+
+    assert server.attempts == 1
+    assert warnings(caplog) == [
+        f'MLflow at {URI}: password authentication failed for user "ann"; nothing more is sent. Correct this, and '
+        f"python -m raycal.track {sweep_dir.folder.path} sends everything"
+    ]
+
+
+def test_password_is_in_no_warning(
+    server: Server, sweep_dir: SweepDir, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    uri = "http://ann:s3cret@localhost:5000"
+    monkeypatch.setattr("test_tracker.URI", uri)
+    server.away, server.reason = True, f"API request to {uri}/api failed: s3cret"
+    tracker = Tracker(uri, sweep_dir, "tiny", {})
+    tracker.start()
+    wait_until(lambda: server.attempts >= 1)
+    tracker.close("FINISHED")
+
+    first, last = warnings(caplog)
+    assert (
+        first == "MLflow at http://localhost:5000: API request to http://localhost:5000/api failed: ***; trying again"
+    )
+    assert last.startswith("MLflow at http://localhost:5000 did not take everything")
 
 
 class TestUri:

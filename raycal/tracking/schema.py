@@ -1,0 +1,214 @@
+"""The schema of an MLflow database: which version it has, and how a new sqlite file gets it exactly once.
+
+MLflow 3.17 creates its tables when it first opens a database, without a lock and in many steps. Two processes that
+open a new file together, or one that is killed meanwhile, leave a file that MLflow can never open again. So a new file
+is made under another name, while a lock is held, and appears under its own name when it is complete.
+"""
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from filelock import BaseFileLock, FileLock, Timeout
+
+from raycal.errors import InfrastructureError, InputError
+from raycal.tracking.uri import sqlite_path, sqlite_uri
+
+LOCK_SECONDS = 120.0
+ARTIFACTS = "mlartifacts"  # the folder beside a sqlite file with the files of its runs
+
+
+def check_sqlite(path: Path) -> bool:
+    """Whether the file is a database of this MLflow; False when there is none yet.
+
+    Raises:
+        InputError: It is anything else, or cannot be written.
+    """
+    if path.is_dir():
+        raise InputError(f"tracking.uri: {path}: is a folder; give a file in it, as in {path / 'mlflow.db'}")
+    _check_writable(path)
+    try:
+        version = _sqlite_version(path)
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):  # by a process that writes
+            return True
+        raise InputError(f"{path}: the database cannot be opened ({error}); give another tracking.uri") from error
+    except sqlite3.Error as error:
+        raise InputError(
+            f"{path}: no database of MLflow ({error}); move it away, or give another tracking.uri"
+        ) from error
+    if version is None:
+        return False
+    check_version(version, str(path), sqlite_uri(path))
+    return True
+
+
+def check_version(version: str, shown: str, uri: str) -> None:
+    """Refuse a database whose schema is not the one of the MLflow that is installed here.
+
+    Args:
+        version: The revision in the table `alembic_version`.
+        shown: What a message calls the database.
+        uri: Its tracking URI, without secrets, for the command that upgrades it.
+
+    Raises:
+        InputError: MLflow would refuse the database, too.
+    """
+    known = _revisions()
+    heads = known.keys() - known.values()
+    if not known or version in heads:
+        return
+    again = "or give another tracking.uri: python -m raycal.track sends the sweeps there from their folders"
+    if version in known:
+        raise InputError(
+            f"{shown}: the database was made by an older MLflow, or making it was cut off (schema {version}); back it "
+            f"up and run: mlflow db upgrade '{uri}'; {again}"
+        )
+    raise InputError(
+        f"{shown}: the database was made by another, probably newer, MLflow (schema {version} is unknown here); "
+        f"install that MLflow, {again}"
+    )
+
+
+def make_sqlite(uri: str) -> None:
+    """Make the file of a sqlite URI with all tables of MLflow, unless it is there; any other URI is left alone.
+
+    Raises:
+        InfrastructureError: Another process has been making it for two minutes.
+    """
+    path = sqlite_path(uri)
+    if path is None or _is_complete(path):
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(path):
+        if not _is_complete(path):
+            _make(path, uri)
+
+
+def follow_artifacts(uri: str) -> None:
+    """Let the runs of a sqlite file find their files again after the folder of both was moved.
+
+    MLflow keeps the absolute place of every run's files, and has no call to change it.
+    """
+    path = sqlite_path(uri)
+    if path is None or not path.exists():
+        return
+    here = path.absolute().parent / ARTIFACTS
+    if not here.is_dir():
+        return
+    with _locked(path), closing(sqlite3.connect(path, timeout=20)) as database, database:
+        places = {place for (place,) in database.execute("select artifact_location from experiments") if place}
+        for place in sorted(places):
+            folder, name = place.rpartition("/")[::2]
+            was = Path(unquote(folder.removeprefix("file://")))
+            is_ours = folder.startswith("file:///") and was.name == ARTIFACTS and was != here
+            if not is_ours or was.exists() or not (here / unquote(name)).is_dir():
+                continue
+            new = (here / unquote(name)).as_uri()
+            database.execute("update experiments set artifact_location = ? where artifact_location = ?", (new, place))
+            database.execute(
+                "update runs set artifact_uri = ? || substr(artifact_uri, ?) where substr(artifact_uri, 1, ?) = ?",
+                (new, len(place) + 1, len(place) + 1, f"{place}/"),
+            )
+
+
+def _make(path: Path, uri: str) -> None:
+    from mlflow import MlflowClient
+
+    if path.exists():  # perhaps an empty file, or an older database; MLflow knows what to do with it
+        MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        MlflowClient(tracking_uri=sqlite_uri(temporary)).search_experiments(max_results=1)
+        try:
+            os.link(temporary, path)  # unlike a renaming it replaces no file that another program made meanwhile
+        except FileExistsError:
+            return
+        except OSError:  # a file system without links
+            temporary.rename(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock beside a database; the system releases it when a process ends in whatever way."""
+    lock: BaseFileLock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(timeout=LOCK_SECONDS)
+    except Timeout as error:
+        raise InfrastructureError(
+            f"another process has been making {path} for {LOCK_SECONDS:g} s and holds {lock.lock_file}"
+        ) from error
+    except (OSError, NotImplementedError):  # a file system without locks; the file still appears whole
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _is_complete(path: Path) -> bool:
+    """Whether MLflow has nothing to create in the database."""
+    with suppress(sqlite3.Error):
+        version = _sqlite_version(path)
+        known = _revisions()
+        return version is not None and version in known.keys() - known.values() and _has_experiments(path)
+    return False
+
+
+def _has_experiments(path: Path) -> bool:
+    with _read_only(path) as database:
+        return bool(database.execute("select 1 from experiments limit 1").fetchone())
+
+
+def _sqlite_version(path: Path) -> str | None:
+    """The schema version of a sqlite file; None when it has no tables of MLflow or does not exist."""
+    if not path.exists() or not path.stat().st_size:
+        return None
+    with _read_only(path) as database:
+        tables = {name for (name,) in database.execute("select name from sqlite_master where type = 'table'")}
+        if "alembic_version" not in tables:
+            return None
+        row = database.execute("select version_num from alembic_version").fetchone()
+        return None if row is None else str(row[0])
+
+
+@contextmanager
+def _read_only(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=1)) as database:
+        yield database
+
+
+def _check_writable(path: Path) -> None:
+    """Refuse a file that cannot be written or made, without making it."""
+    place = path.absolute()
+    nearest = next(above for above in (place, *place.parents) if os.path.lexists(above))
+    folder = nearest.parent if nearest == place else nearest
+    if not folder.is_dir():
+        raise InputError(f"tracking.uri: {path}: {folder} is a file")
+    if not os.access(nearest, os.W_OK) or not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"tracking.uri: {path}: no permission to write in {folder}")
+
+
+@cache
+def _revisions() -> dict[str, str | None]:
+    """Every schema version that the installed MLflow knows, with the one before it."""
+    spec = find_spec("mlflow")  # does not import it
+    places = [] if spec is None else list(spec.submodule_search_locations or [])
+    found: dict[str, str | None] = {}
+    for place in places:
+        for file in Path(place, "store", "db_migrations", "versions").glob("*.py"):
+            text = file.read_text(encoding="utf-8")
+            if own := re.search(r"""^revision\b[^=\n]*=\s*["'](\w+)""", text, re.MULTILINE):
+                before = re.search(r"""^down_revision\b[^=\n]*=\s*["'](\w+)""", text, re.MULTILINE)
+                found[own[1]] = before[1] if before else None
+    return found

@@ -34,8 +34,8 @@ def label_propagation(
     The labels of D^L and D^CL flow along the edges between features at length one, which weigh the `gamma`th power of
     their cosine; Z = (I - alpha S)^-1 Y, with S the graph normalised by its degrees and Y (n, K) the labels, is solved
     by conjugate gradients. Each class's column is then scaled to the same sum over D^U (class mass normalisation, Zhu,
-    Ghahramani, Lafferty 2003): else the class with the most labels floods a small, dense pool. Iscen et al. do not scale
-    the columns. Each sample gets its largest class, where anything flowed to it; equal classes by the smaller id.
+    Ghahramani, Lafferty 2003): else the class with the most labels floods a small, dense pool. Iscen et al. do not do
+    this. Each sample gets its largest class, where anything flowed to it; equal classes by the smaller id.
     Differences below the tolerance of the solver are rounding and decide nothing. The memory is that of the features
     and of a row of `neighbors` for each; the neighbours are exact, so their time grows with the square of the pool.
 
@@ -113,10 +113,12 @@ def _certainty(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     if num_classes == 1:
         return np.ones(len(shares))
     # The entropy of an even split can come out a little above log K.
-    return np.clip(1 - entropy / np.log(num_classes), 0, 1)
+    certainty: npt.NDArray[np.float64] = np.clip(1 - entropy / np.log(num_classes), 0, 1)
+    return certainty
 
 
 def _largest(shares: npt.NDArray[np.float64]) -> Labels:
     """The class (n,) with the largest of the shares (n, K); of equal ones the smallest id."""
     largest = shares.max(axis=1, keepdims=True)
-    return (shares >= largest - TOLERANCE).argmax(axis=1).astype(np.int64)
+    labels: Labels = (shares >= largest - TOLERANCE).argmax(axis=1).astype(np.int64)
+    return labels

@@ -8,6 +8,9 @@ from raycal.algorithm.acquisition.selection import by_score
 from raycal.algorithm.acquisition.view import View
 from raycal.algorithm.records import Floats
 
+# What all classes but the likeliest have together where float32 is too coarse for the likeliest one, see below.
+SURE = 0.01
+
 
 @by_score("entropy")
 def entropy(view: View) -> Floats:
@@ -19,23 +22,25 @@ def _not_the_likeliest(view: View) -> npt.NDArray[np.float64]:
     """The sum of all probabilities (U,) but the highest one.
 
     A probability close to one is exactly 1 in float32, while those of the other classes keep all their digits. Only
-    their sum tells which of several such samples the model is less sure of.
+    their sum tells which of several such samples the model is less sure of. A larger sum is no more exact than the
+    highest probability, so that `SURE` stands for it: equal scores stay equal there, and rounding does not order them.
     """
     probs = view.predictions.probs
     scores = np.empty(len(probs), np.float64)
     for rows in blocks(*probs.shape):
         part = probs[rows].astype(np.float64)
         part[np.arange(len(part)), part.argmax(axis=1)] = 0
-        scores[rows] = part.sum(axis=1)
+        scores[rows] = np.minimum(part.sum(axis=1), SURE)
     return scores
 
 
 def _not_the_margin(view: View) -> npt.NDArray[np.float64]:
-    """One minus the margin (U,), from the probabilities that are small where the model is sure."""
+    """One minus the margin (U,), from the probabilities that are small; the same for all where the model is unsure."""
     probs = view.predictions.probs
     if probs.shape[1] == 1:
         return np.zeros(len(probs))
-    return _not_the_likeliest(view) + np.partition(probs, probs.shape[1] - 2, axis=1)[:, -2]
+    second = np.partition(probs, probs.shape[1] - 2, axis=1)[:, -2]
+    return _not_the_likeliest(view) + np.minimum(second, SURE)
 
 
 @by_score("margin", finer=_not_the_margin)

@@ -125,3 +125,14 @@ def test_sure_samples_are_told_apart_however_many_are_taken_at_once(monkeypatch:
 
     assert rows(acquisitions["margin"](view(probs=probs), 6)) == [4, 1, 2, 5, 0, 3]
     assert rows(acquisitions["least_confidence"](view(probs=probs), 6)) == [4, 1, 2, 5, 0, 3]
+
+
+def test_chance_decides_between_unsure_samples_with_the_same_margin() -> None:
+    # The two likeliest classes are equal, at 40 different heights.
+    heights = np.linspace(0.34, 0.49, 40, dtype=np.float32)
+    probs = np.stack([heights, heights, 1 - 2 * heights], axis=1)
+    assert (margin(view(probs=probs)) == 0).all()
+
+    picked = [rows(acquisitions["margin"](view(probs=probs, seed=seed), 8)) for seed in (0, 0, 1)]
+
+    assert picked[0] == picked[1] != picked[2]

@@ -52,6 +52,14 @@ def results_line(result: IterationResult) -> dict[str, Any]:
     }
 
 
+def last_defined(lines: Iterable[Mapping[str, Any]], key: str) -> Any:
+    """A figure of a run at its end: that of the last line which has it; None when no line has.
+
+    The cluster label error, for one, is undefined in an iteration in which no cluster was accepted.
+    """
+    return next((line[key] for line in reversed(list(lines)) if line[key] is not None), None)
+
+
 def area_under_budget_curve(lines: Iterable[Mapping[str, Any]]) -> float | None:
     """Mean test accuracy over the interactions spent, from the first line of a run to its last; None without a line.
 

@@ -15,6 +15,7 @@ from raycal.config import ExperimentConfig
 from raycal.data_variants import RunInputs, data_variants
 from raycal.labels import ABSENT, experiment_labels, named_settings, scenario_names, seedless_id, varied_keys
 from raycal.plan import SweepDir
+from raycal.results import last_defined
 
 MIN_WIDTH, MAX_WIDTH = 120, 10_000
 NO_REASON = "did not finish and left no reason: its worker or its node died, or the disk is full"
@@ -22,8 +23,8 @@ FIGURES = ("seeds", "iterations", "interactions", "annotated", "cluster label er
 
 
 def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfig]) -> None:
-    """Print the last iteration of every finished experiment, means over seeds, and how many were stopped early."""
-    lasts = {key: sweep_dir.run_dir(key).results()[-1:] for key in experiments if sweep_dir.run_dir(key).is_finished}
+    """Print how every finished experiment ended, means over seeds, and how many were stopped early."""
+    lasts = {key: _at_the_end(sweep_dir, key) for key in experiments if sweep_dir.run_dir(key).is_finished}
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     labels: dict[tuple[str, ...], str] = {}
     settings: dict[str, tuple[str, ...]] = {}
@@ -51,6 +52,12 @@ def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfi
     for reason, count in stopped.items():
         were, are = ("trial was", "is") if count == 1 else ("trials were", "are")
         print(f"{count} {were} stopped early by {reason} and {are} not in the table")
+
+
+def _at_the_end(sweep_dir: SweepDir, experiment_id: str) -> list[dict[str, Any]]:
+    """The last line of a run; its cluster label error is that of the last iteration with one, as in the report."""
+    lines = sweep_dir.run_dir(experiment_id).results()
+    return [line | {"cluster_label_error": last_defined(lines, "cluster_label_error")} for line in lines[-1:]]
 
 
 def _print_table(

@@ -18,7 +18,9 @@ from raycal.algorithm.records import (
 from raycal.config import ExperimentConfig
 from raycal.files import Folder
 from raycal.labels import scenario_names, varied_keys
-from raycal.plan import SweepDir
+from raycal.plan import Plan, SweepDir
+from raycal.report.group_figures import group_figures
+from raycal.report.runs import read_runs
 from raycal.summary import print_failures, print_summary
 
 
@@ -42,14 +44,21 @@ def by_id(*experiments: ExperimentConfig) -> dict[str, ExperimentConfig]:
     return {config.experiment_id: config for config in experiments}
 
 
-def finish(sweep_dir: SweepDir, config: ExperimentConfig, *, accuracy: float, wrong: int | None = None) -> None:
+def finish(
+    sweep_dir: SweepDir,
+    config: ExperimentConfig,
+    *,
+    accuracy: float,
+    wrong: int | None = None,
+    accepted_in: int = 1,
+) -> None:
     """An experiment of two iterations and 2,000 interactions; `wrong` of the ten samples of its one cluster."""
     run_dir = sweep_dir.run_dir(config.experiment_id)
     run_dir.begin(config)
     cluster = Interaction(
-        iteration=1,
+        iteration=accepted_in,
         step=0,
-        interaction=2000,
+        interaction=1000 * (accepted_in + 1),
         kind=Kind.CLUSTER,
         answer=Answer.LABELLED,
         label=0,
@@ -64,7 +73,7 @@ def finish(sweep_dir: SweepDir, config: ExperimentConfig, *, accuracy: float, wr
                 iteration=iteration,
                 interactions=1000 * (iteration + 1),
                 human_seconds=0.0,
-                ledger=(cluster,) if wrong is not None and iteration else (),
+                ledger=(cluster,) if wrong is not None and iteration == accepted_in else (),
                 pool=PoolSnapshot(status=np.ones(1500, np.int8), labels=np.zeros(1500, np.int32)),
                 evaluation=Evaluation(accuracy=last, loss=1.0),
                 seconds=PhaseSeconds(predict=0, cluster=0, train=0, evaluate=0),
@@ -110,6 +119,24 @@ def test_label_error_is_the_mean_where_it_is_defined(sweep_dir: SweepDir, capsys
         finish(sweep_dir, config, accuracy=0.75, wrong=wrong)
 
     assert summary(sweep_dir, by_id(*seeds), capsys)[1][5] == "15.0%"
+
+
+def test_label_error_is_that_of_the_last_iteration_with_one_as_in_the_report(
+    sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = experiment(scenario="cluster-only")
+    finish(sweep_dir, config, accuracy=0.75, wrong=2)
+    other = experiment(scenario="cluster-only", seed=1)
+    finish(sweep_dir, other, accuracy=0.75, wrong=4, accepted_in=0)
+    sweep_dir.write_plan(Plan(sweep="tiny", experiments=by_id(config, other), threads=1))
+
+    printed = summary(sweep_dir, by_id(config, other), capsys)[1][5]
+
+    (group,) = read_runs(sweep_dir.folder.uri).groups
+    reported = group_figures(group, None).cluster_label_error
+    assert reported is not None
+    assert (reported.n, reported.mean) == (2, pytest.approx(0.3))
+    assert printed == "30.0%"
 
 
 def test_settings_that_differ_are_columns(sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:

@@ -127,7 +127,8 @@ def expected_labels(probs: Floats, purity_threshold: float) -> float:
     """How many images of a cluster get a right label if it is shown, as the asking model expects.
 
     The expected number m of the samples of the class that has most, times the chance that they are enough of the n for
-    the threshold: their number is normal, with the variance of independent samples, and rounded.
+    the threshold, which a whole number of them has to reach. Their number is taken as normal, with the variance of
+    independent samples, and with the correction by one half for a number that is whole.
 
     Args:
         probs: (n, K) of its samples.
@@ -135,7 +136,7 @@ def expected_labels(probs: Floats, purity_threshold: float) -> float:
     expected = probs.sum(axis=0, dtype=np.float64)
     mode = int(expected.argmax())
     most = float(expected[mode])
-    needed = purity_threshold * len(probs)
+    needed = ceil(purity_threshold * len(probs) - ROUNDING)
     own = probs[:, mode].astype(np.float64)
     deviation = sqrt(max(float((own * (1 - own)).sum()), ROUNDING))
     accepted = (1 + erf((most + 0.5 - needed) / deviation / sqrt(2))) / 2 if needed > 0 else 1.0

@@ -12,6 +12,7 @@ from raycal.report.curves import Lines, reached_at
 from raycal.report.estimate import Estimate, estimate
 from raycal.report.group_figures import final_accuracies
 from raycal.report.recommendation import PERCENTS, goal
+from raycal.report.rounding import exact
 from raycal.report.runs import Group
 from raycal.report.targets import reach
 
@@ -118,7 +119,7 @@ def _others(comparison: Comparison, group: Group, accuracy: float) -> Sequence[G
     def rank(other: Group) -> tuple[float, float]:
         reached = [value for value in reach(other, accuracy).by_seed.values() if value is not None]
         final = final_accuracies(other)
-        return -len(reached) / len(other.finished), fmean(reached) if reached else -final.mean if final else 0
+        return -len(reached) / len(other.finished), fmean(reached) if reached else -exact(final.mean) if final else 0
 
     best = min(singles, key=rank, default=None)
     random = next((other for other in singles if other.scenario == RANDOM), None)

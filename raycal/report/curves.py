@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raycal.report.estimate import t_quantile
+from raycal.report.rounding import reaches
 from raycal.report.runs import Trial
 from raycal.results import area_under_budget_curve
 
@@ -157,12 +158,19 @@ def reached_at(lines: Lines, accuracy: float) -> float | None:
     At most those of the first measured point when that has it already. None: not reached (censored at the last point).
     """
     points = [(line["interactions"], value) for line in lines if (value := figure(line, ACCURACY)) is not None]
-    if points and points[0][1] >= accuracy:
+    if points and reaches(points[0][1], accuracy):
         return float(points[0][0])
     for (begin, before), (end, after) in pairwise(points):
-        if after >= accuracy:
-            return float(begin + (end - begin) * (accuracy - before) / (after - before))
+        if reaches(after, accuracy):
+            # The share of the way is rounded above 1 where the accuracy is that of the second point.
+            return float(begin + (end - begin) * min(1.0, (accuracy - before) / (after - before)))
     return None
+
+
+def reaches_first(lines: Lines, accuracy: float) -> bool:
+    """Whether the first measured point has the accuracy, so that fewer interactions may have been enough for it."""
+    found = curve(lines)
+    return found is not None and reaches(float(found.values[0]), accuracy)
 
 
 def round_up(interactions: float) -> int:

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from raycal.report.comparison import Comparison, is_whole_pool
-from raycal.report.curves import aubc_between, curve, figure, final_accuracy, shared_budget
+from raycal.report.curves import aubc_between, figure, final_accuracy, shared_budget
 from raycal.report.estimate import Estimate, estimate
 from raycal.report.runs import Group, Status, Trial
-from raycal.results import area_under_budget_curve
+from raycal.results import area_under_budget_curve, last_defined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ def group_figures(group: Group, shared: tuple[float, float] | None) -> GroupFigu
         interactions=_estimate([_last(trial, "interactions") for trial in trials]),
         annotated=_estimate([_last(trial, "annotated") for trial in trials]),
         human_hours=_estimate([_last(trial, "human_hours") for trial in trials]),
-        cluster_label_error=_estimate([_last_defined(trial, "cluster_label_error") for trial in trials]),
+        cluster_label_error=_estimate([last_defined(trial.lines, "cluster_label_error") for trial in trials]),
     )
 
 
@@ -69,8 +69,3 @@ def _estimate(values: list[float | None]) -> Estimate | None:
 
 def _last(trial: Trial, key: str) -> float | None:
     return figure(trial.lines[-1], key) if trial.lines else None
-
-
-def _last_defined(trial: Trial, key: str) -> float | None:
-    found = curve(trial.lines, key)
-    return float(found.values[-1]) if found else None

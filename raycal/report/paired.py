@@ -14,13 +14,12 @@ from scipy.special import stdtr
 from raycal.report.comparison import Comparison, by_seed
 from raycal.report.curves import Curve, curve, shared_range
 from raycal.report.estimate import Estimate, estimate
+from raycal.report.rounding import exact
 from raycal.report.runs import Group
 
 Metric = Literal["AUBC", "accuracy"]
 METRICS: tuple[Metric, ...] = ("AUBC", "accuracy")
 ALPHA = 0.05
-# Differences closer than this are ties: accuracies are ratios of small whole numbers, which floats do not hold exactly.
-TIE_DIGITS = 12
 MOST_ENUMERATED = 13
 
 
@@ -72,7 +71,8 @@ class Pair:
 
 def paired_test(first: Sequence[float], second: Sequence[float]) -> PairedTest:
     """Compare two groups by the values of the same seeds, in the same order."""
-    differences = np.round(np.array(first, np.float64) - np.array(second, np.float64), TIE_DIGITS)
+    # Equal differences are ties, however floats rounded them.
+    differences = np.array([exact(own - other) for own, other in zip(first, second, strict=True)], np.float64)
     found = estimate(differences.tolist())
     if found is None:
         return PairedTest(difference=None, cohens_dz=None, t_p=None, wilcoxon_p=None, note="no seed in common")

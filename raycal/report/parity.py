@@ -8,6 +8,7 @@ from raycal.report.claim_checks import Check, NotTestableError, claim_checks
 from raycal.report.claims import CLAIMS, Claim
 from raycal.report.comparison import Comparison, Setting
 from raycal.report.estimate import Estimate, estimate
+from raycal.report.rounding import exact
 
 # Undecided: tested, and the interval allows both the claim and its contrary.
 Verdict = Literal["holds", "does not hold", "undecided", "not tested"]
@@ -86,12 +87,12 @@ class _Result:
     @property
     def margin(self) -> float:
         """How far the interval lies inside the claimed range, negative when it does not."""
-        return min(self.ends[0] - self.check.low, self.check.high - self.ends[1])
+        return min(exact(self.ends[0] - self.check.low), exact(self.check.high - self.ends[1]))
 
     @property
     def is_contrary(self) -> bool:
         """Whether the interval lies outside the claimed range altogether."""
-        return self.ends[1] < self.check.low or self.ends[0] > self.check.high
+        return exact(self.ends[1] - self.check.low) < 0 or exact(self.ends[0] - self.check.high) > 0
 
 
 def _judge(results: Sequence[_Result], missing: Sequence[str]) -> tuple[Verdict, str]:

@@ -10,7 +10,7 @@ from raycal.report.estimate import Estimate, estimate
 from raycal.report.group_figures import final_accuracies
 from raycal.report.paired import paired_test
 from raycal.report.runs import Group
-from raycal.report.targets import Reached, reach
+from raycal.report.targets import Reached, both_reach_first, reach
 
 PERCENTS = (90, 95, 99)
 NAMED = 2  # rivals in a sentence; the table has all of them
@@ -128,21 +128,27 @@ def _is_fewer(ours: Reached, theirs: Reached) -> bool:
 
 
 def _saving(comparison: Comparison, group: Group, accuracy: float) -> tuple[Estimate | None, bool]:
-    """Percent fewer than `random`, and whether that is a lower bound: where it is not reached its end counts."""
+    """Percent fewer than `random`, and whether that is a lower bound: where it is not reached its end counts.
+
+    Seeds in which both had the accuracy at their first evaluation are left out, as the saving is unknown there.
+    """
     random = comparison.setting_of(group).groups.get(RANDOM)
     if random is None or random is group:
         return None, False
     ours, theirs = reach(group, accuracy).by_seed, reach(random, accuracy).by_seed
-    savings, is_bound = [], False
+    savings, is_bound, known = [], False, True
     for seed in same_seeds([group, random]):
         own, other = ours[seed], theirs[seed]
+        if both_reach_first(by_seed(group)[seed].lines, by_seed(random)[seed].lines, accuracy):
+            known = False
+            continue
         if other is None:
             other, is_bound = by_seed(random)[seed].lines[-1]["interactions"], True
         if own is not None and other:
             savings.append(100 * (1 - own / other))
     found = estimate(savings)
-    # An interval of lower bounds would be taken for one of the saving.
-    return (replace(found, low=None, high=None) if found and is_bound else found), is_bound
+    # An interval of lower bounds, or of some of the seeds, would be taken for one of the saving.
+    return (replace(found, low=None, high=None) if found and (is_bound or not known) else found), is_bound
 
 
 def _names(groups: Sequence[Group]) -> str:

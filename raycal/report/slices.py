@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from raycal.labels import concerns, setting_words, varied_keys
+from raycal.report.rounding import exact
 from raycal.report.runs import Group, Runs, Trial
 from raycal.results import area_under_budget_curve
 
@@ -111,4 +112,4 @@ def _best_of_each(asking: Sequence[Group], supervised: Sequence[Group]) -> Slice
 
 def _area(group: Group) -> float:
     areas = [area_under_budget_curve(trial.lines) for trial in group.finished]
-    return fmean([area for area in areas if area is not None] or [0.0])
+    return exact(fmean([area for area in areas if area is not None] or [0.0]))  # so that equal areas are equal

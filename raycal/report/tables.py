@@ -17,7 +17,7 @@ from raycal.report.parity import Finding, parity
 from raycal.report.penalty import PenaltyMatrix, penalty_matrix
 from raycal.report.recommendation import Recommendation, recommend
 from raycal.report.runs import Group, Runs, Trial
-from raycal.report.targets import TARGETS, Reached, full_supervision, label_efficiency, reach
+from raycal.report.targets import TARGETS, Efficiency, Reached, full_supervision, label_efficiency, reach
 from raycal.summary import NO_REASON
 
 Row = tuple[Any, ...]
@@ -102,11 +102,11 @@ def _summary_row(comparison: Comparison, group: Group, figures: GroupFigures) ->
         *(found.mean if found else None for found in at_the_end),
         *_interval(ratio),
         f"{ratio.n if ratio else 0} of {efficiency.of}" if efficiency else None,
-        _summary_note(group, figures, has_random=RANDOM in comparison.setting_of(group).groups),
+        _summary_note(group, figures, efficiency, has_random=RANDOM in comparison.setting_of(group).groups),
     )
 
 
-def _summary_note(group: Group, figures: GroupFigures, *, has_random: bool) -> str:
+def _summary_note(group: Group, figures: GroupFigures, efficiency: Efficiency | None, *, has_random: bool) -> str:
     finished = figures.count.get("finished", 0)
     notes = ["no seed finished" if not finished else "one seed: no interval" if finished == 1 else ""]
     if not has_random:
@@ -114,6 +114,9 @@ def _summary_note(group: Group, figures: GroupFigures, *, has_random: bool) -> s
     if removed := len(group.removed):
         which = "" if removed == len(group.trials) else f"{removed} of {len(group.trials)} seeds "
         notes.append(f"{which}no longer in the sweep file")
+    if efficiency and efficiency.both_at_first:
+        seeds = f"{efficiency.both_at_first} of {efficiency.of} seeds"
+        notes.append(f"label efficiency unknown in {seeds}: both had the accuracy at the first evaluation")
     return "; ".join(filter(None, notes))
 
 

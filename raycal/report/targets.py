@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from math import exp, floor, log
 
 from raycal.report.comparison import RANDOM, SUPERVISED, Comparison, by_seed, is_whole_pool, same_seeds
-from raycal.report.curves import Lines, curve, final_accuracy, interactions_to_reach, round_up
+from raycal.report.curves import Lines, final_accuracy, interactions_to_reach, reaches_first, round_up
 from raycal.report.estimate import Estimate, estimate
 from raycal.report.group_figures import final_accuracies
 from raycal.report.runs import Group
@@ -45,12 +45,11 @@ def reach(group: Group, accuracy: float) -> Reached:
     """When the finished seeds of a group reached an accuracy."""
     trials = by_seed(group)
     found = {seed: interactions_to_reach(trial.lines, accuracy) for seed, trial in trials.items()}
-    firsts = (drawn.values[0] for trial in trials.values() if (drawn := curve(trial.lines)))
     return Reached(
         accuracy=accuracy,
         by_seed=found,
         estimate=_whole(_of_reached(list(found.values()))),
-        at_most=any(first >= accuracy for first in firsts),
+        at_most=any(reaches_first(trial.lines, accuracy) for trial in trials.values()),
     )
 
 
@@ -66,12 +65,15 @@ class Efficiency:
 
     Attributes:
         of: Seeds that both groups finished.
-        ratio: Geometric mean over the seeds in which the group reached random's accuracy; its interval, by Student's t
-            on the logarithms, is left out unless all did. `sd` is that of the logarithms.
+        ratio: Geometric mean over the seeds in which it is known; its interval, by Student's t on the logarithms, is
+            left out unless it is known in all. It is unknown where the group did not reach random's accuracy, and where
+            both had it at their first evaluation. `sd` is that of the logarithms.
+        both_at_first: Seeds in which both had the accuracy at their first evaluation.
     """
 
     of: int
     ratio: Estimate | None
+    both_at_first: int
 
 
 def label_efficiency(group: Group, comparison: Comparison) -> Efficiency | None:
@@ -86,7 +88,8 @@ def label_efficiency(group: Group, comparison: Comparison) -> Efficiency | None:
     if random is None or random is group or is_whole_pool(group):
         return None
     seeds = same_seeds([group, random])
-    ratios = [_ratio(by_seed(random)[seed].lines, by_seed(group)[seed].lines) for seed in seeds]
+    pairs = [(by_seed(random)[seed].lines, by_seed(group)[seed].lines) for seed in seeds]
+    ratios = [_ratio(*pair) for pair in pairs]
     found = _of_reached([None if ratio is None else log(ratio) for ratio in ratios])
     return Efficiency(
         of=len(seeds),
@@ -98,12 +101,24 @@ def label_efficiency(group: Group, comparison: Comparison) -> Efficiency | None:
             low=None if found.low is None else exp(found.low),
             high=None if found.high is None else exp(found.high),
         ),
+        both_at_first=sum(_both_at_first(*pair) for pair in pairs),
     )
 
 
-def _ratio(random: Lines, other: Lines) -> float | None:
+def both_reach_first(first: Lines, second: Lines, accuracy: float) -> bool:
+    """Whether both had the accuracy at their first evaluation, so that nobody knows which of them needed less."""
+    return reaches_first(first, accuracy) and reaches_first(second, accuracy)
+
+
+def _both_at_first(random: Lines, other: Lines) -> bool:
     accuracy = final_accuracy(random)
-    if accuracy is None:
+    return accuracy is not None and both_reach_first(random, other, accuracy)
+
+
+def _ratio(random: Lines, other: Lines) -> float | None:
+    """How many times more interactions `random` needs in one seed; None where it is unknown."""
+    accuracy = final_accuracy(random)
+    if accuracy is None or _both_at_first(random, other):
         return None
     needed, by_random = interactions_to_reach(other, accuracy), interactions_to_reach(random, accuracy)
     return by_random / needed if needed and by_random else None

@@ -15,6 +15,7 @@ from raycal.algorithm.clustering import clusterings
 from raycal.algorithm.expert import Cluster, Expert, experts
 from raycal.algorithm.pseudo_labels import pseudo_labels
 from raycal.algorithm.records import Floats, Indices, Labels, Predictions
+from raycal.errors import DivergedError
 from raycal.registry import Registry
 
 REGISTRIES: tuple[Registry[Any], ...] = (acquisitions, clusterings, experts, pseudo_labels)
@@ -230,6 +231,25 @@ class TestClustering:
             assert np.array_equal(clusterings[name](embeddings(40), 7, 3), first)
         finally:
             np.random.set_state(before)  # noqa: NPY002
+
+    @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+    @pytest.mark.parametrize("everywhere", [False, True])
+    @pytest.mark.filterwarnings("error")
+    def test_embeddings_that_are_not_finite_are_refused(self, name: str, wrong: float, everywhere: bool) -> None:
+        given = embeddings(40).copy()
+        given[slice(None) if everywhere else 7, 2] = wrong
+
+        with pytest.raises(DivergedError, match=f"{40 if everywhere else 1} of 40 embeddings") as refused:
+            clusterings[name](given, 5, 0)
+        assert f"first in row {0 if everywhere else 7}" in str(refused.value)
+
+    @pytest.mark.filterwarnings("error")
+    def test_embeddings_that_float32_cannot_hold_are_refused(self, name: str) -> None:
+        given: Any = embeddings(40).astype(np.float64)
+        given[3, :2] = 1e300, -1e300
+
+        with pytest.raises(DivergedError, match="row 3"):
+            clusterings[name](given, 5, 0)
 
 
 @pytest.mark.parametrize("name", tuple(experts))

@@ -10,6 +10,8 @@ from raycal.report.curves import (
     final_accuracy,
     interactions_to_reach,
     mean_curve,
+    reached_at,
+    reaches_first,
     shared_budget,
     shared_range,
 )
@@ -61,6 +63,22 @@ def test_area_over_all_is_the_area_under_the_budget_curve(points: Points) -> Non
 def test_first_crossing(accuracy: float, interactions: float | None) -> None:
     expected = None if interactions is None else pytest.approx(interactions)
     assert interactions_to_reach(lines(RISING), accuracy) == expected
+
+
+@pytest.mark.parametrize(("percent", "full"), [(90, 0.8), (90, 0.7), (95, 0.6), (99, 0.7)])
+def test_accuracy_that_is_exactly_at_the_target_reaches_it(percent: int, full: float) -> None:
+    target = percent / 100 * full
+    for rounded in (np.nextafter(target, 0), target, np.nextafter(target, 1)):
+        found = lines([(10, 0.2), (20, float(rounded)), (30, 0.1)])
+        assert interactions_to_reach(found, target) == 20
+        at = reached_at(found, target)
+        assert at is not None
+        assert 20 - 1e-9 < at <= 20
+        assert interactions_to_reach(lines([(10, float(rounded)), (20, 0.1)]), target) == 10
+        assert reaches_first(lines([(10, float(rounded))]), target)
+    assert interactions_to_reach(lines([(10, 0.2), (20, target - 1e-6)]), target) is None
+    assert not reaches_first(lines([(10, target - 1e-6), (20, 1.0)]), target)
+    assert not reaches_first((), target)
 
 
 def test_crossing_is_the_first_of_several() -> None:

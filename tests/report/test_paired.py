@@ -130,3 +130,15 @@ def test_pairs_without_common_seeds_or_interactions() -> None:
         (0, None, "no seed in common"),
         (0, None, "no seed in common"),
     ]
+
+
+def test_equal_differences_are_ties_whichever_way_floats_rounded_them() -> None:
+    # Accuracies of 8,192 test images, whose differences lie halfway between two numbers of twelve decimals.
+    first = [0.01 + 77 / 8192, 0.02 + 77 / 8192, 77 / 8192]
+    second = [0.01, 0.02, 0.0]
+
+    found = paired_test(first, second)
+
+    assert found.note == "the same difference in all 3 seeds: no t-test"
+    assert found.difference is not None
+    assert found.difference.sd == 0

@@ -181,3 +181,16 @@ def test_a_claim_about_another_dataset_is_answered_once() -> None:
     settings = [finding.setting for finding in parity(comparison)]
     assert len(settings) == 4 + 5 * 2
     assert settings[:4] == [""] * 4
+
+
+def test_rounding_is_no_better_area() -> None:
+    # Both have the mean 0.5875 over their interactions; floats make that of the best scenario the larger one.
+    first, second = [(10, 0.24), (20, 0.75), (30, 0.61)], [(10, 0.83), (30, 0.345)]
+    others = ("random", "uncertain-only", "cluster-only", "cluster+uncertain")
+    trials = [*seeds(BEST, first, first), *(item for name in others for item in seeds(name, second, second))]
+
+    finding = findings(*trials)["uncertain-cluster-best"]
+
+    assert finding.measured is not None
+    assert finding.measured.mean == pytest.approx(0, abs=1e-12)
+    assert finding.verdict == "undecided"

@@ -85,6 +85,31 @@ def test_without_full_supervision_the_best_accuracy_is_the_measure() -> None:
     assert found.interactions.mean == pytest.approx(91)
 
 
+def test_target_that_is_met_exactly_is_reached() -> None:
+    found = first(
+        *seeds("supervised", [(800, 0.8)]),
+        *seeds("cluster-only", [(10, 0.0), (40, 0.72)], [(10, 0.0), (60, 0.72)]),
+        *seeds("random", [(10, 0.0), (100, 0.72)], [(10, 0.0), (100, 0.72)]),
+    )
+    assert found.group is not None
+    assert (found.group.scenario, found.saving_is_bound) == ("cluster-only", False)
+    assert found.saving is not None
+    assert found.saving.mean == pytest.approx(50)
+
+
+def test_saving_is_unknown_where_both_had_the_accuracy_at_their_first_evaluation() -> None:
+    at_once = first(*FULL, *seeds("random", *level(0.85, 0.85)), *seeds("cluster-only", *level(0.9, 0.9)))
+    assert at_once.saving is None
+    assert "fewer than random" not in at_once.answer
+    in_one = first(
+        *FULL, *seeds("random", *level(0.9), *reaching(80)), *seeds("cluster-only", *level(0.9), *reaching(40))
+    )
+    assert in_one.group is not None
+    assert in_one.group.scenario == "cluster-only"
+    assert in_one.saving is not None
+    assert (in_one.saving.n, in_one.saving.mean, in_one.saving.low) == (1, pytest.approx(50), None)
+
+
 def test_at_most_what_the_first_point_cost() -> None:
     answer = first(*FULL, *seeds("random", *level(0.9))).answer
     assert "fewest interactions with random, at most 10 (1 seed)" in answer

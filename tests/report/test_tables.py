@@ -116,3 +116,15 @@ def test_sweep_without_a_finished_trial_has_all_columns() -> None:
     found = tables(runs(trial("random", status="failed")))
     assert [len(found[name]) for name in NAMES] == [3, 1, 4, 0, 0, 0, 0, 9, 1]
     assert all(len(found[name].columns) > 2 for name in NAMES)
+
+
+def test_label_efficiency_that_nobody_knows_is_empty_and_says_why() -> None:
+    table = tables(runs(*seeds("random", *level(0.5, 0.4)), *seeds("cluster-only", *level(0.6, 0.6))))["summary"]
+    found = rows(table, "group", "label efficiency", "label efficiency low", "label efficiency seeds", "note")
+    assert found[1] == (
+        "cluster-only",
+        None,
+        None,
+        "0 of 2",
+        "label efficiency unknown in 2 of 2 seeds: both had the accuracy at the first evaluation",
+    )

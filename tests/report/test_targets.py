@@ -70,6 +70,47 @@ def test_efficiency_by_hand() -> None:
     assert label_efficiency(supervised, found) is None
 
 
+def test_target_that_is_met_exactly_is_reached() -> None:
+    (found,) = by_dataset(
+        runs(*seeds("random", [(10, 0.2), (20, 0.72)], [(10, 0.72), (20, 0.5)]), *seeds("supervised", [(800, 0.8)]))
+    )
+    full = full_supervision(found.groups[0], found)
+    assert full is not None
+    reached = reach(found.groups[0], 90 / 100 * full.mean)
+    assert reached.by_seed == {0: 20, 1: 10}
+    assert reached.at_most
+
+
+def test_efficiency_is_unknown_where_both_had_the_accuracy_at_their_first_evaluation() -> None:
+    (found,) = by_dataset(
+        runs(
+            *seeds("random", [(10, 0.5), (20, 0.5)], [(10, 0.4), (20, 0.4)]),
+            *seeds("cluster-only", [(10, 0.6), (20, 0.7)], [(10, 0.5), (20, 0.7)]),
+            *seeds("uncertain-only", [(10, 0.6), (20, 0.7)], [(5, 0.2), (10, 0.6)]),
+        )
+    )
+    _, cluster, uncertain = found.groups
+    at_once = label_efficiency(cluster, found)
+    assert at_once is not None
+    assert (at_once.of, at_once.ratio, at_once.both_at_first) == (2, None, 2)
+    in_one = label_efficiency(uncertain, found)
+    assert in_one is not None
+    assert in_one.ratio is not None
+    # In the second seed 10 against 5 + 5 / 2, rounded up.
+    assert (in_one.ratio.n, in_one.ratio.mean, in_one.ratio.low) == (1, pytest.approx(10 / 8), None)
+    assert in_one.both_at_first == 1
+
+
+def test_efficiency_is_known_where_only_one_had_the_accuracy_at_once() -> None:
+    (found,) = by_dataset(
+        runs(*seeds("random", [(10, 0.2), (40, 0.5)]), *seeds("cluster-only", [(10, 0.6), (20, 0.7)]))
+    )
+    efficiency = label_efficiency(found.groups[1], found)
+    assert efficiency is not None
+    assert efficiency.ratio is not None
+    assert (efficiency.ratio.mean, efficiency.both_at_first) == (pytest.approx(4), 0)
+
+
 def test_efficiency_without_random() -> None:
     (found,) = by_dataset(runs(*seeds("cluster-only", *level(0.5))))
     assert label_efficiency(found.groups[0], found) is None

@@ -44,7 +44,7 @@ def dropout_entropy(view: View, *, passes: Passes = 20, dropout: Dropout = 0.5) 
     return np.concatenate([entropies(probs.mean(axis=0)) for probs in _passes(view, passes, dropout)])
 
 
-@by_score("dropout_variation_ratio", draw_ties=True)
+@by_score("dropout_variation_ratio")
 def dropout_variation_ratio(view: View, *, passes: Passes = 20, dropout: Dropout = 0.5) -> Floats:
     """Share of the passes that are not for the sample's modal class (Freeman 1965; Gal et al. 2017); ties are drawn."""
     parts = _passes(view, passes, dropout)

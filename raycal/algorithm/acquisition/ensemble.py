@@ -17,13 +17,13 @@ from raycal.algorithm.records import Floats
 Members = Annotated[int, Ge(2)]
 
 
-@by_score("ensemble_vote_entropy", draw_ties=True)
+@by_score("ensemble_vote_entropy")
 def ensemble_vote_entropy(view: View, *, members: Members = 5) -> Floats:
     """Entropy of the members' votes in nats (Dagan, Engelson 1995; Beluch et al. 2018); ties are drawn."""
     return entropies(_vote_shares(view, members))
 
 
-@by_score("ensemble_variation_ratio", draw_ties=True)
+@by_score("ensemble_variation_ratio")
 def ensemble_variation_ratio(view: View, *, members: Members = 5) -> Floats:
     """Share of the members that are not for the sample's modal class (Beluch et al. 2018); ties are drawn."""
     return variation_ratios(_vote_shares(view, members))

@@ -23,22 +23,24 @@ class Acquisition(Protocol):
 acquisitions: Registry[Callable[..., Indices]] = Registry("acquisition")
 
 
-def by_score(name: str, *, draw_ties: bool = False) -> Callable[[Score], Score]:
+def by_score(name: str, *, finer: Callable[[View], npt.NDArray[np.float64]] | None = None) -> Callable[[Score], Score]:
     """Decorator: asking for the samples with the highest scores is known as `name`; the function stays as it is.
 
+    Between equal scores the step's random stream decides, not the smaller index: images in a folder are sorted by
+    class, so that the smaller indices would be those of one class.
+
     Args:
-        draw_ties: Between equal scores chance decides, not the smaller index. For scores with few values, as a pool
-            that is sorted by class would else be asked for one class.
+        finer: Gives scores (U,) that tell equal ones of `score` apart, where float32 is too coarse for it.
     """
 
     def register(score: Score) -> Score:
         @wraps(score)
         def select(view: View, budget: int, /, **options: Any) -> Indices:
             scores, indices = score(view, **options), view.predictions.indices
-            if draw_ties:
-                order = view.rng.permutation(len(indices))
-                scores, indices = scores[order], indices[order]
-            return most_informative(indices, scores, budget)
+            order = view.rng.permutation(len(indices))
+            if finer is not None:
+                order = order[np.argsort(-finer(view)[order], kind="stable")]
+            return most_informative(indices[order], scores[order], budget)
 
         acquisitions(name)(select)
         return score

@@ -1,15 +1,17 @@
 """Samples one after another, each far from those before it: core-set and BADGE.
 
-Beside the features they hold a few numbers per sample and pieces of 64 MiB; the time is that of one pass over the
-features for every sample asked for, and for core-set of all distances to what is annotated.
+Beside the features they hold a few numbers per sample and pieces of 64 MiB, and core-set a copy of the features; the
+time is that of one pass over the features for every sample asked for, and for core-set of all distances to what is
+annotated.
 """
 
 from collections.abc import Callable
+from math import floor, log2
 
 import numpy as np
 import numpy.typing as npt
 
-from raycal.algorithm.acquisition.distances import nearest_squared, squared_norms
+from raycal.algorithm.acquisition.distances import blocks, nearest_squared, squared_norms
 from raycal.algorithm.acquisition.selection import acquisitions
 from raycal.algorithm.acquisition.view import View
 from raycal.algorithm.records import Floats, Indices
@@ -24,9 +26,11 @@ def core_set(view: View, budget: int, /) -> Indices:
     Distances are Euclidean, between features. While nothing is annotated the first sample is drawn. Equal distances by
     the smaller index. The samples come by falling distance to the nearest centre.
     """
-    points = view.predictions.embeddings
+    # Far from the origin, inner products in float32 leave nothing of the distances.
+    center = _center(view.predictions.embeddings)
+    points, annotated = _moved(view.predictions.embeddings, center), _moved(view.annotated().embeddings, center)
     norms = squared_norms(points)
-    nearest = nearest_squared(points, view.annotated().embeddings)
+    nearest = nearest_squared(points, annotated)
     first = int(nearest.argmax()) if np.isfinite(nearest).all() else int(view.rng.integers(len(points)))
 
     def distances(row: int) -> Floats:
@@ -35,6 +39,28 @@ def core_set(view: View, budget: int, /) -> Indices:
 
     rows = _one_by_one(first, nearest, distances, lambda left: int(left.argmax()), budget)
     return view.predictions.indices[rows]
+
+
+def _center(points: Floats) -> npt.NDArray[np.float64]:
+    """A place (D,) among the points (n, D): their mean, rounded to a small part of their spread.
+
+    What is subtracted so has few digits, and equal distances between simple numbers stay equal.
+    """
+    mean: npt.NDArray[np.float64] = points.mean(axis=0, dtype=np.float64)
+    spread = float(np.maximum(points.max(axis=0) - mean, mean - points.min(axis=0)).max())
+    if spread == 0:
+        return mean
+    grid = 2.0 ** (floor(log2(spread)) - 4)
+    rounded: npt.NDArray[np.float64] = np.round(mean / grid) * grid
+    return rounded
+
+
+def _moved(points: Floats, origin: npt.NDArray[np.float64]) -> Floats:
+    """Points (n, D) as they are seen from another origin (D,), which is subtracted in float64."""
+    moved: Floats = np.empty_like(points, np.float32)
+    for rows in blocks(*points.shape):
+        moved[rows] = points[rows] - origin
+    return moved
 
 
 @acquisitions("badge")

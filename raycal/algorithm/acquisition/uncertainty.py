@@ -1,11 +1,15 @@
 """How unsure the asking model is of each sample by itself, from its class probabilities alone."""
 
 import numpy as np
+import numpy.typing as npt
 
 from raycal.algorithm.acquisition.distances import blocks
 from raycal.algorithm.acquisition.selection import by_score
 from raycal.algorithm.acquisition.view import View
 from raycal.algorithm.records import Floats
+
+# What all classes but the likeliest have together where float32 is too coarse for the likeliest one, see below.
+SURE = 0.01
 
 
 @by_score("entropy")
@@ -14,7 +18,32 @@ def entropy(view: View) -> Floats:
     return entropies(view.predictions.probs)
 
 
-@by_score("margin")
+def _not_the_likeliest(view: View) -> npt.NDArray[np.float64]:
+    """The sum of all probabilities (U,) but the highest one.
+
+    A probability close to one is exactly 1 in float32, while those of the other classes keep all their digits. Only
+    their sum tells which of several such samples the model is less sure of. A larger sum is no more exact than the
+    highest probability, so that `SURE` stands for it: equal scores stay equal there, and rounding does not order them.
+    """
+    probs = view.predictions.probs
+    scores = np.empty(len(probs), np.float64)
+    for rows in blocks(*probs.shape):
+        part = probs[rows].astype(np.float64)
+        part[np.arange(len(part)), part.argmax(axis=1)] = 0
+        scores[rows] = np.minimum(part.sum(axis=1), SURE)
+    return scores
+
+
+def _not_the_margin(view: View) -> npt.NDArray[np.float64]:
+    """One minus the margin (U,), from the probabilities that are small; the same for all where the model is unsure."""
+    probs = view.predictions.probs
+    if probs.shape[1] == 1:
+        return np.zeros(len(probs))
+    second = np.partition(probs, probs.shape[1] - 2, axis=1)[:, -2]
+    return _not_the_likeliest(view) + np.minimum(second, SURE)
+
+
+@by_score("margin", finer=_not_the_margin)
 def margin(view: View) -> Floats:
     """Minus the difference of the two highest class probabilities (Scheffer, Decomain, Wrobel 2001), in [-1, 0]."""
     probs = view.predictions.probs
@@ -25,7 +54,7 @@ def margin(view: View) -> Floats:
     return scores
 
 
-@by_score("least_confidence")
+@by_score("least_confidence", finer=_not_the_likeliest)
 def least_confidence(view: View) -> Floats:
     """One minus the highest class probability (Lewis, Gale 1994; Culotta, McCallum 2005), in [0, 1 - 1/K]."""
     scores: Floats = 1 - view.predictions.probs.max(axis=1)

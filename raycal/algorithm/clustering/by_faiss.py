@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from raycal.algorithm.clustering.protocol import ClusterIds, Iterations, clusterings
+from raycal.algorithm.clustering.protocol import ClusterIds, Iterations, clusterings, finite_points
 from raycal.algorithm.records import Floats
 
 
@@ -11,7 +11,7 @@ def faiss_kmeans(embeddings: Floats, num_clusters: int, seed: int, *, iterations
     """`kmeans` by Faiss on a GPU too, if Faiss sees one: it searches there, and updates the centres on the CPU."""
     import faiss
 
-    points = np.ascontiguousarray(embeddings, dtype=np.float32)
+    points = finite_points(embeddings)
     return lloyd_by_faiss(points, num_clusters, seed, iterations, gpu=faiss.get_num_gpus() > 0)
 
 

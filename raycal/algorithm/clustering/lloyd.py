@@ -1,9 +1,7 @@
 """Lloyd's k-means, the paper's clustering."""
 
-import numpy as np
-
 from raycal.algorithm.clustering.by_faiss import lloyd_by_faiss
-from raycal.algorithm.clustering.protocol import ClusterIds, Iterations, clusterings
+from raycal.algorithm.clustering.protocol import ClusterIds, Iterations, clusterings, finite_points
 from raycal.algorithm.records import Floats
 
 
@@ -13,7 +11,7 @@ def kmeans(embeddings: Floats, num_clusters: int, seed: int, *, iterations: Iter
 
     The same seed and number of threads give the same clusters on a CPU, the same seed on a GPU; not both the same.
     """
-    return lloyd(np.ascontiguousarray(embeddings, dtype=np.float32), num_clusters, seed, iterations)
+    return lloyd(finite_points(embeddings), num_clusters, seed, iterations)
 
 
 def lloyd(points: Floats, num_clusters: int, seed: int, iterations: int, *, spherical: bool = False) -> ClusterIds:

@@ -1,9 +1,7 @@
 """Spherical k-means: by direction alone."""
 
-import numpy as np
-
 from raycal.algorithm.clustering.lloyd import lloyd
-from raycal.algorithm.clustering.protocol import ClusterIds, Iterations, clusterings
+from raycal.algorithm.clustering.protocol import ClusterIds, Iterations, clusterings, finite_points
 from raycal.algorithm.records import Floats
 
 
@@ -12,6 +10,6 @@ def spherical_kmeans(embeddings: Floats, num_clusters: int, seed: int, *, iterat
     """Spherical k-means (Dhillon, Modha 2001): points and centres at length one, the nearest by the largest cosine."""
     import faiss
 
-    points = np.array(embeddings, dtype=np.float32, order="C")
+    points = finite_points(embeddings).copy()
     faiss.normalize_L2(points)  # a point at zero stays there
     return lloyd(points, num_clusters, seed, iterations, spherical=True)

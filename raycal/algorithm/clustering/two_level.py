@@ -9,7 +9,7 @@ from annotated_types import Ge, Le
 
 from raycal.algorithm.clustering.lloyd import lloyd
 from raycal.algorithm.clustering.means import means
-from raycal.algorithm.clustering.protocol import ClusterIds, Iterations, clusterings
+from raycal.algorithm.clustering.protocol import ClusterIds, Iterations, clusterings, finite_points
 from raycal.algorithm.records import Floats
 
 
@@ -25,7 +25,8 @@ def two_level_kmeans(
     """K-means of about sqrt(C) coarse cells, k-means in each of them, then rounds of Lloyd's algorithm over all points.
 
     Close to `kmeans` for a fraction of its distances: of U C `iterations` about 2 U sqrt(C) `iterations` + U C
-    `rounds`. The same seed and number of threads give the same clusters on a CPU, the same seed on a GPU, which runs
+    `rounds`. Its inertia is within 1 % where clusters have about nine points or more, and farther off where they have
+    fewer. The same seed and number of threads give the same clusters on a CPU, the same seed on a GPU, which runs
     everything but the sharing out among the cells; there each cell takes its time however small it is, so that `kmeans`
     is the faster one unless the points are very many.
 
@@ -33,7 +34,7 @@ def two_level_kmeans(
         iterations: Of both levels.
         rounds: How often the clusters of all cells together are given their means, and the points the nearest of those.
     """
-    points = np.ascontiguousarray(embeddings, dtype=np.float32)
+    points = finite_points(embeddings)
     cells = lloyd(points, isqrt(num_clusters), seed, iterations)
     seeds = np.random.default_rng(seed).integers(2**31, size=isqrt(num_clusters))
     cluster_ids, first = np.empty(len(points), np.int64), 0

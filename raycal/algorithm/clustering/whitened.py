@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from raycal.algorithm.clustering.lloyd import lloyd
-from raycal.algorithm.clustering.protocol import ClusterIds, Iterations, clusterings
+from raycal.algorithm.clustering.protocol import ClusterIds, Iterations, clusterings, finite_points
 from raycal.algorithm.records import Floats
 
 # A direction with less of the largest variance is rounding, and would be blown up to count like any other.
@@ -27,7 +27,7 @@ def whitened_kmeans(
     Args:
         dimensions: How many components, those with the largest variance; or as many as there are.
     """
-    return lloyd(whitened(embeddings, dimensions), num_clusters, seed, iterations)
+    return lloyd(whitened(finite_points(embeddings), dimensions), num_clusters, seed, iterations)
 
 
 def whitened(embeddings: Floats, dimensions: int) -> Floats:

@@ -25,9 +25,13 @@ def ceal(
     The most probable class of every sample whose entropy is below a threshold, which falls as the model learns to
     predict more of them.
 
+    The paper updates the threshold in iteration t > 0 to `delta - decay * t`. There are two readings: `delta` is the
+    first threshold, so that it falls by the same amount in every iteration, as here; or it is the threshold of the
+    iteration before, so that it has fallen by `decay * t (t + 1) / 2`.
+
     Args:
         delta: The threshold in iteration 0, in nats; the paper's for CACD.
-        decay: By which it falls in each iteration; the paper's for CACD.
+        decay: The amount by which it falls in each iteration; the paper's for CACD.
     """
     threshold = delta - decay * iteration
     return _most_probable(view, entropies(view.predictions.probs) < threshold)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 QUERIES = 4096  # points whose neighbours are looked for at once, which bounds the memory
-TOLERANCE = 1e-6  # of the conjugate gradients, relative
+TOLERANCE = 1e-6  # of the conjugate gradients, relative; closer shares and certainties count as equal
 
 
 @pseudo_labels("label_propagation")
@@ -34,10 +34,10 @@ def label_propagation(
     The labels of D^L and D^CL flow along the edges between features at length one, which weigh the `gamma`th power of
     their cosine; Z = (I - alpha S)^-1 Y, with S the graph normalised by its degrees and Y (n, K) the labels, is solved
     by conjugate gradients. Each class's column is then scaled to the same sum over D^U (class mass normalisation, Zhu,
-    Ghahramani, Lafferty 2003): else the class with the most labels floods a small, dense pool. Each sample gets its
-    largest class, where anything flowed to it. The memory is that of
-    the features and of a row of `neighbors` for each; the neighbours are exact, so their time grows with the square
-    of the pool.
+    Ghahramani, Lafferty 2003): else the class with the most labels floods a small, dense pool. Iscen et al. do not do
+    this. Each sample gets its largest class, where anything flowed to it; equal classes by the smaller id.
+    Differences below the tolerance of the solver are rounding and decide nothing. The memory is that of the features
+    and of a row of `neighbors` for each; the neighbours are exact, so their time grows with the square of the pool.
 
     Args:
         neighbors: Of each sample in the graph.
@@ -54,8 +54,8 @@ def label_propagation(
     total = flowed.sum(axis=1)
     chosen = np.flatnonzero(total > 0)
     shares = flowed[chosen] / total[chosen, None]
-    chosen = chosen[_certainty(shares) >= min_certainty]
-    return PseudoLabels(predictions.indices[chosen], flowed[chosen].argmax(axis=1).astype(np.int64))
+    certain = _certainty(shares) >= min_certainty - TOLERANCE
+    return PseudoLabels(predictions.indices[chosen[certain]], _largest(shares[certain]))
 
 
 def _graph(points: Floats, neighbors: int, gamma: float) -> "csr_array":
@@ -106,8 +106,19 @@ def _spread(graph: "csr_array", labels: Labels, num_classes: int, alpha: float) 
 
 
 def _certainty(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """1 - H / log K (n,) of distributions (n, K); 1 of a single class."""
+    """1 - H / log K (n,) of distributions (n, K), from 0 to 1; 1 of a single class."""
     num_classes = shares.shape[1]
     logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
     entropy: npt.NDArray[np.float64] = -np.einsum("uk,uk->u", shares, logs)
-    return 1 - entropy / np.log(num_classes) if num_classes > 1 else np.ones(len(shares))
+    if num_classes == 1:
+        return np.ones(len(shares))
+    # The entropy of an even split can come out a little above log K.
+    certainty: npt.NDArray[np.float64] = np.clip(1 - entropy / np.log(num_classes), 0, 1)
+    return certainty
+
+
+def _largest(shares: npt.NDArray[np.float64]) -> Labels:
+    """The class (n,) with the largest of the shares (n, K); of equal ones the smallest id."""
+    largest = shares.max(axis=1, keepdims=True)
+    labels: Labels = (shares >= largest - TOLERANCE).argmax(axis=1).astype(np.int64)
+    return labels

@@ -41,6 +41,25 @@ def test_core_set_equals_the_definition() -> None:
     assert rows(core_set(view(embeddings=points, annotated=annotated), 20)) == expected
 
 
+@pytest.mark.parametrize("away", [0.0, 1e3, -1e4, 1e5])
+@pytest.mark.parametrize("num_annotated", [0, 7])
+def test_core_set_is_the_same_wherever_the_features_lie(away: float, num_annotated: int) -> None:
+    rng = np.random.default_rng(5)
+    # Multiples of 1/64, which float32 holds exactly at all of these places.
+    points = np.round(rng.normal(size=(60 + num_annotated, 8)) * 64) / 64
+    far = points + away * np.sign(points[0])
+    given, there = (view(embeddings=moved[:60], annotated=moved[60:], seed=3) for moved in (points, far))
+
+    assert rows(core_set(there, 20)) == rows(core_set(given, 20))
+
+
+@pytest.mark.parametrize("away", [0, 3.5, 1000, 65536])
+def test_core_set_takes_equal_distances_by_the_smaller_index_far_from_the_origin_too(away: float) -> None:
+    given = view(embeddings=np.array(LINE) + away, annotated=np.array([[0.5, 0]]) + away)
+
+    assert rows(core_set(given, 5)) == [4, 3, 2, 0, 1]
+
+
 def test_badge_begins_with_the_longest_gradient() -> None:
     given = view(probs=[[0.5, 0.5], [0.9, 0.1], [0.5, 0.5]], embeddings=[[1, 0], [5, 0], [0, 3]])
 

@@ -65,3 +65,74 @@ def test_each_asks_for_another_sample_first() -> None:
 def test_scores_keep_float32(score: object) -> None:
     assert callable(score)
     assert score(view(probs=[[0.5, 0.5]])).dtype == np.float32
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """In float32, as the network computes it."""
+    odds = np.exp((logits - logits.max(axis=1, keepdims=True)).astype(np.float32))
+    shares: np.ndarray = odds / odds.sum(axis=1, keepdims=True)
+    return shares
+
+
+@pytest.mark.parametrize("name", ["margin", "least_confidence"])
+@pytest.mark.parametrize("num_classes", [2, 10])
+def test_sure_samples_are_asked_for_by_how_sure_they_are(name: str, num_classes: int) -> None:
+    # The logits of the likeliest class, whose probability is 1 in float32.
+    gaps = np.random.default_rng(0).permutation(np.linspace(22, 80, 60))
+    logits = np.zeros((60, num_classes))
+    logits[np.arange(60), np.arange(60) % num_classes] = gaps
+    given = view(probs=softmax(logits))
+
+    assert (given.predictions.probs.max(axis=1) == 1).all()
+    assert rows(acquisitions[name](given, 60)) == np.argsort(gaps).tolist()
+    assert rows(acquisitions[name](given, 7)) == np.argsort(gaps)[:7].tolist()
+
+
+def test_margin_of_sure_samples_is_told_by_the_second_class_too() -> None:
+    # Both leave as much to the other classes, the first all of it to one.
+    given = view(probs=[[1.0, 1e-10, 1e-10], [1.0, 2e-10, 0.0], [1.0, 1e-12, 0.0]])
+
+    assert rows(acquisitions["margin"](given, 3)) == [1, 0, 2]
+
+
+@pytest.mark.parametrize("name", ["entropy", "margin", "least_confidence"])
+@pytest.mark.parametrize("num_classes", [1, 4])
+def test_chance_decides_between_equal_scores_and_not_the_order_of_the_classes(name: str, num_classes: int) -> None:
+    # 40 images that are sorted by class, of all of which the model is sure.
+    probs = np.eye(num_classes)[np.repeat(np.arange(num_classes), 40 // num_classes)]
+    picked = [rows(acquisitions[name](view(probs=probs, seed=seed), 8)) for seed in (0, 0, 1)]
+
+    assert picked[0] == picked[1] != picked[2]
+    assert picked[0] != sorted(picked[0])
+    assert max(picked[0]) >= 20
+
+
+@pytest.mark.parametrize("name", ["entropy", "margin", "least_confidence"])
+def test_different_scores_are_asked_for_by_the_score_alone(name: str) -> None:
+    probs = np.random.default_rng(0).dirichlet(np.ones(5), 200).astype(np.float32)
+    score = {"entropy": entropy, "margin": margin, "least_confidence": least_confidence}[name]
+    scores = score(view(probs=probs))
+    assert len(np.unique(scores)) > 190
+    unique = np.unique(scores, return_index=True)[1]
+
+    for seed in (0, 1):
+        assert rows(acquisitions[name](view(probs=probs[unique], seed=seed), 50)) == list(range(len(unique)))[::-1][:50]
+
+
+def test_sure_samples_are_told_apart_however_many_are_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    probs = [[1.0, 10.0**-power] for power in (12, 9, 10, 14, 8, 11)]
+    monkeypatch.setattr(distances, "BLOCK_FLOATS", 4)
+
+    assert rows(acquisitions["margin"](view(probs=probs), 6)) == [4, 1, 2, 5, 0, 3]
+    assert rows(acquisitions["least_confidence"](view(probs=probs), 6)) == [4, 1, 2, 5, 0, 3]
+
+
+def test_chance_decides_between_unsure_samples_with_the_same_margin() -> None:
+    # The two likeliest classes are equal, at 40 different heights.
+    heights = np.linspace(0.34, 0.49, 40, dtype=np.float32)
+    probs = np.stack([heights, heights, 1 - 2 * heights], axis=1)
+    assert (margin(view(probs=probs)) == 0).all()
+
+    picked = [rows(acquisitions["margin"](view(probs=probs, seed=seed), 8)) for seed in (0, 0, 1)]
+
+    assert picked[0] == picked[1] != picked[2]

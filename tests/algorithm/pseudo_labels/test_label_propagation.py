@@ -87,6 +87,53 @@ def test_only_certain_labels_are_given_when_told_to() -> None:
     assert rows(propagate(given, 0, neighbors=2, alpha=0.5, min_certainty=0.05).indices) == [0, 2]
 
 
+@pytest.mark.parametrize("num_classes", range(2, 40))
+def test_certainty_of_an_even_split_is_zero_and_never_below(num_classes: int) -> None:
+    # The entropy of many of these splits is rounded to more than the logarithm of the number of classes.
+    found = module._certainty(np.full((3, num_classes), 1 / num_classes))
+
+    assert (found >= 0).all()
+    assert found == pytest.approx(np.zeros(3), abs=1e-12)
+
+
+def test_certainty_is_from_zero_to_one() -> None:
+    shares = np.random.default_rng(0).dirichlet(np.full(3, 0.05), 2000)
+
+    found = module._certainty(np.concatenate([shares, np.eye(3), np.full((1, 3), 1 / 3)]))
+
+    assert (found >= 0).all()
+    assert (found <= 1).all()
+    assert module._certainty(np.eye(3)).tolist() == [1, 1, 1]
+    assert module._certainty(np.ones((2, 1))).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("rounding", [-1e-12, -1e-16, 0.0, 1e-16, 1e-12])
+def test_rounding_chooses_neither_the_samples_nor_their_classes(
+    rounding: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Four classes of which the middle sample is split evenly between two: a certainty of exactly one half.
+    given = view(
+        probs=[[0.25] * 4] * 4,
+        embeddings=[[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1]],
+        annotated=[[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+        labels=[1, 2, 3],
+    )
+    spread = module._spread
+
+    def rounded(*arguments: Any) -> Any:
+        flowed = spread(*arguments)
+        flowed[:, 1] *= 1 + rounding
+        flowed[1, 1] *= 1 - 3 * rounding
+        return flowed
+
+    monkeypatch.setattr(module, "_spread", rounded)
+
+    everything = propagate(given, 0, neighbors=2)
+    assert dict(zip(rows(everything.indices), everything.labels.tolist(), strict=True)) == {0: 1, 1: 1, 2: 2, 3: 3}
+    assert rows(propagate(given, 0, neighbors=2, min_certainty=0.5).indices) == [0, 1, 2, 3]
+    assert 1 not in rows(propagate(given, 0, neighbors=2, min_certainty=0.51).indices)
+
+
 def test_pieces_of_the_pool_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     points = np.random.default_rng(1).normal(size=(50, 4))
     given = view(embeddings=points[:45], annotated=points[45:], labels=[0, 1, 0, 1, 1])

@@ -1,0 +1,25 @@
+"""Comparisons of accuracies that do not depend on the last bit of a float.
+
+An accuracy is a ratio of two whole numbers, and a target or a mean is a ratio of larger ones. Floats hold neither
+exactly: 0.9 * 0.8 is 0.7200000000000001, which 72 right answers of 100 do not reach. Every comparison of accuracies in
+the report therefore goes through this module.
+"""
+
+from math import copysign
+
+# Two accuracies that differ are much farther apart than this: the smallest difference is one divided by the number of
+# test images, seeds and percent, 1e-10 for a million images and 100 seeds. Rounding errors are much smaller than this.
+DIGITS = 12
+# Ratios such as 1/8192 lie halfway between two numbers of twelve digits. All of those go away from zero, whether a
+# rounding error, which is smaller than this, made them a little larger or a little smaller.
+NUDGE = 1e-14
+
+
+def exact(value: float) -> float:
+    """The value without what floats added to it; values that are equal in exact arithmetic become the same float."""
+    return round(value + copysign(NUDGE, value), DIGITS)
+
+
+def reaches(accuracy: float, target: float) -> bool:
+    """Whether an accuracy is at a target or above it."""
+    return exact(accuracy) >= exact(target)

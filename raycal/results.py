@@ -13,7 +13,11 @@ SECONDS = ("predict_seconds", "cluster_seconds", "train_seconds", "evaluate_seco
 
 
 def results_line(result: IterationResult) -> dict[str, Any]:
-    """The figures of an iteration by their public names; an undefined one is None."""
+    """The figures of an iteration by their public names; an undefined one is None.
+
+    Lines of earlier versions end with `evaluate_seconds`: a reader must do without the keys after it.
+    """
+    fitted = result.fitted
     shown = [row for row in result.ledger if row.kind is Kind.CLUSTER]
     accepted = [row for row in shown if row.answer is Answer.LABELLED]
     statuses = (UNLABELED, LABELED, CLUSTER_LABELED, PSEUDO_LABELED)
@@ -42,6 +46,10 @@ def results_line(result: IterationResult) -> dict[str, Any]:
         "cluster_seconds": result.seconds.cluster,
         "train_seconds": result.seconds.train,
         "evaluate_seconds": result.seconds.evaluate,
+        "optimizer_steps": fitted.steps if fitted else None,
+        "first_train_loss": fitted.first_loss if fitted else None,
+        "train_loss": fitted.last_loss if fitted else None,
+        "chance_accuracy": result.evaluation.chance,
     }
 
 

@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from raycal.config import ExperimentConfig
-from raycal.results import SECONDS
+from raycal.results import SECONDS, is_at_chance, loss_has_not_fallen
 
 
 class Progress:
@@ -32,7 +32,7 @@ class Progress:
             experiment_id,
             f"iteration {line['iteration'] + 1}/{config.steps.iterations(config.iterations)}"
             f"  interactions {line['interactions']:,}  annotated {line['annotated']:,}"
-            f"  accuracy {line['test_accuracy']:.3f}  {self._time_left()}",
+            f"  accuracy {line['test_accuracy']:.3f}{_doubts(line)}  {self._time_left()}",
         )
 
     def ended(self, experiment_id: str, error: str | None) -> None:
@@ -67,6 +67,13 @@ class Progress:
         config = self._experiments[experiment_id]
         total = config.steps.iterations(config.iterations)
         return 0 if experiment_id in self._ended else total - self._done.get(experiment_id, 0)
+
+
+def _doubts(line: Mapping[str, Any]) -> str:
+    """What makes an accuracy doubtful, in brackets behind it."""
+    doubts = ["no better than guessing"] if is_at_chance(line) else []
+    doubts += ["the training loss has not fallen"] if loss_has_not_fallen(line) else []
+    return f" ({', '.join(doubts)})" if doubts else ""
 
 
 def duration(seconds: float) -> str:

@@ -53,6 +53,18 @@ def results_line(result: IterationResult) -> dict[str, Any]:
     }
 
 
+def is_at_chance(line: Mapping[str, Any]) -> bool:
+    """Whether the test accuracy cannot be told from guessing; False where that is not known."""
+    chance, accuracy = line.get("chance_accuracy"), line["test_accuracy"]
+    return chance is not None and accuracy is not None and accuracy <= chance
+
+
+def loss_has_not_fallen(line: Mapping[str, Any]) -> bool:
+    """Whether a training of several steps ended with no lower loss than it began; False where that is not known."""
+    first, last = line.get("first_train_loss"), line.get("train_loss")
+    return first is not None and last is not None and line["optimizer_steps"] > 1 and last >= first
+
+
 def area_under_budget_curve(lines: Iterable[Mapping[str, Any]]) -> float | None:
     """Mean test accuracy over the interactions spent, from the first line of a run to its last; None without a line.
 

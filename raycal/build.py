@@ -125,7 +125,7 @@ def learner(
             threads=worker.threads,
             gpu_share=worker.gpu_share,
             compiled=worker.compile,
-            steps=0 if config.model.frozen else rounds * training.epochs * images.num_train // training.batch_size,
+            steps=0 if config.model.frozen else rounds * training.most_steps(images.num_train),
         ),
         team=team,
     )

@@ -33,7 +33,11 @@ class Cost:
 
 
 def estimate(config: ExperimentConfig, info: DatasetInfo) -> Cost:
-    """The cost of an experiment on a dataset of this size."""
+    """The cost of an experiment on a dataset of this size.
+
+    A training that stops when it has `converged` costs at least the passes of its patience and at most all of its
+    steps; the passes over a validation set, some per cent of that, are left out.
+    """
     scenario, training = config.steps, config.training
     size = (training.image_size / 32) ** 2 * NETWORKS[config.model.name].gflop / NETWORKS["resnet18"].gflop
     budgets = scenario.budgets(info.num_train if scenario.whole_pool else config.interactions_per_iteration)
@@ -49,8 +53,8 @@ def estimate(config: ExperimentConfig, info: DatasetInfo) -> Cost:
         scored += info.num_test + left * (scenario.asks_model + others)
         # Further members of an ensemble are trained on what the asking model was.
         if config.ask_with == "previous" and iteration:
-            least += labeled * others
-            most += (info.num_train if labels_many else labeled) * others
+            least += training.images(labeled)[0] * others
+            most += training.images(info.num_train if labels_many else labeled)[1] * others
         represented = 0  # a representative is never refused, and stands for one image at least
         for budget, step in zip(budgets, scenario.steps, strict=True):
             if step.ask is Ask.REPRESENTATIVES:
@@ -60,14 +64,14 @@ def estimate(config: ExperimentConfig, info: DatasetInfo) -> Cost:
             else:
                 interactions += min(budget, info.num_train - labeled)
                 labeled = min(info.num_train, labeled + budget)
-        least += min(info.num_train, labeled + represented) * trainings
-        most += (info.num_train if labels_many else labeled) * trainings
+        least += training.images(min(info.num_train, labeled + represented))[0] * trainings
+        most += training.images(info.num_train if labels_many else labeled)[1] * trainings
     if config.model.frozen:  # every image is looked at once, and a head costs next to nothing
         scored, least, most = info.num_train + info.num_test, 0, 0
     return Cost(
         interactions=interactions,
-        least_gflop=size * (scored * FORWARD_GFLOP + least * training.epochs * TRAINING_GFLOP),
-        most_gflop=size * (scored * FORWARD_GFLOP + most * training.epochs * TRAINING_GFLOP),
+        least_gflop=size * (scored * FORWARD_GFLOP + least * TRAINING_GFLOP),
+        most_gflop=size * (scored * FORWARD_GFLOP + most * TRAINING_GFLOP),
     )
 
 

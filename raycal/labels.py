@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from raycal.algorithm.scenario import Scenario
-from raycal.config import ExperimentConfig
+from raycal.config import DEFAULT_LOSS, ExperimentConfig, TrainingConfig
 
 ABSENT = "-"  # of an option that the extension does not have
 PURITY_THRESHOLD = "expert.purity_threshold"
@@ -63,6 +63,27 @@ def key_words(key: str) -> str:
 def setting_words(settings: Mapping[str, str]) -> str:
     """Settings as a label; what is not set is at its default."""
     return ", ".join(f"{key_words(key)} {_WORDS.get(value, value)}" for key, value in settings.items())
+
+
+def recipe_words(config: ExperimentConfig) -> str:
+    """How the model is trained, such as `5 epochs, SGD 0.001, batches of 64`."""
+    training, loss = config.training, config.training.loss
+    words = [_length_words(training), f"SGD {training.learning_rate:g}", f"batches of {training.batch_size}"]
+    words += ["the last layer only"] if config.model.frozen else []
+    words += [f"loss {loss.name}"] if loss.name != DEFAULT_LOSS else []
+    return ", ".join(words)
+
+
+def _length_words(training: TrainingConfig) -> str:
+    if training.stop == "epochs":
+        return f"{training.epochs} epoch{'' if training.epochs == 1 else 's'}"
+    steps = f"{training.steps:,} optimizer step{'' if training.steps == 1 else 's'}"
+    if training.stop == "steps":
+        return steps
+    of = f"validation loss ({training.validation_fraction:.0%} of the annotated)"
+    loss = of if training.validation_fraction else "training loss"
+    passes = f"{training.patience} pass{'' if training.patience == 1 else 'es'}"
+    return f"until the {loss} has not fallen by {training.min_delta:.3g} of itself in {passes}, at most {steps}"
 
 
 def varied_keys(experiments: Sequence[ExperimentConfig]) -> list[str]:

@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from raycal.config import ExperimentConfig
-from raycal.results import SECONDS
+from raycal.results import SECONDS, is_at_chance, loss_has_not_fallen
 
 
 class Progress:
@@ -40,7 +40,7 @@ class Progress:
             experiment_id,
             f"iteration {line['iteration'] + 1}/{config.steps.iterations(config.iterations)}"
             f"  interactions {line['interactions']:,}  {_annotated(config, line)}"
-            f"  accuracy {line['test_accuracy']:.3f}  {self._time_left()}",
+            f"  accuracy {line['test_accuracy']:.3f}{_doubts(line)}  {self._time_left()}",
         )
 
     def ended(self, experiment_id: str, error: str | None) -> None:
@@ -91,6 +91,13 @@ def named(experiments: Iterable[str], labels: Mapping[str, str]) -> dict[str, st
     if not label_width:
         return {key: f"{key:{width}}" for key in ids}
     return {key: f"{key:{width}}  {labels.get(key, ''):{label_width}}" for key in ids}
+
+
+def _doubts(line: Mapping[str, Any]) -> str:
+    """What makes an accuracy doubtful, in brackets behind it."""
+    doubts = ["no better than guessing"] if is_at_chance(line) else []
+    doubts += ["the training loss has not fallen"] if loss_has_not_fallen(line) else []
+    return f" ({', '.join(doubts)})" if doubts else ""
 
 
 def duration(seconds: float) -> str:

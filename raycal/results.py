@@ -17,8 +17,10 @@ def results_line(result: IterationResult) -> dict[str, Any]:
 
     The clusters shown, accepted and mislabelled are those of this iteration. `cluster_labeled` counts every sample that
     has the label of a cluster; an experiment that keeps such labels also says how many of them are from earlier
-    iterations (`kept_labels`), and the share of wrong ones among these (`kept_label_error`).
+    iterations (`kept_labels`), and the share of wrong ones among these (`kept_label_error`). Lines of earlier versions
+    end with `evaluate_seconds`: a reader must do without the keys after it.
     """
+    fitted = result.fitted
     shown = [row for row in result.ledger if row.kind is Kind.CLUSTER]
     accepted = [row for row in shown if row.answer is Answer.LABELLED]
     count = {status: int((result.pool.status == status).sum()) for status in STATUSES}
@@ -49,6 +51,10 @@ def results_line(result: IterationResult) -> dict[str, Any]:
         "cluster_seconds": result.seconds.cluster,
         "train_seconds": result.seconds.train,
         "evaluate_seconds": result.seconds.evaluate,
+        "optimizer_steps": fitted.steps if fitted else None,
+        "first_train_loss": fitted.first_loss if fitted else None,
+        "train_loss": fitted.last_loss if fitted else None,
+        "chance_accuracy": result.evaluation.chance,
     }
 
 
@@ -58,6 +64,18 @@ def last_defined(lines: Iterable[Mapping[str, Any]], key: str) -> Any:
     The cluster label error, for one, is undefined in an iteration in which no cluster was accepted.
     """
     return next((line[key] for line in reversed(list(lines)) if line[key] is not None), None)
+
+
+def is_at_chance(line: Mapping[str, Any]) -> bool:
+    """Whether the test accuracy cannot be told from guessing; False where that is not known."""
+    chance, accuracy = line.get("chance_accuracy"), line["test_accuracy"]
+    return chance is not None and accuracy is not None and accuracy <= chance
+
+
+def loss_has_not_fallen(line: Mapping[str, Any]) -> bool:
+    """Whether a training of several steps ended with no lower loss than it began; False where that is not known."""
+    first, last = line.get("first_train_loss"), line.get("train_loss")
+    return first is not None and last is not None and line["optimizer_steps"] > 1 and last >= first
 
 
 def area_under_budget_curve(lines: Iterable[Mapping[str, Any]]) -> float | None:

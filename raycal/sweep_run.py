@@ -248,8 +248,12 @@ def _owning(owner: Owner) -> Iterator[None]:
 
 
 def _report(job: Job) -> None:
-    """Write the report into the folder of the sweep, from where it goes to MLflow; it must not fail the sweep."""
+    """Write the report into the folder of the sweep, from where it goes to MLflow, and print what it warns of.
+
+    It must not fail the sweep.
+    """
     folder = job.sweep_dir.folder.folder("report")
+    from raycal.report.caveats import caveats
     from raycal.report.freshness import is_up_to_date
     from raycal.report.runs import read_runs
 
@@ -260,6 +264,8 @@ def _report(job: Job) -> None:
 
             write_report(runs, folder)
         print(f"report  {folder.place}/report.html", flush=True)
+        for caveat in caveats(runs):
+            print(f"warning: {caveat}", flush=True)
     except Exception as error:  # the runs are whole, and `raycal.report` says more
         logger.warning("no report: %s: %s", type(error).__name__, error)
 

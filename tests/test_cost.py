@@ -83,6 +83,30 @@ def test_members_of_an_ensemble_cost_a_training_and_a_pass_each(
     assert images(estimate(config(scenario, acquisition=ensemble, **settings), INFO), scored=scored) == expected
 
 
+@pytest.mark.parametrize(
+    ("training", "scenario", "seen"),
+    [
+        # Each of three trainings takes 40 steps of 64 images, whatever the number of samples, if there are 64.
+        ({"stop": "steps", "steps": 40, "epochs": 5}, "random", (3 * 2560, 3 * 2560)),
+        # Without an accepted cluster nothing is trained.
+        ({"stop": "steps", "steps": 40, "epochs": 5}, "cluster-only", (0, 3 * 2560)),
+        # 100, 200 and 300 images are fewer than a batch of 512.
+        ({"stop": "steps", "steps": 40, "epochs": 5, "batch_size": 512}, "random", (40 * 600, 40 * 600)),
+        # At least four passes, as the first sets what the three of the patience must beat; at most all steps.
+        ({"stop": "converged", "steps": 40, "epochs": 5}, "random", (4 * 600, 3 * 2560)),
+        ({"stop": "converged", "steps": 10, "epochs": 5}, "random", (400 + 2 * 640, 3 * 640)),
+    ],
+)
+def test_cost_of_a_training_that_counts_steps(training: dict[str, Any], scenario: str, seen: tuple[int, int]) -> None:
+    cost, untrained = (
+        estimate(config(scenario, training=given), INFO) for given in (training, {"stop": "epochs", "epochs": 5})
+    )
+    passes = images(untrained, scored=0, epochs=1)
+    forward = 3 * 200 + (3000 if scenario == "cluster-only" else 0)
+
+    assert images(cost, scored=forward, epochs=1) == (passes[0], *seen)
+
+
 def test_cost_of_own_steps() -> None:
     own = {"name": "own", "steps": [{"ask": "random", "share": "1/4"}, {"ask": "clusters", "share": "3/4"}]}
 

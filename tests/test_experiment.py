@@ -22,6 +22,7 @@ KEYS = [
     *("annotated", "clusters_shown", "clusters_accepted", "cluster_label_error", "mean_cluster_purity"),
     *("pseudo_labeled", "pseudo_label_error"),
     *("human_seconds", "predict_seconds", "cluster_seconds", "train_seconds", "evaluate_seconds"),
+    *("optimizer_steps", "first_train_loss", "train_loss", "chance_accuracy"),
 ]
 
 

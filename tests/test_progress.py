@@ -64,6 +64,33 @@ def test_line_tells_what_becomes_of_the_labels_of_clusters(capsys: Out, scenario
     assert f"  interactions 100  {words}  accuracy 0.500  " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("figures", "doubts"),
+    [
+        # A run of an earlier version.
+        ({}, ""),
+        ({"chance_accuracy": 0.49, "optimizer_steps": 9, "first_train_loss": 2.0, "train_loss": 1.9}, ""),
+        ({"chance_accuracy": 0.5}, " (no better than guessing)"),
+        (
+            {"optimizer_steps": 9, "first_train_loss": 2.0, "train_loss": 2.0, "chance_accuracy": None},
+            " (the training loss has not fallen)",
+        ),
+        # The only step cannot tell.
+        ({"optimizer_steps": 1, "first_train_loss": 2.0, "train_loss": 2.0}, ""),
+        # Nothing was annotated.
+        ({"optimizer_steps": 0, "first_train_loss": None, "train_loss": None}, ""),
+        (
+            {"chance_accuracy": 0.6, "optimizer_steps": 9, "first_train_loss": 2.0, "train_loss": 3.0},
+            " (no better than guessing, the training loss has not fallen)",
+        ),
+    ],
+)
+def test_doubtful_accuracy_is_marked(capsys: Out, figures: dict[str, Any], doubts: str) -> None:
+    Progress({"a": config()}).iteration("a", line(0, accuracy=0.5) | figures)
+
+    assert f"accuracy 0.500{doubts}  about" in capsys.readouterr().out
+
+
 def test_ids_of_different_lengths_are_aligned(capsys: Out) -> None:
     progress = Progress({"a": config(), "long": config()})
     progress.iteration("a", line(0))

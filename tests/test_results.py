@@ -9,6 +9,7 @@ from raycal.algorithm.pool import CLUSTER_LABELED, KEPT, LABELED, PSEUDO_LABELED
 from raycal.algorithm.records import (
     Answer,
     Evaluation,
+    Fitted,
     Interaction,
     IterationResult,
     KeptLabels,
@@ -39,6 +40,10 @@ KEYS = [
     "cluster_seconds",
     "train_seconds",
     "evaluate_seconds",
+    "optimizer_steps",
+    "first_train_loss",
+    "train_loss",
+    "chance_accuracy",
 ]
 
 
@@ -77,6 +82,7 @@ def line(
     status: Sequence[int] = (UNLABELED,),
     pseudo_label_error: float | None = None,
     kept_labels: KeptLabels | None = None,
+    fitted: Fitted | None = None,
 ) -> dict[str, Any]:
     pool = PoolSnapshot(
         status=np.array(status, np.int8), labels=np.where(np.array(status) == UNLABELED, -1, 0).astype(np.int32)
@@ -88,10 +94,11 @@ def line(
             human_seconds=168.0,
             ledger=ledger,
             pool=pool,
-            evaluation=Evaluation(accuracy=0.75, loss=0.5),
+            evaluation=Evaluation(accuracy=0.75, loss=0.5, chance=0.25),
             seconds=PhaseSeconds(predict=1.5, cluster=2.5, train=3.5, evaluate=4.5),
             pseudo_label_error=pseudo_label_error,
             kept_labels=kept_labels,
+            fitted=fitted,
         )
     )
 
@@ -125,7 +132,9 @@ def test_figures_of_an_iteration() -> None:
     )
     status = [LABELED] * 3 + [CLUSTER_LABELED] * 10 + [PSEUDO_LABELED] * 2 + [UNLABELED] * 7
 
-    assert line(*ledger, status=status, pseudo_label_error=0.5) == {
+    fitted = Fitted(steps=12, first_loss=2.5, last_loss=0.25)
+
+    assert line(*ledger, status=status, pseudo_label_error=0.5, fitted=fitted) == {
         "iteration": 2,
         "interactions": 40,
         "test_accuracy": 0.75,
@@ -145,6 +154,10 @@ def test_figures_of_an_iteration() -> None:
         "cluster_seconds": 2.5,
         "train_seconds": 3.5,
         "evaluate_seconds": 4.5,
+        "optimizer_steps": 12,
+        "first_train_loss": 2.5,
+        "train_loss": 0.25,
+        "chance_accuracy": 0.25,
     }
 
 

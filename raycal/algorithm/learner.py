@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from raycal.algorithm.acquisition import Head
-from raycal.algorithm.records import Evaluation, Indices, Predictions, TrainingSet
+from raycal.algorithm.records import Evaluation, Fitted, Indices, Predictions, TrainingSet
 
 
 class Learner(Protocol):
@@ -14,8 +14,8 @@ class Learner(Protocol):
     def reset(self, rng: np.random.Generator) -> None:
         """Back to the pretrained weights, with a head drawn from `rng`."""
 
-    def fit(self, training_set: TrainingSet, rng: np.random.Generator) -> None:
-        """Train on the labels given; an empty set changes nothing."""
+    def fit(self, training_set: TrainingSet, rng: np.random.Generator) -> Fitted:
+        """Train on the labels given, and say what came of it; an empty set changes nothing."""
 
     def predict(self, indices: Indices) -> Predictions:
         """Class probabilities and embeddings in one pass; `indices` ascending."""

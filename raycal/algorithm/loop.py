@@ -36,6 +36,7 @@ from raycal.algorithm.pseudo_labels import PseudoLabeling
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import (
     Evaluation,
+    Fitted,
     Floats,
     Indices,
     Interaction,
@@ -131,6 +132,7 @@ def active_learning(
             seconds=PhaseSeconds(**turn.seconds),
             pseudo_label_error=pseudo_label_error,
             kept_labels=_kept_labels(pool, parts.expert) if plan.keep_cluster_labels else None,
+            fitted=turn.fitted,
         )
         pool.release(keep_cluster_labels=plan.keep_cluster_labels)  # line 17
 
@@ -157,6 +159,7 @@ class Turn:
         self._plan, self._parts, self._pool, self._iteration = plan, parts, pool, iteration
         self._asking = self._asking_model(None if plan.ask_with == "initial" else trained_on)
         self.seconds = dict.fromkeys(("predict", "cluster", "train", "evaluate"), 0.0)
+        self.fitted: Fitted | None = None
 
     def annotate(self, budget: int, *, spent: int) -> tuple[Interaction, ...]:
         """Carry out the steps of the scenario; the answers move the samples."""
@@ -187,7 +190,7 @@ class Turn:
         training_set = self._pool.training_set(self._plan.cluster_weight)
         with self._timed("train"):
             self._parts.learner.reset(self._stream("head"))
-            self._parts.learner.fit(training_set, self._stream(purpose))
+            self.fitted = self._parts.learner.fit(training_set, self._stream(purpose))
         self._asking = self._asking_model(training_set)
         return training_set
 

@@ -115,10 +115,33 @@ class PoolSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """The trained model on the test split: share of right answers, mean cross-entropy in nats."""
+    """The trained model on the test split: share of right answers, mean cross-entropy in nats.
+
+    Attributes:
+        chance: The highest accuracy that cannot be told from guessing; None when it is not known.
+    """
 
     accuracy: float
     loss: float
+    chance: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """What a training did.
+
+    The two losses are means over as many steps each: those of one pass over the samples, or half of all steps where
+    the training took less than two passes. Of a training of one step they are the same.
+
+    Attributes:
+        steps: The optimizer steps it took; 0 when nothing was annotated.
+        first_loss: The mean training loss of its first steps; None without any.
+        last_loss: The mean training loss of its last steps; None without any.
+    """
+
+    steps: int
+    first_loss: float | None = None
+    last_loss: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +183,8 @@ class IterationResult:
         pool: The partition the model was trained on, before D^CL and the pseudo-labelled go back to D^U.
         pseudo_label_error: Share of wrong labels among the pseudo-labels; None without any or when it is not known.
         kept_labels: None in an experiment that does not keep the labels of clusters.
+        fitted: The training of the model that was evaluated, not those between the steps of a scenario or of further
+            members of an ensemble; None when the learner does not say.
     """
 
     iteration: int
@@ -171,6 +196,7 @@ class IterationResult:
     seconds: PhaseSeconds
     pseudo_label_error: float | None = None
     kept_labels: KeptLabels | None = None
+    fitted: Fitted | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,12 @@
 """From a sweep file to checked values. Nothing here imports torch, Ray or MLflow."""
 
-from raycal.config.experiment import DEFAULT_ACQUISITION, ComponentConfig, ExperimentConfig, TrainingConfig
+from raycal.config.experiment import (
+    DEFAULT_ACQUISITION,
+    DEFAULT_LOSS,
+    ComponentConfig,
+    ExperimentConfig,
+    TrainingConfig,
+)
 from raycal.config.networks import NETWORKS
 from raycal.config.resources import ResourceConfig, TrackingConfig, WorkerSettings
 from raycal.config.scheduler import SchedulerConfig
@@ -9,6 +15,7 @@ from raycal.config.sweep import Sweep, load_sweep
 
 __all__ = [
     "DEFAULT_ACQUISITION",
+    "DEFAULT_LOSS",
     "NETWORKS",
     "ComponentConfig",
     "ExperimentConfig",

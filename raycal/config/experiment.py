@@ -42,8 +42,18 @@ YOUNGER_THAN_IDS: Mapping[str, Mapping[str, Any]] = {
     "expert": {"seconds_per_image_shown": 0.0, "seconds_per_refused_cluster": None},
     "clustering": {"core": 1.0, "order": "size", "on_refusal": "skip"},
     "model": {"frozen": False},
-    "training": {"loss": {"name": DEFAULT_LOSS}, "cluster_weight": 1.0},
+    "training": {
+        "loss": {"name": DEFAULT_LOSS},
+        "cluster_weight": 1.0,
+        "stop": "epochs",
+        "steps": None,
+        "patience": 3,
+        "min_delta": 0.01,
+        "validation_fraction": 0.0,
+    },
 }
+# Settings of when a training has converged.
+CONVERGENCE = ("patience", "min_delta", "validation_fraction")
 _SHARE = re.compile(r"\d{1,9}(\.\d{1,18})?|\d{1,9}/\d{1,9}")
 _PURITY_THRESHOLD = "purity_threshold"
 
@@ -205,9 +215,25 @@ def _cluster_weight(value: Any) -> Any:
 
 
 class TrainingConfig(Strict):
-    """SGD on the annotated samples; the defaults are the paper's for CIFAR-10 (its batch size is not given)."""
+    """SGD on the annotated samples; the defaults are the paper's for CIFAR-10 (its batch size is not given).
 
+    `stop` says what ends a training:
+
+    - `epochs`: after `epochs` passes over the samples, so that more samples mean more optimizer steps.
+    - `steps`: after exactly `steps` optimizer steps, whatever the number of samples. The samples are shuffled anew for
+      every pass, and the last pass is cut short.
+    - `converged`: when `patience` passes in a row have not brought the loss below its lowest value so far by at least
+      the share `min_delta` of that value, and after `steps` optimizer steps at the latest. The loss is the mean
+      training loss of a whole pass. With a `validation_fraction` above 0 it is the mean cross-entropy, measured after
+      every pass, of that share of the annotated samples, which is drawn by the seed and kept out of this training.
+    """
+
+    stop: Always[Literal["epochs", "steps", "converged"]] = "epochs"
     epochs: Always[Count] = 5
+    steps: Always[Count | None] = None
+    patience: Always[Count] = 3
+    min_delta: Always[Annotated[float, Ge(0), Lt(1)]] = 0.01
+    validation_fraction: Always[Annotated[float, Ge(0), Le(0.5)]] = 0.0
     batch_size: Always[Annotated[int, Ge(MIN_BATCH_PER_WORKER), Le(MOST)]] = 64
     learning_rate: Always[Annotated[float, Gt(0)]] = 1e-3
     momentum: Always[Annotated[float, Ge(0), Lt(1)]] = 0.9
@@ -217,6 +243,25 @@ class TrainingConfig(Strict):
     dtype: Always[Literal["auto", "float32", "bfloat16"]] = "auto"
     loss: Always[Annotated[ComponentConfig, _component("loss", DEFAULT_LOSS)]] = _default(DEFAULT_LOSS)
     cluster_weight: ForClusters[Annotated[float | Literal["purity"], BeforeValidator(_cluster_weight)]] = 1.0
+
+    @property
+    def without_effect(self) -> tuple[str, ...]:
+        """The settings of the training's length that do nothing with this `stop`."""
+        uses = {"epochs": ("epochs",), "steps": ("steps",), "converged": ("steps", *CONVERGENCE)}[self.stop]
+        return tuple(key for key in ("epochs", "steps", *CONVERGENCE) if key not in uses)
+
+    def most_steps(self, num_samples: int) -> int:
+        """How many optimizer steps a training on so many samples may take; a batch that is not full is not counted."""
+        return self.steps if self.steps is not None else self.epochs * num_samples // self.batch_size
+
+    def images(self, num_samples: int) -> tuple[int, int]:
+        """How many images the steps of a training on so many samples see together, at least and at most."""
+        if self.steps is None:
+            return (self.epochs * num_samples,) * 2
+        most = self.steps * min(self.batch_size, num_samples)
+        if self.stop == "steps":
+            return most, most
+        return min(most, (self.patience + 1) * num_samples), most
 
 
 class ExperimentConfig(Strict):
@@ -268,6 +313,20 @@ class ExperimentConfig(Strict):
         if self.model.frozen and self.training.horizontal_flip:
             words = "should be false with model.frozen, which looks at every image once"
             yield ("training", "horizontal_flip"), True, words
+        yield from self._misfits_of_stop()
+
+    def _misfits_of_stop(self) -> Iterator[tuple[tuple[str, str], Any, str]]:
+        """Settings of the training's length that are missing, or that would do nothing."""
+        training, stop = self.training, self.training.stop
+        if stop != "epochs" and training.steps is None:
+            most = "" if stop == "steps" else ", as the most that a training may take"
+            yield ("training", "steps"), None, f"should be given with training.stop: {stop}{most}"
+        for key in training.without_effect:
+            value, default = getattr(training, key), TrainingConfig.model_fields[key].default
+            if value != default:
+                usable = "converged" if key in CONVERGENCE else "epochs" if key == "epochs" else "steps or converged"
+                words = f"does nothing with training.stop: {stop}; leave it out, or set training.stop to {usable}"
+                yield ("training", key), value, words
 
     @property
     def steps(self) -> Scenario:
@@ -306,6 +365,8 @@ class ExperimentConfig(Strict):
         if scenario.pseudo_labels is not None:
             by = scenario.pseudo_labels
             settings["scenario"]["pseudo_labels"] = {"name": by.name, **by.options}
+        for key in self.training.without_effect:  # by the value of `stop`, which no scenario decides
+            del settings["training"][key]
         return settings
 
     @property

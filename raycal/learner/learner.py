@@ -13,17 +13,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from raycal.algorithm.acquisition import Head
-from raycal.algorithm.records import Evaluation, Floats, Indices, Labels, Predictions, TrainingSet
+from raycal.algorithm.records import Evaluation, Fitted, Floats, Indices, Labels, Predictions, TrainingSet
 from raycal.config import TrainingConfig
 from raycal.data import ImageDataset
 from raycal.errors import InputError
+from raycal.learner.chance import chance_accuracy
 from raycal.learner.compiled import BatchSizes, compiled
 from raycal.learner.device import Placement
 from raycal.learner.images import DeviceImages
 from raycal.learner.kept_features import backbone_digest, images_digest, kept_features
 from raycal.learner.network import features_of, head_of, new_network, own_draws
 from raycal.learner.team import Team, together
-from raycal.learner.training import Epoch, Inputs, must_be_finite, train
+from raycal.learner.training import Epoch, Inputs, held_out, must_be_finite, train
 from raycal.learner.weights import StateDict, bomb_in, weights_digest
 from raycal.losses import Loss, cross_entropy
 
@@ -71,6 +72,7 @@ class NetworkLearner:
         self.team = team or Team.alone()
         self._dataset, self._training, self._frozen, self._new_loss = dataset, training, frozen, loss
         self._images = DeviceImages(dataset.images, training.image_size, self.placement)
+        self._chance = chance_accuracy(dataset.test_labels, dataset.num_classes)
         self._scoring_batch = max(16, SCORING_PIXELS[self.placement.device.type] // training.image_size**2)
         made = new_network(network, dataset.num_classes, rng)
         self._network = made.to(self.placement.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -103,40 +105,59 @@ class NetworkLearner:
         self._network.load_state_dict(self._initial | head)
         self._has_initial_backbone = True
 
-    def fit(self, training_set: TrainingSet, rng: np.random.Generator) -> None:
-        """Alg. 1, line 15: SGD over the samples in a new order every epoch; an empty set changes nothing.
+    def fit(self, training_set: TrainingSet, rng: np.random.Generator) -> Fitted:
+        """Alg. 1, line 15: SGD over the samples in a new order every pass; an empty set changes nothing.
 
         Raises:
             DivergedError: The loss is not finite.
         """
         if not len(training_set.indices):
             logger.warning("nothing is annotated yet: the model stays untrained")
-        elif self._frozen:
-            self._fit_head(training_set, rng)
-        else:
-            self._fit(training_set, rng)
+            return Fitted(steps=0)
+        return self._fit_head(training_set, rng) if self._frozen else self._fit(training_set, rng)
 
     @together
-    def _fit(self, training_set: TrainingSet, rng: np.random.Generator) -> None:
+    def _fit(self, training_set: TrainingSet, rng: np.random.Generator) -> Fitted:
         self._has_initial_backbone = False
+        training_set, validation = _split(training_set, held_out(len(training_set.indices), self._training, rng))
         rows = self._dataset.train_rows[training_set.indices]
         network = self.team.parallel(self._running).train()
 
         def images(epoch: Epoch) -> Iterator[Tensor]:
             return self._images.batches(rows[epoch.positions], epoch.parts, epoch.flip)
 
-        with own_draws(self._network, rng, self.placement.device, self.team.rank):
-            self._train(network, images, training_set, rng, self.team)
-        self._take_statistics_of_worker_0()
+        def validate() -> float:
+            own = self.team.part(len(validation.indices))
+            parts = self._forward(self._dataset.train_rows[validation.indices[own]])
+            _, loss = self._right_and_loss(parts, validation.labels[own])
+            self._running.train()
+            (total,) = self.team.share(self.team.sum(loss))
+            return float(total / len(validation.indices))
 
-    def _fit_head(self, training_set: TrainingSet, rng: np.random.Generator) -> None:
+        with own_draws(self._network, rng, self.placement.device, self.team.rank):
+            fitted = self._train(
+                network, images, training_set, rng, self.team, validate if len(validation.indices) else None
+            )
+        self._take_statistics_of_worker_0()
+        return fitted
+
+    def _fit_head(self, training_set: TrainingSet, rng: np.random.Generator) -> Fitted:
+        training_set, validation = _split(training_set, held_out(len(training_set.indices), self._training, rng))
         features = self.placement.on_device(self._features_before_training()[training_set.indices])
 
         def of_images(epoch: Epoch) -> Iterator[Tensor]:
             return (features[epoch.on_device[part]] for part in epoch.parts)
 
-        self._train(self._head, of_images, training_set, rng, Team.alone())
+        def validate() -> float:
+            kept = self.placement.on_device(self._features_before_training()[validation.indices])
+            parts = ((part, kept[part]) for part in self._scoring_batches(len(kept)))
+            return self._right_and_loss(parts, validation.labels)[1] / len(kept)
+
+        fitted = self._train(
+            self._head, of_images, training_set, rng, Team.alone(), validate if len(validation.indices) else None
+        )
         self._take_head({name: value.cpu() for name, value in self._head.state_dict().items()})
+        return fitted
 
     @together
     def _take_head(self, head: StateDict) -> None:
@@ -149,10 +170,11 @@ class NetworkLearner:
         training_set: TrainingSet,
         rng: np.random.Generator,
         team: Team,
-    ) -> None:
+        validate: Callable[[], float] | None,
+    ) -> Fitted:
         labels, loss = self.placement.on_device(training_set.labels), self._new_loss(len(training_set.indices))
         whole = Inputs(inputs, labels, training_set.weights)
-        train(network, whole, loss, self._training, rng, self.placement, team)
+        return train(network, whole, loss, self._training, rng, self.placement, team, validate)
 
     def predict(self, indices: Indices) -> Predictions:
         """Class probabilities (n, K) and average-pool features (n, D) of samples of the pool; on worker 0 only.
@@ -210,7 +232,8 @@ class NetworkLearner:
 
     def _evaluation(self, right: float, loss: float) -> Evaluation:
         must_be_finite(isfinite(loss), "test loss", self._training)
-        return Evaluation(accuracy=right / self._dataset.num_test, loss=loss / self._dataset.num_test)
+        num_test = self._dataset.num_test
+        return Evaluation(accuracy=right / num_test, loss=loss / num_test, chance=self._chance)
 
     def save(self) -> bytes:
         """The weights as they are now."""
@@ -310,6 +333,17 @@ class NetworkLearner:
         """Whole scoring batches of rows at a time, of which the device holds features or probabilities."""
         row_bytes = 4 * max(self._head.in_features, self._head.out_features)
         return _parts(num_rows, self._scoring_batch * max(1, HELD_BYTES // (row_bytes * self._scoring_batch)))
+
+
+def _split(whole: TrainingSet, held: Indices) -> tuple[TrainingSet, TrainingSet]:
+    """A training set without the samples at these positions, and those alone."""
+    rest = np.setdiff1d(np.arange(len(whole.indices)), held)
+
+    def only(positions: Indices) -> TrainingSet:
+        weights = None if whole.weights is None else whole.weights[positions]
+        return TrainingSet(indices=whole.indices[positions], labels=whole.labels[positions], weights=weights)
+
+    return (only(rest), only(held)) if len(held) else (whole, only(held))
 
 
 def _parts(num_rows: int, size: int) -> Iterator[slice]:

@@ -1,13 +1,15 @@
 """Alg. 1, line 15: stochastic gradient descent over labels of which some may be wrong or count for less."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from math import fsum, inf, isfinite
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from raycal.algorithm.records import Floats, Indices
+from raycal.algorithm.records import Fitted, Floats, Indices
 from raycal.config import TrainingConfig
 from raycal.errors import DivergedError
 from raycal.learner.device import Placement
@@ -24,6 +26,7 @@ class Epoch(NamedTuple):
         flip: (n,) bool on the device, which of their images to mirror; None: none.
         parts: Of `positions`, one for every batch.
         shares: A factor of the mean loss of each part; with it the mean over the workers is the mean over the batch.
+        totals: What the samples of each batch weigh together, over all workers.
     """
 
     positions: Indices
@@ -31,6 +34,7 @@ class Epoch(NamedTuple):
     flip: Tensor | None
     parts: list[slice]
     shares: list[float]
+    totals: list[float]
 
 
 class Inputs(NamedTuple):
@@ -47,6 +51,67 @@ class Inputs(NamedTuple):
     weights: Floats | None
 
 
+class Losses:
+    """The training loss of every optimizer step so far, the same on every worker."""
+
+    def __init__(self) -> None:
+        self._sums: list[float] = []
+        self._totals: list[float] = []
+        self._steps_per_pass = 0
+
+    def add(self, sums: Sequence[float], totals: Sequence[float]) -> float:
+        """Take the steps of one pass: the sum of their samples' weighted losses, and of the weights. Its mean loss."""
+        self._steps_per_pass = self._steps_per_pass or len(sums)
+        self._sums += sums
+        self._totals += totals
+        return self._mean(slice(-len(sums), None))
+
+    def __len__(self) -> int:
+        return len(self._sums)
+
+    def fitted(self) -> Fitted:
+        """What the training did."""
+        compared = max(1, min(self._steps_per_pass, len(self) // 2))
+        return Fitted(
+            steps=len(self), first_loss=self._mean(slice(compared)), last_loss=self._mean(slice(-compared, None))
+        )
+
+    def _mean(self, steps: slice) -> float:
+        return fsum(self._sums[steps]) / fsum(self._totals[steps])
+
+
+class Patience:
+    """Whether a loss has stopped falling.
+
+    Args:
+        passes: It has once so many passes in a row have not brought it below its lowest value by enough.
+        min_delta: What is enough, as a share of the lowest value so far.
+    """
+
+    def __init__(self, passes: int, min_delta: float) -> None:
+        self._passes, self._min_delta = passes, min_delta
+        self._lowest, self._waited = inf, 0
+
+    def is_over(self, loss: float) -> bool:
+        """Hear of the loss of one more pass."""
+        if self._lowest == inf or loss < self._lowest - self._min_delta * abs(self._lowest):
+            self._lowest, self._waited = loss, 0
+        else:
+            self._waited += 1
+        return self._waited >= self._passes
+
+
+def held_out(num_samples: int, settings: TrainingConfig, rng: np.random.Generator) -> Indices:
+    """The positions, ascending, of the samples that validate a training; at least two are left to train on.
+
+    Nothing is drawn from `rng` where no sample is held out.
+    """
+    if settings.stop != "converged" or settings.validation_fraction == 0 or num_samples < 3:
+        return np.empty(0, np.int64)
+    number = min(max(1, round(settings.validation_fraction * num_samples)), num_samples - 2)
+    return np.sort(rng.choice(num_samples, number, replace=False))
+
+
 def train(
     network: nn.Module,
     inputs: Inputs,
@@ -55,8 +120,13 @@ def train(
     rng: np.random.Generator,
     placement: Placement,
     team: Team,
-) -> None:
-    """Train over the samples in a new order every epoch.
+    validate: Callable[[], float] | None = None,
+) -> Fitted:
+    """Train over the samples in a new order every pass, until `settings.stop`; every worker stops at the same step.
+
+    Args:
+        validate: The loss that tells whether the training has converged, the same on every worker; None: the training
+            loss.
 
     Raises:
         DivergedError: The loss is not finite.
@@ -69,8 +139,11 @@ def train(
         fused=True if placement.device.type == "cuda" else None,
     )
     weights = None if inputs.weights is None else placement.on_device(inputs.weights)
-    for number in range(1, settings.epochs + 1):
+    losses, patience = Losses(), Patience(settings.patience, settings.min_delta)
+    for number in count(1):
         epoch = _epoch(len(inputs.labels), inputs.weights, settings, rng, placement, team)
+        if settings.steps is not None:
+            epoch = _cut(epoch, settings.steps - len(losses))
         means = []
         for part, share, batch in zip(epoch.parts, epoch.shares, inputs.of(epoch), strict=True):
             positions = epoch.on_device[part]
@@ -84,8 +157,36 @@ def train(
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             means.append(mean.detach())
-        finite = team.all(bool(torch.stack(means).isfinite().all()))
-        must_be_finite(finite, f"training loss of epoch {number}", settings)
+        sums = _sums(torch.stack(means), epoch, team)
+        must_be_finite(all(map(isfinite, sums)), f"training loss of epoch {number}", settings)
+        loss_of_pass = losses.add(sums, epoch.totals)
+        if len(losses) == settings.steps or (settings.stop == "epochs" and number == settings.epochs):
+            break
+        if settings.stop == "converged" and patience.is_over(loss_of_pass if validate is None else validate()):
+            break
+    return losses.fitted()
+
+
+def _sums(means: Tensor, epoch: Epoch, team: Team) -> list[float]:
+    """The sum of the weighted losses of each batch over all workers, from the means of this worker's parts of them."""
+    own = means.to("cpu", torch.float64) * torch.tensor(epoch.shares, dtype=torch.float64)
+    over_workers = team.share(team.sum(*own.tolist()))  # of worker 0, so that all decide alike to the last bit
+    return [sum_ * total / team.size for sum_, total in zip(over_workers, epoch.totals, strict=True)]
+
+
+def _cut(epoch: Epoch, steps: int) -> Epoch:
+    """The first batches of an epoch; all when there are no more."""
+    if steps >= len(epoch.parts):
+        return epoch
+    end = epoch.parts[steps - 1].stop
+    return Epoch(
+        epoch.positions[:end],
+        epoch.on_device[:end],
+        None if epoch.flip is None else epoch.flip[:end],
+        epoch.parts[:steps],
+        epoch.shares[:steps],
+        epoch.totals[:steps],
+    )
 
 
 def _epoch(
@@ -102,11 +203,13 @@ def _epoch(
     chosen: list[Indices] = []
     parts: list[slice] = []
     shares: list[float] = []
+    totals: list[float] = []
     begin = 0
     for batch in batches(num_samples, settings.batch_size):
         size, own = batch.stop - batch.start, order[batch][team.part(batch.stop - batch.start)]
         total = size if weights is None else float(weights[order[batch]].sum(dtype=np.float64))
         shares.append(len(own) * team.size / total)
+        totals.append(total)
         if len(own) < 2:  # batch normalisation needs two; the mean loss of two copies is that of one
             own = (own if len(own) else order[batch][:1]).repeat(2)
         chosen.append(own)
@@ -114,7 +217,7 @@ def _epoch(
         begin += len(own)
     positions = np.concatenate(chosen)
     flip = None if mirrored is None else placement.on_device(mirrored[positions])
-    return Epoch(positions, placement.on_device(positions), flip, parts, shares)
+    return Epoch(positions, placement.on_device(positions), flip, parts, shares, totals)
 
 
 def batches(num_samples: int, batch_size: int) -> list[slice]:

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from raycal import __version__
 from raycal.files import Folder
+from raycal.report.caveats import caveats, recipes
 from raycal.report.cells import kind, readable
 from raycal.report.charts import Plate
 from raycal.report.figures import drawing, gid
@@ -61,6 +62,8 @@ def page(runs: Runs, plates: Sequence[Plate], tables: Mapping[str, pd.DataFrame]
         statuses=_statuses(runs),
         warnings=runs.warnings,
         removed_words=runs.removed_words,
+        recipes=recipes(runs),
+        caveats=caveats(runs),
         answers=answers(tables),
         figures=_figures(plates, looks),
         scenarios=[(name, gid(name, looks), look) for name, look in looks.items()],

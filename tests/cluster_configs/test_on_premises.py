@@ -15,7 +15,7 @@ FILE = ROOT / "cluster_configs/on_premises.yaml"
 NAME = "cluster_configs/on_premises.yaml"
 # What the image and Docker's options say.
 IMAGE = f"export RAY_AUTH_MODE=token RAYCAL_CACHE=/home/ray/.cache/raycal PYTHONPATH={ROOT}\n"
-SWEEP = "sweeps/quickstart.yaml --set iterations=2 --set training.epochs=2"
+SWEEP = "sweeps/quickstart.yaml --set iterations=2 --set training.steps=40"
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(1500)]
 

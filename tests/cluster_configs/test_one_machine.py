@@ -68,7 +68,7 @@ def test_sweep_from_up_to_down(env: dict[str, str]) -> None:
     assert in_session(session)
     assert run(env, "up").stdout == f"is up: process {session}\n"
 
-    options = ("--only", "*-random-s0-*", "--set", "iterations=1", "--set", "training.epochs=1")
+    options = ("--only", "*-random-s0-*", "--set", "iterations=1", "--set", "training.steps=5")
     submit = run(env, "submit", "sweeps/quickstart.yaml", *options)
     assert submit.returncode == 0, submit.stdout + submit.stderr
     assert len(list(Path(env["STORAGE"]).glob("quickstart/*/results.jsonl"))) == 1

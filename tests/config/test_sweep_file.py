@@ -9,6 +9,7 @@ import pytest
 from raycal import build
 from raycal.algorithm.scenario import Ask, PseudoLabelsBy
 from raycal.config import ExperimentConfig, Sweep, load_sweep
+from raycal.config.experiment import CONVERGENCE
 from raycal.errors import InputError
 
 MINIMAL = """\
@@ -45,7 +46,12 @@ OTHER_VALUES: dict[str, Any] = {
     "expert.seconds_per_cluster": 2.0,
     "expert.seconds_per_image_shown": 0.5,
     "expert.seconds_per_refused_cluster": 3.0,
+    "training.stop": "steps",
     "training.epochs": 1,
+    "training.steps": 31,
+    "training.patience": 4,
+    "training.min_delta": 0.1,
+    "training.validation_fraction": 0.2,
     "training.batch_size": 32,
     "training.learning_rate": 0.01,
     "training.momentum": 0.5,
@@ -137,7 +143,12 @@ def test_defaults_are_the_papers(load: Load) -> None:
         "expert.seconds_per_cluster": 4.2,
         "expert.seconds_per_image_shown": 0.0,
         "expert.seconds_per_refused_cluster": None,
+        "training.stop": "epochs",
         "training.epochs": 5,
+        "training.steps": None,
+        "training.patience": 3,
+        "training.min_delta": 0.01,
+        "training.validation_fraction": 0.0,
         "training.batch_size": 64,
         "training.learning_rate": 0.001,
         "training.momentum": 0.9,
@@ -326,7 +337,8 @@ def test_other_values_cover_every_key(load: Load) -> None:
 
 @pytest.mark.parametrize("key", OTHER_VALUES)
 def test_every_key_of_a_mixed_scenario_changes_the_id(load: Load, key: str) -> None:
-    base = only(load(MINIMAL))
+    of_convergence = key.removeprefix("training.") in ("stop", "steps", *CONVERGENCE)
+    base = only(load(f"{MINIMAL}  training: {{stop: converged, steps: 30}}\n" if of_convergence else MINIMAL))
     changed = with_value(key, OTHER_VALUES[key], base)
 
     assert changed.flat()[key] == OTHER_VALUES[key]
@@ -476,7 +488,7 @@ class TestIncludeAndExclude:
         ]
 
 
-# Of the quickstart; a result that is stored under an id must stay the same experiment.
+# Of an earlier quickstart; a result that is stored under an id must stay the same experiment.
 KNOWN_IDS = [
     "digits-cluster+uncertain-s0-97d62f4c",
     "digits-uncertain+cluster-s0-d2f5bb14",
@@ -500,6 +512,77 @@ grid:
 
 def test_ids_stay_what_they_were(load: Load) -> None:
     assert list(load(KNOWN).experiments) == KNOWN_IDS
+
+
+class TestLengthOfTraining:
+    @staticmethod
+    def with_training(training: str) -> str:
+        return f"{MINIMAL}  training: {{{training}}}\n"
+
+    def test_epochs_matter_with_that_stop_only(self, load: Load) -> None:
+        steps = only(load(self.with_training("stop: steps, steps: 30")))
+
+        assert only(load(self.with_training("stop: epochs"))).experiment_id == only(load(MINIMAL)).experiment_id
+        assert only(load(self.with_training("epochs: 6"))).experiment_id != only(load(MINIMAL)).experiment_id
+        assert {"stop", "steps"} <= steps.relevant()["training"].keys()
+        assert steps.relevant()["training"].keys().isdisjoint({"epochs", *CONVERGENCE})
+
+    def test_every_setting_of_convergence_matters_to_the_id(self, load: Load) -> None:
+        texts = [
+            "stop: steps, steps: 30",
+            "stop: steps, steps: 31",
+            "stop: converged, steps: 30",
+            "stop: converged, steps: 31",
+            "stop: converged, steps: 30, patience: 4",
+            "stop: converged, steps: 30, min_delta: 0.1",
+            "stop: converged, steps: 30, validation_fraction: 0.2",
+        ]
+
+        assert len({only(load(self.with_training(text))).experiment_id for text in texts}) == len(texts)
+
+    @pytest.mark.parametrize(
+        ("training", "said"),
+        [
+            ("stop: steps", ["training.steps: should be given with training.stop: steps"]),
+            (
+                "stop: converged",
+                ["training.steps: should be given with training.stop: converged, as the most that a training may take"],
+            ),
+            (
+                "steps: 30",
+                [
+                    "training.steps: does nothing with training.stop: epochs; leave it out, or set training.stop to "
+                    "steps or converged"
+                ],
+            ),
+            (
+                "stop: steps, steps: 30, epochs: 7, patience: 4",
+                [
+                    "training.epochs: does nothing with training.stop: steps; leave it out, or set training.stop to "
+                    "epochs",
+                    "training.patience: does nothing with training.stop: steps; leave it out, or set training.stop to "
+                    "converged",
+                ],
+            ),
+            (
+                "validation_fraction: 0.1",
+                [
+                    "training.validation_fraction: does nothing with training.stop: epochs; leave it out, or set "
+                    "training.stop to converged"
+                ],
+            ),
+        ],
+    )
+    def test_settings_that_do_not_fit_are_refused(
+        self, problems: Callable[..., list[str]], training: str, said: list[str]
+    ) -> None:
+        found = problems(self.with_training(training))
+
+        assert [line.partition("experiment.")[2] for line in found] == said
+
+    @pytest.mark.parametrize("training", ["stop: steps, steps: 0", "stop: soon", "stop: steps, steps: many"])
+    def test_wrong_values_are_refused(self, problems: Callable[..., list[str]], training: str) -> None:
+        assert len(problems(self.with_training(training))) >= 1
 
 
 class TestPseudoLabels:

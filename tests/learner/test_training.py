@@ -12,8 +12,11 @@ from test_team import flat, without_batch_statistics
 from workers import on_workers
 
 from raycal.algorithm.randomness import stream
-from raycal.algorithm.records import TrainingSet
+from raycal.algorithm.records import Fitted, TrainingSet
+from raycal.config import TrainingConfig
 from raycal.learner import NetworkLearner, Team
+from raycal.learner.chance import chance_accuracy
+from raycal.learner.training import Losses, Patience, held_out
 from raycal.losses import losses
 
 ONE_STEP = TRAINING.model_copy(update={"epochs": 1, "batch_size": 20})
@@ -71,6 +74,212 @@ def test_every_loss_trains_and_each_in_its_way(loss: str) -> None:
 
     assert flat(other).isfinite().all()
     assert same(plain, other) == (loss == "cross_entropy")
+
+
+def fitted_and_weights(num_samples: int, **settings: Any) -> tuple[Fitted, dict[str, torch.Tensor]]:
+    made = learner(**settings)
+    return made.fit(some(made, None, num_samples), stream(0, 0, "train")), weights(made)
+
+
+def test_steps_of_whole_passes_are_as_so_many_epochs() -> None:
+    # 21 samples are two batches of 10 and 11: a single sample left over joins the batch before it.
+    by_epochs, there = fitted_and_weights(21, epochs=3, batch_size=10)
+    by_steps, here = fitted_and_weights(21, stop="steps", steps=6, batch_size=10)
+
+    assert by_epochs == by_steps
+    assert by_epochs.steps == 6
+    assert same(there, here)
+
+
+@pytest.mark.parametrize("num_samples", [2, 5, 20, 40])
+@pytest.mark.parametrize("steps", [1, 3, 7])
+def test_training_takes_the_steps_that_it_is_given(num_samples: int, steps: int) -> None:
+    fitted, after = fitted_and_weights(num_samples, stop="steps", steps=steps, batch_size=8)
+
+    assert fitted.steps == steps
+    assert after["bn1.num_batches_tracked"] == 0  # these use the running statistics
+    assert not same(after, weights(learner()))
+
+
+def test_last_pass_is_cut_and_each_is_in_a_new_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = learner(stop="steps", steps=7, batch_size=8)
+    seen: list[list[int]] = []
+    batches = made._images.batches
+
+    def record(rows: Any, parts: Any, *others: Any) -> Any:
+        seen.extend(rows[part].tolist() for part in parts)
+        return batches(rows, parts, *others)
+
+    monkeypatch.setattr(made._images, "batches", record)
+    made.fit(some(made, None, 20), stream(0, 0, "train"))
+
+    assert [len(batch) for batch in seen] == [8, 8, 4, 8, 8, 4, 8]
+    passes = [[*seen[begin], *seen[begin + 1], *seen[begin + 2]] for begin in (0, 3)]
+    assert [sorted(each) for each in passes] == [list(range(12, 32))] * 2  # the test images come first
+    assert passes[0] != passes[1]
+
+
+def test_recorded_losses_are_those_of_the_first_and_the_last_pass() -> None:
+    made = learner(epochs=3, batch_size=8, learning_rate=1e-12, momentum=0.0)
+    training_set = some(made, np.linspace(0.1, 1, 20))
+    logits = torch.from_numpy(made.predict(np.arange(20)).probs).log()
+    of_samples = torch.nn.functional.nll_loss(logits, torch.from_numpy(training_set.labels), reduction="none").numpy()
+    fitted = made.fit(training_set, stream(0, 0, "train"))
+    expected = np.average(of_samples, weights=training_set.weights)
+
+    assert fitted.steps == 9
+    assert fitted.first_loss == pytest.approx(expected, rel=1e-4)
+    assert fitted.last_loss == pytest.approx(expected, rel=1e-4)
+
+
+def test_losses_are_compared_over_a_pass_or_over_half_of_the_steps() -> None:
+    three, half, one = Losses(), Losses(), Losses()
+    for sums in ([4.0, 2.0], [3.0, 1.0], [2.0]):
+        mean = three.add(sums, [1.0, 3.0][: len(sums)])
+    half.add([9.0, 6.0, 3.0], [3.0, 3.0, 3.0])
+    one.add([4.0], [2.0])
+
+    assert mean == 2.0
+    assert three.fitted() == Fitted(steps=5, first_loss=6 / 4, last_loss=3 / 4)
+    assert half.fitted() == Fitted(steps=3, first_loss=3.0, last_loss=1.0)
+    assert one.fitted() == Fitted(steps=1, first_loss=2.0, last_loss=2.0)
+
+
+@pytest.mark.parametrize(
+    ("losses_of_passes", "over"),
+    [
+        ([1.0, 0.9, 0.8, 0.7], [False] * 4),
+        # The lowest so far counts, not the pass before.
+        ([1.0, 1.5, 1.2], [False, False, True]),
+        ([1.0, 1.5, 0.5, 0.6, 0.7], [False, False, False, False, True]),
+        # Falling by a tenth of a per cent is not enough.
+        ([1.0, 0.999, 0.998], [False, False, True]),
+        # Some losses are negative.
+        ([-1.0, -1.5, -1.501, -1.502], [False, False, False, True]),
+    ],
+)
+def test_patience_ends_with_the_second_pass_without_improvement(
+    losses_of_passes: list[float], over: list[bool]
+) -> None:
+    patience = Patience(2, 0.01)
+
+    assert [patience.is_over(loss) for loss in losses_of_passes] == over
+
+
+def test_training_that_cannot_learn_has_converged_after_its_patience() -> None:
+    nothing, _ = fitted_and_weights(20, stop="converged", steps=50, patience=2, batch_size=10, learning_rate=1e-12)
+    capped, _ = fitted_and_weights(20, stop="converged", steps=5, patience=2, batch_size=10, learning_rate=1e-12)
+    learning, _ = fitted_and_weights(20, stop="converged", steps=30, patience=2, batch_size=10, learning_rate=1e-3)
+
+    assert nothing.steps == 3 * 2  # the first pass, and two that are no better
+    assert capped.steps == 5
+    assert learning.steps > nothing.steps
+    assert learning.last_loss is not None
+    assert learning.first_loss is not None
+    assert learning.last_loss < learning.first_loss
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_samples_that_validate_are_not_trained_on(frozen: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings: dict[str, Any] = {"stop": "converged", "steps": 40, "patience": 2, "validation_fraction": 0.25}
+    training = ONE_STEP.model_copy(update={**settings, "batch_size": 8, "learning_rate": 1e-12})
+    made = NetworkLearner(
+        dataset(num_train=40), training, frozen=frozen, weights=None, rng=stream(0, 0, "backbone"), placement=FLOAT32
+    )
+    made.reset(stream(0, 0, "head"))
+    trained_on: set[int] = set()
+    validated: list[int] = []
+    train, score = made._train, made._right_and_loss
+
+    def record_training(network: Any, inputs: Any, training_set: TrainingSet, *others: Any) -> Fitted:
+        trained_on.update(training_set.indices.tolist())
+        return train(network, inputs, training_set, *others)
+
+    def record_scoring(parts: Any, labels: Any) -> tuple[float, float]:
+        validated.append(len(labels))
+        return score(parts, labels)
+
+    monkeypatch.setattr(made, "_train", record_training)
+    monkeypatch.setattr(made, "_right_and_loss", record_scoring)
+    fitted = made.fit(some(made, None, 20), stream(0, 0, "train"))
+
+    assert len(trained_on) == 15
+    assert validated == [5, 5, 5]
+    assert fitted.steps == 3 * 2
+    assert made._running.training is not frozen
+
+
+@pytest.mark.parametrize(("num_samples", "held"), [(2, 0), (3, 1), (4, 1), (20, 5), (400, 100)])
+def test_held_out_samples_are_drawn_by_the_seed(num_samples: int, held: int) -> None:
+    settings = TrainingConfig(stop="converged", steps=9, validation_fraction=0.25)
+    first, again, other = (held_out(num_samples, settings, np.random.default_rng(seed)) for seed in (1, 1, 2))
+
+    assert len(first) == len(set(first.tolist())) == held
+    assert first.tolist() == again.tolist() == sorted(first.tolist())
+    assert num_samples < 20 or first.tolist() != other.tolist()
+
+
+def test_nothing_is_drawn_where_nothing_is_held_out() -> None:
+    rng = np.random.default_rng(0)
+    before = rng.bit_generator.state
+
+    assert len(held_out(20, TrainingConfig(), rng)) == 0
+    assert len(held_out(20, TrainingConfig(stop="converged", steps=9), rng)) == 0
+    assert rng.bit_generator.state == before
+
+
+def test_empty_training_set_takes_no_step() -> None:
+    made = learner()
+
+    assert made.fit(some(made, None, 0), stream(0, 0, "train")) == Fitted(steps=0)
+
+
+def fit_until(team: Team, settings: dict[str, Any]) -> Any:
+    made = learner(team, **settings)
+    if not team.leads:
+        team.follow(made)
+        return weights(made)
+    fitted = made.fit(some(made, np.linspace(0.1, 1, 21), 21), stream(0, 0, "train"))
+    team.dismiss()
+    return fitted, weights(made)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [
+        ({"stop": "steps", "steps": 3}, 3),
+        ({"stop": "converged", "steps": 30, "patience": 2, "learning_rate": 1e-12}, 6),
+        ({"stop": "converged", "steps": 30, "patience": 2, "learning_rate": 1e-12, "validation_fraction": 0.1}, 6),
+    ],
+)
+def test_workers_stop_together(tmp_path: Path, settings: dict[str, Any], steps: int) -> None:
+    settings = settings | {"batch_size": 10}
+    (fitted, first), other = on_workers(tmp_path, fit_until, settings)
+    alone = learner(**settings)
+    expected = alone.fit(some(alone, np.linspace(0.1, 1, 21), 21), stream(0, 0, "train"))
+
+    assert fitted.steps == expected.steps == steps
+    assert fitted.first_loss == pytest.approx(expected.first_loss, rel=1e-4)
+    assert fitted.last_loss == pytest.approx(expected.last_loss, rel=1e-4)
+    assert same(first, other)
+
+
+@pytest.mark.parametrize(
+    ("counts", "num_classes", "right"),
+    [
+        # P(X > 18 | 100, 1/10) = 0.0046 and P(X > 17) = 0.0100 above the level.
+        ([10] * 10, 10, 18),
+        # The largest class is half: P(X > 62 | 100, 1/2) = 0.0060, P(X > 61) = 0.0105.
+        ([50, 25, 25], 3, 62),
+        # There is but one class in the split: nobody can be told from who names it.
+        ([20], 2, 20),
+    ],
+)
+def test_chance_is_what_guessing_seldom_exceeds(counts: list[int], num_classes: int, right: int) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+
+    assert chance_accuracy(labels, num_classes) == right / len(labels)
 
 
 def fit_weighted(team: Team, loss: str) -> Any:

@@ -200,3 +200,19 @@ def test_interval_is_in_the_cell_of_its_mean() -> None:
 def test_an_interval_is_promised_only_where_there_is_one() -> None:
     frame = pd.DataFrame({"x": [0.5], "x low": [None], "x high": [None], "y": [0.7], "y sd": [None]}, dtype=object)
     assert readable(frame) == {"x": ["0.500"], "y": ["0.700"]}
+
+
+def test_recipe_and_caveats_are_on_top() -> None:
+    guessing = {"chance_accuracy": 0.5, "optimizer_steps": 9, "first_train_loss": 1.0, "train_loss": 0.5}
+    text = html(runs(trial("random", 0, lines=[line(0, 0.4, **guessing)])))
+    top = text[: text.index("<main>")]
+
+    assert "recipe: 5 epochs, SGD 0.001, batches of 64" in top
+    assert "random: in 1 of 1 iteration the test accuracy cannot be told from guessing" in top
+
+
+def test_page_of_an_earlier_version_has_its_recipe_and_no_caveats() -> None:
+    top = html(RUNS)
+
+    assert "recipe: 5 epochs, SGD 0.001, batches of 64" in top
+    assert '<div class="notice">' not in top

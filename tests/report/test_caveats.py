@@ -1,0 +1,106 @@
+"""What the report warns of."""
+
+from typing import Any
+
+import pytest
+from small_runs import line, runs, supervised, threshold, trial
+
+from raycal.report.caveats import LONGER, caveats, recipes
+
+LEARNED = {"chance_accuracy": 0.15, "first_train_loss": 2.3, "train_loss": 0.1}
+
+
+def after(scenario: str, steps: int | None, accuracy: float = 0.5, *, seed: int = 0, **others: Any) -> Any:
+    """A trial with this training at its end."""
+    return trial(scenario, seed, lines=[line(0, accuracy, **LEARNED, optimizer_steps=steps)], **others)
+
+
+def test_nothing_is_said_of_trainings_that_taught_something() -> None:
+    trials = (after("random", 100), after("cluster-only", 150, 0.7), supervised(0, 0.9))
+
+    assert caveats(runs(*trials)) == []
+
+
+def test_lines_of_earlier_versions_say_nothing() -> None:
+    assert caveats(runs(trial("random", 0, [0.01, 0.02]), trial("cluster-only", 0, [0.5]), supervised(0, 0.9))) == []
+
+
+def test_iterations_at_chance_are_counted_over_the_seeds_of_a_group() -> None:
+    lines = [line(at, accuracy, **LEARNED, optimizer_steps=9) for at, accuracy in enumerate([0.1, 0.15, 0.16])]
+    found = caveats(runs(trial("random", 0, lines=lines), trial("random", 1, lines=lines[:2])))
+
+    assert found == [
+        "random: in 4 of 5 iterations the test accuracy cannot be told from guessing, which reaches up to 0.150 here; "
+        + LONGER
+    ]
+
+
+def test_training_loss_that_has_not_fallen_is_counted() -> None:
+    figures = LEARNED | {"optimizer_steps": 9, "train_loss": 2.3}
+    found = caveats(runs(trial("random", 0, lines=[line(0, 0.5, **figures), line(1, 0.5, **figures)])))
+
+    assert found == [f"random: in 2 of 2 iterations the training loss has not fallen; {LONGER}"]
+
+
+def test_supervision_below_a_strategy_is_said_once_with_the_best() -> None:
+    trials = (after("random", 90, 0.91), after("cluster-only", 90, 0.95), supervised(0, 0.9))
+
+    assert caveats(runs(*trials)) == [
+        "supervised reaches 0.900 and cluster-only 0.950: full supervision is no upper bound here, and targets in % of "
+        f"it are too low; {LONGER}"
+    ]
+
+
+def test_supervision_is_compared_over_the_same_seeds() -> None:
+    # Seed 1 of the supervision is missing, and in seed 0 it is as good.
+    trials = (after("random", 90, 0.8), after("random", 90, 0.95, seed=1), supervised(0, 0.8))
+
+    assert caveats(runs(*trials)) == []
+
+
+@pytest.mark.parametrize(("most", "said"), [(150, False), (151, True)])
+def test_steps_that_differ_by_more_than_half_are_said(most: int, said: bool) -> None:
+    found = caveats(runs(after("random", 100), after("cluster-only", most, 0.6), supervised(0, 0.9)))
+
+    expected = (
+        f"the optimizer steps of the last training differ 1.5 times between strategies, from 100 (random) to {most} "
+        "(cluster-only): longer training may be what tells them apart; training.stop: steps gives all the same"
+    )
+    assert found == [expected] * said
+
+
+def test_supervision_may_take_more_steps() -> None:
+    whole = after("supervised", 9000, 0.9)
+
+    assert caveats(runs(after("random", 100), whole)) == []
+
+
+def test_steps_are_compared_within_a_setting() -> None:
+    low = {"settings": threshold(0.5)}
+    trials = (after("random", 100), after("cluster-only", 120), after("cluster-only", 300, **low))
+    (found,) = caveats(runs(*trials))
+
+    assert "differ 3.0 times" in found
+    assert "from 100 (random) to 300" in found
+
+
+@pytest.mark.parametrize(
+    ("training", "words"),
+    [
+        ({}, "5 epochs, SGD 0.001, batches of 64"),
+        ({"epochs": 1, "learning_rate": 1e-4}, "1 epoch, SGD 0.0001, batches of 64"),
+        ({"stop": "steps", "steps": 2000}, "2,000 optimizer steps, SGD 0.001, batches of 64"),
+        (
+            {"stop": "converged", "steps": 500, "loss": {"name": "gce"}},
+            "until the training loss has not fallen by 0.01 of itself in 3 passes, at most 500 optimizer steps, "
+            "SGD 0.001, batches of 64, loss gce",
+        ),
+        (
+            {"stop": "converged", "steps": 1, "patience": 1, "validation_fraction": 0.1},
+            "until the validation loss (10% of the annotated) has not fallen by 0.01 of itself in 1 pass, at most "
+            "1 optimizer step, SGD 0.001, batches of 64",
+        ),
+    ],
+)
+def test_recipe_in_words(training: dict[str, Any], words: str) -> None:
+    assert recipes(runs(*(trial("random", seed, settings={"training": training}) for seed in (0, 1)))) == [words]

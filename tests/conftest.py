@@ -6,6 +6,12 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Hypothesis fails a test by the clock when one example takes 200 ms, or when it is slow to make examples. Both say that
+# the machine is busy, not that the code is wrong. A failure prints how to run the same example again.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:

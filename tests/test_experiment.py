@@ -89,7 +89,15 @@ def test_run_folder_holds_what_the_contract_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name != "supervised"])
+@pytest.mark.parametrize(
+    "scenario",
+    # Those that pseudo-label differ only in how; one of them is enough every time.
+    [
+        pytest.param(name, marks=pytest.mark.long if name in ("pseudo-labels", "ceal") else ())
+        for name in SCENARIOS
+        if name != "supervised"
+    ],
+)
 def test_resumed_run_equals_the_uninterrupted_one(tmp_path: Path, scenario: str) -> None:
     config = experiment(scenario=scenario)
     whole = run(config, tmp_path / "whole")

@@ -76,6 +76,7 @@ def accuracy(folder: Path, config: ExperimentConfig) -> float:
     return float(run_dir(folder / config.experiment_id).results()[-1]["test_accuracy"])
 
 
+@pytest.mark.long
 def test_two_workers_learn_as_well_as_one(tmp_path: Path) -> None:
     # All labels of 200 digits. By one worker the seeds gave 0.91, 0.86 and 0.75, by two 0.86, 0.84 and 0.85.
     configs = [digits(scenario="supervised", seed=seed) for seed in range(3)]

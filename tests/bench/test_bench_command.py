@@ -69,7 +69,11 @@ def test_quick_run_gives_finite_figures(name: str, tmp_path: Path, capsys: pytes
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["training", "scoring", "iteration", "overhead", "settings", "rerun", "trials", "accuracy"]
+    "name",
+    [
+        *("training", "scoring", "iteration", "overhead", "settings", "rerun", "accuracy"),
+        pytest.param("trials", marks=pytest.mark.long),
+    ],
 )
 def test_quick_run_of_what_takes_longer(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "local")

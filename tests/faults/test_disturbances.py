@@ -89,7 +89,9 @@ def stopped(pid: int) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ledger/iteration-001.parquet", "clusters/iteration-000.png"])
+@pytest.mark.parametrize(
+    "name", ["ledger/iteration-001.parquet", pytest.param("clusters/iteration-000.png", marks=pytest.mark.long)]
+)
 def test_start_that_slept_while_another_took_its_folder_writes_nothing(small: Disturbed, name: str) -> None:
     if len(small.starters) < 2:
         pytest.skip("needs two processors")

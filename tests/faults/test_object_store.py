@@ -26,7 +26,7 @@ def test_files_are_those_of_a_folder_on_this_machine(small: Disturbed, remote: D
 
 
 @pytest.mark.parametrize(
-    "every", [pytest.param(12, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.long)], ids=["some", "all"]
+    "every", [pytest.param(36, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.long)], ids=["some", "all"]
 )
 def test_kill_at_operations(remote: Disturbed, every: int) -> None:
     def kill(starter: Starter, point: tuple[int, str]) -> str | None:
@@ -52,7 +52,7 @@ def test_store_that_fails_for_a_moment_is_asked_again(remote: Disturbed, object_
 @pytest.mark.parametrize(
     "requests",
     [
-        pytest.param(range(0, 120, 40), marks=pytest.mark.slow),
+        pytest.param(range(0, 120, 80), marks=pytest.mark.slow),
         pytest.param(range(5, 150, 10), marks=pytest.mark.long),
     ],
     ids=["some", "many"],

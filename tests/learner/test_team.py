@@ -148,7 +148,7 @@ def fit_both(team: Team, sizes: list[int]) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("size", [2, pytest.param(3, marks=pytest.mark.long)])
 def test_workers_train_on_the_mean_loss_of_each_batch(tmp_path: Path, size: int) -> None:
     # One batch of 1 (a worker without a sample), 2, 5 (parts that differ) and 16, then batches of 16 and 5.
     found, *others = on_workers(tmp_path, fit_both, [1, 2, 5, 16, 21], size=size)

@@ -10,6 +10,7 @@ from raycal import build
 from raycal.algorithm.records import (
     Answer,
     Evaluation,
+    Fitted,
     Interaction,
     IterationResult,
     Kind,
@@ -49,8 +50,9 @@ def commit(sweep_dir: SweepDir, iteration: int, config: ExperimentConfig = CONFI
             human_seconds=42.5 * (iteration + 1),
             ledger=(row,),
             pool=PoolSnapshot(status=np.ones(20, np.int8), labels=np.zeros(20, np.int32)),
-            evaluation=Evaluation(accuracy=0.25 * (iteration + 1), loss=2.0),
+            evaluation=Evaluation(accuracy=0.25 * (iteration + 1), loss=2.0, chance=0.125),
             seconds=PhaseSeconds(predict=0.5, cluster=0.0, train=1.0, evaluate=0.25),
+            fitted=Fitted(steps=5, first_loss=2.0, last_loss=1.5),
         ),
         b"model",
     )

@@ -51,8 +51,8 @@ def commit(sweep_dir: SweepDir, iteration: int, config: ExperimentConfig = CONFI
             ledger=(row,),
             pool=PoolSnapshot(status=np.ones(20, np.int8), labels=np.zeros(20, np.int32)),
             evaluation=Evaluation(accuracy=0.25 * (iteration + 1), loss=2.0, chance=0.125),
-            fitted=Fitted(steps=10, first_loss=2.5, last_loss=0.5),
             seconds=PhaseSeconds(predict=0.5, cluster=0.0, train=1.0, evaluate=0.25),
+            fitted=Fitted(steps=5, first_loss=2.0, last_loss=1.5),
         ),
         b"model",
     )

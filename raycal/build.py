@@ -1,6 +1,7 @@
 """Names in a configuration to the objects they mean: the only place that knows both."""
 
 import json
+import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,15 @@ from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Labels
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.data import Dataset, ImageDataset, datasets
-from raycal.data.manifest import manifest_of
+from raycal.data.manifest import NAMES_SHOWN, manifest_of
 from raycal.inputs import DatasetInput, ExpectedInputs, Inputs
 from raycal.losses import losses
 from raycal.registry import Registry
 
 if TYPE_CHECKING:
     from raycal.learner import NetworkLearner, Team
+
+logger = logging.getLogger(__name__)
 
 REGISTRIES: Mapping[str, Registry[Any]] = {
     "dataset": datasets,
@@ -64,11 +67,13 @@ def prepare(experiments: Mapping[str, ExperimentConfig]) -> Inputs:
     labels: dict[str, Labels] = {}
     inputs: dict[str, DatasetInput] = {}
     digests: dict[str, str] = {}
+    left_out: dict[str, None] = {}
     for config in experiments.values():
         key, name = dataset_key(config), config.dataset.name
         if key not in labels:
             images = dataset(config).load()
             labels[key] = images.train_labels
+            left_out |= dict.fromkeys(images.left_out)
             family = f"{name} {json.dumps(config.dataset.options, sort_keys=True)}"
             title = str(config.dataset.options.get("root") or name)
             inputs[key] = DatasetInput(family=family, title=title, manifest=manifest_of(images))
@@ -78,6 +83,10 @@ def prepare(experiments: Mapping[str, ExperimentConfig]) -> Inputs:
 
             state = load_weights(config.model.weights, config.model.name)
             digests[weights_key(config)] = weights_digest(state or {})
+    if left_out:
+        more = f"; and {len(left_out) - NAMES_SHOWN} more" if len(left_out) > NAMES_SHOWN else ""
+        named = "; ".join(list(left_out)[:NAMES_SHOWN])
+        logger.warning("%d images cannot be decoded and are left out: %s%s", len(left_out), named, more)
     return Inputs(datasets=inputs, weights=digests)
 
 

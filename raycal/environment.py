@@ -42,6 +42,7 @@ def environment(
             "num_test": images.num_test,
             "num_classes": images.num_classes,
             "num_listed": manifest.num_listed,
+            **({"left_out": list(images.left_out)} if images.left_out else {}),
         },
     }
 

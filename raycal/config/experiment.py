@@ -39,6 +39,7 @@ _NO_GROUP = ""  # of the settings that stand in no group
 # Settings that ids are older than, by their group, with the values at which they change nothing.
 YOUNGER_THAN_IDS: Mapping[str, Mapping[str, Any]] = {
     _NO_GROUP: {"keep_cluster_labels": False},
+    "dataset": {"on_error": "refuse"},
     "expert": {"seconds_per_image_shown": 0.0, "seconds_per_refused_cluster": None},
     "clustering": {"core": 1.0, "order": "size", "on_refusal": "skip"},
     "model": {"frozen": False},

@@ -5,18 +5,24 @@ larger than `image_size`; else `image_size`. An image that is not S x S is resiz
 (bilinear, antialiased) and cropped at the centre, as torchvision's Resize and CenterCrop do.
 
 Mode: RGB as torchvision's loader converts it (transparency dropped, the first frame of an animation, no rotation by
-EXIF), except that 16-bit gray is scaled to 8 bit instead of being clipped.
+EXIF), except that gray of 12 and 16 bits is scaled to 8 bits instead of being clipped, and inverted where a TIFF says
+that its zero is white.
+
+An image of more than 16 megapixels, as cameras make them, is decoded at a half, a quarter or an eighth of its size
+before it is resized, and only one such image at a time, so that memory stays bounded.
 """
 
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from time import perf_counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -33,12 +39,23 @@ logger = logging.getLogger(__name__)
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 MAX_MEGAPIXELS = 16
 MAX_PIXELS = MAX_MEGAPIXELS * 2**20
+# The largest images that are decoded at a fraction. A JPEG is reduced while it is decoded, unless it is progressive;
+# any other one is first decoded as a whole, with up to four bytes a pixel.
+LARGEST_MEGAPIXELS = {"baseline JPEG": 256, "progressive JPEG": 100, "other": 64}
+FRACTIONS = (8, 4, 2)
+BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # tags of TIFF
 CHUNK_BYTES, CHUNK_IMAGES = 64 * 2**20, 1024
 NUM_NAMED = 5
 NUM_THREADS = os.cpu_count() or 1
 
 # One decoded image (H, W, 3) uint8, or why there is none.
 Decoded = Images | str
+OnError = Literal["refuse", "skip"]
+_large_image = Lock()
+
+
+class Unreadable(str):
+    """Why a file could not be read; another attempt may succeed, so that the file is not known to be broken."""
 
 
 class DecodedFiles(NamedTuple):
@@ -48,24 +65,35 @@ class DecodedFiles(NamedTuple):
         images: (S, H, W, 3) uint8, memory-mapped.
         digests: (S, 16) uint8, of what each file holds.
         content: One digest of all names and of what the files hold.
+        broken: Why there is no image in a row; all others have one. Rows in it are zero.
     """
 
     images: Images
     digests: Digests
     content: str
+    broken: Mapping[int, str]
 
 
 def decoded_images(
-    root: Path, files: Sequence[str], *, size: int | None, image_size: int, content: str | None = None
+    root: Path,
+    files: Sequence[str],
+    *,
+    size: int | None,
+    image_size: int,
+    content: str | None = None,
+    on_error: OnError = "refuse",
 ) -> DecodedFiles:
     """Decode files relative to `root`, or find them in the cache, by their names and by what they hold.
 
     Args:
         content: The digest that an earlier call returned for these files. Where the cache has them the files are then
             not read. Without it every file is read, to find out what it holds.
+        on_error: What becomes of broken images: `refuse` them, or `skip` them and say which they are. A file that
+            cannot be read at all, as a disk or a network fails, is always refused.
 
     Raises:
-        InputError: Images that cannot be used, all in one line; or the files hold something else than `content` says.
+        InputError: Images that cannot be used, all in one line, or no image can be; or the files hold something else
+            than `content` says.
     """
     import PIL
 
@@ -78,13 +106,26 @@ def decoded_images(
         "image_size": image_size if size is None else None,
         "pillow": PIL.__version__,
     }
-    write = partial(_write_images, root=root, files=files, size=size, image_size=image_size, content=content)
+    write = partial(
+        _write_images, root=root, files=files, size=size, image_size=image_size, content=content, on_error=on_error
+    )
     arrays = cached_arrays(key, write)
-    return DecodedFiles(arrays["images"], arrays["digests"], content)
+    rows, reasons = arrays["broken_rows"].tolist(), map(str, arrays["broken_reasons"].tolist())
+    broken = dict(zip(rows, reasons, strict=True))
+    if broken and on_error == "refuse":
+        raise InputError(_refusal(root, [f"{files[row]} ({reason})" for row, reason in broken.items()], len(files)))
+    return DecodedFiles(arrays["images"], arrays["digests"], content, broken)
 
 
 def _write_images(
-    folder: Path, *, root: Path, files: Sequence[str], size: int | None, image_size: int, content: str
+    folder: Path,
+    *,
+    root: Path,
+    files: Sequence[str],
+    size: int | None,
+    image_size: int,
+    content: str,
+    on_error: OnError,
 ) -> None:
     from PIL import Image
 
@@ -93,21 +134,25 @@ def _write_images(
         raise InputError(f"{root}: the files here are not those that the sweep was started with; make them the same")
     Image.init()  # not safe in several threads at once
     begin = perf_counter()
-    refused: list[str] = []
-    with ThreadPoolExecutor(NUM_THREADS) as pool, warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused here, at a lower limit
+    broken: dict[int, str] = {}
+    with ThreadPoolExecutor(NUM_THREADS) as pool, _large_images_may_be_opened():
         side = size or _common_side(pool, [root / file for file in files], image_size)
         with array_file(folder / "images.npy", (len(files), side, side, 3), np.uint8) as out:
-            for file, decoded in _decode_all(pool, root, files, side):
+            for row, decoded in enumerate(_decode_all(pool, root, files, side)):
                 if isinstance(decoded, str):
-                    refused.append(f"{file} ({decoded})")
+                    broken[row] = decoded
+                    out.write(bytes(side * side * 3))
                 else:
                     out.write(decoded.tobytes())
     if file_stamps(root, files) != before:
         raise InputError(f"{root}: files changed while they were decoded; start again when nothing writes there")
+    unreadable = {row: reason for row, reason in broken.items() if isinstance(reason, Unreadable)}
+    refused = broken if on_error == "refuse" or len(broken) == len(files) else unreadable
     if refused:
-        raise InputError(_refusal(root, refused, len(files)))
+        raise InputError(_refusal(root, [f"{files[row]} ({reason})" for row, reason in refused.items()], len(files)))
     np.save(folder / "digests.npy", digests)
+    np.save(folder / "broken_rows.npy", np.array(list(broken), np.int64))
+    np.save(folder / "broken_reasons.npy", np.array(list(broken.values()), dtype="U200"))
     logger.info("decoded %d images to %d x %d (%.1f s)", len(files), side, side, perf_counter() - begin)
 
 
@@ -117,12 +162,27 @@ def _refusal(root: Path, refused: Sequence[str], num_files: int) -> str:
     return f"{root}: {len(refused)} of {num_files} images cannot be used: {named}{more}; replace or remove them"
 
 
-def _decode_all(pool: ThreadPoolExecutor, root: Path, files: Sequence[str], side: int) -> Iterator[tuple[str, Decoded]]:
-    """Every file with its image, in order; a chunk at a time, so that few images are in memory."""
+@contextmanager
+def _large_images_may_be_opened() -> Iterator[None]:
+    """Let Pillow open images of any size that this module decodes; its own limit is for the whole process."""
+    from PIL import Image
+
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = max(LARGEST_MEGAPIXELS.values()) * 2**19  # it refuses twice as many
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused here, by the format
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+def _decode_all(pool: ThreadPoolExecutor, root: Path, files: Sequence[str], side: int) -> Iterator[Decoded]:
+    """The image of every file, in order; a chunk at a time, so that few images are in memory."""
     chunk = max(NUM_THREADS, min(CHUNK_IMAGES, CHUNK_BYTES // (side * side * 3)))
     for begin in range(0, len(files), chunk):
         names = files[begin : begin + chunk]
-        yield from zip(names, pool.map(partial(decode_image, side=side), (root / name for name in names)), strict=True)
+        yield from pool.map(partial(decode_image, side=side), (root / name for name in names))
 
 
 def decode_image(path: Path, *, side: int) -> Decoded:
@@ -131,9 +191,13 @@ def decode_image(path: Path, *, side: int) -> Decoded:
 
     try:
         with Image.open(path, formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                return f"{image.width} x {image.height} pixels, more than {MAX_MEGAPIXELS} Mpx"
-            return np.asarray(_square(_rgb(image), side))
+            if image.width * image.height <= MAX_PIXELS:
+                return np.asarray(_square(_rgb(image), side))
+            limit = LARGEST_MEGAPIXELS[_kind(image)]
+            if image.width * image.height > limit * 2**20:
+                return f"{image.width} x {image.height} pixels, more than {limit} Mpx"
+            with _large_image:
+                return np.asarray(_square(_reduced(image, side), side))
     except Exception as error:  # what decoders raise on broken files has no common base
         return _reason(error)
 
@@ -145,9 +209,9 @@ def _reason(error: Exception) -> str:
         case UnidentifiedImageError():
             return f"not an image in {', '.join(FORMATS)}"
         case Image.DecompressionBombError():
-            return f"more than {MAX_MEGAPIXELS} Mpx"
+            return f"more than {max(LARGEST_MEGAPIXELS.values())} Mpx"
         case OSError(strerror=str(reason)):
-            return reason
+            return Unreadable(reason)
         case _:
             return " ".join(str(error).split()) or type(error).__name__
 
@@ -180,9 +244,44 @@ def _rgb(image: "Image") -> "Image":
     if image.mode != "I" and not image.mode.startswith("I;16"):
         return image.convert("RGB")
     values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise ValueError("gray values beyond 16 bit have no known range")
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
+    bits, is_inverted = _gray(image)
+    white = 2**bits - 1
+    if values.min() < 0 or values.max() > white:
+        raise ValueError(f"gray values beyond {bits} bit have no known range")
+    if is_inverted:
+        values = white - values
+    return Image.fromarray(((values * 255 + white // 2) // white).astype(np.uint8)).convert("RGB")
+
+
+def _gray(image: "Image") -> tuple[int, bool]:
+    """How many bits a gray value has, and whether 0 is white."""
+    if image.format != "TIFF":
+        return 16, False
+    tags: Any = image.tag_v2  # type: ignore[attr-defined]  # of a TIFF
+    bits = tags.get(BITS_PER_SAMPLE, (16,))
+    count = bits[0] if isinstance(bits, tuple) else int(bits)
+    return count if 8 < count < 16 else 16, tags.get(PHOTOMETRIC) == WHITE_IS_ZERO
+
+
+def _kind(image: "Image") -> str:
+    """By what the size of an image that is decoded at a fraction is limited."""
+    if image.format != "JPEG":
+        return "other"
+    return "progressive JPEG" if image.info.get("progressive") else "baseline JPEG"
+
+
+def _reduced(image: "Image", side: int) -> "Image":
+    """The image in RGB at the smallest fraction that leaves its shorter side at least twice as long as `side`."""
+    shorter = min(image.size)
+    factor = next((one for one in FRACTIONS if shorter >= 2 * side * one), 1)
+    if factor == 1:
+        return _rgb(image)
+    if image.format == "JPEG":
+        wanted = image.width // factor, image.height // factor
+        image.draft("RGB", wanted)
+        return _rgb(image)
+    # Where the mode allows, the mean of pixels is taken first: then no second copy of the whole is made.
+    return _rgb(image.reduce(factor)) if image.mode in ("L", "RGB", "RGBA", "CMYK") else _rgb(image).reduce(factor)
 
 
 def _square(image: "Image", side: int) -> "Image":

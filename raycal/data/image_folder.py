@@ -6,14 +6,15 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from annotated_types import Ge, Le
 
-from raycal.algorithm.records import Labels
+from raycal.algorithm.records import Indices, Labels
 from raycal.data.cache import absolute
 from raycal.data.content import listing_digest
-from raycal.data.decode import DecodedFiles, decoded_images
+from raycal.data.decode import DecodedFiles, OnError, decoded_images
 from raycal.data.image_dataset import DatasetInfo, ImageDataset, SourceFiles, datasets
 from raycal.data.image_files import ImageTree
 from raycal.data.layout import read_layout
 from raycal.data.split import Count, Fraction, Rows, Seed, consecutive, random_split, subset
+from raycal.errors import InputError
 
 TEST_FRACTION = 0.2
 
@@ -56,6 +57,8 @@ class ImageFolder:
         test_size: Take this many test images only, at random.
         subset_seed: Draws these; independent of the experiment's seed.
         size: Store the images with this many pixels a side.
+        on_error: What becomes of images that cannot be decoded: `refuse` the folder and name them, or `skip` them, so
+            that they are in neither split.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class ImageFolder:
         test_size: Count | None = None,
         subset_seed: Seed = 0,
         size: Annotated[int, Ge(1), Le(2048)] | None = None,
+        on_error: OnError = "refuse",
     ) -> None:
         self.seed = seed
         self.image_size = image_size
@@ -78,6 +82,7 @@ class ImageFolder:
         self.test_size = test_size
         self.subset_seed = subset_seed
         self.size = size
+        self.on_error: OnError = on_error
 
     def inspect(self) -> DatasetInfo:
         """The classes and the sizes of the splits, from the names of the files; broken images are still counted."""
@@ -102,15 +107,31 @@ class ImageFolder:
         rows = self._rows(listing)
         used = np.union1d(rows.train, rows.test)
         files = tuple(listing.files[row] for row in used)
-        decoded = decoded_images(self.root, files, size=self.size, image_size=self.image_size, content=content)
+        decoded = decoded_images(
+            self.root,
+            files,
+            size=self.size,
+            image_size=self.image_size,
+            content=content,
+            on_error=self.on_error,
+        )
+        train, test = (self._whole(np.searchsorted(used, part), decoded) for part in (rows.train, rows.test))
         return ImageDataset(
             images=decoded.images,
             source=source_files(listing, files, decoded),
             labels=listing.labels[used],
-            train_rows=np.searchsorted(used, rows.train),
-            test_rows=np.searchsorted(used, rows.test),
+            train_rows=train,
+            test_rows=test,
             class_names=listing.class_names,
+            left_out=tuple(f"{files[row]} ({reason})" for row, reason in decoded.broken.items()),
         )
+
+    def _whole(self, rows: Indices, decoded: DecodedFiles) -> Indices:
+        """The rows of a split whose image could be decoded."""
+        whole = rows[~np.isin(rows, list(decoded.broken))] if decoded.broken else rows
+        if not len(whole):
+            raise InputError(f"{self.root}: no image of a split can be decoded; replace the broken ones")
+        return whole
 
     def _rows(self, listing: Listing) -> Rows:
         name, rows = str(self.root), listing.split
@@ -127,7 +148,7 @@ def source_files(listing: Listing, files: tuple[str, ...], decoded: DecodedFiles
         digests=decoded.digests,
         content=decoded.content,
         listing=listing_digest(listing.files, classes),
-        num_listed=len(listing.files),
+        num_listed=len(listing.files) - len(decoded.broken),
     )
 
 

@@ -231,11 +231,11 @@ def test_images_that_cannot_be_used_are_named_in_one_line(flat_root: Path, rayca
 
     (problem,) = problems(flat_root)
     formats = "JPEG, PNG, BMP, GIF, WEBP, TIFF, PPM"
-    assert problem.startswith(
-        f"{flat_root}: 7 of 20 images cannot be used: ant/00.png (5000 x 4000 pixels, more than 16 Mpx);"
-        f" ant/01.png (more than 16 Mpx); ant/02.png (not an image in {formats});"
+    assert problem.startswith(f"{flat_root}: 7 of 20 images cannot be used: ant/00.png (image file is truncated")
+    assert (
+        f" ant/01.png (more than 256 Mpx); ant/02.png (not an image in {formats});"
         f" ant/03.png (not an image in {formats}); ant/04.jpg (image file is truncated"
-    )
+    ) in problem
     assert problem.endswith("; and 2 more; replace or remove them")
     assert "\n" not in problem
     assert not [path for path in (raycal_cache / "arrays").iterdir() if path.is_dir()]

@@ -77,7 +77,7 @@ def test_made_again_it_is_what_it_was(
     assert [run["status"] for run in original.values()].count("FAILED") == 2
     assert [run["status"] for run in original.values()].count("KILLED") == 3  # the sweep, one killed, one stopped
     assert len(original) == 6
-    assert sum(len(history) for run in original.values() for history in run["metrics"].values()) == 4 * 2 * 16
+    assert sum(len(history) for run in original.values() for history in run["metrics"].values()) == 4 * 2 * 20
     assert sorted(original["tiny"]["artifacts"]) == ["plan.json", "report/summary.csv"]
     assert capsys.readouterr().out == f"tiny: 6 trials are in MLflow at {again}\n"
 

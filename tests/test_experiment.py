@@ -139,9 +139,16 @@ def test_variants_of_the_reading_resume_too(tmp_path: Path, settings: dict[str, 
     assert outcome(run(config, tmp_path / "cut")) == outcome(whole)
 
 
-def test_run_begun_before_there_were_pseudo_labels_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+PSEUDO = {"pseudo_labeled", "pseudo_label_error"}
+OF_TRAINING = {"optimizer_steps", "first_train_loss", "train_loss", "chance_accuracy"}
+
+
+@pytest.mark.parametrize("missing", [PSEUDO, OF_TRAINING, PSEUDO | OF_TRAINING])
+def test_run_begun_by_an_earlier_version_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: set[str]
+) -> None:
     def as_before(result: IterationResult) -> dict[str, Any]:
-        return {key: value for key, value in results_line(result).items() if not key.startswith("pseudo")}
+        return {key: value for key, value in results_line(result).items() if key not in missing}
 
     config = experiment(iterations=2)
     whole = run(config, tmp_path / "whole")
@@ -154,9 +161,19 @@ def test_run_begun_before_there_were_pseudo_labels_goes_on(tmp_path: Path, monke
 
     old, new = resumed.results()
     assert resumed.is_finished
-    assert set(KEYS) - old.keys() == {"pseudo_labeled", "pseudo_label_error"}
+    assert set(KEYS) - old.keys() == missing
     assert list(new) == KEYS
     assert new["test_accuracy"] == whole.results()[1]["test_accuracy"]
+    assert new["train_loss"] == whole.results()[1]["train_loss"]
+
+
+def test_steps_are_those_of_the_training_that_is_evaluated(tmp_path: Path) -> None:
+    training = {"stop": "steps", "steps": 4, "image_size": 32, "batch_size": 8}
+    between = experiment(scenario="uncertain+cluster", retrain_between=True, training=training)
+    lines = run(between, tmp_path).results()
+
+    assert [line["optimizer_steps"] for line in lines] == [4, 4, 4]
+    assert all(line["chance_accuracy"] > 0.1 for line in lines)
 
 
 def test_supervised_labels_the_whole_pool_in_one_iteration(tmp_path: Path) -> None:

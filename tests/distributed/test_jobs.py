@@ -37,12 +37,15 @@ LINES = [
     r"small: 2 trials, 2 to run",
     r"  folder  /\S+",
     r"  MLflow  sqlite:////\S+",
+    r"  images  digits: 10 classes \(0, 1, .+, 9\), 200 train, 100 test",
     r"  running \d at a time, 1 worker each with \d CPU threads?; clustering on \d CPU actors?",
     r"digits-\S+-s0-[0-9a-f]{8} +iteration \d/3  interactions \d+  "
-    r"(?:annotated \d+|labeled \d+, by cluster \d+ \(given back\))  accuracy [01]\.\d{3}  "
+    r"(?:annotated \d+|labeled \d+, by cluster \d+ \(given back\))  accuracy [01]\.\d{3}"
+    r"(?: \((?:no better than guessing|the training loss has not fallen)(?:, the training loss has not fallen)?\))?  "
     r"(about \d+ (s|min) left|all done)",
     r"trials started: the first \d in \d+ (s|min) \(median\).*",
     r"report  /\S+/small/report/report\.html",
+    r"warning: .+",
     r" scenario +seeds +iterations +interactions +annotated +cluster label error +test accuracy ",
     r" ─+ ",
     r" cluster\+uncertain +1 +3 +30 +\d+ +(-|\d+\.\d%) +[01]\.\d{3} ",

@@ -140,7 +140,7 @@ def comparable(files: Mapping[str, bytes]) -> dict[str, Any]:
                 for line in content.splitlines()
             ]
         elif last == "plan.json":
-            found[name] = {k: v for k, v in json.loads(content).items() if k not in ("started", "sha256")}
+            found[name] = {k: v for k, v in json.loads(content).items() if k not in ("started", "id", "sha256")}
         elif last == "finished.json":
             found[name] = json.loads(content)["reason"], sorted(json.loads(content)["files"])
         else:

@@ -127,7 +127,7 @@ def test_server_that_was_away_has_everything_once(
     assert after.keys() == before.keys()
     trial = next(run for name, run in after.items() if name != "tiny")
     assert [after["tiny"]["status"], trial["status"]] == ["FINISHED", "FINISHED"]
-    assert len(trial["metrics"]) == 16
+    assert len(trial["metrics"]) == 20
     for points in trial["metrics"].values():
         assert [step for step, *_ in points] == [10, 20, 30, 40]
     assert [value for *_, value in trial["metrics"]["test_accuracy"]] == [0.25, 0.5, 0.75, 1.0]

@@ -18,6 +18,7 @@ from raycal.algorithm.records import Labels
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.data import Dataset, ImageDataset, datasets
 from raycal.data.manifest import NAMES_SHOWN, manifest_of
+from raycal.errors import first_of
 from raycal.inputs import DatasetInput, ExpectedInputs, Inputs
 from raycal.losses import losses
 from raycal.registry import Registry
@@ -84,9 +85,8 @@ def prepare(experiments: Mapping[str, ExperimentConfig]) -> Inputs:
             state = load_weights(config.model.weights, config.model.name)
             digests[weights_key(config)] = weights_digest(state or {})
     if left_out:
-        more = f"; and {len(left_out) - NAMES_SHOWN} more" if len(left_out) > NAMES_SHOWN else ""
-        named = "; ".join(list(left_out)[:NAMES_SHOWN])
-        logger.warning("%d images cannot be decoded and are left out: %s%s", len(left_out), named, more)
+        named = first_of(list(left_out), NAMES_SHOWN, "; ")
+        logger.warning("%d images cannot be decoded and are left out: %s", len(left_out), named)
     return Inputs(datasets=inputs, weights=digests)
 
 

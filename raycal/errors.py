@@ -48,6 +48,12 @@ def one_line(error: object) -> str:
     return " ".join(str(error).split())
 
 
+def first_of(names: Sequence[str], most: int, separator: str = ", ") -> str:
+    """The first names of a list, and how many more there are."""
+    more = [f"and {len(names) - most} more"] if len(names) > most else []
+    return separator.join([*names[:most], *more])
+
+
 def printable(line: str) -> str:
     """The line with all that would break it or colour the terminal escaped."""
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)

@@ -5,19 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_images import IMAGES
 
 from raycal import __version__
-from raycal.data import ImageDataset
 from raycal.data.manifest import manifest_of
 from raycal.environment import environment, git_commit
-
-IMAGES = ImageDataset(
-    images=np.arange(40 * 4 * 4 * 3, dtype=np.int64).astype(np.uint8).reshape(40, 4, 4, 3),
-    labels=np.arange(40) % 3,
-    train_rows=np.arange(30),
-    test_rows=np.arange(30, 40),
-    class_names=("a", "b", "c"),
-)
 
 
 def git(folder: Path, *arguments: str) -> str:

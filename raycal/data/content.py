@@ -6,7 +6,7 @@ give different files the same ones.
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import chain
@@ -41,17 +41,26 @@ def file_digests(root: Path, files: Sequence[str]) -> Digests:
 
 def content_digest(files: Sequence[str], digests: Digests) -> str:
     """One digest, in hexadecimal, of the names of files and of what they hold."""
-    total = hashlib.sha256()
-    for name, digest in zip(files, digests, strict=True):
-        total.update(os.fsencode(name) + b"\0" + digest.tobytes())
-    return total.hexdigest()
+    return digest_of_all(
+        os.fsencode(name) + b"\0" + digest.tobytes() for name, digest in zip(files, digests, strict=True)
+    )
 
 
 def listing_digest(files: Sequence[str], classes: Sequence[str]) -> str:
     """One digest, in hexadecimal, of the names and the classes of files."""
+    return digest_of_all(map(name_and_class, files, classes))
+
+
+def name_and_class(name: str, class_name: str) -> bytes:
+    """An image's name and class, so that no two pairs give the same bytes."""
+    return os.fsencode(name) + b"\0" + class_name.encode("utf-8", "surrogateescape") + b"\0"
+
+
+def digest_of_all(parts: Iterable[bytes]) -> str:
+    """The SHA-256, in hexadecimal, of some parts one after another."""
     total = hashlib.sha256()
-    for name, class_name in zip(files, classes, strict=True):
-        total.update(os.fsencode(name) + b"\0" + class_name.encode("utf-8", "surrogateescape") + b"\0")
+    for part in parts:
+        total.update(part)
     return total.hexdigest()
 
 

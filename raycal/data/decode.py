@@ -29,7 +29,7 @@ import numpy as np
 from raycal.data.cache import array_file, cached_arrays
 from raycal.data.content import Digests, content_digest, file_digests, file_stamps
 from raycal.data.image_dataset import Images
-from raycal.errors import InputError
+from raycal.errors import InputError, first_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -157,9 +157,8 @@ def _write_images(
 
 
 def _refusal(root: Path, refused: Sequence[str], num_files: int) -> str:
-    more = f"; and {len(refused) - NUM_NAMED} more" if len(refused) > NUM_NAMED else ""
-    named = "; ".join(refused[:NUM_NAMED])
-    return f"{root}: {len(refused)} of {num_files} images cannot be used: {named}{more}; replace or remove them"
+    named = first_of(refused, NUM_NAMED, "; ")
+    return f"{root}: {len(refused)} of {num_files} images cannot be used: {named}; replace or remove them"
 
 
 @contextmanager

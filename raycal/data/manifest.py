@@ -1,15 +1,14 @@
 """What a dataset holds, image by image, so that a change of it is found and can be named."""
 
-import hashlib
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from raycal.data.content import DIGEST_BYTES, Digests, digest_of, listing_digest
+from raycal.data.content import DIGEST_BYTES, Digests, digest_of, digest_of_all, listing_digest, name_and_class
 from raycal.data.image_dataset import ImageDataset
+from raycal.errors import first_of
 
 NAMES_SHOWN = 5
 
@@ -71,7 +70,10 @@ def manifest_of(dataset: ImageDataset) -> Manifest:
         listing, num_listed = source.listing, source.num_listed
     names = tuple(all_names[row] for row in rows)
     classes = tuple(class_of[row] for row in rows)
-    lines = [_line(*image) for image in zip(names, classes, digests, strict=True)]
+    lines = [
+        name_and_class(name, class_name) + digest.tobytes()
+        for name, class_name, digest in zip(names, classes, digests, strict=True)
+    ]
     return Manifest(
         names=names,
         classes=classes,
@@ -79,9 +81,9 @@ def manifest_of(dataset: ImageDataset) -> Manifest:
         num_listed=num_listed,
         content=None if source is None else source.content,
         digest=ManifestDigests(
-            train=_digest(lines[row] for row in np.searchsorted(rows, dataset.train_rows)),
-            test=_digest(lines[row] for row in np.searchsorted(rows, dataset.test_rows)),
-            images=_digest(sorted(lines)),
+            train=digest_of_all(lines[row] for row in np.searchsorted(rows, dataset.train_rows)),
+            test=digest_of_all(lines[row] for row in np.searchsorted(rows, dataset.test_rows)),
+            images=digest_of_all(sorted(lines)),
             listing=listing,
         ),
     )
@@ -141,17 +143,5 @@ def _named(what: str, names: Sequence[str]) -> list[str]:
     """How many images it concerns, and the names of the first ones; nothing of none."""
     if not names:
         return []
-    more = f", and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
     images = "1 image" if len(names) == 1 else f"{len(names):,} images"
-    return [f"{what}: {images} ({', '.join(names[:NAMES_SHOWN])}{more})"]
-
-
-def _line(name: str, class_name: str, digest: Digests) -> bytes:
-    return os.fsencode(name) + b"\0" + class_name.encode("utf-8", "surrogateescape") + b"\0" + digest.tobytes()
-
-
-def _digest(lines: Iterable[bytes]) -> str:
-    total = hashlib.sha256()
-    for line in lines:
-        total.update(line)
-    return total.hexdigest()
+    return [f"{what}: {images} ({first_of(names, NAMES_SHOWN)})"]

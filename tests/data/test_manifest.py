@@ -4,17 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_images import IMAGES
 
-from raycal.data import ImageDataset, datasets
+from raycal.data import datasets
 from raycal.data.manifest import Manifest, differences, manifest_of
-
-IMAGES = ImageDataset(
-    images=np.arange(40 * 4 * 4 * 3, dtype=np.int64).astype(np.uint8).reshape(40, 4, 4, 3),
-    labels=np.arange(40) % 3,
-    train_rows=np.arange(30),
-    test_rows=np.arange(30, 40),
-    class_names=("a", "b", "c"),
-)
 
 
 def manifest(root: Path, *, seed: int = 0, **options: object) -> Manifest:

@@ -166,7 +166,7 @@ def _is_complete(path: Path) -> bool:
 
 
 def _has_experiments(path: Path) -> bool:
-    with _read_only(path) as database:
+    with _opened(path) as database:
         return bool(database.execute("select 1 from experiments limit 1").fetchone())
 
 
@@ -174,7 +174,7 @@ def _sqlite_version(path: Path) -> str | None:
     """The schema version of a sqlite file; None when it has no tables of MLflow or does not exist."""
     if not path.exists() or not path.stat().st_size:
         return None
-    with _read_only(path) as database:
+    with _opened(path) as database:
         tables = {name for (name,) in database.execute("select name from sqlite_master where type = 'table'")}
         if "alembic_version" not in tables:
             return None
@@ -183,8 +183,12 @@ def _sqlite_version(path: Path) -> str | None:
 
 
 @contextmanager
-def _read_only(path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=1)) as database:
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """A database that exists, opened to be read.
+
+    Sqlite may have to write before it reads: it undoes a transaction that a killed process left in the middle.
+    """
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=1)) as database:
         yield database
 
 

@@ -1,6 +1,7 @@
 """The tables of MLflow in a sqlite file: made once, whole, by however many processes."""
 
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +16,15 @@ from raycal.tracking.reach import AwayError, check_tracking, reach
 from raycal.tracking.uri import sqlite_uri
 
 MAKE = "import sys; from raycal.tracking.schema import make_sqlite; make_sqlite(sys.argv[1])"
+# With so small a cache sqlite writes into the file before the end of the transaction, and leaves a journal to undo it.
+DIE_IN_A_WRITE = """
+import os, signal, sqlite3, sys
+database = sqlite3.connect(sys.argv[1])
+database.execute("pragma cache_size = 1")
+database.execute("update alembic_version set version_num = 'torn'")
+database.executemany("insert into metrics values (?, 0, 0, 'run', 0, 0)", ((f"{n:0200}",) for n in range(1000)))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 def version(path: Path) -> list[tuple[str]]:
@@ -104,6 +114,16 @@ def test_database_of_another_version_is_refused(found: str, words: str, tmp_path
 def test_database_of_this_version_is_taken(empty_database: Path) -> None:
     assert schema.check_sqlite(empty_database)
     assert len(schema._revisions()) > 50
+
+
+def test_write_that_was_cut_off_is_rolled_back(tmp_path: Path, empty_database: Path) -> None:
+    path = Path(shutil.copy(empty_database, tmp_path / "mlflow.db"))
+    writer = subprocess.run([sys.executable, "-c", DIE_IN_A_WRITE, str(path)], check=False)
+
+    assert writer.returncode == -signal.SIGKILL
+    assert (tmp_path / "mlflow.db-journal").stat().st_size > 0
+    assert schema.check_sqlite(path)
+    assert version(path) == version(empty_database)
 
 
 def test_file_that_cannot_be_made_is_refused(tmp_path: Path) -> None:

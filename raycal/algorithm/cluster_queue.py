@@ -4,7 +4,7 @@ from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from math import ceil, erf, sqrt
+from math import ceil
 from typing import Literal
 
 import numpy as np
@@ -126,21 +126,34 @@ def grouped(cluster_ids: npt.NDArray[np.int64]) -> list[Rows]:
 def expected_labels(probs: Floats, purity_threshold: float) -> float:
     """How many images of a cluster get a right label if it is shown, as the asking model expects.
 
-    The expected number m of the samples of the class that has most, times the chance that they are enough of the n for
-    the threshold, which a whole number of them has to reach. Their number is taken as normal, with the variance of
-    independent samples, and with the correction by one half for a number that is whole.
+    This is the expected number of images of the cluster's most likely class, times the chance that at least as many
+    images are of that class as the threshold needs. A threshold needs a whole number of images.
 
     Args:
-        probs: (n, K) of its samples.
+        probs: Class probabilities (n, K) of the cluster's images, which are taken as independent of each other.
     """
     expected = probs.sum(axis=0, dtype=np.float64)
     mode = int(expected.argmax())
-    most = float(expected[mode])
     needed = ceil(purity_threshold * len(probs) - ROUNDING)
-    own = probs[:, mode].astype(np.float64)
-    deviation = sqrt(max(float((own * (1 - own)).sum()), ROUNDING))
-    accepted = (1 + erf((most + 0.5 - needed) / deviation / sqrt(2))) / 2 if needed > 0 else 1.0
-    return most * accepted
+    others = 1 - probs[:, mode].astype(np.float64)
+    return float(expected[mode]) * chance_of_at_most(len(probs) - needed, others)
+
+
+def chance_of_at_most(count: int, chances: npt.NDArray[np.float64]) -> float:
+    """The chance that at most `count` of independent events happen, of which each has its own chance (n,).
+
+    Their number has a Poisson binomial distribution, which is built up event by event. Numbers above `count` are left
+    out, so that it takes n x `count` multiplications.
+    """
+    if count >= len(chances):
+        return 1.0
+    distribution = np.zeros(count + 1)
+    distribution[0] = 1
+    for chance in np.clip(chances, 0, 1).tolist():
+        happens = distribution[:-1] * chance
+        distribution *= 1 - chance
+        distribution[1:] += happens
+    return float(distribution.sum())
 
 
 def _right_labels(cluster: Cluster, answer: ClusterAnswer) -> int:

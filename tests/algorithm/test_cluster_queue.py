@@ -1,6 +1,5 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import erf, sqrt
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from raycal.algorithm.cluster_queue import ClusterQueue, ClusterRules, expected_labels
 from raycal.algorithm.expert import Cluster, ClusterAnswer, Oracle
@@ -181,29 +181,28 @@ def test_value_prefers_a_small_cluster_that_is_sure_to_be_accepted() -> None:
 
 def test_expected_labels_of_a_known_case() -> None:
     probs = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]], np.float32)
-    deviation = sqrt(0.9 * 0.1 + 0.8 * 0.2 + 0.7 * 0.3)
-    # Of three samples 80 % are all three.
-    chance = (1 + erf((2.4 + 0.5 - 3) / deviation / sqrt(2))) / 2
 
-    assert expected_labels(probs, 0.8) == pytest.approx(2.4 * chance)
+    # A threshold of 0.8 needs all three images, one of 0.6 needs two.
+    assert expected_labels(probs, 0.8) == pytest.approx(2.4 * 0.9 * 0.8 * 0.7)
+    two = 0.1 * 0.8 * 0.7 + 0.9 * 0.2 * 0.7 + 0.9 * 0.8 * 0.3
+    assert expected_labels(probs, 0.6) == pytest.approx(2.4 * (0.9 * 0.8 * 0.7 + two))
     assert expected_labels(probs, 0.0) == pytest.approx(2.4)
 
 
-@pytest.mark.parametrize(("size", "threshold", "needed"), [(10, 0.95, 10), (10, 0.9, 9), (5, 0.8, 4), (3, 0.67, 3)])
+@pytest.mark.parametrize(
+    ("size", "threshold", "needed"), [(10, 0.95, 10), (10, 0.9, 9), (5, 0.8, 4), (3, 0.67, 3), (1000, 0.9, 900)]
+)
 def test_expected_labels_need_a_whole_number_of_images(size: int, threshold: float, needed: int) -> None:
     probs = np.tile(np.array([0.9, 0.1], np.float32), (size, 1))
-    deviation = sqrt(size * 0.9 * 0.1)
-    chance = (1 + erf((0.9 * size + 0.5 - needed) / deviation / sqrt(2))) / 2
 
-    assert expected_labels(probs, threshold) == pytest.approx(0.9 * size * chance, rel=1e-5)
+    assert expected_labels(probs, threshold) == pytest.approx(0.9 * size * binom.sf(needed - 1, size, 0.9), rel=1e-4)
 
 
-@pytest.mark.parametrize("threshold", [0.95, 0.91, 0.99])
-def test_value_does_not_overrate_a_cluster_that_the_expert_accepts_only_when_it_is_pure(threshold: float) -> None:
-    # The exact chance that ten images of this probability are all of one class.
-    exact = 9 * 0.9**10
+@pytest.mark.parametrize("threshold", [0.91, 0.95, 0.99, 1.0])
+def test_value_of_a_cluster_that_the_expert_accepts_only_when_it_is_pure(threshold: float) -> None:
+    probs = np.tile(np.array([0.9, 0.1], np.float32), (10, 1))
 
-    assert expected_labels(np.tile(np.array([0.9, 0.1], np.float32), (10, 1)), threshold) <= exact
+    assert expected_labels(probs, threshold) == pytest.approx(3.138, abs=0.001)
 
 
 def test_threshold_between_two_numbers_of_images_counts_as_the_higher_one() -> None:

@@ -5,11 +5,12 @@ lives on its node, where it outlives the sweep, and begins with its first increm
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from raycal.config import ExperimentConfig
+from raycal.labels import dataset_names, image_root
 from raycal.results import SECONDS
 
 STATES = ("planned", "running", "finished", "stopped", "failed")
@@ -60,6 +61,14 @@ class Sample(NamedTuple):
     name: str
     labels: dict[str, str]
     value: float
+
+
+class _Key(NamedTuple):
+    """What the trials of a group have in common."""
+
+    dataset: str
+    root: str  # of image folders, which are told apart by their place
+    scenario: str
 
 
 class _Group:
@@ -115,7 +124,7 @@ class SweepMetrics:
     def __init__(self, sweep: str, experiments: Mapping[str, ExperimentConfig], num_trials: int) -> None:
         self._sweep, self._experiments, self._num_trials = sweep, experiments, num_trials
         self._states: dict[str, str] = {}
-        self._groups: dict[tuple[str, str], _Group] = {}
+        self._groups: dict[_Key, _Group] = {}
         self._began: dict[str, float] = {}
         self._start_seconds = 0.0
         self._restarts = 0
@@ -158,9 +167,11 @@ class SweepMetrics:
     def samples(self, backlog: int) -> Iterator[Sample]:
         """All values as they are now; `backlog`: experiments with something to send."""
         yield from self._of_trials()
-        for (dataset, scenario), planned in self._planned_iterations().items():
-            labels = {"sweep": self._sweep, "dataset": dataset, "scenario": scenario}
-            group = self._groups.setdefault((dataset, scenario), _Group())
+        experiments = dict(self._experiments)  # others may be added meanwhile
+        names = _dataset_names(experiments.values())
+        for key, planned in self._planned_iterations(experiments).items():
+            labels = {"sweep": self._sweep, "dataset": names[key], "scenario": key.scenario}
+            group = self._groups.setdefault(key, _Group())
             yield Sample("raycal_planned_iterations", labels, planned)
             for name, value in group.values():
                 yield Sample(name, labels, value)
@@ -183,10 +194,10 @@ class SweepMetrics:
             gone = self._is_over and state in UNDER_WAY
             yield Sample("raycal_trials", {"sweep": self._sweep, "state": state}, 0 if gone else count)
 
-    def _planned_iterations(self) -> dict[tuple[str, str], int]:
-        """By dataset and scenario."""
-        planned: dict[tuple[str, str], int] = {}
-        for experiment_id, config in dict(self._experiments).items():
+    def _planned_iterations(self, experiments: Mapping[str, ExperimentConfig]) -> dict[_Key, int]:
+        """The iterations there will be in each group."""
+        planned: dict[_Key, int] = {}
+        for experiment_id, config in experiments.items():
             key = _group_key(config)
             iterations = config.steps.iterations(config.iterations)
             if self._states.get(experiment_id, "planned") not in UNDER_WAY:
@@ -198,5 +209,10 @@ class SweepMetrics:
         return self._groups.setdefault(_group_key(self._experiments[experiment_id]), _Group())
 
 
-def _group_key(config: ExperimentConfig) -> tuple[str, str]:
-    return config.dataset.name, config.steps.name
+def _group_key(config: ExperimentConfig) -> _Key:
+    return _Key(config.dataset.name, image_root(config) or "", config.steps.name)
+
+
+def _dataset_names(configs: Collection[ExperimentConfig]) -> dict[_Key, str]:
+    """What the dataset of each group is called: a folder of images has its own name, as in the report."""
+    return dict(zip(map(_group_key, configs), dataset_names(list(configs)), strict=True))

@@ -167,6 +167,22 @@ def test_experiments_may_be_added_while_the_sweep_runs(clock: list[float]) -> No
     assert value(sweep, "raycal_iterations", CLUSTERS) == 1
 
 
+def test_folders_of_images_are_called_and_counted_by_their_names(clock: list[float]) -> None:
+    def of_folder(root: str) -> ExperimentConfig:
+        dataset = {"name": "image_folder", "root": root}
+        return ExperimentConfig.model_validate({"dataset": dataset, "scenario": "random", "iterations": 3})
+
+    experiments = {"a": of_folder("/data/birds/train"), "b": of_folder("/data/fish"), "c": of_folder("/old/birds")}
+    sweep = SweepMetrics("zoo", experiments, num_trials=3)
+    sweep.iteration("b", line(0))
+
+    planned = {
+        sample.labels["dataset"]: sample.value for sample in sweep.samples(0) if "planned_iterations" in sample.name
+    }
+    assert planned == {"data/birds": 3, "fish": 3, "old/birds": 3}
+    assert value(sweep, "raycal_iterations", {"sweep": "zoo", "dataset": "fish", "scenario": "random"}) == 1
+
+
 def test_resumed_sweep_goes_on_where_it_was(sweep: SweepMetrics) -> None:
     sweep.found("r0", [line(0), line(1), line(2)], "finished")
     sweep.found("r1", [line(0)], "planned")

@@ -1,26 +1,25 @@
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
 from torch._subclasses.fake_tensor import DynamicOutputShapeException, FakeTensorMode
 
-from raycal import torch_kmeans
-from raycal.algorithm.clustering import inertia
-from raycal.algorithm.clustering.lloyd import lloyd
+from raycal.algorithm.clustering import clusterings, inertia
 from raycal.algorithm.clustering.means import means
 from raycal.algorithm.records import Floats
 from raycal.bench.material import Options, features
-from raycal.torch_kmeans import iterate, refine
+from raycal.kmeans import torch_lloyd
+from raycal.kmeans.faiss_lloyd import lloyd
+from raycal.kmeans.torch_lloyd import iterate
 
 Cluster = Callable[..., npt.NDArray[np.int64]]
 
 
 def found(points: Floats, num_clusters: int, seed: int, iterations: int = 40, **options: bool) -> np.ndarray:
-    return torch_kmeans.lloyd(points, num_clusters, seed, iterations, device="cpu", **options)
+    return torch_lloyd.lloyd(points, num_clusters, seed, iterations, device="cpu", **options)
 
 
 def noise(num_points: int, width: int, seed: int = 0) -> Floats:
@@ -44,18 +43,8 @@ def looseness(cluster: Cluster, points: Floats, num_clusters: int, **options: bo
 
 @pytest.fixture(autouse=True)
 def faiss_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the tests compare with Faiss, it is Faiss."""
-    monkeypatch.setattr("raycal.gpu_kmeans.has_gpu", lambda: False)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = faiss.omp_get_max_threads(), torch.get_num_threads()
-    faiss.omp_set_num_threads(1)
-    torch.set_num_threads(1)
-    yield
-    faiss.omp_set_num_threads(before[0])
-    torch.set_num_threads(before[1])
+    """Where the tests compare with Faiss, it runs on the CPU."""
+    monkeypatch.setattr("raycal.kmeans.gpu.faiss_has_gpu", lambda: False)
 
 
 @pytest.mark.parametrize(
@@ -156,18 +145,18 @@ def test_ids_are_the_same_however_few_distances_are_computed_at_once(monkeypatch
     expected = found(points, 20, 0)
 
     for size in (1, 700, 8000):
-        monkeypatch.setattr(torch_kmeans, "_BLOCK_BYTES", size)
+        monkeypatch.setattr(torch_lloyd, "_BLOCK_BYTES", size)
         assert np.array_equal(found(points, 20, 0), expected)
 
 
 @pytest.mark.parametrize("piece", [1, 7, 64, 10_000])
 def test_means_are_those_of_clusters_of_every_size(monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
-    monkeypatch.setattr(torch_kmeans, "_PIECE", piece)
+    monkeypatch.setattr(torch_lloyd, "_PIECE", piece)
     points, otherwise = noise(1000, 6), np.full((6, 6), 9, np.float32)
     ids = np.repeat([4, 1, 3, 0], [700, 200, 99, 1])
     order = np.random.default_rng(0).permutation(1000)
 
-    centers, sizes = torch_kmeans._means(*map(torch.from_numpy, (points, ids[order], otherwise)))
+    centers, sizes = torch_lloyd._means(*map(torch.from_numpy, (points, ids[order], otherwise)))
 
     assert sizes.tolist() == [1, 200, 0, 99, 700, 0]
     assert centers.numpy() == pytest.approx(means(points, ids[order], otherwise), abs=1e-5)
@@ -177,7 +166,7 @@ def test_means_are_those_of_clusters_of_every_size(monkeypatch: pytest.MonkeyPat
 def test_empty_clusters_halve_the_largest() -> None:
     centers = torch.tensor([[1.0, 1], [2, 2], [4, 4], [8, 8], [16, 16]])
 
-    moved = torch_kmeans._refilled(centers, torch.tensor([5, 0, 9, 0, 1])) / centers
+    moved = torch_lloyd._refilled(centers, torch.tensor([5, 0, 9, 0, 1])) / centers
 
     shift = 1 / 256
     assert moved.tolist() == [
@@ -192,7 +181,7 @@ def test_empty_clusters_halve_the_largest() -> None:
 def test_cluster_of_one_point_is_not_halved() -> None:
     centers = torch.tensor([[1.0], [2], [3]])
 
-    assert torch_kmeans._refilled(centers, torch.tensor([1, 0, 1])).tolist() == [[1], [2], [3]]
+    assert torch_lloyd._refilled(centers, torch.tensor([1, 0, 1])).tolist() == [[1], [2], [3]]
 
 
 def test_centres_that_start_at_one_place_end_apart() -> None:
@@ -201,19 +190,7 @@ def test_centres_that_start_at_one_place_end_apart() -> None:
 
     centers = iterate(points, points[:1].repeat(30, 1), 30)
 
-    assert set(torch_kmeans._nearest(points, centers, spherical=False).tolist()) == set(range(30))
-
-
-@pytest.mark.parametrize("rounds", [1, 2, 5])
-def test_refined_clusters_are_those_of_as_many_rounds(rounds: int) -> None:
-    points = noise(600, 4) + 100
-    ids = np.random.default_rng(2).integers(12, size=600)
-    expected = ids
-    for _ in range(rounds):
-        centers = np.stack([points[expected == cluster].mean(axis=0, dtype=np.float64) for cluster in range(12)])
-        expected = ((points[:, None] - centers) ** 2).sum(axis=2).argmin(axis=1)
-
-    assert np.array_equal(refine(points, ids, 12, rounds, device="cpu"), expected)
+    assert set(torch_lloyd._nearest(points, centers, spherical=False).tolist()) == set(range(30))
 
 
 def test_products_are_rounded_in_the_iterations_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,24 +238,25 @@ class TestOnAGpu:
     def test_inertia_is_that_of_faiss(self) -> None:
         points = features(Options(), 20_000)
 
-        ids = torch_kmeans.lloyd(points, 400, 0, 40, device="cuda")
+        ids = torch_lloyd.lloyd(points, 400, 0, 40, device="cuda")
 
         assert inertia(points, ids) <= 1.005 * inertia(points, lloyd(points, 400, 0, 40))
 
     def test_runs_give_the_same_bits(self) -> None:
         points = features(Options(), 20_000)
 
-        runs = [torch_kmeans.lloyd(points, 400, 0, 40, device="cuda") for _ in range(3)]
+        runs = [torch_lloyd.lloyd(points, 400, 0, 40, device="cuda") for _ in range(3)]
 
         assert np.array_equal(runs[0], runs[1])
         assert np.array_equal(runs[0], runs[2])
 
-    def test_refined_clusters_are_those_of_a_cpu(self) -> None:
-        points, ids = noise(5000, 16), np.arange(5000) % 50
+    def test_torch_kmeans_runs_there(self, caplog: pytest.LogCaptureFixture) -> None:
+        points = features(Options(), 20_000)
 
-        on_gpu, on_cpu = (refine(points, ids, 50, 1, device=device) for device in ("cuda", "cpu"))
+        ids = clusterings["torch_kmeans"](points, 400, 0)
 
-        assert (on_gpu == on_cpu).mean() > 0.999
+        assert np.array_equal(ids, torch_lloyd.lloyd(points, 400, 0, 40, device="cuda"))
+        assert caplog.messages == []
 
     @pytest.mark.parametrize("num_clusters", [1, 2, 300, 5000])
     def test_iterations_do_not_wait(self, num_clusters: int) -> None:

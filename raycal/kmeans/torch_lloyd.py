@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag, normalize
 
-from raycal.algorithm.clustering.protocol import ClusterIds
-from raycal.algorithm.records import Floats
+from raycal.kmeans import ClusterIds, Points
 
 # Of the distances of some points to all centres, which are computed at once.
 _BLOCK_BYTES = 2**29
@@ -25,7 +24,7 @@ _SPLIT = 1 / 128
 
 @torch.inference_mode()
 def lloyd(
-    points: Floats, num_clusters: int, seed: int, iterations: int, *, spherical: bool = False, device: str
+    points: Points, num_clusters: int, seed: int, iterations: int, *, spherical: bool = False, device: str
 ) -> ClusterIds:
     """The nearest centre of each of the points (U, D), which are contiguous, after that many iterations.
 
@@ -38,19 +37,6 @@ def lloyd(
     placed = _placed(points, device, centred=not spherical)
     centers = placed[torch.from_numpy(drawn).to(device)]
     return _nearest_after(placed, centers, iterations, spherical=spherical)
-
-
-@torch.inference_mode()
-def refine(points: Floats, cluster_ids: ClusterIds, num_clusters: int, rounds: int, *, device: str) -> ClusterIds:
-    """The nearest centre of each of the points (U, D) after rounds of Lloyd's algorithm that start with these clusters.
-
-    Args:
-        rounds: At least one: the clusters are given their means, and the points the nearest of those.
-    """
-    placed = _placed(points, device, centred=True)
-    centers = placed.new_zeros(num_clusters, placed.shape[1])
-    centers, _ = _means(placed, torch.from_numpy(cluster_ids).to(device), centers)
-    return _nearest_after(placed, centers, rounds - 1, spherical=False)
 
 
 def iterate(points: Tensor, centers: Tensor, iterations: int, *, spherical: bool = False) -> Tensor:
@@ -66,7 +52,7 @@ def iterate(points: Tensor, centers: Tensor, iterations: int, *, spherical: bool
     return centers
 
 
-def _placed(points: Floats, device: str, *, centred: bool) -> Tensor:
+def _placed(points: Points, device: str, *, centred: bool) -> Tensor:
     """A copy of the points on the device.
 
     It is not pinned: to pin pages takes longer than to copy them once.

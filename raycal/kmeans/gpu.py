@@ -27,7 +27,7 @@ REASON_LENGTH = 300
 PROBE = """
 import faiss
 if not faiss.get_num_gpus():
-    raise SystemExit("it sees none, though there is a driver of NVIDIA: the driver may be too old (see nvidia-smi)")
+    raise SystemExit("it sees none")
 import numpy
 resources = faiss.StandardGpuResources()
 resources.noTempMemory()
@@ -64,7 +64,10 @@ def faiss_has_gpu() -> bool:
         return False
     problem = faiss_problem()
     if problem:
-        logger.warning("clustering runs on the CPU, as Faiss cannot use the GPU: %s", problem)
+        logger.warning(
+            "clustering runs on the CPU, as Faiss cannot use the GPU: %s; python -m raycal.doctor says what to do",
+            problem,
+        )
     return not problem
 
 
@@ -74,7 +77,7 @@ def faiss_problem() -> str:
     The search runs in a process of its own, because Faiss ends the process at most errors of CUDA.
     """
     if not is_gpu_build():
-        return "it is built without GPU support; install faiss-gpu instead of faiss-cpu, or cluster by torch_kmeans"
+        return "it is built without GPU support"
     try:
         probe = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=PROBE_SECONDS)
     except subprocess.TimeoutExpired:

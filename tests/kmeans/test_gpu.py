@@ -74,7 +74,10 @@ class TestWhetherThereIsOne:
         assert [gpu.faiss_has_gpu() for _ in range(3)] == [False, False, False]
 
         (message,) = caplog.messages
-        assert message.startswith("clustering runs on the CPU, as Faiss cannot use the GPU: it sees none")
+        assert message == (
+            "clustering runs on the CPU, as Faiss cannot use the GPU: it sees none; "
+            "python -m raycal.doctor says what to do"
+        )
 
     @pytest.mark.usefixtures("driver")
     def test_warns_of_a_faiss_without_gpu_support(
@@ -83,7 +86,7 @@ class TestWhetherThereIsOne:
         monkeypatch.setattr(faiss, "get_compile_options", lambda: "OPTIMIZE AVX2 ")
 
         assert not gpu.faiss_has_gpu()
-        assert "built without GPU support; install faiss-gpu instead of faiss-cpu" in caplog.text
+        assert "Faiss cannot use the GPU: it is built without GPU support; " in caplog.text
 
     @pytest.mark.parametrize(
         ("probe", "problem"),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from raycal.kmeans import ClusterIds, Points, gpu
+from raycal.kmeans.backends import note
 
 # Places a Faiss index on the device that searches it.
 Place = Callable[[Any], Any]
@@ -66,7 +67,10 @@ def _search(index: Any, points: Points) -> ClusterIds:
 def _on_gpu_or_cpu(cluster: Callable[[Place], ClusterIds]) -> ClusterIds:
     """What `cluster` returns on the first GPU, or on the CPU where there is none or it fails."""
     found = gpu.attempt("Faiss", lambda: cluster(_on_gpu)) if gpu.faiss_has_gpu() else None
-    return cluster(lambda index: index) if found is None else found
+    if found is not None:
+        return found
+    note("Faiss on the CPU")
+    return cluster(lambda index: index)
 
 
 def _on_gpu(index: Any) -> Any:

@@ -15,6 +15,7 @@ from threading import Lock
 
 from raycal.errors import one_line
 from raycal.kmeans import ClusterIds
+from raycal.kmeans.backends import note
 
 logger = logging.getLogger(__name__)
 
@@ -103,9 +104,12 @@ def attempt(library: str, cluster: Callable[[], ClusterIds]) -> ClusterIds | Non
     with _one_at_a_time:
         _free_torch_cache()
         try:
-            return cluster()
+            found = cluster()
         except RuntimeError as error:
             reason = one_line(error)[:REASON_LENGTH]
+        else:
+            note(f"{library} on the GPU")
+            return found
         finally:
             _free_torch_cache()
     if library not in _warned:

@@ -18,9 +18,10 @@ EMBEDDINGS = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
 def test_service_clusters_like_the_function(threads: int) -> None:
     embeddings = EMBEDDINGS.copy()
     embeddings.flags.writeable = False
-    ids = ClusteringService(threads).cluster("kmeans", {"iterations": 5}, embeddings, 4, 7, 60.0)
+    ids, backends = ClusteringService(threads).cluster("kmeans", {"iterations": 5}, embeddings, 4, 7, 60.0)
 
     np.testing.assert_array_equal(ids, kmeans(embeddings, 4, 7, iterations=5))  # type: ignore[call-arg]
+    assert backends == ("Faiss on the CPU",)
 
 
 def test_service_without_a_share_of_a_gpu_does_without_torch() -> None:

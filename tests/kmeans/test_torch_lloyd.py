@@ -18,16 +18,12 @@ from raycal.kmeans.torch_lloyd import iterate
 Cluster = Callable[..., npt.NDArray[np.int64]]
 
 
-def found(points: Floats, num_clusters: int, seed: int, iterations: int = 40, **options: bool) -> np.ndarray:
-    return torch_lloyd.lloyd(points, num_clusters, seed, iterations, device="cpu", **options)
+def found(points: Floats, num_clusters: int, seed: int, iterations: int = 40) -> np.ndarray:
+    return torch_lloyd.lloyd(points, num_clusters, seed, iterations, device="cpu")
 
 
 def noise(num_points: int, width: int, seed: int = 0) -> Floats:
     return np.random.default_rng(seed).standard_normal((num_points, width), np.float32)
-
-
-def unit(points: Floats) -> Floats:
-    return points / np.linalg.norm(points, axis=1, keepdims=True)
 
 
 def repeated(points: Floats, times: int) -> Floats:
@@ -35,9 +31,9 @@ def repeated(points: Floats, times: int) -> Floats:
     return np.random.default_rng(1).permutation(np.repeat(points, times, axis=0))
 
 
-def looseness(cluster: Cluster, points: Floats, num_clusters: int, **options: bool) -> float:
+def looseness(cluster: Cluster, points: Floats, num_clusters: int) -> float:
     """The mean inertia of three seeds."""
-    ids = [cluster(points, num_clusters, seed, 40, **options) for seed in range(3)]
+    ids = [cluster(points, num_clusters, seed, 40) for seed in range(3)]
     return float(np.mean([inertia(points, each) for each in ids]))
 
 
@@ -48,23 +44,21 @@ def faiss_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("points", "num_clusters", "spherical"),
+    ("points", "num_clusters"),
     [
-        (features(Options(), 2000), 100, False),
-        (unit(features(Options(), 2000)), 100, True),
-        (noise(2000, 32), 500, False),
-        (noise(2000, 32) + 10_000, 40, False),
-        (repeated(noise(300, 16), 10), 400, False),
+        (features(Options(), 2000), 100),
+        (noise(2000, 32), 500),
+        (noise(2000, 32) + 10_000, 40),
+        (repeated(noise(300, 16), 10), 400),
     ],
-    ids=["features", "directions", "few points a cluster", "far from zero", "more clusters than points that differ"],
+    ids=["features", "few points a cluster", "far from zero", "more clusters than points that differ"],
 )
-def test_inertia_is_that_of_faiss(points: Floats, num_clusters: int, spherical: bool) -> None:
-    ours = looseness(found, points, num_clusters, spherical=spherical)
+def test_inertia_is_that_of_faiss(points: Floats, num_clusters: int) -> None:
+    ours = looseness(found, points, num_clusters)
 
-    assert ours <= 1.005 * looseness(lloyd, points, num_clusters, spherical=spherical) + 1e-6
+    assert ours <= 1.005 * looseness(lloyd, points, num_clusters) + 1e-6
 
 
-@pytest.mark.parametrize("spherical", [False, True])
 @pytest.mark.parametrize(
     ("points", "num_clusters"),
     [
@@ -77,8 +71,8 @@ def test_inertia_is_that_of_faiss(points: Floats, num_clusters: int, spherical: 
         (repeated(noise(3, 4), 20), 50),
     ],
 )
-def test_ids_are_in_range(points: Floats, num_clusters: int, spherical: bool) -> None:
-    ids = found(points, num_clusters, 2**31 - 1, spherical=spherical)
+def test_ids_are_in_range(points: Floats, num_clusters: int) -> None:
+    ids = found(points, num_clusters, 2**31 - 1)
 
     assert (ids.dtype, ids.shape) == (np.int64, (len(points),))
     assert ids.min() >= 0
@@ -104,15 +98,6 @@ def test_after_many_iterations_each_point_is_nearest_to_the_mean_of_its_own_clus
 
     centers = means(points, ids, np.zeros((20, 3), np.float32))
     assert np.array_equal(((points[:, None] - centers) ** 2).sum(axis=2).argmin(axis=1), ids)
-
-
-def test_by_direction_each_point_has_the_centre_with_the_largest_cosine() -> None:
-    points = unit(noise(400, 5))
-
-    ids = found(points, 10, 0, 200, spherical=True)
-
-    sums = np.stack([points[ids == cluster].sum(axis=0) for cluster in range(10)])
-    assert np.array_equal((points @ unit(sums).T).argmax(axis=1), ids)
 
 
 def test_same_seed_gives_the_same_ids_and_another_seed_others() -> None:
@@ -190,7 +175,7 @@ def test_centres_that_start_at_one_place_end_apart() -> None:
 
     centers = iterate(points, points[:1].repeat(30, 1), 30)
 
-    assert set(torch_lloyd._nearest(points, centers, spherical=False).tolist()) == set(range(30))
+    assert set(torch_lloyd._nearest(points, centers).tolist()) == set(range(30))
 
 
 def test_products_are_rounded_in_the_iterations_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,15 +205,14 @@ def test_setting_for_products_is_put_back_after_an_error(monkeypatch: pytest.Mon
     assert torch.backends.cuda.matmul.fp32_precision == before
 
 
-@pytest.mark.parametrize("spherical", [False, True])
-def test_iterations_wait_for_nothing_that_the_device_computes(spherical: bool) -> None:
+def test_iterations_wait_for_nothing_that_the_device_computes() -> None:
     # Tensors with a shape and no values: whatever has to look at a value fails.
     with FakeTensorMode():
         points, centers = torch.empty(10_000, 64, device="cuda"), torch.empty(500, 64, device="cuda")
         with pytest.raises(DynamicOutputShapeException):
             points[points[:, 0] > 0]
 
-        moved = iterate(points, centers, 3, spherical=spherical)
+        moved = iterate(points, centers, 3)
 
     assert (moved.shape, moved.device.type) == ((500, 64), "cuda")
 
@@ -267,6 +251,5 @@ class TestOnAGpu:
         torch.cuda.set_sync_debug_mode("error")
         try:
             iterate(points, centers, 3)
-            iterate(points, centers, 3, spherical=True)
         finally:
             torch.cuda.set_sync_debug_mode("default")

@@ -16,6 +16,7 @@ from raycal.data.manifest import Manifest, manifest_of
 from raycal.environment import environment
 from raycal.errors import InfrastructureError, InputError, RaycalError, StoppedError
 from raycal.inputs import ExpectedInputs
+from raycal.kmeans.backends import noted
 from raycal.store import RunDir
 
 if TYPE_CHECKING:
@@ -119,9 +120,10 @@ def _run(
             problem = "of another dataset, or not saved by raycal; move the folder away to start anew"
             raise InputError(f"{run_dir.folder.place}/state: {problem}") from error
         learner.load(saved.model)
-    run_dir.write_environment(
-        environment(images, manifest, learner.placement.describe(), learner.team.size, weights=learner.weights_digest)
+    ran_on = environment(
+        images, manifest, learner.placement.describe(), learner.team.size, weights=learner.weights_digest
     )
+    run_dir.write_environment(ran_on)
     parts = build.parts(config, images, learner, clustering)
     plan = build.plan(config)
     done = 0 if state is None else state.iteration + 1
@@ -130,14 +132,19 @@ def _run(
         montages.mend(iteration)
     phase.name = f"iteration {done}"
     on_start()
-    for result in active_learning(plan, parts, num_samples=images.num_train, state=state):
-        phase.name = f"saving iteration {result.iteration}"
-        line = run_dir.commit(result, learner.save())
-        montages.draw(result.iteration, result.ledger)
-        for observe in observers:
-            observe(line, result)
-        done = result.iteration + 1
-        phase.name = f"iteration {done}"
+    with noted() as backends:
+        for result in active_learning(plan, parts, num_samples=images.num_train, state=state):
+            phase.name = f"saving iteration {result.iteration}"
+            clustering_backends = ", ".join(sorted(backends))
+            if ran_on.get("clustering", "") != clustering_backends:
+                ran_on["clustering"] = clustering_backends
+                run_dir.write_environment(ran_on)
+            line = run_dir.commit(result, learner.save())
+            montages.draw(result.iteration, result.ledger)
+            for observe in observers:
+                observe(line, result)
+            done = result.iteration + 1
+            phase.name = f"iteration {done}"
     montages.mend_missing()
     run_dir.finish("iterations" if done == plan.total_iterations else "pool exhausted")
 

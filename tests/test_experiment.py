@@ -85,7 +85,12 @@ def test_run_folder_holds_what_the_contract_names(tmp_path: Path) -> None:
     assert all(line["annotated"] + line["unlabeled"] == 60 for line in lines)
     assert [line["labeled"] for line in lines] == [5, 10, 15]
     assert run_dir.environment()["threads"] == 1
+    assert run_dir.environment()["clustering"] == "Faiss on the CPU"
     assert run_dir.finished_reason() == "iterations"
+
+
+def test_records_no_clustering_where_none_ran(tmp_path: Path) -> None:
+    assert "clustering" not in run(experiment(scenario="random", iterations=1), tmp_path).environment()
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from raycal.bench import obvious
 from raycal.bench.figure import Figure, Goal
 from raycal.bench.material import Options, features
 from raycal.bench.measure import interleaved, ratio
-from raycal.gpu_kmeans import has_gpu
+from raycal.kmeans.gpu import faiss_has_gpu
 
 MOST_OVERHEAD, MOST_INERTIA = 1.05, 1.005
 LEAST_GAIN, MOST_INERTIA_OF_TWO_LEVELS = 3.0, 1.01
@@ -43,7 +43,7 @@ def run(options: Options) -> Iterator[Figure]:
         "iterations": 40,
         "dtype": "float32",
         "threads": 1,
-        "device": "cuda" if has_gpu() else "cpu",
+        "device": "cuda" if faiss_has_gpu() else "cpu",
         "features": "of a file" if options.features else "made up",
         "arms": "CPU seconds",
         "inertia": loss,

@@ -15,6 +15,7 @@ from raycal.algorithm.clustering import clusterings
 from raycal.algorithm.records import Floats
 from raycal.distributed.gpu_shares import hide_gpus
 from raycal.distributed.resources import ClusteringShare
+from raycal.kmeans.backends import noted
 
 NODE_ID = "ray.io/node-id"
 # Of the actor's threads: one that answers while all others cluster.
@@ -44,13 +45,17 @@ class ClusteringService:
         num_clusters: int,
         seed: int,
         patience_seconds: float,
-    ) -> npt.NDArray[np.int64]:
-        """Cluster ids (U,) of embeddings (U, D); after so many seconds without a result the call is stuck."""
+    ) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+        """Cluster ids (U,) of embeddings (U, D), and the backends that found them, as `raycal.kmeans` names them.
+
+        After so many seconds without a result the call is stuck.
+        """
         import faiss
 
         faiss.omp_set_num_threads(self._threads)  # of the calling thread only
-        with self._under_way(patience_seconds):
-            return clusterings[name](embeddings, num_clusters, seed, **options)
+        with self._under_way(patience_seconds), noted() as backends:
+            cluster_ids = clusterings[name](embeddings, num_clusters, seed, **options)
+        return cluster_ids, tuple(backends)
 
     def end_if_stuck(self) -> None:
         """End this process when a call in it is stuck: nothing else ends a thread. Ray starts another one."""

@@ -21,6 +21,7 @@ from ray.exceptions import (
 from raycal.algorithm.records import Floats
 from raycal.distributed.clustering import LOOK
 from raycal.errors import InfrastructureError, ShortOfMemoryError, one_line
+from raycal.kmeans.backends import note
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,8 @@ class RemoteClustering:
             call = self.actor.cluster.remote(self.name, self.options, ray.put(embeddings), num_clusters, seed, patience)
             try:
                 self._wait_for(call, patience)
-                cluster_ids: npt.NDArray[np.int64] = ray.get(call)
+                cluster_ids: npt.NDArray[np.int64]
+                cluster_ids, backends = ray.get(call)
             except RayTaskError as error:
                 if not _is_short_of_memory(error.cause):
                     raise
@@ -68,6 +70,7 @@ class RemoteClustering:
                 logger.warning("clustering, try %d of %d: %s", attempt, TRIES, reason)
                 self._wait_for_actor()
             else:
+                note(*backends)
                 return cluster_ids
         raise InfrastructureError(
             f"the clustering actor died or hung {TRIES} times at {_size(embeddings, num_clusters)}; if its node ran "

@@ -45,7 +45,7 @@ def examine(sweep_file: str | None, storage: str, address: str | None) -> Iterat
     yield from within("versions", SECONDS, check_versions)
     yield from within("gpu (torch)", LONG_SECONDS, lambda: [_torch(gpus)])
     yield from within("compiler", SECONDS, lambda: check_compiler(gpus))
-    yield from within("faiss", LONG_SECONDS, check_faiss)
+    yield from within("faiss", LONG_SECONDS, lambda: check_faiss(gpus))
     yield from within("cache", SECONDS, lambda: [check_disk("cache", cache_dir())])
     if folder.is_local:
         yield from within("disk", SECONDS, lambda: [check_disk("disk", Path(folder.path))])

@@ -17,6 +17,8 @@ FULL_BYTES, LITTLE_BYTES = GIB, 10 * GIB
 SHARED_MEMORY = Path("/dev/shm")
 # Ray's object store takes this share of the memory, in shared memory when there is as much.
 OBJECT_STORE_SHARE = 0.3
+FIX_FAISS_BUILD = "pip uninstall faiss-cpu, then pip install --force-reinstall faiss-gpu (Linux on x86_64 only)"
+FIX_FAISS_DRIVER = "compare the driver and its CUDA version (nvidia-smi) with what this Faiss is built for"
 # Ray opens some for every worker and every connection between them.
 MIN_OPEN_FILES, OPEN_FILES = 1024, 65536
 
@@ -50,21 +52,46 @@ def check_compiler(gpus: int) -> Iterator[Finding]:
     yield warning("compiler", f"{lacking}: networks are not compiled, and train more slowly on a GPU", mend)
 
 
-def check_faiss() -> Iterator[Finding]:
-    """Whether Faiss works, by a tiny search; on a CPU it clusters, on a GPU torch does."""
+def check_faiss(gpus: int) -> Iterator[Finding]:
+    """Whether Faiss, which finds the clusters, works: by a tiny search on the CPU, and another on a GPU.
+
+    Args:
+        gpus: How many GPUs the driver shows.
+    """
     import faiss
+
+    from raycal.kmeans.gpu import faiss_problem, is_gpu_build
 
     points = np.eye(4, dtype=np.float32)
     index = faiss.IndexFlatL2(4)
     index.add(points)
-    yield judge_faiss(index.search(points, 1)[1][:, 0].tolist())
+    nearest = index.search(points, 1)[1][:, 0].tolist()
+    gpu_problem = faiss_problem() if gpus else ""
+    # Faiss may end the process that asks for GPUs where CUDA is broken. `faiss_problem` asks in another process.
+    seen = faiss.get_num_gpus() if gpus and not gpu_problem else 0
+    version = f"{faiss.__version__} ({'GPU' if is_gpu_build() else 'CPU'} build)"
+    yield judge_faiss(version, nearest, gpus, seen, gpu_problem)
+    if gpus:
+        yield ok("gpu (raycal)", "raycal has never run on a GPU yet; python -m raycal.bench --gpu measures it")
 
 
-def judge_faiss(nearest: Sequence[int]) -> Finding:
-    """What it says that four points found nearest, each of which should find itself."""
+def judge_faiss(version: str, nearest: Sequence[int], gpus: int, seen: int, gpu_problem: str) -> Finding:
+    """What Faiss is good for.
+
+    Args:
+        nearest: What four points found nearest, each of which should find itself.
+        gpus: How many GPUs the driver shows.
+        seen: How many of them Faiss sees.
+        gpu_problem: What keeps Faiss from using them; empty when it can.
+    """
     if list(nearest) != [0, 1, 2, 3]:
-        return problem("faiss", "a search gives wrong neighbours", "install faiss again")
-    return ok("faiss", "works; clusters are found by it on a CPU, by torch on a GPU")
+        return problem("faiss", f"{version}: a search gives wrong neighbours", "install faiss again")
+    if gpu_problem:
+        found = f"{version} cannot use the GPU, and clusters on the CPU: {gpu_problem}"
+        mend = FIX_FAISS_BUILD if "built without" in gpu_problem else FIX_FAISS_DRIVER
+        return warning("faiss", found, f"{mend}, or set clustering: torch_kmeans")
+    sees = f"sees {seen} of {gpus} GPUs, and clusters on the first" if gpus else "sees no GPU, and clusters on the CPU"
+    return ok("faiss", f"{version} {sees}")
 
 
 def check_disk(check: str, place: Path) -> Finding:

@@ -22,7 +22,7 @@ MAX_LABEL = 100
 _ENVIRONMENT = {
     "raycal": VERSION,
     "git": MLFLOW_GIT_COMMIT,
-    **{key: f"raycal.{key}" for key in ("device", "dtype", "compiled", "threads", "workers")},
+    **{key: f"raycal.{key}" for key in ("device", "dtype", "compiled", "threads", "workers", "clustering")},
 }
 
 

@@ -91,7 +91,7 @@ def test_gpu_benchmark_runs_on_a_cpu_for_its_logic() -> None:
         *["gpu ceilings"] * 2,
         *["gpu training"] * 4,
         "gpu scoring",
-        *["gpu kmeans"] * 4,
+        *["gpu kmeans"] * 6,
         "gpu iteration",
         "gpu sharing",
     ]

@@ -2,12 +2,14 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from raycal.algorithm.clustering import kmeans
 from raycal.distributed.clustering import ClusteringService
+from raycal.kmeans import gpu
 
 EMBEDDINGS = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
 
@@ -16,9 +18,10 @@ EMBEDDINGS = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
 def test_service_clusters_like_the_function(threads: int) -> None:
     embeddings = EMBEDDINGS.copy()
     embeddings.flags.writeable = False
-    ids = ClusteringService(threads).cluster("kmeans", {"iterations": 5}, embeddings, 4, 7, 60.0)
+    ids, backends = ClusteringService(threads).cluster("kmeans", {"iterations": 5}, embeddings, 4, 7, 60.0)
 
     np.testing.assert_array_equal(ids, kmeans(embeddings, 4, 7, iterations=5))  # type: ignore[call-arg]
+    assert backends == ("Faiss on the CPU",)
 
 
 def test_service_without_a_share_of_a_gpu_does_without_torch() -> None:
@@ -26,22 +29,25 @@ def test_service_without_a_share_of_a_gpu_does_without_torch() -> None:
         "import sys, numpy as np; from raycal.distributed.clustering import ClusteringService;"
         "service = ClusteringService(1);"
         "ids = [service.cluster(name, {}, np.eye(9, dtype=np.float32), 4, 7, 60.0) for name in"
-        " ('kmeans', 'two_level_kmeans', 'spherical_kmeans', 'whitened_kmeans')];"
+        " ('kmeans', 'two_level_kmeans', 'spherical_kmeans', 'whitened_kmeans', 'torch_kmeans')];"
         "print(len(ids), 'torch' in sys.modules)"
     )
 
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout.split() == [
-        b"4",
+        b"5",
         b"False",
     ]
 
 
-def test_service_without_a_share_of_a_gpu_sees_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_service_without_a_share_of_a_gpu_sees_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(gpu, "DRIVERS", (tmp_path,))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     ClusteringService(1, use_gpu=True)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "0,1"
+    assert gpu.is_visible()
     ClusteringService(1)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
+    assert not gpu.is_visible()  # so that neither Faiss nor torch is asked for one
 
 
 class ExitError(Exception):

@@ -24,9 +24,11 @@ from raycal.distributed.remote_clustering import (
     patience_seconds,
 )
 from raycal.errors import InfrastructureError, ShortOfMemoryError
+from raycal.kmeans.backends import noted
 
 UNAVAILABLE = ActorUnavailableError("on its way", None)
 HANGS = "never"
+IDS = ("ids", ("Faiss on the GPU",))
 
 
 class Stage:
@@ -105,14 +107,16 @@ def task_error(cause: Exception) -> RayTaskError:
     ids=["died", "gone", "memory monitor", "object lost"],
 )
 def test_call_that_an_actor_did_not_survive_is_made_again(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    stage = Stage(monkeypatch, calls=[error, "ids"])
+    stage = Stage(monkeypatch, calls=[error, IDS])
 
-    assert stage.cluster_ids() == "ids"
+    with noted() as backends:
+        assert stage.cluster_ids() == "ids"
     assert stage.made == 2
+    assert backends == {"Faiss on the GPU"}
 
 
 def test_actor_that_moves_to_another_node_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    stage = Stage(monkeypatch, calls=[UNAVAILABLE, "ids"], looks=[UNAVAILABLE, UNAVAILABLE, None])
+    stage = Stage(monkeypatch, calls=[UNAVAILABLE, IDS], looks=[UNAVAILABLE, UNAVAILABLE, None])
 
     assert stage.cluster_ids() == "ids"
     assert (stage.made, stage.now) == (2, 2.0)
@@ -170,7 +174,7 @@ def test_error_of_the_clustering_itself_is_raised_and_not_tried_again(monkeypatc
 
 def test_call_that_waits_for_its_turn_is_no_hanging_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """The actor answers every look, and would have ended itself if a call in it were stuck."""
-    stage = Stage(monkeypatch, calls=["ids"])
+    stage = Stage(monkeypatch, calls=[IDS])
     stage.seconds = 100 * LEAST_PATIENCE_SECONDS
 
     assert stage.cluster_ids() == "ids"

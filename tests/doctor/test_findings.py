@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
+import faiss
 import pytest
 from packaging.requirements import Requirement
 
@@ -22,6 +23,7 @@ from raycal.doctor.machine import (
 )
 from raycal.doctor.versions import check_packages, check_python, required
 from raycal.errors import InputError
+from raycal.kmeans.gpu import is_gpu_build
 
 ENDLESS = resource.RLIM_INFINITY
 
@@ -130,15 +132,42 @@ class TestMachine:
         assert words(finding).startswith(line.format(path=tmp_path))
         assert list(check_compiler(0)) == []
 
-    def test_faiss_that_finds_others(self) -> None:
-        assert words(judge_faiss([0, 1, 3, 2])) == (
-            "problem faiss a search gives wrong neighbours; install faiss again"
-        )
+    @pytest.mark.parametrize(
+        ("nearest", "gpus", "seen", "gpu_problem", "line"),
+        [
+            ([0, 1, 3, 2], 1, 1, "", "problem faiss 1.15.1: a search gives wrong neighbours; install faiss again"),
+            ([0, 1, 2, 3], 0, 0, "", "ok faiss 1.15.1 sees no GPU, and clusters on the CPU"),
+            ([0, 1, 2, 3], 2, 2, "", "ok faiss 1.15.1 sees 2 of 2 GPUs, and clusters on the first"),
+            (
+                [0, 1, 2, 3],
+                1,
+                0,
+                "it is built without GPU support",
+                "warning faiss 1.15.1 cannot use the GPU, and clusters on the CPU: it is built without GPU support; "
+                "pip uninstall faiss-cpu, then pip install --force-reinstall faiss-gpu (Linux on x86_64 only), or set "
+                "clustering: torch_kmeans",
+            ),
+            (
+                [0, 1, 2, 3],
+                1,
+                0,
+                "it sees none",
+                "warning faiss 1.15.1 cannot use the GPU, and clusters on the CPU: it sees none; compare the driver "
+                "and its CUDA version (nvidia-smi) with what this Faiss is built for, or set clustering: torch_kmeans",
+            ),
+        ],
+    )
+    def test_faiss(self, nearest: list[int], gpus: int, seen: int, gpu_problem: str, line: str) -> None:
+        assert words(judge_faiss("1.15.1", nearest, gpus, seen, gpu_problem)) == line
 
-    def test_faiss_here_works(self) -> None:
-        (finding,) = check_faiss()
+    @pytest.mark.skipif(not is_gpu_build(), reason="needs faiss-gpu")
+    def test_faiss_here_works_on_the_cpu_and_sees_no_gpu(self) -> None:
+        (on_cpu,) = check_faiss(0)
+        beside_gpu, never_run = check_faiss(1)
 
-        assert words(finding) == "ok faiss works; clusters are found by it on a CPU, by torch on a GPU"
+        assert words(on_cpu) == f"ok faiss {faiss.__version__} (GPU build) sees no GPU, and clusters on the CPU"
+        assert words(beside_gpu).startswith(f"warning faiss {faiss.__version__} (GPU build) cannot use the GPU")
+        assert words(never_run).startswith("ok gpu (raycal) raycal has never run on a GPU yet")
 
     @pytest.mark.parametrize(("free", "status"), [(0.5, "problem"), (5, "warning"), (50, "ok")])
     def test_disk(self, free: float, status: str) -> None:

@@ -383,6 +383,7 @@ def artifacts(client: MlflowClient, run: Run, folder: str | None = None) -> set[
 def test_tags_to_filter_by(uri: str, client: MlflowClient, sweep_dir: SweepDir) -> None:
     projection = Projection(uri, sweep_dir, "tiny")
     environment = {"raycal": "0.0.7", "git": "abc-dirty", "device": "cpu", "threads": 2, "workers": 3}
+    environment["clustering"] = "Faiss on the CPU"
     for config in CONFIGS:
         commit(sweep_dir, 0, config)
         sweep_dir.run_dir(config.experiment_id).write_environment(environment)
@@ -394,9 +395,9 @@ def test_tags_to_filter_by(uri: str, client: MlflowClient, sweep_dir: SweepDir) 
     assert not {"num_clusters", "purity_threshold"} & set(samples)  # a scenario that shows none
     for tags in (samples, clusters):
         assert tags["mlflow.source.git.commit"] == "abc-dirty"
-        assert [tags[f"raycal.{key}"] for key in ("version", "device", "threads", "workers", "status")] == [
-            *("0.0.7", "cpu", "2", "3", "running")
-        ]
+        assert [
+            tags[f"raycal.{key}"] for key in ("version", "device", "threads", "workers", "clustering", "status")
+        ] == [*("0.0.7", "cpu", "2", "3", "Faiss on the CPU", "running")]
 
 
 @pytest.mark.parametrize(

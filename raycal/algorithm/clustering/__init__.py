@@ -1,8 +1,8 @@
 """Clusterings of the unlabelled samples' embeddings.
 
 A new one is one decorated function in one file here: `@clusterings("name")` on a function
-`(embeddings, num_clusters, seed, *, options) -> cluster ids (U,)`. Faiss, and torch where there is a GPU, are imported
-when a clustering runs.
+`(embeddings, num_clusters, seed, *, options) -> cluster ids (U,)`. Faiss and torch are imported when a clustering that
+needs them runs.
 """
 
 import pkgutil

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from raycal.algorithm.clustering.protocol import ClusterIds
 from raycal.algorithm.records import Floats
+from raycal.kmeans import ClusterIds
 
 _ROWS_AT_ONCE = 4096
 

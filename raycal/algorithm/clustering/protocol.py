@@ -3,14 +3,13 @@
 from typing import Annotated, Protocol
 
 import numpy as np
-import numpy.typing as npt
 from annotated_types import Ge, Le
 
 from raycal.algorithm.records import Floats
 from raycal.errors import DivergedError
+from raycal.kmeans import ClusterIds
 from raycal.registry import Registry
 
-ClusterIds = npt.NDArray[np.int64]
 Iterations = Annotated[int, Ge(1), Le(10**6)]
 
 

@@ -1,8 +1,9 @@
 """Spherical k-means: by direction alone."""
 
-from raycal.algorithm.clustering.lloyd import lloyd
-from raycal.algorithm.clustering.protocol import ClusterIds, Iterations, clusterings, finite_points
+from raycal.algorithm.clustering.protocol import Iterations, clusterings, finite_points
 from raycal.algorithm.records import Floats
+from raycal.kmeans import ClusterIds
+from raycal.kmeans.faiss_lloyd import lloyd
 
 
 @clusterings("spherical_kmeans")

@@ -7,10 +7,11 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge, Le
 
-from raycal.algorithm.clustering.lloyd import lloyd
 from raycal.algorithm.clustering.means import means
-from raycal.algorithm.clustering.protocol import ClusterIds, Iterations, clusterings, finite_points
+from raycal.algorithm.clustering.protocol import Iterations, clusterings, finite_points
 from raycal.algorithm.records import Floats
+from raycal.kmeans import ClusterIds
+from raycal.kmeans.faiss_lloyd import lloyd, nearest
 
 
 @clusterings("two_level_kmeans")
@@ -24,15 +25,15 @@ def two_level_kmeans(
 ) -> ClusterIds:
     """K-means of about sqrt(C) coarse cells, k-means in each of them, then rounds of Lloyd's algorithm over all points.
 
-    Close to `kmeans` for a fraction of its distances: of U C `iterations` about 2 U sqrt(C) `iterations` + U C
-    `rounds`. Its inertia is within 1 % where clusters have about nine points or more, and farther off where they have
-    fewer. The same seed and number of threads give the same clusters on a CPU, the same seed on a GPU, which runs
-    everything but the sharing out among the cells; there each cell takes its time however small it is, so that `kmeans`
-    is the faster one unless the points are very many.
+    It computes a fraction of the distances that `kmeans` computes: about 2 U sqrt(C) `iterations` + U C `rounds`
+    instead of U C `iterations`. Its inertia is within 1 % of that of `kmeans` where clusters have about nine points or
+    more, and farther off where they have fewer. On a CPU the same seed and number of threads give the same clusters.
+    Faiss runs all levels on a GPU where it has one. Each cell is then a call of its own, so `kmeans` may well be the
+    faster one there; this is not measured yet.
 
     Args:
-        iterations: Of both levels.
-        rounds: How often the clusters of all cells together are given their means, and the points the nearest of those.
+        iterations: Number of iterations in each of the two levels.
+        rounds: Number of times that all clusters get their means as centers, and all points their nearest center.
     """
     points = finite_points(embeddings)
     cells = lloyd(points, isqrt(num_clusters), seed, iterations)
@@ -43,7 +44,7 @@ def two_level_kmeans(
         if children:
             cluster_ids[members] = first + lloyd(points[members], children, int(seeds[cell]), iterations)
         first += children
-    return _refined(points, cluster_ids, num_clusters, rounds) if rounds else cluster_ids
+    return _refined(points, cluster_ids, num_clusters, rounds)
 
 
 def shares(sizes: npt.NDArray[np.int64], total: int) -> npt.NDArray[np.int64]:
@@ -64,25 +65,9 @@ def shares(sizes: npt.NDArray[np.int64], total: int) -> npt.NDArray[np.int64]:
 
 
 def _refined(points: Floats, cluster_ids: ClusterIds, num_clusters: int, rounds: int) -> ClusterIds:
-    """The clusters of the points (U, D) after that many rounds over all of them, at least one."""
-    from raycal import gpu_kmeans
-
-    found = gpu_kmeans.refine(points, cluster_ids, num_clusters, rounds)
-    if found is not None:
-        return found
+    """The clusters of the points (U, D) after that many rounds of Lloyd's algorithm over all of them."""
     centers = np.zeros((num_clusters, points.shape[1]), np.float32)
     for _ in range(rounds):
         centers = means(points, cluster_ids, centers)
-        cluster_ids = _nearest(points, centers)
+        cluster_ids = nearest(points, centers)
     return cluster_ids
-
-
-def _nearest(points: Floats, centers: Floats) -> ClusterIds:
-    """The nearest of the centres (C, D) to each of the points (U, D)."""
-    import faiss
-
-    index: faiss.Index = faiss.IndexFlatL2(centers.shape[1])
-    index.add(centers)
-    _, nearest = index.search(points, 1)
-    found: ClusterIds = nearest[:, 0].astype(np.int64)
-    return found

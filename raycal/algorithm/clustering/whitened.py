@@ -5,9 +5,10 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge, Le
 
-from raycal.algorithm.clustering.lloyd import lloyd
-from raycal.algorithm.clustering.protocol import ClusterIds, Iterations, clusterings, finite_points
+from raycal.algorithm.clustering.protocol import Iterations, clusterings, finite_points
 from raycal.algorithm.records import Floats
+from raycal.kmeans import ClusterIds
+from raycal.kmeans.faiss_lloyd import lloyd
 
 # A direction with less of the largest variance is rounding, and would be blown up to count like any other.
 _LEAST_VARIANCE = 1e-9

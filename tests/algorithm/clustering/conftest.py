@@ -15,5 +15,5 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tested here are the clusterings of a CPU."""
-    monkeypatch.setattr("raycal.gpu_kmeans.has_gpu", lambda: False)
+    """Clusterings run on the CPU here."""
+    monkeypatch.setattr("raycal.kmeans.gpu.is_visible", lambda: False)

@@ -10,10 +10,9 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag, normalize
+from torch.nn.functional import embedding_bag
 
-from raycal.algorithm.clustering.protocol import ClusterIds
-from raycal.algorithm.records import Floats
+from raycal.kmeans import ClusterIds, Points
 
 # Of the distances of some points to all centres, which are computed at once.
 _BLOCK_BYTES = 2**29
@@ -24,69 +23,46 @@ _SPLIT = 1 / 128
 
 
 @torch.inference_mode()
-def lloyd(
-    points: Floats, num_clusters: int, seed: int, iterations: int, *, spherical: bool = False, device: str
-) -> ClusterIds:
-    """The nearest centre of each of the points (U, D), which are contiguous, after that many iterations.
+def lloyd(points: Points, num_clusters: int, seed: int, iterations: int, *, device: str) -> ClusterIds:
+    """The nearest center of each of the points (U, D), which are contiguous, after that many iterations.
 
-    The first centres are points, drawn without replacement.
-
-    Args:
-        spherical: Centres are brought to length one, and the nearest is that with the largest inner product.
+    The first centers are points, drawn without replacement.
     """
     drawn = np.random.default_rng(seed).choice(len(points), num_clusters, replace=False)
-    placed = _placed(points, device, centred=not spherical)
+    placed = _placed(points, device)
     centers = placed[torch.from_numpy(drawn).to(device)]
-    return _nearest_after(placed, centers, iterations, spherical=spherical)
+    return _nearest_after(placed, centers, iterations)
 
 
-@torch.inference_mode()
-def refine(points: Floats, cluster_ids: ClusterIds, num_clusters: int, rounds: int, *, device: str) -> ClusterIds:
-    """The nearest centre of each of the points (U, D) after rounds of Lloyd's algorithm that start with these clusters.
-
-    Args:
-        rounds: At least one: the clusters are given their means, and the points the nearest of those.
-    """
-    placed = _placed(points, device, centred=True)
-    centers = placed.new_zeros(num_clusters, placed.shape[1])
-    centers, _ = _means(placed, torch.from_numpy(cluster_ids).to(device), centers)
-    return _nearest_after(placed, centers, rounds - 1, spherical=False)
-
-
-def iterate(points: Tensor, centers: Tensor, iterations: int, *, spherical: bool = False) -> Tensor:
+def iterate(points: Tensor, centers: Tensor, iterations: int) -> Tensor:
     """The centres (C, D) after that many iterations; a GPU computes them while this goes on ahead.
 
     The first empty cluster takes half of the largest, the next of the next.
     """
     for _ in range(iterations):
-        centers, sizes = _means(points, _nearest(points, centers, spherical=spherical), centers)
+        centers, sizes = _means(points, _nearest(points, centers), centers)
         centers = _refilled(centers, sizes)
-        if spherical:
-            centers = normalize(centers)
     return centers
 
 
-def _placed(points: Floats, device: str, *, centred: bool) -> Tensor:
-    """A copy of the points on the device.
+def _placed(points: Points, device: str) -> Tensor:
+    """A copy of the points on the device, moved so that their mean is zero, where their products cancel least.
 
-    It is not pinned: to pin pages takes longer than to copy them once.
-
-    Args:
-        centred: The points are moved together, to around zero, where products of them cancel least.
+    The host's memory is not pinned: pinning pages takes longer than copying them once.
     """
     with warnings.catch_warnings():
         # Those of Ray's object store are read-only, and nothing here writes to them.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         placed = torch.from_numpy(points).to(device, copy=True)
-    return placed.sub_(placed.mean(0)) if centred else placed
+    return placed.sub_(placed.mean(0))
 
 
-def _nearest_after(points: Tensor, centers: Tensor, iterations: int, *, spherical: bool) -> ClusterIds:
+def _nearest_after(points: Tensor, centers: Tensor, iterations: int) -> ClusterIds:
     """The nearest centre of each point after that many iterations, in TF32 all but the last search."""
     with _float32_products("tf32"):
-        centers = iterate(points, centers, iterations, spherical=spherical)
+        centers = iterate(points, centers, iterations)
     with _float32_products("ieee"):
-        nearest: ClusterIds = _nearest(points, centers, spherical=spherical).cpu().numpy()
+        nearest: ClusterIds = _nearest(points, centers).cpu().numpy()
         return nearest
 
 
@@ -104,10 +80,10 @@ def _float32_products(precision: str) -> Iterator[None]:
         torch.backends.cuda.matmul.fp32_precision = before
 
 
-def _nearest(points: Tensor, centers: Tensor, *, spherical: bool) -> Tensor:
+def _nearest(points: Tensor, centers: Tensor) -> Tensor:
     """The nearest of the centres (C, D) to each of the points (U, D); of those equally near the first."""
     # The squared distance, halved, negative, and without the square of the point, which is the same for all centres.
-    offsets = centers.new_zeros(len(centers)) if spherical else centers.square().sum(1) / -2
+    offsets = centers.square().sum(1) / -2
     rows = max(1, _BLOCK_BYTES // (len(centers) * centers.element_size()))
     blocks = torch.split(points, rows)
     return torch.cat([torch.addmm(offsets, block, centers.T).argmax(1) for block in blocks])

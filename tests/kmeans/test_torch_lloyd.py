@@ -1,34 +1,29 @@
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
 from torch._subclasses.fake_tensor import DynamicOutputShapeException, FakeTensorMode
 
-from raycal import torch_kmeans
-from raycal.algorithm.clustering import inertia
-from raycal.algorithm.clustering.lloyd import lloyd
+from raycal.algorithm.clustering import clusterings, inertia
 from raycal.algorithm.clustering.means import means
 from raycal.algorithm.records import Floats
 from raycal.bench.material import Options, features
-from raycal.torch_kmeans import iterate, refine
+from raycal.kmeans import torch_lloyd
+from raycal.kmeans.faiss_lloyd import lloyd
+from raycal.kmeans.torch_lloyd import iterate
 
 Cluster = Callable[..., npt.NDArray[np.int64]]
 
 
-def found(points: Floats, num_clusters: int, seed: int, iterations: int = 40, **options: bool) -> np.ndarray:
-    return torch_kmeans.lloyd(points, num_clusters, seed, iterations, device="cpu", **options)
+def found(points: Floats, num_clusters: int, seed: int, iterations: int = 40) -> np.ndarray:
+    return torch_lloyd.lloyd(points, num_clusters, seed, iterations, device="cpu")
 
 
 def noise(num_points: int, width: int, seed: int = 0) -> Floats:
     return np.random.default_rng(seed).standard_normal((num_points, width), np.float32)
-
-
-def unit(points: Floats) -> Floats:
-    return points / np.linalg.norm(points, axis=1, keepdims=True)
 
 
 def repeated(points: Floats, times: int) -> Floats:
@@ -36,46 +31,34 @@ def repeated(points: Floats, times: int) -> Floats:
     return np.random.default_rng(1).permutation(np.repeat(points, times, axis=0))
 
 
-def looseness(cluster: Cluster, points: Floats, num_clusters: int, **options: bool) -> float:
+def looseness(cluster: Cluster, points: Floats, num_clusters: int) -> float:
     """The mean inertia of three seeds."""
-    ids = [cluster(points, num_clusters, seed, 40, **options) for seed in range(3)]
+    ids = [cluster(points, num_clusters, seed, 40) for seed in range(3)]
     return float(np.mean([inertia(points, each) for each in ids]))
 
 
 @pytest.fixture(autouse=True)
 def faiss_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the tests compare with Faiss, it is Faiss."""
-    monkeypatch.setattr("raycal.gpu_kmeans.has_gpu", lambda: False)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = faiss.omp_get_max_threads(), torch.get_num_threads()
-    faiss.omp_set_num_threads(1)
-    torch.set_num_threads(1)
-    yield
-    faiss.omp_set_num_threads(before[0])
-    torch.set_num_threads(before[1])
+    """Where the tests compare with Faiss, it runs on the CPU."""
+    monkeypatch.setattr("raycal.kmeans.gpu.faiss_has_gpu", lambda: False)
 
 
 @pytest.mark.parametrize(
-    ("points", "num_clusters", "spherical"),
+    ("points", "num_clusters"),
     [
-        (features(Options(), 2000), 100, False),
-        (unit(features(Options(), 2000)), 100, True),
-        (noise(2000, 32), 500, False),
-        (noise(2000, 32) + 10_000, 40, False),
-        (repeated(noise(300, 16), 10), 400, False),
+        (features(Options(), 2000), 100),
+        (noise(2000, 32), 500),
+        (noise(2000, 32) + 10_000, 40),
+        (repeated(noise(300, 16), 10), 400),
     ],
-    ids=["features", "directions", "few points a cluster", "far from zero", "more clusters than points that differ"],
+    ids=["features", "few points a cluster", "far from zero", "more clusters than points that differ"],
 )
-def test_inertia_is_that_of_faiss(points: Floats, num_clusters: int, spherical: bool) -> None:
-    ours = looseness(found, points, num_clusters, spherical=spherical)
+def test_inertia_is_that_of_faiss(points: Floats, num_clusters: int) -> None:
+    ours = looseness(found, points, num_clusters)
 
-    assert ours <= 1.005 * looseness(lloyd, points, num_clusters, spherical=spherical) + 1e-6
+    assert ours <= 1.005 * looseness(lloyd, points, num_clusters) + 1e-6
 
 
-@pytest.mark.parametrize("spherical", [False, True])
 @pytest.mark.parametrize(
     ("points", "num_clusters"),
     [
@@ -88,8 +71,8 @@ def test_inertia_is_that_of_faiss(points: Floats, num_clusters: int, spherical: 
         (repeated(noise(3, 4), 20), 50),
     ],
 )
-def test_ids_are_in_range(points: Floats, num_clusters: int, spherical: bool) -> None:
-    ids = found(points, num_clusters, 2**31 - 1, spherical=spherical)
+def test_ids_are_in_range(points: Floats, num_clusters: int) -> None:
+    ids = found(points, num_clusters, 2**31 - 1)
 
     assert (ids.dtype, ids.shape) == (np.int64, (len(points),))
     assert ids.min() >= 0
@@ -115,15 +98,6 @@ def test_after_many_iterations_each_point_is_nearest_to_the_mean_of_its_own_clus
 
     centers = means(points, ids, np.zeros((20, 3), np.float32))
     assert np.array_equal(((points[:, None] - centers) ** 2).sum(axis=2).argmin(axis=1), ids)
-
-
-def test_by_direction_each_point_has_the_centre_with_the_largest_cosine() -> None:
-    points = unit(noise(400, 5))
-
-    ids = found(points, 10, 0, 200, spherical=True)
-
-    sums = np.stack([points[ids == cluster].sum(axis=0) for cluster in range(10)])
-    assert np.array_equal((points @ unit(sums).T).argmax(axis=1), ids)
 
 
 def test_same_seed_gives_the_same_ids_and_another_seed_others() -> None:
@@ -156,18 +130,18 @@ def test_ids_are_the_same_however_few_distances_are_computed_at_once(monkeypatch
     expected = found(points, 20, 0)
 
     for size in (1, 700, 8000):
-        monkeypatch.setattr(torch_kmeans, "_BLOCK_BYTES", size)
+        monkeypatch.setattr(torch_lloyd, "_BLOCK_BYTES", size)
         assert np.array_equal(found(points, 20, 0), expected)
 
 
 @pytest.mark.parametrize("piece", [1, 7, 64, 10_000])
 def test_means_are_those_of_clusters_of_every_size(monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
-    monkeypatch.setattr(torch_kmeans, "_PIECE", piece)
+    monkeypatch.setattr(torch_lloyd, "_PIECE", piece)
     points, otherwise = noise(1000, 6), np.full((6, 6), 9, np.float32)
     ids = np.repeat([4, 1, 3, 0], [700, 200, 99, 1])
     order = np.random.default_rng(0).permutation(1000)
 
-    centers, sizes = torch_kmeans._means(*map(torch.from_numpy, (points, ids[order], otherwise)))
+    centers, sizes = torch_lloyd._means(*map(torch.from_numpy, (points, ids[order], otherwise)))
 
     assert sizes.tolist() == [1, 200, 0, 99, 700, 0]
     assert centers.numpy() == pytest.approx(means(points, ids[order], otherwise), abs=1e-5)
@@ -177,7 +151,7 @@ def test_means_are_those_of_clusters_of_every_size(monkeypatch: pytest.MonkeyPat
 def test_empty_clusters_halve_the_largest() -> None:
     centers = torch.tensor([[1.0, 1], [2, 2], [4, 4], [8, 8], [16, 16]])
 
-    moved = torch_kmeans._refilled(centers, torch.tensor([5, 0, 9, 0, 1])) / centers
+    moved = torch_lloyd._refilled(centers, torch.tensor([5, 0, 9, 0, 1])) / centers
 
     shift = 1 / 256
     assert moved.tolist() == [
@@ -192,7 +166,7 @@ def test_empty_clusters_halve_the_largest() -> None:
 def test_cluster_of_one_point_is_not_halved() -> None:
     centers = torch.tensor([[1.0], [2], [3]])
 
-    assert torch_kmeans._refilled(centers, torch.tensor([1, 0, 1])).tolist() == [[1], [2], [3]]
+    assert torch_lloyd._refilled(centers, torch.tensor([1, 0, 1])).tolist() == [[1], [2], [3]]
 
 
 def test_centres_that_start_at_one_place_end_apart() -> None:
@@ -201,19 +175,7 @@ def test_centres_that_start_at_one_place_end_apart() -> None:
 
     centers = iterate(points, points[:1].repeat(30, 1), 30)
 
-    assert set(torch_kmeans._nearest(points, centers, spherical=False).tolist()) == set(range(30))
-
-
-@pytest.mark.parametrize("rounds", [1, 2, 5])
-def test_refined_clusters_are_those_of_as_many_rounds(rounds: int) -> None:
-    points = noise(600, 4) + 100
-    ids = np.random.default_rng(2).integers(12, size=600)
-    expected = ids
-    for _ in range(rounds):
-        centers = np.stack([points[expected == cluster].mean(axis=0, dtype=np.float64) for cluster in range(12)])
-        expected = ((points[:, None] - centers) ** 2).sum(axis=2).argmin(axis=1)
-
-    assert np.array_equal(refine(points, ids, 12, rounds, device="cpu"), expected)
+    assert set(torch_lloyd._nearest(points, centers).tolist()) == set(range(30))
 
 
 def test_products_are_rounded_in_the_iterations_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,15 +205,14 @@ def test_setting_for_products_is_put_back_after_an_error(monkeypatch: pytest.Mon
     assert torch.backends.cuda.matmul.fp32_precision == before
 
 
-@pytest.mark.parametrize("spherical", [False, True])
-def test_iterations_wait_for_nothing_that_the_device_computes(spherical: bool) -> None:
+def test_iterations_wait_for_nothing_that_the_device_computes() -> None:
     # Tensors with a shape and no values: whatever has to look at a value fails.
     with FakeTensorMode():
         points, centers = torch.empty(10_000, 64, device="cuda"), torch.empty(500, 64, device="cuda")
         with pytest.raises(DynamicOutputShapeException):
             points[points[:, 0] > 0]
 
-        moved = iterate(points, centers, 3, spherical=spherical)
+        moved = iterate(points, centers, 3)
 
     assert (moved.shape, moved.device.type) == ((500, 64), "cuda")
 
@@ -261,24 +222,25 @@ class TestOnAGpu:
     def test_inertia_is_that_of_faiss(self) -> None:
         points = features(Options(), 20_000)
 
-        ids = torch_kmeans.lloyd(points, 400, 0, 40, device="cuda")
+        ids = torch_lloyd.lloyd(points, 400, 0, 40, device="cuda")
 
         assert inertia(points, ids) <= 1.005 * inertia(points, lloyd(points, 400, 0, 40))
 
     def test_runs_give_the_same_bits(self) -> None:
         points = features(Options(), 20_000)
 
-        runs = [torch_kmeans.lloyd(points, 400, 0, 40, device="cuda") for _ in range(3)]
+        runs = [torch_lloyd.lloyd(points, 400, 0, 40, device="cuda") for _ in range(3)]
 
         assert np.array_equal(runs[0], runs[1])
         assert np.array_equal(runs[0], runs[2])
 
-    def test_refined_clusters_are_those_of_a_cpu(self) -> None:
-        points, ids = noise(5000, 16), np.arange(5000) % 50
+    def test_torch_kmeans_runs_there(self, caplog: pytest.LogCaptureFixture) -> None:
+        points = features(Options(), 20_000)
 
-        on_gpu, on_cpu = (refine(points, ids, 50, 1, device=device) for device in ("cuda", "cpu"))
+        ids = clusterings["torch_kmeans"](points, 400, 0)
 
-        assert (on_gpu == on_cpu).mean() > 0.999
+        assert np.array_equal(ids, torch_lloyd.lloyd(points, 400, 0, 40, device="cuda"))
+        assert caplog.messages == []
 
     @pytest.mark.parametrize("num_clusters", [1, 2, 300, 5000])
     def test_iterations_do_not_wait(self, num_clusters: int) -> None:
@@ -289,6 +251,5 @@ class TestOnAGpu:
         torch.cuda.set_sync_debug_mode("error")
         try:
             iterate(points, centers, 3)
-            iterate(points, centers, 3, spherical=True)
         finally:
             torch.cuda.set_sync_debug_mode("default")

@@ -1,0 +1,21 @@
+"""Lloyd's k-means in torch."""
+
+from raycal.algorithm.clustering.protocol import Iterations, clusterings, finite_points
+from raycal.algorithm.records import Floats
+from raycal.kmeans import ClusterIds, faiss_lloyd, gpu
+
+
+@clusterings("torch_kmeans")
+def torch_kmeans(embeddings: Floats, num_clusters: int, seed: int, *, iterations: Iterations = 40) -> ClusterIds:
+    """Lloyd's k-means in torch on a GPU; the same as `kmeans`, by Faiss, where torch has none or its memory is short.
+
+    Unlike Faiss it also updates the centers on the GPU. Not measured on a GPU yet.
+    """
+    points = finite_points(embeddings)
+    if gpu.torch_has_gpu():
+        from raycal.kmeans import torch_lloyd
+
+        found = gpu.attempt("torch", lambda: torch_lloyd.lloyd(points, num_clusters, seed, iterations, device="cuda"))
+        if found is not None:
+            return found
+    return faiss_lloyd.lloyd(points, num_clusters, seed, iterations)

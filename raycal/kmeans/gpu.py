@@ -1,0 +1,125 @@
+"""Whether k-means can use a GPU, and what happens when the GPU fails.
+
+One clustering at a time runs on a GPU in a process: it has the memory to itself, and the number format of torch's
+matrix products is a setting of the process. What it used is given back to the trials that share the GPU.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from threading import Lock
+
+from raycal.errors import one_line
+from raycal.kmeans import ClusterIds
+from raycal.kmeans.backends import note
+
+logger = logging.getLogger(__name__)
+
+# NVIDIA's driver on Linux, and on Linux inside Windows.
+DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
+HIDDEN = ("", "-1", "NoDevFiles")
+PROBE_SECONDS = 120.0
+REASON_LENGTH = 300
+# A search with as little memory as possible, so that it also works beside trials that use the GPU.
+PROBE = """
+import faiss
+if not faiss.get_num_gpus():
+    raise SystemExit("it sees none")
+import numpy
+resources = faiss.StandardGpuResources()
+resources.noTempMemory()
+resources.setPinnedMemory(0)
+index = faiss.index_cpu_to_gpu(resources, 0, faiss.IndexFlatL2(4))
+points = numpy.eye(4, dtype="float32")
+index.add(points)
+nearest = index.search(points, 1)[1][:, 0].tolist()
+if nearest != [0, 1, 2, 3]:
+    raise SystemExit(f"a search there gives wrong neighbours: {nearest}")
+"""
+_one_at_a_time = Lock()
+_warned: set[str] = set()
+
+
+def is_visible() -> bool:
+    """Whether the machine has a driver of NVIDIA and this process may use its GPUs; imports nothing."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES") not in HIDDEN and any(driver.exists() for driver in DRIVERS)
+
+
+def torch_has_gpu() -> bool:
+    """Whether torch can use a GPU; torch is imported only where there may be one."""
+    if not is_visible():
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+@cache
+def faiss_has_gpu() -> bool:
+    """Whether Faiss can use a GPU, asked once in a process; warns where the machine has one that Faiss cannot use."""
+    if not is_visible():
+        return False
+    problem = faiss_problem()
+    if problem:
+        logger.warning(
+            "clustering runs on the CPU, as Faiss cannot use the GPU: %s; python -m raycal.doctor says what to do",
+            problem,
+        )
+    return not problem
+
+
+def faiss_problem() -> str:
+    """What keeps Faiss from using a GPU that is visible; empty when a search on it works.
+
+    The search runs in a process of its own, because Faiss ends the process at most errors of CUDA.
+    """
+    if not is_gpu_build():
+        return "it is built without GPU support"
+    try:
+        probe = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=PROBE_SECONDS)
+    except subprocess.TimeoutExpired:
+        return f"a search there does not end within {PROBE_SECONDS:g} s"
+    if probe.returncode == 0:
+        return ""
+    said = probe.stderr.strip().splitlines() or [f"a search there ends with exit code {probe.returncode}"]
+    return said[-1][:REASON_LENGTH]
+
+
+def is_gpu_build() -> bool:
+    """Whether the installed Faiss is built with GPU support."""
+    import faiss
+
+    return "GPU" in faiss.get_compile_options().split()
+
+
+def attempt(library: str, cluster: Callable[[], ClusterIds]) -> ClusterIds | None:
+    """Cluster on the GPU while no other thread does; None when the GPU fails, for example for want of memory.
+
+    The first failure of a library in a process is warned of.
+    """
+    with _one_at_a_time:
+        _free_torch_cache()
+        try:
+            found = cluster()
+        except RuntimeError as error:
+            reason = one_line(error)[:REASON_LENGTH]
+        else:
+            note(f"{library} on the GPU")
+            return found
+        finally:
+            _free_torch_cache()
+    if library not in _warned:
+        _warned.add(library)
+        logger.warning("clustering runs on the CPU whenever %s fails on the GPU, as it now did: %s", library, reason)
+    return None
+
+
+def _free_torch_cache() -> None:
+    """Give back the GPU memory that torch keeps for its next tensors; Faiss and other processes cannot use it."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

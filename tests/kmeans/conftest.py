@@ -1,0 +1,28 @@
+from collections.abc import Iterator
+
+import faiss
+import pytest
+import torch
+
+from raycal.kmeans import gpu
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads that wait for each other on a busy machine are the slowest part of a small clustering."""
+    before = faiss.omp_get_max_threads(), torch.get_num_threads()
+    faiss.omp_set_num_threads(1)
+    torch.set_num_threads(1)
+    yield
+    faiss.omp_set_num_threads(before[0])
+    torch.set_num_threads(before[1])
+
+
+@pytest.fixture(autouse=True)
+def asked_anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Forget before and after each test whether Faiss has a GPU, and what was warned of."""
+    monkeypatch.setattr(gpu, "_warned", set())
+    forget = gpu.faiss_has_gpu.cache_clear
+    forget()
+    yield
+    forget()

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -96,11 +96,9 @@ def _probe(environment: Mapping[str, str]) -> tuple[bool, str]:
 
 
 def _library(name: str) -> str:
-    """The path of a library of CUDA that a Python package brought; its name where there is none."""
-    return next((str(found) for place in _places() for found in sorted(place.glob(f"**/{name}"))), name)
+    """The path of a library of CUDA that a Python package brought; its name where there is none.
 
-
-def _places() -> Iterator[Path]:
-    for package in ("nvidia", "torch"):
-        spec = find_spec(package)
-        yield from map(Path, (spec.submodule_search_locations or ()) if spec else ())
+    Every folder of packages is looked through: `nvidia` may be a package in one and a part of a namespace in another.
+    """
+    places = (Path(entry or ".") / package for entry in sys.path for package in ("nvidia", "torch/lib"))
+    return next((str(found) for place in places for found in sorted(place.glob(f"**/{name}"))), name)

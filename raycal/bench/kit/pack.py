@@ -97,8 +97,9 @@ def pack_site(target: Path, install: Callable[[Path], None]) -> None:
 
 
 def _needed(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """None for what only compilers need."""
-    return None if "include" in PurePosixPath(member.name).parts else member
+    """None for headers, and for what would hide the libraries of CUDA that the machine's own packages bring."""
+    is_left_out = "include" in PurePosixPath(member.name).parts or member.name == "nvidia/__init__.py"
+    return None if is_left_out else member
 
 
 def pack_images(source: Path, target: Path, most: dict[str, int | None]) -> Counter[str]:

@@ -296,7 +296,13 @@ class TestPacking:
 
     def test_site_is_what_was_installed_without_headers_and_commands(self, tmp_path: Path) -> None:
         def install(folder: Path) -> None:
-            for name in ("bin/tool", "nvidia/cuda_runtime/include/a.h", "nvidia/cuda_runtime/lib/a.so", "one.py"):
+            for name in (
+                "bin/tool",
+                "nvidia/cuda_runtime/include/a.h",
+                "nvidia/cuda_runtime/lib/a.so",
+                "nvidia/__init__.py",
+                "one.py",
+            ):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_text(name)
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from raycal.errors import InputError
+from raycal.installed import need_ray
 from raycal.output import run as run_command_line
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def attach(experiment_id: str, *, address: str | None = None) -> Iterator[PoolVi
     Raises:
         InputError: There is no such cluster, or no such experiment has finished an iteration on it.
     """
+    need_ray()
     from raycal.distributed.pools import running
     from raycal.distributed.session import visit
 
@@ -101,6 +103,7 @@ def run() -> NoReturn:
 
 
 def _print_all(address: str | None) -> None:
+    need_ray()
     from raycal.distributed.pools import running
     from raycal.distributed.session import visit
 

@@ -27,6 +27,7 @@ from raycal.files import Folder
 from raycal.follower import Follower
 from raycal.home import expand_home
 from raycal.inputs import ExpectedInputs, InputRecord, Inputs
+from raycal.installed import is_installed, need_ray
 from raycal.labels import say_more, trial_labels
 from raycal.owner import Owner
 from raycal.plan import Plan, SweepDir
@@ -37,8 +38,9 @@ from raycal.results import area_under_budget_curve
 from raycal.start_cost import StartCost
 from raycal.summary import print_failures, print_summary
 from raycal.this_machine import this_machine
-from raycal.tracking import Tracker, tracking_uri
+from raycal.tracking import Tracker, Untracked, tracking_uri
 from raycal.tracking.reach import check_tracking
+from raycal.tracking.untracked import why_untracked
 from raycal.tracking.uri import has_secrets, without_secrets
 
 if TYPE_CHECKING:
@@ -135,19 +137,26 @@ def run_command(options: Namespace) -> int:
         for needed in downloads((selected or sweep.examples).values(), infos):
             print(needed)
         return 0
+    if job.num_left and not options.local:
+        need_ray(otherwise=", or add --local to run one trial after another in this process")
     _check_whole(job)
-    check_tracking(job.tracking_uri)
+    is_tracked = is_installed("mlflow")
+    if is_tracked:
+        check_tracking(job.tracking_uri)
     for experiment_id in job.selected:
         job.sweep_dir.run_dir(experiment_id).tidy()
     print(f"{sweep.name}: {job.num_trials} trials, {job.num_left} to run")
-    print(f"  folder  {sweep_dir.folder.place}\n  MLflow  {without_secrets(job.tracking_uri)}")
+    print(f"  folder  {sweep_dir.folder.place}")
+    uri = without_secrets(job.tracking_uri)
+    print(f"  MLflow  {uri if is_tracked else why_untracked(sweep_dir, sweep.tracking.uri)}")
     print(*(f"  {line}" for line in images), sep="\n", flush=True)
     tracker = _run(job, options) if job.num_left else _track_again(job)
     print_summary(sweep_dir, job.selected)
     unfinished = job.unfinished()
     print_failures(sweep_dir, unfinished, job.printed_labels)
-    print(f"folder  {sweep_dir.folder.place}\nMLflow  {without_secrets(job.tracking_uri)}")
-    print(f"browse  {how_to_browse(job.tracking_uri, tracker.page)}", flush=True)
+    print(f"folder  {sweep_dir.folder.place}", flush=True)
+    if is_tracked:
+        print(f"MLflow  {uri}\nbrowse  {how_to_browse(job.tracking_uri, tracker.page)}", flush=True)
     return 1 if unfinished else 0
 
 
@@ -187,7 +196,7 @@ def _print_estimate(
     )
 
 
-def _run(job: Job, options: Namespace) -> Tracker:
+def _run(job: Job, options: Namespace) -> Tracker | Untracked:
     """Run what is not over; the tracker, closed."""
     todo = job.unfinished()
     inputs = build.prepare({**todo, **job.sweep.examples})
@@ -288,7 +297,7 @@ def _run_on_ray(
     allotment: Allotment,
     owner: Owner,
     follower: Follower,
-    tracker: Tracker,
+    tracker: Tracker | Untracked,
     expected: Mapping[str, ExpectedInputs],
 ) -> None:
     """All of them, as many at a time as there is room for, with metrics for Prometheus."""
@@ -338,7 +347,7 @@ def _fan_out(
     )
 
 
-def _track_again(job: Job) -> Tracker:
+def _track_again(job: Job) -> Tracker | Untracked:
     """Write the report, which a kill may have cut off, and send what MLflow lacks of a finished sweep; the tracker."""
     with job.sweep_dir.lock():
         if job.extension is not None and job.extension.is_changed:  # all that is new in it is done, or not selected
@@ -452,9 +461,11 @@ def _ray_or_here(options: Namespace) -> Iterator[list[Node]]:
 
 
 @contextmanager
-def _tracked(job: Job) -> Iterator[Tracker]:
-    """Track what happens meanwhile; at the end the sweep's run gets its status."""
-    tracker = Tracker(job.tracking_uri, job.sweep_dir, job.sweep.name, job.tracked)
+def _tracked(job: Job) -> Iterator[Tracker | Untracked]:
+    """Track what happens meanwhile, where MLflow is installed; at the end the sweep's run gets its status."""
+    tracker = (
+        Tracker(job.tracking_uri, job.sweep_dir, job.sweep.name, job.tracked) if is_installed("mlflow") else Untracked()
+    )
     tracker.start()
     status: str | None = "KILLED"
     try:

@@ -33,6 +33,7 @@ def run() -> NoReturn:
 
 def _track(place: str, configured: str | None) -> int:
     from raycal.files import Folder
+    from raycal.installed import need_mlflow
     from raycal.plan import SweepDir
     from raycal.tracking import set_up_mlflow, tracking_uri
 
@@ -41,6 +42,7 @@ def _track(place: str, configured: str | None) -> int:
     if plan is None:
         raise InputError(f"{place}: not the folder of a sweep: it has no plan.json")
     uri = tracking_uri(configured, sweep_dir)
+    need_mlflow()
     set_up_mlflow()
     from raycal.tracking.reach import check_tracking
     from raycal.tracking.recreate import recreate

@@ -13,7 +13,7 @@ from raycal.algorithm.records import IterationResult, LoopState, PoolSnapshot
 from raycal.bench import obvious
 from raycal.bench.figure import Figure, Goal
 from raycal.bench.material import Options, config, images, learner, settings_of
-from raycal.bench.measure import Clock, cpu_seconds, interleaved, ratio
+from raycal.bench.measure import interleaved, ratio
 from raycal.bench.training import weights_of
 from raycal.data import ImageDataset
 
@@ -45,40 +45,32 @@ def run(options: Options) -> Iterator[Figure]:
         budget=options.size(150, 20),
         image_size=options.size(64, 32),
     )
-    yield compare(options, work, Goal(">=", LEAST_GAIN))
-
-
-def compare(
-    options: Options,
-    work: Work,
-    goal: Goal,
-    *,
-    clock: Clock = cpu_seconds,
-    unit: str = "CPU",
-    benchmark: str = "iteration",
-) -> Figure:
-    """Both iterations in turn, from the same weights and labels."""
     dataset = images(options, work.num_pool, work.num_test, work.image_size)
     ours, script = Ours(options, dataset, work), Script(options, dataset, work)
-    taken = interleaved({"raycal": ours.iterate, "script": script.iterate}, options.repeats, clock)
-    return Figure(
-        benchmark=benchmark,
-        name=f"{unit}, obvious script / raycal",
+    taken = interleaved({"raycal": ours.iterate, "script": script.iterate}, options.repeats)
+    yield Figure(
+        benchmark="iteration",
+        name="CPU, obvious script / raycal",
         value=ratio(taken, "script", "raycal"),
-        goal=goal,
+        goal=Goal(">=", LEAST_GAIN),
         arms=taken,
-        setting=settings_of(
-            ours.learner,
-            image_size=work.image_size,
-            batch=work.batch_size,
-            count=work.num_pool,
-            arms=f"{unit} seconds of an iteration",
-            script=f"float32, contiguous, two passes, {work.loader_workers} loader workers",
-            raycal_trained=int((ours.result.pool.status != UNLABELED).sum()),
-            script_trained=script.outcome.num_trained,
-            raycal_accuracy=ours.result.evaluation.accuracy,
-            script_accuracy=script.outcome.accuracy,
-        ),
+        setting=setting_of(ours, script, work, "CPU seconds of an iteration"),
+    )
+
+
+def setting_of(ours: "Ours", script: "Script", work: Work, arms: str) -> dict[str, Any]:
+    """What both did in their last iterations, for the record of a figure; `arms` is the unit of its arms."""
+    return settings_of(
+        ours.learner,
+        image_size=work.image_size,
+        batch=work.batch_size,
+        count=work.num_pool,
+        arms=arms,
+        script=f"float32, contiguous, two passes, {work.loader_workers} loader workers",
+        raycal_trained=int((ours.result.pool.status != UNLABELED).sum()),
+        script_trained=script.outcome.num_trained,
+        raycal_accuracy=ours.result.evaluation.accuracy,
+        script_accuracy=script.outcome.accuracy,
     )
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +18,8 @@ LEAST_GAIN, MOST_INERTIA_OF_TWO_LEVELS = 3.0, 1.01
 
 def run(options: Options) -> Iterator[Figure]:
     """Time and inertia of `kmeans` over those of Faiss, and of `two_level_kmeans` over those of `kmeans`."""
+    import faiss  # the goals of this module are used where Faiss cannot be loaded
+
     num_points, count = options.size(50_000, 600), options.size(1000, 30)
     points = features(options, num_points)
     faiss.omp_set_num_threads(1)

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,15 @@ def cpu_model() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def _version(library: str) -> str:
+def _version(library: str) -> str | None:
+    """The version of a library; None where it is not installed, or cannot be loaded."""
     if library != "faiss":
-        return version(library)
-    import faiss
-
+        try:
+            return version(library)
+        except PackageNotFoundError:
+            return None
+    try:
+        import faiss
+    except (ImportError, OSError):  # what it is linked with may be missing
+        return None
     return str(faiss.__version__)

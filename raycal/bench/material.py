@@ -31,6 +31,7 @@ class Options:
         data: A folder of images by class; None: made-up images.
         weights: Of the network: `none`, `imagenet` or a file.
         features: A file of features (U, 512) for the clusterings; None: made-up ones.
+        clustering: Of whole iterations.
     """
 
     quick: bool = False
@@ -38,6 +39,7 @@ class Options:
     data: str | None = None
     weights: str = "none"
     features: str | None = None
+    clustering: str = "kmeans"
 
     def size(self, full: int, quick: int) -> int:
         """A size, or a small one."""
@@ -111,6 +113,7 @@ def config(options: Options, **settings: Any) -> ExperimentConfig:
             "dataset": "image_folder",
             "model": {"weights": options.weights},
             "scenario": "uncertain+cluster",
+            "clustering": options.clustering,
             "training": training,
         }
     )

@@ -7,7 +7,6 @@ Faiss for k-means.
 from dataclasses import dataclass
 from typing import Any
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -121,6 +120,8 @@ def most_uncertain(probs: Floats, count: int) -> Indices:
 
 def kmeans(points: Floats, count: int, seed: int = 0) -> npt.NDArray[np.int64]:
     """Cluster ids by Faiss; all points, as the paper."""
+    import faiss  # so that what clusters nothing works where Faiss cannot be loaded
+
     clusters = faiss.Kmeans(
         points.shape[1],
         count,

@@ -1,6 +1,5 @@
 from collections.abc import Iterator
 
-import faiss
 import pytest
 import torch
 
@@ -8,6 +7,7 @@ import torch
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """As on the command line; threads that wait for each other on a busy machine are the slowest part of small work."""
+    faiss = pytest.importorskip("faiss", exc_type=ImportError)
     before = torch.get_num_threads(), faiss.omp_get_max_threads()
     torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)

@@ -8,15 +8,16 @@ import torch
 from raycal.bench.figure import Figure
 from raycal.bench.gpu.clock import in_turn
 from raycal.bench.gpu.sizes import Sizes
+from raycal.bench.material import Options
 
 
-def ceilings(sizes: Sizes, repeats: int) -> Iterator[Figure]:
+def ceilings(options: Options, sizes: Sizes) -> Iterator[Figure]:
     """Matrix products in bfloat16, and copies of its own memory."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     left, right = (torch.randn(sizes.matrix, sizes.matrix, device=device, dtype=torch.bfloat16) for _ in range(2))
     source = torch.randint(256, (sizes.copied_bytes,), device=device, dtype=torch.uint8)
     target = torch.empty_like(source)
-    taken = in_turn({"matmul": lambda: left @ right, "copy": lambda: target.copy_(source)}, max(5, repeats))
+    taken = in_turn({"matmul": lambda: left @ right, "copy": lambda: target.copy_(source)}, max(5, options.repeats))
     yield Figure(
         benchmark="gpu ceilings",
         name="matrix product",

@@ -1,6 +1,7 @@
 """Trials that share a GPU beside trials that have it one after another."""
 
 import multiprocessing
+from collections.abc import Iterator
 from dataclasses import replace
 from multiprocessing.synchronize import Barrier
 from threading import BrokenBarrierError
@@ -18,19 +19,24 @@ LEAST_GAIN = 1.2
 PATIENCE_SECONDS = 300.0
 
 
-def sharing(options: Options, sizes: Sizes) -> Figure:
+def sharing(options: Options, sizes: Sizes) -> Iterator[Figure]:
     """Wall seconds of trials one after another over those of all at once, each in a process of its own."""
     work = replace(sizes.work, num_pool=sizes.trial_images, budget=min(sizes.work.budget, sizes.trial_images // 4))
     alone = [sizes.trials * seconds for seconds in at_once(options, work, 1)]
     together = at_once(options, work, sizes.trials)
     taken = {"one after another": alone, "at once": together}
-    return Figure(
+    yield Figure(
         benchmark="gpu sharing",
         name=f"wall, one after another / {sizes.trials} at once",
         value=ratio(taken, "one after another", "at once"),
         goal=Goal(">=", LEAST_GAIN),
         arms=taken,
-        setting={"trials": sizes.trials, "count": work.num_pool, "arms": "wall seconds of the iterations"},
+        setting={
+            "trials": sizes.trials,
+            "count": work.num_pool,
+            "compiled": work.compile,
+            "arms": "wall seconds of the iterations",
+        },
     )
 
 

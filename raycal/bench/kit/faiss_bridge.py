@@ -1,0 +1,104 @@
+"""Has a Faiss that was built for CUDA 12 work where torch has brought CUDA 13: see `cublas_bridge.c`."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CUBLAS_13, CUBLAS_12, CUBLAS_LT_12, CUDART_12 = (
+    "libcublas.so.13",
+    "libcublas.so.12",
+    "libcublasLt.so.12",
+    "libcudart.so.12",
+)
+PROBE = "import faiss; print(faiss.__version__, 'sees', faiss.get_num_gpus(), 'GPUs')"
+PROBE_SECONDS = 60.0
+
+
+def faiss_environment(folder: Path, environment: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """The environment in which Faiss can be loaded, if there is one, and a line that says what was found.
+
+    Args:
+        folder: Where the bridge is built, if one is needed.
+    """
+    as_it_is, said = _probe(environment)
+    if as_it_is:
+        return dict(environment), f"Faiss {said}"
+    if find_spec("faiss") is None:
+        return dict(environment), "Faiss is not installed"
+    try:
+        build_bridge(folder, _library(CUBLAS_13))
+    except (OSError, subprocess.SubprocessError) as error:
+        return dict(environment), f"Faiss cannot be loaded: {said}; and no bridge to cuBLAS 13: {error}"
+    bridged = with_bridge(folder, environment)
+    works, said = _probe(bridged)
+    if works:
+        return bridged, f"Faiss {said}, by a bridge from cuBLAS 12 to 13"
+    return dict(environment), f"Faiss cannot be loaded: {said}"
+
+
+def build_bridge(folder: Path, cublas_13: str) -> None:
+    """Build the libraries that stand in for those of cuBLAS 12.
+
+    Raises:
+        OSError: There is no C compiler.
+        subprocess.SubprocessError: It failed.
+    """
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        raise FileNotFoundError("there is no C compiler")
+    shared = [compiler, "-shared", "-fPIC", "-O1"]
+    empty = folder / "empty.c"
+    empty.write_text("")
+    for command in (
+        [
+            *shared,
+            f'-DCUBLAS_13="{cublas_13}"',
+            f"-Wl,-soname,{CUBLAS_12}",
+            f"-Wl,--version-script={HERE / 'cublas_bridge.map'}",
+            *("-o", str(folder / CUBLAS_12), str(HERE / "cublas_bridge.c"), "-ldl"),
+        ],
+        [*shared, f"-Wl,-soname,{CUBLAS_LT_12}", "-o", str(folder / CUBLAS_LT_12), str(empty)],
+    ):
+        subprocess.run(command, check=True, capture_output=True, timeout=PROBE_SECONDS)
+
+
+def with_bridge(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which libraries are looked for in this folder, and CUDA's runtime where it is installed."""
+    places = [str(folder), str(Path(_library(CUDART_12)).parent), environment.get("LD_LIBRARY_PATH", "")]
+    return {
+        **environment,
+        "LD_LIBRARY_PATH": os.pathsep.join(filter(None, places)),
+        # Faiss's package would look for a package of cuBLAS 12.
+        "_FAISS_WHEEL_DISABLE_CUDA_PRELOAD": "1",
+    }
+
+
+def _probe(environment: Mapping[str, str]) -> tuple[bool, str]:
+    """Whether Faiss can be loaded, and what it says of itself or of what is wrong."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", PROBE],
+            env=dict(environment),
+            capture_output=True,
+            text=True,
+            timeout=PROBE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return False, f"it did not load within {PROBE_SECONDS:.0f} s"
+    said = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines() or [f"code {done.returncode}"]
+    return done.returncode == 0, said[-1]
+
+
+def _library(name: str) -> str:
+    """The path of a library of CUDA that a Python package brought; its name where there is none.
+
+    Every folder of packages is looked through: `nvidia` may be a package in one and a part of a namespace in another.
+    """
+    places = (Path(entry or ".") / package for entry in sys.path for package in ("nvidia", "torch/lib"))
+    return next((str(found) for place in places for found in sorted(place.glob(f"**/{name}"))), name)

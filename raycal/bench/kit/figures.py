@@ -1,0 +1,71 @@
+"""`python -m raycal.bench.kit.figures STEP`: one step of the benchmark of a GPU, in a process of its own.
+
+What an error or a driver leaves behind in one step harms no other, and each can be cut.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+
+from raycal.algorithm.clustering import clusterings
+from raycal.bench.figure import Figure
+from raycal.bench.gpu import STEPS
+from raycal.bench.gpu.clock import synchronised
+from raycal.bench.gpu.sizes import QUICK, Sizes
+from raycal.bench.kit.record import ABOUT, append, append_figure
+from raycal.bench.machine import machine
+from raycal.bench.material import Options, features
+
+MACHINE = "machine"
+# The batch of whole iterations, then a large one.
+BATCHES = (64, 256)
+
+
+def main() -> int:
+    """Run the command line; 0, or an exception."""
+    parser = argparse.ArgumentParser(prog="python -m raycal.bench.kit.figures")
+    parser.add_argument("step", choices=[MACHINE, *STEPS])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--clustering", default="kmeans")
+    parser.add_argument("--quick", action="store_true")
+    given = parser.parse_args()
+    if given.step == MACHINE:
+        append(given.out, ABOUT, {"machine": machine()})
+        return 0
+    options = Options(quick=given.quick, repeats=1 if given.quick else 3, clustering=given.clustering)
+    for figure in measure(given.step, options):
+        append_figure(given.out, figure, given.step)
+    return 0
+
+
+def measure(step: str, options: Options) -> Iterator[Figure]:
+    """The figures of a step."""
+    sizes = QUICK if options.quick else Sizes(batches=BATCHES)
+    if step == "kmeans":
+        yield first_call(options, sizes)
+    if step == "sharing":
+        sizes = replace(sizes, work=replace(sizes.work, compile=False))  # as short trials are on a GPU
+    yield from STEPS[step](options, sizes)
+
+
+def first_call(options: Options, sizes: Sizes) -> Figure:
+    """Wall seconds of the first clustering of a process, in which the driver may compile what Faiss brings."""
+    points = features(options, sizes.points)
+    begin = synchronised()
+    clusterings["kmeans"](points, sizes.clusters, 0)
+    seconds = perf_counter() - begin
+    return Figure(
+        benchmark="gpu kmeans",
+        name="kmeans, first call",
+        value=seconds,
+        unit="s",
+        arms={"first call": [seconds]},
+        setting={"count": sizes.points, "clusters": sizes.clusters, "arms": "wall seconds"},
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

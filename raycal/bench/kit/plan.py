@@ -1,0 +1,126 @@
+"""What the kit does, in order: what each step is, and how long it may take when there are nine minutes."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from raycal.bench.figure import Figure
+from raycal.bench.kit import gpu_tests
+from raycal.bench.kit.trials import SCENARIOS, Trial, image_root
+
+PLANNED_MINUTES = 9.0
+TESTS, FIGURES, SWEEP = PARTS = ("tests", "figures", "sweep")
+TEST_SECONDS = 90.0
+FIGURE_SECONDS = {
+    "kmeans": 45.0,
+    "compiling": 45.0,
+    "iteration": 55.0,
+    "ceilings": 15.0,
+    "training": 60.0,
+    "scoring": 25.0,
+    "sharing": 35.0,
+}
+UNPACK_SECONDS = 45.0
+
+
+def _nothing() -> Iterator[Figure]:
+    return iter(())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One process.
+
+    Attributes:
+        command: Makes its command line when its turn has come.
+        seconds: How long it may take when there are nine minutes; None: an equal share of what is left.
+        new_figures: What can be read of it while it runs and at its end.
+        last_figures: What is known at its end, given its output.
+    """
+
+    part: str
+    name: str
+    command: Callable[[], Sequence[str]]
+    seconds: float | None = None
+    new_figures: Callable[[], Iterator[Figure]] = _nothing
+    last_figures: Callable[[str], Iterator[Figure]] = lambda output: iter(())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the command line asks for.
+
+    Attributes:
+        root: The folder that holds the package, the tests and the sweeps.
+        work: A folder for what is not kept.
+        clustering: Of whole iterations and of the sweep.
+        images: A folder or an archive of images by class; None: no sweep.
+    """
+
+    root: Path
+    out: Path
+    work: Path
+    parts: Sequence[str]
+    clustering: str
+    images: Path | None
+    weights: str
+    model: str
+    quick: bool
+
+
+def steps(wanted: Wanted) -> list[Step]:
+    """All of them, those that decide the most first."""
+    found: list[Step] = []
+    if TESTS in wanted.parts:
+        found.append(
+            Step(
+                part=TESTS,
+                name=TESTS,
+                command=lambda: gpu_tests.command(wanted.root),
+                seconds=TEST_SECONDS,
+                last_figures=gpu_tests.figures,
+            )
+        )
+    if FIGURES in wanted.parts:
+        found += [_measuring(name, wanted, seconds) for name, seconds in FIGURE_SECONDS.items()]
+    if SWEEP in wanted.parts and wanted.images is not None:
+        found += _sweep(wanted, wanted.images)
+    return found
+
+
+def measuring_command(name: str, wanted: Wanted) -> list[str]:
+    """The command of a step of the benchmark."""
+    command = [sys.executable, "-m", "raycal.bench.kit.figures", name, "--out", str(wanted.out)]
+    return [*command, "--clustering", wanted.clustering, *(["--quick"] if wanted.quick else [])]
+
+
+def trials(wanted: Wanted) -> list[Trial]:
+    """Those of the sweep, in their order."""
+    return [Trial(scenario=scenario, storage=wanted.work / "runs" / scenario) for scenario in SCENARIOS]
+
+
+def _measuring(name: str, wanted: Wanted, seconds: float) -> Step:
+    return Step(part=FIGURES, name=name, command=lambda: measuring_command(name, wanted), seconds=seconds)
+
+
+def _sweep(wanted: Wanted, images: Path) -> Iterator[Step]:
+    unpacked = images if images.is_dir() else wanted.work / "images"
+    if not images.is_dir():
+        unpack = [sys.executable, "-m", "tarfile", "--filter", "data", "-e", str(images), str(unpacked)]
+        yield Step(part=SWEEP, name="unpacking", command=lambda: unpack, seconds=UNPACK_SECONDS)
+    for trial in trials(wanted):
+        yield Step(
+            part=SWEEP,
+            name=trial.scenario,
+            command=lambda trial=trial: trial.command(  # type: ignore[misc]
+                wanted.root,
+                image_root(unpacked),
+                wanted.weights,
+                wanted.model,
+                clustering=wanted.clustering,
+                quick=wanted.quick,
+            ),
+            new_figures=trial.new_figures,
+            last_figures=lambda output, trial=trial: trial.pace(),  # type: ignore[misc]
+        )

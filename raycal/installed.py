@@ -1,0 +1,33 @@
+"""Packages that raycal can do without, for as long as nobody asks for what they do."""
+
+from importlib.util import find_spec
+
+from raycal.errors import InputError
+
+
+def is_installed(package: str) -> bool:
+    """Whether the package can be imported; it is not imported by asking."""
+    return find_spec(package) is not None
+
+
+def need_ray(*, otherwise: str = "") -> None:
+    """Refuse to go on without Ray.
+
+    Args:
+        otherwise: What the user can do besides installing it.
+
+    Raises:
+        InputError: Ray is not installed.
+    """
+    if not is_installed("ray"):
+        raise InputError(f"Ray is not installed: pip install 'ray[default,train,tune]'{otherwise}")
+
+
+def need_mlflow() -> None:
+    """Refuse to go on without MLflow.
+
+    Raises:
+        InputError: MLflow is not installed.
+    """
+    if not is_installed("mlflow"):
+        raise InputError("MLflow is not installed: pip install mlflow")

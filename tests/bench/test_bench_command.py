@@ -82,23 +82,6 @@ def test_quick_run_of_what_takes_longer(name: str, tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.slow
-def test_gpu_benchmark_runs_on_a_cpu_for_its_logic() -> None:
-    from raycal.bench.gpu import run
-
-    found = list(run(Options(quick=True, repeats=1)))
-
-    assert [figure.benchmark for figure in found] == [
-        *["gpu kmeans"] * 6,
-        "gpu iteration",
-        *["gpu ceilings"] * 2,
-        *["gpu training"] * 4,
-        "gpu scoring",
-        "gpu sharing",
-    ]
-    assert all(math.isfinite(figure.value) and figure.value > 0 for figure in found)
-
-
-@pytest.mark.slow
 def test_gpu_benchmark_tells_compiled_arms_from_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     compile = torch.compile
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 import re
 import shutil
@@ -138,6 +139,16 @@ def test_whole_kit_runs_on_a_bare_machine(tmp_path: Path) -> None:
     assert found["tests", "passed"]["value"] + found["tests", "failed"]["value"] == 0
     assert found["tests", "skipped"]["value"] > 10
     assert {step for step, _ in found} == {"tests", *STEPS, *SCENARIOS} - {"compiling"}
+    measured = [figure for figure in whole["figures"] if figure["step"] in STEPS]
+    assert [figure["benchmark"] for figure in measured] == [
+        *["gpu kmeans"] * 7,  # the first call among them
+        "gpu iteration",
+        *["gpu ceilings"] * 2,
+        *["gpu training"] * 4,
+        "gpu scoring",
+        "gpu sharing",
+    ]
+    assert all(math.isfinite(figure["value"]) and figure["value"] > 0 for figure in measured)
     for scenario in ("uncertain+cluster", "random", "cluster-only"):
         assert [name for step, name in found if step == scenario] == [
             *(f"{scenario}, {interactions} interactions" for interactions in (8, 16)),

@@ -15,6 +15,8 @@ from raycal.output import run as run_command_line
 if TYPE_CHECKING:
     from raycal.algorithm.records import Interaction, PoolSnapshot
 
+PROG = "python -m raycal.pool"
+DESCRIPTION = "Print what the experiments running on a Ray cluster have annotated so far."
 OK, INPUT_ERROR = 0, 2
 
 
@@ -77,9 +79,9 @@ def attach(experiment_id: str, *, address: str | None = None) -> Iterator[PoolVi
         yield PoolView(found[experiment_id], experiment_id)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Print the counts of every running experiment, or one experiment's newest interactions; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m raycal.pool", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(prog=prog, description=DESCRIPTION)
     parser.add_argument("experiment", nargs="?", help="print the newest interactions of this one")
     parser.add_argument("--rows", type=int, default=20, help="how many of them (default: 20)")
     parser.add_argument("--address", help="of the Ray cluster (default: RAY_ADDRESS, else this machine)")
@@ -95,9 +97,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return OK
 
 
-def run() -> NoReturn:
-    """Run this process's command line and end the process."""
-    run_command_line(main)
+def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn:
+    """Run the command line and end the process.
+
+    Args:
+        arguments: The words behind the program's name; None: those of this process.
+        prog: The program's name in the usage text.
+    """
+    run_command_line(lambda: main(arguments, prog=prog))
 
 
 def _print_all(address: str | None) -> None:

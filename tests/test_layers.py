@@ -41,6 +41,7 @@ LAYERS = (
     ("this_machine",),
     ("report",),
     ("sweep_run", "sweep", "pool", "track", "doctor", "bench"),
+    ("__main__",),
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 

@@ -165,3 +165,19 @@ class Tracker(Thread):
         with self._lock:
             self._sending = self._unsent.popitem()[0] if self._unsent else None
             return self._sending
+
+
+class NoTracker:
+    """Takes the place of a tracker in a sweep that is not tracked, and sends nothing."""
+
+    backlog = 0
+    page = ""
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def changed(self, experiment_id: str) -> None:
+        """Do nothing."""
+
+    def close(self, status: str) -> None:
+        """Do nothing."""

@@ -541,19 +541,20 @@ def _run_here(
     expected: Mapping[str, ExpectedInputs],
 ) -> None:
     """One experiment after another in this process."""
-    from raycal.learner import free_memory
+    from raycal.learner import free_memory, same_threads_afterwards
 
     for experiment_id, config in todo.items():
 
         def observe(line: dict[str, Any], result: Any, key: str = experiment_id) -> None:
             follower.iteration(key, line)
 
-        run_experiment(
-            config,
-            sweep_dir.run_dir(experiment_id),
-            allotment.of_worker,
-            observers=(observe,),
-            expected=expected.get(experiment_id),
-        )
+        with same_threads_afterwards():
+            run_experiment(
+                config,
+                sweep_dir.run_dir(experiment_id),
+                allotment.of_worker,
+                observers=(observe,),
+                expected=expected.get(experiment_id),
+            )
         free_memory()
         follower.finished(experiment_id)

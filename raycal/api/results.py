@@ -35,11 +35,11 @@ class ExperimentResults:
         folder: The path or URI of the experiment's folder.
     """
 
-    def __init__(self, trial: Trial, label: str) -> None:
+    def __init__(self, trial: Trial, label: str, folder: Folder) -> None:
         self.id, self.label, self.state, self.reason = trial.experiment_id, label, str(trial.status), trial.reason
         self.settings: dict[str, Any] = trial.config.flat()
-        self.folder = trial.folder
-        self._lines = trial.lines
+        self.folder = folder.place
+        self._run_dir, self._lines = RunDir(folder), trial.lines
 
     def __repr__(self) -> str:
         return f"<ExperimentResults {self.id}: {self.label}, {self.state}, {len(self._lines)} iterations>"
@@ -77,8 +77,7 @@ class ExperimentResults:
             >>> run.ledger()["kind"].value_counts().to_dict()
             {'sample': 20}
         """
-        run_dir = RunDir(Folder.at(self.folder))
-        table = to_table(run_dir.ledger())
+        table = to_table(self._run_dir.ledger())
         return pd.DataFrame(table.to_pandas()).astype({"label": "Int32", "wrong": "Int32"})
 
 
@@ -93,9 +92,9 @@ class SweepResults:
         folder: The path or URI of the sweep's folder.
     """
 
-    def __init__(self, runs: Runs, folder: str) -> None:
-        self.name, self.folder = runs.name, folder
-        self._runs = runs
+    def __init__(self, runs: Runs, folder: Folder) -> None:
+        self.name, self.folder = runs.name, folder.place
+        self._runs, self._place = runs, folder
         self._configs = {trial.experiment_id: trial.config for trial in runs.trials}
         self._labels = trial_labels(self._configs)
 
@@ -161,7 +160,8 @@ class SweepResults:
         """
         for trial in self._runs.trials:
             if name in (trial.experiment_id, self._labels[trial.experiment_id]):
-                return ExperimentResults(trial, self._labels[trial.experiment_id])
+                folder = self._place.folder(trial.experiment_id)
+                return ExperimentResults(trial, self._labels[trial.experiment_id], folder)
         known = [*self._labels.values(), *self._labels]
         raise InputError(f"{self.name}: no trial has the id or the label {name!r} {did_you_mean(str(name), known)}")
 
@@ -182,7 +182,7 @@ class SweepResults:
         """
         names = list(self._configs) if experiment_id is None else [experiment_id]
         experiments = [self.experiment(name) for name in names]
-        frames = [one.ledger().assign(id=one.id) for one in experiments if one.folder]
+        frames = [one.ledger().assign(id=one.id) for one in experiments]
         columns = ["id", *SCHEMA.names]
         return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
 
@@ -257,8 +257,12 @@ def read_sweep(folder: str | os.PathLike[str]) -> SweepResults:
     with in_python_words():
         if not isinstance(folder, str | os.PathLike):
             raise InputError(f"folder: should be a path or a URI, not of type {type(folder).__name__}")
-        place = Folder.at(os.fspath(folder))
-        return SweepResults(read_runs(place.uri), place.place)
+        return read_folder(Folder.at(os.fspath(folder)))
+
+
+def read_folder(folder: Folder) -> SweepResults:
+    """Read the folder of a sweep that is opened already."""
+    return SweepResults(read_runs(folder), folder)
 
 
 def _keys(lines: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from raycal import build
-from raycal.api.results import ExperimentResults, SweepResults, read_sweep
+from raycal.api.results import ExperimentResults, SweepResults, read_folder
 from raycal.api.wording import in_python_words
 from raycal.config import load_sweep
 from raycal.config.strict import MAX_NAME
@@ -152,7 +152,7 @@ def _run(sweep: str | Mapping[str, Any], **request: Any) -> SweepResults:
 
     job = prepare(Request(sweep=sweep, **request))
     run(job)
-    return read_sweep(job.sweep_dir.folder.uri)
+    return read_folder(job.sweep_dir.folder)
 
 
 def _source(sweep: object) -> str | Mapping[str, Any]:

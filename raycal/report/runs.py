@@ -165,16 +165,19 @@ class Runs:
         return groups
 
 
-def read_runs(folder: str) -> Runs:
-    """The runs in the folder of a sweep (`<storage>/<sweep name>`).
+def read_runs(folder: str | Folder) -> Runs:
+    """Read the runs in the folder of a sweep (`<storage>/<sweep name>`).
+
+    Args:
+        folder: As `Folder.at` takes it, or already opened, with its credentials.
 
     Raises:
         InputError: It is not the folder of a sweep, or a run that is over has changed since.
     """
-    sweep_dir = SweepDir(Folder.at(folder))
+    sweep_dir = SweepDir(Folder.at(folder) if isinstance(folder, str) else folder)
     plan = sweep_dir.read_plan()
     if plan is None:
-        raise InputError(_not_a_sweep(folder, sweep_dir))
+        raise InputError(_not_a_sweep(folder if isinstance(folder, str) else folder.place, sweep_dir))
     configs, removed = list(plan.experiments.values()), set(plan.removed)
     variants = data_variants(
         [RunInputs(config, sweep_dir.run_dir(key).environment()) for key, config in plan.experiments.items()]

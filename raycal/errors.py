@@ -39,6 +39,20 @@ class ShortOfMemoryError(RaycalError):
     """The experiment as it is set needs more memory than there is: it fails, its neighbours go on."""
 
 
+class ExperimentFailedError(RaycalError):
+    """An experiment that Python code ran by itself has failed; its folder keeps the record.
+
+    Args:
+        experiment_id: The experiment.
+        reason: The phase it was in, and the error; of an error that is not the user's with the whole traceback.
+        folder: The folder of the experiment.
+    """
+
+    def __init__(self, experiment_id: str, reason: str, folder: str) -> None:
+        self.experiment_id, self.reason, self.folder = experiment_id, reason, folder
+        super().__init__(f"{experiment_id} failed: {reason}\n{folder}")
+
+
 class StoppedError(RaycalError):
     """The experiment is not to go on: no failure, and not finished either."""
 

@@ -6,14 +6,14 @@ from typing import Any
 from raycal.plan import SweepDir
 from raycal.progress import Progress
 from raycal.start_cost import StartCost
-from raycal.tracking import Tracker, Untracked
+from raycal.tracking import NoTracker, Tracker
 
 
 class Follower:
     """Prints progress, wakes the tracker, and records how an experiment ended that could not do so itself."""
 
     def __init__(
-        self, sweep_dir: SweepDir, progress: Progress, tracker: Tracker | Untracked, start_cost: StartCost
+        self, sweep_dir: SweepDir, progress: Progress, tracker: Tracker | NoTracker, start_cost: StartCost
     ) -> None:
         self._sweep_dir, self._progress, self._tracker = sweep_dir, progress, tracker
         self._start_cost = start_cost

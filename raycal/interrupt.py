@@ -17,6 +17,7 @@ LAST_SECONDS = {signal.SIGINT: 90.0, signal.SIGTERM: 25.0, signal.SIGHUP: 25.0}
 
 _received: int | None = None
 _deferred = False
+_is_call = False  # whether a call from Python code handles signals, in a process that goes on afterwards
 
 
 def catch_signals() -> None:
@@ -29,6 +30,35 @@ def catch_signals() -> None:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _handle)
+
+
+@contextmanager
+def signals_of_a_call() -> Iterator[None]:
+    """Handle signals while Python code runs a sweep in its own process, such as a notebook, which goes on afterwards.
+
+    The first signal raises `KeyboardInterrupt`, so that the sweep ends in order. A second one does so again, and does
+    not end the process. At the end the handlers are those of before, and a SIGTERM or SIGHUP is raised again for them.
+    Other threads than the main one get no signals, and nothing is done there.
+    """
+    global _is_call, _received
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    _is_call = True
+    catch_signals()
+    try:
+        yield
+    except Exception as error:
+        if not is_received():
+            raise
+        raise KeyboardInterrupt from error  # what was under way broke on the signal
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        received, _received, _is_call = _received, None, False
+        if received is not None and received != signal.SIGINT:
+            signal.raise_signal(received)
 
 
 @contextmanager
@@ -98,6 +128,8 @@ def leave(code: int) -> NoReturn:
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
+    if _received is not None and _is_call:
+        raise KeyboardInterrupt
     if _received is not None:
         # What is saved is whole at every moment; Ray ends what this process has started.
         with suppress(OSError):  # the terminal may be closed
@@ -111,5 +143,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
 def _receive(number: int) -> None:
     global _received
     _received = number
+    if _is_call:
+        return
     # The kernel's alarm: it works whatever thread waits for whatever lock.
     signal.setitimer(signal.ITIMER_REAL, LAST_SECONDS[signal.Signals(number)])

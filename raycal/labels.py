@@ -172,7 +172,7 @@ def trial_labels(experiments: Mapping[str, ExperimentConfig], searched: Collecti
         searched: The keys of a search that decides trial by trial: they vary even while there is one experiment.
     """
     configs = list(experiments.values())
-    varied = dict.fromkeys(_told(configs, searched))
+    varied = dict.fromkeys(varied_settings(configs, searched))
     datasets = dataset_labels(configs)
     names = [
         f"{_label(name, config, varied)} s{config.seed}" + (f" {dataset}" if len(set(datasets)) > 1 else "")
@@ -207,20 +207,34 @@ def trials_csv(
         searched: As for `trial_labels`.
     """
     configs, gone = list(experiments.values()), set(removed)
-    keys, labels = _told(configs, searched), trial_labels(experiments, searched)
+    keys, labels = varied_settings(configs, searched), trial_labels(experiments, searched)
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["id", "label", "scenario", "dataset", "seed", *keys, "in_sweep_file"])
     names = zip(experiments.items(), scenario_names(configs), dataset_labels(configs), strict=True)
     for (key, config), scenario, dataset in names:
-        flat = config.flat()
-        settings = [str(flat[setting]) if setting in flat and concerns(config, setting) else ABSENT for setting in keys]
+        values = setting_values(config, keys)
+        settings = [str(values[setting]) if setting in values else ABSENT for setting in keys]
         table.writerow([key, labels[key], scenario, dataset, config.seed, *settings, "no" if key in gone else "yes"])
     return text.getvalue()
 
 
-def _told(experiments: Sequence[ExperimentConfig], searched: Collection[str]) -> list[str]:
-    """The keys that vary or are searched, without scenario, seed and dataset, which a label always says."""
+def setting_values(config: ExperimentConfig, keys: Sequence[str]) -> dict[str, Any]:
+    """Return the values of some settings of an experiment, without those that cannot change its results.
+
+    Args:
+        keys: As in `named_settings`.
+    """
+    flat = named_settings(config)
+    return {key: flat[key] for key in keys if key in flat and concerns(config, key)}
+
+
+def varied_settings(experiments: Sequence[ExperimentConfig], searched: Collection[str] = ()) -> list[str]:
+    """Return the keys that vary or are searched, without scenario, seed and dataset, which a label always says.
+
+    Args:
+        searched: As for `trial_labels`.
+    """
     keys = dict.fromkeys(varied_keys(experiments)[1:])
     for config in experiments if searched else ():
         keys |= dict.fromkeys(key for key in config.flat() if key.removesuffix(".name") in searched)

@@ -42,9 +42,25 @@ def from_parquet(content: bytes) -> tuple[Interaction, ...]:
     return tuple(map(_interaction, _read(content, columns).to_pylist()))
 
 
+def to_table(content: bytes) -> pa.Table:
+    """Return a file that `to_parquet` or `join` made as an Arrow table with the columns of `SCHEMA`.
+
+    Raises:
+        ValueError: The content is no ledger, or far larger than it looks.
+    """
+    table = _read(content)
+    if table.column_names != SCHEMA.names:
+        raise ValueError(f"its columns are {table.column_names}")
+    return table
+
+
 def join(parts: Iterable[bytes]) -> bytes:
     """Several Parquet files as one."""
-    tables = [_read(part) for part in parts]
+    return joined([to_table(part) for part in parts])
+
+
+def joined(tables: Sequence[pa.Table]) -> bytes:
+    """Return several tables that `to_table` made as one Parquet file."""
     return _write(pa.concat_tables(tables) if tables else SCHEMA.empty_table())
 
 

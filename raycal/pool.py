@@ -1,6 +1,6 @@
-"""`python -m raycal.pool`: what the experiments running on a Ray cluster have annotated so far.
+"""`raycal pool` or `python -m raycal.pool`: what the experiments running on a Ray cluster have annotated so far.
 
-From Python: `with attach("digits-random-s0-1a2b3c4d") as pool: print(pool.counts())`.
+From Python: `with raycal.attach("digits-random-s0-1a2b3c4d") as pool: print(pool.counts())`.
 """
 
 import argparse
@@ -16,31 +16,38 @@ from raycal.output import run as run_command_line
 if TYPE_CHECKING:
     from raycal.algorithm.records import Interaction, PoolSnapshot
 
+PROG = "python -m raycal.pool"
+DESCRIPTION = "Print what the experiments running on a Ray cluster have annotated so far."
 OK, INPUT_ERROR = 0, 2
 
 
 class PoolView:
-    """A running experiment's pool, looked at from another process; each call shows its newest finished iteration.
+    """The pool of a running experiment, seen from another process.
+
+    Each call shows the newest iteration that is finished. `attach` returns such an object.
 
     Raises:
-        LookupError: From every method, once the experiment is over: its run folder has it all.
+        LookupError: From every method, once the experiment is over. `raycal.read_sweep` reads what it left.
     """
 
     def __init__(self, pools: Any, experiment_id: str) -> None:
         self._pools, self.experiment_id = pools, experiment_id
 
     def counts(self) -> dict[str, int]:
-        """`iteration` (from 0), `interactions`, `unlabeled`, `labeled`, `cluster_labeled`, `pseudo_labeled`."""
+        """Return the `iteration` (from 0), the `interactions` spent, and how many images have which status.
+
+        The statuses are `unlabeled`, `labeled`, `cluster_labeled` and `pseudo_labeled`.
+        """
         counts: dict[str, int] = self._found((self._call("counts") or {}).get(self.experiment_id))
         return counts
 
     def snapshot(self) -> "PoolSnapshot":
-        """The partition the model was last trained on: status (P,) int8 and labels (P,) int32."""
+        """Return what the model was last trained on: `status` (P,) int8 and `labels` (P,) int32, -1 without one."""
         snapshot: PoolSnapshot = self._found(self._call("snapshot", self.experiment_id))
         return snapshot
 
     def ledger_tail(self, rows: int = 20) -> "list[Interaction]":
-        """The newest interactions, oldest first; at most 1,000 are kept."""
+        """Return the newest interactions, the oldest of them first; at most 1,000 are kept."""
         tail: list[Interaction] = self._found(self._call("ledger_tail", self.experiment_id, rows))
         return tail
 
@@ -57,15 +64,23 @@ class PoolView:
 
 @contextmanager
 def attach(experiment_id: str, *, address: str | None = None) -> Iterator[PoolView]:
-    """The live pool of a running experiment.
+    """Look at the live pool of an experiment that runs on a Ray cluster.
 
     Args:
-        experiment_id: As the sweep prints it.
-        address: Of the Ray cluster; None: `RAY_ADDRESS`, else the cluster running on this machine. A process that is
-            connected to a cluster uses that one.
+        experiment_id: The id that the sweep prints.
+        address: The address of the Ray cluster; None: `RAY_ADDRESS`, else the cluster running on this machine. A
+            process that is connected to a cluster uses that one.
+
+    Yields:
+        The pool, until the block ends.
 
     Raises:
         InputError: There is no such cluster, or no such experiment has finished an iteration on it.
+
+    Example:
+        >>> with raycal.attach("digits-random-s0-1a2b3c4d") as pool:  # doctest: +SKIP
+        ...     pool.counts()
+        {'iteration': 3, 'interactions': 80, 'unlabeled': 120, 'labeled': 80, 'cluster_labeled': 0, 'pseudo_labeled': 0}
     """
     need_ray()
     from raycal.distributed.pools import running
@@ -79,9 +94,9 @@ def attach(experiment_id: str, *, address: str | None = None) -> Iterator[PoolVi
         yield PoolView(found[experiment_id], experiment_id)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Print the counts of every running experiment, or one experiment's newest interactions; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m raycal.pool", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(prog=prog, description=DESCRIPTION)
     parser.add_argument("experiment", nargs="?", help="print the newest interactions of this one")
     parser.add_argument("--rows", type=int, default=20, help="how many of them (default: 20)")
     parser.add_argument("--address", help="of the Ray cluster (default: RAY_ADDRESS, else this machine)")
@@ -97,9 +112,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return OK
 
 
-def run() -> NoReturn:
-    """Run this process's command line and end the process."""
-    run_command_line(main)
+def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn:
+    """Run the command line and end the process.
+
+    Args:
+        arguments: The words behind the program's name; None: those of this process.
+        prog: The program's name in the usage text.
+    """
+    run_command_line(lambda: main(arguments, prog=prog))
 
 
 def _print_all(address: str | None) -> None:

@@ -9,6 +9,15 @@ from raycal.algorithm.records import Answer, IterationResult, Kind
 
 # What a search makes as large as possible, by the name under which a trial reports it.
 OBJECTIVE = "area_under_budget_curve"
+# The keys of every line, in its order; an experiment that keeps the labels of clusters has two more.
+KEYS = (
+    *("iteration", "interactions", "test_accuracy", "test_loss"),
+    *("unlabeled", "labeled", "cluster_labeled", "annotated"),
+    *("clusters_shown", "clusters_accepted", "cluster_label_error", "mean_cluster_purity"),
+    *("pseudo_labeled", "pseudo_label_error", "human_seconds"),
+    *("predict_seconds", "cluster_seconds", "train_seconds", "evaluate_seconds"),
+    *("optimizer_steps", "first_train_loss", "train_loss", "chance_accuracy"),
+)
 SECONDS = ("predict_seconds", "cluster_seconds", "train_seconds", "evaluate_seconds")
 
 

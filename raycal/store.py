@@ -195,9 +195,19 @@ class RunDir:
         return lines
 
     def ledger(self) -> bytes:
-        """The whole ledger as one Parquet file."""
+        """Return the whole ledger as one Parquet file.
+
+        Raises:
+            InputError: A file of it is no ledger of raycal.
+        """
         names = by_iteration(self._parts.names("iteration-*.parquet"))
-        return ledger.join(self._parts.read(name) or b"" for name in names)
+        tables = []
+        for name in names:
+            try:
+                tables.append(ledger.to_table(self._parts.read(name) or b""))
+            except ValueError as error:
+                raise InputError(f"{self.folder.place}/{LEDGER}/{name}: {NOT_OURS}") from error
+        return ledger.joined(tables)
 
     def ledger_of(self, iteration: int) -> Sequence[Interaction]:
         """The interactions of one iteration; none when it is not there."""

@@ -12,22 +12,24 @@ from raycal.output import run as run_command_line
 
 FAILED, INPUT_ERROR = 1, 2
 
+PROG = "python -m raycal.sweep"
+
 EPILOG = """\
 examples:
-  python -m raycal.sweep sweeps/quickstart.yaml --dry-run
-  python -m raycal.sweep sweeps/quickstart.yaml --only '*-random-s0-*' --local
-  python -m raycal.sweep sweeps/paper_cifar10.yaml --set training.learning_rate=1e-3 --set 'grid.seed=[0,1]' --resume
+  {prog} sweeps/quickstart.yaml --dry-run
+  {prog} sweeps/quickstart.yaml --only '*-random-s0-*' --local
+  {prog} sweeps/paper_cifar10.yaml --set training.learning_rate=1e-3 --set 'grid.seed=[0,1]' --resume
 
 exit codes: 0 all trials finished, 1 some failed, 2 a mistake in the input, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(prog: str = PROG) -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m raycal.sweep",
+        prog=prog,
         description="Compare annotation strategies: one trial per combination of the sweep file's grid.",
-        epilog=EPILOG,
+        epilog=EPILOG.format(prog=prog),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("sweep", metavar="SWEEP.yaml", help="the sweep file")
@@ -67,9 +69,9 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Run the command line; its exit code."""
-    options = parser().parse_args(arguments)
+    options = parser(prog).parse_args(arguments)
     catch_signals()
     try:
         from raycal.sweep_run import run_command  # after --help
@@ -92,9 +94,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _interrupted()  # what was under way broke on the signal, which its own processes get too
 
 
-def run() -> NoReturn:
-    """Run this process's command line and end the process."""
-    run_command_line(main)
+def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn:
+    """Run the command line and end the process.
+
+    Args:
+        arguments: The words behind the program's name; None: those of this process.
+        prog: The program's name in the usage text.
+    """
+    run_command_line(lambda: main(arguments, prog=prog))
 
 
 def _interrupted() -> int:

@@ -5,7 +5,7 @@ import os
 import shlex
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from raycal import build
 from raycal.check import check, check_apart, describe, select
 from raycal.config import ExperimentConfig, Sweep, load_sweep
+from raycal.config.overrides import Overrides
 from raycal.cost import DONE, print_estimate
 from raycal.data import DatasetInfo
 from raycal.distributed.gpu_shares import hide_gpus
@@ -38,7 +39,7 @@ from raycal.results import area_under_budget_curve
 from raycal.start_cost import StartCost
 from raycal.summary import print_failures, print_summary
 from raycal.this_machine import this_machine
-from raycal.tracking import Tracker, Untracked, tracking_uri
+from raycal.tracking import NoTracker, Tracker, tracking_uri
 from raycal.tracking.reach import check_tracking
 from raycal.tracking.untracked import why_untracked
 from raycal.tracking.uri import has_secrets, without_secrets
@@ -50,21 +51,52 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a command line or a call from Python code asks for, not yet checked.
+
+    Attributes:
+        sweep: The path of a sweep file, or what such a file holds.
+        storage: The folder or URI that the folder of the sweep lies in.
+        address: The Ray cluster; None: `RAY_ADDRESS`, else this machine.
+        local: Whether the trials run one after another in this process, without Ray.
+        resume: Whether a sweep that was started before goes on.
+        only: Patterns of the trials that run; empty: all of them.
+        overrides: Settings that take the place of those of the sweep.
+        track: Whether the runs are sent to MLflow.
+        report: Whether the report is written at the end.
+    """
+
+    sweep: str | Mapping[str, Any]
+    storage: str = "runs"
+    address: str | None = None
+    local: bool = False
+    resume: bool = False
+    only: Sequence[str] = ()
+    overrides: Overrides = ()
+    track: bool = True
+    report: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One call of the command line, checked.
+    """A request, checked.
 
     Attributes:
         selected: The experiments asked for, by id; a search that decides trial by trial adds to them.
         extension: The plan of an earlier start, and what it becomes now; None at the first start.
         labels: What the trials are called in the lines that are printed, by id.
+        infos: The datasets of the selected experiments, by experiment id.
+        tracking_uri: Where the runs are sent; None: nowhere.
     """
 
+    request: Request
     sweep: Sweep
     selected: dict[str, ExperimentConfig]
     sweep_dir: SweepDir
     extension: Extension | None
     labels: dict[str, str]
-    tracking_uri: str
+    infos: Mapping[str, DatasetInfo]
+    tracking_uri: str | None
 
     @property
     def plan(self) -> Plan | None:
@@ -105,59 +137,88 @@ def run_command(options: Namespace) -> int:
         InputError: The input is wrong; nothing was started and nothing written.
     """
     rate, price = _rate_and_price(options)
-    sweep = load_sweep(options.sweep, build.REGISTRIES, overrides=options.overrides)
-    if options.local:
+    request = Request(
+        sweep=options.sweep,
+        storage=options.storage,
+        address=options.address,
+        local=options.local,
+        resume=options.resume or options.dry_run,
+        only=options.only,
+        overrides=options.overrides,
+    )
+    job = prepare(request)
+    if options.dry_run:
+        print(*describe(job.infos.values()), "", sep="\n")
+        _print_estimate(job, rate, price)
+        for needed in downloads((job.selected or job.sweep.examples).values(), job.infos):
+            print(needed)
+        return 0
+    run(job)
+    return 1 if job.unfinished() else 0
+
+
+def prepare(request: Request) -> Job:
+    """Check a request; nothing is started and nothing is written.
+
+    Raises:
+        InputError: The request cannot be carried out.
+    """
+    sweep = load_sweep(request.sweep, build.REGISTRIES, overrides=request.overrides)
+    if request.local:
         _check_local(sweep)
-    storage = _storage(options.storage)
+    storage = _storage(request.storage)
     sweep_dir = SweepDir(storage.folder(sweep.name))
     _check_writable(sweep_dir.folder)
-    extension = _extension(sweep, sweep_dir, resume=options.resume or options.dry_run)
+    extension = _extension(sweep, sweep_dir, resume=request.resume)
     planned = {} if extension is None else extension.plan.experiments
     asked = {key: planned.get(key, config) for key, config in sweep.experiments.items()}
     labels = _labels(sweep, {**planned, **asked})
-    selected = select(asked, options.only, labels)
+    selected = select(asked, request.only, labels)
     infos = check(selected or sweep.examples)
     check_apart(infos.values(), storage)
     for note in sweep.notes:
         print(note, file=sys.stderr)
-    job = Job(
+    if extension is not None and str(extension):
+        print(f"{sweep.name}: {extension}", flush=True)
+    uri = tracking_uri(sweep.tracking.uri, sweep_dir) if request.track else None
+    return Job(
+        request=request,
         sweep=sweep,
         selected=dict(planned) if sweep.base else selected,
         sweep_dir=sweep_dir,
         extension=extension,
         labels=labels,
-        tracking_uri=tracking_uri(sweep.tracking.uri, sweep_dir),
+        infos=infos,
+        tracking_uri=uri if is_installed("mlflow") else None,
     )
-    images = describe(infos.values())
-    if extension is not None and str(extension):
-        print(f"{sweep.name}: {extension}", flush=True)
-    if options.dry_run:
-        print(*images, "", sep="\n")
-        _print_estimate(job, infos, rate, price, local=options.local)
-        for needed in downloads((selected or sweep.examples).values(), infos):
-            print(needed)
-        return 0
-    if job.num_left and not options.local:
+
+
+def run(job: Job) -> None:
+    """Run what is unfinished of a job, and print how it went.
+
+    Raises:
+        InputError: What is there already is damaged, or the tracking server or the machines cannot be used.
+    """
+    if job.num_left and not job.request.local:
         need_ray(otherwise=", or add --local to run one trial after another in this process")
     _check_whole(job)
-    is_tracked = is_installed("mlflow")
-    if is_tracked:
-        check_tracking(job.tracking_uri)
+    uri, place = job.tracking_uri, job.sweep_dir.folder.place
+    if uri is not None:
+        check_tracking(uri)
     for experiment_id in job.selected:
         job.sweep_dir.run_dir(experiment_id).tidy()
-    print(f"{sweep.name}: {job.num_trials} trials, {job.num_left} to run")
-    print(f"  folder  {sweep_dir.folder.place}")
-    uri = without_secrets(job.tracking_uri)
-    print(f"  MLflow  {uri if is_tracked else why_untracked(sweep_dir, sweep.tracking.uri)}")
-    print(*(f"  {line}" for line in images), sep="\n", flush=True)
-    tracker = _run(job, options) if job.num_left else _track_again(job)
-    print_summary(sweep_dir, job.selected)
-    unfinished = job.unfinished()
-    print_failures(sweep_dir, unfinished, job.printed_labels)
-    print(f"folder  {sweep_dir.folder.place}", flush=True)
-    if is_tracked:
-        print(f"MLflow  {uri}\nbrowse  {how_to_browse(job.tracking_uri, tracker.page)}", flush=True)
-    return 1 if unfinished else 0
+    print(f"{job.sweep.name}: {job.num_trials} trials, {job.num_left} to run\n  folder  {place}")
+    if uri is not None:
+        print(f"  MLflow  {without_secrets(uri)}")
+    elif job.request.track:
+        print(f"  MLflow  {why_untracked(job.sweep_dir, job.sweep.tracking.uri)}")
+    print(*(f"  {line}" for line in describe(job.infos.values())), sep="\n", flush=True)
+    tracker = _run(job) if job.num_left else _track_again(job)
+    print_summary(job.sweep_dir, job.selected)
+    print_failures(job.sweep_dir, job.unfinished(), job.printed_labels)
+    print(f"folder  {place}", flush=True)
+    if uri is not None:
+        print(f"MLflow  {without_secrets(uri)}\nbrowse  {how_to_browse(uri, tracker.page)}", flush=True)
 
 
 def _rate_and_price(options: Namespace) -> tuple[GpuRate, float | None]:
@@ -176,9 +237,7 @@ def _labels(sweep: Sweep, experiments: Mapping[str, ExperimentConfig]) -> dict[s
     return trial_labels(experiments, searched)
 
 
-def _print_estimate(
-    job: Job, infos: Mapping[str, DatasetInfo], rate: GpuRate, price: float | None, *, local: bool
-) -> None:
+def _print_estimate(job: Job, rate: GpuRate, price: float | None) -> None:
     """Print what the sweep would run and cost."""
     states = {}
     if job.extension is not None and not job.sweep.base:
@@ -187,8 +246,8 @@ def _print_estimate(
     print_estimate(
         job.sweep,
         {} if job.sweep.base else job.selected,
-        infos,
-        lambda: _allot(job, [this_machine()], local=local),
+        job.infos,
+        lambda: _allot(job, [this_machine()]),
         rate,
         price,
         labels=job.printed_labels,
@@ -196,14 +255,14 @@ def _print_estimate(
     )
 
 
-def _run(job: Job, options: Namespace) -> Tracker | Untracked:
+def _run(job: Job) -> Tracker | NoTracker:
     """Run what is not over; the tracker, closed."""
     todo = job.unfinished()
     inputs = build.prepare({**todo, **job.sweep.examples})
     InputRecord(job.sweep_dir.folder).check(inputs)
     expected = build.expected_inputs(inputs, todo)
-    with _ray_or_here(options) as nodes:
-        allotment = _allot(job, nodes, local=options.local)
+    with _ray_or_here(job.request) as nodes:
+        allotment = _allot(job, nodes)
         print(f"  running {allotment}\n", flush=True)
         with job.sweep_dir.lock():
             job, owner = _begin(job, todo, allotment.threads, inputs)
@@ -211,7 +270,7 @@ def _run(job: Job, options: Namespace) -> Tracker | Untracked:
                 start_cost = StartCost(allotment.concurrent_trials)
                 progress = Progress(todo, concurrent=allotment.concurrent_trials, labels=job.printed_labels)
                 follower = Follower(job.sweep_dir, progress, tracker, start_cost)
-                if options.local:
+                if job.request.local:
                     if job.sweep.resources.gpus_per_worker == 0:
                         hide_gpus()
                     _run_here(todo, job.sweep_dir, allotment, follower, expected)
@@ -219,7 +278,8 @@ def _run(job: Job, options: Namespace) -> Tracker | Untracked:
                     _run_on_ray(job, todo, allotment, owner, follower, tracker, expected)
                     print(start_cost, flush=True)
                 owner.check()
-                _report(job)
+                if job.request.report:
+                    _report(job)
     return tracker
 
 
@@ -297,7 +357,7 @@ def _run_on_ray(
     allotment: Allotment,
     owner: Owner,
     follower: Follower,
-    tracker: Tracker | Untracked,
+    tracker: Tracker | NoTracker,
     expected: Mapping[str, ExpectedInputs],
 ) -> None:
     """All of them, as many at a time as there is room for, with metrics for Prometheus."""
@@ -347,13 +407,14 @@ def _fan_out(
     )
 
 
-def _track_again(job: Job) -> Tracker | Untracked:
+def _track_again(job: Job) -> Tracker | NoTracker:
     """Write the report, which a kill may have cut off, and send what MLflow lacks of a finished sweep; the tracker."""
     with job.sweep_dir.lock():
         if job.extension is not None and job.extension.is_changed:  # all that is new in it is done, or not selected
             job, _ = _begin(job, {}, job.extension.plan.threads, Inputs())
         with _tracked(job) as tracker:
-            _report(job)
+            if job.request.report:
+                _report(job)
             return tracker
 
 
@@ -433,9 +494,9 @@ def _check_whole(job: Job) -> None:
         raise InputError(*problems)
 
 
-def _allot(job: Job, nodes: list[Node], *, local: bool) -> Allotment:
+def _allot(job: Job, nodes: list[Node]) -> Allotment:
     """What each trial gets; in this process as many threads as on Ray, for the same bits, but one trial at a time."""
-    resources = job.sweep.resources
+    resources, local = job.sweep.resources, job.request.local
     allotment = allot(
         resources,
         nodes,
@@ -449,23 +510,23 @@ def _allot(job: Job, nodes: list[Node], *, local: bool) -> Allotment:
 
 
 @contextmanager
-def _ray_or_here(options: Namespace) -> Iterator[list[Node]]:
+def _ray_or_here(request: Request) -> Iterator[list[Node]]:
     """The nodes to run on: those of a Ray cluster, or this machine."""
-    if options.local:
+    if request.local:
         yield [this_machine()]
         return
     from raycal.distributed.session import ray_session
 
-    with ray_session(options.address) as nodes:
+    with ray_session(request.address) as nodes:
         yield nodes
 
 
 @contextmanager
-def _tracked(job: Job) -> Iterator[Tracker | Untracked]:
-    """Track what happens meanwhile, where MLflow is installed; at the end the sweep's run gets its status."""
-    tracker = (
-        Tracker(job.tracking_uri, job.sweep_dir, job.sweep.name, job.tracked) if is_installed("mlflow") else Untracked()
-    )
+def _tracked(job: Job) -> Iterator[Tracker | NoTracker]:
+    """Track what happens meanwhile; at the end the sweep's run gets its status."""
+    tracker: Tracker | NoTracker = NoTracker()
+    if job.tracking_uri is not None:
+        tracker = Tracker(job.tracking_uri, job.sweep_dir, job.sweep.name, job.tracked)
     tracker.start()
     status: str | None = "KILLED"
     try:
@@ -487,19 +548,20 @@ def _run_here(
     expected: Mapping[str, ExpectedInputs],
 ) -> None:
     """One experiment after another in this process."""
-    from raycal.learner import free_memory
+    from raycal.learner import free_memory, same_threads_afterwards
 
     for experiment_id, config in todo.items():
 
         def observe(line: dict[str, Any], result: Any, key: str = experiment_id) -> None:
             follower.iteration(key, line)
 
-        run_experiment(
-            config,
-            sweep_dir.run_dir(experiment_id),
-            allotment.of_worker,
-            observers=(observe,),
-            expected=expected.get(experiment_id),
-        )
+        with same_threads_afterwards():
+            run_experiment(
+                config,
+                sweep_dir.run_dir(experiment_id),
+                allotment.of_worker,
+                observers=(observe,),
+                expected=expected.get(experiment_id),
+            )
         free_memory()
         follower.finished(experiment_id)

@@ -8,12 +8,13 @@ from typing import NoReturn
 from raycal.errors import InputError
 from raycal.output import run as run_command_line
 
+PROG = "python -m raycal.track"
 OK, AWAY, INPUT_ERROR = 0, 1, 2
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Run the command line; 0 when everything is in MLflow, 1 when the server did not take it, 2 for a mistake."""
-    parser = argparse.ArgumentParser(prog="python -m raycal.track", description=(__doc__ or "").partition(": ")[2])
+    parser = argparse.ArgumentParser(prog=prog, description=(__doc__ or "").partition(": ")[2])
     parser.add_argument("sweep_dir", metavar="SWEEP_DIR", help="the folder of a sweep: <storage>/<sweep name>")
     parser.add_argument(
         "--uri", help="of MLflow (default: MLFLOW_TRACKING_URI, else the sqlite file beside the folder)"
@@ -26,9 +27,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INPUT_ERROR
 
 
-def run() -> NoReturn:
-    """Run this process's command line and end the process."""
-    run_command_line(main)
+def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn:
+    """Run the command line and end the process.
+
+    Args:
+        arguments: The words behind the program's name; None: those of this process.
+        prog: The program's name in the usage text.
+    """
+    run_command_line(lambda: main(arguments, prog=prog))
 
 
 def _track(place: str, configured: str | None) -> int:

@@ -7,6 +7,8 @@ import textwrap
 
 import pytest
 
+from raycal.interrupt import signals_of_a_call
+
 PREAMBLE = """
 import signal, sys, time
 from raycal import interrupt
@@ -180,3 +182,78 @@ def test_interrupted_process_leaves_at_once(code: int, printed: str) -> None:
     """)
     assert process.communicate(timeout=10)[0] == printed
     assert process.returncode == code
+
+
+class TestSignalsOfACall:
+    """A call from Python code ends in order, and its process goes on."""
+
+    def test_first_and_second_ctrl_c_raise_and_the_process_goes_on(self) -> None:
+        process = start("""
+            interrupt.LAST_SECONDS[signal.SIGINT] = 0.2
+            try:
+                with interrupt.signals_of_a_call():
+                    try:
+                        ready()
+                        sleep(20)
+                    except KeyboardInterrupt:
+                        print("first", interrupt.is_received(), flush=True)
+                        sleep(20)
+            except KeyboardInterrupt:
+                print("second", interrupt.is_received(), flush=True)
+            sleep(0.5)
+            print("alive")
+        """)
+        process.send_signal(signal.SIGINT)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "first True\n"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=10)[0] == "second False\nalive\n"
+        assert process.returncode == 0
+
+    def test_handlers_of_the_caller_come_back_and_get_the_sigterm(self) -> None:
+        process = start("""
+            signal.signal(signal.SIGTERM, lambda number, frame: print("caller's", flush=True))
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            try:
+                with interrupt.signals_of_a_call():
+                    ready()
+                    sleep(20)
+            except KeyboardInterrupt:
+                print(signal.getsignal(signal.SIGINT) is signal.default_int_handler, flush=True)
+        """)
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=10)[0] == "caller's\nTrue\n"
+
+    def test_sigterm_that_nobody_handles_ends_the_process_after_the_orderly_end(self) -> None:
+        process = start("""
+            for number in interrupt.SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+            with interrupt.signals_of_a_call():
+                try:
+                    ready()
+                    sleep(20)
+                finally:
+                    print("in order", flush=True)
+        """)
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=10)[0] == "in order\n"
+        assert process.returncode == -signal.SIGTERM
+
+    def test_error_that_a_signal_caused_is_an_interruption(self) -> None:
+        process = start("""
+            try:
+                with interrupt.signals_of_a_call():
+                    try:
+                        ready()
+                        sleep(20)
+                    except KeyboardInterrupt:
+                        raise RuntimeError("broken connection")
+            except KeyboardInterrupt as error:
+                print(repr(error.__cause__))
+        """)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=10)[0] == "RuntimeError('broken connection')\n"
+
+    def test_other_errors_stay_what_they_are(self) -> None:
+        with pytest.raises(RuntimeError, match="mine"), signals_of_a_call():
+            raise RuntimeError("mine")

@@ -36,12 +36,14 @@ WHEN_NAMED: Mapping[str, str] = {
 # Of libraries that take the number of threads when they are imported.
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
+PROG = "python -m raycal.bench"
+
 EPILOG = """\
 examples:
-  python -m raycal.bench                                  all but trials and accuracy; some ten minutes on two cores
-  python -m raycal.bench scoring kmeans --json bench.json
-  python -m raycal.bench iteration --data ~/birds --weights imagenet
-  python -m raycal.bench --gpu
+  {prog}                                  all but trials and accuracy; some ten minutes on two cores
+  {prog} scoring kmeans --json bench.json
+  {prog} iteration --data ~/birds --weights imagenet
+  {prog} --gpu
 
 CPU arms are in CPU seconds with one thread, and take turns. A goal that is not met is no error.
 
@@ -49,12 +51,12 @@ exit codes: 0 measured, 1 a benchmark failed, 2 a mistake in the input
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(prog: str = PROG) -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m raycal.bench",
+        prog=prog,
         description="Measure raycal beside a bare loop and beside the obvious script, both in one run.",
-        epilog=EPILOG,
+        epilog=EPILOG.format(prog=prog),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", metavar="NAME", nargs="*", help="benchmarks to run (default: see --list)")
@@ -69,9 +71,9 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Run the command line; its exit code."""
-    options = parser().parse_args(arguments)
+    options = parser(prog).parse_args(arguments)
     if options.list:
         for name, what in {**BENCHMARKS, **WHEN_NAMED}.items():
             print(f"{name:<10} {what}" + (" (only when named)" if name in WHEN_NAMED else ""))
@@ -86,14 +88,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
 
 
-def run() -> NoReturn:
-    """Run this process's command line and end the process.
+def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn:
+    """Run the command line and end the process.
 
     For the CPU arms, libraries that read their number of threads from the environment get one thread.
+
+    Args:
+        arguments: The words behind the program's name; None: those of this process.
+        prog: The program's name in the usage text.
     """
-    for name in THREADS if f"--{GPU}" not in sys.argv else ():
+    words = sys.argv[1:] if arguments is None else arguments
+    for name in THREADS if f"--{GPU}" not in words else ():
         os.environ.setdefault(name, "1")
-    run_command_line(main)
+    run_command_line(lambda: main(words, prog=prog))
 
 
 def _bench(options: argparse.Namespace, arguments: Sequence[str]) -> int:

@@ -1,52 +1,88 @@
-"""`--set KEY=VALUE`: what the command line changes of a sweep file."""
+"""What a command line (`--set KEY=VALUE`) or Python code (`overrides={key: value}`) changes of a sweep."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from raycal.config.problems import Problems
+from raycal.config.mapping import plain_value
+from raycal.config.problems import Problems, short
 from raycal.config.setting import Setting, Template, put
 from raycal.config.yaml_file import parse_value
 
+Overrides = Sequence[str] | Mapping[str, Any]
+
 
 def apply_overrides(
-    values: dict[str, Any], overrides: Sequence[str], sections: Collection[str], problems: Problems
+    values: dict[str, Any], overrides: Overrides, sections: Collection[str], problems: Problems
 ) -> tuple[list[Setting], list[str]]:
-    """Carry out every `--set` in the order given.
+    """Carry out every override in the order given.
 
     Args:
         values: The sweep file; settings that are not of every experiment are put into it.
-        sections: Its top-level keys; a key that begins with none of them is one of `experiment`.
+        overrides: `KEY=VALUE` as a command line has them, or values by dotted key.
+        sections: The top-level keys of the file; a key that begins with none of them is one of `experiment`.
 
     Returns:
-        The settings of every experiment, and a line for each `--set` that replaces a group and drops keys of it.
+        The settings of every experiment, and a line for each override that replaces a group and drops keys of it.
     """
+    if isinstance(overrides, Mapping):
+        name, pairs = _name, _values(overrides, problems)
+    else:
+        name, pairs = _option, _parsed(overrides, problems)
     settings: list[Setting] = []
     notes = []
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals or not all(key.split(".")):
-            problems.say_line(f"--set {override[:60]}: should be KEY=VALUE, as in --set training.learning_rate=1e-3")
-            continue
-        try:
-            value = parse_value(text)
-        except ValueError as error:
-            problems.say_line(f"--set {key}: {error}")
-            continue
+    for key, value in pairs:
         path = _path(key, sections)
         if dropped := _dropped(values, settings, path, value):
             one = dropped[0].partition(" in the ")[0]
             notes.append(
-                f"--set {key} replaces the whole group and drops {', '.join(dropped)}; "
-                f"--set {key}.{one}=... changes one key alone"
+                f"{name(key)} replaces the whole group and drops {', '.join(dropped)}; "
+                f"{name(f'{key}.{one}', '=...')} changes one key alone"
             )
         where = tuple(path)
-        problems.overridden(where, key)
+        problems.overridden(where, name(key))
         if path[0] == "experiment" and len(path) > 1:
             values.setdefault("experiment", {})
             settings.append(Setting(".".join(path[1:]), value, where, where))
         else:
             put(values, path, value)
     return settings, notes
+
+
+def _option(key: str, value: str = "") -> str:
+    """The name of an override on a command line."""
+    return f"--set {key}{value}"
+
+
+def _name(key: str, value: str = "") -> str:
+    """The name of an override in Python code, which has its value elsewhere."""
+    return f"overrides[{key!r}]"
+
+
+def _parsed(overrides: Sequence[str], problems: Problems) -> Iterator[tuple[str, Any]]:
+    """The keys and values of a command line's overrides, without those that cannot be read."""
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not all(key.split(".")):
+            problems.say_line(f"--set {override[:60]}: should be KEY=VALUE, as in --set training.learning_rate=1e-3")
+            continue
+        try:
+            yield key, parse_value(text)
+        except ValueError as error:
+            problems.say_line(f"--set {key}: {error}")
+
+
+def _values(overrides: Mapping[str, Any], problems: Problems) -> Iterator[tuple[str, Any]]:
+    """The keys and values of Python code's overrides, without those that cannot stand in a sweep file."""
+    for key, given in overrides.items():
+        if not isinstance(key, str) or not all(key.split(".")):
+            problems.say_line(f"overrides: {short(key)}: should be a dotted key, as in 'training.learning_rate'")
+            continue
+        wrong: list[str] = []
+        value = plain_value(given, (), wrong)
+        for line in wrong:
+            problems.say_line(f"{_name(key)}: {line.removeprefix(': ')}")
+        if not wrong:
+            yield key, value
 
 
 def _path(key: str, sections: Collection[str]) -> list[str]:

@@ -15,7 +15,13 @@ from raycal.registry import Registry
 
 
 class Problems:
-    """Collects problems without repeating one; `lines` is what the user reads."""
+    """Collects problems without repeating one; `lines` is what the user reads.
+
+    Args:
+        path: The sweep file.
+        lines: The line of each place in the file; empty for a sweep that is not read from a file.
+        registries: The extensions that a name may mean, by kind.
+    """
 
     def __init__(self, path: str, lines: Mapping[Where, int], registries: Mapping[str, Registry[Any]]) -> None:
         self._path, self._lines, self._registries = path, lines, registries
@@ -30,12 +36,12 @@ class Problems:
         """Whether nothing more is collected."""
         return len(self.lines) > MAX_PROBLEMS
 
-    def overridden(self, where: Where, key: str) -> None:
-        """From now on what stands at `where` comes from `--set key`."""
-        self._overrides[where] = key
+    def overridden(self, where: Where, name: str) -> None:
+        """From now on problems at `where` are those of an override with this name, such as `--set training.epochs`."""
+        self._overrides[where] = name
 
     def is_overridden(self, where: Where) -> bool:
-        """Whether what stands at `where` comes from `--set`."""
+        """Whether what stands at `where` comes from an override."""
         return where in self._overrides
 
     def say(self, where: Where, problem: str) -> None:
@@ -44,12 +50,13 @@ class Problems:
         source = next((where[:end] for end in range(len(where), 0, -1) if where[:end] in self._overrides), None)
         if source is None:
             places = (where[:end] for end in range(len(where), -1, -1))
-            number = next(self._lines[place] for place in places if place in self._lines)
-            self.say_line(f"{self._path}:{number}: {dotted}: {problem}")
+            number = next((self._lines[place] for place in places if place in self._lines), None)
+            at = "" if number is None else f"{self._path}:{number}: "
+            self.say_line(f"{at}{dotted}: {problem}")
         elif source == where:
-            self.say_line(f"--set {self._overrides[source]}: {problem}")
+            self.say_line(f"{self._overrides[source]}: {problem}")
         else:
-            self.say_line(f"--set {self._overrides[source]}: {dotted}: {problem}")
+            self.say_line(f"{self._overrides[source]}: {dotted}: {problem}")
 
     def say_line(self, line: str) -> None:
         """Add a problem in full; after the first hundred it is only said that there are more."""
@@ -57,7 +64,7 @@ class Problems:
         if self.is_full or line in self.lines:
             return
         if len(self.lines) == MAX_PROBLEMS:
-            line = f"{self._path}: {AND_MORE}"
+            line = f"{self._path}: {AND_MORE}" if self._lines else AND_MORE
         self.lines.append(line)
 
     def add(

@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError
 from raycal.config.expand import REQUIRED, Registries, checked, drawn, examples, expand
 from raycal.config.experiment import ExperimentConfig
 from raycal.config.grid import varied_by
-from raycal.config.overrides import apply_overrides
+from raycal.config.mapping import document_of
+from raycal.config.overrides import Overrides, apply_overrides
 from raycal.config.problems import Problems
 from raycal.config.resources import ResourceConfig, TrackingConfig
 from raycal.config.scheduler import GivenScheduler, SchedulerConfig, incomparable
@@ -87,20 +88,21 @@ class Sweep:
         return config
 
 
-def load_sweep(path: str, registries: Registries, *, overrides: Sequence[str] = ()) -> Sweep:
-    """Read a sweep file and check all of it.
+def load_sweep(source: str | Mapping[str, Any], registries: Registries, *, overrides: Overrides = ()) -> Sweep:
+    """Read a sweep and check all of it.
 
     Args:
+        source: The path of a sweep file, or what such a file holds as nested mappings.
         registries: The extensions a name may mean, by kind.
-        overrides: `KEY=VALUE` as `--set` takes them; a key is one of `experiment` unless it begins with a top-level
-            key; a key of `experiment` wins over the grid and the search.
+        overrides: `KEY=VALUE` as `--set` takes them, or values by key. A key is one of `experiment` unless it begins
+            with a top-level key; a key of `experiment` wins over the grid and the search.
 
     Raises:
         InputError: With every problem.
     """
-    document = read_yaml(path)
+    document = read_yaml(source) if isinstance(source, str) else document_of(source)
     values = document.values
-    problems = Problems(path, document.lines, registries)
+    problems = Problems(source if isinstance(source, str) else "", document.lines, registries)
     sections = _SweepFile.model_fields
     pinned, notes = apply_overrides(values, overrides, sections, problems)
     try:

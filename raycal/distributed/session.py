@@ -49,13 +49,18 @@ def ray_session(address: str | None) -> Iterator[list[Node]]:
         address: As `ray.init` takes it; None: `RAY_ADDRESS`, else a cluster running here, else a new one.
 
     Raises:
-        InputError: There is no Ray cluster at the address, or it does not let us in.
+        InputError: There is no Ray cluster at the address, it does not let us in, or the process has a connection to
+            Ray already.
     """
     with deferred():
         yield from _session(address)
 
 
 def _session(address: str | None) -> Iterator[list[Node]]:
+    if ray.is_initialized():
+        raise InputError(
+            "this process is connected to a Ray cluster already; call ray.shutdown() first, or use --local"
+        )
     for key, value in _ENVIRONMENT.items():
         os.environ.setdefault(key, value)
     stdout_deduplicator.skip_re = _HIDDEN

@@ -11,21 +11,23 @@ from raycal.output import run as run_command_line
 
 OK, PROBLEMS, INPUT_ERROR = 0, 1, 2
 
+PROG = "python -m raycal.doctor"
+
 EPILOG = """\
 examples:
-  python -m raycal.doctor
-  python -m raycal.doctor sweeps/quickstart.yaml --storage s3://bucket/runs --address 10.0.0.1:6379
+  {prog}
+  {prog} sweeps/quickstart.yaml --storage s3://bucket/runs --address 10.0.0.1:6379
 
 exit codes: 0 no problem, 1 problems, 2 a mistake in the input
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(prog: str = PROG) -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m raycal.doctor",
+        prog=prog,
         description="Look whether a sweep could run here: versions, Ray, GPUs, disks, storage, tracking.",
-        epilog=EPILOG,
+        epilog=EPILOG.format(prog=prog),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("sweep", metavar="SWEEP.yaml", nargs="?", help="look at its dataset, weights and tracking, too")
@@ -33,9 +35,9 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Run the command line; 0 without a problem, 1 with one, 2 for a mistake in the input."""
-    options = parser().parse_args(arguments)
+    options = parser(prog).parse_args(arguments)
     try:
         from raycal.doctor.examine import examine  # after --help
 
@@ -52,9 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return PROBLEMS if problems else OK
 
 
-def run() -> NoReturn:
-    """Run this process's command line and end the process, whatever a check still waits for."""
-    run_command_line(main)
+def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn:
+    """Run the command line and end the process.
+
+    Args:
+        arguments: The words behind the program's name; None: those of this process.
+        prog: The program's name in the usage text.
+    """
+    run_command_line(lambda: main(arguments, prog=prog))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 import gc
 import math
 import platform
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -89,6 +90,16 @@ class Placement:
     def autocast(self) -> torch.autocast:
         """The context in which the forward pass runs."""
         return torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not torch.float32)
+
+
+@contextmanager
+def same_threads_afterwards() -> Iterator[None]:
+    """Give torch the number of threads again that it had before the block, in a process that goes on."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def free_memory() -> None:

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 INPUT_ERROR = 2
 
+PROG = "python -m raycal.report"
+
 EPILOG = """\
 examples:
-  python -m raycal.report runs/quickstart
-  python -m raycal.report sweeps/quickstart.yaml --storage runs --out /tmp/report
+  {prog} runs/quickstart
+  {prog} sweeps/quickstart.yaml --storage runs --out /tmp/report
 
 A sweep that still runs, or with failed trials, gives a report of what is finished, and the report says so.
 
@@ -26,12 +28,12 @@ exit codes: 0 the report is written, 2 a mistake in the input
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(prog: str = PROG) -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m raycal.report",
+        prog=prog,
         description="Write the report of a sweep: a page for the browser, figures and tables for a paper.",
-        epilog=EPILOG,
+        epilog=EPILOG.format(prog=prog),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -47,9 +49,9 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Run the command line; its exit code."""
-    options = parser().parse_args(arguments)
+    options = parser(prog).parse_args(arguments)
     try:
         return _report(options)
     except (InputError, StorageError) as error:
@@ -57,9 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INPUT_ERROR
 
 
-def run() -> NoReturn:
-    """Run this process's command line and end the process."""
-    run_command_line(main)
+def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn:
+    """Run the command line and end the process.
+
+    Args:
+        arguments: The words behind the program's name; None: those of this process.
+        prog: The program's name in the usage text.
+    """
+    run_command_line(lambda: main(arguments, prog=prog))
 
 
 def _report(options: argparse.Namespace) -> int:

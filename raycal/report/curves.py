@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,13 @@ Axis = Literal["interactions", "iteration", "annotated", "human_hours"]
 ACCURACY = "test_accuracy"
 Lines = Iterable[Mapping[str, Any]]
 Floats = npt.NDArray[np.float64]
+
+
+class Measured(Protocol):
+    """What has lines of results.jsonl, such as a trial."""
+
+    @property
+    def lines(self) -> Sequence[Mapping[str, Any]]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +98,7 @@ def curve(lines: Lines, metric: str = ACCURACY) -> Curve | None:
     return Curve(interactions=np.array(list(points), np.float64), values=np.array(list(points.values()), np.float64))
 
 
-def mean_curve(trials: Sequence[Trial], *, metric: str = ACCURACY, axis: Axis = "interactions") -> MeanCurve | None:
+def mean_curve(trials: Sequence[Measured], *, metric: str = ACCURACY, axis: Axis = "interactions") -> MeanCurve | None:
     """The mean over trials that differ by their seed alone; None when no budget is covered by all.
 
     Interactions alone grow in every iteration (clusters are given back, so annotated images may fall): seeds are taken

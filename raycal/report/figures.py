@@ -1,6 +1,6 @@
 """Draws the figures with matplotlib: for papers as SVG, PDF and PNG, the same bytes for the same runs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, Literal
@@ -48,7 +48,7 @@ def save(figure: Figure, ending: Format) -> bytes:
 def draw_plate(plate: Plate, looks: Mapping[str, Look]) -> Figure:
     """A figure with all panels and one legend below them."""
     columns = max(len(row) for row in plate.rows)
-    entries = _legend(plate, looks)
+    entries = legend_handles((chart for row in plate.rows for chart in row), looks)
     legend_columns = _legend_columns(entries, columns)
     legend_lines = -(-len(entries) // legend_columns)
     has_titles = any(chart.title for row in plate.rows for chart in row)
@@ -150,16 +150,15 @@ def _formatter(limits: tuple[float, float]) -> Formatter:
     return formatter
 
 
-def _legend(plate: Plate, looks: Mapping[str, Look]) -> dict[str, Line2D]:
-    """Handles by label: scenarios in the order of their looks."""
+def legend_handles(charts: Iterable[Chart], looks: Mapping[str, Look]) -> dict[str, Line2D]:
+    """Return the handles of a legend by label; scenarios come in the order of their looks."""
     labels: dict[str, str] = {}
-    for row in plate.rows:
-        for chart in row:
-            labels |= {series.label: series.scenario for series in chart.series}
-            labels |= {
-                "supervised (all true labels)" if level.scenario == "supervised" else level.scenario: level.scenario
-                for level in chart.levels
-            }
+    for chart in charts:
+        labels |= {series.label: series.scenario for series in chart.series}
+        labels |= {
+            "supervised (all true labels)" if level.scenario == "supervised" else level.scenario: level.scenario
+            for level in chart.levels
+        }
     order = list(looks)
     handles: dict[str, Line2D] = {}
     for label in sorted(labels, key=lambda one: order.index(labels[one])):

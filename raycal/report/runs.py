@@ -22,6 +22,7 @@ from raycal.labels import (
     varied_keys,
 )
 from raycal.plan import SweepDir
+from raycal.store import CONFIG
 
 Status = Literal["finished", "stopped", "failed", "unfinished"]
 
@@ -164,16 +165,19 @@ class Runs:
         return groups
 
 
-def read_runs(folder: str) -> Runs:
-    """The runs in the folder of a sweep (`<storage>/<sweep name>`).
+def read_runs(folder: str | Folder) -> Runs:
+    """Read the runs in the folder of a sweep (`<storage>/<sweep name>`).
+
+    Args:
+        folder: As `Folder.at` takes it, or already opened, with its credentials.
 
     Raises:
         InputError: It is not the folder of a sweep, or a run that is over has changed since.
     """
-    sweep_dir = SweepDir(Folder.at(folder))
+    sweep_dir = SweepDir(Folder.at(folder) if isinstance(folder, str) else folder)
     plan = sweep_dir.read_plan()
     if plan is None:
-        raise InputError(f"{folder}: not the folder of a sweep: it has no plan.json")
+        raise InputError(_not_a_sweep(folder if isinstance(folder, str) else folder.place, sweep_dir))
     configs, removed = list(plan.experiments.values()), set(plan.removed)
     variants = data_variants(
         [RunInputs(config, sweep_dir.run_dir(key).environment()) for key, config in plan.experiments.items()]
@@ -191,6 +195,16 @@ def read_runs(folder: str) -> Runs:
             for (key, config), (scenario, dataset, data) in zip(plan.experiments.items(), names, strict=True)
         ),
     )
+
+
+def _not_a_sweep(folder: str, sweep_dir: SweepDir) -> str:
+    """Say what is wrong with a folder that has no plan."""
+    if not sweep_dir.folder.exists():
+        return f"{folder}: not the folder of a sweep: there is no such folder"
+    hint = ""
+    if sweep_dir.folder.exists(CONFIG):
+        hint = "; it is the folder of one experiment: give the folder that it lies in"
+    return f"{folder}: not the folder of a sweep: it has no plan.json{hint}"
 
 
 def _read(sweep_dir: SweepDir, experiment_id: str, config: ExperimentConfig, scenario: str) -> Trial:

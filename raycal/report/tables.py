@@ -33,7 +33,7 @@ def tables(runs: Runs) -> dict[str, pd.DataFrame]:
         "recommendation": _frame(
             _RECOMMENDATION, (_recommendation_row(answer) for each in found for answer in recommend(each))
         ),
-        "summary": _frame(_SUMMARY, (row for each in found for row in _summary_rows(each))),
+        "summary": _summary(found),
         "targets": _frame(_TARGETS, (row for each in found for row in _target_rows(each))),
         "break_even": _frame(
             _BREAK_EVEN, (_break_even_row(each.dataset, one) for each in found for one in break_even(each))
@@ -49,6 +49,15 @@ def tables(runs: Runs) -> dict[str, pd.DataFrame]:
         "parity": _frame(_PARITY, (_parity_row(finding) for each in found for finding in parity(each))),
         "failures": _frame(_FAILURES, (row for each in found for row in _failure_rows(each))),
     }
+
+
+def summary_table(runs: Runs) -> pd.DataFrame:
+    """Return the table `summary` alone."""
+    return _summary(by_dataset(runs))
+
+
+def _summary(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    return _frame(_SUMMARY, (row for each in comparisons for row in _summary_rows(each)))
 
 
 def _frame(columns: Sequence[str], rows: Iterable[Row]) -> pd.DataFrame:

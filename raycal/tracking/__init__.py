@@ -1,7 +1,7 @@
 """MLflow as a projection of the run folders. MLflow is imported when a tracker runs."""
 
 from raycal.tracking.tracker import Tracker, set_up_mlflow
-from raycal.tracking.untracked import Untracked
+from raycal.tracking.untracked import NoTracker
 from raycal.tracking.uri import tracking_uri
 
-__all__ = ["Tracker", "Untracked", "set_up_mlflow", "tracking_uri"]
+__all__ = ["NoTracker", "Tracker", "set_up_mlflow", "tracking_uri"]

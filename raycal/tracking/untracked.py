@@ -1,4 +1,4 @@
-"""What stands in for the tracker where MLflow is not installed."""
+"""What stands in for the tracker of a sweep that is not tracked."""
 
 import shlex
 
@@ -6,20 +6,20 @@ from raycal.plan import SweepDir
 from raycal.tracking.uri import without_secrets
 
 
-class Untracked:
-    """Sends nothing: the run folders hold everything, and `raycal.track` can send it later."""
+class NoTracker:
+    """Takes the place of a tracker in a sweep that is not tracked, and sends nothing."""
 
     backlog = 0
     page = ""
 
     def start(self) -> None:
-        """Begin; there is nothing to do."""
+        """Do nothing."""
 
     def changed(self, experiment_id: str) -> None:
-        """The run folder of this experiment holds something new, which stays there."""
+        """Do nothing."""
 
     def close(self, status: str) -> None:
-        """End; there is nothing to wait for."""
+        """Do nothing."""
 
 
 def why_untracked(sweep_dir: SweepDir, configured: str | None) -> str:

@@ -59,7 +59,7 @@ LINES = [
 
 LOOK = """
 import json, sys
-from raycal.pool import attach
+from raycal import attach
 with attach(sys.argv[1]) as pool:
     counts = pool.counts()
     rows = [[row.iteration, row.interaction, str(row.kind), str(row.answer), row.num_samples]

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from raycal.learner.device import STEPS_WORTH_COMPILING, Placement
+from raycal.learner.device import STEPS_WORTH_COMPILING, Placement, same_threads_afterwards
 
 
 def with_instructions(monkeypatch: pytest.MonkeyPatch, **capabilities: bool) -> None:
@@ -66,3 +66,11 @@ def test_images_may_take_half_of_a_workers_part_of_the_gpu(monkeypatch: pytest.M
     assert Placement(torch.device("cuda"), torch.float32).room_for_images() == 40_000
     assert Placement(torch.device("cuda"), torch.float32, gpu_share=0.25).room_for_images() == 10_000
     assert Placement(torch.device("cpu"), torch.float32).room_for_images() == float("inf")
+
+
+def test_threads_of_the_process_come_back() -> None:
+    before = torch.get_num_threads()
+    with same_threads_afterwards():
+        Placement.choose(threads=before + 1)
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before

@@ -1,0 +1,181 @@
+"""Runs sweeps and experiments from Python code, with the same checks, files and bytes as the command line."""
+
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from typing import Any
+
+from raycal import build
+from raycal.api.results import ExperimentResults, SweepResults, read_folder
+from raycal.api.wording import in_python_words
+from raycal.config import load_sweep
+from raycal.config.strict import MAX_NAME
+from raycal.errors import ExperimentFailedError, InputError
+from raycal.interrupt import signals_of_a_call
+
+GPUS = "CUDA_VISIBLE_DEVICES"
+DIGEST = 9  # characters at the end of an experiment id: a hyphen and eight digits
+
+
+def run_sweep(
+    sweep: str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    storage: str | os.PathLike[str] = "runs",
+    address: str | None = None,
+    local: bool = False,
+    resume: bool = False,
+    only: str | Sequence[str] = (),
+    overrides: Mapping[str, Any] | None = None,
+    track: bool = True,
+    report: bool = True,
+    verbose: bool = True,
+) -> SweepResults:
+    """Run a sweep to its end and return its results, as `raycal sweep` does.
+
+    A trial that fails does not stop the others: its `state` in `SweepResults.trials` is `failed`, with the `reason`.
+    Ctrl-C raises `KeyboardInterrupt`; the same call with `resume=True` goes on.
+
+    Args:
+        sweep: The path of a sweep file, or what such a file holds: `{"name": ..., "experiment": {...}, "grid": {...}}`.
+        storage: The folder or URI in which the sweep gets a folder of its name. On a Ray cluster every node must see
+            it.
+        address: The address of the Ray cluster; None: `RAY_ADDRESS`, else a cluster on this machine.
+        local: Whether the trials run one after another in this process, without Ray.
+        resume: Whether a sweep that was started before goes on, with what the sweep asks for in addition. Without it
+            such a sweep is refused.
+        only: A pattern, or several, that the id or the label of a trial must match for the trial to run.
+        overrides: Settings by dotted key that take the place of those of the sweep, such as
+            `{"training.epochs": 1, "grid.seed": [0, 1]}`.
+        track: Whether the runs are sent to MLflow.
+        report: Whether the report is written into the sweep's folder.
+        verbose: Whether progress and a summary are printed to standard output. Otherwise all that the process prints
+            there meanwhile is dropped.
+
+    Raises:
+        InputError: The input cannot be used; `problems` has a line for each mistake, and nothing was started.
+        StorageError: The remote storage does not answer; the same call with `resume=True` goes on.
+        TakenOverError: Another start of the sweep has taken its folder.
+
+    Example:
+        >>> experiment = {
+        ...     "dataset": {"name": "digits", "train_size": 40, "test_size": 20},
+        ...     "model": {"weights": "none"},
+        ...     "scenario": "random",
+        ...     "iterations": 2,
+        ...     "interactions_per_iteration": 10,
+        ...     "training": {"epochs": 1, "image_size": 32},
+        ... }
+        >>> sweep = {"name": "digits", "experiment": experiment, "grid": {"seed": [0, 1]}}
+        >>> done = raycal.run_sweep(sweep, local=True, track=False, report=False, verbose=False)
+        >>> done
+        <SweepResults digits: 2 trials (2 finished) in .../runs/digits>
+    """
+    with _as_a_call(verbose=verbose):
+        return _run(
+            _source(sweep),
+            storage=os.fspath(storage),
+            address=address,
+            local=local,
+            resume=resume,
+            only=[only] if isinstance(only, str) else list(only),
+            overrides={} if overrides is None else overrides,
+            track=track,
+            report=report,
+        )
+
+
+def run_experiment(
+    experiment: Mapping[str, Any],
+    *,
+    storage: str | os.PathLike[str] = "runs",
+    track: bool = False,
+    verbose: bool = False,
+) -> ExperimentResults:
+    """Run one experiment in this process, without Ray, and return its results.
+
+    It is a sweep of one trial in `<storage>/<experiment id>`, which `read_sweep` and `raycal report` can read. The same
+    experiment again goes on where it was interrupted; once it is finished, nothing runs and its results are read.
+
+    Args:
+        experiment: The settings of the experiment, as under `experiment` in a sweep file.
+        storage: The folder or URI in which the experiment gets a folder of its own.
+        track: Whether the run is sent to MLflow.
+        verbose: Whether progress is printed to standard output.
+
+    Raises:
+        InputError: The input cannot be used; `problems` has a line for each mistake, and nothing was started.
+        ExperimentFailedError: The experiment failed; the message says in which phase and why.
+        StorageError: The remote storage does not answer; the same call goes on.
+
+    Example:
+        >>> run = raycal.run_experiment(
+        ...     {
+        ...         "dataset": {"name": "digits", "train_size": 40, "test_size": 20},
+        ...         "model": {"weights": "none"},
+        ...         "scenario": "cluster-only",
+        ...         "iterations": 1,
+        ...         "interactions_per_iteration": 10,
+        ...         "training": {"epochs": 1, "image_size": 32},
+        ...     }
+        ... )
+        >>> run.state, len(run.results), len(run.ledger())
+        ('finished', 1, 10)
+    """
+    with _as_a_call(verbose=verbose):
+        if not isinstance(experiment, Mapping):
+            raise InputError(f"experiment: should be a mapping of settings, not of type {type(experiment).__name__}")
+        sweep = {"name": "experiment", "experiment": experiment}
+        (experiment_id,) = load_sweep(sweep, build.REGISTRIES).experiments
+        done = _run(
+            {"name": folder_name(experiment_id), "experiment": experiment},
+            storage=os.fspath(storage),
+            local=True,
+            resume=True,
+            track=track,
+            report=False,
+        ).experiment(experiment_id)
+    if done.state == "failed":
+        raise ExperimentFailedError(done.id, done.reason, done.folder)
+    return done
+
+
+def folder_name(experiment_id: str) -> str:
+    """Return an experiment id as the name of a sweep, which may be shorter than an id; its digest is kept."""
+    if len(experiment_id) <= MAX_NAME:
+        return experiment_id
+    return experiment_id[: MAX_NAME - DIGEST] + experiment_id[-DIGEST:]
+
+
+def _run(sweep: str | Mapping[str, Any], **request: Any) -> SweepResults:
+    from raycal.sweep_run import Request, prepare, run
+
+    job = prepare(Request(sweep=sweep, **request))
+    run(job)
+    return read_folder(job.sweep_dir.folder)
+
+
+def _source(sweep: object) -> str | Mapping[str, Any]:
+    """The path of a sweep file as text, or the mapping as it is."""
+    if isinstance(sweep, Mapping):
+        return sweep
+    if isinstance(sweep, str | os.PathLike):
+        return str(os.fspath(sweep))
+    raise InputError(f"sweep: should be the path of a sweep file or a mapping, not of type {type(sweep).__name__}")
+
+
+@contextmanager
+def _as_a_call(*, verbose: bool) -> Iterator[None]:
+    """Leave the caller's process as it was: its signal handlers, its standard output and the GPUs that it sees."""
+    gpus = os.environ.get(GPUS)
+    try:
+        with in_python_words(), signals_of_a_call():
+            if verbose:
+                yield
+            else:
+                with redirect_stdout(io.StringIO()):
+                    yield
+    finally:
+        os.environ.pop(GPUS, None)
+        if gpus is not None:
+            os.environ[GPUS] = gpus

@@ -1,0 +1,97 @@
+"""Folders of sweeps with figures that are given, in place of trained models."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from raycal.algorithm.records import Answer, Interaction, Kind
+from raycal.build import REGISTRIES
+from raycal.config import load_sweep
+from raycal.files import Folder
+from raycal.ledger import to_parquet
+from raycal.plan import Plan, SweepDir
+
+EXPERIMENT = {"dataset": "digits", "model": {"weights": "none"}, "interactions_per_iteration": 10}
+
+
+def line(iteration: int, accuracy: float | None, *, interactions: int | None = None) -> dict[str, Any]:
+    return {
+        "iteration": iteration,
+        "interactions": 10 * (iteration + 1) if interactions is None else interactions,
+        "test_accuracy": accuracy,
+        "annotated": 10 * (iteration + 1),
+        "clusters_shown": 0,
+        "cluster_label_error": None,
+        "human_seconds": 36.0 * (iteration + 1),
+    }
+
+
+def interactions(count: int) -> list[Interaction]:
+    """Samples that get a label, and a cluster of two at the end that is refused."""
+    rows = [
+        Interaction(
+            iteration=0,
+            step=0,
+            interaction=number,
+            kind=Kind.SAMPLE,
+            answer=Answer.LABELLED,
+            label=3,
+            purity=None,
+            wrong=0,
+            seconds=4.25,
+            indices=np.array([number], np.int64),
+        )
+        for number in range(1, count)
+    ]
+    refused = Interaction(
+        iteration=0,
+        step=1,
+        interaction=count,
+        kind=Kind.CLUSTER,
+        answer=Answer.REFUSED,
+        label=None,
+        purity=0.5,
+        wrong=None,
+        seconds=8.0,
+        indices=np.array([5, 6], np.int64),
+    )
+    return [*rows, refused]
+
+
+def sweep_folder(
+    storage: Path,
+    accuracies: Mapping[tuple[str, float | None, int], Sequence[float | None]],
+    grid: Mapping[str, Any],
+    *,
+    failed: Sequence[int] = (),
+    name: str = "made",
+    experiment: Mapping[str, Any] = EXPERIMENT,
+) -> Path:
+    """Write the folder of a sweep.
+
+    Args:
+        accuracies: The accuracies of each trial that finished, by scenario, purity threshold (None where it does not
+            concern the scenario) and seed.
+        failed: The places of trials that failed, in the order of the sweep.
+    """
+    sweep = load_sweep({"name": name, "experiment": experiment, "grid": grid}, REGISTRIES)
+    sweep_dir = SweepDir(Folder.at(str(storage / name)))
+    sweep_dir.write_plan(Plan(sweep=name, experiments=sweep.experiments, threads=1, axes=sweep.axes))
+    for place, (key, config) in enumerate(sweep.experiments.items()):
+        run_dir = sweep_dir.run_dir(key)
+        threshold = config.purity_threshold if config.steps.forms_clusters else None
+        values = accuracies.get((config.steps.name, threshold, config.seed))
+        if place in failed:
+            run_dir.fail("iteration 0: DivergedError: the loss is nan\n")
+        if values is None:
+            continue
+        spent = 1000 if config.steps.whole_pool else None
+        lines = [line(at, value, interactions=spent) for at, value in enumerate(values)]
+        run_dir.folder.write("results.jsonl", "".join(json.dumps(one) + "\n" for one in lines).encode())
+        run_dir.folder.write("ledger/iteration-000000.parquet", to_parquet(interactions(3)))
+        if place not in failed:
+            run_dir.finish("iterations")
+    return storage / name

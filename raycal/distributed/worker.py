@@ -11,10 +11,10 @@ from raycal.algorithm.records import IterationResult
 from raycal.config import ExperimentConfig
 from raycal.distributed.clustering import nearest
 from raycal.distributed.gpu_shares import hide_gpus
-from raycal.distributed.group import Shared
 from raycal.distributed.mailbox import Event, Order
 from raycal.distributed.pools import short
 from raycal.distributed.remote_clustering import RemoteClustering
+from raycal.distributed.shared import Shared
 from raycal.errors import InfrastructureError, StoppedError, TakenOverError
 from raycal.experiment import follow_experiment, run_experiment
 from raycal.files import Folder

@@ -19,7 +19,8 @@ from raycal.inputs import ExpectedInputs
 from raycal.store import RunDir
 
 if TYPE_CHECKING:
-    from raycal.learner import NetworkLearner, Team
+    from raycal.learner.learner import NetworkLearner
+    from raycal.learner.team import Team
 
 logger = logging.getLogger(__name__)
 

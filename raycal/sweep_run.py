@@ -476,7 +476,7 @@ def _run_here(
     expected: Mapping[str, ExpectedInputs],
 ) -> None:
     """One experiment after another in this process."""
-    from raycal.learner import free_memory
+    from raycal.learner.device import free_memory
 
     for experiment_id, config in todo.items():
 

@@ -18,7 +18,8 @@ from raycal.distributed.shared import Shared
 from raycal.errors import InfrastructureError, StoppedError, TakenOverError
 from raycal.experiment import follow_experiment, run_experiment
 from raycal.files import Folder
-from raycal.learner import Team, free_memory
+from raycal.learner.device import free_memory
+from raycal.learner.team import Team
 from raycal.owner import Owner
 from raycal.results import OBJECTIVE, area_under_budget_curve
 from raycal.store import RunDir

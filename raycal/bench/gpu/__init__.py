@@ -18,7 +18,7 @@ from raycal.bench.gpu.sizes import QUICK, Sizes
 from raycal.bench.gpu.training import training
 from raycal.bench.iteration import compare
 from raycal.bench.material import Options, own_cache
-from raycal.learner import free_memory
+from raycal.learner.device import free_memory
 
 LEAST_ITERATION_GAIN = 8.0
 

@@ -24,7 +24,8 @@ from raycal.losses import losses
 from raycal.registry import Registry
 
 if TYPE_CHECKING:
-    from raycal.learner import NetworkLearner, Team
+    from raycal.learner.learner import NetworkLearner
+    from raycal.learner.team import Team
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ def prepare(experiments: Mapping[str, ExperimentConfig]) -> Inputs:
             inputs[key] = DatasetInput(family=family, title=title, manifest=manifest_of(images))
         expert(config, labels[key])
         if config.model.weights != "none" and weights_key(config) not in digests:
-            from raycal.learner import load_weights, weights_digest
+            from raycal.learner.weights import load_weights, weights_digest
 
             state = load_weights(config.model.weights, config.model.name)
             digests[weights_key(config)] = weights_digest(state or {})
@@ -118,7 +119,9 @@ def learner(
     Args:
         team: None: of a trial's only worker.
     """
-    from raycal.learner import NetworkLearner, Placement, load_weights
+    from raycal.learner.device import Placement
+    from raycal.learner.learner import NetworkLearner
+    from raycal.learner.weights import load_weights
 
     training, rounds = config.training, config.steps.iterations(config.iterations)
     return NetworkLearner(

@@ -20,7 +20,8 @@ from raycal.kmeans.backends import noted
 from raycal.store import RunDir
 
 if TYPE_CHECKING:
-    from raycal.learner import NetworkLearner, Team
+    from raycal.learner.learner import NetworkLearner
+    from raycal.learner.team import Team
 
 logger = logging.getLogger(__name__)
 

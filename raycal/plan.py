@@ -1,4 +1,4 @@
-"""The plan of a sweep, written before anything starts. `raycal.extension` compares it when the sweep is resumed."""
+"""The plan of a sweep, written before anything starts. `raycal.extension` compares it on resume."""
 
 import json
 import os

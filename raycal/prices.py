@@ -33,7 +33,7 @@ class Offer:
 
 def offers() -> list[Offer]:
     """The table."""
-    lines = files("raycal").joinpath("prices.csv").read_text(encoding="utf-8").splitlines()
+    lines = files(__package__).joinpath("prices.csv").read_text(encoding="utf-8").splitlines()
     return [_offer(**row) for row in csv.DictReader(lines)]
 
 

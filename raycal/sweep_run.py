@@ -548,7 +548,7 @@ def _run_here(
     expected: Mapping[str, ExpectedInputs],
 ) -> None:
     """One experiment after another in this process."""
-    from raycal.learner import free_memory, same_threads_afterwards
+    from raycal.learner.device import free_memory, same_threads_afterwards
 
     for experiment_id, config in todo.items():
 

@@ -9,7 +9,7 @@ from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import TrainingSet
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.errors import InputError
-from raycal.learner import Placement
+from raycal.learner.device import Placement
 
 
 def config(scenario: str = "cluster-only", **settings: Any) -> ExperimentConfig:

@@ -9,20 +9,12 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from filelock import FileLock
+from small_iterations import one_iteration
 
+import raycal
 from raycal import build, sweep_run
-from raycal.algorithm.records import (
-    Answer,
-    Evaluation,
-    Interaction,
-    IterationResult,
-    Kind,
-    PhaseSeconds,
-    PoolSnapshot,
-)
 from raycal.config import ExperimentConfig, WorkerSettings, load_sweep
 from raycal.files import Folder
 from raycal.inputs import ExpectedInputs
@@ -111,30 +103,6 @@ class FakeRunner:
             raise KeyboardInterrupt
         run_dir.finish("iterations")
         return True
-
-
-def one_iteration() -> IterationResult:
-    row = Interaction(
-        iteration=0,
-        step=0,
-        interaction=1,
-        kind=Kind.SAMPLE,
-        answer=Answer.LABELLED,
-        label=0,
-        purity=None,
-        wrong=0,
-        seconds=1.0,
-        indices=np.array([0], np.int64),
-    )
-    return IterationResult(
-        iteration=0,
-        interactions=1,
-        human_seconds=1.0,
-        ledger=(row,),
-        pool=PoolSnapshot(status=np.ones(1, np.int8), labels=np.zeros(1, np.int32)),
-        evaluation=Evaluation(accuracy=0.5, loss=1.0),
-        seconds=PhaseSeconds(predict=0, cluster=0, train=0, evaluate=0),
-    )
 
 
 @pytest.fixture(autouse=True)
@@ -662,7 +630,7 @@ def _cpu_of_children() -> float:
 
 
 def python(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "PYTHONPATH": str(Path(build.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(raycal.__file__).parents[1])}
     return subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, env=environment, check=True, timeout=60
     )

@@ -12,7 +12,7 @@ from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.errors import InfrastructureError
 from raycal.experiment import run_experiment
 from raycal.files import Folder
-from raycal.learner import NetworkLearner
+from raycal.learner.learner import NetworkLearner
 from raycal.results import SECONDS, results_line
 from raycal.store import RunDir
 

@@ -12,7 +12,7 @@ from raycal.config import ExperimentConfig
 from raycal.errors import InfrastructureError, InputError
 from raycal.experiment import follow_experiment, run_experiment
 from raycal.files import Folder
-from raycal.learner import Team
+from raycal.learner.team import Team
 from raycal.store import RunDir
 
 pytestmark = pytest.mark.slow

@@ -12,8 +12,8 @@ from PIL import Image
 from raycal.errors import InputError
 from raycal.files import Folder
 from raycal.inputs import ExpectedInputs, InputRecord
-from raycal.learner import load_weights
 from raycal.learner.network import new_network
+from raycal.learner.weights import load_weights
 from raycal.sweep import main
 
 SWEEP = """\

@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from test_summary import experiment
+from small_iterations import experiment
 
 from raycal.build import REGISTRIES
 from raycal.config import ExperimentConfig

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from small_iterations import sample
 
 from raycal import ledger
 from raycal.algorithm.records import Answer, Interaction, Kind
@@ -22,21 +23,6 @@ COLUMNS = [
     ("seconds", pa.float32()),
     ("indices", pa.list_(pa.int64())),
 ]
-
-
-def sample(interaction: int = 1) -> Interaction:
-    return Interaction(
-        iteration=0,
-        step=0,
-        interaction=interaction,
-        kind=Kind.SAMPLE,
-        answer=Answer.LABELLED,
-        label=3,
-        purity=None,
-        wrong=0,
-        seconds=4.25,
-        indices=np.array([7], np.int64),
-    )
 
 
 def refused(interaction: int = 2) -> Interaction:

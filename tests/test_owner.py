@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from run_folders import CONFIGS
-from test_store import CONFIG, model, result
+from small_iterations import CONFIG, model, result
 
 from raycal.errors import InfrastructureError, TakenOverError
 from raycal.files import Folder

@@ -3,65 +3,20 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from small_iterations import CONFIG, NUM_SAMPLES, model, result
 
 from raycal import build
 from raycal.algorithm.records import (
-    Answer,
-    Evaluation,
     Interaction,
     IterationResult,
-    Kind,
-    PhaseSeconds,
-    PoolSnapshot,
 )
 from raycal.config import ExperimentConfig
 from raycal.files import Folder
 from raycal.state import SavedState
 from raycal.store import RunDir
-
-CONFIG = ExperimentConfig.model_validate(
-    {"dataset": "digits", "scenario": "random", "model": {"weights": "none"}}, context=build.REGISTRIES
-)
-NUM_SAMPLES = 8
-
-
-def result(iteration: int, *, accuracy: float | None = None) -> IterationResult:
-    """An iteration that labels sample number `iteration` as its class; the others are unlabelled or labelled before."""
-    labels = np.full(NUM_SAMPLES, -1, np.int32)
-    labels[: iteration + 1] = np.arange(iteration + 1)[:NUM_SAMPLES]
-    row = Interaction(
-        iteration=iteration,
-        step=0,
-        interaction=iteration + 1,
-        kind=Kind.SAMPLE,
-        answer=Answer.LABELLED,
-        label=iteration % 10,
-        purity=None,
-        wrong=0,
-        seconds=4.25,
-        indices=np.array([iteration], np.int64),
-    )
-    return IterationResult(
-        iteration=iteration,
-        interactions=iteration + 1,
-        human_seconds=4.25 * (iteration + 1),
-        ledger=(row,),
-        pool=PoolSnapshot(
-            status=(labels >= 0).astype(np.int8),
-            labels=labels,
-            purity=np.where(np.arange(len(labels)) == 0, 0.75, 1).astype(np.float32),
-        ),
-        evaluation=Evaluation(accuracy=iteration / 10 if accuracy is None else accuracy, loss=2.0),
-        seconds=PhaseSeconds(predict=0.0, cluster=0.0, train=1.0, evaluate=0.5),
-    )
-
-
-def model(iteration: int) -> bytes:
-    return f"model of iteration {iteration}".encode() * 3
 
 
 @pytest.fixture(autouse=True)

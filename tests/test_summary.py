@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_iterations import experiment
 
-from raycal import build
 from raycal.algorithm.records import (
     Answer,
     Evaluation,
@@ -33,11 +33,6 @@ def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def sweep_dir(tmp_path: Path) -> SweepDir:
     return SweepDir(Folder.at(str(tmp_path / "tiny")))
-
-
-def experiment(**settings: Any) -> ExperimentConfig:
-    given = {"dataset": "digits", "scenario": "random", **settings}
-    return ExperimentConfig.model_validate(given, context=build.REGISTRIES)
 
 
 def by_id(*experiments: ExperimentConfig) -> dict[str, ExperimentConfig]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import multiprocessing
 
-from raycal.learner import Team, join
+from raycal.learner.team import Team, join
 
 
 def on_workers(folder: Path, function: Callable[..., Any], *args: Any, size: int = 2) -> list[Any]:

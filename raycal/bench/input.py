@@ -8,7 +8,7 @@ from raycal.bench import obvious
 from raycal.bench.figure import Figure, Goal
 from raycal.bench.material import Options, images
 from raycal.bench.measure import interleaved, ratio
-from raycal.learner import Placement
+from raycal.learner.device import Placement
 from raycal.learner.images import DeviceImages
 
 LEAST_GAIN = 4.0

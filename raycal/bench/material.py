@@ -16,7 +16,7 @@ from raycal.data import ImageDataset, datasets
 from raycal.errors import InputError
 
 if TYPE_CHECKING:
-    from raycal.learner import NetworkLearner
+    from raycal.learner.learner import NetworkLearner
 
 CACHE = "RAYCAL_CACHE"
 SOURCE_SIZE, NUM_CLASSES, WIDTH = 32, 10, 512

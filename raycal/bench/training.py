@@ -19,7 +19,8 @@ from raycal.config import TrainingConfig
 from raycal.data import ImageDataset
 
 if TYPE_CHECKING:
-    from raycal.learner import NetworkLearner, Placement
+    from raycal.learner.device import Placement
+    from raycal.learner.learner import NetworkLearner
 
 MOST_OVERHEAD = 1.03
 # Many short turns in place of few long ones: a machine's own speed drifts by more than the goal.

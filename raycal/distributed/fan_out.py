@@ -15,9 +15,9 @@ from ray.tune.search import Searcher
 
 from raycal.config import ExperimentConfig, SchedulerConfig
 from raycal.distributed.clustering import start_clusterings
-from raycal.distributed.group import Shared
 from raycal.distributed.pools import start_pools
 from raycal.distributed.resources import Allotment
+from raycal.distributed.shared import Shared
 from raycal.distributed.trial import ExperimentTrial
 from raycal.files import Folder
 from raycal.inputs import ExpectedInputs

@@ -1,9 +1,7 @@
 """A Ray Train worker group that outlives its experiment: starting one costs many seconds, the next order none."""
 
 import os
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from threading import Thread
 from typing import Any
 
@@ -11,39 +9,14 @@ import ray
 from ray.exceptions import RayError
 
 from raycal.distributed.mailbox import Event, Order, start_mailbox
-from raycal.distributed.resources import Allotment
+from raycal.distributed.shared import Shared
 from raycal.errors import InfrastructureError
 from raycal.files import Folder
-from raycal.inputs import ExpectedInputs
 
 # Deaths of the workers of one group, over all its experiments, after which the whole group is started anew.
 GROUP_RETRIES = 10
 LOOK_SECONDS = 5.0
 CLOSE_SECONDS = 20.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
-    """What all worker groups of a sweep share.
-
-    Attributes:
-        folder: Of the sweep, as `Folder.at` takes it.
-        owner: The start of the sweep that the workers write for, as it recorded itself.
-        working_directory: What relative paths in the experiments are relative to.
-        clusterings: Handles of the clustering actors by the node each is on.
-        pools: Handle of the actor with the live pools.
-        wait_for_scheduler: After every iteration, wait whether the trial is to go on.
-        expected: The data and weights that each experiment must read, by experiment id.
-    """
-
-    folder: str
-    owner: str
-    working_directory: str
-    allotment: Allotment
-    clusterings: Mapping[str, Any]
-    pools: Any
-    wait_for_scheduler: bool
-    expected: Mapping[str, ExpectedInputs] = field(default_factory=dict)
 
 
 class WorkerGroup:

@@ -59,6 +59,6 @@ def _meeting_point() -> str:
 
 
 def _join(collectives: str, meeting_point: str, rank: int, size: int) -> None:
-    from raycal.learner import join
+    from raycal.learner.team import join
 
     join(collectives, meeting_point, rank, size)

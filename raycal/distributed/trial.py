@@ -7,7 +7,8 @@ from uuid import uuid4
 from ray import tune
 
 from raycal.config import ExperimentConfig
-from raycal.distributed.group import Shared, WorkerGroup
+from raycal.distributed.group import WorkerGroup
+from raycal.distributed.shared import Shared
 
 
 class ExperimentTrial(tune.Trainable):

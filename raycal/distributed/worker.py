@@ -11,14 +11,15 @@ from raycal.algorithm.records import IterationResult
 from raycal.config import ExperimentConfig
 from raycal.distributed.clustering import nearest
 from raycal.distributed.gpu_shares import hide_gpus
-from raycal.distributed.group import Shared
 from raycal.distributed.mailbox import Event, Order
 from raycal.distributed.pools import short
 from raycal.distributed.remote_clustering import RemoteClustering
+from raycal.distributed.shared import Shared
 from raycal.errors import InfrastructureError, StoppedError, TakenOverError
 from raycal.experiment import follow_experiment, run_experiment
 from raycal.files import Folder
-from raycal.learner import Team, free_memory
+from raycal.learner.device import free_memory
+from raycal.learner.team import Team
 from raycal.owner import Owner
 from raycal.results import OBJECTIVE, area_under_budget_curve
 from raycal.store import RunDir

@@ -14,7 +14,6 @@ from torch.nn import functional
 
 from raycal.algorithm.acquisition import Head
 from raycal.algorithm.records import Evaluation, Fitted, Floats, Indices, Labels, Predictions, TrainingSet
-from raycal.config import TrainingConfig
 from raycal.data import ImageDataset
 from raycal.errors import InputError
 from raycal.learner.chance import chance_accuracy
@@ -23,6 +22,7 @@ from raycal.learner.device import Placement
 from raycal.learner.images import DeviceImages
 from raycal.learner.kept_features import backbone_digest, images_digest, kept_features
 from raycal.learner.network import features_of, head_of, new_network, own_draws
+from raycal.learner.settings import TrainingSettings
 from raycal.learner.team import Team, together
 from raycal.learner.training import Epoch, Inputs, held_out, must_be_finite, train
 from raycal.learner.weights import StateDict, bomb_in, weights_digest
@@ -58,7 +58,7 @@ class NetworkLearner:
     def __init__(
         self,
         dataset: ImageDataset,
-        training: TrainingConfig,
+        training: TrainingSettings,
         *,
         network: str = "resnet18",
         frozen: bool = False,

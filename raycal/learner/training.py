@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from raycal.algorithm.records import Fitted, Floats, Indices
-from raycal.config import TrainingConfig
 from raycal.errors import DivergedError
 from raycal.learner.device import Placement
+from raycal.learner.settings import TrainingSettings
 from raycal.learner.team import Team
 from raycal.losses import Loss
 
@@ -101,7 +101,7 @@ class Patience:
         return self._waited >= self._passes
 
 
-def held_out(num_samples: int, settings: TrainingConfig, rng: np.random.Generator) -> Indices:
+def held_out(num_samples: int, settings: TrainingSettings, rng: np.random.Generator) -> Indices:
     """The positions, ascending, of the samples that validate a training; at least two are left to train on.
 
     Nothing is drawn from `rng` where no sample is held out.
@@ -116,7 +116,7 @@ def train(
     network: nn.Module,
     inputs: Inputs,
     loss: Loss,
-    settings: TrainingConfig,
+    settings: TrainingSettings,
     rng: np.random.Generator,
     placement: Placement,
     team: Team,
@@ -192,7 +192,7 @@ def _cut(epoch: Epoch, steps: int) -> Epoch:
 def _epoch(
     num_samples: int,
     weights: Floats | None,
-    settings: TrainingConfig,
+    settings: TrainingSettings,
     rng: np.random.Generator,
     placement: Placement,
     team: Team,
@@ -228,7 +228,7 @@ def batches(num_samples: int, batch_size: int) -> list[slice]:
     return [slice(begin, end) for begin, end in zip(begins, [*begins[1:], num_samples], strict=True)]
 
 
-def must_be_finite(finite: bool, what: str, settings: TrainingConfig) -> None:
+def must_be_finite(finite: bool, what: str, settings: TrainingSettings) -> None:
     """Raise a DivergedError that says what is not."""
     if not finite:
         rate = settings.learning_rate

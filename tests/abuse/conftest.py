@@ -15,7 +15,7 @@ from raycal.store import RunDir
 
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for module in ("sklearn.datasets", "raycal.learner", "raycal.sweep_run"):
+    for module in ("sklearn.datasets", "raycal.learner.learner", "raycal.sweep_run"):
         import_module(module)  # what is measured is raycal's work, not that of the first import
 
     (tmp_path / "sweep.yaml").write_text(SWEEP)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from refusal import SWEEP, Refuse, expect, run
+from small_iterations import one_iteration
 from states import manifest, torch_file, whole_state
 
 from raycal import build
@@ -100,8 +101,6 @@ FOREIGN: dict[str, dict[str, bytes]] = {
 
 @pytest.mark.parametrize("name", FOREIGN)
 def test_foreign_file_of_a_finished_run_is_named(run_dir: RunDir, refuse: Refuse, name: str) -> None:
-    from test_command_line import one_iteration
-
     line = json.dumps(results_line(one_iteration())).encode()
     for file, content in FOREIGN[name].items():
         run_dir.folder.write(file, content.replace(b"LINE", line))

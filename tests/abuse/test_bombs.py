@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small_iterations import sample
 from states import manifest, torch_file, whole_state
-from test_ledger import sample
 
 from raycal import ledger
 from raycal.algorithm.records import PoolSnapshot

@@ -74,7 +74,7 @@ def serve() -> None:
     import sklearn.datasets  # noqa: F401
     import torch  # noqa: F401
 
-    import raycal.learner
+    import raycal.learner.learner
     import raycal.report.write
     import raycal.sweep_run
     from raycal.tracking import set_up_mlflow

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_store import CONFIG, model, result
+from small_iterations import CONFIG, model, result
 
 from raycal.config import ExperimentConfig
 from raycal.errors import InputError

@@ -14,10 +14,11 @@ from workers import on_workers
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Evaluation, Floats
 from raycal.config import NETWORKS
-from raycal.learner import NetworkLearner, Placement, Team, free_memory
 from raycal.learner.compiled import BatchSizes, Compiled, compiled
-from raycal.learner.learner import SCORING_PIXELS
+from raycal.learner.device import Placement, free_memory
+from raycal.learner.learner import SCORING_PIXELS, NetworkLearner
 from raycal.learner.network import head_of, new_network
+from raycal.learner.team import Team
 
 IMAGES = dataset(num_train=40, num_test=21)
 BATCH = TRAINING.batch_size

@@ -13,7 +13,7 @@ from workers import on_workers
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import TrainingSet
 from raycal.errors import DivergedError
-from raycal.learner import Team
+from raycal.learner.team import Team
 
 HEAD = TRAINING.model_copy(update={"epochs": 30, "learning_rate": 0.1})
 

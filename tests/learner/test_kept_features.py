@@ -11,7 +11,9 @@ from test_learner import FLOAT32, TRAINING, dataset, everything
 from raycal.algorithm.randomness import stream
 from raycal.data import ImageDataset
 from raycal.errors import DivergedError
-from raycal.learner import NetworkLearner, Placement, kept_features
+from raycal.learner import kept_features
+from raycal.learner.device import Placement
+from raycal.learner.learner import NetworkLearner
 
 
 class Counting(NetworkLearner):

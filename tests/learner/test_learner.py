@@ -9,8 +9,8 @@ from raycal.algorithm.records import TrainingSet
 from raycal.config import TrainingConfig
 from raycal.data import ImageDataset
 from raycal.errors import DivergedError
-from raycal.learner import NetworkLearner, Placement
-from raycal.learner.learner import SCORING_PIXELS
+from raycal.learner.device import Placement
+from raycal.learner.learner import SCORING_PIXELS, NetworkLearner
 from raycal.learner.training import batches as batches_of
 
 FLOAT32 = Placement(torch.device("cpu"), torch.float32)

@@ -6,7 +6,7 @@ from torchvision.models import get_model, get_model_weights
 
 from raycal.algorithm.randomness import stream
 from raycal.config import NETWORKS, TrainingConfig
-from raycal.learner import NetworkLearner
+from raycal.learner.learner import NetworkLearner
 from raycal.learner.network import features_of, head_of, new_network
 
 SMALL = ("mobilenet_v3_small", "resnet34", "efficientnet_b0")

@@ -12,8 +12,8 @@ from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import TrainingSet
 from raycal.config import TrainingConfig
 from raycal.errors import DivergedError, InfrastructureError
-from raycal.learner import NetworkLearner, Team
-from raycal.learner.team import parts, together
+from raycal.learner.learner import NetworkLearner
+from raycal.learner.team import Team, parts, together
 
 ONE_EPOCH = TRAINING.model_copy(update={"epochs": 1})
 

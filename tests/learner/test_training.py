@@ -14,8 +14,9 @@ from workers import on_workers
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Fitted, TrainingSet
 from raycal.config import TrainingConfig
-from raycal.learner import NetworkLearner, Team
 from raycal.learner.chance import chance_accuracy
+from raycal.learner.learner import NetworkLearner
+from raycal.learner.team import Team
 from raycal.learner.training import Losses, Patience, held_out
 from raycal.losses import losses
 

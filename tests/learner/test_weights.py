@@ -8,7 +8,7 @@ import torch
 from torchvision.models import ResNet18_Weights, mobilenet_v3_small, resnet18, resnet34
 
 from raycal.errors import InputError
-from raycal.learner import load_weights
+from raycal.learner.weights import load_weights
 
 
 def save(state: Any, folder: Path) -> str:

@@ -17,7 +17,7 @@ from raycal.bench.gpu.sharing import sharing
 from raycal.bench.gpu.sizes import QUICK, Sizes
 from raycal.bench.gpu.training import training
 from raycal.bench.material import Options, own_cache
-from raycal.learner import free_memory
+from raycal.learner.device import free_memory
 
 STEPS: Mapping[str, Callable[[Options, Sizes], Iterator[Figure]]] = {
     "kmeans": clustering,

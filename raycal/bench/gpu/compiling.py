@@ -6,7 +6,7 @@ from time import perf_counter
 from raycal.bench.figure import Figure
 from raycal.bench.gpu.sizes import Sizes
 from raycal.bench.material import Options, images, learner, settings_of
-from raycal.learner import free_memory
+from raycal.learner.device import free_memory
 
 
 def compiling(options: Options, sizes: Sizes) -> Iterator[Figure]:

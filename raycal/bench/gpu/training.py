@@ -15,7 +15,7 @@ from raycal.bench.measure import ratio
 from raycal.bench.training import MOST_OVERHEAD, BareLoop, weights_of
 from raycal.config import TrainingConfig
 from raycal.data import ImageDataset
-from raycal.learner import free_memory
+from raycal.learner.device import free_memory
 
 # Of one H200 at 224 px.
 LEAST_TRAINING = 20_000

@@ -1,0 +1,36 @@
+"""What the driver of a sweep hands to every trial and every worker.
+
+The worker group and the worker both import this module, so that neither has to import the other for it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from raycal.distributed.resources import Allotment
+from raycal.inputs import ExpectedInputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What all worker groups of a sweep share.
+
+    Attributes:
+        folder: The sweep's folder, in the form that `Folder.at` takes.
+        owner: The start of the sweep that the workers write for, as it recorded itself.
+        working_directory: The folder that relative paths in the experiments start from.
+        allotment: The resources of each trial.
+        clusterings: Handles of the clustering actors, by the node that each runs on.
+        pools: Handle of the actor that holds the live pools.
+        wait_for_scheduler: Whether a worker waits after every iteration until the scheduler lets the trial go on.
+        expected: The data and weights that each experiment must read, by experiment id.
+    """
+
+    folder: str
+    owner: str
+    working_directory: str
+    allotment: Allotment
+    clusterings: Mapping[str, Any]
+    pools: Any
+    wait_for_scheduler: bool
+    expected: Mapping[str, ExpectedInputs] = field(default_factory=dict)

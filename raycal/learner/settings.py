@@ -1,0 +1,47 @@
+"""What a training needs to be told, in the learner's own words, so that the learner does not know the YAML."""
+
+from typing import Literal, Protocol
+
+
+class TrainingSettings(Protocol):
+    """How a network is trained; `raycal.config.TrainingConfig` fits, and so does any object with these attributes.
+
+    Attributes:
+        stop: What ends a training: a number of passes, a number of optimizer steps, or a loss that no longer falls.
+        epochs: The number of passes, where `stop` is `epochs`.
+        steps: The largest number of optimizer steps; None: no limit.
+        patience: The number of passes without an improvement after which a training has converged.
+        min_delta: The smallest improvement that counts, as a share of the lowest loss so far.
+        validation_fraction: The share of the annotated samples that is held out to tell whether a training converged.
+        batch_size: The number of samples of an optimizer step, over all workers.
+        image_size: Height and width, in pixels, of the images that the network sees.
+        horizontal_flip: Whether half of the images are mirrored in every pass.
+        dtype: The number format of the products.
+    """
+
+    @property
+    def stop(self) -> Literal["epochs", "steps", "converged"]: ...
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def steps(self) -> int | None: ...
+    @property
+    def patience(self) -> int: ...
+    @property
+    def min_delta(self) -> float: ...
+    @property
+    def validation_fraction(self) -> float: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def momentum(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def image_size(self) -> int: ...
+    @property
+    def horizontal_flip(self) -> bool: ...
+    @property
+    def dtype(self) -> Literal["auto", "float32", "bfloat16"]: ...

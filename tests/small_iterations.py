@@ -1,0 +1,101 @@
+"""Experiments, interactions and iterations made by hand."""
+
+from typing import Any
+
+import numpy as np
+
+from raycal import build
+from raycal.algorithm.records import (
+    Answer,
+    Evaluation,
+    Interaction,
+    IterationResult,
+    Kind,
+    PhaseSeconds,
+    PoolSnapshot,
+)
+from raycal.config import ExperimentConfig
+
+CONFIG = ExperimentConfig.model_validate(
+    {"dataset": "digits", "scenario": "random", "model": {"weights": "none"}}, context=build.REGISTRIES
+)
+NUM_SAMPLES = 8
+
+
+def experiment(**settings: Any) -> ExperimentConfig:
+    given = {"dataset": "digits", "scenario": "random", **settings}
+    return ExperimentConfig.model_validate(given, context=build.REGISTRIES)
+
+
+def sample(interaction: int = 1) -> Interaction:
+    return Interaction(
+        iteration=0,
+        step=0,
+        interaction=interaction,
+        kind=Kind.SAMPLE,
+        answer=Answer.LABELLED,
+        label=3,
+        purity=None,
+        wrong=0,
+        seconds=4.25,
+        indices=np.array([7], np.int64),
+    )
+
+
+def one_iteration() -> IterationResult:
+    row = Interaction(
+        iteration=0,
+        step=0,
+        interaction=1,
+        kind=Kind.SAMPLE,
+        answer=Answer.LABELLED,
+        label=0,
+        purity=None,
+        wrong=0,
+        seconds=1.0,
+        indices=np.array([0], np.int64),
+    )
+    return IterationResult(
+        iteration=0,
+        interactions=1,
+        human_seconds=1.0,
+        ledger=(row,),
+        pool=PoolSnapshot(status=np.ones(1, np.int8), labels=np.zeros(1, np.int32)),
+        evaluation=Evaluation(accuracy=0.5, loss=1.0),
+        seconds=PhaseSeconds(predict=0, cluster=0, train=0, evaluate=0),
+    )
+
+
+def result(iteration: int, *, accuracy: float | None = None) -> IterationResult:
+    """An iteration that labels sample number `iteration` as its class; the others are unlabelled or labelled before."""
+    labels = np.full(NUM_SAMPLES, -1, np.int32)
+    labels[: iteration + 1] = np.arange(iteration + 1)[:NUM_SAMPLES]
+    row = Interaction(
+        iteration=iteration,
+        step=0,
+        interaction=iteration + 1,
+        kind=Kind.SAMPLE,
+        answer=Answer.LABELLED,
+        label=iteration % 10,
+        purity=None,
+        wrong=0,
+        seconds=4.25,
+        indices=np.array([iteration], np.int64),
+    )
+    return IterationResult(
+        iteration=iteration,
+        interactions=iteration + 1,
+        human_seconds=4.25 * (iteration + 1),
+        ledger=(row,),
+        pool=PoolSnapshot(
+            status=(labels >= 0).astype(np.int8),
+            labels=labels,
+            purity=np.where(np.arange(len(labels)) == 0, 0.75, 1).astype(np.float32),
+        ),
+        evaluation=Evaluation(accuracy=iteration / 10 if accuracy is None else accuracy, loss=2.0),
+        seconds=PhaseSeconds(predict=0.0, cluster=0.0, train=1.0, evaluate=0.5),
+    )
+
+
+def model(iteration: int) -> bytes:
+    return f"model of iteration {iteration}".encode() * 3

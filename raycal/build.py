@@ -21,6 +21,7 @@ from raycal.data.manifest import NAMES_SHOWN, manifest_of
 from raycal.errors import first_of
 from raycal.inputs import DatasetInput, ExpectedInputs, Inputs
 from raycal.losses import losses
+from raycal.networks import networks
 from raycal.registry import Registry
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 REGISTRIES: Mapping[str, Registry[Any]] = {
     "dataset": datasets,
+    "model": networks,
     "acquisition": acquisitions,
     "clustering": clusterings,
     "expert": experts,
@@ -53,7 +55,9 @@ def dataset_key(config: ExperimentConfig) -> str:
 
 def weights_key(config: ExperimentConfig) -> str:
     """Experiments with the same key start from the same weights."""
-    return f"{config.model.name} {config.model.weights}"
+    model = config.model
+    options = f" {json.dumps(model.options, sort_keys=True)}" if model.options else ""
+    return f"{model.name} {model.weights}{options}"
 
 
 def prepare(experiments: Mapping[str, ExperimentConfig]) -> Inputs:
@@ -82,7 +86,7 @@ def prepare(experiments: Mapping[str, ExperimentConfig]) -> Inputs:
         if config.model.weights != "none" and weights_key(config) not in digests:
             from raycal.learner import load_weights, weights_digest
 
-            state = load_weights(config.model.weights, config.model.name)
+            state = load_weights(config.model.weights, config.model.name, config.model.options)
             digests[weights_key(config)] = weights_digest(state or {})
     if left_out:
         named = first_of(list(left_out), NAMES_SHOWN, "; ")
@@ -125,8 +129,9 @@ def learner(
         images,
         training,
         network=config.model.name,
+        network_options=config.model.options,
         frozen=config.model.frozen,
-        weights=load_weights(config.model.weights, config.model.name),
+        weights=load_weights(config.model.weights, config.model.name, config.model.options),
         rng=stream(config.seed, 0, "backbone"),
         loss=partial(losses[training.loss.name], **training.loss.options),
         placement=Placement.choose(

@@ -6,13 +6,17 @@ option says with `Affects` which experiments it can change.
 """
 
 import inspect
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
 from typing import Any, Generic, NamedTuple, TypeVar, get_type_hints
 
 T = TypeVar("T", bound=Callable[..., Any])
 
 REQUIRED = inspect.Parameter.empty
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._+-]{0,63}$"  # names become parts of the names of folders
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,19 @@ class Option(NamedTuple):
         return marks
 
 
+def _namespace(entry: Callable[..., Any]) -> dict[str, Any]:
+    """The global names of the module in which an entry was defined, in which its annotations mean something."""
+    function: Any = entry
+    while isinstance(function, partial):
+        function = function.func
+    if inspect.isclass(function):
+        function = function.__init__
+    elif not inspect.isroutine(function):
+        function = type(function).__call__
+    namespace: dict[str, Any] = getattr(inspect.unwrap(function), "__globals__", {})
+    return namespace
+
+
 def declared(marks: Collection[Any]) -> Affects | None:
     """The `Affects` among the metadata of an annotation; None when there is none."""
     return next((mark for mark in marks if isinstance(mark, Affects)), None)
@@ -94,12 +111,18 @@ class Registry(Generic[T]):
         """Decorator that makes an extension known as `name`."""
 
         def register(entry: T) -> T:
+            if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
+                raise ValueError(f"the {self.kind} {name!r} should be named with 1 to 64 of a-z 0-9 . _ + -")
             if name in self._entries:
                 raise ValueError(f"two {self.kind}s are named {name!r}")
             self._entries[name] = entry
             return entry
 
         return register
+
+    def forget(self, name: str) -> None:
+        """Take an entry out again, such as that of a plug-in whose import failed half-way."""
+        del self._entries[name]
 
     def __getitem__(self, name: str) -> T:
         return self._entries[name]
@@ -113,12 +136,19 @@ class Registry(Generic[T]):
     def options(self, name: str) -> Mapping[str, Option]:
         """The options of one entry by keyword."""
         entry = self._entries[name]
-        hints = get_type_hints(entry.__init__ if inspect.isclass(entry) else entry, include_extras=True)
-        return {
-            parameter.name: Option(hints.get(parameter.name, Any), parameter.default)
+        parameters = [
+            parameter
             for parameter in inspect.signature(entry).parameters.values()
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.name not in self.provided
+        ]
+        # Other annotations, such as that of what is returned, may name types that are imported for type checkers only.
+        annotated = {
+            parameter.name: parameter.annotation
+            for parameter in parameters
+            if parameter.annotation is not inspect.Parameter.empty
         }
+        hints = get_type_hints(SimpleNamespace(__annotations__=annotated), _namespace(entry), include_extras=True)
+        return {parameter.name: Option(hints.get(parameter.name, Any), parameter.default) for parameter in parameters}
 
     def chain(self, entry: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
         """The settings of an entry and of all entries nested in it, the outermost first, each with the keys to it.

@@ -15,7 +15,7 @@ ROOT = Path(raycal.__file__).parent
 # Bottom to top. A package's name stands for all of its modules.
 LAYERS = (
     ("errors", "registry", "interrupt", "options", "output", "home"),
-    ("algorithm", "losses", "gpu_kmeans", "torch_kmeans"),
+    ("algorithm", "losses", "networks", "gpu_kmeans", "torch_kmeans"),
     ("config", "labels", "pool_file"),
     (
         "data",
@@ -55,11 +55,12 @@ ONLY_IN = {
         "raycal.learner",
         "raycal.data",
         "raycal.losses",
+        "raycal.networks",
         "raycal.gpu_kmeans",
         "raycal.torch_kmeans",
         "raycal.bench",
     ),
-    "torchvision": ("raycal.learner", "raycal.data", "raycal.bench"),
+    "torchvision": ("raycal.learner", "raycal.networks", "raycal.data", "raycal.bench"),
     "mlflow": ("raycal.tracking",),
 }
 NEVER_IN = {

@@ -25,15 +25,16 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from raycal.algorithm.expert import experts
 from raycal.algorithm.scenario import SCENARIOS, Ask, PseudoLabelsBy, Scenario, Step, Use
-from raycal.config.networks import NETWORKS
-from raycal.config.strict import MOST, NAME_PATTERN, Count, Strict, did_you_mean
-from raycal.registry import EVERYTHING, REQUIRED, Affects, Option, Registry, declared
+from raycal.config.strict import MOST, Count, Strict, did_you_mean
+from raycal.networks import IMAGENET, networks
+from raycal.registry import EVERYTHING, NAME_PATTERN, REQUIRED, Affects, Option, Registry, declared
 
 # Raised when the same configuration gives other results than before, so that old runs are not taken for new ones.
 RECIPE_VERSION = 1
 MIN_BATCH_PER_WORKER = 2  # batch normalisation has no variance of a single image
 DEFAULT_ACQUISITION = "entropy"
 DEFAULT_LOSS = "cross_entropy"
+DEFAULT_NETWORK = "resnet18"
 WORKERS = "workers"  # the one setting that stands elsewhere in a sweep file
 _NO_GROUP = ""  # of the settings that stand in no group
 # Settings that ids are older than, by their group, with the values at which they change nothing.
@@ -104,6 +105,8 @@ def _component(kind: str, default: str | None, model: type[ComponentConfig] = Co
         if registry is None or not isinstance(value.get("name"), str):
             return value
         if value["name"] not in registry:
+            if model is ModelConfig:
+                return value  # its name is checked with the group, where the sweep file has it
             hint = did_you_mean(value["name"], registry)
             raise PydanticCustomError("unknown_name", "no such {kind} {hint}", {"kind": kind, "hint": hint})
         return _options_model(registry, value["name"], model).model_validate(value, context=info.context).model_dump()
@@ -192,19 +195,20 @@ def _scenario(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
-def _network(name: str) -> str:
-    if name in NETWORKS:
+def _network(name: str, info: ValidationInfo) -> str:
+    registry: Registry[Any] | None = (info.context or {}).get("model")
+    if registry is None or name in registry:
         return name
-    raise PydanticCustomError("unknown_name", "no such network {hint}", {"hint": did_you_mean(name, NETWORKS)})
+    raise PydanticCustomError("unknown_name", "no such network {hint}", {"hint": did_you_mean(name, registry)})
 
 
-class ModelConfig(Strict):
-    """The network and where its weights come from: `imagenet`, `none`, or a file with a state dict.
+class ModelConfig(ComponentConfig):
+    """The network with its options, and where its weights come from: `imagenet`, `none`, or a file with a state dict.
 
-    Of a `frozen` one only the last layer is trained, on the features of the network as it comes.
+    Only the last layer of a `frozen` network is trained, on the features of the network as it comes.
     """
 
-    name: Always[Annotated[str, AfterValidator(_network)]] = "resnet18"
+    name: Always[Annotated[str, AfterValidator(_network)]] = DEFAULT_NETWORK
     weights: Always[Annotated[str, BeforeValidator(lambda value: "none" if value is None else value)]] = "imagenet"
     frozen: Always[bool] = False
 
@@ -272,7 +276,7 @@ class ExperimentConfig(Strict):
     """
 
     dataset: Always[Annotated[ComponentConfig, _component("dataset", None)]]
-    model: Always[ModelConfig] = ModelConfig()
+    model: Always[Annotated[ModelConfig, _component("model", DEFAULT_NETWORK, ModelConfig)]] = ModelConfig()
     scenario: Always[Annotated[str | OwnScenario, BeforeValidator(_scenario)]]
     iterations: ForBudgets[Count] = 15
     interactions_per_iteration: ForBudgets[Count] = 1000
@@ -308,13 +312,24 @@ class ExperimentConfig(Strict):
                 f"should be at least {least}, {MIN_BATCH_PER_WORKER} for each of {self.workers} workers, not {batch}"
             )
             yield ("training", "batch_size"), batch, words
-        size, only = self.training.image_size, NETWORKS[self.model.name].image_size
-        if only is not None and size != only:
-            yield ("training", "image_size"), size, f"should be {only}, as {self.model.name} takes no other, not {size}"
+        yield from self._misfits_of_network()
         if self.model.frozen and self.training.horizontal_flip:
             words = "should be false with model.frozen, which looks at every image once"
             yield ("training", "horizontal_flip"), True, words
         yield from self._misfits_of_stop()
+
+    def _misfits_of_network(self) -> Iterator[tuple[tuple[str, str], Any, str]]:
+        """Settings that the network does not allow; none are known of a network that is not registered here."""
+        name = self.model.name
+        if name not in networks:
+            return
+        facts, size = networks.facts(name), self.training.image_size
+        if facts.image_size is not None and size != facts.image_size:
+            words = f"should be {facts.image_size}, as {name} takes no other, not {size}"
+            yield ("training", "image_size"), size, words
+        if self.model.weights == IMAGENET and facts.imagenet is None:
+            words = f"should be none or a file, as no weights are published for {name}, not {IMAGENET!r}"
+            yield ("model", "weights"), self.model.weights, words
 
     def _misfits_of_stop(self) -> Iterator[tuple[tuple[str, str], Any, str]]:
         """Settings of the training's length that are missing, or that would do nothing."""

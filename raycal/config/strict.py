@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict
 
 NAMES_LISTED = 20
 MOST = 10**9  # what is larger is a slip, and too large for a 32-bit counter somewhere below
-NAME_PATTERN = r"^[a-z0-9][a-z0-9._+-]{0,63}$"
 
 
 class Strict(BaseModel):

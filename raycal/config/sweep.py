@@ -17,9 +17,10 @@ from raycal.config.resources import ResourceConfig, TrackingConfig
 from raycal.config.scheduler import GivenScheduler, SchedulerConfig, incomparable
 from raycal.config.search import SearchConfig
 from raycal.config.setting import Template
-from raycal.config.strict import NAME_PATTERN, Strict
+from raycal.config.strict import Strict
 from raycal.config.yaml_file import read_yaml
 from raycal.errors import InputError, printable
+from raycal.registry import NAME_PATTERN
 
 T = TypeVar("T", bound=BaseModel)
 

@@ -22,6 +22,7 @@ from raycal.errors import first_of
 from raycal.inputs import DatasetInput, ExpectedInputs, Inputs
 from raycal.losses import losses
 from raycal.networks import networks
+from raycal.plugins import owner_of
 from raycal.registry import Registry
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def learner(
         training,
         network=config.model.name,
         network_options=config.model.options,
+        network_source=_network_source(config),
         frozen=config.model.frozen,
         weights=load_weights(config.model.weights, config.model.name, config.model.options),
         rng=stream(config.seed, 0, "backbone"),
@@ -143,6 +145,14 @@ def learner(
         ),
         team=team,
     )
+
+
+def _network_source(config: ExperimentConfig) -> str:
+    """What tells a plug-in's network from others of its name; empty for one of raycal's own."""
+    plugin = owner_of("model", config.model.name)
+    if plugin is None:
+        return ""
+    return f"{config.model.name} {plugin.digest} {json.dumps(config.model.options, sort_keys=True)}"
 
 
 def parts(

@@ -16,6 +16,7 @@ from raycal.data.manifest import Manifest, manifest_of
 from raycal.environment import environment
 from raycal.errors import InfrastructureError, InputError, RaycalError, StoppedError
 from raycal.inputs import ExpectedInputs
+from raycal.plugins import loaded_plugins
 from raycal.store import RunDir
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def run_experiment(
     on_start: Callable[[], object] = lambda: None,
     team: "Team | None" = None,
     expected: ExpectedInputs | None = None,
+    load_plugins: Callable[[], object] = lambda: None,
 ) -> bool:
     """Run an experiment to its end; whether it got there.
 
@@ -51,6 +53,7 @@ def run_experiment(
         on_start: Called when data and model are loaded and Algorithm 1 begins.
         team: The workers of the trial, of which this is the first; None: it is the only one.
         expected: The data and weights it must read; with others it fails. None: whatever is there.
+        load_plugins: Imports the plug-ins that the experiment may use, unless this process has done so.
 
     Raises:
         InfrastructureError: What the experiment runs on failed; another call goes on.
@@ -58,7 +61,7 @@ def run_experiment(
     """
     phase = _Phase()
     try:
-        _run(config, run_dir, worker, observers, clustering, on_start, team, expected, phase)
+        _run(config, run_dir, worker, observers, clustering, on_start, team, expected, load_plugins, phase)
     except (InfrastructureError, StoppedError):
         raise
     except Exception as error:  # the one place where a failed experiment is recorded
@@ -74,14 +77,19 @@ def run_experiment(
 
 
 def follow_experiment(
-    config: ExperimentConfig, worker: WorkerSettings, team: "Team", *, expected: ExpectedInputs | None = None
+    config: ExperimentConfig,
+    worker: WorkerSettings,
+    team: "Team",
+    *,
+    expected: ExpectedInputs | None = None,
+    load_plugins: Callable[[], object] = lambda: None,
 ) -> None:
     """What the other workers of a trial do while the first runs the experiment: their part of it, until dismissed.
 
     An error that is not the experiment's is raised, and the trial's workers must all start again.
     """
     try:
-        learner, _, _ = _load(config, worker, team, expected, _Phase())
+        learner, _, _ = _load(config, worker, team, expected, load_plugins, _Phase())
     except Exception:
         if team.listen() is None:  # the first worker could not begin either, and has recorded why
             return
@@ -104,12 +112,13 @@ def _run(
     on_start: Callable[[], object],
     team: "Team | None",
     expected: ExpectedInputs | None,
+    load_plugins: Callable[[], object],
     phase: _Phase,
 ) -> None:
     saved = run_dir.begin(config)
     if run_dir.is_done:
         return
-    learner, images, manifest = _load(config, worker, team, expected, phase)
+    learner, images, manifest = _load(config, worker, team, expected, load_plugins, phase)
     state = None
     if saved is not None:
         phase.name = "loading the state"
@@ -120,7 +129,14 @@ def _run(
             raise InputError(f"{run_dir.folder.place}/state: {problem}") from error
         learner.load(saved.model)
     run_dir.write_environment(
-        environment(images, manifest, learner.placement.describe(), learner.team.size, weights=learner.weights_digest)
+        environment(
+            images,
+            manifest,
+            learner.placement.describe(),
+            learner.team.size,
+            weights=learner.weights_digest,
+            plugins={name: plugin.record() for name, plugin in loaded_plugins().items() if name in config.plugins},
+        )
     )
     parts = build.parts(config, images, learner, clustering)
     plan = build.plan(config)
@@ -147,6 +163,7 @@ def _load(
     worker: WorkerSettings,
     team: "Team | None",
     expected: ExpectedInputs | None,
+    load_plugins: Callable[[], object],
     phase: _Phase,
 ) -> tuple["NetworkLearner", ImageDataset, Manifest]:
     """Load data and model, and compare them with what is expected.
@@ -154,6 +171,8 @@ def _load(
     Raises:
         InputError: They cannot be used, or they are not what is expected.
     """
+    phase.name = "loading the plug-ins"
+    load_plugins()
     phase.name = "loading the dataset"
     images = build.dataset(config).load(content=None if expected is None else expected.content)
     manifest = manifest_of(images)

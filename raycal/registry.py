@@ -76,6 +76,14 @@ class Option(NamedTuple):
         return marks
 
 
+def module_of(entry: Callable[..., Any]) -> str:
+    """The name of the module in which an entry was defined."""
+    function: Any = entry
+    while isinstance(function, partial):
+        function = function.func
+    return str(getattr(function, "__module__", ""))
+
+
 def _namespace(entry: Callable[..., Any]) -> dict[str, Any]:
     """The global names of the module in which an entry was defined, in which its annotations mean something."""
     function: Any = entry
@@ -114,7 +122,10 @@ class Registry(Generic[T]):
             if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
                 raise ValueError(f"the {self.kind} {name!r} should be named with 1 to 64 of a-z 0-9 . _ + -")
             if name in self._entries:
-                raise ValueError(f"two {self.kind}s are named {name!r}")
+                other = module_of(self._entries[name])
+                raise ValueError(
+                    f"the name {name!r} of a {self.kind} is taken, by the one in {other}; use another name"
+                )
             self._entries[name] = entry
             return entry
 

@@ -14,7 +14,7 @@ ROOT = Path(raycal.__file__).parent
 
 # Bottom to top. A package's name stands for all of its modules.
 LAYERS = (
-    ("errors", "registry", "interrupt", "options", "output", "home"),
+    ("errors", "registry", "plugins", "interrupt", "options", "output", "home"),
     ("algorithm", "losses", "networks", "gpu_kmeans", "torch_kmeans"),
     ("config", "labels", "pool_file"),
     (

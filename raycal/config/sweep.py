@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from annotated_types import MinLen
@@ -18,8 +19,9 @@ from raycal.config.scheduler import GivenScheduler, SchedulerConfig, incomparabl
 from raycal.config.search import SearchConfig
 from raycal.config.setting import Template
 from raycal.config.strict import Strict
-from raycal.config.yaml_file import read_yaml
+from raycal.config.yaml_file import Where, read_yaml
 from raycal.errors import InputError, printable
+from raycal.plugins import Plugin, find_plugin, installed_plugins, load_plugins
 from raycal.registry import NAME_PATTERN
 
 T = TypeVar("T", bound=BaseModel)
@@ -29,6 +31,7 @@ class _SweepFile(Strict):
     """The top level of a sweep file."""
 
     name: Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+    plugins: list[str] = Field(default_factory=list)
     experiment: dict[str, Any]
     grid: dict[str, Annotated[list[Any], MinLen(1)]] = Field(default_factory=dict)
     search: SearchConfig | None = None
@@ -49,6 +52,7 @@ class Sweep:
         axes: The keys that the grid and a random search vary.
         template: What `experiment_of` starts from.
         registries: What `experiment_of` checks names with.
+        plugins: The plug-ins that are loaded for it: those that are installed, and those that the file names.
         notes: What a user should know of the settings given on the command line, one line each.
     """
 
@@ -63,6 +67,7 @@ class Sweep:
     axes: tuple[str, ...] = ()
     template: Template = field(default_factory=lambda: Template({}))
     registries: Registries = field(default_factory=dict)
+    plugins: Sequence[Plugin] = ()
     notes: Sequence[str] = ()
 
     @property
@@ -89,10 +94,10 @@ class Sweep:
 
 
 def load_sweep(path: str, registries: Registries, *, overrides: Sequence[str] = ()) -> Sweep:
-    """Read a sweep file and check all of it.
+    """Read a sweep file, import its plug-ins, and check all of it.
 
     Args:
-        registries: The extensions a name may mean, by kind.
+        registries: The extensions a name may mean, by kind; the plug-ins add theirs.
         overrides: `KEY=VALUE` as `--set` takes them; a key is one of `experiment` unless it begins with a top-level
             key; a key of `experiment` wins over the grid and the search.
 
@@ -104,6 +109,7 @@ def load_sweep(path: str, registries: Registries, *, overrides: Sequence[str] = 
     problems = Problems(path, document.lines, registries)
     sections = _SweepFile.model_fields
     pinned, notes = apply_overrides(values, overrides, sections, problems)
+    plugins = _load_plugins(values.get("plugins"), Path(path).parent, registries, problems)
     try:
         file = _SweepFile.model_validate(values)
     except ValidationError as error:
@@ -138,8 +144,48 @@ def load_sweep(path: str, registries: Registries, *, overrides: Sequence[str] = 
         axes=() if at_ends else (*varied_by(file.grid), *(search.space if search else ())),
         template=template,
         registries=registries,
+        plugins=plugins,
         notes=[printable(note) for note in notes],
     )
+
+
+def _load_plugins(given: Any, folder: Path, registries: Registries, problems: Problems) -> Sequence[Plugin]:
+    """Import the plug-ins that are installed and those that the file names.
+
+    Raises:
+        InputError: One of them cannot be used; without it nothing can be said of the names in the rest of the file.
+    """
+    before = len(problems.lines)
+    found: dict[str, Plugin] = {plugin.module: plugin for plugin in installed_plugins()}
+    places: dict[str, Where] = {}
+    items = given if isinstance(given, list) else []  # anything else is refused with the rest of the file
+    for row, item in enumerate(items):
+        if not isinstance(item, str):
+            continue
+        where: Where = ("plugins", row)
+        try:
+            plugin = find_plugin(item, folder)
+        except InputError as error:
+            problems.say(where, str(error))
+            continue
+        if any(plugin.name == other.name and plugin.digest != other.digest for other in found.values()):
+            problems.say(where, f"{item}: another plug-in is called {plugin.name}, too; rename the file")
+        found.setdefault(plugin.module, plugin)
+        places.setdefault(plugin.given, where)
+    plugins = tuple(found.values())
+    if len(problems.lines) == before:
+        try:
+            load_plugins(plugins, registries)
+        except InputError as error:
+            for line in error.problems:
+                at = next((where for given, where in places.items() if line.startswith(f"{given}: ")), None)
+                if at is None:
+                    problems.say_line(f"plug-in {line}")
+                else:
+                    problems.say(at, line)
+    if len(problems.lines) > before:
+        raise InputError(*problems.lines)
+    return plugins
 
 
 def _experiments(

@@ -1,7 +1,7 @@
 """A Ray Train worker group that outlives its experiment: starting one costs many seconds, the next order none."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Thread
@@ -15,6 +15,7 @@ from raycal.distributed.resources import Allotment
 from raycal.errors import InfrastructureError
 from raycal.files import Folder
 from raycal.inputs import ExpectedInputs
+from raycal.plugins import Plugin
 
 # Deaths of the workers of one group, over all its experiments, after which the whole group is started anew.
 GROUP_RETRIES = 10
@@ -34,6 +35,7 @@ class Shared:
         pools: Handle of the actor with the live pools.
         wait_for_scheduler: After every iteration, wait whether the trial is to go on.
         expected: The data and weights that each experiment must read, by experiment id.
+        plugins: That every worker imports before its first experiment.
     """
 
     folder: str
@@ -44,6 +46,7 @@ class Shared:
     pools: Any
     wait_for_scheduler: bool
     expected: Mapping[str, ExpectedInputs] = field(default_factory=dict)
+    plugins: Sequence[Plugin] = ()
 
 
 class WorkerGroup:

@@ -40,7 +40,7 @@ LAYERS = (
     ("follower", "distributed"),
     ("this_machine",),
     ("report",),
-    ("sweep_run", "sweep", "pool", "track", "doctor", "bench"),
+    ("sweep_run", "sweep", "pool", "track", "doctor", "bench", "testing"),
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 
@@ -59,6 +59,7 @@ ONLY_IN = {
         "raycal.gpu_kmeans",
         "raycal.torch_kmeans",
         "raycal.bench",
+        "raycal.testing",
     ),
     "torchvision": ("raycal.learner", "raycal.networks", "raycal.data", "raycal.bench"),
     "mlflow": ("raycal.tracking",),
@@ -189,6 +190,8 @@ def test_exceptions_are_still_needed() -> None:
         ("raycal.losses", {"torch", "pydantic", "numpy"}),
         ("raycal.gpu_kmeans", {"torch", "faiss"}),
         ("raycal.build", {"torch", "ray", "mlflow"}),
+        ("raycal.plugins", {"torch", "ray", "mlflow", "numpy", "pydantic"}),
+        ("raycal.testing", {"torch", "ray", "mlflow", "pytest"}),
         (RESOURCES, {"torch", "ray", "mlflow", "faiss"}),
         ("raycal.distributed.metrics", {"torch", "ray", "mlflow", "faiss"}),
         ("raycal.sweep", {"numpy", "torch", "ray", "mlflow", "pydantic"}),

@@ -8,6 +8,7 @@ from typing import Any
 from raycal.config import ExperimentConfig, SearchConfig, Sweep
 from raycal.config.experiment import PLUGINS
 from raycal.errors import InputError
+from raycal.inputs import SHORT_DIGEST, SOURCES
 from raycal.plan import Plan
 
 _OF_PLUGIN = f"{PLUGINS}."
@@ -212,11 +213,16 @@ def _change(key: str, before: list[str] | None, now: list[str] | None, sweep: Sw
     """What is wrong with a key that had other values when the sweep was planned."""
     if _is_of_plugin(key):
         name = key.removeprefix(_OF_PLUGIN)
-        given = next((plugin.given for plugin in sweep.plugins if plugin.name == name), name)
-        was = "" if before is None else f" to the text with the digest {json.loads(before[0])[:12]}"
+        plugin = next((plugin for plugin in sweep.plugins if plugin.name == name), None)
+        was = json.loads((before or ['""'])[0])[:SHORT_DIGEST]
+        where = (
+            f"put back the text that the folder of the sweep keeps in {SOURCES}/{was}"
+            if plugin is not None and plugin.files
+            else f"install the version with the digest {was} again"
+        )
         return (
-            f"--resume: the plug-in {given} has changed since the sweep was planned; put it back{was}, "
-            "or give the sweep another name or --storage"
+            f"--resume: the plug-in {name if plugin is None else plugin.given} has changed since the sweep was planned; "
+            f"{where}, or give the sweep another name or --storage"
         )
     was, is_now = ("not given" if values is None else ", ".join(values) for values in (before, now))
     return (

@@ -123,9 +123,7 @@ class Registry(Generic[T]):
                 raise ValueError(f"the {self.kind} {name!r} should be named with 1 to 64 of a-z 0-9 . _ + -")
             if name in self._entries:
                 other = module_of(self._entries[name])
-                raise ValueError(
-                    f"the name {name!r} of a {self.kind} is taken, by the one in {other}; use another name"
-                )
+                raise ValueError(f"the {self.kind} name {name!r} is taken, by one in {other}; use another name")
             self._entries[name] = entry
             return entry
 

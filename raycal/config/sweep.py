@@ -158,11 +158,13 @@ def _load_plugins(given: Any, folder: Path, registries: Registries, problems: Pr
     before = len(problems.lines)
     found: dict[str, Plugin] = {plugin.module: plugin for plugin in installed_plugins()}
     places: dict[str, Where] = {}
-    items = given if isinstance(given, list) else []  # anything else is refused with the rest of the file
+    is_list = isinstance(given, list)
+    items = given if is_list else [] if given is None else [given]
     for row, item in enumerate(items):
-        if not isinstance(item, str):
+        where: Where = ("plugins", row) if is_list else ("plugins",)
+        if not is_list or not isinstance(item, str):
+            problems.say(where, f"should be a list of import names and paths, such as [./my_module.py], not {item!r}")
             continue
-        where: Where = ("plugins", row)
         try:
             plugin = find_plugin(item, folder)
         except InputError as error:

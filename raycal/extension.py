@@ -220,9 +220,10 @@ def _change(key: str, before: list[str] | None, now: list[str] | None, sweep: Sw
             if plugin is not None and plugin.files
             else f"install the version with the digest {was} again"
         )
+        given = name if plugin is None else plugin.given
         return (
-            f"--resume: the plug-in {name if plugin is None else plugin.given} has changed since the sweep was planned; "
-            f"{where}, or give the sweep another name or --storage"
+            f"--resume: the plug-in {given} has changed since the sweep was planned; {where}, "
+            "or give the sweep another name or --storage"
         )
     was, is_now = ("not given" if values is None else ", ".join(values) for values in (before, now))
     return (

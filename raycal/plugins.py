@@ -108,7 +108,10 @@ def installed_plugins() -> list[Plugin]:
 
 
 def load_plugins(plugins: Sequence[Plugin], registries: Registries) -> None:
-    """Import these plug-ins, in this order, and take back those that were loaded before and are not among them.
+    """Import these plug-ins, in this order, and no others: what was loaded before is taken back first.
+
+    Where exactly these are loaded already, nothing happens. Where one has changed, all are imported again, as one may
+    have imported another.
 
     Args:
         registries: By kind; the plug-ins register in them.
@@ -116,21 +119,17 @@ def load_plugins(plugins: Sequence[Plugin], registries: Registries) -> None:
     Raises:
         InputError: With a line for each that cannot be imported, or defines what is there already.
     """
-    wanted = {plugin.name: plugin.digest for plugin in plugins}
-    for name, plugin in tuple(_loaded.items()):
-        if wanted.get(name) != plugin.digest:
-            _unload(name, registries)
+    if _loaded.keys() == {plugin.name for plugin in plugins} and _are_loaded(plugins):
+        return
+    _unload_all(registries)
     problems: list[str] = []
     for plugin in plugins:
-        known = _loaded.get(plugin.name)
-        if known is None or plugin.module not in sys.modules:
-            try:
-                _load(plugin, plugins, registries)
-            except InputError as error:
-                problems += error.problems
+        try:
+            _load(plugin, plugins, registries)
+        except InputError as error:
+            problems += error.problems
     if problems:
-        for name in tuple(_loaded):
-            _unload(name, registries)
+        _unload_all(registries)
         raise InputError(*problems)
 
 
@@ -143,8 +142,7 @@ def load_on_node(plugins: Sequence[Plugin], registries: Registries, cache: Path)
     Raises:
         InputError: A plug-in is not installed here, has another source here, or cannot be imported here.
     """
-    digests = {name: plugin.digest for name, plugin in _loaded.items()}
-    if all(digests.get(plugin.name) == plugin.digest and plugin.module in sys.modules for plugin in plugins):
+    if _are_loaded(plugins):
         return
     here: list[Plugin] = []
     problems: list[str] = []
@@ -385,6 +383,16 @@ def _check_options(plugin: Plugin, registry: Registry[Any], name: str) -> None:
     except Exception as error:
         what = f"{type(error).__name__}: {one_line(error)}"
         raise InputError(f"{plugin.given}: the {registry.kind} {name!r}: its options cannot be read: {what}") from error
+
+
+def _are_loaded(plugins: Iterable[Plugin]) -> bool:
+    digests = {name: plugin.digest for name, plugin in _loaded.items()}
+    return all(digests.get(plugin.name) == plugin.digest and plugin.module in sys.modules for plugin in plugins)
+
+
+def _unload_all(registries: Registries) -> None:
+    for name in tuple(_loaded):
+        _unload(name, registries)
 
 
 def _unload(name: str, registries: Registries) -> None:

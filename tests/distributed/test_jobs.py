@@ -181,7 +181,7 @@ def test_plugin_travels_with_a_job_and_what_a_node_lacks_is_said(
     (line,) = refused.stderr.splitlines()
     assert re.fullmatch(
         r"plug-in own_kit: there is no module own_kit in this Python environment; .+ \(on node [\d.]+\)",
-        lines[0],
+        line,
     )
     assert not (tmp_path / "refused" / "own" / "plan.json").exists()
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
-from typing import Any, Generic, NamedTuple, TypeVar, get_type_hints
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar, get_type_hints
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -114,6 +114,7 @@ class Registry(Generic[T]):
         self.kind = kind
         self.provided = provided
         self._entries: dict[str, T] = {}
+        self._described: dict[str, Mapping[str, Option]] = {}
 
     def __call__(self, name: str) -> Callable[[T], T]:
         """Decorator that makes an extension known as `name`."""
@@ -132,6 +133,21 @@ class Registry(Generic[T]):
     def forget(self, name: str) -> None:
         """Take an entry out again, such as that of a plug-in whose import failed half-way."""
         del self._entries[name]
+
+    def description(self, name: str) -> dict[str, list[str] | None]:
+        """The uses that each option of an entry says it affects, as JSON values; None where it is an entry itself."""
+        options = self.options(name)
+        return {
+            key: sorted((option.affects or EVERYTHING).uses) if option.nested is None or option.affects else None
+            for key, option in options.items()
+        }
+
+    def describe(self, name: str, description: Mapping[str, Collection[str] | None]) -> None:
+        """Let `chain` and `relevant` know the options of an entry of a plug-in that need not be loaded here."""
+        self._described[name] = {
+            key: Option(Annotated[Any, Nested("") if uses is None else Affects(*uses)], REQUIRED)
+            for key, uses in description.items()
+        }
 
     def __getitem__(self, name: str) -> T:
         return self._entries[name]
@@ -166,11 +182,10 @@ class Registry(Generic[T]):
             entry: Its `name` and its options. What a name that is not registered here has inside is not known.
         """
         yield (), entry
-        if entry["name"] in self:
-            for key, option in self.options(entry["name"]).items():
-                if option.nested is not None and key in entry:
-                    for path, inner in self.chain(entry[key]):
-                        yield (key, *path), inner
+        for key, option in self._known_options(entry["name"]).items():
+            if option.nested is not None and key in entry:
+                for path, inner in self.chain(entry[key]):
+                    yield (key, *path), inner
 
     def relevant(self, entry: Mapping[str, Any], uses: Collection[str]) -> dict[str, Any]:
         """The settings of an entry that can change an experiment with these uses.
@@ -178,7 +193,7 @@ class Registry(Generic[T]):
         A nested entry is decided by its own options, unless the option that holds it has a mark itself. What is not
         known to the registry is kept: no difference between two experiments may get lost.
         """
-        options = self.options(entry["name"]) if entry["name"] in self else {}
+        options = self._known_options(entry["name"])
         kept: dict[str, Any] = {}
         for key, value in entry.items():
             option = options.get(key)
@@ -188,3 +203,7 @@ class Registry(Generic[T]):
             elif (affects or EVERYTHING).concerns(uses):
                 kept[key] = value
         return kept
+
+    def _known_options(self, name: str) -> Mapping[str, Option]:
+        """The options of an entry that is registered or was described; none of any other."""
+        return self.options(name) if name in self else self._described.get(name, {})

@@ -520,6 +520,42 @@ def test_option_of_a_plugin_s_expert_says_what_it_affects(place: Path, write: Wr
     assert "own" in experts
 
 
+def test_plan_tells_what_options_of_an_expert_affect_where_its_plugin_is_not_loaded(place: Path, write: Write) -> None:
+    from raycal.files import Folder
+    from raycal.plan import Plan, SweepDir
+
+    write(
+        "people.py",
+        """\
+        from typing import Annotated
+        from raycal.algorithm.expert import CLUSTER_ANSWERS, Oracle, experts
+        from raycal.algorithm.expert.answers import ORACLE, OtherExpert
+
+        @experts("own_of_plan")
+        class Own(Oracle):
+            def __init__(
+                self, true_labels, *, of: OtherExpert = ORACLE, tidy: Annotated[int, CLUSTER_ANSWERS] = 0, any: int = 0
+            ) -> None:
+                super().__init__(true_labels)
+        """,
+    )
+    overrides = ("acquisition=margin", "scenario=random", "expert={name: own_of_plan, tidy: 3, of: {name: majority}}")
+    sweep = load(place, "./people.py", overrides=overrides)
+    sweep_dir = SweepDir(Folder.at(str(place / "runs" / "digits")))
+    sweep_dir.write_plan(Plan(sweep="digits", experiments=sweep.experiments, threads=1))
+    written = json.loads((place / "runs" / "digits" / "plan.json").read_text())
+    plugins.load_plugins([], build.REGISTRIES)
+    plan = sweep_dir.read_plan()
+
+    assert written["experts"] == {"own_of_plan": {"of": None, "tidy": ["cluster answers"], "any": []}}
+    assert "own_of_plan" not in experts
+    assert plan is not None
+    ((key, config),) = plan.experiments.items()
+    assert config.experiment_id == key
+    assert "tidy" not in config.relevant()["expert"]
+    assert "purity_threshold" not in config.relevant()["expert"]["of"]["of"]
+
+
 def run(place: Path, *options: str) -> int:
     return main([str(place / "own.yaml"), "--local", "--storage", str(place / "runs"), *options])
 

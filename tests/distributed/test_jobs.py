@@ -185,6 +185,14 @@ def test_plugin_travels_with_a_job_and_what_a_node_lacks_is_said(
     )
     assert not (tmp_path / "refused" / "own" / "plan.json").exists()
 
+    listed_in = (folder / "own.yaml").read_text().replace("[./strategies.py]", "[./strategies.py, own_kit]")
+    (folder / "lacking.yaml").write_text(listed_in)
+    doctor = [sys.executable, "-m", "raycal.doctor", str(folder / "lacking.yaml"), "--storage", str(tmp_path / "runs")]
+    examined = cluster.run(*doctor, **env)
+    assert examined.returncode == 1, examined.stderr
+    assert re.search(r"^problem +plug-ins +plug-in own_kit: .+\(on node [\d.]+\)", examined.stdout, re.MULTILINE)
+    assert re.search(r"^ok +plug-in +\./strategies\.py: digest [0-9a-f]{12}$", examined.stdout, re.MULTILINE)
+
 
 @pytest.mark.long
 def test_running_job_can_be_looked_at_stopped_and_resumed(cluster: Cluster, folder: Path, tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from raycal.data.manifest import NAMES_SHOWN, manifest_of
 from raycal.errors import first_of
 from raycal.inputs import DatasetInput, ExpectedInputs, Inputs
 from raycal.losses import losses
+from raycal.networks import networks
+from raycal.plugins import owner_of
 from raycal.registry import Registry
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 REGISTRIES: Mapping[str, Registry[Any]] = {
     "dataset": datasets,
+    "model": networks,
     "acquisition": acquisitions,
     "clustering": clusterings,
     "expert": experts,
@@ -54,7 +57,9 @@ def dataset_key(config: ExperimentConfig) -> str:
 
 def weights_key(config: ExperimentConfig) -> str:
     """Experiments with the same key start from the same weights."""
-    return f"{config.model.name} {config.model.weights}"
+    model = config.model
+    options = f" {json.dumps(model.options, sort_keys=True)}" if model.options else ""
+    return f"{model.name} {model.weights}{options}"
 
 
 def prepare(experiments: Mapping[str, ExperimentConfig]) -> Inputs:
@@ -83,7 +88,7 @@ def prepare(experiments: Mapping[str, ExperimentConfig]) -> Inputs:
         if config.model.weights != "none" and weights_key(config) not in digests:
             from raycal.learner.weights import load_weights, weights_digest
 
-            state = load_weights(config.model.weights, config.model.name)
+            state = load_weights(config.model.weights, config.model.name, config.model.options)
             digests[weights_key(config)] = weights_digest(state or {})
     if left_out:
         named = first_of(list(left_out), NAMES_SHOWN, "; ")
@@ -128,8 +133,10 @@ def learner(
         images,
         training,
         network=config.model.name,
+        network_options=config.model.options,
+        network_source=_network_source(config),
         frozen=config.model.frozen,
-        weights=load_weights(config.model.weights, config.model.name),
+        weights=load_weights(config.model.weights, config.model.name, config.model.options),
         rng=stream(config.seed, 0, "backbone"),
         loss=partial(losses[training.loss.name], **training.loss.options),
         placement=Placement.choose(
@@ -141,6 +148,14 @@ def learner(
         ),
         team=team,
     )
+
+
+def _network_source(config: ExperimentConfig) -> str:
+    """What tells a plug-in's network from others of its name; empty for one of raycal's own."""
+    plugin = owner_of("model", config.model.name)
+    if plugin is None:
+        return ""
+    return f"{config.model.name} {plugin.digest} {json.dumps(config.model.options, sort_keys=True)}"
 
 
 def parts(

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from raycal.algorithm.scenario import Ask
-from raycal.config import NETWORKS, ExperimentConfig, Sweep
+from raycal.config import ExperimentConfig, Sweep
 from raycal.data import DatasetInfo
 from raycal.distributed.resources import Allotment
 from raycal.errors import InputError
 from raycal.labels import dataset_names, image_root
+from raycal.networks import networks
 from raycal.prices import offers
 from raycal.progress import duration, named
 from raycal.rates import ASSUMED, CORE_GFLOPS, FORWARD_GFLOP, GPU_GFLOPS, TRAINING_GFLOP, GpuRate
@@ -39,7 +40,8 @@ def estimate(config: ExperimentConfig, info: DatasetInfo) -> Cost:
     steps; the passes over a validation set, some per cent of that, are left out.
     """
     scenario, training = config.steps, config.training
-    size = (training.image_size / 32) ** 2 * NETWORKS[config.model.name].gflop / NETWORKS["resnet18"].gflop
+    facts, resnet18 = networks.facts(config.model.name), networks.facts("resnet18")
+    size = (training.image_size / 32) ** 2 * facts.at_224 / resnet18.at_224
     budgets = scenario.budgets(info.num_train if scenario.whole_pool else config.interactions_per_iteration)
     others = config.acquisition.options.get("members", 1) - 1 if scenario.asks(Ask.UNCERTAIN) else 0
     trainings = 1 + (config.retrain_between and sum(step.asks_model for step in scenario.steps[1:]))

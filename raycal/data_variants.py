@@ -48,11 +48,11 @@ def _images(trial: RunInputs, *, complete: bool) -> str | None:
 
 def _weights(trials: Sequence[RunInputs]) -> list[int]:
     """For each trial the number, from 0, of the weights it read among those that its network and source name had."""
-    seen: dict[tuple[str, str], list[str]] = {}
+    seen: dict[str, list[str]] = {}
     numbers = []
     for config, environment in trials:
         digest = environment.get("weights")
-        known = seen.setdefault((config.model.name, config.model.weights), [])
+        known = seen.setdefault(config.model.model_dump_json(exclude={"frozen"}), [])
         if digest is not None and digest not in known:
             known.append(digest)
         numbers.append(0 if digest is None else known.index(digest))

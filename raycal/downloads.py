@@ -7,11 +7,10 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from raycal.config import NETWORKS, ExperimentConfig
+from raycal.config import ExperimentConfig
 from raycal.data import DatasetInfo
 from raycal.data.download import checkpoints_dir
-
-WEIGHTS_URL = "https://download.pytorch.org/models/"
+from raycal.networks import IMAGENET, networks
 
 
 class Download(NamedTuple):
@@ -47,13 +46,13 @@ def downloads(experiments: Iterable[ExperimentConfig], infos: Mapping[str, Datas
         info = infos.get(config.experiment_id)
         if info is not None and info.download:
             needed[Download(config.dataset.name, info.download, f"put it into {info.download_to}")] = None
-        if config.model.weights == "imagenet":
-            network = NETWORKS[config.model.name]
+        weights = networks.facts(config.model.name).imagenet
+        if config.model.weights == IMAGENET and weights is not None:
             place = checkpoints_dir()
-            if not (place / network.weights_file).is_file():
-                what = f"model.weights: imagenet of {config.model.name} ({network.weights_mb} MB)"
-                instead = f"put {network.weights_file} into {place}, or give a file as model.weights"
-                needed[Download(what, WEIGHTS_URL + network.weights_file, instead)] = None
+            if not (place / weights.file).is_file():
+                what = f"model.weights: imagenet of {config.model.name} ({weights.megabytes} MB)"
+                instead = f"put {weights.file} into {place}, or give a file as model.weights"
+                needed[Download(what, weights.url, instead)] = None
     return list(needed)
 
 

@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,12 @@ def environment(
     num_workers: int,
     *,
     weights: str | None = None,
+    plugins: Mapping[str, Mapping[str, str]] | None = None,
 ) -> dict[str, Any]:
     """Versions, machine, data and weights, as `environment.json` holds them.
 
-    There is no key `git` outside a git working tree, and no key `weights` where these were drawn.
+    There is no key `git` outside a git working tree, no key `weights` where these were drawn, and no
+    key `plugins` where none are used.
     """
     commit, digests = git_commit(Path(__file__).parent), manifest.digest
     return {
@@ -35,6 +38,7 @@ def environment(
         **placement,
         "workers": num_workers,
         **({} if weights is None else {"weights": weights[:SHORT]}),
+        **({"plugins": dict(plugins)} if plugins else {}),
         "dataset": {
             "digest": digest_of(f"{digests.train} {digests.test}".encode())[:SHORT],
             **{name: digest[:SHORT] for name, digest in digests._asdict().items()},

@@ -17,6 +17,7 @@ from raycal.environment import environment
 from raycal.errors import InfrastructureError, InputError, RaycalError, StoppedError
 from raycal.inputs import ExpectedInputs
 from raycal.kmeans.backends import noted
+from raycal.plugins import loaded_plugins
 from raycal.store import RunDir
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def run_experiment(
     on_start: Callable[[], object] = lambda: None,
     team: "Team | None" = None,
     expected: ExpectedInputs | None = None,
+    load_plugins: Callable[[], object] = lambda: None,
 ) -> bool:
     """Run an experiment to its end; whether it got there.
 
@@ -53,6 +55,7 @@ def run_experiment(
         on_start: Called when data and model are loaded and Algorithm 1 begins.
         team: The workers of the trial, of which this is the first; None: it is the only one.
         expected: The data and weights it must read; with others it fails. None: whatever is there.
+        load_plugins: Imports the plug-ins that the experiment may use, unless this process has done so.
 
     Raises:
         InfrastructureError: What the experiment runs on failed; another call goes on.
@@ -60,7 +63,7 @@ def run_experiment(
     """
     phase = _Phase()
     try:
-        _run(config, run_dir, worker, observers, clustering, on_start, team, expected, phase)
+        _run(config, run_dir, worker, observers, clustering, on_start, team, expected, load_plugins, phase)
     except (InfrastructureError, StoppedError):
         raise
     except Exception as error:  # the one place where a failed experiment is recorded
@@ -76,14 +79,19 @@ def run_experiment(
 
 
 def follow_experiment(
-    config: ExperimentConfig, worker: WorkerSettings, team: "Team", *, expected: ExpectedInputs | None = None
+    config: ExperimentConfig,
+    worker: WorkerSettings,
+    team: "Team",
+    *,
+    expected: ExpectedInputs | None = None,
+    load_plugins: Callable[[], object] = lambda: None,
 ) -> None:
     """What the other workers of a trial do while the first runs the experiment: their part of it, until dismissed.
 
     An error that is not the experiment's is raised, and the trial's workers must all start again.
     """
     try:
-        learner, _, _ = _load(config, worker, team, expected, _Phase())
+        learner, _, _ = _load(config, worker, team, expected, load_plugins, _Phase())
     except Exception:
         if team.listen() is None:  # the first worker could not begin either, and has recorded why
             return
@@ -106,12 +114,13 @@ def _run(
     on_start: Callable[[], object],
     team: "Team | None",
     expected: ExpectedInputs | None,
+    load_plugins: Callable[[], object],
     phase: _Phase,
 ) -> None:
     saved = run_dir.begin(config)
     if run_dir.is_done:
         return
-    learner, images, manifest = _load(config, worker, team, expected, phase)
+    learner, images, manifest = _load(config, worker, team, expected, load_plugins, phase)
     state = None
     if saved is not None:
         phase.name = "loading the state"
@@ -122,7 +131,12 @@ def _run(
             raise InputError(f"{run_dir.folder.place}/state: {problem}") from error
         learner.load(saved.model)
     ran_on = environment(
-        images, manifest, learner.placement.describe(), learner.team.size, weights=learner.weights_digest
+        images,
+        manifest,
+        learner.placement.describe(),
+        learner.team.size,
+        weights=learner.weights_digest,
+        plugins={name: plugin.record() for name, plugin in loaded_plugins().items() if name in config.plugins},
     )
     run_dir.write_environment(ran_on)
     parts = build.parts(config, images, learner, clustering)
@@ -155,6 +169,7 @@ def _load(
     worker: WorkerSettings,
     team: "Team | None",
     expected: ExpectedInputs | None,
+    load_plugins: Callable[[], object],
     phase: _Phase,
 ) -> tuple["NetworkLearner", ImageDataset, Manifest]:
     """Load data and model, and compare them with what is expected.
@@ -162,6 +177,8 @@ def _load(
     Raises:
         InputError: They cannot be used, or they are not what is expected.
     """
+    phase.name = "loading the plug-ins"
+    load_plugins()
     phase.name = "loading the dataset"
     images = build.dataset(config).load(content=None if expected is None else expected.content)
     manifest = manifest_of(images)

@@ -6,9 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from raycal.config import ExperimentConfig, SearchConfig, Sweep
+from raycal.config.experiment import PLUGINS
 from raycal.errors import InputError
+from raycal.inputs import SHORT_DIGEST, SOURCES
 from raycal.plan import Plan
 
+_OF_PLUGIN = f"{PLUGINS}."
 Experiments = Mapping[str, ExperimentConfig]
 
 
@@ -82,7 +85,9 @@ def _extended(plan: Plan, sweep: Sweep) -> Plan:
         changed = dict.fromkeys((*_changed_trials(gone, new, axes), *_changed_for_all(planned, asked, axes)))
         if changed:
             before, now = _values(planned.values()), _values(asked.values())
-            raise InputError(*(_change(key, before.get(key), now.get(key)) for key in changed))
+            # Where only one side uses a plug-in, the plug-in did not change: another key says what is used instead.
+            said = [key for key in changed if not _is_of_plugin(key) or (key in before and key in now)]
+            raise InputError(*(_change(key, before.get(key), now.get(key), sweep) for key in said))
     elif not gone and plan.axes is None and not plan.removed:
         return plan  # as an earlier version of raycal wrote it
     return replace(plan, experiments={**planned, **new}, axes=axes, removed=tuple(gone))
@@ -154,10 +159,16 @@ def _refuse_changed_search(plan: Plan, sweep: Sweep) -> None:
     elif _num_samples(plan) <= _num_samples(sweep):
         del planned["search.num_samples"], asked["search.num_samples"]
     changes = [
-        _change(key, planned.get(key), asked.get(key))
+        _change(key, planned.get(key), asked.get(key), sweep)
         for key in {**planned, **asked}
-        if planned.get(key) != asked.get(key)
+        if planned.get(key) != asked.get(key) and not _is_of_plugin(key)
     ]
+    # The search may use a plug-in that its base experiment does not use.
+    loaded = {plugin.name: json.dumps(plugin.digest) for plugin in sweep.plugins}
+    for key, digests in _values(plan.experiments.values()).items():
+        name = key.removeprefix(_OF_PLUGIN)
+        if _is_of_plugin(key) and name in loaded and digests != [loaded[name]]:
+            changes.append(_change(key, digests, [loaded[name]], sweep))
     if changes:
         raise InputError(*changes)
 
@@ -194,7 +205,26 @@ def _text(flat: Mapping[str, Any], key: str) -> str:
     return json.dumps(flat[key]) if key in flat else ""
 
 
-def _change(key: str, before: list[str] | None, now: list[str] | None) -> str:
+def _is_of_plugin(key: str) -> bool:
+    return key.startswith(_OF_PLUGIN)
+
+
+def _change(key: str, before: list[str] | None, now: list[str] | None, sweep: Sweep) -> str:
+    """What is wrong with a key that had other values when the sweep was planned."""
+    if _is_of_plugin(key):
+        name = key.removeprefix(_OF_PLUGIN)
+        plugin = next((plugin for plugin in sweep.plugins if plugin.name == name), None)
+        was = json.loads((before or ['""'])[0])[:SHORT_DIGEST]
+        where = (
+            f"put back the text that the folder of the sweep keeps in {SOURCES}/{was}"
+            if plugin is not None and plugin.files
+            else f"install the version with the digest {was} again"
+        )
+        given = name if plugin is None else plugin.given
+        return (
+            f"--resume: the plug-in {given} has changed since the sweep was planned; {where}, "
+            "or give the sweep another name or --storage"
+        )
     was, is_now = ("not given" if values is None else ", ".join(values) for values in (before, now))
     return (
         f"--resume: {key} was {was} when the sweep was planned and is now {is_now}; "

@@ -6,7 +6,7 @@ reads the same, and trials on different data are never averaged.
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +19,10 @@ from raycal.data.manifest import Manifest, ManifestDigests, differences
 from raycal.digest import seal, unseal
 from raycal.errors import InputError
 from raycal.files import Folder
+from raycal.plugins import Plugin
 
-RECORD, MANIFESTS = "inputs.json", "inputs"
+RECORD, MANIFESTS, SOURCES = "inputs.json", "inputs", "plugins"
+SHORT_DIGEST = 12
 ADVICE = "put back what was there, or give the sweep another name or --storage"
 SCHEMA = pa.schema([("name", pa.string()), ("class", pa.string()), ("digest", pa.binary(DIGEST_BYTES))])
 
@@ -72,10 +74,17 @@ class DatasetInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What a sweep reads: datasets by the key of `build.dataset_key`, digests of weights by network and source."""
+    """What a sweep reads.
+
+    Attributes:
+        datasets: By the key of `build.dataset_key`.
+        weights: Digests of weights, by network and source.
+        plugins: Version and digest of each plug-in, by name.
+    """
 
     datasets: Mapping[str, DatasetInput] = field(default_factory=dict)
     weights: Mapping[str, str] = field(default_factory=dict)
+    plugins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def expected(self, dataset: str, weights: str) -> ExpectedInputs | None:
         """What a trial with this dataset and these weights must read; None when its dataset is not known."""
@@ -86,6 +95,18 @@ class Inputs:
         return ExpectedInputs(
             content=found.manifest.content, train=digest.train, test=digest.test, weights=self.weights.get(weights)
         )
+
+
+def keep_sources(plugins: Iterable[Plugin], folder: Folder) -> None:
+    """Keep the source of each plug-in that is given by its path in the folder of the sweep, under `plugins/<digest>`.
+
+    Nothing is imported from there; it is for a person who wants back what a sweep was started with.
+    """
+    for plugin in plugins:
+        kept = folder.folder(f"{SOURCES}/{plugin.digest[:SHORT_DIGEST]}")
+        for name, content in plugin.files.items():
+            if not kept.exists(name):
+                kept.write(name, content)
 
 
 class InputRecord:
@@ -135,6 +156,8 @@ class InputRecord:
                 **found.manifest.digest._asdict(),
             }
         record["weights"] |= inputs.weights
+        if inputs.plugins:
+            record["plugins"] = record.get("plugins", {}) | dict(inputs.plugins)
         if json.dumps(record, sort_keys=True) != known:
             self._folder.write(RECORD, seal(record, indent=1))
 

@@ -12,15 +12,17 @@ from uuid import uuid4
 
 from annotated_types import Ge
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, StringConstraints, ValidationError
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from raycal import __version__
+from raycal.algorithm.expert import experts
 from raycal.config import ExperimentConfig, SearchConfig
 from raycal.digest import seal, unseal
 from raycal.errors import InputError
 from raycal.files import Folder
 from raycal.labels import trials_csv
 from raycal.owner import Owner
+from raycal.plugins import owner_of
 from raycal.store import RunDir
 
 PLAN, TRIALS = "plan.json", "trials.csv"
@@ -66,6 +68,7 @@ class _PlanFile(BaseModel):
     base: ExperimentConfig | None = None
     axes: tuple[str, ...] | None = None
     removed: tuple[str, ...] = ()
+    experts: dict[str, dict[str, list[str] | None]] = Field(default_factory=dict)
 
 
 class SweepDir:
@@ -107,6 +110,8 @@ class SweepDir:
                 f"{self.folder.place}/{PLAN}: damaged: {error}; "
                 "put a whole one back: MLflow has it with the sweep's run"
             ) from error
+        for name, description in file.experts.items():
+            experts.describe(name, description)
         return Plan(
             sweep=file.sweep,
             experiments=file.experiments,
@@ -140,6 +145,10 @@ class SweepDir:
             content["axes"] = list(plan.axes)
         if plan.removed:
             content["removed"] = list(plan.removed)
+        # Ids depend on what an expert's options affect, also where the plug-in that defines it is not loaded.
+        described = dict(earlier.get("experts", {})) | _descriptions(plan)
+        if described:
+            content["experts"] = described
         self.check_owner()
         self.folder.write(PLAN, seal(content, indent=1))
         self.write_trials(plan)
@@ -189,3 +198,10 @@ class SweepDir:
             raise InputError(f"{path}: another process is running this sweep") from error
         except OSError as error:
             raise InputError(f"--storage: {path} cannot be written: {error.strerror or error}") from error
+
+
+def _descriptions(plan: Plan) -> dict[str, dict[str, list[str] | None]]:
+    """What the options of each expert that a loaded plug-in defines affect, by its name."""
+    configs = [*plan.experiments.values(), *([plan.base] if plan.base is not None else [])]
+    named = {expert["name"] for config in configs for _, expert in experts.chain(config.expert.model_dump())}
+    return {name: experts.description(name) for name in sorted(named) if owner_of("expert", name) is not None}

@@ -6,13 +6,18 @@ option says with `Affects` which experiments it can change.
 """
 
 import inspect
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar, get_type_hints
+from functools import partial
+from types import SimpleNamespace
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar, get_type_hints
 
 T = TypeVar("T", bound=Callable[..., Any])
 
 REQUIRED = inspect.Parameter.empty
+MAX_NAME = 64
+NAME_PATTERN = rf"^[a-z0-9][a-z0-9._+-]{{0,{MAX_NAME - 1}}}$"  # names become parts of the names of folders
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,27 @@ class Option(NamedTuple):
         return marks
 
 
+def module_of(entry: Callable[..., Any]) -> str:
+    """The name of the module in which an entry was defined."""
+    function: Any = entry
+    while isinstance(function, partial):
+        function = function.func
+    return str(getattr(function, "__module__", ""))
+
+
+def _namespace(entry: Callable[..., Any]) -> dict[str, Any]:
+    """The global names of the module in which an entry was defined, in which its annotations mean something."""
+    function: Any = entry
+    while isinstance(function, partial):
+        function = function.func
+    if inspect.isclass(function):
+        function = function.__init__
+    elif not inspect.isroutine(function):
+        function = type(function).__call__
+    namespace: dict[str, Any] = getattr(inspect.unwrap(function), "__globals__", {})
+    return namespace
+
+
 def declared(marks: Collection[Any]) -> Affects | None:
     """The `Affects` among the metadata of an annotation; None when there is none."""
     return next((mark for mark in marks if isinstance(mark, Affects)), None)
@@ -89,17 +115,40 @@ class Registry(Generic[T]):
         self.kind = kind
         self.provided = provided
         self._entries: dict[str, T] = {}
+        self._described: dict[str, Mapping[str, Option]] = {}
 
     def __call__(self, name: str) -> Callable[[T], T]:
         """Decorator that makes an extension known as `name`."""
 
         def register(entry: T) -> T:
+            if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
+                raise ValueError(f"the {self.kind} {name!r} should be named with 1 to 64 of a-z 0-9 . _ + -")
             if name in self._entries:
-                raise ValueError(f"two {self.kind}s are named {name!r}")
+                other = module_of(self._entries[name])
+                raise ValueError(f"the {self.kind} name {name!r} is taken, by one in {other}; use another name")
             self._entries[name] = entry
             return entry
 
         return register
+
+    def forget(self, name: str) -> None:
+        """Take an entry out again, such as that of a plug-in whose import failed half-way."""
+        del self._entries[name]
+
+    def description(self, name: str) -> dict[str, list[str] | None]:
+        """The uses that each option of an entry says it affects, as JSON values; None where it is an entry itself."""
+        options = self.options(name)
+        return {
+            key: sorted((option.affects or EVERYTHING).uses) if option.nested is None or option.affects else None
+            for key, option in options.items()
+        }
+
+    def describe(self, name: str, description: Mapping[str, Collection[str] | None]) -> None:
+        """Let `chain` and `relevant` know the options of an entry of a plug-in that need not be loaded here."""
+        self._described[name] = {
+            key: Option(Annotated[Any, Nested("") if uses is None else Affects(*uses)], REQUIRED)
+            for key, uses in description.items()
+        }
 
     def __getitem__(self, name: str) -> T:
         return self._entries[name]
@@ -113,12 +162,19 @@ class Registry(Generic[T]):
     def options(self, name: str) -> Mapping[str, Option]:
         """The options of one entry by keyword."""
         entry = self._entries[name]
-        hints = get_type_hints(entry.__init__ if inspect.isclass(entry) else entry, include_extras=True)
-        return {
-            parameter.name: Option(hints.get(parameter.name, Any), parameter.default)
+        parameters = [
+            parameter
             for parameter in inspect.signature(entry).parameters.values()
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.name not in self.provided
+        ]
+        # Other annotations, such as that of what is returned, may name types that are imported for type checkers only.
+        annotated = {
+            parameter.name: parameter.annotation
+            for parameter in parameters
+            if parameter.annotation is not inspect.Parameter.empty
         }
+        hints = get_type_hints(SimpleNamespace(__annotations__=annotated), _namespace(entry), include_extras=True)
+        return {parameter.name: Option(hints.get(parameter.name, Any), parameter.default) for parameter in parameters}
 
     def chain(self, entry: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
         """The settings of an entry and of all entries nested in it, the outermost first, each with the keys to it.
@@ -127,11 +183,10 @@ class Registry(Generic[T]):
             entry: Its `name` and its options. What a name that is not registered here has inside is not known.
         """
         yield (), entry
-        if entry["name"] in self:
-            for key, option in self.options(entry["name"]).items():
-                if option.nested is not None and key in entry:
-                    for path, inner in self.chain(entry[key]):
-                        yield (key, *path), inner
+        for key, option in self._known_options(entry["name"]).items():
+            if option.nested is not None and key in entry:
+                for path, inner in self.chain(entry[key]):
+                    yield (key, *path), inner
 
     def relevant(self, entry: Mapping[str, Any], uses: Collection[str]) -> dict[str, Any]:
         """The settings of an entry that can change an experiment with these uses.
@@ -139,7 +194,7 @@ class Registry(Generic[T]):
         A nested entry is decided by its own options, unless the option that holds it has a mark itself. What is not
         known to the registry is kept: no difference between two experiments may get lost.
         """
-        options = self.options(entry["name"]) if entry["name"] in self else {}
+        options = self._known_options(entry["name"])
         kept: dict[str, Any] = {}
         for key, value in entry.items():
             option = options.get(key)
@@ -149,3 +204,7 @@ class Registry(Generic[T]):
             elif (affects or EVERYTHING).concerns(uses):
                 kept[key] = value
         return kept
+
+    def _known_options(self, name: str) -> Mapping[str, Option]:
+        """The options of an entry that is registered or was described; none of any other."""
+        return self.options(name) if name in self else self._described.get(name, {})

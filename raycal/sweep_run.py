@@ -27,7 +27,7 @@ from raycal.extension import Extension, extend
 from raycal.files import Folder
 from raycal.follower import Follower
 from raycal.home import expand_home
-from raycal.inputs import ExpectedInputs, InputRecord, Inputs
+from raycal.inputs import ExpectedInputs, InputRecord, Inputs, keep_sources
 from raycal.installed import is_installed, need_ray
 from raycal.labels import say_more, trial_labels
 from raycal.owner import Owner
@@ -261,7 +261,12 @@ def _run(job: Job) -> Tracker | NoTracker:
     inputs = build.prepare({**todo, **job.sweep.examples})
     InputRecord(job.sweep_dir.folder).check(inputs)
     expected = build.expected_inputs(inputs, todo)
+    inputs = replace(inputs, plugins={plugin.name: plugin.record() for plugin in job.sweep.plugins})
     with _ray_or_here(job.request) as nodes:
+        if job.sweep.plugins and not job.request.local:
+            from raycal.distributed.plugins_on_nodes import check_plugins
+
+            check_plugins(job.sweep.plugins)
         allotment = _allot(job, nodes)
         print(f"  running {allotment}\n", flush=True)
         with job.sweep_dir.lock():
@@ -296,6 +301,7 @@ def _begin(job: Job, todo: Mapping[str, ExperimentConfig], threads: int, inputs:
         else:
             job.sweep_dir.write_trials(job.extension.plan)
         InputRecord(folder).add(inputs)
+        keep_sources(job.sweep.plugins, folder)
         for experiment_id in todo:
             job.sweep_dir.run_dir(experiment_id).forget_failure()
     except StorageError:
@@ -381,7 +387,16 @@ def _fan_out(
 
     sweep, folder = job.sweep, job.sweep_dir.folder.uri
     if sweep.search is None or sweep.base is None:
-        fan_out(folder, todo, allotment, follower, owner=owner, expected=expected, scheduler=sweep.scheduler)
+        fan_out(
+            folder,
+            todo,
+            allotment,
+            follower,
+            owner=owner,
+            expected=expected,
+            plugins=sweep.plugins,
+            scheduler=sweep.scheduler,
+        )
         return
     from raycal.distributed.suggestions import Suggestions
 
@@ -401,6 +416,7 @@ def _fan_out(
         follower,
         owner=owner,
         expected=expected,
+        plugins=sweep.plugins,
         scheduler=sweep.scheduler,
         suggestions=suggestions,
         num_samples=job.num_left,

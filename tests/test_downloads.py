@@ -10,8 +10,9 @@ from torchvision.models import get_model_weights
 
 from raycal import build
 from raycal.check import check
-from raycal.config import NETWORKS, ExperimentConfig
-from raycal.downloads import WEIGHTS_URL, Download, downloads, why_unreachable
+from raycal.config import ExperimentConfig
+from raycal.downloads import Download, downloads, why_unreachable
+from raycal.networks import networks
 
 
 @pytest.fixture(autouse=True)
@@ -27,11 +28,13 @@ def needed(**settings: Any) -> list[Download]:
     return downloads(experiments.values(), check(experiments))
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", tuple(networks))
 def test_files_of_weights_are_those_of_torchvision(network: str) -> None:
     published = get_model_weights(network).IMAGENET1K_V1
-    assert published.url == WEIGHTS_URL + NETWORKS[network].weights_file
-    assert round(published.meta["_file_size"]) == NETWORKS[network].weights_mb
+    known = networks.facts(network).imagenet
+    assert known is not None
+    assert (known.url, known.file) == (published.url, published.url.rpartition("/")[2])
+    assert known.megabytes == round(published.meta["_file_size"])
 
 
 def test_weights_are_said_until_they_are_there(torch_home: Path) -> None:

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from math import exp, log
 
 import pytest
@@ -20,51 +19,13 @@ def value(loss: Loss) -> list[float]:
     return loss(LOGITS, LABELS, POSITIONS).tolist()
 
 
-@pytest.fixture(params=losses)
-def made(request: pytest.FixtureRequest) -> Iterator[Loss]:
-    return losses[request.param](5)
-
-
-def test_there_are_losses() -> None:
-    assert set(losses) == {"cross_entropy", "label_smoothing", "gce", "sce", "elr"}
-
-
-@pytest.mark.parametrize("scale", [1.0, 1000.0])
-def test_every_loss_is_finite_with_a_finite_gradient(made: Loss, scale: float) -> None:
-    logits = (scale * torch.tensor([[1.0, -2.0, 0.0], [-1.0, 1.0, 2.0]])).requires_grad_()
-    for _ in range(3):
-        of_samples = made(logits, LABELS, POSITIONS)
-    of_samples.sum().backward()
-
-    assert of_samples.shape == (2,)
-    assert of_samples.dtype == torch.float32
-    assert of_samples.isfinite().all()
-    assert logits.grad is not None
-    assert logits.grad.isfinite().all()
-
-
-def test_every_loss_grows_with_the_probability_of_another_class(made: Loss) -> None:
+@pytest.mark.parametrize("name", tuple(losses))
+def test_loss_depends_on_differences_of_logits_alone(name: str) -> None:
     logits = LOGITS.clone().requires_grad_()
-    made(logits, LABELS, POSITIONS).sum().backward()
+    losses[name](5)(logits, LABELS, POSITIONS).sum().backward()
 
     assert logits.grad is not None
-    assert (logits.grad.gather(1, LABELS.unsqueeze(1)) < 0).all()
     torch.testing.assert_close(logits.grad.sum(1), torch.zeros(2), atol=1e-6, rtol=0)
-
-
-def test_sample_of_no_weight_has_no_effect(made: Loss) -> None:
-    gradients = []
-    for other in (LOGITS[1], torch.tensor([9.0, -9.0, 1.0])):
-        logits = torch.stack([LOGITS[0], other]).requires_grad_()
-        (made(logits, LABELS, POSITIONS) * torch.tensor([1.0, 0.0])).sum().backward()
-        assert logits.grad is not None
-        gradients.append(logits.grad)
-        assert (logits.grad[1] == 0).all()
-    assert gradients[0][0].ne(0).any()
-
-
-def test_every_loss_takes_a_single_class(made: Loss) -> None:
-    assert made(torch.zeros(2, 1), torch.tensor([0, 0]), POSITIONS).isfinite().all()
 
 
 def test_cross_entropy() -> None:

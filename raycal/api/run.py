@@ -10,9 +10,9 @@ from raycal import build
 from raycal.api.results import ExperimentResults, SweepResults, read_folder
 from raycal.api.wording import in_python_words
 from raycal.config import load_sweep
-from raycal.config.strict import MAX_NAME
 from raycal.errors import ExperimentFailedError, InputError
 from raycal.interrupt import signals_of_a_call
+from raycal.registry import MAX_NAME
 
 GPUS = "CUDA_VISIBLE_DEVICES"
 DIGEST = 9  # characters at the end of an experiment id: a hyphen and eight digits

@@ -7,7 +7,6 @@ from raycal.config.experiment import (
     ExperimentConfig,
     TrainingConfig,
 )
-from raycal.config.networks import NETWORKS
 from raycal.config.resources import ResourceConfig, TrackingConfig, WorkerSettings
 from raycal.config.scheduler import SchedulerConfig
 from raycal.config.search import SearchConfig
@@ -16,7 +15,6 @@ from raycal.config.sweep import Sweep, load_sweep
 __all__ = [
     "DEFAULT_ACQUISITION",
     "DEFAULT_LOSS",
-    "NETWORKS",
     "ComponentConfig",
     "ExperimentConfig",
     "ResourceConfig",

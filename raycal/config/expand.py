@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from raycal.config.experiment import WORKERS, ExperimentConfig
+from raycal.config.experiment import PLUGINS, WORKERS, ExperimentConfig
 from raycal.config.grid import MAX_COMBINATIONS, NOTHING, Combination, combinations, keys
 from raycal.config.problems import Problems
 from raycal.config.resources import ResourceConfig
@@ -15,7 +15,11 @@ from raycal.config.yaml_file import Where
 from raycal.registry import Registry
 
 Registries = Mapping[str, Registry[Any]]
-MISPLACED = {WORKERS: "workers_per_trial"} | {key: key for key in ResourceConfig.model_fields}
+_RESOURCES = {WORKERS: "workers_per_trial"} | {key: key for key in ResourceConfig.model_fields}
+MISPLACED = {
+    PLUGINS: "belongs at the top level of the sweep file",
+    **{key: f"belongs under resources, as resources.{name}" for key, name in _RESOURCES.items()},
+}
 REQUIRED = {key for key, field in ExperimentConfig.model_fields.items() if field.is_required()}
 SPACE = ("search", "space")
 
@@ -99,7 +103,7 @@ def checked(
     filled = template.fill(settings)
     for key in [key for key in filled if key in MISPLACED]:
         at = origin(("experiment",), (key,), settings, whole_key=True)
-        problems.say(at, f"belongs under resources, as resources.{MISPLACED[key]}")
+        problems.say(at, MISPLACED[key])
         del filled[key]
     try:
         return ExperimentConfig.model_validate(filled | {WORKERS: template.workers}, context=registries)

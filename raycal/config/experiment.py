@@ -15,30 +15,37 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PydanticUserError,
+    SerializerFunctionWrapHandler,
     StringConstraints,
     ValidationError,
     ValidationInfo,
     create_model,
+    model_serializer,
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from raycal.algorithm.expert import experts
 from raycal.algorithm.scenario import SCENARIOS, Ask, PseudoLabelsBy, Scenario, Step, Use
-from raycal.config.networks import NETWORKS
-from raycal.config.strict import MOST, NAME_PATTERN, Count, Strict, did_you_mean
-from raycal.registry import EVERYTHING, REQUIRED, Affects, Option, Registry, declared
+from raycal.config.strict import MOST, Count, Strict, did_you_mean
+from raycal.errors import one_line
+from raycal.networks import IMAGENET, networks
+from raycal.plugins import digests_of
+from raycal.registry import EVERYTHING, NAME_PATTERN, REQUIRED, Affects, Option, Registry, declared
 
 # Raised when the same configuration gives other results than before, so that old runs are not taken for new ones.
 RECIPE_VERSION = 1
 MIN_BATCH_PER_WORKER = 2  # batch normalisation has no variance of a single image
 DEFAULT_ACQUISITION = "entropy"
 DEFAULT_LOSS = "cross_entropy"
-WORKERS = "workers"  # the one setting that stands elsewhere in a sweep file
+DEFAULT_NETWORK = "resnet18"
+WORKERS = "workers"  # a setting that stands elsewhere in a sweep file
+PLUGINS = "plugins"  # which nobody sets: it follows from the extensions that are used
 _NO_GROUP = ""  # of the settings that stand in no group
 # Settings that ids are older than, by their group, with the values at which they change nothing.
 YOUNGER_THAN_IDS: Mapping[str, Mapping[str, Any]] = {
-    _NO_GROUP: {"keep_cluster_labels": False},
+    _NO_GROUP: {"keep_cluster_labels": False, PLUGINS: {}},
     "dataset": {"on_error": "refuse"},
     "expert": {"seconds_per_image_shown": 0.0, "seconds_per_refused_cluster": None},
     "clustering": {"core": 1.0, "order": "size", "on_refusal": "skip"},
@@ -104,6 +111,8 @@ def _component(kind: str, default: str | None, model: type[ComponentConfig] = Co
         if registry is None or not isinstance(value.get("name"), str):
             return value
         if value["name"] not in registry:
+            if model is ModelConfig:
+                return value  # its name is checked with the group, where the sweep file has it
             hint = did_you_mean(value["name"], registry)
             raise PydanticCustomError("unknown_name", "no such {kind} {hint}", {"kind": kind, "hint": hint})
         return _options_model(registry, value["name"], model).model_validate(value, context=info.context).model_dump()
@@ -116,14 +125,25 @@ def _default(name: str) -> Any:
     return Field(default=name, validate_default=True)
 
 
-@lru_cache
 def _options_model(registry: Registry[Any], name: str, base: type[ComponentConfig]) -> type[ComponentConfig]:
+    return _options_model_of(registry, name, registry[name], base)
+
+
+@lru_cache
+def _options_model_of(
+    registry: Registry[Any], name: str, entry: Any, base: type[ComponentConfig]
+) -> type[ComponentConfig]:
+    """The model of a component with its options; another entry of the same name may have other options."""
     fields: dict[str, Any] = {key: _field(registry, option) for key, option in registry.options(name).items()}
     if taken := sorted(fields.keys() & base.model_fields.keys()):
         kind = registry.kind
         words = f"the {kind} cannot have an option called '{taken[0]}', which is a setting of every {kind}"
         raise PydanticCustomError("taken_option", "{words}", {"words": words})
-    return create_model(f"{registry.kind} {name}", __base__=base, __cls_kwargs__={"extra": "forbid"}, **fields)
+    try:
+        return create_model(f"{registry.kind} {name}", __base__=base, __cls_kwargs__={"extra": "forbid"}, **fields)
+    except (PydanticUserError, TypeError, NameError) as error:
+        words = f"the {registry.kind} {name!r} has an option that no sweep file can set: {one_line(error)[:200]}"
+        raise PydanticCustomError("unusable_option", "{words}", {"words": words}) from error
 
 
 def _field(registry: Registry[Any], option: Option) -> tuple[Any, Any]:
@@ -192,19 +212,20 @@ def _scenario(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
-def _network(name: str) -> str:
-    if name in NETWORKS:
+def _network(name: str, info: ValidationInfo) -> str:
+    registry: Registry[Any] | None = (info.context or {}).get("model")
+    if registry is None or name in registry:
         return name
-    raise PydanticCustomError("unknown_name", "no such network {hint}", {"hint": did_you_mean(name, NETWORKS)})
+    raise PydanticCustomError("unknown_name", "no such network {hint}", {"hint": did_you_mean(name, registry)})
 
 
-class ModelConfig(Strict):
-    """The network and where its weights come from: `imagenet`, `none`, or a file with a state dict.
+class ModelConfig(ComponentConfig):
+    """The network with its options, and where its weights come from: `imagenet`, `none`, or a file with a state dict.
 
-    Of a `frozen` one only the last layer is trained, on the features of the network as it comes.
+    Only the last layer of a `frozen` network is trained, on the features of the network as it comes.
     """
 
-    name: Always[Annotated[str, AfterValidator(_network)]] = "resnet18"
+    name: Always[Annotated[str, AfterValidator(_network)]] = DEFAULT_NETWORK
     weights: Always[Annotated[str, BeforeValidator(lambda value: "none" if value is None else value)]] = "imagenet"
     frozen: Always[bool] = False
 
@@ -268,11 +289,12 @@ class TrainingConfig(Strict):
 class ExperimentConfig(Strict):
     """One experiment. Two configurations with the same `experiment_id` give the same result.
 
-    `workers` is the world size; a sweep file gives it as `resources.workers_per_trial`.
+    `workers` is the world size; a sweep file gives it as `resources.workers_per_trial`. `plugins` holds the digest of
+    the source of each plug-in that the experiment uses, by the name of the plug-in.
     """
 
     dataset: Always[Annotated[ComponentConfig, _component("dataset", None)]]
-    model: Always[ModelConfig] = ModelConfig()
+    model: Always[Annotated[ModelConfig, _component("model", DEFAULT_NETWORK, ModelConfig)]] = ModelConfig()
     scenario: Always[Annotated[str | OwnScenario, BeforeValidator(_scenario)]]
     iterations: ForBudgets[Count] = 15
     interactions_per_iteration: ForBudgets[Count] = 1000
@@ -289,15 +311,26 @@ class ExperimentConfig(Strict):
     retrain_between: ForLaterPredictions[bool] = False
     keep_cluster_labels: ForClusters[bool] = False
     workers: Always[Count] = 1
+    plugins: Always[dict[str, str]] = Field(default_factory=dict)
+
+    @model_serializer(mode="wrap")
+    def _without_empty_plugins(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Experiments without plug-ins are written as they were before there were any."""
+        settings: dict[str, Any] = serialize(self)
+        if not self.plugins:
+            settings.pop(PLUGINS, None)
+        return settings
 
     @model_validator(mode="after")
-    def _fit_together(self) -> Self:
+    def _fit_together(self, info: ValidationInfo) -> Self:
         details = [
             InitErrorDetails(type=PydanticCustomError("unfit", "{words}", {"words": words}), loc=loc, input=value)
             for loc, value, words in self._misfits()
         ]
         if details:
             raise ValidationError.from_exception_data(type(self).__name__, details)
+        if info.context is not None:  # else it is read back as it was written
+            self.__dict__[PLUGINS] = digests_of(self._extensions())
         return self
 
     def _misfits(self) -> Iterator[tuple[tuple[str, str], Any, str]]:
@@ -308,13 +341,24 @@ class ExperimentConfig(Strict):
                 f"should be at least {least}, {MIN_BATCH_PER_WORKER} for each of {self.workers} workers, not {batch}"
             )
             yield ("training", "batch_size"), batch, words
-        size, only = self.training.image_size, NETWORKS[self.model.name].image_size
-        if only is not None and size != only:
-            yield ("training", "image_size"), size, f"should be {only}, as {self.model.name} takes no other, not {size}"
+        yield from self._misfits_of_network()
         if self.model.frozen and self.training.horizontal_flip:
             words = "should be false with model.frozen, which looks at every image once"
             yield ("training", "horizontal_flip"), True, words
         yield from self._misfits_of_stop()
+
+    def _misfits_of_network(self) -> Iterator[tuple[tuple[str, str], Any, str]]:
+        """Settings that the network does not allow; none are known of a network that is not registered here."""
+        name = self.model.name
+        if name not in networks:
+            return
+        facts, size = networks.facts(name), self.training.image_size
+        if facts.image_size is not None and size != facts.image_size:
+            words = f"should be {facts.image_size}, as {name} takes no other, not {size}"
+            yield ("training", "image_size"), size, words
+        if self.model.weights == IMAGENET and facts.imagenet is None:
+            words = f"should be none or a file, as no weights are published for {name}, not {IMAGENET!r}"
+            yield ("model", "weights"), self.model.weights, words
 
     def _misfits_of_stop(self) -> Iterator[tuple[tuple[str, str], Any, str]]:
         """Settings of the training's length that are missing, or that would do nothing."""
@@ -340,6 +384,18 @@ class ExperimentConfig(Strict):
         payload = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(payload.encode()).hexdigest()[:8]
         return f"{self.dataset.name}-{self.steps.name}-s{self.seed}-{digest}"
+
+    def _extensions(self) -> Iterator[tuple[str, str]]:
+        """The kind and the name of each extension that can change the results."""
+        settings, by = self.relevant(), self.steps.pseudo_labels
+        for kind in ("dataset", "model", "acquisition", "clustering"):
+            if kind in settings:
+                yield kind, settings[kind]["name"]
+        for _, expert in experts.chain(settings["expert"]):
+            yield "expert", expert["name"]
+        yield "loss", self.training.loss.name
+        if by is not None:
+            yield "pseudo_labels", by.name
 
     def identity(self) -> dict[str, Any]:
         """The settings that the id is the digest of."""

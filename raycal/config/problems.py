@@ -6,7 +6,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from raycal.config.experiment import WORKERS, ComponentConfig
+from raycal.config.experiment import PLUGINS, WORKERS, ComponentConfig
 from raycal.config.setting import Setting, origin
 from raycal.config.strict import did_you_mean
 from raycal.config.yaml_file import AND_MORE, MAX_PROBLEMS, Where
@@ -134,7 +134,7 @@ class Problems:
             kind = str(key)
             types = [field.annotation, *get_args(field.annotation)]
             model = next((t for t in types if isinstance(t, type) and issubclass(t, BaseModel)), model)
-        known = [key for key in model.model_fields if key != WORKERS]
+        known = [key for key in model.model_fields if key not in (WORKERS, PLUGINS)]
         if issubclass(model, ComponentConfig) and kind in self._registries:
             registry = self._registries[kind]
             known += sorted({option for name in registry for option in registry.options(name)})

@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict
 
 NAMES_LISTED = 20
 MOST = 10**9  # what is larger is a slip, and too large for a 32-bit counter somewhere below
-MAX_NAME = 64
-NAME_PATTERN = rf"^[a-z0-9][a-z0-9._+-]{{0,{MAX_NAME - 1}}}$"
 
 
 class Strict(BaseModel):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from annotated_types import MinLen
@@ -18,9 +19,11 @@ from raycal.config.resources import ResourceConfig, TrackingConfig
 from raycal.config.scheduler import GivenScheduler, SchedulerConfig, incomparable
 from raycal.config.search import SearchConfig
 from raycal.config.setting import Template
-from raycal.config.strict import NAME_PATTERN, Strict
-from raycal.config.yaml_file import read_yaml
+from raycal.config.strict import Strict
+from raycal.config.yaml_file import Where, read_yaml
 from raycal.errors import InputError, printable
+from raycal.plugins import Plugin, find_plugin, installed_plugins, load_plugins
+from raycal.registry import NAME_PATTERN
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -29,6 +32,7 @@ class _SweepFile(Strict):
     """The top level of a sweep file."""
 
     name: Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+    plugins: list[str] = Field(default_factory=list)
     experiment: dict[str, Any]
     grid: dict[str, Annotated[list[Any], MinLen(1)]] = Field(default_factory=dict)
     search: SearchConfig | None = None
@@ -49,6 +53,7 @@ class Sweep:
         axes: The keys that the grid and a random search vary.
         template: What `experiment_of` starts from.
         registries: What `experiment_of` checks names with.
+        plugins: The plug-ins that are loaded for it: those that are installed, and those that the file names.
         notes: What a user should know of the settings given on the command line, one line each.
     """
 
@@ -63,6 +68,7 @@ class Sweep:
     axes: tuple[str, ...] = ()
     template: Template = field(default_factory=lambda: Template({}))
     registries: Registries = field(default_factory=dict)
+    plugins: Sequence[Plugin] = ()
     notes: Sequence[str] = ()
 
     @property
@@ -89,11 +95,12 @@ class Sweep:
 
 
 def load_sweep(source: str | Mapping[str, Any], registries: Registries, *, overrides: Overrides = ()) -> Sweep:
-    """Read a sweep and check all of it.
+    """Read a sweep, import its plug-ins, and check all of it.
 
     Args:
-        source: The path of a sweep file, or what such a file holds as nested mappings.
-        registries: The extensions a name may mean, by kind.
+        source: The path of a sweep file, or what such a file holds as nested mappings. Plug-ins given by a relative
+            path are looked for beside the file; those of a mapping in the working directory.
+        registries: The extensions a name may mean, by kind; the plug-ins add theirs.
         overrides: `KEY=VALUE` as `--set` takes them, or values by key. A key is one of `experiment` unless it begins
             with a top-level key; a key of `experiment` wins over the grid and the search.
 
@@ -105,6 +112,8 @@ def load_sweep(source: str | Mapping[str, Any], registries: Registries, *, overr
     problems = Problems(source if isinstance(source, str) else "", document.lines, registries)
     sections = _SweepFile.model_fields
     pinned, notes = apply_overrides(values, overrides, sections, problems)
+    folder = Path(source).parent if isinstance(source, str) else Path()
+    plugins = _load_plugins(values.get("plugins"), folder, registries, problems)
     try:
         file = _SweepFile.model_validate(values)
     except ValidationError as error:
@@ -139,8 +148,50 @@ def load_sweep(source: str | Mapping[str, Any], registries: Registries, *, overr
         axes=() if at_ends else (*varied_by(file.grid), *(search.space if search else ())),
         template=template,
         registries=registries,
+        plugins=plugins,
         notes=[printable(note) for note in notes],
     )
+
+
+def _load_plugins(given: Any, folder: Path, registries: Registries, problems: Problems) -> Sequence[Plugin]:
+    """Import the plug-ins that are installed and those that the file names.
+
+    Raises:
+        InputError: One of them cannot be used; without it nothing can be said of the names in the rest of the file.
+    """
+    before = len(problems.lines)
+    found: dict[str, Plugin] = {plugin.module: plugin for plugin in installed_plugins()}
+    places: dict[str, Where] = {}
+    is_list = isinstance(given, list)
+    items = given if is_list else [] if given is None else [given]
+    for row, item in enumerate(items):
+        where: Where = ("plugins", row) if is_list else ("plugins",)
+        if not is_list or not isinstance(item, str):
+            problems.say(where, f"should be a list of import names and paths, such as [./my_module.py], not {item!r}")
+            continue
+        try:
+            plugin = find_plugin(item, folder)
+        except InputError as error:
+            problems.say(where, str(error))
+            continue
+        if any(plugin.name == other.name and plugin.digest != other.digest for other in found.values()):
+            problems.say(where, f"{item}: another plug-in is called {plugin.name}, too; rename the file")
+        found.setdefault(plugin.module, plugin)
+        places.setdefault(plugin.given, where)
+    plugins = tuple(found.values())
+    if len(problems.lines) == before:
+        try:
+            load_plugins(plugins, registries)
+        except InputError as error:
+            for line in error.problems:
+                at = next((where for given, where in places.items() if line.startswith(f"{given}: ")), None)
+                if at is None:
+                    problems.say_line(f"plug-in {line}")
+                else:
+                    problems.say(at, line)
+    if len(problems.lines) > before:
+        raise InputError(*problems.lines)
+    return plugins
 
 
 def _experiments(

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 from zlib import crc32
 
@@ -14,8 +15,10 @@ import ray
 from raycal.algorithm.clustering import clusterings
 from raycal.algorithm.records import Floats
 from raycal.distributed.gpu_shares import hide_gpus
+from raycal.distributed.plugins_on_nodes import load_here
 from raycal.distributed.resources import ClusteringShare
 from raycal.kmeans.backends import noted
+from raycal.plugins import Plugin
 
 NODE_ID = "ray.io/node-id"
 # Of the actor's threads: one that answers while all others cluster.
@@ -28,10 +31,12 @@ class ClusteringService:
     Args:
         threads: Of Faiss for each call.
         use_gpu: Whether the service was given a share of a GPU.
+        plugins: That may define the clustering; imported by the first call, so that the caller hears what is wrong.
     """
 
-    def __init__(self, threads: int, *, use_gpu: bool = False) -> None:
-        self._threads = threads
+    def __init__(self, threads: int, *, use_gpu: bool = False, plugins: Sequence[Plugin] = ()) -> None:
+        self._threads, self._plugins = threads, plugins
+        self._loading = Lock()
         # Of each call under way: when it has taken too long.
         self._limits: dict[object, float] = {}
         if not use_gpu:
@@ -52,6 +57,8 @@ class ClusteringService:
         """
         import faiss
 
+        with self._loading:
+            load_here(self._plugins)
         faiss.omp_set_num_threads(self._threads)  # of the calling thread only
         with self._under_way(patience_seconds), noted() as backends:
             cluster_ids = clusterings[name](embeddings, num_clusters, seed, **options)
@@ -73,9 +80,9 @@ class ClusteringService:
             del self._limits[call]
 
 
-def start_clusterings(shares: Sequence[ClusteringShare]) -> dict[str, Any]:
+def start_clusterings(shares: Sequence[ClusteringShare], plugins: Sequence[Plugin] = ()) -> dict[str, Any]:
     """The clustering actors of a sweep, by the node each was put on; one whose node dies moves to another."""
-    return {share.node_id: _start(share) for share in shares}
+    return {share.node_id: _start(share, plugins) for share in shares}
 
 
 def nearest(clusterings: Mapping[str, Any], experiment_id: str) -> Any:
@@ -84,7 +91,7 @@ def nearest(clusterings: Mapping[str, Any], experiment_id: str) -> Any:
     return here or list(clusterings.values())[crc32(experiment_id.encode()) % len(clusterings)]
 
 
-def _start(share: ClusteringShare) -> Any:
+def _start(share: ClusteringShare, plugins: Sequence[Plugin]) -> Any:
     remote: Any = ray.remote  # its annotations leave out groups
     actor = remote(concurrency_groups={LOOK: 1})(ClusteringService).options(
         num_cpus=0,
@@ -96,4 +103,4 @@ def _start(share: ClusteringShare) -> Any:
         label_selector={NODE_ID: share.node_id} if share.node_id else None,
         fallback_strategy=[{"label_selector": {}}],
     )
-    return actor.remote(share.threads, use_gpu=share.gpus > 0)
+    return actor.remote(share.threads, use_gpu=share.gpus > 0, plugins=plugins)

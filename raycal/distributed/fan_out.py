@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from raycal.files import Folder
 from raycal.inputs import ExpectedInputs
 from raycal.interrupt import raise_if_received
 from raycal.owner import Owner
+from raycal.plugins import Plugin
 from raycal.results import OBJECTIVE
 
 # More than any trial has: at its last iteration a trial ends, and is not stopped.
@@ -61,6 +62,7 @@ def fan_out(
     *,
     owner: Owner,
     expected: Mapping[str, ExpectedInputs],
+    plugins: Sequence[Plugin] = (),
     scheduler: SchedulerConfig | None = None,
     suggestions: Searcher | None = None,
     num_samples: int = 1,
@@ -71,6 +73,7 @@ def fan_out(
         folder: Of the sweep, as `Folder.at` takes it.
         owner: The start of the sweep that runs them.
         expected: The data and weights that each experiment must read, by experiment id.
+        plugins: That workers and clustering actors import.
         scheduler: Stops trials early.
         suggestions: Decides which experiments there are, in place of `experiments`.
         num_samples: How many it is asked for.
@@ -82,12 +85,15 @@ def fan_out(
         owner=owner.record,
         working_directory=os.getcwd(),
         allotment=allotment,
-        clusterings=start_clusterings(allotment.clustering),
+        clusterings=start_clusterings(allotment.clustering, plugins),
         pools=start_pools(folder),
         wait_for_scheduler=scheduler is not None,
         expected=expected,
+        plugins=plugins,
     )
-    trainable = tune.with_parameters(ExperimentTrial, shared=shared, experiments=dict(experiments))
+    # As text: a trial's own process has none of the plug-ins, in which the class of a value may be defined.
+    settings = {key: config.model_dump(mode="json") for key, config in experiments.items()}
+    trainable = tune.with_parameters(ExperimentTrial, shared=shared, experiments=settings)
     grid = {"experiment_id": tune.grid_search(list(experiments))}
     tune.Tuner(
         tune.with_resources(trainable, allotment.driver),

@@ -3,12 +3,13 @@
 The worker group and the worker both import this module, so that neither has to import the other for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from raycal.distributed.resources import Allotment
 from raycal.inputs import ExpectedInputs
+from raycal.plugins import Plugin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class Shared:
         pools: Handle of the actor that holds the live pools.
         wait_for_scheduler: Whether a worker waits after every iteration until the scheduler lets the trial go on.
         expected: The data and weights that each experiment must read, by experiment id.
+        plugins: The plug-ins that every worker imports before its first experiment.
     """
 
     folder: str
@@ -34,3 +36,4 @@ class Shared:
     pools: Any
     wait_for_scheduler: bool
     expected: Mapping[str, ExpectedInputs] = field(default_factory=dict)
+    plugins: Sequence[Plugin] = ()

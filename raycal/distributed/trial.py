@@ -6,7 +6,6 @@ from uuid import uuid4
 
 from ray import tune
 
-from raycal.config import ExperimentConfig
 from raycal.distributed.group import WorkerGroup
 from raycal.distributed.shared import Shared
 
@@ -19,9 +18,13 @@ class ExperimentTrial(tune.Trainable):
     """
 
     def setup(  # type: ignore[override]
-        self, config: dict[str, Any], shared: Shared, experiments: Mapping[str, ExperimentConfig]
+        self, config: dict[str, Any], shared: Shared, experiments: Mapping[str, dict[str, Any]]
     ) -> None:
-        """Start the worker group."""
+        """Start the worker group.
+
+        Args:
+            experiments: The settings of each, by id.
+        """
         self._experiments = experiments
         self._waits = shared.wait_for_scheduler
         # Train goes on with what it finds under a name it has seen; this group is a new one.
@@ -64,5 +67,5 @@ class ExperimentTrial(tune.Trainable):
         """Give the group the experiment; a search brings its settings, else they were known from the beginning."""
         self._iterations, self._started, self._last = 0, None, {}
         experiment_id = config["experiment_id"]
-        settings = config.get("settings") or self._experiments[experiment_id].model_dump(mode="json")
+        settings = config.get("settings") or self._experiments[experiment_id]
         self._group.begin(experiment_id, settings)

@@ -12,6 +12,7 @@ from raycal.config import ExperimentConfig
 from raycal.distributed.clustering import nearest
 from raycal.distributed.gpu_shares import hide_gpus
 from raycal.distributed.mailbox import Event, Order
+from raycal.distributed.plugins_on_nodes import load_here
 from raycal.distributed.pools import short
 from raycal.distributed.remote_clustering import RemoteClustering
 from raycal.distributed.shared import Shared
@@ -45,7 +46,13 @@ def run_worker(settings: dict[str, Any]) -> None:
             _run(order, config, shared, mailbox, team)
         else:
             expected = shared.expected.get(order.experiment_id)
-            follow_experiment(config, shared.allotment.of_worker, team, expected=expected)
+            follow_experiment(
+                config,
+                shared.allotment.of_worker,
+                team,
+                expected=expected,
+                load_plugins=lambda: load_here(shared.plugins),
+            )
         free_memory()
 
 
@@ -81,6 +88,7 @@ def _run(order: Order, config: ExperimentConfig, shared: Shared, mailbox: Any, t
             shared.allotment.of_worker,
             team=team,
             expected=shared.expected.get(order.experiment_id),
+            load_plugins=lambda: load_here(shared.plugins),
             on_start=lambda: tell("started", time=time.time()),
             observers=(to_pool, to_tune),
             clustering=RemoteClustering(

@@ -84,6 +84,23 @@ def _cluster(address: str | None, folder: Folder, gpus: int, sweep: Sweep | None
     server = _tracking_server(sweep, folder)
     shown = None if server is None else without_secrets(server)
     yield from judge_cluster(found, survey(found, folder.uri, server), folder.uri, gpus, shown)
+    if sweep is not None and sweep.plugins:
+        yield from _plugins(found, sweep)
+
+
+def _plugins(address: str, sweep: Sweep) -> Iterator[Finding]:
+    """Whether every node of the cluster can import the plug-ins of the sweep."""
+    from raycal.distributed.plugins_on_nodes import check_plugins
+    from raycal.distributed.session import visit
+
+    with visit(address):
+        try:
+            check_plugins(sweep.plugins)
+        except InputError as error:
+            for line in error.problems:
+                yield problem("plug-ins", line, "install the same on every node")
+            return
+    yield ok("plug-ins", "every node of the cluster can import them")
 
 
 def _tracking_server(sweep: Sweep | None, folder: Folder) -> str | None:
@@ -108,6 +125,8 @@ def _tracking(sweep: Sweep | None, folder: Folder) -> Finding:
 def _data(sweep: Sweep, folder: Folder) -> Iterator[Finding]:
     experiments = sweep.experiments or sweep.examples
     infos = check(experiments)
+    for plugin in sweep.plugins:
+        yield ok("plug-in", f"{plugin.given}: digest {plugin.digest[:12]}")
     yield ok("sweep", f"{sweep.name}: datasets and weights are as they should be, as far as they are on this machine")
     for shown, info in {str(info): info for info in infos.values()}.items():
         yield ok("images", shown)

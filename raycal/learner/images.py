@@ -12,10 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from raycal.learner.device import Placement
-
-# ImageNet statistics, whatever the weights: torchvision's ResNet-18 was trained with them.
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
+from raycal.networks import IMAGENET_MEAN, IMAGENET_STD, Channels
 
 
 class DeviceImages:
@@ -27,12 +24,22 @@ class DeviceImages:
     Args:
         images: (S, H, W, 3) uint8; never copied on a CPU.
         image_size: Side in pixels of the square the network sees.
+        mean: Of each channel, by which images are normalised; pixels range from 0 to 1.
+        std: The standard deviation of each channel.
 
     Attributes:
         resident: Whether they are on the device.
     """
 
-    def __init__(self, images: npt.NDArray[np.uint8], image_size: int, placement: Placement) -> None:
+    def __init__(
+        self,
+        images: npt.NDArray[np.uint8],
+        image_size: int,
+        placement: Placement,
+        *,
+        mean: Channels = IMAGENET_MEAN,
+        std: Channels = IMAGENET_STD,
+    ) -> None:
         self._placement, self._image_size = placement, image_size
         self.resident = images.nbytes <= placement.room_for_images()
         with warnings.catch_warnings():
@@ -40,8 +47,8 @@ class DeviceImages:
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
             on_host = torch.from_numpy(images)
         self._images = on_host.to(placement.device) if self.resident else on_host
-        scale = 1 / (255 * torch.tensor(STD))
-        shift = -torch.tensor(MEAN) / torch.tensor(STD)
+        scale = 1 / (255 * torch.tensor(std))
+        shift = -torch.tensor(mean) / torch.tensor(std)
         self._scale, self._shift = (t.view(1, 3, 1, 1).to(placement.device) for t in (scale, shift))
 
     def batches(

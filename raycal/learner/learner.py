@@ -1,10 +1,11 @@
-"""A torchvision network behind the loop's `Learner` protocol."""
+"""A network behind the loop's `Learner` protocol."""
 
 import io
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from math import isfinite
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ from raycal.learner.team import Team, together
 from raycal.learner.training import Epoch, Inputs, held_out, must_be_finite, train
 from raycal.learner.weights import StateDict, bomb_in, weights_digest
 from raycal.losses import Loss, cross_entropy
+from raycal.networks import networks
 
 logger = logging.getLogger(__name__)
 
@@ -37,14 +39,17 @@ HELD_BYTES = 2**27
 
 
 class NetworkLearner:
-    """One of torchvision's networks with a fresh head, trained on the labels given.
+    """A registered network with a fresh head, trained on the labels given.
 
     With several workers each has a learner of its own and does its part of what worker 0's is asked: a part of every
     batch, of the pool and of the test split. The batch size is that of all workers together. Batch normalisation takes
     the statistics of a worker's own part, and at the end the running ones are those of worker 0.
 
     Args:
-        network: By torchvision's name.
+        network: Its name in the registry.
+        network_options: Of the network.
+        network_source: Tells apart networks of one name whose code differs, such as those of a changed plug-in; the
+            embeddings that are kept on disk depend on it.
         frozen: Train the head alone, on features that are computed once; worker 0 does so for all.
         weights: Of the backbone (see `load_weights`); None: drawn from `rng`, the same for every iteration.
         rng: Draws the backbone when there are no weights.
@@ -61,6 +66,8 @@ class NetworkLearner:
         training: TrainingSettings,
         *,
         network: str = "resnet18",
+        network_options: Mapping[str, Any] | None = None,
+        network_source: str = "",
         frozen: bool = False,
         weights: StateDict | None,
         rng: np.random.Generator,
@@ -71,10 +78,12 @@ class NetworkLearner:
         self.placement = placement or Placement.choose(training.dtype)
         self.team = team or Team.alone()
         self._dataset, self._training, self._frozen, self._new_loss = dataset, training, frozen, loss
-        self._images = DeviceImages(dataset.images, training.image_size, self.placement)
+        facts = networks.facts(network)
+        self._images = DeviceImages(dataset.images, training.image_size, self.placement, mean=facts.mean, std=facts.std)
         self._chance = chance_accuracy(dataset.test_labels, dataset.num_classes)
         self._scoring_batch = max(16, SCORING_PIXELS[self.placement.device.type] // training.image_size**2)
-        made = new_network(network, dataset.num_classes, rng)
+        self._network_source = network_source
+        made = new_network(network, dataset.num_classes, rng, network_options)
         self._network = made.to(self.placement.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._head_prefix, self._head = head_of(self._network)
         self.weights_digest = None if weights is None else weights_digest(weights)
@@ -279,6 +288,8 @@ class NetworkLearner:
             "hardware": self.placement.hardware(),
             **self.placement.describe(),
         }
+        if self._network_source:
+            key["network"] = self._network_source
         return kept_features(key, lambda: self._features(rows))
 
     @together

@@ -1,4 +1,4 @@
-"""The weights every iteration starts from: torchvision's ImageNet weights, a file, or none."""
+"""The weights every iteration starts from: published ImageNet weights, a file, or none."""
 
 import hashlib
 import warnings
@@ -9,32 +9,33 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.models import get_model_weights
+from torch.hub import load_state_dict_from_url
 
 from raycal.data.download import checkpoints_dir, download
 from raycal.errors import InputError
 from raycal.home import expand_home
 from raycal.learner.network import head_of, new_network
+from raycal.networks import IMAGENET, networks
 
 StateDict = dict[str, Tensor]
 _BYTEARRAY, _NO_STATE = b"bytearray", "it holds a bytearray, as no state dict does"
 
 
-def load_weights(weights: str, network: str = "resnet18") -> StateDict | None:
+def load_weights(weights: str, network: str = "resnet18", options: Mapping[str, Any] | None = None) -> StateDict | None:
     """The backbone of a network as float32, without its head; None when there are no weights to load.
 
     Args:
-        weights: `imagenet` (downloaded once by torchvision), `none`, or the path of a state dict in any float format.
-        network: By torchvision's name.
+        weights: `imagenet` (downloaded once), `none`, or the path of a state dict in any float format.
+        network: Its name in the registry.
+        options: Of the network.
 
     Raises:
         InputError: The weights cannot be had, or are those of another network.
     """
     if weights == "none":
         return None
-    if weights == "imagenet":
-        return _backbone(_download(network), network, weights)
-    return _backbone(_read(weights), network, weights)
+    state = _download(network) if weights == IMAGENET else _read(weights)
+    return _backbone(state, network, options or {}, weights)
 
 
 def weights_digest(state: Mapping[str, Tensor]) -> str:
@@ -47,12 +48,23 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
 
 def _download(network: str) -> Mapping[str, Any]:
     found: dict[str, Any] = {}
-    published, folder = get_model_weights(network).IMAGENET1K_V1, checkpoints_dir()
+    published, folder = networks.facts(network).imagenet, checkpoints_dir()
+    if published is None:
+        raise InputError(f"model.weights: imagenet: no weights are published for {network}; give a file, or none")
+    url = published.url
+
+    def fetch() -> None:
+        found.update(
+            load_state_dict_from_url(
+                url, model_dir=str(folder), map_location="cpu", progress=False, check_hash=True, weights_only=True
+            )
+        )
+
     download(
         folder,
-        lambda: found.update(published.get_state_dict(progress=False, check_hash=True, model_dir=str(folder))),
+        fetch,
         name="model.weights: imagenet",
-        instead=f"give the path of a torchvision {network} state dict, or none",
+        instead=f"give the path of a state dict of {network}, or none",
     )
     return found
 
@@ -104,9 +116,9 @@ def bomb_in(content: BinaryIO) -> str | None:
     return None
 
 
-def _backbone(state: Mapping[str, Tensor], network: str, source: str) -> StateDict:
+def _backbone(state: Mapping[str, Tensor], network: str, options: Mapping[str, Any], source: str) -> StateDict:
     """The tensors of `state` that make the network without its head."""
-    made = new_network(network, 1, np.random.default_rng(0))
+    made = new_network(network, 1, np.random.default_rng(0), options)
     prefix, _ = head_of(made)
     expected = {name: value for name, value in made.state_dict().items() if not name.startswith(prefix)}
     given = {name.removeprefix("module."): value for name, value in state.items()}
@@ -117,7 +129,7 @@ def _backbone(state: Mapping[str, Tensor], network: str, source: str) -> StateDi
     )
     if wrong:
         raise InputError(
-            f"model.weights: {source}: not the weights of a torchvision {network}: "
+            f"model.weights: {source}: not the weights of the network {network}: "
             f"{len(wrong)} tensors are missing, unknown or of another shape, the first is {wrong[0]}"
         )
     tensors = {name: given.get(name, expected[name]).to(expected[name].dtype) for name in expected}

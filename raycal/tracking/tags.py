@@ -17,6 +17,7 @@ KIND, FOLDER, EXPERIMENT_ID, STATUS = "raycal.kind", "raycal.folder", "raycal.ex
 STOPPED_BY = "raycal.stopped_by"
 SWEEP_ID = "raycal.sweep_id"
 VERSION = "raycal.version"
+PLUGINS = "raycal.plugins"
 IN_SWEEP_FILE = "raycal.in_sweep_file"  # `no`: the sweep was extended, and its file has the trial no longer
 MAX_LABEL = 100
 _ENVIRONMENT = {
@@ -65,6 +66,8 @@ def trial_tags(config: ExperimentConfig, environment: Mapping[str, Any], dataset
         tags["num_clusters"] = config.clustering.num_clusters or "budget"
     if config.steps.asks(Ask.CLUSTERS):
         tags["purity_threshold"] = config.purity_threshold
+    if config.plugins:
+        tags[PLUGINS] = ", ".join(f"{name} {digest[:12]}" for name, digest in config.plugins.items())
     ran_on = {tag: environment.get(key) for key, tag in _ENVIRONMENT.items()}
     return {key: str(value) for key, value in (tags | ran_on).items() if value is not None}
 

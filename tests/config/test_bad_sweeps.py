@@ -141,7 +141,7 @@ BAD: dict[str, Bad] = {
     ),
     "type: list for a group": experiment("training: [1]", "FILE:5: experiment.training: "),
     "type: word for a group": line("resources: all", "FILE:5: resources: "),
-    "type: word for the model": experiment("model: resnet18", "FILE:5: experiment.model: "),
+    "type: number for the model": experiment("model: 18", "FILE:5: experiment.model: "),
     "type: number for weights": experiment(
         "model: {weights: 3}", "FILE:5: experiment.model.weights: should be a valid string, not 3"
     ),
@@ -532,7 +532,7 @@ def test_endless_file_is_refused() -> None:
     [
         "type: number for a dataset",
         "type: null for a clustering",
-        "type: word for the model",
+        "type: number for the model",
         "type: number for a scenario",
         "missing: values of the grid",
         "own: share in words",

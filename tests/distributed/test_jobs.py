@@ -14,6 +14,8 @@ import pytest
 from filelock import FileLock
 from head_node import Cluster, head_node, wait_for
 from mlflow import MlflowClient
+from own_plugin import STRATEGIES
+from own_plugin import SWEEP as OWN_SWEEP
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -147,6 +149,49 @@ def test_exit_code_of_the_sweep_is_that_of_the_job(cluster: Cluster, folder: Pat
     assert (mistaken["status"], mistaken["driver_exit_code"]) == ("FAILED", 2)
     assert "image_size" in mistaken["logs"]
     assert "Traceback" not in mistaken["logs"]
+
+
+@pytest.mark.slow
+def test_plugin_travels_with_a_job_and_what_a_node_lacks_is_said(
+    cluster: Cluster, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "strategies.py").write_text(STRATEGIES)
+    (folder / "own.yaml").write_text(OWN_SWEEP.replace("name: own", "name: own\nresources: {cpus_per_worker: 1}"))
+    command = [sys.executable, "-m", "raycal.sweep", str(folder / "own.yaml")]
+    local = cluster.run(*command, "--local", "--storage", str(tmp_path / "local"))
+    assert local.returncode == 0, local.stderr
+    code = cluster.submit("own", folder, "own.yaml", "--storage", str(tmp_path / "runs"))
+    assert code == 0, cluster.job("own")["logs"]
+    (here,), (there,) = (sorted((tmp_path / name / "own").glob("stripes-*")) for name in ("local", "runs"))
+    ledgers = [[path.read_bytes() for path in sorted((run / "ledger").iterdir())] for run in (here, there)]
+    recorded = [json.loads((run / "environment.json").read_text())["plugins"] for run in (here, there)]
+    assert here.name == there.name
+    assert ledgers[0] == ledgers[1]
+    assert len(ledgers[0]) == 2
+    assert recorded[0] == recorded[1]
+    assert recorded[0]["strategies"]["version"] == "1.2"
+
+    site = tmp_path / "site"  # of an installed module that only the process of the sweep has
+    site.mkdir()
+    (site / "own_kit.py").write_text("VALUE = 1\n")
+    env = {"RAY_ADDRESS": cluster.address, "PYTHONPATH": f"{site}:{cluster.env.get('PYTHONPATH', '')}"}
+    listed = ["--set", "plugins=[./strategies.py, own_kit]"]
+    refused = cluster.run(*command, *listed, "--storage", str(tmp_path / "refused"), **env)
+    assert refused.returncode == 2, refused.stderr
+    (line,) = refused.stderr.splitlines()
+    assert re.fullmatch(
+        r"plug-in own_kit: there is no module own_kit in this Python environment; .+ \(on node [\d.]+\)",
+        line,
+    )
+    assert not (tmp_path / "refused" / "own" / "plan.json").exists()
+
+    listed_in = (folder / "own.yaml").read_text().replace("[./strategies.py]", "[./strategies.py, own_kit]")
+    (folder / "lacking.yaml").write_text(listed_in)
+    doctor = [sys.executable, "-m", "raycal.doctor", str(folder / "lacking.yaml"), "--storage", str(tmp_path / "runs")]
+    examined = cluster.run(*doctor, **env)
+    assert examined.returncode == 1, examined.stderr
+    assert re.search(r"^problem +plug-ins +plug-in own_kit: .+\(on node [\d.]+\)", examined.stdout, re.MULTILINE)
+    assert re.search(r"^ok +plug-in +\./strategies\.py: digest [0-9a-f]{12}$", examined.stdout, re.MULTILINE)
 
 
 @pytest.mark.long

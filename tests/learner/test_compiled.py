@@ -13,12 +13,12 @@ from workers import on_workers
 
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Evaluation, Floats
-from raycal.config import NETWORKS
 from raycal.learner.compiled import BatchSizes, Compiled, compiled
 from raycal.learner.device import Placement, free_memory
 from raycal.learner.learner import SCORING_PIXELS, NetworkLearner
 from raycal.learner.network import head_of, new_network
 from raycal.learner.team import Team
+from raycal.networks import networks
 
 IMAGES = dataset(num_train=40, num_test=21)
 BATCH = TRAINING.batch_size
@@ -225,10 +225,10 @@ def test_what_one_process_has_compiled_others_find(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", tuple(networks))
 def test_every_network_compiles_as_one_graph(name: str, calls: Calls) -> None:
     network = new_network(name, 3, np.random.default_rng(0))
-    sizes, side = BatchSizes(2, 3), NETWORKS[name].image_size or 64
+    sizes, side = BatchSizes(2, 3), networks.facts(name).image_size or 64
     made = compiled(network, head_of(network)[1], sizes, side, placement(), alone=True)
 
     assert isinstance(made, Compiled)

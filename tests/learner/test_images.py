@@ -6,14 +6,15 @@ import torch
 from torch.nn import functional
 
 from raycal.learner.device import Placement
-from raycal.learner.images import MEAN, STD, DeviceImages
+from raycal.learner.images import DeviceImages
+from raycal.networks import IMAGENET_MEAN, IMAGENET_STD
 
 FLOAT32 = Placement(torch.device("cpu"), torch.float32)
 IMAGES = np.random.default_rng(0).integers(256, size=(5, 40, 40, 3)).astype(np.uint8)
 
 
 def normalised(images: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(((images / 255 - MEAN) / STD).transpose(0, 3, 1, 2)).float()
+    return torch.from_numpy(((images / 255 - IMAGENET_MEAN) / IMAGENET_STD).transpose(0, 3, 1, 2)).float()
 
 
 def batch_of(images: np.ndarray, image_size: int, rows: Any, flip: torch.Tensor | None = None) -> torch.Tensor:

@@ -5,9 +5,10 @@ from test_learner import FLOAT32, TRAINING, dataset, everything, same, weights
 from torchvision.models import get_model, get_model_weights
 
 from raycal.algorithm.randomness import stream
-from raycal.config import NETWORKS, TrainingConfig
+from raycal.config import TrainingConfig
 from raycal.learner.learner import NetworkLearner
 from raycal.learner.network import features_of, head_of, new_network
+from raycal.networks import networks
 
 SMALL = ("mobilenet_v3_small", "resnet34", "efficientnet_b0")
 WIDTHS = {
@@ -39,9 +40,9 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", tuple(networks))
 def test_network_is_known_to_torchvision_with_these_multiply_adds(name: str) -> None:
-    assert get_model_weights(name).IMAGENET1K_V1.meta["_ops"] == NETWORKS[name].gflop
+    assert get_model_weights(name).IMAGENET1K_V1.meta["_ops"] == networks.facts(name).gflop
 
 
 def test_resnet18_is_torchvisions_with_the_same_draws() -> None:
@@ -54,15 +55,15 @@ def test_resnet18_is_torchvisions_with_the_same_draws() -> None:
     assert made.state_dict()["fc.weight"].shape == (7, 512)
 
 
-@pytest.mark.parametrize("name", [name for name in NETWORKS if name in SMALL or name == "resnet18"])
+@pytest.mark.parametrize("name", [name for name in networks if name in SMALL or name == "resnet18"])
 def test_features_are_what_the_last_layer_is_given(name: str) -> None:
     check_features(name, 64)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in NETWORKS if name not in SMALL and name != "resnet18"])
+@pytest.mark.parametrize("name", [name for name in networks if name not in SMALL and name != "resnet18"])
 def test_features_are_what_the_last_layer_of_a_large_network_is_given(name: str) -> None:
-    check_features(name, NETWORKS[name].image_size or 32)
+    check_features(name, networks.facts(name).image_size or 32)
 
 
 def check_features(name: str, side: int) -> None:

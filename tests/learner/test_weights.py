@@ -56,26 +56,32 @@ def test_home_folder_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_imagenet_weights_are_torchvisions(monkeypatch: pytest.MonkeyPatch) -> None:
-    state = resnet18().state_dict()
-    monkeypatch.setattr(ResNet18_Weights, "get_state_dict", lambda self, **_: state)
+    state, asked = resnet18().state_dict(), []
+
+    def fetch(url: str, **options: Any) -> Any:
+        asked.append((url, options["check_hash"], options["weights_only"]))
+        return state
+
+    monkeypatch.setattr("raycal.learner.weights.load_state_dict_from_url", fetch)
     loaded = load_weights("imagenet")
 
+    assert asked == [(ResNet18_Weights.IMAGENET1K_V1.url, True, True)]
     assert loaded is not None
     assert torch.equal(loaded["conv1.weight"], state["conv1.weight"])
 
 
 def test_download_that_fails_says_what_to_give_instead(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: Any, **_: Any) -> None:
+    def fail(url: str, **_: Any) -> None:
         raise URLError("no route to host")
 
-    monkeypatch.setattr(ResNet18_Weights, "get_state_dict", fail)
+    monkeypatch.setattr("raycal.learner.weights.load_state_dict_from_url", fail)
     problem = refusal("imagenet")
     assert problem.startswith("model.weights: imagenet: the download to ")
-    assert "give the path of a torchvision resnet18 state dict, or none" in problem
+    assert "give the path of a state dict of resnet18, or none" in problem
 
 
 def test_other_networks_are_refused(tmp_path: Path) -> None:
-    assert "not the weights of a torchvision resnet18" in refusal(save(resnet34().state_dict(), tmp_path))
+    assert "not the weights of the network resnet18" in refusal(save(resnet34().state_dict(), tmp_path))
 
 
 def test_tensor_of_another_shape_is_named(tmp_path: Path) -> None:
@@ -130,5 +136,5 @@ def test_other_network_takes_its_own_weights_only(tmp_path: Path) -> None:
     assert loaded is not None
     assert set(state) - set(loaded) == {"classifier.3.weight", "classifier.3.bias"}
     assert torch.equal(loaded["classifier.0.weight"], state["classifier.0.weight"])
-    with pytest.raises(InputError, match="not the weights of a torchvision resnet34: "):
+    with pytest.raises(InputError, match="not the weights of the network resnet34: "):
         load_weights(path, "resnet34")

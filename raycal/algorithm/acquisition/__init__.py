@@ -1,8 +1,9 @@
 """Acquisition functions: which unlabelled samples the expert is asked for.
 
-A new one is one decorated function in one file here. `@by_score("name")` on a function `(view, *, options) -> scores
-(U,)`, higher = ask first; or, where what is asked for depends on what else is, `@acquisitions("name")` on a function
-`(view, budget, *, options) -> indices`. A step asks for samples in the order returned; scores are not kept.
+A new one is one decorated function in one file here, or in a plug-in (`raycal.plugins`). `@by_score("name")` on a
+function `(view, *, options) -> scores (U,)`, higher = ask first; or, where what is asked for depends on what else is,
+`@acquisitions("name")` on a function `(view, budget, *, options) -> indices`. A step asks for samples in the order
+returned; scores are not kept.
 """
 
 import pkgutil

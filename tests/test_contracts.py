@@ -1,0 +1,60 @@
+"""Every registered extension holds to the contract of its kind. A new one is tested by being registered."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from raycal import build, testing
+from raycal.networks import networks
+
+CHECKS: dict[str, Callable[..., None]] = {
+    "dataset": testing.check_dataset,
+    "model": testing.check_network,
+    "acquisition": testing.check_acquisition,
+    "clustering": testing.check_clustering,
+    "expert": testing.check_expert,
+    "pseudo_labels": testing.check_pseudo_labels,
+    "loss": testing.check_loss,
+}
+SLOW_GFLOP = 4.2
+
+
+def any_matrix(num_classes: int) -> dict[str, Any]:
+    return {"matrix": np.full((num_classes, num_classes), 1 / num_classes).tolist()}
+
+
+# What an extension cannot be made without.
+OPTIONS: dict[tuple[str, str], dict[str, Any]] = {("expert", "confusion_noise"): {"options_for": any_matrix}}
+
+
+def marks(kind: str, name: str) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow] if kind == "model" and networks.facts(name).gflop > SLOW_GFLOP else []
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        pytest.param(kind, name, marks=marks(kind, name), id=f"{kind}-{name}")
+        for kind, registry in build.REGISTRIES.items()
+        if kind != "dataset"  # tests/data has the files that they read
+        for name in registry
+    ],
+)
+def test_extension_holds_to_its_contract(kind: str, name: str) -> None:
+    CHECKS[kind](name, **OPTIONS.get((kind, name), {}))
+
+
+def test_every_kind_has_a_public_check() -> None:
+    public = {name: check for name, check in inspect.getmembers(testing) if name in testing.__all__}
+
+    assert set(CHECKS) == set(build.REGISTRIES)
+    assert set(CHECKS.values()) <= set(public.values())

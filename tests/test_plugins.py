@@ -244,46 +244,46 @@ class TestIdentity:
 
 class TestModulesAndPackages:
     def test_package_is_imported_whole(self, place: Path, write: Write) -> None:
-        write("kit/__init__.py", "from kit.ways import mine\n")
+        write("pack/__init__.py", "from pack.ways import mine\n")
         write(
-            "kit/ways.py", f"from pathlib import Path\nTEXT = Path(__file__).with_name('note.txt').read_text()\n{ONE}"
+            "pack/ways.py", f"from pathlib import Path\nTEXT = Path(__file__).with_name('note.txt').read_text()\n{ONE}"
         )
-        write("kit/note.txt", "hello")
-        before = only(load(place, "./kit"))
-        assert sys.modules["kit.ways"].TEXT == "hello"
-        write("kit/note.txt", "other")
+        write("pack/note.txt", "hello")
+        before = only(load(place, "./pack"))
+        assert sys.modules["pack.ways"].TEXT == "hello"
+        write("pack/note.txt", "other")
 
-        assert before.plugins.keys() == {"kit"}
-        assert only(load(place, "./kit/")).experiment_id != before.experiment_id
-        assert sys.modules["kit.ways"].TEXT == "other"
+        assert before.plugins.keys() == {"pack"}
+        assert only(load(place, "./pack/")).experiment_id != before.experiment_id
+        assert sys.modules["pack.ways"].TEXT == "other"
 
     def test_installed_module_is_found_by_its_name(self, place: Path) -> None:
-        installed(place, "kit", {"kit/__init__.py": "", "kit/ways.py": ONE, "kit/core.py": "A = 1\n"})
-        before = only(load(place, "kit.ways"))
-        record = plugins.loaded_plugins()["kit"].record()
-        installed(place, "kit", {"kit/core.py": "A = 2\n"})
-        after = only(load(place, "kit.ways"))
+        installed(place, "pack", {"pack/__init__.py": "", "pack/ways.py": ONE, "pack/core.py": "A = 1\n"})
+        before = only(load(place, "pack.ways"))
+        record = plugins.loaded_plugins()["pack"].record()
+        installed(place, "pack", {"pack/core.py": "A = 2\n"})
+        after = only(load(place, "pack.ways"))
 
-        assert before.plugins.keys() == {"kit"}
+        assert before.plugins.keys() == {"pack"}
         assert before.experiment_id != after.experiment_id  # whatever file of the package has changed
-        assert record == {"version": "3.4", "digest": before.plugins["kit"]}
+        assert record == {"version": "3.4", "digest": before.plugins["pack"]}
 
     def test_entry_point_is_there_without_being_named(self, place: Path) -> None:
-        installed(place, "kit", {"kit.py": ONE}, ways="kit")
+        installed(place, "pack", {"pack.py": ONE}, ways="pack")
 
-        assert only(load(place)).plugins.keys() == {"kit"}
-        assert [plugin.given for plugin in load(place, "kit").plugins] == ["kit (entry point ways of kit)"]
+        assert only(load(place)).plugins.keys() == {"pack"}
+        assert [plugin.given for plugin in load(place, "pack").plugins] == ["pack (entry point ways of pack)"]
 
     def test_entry_point_that_fails_is_one_line(self, place: Path) -> None:
-        installed(place, "kit", {"kit.py": "1 / 0\n"}, ways="kit", gone="no_such_kit")
+        installed(place, "pack", {"pack.py": "1 / 0\n"}, ways="pack", gone="no_such_kit")
 
         with pytest.raises(
-            InputError, match=r"no_such_kit \(entry point gone of kit\): there is no module no_such_kit"
+            InputError, match=r"no_such_kit \(entry point gone of pack\): there is no module no_such_kit"
         ):
             load(place)
-        installed(place, "kit", {"kit.py": "1 / 0\n"}, ways="kit")
+        installed(place, "pack", {"pack.py": "1 / 0\n"}, ways="pack")
         assert refusal(place) == [
-            "plug-in kit (entry point ways of kit): site/kit.py:1: ZeroDivisionError: division by zero"
+            "plug-in pack (entry point ways of pack): site/pack.py:1: ZeroDivisionError: division by zero"
         ]
 
     def test_module_that_a_test_suite_has_imported_is_known(self, place: Path, write: Write) -> None:
@@ -426,9 +426,9 @@ class TestNode:
         assert Path(str(loaded.__file__)).read_text() == ONE
 
     def test_replaces_a_file_that_was_changed_in_its_cache(self, place: Path, write: Write) -> None:
-        write("kit/__init__.py", "from kit.ways import mine\n")
-        write("kit/ways.py", ONE)
-        sent = load(place, "./kit").plugins
+        write("pack/__init__.py", "from pack.ways import mine\n")
+        write("pack/ways.py", ONE)
+        sent = load(place, "./pack").plugins
         for text in (ONE, "1 / 0", ""):
             plugins.load_plugins([], build.REGISTRIES)
             (place / "cache").mkdir(exist_ok=True)
@@ -446,18 +446,18 @@ class TestNode:
         assert "mine" in acquisitions
 
     def test_refuses_another_version_and_a_missing_module(self, place: Path) -> None:
-        installed(place, "kit", {"kit.py": ONE})
-        sent = load(place, "kit").plugins
+        installed(place, "pack", {"pack.py": ONE})
+        sent = load(place, "pack").plugins
         plugins.load_plugins([], build.REGISTRIES)
-        installed(place, "kit", {"kit.py": f"# other\n{ONE}"})
+        installed(place, "pack", {"pack.py": f"# other\n{ONE}"})
         with pytest.raises(InputError) as refused:
             plugins.load_on_node(sent, build.REGISTRIES, place / "cache")
         assert str(refused.value) == (
-            f"kit: its source here ({place}/site/kit.py) is not that of the machine where the sweep was started; "
+            f"pack: its source here ({place}/site/pack.py) is not that of the machine where the sweep was started; "
             "install the same version"
         )
-        (place / "site" / "kit.py").unlink()
-        with pytest.raises(InputError, match=r"^kit: there is no module kit in this Python environment"):
+        (place / "site" / "pack.py").unlink()
+        with pytest.raises(InputError, match=r"^pack: there is no module pack in this Python environment"):
             plugins.load_on_node(sent, build.REGISTRIES, place / "cache")
         assert plugins.loaded_plugins() == {}
 

@@ -5,7 +5,7 @@ from torchvision.models import resnet18
 from raycal.bench import obvious
 from raycal.bench.iteration import Ours, Script, Work
 from raycal.bench.material import Options, made_up_images
-from raycal.learner.images import MEAN, STD
+from raycal.networks import IMAGENET_MEAN, IMAGENET_STD
 
 WORK = Work(num_pool=90, num_test=30, labelled=20, budget=20, image_size=32, batch_size=16)
 
@@ -20,7 +20,7 @@ def pil_images(count: int) -> obvious.PilImages:
 
 
 def test_normalisation_is_that_of_raycal() -> None:
-    assert (obvious.MEAN, obvious.STD) == (MEAN, STD)
+    assert (obvious.MEAN, obvious.STD) == (IMAGENET_MEAN, IMAGENET_STD)
 
 
 def test_two_passes_give_what_the_network_says() -> None:

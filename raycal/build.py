@@ -1,4 +1,4 @@
-"""Names in a configuration to the objects they mean: the only place that knows both."""
+"""Turns the names in a configuration into objects; the only module that knows both."""
 
 import json
 import logging
@@ -43,20 +43,20 @@ REGISTRIES: Mapping[str, Registry[Any]] = {
 
 
 def dataset(config: ExperimentConfig) -> Dataset:
-    """The dataset, not yet loaded."""
+    """The dataset of an experiment, not yet loaded."""
     make = datasets[config.dataset.name]
     made: Dataset = make(**config.dataset.options, seed=config.seed, image_size=config.training.image_size)
     return made
 
 
 def dataset_key(config: ExperimentConfig) -> str:
-    """Experiments with the same key see the same images in the same split."""
+    """The key of an experiment's dataset; experiments with the same key see the same images in the same split."""
     options = json.dumps(config.dataset.options, sort_keys=True)
     return f"{config.dataset.name} {options} {config.seed} {config.training.image_size}"
 
 
 def weights_key(config: ExperimentConfig) -> str:
-    """Experiments with the same key start from the same weights."""
+    """The key of an experiment's initial weights; experiments with the same key start from the same weights."""
     model = config.model
     options = f" {json.dumps(model.options, sort_keys=True)}" if model.options else ""
     return f"{model.name} {model.weights}{options}"
@@ -66,7 +66,7 @@ def prepare(experiments: Mapping[str, ExperimentConfig]) -> Inputs:
     """Download and decode every dataset and read all weights once, so that no trial fails on them.
 
     Returns:
-        What was read.
+        The digests and manifests of everything that was read.
 
     Raises:
         InputError: A download, an image or a weights file cannot be used, or an expert does not fit its dataset.
@@ -97,18 +97,18 @@ def prepare(experiments: Mapping[str, ExperimentConfig]) -> Inputs:
 
 
 def expected_inputs(inputs: Inputs, experiments: Mapping[str, ExperimentConfig]) -> dict[str, ExpectedInputs]:
-    """What each experiment must read, by experiment id; nothing for one whose dataset was not prepared."""
+    """The inputs each experiment must read, by experiment id, without those whose dataset was not prepared."""
     found = {key: inputs.expected(dataset_key(config), weights_key(config)) for key, config in experiments.items()}
     return {key: expected for key, expected in found.items() if expected is not None}
 
 
 def clustering(config: ExperimentConfig) -> Clustering:
-    """The clustering with its options, run in this process."""
+    """The clustering with its options, which runs in this process."""
     return partial(clusterings[config.clustering.name], **config.clustering.options)
 
 
 def expert(config: ExperimentConfig, true_labels: Labels) -> Expert:
-    """The expert with its options.
+    """The expert, with its options and the true labels.
 
     Raises:
         InputError: An option does not fit the classes.
@@ -119,10 +119,13 @@ def expert(config: ExperimentConfig, true_labels: Labels) -> Expert:
 def learner(
     config: ExperimentConfig, images: ImageDataset, worker: WorkerSettings, *, team: "Team | None" = None
 ) -> "NetworkLearner":
-    """The learner with its weights loaded, on the GPU when there is one.
+    """The learner with its weights loaded, on the GPU if there is one.
 
     Args:
-        team: None: of a trial's only worker.
+        config: The experiment.
+        images: The dataset.
+        worker: The compute settings of this worker.
+        team: The workers of the trial; None: this is its only worker.
     """
     from raycal.learner.device import Placement
     from raycal.learner.learner import NetworkLearner
@@ -151,7 +154,7 @@ def learner(
 
 
 def _network_source(config: ExperimentConfig) -> str:
-    """What tells a plug-in's network from others of its name; empty for one of raycal's own."""
+    """A text that tells a plug-in's network from others of the same name; empty for a network of raycal."""
     plugin = owner_of("model", config.model.name)
     if plugin is None:
         return ""
@@ -161,7 +164,7 @@ def _network_source(config: ExperimentConfig) -> str:
 def parts(
     config: ExperimentConfig, images: ImageDataset, model: Learner, cluster: Clustering | None = None
 ) -> loop.Parts:
-    """Who takes part in the experiment; `cluster` None: in this process."""
+    """The parts that Algorithm 1 works with; without `cluster`, clustering runs in this process."""
     return loop.Parts(
         learner=model,
         expert=expert(config, images.train_labels),

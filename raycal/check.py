@@ -1,4 +1,4 @@
-"""What can be known to be wrong before anything starts, all of it at once."""
+"""Finds what is wrong with a sweep before anything starts, and reports all problems at once."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,10 +17,15 @@ from raycal.home import expand_home
 def select(
     experiments: Mapping[str, ExperimentConfig], patterns: Sequence[str], labels: Mapping[str, str] | None = None
 ) -> dict[str, ExperimentConfig]:
-    """The experiments whose id or label matches any of the patterns; all of them without a pattern.
+    """The experiments whose id or label matches any of the patterns; all experiments without a pattern.
+
+    Args:
+        experiments: The experiments by id.
+        patterns: The patterns of `--only`.
+        labels: The label of each experiment, by id.
 
     Raises:
-        InputError: A pattern matches none.
+        InputError: A pattern matches no experiment.
     """
     if not patterns:
         return dict(experiments)
@@ -41,10 +46,10 @@ def select(
 
 
 def check(experiments: Mapping[str, ExperimentConfig]) -> dict[str, DatasetInfo]:
-    """The classes and sizes of each experiment's dataset, without decoding an image.
+    """Inspect each experiment's dataset without decoding an image; its classes and sizes, by experiment id.
 
     Raises:
-        InputError: With every dataset and every weights file that cannot be used.
+        InputError: Datasets or weights files cannot be used; there is a line for each of them.
     """
     problems: dict[str, None] = {}
     infos: dict[str, DatasetInfo] = {}
@@ -66,7 +71,7 @@ def check(experiments: Mapping[str, ExperimentConfig]) -> dict[str, DatasetInfo]
 
 
 def describe(infos: Iterable[DatasetInfo]) -> list[str]:
-    """A line for each dataset with its classes and sizes, and a line below it for every note on how it was read."""
+    """A line for each dataset with its classes and sizes, and below it a line for every note on how it was read."""
     lines: dict[str, None] = {}
     for info in infos:
         lines |= dict.fromkeys((f"images  {info}", *(printable(f"        {note}") for note in info.notes)))
@@ -74,10 +79,10 @@ def describe(infos: Iterable[DatasetInfo]) -> list[str]:
 
 
 def check_apart(infos: Iterable[DatasetInfo], storage: Folder) -> None:
-    """Refuse a storage in a folder of images, whose pictures would become images, and images in the storage.
+    """Refuse a storage inside a folder of images, where pictures would be read as images, and images in the storage.
 
     Raises:
-        InputError: With every folder of images that is not apart from the storage.
+        InputError: Folders of images are not apart from the storage; there is a line for each of them.
     """
     if not storage.is_local:
         return
@@ -99,7 +104,7 @@ def check_apart(infos: Iterable[DatasetInfo], storage: Folder) -> None:
 
 
 def _lies_in(inner: Path, outer: Path) -> bool:
-    """Whether a folder is another one or lies in it, through whatever links; the inner one need not exist."""
+    """Whether a folder is, or lies in, another folder, also through links; the inner folder need not exist."""
     try:
         wanted = outer.stat()
     except OSError:
@@ -120,7 +125,7 @@ def _inspect(config: ExperimentConfig) -> DatasetInfo | InputError:
 
 
 def _wrong_with(weights: str) -> str | None:
-    """What can be seen of a file of weights without reading it; None: nothing is wrong."""
+    """What is wrong with a file of weights, as far as can be seen without reading it; None when nothing is."""
     if weights in ("imagenet", "none"):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Whether the trials of a dataset read the same images and weights, by what each recorded when it ran."""
+"""Compares the images and weights that the trials of a dataset read, by what each trial recorded when it ran."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -7,16 +7,16 @@ from raycal.config import ExperimentConfig
 
 
 class RunInputs(NamedTuple):
-    """What one trial was to read, and the `environment.json` it wrote; an empty one before it ran."""
+    """The configuration of one trial and the `environment.json` it wrote, which is empty before it ran."""
 
     config: ExperimentConfig
     environment: Mapping[str, Any]
 
 
 def data_variants(trials: Sequence[RunInputs]) -> list[str]:
-    """For each trial which data it read: `data 1`, `data 2` and so on where these differ within a dataset, else empty.
+    """The data that each trial read: `data 1`, `data 2` and so on where they differ within a dataset, else empty.
 
-    Trials that an earlier version of raycal ran, which recorded too little to compare, count as the first variant.
+    Trials of an earlier version of raycal, which recorded too little to compare, count as the first variant.
     """
     by_dataset: dict[str, list[int]] = {}
     for row, trial in enumerate(trials):
@@ -34,20 +34,20 @@ def data_variants(trials: Sequence[RunInputs]) -> list[str]:
 
 
 def _all_complete(trials: Iterable[RunInputs]) -> bool:
-    """Whether the splits of every trial use all images there are, so that these are the same for all seeds."""
+    """Whether the splits of every trial use all images there are, so that all seeds use the same images."""
     recorded = [found for trial in trials if (found := trial.environment.get("dataset")) and "num_listed" in found]
     return all(found["num_train"] + found["num_test"] == found["num_listed"] for found in recorded)
 
 
 def _images(trial: RunInputs, *, complete: bool) -> str | None:
-    """The digest by which the trial's data can be compared with those of other seeds; None without one."""
+    """The digest by which the trial's data can be compared with those of other seeds; None without a digest."""
     recorded = trial.environment.get("dataset", {})
     digest: str | None = recorded.get("images" if complete else "listing")
     return digest
 
 
 def _weights(trials: Sequence[RunInputs]) -> list[int]:
-    """For each trial the number, from 0, of the weights it read among those that its network and source name had."""
+    """The number, from 0, of the weights each trial read, among all weights of the same network and source name."""
     seen: dict[str, list[str]] = {}
     numbers = []
     for config, environment in trials:

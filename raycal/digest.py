@@ -1,4 +1,4 @@
-"""Tells a file that is as it was written from one that a disk or a hand has changed."""
+"""Digests, which tell an unchanged file from one that a disk or a person has changed."""
 
 import hashlib
 import json
@@ -9,17 +9,17 @@ DIGEST = "sha256"
 
 
 def digest_of(content: bytes) -> str:
-    """SHA-256, in hexadecimal."""
+    """The SHA-256 digest of the content, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
 def seal(record: Mapping[str, Any], *, indent: int | None = None) -> bytes:
-    """A record as JSON, with the digest of its content under `sha256`."""
+    """The record as JSON, with the digest of its content under `sha256`."""
     return json.dumps({**record, DIGEST: _digest(record)}, indent=indent).encode()
 
 
 def unseal(content: bytes) -> dict[str, Any]:
-    """The record in a file that `seal` made, or in one without a digest, as earlier versions wrote.
+    """The record in a file that `seal` made, or in a file without a digest, as earlier versions wrote.
 
     Raises:
         ValueError: The file is damaged.

@@ -1,4 +1,4 @@
-"""What a sweep downloads at its first start, known without importing torch and without asking a network for long."""
+"""Lists what a sweep downloads at its first start, without importing torch and without a long wait for a network."""
 
 from collections.abc import Iterable, Mapping
 from http.client import HTTPException
@@ -14,11 +14,11 @@ from raycal.networks import IMAGENET, networks
 
 
 class Download(NamedTuple):
-    """Something that is not on this machine.
+    """A file or dataset that is not on this machine.
 
     Attributes:
-        what: In words.
-        url: Where it is fetched from.
+        what: Its name in words.
+        url: The URL it is fetched from.
         instead: What to do without a network.
     """
 
@@ -31,15 +31,16 @@ class Download(NamedTuple):
 
     @property
     def host(self) -> str:
-        """The name of the server."""
+        """The host name of the server."""
         return urlsplit(self.url).netloc
 
 
 def downloads(experiments: Iterable[ExperimentConfig], infos: Mapping[str, DatasetInfo]) -> list[Download]:
-    """What the experiments need and this machine has not, each once.
+    """The downloads that the experiments need and this machine does not have, each once.
 
     Args:
-        infos: Of the experiments' datasets, by experiment id.
+        experiments: The experiments of the sweep.
+        infos: The datasets of the experiments, by experiment id.
     """
     needed: dict[Download, None] = {}
     for config in experiments:
@@ -57,10 +58,10 @@ def downloads(experiments: Iterable[ExperimentConfig], infos: Mapping[str, Datas
 
 
 def why_unreachable(url: str, seconds: float) -> str:
-    """Why the server of a URL does not answer, asked through the proxy that is set; empty when it does."""
+    """Why the server of a URL does not answer, asked through the configured proxy; empty when it answers."""
     try:
         urlopen(Request(url, method="HEAD"), timeout=seconds).close()
-    except HTTPError:  # which is an answer
+    except HTTPError:  # an HTTP error is an answer, too
         return ""
     except (OSError, HTTPException, ValueError) as error:
         return str(getattr(error, "reason", error)) or type(error).__name__

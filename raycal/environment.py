@@ -1,4 +1,4 @@
-"""What, beside the configuration, a result depends on: recorded with every run."""
+"""Records, for every run, what a result depends on besides the configuration."""
 
 import platform
 import subprocess
@@ -12,7 +12,7 @@ from raycal.data.manifest import Manifest
 from raycal.digest import digest_of
 
 GIT_SECONDS = 5.0
-SHORT = 16  # hexadecimal digits of a digest that is read by people, too
+SHORT = 16  # hexadecimal digits of a digest that people read, too
 
 
 def environment(
@@ -24,10 +24,10 @@ def environment(
     weights: str | None = None,
     plugins: Mapping[str, Mapping[str, str]] | None = None,
 ) -> dict[str, Any]:
-    """Versions, machine, data and weights, as `environment.json` holds them.
+    """The versions, machine, data and weights, as `environment.json` holds them.
 
-    There is no key `git` outside a git working tree, no key `weights` where these were drawn, and no
-    key `plugins` where none are used.
+    There is no key `git` outside a git working tree, no key `weights` where the weights were drawn at random, and no
+    key `plugins` where no plug-in is used.
     """
     commit, digests = git_commit(Path(__file__).parent), manifest.digest
     return {
@@ -52,7 +52,7 @@ def environment(
 
 
 def git_commit(folder: Path) -> str | None:
-    """The commit of the working tree that a folder is in, with `-dirty` when files were changed; None without one."""
+    """The commit of the working tree around a folder, with `-dirty` when files were changed; None without one."""
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=GIT_SECONDS).stdout.strip()

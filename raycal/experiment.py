@@ -1,4 +1,4 @@
-"""One experiment from its first iteration, or from where it stopped, to its end. The same on a laptop and under Ray."""
+"""Runs one experiment from its first iteration, or from where it stopped, to its end, on a laptop as under Ray."""
 
 import logging
 import traceback
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 class Observer(Protocol):
-    """Hears of every iteration after it was saved; `line` is its line of results.jsonl."""
+    """Called after every saved iteration; `line` is the iteration's line of results.jsonl."""
 
     def __call__(self, line: dict[str, Any], result: IterationResult) -> None: ...
 
@@ -47,18 +47,19 @@ def run_experiment(
 ) -> bool:
     """Run an experiment to its end; whether it got there.
 
-    A failure is written to `error.txt` and ends only this experiment. However it ends, the other workers of the trial,
-    which follow it, are dismissed.
+    A failure is written to `error.txt` and ends only this experiment. However the experiment ends, the other workers of
+    the trial, which follow this one, are dismissed.
 
     Args:
-        clustering: Runs elsewhere; None: in this process.
+        observers: Called after every saved iteration.
+        clustering: A clustering that runs elsewhere; None: clustering runs in this process.
         on_start: Called when data and model are loaded and Algorithm 1 begins.
-        team: The workers of the trial, of which this is the first; None: it is the only one.
-        expected: The data and weights it must read; with others it fails. None: whatever is there.
-        load_plugins: Imports the plug-ins that the experiment may use, unless this process has done so.
+        team: The workers of the trial, of which this is the first; None: it is the only worker.
+        expected: The data and weights that the experiment must read; it fails on others. None: any are accepted.
+        load_plugins: Imports the plug-ins that the experiment may use; does nothing where this process has done so.
 
     Raises:
-        InfrastructureError: What the experiment runs on failed; another call goes on.
+        InfrastructureError: The infrastructure under the experiment failed; another call continues the experiment.
         StoppedError: An observer ended it.
     """
     phase = _Phase()
@@ -66,8 +67,8 @@ def run_experiment(
         _run(config, run_dir, worker, observers, clustering, on_start, team, expected, load_plugins, phase)
     except (InfrastructureError, StoppedError):
         raise
-    except Exception as error:  # the one place where a failed experiment is recorded
-        # What the user can mend is said in a line; anything else needs the place in the code.
+    except Exception as error:  # the only place where a failed experiment is recorded
+        # A failure that the user can fix is recorded in one line; any other needs the place in the code.
         message = str(error) if isinstance(error, RaycalError | OSError) else traceback.format_exc()
         run_dir.fail(f"{phase.name}: {type(error).__name__}: {message}\n")
         logger.info("%s failed (%s): %s", config.experiment_id, phase.name, error)
@@ -86,9 +87,9 @@ def follow_experiment(
     expected: ExpectedInputs | None = None,
     load_plugins: Callable[[], object] = lambda: None,
 ) -> None:
-    """What the other workers of a trial do while the first runs the experiment: their part of it, until dismissed.
+    """Do the work of a trial's other workers while the first worker runs the experiment, until it dismisses them.
 
-    An error that is not the experiment's is raised, and the trial's workers must all start again.
+    An error that is not the experiment's own is raised; the trial's workers must then all start again.
     """
     try:
         learner, _, _ = _load(config, worker, team, expected, load_plugins, _Phase())
@@ -100,7 +101,7 @@ def follow_experiment(
 
 
 class _Phase:
-    """What an experiment is doing, for the record of a failure."""
+    """The current phase of an experiment, for the record of a failure."""
 
     name = "starting"
 
@@ -172,10 +173,10 @@ def _load(
     load_plugins: Callable[[], object],
     phase: _Phase,
 ) -> tuple["NetworkLearner", ImageDataset, Manifest]:
-    """Load data and model, and compare them with what is expected.
+    """Load data and model, and compare them with the expected ones.
 
     Raises:
-        InputError: They cannot be used, or they are not what is expected.
+        InputError: The data or the model cannot be used, or differ from the expected ones.
     """
     phase.name = "loading the plug-ins"
     load_plugins()
@@ -190,24 +191,24 @@ def _load(
 
 
 class _Montages:
-    """Shows the clusters of each iteration; without the pictures the experiment goes on."""
+    """Draws the montages of the clusters of each iteration; an experiment continues when that fails."""
 
     def __init__(self, run_dir: RunDir, images: ImageDataset) -> None:
         self._run_dir, self._images = run_dir, images
         self._missing: list[int] = []
 
     def draw(self, iteration: int, ledger: Sequence[Interaction]) -> None:
-        """Draw the clusters among the interactions of an iteration."""
+        """Draw the clusters that were shown in an iteration."""
         with self._unharmed(iteration):
             self._draw(iteration, ledger)
 
     def mend(self, iteration: int) -> None:
-        """Draw those of a saved iteration again, where the picture is missing or damaged."""
+        """Draw the montage of a saved iteration again where it is missing or damaged."""
         with self._unharmed(iteration):
             self._draw(iteration, self._run_dir.ledger_of(iteration))
 
     def mend_missing(self) -> None:
-        """Once more for those that could not be written, on a full disk for one."""
+        """Draw the montages again that could not be written, on a full disk for example."""
         for iteration in tuple(self._missing):
             self.mend(iteration)
 

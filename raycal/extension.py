@@ -1,4 +1,4 @@
-"""What `--resume` may change in a planned sweep: trials may be added and left out, none may be given other settings."""
+"""Decides what `--resume` may change in a planned sweep: add or leave out trials, but not change a trial's settings."""
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -21,7 +21,7 @@ class Extension:
 
     Attributes:
         earlier: The plan as the earlier start left it.
-        plan: The plan with the new trials at its end, and with the trials marked that the file has no longer.
+        plan: The plan with the new trials at its end, and with the trials marked that are no longer in the file.
     """
 
     earlier: Plan
@@ -65,8 +65,8 @@ def extend(plan: Plan, sweep: Sweep) -> Extension:
     when they agree on every axis that can change their results.
 
     Raises:
-        InputError: A planned trial would get other settings; the line names each key that differs. The same holds for
-            the search that decides trial by trial, of which only the number of samples may grow.
+        InputError: A planned trial would get other settings, or a search that decides trial by trial was changed in
+            anything but a larger number of samples. There is a line for each key that differs.
     """
     if plan.base is None and sweep.base is None:
         return Extension(earlier=plan, plan=_extended(plan, sweep))
@@ -89,7 +89,7 @@ def _extended(plan: Plan, sweep: Sweep) -> Plan:
             said = [key for key in changed if not _is_of_plugin(key) or (key in before and key in now)]
             raise InputError(*(_change(key, before.get(key), now.get(key), sweep) for key in said))
     elif not gone and plan.axes is None and not plan.removed:
-        return plan  # as an earlier version of raycal wrote it
+        return plan  # the plan stays as an earlier version of raycal wrote it
     return replace(plan, experiments={**planned, **new}, axes=axes, removed=tuple(gone))
 
 
@@ -99,7 +99,7 @@ def _refuse_other_recipe(planned: Experiments) -> None:
 
 
 def _changed_trials(gone: Experiments, new: Experiments, axes: Collection[str]) -> Iterable[str]:
-    """The keys in which a new experiment differs from one that it replaces: both have the same place on every axis."""
+    """The keys in which a new experiment differs from one that it replaces; the two agree on every axis."""
     places: dict[str, list[ExperimentConfig]] = {}
     for config in gone.values():
         places.setdefault(_place(config, axes), []).append(config)
@@ -111,7 +111,7 @@ def _changed_trials(gone: Experiments, new: Experiments, axes: Collection[str]) 
 
 
 def _changed_for_all(planned: Experiments, asked: Experiments, axes: Collection[str]) -> Iterable[str]:
-    """The keys that are no axis and have one value in all planned experiments and another one in all asked for."""
+    """The keys, axes aside, with one value in all planned experiments and another in all that are asked for now."""
     before, now = (_values(each.values(), _relevant) for each in (planned, asked))
     for key in before.keys() & now.keys():
         if not _is_on(key, axes) and len(before[key]) == len(now[key]) == 1 and before[key] != now[key]:
@@ -119,7 +119,7 @@ def _changed_for_all(planned: Experiments, asked: Experiments, axes: Collection[
 
 
 def _place(config: ExperimentConfig, axes: Collection[str]) -> str:
-    """The values of an experiment on the axes, without those that cannot change its results."""
+    """The values of an experiment on the axes, as JSON, without those that cannot change its results."""
     settings = _counting(config.identity(), config)
     return json.dumps({key: value for key, value in sorted(settings.items()) if _is_on(key, axes)})
 
@@ -133,7 +133,7 @@ def _relevant(config: ExperimentConfig) -> dict[str, Any]:
 
 
 def _counting(settings: Mapping[str, Any], config: ExperimentConfig) -> dict[str, Any]:
-    """The flat settings of an experiment whose keys are in `settings`, the scenario as the sweep file gives it."""
+    """The flat settings of an experiment whose keys are in `settings`, and the scenario as the sweep file gives it."""
     flat = config.flat()
     return {key: value for key, value in flat.items() if key.partition(".")[0] == "scenario" or _has(settings, key)}
 
@@ -148,7 +148,7 @@ def _has(settings: Mapping[str, Any], key: str) -> bool:
 
 
 def _varying(experiments: Iterable[ExperimentConfig]) -> tuple[str, ...]:
-    """The keys that take several values: the axes of a plan that did not record them."""
+    """The keys that take several values, which are the axes of a plan that did not record them."""
     return tuple(key for key, values in _values(experiments).items() if len(values) > 1)
 
 
@@ -178,7 +178,7 @@ def _num_samples(found: Plan | Sweep) -> int:
 
 
 def _search_values(search: SearchConfig | None, base: ExperimentConfig | None) -> dict[str, list[str]]:
-    """Every key of the search and of its base experiment; none for a sweep whose experiments were all planned."""
+    """Every key of the search and of its base experiment; empty for a sweep whose experiments were all planned."""
     if search is None or base is None:
         return {}
     settings = search.model_dump(mode="json")
@@ -210,7 +210,7 @@ def _is_of_plugin(key: str) -> bool:
 
 
 def _change(key: str, before: list[str] | None, now: list[str] | None, sweep: Sweep) -> str:
-    """What is wrong with a key that had other values when the sweep was planned."""
+    """The error line for a key that had other values when the sweep was planned."""
     if _is_of_plugin(key):
         name = key.removeprefix(_OF_PLUGIN)
         plugin = next((plugin for plugin in sweep.plugins if plugin.name == name), None)

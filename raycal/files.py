@@ -1,4 +1,4 @@
-"""Whole-or-absent files in a folder on any filesystem that pyarrow reaches: local, NFS, S3, GCS."""
+"""Files that are written whole or not at all, on any filesystem that pyarrow reaches: local, NFS, S3, GCS."""
 
 import os
 from collections.abc import Iterator
@@ -12,15 +12,15 @@ from pyarrow import fs
 from raycal.errors import InputError, StorageError, printable
 from raycal.home import expand_home
 
-# Of a file; what raycal writes is far smaller, but for models.
+# Largest file that raycal reads, model checkpoints aside (see `MAX_MODEL_BYTES`).
 MAX_BYTES = 2**28
 
 
 class Folder:
-    """A folder whose files are written whole or not at all. One writer at a time.
+    """A folder whose files are written whole or not at all, by one writer at a time.
 
     Raises:
-        OSError: From every method that reads or writes; of a remote file system it is a `StorageError`.
+        OSError: From every method that reads or writes; on a remote filesystem it is a `StorageError`.
     """
 
     def __init__(self, filesystem: fs.FileSystem, path: str, query: str = "") -> None:
@@ -30,10 +30,10 @@ class Folder:
 
     @classmethod
     def at(cls, place: str) -> Self:
-        """A local path (`~` allowed) or a URI such as `s3://bucket/prefix`; nothing is created.
+        """The folder at a local path (`~` allowed) or at a URI such as `s3://bucket/prefix`; nothing is created.
 
         Raises:
-            InputError: The place is none, or the URI names no filesystem.
+            InputError: The place is empty or holds a null character, or the URI names no filesystem.
         """
         if not place or "\0" in place:
             raise InputError(f"--storage {place!r}: should be a folder or a URI")
@@ -51,17 +51,17 @@ class Folder:
 
     @property
     def is_local(self) -> bool:
-        """Whether the path is one of this machine's file system."""
+        """Whether the folder is on a filesystem of this machine."""
         return isinstance(self._filesystem, fs.LocalFileSystem)
 
     @property
     def uri(self) -> str:
-        """The place as `at` takes it, with the settings of a remote file system but without credentials."""
+        """The place as `at` takes it, with the settings of a remote filesystem but without credentials."""
         return self.place + (f"?{self._query}" if self._query and not self.is_local else "")
 
     @property
     def place(self) -> str:
-        """The path, or for a remote file system the URI without settings: what a person is told."""
+        """The place as shown to a person: the path, or for a remote filesystem the URI without settings."""
         return self.path if self.is_local else f"{self._filesystem.type_name}://{self.path}"
 
     def folder(self, name: str) -> "Folder":
@@ -69,21 +69,21 @@ class Folder:
         return Folder(self._filesystem, f"{self.path}/{name}", self._query)
 
     def write(self, name: str, content: bytes) -> None:
-        """Replace a file: after a crash it holds the old content or the new, never a part."""
+        """Replace a file; after a crash it holds the old content or the new, never a part."""
         path = f"{self.path}/{name}"
         with self._reached():
             self._filesystem.create_dir(str(Path(path).parent), recursive=True)
             if self.is_local:
                 _write_local(Path(path), content)
-            else:  # an object appears when its upload is complete
+            else:  # in an object store a file appears when its upload is complete
                 with self._filesystem.open_output_stream(path) as stream:
                     stream.write(content)
 
     def read(self, name: str, *, at_most: int = MAX_BYTES) -> bytes | None:
-        """The content of a file; None when there is none.
+        """The content of a file; None when there is no file.
 
         Raises:
-            InputError: It is larger than any that raycal writes there; memory is not taken for it.
+            InputError: The file is larger than `at_most`; it is then not read into memory.
         """
         path = f"{self.path}/{name}"
         try:
@@ -99,30 +99,30 @@ class Folder:
         return content
 
     def exists(self, name: str = "") -> bool:
-        """Whether a file or folder is there."""
+        """Whether the file, or without a name the folder, exists."""
         with self._reached():
             info = self._filesystem.get_file_info(f"{self.path}/{name}".rstrip("/"))
         return bool(info.type != fs.FileType.NotFound)
 
     def names(self, pattern: str = "*") -> list[str]:
-        """The names of the files in the folder that match, sorted."""
+        """The sorted names of the files in the folder that match the pattern, hidden files aside."""
         files = (info.base_name for info in self._content() if info.is_file)
         return sorted(name for name in files if Path(name).match(pattern) and not name.startswith("."))
 
     def all_names(self) -> list[str]:
-        """The paths of all files in the folder and below it, relative to it, sorted."""
+        """The sorted paths, relative to the folder, of all files in it and below it, hidden files aside."""
         infos = [info for info in self._content(recursive=True) if info.is_file]
         names = (info.path.removeprefix(f"{self.path}/") for info in infos if not info.base_name.startswith("."))
         return sorted(names)
 
     def remove_if_empty(self) -> None:
-        """Delete the folder unless there is something in it."""
+        """Delete the folder if it is empty."""
         if self.exists() and not self._content():
             with self._reached():
                 self._filesystem.delete_dir(self.path)
 
     def remove(self, name: str) -> None:
-        """Delete a file if it is there."""
+        """Delete a file if it exists."""
         try:
             with self._reached():
                 self._filesystem.delete_file(f"{self.path}/{name}")
@@ -157,7 +157,7 @@ def _write_local(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError:
-        temporary.unlink(missing_ok=True)  # on a full disk the next file may need its room
+        temporary.unlink(missing_ok=True)  # on a full disk the next file may need the room
         raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:

@@ -1,4 +1,4 @@
-"""What the process that drives a sweep does when it hears of an experiment."""
+"""Handles the events of a sweep's experiments in the process that drives the sweep."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from raycal.tracking import NoTracker, Tracker
 
 
 class Follower:
-    """Prints progress, wakes the tracker, and records how an experiment ended that could not do so itself."""
+    """Prints progress, wakes the tracker, and records the end of an experiment that could not record it itself."""
 
     def __init__(
         self, sweep_dir: SweepDir, progress: Progress, tracker: Tracker | NoTracker, start_cost: StartCost
@@ -19,21 +19,21 @@ class Follower:
         self._start_cost = start_cost
 
     def started(self, experiment_id: str, seconds: float) -> None:
-        """Algorithm 1 began, so long after there was room for the experiment."""
+        """Algorithm 1 began, `seconds` after there was room for the experiment."""
         self._start_cost.started(seconds)
 
     def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
-        """An iteration was saved; `line` holds its line of results.jsonl."""
+        """An iteration was saved; `line` is its line of results.jsonl."""
         self._progress.iteration(experiment_id, line)
         self._tracker.changed(experiment_id)
 
     def finished(self, experiment_id: str) -> None:
-        """An experiment ended, well or with its failure recorded."""
+        """An experiment ended, either well or with its failure recorded."""
         self._progress.ended(experiment_id, self._sweep_dir.run_dir(experiment_id).error())
         self._tracker.changed(experiment_id)
 
     def stopped(self, experiment_id: str, reason: str) -> None:
-        """An experiment is not to go on, by `reason`."""
+        """An experiment was stopped early; `reason` names the scheduler that did it."""
         self._sweep_dir.run_dir(experiment_id).stop(reason)
         self._progress.stopped(experiment_id, reason)
         self._tracker.changed(experiment_id)

@@ -1,7 +1,7 @@
-"""What the trials of a sweep read: which images with which labels, and which weights.
+"""The inputs of a sweep's trials: which images with which labels, and which weights.
 
-It is recorded beside the plan when a sweep is started, so that a sweep that goes on later, elsewhere or on another node
-reads the same, and trials on different data are never averaged.
+They are recorded beside the plan when a sweep is started, so that a sweep that continues later, elsewhere or on another
+node reads the same, and trials on different data are never averaged.
 """
 
 import io
@@ -29,10 +29,10 @@ SCHEMA = pa.schema([("name", pa.string()), ("class", pa.string()), ("digest", pa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedInputs:
-    """What one trial must read.
+    """The inputs that one trial must read.
 
     Attributes:
-        content: That `Dataset.load` takes; None for a dataset that does not come from a file an image.
+        content: The content digest that `Dataset.load` takes; None for a dataset without one file per image.
         train: Digest of the training pool.
         test: Digest of the test split.
         weights: Digest of the initial weights; None when there are none.
@@ -44,7 +44,7 @@ class ExpectedInputs:
     weights: str | None
 
     def check(self, manifest: Manifest, weights: str | None) -> None:
-        """Refuse other data and other weights.
+        """Refuse data and weights other than the expected ones.
 
         Raises:
             InputError: The trial read something else, on this node or since the sweep was started.
@@ -60,11 +60,12 @@ class ExpectedInputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetInput:
-    """One dataset in one split.
+    """One dataset in one split, as it was read.
 
     Attributes:
-        family: The same text for all splits of the same images.
-        title: What a person calls it.
+        family: A text that is the same for all splits of the same images.
+        title: The dataset's name for a person.
+        manifest: The images and labels that were read.
     """
 
     family: str
@@ -74,12 +75,12 @@ class DatasetInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What a sweep reads.
+    """The inputs of all experiments of a sweep.
 
     Attributes:
-        datasets: By the key of `build.dataset_key`.
-        weights: Digests of weights, by network and source.
-        plugins: Version and digest of each plug-in, by name.
+        datasets: The datasets, by the key of `build.dataset_key`.
+        weights: The digests of weights, by the key of `build.weights_key`.
+        plugins: The version and digest of each plug-in, by name.
     """
 
     datasets: Mapping[str, DatasetInput] = field(default_factory=dict)
@@ -87,7 +88,7 @@ class Inputs:
     plugins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def expected(self, dataset: str, weights: str) -> ExpectedInputs | None:
-        """What a trial with this dataset and these weights must read; None when its dataset is not known."""
+        """The inputs that a trial with this dataset and these weights must read; None when its dataset is not known."""
         found = self.datasets.get(dataset)
         if found is None:
             return None
@@ -98,9 +99,9 @@ class Inputs:
 
 
 def keep_sources(plugins: Iterable[Plugin], folder: Folder) -> None:
-    """Keep the source of each plug-in that is given by its path in the folder of the sweep, under `plugins/<digest>`.
+    """Keep the source of each plug-in that is given by its path, in the sweep's folder under `plugins/<digest>`.
 
-    Nothing is imported from there; it is for a person who wants back what a sweep was started with.
+    Nothing is imported from there. The sources are for a person who wants back what a sweep was started with.
     """
     for plugin in plugins:
         kept = folder.folder(f"{SOURCES}/{plugin.digest[:SHORT_DIGEST]}")
@@ -113,17 +114,17 @@ class InputRecord:
     """`inputs.json` and the folder `inputs` of a sweep.
 
     Raises:
-        OSError: From every method, when the storage does not answer or refuses.
+        OSError: From every method, when the storage does not answer or refuses access.
     """
 
     def __init__(self, folder: Folder) -> None:
         self._folder, self._manifests = folder, folder.folder(MANIFESTS)
 
     def check(self, inputs: Inputs) -> None:
-        """Refuse inputs that differ from those the sweep has read before.
+        """Refuse inputs that differ from those that the sweep has read before.
 
         Raises:
-            InputError: Naming the images that differ, and the weights.
+            InputError: Images or weights differ; the lines name them.
         """
         record = self._read()
         problems = [
@@ -142,7 +143,7 @@ class InputRecord:
             raise InputError(*problems)
 
     def add(self, inputs: Inputs) -> None:
-        """Record inputs beside those that are recorded already."""
+        """Record inputs beside those that are already recorded."""
         record = self._read()
         known = json.dumps(record, sort_keys=True)
         for key, found in inputs.datasets.items():
@@ -162,7 +163,7 @@ class InputRecord:
             self._folder.write(RECORD, seal(record, indent=1))
 
     def _changed(self, recorded: Mapping[str, Any], key: str, found: DatasetInput) -> str:
-        """What changed, in words: of the same split, else of another split of the same images; empty for nothing."""
+        """What changed, in words, since the same split, else since another split of the images; empty for no change."""
         same = recorded.get(key)
         if same is not None and (same["train"], same["test"]) == found.manifest.digest[:2]:
             return ""
@@ -175,7 +176,7 @@ class InputRecord:
         return (one for one in recorded.values() if one["family"] == found.family)
 
     def _load(self, record: Mapping[str, Any]) -> Manifest:
-        """A manifest that was recorded; without its images when its file is gone."""
+        """The manifest of a recorded dataset; it has no images when its file is gone."""
         content = self._manifests.read(f"{record['images']}.parquet")
         table = SCHEMA.empty_table() if content is None else pq.read_table(io.BytesIO(content), schema=SCHEMA)
         digests = b"".join(table["digest"].to_pylist())
@@ -189,7 +190,7 @@ class InputRecord:
         )
 
     def _read(self) -> dict[str, Any]:
-        """The record; an empty one before the first start, or where an earlier version of raycal started the sweep."""
+        """The record; empty before the first start, or where an earlier version of raycal started the sweep."""
         content = self._folder.read(RECORD)
         if content is None:
             return {"datasets": {}, "weights": {}}

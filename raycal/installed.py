@@ -1,4 +1,4 @@
-"""Packages that raycal can do without, for as long as nobody asks for what they do."""
+"""Checks for optional packages, which raycal needs only for some features."""
 
 from importlib.util import find_spec
 
@@ -6,7 +6,7 @@ from raycal.errors import InputError
 
 
 def is_installed(package: str) -> bool:
-    """Whether the package can be imported; it is not imported by asking."""
+    """Whether the package can be imported; the check does not import it."""
     return find_spec(package) is not None
 
 
@@ -14,7 +14,7 @@ def need_ray(*, otherwise: str = "") -> None:
     """Refuse to go on without Ray.
 
     Args:
-        otherwise: What the user can do besides installing it.
+        otherwise: What the user can do besides installing Ray.
 
     Raises:
         InputError: Ray is not installed.

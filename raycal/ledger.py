@@ -1,4 +1,4 @@
-"""The ledger as a table: one row per human interaction, no wall-clock time in it."""
+"""The ledger as a table with one row per human interaction; it holds no wall-clock time."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 
 from raycal.algorithm.records import Answer, Interaction, Kind
 
-# Of a file, all columns together: of an iteration, or of an experiment in which the expert saw every sample of a large
-# pool in each of its iterations.
+# The most values of a ledger file, all columns together. A file holds one iteration, or a whole experiment in which
+# the expert may see every sample of a large pool in each iteration.
 MAX_VALUES = 10**8
 SCHEMA = pa.schema(
     [
@@ -37,16 +37,16 @@ def to_parquet(rows: Sequence[Interaction]) -> bytes:
 
 
 def from_parquet(content: bytes) -> tuple[Interaction, ...]:
-    """The rows of a file that `to_parquet` made; purity and seconds in the single precision that it keeps."""
+    """The rows of a file that `to_parquet` made, with purity and seconds in the file's single precision."""
     columns = [name for name in SCHEMA.names if name != "num_samples"]
     return tuple(map(_interaction, _read(content, columns).to_pylist()))
 
 
 def to_table(content: bytes) -> pa.Table:
-    """Return a file that `to_parquet` or `join` made as an Arrow table with the columns of `SCHEMA`.
+    """A file that `to_parquet` or `join` made, as an Arrow table with the columns of `SCHEMA`.
 
     Raises:
-        ValueError: The content is no ledger, or far larger than it looks.
+        ValueError: The content is no ledger, or its values are far more than its size suggests.
     """
     table = _read(content)
     if table.column_names != SCHEMA.names:
@@ -55,17 +55,17 @@ def to_table(content: bytes) -> pa.Table:
 
 
 def join(parts: Iterable[bytes]) -> bytes:
-    """Several Parquet files as one."""
+    """Several ledger files joined into one Parquet file."""
     return joined([to_table(part) for part in parts])
 
 
 def joined(tables: Sequence[pa.Table]) -> bytes:
-    """Return several tables that `to_table` made as one Parquet file."""
+    """Several tables that `to_table` made, joined into one Parquet file."""
     return _write(pa.concat_tables(tables) if tables else SCHEMA.empty_table())
 
 
 def _read(content: bytes, columns: list[str] | None = None) -> pa.Table:
-    """A Parquet file as a table; ValueError when it is none, or far larger than it looks."""
+    """The Parquet file as a table; raises ValueError when it is no Parquet file or holds more than `MAX_VALUES`."""
     with pq.ParquetFile(io.BytesIO(content)) as file:
         groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
         if sum(group.column(column).num_values for group in groups for column in range(group.num_columns)) > MAX_VALUES:

@@ -1,4 +1,4 @@
-"""A picture of the clusters of one iteration, like figure 1 of the paper: some the expert labelled, some refused."""
+"""Draws the clusters of one iteration, like figure 1 of the paper: some that the expert labeled, some it refused."""
 
 import io
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from PIL import Image, ImageDraw, ImageFont
 from raycal.algorithm.records import Answer, Interaction, Kind
 from raycal.data import ImageDataset
 
-CLUSTERS, IMAGES = 6, 8  # of each answer, of each cluster
-SIDE = 54  # pixels of an image; with a byte per pixel no montage is larger than 300 kB
+CLUSTERS, IMAGES = 6, 8  # clusters per answer, images per cluster
+SIDE = 54  # pixels; at a byte per pixel no montage is larger than 300 kB
 GAP, CAPTION, MARGIN = 3, 20, 12
 COLUMN = IMAGES * (SIDE + GAP) + 10
-# Okabe and Ito's blue and vermilion, told apart by colour-blind eyes; the words say it, too.
+# Blue and vermilion of Okabe and Ito, which color-blind readers can tell apart; the captions name the answer, too.
 COLORS = {Answer.LABELLED: (0, 114, 178), Answer.REFUSED: (213, 94, 0)}
 WORDS = {Answer.LABELLED: "accepted", Answer.REFUSED: "refused"}
 INK, PAPER = (40, 40, 40), (255, 255, 255)
@@ -23,8 +23,8 @@ INK, PAPER = (40, 40, 40), (255, 255, 255)
 def draw(ledger: Sequence[Interaction], images: ImageDataset) -> bytes | None:
     """The clusters shown in an iteration as a PNG of at most 300 kB: accepted on the left, refused on the right.
 
-    Of each answer six clusters from the largest down through the sizes, of each eight images; the same ledger and
-    images give the same bytes. None when no cluster was shown.
+    For each answer there are up to six clusters, spread over the sizes from the largest down, with up to eight images
+    each. The same ledger and images give the same bytes. None when no cluster was shown.
     """
     shown = [row for row in ledger if row.kind is Kind.CLUSTER]
     if not shown:
@@ -52,20 +52,20 @@ class _Pen:
         self._canvas, self._draw = canvas, ImageDraw.Draw(canvas)
 
     def draw_cluster(self, left: int, top: int, row: Interaction, images: ImageDataset) -> None:
-        """A bar in the colour of the answer, a line of words, and below it some of the images."""
+        """Draw a bar in the color of the answer, a caption, and below it some of the cluster's images."""
         color = COLORS[row.answer]
         self._draw.rectangle((left, top, left + 4, top + CAPTION + SIDE), fill=color)
         self.write(left + 10, top + 1, _caption(row, images.class_names), INK)
         for place, index in enumerate(_spread(row.indices.tolist(), IMAGES)):
             image = Image.fromarray(images.images[images.train_rows[index]])
-            # Enlarged sharp, as smoothing hides what a small image holds; made smaller smooth.
+            # Small images are enlarged without smoothing, which would hide their content; others are scaled smoothly.
             resampling = Image.Resampling.NEAREST if image.width <= SIDE // 3 else Image.Resampling.BICUBIC
             self._canvas.paste(
                 image.resize((SIDE, SIDE), resampling), (left + 10 + place * (SIDE + GAP), top + CAPTION)
             )
 
     def write(self, left: int, top: int, words: str, color: tuple[int, int, int], *, size: int = 13) -> None:
-        """Words in one line, cut where the column ends."""
+        """Write words in one line, cut off where the column ends."""
         font = ImageFont.load_default(size)
         while self._draw.textlength(words, font) > COLUMN - 10:
             words = words[:-2] + "…"
@@ -74,13 +74,13 @@ class _Pen:
 
 def _caption(row: Interaction, class_names: Sequence[str]) -> str:
     name = WORDS[row.answer] if row.label is None else f"{WORDS[row.answer]} as {class_names[row.label]}"
-    # Rounded down: 79.9 % is not the 80 % that a threshold may ask for. The ledger holds it in single precision.
+    # Rounded down, as 79.9 % does not meet a threshold of 80 %. The ledger holds the purity in single precision.
     purity = [] if row.purity is None else [f"purity {int(100 * np.float32(row.purity) + 1e-4)}%"]
     return ", ".join([name, *purity, _count(row.num_samples, "image")])
 
 
 def _palette(canvas: Image.Image) -> Image.Image:
-    """The canvas's own 256 colours; those of paper and words exactly, the rest from every fourth pixel, for speed."""
+    """The canvas's 256 colors: those of paper and words exactly, the rest from every fourth pixel, for speed."""
     fixed = [part for color in (PAPER, INK, *COLORS.values()) for part in color]
     sample = canvas.resize((canvas.width // 4, canvas.height // 4), Image.Resampling.NEAREST)
     palette = Image.new("P", (1, 1))
@@ -93,5 +93,5 @@ def _count(number: int, noun: str) -> str:
 
 
 def _spread(items: Sequence[Any], count: int) -> list[Any]:
-    """At most so many of the items, evenly spaced from the first on."""
+    """At most `count` of the items, evenly spaced from the first on."""
     return [items[i * len(items) // count] for i in range(count)] if len(items) > count else list(items)

@@ -1,4 +1,4 @@
-"""Who may write in the folder of a sweep: its newest start. Works where there are no locks, as on object stores."""
+"""Decides which start of a sweep may write in its folder: the newest. Works without locks, as on object stores."""
 
 import json
 import os
@@ -13,14 +13,14 @@ OWNER = "owner.json"
 
 
 class Owner:
-    """A start of a sweep: it owns the folder until the next start takes it.
+    """A start of a sweep, which owns the folder until the next start takes it.
 
-    The lock of the folder keeps two starts apart; this tells a process that slept, or a worker of a killed start on
-    another node, that the folder is no longer its own.
+    The lock of the folder keeps two starts apart. The owner record tells a process that slept, or a worker of a killed
+    start on another node, that another start owns the folder now.
 
     Args:
-        folder: Of the sweep.
-        record: What this start has written to `owner.json`.
+        folder: The folder of the sweep.
+        record: The text that this start has written to `owner.json`.
     """
 
     def __init__(self, folder: Folder, record: str) -> None:
@@ -28,14 +28,14 @@ class Owner:
 
     @classmethod
     def take(cls, folder: Folder) -> Self:
-        """Own the folder from now on; an earlier owner must not write any more."""
+        """Make a new owner of the folder; an earlier owner must not write any more."""
         start = {"epoch": _epoch(folder) + 1, "start": uuid4().hex, "host": socket.gethostname(), "pid": os.getpid()}
         owner = cls(folder, json.dumps(start))
         folder.write(OWNER, owner.record.encode())
         return owner
 
     def check(self) -> None:
-        """To be called before something is written.
+        """Check that this start still owns the folder; call it before writing.
 
         Raises:
             TakenOverError: The folder has another owner.
@@ -48,5 +48,5 @@ def _epoch(folder: Folder) -> int:
     """How often the folder was taken, as far as it is known."""
     try:
         return int(json.loads(folder.read(OWNER) or b"{}").get("epoch", 0))
-    except (ValueError, AttributeError, TypeError):  # damaged; the next start is told from others by more than this
+    except (ValueError, AttributeError, TypeError):  # damaged; the id in `start` also tells starts apart
         return 0

@@ -1,4 +1,4 @@
-"""The plan of a sweep, written before anything starts. `raycal.extension` compares it on resume."""
+"""The plan of a sweep, written before anything starts; `raycal.extension` compares it with the sweep file on resume."""
 
 import json
 import os
@@ -31,16 +31,17 @@ ID_PATTERN = r"^[a-z0-9][a-z0-9._+-]*$"  # an id is the name of a folder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a sweep is to run.
+    """The experiments that a sweep is to run.
 
     Attributes:
-        experiments: By experiment id, in the order they start.
-        threads: Of each trial; part of the plan because the last bits of a result depend on it.
-        search: That decides trial by trial, so that the plan grows while the sweep runs; None: all is planned.
-        base: What such a search starts from.
+        sweep: The name of the sweep.
+        experiments: The experiments by id, in the order in which they start.
+        threads: CPU threads of each trial; part of the plan because the last bits of a result depend on them.
+        search: A search that decides trial by trial, so that the plan grows while the sweep runs; None: all is planned.
+        base: The experiment that such a search varies.
         axes: The keys that the grid and the random search vary, now or at an earlier start; None in the plan of an
             earlier version of raycal, and where a search decides trial by trial.
-        removed: The ids of the experiments that the sweep file no longer asks for. They are kept, and not run any more.
+        removed: The ids of the experiments that the sweep file no longer asks for; they are kept, but not run any more.
     """
 
     sweep: str
@@ -59,7 +60,7 @@ class Plan:
 
 
 class _PlanFile(BaseModel):
-    """plan.json."""
+    """The content of plan.json."""
 
     sweep: str
     threads: Annotated[int, Ge(1)]
@@ -75,7 +76,7 @@ class SweepDir:
     """`<storage>/<sweep name>`: the plan and one folder per experiment.
 
     Args:
-        owner: The start of the sweep that writes here; None: nobody does, or the caller knows that it may.
+        owner: The start of the sweep that writes here; None: nobody writes, or the caller knows that it may.
     """
 
     def __init__(self, folder: Folder, owner: Owner | None = None) -> None:
@@ -89,7 +90,7 @@ class SweepDir:
         """The plan; None when the sweep has never been started here.
 
         Raises:
-            InputError: The plan cannot be read.
+            InputError: The plan cannot be read, or it is damaged.
         """
         try:
             content = self.folder.read(PLAN)
@@ -136,7 +137,7 @@ class SweepDir:
             "threads": plan.threads,
             "experiments": {key: config.model_dump(mode="json") for key, config in plan.experiments.items()},
         }
-        if not earlier or "id" in earlier:  # a plan of an older version goes on without one
+        if not earlier or "id" in earlier:  # a plan of an older version has no id
             content["id"] = earlier.get("id", uuid4().hex)
         for key, value in {"search": plan.search, "base": plan.base}.items():
             if value is not None:
@@ -145,7 +146,7 @@ class SweepDir:
             content["axes"] = list(plan.axes)
         if plan.removed:
             content["removed"] = list(plan.removed)
-        # Ids depend on what an expert's options affect, also where the plug-in that defines it is not loaded.
+        # Experiment ids depend on what an expert's options affect, even where the plug-in that defines it is missing.
         described = dict(earlier.get("experts", {})) | _descriptions(plan)
         if described:
             content["experts"] = described
@@ -161,7 +162,7 @@ class SweepDir:
             self.folder.write(TRIALS, content)
 
     def check_owner(self) -> None:
-        """To be called before something is written.
+        """Check that the sweep's folder may be written; call it before writing.
 
         Raises:
             TakenOverError: Another start of the sweep owns the folder.
@@ -170,23 +171,23 @@ class SweepDir:
             self.owner.check()
 
     def start_time(self) -> int | None:
-        """When the plan was first written, in milliseconds since 1970; None when nobody recorded it."""
+        """When the plan was first written, in milliseconds since 1970; None when that was not recorded."""
         return self._record().get("started")
 
     def sweep_id(self) -> str | None:
-        """What tells this sweep from every other, wherever its folder lies; None for a plan of an older raycal."""
+        """The id that tells this sweep from every other, wherever its folder is; None for plans of an older raycal."""
         return self._record().get("id")
 
     def _record(self) -> dict[str, Any]:
-        """What plan.json holds; nothing when it is not written yet."""
+        """The content of plan.json; empty before it is written."""
         content = self.folder.read(PLAN)
         return {} if content is None else dict(json.loads(content))
 
     def lock(self) -> AbstractContextManager[Any]:
-        """Keeps a second process off the folder of a running sweep; nothing to do where this one cannot write.
+        """Keep a second process off the folder of a running sweep; does nothing where this process cannot write.
 
         Raises:
-            InputError: Another process holds it, or there can be no such folder.
+            InputError: Another process holds the lock, or the folder cannot be created.
         """
         path = Path(self.folder.path)
         if not self.folder.is_local or (path.exists() and not os.access(path, os.W_OK)):
@@ -201,7 +202,7 @@ class SweepDir:
 
 
 def _descriptions(plan: Plan) -> dict[str, dict[str, list[str] | None]]:
-    """What the options of each expert that a loaded plug-in defines affect, by its name."""
+    """What the options of each expert that a loaded plug-in defines affect, by the expert's name."""
     configs = [*plan.experiments.values(), *([plan.base] if plan.base is not None else [])]
     named = {expert["name"] for config in configs for _, expert in experts.chain(config.expert.model_dump())}
     return {name: experts.description(name) for name in sorted(named) if owner_of("expert", name) is not None}

@@ -1,4 +1,4 @@
-"""`raycal pool` or `python -m raycal.pool`: what the experiments running on a Ray cluster have annotated so far.
+"""`raycal pool` or `python -m raycal.pool`: prints what the experiments running on a Ray cluster have annotated so far.
 
 From Python: `with raycal.attach("digits-random-s0-1a2b3c4d") as pool: print(pool.counts())`.
 """
@@ -24,10 +24,10 @@ OK, INPUT_ERROR = 0, 2
 class PoolView:
     """The pool of a running experiment, seen from another process.
 
-    Each call shows the newest iteration that is finished. `attach` returns such an object.
+    Each call shows the newest finished iteration. `attach` returns such an object.
 
     Raises:
-        LookupError: From every method, once the experiment is over. `raycal.read_sweep` reads what it left.
+        LookupError: From every method, once the experiment is over. `raycal.read_sweep` reads its results.
     """
 
     def __init__(self, pools: Any, experiment_id: str) -> None:
@@ -95,7 +95,7 @@ def attach(experiment_id: str, *, address: str | None = None) -> Iterator[PoolVi
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
-    """Print the counts of every running experiment, or one experiment's newest interactions; the exit code."""
+    """Print the counts of every running experiment, or one experiment's newest interactions; return the exit code."""
     parser = argparse.ArgumentParser(prog=prog, description=DESCRIPTION)
     parser.add_argument("experiment", nargs="?", help="print the newest interactions of this one")
     parser.add_argument("--rows", type=int, default=20, help="how many of them (default: 20)")
@@ -116,7 +116,7 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn
     """Run the command line and end the process.
 
     Args:
-        arguments: The words behind the program's name; None: those of this process.
+        arguments: The arguments after the program's name; None: those of this process.
         prog: The program's name in the usage text.
     """
     run_command_line(lambda: main(arguments, prog=prog))

@@ -1,4 +1,4 @@
-"""A pool as a file: one array entry a sample, packed; unpacked it is no larger than the pool ought to be."""
+"""Stores a pool as a compressed file with one array entry per sample; reading checks the size before unpacking."""
 
 import io
 import zlib
@@ -12,14 +12,14 @@ import numpy.typing as npt
 from raycal.algorithm.records import PoolSnapshot
 
 _DTYPES: Mapping[str, npt.DTypeLike] = {"status": np.int8, "labels": np.int32, "purity": np.float32}
-_EARLIER = _DTYPES.keys() - {"purity"}  # which had no use for it
-# Of a sample, all arrays together, and of an archive of nothing, both with room to spare.
+_EARLIER = _DTYPES.keys() - {"purity"}  # earlier versions stored no purity
+# Upper limits, both with room to spare: bytes per sample, all arrays together, and bytes of an empty archive.
 _SAMPLE_BYTES, _ARCHIVE_BYTES = 16, 4096
 _UNPACKED_IN_PIECES = (ZIP_STORED, ZIP_DEFLATED)
 
 
 def pack(pool: PoolSnapshot) -> bytes:
-    """The pool as an .npz file."""
+    """The pool as the content of an .npz file."""
     purity = np.ones(len(pool.status), np.float32) if pool.purity is None else pool.purity
     buffer = io.BytesIO()
     np.savez_compressed(buffer, status=pool.status, labels=pool.labels, purity=purity)
@@ -27,10 +27,10 @@ def pack(pool: PoolSnapshot) -> bytes:
 
 
 def unpack(content: bytes, num_samples: int) -> PoolSnapshot:
-    """The pool of that many samples that `pack` made a file of. Memory is taken for what is as it should be.
+    """The pool of `num_samples` samples in a file that `pack` made; memory is taken only for arrays of the right size.
 
     Raises:
-        ValueError: The file is another.
+        ValueError: The file was not made by `pack` for a pool of this size.
     """
     if len(content) > num_samples * _SAMPLE_BYTES + _ARCHIVE_BYTES:
         raise ValueError(f"too large for {num_samples} samples")

@@ -1,4 +1,4 @@
-"""What a person sees while a sweep runs: a line per finished iteration, with the time left."""
+"""Prints the progress of a running sweep: a line per finished iteration, with the time left."""
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
@@ -13,9 +13,9 @@ class Progress:
     """Prints a line per finished iteration.
 
     Args:
-        experiments: Those to run now; the time left is reckoned from their iterations. It may grow.
-        concurrent: How many run at a time.
-        labels: What to call each experiment behind its id; without any, a line begins with the id alone. It may grow.
+        experiments: The experiments to run now, from whose iterations the time left is estimated. It may grow.
+        concurrent: How many experiments run at a time.
+        labels: The label of each experiment, by id; without labels, lines begin with the id alone. It may grow.
     """
 
     def __init__(
@@ -44,13 +44,13 @@ class Progress:
         )
 
     def ended(self, experiment_id: str, error: str | None) -> None:
-        """An experiment ended, perhaps before its last iteration, perhaps with an error."""
+        """An experiment ended, perhaps before its last iteration and perhaps with an error."""
         self._ended.add(experiment_id)
         if error is not None:
             self._say(experiment_id, f"failed: {error.partition(chr(10))[0]}")
 
     def stopped(self, experiment_id: str, reason: str) -> None:
-        """An experiment was stopped before its last iteration, by `asha` for one."""
+        """An experiment was stopped before its last iteration; `reason` is the scheduler's name, such as `asha`."""
         self._ended.add(experiment_id)
         self._say(experiment_id, f"stopped early by {reason}")
 
@@ -58,7 +58,7 @@ class Progress:
         print(f"{named(self._experiments, self._labels)[experiment_id]}  {words}", flush=True)
 
     def _time_left(self) -> str:
-        """From the measured seconds of the iterations, which a start of half a minute is no part of."""
+        """The estimated time left, from the measured seconds of the iterations, which exclude the start of a trial."""
         overall = fmean(chain.from_iterable(self._seconds.values()))
         left = {key: self._iterations_left(key) for key in self._experiments}
         running = sum(count > 0 for count in left.values())
@@ -77,7 +77,7 @@ class Progress:
 
 
 def _annotated(config: ExperimentConfig, line: Mapping[str, Any]) -> str:
-    """How many images have a person's label; of clusters' labels also what becomes of them after the iteration."""
+    """How many images have a label from the expert, and for labels of clusters what happens to them afterwards."""
     if not config.steps.forms_clusters:
         return f"annotated {line['annotated']:,}"
     by_cluster = f"labeled {line['labeled']:,}, by cluster {line['cluster_labeled']:,}"
@@ -85,7 +85,7 @@ def _annotated(config: ExperimentConfig, line: Mapping[str, Any]) -> str:
 
 
 def named(experiments: Iterable[str], labels: Mapping[str, str]) -> dict[str, str]:
-    """The beginning of a line about each experiment: its id and, where there is one, its label, in columns."""
+    """The first columns of a line about each experiment: its id and, where there is one, its label."""
     ids = list(experiments)
     width, label_width = (max(map(len, texts), default=0) for texts in (ids, [labels.get(key, "") for key in ids]))
     if not label_width:
@@ -94,14 +94,14 @@ def named(experiments: Iterable[str], labels: Mapping[str, str]) -> dict[str, st
 
 
 def _doubts(line: Mapping[str, Any]) -> str:
-    """What makes an accuracy doubtful, in brackets behind it."""
+    """The reasons to doubt an accuracy, in parentheses after it; empty without a reason."""
     doubts = ["no better than guessing"] if is_at_chance(line) else []
     doubts += ["the training loss has not fallen"] if loss_has_not_fallen(line) else []
     return f" ({', '.join(doubts)})" if doubts else ""
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: `45 s`, `12 min`, `3.5 h`."""
+    """Seconds in the units a person would use: `45 s`, `12 min`, `3.5 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,4 +1,4 @@
-"""One finished iteration as a line of results.jsonl: the figures every reader of a run works from."""
+"""Turns a finished iteration into a line of results.jsonl, which holds the values that all readers of a run use."""
 
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
@@ -7,9 +7,9 @@ from typing import Any
 from raycal.algorithm.pool import CLUSTER_LABELED, KEPT, LABELED, PSEUDO_LABELED, STATUSES, UNLABELED
 from raycal.algorithm.records import Answer, IterationResult, Kind
 
-# What a search makes as large as possible, by the name under which a trial reports it.
+# The objective that a search maximizes, by the name under which a trial reports it.
 OBJECTIVE = "area_under_budget_curve"
-# The keys of every line, in its order; an experiment that keeps the labels of clusters has two more.
+# The keys of every line, in their order; an experiment that keeps the labels of clusters has two more.
 KEYS = (
     *("iteration", "interactions", "test_accuracy", "test_loss"),
     *("unlabeled", "labeled", "cluster_labeled", "annotated"),
@@ -22,12 +22,12 @@ SECONDS = ("predict_seconds", "cluster_seconds", "train_seconds", "evaluate_seco
 
 
 def results_line(result: IterationResult) -> dict[str, Any]:
-    """The figures of an iteration by their public names; an undefined one is None.
+    """The values of an iteration by their public names; an undefined value is None.
 
-    The clusters shown, accepted and mislabelled are those of this iteration. `cluster_labeled` counts every sample that
-    has the label of a cluster; an experiment that keeps such labels also says how many of them are from earlier
-    iterations (`kept_labels`), and the share of wrong ones among these (`kept_label_error`). Lines of earlier versions
-    end with `evaluate_seconds`: a reader must do without the keys after it.
+    The counts of clusters shown and accepted, and their label errors, are those of this iteration. `cluster_labeled`
+    counts every sample that has the label of a cluster. An experiment that keeps such labels also reports how many of
+    them are from earlier iterations (`kept_labels`), and the fraction of wrong ones among them (`kept_label_error`).
+    The lines of earlier versions end with `evaluate_seconds`, so a reader must do without the keys after it.
     """
     fitted = result.fitted
     shown = [row for row in result.ledger if row.kind is Kind.CLUSTER]
@@ -68,21 +68,21 @@ def results_line(result: IterationResult) -> dict[str, Any]:
 
 
 def last_defined(lines: Iterable[Mapping[str, Any]], key: str) -> Any:
-    """A figure of a run at its end: that of the last line which has it; None when no line has.
+    """The value at the end of a run: that of the last line that has one; None when no line has one.
 
-    The cluster label error, for one, is undefined in an iteration in which no cluster was accepted.
+    The cluster label error, for example, is undefined in an iteration in which no cluster was accepted.
     """
     return next((line[key] for line in reversed(list(lines)) if line[key] is not None), None)
 
 
 def is_at_chance(line: Mapping[str, Any]) -> bool:
-    """Whether the test accuracy cannot be told from guessing; False where that is not known."""
+    """Whether the test accuracy is no better than guessing; False where that is not known."""
     chance, accuracy = line.get("chance_accuracy"), line["test_accuracy"]
     return chance is not None and accuracy is not None and accuracy <= chance
 
 
 def loss_has_not_fallen(line: Mapping[str, Any]) -> bool:
-    """Whether a training of several steps ended with no lower loss than it began; False where that is not known."""
+    """Whether a training of several steps ended with no lower loss than at its start; False where that is unknown."""
     first, last = line.get("first_train_loss"), line.get("train_loss")
     return first is not None and last is not None and line["optimizer_steps"] > 1 and last >= first
 
@@ -90,9 +90,9 @@ def loss_has_not_fallen(line: Mapping[str, Any]) -> bool:
 def area_under_budget_curve(lines: Iterable[Mapping[str, Any]]) -> float | None:
     """Mean test accuracy over the interactions spent, from the first line of a run to its last; None without a line.
 
-    The area under accuracy against interactions by the trapezoid rule, divided by the span of interactions; of one
-    line its accuracy. AUBC in Zhan, Liu, Li, Chan, "A Comparative Survey: Benchmarking for Pool-based Active Learning"
-    (IJCAI 2021).
+    It is the area under accuracy against interactions by the trapezoid rule, divided by the span of interactions; for
+    a single line it is the line's accuracy. It is the AUBC of Zhan, Liu, Li, Chan, "A Comparative Survey: Benchmarking
+    for Pool-based Active Learning" (IJCAI 2021).
     """
     points = [(line["interactions"], line["test_accuracy"]) for line in lines if line["test_accuracy"] is not None]
     if not points:

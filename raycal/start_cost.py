@@ -1,4 +1,4 @@
-"""What starting costs a sweep: the time in which a place for a trial waits for its Algorithm 1 to begin."""
+"""Measures what starting trials costs a sweep: the time a place for a trial waits until Algorithm 1 begins."""
 
 from statistics import median
 from time import monotonic
@@ -7,7 +7,7 @@ from raycal.progress import duration
 
 
 class StartCost:
-    """Adds up what starting the trials of a sweep took.
+    """Adds up the time that starting the trials of a sweep took.
 
     Args:
         places: How many trials run at a time; the first trial of a place also starts its processes.
@@ -19,11 +19,11 @@ class StartCost:
         self._begin = monotonic()
 
     def started(self, seconds: float) -> None:
-        """A trial began so long after there was a place for it."""
+        """A trial began, `seconds` after there was a place for it."""
         self._seconds.append(seconds)
 
     def __str__(self) -> str:
-        """One line; empty when no trial began."""
+        """A line for the end of the sweep; empty when no trial began."""
         if not self._seconds:
             return ""
         first, later = self._seconds[: self._places], self._seconds[self._places :]

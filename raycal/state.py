@@ -1,4 +1,4 @@
-"""The states of an experiment: each from which it can go on, whole or not there at all."""
+"""The saved states of an experiment, from each of which it can continue; a state is whole or does not count."""
 
 import json
 import re
@@ -14,22 +14,23 @@ from raycal.pool_file import pack, unpack
 
 STATES_KEPT = 2
 POOL, MODEL, MANIFEST = ".pool.npz", ".model.pt", ".json"
-# More than any model that is trained here.
+# Larger than any model that is trained here.
 MAX_MODEL_BYTES = 2**33
 _ITERATION = re.compile(r"iteration-\d{3,9}\.", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class SavedState:
-    """Where an experiment goes on.
+    """The state from which an experiment continues.
 
     Attributes:
-        interactions: Spent so far.
-        human_seconds: They took.
-        pool: As it was saved.
-        model: As the learner saved it.
+        iteration: The last finished iteration, from 0.
+        interactions: The human interactions spent so far.
+        human_seconds: The time that these interactions took.
+        pool: The pool, as `pack` made it.
+        model: The model, as the learner saved it.
         results: Every line of results.jsonl up to this state.
-        ledger: The digests of the parts of the ledger up to it, by name; of those that earlier versions wrote none.
+        ledger: The digests of the ledger files up to this state, by name; empty in the states of earlier versions.
     """
 
     iteration: int
@@ -41,10 +42,10 @@ class SavedState:
     ledger: dict[str, str]
 
     def loop(self, num_samples: int) -> LoopState:
-        """The state of the loop, of a pool of that many samples.
+        """The state of the loop for a pool of `num_samples` samples.
 
         Raises:
-            ValueError: It is that of another pool, or of none.
+            ValueError: The saved pool has another size, or is no pool.
         """
         return LoopState(
             iteration=self.iteration,
@@ -55,9 +56,9 @@ class SavedState:
 
 
 class StateDir:
-    """The folder `state/` of a run: per state a pool, a model and, written last, a manifest with the digests of all.
+    """The folder `state/` of a run. Each state is a pool, a model and, written last, a manifest with their digests.
 
-    A state whose manifest or files are torn or changed does not exist; the one before it does.
+    A state whose manifest or files are torn or changed does not count; the state before it does.
     """
 
     def __init__(self, folder: Folder) -> None:
@@ -66,7 +67,7 @@ class StateDir:
     def save(
         self, result: IterationResult, model: bytes, results: list[dict[str, Any]], ledger: Mapping[str, str]
     ) -> None:
-        """Save an iteration, with results and digests of the ledger up to it; remove all but the newest two states."""
+        """Save an iteration with the results and ledger digests up to it; remove all but the newest two states."""
         stem = iteration_name(result.iteration)
         files = {stem + POOL: pack(result.pool), stem + MODEL: model}
         for name, content in files.items():
@@ -91,11 +92,11 @@ class StateDir:
                 yield state
 
     def drop_after(self, iteration: int) -> None:
-        """Remove the states of later iterations, manifests first."""
+        """Remove the states of later iterations, their manifests first."""
         self._remove(name for name in by_iteration(self._folder.names("iteration-*")) if iteration_of(name) > iteration)
 
     def prune(self, keep: int) -> None:
-        """Remove all but the newest states and what is left of others, manifests first."""
+        """Remove all but the newest `keep` states, and the remains of other states, manifests first."""
         manifests = by_iteration(self._folder.names(f"iteration-*{MANIFEST}"))
         kept = {name.removesuffix(MANIFEST) for name in manifests[len(manifests) - keep :]} if keep else set()
         names = filter(_ITERATION.match, self._folder.names("iteration-*"))
@@ -109,7 +110,7 @@ class StateDir:
         try:
             return self._read(name)
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError, InputError):
-            return None  # whole, but not what `save` writes
+            return None  # the file is whole, but `save` did not write it
 
     def _read(self, name: str) -> SavedState | None:
         digest, _, text = (self._folder.read(name) or b"").partition(b"\n")
@@ -135,7 +136,7 @@ class StateDir:
 
 
 def iteration_name(iteration: int) -> str:
-    """The stem of an iteration's files."""
+    """The stem of the names of an iteration's files."""
     return f"iteration-{iteration:03d}"
 
 
@@ -145,5 +146,5 @@ def iteration_of(name: str) -> int:
 
 
 def by_iteration(names: Iterable[str]) -> list[str]:
-    """Names of iterations' files in their order, which is not that of the text from 1,000 on; others are left out."""
+    """The names of iterations' files by iteration; other names are left out. From 1,000 on, text order would differ."""
     return sorted(filter(_ITERATION.match, names), key=iteration_of)

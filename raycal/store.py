@@ -1,4 +1,4 @@
-"""The folder of one experiment: every path of it, and what is written in which order."""
+"""The folder of one experiment: all its paths, and the order in which its files are written."""
 
 import json
 import logging
@@ -38,15 +38,16 @@ NOT_OURS = "raycal did not write this; move the folder away, and --resume runs t
 class RunDir:
     """The folder of one experiment.
 
-    An iteration is committed in the order ledger part, state, results line. The state makes it count: `begin` redoes
-    what came before a crash, and mends what was to come after it.
+    An iteration is committed in the order ledger file, state, results line. It counts once its state is saved: after a
+    crash, `begin` drops a ledger file without a state, and rewrites the results lines from the state.
 
     Args:
-        owner: The start of the sweep that writes here, asked before each commit whether it still may; None: whoever
-            calls knows.
+        folder: The folder of the experiment.
+        owner: The start of the sweep that writes here; each commit first asks it whether it still may. None: the
+            caller knows that it may write.
 
     Raises:
-        TakenOverError: From every method that writes figures: the sweep has another owner.
+        TakenOverError: From every method that writes results: the sweep has another owner.
     """
 
     def __init__(self, folder: Folder, owner: Owner | None = None) -> None:
@@ -57,7 +58,10 @@ class RunDir:
         self._montages = folder.folder(MONTAGES)
 
     def begin(self, config: ExperimentConfig) -> SavedState | None:
-        """Start or go on: writes the configuration, mends what a crash left, returns the newest whole state.
+        """Start or continue the experiment; the newest whole state, or None.
+
+        The configuration is written, and what a crash left is repaired. A run that is finished or was stopped is left
+        as it is.
 
         A run that is finished or was stopped is left as it is.
         """
@@ -82,7 +86,7 @@ class RunDir:
         return state
 
     def commit(self, result: IterationResult, model: bytes) -> dict[str, Any]:
-        """Save an iteration; the same iteration again replaces what was there. Returns its results line."""
+        """Save an iteration, in place of an earlier commit of the same iteration; return its results line."""
         self._check_owner()
         before = self._read_committed() or _Committed([], {})
         line, name, part = results_line(result), _part_name(result.iteration), ledger.to_parquet(result.ledger)
@@ -91,18 +95,18 @@ class RunDir:
         self._committed = _Committed(lines, parts | {name: digest_of(part)})
         self._parts.write(name, part)
         self._states.save(result, model, lines, self._committed.parts)
-        self._check_owner()  # an owner that slept meanwhile would cut off the lines of the next one
+        self._check_owner()  # an owner that slept would cut off the next owner's lines
         self._write_results(lines)
         return line
 
     def finish(self, reason: str) -> None:
-        """Mark the experiment as finished; its model is not kept."""
+        """Mark the experiment as finished; its models are removed."""
         self._end(FINISHED, {"reason": reason})
 
     def stop(self, reason: str) -> None:
-        """Mark the experiment as stopped early, by `asha` for one; its model is not kept.
+        """Mark the experiment as stopped early, by `asha` for example; its models are removed.
 
-        It needs nothing more and is not finished. One that did finish stays so.
+        A stopped experiment needs nothing more but is not finished. An experiment that did finish stays finished.
         """
         if self.is_finished:
             return
@@ -111,9 +115,9 @@ class RunDir:
         self._end(STOPPED, {"reason": reason, "iteration": lines[-1]["iteration"] if lines else None})
 
     def fail(self, message: str) -> None:
-        """Record why the experiment failed; a later start takes the record away.
+        """Record why the experiment failed; a later start removes the record.
 
-        On a full disk the reason is only logged: it must not become the failure of others.
+        On a full disk the reason is only logged, as a failure to record it must not stop other experiments.
         """
         self._check_owner()
         try:
@@ -122,11 +126,11 @@ class RunDir:
             logger.error("%s: %s cannot be written (%s): %s", self.folder.place, ERROR, error, message)
 
     def forget_failure(self) -> None:
-        """Take away the record of a failure."""
+        """Remove the record of a failure."""
         self.folder.remove(ERROR)
 
     def tidy(self) -> None:
-        """Take away the models that a crash at the end of the experiment left."""
+        """Remove the models that a crash at the end of the experiment left."""
         if self.is_done:
             self._states.prune(0)
 
@@ -146,17 +150,17 @@ class RunDir:
         return self.is_finished or self.folder.exists(STOPPED)
 
     def finished_reason(self) -> str | None:
-        """`iterations` or `pool exhausted`; None when it is not finished."""
+        """Why the experiment finished, `iterations` or `pool exhausted`; None when it is not finished."""
         return self._reason(FINISHED)
 
     def stopped_reason(self) -> str | None:
-        """What stopped the experiment early; None when nothing did or it finished all the same."""
+        """What stopped the experiment early; None when nothing did, or when it finished all the same."""
         return None if self.is_finished else self._reason(STOPPED)
 
     def damage(self) -> list[str]:
-        """What is wrong with a run that is over, a line per file: each must be as it was at the end.
+        """What is wrong with a run that is over, a line per file that is not as it was at the end.
 
-        Nothing can be said of a run that goes on, which mends itself, or that an earlier version ended.
+        The list is empty for a run that is not over, which repairs itself, and for one that an earlier version ended.
         """
         try:
             end = self._read_end(FINISHED) or self._read_end(STOPPED) or {}
@@ -169,12 +173,12 @@ class RunDir:
         ]
 
     def error(self) -> str | None:
-        """The record of a failure."""
+        """The record of a failure; None without a failure."""
         content = self.folder.read(ERROR)
         return None if content is None else content.decode(errors="replace")
 
     def config(self) -> ExperimentConfig:
-        """The experiment that this folder is of."""
+        """The configuration of the experiment in this folder."""
         content = self.folder.read(CONFIG)
         if content is None:
             raise FileNotFoundError(f"{self.folder.place}/{CONFIG}")
@@ -184,7 +188,7 @@ class RunDir:
         """The lines of results.jsonl, by iteration.
 
         Raises:
-            InputError: One is not a line of raycal.
+            InputError: A line was not written by raycal.
         """
         lines = []
         for number, text in enumerate((self.folder.read(RESULTS) or b"").splitlines(), 1):
@@ -195,10 +199,10 @@ class RunDir:
         return lines
 
     def ledger(self) -> bytes:
-        """Return the whole ledger as one Parquet file.
+        """The whole ledger as one Parquet file.
 
         Raises:
-            InputError: A file of it is no ledger of raycal.
+            InputError: One of its files is no ledger of raycal.
         """
         names = by_iteration(self._parts.names("iteration-*.parquet"))
         tables = []
@@ -210,20 +214,20 @@ class RunDir:
         return ledger.joined(tables)
 
     def ledger_of(self, iteration: int) -> Sequence[Interaction]:
-        """The interactions of one iteration; none when it is not there."""
+        """The interactions of one iteration; empty when it has no ledger file."""
         content = self._parts.read(_part_name(iteration))
         return () if content is None else ledger.from_parquet(content)
 
     def write_montage(self, iteration: int, picture: bytes) -> None:
-        """Keep a picture of an iteration's clusters, a PNG."""
+        """Write the montage of an iteration's clusters, a PNG."""
         self._montages.write(f"{iteration_name(iteration)}.png", picture)
 
     def montage(self, iteration: int) -> bytes | None:
-        """The picture of an iteration's clusters; None when there is none."""
+        """The montage of an iteration's clusters, a PNG; None when there is none."""
         return self._montages.read(f"{iteration_name(iteration)}.png")
 
     def montages(self) -> list[str]:
-        """The names of the pictures, relative to the folder, by iteration."""
+        """The names of the montages, relative to the folder, by iteration."""
         return [f"{MONTAGES}/{name}" for name in by_iteration(self._montages.names("iteration-*.png"))]
 
     def start_time(self) -> int | None:
@@ -231,7 +235,7 @@ class RunDir:
         content = self.folder.read(STARTED)
         try:
             return None if content is None else int(json.loads(content)["time"])
-        except (ValueError, TypeError, KeyError):  # a torn file, or another's
+        except (ValueError, TypeError, KeyError):  # the file is torn, or raycal did not write it
             return None
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
@@ -239,16 +243,16 @@ class RunDir:
         self.folder.write(ENVIRONMENT, json.dumps(environment, indent=1).encode())
 
     def environment(self) -> dict[str, Any]:
-        """What `write_environment` recorded; empty before."""
+        """The environment that `write_environment` recorded; empty before."""
         return self._object(ENVIRONMENT, self.folder.read(ENVIRONMENT) or b"{}")
 
     def _reason(self, name: str) -> str | None:
-        """Why the experiment is over, as one of its marks says."""
+        """The reason in one of the records of an end; None without the record."""
         end = self._read_end(name)
         return None if end is None else str(end.get("reason"))
 
     def _object(self, name: str, content: bytes) -> dict[str, Any]:
-        """A JSON object; InputError when it is none."""
+        """The content as a JSON object; raises InputError when it is none."""
         try:
             value = json.loads(content)
         except (ValueError, RecursionError):
@@ -276,27 +280,27 @@ class RunDir:
         return None
 
     def _read_committed(self) -> "_Committed | None":
-        """What this process knows of the run; one that did not begin it reads a state. None without one."""
+        """The committed lines and ledger digests, from memory, else from the newest state; None without a state."""
         if self._committed is not None:
             return self._committed
         state = self._newest()
         return None if state is None else _Committed(state.results, state.ledger)
 
     def _changed(self, digests: Mapping[str, str]) -> list[str]:
-        """The files that have other digests, or are gone."""
+        """The files that are gone or have other digests."""
         return [name for name, digest in digests.items() if self._digest(name) != digest]
 
     def _digest(self, name: str) -> str | None:
-        """Of a file as it lies there; None when it cannot be one of this folder's."""
+        """The digest of a file as it is on disk; None when the file cannot be one of this folder's."""
         if ".." in name.split("/"):
             return None
         try:
             return digest_of(self.folder.read(name) or b"")
-        except InputError:  # too large
+        except InputError:  # the file is too large
             return None
 
     def _end(self, name: str, end: Mapping[str, Any]) -> None:
-        """Record an end with the digests of all files, those of what was committed as it was, not as it lies there."""
+        """Record the end with the digests of all files; a committed file has the digest of its commit."""
         self._check_owner()
         committed = self._read_committed()
         if committed is not None:
@@ -327,7 +331,7 @@ class RunDir:
 
 @dataclass(frozen=True, slots=True)
 class _Committed:
-    """The results lines of a run, and the digests of the parts of its ledger by name."""
+    """The results lines of a run, and the digests of its ledger files by name."""
 
     lines: list[dict[str, Any]]
     parts: dict[str, str]

@@ -1,4 +1,4 @@
-"""What this machine has and this process may use, as Ray would count it."""
+"""The resources of this machine that this process may use, as Ray would count them."""
 
 import os
 from collections.abc import Iterator
@@ -9,25 +9,25 @@ import psutil
 
 from raycal.distributed.resources import Node
 
-# Ray calls the rest of the free memory its object store.
+# Ray sets the rest of the free memory aside for its object store.
 SHARE_OF_MEMORY = 0.7
 PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
 
 
 def this_machine() -> Node:
-    """The cores, GPUs and memory; those of the container where there is one."""
+    """The cores, GPUs and memory of this machine, or of the container where there is one."""
     return Node(cpus=_cpus(), gpus=_gpus(), memory_bytes=_free_bytes() * SHARE_OF_MEMORY)
 
 
 def _cpus() -> int:
-    """The cores this process may run on, or as many as its control groups let it use; at least 1."""
+    """The cores this process may run on, limited by its control groups; at least 1."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, int(min([cores, *(quota for group in _control_groups() for quota in _cpu_quota(group))])))
 
 
 def _gpus() -> int:
-    """The NVIDIA GPUs that CUDA would show; it ends its list at the first entry that names none."""
+    """The number of NVIDIA GPUs that CUDA would show; CUDA stops at the first entry of its list that names no GPU."""
     gpus = len(list((PROC / "driver/nvidia/gpus").glob("*")))
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
@@ -37,15 +37,15 @@ def _gpus() -> int:
 
 
 def _free_bytes() -> int:
-    """The free memory, or what the control groups leave of it."""
+    """The free bytes of memory, limited by what the control groups leave."""
     free = psutil.virtual_memory().available
     return max(0, min([free, *(left for group in _control_groups() for left in _memory_left(group))]))
 
 
 def _control_groups() -> Iterator[Path]:
-    """The folders of this process's control groups of both versions, each with the groups it is in.
+    """The folders of this process's control groups of both versions, each followed by its parent groups.
 
-    In a container they may be mounted as the outermost; what is not there is left out.
+    In a container a control group may be mounted as the root; folders that do not exist are left out.
     """
     listed = PROC / "self/cgroup"
     for line in listed.read_text().splitlines() if listed.is_file() else ():
@@ -56,7 +56,7 @@ def _control_groups() -> Iterator[Path]:
 
 
 def _cpu_quota(group: Path) -> Iterator[float]:
-    """The number of cores a control group may use, where it is limited; version 2, then 1."""
+    """The number of cores that a control group may use, if it is limited; files of version 2, then of version 1."""
     for files in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
         if all((group / file).is_file() for file in files):
             quota, period = " ".join((group / file).read_text() for file in files).split()
@@ -65,7 +65,7 @@ def _cpu_quota(group: Path) -> Iterator[float]:
 
 
 def _memory_left(group: Path) -> Iterator[int]:
-    """What a control group may still use, its idle file cache not counted as used; version 2, then 1."""
+    """The bytes a control group may still use, not counting its idle file cache as used; version 2, then version 1."""
     for limit, usage, cache in (
         ("memory.max", "memory.current", "inactive_file"),
         ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),

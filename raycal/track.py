@@ -13,7 +13,7 @@ OK, AWAY, INPUT_ERROR = 0, 1, 2
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
-    """Run the command line; 0 when everything is in MLflow, 1 when the server did not take it, 2 for a mistake."""
+    """Run the command line; the exit code is 0 when MLflow has everything, 1 when it has not, 2 for a mistake."""
     parser = argparse.ArgumentParser(prog=prog, description=(__doc__ or "").partition(": ")[2])
     parser.add_argument("sweep_dir", metavar="SWEEP_DIR", help="the folder of a sweep: <storage>/<sweep name>")
     parser.add_argument(
@@ -31,7 +31,7 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn
     """Run the command line and end the process.
 
     Args:
-        arguments: The words behind the program's name; None: those of this process.
+        arguments: The arguments after the program's name; None: those of this process.
         prog: The program's name in the usage text.
     """
     run_command_line(lambda: main(arguments, prog=prog))
@@ -59,7 +59,7 @@ def _track(place: str, configured: str | None) -> int:
     with sweep_dir.lock():
         try:
             recreate(uri, sweep_dir, plan)
-        except Exception as error:  # whatever a server does is one line
+        except Exception as error:  # any failure of the server becomes one line
             print(f"MLflow at {shown}: {error_line(error, uri)}", file=sys.stderr)
             return AWAY
     print(f"{plan.sweep}: {len(plan.experiments)} trials are in MLflow at {shown}")

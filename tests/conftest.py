@@ -1,4 +1,4 @@
-"""No GPU for tests that are not marked `gpu`, a cache folder of its own for each test, and databases of MLflow."""
+"""Hides GPUs from tests that are not marked `gpu`, and gives each test its own cache folder and MLflow database."""
 
 import os
 import shutil
@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Hypothesis fails a test by the clock when one example takes 200 ms, or when it is slow to make examples. Both say that
+# Hypothesis fails a test by the clock when an example takes 200 ms, or when making examples is slow. Both only say that
 # the machine is busy, not that the code is wrong. A failure prints how to run the same example again.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The same for the tests and for the commands that they start, whatever they are run on.
+    """Give the tests, and the commands they start, the same signals and devices on every machine.
 
     A shell that starts a job with `&` lets it ignore SIGINT, and so would the commands that the tests interrupt. On a
     GPU the same work does not give the same bits again, so only a run that asks for tests marked `gpu` sees one.
@@ -48,7 +48,7 @@ def raycal_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with its tables, which take seconds to make."""
+    """A file with an MLflow database without runs; its tables take seconds to create."""
     from mlflow import MlflowClient
 
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
@@ -58,7 +58,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def uri(empty_database: Path, tmp_path: Path) -> str:
-    """Of an empty database in the folder `storage`."""
+    """The URI of an empty MLflow database in the folder `storage`."""
     (tmp_path / "storage").mkdir()
     shutil.copy(empty_database, tmp_path / "storage" / "mlflow.db")
     return f"sqlite:///{tmp_path}/storage/mlflow.db"

@@ -1,4 +1,4 @@
-"""A Ray cluster with token authentication that lives on between jobs, as `ray start --head` makes it."""
+"""Starts a Ray cluster with token authentication that lives on between jobs, as `ray start --head` does."""
 
 import json
 import os
@@ -27,10 +27,10 @@ class Cluster:
     """A running head node.
 
     Attributes:
-        process: `ray start --head --block`; the cluster's processes are in its session.
-        env: To run a command with: finds the command's environment, the cluster's token and jobs.
-        address: Of the cluster, `host:port`.
-        dashboard: Its url.
+        process: The process `ray start --head --block`; all processes of the cluster are in its session.
+        env: The environment of commands on this cluster, with the cluster's token and the address for jobs.
+        address: The address of the cluster, `host:port`.
+        dashboard: The URL of the dashboard.
     """
 
     process: subprocess.Popen[bytes]
@@ -43,31 +43,31 @@ class Cluster:
         return subprocess.run(command, env=self.env | env, capture_output=True, text=True, timeout=timeout)
 
     def submit(self, job: str, working_dir: Path, *options: str, wait: bool = True) -> int:
-        """`ray job submit` a sweep; the exit code of that command."""
+        """Submit a sweep with `ray job submit`; the exit code of that command."""
         arguments = [BIN / "ray", "job", "submit", "--submission-id", job, "--working-dir", working_dir]
         sweep = ["python", "-m", "raycal.sweep", *options]
         done = self.run(*map(str, [*arguments, *([] if wait else ["--no-wait"]), "--", *sweep]), timeout=600)
         return done.returncode
 
     def job(self, job: str) -> dict[str, Any]:
-        """What the cluster knows of a job, its log under `logs`."""
+        """The cluster's record of a job, with the job's log under `logs`."""
         found: dict[str, Any] = self.get(f"jobs/{job}")
         return found | self.get(f"jobs/{job}/logs")
 
     def state(self, kind: str) -> list[dict[str, Any]]:
-        """All actors, jobs or placement groups there were."""
+        """All actors, jobs or placement groups that the cluster has had."""
         rows: list[dict[str, Any]] = self.get(f"v0/{kind}?detail=1&limit=10000")["data"]["result"]["result"]
         return rows
 
     def get(self, path: str) -> Any:
-        """An answer of the dashboard."""
+        """The answer of the dashboard to a request."""
         token = Path(self.env["HOME"], ".ray", "auth_token").read_text()
         request = urllib.request.Request(f"{self.dashboard}/api/{path}", headers={"Authorization": f"Bearer {token}"})
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 
     def processes(self) -> dict[int, str]:
-        """The name of every process of the cluster."""
+        """The command line of every process of the cluster, by process id."""
         found = {}
         for process in psutil.process_iter(["name", "status"]):
             try:
@@ -79,7 +79,7 @@ class Cluster:
 
 
 def wait_for(condition: Callable[[], Any], seconds: float, *, every: float = 0.5) -> Any:
-    """The first true value of a condition; an AssertionError when none comes in time."""
+    """Wait for the first true value of a condition; raises AssertionError when none comes in time."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {seconds:g} s"
@@ -90,7 +90,7 @@ def wait_for(condition: Callable[[], Any], seconds: float, *, every: float = 0.5
 @contextmanager
 def head_node(num_cpus: int = 2) -> Iterator[Cluster]:
     """Start a cluster with its own ports, folder and token, and end exactly its processes."""
-    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # Ray's sockets allow no long paths
+    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # the paths of Ray's sockets must be short
     ports = {name: _free_port() for name in ("port", "dashboard-port", "ray-client-server-port", "metrics-export-port")}
     ports |= {name: _free_port() for name in ("dashboard-agent-listen-port", "dashboard-agent-grpc-port")}
     env = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")} | {
@@ -131,7 +131,7 @@ def _answers(cluster: Cluster) -> bool:
 
 
 def _end(cluster: Cluster) -> None:
-    """Not with `ray stop`, which ends every Ray on this machine."""
+    """End the cluster's processes; `ray stop` would end every Ray cluster on this machine."""
     while found := cluster.processes():
         for pid in found:
             with suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Ray clusters of several nodes on this machine, and what is alive on them."""
+"""Starts Ray clusters of several nodes on this machine, and tells what is alive on them."""
 
 import os
 import shutil
@@ -16,14 +16,14 @@ from ray.util.state import list_actors, list_nodes, list_placement_groups
 from sweep_command import family, title_of, wait_until
 
 OBJECT_STORE_BYTES = 100 * 2**20
-# One of these stays on a cluster once Ray Train was used there, and each node has the agents.
+# The first stays on a cluster where Ray Train was used; each node has the two agents.
 RAYS_OWN = ("_AutoscalingCoordinatorActor", "DashboardAgent", "RuntimeEnvAgent", "IDLE")
 
 
 @contextmanager
 def ray_cluster(*cpus: int) -> Iterator[Cluster]:
-    """A head with the first number of CPUs, and a node with each further one."""
-    # Not /tmp/ray: there `ray.init()` of others looks for a cluster. Paths of sockets must be short.
+    """A Ray cluster: a head with the first number of CPUs, and a node with each further number."""
+    # Not in /tmp/ray, where every `ray.init()` looks for a cluster. The paths of sockets must be short.
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     with mock.patch.dict(os.environ, {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}):
         cluster = Cluster()
@@ -49,7 +49,7 @@ MAY_MOUNT = subprocess.run(["unshare", "--mount", "true"], capture_output=True, 
 
 @contextmanager
 def node_with_own_mounts(cluster: Cluster, mount: str, environment: Mapping[str, str]) -> Iterator[None]:
-    """One more node, on which file systems are mounted by a line of shell as on no other; needs `MAY_MOUNT`."""
+    """Add a node on which a line of shell mounts file systems that no other node has; needs `MAY_MOUNT`."""
     before = _alive(cluster)
     start = (
         f"{sys.executable} -m ray.scripts.scripts start --block --address {cluster.address} --num-cpus 1"
@@ -73,18 +73,18 @@ def node_with_own_mounts(cluster: Cluster, mount: str, environment: Mapping[str,
 
 
 def _alive(cluster: Cluster) -> int:
-    """How many nodes the cluster knows to live."""
+    """The number of nodes that are alive, as far as the cluster knows."""
     return sum(node.state == "ALIVE" for node in list_nodes(address=cluster.address))
 
 
 def living_actors(cluster: Cluster) -> list[Any]:
-    """Every actor but Ray's own that is there or on its way."""
+    """Every actor that is alive or being started, except Ray's own."""
     actors = list_actors(address=cluster.address, limit=10_000)
     return [actor for actor in actors if actor.state != "DEAD" and actor.class_name not in RAYS_OWN]
 
 
 def left_over(cluster: Cluster) -> list[str]:
-    """The actors, placement groups and processes that somebody has left on the cluster."""
+    """The actors, placement groups and processes that were left on the cluster."""
     actors = [actor.class_name for actor in living_actors(cluster)]
     groups = [f"placement group {group.state}" for group in _placement_groups(cluster)]
     titles = [title_of(process).removeprefix("ray::") for process in family(os.getpid(), "ray::")]

@@ -1,4 +1,4 @@
-"""A plug-in as a user writes it, outside the package: a query strategy, a clustering, a dataset and a network."""
+"""A plug-in as a user writes it outside the package: a query strategy, a clustering, a dataset and a network."""
 
 STRATEGIES = '''\
 """My own ways to annotate."""

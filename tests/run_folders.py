@@ -1,4 +1,4 @@
-"""Run folders without an experiment, and all that MLflow holds of a sweep."""
+"""Makes run folders without running experiments, and reads everything that MLflow holds of a sweep."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ CONFIGS = [
 
 
 def commit(sweep_dir: SweepDir, iteration: int, config: ExperimentConfig = CONFIGS[0]) -> dict[str, Any]:
-    """One iteration of an experiment; its line of results.jsonl."""
+    """Commit one iteration of an experiment; its line of results.jsonl."""
     run_dir = sweep_dir.run_dir(config.experiment_id)
     if iteration == 0:
         run_dir.begin(config)
@@ -59,7 +59,7 @@ def commit(sweep_dir: SweepDir, iteration: int, config: ExperimentConfig = CONFI
 
 
 def content(uri: str, sweep: str, place: Path) -> dict[str, Any]:
-    """Everything of an MLflow experiment by the runs' names, but for its ids and where its files lie."""
+    """The content of an MLflow experiment by the runs' names, without ids and file locations."""
     client = MlflowClient(tracking_uri=uri)
     experiment = client.get_experiment_by_name(sweep)
     assert experiment is not None

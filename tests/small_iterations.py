@@ -67,7 +67,7 @@ def one_iteration() -> IterationResult:
 
 
 def result(iteration: int, *, accuracy: float | None = None) -> IterationResult:
-    """An iteration that labels sample number `iteration` as its class; the others are unlabelled or labelled before."""
+    """An iteration that labels sample `iteration` as its class; earlier samples are labeled, later ones are not."""
     labels = np.full(NUM_SAMPLES, -1, np.int32)
     labels[: iteration + 1] = np.arange(iteration + 1)[:NUM_SAMPLES]
     row = Interaction(

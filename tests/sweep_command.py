@@ -1,4 +1,4 @@
-"""Runs sweeps as a user starts them, and reads what they leave."""
+"""Runs sweeps as a user starts them, and reads the files they leave."""
 
 import json
 import os
@@ -31,7 +31,7 @@ experiment:
 
 
 def start(sweep: Path, storage: Path, *options: str, address: str = "local") -> subprocess.Popen[str]:
-    """The command under way; its output is in `<storage>.log` too, where it can be read at any time."""
+    """The running command; its output goes to `<storage>.log`, where it can be read at any time."""
     command = [sys.executable, "-m", "raycal.sweep", str(sweep), "--storage", str(storage), *options]
     with log_of(storage).open("w") as log:
         return subprocess.Popen(
@@ -45,7 +45,7 @@ def start(sweep: Path, storage: Path, *options: str, address: str = "local") -> 
 
 @contextmanager
 def started(sweep: Path, storage: Path, *options: str, address: str = "local") -> Iterator[subprocess.Popen[str]]:
-    """The command under way; what is left of it at the end is killed."""
+    """The running command, which is killed at the end if it still runs."""
     process = start(sweep, storage, *options, address=address)
     try:
         yield process
@@ -55,19 +55,19 @@ def started(sweep: Path, storage: Path, *options: str, address: str = "local") -
 
 
 def log_of(storage: Path) -> Path:
-    """Where the output of the newest command with this storage is."""
+    """The file with the output of the newest command for this storage."""
     return storage.with_suffix(".log")
 
 
 def run(sweep: Path, storage: Path, *options: str, address: str = "local", timeout: float = 600) -> tuple[int, str]:
-    """The exit code and the output."""
+    """Run the command; its exit code and output."""
     with started(sweep, storage, *options, address=address) as process:
         code = process.wait(timeout)
     return code, log_of(storage).read_text()
 
 
 def wait_until(condition: Callable[[], T | None], *, timeout: float = 600, every: float = 0.1) -> T:
-    """What the condition gives as soon as that is true."""
+    """Wait until the condition returns a true value; that value."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:
         if value := condition():
@@ -77,13 +77,13 @@ def wait_until(condition: Callable[[], T | None], *, timeout: float = 600, every
 
 
 def family(pid: int, title: str) -> list[psutil.Process]:
-    """The processes below this one whose title begins so, as in `ray::Mailbox`."""
+    """The processes below `pid` whose title begins with `title`, such as `ray::Mailbox`."""
     below = psutil.Process(pid).children(recursive=True)
     return [process for process in below if title_of(process).startswith(title)]
 
 
 def title_of(process: psutil.Process) -> str:
-    """Its command line, or what Ray has put in its place; empty when it is over."""
+    """The command line of a process, or the title that Ray has put in its place; empty when the process has ended."""
     try:
         return "".join(process.cmdline())
     except psutil.NoSuchProcess:
@@ -91,7 +91,7 @@ def title_of(process: psutil.Process) -> str:
 
 
 def outcome(storage: Path) -> dict[str, Any]:
-    """All that must not differ: the bytes of each ledger, the results but for the seconds."""
+    """Everything that must not differ between sweeps: the bytes of each ledger, and the results without the seconds."""
     found: dict[str, Any] = {}
     for run_dir in sorted((storage / "small").glob("digits-*")):
         ledger = {path.name: path.read_bytes() for path in (run_dir / "ledger").glob("*")}
@@ -101,7 +101,7 @@ def outcome(storage: Path) -> dict[str, Any]:
 
 
 def statuses(storage: Path) -> dict[str, list[str]]:
-    """The status of each run in MLflow by its kind."""
+    """The statuses of the runs in MLflow, by kind of run."""
     found: dict[str, list[str]] = {"sweep": [], "trial": []}
     for mlflow_run in mlflow_runs(storage):
         found[mlflow_run.data.tags["raycal.kind"]].append(mlflow_run.info.status)
@@ -109,7 +109,7 @@ def statuses(storage: Path) -> dict[str, list[str]]:
 
 
 def mlflow_runs(storage: Path) -> list[Any]:
-    """Every run in MLflow."""
+    """Every run of the sweep in MLflow."""
     client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
     experiment = client.get_experiment_by_name("small")
     assert experiment is not None

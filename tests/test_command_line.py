@@ -48,7 +48,7 @@ ID = re.compile(r"digits-(?:random|uncertain\+cluster)-s\d-[0-9a-f]{8}")
 
 
 class FakeTracker:
-    """Keeps what a tracker is told."""
+    """Records what a tracker is told."""
 
     made: list["FakeTracker"]
     page = "/#/experiments/1/runs"
@@ -130,7 +130,7 @@ def storage(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def runner(monkeypatch: pytest.MonkeyPatch) -> FakeRunner:
-    """Neither trains nor tracks nor draws."""
+    """A runner of experiments; with it, a sweep trains nothing, tracks nothing and draws nothing."""
     runner = FakeRunner()
     FakeTracker.made = []
     monkeypatch.setattr("raycal.sweep_run.run_experiment", runner)
@@ -141,7 +141,7 @@ def runner(monkeypatch: pytest.MonkeyPatch) -> FakeRunner:
 
 @pytest.fixture
 def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., list[str]]:
-    """The lines that a command is refused with; nothing is left on the disk."""
+    """A function that runs a command, checks that it is refused and leaves no file, and returns its error lines."""
 
     def refused(*arguments: str) -> list[str]:
         before = sorted(tmp_path.rglob("*"))
@@ -536,7 +536,7 @@ class TestRun:
         rows = (storage / "tiny" / "trials.csv").read_text().splitlines()
         assert [row.rpartition(",")[2] for row in rows] == ["in_sweep_file", "yes", "no", "yes", "no"]
 
-        assert main([*options, "--resume"]) == 0  # they are asked for again
+        assert main([*options, "--resume"]) == 0  # the sweep file asks for them again
         assert runner.ran == [ids[1], ids[3]]
         assert "removed" not in json.loads((storage / "tiny" / "plan.json").read_text())
 
@@ -624,7 +624,7 @@ class TestRun:
 
 
 def _cpu_of_children() -> float:
-    """Seconds, which other work on the machine hardly stretches."""
+    """The CPU seconds of child processes, which other work on the machine hardly changes."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

@@ -1,4 +1,4 @@
-"""Every registered extension holds to the contract of its kind. A new one is tested by being registered."""
+"""Every registered extension keeps the contract of its kind; a new extension is tested by being registered."""
 
 import inspect
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def any_matrix(num_classes: int) -> dict[str, Any]:
     return {"matrix": np.full((num_classes, num_classes), 1 / num_classes).tolist()}
 
 
-# What an extension cannot be made without.
+# The options without which an extension cannot be made.
 OPTIONS: dict[tuple[str, str], dict[str, Any]] = {("expert", "confusion_noise"): {"options_for": any_matrix}}
 
 
@@ -45,7 +45,7 @@ def one_thread() -> None:
     [
         pytest.param(kind, name, marks=marks(kind, name), id=f"{kind}-{name}")
         for kind, registry in build.REGISTRIES.items()
-        if kind != "dataset"  # tests/data has the files that they read
+        if kind != "dataset"  # tests/data has the files that datasets read
         for name in registry
     ],
 )

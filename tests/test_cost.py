@@ -13,7 +13,7 @@ from raycal.progress import duration
 from raycal.rates import FORWARD_GFLOP, TRAINING_GFLOP, GpuRate
 
 INFO = DatasetInfo(num_train=1000, num_test=200, num_classes=10)
-# Of a sweep too small to cost a cent.
+# The lines of prices for a sweep too small to cost a cent.
 NEXT_TO_NOTHING = [
     f"  {machine}: 0.0 to 0.0 GPU hours, 0.00 to 0.00 USD on spot, 0.00 to 0.00 on demand, prices {offers()[0].checked}"
     for machine in (
@@ -38,26 +38,26 @@ def config(scenario: Any, **settings: Any) -> ExperimentConfig:
 
 
 def images(cost: Cost, *, scored: int, epochs: int = 2, size: float = 1.0) -> tuple[int, float, float]:
-    """Interactions, and how many images are trained on at least and at most, when so many are scored."""
+    """The interactions, and the fewest and the most images that are trained on when `scored` images are scored."""
     forward = scored * FORWARD_GFLOP
     least, most = ((gflop / size - forward) / TRAINING_GFLOP / epochs for gflop in (cost.least_gflop, cost.most_gflop))
     return cost.interactions, round(least, 6), round(most, 6)
 
 
-# Pool 1000, test 200, three iterations of 100 interactions.
+# A pool of 1000, a test split of 200, three iterations of 100 interactions.
 @pytest.mark.parametrize(
     ("scenario", "scored", "expected"),
     [
-        # Only the test split is scored; 100, 200, 300 images are trained on.
+        # Only the test split is scored; the trainings have 100, 200 and 300 images.
         ("random", 3 * 200, (300, 600, 600)),
-        # D^U is scored as well: 1000, 900, 800.
+        # D^U is scored as well; it has 1000, 900 and 800 images.
         ("uncertain-only", 3 * 200 + 2700, (300, 600, 600)),
-        # Nothing is accepted, or all of the pool each time; all clusters go back, so D^U stays at 1000.
+        # Either no cluster is accepted, or all of the pool each time. All clusters go back, so D^U stays at 1000.
         ("cluster-only", 3 * 200 + 3000, (300, 0, 3000)),
-        # 50 single images each time: D^U is 1000, 950, 900, and 50, 100, 150 are labelled at least.
+        # 50 single images each time: D^U has 1000, 950 and 900 images, and at least 50, 100 and 150 are labeled.
         ("uncertain+cluster", 3 * 200 + 2850, (300, 300, 3000)),
         ("cluster+uncertain", 3 * 200 + 2850, (300, 300, 3000)),
-        # One iteration over the whole pool.
+        # There is one iteration over the whole pool.
         ("supervised", 200, (1000, 1000, 1000)),
     ],
 )
@@ -68,7 +68,7 @@ def test_cost_of_each_scenario(scenario: str, scored: int, expected: tuple[int, 
 @pytest.mark.parametrize(
     ("scenario", "settings", "scored", "expected"),
     [
-        # Two further members score D^U, and learn what the asking model did: nothing, 100 and 200 images.
+        # Two more members score D^U, and are trained on the images of the asking model: none, 100 and 200.
         ("uncertain-only", {}, 3 * 200 + 3 * 2700, (300, 600 + 2 * 300, 600 + 2 * 300)),
         ("uncertain-only", {"ask_with": "initial"}, 3 * 200 + 3 * 2700, (300, 600, 600)),
         ("uncertain+cluster", {}, 3 * 200 + 3 * 2850, (300, 300 + 2 * 150, 3000 + 2 * 2000)),
@@ -86,13 +86,13 @@ def test_members_of_an_ensemble_cost_a_training_and_a_pass_each(
 @pytest.mark.parametrize(
     ("training", "scenario", "seen"),
     [
-        # Each of three trainings takes 40 steps of 64 images, whatever the number of samples, if there are 64.
+        # Each of three trainings takes 40 steps of 64 images, whatever the number of samples, if it is at least 64.
         ({"stop": "steps", "steps": 40, "epochs": 5}, "random", (3 * 2560, 3 * 2560)),
-        # Without an accepted cluster nothing is trained.
+        # Without an accepted cluster there is no training.
         ({"stop": "steps", "steps": 40, "epochs": 5}, "cluster-only", (0, 3 * 2560)),
         # 100, 200 and 300 images are fewer than a batch of 512.
         ({"stop": "steps", "steps": 40, "epochs": 5, "batch_size": 512}, "random", (40 * 600, 40 * 600)),
-        # At least four passes, as the first sets what the three of the patience must beat; at most all steps.
+        # At least four passes: one sets the loss that the three passes of the patience must beat. At most all steps.
         ({"stop": "converged", "steps": 40, "epochs": 5}, "random", (4 * 600, 3 * 2560)),
         ({"stop": "converged", "steps": 10, "epochs": 5}, "random", (400 + 2 * 640, 3 * 640)),
     ],
@@ -110,7 +110,7 @@ def test_cost_of_a_training_that_counts_steps(training: dict[str, Any], scenario
 def test_cost_of_own_steps() -> None:
     own = {"name": "own", "steps": [{"ask": "random", "share": "1/4"}, {"ask": "clusters", "share": "3/4"}]}
 
-    # 25 single images each time: D^U is 1000, 975, 950; 25, 50, 75 are labelled at least.
+    # 25 single images each time: D^U has 1000, 975 and 950 images; at least 25, 50 and 75 are labeled.
     assert images(estimate(config(own), INFO), scored=3 * 200 + 2925) == (300, 150, 3000)
 
 
@@ -126,12 +126,12 @@ def test_cost_grows_with_epochs_and_the_square_of_the_image_size() -> None:
 @pytest.mark.parametrize(
     ("scenario", "interactions"),
     [
-        # 100, 100, 50, and the pool is empty.
+        # 100, 100 and 50 images, and then the pool is empty.
         ("random", 250),
         ("uncertain-only", 250),
-        # At most one cluster a sample, and all of it goes back.
+        # There is at most one cluster per sample, and all clusters go back.
         ("cluster-only", 10 * 100),
-        # 50 samples and 50 clusters four times; then the last 50 samples and no cluster.
+        # 50 samples and 50 clusters four times, then the last 50 samples and no cluster.
         ("uncertain+cluster", 4 * 100 + 50),
         ("supervised", 250),
     ],
@@ -176,7 +176,7 @@ def test_estimate_prints_every_trial_the_sum_and_the_hours(capsys: pytest.Captur
     infos = dict.fromkeys(experiments, INFO)
     print_estimate(sweep, experiments, infos, lambda: allotment(threads=2))
 
-    # 600 + 1000 images for two epochs, 600 + 200 scored, by two threads of 100 GFLOP/s.
+    # 600 + 1000 images for two epochs, 600 + 200 scored images, two threads of 100 GFLOP/s.
     seconds = ((600 + 1000) * 2 * 0.217 + 800 * 0.074) / 200
     assert capsys.readouterr().out.splitlines() == [
         "first           300 interactions  pool 1,000  test 200",
@@ -209,7 +209,7 @@ def test_hours_are_shared_by_the_trials_that_run_at_once(capsys: pytest.CaptureF
 
 
 def large() -> tuple[Sweep, dict[str, ExperimentConfig]]:
-    """Four trials, each of 600 images of 320 pixels for 4000 epochs, and 600 scored."""
+    """Four trials, each with 600 images of 320 pixels for 4000 epochs, and 600 scored images."""
     training = {"image_size": 320, "epochs": 4000}
     experiments = {str(seed): config("random", seed=seed, training=training) for seed in range(4)}
     sweep = Sweep(
@@ -226,7 +226,7 @@ LARGE_GFLOP = 4 * 100 * (600 * 4000 * 0.217 + 600 * 0.074)
 
 
 def printed_money(capsys: pytest.CaptureFixture[str], **told: Any) -> list[str]:
-    """The line of GPU hours and those of money, for the large sweep."""
+    """The printed lines of GPU hours and of money for the large sweep."""
     sweep, experiments = large()
     print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), lambda: allotment(), **told)
     lines = capsys.readouterr().out.splitlines()
@@ -236,7 +236,7 @@ def printed_money(capsys: pytest.CaptureFixture[str], **told: Any) -> list[str]:
 def test_money_is_that_of_each_machine_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     _, *machines, note = printed_money(capsys)
 
-    # L4s sustain 11 TFLOP/s, A100s 45.
+    # An L4 sustains 11 TFLOP/s, an A100 45.
     l4, a100 = LARGE_GFLOP / 11_000 / 3600, LARGE_GFLOP / 45_000 / 3600
     assert (f"{l4:.1f}", f"{a100:.1f}") == ("5.3", "1.3")
     assert machines == [
@@ -323,7 +323,7 @@ def test_search_that_decides_trial_by_trial_is_estimated_from_its_base(capsys: p
     )
     print_estimate(sweep, {}, {base.experiment_id: INFO, end.experiment_id: INFO}, lambda: allotment(threads=2))
 
-    # 600 images for two epochs, 600 scored, twenty times.
+    # 600 images for two epochs and 600 scored images, twenty times.
     seconds = 20 * (600 * 2 * 0.217 + 600 * 0.074) / 200
     assert capsys.readouterr().out.splitlines() == [
         f"{base.experiment_id}      300 interactions  pool 1,000  test 200",

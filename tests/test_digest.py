@@ -29,7 +29,7 @@ def test_every_flipped_bit_is_noticed_or_changes_nothing() -> None:
             found = unseal(bytes(flipped))
         except ValueError:
             continue
-        # Where only the name of the digest is hit, the record is there beside it.
+        # The flipped bit is in the key `sha256`: the record is intact, with one key more.
         assert {key: found[key] for key in RECORD} == RECORD
         unnoticed += 1
     assert unnoticed < 8 * len(content) / 20

@@ -40,7 +40,7 @@ def experiment(**settings: Any) -> ExperimentConfig:
 
 
 class Killed(BaseException):
-    """The process ends here, as far as the experiment can tell."""
+    """Stands for the end of the process, as nothing in the experiment catches it."""
 
 
 class Killer:
@@ -61,7 +61,7 @@ def run(config: ExperimentConfig, folder: Path, *observers: Any) -> RunDir:
 
 
 def outcome(run_dir: RunDir) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
-    """All of a run that must not differ: the bytes of the ledger, the results but for the seconds."""
+    """Everything that must not differ between runs: the bytes of the ledger, and the results without the seconds."""
     ledger = {path.name: path.read_bytes() for path in Path(run_dir.folder.path, "ledger").iterdir()}
     return ledger, [{key: line[key] for key in line if key not in SECONDS} for line in run_dir.results()]
 
@@ -96,7 +96,7 @@ def test_records_no_clustering_where_none_ran(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "scenario",
-    # Those that pseudo-label differ only in how; one of them is enough every time.
+    # Scenarios with pseudo-labels differ only in how they label, so one of them is enough each time.
     [
         pytest.param(name, marks=pytest.mark.long if name in ("pseudo-labels", "ceal") else ())
         for name in SCENARIOS
@@ -259,13 +259,13 @@ def test_pool_is_scored_once_when_the_initial_network_always_asks(
         run(experiment(ask_with="initial"), tmp_path / name)
     assert scored == [60]
 
-    # The same backbone to begin with, trained from then on.
+    # The backbone is the same at the beginning, and is trained from then on.
     run(experiment(scenario="uncertain-only"), tmp_path / "previous")
     assert scored == [60, 50, 40]
 
 
 class Gone:
-    """A clustering whose process died once."""
+    """A clustering whose process died at the first call."""
 
     def __init__(self, config: ExperimentConfig) -> None:
         self.calls, self._clustering = 0, build.clustering(config)

@@ -27,7 +27,7 @@ def digits(**settings: Any) -> ExperimentConfig:
 
 
 def run(team: Team, config: ExperimentConfig, folder: Path, *observers: Any) -> bool | None:
-    """An experiment by all workers; what the first of them returned."""
+    """Run an experiment with all workers; the first worker's return value."""
     if not team.leads:
         follow_experiment(config, ONE_THREAD, team)
         return None
@@ -78,7 +78,7 @@ def accuracy(folder: Path, config: ExperimentConfig) -> float:
 
 @pytest.mark.long
 def test_two_workers_learn_as_well_as_one(tmp_path: Path) -> None:
-    # All labels of 200 digits. By one worker the seeds gave 0.91, 0.86 and 0.75, by two 0.86, 0.84 and 0.85.
+    # All labels of 200 digits. With one worker the seeds gave 0.91, 0.86 and 0.75, with two 0.86, 0.84 and 0.85.
     configs = [digits(scenario="supervised", seed=seed) for seed in range(3)]
     on_workers(tmp_path / "workers", each, configs, tmp_path / "two")
     each(Team.alone(), configs, tmp_path / "one")
@@ -89,7 +89,7 @@ def test_two_workers_learn_as_well_as_one(tmp_path: Path) -> None:
 
 
 def failures(team: Team, configs: list[tuple[ExperimentConfig, ExperimentConfig]], folder: Path) -> list[Any]:
-    """What became of each pair of an experiment for the first worker and for the others, and how long that took."""
+    """For each pair of experiments, the outcome for the first worker and for the others, and the seconds it took."""
     seen = []
     for number, pair in enumerate(configs):
         begin = perf_counter()
@@ -126,7 +126,7 @@ def test_worker_that_cannot_begin_while_the_first_can_is_a_fault_of_the_infrastr
 
 
 class Gone:
-    """A clustering whose process died."""
+    """A clustering whose process has died."""
 
     def __call__(self, embeddings: Any, num_clusters: int, seed: int) -> Any:
         raise InfrastructureError("the clustering actor is gone")

@@ -1,4 +1,4 @@
-"""What a sweep that was planned may become with `--resume`."""
+"""What `--resume` may change in a planned sweep, and what it refuses."""
 
 from pathlib import Path
 from typing import Any
@@ -166,7 +166,7 @@ def test_every_changed_key_is_named() -> None:
 
 
 def test_setting_that_does_not_concern_the_scenario_is_no_change() -> None:
-    """A threshold cannot change the results of `random`, whose trial is the same under each."""
+    """A threshold cannot change the results of `random`, so the trial is the same for each threshold."""
     planned = experiments({"expert": {"purity_threshold": 0.7}})
     asked = experiments(
         {"expert": {"purity_threshold": 0.9}, "seed": 0}, {"expert": {"purity_threshold": 0.9}, "seed": 1}
@@ -219,7 +219,7 @@ def test_other_recipe_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestFromFiles:
-    """The axes come from the grid, its further combinations, and the random search."""
+    """The axes come from the grid, from its further combinations, and from the random search."""
 
     def test_axes_are_those_of_the_file(self, tmp_path: Path) -> None:
         text = "grid: {seed: [0], include: [{training.epochs: 2}]}\n"
@@ -261,7 +261,7 @@ class TestFromFiles:
 
 
 class TestSearch:
-    """A search that decides trial by trial: it may go on for longer, and all else stays."""
+    """A search that decides trial by trial may be made longer; everything else must stay."""
 
     def search(self, **changed: Any) -> SearchConfig:
         space = {"training.learning_rate": {"loguniform": [1e-4, 0.1]}, "seed": {"choice": [1, 2]}}

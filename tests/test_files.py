@@ -16,7 +16,7 @@ def folder(tmp_path: Path) -> Folder:
 
 @pytest.fixture
 def remote() -> Folder:
-    """A folder on a file system that is not this machine's."""
+    """A folder on a filesystem that is not this machine's."""
     return Folder.at("mock:///bucket")
 
 

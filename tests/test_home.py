@@ -13,7 +13,7 @@ from raycal.home import expand_home
 
 @pytest.fixture
 def no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A process without HOME whose user is in no database, as in many containers."""
+    """A process without HOME whose user has no account on the machine, as in many containers."""
     for name in ("HOME", "RAYCAL_CACHE", "XDG_CACHE_HOME", "TORCH_HOME"):
         monkeypatch.delenv(name, raising=False)
 

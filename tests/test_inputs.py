@@ -1,4 +1,4 @@
-"""A sweep that goes on reads what it was started with, or says which images and weights differ."""
+"""A resumed sweep reads what it was started with, or says which images and weights differ."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -51,7 +51,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def sweep(tmp_path: Path, uri: str) -> Callable[..., int]:
-    """Runs a sweep of two trials in this process; the second one has no storage of its own."""
+    """A function that runs a sweep of two trials in this process, always with the same storage."""
     write_images(tmp_path / "birds")
 
     def run(*options: str, root: str = "birds", weights: str = "none") -> int:
@@ -74,8 +74,8 @@ def test_sweep_goes_on_with_the_same_data(sweep: Callable[..., int], tmp_path: P
     record = (tmp_path / "storage/birds/inputs.json").read_bytes()
 
     assert sweep("--resume") == 0
-    assert (tmp_path / "storage/birds/inputs.json").read_bytes() != record  # the split of the other seed
-    assert len(list((tmp_path / "storage/birds/inputs").iterdir())) == 1  # the same images
+    assert (tmp_path / "storage/birds/inputs.json").read_bytes() != record  # the split of the other seed is added
+    assert len(list((tmp_path / "storage/birds/inputs").iterdir())) == 1  # both splits have the same images
 
 
 @pytest.mark.parametrize("settings", [{}, {"seed 1": "after the change"}], ids=["same seed", "other seed"])
@@ -83,7 +83,7 @@ def test_changed_image_is_named_and_nothing_is_written(
     settings: dict[str, str], sweep: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first_only(sweep)
-    if not settings:  # the trial of the first seed is to be run again
+    if not settings:  # the trial of the first seed must run again
         for path in (tmp_path / "storage/birds").glob("image_folder-random-s0-*/state/finished.json"):
             path.unlink()
     Image.new("RGB", (8, 8), (1, 2, 3)).save("birds/jay/20.png")
@@ -157,11 +157,11 @@ def test_trial_on_a_node_with_other_data_fails_with_a_line(
         assert run_dir.results() == []
 
     Image.new("RGB", (8, 8), (1, 2, 3)).save("birds/jay/20.png")
-    # What the driver has decoded is in this node's cache; another node has an empty one.
+    # The images that the driver has decoded are in this node's cache; the cache of another node is empty.
     assert run_experiment(config, RunDir(Folder.at("good")), WorkerSettings(threads=1), expected=expected[key])
     monkeypatch.setenv("RAYCAL_CACHE", str(tmp_path / "another node"))
     fails_with("files", expected[key], "the files here are not those that the sweep was started with")
-    unread = replace(expected[key], content=None)  # as for a dataset whose files raycal does not know
+    unread = replace(expected[key], content=None)  # as for a dataset without one file per image
     fails_with("images", unread, "the images or their labels here are not those that the sweep was started with")
     fails_with("weights", replace(unread, weights="0" * 64), "the weights here are not those that the sweep")
 

@@ -1,4 +1,4 @@
-"""Signals end a command in order, whatever it is doing."""
+"""Signals end a command in order, whatever the command is doing."""
 
 import signal
 import subprocess
@@ -22,7 +22,7 @@ def ready():
 
 
 def start(code: str, *, ignoring: bool = False) -> subprocess.Popen[str]:
-    """A Python process that has run up to its `ready()`."""
+    """Start a Python process, and wait until it has run up to its `ready()`."""
     process = subprocess.Popen(
         [sys.executable, "-c", PREAMBLE + textwrap.dedent(code)],
         stdin=subprocess.PIPE,
@@ -37,7 +37,7 @@ def start(code: str, *, ignoring: bool = False) -> subprocess.Popen[str]:
 
 
 def _set_signals(*, ignoring: bool) -> None:
-    """Whatever the tests were started with, as under nohup."""
+    """Set the signal handlers of the child; the tests may have been started with others, as under nohup."""
     signal.signal(signal.SIGINT, signal.SIG_IGN if ignoring else signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
@@ -185,7 +185,7 @@ def test_interrupted_process_leaves_at_once(code: int, printed: str) -> None:
 
 
 class TestSignalsOfACall:
-    """A call from Python code ends in order, and its process goes on."""
+    """A signal ends a call from Python code in order, and the process of the call continues."""
 
     def test_first_and_second_ctrl_c_raise_and_the_process_goes_on(self) -> None:
         process = start("""

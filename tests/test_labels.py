@@ -87,7 +87,7 @@ def test_purity_threshold_of_a_nested_expert_concerns_clusters_only() -> None:
 
 
 class TestTrialLabels:
-    """The name to read of every trial, and the table of them."""
+    """The readable name of every trial, and the table of the trials."""
 
     def made(self, *settings: dict[str, Any]) -> dict[str, ExperimentConfig]:
         configs = [

@@ -1,4 +1,4 @@
-"""Imports point down: a module may use its own layer and those below it."""
+"""Imports point down: a module may import from its own layer and the layers below it."""
 
 import ast
 import subprocess
@@ -47,15 +47,15 @@ LAYERS = (
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 
-# Counts what fits on the machines; it knows nothing of Ray, so that an estimate needs none.
+# This module counts what fits on the machines. It knows nothing of Ray, so an estimate may use it without Ray.
 RESOURCES = "raycal.distributed.resources"
 UPWARD = {("raycal.cost", RESOURCES)}
-# The package itself offers the public names, and imports what has them when they are asked for.
+# The package itself offers the public names, and imports their modules when the names are used.
 PUBLIC = {("raycal", "raycal.api.plot"), ("raycal", "raycal.api.results"), ("raycal", "raycal.api.run")}
 PUBLIC |= {("raycal", "raycal.errors"), ("raycal", "raycal.pool")}
 UPWARD |= PUBLIC
 
-# Who may import a heavy package, function-level imports included.
+# The modules that may import a heavy package, function-level imports included.
 ONLY_IN = {
     "ray": ("raycal.distributed",),
     "torch": (
@@ -91,7 +91,7 @@ def is_in(module: str, package: str) -> bool:
 
 
 def imports(module: str, source: str) -> Iterator[str]:
-    """Every module that the source imports, at any depth; of raycal the module itself, not the name taken from it."""
+    """Every module that the source imports, at any depth; for raycal the module itself, not the name taken from it."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Import(names=names):
@@ -111,12 +111,12 @@ def imports(module: str, source: str) -> Iterator[str]:
 
 
 def level(module: str) -> int | None:
-    """The layer of a module of raycal; the package itself only holds the version and is below all."""
+    """The layer of a module of raycal; the package itself is below all layers."""
     return -1 if module == "raycal" else LEVELS.get(module.split(".")[1])
 
 
 def upward(module: str, source: str) -> list[str]:
-    """Imports of a module that lead to a layer above its own, or to no layer."""
+    """The imports of a module that lead to a layer above its own, or to no layer."""
     own = level(module)
     assert own is not None, f"{module} is in no layer"
     problems = []
@@ -130,7 +130,7 @@ def upward(module: str, source: str) -> list[str]:
 
 
 def misplaced(module: str, source: str) -> list[str]:
-    """Imports of packages that the module may not use."""
+    """The imports of packages that the module may not use."""
     problems = []
     for imported in imports(module, source):
         top = imported.partition(".")[0]
@@ -142,7 +142,7 @@ def misplaced(module: str, source: str) -> list[str]:
 
 
 def opened(source: str) -> list[str]:
-    """Calls of `open`, plain or as a method, sorted."""
+    """The calls of `open`, plain or as a method, sorted."""
     calls = (node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
     return sorted(ast.unparse(call) for call in calls if ast.unparse(call).split(".")[-1] == "open")
 

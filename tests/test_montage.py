@@ -11,7 +11,7 @@ from raycal.data import ImageDataset
 
 
 def dataset(num_train: int = 1000, side: int = 8, names: tuple[str, ...] = ("cat", "dog")) -> ImageDataset:
-    """Noise, which no file format makes smaller."""
+    """Images of noise, which no file format makes smaller."""
     rng = np.random.default_rng(0)
     return ImageDataset(
         images=rng.integers(0, 256, (num_train + 1, side, side, 3), np.uint8),
@@ -44,7 +44,7 @@ def opened(content: bytes | None) -> Image.Image:
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The words on a montage, in their order."""
+    """The words on a montage, in order."""
     words: list[str] = []
     write = montage._Pen.write
 
@@ -113,7 +113,7 @@ def test_images_of_a_cluster_are_those_of_its_samples_spread_over_it() -> None:
             np.abs(shown.mean((0, 1)) - images.images[images.train_rows[index]].mean((0, 1))).max()
             for index in (100 + 2 * place, 101 + 2 * place)
         ]
-        assert distance[0] < 4, place  # the colours are reduced, their mean hardly
+        assert distance[0] < 4, place  # reducing the colors hardly changes their mean
 
 
 def test_answers_have_their_colours() -> None:

@@ -1,4 +1,4 @@
-"""Networks beside torchvision's: options, head, preprocessing, weights and cost are those that the entry says."""
+"""Networks beside torchvision's have the options, head, preprocessing, weights and cost that their entry states."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +23,7 @@ ONE_THREAD = WorkerSettings(threads=1)
 
 
 class TwoHeaded(nn.Module):
-    """A network with a linear layer behind the one that gives the logits."""
+    """A network with another linear layer behind the one that gives the logits."""
 
     def __init__(self, num_classes: int, width: int) -> None:
         super().__init__()
@@ -159,7 +159,7 @@ def test_dry_run_takes_the_cost_and_the_download_of_the_entry(monkeypatch: pytes
     large = config({"name": "fixed_size"}, training={"epochs": 1, "image_size": 48})
 
     ratio = estimate(large, info).least_gflop / estimate(small, info).least_gflop
-    assert ratio == pytest.approx((224 / 32) ** 2 * 1.0 / 0.0014)  # one is said at 48 px, the other at 224
+    assert ratio == pytest.approx((224 / 32) ** 2 * 1.0 / 0.0014)  # one cost is stated for 48 px, the other for 224 px
     assert downloads([small], {}) == []
     (needed,) = downloads([large], {})
     assert (needed.url, "fixed_size (7 MB)" in needed.what) == ("https://a.example/x/fixed.pth", True)

@@ -1,4 +1,4 @@
-"""Output that nobody reads, that no disk takes or that no terminal can show fails no command."""
+"""No command fails because its output is not read, cannot be written to a disk, or cannot be shown by a terminal."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def environment(**changed: str) -> dict[str, str]:
 
 
 def run(code: str, redirection: str = "", *, options: str = "", **changed: str) -> "subprocess.CompletedProcess[bytes]":
-    """Run a command line whose `main` has this code, through a shell that redirects its output."""
+    """Run a command line whose `main` has the given code, through a shell that redirects its output."""
     with tempfile.NamedTemporaryFile("w", suffix=".py", encoding="utf-8") as file:
         file.write(script_of(code))
         file.flush()
@@ -263,7 +263,7 @@ def accuracies(storage: Path) -> list[list[float]]:
     return [[json.loads(line)["test_accuracy"] for line in file.read_text().splitlines()] for file in files]
 
 
-# Where the output of a sweep goes; on Ray, which takes a while to start, both streams are lost in one run.
+# Places that lose the output of a sweep. A sweep on Ray takes long to start, so one run there loses both streams.
 LOST = {
     "--local": {"closed": "2>&1 | head -1; exit ${PIPESTATUS[0]}", "full": "> /dev/full 2>&1"},
     "--address local": {"both": "2> /dev/full | head -1; exit ${PIPESTATUS[0]}"},

@@ -15,7 +15,7 @@ from raycal.store import RunDir
 
 @pytest.fixture(params=["local", "mock"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
-    """Of a sweep, on this machine's file system and on one without locks."""
+    """The folder of a sweep, on this machine's filesystem and on one without locks."""
     return Folder.at(str(tmp_path / "sweep") if request.param == "local" else "mock:///bucket/sweep")
 
 
@@ -80,7 +80,7 @@ def test_owner_that_slept_while_it_saved_does_not_cut_off_the_results(folder: Fo
     next_start: list[RunDir] = []
 
     def sleep_and_save(*saved: object) -> None:
-        """Between ledger and results line the other start does two iterations."""
+        """Let the other start run two iterations between the ledger and the results line of this one."""
         now = RunDir(place, Owner.take(folder))
         now.begin(CONFIG)
         for iteration in range(2):

@@ -106,7 +106,7 @@ def test_plan_is_plain_json_with_every_setting(sweep_dir: SweepDir) -> None:
 
 
 class TestSearch:
-    """A search that decides trial by trial: the plan holds what it starts from, and grows."""
+    """The plan of a search that decides trial by trial holds what the search starts from, and grows."""
 
     def search(self, **changed: Any) -> SearchConfig:
         space = {"training.learning_rate": {"loguniform": [1e-4, 0.1]}, "seed": {"choice": [1, 2]}}

@@ -43,7 +43,7 @@ experiment:
 
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder of the sweep files, which is not the working directory; afterwards all plug-ins are gone."""
+    """The folder of the sweep files, which is not the working directory; at the end all plug-ins are unloaded."""
     torch.set_num_threads(1)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -93,7 +93,7 @@ def refusal(place: Path, *given: str, **options: Any) -> list[str]:
 
 
 def installed(place: Path, name: str, files: dict[str, str], **entry_points: str) -> None:
-    """Install a distribution into a folder of this process's path."""
+    """Install a distribution into a folder on this process's path."""
     site = place / "site"
     for path, text in files.items():
         (site / path).parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +141,7 @@ class TestOptions:
         )
 
     def test_are_those_of_the_text_as_it_is_now(self, place: Path, write: Write) -> None:
-        """In one process, as in a notebook; both texts have the same length and may have the same time."""
+        """The process stays the same, as in a notebook; both texts have the same length, and perhaps file time."""
         write("mine.py", ONE)
         before = only(load(place, "./mine.py"))
         write("mine.py", ONE.replace("power: float = 2.0", "shift: float = 3.0").replace("** power", "+ shift "))
@@ -293,7 +293,7 @@ class TestModulesAndPackages:
 
         assert only(load(place, "./mine.py")).plugins.keys() == {"mine"}
         load(place, overrides=("acquisition=margin",))
-        assert "mine" in acquisitions  # it was not raycal that imported it
+        assert "mine" in acquisitions  # raycal did not import the module
         assert sys.modules["mine"] is mine
 
     def test_names_are_gone_when_the_next_sweep_does_not_ask_for_them(self, place: Path, write: Write) -> None:
@@ -409,7 +409,7 @@ class TestMistakes:
 
 
 class TestNode:
-    """What a process on another machine does with the plug-ins that it is sent."""
+    """What a process on another machine does with the plug-ins that are sent to it."""
 
     def test_runs_the_text_that_travelled(self, place: Path, write: Write) -> None:
         path = write("mine.py", ONE)
@@ -561,7 +561,7 @@ def run(place: Path, *options: str) -> int:
 
 
 class NoTracker:
-    """Sends nothing anywhere."""
+    """A tracker that sends nothing."""
 
     page = ""
 

@@ -13,7 +13,7 @@ CLUSTERS = Path(__file__).parents[1] / "cluster_configs"
 
 
 def gpu_machine(cloud: str) -> tuple[str, str]:
-    """The machine type of the workers in a cluster file, and its region."""
+    """The machine type of the workers in a cluster config, and its region."""
     config = yaml.safe_load((CLUSTERS / f"{cloud}.yaml").read_text())
     node = config["available_node_types"]["gpu"]["node_config"]
     machine = node.get("InstanceType") or node.get("machineType") or node["azure_arm_parameters"]["vmSize"]

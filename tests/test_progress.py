@@ -15,7 +15,7 @@ def config(scenario: str = "random", iterations: int = 4, **given: Any) -> Exper
 def line(
     iteration: int, *, interactions: int = 100, annotated: int = 100, accuracy: float = 0.5, seconds: float = 10.0
 ) -> dict[str, Any]:
-    """A line of an iteration whose four phases took so many seconds together."""
+    """The line of an iteration whose four phases took `seconds` together."""
     return {
         "iteration": iteration,
         "interactions": interactions,
@@ -35,7 +35,7 @@ Out = pytest.CaptureFixture[str]
 
 
 def left(capsys: Out) -> list[str]:
-    """What each line printed since the last call says of the time left."""
+    """The time left in each line printed since the last call."""
     return [line.rsplit("  ", 1)[1] for line in capsys.readouterr().out.splitlines()]
 
 
@@ -67,7 +67,7 @@ def test_line_tells_what_becomes_of_the_labels_of_clusters(capsys: Out, scenario
 @pytest.mark.parametrize(
     ("figures", "doubts"),
     [
-        # A run of an earlier version.
+        # The line is of a run of an earlier version.
         ({}, ""),
         ({"chance_accuracy": 0.49, "optimizer_steps": 9, "first_train_loss": 2.0, "train_loss": 1.9}, ""),
         ({"chance_accuracy": 0.5}, " (no better than guessing)"),
@@ -75,9 +75,9 @@ def test_line_tells_what_becomes_of_the_labels_of_clusters(capsys: Out, scenario
             {"optimizer_steps": 9, "first_train_loss": 2.0, "train_loss": 2.0, "chance_accuracy": None},
             " (the training loss has not fallen)",
         ),
-        # The only step cannot tell.
+        # A single step cannot tell whether the loss falls.
         ({"optimizer_steps": 1, "first_train_loss": 2.0, "train_loss": 2.0}, ""),
-        # Nothing was annotated.
+        # Nothing was annotated, so nothing was trained.
         ({"optimizer_steps": 0, "first_train_loss": None, "train_loss": None}, ""),
         (
             {"chance_accuracy": 0.6, "optimizer_steps": 9, "first_train_loss": 2.0, "train_loss": 3.0},
@@ -105,7 +105,7 @@ def test_time_left_counts_all_experiments(capsys: Out) -> None:
     progress.iteration("a", line(0, seconds=10.0))
     progress.iteration("a", line(1, seconds=20.0))
 
-    # 7 iterations of 10 s; 6 of 15 s in the mean.
+    # First 7 iterations of 10 s are left, then 6 of 15 s on average.
     assert left(capsys) == ["about 70 s left", "about 2 min left"]
 
 
@@ -121,7 +121,7 @@ def test_fewer_trials_than_could_run_share_no_more_than_they_are(capsys: Out) ->
     progress.iteration("a", line(0))
     progress.iteration("a", line(1))
 
-    # 7 iterations by two; 6 by the one that is left.
+    # First two trials share 7 iterations, then the last trial has 6.
     assert left(capsys) == ["about 35 s left", "about 60 s left"]
 
 
@@ -131,7 +131,8 @@ def test_scenario_that_was_seen_is_reckoned_with_its_own_seconds(capsys: Out) ->
     progress.iteration("a", line(0, seconds=2.0))
     progress.iteration("b", line(0, seconds=20.0))
 
-    # 2 + 3 + 1 iterations of 2 s; then 2 of 2 s, 2 of 20 s, and one of a scenario not seen, 11 s in the mean.
+    # First 2 + 3 + 1 iterations of 2 s are left; then 2 of 2 s, 2 of 20 s, and one of a scenario not seen so far,
+    # which counts with the mean of 11 s.
     assert left(capsys) == ["about 12 s left", "about 55 s left"]
 
 

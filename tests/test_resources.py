@@ -20,12 +20,12 @@ def config(**settings: float) -> ResourceConfig:
 
 
 def shares(allotment: Allotment) -> tuple[int, int, float]:
-    """Trials at a time, threads and GPUs of each worker."""
+    """The trials at a time, and the threads and GPUs of each worker."""
     return (allotment.concurrent_trials, allotment.threads, allotment.gpus)
 
 
 def clustering(allotment: Allotment) -> list[tuple[str, float, int]]:
-    """Node, GPU and concurrency of each clustering actor."""
+    """The node, the GPU share and the concurrency of each clustering actor."""
     assert {share.threads for share in allotment.clustering} == {allotment.threads}
     return [(share.node_id, share.gpus, share.concurrency) for share in allotment.clustering]
 
@@ -83,7 +83,7 @@ class TestTypicalMachines:
         assert clustering(allot(config(max_concurrent_trials=2), nodes, 3)) == [("a", 0, 1), ("b", 0, 1)]
         assert shares(allot(config(), nodes, MANY, workers=3)) == (4, 1, 0)
         assert shares(allot(config(), nodes, 1, workers=3)) == (1, 4, 0)
-        # Eleven drivers on one node would leave memory for two of its workers.
+        # Eleven drivers on one node would leave memory for only two of its workers.
         assert shares(allot(config(), nodes, MANY)) == (10, 1, 0)
 
     def test_four_workers_share_a_gpu(self) -> None:
@@ -250,7 +250,7 @@ class TestSettings:
 
 
 class TestNodesToCome:
-    """A head without CPUs, as where an autoscaler starts the nodes."""
+    """A head without CPUs, as where an autoscaler starts the nodes on demand."""
 
     def test_everything_given_is_asked_for(self) -> None:
         given = config(cpus_per_worker=8, gpus_per_worker=1, max_concurrent_trials=4)

@@ -21,7 +21,7 @@ from raycal.store import RunDir
 
 @pytest.fixture(autouse=True)
 def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test sees what was written without it."""
+    """Skip `fsync`: a test sees what was written without it."""
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
 
 
@@ -51,7 +51,7 @@ def files(run_dir: RunDir) -> dict[str, bytes]:
 
 
 def iterations(run_dir: RunDir) -> tuple[list[int], list[int]]:
-    """Those in the results and those in the ledger."""
+    """The iterations in the results, and those in the ledger."""
     table = pq.read_table(io.BytesIO(run_dir.ledger()))
     return [line["iteration"] for line in run_dir.results()], table["iteration"].to_pylist()
 
@@ -241,7 +241,7 @@ class TestEnd:
 
     @pytest.mark.parametrize("at", range(8))
     def test_crash_while_stopping_leaves_it_stopped_or_going_on(self, three: RunDir, at: int) -> None:
-        crashes = at < 7  # the mark, then six files of two states
+        crashes = at < 7  # it writes `state/stopped.json`, then removes six files of two states
         try:
             RunDir(CrashingFolder.around(three.folder, Countdown(at))).stop("asha")
         except CrashError:
@@ -278,11 +278,11 @@ class TestEnd:
 
 
 class CrashError(BaseException):
-    """As a kill: nothing catches it."""
+    """Stands for a kill: nothing catches it."""
 
 
 class Countdown:
-    """Says when to crash: at the given operation, from 0."""
+    """Crashes at the given operation, counted from 0."""
 
     def __init__(self, at: int) -> None:
         self.left = at
@@ -317,7 +317,7 @@ class CrashingFolder(Folder):
 
 
 def run(run_dir: RunDir, after_begin: Callable[[SavedState | None], None] = lambda saved: None) -> None:
-    """An experiment of four iterations, from where it stopped."""
+    """Run an experiment of four iterations from where it stopped."""
     saved = run_dir.begin(CONFIG)
     after_begin(saved)
     for iteration in range(0 if saved is None else saved.iteration + 1, 4):
@@ -326,7 +326,7 @@ def run(run_dir: RunDir, after_begin: Callable[[SavedState | None], None] = lamb
 
 
 def crash_points(folder: Folder) -> int:
-    """How many files are written or removed in a run that nothing stops."""
+    """The number of files that an undisturbed run writes or removes."""
     countdown = Countdown(10_000)
     run(RunDir(CrashingFolder.around(folder, countdown)))
     return 10_000 - countdown.left
@@ -376,7 +376,7 @@ def test_no_model_is_left_behind_after_a_crash(tmp_path: Path, at: int) -> None:
     try:
         run(RunDir(CrashingFolder.around(run_dir.folder, Countdown(at))))
     except CrashError:
-        if run_dir.is_finished:  # it is not begun again
+        if run_dir.is_finished:  # a finished run is not begun again
             return
         run(run_dir)
     assert run_dir.folder.folder("state").names() == ["finished.json"]
@@ -483,5 +483,5 @@ class TestDamage:
 
 
 def flipped(content: bytes, position: int) -> bytes:
-    """The content with one bit turned over."""
+    """The content with one bit flipped."""
     return content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :]

@@ -26,7 +26,7 @@ from raycal.summary import print_failures, print_summary
 
 @pytest.fixture(autouse=True)
 def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wide enough that no cell is broken."""
+    """Make the terminal so wide that no cell is broken."""
     monkeypatch.setenv("COLUMNS", "250")
 
 
@@ -47,7 +47,7 @@ def finish(
     wrong: int | None = None,
     accepted_in: int = 1,
 ) -> None:
-    """An experiment of two iterations and 2,000 interactions; `wrong` of the ten samples of its one cluster."""
+    """Record an experiment of two iterations and 2,000 interactions, with `wrong` errors in its one cluster of ten."""
     run_dir = sweep_dir.run_dir(config.experiment_id)
     run_dir.begin(config)
     cluster = Interaction(
@@ -79,7 +79,7 @@ def finish(
 
 
 def table(capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
-    """The cells of the printed table, the head first; two blanks or more are between columns."""
+    """The cells of the printed table, header first; columns are separated by two or more blanks."""
     lines = [line for line in capsys.readouterr().out.splitlines() if line.strip(" ─━-")]
     return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in lines]
 

@@ -1,4 +1,4 @@
-"""The public contract checks find what an extension does wrong, and say it in words."""
+"""The public contract checks find what an extension does wrong, and describe it in words."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -121,7 +121,7 @@ def test_clustering_that_takes_what_is_not_finite_is_found() -> None:
 
 
 class Negative(Oracle):
-    """An expert who is paid for."""
+    """An expert whose answers take negative time."""
 
     def label_samples(self, indices: Any, rng: Any) -> SampleAnswers:
         answers = super().label_samples(indices, rng)
@@ -138,7 +138,7 @@ class Moody(Oracle):
 
 
 class Sure(Oracle):
-    """An expert who errs and believes otherwise."""
+    """An expert who gives wrong labels but reports none as wrong."""
 
     def label_samples(self, indices: Any, rng: Any) -> SampleAnswers:
         answers = super().label_samples(indices, rng)
@@ -171,7 +171,7 @@ def test_pseudo_labels_that_break_the_contract_are_found() -> None:
 
 
 class Tiny:
-    """A dataset whose parts a test changes."""
+    """A dataset whose attributes a test changes."""
 
     def __init__(self, *, seed: int, image_size: int) -> None:
         self.rng = np.random.default_rng(seed)
@@ -224,7 +224,7 @@ def test_dataset_that_breaks_the_contract_is_found(changed: dict[str, Any], word
 
 
 class Unlike(nn.Module):
-    """A network whose last linear layer does not give its logits."""
+    """A network whose last linear layer does not give the logits."""
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
@@ -237,7 +237,7 @@ class Unlike(nn.Module):
 
 
 class Scaled(nn.Module):
-    """A network that changes what its last layer gives."""
+    """A network that changes the output of its last layer."""
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()

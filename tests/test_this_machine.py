@@ -13,7 +13,7 @@ FREE = 10_000
 
 @pytest.fixture(autouse=True)
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine of 8 cores and 10,000 free bytes, without limits and GPUs; its files are made by the tests."""
+    """A machine of 8 cores and 10,000 free bytes, without limits or GPUs; the tests create its files."""
     monkeypatch.setattr(module, "PROC", tmp_path / "proc")
     monkeypatch.setattr(module, "CGROUPS", tmp_path / "cgroup")
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)

@@ -1,4 +1,4 @@
-"""Views as the loop makes them for acquisition functions, from arrays."""
+"""Makes views from arrays, as the loop makes them for acquisition functions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from raycal.algorithm.records import Floats, Predictions
 
 
 def floats(values: Any) -> Floats:
-    """Read-only, as arrays from Ray's object store are."""
+    """The values as a read-only array, as arrays from Ray's object store are."""
     array = np.array(values, np.float32)
     array.flags.writeable = False
     return array
@@ -27,7 +27,7 @@ def view(
     members: Sequence[Any] = (),
     seed: int = 0,
 ) -> View:
-    """Samples 10, 13, 16 and so on; what is not given must not be looked at, or is the same for each sample."""
+    """A view of samples 10, 13, 16 and so on; values that are not given must not be read, or are all the same."""
     num_samples = len(probs if probs is not None else embeddings)
     probs = floats([[0.5, 0.5]] * num_samples if probs is None else probs)
     embeddings = floats(np.zeros((num_samples, 2)) if embeddings is None else embeddings)
@@ -55,7 +55,7 @@ def view(
 
 
 def rows(indices: npt.NDArray[np.int64]) -> list[int]:
-    """The rows of a `view` that these are."""
+    """The rows of a `view` that belong to the indices."""
     assert ((indices - 10) % 3 == 0).all()
     found: list[int] = ((indices - 10) // 3).tolist()
     return found

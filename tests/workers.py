@@ -1,4 +1,4 @@
-"""Runs a function on the workers of one trial, each a process of its own, joined by gloo."""
+"""Runs a function on the workers of one trial, which are processes joined by gloo."""
 
 import os
 import pickle
@@ -13,7 +13,7 @@ from raycal.learner.team import Team, join
 
 
 def on_workers(folder: Path, function: Callable[..., Any], *args: Any, size: int = 2) -> list[Any]:
-    """What `function(team, *args)` returned, or the exception it ended with, by rank."""
+    """The value that `function(team, *args)` returned, or the exception it raised, by rank."""
     folder.mkdir(parents=True, exist_ok=True)
     multiprocessing.spawn(_worker, (size, folder, function, args), nprocs=size)
     return [pickle.loads((folder / f"{rank}.pickle").read_bytes()) for rank in range(size)]
@@ -28,6 +28,6 @@ def _worker(rank: int, size: int, folder: Path, function: Callable[..., Any], ar
     except Exception as error:
         outcome = error
     (folder / f"{rank}.pickle").write_bytes(pickle.dumps(outcome))
-    # No farewell: the others must notice by themselves. An ordinary exit would abort now and then, when gloo's threads
+    # No goodbye: the other workers must notice the end. An ordinary exit would abort now and then, when gloo's threads
     # still hold tensors as the interpreter ends: https://github.com/pytorch/pytorch/pull/179291
     os._exit(0)

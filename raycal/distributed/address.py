@@ -1,4 +1,4 @@
-"""Whether a Ray cluster is there and lets us in: asked before `ray.init`, which tries for long and says little."""
+"""Finds a running Ray cluster and checks access to it before `ray.init`, which tries for long and says little."""
 
 import logging
 import os
@@ -22,14 +22,14 @@ HOW_TO_GET_IN = "needs RAY_AUTH_MODE=token here, and its token in ~/.ray/auth_to
 
 
 def find_cluster(address: str | None) -> str | None:
-    """`host:port` of a running Ray cluster that lets us in; None: none was named and none runs here.
+    """The `host:port` of a running Ray cluster that lets us in; None when none was named and none runs here.
 
     Args:
-        address: As `ray.init` takes it. None: `RAY_ADDRESS`, else the cluster started on this machine with `ray start`;
-            `auto`: or any other that runs here, and there must be one.
+        address: The address as `ray.init` takes it. None: `RAY_ADDRESS`, else the cluster started on this machine
+            with `ray start`. `auto`: also any other cluster that runs on this machine, and there must be one.
 
     Raises:
-        InputError: No cluster answers at the address, or it wants a token, or another one.
+        InputError: No cluster answers at the address, or it asks for a token, or for another token.
     """
     named = os.environ.get("RAY_ADDRESS") or address if address in (None, "", "auto") else address
     if named == LOCAL:
@@ -40,7 +40,7 @@ def find_cluster(address: str | None) -> str | None:
             "from elsewhere submit a job: ray job submit -- python -m raycal.sweep ..."
         )
     is_here = named in (None, "", "auto")
-    # It warns of several clusters on one machine, at every start.
+    # Ray warns at every start when several clusters run on one machine.
     logging.getLogger("ray._private.services").setLevel(logging.ERROR)
     try:
         found = canonicalize_bootstrap_address(named or None)  # type: ignore[arg-type]
@@ -49,7 +49,8 @@ def find_cluster(address: str | None) -> str | None:
             raise InputError(NONE_HERE) from None
         if not is_here:
             raise
-        return None  # what another user's Ray wrote down; whoever starts a cluster learns of the folder
+        # Another user's Ray recorded the address. `check_ray_folder` reports the folder before a cluster starts.
+        return None
     except (ValueError, OSError) as error:
         raise InputError(NONE_HERE if is_here else f"no Ray cluster at {named}: {one_line(error)}") from error
     if found is None:
@@ -67,7 +68,7 @@ def find_cluster(address: str | None) -> str | None:
         if error.code() == grpc.StatusCode.UNAUTHENTICATED:
             instead = "; RAY_ADDRESS=local starts one of your own" if is_here else ""
             raise InputError(f"the Ray cluster at {found} {HOW_TO_GET_IN}{instead}") from error
-        if is_here:  # the last one here was killed
+        if is_here:  # the cluster that ran here was killed
             return None
         raise InputError(f"no Ray cluster answers at {named}: {one_line(error.details())}") from error
     return found
@@ -75,10 +76,10 @@ def find_cluster(address: str | None) -> str | None:
 
 @contextmanager
 def channel(address: str) -> Iterator[grpc.Channel]:
-    """To call services of the cluster's head node; closed at the end.
+    """A channel to the services of the cluster's head node; closed at the end.
 
     Raises:
-        AuthenticationError: RAY_AUTH_MODE=token, and there is no token.
+        AuthenticationError: RAY_AUTH_MODE is `token`, and there is no token.
     """
     opened = init_grpc_channel(address)
     try:

@@ -1,4 +1,4 @@
-"""What the trials of a sweep get of a Ray cluster."""
+"""The resources of a Ray cluster that the trials of a sweep get."""
 
 from dataclasses import dataclass, replace
 
@@ -9,13 +9,13 @@ from raycal.distributed.packing import DRIVER_UNITS, WORKER_UNITS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusteringShare:
-    """One clustering actor.
+    """The resources of one clustering actor.
 
     Attributes:
-        node_id: Of the node it belongs on; empty: on any.
-        threads: Of each clustering.
-        gpus: A share of a GPU, or 0.
-        concurrency: How many clusterings it runs at a time.
+        node_id: The id of the node where the actor should run; empty: any node.
+        threads: CPU threads of each clustering.
+        gpus: The actor's share of a GPU, or 0.
+        concurrency: How many clusterings the actor runs at a time.
     """
 
     node_id: str
@@ -26,15 +26,15 @@ class ClusteringShare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allotment:
-    """What each trial gets, how many trials run at once, and where clustering runs.
+    """The resources of each trial, how many trials run at once, and where clustering runs.
 
     Attributes:
-        workers: Of each trial.
-        threads: Of each worker.
-        gpus: Of each worker.
+        workers: Workers of each trial.
+        threads: CPU threads of each worker.
+        gpus: GPUs of each worker; a part of one GPU, or whole GPUs.
         clustering: The clustering actors, no more than trials; empty when everything runs in one process.
-        driver_bytes: Memory to ask Ray for; 0: none.
-        worker_bytes: Memory to ask Ray for; 0: none.
+        driver_bytes: Memory to ask Ray for per trial's driver; 0: none.
+        worker_bytes: Memory to ask Ray for per worker; 0: none.
         compile: Whether networks are compiled; None: where it pays.
     """
 
@@ -49,22 +49,22 @@ class Allotment:
 
     @property
     def driver(self) -> dict[str, float]:
-        """What to ask Ray for a trial's driver: so little that it never holds the core its workers wait for."""
+        """The resources to ask Ray for a trial's driver: so few that it never holds the core its workers wait for."""
         return _asked({"CPU": DRIVER_UNITS / UNIT, "memory": self.driver_bytes})
 
     @property
     def worker(self) -> dict[str, float]:
-        """What to ask Ray for a worker: a little less than whole cores, so that drivers fit beside it."""
+        """The resources to ask Ray for a worker: a little less than whole cores, so that drivers fit beside it."""
         cpus = self.threads * WORKER_UNITS / UNIT
         return _asked({"CPU": cpus, "GPU": self.gpus, "memory": self.worker_bytes})
 
     @property
     def of_worker(self) -> WorkerSettings:
-        """How each worker computes, with its part of its first GPU; of one that nobody counted it has all."""
+        """Compute settings of one worker. Without an allotted GPU share (`--local`) it may use the whole GPU."""
         return WorkerSettings(threads=self.threads, gpu_share=min(self.gpus, 1.0) or 1.0, compile=self.compile)
 
     def at_most(self, trials: int) -> "Allotment":
-        """The same for fewer trials at a time."""
+        """The same allotment with at most `trials` trials at a time."""
         concurrent = min(self.concurrent_trials, trials)
         actors = self.clustering[:concurrent]
         return replace(
@@ -84,7 +84,7 @@ class Allotment:
 
 
 def count(number: float, noun: str) -> str:
-    """A number with its noun in the singular or the plural."""
+    """A number with its noun, in the singular or the plural."""
     return f"{number:g} {noun}{'s' if number == 0 or number > 1 else ''}"
 
 

@@ -21,23 +21,23 @@ from raycal.kmeans.backends import noted
 from raycal.plugins import Plugin
 
 NODE_ID = "ray.io/node-id"
-# Of the actor's threads: one that answers while all others cluster.
+# The concurrency group of one thread that answers `end_if_stuck` while the actor's other threads cluster.
 LOOK = "look"
 
 
 class ClusteringService:
-    """Runs any registered clustering; keeps nothing between calls, and ends itself when one of them never ends.
+    """Runs any registered clustering. It keeps nothing between calls, and ends its process when a call never ends.
 
     Args:
-        threads: Of Faiss for each call.
+        threads: Threads that Faiss uses in each call.
         use_gpu: Whether the service was given a share of a GPU.
-        plugins: That may define the clustering; imported by the first call, so that the caller hears what is wrong.
+        plugins: Plug-ins that may define the clustering. The first call imports them, so that its caller gets errors.
     """
 
     def __init__(self, threads: int, *, use_gpu: bool = False, plugins: Sequence[Plugin] = ()) -> None:
         self._threads, self._plugins = threads, plugins
         self._loading = Lock()
-        # Of each call under way: when it has taken too long.
+        # For each call under way, the monotonic time from which it counts as stuck.
         self._limits: dict[object, float] = {}
         if not use_gpu:
             hide_gpus()
@@ -53,19 +53,19 @@ class ClusteringService:
     ) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
         """Cluster ids (U,) of embeddings (U, D), and the backends that found them, as `raycal.kmeans` names them.
 
-        After so many seconds without a result the call is stuck.
+        A call without a result after `patience_seconds` counts as stuck.
         """
         import faiss
 
         with self._loading:
             load_here(self._plugins)
-        faiss.omp_set_num_threads(self._threads)  # of the calling thread only
+        faiss.omp_set_num_threads(self._threads)  # Faiss keeps this number per calling thread
         with self._under_way(patience_seconds), noted() as backends:
             cluster_ids = clusterings[name](embeddings, num_clusters, seed, **options)
         return cluster_ids, tuple(backends)
 
     def end_if_stuck(self) -> None:
-        """End this process when a call in it is stuck: nothing else ends a thread. Ray starts another one."""
+        """End this process when a call in it is stuck, as nothing else ends a thread; Ray starts another process."""
         now = time.monotonic()
         if any(limit < now for limit in tuple(self._limits.values())):
             os._exit(1)
@@ -81,25 +81,26 @@ class ClusteringService:
 
 
 def start_clusterings(shares: Sequence[ClusteringShare], plugins: Sequence[Plugin] = ()) -> dict[str, Any]:
-    """The clustering actors of a sweep, by the node each was put on; one whose node dies moves to another."""
+    """The clustering actors of a sweep, by the node each was placed on; an actor whose node dies moves to another."""
     return {share.node_id: _start(share, plugins) for share in shares}
 
 
 def nearest(clusterings: Mapping[str, Any], experiment_id: str) -> Any:
-    """The clustering actor on this node; where there is none, one of the others, by the experiment."""
+    """The clustering actor on this node; without one, another actor that depends on the experiment id alone."""
     here = clusterings.get(ray.get_runtime_context().get_node_id())
     return here or list(clusterings.values())[crc32(experiment_id.encode()) % len(clusterings)]
 
 
 def _start(share: ClusteringShare, plugins: Sequence[Plugin]) -> Any:
-    remote: Any = ray.remote  # its annotations leave out groups
+    remote: Any = ray.remote  # the annotations of `ray.remote` leave out concurrency groups
     actor = remote(concurrency_groups={LOOK: 1})(ClusteringService).options(
         num_cpus=0,
         num_gpus=share.gpus,
         max_concurrency=share.concurrency,
         max_restarts=-1,
-        max_task_retries=0,  # whoever calls tries again, and counts: Ray 2.60 does for ever what runs out of memory
-        # Not a soft NodeAffinitySchedulingStrategy: Ray 2.60 heeds none of an actor that asks for nothing.
+        # The caller retries and counts the tries: Ray 2.60 would retry a call that runs out of memory for ever.
+        max_task_retries=0,
+        # Not a soft NodeAffinitySchedulingStrategy: Ray 2.60 ignores it for an actor that asks for no resources.
         label_selector={NODE_ID: share.node_id} if share.node_id else None,
         fallback_strategy=[{"label_selector": {}}],
     )

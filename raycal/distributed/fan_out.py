@@ -26,32 +26,32 @@ from raycal.owner import Owner
 from raycal.plugins import Plugin
 from raycal.results import OBJECTIVE
 
-# More than any trial has: at its last iteration a trial ends, and is not stopped.
+# More iterations than any trial has: a trial ends by itself at its last iteration, and ASHA does not stop it there.
 MAX_ITERATIONS = 1_000_000
-# A trial whose process or node dies is started again so often; it goes on from its run folder.
+# How often a trial whose process or node dies is started again; it continues from its run folder.
 TRIAL_RETRIES = 3
 
 
 class Follower(Protocol):
-    """Hears of a sweep's experiments while they run."""
+    """Receives the events of a sweep's experiments while they run."""
 
     def scheduled(self, experiment_id: str) -> None:
-        """The experiment has a place to run; told again when it is started again."""
+        """The experiment got a place to run; called again when the experiment is started again."""
 
     def started(self, experiment_id: str, seconds: float) -> None:
-        """Algorithm 1 begins or goes on, so long after there was room for the experiment."""
+        """Algorithm 1 began or continued, `seconds` after there was a place for the experiment."""
 
     def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
-        """An iteration was saved; `line` holds its line of results.jsonl, and when the trial `started`, unix time."""
+        """An iteration was saved; `line` is its line of results.jsonl plus `started`, the trial's start (Unix time)."""
 
     def finished(self, experiment_id: str) -> None:
-        """An experiment ended, well or with its failure recorded."""
+        """An experiment ended, either well or with its failure recorded."""
 
     def stopped(self, experiment_id: str, reason: str) -> None:
         """The scheduler stopped an experiment."""
 
     def died(self, experiment_id: str, reason: str) -> None:
-        """An experiment ended, perhaps without a record of its failure; `reason` is what Ray says of it."""
+        """An experiment ended, perhaps without a record of its failure; `reason` is Ray's account of it."""
 
 
 def fan_out(
@@ -70,15 +70,15 @@ def fan_out(
     """Run the experiments, `allotment.concurrent_trials` at a time; returns when all are over.
 
     Args:
-        folder: Of the sweep, as `Folder.at` takes it.
-        owner: The start of the sweep that runs them.
+        folder: The folder of the sweep, as `Folder.at` takes it.
+        owner: The start of the sweep that runs the experiments.
         expected: The data and weights that each experiment must read, by experiment id.
-        plugins: That workers and clustering actors import.
-        scheduler: Stops trials early.
-        suggestions: Decides which experiments there are, in place of `experiments`.
-        num_samples: How many it is asked for.
+        plugins: The plug-ins that workers and clustering actors import.
+        scheduler: The scheduler that stops trials early; None: no trial is stopped.
+        suggestions: A search that decides which experiments there are, in place of `experiments`.
+        num_samples: How many experiments the search is asked for.
     """
-    # A failed trial is told of once, by its follower; Tune's logger prints the whole way it came.
+    # The follower reports a failed trial once; Tune's logger would print the full traceback.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     shared = Shared(
         folder=folder,
@@ -91,7 +91,7 @@ def fan_out(
         expected=expected,
         plugins=plugins,
     )
-    # As text: a trial's own process has none of the plug-ins, in which the class of a value may be defined.
+    # Plain values: a trial's own process does not import the plug-ins, which may define the class of a setting.
     settings = {key: config.model_dump(mode="json") for key, config in experiments.items()}
     trainable = tune.with_parameters(ExperimentTrial, shared=shared, experiments=settings)
     grid = {"experiment_id": tune.grid_search(list(experiments))}
@@ -120,7 +120,7 @@ def fan_out(
 
 
 def _asha(config: SchedulerConfig) -> ASHAScheduler:
-    """Compares trials after the same number of iterations; the last iteration of a trial is its own end."""
+    """The ASHA scheduler, which compares trials after equally many iterations; a trial ends at its last iteration."""
     return ASHAScheduler(
         metric=OBJECTIVE,
         mode="max",
@@ -131,21 +131,21 @@ def _asha(config: SchedulerConfig) -> ASHAScheduler:
 
 
 class _Reporter(tune.Callback):
-    """Hands what Tune hears of a trial to whoever follows the sweep.
+    """Passes Tune's events of the trials on to the follower of the sweep.
 
     Args:
         places: How many trials run at a time.
-        scheduler: Its name.
+        scheduler: The scheduler's name; empty without one.
     """
 
     def __init__(self, follower: Follower, places: int, scheduler: str) -> None:
         self._follower, self._scheduler = follower, scheduler
         self._free = [time.time()] * places
-        # Of each trial that has a place: since when the place has waited for it to begin; None once it has.
+        # For each trial with a place: since when the place has waited for the trial to begin; None once it has begun.
         self._waiting: dict[str, float | None] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        # Tuner pickles its callbacks to restore from, which is not done here; a follower has threads and locks.
+        # Tuner pickles its callbacks to restore a run, which raycal never does; a follower has threads and locks.
         return {}
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
@@ -188,6 +188,6 @@ class _Reporter(tune.Callback):
         self._follower.died(trial.config["experiment_id"], reason)
 
     def _leave(self, trial: Any) -> None:
-        """The trial's place, if it got one, is free: from now on, or since it waited for a trial that never began."""
+        """Free the trial's place, if any: from now on, or from when the place began to wait if it never began."""
         if trial.trial_id in self._waiting:
             heappush(self._free, self._waiting.pop(trial.trial_id) or time.time())

@@ -1,38 +1,39 @@
-"""How workers and clustering share the cards of a node."""
+"""How workers and clustering actors share the GPUs of a node; a card is one physical GPU."""
 
 import os
 
 # Ray counts CPUs and GPUs in ten-thousandths.
 UNIT = 10_000
-# Memory is what a clustering needs of a GPU, and little of it; the trials wait while it computes.
+# Clustering needs a GPU's memory, and little of it. The trials wait while it computes.
 CLUSTERING_GPU = 0.05
 _LEFT_BY_CLUSTERING = UNIT - round(CLUSTERING_GPU * UNIT)
 
 
 def hide_gpus() -> None:
-    """Keep a process that was given no GPU off those of its node; Ray 2.60 shows it all of them."""
+    """Keep a process that was given no GPU from using those of its node; Ray 2.60 shows it all of them."""
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def per_card(gpus: float) -> int:
-    """How many workers with at most a whole card each share one."""
+    """How many workers, each with at most a whole card, share one card."""
     return UNIT // _units(gpus)
 
 
 def beside_clustering(gpus: float) -> int:
-    """How many workers with at most a whole card each share one with a clustering actor."""
+    """How many workers, each with at most a whole card, share one card with a clustering actor."""
     return _LEFT_BY_CLUSTERING // _units(gpus)
 
 
 def equal_share(gpus: float, cards: int) -> float:
-    """The largest share with which as many workers use a card, beside clustering where that fits; or whole cards.
+    """The largest share that lets as many workers use a card as `gpus` does; whole cards are returned as they are.
 
-    Ray 2.60 places a group by the sum of a node's GPUs. Where what its cards have left makes another share in sum, the
-    group waits for ever for a worker that no single card can take; of equal shares too little is left.
+    The share leaves room for clustering where that fits. Ray 2.60 places a group by the sum of a node's free GPUs:
+    where the remainders of its cards add up to another share, the group waits for ever for a worker that fits on no
+    single card. With equal shares the remainders add up to less than one share.
 
     Args:
-        gpus: At least so much; above 1 a whole number.
-        cards: Of the node with the most.
+        gpus: The least GPUs of each worker; above 1 a whole number.
+        cards: The cards of the node that has the most.
     """
     if gpus == 0 or gpus >= 1:
         return gpus
@@ -43,7 +44,7 @@ def equal_share(gpus: float, cards: int) -> float:
 
 
 def has_share_to_spare(cards: int, gpus: float, workers: int) -> bool:
-    """Whether some card has clustering's share left beside so many workers, and they have theirs beside clustering."""
+    """Whether `workers` workers always leave clustering's share free on some card, and fit beside clustering."""
     if gpus > 1:
         return cards - workers * gpus >= 1
     beside = beside_clustering(gpus)

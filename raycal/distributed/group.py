@@ -1,4 +1,4 @@
-"""A Ray Train worker group that outlives its experiment: starting one costs many seconds, the next order none."""
+"""A Ray Train worker group that outlives its experiment: starting a group costs many seconds, the next order none."""
 
 import os
 from contextlib import suppress
@@ -13,14 +13,14 @@ from raycal.distributed.shared import Shared
 from raycal.errors import InfrastructureError
 from raycal.files import Folder
 
-# Deaths of the workers of one group, over all its experiments, after which the whole group is started anew.
+# After so many deaths of workers, counted over all experiments of the group, Tune starts the whole group anew.
 GROUP_RETRIES = 10
 LOOK_SECONDS = 5.0
 CLOSE_SECONDS = 20.0
 
 
 class WorkerGroup:
-    """The workers of a trial, started once and given one experiment after another."""
+    """The workers of a trial, which start once and run one experiment after another."""
 
     def __init__(self, shared: Shared, name: str) -> None:
         self._mailbox = start_mailbox()
@@ -31,20 +31,20 @@ class WorkerGroup:
         self._thread.start()
 
     def begin(self, experiment_id: str, settings: dict[str, Any]) -> None:
-        """Give the workers an experiment; one they are still at is abandoned after its current iteration."""
+        """Give the workers an experiment; one that is still running is abandoned after its current iteration."""
         self._number += 1
         self._next = None
         order = Order(experiment_id=experiment_id, settings=settings, number=self._number)
-        # A mailbox that is gone shows at the next event: Tune 2.60 gives up a trial that fails before its first step.
+        # A lost mailbox shows at the next event instead: Tune 2.60 gives up a trial that fails before its first step.
         with suppress(RayError):
             ray.get(self._mailbox.give.remote(order))
 
     def allow(self, iterations: int) -> None:
-        """The experiment may go on after so many iterations."""
+        """Let the experiment continue after this number of iterations."""
         self._mailbox.allow.remote(iterations)
 
     def next_event(self) -> Event:
-        """What happens next to the experiment, waited for.
+        """Wait for the next event of the experiment.
 
         Raises:
             InfrastructureError: The group is gone.
@@ -72,7 +72,7 @@ class WorkerGroup:
     def _fit(self, shared: Shared, name: str) -> None:
         try:
             _train(shared, name, self._mailbox)
-        except BaseException as error:  # shown by whoever waits for an event
+        except BaseException as error:  # `next_event` raises it
             self._error = error
 
 
@@ -84,7 +84,7 @@ def _train(shared: Shared, name: str, mailbox: Any) -> None:
 
     from raycal.distributed.process_group import ProcessGroupConfig
 
-    # How soon a dead worker is noticed, and the end of the last one.
+    # How soon Ray notices that a worker died, or that the last one ended.
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
     allotment = shared.allotment
     DataParallelTrainer(
@@ -94,7 +94,7 @@ def _train(shared: Shared, name: str, mailbox: Any) -> None:
         scaling_config=ScalingConfig(
             num_workers=allotment.workers, use_gpu=allotment.gpus > 0, resources_per_worker=allotment.worker
         ),
-        run_config=RunConfig(  # type: ignore[arg-type]  # what ray.train.RunConfig is at run time
+        run_config=RunConfig(  # type: ignore[arg-type]  # the class that ray.train.RunConfig is at run time
             name=name,
             storage_path=Folder.at(shared.folder).folder(".ray").uri,
             failure_config=FailureConfig(max_failures=GROUP_RETRIES),
@@ -104,7 +104,7 @@ def _train(shared: Shared, name: str, mailbox: Any) -> None:
 
 
 def _work(settings: dict[str, Any]) -> None:
-    # Imported where it runs: torch takes seconds.
+    # Imported in the worker alone: importing torch takes seconds.
     from raycal.distributed.worker import run_worker
 
     run_worker(settings)

@@ -1,8 +1,8 @@
-"""What jobs that are over still hold on a cluster that lives on.
+"""Removes what ended jobs still hold on a cluster that lives on.
 
-Ray removes the placement groups of a job that ends, but not those that its dying actors make after that: a driver that
-is killed while trials start can so leave cores and GPUs taken for ever, and whoever comes next waits for them. And the
-actors that Train has for such cases stay as idle processes when they have done their work.
+Ray removes the placement groups of a job that ends, but not those that its dying actors create after that. A driver
+that is killed while trials start can leave cores and GPUs taken for ever, and the next job waits for them. Train's
+cleanup actors, which exist for such cases, also stay as idle processes when they have done their work.
 """
 
 import time
@@ -17,16 +17,16 @@ from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from raycal.distributed.address import ANSWER_SECONDS, channel
 
-# The actors of a job that was killed live on for up to eight.
+# The actors of a job that was killed live on for up to eight seconds.
 DYING_SECONDS = 10.0
-# Train's classes: the one drives a worker group, the other is there for the case that the first is killed.
+# Classes of Ray Train: the controller drives a worker group, the cleaner stands by in case the controller is killed.
 CONTROLLER, CLEANER = "TrainController", "PlacementGroupCleaner"
 
 
 def remove_leftovers() -> int:
-    """Remove the placement groups whose job and actor are over, and Train's idle actors; how many groups there were.
+    """Remove the placement groups whose job and actor have ended, and Train's idle actors; the number of groups.
 
-    Groups of a living job, of a living actor, and detached ones, which are meant to outlive both, stay.
+    Groups of a living job or a living actor stay. Detached groups, which are meant to outlive both, stay too.
     """
     jobs = ray._private.state.jobs()  # type: ignore[no-untyped-call]
     finished = {job["JobID"] for job in jobs if job["IsDead"]}
@@ -47,15 +47,15 @@ def remove_leftovers() -> int:
 
 
 def leave_nothing() -> None:
-    """End what of this job would outlive it; Ray itself removes the placement groups when it disconnects."""
+    """End the actors of this job that would outlive it; Ray removes the placement groups when it disconnects."""
     job = [ray.get_runtime_context().get_job_id()]
-    # One that is alive when its workers end starts others, and for them a placement group.
+    # A controller that is alive when its workers end starts new ones, with a new placement group.
     _end(CONTROLLER, job)
     _end(CLEANER, job)
 
 
 def _end(actor_class: str, jobs: Iterable[str]) -> None:
-    """End the actors of a class, whoever holds their handles."""
+    """End all actors of a class that belong to the jobs, whoever holds their handles."""
     alive = _alive_actors().items()
     found = [key for key, actor in alive if actor["JobID"] in jobs and actor["ActorClassName"] == actor_class]
     with channel(ray.get_runtime_context().gcs_address) as gcs:
@@ -74,7 +74,7 @@ def _ends_with(actor: dict[str, Any], jobs: set[str]) -> bool:
 
 
 def _placement_groups() -> list[Any]:
-    """Those that hold or want resources and are not detached."""
+    """The placement groups that hold or ask for resources and are not detached."""
     accessor = ray._private.state.state._connect_and_get_accessor()
     groups = map(PlacementGroupTableData.FromString, accessor.get_placement_group_table())
     return [group for group in groups if group.state != PlacementGroupTableData.REMOVED and not group.is_detached]

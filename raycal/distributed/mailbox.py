@@ -1,4 +1,4 @@
-"""Between a trial and its worker group: one experiment at a time goes in, what happens to it comes out."""
+"""Connects a trial to its worker group: orders go in one at a time, the events of the order come out."""
 
 import asyncio
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, Literal
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-# A worker that dies is started again and given its experiment again, so often.
+# How often a worker that dies is started again and given its experiment again.
 WORKER_RETRIES = 3
 
 
@@ -16,8 +16,8 @@ class Order:
     """An experiment to run.
 
     Attributes:
-        settings: Of the experiment, as `ExperimentConfig` takes them.
-        number: Counts the orders of a mailbox, so that two of the same experiment differ.
+        settings: The settings of the experiment, as `ExperimentConfig` takes them.
+        number: The count of the mailbox's orders, which tells two orders of the same experiment apart.
     """
 
     experiment_id: str
@@ -27,11 +27,12 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """What happened to an order.
+    """An event of an order.
 
     Attributes:
-        kind: `started`: the data and the model are loaded; `iteration`: one was saved; `ended`: nothing more will come.
-        content: The results line of an iteration; the `time` of a start; the `error`, if any, of an end.
+        number: The number of the order.
+        kind: `started`: data and model are loaded; `iteration`: an iteration was saved; `ended`: no event follows.
+        content: For an iteration its results line, for a start its `time`, for an end its `error`, if any.
     """
 
     number: int
@@ -40,7 +41,7 @@ class Event:
 
 
 class Mailbox:
-    """An actor with one order at a time. An order stays until its end was told, so a restarted worker gets it again."""
+    """An actor that holds one order at a time, until the order's end is reported: a restarted worker gets it again."""
 
     def __init__(self) -> None:
         self._order: Order | None = None
@@ -51,29 +52,29 @@ class Mailbox:
         self._change = asyncio.Condition()
 
     async def give(self, order: Order) -> None:
-        """Replace the order there is, if any."""
+        """Set the order, in place of an earlier one."""
         async with self._change:
             self._order, self._tries, self._reason, self._allowed = order, 0, "", 0
             self._change.notify_all()
 
     async def allow(self, iterations: int) -> None:
-        """The order may go on after so many iterations of it."""
+        """Let the order continue after this number of its iterations."""
         async with self._change:
             self._allowed = max(self._allowed, iterations)
             self._change.notify_all()
 
     async def close(self) -> None:
-        """No more orders."""
+        """Accept no more orders."""
         async with self._change:
             self._closed, self._order = True, None
             self._change.notify_all()
 
     async def next_event(self) -> Event:
-        """The next event, waited for."""
+        """Wait for the next event."""
         return await self._events.get()
 
     async def next_order(self) -> Order | None:
-        """The order to work on, waited for; None when the mailbox is closed."""
+        """Wait for the order to work on; None when the mailbox is closed."""
         while True:
             async with self._change:
                 await self._change.wait_for(lambda: self._closed or self._order is not None)
@@ -87,7 +88,7 @@ class Mailbox:
             await self.tell(Event(number=number, kind="ended", content={"error": error}))
 
     async def tell(self, event: Event) -> None:
-        """Something happened to an order; what is told of a replaced one is dropped."""
+        """Report an event of an order; events of a replaced order are dropped."""
         async with self._change:
             if self._order is None or event.number != self._order.number:
                 return
@@ -96,13 +97,13 @@ class Mailbox:
         self._events.put_nowait(event)
 
     async def note(self, number: int, reason: str) -> None:
-        """Why the worker that has the order dies, as far as it can say."""
+        """Record why the worker that runs the order is about to die, as far as it can say."""
         async with self._change:
             if not self._is_replaced(number):
                 self._reason = reason
 
     async def may_go_on(self, number: int, iterations: int) -> bool:
-        """Whether an order may go on after so many iterations; waits until that is known."""
+        """Wait until an order may continue after this number of iterations; False when it was replaced."""
         async with self._change:
             await self._change.wait_for(lambda: self._is_replaced(number) or self._allowed >= iterations)
             return not self._is_replaced(number)
@@ -112,6 +113,6 @@ class Mailbox:
 
 
 def start_mailbox() -> Any:
-    """A mailbox on the node of the trial that starts it, so that no other node takes it along when it goes."""
+    """Start a mailbox on the node of the calling trial, so that the death of another node cannot take it away."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     return ray.remote(Mailbox).options(num_cpus=0, scheduling_strategy=here).remote()

@@ -1,6 +1,6 @@
-"""Tells Ray how a sweep stands, for Prometheus to scrape, beside whoever else follows the sweep.
+"""Reports the state of a sweep to Ray, for Prometheus to scrape, in addition to the sweep's own follower.
 
-It happens in a thread of its own, from events that are only put down here: no failure of it is the sweep's.
+A separate thread reports the queued events, so that none of its failures can harm the sweep.
 """
 
 import logging
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Ray 2.60 exports a gauge once after it was set, every 10 s, and drops one that was not exported for 20 s.
+# Ray 2.60 exports a gauge once after it was set, every 10 s, and drops a gauge that was not exported for 20 s.
 RECORD_SECONDS = 5.0
 CLOSE_SECONDS = 0.5
 
 
 class Recorder(Thread):
-    """Sets Ray's gauges every few seconds, from the events put down meanwhile.
+    """Sets Ray's gauges every few seconds, from the events queued in the meantime.
 
     Args:
-        experiments: The sweep's by id, those that are over included. It may grow.
-        num_trials: How many there will be, at most.
-        backlog: How many experiments have something to send to MLflow.
+        experiments: The sweep's experiments by id, including those that are over. It may grow.
+        num_trials: The number of trials there will be at most.
+        backlog: Returns how many experiments have something to send to MLflow.
     """
 
     def __init__(
@@ -52,29 +52,29 @@ class Recorder(Thread):
         self._failures: set[str] = set()
 
     def scheduled(self, experiment_id: str) -> None:
-        """A trial has a place to run."""
+        """Queue the event that a trial got a place to run."""
         self._events.put((self._metrics.scheduled, (experiment_id,)))
 
     def started(self, experiment_id: str, seconds: float) -> None:
-        """Algorithm 1 began, so long after there was room for the trial."""
+        """Queue the event that Algorithm 1 began, `seconds` after there was room for the trial."""
         self._events.put((self._metrics.started, (experiment_id, seconds)))
 
     def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
-        """An iteration was saved."""
+        """Queue the event that an iteration was saved."""
         self._events.put((self._metrics.iteration, (experiment_id, line)))
 
     def ended(self, experiment_id: str) -> None:
-        """A trial is over; its run folder says how."""
+        """Queue the event that a trial is over; its run folder says how it ended."""
         self._events.put((self._end, (experiment_id,)))
 
     def close(self) -> None:
-        """Record the end of the sweep, unless that takes longer than a moment."""
+        """Record the end of the sweep, unless that takes longer than `CLOSE_SECONDS`."""
         self._closing.set()
         self.join(CLOSE_SECONDS)
         self._is_late = True
 
     def run(self) -> None:
-        """Record until closed, and the end."""
+        """Record until the recorder is closed, and then the end of the sweep."""
         for experiment_id in list(self._experiments):
             self._try(self._find, experiment_id)
         self._try(self._record)
@@ -84,7 +84,7 @@ class Recorder(Thread):
         self._try(self._record)
 
     def _find(self, experiment_id: str) -> None:
-        """What an earlier start of the sweep left."""
+        """Load the results and the state that an earlier start of the sweep left."""
         run_dir = self._sweep_dir.run_dir(experiment_id)
         state = _how_it_ended(run_dir) if run_dir.is_done else "planned"
         self._metrics.found(experiment_id, run_dir.results(), state)
@@ -110,7 +110,7 @@ class Recorder(Thread):
         return self._gauges[name]
 
     def _try(self, action: Callable[..., None], *arguments: Any) -> None:
-        """A sweep goes on without metrics; each kind of failure is told once."""
+        """Run an action and suppress its failure, as a sweep runs without metrics; warn once per kind of failure."""
         try:
             action(*arguments)
         except Exception as error:
@@ -120,27 +120,27 @@ class Recorder(Thread):
 
 
 class MeteredFollower:
-    """A follower of a sweep on Ray whose events are recorded, too."""
+    """Passes the events of a sweep on Ray on to its follower, and records them."""
 
     def __init__(self, follower: Follower, recorder: Recorder) -> None:
         self._follower, self._recorder = follower, recorder
 
     def scheduled(self, experiment_id: str) -> None:
-        """A trial has a place to run."""
+        """A trial got a place to run."""
         self._recorder.scheduled(experiment_id)
 
     def started(self, experiment_id: str, seconds: float) -> None:
-        """Algorithm 1 began or goes on, so long after there was room for the experiment."""
+        """Algorithm 1 began or continued, `seconds` after there was room for the experiment."""
         self._follower.started(experiment_id, seconds)
         self._recorder.started(experiment_id, seconds)
 
     def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
-        """An iteration was saved; `line` holds its line of results.jsonl."""
+        """An iteration was saved; `line` is its line of results.jsonl."""
         self._follower.iteration(experiment_id, line)
         self._recorder.iteration(experiment_id, line)
 
     def finished(self, experiment_id: str) -> None:
-        """An experiment ended, well or with its failure recorded."""
+        """An experiment ended, either well or with its failure recorded."""
         self._follower.finished(experiment_id)
         self._recorder.ended(experiment_id)
 
@@ -157,7 +157,7 @@ class MeteredFollower:
 
 @contextmanager
 def metered(follower: Follower, recorder: Recorder) -> Iterator[MeteredFollower]:
-    """The follower, with what it hears recorded meanwhile."""
+    """A follower that also records the events, while the block runs."""
     recorder.start()
     try:
         yield MeteredFollower(follower, recorder)

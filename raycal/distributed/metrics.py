@@ -1,7 +1,7 @@
-"""The Prometheus metrics of a sweep: one table of them, and their values from what is known of its experiments.
+"""The Prometheus metrics of a sweep: a table of them, and their values from the state of the experiments.
 
-All are gauges that say how the sweep stands, so a resumed sweep goes on where it was. A counter of Ray would not: it
-lives on its node, where it outlives the sweep, and begins with its first increment, which `increase` does not see.
+All metrics are gauges that state how the sweep stands, so that a resumed sweep continues where it was. A counter of Ray
+would not: it lives on its node, outlives the sweep there, and begins with its first increment, which `increase` misses.
 """
 
 import time
@@ -16,7 +16,7 @@ from raycal.results import SECONDS
 STATES = ("planned", "running", "finished", "stopped", "failed")
 UNDER_WAY = ("planned", "running")
 GROUP = ("sweep", "dataset", "scenario")
-# What is kept of a line of results.jsonl.
+# The keys that are kept from a line of results.jsonl.
 _KEPT = ("interactions", "human_seconds", "annotated", "clusters_shown", "clusters_accepted", "test_accuracy", *SECONDS)
 
 
@@ -64,10 +64,10 @@ class Sample(NamedTuple):
 
 
 class _Key(NamedTuple):
-    """What the trials of a group have in common."""
+    """The values that all trials of a group have in common."""
 
     dataset: str
-    root: str  # of image folders, which are told apart by their place
+    root: str  # the folder of the images, which tells image datasets apart
     scenario: str
 
 
@@ -80,7 +80,7 @@ class _Group:
         self.newest_error: float | None = None
 
     def add(self, experiment_id: str, line: Mapping[str, Any]) -> None:
-        """An iteration; later ones of its trial are to be redone."""
+        """Add an iteration, in place of it and of all later iterations of its trial, which will be run again."""
         lines = self.trials.setdefault(experiment_id, {})
         for iteration in [old for old in lines if old >= line["iteration"]]:
             del lines[iteration]
@@ -89,7 +89,7 @@ class _Group:
             self.newest_error = line["cluster_label_error"]
 
     def values(self) -> Iterator[tuple[str, float]]:
-        """All metrics that have these labels and no more."""
+        """The values of all metrics that have exactly the labels of `GROUP`."""
         lines = [line for trial in self.trials.values() for line in trial.values()]
         lasts = [trial[max(trial)] for trial in self.trials.values()]
         yield "raycal_iterations", len(lines)
@@ -113,12 +113,12 @@ class _Group:
 
 
 class SweepMetrics:
-    """What is known of a sweep, as metrics.
+    """The state of a sweep as metrics.
 
     Args:
-        sweep: Its name.
-        experiments: All of them by id, those that are over included. It may grow.
-        num_trials: How many there will be, at most.
+        sweep: The sweep's name.
+        experiments: All experiments by id, including those that are over. It may grow.
+        num_trials: The number of trials there will be at most.
     """
 
     def __init__(self, sweep: str, experiments: Mapping[str, ExperimentConfig], num_trials: int) -> None:
@@ -132,22 +132,22 @@ class SweepMetrics:
         self._is_over = False
 
     def found(self, experiment_id: str, lines: list[dict[str, Any]], state: str) -> None:
-        """An earlier start of the sweep left these lines, and the experiment `planned` or over."""
+        """Add the results lines and the state that an earlier start of the sweep left: `planned` or how it ended."""
         if state != "planned":
             self._states.setdefault(experiment_id, state)
         for line in lines:
             self._group(experiment_id).add(experiment_id, line)
 
     def scheduled(self, experiment_id: str) -> None:
-        """A trial has a place to run."""
+        """A trial got a place to run."""
         self._states[experiment_id] = "running"
 
     def started(self, experiment_id: str, seconds: float) -> None:
-        """Algorithm 1 began, so long after there was room for the trial."""
+        """Algorithm 1 began, `seconds` after there was room for the trial."""
         self._start_seconds += max(seconds, 0)
 
     def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
-        """An iteration was saved; `line` is its line of results.jsonl, with the time at which the trial `started`."""
+        """An iteration was saved; `line` is its line of results.jsonl, plus the time at which the trial `started`."""
         self._group(experiment_id).add(experiment_id, line)
         began = line.get("started")
         if began is not None and self._began.setdefault(experiment_id, began) != began:
@@ -156,18 +156,18 @@ class SweepMetrics:
         self._progress = time.time()
 
     def ended(self, experiment_id: str, state: str) -> None:
-        """A trial is `finished`, `stopped` or `failed`."""
+        """A trial ended; its state is `finished`, `stopped` or `failed`."""
         self._states[experiment_id] = state
         self._progress = time.time()
 
     def end(self) -> None:
-        """The sweep runs no more: nothing is planned, running or to be sent."""
+        """The sweep ended: nothing is planned, running or to be sent any more."""
         self._is_over = True
 
     def samples(self, backlog: int) -> Iterator[Sample]:
-        """All values as they are now; `backlog`: experiments with something to send."""
+        """All current values; `backlog` is the number of experiments that have something to send."""
         yield from self._of_trials()
-        experiments = dict(self._experiments)  # others may be added meanwhile
+        experiments = dict(self._experiments)  # the other thread may add experiments meanwhile
         names = _dataset_names(experiments.values())
         for key, planned in self._planned_iterations(experiments).items():
             labels = {"sweep": self._sweep, "dataset": names[key], "scenario": key.scenario}
@@ -195,7 +195,7 @@ class SweepMetrics:
             yield Sample("raycal_trials", {"sweep": self._sweep, "state": state}, 0 if gone else count)
 
     def _planned_iterations(self, experiments: Mapping[str, ExperimentConfig]) -> dict[_Key, int]:
-        """The iterations there will be in each group."""
+        """The number of iterations there will be in each group."""
         planned: dict[_Key, int] = {}
         for experiment_id, config in experiments.items():
             key = _group_key(config)
@@ -214,5 +214,5 @@ def _group_key(config: ExperimentConfig) -> _Key:
 
 
 def _dataset_names(configs: Collection[ExperimentConfig]) -> dict[_Key, str]:
-    """What the dataset of each group is called: a folder of images has its own name, as in the report."""
+    """The dataset name of each group; a folder of images has a name of its own, as in the report."""
     return dict(zip(map(_group_key, configs), dataset_names(list(configs)), strict=True))

@@ -1,4 +1,4 @@
-"""How many trials find room on the nodes of a Ray cluster wherever it puts them; knows nothing of Ray."""
+"""Counts the trials that fit on the nodes of a Ray cluster however Ray places them; knows nothing of Ray."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 from raycal.distributed.gpu_shares import UNIT, per_card
 
-# A driver and its worker group must fit on whole cores together: 50 drivers beside the worker of a single core.
+# A driver and its worker group must fit on whole cores together: 50 drivers fit beside the worker of a single core.
 DRIVER_UNITS = 10
 WORKER_UNITS = 9_500
 UNLIMITED = 10**9
@@ -16,7 +16,7 @@ EPSILON = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """What one node has, and the id Ray gives it."""
+    """The resources of one node, and the id that Ray gives it."""
 
     cpus: float
     gpus: float
@@ -25,7 +25,7 @@ class Node:
 
     @classmethod
     def of(cls, resources: Mapping[str, Any], node_id: str = "") -> "Node":
-        """From the resources that Ray reports of a node."""
+        """The node with the resources that Ray reports for it."""
         return cls(
             cpus=resources.get("CPU", 0.0),
             gpus=resources.get("GPU", 0.0),
@@ -36,12 +36,12 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """What a trial asks Ray for: a driver on any node, and a group of equal workers on any nodes, all at once.
+    """The resources that a trial asks Ray for at once: a driver on any node, and a group of equal workers on any nodes.
 
     Attributes:
         threads: CPU threads of each worker.
-        gpus: Of each worker; a part of one card, or whole cards.
-        workers: Size of the group.
+        gpus: GPUs of each worker; a part of one card, or whole cards.
+        workers: Number of workers in the group.
         driver_bytes: Memory of a driver.
         worker_bytes: Memory of each worker.
     """
@@ -53,16 +53,16 @@ class Need:
     worker_bytes: int
 
     def most_workers(self, node: Node) -> int:
-        """How many workers Ray puts on a node at most; it may be more than there are cores for."""
+        """The most workers that Ray puts on a node; there may be more of them than cores."""
         by_cpu = round(node.cpus * UNIT) // (WORKER_UNITS * self.threads)
         return min(by_cpu, self._workers_by_gpu(node), int(node.memory_bytes // self.worker_bytes))
 
     def workers_with_cores(self, node: Node) -> int:
-        """How many workers have a core per thread on a node, and their GPUs, whatever its memory."""
+        """How many workers find a core per thread and their GPUs on a node, whatever its memory."""
         return min(int(node.cpus // self.threads), self._workers_by_gpu(node))
 
     def drivers_beside(self, node: Node, workers: int) -> int:
-        """How many drivers a node takes beside so many workers, at most `most_workers`."""
+        """How many drivers fit on a node beside `workers` workers, of which there are at most `most_workers`."""
         units = round(node.cpus * UNIT) - workers * WORKER_UNITS * self.threads
         memory = node.memory_bytes - workers * self.worker_bytes
         return min(units // DRIVER_UNITS, int(memory // self.driver_bytes))
@@ -74,15 +74,16 @@ class Need:
 
 
 def most_trials(nodes: Sequence[Node], need: Need, limit: int) -> int:
-    """The most trials, up to the limit, that surely run at once."""
+    """The most trials, up to `limit`, that are sure to run at once."""
     return bisect_left(range(1, limit + 1), True, key=lambda trials: not always_fit(nodes, need, trials))
 
 
 def always_fit(nodes: Sequence[Node], need: Need, trials: int) -> bool:
-    """Whether so many trials have their cores, and each finds room whatever the order and the places of the others.
+    """Whether `trials` trials have their cores, and each finds room whatever the order and the places of the others.
 
-    Nothing is moved once it is placed, so drivers can take a node from the workers and workers one from the drivers. As
-    workers are all alike, a group fits where as many fit as it has. False may be said of what just fits.
+    Ray moves nothing once it is placed, so drivers can take a node's room from workers, and workers from drivers. As
+    all workers are alike, a group fits where there is room for its number of workers. The answer may be False for
+    trials that just fit.
     """
     workers = [need.most_workers(node) for node in nodes]
     with_cores = sum(min(need.workers_with_cores(node), most) for node, most in zip(nodes, workers, strict=True))
@@ -109,11 +110,11 @@ def always_fit(nodes: Sequence[Node], need: Need, trials: int) -> bool:
 
 
 def _most_taken(steps: Iterable[list[tuple[int, int]]], number: int) -> int:
-    """How much room so many drivers, or workers, take from the others where they are placed worst.
+    """The most room that `number` drivers, or workers, can take from the other kind when they are placed worst.
 
     Args:
-        steps: Of each node, pairs of how many are on it and how much they take there. Between them a line as steep as
-            the steepest is assumed, so that the result may be too large and is never too small.
+        steps: For each node, pairs of how many are placed there and how much room they take. Between the pairs a line
+            as steep as the steepest is assumed, so that the result may be too large and is never too small.
     """
     lines = []
     for pairs in steps:

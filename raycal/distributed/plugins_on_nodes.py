@@ -1,4 +1,4 @@
-"""The plug-ins of a sweep on the nodes of a Ray cluster: imported by workers and actors, and tried before anything."""
+"""Imports the plug-ins of a sweep on the nodes of a Ray cluster, and tries them there before anything starts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,10 +17,10 @@ MAX_WORDS = 300
 
 
 def load_here(plugins: Sequence[Plugin]) -> None:
-    """Import the plug-ins in this process of the cluster.
+    """Import the plug-ins in this process of the Ray cluster.
 
     Raises:
-        InputError: One of them cannot be imported on this node; each line names the node.
+        InputError: A plug-in cannot be imported on this node; each line names the node.
     """
     if not plugins:
         return
@@ -34,10 +34,10 @@ def load_here(plugins: Sequence[Plugin]) -> None:
 def check_plugins(plugins: Sequence[Plugin]) -> None:
     """Import the plug-ins once on every node that is there now, so that no trial fails on them later.
 
-    A node that does not answer in time is left to its trials, which check again.
+    A node that does not answer in time is skipped; the trials on it check again.
 
     Raises:
-        InputError: With a line for each plug-in and node where that fails.
+        InputError: A plug-in cannot be imported on a node; there is a line for each such plug-in and node.
     """
     if not plugins:
         return
@@ -48,21 +48,21 @@ def check_plugins(plugins: Sequence[Plugin]) -> None:
     for call in ready:
         try:
             problems |= dict.fromkeys(ray.get(call))
-        except Exception as error:  # whatever a node cannot do
+        except Exception as error:  # a node may fail in any way
             problems[f"plug-ins: a node cannot try them: {one_line(error)[-MAX_WORDS:]}"] = None
     if problems:
         raise InputError(*problems)
 
 
 def _try(node_id: str, plugins: Sequence[Plugin]) -> Any:
-    """Ask a node what is wrong with the plug-ins there; the answer is to be fetched."""
+    """Start the check of the plug-ins on a node; the handle of its answer."""
     there = NodeAffinitySchedulingStrategy(node_id, soft=False)
     options = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": there}
     return ray.remote(_problems).options(**options).remote(plugins)
 
 
 def _problems(plugins: Sequence[Plugin]) -> list[str]:
-    """What is wrong with the plug-ins on this node, a line each."""
+    """The problems of the plug-ins on this node, a line each."""
     try:
         load_here(plugins)
     except InputError as error:

@@ -1,6 +1,6 @@
-"""The live pools of a sweep: what its running experiments have annotated so far, open to other processes.
+"""The live pools of a sweep: the annotations of its running experiments so far, open to other processes.
 
-One actor holds them all, so that a trial has none to start.
+One actor holds all pools, so that a trial does not have to start its own.
 """
 
 import hashlib
@@ -26,8 +26,8 @@ NAME_TRIES = 20
 class LivePool:
     """A copy of a running experiment's pool.
 
-    The truth is the run folder. Commits are keyed by iteration, so that one sent twice changes nothing; after a restart
-    of its actor it is whole again at the next commit.
+    The run folder is the authority. Commits are keyed by iteration, so that a commit sent twice changes nothing. After
+    a restart of its actor the pool is complete again at the next commit.
     """
 
     def __init__(self, num_samples: int) -> None:
@@ -45,7 +45,7 @@ class LivePool:
         return self._iteration
 
     def counts(self) -> dict[str, int]:
-        """Iteration, interactions, and the sizes of the parts of the pool the model was last trained on."""
+        """The iteration, the interactions, and the sizes of the pool's parts that the model was last trained on."""
         return {
             "iteration": self._iteration,
             "interactions": self._interactions,
@@ -56,7 +56,7 @@ class LivePool:
         }
 
     def snapshot(self) -> PoolSnapshot:
-        """The partition the model was last trained on."""
+        """The partition that the model was last trained on."""
         return self._pool.snapshot()
 
     def ledger_tail(self, rows: int = 20) -> list[Interaction]:
@@ -76,7 +76,7 @@ class LivePools:
         pool.commit(result)
 
     def end(self, experiment_id: str) -> None:
-        """The experiment is over: from now on its run folder is what there is of it."""
+        """Forget the pool of an experiment that is over; from now on its run folder is the only record."""
         self._pools.pop(experiment_id, None)
 
     def counts(self) -> dict[str, dict[str, int]]:
@@ -84,30 +84,30 @@ class LivePools:
         return {experiment_id: pool.counts() for experiment_id, pool in self._pools.items()}
 
     def snapshot(self, experiment_id: str) -> PoolSnapshot | None:
-        """The partition an experiment's model was last trained on; None when it is not here."""
+        """The partition that an experiment's model was last trained on; None for an experiment without a pool here."""
         pool = self._pools.get(experiment_id)
         return None if pool is None else pool.snapshot()
 
     def ledger_tail(self, experiment_id: str, rows: int) -> list[Interaction] | None:
-        """The newest interactions of an experiment, oldest first; None when it is not here."""
+        """The newest interactions of an experiment, oldest first; None for an experiment without a pool here."""
         pool = self._pools.get(experiment_id)
         return None if pool is None else pool.ledger_tail(rows)
 
 
 def start_pools(folder: str) -> Any:
-    """The actor with the pools of the sweep in a folder; it lives as long as the driver that starts it."""
+    """Start the actor that holds the pools of the sweep in `folder`; it lives as long as the driver that starts it."""
     digest = hashlib.sha256(folder.encode()).hexdigest()[:12]
     actor = ray.remote(LivePools).options(name=PREFIX + digest, namespace=NAMESPACE, num_cpus=0, max_restarts=-1)
     for _ in range(NAME_TRIES):
         try:
             return actor.remote()
-        except ValueError:  # the actor of an interrupted start lingers for some seconds
+        except ValueError:  # an interrupted start's actor lingers for some seconds
             time.sleep(1)
     return actor.remote()
 
 
 def short(result: IterationResult) -> IterationResult:
-    """The result without the interactions that a live pool would not keep."""
+    """The result without the older interactions, which a live pool would not keep."""
     return replace(result, ledger=result.ledger[-LEDGER_TAIL:])
 
 
@@ -120,11 +120,11 @@ def ask(pools: Any, method: str, *arguments: Any) -> Any:
 
 
 def running() -> Iterator[tuple[Any, dict[str, dict[str, int]]]]:
-    """Every actor with live pools on the cluster, with the counts of its experiments."""
+    """Every actor with live pools on the Ray cluster, with the counts of its experiments."""
     for actor in list_named_actors(all_namespaces=True):
         if actor["namespace"] == NAMESPACE and actor["name"].startswith(PREFIX):
             try:
                 pools = ray.get_actor(actor["name"], namespace=NAMESPACE)
-            except ValueError:  # its sweep has just ended
+            except ValueError:  # the actor's sweep has just ended
                 continue
             yield pools, ask(pools, "counts") or {}

@@ -1,7 +1,7 @@
-"""Joins the workers of a group with torch's collectives, as Ray's `TorchConfig` does, in the workers alone.
+"""Joins the workers of a group with torch's collectives, as Ray's `TorchConfig` does, but in the workers alone.
 
-`TorchConfig` imports torch into the trial and into Train's controller too: seconds and 600 MB each for nothing. It also
-shows every worker the GPUs of all; here each sees its own, which is `cuda` to it.
+`TorchConfig` imports torch into the trial and into Train's controller too, which costs seconds and 600 MB each for
+nothing. It also shows every worker the GPUs of all workers; here each worker sees only its own, as `cuda`.
 """
 
 import socket
@@ -17,24 +17,24 @@ class ProcessGroupConfig(BackendConfig):
     """Asks Ray Train for a process group.
 
     Attributes:
-        gpus: Of each worker, which may be a fraction.
+        gpus: GPUs of each worker; may be a fraction.
     """
 
     gpus: float = 0.0
 
     @property
     def backend_cls(self) -> type[Backend]:
-        """What starts it."""
+        """The backend class that starts the process group."""
         return _ProcessGroup
 
     @property
     def collectives(self) -> str:
-        """Gloo carries commands and predictions; NCCL the gradients, but not between workers that share a GPU."""
+        """Torch's backends: Gloo carries commands and predictions, NCCL the gradients unless workers share a GPU."""
         return "cpu:gloo,cuda:nccl" if self.gpus > 0.5 else "gloo"
 
 
 class _ProcessGroup(Backend):
-    """Starts it; a worker alone needs none."""
+    """Starts the process group; a single worker needs none."""
 
     share_cuda_visible_devices = False
 
@@ -51,7 +51,7 @@ class _ProcessGroup(Backend):
 
 
 def _meeting_point() -> str:
-    """A free port of the first worker's node, as torch takes it."""
+    """A free port on the first worker's node, as an address that torch takes."""
     host: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
     with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         port = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""A clustering that runs on a clustering actor, which may die, hang, or run out of memory."""
+"""Calls a clustering actor, which may die, hang, or run out of memory."""
 
 import logging
 import time
@@ -26,10 +26,10 @@ from raycal.kmeans.backends import note
 logger = logging.getLogger(__name__)
 
 TRIES = 3
-# An actor whose node died is elsewhere after about 20 s, of which Ray needs most to notice.
+# An actor whose node died is on another node after about 20 s; Ray needs most of them to notice the death.
 MOVE_SECONDS = 120.0
 LOOK_SECONDS = 30.0
-# No clustering is stuck before; one busy core makes forty times as many multiplications.
+# No clustering counts as stuck earlier. One busy core does forty times as many multiplications per second.
 LEAST_PATIENCE_SECONDS, SLOWEST_RATE = 300.0, 1e9
 REASON_LENGTH = 300
 MEND = "lower resources.max_concurrent_trials, take a smaller pool or nodes with more memory"
@@ -37,7 +37,7 @@ MEND = "lower resources.max_concurrent_trials, take a smaller pool or nodes with
 
 @dataclass(frozen=True, slots=True)
 class RemoteClustering:
-    """A clustering that runs on a clustering actor, as often as it takes up to a limit."""
+    """A clustering that runs on a clustering actor, with a limited number of tries."""
 
     actor: Any
     name: str
@@ -47,7 +47,7 @@ class RemoteClustering:
         """Cluster ids (U,) of embeddings (U, D).
 
         Raises:
-            InfrastructureError: The actor is gone, and is not back in time, or died or hung at every try.
+            InfrastructureError: The actor is gone and does not come back in time, or it died or hung at every try.
             ShortOfMemoryError: The clustering asked for more memory than there is.
         """
         reason = ""
@@ -78,7 +78,7 @@ class RemoteClustering:
         )
 
     def _wait_for(self, call: Any, patience: float) -> None:
-        """Wait until there is an answer or an error; an actor that hangs is started again, which is an error."""
+        """Wait for an answer or an error. An actor that hangs is killed and restarted, which counts as an error."""
         while not ray.wait([call], timeout=LOOK_SECONDS)[0]:
             if not ray.wait([self._look()], timeout=patience)[0]:
                 ray.kill(self.actor, no_restart=False)
@@ -100,9 +100,9 @@ class RemoteClustering:
 
 
 def patience_seconds(shape: tuple[int, ...], num_clusters: int, options: Mapping[str, Any]) -> float:
-    """How long a clustering of embeddings (U, D) may take: far longer than one that works.
+    """The longest time that a clustering of embeddings (U, D) may take: far longer than one that works.
 
-    It is for comparing each point with each centre in every iteration, or with each other point.
+    The time is enough to compare each point with each center in every iteration, or with each other point.
     """
     points, width = shape
     compared = max(num_clusters * int(options.get("iterations", 1)), points)
@@ -110,7 +110,7 @@ def patience_seconds(shape: tuple[int, ...], num_clusters: int, options: Mapping
 
 
 def _is_short_of_memory(cause: Exception) -> bool:
-    """Whether a clustering failed for want of memory; a GPU's libraries say so in words alone."""
+    """Whether a clustering failed for lack of memory; the GPU libraries say so only in the message."""
     return isinstance(cause, MemoryError) or "out of memory" in str(cause)
 
 
@@ -120,5 +120,5 @@ def _size(embeddings: Floats, num_clusters: int) -> str:
 
 
 def _short(error: Exception) -> str:
-    """The beginning of what Ray says, in a line."""
+    """The beginning of Ray's message, in one line."""
     return one_line(error)[:REASON_LENGTH]

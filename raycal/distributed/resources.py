@@ -1,4 +1,4 @@
-"""How many trials run at once, what each gets and where clustering runs, from what the Ray cluster has."""
+"""Decides how many trials run at once, what each gets and where clustering runs, from the resources of the nodes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,16 +18,17 @@ from raycal.errors import InputError
 __all__ = ["Allotment", "ClusteringShare", "Node", "allot"]
 
 MAX_THREADS = 16
-# Of one machine, as far as is known.
+# The most cards of one machine, as far as is known.
 MAX_CARDS = 16
-# Their own, without the pages of libraries that all processes share: a trial's driver with Train's controller and
-# helpers, and a worker with the CUDA build of torch. The data set is mapped and shared; it and the actors find room in
-# what Ray sets aside for its object store, which is hardly used.
+# Private memory of the processes, without the pages of libraries that all processes share: a trial's driver with
+# Train's controller and helpers, and a worker with the CUDA build of torch. The dataset is mapped and shared. The
+# dataset and the actors find room in what Ray sets aside for its object store, which is hardly used.
 DRIVER_BYTES, WORKER_BYTES = int(0.8e9), int(1e9)
-# A trial that nothing else stands beside can try with less; below that it cannot live.
+# A trial that runs alone may start with this share of the memory above; with less it cannot live.
 LEAST_SHARE_OF_MEMORY = 0.75
-# One computes: beside 0.5 GB of CUDA it holds its points (2 KB per sample) and up to 1 GB of distances and sums on the
-# GPU. The other has come with its points and waits; further calls wait with theirs.
+# Calls that an actor on a GPU takes at a time. The first computes: beside 0.5 GB of CUDA it holds its points (2 KB per
+# sample) and up to 1 GB of distances and sums on the GPU. The second has brought its points and waits. Further calls
+# wait in the actor's queue with their points.
 CLUSTERINGS_PER_GPU = 2
 
 
@@ -36,16 +37,20 @@ def allot(
 ) -> Allotment:
     """Share the nodes among the trials.
 
-    Where there are GPUs a worker gets one, but for a small share that clustering lives on. As many trials run at once
-    as surely fit, each worker with an equal share of the cores. A cluster without any CPU is taken for one that grows
-    on demand: it gets what the configuration says.
+    Where there are GPUs a worker gets one, less a small share for clustering. As many trials run at once as are sure
+    to fit, and all workers have equal shares of the cores. A Ray cluster without any CPU is assumed to grow on demand:
+    it is asked for what the configuration says.
 
     Args:
-        workers: Of each trial; they may be on several nodes.
-        threads: Of a sweep planned earlier, to be kept; None: as the configuration and the nodes say.
+        config: The resource section of the sweep file.
+        nodes: The nodes of the Ray cluster.
+        num_trials: The number of trials of the sweep.
+        workers: Workers of each trial; they may be on several nodes.
+        threads: CPU threads per worker of a sweep planned earlier, which are kept; None: the configuration and the
+            nodes decide.
 
     Raises:
-        InputError: No trial fits, or the nodes are yet to come and the configuration leaves open what to ask for.
+        InputError: No trial fits, or there are no nodes yet and the configuration does not say what to ask for.
     """
     limit = min(num_trials, config.max_concurrent_trials or num_trials)
     given = threads or config.cpus_per_worker
@@ -78,7 +83,7 @@ def allot(
 
 
 def _on_nodes_to_come(config: ResourceConfig, *, workers: int, threads: int | None, limit: int) -> Allotment:
-    """What the configuration says, without memory, of which an autoscaler may not know that its nodes have any."""
+    """The resources in the configuration, without memory: an autoscaler may not know that its nodes have any."""
     if threads is None or config.gpus_per_worker is None or config.max_concurrent_trials is None:
         raise InputError(
             "resources: no node of the Ray cluster has a CPU so far; where nodes are started on demand, give "
@@ -103,7 +108,7 @@ def _on_nodes_to_come(config: ResourceConfig, *, workers: int, threads: int | No
 
 
 def _gpus_here(given: float | None, nodes: Sequence[Node], threads: int) -> float:
-    """The GPUs of a worker: as given, else one, but for the clustering's share, where a node has one."""
+    """The GPUs of a worker: as configured, else one, less clustering's share, where a node has a GPU."""
     cards = int(max(node.gpus for node in nodes))
     if given is None:
         usable = any(node.gpus >= 1 and node.cpus >= threads for node in nodes)
@@ -117,14 +122,14 @@ def _gpus_here(given: float | None, nodes: Sequence[Node], threads: int) -> floa
 
 
 def _gpus(given: float, cards: int) -> float:
-    """The GPUs of a worker, of cards that can be shared but not divided among themselves."""
+    """The GPUs of a worker: a part of a card, or whole cards, as a worker cannot have parts of several cards."""
     if given > 1 and given % 1:
         raise InputError(f"resources: gpus_per_worker is {given:g}; above 1 it must be a whole number")
     return equal_share(given, cards)
 
 
 def _on_gpus(nodes: Sequence[Node], need: Need, concurrent: int) -> tuple[ClusteringShare, ...]:
-    """An actor on each node that always has the share of a GPU left, wherever the workers are."""
+    """A clustering actor on each node that always has the share of a GPU left, however the workers are placed."""
     return tuple(
         ClusteringShare(
             node_id=node.node_id, threads=need.threads, gpus=CLUSTERING_GPU, concurrency=CLUSTERINGS_PER_GPU
@@ -136,7 +141,7 @@ def _on_gpus(nodes: Sequence[Node], need: Need, concurrent: int) -> tuple[Cluste
 
 
 def _on_cpus(nodes: Sequence[Node], need: Need, concurrent: int) -> tuple[ClusteringShare, ...]:
-    """An actor on each node that workers run on; it uses the cores of those that wait for it."""
+    """A clustering actor on each node that workers run on; it uses the cores of the workers that wait for it."""
     return tuple(
         ClusteringShare(
             node_id=node.node_id, threads=need.threads, gpus=0.0, concurrency=min(need.most_workers(node), concurrent)
@@ -146,13 +151,13 @@ def _on_cpus(nodes: Sequence[Node], need: Need, concurrent: int) -> tuple[Cluste
 
 
 def _largest_first(nodes: Sequence[Node], need: Need) -> list[Node]:
-    """The nodes that workers can be on."""
+    """The nodes that have room for workers, the one with the most room first."""
     usable = [node for node in nodes if need.most_workers(node)]
     return sorted(usable, key=need.most_workers, reverse=True)
 
 
 def _check_room(nodes: Sequence[Node], need: Need, *, planned: bool) -> None:
-    """Refuse what fits on no node, or not as often at once as a trial has workers, whatever memory there is."""
+    """Refuse a worker that fits on no node, and a trial whose workers do not fit at once, whatever memory there is."""
     room = sum(need.workers_with_cores(node) for node in nodes)
     if room >= need.workers:
         return
@@ -176,7 +181,7 @@ def _with_little_memory(nodes: Sequence[Node], need: Need) -> Need:
     """The need of a single trial where memory is scarce.
 
     Raises:
-        InputError: It can never live there.
+        InputError: There is too little memory for even one trial.
     """
     least = replace(
         need,

@@ -1,4 +1,4 @@
-"""The connection to a Ray cluster: one that is there, or one of our own on this machine."""
+"""The connection to a Ray cluster: to a running one, or to one that is started on this machine."""
 
 import logging
 import os
@@ -22,34 +22,37 @@ from raycal.interrupt import deferred, foreign_sigterm_handler
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    # Ctrl-C is ours: it ends the sweep with its own message and exit code.
+    # Ctrl-C is raycal's: it ends the sweep with its own message and exit code.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    # Tune 2.60's new output prints a box and paths even when told to be silent.
+    # The new output of Tune 2.60 prints a box and paths even when it is told to be silent.
     "RAY_AIR_NEW_OUTPUT": "0",
-    # Its loggers write what nobody reads here, and the one for TensorBoard imports torch into the driver: 4 s, 700 MB.
+    # Nobody reads the files of Tune's loggers, and the TensorBoard logger imports torch into the driver: 4 s, 700 MB.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    # An experiment that fails before its first iteration has no figure to schedule by.
+    # An experiment that fails before its first iteration has reported no objective to schedule by.
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    # The actors of a trial use no core while its worker computes; the raylet warns of their number all the same.
+    # A trial's actors use no core while its worker computes. A high limit stops the raylet's warning of their number.
     "RAY_worker_maximum_startup_concurrency": str(8 * (os.cpu_count() or 1)),
     # No escape sequences in the log of a job.
     "RAY_COLOR_PREFIX": "0",
 }
-# The same warning of a cluster that was started without that.
+# The same warning, from a Ray cluster that was started without this limit.
 _HIDDEN = re.compile("worker processes have been started on node")
 
 
 @contextmanager
 def ray_session(address: str | None) -> Iterator[list[Node]]:
-    """Connect to a Ray cluster, or start one on this machine; yields its nodes, and leaves it at the end.
+    """Connect to a Ray cluster, or start one on this machine, and disconnect at the end.
 
-    Meanwhile an interruption waits for `raise_if_received`.
+    Inside the block, an interruption takes effect at the next call of `raise_if_received`.
 
     Args:
-        address: As `ray.init` takes it; None: `RAY_ADDRESS`, else a cluster running here, else a new one.
+        address: The address as `ray.init` takes it; None: `RAY_ADDRESS`, else a cluster running here, else a new one.
+
+    Yields:
+        The nodes of the cluster that are alive.
 
     Raises:
-        InputError: There is no Ray cluster at the address, it does not let us in, or the process has a connection to
+        InputError: There is no Ray cluster at the address, it does not let us in, or the process is connected to
             Ray already.
     """
     with deferred():
@@ -84,7 +87,7 @@ def _session(address: str | None) -> Iterator[list[Node]]:
 
 @contextmanager
 def visit(address: str | None) -> Iterator[None]:
-    """Be connected to a running Ray cluster; a connection that is there is used and left.
+    """Connect to a running Ray cluster for the block; an existing connection is used, and kept afterwards.
 
     Raises:
         InputError: There is no Ray cluster, or it does not let us in.
@@ -103,7 +106,7 @@ def visit(address: str | None) -> Iterator[None]:
 
 
 def _connect(address: str, *, level: int, **options: Any) -> None:
-    # What Ray starts on the cluster looks for it there, and not among other clusters on the same machines.
+    # Processes that Ray starts on the cluster look for the cluster there, not among others on the same machines.
     if address != LOCAL:
         options["runtime_env"] = {"env_vars": {"RAY_ADDRESS": address}}
     try:

@@ -1,6 +1,6 @@
-"""What the driver of a sweep hands to every trial and every worker.
+"""The data that the driver of a sweep hands to every trial and every worker.
 
-The worker group and the worker both import this module, so that neither has to import the other for it.
+The worker group and the worker both import this module, so that neither has to import the other.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from raycal.plugins import Plugin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
-    """What all worker groups of a sweep share.
+    """The data that all worker groups of a sweep share.
 
     Attributes:
         folder: The sweep's folder, in the form that `Folder.at` takes.

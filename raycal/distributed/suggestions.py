@@ -1,4 +1,4 @@
-"""Optuna decides, through Ray Tune, which experiment of a search comes next."""
+"""Lets Optuna decide, through Ray Tune, which experiment of a search comes next."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,17 +13,18 @@ from raycal.config.search import SIGNIFICANT_DIGITS
 from raycal.errors import InputError
 from raycal.results import OBJECTIVE
 
-# How often Optuna may propose what was tried already before the space is taken for exhausted.
+# After so many proposals in a row that were tried already, the space counts as exhausted.
 MAX_REPEATS = 50
 
 
 class Suggestions(Searcher):
-    """The experiments of a search, one by one: those an interrupted sweep left unfinished, then Optuna's.
+    """The experiments of a search, one by one: first those that an interrupted sweep left unfinished, then Optuna's.
 
     Args:
-        known: The experiments planned so far.
-        outcomes: The objective of those that are over, by id; None where a trial failed.
-        experiment_of: Makes an experiment of values; InputError when they are not accepted together.
+        search: The search section of the sweep file.
+        known: The experiments planned so far, by id.
+        outcomes: The objective of the experiments that are over, by id; None where a trial failed.
+        experiment_of: Makes an experiment from values; raises InputError for values that are not accepted together.
         plan: Called with each new experiment before it starts.
     """
 
@@ -51,7 +52,7 @@ class Suggestions(Searcher):
             self._tell(known[key], outcome)
 
     def suggest(self, trial_id: str) -> Any:
-        """The settings of the next trial, or that there is none."""
+        """The settings of the next trial, or `Searcher.FINISHED`."""
         config = self._unfinished.pop(0) if self._unfinished else self._new(trial_id)
         if config is None:
             return Searcher.FINISHED
@@ -59,12 +60,12 @@ class Suggestions(Searcher):
         return {"experiment_id": config.experiment_id, "settings": config.model_dump(mode="json")}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """An iteration: what is known of a trial that is stopped early."""
+        """Report an iteration to Optuna: the value of a trial that is stopped early is that of its iterations."""
         if trial_id in self._names and OBJECTIVE in result:
             self._optuna.on_trial_result(self._names[trial_id], result)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """A trial ended; one that was stopped early counts by its iterations."""
+        """Report the end of a trial; a trial that was stopped early counts by its iterations."""
         result = result or {}
         failed = error or result.get("error") is not None
         objective = None if failed else result.get(OBJECTIVE)
@@ -78,24 +79,24 @@ class Suggestions(Searcher):
             self._optuna.on_trial_complete(self._names[trial_id])
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: a resumed sweep makes this anew from its plan and its run folders."""
+        """Save nothing: a resumed sweep rebuilds the search from its plan and its run folders."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing, as nothing is saved."""
+        """Restore nothing, as nothing is saved."""
 
     def __getstate__(self) -> dict[str, Any]:
-        # Tune pickles its searcher to restore from, which is not done here.
+        # Tune pickles its searcher to restore a run, which raycal never does.
         return {}
 
     def _new(self, trial_id: str) -> ExperimentConfig | None:
-        """An experiment that was not tried before; None when none is found."""
+        """An experiment that was not tried before; None when Optuna proposes none."""
         for number in range(MAX_REPEATS):
             name = f"{trial_id}-{number}"
             suggested = self._optuna.suggest(name) or {}
             values = {key: _readable(value) for key, value in suggested.items()}
             try:
                 config = self._experiment_of(values)
-            except InputError:  # each value is accepted, but not with the others
+            except InputError:  # each value is accepted alone, but not together
                 self._optuna.on_trial_complete(name, error=True)
                 continue
             if config.experiment_id not in self._known:
@@ -108,17 +109,17 @@ class Suggestions(Searcher):
         return None
 
     def _tell(self, config: ExperimentConfig, objective: float | None) -> None:
-        """Let Optuna learn from a trial that it has not started itself."""
+        """Report a trial to Optuna that it did not propose itself."""
         flat = config.flat() | {"scenario": config.steps.name}
         values = {key: flat[key] if key in flat else flat.get(f"{key}.name") for key in self._space}
         self._optuna.add_evaluated_point(values, 0.0 if objective is None else objective, error=objective is None)
 
 
 def _tune_domain(name: str, arguments: tuple[Any, ...]) -> Any:
-    """The distribution of the same name in Ray Tune."""
+    """The Ray Tune distribution of the same name."""
     return tune.choice(list(arguments)) if name == "choice" else getattr(tune, name)(*arguments)
 
 
 def _readable(value: Any) -> Any:
-    """A float to so many digits that it can be read and typed."""
+    """A float rounded to `SIGNIFICANT_DIGITS`, so that a person can read and type it."""
     return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if isinstance(value, float) else value

@@ -1,4 +1,4 @@
-"""What the nodes of a Ray cluster say of themselves, the storage and the tracking server, each asked on the node."""
+"""Asks every node of a Ray cluster about itself, the storage and the tracking server, on the node itself."""
 
 import time
 from collections import Counter
@@ -15,22 +15,22 @@ from raycal.files import Folder
 from raycal.tracking.reach import no_answer
 
 ANSWER_SECONDS, TRACKING_SECONDS = 20.0, 5.0
-# A resource that Ray gives the head node alone.
+# A resource that Ray gives only to the head node.
 HEAD = "node:__internal_head__"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeReport:
-    """One node.
+    """The answers of one node, as this machine judges them.
 
     Attributes:
-        name: Its address; with the beginning of its id where another has the same.
-        error: Why it did not answer, or what went wrong with the storage on it; empty when all is well.
-        gpus: That Ray knows of.
-        is_head: Whether the sweeps of jobs run on it.
-        no_tracking: Why the tracking server does not answer it; empty when it does, or there is none.
-        raycal: The version on the node; empty when it did not answer.
-        clock_seconds: How far its clock is ahead of the one here.
+        name: The node's address, with the beginning of its id where several nodes have the same address.
+        gpus: The GPUs that Ray knows of.
+        is_head: Whether this is the head node, on which sweeps submitted as jobs run.
+        error: Why the node did not answer, or what is wrong with the storage there; empty when all is well.
+        no_tracking: Why the tracking server does not answer the node; empty when it does, or there is none.
+        raycal: The version of raycal on the node; empty when the node did not answer.
+        clock_seconds: How far the node's clock is ahead of this machine's.
     """
 
     name: str
@@ -44,7 +44,7 @@ class NodeReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """A cluster as it answered."""
+    """The answers of all nodes, and the version of Ray."""
 
     ray: str
     nodes: tuple[NodeReport, ...]
@@ -52,7 +52,7 @@ class Survey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
-    """Of a node, on it."""
+    """The answers that a node collects about itself."""
 
     error: str
     no_tracking: str
@@ -61,14 +61,16 @@ class _Answer:
 
 
 def survey(address: str, storage: str, tracking: str | None = None) -> Survey:
-    """Ask every node of the cluster at `host:port` to read what is written here, and to write beside it.
+    """Ask every node of the Ray cluster to read a file written here, and to write a file beside it.
 
     Args:
+        address: The `host:port` of the cluster.
+        storage: The storage of the sweep, as `Folder.at` takes it.
         tracking: URI of a tracking server that every node is to ask, too.
 
     Raises:
         InputError: There is no cluster, it does not let us in, or it runs another version of Ray or Python.
-        OSError: The storage cannot be written here.
+        OSError: The storage cannot be written from here.
     """
     folder = Folder.at(storage)
     mark = f"raycal-doctor-{uuid4().hex}"
@@ -89,7 +91,7 @@ def survey(address: str, storage: str, tracking: str | None = None) -> Survey:
 
 
 def _names(nodes: list[dict[str, Any]]) -> list[str]:
-    """The address of each node, which several on one machine share."""
+    """The name of each node: its address, with the beginning of its id where several nodes have the same address."""
     shared = Counter(node["NodeManagerAddress"] for node in nodes)
     return [
         f"{node['NodeManagerAddress']} ({node['NodeID'][:8]})"
@@ -107,7 +109,7 @@ def _ask(node_id: str, storage: str, mark: str, tracking: str | None) -> Any:
 
 
 def _look(storage: str, mark: str, tracking: str | None) -> _Answer:
-    """On a node."""
+    """Collect a node's answers; runs on that node."""
     return _Answer(
         error=_look_at_storage(Folder.at(storage), mark),
         no_tracking="" if tracking is None else no_answer(tracking, TRACKING_SECONDS),
@@ -117,7 +119,7 @@ def _look(storage: str, mark: str, tracking: str | None) -> _Answer:
 
 
 def _look_at_storage(folder: Folder, mark: str) -> str:
-    """What is wrong with the storage on this node."""
+    """What is wrong with the storage on this node; empty when all is well."""
     own = f"{mark}-{uuid4().hex}"
     try:
         if folder.read(mark) is None:
@@ -136,7 +138,7 @@ def _report(node: dict[str, Any], name: str, call: Any) -> NodeReport:
         answer: _Answer = ray.get(call, timeout=0)
     except ray.exceptions.GetTimeoutError:
         return replace(report, error=f"gave no answer within {ANSWER_SECONDS:g} s")
-    except Exception as failed:  # whatever a node cannot do
+    except Exception as failed:  # a node may fail in any way
         words = " ".join(str(failed).split())
         reason = "raycal is not installed there" if "ModuleNotFoundError" in words else words[-200:]
         return replace(report, error=reason)

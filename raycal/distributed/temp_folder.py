@@ -1,4 +1,4 @@
-"""The folder in which Ray keeps sockets and logs on this machine, looked at before Ray starts a cluster there."""
+"""Checks the folder in which Ray keeps sockets and logs on this machine, before Ray starts a cluster there."""
 
 import os
 import pwd
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from raycal.errors import InputError
 
-# Linux takes no longer path of a socket; Ray adds the name of the session and that of the socket to its folder.
+# The longest socket path on Linux, in bytes; Ray appends the names of the session and of the socket to its folder.
 MAX_SOCKET_PATH = 107
 LONGEST_SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 REMEDY = "set RAY_TMPDIR to a short path of a folder that you may write, such as /tmp/my-ray"
 
 
 def ray_folder() -> Path:
-    """Where Ray 2.60 keeps its sessions: in `RAY_TMPDIR`, else in `TMPDIR`, else in `/tmp`."""
+    """The folder in which Ray 2.60 keeps its sessions: in `RAY_TMPDIR`, else in `TMPDIR`, else in `/tmp`."""
     return Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp", "ray").absolute()
 
 
@@ -22,7 +22,7 @@ def check_ray_folder() -> None:
     """Refuse a folder in which Ray cannot start a cluster.
 
     Raises:
-        InputError: Its path is too long, or this user may not write there.
+        InputError: The folder's path is too long, or this user may not write there.
     """
     folder = ray_folder()
     length = len(os.fsencode(folder / LONGEST_SOCKET))

@@ -11,10 +11,10 @@ from raycal.distributed.shared import Shared
 
 
 class ExperimentTrial(tune.Trainable):
-    """Runs the experiment named in the trial's settings; one result per iteration, and a last one with `done`.
+    """Runs the experiment named in the trial's settings; returns one result per iteration, and a last one with `done`.
 
-    Tune keeps the process for the next trial (`reuse_actors`), and with it the worker group. A failure of the
-    experiment is recorded in its run folder and is no failure of the trial: what is raised here is one of Ray's.
+    Tune keeps the process, and with it the worker group, for the next trial (`reuse_actors`). A failure of the
+    experiment is recorded in its run folder and is no failure of the trial: this class raises only Ray's failures.
     """
 
     def setup(  # type: ignore[override]
@@ -23,11 +23,13 @@ class ExperimentTrial(tune.Trainable):
         """Start the worker group.
 
         Args:
-            experiments: The settings of each, by id.
+            config: The settings of the trial, with the `experiment_id`.
+            shared: The data that all trials of the sweep share.
+            experiments: The settings of each experiment, by id.
         """
         self._experiments = experiments
         self._waits = shared.wait_for_scheduler
-        # Train goes on with what it finds under a name it has seen; this group is a new one.
+        # Train resumes the run that it finds under a known name; this group must be a new one.
         self._group = WorkerGroup(shared, name=f"train-{uuid4().hex[:8]}")
         self._iterations = 0
         self._started: float | None = None
@@ -35,12 +37,12 @@ class ExperimentTrial(tune.Trainable):
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next experiment."""
+        """Begin the next experiment."""
         self._begin(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
-        """The results line of the next iteration, or `done` with the reason that an end may have."""
+        """The results line of the next iteration, or `done` with the error, if any, that ended the experiment."""
         if self._waits:
             self._group.allow(self._iterations)
         while True:
@@ -56,7 +58,7 @@ class ExperimentTrial(tune.Trainable):
                     }
                     return self._last
                 case "ended":
-                    # With the last figures, as a scheduler looks for them in every result.
+                    # The last results line comes along, as a scheduler looks for its values in every result.
                     return self._last | event.content | {"started": self._started, "done": True, "ended": True}
 
     def cleanup(self) -> None:
@@ -64,7 +66,7 @@ class ExperimentTrial(tune.Trainable):
         self._group.close()
 
     def _begin(self, config: dict[str, Any]) -> None:
-        """Give the group the experiment; a search brings its settings, else they were known from the beginning."""
+        """Give the group the experiment; a search sends its settings along, else they are known from the start."""
         self._iterations, self._started, self._last = 0, None, {}
         experiment_id = config["experiment_id"]
         settings = config.get("settings") or self._experiments[experiment_id]

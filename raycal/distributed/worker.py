@@ -1,4 +1,4 @@
-"""The Train worker: runs the experiments it is given, one after another."""
+"""The Train worker, which runs the experiments it is given, one after another."""
 
 import logging
 import os
@@ -27,13 +27,13 @@ from raycal.store import RunDir
 
 
 def run_worker(settings: dict[str, Any]) -> None:
-    """Run experiments until there are no more; the first worker of a group leads, the others do their part.
+    """Run experiments until there are no more; the first worker of a group leads, the others compute their shares.
 
     Args:
-        settings: `shared` and the handle `mailbox`.
+        settings: `shared`, the data that all workers share, and `mailbox`, the handle of the group's mailbox.
     """
     shared, mailbox = settings["shared"], settings["mailbox"]
-    # Relative paths are the user's, who stood elsewhere.
+    # Relative paths start from the folder in which the user started the sweep.
     if os.path.isdir(shared.working_directory):
         os.chdir(shared.working_directory)
     _quiet_train()
@@ -57,7 +57,7 @@ def run_worker(settings: dict[str, Any]) -> None:
 
 
 def _run(order: Order, config: ExperimentConfig, shared: Shared, mailbox: Any, team: Team) -> None:
-    """Run one experiment to its end, its recorded failure, or where the scheduler stops it."""
+    """Run one experiment until it ends, until its failure is recorded, or until the scheduler stops it."""
     sweep = Folder.at(shared.folder)
     run_dir = RunDir(sweep.folder(order.experiment_id), Owner(sweep, shared.owner))
 
@@ -65,7 +65,7 @@ def _run(order: Order, config: ExperimentConfig, shared: Shared, mailbox: Any, t
         return mailbox.tell.remote(Event(number=order.number, kind=kind, content=content))
 
     def to_pool(line: dict[str, Any], result: IterationResult) -> None:
-        # Not waited for: the pool is a copy, and the trial can do without it.
+        # The call is not waited for: the pool is a copy, and the trial can do without it.
         shared.pools.commit.remote(order.experiment_id, short(result))
 
     def objective() -> dict[str, Any]:
@@ -74,7 +74,7 @@ def _run(order: Order, config: ExperimentConfig, shared: Shared, mailbox: Any, t
     def to_tune(line: dict[str, Any], result: IterationResult) -> None:
         iterations = result.iteration + 1
         if iterations == config.steps.iterations(config.iterations):
-            tell("iteration", **line)  # nothing for a scheduler to decide
+            tell("iteration", **line)  # nothing is left for a scheduler to decide
             return
         tell("iteration", **line, **objective())
         if shared.wait_for_scheduler and not ray.get(mailbox.may_go_on.remote(order.number, iterations)):
@@ -96,7 +96,7 @@ def _run(order: Order, config: ExperimentConfig, shared: Shared, mailbox: Any, t
             ),
         )
     except StoppedError:
-        pass  # Tune knows, and has given its place to another
+        pass  # Tune stopped it and has given its place to another trial
     except TakenOverError as error:  # another try would fare no better
         ended["error"] = str(error)
     except InfrastructureError as error:
@@ -108,7 +108,7 @@ def _run(order: Order, config: ExperimentConfig, shared: Shared, mailbox: Any, t
 
 
 def _quiet_train() -> None:
-    """Ray 2.60 logs its context at INFO in every worker whatever LoggingConfig says."""
+    """Silence Train's context: Ray 2.60 logs it at INFO in every worker whatever LoggingConfig says."""
     import ray.train.v2._internal.execution.context as context
 
     logging.getLogger(context.__file__).setLevel(logging.WARNING)

@@ -1,1 +1,1 @@
-"""Whether a sweep could run here: versions, Ray, GPUs, disks, storage and tracking, a line each."""
+"""Checks whether a sweep could run here: versions, Ray, GPUs, disks, storage and tracking, a line each."""

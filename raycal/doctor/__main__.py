@@ -1,4 +1,4 @@
-"""`python -m raycal.doctor`: whether a sweep could run here, a line each, and what to do where not."""
+"""`python -m raycal.doctor`: checks whether a sweep could run here, a line each, and says how to fix what is wrong."""
 
 import argparse
 import sys
@@ -36,10 +36,10 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
-    """Run the command line; 0 without a problem, 1 with one, 2 for a mistake in the input."""
+    """Run the command line; the exit code is 0 without a problem, 1 with one, 2 for a mistake in the input."""
     options = parser(prog).parse_args(arguments)
     try:
-        from raycal.doctor.examine import examine  # after --help
+        from raycal.doctor.examine import examine  # imported late, so that --help is fast
 
         findings = []
         for finding in examine(options.sweep, options.storage, options.address):
@@ -58,7 +58,7 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn
     """Run the command line and end the process.
 
     Args:
-        arguments: The words behind the program's name; None: those of this process.
+        arguments: The arguments after the program's name; None: those of this process.
         prog: The program's name in the usage text.
     """
     run_command_line(lambda: main(arguments, prog=prog))

@@ -1,4 +1,4 @@
-"""The Ray cluster, and storage and tracking server as its nodes see them."""
+"""Judges the Ray cluster, and the storage and the tracking server as its nodes see them."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -16,11 +16,14 @@ NO_CLUSTER = "none runs here and none is named: a sweep starts one on this machi
 def judge_cluster(
     address: str, survey: "Survey", storage: str, gpus: int, tracking: str | None = None
 ) -> Iterator[Finding]:
-    """What the nodes of a cluster said.
+    """Judge the answers of the nodes of a Ray cluster.
 
     Args:
-        tracking: The server that they were to ask; None: there is none.
-        gpus: Of this machine.
+        address: The `host:port` of the cluster.
+        survey: The answers of the nodes.
+        storage: The URI of the storage that the nodes were asked to write to.
+        gpus: How many GPUs this machine has.
+        tracking: The URI of the server that the nodes were asked to reach; None: there is no server.
     """
     yield ok("ray cluster", f"{address}, Ray {survey.ray} like here, {_count(len(survey.nodes), 'node')}")
     total = sum(node.gpus for node in survey.nodes)
@@ -44,7 +47,7 @@ def judge_cluster(
 
 
 def _judge_tracking(survey: "Survey", tracking: str) -> Iterator[Finding]:
-    """Only the process of the sweep sends to the server; that of a job is on the head."""
+    """Judge the answers on the tracking server; only the sweep's process sends to it, for a job from the head node."""
     away = [node for node in survey.nodes if node.no_tracking]
     for node in away:
         found = f"{tracking} does not answer node {node.name} ({node.no_tracking})"

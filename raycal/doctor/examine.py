@@ -1,4 +1,4 @@
-"""All checks, one after the other, each with its limit of time."""
+"""Runs all checks, one after the other, each with a time limit."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,15 +29,20 @@ from raycal.tracking.reach import reach
 from raycal.tracking.uri import is_server, without_secrets
 
 SECONDS = 5.0
-# Importing torch or Ray, and connecting, takes a while on a busy machine.
+# Importing torch or Ray, and connecting to Ray, takes long on a busy machine.
 LONG_SECONDS = 60.0
 
 
 def examine(sweep_file: str | None, storage: str, address: str | None) -> Iterator[Finding]:
-    """Everything that a sweep needs.
+    """Check everything that a sweep needs.
+
+    Args:
+        sweep_file: The sweep file; None: only this machine and the Ray cluster are checked.
+        storage: The storage of the sweep, as `Folder.at` takes it.
+        address: The address of the Ray cluster, as `ray.init` takes it.
 
     Raises:
-        InputError: The sweep file or the storage is no such thing.
+        InputError: The sweep file or the storage cannot be used.
     """
     sweep = None if sweep_file is None else load_sweep(sweep_file, build.REGISTRIES)
     folder = Folder.at(storage)
@@ -89,7 +94,7 @@ def _cluster(address: str | None, folder: Folder, gpus: int, sweep: Sweep | None
 
 
 def _plugins(address: str, sweep: Sweep) -> Iterator[Finding]:
-    """Whether every node of the cluster can import the plug-ins of the sweep."""
+    """Check whether every node of the Ray cluster can import the plug-ins of the sweep."""
     from raycal.distributed.plugins_on_nodes import check_plugins
     from raycal.distributed.session import visit
 
@@ -104,7 +109,7 @@ def _plugins(address: str, sweep: Sweep) -> Iterator[Finding]:
 
 
 def _tracking_server(sweep: Sweep | None, folder: Folder) -> str | None:
-    """Its URI; None when there is none, which the check of the tracking says."""
+    """The URI of the tracking server; None without one, which the check of the tracking reports."""
     try:
         uri = _tracking_uri(sweep, folder)
     except InputError:

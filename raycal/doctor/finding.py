@@ -1,4 +1,4 @@
-"""What a check found, and checks that end in time."""
+"""The result of a check, and a time limit for checks."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from raycal.errors import InputError, one_line, printable
 
 
 class Status(StrEnum):
-    """How good what was found is; a sweep can run with warnings."""
+    """How serious a finding is; a sweep can run with warnings."""
 
     OK = "ok"
     WARNING = "warning"
@@ -18,12 +18,13 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the doctor.
+    """The result of one check, which the doctor prints as one line.
 
     Attributes:
-        check: What was looked at.
-        found: What was seen.
-        mend: What to do about it; empty when all is well.
+        check: The name of the check.
+        status: How serious the finding is.
+        found: What the check found.
+        mend: How to fix it; empty when all is well.
     """
 
     check: str
@@ -36,22 +37,22 @@ class Finding:
 
 
 def ok(check: str, found: str) -> Finding:
-    """All is well."""
+    """A finding that all is well."""
     return Finding(check, Status.OK, found)
 
 
 def warning(check: str, found: str, mend: str) -> Finding:
-    """A sweep runs, but not as well as it could."""
+    """A finding with which a sweep runs, but not as well as it could."""
     return Finding(check, Status.WARNING, found, mend)
 
 
 def problem(check: str, found: str, mend: str = "") -> Finding:
-    """No sweep would run."""
+    """A finding with which no sweep would run."""
     return Finding(check, Status.PROBLEM, found, mend)
 
 
 def within(check: str, seconds: float, probe: Callable[[], Iterable[Finding]]) -> list[Finding]:
-    """What a probe finds; what it raises, and that it does not end in time, are problems."""
+    """Run a check with a time limit; an exception in the check and a check that exceeds the limit are problems."""
     found: list[Finding] = []
 
     def look() -> None:
@@ -59,7 +60,7 @@ def within(check: str, seconds: float, probe: Callable[[], Iterable[Finding]]) -
             found.extend(probe())
         except InputError as error:
             found.extend(problem(check, line) for line in error.problems)
-        except Exception as error:  # a doctor has to tell of whatever is broken
+        except Exception as error:  # the doctor must report whatever is broken
             found.append(problem(check, f"{type(error).__name__}: {one_line(error)[:300]}"))
 
     thread = Thread(target=look, name=f"doctor-{check}", daemon=True)

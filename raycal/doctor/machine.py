@@ -1,4 +1,4 @@
-"""This machine: GPUs, Faiss, disks, shared memory, open files."""
+"""Checks this machine: GPUs, Faiss, disks, shared memory, open files."""
 
 import os
 import resource
@@ -15,11 +15,11 @@ from raycal.doctor.finding import Finding, ok, problem, warning
 GIB = 2**30
 FULL_BYTES, LITTLE_BYTES = GIB, 10 * GIB
 SHARED_MEMORY = Path("/dev/shm")
-# Ray's object store takes this share of the memory, in shared memory when there is as much.
+# Ray's object store takes this share of the memory; it is in shared memory where there is that much.
 OBJECT_STORE_SHARE = 0.3
 FIX_FAISS_BUILD = "pip uninstall faiss-cpu, then pip install --force-reinstall faiss-gpu (Linux on x86_64 only)"
 FIX_FAISS_DRIVER = "compare the driver and its CUDA version (nvidia-smi) with what this Faiss is built for"
-# Ray opens some for every worker and every connection between them.
+# Ray opens some files for every worker and for every connection between workers.
 MIN_OPEN_FILES, OPEN_FILES = 1024, 65536
 
 
@@ -27,8 +27,8 @@ def check_torch(gpus: int, seen: Sequence[str]) -> Finding:
     """Whether torch sees the GPUs of this machine.
 
     Args:
-        gpus: That the driver shows.
-        seen: The names of those that torch shows.
+        gpus: How many GPUs the driver shows.
+        seen: The names of the GPUs that torch shows.
     """
     if gpus and not seen:
         mend = "install the CUDA build of torch, and a driver that is new enough for it (nvidia-smi shows it)"
@@ -39,7 +39,7 @@ def check_torch(gpus: int, seen: Sequence[str]) -> Finding:
 
 
 def check_compiler(gpus: int) -> Iterator[Finding]:
-    """Whether Triton, by which torch compiles networks for a GPU, finds what it compiles its own first lines with."""
+    """Whether Triton, with which torch compiles networks for a GPU, finds the C compiler and headers it needs."""
     if not gpus:
         return
     compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
@@ -53,7 +53,7 @@ def check_compiler(gpus: int) -> Iterator[Finding]:
 
 
 def check_faiss(gpus: int) -> Iterator[Finding]:
-    """Whether Faiss, which finds the clusters, works: by a tiny search on the CPU, and another on a GPU.
+    """Whether Faiss, which finds the clusters, works, by a tiny search on the CPU and one on a GPU.
 
     Args:
         gpus: How many GPUs the driver shows.
@@ -67,7 +67,7 @@ def check_faiss(gpus: int) -> Iterator[Finding]:
     index.add(points)
     nearest = index.search(points, 1)[1][:, 0].tolist()
     gpu_problem = faiss_problem() if gpus else ""
-    # Faiss may end the process that asks for GPUs where CUDA is broken. `faiss_problem` asks in another process.
+    # Faiss may end a process that asks it for GPUs where CUDA is broken, so `faiss_problem` asks in another process.
     seen = faiss.get_num_gpus() if gpus and not gpu_problem else 0
     version = f"{faiss.__version__} ({'GPU' if is_gpu_build() else 'CPU'} build)"
     yield judge_faiss(version, nearest, gpus, seen, gpu_problem)
@@ -76,10 +76,11 @@ def check_faiss(gpus: int) -> Iterator[Finding]:
 
 
 def judge_faiss(version: str, nearest: Sequence[int], gpus: int, seen: int, gpu_problem: str) -> Finding:
-    """What Faiss is good for.
+    """Judge whether Faiss works, and whether it can use the GPUs.
 
     Args:
-        nearest: What four points found nearest, each of which should find itself.
+        version: The version and the build of Faiss.
+        nearest: The nearest neighbors found for four points, each of which should find itself.
         gpus: How many GPUs the driver shows.
         seen: How many of them Faiss sees.
         gpu_problem: What keeps Faiss from using them; empty when it can.
@@ -95,13 +96,13 @@ def judge_faiss(version: str, nearest: Sequence[int], gpus: int, seen: int, gpu_
 
 
 def check_disk(check: str, place: Path) -> Finding:
-    """Whether there is room where a folder is or would be made."""
+    """Whether there is room on the disk where a folder is or would be created."""
     nearest = next(above for above in (place, *place.parents) if above.is_dir())
     return judge_disk(check, place, shutil.disk_usage(nearest).free)
 
 
 def judge_disk(check: str, place: Path, free: float) -> Finding:
-    """What the free bytes of a disk are good for."""
+    """Judge the free bytes of a disk."""
     found = f"{free / GIB:.1f} GiB free at {place}"
     mend = "set RAYCAL_CACHE to a larger disk" if check == "cache" else "give another --storage, or free some"
     if free < FULL_BYTES:
@@ -117,7 +118,7 @@ def check_shared_memory() -> Finding:
 
 
 def judge_shared_memory(free: float, memory: float) -> Finding:
-    """What the free shared memory is, beside what Ray would take."""
+    """Judge the free bytes of shared memory against what Ray's object store would take of `memory` free bytes."""
     wanted = memory * OBJECT_STORE_SHARE
     found = f"{free / GIB:.1f} GiB free in {SHARED_MEMORY}, Ray's object store would take {wanted / GIB:.1f}"
     if free < wanted:
@@ -131,7 +132,7 @@ def check_open_files() -> Finding:
 
 
 def judge_open_files(soft: int, hard: int) -> Finding:
-    """What the limits on open files are good for; Ray raises the first to the second where it can."""
+    """Judge the limits on open files; Ray raises the soft limit to the hard limit where it can."""
     most = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
     found = f"{soft} open files a process" if soft in most else "any number of open files"
     if most and max(most) < MIN_OPEN_FILES:
@@ -142,7 +143,7 @@ def judge_open_files(soft: int, hard: int) -> Finding:
 
 
 def check_writable(place: Path) -> Finding:
-    """Whether a local storage folder can be written; nothing is left there, and nothing made that is not there."""
+    """Whether a local storage folder can be written; the check leaves no file and creates no folder."""
     nearest = next(above for above in (place, *place.parents) if os.path.lexists(above))
     if not nearest.is_dir():
         return problem("storage", f"{nearest} is no folder", "give another --storage")

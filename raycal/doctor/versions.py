@@ -1,4 +1,4 @@
-"""The versions of Python and of the packages, against those that raycal asks for."""
+"""Compares the versions of Python and of the packages with those that raycal requires."""
 
 import platform
 import sys
@@ -18,10 +18,10 @@ MIN_PYTHON = (3, 11)
 
 
 def required() -> list[Requirement]:
-    """What raycal needs on this platform, without extras: as its sources say, else as it was installed.
+    """The requirements of raycal on this platform, without extras: from its sources, else from its installation.
 
     Raises:
-        PackageNotFoundError: There is neither.
+        PackageNotFoundError: There are neither sources nor an installation.
     """
     sources = Path(raycal.__file__).parents[1] / "pyproject.toml"
     if sources.is_file():
@@ -33,7 +33,7 @@ def required() -> list[Requirement]:
 
 
 def installed(name: str) -> str | None:
-    """The version of a package; None when it is not there."""
+    """The installed version of a package; None when it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -41,7 +41,7 @@ def installed(name: str) -> str | None:
 
 
 def check_versions() -> Iterator[Finding]:
-    """Python, and every package; of those that are as they should be only the main ones are named."""
+    """Check Python and every package; of the packages without a problem only the main ones are named."""
     yield check_python(sys.version_info[:2])
     try:
         needed = required()
@@ -59,7 +59,7 @@ def check_python(running: tuple[int, ...]) -> Finding:
 
 
 def check_packages(needed: Iterable[Requirement], installed: Callable[[str], str | None]) -> Iterator[Finding]:
-    """Whether each package is there in a version that will do."""
+    """Whether each package is installed in a version that raycal accepts."""
     for requirement in needed:
         have = installed(requirement.name)
         if have is None:

@@ -1,4 +1,4 @@
-"""A folder to be abused: the sweep file, the storage and the cache lie in it, and it is the working directory."""
+"""A working directory to be abused, with the sweep file, the storage and the cache in it."""
 
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +16,7 @@ from raycal.store import RunDir
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for module in ("sklearn.datasets", "raycal.learner.learner", "raycal.sweep_run"):
-        import_module(module)  # what is measured is raycal's work, not that of the first import
+        import_module(module)  # the tests measure raycal's work without the first import
 
     (tmp_path / "sweep.yaml").write_text(SWEEP)
     monkeypatch.chdir(tmp_path)
@@ -28,7 +28,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def refuse(place: Path, capsys: pytest.CaptureFixture[str]) -> Refuse:
-    """Calls the sweep with options, `--local` and a storage folder unless they say another; the refusal's lines."""
+    """A function that runs a sweep that must be refused, with `--local` and a storage by default; its error lines."""
 
     def refuse(*options: str, dry_run: bool = False) -> list[str]:
         storage = [] if "--storage" in options else ["--storage", str(place / "storage")]
@@ -46,7 +46,7 @@ def config(place: Path) -> ExperimentConfig:
 
 @pytest.fixture
 def sweep_dir(place: Path, config: ExperimentConfig) -> SweepDir:
-    """Of a sweep that was planned, and no more."""
+    """The folder of a sweep that was planned but not run."""
     sweep_dir = SweepDir(Folder.at(str(place / "storage" / "tiny")))
     sweep_dir.write_plan(Plan(sweep="tiny", experiments={config.experiment_id: config}, threads=1))
     return sweep_dir

@@ -1,4 +1,4 @@
-"""What holds of every refusal: one clear line a problem, exit code 2, little work, and nothing written elsewhere."""
+"""Checks every refusal: one clear line per problem, exit code 2, little work, and nothing written elsewhere."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ Refuse = Callable[..., list[str]]
 
 
 def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int | str | None, str, str]:
-    """The exit code of a command line of the sweep, and what it wrote to stdout and stderr."""
+    """Run a command line of the sweep; its exit code, and what it wrote to stdout and stderr."""
     try:
         code: int | str | None = main(arguments)
     except SystemExit as stopped:
@@ -35,13 +35,13 @@ def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int |
 
 
 def files_below(folder: Path) -> dict[str, int]:
-    """Everything below a folder but the storage and the cache: paths, with the sizes of files."""
+    """Everything below a folder except the storage and the cache: the paths, with the sizes of files."""
     paths = (path for path in folder.rglob("*") if not {"storage", "cache"} & set(path.relative_to(folder).parts))
     return {str(path): path.lstat().st_size if path.is_file() and not path.is_symlink() else -1 for path in paths}
 
 
 def refusal(place: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """The lines that a command line is refused with; `FILE` is the sweep file in `place`, `PLACE` the folder."""
+    """Run a command line that must be refused; its error lines, with `FILE` for the sweep file, `PLACE` for `place`."""
     before = files_below(place)
     begin = process_time()
     code, _, err = run(arguments, capsys)
@@ -52,10 +52,10 @@ def refusal(place: Path, arguments: list[str], capsys: pytest.CaptureFixture[str
     assert all(line.isprintable() for line in lines), lines
     assert all(len(line) < 1000 for line in lines), lines
     assert len(set(lines)) == len(lines), lines
-    return [line for line in lines if "replaces the whole group and drops" not in line]  # a note on what was asked for
+    return [line for line in lines if "replaces the whole group and drops" not in line]  # this note is no refusal
 
 
 def expect(lines: list[str], *parts: str) -> None:
-    """One line for each part, in this order, and no other line."""
+    """Check that there is one line for each part, in this order, and no other line."""
     assert len(lines) == len(parts), lines
     assert [part for line, part in zip(lines, parts, strict=True) if part not in line] == [], lines

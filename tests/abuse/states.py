@@ -13,7 +13,7 @@ def manifest(content: bytes) -> bytes:
 
 
 def whole_state(pool: bytes, model: bytes) -> dict[str, bytes]:
-    """Files of a state with right checksums."""
+    """The files of a state that holds the given pool and model, with right checksums."""
     files = {"iteration-000.pool.npz": pool, "iteration-000.model.pt": model}
     described = {
         "iteration": 0,

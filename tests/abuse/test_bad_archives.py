@@ -1,4 +1,4 @@
-"""Archives that torchvision would unpack: of the right name, but not those that were published."""
+"""Archives that torchvision would unpack: their names are right, but they are not the published archives."""
 
 import io
 import tarfile

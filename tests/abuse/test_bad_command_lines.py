@@ -1,4 +1,4 @@
-"""Options that mean nothing or too much, and resources that no machine has."""
+"""Options without a meaning or with excessive values, and resources that no machine has."""
 
 import os
 from pathlib import Path

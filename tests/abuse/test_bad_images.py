@@ -1,4 +1,4 @@
-"""Folders of images that are none, and images that are none, too large or odd."""
+"""Folders that hold no images, and images that are damaged, too large or odd."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ RIGHT = "; replace or remove them"
 
 @pytest.fixture(autouse=True)
 def images(place: Path) -> Path:
-    """Two classes of five images."""
+    """A folder with two classes of five images."""
     for name in ("ant", "bee"):
         (place / "images" / name).mkdir(parents=True)
         for i in range(5):
@@ -114,7 +114,7 @@ def test_class_without_permission_is_refused(images: Path, refuse: Refuse) -> No
 
 
 def png(width: int, height: int, body: bytes = b"") -> bytes:
-    """A PNG that says it has that size."""
+    """A PNG file that claims to have the given size."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

@@ -1,4 +1,4 @@
-"""Storage folders that hold what raycal did not write."""
+"""Storage folders with files that raycal did not write."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Files of weights that hold something else, or would do something."""
+"""Weights files that hold something else, or that would run code."""
 
 import os
 import zipfile
@@ -13,7 +13,7 @@ from torchvision.models import resnet18, resnet34
 
 
 class Hostile:
-    """Its unpickling would leave a trace."""
+    """An object whose unpickling would leave a trace."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, ("trace",)
@@ -24,7 +24,7 @@ def saved(state: Any) -> Callable[[Path], None]:
 
 
 def changed(**tensors: Any) -> Callable[[Path], None]:
-    """A whole resnet18 but for some tensors."""
+    """A function that writes the weights of a resnet18 with one tensor changed."""
     return lambda path: torch.save(resnet18().state_dict() | {"conv1.weight": tensors["conv1"]}, path)
 
 
@@ -34,7 +34,7 @@ def cut(path: Path) -> None:
 
 
 def packed(path: Path) -> None:
-    """A gigabyte of zeros in a megabyte."""
+    """Write a file of a megabyte that unpacks to a gigabyte of zeros."""
     torch.save({"x": torch.zeros(1)}, path)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("weights/data/1", "w") as member:
         for _ in range(64):

@@ -1,4 +1,4 @@
-"""Files that cost time or memory to read, or would do something; plain mistakes are in config/test_bad_sweeps.py."""
+"""YAML that costs time or memory to read, or would run code; plain mistakes are in config/test_bad_sweeps.py."""
 
 from pathlib import Path
 

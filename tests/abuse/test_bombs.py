@@ -1,4 +1,4 @@
-"""Files of a run folder, of weights and of the cache that are small and would take much memory, or say that they do."""
+"""Small files of a run folder, of weights and of the cache that would take much memory, or claim to."""
 
 import io
 import json
@@ -33,7 +33,7 @@ TERABYTE = 2**40
 
 @contextmanager
 def little_memory() -> Iterator[None]:
-    """What is done takes little of it."""
+    """Check that the code in the block takes little memory."""
     tracemalloc.start()
     try:
         yield
@@ -44,7 +44,7 @@ def little_memory() -> Iterator[None]:
 
 
 def npy(shape: tuple[int, ...], dtype: str, content: bytes) -> bytes:
-    """An array as it is saved, with that content whatever the header says."""
+    """A saved array with this header and this content, which need not agree."""
     file = io.BytesIO()
     header = {"descr": dtype, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)  # type: ignore[arg-type]
@@ -108,7 +108,7 @@ def test_state_with_a_bomb_for_a_pool_is_refused_when_the_size_of_the_pool_is_kn
 
 
 def huge(folder: Folder, name: str) -> None:
-    """A terabyte of nothing, which takes no room on the disk."""
+    """Write a sparse file of a terabyte, which takes no room on the disk."""
     path = Path(folder.path, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
@@ -206,7 +206,7 @@ def test_ledger_of_more_values_than_an_experiment_has_is_refused(monkeypatch: py
 
 
 class Bytes:
-    """A bytearray, in the few bytes that say how long it is."""
+    """An object that unpickles to a bytearray, and whose pickle only holds the length."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return bytearray, (BOMB_BYTES,)

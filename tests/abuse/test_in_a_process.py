@@ -1,4 +1,4 @@
-"""Some cases of the other tables as a user meets them: in a process of its own."""
+"""Some cases of the other tests as a user meets them, each in a process of its own."""
 
 import os
 import resource
@@ -37,5 +37,5 @@ def test_refusal_is_a_line_an_exit_code_and_nothing_else(place: Path, case: str)
     expect(ended.stderr.splitlines(), part)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert files_below(place) == before
-    # Beside the work there are Python and its modules to be loaded.
+    # Besides raycal's own work, Python and its modules must be loaded.
     assert now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime < 2 * MAX_CPU_SECONDS

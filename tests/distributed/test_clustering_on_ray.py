@@ -24,7 +24,7 @@ from raycal.errors import InfrastructureError, ShortOfMemoryError
 pytestmark = pytest.mark.slow
 
 OPTIONS = {"iterations": 20}
-# Thousands of iterations of many seconds in all, until nothing changes any more.
+# Thousands of iterations, which take many seconds in all, until nothing changes any more.
 ENDLESS = {"iterations": 10**6}
 SHARE = ClusteringShare(node_id="", threads=1, gpus=0.0, concurrency=2)
 
@@ -42,7 +42,7 @@ def here() -> Iterator[None]:
 
 @pytest.fixture
 def kmeans(monkeypatch: pytest.MonkeyPatch) -> Iterator[RemoteClustering]:
-    """On an actor that has begun to work; whoever calls it has little patience."""
+    """A clustering on an actor that has begun to work; its caller has little patience."""
     (actor,) = start_clusterings([SHARE]).values()
     kmeans = RemoteClustering(actor, "kmeans", OPTIONS)
     kmeans(points(100), 3, 0)
@@ -53,7 +53,7 @@ def kmeans(monkeypatch: pytest.MonkeyPatch) -> Iterator[RemoteClustering]:
 
 
 def patience_seconds(shape: tuple[int, ...], num_clusters: int, options: Mapping[str, Any]) -> float:
-    """Little, but for those whose actor others have ended."""
+    """A patience of 4 s for large and endless calls, and of 60 s for calls whose actor other calls end."""
     return 4.0 if options == ENDLESS or shape[0] > 1000 else 60.0
 
 

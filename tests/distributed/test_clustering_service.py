@@ -47,11 +47,11 @@ def test_service_without_a_share_of_a_gpu_sees_none(monkeypatch: pytest.MonkeyPa
     assert gpu.is_visible()
     ClusteringService(1)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
-    assert not gpu.is_visible()  # so that neither Faiss nor torch is asked for one
+    assert not gpu.is_visible()  # so that neither Faiss nor torch looks for a GPU
 
 
 class ExitError(Exception):
-    """In place of the end of the process."""
+    """Raised in place of the end of the process."""
 
 
 @pytest.mark.parametrize(("patience_seconds", "ends"), [(60.0, False), (0.0, True)])
@@ -74,7 +74,7 @@ def test_service_ends_itself_only_during_a_call_that_takes_too_long(
     monkeypatch.setattr("raycal.distributed.clustering.clusterings", {"look": look})
     service.end_if_stuck()
     service.cluster("look", {}, EMBEDDINGS, 4, 7, patience_seconds)
-    service.end_if_stuck()  # the call is over, however long it took
+    service.end_if_stuck()  # a call that is over is not stuck, however long it took
 
     assert ended == [True] * ends
 

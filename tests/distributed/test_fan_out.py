@@ -10,7 +10,7 @@ from raycal.distributed.fan_out import _Reporter
 
 
 class Clock:
-    """Seconds that pass when they are told to."""
+    """A clock that the tests set."""
 
     now = 100.0
 
@@ -19,13 +19,13 @@ class Clock:
 
 
 class Heard:
-    """Remembers what a follower is told."""
+    """A follower that records its events."""
 
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
 
     def scheduled(self, experiment_id: str) -> None:
-        """Told of every start of a trial's process, which the tests make themselves."""
+        """Record nothing: every start of a trial's process calls it, and the tests make these starts themselves."""
 
     def started(self, experiment_id: str, seconds: float) -> None:
         self.told.append(("started", experiment_id, seconds))
@@ -44,7 +44,7 @@ class Heard:
 
 
 class Scene:
-    """Tune's part: calls the reporter as Tune does, second by second."""
+    """Stands for Tune: calls the reporter as Tune does, at times that the test sets."""
 
     def __init__(self, clock: Clock, places: int = 1) -> None:
         self.clock, self.heard = clock, Heard()

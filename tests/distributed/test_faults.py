@@ -1,4 +1,4 @@
-"""Processes of a sweep are killed one after another: it ends as if nothing had happened."""
+"""A sweep whose processes are killed one after another ends as if nothing had happened."""
 
 import json
 import signal
@@ -21,7 +21,7 @@ WORKER = VICTIMS[0]
 
 
 def kill(process: Popen[str], title: str) -> None:
-    """Kill every process of the sweep with this title, at once and without a word."""
+    """Kill the only process of the sweep with this title by SIGKILL."""
     victims = family(process.pid, title)
     assert len(victims) == 1, title
     victims[0].send_signal(signal.SIGKILL)
@@ -46,7 +46,7 @@ def test_clustering_actor_that_hangs_is_started_again(tmp_path: Path) -> None:
 
 
 def begun(run_dir: Path) -> int:
-    """When a worker last began the experiment or went on with it: 0 for never."""
+    """The time at which a worker last began or resumed the experiment, in nanoseconds; 0 before the first time."""
     environment = run_dir / "environment.json"
     return environment.stat().st_mtime_ns if environment.exists() else 0
 
@@ -74,7 +74,7 @@ def test_killed_processes_are_replaced_and_an_experiment_that_kills_its_worker_i
     assert not (deadly / "state/finished.json").exists()
     assert statuses(storage) == {"sweep": ["FAILED"], "trial": ["FAILED"] + ["FINISHED"] * 5}
 
-    # What was given up goes on where it was.
+    # The experiment that was given up continues where it was.
     assert run(sweep, storage, "--resume", "--local")[0] == 0
     assert run(sweep, tmp_path / "here", "--local")[0] == 0
     assert outcome(storage) == outcome(tmp_path / "here")
@@ -82,7 +82,7 @@ def test_killed_processes_are_replaced_and_an_experiment_that_kills_its_worker_i
 
 
 def test_loss_of_rays_control_service_ends_the_sweep_and_loses_nothing(tmp_path: Path) -> None:
-    """Ray ends every process that has lost it for a minute, the driver's included, which nothing in it can prevent."""
+    """Ray ends every process that has lost the service for a minute, and the driver cannot prevent its own end."""
     sweep, storage = tmp_path / "small.yaml", tmp_path / "ray"
     sweep.write_text(LONGER + "grid: {seed: [0, 1]}\nresources: {cpus_per_worker: 1}\n")
     with started(sweep, storage) as process:
@@ -95,7 +95,7 @@ def test_loss_of_rays_control_service_ends_the_sweep_and_loses_nothing(tmp_path:
     left = {child.name() for child in alive}
     for child in alive:
         child.kill()
-    assert left <= {"ray::RuntimeEnvAgent", "ray::DashboardAgent"}  # Ray's own
+    assert left <= {"ray::RuntimeEnvAgent", "ray::DashboardAgent"}  # Ray's own agents
 
     assert run(sweep, storage, "--resume")[0] == 0
     assert run(sweep, tmp_path / "here", "--local")[0] == 0

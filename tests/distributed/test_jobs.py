@@ -1,4 +1,4 @@
-"""Sweeps as jobs on a Ray cluster that lives on: what is printed, exit codes, live pools, stopping, leftovers."""
+"""Sweeps as jobs on a Ray cluster that lives on: printed lines, exit codes, live pools, stopping, cleanup."""
 
 import json
 import re
@@ -32,7 +32,7 @@ experiment:
 grid: {scenario: [cluster+uncertain, random]}
 """
 
-# All that the log of a job may hold.
+# Patterns of all lines that the log of a job may hold.
 LINES = [
     r"[-\d]+ [:\d]+,\d+\tINFO job_manager\.py:\d+ -- Runtime env is setting up\.",
     r"Running entrypoint for job \w+: python -m raycal\.sweep .+",
@@ -78,7 +78,7 @@ print("held", flush=True)
 sys.stdin.read()
 """
 
-# The placement group of an actor that outlives its job, and one of a living job.
+# Makes a placement group of an actor that outlives its job, and one of a living job, and removes what is left over.
 REMOVE_AMONG_THE_LIVING = """
 import ray, sys
 from ray.util.placement_group import placement_group
@@ -106,7 +106,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """What a job takes along."""
+    """The working directory that a job takes along."""
     path = tmp_path / "job"
     path.mkdir()
     (path / "small.yaml").write_text(SWEEP)
@@ -171,7 +171,7 @@ def test_plugin_travels_with_a_job_and_what_a_node_lacks_is_said(
     assert recorded[0] == recorded[1]
     assert recorded[0]["strategies"]["version"] == "1.2"
 
-    site = tmp_path / "site"  # of an installed module that only the process of the sweep has
+    site = tmp_path / "site"  # holds an installed module that only the sweep's process has
     site.mkdir()
     (site / "own_kit.py").write_text("VALUE = 1\n")
     env = {"RAY_ADDRESS": cluster.address, "PYTHONPATH": f"{site}:{cluster.env.get('PYTHONPATH', '')}"}
@@ -234,14 +234,14 @@ def test_running_job_can_be_looked_at_stopped_and_resumed(cluster: Cluster, fold
 
 
 def _living(cluster: Cluster, job: str) -> list[str]:
-    """The actors of a job that live; those of Train that outlive a killed job are ended by the next sweep."""
+    """The classes of a job's living actors; Train's actors that outlive a killed job are ended by the next sweep."""
     number = cluster.job(job)["job_id"]
     actors = [actor for actor in cluster.state("actors") if actor["job_id"] == number and not actor["is_detached"]]
     return [actor["class_name"] for actor in actors if actor["state"] != "DEAD"]
 
 
 def _working(cluster: Cluster) -> list[str]:
-    """The processes that work for a sweep."""
+    """The names of the processes that work for a sweep."""
     ours = re.compile("ray::(RayTrainWorker|TrainController|LivePools|ClusteringService|Mailbox|ExperimentTrial)")
     return [name for name in cluster.processes().values() if ours.match(name)]
 
@@ -267,7 +267,7 @@ def test_what_a_job_left_that_was_killed_while_it_waited_for_room_is_freed(
         with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) as sweep:
             wait_for(lambda: any(group["state"] == "PENDING" for group in groups(cluster)), 300, every=0.1)
             sweep.kill()
-        time.sleep(10)  # in which Ray ends what it knows of
+        time.sleep(10)  # time in which Ray ends what it knows of
         holder.communicate("")
     wait_for(lambda: all(group["creator_job_id"] in _finished(cluster) for group in groups(cluster)), 30)
     left = len(groups(cluster))

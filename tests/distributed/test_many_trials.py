@@ -1,6 +1,6 @@
-"""A sweep of many small trials leaves nothing behind and takes no more memory the longer it runs.
+"""A sweep of many small trials leaves nothing behind, and its memory does not grow with the number of trials.
 
-RAYCAL_MANY_TRIALS says how many (default: 30).
+RAYCAL_MANY_TRIALS is the number of trials (default: 30).
 """
 
 import os
@@ -15,7 +15,7 @@ from sweep_command import SWEEP, family, log_of, started, wait_until
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 
 NUM_TRIALS = int(os.environ.get("RAYCAL_MANY_TRIALS", "30"))
-# Until then caches fill and modules are imported.
+# During the first trials caches fill and modules are imported.
 WARM = 20
 MEGABYTE = 1e6
 TINY = SWEEP.replace("iterations: 3", "iterations: 1").replace("train_size: 200", "train_size: 60")
@@ -49,7 +49,7 @@ def test_many_trials_leave_nothing_behind(tmp_path: Path) -> None:
 
 
 def _megabytes(processes: list[psutil.Process]) -> float:
-    """Resident memory of these together."""
+    """The resident memory of the processes together, in MB."""
     total = 0
     for process in processes:
         try:

@@ -32,7 +32,7 @@ ONE, TWO = CONFIG.experiment_id, OTHER.experiment_id
 
 
 class Gauges:
-    """The gauges that were made and what they were set to last."""
+    """The gauges that were made, and the value that each was last set to."""
 
     def __init__(self) -> None:
         self.made: list[tuple[str, str, tuple[str, ...]]] = []
@@ -56,7 +56,7 @@ class Gauges:
 
 
 class FakeFollower:
-    """Keeps what it hears."""
+    """A follower that records its events."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[Any, ...]] = []
@@ -203,4 +203,4 @@ def test_disk_that_hangs_holds_up_neither_events_nor_the_end(
 
     assert monotonic() - begin < 0.4
     recorder.join()
-    assert gauges.sets == 0  # Ray was gone by then
+    assert gauges.sets == 0  # Ray may be gone after `close`

@@ -68,7 +68,7 @@ def test_every_metric_has_a_value_under_its_labels_once_clusters_were_accepted(s
     assert {sample.name for sample in samples} == set(TABLE)
     assert all(set(sample.labels) == set(TABLE[sample.name].labels) for sample in samples)
     assert len({(sample.name, *sorted(sample.labels.items())) for sample in samples}) == len(samples)
-    # Without an iteration there is neither an accuracy nor an error; all else begins with its zero.
+    # Without an iteration there is neither an accuracy nor an error; all other metrics begin at zero.
     assert set(TABLE) - before == {
         "raycal_newest_test_accuracy",
         "raycal_newest_interactions",
@@ -227,6 +227,6 @@ def test_progress_is_an_iteration_or_an_end_and_no_start(sweep: SweepMetrics, cl
 def test_seconds_of_starts_are_added_up(sweep: SweepMetrics) -> None:
     sweep.started("r0", 20.0)
     sweep.started("r1", 0.5)
-    sweep.started("c0", -0.1)  # the clocks of two machines
+    sweep.started("c0", -0.1)  # the clocks of two machines may differ
 
     assert value(sweep, "raycal_start_seconds") == 20.5

@@ -1,4 +1,4 @@
-"""Whatever Ray does first and wherever it puts it, the trials of an allotment find room."""
+"""The trials of an allotment find room, whatever Ray does first and wherever it places it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,12 +27,12 @@ def need(threads: int = 1, gpus: float = 0, workers: int = 1) -> Need:
 
 
 def in_units(resources: dict[str, float]) -> tuple[int, int, int]:
-    """CPU and GPU in ten-thousandths as Ray counts them, memory in bytes."""
+    """CPUs and GPUs in ten-thousandths, as Ray counts them, and memory in bytes."""
     return round(resources["CPU"] * UNIT), round(resources.get("GPU", 0) * UNIT), int(resources.get("memory", 0))
 
 
 class Room:
-    """What is left of a node; of its GPUs, on each card."""
+    """The free resources of a node; its GPUs are counted card by card."""
 
     def __init__(self, node: Node) -> None:
         self.node_id = node.node_id
@@ -44,11 +44,11 @@ class Room:
         return self.cpu >= cpu and self.memory >= memory and cards >= -(-gpu // UNIT)
 
     def takes_in_sum(self, cpu: int, gpu: int, memory: int) -> bool:
-        """What Ray looks at before it asks the node."""
+        """Whether the sums fit, which is what Ray checks before it asks the node."""
         return self.cpu >= cpu and self.memory >= memory and sum(self.cards) >= gpu
 
     def take(self, cpu: int, gpu: int, memory: int, choose: Callable[[list[int]], int]) -> Callable[[], None]:
-        """Take it, of the cards chosen; what it returns gives it back."""
+        """Take the resources, GPUs from the chosen cards; the returned function gives them back."""
         taken: list[tuple[int, int]] = []
         while gpu:
             share = min(gpu, UNIT)
@@ -84,7 +84,7 @@ class Adversary:
         return self.random.choice([cards[0], cards[-1], self.random.choice(cards)])
 
     def place(self, kind: int, resources: tuple[int, int, int], node_id: str = "") -> Callable[[], None]:
-        """Fill one node after the other, mostly; there must be one."""
+        """Take room on a node, mostly filling one node after the other; fails when no node has room."""
         assert all(room.takes(*resources) or not room.takes_in_sum(*resources) for room in self.rooms)
         fitting = [room for room in self.orders[kind] if room.takes(*resources) and room.node_id.startswith(node_id)]
         assert fitting, f"no room for {('clustering', 'a driver', 'a worker')[kind]}"
@@ -106,7 +106,7 @@ class Adversary:
         self.running.pop(self.random.choice(list(self.running)))()
 
     def end_trial(self) -> None:
-        """A trial with its group, or a driver whose group has not been asked for."""
+        """End a trial with its worker group, or a driver that has not asked for its group yet."""
         if len(self.groups) == len(self.drivers):
             for give_back in self.groups.pop(self.random.randrange(len(self.groups))):
                 give_back()
@@ -128,7 +128,7 @@ class Adversary:
         self.random.choice(moves)()
 
     def finish(self) -> None:
-        """Everything that is to run at once, at once."""
+        """Start everything that is to run at once, if it is not running yet."""
         for share in self.allotment.clustering:
             if share not in self.running:
                 self.start_clustering(share)
@@ -211,7 +211,7 @@ def test_small_nodes_with_little_memory(nodes: list[Node], workers: int, seed: i
 
 
 def test_adversary_finds_what_does_not_always_fit() -> None:
-    """Three workers per node and a driver in the memory of two: by the sum there is room for four trials."""
+    """Each node has room for three workers, or for a driver in place of two: by the sum, four trials would fit."""
     nodes = [node(2, gigabytes=4), node(2, gigabytes=4), node(2, gigabytes=4)]
     one = Allotment(
         workers=1, threads=1, gpus=0, concurrent_trials=4, clustering=(), driver_bytes=2 * GB, worker_bytes=GB
@@ -246,7 +246,7 @@ def test_memory_of_one_node_holds_drivers_and_workers(gigabytes: float, trials: 
 
 
 def test_drivers_that_gather_on_a_node_take_memory_from_its_workers() -> None:
-    """Of 12 GB in all, 4 trials ask for 12 GB; but two drivers fill a node whose two workers must go somewhere."""
+    """4 trials ask for all of the 12 GB, but two drivers on one node take the room of two workers."""
     nodes = [node(2, gigabytes=4), node(2, gigabytes=4), node(2, gigabytes=4)]
 
     assert always_fit(nodes, need(), 2)

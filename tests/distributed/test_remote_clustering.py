@@ -1,4 +1,4 @@
-"""Calls of a clustering actor that dies, hangs, or runs out of memory, with a stage in place of Ray."""
+"""Calls of a clustering actor that dies, hangs, or runs out of memory; a `Stage` stands for Ray and the actor."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -32,9 +32,9 @@ IDS = ("ids", ("Faiss on the GPU",))
 
 
 class Stage:
-    """An actor and Ray: each call of the actor, and each look at it, has the next of the outcomes it was given.
+    """Stands for an actor and for Ray: each call of the actor, and each look at it, gets the next given outcome.
 
-    An outcome is a result, an error, or `HANGS`, which only a kill ends. `seconds` is how long a result takes.
+    An outcome is a result, an error, or `HANGS`, which only a kill ends. A result takes `seconds` seconds.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, calls: list[Any], looks: list[Any] | None = None) -> None:
@@ -89,11 +89,11 @@ class Stage:
 
 
 class KilledError(Exception):
-    """Ends the scene at the kill, as what comes then is Ray's."""
+    """Ends the test at the kill, as Ray does what comes after it."""
 
 
 def next_of(outcomes: list[Any]) -> Any:
-    """The last one stays."""
+    """The next outcome; the last one is repeated."""
     return outcomes.pop(0) if len(outcomes) > 1 else outcomes[0]
 
 
@@ -173,7 +173,7 @@ def test_error_of_the_clustering_itself_is_raised_and_not_tried_again(monkeypatc
 
 
 def test_call_that_waits_for_its_turn_is_no_hanging_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The actor answers every look, and would have ended itself if a call in it were stuck."""
+    """The actor answers every look at it, and would have ended itself if a call in it were stuck."""
     stage = Stage(monkeypatch, calls=[IDS])
     stage.seconds = 100 * LEAST_PATIENCE_SECONDS
 

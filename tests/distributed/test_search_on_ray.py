@@ -1,4 +1,4 @@
-"""Trials stopped early and trials chosen one by one, as a user starts them."""
+"""Sweeps whose trials are stopped early or chosen one by one, as a user starts them."""
 
 import json
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_trial_that_cannot_learn_is_stopped_early_and_needs_nothing_more(tmp_pat
         bad[0]: "stopped",
         bad[1]: "stopped",
     }
-    # The table has a row for the one that finished.
+    # The table has a row for the trial that finished.
     assert [line.split()[1] for line in output.splitlines() if line.startswith(" uncertain+cluster ")] == ["0.01"]
     assert "2 trials were stopped early by asha and are not in the table" in output
     assert statuses(storage) == {"sweep": ["FINISHED"], "trial": ["FINISHED", "KILLED", "KILLED"]}
@@ -61,7 +61,7 @@ def test_search_whose_driver_was_killed_ends_with_as_many_trials_as_asked_for(tm
         first = wait_until(lambda: [path.parent.parent for path in storage.glob("small/*/state/finished.json")])
         family = psutil.Process(process.pid).children(recursive=True)
         process.kill()
-    # Ray's agents take their time, and write nothing.
+    # Ray's agents take a while to end, and write nothing.
     wait_until(lambda: {title for member in family if (title := title_of(member))} <= AGENTS)
     planned = list(json.loads((storage / "small/plan.json").read_text())["experiments"])
     assert len(first) <= len(planned) < 5

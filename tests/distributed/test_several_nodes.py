@@ -1,4 +1,4 @@
-"""A sweep on a Ray cluster with several nodes, one of which goes."""
+"""A sweep on a Ray cluster of several nodes, one of which goes away."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ LONGER = SWEEP.replace("iterations: 3", "iterations: 4").replace("epochs: 1", "e
 
 
 def workers_by_node(cluster: Cluster) -> dict[str, int]:
-    """How many Train workers live on each node."""
+    """The number of living Train workers on each node."""
     nodes = [actor.node_id for actor in living_actors(cluster) if actor.class_name == "RayTrainWorker"]
     return {node: nodes.count(node) for node in nodes if node}
 

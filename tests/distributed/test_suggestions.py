@@ -22,7 +22,7 @@ def config_of(values: Mapping[str, Any]) -> ExperimentConfig:
 
 
 class Scene:
-    """A search over a choice, what it was told to plan, and Optuna's own record of it."""
+    """A search over a choice, the experiments it planned, and Optuna's own record of it."""
 
     def __init__(self, *known: float, outcomes: Mapping[float, float | None] | None = None, **space: Any) -> None:
         configs = {value: config_of({KEY: value}) for value in known}
@@ -38,14 +38,14 @@ class Scene:
         )
 
     def threshold(self, trial_id: str) -> float:
-        """What the next trial has."""
+        """The purity threshold of the next trial."""
         suggestion = self.suggestions.suggest(trial_id)
         config = ExperimentConfig.model_validate(suggestion["settings"])
         assert suggestion["experiment_id"] == config.experiment_id
         return float(config.expert.options["purity_threshold"])
 
     def record(self) -> list[tuple[float, TrialState, float | None]]:
-        """Threshold, state and value of each of Optuna's trials."""
+        """The threshold, state and value of each of Optuna's trials."""
         study: optuna.Study = self.suggestions._optuna._ot_study
         return [
             (trial.params[KEY], trial.state, trial.values[0] if trial.values else None)

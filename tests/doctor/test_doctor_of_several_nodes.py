@@ -1,4 +1,4 @@
-"""The doctor on a Ray cluster one of whose nodes sees another storage or network than the others."""
+"""The doctor on a Ray cluster in which one node sees another storage or network than the others."""
 
 import re
 from collections.abc import Iterator
@@ -18,21 +18,21 @@ pytestmark = [
     pytest.mark.skipif(not MAY_MOUNT, reason="may not mount file systems"),
 ]
 
-# Nothing listens there.
+# An address where nothing listens.
 NO_PROXY = {"http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
 NODE = r"node [0-9.]+ \([0-9a-f]{8}\)"
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """Two nodes that are as they should be."""
+    """A Ray cluster of two nodes without a problem."""
     with ray_cluster(1, 1) as cluster:
         yield cluster
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """The address of something that answers like MLflow."""
+    """The address of a server that answers like MLflow."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -59,7 +59,7 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def findings(
     cluster: Cluster, storage: Path, server: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> tuple[int, list[str]]:
-    """The exit code, and the lines about storage and tracking server."""
+    """The doctor's exit code, and its lines about storage and tracking server."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     code = main(["--storage", str(storage), "--address", cluster.address])
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]

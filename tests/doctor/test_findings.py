@@ -29,7 +29,7 @@ ENDLESS = resource.RLIM_INFINITY
 
 
 def words(finding: Finding) -> str:
-    """The line with single blanks."""
+    """The line of a finding with single blanks."""
     return " ".join(str(finding).split())
 
 

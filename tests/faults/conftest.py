@@ -1,4 +1,4 @@
-"""Processes to fork from, and sweeps to disturb."""
+"""Processes to fork sweeps from, and the sweeps that the tests disturb."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from processes import Starter
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What was tried, and how often all was the same in the end."""
+    """Print how often each fault was tried, and how often nothing differed in the end."""
     if TALLY:
         terminalreporter.section("faults")
     for fault, (tried, identical) in TALLY.items():
@@ -21,7 +21,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def starters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[Starter]]:
-    """Two, as many as processors that a small machine has."""
+    """Processes to fork from: two, as a small machine has two processors, or one on a machine with one."""
     cache = str(tmp_path_factory.mktemp("cache"))
     with ExitStack() as stack:
         yield [stack.enter_context(Starter(cache)) for _ in range(min(2, os.cpu_count() or 1))]
@@ -36,7 +36,7 @@ def prepared(
     *,
     with_report: bool = False,
 ) -> Disturbed:
-    """A sweep with the outcome of a start that was not disturbed."""
+    """A sweep to disturb, with the outcome of an undisturbed start."""
     (folder / "small.yaml").write_text(sweep)
     disturbed = Disturbed(folder, folder / "small.yaml", database, starters, store, with_report)
     storage = disturbed.storage("whole")
@@ -49,14 +49,14 @@ def prepared(
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, starters: Sequence[Starter]) -> Disturbed:
-    """One trial of two iterations."""
+    """A sweep of one trial of two iterations."""
     folder = tmp_path_factory.mktemp("small")
     return prepared(folder, empty_database, starters, SWEEP.replace("ITERATIONS", "2"))
 
 
 @pytest.fixture(scope="session")
 def larger(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, starters: Sequence[Starter]) -> Disturbed:
-    """Two trials of three iterations."""
+    """A sweep of two trials of three iterations."""
     folder = tmp_path_factory.mktemp("larger")
     sweep = SWEEP.replace("ITERATIONS", "3") + "grid: {seed: [1, 2]}\n"
     return prepared(folder, empty_database, starters, sweep)
@@ -64,7 +64,7 @@ def larger(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, start
 
 @pytest.fixture(scope="session")
 def reported(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, starters: Sequence[Starter]) -> Disturbed:
-    """Two trials of two iterations with their report."""
+    """A sweep of two trials of two iterations that writes its report."""
     folder = tmp_path_factory.mktemp("reported")
     sweep = SWEEP.replace("ITERATIONS", "2") + "grid: {seed: [1, 2]}\n"
     return prepared(folder, empty_database, starters, sweep, with_report=True)

@@ -1,4 +1,4 @@
-"""Tiny sweeps that are disturbed, and what must not differ in the end."""
+"""Disturbs tiny sweeps, and compares what must not differ in the end."""
 
 import json
 import shutil
@@ -31,19 +31,19 @@ resources: {cpus_per_worker: 1}
 """
 
 
-# Of each fault: how often it was tried, and how often nothing differed in the end. Printed after the tests.
+# For each fault, how often it was tried and how often nothing differed in the end; printed after the tests.
 TALLY: dict[str, tuple[int, int]] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Disturbed:
-    """A sweep file, and starts of it that are disturbed.
+    """A sweep file, and disturbed starts of the sweep.
 
     Attributes:
-        database: Of MLflow, empty, with its tables.
-        store: That holds the files of the sweep; None: they lie on this machine.
-        with_report: Whether the sweeps write their reports, which takes seconds.
-        whole: The outcome of a start that was not disturbed.
+        database: An empty MLflow database that has its tables.
+        store: The object store that holds the files of the sweep; None: the files are on this machine.
+        with_report: Whether the sweep writes its report, which takes seconds.
+        whole: The outcome of an undisturbed start.
     """
 
     folder: Path
@@ -55,33 +55,33 @@ class Disturbed:
     whole: dict[str, Any] = field(default_factory=dict)
 
     def storage(self, name: str) -> Path:
-        """A new folder on this machine, of the storage or of its MLflow database."""
+        """A new folder on this machine, which is the storage or, with an object store, holds the MLflow database."""
         place = self.folder / name
         place.mkdir()
         shutil.copy(self.database, place / "mlflow.db")
         return place
 
     def start(self, starter: Starter, storage: Path, *options: str, **fault: Any) -> tuple[int, str]:
-        """Start or resume with a fault, if any; the exit code and the output."""
+        """Start or resume the sweep, with a fault if one is given; the exit code and the output."""
         return starter.run(
             self.log(storage), *self.arguments(storage, *options), fault={"report": self.with_report, **fault}
         )
 
     def arguments(self, storage: Path, *options: str) -> list[str]:
-        """Of the command line."""
+        """The arguments of the sweep's command line."""
         tracking = f"tracking.uri=sqlite:///{storage}/mlflow.db"
         return [str(self.sweep), "--local", "--resume", "--storage", self.place(storage), "--set", tracking, *options]
 
     def place(self, storage: Path) -> str:
-        """Where the sweep writes."""
+        """The path or URI to which the sweep writes."""
         return str(storage) if self.store is None else self.store.uri(storage.name)
 
     def log(self, storage: Path) -> Path:
-        """Where the newest start with this storage prints."""
+        """The file with the output of the newest start with this storage."""
         return storage.with_suffix(".log")
 
     def each(self, fault: str, cases: Sequence[Any], try_it: Callable[[Starter, Any], str | None]) -> list[str]:
-        """Try all cases of a fault on all processors; what went wrong with each that did not go well."""
+        """Try all cases of a fault, one per starter at a time; the problems of the cases that failed."""
         free: SimpleQueue[Starter] = SimpleQueue()
         for starter in self.starters:
             free.put(starter)
@@ -100,13 +100,13 @@ class Disturbed:
         return wrong
 
     def difference(self, storage: Path) -> str | None:
-        """What is not as in the undisturbed sweep, in its files and in MLflow; None when nothing."""
+        """What differs from the undisturbed sweep, in the files and in MLflow; None when nothing differs."""
         found = self.outcome(storage)
         different = [name for name in {**self.whole, **found} if self.whole.get(name) != found.get(name)]
         return f"different: {different}" if different else None
 
     def mend(self, starter: Starter, storage: Path) -> str | None:
-        """Resume undisturbed; what is not as it should be then."""
+        """Resume the sweep undisturbed; what then still differs, or None."""
         code, output = self.start(starter, storage)
         if code != 0:
             return f"exit code {code}: {output}"
@@ -115,12 +115,12 @@ class Disturbed:
         return wrong
 
     def outcome(self, storage: Path) -> dict[str, Any]:
-        """All that must not differ, by name: of files their bytes but for times, of MLflow runs and points."""
+        """Everything that must not differ, by name: the files' content without times, and MLflow's runs and points."""
         return comparable(files(Folder.at(self.place(storage)).folder("small"))) | {"MLflow": tracked(storage)}
 
 
 def files(folder: Folder) -> dict[str, bytes]:
-    """The content of all files in a folder by name; on this machine with those that raycal does not look at."""
+    """The content of all files in a folder, by name; on this machine the hidden files are included."""
     if not folder.is_local:
         return {name: folder.read(name) or b"" for name in folder.all_names()}
     root = Path(folder.path)
@@ -128,12 +128,12 @@ def files(folder: Folder) -> dict[str, bytes]:
 
 
 def comparable(files: Mapping[str, bytes]) -> dict[str, Any]:
-    """What of the files must not differ."""
+    """The content of the files that must not differ."""
     found: dict[str, Any] = {}
     for name, content in files.items():
         last = Path(name).name
         if last in ("owner.json", "started.json", "environment.json", ".lock", ".runs.sha256"):
-            continue  # who, when, where, and of what takes how long
+            continue  # who ran it, when, where, and runs in MLflow, which hold measured times
         if last == "results.jsonl":
             found[name] = [
                 {key: value for key, value in json.loads(line).items() if key not in SECONDS}
@@ -149,7 +149,7 @@ def comparable(files: Mapping[str, bytes]) -> dict[str, Any]:
 
 
 def tracked(storage: Path) -> list[Any]:
-    """Kind, status, parameters and points of each run in MLflow."""
+    """The kind, status, parameters and points of each run in MLflow."""
     client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
     experiment = client.get_experiment_by_name("small")
     runs = client.search_runs([experiment.experiment_id]) if experiment else []
@@ -170,7 +170,7 @@ def tracked(storage: Path) -> list[Any]:
 
 
 def operations(disturbed: Disturbed) -> list[str]:
-    """Every write and removal of a file in a start that nothing disturbs, in order."""
+    """Every write and removal of a file in an undisturbed start, in order."""
     storage = disturbed.storage("counted")
     try:
         return _noted(disturbed, storage)

@@ -1,4 +1,4 @@
-"""An S3-like server in a process of its own, which can be told to fail.
+"""An S3-like server in its own process, which can be told to fail.
 
 Run as a script it prints its port; `fail` makes the next requests end with a status.
 """
@@ -22,7 +22,7 @@ FAIL = "/-/fail/"
 
 
 class ObjectStore:
-    """The server with a bucket; a context."""
+    """The server, with one bucket; a context manager."""
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen([sys.executable, __file__], stdout=subprocess.PIPE, text=True)
@@ -39,11 +39,11 @@ class ObjectStore:
         self._process.wait()
 
     def uri(self, name: str) -> str:
-        """Of a folder in the bucket."""
+        """The URI of a folder in the bucket."""
         return f"s3://{BUCKET}/{name}?region=us-east-1&scheme=http&endpoint_override=127.0.0.1:{self._port}"
 
     def fail(self, requests: int, *, after: int = 0) -> None:
-        """Let so many requests end with 503, after so many that are answered; 0: no more."""
+        """Answer `after` requests, then answer `requests` requests with status 503; 0 ends the failures."""
         urlopen(f"http://127.0.0.1:{self._port}{FAIL}{after}/{requests}").close()
 
     def _wait(self) -> None:
@@ -56,7 +56,7 @@ class ObjectStore:
 
 
 class Faulty:
-    """A WSGI application around another."""
+    """A WSGI application that wraps another one and can make it fail."""
 
     def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
         self._application = application
@@ -88,7 +88,7 @@ class Faulty:
 
 
 def serve() -> None:
-    """Answer until killed."""
+    """Answer requests until the process is killed."""
     import logging
 
     from moto.server import DomainDispatcherApplication, create_backend_app

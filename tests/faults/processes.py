@@ -1,7 +1,7 @@
 """Starts sweeps in processes forked from one that has imported everything, so that a start costs a second.
 
-Run as a script it reads orders from its standard input, one JSON object a line, and answers each with a line: the
-process id of the fork, and when that has ended its exit code, negative for a signal.
+Run as a script, it reads orders from standard input, one JSON object per line. It answers each order with a line that
+holds the process id of the fork and, when the fork has ended, with one that holds its exit code, negative for a signal.
 """
 
 import json
@@ -18,7 +18,7 @@ from object_store import CREDENTIALS
 
 
 class Starter:
-    """The process that is forked from; a context."""
+    """The process from which sweeps are forked; a context manager."""
 
     def __init__(self, cache: str) -> None:
         self._cache = cache
@@ -39,7 +39,7 @@ class Starter:
         self._process.wait()
 
     def run(self, log: Path, *arguments: str, fault: dict[str, Any] | None = None) -> tuple[int, str]:
-        """Carry out the command line of a sweep; its exit code, negative for a signal, and what it printed."""
+        """Run the command line of a sweep; its exit code, negative for a signal, and its output."""
         self.begin(log, *arguments, fault=fault)
         return self.end(), log.read_text()
 
@@ -60,7 +60,7 @@ class Starter:
 
 
 def environment() -> dict[str, str]:
-    """One thread, so that a fork loses none."""
+    """The environment with one thread per process, as a fork keeps only the thread that forks."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return (
         os.environ | CREDENTIALS | threads | {"PYTHONUNBUFFERED": "1", "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "false"}
@@ -68,7 +68,7 @@ def environment() -> dict[str, str]:
 
 
 def serve() -> None:
-    """Fork a process for each order."""
+    """Fork a process for each order on standard input."""
     import faiss  # noqa: F401
     import matplotlib.figure  # noqa: F401
     import sklearn.datasets  # noqa: F401
@@ -95,7 +95,7 @@ def serve() -> None:
 
 
 def _carry_out(order: dict[str, Any]) -> None:
-    """The command line with the fault, in this process, which then ends."""
+    """Run the command line with its fault in this process, and end the process."""
     log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -127,7 +127,7 @@ def _crash(at: int, place: str, *, report: bool = False) -> None:
 
 
 def _kill_after(seconds: float, *, report: bool = False) -> None:
-    """Die by SIGKILL after so long."""
+    """Die by SIGKILL after some seconds."""
     _without_report(report)
     from threading import Thread
 
@@ -139,7 +139,7 @@ def _kill_after(seconds: float, *, report: bool = False) -> None:
 
 
 def _count(to: str, *, report: bool = False) -> None:
-    """Append a line for each write or removal: what it is, and of which file."""
+    """Append a line for each write or removal of a file: the kind of operation and the file."""
     _without_report(report)
     from raycal.files import Folder
 
@@ -153,7 +153,7 @@ def _note(to: str, what: str, folder: Any, file: str) -> None:
 
 
 def _fail(at: int, times: int, error: int, *, report: bool = False) -> None:
-    """From the n-th write on so many writes fail with this error number."""
+    """Let `times` writes, from write number `at` on, fail with an error number."""
     _without_report(report)
     from raycal.files import Folder
 
@@ -189,7 +189,7 @@ def _at_operation(at: int, place: str, act: Callable[[], object]) -> None:
 
 
 def _tear(folder: Any, file: str, content: bytes, act: Callable[[], object]) -> None:
-    """Act in the middle of a write: half of the content is there under the temporary name, or is sent."""
+    """Act in the middle of a write: half of the content is under the temporary name, or is sent to the object store."""
     half, path = content[: len(content) // 2], Path(folder.path, file)
     if folder.is_local:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -202,7 +202,7 @@ def _tear(folder: Any, file: str, content: bytes, act: Callable[[], object]) -> 
 
 
 def _stop(at: int, place: str, *, report: bool = False) -> None:
-    """Stop as with SIGSTOP at the n-th write or removal, and let another start take the folder."""
+    """Stop by SIGSTOP at the n-th write or removal, and do not lock the folder, so that another start can take it."""
     _without_report(report)
     from contextlib import nullcontext
 
@@ -213,12 +213,12 @@ def _stop(at: int, place: str, *, report: bool = False) -> None:
 
 
 def _unlocked(*, report: bool = False) -> None:
-    """As on a file system without locks."""
+    """Do not lock the folder, as on a file system without locks."""
     _stop(-1, "before", report=report)
 
 
 def _around(kind: type, name: str, instead: Callable[..., object]) -> None:
-    """Call this in place of a method, with the call of the method itself and its arguments."""
+    """Call `instead` in place of a method, with a function that calls the method itself, and with its arguments."""
     original = getattr(kind, name)
 
     def method(self: Any, *arguments: Any) -> None:
@@ -228,7 +228,7 @@ def _around(kind: type, name: str, instead: Callable[..., object]) -> None:
 
 
 def _without_report(wanted: bool) -> None:
-    """Its figures take seconds; it is written from what is compared."""
+    """Skip the report unless it is wanted: its figures take seconds, and it is made from files that are compared."""
     import raycal.sweep_run
 
     if not wanted:

@@ -1,4 +1,4 @@
-"""A sweep is killed at every write and removal of a file, and resumed: nothing differs, nothing is doubled."""
+"""A sweep that is killed at any write or removal of a file and resumed: nothing differs, nothing is doubled."""
 
 import signal
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.timeout(1200)
 
 
 def crash_points(noted: list[str]) -> list[tuple[int, str]]:
-    """Where a process can die with different files behind it; before an operation is after the one before it."""
+    """The points at which a crash leaves different files; "before" an operation equals "after" the previous one."""
     points = [(0, "before")]
     for number, operation in enumerate(noted):
         places = ("torn", "after") if operation.startswith("write") else ("after",)

@@ -1,4 +1,4 @@
-"""Files of a sweep are cut, emptied, changed, mixed up or lost: the outcome is the same, or one line says which."""
+"""Files of a sweep are cut, emptied, changed, mixed up or lost: the outcome is the same, or one line names the file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ from raycal.store import RunDir
 
 ITERATIONS = 4
 SAVED = 3
-# What an experiment that goes on holds after three iterations.
+# The files of an unfinished experiment after three iterations.
 GOING_ON = [
     "config.yaml",
     "results.jsonl",
@@ -39,7 +39,7 @@ def empty(path: Path) -> None:
 
 
 def flip(path: Path) -> None:
-    """One bit in the middle."""
+    """Flip one bit in the middle."""
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
@@ -50,7 +50,7 @@ def lose(path: Path) -> None:
 
 
 def mix_up(path: Path) -> None:
-    """In its place lies the file of the iteration before, if there is one."""
+    """Replace the file with that of the iteration before, if there is one."""
     stem, _, end = path.name.partition(".")
     before = path.with_name(f"iteration-{int(stem[-3:]) - 1:03d}.{end}") if stem.startswith("iteration-") else path
     if before.exists():
@@ -61,7 +61,7 @@ DAMAGES = [cut, empty, flip, lose, mix_up]
 
 
 def go_on(run_dir: RunDir, until: int = ITERATIONS) -> None:
-    """The experiment from where it stopped, to its end or before."""
+    """Run the experiment from where it stopped, to its end or to an earlier iteration."""
     saved = run_dir.begin(CONFIG)
     for iteration in range(0 if saved is None else saved.iteration + 1, until):
         run_dir.commit(result(iteration), model(iteration))
@@ -70,7 +70,7 @@ def go_on(run_dir: RunDir, until: int = ITERATIONS) -> None:
 
 
 def content(folder: Folder) -> dict[str, bytes | None]:
-    """Of all files but the time of the start."""
+    """The content of all files except the start time."""
     return {name: folder.read(name) for name in folder.all_names() if name != "started.json"}
 
 

@@ -1,4 +1,4 @@
-"""Sweeps on a full disk, killed at any moment, and two at a time: resumed they end as if nothing had happened."""
+"""Sweeps on a full disk, killed at any moment, or started twice at a time end, once resumed, as if undisturbed."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ def writes(disturbed: Disturbed) -> list[str]:
 
 
 def full_disk(disturbed: Disturbed, places: range) -> list[str]:
-    """From each of these writes on there is no room; then there is, and the sweep is resumed."""
+    """Let the disk be full from each of these writes on; then resume the sweep with room on the disk."""
 
     def fill(starter: Starter, at: int) -> str | None:
         storage = disturbed.storage(f"full-{at}")
@@ -44,7 +44,7 @@ def test_disk_full_at_every_write(small: Disturbed) -> None:
 
 @pytest.mark.long
 def test_write_that_fails_once(small: Disturbed) -> None:
-    """A picture that cannot be written is left out: the experiment is whole without it."""
+    """Pictures are left out, as an experiment is whole without a picture that cannot be written."""
     places = [at for at, operation in enumerate(writes(small)) if "/clusters/" not in operation]
 
     def fail(starter: Starter, at: int) -> str | None:
@@ -58,7 +58,7 @@ def test_write_that_fails_once(small: Disturbed) -> None:
 
 
 def killed_at_random(disturbed: Disturbed, kills: int, *, seed: int, within: float = 2.0) -> list[str]:
-    """Sweeps killed again and again in their first seconds, so often in all, each at last resumed to its end."""
+    """Kill each sweep five times within its first seconds, `kills` times in all, and then resume it to its end."""
     of_each = 5
 
     def kill(starter: Starter, number: int) -> str | None:
@@ -112,5 +112,5 @@ def test_start_that_slept_while_another_took_its_folder_writes_nothing(small: Di
     folder = storage / "small"
     assert log.read_text().splitlines()[-1] == f"another start of this sweep owns {folder} now; this one has ended"
     assert not list(folder.glob("*/error.txt"))
-    # What it may have written is a state, which the next start takes away.
+    # The stopped start may have written a state, which the next start removes.
     assert small.mend(other, storage) is None

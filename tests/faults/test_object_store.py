@@ -1,4 +1,4 @@
-"""A sweep whose folder lies in an object store: killed, or the store fails; resumed, nothing differs."""
+"""A sweep in an object store that is killed, or whose store fails: once resumed, nothing differs."""
 
 import signal
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ def test_store_that_fails_for_a_moment_is_asked_again(remote: Disturbed, object_
     ids=["some", "many"],
 )
 def test_store_that_is_gone(remote: Disturbed, object_store: ObjectStore, requests: range) -> None:
-    """From some request on it answers nothing more; when it is back, the sweep is resumed."""
+    """The store stops answering at some request; when it is back, the sweep is resumed."""
     starter = remote.starters[0]
     for answered in requests:
         storage = remote.storage(f"gone-{answered}")

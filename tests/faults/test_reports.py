@@ -1,4 +1,4 @@
-"""Sweeps that are killed and resumed: figures, tables and page of the report are those of one that was not."""
+"""Sweeps that are killed and resumed have the report, with its figures and tables, of an undisturbed sweep."""
 
 import signal
 
@@ -26,7 +26,7 @@ def test_report_is_compared(reported: Disturbed) -> None:
 
 
 def killed(reported: Disturbed, points: list[tuple[int, str]]) -> list[str]:
-    """What went wrong with each of the sweeps that were killed there and resumed."""
+    """Kill a sweep at each of the points and resume it; the problems of the sweeps that then differ."""
 
     def kill(starter: Starter, point: tuple[int, str]) -> str | None:
         at, place = point

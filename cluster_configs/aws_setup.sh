@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# What aws.yaml needs in an AWS account: a bucket, and a role for each kind of node. Running it again changes nothing.
+# Creates what aws.yaml needs in an AWS account: a bucket, and a role for each kind of node. Running it again changes
+# nothing.
 #
 #   bash cluster_configs/aws_setup.sh BUCKET REGION
 #
-# Needs the AWS command line with administrator credentials. To undo it: `aws s3 rb --force s3://BUCKET` (this deletes
-# the results), and delete the roles and instance profiles raycal-head and raycal-worker in the IAM console.
+# It needs the AWS command line with administrator credentials. To undo it, run `aws s3 rb --force s3://BUCKET`, which
+# deletes the results, and delete the roles and instance profiles raycal-head and raycal-worker in the IAM console.
 #
-# Cost: none but the bucket's contents, 0.023 $ per GB and month (list price as known in 2025, check
+# Cost: only the content of the bucket, 0.023 $ per GB and month (list price as known in 2025, check
 #   https://aws.amazon.com/s3/pricing/).
 # Last run: never run by us.
 set -euo pipefail
@@ -19,13 +20,13 @@ fi
 aws s3api put-public-access-block --bucket "$bucket" --public-access-block-configuration \
   BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true
 
-# Without this role of AWS's own the first request for spot fails; it may be there.
+# AWS's own role for spot, which may exist already. Without it the first request for spot fails.
 aws iam get-role --role-name AWSServiceRoleForEC2Spot >/dev/null 2>&1 ||
   aws iam create-service-linked-role --aws-service-name spot.amazonaws.com >/dev/null
 
 results="{\"Effect\": \"Allow\", \"Action\": [\"s3:ListBucket\", \"s3:GetBucketLocation\"], \"Resource\": \"arn:aws:s3:::$bucket\"},
   {\"Effect\": \"Allow\", \"Action\": [\"s3:GetObject\", \"s3:PutObject\", \"s3:DeleteObject\"], \"Resource\": \"arn:aws:s3:::$bucket/*\"}"
-# The head starts and ends the workers, and looks up their image.
+# The head also starts and ends the workers, and looks up their image.
 workers="{\"Effect\": \"Allow\", \"Action\": [\"ec2:Describe*\", \"ec2:RunInstances\", \"ec2:TerminateInstances\", \"ec2:CreateTags\"], \"Resource\": \"*\"},
   {\"Effect\": \"Allow\", \"Action\": \"ssm:GetParameters\", \"Resource\": \"arn:aws:ssm:*::parameter/aws/service/deeplearning/*\"},
   {\"Effect\": \"Allow\", \"Action\": \"iam:PassRole\", \"Resource\": \"arn:aws:iam::$account:role/raycal-worker\"}"

@@ -1,8 +1,8 @@
-"""`python cluster_configs/lint.py FILE ...`: what goes wrong in files for Ray clusters, before it costs money.
+"""`python cluster_configs/lint.py FILE ...` finds mistakes in files for Ray clusters before they cost money.
 
-Run it in the environment that submits: Ray and Python must be the same on client, head and workers. It knows the fields
-that Ray and Kubernetes accept in silence; a misspelt one elsewhere is Ray's to report. Exit code 1 when there is
-something to mend or to fill in.
+Run it in the environment from which you submit, because Ray and Python must be the same on client, head and workers. It
+checks fields that Ray and Kubernetes accept in silence, and leaves other misspelled fields to Ray, which reports them.
+The exit code is 1 if there is something to fix or to fill in.
 """
 
 import re
@@ -25,7 +25,7 @@ except ImportError as error:
     sys.exit(2)
 PYTHON = f"py{sys.version_info.major}{sys.version_info.minor}"
 LEAST_DISK_GB, LEAST_IDLE_MINUTES, SHARED_MEMORY = 150, 10, 0.3
-# Of the types in our files, in GB; others are not checked.
+# Memory in GB of the machine types in our files. Other types are not checked.
 MEMORY_GB = {
     "m7i.xlarge": 16,
     "g6.2xlarge": 32,
@@ -44,7 +44,7 @@ Problems = Iterator[str]
 
 
 def problems(text: str) -> list[str]:
-    """What must be mended in a file for `ray up` or KubeRay; one line each."""
+    """What must be fixed in a file for `ray up` or KubeRay, one line for each problem."""
     config = yaml.safe_load(text)
     if "provider" in config:
         checks = _launcher(config)
@@ -56,7 +56,7 @@ def problems(text: str) -> list[str]:
 
 
 def to_fill_in(text: str) -> list[str]:
-    """The placeholders that are left."""
+    """The placeholders that are still to be filled in, sorted."""
     return sorted(set(PLACEHOLDER.findall(text)))
 
 
@@ -88,7 +88,7 @@ def _images(config: Any) -> Iterator[str]:
 
 
 def _launcher(config: dict[str, Any]) -> Problems:
-    """A file for `ray up`."""
+    """The problems of a file for `ray up`."""
     yield from _docker(config)
     yield from _commands(config)
     if "auth_token" not in str(config.get("file_mounts", {})):
@@ -122,7 +122,7 @@ def _launcher(config: dict[str, Any]) -> Problems:
 
 
 def _zones(config: dict[str, Any]) -> Problems:
-    """Of Google Cloud, which Ray starts in one."""
+    """The disks whose zone differs from that of the cluster; on Google Cloud, Ray uses one zone."""
     zone = config["provider"]["availability_zone"]
     for other in sorted(set(re.findall(r"zones/([\w-]+)/", str(config["available_node_types"]))) - {zone}):
         yield f"availability_zone: is {zone}, and a disk's diskType is of {other}"
@@ -223,7 +223,7 @@ def _disk(size: int, setting: str) -> Problems:
 
 
 def _kuberay(config: dict[str, Any]) -> Problems:
-    """A RayJob or RayCluster."""
+    """The problems of a RayJob or RayCluster."""
     job = config["spec"] if config.get("kind") == "RayJob" else None
     spec = config["spec"]["rayClusterSpec"] if job is not None else config["spec"]
     if spec.get("rayVersion") != RAY:
@@ -276,7 +276,7 @@ def _job(job: dict[str, Any]) -> Problems:
 
 
 def main(files: Sequence[str]) -> int:
-    """Print what is wrong with each file and what is left to fill in; 1 when there is any."""
+    """Print the problems of each file and the placeholders left in it; the exit code is 1 if there are any."""
     if not files or set(files) & {"-h", "--help"}:
         print(__doc__)
         return 2

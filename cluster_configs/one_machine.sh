@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# One machine with GPUs, or with none, as a Ray cluster that takes sweep after sweep. Not needed for a single sweep:
+# Makes one machine, with GPUs or without, a Ray cluster that takes sweep after sweep. A single sweep does not need it:
 # `python -m raycal.sweep` starts a Ray of its own. `README.md` says what each step prints.
 #
-# Cost: that of the machine.
+# Cost: the machine.
 # Quotas: none. With GPUs, NVIDIA driver 580 or newer.
 # Before, in the repository: `make install; source .venv/bin/activate`.
 #
@@ -11,11 +11,11 @@
 #   watch   bash cluster_configs/one_machine.sh watch
 #   down    bash cluster_configs/one_machine.sh down
 #
-# Last run: 2026-11-23 on one machine with 2 CPUs and no GPU, Ray 2.60.0: all four, with one trial of the quickstart; the
-#   job took 50 s, and nothing was left running.
+# Last run: 2026-11-23 on one machine with 2 CPUs and no GPU, Ray 2.60.0: all four, with one trial of the quickstart;
+#   the job took 50 s, and nothing was left running.
 set -euo pipefail
 usage='usage: one_machine.sh up | submit SWEEP.yaml [options of raycal.sweep] | watch | down'
-# Everything that it keeps but the results; short, for the sockets in it.
+# The folder for everything but the results. Its path is short because it holds sockets.
 home=${RAYCAL_RAY:-/tmp/raycal-$(id -u)}
 port=${RAYCAL_PORT:-6379} dashboard=${RAYCAL_DASHBOARD:-8265} agent=${RAYCAL_AGENT:-52365}
 storage=${STORAGE:-$HOME/raycal-runs}
@@ -23,7 +23,7 @@ export RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 RAY_ADDRESS=http://127.0.0.
 
 is_up() { [ -s "$home/pid" ] && kill -0 "$(cat "$home/pid")" 2>/dev/null; }
 
-# The dashboard answers before the agent that starts jobs does.
+# Checks the agent that starts jobs as well, because the dashboard answers before it does.
 takes_jobs() { (: <"/dev/tcp/127.0.0.1/$agent") 2>/dev/null && ray job list >/dev/null 2>&1; }
 
 up() {
@@ -31,7 +31,8 @@ up() {
   [ -s ~/.ray/auth_token ] || ray get-auth-token --generate >/dev/null
   mkdir -p -m 700 "$home"
   ulimit -n "$(ulimit -Hn)"
-  # In a session of its own, by which `down` ends it and nothing else; `ray stop` ends every Ray of the user.
+  # Ray gets a session of its own, so that `down` can end it and nothing else; `ray stop` would end every Ray of the
+  # user.
   env -u RAY_ADDRESS setsid ray start --head --block --port="$port" --dashboard-host=127.0.0.1 \
     --dashboard-port="$dashboard" --dashboard-agent-listen-port="$agent" --temp-dir="$home/ray" >"$home/log" 2>&1 </dev/null &
   echo $! >"$home/pid"

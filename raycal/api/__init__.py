@@ -1,7 +1,7 @@
-"""The public Python API: run sweeps and experiments, read what they left, and draw it.
+"""The public Python API: run sweeps and experiments, read their results, and draw them.
 
-`raycal` itself offers these names. They are kept here because they use every other part of the package, and `raycal`
-imports them only when they are asked for. Nothing in the package imports this folder.
+`raycal` itself offers these names and imports them on first use. They are defined here because they use every other
+part of the package. No other part of the package imports this folder.
 """
 
 from raycal.api.plot import plot_accuracy

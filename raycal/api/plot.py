@@ -1,4 +1,4 @@
-"""Figure 2 of the paper in matplotlib axes of the caller: test accuracy by human interactions."""
+"""Draws figure 2 of the paper, test accuracy by human interactions, in matplotlib axes of the caller."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -39,19 +39,19 @@ def plot_accuracy(
     """Draw test accuracy by human interactions, which is figure 2 of the paper, in the style of the report.
 
     Each scenario is a line through the means over its finished seeds, with a band of one sample standard deviation.
-    Full supervision is a horizontal line. A scenario that was run under several settings is drawn under those with the
-    largest area under its budget curve, which its label names; settings with which it uses true labels as no person
-    could are drawn only where there are no others of the scenario.
+    Full supervision is a horizontal line. If a scenario was run with several settings, the line shows the settings with
+    the largest area under the budget curve, and its label names them. Settings that use true labels in a way that no
+    person could are drawn only if the scenario was run with no others.
 
     Args:
         sweep: The results of a sweep, or rows of `SweepResults.results`, such as those of several sweeps together.
         ax: The axes to draw in; None: those of a new figure.
-        dataset: The dataset to draw; needed when there are several.
+        dataset: The dataset to draw; required if there are several.
         scenarios: The scenarios to draw; None: all of them.
-        settings: Values of varied settings, such as `{"expert.purity_threshold": 0.8}`. A trial whose results a setting
-            cannot change is drawn whatever the value.
-        zoomed: Whether only the range is shown in which the scenarios differ.
-        legend: Whether the axes get a legend.
+        settings: Values of varied settings, such as `{"expert.purity_threshold": 0.8}`, to draw only the trials with
+            these values. A trial whose results a setting cannot change is drawn whatever the value.
+        zoomed: Whether to show only the range in which the scenarios differ.
+        legend: Whether to add a legend to the axes.
 
     Returns:
         The axes, with interactions along x and accuracy (0 to 1) along y.
@@ -71,7 +71,7 @@ def plot_accuracy(
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """The lines of one trial, as the statistics of the report take them."""
+    """The lines of one trial, in the form that the statistics of the report read."""
 
     lines: Sequence[Mapping[str, Any]]
 
@@ -79,7 +79,11 @@ class _Run:
 def _chosen(
     rows: pd.DataFrame, dataset: str | None, scenarios: Sequence[str] | None, settings: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """The rows of finished trials that are asked for."""
+    """The rows of the finished trials to draw.
+
+    Raises:
+        InputError: No finished trial is left to draw, or an argument of `plot_accuracy` cannot be used.
+    """
     if not isinstance(rows, pd.DataFrame):
         raise InputError(f"sweep: should be SweepResults or rows of its results, not of type {type(rows).__name__}")
     columns = [str(name) for name in rows.columns]
@@ -114,7 +118,7 @@ def _unknown(what: str, asked: Sequence[str], known: pd.Series) -> list[str]:
 
 
 def _chart(rows: pd.DataFrame) -> Chart:
-    """What is drawn, as the report has it: one series or level for each scenario."""
+    """The chart in the form of the report: one series or horizontal level for each scenario."""
     series: list[Series] = []
     levels: list[Level] = []
     for name, part in rows.groupby("scenario", sort=False):
@@ -138,7 +142,10 @@ def _chart(rows: pd.DataFrame) -> Chart:
 
 
 def _best_condition(rows: pd.DataFrame) -> tuple[str, pd.DataFrame]:
-    """The condition of a scenario with the largest area, and its rows; an upper bound only where all are such."""
+    """The condition of a scenario with the largest area under the budget curve, and its rows.
+
+    A condition that is an upper bound is chosen only if all conditions are.
+    """
     possible = rows[~rows["upper_bound"].astype(bool)]
     parts = {str(name): part for name, part in (rows if possible.empty else possible).groupby("condition", sort=False)}
     best = max(parts, key=lambda name: _mean_area(_runs(parts[name])))
@@ -146,7 +153,7 @@ def _best_condition(rows: pd.DataFrame) -> tuple[str, pd.DataFrame]:
 
 
 def _runs(rows: pd.DataFrame) -> list[_Run]:
-    """The trials of some rows; a trial that is in two sweeps counts once."""
+    """The trials that the rows belong to; a trial that is in two sweeps counts once."""
     figures = rows.drop_duplicates(["id", "interactions"], keep="last").sort_values("interactions", kind="stable")
     return [
         _Run([{"interactions": float(spent), "test_accuracy": float(accuracy)} for spent, accuracy in _points(part)])
@@ -177,6 +184,6 @@ def _draw(chart: Chart, ax: "Axes | None", scenarios: Sequence[str], *, legend: 
         draw_chart(replace(chart, title=ax.get_title()), ax, look)
     if legend:
         handles = legend_handles([chart], look)
-        with drawing(text_as_paths=False) if own else nullcontext():  # in axes of the caller in the caller's fonts
+        with drawing(text_as_paths=False) if own else nullcontext():  # axes of the caller keep the caller's fonts
             ax.legend(handles=list(handles.values()), labels=list(handles), frameon=False)
     return ax

@@ -1,4 +1,4 @@
-"""What a sweep left in its folder, as pandas DataFrames."""
+"""The results in the folder of a sweep, as pandas DataFrames."""
 
 import os
 from collections import Counter
@@ -22,7 +22,7 @@ STATES = ("finished", "stopped", "failed", "unfinished")
 
 
 class ExperimentResults:
-    """One experiment: its settings, and what it left in its folder when it was read.
+    """One experiment: its settings, and the results that were in its folder when it was read.
 
     `run_experiment` and `SweepResults.experiment` return such an object.
 
@@ -48,10 +48,10 @@ class ExperimentResults:
     def results(self) -> pd.DataFrame:
         """One row per finished iteration, with the columns of `results.jsonl`.
 
-        Among them are `iteration` (from 0), `interactions` (spent until then), `test_accuracy` (0 to 1), `test_loss`
-        (nats), `annotated` (images with a label), `cluster_label_error` (0 to 1), `human_seconds` and, each in
-        seconds, `predict_seconds`, `cluster_seconds`, `train_seconds` and `evaluate_seconds`. NaN stands for a value
-        that is not defined, such as the label error of an iteration in which no cluster was accepted.
+        Some of them are `iteration` (from 0), `interactions` (spent up to this iteration), `test_accuracy` (0 to 1),
+        `test_loss` (nats), `annotated` (images with a label), `cluster_label_error` (0 to 1), `human_seconds`, and the
+        seconds of each phase: `predict_seconds`, `cluster_seconds`, `train_seconds` and `evaluate_seconds`. NaN stands
+        for an undefined value, such as the label error of an iteration in which no cluster was accepted.
 
         Example:
             >>> run = raycal.read_sweep("runs/digits").experiment("random s0")
@@ -84,8 +84,9 @@ class ExperimentResults:
 class SweepResults:
     """All trials of a sweep, as they were when the folder of the sweep was read.
 
-    `read_sweep` and `run_sweep` return such an object. It does not change while the sweep goes on: read it again to see
-    what is new. Every DataFrame has the column `id`, the experiment id, by which they can be merged.
+    `read_sweep` and `run_sweep` return such an object. It does not change while the sweep goes on; read the folder
+    again to see new results. All DataFrames except `summary` have the column `id`, the experiment id, by which they can
+    be merged.
 
     Attributes:
         name: The name of the sweep.
@@ -110,8 +111,8 @@ class SweepResults:
         The columns are `id`, `label`, `scenario`, `dataset`, `seed`, one for each setting that the sweep varies (by its
         dotted key; NaN or None where the setting cannot change the trial's result), `condition` (the scenario and the
         varied settings in words, the same for all seeds), `full_supervision` (whether all images are labeled at once),
-        `upper_bound` (whether the settings use true labels as no person could), `state`, `reason` (of a failure or an
-        early stop) and `in_sweep_file` (False for a trial that a later version of the file no longer asks for).
+        `upper_bound` (whether the settings use true labels in a way that no person could), `state`, `reason` (of a
+        failure or an early stop) and `in_sweep_file` (False for a trial that is no longer in the sweep file).
 
         Example:
             >>> raycal.read_sweep("runs/digits").trials[["scenario", "seed", "state"]].values.tolist()
@@ -123,7 +124,8 @@ class SweepResults:
     def results(self) -> pd.DataFrame:
         """One row per trial and finished iteration: the columns of `trials`, then those of `results.jsonl`.
 
-        `ExperimentResults.results` describes the latter. A trial without a finished iteration has no row.
+        `ExperimentResults.results` describes the columns of `results.jsonl`. A trial without a finished iteration has
+        no row.
 
         Example:
             >>> results = raycal.read_sweep("runs/digits").results
@@ -189,10 +191,11 @@ class SweepResults:
     def summary(self) -> pd.DataFrame:
         """Return one row per dataset and condition, with means over the finished seeds.
 
-        These are the figures of the report's table `summary.csv`: `dataset`, `condition`, the number of trials in each
-        state, `aubc` (area under the budget curve: the mean accuracy over the interactions spent), `final_accuracy`,
-        each with the ends of its 95 % interval (`_low`, `_high`), and `interactions`, `annotated`, `human_hours` and
-        `cluster_label_error` at the end. NaN stands for what is not defined, such as an interval of one seed.
+        These are the values of the report's table `summary.csv`. The columns are `dataset`, `condition`, the number of
+        trials in each state, `aubc` (area under the budget curve: the mean accuracy over the interactions spent) and
+        `final_accuracy`, each with the ends of its 95 % interval (`_low`, `_high`), and `interactions`, `annotated`,
+        `human_hours` and `cluster_label_error` at the end of the trials. NaN stands for an undefined value, such as the
+        interval of a single seed.
 
         Example:
             >>> raycal.read_sweep("runs/digits").summary()[["condition", "finished"]].values.tolist()
@@ -241,7 +244,7 @@ class SweepResults:
 
 
 def read_sweep(folder: str | os.PathLike[str]) -> SweepResults:
-    """Read the folder of a sweep, whether the sweep is over, runs or was interrupted.
+    """Read the folder of a sweep that has finished, is still running, or was interrupted.
 
     Args:
         folder: `<storage>/<sweep name>`: a local path, or a URI such as `s3://bucket/runs/birds`.
@@ -261,17 +264,17 @@ def read_sweep(folder: str | os.PathLike[str]) -> SweepResults:
 
 
 def read_folder(folder: Folder) -> SweepResults:
-    """Read the folder of a sweep that is opened already."""
+    """Read the folder of a sweep from an open `Folder`."""
     return SweepResults(read_runs(folder), folder)
 
 
 def _keys(lines: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The keys of lines of results.jsonl; without a line those that every line has."""
+    """All keys of the lines of results.jsonl; if there are no lines, the keys that every line has."""
     return list(dict.fromkeys([*KEYS, *(key for line in lines for key in line)]))
 
 
 def _numbers(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Return the frame with numeric columns where all values are numbers or None, which becomes NaN."""
+    """Make each column numeric whose values are all numbers or None, which becomes NaN, and return the frame."""
     for name in frame.columns if columns is None else columns:
         values = frame[name]
         if values.dtype == object and all(value is None or type(value) in (int, float) for value in values):

@@ -1,4 +1,4 @@
-"""Runs sweeps and experiments from Python code, with the same checks, files and bytes as the command line."""
+"""Runs sweeps and experiments from Python code, with the same checks and byte-identical files as the command line."""
 
 import io
 import os
@@ -15,7 +15,7 @@ from raycal.interrupt import signals_of_a_call
 from raycal.registry import MAX_NAME
 
 GPUS = "CUDA_VISIBLE_DEVICES"
-DIGEST = 9  # characters at the end of an experiment id: a hyphen and eight digits
+DIGEST = 9  # characters of the digest at the end of an experiment id: a hyphen and eight hexadecimal digits
 
 
 def run_sweep(
@@ -33,29 +33,31 @@ def run_sweep(
 ) -> SweepResults:
     """Run a sweep to its end and return its results, as `raycal sweep` does.
 
-    A trial that fails does not stop the others: its `state` in `SweepResults.trials` is `failed`, with the `reason`.
-    Ctrl-C raises `KeyboardInterrupt`; the same call with `resume=True` goes on.
+    A trial that fails does not stop the others; its `state` in `SweepResults.trials` is `failed`, and `reason` says
+    why. Ctrl-C raises `KeyboardInterrupt`; the same call with `resume=True` continues the sweep.
 
     Args:
-        sweep: The path of a sweep file, or what such a file holds: `{"name": ..., "experiment": {...}, "grid": {...}}`.
-        storage: The folder or URI in which the sweep gets a folder of its name. On a Ray cluster every node must see
-            it.
-        address: The address of the Ray cluster; None: `RAY_ADDRESS`, else a cluster on this machine.
+        sweep: The path of a sweep file, or the content of such a file:
+            `{"name": ..., "experiment": {...}, "grid": {...}}`.
+        storage: The folder or URI in which the sweep gets a folder with its name. On a Ray cluster every node must have
+            access to it.
+        address: The address of the Ray cluster; None: the value of `RAY_ADDRESS`, or a cluster on this machine if it is
+            not set.
         local: Whether the trials run one after another in this process, without Ray.
-        resume: Whether a sweep that was started before goes on, with what the sweep asks for in addition. Without it
-            such a sweep is refused.
-        only: A pattern, or several, that the id or the label of a trial must match for the trial to run.
-        overrides: Settings by dotted key that take the place of those of the sweep, such as
+        resume: Whether to continue a sweep that was started before, including trials that were added to it since. If
+            False, a sweep that was started before is refused.
+        only: One or several patterns; a trial runs only if its id or its label matches one of them.
+        overrides: Settings by dotted key that replace those of the sweep, such as
             `{"training.epochs": 1, "grid.seed": [0, 1]}`.
         track: Whether the runs are sent to MLflow.
         report: Whether the report is written into the sweep's folder.
-        verbose: Whether progress and a summary are printed to standard output. Otherwise all that the process prints
-            there meanwhile is dropped.
+        verbose: Whether progress and a summary are printed to standard output. If False, everything that the process
+            prints there during the call is dropped.
 
     Raises:
         InputError: The input cannot be used; `problems` has a line for each mistake, and nothing was started.
-        StorageError: The remote storage does not answer; the same call with `resume=True` goes on.
-        TakenOverError: Another start of the sweep has taken its folder.
+        StorageError: The remote storage does not answer; the same call with `resume=True` continues the sweep.
+        TakenOverError: Another process has started the same sweep and taken over its folder.
 
     Example:
         >>> experiment = {
@@ -94,8 +96,8 @@ def run_experiment(
 ) -> ExperimentResults:
     """Run one experiment in this process, without Ray, and return its results.
 
-    It is a sweep of one trial in `<storage>/<experiment id>`, which `read_sweep` and `raycal report` can read. The same
-    experiment again goes on where it was interrupted; once it is finished, nothing runs and its results are read.
+    The results are a sweep of one trial in `<storage>/<experiment id>`, which `read_sweep` and `raycal report` can
+    read. The same call again continues an interrupted experiment, and only reads the results of a finished one.
 
     Args:
         experiment: The settings of the experiment, as under `experiment` in a sweep file.
@@ -106,7 +108,7 @@ def run_experiment(
     Raises:
         InputError: The input cannot be used; `problems` has a line for each mistake, and nothing was started.
         ExperimentFailedError: The experiment failed; the message says in which phase and why.
-        StorageError: The remote storage does not answer; the same call goes on.
+        StorageError: The remote storage does not answer; the same call continues the experiment.
 
     Example:
         >>> run = raycal.run_experiment(
@@ -141,7 +143,7 @@ def run_experiment(
 
 
 def folder_name(experiment_id: str) -> str:
-    """Return an experiment id as the name of a sweep, which may be shorter than an id; its digest is kept."""
+    """Return an experiment id, shortened to the maximal length of a sweep's name; the digest at its end is kept."""
     if len(experiment_id) <= MAX_NAME:
         return experiment_id
     return experiment_id[: MAX_NAME - DIGEST] + experiment_id[-DIGEST:]
@@ -166,7 +168,7 @@ def _source(sweep: object) -> str | Mapping[str, Any]:
 
 @contextmanager
 def _as_a_call(*, verbose: bool) -> Iterator[None]:
-    """Leave the caller's process as it was: its signal handlers, its standard output and the GPUs that it sees."""
+    """Restore signal handlers, standard output and visible GPUs of the caller's process when the call ends."""
     gpus = os.environ.get(GPUS)
     try:
         with in_python_words(), signals_of_a_call():

@@ -1,4 +1,4 @@
-"""Problems in the words of Python code: the package says `--resume` where a caller writes `resume=True`."""
+"""Translates error messages for Python callers: the package writes `--resume` where a caller writes `resume=True`."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _WORDS = (
 
 @contextmanager
 def in_python_words() -> Iterator[None]:
-    """Raise every `InputError` of the block again, with its problems in the words of Python code."""
+    """Raise every `InputError` of the block again, with its problems translated for Python callers."""
     try:
         yield
     except InputError as error:

@@ -1,1 +1,1 @@
-"""Benchmarks: what raycal takes beside what the same work takes elsewhere, both measured in one run on one machine."""
+"""Benchmarks that compare raycal with the same work done without it, both measured in one run on one machine."""

@@ -1,4 +1,4 @@
-"""`python -m raycal.bench`: what raycal takes beside what the same work takes elsewhere."""
+"""`python -m raycal.bench`: compares the time that raycal takes with that of the same work without raycal."""
 
 import argparse
 import os
@@ -33,7 +33,7 @@ WHEN_NAMED: Mapping[str, str] = {
     "trials": "two trials at a time on Ray beside one after another",
     "accuracy": "bfloat16 beside float32, in what comes out",
 }
-# Of libraries that take the number of threads when they are imported.
+# Variables from which libraries read their number of threads when they are imported.
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 PROG = "python -m raycal.bench"
@@ -72,7 +72,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
-    """Run the command line; its exit code."""
+    """Run the command line and return its exit code."""
     options = parser(prog).parse_args(arguments)
     if options.list:
         for name, what in {**BENCHMARKS, **WHEN_NAMED}.items():
@@ -94,7 +94,7 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn
     For the CPU arms, libraries that read their number of threads from the environment get one thread.
 
     Args:
-        arguments: The words behind the program's name; None: those of this process.
+        arguments: The arguments after the program's name; None: those of this process.
         prog: The program's name in the usage text.
     """
     words = sys.argv[1:] if arguments is None else arguments
@@ -105,7 +105,7 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn
 
 def _bench(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     names = _names(options)
-    from raycal.bench.material import Options  # after --help
+    from raycal.bench.material import Options  # imported late, so that --help is fast
     from raycal.bench.table import as_json, lines
 
     out = None if options.json is None else _writable(options.json)
@@ -125,7 +125,7 @@ def _bench(options: argparse.Namespace, arguments: Sequence[str]) -> int:
 
 
 def _figures(name: str, options: "Options") -> list["Figure"]:
-    """The figures of one benchmark; what it needs is imported now."""
+    """Run one benchmark, print each of its figures and return them; the benchmark's module is imported here."""
     from importlib import import_module
 
     from raycal.bench.table import lines
@@ -138,10 +138,10 @@ def _figures(name: str, options: "Options") -> list["Figure"]:
 
 
 def _names(options: argparse.Namespace) -> list[str]:
-    """The benchmarks to run.
+    """The names of the benchmarks to run.
 
     Raises:
-        InputError: A name is none, an option cannot be, or there is no GPU where one is wanted.
+        InputError: A benchmark is unknown, an option is not valid, or `--gpu` is set on a machine without a GPU.
     """
     problems = []
     if options.repeats < 1:
@@ -170,10 +170,10 @@ def _need_gpu() -> None:
 
 
 def _writable(place: str) -> Path:
-    """The file of `--json`.
+    """The path of the file of `--json`.
 
     Raises:
-        InputError: It cannot be written.
+        InputError: The file cannot be written.
     """
     path = Path(expand_home(place))
     try:

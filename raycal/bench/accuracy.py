@@ -1,4 +1,4 @@
-"""`accuracy`: the fast path beside plain float32 and the obvious script, in what comes out."""
+"""`accuracy`: compares the results in bfloat16 with those in float32 and those of the obvious script."""
 
 from collections.abc import Iterator
 from statistics import mean, stdev
@@ -22,7 +22,7 @@ LEAST_SHARE, LEAST_SHARE_IN_FLOAT32 = 0.9, 0.99
 
 
 def run(options: Options) -> Iterator[Figure]:
-    """Differences of accuracies over the noise between seeds, and shares of the top N that two paths both choose."""
+    """Differences of accuracies over the noise between seeds, and shares of the top N that two variants both choose."""
     count, num_test, size = options.size(1000, 40), options.size(1000, 40), options.size(64, 32)
     dataset = images(options, 2 * count, num_test)
     training_set = TrainingSet(indices=np.arange(count), labels=dataset.train_labels[:count])
@@ -75,7 +75,7 @@ def run(options: Options) -> Iterator[Figure]:
 def _accuracy_of_script(
     begin: dict[str, torch.Tensor], dataset: ImageDataset, training_set: TrainingSet, size: int, seed: int
 ) -> float:
-    """What the script comes to from the same weights, on the same samples in an order of its own."""
+    """The accuracy of the script from the same weights, trained on the same samples in its own order."""
     recipe = obvious.Recipe(image_size=size, batch_size=64, epochs=EPOCHS, learning_rate=0.01)
     pool, test = (
         obvious.PilImages(dataset.images[rows], dataset.labels[rows], size)
@@ -90,7 +90,10 @@ def _accuracy_of_script(
 
 
 def _shared_with_script(options: Options, dataset: ImageDataset, trained: bytes, rest: Indices, count: int) -> float:
-    """The share of what the same weights choose here and there; of images as they are, as PIL rounds resized ones."""
+    """The share of the top `count` samples that raycal and the script both choose with the same weights.
+
+    The images keep their size, as PIL rounds the pixels of resized images.
+    """
     size = dataset.images.shape[1]
     model = learner(options, dataset, image_size=size, dtype="float32")
     model.load(trained)

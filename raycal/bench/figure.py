@@ -1,4 +1,4 @@
-"""A measured figure beside its goal."""
+"""A measured figure and its goal."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a figure should be: at least, or at most, a value."""
+    """The smallest or largest value that a figure should have."""
 
     sign: Literal["<=", ">="]
     value: float
 
     def is_met(self, value: float) -> bool:
-        """Whether a figure is as good as the goal; one that is not a number is not."""
+        """Whether a value meets the goal; NaN does not."""
         return value <= self.value if self.sign == "<=" else value >= self.value
 
     def __str__(self) -> str:
@@ -22,15 +22,15 @@ class Goal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One row of the table.
+    """One row of the table of figures.
 
     Attributes:
-        benchmark: What it belongs to.
-        name: What was compared, such as `peer / raycal`.
-        unit: Of `value`; `x` of a ratio.
-        goal: None: told for what it is.
-        arms: The repeats of each arm, in the order they were taken.
-        setting: What was measured: dtype, layout, batch, count, threads, unit of the arms.
+        benchmark: The benchmark that the figure belongs to.
+        name: What was measured or compared, such as `peer / raycal`.
+        unit: The unit of `value`; `x` for a ratio.
+        goal: The goal for `value`; None: the figure has no goal.
+        arms: The repeated measurements of each arm, in order.
+        setting: The settings of the measurement: dtype, layout, batch, count, threads, unit of the arms.
     """
 
     benchmark: str
@@ -43,9 +43,9 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        """`met`, `not met`, or nothing without a goal."""
+        """`met` or `not met`; empty without a goal."""
         return "" if self.goal is None else "met" if self.goal.is_met(self.value) else "not met"
 
     def record(self) -> dict[str, Any]:
-        """For JSON."""
+        """The figure and its verdict as a dictionary, for JSON."""
         return {**asdict(self), "verdict": self.verdict}

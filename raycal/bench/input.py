@@ -1,4 +1,4 @@
-"""`input`: batches from images on the device beside PIL images one by one."""
+"""`input`: compares batches of images that are on the device with PIL images that are converted one by one."""
 
 from collections.abc import Iterator
 

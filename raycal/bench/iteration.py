@@ -1,4 +1,4 @@
-"""`iteration`: a whole iteration of active learning beside the obvious script's."""
+"""`iteration`: compares a whole iteration of active learning with that of the obvious script."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,7 +22,17 @@ LEAST_GAIN = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What both arms do; `labelled` of the pool are labelled before, and `budget` is N."""
+    """The work of one iteration, the same for both arms.
+
+    Attributes:
+        num_pool: The number of images in the pool.
+        num_test: The number of test images.
+        labelled: The number of images of the pool that are labeled before the iteration.
+        budget: The number N of interactions.
+        image_size: The side, in pixels, of the images that the network sees.
+        loader_workers: The number of DataLoader workers of the script.
+        compile: Whether raycal compiles the network.
+    """
 
     num_pool: int
     num_test: int
@@ -59,7 +69,7 @@ def run(options: Options) -> Iterator[Figure]:
 
 
 def setting_of(ours: "Ours", script: "Script", work: Work, arms: str) -> dict[str, Any]:
-    """What both did in their last iterations, for the record of a figure; `arms` is the unit of its arms."""
+    """The settings and results of both arms' last iterations, for a figure; `arms` is the unit of its arms."""
     return settings_of(
         ours.learner,
         image_size=work.image_size,
@@ -75,7 +85,7 @@ def setting_of(ours: "Ours", script: "Script", work: Work, arms: str) -> dict[st
 
 
 class Ours:
-    """The second iteration of an experiment, as often as wanted; `result` is the last one's."""
+    """Runs the second iteration of an experiment with raycal, any number of times; `result` is the last result."""
 
     result: IterationResult
 
@@ -104,7 +114,7 @@ class Ours:
 
 
 class Script:
-    """The same by the obvious script; `outcome` is the last one's."""
+    """Runs the same iteration with the obvious script, any number of times; `outcome` is the last outcome."""
 
     outcome: obvious.Outcome
 

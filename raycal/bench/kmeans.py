@@ -1,4 +1,4 @@
-"""`kmeans`: the clusterings beside Faiss called directly, in time and in inertia."""
+"""`kmeans`: compares raycal's clusterings with Faiss called directly, in time and in inertia."""
 
 from collections.abc import Callable, Iterator
 
@@ -18,7 +18,7 @@ LEAST_GAIN, MOST_INERTIA_OF_TWO_LEVELS = 3.0, 1.01
 
 def run(options: Options) -> Iterator[Figure]:
     """Time and inertia of `kmeans` over those of Faiss, and of `two_level_kmeans` over those of `kmeans`."""
-    import faiss  # the goals of this module are used where Faiss cannot be loaded
+    import faiss  # imported late, as other modules use this module's goals without Faiss
 
     num_points, count = options.size(50_000, 600), options.size(1000, 30)
     points = features(options, num_points)

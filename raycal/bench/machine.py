@@ -1,4 +1,4 @@
-"""Where figures were taken."""
+"""Describes the machine that figures were measured on."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def machine() -> dict[str, Any]:
-    """Device, CPU, cores and versions."""
+    """The device, CPU, number of cores and versions of libraries."""
     import torch
 
     return {
@@ -24,14 +24,14 @@ def machine() -> dict[str, Any]:
 
 
 def cpu_model() -> str:
-    """As the kernel names it."""
+    """The CPU's model name from the kernel."""
     lines = CPUINFO.read_text().splitlines() if CPUINFO.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
 
 
 def _version(library: str) -> str | None:
-    """The version of a library; None where it is not installed, or cannot be loaded."""
+    """The version of a library; None if it is not installed or cannot be loaded."""
     if library != "faiss":
         try:
             return version(library)
@@ -39,6 +39,6 @@ def _version(library: str) -> str | None:
             return None
     try:
         import faiss
-    except (ImportError, OSError):  # what it is linked with may be missing
+    except (ImportError, OSError):  # a library that it is linked with may be missing
         return None
     return str(faiss.__version__)

@@ -1,4 +1,4 @@
-"""What benchmarks work on: images, features, and a learner for them."""
+"""The inputs of the benchmarks: images, features, and a learner for them."""
 
 import os
 from collections.abc import Iterator
@@ -24,14 +24,15 @@ SOURCE_SIZE, NUM_CLASSES, WIDTH = 32, 10, 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Of the command line.
+    """Options of the command line.
 
     Attributes:
-        quick: Sizes at which a benchmark ends in seconds and its figures mean nothing.
+        quick: Whether sizes are so small that a benchmark ends in seconds and its figures mean nothing.
+        repeats: The number of repeats of every arm.
         data: A folder of images by class; None: made-up images.
-        weights: Of the network: `none`, `imagenet` or a file.
-        features: A file of features (U, 512) for the clusterings; None: made-up ones.
-        clustering: Of whole iterations.
+        weights: The weights of the network: `none`, `imagenet` or a file.
+        features: A file of features (U, 512) for the clusterings; None: made-up features.
+        clustering: The name of the clustering in whole iterations.
     """
 
     quick: bool = False
@@ -42,15 +43,15 @@ class Options:
     clustering: str = "kmeans"
 
     def size(self, full: int, quick: int) -> int:
-        """A size, or a small one."""
+        """The full size, or the small one if the benchmark is quick."""
         return quick if self.quick else full
 
 
 def images(options: Options, num_pool: int, num_test: int = 64, image_size: int = 64) -> ImageDataset:
-    """That many images, of `--data` or made up.
+    """A dataset with these numbers of images, from the folder of `--data` or made up.
 
     Raises:
-        InputError: The folder has fewer, or cannot be used.
+        InputError: The folder has fewer images, or cannot be used.
     """
     if options.data is None:
         return made_up_images(num_pool, num_test)
@@ -68,7 +69,7 @@ def images(options: Options, num_pool: int, num_test: int = 64, image_size: int 
 
 
 def made_up_images(num_pool: int, num_test: int) -> ImageDataset:
-    """Random images of 32 x 32 pixels, each class with a coarse pattern of colours of its own."""
+    """Random images of 32 x 32 pixels; each class has its own coarse color pattern."""
     rng = np.random.default_rng(0)
     labels = rng.permutation(np.arange(num_pool + num_test) % NUM_CLASSES)
     pattern = rng.integers(40, 216, (NUM_CLASSES, 4, 4, 3)).repeat(8, axis=1).repeat(8, axis=2).astype(np.int16)
@@ -83,10 +84,12 @@ def made_up_images(num_pool: int, num_test: int) -> ImageDataset:
 
 
 def features(options: Options, num_points: int) -> Floats:
-    """That many features (U, 512), of `--features` or made up: groups in a space of falling variance, none negative.
+    """Features (num_points, 512) from the file of `--features`, or made up.
+
+    Made-up features are clustered and not negative, and their variance falls from the first dimension to the last.
 
     Raises:
-        InputError: The file has fewer, or is none of numpy's.
+        InputError: The file has fewer rows, or is not an array saved by numpy.
     """
     if options.features is None:
         rng = np.random.default_rng(0)
@@ -122,7 +125,7 @@ def config(options: Options, **settings: Any) -> ExperimentConfig:
 def learner(
     options: Options, dataset: ImageDataset, *, threads: int = 1, compile: bool = False, **settings: Any
 ) -> "NetworkLearner":
-    """raycal's learner; its predictions are never those kept from before any training."""
+    """raycal's learner, in a state in which its predictions are never read from the features kept on disk."""
     worker = WorkerSettings(threads=threads, compile=compile)
     made = build.learner(config(options, **settings), dataset, worker)
     made.load(made.save())
@@ -130,13 +133,13 @@ def learner(
 
 
 def settings_of(model: "NetworkLearner", **further: Any) -> dict[str, Any]:
-    """Device, dtype, layout and threads, for the record of a figure."""
+    """The device, dtype, layout and threads of a learner, for the record of a figure."""
     return {**model.placement.describe(), "layout": "channels_last", **further}
 
 
 @contextmanager
 def own_cache(folder: Path) -> Iterator[None]:
-    """Decoded images, features and compiled networks are kept in this folder meanwhile."""
+    """Use this folder as raycal's cache (decoded images, features, compiled networks) during the block."""
     before = os.environ.get(CACHE)
     os.environ[CACHE] = str(folder)
     try:

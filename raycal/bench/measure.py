@@ -1,4 +1,4 @@
-"""Clocks, and arms that take turns."""
+"""Clocks, and the measurement of arms that take turns."""
 
 import math
 import resource
@@ -10,7 +10,7 @@ Clock = Callable[[], float]
 
 
 def cpu_seconds() -> float:
-    """CPU time of this process and of its children that have ended: what a busy machine does not change much."""
+    """CPU seconds of this process and its finished children, which vary little on a busy machine."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
@@ -18,7 +18,7 @@ def cpu_seconds() -> float:
 def interleaved(
     arms: Mapping[str, Callable[[], object]], repeats: int, clock: Clock = cpu_seconds
 ) -> dict[str, list[float]]:
-    """Seconds of each arm, which take turns: first, second, first, second."""
+    """The seconds of each repeat of each arm; the arms take turns: first, second, first, second."""
     taken: dict[str, list[float]] = {name: [] for name in arms}
     for _ in range(repeats):
         for name, arm in arms.items():
@@ -29,12 +29,12 @@ def interleaved(
 
 
 def ratio(taken: Mapping[str, Sequence[float]], over: str, under: str) -> float:
-    """Of the medians of two arms."""
+    """The ratio of the medians of two arms."""
     return median(taken[over]) / max(median(taken[under]), 1e-9)
 
 
 def each(call: Callable[[], object], *, least_seconds: float = 0.2, clock: Clock = cpu_seconds) -> float:
-    """Seconds of one call, called as often as takes `least_seconds`, and once before."""
+    """The mean seconds of a call, over as many calls as take `least_seconds`, after one call to warm up."""
     call()
     calls, begin = 0, clock()
     end = perf_counter() + 20 * least_seconds
@@ -45,7 +45,7 @@ def each(call: Callable[[], object], *, least_seconds: float = 0.2, clock: Clock
 
 
 def growth_exponent(sizes: Sequence[int], seconds: Sequence[float]) -> float:
-    """Slope of the line through the logarithms: 1 is linear, 2 quadratic."""
+    """The slope of the line through the logarithms of sizes and seconds: 1 is linear growth, 2 is quadratic."""
     x, y = [math.log(size) for size in sizes], [math.log(taken) for taken in seconds]
     mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
     above = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))

@@ -1,7 +1,7 @@
-"""The peer: one iteration of active learning as a script without raycal does it, from the libraries' own tutorials.
+"""The obvious script: one iteration of active learning without raycal, written as in the libraries' tutorials.
 
-A torchvision dataset of PIL images, a DataLoader, float32, one pass for the probabilities and one for the features, and
-Faiss for k-means.
+It uses a torchvision dataset of PIL images, a DataLoader, float32, one pass for the probabilities and one for the
+features, and Faiss for k-means.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ Labelled = dict[int, int]
 
 
 class PilImages(Dataset[tuple[Tensor, int]]):
-    """Images (S, H, W, 3) uint8 with labels, as torchvision's CIFAR10 gives them."""
+    """A dataset of images (S, H, W, 3) uint8 with labels, like torchvision's CIFAR10."""
 
     def __init__(self, images: npt.NDArray[np.uint8], labels: Labels, image_size: int) -> None:
         self.images, self.labels = images, labels
@@ -39,7 +39,7 @@ class PilImages(Dataset[tuple[Tensor, int]]):
 
 
 class Relabelled(Dataset[tuple[Tensor, int]]):
-    """Some of the images with the labels they were given."""
+    """A subset of the images with the labels from the expert."""
 
     def __init__(self, images: PilImages, labels: Labelled) -> None:
         self.images, self.labels = images, list(labels.items())
@@ -54,7 +54,7 @@ class Relabelled(Dataset[tuple[Tensor, int]]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """The settings of the script; those of raycal's arm."""
+    """The settings of the script, equal to those of raycal's arm."""
 
     image_size: int
     batch_size: int
@@ -79,7 +79,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What the iteration came to."""
+    """The accuracy and the numbers of images of an iteration."""
 
     accuracy: float
     num_scored: int
@@ -88,7 +88,7 @@ class Outcome:
 
 
 def network(state: dict[str, Tensor], num_classes: int, device: str) -> nn.Module:
-    """torchvision's ResNet-18 with these weights."""
+    """A ResNet-18 of torchvision with these weights."""
     model: nn.Module = resnet18(num_classes=num_classes)
     model.load_state_dict(state)
     return model.to(device)
@@ -96,7 +96,7 @@ def network(state: dict[str, Tensor], num_classes: int, device: str) -> nn.Modul
 
 @torch.no_grad()
 def probabilities(model: nn.Module, dataset: Dataset[tuple[Tensor, int]], recipe: Recipe) -> Floats:
-    """Class probabilities (n, K), in a pass of their own."""
+    """Class probabilities (n, K), from one pass over the images."""
     model.eval()
     found = [model(images.to(recipe.device)).softmax(1).cpu() for images, _ in recipe.loader(dataset)]
     probs: Floats = torch.cat(found).numpy()
@@ -105,7 +105,7 @@ def probabilities(model: nn.Module, dataset: Dataset[tuple[Tensor, int]], recipe
 
 @torch.no_grad()
 def embeddings(model: nn.Module, dataset: Dataset[tuple[Tensor, int]], recipe: Recipe) -> Floats:
-    """Features (n, 512) before the last layer, in a second pass."""
+    """Features (n, 512) before the last layer, from a second pass over the images."""
     backbone = nn.Sequential(*list(model.children())[:-1]).eval()
     found = [backbone(images.to(recipe.device)).flatten(1).cpu() for images, _ in recipe.loader(dataset)]
     features: Floats = torch.cat(found).numpy()
@@ -119,8 +119,8 @@ def most_uncertain(probs: Floats, count: int) -> Indices:
 
 
 def kmeans(points: Floats, count: int, seed: int = 0) -> npt.NDArray[np.int64]:
-    """Cluster ids by Faiss; all points, as the paper."""
-    import faiss  # so that what clusters nothing works where Faiss cannot be loaded
+    """Cluster ids from Faiss, which clusters all points, as in the paper."""
+    import faiss  # imported late, so that the rest of the module works where Faiss cannot be loaded
 
     clusters = faiss.Kmeans(
         points.shape[1],
@@ -137,7 +137,7 @@ def kmeans(points: Floats, count: int, seed: int = 0) -> npt.NDArray[np.int64]:
 
 
 def train(model: nn.Module, dataset: Dataset[tuple[Tensor, int]], recipe: Recipe) -> list[float]:
-    """The loss of every step."""
+    """Train the model and return the loss of every step."""
     model.train()
     optimizer = torch.optim.SGD(
         model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
@@ -155,7 +155,7 @@ def train(model: nn.Module, dataset: Dataset[tuple[Tensor, int]], recipe: Recipe
 
 @torch.no_grad()
 def accuracy(model: nn.Module, dataset: Dataset[tuple[Tensor, int]], recipe: Recipe) -> float:
-    """Share of right answers."""
+    """The share of right predictions."""
     model.eval()
     right = total = 0
     for images, labels in recipe.loader(dataset):
@@ -173,13 +173,13 @@ def iteration(
     budget: int,
     recipe: Recipe,
 ) -> Outcome:
-    """Score the unlabelled, ask for the most uncertain, then for clusters of the rest, train and evaluate.
+    """Score the unlabeled images, ask for labels of the most uncertain ones and of clusters, train and evaluate.
 
     Args:
-        asking: The model trained in the iteration before.
+        asking: The model that was trained in the iteration before.
         fresh: The model to train.
-        labelled: What is labelled already.
-        budget: Images and clusters that may be asked for, half of it each.
+        labelled: The label of each image that is labeled already, by its index.
+        budget: The number of interactions; one half is spent on images, the other on clusters.
     """
     unlabelled = [sample for sample in range(len(pool)) if sample not in labelled]
     left = Subset(pool, unlabelled)

@@ -1,4 +1,4 @@
-"""`overhead`: a whole experiment with ledger, state and results beside the bare generator loop with the same parts."""
+"""`overhead`: compares an experiment that writes ledger, state and results with the bare loop of the same parts."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ ONE_THREAD = WorkerSettings(threads=1)
 
 
 def run(options: Options) -> Iterator[Figure]:
-    """CPU seconds of `run_experiment` over those of the loop alone, both with data and model loaded."""
+    """CPU seconds of `run_experiment` over those of the loop alone; both include loading data and model."""
     size = options.size(600, 60)
     config = ExperimentConfig.model_validate(
         {
@@ -47,7 +47,7 @@ def run(options: Options) -> Iterator[Figure]:
             if not run_experiment(config, RunDir(runs.folder(f"run-{next(starts)}")), ONE_THREAD):
                 raise RuntimeError("the experiment failed")
 
-        bare()  # decodes and scores the pool with the initial network, which both then find
+        bare()  # fills the cache with the images and the initial features, which both arms then read
         taken = interleaved({"raycal": whole, "bare": bare}, options.repeats)
     yield Figure(
         benchmark="overhead",

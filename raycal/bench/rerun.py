@@ -1,4 +1,4 @@
-"""`rerun`: the same sweep again, with nothing left to do, beside its first run."""
+"""`rerun`: compares a second start of a finished sweep, which has nothing left to do, with its first run."""
 
 from collections.abc import Iterator
 from pathlib import Path

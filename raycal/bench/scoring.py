@@ -1,4 +1,4 @@
-"""`scoring`: one pass over the pool beside the two of the obvious script."""
+"""`scoring`: compares raycal's one pass over the pool with the two passes of the obvious script."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ LEAST_GAIN, LARGEST_EXPONENT = 3.0, 1.1
 
 
 def run(options: Options) -> Iterator[Figure]:
-    """CPU seconds of the script's passes over those of `predict`, and how those of `predict` grow with the pool."""
+    """CPU seconds of the script's passes over those of `predict`, and the growth of `predict` with the pool."""
     count, size = options.size(1024, 48), options.size(64, 32)
     dataset = images(options, count)
     model = learner(options, dataset, image_size=size)

@@ -1,4 +1,4 @@
-"""`selection`: choosing what to ask for and keeping the pool, up to millions of samples."""
+"""`selection`: measures the choice of samples and the bookkeeping of the pool, up to millions of samples."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -23,7 +23,7 @@ NUM_ASKED, NUM_CLASSES = 1000, 10
 
 
 def run(options: Options) -> Iterator[Figure]:
-    """Top-N beside a full sort, and growth exponents of all that is done per sample beside the model."""
+    """CPU seconds of a full sort over those of top N, and growth exponents of all work per sample but the model's."""
     for size in (options.size(10**6, 10**4), options.size(10**7, 3 * 10**4)):
         scores, indices = np.random.default_rng(0).random(size, np.float32), np.arange(size)
         arms: dict[str, Callable[[], object]] = {
@@ -68,7 +68,7 @@ def _select(size: int) -> Callable[[], object]:
 
 
 def _bookkeeping(size: int) -> Callable[[], object]:
-    """Clusters of fifty samples are shown and labelled, then all is released."""
+    """A task in which clusters of fifty samples are shown and labeled, and then all samples are released."""
     cluster_ids = np.random.default_rng(0).integers(size // 50, size=size)
     expert, rng = Oracle(cluster_ids % NUM_CLASSES), np.random.default_rng(0)
     nothing = np.zeros((size, 1), np.float32)
@@ -92,7 +92,7 @@ def _bookkeeping(size: int) -> Callable[[], object]:
 
 
 def _single_samples(size: int) -> Callable[[], object]:
-    """A fiftieth of the pool is asked for one by one, as an iteration does."""
+    """A task in which a fiftieth of the pool is shown and labeled one sample at a time, as in an iteration."""
     expert = Oracle(np.arange(size) % NUM_CLASSES)
     asked = np.random.default_rng(0).choice(size, size // 50, replace=False)
 
@@ -107,7 +107,7 @@ def _single_samples(size: int) -> Callable[[], object]:
 
 
 def _ledger(size: int) -> Callable[[], object]:
-    """A part of the ledger with a row for a fiftieth of the pool."""
+    """A task that encodes a ledger file with one row for each of a fiftieth of the pool."""
     expert = Oracle(np.arange(size) % NUM_CLASSES)
     asked = np.arange(size // 50)
     rows = tuple(annotate_samples(asked, expert, partial(np.random.default_rng, 0), iteration=0, step=0, spent=0))

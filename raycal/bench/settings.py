@@ -1,4 +1,4 @@
-"""`settings`: what raycal chooses by itself beside the best of a small grid."""
+"""`settings`: compares the settings that raycal chooses automatically with the best of a small grid."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
@@ -18,7 +18,7 @@ DTYPES = ("float32", "bfloat16")
 
 
 def run(options: Options) -> Iterator[Figure]:
-    """Seconds with the automatic dtype, scoring batch and threads over the least of the grid."""
+    """Seconds with the automatic dtype, scoring batch and threads over the smallest seconds in the grid."""
     count, size = options.size(384, 32), options.size(64, 32)
     dataset = images(options, count)
     everything = np.arange(count)
@@ -37,7 +37,7 @@ def run(options: Options) -> Iterator[Figure]:
         arms = {dtype: arm(dtype) for dtype in DTYPES}
         yield _beside_best(options, f"dtype, {what}", arms, str(chosen["dtype"]), chosen | {"count": count})
 
-    # Nobody but this grid has a use for another batch, so the learner has no setting for it.
+    # Only this grid needs another scoring batch, so the learner has no setting for it.
     own = automatic._scoring_batch
 
     def batched(batch: int) -> Callable[[], object]:
@@ -89,5 +89,5 @@ def _beside_best(
 
 
 def above_best(taken: Mapping[str, Sequence[float]], chosen: str) -> float:
-    """The median of one arm over the least median."""
+    """The median of the chosen arm over the smallest median of all arms."""
     return median(taken[chosen]) / min(map(median, taken.values()))

@@ -14,7 +14,7 @@ from raycal.errors import InfrastructureError
 def write_sweep(
     folder: Path, options: Options, *, trials: int, epochs: int, train_size: int, concurrent: int = 1
 ) -> Path:
-    """A sweep with that many trials; its file."""
+    """Write the file of a sweep with `trials` trials and return its path."""
     sweep = {
         "name": "bench",
         "experiment": {
@@ -34,13 +34,13 @@ def write_sweep(
 
 
 def run_sweep(sweep: Path, storage: Path, *arguments: str) -> None:
-    """`python -m raycal.sweep` in a process of its own, with a cache of its own.
+    """Run `python -m raycal.sweep` in a new process, with a separate cache.
 
     Raises:
-        InfrastructureError: It did not end well.
+        InfrastructureError: The process failed.
     """
     command = [sys.executable, "-m", "raycal.sweep", str(sweep), "--storage", str(storage), *arguments]
-    # A server that is named in the environment would be sent the runs of a benchmark.
+    # Otherwise the runs of the benchmark would be sent to the user's tracking server.
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     environment["RAYCAL_CACHE"] = str(sweep.parent / "cache")
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

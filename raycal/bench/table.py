@@ -1,4 +1,4 @@
-"""Figures for people and for programs."""
+"""Formats figures as a table for people and as JSON for programs."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ HEADER = ("benchmark", "figure", "value", "", "goal", "")
 
 
 def lines(figures: Sequence[Figure]) -> list[str]:
-    """The table, a line per figure: the goal beside the value, and whether it is met."""
+    """The lines of the table: a header, then one line per figure with its value, its goal and whether it is met."""
     rows = [HEADER, *(_row(figure) for figure in figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
     return [
@@ -23,7 +23,7 @@ def lines(figures: Sequence[Figure]) -> list[str]:
 
 
 def as_json(figures: Sequence[Figure], about: Mapping[str, Any]) -> str:
-    """All that is known: machine, versions, date, command, and of each figure its arms and setting."""
+    """The facts about the run (machine, versions, date, command) and all figures with their arms and settings."""
     return json.dumps({**about, "figures": [figure.record() for figure in figures]}, indent=2) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""`training`: the learner beside a bare loop of the same recipe, tuned by hand."""
+"""`training`: compares the learner with a bare, hand-tuned training loop of the same recipe."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from raycal.learner.learner import NetworkLearner
 
 MOST_OVERHEAD = 1.03
-# Many short turns in place of few long ones: a machine's own speed drifts by more than the goal.
+# Many short turns instead of few long ones, because a machine's speed drifts by more than the goal.
 TURNS = 4
 
 
@@ -62,7 +62,11 @@ def weights_of(model: "NetworkLearner") -> dict[str, Tensor]:
 
 
 class BareLoop:
-    """Images on the device, normalised before the resize, channels last, autocast, no synchronisation in a step."""
+    """A bare training loop with the learner's optimizations.
+
+    Images are on the device, normalized before the resize, and channels last. The loop uses autocast and does not
+    synchronize within a step.
+    """
 
     def __init__(
         self,
@@ -83,7 +87,7 @@ class BareLoop:
         self._shift = (-torch.tensor(MEAN) / torch.tensor(STD)).view(1, 3, 1, 1).to(device)
 
     def fit(self, training_set: TrainingSet, rng: np.random.Generator) -> list[float]:
-        """SGD over the samples; the loss of every step."""
+        """Train by SGD over the samples and return the loss of every step."""
         recipe = self._recipe
         self.model.train()
         optimizer = torch.optim.SGD(
@@ -123,7 +127,7 @@ def _compiled(model: nn.Module) -> Callable[[Tensor], Tensor]:
     forward: Callable[[Tensor], Tensor] = torch.compile(model, mode="reduce-overhead")
 
     def step(images: Tensor) -> Tensor:
-        # torch no longer sees by itself that a step is over where the learner, in the same process, says so.
+        # Once the learner has marked a step in this process, torch no longer detects the end of a step by itself.
         torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         return forward(images)
 

@@ -1,4 +1,4 @@
-"""`trials`: two trials at a time on Ray beside one after another."""
+"""`trials`: compares two trials at a time on Ray with one after another."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ LEAST_GAIN = 1.5
 
 
 def run(options: Options) -> Iterator[Figure]:
-    """Wall seconds of a sweep of four trials, Ray's start included, one at a time over two at a time."""
+    """Wall seconds of a sweep of four trials one at a time over two at a time, Ray's start included."""
     with TemporaryDirectory() as folder:
         files = {}
         for concurrent in (1, 2):

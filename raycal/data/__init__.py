@@ -1,8 +1,9 @@
-"""Labelled images to simulate on: decoded once per machine, memory-mapped, shared by all trials.
+"""Labeled images for simulations: decoded once per machine, memory-mapped, and shared by all trials.
 
-A new dataset is one new file here: a class registered with `@datasets("name")` that can `inspect` and `load`. It takes
-keyword-only arguments; raycal fills in `seed` and `image_size`, all others are options of the YAML. This package knows
-nothing of models, experiments or Ray; what it decodes with is imported when it is used.
+To add a dataset, add one file here with a class that is registered with `@datasets("name")` and has the methods
+`inspect` and `load`. Its constructor takes keyword-only arguments; raycal fills in `seed` and `image_size`, and all
+others are options in the YAML. This package knows nothing of models, experiments or Ray. The libraries that decode
+images are imported when they are used.
 """
 
 import pkgutil

@@ -1,7 +1,7 @@
-"""Arrays that are costly to make, kept on disk: made once by one process, memory-mapped by all.
+"""A cache on disk for arrays that are costly to compute: one process computes them, and all processes memory-map them.
 
-An entry is a folder of .npy files named by the digest of what describes its content, with a manifest of names, sizes,
-dtypes and shapes. It appears by one rename, so it is whole or absent; a damaged one is made again.
+An entry is a folder of .npy files, named by the digest of its key, with a manifest of names, sizes, dtypes and shapes.
+It is put in place by one rename, so it is whole or absent. A damaged entry is computed again.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 def cache_dir() -> Path:
-    """Where raycal keeps downloads and arrays: `$RAYCAL_CACHE`, else `~/.cache/raycal`.
+    """The folder for downloads and cached arrays: `$RAYCAL_CACHE`, else `~/.cache/raycal`.
 
     Raises:
         InputError: There is no home folder, and `RAYCAL_CACHE` is not set.
@@ -42,10 +42,10 @@ def cache_dir() -> Path:
 
 
 def absolute(path: str) -> Path:
-    """The whole path, with `~` expanded.
+    """The absolute path, with `~` expanded.
 
     Raises:
-        InputError: There is no such home folder.
+        InputError: The home folder does not exist.
     """
     return Path(expand_home(path)).absolute()
 
@@ -54,9 +54,11 @@ def cached_arrays(key: Mapping[str, object], make: Callable[[Path], None], *, fo
     """The arrays of one cache entry by name, memory-mapped and read-only.
 
     Args:
-        key: JSON values that describe the content completely; other values are another entry.
-        make: Writes the arrays as NAME.npy into the folder it is given. Called by one process at a time, and only when
-            there is no whole entry. An `OSError` from it is taken for a trouble with the cache folder.
+        key: JSON values that describe the content completely; other values name another entry.
+        make: Writes the arrays as NAME.npy into the folder that is its argument. It is called by one process at a time,
+            and only if there is no whole entry. An `OSError` that it raises is reported as a problem with the cache
+            folder.
+        folder: The subfolder of the cache for this kind of entry.
 
     Raises:
         InputError: The cache folder cannot be written.
@@ -78,7 +80,8 @@ def cached_arrays(key: Mapping[str, object], make: Callable[[Path], None], *, fo
 def evict(folder: str, *, keep_bytes: int) -> None:
     """Remove the least recently used entries of one kind until at most `keep_bytes` are left; the newest always stays.
 
-    A process that has an entry mapped keeps what it has; one that is about to read it makes it again.
+    A process that has mapped a removed entry can go on reading it; a process that is about to read it computes it
+    again.
     """
     entries = sorted(_sizes(cache_dir() / folder), reverse=True)
     kept_bytes = 0
@@ -86,16 +89,16 @@ def evict(folder: str, *, keep_bytes: int) -> None:
         kept_bytes += size
         if place and kept_bytes > keep_bytes:
             removed = path.with_suffix(".removed")
-            with suppress(OSError):  # someone else removes it, or nobody may
-                path.rename(removed)  # at once, so that no entry is ever half there
+            with suppress(OSError):  # another process removes it, or it is not permitted
+                path.rename(removed)  # atomic, so that no entry is ever incomplete
                 shutil.rmtree(removed)
 
 
 @contextmanager
 def array_file(path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Iterator[BinaryIO]:
-    """A new .npy file of that shape whose values are to be written in order, so that memory stays bounded.
+    """Open a new .npy file of this shape, to write its values in order with bounded memory.
 
-    Not a memory map: a full disk is an `OSError` here, but kills the process on a map.
+    It is not a memory map, because a full disk raises an `OSError` here but kills a process that writes to a map.
     """
     header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
     with path.open("wb") as file:
@@ -108,7 +111,7 @@ def _read_or_make(entry: Path, make: Callable[[Path], None]) -> Arrays:
 
     entry.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(entry.with_suffix(".lock")):
-        arrays = _read(entry)  # another process may have made it meanwhile
+        arrays = _read(entry)  # another process may have computed it meanwhile
         if arrays is None:
             begin = perf_counter()
             _make(entry, make)
@@ -120,7 +123,7 @@ def _read_or_make(entry: Path, make: Callable[[Path], None]) -> Arrays:
 
 
 def _make(entry: Path, make: Callable[[Path], None]) -> None:
-    """Write an entry, whole or absent; the caller holds its lock."""
+    """Write an entry atomically; the caller holds its lock."""
     partial, damaged = entry.with_suffix(".partial"), entry.with_suffix(".damaged")
     for leftover in (partial, damaged):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -149,15 +152,15 @@ def _write_manifest(folder: Path) -> None:
 
 
 def _sizes(folder: Path) -> Iterator[tuple[int, Path, int]]:
-    """When last used, path and bytes of every entry, what killed processes left included."""
+    """The time of last use, the path and the bytes of every entry, leftovers of killed processes included."""
     for entry in list(folder.iterdir()) if folder.is_dir() else []:
-        with suppress(OSError):  # gone meanwhile
+        with suppress(OSError):  # removed meanwhile
             if entry.is_dir():
                 yield entry.stat().st_mtime_ns, entry, sum(file.stat().st_size for file in entry.iterdir())
 
 
 def _read(entry: Path) -> Arrays | None:
-    """The arrays of a whole entry; None when it is absent or damaged."""
+    """The arrays of an entry; None if it is absent or damaged."""
     try:
         with (entry / MANIFEST).open("rb") as file:
             manifest = json.loads(file.read(MAX_MANIFEST_BYTES))
@@ -166,8 +169,8 @@ def _read(entry: Path) -> Arrays | None:
         arrays = {name: _read_array(entry / f"{name}.npy", described) for name, described in manifest.items()}
     except (OSError, ValueError, EOFError, RecursionError):
         return None
-    with suppress(OSError):  # a cache that may only be read
-        os.utime(entry)  # it is in use: `evict` goes by this
+    with suppress(OSError):  # the cache may be read-only
+        os.utime(entry)  # the time of last use, by which `evict` chooses
     return arrays
 
 
@@ -183,7 +186,7 @@ def _description(path: Path, array: npt.NDArray[Any]) -> dict[str, object]:
 
 
 def _sync(path: Path) -> None:
-    """Bring a file or a folder to the disk."""
+    """Flush a file or a folder to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -22,14 +22,14 @@ ARCHIVE_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 
 @datasets("cifar10")
 class Cifar10:
-    """CIFAR-10 as torchvision reads it, with its own split.
+    """CIFAR-10 as torchvision reads it, with its published split.
 
     Args:
-        root: Folder with `cifar-10-batches-py` or its archive; raycal's download folder unless given.
-        download: Fetch what is not there.
-        train_size: Take this many training images only, at random.
-        test_size: Take this many test images only, at random.
-        subset_seed: Draws these; independent of the experiment's seed.
+        root: The folder with `cifar-10-batches-py` or its archive; None: raycal's download folder.
+        download: Whether missing files are downloaded.
+        train_size: The number of training images to draw at random; None: all of them.
+        test_size: The number of test images to draw at random; None: all of them.
+        subset_seed: The seed of these draws; it is independent of the experiment's seed.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Cifar10:
         test_size: Count | None = None,
         subset_seed: Seed = 0,
     ) -> None:
-        del seed, image_size  # the split is the dataset's own; the images keep their size
+        del seed, image_size  # the split is fixed; the images keep their size
         self.root = download_root(root)
         self.download = download
         self.train_size = train_size
@@ -51,7 +51,7 @@ class Cifar10:
         self.subset_seed = subset_seed
 
     def inspect(self) -> DatasetInfo:
-        """The sizes of the splits; they are known before the download."""
+        """The sizes of the splits, which are known before the download."""
         if not self.download and not (self.root / FOLDER).is_dir():
             raise InputError(
                 f"cifar10: {self.root / FOLDER}: no such folder; set download: true, or root to the folder that holds"
@@ -69,7 +69,7 @@ class Cifar10:
         )
 
     def load(self, *, content: str | None = None) -> ImageDataset:
-        """The images and the splits, whose content is fixed."""
+        """The images and the splits; `content` is ignored, as the content of the dataset is fixed."""
         from torchvision.datasets import CIFAR10
 
         self.inspect()
@@ -99,7 +99,7 @@ class Cifar10:
         np.save(folder / "labels.npy", np.array([*train.targets, *test.targets], np.int64))
 
     def _read(self, *, train: bool) -> "CIFAR10":
-        """One split from files whose checksums are right; fetched when they are not and that is allowed."""
+        """Read one split from files with the right checksums; download the files if needed and allowed."""
         from torchvision.datasets import CIFAR10
 
         try:

@@ -1,7 +1,7 @@
-"""What the files of a dataset hold.
+"""Digests of the files of a dataset.
 
-A file is known by its bytes. Its size and time say too little: archives, containers and mounted object stores often
-give different files the same ones.
+A file is identified by its bytes. Its size and modification time are not enough, as archives, containers and mounted
+object stores often give different files the same size and time.
 """
 
 import hashlib
@@ -19,28 +19,28 @@ DIGEST_BYTES = 16
 FILES_PER_TASK = 256
 NUM_THREADS = os.cpu_count() or 1
 
-# (S, 16): the first bytes of the SHA-256 of each of S images.
+# (S, 16): the first 16 bytes of the SHA-256 of each of S images.
 Digests = npt.NDArray[np.uint8]
-# Of each file its device, inode, size, and the times of its last change of content and of status.
+# The device, inode, size, and times of the last change of content and of status of each file.
 Stamps = tuple[tuple[int, ...], ...]
 
 
 def digest_of(content: bytes) -> bytes:
-    """The first 16 bytes of the SHA-256."""
+    """The first 16 bytes of the SHA-256 of some bytes."""
     return hashlib.sha256(content).digest()[:DIGEST_BYTES]
 
 
 def file_digests(root: Path, files: Sequence[str]) -> Digests:
-    """The digest of every file below `root`; zeros for one that cannot be read, which decoding reports.
+    """The digest of every file, relative to `root`; zeros for a file that cannot be read, which decoding reports.
 
-    All files are read, by as many threads as there are cores. One process reads the same files once, unless their
-    inode, size or a time of theirs has changed.
+    All files are read, by as many threads as there are cores. A process reads the same list of files again only if
+    the device, inode, size or a time of one of them has changed.
     """
     return _read_digests(root, tuple(files), file_stamps(root, files))
 
 
 def content_digest(files: Sequence[str], digests: Digests) -> str:
-    """One digest, in hexadecimal, of the names of files and of what they hold."""
+    """One digest, in hexadecimal, of the names and the content of files."""
     return digest_of_all(
         os.fsencode(name) + b"\0" + digest.tobytes() for name, digest in zip(files, digests, strict=True)
     )
@@ -52,12 +52,12 @@ def listing_digest(files: Sequence[str], classes: Sequence[str]) -> str:
 
 
 def name_and_class(name: str, class_name: str) -> bytes:
-    """An image's name and class, so that no two pairs give the same bytes."""
+    """An image's name and class as bytes, which differ for every two different pairs."""
     return os.fsencode(name) + b"\0" + class_name.encode("utf-8", "surrogateescape") + b"\0"
 
 
 def digest_of_all(parts: Iterable[bytes]) -> str:
-    """The SHA-256, in hexadecimal, of some parts one after another."""
+    """The SHA-256, in hexadecimal, of the concatenated parts."""
     total = hashlib.sha256()
     for part in parts:
         total.update(part)
@@ -65,7 +65,7 @@ def digest_of_all(parts: Iterable[bytes]) -> str:
 
 
 def file_stamps(root: Path, files: Sequence[str]) -> Stamps:
-    """What the file system says of each file; nothing of one that is not there."""
+    """The stamp of each file, from the file system; an empty one for a file that cannot be found."""
     return tuple(_stamp(root / name) for name in files)
 
 

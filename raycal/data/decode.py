@@ -1,15 +1,15 @@
-"""Image files -> one uint8 array, in parallel, with bounded memory, through the cache.
+"""Decodes image files into one uint8 array, in parallel, with bounded memory, and through the cache.
 
-Stored size: S x S, where S is `size` if given; else the common side if all images are square, of equal size and not
-larger than `image_size`; else `image_size`. An image that is not S x S is resized so that its shorter side is S
-(bilinear, antialiased) and cropped at the centre, as torchvision's Resize and CenterCrop do.
+Stored size: images are stored as S x S pixels. S is `size` if that is set; else the common side if all images are
+square, of equal size and not larger than `image_size`; else `image_size`. An image that is not S x S is resized so that
+its shorter side is S (bilinear, antialiased) and cropped at the center, as torchvision's Resize and CenterCrop do.
 
-Mode: RGB as torchvision's loader converts it (transparency dropped, the first frame of an animation, no rotation by
-EXIF), except that gray of 12 and 16 bits is scaled to 8 bits instead of being clipped, and inverted where a TIFF says
-that its zero is white.
+Mode: images are converted to RGB as torchvision's loader does (transparency is dropped, the first frame of an animation
+is used, the EXIF rotation is ignored), with two exceptions. Gray of 12 and 16 bits is scaled to 8 bits instead of being
+clipped, and it is inverted if a TIFF declares that zero is white.
 
-An image of more than 16 megapixels, as cameras make them, is decoded at a half, a quarter or an eighth of its size
-before it is resized, and only one such image at a time, so that memory stays bounded.
+An image of more than 16 megapixels, such as a photo of a recent camera, is decoded at a half, a quarter or an eighth of
+its size before it is resized. Only one such image is decoded at a time, so that memory stays bounded.
 """
 
 import logging
@@ -39,23 +39,23 @@ logger = logging.getLogger(__name__)
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 MAX_MEGAPIXELS = 16
 MAX_PIXELS = MAX_MEGAPIXELS * 2**20
-# The largest images that are decoded at a fraction. A JPEG is reduced while it is decoded, unless it is progressive;
-# any other one is first decoded as a whole, with up to four bytes a pixel.
+# The largest images that are decoded at a fraction of their size. A baseline JPEG is reduced while it is decoded. Any
+# other image is first decoded as a whole, with up to four bytes a pixel.
 LARGEST_MEGAPIXELS = {"baseline JPEG": 256, "progressive JPEG": 100, "other": 64}
 FRACTIONS = (8, 4, 2)
-BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # tags of TIFF
+BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # two tags of TIFF, and a value of the second
 CHUNK_BYTES, CHUNK_IMAGES = 64 * 2**20, 1024
 NUM_NAMED = 5
 NUM_THREADS = os.cpu_count() or 1
 
-# One decoded image (H, W, 3) uint8, or why there is none.
+# One decoded image (H, W, 3) uint8, or the reason why there is none.
 Decoded = Images | str
 OnError = Literal["refuse", "skip"]
 _large_image = Lock()
 
 
 class Unreadable(str):
-    """Why a file could not be read; another attempt may succeed, so that the file is not known to be broken."""
+    """The reason why a file could not be read. The file may not be broken, as another attempt may succeed."""
 
 
 class DecodedFiles(NamedTuple):
@@ -63,9 +63,9 @@ class DecodedFiles(NamedTuple):
 
     Attributes:
         images: (S, H, W, 3) uint8, memory-mapped.
-        digests: (S, 16) uint8, of what each file holds.
-        content: One digest of all names and of what the files hold.
-        broken: Why there is no image in a row; all others have one. Rows in it are zero.
+        digests: (S, 16) uint8, the digest of each file's content.
+        content: One digest of the names and the content of all files.
+        broken: The reason why a file could not be decoded, by its row in `images`, which is all zero.
     """
 
     images: Images
@@ -83,17 +83,20 @@ def decoded_images(
     content: str | None = None,
     on_error: OnError = "refuse",
 ) -> DecodedFiles:
-    """Decode files relative to `root`, or find them in the cache, by their names and by what they hold.
+    """Decode files, or look their images up in the cache by the names and the content of the files.
 
     Args:
-        content: The digest that an earlier call returned for these files. Where the cache has them the files are then
-            not read. Without it every file is read, to find out what it holds.
-        on_error: What becomes of broken images: `refuse` them, or `skip` them and say which they are. A file that
-            cannot be read at all, as a disk or a network fails, is always refused.
+        root: The folder that `files` are relative to.
+        size: The side of the stored images, in pixels; None: see the module's docstring.
+        image_size: The side, in pixels, of the images that the network sees.
+        content: The digest that an earlier call returned for these files. If the cache has images under it, the files
+            are not read. Without it every file is read, to compute the digest.
+        on_error: What happens to broken images: `refuse` raises an error, and `skip` lists them in the result. A file
+            that cannot be read because a disk or a network fails is always refused.
 
     Raises:
-        InputError: Images that cannot be used, all in one line, or no image can be; or the files hold something else
-            than `content` says.
+        InputError: Some images cannot be used (one line names the first of them), no image can be used, or the content
+            of the files differs from `content`.
     """
     import PIL
 
@@ -163,21 +166,21 @@ def _refusal(root: Path, refused: Sequence[str], num_files: int) -> str:
 
 @contextmanager
 def _large_images_may_be_opened() -> Iterator[None]:
-    """Let Pillow open images of any size that this module decodes; its own limit is for the whole process."""
+    """Let Pillow open images of any size that this module decodes; Pillow's own limit is one for the whole process."""
     from PIL import Image
 
     before = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = max(LARGEST_MEGAPIXELS.values()) * 2**19  # it refuses twice as many
+    Image.MAX_IMAGE_PIXELS = max(LARGEST_MEGAPIXELS.values()) * 2**19  # Pillow refuses twice as many
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused here, by the format
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limits here depend on the format
             yield
     finally:
         Image.MAX_IMAGE_PIXELS = before
 
 
 def _decode_all(pool: ThreadPoolExecutor, root: Path, files: Sequence[str], side: int) -> Iterator[Decoded]:
-    """The image of every file, in order; a chunk at a time, so that few images are in memory."""
+    """The image of every file, in order; files are decoded in chunks, so that few images are in memory at a time."""
     chunk = max(NUM_THREADS, min(CHUNK_IMAGES, CHUNK_BYTES // (side * side * 3)))
     for begin in range(0, len(files), chunk):
         names = files[begin : begin + chunk]
@@ -185,7 +188,7 @@ def _decode_all(pool: ThreadPoolExecutor, root: Path, files: Sequence[str], side
 
 
 def decode_image(path: Path, *, side: int) -> Decoded:
-    """The image as it is stored: (side, side, 3) uint8; or, as a text, why it cannot be used."""
+    """The image as it is stored, (side, side, 3) uint8, or the reason why it cannot be used, as text."""
     from PIL import Image
 
     try:
@@ -197,7 +200,7 @@ def decode_image(path: Path, *, side: int) -> Decoded:
                 return f"{image.width} x {image.height} pixels, more than {limit} Mpx"
             with _large_image:
                 return np.asarray(_square(_reduced(image, side), side))
-    except Exception as error:  # what decoders raise on broken files has no common base
+    except Exception as error:  # the errors that decoders raise on broken files have no common base
         return _reason(error)
 
 
@@ -216,7 +219,7 @@ def _reason(error: Exception) -> str:
 
 
 def _common_side(pool: ThreadPoolExecutor, paths: Sequence[Path], image_size: int) -> int:
-    """The side S of the stored images when the user gave none; files that cannot be opened have no say."""
+    """The side S of the stored images if `size` is not set; files that cannot be opened do not count."""
     sizes = {size for size in pool.map(_header_size, paths) if size is not None}
     if len(sizes) == 1:
         ((width, height),) = sizes
@@ -231,7 +234,7 @@ def _header_size(path: Path) -> tuple[int, int] | None:
     try:
         with Image.open(path, formats=FORMATS) as image:
             return image.size
-    except Exception:  # told when the file is decoded
+    except Exception:  # reported when the file is decoded
         return None
 
 
@@ -253,24 +256,24 @@ def _rgb(image: "Image") -> "Image":
 
 
 def _gray(image: "Image") -> tuple[int, bool]:
-    """How many bits a gray value has, and whether 0 is white."""
+    """The number of bits of a gray value, and whether 0 is white."""
     if image.format != "TIFF":
         return 16, False
-    tags: Any = image.tag_v2  # type: ignore[attr-defined]  # of a TIFF
+    tags: Any = image.tag_v2  # type: ignore[attr-defined]  # only a TIFF image has it
     bits = tags.get(BITS_PER_SAMPLE, (16,))
     count = bits[0] if isinstance(bits, tuple) else int(bits)
     return count if 8 < count < 16 else 16, tags.get(PHOTOMETRIC) == WHITE_IS_ZERO
 
 
 def _kind(image: "Image") -> str:
-    """By what the size of an image that is decoded at a fraction is limited."""
+    """The kind of a large image, a key of `LARGEST_MEGAPIXELS`."""
     if image.format != "JPEG":
         return "other"
     return "progressive JPEG" if image.info.get("progressive") else "baseline JPEG"
 
 
 def _reduced(image: "Image", side: int) -> "Image":
-    """The image in RGB at the smallest fraction that leaves its shorter side at least twice as long as `side`."""
+    """The image in RGB, reduced by the largest factor that leaves its shorter side at least twice as long as `side`."""
     shorter = min(image.size)
     factor = next((one for one in FRACTIONS if shorter >= 2 * side * one), 1)
     if factor == 1:
@@ -279,12 +282,12 @@ def _reduced(image: "Image", side: int) -> "Image":
         wanted = image.width // factor, image.height // factor
         image.draft("RGB", wanted)
         return _rgb(image)
-    # Where the mode allows, the mean of pixels is taken first: then no second copy of the whole is made.
+    # If the mode allows it, the image is reduced before its conversion, so that no second full-size copy is made.
     return _rgb(image.reduce(factor)) if image.mode in ("L", "RGB", "RGBA", "CMYK") else _rgb(image).reduce(factor)
 
 
 def _square(image: "Image", side: int) -> "Image":
-    """Shorter side to `side`, then the centre; roundings as in torchvision's Resize and CenterCrop."""
+    """Resize the shorter side to `side`, then crop the center; both round as torchvision's Resize and CenterCrop do."""
     from PIL.Image import Resampling
 
     if image.size == (side, side):

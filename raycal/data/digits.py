@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: small, and there without a download."""
+"""scikit-learn's handwritten digits, a small dataset that needs no download."""
 
 import numpy as np
 
@@ -15,11 +15,12 @@ class Digits:
     """1,797 images of 8 x 8 pixels in ten classes; the gray values 0 to 16 become 0 to 255 in all three channels.
 
     Args:
-        test_fraction: Share of the test split; by default 1,437 images for training and 360 for testing.
-        split_seed: Draws the split, which is the same for every seed of an experiment.
-        train_size: Take this many training images only, at random.
-        test_size: Take this many test images only, at random.
-        subset_seed: Draws these.
+        test_fraction: The share of images in the test split; the default gives 1,437 images for training and 360 for
+            testing.
+        split_seed: The seed of the split, which is the same for every seed of an experiment.
+        train_size: The number of training images to draw at random; None: all of them.
+        test_size: The number of test images to draw at random; None: all of them.
+        subset_seed: The seed of these draws.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Digits:
         )
 
     def load(self, *, content: str | None = None) -> ImageDataset:
-        """The images and the splits, whose content is fixed."""
+        """The images and the splits; `content` is ignored, as the content of the dataset is fixed."""
         from sklearn.datasets import load_digits
 
         bunch = load_digits()

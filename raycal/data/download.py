@@ -1,4 +1,4 @@
-"""Downloads: one process at a time, never waiting for ever, and a failure said in one line."""
+"""Downloads: one process downloads at a time, with a timeout, and a failure is reported in one line."""
 
 import os
 import socket
@@ -14,12 +14,12 @@ TIMEOUT_SECONDS = 60.0
 
 
 def download_root(root: str | None) -> Path:
-    """The folder a user gave for a dataset's files, `~` expanded; raycal's own download folder when there is none."""
+    """The folder for a dataset's files: `root` with `~` expanded, or raycal's download folder if `root` is None."""
     return cache_dir() / "downloads" if root is None else absolute(root)
 
 
 def checkpoints_dir() -> Path:
-    """Where torch keeps downloaded weights: in `$TORCH_HOME`, else in `torch` in the cache folder of the user.
+    """The folder where torch keeps downloaded weights: in `$TORCH_HOME`, else in `torch` in the user's cache folder.
 
     Raises:
         InputError: There is no home folder, and neither `TORCH_HOME` nor `XDG_CACHE_HOME` is set.
@@ -29,7 +29,7 @@ def checkpoints_dir() -> Path:
 
 
 class Archive(NamedTuple):
-    """A file that torchvision fetches and unpacks, only with the checksum of the one that was published."""
+    """An archive that torchvision downloads, and unpacks only if it has the checksum of the published one."""
 
     path: Path
     md5: str
@@ -38,14 +38,16 @@ class Archive(NamedTuple):
 def download(
     root: Path, fetch: Callable[[], object], *, name: str, instead: str, archive: Archive | None = None
 ) -> None:
-    """Run `fetch`, which puts a dataset below `root`; it must do nothing when another process has done so before.
+    """Run `fetch`, which downloads files to `root`, and turn its errors into an `InputError`.
 
     Args:
-        instead: What the user can do when it fails.
-        archive: What `fetch` unpacks when it is there already.
+        fetch: Downloads the files; it must do nothing if another process has downloaded them before.
+        name: The name of the download in the error; its last word names the lock.
+        instead: What the user can do if the download fails.
+        archive: The archive that `fetch` unpacks without a download if it is there already.
 
     Raises:
-        InputError: It failed.
+        InputError: The download failed.
     """
     from http.client import HTTPException
     from tarfile import TarError
@@ -72,7 +74,7 @@ def _is_another(archive: Archive) -> bool:
 
 @contextmanager
 def _timeout() -> Iterator[None]:
-    # torchvision 0.29 opens its connections without a timeout: behind a silent firewall it waits for ever.
+    # torchvision 0.29 opens its connections without a timeout, so that it waits forever behind a silent firewall.
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT_SECONDS)
     try:

@@ -25,13 +25,14 @@ class EuroSat:
     """EuroSAT (RGB) in torchvision's layout, split at random by the experiment's seed, as the paper does.
 
     Args:
-        root: Folder with `eurosat/2750/<class>/` or the archive `eurosat/EuroSAT.zip`; raycal's download folder unless
-            given.
-        download: Fetch what is not there.
-        test_fraction: Share of the test split; by default 21,600 images for training and 5,400 for testing.
-        train_size: Take this many training images only, at random.
-        test_size: Take this many test images only, at random.
-        subset_seed: Draws these; independent of the experiment's seed.
+        root: The folder with `eurosat/2750/<class>/` or the archive `eurosat/EuroSAT.zip`; None: raycal's download
+            folder.
+        download: Whether missing files are downloaded.
+        test_fraction: The share of images in the test split; the default gives 21,600 images for training and 5,400 for
+            testing.
+        train_size: The number of training images to draw at random; None: all of them.
+        test_size: The number of test images to draw at random; None: all of them.
+        subset_seed: The seed of these draws; it is independent of the experiment's seed.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class EuroSat:
         self.subset_seed = subset_seed
 
     def inspect(self) -> DatasetInfo:
-        """The sizes of the splits: of what is there, else of what will be downloaded."""
+        """The sizes of the splits of the images on this machine, or of those that will be downloaded."""
         if (self.root / FOLDER).is_dir():
             listing = list_images(self.root / FOLDER)
             rows = self._rows(len(listing.files))
@@ -85,7 +86,7 @@ class EuroSat:
         )
 
     def load(self, *, content: str | None = None) -> ImageDataset:
-        """The images, decoded once for all seeds, and the splits of this seed."""
+        """The images, which are decoded once for all seeds, and the splits of this seed."""
         self.inspect()
         self._fetch_if_missing()
         listing = list_images(self.root / FOLDER)
@@ -119,7 +120,10 @@ class EuroSat:
 
 
 def _fetch(root: Path) -> None:
-    """Unpack beside and rename: torchvision takes a half unpacked folder for a whole one."""
+    """Unpack the archive into a temporary folder and rename it, as torchvision takes a half-unpacked folder for whole.
+
+    Nothing happens if another process has unpacked it before.
+    """
     from torchvision.datasets import EuroSAT
 
     if (root / FOLDER).is_dir():

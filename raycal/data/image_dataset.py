@@ -1,4 +1,4 @@
-"""What a dataset is to the rest of raycal, and the registry of the datasets a YAML may name."""
+"""The types by which the rest of raycal uses a dataset, and the registry of the datasets that a YAML may name."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from raycal.data.content import Digests
 from raycal.errors import printable
 from raycal.registry import Registry
 
-# So many classes are named with their sizes.
+# The largest number of classes that are all named, with their sizes.
 FEW_CLASSES = 10
 
 Images = npt.NDArray[np.uint8]
@@ -23,11 +23,11 @@ class SourceFiles(NamedTuple):
     """The files that the images of a dataset came from.
 
     Attributes:
-        names: Of S files, relative to the dataset's folder.
-        digests: (S, 16) uint8, of what each file holds.
-        content: One digest of all of these names and of what the files hold; `Dataset.load` takes it.
-        listing: A digest of the names and classes of all files there are, those that no split uses included.
-        num_listed: How many these are.
+        names: The names of S files, relative to the dataset's folder.
+        digests: (S, 16) uint8, the digest of each file's content.
+        content: One digest of the names and the content of these files; `Dataset.load` takes it.
+        listing: One digest of the names and classes of all image files there, those that no split uses included.
+        num_listed: The number of all these image files.
     """
 
     names: tuple[str, ...]
@@ -39,16 +39,16 @@ class SourceFiles(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImageDataset:
-    """All images of an experiment and which of them are the pool and the test split. Nothing in it can be written to.
+    """All images of an experiment, and which of them are the pool and the test split. All arrays are read-only.
 
     Attributes:
-        images: (S, H, W, 3) uint8, RGB; possibly memory-mapped.
+        images: (S, H, W, 3) uint8, RGB; may be memory-mapped.
         labels: (S,) int64, ids into `class_names`.
         train_rows: (P,) int64, ascending: pool sample i is `images[train_rows[i]]`.
-        test_rows: (Q,) int64, ascending, none of them in `train_rows`.
-        class_names: K names.
-        source: The files that the images came from; None when they did not come from a file each.
-        left_out: Files that could not be decoded and are in neither split, each with the reason.
+        test_rows: (Q,) int64, ascending, disjoint from `train_rows`.
+        class_names: The names of the K classes.
+        source: The files that the images came from; None if the images did not come from one file each.
+        left_out: The files that could not be decoded and are in neither split, each with the reason.
     """
 
     images: Images
@@ -77,32 +77,36 @@ class ImageDataset:
 
     @property
     def num_train(self) -> int:
-        """P."""
+        """The number P of samples in the pool."""
         return len(self.train_rows)
 
     @property
     def num_test(self) -> int:
-        """Q."""
+        """The number Q of samples in the test split."""
         return len(self.test_rows)
 
     @property
     def num_classes(self) -> int:
-        """K."""
+        """The number K of classes."""
         return len(self.class_names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetInfo:
-    """What is known of a dataset without decoding an image.
+    """The facts about a dataset that are known without decoding an image.
 
     Attributes:
-        download: The URL that `load` fetches the data from; empty when they are on this machine.
-        download_to: The folder that `load` fetches them into, where someone else may put them.
-        name: What a person calls it.
-        class_names: K names; none if only their number is known.
-        class_sizes: K numbers of images, those included that a subset leaves out; none if they are not known.
-        folder: The folder that a user keeps the images in; None if raycal keeps them.
-        notes: What a user should know of how the images were found, a line each.
+        num_train: The number of training images.
+        num_test: The number of test images.
+        num_classes: The number of classes.
+        download: The URL that `load` downloads the data from; empty if the data are on this machine.
+        download_to: The folder that `load` downloads the data to; a user may put them there instead.
+        name: The name of the dataset for people.
+        class_names: The names of the K classes; empty if only their number is known.
+        class_sizes: The number of images of each of the K classes, including images that a subset leaves out; empty if
+            it is not known.
+        folder: The user's folder of images; None if raycal keeps the images.
+        notes: What the user should know about how the images were found, one line per note.
     """
 
     num_train: int
@@ -128,7 +132,7 @@ class DatasetInfo:
         return printable(f"{self.name}: {', '.join(parts)}")
 
     def _classes(self) -> str:
-        """The names of the classes and how many images they have, in brackets; of many classes only some."""
+        """The names of the classes and their numbers of images, in brackets; of many classes, only some are named."""
         names = list(self.class_names)
         if not names:
             return ""
@@ -144,25 +148,25 @@ class DatasetInfo:
 
 
 class Dataset(Protocol):
-    """Labelled images with a train and a test split."""
+    """Labeled images with a train and a test split."""
 
     def inspect(self) -> DatasetInfo:
-        """The sizes that `load` will give, without decoding or downloading.
+        """The sizes of the splits that `load` will return, without decoding or downloading.
 
         Raises:
-            InputError: The dataset cannot be used as it is.
+            InputError: The dataset cannot be used with these options.
         """
 
     def load(self, *, content: str | None = None) -> ImageDataset:
-        """The images; downloaded and decoded when no earlier call on this machine has done so.
+        """The images, which are downloaded and decoded unless an earlier call on this machine has done so.
 
         Args:
-            content: The digest `source.content` of an earlier load, on this machine or on another one. Files that are
-                in the cache under it are not read again.
+            content: The digest `source.content` of an earlier load, on this machine or on another one. If the cache has
+                images under it, their files are not read again.
 
         Raises:
-            InputError: An image, the download or the cache folder cannot be used, or the files hold something else
-                than `content` says.
+            InputError: An image, the download or the cache folder cannot be used, or the content of the files differs
+                from `content`.
         """
 
 

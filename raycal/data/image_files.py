@@ -1,4 +1,4 @@
-"""Folders of images: what lies in them, judged by names alone. No image is opened."""
+"""The content of folders of images, judged by the names of files and folders alone. No image is opened."""
 
 import os
 from collections import Counter
@@ -14,7 +14,7 @@ SUFFIXES = (
 )
 READABLE = ", ".join(SUFFIXES)
 
-# Folders that systems and programs put beside or between images. No class is called like this, in whatever case.
+# Folders that systems and programs put beside or between images. No class has such a name, in upper or lower case.
 NEVER_A_CLASS = frozenset(
     {
         *("@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot"),  # network disks
@@ -23,7 +23,7 @@ NEVER_A_CLASS = frozenset(
         *("mlruns", "mlartifacts", "wandb", "lightning_logs", "tb_logs", "tensorboard_logs"),
     }
 )
-# Files that systems put into folders that a person looks at.
+# Files that systems put into folders that a person has opened.
 NEVER_AN_IMAGE = frozenset({"thumbs.db", "desktop.ini"})
 VIRTUAL_ENVIRONMENT, EVENTS = "pyvenv.cfg", "events.out.tfevents."
 PLAN, MAX_PLAN_HEAD = "plan.json", 4096
@@ -31,14 +31,16 @@ PLAN, MAX_PLAN_HEAD = "plan.json", 4096
 
 @dataclass(frozen=True, slots=True)
 class FolderContent:
-    """What lies directly in a folder. Hidden names, such as `.git` and the `._*` files of macOS, are left out.
+    """The entries of one folder. Hidden names, such as `.git` and the `._*` files of macOS, are left out.
+
+    All tuples are in ascending order.
 
     Attributes:
-        folders: Names of the folders, ascending; without those that no class is called like.
-        images: Names of the files with the suffix of an image.
-        others: Names of all other files.
-        skipped: Names of folders that no class is called like.
-        problems: One line for everything that cannot be read.
+        folders: The names of the folders, without those in `skipped`.
+        images: The names of the files with the suffix of an image.
+        others: The names of all other files.
+        skipped: The names of the folders whose names are in `NEVER_A_CLASS`.
+        problems: One line for each entry that cannot be read.
     """
 
     folders: tuple[str, ...] = ()
@@ -50,13 +52,13 @@ class FolderContent:
 
 @dataclass(slots=True)
 class Found:
-    """The image files in a folder and below it, and what else was met there.
+    """The image files in a folder and its subfolders, and what else is there.
 
     Attributes:
-        images: Paths relative to the root of the images, with "/".
-        unused: How many files are no images, by suffix.
-        skipped: Folders that hold no images of a class, relative to the root.
-        problems: One line for everything that cannot be read.
+        images: The paths of the images relative to the root, with "/".
+        unused: The number of files that are no images, by suffix.
+        skipped: The paths, relative to the root, of the folders that hold no images of a class.
+        problems: One line for each entry that cannot be read.
     """
 
     images: list[str] = field(default_factory=list)
@@ -66,12 +68,13 @@ class Found:
 
 
 class ImageTree:
-    """A folder below the root of the images, and what is in it. Each folder is read once, when it is first asked for.
+    """The root folder of the images or a folder below it, with its content. Each folder is read once, on first use.
 
     Args:
-        root: The folder that the user gave.
-        relative: Path of this folder relative to it, with "/"; empty for the root itself.
-        above: Identities of the folders that this one lies in, to notice links that lead back to one of them.
+        root: The folder that the user named.
+        relative: The path of this folder relative to the root, with "/"; empty for the root itself.
+        above: The identities (device, inode) of the folders that contain this one, to detect links that lead back to
+            one of them.
     """
 
     def __init__(self, root: Path, relative: str = "", above: frozenset[tuple[int, int]] = frozenset()) -> None:
@@ -81,7 +84,7 @@ class ImageTree:
 
     @property
     def path(self) -> Path:
-        """The folder."""
+        """The path of the folder."""
         return self.root / self.relative
 
     @property
@@ -90,15 +93,15 @@ class ImageTree:
         return self.path.name
 
     def child(self, name: str) -> "ImageTree":
-        """A folder in this one."""
+        """The folder of this name in this one."""
         if name not in self._children:
-            _ = self.content  # to know what this folder is
+            _ = self.content  # sets `_within` to the identities that the child needs
             self._children[name] = ImageTree(self.root, f"{self.relative}/{name}".lstrip("/"), self._within)
         return self._children[name]
 
     @cached_property
     def content(self) -> FolderContent:
-        """What lies directly in the folder.
+        """The entries of this folder, without those of its subfolders.
 
         Raises:
             InputError: The root is missing or cannot be read.
@@ -120,12 +123,12 @@ class ImageTree:
 
     @cached_property
     def folders(self) -> tuple[str, ...]:
-        """Names of the folders in this one that may hold images of classes, ascending."""
+        """The names of the folders in this one that may hold images of classes, ascending."""
         return tuple(name for name in self.content.folders if not self.child(name).is_foreign)
 
     @cached_property
     def skipped(self) -> tuple[str, ...]:
-        """Names of the folders in this one that hold no images of a class, ascending."""
+        """The names of the folders in this one that hold no images of a class, ascending."""
         return tuple(sorted({*self.content.skipped, *self.content.folders} - {*self.folders}))
 
     @cached_property
@@ -139,11 +142,11 @@ class ImageTree:
         children = [self.child(name) for name in content.folders]
         if content.images or not any(child.is_foreign for child in children):
             return False
-        # The storage of raycal has one folder for each sweep, and no image of its own.
+        # The storage folder of raycal has one folder for each sweep, and no images.
         return all(child.is_foreign or not child.find_images().images for child in children)
 
     def find_images(self) -> Found:
-        """All image files in the folder and below it, in no particular order."""
+        """All image files in the folder and its subfolders, in no particular order."""
         found = Found()
         pending = [self]
         while pending:
@@ -158,7 +161,7 @@ class ImageTree:
         return found
 
     def _sorted(self, entries: list["os.DirEntry[str]"]) -> FolderContent:
-        """The entries by what they are."""
+        """Sort the entries into folders, images, other files, skipped folders and problems."""
         folders: list[str] = []
         images: list[str] = []
         others: list[str] = []
@@ -182,12 +185,12 @@ class ImageTree:
 
 
 def suffix_of(name: str) -> str:
-    """The suffix of a file's name in lower case, such as `.heic`; empty without one."""
+    """The suffix of a file's name in lower case, such as `.heic`; empty if there is none."""
     return os.path.splitext(name)[1].lower()
 
 
 def _is_plan(path: Path) -> bool:
-    """Whether a file is the plan of a sweep of raycal."""
+    """Whether a file is the plan of a raycal sweep."""
     try:
         with path.open("rb") as file:
             head = file.read(MAX_PLAN_HEAD)

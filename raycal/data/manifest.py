@@ -1,4 +1,4 @@
-"""What a dataset holds, image by image, so that a change of it is found and can be named."""
+"""A list of the images of a dataset with their digests, to detect changes of the dataset and to name them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ class ManifestDigests(NamedTuple):
     """The digests of a manifest, in hexadecimal.
 
     Attributes:
-        train: Of the images of the training pool: their names, classes and content, in order.
-        test: Of those of the test split.
-        images: Of all images of both splits by name, however they are split.
-        listing: Of the names and classes of all images there are, those that no split uses included.
+        train: The digest of the images of the training pool: their names, classes and content, in order.
+        test: The same digest of the images of the test split.
+        images: The same digest of the images of both splits, sorted by name, so that it does not depend on the split.
+        listing: The digest of the names and classes of all images, those that no split uses included.
     """
 
     train: str
@@ -34,12 +34,12 @@ class Manifest:
     """The n images that the splits of a dataset use, by name.
 
     Attributes:
-        names: Of the images; no two are equal.
-        classes: The class of each.
-        digests: (n, 16) uint8, of what each holds.
-        num_listed: How many images there are, those that no split uses included.
-        content: See `SourceFiles.content`; None for a dataset that did not come from a file an image.
-        digest: Of the whole.
+        names: The names of the images; no two are equal.
+        classes: The class of each image.
+        digests: (n, 16) uint8, the digest of each image's content.
+        num_listed: The number of all images, those that no split uses included.
+        content: See `SourceFiles.content`; None for a dataset whose images did not come from one file each.
+        digest: The digests of the manifest.
     """
 
     names: tuple[str, ...]
@@ -51,12 +51,12 @@ class Manifest:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the splits use all images there are."""
+        """Whether the splits use all images."""
         return len(self.names) == self.num_listed
 
 
 def manifest_of(dataset: ImageDataset) -> Manifest:
-    """The manifest of a loaded dataset. Images that did not come from a file each are called by their row."""
+    """The manifest of a loaded dataset. Images that did not come from one file each are named by their row."""
     rows = np.union1d(dataset.train_rows, dataset.test_rows)
     class_of = [dataset.class_names[label] for label in dataset.labels]
     source = dataset.source
@@ -90,9 +90,10 @@ def manifest_of(dataset: ImageDataset) -> Manifest:
 
 
 def differences(before: Manifest, now: Manifest) -> list[str]:
-    """What changed between two manifests of one dataset, which may use other images of it; nothing where all agree.
+    """The differences between two manifests of one dataset, whose splits may use different images.
 
-    Each difference is a few words with the names of the first images that it concerns.
+    Each difference is a few words with the names of the first images that it concerns. The list is empty if nothing
+    changed.
     """
     if before.digest.images == now.digest.images and before.digest.listing == now.digest.listing:
         return []
@@ -108,7 +109,7 @@ def differences(before: Manifest, now: Manifest) -> list[str]:
         *_named("other content", [name for name in both if old[name].digest != new[name].digest]),
     ]
     if before.digest.listing != now.digest.listing:
-        # Of images that no split uses only their number is known, so that a name may be missing without being removed.
+        # A manifest knows only the number of images that no split uses, so a name that it lacks may still be there.
         if before.is_complete and now.is_complete:
             words += _moved(old, new)
         if not words:
@@ -128,7 +129,7 @@ def _by_name(manifest: Manifest) -> dict[str, _Image]:
 
 
 def _moved(old: Mapping[str, _Image], new: Mapping[str, _Image]) -> list[str]:
-    """Images that have another name or class folder now, and those that were removed or added."""
+    """The differences for images that were moved, and so have another name or class folder now, removed or added."""
     gone, added = ([name for name in one if name not in other] for one, other in ((old, new), (new, old)))
     places = {new[name].digest: name for name in added}
     moved = {name: places.pop(old[name].digest) for name in gone if old[name].digest in places}
@@ -140,7 +141,7 @@ def _moved(old: Mapping[str, _Image], new: Mapping[str, _Image]) -> list[str]:
 
 
 def _named(what: str, names: Sequence[str]) -> list[str]:
-    """How many images it concerns, and the names of the first ones; nothing of none."""
+    """A difference as one line with the number of images and the first names; an empty list without images."""
     if not names:
         return []
     images = "1 image" if len(names) == 1 else f"{len(names):,} images"

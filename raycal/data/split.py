@@ -1,4 +1,4 @@
-"""Which rows of a dataset are the pool and which the test split; and the types of the options that choose them."""
+"""Choice of the rows of a dataset that are the pool and the test split, and types of the options for it."""
 
 from math import ceil
 from typing import Annotated, NamedTuple
@@ -23,17 +23,17 @@ class Rows(NamedTuple):
 
 
 def consecutive(num_train: int, num_test: int) -> Rows:
-    """The split of images that are stored as all of train, then all of test."""
+    """The split of a dataset that stores all training images before all test images."""
     return Rows(np.arange(num_train), np.arange(num_train, num_train + num_test))
 
 
 def random_split(total: int, *, test_fraction: float, seed: int, name: str) -> Rows:
-    """A random `test_fraction` of the rows, rounded up, is the test split.
+    """A random split whose test split has the share `test_fraction` of the rows, rounded up.
 
     Raises:
-        InputError: There would be no training image left.
+        InputError: A split would be empty.
     """
-    # 70 * 0.1 is 7.000000000000001 in floating point: without rounding that would be 8 test images.
+    # 70 * 0.1 is 7.000000000000001 in floating point, which would give 8 test images without the rounding.
     num_test = ceil(round(total * test_fraction, 6))
     if not 1 <= num_test < total:
         raise InputError(
@@ -45,10 +45,10 @@ def random_split(total: int, *, test_fraction: float, seed: int, name: str) -> R
 
 
 def subset(rows: Rows, *, train_size: int | None, test_size: int | None, seed: int, name: str) -> Rows:
-    """Random parts of both splits; a smaller part is contained in a larger one of the same seed.
+    """Random subsets of both splits; a smaller subset is contained in a larger one of the same seed.
 
     Raises:
-        InputError: More is asked for than there is; both problems at once.
+        InputError: A subset would be larger than its split; one line for each such split.
     """
     wanted = (("train_size", train_size, rows.train), ("test_size", test_size, rows.test))
     problems = [

@@ -1,4 +1,4 @@
-"""The model that is reset, trained, evaluated and asked. It knows nothing of Ray or of the run folder.
+"""The model of the loop: it is reset, trained, evaluated and asked for predictions.
 
-The package itself imports nothing, so that its registry of losses can be read without torch.
+The package knows nothing of Ray or of the run folder. Importing it alone does not import torch.
 """

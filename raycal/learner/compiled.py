@@ -1,4 +1,4 @@
-"""The network compiled by torch for the batches that nearly all of them are like."""
+"""Compiles the network with torch for the two batch sizes that nearly all batches have."""
 
 import logging
 import os
@@ -24,16 +24,17 @@ _RUNS = 3
 
 
 class BatchSizes(NamedTuple):
-    """Of nearly all batches; None: there are none of this kind."""
+    """The number of images in nearly every batch of training and of scoring; None if there is no such batch."""
 
     training: int | None
     scoring: int
 
 
 class Compiled(nn.Module):
-    """A network that is compiled for one size of batch in training and one in scoring.
+    """A network that is compiled for one batch size in training and one in scoring.
 
-    Others, such as what is left over in an epoch, go through the network as it is: nothing is ever compiled again.
+    Batches of other sizes, such as the last one of an epoch, go through the uncompiled network, so that nothing is ever
+    compiled again.
     """
 
     def __init__(self, network: nn.Module, sizes: BatchSizes, *, mode: str | None) -> None:
@@ -43,10 +44,10 @@ class Compiled(nn.Module):
         self._compiled = torch.compile(network.forward, fullgraph=True, dynamic=False, mode=mode)
 
     def forward(self, images: Tensor) -> Tensor:
-        """What the network gives."""
+        """The output of the network."""
         given: Tensor
         if len(images) == self._sizes[self.training]:
-            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]  # the step before is over
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]  # ends the previous step
             given = self._compiled(images)
         else:
             given = self.network(images)
@@ -56,18 +57,18 @@ class Compiled(nn.Module):
 def compiled(
     network: nn.Module, head: Head, sizes: BatchSizes, image_size: int, placement: Placement, *, alone: bool
 ) -> nn.Module:
-    """The network compiled, its weights and torch's generator as they were; itself, with a warning, where that fails.
+    """The compiled network, or the network itself, with a warning, where compiling fails.
 
-    What is compiled is kept in raycal's cache folder, for all processes of the node, of which one compiles at a time,
-    with as many compilers as torch has threads.
+    The weights and torch's random generators stay as they were. The compiled code is kept in raycal's cache folder for
+    all processes of the node. One process compiles at a time, with as many compilers as torch has threads.
 
     Args:
-        alone: No other worker exchanges gradients with this one in the middle of a step.
+        alone: Whether this worker exchanges gradients with no other worker in the middle of a step.
     """
     from filelock import FileLock
 
     place = cache_dir() / FOLDER
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(place)  # whatever it is: torch itself sets it when it is imported
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(place)  # replaced always, since torch sets it on import
     before = {name: value.clone() for name, value in network.state_dict().items()}
     try:
         made = Compiled(network, sizes, mode="reduce-overhead" if alone else None)
@@ -109,12 +110,12 @@ def _compilers() -> Iterator[None]:
     try:
         yield
     finally:
-        async_compile.shutdown_compile_workers()  # else they stay, and take half a gigabyte each
+        async_compile.shutdown_compile_workers()  # otherwise they stay, and take half a gigabyte each
 
 
 @contextmanager
 def _tuned() -> Iterator[None]:
-    """Let cuDNN try its algorithms: for the batches to come, and not again for every number of images left over."""
+    """Let cuDNN try its algorithms in this block only, and so not again for each size of a last batch."""
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     try:

@@ -1,4 +1,4 @@
-"""Which device and which number format a machine trains with."""
+"""The device and the number format that a machine trains with."""
 
 import gc
 import math
@@ -13,18 +13,19 @@ import numpy.typing as npt
 import torch
 import torchvision
 
-# Of the part of a GPU that a trial has, as much is for its images; the rest is for the network and what it computes.
+# Share of the trial's GPU memory reserved for images; the rest is for weights and activations.
 IMAGES_SHARE = 0.5
-# Compiling takes a minute, and some ten seconds where another trial has done it; a step is then milliseconds shorter.
+# Compiling takes a minute, or about ten seconds where an earlier trial has compiled the same network, and makes a step
+# some milliseconds shorter.
 STEPS_WORTH_COMPILING = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where the model lives and in which format its convolutions run; weights and sums stay float32.
+    """The device of the model and the number format of its convolutions; weights and sums stay float32.
 
     Attributes:
-        gpu_share: The part of the GPU that this trial's worker was given.
+        gpu_share: The fraction of the GPU that is allotted to this trial's worker.
         compiled: Whether the network is compiled.
     """
 
@@ -43,12 +44,13 @@ class Placement:
         compiled: bool | None = None,
         steps: int = 0,
     ) -> Self:
-        """The GPU when there is one, else `threads` of the CPU (None: as torch has it).
+        """The GPU when there is one, else the CPU.
 
         Args:
             dtype: `auto`, `float32` or `bfloat16`.
-            compiled: None: on a GPU, where it pays.
-            steps: Of training that may be to come.
+            threads: The number of CPU threads that torch uses; None: torch's own choice.
+            compiled: Whether the network is compiled; None: on a GPU, if `steps` are enough for compiling to pay.
+            steps: The number of optimizer steps that the trial may take.
         """
         if threads is not None:
             torch.set_num_threads(threads)
@@ -71,17 +73,17 @@ class Placement:
         }
 
     def hardware(self) -> str:
-        """What the last bits of a result depend on beside what `describe` says."""
+        """The properties of the hardware, besides those in `describe`, on which the last bits of a result depend."""
         if self.device.type == "cuda":
             return str(torch.cuda.get_device_capability())
         return f"{platform.processor()} {torch.backends.cpu.get_cpu_capability()} {sorted(_cpu_capabilities().items())}"
 
     def on_device(self, array: npt.NDArray[np.generic]) -> torch.Tensor:
-        """A tensor with the numbers of the array."""
+        """A tensor on the device with the values of the array."""
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device, non_blocking=True)
 
     def room_for_images(self) -> float:
-        """Bytes of images that the device may hold; a CPU holds none of its own, and reads any number in place."""
+        """Bytes of images that the device may hold; a CPU reads any number of images in place."""
         if self.device.type == "cpu":
             return math.inf
         _, total = torch.cuda.mem_get_info(self.device)
@@ -94,7 +96,7 @@ class Placement:
 
 @contextmanager
 def same_threads_afterwards() -> Iterator[None]:
-    """Give torch the number of threads again that it had before the block, in a process that goes on."""
+    """Restore torch's number of threads after the block, in a process that goes on."""
     threads = torch.get_num_threads()
     try:
         yield
@@ -103,12 +105,12 @@ def same_threads_afterwards() -> Iterator[None]:
 
 
 def free_memory() -> None:
-    """Give back what an experiment held, compiled networks among it; its neighbours on the GPU wait for it.
+    """Free the memory that an experiment held, compiled networks included, for other trials on the same GPU.
 
     Raises:
         RuntimeError: An earlier error has made the GPU unusable to this process.
     """
-    torch.compiler.reset()  # else it gives up after eight kinds of batches
+    torch.compiler.reset()  # otherwise torch stops compiling after eight kinds of batches
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
@@ -116,7 +118,7 @@ def free_memory() -> None:
 
 
 def kept_generators(device: torch.device) -> AbstractContextManager[None]:
-    """A context that leaves torch's generators, of the host and of a GPU, as they were."""
+    """A context that restores torch's random generators of the host and of the GPU."""
     kept: AbstractContextManager[None] = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
     return kept
 

@@ -1,4 +1,4 @@
-"""Batches of a dataset's images as the network wants them, from the device's memory or streamed to it."""
+"""Batches of a dataset's images in the network's input format, from the device's memory or streamed to it."""
 
 import warnings
 from collections import deque
@@ -16,19 +16,20 @@ from raycal.networks import IMAGENET_MEAN, IMAGENET_STD, Channels
 
 
 class DeviceImages:
-    """All images of a dataset as uint8, at the size they are stored in; on the device if they have room there.
+    """All images of a dataset as uint8, at the size they are stored in, on the device if they fit there.
 
-    Else they stay where they are, memory-mapped from disk if they were, and the device holds two batches at a time: one
-    in use and the next one, which a thread reads meanwhile. The batches are the same to the last bit.
+    Images that do not fit stay on the host, where they may be memory-mapped. The device then holds two batches at a
+    time: the one in use and the next one, which a thread reads meanwhile. The batches are the same to the last bit
+    either way.
 
     Args:
         images: (S, H, W, 3) uint8; never copied on a CPU.
-        image_size: Side in pixels of the square the network sees.
-        mean: Of each channel, by which images are normalised; pixels range from 0 to 1.
+        image_size: The side, in pixels, of the square images that the network sees.
+        mean: The mean of each channel, by which images are normalized; pixels range from 0 to 1.
         std: The standard deviation of each channel.
 
     Attributes:
-        resident: Whether they are on the device.
+        resident: Whether the images are on the device.
     """
 
     def __init__(
@@ -54,11 +55,12 @@ class DeviceImages:
     def batches(
         self, rows: npt.NDArray[np.int64], parts: Sequence[slice], flip: Tensor | None = None
     ) -> Iterator[Tensor]:
-        """Normalised images (B, 3, image_size, image_size) of each part of the rows, float32, channels last.
+        """Normalized images (B, 3, image_size, image_size) of each part of the rows, float32, channels last.
 
         Args:
-            rows: (n,) of the dataset.
-            flip: (n,) bool on the device: which images to mirror left to right.
+            rows: (n,) int64, rows of the dataset.
+            parts: The slice of `rows` that makes up each batch.
+            flip: (n,) bool on the device, whether to mirror each image left to right.
         """
         pixels = self._resident(rows, parts) if self.resident else self._streamed(rows, parts)
         for part, batch in zip(parts, pixels, strict=True):
@@ -75,7 +77,7 @@ class DeviceImages:
         def read(part: slice) -> Tensor:
             batch = self._images[on_host[part]]
             if self._placement.device.type == "cuda":
-                batch = batch.pin_memory()  # else the copy waits for the device
+                batch = batch.pin_memory()  # otherwise the copy waits for the device
             return batch.to(self._placement.device, non_blocking=True)
 
         with ThreadPoolExecutor(1) as reader:
@@ -86,7 +88,7 @@ class DeviceImages:
                 yield batch
 
     def _normalised(self, pixels: Tensor, flip: Tensor | None) -> Tensor:
-        # (B, H, W, 3) in memory is channels-last as it stands. Few pixels first, then the resize.
+        # (B, H, W, 3) in memory is channels-last already. Normalizing before the resize touches fewer pixels.
         batch = pixels.permute(0, 3, 1, 2)
         batch = torch.addcmul(self._shift, batch.float(), self._scale)
         if flip is not None:

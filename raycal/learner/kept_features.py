@@ -1,6 +1,7 @@
-"""What the initial network sees in pool and test split: computed once per node, kept on disk, for all trials.
+"""Features of pool and test split by the initial backbone, computed once per node and kept on disk for all trials.
 
-Trials with the same images and backbone differ only in the head that is drawn for them, and the head needs no images.
+Before any training, trials with the same images and backbone differ only in their random heads, and a head computes
+its logits from features alone.
 """
 
 import hashlib
@@ -20,19 +21,20 @@ from raycal.learner.weights import StateDict, weights_digest
 logger = logging.getLogger(__name__)
 
 FOLDER = "features"
-# Of all that is kept, the least recently used goes first: eighty pools of 50,000 images.
+# Largest size of all entries together, about eighty pools of 50,000 images; the least recently used are removed first.
 KEPT_BYTES = 8 * 2**30
 _ROWS_AT_ONCE = 1024
 
 
 def kept_features(key: Mapping[str, object], compute: Callable[[], Floats]) -> Floats:
-    """The features (n, D) under that key, read-only and memory-mapped.
+    """The features (n, D) under a key, read-only and memory-mapped.
 
-    Where the cache cannot be written they are computed and kept in memory only.
+    Where the cache cannot be written, the features are computed and kept in memory only.
 
     Args:
-        key: All that their bits depend on.
-        compute: Called when nobody has kept them; other processes that want the same wait meanwhile.
+        key: Everything that the bits of the features depend on.
+        compute: Computes the features. It is called when no process has kept them yet; other processes that want the
+            same features wait meanwhile.
     """
     computed: list[Floats] = []
 
@@ -51,7 +53,7 @@ def kept_features(key: Mapping[str, object], compute: Callable[[], Floats]) -> F
 
 
 def images_digest(dataset: ImageDataset, rows: npt.NDArray[np.int64]) -> str:
-    """Of the images in these rows, in order."""
+    """The SHA-256, in hexadecimal, of the images in these rows, in order."""
     digest = hashlib.sha256(str((len(rows), dataset.images.shape[1:])).encode())
     for begin in range(0, len(rows), _ROWS_AT_ONCE):
         digest.update(dataset.images[rows[begin : begin + _ROWS_AT_ONCE]].tobytes())
@@ -59,5 +61,5 @@ def images_digest(dataset: ImageDataset, rows: npt.NDArray[np.int64]) -> str:
 
 
 def backbone_digest(state: StateDict, head_prefix: str) -> str:
-    """Of all weights but the head's, whose names begin like that."""
+    """The digest of all weights except those of the head, whose names begin with `head_prefix`."""
     return weights_digest({name: value for name, value in state.items() if not name.startswith(head_prefix)})

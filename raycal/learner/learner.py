@@ -1,4 +1,4 @@
-"""A network behind the loop's `Learner` protocol."""
+"""The implementation of the loop's `Learner` protocol by a neural network."""
 
 import io
 import logging
@@ -32,32 +32,34 @@ from raycal.networks import networks
 
 logger = logging.getLogger(__name__)
 
-# Pixels of one scoring batch; bounds the memory of the first feature maps (about 0.6 GB on a CPU at float32).
+# Pixels of one scoring batch, to bound the memory of the first feature maps (about 0.6 GB on a CPU in float32).
 SCORING_PIXELS = {"cpu": 2**20, "cuda": 2**24}
-# Of what scoring computes, as much stays on the device before the host waits for it.
+# Bytes of features or probabilities buffered on the device between copies to the host.
 HELD_BYTES = 2**27
 
 
 class NetworkLearner:
-    """A registered network with a fresh head, trained on the labels given.
+    """A registered network with a fresh head, trained on the annotated samples.
 
-    With several workers each has a learner of its own and does its part of what worker 0's is asked: a part of every
-    batch, of the pool and of the test split. The batch size is that of all workers together. Batch normalisation takes
-    the statistics of a worker's own part, and at the end the running ones are those of worker 0.
+    Each of several workers has its own learner, which processes its part of every batch, of the pool and of the test
+    split when the learner of worker 0 is called. The batch size is that of all workers together. Batch normalization
+    uses the statistics of a worker's own part, and after a training every worker takes the running statistics of
+    worker 0.
 
     Args:
-        network: Its name in the registry.
-        network_options: Of the network.
+        network: The name of the network in the registry.
+        network_options: The options of the network.
         network_source: Tells apart networks of one name whose code differs, such as those of a changed plug-in; the
-            embeddings that are kept on disk depend on it.
-        frozen: Train the head alone, on features that are computed once; worker 0 does so for all.
-        weights: Of the backbone (see `load_weights`); None: drawn from `rng`, the same for every iteration.
+            features that are kept on disk depend on it.
+        frozen: Whether only the head is trained, on features that are computed once. Worker 0 trains it for all
+            workers.
+        weights: The weights of the backbone (see `load_weights`); None: drawn from `rng`, the same for every iteration.
         rng: Draws the backbone when there are no weights.
-        loss: Makes the loss of a training with so many samples.
-        team: The workers of this trial; None: this one alone.
+        loss: Makes the loss of a training from its number of samples.
+        team: The workers of this trial; None: this worker alone.
 
     Attributes:
-        weights_digest: The digest of `weights`; None when they were drawn.
+        weights_digest: The digest of `weights`; None if the backbone was drawn.
     """
 
     def __init__(
@@ -97,7 +99,7 @@ class NetworkLearner:
         self._test_features: Tensor | None = None
 
     def _compiled(self) -> nn.Module:
-        """The network for this worker's part of a whole batch and for whole batches of scoring."""
+        """The network, compiled for this worker's part of a full training batch and for a full scoring batch."""
         own = self.team.part(self._training.batch_size)
         sizes = BatchSizes(None if self._frozen else own.stop - own.start, self._scoring_batch)
         alone = self.team.size == 1
@@ -105,7 +107,7 @@ class NetworkLearner:
 
     @together
     def reset(self, rng: np.random.Generator) -> None:
-        """Alg. 1, line 3: the initial weights in place, the head drawn from `rng` as torch draws a linear layer."""
+        """Alg. 1, line 3: restore the initial weights and draw the head from `rng` as torch draws a linear layer."""
         bound = self._head.in_features**-0.5
         head = {
             name: torch.from_numpy(rng.uniform(-bound, bound, tuple(self._initial[name].shape)).astype(np.float32))
@@ -115,7 +117,7 @@ class NetworkLearner:
         self._has_initial_backbone = True
 
     def fit(self, training_set: TrainingSet, rng: np.random.Generator) -> Fitted:
-        """Alg. 1, line 15: SGD over the samples in a new order every pass; an empty set changes nothing.
+        """Alg. 1, line 15: train by SGD over the samples, in a new order every epoch; an empty set changes nothing.
 
         Raises:
             DivergedError: The loss is not finite.
@@ -186,9 +188,10 @@ class NetworkLearner:
         return train(network, whole, loss, self._training, rng, self.placement, team, validate)
 
     def predict(self, indices: Indices) -> Predictions:
-        """Class probabilities (n, K) and average-pool features (n, D) of samples of the pool; on worker 0 only.
+        """Class probabilities (n, K) and average-pool features (n, D) of samples of the pool; call it on worker 0 only.
 
-        One pass over their images; or, before any training, over those of the whole pool, once.
+        Each image passes through the network once. Before any training, the features of the whole pool are computed
+        instead, once for all calls.
 
         Raises:
             DivergedError: A prediction is not finite.
@@ -202,7 +205,7 @@ class NetworkLearner:
         return Predictions(indices=indices, probs=probs, embeddings=embeddings)
 
     def head(self) -> Head:
-        """The last layer as it is now; on every worker the same, so none is asked."""
+        """A copy of the last layer's weights and bias; they are the same on every worker."""
         weights, bias = (value.detach().cpu().numpy().copy() for value in self._head.parameters())
         return Head(weights=weights, bias=bias)
 
@@ -229,7 +232,7 @@ class NetworkLearner:
 
     @torch.inference_mode()
     def _right_and_loss(self, parts: Iterable[tuple[slice, Tensor]], labels: Labels) -> tuple[float, float]:
-        """How many predictions are right, and the sum of the cross-entropy, of features part by part."""
+        """The number of right predictions and the sum of the cross-entropy for features that come part by part."""
         on_device = self.placement.on_device(labels)
         right = torch.zeros((), dtype=torch.int64, device=self.placement.device)
         loss = torch.zeros((), dtype=torch.float64, device=self.placement.device)
@@ -245,23 +248,23 @@ class NetworkLearner:
         return Evaluation(accuracy=right / num_test, loss=loss / num_test, chance=self._chance)
 
     def save(self) -> bytes:
-        """The weights as they are now."""
+        """The current weights as bytes, for `load`."""
         buffer = io.BytesIO()
         torch.save(self._network.state_dict(), buffer)
         return buffer.getvalue()
 
     @together
     def load(self, saved: bytes) -> None:
-        """The weights of an earlier `save`.
+        """Restore the weights of an earlier `save`.
 
         Raises:
-            InputError: They are not.
+            InputError: The bytes are not the weights of this network.
         """
         try:
             if bomb := bomb_in(io.BytesIO(saved)):
                 raise ValueError(bomb)
             self._network.load_state_dict(torch.load(io.BytesIO(saved), map_location="cpu", weights_only=True))
-        except Exception as error:  # there is no end of ways in which bytes are no state dict
+        except Exception as error:  # bytes that are no state dict fail in many ways
             raise InputError("state: the model is not one that raycal saved; move the folder away") from error
         self._has_initial_backbone = self._frozen
 
@@ -271,13 +274,13 @@ class NetworkLearner:
             self._network.load_state_dict(self.team.share(own), strict=False)
 
     def _features_before_training(self) -> Floats:
-        """Features (P, D) of the whole pool by the initial backbone."""
+        """Features (P, D) of the whole pool from the initial backbone."""
         if self._initial_features is None:
             self._initial_features = self._kept_features("pool", self._dataset.train_rows)
         return self._initial_features
 
     def _kept_features(self, what: str, rows: npt.NDArray[np.int64]) -> Floats:
-        """Features (n, D) of the dataset's rows by the initial backbone, computed once for all trials on the node."""
+        """Features (n, D) of the dataset's rows from the initial backbone, computed once for all trials on the node."""
         key = {
             "content": f"features of the {what} before training",
             "images": images_digest(self._dataset, rows),
@@ -294,10 +297,10 @@ class NetworkLearner:
 
     @together
     def _features(self, rows: npt.NDArray[np.int64]) -> Floats:
-        """Features (n, D) of the dataset's rows on worker 0; on the others those of their part.
+        """Features (n, D) of the dataset's rows on worker 0; the other workers return those of their own part.
 
         Raises:
-            DivergedError: One is not finite.
+            DivergedError: A feature is not finite.
         """
         own = rows[self.team.part(len(rows))]
         on_host = torch.empty(len(own), self._head.in_features)
@@ -312,7 +315,7 @@ class NetworkLearner:
 
     @torch.inference_mode()
     def _forward(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[slice, Tensor]]:
-        """Features (B, D) in float32 of the dataset's rows, batch by batch."""
+        """Features (B, D) of the dataset's rows in float32, batch by batch."""
         self._running.eval()
         parts = list(self._scoring_batches(len(rows)))
         for part, batch in zip(parts, self._images.batches(rows, parts), strict=True):
@@ -341,13 +344,13 @@ class NetworkLearner:
         return _parts(num_rows, self._scoring_batch)
 
     def _held(self, num_rows: int) -> Iterator[slice]:
-        """Whole scoring batches of rows at a time, of which the device holds features or probabilities."""
+        """Slices of the rows whose results the device buffers together; each but the last is whole scoring batches."""
         row_bytes = 4 * max(self._head.in_features, self._head.out_features)
         return _parts(num_rows, self._scoring_batch * max(1, HELD_BYTES // (row_bytes * self._scoring_batch)))
 
 
 def _split(whole: TrainingSet, held: Indices) -> tuple[TrainingSet, TrainingSet]:
-    """A training set without the samples at these positions, and those alone."""
+    """Split a training set into the samples to train on and those held out, whose positions are `held`."""
     rest = np.setdiff1d(np.arange(len(whole.indices)), held)
 
     def only(positions: Indices) -> TrainingSet:

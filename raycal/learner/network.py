@@ -1,4 +1,4 @@
-"""Networks, opened before their last layer."""
+"""Networks whose features, the inputs of the last layer, can be read."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,11 +15,11 @@ from raycal.networks import networks
 
 
 class Head(nn.Linear):
-    """The last layer of a network; bypassed, it lets the features through."""
+    """The last layer of a network; when bypassed, it returns its input, the features."""
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__(in_features, out_features)
-        self.bypassed = False  # of the object, not of the class: torch.compile watches it there
+        self.bypassed = False  # an instance attribute, as torch.compile guards on those
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (B, K) of features (B, D); the features themselves when bypassed."""
@@ -29,14 +29,14 @@ class Head(nn.Linear):
 def new_network(
     name: str, num_classes: int, rng: np.random.Generator, options: Mapping[str, Any] | None = None
 ) -> nn.Module:
-    """The registered network of this name, whose last layer is a `Head`; the names in its state dict stay the same.
+    """A new registered network whose last layer is replaced by a `Head`; the names in its state dict stay the same.
 
     Args:
-        rng: Draws the weights; torch's own generator is left as it was.
-        options: Of the network.
+        rng: Draws the weights; torch's global generator is left as it was.
+        options: The options of the network.
 
     Raises:
-        InputError: Its last layer cannot be found, or does not give a logit for each class.
+        InputError: The last layer cannot be found, or does not give a logit for each class.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**63)))
@@ -51,7 +51,11 @@ def new_network(
 
 
 def _last_layer(network: nn.Module, name: str) -> tuple[str, nn.Linear]:
-    """The layer that gives the logits, and its path: the layer that the facts name, else the last linear one."""
+    """The path of the layer that gives the logits, and the layer: the one in the network's facts, else the last linear.
+
+    Raises:
+        InputError: There is no such layer.
+    """
     linear = [(path, module) for path, module in network.named_modules() if path and isinstance(module, nn.Linear)]
     named = networks.facts(name).head
     found = [(path, module) for path, module in linear if named in (None, path)]
@@ -63,12 +67,12 @@ def _last_layer(network: nn.Module, name: str) -> tuple[str, nn.Linear]:
 
 
 def head_of(network: nn.Module) -> tuple[str, Head]:
-    """The last layer and what its names in the state dict begin with, such as `fc.`."""
+    """The prefix of the last layer's names in the state dict, such as `fc.`, and the layer."""
     return next((f"{path}.", module) for path, module in network.named_modules() if isinstance(module, Head))
 
 
 def features_of(network: nn.Module, head: Head, images: Tensor) -> Tensor:
-    """What the last layer is given (B, D), of images (B, 3, H, W)."""
+    """Features (B, D), the inputs of the last layer, of images (B, 3, H, W)."""
     head.bypassed = True
     try:
         features: Tensor = network(images)
@@ -79,12 +83,12 @@ def features_of(network: nn.Module, head: Head, images: Tensor) -> Tensor:
 
 @contextmanager
 def own_draws(network: nn.Module, rng: np.random.Generator, device: torch.device, rank: int) -> Iterator[None]:
-    """Has the layers that draw in training, such as dropout, draw from `rng`; torch's own generator is left as it was.
+    """Seed the random layers of a training, such as dropout, from `rng`; torch's generators are restored afterwards.
 
-    A network without such layers takes nothing from `rng`.
+    Nothing is drawn from `rng` for a network without such layers.
 
     Args:
-        rank: Of the worker, each of which draws for other images.
+        rank: The rank of the worker; each worker needs draws of its own, as it trains on other images.
     """
     draws = any(isinstance(layer, nn.Dropout | StochasticDepth) and layer.p > 0 for layer in network.modules())
     if not draws:

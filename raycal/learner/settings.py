@@ -1,4 +1,4 @@
-"""What a training needs to be told, in the learner's own words, so that the learner does not know the YAML."""
+"""The settings that a training needs, as a protocol, so that the learner does not depend on the configuration."""
 
 from typing import Literal, Protocol
 
@@ -7,16 +7,16 @@ class TrainingSettings(Protocol):
     """How a network is trained; `raycal.config.TrainingConfig` fits, and so does any object with these attributes.
 
     Attributes:
-        stop: What ends a training: a number of passes, a number of optimizer steps, or a loss that no longer falls.
-        epochs: The number of passes, where `stop` is `epochs`.
+        stop: What ends a training: a number of epochs, a number of optimizer steps, or a loss that no longer falls.
+        epochs: The number of epochs, where `stop` is `epochs`.
         steps: The largest number of optimizer steps; None: no limit.
-        patience: The number of passes without an improvement after which a training has converged.
+        patience: The number of epochs without an improvement after which a training has converged.
         min_delta: The smallest improvement that counts, as a share of the lowest loss so far.
         validation_fraction: The share of the annotated samples that is held out to tell whether a training converged.
         batch_size: The number of samples of an optimizer step, over all workers.
         image_size: Height and width, in pixels, of the images that the network sees.
-        horizontal_flip: Whether half of the images are mirrored in every pass.
-        dtype: The number format of the products.
+        horizontal_flip: Whether each image is mirrored with probability 1/2 in every epoch.
+        dtype: The number format of convolutions and matrix products; `auto` depends on the device.
     """
 
     @property

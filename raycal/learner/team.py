@@ -1,7 +1,7 @@
-"""The workers of one trial: what they tell each other, and how one of them leads the others.
+"""The workers of one trial: how they communicate, and how worker 0 leads the others.
 
-Worker 0 runs Algorithm 1. Each method of the learner that is marked `together` is a command to the others, who do their
-own part of it.
+Worker 0 runs Algorithm 1. When it calls a method of its learner that is decorated with `together`, the other workers
+call the same method of their learners for their own parts of the data.
 """
 
 import logging
@@ -23,10 +23,11 @@ from raycal.errors import DivergedError, InfrastructureError
 
 logger = logging.getLogger(__name__)
 
-# While worker 0 clusters or waits for answers the others wait for it; a worker that dies is noticed at once anyway.
+# Timeout of the commands: the other workers wait while worker 0 clusters or waits for answers of the expert. A worker
+# that dies is noticed at once whatever the timeout.
 PATIENCE = timedelta(days=365)
 
-# For the process group's own calls; collectives that wait longer are lost.
+# Timeout of the default process group; a collective that waits longer fails.
 JOIN_PATIENCE = timedelta(minutes=30)
 
 P = ParamSpec("P")
@@ -34,11 +35,11 @@ R = TypeVar("R")
 
 
 class Team:
-    """The workers of one trial, as one of them sees it.
+    """The workers of one trial, from the view of one of them.
 
     Attributes:
-        rank: Of this worker; 0 leads.
-        size: How many there are.
+        rank: The rank of this worker; worker 0 leads.
+        size: The number of workers.
     """
 
     def __init__(self, rank: int, size: int, group: Any) -> None:
@@ -48,15 +49,18 @@ class Team:
 
     @classmethod
     def alone(cls) -> Self:
-        """A single worker, which tells nobody anything."""
+        """A team of a single worker, which communicates with nobody."""
         return cls(0, 1, None)
 
     @classmethod
     def of_process_group(cls) -> Self:
-        """The workers of torch's default process group, all of which call this; alone when there is none."""
+        """The workers of torch's default process group; a team of one when there is no group.
+
+        Every worker of the group must call this method.
+        """
         if not distributed.is_available() or not distributed.is_initialized() or distributed.get_world_size() == 1:
             return cls.alone()
-        # A group of its own: commands travel over gloo whatever the gradients travel over, and may be long in coming.
+        # A separate group: commands go through gloo whatever backend the gradients use, and may take long to come.
         group = distributed.new_group(backend="gloo", timeout=PATIENCE)
         return cls(distributed.get_rank(), distributed.get_world_size(), group)
 
@@ -66,7 +70,7 @@ class Team:
         return self.rank == 0
 
     def share(self, value: Any) -> Any:
-        """Worker 0's value, on every worker; it must pickle."""
+        """The value of worker 0, on every worker; it must be picklable."""
         if self.size == 1:
             return value
         values = [value]
@@ -74,7 +78,7 @@ class Team:
         return values[0]
 
     def sum(self, *values: float) -> list[float]:
-        """The sum of each value over the workers, in float64."""
+        """The sum of each value over all workers, in float64."""
         total = torch.tensor(values, dtype=torch.float64)
         if self.size > 1:
             distributed.all_reduce(total, group=self._group)
@@ -85,11 +89,11 @@ class Team:
         return self.sum(float(not flag)) == [0]
 
     def part(self, num_rows: int) -> slice:
-        """This worker's part of some rows."""
+        """The slice of rows that this worker processes."""
         return parts(num_rows, self.size)[self.rank]
 
     def gather(self, own: Floats, num_rows: int) -> Floats:
-        """All rows (num_rows, ...) on worker 0, from the `part` of each worker; the others keep their own."""
+        """All rows (num_rows, ...) on worker 0, joined from the `part` of each worker; other workers return `own`."""
         if self.size == 1:
             return own
         if not self.leads:
@@ -105,27 +109,34 @@ class Team:
         return rows
 
     def parallel(self, network: nn.Module) -> nn.Module:
-        """The network with gradients averaged over the workers, from worker 0's weights; itself when alone."""
+        """The network wrapped so that all workers start from worker 0's weights and average their gradients.
+
+        A single worker returns the network itself.
+        """
         if self.size == 1:
             return network
-        # Made anew for every training: it orders the gradients by what it sees in its first step, the last bits of sums
-        # over three or more workers depend on the order, and a resumed experiment must sum as an uninterrupted one.
+        # Made anew for every training: the wrapper orders the gradients by its first step, the last bits of sums over
+        # three or more workers depend on that order, and a resumed experiment must sum as an uninterrupted one does.
         with warnings.catch_warnings():
-            # What torch 2.15 would have instead is unknown to the oldest torch accepted here.
+            # The replacement that torch 2.15 recommends is missing from the oldest supported torch.
             warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated", category=FutureWarning)
             return DistributedDataParallel(network, broadcast_buffers=False)
 
     def lead(self, command: str, args: tuple[Any, ...], kwargs: dict[str, Any], own_part: Callable[[], R]) -> R:
-        """Have every worker carry out a command of the learner, this one by `own_part`.
+        """Have every worker call a method of its learner; worker 0 calls `own_part`.
+
+        Args:
+            command: The name of the method.
 
         Raises:
-            InfrastructureError: A worker failed in it; the workers are no longer in step and must all start again.
+            DivergedError: The training diverged; the workers are still in step.
+            InfrastructureError: A worker failed; the workers are no longer in step and must all start again.
         """
         self._in_step = False
         try:
             self.share((command, args, kwargs))
             result = own_part()
-        except DivergedError:  # every worker knows of it
+        except DivergedError:  # raised after the last exchange of a command, so the workers are in step
             self._in_step = True
             raise
         except Exception as error:
@@ -137,7 +148,7 @@ class Team:
         return result
 
     def dismiss(self) -> None:
-        """End what the others `follow`; nothing to say when they are lost."""
+        """End the `follow` loops of the other workers; does nothing when the workers are no longer in step."""
         if self.size == 1 or not self._in_step:
             return
         try:
@@ -146,14 +157,14 @@ class Team:
             logger.warning("a worker was gone before its dismissal: %s", error)
 
     def listen(self) -> tuple[str, tuple[Any, ...], dict[str, Any]] | None:
-        """Worker 0's next command with its arguments; None: dismissed."""
+        """The next command of worker 0, a method's name with its arguments; None when worker 0 dismisses the others."""
         order: tuple[str, tuple[Any, ...], dict[str, Any]] | None = self.share(None)
         return order
 
     def follow(self, learner: object) -> None:
-        """Carry out worker 0's commands with this worker's learner until dismissed.
+        """Carry out the commands of worker 0 with this worker's learner until it dismisses this worker.
 
-        Any error but a divergence, of which worker 0 hears too, ends this worker.
+        Any error ends this worker, except a divergence, which worker 0 notices itself.
         """
         while (order := self.listen()) is not None:
             command, args, kwargs = order
@@ -162,17 +173,17 @@ class Team:
 
 
 def join(collectives: str, meeting_point: str, rank: int, size: int) -> None:
-    """Make torch's default process group; returns when all workers have joined.
+    """Make torch's default process group and return when all workers have joined it.
 
     Args:
-        collectives: `gloo`, `nccl`, or one per kind of device as in `cpu:gloo,cuda:nccl`.
+        collectives: The backend: `gloo`, `nccl`, or one per kind of device as in `cpu:gloo,cuda:nccl`.
         meeting_point: `tcp://host:port` on the machine of worker 0, or `file://path`.
     """
     distributed.init_process_group(collectives, meeting_point, JOIN_PATIENCE, size, rank)
 
 
 class Member(Protocol):
-    """Has a team."""
+    """An object with a team, such as a learner."""
 
     @property
     def team(self) -> Team: ...
@@ -182,7 +193,7 @@ M = TypeVar("M", bound=Member)
 
 
 def together(method: Callable[Concatenate[M, P], R]) -> Callable[Concatenate[M, P], R]:
-    """A method that all workers carry out when worker 0 calls it; its arguments must pickle."""
+    """Decorate a method that all workers carry out when worker 0 calls it; its arguments must be picklable."""
 
     @wraps(method)
     def command(self: M, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -194,7 +205,7 @@ def together(method: Callable[Concatenate[M, P], R]) -> Callable[Concatenate[M, 
 
 
 def parts(num_rows: int, size: int) -> list[slice]:
-    """Contiguous parts of some rows, one per worker; the first ones are a row longer when it does not come out even."""
+    """Contiguous slices of the rows, one per worker; if the rows do not divide evenly, the first are a row longer."""
     length, longer = divmod(num_rows, size)
     ends = [rank * length + min(rank, longer) for rank in range(size + 1)]
     return [slice(begin, end) for begin, end in pairwise(ends)]

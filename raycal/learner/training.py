@@ -1,4 +1,4 @@
-"""Alg. 1, line 15: stochastic gradient descent over labels of which some may be wrong or count for less."""
+"""Alg. 1, line 15: stochastic gradient descent on labels, some of which may be wrong or have a lower weight."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
@@ -21,12 +21,13 @@ class Epoch(NamedTuple):
     """A worker's parts of the batches of an epoch.
 
     Attributes:
-        positions: (n,) int64, of the samples in the training set, batch after batch.
-        on_device: The same on the device.
-        flip: (n,) bool on the device, which of their images to mirror; None: none.
-        parts: Of `positions`, one for every batch.
-        shares: A factor of the mean loss of each part; with it the mean over the workers is the mean over the batch.
-        totals: What the samples of each batch weigh together, over all workers.
+        positions: (n,) int64, the positions of the samples in the training set, batch after batch.
+        on_device: The same positions on the device.
+        flip: (n,) bool on the device, whether to mirror each sample's image; None: no image is mirrored.
+        parts: The slice of `positions` for each batch.
+        shares: The factor for the mean loss of each part, with which the mean over the workers is the (weighted) mean
+            over the batch.
+        totals: The sum of the samples' weights in each batch, over all workers.
     """
 
     positions: Indices
@@ -38,12 +39,12 @@ class Epoch(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """A training set as the device wants it.
+    """A training set in the form that `train` reads.
 
     Attributes:
-        of: What the network is given for each part of an epoch.
+        of: The inputs of the network for each part of an epoch, on the device.
         labels: (M,) int64 on the device.
-        weights: (M,) of the samples' losses, on the host; None: all the same.
+        weights: (M,) weights of the samples' losses, on the host; None: all samples have the same weight.
     """
 
     of: Callable[[Epoch], Iterator[Tensor]]
@@ -60,7 +61,12 @@ class Losses:
         self._steps_per_pass = 0
 
     def add(self, sums: Sequence[float], totals: Sequence[float]) -> float:
-        """Take the steps of one pass: the sum of their samples' weighted losses, and of the weights. Its mean loss."""
+        """Add the optimizer steps of one epoch and return the mean loss of the epoch.
+
+        Args:
+            sums: The sum of the weighted losses of each step's samples.
+            totals: The sum of the weights of each step's samples.
+        """
         self._steps_per_pass = self._steps_per_pass or len(sums)
         self._sums += sums
         self._totals += totals
@@ -70,7 +76,7 @@ class Losses:
         return len(self._sums)
 
     def fitted(self) -> Fitted:
-        """What the training did."""
+        """The number of steps and the mean losses of the first and the last of them."""
         compared = max(1, min(self._steps_per_pass, len(self) // 2))
         return Fitted(
             steps=len(self), first_loss=self._mean(slice(compared)), last_loss=self._mean(slice(-compared, None))
@@ -81,11 +87,11 @@ class Losses:
 
 
 class Patience:
-    """Whether a loss has stopped falling.
+    """Detects that a loss has stopped falling.
 
     Args:
-        passes: It has once so many passes in a row have not brought it below its lowest value by enough.
-        min_delta: What is enough, as a share of the lowest value so far.
+        passes: The number of epochs in a row without an improvement after which the loss has stopped falling.
+        min_delta: The smallest improvement that counts, as a share of the lowest loss so far.
     """
 
     def __init__(self, passes: int, min_delta: float) -> None:
@@ -93,7 +99,7 @@ class Patience:
         self._lowest, self._waited = inf, 0
 
     def is_over(self, loss: float) -> bool:
-        """Hear of the loss of one more pass."""
+        """Add the loss of one more epoch and return whether the loss has stopped falling."""
         if self._lowest == inf or loss < self._lowest - self._min_delta * abs(self._lowest):
             self._lowest, self._waited = loss, 0
         else:
@@ -102,9 +108,9 @@ class Patience:
 
 
 def held_out(num_samples: int, settings: TrainingSettings, rng: np.random.Generator) -> Indices:
-    """The positions, ascending, of the samples that validate a training; at least two are left to train on.
+    """Ascending positions of the samples that are held out for validation; at least two others are left to train on.
 
-    Nothing is drawn from `rng` where no sample is held out.
+    Nothing is drawn from `rng` if no sample is held out.
     """
     if settings.stop != "converged" or settings.validation_fraction == 0 or num_samples < 3:
         return np.empty(0, np.int64)
@@ -122,11 +128,13 @@ def train(
     team: Team,
     validate: Callable[[], float] | None = None,
 ) -> Fitted:
-    """Train over the samples in a new order every pass, until `settings.stop`; every worker stops at the same step.
+    """Train on the samples, in a new order every epoch, until `settings.stop` ends the training.
+
+    Every worker stops at the same step.
 
     Args:
-        validate: The loss that tells whether the training has converged, the same on every worker; None: the training
-            loss.
+        validate: Computes the loss that decides whether the training has converged, the same on every worker; None:
+            the training loss decides.
 
     Raises:
         DivergedError: The loss is not finite.
@@ -168,14 +176,18 @@ def train(
 
 
 def _sums(means: Tensor, epoch: Epoch, team: Team) -> list[float]:
-    """The sum of the weighted losses of each batch over all workers, from the means of this worker's parts of them."""
+    """The sum of the weighted losses of each batch over all workers.
+
+    Args:
+        means: The mean loss of this worker's part of each batch.
+    """
     own = means.to("cpu", torch.float64) * torch.tensor(epoch.shares, dtype=torch.float64)
-    over_workers = team.share(team.sum(*own.tolist()))  # of worker 0, so that all decide alike to the last bit
+    over_workers = team.share(team.sum(*own.tolist()))  # the bits of worker 0, so that all workers decide alike
     return [sum_ * total / team.size for sum_, total in zip(over_workers, epoch.totals, strict=True)]
 
 
 def _cut(epoch: Epoch, steps: int) -> Epoch:
-    """The first batches of an epoch; all when there are no more."""
+    """The first `steps` batches of an epoch, or all of them if there are no more."""
     if steps >= len(epoch.parts):
         return epoch
     end = epoch.parts[steps - 1].stop
@@ -197,7 +209,7 @@ def _epoch(
     placement: Placement,
     team: Team,
 ) -> Epoch:
-    """This worker's part of each batch, in a new order of the samples."""
+    """An epoch with the samples in a new order, and this worker's part of each batch."""
     order = rng.permutation(num_samples)
     mirrored = rng.random(num_samples) < 0.5 if settings.horizontal_flip else None
     chosen: list[Indices] = []
@@ -210,7 +222,7 @@ def _epoch(
         total = size if weights is None else float(weights[order[batch]].sum(dtype=np.float64))
         shares.append(len(own) * team.size / total)
         totals.append(total)
-        if len(own) < 2:  # batch normalisation needs two; the mean loss of two copies is that of one
+        if len(own) < 2:  # batch normalization needs two; two copies have the mean loss of one sample
             own = (own if len(own) else order[batch][:1]).repeat(2)
         chosen.append(own)
         parts.append(slice(begin, begin + len(own)))
@@ -221,7 +233,7 @@ def _epoch(
 
 
 def batches(num_samples: int, batch_size: int) -> list[slice]:
-    """Consecutive parts of `batch_size`; a single sample left over joins the part before it."""
+    """Consecutive slices of `batch_size` samples; a single sample left over joins the last batch."""
     begins = list(range(0, num_samples, batch_size))
     if len(begins) > 1 and num_samples - begins[-1] == 1:
         begins.pop()
@@ -229,7 +241,7 @@ def batches(num_samples: int, batch_size: int) -> list[slice]:
 
 
 def must_be_finite(finite: bool, what: str, settings: TrainingSettings) -> None:
-    """Raise a DivergedError that says what is not."""
+    """Raise a DivergedError that names the value, unless the value is finite."""
     if not finite:
         rate = settings.learning_rate
         raise DivergedError(f"training diverged: the {what} is not finite; lower training.learning_rate ({rate:g})")

@@ -1,4 +1,4 @@
-"""The weights every iteration starts from: published ImageNet weights, a file, or none."""
+"""The weights that every iteration starts from: published ImageNet weights, those of a file, or none."""
 
 import hashlib
 import warnings
@@ -26,11 +26,11 @@ def load_weights(weights: str, network: str = "resnet18", options: Mapping[str, 
 
     Args:
         weights: `imagenet` (downloaded once), `none`, or the path of a state dict in any float format.
-        network: Its name in the registry.
-        options: Of the network.
+        network: The name of the network in the registry.
+        options: The options of the network.
 
     Raises:
-        InputError: The weights cannot be had, or are those of another network.
+        InputError: The weights cannot be downloaded or read, or belong to another network.
     """
     if weights == "none":
         return None
@@ -39,7 +39,7 @@ def load_weights(weights: str, network: str = "resnet18", options: Mapping[str, 
 
 
 def weights_digest(state: Mapping[str, Tensor]) -> str:
-    """SHA-256, in hexadecimal, of names and values."""
+    """The SHA-256, in hexadecimal, of the names and values of all tensors."""
     digest = hashlib.sha256()
     for name, value in sorted(state.items()):
         digest.update(name.encode() + value.cpu().numpy().tobytes())
@@ -82,7 +82,7 @@ def _read(path: str) -> Mapping[str, Any]:
         raise
     except OSError as error:
         raise InputError(f"model.weights: {path}: {error.strerror or error}") from error
-    except Exception as error:  # there is no end of ways in which bytes are no state dict
+    except Exception as error:  # bytes that are no state dict fail in many ways
         raise InputError(
             f"model.weights: {path}: not a state dict saved by torch.save ({type(error).__name__}); "
             "code in such files is never run"
@@ -100,9 +100,10 @@ def _read(path: str) -> Mapping[str, Any]:
 
 
 def bomb_in(content: BinaryIO) -> str | None:
-    """What in a file of torch.save would take far more memory than the file is long; None when nothing does.
+    """Why loading a file of torch.save would take far more memory than the file's size; None if it would not.
 
-    `torch.load(weights_only=True)` unpacks archives, though torch.save packs none, and makes bytearrays of any length.
+    `torch.load(weights_only=True)` unpacks compressed archives, though torch.save writes none, and makes bytearrays of
+    any length.
     """
     if not zipfile.is_zipfile(content):
         content.seek(0)
@@ -117,7 +118,11 @@ def bomb_in(content: BinaryIO) -> str | None:
 
 
 def _backbone(state: Mapping[str, Tensor], network: str, options: Mapping[str, Any], source: str) -> StateDict:
-    """The tensors of `state` that make the network without its head."""
+    """The tensors of `state` that make up the network without its head.
+
+    Raises:
+        InputError: A tensor is missing, unknown, of another shape or not finite.
+    """
     made = new_network(network, 1, np.random.default_rng(0), options)
     prefix, _ = head_of(made)
     expected = {name: value for name, value in made.state_dict().items() if not name.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""Folders of sweeps with figures that are given, in place of trained models."""
+"""Makes folders of sweeps whose results are set by the test instead of coming from trained models."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ def line(iteration: int, accuracy: float | None, *, interactions: int | None = N
 
 
 def interactions(count: int) -> list[Interaction]:
-    """Samples that get a label, and a cluster of two at the end that is refused."""
+    """Ledger rows of samples that get a label and, at the end, of a cluster of two samples that is refused."""
     rows = [
         Interaction(
             iteration=0,
@@ -70,12 +70,12 @@ def sweep_folder(
     name: str = "made",
     experiment: Mapping[str, Any] = EXPERIMENT,
 ) -> Path:
-    """Write the folder of a sweep.
+    """Write the folder of a sweep and return it.
 
     Args:
-        accuracies: The accuracies of each trial that finished, by scenario, purity threshold (None where it does not
-            concern the scenario) and seed.
-        failed: The places of trials that failed, in the order of the sweep.
+        accuracies: The accuracies of each finished trial, by scenario, purity threshold (None for a scenario without
+            clusters) and seed.
+        failed: The positions of the failed trials in the order of the sweep.
     """
     sweep = load_sweep({"name": name, "experiment": experiment, "grid": grid}, REGISTRIES)
     sweep_dir = SweepDir(Folder.at(str(storage / name)))

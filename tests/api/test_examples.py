@@ -1,4 +1,4 @@
-"""The examples of the public API run, one after another, on a sweep of forty images."""
+"""Runs the examples in the docstrings of the public API, one after another, on a sweep of forty images."""
 
 import doctest
 import inspect
@@ -59,7 +59,7 @@ grid:
 
 
 def notebook() -> str:
-    """The example of the README, without its indentation."""
+    """The code of the example in the README, without its indentation."""
     (block,) = re.findall(r"^    import raycal\n(?:(?:    .*)?\n)+", README.read_text(), re.MULTILINE)
     return "\n".join(line[4:] for line in block.splitlines())
 

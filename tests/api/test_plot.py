@@ -1,4 +1,4 @@
-"""Figure 2 in axes of the caller shows what the report shows."""
+"""Tests that figure 2 in axes of the caller shows the same as the report."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,7 +44,7 @@ def sweep(tmp_path: Path) -> SweepResults:
 
 
 def lines(ax: plt.Axes) -> dict[str, tuple[list[float], list[float]]]:
-    """The points of each line that has a label."""
+    """The points of each labeled line."""
     drawn = [line for line in ax.lines if not str(line.get_label()).startswith("_")]
     return {str(line.get_label()): (list(line.get_xdata()), list(line.get_ydata())) for line in drawn}
 

@@ -22,7 +22,7 @@ ACCURACIES = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two trials of `random` that finished; of `cluster-only` one finished, one failed and two never began."""
+    """A sweep: both trials of `random` finished; of `cluster-only`, one finished, one failed, and two never began."""
     return sweep_folder(tmp_path, ACCURACIES, GRID, failed=[3])
 
 

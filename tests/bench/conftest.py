@@ -6,7 +6,7 @@ import torch
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """As on the command line; threads that wait for each other on a busy machine are the slowest part of small work."""
+    """Use one thread, as the command line does; waiting threads slow small tasks down on a busy machine."""
     faiss = pytest.importorskip("faiss", exc_type=ImportError)
     before = torch.get_num_threads(), faiss.omp_get_max_threads()
     torch.set_num_threads(1)

@@ -30,7 +30,7 @@ FIGURES = {
 
 
 def figures(name: str, tmp_path: Path) -> list[dict[str, object]]:
-    """Of a quick run, with no more than two repeats."""
+    """The figures of a quick run with at most two repeats."""
     assert main([name, "--quick", "--repeats", "1", "--json", str(tmp_path / "out.json")]) == 0
     record = json.loads((tmp_path / "out.json").read_text())
     assert record["machine"]["cores"] >= 1

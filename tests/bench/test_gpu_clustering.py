@@ -20,7 +20,7 @@ SECONDS = {FAISS: [3.0, 9.0, 4.0], TORCH: [2.0], "two_level_kmeans": [1.0]}
 
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Figure]]:
-    """Measures on the CPU, with seconds that are known."""
+    """A function that runs the benchmark on the CPU, with fixed seconds instead of measured ones."""
     monkeypatch.setattr(sys.modules["raycal.bench.gpu.clustering"], "interleaved", lambda *_: SECONDS)
     return lambda: {figure.name: figure for figure in clustering(Options(quick=True), QUICK)}
 
@@ -34,7 +34,7 @@ def test_decides_nothing_on_a_cpu(figures: Callable[[], dict[str, Figure]]) -> N
         "two_level_kmeans": (1.0, ""),
         "best of Faiss and torch": (2.0, "not met"),
         "wall, Faiss / torch: torch stays if met": (2.0, ""),
-        "inertia, torch / Faiss: and if met": (1.0, ""),  # both are Faiss here
+        "inertia, torch / Faiss: and if met": (1.0, ""),  # both clusterings are Faiss here
     }
     assert found["kmeans"].setting["backends"][TORCH] == ["Faiss on the CPU"]
 

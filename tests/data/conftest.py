@@ -26,7 +26,7 @@ EUROSAT_CLASSES = (
 
 @pytest.fixture
 def write_image() -> Callable[..., Path]:
-    """Writes an image of one colour, or of the given pixels."""
+    """Write an image of one color, or of the given pixels."""
 
     def write(path: Path, content: Any = (10, 20, 30), *, size: tuple[int, int] = (8, 8), mode: str = "RGB") -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ def write_image() -> Callable[..., Path]:
 
 @pytest.fixture
 def count_decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The paths decoded so far."""
+    """A list of the paths decoded so far, which grows with every decoded file."""
     from raycal.data import decode
 
     decoded: list[Path] = []

@@ -1,4 +1,4 @@
-"""A file is known by what it holds, whatever its size and its times say."""
+"""Tests that a file is identified by its content, whatever its size and times are."""
 
 import os
 from collections.abc import Callable
@@ -22,7 +22,7 @@ def reds(root: Path, *, content: str | None = None) -> dict[str, int]:
 
 
 def exchange(first: Path, second: Path) -> None:
-    """By renaming, so that each keeps its size, time and inode."""
+    """Exchange two files by renaming, so that each keeps its size, time and inode."""
     third = first.with_suffix(".tmp")
     first.rename(third)
     second.rename(first)
@@ -30,7 +30,7 @@ def exchange(first: Path, second: Path) -> None:
 
 
 def unpack(first: Path, second: Path) -> None:
-    """As an archive of another version does, whose members all have one time: new files in place of the old ones."""
+    """Exchange the content of two files by new files, as unpacking another version of an archive does."""
     contents = first.read_bytes(), second.read_bytes()
     for path, content in zip((first, second), reversed(contents), strict=True):
         path.unlink()
@@ -38,7 +38,7 @@ def unpack(first: Path, second: Path) -> None:
 
 
 def overwrite(first: Path, second: Path) -> None:
-    """In place: the inodes stay."""
+    """Exchange the content of two files in place, so that the inodes stay."""
     contents = first.read_bytes(), second.read_bytes()
     first.write_bytes(contents[1])
     second.write_bytes(contents[0])
@@ -50,7 +50,7 @@ def test_files_exchanged_under_one_size_and_time_are_decoded_anew(
 ) -> None:
     first, second = flat_root / "ant" / "03.png", flat_root / "bee" / "17.png"
     for path in (first, second):
-        path.write_bytes(path.read_bytes().ljust(100, b"\0"))  # what follows the image is not read
+        path.write_bytes(path.read_bytes().ljust(100, b"\0"))  # decoders ignore bytes after the image
         os.utime(path, (1_000_000_000, 1_000_000_000))
     before = reds(flat_root)
     assert (before["ant/03.png"], before["bee/17.png"]) == (3, 17)

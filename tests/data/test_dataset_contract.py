@@ -1,4 +1,4 @@
-"""Every registered dataset holds to the contract; a new one is tested by being registered."""
+"""Tests every registered dataset against the contract; a new dataset is tested as soon as it is registered."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ import pytest
 from raycal.data import datasets
 from raycal.testing import check_dataset
 
-# What makes a dataset small and local, where it is not.
+# Options that make a dataset small and local.
 OPTIONS: dict[str, Callable[[pytest.FixtureRequest], dict[str, Any]]] = {
     "cifar10": lambda request: {"root": str(request.getfixturevalue("cifar10_root")), "download": False},
     "eurosat": lambda request: {"root": str(request.getfixturevalue("eurosat_root")), "download": False},

@@ -47,7 +47,7 @@ def split_root(tmp_path: Path, write_image: WriteImage) -> Path:
 
 
 def oversized_png(width: int, height: int) -> bytes:
-    """A small file whose header promises a large black image."""
+    """The bytes of a small PNG whose header declares a large black image."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -64,7 +64,7 @@ def test_train_and_test_folders_are_the_split(split_root: Path) -> None:
     dataset = load(split_root)
 
     assert dataset.images[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 100, 101]
-    assert dataset.labels.tolist() == [0, 1, 1, 2, 0, 2]  # test has no b, and its c is still 2
+    assert dataset.labels.tolist() == [0, 1, 1, 2, 0, 2]  # the test split has no class b, and the label of c is still 2
     assert dataset.train_rows.tolist() == [0, 1, 2, 3]
     assert dataset.test_rows.tolist() == [4, 5]
     assert dataset.class_names == ("a", "b", "c")

@@ -1,4 +1,4 @@
-"""Photos of any camera, gray of more than eight bits, and images that cannot be decoded."""
+"""Tests large photos, gray images of more than eight bits, and images that cannot be decoded."""
 
 import struct
 import subprocess
@@ -17,7 +17,7 @@ from raycal.errors import InputError
 
 
 def pattern(width: int, height: int) -> Image.Image:
-    """Four quarters of different colours."""
+    """An image with four quarters of different colors."""
     small = np.array([[[250, 0, 0], [0, 250, 0]], [[0, 0, 250], [240, 240, 240]]], np.uint8)
     return Image.fromarray(small).resize((width, height), Image.Resampling.NEAREST)
 
@@ -71,7 +71,7 @@ def test_many_photos_at_once_take_the_memory_of_one(tmp_path: Path) -> None:
 
 
 def tiff(values: np.ndarray, *, bits: int, photometric: int) -> bytes:
-    """A TIFF of one uncompressed gray strip, packed as the standard says."""
+    """A TIFF with one uncompressed gray strip, packed as in the TIFF standard."""
     height, width = values.shape
     if bits == 12:
         flat = values.reshape(-1, 2)
@@ -87,7 +87,7 @@ def tiff(values: np.ndarray, *, bits: int, photometric: int) -> bytes:
 
 @pytest.mark.parametrize(
     ("bits", "photometric"),
-    [(8, 0), (8, 1), (12, 1), (16, 0), (16, 1)],  # Pillow opens no TIFF of 12 bits in which zero is white
+    [(8, 0), (8, 1), (12, 1), (16, 0), (16, 1)],  # Pillow cannot open a TIFF of 12 bits in which zero is white
 )
 def test_gray_tiff_uses_its_whole_range(bits: int, photometric: int, tmp_path: Path) -> None:
     most = 2**bits - 1
@@ -102,7 +102,7 @@ def test_gray_tiff_uses_its_whole_range(bits: int, photometric: int, tmp_path: P
 
 
 def broken(root: Path) -> None:
-    """Two of the twenty images."""
+    """Break two of the twenty images."""
     (root / "ant" / "03.png").write_bytes(b"not an image")
     whole = (root / "bee" / "12.png").read_bytes()
     (root / "bee" / "12.png").write_bytes(whole[: len(whole) // 2])
@@ -118,7 +118,7 @@ class TestOnError:
         for rows in (whole.train_rows, whole.test_rows):
             reds = whole.images[rows, 0, 0, 0]
             assert not {3, 12} & set(reds.tolist())
-            assert (whole.labels[rows] == (reds >= 10)).all()  # the labels are still those of the images
+            assert (whole.labels[rows] == (reds >= 10)).all()  # images and labels still belong together
         manifest = manifest_of(whole)
         assert manifest.is_complete
         assert len(manifest.names) == 18

@@ -1,4 +1,4 @@
-"""How folders of images are read: which folders are splits, classes, or neither."""
+"""Tests which folders of a folder of images are read as splits, as classes, or as neither."""
 
 import unicodedata
 from pathlib import Path
@@ -12,7 +12,7 @@ from raycal.errors import InputError
 
 
 def make(root: Path, *files: str) -> Path:
-    """A folder with files of these names; `crow*3.jpg` stands for three."""
+    """Make a folder with files of these names; `crow*3.jpg` stands for three files."""
     for file in files:
         stem, _, times = file.partition("*")
         count, suffix = times.split(".", 1) if times else ("1", "")
@@ -82,7 +82,7 @@ def test_validation_split_is_not_used_beside_train_and_test(tmp_path: Path) -> N
 
 def test_validation_split_is_the_test_split_without_one(tmp_path: Path) -> None:
     root = make(tmp_path, *(f"{split}/{name}/1.jpg" for split in ("train", "valid") for name in ("crow", "jay")))
-    make(root, "test/1.jpg")  # images without labels, as competitions have
+    make(root, "test/1.jpg")  # test images without labels, as in competitions
 
     assert notes(root) == (
         "there is no test split with class folders, so valid/ is the test split",

@@ -35,7 +35,7 @@ def test_digest_of_a_split_differs_with_every_part_of_it(changed: dict[str, obje
 
 
 def test_every_image_counts(flat_root: Path) -> None:
-    """Not only some of them, which a change could miss."""
+    """A digest of only some images could miss a change."""
     digests = {manifest_of(IMAGES).digest.images}
     for row in range(40):
         images = IMAGES.images.copy()

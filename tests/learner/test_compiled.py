@@ -25,7 +25,7 @@ BATCH = TRAINING.batch_size
 
 
 class Calls:
-    """torch.compile with a backend that needs no compiler, and how many images each call of its results was given."""
+    """A torch.compile whose backend needs no compiler; it records the number of images in every compiled call."""
 
     def __init__(self, compile: Any, backend: str) -> None:
         self._compile, self._backend = compile, backend
@@ -52,7 +52,7 @@ def small_batches_of_scoring(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Calls]:
     monkeypatch.setenv("RAYCAL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # so that it is put back
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # so that monkeypatch restores it
     made = Calls(torch.compile, "aot_eager")
     monkeypatch.setattr(torch, "compile", made)
     torch.set_num_threads(1)
@@ -71,7 +71,7 @@ def learner(placement: Placement, *, team: Team | None = None, **settings: Any) 
 
 
 def work(made: NetworkLearner) -> tuple[dict[str, Tensor], Floats, Evaluation]:
-    """An iteration with something left over of every kind of batch."""
+    """Run an iteration in which every kind of batch has a smaller last one."""
     made.reset(stream(0, 0, "head"))
     made.fit(everything(IMAGES), stream(0, 0, "train"))
     return weights(made), made.predict(np.arange(37)).probs, made.evaluate()
@@ -134,7 +134,7 @@ def test_as_many_compilers_run_as_torch_has_threads_and_none_stays(
 def test_one_experiment_after_another_is_compiled_however_many(calls: Calls) -> None:
     from torch._dynamo import config
 
-    with config.patch(recompile_limit=2):  # of the same code; torch's is 8
+    with config.patch(recompile_limit=2):  # recompilations of the same code; torch's default is 8
         for side in (32, 40, 48):
             assert learner(placement(), image_size=side).placement.compiled
             free_memory()
@@ -199,7 +199,7 @@ def test_workers_that_compile_learn_together_what_they_do_without(
         torch.testing.assert_close(found[0][name], value, atol=1e-4, rtol=1e-3)
     np.testing.assert_allclose(found[1], plain[1], atol=1e-4)
     for _, modes, sizes in of_both:
-        assert modes == [None]  # CUDA graphs would be in the way of what the workers tell each other
+        assert modes == [None]  # CUDA graphs would get in the way of the workers' communication
         assert sizes.count((True, BATCH // 2)) == 3 + 4
 
 
@@ -242,10 +242,10 @@ def test_gpu_compiles_once_learns_and_gives_what_it_does_without(
     dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("RAYCAL_CACHE", str(tmp_path))
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # so that it is put back
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # so that monkeypatch restores it
     free_memory()
     reserved = torch.cuda.memory_reserved()
-    # A higher rate would have rounding decide what comes of these few steps.
+    # At a higher learning rate, rounding errors would decide the result of these few steps.
     settings = {"epochs": 12, "learning_rate": 1e-3}
     plain = learner(Placement(torch.device("cuda"), dtype), **settings)
     made = learner(Placement(torch.device("cuda"), dtype, compiled=True), **settings)
@@ -262,4 +262,4 @@ def test_gpu_compiles_once_learns_and_gives_what_it_does_without(
 
     del made, plain
     free_memory()
-    assert torch.cuda.memory_reserved() <= reserved + 2**27  # of which cuBLAS keeps some
+    assert torch.cuda.memory_reserved() <= reserved + 2**27  # cuBLAS keeps some memory

@@ -1,4 +1,4 @@
-"""The head alone is trained, on features that are computed once."""
+"""Tests a frozen backbone: only the head is trained, on features that are computed once."""
 
 from pathlib import Path
 from typing import Any

@@ -61,7 +61,7 @@ def test_read_only_images_are_accepted_without_a_warning(recwarn: object) -> Non
 
 
 class Small(Placement):
-    """A device that does not have room for the images."""
+    """A device that has no room for the images."""
 
     def room_for_images(self) -> float:
         return IMAGES.nbytes - 1

@@ -169,7 +169,7 @@ def test_full_disk_costs_no_second_pass(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch, raycal_cache: Path) -> None:
-    monkeypatch.setattr(kept_features, "KEPT_BYTES", 200_000)  # of three entries of 82 kB, two
+    monkeypatch.setattr(kept_features, "KEPT_BYTES", 200_000)  # room for two of three entries of 82 kB
     for seed in range(3):
         learner(seed=seed).predict(np.arange(40))
     again = {}

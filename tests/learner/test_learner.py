@@ -18,7 +18,7 @@ TRAINING = TrainingConfig(epochs=6, batch_size=16, learning_rate=0.01, image_siz
 
 
 def dataset(num_train: int = 32, num_test: int = 12, num_classes: int = 3, side: int = 16) -> ImageDataset:
-    """Images of one noisy colour per class; the test images come first in the array."""
+    """Images of one noisy color per class; the test images come first in the array."""
     rng = np.random.default_rng(0)
     labels = rng.integers(num_classes, size=num_train + num_test)
     colours = np.array([[220, 30, 30], [30, 220, 30], [30, 30, 220], [128, 128, 128]])[labels]
@@ -162,7 +162,7 @@ def test_predictions_are_the_same_however_often_the_host_takes_them(
     monkeypatch.setitem(SCORING_PIXELS, "cpu", 16 * TRAINING.image_size**2)
     images = dataset(num_train=75)
     made = learner(images)
-    made.load(made.save())  # so that nothing is kept
+    made.load(made.save())  # so that predictions do not come from features kept on disk
     expected = made.predict(np.arange(75))
 
     monkeypatch.setattr("raycal.learner.learner.HELD_BYTES", (batches * 16 + 15) * 512 * 4)
@@ -303,7 +303,7 @@ def test_bfloat16_stays_near_float32() -> None:
 
 
 class NoRoom(Placement):
-    """A device whose memory holds none of the images."""
+    """A device whose memory cannot hold any image."""
 
     def room_for_images(self) -> float:
         return 0
@@ -324,7 +324,7 @@ def test_images_that_have_no_room_on_the_device_train_the_same_weights() -> None
     assert evaluation == streamed_evaluation
 
 
-# At a higher rate rounding decides what comes of a few steps, and on a GPU it differs from run to run.
+# At a higher learning rate, rounding errors decide the result of a few steps, and on a GPU they vary between runs.
 STEADY = TRAINING.model_copy(update={"epochs": 12, "learning_rate": 1e-3})
 
 

@@ -19,7 +19,7 @@ ONE_EPOCH = TRAINING.model_copy(update={"epochs": 1})
 
 
 class Telling(Team):
-    """Two workers, of which this one is the first or hears what is in `heard`; keeps what it tells."""
+    """One worker of a team of two without processes; it receives the values in `heard` and records what it sends."""
 
     def __init__(self, rank: int = 0, heard: tuple[Any, ...] = ()) -> None:
         super().__init__(rank, 2, None)
@@ -119,7 +119,7 @@ def some(made: NetworkLearner, num_samples: int) -> TrainingSet:
 
 
 def without_batch_statistics(made: NetworkLearner) -> NetworkLearner:
-    """Its batch normalisation uses the running statistics in training, too, so that a sample's loss is its own."""
+    """Let batch normalization use the running statistics in training, too, so that a sample's loss is independent."""
     for module in made._network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()
@@ -132,7 +132,10 @@ def flat(state: dict[str, torch.Tensor]) -> torch.Tensor:
 
 
 def fit_both(team: Team, sizes: list[int]) -> Any:
-    """Weights after an epoch, by two workers and by one, for each number of samples; of the others the last ones."""
+    """The weights after an epoch on several workers and on one, for each number of samples.
+
+    Workers other than worker 0 return only their last weights.
+    """
     made = without_batch_statistics(learner(team))
     if not team.leads:
         team.follow(made)
@@ -150,7 +153,7 @@ def fit_both(team: Team, sizes: list[int]) -> Any:
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [2, pytest.param(3, marks=pytest.mark.long)])
 def test_workers_train_on_the_mean_loss_of_each_batch(tmp_path: Path, size: int) -> None:
-    # One batch of 1 (a worker without a sample), 2, 5 (parts that differ) and 16, then batches of 16 and 5.
+    # One batch of 1 (one worker has no sample), 2, 5 (unequal parts) and 16 samples, then batches of 16 and 5.
     found, *others = on_workers(tmp_path, fit_both, [1, 2, 5, 16, 21], size=size)
     start = learner(Team.alone())
     start.reset(stream(0, 0, "head"))
@@ -193,7 +196,7 @@ def test_pool_and_test_split_are_scored_as_by_one_worker(tmp_path: Path) -> None
     assert evaluation.loss == pytest.approx(one.evaluate().loss, rel=1e-5)
     one.reset(stream(0, 0, "head"))
     np.testing.assert_allclose(initial.embeddings, one.predict(np.array([3, 20])).embeddings, atol=1e-4)
-    # The others were reset last, like the first: their weights and statistics are those it started from.
+    # The other workers were reset with worker 0 at the end, so they have its initial weights and statistics.
     assert all(torch.equal(weights(one)[name], value) for name, value in other.items())
 
 

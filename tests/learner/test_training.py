@@ -1,4 +1,4 @@
-"""What the weights of samples and the loss do in training."""
+"""Tests the effect of the samples' weights and of the loss on training."""
 
 from functools import partial
 from pathlib import Path
@@ -98,7 +98,7 @@ def test_training_takes_the_steps_that_it_is_given(num_samples: int, steps: int)
     fitted, after = fitted_and_weights(num_samples, stop="steps", steps=steps, batch_size=8)
 
     assert fitted.steps == steps
-    assert after["bn1.num_batches_tracked"] == 0  # these use the running statistics
+    assert after["bn1.num_batches_tracked"] == 0  # the training used the running statistics
     assert not same(after, weights(learner()))
 
 
@@ -150,12 +150,12 @@ def test_losses_are_compared_over_a_pass_or_over_half_of_the_steps() -> None:
     ("losses_of_passes", "over"),
     [
         ([1.0, 0.9, 0.8, 0.7], [False] * 4),
-        # The lowest so far counts, not the pass before.
+        # The loss is compared with the lowest so far, not with that of the epoch before.
         ([1.0, 1.5, 1.2], [False, False, True]),
         ([1.0, 1.5, 0.5, 0.6, 0.7], [False, False, False, False, True]),
-        # Falling by a tenth of a per cent is not enough.
+        # A fall of a tenth of a percent is not enough.
         ([1.0, 0.999, 0.998], [False, False, True]),
-        # Some losses are negative.
+        # Some loss functions have negative values.
         ([-1.0, -1.5, -1.501, -1.502], [False, False, False, True]),
     ],
 )
@@ -172,7 +172,7 @@ def test_training_that_cannot_learn_has_converged_after_its_patience() -> None:
     capped, _ = fitted_and_weights(20, stop="converged", steps=5, patience=2, batch_size=10, learning_rate=1e-12)
     learning, _ = fitted_and_weights(20, stop="converged", steps=30, patience=2, batch_size=10, learning_rate=1e-3)
 
-    assert nothing.steps == 3 * 2  # the first pass, and two that are no better
+    assert nothing.steps == 3 * 2  # the first epoch, and two without an improvement
     assert capped.steps == 5
     assert learning.steps > nothing.steps
     assert learning.last_loss is not None
@@ -271,9 +271,9 @@ def test_workers_stop_together(tmp_path: Path, settings: dict[str, Any], steps: 
     [
         # P(X > 18 | 100, 1/10) = 0.0046 and P(X > 17) = 0.0100 above the level.
         ([10] * 10, 10, 18),
-        # The largest class is half: P(X > 62 | 100, 1/2) = 0.0060, P(X > 61) = 0.0105.
+        # The largest class has half of the images: P(X > 62 | 100, 1/2) = 0.0060, P(X > 61) = 0.0105.
         ([50, 25, 25], 3, 62),
-        # There is but one class in the split: nobody can be told from who names it.
+        # The split has only one class, so no model can be better than a guess of that class.
         ([20], 2, 20),
     ],
 )

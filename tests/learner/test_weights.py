@@ -96,7 +96,7 @@ def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:
 
 
 class Hostile:
-    """Its unpickling would leave a trace."""
+    """An object whose unpickling would leave a trace."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = trace

@@ -1,6 +1,7 @@
-"""`--gpu`: what decides how raycal uses a GPU first, then training and scoring beside what the device can do.
+"""`--gpu`: the benchmark of a GPU.
 
-Without CUDA the same code runs on the CPU, for its tests alone.
+The first steps decide how raycal uses a GPU. The others compare training and scoring with what the device can do.
+Without CUDA the same code runs on the CPU, for its tests only.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -31,9 +32,9 @@ STEPS: Mapping[str, Callable[[Options, Sizes], Iterator[Figure]]] = {
 
 
 def run(options: Options) -> Iterator[Figure]:
-    """Every figure; what is compiled is compiled anew."""
+    """The figures of all steps; the cache is empty at first, so that networks are compiled anew."""
     sizes = QUICK if options.quick else Sizes()
     with TemporaryDirectory() as folder, own_cache(Path(folder)):
         for step in STEPS.values():
             yield from step(options, sizes)
-            free_memory()  # for the processes of trials that share the GPU
+            free_memory()  # the processes of trials that share the GPU need the memory

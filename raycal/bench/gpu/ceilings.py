@@ -1,4 +1,4 @@
-"""What the device can do at best."""
+"""Measures the best performance that the device can reach."""
 
 from collections.abc import Iterator
 from statistics import median
@@ -12,7 +12,7 @@ from raycal.bench.material import Options
 
 
 def ceilings(options: Options, sizes: Sizes) -> Iterator[Figure]:
-    """Matrix products in bfloat16, and copies of its own memory."""
+    """The rates of matrix products in bfloat16 and of copies within the device's memory."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     left, right = (torch.randn(sizes.matrix, sizes.matrix, device=device, dtype=torch.bfloat16) for _ in range(2))
     source = torch.randint(256, (sizes.copied_bytes,), device=device, dtype=torch.uint8)

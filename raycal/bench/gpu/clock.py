@@ -1,4 +1,4 @@
-"""Clocks of a device that works on while the program goes ahead."""
+"""Clocks for a device that works asynchronously to the program."""
 
 from collections.abc import Callable
 from time import perf_counter
@@ -7,14 +7,14 @@ import torch
 
 
 def synchronised() -> float:
-    """Wall seconds, once the device has done all that it was given."""
+    """The wall clock, in seconds, after the device has finished all its work."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return perf_counter()
 
 
 def device_seconds(call: Callable[[], object]) -> float:
-    """Seconds of a call on the device, by its own events."""
+    """The seconds that a call takes on the device, from CUDA events; wall seconds without CUDA."""
     if not torch.cuda.is_available():
         begin = perf_counter()
         call()
@@ -29,7 +29,7 @@ def device_seconds(call: Callable[[], object]) -> float:
 
 
 def in_turn(arms: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Seconds on the device of arms that take turns, after one call of each to warm up."""
+    """The seconds on the device of arms that take turns, after one call of each to warm up."""
     for arm in arms.values():
         arm()
     taken: dict[str, list[float]] = {name: [] for name in arms}

@@ -1,6 +1,7 @@
-"""K-means by Faiss beside k-means in torch, from points on the host to cluster ids on the host.
+"""Compares k-means in Faiss with k-means in torch, from points on the host to cluster ids on the host.
 
-It decides whether k-means in torch stays: only if it is at least twice as fast as Faiss at equal inertia.
+The comparison decides whether k-means in torch stays in raycal: only if it is at least twice as fast as Faiss at equal
+inertia.
 """
 
 import time
@@ -21,7 +22,7 @@ from raycal.bench.measure import interleaved
 from raycal.kmeans.backends import noted
 
 MOST_SECONDS = 0.05
-# Torch has to be so many times as fast as Faiss to stay.
+# K-means in torch stays only if it is this many times as fast as Faiss.
 LEAST_GAIN_OF_TORCH = 2.0
 FAISS, TORCH = "kmeans", "torch_kmeans"
 NAMES = (FAISS, TORCH, "two_level_kmeans")
@@ -29,9 +30,10 @@ SAMPLING_SECONDS = 0.0005
 
 
 def clustering(options: Options, sizes: Sizes) -> Iterator[Figure]:
-    """Wall seconds of each, as Faiss updates the centers on the CPU; GPU memory; inertia; and the ratio that decides.
+    """The seconds and the GPU memory of each clustering, and the ratios of seconds and inertia that decide.
 
-    `setting` says what each ran on. Unless Faiss and torch both ran on the GPU, their ratios decide nothing and have no
+    The seconds are wall seconds, as Faiss updates the centers on the CPU. The setting of a figure names the backend and
+    the inertia of each clustering. Unless Faiss and torch both ran on the GPU, the ratios decide nothing and have no
     goal.
     """
     points = features(options, sizes.points)
@@ -74,9 +76,10 @@ def clustering(options: Options, sizes: Sizes) -> Iterator[Figure]:
 
 
 def peak_gpu_bytes(call: Callable[[], object]) -> int:
-    """How much GPU memory a call takes at most, whatever library allocates it.
+    """The largest number of bytes of GPU memory that a call uses, whatever library allocates them.
 
-    It is the drop of the device's free memory, looked at again and again while the call runs: others must not use it.
+    It is the drop of the device's free memory, which is sampled while the call runs, so no other process may use the
+    GPU meanwhile.
     """
     torch.cuda.empty_cache()
     before, _ = torch.cuda.mem_get_info()

@@ -1,4 +1,4 @@
-"""How long it takes to compile a network, once on a node and again in its later trials."""
+"""Measures how long it takes to compile a network in the first trial on a node and in later ones."""
 
 from collections.abc import Iterator
 from time import perf_counter
@@ -10,7 +10,7 @@ from raycal.learner.device import free_memory
 
 
 def compiling(options: Options, sizes: Sizes) -> Iterator[Figure]:
-    """Wall seconds of making a learner that compiles."""
+    """The wall seconds of making a learner that compiles its network."""
     if True not in sizes.compiled:
         return
     batch = sizes.batches[0]

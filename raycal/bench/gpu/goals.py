@@ -1,17 +1,17 @@
-"""Goals of an H200, on other GPUs in proportion to the bandwidth of their memory."""
+"""Scales the goals for an H200 to other GPUs, in proportion to the bandwidth of their memory."""
 
 import torch
 
-# TB/s, as NVIDIA gives them.
+# Memory bandwidth in TB/s, as published by NVIDIA.
 BANDWIDTH = {"H200": 4.8, "H100": 3.35}
 
 
 def on_this_gpu(of_an_h200: float) -> float:
-    """Images per second that this GPU should reach where an H200 should reach so many; of an unknown GPU as many."""
+    """The goal, in images per second, for this GPU, from the goal for an H200; an unknown GPU has the same goal."""
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
     return of_an_h200 * share_of_h200(name)
 
 
 def share_of_h200(gpu: str) -> float:
-    """The bandwidth of a GPU over that of an H200; 1 for a GPU that is not in the list."""
+    """The memory bandwidth of a GPU over that of an H200; 1 for a GPU that is not in `BANDWIDTH`."""
     return next((rate / BANDWIDTH["H200"] for kind, rate in BANDWIDTH.items() if kind in gpu), 1.0)

@@ -1,4 +1,4 @@
-"""A whole iteration of active learning: as it is, compiled, and by the obvious script."""
+"""Measures a whole iteration of active learning: eager, compiled, and by the obvious script."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,9 +15,10 @@ LEAST_ITERATION_GAIN = 8.0
 
 
 def iteration(options: Options, sizes: Sizes) -> Iterator[Figure]:
-    """Wall seconds of iterations that start from the same weights and labels.
+    """Ratios of the wall seconds of iterations that start from the same weights and labels.
 
-    The two ways of raycal take turns, so what compiling gains is known before the script, which takes longer, starts.
+    raycal's eager and compiled arms take turns first, so that the gain of compiling is known before the script starts,
+    which takes longer.
     """
     work = sizes.work
     dataset = images(options, work.num_pool, work.num_test, work.image_size)

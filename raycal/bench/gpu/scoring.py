@@ -1,4 +1,4 @@
-"""Images per second of `predict`, as the network is and compiled."""
+"""Measures the images per second of `predict`, eager and compiled."""
 
 from collections.abc import Iterator
 from statistics import median
@@ -11,12 +11,12 @@ from raycal.bench.gpu.goals import on_this_gpu
 from raycal.bench.gpu.sizes import Sizes
 from raycal.bench.material import Options, images, learner, settings_of
 
-# Of one H200 at 224 px.
+# Goal for one H200 at 224 px, in images per second.
 LEAST_SCORING = 75_000
 
 
 def scoring(options: Options, sizes: Sizes) -> Iterator[Figure]:
-    """Features and probabilities of all images."""
+    """The rates at which `predict` computes features and probabilities of all images."""
     count = sizes.scoring_images
     dataset, everything = images(options, count, image_size=sizes.image_size), np.arange(count)
     for compiled in sizes.compiled:

@@ -1,4 +1,4 @@
-"""Trials that share a GPU beside trials that have it one after another."""
+"""Compares trials that share a GPU with trials that use it one after another."""
 
 import multiprocessing
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ from raycal.bench.material import Options, images
 from raycal.bench.measure import ratio
 
 LEAST_GAIN = 1.2
-# One process after the other loads what is compiled; one that dies never comes.
+# Timeout of a barrier: processes load the compiled network one after another, and one that dies never arrives.
 PATIENCE_SECONDS = 300.0
 
 
 def sharing(options: Options, sizes: Sizes) -> Iterator[Figure]:
-    """Wall seconds of trials one after another over those of all at once, each in a process of its own."""
+    """Wall seconds of trials one after another over those of all trials at once, each in its own process."""
     work = replace(sizes.work, num_pool=sizes.trial_images, budget=min(sizes.work.budget, sizes.trial_images // 4))
     alone = [sizes.trials * seconds for seconds in at_once(options, work, 1)]
     together = at_once(options, work, sizes.trials)
@@ -41,10 +41,10 @@ def sharing(options: Options, sizes: Sizes) -> Iterator[Figure]:
 
 
 def at_once(options: Options, work: Work, trials: int) -> list[float]:
-    """Wall seconds in which that many processes, all of them warm, do an iteration each, as often as there are repeats.
+    """The wall seconds, for each repeat, in which `trials` warmed-up processes each run one iteration.
 
     Raises:
-        RuntimeError: One of them failed.
+        RuntimeError: A process failed.
     """
     processes = multiprocessing.get_context("spawn")
     ready, done = (processes.Barrier(trials + 1, timeout=PATIENCE_SECONDS) for _ in range(2))

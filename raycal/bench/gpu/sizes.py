@@ -1,4 +1,4 @@
-"""How much the benchmark of a GPU measures."""
+"""The sizes of the GPU benchmark."""
 
 from dataclasses import dataclass
 
@@ -13,20 +13,32 @@ WORK = Work(
     budget=1000,
     image_size=224,
     loader_workers=16,
-    threads=torch.get_num_threads(),  # for the compilers alone
+    threads=torch.get_num_threads(),  # only compiling uses them
     compile=True,
 )
-# On a CPU compiling takes minutes and gains nothing. First, as cuDNN keeps, of each kind of convolution, the first
-# algorithm that it took: the best where a network is compiled, else the one that it expects to be.
+# Whether the network is compiled, in each arm; on a CPU compiling takes minutes and gains nothing. The compiled arm is
+# first because cuDNN keeps the first algorithm that it chose for each kind of convolution: it tries all algorithms
+# while a network is compiled, and chooses by a heuristic otherwise.
 COMPILED_AND_EAGER = (True, False) if torch.cuda.is_available() else (False,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """The defaults are for ten minutes on one H100 or H200.
+    """The sizes of the steps; the defaults take ten minutes on one H100 or H200.
 
     Attributes:
-        compiled: Of the arms of training and scoring, whether their network is compiled.
+        image_size: The side, in pixels, of the images that the network sees.
+        batches: The batch sizes of training.
+        training_images: The number of images of training and compiling.
+        scoring_images: The number of images of scoring.
+        points: The number of points of k-means.
+        clusters: The number of clusters of k-means.
+        matrix: The number of rows and columns of the matrices in `ceilings`.
+        copied_bytes: The number of bytes of a copy in `ceilings`.
+        trials: The number of trials that share the GPU.
+        trial_images: The number of images in the pool of such a trial.
+        work: The work of a whole iteration.
+        compiled: Whether the network is compiled, for each arm of training, scoring and the whole iteration.
     """
 
     image_size: int = 224

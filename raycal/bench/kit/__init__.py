@@ -1,1 +1,1 @@
-"""The kit: what is measured in the first minutes on a GPU, on a machine where raycal is not installed."""
+"""The kit: tests and measurements for the first minutes on a GPU, on a machine where raycal is not installed."""

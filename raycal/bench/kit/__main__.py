@@ -1,4 +1,4 @@
-"""`python -m raycal.bench.kit`: the first minutes on a GPU, ordered by what they decide."""
+"""`python -m raycal.bench.kit`: the steps for the first minutes on a GPU; those that decide the most come first."""
 
 import argparse
 import os
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; its exit code."""
+    """Run the command line and return its exit code."""
     begin = monotonic()
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parser().parse_args(arguments)
@@ -70,10 +70,10 @@ def run() -> NoReturn:
 
 
 def _checked(options: argparse.Namespace) -> Path:
-    """The folder of `--out`, made.
+    """Check the options, make the folder of `--out` and return it.
 
     Raises:
-        InputError: An option cannot be.
+        InputError: An option is not valid.
     """
     problems = []
     if not 0 < options.minutes < 1e6:
@@ -132,21 +132,21 @@ def _run(options: argparse.Namespace, arguments: Sequence[str], out: Path, work:
 
 
 def _environment(root: Path, work: Path) -> dict[str, str]:
-    """Of every step: what it keeps for the next one is in the folder of this run, and it finds this raycal."""
+    """The environment variables of every step: it imports this raycal, and its caches are in the folder of this run."""
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     return environment | {
         "PYTHONPATH": os.pathsep.join(filter(None, [str(root), environment.get("PYTHONPATH", "")])),
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "RAYCAL_CACHE": str(work / "cache"),
-        # What the driver compiles for Faiss is compiled once.
+        # The driver's cache, so that it compiles the code of Faiss only once.
         "CUDA_CACHE_PATH": str(work / "cuda"),
         "CUDA_CACHE_MAXSIZE": str(2**32),
     }
 
 
 def _clustering(faiss: str) -> str:
-    """`kmeans`, which is Faiss, unless Faiss cannot be used and there is another."""
+    """The name of the clustering: `kmeans`, which uses Faiss, or `torch_kmeans` if Faiss cannot be loaded."""
     from raycal.algorithm.clustering import clusterings
 
     return "torch_kmeans" if " sees " not in faiss and "torch_kmeans" in clusterings else "kmeans"

@@ -1,10 +1,10 @@
 /*
- * libcublas.so.12, made of libcublas.so.13.
+ * A libcublas.so.12 that forwards its functions to libcublas.so.13.
  *
- * The Faiss that this kit carries was linked with cuBLAS 12, which is too large to carry, while torch brings cuBLAS 13.
- * Faiss uses eight functions of it. Their arguments are the same in both versions, so each function here only jumps to
- * the one of the same name in libcublas.so.13, whose path is CUBLAS_13. Without that library each returns
- * CUBLAS_STATUS_NOT_INITIALIZED.
+ * The Faiss of this kit was linked with cuBLAS 12, which is too large for the kit, while torch brings cuBLAS 13. Faiss
+ * uses eight functions of cuBLAS. Their arguments are the same in both versions, so each function here only jumps to
+ * the function of the same name in libcublas.so.13, whose path is CUBLAS_13. If that library cannot be loaded, every
+ * function returns CUBLAS_STATUS_NOT_INITIALIZED.
  */
 #include <dlfcn.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-"""Has a Faiss that was built for CUDA 12 work where torch has brought CUDA 13: see `cublas_bridge.c`."""
+"""Makes a Faiss that was built for CUDA 12 work with the CUDA 13 that torch brings: see `cublas_bridge.c`."""
 
 import os
 import shutil
@@ -20,10 +20,10 @@ PROBE_SECONDS = 60.0
 
 
 def faiss_environment(folder: Path, environment: Mapping[str, str]) -> tuple[dict[str, str], str]:
-    """The environment in which Faiss can be loaded, if there is one, and a line that says what was found.
+    """The environment in which Faiss can be loaded, if there is one, and a line that reports the result.
 
     Args:
-        folder: Where the bridge is built, if one is needed.
+        folder: The folder in which the bridge is built, if one is needed.
     """
     as_it_is, said = _probe(environment)
     if as_it_is:
@@ -42,11 +42,15 @@ def faiss_environment(folder: Path, environment: Mapping[str, str]) -> tuple[dic
 
 
 def build_bridge(folder: Path, cublas_13: str) -> None:
-    """Build the libraries that stand in for those of cuBLAS 12.
+    """Build the libraries that replace those of cuBLAS 12.
+
+    Args:
+        folder: The folder for the libraries.
+        cublas_13: The path or the name of the library of cuBLAS 13.
 
     Raises:
         OSError: There is no C compiler.
-        subprocess.SubprocessError: It failed.
+        subprocess.SubprocessError: The compiler failed.
     """
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
@@ -68,18 +72,18 @@ def build_bridge(folder: Path, cublas_13: str) -> None:
 
 
 def with_bridge(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment in which libraries are looked for in this folder, and CUDA's runtime where it is installed."""
+    """The environment with this folder, and the folder of the CUDA 12 runtime, on the library search path."""
     places = [str(folder), str(Path(_library(CUDART_12)).parent), environment.get("LD_LIBRARY_PATH", "")]
     return {
         **environment,
         "LD_LIBRARY_PATH": os.pathsep.join(filter(None, places)),
-        # Faiss's package would look for a package of cuBLAS 12.
+        # Otherwise the package of Faiss would look for a package of cuBLAS 12.
         "_FAISS_WHEEL_DISABLE_CUDA_PRELOAD": "1",
     }
 
 
 def _probe(environment: Mapping[str, str]) -> tuple[bool, str]:
-    """Whether Faiss can be loaded, and what it says of itself or of what is wrong."""
+    """Whether Faiss can be loaded, and its version and number of GPUs, or the error."""
     try:
         done = subprocess.run(
             [sys.executable, "-c", PROBE],
@@ -96,9 +100,10 @@ def _probe(environment: Mapping[str, str]) -> tuple[bool, str]:
 
 
 def _library(name: str) -> str:
-    """The path of a library of CUDA that a Python package brought; its name where there is none.
+    """The path of a CUDA library in an installed Python package; the library's name if there is none.
 
-    Every folder of packages is looked through: `nvidia` may be a package in one and a part of a namespace in another.
+    Every folder of packages is searched, as `nvidia` may be a package in one and part of a namespace package in
+    another.
     """
     places = (Path(entry or ".") / package for entry in sys.path for package in ("nvidia", "torch/lib"))
     return next((str(found) for place in places for found in sorted(place.glob(f"**/{name}"))), name)

@@ -1,6 +1,7 @@
-"""`python -m raycal.bench.kit.figures STEP`: one step of the benchmark of a GPU, in a process of its own.
+"""`python -m raycal.bench.kit.figures STEP`: runs one step of the GPU benchmark in its own process.
 
-What an error or a driver leaves behind in one step harms no other, and each can be cut.
+So an error in one step, or the state that it leaves in the driver, does not affect the others, and each step can be
+stopped at its limit.
 """
 
 import argparse
@@ -20,12 +21,12 @@ from raycal.bench.machine import machine
 from raycal.bench.material import Options, features
 
 MACHINE = "machine"
-# The batch of whole iterations, then a large one.
+# The batch size of whole iterations, then a large one.
 BATCHES = (64, 256)
 
 
 def main() -> int:
-    """Run the command line; 0, or an exception."""
+    """Run the command line and return 0; an error raises an exception."""
     parser = argparse.ArgumentParser(prog="python -m raycal.bench.kit.figures")
     parser.add_argument("step", choices=[MACHINE, *STEPS])
     parser.add_argument("--out", type=Path, required=True)
@@ -47,12 +48,12 @@ def measure(step: str, options: Options) -> Iterator[Figure]:
     if step == "kmeans":
         yield first_call(options, sizes)
     if step == "sharing":
-        sizes = replace(sizes, work=replace(sizes.work, compile=False))  # as short trials are on a GPU
+        sizes = replace(sizes, work=replace(sizes.work, compile=False))  # like short trials on a GPU
     yield from STEPS[step](options, sizes)
 
 
 def first_call(options: Options, sizes: Sizes) -> Figure:
-    """Wall seconds of the first clustering of a process, in which the driver may compile what Faiss brings."""
+    """The wall seconds of the first clustering in a process, in which the driver may compile the code of Faiss."""
     points = features(options, sizes.points)
     begin = synchronised()
     clusterings["kmeans"](points, sizes.clusters, 0)

@@ -1,4 +1,4 @@
-"""The tests marked `gpu`: how they are started, and what became of each."""
+"""The command that runs the tests marked `gpu`, and their results."""
 
 import re
 import sys
@@ -12,10 +12,12 @@ _ERROR = re.compile(r"^ERROR (\S+)", re.MULTILINE)
 
 
 def command(root: Path) -> list[str]:
-    """Run them, and no file without one: other tests need packages that may be missing. The slowest come last.
+    """The command that runs the tests marked `gpu`, the slowest last.
+
+    It names only the files with such a test, as other files import packages that may be missing.
 
     Raises:
-        FileNotFoundError: There are no tests.
+        FileNotFoundError: There is no such file.
     """
     files = sorted(
         (str(path.relative_to(root)) for path in (root / "tests").rglob("test_*.py") if _is_marked(path)),
@@ -28,7 +30,7 @@ def command(root: Path) -> list[str]:
 
 
 def figures(output: str) -> Iterator[Figure]:
-    """How many passed, failed and were skipped, as far as the output goes."""
+    """The numbers of tests that passed, failed and were skipped, from pytest's output, which may be incomplete."""
     names: dict[str, list[str]] = {"passed": [], "failed": [], "skipped": []}
     for name, result in _RESULT.findall(output):
         names["failed" if result == "ERROR" else result.lower()].append(name)

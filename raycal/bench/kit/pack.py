@@ -1,4 +1,4 @@
-"""`python -m raycal.bench.kit.pack FOLDER`: fill the folder that is carried to the machine beside the repository."""
+"""`python -m raycal.bench.kit.pack FOLDER`: fills the folder that goes to the machine together with the repository."""
 
 import argparse
 import io
@@ -22,7 +22,7 @@ OK, FAILED, INPUT_ERROR = 0, 1, 2
 MOST_BYTES = 60_000_000
 SITE, IMAGES, WEIGHTS = "site.tar.xz", "images.tar.xz", "weights.pth"
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
-# The code of libraries packs better when the addresses in its jumps are made absolute first.
+# Machine code compresses better if the relative addresses of its jumps are made absolute first.
 FILTERS = ({"id": lzma.FILTER_X86}, {"id": lzma.FILTER_LZMA2, "preset": 6})
 
 
@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; its exit code."""
+    """Run the command line and return its exit code."""
     options = parser().parse_args(arguments)
     try:
         return _pack(options)
@@ -72,7 +72,7 @@ def _pack(options: argparse.Namespace) -> int:
 
 
 def print_sizes(folder: Path) -> int:
-    """Print each file with its size; the size of all."""
+    """Print each file with its size and return the total size in bytes."""
     sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     for name, size in [*sizes.items(), ("total", sum(sizes.values()))]:
         print(f"{size / 1e6:6.1f} MB  {name}")
@@ -82,10 +82,10 @@ def print_sizes(folder: Path) -> int:
 
 
 def pack_site(target: Path, install: Callable[[Path], None]) -> None:
-    """Pack what is installed of the wheels; far smaller than the wheels are.
+    """Pack the installed wheels, which take far less space than the wheels themselves.
 
     Args:
-        install: Puts the packages into a folder.
+        install: Installs the packages into a folder.
     """
     with TemporaryDirectory() as place:
         site = Path(place)
@@ -97,19 +97,22 @@ def pack_site(target: Path, install: Callable[[Path], None]) -> None:
 
 
 def _needed(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """None for headers, and for what would hide the libraries of CUDA that the machine's own packages bring."""
+    """The member to pack; None for headers and for the file that would hide the machine's own CUDA packages."""
     is_left_out = "include" in PurePosixPath(member.name).parts or member.name == "nvidia/__init__.py"
     return None if is_left_out else member
 
 
 def pack_images(source: Path, target: Path, most: dict[str, int | None]) -> Counter[str]:
-    """Pack the first images of each class by name; how many of each split.
+    """Pack the first images of each class, in the order of their names, and return their number in each split.
+
+    Args:
+        most: The largest number of images per class in each split; None: all images.
 
     Raises:
-        InputError: The archive has none.
+        InputError: The archive has no images.
     """
     with tarfile.open(source) as archive:
-        # Read once from front to back: going back in a packed archive unpacks it again.
+        # The archive is read once from front to back, as seeking back in a compressed archive unpacks it again.
         found = {member.name: archive.extractfile(member) for member in archive if member.isfile()}
         data = {name: file.read() for name, file in found.items() if file is not None}
     taken: Counter[tuple[str, str]] = Counter()
@@ -131,10 +134,10 @@ def pack_images(source: Path, target: Path, most: dict[str, int | None]) -> Coun
 
 
 def _install(folder: Path) -> None:
-    """Have pip put the wheels into a folder.
+    """Install the wheels into a folder with pip.
 
     Raises:
-        InputError: It could not.
+        InputError: pip failed.
     """
     platforms = [part for platform in PLATFORMS for part in ("--platform", platform)]
     kind = ["--only-binary=:all:", "--python-version", "3.12", "--implementation", "cp", *platforms]

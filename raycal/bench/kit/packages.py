@@ -1,4 +1,4 @@
-"""The lists of packages: what the machine has, and what is carried there."""
+"""The lists of the packages that the machine has and of those that the kit brings."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ WHEELS, MACHINE = HERE / "wheels.txt", HERE / "machine.txt"
 
 
 def carried() -> list[str]:
-    """Each wheel that is carried, as `name==version`."""
+    """The wheels that the kit brings, as `name==version`."""
     return _entries(WHEELS)
 
 
 def on_the_machine() -> list[str]:
-    """Names of the packages that the machine is taken to have, without their own requirements."""
+    """The names of the packages that the machine is assumed to have, without their requirements."""
     return _entries(MACHINE)
 
 

@@ -1,4 +1,4 @@
-"""What the kit does, in order: what each step is, and how long it may take when there are nine minutes."""
+"""The steps of the kit in order, with the seconds that each may take of a total of nine minutes."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -30,13 +30,14 @@ def _nothing() -> Iterator[Figure]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One process.
+    """One step of the kit, which runs as one process.
 
     Attributes:
-        command: Makes its command line when its turn has come.
-        seconds: How long it may take when there are nine minutes; None: an equal share of what is left.
-        new_figures: What can be read of it while it runs and at its end.
-        last_figures: What is known at its end, given its output.
+        part: The part of the kit that the step belongs to.
+        command: Makes the command line of the step when its turn has come.
+        seconds: The seconds that the step may take of a total of nine minutes; None: an equal share of the time left.
+        new_figures: Reads the new figures of the step while it runs and at its end.
+        last_figures: Makes the figures that are known at the end of the step, from its output.
     """
 
     part: str
@@ -49,13 +50,18 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What the command line asks for.
+    """The options of the command line.
 
     Attributes:
-        root: The folder that holds the package, the tests and the sweeps.
-        work: A folder for what is not kept.
-        clustering: Of whole iterations and of the sweep.
-        images: A folder or an archive of images by class; None: no sweep.
+        root: The folder that contains the package, the tests and the sweeps.
+        out: The folder for the results.
+        work: A folder for temporary files.
+        parts: The parts of the kit to run.
+        clustering: The name of the clustering in whole iterations and in the sweep.
+        images: A folder or an archive of images by class; None: there is no sweep.
+        weights: The weights of the sweep's network: `none`, `imagenet` or a file.
+        model: The name of the sweep's network.
+        quick: Whether sizes are so small that figures mean nothing.
     """
 
     root: Path
@@ -70,7 +76,7 @@ class Wanted:
 
 
 def steps(wanted: Wanted) -> list[Step]:
-    """All of them, those that decide the most first."""
+    """All steps of the wanted parts; those that decide the most come first."""
     found: list[Step] = []
     if TESTS in wanted.parts:
         found.append(
@@ -90,13 +96,13 @@ def steps(wanted: Wanted) -> list[Step]:
 
 
 def measuring_command(name: str, wanted: Wanted) -> list[str]:
-    """The command of a step of the benchmark."""
+    """The command that runs one step of the GPU benchmark."""
     command = [sys.executable, "-m", "raycal.bench.kit.figures", name, "--out", str(wanted.out)]
     return [*command, "--clustering", wanted.clustering, *(["--quick"] if wanted.quick else [])]
 
 
 def trials(wanted: Wanted) -> list[Trial]:
-    """Those of the sweep, in their order."""
+    """The trials of the sweep, in order."""
     return [Trial(scenario=scenario, storage=wanted.work / "runs" / scenario) for scenario in SCENARIOS]
 
 

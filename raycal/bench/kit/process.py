@@ -1,4 +1,4 @@
-"""One step of the kit: a process group of its own that ends in time, whatever it does."""
+"""Runs one step of the kit as a separate process group, which is ended at its limit whatever it does."""
 
 import os
 import signal
@@ -19,8 +19,9 @@ class Outcome:
     """How a step ended.
 
     Attributes:
-        status: `finished`, `cut after N s`, or `failed with code N`.
-        last_lines: The end of its output, unless it finished.
+        status: `finished`, `cut after N s`, `failed with code N`, or `failed before its start`.
+        seconds: The wall seconds that the step took.
+        last_lines: The last lines of its output; empty if it finished.
     """
 
     status: str
@@ -37,11 +38,11 @@ def run_step(
     environment: Mapping[str, str],
     look: Callable[[], object] = lambda: None,
 ) -> Outcome:
-    """Run a command and append its output to the log; at its limit the whole process group is ended.
+    """Run a command, append its output to the log, and end its whole process group after `limit` seconds.
 
     Args:
         folder: The working directory of the command.
-        look: Called several times a second meanwhile.
+        look: A function that is called several times a second while the command runs.
     """
     begin = monotonic()
     with log.open("ab") as output:
@@ -72,7 +73,7 @@ def run_step(
 
 
 def _wait(process: subprocess.Popen[bytes], end: float, look: Callable[[], object]) -> bool:
-    """Whether the process ended in time."""
+    """Wait until the process ends or the time `end` has come; whether the process has ended."""
     while process.poll() is None:
         look()
         if monotonic() >= end:
@@ -82,7 +83,7 @@ def _wait(process: subprocess.Popen[bytes], end: float, look: Callable[[], objec
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """End the process, by SIGTERM and then by SIGKILL, and what it has left running."""
+    """End the process, first by SIGTERM and then by SIGKILL, and all processes of its group."""
     if process.poll() is None:
         _signal_group(process, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
@@ -97,7 +98,7 @@ def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
 
 
 def _tail(log: Path, begin: int) -> tuple[str, ...]:
-    """The last lines that a step has written."""
+    """The last lines of the log after the byte `begin`."""
     with log.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(begin, size - TAIL_BYTES))

@@ -1,7 +1,7 @@
-"""What the kit has found, on the disk from the moment that it is known.
+"""The results of the kit, which are written to disk as soon as they are known.
 
-Every process of the kit appends lines to `kit.jsonl`; `kit.json` is made of them. A kit that is killed leaves the
-lines.
+Every process of the kit appends lines to `kit.jsonl`, and `kit.json` is made from these lines. The lines remain if the
+kit is killed.
 """
 
 import json
@@ -12,12 +12,12 @@ from typing import Any
 from raycal.bench.figure import Figure
 
 LINES, WHOLE = "kit.jsonl", "kit.json"
-# Keys of a line: what the run is, a figure, how a step ended.
+# The key of a line: facts about the run, a figure, or the end of a step.
 ABOUT, FIGURE, STEP = "about", "figure", "step"
 
 
 def append(out: Path, kind: str, value: object) -> None:
-    """Add a line, whole or not at all."""
+    """Append one line in a single write, so that it is whole or absent."""
     line = json.dumps({kind: value}) + "\n"
     descriptor = os.open(out / LINES, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
@@ -27,12 +27,12 @@ def append(out: Path, kind: str, value: object) -> None:
 
 
 def append_figure(out: Path, figure: Figure, step: str) -> None:
-    """Add a figure that a step has found."""
+    """Append a figure of a step."""
     append(out, FIGURE, {"step": step, **figure.record()})
 
 
 def read(out: Path) -> dict[str, Any]:
-    """All that is known of the run, with its `figures` and its `steps`."""
+    """All facts about the run, with its `figures` and its `steps`."""
     whole: dict[str, Any] = {}
     found: dict[str, list[Any]] = {FIGURE: [], STEP: []}
     path = out / LINES
@@ -46,7 +46,7 @@ def read(out: Path) -> dict[str, Any]:
 
 
 def write_whole(out: Path) -> None:
-    """Write `kit.json` anew; a reader sees the one before or the new one."""
+    """Replace `kit.json` atomically, so that a reader sees the old file or the new one."""
     new = out / f"{WHOLE}.new"
     new.write_text(json.dumps(read(out), indent=2) + "\n")
     new.replace(out / WHOLE)

@@ -1,4 +1,4 @@
-"""Runs the steps of the kit one after another, each within its limit, and prints what they find."""
+"""Runs the steps of the kit one after another, each within its time limit, and prints their figures."""
 
 from collections.abc import Iterable, Mapping
 from time import monotonic
@@ -15,10 +15,13 @@ MACHINE_SECONDS = 60.0
 
 
 class Runner:
-    """The steps that are wanted, in their order.
+    """Runs the wanted steps in order.
 
     Args:
-        begin: When the whole began, by `monotonic`.
+        wanted: The options of the command line.
+        environment: The environment variables of every step.
+        begin: The start of the kit, by the clock `monotonic`.
+        minutes: The time for all steps together.
     """
 
     def __init__(self, wanted: Wanted, environment: Mapping[str, str], begin: float, minutes: float) -> None:
@@ -28,7 +31,7 @@ class Runner:
         self._shown = 0
 
     def run(self) -> int:
-        """Run them all; how many failed."""
+        """Run all steps and return how many failed."""
         machine = Step(
             part="machine",
             name="machine",
@@ -47,7 +50,7 @@ class Runner:
         print(f"[{monotonic() - self._begin:5.0f} s] {line}", flush=True)
 
     def _limit(self, todo: list[Step]) -> float:
-        """How long the first of these steps may take; what it leaves is shared by those after it."""
+        """The seconds that the first of these steps may take; later steps share the time that it leaves."""
         left = self._end - monotonic()
         if todo[0].seconds is None:
             return left / len(todo)
@@ -70,7 +73,7 @@ class Runner:
         return outcome
 
     def _in_time(self, step: Step, limit: float) -> Outcome:
-        """Run a step and keep what it finds, also when this process is ended meanwhile."""
+        """Run a step and record its figures, even if this process is ended while the step runs."""
         out = self._wanted.out
         log = out / "kit.log"
         before = log.stat().st_size if log.exists() else 0
@@ -96,7 +99,7 @@ class Runner:
             write_whole(out)
 
     def _keep(self, step: Step, figures: Iterable[Figure]) -> None:
-        """Write these figures down, and print every figure that is new in the file."""
+        """Append these figures to the file, and print every figure in it that was not printed before."""
         for figure in figures:
             append_figure(self._wanted.out, figure, step.name)
         written = read(self._wanted.out)["figures"]
@@ -108,7 +111,7 @@ class Runner:
 
 
 def _line(record: Mapping[str, object]) -> str:
-    """A figure as the table shows it."""
+    """A recorded figure as a line of the table."""
     known = {name: record[name] for name in ("benchmark", "name", "value", "unit")}
     goal = record["goal"]
     figure = Figure(goal=Goal(**goal) if isinstance(goal, dict) else None, **known)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The paper's sweep on CIFAR-10, one trial after another: their commands, and their results while they run."""
+"""The trials of the paper's sweep on CIFAR-10: their commands, and their results while they run."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ from raycal.bench.figure import Figure
 from raycal.results import SECONDS
 
 SWEEP = "sweeps/paper_cifar10.yaml"
-# What the paper claims is that the first needs fewer interactions than the third; the second is the most to hope for.
+# The paper claims that `uncertain+cluster` needs fewer interactions than `random`; `supervised` is the upper bound.
 SCENARIOS = ("uncertain+cluster", "supervised", "random", "cluster-only")
 SMALL_FILES = ("results.jsonl", "config.yaml", "environment.json", "error.txt")
 QUICK = (
@@ -27,7 +27,11 @@ QUICK = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One scenario of the sweep, with a storage of its own."""
+    """A trial of one scenario of the sweep, with its own storage folder.
+
+    Attributes:
+        seen: The iterations whose figures were read.
+    """
 
     scenario: str
     storage: Path
@@ -36,7 +40,7 @@ class Trial:
     def command(
         self, root: Path, images: Path, weights: str, model: str, *, clustering: str, quick: bool = False
     ) -> list[str]:
-        """`python -m raycal.sweep`, in its own process and one trial alone."""
+        """The command `python -m raycal.sweep` that runs this trial alone."""
         settings = [
             f"dataset={json.dumps({'name': 'image_folder', 'root': str(images)})}",
             f"model={json.dumps({'name': model, 'weights': weights})}",
@@ -49,7 +53,7 @@ class Trial:
         return command + [part for setting in settings for part in ("--set", setting)]
 
     def new_figures(self) -> Iterator[Figure]:
-        """The accuracy of each iteration that was saved since the last call."""
+        """The accuracy after each iteration that was saved since the last call."""
         for line in self._lines():
             if line["iteration"] not in self.seen:
                 self.seen.add(line["iteration"])
@@ -63,7 +67,7 @@ class Trial:
                 )
 
     def pace(self) -> Iterator[Figure]:
-        """Seconds of an iteration, as far as the trial got."""
+        """The median seconds of the trial's finished iterations; nothing if there are none."""
         seconds = [_seconds(line) for line in self._lines()]
         if seconds:
             yield Figure(
@@ -81,7 +85,7 @@ class Trial:
 
 
 def image_root(images: Path) -> Path:
-    """The folder that holds `train` and `test`, or the classes, below folders that hold nothing else."""
+    """The folder with `train` and `test`, or with the classes, inside folders that contain nothing but one folder."""
     while True:
         inside = [path for path in images.iterdir() if not path.name.startswith(".")]
         if len(inside) != 1 or not inside[0].is_dir():
@@ -90,7 +94,7 @@ def image_root(images: Path) -> Path:
 
 
 def pack_runs(trials: Sequence[Trial], target: Path) -> None:
-    """Pack the small files of the run folders."""
+    """Pack the small files of the trials' run folders."""
     with tarfile.open(target, "w:gz") as packed:
         for trial in trials:
             for name in SMALL_FILES:

@@ -1,4 +1,4 @@
-"""The whole kit from a folder that holds what is carried, with no package that the machine lacks and nobody carries."""
+"""Runs the whole kit from a folder with only what goes to the machine, and without any other packages."""
 
 import io
 import json
@@ -27,12 +27,12 @@ from raycal.bench.kit.trials import SCENARIOS
 
 ROOT = Path(raycal.__file__).parent.parent
 CARRIED = ("raycal", "tests", "sweeps", "pyproject.toml", "dashboards", "cluster_configs")
-# What is installed here in the place of a carried wheel that is only for a machine with a GPU.
+# Packages that replace here the wheels that are only for a machine with a GPU.
 STANDS_IN = {"faiss-gpu-cu12": ("faiss-gpu", "faiss-cpu"), "nvidia-cuda-runtime-cu12": ()}
 
 
 def with_requirements(names: Iterable[str]) -> set[str]:
-    """Installed packages and all that they require."""
+    """The names of installed packages and of all their requirements."""
     found: set[str] = set()
     todo = list(names)
     while todo:
@@ -41,7 +41,7 @@ def with_requirements(names: Iterable[str]) -> set[str]:
             continue
         try:
             required = distribution(name).requires or []
-        except PackageNotFoundError:  # of another system
+        except PackageNotFoundError:  # a requirement on another system
             continue
         found.add(name)
         todo += [
@@ -53,7 +53,7 @@ def with_requirements(names: Iterable[str]) -> set[str]:
 
 
 def allowed() -> set[str]:
-    """The packages of the machine with their requirements; those that are carried without, as pip is told."""
+    """The packages of the machine with their requirements, and the kit's wheels without (`pip install --no-deps`)."""
     machine = with_requirements(on_the_machine())
     names = {entry.partition("==")[0] for entry in carried()}
     faiss = with_requirements(name for stand_in in STANDS_IN.values() for name in stand_in)
@@ -61,7 +61,7 @@ def allowed() -> set[str]:
 
 
 def link_packages(names: Iterable[str], folder: Path) -> None:
-    """Have a folder hold these packages and no other."""
+    """Fill a folder with links to these packages and no others."""
     for name in names:
         package = distribution(name)
         tops = {file.parts[0] for file in package.files or () if file.parts[0] not in ("..", "__pycache__")}
@@ -72,7 +72,7 @@ def link_packages(names: Iterable[str], folder: Path) -> None:
 
 
 def carry(folder: Path) -> None:
-    """Copy the tracked files that are needed, as they are now."""
+    """Copy the tracked files that the kit needs, with uncommitted changes."""
     listed = subprocess.run(
         ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", *CARRIED],
         check=True,
@@ -109,7 +109,7 @@ def test_whole_kit_runs_on_a_bare_machine(tmp_path: Path) -> None:
     link_packages(allowed(), site)
     carry(checkout)
     write_images(tmp_path / "images.tar.xz")
-    # The interpreter that the environment was made with sees nothing of the environment itself.
+    # The base interpreter of the virtual environment does not see the environment's packages.
     python = Path(sys.base_prefix) / "bin" / f"python{sysconfig.get_python_version()}"
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "MLFLOW"))}
     environment |= {"PYTHONPATH": str(site), "PYTHONNOUSERSITE": "1", "OMP_NUM_THREADS": "1", "HOME": str(tmp_path)}
@@ -122,7 +122,7 @@ def test_whole_kit_runs_on_a_bare_machine(tmp_path: Path) -> None:
 
     command = [str(python), "-m", "raycal.bench.kit", "--quick", "--minutes", "60", "--out", str(out)]
     command += ["--images", str(tmp_path / "images.tar.xz")]
-    # A busy machine needs more than the nine minutes allow each step.
+    # On a busy machine a step needs more time than its limit at nine minutes.
     done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
 
     whole = json.loads((out / "kit.json").read_text())
@@ -141,7 +141,7 @@ def test_whole_kit_runs_on_a_bare_machine(tmp_path: Path) -> None:
     assert {step for step, _ in found} == {"tests", *STEPS, *SCENARIOS} - {"compiling"}
     measured = [figure for figure in whole["figures"] if figure["step"] in STEPS]
     assert [figure["benchmark"] for figure in measured] == [
-        *["gpu kmeans"] * 7,  # the first call among them
+        *["gpu kmeans"] * 7,  # the first call included
         "gpu iteration",
         *["gpu ceilings"] * 2,
         *["gpu training"] * 4,

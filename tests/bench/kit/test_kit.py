@@ -42,7 +42,7 @@ def wanted(folder: Path, *, images: Path | None = None) -> Wanted:
 
 
 def shell(folder: Path, script: str, limit: float = 20.0) -> tuple[str, tuple[str, ...]]:
-    """How a step ended that runs a script of Python, and its last lines."""
+    """Run a Python script as a step; its status and its last lines."""
     outcome = run_step(
         [sys.executable, "-c", script], limit, log=folder / "log", folder=folder, environment={"PYTHONUNBUFFERED": "1"}
     )
@@ -71,7 +71,7 @@ class TestSteps:
 
 
 def is_running(pid: int) -> bool:
-    """Whether the process is there and has not ended; it takes a moment to die of a signal."""
+    """Whether the process exists and has not ended; after a signal, a process takes a moment to end."""
     stat = Path(f"/proc/{pid}/stat")
     try:
         return stat.read_text().split(")")[-1].split()[0] != "Z"

@@ -264,8 +264,10 @@ def _print_estimate(job: Job, rate: GpuRate, price: float | None) -> None:
         lambda: _allot(job, [this_machine()]),
         rate,
         price,
-        labels=job.printed_labels,
+        labels=job.labels,
         states=states,
+        num_left=job.num_left,
+        local=job.request.local,
     )
 
 

@@ -187,6 +187,9 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[...,
     return refused
 
 
+LABELS = ["random s0", "random s1", "uncertain+cluster s0", "uncertain+cluster s1"]
+
+
 class TestDryRun:
     def test_prints_every_trial_resources_and_cost(
         self, sweep: str, ids: list[str], capsys: pytest.CaptureFixture[str]
@@ -195,6 +198,7 @@ class TestDryRun:
 
         printed = capsys.readouterr().out
         assert ID.findall(printed) == ids
+        assert re.findall(r"-[0-9a-f]{8} +(\S.*?) +20 interactions", printed) == LABELS
         assert "tiny: 4 trials, 80 interactions" in printed
         assert printed.count("20 interactions  pool 40  test 20") == 4
         assert re.search(r"resources on this machine: \d+ at a time, 1 worker each with \d+ CPU threads?", printed)
@@ -243,7 +247,9 @@ class TestDryRun:
         capsys.readouterr()
 
         assert main([sweep, "--dry-run", "--storage", str(storage)]) == 0
-        assert ID.findall(capsys.readouterr().out) == ids
+        printed = capsys.readouterr().out
+        assert ID.findall(printed) == ids
+        assert printed.endswith("\ndone: 4; to run: 0; nothing is left to run\n")
 
     def test_of_a_sweep_for_gpus_works_on_a_machine_without(
         self, sweep: str, ids: list[str], capsys: pytest.CaptureFixture[str]
@@ -262,8 +268,8 @@ class TestDryRun:
         assert main([sweep, "--dry-run", "--price", "2.5", "--bench", str(path)]) == 0
 
         printed = capsys.readouterr().out
-        assert "on NVIDIA L4, measured at 224 px on 2026-11-30: 0.0 to 0.0 GPU hours" in printed
-        assert "at 2.5 USD per GPU hour: 0.00 to 0.00 USD" in printed
+        assert "on NVIDIA L4, measured at 224 px on 2026-11-30: under 0.1 GPU hours" in printed
+        assert "at 2.5 USD per GPU hour: under 0.01 USD" in printed
 
 
 class TestRefusal:
@@ -702,7 +708,8 @@ class TestOnly:
 
     def test_pattern_beside_another_must_match_too(self, refused: Callable[..., list[str]], sweep: str) -> None:
         assert refused(sweep, "--only", "*-random-*", "--only", "*-randon-*") == [
-            "--only *-randon-*: matches none of the 4 trials; --dry-run lists them"
+            "--only *-randon-*: matches none of the 4 trials; the nearest: 'random s1', 'random s0'; "
+            "--dry-run lists them"
         ]
 
 

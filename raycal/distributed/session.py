@@ -106,6 +106,9 @@ def _connect(address: str, *, level: int, **options: Any) -> None:
     # What Ray starts on the cluster looks for it there, and not among other clusters on the same machines.
     if address != LOCAL:
         options["runtime_env"] = {"env_vars": {"RAY_ADDRESS": address}}
+    else:
+        # Ray says that a cluster of this process alone asks its visitors for a token, which nobody has to act upon.
+        logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
     try:
         ray.init(address, logging_level=level, log_to_driver=False, **options)
     except OSError as error:

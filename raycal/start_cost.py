@@ -32,6 +32,7 @@ class StartCost:
         if later:
             others = f"each of the {len(later)} others" if len(later) > 1 else "the other one"
             words += f" and {median(later):.1f} s for {others}"
-        medians = " (medians)" if len(first) > 1 or len(later) > 1 else ""
-        share = sum(self._seconds) / (self._places * (monotonic() - self._begin))
-        return f"{words}{medians}, {min(share, 1):.0%} of the time in which trials could have run"
+        medians = " (medians)" if len(later) > 1 else " (median)" if len(first) > 1 else ""
+        share = min(1, sum(self._seconds) / (self._places * (monotonic() - self._begin)))
+        together = "together " if len(self._seconds) > 1 else ""
+        return f"{words}{medians}, {together}{share:.0%} of the time in which trials could have run"

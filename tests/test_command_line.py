@@ -60,6 +60,7 @@ class FakeTracker:
 
     made: list["FakeTracker"]
     page = "/#/experiments/1/runs"
+    is_known_away = False
 
     def __init__(self, uri: str, sweep_dir: SweepDir, sweep: str, experiments: Mapping[str, ExperimentConfig]) -> None:
         self.uri, self.experiments = uri, list(experiments)
@@ -738,3 +739,36 @@ class TestSet:
         lines = capsys.readouterr().err.splitlines()
 
         assert [line.partition(" drops ")[2].partition(";")[0] for line in lines] == ([dropped] if dropped else [])
+
+
+class TestPlaceOfTracking:
+    """What the start says of it."""
+
+    @pytest.fixture
+    def notes(
+        self, sweep: str, runner: FakeRunner, storage: Path, capsys: pytest.CaptureFixture[str]
+    ) -> Callable[[str], list[str]]:
+        def notes(uri: str) -> list[str]:
+            assert main([sweep, "--local", "--storage", str(storage), "--set", f"tracking.uri={uri}"]) == 0
+            lines = capsys.readouterr().out.splitlines()
+            at = lines.index(next(line for line in lines if line.startswith("  MLflow  ")))
+            end = next(number for number in range(at + 1, len(lines)) if not lines[number].startswith(" " * 10))
+            return [line.strip() for line in lines[at + 1 : end]]
+
+        return notes
+
+    def test_server_that_is_away(self, notes: Callable[[str], list[str]]) -> None:
+        (line,) = notes("http://127.0.0.1:1")
+
+        assert line.startswith("no answer from http://127.0.0.1:1 (")
+        assert line.endswith("; the runs are kept in the folder above, and what is missing is sent when it answers")
+        assert FakeTracker.made[0].is_known_away is True
+
+    def test_folder_that_is_made_for_a_database(self, notes: Callable[[str], list[str]], tmp_path: Path) -> None:
+        folder = tmp_path / "missing" / "deeper"
+
+        assert notes(f"sqlite:///{folder}/mlflow.db") == [f"the folder {folder} is not there yet, and is made now"]
+        assert FakeTracker.made[0].is_known_away is False
+
+    def test_storage_is_made_anyway(self, notes: Callable[[str], list[str]], storage: Path) -> None:
+        assert notes(f"sqlite:///{storage}/mlflow.db") == []

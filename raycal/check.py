@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from raycal.data import DatasetInfo
 from raycal.errors import InputError, printable
 from raycal.files import Folder
 from raycal.home import expand_home
+from raycal.labels import is_long_label
+
+NEAREST = 3  # as many names a message proposes
+MOST_COMPARED = 2000  # names, as each comparison takes a fraction of a millisecond
 
 
 def select(
@@ -23,6 +28,8 @@ def select(
         experiments: The experiments by id.
         patterns: The patterns of `--only`.
         labels: The label of each experiment, by id.
+
+    A label may also say settings that do not vary in this sweep.
 
     Raises:
         InputError: A pattern matches no experiment.
@@ -36,13 +43,29 @@ def select(
     names = {key: [key, *([labels[key]] if labels and key in labels else [])] for key in experiments}
 
     def matches(key: str, pattern: str) -> bool:
-        return any(fnmatchcase(name, pattern) or name == pattern for name in names[key])
+        if any(fnmatchcase(name, pattern) or name == pattern for name in names[key]):
+            return True
+        return len(names[key]) > 1 and is_long_label(pattern, names[key][1], experiments[key])
 
     idle = [pattern for pattern in patterns if not any(matches(key, pattern) for key in experiments)]
     if idle:
-        said = f"matches none of the {len(experiments)} trials; --dry-run lists them"
-        raise InputError(*(f"--only {pattern}: {said}" for pattern in idle))
+        said = f"matches none of the {len(experiments)} trials"
+        raise InputError(
+            *(f"--only {pattern}: {said}{_nearest(pattern, names)}; --dry-run lists them" for pattern in idle)
+        )
     return {key: config for key, config in experiments.items() if any(matches(key, pattern) for pattern in patterns)}
+
+
+def _nearest(pattern: str, names: Mapping[str, Sequence[str]]) -> str:
+    """The labels, or else the ids, of those trials whose id or label is most like the pattern, as the end of a line.
+
+    Args:
+        names: The id of each trial and, where there is one, its label.
+    """
+    called = {name: all_names[-1] for all_names in names.values() for name in all_names}
+    found = get_close_matches(pattern.replace("*", ""), list(called)[:MOST_COMPARED], n=NEAREST, cutoff=0.4)
+    shown = dict.fromkeys(f"'{called[name]}'" for name in found)
+    return f"; the nearest: {', '.join(shown)}" if shown else ""
 
 
 def check(experiments: Mapping[str, ExperimentConfig]) -> dict[str, DatasetInfo]:

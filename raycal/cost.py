@@ -11,8 +11,18 @@ from raycal.errors import InputError
 from raycal.labels import dataset_names, image_root
 from raycal.networks import networks
 from raycal.prices import offers
-from raycal.progress import duration, named
-from raycal.rates import ASSUMED, CORE_GFLOPS, FORWARD_GFLOP, GPU_GFLOPS, TRAINING_GFLOP, GpuRate
+from raycal.progress import named
+from raycal.rates import (
+    ASSUMED,
+    CORE_GFLOPS,
+    FORWARD_GFLOP,
+    GPU_GFLOPS,
+    PROCESS_SECONDS,
+    RAY_SECONDS,
+    TRAINING_GFLOP,
+    TRIAL_SECONDS,
+    GpuRate,
+)
 
 DONE = "done"
 
@@ -86,6 +96,8 @@ def print_estimate(
     price: float | None = None,
     labels: Mapping[str, str] | None = None,
     states: Mapping[str, str] | None = None,
+    num_left: int | None = None,
+    local: bool = False,
 ) -> None:
     """Print every experiment with its interactions, then the hours, the money and the resources of the whole.
 
@@ -99,6 +111,8 @@ def print_estimate(
         labels: What to print behind the id of each experiment.
         states: Of a sweep that was started before, what becomes of each experiment: `DONE` or another word. The hours
             and the money are those of what is not done.
+        num_left: How many trials are not over; None: all.
+        local: Whether the trials run one after another in one process, without Ray.
     """
     base = sweep.base
     known = selected if base is None else {base.experiment_id: base}
@@ -122,19 +136,25 @@ def print_estimate(
     if states and base is None:
         done = [key for key in costs if states.get(key) == DONE]
         costs = {key: cost for key, cost in costs.items() if key not in done}
-        left = sum(cost.interactions for cost in costs.values())
-        print(f"done: {len(done)}; to run: {len(costs)}, with {left:,} interactions; what follows is about these")
-        interactions = left
+        interactions = sum(cost.interactions for cost in costs.values())
+        _print_left(len(done), len(costs), interactions)
+    elif num_left is not None and base is not None and num_left < times:
+        interactions = num_left * sum(cost.interactions for cost in costs.values())
+        _print_left(times - num_left, num_left, interactions)
+        times = num_left
     repeated = sweep.num_combinations - len(sweep.experiments)
     if repeated:
         print(f"{repeated} combinations repeat a trial, as the setting does not concern its scenario")
+    if not costs or not times:
+        return
     total = Cost(
         interactions=interactions,
         least_gflop=times * sum(cost.least_gflop for cost in costs.values()),
         most_gflop=times * sum(cost.most_gflop for cost in costs.values()),
     )
-    hours = "{:.1f} to {:.1f} GPU hours".format(*total.gpu_hours(rate.gflops))
-    print(f"on {rate.gpu}, {rate.origin}: {hours} x price per GPU hour")
+    print(
+        f"on {rate.gpu}, {rate.origin}: {_span(*total.gpu_hours(rate.gflops), digits=1)} GPU hours x price per GPU hour"
+    )
     print(*_money(total, rate, price), sep="\n")
     try:
         allotment = allot_here()
@@ -144,7 +164,42 @@ def print_estimate(
     print(f"resources on this machine: {allotment}")
     gflops = allotment.workers * (rate.gflops * allotment.gpus if allotment.gpus else CORE_GFLOPS * allotment.threads)
     least, most = (gflop / gflops / allotment.concurrent_trials for gflop in (total.least_gflop, total.most_gflop))
-    print(f"rough estimate: {duration(least)} (no cluster accepted) to {duration(most)} (all accepted), starting apart")
+    start = _start_seconds(len(costs) * times, allotment.concurrent_trials, local=local)
+    shortest, longest = _rough(least + start), _rough(most + start)
+    words = longest if shortest == longest else f"{shortest} (no cluster accepted) to {longest} (all accepted)"
+    # Seconds in tens, upwards: a start is no better known.
+    starting = f"about {-(-start // 10) * 10:.0f} s" if start < 60 else _rough(start)
+    print(f"rough estimate: {words}, {'most' if start > most else starting} of it to start the process and the trials")
+
+
+def _start_seconds(trials: int, at_a_time: int, *, local: bool) -> float:
+    """How long a sweep takes besides the work of its trials."""
+    if local:
+        return PROCESS_SECONDS + trials * TRIAL_SECONDS
+    return PROCESS_SECONDS + RAY_SECONDS + max(0, trials - at_a_time) / at_a_time * TRIAL_SECONDS
+
+
+def _rough(seconds: float) -> str:
+    """A duration that nobody knows to the second."""
+    if seconds < 60:
+        return "under a minute"
+    return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
+
+
+def _span(least: float, most: float, *, digits: int) -> str:
+    """Two amounts as a range, `1.2 to 3.4`; what is too little to be written is said to be under the first that is."""
+    smallest = 10.0**-digits
+    words = [
+        f"under {smallest:.{digits}f}" if round(amount, digits) < smallest else f"{amount:,.{digits}f}"
+        for amount in (least, most)
+    ]
+    return words[0] if words[0] == words[1] else " to ".join(words)
+
+
+def _print_left(done: int, left: int, interactions: int) -> None:
+    """Say of a sweep that was started before what is left of it."""
+    rest = f", with {interactions:,} interactions; what follows is about these" if left else "; nothing is left to run"
+    print(f"done: {done}; to run: {left}{rest}")
 
 
 def _print_folders(experiments: Iterable[ExperimentConfig]) -> None:
@@ -163,16 +218,16 @@ def _money(total: Cost, rate: GpuRate, price: float | None) -> Iterator[str]:
     """What the hours cost at the user's price, else on each machine of the table whose GPU has a rate."""
     if price is not None:
         least, most = (price * hours for hours in total.gpu_hours(rate.gflops))
-        yield f"at {price:g} USD per GPU hour: {least:,.2f} to {most:,.2f} USD"
+        yield f"at {price:g} USD per GPU hour: {_span(least, most, digits=2)} USD"
         return
     known = [offer for offer in offers() if rate is ASSUMED or rate.is_of(offer.gpu)]
     for offer in known:
         least, most = total.gpu_hours(GPU_GFLOPS[offer.gpu] if rate is ASSUMED else rate.gflops)
         spot, on_demand = offer.spot / offer.gpus, offer.on_demand / offer.gpus
         yield (
-            f"  {offer.cloud} {offer.machine} ({offer.gpu}, {offer.region}): {least:.1f} to {most:.1f} GPU hours, "
-            f"{least * spot:,.2f} to {most * spot:,.2f} USD on spot, "
-            f"{least * on_demand:,.2f} to {most * on_demand:,.2f} on demand, prices {offer.checked}"
+            f"  {offer.cloud} {offer.machine} ({offer.gpu}, {offer.region}): {_span(least, most, digits=1)} GPU hours, "
+            f"{_span(least * spot, most * spot, digits=2)} USD on spot, "
+            f"{_span(least * on_demand, most * on_demand, digits=2)} on demand, prices {offer.checked}"
         )
     if known:
         yield "  prices are from memory: look yours up and give it with --price; head, disks and traffic come on top"

@@ -62,6 +62,16 @@ def one_line(error: object) -> str:
     return " ".join(str(error).split())
 
 
+def shortened(text: str, most: int) -> str:
+    """The text, or what fits of it into so many characters, cut after a whole word and with an ellipsis behind it."""
+    if len(text) <= most:
+        return text
+    kept = text[:most]
+    whole, space, _ = kept.rpartition(" ")
+    # A single long word, such as a URL, has no better place to be cut.
+    return f"{(whole if space and len(whole) > most // 2 else kept[:-1]).rstrip(' ,;:(')}…"
+
+
 def first_of(names: Sequence[str], most: int, separator: str = ", ") -> str:
     """The first names of a list, and how many more there are."""
     more = [f"and {len(names) - most} more"] if len(names) > most else []

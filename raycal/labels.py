@@ -2,8 +2,10 @@
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -21,6 +23,9 @@ _GENERIC = {
     *("data", "dataset", "datasets", "classes", "files", "input", "inputs"),
     *("", "/", ".", "..", "~", "home", "root", "users", "mnt", "media", "tmp", "srv", "var", "opt", "workspace"),
 }
+
+# The label of a trial, or a pattern of it: the scenario, settings in brackets, the seed and perhaps the dataset.
+_LABEL = re.compile(r"(?P<name>.+?)(?: \((?P<settings>[^()]*)\))? (?P<end>s(?:\d|[*?\[]).*)")
 
 _WORDS = {"None": "default", "True": "yes", "False": "no"}
 
@@ -182,6 +187,29 @@ def trial_labels(experiments: Mapping[str, ExperimentConfig], searched: Collecti
     return {
         key: name if count[name] == 1 else f"{name} {key[-8:]}" for key, name in zip(experiments, names, strict=True)
     }
+
+
+def is_long_label(pattern: str, label: str, config: ExperimentConfig) -> bool:
+    """Whether a pattern is the label of an experiment with settings that the label leaves out, as they do not vary.
+
+    What the label says must be in it. So `random (purity threshold 0.7, epochs 5) s0` means the trial `random (epochs
+    5) s0` if its purity threshold is 0.7. The name of the dataset may be added at the end.
+    """
+    given, own = _LABEL.fullmatch(pattern), _LABEL.fullmatch(label)
+    if given is None or own is None:
+        return False
+    ends = (own["end"], f"{own['end']} {dataset_name(config)}")
+    if not fnmatchcase(own["name"], given["name"]) or not any(fnmatchcase(end, given["end"]) for end in ends):
+        return False
+    flat = {key: str(value) for key, value in named_settings(config).items()}
+    known = {words for key, value in flat.items() for words in (setting_words({key: value}), f"{key} {value}")}
+    wanted = _settings_of(given)
+    is_true = all(any(fnmatchcase(words, setting) for words in known) for setting in wanted)
+    return is_true and all(any(fnmatchcase(words, setting) for setting in wanted) for words in _settings_of(own))
+
+
+def _settings_of(label: re.Match[str]) -> list[str]:
+    return label["settings"].split(", ") if label["settings"] else []
 
 
 def seedless_id(config: ExperimentConfig) -> str:

@@ -16,6 +16,9 @@ FORWARD_GFLOP, TRAINING_GFLOP = 0.074, 0.217
 # Sustained rates, an assumption to within a factor of three: one core of a 2024 server CPU; one GPU of a kind.
 CORE_GFLOPS = 100.0
 GPU_GFLOPS = {"H100": 100_000.0, "A100": 45_000.0, "L4": 11_000.0}
+# What starting takes besides, as roughly: a process with its report at the end; Ray with the first trial of each place,
+# on a machine with two cores; any other trial.
+PROCESS_SECONDS, RAY_SECONDS, TRIAL_SECONDS = 15.0, 45.0, 1.5
 BENCH = "python -m raycal.bench --gpu --json FILE"
 
 

@@ -27,8 +27,12 @@ class StartCost:
         if not self._seconds:
             return ""
         first, later = self._seconds[: self._places], self._seconds[self._places :]
-        words = [f"the first {len(first)} in {duration(median(first))}"]
+        which = f"each of the first {len(first)} trials" if len(first) > 1 else "the first trial"
+        words = f"starting took {duration(median(first))} for {which}"
         if later:
-            words.append(f"{len(later)} more in {median(later):.1f} s each")
-        share = sum(self._seconds) / (self._places * (monotonic() - self._begin))
-        return f"trials started: {', '.join(words)} (median), {min(share, 1):.0%} of their time"
+            others = f"each of the {len(later)} others" if len(later) > 1 else "the other one"
+            words += f" and {median(later):.1f} s for {others}"
+        medians = " (medians)" if len(later) > 1 else " (median)" if len(first) > 1 else ""
+        share = min(1, sum(self._seconds) / (self._places * (monotonic() - self._begin)))
+        together = "together " if len(self._seconds) > 1 else ""
+        return f"{words}{medians}, {together}{share:.0%} of the time in which trials could have run"

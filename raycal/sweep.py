@@ -53,8 +53,8 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         metavar="PATTERN",
         action="append",
         default=[],
-        help="run the trials whose id or label matches, such as '*-random-s0-*'; given several times, those that "
-        "match any",
+        help="run the trials whose id or label matches, such as '*-random-s0-*' or 'random s0' (--dry-run lists both); "
+        "given several times, those that match any",
     )
     parser.add_argument(
         "--set",

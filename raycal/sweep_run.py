@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from raycal import build
 from raycal.check import check, check_apart, describe, select
@@ -40,9 +39,11 @@ from raycal.start_cost import StartCost
 from raycal.summary import print_failures, print_summary
 from raycal.this_machine import this_machine
 from raycal.tracking import NoTracker, Tracker, tracking_uri
+from raycal.tracking.databricks import databricks_page, is_databricks
 from raycal.tracking.reach import check_tracking
+from raycal.tracking.schema import missing_folder
 from raycal.tracking.untracked import why_untracked
-from raycal.tracking.uri import has_secrets, without_secrets
+from raycal.tracking.uri import has_secrets, is_server, sqlite_path, with_placeholders, without_secrets
 
 if TYPE_CHECKING:
     from raycal.distributed.metered import MeteredFollower
@@ -87,6 +88,7 @@ class Job:
         labels: What the trials are called in the lines that are printed, by id.
         infos: The datasets of the selected experiments, by experiment id.
         tracking_uri: Where the runs are sent; None: nowhere.
+        away: Why nothing can be sent there at the start; empty when it answers, or before it was asked.
     """
 
     request: Request
@@ -97,6 +99,7 @@ class Job:
     labels: dict[str, str]
     infos: Mapping[str, DatasetInfo]
     tracking_uri: str | None
+    away: str = ""
 
     @property
     def plan(self) -> Plan | None:
@@ -203,13 +206,12 @@ def run(job: Job) -> None:
         need_ray(otherwise=", or add --local to run one trial after another in this process")
     _check_whole(job)
     uri, place = job.tracking_uri, job.sweep_dir.folder.place
-    if uri is not None:
-        check_tracking(uri)
+    job = job if uri is None else replace(job, away=check_tracking(uri))
     for experiment_id in job.selected:
         job.sweep_dir.run_dir(experiment_id).tidy()
     print(f"{job.sweep.name}: {job.num_trials} trials, {job.num_left} to run\n  folder  {place}")
     if uri is not None:
-        print(f"  MLflow  {without_secrets(uri)}")
+        print(f"  MLflow  {without_secrets(uri)}", *_notes_on(uri, job), sep="\n          ")
     elif job.request.track:
         print(f"  MLflow  {why_untracked(job.sweep_dir, job.sweep.tracking.uri)}")
     print(*(f"  {line}" for line in describe(job.infos.values())), sep="\n", flush=True)
@@ -218,7 +220,19 @@ def run(job: Job) -> None:
     print_failures(job.sweep_dir, job.unfinished(), job.printed_labels)
     print(f"folder  {place}", flush=True)
     if uri is not None:
-        print(f"MLflow  {without_secrets(uri)}\nbrowse  {how_to_browse(uri, tracker.page)}", flush=True)
+        print(f"MLflow  {without_secrets(uri)}", flush=True)
+        if browse := how_to_browse(uri, tracker.page):
+            print(f"browse  {browse}", flush=True)
+
+
+def _notes_on(uri: str, job: Job) -> Iterator[str]:
+    """What is to be known of the place of tracking at the start."""
+    path = sqlite_path(uri)
+    folder = None if path is None else missing_folder(path)
+    if folder is not None and not Path(job.sweep_dir.folder.path).is_relative_to(folder):
+        yield f"the folder {folder} is not there yet, and is made now"
+    if job.away:
+        yield f"{job.away}; the runs are kept in the folder above, and what is missing is sent when it answers"
 
 
 def _rate_and_price(options: Namespace) -> tuple[GpuRate, float | None]:
@@ -250,8 +264,10 @@ def _print_estimate(job: Job, rate: GpuRate, price: float | None) -> None:
         lambda: _allot(job, [this_machine()]),
         rate,
         price,
-        labels=job.printed_labels,
+        labels=job.labels,
         states=states,
+        num_left=job.num_left,
+        local=job.request.local,
     )
 
 
@@ -435,18 +451,31 @@ def _track_again(job: Job) -> Tracker | NoTracker:
 
 
 def how_to_browse(uri: str, page: str) -> str:
-    """Where to look at the runs: on a server, or with the command that serves a database."""
-    if urlsplit(uri).scheme in ("http", "https", "databricks"):
+    """Where to look at the runs: on a server, or with the command that serves a database.
+
+    Args:
+        page: The path of the sweep's charts in the MLflow UI; empty when nothing of the sweep is in MLflow.
+
+    Returns:
+        Lines to print; empty when there is nothing to look at.
+    """
+    if not page:
+        return ""
+    if is_databricks(uri):
+        return databricks_page(uri, page)
+    if is_server(uri):
         return without_secrets(uri).rstrip("/") + page
     python = Path(sys.executable)
     if python.is_relative_to(Path.cwd()):
         python = python.relative_to(Path.cwd())
-    command = shlex.join([str(python), "-m", "mlflow", "ui", "--backend-store-uri", without_secrets(uri)])
+    command = shlex.join([str(python), "-m", "mlflow", "ui", "--backend-store-uri", with_placeholders(uri)])
     if has_secrets(uri):  # the shell may know the password; the terminal should not show it
         if os.environ.get("MLFLOW_TRACKING_URI", "").strip() == uri:
-            command = command.replace(shlex.quote(without_secrets(uri)), '"$MLFLOW_TRACKING_URI"')
+            command = command.replace(shlex.quote(with_placeholders(uri)), '"$MLFLOW_TRACKING_URI"')
         else:
-            command += "\n        with the user and the password of tracking.uri put in"
+            command += (
+                "\n        with your own in place of what is in capitals, as in tracking.uri: passwords are not printed"
+            )
     return f"{command}\n        then open http://127.0.0.1:5000{page}"
 
 
@@ -543,6 +572,7 @@ def _tracked(job: Job) -> Iterator[Tracker | NoTracker]:
     tracker: Tracker | NoTracker = NoTracker()
     if job.tracking_uri is not None:
         tracker = Tracker(job.tracking_uri, job.sweep_dir, job.sweep.name, job.tracked)
+        tracker.is_known_away = bool(job.away)
     tracker.start()
     status: str | None = "KILLED"
     try:

@@ -52,9 +52,12 @@ def _track(place: str, configured: str | None) -> int:
     set_up_mlflow()
     from raycal.tracking.reach import check_tracking
     from raycal.tracking.recreate import recreate
-    from raycal.tracking.uri import error_line, without_secrets
+    from raycal.tracking.uri import error_line, is_database, without_secrets
 
-    check_tracking(uri)
+    away = check_tracking(uri)
+    if away and is_database(uri):  # MLflow itself would try for minutes
+        print(away, file=sys.stderr)
+        return AWAY
     shown = without_secrets(uri)
     with sweep_dir.lock():
         try:

@@ -52,6 +52,7 @@ class FakeTracker:
 
     made: list["FakeTracker"]
     page = "/#/experiments/1/runs"
+    is_known_away = False
 
     def __init__(self, uri: str, sweep_dir: SweepDir, sweep: str, experiments: Mapping[str, ExperimentConfig]) -> None:
         self.uri, self.experiments = uri, list(experiments)
@@ -155,6 +156,9 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[...,
     return refused
 
 
+LABELS = ["random s0", "random s1", "uncertain+cluster s0", "uncertain+cluster s1"]
+
+
 class TestDryRun:
     def test_prints_every_trial_resources_and_cost(
         self, sweep: str, ids: list[str], capsys: pytest.CaptureFixture[str]
@@ -163,6 +167,7 @@ class TestDryRun:
 
         printed = capsys.readouterr().out
         assert ID.findall(printed) == ids
+        assert re.findall(r"-[0-9a-f]{8} +(\S.*?) +20 interactions", printed) == LABELS
         assert "tiny: 4 trials, 80 interactions" in printed
         assert printed.count("20 interactions  pool 40  test 20") == 4
         assert re.search(r"resources on this machine: \d+ at a time, 1 worker each with \d+ CPU threads?", printed)
@@ -211,7 +216,9 @@ class TestDryRun:
         capsys.readouterr()
 
         assert main([sweep, "--dry-run", "--storage", str(storage)]) == 0
-        assert ID.findall(capsys.readouterr().out) == ids
+        printed = capsys.readouterr().out
+        assert ID.findall(printed) == ids
+        assert printed.endswith("\ndone: 4; to run: 0; nothing is left to run\n")
 
     def test_of_a_sweep_for_gpus_works_on_a_machine_without(
         self, sweep: str, ids: list[str], capsys: pytest.CaptureFixture[str]
@@ -230,8 +237,8 @@ class TestDryRun:
         assert main([sweep, "--dry-run", "--price", "2.5", "--bench", str(path)]) == 0
 
         printed = capsys.readouterr().out
-        assert "on NVIDIA L4, measured at 224 px on 2026-11-30: 0.0 to 0.0 GPU hours" in printed
-        assert "at 2.5 USD per GPU hour: 0.00 to 0.00 USD" in printed
+        assert "on NVIDIA L4, measured at 224 px on 2026-11-30: under 0.1 GPU hours" in printed
+        assert "at 2.5 USD per GPU hour: under 0.01 USD" in printed
 
 
 class TestRefusal:
@@ -670,7 +677,8 @@ class TestOnly:
 
     def test_pattern_beside_another_must_match_too(self, refused: Callable[..., list[str]], sweep: str) -> None:
         assert refused(sweep, "--only", "*-random-*", "--only", "*-randon-*") == [
-            "--only *-randon-*: matches none of the 4 trials; --dry-run lists them"
+            "--only *-randon-*: matches none of the 4 trials; the nearest: 'random s1', 'random s0'; "
+            "--dry-run lists them"
         ]
 
 
@@ -699,3 +707,36 @@ class TestSet:
         lines = capsys.readouterr().err.splitlines()
 
         assert [line.partition(" drops ")[2].partition(";")[0] for line in lines] == ([dropped] if dropped else [])
+
+
+class TestPlaceOfTracking:
+    """What the start says of it."""
+
+    @pytest.fixture
+    def notes(
+        self, sweep: str, runner: FakeRunner, storage: Path, capsys: pytest.CaptureFixture[str]
+    ) -> Callable[[str], list[str]]:
+        def notes(uri: str) -> list[str]:
+            assert main([sweep, "--local", "--storage", str(storage), "--set", f"tracking.uri={uri}"]) == 0
+            lines = capsys.readouterr().out.splitlines()
+            at = lines.index(next(line for line in lines if line.startswith("  MLflow  ")))
+            end = next(number for number in range(at + 1, len(lines)) if not lines[number].startswith(" " * 10))
+            return [line.strip() for line in lines[at + 1 : end]]
+
+        return notes
+
+    def test_server_that_is_away(self, notes: Callable[[str], list[str]]) -> None:
+        (line,) = notes("http://127.0.0.1:1")
+
+        assert line.startswith("no answer from http://127.0.0.1:1 (")
+        assert line.endswith("; the runs are kept in the folder above, and what is missing is sent when it answers")
+        assert FakeTracker.made[0].is_known_away is True
+
+    def test_folder_that_is_made_for_a_database(self, notes: Callable[[str], list[str]], tmp_path: Path) -> None:
+        folder = tmp_path / "missing" / "deeper"
+
+        assert notes(f"sqlite:///{folder}/mlflow.db") == [f"the folder {folder} is not there yet, and is made now"]
+        assert FakeTracker.made[0].is_known_away is False
+
+    def test_storage_is_made_anyway(self, notes: Callable[[str], list[str]], storage: Path) -> None:
+        assert notes(f"sqlite:///{storage}/mlflow.db") == []

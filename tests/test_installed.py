@@ -4,7 +4,10 @@ from pathlib import Path
 import pytest
 
 from raycal import pool, sweep, track
+from raycal.files import Folder
 from raycal.installed import is_installed, need_mlflow, need_ray
+from raycal.plan import SweepDir
+from raycal.tracking.untracked import why_untracked
 
 SWEEP = """
 name: tiny
@@ -71,7 +74,7 @@ def test_tracking_address_of_the_sweep_file_is_in_the_command_that_sends_later(
 
     sweep.main([file, "--local", "--set", "tracking.uri=http://me:secret@nowhere.invalid:5000"])
     printed = capsys.readouterr().out
-    assert f"raycal.track {tmp_path}/runs/tiny --uri http://nowhere.invalid:5000\n" in printed
+    assert f"raycal.track {tmp_path}/runs/tiny --uri http://USER:PASSWORD@nowhere.invalid:5000\n" in printed
     assert "secret" not in printed
 
 
@@ -110,3 +113,9 @@ def test_sending_to_mlflow_without_mlflow_is_refused_in_a_line(
 
     assert track.main([str(tmp_path / "runs/tiny")]) == 2
     assert capsys.readouterr().err == "MLflow is not installed: pip install mlflow\n"
+
+
+def test_command_that_sends_later_has_placeholders_for_a_password(tmp_path: Path) -> None:
+    line = why_untracked(SweepDir(Folder.at(str(tmp_path))), "postgresql://ann:s3cret@host/db")
+
+    assert line.endswith(f"then python -m raycal.track {tmp_path} --uri postgresql://USER:PASSWORD@host/db")

@@ -4,7 +4,9 @@ import pytest
 from small_iterations import experiment
 
 from raycal.build import REGISTRIES
+from raycal.check import select
 from raycal.config import ExperimentConfig
+from raycal.errors import InputError
 from raycal.labels import (
     concerns,
     dataset_names,
@@ -140,6 +142,68 @@ class TestTrialLabels:
             f"{second},cluster-only (num clusters 7) s0,cluster-only,digits,0,7,no",
             f"{third},random s1,random,digits,1,-,yes",
         ]
+
+
+class TestLongLabels:
+    """Labels with settings that do not vary, as a user writes them who knows the file."""
+
+    @pytest.fixture
+    def matched(self) -> Any:
+        made = [
+            ExperimentConfig.model_validate({"dataset": "digits", **given}, context=REGISTRIES)
+            for given in (
+                {"scenario": "random", "expert": {"purity_threshold": 0.7}},
+                {"scenario": "cluster-only", "expert": {"purity_threshold": 0.7}, "clustering": {"num_clusters": 5}},
+                {"scenario": "cluster-only", "expert": {"purity_threshold": 0.7}, "clustering": {"num_clusters": 7}},
+            )
+        ]
+        experiments = {config.experiment_id: config for config in made}
+        labels = trial_labels(experiments)
+        assert list(labels.values()) == [
+            "random s0",
+            "cluster-only (num clusters 5) s0",
+            "cluster-only (num clusters 7) s0",
+        ]
+        return lambda pattern: [labels[key] for key in select(experiments, [pattern], labels)]
+
+    @pytest.mark.parametrize(
+        ("pattern", "labels"),
+        [
+            ("random (purity threshold 0.7) s0", ["random s0"]),
+            ("random (expert.purity_threshold 0.7) s0", ["random s0"]),
+            ("random (purity threshold 0.7, epochs *) s0", ["random s0"]),
+            ("random s0 digits", ["random s0"]),
+            ("cluster-only (purity threshold 0.7, num clusters 7) s0", ["cluster-only (num clusters 7) s0"]),
+            ("cluster-only (num clusters 5, purity threshold 0.7) s0 digits", ["cluster-only (num clusters 5) s0"]),
+            (
+                "cluster* (purity threshold 0.7, num clusters *) s*",
+                ["cluster-only (num clusters 5) s0", "cluster-only (num clusters 7) s0"],
+            ),
+        ],
+    )
+    def test_label_may_say_more_than_it_has_to(self, matched: Any, pattern: str, labels: list[str]) -> None:
+        assert matched(pattern) == labels
+
+    @pytest.mark.parametrize(
+        ("pattern", "nearest"),
+        [
+            ("random (purity threshold 0.75) s0", "'random s0'"),
+            ("random (purity threshold 0.7) s1", "'random s0'"),
+            ("cluster-only (purity threshold 0.7) s0", "'cluster-only (num clusters 7) s0'"),
+            ("randon s0", "'random s0'"),
+            ("cluster-only (num clusters 6) s0", "'cluster-only (num clusters 5) s0'"),
+        ],
+    )
+    def test_pattern_that_matches_nothing_is_told_the_nearest_labels(
+        self, matched: Any, pattern: str, nearest: str
+    ) -> None:
+        with pytest.raises(InputError) as refused:
+            matched(pattern)
+
+        (line,) = refused.value.problems
+        assert line.startswith(f"--only {pattern}: matches none of the 3 trials; the nearest: ")
+        assert nearest in line
+        assert line.endswith("; --dry-run lists them")
 
 
 @pytest.mark.parametrize(

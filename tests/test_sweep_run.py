@@ -15,9 +15,9 @@ def test_password_of_a_database_is_not_printed(is_set: bool, monkeypatch: pytest
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri if is_set else "")
     lines = how_to_browse(uri, "/#/experiments/1").splitlines()
 
-    place = '"$MLFLOW_TRACKING_URI"' if is_set else "postgresql://host/mlflow"
+    place = '"$MLFLOW_TRACKING_URI"' if is_set else "postgresql://USER:PASSWORD@host/mlflow"
     assert lines[0].endswith(f" -m mlflow ui --backend-store-uri {place}")
-    assert ("user and the password" in lines[1]) is not is_set
+    assert ("in place of what is in capitals" in lines[1]) is not is_set
     assert "s3cret" not in "".join(lines)
 
 
@@ -27,3 +27,8 @@ def test_password_of_a_server_is_not_printed() -> None:
 
 def test_server_is_browsed_at_its_address() -> None:
     assert how_to_browse("http://tracking:8080/", "/#/experiments/1") == "http://tracking:8080/#/experiments/1"
+
+
+@pytest.mark.parametrize("uri", ["sqlite:////runs/mlflow.db", "http://host:5000", "databricks"])
+def test_nothing_is_browsed_where_nothing_was_sent(uri: str) -> None:
+    assert how_to_browse(uri, "") == ""

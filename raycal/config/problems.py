@@ -1,5 +1,6 @@
 """What is wrong in a sweep file, one line each: `file:line: path: problem (did you mean ...?)`."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
@@ -89,7 +90,10 @@ class Problems:
             missing = detail["type"] == "missing" and len(loc) == 1
             place = asked_at if asked_at is not None and missing else prefix
             at = origin(place, loc, settings, whole_key=detail["type"] == "extra_forbidden")
-            self.say(at, self._words(detail, model, loc))
+            words = self._words(detail, model, loc)
+            if detail["input"] is None:  # as in `root:` in a file or `--set dataset.root=`
+                words = re.sub("^(should .*), not None$", r"the value is empty; it \1", words)
+            self.say(at, words)
 
     def _words(self, detail: ErrorDetails, model: type[BaseModel], loc: Where) -> str:
         given = detail["input"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from raycal.config import ExperimentConfig
 from raycal.distributed.metrics import TABLE, SweepMetrics
+from raycal.errors import shortened
 from raycal.follower import Follower
 from raycal.plan import SweepDir
 from raycal.store import RunDir
@@ -115,7 +116,7 @@ class Recorder(Thread):
             action(*arguments)
         except Exception as error:
             if type(error).__name__ not in self._failures:
-                logger.warning("metrics: %s: %s", type(error).__name__, str(error).partition("\n")[0][:200])
+                logger.warning("metrics: %s: %s", type(error).__name__, shortened(str(error).partition("\n")[0], 200))
             self._failures.add(type(error).__name__)
 
 

@@ -109,6 +109,9 @@ def _connect(address: str, *, level: int, **options: Any) -> None:
     # Processes that Ray starts on the cluster look for the cluster there, not among others on the same machines.
     if address != LOCAL:
         options["runtime_env"] = {"env_vars": {"RAY_ADDRESS": address}}
+    else:
+        # Ray says that a cluster of this process alone asks its visitors for a token, which nobody has to act upon.
+        logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
     try:
         ray.init(address, logging_level=level, log_to_driver=False, **options)
     except OSError as error:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from threading import Thread
 
-from raycal.errors import InputError, one_line, printable
+from raycal.errors import InputError, one_line, printable, shortened
 
 
 class Status(StrEnum):
@@ -61,7 +61,7 @@ def within(check: str, seconds: float, probe: Callable[[], Iterable[Finding]]) -
         except InputError as error:
             found.extend(problem(check, line) for line in error.problems)
         except Exception as error:  # the doctor must report whatever is broken
-            found.append(problem(check, f"{type(error).__name__}: {one_line(error)[:300]}"))
+            found.append(problem(check, f"{type(error).__name__}: {shortened(one_line(error), 300)}"))
 
     thread = Thread(target=look, name=f"doctor-{check}", daemon=True)
     thread.start()

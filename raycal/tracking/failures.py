@@ -1,6 +1,8 @@
-"""Which errors of a tracking server no later attempt can mend."""
+"""Which errors of a tracking server no later attempt can mend, and which of MLflow's own messages are not shown."""
 
+import logging
 import re
+import warnings
 from http import HTTPStatus
 
 # What databases answer when it is the user, the password, the name or the schema that is wrong.
@@ -29,6 +31,17 @@ _LASTING = re.compile(
 )
 _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _REFUSED_CODES = ("PERMISSION_DENIED", "UNAUTHENTICATED")
+
+
+def quiet_mlflow() -> None:
+    """Hide what MLflow and the libraries below it print of an error that they also raise, and at every attempt again.
+
+    It has to be called before a thread that imports MLflow starts: the filters of warnings belong to the whole process.
+    """
+    logging.getLogger("mlflow.utils.databricks_utils").setLevel(logging.ERROR)
+    logging.getLogger("databricks.sdk").setLevel(logging.ERROR)
+    # Whoever imports requests imports the part of urllib3 for SOCKS proxies, which may lack a package nobody needs.
+    warnings.filterwarnings("ignore", message="SOCKS support in urllib3")
 
 
 def is_lasting(error: BaseException) -> bool:

@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from raycal.config import ExperimentConfig
-from raycal.errors import InputError
+from raycal.errors import InputError, shortened
 from raycal.files import Folder
 from raycal.labels import dataset_names, trial_labels
 from raycal.plan import PLAN, TRIALS, SweepDir
@@ -345,7 +345,7 @@ def _outcome(run_dir: RunDir) -> _Outcome:
     if (stopped := run_dir.stopped_reason()) is not None:
         return _Outcome("KILLED", "stopped", stopped_by=stopped)
     if error := run_dir.error():
-        return _Outcome("FAILED", error.partition("\n")[0][:500], error=error)
+        return _Outcome("FAILED", shortened(error.partition("\n")[0], 500), error=error)
     return _Outcome("RUNNING", "running")
 
 

@@ -3,23 +3,28 @@
 import base64
 import configparser
 import os
+from collections.abc import Callable
 from http.client import HTTPException
 from importlib.metadata import entry_points
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import TypeVar
 from urllib.error import HTTPError
 from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
 
 from raycal.errors import InputError
+from raycal.tracking.databricks import check_installed, host, is_databricks
 from raycal.tracking.failures import is_lasting
-from raycal.tracking.schema import check_sqlite, check_version
-from raycal.tracking.uri import error_line, is_database, is_server, sqlite_path, without_secrets
+from raycal.tracking.schema import check_sqlite, check_version, missing_folder
+from raycal.tracking.uri import error_line, is_database, is_server, sqlite_path, with_placeholders, without_secrets
 
 ASK = "/api/2.0/mlflow/experiments/search?max_results=1"
 REFUSED = (401, 403)
 START_SECONDS = 3.0
+
+Answer = TypeVar("Answer")
+
 # What MLflow users install for a database driver, where it is not the name of the module.
 _PACKAGES = {"psycopg2": "psycopg2-binary", "psycopg": "'psycopg[binary]'", "MySQLdb": "mysqlclient"}
 
@@ -28,16 +33,20 @@ class AwayError(InputError):
     """What is at the tracking URI cannot take metrics now, but perhaps later."""
 
 
-def check_tracking(uri: str) -> None:
+def check_tracking(uri: str) -> str:
     """Refuse, before a sweep starts, what can never take its metrics; a server that is away is no reason.
+
+    Returns:
+        Why nothing can be sent now, in one line; empty when something answers.
 
     Raises:
         InputError: A person has to correct something first.
     """
     try:
         reach(uri, START_SECONDS)
-    except AwayError:
-        return
+    except AwayError as error:
+        return str(error)
+    return ""
 
 
 def reach(uri: str, seconds: float) -> str:
@@ -53,7 +62,19 @@ def reach(uri: str, seconds: float) -> str:
     if path is not None:
         if uri.partition("://")[0] not in ("sqlite", "sqlite+pysqlite"):
             _import_driver(uri)
-        return f"the database {path}" if check_sqlite(path) else f"the database {path}, which the sweep makes"
+        if check_sqlite(path):
+            return f"the database {path}"
+        folder = missing_folder(path)
+        return f"the database {path}, which the sweep makes{'' if folder is None else f', with the folder {folder}'}"
+    if is_databricks(uri):
+        check_installed(uri)
+        try:
+            workspace = _within(seconds, lambda: host(uri))
+        except TimeoutError as error:
+            raise AwayError(f"no answer from the workspace of {without_secrets(uri)} ({error})") from error
+        if reason := no_answer(workspace, seconds):
+            raise AwayError(f"no answer from {workspace} ({reason}): is it the address of a Databricks workspace?")
+        return f"Databricks at {workspace}"
     if is_database(uri):
         _import_driver(uri)
         is_made = _connect_within(uri, seconds)
@@ -151,28 +172,41 @@ def _connect_within(uri: str, seconds: float) -> bool:
         InputError: The database refuses us; an `AwayError` when it does not answer in time.
     """
     shown = without_secrets(uri)
-    outcome: list[Any] = []
+    try:
+        result = _within(seconds, lambda: _version(uri))
+    except Exception as error:  # each driver has its own
+        said = error_line(error, uri)
+        if is_lasting(error):
+            raise InputError(f"tracking.uri: {shown}: {said}; correct tracking.uri or the database") from error
+        raise AwayError(f"no answer from {shown} ({said}): start the database, or give another tracking.uri") from error
+    if result is not None:
+        check_version(result, shown, with_placeholders(uri))
+    return result is not None
 
-    def connect() -> None:
+
+def _within(seconds: float, work: Callable[[], Answer]) -> Answer:
+    """What `work` returns or raises, done in a thread of its own.
+
+    Raises:
+        TimeoutError: It is not over within so many seconds.
+    """
+    answers: list[Answer] = []
+    errors: list[Exception] = []
+
+    def answer() -> None:
         try:
-            outcome.append(_version(uri))
-        except Exception as error:  # each driver has its own
-            outcome.append(error)
+            answers.append(work())
+        except Exception as error:
+            errors.append(error)
 
-    thread = Thread(target=connect, name="raycal-reach", daemon=True)
+    thread = Thread(target=answer, name="raycal-reach", daemon=True)
     thread.start()
     thread.join(seconds)
-    result = outcome[0] if outcome else TimeoutError(f"no answer within {seconds:g} s")
-    if isinstance(result, Exception):
-        said = error_line(result, uri)
-        if is_lasting(result):
-            raise InputError(f"tracking.uri: {shown}: {said}; correct tracking.uri or the database") from result
-        raise AwayError(
-            f"no answer from {shown} ({said}): start the database, or give another tracking.uri"
-        ) from result
-    if result is not None:
-        check_version(result, shown, shown)
-    return result is not None
+    if errors:
+        raise errors[0]
+    if not answers:
+        raise TimeoutError(f"no answer within {seconds:g} s")
+    return answers[0]
 
 
 def _version(uri: str) -> str | None:

@@ -8,9 +8,11 @@ is made under another name, while a lock is held, and appears under its own name
 import os
 import re
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import cache
+from glob import escape
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -49,6 +51,12 @@ def check_sqlite(path: Path) -> bool:
     return True
 
 
+def missing_folder(path: Path) -> Path | None:
+    """The folder that is made with a database because it is not there; None when it is."""
+    folder = path.absolute().parent
+    return None if folder.is_dir() else folder
+
+
 def check_version(version: str, shown: str, uri: str) -> None:
     """Refuse a database whose schema is not the one of the MLflow that is installed here.
 
@@ -83,7 +91,10 @@ def make_sqlite(uri: str) -> None:
         InfrastructureError: Another process has been making it for two minutes.
     """
     path = sqlite_path(uri)
-    if path is None or _is_complete(path):
+    if path is None:
+        return
+    _remove_leftovers(path)
+    if _is_complete(path):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path):
@@ -134,12 +145,37 @@ def _make(path: Path, uri: str) -> None:
         except OSError:  # a file system without links
             temporary.rename(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        for file in _of_unfinished(path, os.getpid()):
+            file.unlink(missing_ok=True)
+
+
+def _of_unfinished(path: Path, process: int | str = "*") -> Iterator[Path]:
+    """The files of a database that a process, or any, has not finished: the database and what sqlite puts beside it."""
+    name = escape(path.name)
+    for ending in ("", "-journal", "-wal", "-shm"):
+        yield from path.parent.glob(f".{name}.{process}.new{ending}")
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove the unfinished databases of processes that were killed.
+
+    A living process holds the lock while it makes one. On a file system without locks nothing is removed, as the file
+    may be that of a process on another machine.
+    """
+    if not any(_of_unfinished(path)):
+        return
+    with _locked(path) as is_locked:
+        for file in _of_unfinished(path) if is_locked else ():
+            with suppress(OSError):
+                file.unlink()
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock beside a database; the system releases it when a process ends in whatever way."""
+def _locked(path: Path) -> Iterator[bool]:
+    """Hold the lock beside a database; the system releases it when a process ends in whatever way.
+
+    Yields whether the lock is held, which it is not on a file system without locks.
+    """
     lock: BaseFileLock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         lock.acquire(timeout=LOCK_SECONDS)
@@ -148,10 +184,10 @@ def _locked(path: Path) -> Iterator[None]:
             f"another process has been making {path} for {LOCK_SECONDS:g} s and holds {lock.lock_file}"
         ) from error
     except (OSError, NotImplementedError):  # a file system without locks; the file still appears whole
-        yield
+        yield False
         return
     try:
-        yield
+        yield True
     finally:
         lock.release()
 
@@ -193,7 +229,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _check_writable(path: Path) -> None:
-    """Refuse a file that cannot be written or made, without making it."""
+    """Refuse a file that cannot be written or made; what is made to find out is removed again."""
     place = path.absolute()
     nearest = next(above for above in (place, *place.parents) if os.path.lexists(above))
     folder = nearest.parent if nearest == place else nearest
@@ -201,6 +237,16 @@ def _check_writable(path: Path) -> None:
         raise InputError(f"tracking.uri: {path}: {folder} is a file")
     if not os.access(nearest, os.W_OK) or not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"tracking.uri: {path}: no permission to write in {folder}")
+    # Some folders refuse every new file whatever their permissions say, as /proc does, and some every such name.
+    try:
+        with tempfile.TemporaryDirectory(prefix=".raycal-", dir=folder) as trial:
+            file = Path(trial, place.relative_to(folder))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.with_name(f".{file.name}.{os.getpid()}.new-journal").touch()  # the longest name that is made there
+    except OSError as error:
+        raise InputError(
+            f"tracking.uri: {path}: no file can be made in {folder} ({error.strerror or error}); give another"
+        ) from error
 
 
 @cache

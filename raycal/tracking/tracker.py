@@ -15,8 +15,9 @@ from raycal.config import ExperimentConfig
 from raycal.errors import TakenOverError
 from raycal.interrupt import seconds_to_close
 from raycal.plan import SweepDir
-from raycal.tracking.failures import is_lasting
-from raycal.tracking.uri import error_line, without_secrets
+from raycal.tracking.failures import is_lasting, quiet_mlflow
+from raycal.tracking.reach import START_SECONDS, reach
+from raycal.tracking.uri import error_line, is_database, without_secrets
 
 if TYPE_CHECKING:
     from raycal.tracking.projection import Projection
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 10.0
 CLOSE_SECONDS = 60.0
+UNSAID_SECONDS = 2.0  # a wait that is no longer needs no line that says what is waited for
 # A server that is away is given up quickly: the thread comes back to it, and MLflow's own retries take minutes.
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -46,10 +48,16 @@ class Tracker(Thread):
 
     Args:
         experiments: Of the sweep; each is a child of the sweep's run.
+
+    Attributes:
+        is_known_away: Whether the user was told already that nothing can be sent now, and need not be warned of it.
     """
+
+    is_known_away = False
 
     def __init__(self, uri: str, sweep_dir: SweepDir, sweep: str, experiments: Mapping[str, ExperimentConfig]) -> None:
         super().__init__(name="raycal-tracking", daemon=True)
+        quiet_mlflow()
         self.uri = uri
         self._sweep_dir, self._sweep, self._experiments = sweep_dir, sweep, experiments
         self._projection: Projection | None = None
@@ -72,7 +80,11 @@ class Tracker(Thread):
         """Send what is left and end the sweep's run as `FINISHED`, `FAILED` or `KILLED`; wait for at most a minute."""
         self._final_status = status
         self._wake.set()
-        self.join(seconds_to_close(CLOSE_SECONDS))
+        seconds = seconds_to_close(CLOSE_SECONDS)
+        self.join(min(seconds, UNSAID_SECONDS))
+        if self.is_alive() and seconds > UNSAID_SECONDS:
+            print(f"sending to MLflow (up to {seconds:.0f} s)", flush=True)
+            self.join(seconds - UNSAID_SECONDS)
         if not self._all_sent and not self._has_given_up:
             logger.warning(
                 "MLflow at %s did not take everything; it is all in %s, and the same command with --resume sends it",
@@ -88,16 +100,17 @@ class Tracker(Thread):
 
     @property
     def page(self) -> str:
-        """The path of the sweep's charts in the MLflow UI."""
+        """The path of the sweep's charts in the MLflow UI; empty as long as nothing of the sweep is in MLflow."""
+        if self._projection is None:
+            return ""
         # Without the last part MLflow 3 opens its pages for language models, which show no metrics.
         mode = "compareRunsMode=CHART&workflowType=machine_learning"
-        experiment = f"/{self._projection.experiment_id}/runs" if self._projection else ""
-        return f"/#/experiments{experiment}?{mode}"
+        return f"/#/experiments/{self._projection.experiment_id}/runs?{mode}"
 
     def run(self) -> None:
         """Send now, at every change, and again a while after a failure, until closed."""
         set_up_mlflow()
-        warned = False
+        warned = self.is_known_away
         while not self._all_sent:
             final_status = self._final_status
             try:
@@ -137,6 +150,8 @@ class Tracker(Thread):
         if not self._found:
             self._find()
         if self._projection is None or self._is_outdated:
+            if is_database(self.uri):
+                reach(self.uri, START_SECONDS)  # fails at once where MLflow's own attempts to connect take minutes
             self._projection = Projection(self.uri, self._sweep_dir, self._sweep)
             self._is_outdated = False
         while (experiment_id := self._next()) is not None:

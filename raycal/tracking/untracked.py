@@ -3,7 +3,7 @@
 import shlex
 
 from raycal.plan import SweepDir
-from raycal.tracking.uri import without_secrets
+from raycal.tracking.uri import with_placeholders
 
 
 class NoTracker:
@@ -30,5 +30,5 @@ def why_untracked(sweep_dir: SweepDir, configured: str | None) -> str:
     """
     send = ["python", "-m", "raycal.track", sweep_dir.folder.place]
     if configured:
-        send += ["--uri", without_secrets(configured)]
+        send += ["--uri", with_placeholders(configured)]
     return f"is not installed, so nothing is tracked; to send it later: pip install mlflow, then {shlex.join(send)}"

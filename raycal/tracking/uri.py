@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from raycal.errors import InputError, one_line
+from raycal.errors import InputError, one_line, shortened
 from raycal.plan import SweepDir
 
 DATABASES = ("mssql", "mysql", "postgresql", "sqlite")
@@ -82,6 +82,17 @@ def _without_user(scheme: str, rest: str) -> str:
     return host.rpartition("@")[2] + slash + path
 
 
+def with_placeholders(uri: str) -> str:
+    """The URI for a command that is to be pasted: it says in capitals what to put in where a secret is hidden."""
+    hidden_option = re.compile(rf"(\w+)={re.escape(HIDDEN)}")
+    shown = hidden_option.sub(lambda option: f"{option[1]}={option[1].upper()}", without_secrets(uri))
+    rest, shown_rest = (text.partition("://")[2].partition("?")[0] for text in (uri, shown))
+    if rest == shown_rest:
+        return shown
+    credentials = rest.removesuffix(shown_rest).removesuffix("@")
+    return shown.replace("://", "://USER:PASSWORD@" if ":" in credentials else "://TOKEN@", 1)
+
+
 def has_secrets(uri: str) -> bool:
     """Whether `without_secrets` leaves something out."""
     return without_secrets(uri) != uri
@@ -94,7 +105,7 @@ def error_line(error: BaseException | str, uri: str) -> str:
         text = text.replace(secret, HIDDEN)
     text = re.sub(r"(\b[\w+]+://)[^\s/?#'\"]*@", r"\1", text)
     first = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
-    return one_line(first)[:300]
+    return shortened(one_line(first), 300)
 
 
 def _secrets(uri: str) -> list[str]:

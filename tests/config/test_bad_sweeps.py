@@ -133,7 +133,9 @@ BAD: dict[str, Bad] = {
         "training: {horizontal_flip: 1}",
         "FILE:5: experiment.training.horizontal_flip: should be a valid boolean, not 1",
     ),
-    "type: null for a count": experiment("seed:", "FILE:5: experiment.seed: should be a valid integer, not None"),
+    "type: null for a count": experiment(
+        "seed:", "FILE:5: experiment.seed: the value is empty; it should be a valid integer"
+    ),
     "type: date for a count": experiment("seed: 2020-01-01", "FILE:5: experiment.seed: should be a valid integer"),
     "type: date that is none": experiment("seed: 2020-13-45", "FILE"),
     "type: bytes for a count": experiment(

@@ -837,7 +837,7 @@ class TestOverrides:
                 "--set resources.cpu_per_worker: unknown key (did you mean 'cpus_per_worker'?)",
             ),
             ("training.epochs=0", "--set training.epochs: should be greater than or equal to 1, not 0"),
-            ("training.epochs=", "--set training.epochs: should be a valid integer, not None"),
+            ("training.epochs=", "--set training.epochs: the value is empty; it should be a valid integer"),
             (
                 "training.epochs=[1",
                 "--set training.epochs: not a YAML value: '[1'; quote a text that begins so, as in '\"[a] b\"'",

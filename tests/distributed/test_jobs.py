@@ -45,7 +45,8 @@ LINES = [
     r"(?:annotated \d+|labeled \d+, by cluster \d+ \(given back\))  accuracy [01]\.\d{3}"
     r"(?: \((?:no better than guessing|the training loss has not fallen)(?:, the training loss has not fallen)?\))?  "
     r"(about \d+ (s|min) left|all done)",
-    r"trials started: the first \d in \d+ (s|min) \(median\).*",
+    r"starting took \d+ (s|min) for (the first trial|each of the first \d trials).*",
+    r"sending to MLflow \(up to \d+ s\)",
     r"report  /\S+/small/report/report\.html",
     r"warning: .+",
     r" scenario +seeds +iterations +interactions +annotated +cluster label error +test accuracy ",

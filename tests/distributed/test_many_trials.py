@@ -39,7 +39,7 @@ def test_many_trials_leave_nothing_behind(tmp_path: Path) -> None:
         assert process.returncode == 0, output
         wait_until(lambda: not left_over(cluster), timeout=60, every=1)
         print(f"\n{NUM_TRIALS} trials in {seconds:.0f} s")
-        print(next(line for line in output.splitlines() if line.startswith("trials started")))
+        print(next(line for line in output.splitlines() if line.startswith("starting took ")))
         for name, sizes in {"driver": memory, "workers": workers}.items():
             print(name, "MB after trials:", {done: round(size) for done, size in sizes.items()})
     finished = list((storage / "small").glob("*/state/finished.json"))

@@ -1,6 +1,10 @@
+import logging
+
 import pytest
+from ray._private.authentication import authentication_token_setup as setup
 
 from raycal import pool
+from raycal.distributed import session
 from raycal.distributed.session import ray_session, visit
 from raycal.errors import InputError
 
@@ -34,3 +38,29 @@ def test_look_without_a_cluster_is_refused(monkeypatch: pytest.MonkeyPatch, caps
         pass
     assert pool.main([]) == 2
     assert capsys.readouterr().err == "no Ray cluster runs on this machine; name one with --address or RAY_ADDRESS\n"
+
+
+@pytest.mark.parametrize(("address", "shown"), [("local", []), ("127.0.0.1:6379", ["Token authentication is enabled"])])
+def test_warning_about_tokens_is_of_clusters_that_others_can_reach(
+    address: str, shown: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = logging.getLogger(setup.__name__)
+    before, said = logger.level, []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage()[:31])
+
+    def init(*arguments: object, **options: object) -> None:
+        setup._warn_token_auth_enabled()  # as Ray does where nobody has set RAY_AUTH_MODE
+
+    monkeypatch.setattr(session.ray, "init", init)
+    keep = Keep()
+    logger.addHandler(keep)
+    try:
+        session._connect(address, level=logging.WARNING)
+    finally:
+        logger.removeHandler(keep)
+        logger.setLevel(before)
+
+    assert said == shown

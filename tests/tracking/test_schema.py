@@ -153,7 +153,57 @@ def test_database_without_its_driver_is_refused_at_the_start(uri: str, words: st
 
 def test_database_that_is_away_is_no_reason_not_to_start() -> None:
     uri = "postgresql+psycopg2://ann:s3cret@127.0.0.1:1/d"
-    check_tracking(uri)
+    reason = check_tracking(uri)
+    assert reason.startswith("no answer from postgresql+psycopg2://127.0.0.1:1/d (")
+    assert reason.endswith("refused): start the database, or give another tracking.uri")
     with pytest.raises(AwayError, match=r"no answer from .*127\.0\.0\.1:1/d .*refused") as away:
         reach(uri, 5)
     assert "s3cret" not in str(away.value)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc")
+@pytest.mark.parametrize("file", ["/proc/a.db", "/proc/missing/a.db"])
+def test_place_where_no_file_can_be_made_is_refused(file: str) -> None:
+    with pytest.raises(InputError, match=rf"tracking\.uri: {file}: no file can be made in /proc") as refused:
+        check_tracking(f"sqlite:///{file}")
+
+    assert len(refused.value.problems) == 1
+
+
+def test_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no file can be made in .* \(File name too long\)"):
+        check_tracking(sqlite_uri(tmp_path / f"{'a' * 250}.db"))
+
+
+def test_asking_whether_a_file_can_be_made_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "deeper" / "mlflow.db"
+
+    assert reach(sqlite_uri(path), 5) == f"the database {path}, which the sweep makes, with the folder {path.parent}"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unfinished_databases_of_killed_processes_are_removed(tmp_path: Path, empty_database: Path) -> None:
+    path = Path(shutil.copy(empty_database, tmp_path / "mlflow[1].db"))
+    for name in (".mlflow[1].db.25562.new", ".mlflow[1].db.25562.new-journal", ".mlflow1.db.25562.new"):
+        (tmp_path / name).touch()
+    schema.make_sqlite(sqlite_uri(path))
+
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        ".mlflow1.db.25562.new",
+        ".mlflow[1].db.lock",
+        "mlflow[1].db",
+    ]
+
+
+def test_unfinished_database_stays_where_no_lock_tells_whether_its_process_lives(
+    tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    path = Path(shutil.copy(empty_database, tmp_path / "mlflow.db"))
+    (tmp_path / ".mlflow.db.25562.new").touch()
+    schema.make_sqlite(sqlite_uri(path))
+
+    assert (tmp_path / ".mlflow.db.25562.new").exists()

@@ -363,3 +363,67 @@ class TestUri:
         assert refused.value.problems == (
             "tracking.uri: name an MLflow server, or set MLFLOW_TRACKING_URI: --storage is not local",
         )
+
+
+def test_long_wait_at_the_end_is_said(
+    tracker: Tracker, server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("raycal.tracking.tracker.CLOSE_SECONDS", 1.0)
+    monkeypatch.setattr("raycal.tracking.tracker.UNSAID_SECONDS", 0.1)
+    server.answers.clear()
+    tracker.start()
+    begin = monotonic()
+    tracker.close("FINISHED")
+
+    assert capsys.readouterr().out == "sending to MLflow (up to 1 s)\n"
+    assert 1 <= monotonic() - begin < 2
+
+
+def test_short_wait_at_the_end_is_not_said(tracker: Tracker, capsys: pytest.CaptureFixture[str]) -> None:
+    tracker.start()
+    tracker.close("FINISHED")
+
+    assert capsys.readouterr().out == ""
+
+
+def test_server_that_was_away_at_the_start_is_not_warned_of_again(
+    tracker: Tracker, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.away = True
+    tracker.is_known_away = True
+    tracker.start()
+    wait_until(lambda: server.attempts >= 3)
+    assert warnings(caplog) == []
+    server.away = False
+    wait_until(lambda: len(server.sent) == 3)
+    server.away = True
+    tracker.changed(server.sent[0])
+
+    wait_until(lambda: warnings(caplog) == [f"MLflow at {URI}: server is away; trying again"])
+    tracker.close("FINISHED")
+
+
+def test_sweep_of_which_nothing_was_sent_has_no_page(tracker: Tracker, server: Server) -> None:
+    server.away = True
+    tracker.start()
+    wait_until(lambda: server.attempts >= 1)
+    tracker.close("FINISHED")
+
+    assert tracker.page == ""
+
+
+def test_database_that_is_away_is_given_up_at_once(
+    sweep_dir: SweepDir, experiments: dict[str, ExperimentConfig], caplog: pytest.LogCaptureFixture
+) -> None:
+    tracker = Tracker("postgresql+psycopg2://ann:s3cret@127.0.0.1:1/d", sweep_dir, "tiny", experiments)
+    tracker.start()
+    wait_until(lambda: len(warnings(caplog)) == 1)
+    begin = monotonic()
+    tracker.close("FINISHED")
+
+    assert monotonic() - begin < 3
+    first, last = warnings(caplog)
+    assert first.startswith("MLflow at postgresql+psycopg2://127.0.0.1:1/d: no answer from ")
+    assert first.endswith("; trying again")
+    assert "did not take everything" in last
+    assert "s3cret" not in first + last

@@ -10,7 +10,15 @@ from raycal.errors import InputError
 from raycal.files import Folder
 from raycal.plan import SweepDir
 from raycal.tracking.failures import is_lasting
-from raycal.tracking.uri import error_line, has_secrets, sqlite_path, sqlite_uri, tracking_uri, without_secrets
+from raycal.tracking.uri import (
+    error_line,
+    has_secrets,
+    sqlite_path,
+    sqlite_uri,
+    tracking_uri,
+    with_placeholders,
+    without_secrets,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -174,3 +182,29 @@ def test_errors_that_last_are_told_from_those_that_pass(message: str, expected: 
     outer = RuntimeError("outer")
     outer.__cause__ = RuntimeError(message)
     assert is_lasting(outer) is expected
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("postgresql+psycopg2://ann:s3cret@127.0.0.1:5499/db", "postgresql+psycopg2://USER:PASSWORD@127.0.0.1:5499/db"),
+        ("mysql+pymysql://ann:s3/c@ret@host/db?charset=utf8", "mysql+pymysql://USER:PASSWORD@host/db?charset=utf8"),
+        ("postgresql://host/db?user=ann&password=s3cret", "postgresql://host/db?user=ann&password=PASSWORD"),
+        ("mssql+pyodbc:///?odbc_connect=PWD%3Ds3cret", "mssql+pyodbc:///?odbc_connect=ODBC_CONNECT"),
+        ("https://s3cret@host", "https://TOKEN@host"),
+        ("postgresql://ann@host/db", "postgresql://ann@host/db"),
+        ("sqlite:////a@b/x:y@z.db", "sqlite:////a@b/x:y@z.db"),
+    ],
+)
+def test_placeholders_stand_where_a_secret_is_hidden(uri: str, expected: str) -> None:
+    assert with_placeholders(uri) == expected
+
+
+def test_long_message_of_an_error_is_cut_after_a_word() -> None:
+    message = "HTTPConnectionPool(host='127.0.0.1', port=5000): " + "Max retries exceeded with url " * 20
+
+    line = error_line(ValueError(message), "http://h")
+    assert 250 < len(line) <= 300
+    assert line.endswith("…")
+    assert message.startswith(line[:-1])
+    assert message[len(line) - 1] == " "

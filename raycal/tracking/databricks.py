@@ -1,0 +1,60 @@
+"""Whether MLflow finds credentials for Databricks, which it otherwise looks for again and again while a sweep runs."""
+
+from raycal.errors import InputError, one_line, shortened
+from raycal.tracking.failures import quiet_mlflow
+from raycal.tracking.uri import without_secrets
+
+_HOW = "set DATABRICKS_HOST and DATABRICKS_TOKEN, or run databricks configure, which writes ~/.databrickscfg"
+
+
+def is_databricks(uri: str) -> bool:
+    """Whether the URI stands for a Databricks workspace, whose address and token are kept elsewhere."""
+    return uri == "databricks" or uri.startswith("databricks://")
+
+
+def check_installed(uri: str) -> None:
+    """Import what MLflow needs for Databricks, which takes seconds the first time.
+
+    Raises:
+        InputError: It is not installed.
+    """
+    quiet_mlflow()
+    try:
+        import databricks.sdk  # noqa: F401
+        import mlflow.utils.databricks_utils  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            f"tracking.uri: {without_secrets(uri)}: the package of Databricks is not installed: "
+            "pip install databricks-sdk"
+        ) from error
+
+
+def host(uri: str) -> str:
+    """Return the address of the workspace, as MLflow finds it in the environment or in `~/.databrickscfg`.
+
+    Raises:
+        InputError: There are no credentials, or the package of Databricks is not installed.
+    """
+    shown = without_secrets(uri)
+    check_installed(uri)
+    from mlflow.utils.databricks_utils import get_databricks_host_creds
+
+    try:
+        found = get_databricks_host_creds(uri)  # type: ignore[no-untyped-call]
+    except Exception as error:  # MLflow and the package of Databricks raise various ones
+        profile = uri.partition("://")[2]
+        whose = f"for the profile {profile} in ~/.databrickscfg" if profile else "for Databricks"
+        said = one_line(error)
+        # MLflow says so of whatever is wrong, and only that its packages should be there.
+        reason = "" if said.startswith("Reading Databricks credential") else f" ({shortened(said, 200)})"
+        raise InputError(f"tracking.uri: {shown}: there are no credentials {whose}{reason}: {_HOW}") from error
+    return str(found.host).rstrip("/")
+
+
+def databricks_page(uri: str, page: str) -> str:
+    """Return the address of a sweep's runs in the workspace.
+
+    Args:
+        page: Their path in the UI of MLflow, `/#/experiments/ID/...`.
+    """
+    return f"{host(uri)}/ml/experiments/{page.split('/')[3]}"

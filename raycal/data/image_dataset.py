@@ -103,6 +103,7 @@ class DatasetInfo:
         class_sizes: K numbers of images, those included that a subset leaves out; none if they are not known.
         folder: The folder that a user keeps the images in; None if raycal keeps them.
         notes: What a user should know of how the images were found, a line each.
+        warnings: What makes results on these splits doubtful, a line each.
     """
 
     num_train: int
@@ -115,6 +116,7 @@ class DatasetInfo:
     class_sizes: tuple[int, ...] = ()
     folder: Path | None = None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """A line such as `birds: 3 classes (crow 40, jay 38, tit 41), 95 train, 24 test`."""

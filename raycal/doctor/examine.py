@@ -111,7 +111,7 @@ def _data(sweep: Sweep, folder: Folder) -> Iterator[Finding]:
     yield ok("sweep", f"{sweep.name}: datasets and weights are as they should be, as far as they are on this machine")
     for shown, info in {str(info): info for info in infos.values()}.items():
         yield ok("images", shown)
-        for note in info.notes:
+        for note in (*info.notes, *info.warnings):
             yield warning("images", f"{info.name}: {note}", "")
     for one in downloads(experiments.values(), infos):
         why = why_unreachable(one.url, SECONDS)

@@ -47,14 +47,18 @@ def downloads(experiments: Iterable[ExperimentConfig], infos: Mapping[str, Datas
         info = infos.get(config.experiment_id)
         if info is not None and info.download:
             needed[Download(config.dataset.name, info.download, f"put it into {info.download_to}")] = None
-        if config.model.weights == "imagenet":
+        if lacks_weights(config):
             network = NETWORKS[config.model.name]
-            place = checkpoints_dir()
-            if not (place / network.weights_file).is_file():
-                what = f"model.weights: imagenet of {config.model.name} ({network.weights_mb} MB)"
-                instead = f"put {network.weights_file} into {place}, or give a file as model.weights"
-                needed[Download(what, WEIGHTS_URL + network.weights_file, instead)] = None
+            what = f"model.weights: imagenet of {config.model.name} ({network.weights_mb} MB)"
+            instead = f"put {network.weights_file} into {checkpoints_dir()}, or give a file as model.weights"
+            needed[Download(what, WEIGHTS_URL + network.weights_file, instead)] = None
     return list(needed)
+
+
+def lacks_weights(config: ExperimentConfig) -> bool:
+    """Whether the weights of an experiment would be downloaded, as they are not on this machine."""
+    weights_file = NETWORKS[config.model.name].weights_file
+    return config.model.weights == "imagenet" and not (checkpoints_dir() / weights_file).is_file()
 
 
 def why_unreachable(url: str, seconds: float) -> str:

@@ -93,9 +93,9 @@ def prepare(experiments: Mapping[str, ExperimentConfig]) -> Inputs:
         named = first_of(list(left_out), NAMES_SHOWN, "; ")
         logger.warning("%d images cannot be decoded and are left out: %s", len(left_out), named)
     for title, found in leaks.items():
-        if any(found):
-            splits = f" (of {len(found)} splits, {sum(map(bool, found))} have such images)" if len(found) > 1 else ""
-            logger.warning("warning: %s: %s%s", title, next(filter(None, found)), splits)
+        if leaking := list(filter(None, found)):
+            splits = f" ({len(leaking)} of {len(found)} splits have such images)" if len({*found}) > 1 else ""
+            logger.warning("warning: %s: %s%s", title, leaking[0], splits)
     return Inputs(datasets=inputs, weights=digests)
 
 

@@ -177,7 +177,8 @@ def prepare(request: Request) -> Job:
     asked = {key: planned.get(key, config) for key, config in sweep.experiments.items()}
     labels = _labels(sweep, {**planned, **asked})
     selected = select(asked, request.only, labels)
-    infos = _check(selected or sweep.examples, sweep_dir, is_started=extension is not None)
+    started = {} if extension is None else extension.earlier.experiments
+    infos = _check(selected or sweep.examples, sweep_dir, started)
     check_apart(infos.values(), storage)
     for note in sweep.notes:
         print(note, file=sys.stderr)
@@ -507,20 +508,29 @@ def _extension(sweep: Sweep, sweep_dir: SweepDir, *, resume: bool) -> Extension 
 
 
 def _check(
-    experiments: Mapping[str, ExperimentConfig], sweep_dir: SweepDir, *, is_started: bool
+    experiments: Mapping[str, ExperimentConfig], sweep_dir: SweepDir, started: Mapping[str, ExperimentConfig]
 ) -> Mapping[str, DatasetInfo]:
-    """Check the datasets and weights, and say of a sweep that was started before what can be done without them."""
+    """Check the datasets and weights.
+
+    Args:
+        started: The trials of an earlier start. If theirs are gone, the refusal also says what can be done without.
+
+    Raises:
+        InputError: A dataset or a weights file cannot be used.
+    """
     try:
         return check(experiments)
     except InputError as error:
-        if not is_started:
-            raise
-        place = shlex.quote(sweep_dir.folder.place)
-        raise InputError(
-            *error.problems,
-            "this sweep was started before and goes on only with the images and weights that it was started with; "
-            f"python -m raycal.report {place} and python -m raycal.track {place} need neither",
-        ) from error
+        try:
+            check({key: config for key, config in experiments.items() if key in started})
+        except InputError:
+            place = shlex.quote(sweep_dir.folder.place)
+            hint = (
+                "this sweep was started before and goes on only with the images and weights that it was started with; "
+                f"python -m raycal.report {place} and python -m raycal.track {place} need neither"
+            )
+            raise InputError(*error.problems, hint) from error
+        raise
 
 
 def _check_whole(job: Job) -> None:

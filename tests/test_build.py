@@ -76,7 +76,7 @@ def test_shared_images_of_several_splits_are_one_warning(tmp_path: Path, caplog:
 
     (line,) = caplog.messages
     assert line.startswith(f"warning: {tmp_path}: 4 of 4 test images are in the training pool, too (")
-    assert line.endswith(", so the test accuracy is too high (of 3 splits, 3 have such images)")
+    assert line.endswith(", so the test accuracy is too high (3 of 3 splits have such images)")
 
 
 def test_expert_that_does_not_fit_the_dataset_is_refused_before_anything_starts() -> None:

@@ -241,6 +241,18 @@ def test_without_its_images_a_sweep_can_be_reported_and_not_resumed(
     assert track(["storage/birds"]) == 0
 
 
+def test_missing_images_of_a_new_trial_are_no_loss_of_what_was_there(
+    sweep: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sweep() == 0
+    capsys.readouterr()
+
+    assert sweep("--resume", "--set", "grid.dataset.root=[birds,nowhere]") == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"{tmp_path}/nowhere: No such file or directory; give an existing folder of images"
+    ]
+
+
 def test_same_relative_root_elsewhere_is_refused(
     sweep: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,9 +17,10 @@ from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Labels
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.data import Dataset, ImageDataset, datasets
-from raycal.data.manifest import NAMES_SHOWN, manifest_of
+from raycal.data.manifest import NAMES_SHOWN, Manifest, in_both_splits, manifest_of
+from raycal.downloads import lacks_weights
 from raycal.errors import first_of
-from raycal.inputs import DatasetInput, ExpectedInputs, Inputs
+from raycal.inputs import DatasetInput, ExpectedInputs, Inputs, RecordedInputs
 from raycal.losses import losses
 from raycal.networks import networks
 from raycal.plugins import owner_of
@@ -62,8 +63,15 @@ def weights_key(config: ExperimentConfig) -> str:
     return f"{model.name} {model.weights}{options}"
 
 
+def dataset_family(config: ExperimentConfig) -> str:
+    """The key of an experiment's images; experiments with the same key have the same images, however they are split."""
+    return f"{config.dataset.name} {json.dumps(config.dataset.options, sort_keys=True)}"
+
+
 def prepare(experiments: Mapping[str, ExperimentConfig]) -> Inputs:
     """Download and decode every dataset and read all weights once, so that no trial fails on them.
+
+    Images that are left out, and images that are in both splits of a dataset, are logged as warnings.
 
     Returns:
         The digests and manifests of everything that was read.
@@ -75,25 +83,77 @@ def prepare(experiments: Mapping[str, ExperimentConfig]) -> Inputs:
     inputs: dict[str, DatasetInput] = {}
     digests: dict[str, str] = {}
     left_out: dict[str, None] = {}
+    leaks: dict[str, list[str]] = {}
     for config in experiments.values():
-        key, name = dataset_key(config), config.dataset.name
+        key = dataset_key(config)
         if key not in labels:
             images = dataset(config).load()
             labels[key] = images.train_labels
             left_out |= dict.fromkeys(images.left_out)
-            family = f"{name} {json.dumps(config.dataset.options, sort_keys=True)}"
-            title = str(config.dataset.options.get("root") or name)
-            inputs[key] = DatasetInput(family=family, title=title, manifest=manifest_of(images))
+            inputs[key] = _dataset_input(config, images)
+            leaks.setdefault(inputs[key].title, []).append(_leak(images, inputs[key].manifest))
         expert(config, labels[key])
         if config.model.weights != "none" and weights_key(config) not in digests:
-            from raycal.learner.weights import load_weights, weights_digest
-
-            state = load_weights(config.model.weights, config.model.name, config.model.options)
-            digests[weights_key(config)] = weights_digest(state or {})
+            digests[weights_key(config)] = _weights_digest(config)
     if left_out:
         named = first_of(list(left_out), NAMES_SHOWN, "; ")
         logger.warning("%d images cannot be decoded and are left out: %s", len(left_out), named)
+    for title, found in leaks.items():
+        if leaking := list(filter(None, found)):
+            splits = f" ({len(leaking)} of {len(found)} splits have such images)" if len({*found}) > 1 else ""
+            logger.warning("warning: %s: %s%s", title, leaking[0], splits)
     return Inputs(datasets=inputs, weights=digests)
+
+
+def read_again(experiments: Mapping[str, ExperimentConfig], recorded: RecordedInputs, *, but: Inputs) -> Inputs:
+    """Read what a sweep has recorded and what is on this machine, to compare it. Nothing is downloaded.
+
+    Args:
+        experiments: Whose datasets and weights are read.
+        recorded: Datasets and weights that are not among these have nothing to be compared with, and are not read.
+        but: What is read already.
+
+    Raises:
+        InputError: An image or a weights file cannot be used.
+    """
+    inputs: dict[str, DatasetInput] = {}
+    digests: dict[str, str] = {}
+    for config in experiments.values():
+        key, weights = dataset_key(config), weights_key(config)
+        if dataset_family(config) in recorded.families and key not in inputs and key not in but.datasets:
+            made = dataset(config)
+            if not made.inspect().download:
+                inputs[key] = _dataset_input(config, made.load())
+        is_read = weights in digests or weights in but.weights
+        if weights in recorded.weights and not is_read and not lacks_weights(config):
+            digests[weights] = _weights_digest(config)
+    return Inputs(datasets=inputs, weights=digests)
+
+
+def _dataset_input(config: ExperimentConfig, images: ImageDataset) -> DatasetInput:
+    """What a loaded dataset is recorded as."""
+    title = str(config.dataset.options.get("root") or config.dataset.name)
+    return DatasetInput(family=dataset_family(config), title=title, manifest=manifest_of(images))
+
+
+def _leak(images: ImageDataset, manifest: Manifest) -> str:
+    """A warning about test images that are in the training pool, too; empty if there are none."""
+    same = in_both_splits(images, manifest)
+    if not same:
+        return ""
+    name, other = next(iter(same.items()))
+    are = "is" if len(same) == 1 else "are"
+    return (
+        f"{len(same):,} of {images.num_test:,} test images {are} in the training pool, too ({name} has the same content"
+        f" as {other}), so the test accuracy is too high"
+    )
+
+
+def _weights_digest(config: ExperimentConfig) -> str:
+    """The digest of the weights that an experiment starts from."""
+    from raycal.learner.weights import load_weights, weights_digest
+
+    return weights_digest(load_weights(config.model.weights, config.model.name, config.model.options) or {})
 
 
 def expected_inputs(inputs: Inputs, experiments: Mapping[str, ExperimentConfig]) -> dict[str, ExpectedInputs]:

@@ -94,10 +94,11 @@ def check(experiments: Mapping[str, ExperimentConfig]) -> dict[str, DatasetInfo]
 
 
 def describe(infos: Iterable[DatasetInfo]) -> list[str]:
-    """A line for each dataset with its classes and sizes, and below it a line for every note on how it was read."""
+    """A line for each dataset with its classes and sizes, and below it a line for every note and warning."""
     lines: dict[str, None] = {}
     for info in infos:
-        lines |= dict.fromkeys((f"images  {info}", *(printable(f"        {note}") for note in info.notes)))
+        below = (*info.notes, *(f"warning: {warning}" for warning in info.warnings))
+        lines |= dict.fromkeys((f"images  {info}", *(printable(f"        {line}") for line in below)))
     return list(lines)
 
 

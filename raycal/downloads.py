@@ -48,13 +48,17 @@ def downloads(experiments: Iterable[ExperimentConfig], infos: Mapping[str, Datas
         if info is not None and info.download:
             needed[Download(config.dataset.name, info.download, f"put it into {info.download_to}")] = None
         weights = networks.facts(config.model.name).imagenet
-        if config.model.weights == IMAGENET and weights is not None:
-            place = checkpoints_dir()
-            if not (place / weights.file).is_file():
-                what = f"model.weights: imagenet of {config.model.name} ({weights.megabytes} MB)"
-                instead = f"put {weights.file} into {place}, or give a file as model.weights"
-                needed[Download(what, weights.url, instead)] = None
+        if weights is not None and lacks_weights(config):
+            what = f"model.weights: imagenet of {config.model.name} ({weights.megabytes} MB)"
+            instead = f"put {weights.file} into {checkpoints_dir()}, or give a file as model.weights"
+            needed[Download(what, weights.url, instead)] = None
     return list(needed)
+
+
+def lacks_weights(config: ExperimentConfig) -> bool:
+    """Whether the weights of an experiment would be downloaded, as they are not on this machine."""
+    weights = networks.facts(config.model.name).imagenet
+    return config.model.weights == IMAGENET and weights is not None and not (checkpoints_dir() / weights.file).is_file()
 
 
 def why_unreachable(url: str, seconds: float) -> str:

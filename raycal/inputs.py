@@ -8,7 +8,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -87,6 +87,14 @@ class Inputs:
     weights: Mapping[str, str] = field(default_factory=dict)
     plugins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
+    def with_others(self, others: "Inputs") -> "Inputs":
+        """These inputs and others, which come last."""
+        return Inputs(
+            datasets={**self.datasets, **others.datasets},
+            weights={**self.weights, **others.weights},
+            plugins={**self.plugins, **others.plugins},
+        )
+
     def expected(self, dataset: str, weights: str) -> ExpectedInputs | None:
         """The inputs that a trial with this dataset and these weights must read; None when its dataset is not known."""
         found = self.datasets.get(dataset)
@@ -110,6 +118,18 @@ def keep_sources(plugins: Iterable[Plugin], folder: Folder) -> None:
                 kept.write(name, content)
 
 
+class RecordedInputs(NamedTuple):
+    """Which inputs a sweep has recorded.
+
+    Attributes:
+        families: The `DatasetInput.family` of its datasets.
+        weights: The keys of its weights, as in `Inputs.weights`.
+    """
+
+    families: frozenset[str]
+    weights: frozenset[str]
+
+
 class InputRecord:
     """`inputs.json` and the folder `inputs` of a sweep.
 
@@ -119,6 +139,12 @@ class InputRecord:
 
     def __init__(self, folder: Folder) -> None:
         self._folder, self._manifests = folder, folder.folder(MANIFESTS)
+
+    def recorded(self) -> RecordedInputs:
+        """Which inputs there are to compare with."""
+        record = self._read()
+        families = frozenset(one["family"] for one in record["datasets"].values())
+        return RecordedInputs(families=families, weights=frozenset(record["weights"]))
 
     def check(self, inputs: Inputs) -> None:
         """Refuse inputs that differ from those that the sweep has read before.

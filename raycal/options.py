@@ -14,3 +14,16 @@ def add_places(parser: argparse.ArgumentParser) -> None:
         default="runs",
         help="local folder or URI for everything that is kept (default: runs)",
     )
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Add `--set`, which the parsed options hold as `overrides`."""
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        dest="overrides",
+        help="change a setting, such as training.epochs=1 or 'grid.seed=[0,1]'; may be given several times; "
+        "a group in braces replaces the whole group",
+    )

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from raycal.errors import InputError, StorageError, TakenOverError
 from raycal.interrupt import catch_signals, exit_code, is_received
-from raycal.options import add_places
+from raycal.options import add_overrides, add_places
 from raycal.output import run as run_command_line
 
 FAILED, INPUT_ERROR = 1, 2
@@ -56,15 +56,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         help="run the trials whose id or label matches, such as '*-random-s0-*' or 'random s0' (--dry-run lists both); "
         "given several times, those that match any",
     )
-    parser.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        dest="overrides",
-        help="change a setting, such as training.epochs=1 or 'grid.seed=[0,1]'; may be given several times; "
-        "a group in braces replaces the whole group",
-    )
+    add_overrides(parser)
     add_places(parser)
     return parser
 

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+NO_INPUTS = Inputs()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -151,7 +153,8 @@ def run_command(options: Namespace) -> int:
     )
     job = prepare(request)
     if options.dry_run:
-        print(*describe(job.infos.values()), "", sep="\n")
+        print(*describe(job.infos.values()), "", sep="\n", flush=True)
+        _refuse_changed_inputs(job)
         _print_estimate(job, rate, price)
         for needed in downloads((job.selected or job.sweep.examples).values(), job.infos):
             print(needed)
@@ -177,7 +180,8 @@ def prepare(request: Request) -> Job:
     asked = {key: planned.get(key, config) for key, config in sweep.experiments.items()}
     labels = _labels(sweep, {**planned, **asked})
     selected = select(asked, request.only, labels)
-    infos = check(selected or sweep.examples)
+    started = {} if extension is None else extension.earlier.experiments
+    infos = _check(selected or sweep.examples, sweep_dir, started)
     check_apart(infos.values(), storage)
     for note in sweep.notes:
         print(note, file=sys.stderr)
@@ -215,7 +219,10 @@ def run(job: Job) -> None:
     elif job.request.track:
         print(f"  MLflow  {why_untracked(job.sweep_dir, job.sweep.tracking.uri)}")
     print(*(f"  {line}" for line in describe(job.infos.values())), sep="\n", flush=True)
-    tracker = _run(job) if job.num_left else _track_again(job)
+    todo = job.unfinished()
+    inputs = build.prepare({**todo, **job.sweep.examples}) if job.num_left else Inputs()
+    _refuse_changed_inputs(job, inputs)
+    tracker = _run(job, todo, inputs) if job.num_left else _track_again(job)
     print_summary(job.sweep_dir, job.selected)
     print_failures(job.sweep_dir, job.unfinished(), job.printed_labels)
     print(f"folder  {place}", flush=True)
@@ -271,11 +278,24 @@ def _print_estimate(job: Job, rate: GpuRate, price: float | None) -> None:
     )
 
 
-def _run(job: Job) -> Tracker | NoTracker:
-    """Run what is not over; the tracker, closed."""
-    todo = job.unfinished()
-    inputs = build.prepare({**todo, **job.sweep.examples})
-    InputRecord(job.sweep_dir.folder).check(inputs)
+def _refuse_changed_inputs(job: Job, prepared: Inputs = NO_INPUTS) -> None:
+    """Refuse to go on with other images or weights than the sweep was started with, even if nothing is left to run.
+
+    Args:
+        prepared: What was read for the trials that are to run. What else the sweep has recorded is read here, as far as
+            it is on this machine.
+
+    Raises:
+        InputError: Images or weights have changed; the lines name them.
+    """
+    record = InputRecord(job.sweep_dir.folder)
+    to_run = {**job.unfinished(), **job.sweep.examples} if job.num_left else {}
+    again = build.read_again({**to_run, **job.selected}, record.recorded(), but=prepared)
+    record.check(prepared.with_others(again))
+
+
+def _run(job: Job, todo: dict[str, ExperimentConfig], inputs: Inputs) -> Tracker | NoTracker:
+    """Run what is not over, on inputs that were compared with the record; the tracker, closed."""
     expected = build.expected_inputs(inputs, todo)
     inputs = replace(inputs, plugins={plugin.name: plugin.record() for plugin in job.sweep.plugins})
     with _ray_or_here(job.request) as nodes:
@@ -530,6 +550,32 @@ def _extension(sweep: Sweep, sweep_dir: SweepDir, *, resume: bool) -> Extension 
             "or take another name or --storage"
         )
     return extend(plan, sweep)
+
+
+def _check(
+    experiments: Mapping[str, ExperimentConfig], sweep_dir: SweepDir, started: Mapping[str, ExperimentConfig]
+) -> Mapping[str, DatasetInfo]:
+    """Check the datasets and weights.
+
+    Args:
+        started: The trials of an earlier start. If theirs are gone, the refusal also says what can be done without.
+
+    Raises:
+        InputError: A dataset or a weights file cannot be used.
+    """
+    try:
+        return check(experiments)
+    except InputError as error:
+        try:
+            check({key: config for key, config in experiments.items() if key in started})
+        except InputError:
+            place = shlex.quote(sweep_dir.folder.place)
+            hint = (
+                "this sweep was started before and goes on only with the images and weights that it was started with; "
+                f"python -m raycal.report {place} and python -m raycal.track {place} need neither"
+            )
+            raise InputError(*error.problems, hint) from error
+        raise
 
 
 def _check_whole(job: Job) -> None:

@@ -1,8 +1,10 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from raycal import build
 from raycal.algorithm.randomness import stream
@@ -30,6 +32,51 @@ def test_prepare_says_what_every_dataset_holds() -> None:
     assert expected["a"] == expected["b"]
     assert expected["a"].train != expected["c"].train
     assert expected["a"].test == expected["c"].test
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "words"),
+    [
+        ({"crow": [1, 2], "jay": [3]}, {"crow": [4], "jay": [5]}, None),
+        ({"crow": [1, 1], "jay": [1]}, {"crow": [4], "jay": [4]}, None),
+        ({"crow": [1, 2], "jay": [3]}, {"crow": [4], "jay": [3]}, "1 of 2 test images is in the training pool, too"),
+        ({"crow": [1], "jay": [3]}, {"crow": [1], "jay": [5, 1]}, "2 of 3 test images are in the training pool, too"),
+    ],
+)
+def test_images_in_both_splits_are_a_warning(
+    train: dict[str, list[int]],
+    test: dict[str, list[int]],
+    words: str | None,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for split, classes in (("train", train), ("test", test)):
+        for name, shades in classes.items():
+            (tmp_path / split / name).mkdir(parents=True)
+            for number, shade in enumerate(shades):
+                Image.new("RGB", (8, 8), (shade, 0, 0)).save(tmp_path / split / name / f"{number}.png")
+    same = "test/jay/0.png has the same content as train/jay/0.png"
+    if test["crow"] == [1]:
+        same = "test/crow/0.png has the same content as train/crow/0.png"
+
+    build.prepare({"a": config(dataset={"name": "image_folder", "root": str(tmp_path)})})
+
+    expected = f"warning: {tmp_path}: {words} ({same}), so the test accuracy is too high"
+    assert caplog.messages == ([] if words is None else [expected])
+
+
+def test_shared_images_of_several_splits_are_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("crow", "jay"):
+        (tmp_path / name).mkdir()
+        for number in range(10):
+            Image.new("RGB", (8, 8), (7, 7, 7)).save(tmp_path / name / f"{number}.png")
+    folder = {"name": "image_folder", "root": str(tmp_path)}
+
+    build.prepare({str(seed): config(dataset=folder, seed=seed) for seed in range(3)})
+
+    (line,) = caplog.messages
+    assert line.startswith(f"warning: {tmp_path}: 4 of 4 test images are in the training pool, too (")
+    assert line.endswith(", so the test accuracy is too high (3 of 3 splits have such images)")
 
 
 def test_expert_that_does_not_fit_the_dataset_is_refused_before_anything_starts() -> None:

@@ -98,6 +98,161 @@ def test_changed_image_is_named_and_nothing_is_written(
     assert content(tmp_path / "storage" / "birds") == before
 
 
+ADVICE = "put back what was there, or give the sweep another name or --storage"
+
+
+def exchange(first: str, second: str) -> None:
+    """Give two files each other's name."""
+    Path(first).rename("exchanged")
+    Path(second).rename(first)
+    Path("exchanged").rename(second)
+
+
+CHANGES: dict[str, tuple[Callable[[], object], str]] = {
+    "relabeled": (
+        lambda: Path("birds/crow/03.png").rename("birds/jay/03.png"),
+        "moved: 1 image (crow/03.png is jay/03.png now)",
+    ),
+    "exchanged": (
+        lambda: exchange("birds/crow/03.png", "birds/jay/20.png"),
+        "other content: 2 images (crow/03.png, jay/20.png)",
+    ),
+    "added": (
+        lambda: Image.new("RGB", (8, 8), (9, 9, 9)).save("birds/crow/new.png"),
+        "added: 1 image (crow/new.png)",
+    ),
+    "removed": (lambda: Path("birds/crow/03.png").unlink(), "removed: 1 image (crow/03.png)"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("is_finished", [True, False], ids=["nothing left to run", "one trial left"])
+def test_resume_and_dry_run_refuse_changed_images_with_the_same_lines(
+    change: str, is_finished: bool, sweep: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sweep() == 0 if is_finished else sweep("--only", "*-s0-*") == 0
+    act, words = CHANGES[change]
+    act()
+    before = content(tmp_path / "storage" / "birds")
+
+    for options in (["--resume"], ["--resume", "--dry-run"], ["--dry-run"]):
+        capsys.readouterr()
+        assert sweep(*options) == 2
+        assert capsys.readouterr().err.splitlines() == [
+            f"birds: the data changed since the sweep was started: {words}; {ADVICE}"
+        ]
+    assert content(tmp_path / "storage" / "birds") == before
+
+
+def test_finished_sweep_refuses_other_weights(
+    sweep: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = str(write_weights(tmp_path / "weights.pth", seed=1))
+    assert sweep(weights=weights) == 0
+    assert sweep("--resume", weights=weights) == 0
+    write_weights(tmp_path / "weights.pth", seed=2)
+
+    for options in (["--resume"], ["--dry-run"]):
+        capsys.readouterr()
+        assert sweep(*options, weights=weights) == 2
+        assert capsys.readouterr().err.splitlines() == [
+            f"mobilenet_v3_small {weights}: these weights changed since the sweep was started; {ADVICE}"
+        ]
+
+
+def test_data_of_finished_trials_are_compared_beside_those_that_are_left(
+    sweep: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_images(tmp_path / "others")
+    both = ("--set", "grid.dataset.root=[birds,others]", "--set", "grid.seed=[0]")
+    assert sweep(*both) == 0
+    for path in (tmp_path / "storage/birds").glob("*/state/finished.json"):
+        if "root: others" in (path.parents[1] / "config.yaml").read_text():
+            path.unlink()
+    (tmp_path / "birds/crow/03.png").unlink()
+    capsys.readouterr()
+
+    assert sweep(*both, "--resume") == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"birds: the data changed since the sweep was started: removed: 1 image (crow/03.png); {ADVICE}"
+    ]
+
+
+def test_comparing_a_finished_sweep_decodes_nothing_and_reads_every_file_once(
+    sweep: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from raycal.data import content as content_of_files
+    from raycal.data import decode
+
+    assert sweep() == 0
+    read: list[str] = []
+    real = content_of_files._read
+
+    def counting(path: Path) -> bytes:
+        read.append(path.name)
+        return real(path)
+
+    def refuse(path: Path, *, side: int) -> object:
+        raise AssertionError(f"{path} was decoded")
+
+    content_of_files._read_digests.cache_clear()  # as in the process of another start
+    monkeypatch.setattr(content_of_files, "_read", counting)
+    monkeypatch.setattr(decode, "decode_image", refuse)
+
+    assert sweep("--resume") == 0
+    assert sorted(read) == [f"{number:02}.png" for number in range(24)]
+
+
+def test_dry_run_of_a_sweep_that_was_not_started_reads_no_image(
+    sweep: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from raycal.data import content as content_of_files
+
+    def refuse(path: Path) -> bytes:
+        raise AssertionError(f"{path} was read")
+
+    content_of_files._read_digests.cache_clear()
+    monkeypatch.setattr(content_of_files, "_read", refuse)
+
+    assert sweep("--dry-run") == 0
+
+
+def test_without_its_images_a_sweep_can_be_reported_and_not_resumed(
+    sweep: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from raycal.report.__main__ import main as report
+    from raycal.track import main as track
+
+    assert sweep() == 0
+    (tmp_path / "birds").rename(tmp_path / "elsewhere")
+
+    for options in (["--resume"], ["--dry-run"]):
+        capsys.readouterr()
+        assert sweep(*options) == 2
+        folder = tmp_path / "storage/birds"
+        assert capsys.readouterr().err.splitlines() == [
+            f"{tmp_path}/birds: No such file or directory; give an existing folder of images",
+            "this sweep was started before and goes on only with the images and weights that it was started with; "
+            f"python -m raycal.report {folder} and python -m raycal.track {folder} need neither",
+        ]
+    (tmp_path / "storage/birds/report/report.html").unlink()
+    assert report(["storage/birds"]) == 0
+    assert (tmp_path / "storage/birds/report/report.html").is_file()
+    assert track(["storage/birds"]) == 0
+
+
+def test_missing_images_of_a_new_trial_are_no_loss_of_what_was_there(
+    sweep: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sweep() == 0
+    capsys.readouterr()
+
+    assert sweep("--resume", "--set", "grid.dataset.root=[birds,nowhere]") == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"{tmp_path}/nowhere: No such file or directory; give an existing folder of images"
+    ]
+
+
 def test_same_relative_root_elsewhere_is_refused(
     sweep: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from raycal.data.decode import decoded_images
 from raycal.data.download import Archive, download, download_root
 from raycal.data.image_dataset import DatasetInfo, ImageDataset, datasets
-from raycal.data.image_folder import list_images, source_files
+from raycal.data.image_folder import list_images, missing_classes, source_files
 from raycal.data.split import Count, Fraction, Rows, Seed, random_split, subset
 from raycal.errors import InputError
 
@@ -69,6 +69,7 @@ class EuroSat:
                 class_names=listing.class_names,
                 class_sizes=listing.class_sizes,
                 notes=listing.notes,
+                warnings=missing_classes(listing, rows),
             )
         if not self.download:
             raise InputError(

@@ -107,6 +107,7 @@ class DatasetInfo:
             it is not known.
         folder: The user's folder of images; None if raycal keeps the images.
         notes: What the user should know about how the images were found, one line per note.
+        warnings: What makes results on these splits doubtful, one line per warning.
     """
 
     num_train: int
@@ -119,6 +120,7 @@ class DatasetInfo:
     class_sizes: tuple[int, ...] = ()
     folder: Path | None = None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """A line such as `birds: 3 classes (crow 40, jay 38, tit 41), 95 train, 24 test`."""

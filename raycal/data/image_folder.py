@@ -14,8 +14,9 @@ from raycal.data.image_dataset import DatasetInfo, ImageDataset, SourceFiles, da
 from raycal.data.image_files import ImageTree
 from raycal.data.layout import read_layout
 from raycal.data.split import Count, Fraction, Rows, Seed, consecutive, random_split, subset
-from raycal.errors import InputError
+from raycal.errors import InputError, first_of
 
+NUM_NAMED = 5
 TEST_FRACTION = 0.2
 
 
@@ -99,6 +100,7 @@ class ImageFolder:
             class_sizes=listing.class_sizes,
             folder=self.root,
             notes=notes,
+            warnings=missing_classes(listing, rows),
         )
 
     def load(self, *, content: str | None = None) -> ImageDataset:
@@ -138,6 +140,21 @@ class ImageFolder:
         if rows is None:
             rows = random_split(len(listing.files), test_fraction=self.test_fraction, seed=self.seed, name=name)
         return subset(rows, train_size=self.train_size, test_size=self.test_size, seed=self.subset_seed, name=name)
+
+
+def missing_classes(listing: Listing, rows: Rows) -> tuple[str, ...]:
+    """A line for each split that has no image of some classes."""
+    lines = []
+    for split, part, so in (
+        ("training", rows.train, "no model can learn them"),
+        ("test", rows.test, "its accuracy says nothing about them"),
+    ):
+        sizes = np.bincount(listing.labels[part], minlength=len(listing.class_names))
+        if missing := [listing.class_names[label] for label in np.flatnonzero(sizes == 0)]:
+            named = first_of(missing, NUM_NAMED)
+            num_classes = len(listing.class_names)
+            lines.append(f"the {split} split has no image of {len(missing)} of {num_classes} classes ({named}): {so}")
+    return tuple(lines)
 
 
 def source_files(listing: Listing, files: tuple[str, ...], decoded: DecodedFiles) -> SourceFiles:

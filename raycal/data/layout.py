@@ -6,6 +6,10 @@ Two layouts are read: `<split>/<class>/` and `<class>/`. Folders that only wrap 
 name is a split only if it has folders and no images of its own, so a class may be called `train`. What could be meant
 in two ways is refused; what was passed through, skipped or not used is told in a note.
 
+The images of a class may lie in folders below the folder of the class, which a note says. If nearly all classes have
+the same folders below them and no images of their own, the folder is refused: then the folders below may be the
+classes, as in `trian/<class>/` and `tset/<class>/`, where the names of the splits are misspelled.
+
 Skipped are folders that no class is called like (see `NEVER_A_CLASS`) and those in which a program left its files: the
 results of a raycal sweep, TensorBoard's events, a virtual environment. A class may be called `runs` or `results` if
 its images lie directly in it; a folder of that name whose images lie deeper is refused.
@@ -20,7 +24,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from raycal.data.image_files import READABLE, ImageTree
-from raycal.errors import InputError
+from raycal.errors import InputError, first_of
 
 
 class Split(StrEnum):
@@ -45,6 +49,8 @@ MAYBE_RESULTS = frozenset(
     {"runs", "logs", "output", "outputs", "results", "checkpoints", "report", "reports", "artifacts", "tmp", "temp"}
 )
 NUM_NAMED = 5
+# What "nearly all" means where the folders of different classes are compared: this share of the larger number.
+NEARLY_ALL = 0.8
 
 
 class ClassImages(NamedTuple):
@@ -71,13 +77,18 @@ class Layout:
 
 @dataclass(slots=True)
 class _Reading:
-    """What is gathered while a folder is read."""
+    """What is gathered while a folder is read.
+
+    Attributes:
+        nested: The classes that have images in folders below their own folder, each with the names of these folders.
+    """
 
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     unused: Counter[str] = field(default_factory=Counter)
     num_outside: int = 0
+    nested: dict[str, list[str]] = field(default_factory=dict)
 
 
 def split_of(name: str) -> Split | None:
@@ -193,6 +204,7 @@ def _inside(split: ImageTree, reading: _Reading, classes: Iterable[str] = ()) ->
     known = {_key(name) for name in classes}
     while (inner := _wrapped(split)) is not None and _key(inner.name) not in known:
         _leave(split, reading)
+        reading.notes.append(f"the classes of {split.relative}/ are read from {inner.relative}/, the only folder in it")
         split = inner
     return split
 
@@ -207,6 +219,7 @@ def _leave(folder: ImageTree, reading: _Reading) -> None:
 
 def _classes(folder: ImageTree, reading: _Reading) -> tuple[ClassImages, ...]:
     """The classes in a folder, by name; images of a class may lie in nested folders."""
+    num_problems = len(reading.problems)
     _leave(folder, reading)
     if not folder.folders and not folder.content.problems:
         reading.problems.append(
@@ -224,6 +237,8 @@ def _classes(folder: ImageTree, reading: _Reading) -> tuple[ClassImages, ...]:
             others = f"; it has {_counted(found.unused)}" if found.unused else ""
             reading.problems.append(f"{child.path}: class without an image ({READABLE}){others}; add some or remove it")
         spellings.setdefault(_key(name), {})[name] = tuple(sorted(found.images))
+        if below := [inner for inner in child.folders if child.child(inner).find_images().images]:
+            reading.nested.setdefault(name, []).extend(below)
     classes = []
     for key, files in spellings.items():
         if len(files) > 1:
@@ -231,6 +246,8 @@ def _classes(folder: ImageTree, reading: _Reading) -> tuple[ClassImages, ...]:
         name = key if len(files) > 1 else next(iter(files))
         classes.append(ClassImages(name, tuple(sorted(file for part in files.values() for file in part))))
     reading.problems += _look_alikes(folder, [one.name for one in classes])
+    if len(reading.problems) == num_problems:
+        reading.problems += _same_folders_below(folder)
     return tuple(sorted(classes))
 
 
@@ -248,6 +265,41 @@ def _refusal(folder: ImageTree) -> list[str]:
             " directly into it"
         ]
     return []
+
+
+def _same_folders_below(folder: ImageTree) -> list[str]:
+    """A line if nearly all folders that are taken for classes have the same folders below them.
+
+    These may be splits with misspelled names (`trian/<class>/`), parts of each image (`masks/<class>/`), or classes
+    that are all divided in the same way; only the user knows.
+    """
+    below = {name: names for name in folder.folders if len(names := _class_like(folder.child(name))) > 1}
+    times = Counter(name for names in below.values() for name in names)
+    shared = {name for name, count in times.items() if count >= max(2, NEARLY_ALL * len(below))}
+    alike = [name for name, names in below.items() if len(shared & {*names}) >= max(2, NEARLY_ALL * len(shared))]
+    # Folders that only have some names in common, such as `others`, have most names for themselves.
+    has_hardly_others = any(len(shared & {*below[name]}) >= NEARLY_ALL * len(below[name]) for name in alike)
+    num_others = len(folder.folders) - len(alike)
+    if len(alike) < 2 or not has_hardly_others or num_others > max(1, (1 - NEARLY_ALL) * len(folder.folders)):
+        return []
+    first = below[alike[0]]
+    inner = [first[name] for name in sorted(shared) if name in first]
+    return [
+        f"{folder.path}: {_listed(alike)} have the same folders in them ({_listed(inner)}), so it is not clear which"
+        " are the classes; if they are splits, name them train and test; if only one of them has the images, give it as"
+        " root; if they are the classes, put their images directly into them"
+    ]
+
+
+def _class_like(folder: ImageTree) -> dict[str, str]:
+    """The folders with images in a folder that has hardly any image of its own: their names by the folded names."""
+    while (inner := _wrapped(folder)) is not None:
+        folder = inner
+    found = {name: len(folder.child(name).find_images().images) for name in folder.folders}
+    num_below = sum(found.values())
+    if num_below < NEARLY_ALL * (num_below + len(folder.content.images)):
+        return {}
+    return {_folded(name): name for name, count in found.items() if count}
 
 
 def _key(name: str) -> str:
@@ -293,7 +345,10 @@ def _folded(name: str) -> str:
 
 
 def _leftovers(reading: _Reading) -> Iterator[str]:
-    """Notes of what was met and is not read."""
+    """Notes of what was met deeper than it is expected, and of what is not read."""
+    if reading.nested:
+        named = [f"{name}/ ({_listed(dict.fromkeys(below))})" for name, below in sorted(reading.nested.items())]
+        yield f"images in folders below a class are images of the class: {first_of(named, NUM_NAMED)}"
     if reading.skipped:
         yield f"skipped {_listed(reading.skipped)}: no class is called like this, or a program keeps its files there"
     if reading.unused:

@@ -89,6 +89,15 @@ def manifest_of(dataset: ImageDataset) -> Manifest:
     )
 
 
+def in_both_splits(dataset: ImageDataset, manifest: Manifest) -> dict[str, str]:
+    """The test images that have the content of a training image, by name, each with the name of one such image."""
+    rows = np.union1d(dataset.train_rows, dataset.test_rows)
+    digests = [digest.tobytes() for digest in manifest.digests]
+    train, test = (np.searchsorted(rows, part).tolist() for part in (dataset.train_rows, dataset.test_rows))
+    learned = {digests[row]: row for row in reversed(train)}
+    return {manifest.names[row]: manifest.names[learned[digests[row]]] for row in test if digests[row] in learned}
+
+
 def differences(before: Manifest, now: Manifest) -> list[str]:
     """The differences between two manifests of one dataset, whose splits may use different images.
 

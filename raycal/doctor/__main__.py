@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from raycal.errors import InputError
-from raycal.options import add_places
+from raycal.options import add_overrides, add_places
 from raycal.output import run as run_command_line
 
 OK, PROBLEMS, INPUT_ERROR = 0, 1, 2
@@ -17,6 +17,7 @@ EPILOG = """\
 examples:
   {prog}
   {prog} sweeps/quickstart.yaml --storage s3://bucket/runs --address 10.0.0.1:6379
+  {prog} birds.yaml --set dataset.root=/data/birds
 
 exit codes: 0 no problem, 1 problems, 2 a mistake in the input
 """
@@ -31,6 +32,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("sweep", metavar="SWEEP.yaml", nargs="?", help="look at its dataset, weights and tracking, too")
+    add_overrides(parser)
     add_places(parser)
     return parser
 
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
         from raycal.doctor.examine import examine  # imported late, so that --help is fast
 
         findings = []
-        for finding in examine(options.sweep, options.storage, options.address):
+        for finding in examine(options.sweep, options.storage, options.address, options.overrides):
             print(finding, flush=True)
             findings.append(finding)
     except InputError as error:

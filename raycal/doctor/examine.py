@@ -1,6 +1,6 @@
 """Runs all checks, one after the other, each with a time limit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from raycal import build
@@ -33,18 +33,23 @@ SECONDS = 5.0
 LONG_SECONDS = 60.0
 
 
-def examine(sweep_file: str | None, storage: str, address: str | None) -> Iterator[Finding]:
+def examine(
+    sweep_file: str | None, storage: str, address: str | None, overrides: Sequence[str] = ()
+) -> Iterator[Finding]:
     """Check everything that a sweep needs.
 
     Args:
         sweep_file: The sweep file; None: only this machine and the Ray cluster are checked.
         storage: The storage of the sweep, as `Folder.at` takes it.
         address: The address of the Ray cluster, as `ray.init` takes it.
+        overrides: Settings, `KEY=VALUE`, that take the place of those of the sweep file.
 
     Raises:
-        InputError: The sweep file or the storage cannot be used.
+        InputError: The sweep file, an override or the storage cannot be used.
     """
-    sweep = None if sweep_file is None else load_sweep(sweep_file, build.REGISTRIES)
+    if sweep_file is None and overrides:
+        raise InputError(*(f"--set {override}: changes a sweep file; name one" for override in overrides))
+    sweep = None if sweep_file is None else load_sweep(sweep_file, build.REGISTRIES, overrides=overrides)
     folder = Folder.at(storage)
     gpus = int(this_machine().gpus)
     yield from within("versions", SECONDS, check_versions)
@@ -132,10 +137,14 @@ def _data(sweep: Sweep, folder: Folder) -> Iterator[Finding]:
     infos = check(experiments)
     for plugin in sweep.plugins:
         yield ok("plug-in", f"{plugin.given}: digest {plugin.digest[:12]}")
+    for note in sweep.notes:
+        yield warning("sweep", note, "")
     yield ok("sweep", f"{sweep.name}: datasets and weights are as they should be, as far as they are on this machine")
+    if any(info.folder is not None for info in infos.values()):
+        yield ok("images", "the doctor counts images by their names and decodes none; a sweep decodes all at its start")
     for shown, info in {str(info): info for info in infos.values()}.items():
         yield ok("images", shown)
-        for note in info.notes:
+        for note in (*info.notes, *info.warnings):
             yield warning("images", f"{info.name}: {note}", "")
     for one in downloads(experiments.values(), infos):
         why = why_unreachable(one.url, SECONDS)

@@ -12,6 +12,12 @@ from raycal.results import is_at_chance, loss_has_not_fallen
 # Optimizer steps of two strategies that differ by more than this factor are said.
 MOST_DIFFERENCE = 1.5
 LONGER = "train longer (training.steps or training.epochs) or with another training.learning_rate"
+# A test split is one-sided if guessing its largest class gets this much more than guessing among equally large classes.
+ONE_SIDED = 0.1
+ONE_SIDED_ADVICE = (
+    "the test split is one-sided: with as many test images of each class guessing would reach up to {:.3f}, so add "
+    "test images of the other classes or take some of the largest class away"
+)
 
 Lines = Sequence[Mapping[str, Any]]
 
@@ -48,9 +54,12 @@ def _of_trainings(group: Group) -> Iterator[str]:
     guessing = [line for line in lines if is_at_chance(line)]
     if guessing:
         most = max(line["chance_accuracy"] for line in guessing)
+        even = max((trial.even_chance for trial in group.trials if trial.even_chance is not None), default=None)
+        is_one_sided = even is not None and most - even > ONE_SIDED
+        advice = ONE_SIDED_ADVICE.format(even) if is_one_sided else LONGER
         yield (
             f"{group.label}: in {_of(guessing, lines)} the test accuracy cannot be told from guessing, which reaches "
-            f"up to {most:.3f} here; {LONGER}"
+            f"up to {most:.3f} here; {advice}"
         )
     not_fallen = [line for line in lines if loss_has_not_fallen(line)]
     if not_fallen:

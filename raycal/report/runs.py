@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from raycal.algorithm.expert import experts
+from raycal.algorithm.guessing import guessing_accuracy
 from raycal.algorithm.scenario import Ask
 from raycal.config import ExperimentConfig
 from raycal.data_variants import RunInputs, data_variants
@@ -40,6 +41,7 @@ class Trial:
         data: `data 1`, `data 2` and so on, where trials of this dataset have read different images or weights.
         is_removed: Whether the sweep file no longer asks for it.
         dataset_name: What its dataset is called in the sweep.
+        even_chance: What guessing would reach if every class had as many test images; None when it is not known.
     """
 
     experiment_id: str
@@ -52,6 +54,7 @@ class Trial:
     data: str = ""
     is_removed: bool = False
     dataset_name: str = ""
+    even_chance: float | None = None
 
     def __post_init__(self) -> None:
         """Fill in what the dataset of a trial that stands alone is called."""
@@ -227,4 +230,12 @@ def _read(sweep_dir: SweepDir, experiment_id: str, config: ExperimentConfig, sce
         reason=(stopped or error or "").strip() if status != "finished" else "",
         lines=tuple(run_dir.results()),
         folder=run_dir.folder.uri,
+        even_chance=_even_chance(run_dir.environment()),
     )
+
+
+def _even_chance(environment: Mapping[str, Any]) -> float | None:
+    """The accuracy that guessing would reach on a test split with as many images of each class."""
+    dataset = environment.get("dataset", {})
+    num_classes, num_test = (dataset.get(key) for key in ("num_classes", "num_test"))
+    return guessing_accuracy(1 / num_classes, num_test) if num_classes and num_test else None

@@ -131,6 +131,7 @@ def test_settings_and_folders_that_are_not_used_are_told(split_root: Path) -> No
 
     assert make(split_root, test_fraction=0.5).inspect().notes == (
         "only train/ and test/ are used, not val/",
+        "images in folders below a class are images of the class: b/ (deep/)",
         "test_fraction is not used: the folder has its own train and test split",
     )
 

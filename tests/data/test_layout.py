@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from raycal.check import describe
 from raycal.data.image_files import ImageTree
 from raycal.data.image_folder import ImageFolder, list_images
 from raycal.data.layout import Split, read_layout, split_of
@@ -107,6 +108,101 @@ def test_test_split_may_have_one_class(tmp_path: Path) -> None:
     assert sizes(root) == ({"crow": 1, "jay": 1}, {"jay": 1})
 
 
+@pytest.mark.parametrize(
+    ("train", "test", "expected"),
+    [
+        ("train/train", "test", ["the classes of train/ are read from train/train/, the only folder in it"]),
+        ("train", "test/images", ["the classes of test/ are read from test/images/, the only folder in it"]),
+        (
+            "seg_train/seg_train",
+            "seg_test/a/b",
+            [
+                "the classes of seg_train/ are read from seg_train/seg_train/, the only folder in it",
+                "the classes of seg_test/ are read from seg_test/a/, the only folder in it",
+                "the classes of seg_test/a/ are read from seg_test/a/b/, the only folder in it",
+            ],
+        ),
+    ],
+)
+def test_extra_folder_in_a_split_is_told(tmp_path: Path, train: str, test: str, expected: list[str]) -> None:
+    root = make(tmp_path, *(f"{split}/{name}/1.jpg" for split in (train, test) for name in ("crow", "jay")))
+
+    assert sizes(root) == ({"crow": 1, "jay": 1}, {"crow": 1, "jay": 1})
+    assert list(notes(root)) == expected
+
+
+SAME_FOLDERS: dict[str, tuple[str, ...]] = {
+    "misspelled splits": ("trian/{crow,jay,tit}/1.jpg", "tset/{crow,jay,tit}/1.jpg"),
+    "a class is missing in one": ("trian/{crow,jay,tit}/1.jpg", "tset/{crow,jay}/1.jpg"),
+    "a folder more in one": ("trian/{a,b,c,d,e,f,g}/1.jpg", "tset/{a,b,c,d,e}/1.jpg"),
+    "an image beside them": ("trian/{crow,jay}/*9.jpg", "tset/{crow,jay}/*9.jpg", "tset/stray.jpg"),
+    "a folder beside them": ("trian/{crow,jay}/1.jpg", "tset/{crow,jay}/1.jpg", "samples/1.jpg"),
+    "another case": ("trian/{crow,jay}/1.jpg", "tset/{Crow,JAY}/1.jpg"),
+    "images and masks": ("images/{crow,jay}/1.png", "masks/{crow,jay}/1.png"),
+    "within the splits": ("train/{images,masks}/{crow,jay}/1.png", "test/{images,masks}/{crow,jay}/1.png"),
+    "in a wrapper": ("birds/{trian,tset}/{crow,jay}/1.jpg",),
+    "with wrappers": ("trian/trian/{crow,jay}/1.jpg", "tset/tset/{crow,jay}/1.jpg"),
+    "deeper classes": ("trian/{crow,jay}/{2019,2020}/1.jpg", "tset/{crow,jay}/{2019,2020}/1.jpg"),
+    "folds": ("fold{1,2,3,4,5}/{crow,jay}/1.jpg",),
+    "splits in the classes": ("crow/{trian,tset}/1.jpg", "jay/{trian,tset}/1.jpg"),
+}
+
+
+def spelled_out(pattern: str) -> list[str]:
+    """Every file that a pattern such as `{crow,jay}/1.jpg` means."""
+    before, brace, rest = pattern.partition("{")
+    if not brace:
+        return [pattern]
+    choices, _, after = rest.partition("}")
+    return [one for choice in choices.split(",") for one in spelled_out(before + choice + after)]
+
+
+@pytest.mark.parametrize("case", SAME_FOLDERS)
+def test_classes_with_the_same_folders_in_them_are_refused(tmp_path: Path, case: str) -> None:
+    root = make(tmp_path, *(file for pattern in SAME_FOLDERS[case] for file in spelled_out(pattern)))
+
+    problems = refused(root)
+
+    assert all(" have the same folders in them (" in problem for problem in problems)
+    assert len(problems) == (2 if case == "within the splits" else 1)
+
+
+def test_refusal_of_the_same_folders_names_them_and_what_to_do(tmp_path: Path) -> None:
+    root = make(tmp_path, *spelled_out("{trian,tset}/{crow,jay}/1.jpg"))
+
+    assert refused(root) == [
+        "ROOT: trian/, tset/ have the same folders in them (crow/, jay/), so it is not clear which are the classes; if"
+        " they are splits, name them train and test; if only one of them has the images, give it as root; if they are"
+        " the classes, put their images directly into them"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "note"),
+    [
+        (("animals/{cat,dog}/1.jpg", "vehicles/{car,ship}/1.jpg"), "animals/ (cat/, dog/), vehicles/ (car/, ship/)"),
+        (
+            ("animals/{cat,dog,other,rest}/1.jpg", "vehicles/{car,ship,other,rest}/1.jpg"),
+            "animals/ (cat/, dog/, other/, rest/), vehicles/ (car/, other/, rest/, ship/)",
+        ),
+        (("crow/images/1.jpg", "jay/images/1.jpg"), "crow/ (images/), jay/ (images/)"),
+        (("crow/{2019,2020}/1.jpg", "jay/*3.jpg"), "crow/ (2019/, 2020/)"),
+        (("crow/{2019,2020}/1.jpg", "crow/*9.jpg", "jay/{2019,2020}/1.jpg", "jay/*9.jpg"), None),
+        (
+            ("train/{crow,jay}/1.jpg", "test/crow/2019/1.jpg", "test/jay/1.jpg"),
+            "crow/ (2019/)",
+        ),
+    ],
+)
+def test_images_in_folders_below_the_classes_are_told(
+    tmp_path: Path, patterns: tuple[str, ...], note: str | None
+) -> None:
+    root = make(tmp_path, *(file for pattern in patterns for file in spelled_out(pattern)))
+
+    below = "crow/ (2019/, 2020/), jay/ (2019/, 2020/)" if note is None else note
+    assert notes(root) == (f"images in folders below a class are images of the class: {below}",)
+
+
 def test_class_may_be_called_like_a_split(tmp_path: Path) -> None:
     assert sizes(make(tmp_path, "valid/*2.jpg", "invalid/*3.jpg")) == ({"invalid": 3, "valid": 2}, None)
 
@@ -158,7 +254,8 @@ def test_foreign_folder_is_skipped(tmp_path: Path, foreign: str) -> None:
     make(root, f"{foreign.rpartition('/')[0]}/more.png")
 
     assert sizes(root) == ({"crow": 4, "jay": 2}, None)
-    (note,) = notes(root)
+    nested, note = notes(root)
+    assert nested == "images in folders below a class are images of the class: crow/ (2019/)"
     assert note.startswith(f"skipped {foreign.rpartition('/')[0].split('/a')[0].split('/1')[0].split('/v')[0]}/: ")
 
 
@@ -205,6 +302,38 @@ def test_spelling_may_differ_between_the_splits(tmp_path: Path) -> None:
     root = make(tmp_path, f"train/{split_up}/*2.jpg", "train/crow/*1.jpg", f"test/{composed}/*3.jpg")
 
     assert sizes(root) == ({"crow": 1, split_up: 2}, {split_up: 3})
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "expected"),
+    [
+        (
+            ("train/{crow,jay,tit}/*4.jpg", "test/crow/*4.jpg"),
+            {},
+            ["the test split has no image of 2 of 3 classes (jay, tit): its accuracy says nothing about them"],
+        ),
+        (
+            ("crow/*400.jpg", "jay/1.jpg"),
+            {},
+            ["the test split has no image of 1 of 2 classes (jay): its accuracy says nothing about them"],
+        ),
+        (
+            ("train/crow/*400.jpg", "train/jay/1.jpg", "test/{crow,jay}/*2.jpg"),
+            {"train_size": 5},
+            ["the training split has no image of 1 of 2 classes (jay): no model can learn them"],
+        ),
+        (("train/{crow,jay}/*4.jpg", "test/{crow,jay}/1.jpg"), {}, []),
+    ],
+)
+def test_class_that_a_split_lacks_is_a_warning(
+    tmp_path: Path, files: tuple[str, ...], options: dict[str, int], expected: list[str]
+) -> None:
+    root = make(tmp_path, *(file for pattern in files for file in spelled_out(pattern)))
+
+    info = ImageFolder(seed=0, image_size=32, root=str(root), **options).inspect()  # type: ignore[arg-type]
+
+    assert list(info.warnings) == expected
+    assert describe([info])[1:] == [f"        warning: {line}" for line in expected]
 
 
 def test_description_names_classes_and_sizes(tmp_path: Path) -> None:

@@ -37,8 +37,9 @@ def test_problems_alone_are_a_failure(
 
     monkeypatch.setattr("raycal.doctor.examine.examine", examine)
 
-    assert main(["a.yaml", "--storage", "s", "--address", "h:1"]) == STATUSES[status]
-    assert asked == [("a.yaml", "s", "h:1")]
+    given = ["a.yaml", "--storage", "s", "--address", "h:1", "--set", "a=1", "--set", "b=2"]
+    assert main(given) == STATUSES[status]
+    assert asked == [("a.yaml", "s", "h:1", ["a=1", "b=2"])]
     assert capsys.readouterr().out.splitlines()[0] == f"{status:<8} disk         little; free some"
 
 
@@ -48,6 +49,9 @@ def test_problems_alone_are_a_failure(
         (["nothing.yaml"], "nothing.yaml: No such file or directory"),
         (["--storage", ""], "--storage '': should be a folder or a URI"),
         (["--storage", "foo://x"], "--storage foo://x: "),
+        (["--set", "training.epochs=1"], "--set training.epochs=1: changes a sweep file; name one"),
+        (["sweep.yaml", "--set", "training.epoch=1"], "--set training.epoch: "),
+        (["sweep.yaml", "--set", "training"], "--set training: should be KEY=VALUE"),
     ],
 )
 def test_mistake_in_the_input_is_one_line(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,6 +106,38 @@ def test_images_are_described_and_a_storage_among_them_is_a_problem(
     assert "ok       images       birds: 2 classes (crow 2, jay 2), 3 train, 1 test" in lines
     assert any(line.startswith("warning  images       birds: 2 files are not used: 2 .heic; ") for line in lines)
     assert any(line.startswith("problem  sweep        --storage: ") and "lies in the folder" in line for line in lines)
+
+
+def test_settings_of_the_command_line_take_the_place_of_the_file_s(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for split, names in (("train", ("crow", "jay", "tit")), ("test", ("crow",))):
+        for name in names:
+            (place / "birds" / split / name).mkdir(parents=True)
+            (place / "birds" / split / name / "1.jpg").write_bytes(b"broken")
+    (place / "sweep.yaml").write_text(SWEEP.replace("digits", "{name: image_folder, root: nowhere}"))
+
+    assert main(["sweep.yaml", "--set", "dataset.root=birds", "--storage", "runs"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    images = [line.partition("images       ")[::2] for line in lines if line[9:15] == "images"]
+    assert images == [
+        ("ok       ", "the doctor counts images by their names and decodes none; a sweep decodes all at its start"),
+        ("ok       ", "birds: 3 classes (crow 2, jay 1, tit 1), 3 train, 1 test"),
+        (
+            "warning  ",
+            "birds: the test split has no image of 2 of 3 classes (jay, tit): its accuracy says nothing about them",
+        ),
+    ]
+
+
+def test_override_that_drops_settings_is_a_warning(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "sweep.yaml").write_text(SWEEP.replace("digits", "{name: digits, train_size: 100}"))
+
+    assert main(["sweep.yaml", "--set", "dataset={name: digits}"]) == 0
+
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning  sweep")]
+    assert "--set dataset replaces the whole group and drops train_size; " in line
 
 
 def test_cluster_that_wants_a_token_is_told_from_none(

@@ -1,5 +1,6 @@
 """What the report warns of."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,6 +33,27 @@ def test_iterations_at_chance_are_counted_over_the_seeds_of_a_group() -> None:
     assert found == [
         "random: in 4 of 5 iterations the test accuracy cannot be told from guessing, which reaches up to 0.150 here; "
         + LONGER
+    ]
+
+
+@pytest.mark.parametrize(
+    ("even", "advice"),
+    [
+        (None, LONGER),
+        (0.11, LONGER),
+        (
+            0.04,
+            "the test split is one-sided: with as many test images of each class guessing would reach up to 0.040, so "
+            "add test images of the other classes or take some of the largest class away",
+        ),
+    ],
+)
+def test_one_sided_test_split_is_no_reason_to_train_longer(even: float | None, advice: str) -> None:
+    made = trial("random", 0, lines=[line(0, 0.12, **LEARNED, optimizer_steps=9)])
+
+    assert caveats(runs(replace(made, even_chance=even))) == [
+        "random: in 1 of 1 iteration the test accuracy cannot be told from guessing, which reaches up to 0.150 here; "
+        + advice
     ]
 
 

@@ -49,6 +49,25 @@ def test_seeds_are_taken_together(folder: Path) -> None:
     assert found.groups[1].settings == {"scenario": "cluster-only", "expert.purity_threshold": "0.7"}
 
 
+@pytest.mark.parametrize(
+    ("dataset", "even"),
+    [
+        # P(X > 18 | 100, 1/10) = 0.0046 and P(X > 17) is above the level of 0.01.
+        ({"num_classes": 10, "num_test": 100}, 0.18),
+        ({"num_classes": 2, "num_test": 1}, 1.0),
+        ({}, None),
+    ],
+)
+def test_guessing_level_of_an_even_test_split_is_known_from_its_size(
+    folder: Path, dataset: dict[str, int], even: float | None
+) -> None:
+    key = next(iter(SweepDir(Folder.at(str(folder))).read_plan().experiments))  # type: ignore[union-attr]
+    (folder / key).mkdir()
+    (folder / key / "environment.json").write_text(json.dumps({"dataset": dataset}))
+
+    assert [trial.even_chance for trial in read_runs(str(folder)).trials] == [even, None, None, None, None, None]
+
+
 def test_labels_leave_out_the_dataset_and_what_only_depends_on_it() -> None:
     settings = [{"num_clusters": None}, {"num_clusters": 20}]
     groups = runs(

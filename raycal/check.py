@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from raycal.data import DatasetInfo
 from raycal.errors import InputError, printable
 from raycal.files import Folder
 from raycal.home import expand_home
+from raycal.labels import counted, dataset_names
 
 
 def select(
@@ -35,13 +37,19 @@ def select(
 
     idle = [pattern for pattern in patterns if not any(matches(key, pattern) for key in experiments)]
     if idle:
-        said = f"matches none of the {len(experiments)} trials; --dry-run lists them"
+        said = f"matches none of the {counted(len(experiments), 'trial')}; --dry-run lists them"
         raise InputError(*(f"--only {pattern}: {said}" for pattern in idle))
     return {key: config for key, config in experiments.items() if any(matches(key, pattern) for pattern in patterns)}
 
 
-def check(experiments: Mapping[str, ExperimentConfig]) -> dict[str, DatasetInfo]:
+def check(
+    experiments: Mapping[str, ExperimentConfig], among: Mapping[str, ExperimentConfig] | None = None
+) -> dict[str, DatasetInfo]:
     """The classes and sizes of each experiment's dataset, without decoding an image.
+
+    Args:
+        experiments: Those to check.
+        among: All experiments of the sweep, whose datasets need different names; None: the same.
 
     Raises:
         InputError: With every dataset and every weights file that cannot be used.
@@ -49,6 +57,8 @@ def check(experiments: Mapping[str, ExperimentConfig]) -> dict[str, DatasetInfo]
     problems: dict[str, None] = {}
     infos: dict[str, DatasetInfo] = {}
     known: dict[str, DatasetInfo | InputError] = {}
+    whole = {**(among or {}), **experiments}
+    names = dict(zip(whole, dataset_names(list(whole.values())), strict=True))
     for experiment_id, config in experiments.items():
         key = build.dataset_key(config)
         if key not in known:
@@ -57,7 +67,7 @@ def check(experiments: Mapping[str, ExperimentConfig]) -> dict[str, DatasetInfo]
         if isinstance(found, InputError):
             problems |= dict.fromkeys(found.problems)
         else:
-            infos[experiment_id] = found
+            infos[experiment_id] = replace(found, name=names[experiment_id])
         if (wrong := _wrong_with(config.model.weights)) is not None:
             problems[f"experiment.model.weights: {wrong}"] = None
     if problems:

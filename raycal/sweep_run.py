@@ -29,7 +29,7 @@ from raycal.follower import Follower
 from raycal.home import expand_home
 from raycal.inputs import ExpectedInputs, InputRecord, Inputs
 from raycal.installed import is_installed, need_ray
-from raycal.labels import say_more, trial_labels
+from raycal.labels import counted, say_more, trial_labels
 from raycal.owner import Owner
 from raycal.plan import Plan, SweepDir
 from raycal.prices import own_price
@@ -174,7 +174,7 @@ def prepare(request: Request) -> Job:
     asked = {key: planned.get(key, config) for key, config in sweep.experiments.items()}
     labels = _labels(sweep, {**planned, **asked})
     selected = select(asked, request.only, labels)
-    infos = check(selected or sweep.examples)
+    infos = check(selected or sweep.examples, {**planned, **asked})
     check_apart(infos.values(), storage)
     for note in sweep.notes:
         print(note, file=sys.stderr)
@@ -207,7 +207,7 @@ def run(job: Job) -> None:
         check_tracking(uri)
     for experiment_id in job.selected:
         job.sweep_dir.run_dir(experiment_id).tidy()
-    print(f"{job.sweep.name}: {job.num_trials} trials, {job.num_left} to run\n  folder  {place}")
+    print(f"{job.sweep.name}: {counted(job.num_trials, 'trial')}, {job.num_left} to run\n  folder  {place}")
     if uri is not None:
         print(f"  MLflow  {without_secrets(uri)}")
     elif job.request.track:

@@ -106,9 +106,11 @@ def _print(runs: "Runs", out: "Folder", written: Sequence[str]) -> None:
         print(row["answer"])
     if runs.removed_words:
         print(runs.removed_words)
+    from raycal.labels import counted  # after --help
+
     unfinished = len(runs.incomplete)
     if unfinished:
-        print(f"not finished and in no figure: {unfinished} of {len(runs.trials)} trials")
+        print(f"not finished and in no figure: {unfinished} of {counted(len(runs.trials), 'trial')}")
     for name in sorted(written, key=lambda name: ("/" in name, name)):
         print(f"{out.place}/{name}")
 

@@ -1,0 +1,35 @@
+"""Which accuracies say nothing, because a model that guesses reaches them on the same test split."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from raycal.report.comparison import Comparison
+from raycal.report.rounding import reaches
+
+LONGER = "train longer (training.steps or training.epochs) or with another training.learning_rate"
+BETTER_TEST = "every accuracy is in reach of guessing on this test split; give it more images of every class"
+
+
+def guessing_level(comparison: Comparison) -> float | None:
+    """The highest accuracy that cannot be told from guessing on a test split of the dataset.
+
+    Splits of several seeds may differ a little; the highest level counts. None: only an earlier version of raycal ran
+    the trials, which did not record the level.
+    """
+    return highest(line for group in comparison.groups for trial in group.trials for line in trial.lines)
+
+
+def highest(lines: Iterable[Mapping[str, Any]]) -> float | None:
+    """The highest level that the lines have recorded; None without one."""
+    levels = [level for line in lines if (level := line.get("chance_accuracy")) is not None]
+    return max(levels, default=None)
+
+
+def is_guessing(accuracy: float, level: float | None) -> bool:
+    """Whether an accuracy is at the level of guessing or below it."""
+    return level is not None and reaches(level, accuracy)
+
+
+def advice(level: float) -> str:
+    """What to do about models that cannot be told from guessing."""
+    return BETTER_TEST if reaches(level, 1.0) else LONGER

@@ -102,8 +102,9 @@ def _print(runs: "Runs", out: "Folder", written: Sequence[str]) -> None:
     """What was written and what it says."""
     for warning in runs.warnings:
         print(warning)
-    for row in csv.DictReader((out.read("tables/recommendation.csv") or b"").decode().splitlines()):
-        print(row["answer"])
+    answers = csv.DictReader((out.read("tables/recommendation.csv") or b"").decode().splitlines())
+    for answer in dict.fromkeys(row["answer"] for row in answers):
+        print(answer)
     if runs.removed_words:
         print(runs.removed_words)
     from raycal.labels import counted  # after --help

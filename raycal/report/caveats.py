@@ -58,13 +58,16 @@ def _of_trainings(groups: Sequence[Group]) -> Iterator[str]:
 
 
 def _iterations(lines: Iterable[tuple[str, Lines]], is_faulty: Callable[[Mapping[str, Any]], bool]) -> str:
-    """How many iterations of which groups, as in `3 of 4 iterations of random, 1 of 4 of cluster-only`."""
-    words: list[str] = []
+    """How many iterations of which groups, as in `4 of 4 iterations of random, bald and 1 of 4 of typiclust`."""
+    labels: dict[tuple[int, int], list[str]] = {}
     for label, those in lines:
         if faulty := sum(map(is_faulty, those)):
-            noun = "" if words else " iteration" if len(those) == 1 else " iterations"
-            words.append(f"{faulty} of {len(those)}{noun} of {label}")
-    return ", ".join(words)
+            labels.setdefault((faulty, len(those)), []).append(label)
+    words: list[str] = []
+    for (faulty, total), those_labels in labels.items():
+        noun = "" if words else " iteration" if total == 1 else " iterations"
+        words.append(f"{faulty} of {total}{noun} of {', '.join(those_labels)}")
+    return " and ".join(words)
 
 
 def _of_supervision(supervised: Group, candidates: Iterable[Group]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import floor
+from math import floor, inf
 from statistics import fmean
 
 from raycal.report.comparison import RANDOM, Comparison, by_seed, is_whole_pool, same_seeds
@@ -169,6 +169,7 @@ def _saving(comparison: Comparison, group: Group, accuracy: float) -> tuple[Esti
         if own is not None and other:
             savings.append(100 * (1 - own / other))
     found = estimate(savings)
+    found = found and found.within(-inf, 100.0)  # nothing saves more than all
     # An interval of lower bounds, or of some of the seeds, would be taken for one of the saving.
     return (replace(found, low=None, high=None) if found and (is_bound or not known) else found), is_bound
 

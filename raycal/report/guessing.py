@@ -7,6 +7,7 @@ from raycal.report.comparison import Comparison
 from raycal.report.rounding import reaches
 
 LONGER = "train longer (training.steps or training.epochs) or with another training.learning_rate"
+LEARN_MORE = f"{LONGER}; more test images lower what guessing reaches"
 BETTER_TEST = "every accuracy is in reach of guessing on this test split; give it more images of every class"
 
 
@@ -32,4 +33,4 @@ def is_guessing(accuracy: float, level: float | None) -> bool:
 
 def advice(level: float) -> str:
     """What to do about models that cannot be told from guessing."""
-    return BETTER_TEST if reaches(level, 1.0) else LONGER
+    return BETTER_TEST if reaches(level, 1.0) else LEARN_MORE

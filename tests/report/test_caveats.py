@@ -6,7 +6,7 @@ import pytest
 from small_runs import line, runs, supervised, threshold, trial
 
 from raycal.report.caveats import caveats, recipes
-from raycal.report.guessing import BETTER_TEST, LONGER
+from raycal.report.guessing import BETTER_TEST, LEARN_MORE, LONGER
 
 LEARNED = {"chance_accuracy": 0.15, "first_train_loss": 2.3, "train_loss": 0.1}
 
@@ -32,7 +32,7 @@ def test_iterations_at_chance_are_counted_over_the_seeds_of_a_group() -> None:
 
     assert found == [
         "the test accuracy cannot be told from guessing, which reaches up to 0.150 here, in 4 of 5 iterations of "
-        f"random; {LONGER}"
+        f"random; {LEARN_MORE}"
     ]
 
 
@@ -43,7 +43,7 @@ def test_one_sentence_names_all_groups_that_guess() -> None:
 
     assert found == [
         "the test accuracy cannot be told from guessing, which reaches up to 0.150 here, in 2 of 2 iterations of "
-        f"random, cluster-only and 1 of 2 of uncertain-only; {LONGER}"
+        f"random, cluster-only and 1 of 2 of uncertain-only; {LEARN_MORE}"
     ]
 
 

@@ -9,7 +9,7 @@ from made_up import runs, trial
 from raycal.report.break_even import break_even
 from raycal.report.break_even_chart import saving_charts
 from raycal.report.comparison import Comparison, by_dataset
-from raycal.report.guessing import BETTER_TEST, LONGER, guessing_level, is_guessing
+from raycal.report.guessing import BETTER_TEST, LEARN_MORE, guessing_level, is_guessing
 from raycal.report.recommendation import recommend
 from raycal.report.runs import Trial
 from raycal.report.tables import tables
@@ -65,14 +65,14 @@ def test_one_plain_sentence_where_no_scenario_learned() -> None:
 
     assert answers(*trials) == [
         "digits: no scenario learned: the best final accuracy is 0.483, and guessing reaches up to 0.567 here; so "
-        f"nothing is recommended. What to do: {LONGER}."
+        f"nothing is recommended. What to do: {LEARN_MORE}."
     ]
 
 
 def test_one_plain_sentence_where_all_targets_are_just_below_the_level() -> None:
     assert answers(ending("random", 0.2, 0.57, level=0.567)) == [
         "digits: no target accuracy (0.513 to 0.564) is above what guessing reaches here, which is up to 0.567; so "
-        f"nothing is recommended. What to do: {LONGER}."
+        f"nothing is recommended. What to do: {LEARN_MORE}."
     ]
 
 

@@ -13,7 +13,7 @@ from raycal.data import DatasetInfo
 from raycal.errors import InputError, printable
 from raycal.files import Folder
 from raycal.home import expand_home
-from raycal.labels import counted, dataset_names
+from raycal.labels import dataset_names
 
 
 def select(
@@ -37,8 +37,9 @@ def select(
 
     idle = [pattern for pattern in patterns if not any(matches(key, pattern) for key in experiments)]
     if idle:
-        said = f"matches none of the {counted(len(experiments), 'trial')}; --dry-run lists them"
-        raise InputError(*(f"--only {pattern}: {said}" for pattern in idle))
+        count = len(experiments)
+        said = "does not match the only trial" if count == 1 else f"matches none of the {count} trials"
+        raise InputError(*(f"--only {pattern}: {said}; --dry-run lists them" for pattern in idle))
     return {key: config for key, config in experiments.items() if any(matches(key, pattern) for pattern in patterns)}
 
 

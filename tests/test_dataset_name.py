@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pytest
 from PIL import Image
@@ -28,10 +28,8 @@ def folder(place: Path) -> Path:
     return place
 
 
-def experiments(*roots: Path, **settings: Any) -> dict[str, ExperimentConfig]:
-    given = [
-        {"dataset": {"name": "image_folder", "root": str(root)}, "scenario": "random"} | settings for root in roots
-    ]
+def experiments(*roots: Path) -> dict[str, ExperimentConfig]:
+    given = [{"dataset": {"name": "image_folder", "root": str(root)}, "scenario": "random"} for root in roots]
     configs = [ExperimentConfig.model_validate(one, context=build.REGISTRIES) for one in given]
     return {config.experiment_id: config for config in configs}
 

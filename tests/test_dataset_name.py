@@ -93,3 +93,5 @@ def test_chosen_trials_have_the_names_of_the_whole_sweep(tmp_path: Path) -> None
     assert dataset_names(list(made.values())) == ["a/birds", "b/birds"]
     assert check({key: config}, made)[key].name == "a/birds"
     assert check({key: config})[key].name == "birds"
+    samples = SweepMetrics("tiny", {key: config}, 1, made).samples(0)
+    assert {sample.labels["dataset"] for sample in samples if "dataset" in sample.labels} == {"a/birds"}

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -13,7 +14,7 @@ from raycal.data import DatasetInfo
 from raycal.errors import InputError, printable
 from raycal.files import Folder
 from raycal.home import expand_home
-from raycal.labels import is_long_label
+from raycal.labels import dataset_names, is_long_label
 
 NEAREST = 3  # as many names a message proposes
 MOST_COMPARED = 2000  # names, as each comparison takes a fraction of a millisecond
@@ -49,7 +50,8 @@ def select(
 
     idle = [pattern for pattern in patterns if not any(matches(key, pattern) for key in experiments)]
     if idle:
-        said = f"matches none of the {len(experiments)} trials"
+        count = len(experiments)
+        said = "does not match the only trial" if count == 1 else f"matches none of the {count} trials"
         raise InputError(
             *(f"--only {pattern}: {said}{_nearest(pattern, names)}; --dry-run lists them" for pattern in idle)
         )
@@ -68,8 +70,14 @@ def _nearest(pattern: str, names: Mapping[str, Sequence[str]]) -> str:
     return f"; the nearest: {', '.join(shown)}" if shown else ""
 
 
-def check(experiments: Mapping[str, ExperimentConfig]) -> dict[str, DatasetInfo]:
+def check(
+    experiments: Mapping[str, ExperimentConfig], among: Mapping[str, ExperimentConfig] | None = None
+) -> dict[str, DatasetInfo]:
     """Inspect each experiment's dataset without decoding an image; its classes and sizes, by experiment id.
+
+    Args:
+        experiments: The experiments to check.
+        among: All experiments of the sweep, whose datasets need different names; None: the same.
 
     Raises:
         InputError: Datasets or weights files cannot be used; there is a line for each of them.
@@ -77,6 +85,8 @@ def check(experiments: Mapping[str, ExperimentConfig]) -> dict[str, DatasetInfo]
     problems: dict[str, None] = {}
     infos: dict[str, DatasetInfo] = {}
     known: dict[str, DatasetInfo | InputError] = {}
+    whole = {**(among or {}), **experiments}
+    names = dict(zip(whole, dataset_names(list(whole.values())), strict=True))
     for experiment_id, config in experiments.items():
         key = build.dataset_key(config)
         if key not in known:
@@ -85,7 +95,7 @@ def check(experiments: Mapping[str, ExperimentConfig]) -> dict[str, DatasetInfo]
         if isinstance(found, InputError):
             problems |= dict.fromkeys(found.problems)
         else:
-            infos[experiment_id] = found
+            infos[experiment_id] = replace(found, name=names[experiment_id])
         if (wrong := _wrong_with(config.model.weights)) is not None:
             problems[f"experiment.model.weights: {wrong}"] = None
     if problems:

@@ -1,6 +1,6 @@
 """What a sweep costs before it is started: interactions, passes over images, hours and money within a wide margin."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from raycal.algorithm.scenario import Ask
@@ -8,7 +8,7 @@ from raycal.config import ExperimentConfig, Sweep
 from raycal.data import DatasetInfo
 from raycal.distributed.resources import Allotment
 from raycal.errors import InputError
-from raycal.labels import dataset_names, image_root
+from raycal.labels import counted, image_root
 from raycal.networks import networks
 from raycal.prices import offers
 from raycal.progress import named
@@ -123,16 +123,17 @@ def print_estimate(
         print(
             f"{begins[key]}  {cost.interactions:>7,} interactions  pool {pool:,}  test {infos[key].num_test:,}{state}"
         )
-    _print_folders(known.values())
+    _print_folders(known, infos)
     times = 1 if base is None else sweep.num_trials
     interactions = times * sum(cost.interactions for cost in costs.values())
     if sweep.search is not None and base is not None:
         print("is the base experiment, of which the search changes")
         for key, domain in sweep.search.space.items():
             print(f"  {key}: {domain}")
-        print(f"\n{sweep.name}: {times} trials chosen by {sweep.search.algorithm}, about {interactions:,} interactions")
+        trials = f"{counted(times, 'trial')} chosen by {sweep.search.algorithm}"
+        print(f"\n{sweep.name}: {trials}, about {interactions:,} interactions")
     else:
-        print(f"\n{sweep.name}: {len(selected)} trials, {interactions:,} interactions")
+        print(f"\n{sweep.name}: {counted(len(selected), 'trial')}, {interactions:,} interactions")
     if states and base is None:
         done = [key for key in costs if states.get(key) == DONE]
         costs = {key: cost for key, cost in costs.items() if key not in done}
@@ -144,7 +145,8 @@ def print_estimate(
         times = num_left
     repeated = sweep.num_combinations - len(sweep.experiments)
     if repeated:
-        print(f"{repeated} combinations repeat a trial, as the setting does not concern its scenario")
+        repeat = "repeats" if repeated == 1 else "repeat"
+        print(f"{counted(repeated, 'combination')} {repeat} a trial, as the setting does not concern its scenario")
     if not costs or not times:
         return
     total = Cost(
@@ -202,14 +204,9 @@ def _print_left(done: int, left: int, interactions: int) -> None:
     print(f"done: {done}; to run: {left}{rest}")
 
 
-def _print_folders(experiments: Iterable[ExperimentConfig]) -> None:
+def _print_folders(experiments: Mapping[str, ExperimentConfig], infos: Mapping[str, DatasetInfo]) -> None:
     """Say which folder of images each name stands for."""
-    configs = list(experiments)
-    folders = {
-        name: root
-        for name, config in zip(dataset_names(configs), configs, strict=True)
-        if (root := image_root(config)) is not None
-    }
+    folders = {infos[key].name: root for key, config in experiments.items() if (root := image_root(config)) is not None}
     for name, root in folders.items():
         print(f"dataset {name}: {root}")
 

@@ -16,10 +16,12 @@ ABSENT = "-"  # of an option that the extension does not have
 PURITY_THRESHOLD = "expert.purity_threshold"
 
 IMAGE_FOLDER = "image_folder"
+# Names of folders that hold one part of a dataset: the dataset is the folder above.
+_SPLITS = {"train", "training", "test", "val", "valid", "validation"}
 # Folder names that say nothing about the images in them, and places where people mount disks.
-_GENERIC = {
-    *("train", "training", "test", "val", "valid", "validation", "split", "splits", "raw", "all"),
-    *("image", "images", "img", "imgs", "jpg", "jpeg", "png", "photos", "pictures"),
+_GENERIC = _SPLITS | {
+    *("split", "splits", "raw", "all", "image", "images", "img", "imgs"),
+    *("jpg", "jpeg", "png", "photos", "pictures"),
     *("data", "dataset", "datasets", "classes", "files", "input", "inputs"),
     *("", "/", ".", "..", "~", "home", "root", "users", "mnt", "media", "tmp", "srv", "var", "opt", "workspace"),
 }
@@ -125,8 +127,9 @@ def _words(scenario: Scenario) -> str:
 def experiment_labels(experiments: Sequence[ExperimentConfig]) -> list[str]:
     """The scenario of each experiment and what tells it from others of its dataset, seeds apart.
 
-    A setting is not said where it does not concern the scenario, or is what more than half of those have that it
-    concerns.
+    A label leaves out a setting that does not concern the scenario, and one with the usual value. A value is usual when
+    more than half of the groups that the setting concerns have it. Experiments that differ by their seed alone are one
+    group, so that a value does not become usual because more seeds were run with it.
     """
     names = scenario_names(experiments)
     by_dataset: dict[str, list[ExperimentConfig]] = {}
@@ -142,7 +145,7 @@ def experiment_labels(experiments: Sequence[ExperimentConfig]) -> list[str]:
 def _usual(experiments: Sequence[ExperimentConfig]) -> dict[str, str | None]:
     """Of each setting that has several values among the experiments it concerns, the usual one, None without one."""
     found: dict[str, Counter[str]] = {key: Counter() for key in varied_keys(experiments)[1:]}
-    for experiment in experiments:
+    for experiment in {seedless_id(experiment): experiment for experiment in experiments}.values():
         flat = named_settings(experiment)
         for key, values in found.items():
             if concerns(experiment, key):
@@ -272,16 +275,22 @@ def varied_settings(experiments: Sequence[ExperimentConfig], searched: Collectio
 def dataset_names(experiments: Sequence[ExperimentConfig]) -> list[str]:
     """What to call the dataset of each experiment.
 
-    A folder of the user's images is called by its own name: `birds` for `~/birds/train`. Several folders of one name
-    are told apart by the folders above them.
+    Every place that names a dataset asks this function or `dataset_labels`. A folder of the user's images is called by
+    its own name, and a folder of one split by the name of the folder above: `birds` stands for `~/birds` and for
+    `~/birds/train`. A name that says nothing about the images keeps the folders above it, up to the first one that says
+    something: `nc/data` stands for `/work/nc/data`. Several folders of one name are told apart in the same way.
     """
     short = _folder_names({root for config in experiments if (root := image_root(config)) is not None})
     return [config.dataset.name if (root := image_root(config)) is None else short[root] for config in experiments]
 
 
-def dataset_labels(experiments: Sequence[ExperimentConfig]) -> list[str]:
-    """The name of each experiment's dataset, with the options that tell it from other datasets of its name."""
-    names = dataset_names(experiments)
+def dataset_labels(experiments: Sequence[ExperimentConfig], names: Sequence[str] | None = None) -> list[str]:
+    """The name of each experiment's dataset, with the options that tell it from other datasets of its name.
+
+    Args:
+        names: What the datasets are called without their options; None: as `dataset_names` says.
+    """
+    names = dataset_names(experiments) if names is None else names
     variants: dict[str, dict[str, dict[str, str]]] = {}
     for name, config in zip(names, experiments, strict=True):
         options = {key: str(value) for key, value in config.dataset.options.items() if not _is_root_of(config, key)}
@@ -316,22 +325,35 @@ def dataset_name(config: ExperimentConfig) -> str:
 
 
 def _folder_names(roots: Collection[str]) -> dict[str, str]:
-    """The last part of each path that says something, with parts before it where two folders would have one name."""
+    """The name of each folder, with as many folders above it as tell it from the others."""
     names: dict[str, str] = {}
-    paths = {root: _telling_parts(root) for root in sorted(roots)}
-    folders = set(paths.values())
-    for root, (parts, rest) in paths.items():
-        others = [other for other, other_rest in folders if (other, other_rest) != (parts, rest)]
-        whole = [*parts, *rest]
-        counts = (count for count in range(1, len(parts) + 1) if not any(o[-count:] == parts[-count:] for o in others))
-        count = next(counts, 0)
-        # Without such a count every part is generic, or the telling parts of two folders are the same.
-        names[root] = "/".join(parts[-count:]) if count else "/".join(whole)
+    paths = {root: _parts(root) for root in sorted(roots)}
+    for root, parts in paths.items():
+        kept = parts[:-1] if parts[-1].lower() in _SPLITS and _says_something(parts[:-1]) else parts
+        others = [other for other in paths.values() if other != parts]
+        end = next((at for at in reversed(range(len(kept))) if kept[at].lower() not in _GENERIC), 0)
+        tails = (kept[at:] for at in range(end, -1, -1))
+        names[root] = "/".join(next((tail for tail in tails if not _is_end_of_any(tail, others)), parts))
     return names
 
 
-def _telling_parts(root: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The parts of a path up to the last one that says something, and the generic ones behind it."""
-    parts = [part for part in PurePosixPath(root).parts if part not in ("/", ".", "~")]
-    end = next((at + 1 for at in reversed(range(len(parts))) if parts[at].lower() not in _GENERIC), 0)
-    return tuple(parts[:end]), tuple(parts[end:] or (() if end else (IMAGE_FOLDER,)))
+def _is_end_of_any(tail: tuple[str, ...], paths: Sequence[tuple[str, ...]]) -> bool:
+    """Whether one of the paths could have the same name: it ends so, with or without the folder of its split."""
+    return any(
+        path[-len(tail) :] == tail or (path[-1].lower() in _SPLITS and path[:-1][-len(tail) :] == tail)
+        for path in paths
+    )
+
+
+def _says_something(parts: Sequence[str]) -> bool:
+    return any(part.lower() not in _GENERIC for part in parts)
+
+
+def _parts(root: str) -> tuple[str, ...]:
+    """The folders of a path, the outermost first; one word for a path that names none."""
+    return tuple(part for part in PurePosixPath(root).parts if part not in ("/", ".", "~")) or (IMAGE_FOLDER,)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun in the singular or the plural, as in `1 trial` and `2 trials`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

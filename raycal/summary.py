@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from raycal.config import ExperimentConfig
 from raycal.data_variants import RunInputs, data_variants
-from raycal.labels import ABSENT, experiment_labels, named_settings, scenario_names, seedless_id, varied_keys
+from raycal.labels import ABSENT, counted, experiment_labels, scenario_names, seedless_id, setting_values, varied_keys
 from raycal.plan import SweepDir
 from raycal.results import last_defined
 
@@ -23,24 +23,32 @@ FIGURES = ("seeds", "iterations", "interactions", "annotated", "cluster label er
 
 
 def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfig]) -> None:
-    """Print how every finished experiment ended, means over seeds, and how many were stopped early."""
+    """Print how every finished experiment ended, means over seeds, and how many were stopped early.
+
+    Groups have the names they have in the report: these tell each one from all others of the plan, which may have
+    trials that are not in the table. One line says how many finished trials the table leaves out.
+
+    Args:
+        experiments: Those to show.
+    """
+    plan = sweep_dir.read_plan()
+    planned = {} if plan is None else plan.experiments
+    whole = {**planned, **experiments}
     lasts = {key: _at_the_end(sweep_dir, key) for key in experiments if sweep_dir.run_dir(key).is_finished}
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     labels: dict[tuple[str, ...], str] = {}
     settings: dict[str, tuple[str, ...]] = {}
-    configs = list(experiments.values())
+    configs = list(whole.values())
     varied = varied_keys(configs)
-    read = data_variants(
-        [RunInputs(config, sweep_dir.run_dir(key).environment()) for key, config in experiments.items()]
-    )
+    read = data_variants([RunInputs(config, sweep_dir.run_dir(key).environment()) for key, config in whole.items()])
     names, all_labels = scenario_names(configs), experiment_labels(configs)
     if any(read):
         varied = [*varied, "data"]
         print("trials read different images, labels or weights, and no mean is taken over different data: see `data`")
-    for key, name, label, data in zip(experiments, names, all_labels, read, strict=True):
+    for key, name, label, data in zip(whole, names, all_labels, read, strict=True):
         if not lasts.get(key):  # not finished, or the file was taken away
             continue
-        flat = named_settings(experiments[key]) | {"scenario": name, "data": data}
+        flat = setting_values(experiments[key], varied) | {"scenario": name, "data": data}
         group = settings.setdefault(
             f"{seedless_id(experiments[key])} {data}", tuple(str(flat.get(setting, ABSENT)) for setting in varied)
         )
@@ -48,10 +56,23 @@ def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfi
         groups.setdefault(group, []).extend(lasts[key])
     if groups:
         _print_table(varied, groups, labels)
+    left_out = [key for key in planned if key not in experiments and sweep_dir.run_dir(key).is_finished]
+    if left_out:
+        print(_left_out(left_out, set(plan.removed) if plan else set()))
     stopped = Counter(filter(None, (sweep_dir.run_dir(key).stopped_reason() for key in experiments)))
     for reason, count in stopped.items():
         were, are = ("trial was", "is") if count == 1 else ("trials were", "are")
         print(f"{count} {were} stopped early by {reason} and {are} not in the table")
+
+
+def _left_out(experiment_ids: Collection[str], removed: Collection[str]) -> str:
+    """One line about finished trials of the plan that are not in the table."""
+    gone = sum(key in removed for key in experiment_ids)
+    words = [f"{counted(gone, 'trial')} no longer in the sweep file"] if gone else []
+    if others := len(experiment_ids) - gone:
+        words.append(f"{counted(others, 'trial')} that --only leaves out")
+    them = "it" if len(experiment_ids) == 1 else "them"
+    return f"finished but not in this table: {' and '.join(words)}; the report has {them}"
 
 
 def _at_the_end(sweep_dir: SweepDir, experiment_id: str) -> list[dict[str, Any]]:

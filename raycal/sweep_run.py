@@ -28,7 +28,7 @@ from raycal.follower import Follower
 from raycal.home import expand_home
 from raycal.inputs import ExpectedInputs, InputRecord, Inputs, keep_sources
 from raycal.installed import is_installed, need_ray
-from raycal.labels import say_more, trial_labels
+from raycal.labels import counted, say_more, trial_labels
 from raycal.owner import Owner
 from raycal.plan import Plan, SweepDir
 from raycal.prices import own_price
@@ -181,7 +181,7 @@ def prepare(request: Request) -> Job:
     labels = _labels(sweep, {**planned, **asked})
     selected = select(asked, request.only, labels)
     started = {} if extension is None else extension.earlier.experiments
-    infos = _check(selected or sweep.examples, sweep_dir, started)
+    infos = _check(selected or sweep.examples, {**planned, **asked}, sweep_dir, started)
     check_apart(infos.values(), storage)
     for note in sweep.notes:
         print(note, file=sys.stderr)
@@ -213,7 +213,7 @@ def run(job: Job) -> None:
     job = job if uri is None else replace(job, away=check_tracking(uri))
     for experiment_id in job.selected:
         job.sweep_dir.run_dir(experiment_id).tidy()
-    print(f"{job.sweep.name}: {job.num_trials} trials, {job.num_left} to run\n  folder  {place}")
+    print(f"{job.sweep.name}: {counted(job.num_trials, 'trial')}, {job.num_left} to run\n  folder  {place}")
     if uri is not None:
         print(f"  MLflow  {without_secrets(uri)}", *_notes_on(uri, job), sep="\n          ")
     elif job.request.track:
@@ -553,18 +553,22 @@ def _extension(sweep: Sweep, sweep_dir: SweepDir, *, resume: bool) -> Extension 
 
 
 def _check(
-    experiments: Mapping[str, ExperimentConfig], sweep_dir: SweepDir, started: Mapping[str, ExperimentConfig]
+    experiments: Mapping[str, ExperimentConfig],
+    among: Mapping[str, ExperimentConfig],
+    sweep_dir: SweepDir,
+    started: Mapping[str, ExperimentConfig],
 ) -> Mapping[str, DatasetInfo]:
     """Check the datasets and weights.
 
     Args:
+        among: All experiments of the sweep, whose datasets need different names.
         started: The trials of an earlier start. If theirs are gone, the refusal also says what can be done without.
 
     Raises:
         InputError: A dataset or a weights file cannot be used.
     """
     try:
-        return check(experiments)
+        return check(experiments, among)
     except InputError as error:
         try:
             check({key: config for key, config in experiments.items() if key in started})

@@ -40,6 +40,7 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn
 def _track(place: str, configured: str | None) -> int:
     from raycal.files import Folder
     from raycal.installed import need_mlflow
+    from raycal.labels import counted
     from raycal.plan import SweepDir
     from raycal.tracking import set_up_mlflow, tracking_uri
 
@@ -65,7 +66,8 @@ def _track(place: str, configured: str | None) -> int:
         except Exception as error:  # any failure of the server becomes one line
             print(f"MLflow at {shown}: {error_line(error, uri)}", file=sys.stderr)
             return AWAY
-    print(f"{plan.sweep}: {len(plan.experiments)} trials are in MLflow at {shown}")
+    are = "is" if len(plan.experiments) == 1 else "are"
+    print(f"{plan.sweep}: {counted(len(plan.experiments), 'trial')} {are} in MLflow at {shown}")
     return OK
 
 

@@ -361,3 +361,63 @@ def test_trials_that_read_different_data_are_apart(sweep_dir: SweepDir, capsys: 
         ("random", "data", "1", "1", "0.500"),
         ("random", "data", "2", "2", "0.650"),
     ]
+
+
+def planned(sweep_dir: SweepDir, *experiments: ExperimentConfig, removed: tuple[str, ...] = ()) -> None:
+    sweep_dir.write_plan(Plan(sweep="tiny", experiments=by_id(*experiments), threads=1, removed=removed))
+
+
+class TestExtendedSweep:
+    """A sweep with the threshold 0.7 and two seeds, of which a later start kept one seed and added 0.9."""
+
+    @pytest.fixture
+    def asked(self, sweep_dir: SweepDir) -> dict[str, ExperimentConfig]:
+        low, high = ({"scenario": "cluster-only", "expert": {"purity_threshold": value}} for value in (0.7, 0.9))
+        randoms = [experiment(seed=seed, expert={"purity_threshold": 0.7}) for seed in (0, 1)]
+        clusters = [*(experiment(seed=seed, **low) for seed in (0, 1)), experiment(**high)]
+        gone = (randoms[1].experiment_id, clusters[1].experiment_id)
+        planned(sweep_dir, *randoms, *clusters, removed=gone)
+        for config in (*randoms, *clusters):
+            finish(sweep_dir, config, accuracy=0.5 + config.seed / 10)
+        return {key: config for key, config in by_id(*randoms, *clusters).items() if key not in gone}
+
+    def test_setting_that_cannot_affect_a_scenario_is_not_shown_for_it(
+        self, sweep_dir: SweepDir, asked: dict[str, ExperimentConfig], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert [row[:3] + row[-1:] for row in summary(sweep_dir, asked, capsys)[:4]] == [
+            ["scenario", "purity_threshold", "seeds", "test accuracy"],
+            ["random", "-", "1", "0.500"],
+            ["cluster-only", "0.7", "1", "0.500"],
+            ["cluster-only", "0.9", "1", "0.500"],
+        ]
+
+    def test_one_line_says_what_the_table_leaves_out(
+        self, sweep_dir: SweepDir, asked: dict[str, ExperimentConfig], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        print_summary(sweep_dir, asked)
+        assert capsys.readouterr().out.splitlines()[-1] == (
+            "finished but not in this table: 2 trials no longer in the sweep file; the report has them"
+        )
+        (first, *_) = asked
+        print_summary(sweep_dir, {first: asked[first]})
+        assert capsys.readouterr().out.splitlines()[-1] == (
+            "finished but not in this table: 2 trials no longer in the sweep file and 2 trials that --only leaves out; "
+            "the report has them"
+        )
+
+    def test_nothing_is_said_where_the_table_has_all(
+        self, sweep_dir: SweepDir, asked: dict[str, ExperimentConfig], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        plan = sweep_dir.read_plan()
+        assert plan is not None
+        print_summary(sweep_dir, plan.experiments)
+        assert "not in this table" not in capsys.readouterr().out
+
+    def test_groups_have_the_names_of_a_sweep_that_had_all_values_at_once(
+        self, sweep_dir: SweepDir, asked: dict[str, ExperimentConfig]
+    ) -> None:
+        assert [group.label for group in read_runs(sweep_dir.folder).groups] == [
+            "random",
+            "cluster-only (purity threshold 0.7)",
+            "cluster-only (purity threshold 0.9)",
+        ]

@@ -11,7 +11,7 @@ from raycal.api.wording import in_python_words
 from raycal.config.strict import did_you_mean
 from raycal.errors import InputError
 from raycal.files import Folder
-from raycal.labels import dataset_labels, setting_values, trial_labels, varied_settings
+from raycal.labels import counted, dataset_labels, setting_values, trial_labels, varied_settings
 from raycal.ledger import SCHEMA, to_table
 from raycal.report.runs import Runs, Trial, read_runs
 from raycal.report.tables import summary_table
@@ -102,7 +102,7 @@ class SweepResults:
     def __repr__(self) -> str:
         count = Counter(str(trial.status) for trial in self._runs.trials)
         states = ", ".join(f"{count[state]} {state}" for state in STATES if count[state])
-        return f"<SweepResults {self.name}: {len(self._runs.trials)} trials ({states}) in {self.folder}>"
+        return f"<SweepResults {self.name}: {counted(len(self._runs.trials), 'trial')} ({states}) in {self.folder}>"
 
     @property
     def trials(self) -> pd.DataFrame:

@@ -45,7 +45,8 @@ class Recorder(Thread):
         backlog: Callable[[], int],
     ) -> None:
         super().__init__(name="raycal-metrics", daemon=True)
-        self._metrics = SweepMetrics(sweep, experiments, num_trials)
+        plan = sweep_dir.read_plan()
+        self._metrics = SweepMetrics(sweep, experiments, num_trials, {} if plan is None else plan.experiments)
         self._sweep_dir, self._experiments, self._backlog = sweep_dir, experiments, backlog
         self._events: SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]]] = SimpleQueue()
         self._closing, self._is_late = Event(), False

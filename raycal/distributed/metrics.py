@@ -119,9 +119,18 @@ class SweepMetrics:
         sweep: The sweep's name.
         experiments: All experiments by id, including those that are over. It may grow.
         num_trials: The number of trials there will be at most.
+        planned: The experiments of the plan, whose datasets need different names; more than `experiments` where only
+            some trials were chosen.
     """
 
-    def __init__(self, sweep: str, experiments: Mapping[str, ExperimentConfig], num_trials: int) -> None:
+    def __init__(
+        self,
+        sweep: str,
+        experiments: Mapping[str, ExperimentConfig],
+        num_trials: int,
+        planned: Mapping[str, ExperimentConfig] | None = None,
+    ) -> None:
+        self._planned = dict(planned or {})
         self._sweep, self._experiments, self._num_trials = sweep, experiments, num_trials
         self._states: dict[str, str] = {}
         self._groups: dict[_Key, _Group] = {}
@@ -168,7 +177,7 @@ class SweepMetrics:
         """All current values; `backlog` is the number of experiments that have something to send."""
         yield from self._of_trials()
         experiments = dict(self._experiments)  # the other thread may add experiments meanwhile
-        names = _dataset_names(experiments.values())
+        names = _dataset_names({**self._planned, **experiments}.values())
         for key, planned in self._planned_iterations(experiments).items():
             labels = {"sweep": self._sweep, "dataset": names[key], "scenario": key.scenario}
             group = self._groups.setdefault(key, _Group())

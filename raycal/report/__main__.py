@@ -102,13 +102,16 @@ def _print(runs: "Runs", out: "Folder", written: Sequence[str]) -> None:
     """What was written and what it says."""
     for warning in runs.warnings:
         print(warning)
-    for row in csv.DictReader((out.read("tables/recommendation.csv") or b"").decode().splitlines()):
-        print(row["answer"])
+    answers = csv.DictReader((out.read("tables/recommendation.csv") or b"").decode().splitlines())
+    for answer in dict.fromkeys(row["answer"] for row in answers):
+        print(answer)
     if runs.removed_words:
         print(runs.removed_words)
+    from raycal.labels import counted  # after --help
+
     unfinished = len(runs.incomplete)
     if unfinished:
-        print(f"not finished and in no figure: {unfinished} of {len(runs.trials)} trials")
+        print(f"not finished and in no figure: {unfinished} of {counted(len(runs.trials), 'trial')}")
     for name in sorted(written, key=lambda name: ("/" in name, name)):
         print(f"{out.place}/{name}")
 

@@ -11,6 +11,7 @@ from raycal.report.comparison import RANDOM, Comparison, by_seed, is_whole_pool,
 from raycal.report.curves import Lines, reached_at
 from raycal.report.estimate import Estimate, estimate
 from raycal.report.group_figures import final_accuracies
+from raycal.report.guessing import guessing_level, is_guessing
 from raycal.report.recommendation import PERCENTS, goal
 from raycal.report.rounding import exact
 from raycal.report.runs import Group
@@ -68,12 +69,15 @@ def break_even(comparison: Comparison) -> Iterator[BreakEven]:
     With s images and c clusters when the group first had the accuracy (linear between measured points) and n images
     when the other had it, a cluster may cost (n - s) / c images. Neither run depends on the cost. The best needs the
     fewest images in the mean, among those that reached it in most seeds, or ends best where none did; it was chosen
-    among these same runs.
+    among these same runs. A target that guessing may reach is left out.
     """
+    level = guessing_level(comparison)
     for percent in PERCENTS:
         target, accuracy = goal(comparison, percent)
+        if accuracy is None or is_guessing(accuracy, level):
+            continue
         for group in comparison.advisable:
-            if accuracy is not None and _shows_clusters(group):
+            if _shows_clusters(group):
                 for other in _others(comparison, group, accuracy):
                     yield _against(group, other, target, accuracy)
 

@@ -1,23 +1,17 @@
 """What makes the comparisons of a sweep doubtful: trainings that taught nothing, or that were not equally long."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
 from raycal.labels import recipe_words
-from raycal.report.comparison import SUPERVISED, Comparison, by_dataset, by_seed, is_whole_pool, same_seeds
+from raycal.report.comparison import SUPERVISED, Comparison, Setting, by_dataset, by_seed, is_whole_pool, same_seeds
+from raycal.report.guessing import LONGER, advice
 from raycal.report.runs import Group, Runs
 from raycal.results import is_at_chance, loss_has_not_fallen
 
 # Optimizer steps of two strategies that differ by more than this factor are said.
 MOST_DIFFERENCE = 1.5
-LONGER = "train longer (training.steps or training.epochs) or with another training.learning_rate"
-# A test split is one-sided if guessing its largest class gets this much more than guessing among equally large classes.
-ONE_SIDED = 0.1
-ONE_SIDED_ADVICE = (
-    "the test split is one-sided: with as many test images of each class guessing would reach up to {:.3f}, so add "
-    "test images of the other classes or take some of the largest class away"
-)
 
 Lines = Sequence[Mapping[str, Any]]
 
@@ -38,36 +32,43 @@ def caveats(runs: Runs) -> list[str]:
 
 
 def _caveats(comparison: Comparison) -> Iterator[str]:
-    for group in comparison.groups:
-        yield from _of_trainings(group)
+    yield from _of_trainings(comparison.groups)
+    supervised: dict[str, tuple[Group, dict[str, Group]]] = {}
     for setting in comparison.settings:
-        where = f" ({setting.label})" if len(comparison.settings) > 1 and setting.label else ""
-        candidates = [group for group in setting.groups.values() if not is_whole_pool(group)]
-        if SUPERVISED in setting.groups:
-            yield from _of_supervision(setting.groups[SUPERVISED], candidates)
-        yield from _of_steps(candidates, where)
+        candidates = {group.label: group for group in setting.groups.values() if not is_whole_pool(group)}
+        if (bound := setting.groups.get(SUPERVISED)) is not None:
+            supervised.setdefault(bound.label, (bound, {}))[1].update(candidates)
+    for bound, others in supervised.values():
+        yield from _of_supervision(bound, others.values())
+    yield from _of_steps(comparison.settings)
 
 
-def _of_trainings(group: Group) -> Iterator[str]:
-    """What the trainings of a group did not teach."""
-    lines = [line for trial in group.trials for line in trial.lines]
-    guessing = [line for line in lines if is_at_chance(line)]
-    if guessing:
-        most = max(line["chance_accuracy"] for line in guessing)
-        even = max((trial.even_chance for trial in group.trials if trial.even_chance is not None), default=None)
-        is_one_sided = even is not None and most - even > ONE_SIDED
-        advice = ONE_SIDED_ADVICE.format(even) if is_one_sided else LONGER
+def _of_trainings(groups: Sequence[Group]) -> Iterator[str]:
+    """What trainings did not teach, one sentence for all groups that have the same fault."""
+    lines = [(group.label, [line for trial in group.trials for line in trial.lines]) for group in groups]
+    levels = [line["chance_accuracy"] for _, those in lines for line in those if is_at_chance(line)]
+    if levels:
+        where, most = _iterations(lines, is_at_chance), max(levels)
+        evens = [trial.even_chance for group in groups for trial in group.trials if trial.even_chance is not None]
         yield (
-            f"{group.label}: in {_of(guessing, lines)} the test accuracy cannot be told from guessing, which reaches "
-            f"up to {most:.3f} here; {advice}"
+            f"the test accuracy cannot be told from guessing, which reaches up to {most:.3f} here, in {where}; "
+            f"{advice(most, max(evens, default=None))}"
         )
-    not_fallen = [line for line in lines if loss_has_not_fallen(line)]
-    if not_fallen:
-        yield f"{group.label}: in {_of(not_fallen, lines)} the training loss has not fallen; {LONGER}"
+    if where := _iterations(lines, loss_has_not_fallen):
+        yield f"the training loss has not fallen in {where}; {LONGER}"
 
 
-def _of(some: Lines, lines: Lines) -> str:
-    return f"{len(some)} of {len(lines)} iteration{'' if len(lines) == 1 else 's'}"
+def _iterations(lines: Iterable[tuple[str, Lines]], is_faulty: Callable[[Mapping[str, Any]], bool]) -> str:
+    """How many iterations of which groups, as in `4 of 4 iterations of random, bald and 1 of 4 of typiclust`."""
+    labels: dict[tuple[int, int], list[str]] = {}
+    for label, those in lines:
+        if faulty := sum(map(is_faulty, those)):
+            labels.setdefault((faulty, len(those)), []).append(label)
+    words: list[str] = []
+    for (faulty, total), those_labels in labels.items():
+        noun = "" if words else " iteration" if total == 1 else " iterations"
+        words.append(f"{faulty} of {total}{noun} of {', '.join(those_labels)}")
+    return " and ".join(words)
 
 
 def _of_supervision(supervised: Group, candidates: Iterable[Group]) -> Iterator[str]:
@@ -88,22 +89,32 @@ def _of_supervision(supervised: Group, candidates: Iterable[Group]) -> Iterator[
         )
 
 
-def _of_steps(candidates: Sequence[Group], where: str) -> Iterator[str]:
-    """Strategies whose last trainings took different numbers of steps."""
-    steps = {
-        group.label: mean
-        for group in candidates
-        if (mean := _mean_of_last([trial.lines for trial in group.finished], "optimizer_steps"))
-    }
-    if not steps:
-        return
-    fewest, most = min(steps, key=lambda label: steps[label]), max(steps, key=lambda label: steps[label])
-    ratio = steps[most] / steps[fewest]
-    if ratio > MOST_DIFFERENCE:
+def _of_steps(settings: Sequence[Setting]) -> Iterator[str]:
+    """Strategies of one setting whose last trainings took different numbers of steps; of several settings the worst."""
+    found: list[tuple[float, str]] = []
+    for setting in settings:
+        steps = {
+            group.label: mean
+            for group in setting.groups.values()
+            if not is_whole_pool(group)
+            and (mean := _mean_of_last([trial.lines for trial in group.finished], "optimizer_steps"))
+        }
+        if not steps:
+            continue
+        fewest, most = min(steps, key=lambda label: steps[label]), max(steps, key=lambda label: steps[label])
+        ratio = steps[most] / steps[fewest]
+        if ratio > MOST_DIFFERENCE:
+            is_said = len(settings) == 1 or setting.label in fewest or setting.label in most
+            where = "" if is_said or not setting.label else f" ({setting.label})"
+            ends = f"from {steps[fewest]:,.0f} ({fewest}) to {steps[most]:,.0f} ({most}){where}"
+            found.append((ratio, f"differ {ratio:.1f} times between strategies, {ends}"))
+    if found:
+        worst = max(found, key=lambda one: one[0])[1]
+        others = len(found) - 1
+        more = f", and by less in {others} other setting{'' if others == 1 else 's'}" if others else ""
         yield (
-            f"the optimizer steps of the last training differ {ratio:.1f} times between strategies, from "
-            f"{steps[fewest]:,.0f} ({fewest}) to {steps[most]:,.0f} ({most}){where}: longer training may be what tells "
-            "them apart; training.stop: steps gives all the same"
+            f"the optimizer steps of the last training {worst}{more}: longer training may be what tells them apart; "
+            "training.stop: steps gives all the same"
         )
 
 

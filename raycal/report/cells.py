@@ -40,9 +40,13 @@ def readable(frame: pd.DataFrame) -> dict[str, list[str]]:
         while end < len(names) and _tail(names[end]):
             end += 1
         heads, *others = ([cell_text(value) for value in frame.iloc[:, column]] for column in range(at, end))
-        columns |= _joined(names[at], heads, dict(zip(map(_tail, names[at + 1 : end]), others, strict=True)))
+        joined = _joined(names[at], heads, dict(zip(map(_tail, names[at + 1 : end]), others, strict=True)))
+        is_measured = any(map(pd.api.types.is_float, frame.iloc[:, at]))  # and not counted
+        columns |= {
+            name: cells for name, cells in joined.items() if not _says_nothing(name, cells, is_measured=is_measured)
+        }
         at = end
-    return {name: cells for name, cells in columns.items() if not _says_nothing(name, cells)}
+    return columns
 
 
 def _tail(name: str) -> str:
@@ -51,9 +55,10 @@ def _tail(name: str) -> str:
     return last if last in _TAILS else ""
 
 
-def _says_nothing(name: str, cells: list[str]) -> bool:
-    """Whether a column is empty, counts nothing, or names the only dataset."""
-    return not set(cells) - {EMPTY, "0"} or (name == "dataset" and len(set(cells)) == 1)
+def _says_nothing(name: str, cells: list[str], *, is_measured: bool) -> bool:
+    """Whether a column is empty, counts nothing, or names the only dataset; a measured 0 says something."""
+    nothing = {EMPTY} if is_measured else {EMPTY, "0"}
+    return not set(cells) - nothing or (name == "dataset" and len(set(cells)) == 1)
 
 
 def _joined(name: str, heads: list[str], tails: dict[str, list[str]]) -> dict[str, list[str]]:

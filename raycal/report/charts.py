@@ -12,6 +12,7 @@ from raycal.report.runs import Group, Trial
 ACCURACY = "test accuracy"
 ITERATION = "iteration"
 INTERACTIONS = "interactions (images or clusters shown)"
+NEARLY = 0.75  # of the whole range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +132,14 @@ def zoom(chart: Chart) -> Chart:
         return chart
     pad = 0.04 * (end - begin)
     return replace(chart, x_range=(begin - pad, end + pad), y_range=(low, high))
+
+
+def is_nearly_whole(part: Chart, chart: Chart) -> bool:
+    """Whether a part of a panel shows most of the whole panel in both directions, so that it says nothing more."""
+    return all(
+        inner_high - inner_low >= NEARLY * (high - low)
+        for (inner_low, inner_high), (low, high) in zip(_extent(part), _extent(chart), strict=True)
+    )
 
 
 def aligned(rows: Sequence[tuple[Chart, ...]]) -> list[tuple[Chart, ...]]:

@@ -1,10 +1,10 @@
 """What may be compared: the groups of one dataset, and among them those that differ by their scenario alone."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raycal.labels import image_root, seedless_id, setting_words
+from raycal.labels import dataset_labels, seedless_id, setting_words
 from raycal.report.runs import Group, Runs, Trial
 
 RANDOM, SUPERVISED = "random", "supervised"
@@ -51,11 +51,11 @@ def by_dataset(runs: Runs) -> list[Comparison]:
     datasets: dict[str, list[Group]] = {}
     for group in runs.groups:
         datasets.setdefault(group.trials[0].dataset, []).append(group)
+    firsts = [groups[0].trials[0] for groups in datasets.values()]
+    names = dataset_labels([trial.config for trial in firsts], [trial.dataset_name for trial in firsts])
     return [
-        Comparison(
-            dataset=_dataset_name(groups[0], datasets.values()), groups=tuple(groups), settings=_settings(groups)
-        )
-        for groups in datasets.values()
+        Comparison(dataset=name, groups=tuple(groups), settings=_settings(groups))
+        for name, groups in zip(names, datasets.values(), strict=True)
     ]
 
 
@@ -78,21 +78,6 @@ def varied_settings(groups: Sequence[Group]) -> list[str]:
     """The settings that differ between the groups of a dataset, the scenario apart."""
     keys = (key for key in groups[0].settings if key != "scenario")
     return [key for key in keys if len({group.settings[key] for group in groups}) > 1]
-
-
-def _dataset_name(group: Group, datasets: Iterable[Sequence[Group]]) -> str:
-    """The dataset's name, and the options that tell it from others of its name in the sweep."""
-    name, is_folder = group.trials[0].dataset_name, image_root(group.trials[0].config) is not None
-    firsts = [groups[0].trials[0] for groups in datasets]
-    flats = [trial.config.flat() for trial in firsts if trial.dataset_name == name]
-    options = [
-        f"{key.removeprefix('dataset.')}={value}"
-        for key, value in group.trials[0].config.flat().items()
-        if key.startswith("dataset.")
-        and not (is_folder and key == "dataset.root")  # which the name stands for
-        and len({str(flat.get(key)) for flat in flats}) > 1
-    ]
-    return f"{name} ({', '.join(options)})" if options else name
 
 
 def _settings(groups: Sequence[Group]) -> tuple[Setting, ...]:

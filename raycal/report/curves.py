@@ -71,8 +71,9 @@ class MeanCurve:
         x: (G,) of the axis asked for: its mean over the seeds after so many interactions.
         mean: (G,).
         sd: (G,) sample standard deviation; None of one seed.
-        low: (G,) lower end of the 95 % interval of the mean by Student's t; None of one seed.
-        high: (G,) its upper end.
+        low: (G,) lower end of the 95 % interval of the mean by Student's t; None of one seed. Of accuracies it is cut
+            off at 0.
+        high: (G,) its upper end; of accuracies it is cut off at 1.
     """
 
     n: int
@@ -113,6 +114,7 @@ def mean_curve(trials: Sequence[Measured], *, metric: str = ACCURACY, axis: Axis
     budgets = measured[(measured >= shared[0]) & (measured <= shared[1])]
     values = np.stack([np.interp(budgets, found.interactions, found.values) for found, _ in drawn])
     x = np.stack([np.interp(budgets, along.interactions, along.values) for _, along in drawn if along is not None])
+    ends = (0.0, 1.0) if metric == ACCURACY else (-np.inf, np.inf)
     n, mean = len(drawn), values.mean(axis=0)
     sd = values.std(axis=0, ddof=1) if n > 1 else None
     half = None if sd is None else t_quantile(n) * sd / np.sqrt(n)
@@ -122,8 +124,8 @@ def mean_curve(trials: Sequence[Measured], *, metric: str = ACCURACY, axis: Axis
         x=x.mean(axis=0),
         mean=mean,
         sd=sd,
-        low=None if half is None else mean - half,
-        high=None if half is None else mean + half,
+        low=None if half is None else np.clip(mean - half, *ends),
+        high=None if half is None else np.clip(mean + half, *ends),
     )
 
 

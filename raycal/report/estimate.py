@@ -1,7 +1,7 @@
 """A mean over seeds with its spread and its 95 % interval."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from statistics import fmean, stdev
 
@@ -25,6 +25,15 @@ class Estimate:
     sd: float | None
     low: float | None
     high: float | None
+
+    def within(self, least: float, most: float) -> "Estimate":
+        """The same estimate with its interval cut off at the smallest and the largest value that the mean can have.
+
+        The mean lies in the cut interval exactly when it lies in the whole one, so the confidence stays 95 %.
+        """
+        if self.low is None or self.high is None:
+            return self
+        return replace(self, low=max(least, self.low), high=min(most, self.high))
 
     def __str__(self) -> str:
         seeds = "1 seed" if self.n == 1 else f"{self.n} seeds"

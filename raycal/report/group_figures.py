@@ -13,7 +13,7 @@ from raycal.results import area_under_budget_curve, last_defined
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupFigures:
-    """Of the finished trials alone; None where no trial has the figure.
+    """Of the finished trials alone; None where no trial has the figure. Intervals of accuracies end at 0 and 1.
 
     Attributes:
         count: Trials by status.
@@ -43,8 +43,8 @@ def group_figures(group: Group, shared: tuple[float, float] | None) -> GroupFigu
         over_shared = [aubc_between(trial.lines, *shared) for trial in trials] if shared else []
     return GroupFigures(
         count=Counter(trial.status for trial in group.trials),
-        aubc=_estimate(own),
-        shared_aubc=_estimate(over_shared),
+        aubc=_of_accuracies(own),
+        shared_aubc=_of_accuracies(over_shared),
         final_accuracy=final_accuracies(group),
         interactions=_estimate([_last(trial, "interactions") for trial in trials]),
         annotated=_estimate([_last(trial, "annotated") for trial in trials]),
@@ -60,7 +60,13 @@ def dataset_budget(comparison: Comparison) -> tuple[float, float] | None:
 
 def final_accuracies(group: Group) -> Estimate | None:
     """The last accuracy of the finished trials."""
-    return _estimate([final_accuracy(trial.lines) for trial in group.finished])
+    return _of_accuracies([final_accuracy(trial.lines) for trial in group.finished])
+
+
+def _of_accuracies(values: list[float | None]) -> Estimate | None:
+    """The estimate of accuracies or areas, whose mean lies between 0 and 1."""
+    found = _estimate(values)
+    return found and found.within(0.0, 1.0)
 
 
 def _estimate(values: list[float | None]) -> Estimate | None:

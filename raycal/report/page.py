@@ -16,6 +16,7 @@ from raycal.report.charts import Plate
 from raycal.report.figures import drawing, gid
 from raycal.report.montages import montages
 from raycal.report.panels import draw_panel, variable
+from raycal.report.parity import is_about_another_dataset
 from raycal.report.runs import Runs
 from raycal.report.slices import datasets
 from raycal.report.style import GRID, PAPER, Look
@@ -53,7 +54,8 @@ def page(runs: Runs, plates: Sequence[Plate], tables: Mapping[str, pd.DataFrame]
     )
     environment.filters["css_variable"] = lambda colour: f"var({variable(colour)})"
     environment.globals.update(readable=readable, kind=kind, zip=zip)
-    filled = {key: _for_page(key, frame) for key, frame in tables.items() if not frame.empty}
+    shown = {key: _for_page(key, frame) for key, frame in tables.items() if not frame.empty}
+    filled = {key: frame for key, frame in shown.items() if not frame.empty}
     return environment.get_template("page.html").render(
         version=__version__,
         name=runs.name,
@@ -65,6 +67,7 @@ def page(runs: Runs, plates: Sequence[Plate], tables: Mapping[str, pd.DataFrame]
         recipes=recipes(runs),
         caveats=caveats(runs),
         answers=answers(tables),
+        is_recommended=_is_recommended(tables),
         figures=_figures(plates, looks),
         scenarios=[(name, gid(name, looks), look) for name, look in looks.items()],
         colours={variable(look.colour): look for look in looks.values()},
@@ -72,6 +75,7 @@ def page(runs: Runs, plates: Sequence[Plate], tables: Mapping[str, pd.DataFrame]
         paper=PAPER,
         tables=filled,
         rows_in_print=ROWS_IN_PRINT,
+        asides=_asides(tables),
         comparisons={key: title for key, title in COMPARISONS.items() if key in filled},
         montages=montages(runs),
         common=yaml.safe_dump(_common(runs), sort_keys=False, allow_unicode=True).strip(),
@@ -82,6 +86,10 @@ def page(runs: Runs, plates: Sequence[Plate], tables: Mapping[str, pd.DataFrame]
 
 def _for_page(key: str, frame: pd.DataFrame) -> pd.DataFrame:
     """A table without what is in the files alone, or twice."""
+    if key == "penalty":
+        frame = frame[[name in _with_wins(frame) for name in frame["dataset"]]]
+    if key == "parity" and "reason" in frame:
+        frame = frame[[not is_about_another_dataset(str(reason)) for reason in frame["reason"]]]
     frame = frame.drop(columns=list(ONLY_IN_FILES.get(key, ())), errors="ignore")
     shared = "AUBC on shared budget"
     if key == "summary" and shared in frame and frame[shared].equals(frame["AUBC"]):
@@ -89,10 +97,44 @@ def _for_page(key: str, frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
+def _asides(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    """Return a sentence about what the page leaves out of a table, by the key of the table."""
+    found: dict[str, str] = {}
+    penalty = tables.get("penalty")
+    if penalty is not None and penalty.empty:
+        found["penalty"] = (
+            "The matrix of who beats whom is left out: it needs two scenarios with two finished seeds in common."
+        )
+    elif penalty is not None:
+        without = [name for name in dict.fromkeys(penalty["dataset"]) if name not in _with_wins(penalty)]
+        if without:
+            on = "" if len(set(penalty["dataset"])) == 1 else f" on {', '.join(without)}"
+            found["penalty"] = (
+                f"The matrix of who beats whom{on} is left out: no scenario beats another one at any budget."
+            )
+    parity = tables.get("parity", pd.DataFrame())
+    elsewhere = sum(is_about_another_dataset(str(reason)) for reason in parity.get("reason", ()))
+    if elsewhere:
+        are = "claim of the paper is" if elsewhere == 1 else "claims of the paper are"
+        found["parity"] = f"{elsewhere} {are} about other datasets and not in the table; tables/parity.csv names each."
+    return found
+
+
+def _with_wins(penalty: pd.DataFrame) -> set[str]:
+    """Return the datasets on which a scenario beats another one."""
+    counts = penalty.drop(columns=["dataset", "beats", "settings"])
+    return {str(name) for name, row in zip(penalty["dataset"], counts.to_numpy(), strict=True) if any(row)}
+
+
 def answers(tables: Mapping[str, pd.DataFrame]) -> list[str]:
     """The recommendation, sentence by sentence; each once."""
     frame = tables.get("recommendation", pd.DataFrame())
     return list(dict.fromkeys(map(str, frame["answer"]))) if "answer" in frame else []
+
+
+def _is_recommended(tables: Mapping[str, pd.DataFrame]) -> bool:
+    """Whether a group is recommended for any target."""
+    return any(group is not None for group in tables.get("recommendation", pd.DataFrame()).get("group", ()))
 
 
 def _statuses(runs: Runs) -> dict[str, int]:

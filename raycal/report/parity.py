@@ -2,16 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 from raycal.report.claim_checks import Check, NotTestableError, claim_checks
-from raycal.report.claims import CLAIMS, Claim
+from raycal.report.claims import CLAIMS, Claim, Measure
 from raycal.report.comparison import Comparison, Setting
 from raycal.report.estimate import Estimate, estimate
 from raycal.report.rounding import exact
 
+ELSEWHERE = "about "  # begins the reason of a claim about another dataset
 # Undecided: tested, and the interval allows both the claim and its contrary.
 Verdict = Literal["holds", "does not hold", "undecided", "not tested"]
+
+# The smallest and the largest value that a measure can have; counts have none.
+_RANGES: dict[Measure, tuple[float, float]] = {
+    "full supervision": (0.0, 1.0),
+    "similar accuracy": (-1.0, 1.0),
+    "best area": (-1.0, 1.0),
+    "lowest label error": (-1.0, 1.0),
+    "label error falls": (-1.0, 1.0),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +53,14 @@ def parity(comparison: Comparison) -> list[Finding]:
         if claim.dataset in (None, name):
             findings += [_finding(claim, comparison.dataset, setting) for setting in comparison.settings]
         else:
-            findings.append(_not_tested(claim, comparison.dataset, "", f"about {claim.dataset}, not {name}"))
+            reason = f"{ELSEWHERE}{claim.dataset}, not {name}"
+            findings.append(_not_tested(claim, comparison.dataset, "", reason))
     return findings
+
+
+def is_about_another_dataset(reason: str) -> bool:
+    """Whether this reason says that a claim is about another dataset than the one it was held against."""
+    return reason.startswith(ELSEWHERE)
 
 
 def _finding(claim: Claim, dataset: str, setting: Setting) -> Finding:
@@ -61,7 +78,7 @@ def _finding(claim: Claim, dataset: str, setting: Setting) -> Finding:
         verdict=verdict,
         reason=reason,
         what=decisive.check.what,
-        measured=decisive.found,
+        measured=decisive.found.within(*_RANGES.get(claim.measure, (-inf, inf))),
     )
 
 

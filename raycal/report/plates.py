@@ -16,6 +16,7 @@ from raycal.report.charts import (
     Series,
     aligned,
     curve,
+    is_nearly_whole,
     level,
     supervised_level,
     zoom,
@@ -42,8 +43,11 @@ def plates(runs: Runs) -> list[Plate]:
 
 
 def figure2(dataset: str, shown: list[Slice]) -> Plate | None:
-    """Test accuracy against interactions: the whole range, and the part where the scenarios differ."""
-    rows: list[tuple[Chart, ...]] = []
+    """Test accuracy against interactions: the whole range, and the part where the scenarios differ.
+
+    The part is left out where it is nearly the whole range.
+    """
+    charts: list[Chart] = []
     for part in shown:
         chart = Chart(
             title=part.title,
@@ -53,10 +57,12 @@ def figure2(dataset: str, shown: list[Slice]) -> Plate | None:
             levels=supervised_level(part.supervised),
         )
         if chart.series or chart.levels:
-            rows.append((chart, zoom(chart)) if chart.series else (chart,))
-    caption = (
-        "First the whole range, then the part where the scenarios differ." if any(len(row) > 1 for row in rows) else ""
-    )
+            charts.append(chart)
+    parts = [zoom(chart) if chart.series else chart for chart in charts]
+    whole = all(part is chart or is_nearly_whole(part, chart) for part, chart in zip(parts, charts, strict=True))
+    rows: list[tuple[Chart, ...]] = []
+    rows += [(chart,) if whole or part is chart else (chart, part) for part, chart in zip(parts, charts, strict=True)]
+    caption = "" if whole else "First the whole range, then the part where the scenarios differ."
     return _plate("figure2", dataset, "Test accuracy against interactions", caption, rows, shown)
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import floor
+from math import floor, inf
 from statistics import fmean
 
 from raycal.report.comparison import RANDOM, Comparison, by_seed, is_whole_pool, same_seeds
 from raycal.report.estimate import Estimate, estimate
 from raycal.report.group_figures import final_accuracies
+from raycal.report.guessing import advice, guessing_level, is_guessing
 from raycal.report.paired import paired_test
 from raycal.report.runs import Group
 from raycal.report.targets import Reached, both_reach_first, reach
@@ -44,8 +45,25 @@ class Recommendation:
 
 
 def recommend(comparison: Comparison) -> list[Recommendation]:
-    """An answer for each target: shares of full supervision, or without it of the best final accuracy."""
-    return [_recommend(comparison, percent) for percent in PERCENTS]
+    """An answer for each target: shares of full supervision, or without it of the best final accuracy.
+
+    Nothing is recommended for a target that guessing may reach. The answers are the same sentence where that is true of
+    all targets.
+    """
+    answers = [_recommend(comparison, percent) for percent in PERCENTS]
+    level = guessing_level(comparison)
+    if level is None or not all(found.accuracy is not None and is_guessing(found.accuracy, level) for found in answers):
+        return answers
+    best = _best_accuracy(comparison.groups) or 0.0
+    if is_guessing(best, level):
+        said = (
+            f"no scenario learned: the best final accuracy is {best:.3f}, and guessing reaches up to {level:.3f} here"
+        )
+    else:
+        targets = f"{answers[0].accuracy:.3f} to {answers[-1].accuracy:.3f}"
+        said = f"no target accuracy ({targets}) is above what guessing reaches here, which is up to {level:.3f}"
+    answer = f"{comparison.dataset}: {said}; so nothing is recommended. What to do: {advice(level)}."
+    return [replace(found, answer=answer) for found in answers]
 
 
 def goal(comparison: Comparison, percent: int) -> tuple[str, float | None]:
@@ -62,6 +80,10 @@ def _recommend(comparison: Comparison, percent: int) -> Recommendation:
     if accuracy is None:
         return _none(comparison, target, None, f"{comparison.dataset}: no trial finished, so nothing is recommended.")
     wanted = f"{comparison.dataset}, accuracy {accuracy:.3f} ({target})"
+    level = guessing_level(comparison)
+    if level is not None and is_guessing(accuracy, level):
+        said = f"guessing reaches up to {level:.3f} here, so nothing is recommended for this target"
+        return _none(comparison, target, accuracy, f"{wanted}: {said}.")
     found = [(group, reach(group, accuracy)) for group in comparison.advisable if group.finished]
     sure = [(group, reached) for group, reached in found if reached.by_all]
     if not sure:
@@ -147,6 +169,7 @@ def _saving(comparison: Comparison, group: Group, accuracy: float) -> tuple[Esti
         if own is not None and other:
             savings.append(100 * (1 - own / other))
     found = estimate(savings)
+    found = found and found.within(-inf, 100.0)  # nothing saves more than all
     # An interval of lower bounds, or of some of the seeds, would be taken for one of the saving.
     return (replace(found, low=None, high=None) if found and (is_bound or not known) else found), is_bound
 

@@ -12,6 +12,7 @@ from raycal.report.break_even import BreakEven, break_even
 from raycal.report.comparison import RANDOM, Comparison, by_dataset, varied_settings
 from raycal.report.estimate import Estimate
 from raycal.report.group_figures import GroupFigures, dataset_budget, group_figures
+from raycal.report.guessing import guessing_level, is_guessing
 from raycal.report.paired import METRICS, Pair, pairwise
 from raycal.report.parity import Finding, parity
 from raycal.report.penalty import PenaltyMatrix, penalty_matrix
@@ -123,6 +124,9 @@ def _summary_note(group: Group, figures: GroupFigures, efficiency: Efficiency | 
     if removed := len(group.removed):
         which = "" if removed == len(group.trials) else f"{removed} of {len(group.trials)} seeds "
         notes.append(f"{which}no longer in the sweep file")
+    if efficiency and efficiency.guessed:
+        seeds = f"{efficiency.guessed} of {efficiency.of} seeds"
+        notes.append(f"label efficiency unknown in {seeds}: the final accuracy of random may be guessed")
     if efficiency and efficiency.both_at_first:
         seeds = f"{efficiency.both_at_first} of {efficiency.of} seeds"
         notes.append(f"label efficiency unknown in {seeds}: both had the accuracy at the first evaluation")
@@ -143,11 +147,15 @@ _TARGETS = (
 
 
 def _target_rows(comparison: Comparison) -> Iterator[Row]:
+    level = guessing_level(comparison)
     for percent, group in product(TARGETS, comparison.candidates):
         full = full_supervision(group, comparison)
         if full is None:
             note = "no full supervision with these settings"
             yield (comparison.dataset, group.label, percent, None, None, None, None, None, note)
+        elif level is not None and is_guessing(accuracy := percent / 100 * full.mean, level):
+            note = f"guessing reaches up to {level:.3f} here"
+            yield (comparison.dataset, group.label, percent, accuracy, None, None, None, None, note)
         else:
             found = reach(group, percent / 100 * full.mean)
             yield (

@@ -8,6 +8,7 @@ from raycal.report.comparison import RANDOM, SUPERVISED, Comparison, by_seed, is
 from raycal.report.curves import Lines, final_accuracy, interactions_to_reach, reaches_first, round_up
 from raycal.report.estimate import Estimate, estimate
 from raycal.report.group_figures import final_accuracies
+from raycal.report.guessing import highest, is_guessing
 from raycal.report.runs import Group
 
 # Percent of the accuracy of full supervision.
@@ -66,14 +67,17 @@ class Efficiency:
     Attributes:
         of: Seeds that both groups finished.
         ratio: Geometric mean over the seeds in which it is known; its interval, by Student's t on the logarithms, is
-            left out unless it is known in all. It is unknown where the group did not reach random's accuracy, and where
-            both had it at their first evaluation. `sd` is that of the logarithms.
+            left out unless it is known in all. It is unknown where the group did not reach random's accuracy, where
+            both had it at their first evaluation, and where it cannot be told from guessing. `sd` is that of the
+            logarithms.
         both_at_first: Seeds in which both had the accuracy at their first evaluation.
+        guessed: Seeds in which the accuracy cannot be told from guessing.
     """
 
     of: int
     ratio: Estimate | None
     both_at_first: int
+    guessed: int = 0
 
 
 def label_efficiency(group: Group, comparison: Comparison) -> Efficiency | None:
@@ -101,7 +105,8 @@ def label_efficiency(group: Group, comparison: Comparison) -> Efficiency | None:
             low=None if found.low is None else exp(found.low),
             high=None if found.high is None else exp(found.high),
         ),
-        both_at_first=sum(_both_at_first(*pair) for pair in pairs),
+        both_at_first=sum(_both_at_first(*pair) and not _guesses(pair[0]) for pair in pairs),
+        guessed=sum(_guesses(lines) for lines, _ in pairs),
     )
 
 
@@ -115,10 +120,17 @@ def _both_at_first(random: Lines, other: Lines) -> bool:
     return accuracy is not None and both_reach_first(random, other, accuracy)
 
 
+def _guesses(random: Lines) -> bool:
+    """Whether the final accuracy of `random` cannot be told from guessing."""
+    lines = list(random)
+    accuracy = final_accuracy(lines)
+    return accuracy is not None and is_guessing(accuracy, highest(lines))
+
+
 def _ratio(random: Lines, other: Lines) -> float | None:
     """How many times more interactions `random` needs in one seed; None where it is unknown."""
     accuracy = final_accuracy(random)
-    if accuracy is None or _both_at_first(random, other):
+    if accuracy is None or _both_at_first(random, other) or _guesses(random):
         return None
     needed, by_random = interactions_to_reach(other, accuracy), interactions_to_reach(random, accuracy)
     return by_random / needed if needed and by_random else None

@@ -19,12 +19,13 @@ from raycal.config import ExperimentConfig
 from raycal.errors import InputError, shortened
 from raycal.files import Folder
 from raycal.labels import dataset_names, trial_labels
-from raycal.plan import PLAN, TRIALS, SweepDir
+from raycal.plan import PLAN, TRIALS, Plan, SweepDir
 from raycal.results import SECONDS
 from raycal.store import CONFIG, ERROR, RESULTS, RunDir
 from raycal.tracking.artifacts import Artifacts
 from raycal.tracking.schema import ARTIFACTS, follow_artifacts, make_sqlite
 from raycal.tracking.tags import (
+    DATASET,
     EXPERIMENT_ID,
     FOLDER,
     IN_SWEEP_FILE,
@@ -155,11 +156,7 @@ class Projection:
         if experiment_id not in self._names:
             plan = self._sweep_dir.read_plan()
             if plan is not None:
-                labels = trial_labels(plan.experiments, plan.search.space if plan.search else ())
-                datasets = dataset_names(list(plan.experiments.values()))
-                self._names = {
-                    key: _Names(label, dataset) for (key, label), dataset in zip(labels.items(), datasets, strict=True)
-                }
+                self._names = _names_in(plan)
         return self._names.get(experiment_id, _Names(None, None))
 
     def _send_settings(self, child: "_Child", config: ExperimentConfig, tags: Mapping[str, str]) -> None:
@@ -215,15 +212,35 @@ class Projection:
             self._artifacts.remove(child.run, ERROR)
 
     def _send_plan(self) -> None:
-        """Send the plan and the table of the trials, and mark the trials that the sweep file no longer asks for."""
+        """Send the plan and the table of the trials, and bring the runs that are there up to the plan.
+
+        A trial that the sweep file no longer asks for is marked. A run is renamed when the plan has grown since and the
+        label of its trial says more now.
+        """
         self._artifacts.send(self._parent, {name: self._sweep_dir.folder.read(name) for name in (PLAN, TRIALS)})
         plan = self._sweep_dir.read_plan()
         removed = set() if plan is None else set(plan.removed)
+        if plan is not None:
+            self._names = _names_in(plan)
         for experiment_id, child in self._children.items():
+            if plan is not None and experiment_id in plan.experiments:
+                self._rename(child, experiment_id, plan.experiments[experiment_id])
             if experiment_id in removed:
                 self._send_tags(child, {IN_SWEEP_FILE: "no"})
             elif IN_SWEEP_FILE in child.tags:
                 self._send_tags(child, {IN_SWEEP_FILE: "yes"})
+
+    def _rename(self, child: "_Child", experiment_id: str, config: ExperimentConfig) -> None:
+        """Give a run the name and the dataset that its trial has in the plan now; a name that a person chose stays."""
+        name, dataset = run_name(experiment_id, config, *self._names[experiment_id]), self._names[experiment_id].dataset
+        is_ours = child.name.endswith(f" {experiment_id[-8:]}")
+        if child.is_deleted or not is_ours:
+            return
+        if child.name != name:
+            self._client.update_run(child.run_id, name=name)
+            child.name = name
+        if DATASET in child.tags and dataset is not None:
+            self._send_tags(child, {DATASET: dataset})
 
     def _set_status(self, child: "_Child", outcome: "_Outcome") -> None:
         if outcome.is_end:
@@ -250,6 +267,13 @@ class _Names(NamedTuple):
 
     label: str | None
     dataset: str | None
+
+
+def _names_in(plan: Plan) -> dict[str, _Names]:
+    """What the trials of a plan and their datasets are called."""
+    labels = trial_labels(plan.experiments, plan.search.space if plan.search else ())
+    datasets = dataset_names(list(plan.experiments.values()))
+    return {key: _Names(label, dataset) for (key, label), dataset in zip(labels.items(), datasets, strict=True)}
 
 
 def run_of_sweep(runs: list[Run], sweep_dir: SweepDir) -> Run | None:
@@ -314,6 +338,7 @@ class _Child:
     """The run of a trial and what is known to be there of it.
 
     Attributes:
+        name: What the run is called in MLflow.
         steps: Whose metrics are there; None: not asked yet.
         end_time: Of its newest iteration, in milliseconds since 1970, as far as it is known.
         outcome: That was sent last by this process.
@@ -322,6 +347,7 @@ class _Child:
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self.name = run.info.run_name or ""
         self.tags = dict(run.data.tags)
         self.has_params = bool(run.data.params)
         self.has_input = bool(run.inputs and run.inputs.dataset_inputs)

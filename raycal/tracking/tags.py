@@ -19,6 +19,7 @@ SWEEP_ID = "raycal.sweep_id"
 VERSION = "raycal.version"
 PLUGINS = "raycal.plugins"
 IN_SWEEP_FILE = "raycal.in_sweep_file"  # `no`: the sweep was extended, and its file has the trial no longer
+DATASET = "dataset"  # what the dataset is called in the sweep
 MAX_LABEL = 100
 _ENVIRONMENT = {
     "raycal": VERSION,
@@ -59,7 +60,7 @@ def trial_tags(config: ExperimentConfig, environment: Mapping[str, Any], dataset
         dataset: What its dataset is called in the sweep; None: as it would be in a sweep of its own.
     """
     dataset = dataset or dataset_name(config)
-    tags: dict[str, Any] = {"scenario": config.steps.name, "dataset": dataset, "seed": config.seed}
+    tags: dict[str, Any] = {"scenario": config.steps.name, DATASET: dataset, "seed": config.seed}
     if config.steps.asks(Ask.UNCERTAIN):
         tags["acquisition"] = config.acquisition.name
     if config.steps.forms_clusters:

@@ -13,7 +13,7 @@ import raycal
 
 CASES = {
     "bomb": (f"{SWEEP}x: [{'[],' * 300_000}]", [], "sweep.yaml:9: not valid YAML: more than 32000 keys and values"),
-    "terminal": (SWEEP, ["--only", "\x1b[31m"], "--only \\x1b[31m: matches none of the 1 trials"),
+    "terminal": (SWEEP, ["--only", "\x1b[31m"], "--only \\x1b[31m: does not match the only trial"),
     "surrogate": (SWEEP, ["--set", "name=\udcff"], "--set name: not a YAML value: '"),
     "weights": (SWEEP, ["--set", "model.weights=/"], "experiment.model.weights: /: a folder; give the file with the"),
 }

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from small_runs import line, runs, supervised, threshold, trial
 
-from raycal.report.caveats import LONGER, caveats, recipes
+from raycal.report.caveats import caveats, recipes
+from raycal.report.guessing import BETTER_TEST, LEARN_MORE, LONGER
 
 LEARNED = {"chance_accuracy": 0.15, "first_train_loss": 2.3, "train_loss": 0.1}
 
@@ -31,16 +32,16 @@ def test_iterations_at_chance_are_counted_over_the_seeds_of_a_group() -> None:
     found = caveats(runs(trial("random", 0, lines=lines), trial("random", 1, lines=lines[:2])))
 
     assert found == [
-        "random: in 4 of 5 iterations the test accuracy cannot be told from guessing, which reaches up to 0.150 here; "
-        + LONGER
+        "the test accuracy cannot be told from guessing, which reaches up to 0.150 here, in 4 of 5 iterations of "
+        f"random; {LEARN_MORE}"
     ]
 
 
 @pytest.mark.parametrize(
     ("even", "advice"),
     [
-        (None, LONGER),
-        (0.11, LONGER),
+        (None, LEARN_MORE),
+        (0.11, LEARN_MORE),
         (
             0.04,
             "the test split is one-sided: with as many test images of each class guessing would reach up to 0.040, so "
@@ -52,16 +53,35 @@ def test_one_sided_test_split_is_no_reason_to_train_longer(even: float | None, a
     made = trial("random", 0, lines=[line(0, 0.12, **LEARNED, optimizer_steps=9)])
 
     assert caveats(runs(replace(made, even_chance=even))) == [
-        "random: in 1 of 1 iteration the test accuracy cannot be told from guessing, which reaches up to 0.150 here; "
-        + advice
+        "the test accuracy cannot be told from guessing, which reaches up to 0.150 here, in 1 of 1 iteration of "
+        f"random; {advice}"
     ]
+
+
+def test_one_sentence_names_all_groups_that_guess() -> None:
+    lines = [line(at, accuracy, **LEARNED, optimizer_steps=9) for at, accuracy in enumerate([0.1, 0.15, 0.5])]
+    names = {"random": lines[:2], "uncertain-only": lines[1:], "cluster-only": lines[:2]}
+    found = caveats(runs(*(trial(name, 0, lines=those) for name, those in names.items())))
+
+    assert found == [
+        "the test accuracy cannot be told from guessing, which reaches up to 0.150 here, in 2 of 2 iterations of "
+        f"random, cluster-only and 1 of 2 of uncertain-only; {LEARN_MORE}"
+    ]
+
+
+def test_longer_training_does_not_help_where_guessing_reaches_everything() -> None:
+    figures = LEARNED | {"chance_accuracy": 1.0, "optimizer_steps": 9}
+    (found,) = caveats(runs(trial("random", 0, lines=[line(0, 0.9, **figures)])))
+
+    assert found.endswith(f"in 1 of 1 iteration of random; {BETTER_TEST}")
+    assert "train longer" not in found
 
 
 def test_training_loss_that_has_not_fallen_is_counted() -> None:
     figures = LEARNED | {"optimizer_steps": 9, "train_loss": 2.3}
     found = caveats(runs(trial("random", 0, lines=[line(0, 0.5, **figures), line(1, 0.5, **figures)])))
 
-    assert found == [f"random: in 2 of 2 iterations the training loss has not fallen; {LONGER}"]
+    assert found == [f"the training loss has not fallen in 2 of 2 iterations of random; {LONGER}"]
 
 
 def test_supervision_below_a_strategy_is_said_once_with_the_best() -> None:
@@ -104,6 +124,17 @@ def test_steps_are_compared_within_a_setting() -> None:
 
     assert "differ 3.0 times" in found
     assert "from 100 (random) to 300" in found
+
+
+def test_steps_of_several_settings_are_one_sentence_about_the_worst() -> None:
+    low = {"settings": threshold(0.5)}
+    trials = (after("random", 100), after("cluster-only", 200), after("cluster-only", 300, **low))
+
+    assert caveats(runs(*trials)) == [
+        "the optimizer steps of the last training differ 3.0 times between strategies, from 100 (random) to 300 "
+        "(cluster-only (purity threshold 0.5)), and by less in 1 other setting: longer training "
+        "may be what tells them apart; training.stop: steps gives all the same"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -453,6 +453,34 @@ def test_what_varies_is_in_the_run_s_name_and_the_folder_s_name_is_the_dataset(
         assert (run.info.run_name, run.data.tags["dataset"]) == (name, "birds")
 
 
+def test_run_is_renamed_when_the_plan_grows_unless_a_person_named_it(
+    uri: str, client: MlflowClient, sweep_dir: SweepDir
+) -> None:
+    def made(threshold: float, seed: int, root: str) -> ExperimentConfig:
+        settings = {"dataset": {"name": "image_folder", "root": root}, "scenario": "cluster-only", "seed": seed}
+        return ExperimentConfig.model_validate(
+            {**settings, "expert": {"purity_threshold": threshold}}, context=REGISTRIES
+        )
+
+    first, named, second = made(0.7, 0, "/a/birds"), made(0.7, 1, "/a/birds"), made(0.9, 0, "/b/birds")
+    plan = Plan(sweep="tiny", experiments={one.experiment_id: one for one in (first, named)}, threads=1)
+    sweep_dir.write_plan(plan)
+    for config in (first, named):
+        commit(sweep_dir, 0, config)
+        Projection(uri, sweep_dir, "tiny").send(config.experiment_id, config)
+    end = first.experiment_id[-8:]
+    assert child(client, first.experiment_id).info.run_name == f"cluster-only s0 birds {end}"
+    client.update_run(child(client, named.experiment_id).info.run_id, name="my favourite")
+
+    sweep_dir.write_plan(replace(plan, experiments=plan.experiments | {second.experiment_id: second}))
+    Projection(uri, sweep_dir, "tiny")
+
+    run = child(client, first.experiment_id)
+    assert run.info.run_name == f"cluster-only (purity threshold 0.7) s0 a/birds {end}"
+    assert run.data.tags["dataset"] == "a/birds"
+    assert child(client, named.experiment_id).info.run_name == "my favourite"
+
+
 def test_trial_that_the_sweep_file_no_longer_asks_for_is_tagged_until_it_is_back(
     uri: str, client: MlflowClient, sweep_dir: SweepDir
 ) -> None:

@@ -43,6 +43,21 @@ for (const panel of document.querySelectorAll(".panel")) {
   panel.addEventListener("pointerleave", leave);
 }
 
+// A table that is wider than its box says so, and has a shadow where there is more of it.
+const boxes = [...document.querySelectorAll(".scroll")];
+const mark = (box) => {
+  const left = box.scrollWidth - box.clientWidth;
+  box.classList.toggle("wide", left > 1);
+  box.classList.toggle("more", left - box.scrollLeft > 1);
+  const hint = box.previousElementSibling;
+  if (hint && hint.classList.contains("hint")) hint.hidden = left <= 1;
+};
+for (const box of boxes) {
+  mark(box);
+  box.addEventListener("scroll", () => mark(box), { passive: true });
+}
+addEventListener("resize", () => boxes.forEach(mark));
+
 const number = (text) => {
   const found = text.replace(/[,\s]/g, "").replace("−", "-").match(/[-+]?\d+(\.\d+)?(e[-+]?\d+)?/i);
   return found ? Number(found[0]) : null;

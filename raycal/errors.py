@@ -1,17 +1,17 @@
-"""The errors a user can meet. Each message is one line: what, where, and what would be right."""
+"""The errors that a user can encounter. Each message is one line: what is wrong, where, and what would be right."""
 
 from collections.abc import Sequence
 
 
 class RaycalError(Exception):
-    """A mistake or a condition the user can mend; shown without a traceback."""
+    """A mistake or a condition that the user can fix; it is shown without a traceback."""
 
 
 class InputError(RaycalError):
-    """What the user gave cannot be used; the command ends with exit code 2 before anything starts.
+    """The input of the user cannot be used; the command ends with exit code 2 before anything starts.
 
     Args:
-        problems: One line each; all problems that could be found at once.
+        problems: All problems that could be found, one line each.
     """
 
     def __init__(self, *problems: str) -> None:
@@ -20,31 +20,32 @@ class InputError(RaycalError):
 
 
 class InfrastructureError(RaycalError):
-    """A process or node died; not the experiment's fault, so whoever runs it tries again from the last iteration."""
+    """A process or node died. The experiment is not at fault, so its runner retries from the last iteration."""
 
 
 class TakenOverError(InfrastructureError):
-    """Another start of the sweep owns its folder: this one must not write there, and has nothing more to do."""
+    """Another start of the sweep now owns the sweep's folder; this one must not write there, and ends."""
 
 
 class StorageError(InfrastructureError, OSError):
-    """A remote file system does not answer, or refuses; what it holds is whole, and a later start goes on from it."""
+    """A remote file system does not answer, or refuses. Its files are intact, so a later start can continue."""
 
 
 class DivergedError(RaycalError):
-    """Training left the finite numbers: the experiment fails, its neighbours go on."""
+    """Training produced numbers that are not finite; the experiment fails, and the other experiments continue."""
 
 
 class ShortOfMemoryError(RaycalError):
-    """The experiment as it is set needs more memory than there is: it fails, its neighbours go on."""
+    """The settings of the experiment need more memory than there is; it fails, and the other experiments continue."""
 
 
 class ExperimentFailedError(RaycalError):
-    """An experiment that Python code ran by itself has failed; its folder keeps the record.
+    """A single experiment that Python code ran has failed; its folder keeps the record.
 
     Args:
-        experiment_id: The experiment.
-        reason: The phase it was in, and the error; of an error that is not the user's with the whole traceback.
+        experiment_id: The id of the experiment.
+        reason: The phase in which it failed, and the error. The whole traceback is included unless the user can fix the
+            error.
         folder: The folder of the experiment.
     """
 
@@ -54,11 +55,11 @@ class ExperimentFailedError(RaycalError):
 
 
 class StoppedError(RaycalError):
-    """The experiment is not to go on: no failure, and not finished either."""
+    """The experiment was told to stop; it has neither failed nor finished."""
 
 
 def one_line(error: object) -> str:
-    """What an error says, without line breaks."""
+    """The message of an error, without line breaks."""
     return " ".join(str(error).split())
 
 
@@ -73,11 +74,11 @@ def shortened(text: str, most: int) -> str:
 
 
 def first_of(names: Sequence[str], most: int, separator: str = ", ") -> str:
-    """The first names of a list, and how many more there are."""
+    """The first `most` names of a list, and the number of the others."""
     more = [f"and {len(names) - most} more"] if len(names) > most else []
     return separator.join([*names[:most], *more])
 
 
 def printable(line: str) -> str:
-    """The line with all that would break it or colour the terminal escaped."""
+    """The line with all characters escaped that would break it or control the terminal."""
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)

@@ -1,4 +1,4 @@
-"""The home folder in paths that begin with `~`."""
+"""Expands the home folder in paths that begin with `~`."""
 
 import os
 
@@ -8,10 +8,10 @@ from raycal.errors import InputError
 def expand_home(path: str) -> str:
     """The path with a leading `~` or `~user` replaced by the home folder.
 
-    An empty `HOME` counts as none, as the root of the file system would be taken for the home folder.
+    An empty `HOME` counts as not set, as it would make the root of the file system the home folder.
 
     Raises:
-        InputError: There is no such home folder. A folder that is named `~` is never meant.
+        InputError: There is no such home folder. The path is never taken for a folder that is named `~`.
     """
     if not path.startswith("~"):
         return path
@@ -25,7 +25,7 @@ def expand_home(path: str) -> str:
 
 
 def _expanded_without_home(path: str) -> str:
-    """By the entry of the user in the user database."""
+    """The path expanded with the home folder that the user database has for this user."""
     import pwd
 
     try:

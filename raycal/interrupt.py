@@ -1,4 +1,7 @@
-"""Ctrl-C, SIGTERM, `ray job stop`, a closed terminal: the first one ends the command in order, the second at once."""
+"""Handles Ctrl-C, SIGTERM, `ray job stop` and a closed terminal.
+
+The first signal ends the command in an orderly way, the second one at once.
+"""
 
 import os
 import signal
@@ -10,20 +13,20 @@ from types import FrameType
 from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# A Ray job that is stopped gets SIGKILL three seconds after SIGTERM.
+# Seconds for a part of the orderly end after SIGTERM. A stopped Ray job gets SIGKILL three seconds after SIGTERM.
 TERM_SECONDS = 1.5
-# An orderly end that takes longer has gone wrong.
+# Seconds after each signal until the process is killed, as an orderly end that takes longer has gone wrong.
 LAST_SECONDS = {signal.SIGINT: 90.0, signal.SIGTERM: 25.0, signal.SIGHUP: 25.0}
 
 _received: int | None = None
 _deferred = False
-_is_call = False  # whether a call from Python code handles signals, in a process that goes on afterwards
+_is_call = False  # whether a call from Python code handles signals, in a process that continues afterwards
 
 
 def catch_signals() -> None:
-    """Handle SIGINT, SIGTERM and SIGHUP. To be called again after libraries that set handlers of their own.
+    """Handle SIGINT, SIGTERM and SIGHUP. This must be called again after a library has set its own handlers.
 
-    A signal that the process was started to ignore, as under nohup, stays ignored.
+    A signal that the process ignored at its start, as under nohup, stays ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -34,11 +37,11 @@ def catch_signals() -> None:
 
 @contextmanager
 def signals_of_a_call() -> Iterator[None]:
-    """Handle signals while Python code runs a sweep in its own process, such as a notebook, which goes on afterwards.
+    """Handle signals while Python code runs a sweep in its own process, such as a notebook, which continues afterwards.
 
-    The first signal raises `KeyboardInterrupt`, so that the sweep ends in order. A second one does so again, and does
-    not end the process. At the end the handlers are those of before, and a SIGTERM or SIGHUP is raised again for them.
-    Other threads than the main one get no signals, and nothing is done there.
+    The first signal raises `KeyboardInterrupt`, so that the sweep ends in an orderly way. A second signal raises it
+    again, and does not end the process. At the end the previous handlers are restored, and a received SIGTERM or SIGHUP
+    is raised again for them. This does nothing in threads other than the main one, which get no signals.
     """
     global _is_call, _received
     if threading.current_thread() is not threading.main_thread():
@@ -52,7 +55,7 @@ def signals_of_a_call() -> Iterator[None]:
     except Exception as error:
         if not is_received():
             raise
-        raise KeyboardInterrupt from error  # what was under way broke on the signal
+        raise KeyboardInterrupt from error  # the signal caused the error
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
@@ -63,9 +66,10 @@ def signals_of_a_call() -> Iterator[None]:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """A signal meanwhile waits for the next `raise_if_received`, or for the end.
+    """Defer signals inside the `with` block to the next `raise_if_received`, or to the end of the block.
 
-    An exception that comes anywhere, inside a library that holds a lock, can leave that lock taken for ever.
+    An exception raised at an arbitrary point, such as inside a library that holds a lock, can leave the lock held
+    forever.
     """
     global _deferred
     _deferred = True
@@ -78,7 +82,7 @@ def deferred() -> Iterator[None]:
 
 @contextmanager
 def foreign_sigterm_handler() -> Iterator[None]:
-    """Meanwhile a library answers SIGTERM with `SystemExit`: raise `KeyboardInterrupt` in its place."""
+    """Raise `KeyboardInterrupt` in place of the `SystemExit` with which a library answers SIGTERM inside the block."""
     try:
         yield
     except SystemExit as error:
@@ -90,23 +94,23 @@ def foreign_sigterm_handler() -> Iterator[None]:
 
 
 def is_received() -> bool:
-    """Whether a signal came."""
+    """Whether a signal was received."""
     return _received is not None
 
 
 def raise_if_received() -> None:
-    """Raise `KeyboardInterrupt` when a signal came."""
+    """Raise `KeyboardInterrupt` if a signal was received."""
     if is_received():
         raise KeyboardInterrupt
 
 
 def seconds_to_close(usual: float) -> float:
-    """How long a part of the orderly end may take."""
+    """The seconds that a part of the orderly end may take: `usual`, or fewer after SIGTERM or SIGHUP."""
     return usual if _received in (None, signal.SIGINT) else TERM_SECONDS
 
 
 def exit_code() -> int:
-    """128 and the signal's number, as shells have it: 130, 143 or 129. The command is over: no signal is pending."""
+    """The exit code 128 + signal number, as in shells: 130, 143 or 129. Clears the received signal and its alarm."""
     global _received
     code = 128 + (_received or signal.SIGINT)
     signal.setitimer(signal.ITIMER_REAL, 0)
@@ -117,7 +121,7 @@ def exit_code() -> int:
 def leave(code: int) -> NoReturn:
     """End the process with the exit code of its command.
 
-    After a signal at once: the interpreter takes seconds to put itself away, which a stopped job has not.
+    After a signal the process ends at once, as a stopped job lacks the seconds that the interpreter takes to shut down.
     """
     if code <= 128:
         sys.exit(code)
@@ -131,7 +135,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
     if _received is not None and _is_call:
         raise KeyboardInterrupt
     if _received is not None:
-        # What is saved is whole at every moment; Ray ends what this process has started.
+        # Saved files are complete at every moment, and Ray ends the processes that this one has started.
         with suppress(OSError):  # the terminal may be closed
             os.write(2, b"\ninterrupted again: ended at once\n")
         os._exit(128 + number)
@@ -145,5 +149,5 @@ def _receive(number: int) -> None:
     _received = number
     if _is_call:
         return
-    # The kernel's alarm: it works whatever thread waits for whatever lock.
+    # The alarm of the kernel ends the process even if its threads wait for locks.
     signal.setitimer(signal.ITIMER_REAL, LAST_SECONDS[signal.Signals(number)])

@@ -1,4 +1,4 @@
-"""What experiments of a sweep are called: their settings in words, and which of them tell one from another."""
+"""Names of the experiments of a sweep, made of the settings in which the experiments differ."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ from typing import Any
 from raycal.algorithm.scenario import Scenario
 from raycal.config import DEFAULT_LOSS, ExperimentConfig, TrainingConfig
 
-ABSENT = "-"  # of an option that the extension does not have
+ABSENT = "-"  # value of an option that the extension does not have
 PURITY_THRESHOLD = "expert.purity_threshold"
 
 IMAGE_FOLDER = "image_folder"
@@ -33,11 +33,11 @@ _WORDS = {"None": "default", "True": "yes", "False": "no"}
 
 
 def named_settings(config: ExperimentConfig) -> dict[str, Any]:
-    """Dotted keys and values of the settings, by the keys that labels, tables and figures use.
+    """The settings by dotted key, with the keys that labels, tables and figures use.
 
-    The threshold by which clusters are accepted is always `expert.purity_threshold`, even where the expert that has it
-    is inside of others (`expert.of.purity_threshold` in the file), so that experiments with and without such experts
-    can be compared by it.
+    The purity threshold for clusters always has the key `expert.purity_threshold`, even where other experts wrap the
+    expert that has it (`expert.of.purity_threshold` in the file). So experiments with and without wrapped experts can
+    be compared by this key.
     """
     inner = config.purity_threshold_key
     flat = config.flat()
@@ -45,7 +45,7 @@ def named_settings(config: ExperimentConfig) -> dict[str, Any]:
 
 
 def concerns(config: ExperimentConfig, key: str) -> bool:
-    """Whether a setting can change the results of the scenario: a purity threshold cannot change those of `random`.
+    """Whether a setting can change the results of the experiment; a purity threshold cannot in the scenario `random`.
 
     Args:
         key: As in `named_settings`.
@@ -63,17 +63,17 @@ def concerns(config: ExperimentConfig, key: str) -> bool:
 
 
 def key_words(key: str) -> str:
-    """A dotted key as a label."""
+    """The label of a dotted key, such as `learning rate` for `training.learning_rate`."""
     return key.removesuffix(".name").rpartition(".")[2].replace("_", " ")
 
 
 def setting_words(settings: Mapping[str, str]) -> str:
-    """Settings as a label; what is not set is at its default."""
+    """The label of some settings, such as `core 0.5, order value`. A value None is written as `default`."""
     return ", ".join(f"{key_words(key)} {_WORDS.get(value, value)}" for key, value in settings.items())
 
 
 def recipe_words(config: ExperimentConfig) -> str:
-    """How the model is trained, such as `5 epochs, SGD 0.001, batches of 64`."""
+    """A description of the training, such as `5 epochs, SGD 0.001, batches of 64`."""
     training, loss = config.training, config.training.loss
     words = [_length_words(training), f"SGD {training.learning_rate:g}", f"batches of {training.batch_size}"]
     words += ["the last layer only"] if config.model.frozen else []
@@ -94,9 +94,9 @@ def _length_words(training: TrainingConfig) -> str:
 
 
 def varied_keys(experiments: Sequence[ExperimentConfig]) -> list[str]:
-    """The settings that differ between experiments, seeds and the scenario's inside apart; `scenario` first.
+    """`scenario`, and then the settings that differ between experiments, without seeds and the scenario's own settings.
 
-    An option that only some have, as it is that of an extension, differs when it does among those.
+    An option that only some experiments have, as it belongs to an extension, differs if these experiments differ in it.
     """
     flats = [named_settings(experiment) for experiment in experiments]
     keys = dict.fromkeys(key for flat in flats for key in flat)
@@ -105,7 +105,7 @@ def varied_keys(experiments: Sequence[ExperimentConfig]) -> list[str]:
 
 
 def scenario_names(experiments: Sequence[ExperimentConfig]) -> list[str]:
-    """The name of each experiment's scenario, with its steps where another one has the same name."""
+    """The name of each experiment's scenario, with its steps where a different scenario has the same name."""
     scenarios = [experiment.steps for experiment in experiments]
     words: dict[str, set[str]] = {}
     for scenario in scenarios:
@@ -117,7 +117,7 @@ def scenario_names(experiments: Sequence[ExperimentConfig]) -> list[str]:
 
 
 def _words(scenario: Scenario) -> str:
-    """The steps of a scenario, and by what it pseudo-labels."""
+    """The steps of a scenario, and its pseudo-labeling method."""
     words = [f"{step.share} {step.ask}" for step in scenario.steps]
     if (by := scenario.pseudo_labels) is not None:
         words += [f"pseudo-labels by {by.name}", *(f"{key} {value}" for key, value in by.options.items())]
@@ -125,7 +125,7 @@ def _words(scenario: Scenario) -> str:
 
 
 def experiment_labels(experiments: Sequence[ExperimentConfig]) -> list[str]:
-    """The scenario of each experiment and what tells it from others of its dataset, seeds apart.
+    """The scenario of each experiment, and the settings that distinguish it from others of its dataset, without seeds.
 
     A label leaves out a setting that does not concern the scenario, and one with the usual value. A value is usual when
     more than half of the groups that the setting concerns have it. Experiments that differ by their seed alone are one
@@ -143,7 +143,7 @@ def experiment_labels(experiments: Sequence[ExperimentConfig]) -> list[str]:
 
 
 def _usual(experiments: Sequence[ExperimentConfig]) -> dict[str, str | None]:
-    """Of each setting that has several values among the experiments it concerns, the usual one, None without one."""
+    """For each setting that varies among the experiments it affects, the value that most of them share, or None."""
     found: dict[str, Counter[str]] = {key: Counter() for key in varied_keys(experiments)[1:]}
     for experiment in {seedless_id(experiment): experiment for experiment in experiments}.values():
         flat = named_settings(experiment)
@@ -171,13 +171,13 @@ def _label(name: str, experiment: ExperimentConfig, usual: Mapping[str, str | No
 
 
 def trial_labels(experiments: Mapping[str, ExperimentConfig], searched: Collection[str] = ()) -> dict[str, str]:
-    """A name to read for each experiment, by id: scenario, varied settings, seed, as in `random (epochs 5) s0`.
+    """A readable label for each experiment, by id: scenario, varied settings and seed, as in `random (epochs 5) s0`.
 
-    Every setting that varies and can change the experiment's results is in it. Of several datasets its dataset is in it
-    too. No two experiments have the same label.
+    A label has every setting that varies and can change the results of its experiment. If the experiments have several
+    datasets, it also has the dataset. No two experiments have the same label.
 
     Args:
-        searched: The keys of a search that decides trial by trial: they vary even while there is one experiment.
+        searched: The keys of a search that decides trial by trial, which vary even while there is only one experiment.
     """
     configs = list(experiments.values())
     varied = dict.fromkeys(varied_settings(configs, searched))
@@ -216,25 +216,25 @@ def _settings_of(label: re.Match[str]) -> list[str]:
 
 
 def seedless_id(config: ExperimentConfig) -> str:
-    """The same text for experiments that differ by their seed alone, and by settings that cannot change their results.
+    """A text that is equal for experiments that differ only in their seed and in settings that cannot change results.
 
-    In an extended sweep the seeds of `random` may have been planned under different purity thresholds.
+    For example, in an extended sweep the seeds of `random` may have been planned with different purity thresholds.
     """
     return config.model_copy(update={"seed": 0}).experiment_id
 
 
 def say_more(labels: Mapping[str, str], experiments: Mapping[str, ExperimentConfig]) -> bool:
-    """Whether the labels of some experiments say what their ids do not: more than the scenario and the seed."""
+    """Whether the label of any experiment says more than its scenario and its seed, which the id also has."""
     return any(labels[key] != f"{config.steps.name} s{config.seed}" for key, config in experiments.items())
 
 
 def trials_csv(
     experiments: Mapping[str, ExperimentConfig], removed: Collection[str] = (), *, searched: Collection[str] = ()
 ) -> str:
-    """A table of the experiments: id, label, scenario, dataset, seed, each varied setting, and whether it is asked for.
+    """A CSV table of the experiments: id, label, scenario, dataset, seed, varied settings, and `in_sweep_file`.
 
     Args:
-        removed: The ids of those that the sweep file no longer asks for.
+        removed: The ids of the experiments that the sweep file no longer asks for.
         searched: As for `trial_labels`.
     """
     configs, gone = list(experiments.values()), set(removed)
@@ -261,7 +261,7 @@ def setting_values(config: ExperimentConfig, keys: Sequence[str]) -> dict[str, A
 
 
 def varied_settings(experiments: Sequence[ExperimentConfig], searched: Collection[str] = ()) -> list[str]:
-    """Return the keys that vary or are searched, without scenario, seed and dataset, which a label always says.
+    """Return the keys that vary or are searched, without scenario, seed and dataset, which labels show in other ways.
 
     Args:
         searched: As for `trial_labels`.
@@ -273,7 +273,7 @@ def varied_settings(experiments: Sequence[ExperimentConfig], searched: Collectio
 
 
 def dataset_names(experiments: Sequence[ExperimentConfig]) -> list[str]:
-    """What to call the dataset of each experiment.
+    """The name of each experiment's dataset.
 
     Every place that names a dataset asks this function or `dataset_labels`. A folder of the user's images is called by
     its own name, and a folder of one split by the name of the folder above: `birds` stands for `~/birds` and for
@@ -319,7 +319,7 @@ def _is_root_of(config: ExperimentConfig, option: str) -> bool:
 
 
 def dataset_name(config: ExperimentConfig) -> str:
-    """What to call the dataset of one experiment, where nothing has to be told apart."""
+    """The name of the dataset of one experiment, if it need not be distinguished from other datasets."""
     root = image_root(config)
     return config.dataset.name if root is None else _folder_names({root})[root]
 

@@ -1,7 +1,7 @@
-"""Losses to train with, among them those made for labels of which some are wrong.
+"""Losses for training, including losses that are designed for labels of which some are wrong.
 
-A new one is one decorated function here: `(num_samples, *, options) -> loss`, called anew for every training. The names
-and options are wanted where torch is not, so it is imported inside.
+A new loss is one decorated function here: `(num_samples, *, options) -> loss`, which is called again for every
+training. The names and options are needed where torch is not imported, so each function imports torch in its body.
 """
 
 from collections.abc import Callable
@@ -15,17 +15,17 @@ from raycal.registry import Registry
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Probabilities no closer to 0 and 1 than Liu et al. (2020) let them; the logarithm of 0 as Wang et al. (2019) have it.
+# Probabilities are clamped away from 0 and 1 as in Liu et al. (2020); the logarithm of 0 is that of Wang et al. (2019).
 _LEAST_PROB, _LOG_OF_ZERO = 1e-4, log(1e-4)
 
 
 class Loss(Protocol):
-    """The loss (B,) of each sample of a batch; their mean is taken by the learner.
+    """Computes the loss (B,) of each sample of a batch; the learner takes their mean.
 
     Args:
         logits: (B, K) float32.
-        labels: (B,) int64, as given.
-        positions: (B,) int64, of the samples in the training set.
+        labels: (B,) int64, the labels that were given.
+        positions: (B,) int64, the positions of the samples in the training set.
     """
 
     def __call__(self, logits: "Tensor", labels: "Tensor", positions: "Tensor", /) -> "Tensor": ...
@@ -54,10 +54,10 @@ def label_smoothing(num_samples: int, *, smoothing: Annotated[float, Gt(0), Lt(1
 
 @losses("gce")
 def generalized_cross_entropy(num_samples: int, *, q: Annotated[float, Gt(0), Le(1)] = 0.7) -> Loss:
-    """(1 - p^q) / q of the label's probability p: towards cross-entropy for small q (Zhang & Sabuncu 2018)."""
+    """(1 - p^q) / q of the label's probability p, which approaches cross-entropy for small q (Zhang & Sabuncu 2018)."""
 
     def loss(logits: "Tensor", labels: "Tensor", positions: "Tensor") -> "Tensor":
-        # By the logarithm, as the slope of p^q is infinite where p has become 0.
+        # This is computed from the logarithm, as the slope of p^q is infinite where p is rounded to 0.
         return -(q * _log_prob(logits, labels)).expm1() / q
 
     return loss
@@ -67,7 +67,10 @@ def generalized_cross_entropy(num_samples: int, *, q: Annotated[float, Gt(0), Le
 def symmetric_cross_entropy(
     num_samples: int, *, alpha: Annotated[float, Ge(0)] = 0.1, beta: Annotated[float, Gt(0)] = 1.0
 ) -> Loss:
-    """`alpha` times cross-entropy and `beta` times that of labels and predictions exchanged (Wang et al. 2019)."""
+    """`alpha` times cross-entropy plus `beta` times reverse cross-entropy (Wang et al. 2019).
+
+    The reverse cross-entropy exchanges labels and predictions.
+    """
 
     def loss(logits: "Tensor", labels: "Tensor", positions: "Tensor") -> "Tensor":
         log_prob = _log_prob(logits, labels)
@@ -80,10 +83,10 @@ def symmetric_cross_entropy(
 def early_learning_regularization(
     num_samples: int, *, lam: Annotated[float, Ge(0)] = 3.0, momentum: Annotated[float, Ge(0), Lt(1)] = 0.7
 ) -> Loss:
-    """Cross-entropy, and `lam` times a pull towards what was predicted of the sample before (Liu et al. 2020).
+    """Cross-entropy plus `lam` times a term that pulls predictions towards earlier predictions (Liu et al. 2020).
 
-    A sample's target is the running mean of the predictions in this training. Each worker keeps that of what it sees
-    itself: of W workers, on average every W-th epoch of a sample.
+    The target of a sample is the running mean of its predictions in this training. Each worker keeps the mean of the
+    predictions that it computes itself: with W workers, those of every W-th epoch of a sample on average.
     """
     targets: Tensor | None = None
 
@@ -100,5 +103,5 @@ def early_learning_regularization(
 
 
 def _log_prob(logits: "Tensor", labels: "Tensor") -> "Tensor":
-    """(B,), of the label."""
+    """The logarithm (B,) of each label's probability."""
     return logits.log_softmax(1).gather(1, labels.unsqueeze(1)).squeeze(1)

@@ -1,8 +1,8 @@
-"""The networks that a sweep file may name, and what is known of each without making it.
+"""The networks that a sweep file may name, and the facts about each that are known without building it.
 
-A new network is one decorated function, here or in a plug-in: `(num_classes, *, options) -> torch.nn.Module`, from
-images (B, 3, H, W) to logits (B, num_classes). Names, options and facts are needed where torch is not, so the function
-imports torch inside:
+A new network is one decorated function, here or in a plug-in: `(num_classes, *, options) -> torch.nn.Module`. The
+module maps images (B, 3, H, W) to logits (B, num_classes). Names, options and facts are needed where torch is not
+imported, so the function imports torch in its body:
 
     @networks("small_cnn", gflop=0.4)
     def small_cnn(num_classes: int, *, width: int = 32):
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 IMAGENET = "imagenet"
-# Mean and standard deviation of ImageNet's pixels, by which torchvision's networks expect images to be normalised.
+# Mean and standard deviation of ImageNet's pixels, with which images are normalized for torchvision's networks.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 Builder = Callable[..., "nn.Module"]
@@ -34,8 +34,9 @@ class PublishedWeights:
     """A file with the state dict of a network, which is downloaded when a sweep asks for `weights: imagenet`.
 
     Attributes:
-        url: Where it is. A name such as `net-0123abcd.pth` holds the beginning of the file's SHA-256, and is checked.
-        megabytes: How large it is.
+        url: The address of the file. If its name has the beginning of the file's SHA-256, as in `net-0123abcd.pth`, the
+            downloaded file is checked against it.
+        megabytes: Size of the file.
     """
 
     url: str
@@ -49,17 +50,17 @@ class PublishedWeights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkFacts:
-    """What is known of a network without making it.
+    """The facts about a network that are known without building it.
 
     Attributes:
         gflop: Multiply-adds of a forward pass of one image at 224 px, or at `image_size`, in 10^9; for the dry run.
-        image_size: The only side length in pixels that it takes; None: any.
-        head: The path in the module of the last layer, an `nn.Linear`; None: it is the last `nn.Linear` of the module.
-            What this layer is given are the embeddings.
-        mean: Of each channel of its images, by which they are normalised; pixels range from 0 to 1.
-        std: The standard deviation of each channel.
-        imagenet: The weights that `weights: imagenet` means; None: it has none. A file of the user and `none` always
-            work.
+        image_size: The only side length in pixels that the network accepts. None means any size.
+        head: The path of the last layer, an `nn.Linear`, in the module. None means the last `nn.Linear` of the module.
+            The inputs of this layer are the embeddings.
+        mean: Mean of each channel, with which images are normalized. Pixels range from 0 to 1.
+        std: Standard deviation of each channel, with which images are normalized.
+        imagenet: The weights for `weights: imagenet`. None means that there are no such weights. `weights: none` and a
+            file of the user work for every network.
     """
 
     gflop: float
@@ -71,12 +72,12 @@ class NetworkFacts:
 
     @property
     def at_224(self) -> float:
-        """The cost of an image at 224 px, in 10^9 multiply-adds; it grows with the number of pixels."""
+        """The cost of an image at 224 px, in 10^9 multiply-adds, if it is proportional to the number of pixels."""
         return self.gflop if self.image_size is None else self.gflop * (224 / self.image_size) ** 2
 
 
 class NetworkRegistry(Registry[Builder]):
-    """Networks by name, with the facts about each."""
+    """The networks by name, with the facts about each."""
 
     def __init__(self) -> None:
         super().__init__("network")
@@ -93,7 +94,7 @@ class NetworkRegistry(Registry[Builder]):
         std: Channels = IMAGENET_STD,
         imagenet: PublishedWeights | None = None,
     ) -> Callable[[Builder], Builder]:
-        """Decorator that makes a network known as `name`; `NetworkFacts` describes the arguments."""
+        """Decorator that registers a network as `name`; `NetworkFacts` describes the arguments."""
         facts = NetworkFacts(gflop=gflop, image_size=image_size, head=head, mean=mean, std=std, imagenet=imagenet)
         register = super().__call__(name)
 
@@ -105,19 +106,23 @@ class NetworkRegistry(Registry[Builder]):
         return register_with_facts
 
     def forget(self, name: str) -> None:
-        """Take a network out again, with its facts."""
+        """Remove a network and its facts."""
         super().forget(name)
         del self._facts[name]
 
     def facts(self, name: str) -> NetworkFacts:
-        """What is known of a network; a KeyError for a name that is not registered."""
+        """The facts about a network.
+
+        Raises:
+            KeyError: The name is not registered.
+        """
         return self._facts[name]
 
 
 networks = NetworkRegistry()
 
 _TORCHVISION_URL = "https://download.pytorch.org/models/"
-# Networks as torchvision calls them: cost, file and size of the weights `IMAGENET1K_V1`, the only image size.
+# Torchvision's name of each network, its cost, the file and size of its weights `IMAGENET1K_V1`, its only image size.
 _TORCHVISION = (
     ("resnet18", 1.814, "resnet18-f37072fd.pth", 45, None),
     ("resnet34", 3.664, "resnet34-b627a593.pth", 83, None),

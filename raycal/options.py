@@ -4,7 +4,7 @@ import argparse
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:
-    """Add `--address` and `--storage`."""
+    """Add the options `--address` and `--storage`."""
     parser.add_argument(
         "--address", metavar="ADDR", help="of the Ray cluster (default: RAY_ADDRESS, else this machine)"
     )

@@ -1,9 +1,9 @@
-"""Standard output and standard error of a command line, set up once so that printing never fails the command.
+"""Sets up standard output and standard error of a command line, so that printing never makes the command fail.
 
-Whoever reads the output may leave (`| head`), the disk behind it may be full, the terminal may be closed or know only
-ASCII. None of this is a failure of what the command does: lines that cannot be written are dropped, the command goes
-on, and its exit code tells how its work went. A reader who leaves is not reported; any other failure is reported once,
-on the other of the two streams. Characters that the terminal does not know are written as escapes.
+The reader of the output may stop (`| head`), the disk may be full, and the terminal may be closed or know only ASCII.
+None of this is a failure of the command: lines that cannot be written are dropped, the command continues, and its exit
+code reports the result of its work. A reader that stops is not reported. Any other failure is reported once, on the
+other one of the two streams. Characters that the terminal cannot display are written as escapes.
 """
 
 import codecs
@@ -20,13 +20,13 @@ from typing import Any, NoReturn, TextIO
 from raycal.interrupt import leave
 
 STDIN, STDOUT, STDERR = 0, 1, 2
-# Characters of our own lines, for terminals that know only ASCII.
+# Replacements for characters that raycal prints, for terminals that know only ASCII.
 IN_ASCII = {"±": "+-", "…": "..."}
 ESCAPE = "raycal-escape"
 
 
 def run(main: Callable[[], int]) -> NoReturn:
-    """Run this process's command line with output that cannot fail, and end the process with the exit code.
+    """Run the command line of this process with output that cannot fail, and end the process with its exit code.
 
     Args:
         main: Reads `sys.argv` and returns the exit code.
@@ -42,14 +42,14 @@ def run(main: Callable[[], int]) -> NoReturn:
 
 
 def protect_output() -> None:
-    """Replace `sys.stdout` and `sys.stderr` by streams to the same files that never raise."""
+    """Replace `sys.stdout` and `sys.stderr` by streams that write to the same files and never raise."""
     _open_closed_descriptors()
     sys.stdout = _protected(sys.stdout, STDOUT, other=STDERR)
     sys.stderr = _protected(sys.stderr, STDERR, other=STDOUT)
 
 
 class _UnfailingFile(io.RawIOBase):
-    """Writes to a file descriptor and drops what the file does not take.
+    """Writes to a file descriptor, and drops content that cannot be written.
 
     Args:
         descriptor: The descriptor to write to; it stays open.
@@ -89,7 +89,7 @@ class _UnfailingFile(io.RawIOBase):
             return 0
 
     def _report(self, error: OSError) -> None:
-        """Say once, on the other stream, that lines are lost; not to a user who closed the pipe."""
+        """Report once, on the other stream, that lines are lost. A pipe that its reader closed is not reported."""
         if self._is_reported or error.errno == errno.EPIPE:
             return
         self._is_reported = True
@@ -102,13 +102,13 @@ class _UnfailingFile(io.RawIOBase):
 def _protected(stream: TextIO | None, descriptor: int, *, other: int) -> TextIO:
     if stream is None:  # the descriptor was closed when Python started
         return io.TextIOWrapper(io.BufferedWriter(_UnfailingFile(descriptor, other)), "utf-8", ESCAPE)
-    if not isinstance(stream, io.TextIOWrapper):  # whoever put it there reads what is printed
+    if not isinstance(stream, io.TextIOWrapper):  # code that replaced the stream reads what is printed
         return stream
     with suppress(OSError):
         stream.flush()
     file = _UnfailingFile(descriptor, other)
     return io.TextIOWrapper(
-        # `python -u` writes unbuffered.
+        # With `python -u`, the output is unbuffered.
         file if stream.write_through else io.BufferedWriter(file),
         encoding=stream.encoding,
         errors=ESCAPE if stream.errors in ("strict", "surrogateescape", "backslashreplace") else stream.errors,
@@ -118,9 +118,9 @@ def _protected(stream: TextIO | None, descriptor: int, *, other: int) -> TextIO:
 
 
 def _open_closed_descriptors() -> None:
-    """Open the null device on the standard descriptors that were closed, as by `>&-`.
+    """Open the null device on the standard descriptors that were closed, for example by `>&-`.
 
-    Otherwise the next file that is opened gets the number, and what a library prints goes into that file.
+    Otherwise the next file that is opened gets the free descriptor, and a library that prints writes into that file.
     """
     for descriptor in (STDIN, STDOUT, STDERR):
         try:
@@ -130,9 +130,9 @@ def _open_closed_descriptors() -> None:
 
 
 def _use_utf8_file_names() -> None:
-    """Start this process again in Python's UTF-8 mode where Python could only name files in ASCII.
+    """Restart this process in Python's UTF-8 mode if Python could only use ASCII file names.
 
-    This is so with `LC_ALL=C PYTHONUTF8=0`. The output keeps its encoding.
+    This is the case with `LC_ALL=C PYTHONUTF8=0`. The output keeps its encoding.
     """
     if codecs.lookup(sys.getfilesystemencoding()).name != "ascii" or os.environ.get("PYTHONUTF8") == "1":
         return
@@ -142,7 +142,7 @@ def _use_utf8_file_names() -> None:
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
-    """Write what the encoding lacks in ASCII: our own signs in a legible form, everything else as Python escapes."""
+    """Replace characters that the encoding lacks: those in `IN_ASCII` by their form there, others by Python escapes."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]

@@ -1,15 +1,15 @@
-"""Extensions from outside the package: the modules that a sweep file names under `plugins`, and installed entry points.
+"""Loads extensions from outside the package: modules that a sweep file names under `plugins`, and entry points.
 
 A plug-in is a module that registers extensions when it is imported, exactly as raycal's own modules do. A sweep file
-names it by its import name (`my_module`) or by the path of a `.py` file or package, relative to the sweep file
+names a plug-in by its import name (`my_module`) or by the path of a `.py` file or package, relative to the sweep file
 (`./strategies.py`). Modules that an installed distribution lists as entry points of the group `raycal.plugins` are
 imported for every sweep.
 
-Importing a module runs its code. Nothing is imported but what the user names in the sweep file or has installed.
+Importing a module runs its code. Only modules that the user names in the sweep file or has installed are imported.
 
 The content of a plug-in that is given by its path travels with the sweep, so that every process of a cluster runs the
 same text. A plug-in that is given by its name must be installed on every node with the same source. The digest of the
-source becomes part of the id of every experiment that uses one of its extensions.
+source becomes part of the id of every experiment that uses one of the plug-in's extensions.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ from raycal.registry import Registry, module_of
 logger = logging.getLogger(__name__)
 
 GROUP = "raycal.plugins"
-MAX_BYTES = 16 * 2**20  # of a plug-in that travels with the sweep
+MAX_BYTES = 16 * 2**20  # largest plug-in that may travel with the sweep
 _CODE = (".py", ".so", ".pyd")
 
 Registries = Mapping[str, Registry[Any]]
@@ -43,17 +43,17 @@ Registries = Mapping[str, Registry[Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plugin:
-    """A plug-in that was found.
+    """A plug-in whose source was found.
 
     Attributes:
-        given: What the user calls it, for messages.
-        module: The name it is imported by.
-        name: The name by which its digest is recorded: the topmost package that holds the module, else the module.
-        digest: SHA-256 of its source, in hexadecimal.
-        place: The file or the folder of its source on this machine.
-        version: Of the installed distribution of that name; None when there is none.
-        files: The content of a plug-in that is given by its path, by file name relative to where `place` lies. Empty
-            for one that is given by its name.
+        given: The name or path that the user gave, for messages.
+        module: The name by which the plug-in is imported.
+        name: The name under which the digest is recorded: the topmost package that holds the module, else the module.
+        digest: SHA-256 of the source, in hexadecimal.
+        place: The file or folder of the source on this machine.
+        version: Version of the installed distribution called `name`. None when there is no such distribution.
+        files: Content of a plug-in that is given by its path, by file name relative to the parent folder of `place`.
+            Empty for a plug-in that is given by its name.
     """
 
     given: str
@@ -65,13 +65,14 @@ class Plugin:
     files: Mapping[str, bytes] = field(default_factory=dict)
 
     def record(self) -> dict[str, str]:
-        """What is written down of the plug-in beside results: version, if it has any, and digest."""
+        """The record of the plug-in that is stored with results: its digest, and its version if it has one."""
         version = self.version or getattr(sys.modules.get(self.name), "__version__", None)
         return {**({} if version is None else {"version": str(version)}), "digest": self.digest}
 
 
-# The plug-ins that are loaded in this process, by name, and which of them defined each extension, by kind and name.
+# The plug-ins that are loaded in this process, by name.
 _loaded: dict[str, Plugin] = {}
+# The name of the plug-in that defined each extension, by the extension's kind and name.
 _owners: dict[tuple[str, str], str] = {}
 # The modules that this process imported for plug-ins, by the name of the plug-in.
 _imported: dict[str, list[str]] = {}
@@ -81,11 +82,11 @@ def find_plugin(given: str, folder: Path) -> Plugin:
     """Find a plug-in and read its source, without importing it.
 
     Args:
-        given: An import name, or a path if it has a `/` or ends with `.py`.
-        folder: What a relative path is relative to.
+        given: An import name, or a path if it has a `/`, begins with `.` or `~`, or ends with `.py`.
+        folder: The folder against which a relative path is resolved.
 
     Raises:
-        InputError: There is no such plug-in, or it cannot be used.
+        InputError: The plug-in does not exist, or it cannot be used.
     """
     if "/" in given or given.endswith(".py") or given.startswith(("~", ".")):
         return _at_path(given, folder)
@@ -96,7 +97,7 @@ def installed_plugins() -> list[Plugin]:
     """The plug-ins that installed distributions announce as entry points.
 
     Raises:
-        InputError: One of them cannot be found.
+        InputError: The module of an entry point cannot be found.
     """
     found: dict[str, Plugin] = {}
     for entry in sorted(metadata.entry_points(group=GROUP)):
@@ -108,16 +109,16 @@ def installed_plugins() -> list[Plugin]:
 
 
 def load_plugins(plugins: Sequence[Plugin], registries: Registries) -> None:
-    """Import these plug-ins, in this order, and no others: what was loaded before is taken back first.
+    """Import exactly these plug-ins, in this order; plug-ins that were loaded before are unloaded first.
 
-    Where exactly these are loaded already, nothing happens. Where one has changed, all are imported again, as one may
-    have imported another.
+    Nothing happens if exactly these plug-ins are loaded already. If one of them has changed, all are imported again, as
+    one plug-in may have imported another.
 
     Args:
-        registries: By kind; the plug-ins register in them.
+        registries: The registries by kind, in which the plug-ins register their extensions.
 
     Raises:
-        InputError: With a line for each that cannot be imported, or defines what is there already.
+        InputError: A plug-in cannot be imported, or a name that it registers is taken. The error has a line for each.
     """
     if _loaded.keys() == {plugin.name for plugin in plugins} and _are_loaded(plugins):
         return
@@ -134,13 +135,13 @@ def load_plugins(plugins: Sequence[Plugin], registries: Registries) -> None:
 
 
 def load_on_node(plugins: Sequence[Plugin], registries: Registries, cache: Path) -> None:
-    """Import the plug-ins of a sweep that was started elsewhere, from the same source as there.
+    """Import the plug-ins of a sweep that was started on another machine, from the same source as on that machine.
 
     Args:
-        cache: The folder on this machine in which the content that travels with the sweep is put down.
+        cache: The folder on this machine into which the content that travels with the sweep is written.
 
     Raises:
-        InputError: A plug-in is not installed here, has another source here, or cannot be imported here.
+        InputError: A plug-in is not installed on this machine, has another source here, or cannot be imported here.
     """
     if _are_loaded(plugins):
         return
@@ -164,10 +165,10 @@ def loaded_plugins() -> Mapping[str, Plugin]:
 def digests_of(extensions: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The digests of the plug-ins that an experiment with these extensions uses, by the name of the plug-in.
 
-    A file that defines no extension is there for the others to import, so it counts with every other plug-in.
+    A file that defines no extension is a helper that other plug-ins may import, so it counts as used with any plug-in.
 
     Args:
-        extensions: The kind and the name of each.
+        extensions: The kind and the name of each extension.
     """
     used = {_owners[extension] for extension in extensions if extension in _owners}
     if not used:
@@ -177,13 +178,13 @@ def digests_of(extensions: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def owner_of(kind: str, name: str) -> Plugin | None:
-    """The plug-in that defined an extension; None for one of raycal's own."""
+    """The plug-in that defined an extension; None for raycal's own extensions."""
     owner = _owners.get((kind, name))
     return None if owner is None else _loaded[owner]
 
 
 def _at_path(given: str, folder: Path) -> Plugin:
-    """The plug-in in a file or in the folder of a package."""
+    """The plug-in at a path, which is a file or the folder of a package."""
     place = Path(os.path.abspath(folder / expand_home(given)))
     if place.is_dir():
         if not (place / "__init__.py").is_file():
@@ -213,7 +214,7 @@ def _at_path(given: str, folder: Path) -> Plugin:
 
 
 def _below(package: Path) -> Iterator[str]:
-    """The files of a package, relative to the folder that it lies in."""
+    """The files of a package, relative to its parent folder, without compiled and hidden files."""
     for folder, below, names in os.walk(package):
         below[:] = [name for name in below if name != "__pycache__" and not name.startswith(".")]
         for name in names:
@@ -222,9 +223,9 @@ def _below(package: Path) -> Iterator[str]:
 
 
 def _taken_by(module: str, place: Path) -> str:
-    """What else has the name of a module; empty when the name is free for the source at this place."""
+    """A description of what else has the name of a module; empty if the source at this place may have the name."""
     if module in _loaded and _loaded[module].files:
-        return ""  # another one of a sweep that was loaded before, which makes room
+        return ""  # the plug-in of an earlier sweep, which will be unloaded
     if module in sys.stdlib_module_names:
         return "a module of Python's standard library"
     try:
@@ -241,7 +242,7 @@ def _taken_by(module: str, place: Path) -> str:
 
 
 def _by_name(module: str, given: str) -> Plugin:
-    """The plug-in that is importable by this name."""
+    """The plug-in that can be imported by this name."""
     if not all(part.isidentifier() for part in module.split(".")):
         raise InputError(
             f"{given}: should be the import name of a module, such as my_module, or a path, such as ./my_module.py"
@@ -267,7 +268,7 @@ def _by_name(module: str, given: str) -> Plugin:
 
 
 def _spec(module: str, given: str) -> ModuleSpec:
-    """Where Python would import a module from; that imports the packages around it."""
+    """The specification of where Python would import a module from. This imports the packages around the module."""
     try:
         spec = importlib.util.find_spec(module)
     except ModuleNotFoundError as error:
@@ -287,7 +288,7 @@ def _spec(module: str, given: str) -> ModuleSpec:
 
 
 def _digest(files: Mapping[str, bytes]) -> str:
-    """The digest of a source; the names of its files count, too."""
+    """The digest of the content and the names of source files."""
     digest = hashlib.sha256()
     for name, content in sorted(files.items()):
         digest.update(f"{name} {len(content)}\n".encode() + content)
@@ -295,7 +296,7 @@ def _digest(files: Mapping[str, bytes]) -> str:
 
 
 def _load(plugin: Plugin, all_plugins: Sequence[Plugin], registries: Registries) -> None:
-    """Import a plug-in and learn which extensions it defines; a failure leaves everything as it was."""
+    """Import a plug-in and record which extensions it defines; a failure leaves everything unchanged."""
     before = {kind: set(registry) for kind, registry in registries.items()}
     modules = set(sys.modules)
     try:
@@ -318,7 +319,7 @@ def _load(plugin: Plugin, all_plugins: Sequence[Plugin], registries: Registries)
     known = [each.name for each in all_plugins]
     for kind, registry in registries.items():
         for name in registry:
-            # One plug-in may import another, and one may have been imported before raycal saw it.
+            # A plug-in may import another one, and it may have been imported before raycal loaded it.
             defined_in = module_of(registry[name])
             owner = next((each for each in known if _is_in(defined_in, each)), None)
             if owner is None and name not in before[kind]:
@@ -331,7 +332,7 @@ def _import(plugin: Plugin) -> None:
     """Import the module of a plug-in.
 
     Raises:
-        InputError: It raised an error; the line says where.
+        InputError: The module raised an error; the message has the file and line of the error.
     """
     try:
         if not plugin.files:
@@ -365,7 +366,7 @@ def _import_files(plugin: Plugin) -> None:
 
 
 class _Loader(SourceFileLoader):
-    """Runs exactly the text whose digest is recorded, and never a compiled file of an earlier text."""
+    """A loader that runs exactly the text whose digest is recorded, and never a compiled file of an earlier text."""
 
     def __init__(self, module: str, path: str, source: bytes) -> None:
         super().__init__(module, path)
@@ -377,7 +378,7 @@ class _Loader(SourceFileLoader):
 
 
 def _check_options(plugin: Plugin, registry: Registry[Any], name: str) -> None:
-    """Refuse an extension whose options cannot be read."""
+    """Raise an InputError if the options of an extension cannot be read."""
     try:
         registry.options(name)
     except Exception as error:
@@ -396,7 +397,7 @@ def _unload_all(registries: Registries) -> None:
 
 
 def _unload(name: str, registries: Registries) -> None:
-    """Take back what a plug-in registered. A module that somebody else had imported stays, with its extensions."""
+    """Remove the extensions and modules of a plug-in. A module that other code imported stays, with its extensions."""
     imported = _imported.pop(name, [])
     for (kind, entry), owner in tuple(_owners.items()):
         if owner == name:
@@ -413,7 +414,7 @@ def _unload(name: str, registries: Registries) -> None:
 
 
 def _unpacked(plugin: Plugin, cache: Path) -> Plugin:
-    """The plug-in with its content put down on this machine; in a temporary folder where the cache is not writable."""
+    """The plug-in with its content written to the cache, or to a temporary folder if the cache is not writable."""
     try:
         folder = cache / plugin.digest[:16]
         _put_down(plugin.files, folder)
@@ -436,7 +437,7 @@ def _put_down(files: Mapping[str, bytes], folder: Path) -> None:
 
 
 def _same_here(plugin: Plugin) -> Plugin:
-    """The installed plug-in on this machine, whose source must be that of the machine where the sweep was started."""
+    """The plug-in installed on this machine; its source must equal that on the machine where the sweep was started."""
     here = _by_name(plugin.module, plugin.given)
     if here.digest != plugin.digest:
         raise InputError(
@@ -447,7 +448,7 @@ def _same_here(plugin: Plugin) -> Plugin:
 
 
 def _what_failed(error: BaseException, plugin: Plugin | None) -> str:
-    """An error of an import as one line: the file and the line of the plug-in in which it happened, and the error."""
+    """An error during an import, as one line: the file and line of the plug-in in which it happened, and the error."""
     words = f"{type(error).__name__}: {one_line(error)}"
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}: {type(error).__name__}: {error.msg}"

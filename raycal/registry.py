@@ -1,8 +1,8 @@
-"""Names that a YAML may use for an extension, and the options each extension takes.
+"""Registries of extensions: the names that a YAML file may use, and the options that each extension takes.
 
-A registry knows nothing of what its entries do. An entry's options are its keyword-only parameters: their
-annotations (with `annotated_types` limits) and defaults are all that the configuration needs to check a YAML. An
-option says with `Affects` which experiments it can change.
+A registry does not know what its entries do. The options of an entry are its keyword-only parameters. Their annotations
+(with `annotated_types` limits) and defaults are all that the configuration needs to check a YAML file. An option
+declares with `Affects` which experiments it can change.
 """
 
 import inspect
@@ -17,28 +17,30 @@ T = TypeVar("T", bound=Callable[..., Any])
 
 REQUIRED = inspect.Parameter.empty
 MAX_NAME = 64
-NAME_PATTERN = rf"^[a-z0-9][a-z0-9._+-]{{0,{MAX_NAME - 1}}}$"  # names become parts of the names of folders
+NAME_PATTERN = rf"^[a-z0-9][a-z0-9._+-]{{0,{MAX_NAME - 1}}}$"  # names become parts of folder names
 
 
 @dataclass(frozen=True, slots=True)
 class Nested:
-    """Marks the annotation of an option that is an entry of the same registry: a name, or `{name: ..., option: ...}`.
+    """Marks the annotation of an option whose value is an entry of the same registry.
+
+    The value is a name, or `{name: ..., option: ...}`.
 
     Attributes:
-        default: The entry's name where only options are given.
+        default: The name of the entry if only options are given.
     """
 
     default: str
 
 
 class Affects:
-    """Marks the annotation of a setting with the uses that it can change the result of.
+    """Marks the annotation of a setting with the uses for which the setting can change the result of an experiment.
 
-    An experiment that has none of these uses has the same result, and the same id, whatever the setting is. Without a
-    use the setting can change every experiment, which is also what holds of a setting without a mark.
+    An experiment with none of these uses has the same result, and the same id, whatever the value of the setting. A
+    setting whose mark has no uses can change every experiment, and so can a setting without a mark.
 
     Args:
-        uses: Of `algorithm.scenario.Use`.
+        uses: Values of `algorithm.scenario.Use`.
     """
 
     def __init__(self, *uses: str) -> None:
@@ -56,19 +58,19 @@ EVERYTHING = Affects()
 
 
 class Option(NamedTuple):
-    """One keyword of an extension: its annotation and its default (`REQUIRED` when there is none)."""
+    """One option of an extension: its annotation and its default, which is `REQUIRED` when there is none."""
 
     annotation: Any
     default: Any
 
     @property
     def nested(self) -> Nested | None:
-        """The mark of an option that is itself an entry of the registry; None for any other option."""
+        """The mark of an option whose value is an entry of the registry; None for any other option."""
         return next((mark for mark in self._marks if isinstance(mark, Nested)), None)
 
     @property
     def affects(self) -> Affects | None:
-        """What the option says it affects; None when it says nothing."""
+        """The mark that says what the option affects; None when the option has no such mark."""
         return declared(self._marks)
 
     @property
@@ -86,7 +88,7 @@ def module_of(entry: Callable[..., Any]) -> str:
 
 
 def _namespace(entry: Callable[..., Any]) -> dict[str, Any]:
-    """The global names of the module in which an entry was defined, in which its annotations mean something."""
+    """The global names of the module in which an entry was defined, in which its annotations are evaluated."""
     function: Any = entry
     while isinstance(function, partial):
         function = function.func
@@ -104,11 +106,11 @@ def declared(marks: Collection[Any]) -> Affects | None:
 
 
 class Registry(Generic[T]):
-    """Extensions of one kind by name.
+    """The extensions of one kind, by name.
 
     Args:
-        kind: What the entries are, for messages: "dataset", "expert".
-        provided: Keyword-only parameters that raycal fills in itself and a YAML may not set.
+        kind: The kind of the entries, for messages, such as "dataset" or "expert".
+        provided: Keyword-only parameters that raycal itself fills in and a YAML file may not set.
     """
 
     def __init__(self, kind: str, *, provided: tuple[str, ...] = ()) -> None:
@@ -118,7 +120,7 @@ class Registry(Generic[T]):
         self._described: dict[str, Mapping[str, Option]] = {}
 
     def __call__(self, name: str) -> Callable[[T], T]:
-        """Decorator that makes an extension known as `name`."""
+        """Decorator that registers an extension as `name`."""
 
         def register(entry: T) -> T:
             if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
@@ -132,11 +134,11 @@ class Registry(Generic[T]):
         return register
 
     def forget(self, name: str) -> None:
-        """Take an entry out again, such as that of a plug-in whose import failed half-way."""
+        """Remove an entry, such as that of a plug-in whose import failed half-way."""
         del self._entries[name]
 
     def description(self, name: str) -> dict[str, list[str] | None]:
-        """The uses that each option of an entry says it affects, as JSON values; None where it is an entry itself."""
+        """The uses that each option of an entry affects, as JSON values; None where the option is itself an entry."""
         options = self.options(name)
         return {
             key: sorted((option.affects or EVERYTHING).uses) if option.nested is None or option.affects else None
@@ -144,7 +146,7 @@ class Registry(Generic[T]):
         }
 
     def describe(self, name: str, description: Mapping[str, Collection[str] | None]) -> None:
-        """Let `chain` and `relevant` know the options of an entry of a plug-in that need not be loaded here."""
+        """Describe the options of an entry to `chain` and `relevant`, so that its plug-in need not be loaded here."""
         self._described[name] = {
             key: Option(Annotated[Any, Nested("") if uses is None else Affects(*uses)], REQUIRED)
             for key, uses in description.items()
@@ -167,7 +169,7 @@ class Registry(Generic[T]):
             for parameter in inspect.signature(entry).parameters.values()
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.name not in self.provided
         ]
-        # Other annotations, such as that of what is returned, may name types that are imported for type checkers only.
+        # Other annotations, such as the return type, may name types that are imported for type checkers only.
         annotated = {
             parameter.name: parameter.annotation
             for parameter in parameters
@@ -180,7 +182,8 @@ class Registry(Generic[T]):
         """The settings of an entry and of all entries nested in it, the outermost first, each with the keys to it.
 
         Args:
-            entry: Its `name` and its options. What a name that is not registered here has inside is not known.
+            entry: The `name` and the options of the entry. Entries nested in one that is neither registered nor
+                described are not found.
         """
         yield (), entry
         for key, option in self._known_options(entry["name"]).items():
@@ -191,8 +194,8 @@ class Registry(Generic[T]):
     def relevant(self, entry: Mapping[str, Any], uses: Collection[str]) -> dict[str, Any]:
         """The settings of an entry that can change an experiment with these uses.
 
-        A nested entry is decided by its own options, unless the option that holds it has a mark itself. What is not
-        known to the registry is kept: no difference between two experiments may get lost.
+        The options of a nested entry decide for themselves, unless the option that holds the entry has a mark. Settings
+        that are unknown to the registry are kept, so that no difference between two experiments is lost.
         """
         options = self._known_options(entry["name"])
         kept: dict[str, Any] = {}
@@ -206,5 +209,5 @@ class Registry(Generic[T]):
         return kept
 
     def _known_options(self, name: str) -> Mapping[str, Option]:
-        """The options of an entry that is registered or was described; none of any other."""
+        """The options of an entry that is registered or was described; empty for any other entry."""
         return self.options(name) if name in self else self._described.get(name, {})

@@ -9,7 +9,7 @@ extension does that raycal does not allow:
     def test_smallest_norm() -> None:
         check_acquisition("smallest_norm", power=3.0)
 
-Nothing here needs pytest. torch is imported by the checks of networks and losses alone.
+The checks do not need pytest. Only the checks of networks and losses import torch.
 """
 
 import warnings
@@ -48,12 +48,12 @@ __all__ = [
     "read_only",
 ]
 
-# How far the cost that a network declares may be from the one that is counted.
+# Largest factor between the cost that a network declares and the cost that is counted.
 COST_FACTOR = 2.0
 
 
 def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The array, made read-only, as arrays from Ray's object store are."""
+    """Make an array read-only, like arrays from Ray's object store, and return it."""
     array.flags.writeable = False
     return array
 
@@ -66,15 +66,17 @@ def example_view(
     seed: int = 0,
     asked: set[str] | None = None,
 ) -> View:
-    """What an acquisition function sees, with read-only arrays of made-up numbers.
+    """An example of the input of an acquisition function, with read-only arrays of made-up numbers.
 
-    The first sample's class probabilities are certain, the second's uniform. The samples have the indices 5, 8, 11, ...
+    The class probabilities of the first sample are certain, those of the second uniform. The samples have the indices
+    5, 8, 11, ...
 
     Args:
-        num_samples: U, how many samples may be chosen.
-        num_annotated: How many samples have a label already.
-        seed: Of the random stream of the step.
-        asked: Takes the names of what the function asks for beside the predictions: `annotated`, `head`, `members`.
+        num_samples: U, the number of samples that may be chosen.
+        num_classes: K, the number of classes.
+        num_annotated: Number of samples that already have a label.
+        seed: Seed of the step's random stream.
+        asked: A set to which the view adds `annotated`, `head` or `members` when the function uses this attribute.
     """
     rng = np.random.default_rng(3)
     annotated = AnnotatedSamples(
@@ -101,18 +103,18 @@ def example_view(
 
 
 def check_options(registry: Registry[Any], name: str) -> None:
-    """Check that a sweep file can set the options of an extension: each has an annotation that can be read."""
+    """Check that a sweep file can set the options of an extension, which each need a readable annotation."""
     assert name in registry, f"there is no {registry.kind} named {name!r}; registered are {', '.join(registry)}"
     for key, option in registry.options(name).items():
         assert option.annotation is not Any, f"{registry.kind} {name}: the option {key} has no type annotation"
 
 
 def check_acquisition(name: str, /, **options: Any) -> None:
-    """Check an acquisition function: it asks for min(budget, U) different samples that may be chosen.
+    """Check an acquisition function: it asks about min(budget, U) different samples that may be chosen.
 
-    It must do so for one class and one sample, with and without annotated samples, for samples that are all alike and
-    for embeddings that are all zero; equal seeds ask for the same, and the global random state is neither used nor
-    changed.
+    The function must do so for one class and one sample, with and without annotated samples, for samples that are all
+    alike, and for embeddings that are all zero. With equal seeds it must choose the same samples. It must neither use
+    nor change the global random state.
     """
     check_options(acquisitions, name)
 
@@ -155,9 +157,9 @@ def check_acquisition(name: str, /, **options: Any) -> None:
 def check_clustering(name: str, /, **options: Any) -> None:
     """Check a clustering: it gives every sample an int64 id from 0 to num_clusters - 1.
 
-    Equal seeds give equal ids, whatever the number of threads and the global random state; points far apart are in
-    different clusters; embeddings are not written to; a `DivergedError` refuses those that are not finite
-    (`raycal.algorithm.clustering.protocol.finite_points` raises it).
+    Equal seeds must give equal ids, whatever the number of threads and the global random state. Points far apart must
+    be in different clusters. The clustering must not write to the embeddings. It must raise a `DivergedError` for
+    embeddings that are not finite, which `raycal.algorithm.clustering.protocol.finite_points` does.
     """
     check_options(clusterings, name)
     what = f"clustering {name}"
@@ -189,13 +191,14 @@ def check_clustering(name: str, /, **options: Any) -> None:
 
 
 def check_expert(name: str, /, options_for: Callable[[int], Mapping[str, Any]] | None = None, **options: Any) -> None:
-    """Check an expert: samples get a class and a cost each, a cluster is labelled or refused for a cost.
+    """Check an expert: each sample gets a class and a cost, and a cluster is labeled or refused for a cost.
 
-    Equal seeds give equal answers, a sample gets the same answer whatever is asked with it, `wrong` and `purity` agree
-    with the true labels where the expert knows them, and the global random state is neither used nor changed.
+    Equal seeds must give equal answers. The answer about a sample must not depend on the samples asked with it. `wrong`
+    and `purity` must agree with the true labels where the expert knows them. The expert must neither use nor change the
+    global random state.
 
     Args:
-        options_for: Gives further options for a number of classes.
+        options_for: Returns further options for a number of classes.
     """
     check_options(experts, name)
     what = f"expert {name}"
@@ -233,9 +236,9 @@ def check_expert(name: str, /, options_for: Callable[[int], Mapping[str, Any]] |
 
 
 def check_pseudo_labels(name: str, /, **options: Any) -> None:
-    """Check a method of pseudo-labelling: different unlabelled samples get a class each.
+    """Check a pseudo-labeling method: it gives a class to each of several different unlabeled samples, or to none.
 
-    Equal seeds give the same, and the global random state is neither used nor changed.
+    Equal seeds must give the same labels. The method must neither use nor change the global random state.
     """
     check_options(pseudo_labels, name)
     label = pseudo_labels[name]
@@ -262,10 +265,10 @@ def check_pseudo_labels(name: str, /, **options: Any) -> None:
 
 
 def check_dataset(name: str, /, **options: Any) -> None:
-    """Check a dataset: `load` gives what `inspect` says, as arrays of the promised types, the same for equal seeds.
+    """Check a dataset: `load` returns what `inspect` announces, as arrays of the right types, equal for equal seeds.
 
-    A dataset with the options `train_size`, `test_size` and `subset_seed` is also checked with them. It should be
-    small, or made small by its options, as it is loaded several times.
+    A dataset with the options `train_size`, `test_size` and `subset_seed` is also checked with them. The dataset should
+    be small, or be made small by its options, as it is loaded several times.
     """
     check_options(datasets, name)
     for key in ("seed", "image_size"):
@@ -298,10 +301,10 @@ def check_dataset(name: str, /, **options: Any) -> None:
 
 
 def check_network(name: str, /, **options: Any) -> None:
-    """Check a network: its last layer can be found and is what its logits come from, and its cost is as declared.
+    """Check a network: its last layer can be found and computes its logits, and its cost is as declared.
 
-    Equal seeds draw the same weights, torch's own generator is left as it was, and the network can be trained on a
-    batch of two images.
+    Equal seeds must draw the same weights. Building the network must not change the state of torch's own generator. The
+    network must be trainable on a batch of two images.
     """
     import torch
 
@@ -342,9 +345,9 @@ def check_network(name: str, /, **options: Any) -> None:
 
 
 def check_loss(name: str, /, **options: Any) -> None:
-    """Check a loss: one finite float32 for each sample, with a finite gradient that raises the logit of the label.
+    """Check a loss: it is a finite float32 for each sample, and a step against its gradient raises the label's logit.
 
-    A sample of weight 0 has no effect on the others, and there may be a single class.
+    The gradient must be finite. A sample of weight 0 must not affect the others. The loss must accept a single class.
     """
     import torch
 
@@ -410,7 +413,7 @@ def _cluster(indices: Indices) -> Cluster:
 
 
 def _check_chosen(indices: Indices, allowed: Indices, case: str) -> None:
-    """Check that these are different samples among those that may be chosen."""
+    """Check that the indices are different samples among those that may be chosen."""
     assert indices.ndim == 1, f"{case}: indices have the shape {indices.shape}"
     assert indices.dtype == np.int64, f"{case}: indices are {indices.dtype}, should be int64"
     assert len(set(indices.tolist())) == len(indices), f"{case}: a sample is chosen twice"
@@ -425,7 +428,7 @@ def _check_ids(ids: npt.NDArray[np.int64], num_samples: int, num_clusters: int, 
 
 
 def _check_refusals(cluster: Callable[[Floats, int], Any], what: str) -> None:
-    """Check that embeddings that are not finite are refused, with how many there are and the first of them."""
+    """Check that embeddings that are not finite are refused, with a message that has their number and the first row."""
     for wrong in (np.nan, np.inf, -np.inf):
         for everywhere in (False, True):
             given: Any = _embeddings(40).copy()
@@ -445,7 +448,7 @@ def _check_refusals(cluster: Callable[[Floats, int], Any], what: str) -> None:
 
 
 def _diverged(call: Callable[[], object]) -> str | None:
-    """What the DivergedError of a call says; None when it raises none."""
+    """The message of the DivergedError that a call raises; None if the call raises none."""
     try:
         call()
     except DivergedError as error:
@@ -513,7 +516,7 @@ def _check_arrays(loaded: ImageDataset, case: str) -> None:
 
 
 def _gflop(name: str, options: Mapping[str, Any], side: int) -> float:
-    """The multiply-adds of a forward pass of one image, in 10^9, counted by torch without computing them if it can."""
+    """The multiply-adds of a forward pass of one image, in 10^9, as counted by torch, without computing if possible."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -527,7 +530,7 @@ def _gflop(name: str, options: Mapping[str, Any], side: int) -> float:
 
     try:
         return count("meta")
-    except (RuntimeError, NotImplementedError, TypeError):  # it looks at values, which there are none of
+    except (RuntimeError, NotImplementedError, TypeError):  # the network reads values, which meta tensors lack
         return count("cpu")
 
 
@@ -556,7 +559,7 @@ def _other_global_random_state() -> Iterator[None]:
 
 
 def _with_one_and_two_threads(call: Callable[[], Any]) -> list[Any]:
-    """What a call gives with one thread of Faiss and with two."""
+    """The results of a call with one thread of Faiss and with two."""
     import faiss
 
     before, found = faiss.omp_get_max_threads(), []

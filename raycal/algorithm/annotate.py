@@ -1,4 +1,4 @@
-"""Spend a step's budget on the expert: Alg. 1, ANNOTATEUNCERTAIN and ANNOTATECLUSTERS."""
+"""Spends the budget of a step on questions to the expert: Alg. 1, ANNOTATEUNCERTAIN and ANNOTATECLUSTERS."""
 
 from collections.abc import Callable, Iterator
 from typing import Protocol
@@ -13,12 +13,12 @@ from raycal.algorithm.records import Answer, Indices, Interaction, Kind
 def annotate_samples(
     indices: Indices, expert: Expert, draws: Callable[[], np.random.Generator], *, iteration: int, step: int, spent: int
 ) -> Iterator[Interaction]:
-    """Alg. 1, line 18: the expert labels each sample, in the order given.
+    """Ask the expert to label each sample, in the order given (Alg. 1, line 18).
 
     Args:
-        indices: (n,) in D^U, the one to ask for first in front.
-        draws: The expert's random stream in this iteration, from its beginning.
-        spent: Interactions of the experiment so far.
+        indices: (n,) The samples to ask about, the first one first.
+        draws: Makes the expert's random stream of this iteration, which begins anew at every call.
+        spent: Number of interactions that the experiment has spent so far.
     """
     answers = expert.label_samples(indices, draws())
     for row, index in enumerate(indices):
@@ -37,7 +37,7 @@ def annotate_samples(
 
 
 class Clusters(Protocol):
-    """The clusters of a step: the one to be shown next, and the news that the last one was refused."""
+    """The clusters of a step: `pop` returns the next one to show, `refuse` reports that the last one was refused."""
 
     def pop(self) -> Cluster | None: ...
 
@@ -53,7 +53,7 @@ def annotate_clusters(
     step: int,
     spent: int,
 ) -> Iterator[Interaction]:
-    """Alg. 1, line 23: the expert labels or refuses up to `budget` clusters; both cost one interaction."""
+    """Ask the expert to label or refuse up to `budget` clusters (Alg. 1, line 23); both cost one interaction."""
     for number in range(spent + 1, spent + 1 + budget):
         cluster = clusters.pop()
         if cluster is None:
@@ -76,10 +76,11 @@ def annotate_clusters(
 
 
 def ask_for_representative(cluster: Cluster, expert: Expert, rng: np.random.Generator) -> ClusterAnswer:
-    """The expert labels the medoid of a cluster, the sample nearest its centroid; all of the cluster gets that label.
+    """Ask the expert to label the medoid of a cluster, the sample nearest to its centroid; the cluster gets that label.
 
-    The strategy of Berardo, Favero, Neto 2015 (Active Learning with Clustering and Unsupervised Feature Learning). It
-    costs what a single image costs, and there is no refusal: the expert does not see the other images.
+    This is the strategy of Berardo, Favero, Neto 2015 (Active Learning with Clustering and Unsupervised Feature
+    Learning). An answer costs as much as the answer to a single image. The expert cannot refuse, as it does not see the
+    other images.
     """
     medoid = cluster.indices[least(from_centroid(cluster.embeddings()), 1)]
     answers, truth = expert.label_samples(medoid, rng), expert.truth(cluster.indices)

@@ -1,4 +1,4 @@
-"""The model that asks: what it says of the pool, each thing computed once and only when it is wanted."""
+"""The query model, whose predictions decide what the expert is asked. Each result is computed once, on demand."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,12 +12,12 @@ from raycal.algorithm.records import Floats, Indices, Predictions, TrainingSet
 
 
 class AskingModel:
-    """The learner as it asks in one iteration, or between two trainings of it.
+    """The learner in its role as the query model, in one iteration or between two trainings of the iteration.
 
     Args:
-        pool: As it is, now and after further answers.
-        trained_on: What the learner was trained on; None: it is to be reset first, and asks untrained.
-        stream: The random stream for a purpose in this iteration.
+        pool: The live pool, which later answers change.
+        trained_on: The training set of the learner. None means that the learner is reset and queried untrained.
+        stream: Makes the random stream for a purpose in this iteration.
     """
 
     def __init__(
@@ -33,15 +33,17 @@ class AskingModel:
         self._other_members: list[Floats] = []
 
     def predictions(self, candidates: Indices) -> Predictions:
-        """One pass over all samples that may be asked for when called first; later what is kept of it.
+        """The predictions for the candidates.
+
+        The first call predicts all samples that may be asked about at that time; later calls use the stored result.
 
         Args:
-            candidates: The samples that may be chosen now, ascending; a part of `Pool.askable`.
+            candidates: The samples that may be chosen now, ascending, a subset of `Pool.askable`.
         """
         return self._of_the_askable().restrict(candidates)
 
     def view(self, candidates: Indices, rng: np.random.Generator) -> View:
-        """What an acquisition function may look at in a step with these candidates and this random stream."""
+        """The input of an acquisition function in a step with these candidates and this random stream."""
         return View(
             predictions=self.predictions(candidates),
             rng=rng,
@@ -51,7 +53,7 @@ class AskingModel:
         )
 
     def _of_the_askable(self) -> Predictions:
-        """Of the samples that could be asked for when it was called first."""
+        """The predictions for the samples that could be asked about at the first call."""
         if self._predictions is None:
             if self._trained_on is None:
                 self._learner.reset(self._stream("head"))
@@ -78,7 +80,7 @@ class AskingModel:
         return np.stack([probs[rows] for probs in (first.probs, *self._other_members[: count - 1])])
 
     def _train_others(self, count: int) -> None:
-        """Keeps the probabilities of further members; the learner is the asking model again afterwards."""
+        """Train further ensemble members, store their probabilities, and restore the query model in the learner."""
         asking, indices = self._learner.save(), self._of_the_askable().indices
         for number in range(len(self._other_members) + 1, count + 1):
             self._learner.reset(self._stream(f"head of member {number}"))

@@ -1,4 +1,4 @@
-"""How far samples lie from the centroid of their cluster."""
+"""Distances of samples to the centroid of their cluster."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ def from_centroid(points: Floats) -> npt.NDArray[np.float64]:
 
 
 def squared_distances_to(points: Floats, point: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Squared distance (n,) float64 of points (n, D) to one."""
+    """Squared distance (n,) float64 of each of the points (n, D) to one point (D,)."""
     difference = points - point.astype(np.float64)
     squared: npt.NDArray[np.float64] = np.einsum("nd,nd->n", difference, difference)
     return squared
 
 
 def least(values: npt.NDArray[np.float64], count: int) -> Indices:
-    """Rows of the `count` least values, ascending; equal ones by the smaller row."""
+    """Rows of the `count` smallest values, ascending. Among equal values the smaller row comes first."""
     return np.sort(np.argsort(values, kind="stable")[:count])

@@ -1,4 +1,4 @@
-"""The clusters that wait to be shown in a step: which part of each, and in which order."""
+"""The queue of clusters that a step shows to the expert: which part of each cluster, and in which order."""
 
 from bisect import insort
 from collections.abc import Callable
@@ -18,23 +18,25 @@ from raycal.errors import InputError
 
 Order = Literal["size", "value", "random", "oracle"]
 OnRefusal = Literal["skip", "split"]
-Rows = npt.NDArray[np.int64]  # of the predictions, ascending
-Waiting = tuple[float, int, int, Rows]  # two are never compared by their rows, as the least of these differ
-ROUNDING = 1e-9  # 0.8 of 5 is a little more than 4 in floats
+Rows = npt.NDArray[np.int64]  # rows of the predictions, ascending
+# Rank of a cluster, its size, minus its first row, and its rows. The rows are never compared: the first rows differ.
+Waiting = tuple[float, int, int, Rows]
+ROUNDING = 1e-9  # tolerance: in floats, 0.8 of 5 is a little more than 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterRules:
-    """Which part of a cluster is shown, which cluster comes first, and what becomes of a refused one.
+    """Rules for which part of a cluster is shown, which cluster comes first, and what happens to a refused cluster.
 
     Attributes:
-        core: Share of a cluster's samples, those nearest its centroid, that is shown and labelled, rounded up; the rest
-            stays in D^U.
-        order: The largest `size` first; the largest `value`, see `expected_labels`; at `random`; or, as a bound, by the
-            images that the expert will label rightly: `oracle`.
-        on_refusal: `split` a refused cluster in two by the same clustering; the halves queue up like any other cluster
-            and are shown whole, as long as the step's budget lasts.
-        purity_threshold: What the `value` takes for the expert's.
+        core: Share of a cluster's samples that is shown and labeled, rounded up. It consists of the samples nearest to
+            the centroid; the rest stays in D^U.
+        order: `size` shows the largest cluster first, `value` the one with the most `expected_labels`, and `random`
+            shuffles. `oracle` shows first the cluster in which the expert will label the most images correctly; it is
+            an upper bound, as it knows the answers in advance.
+        on_refusal: `skip` drops a refused cluster. `split` cuts it in two with the same clustering; the halves queue up
+            like any other cluster and are shown whole, as long as the step's budget lasts.
+        purity_threshold: The expert's purity threshold, as the order `value` assumes it.
     """
 
     core: float = 1.0
@@ -44,13 +46,15 @@ class ClusterRules:
 
 
 class ClusterQueue:
-    """The clusters of D^U in one step; equal ones come by size, then by their smallest index. Empty ones do not come.
+    """The clusters of D^U in one step, without empty ones.
+
+    Clusters of equal rank come by size, and those of equal size by their smallest index.
 
     Args:
-        predictions: Of D^U.
-        num_clusters: To begin with, at most as many as there are samples.
-        answer: What the expert will say of a cluster, for the order `oracle`.
-        rng: Of the step.
+        predictions: The predictions for D^U.
+        num_clusters: Number of clusters before any is split, at most the number of samples.
+        answer: Gives the answer of the expert to a cluster, for the order `oracle`.
+        rng: The random stream of the step.
     """
 
     def __init__(
@@ -66,15 +70,15 @@ class ClusterQueue:
         self._predictions, self._rules = predictions, rules
         self._clustering, self._answer, self._rng = clustering, answer, rng
         shown = map(self._core, self._cluster(predictions.embeddings, num_clusters))
-        # The last one comes first. Sorted at once, as a heap's cost for each cluster would grow with their number.
+        # The last element is shown first. Sorting once makes each pop cheap; with a heap its cost would grow.
         self._waiting = sorted(map(self._ranked, shown))
 
     def pop(self) -> Cluster | None:
-        """The cluster to be shown next; None when all were."""
+        """Remove and return the cluster to be shown next; None when all were shown."""
         return self._cluster_of(self._waiting.pop()[-1]) if self._waiting else None
 
     def refuse(self, cluster: Cluster) -> None:
-        """The expert did not label the cluster that came last."""
+        """Record that the expert refused the cluster that `pop` returned last."""
         if self._rules.on_refusal == "split" and len(cluster.indices) > 1:
             rows = np.searchsorted(self._predictions.indices, cluster.indices)
             halves = self._cluster(self._predictions.embeddings[rows], 2)
@@ -111,12 +115,12 @@ class ClusterQueue:
 
 
 def grouped(cluster_ids: npt.NDArray[np.int64]) -> list[Rows]:
-    """The rows of each cluster that has any, by its id.
+    """The rows of each cluster that is not empty, in the order of the cluster ids.
 
     Args:
-        cluster_ids: (U,) from 0.
+        cluster_ids: (U,) Ids from 0.
     """
-    # NumPy sorts integers of 16 bits by their digits: in linear time, and ten times faster.
+    # NumPy sorts 16-bit integers with a radix sort, which takes linear time and is ten times faster here.
     rows = np.lexsort((cluster_ids.astype(np.uint16), (cluster_ids >> 16).astype(np.uint16)))
     sizes = np.bincount(cluster_ids)
     ends = np.cumsum(sizes[sizes > 0]).tolist()
@@ -124,13 +128,13 @@ def grouped(cluster_ids: npt.NDArray[np.int64]) -> list[Rows]:
 
 
 def expected_labels(probs: Floats, purity_threshold: float) -> float:
-    """How many images of a cluster get a right label if it is shown, as the asking model expects.
+    """The number of images of a cluster that get a correct label if it is shown, as the query model expects.
 
-    This is the expected number of images of the cluster's most likely class, times the chance that at least as many
-    images are of that class as the threshold needs. A threshold needs a whole number of images.
+    This is the expected number of images of the cluster's most likely class, times the probability that enough images
+    are of that class to reach the threshold. The number of images that reaches the threshold is rounded up.
 
     Args:
-        probs: Class probabilities (n, K) of the cluster's images, which are taken as independent of each other.
+        probs: (n, K) Class probabilities of the cluster's images, which are assumed to be independent of each other.
     """
     expected = probs.sum(axis=0, dtype=np.float64)
     mode = int(expected.argmax())
@@ -140,10 +144,10 @@ def expected_labels(probs: Floats, purity_threshold: float) -> float:
 
 
 def chance_of_at_most(count: int, chances: npt.NDArray[np.float64]) -> float:
-    """The chance that at most `count` of independent events happen, of which each has its own chance (n,).
+    """The probability that at most `count` of n independent events happen, whose probabilities are `chances` (n,).
 
-    Their number has a Poisson binomial distribution, which is built up event by event. Numbers above `count` are left
-    out, so that it takes n x `count` multiplications.
+    The number of events has a Poisson binomial distribution, which is built up event by event. Numbers above `count`
+    are left out, so this takes n x `count` multiplications.
     """
     if count >= len(chances):
         return 1.0
@@ -157,10 +161,10 @@ def chance_of_at_most(count: int, chances: npt.NDArray[np.float64]) -> float:
 
 
 def _right_labels(cluster: Cluster, answer: ClusterAnswer) -> int:
-    """How many samples the answer labels rightly.
+    """The number of samples that the answer labels correctly.
 
     Raises:
-        InputError: The expert does not know.
+        InputError: The expert does not know how many of its labels are wrong.
     """
     if answer.label is None:
         return 0

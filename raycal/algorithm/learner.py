@@ -1,4 +1,4 @@
-"""The model as Algorithm 1 sees it."""
+"""The interface through which Algorithm 1 uses the model."""
 
 from typing import Protocol
 
@@ -9,25 +9,25 @@ from raycal.algorithm.records import Evaluation, Fitted, Indices, Predictions, T
 
 
 class Learner(Protocol):
-    """The model that is reset, trained, evaluated, and that asks."""
+    """The model, which is reset, trained and evaluated, and whose predictions decide what the expert is asked."""
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Back to the pretrained weights, with a head drawn from `rng`."""
+        """Restore the pretrained weights, and draw a new head from `rng`."""
 
     def fit(self, training_set: TrainingSet, rng: np.random.Generator) -> Fitted:
-        """Train on the labels given, and say what came of it; an empty set changes nothing."""
+        """Train on the given labels, and return the length and losses of the training; an empty set changes nothing."""
 
     def predict(self, indices: Indices) -> Predictions:
-        """Class probabilities and embeddings in one pass; `indices` ascending."""
+        """The class probabilities and embeddings of the samples, from one pass; `indices` must be ascending."""
 
     def head(self) -> Head:
-        """The last layer as it is now."""
+        """The current weights of the last layer."""
 
     def evaluate(self) -> Evaluation:
-        """The model on the test split."""
+        """Evaluate the model on the test split."""
 
     def save(self) -> bytes:
-        """The weights as they are now."""
+        """The current weights of the model, serialized."""
 
     def load(self, saved: bytes) -> None:
-        """The weights of an earlier `save`."""
+        """Restore the weights of an earlier `save`."""

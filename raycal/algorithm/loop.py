@@ -1,16 +1,16 @@
 """Algorithm 1 as one generator.
 
-Line 17 of the paper gives all of D^CL back to D^U after every iteration. With `keep_cluster_labels` its samples keep
-their labels until a person contradicts them:
+Line 17 of the paper moves all of D^CL back to D^U after every iteration. With `keep_cluster_labels`, the samples of
+D^CL keep their labels until the expert labels them one by one:
 
-- They are trained on in every iteration, with the weight of their cluster.
-- Steps that ask for single images choose among D^U and the samples with a kept label, so that an uncertain one can be
-  checked. The person's answer replaces the label of the cluster, and the sample is in D^L for good.
-- Clusters are formed over D^U only: a cluster step always asks for what has no label. Pseudo-labels are given to D^U
-  only, and still last for one training.
-- No sample is asked for twice in one iteration: what a cluster step has labelled is not chosen by a later step of the
-  same iteration.
-- The pool is exhausted when no step of the scenario has anything left to ask for.
+- The model is trained on them in every iteration, with the weight of their cluster.
+- Steps that ask about single images choose among D^U and the samples with a kept label, so that an uncertain label can
+  be checked. The expert's answer replaces the label of the cluster, and the sample stays in D^L from then on.
+- Clusters are formed over D^U only, so a cluster step always asks about unlabeled samples. Pseudo-labels are given to
+  D^U only, and still last for one training.
+- No sample is asked about twice in one iteration: later steps of the iteration do not choose a sample that a cluster
+  step has labeled.
+- The pool is exhausted when no step of the scenario has any sample left to ask about.
 """
 
 import logging
@@ -56,15 +56,18 @@ class Plan:
     """The settings of Algorithm 1.
 
     Attributes:
-        iterations: T.
-        interactions_per_iteration: N.
-        num_clusters: k of every clustering; None: the step's budget.
-        clusters: Which part of them is shown, in which order.
-        ask_with: Whose predictions choose what is asked: the model trained in the previous iteration (the pretrained
-            network in iteration 0), or the freshly reset one in every iteration.
-        retrain_between: Train between the steps of a scenario, so that each step asks with the answers before it.
-        cluster_weight: Of a sample of D^CL in training, beside one of D^L; `purity`: that of its cluster.
-        keep_cluster_labels: Keep D^CL after the iteration, see the module; the paper gives it back to D^U.
+        iterations: T, the number of iterations.
+        interactions_per_iteration: N, the budget of each iteration.
+        num_clusters: Number of clusters of every clustering. None means the budget of the step.
+        clusters: Rules for which part of a cluster is shown, and in which order the clusters come.
+        ask_with: The query model of an iteration's first step: the model trained in the previous iteration (in
+            iteration 0 the pretrained network), or in every iteration the freshly reset one.
+        retrain_between: Whether to train between the steps of a scenario, so that the query model of each step knows
+            the answers to the steps before it.
+        cluster_weight: Weight in training of a sample of D^CL, where a sample of D^L has weight 1. With `purity`, the
+            weight of a sample is the purity of its cluster.
+        keep_cluster_labels: Whether the samples of D^CL keep their labels after the iteration, as the docstring of this
+            module describes. In the paper they go back to D^U.
     """
 
     scenario: Scenario
@@ -80,13 +83,13 @@ class Plan:
 
     @property
     def total_iterations(self) -> int:
-        """T, or one where a single iteration annotates the whole pool."""
+        """The number of iterations: T, or one where a single iteration annotates the whole pool."""
         return self.scenario.iterations(self.iterations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Who takes part in an experiment; `pseudo_labels` None: nobody labels but the expert."""
+    """The components of an experiment. Without `pseudo_labels`, all labels come from the expert."""
 
     learner: Learner
     expert: Expert
@@ -98,10 +101,11 @@ class Parts:
 def active_learning(
     plan: Plan, parts: Parts, *, num_samples: int, state: LoopState | None = None
 ) -> Iterator[IterationResult]:
-    """Algorithm 1 over a pool of `num_samples`: one result per iteration, fewer when the pool is exhausted.
+    """Run Algorithm 1 over a pool of `num_samples`, and yield one result per iteration until the pool is exhausted.
 
     Args:
-        state: Where a stopped experiment goes on; the learner must be as that iteration left it.
+        state: The state from which a stopped experiment continues. The learner must have the weights with which the
+            state's iteration ended.
     """
     pool = Pool.of(num_samples) if state is None else Pool(state.pool)  # line 1
     trained_on = None if state is None else pool.training_set(plan.cluster_weight)
@@ -138,12 +142,12 @@ def active_learning(
 
 
 def _candidates(pool: Pool, step: Step) -> Indices:
-    """The samples that a step may ask for, ascending."""
+    """The indices of the samples that a step may ask about, ascending."""
     return pool.unlabeled() if step.asks_clusters else pool.askable()
 
 
 def _kept_labels(pool: Pool, expert: Expert) -> KeptLabels:
-    """What is kept from earlier iterations, and how much of it is wrong."""
+    """The number of kept labels, and the share of them that is wrong."""
     indices, training_set = pool.kept(), pool.training_set()
     truth = expert.truth(indices)
     if truth is None or not len(indices):
@@ -153,7 +157,7 @@ def _kept_labels(pool: Pool, expert: Expert) -> KeptLabels:
 
 
 class Turn:
-    """One iteration under way: it moves samples of the pool and keeps the time of each phase."""
+    """One iteration while it runs: it changes the pool and measures the time of each phase."""
 
     def __init__(self, plan: Plan, parts: Parts, pool: Pool, iteration: int, trained_on: TrainingSet | None) -> None:
         self._plan, self._parts, self._pool, self._iteration = plan, parts, pool, iteration
@@ -162,7 +166,7 @@ class Turn:
         self.fitted: Fitted | None = None
 
     def annotate(self, budget: int, *, spent: int) -> tuple[Interaction, ...]:
-        """Carry out the steps of the scenario; the answers move the samples."""
+        """Carry out the steps of the scenario, and apply the answers to the pool."""
         scenario, ledger = self._plan.scenario, list[Interaction]()
         for number, (step, step_budget) in enumerate(scenario.steps_with(budget)):
             if step_budget == 0 or not len(_candidates(self._pool, step)):
@@ -175,7 +179,7 @@ class Turn:
         return tuple(ledger)
 
     def pseudo_label(self) -> float | None:
-        """The asking model labels what is left of D^U; which share wrongly, None without any or when nobody knows."""
+        """Pseudo-label samples of D^U, and return the share of wrong labels; None without labels or when unknown."""
         if self._parts.pseudo_labels is None or self._pool.num_unlabeled == 0:
             return None
         with self._timed("predict"):
@@ -186,7 +190,7 @@ class Turn:
         return float((labels != truth).mean()) if truth is not None and len(indices) else None
 
     def train(self, purpose: str) -> TrainingSet:
-        """Alg. 1, lines 3 and 15: reset the model, train it on all that has a label, which is returned."""
+        """Reset the model, train it on all labeled samples, and return these (Alg. 1, lines 3 and 15)."""
         training_set = self._pool.training_set(self._plan.cluster_weight)
         with self._timed("train"):
             self._parts.learner.reset(self._stream("head"))
@@ -195,7 +199,7 @@ class Turn:
         return training_set
 
     def evaluate(self) -> Evaluation:
-        """Alg. 1, line 16."""
+        """Evaluate the model on the test split (Alg. 1, line 16)."""
         with self._timed("evaluate"):
             return self._parts.learner.evaluate()
 
@@ -226,7 +230,7 @@ class Turn:
         with self._timed("predict"):
             predictions = self._asking.predictions(self._pool.unlabeled())
         rules = self._plan.clusters
-        if ask is Ask.REPRESENTATIVES:  # which no expert refuses
+        if ask is Ask.REPRESENTATIVES:  # the expert cannot refuse a representative
             rules = replace(rules, purity_threshold=0.0)
         return ClusterQueue(
             predictions,

@@ -1,8 +1,8 @@
-"""The pool: a partition of the training images into D^U, D^L, D^CL and the pseudo-labelled.
+"""The pool: a partition of the training images into D^U, D^L, D^CL and the pseudo-labeled samples.
 
-Where labels of clusters are kept, D^CL has two parts: the samples labelled in this iteration, and those that kept their
-label from an earlier one. A kept label is a cluster's, so a person may be asked for the sample itself and replace it; a
-label given to a single sample stays for good.
+With `keep_cluster_labels`, D^CL has two parts: the samples labeled in this iteration, and the samples that kept their
+label from an earlier iteration. A kept label was given to a whole cluster, so the expert may be asked about the sample
+alone, and that answer replaces the kept label. A label given to a single sample is never removed.
 """
 
 from typing import Literal, Self
@@ -20,8 +20,8 @@ MAX_LABEL = np.iinfo(np.int32).max
 class Pool:
     """The partition of the P pool samples and the labels given so far.
 
-    Always a partition: a sample is in exactly one of D^U, D^L, D^CL and the pseudo-labelled, and has a label if and
-    only if it is not in D^U. The true labels are not here; the expert holds them.
+    Every sample is in exactly one of D^U, D^L, D^CL and the pseudo-labeled samples, and it has a label if and only if
+    it is not in D^U. The pool does not hold the true labels; the expert does.
     """
 
     def __init__(self, snapshot: PoolSnapshot) -> None:
@@ -39,7 +39,7 @@ class Pool:
 
     @classmethod
     def of(cls, num_samples: int) -> Self:
-        """Alg. 1, line 1: every sample is in D^U."""
+        """A pool with every sample in D^U (Alg. 1, line 1)."""
         return cls(
             PoolSnapshot(
                 status=np.full(num_samples, UNLABELED, np.int8), labels=np.full(num_samples, NO_LABEL, np.int32)
@@ -61,31 +61,32 @@ class Pool:
 
     @property
     def num_cluster_labeled(self) -> int:
-        """Size of D^CL, the samples with a kept label included."""
+        """Size of D^CL, including the samples with a kept label."""
         return int(np.count_nonzero((self._status == CLUSTER_LABELED) | (self._status == KEPT)))
 
     @property
     def num_pseudo_labeled(self) -> int:
-        """How many samples have a label that no expert gave."""
+        """Number of pseudo-labeled samples, whose label no expert gave."""
         return int(np.count_nonzero(self._status == PSEUDO_LABELED))
 
     def unlabeled(self) -> Indices:
-        """D^U: (U,) ascending."""
+        """The indices (U,) of D^U, ascending."""
         return np.flatnonzero(self._status == UNLABELED)
 
     def kept(self) -> Indices:
-        """The samples of D^CL that were labelled in an earlier iteration, ascending."""
+        """The indices of the samples of D^CL that were labeled in an earlier iteration, ascending."""
         return np.flatnonzero(self._status == KEPT)
 
     def askable(self) -> Indices:
-        """The samples for which a person may be asked singly, ascending: D^U, and those with a kept label."""
+        """The indices of the samples that can be labeled one by one, ascending: D^U and those with a kept label."""
         return np.flatnonzero((self._status == UNLABELED) | (self._status == KEPT))
 
     def training_set(self, cluster_weight: float | Literal["purity"] = 1.0) -> TrainingSet:
-        """D^L, D^CL and the pseudo-labelled with their labels.
+        """D^L, D^CL and the pseudo-labeled samples, with their labels.
 
         Args:
-            cluster_weight: Of a sample of D^CL beside one of D^L; `purity`: that of its cluster.
+            cluster_weight: Weight of a sample of D^CL, where a sample of D^L has weight 1. With `purity`, the weight of
+                a sample is the purity of its cluster.
         """
         indices = np.flatnonzero(self._status != UNLABELED)
         weights = None
@@ -96,12 +97,13 @@ class Pool:
         return TrainingSet(indices=indices, labels=self._labels[indices].astype(np.int64), weights=weights)
 
     def apply(self, interaction: Interaction) -> None:
-        """Alg. 1, lines 21 and 27: a labelled sample goes to D^L, a labelled cluster to D^CL; a refusal moves nothing.
+        """Move a labeled sample to D^L or a labeled cluster to D^CL (Alg. 1, lines 21 and 27); a refusal moves nothing.
 
-        A sample with a kept label may be labelled singly: the new label replaces the cluster's.
+        A sample with a kept label may be labeled on its own: the new label replaces that of the cluster.
 
         Raises:
-            ValueError: A sample of it cannot be asked for, or the label is none; nothing has moved then.
+            ValueError: A sample of the interaction may not be labeled, or the label is not a valid class. The pool is
+                unchanged then.
         """
         if interaction.answer is Answer.REFUSED:
             return
@@ -115,10 +117,10 @@ class Pool:
         self._purity[indices] = 1 if interaction.purity is None else interaction.purity
 
     def pseudo_label(self, indices: Indices, labels: Labels) -> None:
-        """Samples of D^U (n,) get labels (n,) that no expert gave, until they are released.
+        """Give samples (n,) of D^U labels (n,) that no expert gave and that last until `release`.
 
         Raises:
-            ValueError: One is not in D^U, or a label is none; nothing has moved then.
+            ValueError: A sample is not in D^U, or a label is not a valid class. The pool is unchanged then.
         """
         if not self._are(indices, UNLABELED):
             raise ValueError("a sample that is not in D^U is pseudo-labelled")
@@ -128,13 +130,13 @@ class Pool:
         self._labels[indices] = labels
 
     def release(self, *, keep_cluster_labels: bool = False) -> None:
-        """Alg. 1, line 17: all of D^CL goes back to D^U, unlabelled, and the pseudo-labelled with it.
+        """Move D^CL and the pseudo-labeled samples back to D^U, without their labels (Alg. 1, line 17).
 
         Args:
-            keep_cluster_labels: The samples of D^CL keep their labels and weights instead, until a person labels them
-                singly. This is not in the paper.
+            keep_cluster_labels: Let the samples of D^CL keep their labels and weights until the expert labels them one
+                by one. This is not in the paper.
         """
-        # By index: a mask with holes would have the processor guess wrongly at every other sample.
+        # Indices instead of a mask: with scattered entries, a mask makes the CPU mispredict at every other sample.
         if keep_cluster_labels:
             self._status[np.flatnonzero(self._status == CLUSTER_LABELED)] = KEPT
         released = np.flatnonzero((self._status == CLUSTER_LABELED) | (self._status == PSEUDO_LABELED))
@@ -147,7 +149,7 @@ class Pool:
         return PoolSnapshot(status=self._status.copy(), labels=self._labels.copy(), purity=self._purity.copy())
 
     def _are(self, indices: Indices, *statuses: int) -> bool:
-        """Whether all are samples of the pool with one of these statuses."""
+        """Whether all indices are samples of the pool with one of these statuses."""
         if np.count_nonzero(indices.astype(np.uint64) >= len(self)):  # a negative index becomes a huge one
             return False
         found = self._status[indices]

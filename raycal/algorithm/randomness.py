@@ -1,4 +1,4 @@
-"""Every random draw comes from a stream with an address, so that a resumed experiment draws the same numbers."""
+"""Random streams addressed by seed, iteration and purpose, so that a resumed experiment draws the same numbers."""
 
 import hashlib
 
@@ -6,6 +6,6 @@ import numpy as np
 
 
 def stream(seed: int, iteration: int, purpose: str) -> np.random.Generator:
-    """The generator for one purpose in one iteration of the experiment with this seed."""
+    """The random generator for one purpose in one iteration of the experiment with this seed."""
     purpose_id = int.from_bytes(hashlib.sha256(purpose.encode()).digest()[:8], "big")
     return np.random.default_rng([seed, iteration, purpose_id])

@@ -1,4 +1,4 @@
-"""What the parts of an experiment hand to each other: frozen data, no behaviour beyond looking at itself."""
+"""The frozen records that the components of an experiment exchange; they have no behavior beyond simple accessors."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,12 +14,12 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictions:
-    """What the asking model says of D^U, and in a step that may ask for them of the samples with a kept label.
+    """Predictions of the query model for D^U and, in a step that may ask about them, for the samples with a kept label.
 
     Attributes:
         indices: (U,) int64, ascending.
-        probs: (U, K) float32, rows sum to one.
-        embeddings: (U, D) float32, the features before the head, not normalised.
+        probs: (U, K) float32; each row sums to one.
+        embeddings: (U, D) float32, the features before the head, not normalized.
     """
 
     indices: Indices
@@ -27,7 +27,7 @@ class Predictions:
     embeddings: Floats
 
     def restrict(self, indices: Indices) -> Self:
-        """The same predictions for a part of the samples; `indices` ascending and all predicted."""
+        """The predictions for some of the samples; `indices` must be ascending and a subset of `self.indices`."""
         if len(indices) == len(self.indices):
             return self
         rows = np.searchsorted(self.indices, indices)
@@ -36,12 +36,12 @@ class Predictions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSet:
-    """D^L and D^CL with the labels the expert gave, and the pseudo-labelled.
+    """D^L and D^CL with the labels that the expert gave, and the pseudo-labeled samples.
 
     Attributes:
         indices: (M,) int64, ascending.
-        labels: (M,) int64, as given; not necessarily true.
-        weights: (M,) float32, above 0, of the samples' losses; None: all the same.
+        labels: (M,) int64, the labels that were given, which may differ from the true ones.
+        weights: (M,) float32 above 0, the weight of each sample's loss. None means equal weights.
     """
 
     indices: Indices
@@ -57,7 +57,7 @@ class Kind(StrEnum):
 
 
 class Answer(StrEnum):
-    """What the expert did with it."""
+    """Whether the expert labeled or refused what it was shown."""
 
     LABELLED = "labelled"
     REFUSED = "refused"
@@ -68,16 +68,16 @@ class Interaction:
     """One human interaction: one row of the ledger.
 
     Attributes:
-        iteration: From 0.
-        step: Which annotation step of the scenario, from 0.
-        interaction: Running number in the experiment, from 1: the interactions spent up to and including this one.
+        iteration: Number of the iteration, from 0.
+        step: Number of the annotation step in the scenario, from 0.
+        interaction: Number of interactions spent in the experiment up to and including this one, from 1.
         kind: A single sample or a cluster.
         answer: Whether the expert gave a label.
-        label: The label given; None when refused.
-        purity: Share of the modal class in the cluster; None for a sample or when it is not known.
-        wrong: How many of the samples got a label that is not theirs; None when refused or not known.
-        seconds: What the answer cost.
-        indices: (num_samples,) int64, ascending: the samples shown.
+        label: The label that the expert gave. None when it refused.
+        purity: Share of the modal class in the cluster. None for a sample, or when it is not known.
+        wrong: Number of samples whose new label is wrong. None when the expert refused, or when it is not known.
+        seconds: Cost of the answer, in seconds of human time.
+        indices: (num_samples,) int64, ascending, the samples that the answer applies to.
     """
 
     iteration: int
@@ -93,19 +93,19 @@ class Interaction:
 
     @property
     def num_samples(self) -> int:
-        """How many samples were shown."""
+        """Number of samples that the answer applies to."""
         return len(self.indices)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolSnapshot:
-    """The partition at one moment.
+    """The partition of the pool at one moment.
 
     Attributes:
         status: (P,) int8, `pool.UNLABELED`, `LABELED`, `CLUSTER_LABELED`, `PSEUDO_LABELED` or `KEPT`.
-        labels: (P,) int32, the label given, -1 where there is none.
-        purity: (P,) float32, that of the cluster a label was given to; 1 where it is not known or there is none. None:
-            1 everywhere.
+        labels: (P,) int32, the label that was given, -1 where there is none.
+        purity: (P,) float32, the purity of the cluster with which a sample was labeled, 1 where it is not known or
+            the sample was not labeled with a cluster. None means 1 everywhere.
     """
 
     status: npt.NDArray[np.int8]
@@ -115,10 +115,12 @@ class PoolSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """The trained model on the test split: share of right answers, mean cross-entropy in nats.
+    """Evaluation of the trained model on the test split.
 
     Attributes:
-        chance: The highest accuracy that cannot be told from guessing; None when it is not known.
+        accuracy: Share of the test images that are classified correctly.
+        loss: Mean cross-entropy in nats.
+        chance: The highest accuracy that cannot be distinguished from guessing. None when it is not known.
     """
 
     accuracy: float
@@ -128,15 +130,15 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """What a training did.
+    """Length and losses of a training.
 
-    The two losses are means over as many steps each: those of one pass over the samples, or half of all steps where
-    the training took less than two passes. Of a training of one step they are the same.
+    The two losses are means over the same number of steps: one pass over the samples, or half of all steps where the
+    training took less than two passes. They are equal for a training of one step.
 
     Attributes:
-        steps: The optimizer steps it took; 0 when nothing was annotated.
-        first_loss: The mean training loss of its first steps; None without any.
-        last_loss: The mean training loss of its last steps; None without any.
+        steps: Number of optimizer steps, 0 when nothing was annotated.
+        first_loss: Mean training loss of the first steps. None when there were no steps.
+        last_loss: Mean training loss of the last steps. None when there were no steps.
     """
 
     steps: int
@@ -146,11 +148,11 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptLabels:
-    """The labels of clusters that are kept from earlier iterations, as they are at the end of an iteration.
+    """Statistics of the kept labels, which clusters got in earlier iterations, at the end of an iteration.
 
     Attributes:
-        count: How many samples have one.
-        error: Share of them that are wrong; None without any or when it is not known.
+        count: Number of samples with a kept label.
+        error: Share of the kept labels that are wrong. None when there are none, or when it is not known.
     """
 
     count: int
@@ -159,11 +161,11 @@ class KeptLabels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseSeconds:
-    """Wall seconds of the phases of one iteration.
+    """Wall-clock seconds of the phases of one iteration.
 
     Attributes:
-        predict: Passes over D^U, and all that the acquisition function does, further members of an ensemble included,
-            and pseudo-labels.
+        predict: Forward passes over D^U, the acquisition function (which includes training the further members of an
+            ensemble), and pseudo-labels.
     """
 
     predict: float
@@ -174,17 +176,18 @@ class PhaseSeconds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IterationResult:
-    """One finished iteration; with the model, all that is needed to go on from here.
+    """One finished iteration. Together with the model, it is all that is needed to continue the experiment.
 
     Attributes:
-        interactions: Human interactions of all iterations up to and including this one.
-        human_seconds: Their cost.
+        interactions: Number of human interactions in all iterations up to and including this one.
+        human_seconds: Cost of these interactions, in seconds of human time.
         ledger: The interactions of this iteration.
-        pool: The partition the model was trained on, before D^CL and the pseudo-labelled go back to D^U.
-        pseudo_label_error: Share of wrong labels among the pseudo-labels; None without any or when it is not known.
-        kept_labels: None in an experiment that does not keep the labels of clusters.
-        fitted: The training of the model that was evaluated, not those between the steps of a scenario or of further
-            members of an ensemble; None when the learner does not say.
+        pool: The partition that the model was trained on, before D^CL and the pseudo-labeled samples go back to D^U.
+        pseudo_label_error: Share of the pseudo-labels that are wrong. None when there are none, or when it is not
+            known.
+        kept_labels: Statistics of the kept labels. None in an experiment without `keep_cluster_labels`.
+        fitted: The training of the model that was evaluated. Trainings between the steps of a scenario and those of
+            further ensemble members are not in it. None when the learner does not report its training.
     """
 
     iteration: int
@@ -201,7 +204,7 @@ class IterationResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopState:
-    """Where a stopped experiment goes on: what the last whole iteration left behind."""
+    """The state at the end of the last completed iteration, from which a stopped experiment continues."""
 
     iteration: int
     interactions: int

@@ -1,4 +1,4 @@
-"""A scenario: the annotation steps of an iteration in their order, each with its share of the N interactions."""
+"""Scenarios: the annotation steps of an iteration in their order, each with its share of the N interactions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,24 +10,24 @@ from typing import Any
 
 
 class Ask(StrEnum):
-    """What a step asks the expert for."""
+    """What a step asks the expert about."""
 
     UNCERTAIN = "uncertain"
     RANDOM = "random"
     CLUSTERS = "clusters"
-    REPRESENTATIVES = "representatives"  # of each cluster its medoid, whose label the cluster gets
+    REPRESENTATIVES = "representatives"  # the medoid of each cluster; the whole cluster gets its label
 
 
 class Use(StrEnum):
-    """Something that only some scenarios do. A setting names with `Affects` the uses that it matters for."""
+    """A feature that only some scenarios use. A setting declares with `Affects` for which uses it matters."""
 
-    BUDGET = "budget"  # there is a number of iterations, each with a number of interactions
+    BUDGET = "budget"  # the numbers of iterations and of interactions per iteration are set
     ACQUISITION = "acquisition"  # an acquisition function chooses single images
     CLUSTERS = "clusters"  # clusters are formed
     CLUSTER_ANSWERS = "cluster answers"  # the expert judges whole clusters
     SAMPLE_ANSWERS = "sample answers"  # the expert labels single images
-    PREDICTIONS = "predictions"  # a model chooses what is asked, or gives pseudo-labels
-    LATER_PREDICTIONS = "later predictions"  # a model chooses in a step after the first
+    PREDICTIONS = "predictions"  # predictions of a model choose what is asked, or give pseudo-labels
+    LATER_PREDICTIONS = "later predictions"  # predictions choose what is asked in a step after the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Step:
 
     @property
     def asks_model(self) -> bool:
-        """Whether the step needs predictions."""
+        """Whether the step needs predictions of the query model."""
         return self.ask is not Ask.RANDOM
 
     @property
@@ -50,7 +50,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class PseudoLabelsBy:
-    """A method of pseudo-labelling by its name, with those options that are not at their defaults."""
+    """A pseudo-labeling method by its name, with the options that are not at their defaults."""
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -58,12 +58,13 @@ class PseudoLabelsBy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """An annotation strategy of the paper or of related work, or one's own.
+    """An annotation strategy: one of the paper, of related work, or of the user.
 
     Attributes:
-        steps: In the order they are carried out; the shares add up to one.
-        whole_pool: The budget is the pool, in one iteration: full supervision, the upper bound.
-        pseudo_labels: Given after the steps, for the training of the iteration; None: none are.
+        steps: The annotation steps in the order in which they are carried out. Their shares add up to one.
+        whole_pool: Whether a single iteration annotates the whole pool: full supervision, the upper bound.
+        pseudo_labels: The method that gives pseudo-labels after the steps, for the training of the iteration. None
+            means that there are no pseudo-labels.
     """
 
     name: str
@@ -78,10 +79,10 @@ class Scenario:
             raise ValueError(f"the shares of the steps add up to {float(sum(s.share for s in self.steps))}, not 1")
 
     def budgets(self, interactions: int) -> tuple[int, ...]:
-        """Interactions of each step: they add up to `interactions`.
+        """The number of interactions of each step; the numbers add up to `interactions`.
 
-        The running total is rounded half up, so the earlier step of a mixed scenario gets the odd one:
-        5 in halves is 3 and 2. A step may get 0 and is then left out.
+        The running total is rounded half up, so the earlier step of a mixed scenario gets the odd interaction: 5
+        interactions in halves are 3 and 2. A step may get 0 and is then left out.
         """
         ends = [0]
         share = Fraction(0)
@@ -91,16 +92,16 @@ class Scenario:
         return tuple(end - begin for begin, end in pairwise(ends))
 
     def steps_with(self, interactions: int) -> tuple[tuple[Step, int], ...]:
-        """Each step with its interactions of that many."""
+        """Each step with its number of interactions, which add up to `interactions`."""
         return tuple(zip(self.steps, self.budgets(interactions), strict=True))
 
     def iterations(self, planned: int) -> int:
-        """How many of the planned iterations there are: one where a single one annotates the whole pool."""
+        """The number of iterations: as planned, or one where a single iteration annotates the whole pool."""
         return 1 if self.whole_pool else planned
 
     @property
     def asks_model(self) -> bool:
-        """Whether an iteration needs predictions of D^U."""
+        """Whether an iteration needs predictions for D^U."""
         return self.pseudo_labels is not None or any(step.asks_model for step in self.steps)
 
     @property
@@ -110,7 +111,7 @@ class Scenario:
 
     @property
     def uses(self) -> frozenset[Use]:
-        """What the scenario does of that which not every scenario does."""
+        """The features that this scenario uses and that not every scenario uses."""
         does = {
             Use.BUDGET: not self.whole_pool,
             Use.ACQUISITION: self.asks(Ask.UNCERTAIN),
@@ -123,7 +124,7 @@ class Scenario:
         return frozenset(use for use, is_done in does.items() if is_done)
 
     def asks(self, *kinds: Ask) -> bool:
-        """Whether a step asks for one of these."""
+        """Whether a step asks about one of these kinds."""
         return any(step.ask in kinds for step in self.steps)
 
 
@@ -139,7 +140,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         Scenario(name="uncertain+cluster", steps=(Step(Ask.UNCERTAIN, _HALF), Step(Ask.CLUSTERS, _HALF))),
         Scenario(name="cluster+uncertain", steps=(Step(Ask.CLUSTERS, _HALF), Step(Ask.UNCERTAIN, _HALF))),
         Scenario(name="supervised", steps=(Step(Ask.RANDOM, _ALL),), whole_pool=True),
-        # Wang et al. 2017; Lee 2013; Zhou et al. 2004 and Iscen et al. 2019; Berardo et al. 2015.
+        # Sources, in this order: Wang et al. 2017; Lee 2013; Zhou et al. 2004, Iscen et al. 2019; Berardo et al. 2015.
         Scenario(name="ceal", steps=_UNCERTAIN, pseudo_labels=PseudoLabelsBy("ceal")),
         Scenario(name="pseudo-labels", steps=_UNCERTAIN, pseudo_labels=PseudoLabelsBy("confident")),
         Scenario(name="label-propagation", steps=_UNCERTAIN, pseudo_labels=PseudoLabelsBy("label_propagation")),

@@ -1,4 +1,4 @@
-"""From a sweep file to checked values. Nothing here imports torch, Ray or MLflow."""
+"""Reads a sweep file into checked values. This package imports neither torch, nor Ray, nor MLflow."""
 
 from raycal.config.experiment import (
     DEFAULT_ACQUISITION,

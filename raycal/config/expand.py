@@ -31,9 +31,10 @@ def expand(
     registries: Registries,
     problems: Problems,
 ) -> tuple[dict[str, ExperimentConfig], int]:
-    """Every combination of the grid with every random sample, checked, and how many there are.
+    """Combine every combination of the grid with every random sample, and check the resulting experiments.
 
-    The same experiment comes once.
+    Returns:
+        The experiments by id, each of them once, and the number of combinations.
     """
     combined = combinations(grid, problems)
     samples: list[Sequence[Setting]] = [()]
@@ -47,14 +48,14 @@ def expand(
             return {}, 0
         before = len(problems.lines)
         _ = examples(search, template, registries, problems, combined[0])
-        # A bound that is wrong is said once, not for every sample beyond it.
+        # If a bound of the search space is wrong, report it once, not for every sample beyond it.
         fits = len(problems.lines) == before
         samples = [drawn(sample) for sample in search.samples()] if fits else [_first(search)]
     distinct: dict[Any, tuple[tuple[Setting, ...], Where]] = {}
     for sample in samples:
         for settings, at in combined:
             applied = template.settings([*sample, *settings])
-            # Where `--set` pins a key of the grid, combinations become the same.
+            # Where `--set` pins a key of the grid, several combinations become equal.
             distinct[tuple((setting.value_at, repr(setting.value)) for setting in applied)] = applied, at
     experiments: dict[str, ExperimentConfig] = {}
     for settings, at in distinct.values():
@@ -71,9 +72,9 @@ def examples(
     problems: Problems,
     combination: Combination = NOTHING,
 ) -> dict[str, ExperimentConfig]:
-    """The base experiment, and it with one key of the space at one end or choice after the other, checked.
+    """The checked base experiment, and variants of it with one key of the search space at each end or choice.
 
-    A dataset or scenario that only the space gives is in the base experiment the first of its choices.
+    If only the search space gives a dataset or a scenario, the base experiment has the first of its choices.
     """
     lacking = REQUIRED - template.base.keys()
     start = [setting for setting in _first(search) if setting.key in lacking] + list(combination.settings)
@@ -87,7 +88,7 @@ def examples(
 
 
 def drawn(values: Mapping[str, Any]) -> list[Setting]:
-    """The settings of a sample."""
+    """The settings that a sample of the search space consists of, from its values by key."""
     return [Setting(key, value, (*SPACE, key), (*SPACE, key)) for key, value in values.items()]
 
 
@@ -99,7 +100,7 @@ def checked(
     *,
     asked_at: Where | None = None,
 ) -> ExperimentConfig | None:
-    """The experiment with these settings; None, and what is wrong, when there is a problem."""
+    """The experiment with these settings; None when there is a problem, which is added to `problems`."""
     filled = template.fill(settings)
     for key in [key for key in filled if key in MISPLACED]:
         at = origin(("experiment",), (key,), settings, whole_key=True)
@@ -113,14 +114,14 @@ def checked(
 
 
 def _ends(search: SearchConfig) -> Iterator[Setting]:
-    """Every end and every choice of the space, each at its place."""
+    """Every end and every choice of the search space, each with its place in the sweep file."""
     for key, domain in search.space.items():
         for row, value in enumerate(domain.ends()):
             yield Setting(key, value, (*SPACE, key), (*SPACE, key, domain.name, row))
 
 
 def _first(search: SearchConfig) -> list[Setting]:
-    """The first end or choice of every key of the space."""
+    """The first end or choice of every key of the search space."""
     firsts: dict[str, Setting] = {}
     for setting in _ends(search):
         firsts.setdefault(setting.key, setting)

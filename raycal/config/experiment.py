@@ -1,4 +1,4 @@
-"""The configuration of one experiment: all that can change a result and nothing else."""
+"""The configuration of one experiment: all settings that can change its result, and no others."""
 
 import hashlib
 import json
@@ -34,16 +34,16 @@ from raycal.networks import IMAGENET, networks
 from raycal.plugins import digests_of
 from raycal.registry import EVERYTHING, NAME_PATTERN, REQUIRED, Affects, Option, Registry, declared
 
-# Raised when the same configuration gives other results than before, so that old runs are not taken for new ones.
+# Incremented when the same configuration gives other results than before, so that old runs are not mistaken for new.
 RECIPE_VERSION = 1
-MIN_BATCH_PER_WORKER = 2  # batch normalisation has no variance of a single image
+MIN_BATCH_PER_WORKER = 2  # batch normalization cannot compute the variance of a single image
 DEFAULT_ACQUISITION = "entropy"
 DEFAULT_LOSS = "cross_entropy"
 DEFAULT_NETWORK = "resnet18"
-WORKERS = "workers"  # a setting that stands elsewhere in a sweep file
-PLUGINS = "plugins"  # which nobody sets: it follows from the extensions that are used
-_NO_GROUP = ""  # of the settings that stand in no group
-# Settings that ids are older than, by their group, with the values at which they change nothing.
+WORKERS = "workers"  # in a sweep file, this setting is `resources.workers_per_trial`
+PLUGINS = "plugins"  # users cannot set this; it follows from the extensions that are used
+_NO_GROUP = ""  # the group of settings that are in no group
+# Settings that were added after the first ids, by group, with the values at which they change nothing.
 YOUNGER_THAN_IDS: Mapping[str, Mapping[str, Any]] = {
     _NO_GROUP: {"keep_cluster_labels": False, PLUGINS: {}},
     "dataset": {"on_error": "refuse"},
@@ -60,13 +60,13 @@ YOUNGER_THAN_IDS: Mapping[str, Mapping[str, Any]] = {
         "validation_fraction": 0.0,
     },
 }
-# Settings of when a training has converged.
+# Settings that define when a training has converged.
 CONVERGENCE = ("patience", "min_delta", "validation_fraction")
 _SHARE = re.compile(r"\d{1,9}(\.\d{1,18})?|\d{1,9}/\d{1,9}")
 _PURITY_THRESHOLD = "purity_threshold"
 
 _T = TypeVar("_T")
-# Every field below says which experiments it can change; a test fails for one that does not.
+# Every field below declares which experiments it can change; a test fails for a field without such a declaration.
 Always = Annotated[_T, EVERYTHING]
 ForBudgets = Annotated[_T, Affects(Use.BUDGET)]
 ForAcquisition = Annotated[_T, Affects(Use.ACQUISITION)]
@@ -85,12 +85,15 @@ class ComponentConfig(Strict):
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options given, by keyword."""
+        """The given options, by keyword."""
         return dict(self.model_extra or {})
 
 
 class ClusteringConfig(ComponentConfig):
-    """A clustering, and what is shown of its clusters; `num_clusters` None: the budget of the annotation step."""
+    """A clustering, and the rules by which its clusters are shown.
+
+    If `num_clusters` is None, the number of clusters is the budget of the annotation step.
+    """
 
     num_clusters: ForClusters[Count | None] = None
     core: ForClusters[Annotated[float, Gt(0), Le(1)]] = 1.0
@@ -99,7 +102,7 @@ class ClusteringConfig(ComponentConfig):
 
 
 def _component(kind: str, default: str | None, model: type[ComponentConfig] = ComponentConfig) -> BeforeValidator:
-    """Accepts a bare name, checks name and options against the registry in the validation context."""
+    """A validator that accepts a bare name, and checks name and options against the registry in the context."""
 
     def check(value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, str):
@@ -112,7 +115,7 @@ def _component(kind: str, default: str | None, model: type[ComponentConfig] = Co
             return value
         if value["name"] not in registry:
             if model is ModelConfig:
-                return value  # its name is checked with the group, where the sweep file has it
+                return value  # the name is checked with the whole group, so that the error has its place in the file
             hint = did_you_mean(value["name"], registry)
             raise PydanticCustomError("unknown_name", "no such {kind} {hint}", {"kind": kind, "hint": hint})
         return _options_model(registry, value["name"], model).model_validate(value, context=info.context).model_dump()
@@ -121,7 +124,7 @@ def _component(kind: str, default: str | None, model: type[ComponentConfig] = Co
 
 
 def _default(name: str) -> Any:
-    """A component that is checked like a given one, so that its options are filled in."""
+    """A default component that is checked like a given one, so that its options are filled in."""
     return Field(default=name, validate_default=True)
 
 
@@ -133,7 +136,10 @@ def _options_model(registry: Registry[Any], name: str, base: type[ComponentConfi
 def _options_model_of(
     registry: Registry[Any], name: str, entry: Any, base: type[ComponentConfig]
 ) -> type[ComponentConfig]:
-    """The model of a component with its options; another entry of the same name may have other options."""
+    """The model of a component with its options.
+
+    The cache key has the entry, as another entry registered under the same name may have other options.
+    """
     fields: dict[str, Any] = {key: _field(registry, option) for key, option in registry.options(name).items()}
     if taken := sorted(fields.keys() & base.model_fields.keys()):
         kind = registry.kind
@@ -147,7 +153,7 @@ def _options_model_of(
 
 
 def _field(registry: Registry[Any], option: Option) -> tuple[Any, Any]:
-    """Type and default of an option for pydantic."""
+    """The type and default of an option, as pydantic needs them."""
     default = ... if option.default is REQUIRED else option.default
     if option.nested is None:
         return option.annotation, default
@@ -156,7 +162,7 @@ def _field(registry: Registry[Any], option: Option) -> tuple[Any, Any]:
 
 
 def _share(value: Any) -> str:
-    """A number or `a/b`, exactly; short, as a long one takes hours to reckon with."""
+    """A number or a fraction `a/b` as an exact fraction. Long numbers are refused, as their arithmetic takes hours."""
     if not isinstance(value, bool) and _SHARE.fullmatch(str(value)):
         try:
             return str(Fraction(str(value)))
@@ -166,19 +172,19 @@ def _share(value: Any) -> str:
 
 
 class StepConfig(Strict):
-    """One annotation step: what is asked and its share of N, a number or a fraction such as `1/3`."""
+    """One annotation step: what it asks about, and its share of N, a number or a fraction such as `1/3`."""
 
     ask: Literal["uncertain", "random", "clusters", "representatives"]
     share: Annotated[str, BeforeValidator(_share)]
 
     @property
     def step(self) -> Step:
-        """The step of the algorithm."""
+        """The step as a record of the algorithm."""
         return Step(Ask(self.ask), Fraction(self.share))
 
 
 class OwnScenario(Strict):
-    """A scenario by its steps and, unless None, a method of pseudo-labelling."""
+    """A scenario of the user, defined by its steps and optionally a pseudo-labeling method."""
 
     name: Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
     steps: Annotated[list[StepConfig], MinLen(1)]
@@ -186,7 +192,11 @@ class OwnScenario(Strict):
 
     @property
     def scenario(self) -> Scenario:
-        """The scenario of the algorithm; ValueError when the shares do not add up."""
+        """The scenario of the algorithm.
+
+        Raises:
+            ValueError: The shares of the steps do not add up to one.
+        """
         given = self.pseudo_labels
         return Scenario(
             name=self.name,
@@ -220,9 +230,9 @@ def _network(name: str, info: ValidationInfo) -> str:
 
 
 class ModelConfig(ComponentConfig):
-    """The network with its options, and where its weights come from: `imagenet`, `none`, or a file with a state dict.
+    """The network with its options, and the source of its weights: `imagenet`, `none`, or a file with a state dict.
 
-    Only the last layer of a `frozen` network is trained, on the features of the network as it comes.
+    Of a `frozen` network only the last layer is trained, on features that the initial weights compute.
     """
 
     name: Always[Annotated[str, AfterValidator(_network)]] = DEFAULT_NETWORK
@@ -237,17 +247,18 @@ def _cluster_weight(value: Any) -> Any:
 
 
 class TrainingConfig(Strict):
-    """SGD on the annotated samples; the defaults are the paper's for CIFAR-10 (its batch size is not given).
+    """SGD on the annotated samples. The defaults are those of the paper for CIFAR-10, which does not give a batch size.
 
-    `stop` says what ends a training:
+    `stop` determines when a training ends:
 
     - `epochs`: after `epochs` passes over the samples, so that more samples mean more optimizer steps.
-    - `steps`: after exactly `steps` optimizer steps, whatever the number of samples. The samples are shuffled anew for
+    - `steps`: after exactly `steps` optimizer steps, whatever the number of samples. The samples are shuffled again for
       every pass, and the last pass is cut short.
     - `converged`: when `patience` passes in a row have not brought the loss below its lowest value so far by at least
       the share `min_delta` of that value, and after `steps` optimizer steps at the latest. The loss is the mean
-      training loss of a whole pass. With a `validation_fraction` above 0 it is the mean cross-entropy, measured after
-      every pass, of that share of the annotated samples, which is drawn by the seed and kept out of this training.
+      training loss of a whole pass. With a `validation_fraction` above 0, the loss is the mean cross-entropy on that
+      share of the annotated samples, measured after every pass. This share is drawn with the seed and kept out of the
+      training.
     """
 
     stop: Always[Literal["epochs", "steps", "converged"]] = "epochs"
@@ -268,16 +279,16 @@ class TrainingConfig(Strict):
 
     @property
     def without_effect(self) -> tuple[str, ...]:
-        """The settings of the training's length that do nothing with this `stop`."""
+        """The settings of the training's length that have no effect with this value of `stop`."""
         uses = {"epochs": ("epochs",), "steps": ("steps",), "converged": ("steps", *CONVERGENCE)}[self.stop]
         return tuple(key for key in ("epochs", "steps", *CONVERGENCE) if key not in uses)
 
     def most_steps(self, num_samples: int) -> int:
-        """How many optimizer steps a training on so many samples may take; a batch that is not full is not counted."""
+        """The most optimizer steps that a training on `num_samples` samples may take, without incomplete batches."""
         return self.steps if self.steps is not None else self.epochs * num_samples // self.batch_size
 
     def images(self, num_samples: int) -> tuple[int, int]:
-        """How many images the steps of a training on so many samples see together, at least and at most."""
+        """The least and the most images that all steps of a training on `num_samples` samples process together."""
         if self.steps is None:
             return (self.epochs * num_samples,) * 2
         most = self.steps * min(self.batch_size, num_samples)
@@ -287,10 +298,10 @@ class TrainingConfig(Strict):
 
 
 class ExperimentConfig(Strict):
-    """One experiment. Two configurations with the same `experiment_id` give the same result.
+    """The configuration of one experiment. Two configurations with the same `experiment_id` give the same result.
 
-    `workers` is the world size; a sweep file gives it as `resources.workers_per_trial`. `plugins` holds the digest of
-    the source of each plug-in that the experiment uses, by the name of the plug-in.
+    `workers` is the world size, which a sweep file sets with `resources.workers_per_trial`. `plugins` holds the digest
+    of the source of each plug-in that the experiment uses, by the name of the plug-in.
     """
 
     dataset: Always[Annotated[ComponentConfig, _component("dataset", None)]]
@@ -315,7 +326,7 @@ class ExperimentConfig(Strict):
 
     @model_serializer(mode="wrap")
     def _without_empty_plugins(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Experiments without plug-ins are written as they were before there were any."""
+        """Omit `plugins` for experiments without plug-ins, as in files from before plug-ins existed."""
         settings: dict[str, Any] = serialize(self)
         if not self.plugins:
             settings.pop(PLUGINS, None)
@@ -329,12 +340,12 @@ class ExperimentConfig(Strict):
         ]
         if details:
             raise ValidationError.from_exception_data(type(self).__name__, details)
-        if info.context is not None:  # else it is read back as it was written
+        if info.context is not None:  # without a context, a stored configuration is read back unchanged
             self.__dict__[PLUGINS] = digests_of(self._extensions())
         return self
 
     def _misfits(self) -> Iterator[tuple[tuple[str, str], Any, str]]:
-        """Settings that others do not allow: key, value and why."""
+        """The settings that conflict with other settings: key, value and reason."""
         batch, least = self.training.batch_size, MIN_BATCH_PER_WORKER * self.workers
         if batch < least:
             words = (
@@ -348,7 +359,7 @@ class ExperimentConfig(Strict):
         yield from self._misfits_of_stop()
 
     def _misfits_of_network(self) -> Iterator[tuple[tuple[str, str], Any, str]]:
-        """Settings that the network does not allow; none are known of a network that is not registered here."""
+        """The settings that the network does not allow; none if the network is not registered in this process."""
         name = self.model.name
         if name not in networks:
             return
@@ -361,7 +372,7 @@ class ExperimentConfig(Strict):
             yield ("model", "weights"), self.model.weights, words
 
     def _misfits_of_stop(self) -> Iterator[tuple[tuple[str, str], Any, str]]:
-        """Settings of the training's length that are missing, or that would do nothing."""
+        """The settings of the training's length that are missing or have no effect."""
         training, stop = self.training, self.training.stop
         if stop != "epochs" and training.steps is None:
             most = "" if stop == "steps" else ", as the most that a training may take"
@@ -380,7 +391,7 @@ class ExperimentConfig(Strict):
 
     @property
     def experiment_id(self) -> str:
-        """`<dataset>-<scenario>-s<seed>-<8 hex of the digest>`."""
+        """The id `<dataset>-<scenario>-s<seed>-<first 8 hexadecimal digits of the digest>`."""
         payload = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(payload.encode()).hexdigest()[:8]
         return f"{self.dataset.name}-{self.steps.name}-s{self.seed}-{digest}"
@@ -398,22 +409,22 @@ class ExperimentConfig(Strict):
             yield "pseudo_labels", by.name
 
     def identity(self) -> dict[str, Any]:
-        """The settings that the id is the digest of."""
+        """The settings whose digest is in the id."""
         settings = _older_than(YOUNGER_THAN_IDS[_NO_GROUP], self.relevant())
         for group in YOUNGER_THAN_IDS.keys() & settings.keys():
             settings[group] = _older_than(YOUNGER_THAN_IDS[group], settings[group])
         return settings
 
     def relevant(self) -> dict[str, Any]:
-        """The settings that can change the result of this scenario; `random` does not depend on a clustering.
+        """The settings that can change the result of this scenario. For `random`, they do not include the clustering.
 
-        A setting is left out if it declares with `Affects` that it matters only for what the scenario does not do.
+        A setting is omitted if it declares with `Affects` that it matters only for uses that the scenario lacks.
         """
         scenario = self.steps
         settings = _relevant_fields(type(self), self.model_dump(mode="json"), scenario.uses)
         settings["expert"] = experts.relevant(settings["expert"], scenario.uses)
         settings["recipe_version"] = RECIPE_VERSION
-        if self.workers == 1:  # ids are older than the setting
+        if self.workers == 1:  # the first ids were made before this setting existed
             del settings[WORKERS]
         settings["scenario"] = {
             "steps": [[step.ask.value, str(step.share)] for step in scenario.steps],
@@ -422,32 +433,32 @@ class ExperimentConfig(Strict):
         if scenario.pseudo_labels is not None:
             by = scenario.pseudo_labels
             settings["scenario"]["pseudo_labels"] = {"name": by.name, **by.options}
-        for key in self.training.without_effect:  # by the value of `stop`, which no scenario decides
+        for key in self.training.without_effect:  # depends on the value of `stop`, not on the scenario
             del settings["training"][key]
         return settings
 
     @property
     def purity_threshold_key(self) -> str | None:
-        """The dotted key of the threshold by which clusters are accepted; None when the expert has no threshold.
+        """The dotted key of the purity threshold for clusters; None when the expert has no such threshold.
 
-        Of experts around each other the innermost that has one decides.
+        Where experts wrap each other, the threshold of the innermost expert that has one counts.
         """
         keys = [path for path, expert in experts.chain(self.expert.model_dump()) if _PURITY_THRESHOLD in expert]
         return ".".join(("expert", *keys[-1], _PURITY_THRESHOLD)) if keys else None
 
     @property
     def purity_threshold(self) -> float | None:
-        """The threshold by which clusters are accepted; None when the expert has no threshold."""
+        """The purity at which the expert accepts a cluster; None when the expert has no such threshold."""
         key = self.purity_threshold_key
         return None if key is None else self.flat()[key]
 
     def flat(self) -> dict[str, Any]:
-        """Dotted keys and their values, as MLflow params and command lines write them."""
+        """The settings by dotted key, as in MLflow parameters and on command lines."""
         return _flat(self.model_dump(mode="json"))
 
 
 def _relevant_fields(model: type[BaseModel], settings: Mapping[str, Any], uses: Collection[str]) -> dict[str, Any]:
-    """The settings of a model that can change an experiment with these uses; the options of a component are kept."""
+    """The settings of a model that can change an experiment with these uses; all options of components are kept."""
     kept: dict[str, Any] = {}
     for key, value in settings.items():
         field = model.model_fields.get(key)
@@ -461,7 +472,7 @@ def _relevant_fields(model: type[BaseModel], settings: Mapping[str, Any], uses: 
 
 
 def _older_than(younger: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings without the younger ones that are at the value at which they change nothing."""
+    """The settings without those in `younger` that have the value at which they change nothing."""
     return {key: value for key, value in settings.items() if key not in younger or value != younger[key]}
 
 

@@ -1,4 +1,4 @@
-"""The grid of a sweep: every combination of its values, without those excluded, and then those included."""
+"""The grid of a sweep: all combinations of its values, minus the excluded ones, plus the included ones."""
 
 from collections.abc import Iterator, Mapping
 from itertools import product
@@ -15,7 +15,7 @@ INCLUDE, EXCLUDE = "include", "exclude"
 
 
 class Combination(NamedTuple):
-    """What one combination sets, and where it stands as a whole."""
+    """The settings of one combination, and its place in the sweep file."""
 
     settings: tuple[Setting, ...]
     at: Where
@@ -25,9 +25,9 @@ NOTHING = Combination((), ("experiment",))
 
 
 def combinations(grid: Mapping[str, Any], problems: Problems) -> list[Combination]:
-    """Every combination, the last key fastest, then those included; without any key the one that sets nothing.
+    """All combinations of the grid, in which the last key varies fastest, and then the included ones.
 
-    None when there are too many.
+    A grid without keys has one combination, which sets nothing. The list is empty when there are too many combinations.
     """
     axes = {key: choices for key, choices in keys(grid).items() if isinstance(choices, list) and choices}
     included = [
@@ -52,23 +52,23 @@ def combinations(grid: Mapping[str, Any], problems: Problems) -> list[Combinatio
 
 
 def keys(grid: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of an experiment that the grid has values for."""
+    """The keys of an experiment for which the grid has values, with these values."""
     return {key: choices for key, choices in grid.items() if key not in (INCLUDE, EXCLUDE)}
 
 
 def varied_by(grid: Mapping[str, Any]) -> tuple[str, ...]:
-    """The keys that a checked grid gives values to, those of `include` too."""
+    """The keys to which a checked grid gives values, including those of `include`."""
     included = (key for entry in grid.get(INCLUDE, ()) for key in entry)
     return tuple(dict.fromkeys((*keys(grid), *included)))
 
 
 def _settings(key: str, choices: list[Any]) -> list[Setting]:
-    """The values of a key of the grid."""
+    """The values of a key of the grid, as settings."""
     return [Setting(key, value, ("grid", key), ("grid", key, row)) for row, value in enumerate(choices)]
 
 
 def _entries(grid: Mapping[str, Any], name: str, problems: Problems) -> Iterator[tuple[Where, dict[str, Any]]]:
-    """The groups in a list of the grid, each with its place."""
+    """The groups in the list `include` or `exclude` of the grid, each with its place."""
     entries = grid.get(name)
     for row, entry in enumerate(entries if isinstance(entries, list) else ()):
         at = ("grid", name, row)
@@ -79,14 +79,14 @@ def _entries(grid: Mapping[str, Any], name: str, problems: Problems) -> Iterator
 
 
 def _excluded(grid: Mapping[str, Any], axes: Mapping[str, list[Any]], problems: Problems) -> list[list[set[Where]]]:
-    """For each entry of `exclude` and each of its keys the places of the values it means."""
+    """For each entry of `exclude` and each of its keys, the places of the grid values that it refers to."""
     excluded = []
     for at, entry in _entries(grid, EXCLUDE, problems):
         places: list[set[Where]] = []
         for key, value in entry.items():
             rows = [row for row, choice in enumerate(axes.get(key, ())) if _named(choice) == _named(value)]
             places.append({("grid", key, row) for row in rows})
-            # A value that `--set` took out of the grid needs no excluding.
+            # A value that `--set` removed from the grid need not be excluded.
             if not rows and not problems.is_overridden(("grid", key)):
                 problems.say((*at, key), _not_in_grid(key, value, axes))
         excluded.append(places)
@@ -94,7 +94,7 @@ def _excluded(grid: Mapping[str, Any], axes: Mapping[str, list[Any]], problems: 
 
 
 def _matches(entry: list[set[Where]], settings: tuple[Setting, ...]) -> bool:
-    """Whether a combination has one of the values of every key."""
+    """Whether a combination has one of the excluded values for every key of an entry."""
     places = {setting.value_at for setting in settings}
     return not any(places.isdisjoint(values) for values in entry)
 
@@ -107,5 +107,5 @@ def _not_in_grid(key: str, value: Any, axes: Mapping[str, list[Any]]) -> str:
 
 
 def _named(value: Any) -> Any:
-    """A component by its bare name as the same with no options."""
+    """The value, where a bare name of a component becomes a component without options."""
     return {"name": value} if isinstance(value, str) else value

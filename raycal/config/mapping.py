@@ -1,4 +1,4 @@
-"""A sweep that Python code gives as nested mappings, in place of a file."""
+"""Converts a sweep that Python code gives as nested mappings instead of a file."""
 
 import os
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ from raycal.errors import InputError, printable
 
 
 def document_of(values: Mapping[str, Any]) -> Document:
-    """Return the values as a document that has no line numbers; nothing in it is shared with `values`.
+    """Return a copy of the values as a document without line numbers.
 
     Raises:
-        InputError: A key is not a string, or a value is of a type that a sweep file cannot hold. It names every one.
+        InputError: A key is not a string, or a value has a type that a sweep file cannot hold. The error lists all.
     """
     problems: list[str] = []
     plain = plain_value(values, (), problems)
@@ -22,7 +22,7 @@ def document_of(values: Mapping[str, Any]) -> Document:
 
 
 def plain_value(value: Any, where: Where, problems: list[str]) -> Any:
-    """Return a value with the types that a YAML file gives, such as a list for a tuple or an array.
+    """Return a value converted to the types that a YAML file can hold, such as a list for a tuple or an array.
 
     Args:
         where: The place of the value, for the lines in `problems`.

@@ -1,4 +1,4 @@
-"""What a command line (`--set KEY=VALUE`) or Python code (`overrides={key: value}`) changes of a sweep."""
+"""Overrides of a sweep, from a command line (`--set KEY=VALUE`) or Python code (`overrides={key: value}`)."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -14,15 +14,16 @@ Overrides = Sequence[str] | Mapping[str, Any]
 def apply_overrides(
     values: dict[str, Any], overrides: Overrides, sections: Collection[str], problems: Problems
 ) -> tuple[list[Setting], list[str]]:
-    """Carry out every override in the order given.
+    """Apply the overrides in the given order.
 
     Args:
-        values: The sweep file; settings that are not of every experiment are put into it.
-        overrides: `KEY=VALUE` as a command line has them, or values by dotted key.
-        sections: The top-level keys of the file; a key that begins with none of them is one of `experiment`.
+        values: The values of the sweep file. Overrides outside of `experiment` are written into it.
+        overrides: `KEY=VALUE` strings from a command line, or values by dotted key.
+        sections: The top-level keys of the file. A key that does not begin with one of them is a key of `experiment`.
 
     Returns:
-        The settings of every experiment, and a line for each override that replaces a group and drops keys of it.
+        The settings that apply to every experiment, and a line for each override that replaces a group and drops some
+        of its keys.
     """
     if isinstance(overrides, Mapping):
         name, pairs = _name, _values(overrides, problems)
@@ -49,17 +50,17 @@ def apply_overrides(
 
 
 def _option(key: str, value: str = "") -> str:
-    """The name of an override on a command line."""
+    """The name of a command-line override in messages."""
     return f"--set {key}{value}"
 
 
 def _name(key: str, value: str = "") -> str:
-    """The name of an override in Python code, which has its value elsewhere."""
+    """The name of a Python override in messages. The name has no place for the value, so it is ignored."""
     return f"overrides[{key!r}]"
 
 
 def _parsed(overrides: Sequence[str], problems: Problems) -> Iterator[tuple[str, Any]]:
-    """The keys and values of a command line's overrides, without those that cannot be read."""
+    """The keys and values of command-line overrides, without those that cannot be parsed."""
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not all(key.split(".")):
@@ -72,7 +73,7 @@ def _parsed(overrides: Sequence[str], problems: Problems) -> Iterator[tuple[str,
 
 
 def _values(overrides: Mapping[str, Any], problems: Problems) -> Iterator[tuple[str, Any]]:
-    """The keys and values of Python code's overrides, without those that cannot stand in a sweep file."""
+    """The keys and values of Python overrides, without those that a sweep file cannot hold."""
     for key, given in overrides.items():
         if not isinstance(key, str) or not all(key.split(".")):
             problems.say_line(f"overrides: {short(key)}: should be a dotted key, as in 'training.learning_rate'")
@@ -86,18 +87,18 @@ def _values(overrides: Mapping[str, Any], problems: Problems) -> Iterator[tuple[
 
 
 def _path(key: str, sections: Collection[str]) -> list[str]:
-    """The place in the sweep file that a key of `--set` means."""
+    """The path in the sweep file that the key of an override refers to."""
     path = key.split(".")
     if path[0] not in sections:
         path = ["experiment", *path]
-    for dotted in (["grid"], ["search", "space"]):  # groups of dotted keys
+    for dotted in (["grid"], ["search", "space"]):  # the keys in these groups are dotted
         if path[: len(dotted)] == dotted:
             path = [*dotted, *filter(None, [".".join(path[len(dotted) :])])]
     return path
 
 
 def _dropped(values: Mapping[str, Any], settings: Sequence[Setting], path: Sequence[str], value: Any) -> list[str]:
-    """The keys of a group, dotted below it, that are given until now and no longer when `value` replaces the group."""
+    """The keys that are lost when `value` replaces the group at a path, dotted and relative to the group."""
     before: Any = dict(values)
     if path[0] == "experiment" and isinstance(values.get("experiment"), Mapping):
         before["experiment"] = Template(values["experiment"]).fill(settings)
@@ -118,7 +119,7 @@ def _space(search: Any) -> Any:
 
 
 def _keys(group: Any, prefix: str = "") -> Iterator[str]:
-    """The dotted keys of everything below a group that is no group itself; none of what is no group."""
+    """The dotted keys of all values below a group that are not groups themselves; none if `group` is not a group."""
     if isinstance(group, Mapping):
         for key, value in group.items():
             if isinstance(value, Mapping) and value:

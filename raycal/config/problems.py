@@ -1,4 +1,4 @@
-"""What is wrong in a sweep file, one line each: `file:line: path: problem (did you mean ...?)`."""
+"""The problems of a sweep file, one line each: `file:line: path: problem (did you mean ...?)`."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,15 @@ from raycal.registry import Registry
 
 
 class Problems:
-    """Collects problems without repeating one; `lines` is what the user reads.
+    """Collects the problems of a sweep file, each of them once.
 
     Args:
-        path: The sweep file.
-        lines: The line of each place in the file; empty for a sweep that is not read from a file.
-        registries: The extensions that a name may mean, by kind.
+        path: The path of the sweep file.
+        lines: The line number of each place in the file. Empty for a sweep that is not read from a file.
+        registries: The extensions that a sweep may name, by kind.
+
+    Attributes:
+        lines: The problems as the user reads them, one line each.
     """
 
     def __init__(self, path: str, lines: Mapping[Where, int], registries: Mapping[str, Registry[Any]]) -> None:
@@ -34,19 +37,19 @@ class Problems:
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing more is collected."""
+        """Whether the limit is reached, so that no more problems are collected."""
         return len(self.lines) > MAX_PROBLEMS
 
     def overridden(self, where: Where, name: str) -> None:
-        """From now on problems at `where` are those of an override with this name, such as `--set training.epochs`."""
+        """Attribute later problems at `where` to the override with this name, such as `--set training.epochs`."""
         self._overrides[where] = name
 
     def is_overridden(self, where: Where) -> bool:
-        """Whether what stands at `where` comes from an override."""
+        """Whether the value at `where` comes from an override."""
         return where in self._overrides
 
     def say(self, where: Where, problem: str) -> None:
-        """Add one problem, at the nearest place that the file or a `--set` names."""
+        """Add one problem, attributed to the override or the line of the file that is nearest to `where`."""
         dotted = ".".join(map(str, where))
         source = next((where[:end] for end in range(len(where), 0, -1) if where[:end] in self._overrides), None)
         if source is None:
@@ -60,7 +63,7 @@ class Problems:
             self.say_line(f"{self._overrides[source]}: {dotted}: {problem}")
 
     def say_line(self, line: str) -> None:
-        """Add a problem in full; after the first hundred it is only said that there are more."""
+        """Add a complete line; after the first hundred lines, one more is added, which says that there are more."""
         line = printable(line)
         if self.is_full or line in self.lines:
             return
@@ -77,11 +80,11 @@ class Problems:
         settings: Sequence[Setting] = (),
         asked_at: Where | None = None,
     ) -> None:
-        """Add what pydantic found in `model`, which stands at `prefix`.
+        """Add the problems that pydantic found in `model`, whose place in the sweep file is `prefix`.
 
         Args:
-            settings: Put into the model in this order.
-            asked_at: Where the model is asked for, so that what it lacks can be added there; None: at `prefix`.
+            settings: The settings that were put into the model, in this order.
+            asked_at: The place at which a missing key is reported, as it can be added there. None means `prefix`.
         """
         for detail in error.errors(include_url=False):
             if self.is_full:
@@ -122,14 +125,14 @@ class Problems:
                 return f"{words}, not {short(given)}"
 
     def _owners(self, where: Where) -> list[str]:
-        """The extensions that have this option, of the kind whose key it stands below."""
+        """The extensions that have the option at this place, of the kind whose key the option is below."""
         *parents, option = where
         kind = next((str(key) for key in parents[::-1] if key in self._registries), "")
         registry = self._registries.get(kind)
         return [] if registry is None else [name for name in registry if option in registry.options(name)]
 
     def _known_keys(self, model: type[BaseModel], where: Where, given: Any) -> list[str]:
-        """The keys that may stand at a place of `model`."""
+        """The keys that are accepted at a place of `model`."""
         kind = ""
         for key in where:
             field = model.model_fields.get(str(key))
@@ -146,6 +149,6 @@ class Problems:
 
 
 def short(value: Any) -> str:
-    """A value in a message, cut where it is long."""
+    """A value as text for a message, cut after 60 characters."""
     words = repr(value)
     return words if len(words) <= 60 else f"{words[:57]}..."

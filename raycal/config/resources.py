@@ -1,4 +1,4 @@
-"""Where and how the trials run, and where they are tracked: of it only the number of workers can change a result."""
+"""Settings of where trials run and are tracked. Of these, only the number of workers can change a result."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -12,9 +12,9 @@ Auto = BeforeValidator(lambda value: None if value == "auto" else value)
 
 
 class ResourceConfig(Strict):
-    """Resources of each trial; None (`auto` in YAML): chosen from what the Ray cluster has.
+    """Resources of each trial. None (`auto` in YAML) means that raycal chooses a value from what the Ray cluster has.
 
-    `workers_per_trial` becomes `workers` of every experiment.
+    `workers_per_trial` becomes the setting `workers` of every experiment.
     """
 
     workers_per_trial: Count = 1
@@ -26,12 +26,12 @@ class ResourceConfig(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
-    """How one worker computes; the last bits of a result depend on it.
+    """Compute settings of one worker. The last bits of a result depend on them.
 
     Attributes:
-        threads: Of torch.
-        gpu_share: The part of a GPU that the worker may use, where it has one.
-        compile: Whether the network is compiled; None: on a GPU, where it pays.
+        threads: Number of torch threads.
+        gpu_share: Share of a GPU that the worker may use, if it has one.
+        compile: Whether the network is compiled. None means that it is compiled on a GPU where this pays off.
     """
 
     threads: int
@@ -40,6 +40,6 @@ class WorkerSettings:
 
 
 class TrackingConfig(Strict):
-    """The MLflow server; None: `MLFLOW_TRACKING_URI`, else a sqlite file in the storage folder."""
+    """The address of the MLflow server. None means `MLFLOW_TRACKING_URI`, else a sqlite file in the storage folder."""
 
     uri: str | None = None

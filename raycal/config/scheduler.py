@@ -1,4 +1,4 @@
-"""The scheduler of a sweep: which trials are stopped early because others do better."""
+"""The scheduler of a sweep, which stops trials early if others do better."""
 
 import json
 from collections.abc import Iterable
@@ -15,8 +15,8 @@ class SchedulerConfig(Strict):
     """ASHA: Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning".
 
     Attributes:
-        grace_iterations: No trial is stopped before it has so many iterations.
-        reduction_factor: One in so many trials goes on at each rung.
+        grace_iterations: Number of iterations before which no trial is stopped.
+        reduction_factor: At each rung, one of this many trials continues.
     """
 
     name: Literal["asha"]
@@ -30,8 +30,8 @@ GivenScheduler = Annotated[
 
 
 def incomparable(experiments: Iterable[ExperimentConfig]) -> str | None:
-    """Why the accuracies of these experiments at the same iteration cannot be compared; None when they can."""
-    # One iteration over the whole pool is too short to be stopped.
+    """The reason why accuracies of these experiments at the same iteration are not comparable; None when they are."""
+    # An experiment of one iteration over the whole pool is too short to be stopped.
     stoppable = [config for config in experiments if not config.steps.whole_pool]
     datasets = {json.dumps(config.dataset.model_dump(mode="json"), sort_keys=True) for config in stoppable}
     budgets = sorted({config.interactions_per_iteration for config in stoppable})

@@ -1,4 +1,4 @@
-"""The search of a sweep: which keys of an experiment are drawn, and from what."""
+"""The search of a sweep: which keys of an experiment are drawn, and from which distributions."""
 
 from collections.abc import Sequence
 from math import exp, isclose, log
@@ -27,11 +27,12 @@ DOMAINS = (*_BOUNDS, "choice")
 
 
 class Domain(Strict):
-    """What a key may be; the name and the arguments are those of Ray Tune's search space.
+    """The distribution of a key. Its name and arguments are those of Ray Tune's search space.
 
     Attributes:
-        arguments: The values of `choice`; else low, high and, where it is rounded, the step. The high of `randint` and
-            `lograndint` is not drawn; that of the others may be.
+        name: The name of the distribution, one of `DOMAINS`.
+        arguments: The values of `choice`. For all other distributions low, high and, if values are rounded, the step.
+            The upper end is exclusive for `randint` and `lograndint`, and inclusive for the others.
     """
 
     name: str
@@ -65,7 +66,7 @@ class Domain(Strict):
         return "randint" in self.name
 
     def ends(self) -> Sequence[Any]:
-        """The values that the others lie between, or all of a choice."""
+        """The smallest and the largest value, or all values of a choice."""
         if self.name == "choice":
             return self.arguments
         low, high = self.arguments[:2]
@@ -74,7 +75,7 @@ class Domain(Strict):
         return float(low), float(high)
 
     def draw(self, rng: Generator) -> Any:
-        """One value; a float to six significant digits, so that it can be read and typed."""
+        """Draw one value. A float is rounded to six significant digits, so that it can be read and typed."""
         if self.name == "choice":
             return self.arguments[int(rng.integers(len(self.arguments)))]
         low, high = self.arguments[:2]
@@ -101,10 +102,10 @@ class SearchConfig(Strict):
     space: Annotated[dict[str, Domain], MinLen(1)]
 
     def samples(self) -> list[dict[str, Any]]:
-        """What is drawn at random: `num_samples` times a value of each key.
+        """Draw `num_samples` samples, each with a value for every key.
 
-        A value depends on the seed, the sample's number and the key alone: more samples begin with the same, and a
-        further key leaves the others as they are.
+        A value depends on the seed, the number of the sample and the key alone. So a larger `num_samples` keeps the
+        first samples, and an additional key does not change the values of the others.
         """
         return [
             {key: domain.draw(stream(self.seed, number, f"search {key}")) for key, domain in self.space.items()}

@@ -1,4 +1,4 @@
-"""A value for a dotted key of an experiment, as the grid and `--set` give it."""
+"""Settings: values for dotted keys of an experiment, as the grid, the search and `--set` give them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
@@ -9,7 +9,7 @@ from raycal.config.yaml_file import Where
 
 
 class Setting(NamedTuple):
-    """A value for a dotted key, and where the sweep file has the key and the value."""
+    """A value for a dotted key, and the places of the key and of the value in the sweep file."""
 
     key: str
     value: Any
@@ -24,12 +24,12 @@ class Setting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What the experiments of a sweep have in common.
+    """The common part of all experiments of a sweep.
 
     Attributes:
         base: The settings under `experiment`.
-        pinned: By `--set`; they win over what else an experiment is given.
-        workers: Of each trial, from the resources.
+        pinned: The settings given with `--set`, which override all others.
+        workers: Number of workers of each trial, from the resources.
     """
 
     base: Mapping[str, Any]
@@ -37,16 +37,16 @@ class Template:
     workers: int = 1
 
     def settings(self, given: Iterable[Setting]) -> tuple[Setting, ...]:
-        """The settings of one experiment in the order in which they apply, without those that `pinned` replaces."""
+        """The settings of one experiment in the order in which they apply, without those that `pinned` overrides."""
         kept = (setting for setting in given if not self.pins(setting.key))
         return (*sorted(kept, key=lambda setting: setting.key.count(".")), *self.pinned)
 
     def pins(self, key: str) -> bool:
-        """Whether `--set` gives a value to this key or to one above it."""
+        """Whether `--set` gives a value to this key or to a group that contains it."""
         return any(f"{key}.".startswith(f"{pin.key}.") for pin in self.pinned)
 
     def fill(self, settings: Iterable[Setting]) -> dict[str, Any]:
-        """The experiment with these settings, unchecked."""
+        """The experiment with these settings, not checked yet."""
         filled: dict[str, Any] = deepcopy(dict(self.base))
         for setting in settings:
             put(filled, setting.path, deepcopy(setting.value))
@@ -54,7 +54,7 @@ class Template:
 
 
 def put(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
-    """Put a value at a path; a bare component name on the way becomes `{name: ...}`."""
+    """Put a value at a path; a component on the path that is a bare name becomes `{name: ...}`."""
     for key in path[:-1]:
         below = tree.get(key)
         if isinstance(below, str):
@@ -65,10 +65,13 @@ def put(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
 
 
 def origin(prefix: Where, loc: Where, settings: Sequence[Setting], *, whole_key: bool) -> Where:
-    """Where a problem comes from: the last setting that concerns its place, else what stands at `prefix`.
+    """The place that a problem comes from: the last setting that affects `loc`, else the place below `prefix`.
 
     Args:
-        whole_key: The key of the setting is wrong, not its value.
+        prefix: The place of the experiment in the sweep file.
+        loc: The place of the problem in the experiment.
+        settings: The settings of the experiment, in the order in which they apply.
+        whole_key: Whether the key of the setting is wrong, not its value.
     """
     place = list(map(str, loc))
     for setting in settings[::-1]:

@@ -1,4 +1,4 @@
-"""The pydantic base of everything a YAML says, and the words for what is wrong in it."""
+"""The pydantic base class of all sections of a sweep file, and hints for misspelled names."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -8,11 +8,11 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel, ConfigDict
 
 NAMES_LISTED = 20
-MOST = 10**9  # what is larger is a slip, and too large for a 32-bit counter somewhere below
+MOST = 10**9  # a larger count is a mistake, and could overflow a 32-bit counter in a library
 
 
 class Strict(BaseModel):
-    """Unknown keys are errors, 1 is not true, nothing changes after the check."""
+    """A frozen model that rejects unknown keys and does not convert types: 1 is not accepted for true."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
@@ -21,7 +21,7 @@ Count = Annotated[int, Ge(1), Le(MOST)]
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """`(did you mean 'x'?)`, or the known names where none is near."""
+    """A hint `(did you mean 'x'?)`, or the list of known names where none is similar."""
     names = list(known)
     near = get_close_matches(given, names, n=1)
     listed = [*names[:NAMES_LISTED], "..."] if len(names) > NAMES_LISTED else names

@@ -1,4 +1,4 @@
-"""A sweep: the experiments a file asks for, every problem of it said at once."""
+"""Loads a sweep: the experiments that a sweep file asks for. All problems of the file are reported at once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,15 +46,17 @@ class Sweep:
     """A checked sweep.
 
     Attributes:
-        experiments: By experiment id, in the order of the samples and the grid; none where the search decides them
-            trial by trial (`algorithm: optuna`).
-        num_combinations: Of grid and samples; more than experiments where a setting cannot change a scenario's result.
-        examples: Of a search that decides trial by trial: the base experiment, then those at the ends of its space.
+        experiments: The experiments by id, in the order of the samples and the grid. Empty if the search decides the
+            settings trial by trial (`algorithm: optuna`).
+        num_combinations: Number of combinations of grid and samples. It exceeds the number of experiments where a
+            setting cannot change the result of a scenario.
+        examples: For a search that decides trial by trial, the base experiment and then experiments at the ends of the
+            search space. Otherwise empty.
         axes: The keys that the grid and a random search vary.
-        template: What `experiment_of` starts from.
-        registries: What `experiment_of` checks names with.
-        plugins: The plug-ins that are loaded for it: those that are installed, and those that the file names.
-        notes: What a user should know of the settings given on the command line, one line each.
+        template: The common part of all experiments, from which `experiment_of` starts.
+        registries: The extensions by kind, with which `experiment_of` checks names.
+        plugins: The plug-ins that are loaded for the sweep: the installed ones, and those that the file names.
+        notes: Notes for the user on the effects of overrides, one line each.
     """
 
     name: str
@@ -73,19 +75,19 @@ class Sweep:
 
     @property
     def base(self) -> ExperimentConfig | None:
-        """The experiment that a search which decides trial by trial starts from; None where all are known."""
+        """The experiment that a search starts from if it decides trial by trial; None if all experiments are known."""
         return next(iter(self.examples.values()), None)
 
     @property
     def num_trials(self) -> int:
-        """How many trials there are, at most."""
+        """The largest number of trials that the sweep may have."""
         return self.search.num_samples if self.search and self.base else len(self.experiments)
 
     def experiment_of(self, values: Mapping[str, Any]) -> ExperimentConfig:
-        """The experiment with these values of the search space, by dotted key.
+        """The experiment with these values of the search space, given by dotted key.
 
         Raises:
-            InputError: The values together are not accepted.
+            InputError: The combination of values is not accepted.
         """
         problems = Problems(self.name, {(): 1}, self.registries)
         config = checked(self.template, self.template.settings(drawn(values)), self.registries, problems)
@@ -95,17 +97,17 @@ class Sweep:
 
 
 def load_sweep(source: str | Mapping[str, Any], registries: Registries, *, overrides: Overrides = ()) -> Sweep:
-    """Read a sweep, import its plug-ins, and check all of it.
+    """Read a sweep, import its plug-ins, and check the whole sweep.
 
     Args:
-        source: The path of a sweep file, or what such a file holds as nested mappings. Plug-ins given by a relative
-            path are looked for beside the file; those of a mapping in the working directory.
-        registries: The extensions a name may mean, by kind; the plug-ins add theirs.
-        overrides: `KEY=VALUE` as `--set` takes them, or values by key. A key is one of `experiment` unless it begins
-            with a top-level key; a key of `experiment` wins over the grid and the search.
+        source: The path of a sweep file, or the content of such a file as nested mappings. Relative paths of plug-ins
+            are resolved against the folder of the file, or for a mapping against the working directory.
+        registries: The extensions that the sweep may name, by kind. The plug-ins add their extensions.
+        overrides: `KEY=VALUE` strings as for `--set`, or values by key. A key that does not begin with a top-level key
+            is a key of `experiment`. Overrides of `experiment` take precedence over the grid and the search.
 
     Raises:
-        InputError: With every problem.
+        InputError: The sweep has problems; the error lists all of them.
     """
     document = read_yaml(source) if isinstance(source, str) else document_of(source)
     values = document.values
@@ -157,7 +159,7 @@ def _load_plugins(given: Any, folder: Path, registries: Registries, problems: Pr
     """Import the plug-ins that are installed and those that the file names.
 
     Raises:
-        InputError: One of them cannot be used; without it nothing can be said of the names in the rest of the file.
+        InputError: A plug-in cannot be used. The rest of the file is not checked then, as it may name its extensions.
     """
     before = len(problems.lines)
     found: dict[str, Plugin] = {plugin.module: plugin for plugin in installed_plugins()}
@@ -201,12 +203,12 @@ def _experiments(
     registries: Registries,
     problems: Problems,
 ) -> tuple[dict[str, ExperimentConfig], int, dict[str, ExperimentConfig]]:
-    """The experiments, the number of combinations, and the examples where the search decides trial by trial."""
+    """The experiments, the number of combinations, and the examples of a search that decides trial by trial."""
     base, grid = values.get("experiment"), values.get("grid", {})
     if not isinstance(base, dict) or not isinstance(grid, dict):
         return {}, 0, {}
     if search is None and values.get("search") is not None and not base.keys() >= REQUIRED:
-        return {}, 0, {}  # what a wrong search would have given is not missing
+        return {}, 0, {}  # the search section is invalid: do not also report the keys that it would supply as missing
     if search is None or search.algorithm == "random":
         return *expand(grid, search, template, registries, problems), {}
     if grid:
@@ -219,13 +221,13 @@ def _experiments(
 
 
 def _without_pinned(search: SearchConfig, template: Template) -> SearchConfig:
-    """The search without the keys that `--set` gives a value."""
+    """The search without the keys to which `--set` gives a value."""
     space = {key: domain for key, domain in search.space.items() if not template.pins(key)}
     return search.model_copy(update={"space": space})
 
 
 def _section(values: Mapping[str, Any], name: str, model: type[T]) -> T | None:
-    """A section of the file; None when it is not given or wrong, which the check of the whole file says."""
+    """A section of the file; None when it is missing or invalid, which the check of the whole file reports."""
     try:
         return model.model_validate(values.get(name))
     except ValidationError:

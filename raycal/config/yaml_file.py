@@ -1,4 +1,4 @@
-"""YAML as users mean it: 1e-3 is a number, a key stands once, and every value knows its line."""
+"""A YAML reader as users expect it: 1e-3 is a number, no key may occur twice, and the line of every value is known."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ MAX_VALUES = 32_000
 MAX_DIGITS = 100
 MAX_PROBLEMS = 100
 AND_MORE = f"more than {MAX_PROBLEMS} problems; these are the first"
-# What a value in the notation of YAML begins with on a command line, and what else is no text there.
+# On a command line, a value that begins with one of these is YAML; a value of one of these types is not text.
 _BEGIN_YAML = ("[", "{", '"', "'")
 _PLAIN = tuple(f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float"))
 _COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
@@ -24,16 +24,16 @@ Where = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The values of a file, and for each path in it the line (from 1) it stands on."""
+    """The values of a file, and the line (from 1) of each path in it."""
 
     values: dict[str, Any]
     lines: Mapping[Where, int]
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader with YAML 1.2 numbers and without aliases (a few lines of which can expand to gigabytes).
+    """A SafeLoader with YAML 1.2 numbers and without aliases, as a few lines of aliases can expand to gigabytes.
 
-    The number of values is limited, as the parser takes some 30 us for each.
+    The number of values is limited, as the parser takes about 30 us for each value.
     """
 
     def __init__(self, stream: str) -> None:
@@ -53,7 +53,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | str:
-    """YAML 1.2: 010 is ten and 1:30 no number; what is too long to be printed as one is none either."""
+    """An integer as in YAML 1.2, where 010 is ten; else the text, such as 1:30 or a number of more than 100 digits."""
     text = str(loader.construct_scalar(node))
     if len(text) > MAX_DIGITS:
         return text
@@ -70,13 +70,14 @@ _Loader.add_implicit_resolver(
 
 
 def parse_value(text: str) -> Any:
-    """One value as a shell user typed it after `--set KEY=`.
+    """Parse one value as a shell user typed it after `--set KEY=`.
 
     Lists, groups and quoted strings are YAML. Anything else is a number, a truth value, null, or exactly the text that
-    was typed: ` #` begins no comment, `: ` no group, and `*`, `&`, `!` or a date mean nothing.
+    was typed: ` #` does not begin a comment, `: ` does not make a group, and `*`, `&`, `!` and dates have no special
+    meaning.
 
     Raises:
-        ValueError: It is no such value.
+        ValueError: The text is not such a value.
     """
     try:
         loader = _Loader(text)  # refuses control characters
@@ -97,7 +98,7 @@ def _parse_yaml(loader: _Loader, text: str) -> Any:
     if problems:
         raise ValueError(problems[0].partition(": ")[2])
     rest = text[node.end_mark.index :].strip()
-    if rest:  # a comment, as YAML reads it
+    if rest:  # YAML would read it as a comment
         raise ValueError(f"not a YAML value: {rest[:60]!r} stands behind the end of the value")
     return value
 
@@ -106,7 +107,7 @@ def read_yaml(path: str) -> Document:
     """Read a file whose top level is a mapping.
 
     Raises:
-        InputError: The file is missing, too large, not text, not YAML, or says something twice.
+        InputError: The file is missing, too large, not text or not YAML, or a key occurs twice.
     """
     text = _read_text(path)
     lines: dict[Where, int] = {(): 1}

@@ -1,7 +1,7 @@
-"""K-means on arrays: points in, cluster ids out. It knows no experiment, registry or configuration.
+"""K-means on arrays of points, which returns cluster ids. It knows no experiment, registry or configuration.
 
-`faiss_lloyd` is what every clustering uses, on a GPU where Faiss has one. `torch_lloyd` runs only under its own name.
-`gpu` decides whether a GPU can be used, and what happens when it fails.
+Every clustering but `torch_kmeans` uses `faiss_lloyd`, on a GPU where Faiss has one. Only `torch_kmeans` uses
+`torch_lloyd`. `gpu` decides whether a GPU can be used, and handles its failures.
 """
 
 import numpy as np

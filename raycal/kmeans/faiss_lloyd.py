@@ -1,8 +1,8 @@
 """Lloyd's k-means by Faiss (Johnson et al. 2017), on a GPU where Faiss has one.
 
-On a GPU Faiss searches for the nearest centers there, and updates the centers on the CPU. This has never run on a GPU:
-neither its speed is measured, nor whether two calls there give the same ids. On a CPU two calls with the same seed and
-number of threads do.
+With a GPU, Faiss searches for the nearest centers on the GPU and updates the centers on the CPU. This has never run on
+a GPU: its speed is not measured, and it is not known whether two calls on a GPU give the same ids. On a CPU, two calls
+with the same seed and number of threads give the same ids.
 """
 
 from collections.abc import Callable
@@ -13,15 +13,17 @@ import numpy as np
 from raycal.kmeans import ClusterIds, Points, gpu
 from raycal.kmeans.backends import note
 
-# Places a Faiss index on the device that searches it.
+# Moves a Faiss index to the device that searches it.
 Place = Callable[[Any], Any]
 
 
 def lloyd(points: Points, num_clusters: int, seed: int, iterations: int, *, spherical: bool = False) -> ClusterIds:
-    """The nearest center of each of the points (U, D), which are contiguous, after that many iterations.
+    """The id (U,) of the nearest center to each of the points (U, D), after that many iterations.
 
     Args:
-        spherical: Centers are scaled to length one, and the nearest is the one with the largest inner product.
+        points: Must be contiguous.
+        spherical: Whether centers are scaled to length one, and the nearest center is that with the largest inner
+            product.
     """
     import faiss
 
@@ -34,11 +36,11 @@ def lloyd(points: Points, num_clusters: int, seed: int, iterations: int, *, sphe
             niter=iterations,
             seed=seed,
             spherical=spherical,
-            # Faiss would train on a sample of 256 points per cluster, and warn below 39.
+            # By default, Faiss trains on a sample of 256 points per cluster, and warns below 39 points per cluster.
             max_points_per_centroid=-(-num_points // num_clusters),
             min_points_per_centroid=1,
         )
-        # Not `gpu=1`, which Faiss 1.15 takes for True: all GPUs.
+        # Faiss.Kmeans has the argument `gpu=1`, but Faiss 1.15 takes it for True, which means all GPUs.
         quantizer.index = place(quantizer.index)
         quantizer.train(points)
         return _search(quantizer.index, points)
@@ -47,7 +49,7 @@ def lloyd(points: Points, num_clusters: int, seed: int, iterations: int, *, sphe
 
 
 def nearest(points: Points, centers: Points) -> ClusterIds:
-    """The nearest of the centers (C, D) to each of the points (U, D)."""
+    """The id (U,) of the nearest of the centers (C, D) to each of the points (U, D)."""
     import faiss
 
     def search(place: Place) -> ClusterIds:
@@ -65,7 +67,7 @@ def _search(index: Any, points: Points) -> ClusterIds:
 
 
 def _on_gpu_or_cpu(cluster: Callable[[Place], ClusterIds]) -> ClusterIds:
-    """What `cluster` returns on the first GPU, or on the CPU where there is none or it fails."""
+    """The result of `cluster` on the first GPU, or on the CPU where there is no GPU or the GPU fails."""
     found = gpu.attempt("Faiss", lambda: cluster(_on_gpu)) if gpu.faiss_has_gpu() else None
     if found is not None:
         return found
@@ -74,10 +76,10 @@ def _on_gpu_or_cpu(cluster: Callable[[Place], ClusterIds]) -> ClusterIds:
 
 
 def _on_gpu(index: Any) -> Any:
-    """A copy of the index on the first visible GPU; the GPU memory is freed with it."""
+    """A copy of the index on the first visible GPU; its GPU memory is freed when the copy is deleted."""
     import faiss
 
     resources = faiss.StandardGpuResources()
-    # It serves only batches that are larger than 256 MB, and takes longer to allocate than small clusterings take.
+    # Pinned memory only helps batches larger than 256 MB, and its allocation takes longer than a small clustering.
     resources.setPinnedMemory(0)
     return faiss.index_cpu_to_gpu(resources, 0, index)

@@ -1,7 +1,8 @@
-"""Whether k-means can use a GPU, and what happens when the GPU fails.
+"""Decides whether k-means can use a GPU, and handles failures of the GPU.
 
-One clustering at a time runs on a GPU in a process: it has the memory to itself, and the number format of torch's
-matrix products is a setting of the process. What it used is given back to the trials that share the GPU.
+In a process, only one clustering at a time runs on a GPU, for two reasons: it then has the free GPU memory to itself,
+and the number format of torch's matrix products is a setting of the whole process. Afterwards the GPU memory is freed
+for the trials that share the GPU.
 """
 
 import logging
@@ -19,12 +20,12 @@ from raycal.kmeans.backends import note
 
 logger = logging.getLogger(__name__)
 
-# NVIDIA's driver on Linux, and on Linux inside Windows.
+# Device files of NVIDIA's driver: on Linux, and on Linux inside Windows (WSL).
 DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
 HIDDEN = ("", "-1", "NoDevFiles")
 PROBE_SECONDS = 120.0
 REASON_LENGTH = 300
-# A search with as little memory as possible, so that it also works beside trials that use the GPU.
+# The probe searches with as little memory as possible, so that it also works while trials use the GPU.
 PROBE = """
 import faiss
 if not faiss.get_num_gpus():
@@ -45,12 +46,12 @@ _warned: set[str] = set()
 
 
 def is_visible() -> bool:
-    """Whether the machine has a driver of NVIDIA and this process may use its GPUs; imports nothing."""
+    """Whether the machine has an NVIDIA driver and this process may use the GPUs. This imports nothing."""
     return os.environ.get("CUDA_VISIBLE_DEVICES") not in HIDDEN and any(driver.exists() for driver in DRIVERS)
 
 
 def torch_has_gpu() -> bool:
-    """Whether torch can use a GPU; torch is imported only where there may be one."""
+    """Whether torch can use a GPU. torch is imported only if the machine may have a GPU."""
     if not is_visible():
         return False
     import torch
@@ -60,7 +61,7 @@ def torch_has_gpu() -> bool:
 
 @cache
 def faiss_has_gpu() -> bool:
-    """Whether Faiss can use a GPU, asked once in a process; warns where the machine has one that Faiss cannot use."""
+    """Whether Faiss can use a GPU, checked once per process. Warns if the machine has a GPU that Faiss cannot use."""
     if not is_visible():
         return False
     problem = faiss_problem()
@@ -73,9 +74,9 @@ def faiss_has_gpu() -> bool:
 
 
 def faiss_problem() -> str:
-    """What keeps Faiss from using a GPU that is visible; empty when a search on it works.
+    """The reason why Faiss cannot use the visible GPU; empty when a search on the GPU works.
 
-    The search runs in a process of its own, because Faiss ends the process at most errors of CUDA.
+    The search runs in a separate process, because Faiss ends the process at most CUDA errors.
     """
     if not is_gpu_build():
         return "it is built without GPU support"
@@ -97,9 +98,9 @@ def is_gpu_build() -> bool:
 
 
 def attempt(library: str, cluster: Callable[[], ClusterIds]) -> ClusterIds | None:
-    """Cluster on the GPU while no other thread does; None when the GPU fails, for example for want of memory.
+    """Cluster on the GPU while no other thread does; None when the GPU fails, for example for lack of memory.
 
-    The first failure of a library in a process is warned of.
+    Warns at the first failure of each library in a process.
     """
     with _one_at_a_time:
         _free_torch_cache()
@@ -119,7 +120,7 @@ def attempt(library: str, cluster: Callable[[], ClusterIds]) -> ClusterIds | Non
 
 
 def _free_torch_cache() -> None:
-    """Give back the GPU memory that torch keeps for its next tensors; Faiss and other processes cannot use it."""
+    """Free the GPU memory that torch caches for its next tensors, which Faiss and other processes cannot use."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()

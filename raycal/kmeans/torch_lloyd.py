@@ -1,6 +1,7 @@
-"""Lloyd's k-means on a device of torch: the points are copied there once, and nothing is waited for but the last ids.
+"""Lloyd's k-means on a torch device.
 
-The same call gives the same bits on the same machine: nothing is summed by atomic additions.
+The points are copied to the device once, and the host waits only for the final ids. The same call gives the same bits
+on the same machine, as no sum uses atomic additions.
 """
 
 import warnings
@@ -14,19 +15,19 @@ from torch.nn.functional import embedding_bag
 
 from raycal.kmeans import ClusterIds, Points
 
-# Of the distances of some points to all centres, which are computed at once.
+# Most bytes of a block of distances from some points to all centers, which is computed at once.
 _BLOCK_BYTES = 2**29
-# Of a sum one thread adds up as many rows one after the other, however large a cluster is.
+# Most rows that one thread adds up one after the other, however large the cluster is.
 _PIECE = 64
-# Of a coordinate of a centre, between the two centres that a cluster is split into; TF32 rounds to a thousandth.
+# Distance between the two halves of a split center, relative to each coordinate. TF32 rounds to a thousandth.
 _SPLIT = 1 / 128
 
 
 @torch.inference_mode()
 def lloyd(points: Points, num_clusters: int, seed: int, iterations: int, *, device: str) -> ClusterIds:
-    """The nearest center of each of the points (U, D), which are contiguous, after that many iterations.
+    """The id (U,) of the nearest center to each of the points (U, D), after that many iterations.
 
-    The first centers are points, drawn without replacement.
+    The points must be contiguous. The initial centers are points, drawn without replacement.
     """
     drawn = np.random.default_rng(seed).choice(len(points), num_clusters, replace=False)
     placed = _placed(points, device)
@@ -35,9 +36,9 @@ def lloyd(points: Points, num_clusters: int, seed: int, iterations: int, *, devi
 
 
 def iterate(points: Tensor, centers: Tensor, iterations: int) -> Tensor:
-    """The centres (C, D) after that many iterations; a GPU computes them while this goes on ahead.
+    """The centers (C, D) after that many iterations; on a GPU, the call returns before they are computed.
 
-    The first empty cluster takes half of the largest, the next of the next.
+    Empty clusters are refilled after each iteration: each takes half of one of the largest clusters.
     """
     for _ in range(iterations):
         centers, sizes = _means(points, _nearest(points, centers), centers)
@@ -46,19 +47,19 @@ def iterate(points: Tensor, centers: Tensor, iterations: int) -> Tensor:
 
 
 def _placed(points: Points, device: str) -> Tensor:
-    """A copy of the points on the device, moved so that their mean is zero, where their products cancel least.
+    """A copy of the points on the device, shifted to mean zero, where their products lose the fewest digits.
 
-    The host's memory is not pinned: pinning pages takes longer than copying them once.
+    The memory of the host is not pinned, because pinning pages takes longer than copying them once.
     """
     with warnings.catch_warnings():
-        # Those of Ray's object store are read-only, and nothing here writes to them.
+        # Points from Ray's object store are read-only, and nothing in this module writes to them.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         placed = torch.from_numpy(points).to(device, copy=True)
     return placed.sub_(placed.mean(0))
 
 
 def _nearest_after(points: Tensor, centers: Tensor, iterations: int) -> ClusterIds:
-    """The nearest centre of each point after that many iterations, in TF32 all but the last search."""
+    """The id of the nearest center to each point after that many iterations; only the last search is not in TF32."""
     with _float32_products("tf32"):
         centers = iterate(points, centers, iterations)
     with _float32_products("ieee"):
@@ -68,9 +69,9 @@ def _nearest_after(points: Tensor, centers: Tensor, iterations: int) -> ClusterI
 
 @contextmanager
 def _float32_products(precision: str) -> Iterator[None]:
-    """How a GPU multiplies matrices of float32: as they are, or rounded to TF32, which is several times faster.
+    """Set the precision in which a GPU multiplies float32 matrices: `ieee`, or `tf32`, which is several times faster.
 
-    It is a setting of the process, so another thread that multiplies float32 meanwhile does so as well.
+    The precision is a setting of the process, so it also applies to float32 products in other threads.
     """
     before = torch.backends.cuda.matmul.fp32_precision
     torch.backends.cuda.matmul.fp32_precision = precision
@@ -81,8 +82,8 @@ def _float32_products(precision: str) -> Iterator[None]:
 
 
 def _nearest(points: Tensor, centers: Tensor) -> Tensor:
-    """The nearest of the centres (C, D) to each of the points (U, D); of those equally near the first."""
-    # The squared distance, halved, negative, and without the square of the point, which is the same for all centres.
+    """The id (U,) of the nearest of the centers (C, D) to each of the points (U, D); a tie goes to the first center."""
+    # The argmax is over minus half of the squared distance, without the point's square, which all centers share.
     offsets = centers.square().sum(1) / -2
     rows = max(1, _BLOCK_BYTES // (len(centers) * centers.element_size()))
     blocks = torch.split(points, rows)
@@ -90,11 +91,11 @@ def _nearest(points: Tensor, centers: Tensor) -> Tensor:
 
 
 def _means(points: Tensor, cluster_ids: Tensor, otherwise: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean (C, D) of each cluster of points (U, D), of an empty one its row of `otherwise`; and the sizes (C,)."""
+    """The mean (C, D) of each cluster of points (U, D), for an empty one its row of `otherwise`; and the sizes (C,)."""
     clusters = torch.arange(len(otherwise) + 1, dtype=torch.int32, device=points.device)
-    ids, order = cluster_ids.int().sort(stable=True)  # a radix sort, of half the passes that int64 takes
+    ids, order = cluster_ids.int().sort(stable=True)  # a radix sort, which takes half as many passes as for int64
     begins = torch.searchsorted(ids, clusters)
-    # Every cluster is cut into pieces, and the sums of those are summed.
+    # Each cluster is cut into pieces, and the sums of the pieces are summed.
     cuts = torch.cat([torch.arange(0, len(points), _PIECE, device=points.device), begins]).sort().values
     pieces = embedding_bag(order, points, cuts, mode="sum", include_last_offset=True)
     first = torch.searchsorted(cuts, begins)
@@ -106,15 +107,17 @@ def _means(points: Tensor, cluster_ids: Tensor, otherwise: Tensor) -> tuple[Tens
 
 
 def _refilled(centers: Tensor, sizes: Tensor) -> Tensor:
-    """The centres (C, D) with those of empty clusters beside those of the largest, which move the other way.
+    """The centers (C, D), where the largest clusters are split in two to refill empty ones.
 
-    Where more than half are empty, only as many as there are others.
+    The center of the first empty cluster moves beside that of the largest cluster, which is shifted the opposite way;
+    the next empty cluster takes from the second largest, and so on. A cluster is split at most once, and only if it has
+    two points or more.
     """
     by_size = sizes.argsort(descending=True, stable=True)
     half = len(sizes) // 2
     large, empty = by_size[:half], by_size.flip(0)[:half]
     split = ((sizes[empty] == 0) & (sizes[large] > 1)).unsqueeze(1)
-    # In every other dimension the other way, so that not the distance from zero alone tells the two apart.
+    # The sign alternates between dimensions, so that the two centers do not differ in their distance from zero alone.
     shift = (torch.arange(centers.shape[1], device=centers.device) % 2 - 0.5) * _SPLIT
     halved = centers[large]
     refilled = centers.clone()

@@ -16,7 +16,7 @@ def a_cluster(indices: Sequence[int]) -> Cluster:
 
 
 class Waiting:
-    """Clusters in the order given, and those of them that were refused."""
+    """A queue that returns clusters in the given order, and records the refused ones."""
 
     def __init__(self, *members: Sequence[int]) -> None:
         self._waiting = [a_cluster(indices) for indices in members]
@@ -30,9 +30,9 @@ class Waiting:
 
 
 class Parity:
-    """Labels a sample with its index modulo 10, a cluster whose first index is even, and remembers what it was shown.
+    """Labels a sample with its index modulo 10, and a cluster if its first index is even; records what it was shown.
 
-    It knows nothing of errors or purity, as a person.
+    Like a person, it knows neither its errors nor the purity.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Parity:
 
 
 class Known(Parity):
-    """As a simulation: says which samples it got wrong, and the purity of a cluster."""
+    """Like a simulated expert, reports which samples it labeled incorrectly, and the purity of a cluster."""
 
     def label_samples(self, indices: Indices, rng: np.random.Generator) -> SampleAnswers:
         return SampleAnswers(labels=indices % 10, wrong=indices > 20, seconds=indices / 2)
@@ -162,7 +162,7 @@ def test_row_of_an_answer_to_a_part_of_a_cluster_has_that_part() -> None:
 
 
 class TestRepresentative:
-    # On a line at 0, 1, 2, 3, 9: the mean is 3, so sample 8 is the medoid.
+    # The samples are on a line at 0, 1, 2, 3, 9. The mean is 3, so sample 8 is the medoid.
     CLUSTER = Cluster(
         indices=np.array([2, 4, 6, 8, 9]), embeddings=lambda: np.array([[0], [1], [2], [3], [9]], np.float32)
     )

@@ -1,4 +1,4 @@
-"""What the asking model is made to do for acquisition functions, and that nothing else depends on it."""
+"""What the query model computes for acquisition functions, and that these computations affect nothing else."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -25,7 +25,7 @@ class Lenient(Oracle):
 
 
 class Looking:
-    """Asks by entropy, and keeps what it saw through the view."""
+    """An acquisition function by entropy that stores what `look` returns for each view."""
 
     def __init__(self, look: Callable[[View], Any]) -> None:
         self._look = look
@@ -101,7 +101,7 @@ def test_members_are_the_asking_model_and_others_trained_on_the_same_labels() ->
     assert [seen.shape for seen in looking.seen] == [(4, 60, 3), (4, 54, 3)]
     for seen in looking.seen:
         assert len({member.tobytes() for member in seen}) == 4
-    # The samples come in other orders, too: the same labels move the means elsewhere.
+    # Each member also sees the samples in another order, so the same labels give other means.
     assert len({means.tobytes() for means in learner.trained[:4]}) == 4
 
 

@@ -16,7 +16,7 @@ from raycal.errors import InputError
 
 
 def predictions(indices: Indices, probs: Sequence[Sequence[float]] | None = None) -> Predictions:
-    """Samples on a line, at their index."""
+    """Predictions for samples on a line, where each sample's position is its index."""
     return Predictions(
         indices=indices,
         probs=np.full((len(indices), 2), 0.5, np.float32) if probs is None else np.array(probs, np.float32),
@@ -25,7 +25,7 @@ def predictions(indices: Indices, probs: Sequence[Sequence[float]] | None = None
 
 
 class Halving:
-    """Gives the ids it was made with, then always cuts what it is given in the middle; remembers how often."""
+    """A clustering that returns the given ids at the first call, and then halves its input; it records the seeds."""
 
     def __init__(self, *cluster_ids: int) -> None:
         self._first: tuple[int, ...] | None = cluster_ids
@@ -62,7 +62,7 @@ def refuse(cluster: Cluster) -> ClusterAnswer:
 
 
 def shown(waiting: ClusterQueue, *, budget: int = 99, refused: bool = False) -> list[list[int]]:
-    """The clusters in the order they come."""
+    """The clusters in the order in which the queue returns them."""
     found = []
     while len(found) < budget and (cluster := waiting.pop()) is not None:
         found.append(cluster.indices.tolist())
@@ -115,7 +115,7 @@ def test_half_of_a_refused_cluster_has_the_embeddings_of_its_samples() -> None:
 @pytest.mark.parametrize(
     ("core", "expected"),
     [
-        # The mean of 0, 1, 2, 3, 14 is 4: the order by distance is 3, 2, 1, 0, 14.
+        # The mean of 0, 1, 2, 3, 14 is 4, so the order by distance is 3, 2, 1, 0, 14.
         (0.8, [[0, 1, 2, 3], [20]]),
         (0.6, [[1, 2, 3], [20]]),
         (0.5, [[1, 2, 3], [20]]),
@@ -167,7 +167,7 @@ def test_order_at_random_is_that_of_the_seed_and_not_that_of_the_sizes() -> None
 
 
 def test_value_prefers_a_small_cluster_that_is_sure_to_be_accepted() -> None:
-    # Four samples of which two classes have half, against two of one class.
+    # A cluster of four samples, half of each class, and a cluster of two samples of one class.
     probs = [[1, 0], [1, 0], [0, 1], [0, 1], [1, 0], [1, 0]]
 
     def order(threshold: float) -> list[list[int]]:
@@ -175,14 +175,14 @@ def test_value_prefers_a_small_cluster_that_is_sure_to_be_accepted() -> None:
         return shown(queue(range(6), ids, probs=probs, order="value", purity_threshold=threshold))
 
     assert order(0.8) == [[4, 5], [0, 1, 2, 3]]
-    # Both have two labels right then: by size.
+    # Without a threshold, both clusters have two correct labels, so the larger one comes first.
     assert order(0.0) == [[0, 1, 2, 3], [4, 5]]
 
 
 def test_expected_labels_of_a_known_case() -> None:
     probs = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]], np.float32)
 
-    # A threshold of 0.8 needs all three images, one of 0.6 needs two.
+    # A threshold of 0.8 needs all three images, and a threshold of 0.6 needs two.
     assert expected_labels(probs, 0.8) == pytest.approx(2.4 * 0.9 * 0.8 * 0.7)
     two = 0.1 * 0.8 * 0.7 + 0.9 * 0.2 * 0.7 + 0.9 * 0.8 * 0.3
     assert expected_labels(probs, 0.6) == pytest.approx(2.4 * (0.9 * 0.8 * 0.7 + two))

@@ -44,7 +44,7 @@ RANDOM_CEAL = Scenario(name="random-ceal", steps=(Step(Ask.RANDOM, Fraction(1)),
 EVERY_SCENARIO = {**SCENARIOS, THIRDS.name: THIRDS, RANDOM_CEAL.name: RANDOM_CEAL}
 HUMAN = [name for name, scenario in EVERY_SCENARIO.items() if scenario.pseudo_labels is None]
 PSEUDO = [name for name in EVERY_SCENARIO if name not in HUMAN]
-# The three means are never as sure as a network: options with which some samples are labelled and others are not.
+# NearestMeans is less certain than a network. With these options, some samples get a pseudo-label and others do not.
 PSEUDO_OPTIONS: dict[str, dict[str, Any]] = {
     "ceal": {"delta": 0.9, "decay": 0.05},
     "confident": {"threshold": 0.6},
@@ -55,9 +55,9 @@ NUM_CLASSES = 3
 
 
 class NearestMeans:
-    """A learner with one mean a class; it remembers what it was told to do.
+    """A learner with one mean per class that records its calls.
 
-    Training moves the means of the classes it was given, a little beside the samples' mean, as chance would have it.
+    Training moves the mean of each class in the training set to the mean of its samples, with a small random offset.
     """
 
     def __init__(self, points: Floats, true_labels: Labels) -> None:
@@ -91,7 +91,7 @@ class NearestMeans:
         distances = self._distances(indices)
         probs = np.exp(-distances) / np.exp(-distances).sum(axis=1, keepdims=True)
         for array in (probs, distances):
-            array.flags.writeable = False  # as from another process
+            array.flags.writeable = False  # like arrays from another process
         return Predictions(indices=indices, probs=probs, embeddings=distances)
 
     def head(self) -> Head:
@@ -111,12 +111,12 @@ class NearestMeans:
         return Evaluation(accuracy=accuracy, loss=float(distances.min(axis=1).mean()))
 
     def _distances(self, indices: Indices) -> Floats:
-        """To each mean: (n, K) float32."""
+        """The distance (n, K) float32 of each sample to each mean."""
         return np.linalg.norm(self._points[indices, None] - self.means, axis=2).astype(np.float32)
 
 
 class DrawnCenters:
-    """A clustering by the nearest of k samples drawn with the seed; it remembers its arguments."""
+    """A clustering by the nearest of k samples that are drawn with the seed; it records its arguments."""
 
     def __init__(self) -> None:
         self.num_samples: list[int] = []
@@ -159,7 +159,7 @@ class Lenient(Oracle):
 
 
 class Stubborn:
-    """Says class 2 to everything."""
+    """Answers class 2 to every question, and does not know the truth."""
 
     def label_samples(self, indices: Indices, rng: np.random.Generator) -> SampleAnswers:
         return SampleAnswers(labels=np.full(len(indices), 2), wrong=None, seconds=np.ones(len(indices)))
@@ -172,7 +172,7 @@ class Stubborn:
 
 
 class Careless(Oracle):
-    """Labels a fifth of the samples at random and takes its time as chance will have it."""
+    """Labels a fifth of the samples at random, and takes a random time for each answer."""
 
     def label_samples(self, indices: Indices, rng: np.random.Generator) -> SampleAnswers:
         answers = super().label_samples(indices, rng)
@@ -185,7 +185,7 @@ class Careless(Oracle):
 
 
 class World:
-    """A pool of points in three overlapping blobs, and who takes part."""
+    """A pool of points in three overlapping blobs, and the components of an experiment on it."""
 
     def __init__(
         self, num_samples: int = 60, *, expert: type[Oracle] | Expert = Oracle, clustering: Clustering | None = None
@@ -215,21 +215,21 @@ class World:
 
 
 def a_plan(scenario: str | Scenario, **options: Any) -> Plan:
-    """T = 3, N = 6 unless given."""
+    """The settings of an experiment; by default T = 3 and N = 6."""
     scenario = EVERY_SCENARIO[scenario] if isinstance(scenario, str) else scenario
     defaults = {"iterations": 3, "interactions_per_iteration": 6, "seed": 0}
     return Plan(scenario=scenario, **(defaults | options))
 
 
 def facts(row: Interaction) -> tuple[object, ...]:
-    """A ledger row as values that can be compared."""
+    """The values of a ledger row as a tuple that can be compared."""
     place = (row.iteration, row.step, row.interaction)
     answer = (row.kind, row.answer, row.label, row.purity, row.wrong, row.seconds)
     return *place, *answer, tuple(row.indices.tolist())
 
 
 def outcome(result: IterationResult) -> tuple[object, ...]:
-    """All of an iteration but the wall-clock time."""
+    """All of an iteration's result but the wall-clock times."""
     ledger = tuple(facts(row) for row in result.ledger)
     pool = (result.pool.status.tolist(), result.pool.labels.tolist())
     figures = (result.human_seconds, result.evaluation, result.pseudo_label_error, result.kept_labels)
@@ -262,7 +262,7 @@ def shown_samples(result: IterationResult, kind: Kind) -> list[int]:
 
 
 def check_moves(results: Sequence[IterationResult], num_samples: int, *, keeps: bool = False) -> None:
-    """Carry out the ledger by the rules of Algorithm 1; each iteration must end as the loop says."""
+    """Replay the ledgers by the rules of Algorithm 1, and check that each iteration ends with its result's pool."""
     status = np.full(num_samples, UNLABELED)
     labels = np.full(num_samples, -1)
     number, seconds = 0, 0.0
@@ -291,7 +291,7 @@ def check_moves(results: Sequence[IterationResult], num_samples: int, *, keeps: 
         status[given_back] = UNLABELED
 
 
-# The order of calls: who asks, what is reset, what is trained.
+# Order of calls: which model asks, and when the learner is reset and trained.
 
 
 def test_model_of_the_previous_iteration_asks() -> None:
@@ -465,7 +465,7 @@ def test_nothing_happens_before_the_next_iteration_is_wanted() -> None:
     assert world.learner.calls == ["reset", "predict", "reset", "fit", "evaluate"]
 
 
-# What is asked, and what it costs.
+# Questions to the expert, and their cost.
 
 
 @pytest.mark.parametrize(
@@ -561,7 +561,7 @@ def test_cluster_labels_go_back_and_single_labels_stay() -> None:
     for before, after in pairwise(results):
         assert labeled(before) < labeled(after)
         assert np.count_nonzero(before.pool.status == CLUSTER_LABELED) > 0
-        # Whatever is not in D^L is in D^U again: the later clusters and single samples are all of it.
+        # All samples outside D^L are in D^U again, so clusters and D^L together cover the pool.
         assert set(shown_samples(after, Kind.CLUSTER)) | labeled(after) == set(range(60))
 
 
@@ -715,7 +715,7 @@ def test_one_class_only(scenario: str) -> None:
     check_moves(results, 60)
 
 
-# What is trained on.
+# Training sets.
 
 
 @pytest.mark.parametrize("scenario", HUMAN)
@@ -771,7 +771,7 @@ def test_phases_that_did_not_happen_took_no_time() -> None:
     assert min(clusters.predict, clusters.cluster, clusters.train, clusters.evaluate) > 0
 
 
-# Labels that no expert gives, and clusters asked for in other ways.
+# Pseudo-labels, and clusters that are labeled by a representative.
 
 
 @pytest.mark.parametrize("scenario", PSEUDO)
@@ -874,7 +874,7 @@ def test_best_order_labels_no_fewer_images_rightly_than_the_largest_first() -> N
     assert right(clusters=ClusterRules(order="oracle")) > right() > 0
 
 
-# Same seed, same experiment; a resumed one too.
+# Reproducibility: the same seed gives the same experiment, also when it is resumed.
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "as the paper": {},
@@ -1021,7 +1021,7 @@ def test_any_plan_keeps_the_rules(
     assert world.learner.calls.count("evaluate") == len(results)
 
 
-# Labels of clusters that are kept.
+# Kept labels of clusters.
 
 
 def by_status(result: IterationResult, *statuses: int) -> set[int]:
@@ -1081,7 +1081,7 @@ def test_nobody_knows_the_error_of_kept_labels_without_the_truth() -> None:
 def test_experiment_that_shows_clusters_only_ends_when_all_have_a_label() -> None:
     results = World(expert=Lenient).run("cluster-only", iterations=9, keep_cluster_labels=True)
 
-    assert len(results) == 1  # everything is in one of the six clusters
+    assert len(results) == 1  # the six clusters contain the whole pool
     assert by_status(results[0], CLUSTER_LABELED) == set(range(60))
 
 
@@ -1113,7 +1113,7 @@ def test_kept_labels_keep_the_weight_of_their_cluster() -> None:
     weights = [dict(zip(one.indices.tolist(), one.weights.tolist(), strict=True)) for one in (first, second)]
     lighter = {index: weight for index, weight in weights[0].items() if weight < 1}
     same = [index for index, weight in lighter.items() if weights[1][index] == weight]
-    assert len(same) > len(lighter) / 2  # the others were labelled singly, and weigh as much as any
+    assert len(same) > len(lighter) / 2  # the others were labeled one by one, and have weight 1
 
 
 def test_pseudo_labels_go_back_where_labels_of_clusters_are_kept() -> None:

@@ -1,4 +1,4 @@
-"""The table "line of Algorithm 1 -> function" of the package names what there is."""
+"""The table in the docstring of `raycal.algorithm` names functions that exist, for every line of Algorithm 1."""
 
 import re
 from importlib import import_module
@@ -9,7 +9,7 @@ NAMES = re.findall(r"`(\w+(?:\.\w+)+)`", raycal.algorithm.__doc__ or "")
 
 
 def resolve(dotted: str) -> object:
-    """What `module.name.name` means in raycal.algorithm."""
+    """The object that `module.name.name` refers to in raycal.algorithm."""
     module, *names = dotted.split(".")
     found: object = import_module(f"raycal.algorithm.{module}")
     for name in names:

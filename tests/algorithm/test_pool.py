@@ -165,7 +165,7 @@ def test_kept_samples_stay_in_cluster_labeled_until_a_single_answer_replaces_the
     assert contents(pool)[1][2:4] == [5, 9]
     assert pool.training_set("purity").weights is not None
 
-    pool.release()  # what was kept in an earlier iteration is not of this one
+    pool.release()  # releases only labels of this iteration, so the kept label stays
     assert contents(pool)[0][3] == KEPT
 
 

@@ -35,7 +35,7 @@ def test_no_two_addresses_of_an_experiment_begin_alike() -> None:
     assert len({tuple(first_words(*address)) for address in addresses}) == len(addresses)
 
 
-# Other numbers here are other results of every experiment under the same id.
+# If these numbers change, every experiment gives other results under the same id.
 @pytest.mark.parametrize(
     ("address", "word"),
     [((0, 0, "head"), 16963349703300654626), ((3, 7, "step 1"), 6666949335791539174)],

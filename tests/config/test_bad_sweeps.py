@@ -1,4 +1,4 @@
-"""What a sweep file can do wrong: each is refused in one line a problem, quickly, and says where it stands."""
+"""Invalid sweep files: each is refused quickly, with one line per problem that has the problem's place."""
 
 from pathlib import Path
 from time import process_time
@@ -20,19 +20,19 @@ experiment:
 
 
 class Bad(NamedTuple):
-    """A text, and for each problem that is to be said a part of its line; `FILE` is the path."""
+    """The text of a file, and for each expected problem a part of its line, where `FILE` stands for the path."""
 
     text: str | bytes
     parts: tuple[str, ...]
 
 
 def line(text: str, *parts: str) -> Bad:
-    """The smallest good file with a further line, the fifth."""
+    """The minimal valid file with an additional line 5."""
     return Bad(f"{MINIMAL}{text}\n", parts)
 
 
 def experiment(text: str, *parts: str) -> Bad:
-    """The smallest good file with a further key of the experiment, on line 5."""
+    """The minimal valid file with an additional key of the experiment on line 5."""
     return line(f"  {text}", *parts)
 
 
@@ -238,7 +238,7 @@ BAD: dict[str, Bad] = {
         "FILE:5: grid.training.learning_rate.1: should be greater than 0, not -1",
         "FILE:5: grid.training.learning_rate.2: should be greater than 0, not 0",
     ),
-    # Missing.
+    # Missing keys.
     "missing: dataset": Bad("name: x\nexperiment:\n  scenario: random\n", ("FILE:2: experiment.dataset: missing",)),
     "missing: scenario": Bad("name: x\nexperiment:\n  dataset: digits\n", ("FILE:2: experiment.scenario: missing",)),
     "missing: name": Bad("experiment: {dataset: digits, scenario: random}\n", ("FILE:1: name: missing",)),
@@ -247,7 +247,7 @@ BAD: dict[str, Bad] = {
     "missing: name of a dataset": dataset("{train_size: 3}", "FILE:3: experiment.dataset.name: missing"),
     "missing: root of a folder": dataset("image_folder", "FILE:3: experiment.dataset.root: missing"),
     "missing: values of the grid": line("grid: {seed: []}", "FILE:5: grid.seed: "),
-    # Names that mean nothing.
+    # Unknown names.
     "unknown: scenario": scenario(
         "randon", "FILE:4: experiment.scenario: 'randon': no such scenario (did you mean 'random'?)"
     ),
@@ -336,7 +336,7 @@ BAD: dict[str, Bad] = {
     "unknown: ask_with": experiment(
         "ask_with: next", "FILE:5: experiment.ask_with: should be 'previous' or 'initial', not 'next'"
     ),
-    # Names of a sweep.
+    # Invalid names of a sweep.
     "name: up a folder": name("../x", f"FILE:1: name: {NAME_RULE}, not '../x'"),
     "name: hidden": name(".hidden", f"FILE:1: name: {NAME_RULE}, not '.hidden'"),
     "name: slash": name("a/b", f"FILE:1: name: {NAME_RULE}, not 'a/b'"),
@@ -346,7 +346,7 @@ BAD: dict[str, Bad] = {
     "name: 65 letters": name("a" * 65, f"FILE:1: name: {NAME_RULE}, not 'aaa"),
     "name: empty": name("''", f"FILE:1: name: {NAME_RULE}, not ''"),
     "name: number": name("3", "FILE:1: name: should be a valid string, not 3"),
-    # A scenario of one's own.
+    # A scenario of the user.
     "own: without a name": scenario("{steps: [{ask: random, share: 1}]}", "FILE:4: experiment.scenario.name: missing"),
     "own: without steps": scenario("{name: x, steps: []}", "FILE:4: experiment.scenario.steps: "),
     "own: name of the paper": scenario(
@@ -385,7 +385,7 @@ BAD: dict[str, Bad] = {
     "own: share of a boolean": scenario(
         "{name: x, steps: [{ask: random, share: true}]}", "FILE:4: experiment.scenario.steps.0.share"
     ),
-    # YAML.
+    # Invalid YAML.
     "yaml: key twice": experiment("seed: 1\n  seed: 2", "FILE:6: experiment.seed: given twice"),
     "yaml: key twice at the top": line("name: other", "FILE:5: name: given twice"),
     "yaml: keys twice in a grid": line("grid:\n  seed: [1]\n  seed: [2]", "FILE:7: grid.seed: given twice"),
@@ -421,7 +421,7 @@ BAD: dict[str, Bad] = {
     "yaml: deep lists": line(f"x: {'[' * 5000}{']' * 5000}", "FILE: nested too deeply"),
     "yaml: deep mappings": Bad("".join(f"{' ' * depth}a:\n" for depth in range(700)), ("FILE: nested too deeply",)),
     "yaml: fairly deep lists": experiment(f"training: {'[' * 300}{']' * 300}", "FILE:5: experiment.training: "),
-    # What the grid excludes and includes.
+    # `exclude` and `include` in the grid.
     "exclude: unknown value": line(
         "grid:\n  scenario: [random, cluster-only]\n  seed: [0, 1]\n  exclude:\n    - {scenario: randon, seed: 1}",
         "FILE:9: grid.exclude.0.scenario: 'randon' is not a value of the grid (did you mean 'random'?)",
@@ -479,7 +479,7 @@ BAD: dict[str, Bad] = {
 
 
 def refuse(path: Path, text: str | bytes | None, **options: Any) -> list[str]:
-    """The lines that a file is refused with, its path as FILE; checks what holds of every refusal."""
+    """The lines with which a file is refused, with FILE for its path; checks the rules for every refusal."""
     if text is not None:
         path.write_bytes(text.encode() if isinstance(text, str) else text)
     begin = process_time()

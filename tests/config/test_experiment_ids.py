@@ -1,4 +1,4 @@
-"""Which settings an experiment's id depends on: the golden ids of old, and what settings declare that they affect."""
+"""Which settings an experiment's id depends on: golden ids of earlier versions, and the `Affects` marks of settings."""
 
 import json
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ def config(**settings: Any) -> ExperimentConfig:
 
 
 class Own(Oracle):
-    """An expert of a user: options that have the names of raycal's own, and no marks."""
+    """A user's expert whose options have the same names as options of raycal, but no marks."""
 
     def __init__(
         self, true_labels: Any, *, show: float = 0.0, images_shown: int = 1, seconds_per_cluster: float = 0.0
@@ -48,7 +48,7 @@ class Marked(Oracle):
 
 
 class Pair(Oracle):
-    """Asks two others, one for each kind of question; the second one's clusters matter for single images, too."""
+    """Wraps two experts, one for each kind of question; the second's cluster answers also affect single images."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ def test_nested_expert_is_decided_by_its_own_options_under_whatever_key() -> Non
 
     assert of(first={"purity_threshold": 0.5}) == of()
     assert of(first={"seconds_per_sample": 1.0}) != of()
-    assert of(second={"purity_threshold": 0.5}) != of()  # the mark of the option that holds it
+    assert of(second={"purity_threshold": 0.5}) != of()  # the mark of the option that holds the expert decides
 
 
 def test_options_of_an_expert_that_is_not_registered_are_kept() -> None:
@@ -150,7 +150,7 @@ def test_every_option_of_an_expert_says_which_answers_it_affects(name: str) -> N
 
 @pytest.mark.parametrize("kind", [kind for kind in build.REGISTRIES if kind != "expert"])
 def test_options_of_other_extensions_matter_whenever_the_extension_does(kind: str) -> None:
-    """Nothing looks at marks there, so a mark would promise what does not happen."""
+    """Options of these extensions have no marks: no code reads them there, so a mark would have no effect."""
     registry: Registry[Any] = build.REGISTRIES[kind]
 
     assert [(name, key) for name in registry for key, option in registry.options(name).items() if option.affects] == []

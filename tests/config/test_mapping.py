@@ -1,4 +1,4 @@
-"""A sweep that Python code gives as mappings means what the same file means."""
+"""A sweep given as mappings in Python code means the same as the equivalent file."""
 
 from enum import StrEnum
 from pathlib import Path

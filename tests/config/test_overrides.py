@@ -1,4 +1,4 @@
-"""What is typed after `--set KEY=` means what a shell user typed."""
+"""The text after `--set KEY=` is parsed as a shell user means it."""
 
 from typing import Any
 

@@ -21,7 +21,7 @@ Problems = Callable[..., list[str]]
 
 @pytest.fixture
 def scheduler(tmp_path: Path) -> Callable[..., SchedulerConfig | None]:
-    """The scheduler of a sweep file with this text after the smallest."""
+    """The scheduler of the minimal sweep file with this text appended."""
 
     def scheduler(text: str, *overrides: str) -> SchedulerConfig | None:
         path = tmp_path / "sweep.yaml"
@@ -33,7 +33,7 @@ def scheduler(tmp_path: Path) -> Callable[..., SchedulerConfig | None]:
 
 @pytest.fixture
 def problems(scheduler: Callable[..., object], tmp_path: Path) -> Problems:
-    """The problems of a sweep file with this text after the smallest, its path as `sweep.yaml`."""
+    """The problems of the minimal sweep file with this text appended, with `sweep.yaml` as its path."""
 
     def problems(text: str, *overrides: str) -> list[str]:
         with pytest.raises(InputError) as refused:

@@ -44,7 +44,7 @@ Load = Callable[..., Sweep]
 
 @pytest.fixture
 def load(tmp_path: Path) -> Load:
-    """Reads a sweep file with this text."""
+    """A function that loads a sweep file with the given text."""
 
     def load(text: str, *overrides: str) -> Sweep:
         path = tmp_path / "sweep.yaml"
@@ -56,7 +56,7 @@ def load(tmp_path: Path) -> Load:
 
 @pytest.fixture
 def problems(load: Load, tmp_path: Path) -> Callable[..., list[str]]:
-    """The problems of a sweep file with this text, its path as `sweep.yaml`."""
+    """A function that returns the problems of a sweep file with the given text, with `sweep.yaml` as its path."""
 
     def problems(text: str, *overrides: str) -> list[str]:
         with pytest.raises(InputError) as refused:
@@ -68,12 +68,12 @@ def problems(load: Load, tmp_path: Path) -> Callable[..., list[str]]:
 
 @pytest.fixture
 def optuna(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if optuna were installed."""
+    """Pretend that optuna is installed."""
     monkeypatch.setattr("raycal.config.sweep.find_spec", lambda name: ModuleSpec(name, None))
 
 
 def space(text: str) -> str:
-    """A sweep with this space, from line 7 on."""
+    """The text of a sweep file whose search space begins on line 7."""
     lines = "".join(f"    {line}\n" for line in text.splitlines())
     head = "name: x\nexperiment: {dataset: digits, scenario: random}\ngrid: {}\n"
     return f"{head}search:\n  num_samples: 2\n  space:\n{lines}"

@@ -19,7 +19,7 @@ experiment:
   scenario: uncertain+cluster
 """
 
-# The keys of an experiment, each with a value that is not its default.
+# All keys of an experiment, each with a value that is not the default.
 OTHER_VALUES: dict[str, Any] = {
     "dataset.name": "eurosat",
     "dataset.test_fraction": 0.3,
@@ -73,7 +73,7 @@ Load = Callable[..., Sweep]
 
 @pytest.fixture
 def load(tmp_path: Path) -> Load:
-    """Reads a sweep file with this text."""
+    """A function that loads a sweep file with the given text."""
 
     def load(text: str, *overrides: str) -> Sweep:
         path = tmp_path / "sweep.yaml"
@@ -85,7 +85,7 @@ def load(tmp_path: Path) -> Load:
 
 @pytest.fixture
 def problems(load: Load, tmp_path: Path) -> Callable[..., list[str]]:
-    """The problems of a sweep file with this text, its path as `sweep.yaml`."""
+    """A function that returns the problems of a sweep file with the given text, with `sweep.yaml` as its path."""
 
     def problems(text: str, *overrides: str) -> list[str]:
         with pytest.raises(InputError) as refused:
@@ -96,13 +96,13 @@ def problems(load: Load, tmp_path: Path) -> Callable[..., list[str]]:
 
 
 def only(sweep: Sweep) -> ExperimentConfig:
-    """The one experiment of a sweep."""
+    """The only experiment of a sweep."""
     (experiment,) = sweep.experiments.values()
     return experiment
 
 
 def with_value(key: str, value: Any, base: ExperimentConfig) -> ExperimentConfig:
-    """The experiment with another value at a dotted key; names of components are not looked up."""
+    """The experiment with another value at a dotted key; component names are not checked."""
     settings: dict[str, Any] = base.model_dump(mode="json")
     *path, last = key.split(".")
     inner = settings
@@ -488,7 +488,7 @@ class TestIncludeAndExclude:
         ]
 
 
-# Of an earlier quickstart; a result that is stored under an id must stay the same experiment.
+# Ids of an earlier quickstart. A result that is stored under an id must stay the same experiment.
 KNOWN_IDS = [
     "digits-cluster+uncertain-s0-97d62f4c",
     "digits-uncertain+cluster-s0-d2f5bb14",

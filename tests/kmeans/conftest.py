@@ -9,7 +9,7 @@ from raycal.kmeans import gpu
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Threads that wait for each other on a busy machine are the slowest part of a small clustering."""
+    """Run Faiss with one thread: on a busy machine, waiting threads are the slowest part of a small clustering."""
     before = faiss.omp_get_max_threads(), torch.get_num_threads()
     faiss.omp_set_num_threads(1)
     torch.set_num_threads(1)
@@ -20,7 +20,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def asked_anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Forget before and after each test whether Faiss has a GPU, and what was warned of."""
+    """Clear, before and after each test, the cached check for a GPU and the record of warnings."""
     monkeypatch.setattr(gpu, "_warned", set())
     forget = gpu.faiss_has_gpu.cache_clear
     forget()

@@ -27,7 +27,7 @@ def test_a_gpu_on_which_faiss_fails_gives_the_clusters_of_the_cpu(
     name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = clusterings[name](POINTS, 30, 3)
-    # Faiss has no GPU here, and says so by the kind of error that it also raises when the memory of one is short.
+    # Without a GPU, Faiss raises the same kind of error as on a GPU with too little memory.
     monkeypatch.setattr(gpu, "faiss_has_gpu", lambda: True)
 
     assert np.array_equal(clusterings[name](POINTS, 30, 3), expected)
@@ -41,7 +41,7 @@ def test_every_search_runs_where_the_index_is_placed(name: str, monkeypatch: pyt
     placed = []
 
     class Placed(faiss.IndexFlat):  # type: ignore[misc]
-        """In place of an index on a GPU: the same arithmetic, and a count of what was searched."""
+        """Stands for an index on a GPU: it computes the same, and is recorded in `placed`."""
 
         def __init__(self, index: faiss.IndexFlat) -> None:
             super().__init__(index.d, index.metric_type)
@@ -52,13 +52,13 @@ def test_every_search_runs_where_the_index_is_placed(name: str, monkeypatch: pyt
 
     assert np.array_equal(clusterings[name](POINTS, 30, 3), expected)
     assert [index.ntotal > 0 for index in placed] == [True] * len(placed)
-    # One per clustering; of two levels: the cells, what is in each of them, and the rounds over all points.
+    # One index per clustering. With two levels: one for the cells, 5 inside the cells, and 4 for the rounds.
     assert len(placed) == (1 + 5 + 4 if name == "two_level_kmeans" else 1)
 
 
 @pytest.mark.gpu
 class TestOnAGpu:
-    """Never run on a GPU yet: where Faiss is not deterministic there, this is where it shows."""
+    """These tests have never run on a GPU; they will fail there if Faiss is not deterministic."""
 
     @pytest.fixture
     def points(self) -> Points:

@@ -1,6 +1,6 @@
-"""Whether there is a GPU, and what happens when it fails.
+"""Detection of a GPU, and handling of its failures.
 
-The machines that run these tests have none: what Faiss and torch do then is what they do here.
+The machines that run these tests have no GPU, so Faiss and torch behave as they do without one.
 """
 
 import logging
@@ -23,7 +23,7 @@ IDS = np.arange(3)
 
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A file in place of the driver's; the process may see every GPU."""
+    """A file that stands for the driver's device file; no environment variable hides GPUs from the process."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(gpu, "DRIVERS", (tmp_path / "other", tmp_path / "driver"))
     (tmp_path / "driver").touch()
@@ -47,7 +47,7 @@ class TestWhetherThereIsOne:
 
     def test_imports_and_starts_nothing_without_a_driver(self, monkeypatch: pytest.MonkeyPatch, driver: Path) -> None:
         driver.unlink()
-        monkeypatch.setitem(sys.modules, "torch", None)  # an import fails
+        monkeypatch.setitem(sys.modules, "torch", None)  # makes an import fail
         monkeypatch.setitem(sys.modules, "faiss", None)
 
         assert not gpu.torch_has_gpu()
@@ -69,7 +69,7 @@ class TestWhetherThereIsOne:
     def test_warns_once_of_a_driver_whose_gpus_faiss_does_not_see(
         self, monkeypatch: pytest.MonkeyPatch, driver: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "99")  # there is no such GPU on any machine
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "99")  # no machine has this GPU
 
         assert [gpu.faiss_has_gpu() for _ in range(3)] == [False, False, False]
 
@@ -164,7 +164,7 @@ class TestAttempt:
         try:
             gpu.attempt("torch", cluster)
         except ValueError:
-            assert held_at_each_time == [0, 1]  # the error that comes out still holds the tensors
+            assert held_at_each_time == [0, 1]  # the propagating error still holds the tensors
         else:
             assert held_at_each_time == [0, 0]
 

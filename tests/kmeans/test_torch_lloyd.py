@@ -27,19 +27,19 @@ def noise(num_points: int, width: int, seed: int = 0) -> Floats:
 
 
 def repeated(points: Floats, times: int) -> Floats:
-    """Each of them that often, in no order."""
+    """Each point `times` times, in random order."""
     return np.random.default_rng(1).permutation(np.repeat(points, times, axis=0))
 
 
 def looseness(cluster: Cluster, points: Floats, num_clusters: int) -> float:
-    """The mean inertia of three seeds."""
+    """The mean inertia over three seeds."""
     ids = [cluster(points, num_clusters, seed, 40) for seed in range(3)]
     return float(np.mean([inertia(points, each) for each in ids]))
 
 
 @pytest.fixture(autouse=True)
 def faiss_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the tests compare with Faiss, it runs on the CPU."""
+    """Run Faiss on the CPU where the tests compare with it."""
     monkeypatch.setattr("raycal.kmeans.gpu.faiss_has_gpu", lambda: False)
 
 
@@ -112,7 +112,7 @@ def test_read_only_points_are_left_alone_without_a_warning() -> None:
     before = points.copy()
     points.flags.writeable = False
 
-    torch.set_warn_always(True)  # else torch warns of this once a process
+    torch.set_warn_always(True)  # otherwise torch gives this warning only once per process
     try:
         with pytest.warns(UserWarning, match="not writable"):
             torch.from_numpy(points)
@@ -206,7 +206,7 @@ def test_setting_for_products_is_put_back_after_an_error(monkeypatch: pytest.Mon
 
 
 def test_iterations_wait_for_nothing_that_the_device_computes() -> None:
-    # Tensors with a shape and no values: whatever has to look at a value fails.
+    # Fake tensors have a shape but no values, so any operation that reads a value fails.
     with FakeTensorMode():
         points, centers = torch.empty(10_000, 64, device="cuda"), torch.empty(500, 64, device="cuda")
         with pytest.raises(DynamicOutputShapeException):

@@ -1,9 +1,10 @@
-"""Acquisition functions: which unlabelled samples the expert is asked for.
+"""Acquisition functions, which choose the unlabeled samples that the expert is asked to label.
 
-A new one is one decorated function in one file here, or in a plug-in (`raycal.plugins`). `@by_score("name")` on a
-function `(view, *, options) -> scores (U,)`, higher = ask first; or, where what is asked for depends on what else is,
-`@acquisitions("name")` on a function `(view, budget, *, options) -> indices`. A step asks for samples in the order
-returned; scores are not kept.
+A new acquisition function is one decorated function in one file of this folder, or in a plug-in (`raycal.plugins`).
+Decorate a function `(view, *, options) -> scores (U,)` with `@by_score("name")` to ask about the samples with the
+highest scores. Where the choice of a sample depends on the other samples chosen, decorate a function
+`(view, budget, *, options) -> indices` with `@acquisitions("name")`. A step asks about the samples in the order of the
+indices. Scores are not stored.
 """
 
 import pkgutil

@@ -1,4 +1,4 @@
-"""Distances between features, a bounded piece at a time."""
+"""Distances between features, computed block by block to bound the memory."""
 
 from collections.abc import Iterator
 
@@ -6,19 +6,19 @@ import numpy as np
 
 from raycal.algorithm.records import Floats
 
-# Of a table of distances or logits; a few of them are held at once.
+# Most elements of a block of distances or logits; a few blocks are in memory at once.
 BLOCK_FLOATS = 2**24
 
 
 def blocks(num_rows: int, width: int) -> Iterator[slice]:
-    """Consecutive parts of some rows: a float32 table of a part by `width` holds 64 MiB at most, but a row at least."""
+    """Split rows into consecutive slices; a float32 table of a slice by `width` takes at most 64 MiB or is one row."""
     length = max(1, BLOCK_FLOATS // max(1, width))
     for begin in range(0, num_rows, length):
         yield slice(begin, min(begin + length, num_rows))
 
 
 def squared_distances(points: Floats, others: Floats) -> Floats:
-    """Squared Euclidean distances (n, m) float32 of points (n, D) and others (m, D)."""
+    """Squared Euclidean distances (n, m) float32 between points (n, D) and others (m, D)."""
     table: Floats = points @ others.T
     table *= -2
     table += squared_norms(points)[:, None]
@@ -28,7 +28,7 @@ def squared_distances(points: Floats, others: Floats) -> Floats:
 
 
 def nearest_squared(points: Floats, others: Floats) -> Floats:
-    """Squared distance (n,) of each point (n, D) to the nearest of the others (m, D); infinite without any."""
+    """Squared distance (n,) of each point (n, D) to the nearest of the others (m, D); infinite when there are none."""
     nearest = np.full(len(points), np.inf, np.float32)
     if len(others):
         for rows in blocks(len(points), len(others)):
@@ -43,7 +43,7 @@ def squared_norms(points: Floats) -> Floats:
 
 
 def normalised(points: Floats) -> Floats:
-    """Points (n, D) at distance one from the origin; one that is there stays."""
+    """Points (n, D) scaled to length one; a point at the origin stays there."""
     norms: Floats = np.sqrt(squared_norms(points))
     norms[norms == 0] = 1
     scaled: Floats = points / norms[:, None]

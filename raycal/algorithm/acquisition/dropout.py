@@ -1,7 +1,7 @@
-"""Monte Carlo dropout (Gal, Islam, Ghahramani 2017): a sample of networks from one, by dropping features at random.
+"""Monte Carlo dropout (Gal, Islam, Ghahramani 2017): random dropout turns one network into a sample of networks.
 
-Features are dropped before the head alone, and only when asking: the network is trained without. A pass drops the same
-features of every sample (as in Kirsch, van Amersfoort, Gal 2019), so that all passes are one matrix product.
+Only the features before the head are dropped, and only for predictions: the network is trained without dropout. A pass
+drops the same features of every sample (as in Kirsch, van Amersfoort, Gal 2019), so all passes are one matrix product.
 """
 
 from collections.abc import Iterator
@@ -23,15 +23,16 @@ Dropout = Annotated[float, Gt(0), Lt(1)]
 
 @by_score("bald")
 def bald(view: View, *, passes: Passes = 20, dropout: Dropout = 0.5) -> Floats:
-    """BALD (Houlsby et al. 2011; Gal et al. 2017): entropy of the passes' mean minus the mean of their entropies, nats.
+    """BALD (Houlsby et al. 2011; Gal et al. 2017): entropy of the passes' mean minus the passes' mean entropy, in nats.
 
-    It is the mutual information of the label and the network: high where each pass is sure and they disagree.
+    The score is the mutual information between the label and the network. It is high where each pass is certain and
+    the passes disagree.
     """
 
     def score(probs: Floats) -> Floats:
         _, num_samples, num_classes = probs.shape
         each = entropies(probs.reshape(-1, num_classes)).reshape(-1, num_samples)
-        # Rounding may leave a little less than nothing.
+        # Rounding may make the difference slightly negative.
         scores: Floats = np.maximum(entropies(probs.mean(axis=0)) - each.mean(axis=0), 0)
         return scores
 
@@ -40,22 +41,26 @@ def bald(view: View, *, passes: Passes = 20, dropout: Dropout = 0.5) -> Floats:
 
 @by_score("dropout_entropy")
 def dropout_entropy(view: View, *, passes: Passes = 20, dropout: Dropout = 0.5) -> Floats:
-    """Entropy of the passes' mean in nats (Gal et al. 2017, "max entropy")."""
+    """Entropy of the mean prediction of the passes, in nats (Gal et al. 2017, "max entropy")."""
     return np.concatenate([entropies(probs.mean(axis=0)) for probs in _passes(view, passes, dropout)])
 
 
 @by_score("dropout_variation_ratio")
 def dropout_variation_ratio(view: View, *, passes: Passes = 20, dropout: Dropout = 0.5) -> Floats:
-    """Share of the passes that are not for the sample's modal class (Freeman 1965; Gal et al. 2017); ties are drawn."""
+    """Share of the passes that do not vote for the sample's modal class (Freeman 1965; Gal et al. 2017).
+
+    Ties between samples are broken at random.
+    """
     parts = _passes(view, passes, dropout)
     return np.concatenate([variation_ratios(vote_shares(probs.argmax(axis=2), probs.shape[2])) for probs in parts])
 
 
 def _passes(view: View, passes: int, dropout: float) -> Iterator[Floats]:
-    """Class probabilities (passes, n, K) float32 of D^U, a block of samples at a time."""
+    """Class probabilities (passes, n, K) float32 for D^U, one block of samples at a time."""
     head, embeddings = view.head(), view.predictions.embeddings
     num_classes, width = head.weights.shape
-    # Kept features are scaled up as torch's dropout does; the head takes it over, so the features are multiplied once.
+    # As in torch's dropout, features that are not dropped are scaled up. The masks are applied to the weights of the
+    # head, so that the features are multiplied only once.
     masks = (view.rng.random((passes, 1, width)) >= dropout).astype(np.float32) / np.float32(1 - dropout)
     weights = (masks * head.weights).reshape(passes * num_classes, width)
     for rows in blocks(len(embeddings), len(weights)):

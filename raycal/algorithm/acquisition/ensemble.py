@@ -1,7 +1,7 @@
-"""Deep ensembles (Lakshminarayanan, Pritzel, Blundell 2017; for asking: Beluch et al. 2018): several trained networks.
+"""Deep ensembles (Lakshminarayanan, Pritzel, Blundell 2017; for active learning: Beluch et al. 2018).
 
-The members are the asking model and others that are trained, one after another, on the labels it was trained on; each
-costs a training and a pass over D^U in every iteration, counted among the seconds of predicting.
+The members are the query model and further networks that are trained, one after another, on the same labels. Each
+further member costs a training and a pass over D^U in every iteration, which `PhaseSeconds.predict` includes.
 """
 
 from typing import Annotated
@@ -19,13 +19,19 @@ Members = Annotated[int, Ge(2)]
 
 @by_score("ensemble_vote_entropy")
 def ensemble_vote_entropy(view: View, *, members: Members = 5) -> Floats:
-    """Entropy of the members' votes in nats (Dagan, Engelson 1995; Beluch et al. 2018); ties are drawn."""
+    """Entropy of the members' votes in nats (Dagan, Engelson 1995; Beluch et al. 2018).
+
+    Ties between samples are broken at random.
+    """
     return entropies(_vote_shares(view, members))
 
 
 @by_score("ensemble_variation_ratio")
 def ensemble_variation_ratio(view: View, *, members: Members = 5) -> Floats:
-    """Share of the members that are not for the sample's modal class (Beluch et al. 2018); ties are drawn."""
+    """Share of the members that do not vote for the sample's modal class (Beluch et al. 2018).
+
+    Ties between samples are broken at random.
+    """
     return variation_ratios(_vote_shares(view, members))
 
 

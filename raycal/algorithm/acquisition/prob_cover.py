@@ -1,4 +1,4 @@
-"""ProbCover: samples whose neighbourhoods hold the most of the pool."""
+"""ProbCover: samples whose neighborhoods cover the most of the pool."""
 
 from math import floor, inf, sqrt
 from typing import Annotated
@@ -13,7 +13,7 @@ from raycal.algorithm.acquisition.view import View
 from raycal.algorithm.clustering import kmeans
 from raycal.algorithm.records import Floats, Indices
 
-# Samples by which the purity of a radius is judged; with all of a large pool it takes minutes.
+# Number of samples on which the purity of a radius is estimated. The whole of a large pool would take minutes.
 JUDGED = 2048
 
 
@@ -26,16 +26,20 @@ def prob_cover(
     delta: Annotated[float, Gt(0)] | None = None,
     purity: Annotated[float, Ge(0), Le(1)] = 0.95,
 ) -> Indices:
-    """ProbCover (Yehuda, Dekel, Hacohen, Weinshall 2022): always the sample whose ball covers most that is uncovered.
+    """ProbCover (Yehuda, Dekel, Hacohen, Weinshall 2022): greedily take the sample whose ball covers most new samples.
 
-    A ball holds what is nearer than delta, between features at length one; the annotated samples cover theirs. The
-    samples come by falling number of newly covered ones, equal numbers by the smaller index; once all is covered the
-    rest is drawn. The time is that of all distances within the pool, up to twice; the memory, beside the features,
-    pieces of 64 MiB. The paper's features are self-supervised; these are the asking model's.
+    The ball of a sample contains the samples nearer than delta, by Euclidean distance between features scaled to length
+    one. Samples in the ball of an annotated sample are covered from the beginning. The chosen samples come by falling
+    number of newly covered samples, equal numbers by the smaller index. Once all samples are covered, the rest of the
+    budget is drawn at random. The time is up to twice that of computing all distances within the pool. The memory,
+    apart from the features, is a few blocks of 64 MiB. The paper uses self-supervised features; this function uses
+    those of the query model.
 
     Args:
-        delta: None: the largest for which a share `purity` of the balls are pure in the clusters of k-means with as
-            many clusters as classes, the paper's rule, judged by 2,048 samples drawn from those of the pool.
+        delta: Radius of the balls. None means the paper's rule: the largest radius for which a share `purity` of the
+            balls is pure, estimated on 2,048 random samples of the pool. A ball is pure if all its samples are in one
+            cluster of a k-means with as many clusters as classes.
+        purity: Share of the balls that must be pure, where `delta` is None.
     """
     predictions, annotated = view.predictions, normalised(view.annotated().embeddings)
     points = normalised(predictions.embeddings)
@@ -51,7 +55,7 @@ def prob_cover(
 
 
 def _greedy_cover(points: Floats, uncovered: npt.NDArray[np.bool_], squared_radius: float, budget: int) -> list[int]:
-    """Up to `budget` rows, each with the most uncovered points in its ball; fewer when all are covered."""
+    """Up to `budget` rows, each chosen for the most uncovered points in its ball; fewer when all points are covered."""
     uncovered = uncovered.copy()
     gains = _neighbors(points, points[uncovered], squared_radius)
     rows: list[int] = []
@@ -67,7 +71,7 @@ def _greedy_cover(points: Floats, uncovered: npt.NDArray[np.bool_], squared_radi
 
 
 def _neighbors(points: Floats, others: Floats, squared_radius: float) -> npt.NDArray[np.int64]:
-    """How many of the others are in the ball of each point."""
+    """The number (n,) of other points that lie in the ball of each point."""
     counts = np.zeros(len(points), np.int64)
     for rows in blocks(len(points), len(others)):
         counts[rows] = np.count_nonzero(squared_distances(points[rows], others) < squared_radius, axis=1)
@@ -75,13 +79,13 @@ def _neighbors(points: Floats, others: Floats, squared_radius: float) -> npt.NDA
 
 
 def _pure_radius(points: Floats, num_classes: int, purity: float, rng: np.random.Generator) -> float:
-    """The largest radius for which that share of the balls hold one cluster only; infinite when there is only one."""
+    """The largest radius for which a share `purity` of the balls lies in one cluster; infinite with one cluster."""
     cluster_ids = kmeans(points, min(num_classes, len(points)), int(rng.integers(2**31)))
     judged = rng.choice(len(points), min(JUDGED, len(points)), replace=False)
     to_others = np.full(len(judged), inf)
     for cluster in np.unique(cluster_ids[judged]):
         own = cluster_ids[judged] == cluster
         to_others[own] = nearest_squared(points[judged[own]], points[cluster_ids != cluster])
-    # The tolerance: 100 (1 - 0.95) is a little less than 5.
+    # The tolerance is needed because 100 (1 - 0.95) in floats is a little less than 5.
     impure = floor(len(judged) * (1 - purity) + 1e-9)
     return sqrt(np.sort(to_others)[min(impure, len(judged) - 1)])

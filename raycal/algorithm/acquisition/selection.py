@@ -15,7 +15,7 @@ Score = TypeVar("Score", bound=Callable[..., Floats])
 
 
 class Acquisition(Protocol):
-    """The min(budget, U) different samples of D^U to ask for, the one to ask for first in front; `budget` >= 1."""
+    """Chooses min(budget, U) different samples of D^U, the first one to ask about first; `budget` is at least 1."""
 
     def __call__(self, view: View, budget: int, /) -> Indices: ...
 
@@ -24,13 +24,13 @@ acquisitions: Registry[Callable[..., Indices]] = Registry("acquisition")
 
 
 def by_score(name: str, *, finer: Callable[[View], npt.NDArray[np.float64]] | None = None) -> Callable[[Score], Score]:
-    """Decorator: asking for the samples with the highest scores is known as `name`; the function stays as it is.
+    """Decorator that registers, as `name`, the acquisition function that asks about the samples of highest score.
 
-    Between equal scores the step's random stream decides, not the smaller index: images in a folder are sorted by
-    class, so that the smaller indices would be those of one class.
+    The decorated function itself stays unchanged. Equal scores are ordered by the step's random stream, not by index:
+    images in a folder are sorted by class, so the smaller indices would all belong to one class.
 
     Args:
-        finer: Gives scores (U,) that tell equal ones of `score` apart, where float32 is too coarse for it.
+        finer: Computes scores (U,) that order the samples whose scores are equal because float32 is too coarse.
     """
 
     def register(score: Score) -> Score:
@@ -49,7 +49,7 @@ def by_score(name: str, *, finer: Callable[[View], npt.NDArray[np.float64]] | No
 
 
 def most_informative(indices: Indices, scores: npt.NDArray[np.floating], num_samples: int) -> Indices:
-    """The `num_samples` indices with the highest scores, best first; equal scores in the order given.
+    """The `num_samples` indices with the highest scores, best first; equal scores keep the order of `indices`.
 
     Args:
         indices: (U,).

@@ -1,8 +1,8 @@
-"""Samples one after another, each far from those before it: core-set and BADGE.
+"""Core-set and BADGE, which choose samples one after another, each far from those chosen before.
 
-Beside the features they hold a few numbers per sample and pieces of 64 MiB, and core-set a copy of the features; the
-time is that of one pass over the features for every sample asked for, and for core-set of all distances to what is
-annotated.
+Apart from the features, both hold a few numbers per sample and blocks of 64 MiB, and core-set holds a copy of the
+features. Both take one pass over the features for every chosen sample. Core-set also computes all distances to the
+annotated samples.
 """
 
 from collections.abc import Callable
@@ -21,12 +21,12 @@ TAKEN = -1.0
 
 @acquisitions("core_set")
 def core_set(view: View, budget: int, /) -> Indices:
-    """Core-set by greedy k-centre (Sener, Savarese 2018): always the sample farthest from all annotated and asked for.
+    """Core-set by greedy k-center (Sener, Savarese 2018): take the sample farthest from all annotated and chosen ones.
 
-    Distances are Euclidean, between features. While nothing is annotated the first sample is drawn. Equal distances by
-    the smaller index. The samples come by falling distance to the nearest centre.
+    Distances are Euclidean, between features. While no sample is annotated, the first sample is drawn at random. Among
+    equal distances the smaller index comes first. The samples come by falling distance to the nearest center.
     """
-    # Far from the origin, inner products in float32 leave nothing of the distances.
+    # For points far from the origin, distances from inner products in float32 would be lost to rounding.
     center = _center(view.predictions.embeddings)
     points, annotated = _moved(view.predictions.embeddings, center), _moved(view.annotated().embeddings, center)
     norms = squared_norms(points)
@@ -42,9 +42,9 @@ def core_set(view: View, budget: int, /) -> Indices:
 
 
 def _center(points: Floats) -> npt.NDArray[np.float64]:
-    """A place (D,) among the points (n, D): their mean, rounded to a small part of their spread.
+    """The mean (D,) of the points (n, D), rounded to a small fraction of their spread.
 
-    What is subtracted so has few digits, and equal distances between simple numbers stay equal.
+    The rounded mean has few digits, so equal distances between simple numbers stay equal after its subtraction.
     """
     mean: npt.NDArray[np.float64] = points.mean(axis=0, dtype=np.float64)
     spread = float(np.maximum(points.max(axis=0) - mean, mean - points.min(axis=0)).max())
@@ -56,7 +56,7 @@ def _center(points: Floats) -> npt.NDArray[np.float64]:
 
 
 def _moved(points: Floats, origin: npt.NDArray[np.float64]) -> Floats:
-    """Points (n, D) as they are seen from another origin (D,), which is subtracted in float64."""
+    """Points (n, D) minus another origin (D,), subtracted in float64."""
     moved: Floats = np.empty_like(points, np.float32)
     for rows in blocks(*points.shape):
         moved[rows] = points[rows] - origin
@@ -65,12 +65,13 @@ def _moved(points: Floats, origin: npt.NDArray[np.float64]) -> Floats:
 
 @acquisitions("badge")
 def badge(view: View, budget: int, /) -> Indices:
-    """BADGE (Ash, Zhang, Krishnamurthy, Langford, Agarwal 2020): k-means++ draws on gradients of the head.
+    """BADGE (Ash, Zhang, Krishnamurthy, Langford, Agarwal 2020): k-means++ sampling of gradients of the head.
 
-    A sample's gradient is that of the loss by the head's weights if its most probable class e were right, (p - e) f^T:
-    long where the model is unsure, apart where samples differ. The first sample is that with the longest gradient, as
-    in the authors' code; each further one is drawn with probability proportional to its squared distance to the nearest
-    gradient before it. The (U, K D) gradients are not made: their inner products are those of p - e times those of f.
+    A sample's gradient is that of the loss with respect to the head's weights, assuming that the most probable class e
+    is correct: (p - e) f^T. It is long where the model is uncertain, and different samples have distant gradients. The
+    first sample is the one with the longest gradient, as in the authors' code. Each further sample is drawn with
+    probability proportional to its squared distance to the nearest gradient chosen before. The (U, K D) gradients are
+    never computed: their inner products are those of p - e times those of f.
     """
     features, probs = view.predictions.embeddings, view.predictions.probs
     errors = probs.copy()
@@ -89,12 +90,14 @@ def badge(view: View, budget: int, /) -> Indices:
 def _one_by_one(
     first: int, nearest: Floats, distances: Callable[[int], Floats], choose: Callable[[Floats], int], budget: int
 ) -> list[int]:
-    """The rows chosen, in order.
+    """The chosen rows, in the order in which they were chosen.
 
     Args:
-        nearest: Squared distance (U,) of each sample to the nearest centre there is.
-        distances: Squared distances (U,) of all samples to one of them.
-        choose: The next row by `nearest`, where the rows chosen before are `TAKEN`.
+        first: The row to choose first.
+        nearest: Squared distance (U,) of each sample to the nearest center, before any row is chosen.
+        distances: Computes the squared distances (U,) of all samples to the sample in a row.
+        choose: Chooses the next row by the squared distances (U,) to the nearest center. Rows chosen before have the
+            value `TAKEN`.
     """
     left, rows = nearest.copy(), [first]
     while len(rows) < min(budget, len(left)):
@@ -105,10 +108,10 @@ def _one_by_one(
 
 
 def _drawn(left: Floats, rng: np.random.Generator) -> int:
-    """A row with probability proportional to its value; where all that are left are 0, any of those."""
+    """Draw a row with probability proportional to its value, or any row that is not `TAKEN` where all values are 0."""
     weights: npt.NDArray[np.float64] = np.maximum(left, 0).astype(np.float64)
     if not weights.any():
         weights = (left != TAKEN).astype(np.float64)
     sums = weights.cumsum()
     row = int(np.searchsorted(sums, rng.random() * sums[-1], side="right"))
-    return min(row, int(np.flatnonzero(weights)[-1]))  # a product may be rounded up to the whole sum
+    return min(row, int(np.flatnonzero(weights)[-1]))  # the product may be rounded up to the whole sum

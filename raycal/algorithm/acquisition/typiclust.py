@@ -1,4 +1,4 @@
-"""TypiClust: typical samples of the clusters in which nothing is annotated."""
+"""TypiClust: typical samples of the clusters that have no annotated sample."""
 
 from typing import Annotated
 
@@ -18,16 +18,18 @@ Positive = Annotated[int, Ge(1)]
 def typiclust(
     view: View, budget: int, /, *, max_clusters: Positive = 500, neighbors: Positive = 20, smallest: Positive = 6
 ) -> Indices:
-    """TypiClust (Hacohen, Dekel, Weinshall 2022): from the largest clusters with the fewest annotations, the typical.
+    """TypiClust (Hacohen, Dekel, Weinshall 2022): typical samples of the largest clusters with the fewest annotations.
 
-    All features, at length one, are clustered into as many clusters as there are annotated samples and samples to ask
-    for. In turn, and again as long as the budget lasts, each cluster gives the sample with the smallest mean distance
-    to its neighbours in the cluster, annotated and asked ones apart. Clusters of fewer than `smallest` samples come
-    last. The paper clusters self-supervised features; these are the asking model's.
+    All features are scaled to length one and clustered. The number of clusters is the number of annotated samples plus
+    the budget. In turn, and repeatedly as long as the budget lasts, each cluster gives its most typical sample: the one
+    with the smallest mean distance to its nearest neighbors in the cluster, without annotated and chosen samples.
+    Clusters of fewer than `smallest` samples come last. The paper clusters self-supervised features; this function
+    clusters those of the query model.
 
     Args:
-        max_clusters: However many are annotated.
-        neighbors: How many of the nearest count, or all when the cluster has fewer.
+        max_clusters: Most clusters, however many samples are annotated.
+        neighbors: Number of nearest neighbors that the mean distance is taken over, or all in a smaller cluster.
+        smallest: Fewest samples of a cluster that does not come last.
     """
     annotated, indices = view.annotated().embeddings, view.predictions.indices
     points = normalised(np.concatenate([view.predictions.embeddings, annotated]))
@@ -51,7 +53,7 @@ def typiclust(
 
 
 def _mean_distances(points: Floats, neighbors: int) -> Floats:
-    """Mean distance (m,) of each of m points to its nearest others; 0 of a point by itself."""
+    """Mean distance (m,) of each of m points to its `neighbors` nearest others; 0 for a point that is alone."""
     count = min(neighbors, len(points) - 1)
     if not count:
         return np.zeros(len(points), np.float32)

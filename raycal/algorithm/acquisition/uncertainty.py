@@ -1,4 +1,4 @@
-"""How unsure the asking model is of each sample by itself, from its class probabilities alone."""
+"""Uncertainty of the query model about each sample, computed from the sample's class probabilities alone."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +8,7 @@ from raycal.algorithm.acquisition.selection import by_score
 from raycal.algorithm.acquisition.view import View
 from raycal.algorithm.records import Floats
 
-# What all classes but the likeliest have together where float32 is too coarse for the likeliest one, see below.
+# Where all classes but the most probable one sum to less than this, float32 is too coarse for the highest probability.
 SURE = 0.01
 
 
@@ -19,11 +19,12 @@ def entropy(view: View) -> Floats:
 
 
 def _not_the_likeliest(view: View) -> npt.NDArray[np.float64]:
-    """The sum of all probabilities (U,) but the highest one.
+    """The sum (U,) of all class probabilities but the highest one, at most `SURE`.
 
-    A probability close to one is exactly 1 in float32, while those of the other classes keep all their digits. Only
-    their sum tells which of several such samples the model is less sure of. A larger sum is no more exact than the
-    highest probability, so that `SURE` stands for it: equal scores stay equal there, and rounding does not order them.
+    In float32 a probability close to one is rounded to 1, while the small probabilities of the other classes keep all
+    their digits. So only their sum can tell which of several such samples the model is less certain about. A larger sum
+    is no more exact than the highest probability. It is replaced by `SURE`, so that equal scores stay equal there and
+    are not ordered by rounding errors.
     """
     probs = view.predictions.probs
     scores = np.empty(len(probs), np.float64)
@@ -35,7 +36,7 @@ def _not_the_likeliest(view: View) -> npt.NDArray[np.float64]:
 
 
 def _not_the_margin(view: View) -> npt.NDArray[np.float64]:
-    """One minus the margin (U,), from the probabilities that are small; the same for all where the model is unsure."""
+    """One minus the margin (U,), computed from the small probabilities; constant where the model is uncertain."""
     probs = view.predictions.probs
     if probs.shape[1] == 1:
         return np.zeros(len(probs))
@@ -64,7 +65,7 @@ def least_confidence(view: View) -> Floats:
 def entropies(probs: Floats) -> Floats:
     """Entropy in nats (n,) float32 of distributions (n, K); 0 log 0 = 0."""
     scores = np.empty(len(probs), np.float32)
-    for rows in blocks(*probs.shape):  # the logarithms of all would take as much memory as the probabilities
+    for rows in blocks(*probs.shape):  # all logarithms at once would take as much memory as the probabilities
         part = probs[rows]
         logs = np.log(part, out=np.zeros_like(part), where=part > 0)
         np.einsum("uk,uk->u", part, logs, out=scores[rows])

@@ -1,4 +1,4 @@
-"""What an acquisition function may look at."""
+"""The input of an acquisition function."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from raycal.algorithm.records import Floats, Labels, Predictions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """The last layer: logits = embeddings @ weights.T + bias.
+    """The weights of the last layer: logits = embeddings @ weights.T + bias.
 
     Attributes:
         weights: (K, D) float32.
@@ -23,14 +23,14 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnotatedSamples:
-    """The samples with a label that cannot be chosen in this step, by ascending index.
+    """The labeled samples that cannot be chosen in this step, by ascending index.
 
-    They are D^L, and D^CL of this iteration's earlier steps. A sample that kept the label of a cluster from an earlier
-    iteration is here only where it is not among the predictions.
+    These are the samples of D^L, and those of D^CL that earlier steps of this iteration labeled. A sample with a kept
+    label is included only if it cannot be chosen in this step.
 
     Attributes:
-        embeddings: (M, D) float32, by the asking model.
-        labels: (M,) int64, as given; not necessarily true.
+        embeddings: (M, D) float32, computed by the query model.
+        labels: (M,) int64, the labels that were given, which may differ from the true ones.
     """
 
     embeddings: Floats
@@ -39,16 +39,18 @@ class AnnotatedSamples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """The asking model and the pool in one annotation step; arrays are not to be written to.
+    """The query model and the pool in one annotation step; its arrays must not be written to.
 
     Attributes:
-        predictions: Of the samples that may be chosen, one at least: D^U, and where labels of clusters are kept, in a
-            step that asks for single images, the samples with a kept label as well.
-        rng: Of the step; every draw comes from here.
-        annotated: One pass over D^L, when called first in an iteration.
-        head: Of the asking model.
-        members: Class probabilities (count, U, K) float32 of D^U by an ensemble: the asking model and count - 1 others
-            trained on the same labels from other heads and orders of the samples, when called first in an iteration.
+        predictions: Predictions for the samples that may be chosen, at least one: D^U and, in a step that asks about
+            single images, the samples with a kept label.
+        rng: Random stream of the step, from which every random number must be drawn.
+        annotated: Computes the embeddings of the labeled samples that cannot be chosen. The first call in an iteration
+            takes a pass over them.
+        head: Returns the weights of the query model's last layer.
+        members: Computes class probabilities (count, U, K) float32 of an ensemble for the samples that may be chosen.
+            The members are the query model and count - 1 networks that are trained on the same labels with other
+            initial heads and sample orders. The first call in an iteration trains them.
     """
 
     predictions: Predictions

@@ -1,4 +1,4 @@
-"""How much several predictions of the same sample disagree, each counted as a vote for its most probable class."""
+"""Disagreement of several predictions for a sample, each counted as a vote for its most probable class."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,7 +7,7 @@ from raycal.algorithm.records import Floats
 
 
 def vote_shares(votes: npt.NDArray[np.int64], num_classes: int) -> Floats:
-    """Share (n, K) float32 of the votes (V, n) that each class gets."""
+    """The share (n, K) float32 of the V votes for each sample, `votes` (V, n), that each class gets."""
     num_votes, num_samples = votes.shape
     cells = votes + num_classes * np.arange(num_samples)
     counts = np.bincount(cells.ravel(), minlength=num_samples * num_classes)
@@ -16,6 +16,6 @@ def vote_shares(votes: npt.NDArray[np.int64], num_classes: int) -> Floats:
 
 
 def variation_ratios(shares: Floats) -> Floats:
-    """Share (n,) of the votes that are not for the sample's modal class (Freeman 1965), in [0, 1 - 1/K]."""
+    """The share (n,) of votes that are not for the sample's modal class (Freeman 1965), in [0, 1 - 1/K]."""
     ratios: Floats = 1 - shares.max(axis=1)
     return ratios

@@ -1,8 +1,8 @@
-"""Clusterings of the unlabelled samples' embeddings.
+"""Clusterings of the embeddings of the unlabeled samples.
 
-A new one is one decorated function in one file here: `@clusterings("name")` on a function
-`(embeddings, num_clusters, seed, *, options) -> cluster ids (U,)`. Faiss and torch are imported when a clustering that
-needs them runs.
+A new clustering is one decorated function in one file of this folder: decorate a function
+`(embeddings, num_clusters, seed, *, options) -> cluster ids (U,)` with `@clusterings("name")`. Faiss and torch are
+imported only when a clustering that needs them runs.
 """
 
 import pkgutil

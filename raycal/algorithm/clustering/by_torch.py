@@ -7,9 +7,9 @@ from raycal.kmeans import ClusterIds, faiss_lloyd, gpu
 
 @clusterings("torch_kmeans")
 def torch_kmeans(embeddings: Floats, num_clusters: int, seed: int, *, iterations: Iterations = 40) -> ClusterIds:
-    """Lloyd's k-means in torch on a GPU; the same as `kmeans`, by Faiss, where torch has none or its memory is short.
+    """Lloyd's k-means in torch on a GPU; the Faiss clustering `kmeans` where torch has no GPU or lacks GPU memory.
 
-    Unlike Faiss it also updates the centers on the GPU. Not measured on a GPU yet.
+    Unlike Faiss, it also updates the centers on the GPU. It has not been measured on a GPU yet.
     """
     points = finite_points(embeddings)
     if gpu.torch_has_gpu():

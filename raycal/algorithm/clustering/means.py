@@ -1,4 +1,4 @@
-"""The means of clusters, and how far their points are from them."""
+"""The means of clusters, and the distances of the points to these means."""
 
 import numpy as np
 
@@ -9,9 +9,9 @@ _ROWS_AT_ONCE = 4096
 
 
 def means(points: Floats, cluster_ids: ClusterIds, otherwise: Floats) -> Floats:
-    """The mean (C, D) of each cluster of points (U, D); of an empty one its row of `otherwise` (C, D).
+    """The mean (C, D) of each cluster of points (U, D); an empty cluster gets its row of `otherwise` (C, D).
 
-    The sums are taken in the order of the points, whatever the number of threads.
+    The points are summed in their order, whatever the number of threads.
     """
     order = np.argsort(cluster_ids, kind="stable")
     used, begins, sizes = np.unique(cluster_ids[order], return_index=True, return_counts=True)
@@ -22,7 +22,7 @@ def means(points: Floats, cluster_ids: ClusterIds, otherwise: Floats) -> Floats:
 
 
 def inertia(points: Floats, cluster_ids: ClusterIds) -> float:
-    """What k-means makes small: the sum of squared distances of points (U, D) to the means of their clusters."""
+    """The sum of squared distances of points (U, D) to the means of their clusters, which k-means minimizes."""
     centers = means(points, cluster_ids, np.zeros((int(cluster_ids.max()) + 1, points.shape[1]), np.float32))
     total = 0.0
     for begin in range(0, len(points), _ROWS_AT_ONCE):

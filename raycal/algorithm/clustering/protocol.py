@@ -1,4 +1,4 @@
-"""What a clustering is to the loop, and the registry of the clusterings a YAML may name."""
+"""The interface of a clustering, and the registry of the clusterings that a YAML file may name."""
 
 from typing import Annotated, Protocol
 
@@ -14,10 +14,12 @@ Iterations = Annotated[int, Ge(1), Le(10**6)]
 
 
 class Clustering(Protocol):
-    """Cluster ids (U,) int64 in [0, num_clusters) of embeddings (U, D); ids may be unused, `num_clusters` <= U.
+    """Assigns embeddings (U, D) to clusters: ids (U,) int64 in [0, num_clusters), of which some may be unused.
+
+    `num_clusters` is at most U.
 
     Raises:
-        DivergedError: An embedding is not finite; `finite_points` says so.
+        DivergedError: An embedding is not finite; `finite_points` raises this error.
     """
 
     def __call__(self, embeddings: Floats, num_clusters: int, seed: int) -> ClusterIds: ...
@@ -27,10 +29,10 @@ clusterings: Registry[Clustering] = Registry("clustering")
 
 
 def finite_points(embeddings: Floats) -> Floats:
-    """The embeddings (U, D) as contiguous float32, which every clustering begins with.
+    """The embeddings (U, D) as contiguous float32; every clustering begins by calling this function.
 
     Raises:
-        DivergedError: One is not a finite number in float32: distances to it mean nothing.
+        DivergedError: An embedding has a value that is not finite in float32, so distances to it are meaningless.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         points = np.ascontiguousarray(embeddings, dtype=np.float32)

@@ -23,17 +23,18 @@ def two_level_kmeans(
     iterations: Iterations = 40,
     rounds: Annotated[int, Ge(0), Le(10**6)] = 4,
 ) -> ClusterIds:
-    """K-means of about sqrt(C) coarse cells, k-means in each of them, then rounds of Lloyd's algorithm over all points.
+    """K-means into about sqrt(C) coarse cells, k-means in each cell, then rounds of Lloyd's algorithm over all points.
 
     It computes a fraction of the distances that `kmeans` computes: about 2 U sqrt(C) `iterations` + U C `rounds`
     instead of U C `iterations`. Its inertia is within 1 % of that of `kmeans` where clusters have about nine points or
     more, and farther off where they have fewer. On a CPU the same seed and number of threads give the same clusters.
-    Faiss runs all levels on a GPU where it has one. Each cell is then a call of its own, so `kmeans` may well be the
-    faster one there; this is not measured yet.
+    Faiss runs all levels on a GPU where it has one. Each cell is then a separate call, so `kmeans` may well be faster
+    on a GPU; this is not measured yet.
 
     Args:
         iterations: Number of iterations in each of the two levels.
-        rounds: Number of times that all clusters get their means as centers, and all points their nearest center.
+        rounds: Number of final rounds. A round moves each center to the mean of its cluster, and assigns every point to
+            its nearest center.
     """
     points = finite_points(embeddings)
     cells = lloyd(points, isqrt(num_clusters), seed, iterations)
@@ -48,13 +49,14 @@ def two_level_kmeans(
 
 
 def shares(sizes: npt.NDArray[np.int64], total: int) -> npt.NDArray[np.int64]:
-    """How many of `total` clusters each cell gets, in proportion to its size.
+    """The number of clusters that each cell gets of `total`, in proportion to its size.
 
-    A cell that is not empty gets at least one, and none more than it has points. What rounding down leaves goes to the
-    largest fractions, equal ones in order.
+    A cell that is not empty gets at least one cluster, and no cell gets more clusters than it has points. Clusters that
+    remain after rounding down go to the cells with the largest fractions; among equal fractions the first cell wins.
 
     Args:
-        sizes: Of the cells; `total` is at least the number of those with points, and at most the number of points.
+        sizes: Number of points in each cell.
+        total: Number of clusters, at least the number of cells with points, and at most the number of points.
     """
     least = (sizes > 0).astype(np.int64)
     others, left = sizes - least, total - int(least.sum())

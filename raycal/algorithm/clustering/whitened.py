@@ -1,4 +1,4 @@
-"""K-means on whitened embeddings: every direction counts alike."""
+"""K-means on whitened embeddings, in which every direction has the same weight."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from raycal.algorithm.records import Floats
 from raycal.kmeans import ClusterIds
 from raycal.kmeans.faiss_lloyd import lloyd
 
-# A direction with less of the largest variance is rounding, and would be blown up to count like any other.
+# Least variance of a direction, relative to the largest. Below it lies rounding error, which whitening would amplify.
 _LEAST_VARIANCE = 1e-9
 
 
@@ -23,16 +23,16 @@ def whitened_kmeans(
     dimensions: Annotated[int, Ge(1), Le(10**6)] = 64,
     iterations: Iterations = 40,
 ) -> ClusterIds:
-    """K-means on the principal components, each at variance one (PCA whitening; Jégou, Chum 2012).
+    """K-means on the principal components, each scaled to variance one (PCA whitening; Jégou, Chum 2012).
 
     Args:
-        dimensions: How many components, those with the largest variance; or as many as there are.
+        dimensions: Number of components to keep, those with the largest variance. All are kept if there are fewer.
     """
     return lloyd(whitened(finite_points(embeddings), dimensions), num_clusters, seed, iterations)
 
 
 def whitened(embeddings: Floats, dimensions: int) -> Floats:
-    """The first principal components (U, d), uncorrelated and of variance one; a column of zeros if there is none."""
+    """The first principal components (U, d), uncorrelated and with variance one; a column of zeros if there is none."""
     points = embeddings - embeddings.mean(axis=0, dtype=np.float64)
     variances, directions = np.linalg.eigh(points.T @ points / len(points))  # ascending
     kept = variances[-dimensions:] > max(_LEAST_VARIANCE * float(variances[-1]), np.finfo(np.float64).tiny)

@@ -1,12 +1,14 @@
-"""Experts: who answers. The only holders of the pool's true labels.
+"""Experts, which answer the questions about samples and clusters. Only experts hold the true labels of the pool.
 
-A new one is one class in one file here: `@experts("name")` on a class `(true_labels, *, options)` with `label_samples`,
-`label_cluster` and `truth`. Experts that err draw from the generator they are given. An option of type `OtherExpert` is
-an expert itself, so that one way of erring can be put around another.
+A new expert is one class in one file of this folder: decorate a class `(true_labels, *, options)` that has the methods
+`label_samples`, `label_cluster` and `truth` with `@experts("name")`. Experts that err draw their errors from the
+generator that each method gets. An option of type `OtherExpert` is itself an expert, so that an expert with one kind of
+error can wrap an expert with another kind.
 
-Each option says which answers it can change: `Annotated[int, CLUSTER_ANSWERS]`, `SAMPLE_ANSWERS` or `ALL_ANSWERS`. An
-experiment that asks for no such answer has the same id whatever the option is. An option of type `OtherExpert` needs no
-mark, as the options inside have theirs; if label_samples() asks the other expert for clusters, it needs `ALL_ANSWERS`.
+Each option declares which answers it can change: `Annotated[int, CLUSTER_ANSWERS]`, `SAMPLE_ANSWERS` or `ALL_ANSWERS`.
+An experiment that asks for no such answer has the same id, whatever the value of the option. An option of type
+`OtherExpert` needs no mark, as the options of the wrapped expert have their own. If label_samples() asks the wrapped
+expert about clusters, the option needs `ALL_ANSWERS`.
 """
 
 import pkgutil

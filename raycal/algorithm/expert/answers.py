@@ -1,4 +1,4 @@
-"""What an expert is shown and what it answers."""
+"""The questions to an expert, its answers, and the registry of experts."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,11 +14,12 @@ from raycal.registry import Affects, Nested, Registry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """A cluster that is shown.
+    """A cluster that is shown to the expert.
 
     Attributes:
         indices: (n,) int64, ascending.
-        embeddings: (n, D) float32 of the asking model, in the same order; taken from the pool's when it is called.
+        embeddings: Returns the embeddings (n, D) float32 of the query model, in the order of `indices`. They are copied
+            from the predictions for D^U only when this is called.
     """
 
     indices: Indices
@@ -27,7 +28,13 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleAnswers:
-    """Of n samples shown one by one: labels (n,), which are wrong (n,), None if unknown, and the cost of each (n,)."""
+    """The answers to n samples that were shown one by one.
+
+    Attributes:
+        labels: (n,) int64.
+        wrong: (n,) Whether each label is wrong. None when it is not known.
+        seconds: (n,) Cost of each answer, in seconds of human time.
+    """
 
     labels: Labels
     wrong: npt.NDArray[np.bool_] | None
@@ -36,10 +43,14 @@ class SampleAnswers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterAnswer:
-    """The label of a cluster, None when refused; what a simulation knows of its purity and errors; the cost.
+    """The answer to a cluster.
 
-    The purity is the true one of the whole cluster, whatever the expert took it for: only the answer tells of that.
-    `part`: the samples that the answer is of, where these are not the whole cluster.
+    Attributes:
+        label: The label of the cluster. None when the expert refused it.
+        purity: True purity of the whole cluster, whatever purity the expert perceived. None when it is not known.
+        wrong: Number of labeled samples whose label is wrong. None when the expert refused, or when it is not known.
+        seconds: Cost of the answer, in seconds of human time.
+        part: The samples that the answer applies to. None means the whole cluster.
     """
 
     label: int | None
@@ -49,18 +60,18 @@ class ClusterAnswer:
     part: Indices | None = None
 
     def labelled(self, cluster: Cluster) -> Indices:
-        """The samples of the cluster that the answer is of."""
+        """The samples of the cluster that the answer applies to."""
         return cluster.indices if self.part is None else self.part
 
 
 class Expert(Protocol):
-    """Labels single samples and whole clusters, or refuses a cluster.
+    """Labels single samples, and labels or refuses whole clusters.
 
-    `rng` begins at the same place at every call of an iteration: an expert that draws a number for each sample of the
-    pool says the same of a sample whenever it sees it in that iteration.
+    `rng` starts in the same state at every call in an iteration. An expert that draws a number for each sample of the
+    pool therefore gives the same answer about a sample whenever it sees the sample in that iteration.
 
-    `truth` is no answer and costs nothing: the true labels (n,), by which figures say how many labels are wrong; None
-    where nobody knows them.
+    `truth` returns the true labels (n,), or None where they are not known. It is not an answer and costs nothing. It
+    serves to count the wrong labels in the results.
     """
 
     def label_samples(self, indices: Indices, rng: np.random.Generator) -> SampleAnswers: ...
@@ -72,7 +83,7 @@ class Expert(Protocol):
 
 experts: Registry[Callable[..., Expert]] = Registry("expert")
 
-# Which answers an option can change. Experiments that ask for no such answer do not differ by it.
+# Marks for an option, which say which answers it can change. The id of an experiment without such answers ignores it.
 SAMPLE_ANSWERS = Affects(Use.SAMPLE_ANSWERS)
 CLUSTER_ANSWERS = Affects(Use.CLUSTER_ANSWERS)
 ALL_ANSWERS = Affects(Use.SAMPLE_ANSWERS, Use.CLUSTER_ANSWERS)
@@ -82,13 +93,13 @@ ORACLE: Mapping[str, Any] = {"name": "oracle"}
 
 
 def make(expert: Mapping[str, Any], true_labels: Labels) -> Expert:
-    """The expert of an option of type `OtherExpert`."""
+    """Construct the expert that an option of type `OtherExpert` describes."""
     options = {key: value for key, value in expert.items() if key != "name"}
     return experts[expert["name"]](true_labels, **options)
 
 
 def cluster_answer(label: int | None, true_labels: Labels, *, seconds: float) -> ClusterAnswer:
-    """The answer to a cluster whose samples have these true labels (n,)."""
+    """The answer to a cluster whose samples have the true labels (n,); None as `label` refuses the cluster."""
     return ClusterAnswer(
         label=label,
         purity=int(np.bincount(true_labels).max()) / len(true_labels),

@@ -1,4 +1,4 @@
-"""An expert that is shown only some images of a cluster."""
+"""An expert that sees only some images of a cluster."""
 
 from typing import Annotated, Literal
 
@@ -24,19 +24,19 @@ Show = Literal["medoids", "rim", "coverage", "random"]
 
 @experts("few_images")
 class FewImages:
-    """Judges label and purity of a cluster from a few of its images, as people do in the paper's figure 1.
+    """Judges the label and purity of a cluster from a few of its images, as people do in the paper's figure 1.
 
-    Its label is given to the whole cluster, so an impure cluster may be labelled and a pure one refused. Single samples
-    are not concerned. A cluster costs what `of` asks for the images shown.
+    The whole cluster gets the label, so an impure cluster may be labeled and a pure one refused. Answers about single
+    samples are those of the wrapped expert. A cluster costs what the wrapped expert takes for the images shown.
 
     Args:
         true_labels: (P,) int64.
-        images_shown: How many, or all of a smaller cluster.
-        show: Which, by the features: `medoids`, those with the least sum of squared distances to the cluster, which are
-            those nearest to its mean; `rim`, the farthest from its mean; `coverage`, the medoid and then always the
-            farthest from all that are shown (Gonzalez 1985, greedy k-centre); `random`, drawn. Equal distances by the
-            smaller index.
-        of: The expert that judges what is shown.
+        images_shown: Number of images shown of each cluster. All images of a smaller cluster are shown.
+        show: Which images are shown, by distance between embeddings; among equal distances the smaller index wins.
+            `medoids` shows the images nearest to the mean of the cluster, which have the least sum of squared distances
+            to all its images. `rim` shows those farthest from the mean. `coverage` shows the medoid, and then
+            repeatedly the image farthest from all that are shown (Gonzalez 1985, greedy k-center). `random` draws them.
+        of: The wrapped expert, which judges the images shown.
     """
 
     def __init__(
@@ -51,12 +51,12 @@ class FewImages:
         self._images_shown, self._show = images_shown, show
 
     def label_samples(self, indices: Indices, rng: np.random.Generator) -> SampleAnswers:
-        """Those of `of`."""
-        _, others = rng.spawn(2)  # as of a cluster, so that `of` draws the same
+        """The answers of the wrapped expert."""
+        _, others = rng.spawn(2)  # as in label_cluster(), so that the wrapped expert draws the same numbers
         return self._of.label_samples(indices, others)
 
     def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
-        """That of `of` to the images shown."""
+        """The answer of the wrapped expert to the images shown."""
         own, others = rng.spawn(2)
         rows = self._shown(cluster, own)
         shown = Cluster(indices=cluster.indices[rows], embeddings=lambda: cluster.embeddings()[rows])
@@ -68,7 +68,7 @@ class FewImages:
         return self._true_labels[indices]
 
     def _shown(self, cluster: Cluster, rng: np.random.Generator) -> Indices:
-        """Rows of the cluster, ascending."""
+        """The rows of the images to show, ascending."""
         if len(cluster.indices) <= self._images_shown:
             return np.arange(len(cluster.indices))
         if self._show == "random":
@@ -82,7 +82,7 @@ class FewImages:
 
 
 def _covering(points: Floats, first: int, count: int) -> Indices:
-    """Rows of the points, each the farthest from those before it."""
+    """Rows of `count` points, ascending: `first`, and then repeatedly the point farthest from all chosen points."""
     rows = [first]
     nearest = squared_distances_to(points, points[first])
     nearest[first] = -1

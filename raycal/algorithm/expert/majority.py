@@ -1,4 +1,4 @@
-"""Several experts who vote."""
+"""Several experts who vote on each answer."""
 
 from typing import Annotated
 
@@ -21,16 +21,16 @@ from raycal.algorithm.records import Indices, Labels
 
 @experts("majority")
 class Majority:
-    """Majority voting, the crowd's usual aggregation (Sheng, Provost, Ipeirotis 2008); each errs on its own.
+    """Majority voting, the usual aggregation of crowd answers (Sheng, Provost, Ipeirotis 2008), by independent experts.
 
-    A sample gets the label that most gave, of equally many the smallest class id, as it cannot be refused. A cluster
-    gets the label that more than half gave and is refused otherwise, as its errors are many at once. Still one
-    interaction, which costs the seconds of all experts together.
+    A sample gets the label that most experts gave; in a tie, the smallest class id, as a sample cannot be refused. A
+    cluster gets the label that more than half of the experts gave, and is refused otherwise, as a wrong cluster label
+    causes many errors at once. A vote counts as one interaction, and costs the seconds of all experts together.
 
     Args:
         true_labels: (P,) int64.
-        experts: How many.
-        of: Each of them.
+        experts: Number of experts.
+        of: Description of each expert; all are of the same kind.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Majority:
         )
 
     def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
-        """The label that more than half of the experts give."""
+        """The label that more than half of the experts give, or else a refusal."""
         answers = [self._of.label_cluster(cluster, own) for own in rng.spawn(self._num_experts)]
         given = [answer.label for answer in answers if answer.label is not None]
         counts = np.bincount(given) if given else np.zeros(1, np.int64)

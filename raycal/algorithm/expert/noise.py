@@ -1,7 +1,8 @@
-"""Experts that take some images for another class: the field's models of label noise, from its transition matrix.
+"""Experts that mistake some images for another class: the common models of label noise, defined by transition matrices.
 
-What is drawn is what the expert takes each image for, single or in a cluster; then it answers as `of` would if that
-were true. So a cluster is judged by noisy labels, too, and may be refused or labelled wrongly.
+The expert perceives a class for each image, drawn from the transition matrix, whether the image is shown alone or in a
+cluster. The wrapped expert then answers as if the perceived classes were the true labels. So clusters are also judged
+by noisy labels, and may be refused or labeled incorrectly.
 """
 
 from collections.abc import Mapping
@@ -30,11 +31,11 @@ from raycal.errors import InputError
 Rate = Annotated[float, Ge(0), Le(1)]
 ErrorRate = Annotated[Rate, ALL_ANSWERS]
 Matrix = npt.NDArray[np.float64]
-ROUNDING = 1e-6  # by which a row of chances given in decimals may miss one
+ROUNDING = 1e-6  # by how much the sum of a row of the matrix, given in decimals, may differ from one
 
 
 class _Noise:
-    """Takes a sample of class i for one of class j with chance `transitions[i, j]` (K, K), rows sum to one."""
+    """Mistakes a sample of class i for class j with probability `transitions[i, j]` (K, K); each row sums to one."""
 
     def __init__(self, true_labels: Labels, transitions: Matrix, of: Mapping[str, Any]) -> None:
         self._true_labels, self._of = true_labels, of
@@ -42,13 +43,13 @@ class _Noise:
         self._cumulative /= self._cumulative[:, -1:]
 
     def label_samples(self, indices: Indices, rng: np.random.Generator) -> SampleAnswers:
-        """Those of `of`, which takes what is perceived for true."""
+        """The answers of the wrapped expert, for which the perceived classes are the true labels."""
         expert, rng = self._misled(indices, rng)
         answers = expert.label_samples(indices, rng)
         return replace(answers, wrong=answers.labels != self._true_labels[indices])
 
     def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
-        """That of `of`, which takes what is perceived for true."""
+        """The answer of the wrapped expert, for which the perceived classes are the true labels."""
         expert, rng = self._misled(cluster.indices, rng)
         answer = expert.label_cluster(cluster, rng)
         return cluster_answer(answer.label, self._true_labels[cluster.indices], seconds=answer.seconds)
@@ -58,7 +59,7 @@ class _Noise:
         return self._true_labels[indices]
 
     def _misled(self, indices: Indices, rng: np.random.Generator) -> tuple[Expert, np.random.Generator]:
-        """`of` with what it perceives of some samples, and its generator."""
+        """The wrapped expert with the perceived classes of these samples as true labels, and its random generator."""
         own, others = rng.spawn(2)
         draws = own.random(len(self._true_labels))[indices]
         perceived = self._true_labels.copy()
@@ -68,12 +69,12 @@ class _Noise:
 
 @experts("symmetric_noise")
 class SymmetricNoise(_Noise):
-    """Symmetric noise, as in Han et al. 2018, Co-teaching: any other class with the same chance.
+    """Symmetric noise, as in Han et al. 2018, Co-teaching: every other class is perceived with the same probability.
 
     Args:
-        true_labels: (P,) int64; it knows the classes that are among them.
-        rate: Chance of another class.
-        of: The expert that is misled.
+        true_labels: (P,) int64. The largest label defines the number of classes.
+        rate: Probability that another class is perceived.
+        of: The wrapped expert, which is misled.
     """
 
     def __init__(self, true_labels: Labels, *, rate: ErrorRate = 0.2, of: OtherExpert = ORACLE) -> None:
@@ -85,17 +86,17 @@ class SymmetricNoise(_Noise):
 
 @experts("pair_noise")
 class PairNoise(_Noise):
-    """Pair flipping, as in Han et al. 2018, Co-teaching: each class is mistaken for one other only.
+    """Pair flipping, as in Han et al. 2018, Co-teaching: each class is mistaken for only one other class.
 
     Args:
         true_labels: (P,) int64.
-        rate: Chance of the other class.
-        partners: (K,) The other class of each, its own where it is never mistaken; None: the next, and after the last
-            the first.
-        of: The expert that is misled.
+        rate: Probability that the partner of the class is perceived.
+        partners: (K,) The class for which each class is mistaken; the class itself where it is never mistaken. None
+            means the next class, and the first class for the last one.
+        of: The wrapped expert, which is misled.
 
     Raises:
-        InputError: There is not one partner for each class, or one is no class.
+        InputError: The number of partners is not the number of classes, or a partner is not a valid class.
     """
 
     def __init__(
@@ -125,11 +126,11 @@ class ConfusionNoise(_Noise):
 
     Args:
         true_labels: (P,) int64.
-        matrix: (K, K) In row i, column j the chance that an image of class i is taken for one of class j.
-        of: The expert that is misled.
+        matrix: (K, K) Row i, column j holds the probability that an image of class i is mistaken for class j.
+        of: The wrapped expert, which is misled.
 
     Raises:
-        InputError: There is not a row and a column for each class, or a row does not sum to one.
+        InputError: The matrix does not have one row and one column per class, or a row does not sum to one.
     """
 
     def __init__(

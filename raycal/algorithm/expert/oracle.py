@@ -23,19 +23,19 @@ Seconds = Annotated[float, Ge(0), Le(1e9)]
 
 @experts("oracle")
 class Oracle:
-    """The paper's simulated expert: never errs on a sample, labels a cluster by its modal class when pure enough.
+    """The paper's simulated expert: it never errs on a sample, and labels a pure enough cluster with its modal class.
 
-    A cluster of which m images are shown costs `seconds_per_cluster + m * seconds_per_image_shown`; a refused one
-    `seconds_per_refused_cluster` in place of the first, where that is given. Other experts are put around this one and
-    so have its prices, m being what they show it.
+    A cluster of which m images are shown costs `seconds_per_cluster + m * seconds_per_image_shown`. If
+    `seconds_per_refused_cluster` is given, it replaces `seconds_per_cluster` for a refused cluster. Other experts wrap
+    this one, so they have its costs, where m is the number of images that they show to it.
 
     Args:
         true_labels: (P,) int64.
-        purity_threshold: Least share of the modal class in a cluster it labels, inclusive.
-        seconds_per_sample: Cost of one single-image answer.
-        seconds_per_cluster: Cost of one shown cluster, labelled or refused.
-        seconds_per_image_shown: Cost of each image of a cluster that is shown, in addition.
-        seconds_per_refused_cluster: Cost of a refused cluster; None: the same as of a labelled one.
+        purity_threshold: Least share of the modal class in a cluster that the expert labels, inclusive.
+        seconds_per_sample: Cost of the answer to a single image, in seconds.
+        seconds_per_cluster: Cost of the answer to a cluster, labeled or refused, in seconds.
+        seconds_per_image_shown: Additional cost of each image of a cluster that is shown, in seconds.
+        seconds_per_refused_cluster: Cost of a refused cluster, in seconds. None means the cost of a labeled cluster.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Oracle:
         )
 
     def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
-        """The modal class if its share reaches the threshold; ties for the mode go to the smallest class id."""
+        """The modal class if its share reaches the threshold, else a refusal; a tie goes to the smallest class id."""
         counts, num_shown = np.bincount(self._true_labels[cluster.indices]), len(cluster.indices)
         mode = int(counts.argmax())
         num_right = int(counts[mode])

@@ -1,4 +1,4 @@
-"""A bound: the expert for whom every cluster is pure."""
+"""An upper bound: the expert to which every cluster appears pure."""
 
 from dataclasses import replace
 
@@ -19,27 +19,28 @@ from raycal.algorithm.records import Indices, Labels
 
 @experts("perfect_purity")
 class PerfectPurity:
-    """Shows `of` only the images of a cluster's modal class, which alone get the label; the others stay in D^U.
+    """Shows the wrapped expert only the images of a cluster's modal class; only they get the label.
 
-    The upper bound on what purer clusters of these sizes could give for an interaction: no real expert. The row of the
-    ledger has the images that got the label, none wrong with an oracle, and the purity of the whole cluster, which so
-    had `num_samples / purity` images. The modal class of equal ones is that with the smallest id. Inside of another
-    expert, which labels whole clusters, it does no more than never refuse.
+    The other images stay in D^U. No real expert can do this: it is an upper bound on the labels per interaction that
+    purer clusters of the same sizes could give. The row of the ledger has the images that got the label, of which none
+    is wrong with an oracle, and the purity of the whole cluster. So the cluster had `num_samples / purity` images. A
+    tie for the modal class goes to the smallest class id. Where another expert that labels whole clusters wraps this
+    one, the only effect is that no cluster is refused.
 
     Args:
         true_labels: (P,) int64.
-        of: The expert that is shown these images, and that labels single samples.
+        of: The wrapped expert, which is shown these images, and which labels single samples.
     """
 
     def __init__(self, true_labels: Labels, *, of: OtherExpert = ORACLE) -> None:
         self._true_labels, self._of = true_labels, make(of, true_labels)
 
     def label_samples(self, indices: Indices, rng: np.random.Generator) -> SampleAnswers:
-        """Those of `of`."""
+        """The answers of the wrapped expert."""
         return self._of.label_samples(indices, rng)
 
     def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
-        """That of `of` to the images of the modal class."""
+        """The answer of the wrapped expert to the images of the modal class."""
         shown = self._true_labels[cluster.indices]
         rows = np.flatnonzero(shown == np.bincount(shown).argmax())
         part = cluster.indices[rows]

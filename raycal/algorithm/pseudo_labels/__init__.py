@@ -1,9 +1,10 @@
-"""Pseudo-labels: labels that the asking model gives for one training, at no human cost.
+"""Pseudo-labels, which the query model gives for one training at no human cost.
 
-A new method is one decorated function in one file here: `@pseudo_labels("name")` on a function `(view, iteration, *,
-options) -> PseudoLabels`. It is called after the human steps of an iteration and before the training; what it labelled
-goes back to D^U with D^CL. Who gives the labels follows `ask_with`, as for the steps: the model trained in the previous
-iteration, in iteration 0 the network with a freshly drawn head, of whose probabilities little is to be had.
+A new method is one decorated function in one file of this folder: decorate a function
+`(view, iteration, *, options) -> PseudoLabels` with `@pseudo_labels("name")`. It is called after the annotation steps
+of an iteration and before the training. After the training its samples go back to D^U, like D^CL. As for the steps,
+`ask_with` chooses the model that gives the labels: by default the model trained in the previous iteration. In iteration
+0 this is the network with a freshly drawn head, whose probabilities carry little information.
 """
 
 import pkgutil

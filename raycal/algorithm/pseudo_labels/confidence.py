@@ -1,4 +1,4 @@
-"""Pseudo-labels of what the asking model is sure of."""
+"""Pseudo-labels for the samples about which the query model is certain."""
 
 from typing import Annotated
 
@@ -22,16 +22,16 @@ def ceal(
 ) -> PseudoLabels:
     """CEAL (Wang, Zhang, Li, Zhang, Lin 2017, Cost-Effective Active Learning for Deep Image Classification).
 
-    The most probable class of every sample whose entropy is below a threshold, which falls as the model learns to
-    predict more of them.
+    Every sample whose entropy is below a threshold gets its most probable class. The threshold falls from iteration to
+    iteration, as the model becomes certain about more samples.
 
-    The paper updates the threshold in iteration t > 0 to `delta - decay * t`. There are two readings: `delta` is the
-    first threshold, so that it falls by the same amount in every iteration, as here; or it is the threshold of the
-    iteration before, so that it has fallen by `decay * t (t + 1) / 2`.
+    The paper updates the threshold in iteration t > 0 to `delta - decay * t`, which can be read in two ways. Here
+    `delta` is the first threshold, which falls by the same amount in every iteration. If `delta` is the threshold of
+    the previous iteration, the threshold has fallen by `decay * t (t + 1) / 2` after t iterations.
 
     Args:
-        delta: The threshold in iteration 0, in nats; the paper's for CACD.
-        decay: The amount by which it falls in each iteration; the paper's for CACD.
+        delta: The threshold in iteration 0, in nats. The default is the paper's value for CACD.
+        decay: The amount by which the threshold falls in each iteration. The default is the paper's value for CACD.
     """
     threshold = delta - decay * iteration
     return _most_probable(view, entropies(view.predictions.probs) < threshold)
@@ -39,14 +39,14 @@ def ceal(
 
 @pseudo_labels("confident")
 def confident(view: View, iteration: int, /, *, threshold: Annotated[float, Ge(0), Le(1)] = 0.95) -> PseudoLabels:
-    """Pseudo-labels (Lee 2013): the most probable class, where its probability reaches a threshold.
+    """Pseudo-labels (Lee 2013): the most probable class of every sample where its probability reaches a threshold.
 
-    Lee takes all samples; the threshold and its value are those of FixMatch (Sohn et al. 2020).
+    Lee labels all samples. The threshold and its default are those of FixMatch (Sohn et al. 2020).
     """
     return _most_probable(view, view.predictions.probs.max(axis=1) >= threshold)
 
 
 def _most_probable(view: View, chosen: npt.NDArray[np.bool_]) -> PseudoLabels:
-    """The most probable class of the chosen samples (U,); of equal ones the smallest class id."""
+    """The most probable class of the samples where the mask `chosen` (U,) is true; a tie goes to the smallest id."""
     predictions = view.predictions
     return PseudoLabels(predictions.indices[chosen], predictions.probs[chosen].argmax(axis=1).astype(np.int64))

@@ -1,4 +1,4 @@
-"""What a method of pseudo-labelling gives, and the registry of these methods."""
+"""The interface of a pseudo-labeling method, and the registry of these methods."""
 
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -9,14 +9,17 @@ from raycal.registry import Registry
 
 
 class PseudoLabels(NamedTuple):
-    """Different samples of D^U (n,), and the label of each (n,) int64; there may be none."""
+    """The indices (n,) of different samples of D^U, and the label (n,) int64 of each; n may be 0."""
 
     indices: Indices
     labels: Labels
 
 
 class PseudoLabeling(Protocol):
-    """The pseudo-labels of an iteration, from 0; the view's D^U is what the human steps left, one sample at least."""
+    """Gives the pseudo-labels of an iteration; the view has the samples that the annotation steps left, at least one.
+
+    `iteration` counts from 0.
+    """
 
     def __call__(self, view: View, iteration: int, /) -> PseudoLabels: ...
 

@@ -1,4 +1,4 @@
-"""Pseudo-labels by the labels of what lies near. Faiss and SciPy are imported when it runs."""
+"""Pseudo-labels from the labels of near samples. Faiss and SciPy are imported only when this method runs."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,8 +14,8 @@ from raycal.algorithm.records import Floats, Labels
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-QUERIES = 4096  # points whose neighbours are looked for at once, which bounds the memory
-TOLERANCE = 1e-6  # of the conjugate gradients, relative; closer shares and certainties count as equal
+QUERIES = 4096  # points whose neighbors are searched at once, which bounds the memory
+TOLERANCE = 1e-6  # relative tolerance of the conjugate gradients; closer shares and certainties count as equal
 
 
 @pseudo_labels("label_propagation")
@@ -29,21 +29,23 @@ def label_propagation(
     gamma: Annotated[float, Gt(0)] = 3.0,
     min_certainty: Annotated[float, Ge(0), Le(1)] = 0.0,
 ) -> PseudoLabels:
-    """Label spreading (Zhou et al. 2004) over a nearest-neighbour graph of features, as Iscen et al. 2019 do it.
+    """Label spreading (Zhou et al. 2004) over a nearest-neighbor graph of features, as in Iscen et al. 2019.
 
-    The labels of D^L and D^CL flow along the edges between features at length one, which weigh the `gamma`th power of
-    their cosine; Z = (I - alpha S)^-1 Y, with S the graph normalised by its degrees and Y (n, K) the labels, is solved
-    by conjugate gradients. Each class's column is then scaled to the same sum over D^U (class mass normalisation, Zhu,
-    Ghahramani, Lafferty 2003): else the class with the most labels floods a small, dense pool. Iscen et al. do not do
-    this. Each sample gets its largest class, where anything flowed to it; equal classes by the smaller id.
-    Differences below the tolerance of the solver are rounding and decide nothing. The memory is that of the features
-    and of a row of `neighbors` for each; the neighbours are exact, so their time grows with the square of the pool.
+    The labels of D^L and D^CL spread along the edges between neighbors. The weight of an edge is the cosine of the two
+    features to the power `gamma`. With S the graph normalized by its degrees and Y (n, K) the labels,
+    Z = (I - alpha S)^-1 Y is solved by conjugate gradients. The column of each class is then scaled to the same sum
+    over D^U (class mass normalization, Zhu, Ghahramani, Lafferty 2003). Otherwise the class with the most labels would
+    flood a small, dense pool. Iscen et al. do not scale the columns. Each sample that any label reaches gets the class
+    with the largest value; a tie goes to the smaller id. Differences below the tolerance of the solver count as ties.
+    The memory is that of the features and of `neighbors` entries for each sample. The neighbor search is exact, so its
+    time grows with the square of the pool size.
 
     Args:
-        neighbors: Of each sample in the graph.
-        alpha: How far labels flow.
-        min_certainty: Least 1 - H(z) / log K of a sample that gets a label, z its row of Z at sum one: the paper's
-            weight of a sample.
+        neighbors: Number of neighbors of each sample in the graph.
+        alpha: How far labels spread; a larger value spreads them farther.
+        gamma: Exponent of the cosine in the weight of an edge.
+        min_certainty: Least certainty 1 - H(z) / log K of a sample that gets a label, where z is the sample's row of Z
+            scaled to sum one. The paper uses this certainty as the weight of a sample.
     """
     annotated, predictions = view.annotated(), view.predictions
     num_classes = predictions.probs.shape[1]
@@ -59,7 +61,7 @@ def label_propagation(
 
 
 def _graph(points: Floats, neighbors: int, gamma: float) -> "csr_array":
-    """S (n, n): affinities of each point to its nearest others, symmetric, normalised by the degrees of both ends."""
+    """S (n, n), the symmetric affinities between each point and its nearest others, normalized by both degrees."""
     from scipy.sparse import csr_array, diags_array
 
     near, cosines = _nearest_others(points, min(neighbors, len(points) - 1))
@@ -73,7 +75,7 @@ def _graph(points: Floats, neighbors: int, gamma: float) -> "csr_array":
 
 
 def _nearest_others(points: Floats, count: int) -> tuple[npt.NDArray[np.int64], Floats]:
-    """The `count` others with the largest inner products, and these: both (n, count)."""
+    """The `count` other points with the largest inner products with each point, and these products: both (n, count)."""
     import faiss
 
     near = np.empty((len(points), count), np.int64)
@@ -81,7 +83,7 @@ def _nearest_others(points: Floats, count: int) -> tuple[npt.NDArray[np.int64], 
     for begin in range(0, len(points), QUERIES):
         own = np.arange(begin, min(begin + QUERIES, len(points)))
         found, ids = faiss.knn(points[own], points, count + 1, metric=faiss.METRIC_INNER_PRODUCT)
-        # A point is among its own nearest; where equal ones crowd it out the last of them is left out instead.
+        # A point is usually among its own nearest. Where equal points displace it, the last of them is dropped instead.
         is_self = ids == own[:, None]
         is_self[~is_self.any(axis=1), -1] = True
         near[own] = ids[~is_self].reshape(len(own), count)
@@ -90,7 +92,7 @@ def _nearest_others(points: Floats, count: int) -> tuple[npt.NDArray[np.int64], 
 
 
 def _spread(graph: "csr_array", labels: Labels, num_classes: int, alpha: float) -> npt.NDArray[np.float64]:
-    """Z (n, K), none below 0; the labels are those of the last points."""
+    """Z (n, K), with negative values replaced by 0; `labels` are those of the last points."""
     from scipy.sparse import eye_array
     from scipy.sparse.linalg import cg
 
@@ -106,7 +108,7 @@ def _spread(graph: "csr_array", labels: Labels, num_classes: int, alpha: float) 
 
 
 def _certainty(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """1 - H / log K (n,) of distributions (n, K), from 0 to 1; 1 of a single class."""
+    """The certainty 1 - H / log K (n,) of distributions (n, K), from 0 to 1; it is 1 for a single class."""
     num_classes = shares.shape[1]
     logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
     entropy: npt.NDArray[np.float64] = -np.einsum("uk,uk->u", shares, logs)
@@ -118,7 +120,7 @@ def _certainty(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _largest(shares: npt.NDArray[np.float64]) -> Labels:
-    """The class (n,) with the largest of the shares (n, K); of equal ones the smallest id."""
+    """The class (n,) with the largest of the shares (n, K); a tie goes to the smallest id."""
     largest = shares.max(axis=1, keepdims=True)
     labels: Labels = (shares >= largest - TOLERANCE).argmax(axis=1).astype(np.int64)
     return labels

@@ -13,7 +13,7 @@ MANY = 20_000
 
 
 def one_feature_a_class(seed: int = 0) -> View:
-    """Features that all speak for class 0; a feature for each class; and none."""
+    """A view of three samples: all features favor class 0; one feature favors each class; no feature is active."""
     return view(
         probs=[[0.5, 0.5]] * 3, embeddings=[[10, 10, 0, 0], [10, 0, 10, 0], [0, 0, 0, 0]], weights=HEAD, seed=seed
     )
@@ -23,7 +23,7 @@ HEAD = [[1, 1, 0, 0], [0, 0, 1, 1]]
 
 
 def expected(dropout: float) -> dict[str, list[float]]:
-    """Over all masks of the four features, weighted: BALD, entropy of the mean, and the modal class's share."""
+    """The exact scores, from a weighted mean over all masks of the four features."""
     weights, passes = [], []
     features, head = np.array([[10, 10, 0, 0], [10, 0, 10, 0], [0, 0, 0, 0]]), np.array(HEAD)
     for mask in product((0, 1), repeat=4):

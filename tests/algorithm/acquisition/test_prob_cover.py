@@ -16,7 +16,7 @@ def at_angles(*degrees: float) -> np.ndarray:
 
 
 def chord(degrees: float) -> float:
-    """Distance of two points of the unit circle that far apart."""
+    """The distance of two points of the unit circle with this angle between them."""
     return 2 * math.sin(math.radians(degrees) / 2)
 
 
@@ -26,7 +26,7 @@ CIRCLE = at_angles(0, 10, 20, 30, 90, 100, 180)
 def test_balls_that_cover_most_are_asked_for_first() -> None:
     given = view(embeddings=CIRCLE)
 
-    # Within 15 degrees: 10 and 20 cover three each; then 30 is left alone, as 90 and 100 cover two.
+    # Within 15 degrees, 10 and 20 cover three samples each. After 10, 90 and 100 cover two, and 30 only itself.
     assert rows(prob_cover(given, 4, delta=chord(15))) == [1, 4, 2, 6]
     assert rows(prob_cover(given, 1, delta=chord(25))) == [1]
 
@@ -64,7 +64,7 @@ def test_greedy_cover_equals_the_definition() -> None:
 
 
 def two_groups() -> np.ndarray:
-    """Twenty points in two groups 60 degrees apart; one point of each group is 10 degrees from the other group's."""
+    """Twenty points in two groups 60 degrees apart; one point of each group is 10 degrees from the other group."""
     return at_angles(*np.linspace(0, 9, 9), 34.5, 44.5, *np.linspace(70, 79, 9)) / 5
 
 

@@ -13,7 +13,7 @@ LINE = [[0.0, 0], [1, 0], [2, 0], [6, 0], [10, 0]]
 def test_core_set_asks_for_the_farthest_from_all_annotated_and_asked() -> None:
     given = view(embeddings=LINE, annotated=[[0.5, 0]])
 
-    # 10 is 9.5 from what is annotated; then 6 is 4 from 10; then 2 is 1.5 from 0.5; 0 and 1 are both 0.5 from it.
+    # Point 10 is 9.5 from the annotated 0.5; then 6 is 4 from 10; then 2 is 1.5 from 0.5; 0 and 1 are 0.5 from it.
     assert rows(core_set(given, 5)) == [4, 3, 2, 0, 1]
     assert rows(core_set(given, 2)) == [4, 3]
 
@@ -45,7 +45,7 @@ def test_core_set_equals_the_definition() -> None:
 @pytest.mark.parametrize("num_annotated", [0, 7])
 def test_core_set_is_the_same_wherever_the_features_lie(away: float, num_annotated: int) -> None:
     rng = np.random.default_rng(5)
-    # Multiples of 1/64, which float32 holds exactly at all of these places.
+    # Multiples of 1/64, which float32 represents exactly around all of these origins.
     points = np.round(rng.normal(size=(60 + num_annotated, 8)) * 64) / 64
     far = points + away * np.sign(points[0])
     given, there = (view(embeddings=moved[:60], annotated=moved[60:], seed=3) for moved in (points, far))
@@ -63,7 +63,7 @@ def test_core_set_takes_equal_distances_by_the_smaller_index_far_from_the_origin
 def test_badge_begins_with_the_longest_gradient() -> None:
     given = view(probs=[[0.5, 0.5], [0.9, 0.1], [0.5, 0.5]], embeddings=[[1, 0], [5, 0], [0, 3]])
 
-    # |p - e|^2 |f|^2: 0.5, 0.5, 4.5.
+    # The squared lengths |p - e|^2 |f|^2 of the gradients are 0.5, 0.5 and 4.5.
     assert rows(badge(given, 1)) == [2]
 
 

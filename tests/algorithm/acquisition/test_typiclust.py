@@ -10,7 +10,7 @@ DIRECTIONS = np.eye(4)
 
 
 def groups(*sizes: int) -> np.ndarray:
-    """Samples around unit vectors, those of a group beside each other; the first of each is in its middle."""
+    """Groups of samples around unit vectors, one group after the other; the first sample of each is at its center."""
     parts = []
     for direction, size in zip(DIRECTIONS, sizes, strict=False):
         around = 0.1 * RNG.normal(size=(size, 4))

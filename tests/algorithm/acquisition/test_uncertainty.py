@@ -37,7 +37,7 @@ def test_entropies_are_those_of_all_samples_at_once_however_many_are_taken(monke
     assert entropies(probs[:0]).shape == (0,)
 
 
-# By entropy the first, by confidence the second, by margin the third.
+# Entropy ranks the first sample highest, least confidence the second, and margin the third.
 DIFFERENT = [[0.5, 0.2, 0.15, 0.15], [0.45, 0.35, 0.2, 0.0], [0.48, 0.47, 0.05, 0.0]]
 
 
@@ -68,7 +68,7 @@ def test_scores_keep_float32(score: object) -> None:
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """In float32, as the network computes it."""
+    """The softmax in float32, as the network computes it."""
     odds = np.exp((logits - logits.max(axis=1, keepdims=True)).astype(np.float32))
     shares: np.ndarray = odds / odds.sum(axis=1, keepdims=True)
     return shares
@@ -77,7 +77,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("name", ["margin", "least_confidence"])
 @pytest.mark.parametrize("num_classes", [2, 10])
 def test_sure_samples_are_asked_for_by_how_sure_they_are(name: str, num_classes: int) -> None:
-    # The logits of the likeliest class, whose probability is 1 in float32.
+    # Logits of the most probable class; its probability is rounded to 1 in float32.
     gaps = np.random.default_rng(0).permutation(np.linspace(22, 80, 60))
     logits = np.zeros((60, num_classes))
     logits[np.arange(60), np.arange(60) % num_classes] = gaps
@@ -89,7 +89,7 @@ def test_sure_samples_are_asked_for_by_how_sure_they_are(name: str, num_classes:
 
 
 def test_margin_of_sure_samples_is_told_by_the_second_class_too() -> None:
-    # Both leave as much to the other classes, the first all of it to one.
+    # In the first two samples the other classes have the same sum; in the second it all belongs to one class.
     given = view(probs=[[1.0, 1e-10, 1e-10], [1.0, 2e-10, 0.0], [1.0, 1e-12, 0.0]])
 
     assert rows(acquisitions["margin"](given, 3)) == [1, 0, 2]
@@ -98,7 +98,7 @@ def test_margin_of_sure_samples_is_told_by_the_second_class_too() -> None:
 @pytest.mark.parametrize("name", ["entropy", "margin", "least_confidence"])
 @pytest.mark.parametrize("num_classes", [1, 4])
 def test_chance_decides_between_equal_scores_and_not_the_order_of_the_classes(name: str, num_classes: int) -> None:
-    # 40 images that are sorted by class, of all of which the model is sure.
+    # 40 images that are sorted by class; the model is certain about all of them.
     probs = np.eye(num_classes)[np.repeat(np.arange(num_classes), 40 // num_classes)]
     picked = [rows(acquisitions[name](view(probs=probs, seed=seed), 8)) for seed in (0, 0, 1)]
 
@@ -128,7 +128,7 @@ def test_sure_samples_are_told_apart_however_many_are_taken_at_once(monkeypatch:
 
 
 def test_chance_decides_between_unsure_samples_with_the_same_margin() -> None:
-    # The two likeliest classes are equal, at 40 different heights.
+    # The two most probable classes have equal probabilities, which differ between the 40 samples.
     heights = np.linspace(0.34, 0.49, 40, dtype=np.float32)
     probs = np.stack([heights, heights, 1 - 2 * heights], axis=1)
     assert (margin(view(probs=probs)) == 0).all()

@@ -1,4 +1,4 @@
-"""What acquisition functions compute, beside the contract that `raycal.testing` checks."""
+"""Acquisition functions compute only what they need; `raycal.testing` checks the rest of their contract."""
 
 import pytest
 

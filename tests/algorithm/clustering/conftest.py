@@ -6,7 +6,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Threads that wait for each other on a busy machine are the slowest part of a small clustering."""
+    """Run Faiss with one thread: on a busy machine, waiting threads are the slowest part of a small clustering."""
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
     yield
@@ -15,5 +15,5 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clusterings run on the CPU here."""
+    """Hide the GPUs, so that the clusterings run on the CPU."""
     monkeypatch.setattr("raycal.kmeans.gpu.is_visible", lambda: False)

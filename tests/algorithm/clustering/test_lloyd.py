@@ -7,7 +7,7 @@ from raycal.algorithm.clustering import kmeans
 
 
 def cloud(num_points: int, width: int) -> npt.NDArray[np.float32]:
-    """Points without clusters, as positive as pooled features."""
+    """Points without clusters that are positive, like pooled features."""
     return np.abs(np.random.default_rng(5).normal(size=(num_points, width))).astype(np.float32)
 
 
@@ -21,7 +21,7 @@ def test_separated_blobs_are_found() -> None:
     centers = np.array([[0, 0, 0], [50, 0, 0], [0, 50, 0], [0, 0, 50]])
     points = (centers[blob] + rng.normal(size=(100, 3))).astype(np.float32)
 
-    # The start is random, so a seed may end with two centres in one blob; the best of a few does not.
+    # The start is random, so a seed may end with two centers in one blob; the best of several seeds does not.
     found = [kmeans(points, 4, seed) for seed in range(30)]
 
     partitions = [{frozenset(np.flatnonzero(ids == cluster).tolist()) for cluster in range(4)} for ids in found]
@@ -75,7 +75,7 @@ def test_all_points_are_used_also_above_256_a_cluster(num_points: int, k: int) -
 
     cluster_ids = kmeans(points, k, 0, iterations=200)
 
-    # Lloyd's fixed point over all points: each is nearest to the mean of its own cluster. A sample has another.
+    # At Lloyd's fixed point, each point is nearest to the mean of its own cluster. A subset has another fixed point.
     distances = ((points[:, None] - means(points, cluster_ids, k)) ** 2).sum(axis=2)
     assert np.array_equal(distances.argmin(axis=1), cluster_ids)
 

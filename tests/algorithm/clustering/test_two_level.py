@@ -10,7 +10,7 @@ from raycal.algorithm.clustering.two_level import shares, two_level_kmeans
 
 
 def cloud(num_points: int, width: int, groups: int) -> np.ndarray:
-    """Points around as many centres, at several scales."""
+    """Points scattered around `groups` random centers."""
     rng = np.random.default_rng(5)
     centers = rng.normal(size=(groups, width))
     return (centers[rng.integers(groups, size=num_points)] + rng.normal(scale=0.5, size=(num_points, width))).astype(

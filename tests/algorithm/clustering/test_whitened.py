@@ -6,7 +6,7 @@ from raycal.algorithm.clustering.whitened import whitened, whitened_kmeans
 
 
 def stripes() -> tuple[np.ndarray, np.ndarray]:
-    """Points (200, 6) in two groups apart by little in a direction of little variance, and the group of each."""
+    """Points (200, 6) in two groups, and the group of each; the groups differ only in a direction of low variance."""
     rng = np.random.default_rng(0)
     group = rng.permutation(np.repeat([0, 1], 100))
     flat = np.stack([rng.uniform(-100, 100, 200), group + rng.normal(scale=0.01, size=200)], axis=1)

@@ -12,7 +12,10 @@ ON_A_LINE = np.array([0, 1, 2, 3, 10])  # their mean is 3.2
 
 
 def said(labels: list[int], *, seed: int = 0, at: np.ndarray | None = ON_A_LINE, **options: Any) -> ClusterAnswer:
-    """Of the cluster of all samples but one in front, on a line; `at` None: its features may not be asked for."""
+    """The answer to the cluster of all samples but the first, at the positions `at` on a line.
+
+    With `at` None, the expert must not use the features.
+    """
 
     def embeddings() -> Floats:
         assert at is not None

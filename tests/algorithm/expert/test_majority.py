@@ -17,7 +17,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 def said_of_one(index: int, num_experts: int, *, of: dict[str, object] = HALF) -> ClusterAnswer:
-    """Of a cluster of one sample."""
+    """The answer to a cluster of one sample."""
     expert = experts["majority"](MANY, experts=num_experts, of=of)
     return expert.label_cluster(Cluster(indices=np.array([index]), embeddings=not_looked_at), rng())
 
@@ -40,7 +40,7 @@ def test_three_independent_experts_err_as_the_binomial_says() -> None:
 def test_sample_with_as_many_votes_for_each_class_gets_the_smallest() -> None:
     labels = experts["majority"](MANY, experts=2, of=HALF).label_samples(np.arange(len(MANY)), rng()).labels
 
-    # Both say class 1 in a quarter of the cases, whatever the true class.
+    # Both experts vote for class 1 in a quarter of the cases, whatever the true class.
     assert labels[MANY == 0].mean() == pytest.approx(0.25, abs=0.02)
     assert labels[MANY == 1].mean() == pytest.approx(0.25, abs=0.02)
 
@@ -75,7 +75,7 @@ def test_all_experts_are_paid() -> None:
 
 
 def test_experts_who_are_shown_a_few_draw_their_own() -> None:
-    labels = np.arange(100)  # whoever is shown one image says its class
+    labels = np.arange(100)  # an expert that is shown one image answers with its class
     of = {"name": "few_images", "images_shown": 1, "show": "random"}
     alike = experts["few_images"](labels, images_shown=1, show="random", of={"name": "majority"})
     cluster = Cluster(indices=np.arange(100), embeddings=not_looked_at)

@@ -16,7 +16,7 @@ def shown(indices: Indices) -> Cluster:
 
 
 def ask(labels: list[int], threshold: float = 0.8) -> ClusterAnswer:
-    """What the oracle says of a cluster whose samples have these true labels."""
+    """The oracle's answer to a cluster whose samples have these true labels."""
     return Oracle(np.array(labels), purity_threshold=threshold).label_cluster(shown(np.arange(len(labels))), RNG)
 
 

@@ -5,7 +5,7 @@ from views import rows, view
 from raycal.algorithm.pseudo_labels import pseudo_labels
 
 ceal, confident = pseudo_labels["ceal"], pseudo_labels["confident"]
-# Entropies in nats: 0, 0.0315, 0.0560, 0.693.
+# The entropies of these four samples, in nats, are 0, 0.0315, 0.0560 and 0.693.
 PROBS = [[0.0, 1.0], [0.995, 0.005], [0.01, 0.99], [0.5, 0.5]]
 
 

@@ -18,7 +18,7 @@ def at(*degrees: float) -> npt.NDArray[np.float64]:
 
 
 def plain(points: npt.NDArray[Any], labels: list[int], *, neighbors: int, alpha: float, gamma: float) -> Any:
-    """Z (n, K) of the last points' labels, with full matrices."""
+    """The reference solution Z (n, K), computed with full matrices; `labels` are those of the last points."""
     cosines = points @ points.T
     np.fill_diagonal(cosines, -np.inf)
     graph = np.zeros_like(cosines)
@@ -65,7 +65,7 @@ def test_class_with_most_labels_does_not_flood_the_others() -> None:
 
 
 def test_labels_flow_along_a_chain_of_neighbours() -> None:
-    # Sample 3 at 40 degrees is nearer the label at 70 than the one at 0, from which the chain comes.
+    # Sample 3 at 40 degrees is nearer to the label at 70 than to the label at 0, where the chain begins.
     given = view(embeddings=at(10, 20, 30, 40, 75, 80), annotated=at(0, 70), labels=[0, 1])
     found = propagate(given, 0, neighbors=2)
 
@@ -83,13 +83,13 @@ def test_only_certain_labels_are_given_when_told_to() -> None:
     given = view(embeddings=at(5, 45, 85), annotated=at(0, 90), labels=[0, 1])
 
     assert rows(propagate(given, 0, neighbors=2).indices) == [0, 1, 2]
-    # The sample in the middle is as near to both.
+    # The sample in the middle is equally near to both labels.
     assert rows(propagate(given, 0, neighbors=2, alpha=0.5, min_certainty=0.05).indices) == [0, 2]
 
 
 @pytest.mark.parametrize("num_classes", range(2, 40))
 def test_certainty_of_an_even_split_is_zero_and_never_below(num_classes: int) -> None:
-    # The entropy of many of these splits is rounded to more than the logarithm of the number of classes.
+    # Rounding makes the entropy of many of these splits larger than the logarithm of the number of classes.
     found = module._certainty(np.full((3, num_classes), 1 / num_classes))
 
     assert (found >= 0).all()
@@ -111,7 +111,7 @@ def test_certainty_is_from_zero_to_one() -> None:
 def test_rounding_chooses_neither_the_samples_nor_their_classes(
     rounding: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Four classes of which the middle sample is split evenly between two: a certainty of exactly one half.
+    # The middle sample is split evenly between two of four classes, so its certainty is exactly one half.
     given = view(
         probs=[[0.25] * 4] * 4,
         embeddings=[[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1]],

@@ -27,7 +27,9 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "sweep": Command("raycal.sweep", "run a sweep file: one trial per combination of settings, on Ray or without"),
+    "sweep": Command(
+        "raycal.sweep.__main__", "run a sweep file: one trial per combination of settings, on Ray or without"
+    ),
     "report": Command("raycal.report.__main__", "write the report of a sweep: page, figures and tables"),
     "track": Command("raycal.track", "send the runs of a sweep to MLflow, from the sweep's folder"),
     "doctor": Command("raycal.doctor.__main__", "check whether a sweep can run here, and say what to repair"),

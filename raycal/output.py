@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn, TextIO
 
-from raycal.interrupt import leave
+from raycal.signals import leave
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 # Replacements for characters that raycal prints, for terminals that know only ASCII.

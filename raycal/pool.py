@@ -52,7 +52,7 @@ class PoolView:
         return tail
 
     def _call(self, method: str, *arguments: Any) -> Any:
-        from raycal.distributed.pools import ask
+        from raycal.distributed.live_pools import ask
 
         return ask(self._pools, method, *arguments)
 
@@ -83,7 +83,7 @@ def attach(experiment_id: str, *, address: str | None = None) -> Iterator[PoolVi
         {'iteration': 3, 'interactions': 80, 'unlabeled': 120, 'labeled': 80, 'cluster_labeled': 0, 'pseudo_labeled': 0}
     """
     need_ray()
-    from raycal.distributed.pools import running
+    from raycal.distributed.live_pools import running
     from raycal.distributed.session import visit
 
     with visit(address):
@@ -124,7 +124,7 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn
 
 def _print_all(address: str | None) -> None:
     need_ray()
-    from raycal.distributed.pools import running
+    from raycal.distributed.live_pools import running
     from raycal.distributed.session import visit
 
     with visit(address):

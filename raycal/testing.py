@@ -28,7 +28,7 @@ from raycal.algorithm.pseudo_labels import pseudo_labels
 from raycal.algorithm.records import Floats, Indices, Labels, Predictions
 from raycal.data import Dataset, DatasetInfo, ImageDataset, datasets
 from raycal.errors import DivergedError
-from raycal.losses import losses
+from raycal.learner.losses import losses
 from raycal.networks import networks
 from raycal.registry import Registry
 

@@ -38,10 +38,10 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn
 
 
 def _track(place: str, configured: str | None) -> int:
-    from raycal.files import Folder
+    from raycal.config.labels import counted
     from raycal.installed import need_mlflow
-    from raycal.labels import counted
-    from raycal.plan import SweepDir
+    from raycal.storage.folder import Folder
+    from raycal.storage.sweep_dir import SweepDir
     from raycal.tracking import set_up_mlflow, tracking_uri
 
     sweep_dir = SweepDir(Folder.at(place))

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from mlflow import MlflowClient
 
-from raycal import build
 from raycal.algorithm.records import (
     Answer,
     Evaluation,
@@ -18,7 +17,8 @@ from raycal.algorithm.records import (
     PoolSnapshot,
 )
 from raycal.config import ExperimentConfig
-from raycal.plan import SweepDir
+from raycal.experiment import build
+from raycal.storage.sweep_dir import SweepDir
 
 CONFIGS = [
     ExperimentConfig.model_validate({"dataset": "digits", "scenario": scenario, "seed": 3}, context=build.REGISTRIES)

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from raycal import build
 from raycal.algorithm.records import (
     Answer,
     Evaluation,
@@ -15,6 +14,7 @@ from raycal.algorithm.records import (
     PoolSnapshot,
 )
 from raycal.config import ExperimentConfig
+from raycal.experiment import build
 
 CONFIG = ExperimentConfig.model_validate(
     {"dataset": "digits", "scenario": "random", "model": {"weights": "none"}}, context=build.REGISTRIES

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import psutil
 from mlflow import MlflowClient
 
-from raycal.results import SECONDS
+from raycal.storage.results import SECONDS
 
 T = TypeVar("T")
 

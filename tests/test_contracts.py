@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from raycal import build, testing
+from raycal import testing
+from raycal.experiment import build
 from raycal.networks import networks
 
 CHECKS: dict[str, Callable[..., None]] = {

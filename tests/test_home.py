@@ -7,8 +7,8 @@ import pytest
 from raycal.data.cache import absolute, cache_dir
 from raycal.data.download import checkpoints_dir
 from raycal.errors import InputError
-from raycal.files import Folder
 from raycal.home import expand_home
+from raycal.storage.folder import Folder
 
 
 @pytest.fixture

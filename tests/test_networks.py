@@ -10,12 +10,12 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from raycal import build
 from raycal.config import ExperimentConfig, WorkerSettings
-from raycal.cost import estimate
 from raycal.data import DatasetInfo
-from raycal.downloads import downloads
+from raycal.dry_run.cost import estimate
 from raycal.errors import InputError
+from raycal.experiment import build
+from raycal.experiment.downloads import downloads
 from raycal.learner.network import features_of, head_of, new_network
 from raycal.networks import PublishedWeights, networks
 

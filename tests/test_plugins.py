@@ -14,12 +14,13 @@ import pytest
 import torch
 from own_plugin import STRATEGIES, SWEEP
 
-from raycal import build, plugins, testing
+from raycal import plugins, testing
 from raycal.algorithm.acquisition import acquisitions
 from raycal.algorithm.expert import experts
 from raycal.config import ExperimentConfig, Sweep, load_sweep
 from raycal.errors import InputError
-from raycal.sweep import main
+from raycal.experiment import build
+from raycal.sweep.__main__ import main
 from raycal.tracking.tags import trial_tags
 
 ONE = """\
@@ -181,7 +182,10 @@ class TestIdentity:
     @pytest.mark.parametrize(
         ("text", "settings"),
         [
-            ("from raycal.losses import losses, cross_entropy\nlosses('own')(cross_entropy)", {"training.loss": "own"}),
+            (
+                "from raycal.learner.losses import losses, cross_entropy\nlosses('own')(cross_entropy)",
+                {"training.loss": "own"},
+            ),
             (
                 "from raycal.algorithm.expert import experts, Oracle\n@experts('own')\nclass Own(Oracle):\n    pass",
                 {"expert": "{name: majority, of: {name: own}}"},
@@ -521,8 +525,8 @@ def test_option_of_a_plugin_s_expert_says_what_it_affects(place: Path, write: Wr
 
 
 def test_plan_tells_what_options_of_an_expert_affect_where_its_plugin_is_not_loaded(place: Path, write: Write) -> None:
-    from raycal.files import Folder
-    from raycal.plan import Plan, SweepDir
+    from raycal.storage.folder import Folder
+    from raycal.storage.sweep_dir import Plan, SweepDir
 
     write(
         "people.py",
@@ -577,8 +581,8 @@ class NoTracker:
 def test_plugin_runs_locally_and_a_changed_one_is_not_resumed(
     place: Path, write: Write, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("raycal.sweep_run.Tracker", NoTracker)
-    monkeypatch.setattr("raycal.sweep_run._report", lambda job: None)
+    monkeypatch.setattr("raycal.sweep.command.Tracker", NoTracker)
+    monkeypatch.setattr("raycal.sweep.command._report", lambda job: None)
     strategies = write("strategies.py", STRATEGIES)
     write("own.yaml", SWEEP)
     assert run(place, "--dry-run") == 0
@@ -608,8 +612,8 @@ def test_plugin_runs_locally_and_a_changed_one_is_not_resumed(
 
 
 def test_changed_plugin_of_a_search_is_not_resumed(place: Path, write: Write) -> None:
-    from raycal.extension import extend
-    from raycal.plan import Plan
+    from raycal.storage.sweep_dir import Plan
+    from raycal.sweep.extension import extend
 
     pytest.importorskip("optuna")
     write("mine.py", ONE)

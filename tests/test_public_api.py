@@ -66,9 +66,9 @@ def test_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_modules_are_imported_from_the_package_as_before() -> None:
-    assert python("from raycal import build, errors; print(build.__name__, errors.__name__)") == (
-        "raycal.build raycal.errors\n"
-    )
+    assert python(
+        "from raycal.experiment import build; from raycal import errors; print(build.__name__, errors.__name__)"
+    ) == ("raycal.experiment.build raycal.errors\n")
 
 
 def test_types_are_shipped() -> None:

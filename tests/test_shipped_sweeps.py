@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from raycal import build
 from raycal.config import load_sweep
-from raycal.sweep import parser
+from raycal.experiment import build
+from raycal.sweep.__main__ import parser
 
 ROOT = Path(__file__).parent.parent
 SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))

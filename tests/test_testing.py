@@ -8,14 +8,15 @@ import pytest
 import torch
 from torch import nn
 
-from raycal import build, testing
+from raycal import testing
 from raycal.algorithm.acquisition import acquisitions
 from raycal.algorithm.clustering import clusterings
 from raycal.algorithm.clustering.protocol import finite_points
 from raycal.algorithm.expert import Oracle, SampleAnswers, experts
 from raycal.algorithm.pseudo_labels import PseudoLabels, pseudo_labels
 from raycal.data import DatasetInfo, ImageDataset, datasets
-from raycal.losses import losses
+from raycal.experiment import build
+from raycal.learner.losses import losses
 from raycal.networks import networks
 
 NAME = "of_test_testing"

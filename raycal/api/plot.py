@@ -11,10 +11,10 @@ import pandas as pd
 from raycal.api.results import SweepResults
 from raycal.config.strict import did_you_mean
 from raycal.errors import InputError
-from raycal.report.charts import ACCURACY, INTERACTIONS, Chart, Level, Series, level, zoom
-from raycal.report.curves import mean_curve
-from raycal.report.rounding import exact
-from raycal.results import area_under_budget_curve
+from raycal.report.figures.charts import ACCURACY, INTERACTIONS, Chart, Level, Series, level, zoom
+from raycal.report.stats.curves import mean_curve
+from raycal.report.stats.rounding import exact
+from raycal.storage.results import area_under_budget_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -173,8 +173,8 @@ def _mean_area(runs: Sequence[_Run]) -> float:
 def _draw(chart: Chart, ax: "Axes | None", scenarios: Sequence[str], *, legend: bool) -> "Axes":
     from matplotlib import pyplot
 
-    from raycal.report.figures import draw_chart, drawing, legend_handles
-    from raycal.report.style import looks
+    from raycal.report.figures.drawing import draw_chart, drawing, legend_handles
+    from raycal.report.figures.style import looks
 
     own = ax is None
     look = looks(scenarios)

@@ -8,15 +8,15 @@ from typing import Any
 import pandas as pd
 
 from raycal.api.wording import in_python_words
+from raycal.config.labels import counted, dataset_labels, setting_values, trial_labels, varied_settings
 from raycal.config.strict import did_you_mean
 from raycal.errors import InputError
-from raycal.files import Folder
-from raycal.labels import counted, dataset_labels, setting_values, trial_labels, varied_settings
-from raycal.ledger import SCHEMA, to_table
 from raycal.report.runs import Runs, Trial, read_runs
 from raycal.report.tables import summary_table
-from raycal.results import KEYS
-from raycal.store import RunDir
+from raycal.storage.folder import Folder
+from raycal.storage.ledger import SCHEMA, to_table
+from raycal.storage.results import KEYS
+from raycal.storage.run_dir import RunDir
 
 STATES = ("finished", "stopped", "failed", "unfinished")
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
-from raycal import build
 from raycal.api.results import ExperimentResults, SweepResults, read_folder
 from raycal.api.wording import in_python_words
 from raycal.config import load_sweep
 from raycal.errors import ExperimentFailedError, InputError
-from raycal.interrupt import signals_of_a_call
+from raycal.experiment import build
 from raycal.registry import MAX_NAME
+from raycal.signals import signals_of_a_call
 
 GPUS = "CUDA_VISIBLE_DEVICES"
 DIGEST = 9  # characters of the digest at the end of an experiment id: a hyphen and eight hexadecimal digits
@@ -150,7 +150,7 @@ def folder_name(experiment_id: str) -> str:
 
 
 def _run(sweep: str | Mapping[str, Any], **request: Any) -> SweepResults:
-    from raycal.sweep_run import Request, prepare, run
+    from raycal.sweep.command import Request, prepare, run
 
     job = prepare(Request(sweep=sweep, **request))
     run(job)

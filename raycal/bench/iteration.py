@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from raycal import build
 from raycal.algorithm.loop import active_learning
 from raycal.algorithm.pool import LABELED, NO_LABEL, UNLABELED
 from raycal.algorithm.records import IterationResult, LoopState, PoolSnapshot
@@ -16,6 +15,7 @@ from raycal.bench.material import Options, config, images, learner, settings_of
 from raycal.bench.measure import interleaved, ratio
 from raycal.bench.training import weights_of
 from raycal.data import ImageDataset
+from raycal.experiment import build
 
 LEAST_GAIN = 3.0
 

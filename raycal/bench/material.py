@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from raycal import build
 from raycal.algorithm.records import Floats
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.data import ImageDataset, datasets
 from raycal.errors import InputError
+from raycal.experiment import build
 
 if TYPE_CHECKING:
     from raycal.learner.learner import NetworkLearner

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from raycal import build
 from raycal.algorithm.loop import active_learning
 from raycal.bench.figure import Figure, Goal
 from raycal.bench.material import Options, own_cache
 from raycal.bench.measure import interleaved, ratio
 from raycal.config import ExperimentConfig, WorkerSettings
-from raycal.experiment import run_experiment
-from raycal.files import Folder
-from raycal.store import RunDir
+from raycal.experiment import build
+from raycal.experiment.run import run_experiment
+from raycal.storage.folder import Folder
+from raycal.storage.run_dir import RunDir
 
 MOST_OVERHEAD = 1.05
 ONE_THREAD = WorkerSettings(threads=1)

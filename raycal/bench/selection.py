@@ -6,7 +6,6 @@ from statistics import median
 
 import numpy as np
 
-from raycal import ledger
 from raycal.algorithm.acquisition import most_informative
 from raycal.algorithm.acquisition.uncertainty import entropies
 from raycal.algorithm.annotate import annotate_clusters, annotate_samples
@@ -17,6 +16,7 @@ from raycal.algorithm.records import Predictions
 from raycal.bench.figure import Figure, Goal
 from raycal.bench.material import Options
 from raycal.bench.measure import each, growth_exponent, interleaved, ratio
+from raycal.storage import ledger
 
 LEAST_GAIN, LARGEST_EXPONENT = 3.0, 1.1
 NUM_ASKED, NUM_CLASSES = 1000, 10

@@ -11,7 +11,7 @@ from raycal.algorithm.records import TrainingSet
 from raycal.bench.figure import Figure, Goal
 from raycal.bench.material import Options, images, learner, settings_of
 from raycal.bench.measure import Clock, cpu_seconds, interleaved
-from raycal.this_machine import this_machine
+from raycal.capacity.machine import this_machine
 
 MOST_ABOVE_BEST = 1.05
 DTYPES = ("float32", "bfloat16")

@@ -13,18 +13,18 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search import Searcher
 
+from raycal.capacity.allocate import Allotment
 from raycal.config import ExperimentConfig, SchedulerConfig
-from raycal.distributed.clustering import start_clusterings
-from raycal.distributed.pools import start_pools
-from raycal.distributed.resources import Allotment
+from raycal.distributed.clustering_actor import start_clusterings
+from raycal.distributed.live_pools import start_pools
 from raycal.distributed.shared import Shared
 from raycal.distributed.trial import ExperimentTrial
-from raycal.files import Folder
-from raycal.inputs import ExpectedInputs
-from raycal.interrupt import raise_if_received
-from raycal.owner import Owner
 from raycal.plugins import Plugin
-from raycal.results import OBJECTIVE
+from raycal.signals import raise_if_received
+from raycal.storage.folder import Folder
+from raycal.storage.inputs import ExpectedInputs
+from raycal.storage.owner import Owner
+from raycal.storage.results import OBJECTIVE
 
 # More iterations than any trial has: a trial ends by itself at its last iteration, and ASHA does not stop it there.
 MAX_ITERATIONS = 1_000_000

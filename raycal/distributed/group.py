@@ -11,7 +11,7 @@ from ray.exceptions import RayError
 from raycal.distributed.mailbox import Event, Order, start_mailbox
 from raycal.distributed.shared import Shared
 from raycal.errors import InfrastructureError
-from raycal.files import Folder
+from raycal.storage.folder import Folder
 
 # After so many deaths of workers, counted over all experiments of the group, Tune starts the whole group anew.
 GROUP_RETRIES = 10

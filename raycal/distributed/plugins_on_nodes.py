@@ -7,9 +7,9 @@ import ray
 from ray.util import get_node_ip_address
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from raycal import build
 from raycal.data.cache import cache_dir
 from raycal.errors import InputError, one_line
+from raycal.experiment import build
 from raycal.plugins import Plugin, load_on_node
 
 ANSWER_SECONDS = 120.0

@@ -10,14 +10,14 @@ from typing import Any
 import ray
 from ray._private.ray_logging import stdout_deduplicator
 
+from raycal.capacity.allocate import Node
+from raycal.capacity.allotment import count
 from raycal.distributed.address import LOCAL, NONE_HERE, find_cluster
-from raycal.distributed.allotment import count
-from raycal.distributed.leftovers import leave_nothing, remove_leftovers
-from raycal.distributed.pools import NAMESPACE
-from raycal.distributed.resources import Node
+from raycal.distributed.cleanup import leave_nothing, remove_leftovers
+from raycal.distributed.live_pools import NAMESPACE
 from raycal.distributed.temp_folder import check_ray_folder, ray_folder
 from raycal.errors import InputError, one_line
-from raycal.interrupt import deferred, foreign_sigterm_handler
+from raycal.signals import deferred, foreign_sigterm_handler
 
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",

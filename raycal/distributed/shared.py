@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from raycal.distributed.resources import Allotment
-from raycal.inputs import ExpectedInputs
+from raycal.capacity.allocate import Allotment
 from raycal.plugins import Plugin
+from raycal.storage.inputs import ExpectedInputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

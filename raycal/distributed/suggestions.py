@@ -11,7 +11,7 @@ from ray.tune.search.optuna import OptunaSearch
 from raycal.config import ExperimentConfig, SearchConfig
 from raycal.config.search import SIGNIFICANT_DIGITS
 from raycal.errors import InputError
-from raycal.results import OBJECTIVE
+from raycal.storage.results import OBJECTIVE
 
 # After so many proposals in a row that were tried already, the space counts as exhausted.
 MAX_REPEATS = 50

@@ -11,7 +11,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raycal import __version__
 from raycal.distributed.session import visit
-from raycal.files import Folder
+from raycal.storage.folder import Folder
 from raycal.tracking.reach import no_answer
 
 ANSWER_SECONDS, TRACKING_SECONDS = 20.0, 5.0

@@ -8,22 +8,22 @@ from typing import Any
 import ray
 
 from raycal.algorithm.records import IterationResult
+from raycal.capacity.gpu_shares import hide_gpus
 from raycal.config import ExperimentConfig
-from raycal.distributed.clustering import nearest
-from raycal.distributed.gpu_shares import hide_gpus
+from raycal.distributed.clustering_actor import nearest
+from raycal.distributed.clustering_client import RemoteClustering
+from raycal.distributed.live_pools import short
 from raycal.distributed.mailbox import Event, Order
 from raycal.distributed.plugins_on_nodes import load_here
-from raycal.distributed.pools import short
-from raycal.distributed.remote_clustering import RemoteClustering
 from raycal.distributed.shared import Shared
 from raycal.errors import InfrastructureError, StoppedError, TakenOverError
-from raycal.experiment import follow_experiment, run_experiment
-from raycal.files import Folder
+from raycal.experiment.run import follow_experiment, run_experiment
 from raycal.learner.device import free_memory
 from raycal.learner.team import Team
-from raycal.owner import Owner
-from raycal.results import OBJECTIVE, area_under_budget_curve
-from raycal.store import RunDir
+from raycal.storage.folder import Folder
+from raycal.storage.owner import Owner
+from raycal.storage.results import OBJECTIVE, area_under_budget_curve
+from raycal.storage.run_dir import RunDir
 
 
 def run_worker(settings: dict[str, Any]) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from raycal.errors import InputError
-from raycal.options import add_overrides, add_places
 from raycal.output import run as run_command_line
+from raycal.sweep.options import add_overrides, add_places
 
 OK, PROBLEMS, INPUT_ERROR = 0, 1, 2
 

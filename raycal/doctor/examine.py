@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from raycal import build
-from raycal.check import check, check_apart
+from raycal.capacity.machine import this_machine
 from raycal.config import Sweep, load_sweep
 from raycal.data.cache import cache_dir
 from raycal.doctor.cluster import NO_CLUSTER, judge_cluster
@@ -19,11 +18,12 @@ from raycal.doctor.machine import (
     check_writable,
 )
 from raycal.doctor.versions import check_versions
-from raycal.downloads import downloads, why_unreachable
 from raycal.errors import InputError
-from raycal.files import Folder
-from raycal.plan import SweepDir
-from raycal.this_machine import this_machine
+from raycal.experiment import build
+from raycal.experiment.downloads import downloads, why_unreachable
+from raycal.storage.folder import Folder
+from raycal.storage.sweep_dir import SweepDir
+from raycal.sweep.preflight import check, check_apart
 from raycal.tracking import tracking_uri
 from raycal.tracking.reach import reach
 from raycal.tracking.uri import is_server, without_secrets

@@ -22,12 +22,12 @@ from raycal.learner.compiled import BatchSizes, compiled
 from raycal.learner.device import Placement
 from raycal.learner.images import DeviceImages
 from raycal.learner.kept_features import backbone_digest, images_digest, kept_features
+from raycal.learner.losses import Loss, cross_entropy
 from raycal.learner.network import features_of, head_of, new_network, own_draws
 from raycal.learner.settings import TrainingSettings
 from raycal.learner.team import Team, together
 from raycal.learner.training import Epoch, Inputs, held_out, must_be_finite, train
 from raycal.learner.weights import StateDict, bomb_in, weights_digest
-from raycal.losses import Loss, cross_entropy
 from raycal.networks import networks
 
 logger = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from raycal.algorithm.records import Fitted, Floats, Indices
 from raycal.errors import DivergedError
 from raycal.learner.device import Placement
+from raycal.learner.losses import Loss
 from raycal.learner.settings import TrainingSettings
 from raycal.learner.team import Team
-from raycal.losses import Loss
 
 
 class Epoch(NamedTuple):

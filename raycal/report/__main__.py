@@ -10,8 +10,8 @@ from raycal.errors import InputError, StorageError
 from raycal.output import run as run_command_line
 
 if TYPE_CHECKING:
-    from raycal.files import Folder
     from raycal.report.runs import Runs
+    from raycal.storage.folder import Folder
 
 INPUT_ERROR = 2
 
@@ -70,8 +70,8 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn
 
 
 def _report(options: argparse.Namespace) -> int:
-    from raycal.files import Folder  # after --help
     from raycal.report.runs import read_runs
+    from raycal.storage.folder import Folder  # after --help
 
     place = _place(options.sweep, options.storage)
     runs = read_runs(place)
@@ -91,9 +91,9 @@ def _place(place: str, storage: str) -> str:
     """The folder of a sweep that is given by it or by its file."""
     if not place.endswith((".yaml", ".yml")):
         return place
-    from raycal.build import REGISTRIES
     from raycal.config import load_sweep
-    from raycal.files import Folder
+    from raycal.experiment.build import REGISTRIES
+    from raycal.storage.folder import Folder
 
     return Folder.at(storage).folder(load_sweep(place, REGISTRIES).name).uri
 
@@ -107,7 +107,7 @@ def _print(runs: "Runs", out: "Folder", written: Sequence[str]) -> None:
         print(answer)
     if runs.removed_words:
         print(runs.removed_words)
-    from raycal.labels import counted  # after --help
+    from raycal.config.labels import counted  # after --help
 
     unfinished = len(runs.incomplete)
     if unfinished:

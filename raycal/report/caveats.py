@@ -4,11 +4,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from raycal.labels import recipe_words
-from raycal.report.comparison import SUPERVISED, Comparison, Setting, by_dataset, by_seed, is_whole_pool, same_seeds
-from raycal.report.guessing import LONGER, advice
+from raycal.config.labels import recipe_words
 from raycal.report.runs import Group, Runs
-from raycal.results import is_at_chance, loss_has_not_fallen
+from raycal.report.stats.comparison import (
+    SUPERVISED,
+    Comparison,
+    Setting,
+    by_dataset,
+    by_seed,
+    is_whole_pool,
+    same_seeds,
+)
+from raycal.report.stats.guessing import LONGER, advice
+from raycal.storage.results import is_at_chance, loss_has_not_fallen
 
 # Optimizer steps of two strategies that differ by more than this factor are said.
 MOST_DIFFERENCE = 1.5

@@ -1,9 +1,9 @@
 """Whether the report in a folder is that of the runs as they are now."""
 
 from raycal import __version__
-from raycal.digest import digest_of
-from raycal.files import Folder
 from raycal.report.runs import Runs
+from raycal.storage.folder import Folder
+from raycal.storage.seal import digest_of
 
 RECORD = ".runs.sha256"
 

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from raycal.files import Folder
 from raycal.report.runs import Runs, Trial
+from raycal.storage.folder import Folder
 
 MAX_BYTES = 4_000_000  # of all pictures together: the page is to stay small enough to be sent around
 

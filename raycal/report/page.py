@@ -9,18 +9,18 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from raycal import __version__
-from raycal.files import Folder
 from raycal.report.caveats import caveats, recipes
 from raycal.report.cells import kind, readable
-from raycal.report.charts import Plate
-from raycal.report.figures import drawing, gid
+from raycal.report.figures.charts import Plate
+from raycal.report.figures.drawing import drawing, gid
+from raycal.report.figures.panels import draw_panel, variable
+from raycal.report.figures.slices import datasets
+from raycal.report.figures.style import GRID, PAPER, Look
 from raycal.report.montages import montages
-from raycal.report.panels import draw_panel, variable
-from raycal.report.parity import is_about_another_dataset
+from raycal.report.paper.parity import is_about_another_dataset
 from raycal.report.runs import Runs
-from raycal.report.slices import datasets
-from raycal.report.style import GRID, PAPER, Look
-from raycal.store import RunDir
+from raycal.storage.folder import Folder
+from raycal.storage.run_dir import RunDir
 
 STATUSES = {
     "finished": "finished",

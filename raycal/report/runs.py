@@ -8,10 +8,7 @@ from raycal.algorithm.expert import experts
 from raycal.algorithm.guessing import guessing_accuracy
 from raycal.algorithm.scenario import Ask
 from raycal.config import ExperimentConfig
-from raycal.data_variants import RunInputs, data_variants
-from raycal.errors import InputError
-from raycal.files import Folder
-from raycal.labels import (
+from raycal.config.labels import (
     ABSENT,
     concerns,
     dataset_name,
@@ -22,8 +19,11 @@ from raycal.labels import (
     seedless_id,
     varied_keys,
 )
-from raycal.plan import SweepDir
-from raycal.store import CONFIG
+from raycal.errors import InputError
+from raycal.storage.data_variants import RunInputs, data_variants
+from raycal.storage.folder import Folder
+from raycal.storage.run_dir import CONFIG
+from raycal.storage.sweep_dir import SweepDir
 
 Status = Literal["finished", "stopped", "failed", "unfinished"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from raycal.report.estimate import number
+from raycal.report.stats.estimate import number
 
 _LATEX = str.maketrans(
     {

@@ -7,19 +7,19 @@ from typing import Any
 
 import pandas as pd
 
-from raycal.labels import named_settings, setting_words
-from raycal.report.break_even import BreakEven, break_even
-from raycal.report.comparison import RANDOM, Comparison, by_dataset, varied_settings
-from raycal.report.estimate import Estimate
-from raycal.report.group_figures import GroupFigures, dataset_budget, group_figures
-from raycal.report.guessing import guessing_level, is_guessing
-from raycal.report.paired import METRICS, Pair, pairwise
-from raycal.report.parity import Finding, parity
-from raycal.report.penalty import PenaltyMatrix, penalty_matrix
-from raycal.report.recommendation import Recommendation, recommend
+from raycal.config.labels import named_settings, setting_words
+from raycal.monitor.summary import NO_REASON
+from raycal.report.paper.parity import Finding, parity
 from raycal.report.runs import Group, Runs, Trial
-from raycal.report.targets import TARGETS, Efficiency, Reached, full_supervision, label_efficiency, reach
-from raycal.summary import NO_REASON
+from raycal.report.stats.break_even import BreakEven, break_even
+from raycal.report.stats.comparison import RANDOM, Comparison, by_dataset, varied_settings
+from raycal.report.stats.estimate import Estimate
+from raycal.report.stats.group_figures import GroupFigures, dataset_budget, group_figures
+from raycal.report.stats.guessing import guessing_level, is_guessing
+from raycal.report.stats.paired import METRICS, Pair, pairwise
+from raycal.report.stats.penalty import PenaltyMatrix, penalty_matrix
+from raycal.report.stats.recommendation import Recommendation, recommend
+from raycal.report.stats.targets import TARGETS, Efficiency, Reached, full_supervision, label_efficiency, reach
 
 Row = tuple[Any, ...]
 REMOVED = "no longer in the sweep file"

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
-from raycal.files import Folder
-from raycal.report.figures import render
+from raycal.report.figures.drawing import render
+from raycal.report.figures.plates import plates
+from raycal.report.figures.slices import scenarios
+from raycal.report.figures.style import looks
 from raycal.report.freshness import record
 from raycal.report.page import page
-from raycal.report.plates import plates
 from raycal.report.runs import Runs
-from raycal.report.slices import scenarios
-from raycal.report.style import looks
 from raycal.report.table_text import to_csv, to_latex
 from raycal.report.tables import tables
+from raycal.storage.folder import Folder
 
 PAGE = "report.html"
 ON_TOP = ("figure2", "figure3")  # of these a picture lies beside the page too

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from raycal.store import MONTAGES
+from raycal.storage.run_dir import MONTAGES
 
 OUTDATED = b"The trial failed once and went on since; this server does not delete files.\n"
 

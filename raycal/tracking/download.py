@@ -7,9 +7,9 @@ from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from raycal.errors import InputError
-from raycal.files import Folder
-from raycal.plan import PLAN, SweepDir
-from raycal.store import CONFIG, ERROR, RESULTS
+from raycal.storage.folder import Folder
+from raycal.storage.run_dir import CONFIG, ERROR, RESULTS
+from raycal.storage.sweep_dir import PLAN, SweepDir
 from raycal.tracking.projection import find_runs
 from raycal.tracking.tags import EXPERIMENT_ID, FOLDER, KIND, STATUS, STOPPED_BY
 from raycal.tracking.uri import without_secrets

@@ -16,12 +16,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from raycal.config import ExperimentConfig
+from raycal.config.labels import dataset_names, trial_labels
 from raycal.errors import InputError, shortened
-from raycal.files import Folder
-from raycal.labels import dataset_names, trial_labels
-from raycal.plan import PLAN, TRIALS, Plan, SweepDir
-from raycal.results import SECONDS
-from raycal.store import CONFIG, ERROR, RESULTS, RunDir
+from raycal.storage.folder import Folder
+from raycal.storage.results import SECONDS
+from raycal.storage.run_dir import CONFIG, ERROR, RESULTS, RunDir
+from raycal.storage.sweep_dir import PLAN, TRIALS, Plan, SweepDir
 from raycal.tracking.artifacts import Artifacts
 from raycal.tracking.schema import ARTIFACTS, follow_artifacts, make_sqlite
 from raycal.tracking.tags import (

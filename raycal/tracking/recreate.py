@@ -1,6 +1,6 @@
 """The runs of a sweep in MLflow from its folder alone."""
 
-from raycal.plan import Plan, SweepDir
+from raycal.storage.sweep_dir import Plan, SweepDir
 from raycal.tracking.projection import Projection
 
 

@@ -11,7 +11,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_GIT_COMMIT, 
 from raycal import __version__
 from raycal.algorithm.scenario import Ask
 from raycal.config import DEFAULT_ACQUISITION, ExperimentConfig
-from raycal.labels import dataset_name
+from raycal.config.labels import dataset_name
 
 KIND, FOLDER, EXPERIMENT_ID, STATUS = "raycal.kind", "raycal.folder", "raycal.experiment_id", "raycal.status"
 STOPPED_BY = "raycal.stopped_by"

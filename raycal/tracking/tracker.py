@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from raycal.config import ExperimentConfig
 from raycal.errors import TakenOverError
-from raycal.interrupt import seconds_to_close
-from raycal.plan import SweepDir
+from raycal.signals import seconds_to_close
+from raycal.storage.sweep_dir import SweepDir
 from raycal.tracking.failures import is_lasting, quiet_mlflow
 from raycal.tracking.reach import START_SECONDS, reach
 from raycal.tracking.uri import error_line, is_database, without_secrets

@@ -2,7 +2,7 @@
 
 import shlex
 
-from raycal.plan import SweepDir
+from raycal.storage.sweep_dir import SweepDir
 from raycal.tracking.uri import with_placeholders
 
 

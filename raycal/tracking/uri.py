@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from raycal.errors import InputError, one_line, shortened
-from raycal.plan import SweepDir
+from raycal.storage.sweep_dir import SweepDir
 
 DATABASES = ("mssql", "mysql", "postgresql", "sqlite")
 _SCHEMES = ("databricks", "http", "https", *DATABASES)

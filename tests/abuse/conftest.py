@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 from refusal import SWEEP, Refuse, refusal
 
-from raycal import build
 from raycal.config import ExperimentConfig, load_sweep
-from raycal.files import Folder
-from raycal.plan import Plan, SweepDir
-from raycal.store import RunDir
+from raycal.experiment import build
+from raycal.storage.folder import Folder
+from raycal.storage.run_dir import RunDir
+from raycal.storage.sweep_dir import Plan, SweepDir
 
 
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for module in ("sklearn.datasets", "raycal.learner.learner", "raycal.sweep_run"):
+    for module in ("sklearn.datasets", "raycal.learner.learner", "raycal.sweep.command"):
         import_module(module)  # the tests measure raycal's work without the first import
 
     (tmp_path / "sweep.yaml").write_text(SWEEP)

@@ -6,7 +6,7 @@ from time import process_time
 
 import pytest
 
-from raycal.sweep import main
+from raycal.sweep.__main__ import main
 
 MAX_CPU_SECONDS = 2.0
 SWEEP = """\

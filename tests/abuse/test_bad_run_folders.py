@@ -13,12 +13,12 @@ from refusal import SWEEP, Refuse, expect, run
 from small_iterations import one_iteration
 from states import manifest, torch_file, whole_state
 
-from raycal import build
 from raycal.config import ExperimentConfig, load_sweep
-from raycal.plan import Plan, SweepDir
+from raycal.experiment import build
 from raycal.report.__main__ import main as report
-from raycal.results import results_line
-from raycal.store import RunDir
+from raycal.storage.results import results_line
+from raycal.storage.run_dir import RunDir
+from raycal.storage.sweep_dir import Plan, SweepDir
 from raycal.track import main as track
 
 
@@ -36,7 +36,7 @@ class FakeTracker:
 
 @pytest.fixture(autouse=True)
 def untracked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("raycal.sweep_run.Tracker", FakeTracker)
+    monkeypatch.setattr("raycal.sweep.command.Tracker", FakeTracker)
 
 
 def evil_plan(config: ExperimentConfig) -> bytes:

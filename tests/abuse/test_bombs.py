@@ -15,16 +15,16 @@ import torch
 from small_iterations import sample
 from states import manifest, torch_file, whole_state
 
-from raycal import ledger
 from raycal.algorithm.records import PoolSnapshot
 from raycal.config import ExperimentConfig
 from raycal.data.cache import MANIFEST, cached_arrays
 from raycal.errors import InputError
-from raycal.files import Folder
 from raycal.learner.weights import bomb_in
-from raycal.plan import SweepDir
-from raycal.pool_file import pack, unpack
-from raycal.store import RunDir
+from raycal.storage import ledger
+from raycal.storage.folder import Folder
+from raycal.storage.pool_file import pack, unpack
+from raycal.storage.run_dir import RunDir
+from raycal.storage.sweep_dir import SweepDir
 
 SAMPLES = 40
 MEMORY_BYTES, BOMB_BYTES = 2**21, 2**24

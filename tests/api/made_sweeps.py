@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from raycal.algorithm.records import Answer, Interaction, Kind
-from raycal.build import REGISTRIES
 from raycal.config import load_sweep
-from raycal.files import Folder
-from raycal.ledger import to_parquet
-from raycal.plan import Plan, SweepDir
+from raycal.experiment.build import REGISTRIES
+from raycal.storage.folder import Folder
+from raycal.storage.ledger import to_parquet
+from raycal.storage.sweep_dir import Plan, SweepDir
 
 EXPERIMENT = {"dataset": "digits", "model": {"weights": "none"}, "interactions_per_iteration": 10}
 

@@ -15,9 +15,9 @@ from made_sweeps import sweep_folder
 from matplotlib.colors import to_hex
 
 from raycal import InputError, SweepResults, plot_accuracy, read_sweep
-from raycal.report.plates import figure2
+from raycal.report.figures.plates import figure2
+from raycal.report.figures.slices import slices
 from raycal.report.runs import read_runs
-from raycal.report.slices import slices
 
 GRID = {"scenario": ["random", "cluster-only", "supervised"], "expert.purity_threshold": [0.7, 0.9], "seed": [0, 1]}
 ACCURACIES = {

@@ -12,8 +12,8 @@ import pytest
 
 import raycal
 from raycal import ExperimentFailedError, InputError, run_experiment, run_sweep
-from raycal.build import REGISTRIES
 from raycal.config import load_sweep
+from raycal.experiment.build import REGISTRIES
 
 EXPERIMENT: dict[str, Any] = {
     "dataset": {"name": "digits", "train_size": 40, "test_size": 20},

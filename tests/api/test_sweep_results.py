@@ -9,7 +9,7 @@ from made_sweeps import EXPERIMENT, sweep_folder
 
 import raycal
 from raycal import InputError, read_sweep
-from raycal.results import KEYS
+from raycal.storage.results import KEYS
 
 GRID = {"scenario": ["random", "cluster-only"], "expert.purity_threshold": [0.7, 0.9], "seed": [0, 1]}
 ACCURACIES = {

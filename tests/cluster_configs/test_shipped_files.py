@@ -17,9 +17,9 @@ from jsonschema import Draft202012Validator
 from kuberay_schema import SCHEMAS
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from raycal import build
 from raycal.config import load_sweep
-from raycal.sweep import parser
+from raycal.experiment import build
+from raycal.sweep.__main__ import parser
 
 ROOT = Path(lint.__file__).parent.parent
 FOLDER = ROOT / "cluster_configs"

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from raycal import build
 from raycal.config import load_sweep
 from raycal.errors import InputError
+from raycal.experiment import build
 
 MAX_CPU_SECONDS = 2.0
 MINIMAL = """\

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from raycal import build
 from raycal.algorithm.expert import CLUSTER_ANSWERS, SAMPLE_ANSWERS, Oracle, experts
 from raycal.algorithm.expert.answers import ALL_ANSWERS, ORACLE, OtherExpert
 from raycal.algorithm.scenario import SCENARIOS, Use
 from raycal.config import ExperimentConfig, TrainingConfig
 from raycal.config.experiment import ClusteringConfig, ComponentConfig, ModelConfig
+from raycal.experiment import build
 from raycal.registry import Affects, Registry, declared
 
 GOLDEN = Path(__file__).with_name("experiment_ids.json")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import yaml
 
-from raycal.build import REGISTRIES
 from raycal.config import Sweep, load_sweep
 from raycal.errors import InputError
+from raycal.experiment.build import REGISTRIES
 
 TEXT = """\
 name: tiny

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from raycal import build
 from raycal.config import SchedulerConfig, load_sweep
 from raycal.errors import InputError
+from raycal.experiment import build
 
 MINIMAL = """\
 name: tiny

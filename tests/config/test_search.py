@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from raycal import build
 from raycal.config import SearchConfig, Sweep, load_sweep
 from raycal.config.search import Domain
 from raycal.errors import InputError
+from raycal.experiment import build
 
 SEARCH = """\
 name: tiny

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from raycal import build
 from raycal.algorithm.scenario import Ask, PseudoLabelsBy
 from raycal.config import ExperimentConfig, Sweep, load_sweep
 from raycal.config.experiment import CONVERGENCE
 from raycal.errors import InputError
+from raycal.experiment import build
 
 MINIMAL = """\
 name: tiny
@@ -819,7 +819,7 @@ class TestOverrides:
         assert [config.training.epochs for config in sweep.experiments.values()] == [1]
 
     def test_example_in_the_help_is_accepted(self, load: Load) -> None:
-        from raycal.sweep import EPILOG
+        from raycal.sweep.__main__ import EPILOG
 
         overrides = [quoted or bare for quoted, bare in re.findall(r"--set (?:'([^']+)'|(\S+))", EPILOG)]
         sweep = load(f"{MINIMAL}grid: {{seed: [0, 1, 2]}}\n", *overrides)

@@ -12,7 +12,7 @@ from alerts import RULES
 from panels import OF_RAY, ROWS, Panel
 from ray.dashboard.modules.reporter import reporter_agent
 
-from raycal.distributed.metrics import STATES, TABLE
+from raycal.monitor.sweep_metrics import STATES, TABLE
 
 DASHBOARD = generate.dashboard()
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from raycal.check import describe
 from raycal.data.image_files import ImageTree
 from raycal.data.image_folder import ImageFolder, list_images
 from raycal.data.layout import Split, read_layout, split_of
 from raycal.errors import InputError
+from raycal.sweep.preflight import describe
 
 
 def make(root: Path, *files: str) -> Path:

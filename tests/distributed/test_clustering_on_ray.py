@@ -15,10 +15,10 @@ from sweep_command import family, wait_until
 
 from raycal.algorithm.clustering import clusterings
 from raycal.algorithm.records import Floats
-from raycal.distributed import remote_clustering
-from raycal.distributed.clustering import ClusteringService, start_clusterings
-from raycal.distributed.remote_clustering import RemoteClustering
-from raycal.distributed.resources import ClusteringShare
+from raycal.capacity.allocate import ClusteringShare
+from raycal.distributed import clustering_client
+from raycal.distributed.clustering_actor import ClusteringService, start_clusterings
+from raycal.distributed.clustering_client import RemoteClustering
 from raycal.errors import InfrastructureError, ShortOfMemoryError
 
 pytestmark = pytest.mark.slow
@@ -46,8 +46,8 @@ def kmeans(monkeypatch: pytest.MonkeyPatch) -> Iterator[RemoteClustering]:
     (actor,) = start_clusterings([SHARE]).values()
     kmeans = RemoteClustering(actor, "kmeans", OPTIONS)
     kmeans(points(100), 3, 0)
-    monkeypatch.setattr(remote_clustering, "LOOK_SECONDS", 0.5)
-    monkeypatch.setattr(remote_clustering, "patience_seconds", patience_seconds)
+    monkeypatch.setattr(clustering_client, "LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(clustering_client, "patience_seconds", patience_seconds)
     yield kmeans
     ray.kill(actor)
 

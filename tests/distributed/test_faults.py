@@ -10,8 +10,8 @@ import psutil
 import pytest
 from sweep_command import SWEEP, family, log_of, outcome, run, started, statuses, wait_until
 
+from raycal.distributed.clustering_client import LEAST_PATIENCE_SECONDS, LOOK_SECONDS
 from raycal.distributed.mailbox import WORKER_RETRIES
-from raycal.distributed.remote_clustering import LEAST_PATIENCE_SECONDS, LOOK_SECONDS
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 

@@ -83,7 +83,7 @@ sys.stdin.read()
 REMOVE_AMONG_THE_LIVING = """
 import ray, sys
 from ray.util.placement_group import placement_group
-from raycal.distributed.leftovers import remove_leftovers
+from raycal.distributed.cleanup import remove_leftovers
 class Maker:
     def make(self):
         self.group = placement_group([{"CPU": 0.1}])
@@ -303,7 +303,7 @@ def test_cluster_that_does_not_let_us_in_is_refused_in_a_line(
 
 @pytest.mark.slow
 def test_cluster_of_another_version_is_refused_in_a_line(cluster: Cluster, folder: Path, tmp_path: Path) -> None:
-    older = "import sys, ray; ray.__version__ = '2.59.0'; from raycal.sweep import run; run()"
+    older = "import sys, ray; ray.__version__ = '2.59.0'; from raycal.sweep.__main__ import run; run()"
     command = [sys.executable, "-c", older, str(folder / "small.yaml"), "--storage", str(tmp_path / "runs")]
     done = cluster.run(*command, RAY_ADDRESS=cluster.address)
 

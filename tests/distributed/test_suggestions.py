@@ -9,7 +9,7 @@ from ray.tune.search import Searcher
 from raycal.config import ExperimentConfig, SearchConfig
 from raycal.distributed.suggestions import Suggestions
 from raycal.errors import InputError
-from raycal.results import OBJECTIVE
+from raycal.storage.results import OBJECTIVE
 
 CHOICES = [0.0, 0.25, 0.5, 0.75]
 KEY = "expert.purity_threshold"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sweep_command import SWEEP, log_of, outcome, run, started, statuses, wait_until
 
-from raycal.build import REGISTRIES
 from raycal.config import load_sweep
+from raycal.experiment.build import REGISTRIES
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 

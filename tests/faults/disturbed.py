@@ -13,8 +13,8 @@ from mlflow import MlflowClient
 from object_store import ObjectStore
 from processes import Starter
 
-from raycal.files import Folder
-from raycal.results import SECONDS
+from raycal.storage.folder import Folder
+from raycal.storage.results import SECONDS
 
 SWEEP = """
 name: small

@@ -76,7 +76,7 @@ def serve() -> None:
 
     import raycal.learner.learner
     import raycal.report.write
-    import raycal.sweep_run
+    import raycal.sweep.command
     from raycal.tracking import set_up_mlflow
 
     set_up_mlflow()
@@ -101,7 +101,7 @@ def _carry_out(order: dict[str, Any]) -> None:
     os.dup2(log, 2)
     code = 70
     try:
-        from raycal import sweep
+        from raycal.sweep import __main__ as sweep
 
         fault = dict(order["fault"])
         FAULTS[fault.pop("kind", "none")](**fault)
@@ -141,7 +141,7 @@ def _kill_after(seconds: float, *, report: bool = False) -> None:
 def _count(to: str, *, report: bool = False) -> None:
     """Append a line for each write or removal of a file: the kind of operation and the file."""
     _without_report(report)
-    from raycal.files import Folder
+    from raycal.storage.folder import Folder
 
     for name in ("write", "remove"):
         _around(Folder, name, lambda call, folder, file, *rest, name=name: (_note(to, name, folder, file), call()))
@@ -155,7 +155,7 @@ def _note(to: str, what: str, folder: Any, file: str) -> None:
 def _fail(at: int, times: int, error: int, *, report: bool = False) -> None:
     """Let `times` writes, from write number `at` on, fail with an error number."""
     _without_report(report)
-    from raycal.files import Folder
+    from raycal.storage.folder import Folder
 
     left = [at]
 
@@ -169,7 +169,7 @@ def _fail(at: int, times: int, error: int, *, report: bool = False) -> None:
 
 
 def _at_operation(at: int, place: str, act: Callable[[], object]) -> None:
-    from raycal.files import Folder
+    from raycal.storage.folder import Folder
 
     left = [at]
 
@@ -206,7 +206,7 @@ def _stop(at: int, place: str, *, report: bool = False) -> None:
     _without_report(report)
     from contextlib import nullcontext
 
-    from raycal.plan import SweepDir
+    from raycal.storage.sweep_dir import SweepDir
 
     SweepDir.lock = lambda self: nullcontext()  # type: ignore[method-assign]  # as on a file system without locks
     _at_operation(at, place, lambda: os.kill(os.getpid(), signal.SIGSTOP))
@@ -229,10 +229,10 @@ def _around(kind: type, name: str, instead: Callable[..., object]) -> None:
 
 def _without_report(wanted: bool) -> None:
     """Skip the report unless it is wanted: its figures take seconds, and it is made from files that are compared."""
-    import raycal.sweep_run
+    import raycal.sweep.command
 
     if not wanted:
-        raycal.sweep_run._report = lambda job: None
+        raycal.sweep.command._report = lambda job: None
 
 
 FAULTS: dict[str, Callable[..., None]] = {

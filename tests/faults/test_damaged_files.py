@@ -8,9 +8,9 @@ from small_iterations import CONFIG, model, result
 
 from raycal.config import ExperimentConfig
 from raycal.errors import InputError
-from raycal.files import Folder
-from raycal.plan import Plan, SweepDir
-from raycal.store import RunDir
+from raycal.storage.folder import Folder
+from raycal.storage.run_dir import RunDir
+from raycal.storage.sweep_dir import Plan, SweepDir
 
 ITERATIONS = 4
 SAVED = 3

@@ -9,7 +9,7 @@ from object_store import ObjectStore
 from processes import Starter
 from test_crash_points import crash_points
 
-from raycal.files import Folder
+from raycal.storage.folder import Folder
 
 pytestmark = pytest.mark.timeout(1800)
 

@@ -16,9 +16,9 @@ from raycal.algorithm.records import Fitted, TrainingSet
 from raycal.config import TrainingConfig
 from raycal.learner.chance import chance_accuracy
 from raycal.learner.learner import NetworkLearner
+from raycal.learner.losses import losses
 from raycal.learner.team import Team
 from raycal.learner.training import Losses, Patience, held_out
-from raycal.losses import losses
 
 ONE_STEP = TRAINING.model_copy(update={"epochs": 1, "batch_size": 20})
 

@@ -7,7 +7,7 @@ import pytest
 from small_runs import line, runs, supervised, threshold, trial
 
 from raycal.report.caveats import caveats, recipes
-from raycal.report.guessing import BETTER_TEST, LEARN_MORE, LONGER
+from raycal.report.stats.guessing import BETTER_TEST, LEARN_MORE, LONGER
 
 LEARNED = {"chance_accuracy": 0.15, "first_train_loss": 2.3, "train_loss": 0.1}
 

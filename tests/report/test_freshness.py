@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 from small_runs import runs, supervised, trial
 
-from raycal.files import Folder
 from raycal.report import freshness
 from raycal.report.freshness import is_up_to_date, record
 from raycal.report.runs import Runs
+from raycal.storage.folder import Folder
 
 
 @pytest.fixture

@@ -8,15 +8,15 @@ from made_up import Points, level, runs, seeds
 from test_page import html
 
 from raycal.report.cells import readable
-from raycal.report.charts import is_nearly_whole
-from raycal.report.comparison import by_dataset
-from raycal.report.group_figures import group_figures
-from raycal.report.paired import pairwise
-from raycal.report.parity import parity
-from raycal.report.plates import figure2, plates
-from raycal.report.recommendation import recommend
+from raycal.report.figures.charts import is_nearly_whole
+from raycal.report.figures.plates import figure2, plates
+from raycal.report.figures.slices import slices
+from raycal.report.paper.parity import parity
 from raycal.report.runs import Runs
-from raycal.report.slices import slices
+from raycal.report.stats.comparison import by_dataset
+from raycal.report.stats.group_figures import group_figures
+from raycal.report.stats.paired import pairwise
+from raycal.report.stats.recommendation import recommend
 from raycal.report.tables import tables
 
 

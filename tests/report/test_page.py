@@ -8,14 +8,14 @@ import pytest
 from PIL import Image
 from small_runs import line, runs, supervised, trial
 
-from raycal.files import Folder
 from raycal.report.cells import EMPTY, cell_text, kind, readable
+from raycal.report.figures.plates import plates
+from raycal.report.figures.slices import scenarios
+from raycal.report.figures.style import looks
 from raycal.report.page import page
-from raycal.report.plates import plates
 from raycal.report.runs import Runs
-from raycal.report.slices import scenarios
-from raycal.report.style import looks
-from raycal.store import RunDir
+from raycal.storage.folder import Folder
+from raycal.storage.run_dir import RunDir
 
 RUNS = runs(trial("random", 0, [0.4, 0.6]), trial("cluster-only", 0, [0.5, 0.7]), supervised(0, 0.9))
 TABLES = {

@@ -8,11 +8,11 @@ import pytest
 from small_runs import runs, supervised, threshold, trial
 
 import raycal
-from raycal.files import Folder
-from raycal.plan import Plan, SweepDir
 from raycal.report import write
 from raycal.report.__main__ import main
 from raycal.report.write import write_report
+from raycal.storage.folder import Folder
+from raycal.storage.sweep_dir import Plan, SweepDir
 
 TRIALS = [
     *(trial("cluster-only", 0, [0.4, value], settings=threshold(value)) for value in (0.7, 0.9)),

@@ -4,15 +4,15 @@ from pathlib import Path
 import pytest
 from made_up import config, runs, trial
 
-from raycal.build import REGISTRIES
 from raycal.config import load_sweep
 from raycal.errors import InputError
-from raycal.files import Folder
-from raycal.plan import Plan, SweepDir
-from raycal.report.comparison import by_dataset
+from raycal.experiment.build import REGISTRIES
+from raycal.report.figures.slices import datasets
 from raycal.report.runs import Runs, read_runs
-from raycal.report.slices import datasets
+from raycal.report.stats.comparison import by_dataset
 from raycal.report.tables import tables
+from raycal.storage.folder import Folder
+from raycal.storage.sweep_dir import Plan, SweepDir
 
 SWEEP = """
 name: small

@@ -4,10 +4,10 @@ import pandas as pd
 import pytest
 from made_up import level, runs, seeds, trial
 
+from raycal.monitor.summary import NO_REASON
 from raycal.report.runs import Runs
 from raycal.report.table_text import to_csv, to_latex
 from raycal.report.tables import tables
-from raycal.summary import NO_REASON
 
 NAMES = [
     *("recommendation", "summary", "targets", "break_even", "pairwise", "penalty", "sensitivity", "parity"),

@@ -20,8 +20,8 @@ from mlflow.entities import Run
 from run_folders import CONFIGS, commit
 from sweep_command import SWEEP, start
 
-from raycal.files import Folder
-from raycal.plan import Plan, SweepDir
+from raycal.storage.folder import Folder
+from raycal.storage.sweep_dir import Plan, SweepDir
 from raycal.tracking.projection import find_runs
 from raycal.tracking.tags import EXPERIMENT_ID, FOLDER, KIND
 

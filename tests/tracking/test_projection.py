@@ -17,12 +17,12 @@ from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 from run_folders import CONFIGS, commit
 
 from raycal import __version__
-from raycal.build import REGISTRIES
 from raycal.config import ExperimentConfig
-from raycal.digest import seal
-from raycal.files import Folder
-from raycal.plan import Plan, SweepDir
+from raycal.experiment.build import REGISTRIES
 from raycal.report.from_mlflow import runs_from_mlflow
+from raycal.storage.folder import Folder
+from raycal.storage.seal import seal
+from raycal.storage.sweep_dir import Plan, SweepDir
 from raycal.tracking.projection import Projection
 from raycal.tracking.tags import run_name, trial_tags
 from raycal.tracking.uri import tracking_uri

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from run_folders import CONFIGS, commit, content
 
-from raycal import build
 from raycal.config import ExperimentConfig
 from raycal.errors import InputError
-from raycal.files import Folder
-from raycal.plan import Plan, SweepDir
+from raycal.experiment import build
 from raycal.report.from_mlflow import runs_from_mlflow
 from raycal.report.runs import read_runs
+from raycal.storage.folder import Folder
+from raycal.storage.sweep_dir import Plan, SweepDir
 from raycal.track import main
 from raycal.tracking import Tracker
 

@@ -13,8 +13,8 @@ from urllib.request import urlopen
 import pytest
 from run_folders import CONFIGS, commit, content
 
-from raycal.files import Folder
-from raycal.plan import Plan, SweepDir
+from raycal.storage.folder import Folder
+from raycal.storage.sweep_dir import Plan, SweepDir
 from raycal.tracking import Tracker
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

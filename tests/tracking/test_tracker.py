@@ -7,11 +7,11 @@ from time import monotonic, sleep
 
 import pytest
 
-from raycal import build
 from raycal.config import ExperimentConfig
 from raycal.errors import InputError
-from raycal.files import Folder
-from raycal.plan import SweepDir
+from raycal.experiment import build
+from raycal.storage.folder import Folder
+from raycal.storage.sweep_dir import SweepDir
 from raycal.tracking import Tracker, tracking_uri
 
 URI = "http://localhost:5000"

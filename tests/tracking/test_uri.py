@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from raycal.errors import InputError
-from raycal.files import Folder
-from raycal.plan import SweepDir
+from raycal.storage.folder import Folder
+from raycal.storage.sweep_dir import SweepDir
 from raycal.tracking.failures import is_lasting
 from raycal.tracking.uri import (
     error_line,

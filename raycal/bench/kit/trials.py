@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from raycal.bench.figure import Figure
-from raycal.results import SECONDS
+from raycal.storage.results import SECONDS
 
 SWEEP = "sweeps/paper_cifar10.yaml"
 # The paper claims that `uncertain+cluster` needs fewer interactions than `random`; `supervised` is the upper bound.

@@ -1,0 +1,1 @@
+"""How many trials fit on which machines. The machines are handed to it, so it needs no Ray."""

@@ -1,0 +1,199 @@
+"""Decides how many trials run at once, what each gets and where clustering runs, from the resources of the nodes."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from raycal.capacity.allotment import Allotment, ClusteringShare, count
+from raycal.capacity.gpu_shares import (
+    CLUSTERING_GPU,
+    beside_clustering,
+    equal_share,
+    has_share_to_spare,
+    per_card,
+)
+from raycal.capacity.packing import Need, Node, always_fit, most_trials
+from raycal.config import ResourceConfig
+from raycal.errors import InputError
+
+__all__ = ["Allotment", "ClusteringShare", "Node", "allot"]
+
+MAX_THREADS = 16
+# The most cards of one machine, as far as is known.
+MAX_CARDS = 16
+# Private memory of the processes, without the pages of libraries that all processes share: a trial's driver with
+# Train's controller and helpers, and a worker with the CUDA build of torch. The dataset is mapped and shared. The
+# dataset and the actors find room in what Ray sets aside for its object store, which is hardly used.
+DRIVER_BYTES, WORKER_BYTES = int(0.8e9), int(1e9)
+# A trial that runs alone may start with this share of the memory above; with less it cannot live.
+LEAST_SHARE_OF_MEMORY = 0.75
+# Calls that an actor on a GPU takes at a time. The first computes: beside 0.5 GB of CUDA it holds its points (2 KB per
+# sample) and up to 1 GB of distances and sums on the GPU. The second has brought its points and waits. Further calls
+# wait in the actor's queue with their points.
+CLUSTERINGS_PER_GPU = 2
+
+
+def allot(
+    config: ResourceConfig, nodes: Sequence[Node], num_trials: int, *, workers: int = 1, threads: int | None = None
+) -> Allotment:
+    """Share the nodes among the trials.
+
+    Where there are GPUs a worker gets one, less a small share for clustering. As many trials run at once as are sure
+    to fit, and all workers have equal shares of the cores. A Ray cluster without any CPU is assumed to grow on demand:
+    it is asked for what the configuration says.
+
+    Args:
+        config: The resource section of the sweep file.
+        nodes: The nodes of the Ray cluster.
+        num_trials: The number of trials of the sweep.
+        workers: Workers of each trial; they may be on several nodes.
+        threads: CPU threads per worker of a sweep planned earlier, which are kept; None: the configuration and the
+            nodes decide.
+
+    Raises:
+        InputError: No trial fits, or there are no nodes yet and the configuration does not say what to ask for.
+    """
+    limit = min(num_trials, config.max_concurrent_trials or num_trials)
+    given = threads or config.cpus_per_worker
+    if not any(node.cpus for node in nodes):
+        return _on_nodes_to_come(config, workers=workers, threads=given, limit=limit)
+    need = Need(
+        threads=given or 1,
+        gpus=_gpus_here(config.gpus_per_worker, nodes, given or 1),
+        workers=workers,
+        driver_bytes=DRIVER_BYTES,
+        worker_bytes=WORKER_BYTES,
+    )
+    _check_room(nodes, need, planned=threads is not None)
+    concurrent = most_trials(nodes, need, limit)
+    if not concurrent:
+        need, concurrent = _with_little_memory(nodes, need), 1
+    if given is None:
+        choices = (replace(need, threads=number) for number in range(MAX_THREADS, 0, -1))
+        need = next(choice for choice in choices if always_fit(nodes, choice, concurrent))
+    return Allotment(
+        workers=workers,
+        threads=need.threads,
+        gpus=need.gpus,
+        concurrent_trials=concurrent,
+        clustering=_on_gpus(nodes, need, concurrent) or _on_cpus(nodes, need, concurrent),
+        driver_bytes=need.driver_bytes,
+        worker_bytes=need.worker_bytes,
+        compile=config.compile,
+    ).at_most(concurrent)
+
+
+def _on_nodes_to_come(config: ResourceConfig, *, workers: int, threads: int | None, limit: int) -> Allotment:
+    """The resources in the configuration, without memory: an autoscaler may not know that its nodes have any."""
+    if threads is None or config.gpus_per_worker is None or config.max_concurrent_trials is None:
+        raise InputError(
+            "resources: no node of the Ray cluster has a CPU so far; where nodes are started on demand, give "
+            "cpus_per_worker, gpus_per_worker and max_concurrent_trials"
+        )
+    gpus = _gpus(config.gpus_per_worker, MAX_CARDS)
+    shares_card = 0 < gpus < 1 and beside_clustering(gpus) == per_card(gpus)
+    actor = ClusteringShare(
+        node_id="",
+        threads=threads,
+        gpus=CLUSTERING_GPU if shares_card else 0.0,
+        concurrency=CLUSTERINGS_PER_GPU if shares_card else limit,
+    )
+    return Allotment(
+        workers=workers,
+        threads=threads,
+        gpus=gpus,
+        concurrent_trials=limit,
+        clustering=(actor,),
+        compile=config.compile,
+    ).at_most(limit)
+
+
+def _gpus_here(given: float | None, nodes: Sequence[Node], threads: int) -> float:
+    """The GPUs of a worker: as configured, else one, less clustering's share, where a node has a GPU."""
+    cards = int(max(node.gpus for node in nodes))
+    if given is None:
+        usable = any(node.gpus >= 1 and node.cpus >= threads for node in nodes)
+        return equal_share(1 - CLUSTERING_GPU, cards) if usable else 0.0
+    if given and not cards:
+        raise InputError(
+            f"resources: gpus_per_worker is {given:g}, but none of {count(len(nodes), 'node')} has a GPU; "
+            "set it to 0 or auto"
+        )
+    return _gpus(given, cards)
+
+
+def _gpus(given: float, cards: int) -> float:
+    """The GPUs of a worker: a part of a card, or whole cards, as a worker cannot have parts of several cards."""
+    if given > 1 and given % 1:
+        raise InputError(f"resources: gpus_per_worker is {given:g}; above 1 it must be a whole number")
+    return equal_share(given, cards)
+
+
+def _on_gpus(nodes: Sequence[Node], need: Need, concurrent: int) -> tuple[ClusteringShare, ...]:
+    """A clustering actor on each node that always has the share of a GPU left, however the workers are placed."""
+    return tuple(
+        ClusteringShare(
+            node_id=node.node_id, threads=need.threads, gpus=CLUSTERING_GPU, concurrency=CLUSTERINGS_PER_GPU
+        )
+        for node in _largest_first(nodes, need)
+        if need.gpus
+        and has_share_to_spare(int(node.gpus), need.gpus, min(need.most_workers(node), concurrent * need.workers))
+    )
+
+
+def _on_cpus(nodes: Sequence[Node], need: Need, concurrent: int) -> tuple[ClusteringShare, ...]:
+    """A clustering actor on each node that workers run on; it uses the cores of the workers that wait for it."""
+    return tuple(
+        ClusteringShare(
+            node_id=node.node_id, threads=need.threads, gpus=0.0, concurrency=min(need.most_workers(node), concurrent)
+        )
+        for node in _largest_first(nodes, need)
+    )
+
+
+def _largest_first(nodes: Sequence[Node], need: Need) -> list[Node]:
+    """The nodes that have room for workers, the one with the most room first."""
+    usable = [node for node in nodes if need.most_workers(node)]
+    return sorted(usable, key=need.most_workers, reverse=True)
+
+
+def _check_room(nodes: Sequence[Node], need: Need, *, planned: bool) -> None:
+    """Refuse a worker that fits on no node, and a trial whose workers do not fit at once, whatever memory there is."""
+    room = sum(need.workers_with_cores(node) for node in nodes)
+    if room >= need.workers:
+        return
+    gpus = f" and {count(need.gpus, 'GPU')}" if need.gpus else ""
+    needed = f"{count(need.threads, 'CPU')}{gpus}"
+    settings = ["cpus_per_worker"] * (need.threads > 1) + ["gpus_per_worker"] * bool(need.gpus)
+    if room:
+        problem = f"a trial needs {need.workers} workers with {needed} each at once, there is room for {room}"
+        settings.insert(0, "workers_per_trial")
+    else:
+        problem = f"a worker needs {needed} on one node"
+    largest = max(nodes, key=lambda node: (node.gpus, node.cpus) if need.gpus else (node.cpus, node.gpus))
+    mend = f"lower {' or '.join(settings)}" if settings else "take a larger one"
+    if planned:
+        mend = "the sweep was planned on larger ones"
+    has = count(largest.cpus, "CPU") + (f" and {count(largest.gpus, 'GPU')}" if need.gpus else "")
+    raise InputError(f"resources: {problem}; the largest of {count(len(nodes), 'node')} has {has}; {mend}")
+
+
+def _with_little_memory(nodes: Sequence[Node], need: Need) -> Need:
+    """The need of a single trial where memory is scarce.
+
+    Raises:
+        InputError: There is too little memory for even one trial.
+    """
+    least = replace(
+        need,
+        driver_bytes=int(need.driver_bytes * LEAST_SHARE_OF_MEMORY),
+        worker_bytes=int(need.worker_bytes * LEAST_SHARE_OF_MEMORY),
+    )
+    if always_fit(nodes, least, 1):
+        return least
+    gigabytes = (least.driver_bytes + need.workers * least.worker_bytes) / 1e9
+    largest = max(node.memory_bytes for node in nodes) / 1e9
+    raise InputError(
+        f"resources: a trial with {count(need.workers, 'worker')} needs {gigabytes:.2f} GB of memory at the very "
+        f"least; the largest of {count(len(nodes), 'node')} has {largest:.2f} GB for Ray, 70 % of what is free there; "
+        f"free some{' or lower workers_per_trial' if need.workers > 1 else ''}"
+    )

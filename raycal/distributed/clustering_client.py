@@ -1,0 +1,124 @@
+"""Calls a clustering actor, which may die, hang, or run out of memory."""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import ray
+from ray.exceptions import (
+    ActorDiedError,
+    GetTimeoutError,
+    ObjectLostError,
+    OutOfMemoryError,
+    RayActorError,
+    RayTaskError,
+)
+
+from raycal.algorithm.records import Floats
+from raycal.distributed.clustering_actor import LOOK
+from raycal.errors import InfrastructureError, ShortOfMemoryError, one_line
+from raycal.kmeans.backends import note
+
+logger = logging.getLogger(__name__)
+
+TRIES = 3
+# An actor whose node died is on another node after about 20 s; Ray needs most of them to notice the death.
+MOVE_SECONDS = 120.0
+LOOK_SECONDS = 30.0
+# No clustering counts as stuck earlier. One busy core does forty times as many multiplications per second.
+LEAST_PATIENCE_SECONDS, SLOWEST_RATE = 300.0, 1e9
+REASON_LENGTH = 300
+MEND = "lower resources.max_concurrent_trials, take a smaller pool or nodes with more memory"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteClustering:
+    """A clustering that runs on a clustering actor, with a limited number of tries."""
+
+    actor: Any
+    name: str
+    options: Mapping[str, Any]
+
+    def __call__(self, embeddings: Floats, num_clusters: int, seed: int) -> npt.NDArray[np.int64]:
+        """Cluster ids (U,) of embeddings (U, D).
+
+        Raises:
+            InfrastructureError: The actor is gone and does not come back in time, or it died or hung at every try.
+            ShortOfMemoryError: The clustering asked for more memory than there is.
+        """
+        reason = ""
+        patience = patience_seconds(embeddings.shape, num_clusters, self.options)
+        for attempt in range(1, TRIES + 1):
+            begin = time.monotonic()
+            call = self.actor.cluster.remote(self.name, self.options, ray.put(embeddings), num_clusters, seed, patience)
+            try:
+                self._wait_for(call, patience)
+                cluster_ids: npt.NDArray[np.int64]
+                cluster_ids, backends = ray.get(call)
+            except RayTaskError as error:
+                if not _is_short_of_memory(error.cause):
+                    raise
+                size = _size(embeddings, num_clusters)
+                raise ShortOfMemoryError(f"{self.name} of {size} ran out of memory on its actor; {MEND}") from error
+            except (RayActorError, ObjectLostError, OutOfMemoryError) as error:
+                seconds = time.monotonic() - begin
+                reason = f"no answer for {seconds / 60:.0f} min" if seconds > patience else _short(error)
+                logger.warning("clustering, try %d of %d: %s", attempt, TRIES, reason)
+                self._wait_for_actor()
+            else:
+                note(*backends)
+                return cluster_ids
+        raise InfrastructureError(
+            f"the clustering actor died or hung {TRIES} times at {_size(embeddings, num_clusters)}; if its node ran "
+            f"out of memory, {MEND}; the last time: {reason}"
+        )
+
+    def _wait_for(self, call: Any, patience: float) -> None:
+        """Wait for an answer or an error. An actor that hangs is killed and restarted, which counts as an error."""
+        while not ray.wait([call], timeout=LOOK_SECONDS)[0]:
+            if not ray.wait([self._look()], timeout=patience)[0]:
+                ray.kill(self.actor, no_restart=False)
+
+    def _wait_for_actor(self) -> None:
+        """Wait until the actor is back."""
+        end = time.monotonic() + MOVE_SECONDS
+        while True:
+            try:
+                ray.get(self._look(), timeout=max(1.0, end - time.monotonic()))
+                return
+            except (RayActorError, GetTimeoutError) as error:
+                if isinstance(error, ActorDiedError) or time.monotonic() > end:
+                    raise InfrastructureError(f"the clustering actor is gone: {_short(error)}") from error
+            time.sleep(1)
+
+    def _look(self) -> Any:
+        return self.actor.end_if_stuck.options(concurrency_group=LOOK).remote()
+
+
+def patience_seconds(shape: tuple[int, ...], num_clusters: int, options: Mapping[str, Any]) -> float:
+    """The longest time that a clustering of embeddings (U, D) may take: far longer than one that works.
+
+    The time is enough to compare each point with each center in every iteration, or with each other point.
+    """
+    points, width = shape
+    compared = max(num_clusters * int(options.get("iterations", 1)), points)
+    return max(LEAST_PATIENCE_SECONDS, points * width * compared / SLOWEST_RATE)
+
+
+def _is_short_of_memory(cause: Exception) -> bool:
+    """Whether a clustering failed for lack of memory; the GPU libraries say so only in the message."""
+    return isinstance(cause, MemoryError) or "out of memory" in str(cause)
+
+
+def _size(embeddings: Floats, num_clusters: int) -> str:
+    points, width = embeddings.shape
+    return f"{points:,} points (D = {width}) into {num_clusters:,}"
+
+
+def _short(error: Exception) -> str:
+    """The beginning of Ray's message, in one line."""
+    return one_line(error)[:REASON_LENGTH]

@@ -1,0 +1,174 @@
+"""Reports the state of a sweep to Ray, for Prometheus to scrape, in addition to the sweep's own follower.
+
+A separate thread reports the queued events, so that none of its failures can harm the sweep.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from queue import SimpleQueue
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+from raycal.config import ExperimentConfig
+from raycal.errors import shortened
+from raycal.monitor.listener import Follower
+from raycal.monitor.sweep_metrics import TABLE, SweepMetrics
+from raycal.storage.run_dir import RunDir
+from raycal.storage.sweep_dir import SweepDir
+
+if TYPE_CHECKING:
+    from ray.util.metrics import Gauge
+
+logger = logging.getLogger(__name__)
+
+# Ray 2.60 exports a gauge once after it was set, every 10 s, and drops a gauge that was not exported for 20 s.
+RECORD_SECONDS = 5.0
+CLOSE_SECONDS = 0.5
+
+
+class Recorder(Thread):
+    """Sets Ray's gauges every few seconds, from the events queued in the meantime.
+
+    Args:
+        experiments: The sweep's experiments by id, including those that are over. It may grow.
+        num_trials: The number of trials there will be at most.
+        backlog: Returns how many experiments have something to send to MLflow.
+    """
+
+    def __init__(
+        self,
+        sweep: str,
+        sweep_dir: SweepDir,
+        experiments: Mapping[str, ExperimentConfig],
+        num_trials: int,
+        backlog: Callable[[], int],
+    ) -> None:
+        super().__init__(name="raycal-metrics", daemon=True)
+        plan = sweep_dir.read_plan()
+        self._metrics = SweepMetrics(sweep, experiments, num_trials, {} if plan is None else plan.experiments)
+        self._sweep_dir, self._experiments, self._backlog = sweep_dir, experiments, backlog
+        self._events: SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]]] = SimpleQueue()
+        self._closing, self._is_late = Event(), False
+        self._gauges: dict[str, Gauge] = {}
+        self._failures: set[str] = set()
+
+    def scheduled(self, experiment_id: str) -> None:
+        """Queue the event that a trial got a place to run."""
+        self._events.put((self._metrics.scheduled, (experiment_id,)))
+
+    def started(self, experiment_id: str, seconds: float) -> None:
+        """Queue the event that Algorithm 1 began, `seconds` after there was room for the trial."""
+        self._events.put((self._metrics.started, (experiment_id, seconds)))
+
+    def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
+        """Queue the event that an iteration was saved."""
+        self._events.put((self._metrics.iteration, (experiment_id, line)))
+
+    def ended(self, experiment_id: str) -> None:
+        """Queue the event that a trial is over; its run folder says how it ended."""
+        self._events.put((self._end, (experiment_id,)))
+
+    def close(self) -> None:
+        """Record the end of the sweep, unless that takes longer than `CLOSE_SECONDS`."""
+        self._closing.set()
+        self.join(CLOSE_SECONDS)
+        self._is_late = True
+
+    def run(self) -> None:
+        """Record until the recorder is closed, and then the end of the sweep."""
+        for experiment_id in list(self._experiments):
+            self._try(self._find, experiment_id)
+        self._try(self._record)
+        while not self._closing.wait(RECORD_SECONDS):
+            self._try(self._record)
+        self._metrics.end()
+        self._try(self._record)
+
+    def _find(self, experiment_id: str) -> None:
+        """Load the results and the state that an earlier start of the sweep left."""
+        run_dir = self._sweep_dir.run_dir(experiment_id)
+        state = _how_it_ended(run_dir) if run_dir.is_done else "planned"
+        self._metrics.found(experiment_id, run_dir.results(), state)
+
+    def _end(self, experiment_id: str) -> None:
+        self._metrics.ended(experiment_id, _how_it_ended(self._sweep_dir.run_dir(experiment_id)))
+
+    def _record(self) -> None:
+        while not self._events.empty():
+            event, arguments = self._events.get()
+            self._try(event, *arguments)
+        for name, labels, value in self._metrics.samples(self._backlog()):
+            if self._is_late:  # Ray may be gone by now
+                return
+            self._gauge(name).set(value, labels)
+
+    def _gauge(self, name: str) -> "Gauge":
+        from ray.util.metrics import Gauge
+
+        if name not in self._gauges:
+            metric = TABLE[name]
+            self._gauges[name] = Gauge(name, metric.description, metric.labels)
+        return self._gauges[name]
+
+    def _try(self, action: Callable[..., None], *arguments: Any) -> None:
+        """Run an action and suppress its failure, as a sweep runs without metrics; warn once per kind of failure."""
+        try:
+            action(*arguments)
+        except Exception as error:
+            if type(error).__name__ not in self._failures:
+                logger.warning("metrics: %s: %s", type(error).__name__, shortened(str(error).partition("\n")[0], 200))
+            self._failures.add(type(error).__name__)
+
+
+class MeteredFollower:
+    """Passes the events of a sweep on Ray on to its follower, and records them."""
+
+    def __init__(self, follower: Follower, recorder: Recorder) -> None:
+        self._follower, self._recorder = follower, recorder
+
+    def scheduled(self, experiment_id: str) -> None:
+        """A trial got a place to run."""
+        self._recorder.scheduled(experiment_id)
+
+    def started(self, experiment_id: str, seconds: float) -> None:
+        """Algorithm 1 began or continued, `seconds` after there was room for the experiment."""
+        self._follower.started(experiment_id, seconds)
+        self._recorder.started(experiment_id, seconds)
+
+    def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
+        """An iteration was saved; `line` is its line of results.jsonl."""
+        self._follower.iteration(experiment_id, line)
+        self._recorder.iteration(experiment_id, line)
+
+    def finished(self, experiment_id: str) -> None:
+        """An experiment ended, either well or with its failure recorded."""
+        self._follower.finished(experiment_id)
+        self._recorder.ended(experiment_id)
+
+    def stopped(self, experiment_id: str, reason: str) -> None:
+        """The scheduler stopped an experiment."""
+        self._follower.stopped(experiment_id, reason)
+        self._recorder.ended(experiment_id)
+
+    def died(self, experiment_id: str, reason: str) -> None:
+        """An experiment ended, perhaps without a record of its failure."""
+        self._follower.died(experiment_id, reason)
+        self._recorder.ended(experiment_id)
+
+
+@contextmanager
+def metered(follower: Follower, recorder: Recorder) -> Iterator[MeteredFollower]:
+    """A follower that also records the events, while the block runs."""
+    recorder.start()
+    try:
+        yield MeteredFollower(follower, recorder)
+    finally:
+        recorder.close()
+
+
+def _how_it_ended(run_dir: RunDir) -> str:
+    """The state of a trial that is over."""
+    if run_dir.is_finished:
+        return "finished"
+    return "stopped" if run_dir.is_done else "failed"

@@ -1,0 +1,232 @@
+"""What a sweep costs before it is started: interactions, passes over images, hours and money within a wide margin."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from raycal.algorithm.scenario import Ask
+from raycal.capacity.allocate import Allotment
+from raycal.config import ExperimentConfig, Sweep
+from raycal.config.labels import counted, image_root
+from raycal.data import DatasetInfo
+from raycal.dry_run.prices import offers
+from raycal.dry_run.rates import (
+    ASSUMED,
+    CORE_GFLOPS,
+    FORWARD_GFLOP,
+    GPU_GFLOPS,
+    PROCESS_SECONDS,
+    RAY_SECONDS,
+    TRAINING_GFLOP,
+    TRIAL_SECONDS,
+    GpuRate,
+)
+from raycal.errors import InputError
+from raycal.monitor.progress import named
+from raycal.networks import networks
+
+DONE = "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Of one experiment: human interactions, and GFLOP if no cluster is accepted and if all are.
+
+    Pseudo-labels count as clusters: none is given, or one to each sample.
+    """
+
+    interactions: int
+    least_gflop: float
+    most_gflop: float
+
+    def gpu_hours(self, gflops: float) -> tuple[float, float]:
+        """The least and the most hours of one GPU that sustains so many GFLOP/s."""
+        return self.least_gflop / gflops / 3600, self.most_gflop / gflops / 3600
+
+
+def estimate(config: ExperimentConfig, info: DatasetInfo) -> Cost:
+    """The cost of an experiment on a dataset of this size.
+
+    A training that stops when it has `converged` costs at least the passes of its patience and at most all of its
+    steps; the passes over a validation set, some per cent of that, are left out.
+    """
+    scenario, training = config.steps, config.training
+    facts, resnet18 = networks.facts(config.model.name), networks.facts("resnet18")
+    size = (training.image_size / 32) ** 2 * facts.at_224 / resnet18.at_224
+    budgets = scenario.budgets(info.num_train if scenario.whole_pool else config.interactions_per_iteration)
+    others = config.acquisition.options.get("members", 1) - 1 if scenario.asks(Ask.UNCERTAIN) else 0
+    trainings = 1 + (config.retrain_between and sum(step.asks_model for step in scenario.steps[1:]))
+    labels_many = scenario.forms_clusters or scenario.pseudo_labels is not None
+    most_clusters = None if config.clustering.on_refusal == "split" else config.clustering.num_clusters
+    interactions, labeled, scored, least, most = 0, 0, 0, 0, 0
+    for iteration in range(scenario.iterations(config.iterations)):
+        left = info.num_train - labeled
+        if left == 0:
+            break
+        scored += info.num_test + left * (scenario.asks_model + others)
+        # Further members of an ensemble are trained on what the asking model was.
+        if config.ask_with == "previous" and iteration:
+            least += training.images(labeled)[0] * others
+            most += training.images(info.num_train if labels_many else labeled)[1] * others
+        represented = 0  # a representative is never refused, and stands for one image at least
+        for budget, step in zip(budgets, scenario.steps, strict=True):
+            if step.ask is Ask.REPRESENTATIVES:
+                represented += min(budget, most_clusters or budget, info.num_train - labeled)
+            if step.asks_clusters:
+                interactions += min(budget, most_clusters or budget, info.num_train - labeled)
+            else:
+                interactions += min(budget, info.num_train - labeled)
+                labeled = min(info.num_train, labeled + budget)
+        least += training.images(min(info.num_train, labeled + represented))[0] * trainings
+        most += training.images(info.num_train if labels_many else labeled)[1] * trainings
+    if config.model.frozen:  # every image is looked at once, and a head costs next to nothing
+        scored, least, most = info.num_train + info.num_test, 0, 0
+    return Cost(
+        interactions=interactions,
+        least_gflop=size * (scored * FORWARD_GFLOP + least * TRAINING_GFLOP),
+        most_gflop=size * (scored * FORWARD_GFLOP + most * TRAINING_GFLOP),
+    )
+
+
+def print_estimate(
+    sweep: Sweep,
+    selected: Mapping[str, ExperimentConfig],
+    infos: Mapping[str, DatasetInfo],
+    allot_here: Callable[[], Allotment],
+    rate: GpuRate = ASSUMED,
+    price: float | None = None,
+    labels: Mapping[str, str] | None = None,
+    states: Mapping[str, str] | None = None,
+    num_left: int | None = None,
+    local: bool = False,
+) -> None:
+    """Print every experiment with its interactions, then the hours, the money and the resources of the whole.
+
+    Of a search that decides trial by trial the base experiment and the space are printed, and every trial is taken to
+    cost as much as the base experiment.
+
+    Args:
+        allot_here: Shares this machine among the trials; InputError when none fits, as it is another one's sweep.
+        rate: Of the GPUs that will run it.
+        price: USD per hour of one of them; None: those of the table.
+        labels: What to print behind the id of each experiment.
+        states: Of a sweep that was started before, what becomes of each experiment: `DONE` or another word. The hours
+            and the money are those of what is not done.
+        num_left: How many trials are not over; None: all.
+        local: Whether the trials run one after another in one process, without Ray.
+    """
+    base = sweep.base
+    known = selected if base is None else {base.experiment_id: base}
+    costs = {key: estimate(config, infos[key]) for key, config in known.items()}
+    begins = named(known, labels or {})
+    for key, cost in costs.items():
+        pool, state = infos[key].num_train, f"  {states[key]}" if states and key in states else ""
+        print(
+            f"{begins[key]}  {cost.interactions:>7,} interactions  pool {pool:,}  test {infos[key].num_test:,}{state}"
+        )
+    _print_folders(known, infos)
+    times = 1 if base is None else sweep.num_trials
+    interactions = times * sum(cost.interactions for cost in costs.values())
+    if sweep.search is not None and base is not None:
+        print("is the base experiment, of which the search changes")
+        for key, domain in sweep.search.space.items():
+            print(f"  {key}: {domain}")
+        trials = f"{counted(times, 'trial')} chosen by {sweep.search.algorithm}"
+        print(f"\n{sweep.name}: {trials}, about {interactions:,} interactions")
+    else:
+        print(f"\n{sweep.name}: {counted(len(selected), 'trial')}, {interactions:,} interactions")
+    if states and base is None:
+        done = [key for key in costs if states.get(key) == DONE]
+        costs = {key: cost for key, cost in costs.items() if key not in done}
+        interactions = sum(cost.interactions for cost in costs.values())
+        _print_left(len(done), len(costs), interactions)
+    elif num_left is not None and base is not None and num_left < times:
+        interactions = num_left * sum(cost.interactions for cost in costs.values())
+        _print_left(times - num_left, num_left, interactions)
+        times = num_left
+    repeated = sweep.num_combinations - len(sweep.experiments)
+    if repeated:
+        repeat = "repeats" if repeated == 1 else "repeat"
+        print(f"{counted(repeated, 'combination')} {repeat} a trial, as the setting does not concern its scenario")
+    if not costs or not times:
+        return
+    total = Cost(
+        interactions=interactions,
+        least_gflop=times * sum(cost.least_gflop for cost in costs.values()),
+        most_gflop=times * sum(cost.most_gflop for cost in costs.values()),
+    )
+    print(
+        f"on {rate.gpu}, {rate.origin}: {_span(*total.gpu_hours(rate.gflops), digits=1)} GPU hours x price per GPU hour"
+    )
+    print(*_money(total, rate, price), sep="\n")
+    try:
+        allotment = allot_here()
+    except InputError as error:
+        print(f"resources on this machine: {error}")
+        return
+    print(f"resources on this machine: {allotment}")
+    gflops = allotment.workers * (rate.gflops * allotment.gpus if allotment.gpus else CORE_GFLOPS * allotment.threads)
+    least, most = (gflop / gflops / allotment.concurrent_trials for gflop in (total.least_gflop, total.most_gflop))
+    start = _start_seconds(len(costs) * times, allotment.concurrent_trials, local=local)
+    shortest, longest = _rough(least + start), _rough(most + start)
+    words = longest if shortest == longest else f"{shortest} (no cluster accepted) to {longest} (all accepted)"
+    # Seconds in tens, upwards: a start is no better known.
+    starting = f"about {-(-start // 10) * 10:.0f} s" if start < 60 else _rough(start)
+    print(f"rough estimate: {words}, {'most' if start > most else starting} of it to start the process and the trials")
+
+
+def _start_seconds(trials: int, at_a_time: int, *, local: bool) -> float:
+    """How long a sweep takes besides the work of its trials."""
+    if local:
+        return PROCESS_SECONDS + trials * TRIAL_SECONDS
+    return PROCESS_SECONDS + RAY_SECONDS + max(0, trials - at_a_time) / at_a_time * TRIAL_SECONDS
+
+
+def _rough(seconds: float) -> str:
+    """A duration that nobody knows to the second."""
+    if seconds < 60:
+        return "under a minute"
+    return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
+
+
+def _span(least: float, most: float, *, digits: int) -> str:
+    """Two amounts as a range, `1.2 to 3.4`; what is too little to be written is said to be under the first that is."""
+    smallest = 10.0**-digits
+    words = [
+        f"under {smallest:.{digits}f}" if round(amount, digits) < smallest else f"{amount:,.{digits}f}"
+        for amount in (least, most)
+    ]
+    return words[0] if words[0] == words[1] else " to ".join(words)
+
+
+def _print_left(done: int, left: int, interactions: int) -> None:
+    """Say of a sweep that was started before what is left of it."""
+    rest = f", with {interactions:,} interactions; what follows is about these" if left else "; nothing is left to run"
+    print(f"done: {done}; to run: {left}{rest}")
+
+
+def _print_folders(experiments: Mapping[str, ExperimentConfig], infos: Mapping[str, DatasetInfo]) -> None:
+    """Say which folder of images each name stands for."""
+    folders = {infos[key].name: root for key, config in experiments.items() if (root := image_root(config)) is not None}
+    for name, root in folders.items():
+        print(f"dataset {name}: {root}")
+
+
+def _money(total: Cost, rate: GpuRate, price: float | None) -> Iterator[str]:
+    """What the hours cost at the user's price, else on each machine of the table whose GPU has a rate."""
+    if price is not None:
+        least, most = (price * hours for hours in total.gpu_hours(rate.gflops))
+        yield f"at {price:g} USD per GPU hour: {_span(least, most, digits=2)} USD"
+        return
+    known = [offer for offer in offers() if rate is ASSUMED or rate.is_of(offer.gpu)]
+    for offer in known:
+        least, most = total.gpu_hours(GPU_GFLOPS[offer.gpu] if rate is ASSUMED else rate.gflops)
+        spot, on_demand = offer.spot / offer.gpus, offer.on_demand / offer.gpus
+        yield (
+            f"  {offer.cloud} {offer.machine} ({offer.gpu}, {offer.region}): {_span(least, most, digits=1)} GPU hours, "
+            f"{_span(least * spot, most * spot, digits=2)} USD on spot, "
+            f"{_span(least * on_demand, most * on_demand, digits=2)} on demand, prices {offer.checked}"
+        )
+    if known:
+        yield "  prices are from memory: look yours up and give it with --price; head, disks and traffic come on top"
+    else:
+        yield f"no price of {rate.gpu} is in the table: give yours with --price"

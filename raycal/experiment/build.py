@@ -1,0 +1,260 @@
+"""Turns the names in a configuration into objects; the only module that knows both."""
+
+import json
+import logging
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from raycal.algorithm import loop
+from raycal.algorithm.acquisition import acquisitions
+from raycal.algorithm.cluster_queue import ClusterRules
+from raycal.algorithm.clustering import Clustering, clusterings
+from raycal.algorithm.expert import Expert, experts
+from raycal.algorithm.learner import Learner
+from raycal.algorithm.pseudo_labels import PseudoLabeling, pseudo_labels
+from raycal.algorithm.randomness import stream
+from raycal.algorithm.records import Labels
+from raycal.config import ExperimentConfig, WorkerSettings
+from raycal.data import Dataset, ImageDataset, datasets
+from raycal.data.manifest import NAMES_SHOWN, Manifest, in_both_splits, manifest_of
+from raycal.errors import first_of
+from raycal.experiment.downloads import lacks_weights
+from raycal.learner.losses import losses
+from raycal.networks import networks
+from raycal.plugins import owner_of
+from raycal.registry import Registry
+from raycal.storage.inputs import DatasetInput, ExpectedInputs, Inputs, RecordedInputs
+
+if TYPE_CHECKING:
+    from raycal.learner.learner import NetworkLearner
+    from raycal.learner.team import Team
+
+logger = logging.getLogger(__name__)
+
+REGISTRIES: Mapping[str, Registry[Any]] = {
+    "dataset": datasets,
+    "model": networks,
+    "acquisition": acquisitions,
+    "clustering": clusterings,
+    "expert": experts,
+    "pseudo_labels": pseudo_labels,
+    "loss": losses,
+}
+
+
+def dataset(config: ExperimentConfig) -> Dataset:
+    """The dataset of an experiment, not yet loaded."""
+    make = datasets[config.dataset.name]
+    made: Dataset = make(**config.dataset.options, seed=config.seed, image_size=config.training.image_size)
+    return made
+
+
+def dataset_key(config: ExperimentConfig) -> str:
+    """The key of an experiment's dataset; experiments with the same key see the same images in the same split."""
+    options = json.dumps(config.dataset.options, sort_keys=True)
+    return f"{config.dataset.name} {options} {config.seed} {config.training.image_size}"
+
+
+def weights_key(config: ExperimentConfig) -> str:
+    """The key of an experiment's initial weights; experiments with the same key start from the same weights."""
+    model = config.model
+    options = f" {json.dumps(model.options, sort_keys=True)}" if model.options else ""
+    return f"{model.name} {model.weights}{options}"
+
+
+def dataset_family(config: ExperimentConfig) -> str:
+    """The key of an experiment's images; experiments with the same key have the same images, however they are split."""
+    return f"{config.dataset.name} {json.dumps(config.dataset.options, sort_keys=True)}"
+
+
+def prepare(experiments: Mapping[str, ExperimentConfig]) -> Inputs:
+    """Download and decode every dataset and read all weights once, so that no trial fails on them.
+
+    Images that are left out, and images that are in both splits of a dataset, are logged as warnings.
+
+    Returns:
+        The digests and manifests of everything that was read.
+
+    Raises:
+        InputError: A download, an image or a weights file cannot be used, or an expert does not fit its dataset.
+    """
+    labels: dict[str, Labels] = {}
+    inputs: dict[str, DatasetInput] = {}
+    digests: dict[str, str] = {}
+    left_out: dict[str, None] = {}
+    leaks: dict[str, list[str]] = {}
+    for config in experiments.values():
+        key = dataset_key(config)
+        if key not in labels:
+            images = dataset(config).load()
+            labels[key] = images.train_labels
+            left_out |= dict.fromkeys(images.left_out)
+            inputs[key] = _dataset_input(config, images)
+            leaks.setdefault(inputs[key].title, []).append(_leak(images, inputs[key].manifest))
+        expert(config, labels[key])
+        if config.model.weights != "none" and weights_key(config) not in digests:
+            digests[weights_key(config)] = _weights_digest(config)
+    if left_out:
+        named = first_of(list(left_out), NAMES_SHOWN, "; ")
+        logger.warning("%d images cannot be decoded and are left out: %s", len(left_out), named)
+    for title, found in leaks.items():
+        if leaking := list(filter(None, found)):
+            splits = f" ({len(leaking)} of {len(found)} splits have such images)" if len({*found}) > 1 else ""
+            logger.warning("warning: %s: %s%s", title, leaking[0], splits)
+    return Inputs(datasets=inputs, weights=digests)
+
+
+def read_again(experiments: Mapping[str, ExperimentConfig], recorded: RecordedInputs, *, but: Inputs) -> Inputs:
+    """Read what a sweep has recorded and what is on this machine, to compare it. Nothing is downloaded.
+
+    Args:
+        experiments: Whose datasets and weights are read.
+        recorded: Datasets and weights that are not among these have nothing to be compared with, and are not read.
+        but: What is read already.
+
+    Raises:
+        InputError: An image or a weights file cannot be used.
+    """
+    inputs: dict[str, DatasetInput] = {}
+    digests: dict[str, str] = {}
+    for config in experiments.values():
+        key, weights = dataset_key(config), weights_key(config)
+        if dataset_family(config) in recorded.families and key not in inputs and key not in but.datasets:
+            made = dataset(config)
+            if not made.inspect().download:
+                inputs[key] = _dataset_input(config, made.load())
+        is_read = weights in digests or weights in but.weights
+        if weights in recorded.weights and not is_read and not lacks_weights(config):
+            digests[weights] = _weights_digest(config)
+    return Inputs(datasets=inputs, weights=digests)
+
+
+def _dataset_input(config: ExperimentConfig, images: ImageDataset) -> DatasetInput:
+    """What a loaded dataset is recorded as."""
+    title = str(config.dataset.options.get("root") or config.dataset.name)
+    return DatasetInput(family=dataset_family(config), title=title, manifest=manifest_of(images))
+
+
+def _leak(images: ImageDataset, manifest: Manifest) -> str:
+    """A warning about test images that are in the training pool, too; empty if there are none."""
+    same = in_both_splits(images, manifest)
+    if not same:
+        return ""
+    name, other = next(iter(same.items()))
+    are = "is" if len(same) == 1 else "are"
+    return (
+        f"{len(same):,} of {images.num_test:,} test images {are} in the training pool, too ({name} has the same content"
+        f" as {other}), so the test accuracy is too high"
+    )
+
+
+def _weights_digest(config: ExperimentConfig) -> str:
+    """The digest of the weights that an experiment starts from."""
+    from raycal.learner.weights import load_weights, weights_digest
+
+    return weights_digest(load_weights(config.model.weights, config.model.name, config.model.options) or {})
+
+
+def expected_inputs(inputs: Inputs, experiments: Mapping[str, ExperimentConfig]) -> dict[str, ExpectedInputs]:
+    """The inputs each experiment must read, by experiment id, without those whose dataset was not prepared."""
+    found = {key: inputs.expected(dataset_key(config), weights_key(config)) for key, config in experiments.items()}
+    return {key: expected for key, expected in found.items() if expected is not None}
+
+
+def clustering(config: ExperimentConfig) -> Clustering:
+    """The clustering with its options, which runs in this process."""
+    return partial(clusterings[config.clustering.name], **config.clustering.options)
+
+
+def expert(config: ExperimentConfig, true_labels: Labels) -> Expert:
+    """The expert, with its options and the true labels.
+
+    Raises:
+        InputError: An option does not fit the classes.
+    """
+    return experts[config.expert.name](true_labels, **config.expert.options)
+
+
+def learner(
+    config: ExperimentConfig, images: ImageDataset, worker: WorkerSettings, *, team: "Team | None" = None
+) -> "NetworkLearner":
+    """The learner with its weights loaded, on the GPU if there is one.
+
+    Args:
+        config: The experiment.
+        images: The dataset.
+        worker: The compute settings of this worker.
+        team: The workers of the trial; None: this is its only worker.
+    """
+    from raycal.learner.device import Placement
+    from raycal.learner.learner import NetworkLearner
+    from raycal.learner.weights import load_weights
+
+    training, rounds = config.training, config.steps.iterations(config.iterations)
+    return NetworkLearner(
+        images,
+        training,
+        network=config.model.name,
+        network_options=config.model.options,
+        network_source=_network_source(config),
+        frozen=config.model.frozen,
+        weights=load_weights(config.model.weights, config.model.name, config.model.options),
+        rng=stream(config.seed, 0, "backbone"),
+        loss=partial(losses[training.loss.name], **training.loss.options),
+        placement=Placement.choose(
+            training.dtype,
+            threads=worker.threads,
+            gpu_share=worker.gpu_share,
+            compiled=worker.compile,
+            steps=0 if config.model.frozen else rounds * training.most_steps(images.num_train),
+        ),
+        team=team,
+    )
+
+
+def _network_source(config: ExperimentConfig) -> str:
+    """A text that tells a plug-in's network from others of the same name; empty for a network of raycal."""
+    plugin = owner_of("model", config.model.name)
+    if plugin is None:
+        return ""
+    return f"{config.model.name} {plugin.digest} {json.dumps(config.model.options, sort_keys=True)}"
+
+
+def parts(
+    config: ExperimentConfig, images: ImageDataset, model: Learner, cluster: Clustering | None = None
+) -> loop.Parts:
+    """The parts that Algorithm 1 works with; without `cluster`, clustering runs in this process."""
+    return loop.Parts(
+        learner=model,
+        expert=expert(config, images.train_labels),
+        acquisition=partial(acquisitions[config.acquisition.name], **config.acquisition.options),
+        clustering=cluster or clustering(config),
+        pseudo_labels=_pseudo_labeling(config),
+    )
+
+
+def _pseudo_labeling(config: ExperimentConfig) -> PseudoLabeling | None:
+    by = config.steps.pseudo_labels
+    return None if by is None else partial(pseudo_labels[by.name], **by.options)
+
+
+def plan(config: ExperimentConfig) -> loop.Plan:
+    """The settings of Algorithm 1."""
+    return loop.Plan(
+        scenario=config.steps,
+        iterations=config.iterations,
+        interactions_per_iteration=config.interactions_per_iteration,
+        seed=config.seed,
+        num_clusters=config.clustering.num_clusters,
+        clusters=ClusterRules(
+            core=config.clustering.core,
+            order=config.clustering.order,
+            on_refusal=config.clustering.on_refusal,
+            purity_threshold=config.purity_threshold or 0.0,
+        ),
+        ask_with=config.ask_with,
+        retrain_between=config.retrain_between,
+        cluster_weight=config.training.cluster_weight,
+        keep_cluster_labels=config.keep_cluster_labels,
+    )

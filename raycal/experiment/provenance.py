@@ -1,0 +1,60 @@
+"""Records, for every run, what a result depends on besides the configuration."""
+
+import platform
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from raycal import __version__
+from raycal.data import ImageDataset
+from raycal.data.manifest import Manifest
+from raycal.storage.seal import digest_of
+
+GIT_SECONDS = 5.0
+SHORT = 16  # hexadecimal digits of a digest that people read, too
+
+
+def environment(
+    images: ImageDataset,
+    manifest: Manifest,
+    placement: dict[str, Any],
+    num_workers: int,
+    *,
+    weights: str | None = None,
+    plugins: Mapping[str, Mapping[str, str]] | None = None,
+) -> dict[str, Any]:
+    """The versions, machine, data and weights, as `environment.json` holds them.
+
+    There is no key `git` outside a git working tree, no key `weights` where the weights were drawn at random, and no
+    key `plugins` where no plug-in is used.
+    """
+    commit, digests = git_commit(Path(__file__).parent), manifest.digest
+    return {
+        "raycal": __version__,
+        **({} if commit is None else {"git": commit}),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        **placement,
+        "workers": num_workers,
+        **({} if weights is None else {"weights": weights[:SHORT]}),
+        **({"plugins": dict(plugins)} if plugins else {}),
+        "dataset": {
+            "digest": digest_of(f"{digests.train} {digests.test}".encode())[:SHORT],
+            **{name: digest[:SHORT] for name, digest in digests._asdict().items()},
+            "num_train": images.num_train,
+            "num_test": images.num_test,
+            "num_classes": images.num_classes,
+            "num_listed": manifest.num_listed,
+            **({"left_out": list(images.left_out)} if images.left_out else {}),
+        },
+    }
+
+
+def git_commit(folder: Path) -> str | None:
+    """The commit of the working tree around a folder, with `-dirty` when files were changed; None without one."""
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=GIT_SECONDS).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

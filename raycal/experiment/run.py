@@ -1,0 +1,227 @@
+"""Runs one experiment from its first iteration, or from where it stopped, to its end, on a laptop as under Ray."""
+
+import logging
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from raycal.algorithm.clustering import Clustering
+from raycal.algorithm.loop import active_learning
+from raycal.algorithm.records import Interaction, IterationResult
+from raycal.config import ExperimentConfig, WorkerSettings
+from raycal.data import ImageDataset
+from raycal.data.manifest import Manifest, manifest_of
+from raycal.errors import InfrastructureError, InputError, RaycalError, StoppedError
+from raycal.experiment import build, montage
+from raycal.experiment.provenance import environment
+from raycal.kmeans.backends import noted
+from raycal.plugins import loaded_plugins
+from raycal.storage.inputs import ExpectedInputs
+from raycal.storage.run_dir import RunDir
+
+if TYPE_CHECKING:
+    from raycal.learner.learner import NetworkLearner
+    from raycal.learner.team import Team
+
+logger = logging.getLogger(__name__)
+
+
+class Observer(Protocol):
+    """Called after every saved iteration; `line` is the iteration's line of results.jsonl."""
+
+    def __call__(self, line: dict[str, Any], result: IterationResult) -> None: ...
+
+
+def run_experiment(
+    config: ExperimentConfig,
+    run_dir: RunDir,
+    worker: WorkerSettings,
+    *,
+    observers: tuple[Observer, ...] = (),
+    clustering: Clustering | None = None,
+    on_start: Callable[[], object] = lambda: None,
+    team: "Team | None" = None,
+    expected: ExpectedInputs | None = None,
+    load_plugins: Callable[[], object] = lambda: None,
+) -> bool:
+    """Run an experiment to its end; whether it got there.
+
+    A failure is written to `error.txt` and ends only this experiment. However the experiment ends, the other workers of
+    the trial, which follow this one, are dismissed.
+
+    Args:
+        observers: Called after every saved iteration.
+        clustering: A clustering that runs elsewhere; None: clustering runs in this process.
+        on_start: Called when data and model are loaded and Algorithm 1 begins.
+        team: The workers of the trial, of which this is the first; None: it is the only worker.
+        expected: The data and weights that the experiment must read; it fails on others. None: any are accepted.
+        load_plugins: Imports the plug-ins that the experiment may use; does nothing where this process has done so.
+
+    Raises:
+        InfrastructureError: The infrastructure under the experiment failed; another call continues the experiment.
+        StoppedError: An observer ended it.
+    """
+    phase = _Phase()
+    try:
+        _run(config, run_dir, worker, observers, clustering, on_start, team, expected, load_plugins, phase)
+    except (InfrastructureError, StoppedError):
+        raise
+    except Exception as error:  # the only place where a failed experiment is recorded
+        # A failure that the user can fix is recorded in one line; any other needs the place in the code.
+        message = str(error) if isinstance(error, RaycalError | OSError) else traceback.format_exc()
+        run_dir.fail(f"{phase.name}: {type(error).__name__}: {message}\n")
+        logger.info("%s failed (%s): %s", config.experiment_id, phase.name, error)
+        return False
+    finally:
+        if team is not None:
+            team.dismiss()
+    return True
+
+
+def follow_experiment(
+    config: ExperimentConfig,
+    worker: WorkerSettings,
+    team: "Team",
+    *,
+    expected: ExpectedInputs | None = None,
+    load_plugins: Callable[[], object] = lambda: None,
+) -> None:
+    """Do the work of a trial's other workers while the first worker runs the experiment, until it dismisses them.
+
+    An error that is not the experiment's own is raised; the trial's workers must then all start again.
+    """
+    try:
+        learner, _, _ = _load(config, worker, team, expected, load_plugins, _Phase())
+    except Exception:
+        if team.listen() is None:  # the first worker could not begin either, and has recorded why
+            return
+        raise
+    team.follow(learner)
+
+
+class _Phase:
+    """The current phase of an experiment, for the record of a failure."""
+
+    name = "starting"
+
+
+def _run(
+    config: ExperimentConfig,
+    run_dir: RunDir,
+    worker: WorkerSettings,
+    observers: tuple[Observer, ...],
+    clustering: Clustering | None,
+    on_start: Callable[[], object],
+    team: "Team | None",
+    expected: ExpectedInputs | None,
+    load_plugins: Callable[[], object],
+    phase: _Phase,
+) -> None:
+    saved = run_dir.begin(config)
+    if run_dir.is_done:
+        return
+    learner, images, manifest = _load(config, worker, team, expected, load_plugins, phase)
+    state = None
+    if saved is not None:
+        phase.name = "loading the state"
+        try:
+            state = saved.loop(images.num_train)
+        except ValueError as error:
+            problem = "of another dataset, or not saved by raycal; move the folder away to start anew"
+            raise InputError(f"{run_dir.folder.place}/state: {problem}") from error
+        learner.load(saved.model)
+    ran_on = environment(
+        images,
+        manifest,
+        learner.placement.describe(),
+        learner.team.size,
+        weights=learner.weights_digest,
+        plugins={name: plugin.record() for name, plugin in loaded_plugins().items() if name in config.plugins},
+    )
+    run_dir.write_environment(ran_on)
+    parts = build.parts(config, images, learner, clustering)
+    plan = build.plan(config)
+    done = 0 if state is None else state.iteration + 1
+    montages = _Montages(run_dir, images)
+    for iteration in range(done):
+        montages.mend(iteration)
+    phase.name = f"iteration {done}"
+    on_start()
+    with noted() as backends:
+        for result in active_learning(plan, parts, num_samples=images.num_train, state=state):
+            phase.name = f"saving iteration {result.iteration}"
+            clustering_backends = ", ".join(sorted(backends))
+            if ran_on.get("clustering", "") != clustering_backends:
+                ran_on["clustering"] = clustering_backends
+                run_dir.write_environment(ran_on)
+            line = run_dir.commit(result, learner.save())
+            montages.draw(result.iteration, result.ledger)
+            for observe in observers:
+                observe(line, result)
+            done = result.iteration + 1
+            phase.name = f"iteration {done}"
+    montages.mend_missing()
+    run_dir.finish("iterations" if done == plan.total_iterations else "pool exhausted")
+
+
+def _load(
+    config: ExperimentConfig,
+    worker: WorkerSettings,
+    team: "Team | None",
+    expected: ExpectedInputs | None,
+    load_plugins: Callable[[], object],
+    phase: _Phase,
+) -> tuple["NetworkLearner", ImageDataset, Manifest]:
+    """Load data and model, and compare them with the expected ones.
+
+    Raises:
+        InputError: The data or the model cannot be used, or differ from the expected ones.
+    """
+    phase.name = "loading the plug-ins"
+    load_plugins()
+    phase.name = "loading the dataset"
+    images = build.dataset(config).load(content=None if expected is None else expected.content)
+    manifest = manifest_of(images)
+    phase.name = "loading the model"
+    learner = build.learner(config, images, worker, team=team)
+    if expected is not None:
+        expected.check(manifest, learner.weights_digest)
+    return learner, images, manifest
+
+
+class _Montages:
+    """Draws the montages of the clusters of each iteration; an experiment continues when that fails."""
+
+    def __init__(self, run_dir: RunDir, images: ImageDataset) -> None:
+        self._run_dir, self._images = run_dir, images
+        self._missing: list[int] = []
+
+    def draw(self, iteration: int, ledger: Sequence[Interaction]) -> None:
+        """Draw the clusters that were shown in an iteration."""
+        with self._unharmed(iteration):
+            self._draw(iteration, ledger)
+
+    def mend(self, iteration: int) -> None:
+        """Draw the montage of a saved iteration again where it is missing or damaged."""
+        with self._unharmed(iteration):
+            self._draw(iteration, self._run_dir.ledger_of(iteration))
+
+    def mend_missing(self) -> None:
+        """Draw the montages again that could not be written, on a full disk for example."""
+        for iteration in tuple(self._missing):
+            self.mend(iteration)
+
+    def _draw(self, iteration: int, ledger: Sequence[Interaction]) -> None:
+        picture = montage.draw(ledger, self._images)
+        if picture is not None and picture != self._run_dir.montage(iteration):
+            self._run_dir.write_montage(iteration, picture)
+
+    @contextmanager
+    def _unharmed(self, iteration: int) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if not self._missing:
+                logger.warning("%s: no montage of iteration %d: %s", self._run_dir.folder.place, iteration, error)
+            self._missing.append(iteration)

@@ -1,0 +1,46 @@
+"""Handles the events of a sweep's experiments in the process that drives the sweep."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from raycal.monitor.progress import Progress
+from raycal.monitor.startup import StartCost
+from raycal.storage.sweep_dir import SweepDir
+from raycal.tracking import NoTracker, Tracker
+
+
+class Follower:
+    """Prints progress, wakes the tracker, and records the end of an experiment that could not record it itself."""
+
+    def __init__(
+        self, sweep_dir: SweepDir, progress: Progress, tracker: Tracker | NoTracker, start_cost: StartCost
+    ) -> None:
+        self._sweep_dir, self._progress, self._tracker = sweep_dir, progress, tracker
+        self._start_cost = start_cost
+
+    def started(self, experiment_id: str, seconds: float) -> None:
+        """Algorithm 1 began, `seconds` after there was room for the experiment."""
+        self._start_cost.started(seconds)
+
+    def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
+        """An iteration was saved; `line` is its line of results.jsonl."""
+        self._progress.iteration(experiment_id, line)
+        self._tracker.changed(experiment_id)
+
+    def finished(self, experiment_id: str) -> None:
+        """An experiment ended, either well or with its failure recorded."""
+        self._progress.ended(experiment_id, self._sweep_dir.run_dir(experiment_id).error())
+        self._tracker.changed(experiment_id)
+
+    def stopped(self, experiment_id: str, reason: str) -> None:
+        """An experiment was stopped early; `reason` names the scheduler that did it."""
+        self._sweep_dir.run_dir(experiment_id).stop(reason)
+        self._progress.stopped(experiment_id, reason)
+        self._tracker.changed(experiment_id)
+
+    def died(self, experiment_id: str, reason: str) -> None:
+        """An experiment ended, perhaps without a record of its failure."""
+        run_dir = self._sweep_dir.run_dir(experiment_id)
+        if run_dir.error() is None and not run_dir.is_done:
+            run_dir.fail(f"on Ray: {reason}")
+        self.finished(experiment_id)

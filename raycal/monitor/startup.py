@@ -1,0 +1,38 @@
+"""Measures what starting trials costs a sweep: the time a place for a trial waits until Algorithm 1 begins."""
+
+from statistics import median
+from time import monotonic
+
+from raycal.monitor.progress import duration
+
+
+class StartCost:
+    """Adds up the time that starting the trials of a sweep took.
+
+    Args:
+        places: How many trials run at a time; the first trial of a place also starts its processes.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._seconds: list[float] = []
+        self._begin = monotonic()
+
+    def started(self, seconds: float) -> None:
+        """A trial began, `seconds` after there was a place for it."""
+        self._seconds.append(seconds)
+
+    def __str__(self) -> str:
+        """A line for the end of the sweep; empty when no trial began."""
+        if not self._seconds:
+            return ""
+        first, later = self._seconds[: self._places], self._seconds[self._places :]
+        which = f"each of the first {len(first)} trials" if len(first) > 1 else "the first trial"
+        words = f"starting took {duration(median(first))} for {which}"
+        if later:
+            others = f"each of the {len(later)} others" if len(later) > 1 else "the other one"
+            words += f" and {median(later):.1f} s for {others}"
+        medians = " (medians)" if len(later) > 1 else " (median)" if len(first) > 1 else ""
+        share = min(1, sum(self._seconds) / (self._places * (monotonic() - self._begin)))
+        together = "together " if len(self._seconds) > 1 else ""
+        return f"{words}{medians}, {together}{share:.0%} of the time in which trials could have run"

@@ -1,0 +1,159 @@
+"""The table at the end of a sweep: a row per scenario and setting, seeds taken together, failures named."""
+
+import sys
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from raycal.config import ExperimentConfig
+from raycal.config.labels import (
+    ABSENT,
+    counted,
+    experiment_labels,
+    scenario_names,
+    seedless_id,
+    setting_values,
+    varied_keys,
+)
+from raycal.storage.data_variants import RunInputs, data_variants
+from raycal.storage.results import last_defined
+from raycal.storage.sweep_dir import SweepDir
+
+MIN_WIDTH, MAX_WIDTH = 120, 10_000
+NO_REASON = "did not finish and left no reason: its worker or its node died, or the disk is full"
+FIGURES = ("seeds", "iterations", "interactions", "annotated", "cluster label error", "test accuracy")
+
+
+def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfig]) -> None:
+    """Print how every finished experiment ended, means over seeds, and how many were stopped early.
+
+    Groups have the names they have in the report: these tell each one from all others of the plan, which may have
+    trials that are not in the table. One line says how many finished trials the table leaves out.
+
+    Args:
+        experiments: Those to show.
+    """
+    plan = sweep_dir.read_plan()
+    planned = {} if plan is None else plan.experiments
+    whole = {**planned, **experiments}
+    lasts = {key: _at_the_end(sweep_dir, key) for key in experiments if sweep_dir.run_dir(key).is_finished}
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    labels: dict[tuple[str, ...], str] = {}
+    settings: dict[str, tuple[str, ...]] = {}
+    configs = list(whole.values())
+    varied = varied_keys(configs)
+    read = data_variants([RunInputs(config, sweep_dir.run_dir(key).environment()) for key, config in whole.items()])
+    names, all_labels = scenario_names(configs), experiment_labels(configs)
+    if any(read):
+        varied = [*varied, "data"]
+        print("trials read different images, labels or weights, and no mean is taken over different data: see `data`")
+    for key, name, label, data in zip(whole, names, all_labels, read, strict=True):
+        if not lasts.get(key):  # not finished, or the file was taken away
+            continue
+        flat = setting_values(experiments[key], varied) | {"scenario": name, "data": data}
+        group = settings.setdefault(
+            f"{seedless_id(experiments[key])} {data}", tuple(str(flat.get(setting, ABSENT)) for setting in varied)
+        )
+        labels[group] = f"{label}, {data}" if data else label
+        groups.setdefault(group, []).extend(lasts[key])
+    if groups:
+        _print_table(varied, groups, labels)
+    left_out = [key for key in planned if key not in experiments and sweep_dir.run_dir(key).is_finished]
+    if left_out:
+        print(_left_out(left_out, set(plan.removed) if plan else set()))
+    stopped = Counter(filter(None, (sweep_dir.run_dir(key).stopped_reason() for key in experiments)))
+    for reason, count in stopped.items():
+        were, are = ("trial was", "is") if count == 1 else ("trials were", "are")
+        print(f"{count} {were} stopped early by {reason} and {are} not in the table")
+
+
+def _left_out(experiment_ids: Collection[str], removed: Collection[str]) -> str:
+    """One line about finished trials of the plan that are not in the table."""
+    gone = sum(key in removed for key in experiment_ids)
+    words = [f"{counted(gone, 'trial')} no longer in the sweep file"] if gone else []
+    if others := len(experiment_ids) - gone:
+        words.append(f"{counted(others, 'trial')} that --only leaves out")
+    them = "it" if len(experiment_ids) == 1 else "them"
+    return f"finished but not in this table: {' and '.join(words)}; the report has {them}"
+
+
+def _at_the_end(sweep_dir: SweepDir, experiment_id: str) -> list[dict[str, Any]]:
+    """The last line of a run; its cluster label error is that of the last iteration with one, as in the report."""
+    lines = sweep_dir.run_dir(experiment_id).results()
+    return [line | {"cluster_label_error": last_defined(lines, "cluster_label_error")} for line in lines[-1:]]
+
+
+def _print_table(
+    varied: Sequence[str], groups: Mapping[tuple[str, ...], Sequence[Mapping[str, Any]]], labels: Mapping[Any, str]
+) -> None:
+    """A column for each setting; where these are too wide, one for the scenario and what tells it from the others."""
+    console = Console(file=sys.stdout)
+    console.width = max(console.width, MIN_WIDTH)
+    names = _short_names(varied)
+    table = _table(names, [_row(group, lines) for group, lines in groups.items()])
+    if _width(console, table) > console.width:
+        told = [place for place, key in enumerate(varied) if key.startswith("dataset")]
+        rows = [_row([*(group[place] for place in told), labels[group]], lines) for group, lines in groups.items()]
+        table = _table([*(names[place] for place in told), "scenario"], rows)
+        console.width = max(console.width, _width(console, table))
+    console.print(table)
+
+
+def _row(names: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> list[str | Text]:
+    return [*map(Text, names), *_cells(lines)]
+
+
+def _width(console: Console, table: Table) -> int:
+    """Of its longest line."""
+    return console.measure(table, options=console.options.update(max_width=MAX_WIDTH)).maximum
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in names:
+        table.add_column(name, no_wrap=True, overflow="fold")
+    for name in FIGURES:
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def print_failures(
+    sweep_dir: SweepDir, unfinished: Mapping[str, ExperimentConfig], labels: Mapping[str, str] | None = None
+) -> None:
+    """Print why each trial that did not finish failed, and where; behind its id its label, where there is one."""
+    for experiment_id in unfinished:
+        run_dir = sweep_dir.run_dir(experiment_id)
+        reason = (run_dir.error() or NO_REASON).strip().splitlines()
+        name = "  ".join(filter(None, (experiment_id, (labels or {}).get(experiment_id))))
+        # The first line of the reason has the phase and the error; of a traceback the last line says what happened.
+        print(*dict.fromkeys((f"failed  {name}", reason[0], reason[-1], run_dir.folder.place)), sep="\n        ")
+
+
+def _short_names(keys: Sequence[str]) -> list[str]:
+    """The last words of dotted keys, where they are enough to tell them apart from each other and from the figures."""
+    keys = [key.removesuffix(".name") for key in keys]
+    lasts = [*(key.rpartition(".")[2] for key in keys), *FIGURES]
+    longer = (key if "." in key else f"{key} (set)" for key in keys)
+    return [long if lasts.count(last) > 1 else last for long, last in zip(longer, lasts, strict=False)]
+
+
+def _cells(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    errors = [line["cluster_label_error"] for line in lines if line["cluster_label_error"] is not None]
+    accuracies = [line["test_accuracy"] for line in lines]
+    spread = f" ± {stdev(accuracies):.3f}" if len(accuracies) > 1 else ""
+    return [
+        str(len(lines)),
+        f"{fmean(line['iteration'] + 1 for line in lines):g}",
+        f"{fmean(line['interactions'] for line in lines):,.0f}",
+        f"{fmean(line['annotated'] for line in lines):,.0f}",
+        f"{fmean(errors):.1%}" if errors else "-",
+        f"{fmean(accuracies):.3f}{spread}",
+    ]

@@ -1,0 +1,227 @@
+"""The Prometheus metrics of a sweep: a table of them, and their values from the state of the experiments.
+
+All metrics are gauges that state how the sweep stands, so that a resumed sweep continues where it was. A counter of Ray
+would not: it lives on its node, outlives the sweep there, and begins with its first increment, which `increase` misses.
+"""
+
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from raycal.config import ExperimentConfig
+from raycal.config.labels import dataset_names, image_root
+from raycal.storage.results import SECONDS
+
+STATES = ("planned", "running", "finished", "stopped", "failed")
+UNDER_WAY = ("planned", "running")
+GROUP = ("sweep", "dataset", "scenario")
+# The keys that are kept from a line of results.jsonl.
+_KEPT = ("interactions", "human_seconds", "annotated", "clusters_shown", "clusters_accepted", "test_accuracy", *SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A gauge; Ray puts `ray_` before its name."""
+
+    name: str
+    labels: tuple[str, ...]
+    description: str
+
+
+TABLE: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("raycal_trials", ("sweep", "state"), f"Trials by state: {', '.join(STATES)}"),
+        Metric("raycal_planned_iterations", GROUP, "Iterations there will be; of a trial that is over, those it had"),
+        Metric("raycal_iterations", GROUP, "Iterations saved"),
+        Metric("raycal_interactions", GROUP, "Human interactions spent, all trials together"),
+        Metric("raycal_human_seconds", GROUP, "What these interactions cost the expert"),
+        Metric("raycal_annotated_images", GROUP, "Images with a label in the newest iterations, all trials together"),
+        Metric("raycal_clusters_shown", GROUP, "Clusters shown to the expert"),
+        Metric("raycal_clusters_accepted", GROUP, "Clusters the expert labelled"),
+        Metric("raycal_newest_test_accuracy", GROUP, "Test accuracy of the iteration saved last"),
+        Metric("raycal_newest_interactions", GROUP, "Human interactions of its trial up to that iteration"),
+        Metric("raycal_newest_cluster_label_error", GROUP, "Share of wrong labels in the clusters labelled last"),
+        Metric("raycal_best_test_accuracy", GROUP, "Highest test accuracy of an iteration"),
+        Metric("raycal_phase_seconds", (*GROUP, "phase"), "Time in a phase: predict, cluster, train or evaluate"),
+        Metric("raycal_start_seconds", ("sweep",), "Time in which there was room for a trial that had not begun"),
+        Metric("raycal_restarts", ("sweep",), "Times that a trial went on after its worker, process or node died"),
+        Metric(
+            "raycal_last_progress_timestamp_seconds", ("sweep",), "Unix time of the last iteration or end of a trial"
+        ),
+        Metric("raycal_tracking_backlog", ("sweep",), "Experiments with something that MLflow does not have yet"),
+    )
+}
+
+
+class Sample(NamedTuple):
+    """The value of a metric under one set of labels."""
+
+    name: str
+    labels: dict[str, str]
+    value: float
+
+
+class _Key(NamedTuple):
+    """The values that all trials of a group have in common."""
+
+    dataset: str
+    root: str  # the folder of the images, which tells image datasets apart
+    scenario: str
+
+
+class _Group:
+    """The trials of one dataset and scenario: their lines of results.jsonl, by iteration."""
+
+    def __init__(self) -> None:
+        self.trials: dict[str, dict[int, Mapping[str, Any]]] = {}
+        self.newest: Mapping[str, Any] | None = None
+        self.newest_error: float | None = None
+
+    def add(self, experiment_id: str, line: Mapping[str, Any]) -> None:
+        """Add an iteration, in place of it and of all later iterations of its trial, which will be run again."""
+        lines = self.trials.setdefault(experiment_id, {})
+        for iteration in [old for old in lines if old >= line["iteration"]]:
+            del lines[iteration]
+        lines[line["iteration"]] = self.newest = {key: line[key] for key in _KEPT}
+        if line["cluster_label_error"] is not None:
+            self.newest_error = line["cluster_label_error"]
+
+    def values(self) -> Iterator[tuple[str, float]]:
+        """The values of all metrics that have exactly the labels of `GROUP`."""
+        lines = [line for trial in self.trials.values() for line in trial.values()]
+        lasts = [trial[max(trial)] for trial in self.trials.values()]
+        yield "raycal_iterations", len(lines)
+        yield "raycal_interactions", sum(line["interactions"] for line in lasts)
+        yield "raycal_human_seconds", sum(line["human_seconds"] for line in lasts)
+        yield "raycal_annotated_images", sum(line["annotated"] for line in lasts)
+        yield "raycal_clusters_shown", sum(line["clusters_shown"] for line in lines)
+        yield "raycal_clusters_accepted", sum(line["clusters_accepted"] for line in lines)
+        if self.newest is not None:
+            yield "raycal_newest_test_accuracy", self.newest["test_accuracy"]
+            yield "raycal_newest_interactions", self.newest["interactions"]
+            yield "raycal_best_test_accuracy", max(line["test_accuracy"] for line in lines)
+        if self.newest_error is not None:
+            yield "raycal_newest_cluster_label_error", self.newest_error
+
+    def phases(self) -> Iterator[tuple[str, float]]:
+        """The seconds of each phase."""
+        for key in SECONDS:
+            seconds = sum(line[key] for trial in self.trials.values() for line in trial.values())
+            yield key.removesuffix("_seconds"), seconds
+
+
+class SweepMetrics:
+    """The state of a sweep as metrics.
+
+    Args:
+        sweep: The sweep's name.
+        experiments: All experiments by id, including those that are over. It may grow.
+        num_trials: The number of trials there will be at most.
+        planned: The experiments of the plan, whose datasets need different names; more than `experiments` where only
+            some trials were chosen.
+    """
+
+    def __init__(
+        self,
+        sweep: str,
+        experiments: Mapping[str, ExperimentConfig],
+        num_trials: int,
+        planned: Mapping[str, ExperimentConfig] | None = None,
+    ) -> None:
+        self._planned = dict(planned or {})
+        self._sweep, self._experiments, self._num_trials = sweep, experiments, num_trials
+        self._states: dict[str, str] = {}
+        self._groups: dict[_Key, _Group] = {}
+        self._began: dict[str, float] = {}
+        self._start_seconds = 0.0
+        self._restarts = 0
+        self._progress = time.time()
+        self._is_over = False
+
+    def found(self, experiment_id: str, lines: list[dict[str, Any]], state: str) -> None:
+        """Add the results lines and the state that an earlier start of the sweep left: `planned` or how it ended."""
+        if state != "planned":
+            self._states.setdefault(experiment_id, state)
+        for line in lines:
+            self._group(experiment_id).add(experiment_id, line)
+
+    def scheduled(self, experiment_id: str) -> None:
+        """A trial got a place to run."""
+        self._states[experiment_id] = "running"
+
+    def started(self, experiment_id: str, seconds: float) -> None:
+        """Algorithm 1 began, `seconds` after there was room for the trial."""
+        self._start_seconds += max(seconds, 0)
+
+    def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
+        """An iteration was saved; `line` is its line of results.jsonl, plus the time at which the trial `started`."""
+        self._group(experiment_id).add(experiment_id, line)
+        began = line.get("started")
+        if began is not None and self._began.setdefault(experiment_id, began) != began:
+            self._began[experiment_id] = began
+            self._restarts += 1
+        self._progress = time.time()
+
+    def ended(self, experiment_id: str, state: str) -> None:
+        """A trial ended; its state is `finished`, `stopped` or `failed`."""
+        self._states[experiment_id] = state
+        self._progress = time.time()
+
+    def end(self) -> None:
+        """The sweep ended: nothing is planned, running or to be sent any more."""
+        self._is_over = True
+
+    def samples(self, backlog: int) -> Iterator[Sample]:
+        """All current values; `backlog` is the number of experiments that have something to send."""
+        yield from self._of_trials()
+        experiments = dict(self._experiments)  # the other thread may add experiments meanwhile
+        names = _dataset_names({**self._planned, **experiments}.values())
+        for key, planned in self._planned_iterations(experiments).items():
+            labels = {"sweep": self._sweep, "dataset": names[key], "scenario": key.scenario}
+            group = self._groups.setdefault(key, _Group())
+            yield Sample("raycal_planned_iterations", labels, planned)
+            for name, value in group.values():
+                yield Sample(name, labels, value)
+            for phase, seconds in group.phases():
+                yield Sample("raycal_phase_seconds", labels | {"phase": phase}, seconds)
+        for name, value in (
+            ("raycal_start_seconds", self._start_seconds),
+            ("raycal_restarts", self._restarts),
+            ("raycal_last_progress_timestamp_seconds", self._progress),
+            ("raycal_tracking_backlog", 0 if self._is_over else backlog),
+        ):
+            yield Sample(name, {"sweep": self._sweep}, value)
+
+    def _of_trials(self) -> Iterator[Sample]:
+        counts = dict.fromkeys(STATES, 0)
+        for state in self._states.values():
+            counts[state] += 1
+        counts["planned"] = max(self._num_trials - len(self._states), 0)
+        for state, count in counts.items():
+            gone = self._is_over and state in UNDER_WAY
+            yield Sample("raycal_trials", {"sweep": self._sweep, "state": state}, 0 if gone else count)
+
+    def _planned_iterations(self, experiments: Mapping[str, ExperimentConfig]) -> dict[_Key, int]:
+        """The number of iterations there will be in each group."""
+        planned: dict[_Key, int] = {}
+        for experiment_id, config in experiments.items():
+            key = _group_key(config)
+            iterations = config.steps.iterations(config.iterations)
+            if self._states.get(experiment_id, "planned") not in UNDER_WAY:
+                iterations = len(self._group(experiment_id).trials.get(experiment_id, ()))
+            planned[key] = planned.get(key, 0) + iterations
+        return planned
+
+    def _group(self, experiment_id: str) -> _Group:
+        return self._groups.setdefault(_group_key(self._experiments[experiment_id]), _Group())
+
+
+def _group_key(config: ExperimentConfig) -> _Key:
+    return _Key(config.dataset.name, image_root(config) or "", config.steps.name)
+
+
+def _dataset_names(configs: Collection[ExperimentConfig]) -> dict[_Key, str]:
+    """The dataset name of each group; a folder of images has a name of its own, as in the report."""
+    return dict(zip(map(_group_key, configs), dataset_names(list(configs)), strict=True))

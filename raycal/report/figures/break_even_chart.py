@@ -1,0 +1,65 @@
+"""The saving of cluster annotation over the cost of a cluster, drawn: where it crosses zero it vanishes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from raycal.report.figures.charts import Chart, Level, Series
+from raycal.report.stats.break_even import BreakEven, break_even
+from raycal.report.stats.comparison import Comparison
+
+POINTS = 13
+CAPTION = (
+    "Images saved when the accuracy is reached, against the scenario with single images only that needs the fewest "
+    "(the level at 0), over what a cluster costs; the paper prices it at 1. Of several settings of a scenario the one "
+    "with the highest break-even is drawn."
+)
+
+
+def saving_charts(comparison: Comparison) -> tuple[Chart, ...]:
+    """A panel for each target accuracy that a group reached; empty without any."""
+    best: dict[str, dict[str, BreakEven]] = {}
+    for found in _against_the_best(comparison):
+        others = best.setdefault(found.target, {})
+        rival = others.get(found.group.scenario)
+        if rival is None or _cost(found) > _cost(rival):
+            others[found.group.scenario] = found
+    return tuple(_chart(target, list(found.values())) for target, found in best.items())
+
+
+def _against_the_best(comparison: Comparison) -> list[BreakEven]:
+    """The first rival of each group and target."""
+    firsts: dict[tuple[str, int], BreakEven] = {}
+    for found in break_even(comparison):
+        firsts.setdefault((found.target, comparison.groups.index(found.group)), found)
+    return [found for found in firsts.values() if found.cost]
+
+
+def _cost(found: BreakEven) -> float:
+    return found.cost.mean if found.cost else -np.inf
+
+
+def _chart(target: str, found: Sequence[BreakEven]) -> Chart:
+    top = max(2.0, *(1.2 * _cost(one) for one in found))
+    costs = np.linspace(0, top, POINTS)
+    rivals = {one.against.scenario: len(one.by_seed) for one in found}
+    return Chart(
+        title=target,
+        x_label="cost of a cluster (images)",
+        y_label="images saved (%)",
+        series=tuple(_series(one, costs) for one in found),
+        levels=tuple(Level(scenario=name, mean=0.0, std=0.0, count=count) for name, count in rivals.items()),
+    )
+
+
+def _series(found: BreakEven, costs: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Series:
+    savings = np.array([[spent.saving(cost) for cost in costs] for spent in found.by_seed])
+    count = len(savings)
+    return Series(
+        scenario=found.group.scenario,
+        label=found.group.label,
+        x=tuple(costs.tolist()),
+        mean=tuple(savings.mean(axis=0).tolist()),
+        std=tuple(savings.std(axis=0, ddof=1).tolist()) if count > 1 else (),
+        counts=(count,) * len(costs),
+    )

@@ -1,0 +1,189 @@
+"""What the figures show, as numbers: panels with a series per scenario. Nothing here draws."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from raycal.report.runs import Group, Trial
+from raycal.report.stats.curves import Axis, final_accuracy, mean_curve
+
+ACCURACY = "test accuracy"
+ITERATION = "iteration"
+INTERACTIONS = "interactions (images or clusters shown)"
+NEARLY = 0.75  # of the whole range
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Means over seeds.
+
+    Attributes:
+        label: The scenario, and its setting where the panel does not say it.
+        std: Standard deviation (n - 1) of each mean; empty for a single seed.
+        counts: Trials in each mean.
+        is_joined: Whether a line joins the points.
+        is_band: Whether the deviation is a band; else each point has its bar.
+    """
+
+    scenario: str
+    label: str
+    x: tuple[float, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    counts: tuple[int, ...]
+    is_joined: bool = True
+    is_band: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """A value that does not depend on x: mean, standard deviation (n - 1; 0 for a single trial), trials."""
+
+    scenario: str
+    mean: float
+    std: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """One panel.
+
+    Attributes:
+        x_range, y_range: None: all that is drawn.
+        ticks: Where x has them; empty: where they fall well.
+        is_log: Whether x is logarithmic.
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    series: tuple[Series, ...]
+    levels: tuple[Level, ...] = ()
+    x_range: tuple[float, float] | None = None
+    y_range: tuple[float, float] | None = None
+    ticks: tuple[float, ...] = ()
+    is_log: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plate:
+    """A figure: rows of panels.
+
+    Attributes:
+        name: Of its files, without ending.
+        kind: `figure2`, `figure3`, `cost`, `break_even` or `sensitivity`.
+    """
+
+    name: str
+    kind: str
+    title: str
+    caption: str
+    rows: tuple[tuple[Chart, ...], ...]
+
+
+def curve(group: Group, label: str, *, x: Axis, y: str, y_scale: float = 1.0) -> Series | None:
+    """The mean over the finished seeds of a figure of results.jsonl; None where there is none."""
+    found = mean_curve(group.finished, metric=y, axis=x)
+    if found is None:
+        return None
+    return Series(
+        scenario=group.scenario,
+        label=label,
+        x=tuple(found.x.tolist()),
+        mean=tuple((found.mean * y_scale).tolist()),
+        std=() if found.sd is None else tuple((found.sd * y_scale).tolist()),
+        counts=(found.n,) * len(found.x),
+        is_band=x != "annotated",  # which may fall: a band would cross itself
+    )
+
+
+def supervised_level(trials: Sequence[Trial]) -> tuple[Level, ...]:
+    """The accuracy of full supervision; nothing without a finished trial."""
+    ends = [final_accuracy(trial.lines) for trial in trials]
+    return tuple(level(trials[0].scenario, [end for end in ends if end is not None])) if trials else ()
+
+
+def level(scenario: str, values: Sequence[float]) -> list[Level]:
+    """Mean and deviation of some values; nothing of none."""
+    if not values:
+        return []
+    std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    return [Level(scenario=scenario, mean=float(np.mean(values)), std=std, count=len(values))]
+
+
+def zoom(chart: Chart) -> Chart:
+    """The panel's upper right: from where the best curve passes the worst end, so that every end is in it."""
+    ends = [series.mean[-1] for series in chart.series]
+    if not ends:
+        return chart
+    low = min(end - (series.std[-1] if series.std else 0) for end, series in zip(ends, chart.series, strict=True))
+    high = max(top for series in chart.series for top in _tops(series))
+    top = max((level.mean + level.std for level in chart.levels), default=high)
+    if high < top <= high + max(high - low, 0.02):  # the upper bound is near: it belongs to the picture
+        high = top
+    margin = max(0.06 * (high - low), 0.002)
+    low, high = low - margin, high + margin
+    begin = min(_passes(series, low) for series in chart.series)
+    end = max(series.x[-1] for series in chart.series)
+    if begin == end:
+        return chart
+    pad = 0.04 * (end - begin)
+    return replace(chart, x_range=(begin - pad, end + pad), y_range=(low, high))
+
+
+def is_nearly_whole(part: Chart, chart: Chart) -> bool:
+    """Whether a part of a panel shows most of the whole panel in both directions, so that it says nothing more."""
+    return all(
+        inner_high - inner_low >= NEARLY * (high - low)
+        for (inner_low, inner_high), (low, high) in zip(_extent(part), _extent(chart), strict=True)
+    )
+
+
+def aligned(rows: Sequence[tuple[Chart, ...]]) -> list[tuple[Chart, ...]]:
+    """The rows with the same ranges down each column, so that the eye may compare them."""
+    if len(rows) < 2:
+        return list(rows)
+    ranges = {}
+    for column in range(max(map(len, rows))):
+        extents = [_extent(row[column]) for row in rows if column < len(row)]
+        ranges[column] = [
+            (min(extent[axis][0] for extent in extents), max(extent[axis][1] for extent in extents)) for axis in (0, 1)
+        ]
+    return [
+        tuple(replace(chart, x_range=ranges[column][0], y_range=ranges[column][1]) for column, chart in enumerate(row))
+        for row in rows
+    ]
+
+
+def _extent(chart: Chart) -> list[tuple[float, float]]:
+    """The ranges of x and y, with a margin where they come from the data."""
+    xs = [x for series in chart.series for x in series.x]
+    ys = [y for series in chart.series for y in (*_tops(series), *_tops(series, -1))]
+    ys += [level.mean + sign * level.std for level in chart.levels for sign in (-1, 1)]
+    given = (chart.x_range, chart.y_range)
+    return [
+        _with_margin(values or [0.0]) if kept is None else kept for kept, values in zip(given, (xs, ys), strict=True)
+    ]
+
+
+def _with_margin(values: Sequence[float]) -> tuple[float, float]:
+    margin = 0.05 * (max(values) - min(values)) or 0.5
+    return min(values) - margin, max(values) + margin
+
+
+def _tops(series: Series, sign: int = 1) -> list[float]:
+    """The upper ends of the deviations; the lower ones with sign -1."""
+    return [mean + sign * std for mean, std in zip(series.mean, series.std or [0.0] * len(series.mean), strict=True)]
+
+
+def _passes(series: Series, height: float) -> float:
+    """The x at which a curve first is at a height; its last when it never is."""
+    if series.mean[0] >= height:
+        return series.x[0]
+    for (x0, y0), (x1, y1) in pairwise(zip(series.x, series.mean, strict=True)):
+        if y1 >= height:
+            return x0 + (x1 - x0) * (height - y0) / (y1 - y0)
+    return series.x[-1]

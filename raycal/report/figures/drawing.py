@@ -1,0 +1,174 @@
+"""Draws the figures with matplotlib: for papers as SVG, PDF and PNG, the same bytes for the same runs."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any, Literal
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import Formatter, MaxNLocator, NullLocator, ScalarFormatter, StrMethodFormatter
+
+from raycal.report.figures.charts import ITERATION, Chart, Level, Plate, Series
+from raycal.report.figures.style import DOUBLE_COLUMN, PAPER, SINGLE_COLUMN, Look, settings
+
+ROW_HEIGHT, LEGEND_LINE, TITLE_LINE = 2.35, 0.17, 0.15  # inches
+PNG_DPI = 200
+MARKER_EDGE: Mapping[str, Any] = {"markeredgecolor": PAPER, "markeredgewidth": 0.4}
+# Nothing of the day or the machine.
+METADATA: Mapping[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+Format = Literal["svg", "pdf", "png"]
+
+
+def render(plate: Plate, looks: Mapping[str, Look]) -> dict[str, bytes]:
+    """The files of a figure: content by ending."""
+    with drawing(text_as_paths=True):
+        figure = draw_plate(plate, looks)
+        return {ending: save(figure, ending) for ending in ("svg", "pdf", "png")}
+
+
+@contextmanager
+def drawing(*, text_as_paths: bool) -> Iterator[None]:
+    """Within it figures are drawn and saved in the report's style."""
+    style: Any = settings(text_as_paths=text_as_paths)
+    with rc_context(style):
+        yield
+
+
+def save(figure: Figure, ending: Format) -> bytes:
+    """A figure as a file."""
+    buffer = BytesIO()
+    dpi = PNG_DPI if ending == "png" else 72
+    figure.savefig(buffer, format=ending, dpi=dpi, metadata=METADATA[ending])
+    return buffer.getvalue()
+
+
+def draw_plate(plate: Plate, looks: Mapping[str, Look]) -> Figure:
+    """A figure with all panels and one legend below them."""
+    columns = max(len(row) for row in plate.rows)
+    entries = legend_handles((chart for row in plate.rows for chart in row), looks)
+    legend_columns = _legend_columns(entries, columns)
+    legend_lines = -(-len(entries) // legend_columns)
+    has_titles = any(chart.title for row in plate.rows for chart in row)
+    height = len(plate.rows) * (ROW_HEIGHT + TITLE_LINE * has_titles) + LEGEND_LINE * legend_lines
+    width = DOUBLE_COLUMN if columns > 1 else SINGLE_COLUMN
+    figure = Figure(figsize=(width, height), dpi=72, layout="constrained", facecolor=PAPER)
+    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.05, wspace=0.03)  # type: ignore[union-attr, call-arg]
+    panels = figure.subplots(len(plate.rows), columns, squeeze=False)
+    for row, axes_row in zip(plate.rows, panels, strict=True):
+        for axes in axes_row[len(row) :]:
+            axes.remove()
+        for chart, axes in zip(row, axes_row, strict=False):
+            draw_chart(chart, axes, looks)
+    figure.legend(
+        handles=list(entries.values()),
+        labels=list(entries),
+        loc="outside lower center",
+        ncols=legend_columns,
+        frameon=False,
+        handlelength=2.6,
+        columnspacing=1.6,
+    )
+    return figure
+
+
+def draw_chart(chart: Chart, axes: Axes, looks: Mapping[str, Look]) -> None:
+    """One panel, without a legend; every artist of a scenario is marked with its `gid`."""
+    axes.set(title=chart.title, xlabel=chart.x_label, ylabel=chart.y_label)
+    for level in chart.levels:
+        _draw_level(level, axes, looks)
+    for series in chart.series:
+        _draw_series(series, axes, looks)
+    if chart.is_log:
+        axes.set_xscale("log")
+    if chart.x_range:
+        axes.set_xlim(*chart.x_range)
+    if chart.y_range:
+        axes.set_ylim(*chart.y_range)
+    _ticks(chart, axes)
+
+
+def _draw_series(series: Series, axes: Axes, looks: Mapping[str, Look]) -> None:
+    look, line = looks[series.scenario], _line(series.scenario, looks)
+    axes.plot(
+        series.x,
+        series.mean,
+        linestyle=look.line if series.is_joined else "none",
+        marker=look.marker,
+        label=series.label,
+        zorder=3,
+        **MARKER_EDGE,
+        **line,
+    )
+    if not series.std:
+        return
+    low = [mean - std for mean, std in zip(series.mean, series.std, strict=True)]
+    high = [mean + std for mean, std in zip(series.mean, series.std, strict=True)]
+    if series.is_band:
+        axes.fill_between(series.x, low, high, alpha=0.16, linewidth=0, zorder=2, **line)
+    else:
+        axes.vlines(series.x, low, high, linewidth=0.8, zorder=2.5, **line)
+
+
+def _draw_level(level: Level, axes: Axes, looks: Mapping[str, Look]) -> None:
+    look, line = looks[level.scenario], _line(level.scenario, looks)
+    axes.axhline(level.mean, linewidth=1.0, linestyle=look.line, zorder=1.9, **line)
+    if level.std:
+        axes.axhspan(level.mean - level.std, level.mean + level.std, alpha=0.14, linewidth=0, zorder=1.8, **line)
+
+
+def _line(scenario: str, looks: Mapping[str, Look]) -> dict[str, Any]:
+    return {"color": looks[scenario].colour, "gid": gid(scenario, looks)}
+
+
+def gid(scenario: str, looks: Mapping[str, Look]) -> str:
+    """What the artists of a scenario are called, whatever its name."""
+    return f"s{list(looks).index(scenario)}"
+
+
+def _ticks(chart: Chart, axes: Axes) -> None:
+    steps = [1, 2, 2.5, 5, 10]
+    if chart.ticks:
+        axes.set_xticks(chart.ticks)
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.6g}"))
+    elif not chart.is_log:
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=steps, integer=chart.x_label == ITERATION))
+        axes.xaxis.set_major_formatter(_formatter(axes.get_xlim()))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=steps))
+    axes.yaxis.set_major_formatter(_formatter(axes.get_ylim()))
+
+
+def _formatter(limits: tuple[float, float]) -> Formatter:
+    """Thousands with separators, small numbers with as many decimals as all of them need."""
+    if max(limits) >= 1000:
+        return StrMethodFormatter("{x:,.0f}")
+    formatter = ScalarFormatter(useOffset=False)
+    formatter.set_scientific(False)
+    return formatter
+
+
+def legend_handles(charts: Iterable[Chart], looks: Mapping[str, Look]) -> dict[str, Line2D]:
+    """Return the handles of a legend by label; scenarios come in the order of their looks."""
+    labels: dict[str, str] = {}
+    for chart in charts:
+        labels |= {series.label: series.scenario for series in chart.series}
+        labels |= {
+            "supervised (all true labels)" if level.scenario == "supervised" else level.scenario: level.scenario
+            for level in chart.levels
+        }
+    order = list(looks)
+    handles: dict[str, Line2D] = {}
+    for label in sorted(labels, key=lambda one: order.index(labels[one])):
+        look = looks[labels[label]]
+        handles[label] = Line2D([], [], color=look.colour, linestyle=look.line, marker=look.marker, **MARKER_EDGE)
+    return handles
+
+
+def _legend_columns(entries: Mapping[str, Any], panels: int) -> int:
+    """As many as fit in the width, by the longest label."""
+    width = (DOUBLE_COLUMN if panels > 1 else SINGLE_COLUMN) * 72
+    longest = max(map(len, entries), default=1)
+    return max(1, min(len(entries), int(width // (longest * 4.3 + 40))))

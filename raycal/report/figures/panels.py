@@ -1,0 +1,76 @@
+"""Panels of the figures as SVG for the page: in the colours of its ground, light or dark, with values to point at."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from raycal.report.figures.charts import Chart
+from raycal.report.figures.drawing import draw_chart, gid, save
+from raycal.report.figures.style import GRID, INK, PAPER, SINGLE_COLUMN, Look
+
+HEIGHT = 2.5  # inches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """One panel.
+
+    Attributes:
+        svg: The element, safe to put into the page as it is.
+        points: x and y in the element's coordinates, the class of the scenario, and what is measured there.
+    """
+
+    svg: str
+    points: Sequence[tuple[float, float, str, str]]
+
+
+def draw_panel(chart: Chart, looks: Mapping[str, Look], *, prefix: str) -> Panel:
+    """Draw a panel, within `drawing(text_as_paths=False)`; `prefix` makes the ids of its elements the page's own."""
+    figure = Figure(figsize=(SINGLE_COLUMN, HEIGHT), dpi=72, layout="constrained", facecolor="none")
+    axes = figure.subplots()
+    axes.set_facecolor("none")
+    draw_chart(chart, axes, looks)
+    svg = save(figure, "svg").decode()
+    return Panel(svg=_for_page(svg, looks, prefix), points=list(_points(chart, axes, looks)))
+
+
+def variable(colour: str) -> str:
+    """The CSS variable that stands for a colour of the light ground."""
+    return f"--c{colour.removeprefix('#')}"
+
+
+def _for_page(svg: str, looks: Mapping[str, Look], prefix: str) -> str:
+    svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', svg, count=1)
+    svg = re.sub(r'\bid="(s\d+)"', r'class="\1"', svg).replace("xlink:href", "href")
+    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
+    svg = svg.replace("url(#", f"url(#{prefix}-").replace('href="#', f'href="#{prefix}-')
+    svg = svg.replace(INK, "currentColor").replace(GRID, "var(--grid)").replace(PAPER, "var(--paper)")
+    for look in looks.values():
+        svg = svg.replace(look.colour, f"var({variable(look.colour)})")
+    return re.sub(r"\n\s*", "\n", svg)
+
+
+def _points(chart: Chart, axes: Axes, looks: Mapping[str, Look]) -> Iterator[tuple[float, float, str, str]]:
+    """What is drawn inside the axes."""
+    height = HEIGHT * 72
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    for series in chart.series:
+        stds = series.std or [None] * len(series.x)
+        for x, mean, std, count in zip(series.x, series.mean, stds, series.counts, strict=True):
+            if not (left <= x <= right and low <= mean <= high):
+                continue
+            at_x, at_y = axes.transData.transform((x, mean))
+            words = f"{series.label}\n{chart.y_label}: {_number(mean)}"
+            words += f" ± {_number(std)}" if std is not None else ""
+            words += f"\n{chart.x_label.partition(' (')[0]}: {_number(x)}\nn = {count}"
+            yield round(float(at_x), 1), round(height - float(at_y), 1), gid(series.scenario, looks), words
+
+
+def _number(value: float) -> str:
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3f}" if abs(value) < 1.5 else f"{value:.2f}".removesuffix(".00")

@@ -1,0 +1,115 @@
+"""What may be compared in one figure: per dataset, the scenarios under the same settings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from raycal.config.labels import concerns, setting_words, varied_keys
+from raycal.report.runs import Group, Runs, Trial
+from raycal.report.stats.rounding import exact
+from raycal.storage.results import area_under_budget_curve
+
+MAX_SLICES = 3  # as rows of one figure; with more, each scenario is shown at its best setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """Scenarios to compare.
+
+    Attributes:
+        title: The settings they have in common and others have not; empty when there are no others.
+        groups: With a finished trial, at most one of a scenario, without full supervision.
+        notes: For each group the setting at which it is shown; empty where the title says it.
+        supervised: Finished trials of full supervision.
+    """
+
+    title: str
+    groups: tuple[Group, ...]
+    notes: tuple[str, ...]
+    supervised: tuple[Trial, ...]
+
+    @property
+    def is_best_of_each(self) -> bool:
+        """Whether every scenario is shown at its own best setting."""
+        return any(self.notes)
+
+
+def datasets(runs: Runs) -> list[str]:
+    """The names of the datasets, in the order of the plan."""
+    return list(dict.fromkeys(trial.dataset_name for trial in runs.trials))
+
+
+def of_dataset(runs: Runs, dataset: str) -> Runs:
+    """The runs on one dataset."""
+    return Runs(name=runs.name, trials=tuple(trial for trial in runs.trials if trial.dataset_name == dataset))
+
+
+def scenarios(runs: Runs) -> list[str]:
+    """The names of all scenarios, in the order of the plan, full supervision last."""
+    whole_pool = {trial.scenario: trial.config.steps.whole_pool for trial in runs.trials}
+    return sorted(whole_pool, key=lambda name: whole_pool[name])
+
+
+def slices(runs: Runs) -> list[Slice]:
+    """What figures of a dataset's runs compare; none without a finished trial."""
+    finished = [group for group in runs.groups if group.finished]
+    asking = [group for group in finished if not group.trials[0].config.steps.whole_pool]
+    supervised = [group for group in finished if group.trials[0].config.steps.whole_pool]
+    conditions = _conditions(asking)
+    if len(conditions) > MAX_SLICES:
+        return [_best_of_each(asking, supervised)]
+    if not asking and not supervised:
+        return []
+    found = []
+    for condition in conditions or [{}]:
+        groups = tuple(group for group in asking if _settings(group).items() <= condition.items())
+        title = setting_words(condition) if len(conditions) > 1 else ""
+        notes = tuple("" for _ in groups)
+        found.append(Slice(title=title, groups=groups, notes=notes, supervised=_supervised(supervised, condition)))
+    return found
+
+
+def varied(runs: Runs) -> list[str]:
+    """The settings that differ between trials, scenario and seed apart."""
+    return varied_keys([trial.config for trial in runs.trials])[1:]
+
+
+def _settings(group: Group) -> dict[str, str]:
+    """The varied settings that concern a group."""
+    config = group.trials[0].config
+    return {key: value for key, value in group.settings.items() if key != "scenario" and concerns(config, key)}
+
+
+def _conditions(groups: Sequence[Group]) -> list[dict[str, str]]:
+    """The different settings; what is true of a part of another one is no condition of its own."""
+    found: list[dict[str, str]] = []
+    for group in groups:
+        settings = _settings(group)
+        if settings not in found:
+            found.append(settings)
+    return [one for one in found if not any(one.items() < other.items() for other in found)]
+
+
+def _supervised(groups: Sequence[Group], condition: dict[str, str]) -> tuple[Trial, ...]:
+    """Full supervision under the same settings, else under those it was run with first."""
+    same = [group for group in groups if _settings(group).items() <= condition.items()]
+    return next((group.finished for group in same or groups), ())
+
+
+def _best_of_each(asking: Sequence[Group], supervised: Sequence[Group]) -> Slice:
+    """Every scenario at the setting with the largest mean area under its budget curve, upper bounds apart."""
+    best: dict[str, Group] = {}
+    for group in [group for group in asking if not group.is_bound] or asking:
+        if group.scenario not in best or _area(group) > _area(best[group.scenario]):
+            best[group.scenario] = group
+    return Slice(
+        title="",
+        groups=tuple(best.values()),
+        notes=tuple(group.note for group in best.values()),
+        supervised=_supervised(supervised, {}),
+    )
+
+
+def _area(group: Group) -> float:
+    areas = [area_under_budget_curve(trial.lines) for trial in group.finished]
+    return exact(fmean([area for area in areas if area is not None] or [0.0]))  # so that equal areas are equal

@@ -1,0 +1,142 @@
+"""At which cost of a cluster the saving of cluster annotation vanishes: the paper prices one as one image."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+import numpy as np
+
+from raycal.algorithm.scenario import Ask
+from raycal.report.runs import Group
+from raycal.report.stats.comparison import RANDOM, Comparison, by_seed, is_whole_pool, same_seeds
+from raycal.report.stats.curves import Lines, reached_at
+from raycal.report.stats.estimate import Estimate, estimate
+from raycal.report.stats.group_figures import final_accuracies
+from raycal.report.stats.guessing import guessing_level, is_guessing
+from raycal.report.stats.recommendation import PERCENTS, goal
+from raycal.report.stats.rounding import exact
+from raycal.report.stats.targets import reach
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What one seed of a group had spent when it reached an accuracy, and the images that the other group needed."""
+
+    samples: float
+    clusters: float
+    other: float
+
+    @property
+    def cost(self) -> float:
+        """The cost of a cluster, in images, at which both spent the same; below 0 when the images alone cost more."""
+        return (self.other - self.samples) / self.clusters
+
+    def saving(self, cost: float) -> float:
+        """Percent of the other's images that are saved when a cluster costs so many."""
+        return 100 * (1 - (self.samples + cost * self.clusters) / self.other)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakEven:
+    """A group that shows clusters against one that shows single images only, for one target accuracy.
+
+    Attributes:
+        target: In words.
+        against: The other group.
+        by_seed: Of the seeds that both finished, those in which the group reached it with clusters.
+        of: Seeds that both finished.
+        cost: Of a cluster in images at the break-even, the mean over `by_seed`; without an interval unless these are
+            all seeds and the other group reached the accuracy in each. None: there are no such seeds.
+        is_bound: At least so much, as the other group did not reach the accuracy in every seed and is counted with all
+            that it spent.
+        at_first: Whether a seed of either had it at its first measured point already, so that it spent at most so much.
+    """
+
+    target: str
+    accuracy: float
+    group: Group
+    against: Group
+    by_seed: tuple[Spent, ...]
+    of: int
+    cost: Estimate | None
+    is_bound: bool
+    at_first: bool
+
+
+def break_even(comparison: Comparison) -> Iterator[BreakEven]:
+    """Every group with clusters against the best with single images only, and against `random`, for each target.
+
+    With s images and c clusters when the group first had the accuracy (linear between measured points) and n images
+    when the other had it, a cluster may cost (n - s) / c images. Neither run depends on the cost. The best needs the
+    fewest images in the mean, among those that reached it in most seeds, or ends best where none did; it was chosen
+    among these same runs. A target that guessing may reach is left out.
+    """
+    level = guessing_level(comparison)
+    for percent in PERCENTS:
+        target, accuracy = goal(comparison, percent)
+        if accuracy is None or is_guessing(accuracy, level):
+            continue
+        for group in comparison.advisable:
+            if _shows_clusters(group):
+                for other in _others(comparison, group, accuracy):
+                    yield _against(group, other, target, accuracy)
+
+
+def _against(group: Group, other: Group, target: str, accuracy: float) -> BreakEven:
+    seeds, found, is_bound = same_seeds([group, other]), list[Spent](), False
+    for seed in seeds:
+        lines = by_seed(group)[seed].lines
+        at, needed = reached_at(lines, accuracy), reached_at(by_seed(other)[seed].lines, accuracy)
+        clusters = 0.0 if at is None else _clusters(lines, at)
+        if at is None or not clusters:
+            continue
+        if needed is None:
+            needed, is_bound = float(by_seed(other)[seed].lines[-1]["interactions"]), True
+        found.append(Spent(samples=at - clusters, clusters=clusters, other=needed))
+    cost = estimate([spent.cost for spent in found])
+    return BreakEven(
+        target=target,
+        accuracy=accuracy,
+        group=group,
+        against=other,
+        by_seed=tuple(found),
+        of=len(seeds),
+        cost=replace(cost, low=None, high=None) if cost and (is_bound or len(found) < len(seeds)) else cost,
+        is_bound=is_bound,
+        at_first=any(reach(each, accuracy).at_most for each in (group, other)),
+    )
+
+
+def _others(comparison: Comparison, group: Group, accuracy: float) -> Sequence[Group]:
+    """The best group with single images only under the group's settings, and `random`."""
+    settings = [setting for setting in comparison.settings if setting.groups.get(group.scenario) is group]
+    singles = [
+        other
+        for setting in settings
+        for other in setting.groups.values()
+        if not other.trials[0].config.steps.forms_clusters
+        and not other.is_bound
+        and not is_whole_pool(other)
+        and same_seeds([group, other])
+    ]
+
+    def rank(other: Group) -> tuple[float, float]:
+        reached = [value for value in reach(other, accuracy).by_seed.values() if value is not None]
+        final = final_accuracies(other)
+        return -len(reached) / len(other.finished), fmean(reached) if reached else -exact(final.mean) if final else 0
+
+    best = min(singles, key=rank, default=None)
+    random = next((other for other in singles if other.scenario == RANDOM), None)
+    return [other for other in (best, random if random is not best else None) if other is not None]
+
+
+def _clusters(lines: Lines, interactions: float) -> float:
+    """Clusters shown until so many interactions, evenly spread over those of an iteration."""
+    lines = list(lines)
+    spent = [0, *(line["interactions"] for line in lines)]
+    shown = np.cumsum([0, *(line["clusters_shown"] for line in lines)])
+    return float(np.interp(interactions, spent, shown))
+
+
+def _shows_clusters(group: Group) -> bool:
+    return group.trials[0].config.steps.asks(Ask.CLUSTERS)

@@ -1,0 +1,77 @@
+"""The figures of a group: what its finished seeds say, each as an estimate."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from raycal.report.runs import Group, Status, Trial
+from raycal.report.stats.comparison import Comparison, is_whole_pool
+from raycal.report.stats.curves import aubc_between, figure, final_accuracy, shared_budget
+from raycal.report.stats.estimate import Estimate, estimate
+from raycal.storage.results import area_under_budget_curve, last_defined
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupFigures:
+    """Of the finished trials alone; None where no trial has the figure. Intervals of accuracies end at 0 and 1.
+
+    Attributes:
+        count: Trials by status.
+        aubc: Over each trial's own interactions; None of full supervision, which has one point.
+        shared_aubc: Over the interactions that all finished trials of the dataset share.
+        interactions: At the end, and so the others below.
+        cluster_label_error: In the last iteration in which a cluster was accepted.
+    """
+
+    count: Mapping[Status, int]
+    aubc: Estimate | None
+    shared_aubc: Estimate | None
+    final_accuracy: Estimate | None
+    interactions: Estimate | None
+    annotated: Estimate | None
+    human_hours: Estimate | None
+    cluster_label_error: Estimate | None
+
+
+def group_figures(group: Group, shared: tuple[float, float] | None) -> GroupFigures:
+    """The figures of one group, given the interactions that the trials of its dataset share."""
+    trials = group.finished
+    if is_whole_pool(group):
+        own, over_shared = [], []
+    else:
+        own = [area_under_budget_curve(trial.lines) for trial in trials]
+        over_shared = [aubc_between(trial.lines, *shared) for trial in trials] if shared else []
+    return GroupFigures(
+        count=Counter(trial.status for trial in group.trials),
+        aubc=_of_accuracies(own),
+        shared_aubc=_of_accuracies(over_shared),
+        final_accuracy=final_accuracies(group),
+        interactions=_estimate([_last(trial, "interactions") for trial in trials]),
+        annotated=_estimate([_last(trial, "annotated") for trial in trials]),
+        human_hours=_estimate([_last(trial, "human_hours") for trial in trials]),
+        cluster_label_error=_estimate([last_defined(trial.lines, "cluster_label_error") for trial in trials]),
+    )
+
+
+def dataset_budget(comparison: Comparison) -> tuple[float, float] | None:
+    """The interactions that all finished trials of a dataset share, full supervision apart."""
+    return shared_budget(trial for group in comparison.candidates for trial in group.finished)
+
+
+def final_accuracies(group: Group) -> Estimate | None:
+    """The last accuracy of the finished trials."""
+    return _of_accuracies([final_accuracy(trial.lines) for trial in group.finished])
+
+
+def _of_accuracies(values: list[float | None]) -> Estimate | None:
+    """The estimate of accuracies or areas, whose mean lies between 0 and 1."""
+    found = _estimate(values)
+    return found and found.within(0.0, 1.0)
+
+
+def _estimate(values: list[float | None]) -> Estimate | None:
+    return estimate([value for value in values if value is not None])
+
+
+def _last(trial: Trial, key: str) -> float | None:
+    return figure(trial.lines[-1], key) if trial.lines else None

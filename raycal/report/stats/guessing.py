@@ -1,0 +1,50 @@
+"""Which accuracies say nothing, because a model that guesses reaches them on the same test split."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from raycal.report.stats.comparison import Comparison
+from raycal.report.stats.rounding import reaches
+
+LONGER = "train longer (training.steps or training.epochs) or with another training.learning_rate"
+LEARN_MORE = f"{LONGER}; more test images lower what guessing reaches"
+BETTER_TEST = "every accuracy is in reach of guessing on this test split; give it more images of every class"
+
+# A test split is one-sided if guessing its largest class gets this much more than guessing among equally large classes.
+ONE_SIDED = 0.1
+ONE_SIDED_ADVICE = (
+    "the test split is one-sided: with as many test images of each class guessing would reach up to {:.3f}, so add "
+    "test images of the other classes or take some of the largest class away"
+)
+
+
+def guessing_level(comparison: Comparison) -> float | None:
+    """The highest accuracy that cannot be told from guessing on a test split of the dataset.
+
+    Splits of several seeds may differ a little; the highest level counts. None: only an earlier version of raycal ran
+    the trials, which did not record the level.
+    """
+    return highest(line for group in comparison.groups for trial in group.trials for line in trial.lines)
+
+
+def highest(lines: Iterable[Mapping[str, Any]]) -> float | None:
+    """The highest level that the lines have recorded; None without one."""
+    levels = [level for line in lines if (level := line.get("chance_accuracy")) is not None]
+    return max(levels, default=None)
+
+
+def is_guessing(accuracy: float, level: float | None) -> bool:
+    """Whether an accuracy is at the level of guessing or below it."""
+    return level is not None and reaches(level, accuracy)
+
+
+def advice(level: float, even: float | None = None) -> str:
+    """What to do about models that cannot be told from guessing.
+
+    Args:
+        level: What guessing reaches on the test split.
+        even: What guessing would reach if the test split had equally many images of every class; None: not known.
+    """
+    if even is not None and level - even > ONE_SIDED:
+        return ONE_SIDED_ADVICE.format(even)
+    return BETTER_TEST if reaches(level, 1.0) else LEARN_MORE

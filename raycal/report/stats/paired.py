@@ -1,0 +1,168 @@
+"""Two groups compared seed by seed: differences with their interval, tests, and Holm's correction over all pairs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, product
+from math import sqrt
+from statistics import fmean
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import stdtr
+
+from raycal.report.runs import Group
+from raycal.report.stats.comparison import Comparison, by_seed
+from raycal.report.stats.curves import Curve, curve, shared_range
+from raycal.report.stats.estimate import Estimate, estimate
+from raycal.report.stats.rounding import exact
+
+Metric = Literal["AUBC", "accuracy"]
+METRICS: tuple[Metric, ...] = ("AUBC", "accuracy")
+ALPHA = 0.05
+MOST_ENUMERATED = 13
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedTest:
+    """Of n paired values whether the first are larger; a test that is not defined is None and `note` says why.
+
+    Attributes:
+        difference: First minus second; None without a pair.
+        cohens_dz: Mean difference in standard deviations of the differences.
+        t_p: Two-sided, paired t-test.
+        wilcoxon_p: Two-sided, signed ranks, zeros left out; exact up to 13 pairs, with ties too.
+    """
+
+    difference: Estimate | None
+    cohens_dz: float | None
+    t_p: float | None
+    wilcoxon_p: float | None
+    note: str
+
+    @property
+    def n(self) -> int:
+        """How many pairs."""
+        return self.difference.n if self.difference else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two groups of a dataset, compared in the seeds that both finished over the interactions that their trials share.
+
+    Attributes:
+        metric: AUBC over the shared interactions, or accuracy at their end.
+        budget: The first and the last of them; None: there are none.
+        first_mean: Over the paired seeds; None without one.
+        t_p_holm: Corrected over all pairs of the dataset in this metric; likewise the other.
+    """
+
+    metric: Metric
+    first: Group
+    second: Group
+    seeds: tuple[int, ...]
+    budget: tuple[float, float] | None
+    first_mean: float | None
+    second_mean: float | None
+    test: PairedTest
+    t_p_holm: float | None
+    wilcoxon_p_holm: float | None
+
+
+def paired_test(first: Sequence[float], second: Sequence[float]) -> PairedTest:
+    """Compare two groups by the values of the same seeds, in the same order."""
+    # Equal differences are ties, however floats rounded them.
+    differences = np.array([exact(own - other) for own, other in zip(first, second, strict=True)], np.float64)
+    found = estimate(differences.tolist())
+    if found is None:
+        return PairedTest(difference=None, cohens_dz=None, t_p=None, wilcoxon_p=None, note="no seed in common")
+    if found.sd is None:
+        return PairedTest(difference=found, cohens_dz=None, t_p=None, wilcoxon_p=None, note="one seed: no test")
+    wilcoxon = _wilcoxon(differences)
+    if np.ptp(differences) == 0:
+        note = f"the same difference in all {found.n} seeds: no t-test" if found.mean else "equal in every seed"
+        return PairedTest(
+            difference=found, cohens_dz=None, t_p=None if found.mean else 1.0, wilcoxon_p=wilcoxon, note=note
+        )
+    least = 2.0 ** (1 - found.n)
+    return PairedTest(
+        difference=found,
+        cohens_dz=found.mean / found.sd,
+        t_p=float(2 * stdtr(found.n - 1, -abs(found.mean) * sqrt(found.n) / found.sd)),
+        wilcoxon_p=wilcoxon,
+        note=f"{found.n} seeds: Wilcoxon's p is at least {least:.3g}" if least > ALPHA else "",
+    )
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's step-down correction (1979) of the defined p-values; the others stay None."""
+    order = sorted((p, index) for index, p in enumerate(p_values) if p is not None)
+    corrected: list[float | None] = [None] * len(p_values)
+    largest = 0.0
+    for rank, (p, index) in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * p))
+        corrected[index] = largest
+    return corrected
+
+
+def pairwise(comparison: Comparison, metric: Metric) -> list[Pair]:
+    """Every pair of groups of a dataset, full supervision apart: a family of its own for each metric."""
+    groups = [group for group in comparison.candidates if group.finished]
+    curves = [
+        {seed: drawn for seed, trial in by_seed(group).items() if (drawn := curve(trial.lines))} for group in groups
+    ]
+    sides = list(zip(groups, curves, strict=True))
+    compared = [_compare(metric, first, second) for first, second in combinations(sides, 2)]
+    t_ps = holm([pair.test.t_p for pair in compared])
+    wilcoxon_ps = holm([pair.test.wilcoxon_p for pair in compared])
+    return [
+        replace(pair, t_p_holm=t_p, wilcoxon_p_holm=wilcoxon_p)
+        for pair, t_p, wilcoxon_p in zip(compared, t_ps, wilcoxon_ps, strict=True)
+    ]
+
+
+def _compare(metric: Metric, *sides: tuple[Group, Mapping[int, Curve]]) -> Pair:
+    """A pair of groups with their curves by seed, before the correction."""
+    (first, _), (second, _) = sides
+    seeds = sorted(set.intersection(*(set(curves) for _, curves in sides)))
+    budget = shared_range([curves[seed] for _, curves in sides for seed in seeds])
+    ours, theirs = ([_value(curves[seed], metric, budget) for seed in seeds] if budget else [] for _, curves in sides)
+    test = paired_test(ours, theirs)
+    if test.difference is not None:
+        # Accuracies lie between 0 and 1, so no two of them differ by more than 1.
+        test = replace(test, difference=test.difference.within(-1.0, 1.0))
+    if seeds and budget is None:
+        test = replace(test, note="their trials share no interactions")
+    return Pair(
+        metric=metric,
+        first=first,
+        second=second,
+        seeds=tuple(seeds),
+        budget=budget,
+        first_mean=fmean(ours) if ours else None,
+        second_mean=fmean(theirs) if theirs else None,
+        test=test,
+        t_p_holm=None,
+        wilcoxon_p_holm=None,
+    )
+
+
+def _value(drawn: Curve, metric: Metric, budget: tuple[float, float]) -> float:
+    """What is compared of a trial that covers the budget."""
+    value = drawn.mean_between(*budget) if metric == "AUBC" else drawn.at(budget[1])
+    assert value is not None
+    return value
+
+
+def _wilcoxon(differences: npt.NDArray[np.float64]) -> float:
+    """The two-sided p of the signed ranks; all signs are enumerated where they are few, as ties make tables wrong."""
+    differing = differences[differences != 0]
+    if len(differing) > MOST_ENUMERATED:
+        from scipy import stats  # slow to import
+
+        return float(stats.wilcoxon(differing).pvalue)
+    _, place, counts = np.unique(np.abs(differing), return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]  # ties share the mean of their ranks
+    signs = np.array(list(product((-1, 1), repeat=len(ranks))))
+    sums = np.abs(signs @ ranks)
+    return float(np.mean(sums >= abs(ranks @ np.sign(differing))))

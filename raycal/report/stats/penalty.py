@@ -1,0 +1,101 @@
+"""Who beats whom, how often, over all settings and budgets of a dataset."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from raycal.report.stats.comparison import Comparison, Setting, by_seed, is_whole_pool, same_seeds
+from raycal.report.stats.curves import Curve, curve, shared_range
+from raycal.report.stats.paired import ALPHA, paired_test
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PenaltyMatrix:
+    """Row beats column.
+
+    Attributes:
+        scenarios: Of rows and columns, in the order of the plan.
+        wins: (row, column) from 0 to the settings in which both were compared; None: in none, and on the diagonal.
+        column_means: Penalty of each scenario, less is better: the mean of its column over the rows that it was
+            compared with; None without one.
+        compared: (row, column) settings in which the two were compared.
+        seeds: The fewest and the most seeds that a comparison had; None: none was made.
+    """
+
+    scenarios: tuple[str, ...]
+    wins: tuple[tuple[float | None, ...], ...]
+    column_means: tuple[float | None, ...]
+    compared: tuple[tuple[int, ...], ...]
+    seeds: tuple[int, int] | None
+
+
+def penalty_matrix(comparison: Comparison) -> PenaltyMatrix:
+    """The pairwise penalty matrix of Ash et al. (BADGE, ICLR 2020, section 4) over the scenarios of a dataset.
+
+    In every setting (all but scenario and seed the same), for every two scenarios: the budgets are the interactions
+    that a paired trial measured and all of the paired trials cover. At each, the accuracies of the seeds that both
+    finished are compared by a two-sided paired t-test; where p < 0.05 the one with the larger mean beats the other, and
+    1 / (number of budgets) is added to its row in the other's column. So a setting adds at most 1 to a cell.
+
+    Ash et al. space their budgets exponentially and stop when all have 99 % of the accuracy of full supervision; here
+    every measured budget counts. Pairs with fewer than two seeds in common are not compared. p is not corrected.
+    """
+    names = tuple(dict.fromkeys(group.scenario for group in comparison.candidates))
+    wins, compared = np.zeros((len(names), len(names))), np.zeros((len(names), len(names)), np.int64)
+    seeds: list[int] = []
+    for setting in comparison.settings:
+        for row, column in zip(*np.triu_indices(len(names), 1), strict=True):
+            pair = _curves(setting, names[row], names[column])
+            if pair is None:
+                continue
+            first, second = pair
+            seeds.append(len(first))
+            compared[row, column] += 1
+            compared[column, row] += 1
+            won, lost = _wins(first, second)
+            wins[row, column] += won
+            wins[column, row] += lost
+    means = (wins[compared[:, column] > 0, column] for column in range(len(names)))
+    return PenaltyMatrix(
+        scenarios=names,
+        wins=tuple(
+            tuple(float(win) if count else None for win, count in zip(*cells, strict=True))
+            for cells in zip(wins, compared, strict=True)
+        ),
+        column_means=tuple(float(column.mean()) if len(column) else None for column in means),
+        compared=tuple(tuple(int(count) for count in counts) for counts in compared),
+        seeds=(min(seeds), max(seeds)) if seeds else None,
+    )
+
+
+def _curves(setting: Setting, *names: str) -> tuple[Sequence[Curve], Sequence[Curve]] | None:
+    """The curves of two scenarios in the seeds that both finished; None when these are fewer than two."""
+    groups = [setting.groups[name] for name in names if name in setting.groups]
+    if len(groups) < 2 or any(is_whole_pool(group) for group in groups):
+        return None
+    drawn = [[curve(by_seed(group)[seed].lines) for group in groups] for seed in same_seeds(groups)]
+    pairs = [(first, second) for first, second in drawn if first and second]
+    if len(pairs) < 2 or shared_range([found for pair in pairs for found in pair]) is None:
+        return None
+    return [first for first, _ in pairs], [second for _, second in pairs]
+
+
+def _wins(first: Sequence[Curve], second: Sequence[Curve]) -> tuple[float, float]:
+    """The shares of the budgets at which the first beats the second, and the other way round."""
+    shared = shared_range([*first, *second])
+    assert shared is not None
+    measured = np.unique(np.concatenate([found.interactions for found in (*first, *second)]))
+    budgets = measured[(measured >= shared[0]) & (measured <= shared[1])]
+    signs = [_winner(first, second, float(budget)) for budget in budgets]
+    return signs.count(1) / len(signs), signs.count(-1) / len(signs)
+
+
+def _winner(first: Sequence[Curve], second: Sequence[Curve], budget: float) -> int:
+    """1: the first is better at this budget, -1: the second, 0: no difference is shown."""
+    test = paired_test(
+        *([float(np.interp(budget, found.interactions, found.values)) for found in side] for side in (first, second))
+    )
+    if test.t_p is None or test.t_p >= ALPHA or test.difference is None:
+        return 0
+    return 1 if test.difference.mean > 0 else -1

@@ -1,0 +1,179 @@
+"""Which group reaches a given accuracy for the fewest interactions, and how sure that is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import floor, inf
+from statistics import fmean
+
+from raycal.report.runs import Group
+from raycal.report.stats.comparison import RANDOM, Comparison, by_seed, is_whole_pool, same_seeds
+from raycal.report.stats.estimate import Estimate, estimate
+from raycal.report.stats.group_figures import final_accuracies
+from raycal.report.stats.guessing import advice, guessing_level, is_guessing
+from raycal.report.stats.paired import paired_test
+from raycal.report.stats.targets import Reached, both_reach_first, reach
+
+PERCENTS = (90, 95, 99)
+NAMED = 2  # rivals in a sentence; the table has all of them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """The answer for one target accuracy on one dataset.
+
+    Attributes:
+        target: In words.
+        accuracy: None: nothing finished.
+        group: That reaches it in all of its seeds for the fewest interactions in the mean; None: no group does.
+        interactions: It needs, whole ones.
+        saving: Interactions saved against `random` in percent, over the seeds that both finished.
+        saving_is_bound: At least so many, as `random` did not reach the accuracy in every seed.
+        rivals: Groups that reach it in all of their seeds, too, and that it cannot be told from: the interval of the
+            paired difference includes 0, or there is none. Those that need the fewest come first.
+        answer: All this in words.
+    """
+
+    dataset: str
+    target: str
+    accuracy: float | None
+    group: Group | None
+    interactions: Estimate | None
+    saving: Estimate | None
+    saving_is_bound: bool
+    rivals: tuple[Group, ...]
+    answer: str
+
+
+def recommend(comparison: Comparison) -> list[Recommendation]:
+    """An answer for each target: shares of full supervision, or without it of the best final accuracy.
+
+    Nothing is recommended for a target that guessing may reach. The answers are the same sentence where that is true of
+    all targets.
+    """
+    answers = [_recommend(comparison, percent) for percent in PERCENTS]
+    level = guessing_level(comparison)
+    if level is None or not all(found.accuracy is not None and is_guessing(found.accuracy, level) for found in answers):
+        return answers
+    best = _best_accuracy(comparison.groups) or 0.0
+    if is_guessing(best, level):
+        said = (
+            f"no scenario learned: the best final accuracy is {best:.3f}, and guessing reaches up to {level:.3f} here"
+        )
+    else:
+        targets = f"{answers[0].accuracy:.3f} to {answers[-1].accuracy:.3f}"
+        said = f"no target accuracy ({targets}) is above what guessing reaches here, which is up to {level:.3f}"
+    answer = f"{comparison.dataset}: {said}; so nothing is recommended. What to do: {advice(level)}."
+    return [replace(found, answer=answer) for found in answers]
+
+
+def goal(comparison: Comparison, percent: int) -> tuple[str, float | None]:
+    """The target in words, and its accuracy; None when nothing finished."""
+    supervised = [group for group in comparison.groups if is_whole_pool(group)]
+    reference, best = "full supervision", _best_accuracy(supervised)
+    if best is None:
+        reference, best = "the best final accuracy", _best_accuracy(comparison.advisable)
+    return f"{percent} % of {reference}", None if best is None else percent / 100 * best
+
+
+def _recommend(comparison: Comparison, percent: int) -> Recommendation:
+    target, accuracy = goal(comparison, percent)
+    if accuracy is None:
+        return _none(comparison, target, None, f"{comparison.dataset}: no trial finished, so nothing is recommended.")
+    wanted = f"{comparison.dataset}, accuracy {accuracy:.3f} ({target})"
+    level = guessing_level(comparison)
+    if level is not None and is_guessing(accuracy, level):
+        said = f"guessing reaches up to {level:.3f} here, so nothing is recommended for this target"
+        return _none(comparison, target, accuracy, f"{wanted}: {said}.")
+    found = [(group, reach(group, accuracy)) for group in comparison.advisable if group.finished]
+    sure = [(group, reached) for group, reached in found if reached.by_all]
+    if not sure:
+        closest = max(found, key=lambda pair: pair[1].reached / len(pair[1].by_seed), default=None)
+        answer = f"{wanted}: not reached"
+        if closest and closest[1].reached:
+            group, reached = closest
+            answer += f" in every seed; {group.label} reaches it in {reached.reached} of {len(reached.by_seed)}"
+        return _none(comparison, target, accuracy, f"{answer}.")
+    (group, reached), *others = sorted(sure, key=lambda pair: _mean(pair[1]))
+    rivals = tuple(other for other, theirs in others if not _is_fewer(reached, theirs))
+    saving, is_bound = _saving(comparison, group, accuracy)
+    clauses = [f"{wanted}: fewest interactions with {group.label}, {'at most ' * reached.at_most}{reached.estimate}"]
+    if saving:
+        ends = "" if saving.low is None else f" [{saving.low:.0f}, {saving.high:.0f}]"
+        clauses.append(f"at least {floor(saving.mean)}" if is_bound else f"{saving.mean:.0f}{ends}")
+        clauses[-1] += f" % fewer than {RANDOM}"
+    if len(group.finished) == 1:
+        clauses.append("one seed, so chance is not ruled out")
+    elif rivals:
+        clauses.append(f"not told apart from {_names(rivals)}")
+    return Recommendation(
+        dataset=comparison.dataset,
+        target=target,
+        accuracy=accuracy,
+        group=group,
+        interactions=reached.estimate,
+        saving=saving,
+        saving_is_bound=is_bound,
+        rivals=rivals,
+        answer=f"{'; '.join(clauses)}.",
+    )
+
+
+def _none(comparison: Comparison, target: str, accuracy: float | None, answer: str) -> Recommendation:
+    return Recommendation(
+        dataset=comparison.dataset,
+        target=target,
+        accuracy=accuracy,
+        group=None,
+        interactions=None,
+        saving=None,
+        saving_is_bound=False,
+        rivals=(),
+        answer=answer,
+    )
+
+
+def _best_accuracy(groups: Sequence[Group]) -> float | None:
+    """The highest mean final accuracy."""
+    return max((found.mean for group in groups if (found := final_accuracies(group))), default=None)
+
+
+def _mean(reached: Reached) -> float:
+    return fmean(value for value in reached.by_seed.values() if value is not None)
+
+
+def _is_fewer(ours: Reached, theirs: Reached) -> bool:
+    """Whether the interval of the paired differences excludes that the others need as few or fewer."""
+    pairs = [(value, ours.by_seed.get(seed)) for seed, value in theirs.by_seed.items()]
+    both = [(other, own) for other, own in pairs if other is not None and own is not None]
+    difference = paired_test([other for other, _ in both], [own for _, own in both]).difference
+    return difference is not None and difference.low is not None and difference.low > 0
+
+
+def _saving(comparison: Comparison, group: Group, accuracy: float) -> tuple[Estimate | None, bool]:
+    """Percent fewer than `random`, and whether that is a lower bound: where it is not reached its end counts.
+
+    Seeds in which both had the accuracy at their first evaluation are left out, as the saving is unknown there.
+    """
+    random = comparison.setting_of(group).groups.get(RANDOM)
+    if random is None or random is group:
+        return None, False
+    ours, theirs = reach(group, accuracy).by_seed, reach(random, accuracy).by_seed
+    savings, is_bound, known = [], False, True
+    for seed in same_seeds([group, random]):
+        own, other = ours[seed], theirs[seed]
+        if both_reach_first(by_seed(group)[seed].lines, by_seed(random)[seed].lines, accuracy):
+            known = False
+            continue
+        if other is None:
+            other, is_bound = by_seed(random)[seed].lines[-1]["interactions"], True
+        if own is not None and other:
+            savings.append(100 * (1 - own / other))
+    found = estimate(savings)
+    found = found and found.within(-inf, 100.0)  # nothing saves more than all
+    # An interval of lower bounds, or of some of the seeds, would be taken for one of the saving.
+    return (replace(found, low=None, high=None) if found and (is_bound or not known) else found), is_bound
+
+
+def _names(groups: Sequence[Group]) -> str:
+    names = ", ".join(group.label for group in groups[:NAMED])
+    return f"{names} and {len(groups) - NAMED} more" if len(groups) > NAMED else names

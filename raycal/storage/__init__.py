@@ -1,0 +1,1 @@
+"""What is on disk: the folders of a sweep and of its runs, and each of their files. Nothing here uses torch."""

@@ -1,0 +1,52 @@
+"""Decides which start of a sweep may write in its folder: the newest. Works without locks, as on object stores."""
+
+import json
+import os
+import socket
+from typing import Self
+from uuid import uuid4
+
+from raycal.errors import TakenOverError
+from raycal.storage.folder import Folder
+
+OWNER = "owner.json"
+
+
+class Owner:
+    """A start of a sweep, which owns the folder until the next start takes it.
+
+    The lock of the folder keeps two starts apart. The owner record tells a process that slept, or a worker of a killed
+    start on another node, that another start owns the folder now.
+
+    Args:
+        folder: The folder of the sweep.
+        record: The text that this start has written to `owner.json`.
+    """
+
+    def __init__(self, folder: Folder, record: str) -> None:
+        self._folder, self.record = folder, record
+
+    @classmethod
+    def take(cls, folder: Folder) -> Self:
+        """Make a new owner of the folder; an earlier owner must not write any more."""
+        start = {"epoch": _epoch(folder) + 1, "start": uuid4().hex, "host": socket.gethostname(), "pid": os.getpid()}
+        owner = cls(folder, json.dumps(start))
+        folder.write(OWNER, owner.record.encode())
+        return owner
+
+    def check(self) -> None:
+        """Check that this start still owns the folder; call it before writing.
+
+        Raises:
+            TakenOverError: The folder has another owner.
+        """
+        if self._folder.read(OWNER) != self.record.encode():
+            raise TakenOverError(f"another start of this sweep owns {self._folder.place} now; this one has ended")
+
+
+def _epoch(folder: Folder) -> int:
+    """How often the folder was taken, as far as it is known."""
+    try:
+        return int(json.loads(folder.read(OWNER) or b"{}").get("epoch", 0))
+    except (ValueError, AttributeError, TypeError):  # damaged; the id in `start` also tells starts apart
+        return 0

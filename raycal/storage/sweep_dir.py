@@ -1,0 +1,208 @@
+"""The plan of a sweep, written before anything starts; on resume `raycal.sweep.extension` compares the file with it."""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import uuid4
+
+from annotated_types import Ge
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
+
+from raycal import __version__
+from raycal.algorithm.expert import experts
+from raycal.config import ExperimentConfig, SearchConfig
+from raycal.config.labels import trials_csv
+from raycal.errors import InputError
+from raycal.plugins import owner_of
+from raycal.storage.folder import Folder
+from raycal.storage.owner import Owner
+from raycal.storage.run_dir import RunDir
+from raycal.storage.seal import seal, unseal
+
+PLAN, TRIALS = "plan.json", "trials.csv"
+ID_PATTERN = r"^[a-z0-9][a-z0-9._+-]*$"  # an id is the name of a folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The experiments that a sweep is to run.
+
+    Attributes:
+        sweep: The name of the sweep.
+        experiments: The experiments by id, in the order in which they start.
+        threads: CPU threads of each trial; part of the plan because the last bits of a result depend on them.
+        search: A search that decides trial by trial, so that the plan grows while the sweep runs; None: all is planned.
+        base: The experiment that such a search varies.
+        axes: The keys that the grid and the random search vary, now or at an earlier start; None in the plan of an
+            earlier version of raycal, and where a search decides trial by trial.
+        removed: The ids of the experiments that the sweep file no longer asks for; they are kept, but not run any more.
+    """
+
+    sweep: str
+    experiments: Mapping[str, ExperimentConfig]
+    threads: int
+    search: SearchConfig | None = None
+    base: ExperimentConfig | None = None
+    axes: tuple[str, ...] | None = None
+    removed: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> dict[str, ExperimentConfig]:
+        """The experiments that the sweep file still asks for."""
+        removed = set(self.removed)
+        return {key: config for key, config in self.experiments.items() if key not in removed}
+
+
+class _PlanFile(BaseModel):
+    """The content of plan.json."""
+
+    sweep: str
+    threads: Annotated[int, Ge(1)]
+    experiments: dict[Annotated[str, StringConstraints(pattern=ID_PATTERN)], ExperimentConfig]
+    search: SearchConfig | None = None
+    base: ExperimentConfig | None = None
+    axes: tuple[str, ...] | None = None
+    removed: tuple[str, ...] = ()
+    experts: dict[str, dict[str, list[str] | None]] = Field(default_factory=dict)
+
+
+class SweepDir:
+    """`<storage>/<sweep name>`: the plan and one folder per experiment.
+
+    Args:
+        owner: The start of the sweep that writes here; None: nobody writes, or the caller knows that it may.
+    """
+
+    def __init__(self, folder: Folder, owner: Owner | None = None) -> None:
+        self.folder, self.owner = folder, owner
+
+    def run_dir(self, experiment_id: str) -> RunDir:
+        """The folder of one experiment."""
+        return RunDir(self.folder.folder(experiment_id), self.owner)
+
+    def read_plan(self) -> Plan | None:
+        """The plan; None when the sweep has never been started here.
+
+        Raises:
+            InputError: The plan cannot be read, or it is damaged.
+        """
+        try:
+            content = self.folder.read(PLAN)
+        except OSError as error:
+            raise InputError(f"{self.folder.place} cannot be read: {error}") from error
+        if content is None:
+            return None
+        try:
+            file = _PlanFile.model_validate_json(content)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            what = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
+            raise InputError(f"{self.folder.place}/{PLAN}: not a plan of raycal {__version__}: {what}") from error
+        try:
+            unseal(content)
+        except ValueError as error:
+            raise InputError(
+                f"{self.folder.place}/{PLAN}: damaged: {error}; "
+                "put a whole one back: MLflow has it with the sweep's run"
+            ) from error
+        for name, description in file.experts.items():
+            experts.describe(name, description)
+        return Plan(
+            sweep=file.sweep,
+            experiments=file.experiments,
+            threads=file.threads,
+            search=file.search,
+            base=file.base,
+            axes=file.axes,
+            removed=tuple(key for key in file.removed if key in file.experiments),
+        )
+
+    def write_plan(self, plan: Plan) -> None:
+        """Write the plan, whole or not at all, and then the table of the trials.
+
+        This comes before anything starts, and again when a search or an extended grid has added experiments.
+        """
+        earlier = self._record()
+        begun = earlier.get("started")
+        content: dict[str, Any] = {
+            "raycal": __version__,
+            "started": time.time_ns() // 1_000_000 if begun is None else begun,
+            "sweep": plan.sweep,
+            "threads": plan.threads,
+            "experiments": {key: config.model_dump(mode="json") for key, config in plan.experiments.items()},
+        }
+        if not earlier or "id" in earlier:  # a plan of an older version has no id
+            content["id"] = earlier.get("id", uuid4().hex)
+        for key, value in {"search": plan.search, "base": plan.base}.items():
+            if value is not None:
+                content[key] = value.model_dump(mode="json")
+        if plan.axes is not None:
+            content["axes"] = list(plan.axes)
+        if plan.removed:
+            content["removed"] = list(plan.removed)
+        # Experiment ids depend on what an expert's options affect, even where the plug-in that defines it is missing.
+        described = dict(earlier.get("experts", {})) | _descriptions(plan)
+        if described:
+            content["experts"] = described
+        self.check_owner()
+        self.folder.write(PLAN, seal(content, indent=1))
+        self.write_trials(plan)
+
+    def write_trials(self, plan: Plan) -> None:
+        """Write `trials.csv`, which says in words what each experiment id stands for, unless it is there already."""
+        content = trials_csv(plan.experiments, plan.removed, searched=plan.search.space if plan.search else ()).encode()
+        if self.folder.read(TRIALS) != content:
+            self.check_owner()
+            self.folder.write(TRIALS, content)
+
+    def check_owner(self) -> None:
+        """Check that the sweep's folder may be written; call it before writing.
+
+        Raises:
+            TakenOverError: Another start of the sweep owns the folder.
+        """
+        if self.owner is not None:
+            self.owner.check()
+
+    def start_time(self) -> int | None:
+        """When the plan was first written, in milliseconds since 1970; None when that was not recorded."""
+        return self._record().get("started")
+
+    def sweep_id(self) -> str | None:
+        """The id that tells this sweep from every other, wherever its folder is; None for plans of an older raycal."""
+        return self._record().get("id")
+
+    def _record(self) -> dict[str, Any]:
+        """The content of plan.json; empty before it is written."""
+        content = self.folder.read(PLAN)
+        return {} if content is None else dict(json.loads(content))
+
+    def lock(self) -> AbstractContextManager[Any]:
+        """Keep a second process off the folder of a running sweep; does nothing where this process cannot write.
+
+        Raises:
+            InputError: Another process holds the lock, or the folder cannot be created.
+        """
+        path = Path(self.folder.path)
+        if not self.folder.is_local or (path.exists() and not os.access(path, os.W_OK)):
+            return nullcontext()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            return FileLock(path / ".lock", blocking=False).acquire()
+        except Timeout as error:
+            raise InputError(f"{path}: another process is running this sweep") from error
+        except OSError as error:
+            raise InputError(f"--storage: {path} cannot be written: {error.strerror or error}") from error
+
+
+def _descriptions(plan: Plan) -> dict[str, dict[str, list[str] | None]]:
+    """What the options of each expert that a loaded plug-in defines affect, by the expert's name."""
+    configs = [*plan.experiments.values(), *([plan.base] if plan.base is not None else [])]
+    named = {expert["name"] for config in configs for _, expert in experts.chain(config.expert.model_dump())}
+    return {name: experts.description(name) for name in sorted(named) if owner_of("expert", name) is not None}

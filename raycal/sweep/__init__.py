@@ -1,0 +1,1 @@
+"""The command `python -m raycal.sweep`: checks everything, plans, runs what is unfinished, reports."""

@@ -1,0 +1,105 @@
+"""`python -m raycal.sweep SWEEP.yaml`: run a sweep, on Ray or in this process."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from raycal.errors import InputError, StorageError, TakenOverError
+from raycal.output import run as run_command_line
+from raycal.signals import catch_signals, exit_code, is_received
+from raycal.sweep.options import add_overrides, add_places
+
+FAILED, INPUT_ERROR = 1, 2
+
+PROG = "python -m raycal.sweep"
+
+EPILOG = """\
+examples:
+  {prog} sweeps/quickstart.yaml --dry-run
+  {prog} sweeps/quickstart.yaml --only '*-random-s0-*' --local
+  {prog} sweeps/paper_cifar10.yaml --set training.learning_rate=1e-3 --set 'grid.seed=[0,1]' --resume
+
+exit codes: 0 all trials finished, 1 some failed, 2 a mistake in the input, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP
+"""
+
+
+def parser(prog: str = PROG) -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description="Compare annotation strategies: one trial per combination of the sweep file's grid.",
+        epilog=EPILOG.format(prog=prog),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("sweep", metavar="SWEEP.yaml", help="the sweep file")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print every trial and an estimate of cost; start nothing"
+    )
+    parser.add_argument("--price", metavar="USD", help="with --dry-run: what an hour of your GPU costs")
+    parser.add_argument(
+        "--bench",
+        metavar="FILE",
+        help="with --dry-run: how fast your GPU is, as raycal.bench --gpu --json FILE wrote it",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with a sweep that was started before, or extend it: only what is new or unfinished runs",
+    )
+    parser.add_argument("--local", action="store_true", help="run one trial after another in this process, without Ray")
+    parser.add_argument(
+        "--only",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="run the trials whose id or label matches, such as '*-random-s0-*' or 'random s0' (--dry-run lists both); "
+        "given several times, those that match any",
+    )
+    add_overrides(parser)
+    add_places(parser)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
+    """Run the command line; its exit code."""
+    options = parser(prog).parse_args(arguments)
+    catch_signals()
+    try:
+        from raycal.sweep.command import run_command  # after --help
+
+        return run_command(options)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return INPUT_ERROR
+    except TakenOverError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    except StorageError as error:
+        print(f"{error}; the same command with --resume goes on", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return _interrupted()
+    except Exception:
+        if not is_received():
+            raise
+        return _interrupted()  # what was under way broke on the signal, which its own processes get too
+
+
+def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn:
+    """Run the command line and end the process.
+
+    Args:
+        arguments: The words behind the program's name; None: those of this process.
+        prog: The program's name in the usage text.
+    """
+    run_command_line(lambda: main(arguments, prog=prog))
+
+
+def _interrupted() -> int:
+    print("\ninterrupted; the same command with --resume goes on", file=sys.stderr, flush=True)
+    return exit_code()
+
+
+if __name__ == "__main__":
+    run()

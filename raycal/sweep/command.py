@@ -1,0 +1,663 @@
+"""What `raycal.sweep` does: check everything, plan, run what is unfinished, tell how it went."""
+
+import logging
+import os
+import shlex
+import sys
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raycal.capacity.allocate import Allotment, Node, allot
+from raycal.capacity.gpu_shares import hide_gpus
+from raycal.capacity.machine import this_machine
+from raycal.config import ExperimentConfig, Sweep, load_sweep
+from raycal.config.labels import counted, say_more, trial_labels
+from raycal.config.overrides import Overrides
+from raycal.data import DatasetInfo
+from raycal.dry_run.cost import DONE, print_estimate
+from raycal.dry_run.prices import own_price
+from raycal.dry_run.rates import ASSUMED, GpuRate, measured_rate
+from raycal.errors import InputError, StorageError, TakenOverError
+from raycal.experiment import build
+from raycal.experiment.downloads import downloads
+from raycal.experiment.run import run_experiment
+from raycal.home import expand_home
+from raycal.installed import is_installed, need_ray
+from raycal.monitor.listener import Follower
+from raycal.monitor.progress import Progress
+from raycal.monitor.startup import StartCost
+from raycal.monitor.summary import print_failures, print_summary
+from raycal.storage.folder import Folder
+from raycal.storage.inputs import ExpectedInputs, InputRecord, Inputs, keep_sources
+from raycal.storage.owner import Owner
+from raycal.storage.results import area_under_budget_curve
+from raycal.storage.sweep_dir import Plan, SweepDir
+from raycal.sweep.extension import Extension, extend
+from raycal.sweep.preflight import check, check_apart, describe, select
+from raycal.tracking import NoTracker, Tracker, tracking_uri
+from raycal.tracking.databricks import databricks_page, is_databricks
+from raycal.tracking.reach import check_tracking
+from raycal.tracking.schema import missing_folder
+from raycal.tracking.untracked import why_untracked
+from raycal.tracking.uri import has_secrets, is_server, sqlite_path, with_placeholders, without_secrets
+
+if TYPE_CHECKING:
+    from raycal.distributed.prometheus import MeteredFollower
+
+logger = logging.getLogger(__name__)
+
+NO_INPUTS = Inputs()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a command line or a call from Python code asks for, not yet checked.
+
+    Attributes:
+        sweep: The path of a sweep file, or what such a file holds.
+        storage: The folder or URI that the folder of the sweep lies in.
+        address: The Ray cluster; None: `RAY_ADDRESS`, else this machine.
+        local: Whether the trials run one after another in this process, without Ray.
+        resume: Whether a sweep that was started before goes on.
+        only: Patterns of the trials that run; empty: all of them.
+        overrides: Settings that take the place of those of the sweep.
+        track: Whether the runs are sent to MLflow.
+        report: Whether the report is written at the end.
+    """
+
+    sweep: str | Mapping[str, Any]
+    storage: str = "runs"
+    address: str | None = None
+    local: bool = False
+    resume: bool = False
+    only: Sequence[str] = ()
+    overrides: Overrides = ()
+    track: bool = True
+    report: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A request, checked.
+
+    Attributes:
+        selected: The experiments asked for, by id; a search that decides trial by trial adds to them.
+        extension: The plan of an earlier start, and what it becomes now; None at the first start.
+        labels: What the trials are called in the lines that are printed, by id.
+        infos: The datasets of the selected experiments, by experiment id.
+        tracking_uri: Where the runs are sent; None: nowhere.
+        away: Why nothing can be sent there at the start; empty when it answers, or before it was asked.
+    """
+
+    request: Request
+    sweep: Sweep
+    selected: dict[str, ExperimentConfig]
+    sweep_dir: SweepDir
+    extension: Extension | None
+    labels: dict[str, str]
+    infos: Mapping[str, DatasetInfo]
+    tracking_uri: str | None
+    away: str = ""
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan of an earlier start, with what the sweep file adds to it; None at the first start."""
+        return None if self.extension is None else self.extension.plan
+
+    @property
+    def tracked(self) -> Mapping[str, ExperimentConfig]:
+        """The experiments that MLflow is to show: besides those selected, those the file no longer asks for."""
+        if self.plan is None or not self.plan.removed:
+            return self.selected  # which may grow
+        return {key: self.plan.experiments[key] for key in self.plan.removed} | self.selected
+
+    @property
+    def printed_labels(self) -> dict[str, str]:
+        """The labels, where they say more than the ids do."""
+        return self.labels if say_more(self.labels, self.selected) or self.sweep.base else {}
+
+    @property
+    def num_trials(self) -> int:
+        """How many trials there will be, at most."""
+        return self.sweep.num_trials if self.sweep.base else len(self.selected)
+
+    @property
+    def num_left(self) -> int:
+        """How many of them are not over."""
+        return self.num_trials - len(self.selected) + len(self.unfinished())
+
+    def unfinished(self) -> dict[str, ExperimentConfig]:
+        """The selected experiments that have neither run to their end nor been stopped early."""
+        return {key: config for key, config in self.selected.items() if not self.sweep_dir.run_dir(key).is_done}
+
+
+def run_command(options: Namespace) -> int:
+    """Carry out a command line; 0 when all trials finished, 1 when some failed.
+
+    Raises:
+        InputError: The input is wrong; nothing was started and nothing written.
+    """
+    rate, price = _rate_and_price(options)
+    request = Request(
+        sweep=options.sweep,
+        storage=options.storage,
+        address=options.address,
+        local=options.local,
+        resume=options.resume or options.dry_run,
+        only=options.only,
+        overrides=options.overrides,
+    )
+    job = prepare(request)
+    if options.dry_run:
+        print(*describe(job.infos.values()), "", sep="\n", flush=True)
+        _refuse_changed_inputs(job)
+        _print_estimate(job, rate, price)
+        for needed in downloads((job.selected or job.sweep.examples).values(), job.infos):
+            print(needed)
+        return 0
+    run(job)
+    return 1 if job.unfinished() else 0
+
+
+def prepare(request: Request) -> Job:
+    """Check a request; nothing is started and nothing is written.
+
+    Raises:
+        InputError: The request cannot be carried out.
+    """
+    sweep = load_sweep(request.sweep, build.REGISTRIES, overrides=request.overrides)
+    if request.local:
+        _check_local(sweep)
+    storage = _storage(request.storage)
+    sweep_dir = SweepDir(storage.folder(sweep.name))
+    _check_writable(sweep_dir.folder)
+    extension = _extension(sweep, sweep_dir, resume=request.resume)
+    planned = {} if extension is None else extension.plan.experiments
+    asked = {key: planned.get(key, config) for key, config in sweep.experiments.items()}
+    labels = _labels(sweep, {**planned, **asked})
+    selected = select(asked, request.only, labels)
+    started = {} if extension is None else extension.earlier.experiments
+    infos = _check(selected or sweep.examples, {**planned, **asked}, sweep_dir, started)
+    check_apart(infos.values(), storage)
+    for note in sweep.notes:
+        print(note, file=sys.stderr)
+    if extension is not None and str(extension):
+        print(f"{sweep.name}: {extension}", flush=True)
+    uri = tracking_uri(sweep.tracking.uri, sweep_dir) if request.track else None
+    return Job(
+        request=request,
+        sweep=sweep,
+        selected=dict(planned) if sweep.base else selected,
+        sweep_dir=sweep_dir,
+        extension=extension,
+        labels=labels,
+        infos=infos,
+        tracking_uri=uri if is_installed("mlflow") else None,
+    )
+
+
+def run(job: Job) -> None:
+    """Run what is unfinished of a job, and print how it went.
+
+    Raises:
+        InputError: What is there already is damaged, or the tracking server or the machines cannot be used.
+    """
+    if job.num_left and not job.request.local:
+        need_ray(otherwise=", or add --local to run one trial after another in this process")
+    _check_whole(job)
+    uri, place = job.tracking_uri, job.sweep_dir.folder.place
+    job = job if uri is None else replace(job, away=check_tracking(uri))
+    for experiment_id in job.selected:
+        job.sweep_dir.run_dir(experiment_id).tidy()
+    print(f"{job.sweep.name}: {counted(job.num_trials, 'trial')}, {job.num_left} to run\n  folder  {place}")
+    if uri is not None:
+        print(f"  MLflow  {without_secrets(uri)}", *_notes_on(uri, job), sep="\n          ")
+    elif job.request.track:
+        print(f"  MLflow  {why_untracked(job.sweep_dir, job.sweep.tracking.uri)}")
+    print(*(f"  {line}" for line in describe(job.infos.values())), sep="\n", flush=True)
+    todo = job.unfinished()
+    inputs = build.prepare({**todo, **job.sweep.examples}) if job.num_left else Inputs()
+    _refuse_changed_inputs(job, inputs)
+    tracker = _run(job, todo, inputs) if job.num_left else _track_again(job)
+    print_summary(job.sweep_dir, job.selected)
+    print_failures(job.sweep_dir, job.unfinished(), job.printed_labels)
+    print(f"folder  {place}", flush=True)
+    if uri is not None:
+        print(f"MLflow  {without_secrets(uri)}", flush=True)
+        if browse := how_to_browse(uri, tracker.page):
+            print(f"browse  {browse}", flush=True)
+
+
+def _notes_on(uri: str, job: Job) -> Iterator[str]:
+    """What is to be known of the place of tracking at the start."""
+    path = sqlite_path(uri)
+    folder = None if path is None else missing_folder(path)
+    if folder is not None and not Path(job.sweep_dir.folder.path).is_relative_to(folder):
+        yield f"the folder {folder} is not there yet, and is made now"
+    if job.away:
+        yield f"{job.away}; the runs are kept in the folder above, and what is missing is sent when it answers"
+
+
+def _rate_and_price(options: Namespace) -> tuple[GpuRate, float | None]:
+    """What the estimate is told of the user's GPU: how fast it is, and what an hour of it costs."""
+    given = {"--bench": options.bench, "--price": options.price}
+    unused = [name for name, value in given.items() if value is not None and not options.dry_run]
+    if unused:
+        raise InputError(*(f"{name}: is for the estimate; add --dry-run" for name in unused))
+    rate = ASSUMED if options.bench is None else measured_rate(options.bench)
+    return rate, None if options.price is None else own_price(options.price)
+
+
+def _labels(sweep: Sweep, experiments: Mapping[str, ExperimentConfig]) -> dict[str, str]:
+    """What the trials are called; of a search that decides trial by trial, as far as they are known."""
+    searched = sweep.search.space if sweep.search and sweep.base else ()
+    return trial_labels(experiments, searched)
+
+
+def _print_estimate(job: Job, rate: GpuRate, price: float | None) -> None:
+    """Print what the sweep would run and cost."""
+    states = {}
+    if job.extension is not None and not job.sweep.base:
+        todo, new = job.unfinished(), set(job.extension.new)
+        states = {key: "new" if key in new else "to run" if key in todo else DONE for key in job.selected}
+    print_estimate(
+        job.sweep,
+        {} if job.sweep.base else job.selected,
+        job.infos,
+        lambda: _allot(job, [this_machine()]),
+        rate,
+        price,
+        labels=job.labels,
+        states=states,
+        num_left=job.num_left,
+        local=job.request.local,
+    )
+
+
+def _refuse_changed_inputs(job: Job, prepared: Inputs = NO_INPUTS) -> None:
+    """Refuse to go on with other images or weights than the sweep was started with, even if nothing is left to run.
+
+    Args:
+        prepared: What was read for the trials that are to run. What else the sweep has recorded is read here, as far as
+            it is on this machine.
+
+    Raises:
+        InputError: Images or weights have changed; the lines name them.
+    """
+    record = InputRecord(job.sweep_dir.folder)
+    to_run = {**job.unfinished(), **job.sweep.examples} if job.num_left else {}
+    again = build.read_again({**to_run, **job.selected}, record.recorded(), but=prepared)
+    record.check(prepared.with_others(again))
+
+
+def _run(job: Job, todo: dict[str, ExperimentConfig], inputs: Inputs) -> Tracker | NoTracker:
+    """Run what is not over, on inputs that were compared with the record; the tracker, closed."""
+    expected = build.expected_inputs(inputs, todo)
+    inputs = replace(inputs, plugins={plugin.name: plugin.record() for plugin in job.sweep.plugins})
+    with _ray_or_here(job.request) as nodes:
+        if job.sweep.plugins and not job.request.local:
+            from raycal.distributed.plugins_on_nodes import check_plugins
+
+            check_plugins(job.sweep.plugins)
+        allotment = _allot(job, nodes)
+        print(f"  running {allotment}\n", flush=True)
+        with job.sweep_dir.lock():
+            job, owner = _begin(job, todo, allotment.threads, inputs)
+            with _tracked(job) as tracker, _owning(owner):
+                start_cost = StartCost(allotment.concurrent_trials)
+                progress = Progress(todo, concurrent=allotment.concurrent_trials, labels=job.printed_labels)
+                follower = Follower(job.sweep_dir, progress, tracker, start_cost)
+                if job.request.local:
+                    if job.sweep.resources.gpus_per_worker == 0:
+                        hide_gpus()
+                    _run_here(todo, job.sweep_dir, allotment, follower, expected)
+                else:
+                    _run_on_ray(job, todo, allotment, owner, follower, tracker, expected)
+                    print(start_cost, flush=True)
+                owner.check()
+                if job.request.report:
+                    _report(job)
+    return tracker
+
+
+def _begin(job: Job, todo: Mapping[str, ExperimentConfig], threads: int, inputs: Inputs) -> tuple[Job, Owner]:
+    """Own the folder, write the plan, record what the trials read, forget earlier failures; the job as the owner's."""
+    folder = job.sweep_dir.folder
+    if job.sweep_dir.read_plan() != (None if job.extension is None else job.extension.earlier):
+        raise InputError(f"{folder.place}: another process has changed the plan just now; start again with --resume")
+    try:
+        owner = Owner.take(folder)
+        job = replace(job, sweep_dir=SweepDir(folder, owner))
+        if job.extension is None or job.extension.is_changed:
+            _plan(job, threads)
+        else:
+            job.sweep_dir.write_trials(job.extension.plan)
+        InputRecord(folder).add(inputs)
+        keep_sources(job.sweep.plugins, folder)
+        for experiment_id in todo:
+            job.sweep_dir.run_dir(experiment_id).forget_failure()
+    except StorageError:
+        raise
+    except OSError as error:
+        raise InputError(f"--storage: {folder.place} cannot be written: {error.strerror or error}") from error
+    return job, owner
+
+
+@contextmanager
+def _owning(owner: Owner) -> Iterator[None]:
+    """What breaks when another start has taken the folder ends this one, and is no error of what broke."""
+    try:
+        yield
+    except Exception:
+        with suppress(StorageError):
+            owner.check()
+        raise
+
+
+def _report(job: Job) -> None:
+    """Write the report into the folder of the sweep, from where it goes to MLflow, and print what it warns of.
+
+    It must not fail the sweep.
+    """
+    folder = job.sweep_dir.folder.folder("report")
+    from raycal.report.caveats import caveats
+    from raycal.report.freshness import is_up_to_date
+    from raycal.report.runs import read_runs
+
+    try:
+        runs = read_runs(job.sweep_dir.folder.uri)
+        if not folder.exists("report.html") or not is_up_to_date(runs, folder):
+            from raycal.report.write import write_report  # imports what draws
+
+            write_report(runs, folder)
+        print(f"report  {folder.place}/report.html", flush=True)
+        for caveat in caveats(runs):
+            print(f"warning: {caveat}", flush=True)
+    except Exception as error:  # the runs are whole, and `raycal.report` says more
+        logger.warning("no report: %s: %s", type(error).__name__, error)
+
+
+def _plan(job: Job, threads: int) -> None:
+    """Write down what the sweep runs, as far as it is known."""
+    sweep = job.sweep
+    if sweep.base:
+        plan = Plan(sweep=sweep.name, experiments=job.selected, threads=threads, search=sweep.search, base=sweep.base)
+    elif job.plan is None:
+        plan = Plan(sweep=sweep.name, experiments=sweep.experiments, threads=threads, axes=sweep.axes)
+    else:
+        plan = job.plan
+    job.sweep_dir.write_plan(plan)
+
+
+def _run_on_ray(
+    job: Job,
+    todo: dict[str, ExperimentConfig],
+    allotment: Allotment,
+    owner: Owner,
+    follower: Follower,
+    tracker: Tracker | NoTracker,
+    expected: Mapping[str, ExpectedInputs],
+) -> None:
+    """All of them, as many at a time as there is room for, with metrics for Prometheus."""
+    from raycal.distributed.prometheus import Recorder, metered
+
+    recorder = Recorder(job.sweep.name, job.sweep_dir, job.selected, job.num_trials, lambda: tracker.backlog)
+    with metered(follower, recorder) as follower_on_ray:
+        _fan_out(job, todo, allotment, owner, follower_on_ray, expected)
+
+
+def _fan_out(
+    job: Job,
+    todo: dict[str, ExperimentConfig],
+    allotment: Allotment,
+    owner: Owner,
+    follower: "MeteredFollower",
+    expected: Mapping[str, ExpectedInputs],
+) -> None:
+    """The experiments that are known, or those that a search decides on trial by trial."""
+    from raycal.distributed.fan_out import fan_out
+
+    sweep, folder = job.sweep, job.sweep_dir.folder.uri
+    if sweep.search is None or sweep.base is None:
+        fan_out(
+            folder,
+            todo,
+            allotment,
+            follower,
+            owner=owner,
+            expected=expected,
+            plugins=sweep.plugins,
+            scheduler=sweep.scheduler,
+        )
+        return
+    from raycal.distributed.suggestions import Suggestions
+
+    def plan(config: ExperimentConfig) -> None:
+        job.selected[config.experiment_id] = todo[config.experiment_id] = config
+        job.labels.update(_labels(sweep, job.selected))
+        _plan(job, allotment.threads)
+
+    outcomes = {
+        key: area_under_budget_curve(job.sweep_dir.run_dir(key).results()) for key in job.selected if key not in todo
+    }
+    suggestions = Suggestions(sweep.search, job.selected, outcomes, sweep.experiment_of, plan)
+    fan_out(
+        folder,
+        {},
+        allotment,
+        follower,
+        owner=owner,
+        expected=expected,
+        plugins=sweep.plugins,
+        scheduler=sweep.scheduler,
+        suggestions=suggestions,
+        num_samples=job.num_left,
+    )
+
+
+def _track_again(job: Job) -> Tracker | NoTracker:
+    """Write the report, which a kill may have cut off, and send what MLflow lacks of a finished sweep; the tracker."""
+    with job.sweep_dir.lock():
+        if job.extension is not None and job.extension.is_changed:  # all that is new in it is done, or not selected
+            job, _ = _begin(job, {}, job.extension.plan.threads, Inputs())
+        with _tracked(job) as tracker:
+            if job.request.report:
+                _report(job)
+            return tracker
+
+
+def how_to_browse(uri: str, page: str) -> str:
+    """Where to look at the runs: on a server, or with the command that serves a database.
+
+    Args:
+        page: The path of the sweep's charts in the MLflow UI; empty when nothing of the sweep is in MLflow.
+
+    Returns:
+        Lines to print; empty when there is nothing to look at.
+    """
+    if not page:
+        return ""
+    if is_databricks(uri):
+        return databricks_page(uri, page)
+    if is_server(uri):
+        return without_secrets(uri).rstrip("/") + page
+    python = Path(sys.executable)
+    if python.is_relative_to(Path.cwd()):
+        python = python.relative_to(Path.cwd())
+    command = shlex.join([str(python), "-m", "mlflow", "ui", "--backend-store-uri", with_placeholders(uri)])
+    if has_secrets(uri):  # the shell may know the password; the terminal should not show it
+        if os.environ.get("MLFLOW_TRACKING_URI", "").strip() == uri:
+            command = command.replace(shlex.quote(with_placeholders(uri)), '"$MLFLOW_TRACKING_URI"')
+        else:
+            command += (
+                "\n        with your own in place of what is in capitals, as in tracking.uri: passwords are not printed"
+            )
+    return f"{command}\n        then open http://127.0.0.1:5000{page}"
+
+
+def _storage(place: str) -> Folder:
+    """The storage folder.
+
+    Raises:
+        InputError: A relative path in a Ray job, whose working directory is deleted at its end.
+    """
+    in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
+    if in_job and "://" not in place and not os.path.isabs(expand_home(place)):
+        raise InputError(f"--storage {place}: in a Ray job give an absolute path or a URI; a job's folder is temporary")
+    return Folder.at(place)
+
+
+def _check_local(sweep: Sweep) -> None:
+    """Refuse what one process cannot do."""
+    refused = {
+        "resources.workers_per_trial=1": sweep.resources.workers_per_trial > 1,
+        "search.algorithm=random": sweep.base is not None,
+        "scheduler=null": sweep.scheduler is not None,
+    }
+    problems = [
+        f"--local: runs one trial after another in this process; add --set {instead}"
+        for instead, needed in refused.items()
+        if needed
+    ]
+    if problems:
+        raise InputError(*problems)
+
+
+def _check_writable(folder: Folder) -> None:
+    """Refuse a local folder that cannot be made, without making it."""
+    path = Path(folder.path)
+    if not folder.is_local:
+        return
+    nearest = next(above for above in (path, *path.parents) if os.path.lexists(above))
+    if not os.path.isdir(nearest):
+        raise InputError(f"--storage: {nearest} is a file")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise InputError(f"--storage: no permission to write in {nearest}")
+
+
+def _extension(sweep: Sweep, sweep_dir: SweepDir, *, resume: bool) -> Extension | None:
+    """The plan of an earlier start, compared with what is asked for now; None when there is none."""
+    plan = sweep_dir.read_plan()
+    if plan is None:
+        return None
+    if not resume:
+        raise InputError(
+            f"{sweep_dir.folder.place}: this sweep was started before; add --resume to go on, "
+            "or take another name or --storage"
+        )
+    return extend(plan, sweep)
+
+
+def _check(
+    experiments: Mapping[str, ExperimentConfig],
+    among: Mapping[str, ExperimentConfig],
+    sweep_dir: SweepDir,
+    started: Mapping[str, ExperimentConfig],
+) -> Mapping[str, DatasetInfo]:
+    """Check the datasets and weights.
+
+    Args:
+        among: All experiments of the sweep, whose datasets need different names.
+        started: The trials of an earlier start. If theirs are gone, the refusal also says what can be done without.
+
+    Raises:
+        InputError: A dataset or a weights file cannot be used.
+    """
+    try:
+        return check(experiments, among)
+    except InputError as error:
+        try:
+            check({key: config for key, config in experiments.items() if key in started})
+        except InputError:
+            place = shlex.quote(sweep_dir.folder.place)
+            hint = (
+                "this sweep was started before and goes on only with the images and weights that it was started with; "
+                f"python -m raycal.report {place} and python -m raycal.track {place} need neither"
+            )
+            raise InputError(*error.problems, hint) from error
+        raise
+
+
+def _check_whole(job: Job) -> None:
+    """Refuse to go on beside experiments that are over and whose files have changed since."""
+    problems = [problem for key in job.selected for problem in job.sweep_dir.run_dir(key).damage()]
+    if problems:
+        raise InputError(*problems)
+
+
+def _allot(job: Job, nodes: list[Node]) -> Allotment:
+    """What each trial gets; in this process as many threads as on Ray, for the same bits, but one trial at a time."""
+    resources, local = job.sweep.resources, job.request.local
+    allotment = allot(
+        resources,
+        nodes,
+        job.sweep.num_trials,
+        workers=1 if local else resources.workers_per_trial,
+        threads=None if job.plan is None else job.plan.threads,
+    )
+    if local:
+        return replace(allotment, concurrent_trials=1, clustering=())
+    return allotment.at_most(job.num_trials)
+
+
+@contextmanager
+def _ray_or_here(request: Request) -> Iterator[list[Node]]:
+    """The nodes to run on: those of a Ray cluster, or this machine."""
+    if request.local:
+        yield [this_machine()]
+        return
+    from raycal.distributed.session import ray_session
+
+    with ray_session(request.address) as nodes:
+        yield nodes
+
+
+@contextmanager
+def _tracked(job: Job) -> Iterator[Tracker | NoTracker]:
+    """Track what happens meanwhile; at the end the sweep's run gets its status."""
+    tracker: Tracker | NoTracker = NoTracker()
+    if job.tracking_uri is not None:
+        tracker = Tracker(job.tracking_uri, job.sweep_dir, job.sweep.name, job.tracked)
+        tracker.is_known_away = bool(job.away)
+    tracker.start()
+    status: str | None = "KILLED"
+    try:
+        yield tracker
+        status = "FAILED" if job.num_left else "FINISHED"
+    except TakenOverError:
+        status = None  # the runs are those of the other start
+        raise
+    finally:
+        if status is not None:
+            tracker.close(status)
+
+
+def _run_here(
+    todo: Mapping[str, ExperimentConfig],
+    sweep_dir: SweepDir,
+    allotment: Allotment,
+    follower: Follower,
+    expected: Mapping[str, ExpectedInputs],
+) -> None:
+    """One experiment after another in this process."""
+    from raycal.learner.device import free_memory, same_threads_afterwards
+
+    for experiment_id, config in todo.items():
+
+        def observe(line: dict[str, Any], result: Any, key: str = experiment_id) -> None:
+            follower.iteration(key, line)
+
+        with same_threads_afterwards():
+            run_experiment(
+                config,
+                sweep_dir.run_dir(experiment_id),
+                allotment.of_worker,
+                observers=(observe,),
+                expected=expected.get(experiment_id),
+            )
+        free_memory()
+        follower.finished(experiment_id)

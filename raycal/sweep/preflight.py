@@ -1,0 +1,177 @@
+"""Finds what is wrong with a sweep before anything starts, and reports all problems at once."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from raycal.config import ExperimentConfig
+from raycal.config.labels import dataset_names, is_long_label
+from raycal.data import DatasetInfo
+from raycal.errors import InputError, printable
+from raycal.experiment import build
+from raycal.home import expand_home
+from raycal.storage.folder import Folder
+
+NEAREST = 3  # as many names a message proposes
+MOST_COMPARED = 2000  # names, as each comparison takes a fraction of a millisecond
+
+
+def select(
+    experiments: Mapping[str, ExperimentConfig], patterns: Sequence[str], labels: Mapping[str, str] | None = None
+) -> dict[str, ExperimentConfig]:
+    """The experiments whose id or label matches any of the patterns; all experiments without a pattern.
+
+    Args:
+        experiments: The experiments by id.
+        patterns: The patterns of `--only`.
+        labels: The label of each experiment, by id.
+
+    A label may also say settings that do not vary in this sweep.
+
+    Raises:
+        InputError: A pattern matches no experiment.
+    """
+    if not patterns:
+        return dict(experiments)
+    if not experiments:
+        raise InputError(
+            *(f"--only {pattern}: the trials of this sweep are not known before it runs" for pattern in patterns)
+        )
+    names = {key: [key, *([labels[key]] if labels and key in labels else [])] for key in experiments}
+
+    def matches(key: str, pattern: str) -> bool:
+        if any(fnmatchcase(name, pattern) or name == pattern for name in names[key]):
+            return True
+        return len(names[key]) > 1 and is_long_label(pattern, names[key][1], experiments[key])
+
+    idle = [pattern for pattern in patterns if not any(matches(key, pattern) for key in experiments)]
+    if idle:
+        count = len(experiments)
+        said = "does not match the only trial" if count == 1 else f"matches none of the {count} trials"
+        raise InputError(
+            *(f"--only {pattern}: {said}{_nearest(pattern, names)}; --dry-run lists them" for pattern in idle)
+        )
+    return {key: config for key, config in experiments.items() if any(matches(key, pattern) for pattern in patterns)}
+
+
+def _nearest(pattern: str, names: Mapping[str, Sequence[str]]) -> str:
+    """The labels, or else the ids, of those trials whose id or label is most like the pattern, as the end of a line.
+
+    Args:
+        names: The id of each trial and, where there is one, its label.
+    """
+    called = {name: all_names[-1] for all_names in names.values() for name in all_names}
+    found = get_close_matches(pattern.replace("*", ""), list(called)[:MOST_COMPARED], n=NEAREST, cutoff=0.4)
+    shown = dict.fromkeys(f"'{called[name]}'" for name in found)
+    return f"; the nearest: {', '.join(shown)}" if shown else ""
+
+
+def check(
+    experiments: Mapping[str, ExperimentConfig], among: Mapping[str, ExperimentConfig] | None = None
+) -> dict[str, DatasetInfo]:
+    """Inspect each experiment's dataset without decoding an image; its classes and sizes, by experiment id.
+
+    Args:
+        experiments: The experiments to check.
+        among: All experiments of the sweep, whose datasets need different names; None: the same.
+
+    Raises:
+        InputError: Datasets or weights files cannot be used; there is a line for each of them.
+    """
+    problems: dict[str, None] = {}
+    infos: dict[str, DatasetInfo] = {}
+    known: dict[str, DatasetInfo | InputError] = {}
+    whole = {**(among or {}), **experiments}
+    names = dict(zip(whole, dataset_names(list(whole.values())), strict=True))
+    for experiment_id, config in experiments.items():
+        key = build.dataset_key(config)
+        if key not in known:
+            known[key] = _inspect(config)
+        found = known[key]
+        if isinstance(found, InputError):
+            problems |= dict.fromkeys(found.problems)
+        else:
+            infos[experiment_id] = replace(found, name=names[experiment_id])
+        if (wrong := _wrong_with(config.model.weights)) is not None:
+            problems[f"experiment.model.weights: {wrong}"] = None
+    if problems:
+        raise InputError(*problems)
+    return infos
+
+
+def describe(infos: Iterable[DatasetInfo]) -> list[str]:
+    """A line for each dataset with its classes and sizes, and below it a line for every note and warning."""
+    lines: dict[str, None] = {}
+    for info in infos:
+        below = (*info.notes, *(f"warning: {warning}" for warning in info.warnings))
+        lines |= dict.fromkeys((f"images  {info}", *(printable(f"        {line}") for line in below)))
+    return list(lines)
+
+
+def check_apart(infos: Iterable[DatasetInfo], storage: Folder) -> None:
+    """Refuse a storage inside a folder of images, where pictures would be read as images, and images in the storage.
+
+    Raises:
+        InputError: Folders of images are not apart from the storage; there is a line for each of them.
+    """
+    if not storage.is_local:
+        return
+    place = Path(storage.path)
+    problems = []
+    for images in dict.fromkeys(info.folder for info in infos if info.folder is not None):
+        if _lies_in(place, images):
+            problems.append(
+                f"--storage: {place} lies in the folder of the images, {images}, where results would be read as images;"
+                " give a --storage outside of it"
+            )
+        elif _lies_in(images, place):
+            problems.append(
+                f"--storage: {place} holds the folder of the images, {images}, where results and images would mix;"
+                " give a --storage beside it"
+            )
+    if problems:
+        raise InputError(*problems)
+
+
+def _lies_in(inner: Path, outer: Path) -> bool:
+    """Whether a folder is, or lies in, another folder, also through links; the inner folder need not exist."""
+    try:
+        wanted = outer.stat()
+    except OSError:
+        return False
+    resolved = inner.resolve()
+    for folder in (resolved, *resolved.parents):
+        with suppress(OSError):
+            if os.path.samestat(folder.stat(), wanted):
+                return True
+    return False
+
+
+def _inspect(config: ExperimentConfig) -> DatasetInfo | InputError:
+    try:
+        return build.dataset(config).inspect()
+    except InputError as error:
+        return error
+
+
+def _wrong_with(weights: str) -> str | None:
+    """What is wrong with a file of weights, as far as can be seen without reading it; None when nothing is."""
+    if weights in ("imagenet", "none"):
+        return None
+    try:
+        path = expand_home(weights)
+    except InputError as error:
+        return str(error)
+    if os.path.isdir(path):
+        return f"{weights}: a folder; give the file with the state dict (or imagenet, or none)"
+    if not os.path.isfile(path):
+        return f"{weights or repr(weights)}: no such file (or imagenet, or none)"
+    if not os.access(path, os.R_OK):
+        return f"{weights}: no permission to read it"
+    if not os.path.getsize(path):
+        return f"{weights}: an empty file; give a state dict saved by torch.save (or imagenet, or none)"
+    return None

@@ -1,0 +1,459 @@
+from typing import Any
+
+import pytest
+
+from raycal.capacity.allocate import Allotment
+from raycal.config import ExperimentConfig, ResourceConfig, SearchConfig, Sweep, TrackingConfig
+from raycal.data import DatasetInfo
+from raycal.dry_run.cost import Cost, estimate, print_estimate
+from raycal.dry_run.prices import offers
+from raycal.dry_run.rates import FORWARD_GFLOP, TRAINING_GFLOP, GpuRate
+from raycal.errors import InputError
+from raycal.experiment import build
+
+INFO = DatasetInfo(num_train=1000, num_test=200, num_classes=10)
+# The lines of prices for a sweep too small to cost a cent.
+NEXT_TO_NOTHING = [
+    f"  {machine}: under 0.1 GPU hours, under 0.01 USD on spot, under 0.01 on demand, prices {offers()[0].checked}"
+    for machine in (
+        "aws g6.2xlarge (L4, us-west-2)",
+        "gcp g2-standard-8 (L4, us-central1)",
+        "azure Standard_NC24ads_A100_v4 (A100, westus2)",
+    )
+] + ["  prices are from memory: look yours up and give it with --price; head, disks and traffic come on top"]
+
+
+def config(scenario: Any, **settings: Any) -> ExperimentConfig:
+    training = {"epochs": 2, "image_size": 32, **settings.pop("training", {})}
+    given = {
+        "dataset": "digits",
+        "scenario": scenario,
+        "iterations": 3,
+        "interactions_per_iteration": 100,
+        "training": training,
+        **settings,
+    }
+    return ExperimentConfig.model_validate(given, context=build.REGISTRIES)
+
+
+def images(cost: Cost, *, scored: int, epochs: int = 2, size: float = 1.0) -> tuple[int, float, float]:
+    """The interactions, and the fewest and the most images that are trained on when `scored` images are scored."""
+    forward = scored * FORWARD_GFLOP
+    least, most = ((gflop / size - forward) / TRAINING_GFLOP / epochs for gflop in (cost.least_gflop, cost.most_gflop))
+    return cost.interactions, round(least, 6), round(most, 6)
+
+
+# A pool of 1000, a test split of 200, three iterations of 100 interactions.
+@pytest.mark.parametrize(
+    ("scenario", "scored", "expected"),
+    [
+        # Only the test split is scored; the trainings have 100, 200 and 300 images.
+        ("random", 3 * 200, (300, 600, 600)),
+        # D^U is scored as well; it has 1000, 900 and 800 images.
+        ("uncertain-only", 3 * 200 + 2700, (300, 600, 600)),
+        # Either no cluster is accepted, or all of the pool each time. All clusters go back, so D^U stays at 1000.
+        ("cluster-only", 3 * 200 + 3000, (300, 0, 3000)),
+        # 50 single images each time: D^U has 1000, 950 and 900 images, and at least 50, 100 and 150 are labeled.
+        ("uncertain+cluster", 3 * 200 + 2850, (300, 300, 3000)),
+        ("cluster+uncertain", 3 * 200 + 2850, (300, 300, 3000)),
+        # There is one iteration over the whole pool.
+        ("supervised", 200, (1000, 1000, 1000)),
+    ],
+)
+def test_cost_of_each_scenario(scenario: str, scored: int, expected: tuple[int, int, int]) -> None:
+    assert images(estimate(config(scenario), INFO), scored=scored) == expected
+
+
+@pytest.mark.parametrize(
+    ("scenario", "settings", "scored", "expected"),
+    [
+        # Two more members score D^U, and are trained on the images of the asking model: none, 100 and 200.
+        ("uncertain-only", {}, 3 * 200 + 3 * 2700, (300, 600 + 2 * 300, 600 + 2 * 300)),
+        ("uncertain-only", {"ask_with": "initial"}, 3 * 200 + 3 * 2700, (300, 600, 600)),
+        ("uncertain+cluster", {}, 3 * 200 + 3 * 2850, (300, 300 + 2 * 150, 3000 + 2 * 2000)),
+        ("cluster-only", {}, 3 * 200 + 3000, (300, 0, 3000)),
+    ],
+)
+def test_members_of_an_ensemble_cost_a_training_and_a_pass_each(
+    scenario: str, settings: dict[str, str], scored: int, expected: tuple[int, int, int]
+) -> None:
+    ensemble = {"name": "ensemble_vote_entropy", "members": 3}
+
+    assert images(estimate(config(scenario, acquisition=ensemble, **settings), INFO), scored=scored) == expected
+
+
+@pytest.mark.parametrize(
+    ("training", "scenario", "seen"),
+    [
+        # Each of three trainings takes 40 steps of 64 images, whatever the number of samples, if it is at least 64.
+        ({"stop": "steps", "steps": 40, "epochs": 5}, "random", (3 * 2560, 3 * 2560)),
+        # Without an accepted cluster there is no training.
+        ({"stop": "steps", "steps": 40, "epochs": 5}, "cluster-only", (0, 3 * 2560)),
+        # 100, 200 and 300 images are fewer than a batch of 512.
+        ({"stop": "steps", "steps": 40, "epochs": 5, "batch_size": 512}, "random", (40 * 600, 40 * 600)),
+        # At least four passes: one sets the loss that the three passes of the patience must beat. At most all steps.
+        ({"stop": "converged", "steps": 40, "epochs": 5}, "random", (4 * 600, 3 * 2560)),
+        ({"stop": "converged", "steps": 10, "epochs": 5}, "random", (400 + 2 * 640, 3 * 640)),
+    ],
+)
+def test_cost_of_a_training_that_counts_steps(training: dict[str, Any], scenario: str, seen: tuple[int, int]) -> None:
+    cost, untrained = (
+        estimate(config(scenario, training=given), INFO) for given in (training, {"stop": "epochs", "epochs": 5})
+    )
+    passes = images(untrained, scored=0, epochs=1)
+    forward = 3 * 200 + (3000 if scenario == "cluster-only" else 0)
+
+    assert images(cost, scored=forward, epochs=1) == (passes[0], *seen)
+
+
+def test_cost_of_own_steps() -> None:
+    own = {"name": "own", "steps": [{"ask": "random", "share": "1/4"}, {"ask": "clusters", "share": "3/4"}]}
+
+    # 25 single images each time: D^U has 1000, 975 and 950 images; at least 25, 50 and 75 are labeled.
+    assert images(estimate(config(own), INFO), scored=3 * 200 + 2925) == (300, 150, 3000)
+
+
+def test_cost_grows_with_epochs_and_the_square_of_the_image_size() -> None:
+    small = estimate(config("random"), INFO)
+    larger = estimate(config("random", training={"image_size": 64}), INFO)
+    longer = estimate(config("random", training={"epochs": 6}), INFO)
+
+    assert larger.least_gflop == pytest.approx(4 * small.least_gflop)
+    assert longer.least_gflop - small.least_gflop == pytest.approx(4 * 600 * TRAINING_GFLOP)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "interactions"),
+    [
+        # 100, 100 and 50 images, and then the pool is empty.
+        ("random", 250),
+        ("uncertain-only", 250),
+        # There is at most one cluster per sample, and all clusters go back.
+        ("cluster-only", 10 * 100),
+        # 50 samples and 50 clusters four times, then the last 50 samples and no cluster.
+        ("uncertain+cluster", 4 * 100 + 50),
+        ("supervised", 250),
+    ],
+)
+def test_interactions_end_with_the_pool(scenario: str, interactions: int) -> None:
+    small_pool = DatasetInfo(num_train=250, num_test=10, num_classes=10)
+
+    assert estimate(config(scenario, iterations=10), small_pool).interactions == interactions
+
+
+def test_fewer_clusters_than_the_budget_are_fewer_interactions() -> None:
+    cost = estimate(config("cluster-only", clustering={"num_clusters": 20}), INFO)
+
+    assert cost.interactions == 3 * 20
+
+
+def test_representative_stands_for_one_image_at_least() -> None:
+    found = images(estimate(config("representative-only"), INFO), scored=3 * 200 + 3000)
+
+    assert found == (300, 300, 3000)
+
+
+def test_training_between_the_steps_costs_more() -> None:
+    once, between = (estimate(config("uncertain+cluster", retrain_between=flag), INFO) for flag in (False, True))
+
+    assert between.least_gflop > once.least_gflop
+
+
+def allotment(*, threads: int = 1, concurrent_trials: int = 1) -> Allotment:
+    return Allotment(workers=1, threads=threads, gpus=0, concurrent_trials=concurrent_trials, clustering=())
+
+
+def test_estimate_prints_every_trial_the_sum_and_the_hours(capsys: pytest.CaptureFixture[str]) -> None:
+    experiments = {"first": config("random"), "the-second": config("supervised")}
+    sweep = Sweep(
+        name="tiny",
+        experiments=experiments,
+        num_combinations=5,
+        resources=ResourceConfig(),
+        tracking=TrackingConfig(),
+    )
+    infos = dict.fromkeys(experiments, INFO)
+    print_estimate(sweep, experiments, infos, lambda: allotment(threads=2))
+
+    # 600 + 1000 images for two epochs, 600 + 200 scored, by two threads of 100 GFLOP/s, are four seconds. The process
+    # and Ray take a minute to start, the second trial a second more.
+    assert capsys.readouterr().out.splitlines() == [
+        "first           300 interactions  pool 1,000  test 200",
+        "the-second    1,000 interactions  pool 1,000  test 200",
+        "",
+        "tiny: 2 trials, 1,300 interactions",
+        "3 combinations repeat a trial, as the setting does not concern its scenario",
+        "on H100-class GPUs, assumed, not measured: under 0.1 GPU hours x price per GPU hour",
+        *NEXT_TO_NOTHING,
+        "resources on this machine: 1 at a time, 1 worker each with 2 CPU threads; clustering in the same process",
+        "rough estimate: about 1 min, most of it to start the process and the trials",
+    ]
+
+
+def test_hours_are_shared_by_the_trials_that_run_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    experiments = {str(seed): config("random", seed=seed, training={"image_size": 320}) for seed in range(4)}
+    sweep = Sweep(
+        name="tiny",
+        experiments=experiments,
+        num_combinations=4,
+        resources=ResourceConfig(),
+        tracking=TrackingConfig(),
+    )
+    print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), lambda: allotment(concurrent_trials=4))
+
+    printed = capsys.readouterr().out
+    minutes = 100 * (600 * 2 * 0.217 + 600 * 0.074) / 100 / 60
+    assert "repeat a trial" not in printed
+    assert round(minutes) == 5
+    assert printed.endswith("rough estimate: about 6 min, about 1 min of it to start the process and the trials\n")
+
+
+def large() -> tuple[Sweep, dict[str, ExperimentConfig]]:
+    """Four trials, each with 600 images of 320 pixels for 4000 epochs, and 600 scored images."""
+    training = {"image_size": 320, "epochs": 4000}
+    experiments = {str(seed): config("random", seed=seed, training=training) for seed in range(4)}
+    sweep = Sweep(
+        name="tiny",
+        experiments=experiments,
+        num_combinations=4,
+        resources=ResourceConfig(),
+        tracking=TrackingConfig(),
+    )
+    return sweep, experiments
+
+
+LARGE_GFLOP = 4 * 100 * (600 * 4000 * 0.217 + 600 * 0.074)
+
+
+def printed_money(capsys: pytest.CaptureFixture[str], **told: Any) -> list[str]:
+    """The printed lines of GPU hours and of money for the large sweep."""
+    sweep, experiments = large()
+    print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), lambda: allotment(), **told)
+    lines = capsys.readouterr().out.splitlines()
+    return lines[lines.index("tiny: 4 trials, 1,200 interactions") + 1 : -2]
+
+
+def test_money_is_that_of_each_machine_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    _, *machines, note = printed_money(capsys)
+
+    # An L4 sustains 11 TFLOP/s, an A100 45.
+    l4, a100 = LARGE_GFLOP / 11_000 / 3600, LARGE_GFLOP / 45_000 / 3600
+    assert (f"{l4:.1f}", f"{a100:.1f}") == ("5.3", "1.3")
+    assert machines == [
+        f"  {machine}: {hours:.1f} GPU hours, "
+        f"{spot * hours:.2f} USD on spot, "
+        f"{on_demand * hours:.2f} on demand, prices not verified on 2026-11-23"
+        for machine, hours, spot, on_demand in (
+            ("aws g6.2xlarge (L4, us-west-2)", l4, 0.40, 0.98),
+            ("gcp g2-standard-8 (L4, us-central1)", l4, 0.34, 0.85),
+            ("azure Standard_NC24ads_A100_v4 (A100, westus2)", a100, 1.10, 3.67),
+        )
+    ]
+    assert note.startswith("  prices are from memory")
+
+
+def test_own_price_is_of_the_hours_above_it(capsys: pytest.CaptureFixture[str]) -> None:
+    hours = LARGE_GFLOP / 100_000 / 3600
+
+    assert printed_money(capsys, price=2.5) == [
+        "on H100-class GPUs, assumed, not measured: 0.6 GPU hours x price per GPU hour",
+        f"at 2.5 USD per GPU hour: {2.5 * hours:.2f} USD",
+    ]
+
+
+def test_measured_rate_takes_the_place_of_the_assumed_one(capsys: pytest.CaptureFixture[str]) -> None:
+    rate = GpuRate(gpu="NVIDIA L4", gflops=20_000.0, origin="measured at 224 px on 2026-11-30")
+    hours = LARGE_GFLOP / 20_000 / 3600
+
+    said, *machines, note = printed_money(capsys, rate=rate)
+    assert said == f"on {rate.gpu}, {rate.origin}: {hours:.1f} GPU hours x price per GPU hour"
+    assert [line.split()[0] for line in machines] == ["aws", "gcp"]
+    assert f" {0.98 * hours:.2f} on demand," in machines[0]
+    assert note.startswith("  prices are from memory")
+
+
+def test_gpu_that_is_not_in_the_table_needs_a_price(capsys: pytest.CaptureFixture[str]) -> None:
+    rate = GpuRate(gpu="NVIDIA B200", gflops=400_000.0, origin="measured at 224 px on 2026-11-30")
+    hours = LARGE_GFLOP / 400_000 / 3600
+
+    assert printed_money(capsys, rate=rate)[1:] == ["no price of NVIDIA B200 is in the table: give yours with --price"]
+    assert printed_money(capsys, rate=rate, price=100.0)[1:] == [f"at 100 USD per GPU hour: {100 * hours:.2f} USD"]
+
+
+def test_hours_on_this_machines_gpus_follow_the_measured_rate(capsys: pytest.CaptureFixture[str]) -> None:
+    sweep, experiments = large()
+    on_gpu = Allotment(workers=1, threads=1, gpus=0.5, concurrent_trials=1, clustering=())
+    rate = GpuRate(gpu="NVIDIA L4", gflops=20_000.0, origin="measured")
+    print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), lambda: on_gpu, rate)
+
+    hours = LARGE_GFLOP / 10_000 / 3600
+    assert f"{hours:.1f}" == "5.8"
+    assert "rough estimate: about 5.8 h, about 1 min of it to start" in capsys.readouterr().out
+
+
+def test_gpu_hours_are_those_of_all_trials_whatever_this_machine_has(capsys: pytest.CaptureFixture[str]) -> None:
+    sweep, experiments = large()
+
+    def refuse() -> Allotment:
+        raise InputError("no GPU here")
+
+    print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), refuse)
+
+    hours = LARGE_GFLOP / 100_000 / 3600  # 100 TFLOP/s
+    assert round(hours, 1) == 0.6
+    printed = capsys.readouterr().out.splitlines()
+    expected = f"on H100-class GPUs, assumed, not measured: {hours:.1f} GPU hours x price per GPU hour"
+    assert expected in printed
+    assert printed[-1] == "resources on this machine: no GPU here"
+
+
+def test_search_that_decides_trial_by_trial_is_estimated_from_its_base(capsys: pytest.CaptureFixture[str]) -> None:
+    base, end = config("random"), config("random", seed=1)
+    space = {"training.learning_rate": {"loguniform": [1e-4, 0.1]}, "scenario": {"choice": ["random", "cluster-only"]}}
+    sweep = Sweep(
+        name="tiny",
+        experiments={},
+        num_combinations=0,
+        resources=ResourceConfig(),
+        tracking=TrackingConfig(),
+        search=SearchConfig.model_validate({"algorithm": "optuna", "num_samples": 20, "space": space}),
+        examples={base.experiment_id: base, end.experiment_id: end},
+    )
+    print_estimate(sweep, {}, {base.experiment_id: INFO, end.experiment_id: INFO}, lambda: allotment(threads=2))
+
+    # 600 images for two epochs, 600 scored, twenty times, are half a minute; a minute and a half is for starting.
+    assert round(20 * (600 * 2 * 0.217 + 600 * 0.074) / 200) == 30
+    assert capsys.readouterr().out.splitlines() == [
+        f"{base.experiment_id}      300 interactions  pool 1,000  test 200",
+        "is the base experiment, of which the search changes",
+        "  training.learning_rate: loguniform [0.0001, 0.1]",
+        "  scenario: choice [random, cluster-only]",
+        "",
+        "tiny: 20 trials chosen by optuna, about 6,000 interactions",
+        "on H100-class GPUs, assumed, not measured: under 0.1 GPU hours x price per GPU hour",
+        *NEXT_TO_NOTHING,
+        "resources on this machine: 1 at a time, 1 worker each with 2 CPU threads; clustering in the same process",
+        "rough estimate: about 2 min, most of it to start the process and the trials",
+    ]
+
+
+def test_other_networks_cost_by_their_multiply_adds_and_a_frozen_one_a_pass() -> None:
+    plain = estimate(config("random"), INFO)
+    larger = estimate(config("random", model={"name": "resnet50"}), INFO)
+    frozen = estimate(config("uncertain+cluster", model={"frozen": True}), INFO)
+
+    assert larger.least_gflop == pytest.approx(plain.least_gflop * 4.089 / 1.814)
+    assert frozen.least_gflop == frozen.most_gflop
+    assert frozen.least_gflop == pytest.approx((INFO.num_train + INFO.num_test) * FORWARD_GFLOP)
+
+
+def test_estimate_of_a_planned_sweep_is_of_what_is_left(capsys: pytest.CaptureFixture[str]) -> None:
+    experiments = {"first": config("random"), "second": config("supervised")}
+    sweep = Sweep(
+        name="tiny", experiments=experiments, num_combinations=2, resources=ResourceConfig(), tracking=TrackingConfig()
+    )
+    told = {"labels": {"first": "random s0", "second": "supervised s0"}, "states": {"first": "new", "second": "done"}}
+
+    print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), lambda: allotment(), **told)
+
+    assert capsys.readouterr().out.splitlines()[:5] == [
+        "first   random s0          300 interactions  pool 1,000  test 200  new",
+        "second  supervised s0    1,000 interactions  pool 1,000  test 200  done",
+        "",
+        "tiny: 2 trials, 1,300 interactions",
+        "done: 1; to run: 1, with 300 interactions; what follows is about these",
+    ]
+
+
+def small_sweep(count: int) -> tuple[Sweep, dict[str, ExperimentConfig]]:
+    experiments = {str(seed): config("random", seed=seed) for seed in range(count)}
+    sweep = Sweep(
+        name="tiny",
+        experiments=experiments,
+        num_combinations=count,
+        resources=ResourceConfig(),
+        tracking=TrackingConfig(),
+    )
+    return sweep, experiments
+
+
+@pytest.mark.parametrize(
+    ("count", "concurrent", "local", "line"),
+    [
+        # Fifteen seconds for the process, one and a half for each trial; the work itself takes two a trial.
+        (1, 1, True, "under a minute, most of it to start the process and the trials"),
+        (100, 1, True, "about 8 min, about 3 min of it to start the process and the trials"),
+        # A minute with Ray, and one and a half seconds for each trial that is not the first of its place.
+        (1, 1, False, "about 1 min, most of it to start the process and the trials"),
+        (100, 4, False, "about 3 min, most of it to start the process and the trials"),
+    ],
+)
+def test_estimate_has_the_time_of_starting_in_it(
+    count: int, concurrent: int, local: bool, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep, experiments = small_sweep(count)
+    infos = dict.fromkeys(experiments, INFO)
+    print_estimate(sweep, experiments, infos, lambda: allotment(concurrent_trials=concurrent), local=local)
+
+    assert capsys.readouterr().out.splitlines()[-1] == f"rough estimate: {line}"
+
+
+def test_range_is_said_where_accepted_clusters_matter(capsys: pytest.CaptureFixture[str]) -> None:
+    experiments = {"first": config("cluster-only", training={"image_size": 320, "epochs": 400})}
+    sweep, _ = small_sweep(1)
+    print_estimate(sweep, experiments, {"first": INFO}, lambda: allotment(), local=True)
+
+    printed = capsys.readouterr().out
+    # 3600 images scored, and at most 3000 trained on 400 times, at 11 TFLOP/s.
+    hours = 100 * (3600 * 0.074 + 3000 * 400 * 0.217) / 11_000 / 3600
+    assert (
+        f"  aws g6.2xlarge (L4, us-west-2): under 0.1 to {hours:.1f} GPU hours, "
+        f"under 0.01 to {0.40 * hours:.2f} USD on spot, under 0.01 to {0.98 * hours:.2f} on demand" in printed
+    )
+    assert printed.endswith(
+        "rough estimate: about 5 min (no cluster accepted) to about 72.4 h (all accepted), "
+        "about 20 s of it to start the process and the trials\n"
+    )
+
+
+def test_sweep_that_is_over_costs_nothing_more(capsys: pytest.CaptureFixture[str]) -> None:
+    sweep, experiments = small_sweep(2)
+    states = dict.fromkeys(experiments, "done")
+    print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), lambda: allotment(), states=states)
+
+    assert capsys.readouterr().out.splitlines()[3:] == [
+        "tiny: 2 trials, 600 interactions",
+        "done: 2; to run: 0; nothing is left to run",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("num_left", "lines"),
+    [
+        (0, ["done: 20; to run: 0; nothing is left to run"]),
+        (5, ["done: 15; to run: 5, with 1,500 interactions; what follows is about these"]),
+        (20, []),
+    ],
+)
+def test_search_that_was_started_costs_what_is_left_of_it(
+    num_left: int, lines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    base, end = config("random"), config("random", seed=1)
+    sweep = Sweep(
+        name="tiny",
+        experiments={},
+        num_combinations=0,
+        resources=ResourceConfig(),
+        tracking=TrackingConfig(),
+        search=SearchConfig.model_validate(
+            {"algorithm": "optuna", "num_samples": 20, "space": {"training.learning_rate": {"loguniform": [1e-4, 0.1]}}}
+        ),
+        examples={base.experiment_id: base, end.experiment_id: end},
+    )
+    infos = {base.experiment_id: INFO, end.experiment_id: INFO}
+    print_estimate(sweep, {}, infos, lambda: allotment(), num_left=num_left)
+
+    printed = capsys.readouterr().out.splitlines()
+    at = printed.index("tiny: 20 trials chosen by optuna, about 6,000 interactions") + 1
+    assert printed[at : at + len(lines)] == lines
+    assert ("rough estimate" in printed[-1]) is (num_left > 0)

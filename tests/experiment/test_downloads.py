@@ -1,0 +1,92 @@
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torchvision.models import get_model_weights
+
+from raycal.config import ExperimentConfig
+from raycal.experiment import build
+from raycal.experiment.downloads import Download, downloads, why_unreachable
+from raycal.networks import networks
+from raycal.sweep.preflight import check
+
+
+@pytest.fixture(autouse=True)
+def torch_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return tmp_path / "torch"
+
+
+def needed(**settings: Any) -> list[Download]:
+    given = {"dataset": "digits", "scenario": "random", **settings}
+    config = ExperimentConfig.model_validate(given, context=build.REGISTRIES)
+    experiments = {config.experiment_id: config}
+    return downloads(experiments.values(), check(experiments))
+
+
+@pytest.mark.parametrize("network", tuple(networks))
+def test_files_of_weights_are_those_of_torchvision(network: str) -> None:
+    published = get_model_weights(network).IMAGENET1K_V1
+    known = networks.facts(network).imagenet
+    assert known is not None
+    assert (known.url, known.file) == (published.url, published.url.rpartition("/")[2])
+    assert known.megabytes == round(published.meta["_file_size"])
+
+
+def test_weights_are_said_until_they_are_there(torch_home: Path) -> None:
+    (one,) = needed(model={"name": "resnet34"})
+    assert str(one) == (
+        "model.weights: imagenet of resnet34 (83 MB): is not on this machine and will be downloaded from "
+        f"download.pytorch.org; offline put resnet34-b627a593.pth into {torch_home}/hub/checkpoints, "
+        "or give a file as model.weights"
+    )
+    (torch_home / "hub/checkpoints").mkdir(parents=True)
+    (torch_home / "hub/checkpoints/resnet34-b627a593.pth").write_bytes(b"")
+    assert needed(model={"name": "resnet34"}) == []
+    assert needed(model={"weights": "none"}) == []
+
+
+@pytest.mark.parametrize(("name", "host"), [("cifar10", "www.cs.toronto.edu"), ("eurosat", "huggingface.co")])
+def test_datasets_are_said_until_they_are_there(name: str, host: str, tmp_path: Path) -> None:
+    dataset = {"name": name, "root": str(tmp_path)}
+    (one,) = needed(dataset=dataset, model={"weights": "none"})
+    assert (one.what, one.host) == (name, host)
+    assert str(tmp_path) in one.instead
+    there = tmp_path / {"cifar10": "cifar-10-batches-py", "eurosat": "eurosat/2750/Forest"}[name]
+    there.mkdir(parents=True)
+    if name == "eurosat":
+        for number in range(10):
+            (there / f"{number}.jpg").write_bytes(b"")
+            (tmp_path / "eurosat/2750/River").mkdir(exist_ok=True)
+            (tmp_path / f"eurosat/2750/River/{number}.jpg").write_bytes(b"")
+    assert needed(dataset=dataset, model={"weights": "none"}) == []
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    class Refusing(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Refusing) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}/x"
+        running.shutdown()
+
+
+def test_any_answer_is_an_answer_and_silence_is_given_up_soon(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    assert why_unreachable(server, 5) == ""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        assert "timed out" in why_unreachable(f"http://127.0.0.1:{silent.getsockname()[1]}/", 0.2)
+    assert "refused" in why_unreachable("http://127.0.0.1:9/", 5)

@@ -1,0 +1,105 @@
+import pytest
+from small_runs import line, runs, supervised, threshold, trial
+
+from raycal.report.figures.charts import Plate
+from raycal.report.figures.plates import plates
+from raycal.report.runs import Runs
+
+CLUSTERS = {"cluster_label_error": 0.1, "annotated": 500}
+
+
+def named(of: Runs) -> dict[str, Plate]:
+    return {plate.name: plate for plate in plates(of)}
+
+
+def test_figures_of_a_dataset() -> None:
+    clusters = trial("cluster-only", 0, lines=[line(at, 0.6 + at / 10, **CLUSTERS) for at in range(3)])
+    found = named(runs(trial("random", 0, [0.4, 0.5, 0.6]), clusters, supervised(0, 0.9)))
+
+    assert list(found) == ["figure2_cifar10", "figure3_cifar10", "cost_cifar10"]
+    whole, upper = found["figure2_cifar10"].rows[0]
+    assert [one.scenario for one in whole.series] == ["random", "cluster-only"]
+    assert (whole.levels[0].mean, whole.x_range) == (0.9, None)
+    assert upper.x_range is not None
+    error, annotated = found["figure3_cifar10"].rows[0]
+    assert [(one.scenario, one.mean) for one in error.series] == [("cluster-only", pytest.approx((10, 10, 10)))]
+    assert annotated.series[0].mean == (500, 500, 500)
+    images, hours = found["cost_cifar10"].rows[0]
+    assert images.series[0].x == (100, 200, 300)
+    assert hours.series[0].x == pytest.approx((1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [
+        ({"random": 1, "cluster-only": 1}, "One seed, so no deviation is known."),
+        ({"random": 2, "cluster-only": 2}, "Lines: means over 2 seeds; bands and bars: one standard deviation."),
+        ({"random": 1, "cluster-only": 3}, "Lines: means over 1 to 3 seeds; bands and bars: one standard deviation."),
+    ],
+)
+def test_caption_says_how_many_seeds(seeds: dict[str, int], words: str) -> None:
+    made = [trial(name, seed, [0.4, 0.5]) for name, count in seeds.items() for seed in range(count)]
+    assert named(runs(*made))["figure2_cifar10"].caption.endswith(words)
+
+
+def test_choice_of_the_best_setting_is_said_to_be_made_among_the_same_runs() -> None:
+    many = [trial("cluster-only", 0, [value, value], settings=threshold(value)) for value in (0.6, 0.7, 0.8, 0.9)]
+    assert "chosen among these same runs" in named(runs(*many))["figure2_cifar10"].caption
+
+
+def test_without_full_supervision_there_is_no_level() -> None:
+    found = named(runs(trial("random", 0, [0.4, 0.5])))
+    assert list(found) == ["figure2_cifar10", "cost_cifar10"]
+    assert found["figure2_cifar10"].rows[0][0].levels == ()
+
+
+def test_full_supervision_alone_is_a_level() -> None:
+    (chart,) = named(runs(supervised(0, 0.9)))["figure2_cifar10"].rows[0]
+    assert (chart.series, chart.levels[0].mean) == ((), 0.9)
+
+
+def test_without_accuracies_there_is_nothing_to_draw() -> None:
+    assert plates(runs(trial("random", 0, [None, None]))) == []
+    assert plates(runs()) == []
+
+
+class TestSensitivity:
+    def test_is_the_mean_over_all_trials_with_the_value(self) -> None:
+        values = {(0.7, 0): 0.5, (0.7, 1): 0.7, (0.9, 0): 0.8}
+        made = [
+            trial("cluster-only", seed, [0.2, final], settings=threshold(value))
+            for (value, seed), final in values.items()
+        ]
+        found = named(runs(*made, trial("random", 0, [0.3, 0.5]), supervised(0, 0.9)))
+        area, final = found["sensitivity_expert.purity_threshold_cifar10"].rows[0]
+
+        assert area.series[0].mean == pytest.approx((0.4, 0.5))
+        assert final.series[0].x == (0.7, 0.9)
+        assert final.series[0].mean == pytest.approx((0.6, 0.8))
+        assert final.series[0].std == pytest.approx((0.1414214, 0), abs=1e-6)
+        assert final.series[0].counts == (2, 1)
+        assert final.ticks == (0.7, 0.9)
+        assert [(one.scenario, one.mean) for one in area.levels] == [("random", pytest.approx(0.4))]
+        assert {one.scenario: one.mean for one in final.levels} == {"supervised": 0.9, "random": 0.5}
+
+    def test_clusters_that_were_not_counted_are_as_many_as_the_step_may_show(self) -> None:
+        counts = [None, 25, 400]
+        made = [
+            trial("uncertain+cluster", 0, [0.5], settings={"clustering": {"name": "kmeans", "num_clusters": count}})
+            for count in counts
+        ]
+        chart = named(runs(*made))["sensitivity_clustering.num_clusters_cifar10"].rows[0][0]
+
+        assert chart.series[0].x == (25, 50, 400)
+        assert chart.is_log
+
+    def test_many_values_are_left_as_points(self) -> None:
+        rates = [0.001 * at for at in range(1, 11)]
+        made = [trial("random", 0, [0.5], settings={"training": {"learning_rate": rate}}) for rate in rates]
+        chart = named(runs(*made))["sensitivity_training.learning_rate_cifar10"].rows[0][0]
+
+        assert (len(chart.series[0].x), chart.series[0].is_joined, chart.ticks) == (10, False, ())
+
+    def test_settings_without_numbers_have_none(self) -> None:
+        made = [trial("uncertain-only", 0, [0.5], settings={"ask_with": ask}) for ask in ("previous", "initial")]
+        assert not any(name.startswith("sensitivity") for name in named(runs(*made)))

@@ -137,7 +137,11 @@ def _scheme(uri: str) -> str:
 
 
 def _checked(uri: str) -> str:
-    """The URI as MLflow understands it; InputError when MLflow would only refuse it while the sweep runs."""
+    """The URI in the form that MLflow expects.
+
+    Raises:
+        InputError: MLflow would refuse the URI, but only while the sweep runs.
+    """
     scheme, separator, rest = uri.partition("://")
     scheme = scheme.lower()
     if not separator:

@@ -1,1 +1,1 @@
-"""What a sweep would take in hours and money. Starts nothing, and needs neither Ray nor torch."""
+"""Estimates the hours and the money that a sweep takes. It starts nothing, and needs neither Ray nor torch."""

@@ -1,4 +1,4 @@
-"""What a sweep costs before it is started: interactions, passes over images, hours and money within a wide margin."""
+"""Estimates the cost of a sweep before its start: interactions, passes over images, and roughly hours and money."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,9 +29,12 @@ DONE = "done"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """Of one experiment: human interactions, and GFLOP if no cluster is accepted and if all are.
+    """The cost of one experiment.
 
-    Pseudo-labels count as clusters: none is given, or one to each sample.
+    Attributes:
+        interactions: Human interactions.
+        least_gflop: GFLOP if the expert accepts no cluster and no pseudo-label is given.
+        most_gflop: GFLOP if the expert accepts every cluster and every sample gets a pseudo-label.
     """
 
     interactions: int
@@ -39,7 +42,7 @@ class Cost:
     most_gflop: float
 
     def gpu_hours(self, gflops: float) -> tuple[float, float]:
-        """The least and the most hours of one GPU that sustains so many GFLOP/s."""
+        """The least and the most hours on one GPU that sustains `gflops` GFLOP/s."""
         return self.least_gflop / gflops / 3600, self.most_gflop / gflops / 3600
 
 
@@ -47,7 +50,7 @@ def estimate(config: ExperimentConfig, info: DatasetInfo) -> Cost:
     """The cost of an experiment on a dataset of this size.
 
     A training that stops when it has `converged` costs at least the passes of its patience and at most all of its
-    steps; the passes over a validation set, some per cent of that, are left out.
+    steps. The passes over a validation set, a few percent of the training, are left out.
     """
     scenario, training = config.steps, config.training
     facts, resnet18 = networks.facts(config.model.name), networks.facts("resnet18")
@@ -63,11 +66,11 @@ def estimate(config: ExperimentConfig, info: DatasetInfo) -> Cost:
         if left == 0:
             break
         scored += info.num_test + left * (scenario.asks_model + others)
-        # Further members of an ensemble are trained on what the asking model was.
+        # The other members of an ensemble are trained on the same images as the model that selects the queries.
         if config.ask_with == "previous" and iteration:
             least += training.images(labeled)[0] * others
             most += training.images(info.num_train if labels_many else labeled)[1] * others
-        represented = 0  # a representative is never refused, and stands for one image at least
+        represented = 0  # a representative is never refused, and labels at least one image
         for budget, step in zip(budgets, scenario.steps, strict=True):
             if step.ask is Ask.REPRESENTATIVES:
                 represented += min(budget, most_clusters or budget, info.num_train - labeled)
@@ -78,7 +81,7 @@ def estimate(config: ExperimentConfig, info: DatasetInfo) -> Cost:
                 labeled = min(info.num_train, labeled + budget)
         least += training.images(min(info.num_train, labeled + represented))[0] * trainings
         most += training.images(info.num_train if labels_many else labeled)[1] * trainings
-    if config.model.frozen:  # every image is looked at once, and a head costs next to nothing
+    if config.model.frozen:  # every image passes the network once, and training the head costs almost nothing
         scored, least, most = info.num_train + info.num_test, 0, 0
     return Cost(
         interactions=interactions,
@@ -99,19 +102,23 @@ def print_estimate(
     num_left: int | None = None,
     local: bool = False,
 ) -> None:
-    """Print every experiment with its interactions, then the hours, the money and the resources of the whole.
+    """Print every experiment with its interactions, then the hours, the money and the resources of the whole sweep.
 
-    Of a search that decides trial by trial the base experiment and the space are printed, and every trial is taken to
-    cost as much as the base experiment.
+    For a search that decides trial by trial, the base experiment and the search space are printed, and every trial is
+    assumed to cost as much as the base experiment.
 
     Args:
-        allot_here: Shares this machine among the trials; InputError when none fits, as it is another one's sweep.
-        rate: Of the GPUs that will run it.
-        price: USD per hour of one of them; None: those of the table.
-        labels: What to print behind the id of each experiment.
-        states: Of a sweep that was started before, what becomes of each experiment: `DONE` or another word. The hours
-            and the money are those of what is not done.
-        num_left: How many trials are not over; None: all.
+        sweep: The sweep.
+        selected: The experiments to run, by id.
+        infos: The dataset of each experiment, by experiment id.
+        allot_here: Shares this machine among the trials; raises InputError if no trial fits on it, as with a sweep that
+            is meant for another machine.
+        rate: The speed of the GPUs that will run the sweep.
+        price: USD per hour of one GPU; None: the prices of the table.
+        labels: The label to print behind the id of each experiment.
+        states: For a sweep that was started before, the state of each experiment: `DONE` or another word. The hours and
+            the money cover only experiments that are not done.
+        num_left: The number of trials that are not over; None: all.
         local: Whether the trials run one after another in one process, without Ray.
     """
     base = sweep.base
@@ -169,27 +176,27 @@ def print_estimate(
     start = _start_seconds(len(costs) * times, allotment.concurrent_trials, local=local)
     shortest, longest = _rough(least + start), _rough(most + start)
     words = longest if shortest == longest else f"{shortest} (no cluster accepted) to {longest} (all accepted)"
-    # Seconds in tens, upwards: a start is no better known.
+    # Seconds are rounded up to tens, because the time of a start is not known more precisely.
     starting = f"about {-(-start // 10) * 10:.0f} s" if start < 60 else _rough(start)
     print(f"rough estimate: {words}, {'most' if start > most else starting} of it to start the process and the trials")
 
 
 def _start_seconds(trials: int, at_a_time: int, *, local: bool) -> float:
-    """How long a sweep takes besides the work of its trials."""
+    """The seconds that a sweep takes in addition to the work of its trials."""
     if local:
         return PROCESS_SECONDS + trials * TRIAL_SECONDS
     return PROCESS_SECONDS + RAY_SECONDS + max(0, trials - at_a_time) / at_a_time * TRIAL_SECONDS
 
 
 def _rough(seconds: float) -> str:
-    """A duration that nobody knows to the second."""
+    """A roughly estimated duration in words."""
     if seconds < 60:
         return "under a minute"
     return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
 
 
 def _span(least: float, most: float, *, digits: int) -> str:
-    """Two amounts as a range, `1.2 to 3.4`; what is too little to be written is said to be under the first that is."""
+    """Two amounts as a range, `1.2 to 3.4`; an amount that would be rounded to zero is written as `under 0.1`."""
     smallest = 10.0**-digits
     words = [
         f"under {smallest:.{digits}f}" if round(amount, digits) < smallest else f"{amount:,.{digits}f}"
@@ -199,20 +206,20 @@ def _span(least: float, most: float, *, digits: int) -> str:
 
 
 def _print_left(done: int, left: int, interactions: int) -> None:
-    """Say of a sweep that was started before what is left of it."""
+    """Print what is left to run of a sweep that was started before."""
     rest = f", with {interactions:,} interactions; what follows is about these" if left else "; nothing is left to run"
     print(f"done: {done}; to run: {left}{rest}")
 
 
 def _print_folders(experiments: Mapping[str, ExperimentConfig], infos: Mapping[str, DatasetInfo]) -> None:
-    """Say which folder of images each name stands for."""
+    """Print the image folder of each dataset name."""
     folders = {infos[key].name: root for key, config in experiments.items() if (root := image_root(config)) is not None}
     for name, root in folders.items():
         print(f"dataset {name}: {root}")
 
 
 def _money(total: Cost, rate: GpuRate, price: float | None) -> Iterator[str]:
-    """What the hours cost at the user's price, else on each machine of the table whose GPU has a rate."""
+    """Lines with the cost of the hours: at the user's price, else for each machine of the table with a matching GPU."""
     if price is not None:
         least, most = (price * hours for hours in total.gpu_hours(rate.gflops))
         yield f"at {price:g} USD per GPU hour: {_span(least, most, digits=2)} USD"

@@ -1,4 +1,4 @@
-"""What machines with GPUs cost: a table written from memory, whose rows say when anyone last looked them up."""
+"""Prices of machines with GPUs: a table written from memory, whose rows say whether and when they were verified."""
 
 import csv
 import math
@@ -10,12 +10,12 @@ from raycal.errors import InputError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """One row of `prices.csv`: a machine that a file of `cluster_configs/` starts.
+    """One row of `prices.csv`: a machine type that a file of `cluster_configs/` starts.
 
     Attributes:
-        gpus: In the machine.
-        on_demand: USD per hour of the machine.
-        spot: The same, as it often is; it varies from hour to hour and between regions.
+        gpus: The number of GPUs in the machine.
+        on_demand: The on-demand price of the machine in USD per hour.
+        spot: A typical spot price of the machine in USD per hour; it varies by the hour and by region.
         checked: `verified on DATE`, or `not verified on DATE`.
         source: Where the price can be looked up.
     """
@@ -32,7 +32,7 @@ class Offer:
 
 
 def offers() -> list[Offer]:
-    """The table."""
+    """The rows of the price table."""
     lines = files(__package__).joinpath("prices.csv").read_text(encoding="utf-8").splitlines()
     return [_offer(**row) for row in csv.DictReader(lines)]
 
@@ -42,10 +42,10 @@ def _offer(*, gpus: str, on_demand: str, spot: str, **words: str) -> Offer:
 
 
 def own_price(text: str) -> float:
-    """The value of `--price`, USD per GPU hour.
+    """Parse the value of `--price`, in USD per GPU hour.
 
     Raises:
-        InputError: It is no number, or none that is a price.
+        InputError: The value is not a number, or is negative or infinite.
     """
     try:
         price = float(text)

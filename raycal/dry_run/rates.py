@@ -1,4 +1,4 @@
-"""How much work an image is, and how fast CPU cores and GPUs do it: assumed, or measured by `raycal.bench --gpu`."""
+"""The work per image, and the speed of CPU cores and GPUs: assumed, or measured by `raycal.bench --gpu`."""
 
 import json
 import math
@@ -10,25 +10,26 @@ from typing import Any
 from raycal.errors import InputError
 from raycal.home import expand_home
 
-# ResNet-18 by the square of the image size, GFLOP per image at 32 px: forward alone, forward and backward. Of other
-# networks in proportion to their multiply-adds.
+# GFLOP per image of 32 px for ResNet-18: forward alone, and forward plus backward. They grow with the square of the
+# image size, and for other networks in proportion to their multiply-adds.
 FORWARD_GFLOP, TRAINING_GFLOP = 0.074, 0.217
-# Sustained rates, an assumption to within a factor of three: one core of a 2024 server CPU; one GPU of a kind.
+# Assumed sustained rates, correct to within a factor of three: one core of a 2024 server CPU, and one GPU of each kind.
 CORE_GFLOPS = 100.0
 GPU_GFLOPS = {"H100": 100_000.0, "A100": 45_000.0, "L4": 11_000.0}
-# What starting takes besides, as roughly: a process with its report at the end; Ray with the first trial of each place,
-# on a machine with two cores; any other trial.
+# The time that starting takes, as roughly estimated: a process, with the report at its end; Ray with the first trial of
+# each concurrent slot, on a machine with two cores; any other trial.
 PROCESS_SECONDS, RAY_SECONDS, TRIAL_SECONDS = 15.0, 45.0, 1.5
 BENCH = "python -m raycal.bench --gpu --json FILE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuRate:
-    """What one GPU sustains.
+    """The sustained rate of one GPU.
 
     Attributes:
-        gpu: As its driver names it, or what kind it is taken for.
-        origin: Where the rate is from, as it is printed.
+        gpu: The GPU's name as its driver gives it, or the assumed kind of GPU.
+        gflops: The rate in GFLOP/s.
+        origin: The origin of the rate, in the words to print.
     """
 
     gpu: str
@@ -36,7 +37,7 @@ class GpuRate:
     origin: str
 
     def is_of(self, kind: str) -> bool:
-        """Whether the GPU is of this kind, such as `L4`; an L40 is none."""
+        """Whether the GPU is of this kind, such as `L4`; an L40 does not count as an L4."""
         return kind in re.split(r"[\s-]+", self.gpu)
 
 
@@ -44,12 +45,12 @@ ASSUMED = GpuRate(gpu="H100-class GPUs", gflops=GPU_GFLOPS["H100"], origin="assu
 
 
 def measured_rate(place: str) -> GpuRate:
-    """The rate at which a GPU trained in its benchmark, the value of `--bench`.
+    """The training rate of a GPU from the benchmark file `place`, which is the value of `--bench`.
 
-    Taken for scoring, too, which is faster.
+    The same rate is used for scoring, although scoring is faster.
 
     Raises:
-        InputError: The file cannot be read, or has no such figure.
+        InputError: The file cannot be read, or has no training rate of a GPU.
     """
     try:
         bench = json.loads(Path(expand_home(place)).read_text(encoding="utf-8"))

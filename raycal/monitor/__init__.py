@@ -1,1 +1,1 @@
-"""What the process that drives a sweep prints and counts while trials run, however these were started."""
+"""The progress lines and metrics of the process that drives a sweep, independent of how the trials are started."""

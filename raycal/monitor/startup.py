@@ -1,4 +1,4 @@
-"""Measures what starting trials costs a sweep: the time a place for a trial waits until Algorithm 1 begins."""
+"""Measures the start-up time of trials: from when a concurrent slot is free until Algorithm 1 begins in it."""
 
 from statistics import median
 from time import monotonic
@@ -10,7 +10,7 @@ class StartCost:
     """Adds up the time that starting the trials of a sweep took.
 
     Args:
-        places: How many trials run at a time; the first trial of a place also starts its processes.
+        places: The number of concurrent slots for trials; the first trial of a slot also starts its processes.
     """
 
     def __init__(self, places: int) -> None:
@@ -19,11 +19,11 @@ class StartCost:
         self._begin = monotonic()
 
     def started(self, seconds: float) -> None:
-        """A trial began, `seconds` after there was a place for it."""
+        """Count a trial that began `seconds` after there was a free slot for it."""
         self._seconds.append(seconds)
 
     def __str__(self) -> str:
-        """A line for the end of the sweep; empty when no trial began."""
+        """The line to print at the end of the sweep; empty if no trial began."""
         if not self._seconds:
             return ""
         first, later = self._seconds[: self._places], self._seconds[self._places :]

@@ -1,4 +1,4 @@
-"""The table at the end of a sweep: a row per scenario and setting, seeds taken together, failures named."""
+"""Prints the table at the end of a sweep, with one row per scenario and setting over all seeds, and the failures."""
 
 import sys
 from collections import Counter
@@ -31,13 +31,14 @@ FIGURES = ("seeds", "iterations", "interactions", "annotated", "cluster label er
 
 
 def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfig]) -> None:
-    """Print how every finished experiment ended, means over seeds, and how many were stopped early.
+    """Print the final results of the finished experiments as means over seeds, and how many were stopped early.
 
-    Groups have the names they have in the report: these tell each one from all others of the plan, which may have
-    trials that are not in the table. One line says how many finished trials the table leaves out.
+    The names of the groups are those of the report: each is unique in the plan, which may have trials that the table
+    does not show. One line says how many finished trials the table leaves out.
 
     Args:
-        experiments: Those to show.
+        sweep_dir: The folder of the sweep.
+        experiments: The experiments to show, by id.
     """
     plan = sweep_dir.read_plan()
     planned = {} if plan is None else plan.experiments
@@ -54,7 +55,7 @@ def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfi
         varied = [*varied, "data"]
         print("trials read different images, labels or weights, and no mean is taken over different data: see `data`")
     for key, name, label, data in zip(whole, names, all_labels, read, strict=True):
-        if not lasts.get(key):  # not finished, or the file was taken away
+        if not lasts.get(key):  # not finished, or its results file was removed
             continue
         flat = setting_values(experiments[key], varied) | {"scenario": name, "data": data}
         group = settings.setdefault(
@@ -92,7 +93,7 @@ def _at_the_end(sweep_dir: SweepDir, experiment_id: str) -> list[dict[str, Any]]
 def _print_table(
     varied: Sequence[str], groups: Mapping[tuple[str, ...], Sequence[Mapping[str, Any]]], labels: Mapping[Any, str]
 ) -> None:
-    """A column for each setting; where these are too wide, one for the scenario and what tells it from the others."""
+    """Print a table with a column for each setting; if that is too wide, with one column for the group's label."""
     console = Console(file=sys.stdout)
     console.width = max(console.width, MIN_WIDTH)
     names = _short_names(varied)
@@ -110,7 +111,7 @@ def _row(names: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> list[str |
 
 
 def _width(console: Console, table: Table) -> int:
-    """Of its longest line."""
+    """The width of the table's longest line."""
     return console.measure(table, options=console.options.update(max_width=MAX_WIDTH)).maximum
 
 
@@ -128,17 +129,17 @@ def _table(names: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> Table:
 def print_failures(
     sweep_dir: SweepDir, unfinished: Mapping[str, ExperimentConfig], labels: Mapping[str, str] | None = None
 ) -> None:
-    """Print why each trial that did not finish failed, and where; behind its id its label, where there is one."""
+    """Print the id, the label if there is one, the reason and the folder of each trial that did not finish."""
     for experiment_id in unfinished:
         run_dir = sweep_dir.run_dir(experiment_id)
         reason = (run_dir.error() or NO_REASON).strip().splitlines()
         name = "  ".join(filter(None, (experiment_id, (labels or {}).get(experiment_id))))
-        # The first line of the reason has the phase and the error; of a traceback the last line says what happened.
+        # The first line of the reason has the phase and the error; the last line of a traceback names the exception.
         print(*dict.fromkeys((f"failed  {name}", reason[0], reason[-1], run_dir.folder.place)), sep="\n        ")
 
 
 def _short_names(keys: Sequence[str]) -> list[str]:
-    """The last words of dotted keys, where they are enough to tell them apart from each other and from the figures."""
+    """The last words of dotted keys; keys whose last word is ambiguous among keys and value columns stay whole."""
     keys = [key.removesuffix(".name") for key in keys]
     lasts = [*(key.rpartition(".")[2] for key in keys), *FIGURES]
     longer = (key if "." in key else f"{key} (set)" for key in keys)

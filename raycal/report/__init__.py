@@ -1,1 +1,1 @@
-"""What a sweep's runs say: tables, tests, figures, and one page that shows them."""
+"""The report of a sweep: tables, statistical tests, figures, and one HTML page that shows them."""

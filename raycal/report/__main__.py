@@ -1,4 +1,4 @@
-"""`python -m raycal.report SWEEP_OR_DIR`: the report of a sweep, from its folder alone."""
+"""`python -m raycal.report SWEEP_OR_DIR` writes the report of a sweep. It reads nothing but the sweep folder."""
 
 import argparse
 import csv
@@ -29,7 +29,7 @@ exit codes: 0 the report is written, 2 a mistake in the input
 
 
 def parser(prog: str = PROG) -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the argument parser."""
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Write the report of a sweep: a page for the browser, figures and tables for a paper.",
@@ -50,7 +50,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
-    """Run the command line; its exit code."""
+    """Run the command line and return its exit code."""
     options = parser(prog).parse_args(arguments)
     try:
         return _report(options)
@@ -63,7 +63,7 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn
     """Run the command line and end the process.
 
     Args:
-        arguments: The words behind the program's name; None: those of this process.
+        arguments: The command-line arguments after the program's name; None: `sys.argv[1:]`.
         prog: The program's name in the usage text.
     """
     run_command_line(lambda: main(arguments, prog=prog))
@@ -71,7 +71,7 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn
 
 def _report(options: argparse.Namespace) -> int:
     from raycal.report.runs import read_runs
-    from raycal.storage.folder import Folder  # after --help
+    from raycal.storage.folder import Folder  # imported here so that --help stays fast
 
     place = _place(options.sweep, options.storage)
     runs = read_runs(place)
@@ -88,7 +88,7 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _place(place: str, storage: str) -> str:
-    """The folder of a sweep that is given by it or by its file."""
+    """The sweep folder, from either its own path or the path of the sweep's YAML file."""
     if not place.endswith((".yaml", ".yml")):
         return place
     from raycal.config import load_sweep
@@ -99,7 +99,7 @@ def _place(place: str, storage: str) -> str:
 
 
 def _print(runs: "Runs", out: "Folder", written: Sequence[str]) -> None:
-    """What was written and what it says."""
+    """Print the warnings, the recommendation and the names of the written files."""
     for warning in runs.warnings:
         print(warning)
     answers = csv.DictReader((out.read("tables/recommendation.csv") or b"").decode().splitlines())
@@ -107,7 +107,7 @@ def _print(runs: "Runs", out: "Folder", written: Sequence[str]) -> None:
         print(answer)
     if runs.removed_words:
         print(runs.removed_words)
-    from raycal.config.labels import counted  # after --help
+    from raycal.config.labels import counted  # imported here so that --help stays fast
 
     unfinished = len(runs.incomplete)
     if unfinished:

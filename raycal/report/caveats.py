@@ -1,4 +1,4 @@
-"""What makes the comparisons of a sweep doubtful: trainings that taught nothing, or that were not equally long."""
+"""Warnings that a sweep's comparisons are doubtful: models that learned nothing, or trainings of unequal length."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
@@ -18,19 +18,19 @@ from raycal.report.stats.comparison import (
 from raycal.report.stats.guessing import LONGER, advice
 from raycal.storage.results import is_at_chance, loss_has_not_fallen
 
-# Optimizer steps of two strategies that differ by more than this factor are said.
+# Two strategies get a warning if their numbers of optimizer steps differ by more than this factor.
 MOST_DIFFERENCE = 1.5
 
 Lines = Sequence[Mapping[str, Any]]
 
 
 def recipes(runs: Runs) -> list[str]:
-    """How the models of a sweep are trained, in words; several where that was varied."""
+    """Descriptions of how the models of a sweep are trained: several if the sweep varies the training."""
     return list(dict.fromkeys(recipe_words(trial.config) for trial in runs.trials))
 
 
 def caveats(runs: Runs) -> list[str]:
-    """A sentence for each; those of other datasets than the only one begin with its name."""
+    """One sentence per caveat. In a sweep over several datasets, each sentence begins with the dataset's name."""
     found = by_dataset(runs)
     return [
         f"{comparison.dataset}: {sentence}" if len(found) > 1 else sentence
@@ -52,7 +52,7 @@ def _caveats(comparison: Comparison) -> Iterator[str]:
 
 
 def _of_trainings(groups: Sequence[Group]) -> Iterator[str]:
-    """What trainings did not teach, one sentence for all groups that have the same fault."""
+    """Report accuracies at chance level and losses that did not fall, each in one sentence for all affected groups."""
     lines = [(group.label, [line for trial in group.trials for line in trial.lines]) for group in groups]
     levels = [line["chance_accuracy"] for _, those in lines for line in those if is_at_chance(line)]
     if levels:
@@ -67,7 +67,7 @@ def _of_trainings(groups: Sequence[Group]) -> Iterator[str]:
 
 
 def _iterations(lines: Iterable[tuple[str, Lines]], is_faulty: Callable[[Mapping[str, Any]], bool]) -> str:
-    """How many iterations of which groups, as in `4 of 4 iterations of random, bald and 1 of 4 of typiclust`."""
+    """Count the faulty iterations per group, as in `4 of 4 iterations of random, bald and 1 of 4 of typiclust`."""
     labels: dict[tuple[int, int], list[str]] = {}
     for label, those in lines:
         if faulty := sum(map(is_faulty, those)):
@@ -80,7 +80,7 @@ def _iterations(lines: Iterable[tuple[str, Lines]], is_faulty: Callable[[Mapping
 
 
 def _of_supervision(supervised: Group, candidates: Iterable[Group]) -> Iterator[str]:
-    """Full supervision that a strategy is better than, at the end and over the same seeds."""
+    """Report a strategy whose final accuracy, averaged over the shared seeds, exceeds that of full supervision."""
     better: list[tuple[float, float, Group]] = []
     for group in candidates:
         pairs = [
@@ -98,7 +98,10 @@ def _of_supervision(supervised: Group, candidates: Iterable[Group]) -> Iterator[
 
 
 def _of_steps(settings: Sequence[Setting]) -> Iterator[str]:
-    """Strategies of one setting whose last trainings took different numbers of steps; of several settings the worst."""
+    """Report strategies of one setting whose last trainings took different numbers of optimizer steps.
+
+    If several settings have such strategies, the sentence names the setting with the largest ratio.
+    """
     found: list[tuple[float, str]] = []
     for setting in settings:
         steps = {
@@ -127,7 +130,10 @@ def _of_steps(settings: Sequence[Setting]) -> Iterator[str]:
 
 
 def _mean_of_last(runs: Sequence[Lines], key: str) -> float | None:
-    """The mean of a figure of the last lines; None where one is not known, as in runs of earlier versions."""
+    """The mean of a value over the last results of the runs.
+
+    None if any run lacks the value, as runs of earlier raycal versions do.
+    """
     values = [lines[-1].get(key) if lines else None for lines in runs]
     known = [value for value in values if value is not None]
     return fmean(known) if known and len(known) == len(values) else None

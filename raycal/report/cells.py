@@ -1,4 +1,4 @@
-"""A table as a reader on a screen wants it: short numbers, a mean and its interval in one cell, no empty columns."""
+"""Formats tables for reading on a screen: short numbers, a mean and its interval in one cell, no empty columns."""
 
 import re
 from typing import Any
@@ -12,7 +12,7 @@ _TAILS = ("sd", "low", "high")
 
 
 def cell_text(value: Any) -> str:
-    """One cell; a missing value is a dash."""
+    """The text of one cell; a missing value becomes a dash."""
     if value is None or value == "" or pd.isna(value):
         return EMPTY
     if pd.api.types.is_bool(value):
@@ -23,7 +23,7 @@ def cell_text(value: Any) -> str:
 
 
 def kind(cells: list[str]) -> str:
-    """How a column is set: `number`, `words` of long text, or nothing special."""
+    """The CSS class of a column: `number`, `words` for long text, or empty for any other content."""
     filled = [text for text in cells if text not in (EMPTY, "-")]
     if filled and all(_NUMBER.fullmatch(text) for text in filled):
         return "number"
@@ -31,7 +31,7 @@ def kind(cells: list[str]) -> str:
 
 
 def readable(frame: pd.DataFrame) -> dict[str, list[str]]:
-    """The cells of each column: `x`, `x low`, `x high` become one, and columns that say nothing are left out."""
+    """The cells of each column. `x`, `x low` and `x high` become one column; columns that say nothing are dropped."""
     names = list(map(str, frame.columns))
     columns: dict[str, list[str]] = {}
     at = 0
@@ -41,7 +41,7 @@ def readable(frame: pd.DataFrame) -> dict[str, list[str]]:
             end += 1
         heads, *others = ([cell_text(value) for value in frame.iloc[:, column]] for column in range(at, end))
         joined = _joined(names[at], heads, dict(zip(map(_tail, names[at + 1 : end]), others, strict=True)))
-        is_measured = any(map(pd.api.types.is_float, frame.iloc[:, at]))  # and not counted
+        is_measured = any(map(pd.api.types.is_float, frame.iloc[:, at]))  # counts are integers
         columns |= {
             name: cells for name, cells in joined.items() if not _says_nothing(name, cells, is_measured=is_measured)
         }
@@ -50,19 +50,19 @@ def readable(frame: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def _tail(name: str) -> str:
-    """What a column says of the one before it; empty when it stands for itself."""
+    """The suffix (`sd`, `low` or `high`) of a column that qualifies the column before it; empty for other columns."""
     last = name.rpartition(" ")[2]
     return last if last in _TAILS else ""
 
 
 def _says_nothing(name: str, cells: list[str], *, is_measured: bool) -> bool:
-    """Whether a column is empty, counts nothing, or names the only dataset; a measured 0 says something."""
+    """Whether a column is empty, has only counts of 0, or names the only dataset; a measured 0 is information."""
     nothing = {EMPTY} if is_measured else {EMPTY, "0"}
     return not set(cells) - nothing or (name == "dataset" and len(set(cells)) == 1)
 
 
 def _joined(name: str, heads: list[str], tails: dict[str, list[str]]) -> dict[str, list[str]]:
-    """A figure with its deviation or its interval."""
+    """Merge a value column with its standard deviation or its interval."""
     if "sd" in tails:
         cells = [head if sd == EMPTY else f"{head} ± {sd}" for head, sd in zip(heads, tails["sd"], strict=True)]
         return {f"{name} ± sd" if cells != heads else name: cells}

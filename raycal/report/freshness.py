@@ -1,4 +1,4 @@
-"""Whether the report in a folder is that of the runs as they are now."""
+"""Checks whether the report in a folder was written from the current state of the runs."""
 
 from raycal import __version__
 from raycal.report.runs import Runs
@@ -9,12 +9,12 @@ RECORD = ".runs.sha256"
 
 
 def is_up_to_date(runs: Runs, folder: Folder) -> bool:
-    """Whether this version of raycal wrote the whole report there, of the same runs."""
+    """Whether this version of raycal wrote a complete report of these same runs into the folder."""
     return folder.read(RECORD) == _digest(runs)
 
 
 def record(runs: Runs, folder: Folder) -> None:
-    """The report of these runs is all there."""
+    """Record in the folder that its report of these runs is complete."""
     folder.write(RECORD, _digest(runs))
 
 

@@ -1,4 +1,4 @@
-"""The runs of a sweep from MLflow alone."""
+"""Reads the runs of a sweep from MLflow, without the sweep folder."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,15 +8,16 @@ from raycal.report.runs import Runs, read_runs
 
 
 def runs_from_mlflow(uri: str, sweep: str, *, folder: str | None = None) -> Runs:
-    """What `read_runs` gives for the sweep's folder, but for the trials' folders, which are empty here.
+    """Return the same as `read_runs` on the sweep folder, except that `Trial.folder` is empty.
 
     Args:
-        sweep: The name of the sweep, which is that of the MLflow experiment.
-        folder: That the sweep ran in; needed where several sweeps have the name.
+        uri: The MLflow tracking URI.
+        sweep: The name of the sweep, which is also the name of the MLflow experiment.
+        folder: The folder that the sweep ran in; required if several sweeps have the same name.
 
     Raises:
         InputError: There is no such sweep, or more than one.
-        MlflowException: The server does not answer or refuses.
+        MlflowException: The server does not answer, or it refuses the request.
     """
     from raycal.tracking.download import download_sweep
 

@@ -1,4 +1,4 @@
-"""Pictures of the clusters that an expert was shown, as in figure 1 of the paper, where the trials left some."""
+"""Pictures of the clusters that the expert was shown, as in figure 1 of the paper, if the trials saved any."""
 
 import base64
 import re
@@ -8,19 +8,24 @@ from dataclasses import dataclass
 from raycal.report.runs import Runs, Trial
 from raycal.storage.folder import Folder
 
-MAX_BYTES = 4_000_000  # of all pictures together: the page is to stay small enough to be sent around
+MAX_BYTES = 4_000_000  # for all pictures together, so that the page stays small enough to send by mail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Montage:
-    """One picture: of which trial and iteration, and its content as a data URI."""
+    """One picture of clusters.
+
+    Attributes:
+        caption: The dataset, scenario, seed and iteration of the picture.
+        uri: The PNG as a data URI.
+    """
 
     caption: str
     uri: str
 
 
 def montages(runs: Runs) -> list[Montage]:
-    """The first and the last iteration of one finished trial per dataset and scenario, as far as they fit."""
+    """The first and the last iteration of one finished trial per dataset and scenario, up to `MAX_BYTES` in total."""
     found: list[Montage] = []
     size = 0
     for trial in _examples(runs):

@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing else: no server, no network, no clock."""
+"""Renders the report as one self-contained HTML file that needs no server, no network and no clock."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ COMPARISONS = {
     "pairwise": "Scenarios compared over the same seeds",
     "penalty": "Pairwise penalty matrix: how often a row beats a column",
 }
-# Columns that are in the files alone, so that a table has a width to read.
+# Columns that only the files have, so that the tables on the page are narrow enough to read.
 ONLY_IN_FILES = {
     "pairwise": ("from interactions", "to interactions", "first mean", "second mean", "p (t)", "p (Wilcoxon)"),
     "parity": ("claim", "section", "rule"),
@@ -85,7 +85,7 @@ def page(runs: Runs, plates: Sequence[Plate], tables: Mapping[str, pd.DataFrame]
 
 
 def _for_page(key: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """A table without what is in the files alone, or twice."""
+    """Drop the rows and columns that the page does not show: those for the files only, and repeated columns."""
     if key == "penalty":
         frame = frame[[name in _with_wins(frame) for name in frame["dataset"]]]
     if key == "parity" and "reason" in frame:
@@ -127,7 +127,7 @@ def _with_wins(penalty: pd.DataFrame) -> set[str]:
 
 
 def answers(tables: Mapping[str, pd.DataFrame]) -> list[str]:
-    """The recommendation, sentence by sentence; each once."""
+    """The sentences of the recommendation, without repetition."""
     frame = tables.get("recommendation", pd.DataFrame())
     return list(dict.fromkeys(map(str, frame["answer"]))) if "answer" in frame else []
 
@@ -138,7 +138,7 @@ def _is_recommended(tables: Mapping[str, pd.DataFrame]) -> bool:
 
 
 def _statuses(runs: Runs) -> dict[str, int]:
-    """How many trials ended how, in words."""
+    """The number of trials by status, with the status in words."""
     counts = Counter[str](
         "removed" if trial.is_removed and trial.status in ("failed", "unfinished") else trial.status
         for trial in runs.trials
@@ -147,7 +147,7 @@ def _statuses(runs: Runs) -> dict[str, int]:
 
 
 def _figures(plates: Sequence[Plate], looks: Mapping[str, Look]) -> dict[str, list[dict[str, Any]]]:
-    """The figures with their panels, by kind."""
+    """The figures with their drawn panels, by the kind of figure."""
     found: dict[str, list[dict[str, Any]]] = {}
     with drawing(text_as_paths=False):
         for number, plate in enumerate(plates):
@@ -162,7 +162,7 @@ def _flats(runs: Runs) -> list[dict[str, Any]]:
 
 
 def _common(runs: Runs) -> dict[str, Any]:
-    """The settings that all trials have, nested as in a sweep file."""
+    """The settings that are the same in all trials, nested as in a sweep file."""
     flats = _flats(runs)
     tree: dict[str, Any] = {}
     for key, value in (flats[0] if flats else {}).items():
@@ -176,7 +176,7 @@ def _common(runs: Runs) -> dict[str, Any]:
 
 
 def _varied(runs: Runs) -> dict[str, list[str]]:
-    """Every value of the settings that differ."""
+    """The settings that differ between trials, with all their values."""
     values: dict[str, dict[str, None]] = {}
     for flat in _flats(runs):
         for key, value in flat.items():
@@ -186,7 +186,7 @@ def _varied(runs: Runs) -> dict[str, list[str]]:
 
 
 def _environments(runs: Runs) -> dict[str, list[str]]:
-    """Device and versions as the trials recorded them."""
+    """The devices and software versions that the trials recorded."""
     found: dict[str, dict[str, None]] = {}
     for trial in runs.trials:
         if trial.folder:
@@ -197,7 +197,7 @@ def _environments(runs: Runs) -> dict[str, list[str]]:
 
 
 def _named(key: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """A recorded value, or each of several under one key."""
+    """Yield a recorded value under its key, or each entry of a mapping under the joined keys."""
     if isinstance(value, Mapping):
         yield from ((f"{key} {name.replace('_', ' ')}", one) for name, one in value.items())
     else:

@@ -1,4 +1,4 @@
-"""The runs of a sweep as the report sees them, wherever they were read from."""
+"""The runs of a sweep as the report uses them, independent of where they were read from."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,15 +33,15 @@ class Trial:
     """One experiment.
 
     Attributes:
-        scenario: Its name, with its steps where another scenario of the sweep has the same name.
-        status: Only a `finished` one may enter a statistic; `stopped`: early, by a scheduler.
-        reason: Of a failure or of a stop; empty otherwise.
-        lines: Of results.jsonl, by iteration.
-        folder: Of the run, as `Folder.at` takes it; empty when there is none.
-        data: `data 1`, `data 2` and so on, where trials of this dataset have read different images or weights.
-        is_removed: Whether the sweep file no longer asks for it.
-        dataset_name: What its dataset is called in the sweep.
-        even_chance: What guessing would reach if every class had as many test images; None when it is not known.
+        scenario: The scenario's name, with its steps if another scenario of the sweep has the same name.
+        status: Only `finished` trials enter statistics. A scheduler ended a `stopped` trial early.
+        reason: Why the trial failed or was stopped; empty otherwise.
+        lines: The records of results.jsonl, one per iteration.
+        folder: The run folder, in a form that `Folder.at` accepts; empty if there is none.
+        data: `data 1`, `data 2` and so on, if trials of this dataset have read different images or weights.
+        is_removed: Whether the sweep file no longer contains the trial.
+        dataset_name: The name of the dataset in the sweep.
+        even_chance: The accuracy that guessing would reach if every class had equally many test images; None: unknown.
     """
 
     experiment_id: str
@@ -57,13 +57,13 @@ class Trial:
     even_chance: float | None = None
 
     def __post_init__(self) -> None:
-        """Fill in what the dataset of a trial that stands alone is called."""
+        """Derive the dataset's name from the configuration if none was passed."""
         if not self.dataset_name:
             object.__setattr__(self, "dataset_name", dataset_name(self.config))
 
     @property
     def dataset(self) -> str:
-        """The dataset with its options, and which data of it were read: the same text for the same ones."""
+        """A key of the dataset: its options and the version of its data, equal for trials on the same data."""
         return f"{self.config.dataset.model_dump_json()} {self.data}"
 
 
@@ -72,10 +72,11 @@ class Group:
     """Trials that differ by their seed alone.
 
     Attributes:
-        settings: What differs between the groups of a sweep, by dotted key, the scenario's name first;
-            `ABSENT` where a group has no such option.
-        label: The scenario and what tells it from other groups of its dataset, without settings that do not concern it.
-        trials: By seed.
+        settings: The settings that differ between the groups of a sweep, by dotted key, the scenario's name first;
+            `ABSENT` if the group has no such option.
+        label: The scenario and the settings that distinguish the group from others of its dataset, without settings
+            that cannot affect the group.
+        trials: The trials in the order of their seeds.
     """
 
     settings: Mapping[str, str]
@@ -84,17 +85,17 @@ class Group:
 
     @property
     def scenario(self) -> str:
-        """Its name."""
+        """The scenario's name."""
         return self.trials[0].scenario
 
     @property
     def note(self) -> str:
-        """What the label says beside the scenario."""
+        """The label without the scenario's name."""
         return self.label.removeprefix(self.scenario)[2:-1]
 
     @property
     def is_bound(self) -> bool:
-        """Whether it uses the truth as no person could: nobody can be told to work so."""
+        """Whether the group is an upper bound: it uses true labels in a way that no human annotator can."""
         config = self.trials[0].config
         asks_best_first = concerns(config, "clustering.order") and config.clustering.order == "oracle"
         sorts_clusters = config.steps.asks(Ask.CLUSTERS) and "perfect_purity" in (
@@ -104,12 +105,12 @@ class Group:
 
     @property
     def removed(self) -> tuple[Trial, ...]:
-        """The trials that the sweep file no longer asks for."""
+        """The trials that the sweep file no longer contains."""
         return tuple(trial for trial in self.trials if trial.is_removed)
 
     @property
     def finished(self) -> tuple[Trial, ...]:
-        """The trials that may enter a statistic."""
+        """The finished trials, the only ones that enter statistics."""
         return tuple(trial for trial in self.trials if trial.status == "finished")
 
 
@@ -122,7 +123,7 @@ class Runs:
 
     @property
     def warnings(self) -> list[str]:
-        """What a reader must know before the figures, a sentence each."""
+        """Warnings that a reader needs before the figures, one sentence each."""
         mixed = {trial.dataset_name.removesuffix(f" {trial.data}"): None for trial in self.trials if trial.data}
         return [
             f"The trials on {name} have read different images, labels or weights: they are shown apart, as data 1, "
@@ -132,12 +133,12 @@ class Runs:
 
     @property
     def incomplete(self) -> tuple[Trial, ...]:
-        """The trials that the sweep file asks for and that have not finished."""
+        """The trials that the sweep file contains and that have not finished."""
         return tuple(trial for trial in self.trials if trial.status != "finished" and not trial.is_removed)
 
     @property
     def removed_words(self) -> str:
-        """One sentence about the trials that the sweep file no longer asks for; empty without one."""
+        """One sentence about the trials that the sweep file no longer contains; empty if there are none."""
         removed = [trial for trial in self.trials if trial.is_removed]
         if not removed:
             return ""
@@ -151,7 +152,7 @@ class Runs:
 
     @property
     def groups(self) -> Sequence[Group]:
-        """Seeds taken together, in the order of the plan."""
+        """The trials grouped over their seeds, in the order of the plan."""
         configs = [trial.config for trial in self.trials]
         keys = varied_keys(configs)
         labels = dict(zip((trial.experiment_id for trial in self.trials), experiment_labels(configs), strict=True))
@@ -172,10 +173,10 @@ def read_runs(folder: str | Folder) -> Runs:
     """Read the runs in the folder of a sweep (`<storage>/<sweep name>`).
 
     Args:
-        folder: As `Folder.at` takes it, or already opened, with its credentials.
+        folder: A location that `Folder.at` accepts, or a folder that is already open with its credentials.
 
     Raises:
-        InputError: It is not the folder of a sweep, or a run that is over has changed since.
+        InputError: The folder is no sweep folder, or files of a run changed after the run had ended.
     """
     sweep_dir = SweepDir(Folder.at(folder) if isinstance(folder, str) else folder)
     plan = sweep_dir.read_plan()
@@ -201,7 +202,7 @@ def read_runs(folder: str | Folder) -> Runs:
 
 
 def _not_a_sweep(folder: str, sweep_dir: SweepDir) -> str:
-    """Say what is wrong with a folder that has no plan."""
+    """The error message for a folder that has no plan."""
     if not sweep_dir.folder.exists():
         return f"{folder}: not the folder of a sweep: there is no such folder"
     hint = ""
@@ -235,7 +236,7 @@ def _read(sweep_dir: SweepDir, experiment_id: str, config: ExperimentConfig, sce
 
 
 def _even_chance(environment: Mapping[str, Any]) -> float | None:
-    """The accuracy that guessing would reach on a test split with as many images of each class."""
+    """The accuracy that guessing would reach on a test split with equally many images of each class."""
     dataset = environment.get("dataset", {})
     num_classes, num_test = (dataset.get(key) for key in ("num_classes", "num_test"))
     return guessing_accuracy(1 / num_classes, num_test) if num_classes and num_test else None

@@ -1,4 +1,4 @@
-"""A table as text: CSV to compute with, LaTeX to print. The same table gives the same bytes."""
+"""Writes tables as text: CSV for computation, LaTeX for print. The same table always gives the same bytes."""
 
 import csv
 import io
@@ -26,7 +26,7 @@ _LATEX = str.maketrans(
 
 
 def to_csv(table: pd.DataFrame) -> str:
-    """Comma-separated; floats with ten digits, an undefined cell empty."""
+    """Format a table as comma-separated values: floats with ten digits, undefined cells empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table.columns)
@@ -35,7 +35,10 @@ def to_csv(table: pd.DataFrame) -> str:
 
 
 def to_latex(table: pd.DataFrame) -> str:
-    """A `tabular` with the rules of booktabs; numbers to the right, an undefined cell a dash, all text escaped."""
+    """Format a table as a LaTeX `tabular` with booktabs rules.
+
+    Numbers are aligned to the right, an undefined cell is a dash, and all text is escaped.
+    """
     rows = list(table.itertuples(index=False, name=None))
     columns = [[row[column] for row in rows] for column in range(len(table.columns))]
     lines = [

@@ -1,4 +1,4 @@
-"""The tables of a report, from the runs of a sweep. Each has all its columns even when it has no row."""
+"""Builds the tables of a report from the runs of a sweep. Each table has all its columns even if it has no rows."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
@@ -26,7 +26,7 @@ REMOVED = "no longer in the sweep file"
 
 
 def tables(runs: Runs) -> dict[str, pd.DataFrame]:
-    """All tables by name, in the order of a report, their cells as Python objects: None where undefined, never NaN."""
+    """All tables by name, in the order of the report. Cells are Python objects: None if undefined, never NaN."""
     found = by_dataset(runs)
     matrices = [(comparison.dataset, penalty_matrix(comparison)) for comparison in found]
     scenarios = tuple(dict.fromkeys(name for _, matrix in matrices for name in matrix.scenarios))
@@ -66,7 +66,7 @@ def _frame(columns: Sequence[str], rows: Iterable[Row]) -> pd.DataFrame:
 
 
 def _interval(found: Estimate | None) -> Row:
-    """Mean and both ends of the interval."""
+    """The cells for the mean and both ends of the interval."""
     return (found.mean, found.low, found.high) if found else (None, None, None)
 
 
@@ -266,7 +266,7 @@ _PENALTY = ("dataset", "beats", "settings")
 
 
 def _penalty_rows(dataset: str, matrix: PenaltyMatrix, scenarios: Sequence[str]) -> Iterator[Row]:
-    """A row per scenario, then the means of the columns; none where no two scenarios have two seeds in common."""
+    """Yield a row per scenario, then the column means; nothing if no two scenarios have two seeds in common."""
     if matrix.seeds is None:
         return
     rows = [*zip(matrix.scenarios, matrix.compared, matrix.wins, strict=True)]
@@ -288,7 +288,7 @@ _SENSITIVITY = (
 
 
 def _sensitivity_rows(comparison: Comparison) -> Iterator[Row]:
-    """A row per value of each setting that has several numbers for the same scenario and other settings."""
+    """Yield a row per value of each numeric setting that varies while scenario and other settings stay the same."""
     shared = dataset_budget(comparison)
     keys = varied_settings(comparison.groups)
     for key in keys:
@@ -380,7 +380,7 @@ _FAILURES = ("dataset", "group", "seed", "experiment id", "status", "iterations"
 
 
 def _failure_rows(comparison: Comparison) -> Iterator[Row]:
-    """Every trial that is in no statistic."""
+    """Yield a row per trial that is excluded from the statistics."""
     for group in comparison.groups:
         for trial in group.trials:
             if trial.status != "finished":
@@ -396,7 +396,7 @@ def _failure_rows(comparison: Comparison) -> Iterator[Row]:
 
 
 def _reason(trial: Trial) -> str:
-    """The phase and the error; of a traceback its last line says what happened."""
+    """The first line of the reason (the phase) and its last line, which names the error of a traceback."""
     if trial.status == "stopped":
         return f"stopped early by {trial.reason}"
     lines = trial.reason.splitlines()

@@ -14,14 +14,14 @@ from raycal.report.tables import tables
 from raycal.storage.folder import Folder
 
 PAGE = "report.html"
-ON_TOP = ("figure2", "figure3")  # of these a picture lies beside the page too
+ON_TOP = ("figure2", "figure3")  # kinds of figure that are also written as PNG beside the page
 
 
 def write_report(runs: Runs, folder: Folder) -> list[str]:
-    """Write the report into a folder; the names of its files.
+    """Write the report into a folder and return the names of its files.
 
-    `report.html`, `figure2_<dataset>.png`, `figure3_<dataset>.png` and `summary.csv`; every figure as SVG, PDF and PNG
-    in `figures/` and every table as CSV and LaTeX in `tables/`. The same runs give the same bytes.
+    The files are `report.html`, `figure2_<dataset>.png`, `figure3_<dataset>.png` and `summary.csv`, every figure as
+    SVG, PDF and PNG in `figures/`, and every table as CSV and LaTeX in `tables/`. The same runs give the same bytes.
     """
     names = []
     for name, content in _files(runs):

@@ -1,1 +1,1 @@
-"""The command `python -m raycal.sweep`: checks everything, plans, runs what is unfinished, reports."""
+"""The command `python -m raycal.sweep`: checks the input, plans the trials, runs those not finished, and reports."""

@@ -1,4 +1,4 @@
-"""`python -m raycal.sweep SWEEP.yaml`: run a sweep, on Ray or in this process."""
+"""`python -m raycal.sweep SWEEP.yaml` runs a sweep, on Ray or in this process."""
 
 import argparse
 import sys
@@ -25,7 +25,7 @@ exit codes: 0 all trials finished, 1 some failed, 2 a mistake in the input, 130 
 
 
 def parser(prog: str = PROG) -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the argument parser."""
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Compare annotation strategies: one trial per combination of the sweep file's grid.",
@@ -62,11 +62,11 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
-    """Run the command line; its exit code."""
+    """Run the command line and return its exit code."""
     options = parser(prog).parse_args(arguments)
     catch_signals()
     try:
-        from raycal.sweep.command import run_command  # after --help
+        from raycal.sweep.command import run_command  # imported here so that --help stays fast
 
         return run_command(options)
     except InputError as error:
@@ -83,14 +83,14 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     except Exception:
         if not is_received():
             raise
-        return _interrupted()  # what was under way broke on the signal, which its own processes get too
+        return _interrupted()  # child processes get the signal too, and their failure caused this exception
 
 
 def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn:
     """Run the command line and end the process.
 
     Args:
-        arguments: The words behind the program's name; None: those of this process.
+        arguments: The command-line arguments after the program's name; None: `sys.argv[1:]`.
         prog: The program's name in the usage text.
     """
     run_command_line(lambda: main(arguments, prog=prog))

@@ -1,4 +1,4 @@
-"""What `raycal.sweep` does: check everything, plan, run what is unfinished, tell how it went."""
+"""The steps of `raycal.sweep`: check the input, plan the trials, run those that are not finished, print the results."""
 
 import logging
 import os
@@ -55,16 +55,16 @@ NO_INPUTS = Inputs()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a command line or a call from Python code asks for, not yet checked.
+    """The unchecked input of a command line or of a call from Python code.
 
     Attributes:
-        sweep: The path of a sweep file, or what such a file holds.
-        storage: The folder or URI that the folder of the sweep lies in.
+        sweep: The path of a sweep file, or the contents of one.
+        storage: The folder or URI that contains the sweep folder.
         address: The Ray cluster; None: `RAY_ADDRESS`, else this machine.
         local: Whether the trials run one after another in this process, without Ray.
-        resume: Whether a sweep that was started before goes on.
-        only: Patterns of the trials that run; empty: all of them.
-        overrides: Settings that take the place of those of the sweep.
+        resume: Whether to continue a sweep that was started before.
+        only: Patterns that select the trials to run; empty: all trials.
+        overrides: Settings that replace those of the sweep file.
         track: Whether the runs are sent to MLflow.
         report: Whether the report is written at the end.
     """
@@ -82,15 +82,18 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A request, checked.
+    """A checked request.
 
     Attributes:
-        selected: The experiments asked for, by id; a search that decides trial by trial adds to them.
-        extension: The plan of an earlier start, and what it becomes now; None at the first start.
-        labels: What the trials are called in the lines that are printed, by id.
+        request: The request.
+        sweep: The sweep, as loaded and validated.
+        selected: The requested experiments, by id; a search that decides trial by trial adds experiments.
+        sweep_dir: The folder of the sweep.
+        extension: The plan of an earlier start and its extension by this request; None at the first start.
+        labels: The labels of the trials in printed lines, by id.
         infos: The datasets of the selected experiments, by experiment id.
-        tracking_uri: Where the runs are sent; None: nowhere.
-        away: Why nothing can be sent there at the start; empty when it answers, or before it was asked.
+        tracking_uri: The tracking URI to send the runs to; None: they are not tracked.
+        away: Why nothing can be sent to the tracking URI at the start; empty if it answers or was not tried yet.
     """
 
     request: Request
@@ -110,36 +113,36 @@ class Job:
 
     @property
     def tracked(self) -> Mapping[str, ExperimentConfig]:
-        """The experiments that MLflow is to show: besides those selected, those the file no longer asks for."""
+        """The experiments to show in MLflow: the selected ones, and those that the sweep file no longer contains."""
         if self.plan is None or not self.plan.removed:
-            return self.selected  # which may grow
+            return self.selected  # not a copy, because it may grow
         return {key: self.plan.experiments[key] for key in self.plan.removed} | self.selected
 
     @property
     def printed_labels(self) -> dict[str, str]:
-        """The labels, where they say more than the ids do."""
+        """The labels if they say more than the ids; otherwise empty."""
         return self.labels if say_more(self.labels, self.selected) or self.sweep.base else {}
 
     @property
     def num_trials(self) -> int:
-        """How many trials there will be, at most."""
+        """The largest number of trials that there will be."""
         return self.sweep.num_trials if self.sweep.base else len(self.selected)
 
     @property
     def num_left(self) -> int:
-        """How many of them are not over."""
+        """The number of trials that are not over."""
         return self.num_trials - len(self.selected) + len(self.unfinished())
 
     def unfinished(self) -> dict[str, ExperimentConfig]:
-        """The selected experiments that have neither run to their end nor been stopped early."""
+        """The selected experiments that have neither finished nor been stopped early, by id."""
         return {key: config for key, config in self.selected.items() if not self.sweep_dir.run_dir(key).is_done}
 
 
 def run_command(options: Namespace) -> int:
-    """Carry out a command line; 0 when all trials finished, 1 when some failed.
+    """Carry out a command line and return its exit code: 0 if all trials finished, 1 if some failed.
 
     Raises:
-        InputError: The input is wrong; nothing was started and nothing written.
+        InputError: The input is wrong; nothing was started or written.
     """
     rate, price = _rate_and_price(options)
     request = Request(
@@ -164,7 +167,7 @@ def run_command(options: Namespace) -> int:
 
 
 def prepare(request: Request) -> Job:
-    """Check a request; nothing is started and nothing is written.
+    """Check a request, without starting or writing anything.
 
     Raises:
         InputError: The request cannot be carried out.
@@ -201,10 +204,10 @@ def prepare(request: Request) -> Job:
 
 
 def run(job: Job) -> None:
-    """Run what is unfinished of a job, and print how it went.
+    """Run the unfinished experiments of a job, and print the results.
 
     Raises:
-        InputError: What is there already is damaged, or the tracking server or the machines cannot be used.
+        InputError: Existing results are damaged, or the tracking server or the machines cannot be used.
     """
     if job.num_left and not job.request.local:
         need_ray(otherwise=", or add --local to run one trial after another in this process")
@@ -233,7 +236,7 @@ def run(job: Job) -> None:
 
 
 def _notes_on(uri: str, job: Job) -> Iterator[str]:
-    """What is to be known of the place of tracking at the start."""
+    """Yield notes to print about the tracking URI at the start."""
     path = sqlite_path(uri)
     folder = None if path is None else missing_folder(path)
     if folder is not None and not Path(job.sweep_dir.folder.path).is_relative_to(folder):
@@ -243,7 +246,7 @@ def _notes_on(uri: str, job: Job) -> Iterator[str]:
 
 
 def _rate_and_price(options: Namespace) -> tuple[GpuRate, float | None]:
-    """What the estimate is told of the user's GPU: how fast it is, and what an hour of it costs."""
+    """The speed and the price per hour of the user's GPU, from the options `--bench` and `--price`."""
     given = {"--bench": options.bench, "--price": options.price}
     unused = [name for name, value in given.items() if value is not None and not options.dry_run]
     if unused:
@@ -253,13 +256,13 @@ def _rate_and_price(options: Namespace) -> tuple[GpuRate, float | None]:
 
 
 def _labels(sweep: Sweep, experiments: Mapping[str, ExperimentConfig]) -> dict[str, str]:
-    """What the trials are called; of a search that decides trial by trial, as far as they are known."""
+    """The labels of the trials; for a search that decides trial by trial, of the trials that are known so far."""
     searched = sweep.search.space if sweep.search and sweep.base else ()
     return trial_labels(experiments, searched)
 
 
 def _print_estimate(job: Job, rate: GpuRate, price: float | None) -> None:
-    """Print what the sweep would run and cost."""
+    """Print which trials the sweep would run, and their estimated cost."""
     states = {}
     if job.extension is not None and not job.sweep.base:
         todo, new = job.unfinished(), set(job.extension.new)
@@ -279,14 +282,15 @@ def _print_estimate(job: Job, rate: GpuRate, price: float | None) -> None:
 
 
 def _refuse_changed_inputs(job: Job, prepared: Inputs = NO_INPUTS) -> None:
-    """Refuse to go on with other images or weights than the sweep was started with, even if nothing is left to run.
+    """Refuse to continue if images or weights differ from those at the sweep's start, even if nothing is left to run.
 
     Args:
-        prepared: What was read for the trials that are to run. What else the sweep has recorded is read here, as far as
-            it is on this machine.
+        job: The job.
+        prepared: The inputs that were read for the trials to run. All other recorded inputs of the sweep are read here,
+            as far as they are on this machine.
 
     Raises:
-        InputError: Images or weights have changed; the lines name them.
+        InputError: Images or weights have changed; the lines of the error name them.
     """
     record = InputRecord(job.sweep_dir.folder)
     to_run = {**job.unfinished(), **job.sweep.examples} if job.num_left else {}
@@ -295,7 +299,7 @@ def _refuse_changed_inputs(job: Job, prepared: Inputs = NO_INPUTS) -> None:
 
 
 def _run(job: Job, todo: dict[str, ExperimentConfig], inputs: Inputs) -> Tracker | NoTracker:
-    """Run what is not over, on inputs that were compared with the record; the tracker, closed."""
+    """Run the experiments in `todo`, on inputs that match the record, and return the closed tracker."""
     expected = build.expected_inputs(inputs, todo)
     inputs = replace(inputs, plugins={plugin.name: plugin.record() for plugin in job.sweep.plugins})
     with _ray_or_here(job.request) as nodes:
@@ -325,7 +329,11 @@ def _run(job: Job, todo: dict[str, ExperimentConfig], inputs: Inputs) -> Tracker
 
 
 def _begin(job: Job, todo: Mapping[str, ExperimentConfig], threads: int, inputs: Inputs) -> tuple[Job, Owner]:
-    """Own the folder, write the plan, record what the trials read, forget earlier failures; the job as the owner's."""
+    """Take ownership of the folder, write the plan, record the inputs of the trials, and clear earlier failures.
+
+    Returns:
+        The job with a sweep folder that belongs to the owner, and the owner.
+    """
     folder = job.sweep_dir.folder
     if job.sweep_dir.read_plan() != (None if job.extension is None else job.extension.earlier):
         raise InputError(f"{folder.place}: another process has changed the plan just now; start again with --resume")
@@ -349,7 +357,7 @@ def _begin(job: Job, todo: Mapping[str, ExperimentConfig], threads: int, inputs:
 
 @contextmanager
 def _owning(owner: Owner) -> Iterator[None]:
-    """What breaks when another start has taken the folder ends this one, and is no error of what broke."""
+    """Replace any error by `TakenOverError` if another process has taken the folder, which then caused the error."""
     try:
         yield
     except Exception:
@@ -359,9 +367,9 @@ def _owning(owner: Owner) -> Iterator[None]:
 
 
 def _report(job: Job) -> None:
-    """Write the report into the folder of the sweep, from where it goes to MLflow, and print what it warns of.
+    """Write the report into the sweep folder, from where it is sent to MLflow, and print its warnings.
 
-    It must not fail the sweep.
+    An error in the report is logged and does not fail the sweep.
     """
     folder = job.sweep_dir.folder.folder("report")
     from raycal.report.caveats import caveats
@@ -371,18 +379,18 @@ def _report(job: Job) -> None:
     try:
         runs = read_runs(job.sweep_dir.folder.uri)
         if not folder.exists("report.html") or not is_up_to_date(runs, folder):
-            from raycal.report.write import write_report  # imports what draws
+            from raycal.report.write import write_report  # imports matplotlib, which is slow
 
             write_report(runs, folder)
         print(f"report  {folder.place}/report.html", flush=True)
         for caveat in caveats(runs):
             print(f"warning: {caveat}", flush=True)
-    except Exception as error:  # the runs are whole, and `raycal.report` says more
+    except Exception as error:  # the runs are complete, and `python -m raycal.report` shows the full error
         logger.warning("no report: %s: %s", type(error).__name__, error)
 
 
 def _plan(job: Job, threads: int) -> None:
-    """Write down what the sweep runs, as far as it is known."""
+    """Write the plan of the sweep; for a search that decides trial by trial, with the trials known so far."""
     sweep = job.sweep
     if sweep.base:
         plan = Plan(sweep=sweep.name, experiments=job.selected, threads=threads, search=sweep.search, base=sweep.base)
@@ -402,7 +410,7 @@ def _run_on_ray(
     tracker: Tracker | NoTracker,
     expected: Mapping[str, ExpectedInputs],
 ) -> None:
-    """All of them, as many at a time as there is room for, with metrics for Prometheus."""
+    """Run the experiments in `todo` on Ray, as many at a time as fit, with metrics for Prometheus."""
     from raycal.distributed.prometheus import Recorder, metered
 
     recorder = Recorder(job.sweep.name, job.sweep_dir, job.selected, job.num_trials, lambda: tracker.backlog)
@@ -418,7 +426,7 @@ def _fan_out(
     follower: "MeteredFollower",
     expected: Mapping[str, ExpectedInputs],
 ) -> None:
-    """The experiments that are known, or those that a search decides on trial by trial."""
+    """Run the experiments in `todo` on Ray, or those that a search suggests trial by trial."""
     from raycal.distributed.fan_out import fan_out
 
     sweep, folder = job.sweep, job.sweep_dir.folder.uri
@@ -460,9 +468,13 @@ def _fan_out(
 
 
 def _track_again(job: Job) -> Tracker | NoTracker:
-    """Write the report, which a kill may have cut off, and send what MLflow lacks of a finished sweep; the tracker."""
+    """Write the report of a finished sweep, which a kill may have interrupted, and send everything that MLflow lacks.
+
+    Returns:
+        The closed tracker.
+    """
     with job.sweep_dir.lock():
-        if job.extension is not None and job.extension.is_changed:  # all that is new in it is done, or not selected
+        if job.extension is not None and job.extension.is_changed:  # its new trials are all done or not selected
             job, _ = _begin(job, {}, job.extension.plan.threads, Inputs())
         with _tracked(job) as tracker:
             if job.request.report:
@@ -471,13 +483,14 @@ def _track_again(job: Job) -> Tracker | NoTracker:
 
 
 def how_to_browse(uri: str, page: str) -> str:
-    """Where to look at the runs: on a server, or with the command that serves a database.
+    """How to view the runs in a browser: the address on a server, or the command that serves a database.
 
     Args:
-        page: The path of the sweep's charts in the MLflow UI; empty when nothing of the sweep is in MLflow.
+        uri: The tracking URI.
+        page: The path of the sweep's charts in the MLflow UI; empty if MLflow has nothing of the sweep.
 
     Returns:
-        Lines to print; empty when there is nothing to look at.
+        Lines to print; empty if there is nothing to view.
     """
     if not page:
         return ""
@@ -489,7 +502,7 @@ def how_to_browse(uri: str, page: str) -> str:
     if python.is_relative_to(Path.cwd()):
         python = python.relative_to(Path.cwd())
     command = shlex.join([str(python), "-m", "mlflow", "ui", "--backend-store-uri", with_placeholders(uri)])
-    if has_secrets(uri):  # the shell may know the password; the terminal should not show it
+    if has_secrets(uri):  # do not print the password; use the environment variable if it holds the URI
         if os.environ.get("MLFLOW_TRACKING_URI", "").strip() == uri:
             command = command.replace(shlex.quote(with_placeholders(uri)), '"$MLFLOW_TRACKING_URI"')
         else:
@@ -503,7 +516,7 @@ def _storage(place: str) -> Folder:
     """The storage folder.
 
     Raises:
-        InputError: A relative path in a Ray job, whose working directory is deleted at its end.
+        InputError: The path is relative in a Ray job, whose working directory is deleted at the end of the job.
     """
     in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
     if in_job and "://" not in place and not os.path.isabs(expand_home(place)):
@@ -512,7 +525,7 @@ def _storage(place: str) -> Folder:
 
 
 def _check_local(sweep: Sweep) -> None:
-    """Refuse what one process cannot do."""
+    """Refuse settings that `--local` cannot carry out: several workers per trial, a search, or a scheduler."""
     refused = {
         "resources.workers_per_trial=1": sweep.resources.workers_per_trial > 1,
         "search.algorithm=random": sweep.base is not None,
@@ -528,7 +541,7 @@ def _check_local(sweep: Sweep) -> None:
 
 
 def _check_writable(folder: Folder) -> None:
-    """Refuse a local folder that cannot be made, without making it."""
+    """Refuse a local folder that cannot be created or written, without creating it."""
     path = Path(folder.path)
     if not folder.is_local:
         return
@@ -540,7 +553,7 @@ def _check_writable(folder: Folder) -> None:
 
 
 def _extension(sweep: Sweep, sweep_dir: SweepDir, *, resume: bool) -> Extension | None:
-    """The plan of an earlier start, compared with what is asked for now; None when there is none."""
+    """The plan of an earlier start, compared with the sweep file as it is now; None if there is no such plan."""
     plan = sweep_dir.read_plan()
     if plan is None:
         return None
@@ -561,8 +574,11 @@ def _check(
     """Check the datasets and weights.
 
     Args:
+        experiments: The experiments to check, by id.
         among: All experiments of the sweep, whose datasets need different names.
-        started: The trials of an earlier start. If theirs are gone, the refusal also says what can be done without.
+        sweep_dir: The folder of the sweep.
+        started: The trials of an earlier start. If their datasets or weights are missing, the error also names the
+            commands that need neither.
 
     Raises:
         InputError: A dataset or a weights file cannot be used.
@@ -583,14 +599,17 @@ def _check(
 
 
 def _check_whole(job: Job) -> None:
-    """Refuse to go on beside experiments that are over and whose files have changed since."""
+    """Refuse to continue if files of experiments changed after these had ended."""
     problems = [problem for key in job.selected for problem in job.sweep_dir.run_dir(key).damage()]
     if problems:
         raise InputError(*problems)
 
 
 def _allot(job: Job, nodes: list[Node]) -> Allotment:
-    """What each trial gets; in this process as many threads as on Ray, for the same bits, but one trial at a time."""
+    """The resources of each trial.
+
+    With `--local`, one trial runs at a time, with as many threads as on Ray so that the results are bit-identical.
+    """
     resources, local = job.sweep.resources, job.request.local
     allotment = allot(
         resources,
@@ -618,7 +637,7 @@ def _ray_or_here(request: Request) -> Iterator[list[Node]]:
 
 @contextmanager
 def _tracked(job: Job) -> Iterator[Tracker | NoTracker]:
-    """Track what happens meanwhile; at the end the sweep's run gets its status."""
+    """Track the sweep within this context; at its end, the sweep's run in MLflow gets its final status."""
     tracker: Tracker | NoTracker = NoTracker()
     if job.tracking_uri is not None:
         tracker = Tracker(job.tracking_uri, job.sweep_dir, job.sweep.name, job.tracked)
@@ -629,7 +648,7 @@ def _tracked(job: Job) -> Iterator[Tracker | NoTracker]:
         yield tracker
         status = "FAILED" if job.num_left else "FINISHED"
     except TakenOverError:
-        status = None  # the runs are those of the other start
+        status = None  # the runs now belong to the process that took over the sweep
         raise
     finally:
         if status is not None:
@@ -643,7 +662,7 @@ def _run_here(
     follower: Follower,
     expected: Mapping[str, ExpectedInputs],
 ) -> None:
-    """One experiment after another in this process."""
+    """Run one experiment after another in this process."""
     from raycal.learner.device import free_memory, same_threads_afterwards
 
     for experiment_id, config in todo.items():

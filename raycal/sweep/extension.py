@@ -17,7 +17,7 @@ Experiments = Mapping[str, ExperimentConfig]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extension:
-    """The plan of an earlier start, brought up to what the sweep file asks for now.
+    """The plan of an earlier start, extended by what the sweep file asks for now.
 
     Attributes:
         earlier: The plan as the earlier start left it.

@@ -16,8 +16,8 @@ from raycal.experiment import build
 from raycal.home import expand_home
 from raycal.storage.folder import Folder
 
-NEAREST = 3  # as many names a message proposes
-MOST_COMPARED = 2000  # names, as each comparison takes a fraction of a millisecond
+NEAREST = 3  # number of names that a message proposes
+MOST_COMPARED = 2000  # largest number of names to compare; each comparison takes a fraction of a millisecond
 
 
 def select(
@@ -25,12 +25,12 @@ def select(
 ) -> dict[str, ExperimentConfig]:
     """The experiments whose id or label matches any of the patterns; all experiments without a pattern.
 
+    A pattern may also be a label that names settings that do not vary in this sweep.
+
     Args:
         experiments: The experiments by id.
         patterns: The patterns of `--only`.
         labels: The label of each experiment, by id.
-
-    A label may also say settings that do not vary in this sweep.
 
     Raises:
         InputError: A pattern matches no experiment.
@@ -73,7 +73,7 @@ def _nearest(pattern: str, names: Mapping[str, Sequence[str]]) -> str:
 def check(
     experiments: Mapping[str, ExperimentConfig], among: Mapping[str, ExperimentConfig] | None = None
 ) -> dict[str, DatasetInfo]:
-    """Inspect each experiment's dataset without decoding an image; its classes and sizes, by experiment id.
+    """Inspect the classes and sizes of each experiment's dataset, by experiment id, without decoding an image.
 
     Args:
         experiments: The experiments to check.
@@ -159,7 +159,7 @@ def _inspect(config: ExperimentConfig) -> DatasetInfo | InputError:
 
 
 def _wrong_with(weights: str) -> str | None:
-    """What is wrong with a file of weights, as far as can be seen without reading it; None when nothing is."""
+    """The problem with a weights file, as far as it shows without reading the file; None if there is none."""
     if weights in ("imagenet", "none"):
         return None
     try:

@@ -1,4 +1,4 @@
-"""MLflow as a projection of the run folders. MLflow is imported when a tracker runs."""
+"""Sends the run folders of a sweep to MLflow. MLflow is only imported when a tracker runs."""
 
 from raycal.tracking.tracker import Tracker, set_up_mlflow
 from raycal.tracking.untracked import NoTracker

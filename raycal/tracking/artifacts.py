@@ -1,4 +1,4 @@
-"""The files of runs on an MLflow server."""
+"""Sends the files of runs to an MLflow server."""
 
 import tempfile
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ OUTDATED = b"The trial failed once and went on since; this server does not delet
 
 
 class Artifacts:
-    """Sends files, and remembers which are there.
+    """Sends files to runs, and remembers which files the server has.
 
     Raises:
-        MlflowException: From every method, when the server does not answer or refuses.
+        MlflowException: From every method, if the server does not answer or refuses the request.
     """
 
     def __init__(self, client: MlflowClient, uri: str) -> None:
@@ -26,7 +26,7 @@ class Artifacts:
         self._there: dict[str, set[str]] = {}
 
     def there(self, run: Run) -> set[str]:
-        """The names of the files of a run and of its montages."""
+        """The paths of the files and montages of a run that the server has."""
         run_id = run.info.run_id
         if run_id not in self._there:
             files = [*self._client.list_artifacts(run_id), *self._client.list_artifacts(run_id, MONTAGES)]
@@ -34,7 +34,7 @@ class Artifacts:
         return self._there[run_id]
 
     def send(self, run: Run, files: Mapping[str, bytes | None]) -> None:
-        """Replace files by their paths; None: there is no such file to send."""
+        """Send files, given by path with their contents, and replace those that exist; None: no such file to send."""
         contents = {name: content for name, content in files.items() if content is not None}
         if not contents:
             return
@@ -47,10 +47,10 @@ class Artifacts:
         self.there(run).update(contents)
 
     def remove(self, run: Run, name: str) -> None:
-        """Delete a file; where the server's files cannot be deleted it says instead that it is outdated."""
+        """Delete a file. If the server cannot delete files, replace its content with a note that it is outdated."""
         try:
             repository: Any = get_artifact_repository(str(run.info.artifact_uri), tracking_uri=self._uri)
             repository.delete_artifacts(name)
-        except Exception:  # each kind of storage says in its own way that it does not delete
+        except Exception:  # each kind of storage raises a different error if it cannot delete
             self.send(run, {name: OUTDATED})
         self.there(run).discard(name)

@@ -1,4 +1,4 @@
-"""Whether MLflow finds credentials for Databricks, which it otherwise looks for again and again while a sweep runs."""
+"""Checks that MLflow finds credentials for Databricks; MLflow would otherwise look for them throughout the sweep."""
 
 from raycal.errors import InputError, one_line, shortened
 from raycal.tracking.failures import quiet_mlflow
@@ -8,15 +8,15 @@ _HOW = "set DATABRICKS_HOST and DATABRICKS_TOKEN, or run databricks configure, w
 
 
 def is_databricks(uri: str) -> bool:
-    """Whether the URI stands for a Databricks workspace, whose address and token are kept elsewhere."""
+    """Whether the URI refers to a Databricks workspace, whose address and token are stored outside the URI."""
     return uri == "databricks" or uri.startswith("databricks://")
 
 
 def check_installed(uri: str) -> None:
-    """Import what MLflow needs for Databricks, which takes seconds the first time.
+    """Import the packages that MLflow needs for Databricks, which takes seconds the first time.
 
     Raises:
-        InputError: It is not installed.
+        InputError: A package is not installed.
     """
     quiet_mlflow()
     try:
@@ -41,11 +41,11 @@ def host(uri: str) -> str:
 
     try:
         found = get_databricks_host_creds(uri)  # type: ignore[no-untyped-call]
-    except Exception as error:  # MLflow and the package of Databricks raise various ones
+    except Exception as error:  # MLflow and the package of Databricks raise various errors
         profile = uri.partition("://")[2]
         whose = f"for the profile {profile} in ~/.databrickscfg" if profile else "for Databricks"
         said = one_line(error)
-        # MLflow says so of whatever is wrong, and only that its packages should be there.
+        # MLflow raises this message for every problem; it only tells the user to install packages.
         reason = "" if said.startswith("Reading Databricks credential") else f" ({shortened(said, 200)})"
         raise InputError(f"tracking.uri: {shown}: there are no credentials {whose}{reason}: {_HOW}") from error
     return str(found.host).rstrip("/")
@@ -55,6 +55,6 @@ def databricks_page(uri: str, page: str) -> str:
     """Return the address of a sweep's runs in the workspace.
 
     Args:
-        page: Their path in the UI of MLflow, `/#/experiments/ID/...`.
+        page: The path of the runs in the MLflow UI, `/#/experiments/ID/...`.
     """
     return f"{host(uri)}/ml/experiments/{page.split('/')[3]}"

@@ -1,4 +1,4 @@
-"""The way back: the folder of a sweep from what MLflow has of it."""
+"""Restores the folder of a sweep from MLflow."""
 
 from pathlib import Path
 
@@ -16,16 +16,17 @@ from raycal.tracking.uri import without_secrets
 
 
 def download_sweep(uri: str, sweep: str, into: Path, *, folder: str | None = None) -> None:
-    """Write the plan of a sweep and of each trial configuration, results and how it ended; no states, no ledger.
+    """Write the plan of a sweep, and the configuration, results and outcome of each trial; no checkpoints or ledgers.
 
     Args:
+        uri: The MLflow tracking URI.
         sweep: The name of the MLflow experiment.
-        into: An empty folder.
-        folder: That the sweep ran in; needed where several sweeps have the name.
+        into: An empty folder to write to.
+        folder: The folder that the sweep ran in; required if several sweeps have the same name.
 
     Raises:
         InputError: There is no such sweep, or more than one.
-        MlflowException: The server does not answer or refuses.
+        MlflowException: The server does not answer, or it refuses the request.
     """
     client = MlflowClient(tracking_uri=uri)
     experiment = client.get_experiment_by_name(sweep)
@@ -43,7 +44,7 @@ def _the_sweep(uri: str, sweep: str, runs: list[Run], folder: str | None) -> Run
     parents = [run for run in runs if run.data.tags.get(KIND) == "sweep"]
     found = [run for run in parents if folder in (None, run.data.tags.get(FOLDER))]
     if found and len({run.data.tags.get(FOLDER) for run in found}) == 1:
-        # A folder that was emptied and used again holds the newest of its sweeps.
+        # If a folder was emptied and used again, its newest sweep counts.
         return max(found, key=lambda run: int(run.info.start_time))
     folders = ", ".join(sorted({run.data.tags.get(FOLDER, "") for run in parents}))
     if not parents:

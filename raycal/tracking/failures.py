@@ -1,11 +1,11 @@
-"""Which errors of a tracking server no later attempt can mend, and which of MLflow's own messages are not shown."""
+"""Decides which errors of a tracking server are permanent, and hides repeated messages of MLflow."""
 
 import logging
 import re
 import warnings
 from http import HTTPStatus
 
-# What databases answer when it is the user, the password, the name or the schema that is wrong.
+# Error messages of databases about a wrong user, password, database name or schema.
 _LASTING = re.compile(
     "|".join(
         (
@@ -34,26 +34,26 @@ _REFUSED_CODES = ("PERMISSION_DENIED", "UNAUTHENTICATED")
 
 
 def quiet_mlflow() -> None:
-    """Hide what MLflow and the libraries below it print of an error that they also raise, and at every attempt again.
+    """Hide messages that MLflow and its libraries print at every attempt about errors that they also raise.
 
-    It has to be called before a thread that imports MLflow starts: the filters of warnings belong to the whole process.
+    Call it before starting a thread that imports MLflow, because warning filters apply to the whole process.
     """
     logging.getLogger("mlflow.utils.databricks_utils").setLevel(logging.ERROR)
     logging.getLogger("databricks.sdk").setLevel(logging.ERROR)
-    # Whoever imports requests imports the part of urllib3 for SOCKS proxies, which may lack a package nobody needs.
+    # Importing requests imports the SOCKS support of urllib3, which warns about a missing package that nobody needs.
     warnings.filterwarnings("ignore", message="SOCKS support in urllib3")
 
 
 def is_lasting(error: BaseException) -> bool:
-    """Whether the same request fails for ever until a person corrects something."""
+    """Whether the same request will keep failing until a person corrects something."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, ModuleNotFoundError) or _LASTING.search(str(seen)):
             return True
-        response = getattr(seen, "response", None)  # of requests.HTTPError
+        response = getattr(seen, "response", None)  # attribute of requests.HTTPError
         if getattr(response, "status_code", None) in _REFUSED:
             return True
-        if getattr(seen, "error_code", None) in _REFUSED_CODES:  # of mlflow.MlflowException
+        if getattr(seen, "error_code", None) in _REFUSED_CODES:  # attribute of mlflow.MlflowException
             return True
         seen = seen.__cause__
     return False

@@ -1,7 +1,7 @@
-"""What MLflow shows of a sweep: one experiment, one parent run, one child run per trial.
+"""Mirrors a sweep in MLflow: one experiment per sweep name, one parent run per sweep, one child run per trial.
 
-Sending is idempotent: a run that is there is found by its tags, and a step that is there is not sent again. Times are
-those of the records, so that the runs made from the same folders are the same.
+Sending is idempotent: an existing run is found by its tags, and an existing step is not sent again. Times come from the
+records, so that runs created from the same folders are the same.
 """
 
 import logging
@@ -44,18 +44,18 @@ logger = logging.getLogger(__name__)
 
 for _name in ("mlflow", "alembic"):
     logging.getLogger(_name).setLevel(logging.WARNING)
-# It prints whole tracebacks, with passwords, of errors that it raises as well.
+# This logger prints full tracebacks, with passwords, of errors that MLflow also raises.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 LEDGER = "ledger.parquet"
-LINES_PER_BATCH = 50  # MLflow takes 1,000 metrics a call
+LINES_PER_BATCH = 50  # records of results.jsonl per call; MLflow accepts up to 1,000 metrics per call
 
 
 class Projection:
     """The runs of one sweep on one MLflow server.
 
     Raises:
-        MlflowException: From every method, when the server does not answer or refuses.
+        MlflowException: From every method, if the server does not answer or refuses the request.
     """
 
     def __init__(self, uri: str, sweep_dir: SweepDir, sweep: str) -> None:
@@ -69,14 +69,14 @@ class Projection:
         identity = {FOLDER: sweep_dir.folder.uri} | ({} if (own := sweep_dir.sweep_id()) is None else {SWEEP_ID: own})
         found = run_of_sweep(runs, sweep_dir)
         self._parent = found or self._create(sweep, {KIND: "sweep", **identity}, sweep_dir.start_time())
-        if _is_deleted(self._parent):  # in MLflow; a second run beside it would double the sweep
+        if _is_deleted(self._parent):  # restore it, because a second parent run would duplicate the sweep
             self._client.restore_run(self._parent.info.run_id)
         for key, value in identity.items() - self._parent.data.tags.items():
             self._client.set_tag(self._parent.info.run_id, key, value)
         self._client.update_run(self._parent.info.run_id, status="RUNNING")
         parent_id = self._parent.info.run_id
         children = [run for run in runs if run.data.tags.get(MLFLOW_PARENT_RUN_ID) == parent_id]
-        children.sort(key=_is_deleted, reverse=True)  # where a trial has two runs, the one that is not deleted counts
+        children.sort(key=_is_deleted, reverse=True)  # if a trial has two runs, the one that is not deleted wins below
         self._children = {
             run.data.tags[EXPERIMENT_ID]: _Child(run) for run in children if EXPERIMENT_ID in run.data.tags
         }
@@ -84,7 +84,7 @@ class Projection:
         self._send_plan()
 
     def send(self, experiment_id: str, config: ExperimentConfig) -> None:
-        """Bring one trial up to its run folder."""
+        """Send everything in a trial's run folder that MLflow lacks."""
         run_dir = self._sweep_dir.run_dir(experiment_id)
         outcome, lines = _outcome(run_dir), run_dir.results()
         if not outcome.is_end and not lines:
@@ -104,7 +104,7 @@ class Projection:
             self._set_status(child, outcome)
 
     def end(self, status: str) -> None:
-        """End the sweep's run, and as killed what is still running of it; send the plan and the report."""
+        """Set the final status of the sweep's run, mark running trials as killed, and send the plan and the report."""
         for child in self._children.values():
             if child.status in ("RUNNING", "SCHEDULED") and not child.is_deleted:
                 self._send_tags(child, {STATUS: "interrupted"})
@@ -115,17 +115,17 @@ class Projection:
         self._client.set_terminated(self._parent.info.run_id, status, max(ends, default=self._parent.info.start_time))
 
     def send_report(self) -> None:
-        """Send every file in the folder `report` of the sweep."""
+        """Send all files of the sweep's `report` folder."""
         folder = self._sweep_dir.folder.folder("report")
         self._artifacts.send(self._parent, {f"report/{name}": folder.read(name) for name in folder.all_names()})
 
     def _find_experiment(self, uri: str, name: str) -> str:
-        """The id of the sweep's experiment, made or restored if need be."""
+        """The id of the sweep's MLflow experiment, which is created or restored if necessary."""
         found = self._client.get_experiment_by_name(name)
         if found is None:
             try:
                 return str(self._client.create_experiment(name, artifact_location=_artifacts_of(uri, name)))
-            except MlflowException:  # another sweep of this name may have been faster
+            except MlflowException:  # another sweep with this name may have created it in the meantime
                 found = self._client.get_experiment_by_name(name)
                 if found is None:
                     raise
@@ -138,7 +138,7 @@ class Projection:
         return self._client.create_run(self.experiment_id, start_time, run_name=name, tags=source() | tags)
 
     def _child(self, experiment_id: str, config: ExperimentConfig, run_dir: RunDir) -> "_Child":
-        """The run of a trial, made when it is not there yet and restored when somebody deleted it in MLflow."""
+        """The run of a trial, created if it does not exist and restored if somebody deleted it in MLflow."""
         if experiment_id not in self._children:
             parent_id = self._parent.info.run_id
             tags = {KIND: "trial", EXPERIMENT_ID: experiment_id, MLFLOW_PARENT_RUN_ID: parent_id}
@@ -152,7 +152,7 @@ class Projection:
         return child
 
     def _names_of(self, experiment_id: str) -> "_Names":
-        """What a trial and its dataset are called; a search adds trials to the plan while the sweep runs."""
+        """The names of a trial and its dataset. The plan is read again for a trial that a search added to it."""
         if experiment_id not in self._names:
             plan = self._sweep_dir.read_plan()
             if plan is not None:
@@ -173,11 +173,12 @@ class Projection:
             child.tags.update(new)
 
     def _send_metrics(self, child: "_Child", lines: list[dict[str, Any]]) -> None:
-        """Every figure of a line at step = interactions."""
+        """Send all values of the new records as metrics whose step is the number of interactions."""
         if child.steps is None:
             history = self._client.get_metric_history(child.run_id, "interactions")
             child.steps = {metric.step for metric in history}
-        # The same point with the same timestamp is one point, however often it is sent; so none is from the clock.
+        # MLflow stores a point with equal step and timestamp once, however often it is sent, so no timestamp may come
+        # from the clock.
         metrics = {
             line["interactions"]: [
                 Metric(key, float(value), child.run.info.start_time + milliseconds, line["interactions"])
@@ -201,7 +202,7 @@ class Projection:
             child.has_input = True
 
     def _send_files(self, child: "_Child", run_dir: RunDir, outcome: "_Outcome") -> None:
-        """Results and new montages; at the end of the trial everything else."""
+        """Send the results, the configuration and new montages; at the end of the trial, all other files too."""
         there = self._artifacts.there(child.run)
         names = [RESULTS, *(name for name in (CONFIG, *run_dir.montages()) if name not in there)]
         files = {name: run_dir.folder.read(name) for name in names}
@@ -212,10 +213,10 @@ class Projection:
             self._artifacts.remove(child.run, ERROR)
 
     def _send_plan(self) -> None:
-        """Send the plan and the table of the trials, and bring the runs that are there up to the plan.
+        """Send the plan and the table of trials, and update the existing runs to the plan.
 
-        A trial that the sweep file no longer asks for is marked. A run is renamed when the plan has grown since and the
-        label of its trial says more now.
+        Runs of trials that the sweep file no longer contains get a tag that says so. A run is renamed if the plan has
+        grown and the label of its trial has become longer.
         """
         self._artifacts.send(self._parent, {name: self._sweep_dir.folder.read(name) for name in (PLAN, TRIALS)})
         plan = self._sweep_dir.read_plan()
@@ -231,7 +232,7 @@ class Projection:
                 self._send_tags(child, {IN_SWEEP_FILE: "yes"})
 
     def _rename(self, child: "_Child", experiment_id: str, config: ExperimentConfig) -> None:
-        """Give a run the name and the dataset that its trial has in the plan now; a name that a person chose stays."""
+        """Update the name and dataset of a run to the current plan. A name that a person chose stays."""
         name, dataset = run_name(experiment_id, config, *self._names[experiment_id]), self._names[experiment_id].dataset
         is_ours = child.name.endswith(f" {experiment_id[-8:]}")
         if child.is_deleted or not is_ours:
@@ -251,7 +252,7 @@ class Projection:
 
 
 def find_runs(client: MlflowClient, experiment_id: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
-    """All runs of an MLflow experiment; those that were deleted there only when the view says so."""
+    """All runs of an MLflow experiment; `view` selects whether deleted runs are included."""
     runs: list[Run] = []
     token: str | None = None
     while True:
@@ -263,25 +264,25 @@ def find_runs(client: MlflowClient, experiment_id: str, view: int = ViewType.ACT
 
 
 class _Names(NamedTuple):
-    """What a trial and its dataset are called in the sweep; None where no plan says it."""
+    """The names of a trial and its dataset in the sweep; None if no plan contains the trial."""
 
     label: str | None
     dataset: str | None
 
 
 def _names_in(plan: Plan) -> dict[str, _Names]:
-    """What the trials of a plan and their datasets are called."""
+    """The names of the trials of a plan and of their datasets, by experiment id."""
     labels = trial_labels(plan.experiments, plan.search.space if plan.search else ())
     datasets = dataset_names(list(plan.experiments.values()))
     return {key: _Names(label, dataset) for (key, label), dataset in zip(labels.items(), datasets, strict=True)}
 
 
 def run_of_sweep(runs: list[Run], sweep_dir: SweepDir) -> Run | None:
-    """The parent run of a sweep, wherever its folder was when the run was made; None when there is none.
+    """The parent run of a sweep, even if the sweep folder was moved since; None if there is none.
 
-    A sweep is known by the id in its plan. A folder that was moved keeps its run. A copy of a folder is a sweep of its
-    own as long as the original is where its run says. Plans of older versions have no id; for them the folder counts,
-    or after a move the time of the first start.
+    The id in the plan identifies a sweep. A moved folder keeps its run. A copy of a folder is a separate sweep as long
+    as the original is still at the place that its run records. Plans of older versions have no id; their sweeps are
+    identified by the folder, or after a move by the time of the first start.
     """
     place, sweep_id, started = sweep_dir.folder.uri, sweep_dir.sweep_id(), sweep_dir.start_time()
     sweeps = [run for run in runs if run.data.tags.get(KIND) == "sweep" and run.data.tags.get(SWEEP_ID) == sweep_id]
@@ -297,7 +298,7 @@ def run_of_sweep(runs: list[Run], sweep_dir: SweepDir) -> Run | None:
 
 
 def _is_elsewhere(sweep_dir: SweepDir, place: str) -> bool:
-    """Whether the sweep's plan is in another folder, too, of which the sweep's own folder then is a copy."""
+    """Whether the other folder `place` holds the same sweep, so that the sweep's own folder is a copy of it."""
     try:
         other = SweepDir(Folder.at(place))
         if sweep_dir.folder.is_local and other.folder.is_local and os.path.samefile(sweep_dir.folder.path, place):
@@ -305,7 +306,7 @@ def _is_elsewhere(sweep_dir: SweepDir, place: str) -> bool:
         if other.folder.place == sweep_dir.folder.place:
             return False
         return (other.sweep_id(), other.start_time()) == (sweep_dir.sweep_id(), sweep_dir.start_time())
-    except (OSError, ValueError, InputError):  # it is gone, or out of reach from here
+    except (OSError, ValueError, InputError):  # the other folder is gone, or cannot be reached from here
         return False
 
 
@@ -314,9 +315,13 @@ def _is_deleted(run: Run) -> bool:
 
 
 class _Outcome(NamedTuple):
-    """How far a trial is: MLflow's status, and in words how it ended.
+    """The state of a trial.
 
-    `error` is the whole record of a failure: the next failure may begin with the same line.
+    Attributes:
+        status: The status in MLflow's terms.
+        words: How the trial ended, in words.
+        stopped_by: The scheduler that stopped the trial early; None otherwise.
+        error: The whole record of a failure, because the next failure may begin with the same line.
     """
 
     status: str
@@ -335,13 +340,13 @@ class _Outcome(NamedTuple):
 
 
 class _Child:
-    """The run of a trial and what is known to be there of it.
+    """The run of a trial, and what MLflow is known to have of it.
 
     Attributes:
-        name: What the run is called in MLflow.
-        steps: Whose metrics are there; None: not asked yet.
-        end_time: Of its newest iteration, in milliseconds since 1970, as far as it is known.
-        outcome: That was sent last by this process.
+        name: The name of the run in MLflow.
+        steps: The steps whose metrics MLflow has; None: not requested yet.
+        end_time: The end of the newest iteration, in milliseconds since 1970; None: unknown.
+        outcome: The outcome that this process sent last; None: nothing sent yet.
         is_deleted: Whether somebody deleted the run in MLflow.
     """
 
@@ -376,12 +381,12 @@ def _outcome(run_dir: RunDir) -> _Outcome:
 
 
 def _milliseconds(lines: list[dict[str, Any]]) -> list[int]:
-    """Of work from the start to the end of each line; the first is 0, of no line."""
+    """The cumulative working time in milliseconds at the end of each record, preceded by 0 for the start."""
     return [int(1000 * end) for end in accumulate((sum(line[phase] for phase in SECONDS) for line in lines), initial=0)]
 
 
 def _artifacts_of(uri: str, experiment: str) -> str | None:
-    """Where the files of an experiment go: beside a local database, which has no place for them; a server has one."""
+    """The artifact location of an experiment: a folder beside a sqlite file; None for a server, which has its own."""
     path = sqlite_path(uri)
     return None if path is None else (path.absolute().parent / ARTIFACTS / experiment).as_uri()
 

@@ -1,4 +1,4 @@
-"""Whether an MLflow server answers, asked without MLflow, whose own attempts take minutes."""
+"""Checks whether an MLflow server answers, without using MLflow, whose own attempts take minutes."""
 
 import base64
 import configparser
@@ -25,19 +25,19 @@ START_SECONDS = 3.0
 
 Answer = TypeVar("Answer")
 
-# What MLflow users install for a database driver, where it is not the name of the module.
+# The package to install for a database driver, if its name differs from the module's name.
 _PACKAGES = {"psycopg2": "psycopg2-binary", "psycopg": "'psycopg[binary]'", "MySQLdb": "mysqlclient"}
 
 
 class AwayError(InputError):
-    """What is at the tracking URI cannot take metrics now, but perhaps later."""
+    """The tracking URI cannot take metrics now, but perhaps later."""
 
 
 def check_tracking(uri: str) -> str:
-    """Refuse, before a sweep starts, what can never take its metrics; a server that is away is no reason.
+    """Refuse, before a sweep starts, a tracking URI that can never take metrics. An unreachable server is accepted.
 
     Returns:
-        Why nothing can be sent now, in one line; empty when something answers.
+        The reason why nothing can be sent now, in one line; empty if the tracking URI answers.
 
     Raises:
         InputError: A person has to correct something first.
@@ -50,10 +50,10 @@ def check_tracking(uri: str) -> str:
 
 
 def reach(uri: str, seconds: float) -> str:
-    """What is at a tracking URI, in words.
+    """A description of the server or database at a tracking URI.
 
     Raises:
-        InputError: Nothing that could take metrics; an `AwayError` if it may do so later.
+        InputError: Nothing at the URI can take metrics; an `AwayError` if this may change without a correction.
     """
     if is_server(uri):
         _ask(uri, seconds)
@@ -83,10 +83,10 @@ def reach(uri: str, seconds: float) -> str:
 
 
 def no_answer(uri: str, seconds: float) -> str:
-    """Why nothing at all answers at the URI of a server, whoever asks; empty when something does."""
+    """The reason why a server does not answer at all, regardless of credentials; empty if it answers."""
     try:
         urlopen(without_secrets(uri), timeout=seconds).close()
-    except HTTPError as error:  # which is an answer, but for that of a proxy with nothing behind it
+    except HTTPError as error:  # an HTTP error is an answer, except that of a proxy with no server behind it
         return f"{error.code} {error.reason}" if error.code >= 500 else ""
     except (OSError, HTTPException) as error:
         return str(getattr(error, "reason", error))
@@ -113,7 +113,7 @@ def _ask(uri: str, seconds: float) -> None:
 
 
 def _credentials(uri: str) -> dict[str, str]:
-    """The header that says who asks, from the URI or from where MLflow reads it."""
+    """The authorization header, from the URI or from the places where MLflow reads credentials."""
     parts, environment, saved = urlsplit(uri), os.environ, _saved_credentials()
     if parts.username:
         user, password = unquote(parts.username), unquote(parts.password or "")
@@ -127,7 +127,7 @@ def _credentials(uri: str) -> dict[str, str]:
 
 
 def _saved_credentials() -> dict[str, str]:
-    """User and password from the file in which MLflow keeps them."""
+    """The user and password from MLflow's credentials file."""
     file = configparser.ConfigParser(interpolation=None)
     try:
         file.read(Path("~/.mlflow/credentials").expanduser(), encoding="utf-8")
@@ -137,14 +137,14 @@ def _saved_credentials() -> dict[str, str]:
 
 
 def _has_other_credentials() -> bool:
-    """Whether MLflow says who asks in a way that only MLflow knows."""
+    """Whether MLflow authenticates in a way that only MLflow can, such as a plugin or a client certificate."""
     names = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_TRACKING_CLIENT_CERT_PATH")
     plugins = {plugin.value.partition(".")[0] for plugin in entry_points(group="mlflow.request_header_provider")}
     return any(os.environ.get(name) for name in names) or bool(plugins - {"mlflow"})
 
 
 def _import_driver(uri: str) -> None:
-    """Refuse a database whose driver is not installed, or that is not written as SQLAlchemy reads it."""
+    """Refuse a database whose driver is not installed, or whose URI SQLAlchemy cannot parse."""
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -166,15 +166,15 @@ def _import_driver(uri: str) -> None:
 
 
 def _connect_within(uri: str, seconds: float) -> bool:
-    """Whether the database has tables of MLflow.
+    """Whether the database has the tables of MLflow.
 
     Raises:
-        InputError: The database refuses us; an `AwayError` when it does not answer in time.
+        InputError: The database refuses the connection; an `AwayError` if it does not answer in time.
     """
     shown = without_secrets(uri)
     try:
         result = _within(seconds, lambda: _version(uri))
-    except Exception as error:  # each driver has its own
+    except Exception as error:  # each driver has its own error classes
         said = error_line(error, uri)
         if is_lasting(error):
             raise InputError(f"tracking.uri: {shown}: {said}; correct tracking.uri or the database") from error
@@ -185,10 +185,10 @@ def _connect_within(uri: str, seconds: float) -> bool:
 
 
 def _within(seconds: float, work: Callable[[], Answer]) -> Answer:
-    """What `work` returns or raises, done in a thread of its own.
+    """Run `work` in a separate thread, and return or raise what it returns or raises.
 
     Raises:
-        TimeoutError: It is not over within so many seconds.
+        TimeoutError: The work is not done within this number of seconds.
     """
     answers: list[Answer] = []
     errors: list[Exception] = []
@@ -210,7 +210,7 @@ def _within(seconds: float, work: Callable[[], Answer]) -> Answer:
 
 
 def _version(uri: str) -> str | None:
-    """The schema version of the database; None when it has no tables of MLflow."""
+    """The schema version of the database; None if it has no tables of MLflow."""
     from sqlalchemy import create_engine, inspect, text
     from sqlalchemy.pool import NullPool
 

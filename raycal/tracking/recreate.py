@@ -1,14 +1,14 @@
-"""The runs of a sweep in MLflow from its folder alone."""
+"""Creates the runs of a sweep in MLflow from its folder alone."""
 
 from raycal.storage.sweep_dir import Plan, SweepDir
 from raycal.tracking.projection import Projection
 
 
 def recreate(uri: str, sweep_dir: SweepDir, plan: Plan) -> None:
-    """Send all of a sweep that MLflow lacks; a second time changes nothing.
+    """Send everything of a sweep that MLflow lacks; a second call changes nothing.
 
     Raises:
-        MlflowException: The server does not answer or refuses.
+        MlflowException: The server does not answer, or it refuses the request.
     """
     projection = Projection(uri, sweep_dir, plan.sweep)
     for experiment_id, config in plan.experiments.items():
@@ -17,7 +17,7 @@ def recreate(uri: str, sweep_dir: SweepDir, plan: Plan) -> None:
 
 
 def _status(sweep_dir: SweepDir, plan: Plan) -> str:
-    """As the sweep ended, as far as its folder tells: trials that never began were not asked for."""
+    """The MLflow status of the sweep, as far as its folder shows it; trials that never began are ignored."""
     begun = [run_dir for run_dir in map(sweep_dir.run_dir, plan.asked) if run_dir.has_begun]
     left = [run_dir for run_dir in begun if not run_dir.is_done]
     if not left:

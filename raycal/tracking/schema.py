@@ -1,8 +1,8 @@
-"""The schema of an MLflow database: which version it has, and how a new sqlite file gets it exactly once.
+"""Checks the schema version of an MLflow database, and creates a new sqlite file exactly once.
 
 MLflow 3.17 creates its tables when it first opens a database, without a lock and in many steps. Two processes that
-open a new file together, or one that is killed meanwhile, leave a file that MLflow can never open again. So a new file
-is made under another name, while a lock is held, and appears under its own name when it is complete.
+open a new file together, or one that is killed meanwhile, leave a file that MLflow can never open again. A new file is
+therefore created under a temporary name while a lock is held, and gets its final name when it is complete.
 """
 
 import os
@@ -23,14 +23,14 @@ from raycal.errors import InfrastructureError, InputError
 from raycal.tracking.uri import sqlite_path, sqlite_uri
 
 LOCK_SECONDS = 120.0
-ARTIFACTS = "mlartifacts"  # the folder beside a sqlite file with the files of its runs
+ARTIFACTS = "mlartifacts"  # the folder for the files of the runs, beside the sqlite file
 
 
 def check_sqlite(path: Path) -> bool:
-    """Whether the file is a database of this MLflow; False when there is none yet.
+    """Whether the file is a database of the installed MLflow; False if there is no database yet.
 
     Raises:
-        InputError: It is anything else, or cannot be written.
+        InputError: The file is anything else, or cannot be written.
     """
     if path.is_dir():
         raise InputError(f"tracking.uri: {path}: is a folder; give a file in it, as in {path / 'mlflow.db'}")
@@ -38,7 +38,7 @@ def check_sqlite(path: Path) -> bool:
     try:
         version = _sqlite_version(path)
     except sqlite3.OperationalError as error:
-        if "locked" in str(error):  # by a process that writes
+        if "locked" in str(error):  # another process is writing to the database
             return True
         raise InputError(f"{path}: the database cannot be opened ({error}); give another tracking.uri") from error
     except sqlite3.Error as error:
@@ -52,21 +52,21 @@ def check_sqlite(path: Path) -> bool:
 
 
 def missing_folder(path: Path) -> Path | None:
-    """The folder that is made with a database because it is not there; None when it is."""
+    """The parent folder that has to be created for a database; None if it exists."""
     folder = path.absolute().parent
     return None if folder.is_dir() else folder
 
 
 def check_version(version: str, shown: str, uri: str) -> None:
-    """Refuse a database whose schema is not the one of the MLflow that is installed here.
+    """Refuse a database whose schema is not that of the installed MLflow.
 
     Args:
         version: The revision in the table `alembic_version`.
-        shown: What a message calls the database.
-        uri: Its tracking URI, without secrets, for the command that upgrades it.
+        shown: The name of the database in messages.
+        uri: The tracking URI of the database, without secrets, for the command that upgrades it.
 
     Raises:
-        InputError: MLflow would refuse the database, too.
+        InputError: The schema differs, so that MLflow would refuse the database, too.
     """
     known = _revisions()
     heads = known.keys() - known.values()
@@ -85,10 +85,10 @@ def check_version(version: str, shown: str, uri: str) -> None:
 
 
 def make_sqlite(uri: str) -> None:
-    """Make the file of a sqlite URI with all tables of MLflow, unless it is there; any other URI is left alone.
+    """Create the file of a sqlite URI with all tables of MLflow, unless it exists. Other URIs are ignored.
 
     Raises:
-        InfrastructureError: Another process has been making it for two minutes.
+        InfrastructureError: Another process has been creating the file for two minutes.
     """
     path = sqlite_path(uri)
     if path is None:
@@ -103,9 +103,9 @@ def make_sqlite(uri: str) -> None:
 
 
 def follow_artifacts(uri: str) -> None:
-    """Let the runs of a sqlite file find their files again after the folder of both was moved.
+    """Update the artifact locations in a sqlite file after the folder with the database and the artifacts was moved.
 
-    MLflow keeps the absolute place of every run's files, and has no call to change it.
+    MLflow stores the absolute location of every run's files, and has no function to change it.
     """
     path = sqlite_path(uri)
     if path is None or not path.exists():
@@ -132,14 +132,14 @@ def follow_artifacts(uri: str) -> None:
 def _make(path: Path, uri: str) -> None:
     from mlflow import MlflowClient
 
-    if path.exists():  # perhaps an empty file, or an older database; MLflow knows what to do with it
+    if path.exists():  # perhaps an empty file or an older database, both of which MLflow can handle
         MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
         return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         MlflowClient(tracking_uri=sqlite_uri(temporary)).search_experiments(max_results=1)
         try:
-            os.link(temporary, path)  # unlike a renaming it replaces no file that another program made meanwhile
+            os.link(temporary, path)  # unlike a rename, never replaces a file that another program has just created
         except FileExistsError:
             return
         except OSError:  # a file system without links
@@ -150,7 +150,7 @@ def _make(path: Path, uri: str) -> None:
 
 
 def _of_unfinished(path: Path, process: int | str = "*") -> Iterator[Path]:
-    """The files of a database that a process, or any, has not finished: the database and what sqlite puts beside it."""
+    """The files of a database that a process (by default any process) has not finished, with sqlite's side files."""
     name = escape(path.name)
     for ending in ("", "-journal", "-wal", "-shm"):
         yield from path.parent.glob(f".{name}.{process}.new{ending}")
@@ -159,8 +159,8 @@ def _of_unfinished(path: Path, process: int | str = "*") -> Iterator[Path]:
 def _remove_leftovers(path: Path) -> None:
     """Remove the unfinished databases of processes that were killed.
 
-    A living process holds the lock while it makes one. On a file system without locks nothing is removed, as the file
-    may be that of a process on another machine.
+    A running process holds the lock while it creates a database. On a file system without locks nothing is removed,
+    because the file may belong to a process on another machine.
     """
     if not any(_of_unfinished(path)):
         return
@@ -172,9 +172,9 @@ def _remove_leftovers(path: Path) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[bool]:
-    """Hold the lock beside a database; the system releases it when a process ends in whatever way.
+    """Hold the lock file beside a database; the system releases the lock however the process ends.
 
-    Yields whether the lock is held, which it is not on a file system without locks.
+    Yields whether the lock is held: False on a file system without locks.
     """
     lock: BaseFileLock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
@@ -183,7 +183,7 @@ def _locked(path: Path) -> Iterator[bool]:
         raise InfrastructureError(
             f"another process has been making {path} for {LOCK_SECONDS:g} s and holds {lock.lock_file}"
         ) from error
-    except (OSError, NotImplementedError):  # a file system without locks; the file still appears whole
+    except (OSError, NotImplementedError):  # a file system without locks; the database still appears only when complete
         yield False
         return
     try:
@@ -193,7 +193,7 @@ def _locked(path: Path) -> Iterator[bool]:
 
 
 def _is_complete(path: Path) -> bool:
-    """Whether MLflow has nothing to create in the database."""
+    """Whether the database has everything that MLflow would create in it."""
     with suppress(sqlite3.Error):
         version = _sqlite_version(path)
         known = _revisions()
@@ -207,7 +207,7 @@ def _has_experiments(path: Path) -> bool:
 
 
 def _sqlite_version(path: Path) -> str | None:
-    """The schema version of a sqlite file; None when it has no tables of MLflow or does not exist."""
+    """The schema version of a sqlite file; None if it has no tables of MLflow or does not exist."""
     if not path.exists() or not path.stat().st_size:
         return None
     with _opened(path) as database:
@@ -220,16 +220,16 @@ def _sqlite_version(path: Path) -> str | None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """A database that exists, opened to be read.
+    """Open an existing database for reading.
 
-    Sqlite may have to write before it reads: it undoes a transaction that a killed process left in the middle.
+    The mode is `rw`, because sqlite may have to write first: it rolls back a transaction that a killed process left.
     """
     with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=1)) as database:
         yield database
 
 
 def _check_writable(path: Path) -> None:
-    """Refuse a file that cannot be written or made; what is made to find out is removed again."""
+    """Refuse a file that cannot be written or created. The files created for this test are removed again."""
     place = path.absolute()
     nearest = next(above for above in (place, *place.parents) if os.path.lexists(above))
     folder = nearest.parent if nearest == place else nearest
@@ -237,12 +237,12 @@ def _check_writable(path: Path) -> None:
         raise InputError(f"tracking.uri: {path}: {folder} is a file")
     if not os.access(nearest, os.W_OK) or not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"tracking.uri: {path}: no permission to write in {folder}")
-    # Some folders refuse every new file whatever their permissions say, as /proc does, and some every such name.
+    # Some folders, such as /proc, refuse every new file despite their permissions; others refuse such long names.
     try:
         with tempfile.TemporaryDirectory(prefix=".raycal-", dir=folder) as trial:
             file = Path(trial, place.relative_to(folder))
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.with_name(f".{file.name}.{os.getpid()}.new-journal").touch()  # the longest name that is made there
+            file.with_name(f".{file.name}.{os.getpid()}.new-journal").touch()  # the longest name that is created there
     except OSError as error:
         raise InputError(
             f"tracking.uri: {path}: no file can be made in {folder} ({error.strerror or error}); give another"
@@ -251,8 +251,8 @@ def _check_writable(path: Path) -> None:
 
 @cache
 def _revisions() -> dict[str, str | None]:
-    """Every schema version that the installed MLflow knows, with the one before it."""
-    spec = find_spec("mlflow")  # does not import it
+    """All schema versions that the installed MLflow knows, each with its predecessor."""
+    spec = find_spec("mlflow")  # does not import MLflow
     places = [] if spec is None else list(spec.submodule_search_locations or [])
     found: dict[str, str | None] = {}
     for place in places:

@@ -1,4 +1,4 @@
-"""What a trial's run is called in MLflow, which tags it can be filtered by, and the dataset it names as its input."""
+"""Defines the MLflow run of a trial: its name, the tags to filter by, and its input dataset."""
 
 import getpass
 import json
@@ -18,8 +18,8 @@ STOPPED_BY = "raycal.stopped_by"
 SWEEP_ID = "raycal.sweep_id"
 VERSION = "raycal.version"
 PLUGINS = "raycal.plugins"
-IN_SWEEP_FILE = "raycal.in_sweep_file"  # `no`: the sweep was extended, and its file has the trial no longer
-DATASET = "dataset"  # what the dataset is called in the sweep
+IN_SWEEP_FILE = "raycal.in_sweep_file"  # `no`: the sweep file no longer contains the trial
+DATASET = "dataset"  # the name of the dataset in the sweep
 MAX_LABEL = 100
 _ENVIRONMENT = {
     "raycal": VERSION,
@@ -29,13 +29,14 @@ _ENVIRONMENT = {
 
 
 def run_name(experiment_id: str, config: ExperimentConfig, label: str | None = None, dataset: str | None = None) -> str:
-    """What the run of a trial is called, as in `cluster-only (purity threshold 0.7) s0 birds 1a2b3c4d`.
+    """The name of a trial's run, as in `cluster-only (purity threshold 0.7) s0 birds 1a2b3c4d`.
 
-    What differs comes first, because MLflow cuts names short. An acquisition that is not entropy is always named.
+    The parts that differ between trials come first, because MLflow truncates names. An acquisition other than entropy
+    is always named.
 
     Args:
-        label: What the trial is called in its sweep; None: scenario and seed.
-        dataset: What its dataset is called there.
+        label: The label of the trial in its sweep; None: scenario and seed.
+        dataset: The name of the trial's dataset in the sweep; None: the name it has without other datasets.
     """
     scenario, acquisition = config.steps.name, config.acquisition.name
     label, dataset = label or f"{scenario} s{config.seed}", dataset or dataset_name(config)
@@ -49,15 +50,15 @@ def run_name(experiment_id: str, config: ExperimentConfig, label: str | None = N
 
 
 def source() -> dict[str, str]:
-    """Tags of who sends a run, and with which version."""
+    """The tags for the user who sends a run and for the version of raycal."""
     return {MLFLOW_USER: _user(), MLFLOW_SOURCE_NAME: "raycal.sweep", VERSION: __version__}
 
 
 def trial_tags(config: ExperimentConfig, environment: Mapping[str, Any], dataset: str | None = None) -> dict[str, str]:
-    """Tags of what a trial is and, once it has begun, of what it ran on.
+    """The tags for the settings of a trial and, once it has begun, for the environment that it ran in.
 
     Args:
-        dataset: What its dataset is called in the sweep; None: as it would be in a sweep of its own.
+        dataset: The name of the trial's dataset in the sweep; None: the name it has without other datasets.
     """
     dataset = dataset or dataset_name(config)
     tags: dict[str, Any] = {"scenario": config.steps.name, DATASET: dataset, "seed": config.seed}
@@ -76,7 +77,7 @@ def trial_tags(config: ExperimentConfig, environment: Mapping[str, Any], dataset
 def dataset_input(
     config: ExperimentConfig, environment: Mapping[str, Any], name: str | None = None
 ) -> DatasetInput | None:
-    """The dataset that a trial read, by the name it has in the sweep; None before the trial has begun."""
+    """The dataset that a trial read, under its name in the sweep; None before the trial has begun."""
     read = environment.get("dataset")
     if read is None:
         return None
@@ -95,5 +96,5 @@ def dataset_input(
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # a container may run under a number that has no name
+    except (OSError, KeyError):  # a container may run under a user id that has no name
         return "unknown"

@@ -1,7 +1,7 @@
-"""When the run folders are sent to MLflow: from one thread of the process that drives the sweep.
+"""Sends the run folders to MLflow from one thread of the process that drives the sweep.
 
-A trial never waits for a tracking server, a single writer cannot corrupt a fresh sqlite file, and what could not be
-sent is still in the run folders for the next time.
+A trial never waits for a tracking server, a single writer cannot corrupt a fresh sqlite file, and data that could not
+be sent stays in the run folders for the next attempt.
 """
 
 import logging
@@ -26,31 +26,31 @@ logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 10.0
 CLOSE_SECONDS = 60.0
-UNSAID_SECONDS = 2.0  # a wait that is no longer needs no line that says what is waited for
-# A server that is away is given up quickly: the thread comes back to it, and MLflow's own retries take minutes.
+UNSAID_SECONDS = 2.0  # longest wait at the end that is not announced in a printed line
+# Attempts to reach a server end quickly, because the thread tries again later and MLflow's own retries take minutes.
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # else two lines for each run that ends on a server
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # otherwise two lines for each run that ends on a server
     "GIT_PYTHON_REFRESH": "quiet",
 }
 
 
 def set_up_mlflow() -> None:
-    """Set what MLflow reads from the environment when it is imported; what the user set stays."""
+    """Set the environment variables that MLflow reads at import. Variables that the user has set stay as they are."""
     for key, value in _ENVIRONMENT.items():
         os.environ.setdefault(key, value)
 
 
 class Tracker(Thread):
-    """Sends what is new in the run folders, and tries again what could not be sent.
+    """Sends new data of the run folders, and retries after a failure.
 
     Args:
-        experiments: Of the sweep; each is a child of the sweep's run.
+        experiments: The experiments of the sweep, by id; the run of each is a child of the sweep's run.
 
     Attributes:
-        is_known_away: Whether the user was told already that nothing can be sent now, and need not be warned of it.
+        is_known_away: Whether the user already knows that nothing can be sent now and needs no warning about it.
     """
 
     is_known_away = False
@@ -71,13 +71,13 @@ class Tracker(Thread):
         self._has_given_up = False
 
     def changed(self, experiment_id: str) -> None:
-        """The run folder of this experiment holds something new."""
+        """Note that the run folder of this experiment has new data."""
         with self._lock:
             self._unsent[experiment_id] = None
         self._wake.set()
 
     def close(self, status: str) -> None:
-        """Send what is left and end the sweep's run as `FINISHED`, `FAILED` or `KILLED`; wait for at most a minute."""
+        """Send the rest and end the sweep's run as `FINISHED`, `FAILED` or `KILLED`. Wait for at most a minute."""
         self._final_status = status
         self._wake.set()
         seconds = seconds_to_close(CLOSE_SECONDS)
@@ -94,21 +94,21 @@ class Tracker(Thread):
 
     @property
     def backlog(self) -> int:
-        """How many experiments have something that is not in MLflow yet."""
+        """The number of experiments with data that MLflow does not have yet."""
         with self._lock:
             return len(self._unsent.keys() | {self._sending} - {None})
 
     @property
     def page(self) -> str:
-        """The path of the sweep's charts in the MLflow UI; empty as long as nothing of the sweep is in MLflow."""
+        """The path of the sweep's charts in the MLflow UI; empty while MLflow has nothing of the sweep."""
         if self._projection is None:
             return ""
-        # Without the last part MLflow 3 opens its pages for language models, which show no metrics.
+        # Without `workflowType`, MLflow 3 opens its pages for language models, which show no metrics.
         mode = "compareRunsMode=CHART&workflowType=machine_learning"
         return f"/#/experiments/{self._projection.experiment_id}/runs?{mode}"
 
     def run(self) -> None:
-        """Send now, at every change, and again a while after a failure, until closed."""
+        """Send at once, after every change, and some seconds after a failure, until the tracker is closed."""
         set_up_mlflow()
         warned = self.is_known_away
         while not self._all_sent:
@@ -117,8 +117,8 @@ class Tracker(Thread):
                 self._send(final_status)
                 warned = False
             except TakenOverError:
-                return  # the runs are those of the other start
-            except Exception as error:  # whatever a server does must not end the sweep
+                return  # the runs now belong to the process that took over the sweep
+            except Exception as error:  # no failure of a server may end the sweep
                 self._is_outdated = True  # somebody may have deleted runs in MLflow
                 if is_lasting(error):
                     self._give_up(error)
@@ -132,7 +132,7 @@ class Tracker(Thread):
             self._wake.clear()
 
     def _give_up(self, error: Exception) -> None:
-        """Say once that nothing more is sent, because the same attempt can never succeed."""
+        """Warn once that nothing more is sent, because the same request can never succeed."""
         self._has_given_up = True
         logger.warning(
             "MLflow at %s: %s; nothing more is sent. Correct this, and python -m raycal.track %s sends everything",
@@ -151,7 +151,7 @@ class Tracker(Thread):
             self._find()
         if self._projection is None or self._is_outdated:
             if is_database(self.uri):
-                reach(self.uri, START_SECONDS)  # fails at once where MLflow's own attempts to connect take minutes
+                reach(self.uri, START_SECONDS)  # fails quickly, whereas MLflow's own attempts to connect take minutes
             self._projection = Projection(self.uri, self._sweep_dir, self._sweep)
             self._is_outdated = False
         while (experiment_id := self._next()) is not None:
@@ -159,7 +159,7 @@ class Tracker(Thread):
             try:
                 self._projection.send(experiment_id, self._experiments[experiment_id])
             except Exception:
-                with self._lock:  # first, and so the last to be tried again: it may be the only one that fails
+                with self._lock:  # put it in front to retry it last, because it may be the only one that fails
                     self._unsent = {experiment_id: None} | self._unsent
                 raise
             finally:
@@ -169,14 +169,14 @@ class Tracker(Thread):
             self._all_sent = True
 
     def _find(self) -> None:
-        """What an earlier start may not have sent: of this sweep, all that has begun."""
+        """Queue all experiments that have begun, because an earlier start may not have sent them completely."""
         begun = [key for key in list(self._experiments) if self._sweep_dir.run_dir(key).has_begun]
         with self._lock:
             self._unsent = dict.fromkeys(begun) | self._unsent
         self._found = True
 
     def _next(self) -> str | None:
-        """Take the next experiment that has something to send."""
+        """Take the next experiment with data to send; None if there is none."""
         with self._lock:
             self._sending = self._unsent.popitem()[0] if self._unsent else None
             return self._sending

@@ -1,4 +1,4 @@
-"""What stands in for the tracker of a sweep that is not tracked."""
+"""The replacement for the tracker in a sweep that is not tracked."""
 
 import shlex
 
@@ -23,10 +23,10 @@ class NoTracker:
 
 
 def why_untracked(sweep_dir: SweepDir, configured: str | None) -> str:
-    """The line that says why nothing is tracked, and how it is sent later.
+    """The line that says that MLflow is not installed, and how to send the sweep later.
 
     Args:
-        configured: The tracking URI of the sweep file; None where it names none.
+        configured: The tracking URI of the sweep file; None if it names none.
     """
     send = ["python", "-m", "raycal.track", sweep_dir.folder.place]
     if configured:

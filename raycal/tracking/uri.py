@@ -1,4 +1,4 @@
-"""Tracking URIs: which one applies, which ones can never work, and how to show one without its password."""
+"""Tracking URIs: chooses the URI of a sweep, refuses URIs that can never work, and shows URIs without passwords."""
 
 import os
 import re
@@ -21,10 +21,10 @@ HIDDEN = "***"
 
 
 def tracking_uri(configured: str | None, sweep_dir: SweepDir) -> str:
-    """Where to track: as the sweep file says, else `MLFLOW_TRACKING_URI`, else a sqlite file in the storage folder.
+    """The tracking URI: from the sweep file, else `MLFLOW_TRACKING_URI`, else a sqlite file in the storage folder.
 
     Raises:
-        InputError: The URI can never work, or none is given and the storage is not a local folder.
+        InputError: The URI can never work, or there is no URI and the storage is not a local folder.
     """
     uri = (configured or os.environ.get("MLFLOW_TRACKING_URI") or "").strip()
     if uri:
@@ -40,12 +40,12 @@ def is_server(uri: str) -> bool:
 
 
 def is_database(uri: str) -> bool:
-    """Whether MLflow opens the URI itself, with SQLAlchemy."""
+    """Whether the URI is that of a database, which MLflow opens with SQLAlchemy."""
     return _scheme(uri).partition("+")[0] in DATABASES
 
 
 def sqlite_uri(path: Path) -> str:
-    """The URI of a sqlite file, whatever its name is."""
+    """The URI of a sqlite file, with special characters of its path escaped."""
     text = re.sub(r"[%?#]", lambda sign: f"%{ord(sign[0]):02X}", str(path))
     return _with_driver(f"sqlite:///{text}")
 
@@ -59,7 +59,7 @@ def sqlite_path(uri: str) -> Path | None:
 
 
 def without_secrets(uri: str) -> str:
-    """The URI without user and password, and with the values of secret options hidden; it may be misspelt."""
+    """The URI without user and password, and with the values of secret options hidden. It may be a misspelled URI."""
     scheme, separator, rest = uri.partition("://")
     if not separator:
         scheme, separator, rest = _MISSPELT.fullmatch(uri).groups("")  # type: ignore[union-attr]
@@ -69,13 +69,13 @@ def without_secrets(uri: str) -> str:
 
 
 def _without_user(scheme: str, rest: str) -> str:
-    """What follows the scheme, without `user:password@` or `token@`; a user alone is no secret of a database."""
+    """The part after the scheme, without `user:password@` or `token@`. A user without password stays for databases."""
     host, slash, path = rest.partition("/")
     user, colon, password = host.partition(":")
     is_sql = scheme.partition("+")[0] in ("mssql", "mysql", "postgresql")
     if is_sql and not (colon and "@" in password + path and "@" not in user):
         return rest
-    # A slash may be part of a password: what is before the last `@` is no `host:port/path` then.
+    # A slash may be part of a password; then the text before the last `@` is not `host:port/path`.
     is_cut_off = "@" not in host and colon and "@" in path and not re.fullmatch(r"\d*", password)
     if is_sql or is_cut_off:
         return rest.rpartition("@")[2]
@@ -83,7 +83,7 @@ def _without_user(scheme: str, rest: str) -> str:
 
 
 def with_placeholders(uri: str) -> str:
-    """The URI for a command that is to be pasted: it says in capitals what to put in where a secret is hidden."""
+    """The URI for a command to copy and paste, with capitalized placeholders where secrets are hidden."""
     hidden_option = re.compile(rf"(\w+)={re.escape(HIDDEN)}")
     shown = hidden_option.sub(lambda option: f"{option[1]}={option[1].upper()}", without_secrets(uri))
     rest, shown_rest = (text.partition("://")[2].partition("?")[0] for text in (uri, shown))
@@ -94,12 +94,12 @@ def with_placeholders(uri: str) -> str:
 
 
 def has_secrets(uri: str) -> bool:
-    """Whether `without_secrets` leaves something out."""
+    """Whether `without_secrets` hides a part of the URI."""
     return without_secrets(uri) != uri
 
 
 def error_line(error: BaseException | str, uri: str) -> str:
-    """What an error of the tracking server says, in one line without passwords."""
+    """The message of a tracking error, in one line without passwords."""
     text = str(error).replace(uri, without_secrets(uri))
     for secret in _secrets(uri):
         text = text.replace(secret, HIDDEN)
@@ -109,14 +109,14 @@ def error_line(error: BaseException | str, uri: str) -> str:
 
 
 def _secrets(uri: str) -> list[str]:
-    """The parts of a URI that no message may show, the longest first."""
+    """The parts of a URI that no message may show, longest first."""
     rest, _, query = uri.partition("://")[2].partition("?")
     secrets: set[str] = set()
     if has_secrets(uri):
         shown = without_secrets(uri).partition("://")[2].partition("?")[0]
         credentials = rest.removesuffix(shown).removesuffix("@")
         user, colon, password = credentials.partition(":")
-        # MLflow and SQLAlchemy cut a password with an `@` in the middle, and show the second half as a host.
+        # MLflow and SQLAlchemy split a password at an `@` and show its second half as a host.
         secrets |= {credentials, password, *password.split("@")} if colon else {user}
     for option in query.split("&"):
         key, _, value = option.partition("=")
@@ -137,7 +137,11 @@ def _scheme(uri: str) -> str:
 
 
 def _checked(uri: str) -> str:
-    """The URI as MLflow understands it; InputError when MLflow would only refuse it while the sweep runs."""
+    """The URI in the form that MLflow expects.
+
+    Raises:
+        InputError: MLflow would refuse the URI, but only while the sweep runs.
+    """
     scheme, separator, rest = uri.partition("://")
     scheme = scheme.lower()
     if not separator:
@@ -190,12 +194,12 @@ def _check_without_scheme(uri: str) -> None:
 
 
 def _host(text: str) -> str:
-    """An address without the slashes before it and without user and password."""
+    """The address without leading slashes and without user and password."""
     return without_secrets(f"http://{text.lstrip('/')}").removeprefix("http://")
 
 
 def _check_file_store(uri: str) -> None:
-    """Refuse a folder of files, unless the user told MLflow to take one."""
+    """Refuse MLflow's file store, unless the user allowed it with `MLFLOW_ALLOW_FILE_STORE`."""
     shown = without_secrets(uri)
     if os.environ.get(_FILE_STORE, "").lower() not in ("true", "1"):
         raise InputError(
@@ -228,7 +232,7 @@ def _check_server(uri: str) -> None:
 
 
 def _with_driver(uri: str) -> str:
-    """The sqlite URI; with the driver where the path is quoted, else MLflow makes a folder of the quoted name."""
+    """Add the driver to a sqlite URI with a quoted path; MLflow would otherwise create a folder by the quoted name."""
     return uri.replace("sqlite://", "sqlite+pysqlite://", 1) if "%" in uri.partition("?")[0] else uri
 
 

@@ -12,7 +12,7 @@ from raycal.errors import InputError
 from raycal.experiment import build
 
 INFO = DatasetInfo(num_train=1000, num_test=200, num_classes=10)
-# The lines of prices for a sweep too small to cost a cent.
+# The printed prices of a sweep that is too small to cost a cent.
 NEXT_TO_NOTHING = [
     f"  {machine}: under 0.1 GPU hours, under 0.01 USD on spot, under 0.01 on demand, prices {offers()[0].checked}"
     for machine in (
@@ -321,7 +321,8 @@ def test_search_that_decides_trial_by_trial_is_estimated_from_its_base(capsys: p
     )
     print_estimate(sweep, {}, {base.experiment_id: INFO, end.experiment_id: INFO}, lambda: allotment(threads=2))
 
-    # 600 images for two epochs, 600 scored, twenty times, are half a minute; a minute and a half is for starting.
+    # Twenty trials, each training on 600 images for two epochs and scoring 600, take half a minute; starting them takes
+    # a minute and a half.
     assert round(20 * (600 * 2 * 0.217 + 600 * 0.074) / 200) == 30
     assert capsys.readouterr().out.splitlines() == [
         f"{base.experiment_id}      300 interactions  pool 1,000  test 200",
@@ -383,7 +384,7 @@ def small_sweep(count: int) -> tuple[Sweep, dict[str, ExperimentConfig]]:
         # Fifteen seconds for the process, one and a half for each trial; the work itself takes two a trial.
         (1, 1, True, "under a minute, most of it to start the process and the trials"),
         (100, 1, True, "about 8 min, about 3 min of it to start the process and the trials"),
-        # A minute with Ray, and one and a half seconds for each trial that is not the first of its place.
+        # A minute with Ray, and one and a half seconds for each trial that is not the first of its concurrent slot.
         (1, 1, False, "about 1 min, most of it to start the process and the trials"),
         (100, 4, False, "about 3 min, most of it to start the process and the trials"),
     ],
@@ -404,7 +405,7 @@ def test_range_is_said_where_accepted_clusters_matter(capsys: pytest.CaptureFixt
     print_estimate(sweep, experiments, {"first": INFO}, lambda: allotment(), local=True)
 
     printed = capsys.readouterr().out
-    # 3600 images scored, and at most 3000 trained on 400 times, at 11 TFLOP/s.
+    # 3600 images are scored, and at most 3000 are trained on for 400 epochs, at 11 TFLOP/s.
     hours = 100 * (3600 * 0.074 + 3000 * 400 * 0.217) / 11_000 / 3600
     assert (
         f"  aws g6.2xlarge (L4, us-west-2): under 0.1 to {hours:.1f} GPU hours, "

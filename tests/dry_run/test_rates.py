@@ -15,7 +15,7 @@ NO_RATE = "has no training rate of a GPU; write one with python -m raycal.bench 
 
 
 def bench(place: Path, *, value: float = 10_000.0, size: Any = 224, name: str = "raycal, best batch") -> str:
-    """A file as the benchmark of a GPU writes it."""
+    """A JSON file as `raycal.bench --gpu` writes it."""
     figures = [
         Figure(benchmark="gpu ceilings", name="matrix product", value=600.0, unit="TFLOP/s"),
         Figure(benchmark="gpu training", name="batch 32, raycal", value=9_000.0, unit="img/s"),

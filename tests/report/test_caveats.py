@@ -1,4 +1,4 @@
-"""What the report warns of."""
+"""The warnings of the report about doubtful comparisons."""
 
 from dataclasses import replace
 from typing import Any
@@ -13,7 +13,7 @@ LEARNED = {"chance_accuracy": 0.15, "first_train_loss": 2.3, "train_loss": 0.1}
 
 
 def after(scenario: str, steps: int | None, accuracy: float = 0.5, *, seed: int = 0, **others: Any) -> Any:
-    """A trial with this training at its end."""
+    """A trial whose last iteration has this training."""
     return trial(scenario, seed, lines=[line(0, accuracy, **LEARNED, optimizer_steps=steps)], **others)
 
 
@@ -94,7 +94,7 @@ def test_supervision_below_a_strategy_is_said_once_with_the_best() -> None:
 
 
 def test_supervision_is_compared_over_the_same_seeds() -> None:
-    # Seed 1 of the supervision is missing, and in seed 0 it is as good.
+    # Full supervision lacks seed 1, and in seed 0 it is as good as `random`.
     trials = (after("random", 90, 0.8), after("random", 90, 0.95, seed=1), supervised(0, 0.8))
 
     assert caveats(runs(*trials)) == []

@@ -1,4 +1,4 @@
-"""What the page leaves out because it says nothing, and the sentences that say so."""
+"""The parts without information that the page leaves out, and the sentences that say so."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def page(*trials: Any) -> str:
 
 
 class TestIntervals:
-    """Two seeds that differ much have an interval of Student's t that is wider than all accuracies there are."""
+    """With two seeds that differ much, Student's t gives an interval that is wider than the range from 0 to 1."""
 
     WIDE = runs(*seeds("random", *level(0.2, 0.8)), *seeds("cluster-only", *level(0.9, 0.1)))
 
@@ -64,7 +64,7 @@ class TestIntervals:
 
 
 class TestPenaltyMatrix:
-    """It is shown where a scenario beats another one."""
+    """The penalty matrix is shown only if a scenario beats another one."""
 
     def test_two_scenarios_with_too_few_seeds_give_a_sentence(self) -> None:
         text = page(*seeds("random", *level(0.5)), *seeds("cluster-only", *level(0.6)))
@@ -113,7 +113,7 @@ def test_claims_about_other_datasets_are_counted_and_stay_in_the_file() -> None:
 
 
 def panels(first: Points, second: Points) -> list[int]:
-    """How many panels each row of figure 2 has."""
+    """The number of panels in each row of figure 2."""
     plate = figure2("digits", slices(runs(*seeds("random", first), *seeds("cluster-only", second))))
     assert plate is not None
     return [len(row) for row in plate.rows]

@@ -52,7 +52,7 @@ def test_page_needs_nothing_from_anywhere() -> None:
     assert len(links) > 10
     assert all(link.startswith(("#", "data:")) for link in links)
     assert {tag for tag, _ in Tags(text).found} & {"link", "iframe", "object", "base"} == set()
-    assert set(re.findall(r"https?://[^\s\"']+", text)) == {"http://www.w3.org/2000/svg"}  # a name, nothing is loaded
+    assert set(re.findall(r"https?://[^\s\"']+", text)) == {"http://www.w3.org/2000/svg"}  # a namespace, never loaded
     assert set(re.findall(r"url\((.)", text)) == {"#"}
     assert "@import" not in text
 

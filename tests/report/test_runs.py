@@ -28,7 +28,7 @@ LINE = {"iteration": 0, "interactions": 10, "annotated": 10, "cluster_label_erro
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A sweep of six experiments, planned; a threshold does not concern `random`."""
+    """The folder of a planned sweep with six experiments. The purity threshold cannot affect `random`."""
     path = tmp_path / "small.yaml"
     path.write_text(SWEEP)
     sweep = load_sweep(str(path), REGISTRIES)

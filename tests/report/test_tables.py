@@ -17,7 +17,7 @@ NAMES = [
 
 @pytest.fixture
 def mixed() -> Runs:
-    """Two datasets, two thresholds, failures of each kind."""
+    """Runs on two datasets with two purity thresholds, and with failures of each kind."""
     return runs(
         *seeds("random", [(10, 0.2), (30, 0.6)], [(10, 0.3), (30, 0.7)]),
         *(

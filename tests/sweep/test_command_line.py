@@ -49,7 +49,7 @@ ID = re.compile(r"digits-(?:random|uncertain\+cluster)-s\d-[0-9a-f]{8}")
 
 
 class FakeTracker:
-    """Records what a tracker is told."""
+    """Records the calls to a tracker."""
 
     made: list["FakeTracker"]
     page = "/#/experiments/1/runs"
@@ -74,7 +74,7 @@ REPORT = sweep_run._report
 
 
 class FakeRunner:
-    """Commits one iteration of an experiment, and finishes it unless it is to fail or to be interrupted."""
+    """Commits one iteration of an experiment, and finishes it unless it is set to fail or to be interrupted."""
 
     def __init__(self) -> None:
         self.ran: list[str] = []
@@ -544,7 +544,7 @@ class TestRun:
         rows = (storage / "tiny" / "trials.csv").read_text().splitlines()
         assert [row.rpartition(",")[2] for row in rows] == ["in_sweep_file", "yes", "no", "yes", "no"]
 
-        assert main([*options, "--resume"]) == 0  # the sweep file asks for them again
+        assert main([*options, "--resume"]) == 0  # the sweep file contains these trials again
         assert runner.ran == [ids[1], ids[3]]
         assert "removed" not in json.loads((storage / "tiny" / "plan.json").read_text())
 
@@ -711,7 +711,7 @@ class TestSet:
 
 
 class TestPlaceOfTracking:
-    """What the start says of it."""
+    """The notes about the tracking URI that are printed at the start."""
 
     @pytest.fixture
     def notes(

@@ -1,4 +1,4 @@
-"""What `--resume` may change in a planned sweep, and what it refuses."""
+"""The changes to a planned sweep that `--resume` allows, and those that it refuses."""
 
 from pathlib import Path
 from typing import Any

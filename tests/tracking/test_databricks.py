@@ -1,4 +1,4 @@
-"""Whether a sweep that is to be tracked in Databricks can be, as far as it is known before it starts."""
+"""The checks before the start of a sweep that is tracked in Databricks."""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""The server of `cluster_configs/mlflow/compose.yaml`, without the containers, and many that log to it at once."""
+"""The server of `cluster_configs/mlflow/compose.yaml`, without the containers, and many sweeps sent to it at once."""
 
 import os
 import shutil
@@ -51,7 +51,7 @@ def wait_for(port: int, path: str) -> None:
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[tuple[int, Path]]:
-    """PostgreSQL as in the compose file; its port and the file of its password."""
+    """Run PostgreSQL as in the compose file; yield its port and the file with its password."""
     if INITDB is None:
         pytest.skip("PostgreSQL's programs are not in /usr/lib/postgresql")
     pytest.importorskip("psycopg2")
@@ -78,14 +78,14 @@ def database() -> Iterator[tuple[int, Path]]:
         subprocess.run(create, check=True, env=environment)
         yield port, password
     finally:
-        server.send_signal(signal.SIGINT)  # ends it without waiting for its clients
+        server.send_signal(signal.SIGINT)  # SIGINT ends the server without waiting for its clients
         server.wait(60)
         shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
 def uri(database: tuple[int, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Of MLflow, started by the command in the compose file."""
+    """The URI of an MLflow server that is started by the command in the compose file."""
     (database_port, password), port, folder = database, free_port(), tmp_path_factory.mktemp("mlflow-server")
     shell, option, script = yaml.safe_load(COMPOSE.read_text())["services"]["mlflow"]["command"]
     for old, new in {
@@ -113,7 +113,7 @@ def uri(database: tuple[int, Path], tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def finished_sweep(storage: Path, name: str) -> SweepDir:
-    """Two trials that ran to their end."""
+    """The folder of a sweep with two finished trials."""
     sweep_dir = SweepDir(Folder.at(str(storage / name)))
     sweep_dir.write_plan(Plan(sweep=name, experiments={c.experiment_id: c for c in CONFIGS}, threads=1))
     for config in CONFIGS:
@@ -125,7 +125,7 @@ def finished_sweep(storage: Path, name: str) -> SweepDir:
 
 
 def assert_is_whole(client: MlflowClient, name: str, sweep_dir: SweepDir) -> None:
-    """One run of the sweep, one of each trial, finished, with every figure of its results once."""
+    """Check that MLflow has one finished run of the sweep and of each trial, with every recorded value once."""
     experiment = client.get_experiment_by_name(name)
     assert experiment is not None
     runs = find_runs(client, experiment.experiment_id)
@@ -160,10 +160,10 @@ def recorded(sweep_dir: SweepDir, experiment_id: str) -> dict[str, list[tuple[in
 
 
 def test_sixteen_sweeps_sent_at_once_are_each_there_once(uri: str, tmp_path: Path) -> None:
-    # Half of them have one name, as the sweeps of several people who run the same file.
+    # Half of the sweeps have the same name, as if several people ran the same file.
     names = [f"sweep-{number}" if number % 2 else "same" for number in range(AT_ONCE)]
     sweeps = [finished_sweep(tmp_path / str(number), name) for number, name in enumerate(names)]
-    for _ in range(2):  # what is there is not sent again
+    for _ in range(2):  # the second round must not send anything again
         commands = [[sys.executable, "-m", "raycal.track", sweep.folder.place, "--uri", uri] for sweep in sweeps]
         senders = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for command in commands]
         said = [sender.communicate()[1] for sender in senders]

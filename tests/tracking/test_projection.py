@@ -1,4 +1,4 @@
-"""The runs that MLflow shows of a sweep, in a real database."""
+"""The MLflow runs of a sweep, in a real database."""
 
 import io
 import json
@@ -42,7 +42,7 @@ def sweep_dir(tmp_path: Path) -> SweepDir:
 
 
 def runs(client: MlflowClient, name: str = "tiny") -> list[Run]:
-    """All runs of the sweep, the oldest first."""
+    """All runs of the sweep, oldest first."""
     experiment = client.get_experiment_by_name(name)
     assert experiment is not None
     return sorted(client.search_runs([experiment.experiment_id]), key=lambda run: run.info.start_time)
@@ -59,7 +59,7 @@ def child(client: MlflowClient, experiment_id: str = ID) -> Run:
 
 
 def history(client: MlflowClient, key: str) -> list[tuple[int, float]]:
-    """Steps and values of a metric."""
+    """The steps and values of a metric."""
     return [(m.step, m.value) for m in client.get_metric_history(child(client).info.run_id, key)]
 
 
@@ -272,7 +272,7 @@ def test_trial_finished_at_an_earlier_start_stays_finished(uri: str, client: Mlf
     commit(sweep_dir, 0, other)
     sweep_dir.run_dir(other.experiment_id).finish("iterations")
     second = Projection(uri, sweep_dir, "tiny")
-    second.send(other.experiment_id, other)  # the only one asked for
+    second.send(other.experiment_id, other)  # the only trial that is selected
     second.end("FINISHED")
 
     assert [child(client, config.experiment_id).info.status for config in CONFIGS] == ["FINISHED", "FINISHED"]
@@ -323,7 +323,7 @@ def test_more_lines_than_a_batch_are_all_sent(uri: str, client: MlflowClient, sw
 
 
 class LosingClient(MlflowClient):
-    """A client whose second batch arrives, but not the answer to it."""
+    """A client that raises after its second batch was stored, as if the answer was lost."""
 
     batches = 0
 
@@ -342,7 +342,7 @@ def test_batch_whose_answer_was_lost_is_not_sent_twice(
     monkeypatch.setattr(LosingClient, "batches", 0)
     commit(sweep_dir, 0)
     projection = Projection(uri, sweep_dir, "tiny")
-    with pytest.raises(MlflowException, match="no answer"):  # the first batch has the params, the second metrics
+    with pytest.raises(MlflowException, match="no answer"):  # the first batch has the params, the second the metrics
         projection.send(ID, CONFIG)
     projection.send(ID, CONFIG)
 
@@ -350,7 +350,7 @@ def test_batch_whose_answer_was_lost_is_not_sent_twice(
 
 
 class FailingClient(MlflowClient):
-    """A client that breaks off before the params of a new run are there."""
+    """A client that fails before the params of a new run are stored."""
 
     failures = 1
 
@@ -392,7 +392,7 @@ def test_tags_to_filter_by(uri: str, client: MlflowClient, sweep_dir: SweepDir) 
     samples, clusters = (child(client, config.experiment_id).data.tags for config in CONFIGS)
     assert clusters["num_clusters"] == "budget"
     assert clusters["purity_threshold"] == "0.8"
-    assert not {"num_clusters", "purity_threshold"} & set(samples)  # a scenario that shows none
+    assert not {"num_clusters", "purity_threshold"} & set(samples)  # `samples` is of a scenario without clusters
     for tags in (samples, clusters):
         assert tags["mlflow.source.git.commit"] == "abc-dirty"
         assert [
@@ -620,7 +620,7 @@ def test_experiment_that_another_sweep_makes_meanwhile_is_taken(
 
     def make_it_first(self: MlflowClient, name: str) -> None:
         monkeypatch.setattr(MlflowClient, "get_experiment_by_name", find)
-        # Without a location MLflow keeps the files in the folder `mlruns` of the working directory.
+        # Without an artifact location, MLflow stores the files in the folder `mlruns` of the working directory.
         client.create_experiment(name, artifact_location=(tmp_path / "mlartifacts").as_uri())
 
     commit(sweep_dir, 0)
@@ -642,7 +642,7 @@ def test_experiment_that_cannot_be_made_is_an_error(
 
 
 def finished(sweep_dir: SweepDir) -> SweepDir:
-    """A sweep of two trials that are over."""
+    """Finish the two trials of a sweep."""
     sweep_dir.write_plan(Plan(sweep="tiny", experiments={c.experiment_id: c for c in CONFIGS}, threads=1))
     for config in CONFIGS:
         commit(sweep_dir, 0, config)
@@ -664,7 +664,7 @@ def ids(client: MlflowClient) -> set[str]:
 
 
 def without_id(sweep_dir: SweepDir) -> None:
-    """Make the plan that of a version that gave no ids."""
+    """Turn the plan into one of an earlier version, which had no sweep ids."""
     record = json.loads(sweep_dir.folder.read("plan.json") or b"")
     del record["id"], record["sha256"]
     sweep_dir.folder.write("plan.json", seal(record, indent=1))
@@ -774,7 +774,7 @@ def test_storage_that_was_moved_with_its_database_keeps_runs_and_their_files(
     new = Path(shutil.move(old, tmp_path / "what? 100%20#"))
     moved = SweepDir(Folder.at(str(new / "tiny")))
     moved_uri = tracking_uri(None, moved)
-    _artifact_repos_cache.clear()  # of this process, which remembers the old place of each run
+    _artifact_repos_cache.clear()  # this cache of the process holds the old location of each run
     send_all(moved_uri, moved)
 
     client = MlflowClient(tracking_uri=moved_uri)

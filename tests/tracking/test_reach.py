@@ -16,7 +16,7 @@ from raycal.tracking.uri import is_server, without_secrets
 
 @contextmanager
 def server(code: int) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
-    """Answers everything with this code; its address without a scheme, and what it was asked by whom."""
+    """Run a server that answers every request with this code; yield its address without a scheme, and its requests."""
     asked: list[tuple[str, str | None]] = []
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""The tables of MLflow in a sqlite file: made once, whole, by however many processes."""
+"""Creating MLflow's tables in a sqlite file exactly once and completely, by any number of processes."""
 
 import shutil
 import signal
@@ -16,7 +16,7 @@ from raycal.tracking.reach import AwayError, check_tracking, reach
 from raycal.tracking.uri import sqlite_uri
 
 MAKE = "import sys; from raycal.tracking.schema import make_sqlite; make_sqlite(sys.argv[1])"
-# With so small a cache sqlite writes into the file before the end of the transaction, and leaves a journal to undo it.
+# With such a small cache, sqlite writes to the file before the transaction ends, and leaves a journal to roll it back.
 DIE_IN_A_WRITE = """
 import os, signal, sqlite3, sys
 database = sqlite3.connect(sys.argv[1])

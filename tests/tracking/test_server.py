@@ -1,4 +1,4 @@
-"""A tracking server of its own process that goes away and comes back while a sweep runs."""
+"""A tracking server in a separate process that becomes unreachable and returns while a sweep runs."""
 
 import os
 import signal
@@ -40,7 +40,7 @@ class Server:
             self._process = subprocess.Popen(
                 [sys.executable, *command],
                 cwd=self._folder,
-                env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # seven more processes
+                env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # it would start seven more processes
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -90,7 +90,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def iterate(sweep_dir: SweepDir, tracker: Tracker, iteration: int) -> float:
-    """An iteration with its montage; the seconds that its announcement took."""
+    """Save an iteration with its montage and announce it to the tracker; return the seconds the announcement took."""
     commit(sweep_dir, iteration)
     sweep_dir.run_dir(ID).write_montage(iteration, b"%d" % iteration)
     begin = monotonic()
@@ -113,7 +113,7 @@ def test_server_that_was_away_has_everything_once(
 
     sweep_dir.run_dir(ID).begin(CONFIG)
     assert max(iterate(sweep_dir, tracker, iteration) for iteration in (1, 2)) < 0.1
-    sleep(3)  # some attempts
+    sleep(3)  # time for several attempts
     assert tracker.backlog == 1
     server.start()
     wait_until(lambda: tracker.backlog == 0)
@@ -122,7 +122,7 @@ def test_server_that_was_away_has_everything_once(
     tracker.changed(ID)
     tracker.close("FINISHED")
 
-    assert capfd.readouterr().out in ("", "sending to MLflow (up to 60 s)\n")  # on a busy machine
+    assert capfd.readouterr().out in ("", "sending to MLflow (up to 60 s)\n")  # the line appears on a busy machine
     after = content(server.uri, "tiny", tmp_path / "after")
     assert after.keys() == before.keys()
     trial = next(run for name, run in after.items() if name != "tiny")
@@ -151,8 +151,8 @@ def test_close_waits_no_longer_than_its_limit_for_a_server_that_hangs(
     tracker.close("KILLED")
 
     assert 1.9 < monotonic() - begin < 4
-    assert tracker.is_alive()  # a daemon: it keeps no process
+    assert tracker.is_alive()  # as a daemon thread, it does not keep the process alive
     server.signal(signal.SIGCONT)
-    tracker.join(60)  # once the server answers it sends the rest
+    tracker.join(60)  # the tracker sends the rest once the server answers
     trial = next(run for name, run in content(server.uri, "tiny", tmp_path / "files").items() if name != "tiny")
     assert [step for step, *_ in trial["metrics"]["test_accuracy"]] == [10, 20]

@@ -19,7 +19,7 @@ WAIT_SECONDS = 5.0
 
 
 class Server:
-    """What a tracking server heard, and whether it answers."""
+    """Records what a fake tracking server receives, and decides whether it answers."""
 
     def __init__(self) -> None:
         self.away = False
@@ -67,7 +67,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tracker sets variables for MLflow in its process; they go again with the test."""
+    """Restore the environment variables that the tracker sets for MLflow after each test."""
     for name in ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT", "GIT_PYTHON_REFRESH"):
         monkeypatch.setenv(name, os.environ.get(name, "1"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -157,7 +157,7 @@ def test_change_while_the_same_experiment_is_sent_is_sent_after_it(
     server.answers.clear()
     attempts = server.attempts
     tracker.changed(first)
-    wait_until(lambda: server.attempts == attempts + 1)  # being sent now
+    wait_until(lambda: server.attempts == attempts + 1)  # the first change is being sent now
     tracker.changed(first)
     server.answers.set()
     wait_until(lambda: server.sent == [first, first])

@@ -1,1 +1,1 @@
-"""The figures of a report: what each of them shows, and how it is drawn."""
+"""The figures of a report: the data that each figure shows, and the code that draws it."""

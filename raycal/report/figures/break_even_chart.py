@@ -1,4 +1,4 @@
-"""The saving of cluster annotation over the cost of a cluster, drawn: where it crosses zero it vanishes."""
+"""Charts of what cluster annotation saves, by the cost of a cluster; the break-even is where a curve crosses zero."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ CAPTION = (
 
 
 def saving_charts(comparison: Comparison) -> tuple[Chart, ...]:
-    """A panel for each target accuracy that a group reached; empty without any."""
+    """One panel per target accuracy that a group reached; empty if no target was reached."""
     best: dict[str, dict[str, BreakEven]] = {}
     for found in _against_the_best(comparison):
         others = best.setdefault(found.target, {})
@@ -28,7 +28,7 @@ def saving_charts(comparison: Comparison) -> tuple[Chart, ...]:
 
 
 def _against_the_best(comparison: Comparison) -> list[BreakEven]:
-    """The first rival of each group and target."""
+    """The comparison of each group with its first rival, for each target; those without a cost are left out."""
     firsts: dict[tuple[str, int], BreakEven] = {}
     for found in break_even(comparison):
         firsts.setdefault((found.target, comparison.groups.index(found.group)), found)

@@ -1,4 +1,4 @@
-"""What the figures show, as numbers: panels with a series per scenario. Nothing here draws."""
+"""The data of the figures: panels with one series per scenario. Nothing here draws."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from raycal.report.stats.curves import Axis, final_accuracy, mean_curve
 ACCURACY = "test accuracy"
 ITERATION = "iteration"
 INTERACTIONS = "interactions (images or clusters shown)"
-NEARLY = 0.75  # of the whole range
+NEARLY = 0.75  # share of the whole range from which a zoomed panel shows nothing more than the whole panel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,11 +20,13 @@ class Series:
     """Means over seeds.
 
     Attributes:
-        label: The scenario, and its setting where the panel does not say it.
-        std: Standard deviation (n - 1) of each mean; empty for a single seed.
-        counts: Trials in each mean.
+        label: The scenario, and its setting if the panel does not name it.
+        x: The x coordinates of the points.
+        mean: The mean at each point.
+        std: The standard deviation (n - 1) at each point; empty for a single seed.
+        counts: The number of trials in each mean.
         is_joined: Whether a line joins the points.
-        is_band: Whether the deviation is a band; else each point has its bar.
+        is_band: Whether the standard deviation is drawn as a band; otherwise each point has a bar.
     """
 
     scenario: str
@@ -39,7 +41,13 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """A value that does not depend on x: mean, standard deviation (n - 1; 0 for a single trial), trials."""
+    """A value that does not depend on x, drawn as a horizontal line.
+
+    Attributes:
+        mean: The mean over the trials.
+        std: The standard deviation (n - 1); 0 for a single trial.
+        count: The number of trials.
+    """
 
     scenario: str
     mean: float
@@ -52,8 +60,8 @@ class Chart:
     """One panel.
 
     Attributes:
-        x_range, y_range: None: all that is drawn.
-        ticks: Where x has them; empty: where they fall well.
+        x_range, y_range: The limits of the axes; None: everything that is drawn.
+        ticks: The positions of the ticks on the x axis; empty: chosen automatically.
         is_log: Whether x is logarithmic.
     """
 
@@ -73,7 +81,7 @@ class Plate:
     """A figure: rows of panels.
 
     Attributes:
-        name: Of its files, without ending.
+        name: The name of the figure's files, without extension.
         kind: `figure2`, `figure3`, `cost`, `break_even` or `sensitivity`.
     """
 
@@ -85,7 +93,7 @@ class Plate:
 
 
 def curve(group: Group, label: str, *, x: Axis, y: str, y_scale: float = 1.0) -> Series | None:
-    """The mean over the finished seeds of a figure of results.jsonl; None where there is none."""
+    """The series of a metric of results.jsonl, averaged over the finished seeds; None if it was not measured."""
     found = mean_curve(group.finished, metric=y, axis=x)
     if found is None:
         return None
@@ -96,18 +104,18 @@ def curve(group: Group, label: str, *, x: Axis, y: str, y_scale: float = 1.0) ->
         mean=tuple((found.mean * y_scale).tolist()),
         std=() if found.sd is None else tuple((found.sd * y_scale).tolist()),
         counts=(found.n,) * len(found.x),
-        is_band=x != "annotated",  # which may fall: a band would cross itself
+        is_band=x != "annotated",  # the number of annotated images may fall, and a band would then cross itself
     )
 
 
 def supervised_level(trials: Sequence[Trial]) -> tuple[Level, ...]:
-    """The accuracy of full supervision; nothing without a finished trial."""
+    """The level of the accuracy of full supervision; empty without trials."""
     ends = [final_accuracy(trial.lines) for trial in trials]
     return tuple(level(trials[0].scenario, [end for end in ends if end is not None])) if trials else ()
 
 
 def level(scenario: str, values: Sequence[float]) -> list[Level]:
-    """Mean and deviation of some values; nothing of none."""
+    """The level with the mean and standard deviation of the values; empty without values."""
     if not values:
         return []
     std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
@@ -115,14 +123,17 @@ def level(scenario: str, values: Sequence[float]) -> list[Level]:
 
 
 def zoom(chart: Chart) -> Chart:
-    """The panel's upper right: from where the best curve passes the worst end, so that every end is in it."""
+    """Zoom to the upper right of a panel, where all curves end.
+
+    The x range begins where the first curve passes the lowest final value, less its deviation and a margin.
+    """
     ends = [series.mean[-1] for series in chart.series]
     if not ends:
         return chart
     low = min(end - (series.std[-1] if series.std else 0) for end, series in zip(ends, chart.series, strict=True))
     high = max(top for series in chart.series for top in _tops(series))
     top = max((level.mean + level.std for level in chart.levels), default=high)
-    if high < top <= high + max(high - low, 0.02):  # the upper bound is near: it belongs to the picture
+    if high < top <= high + max(high - low, 0.02):  # include full supervision if it is close to the curves
         high = top
     margin = max(0.06 * (high - low), 0.002)
     low, high = low - margin, high + margin
@@ -135,7 +146,7 @@ def zoom(chart: Chart) -> Chart:
 
 
 def is_nearly_whole(part: Chart, chart: Chart) -> bool:
-    """Whether a part of a panel shows most of the whole panel in both directions, so that it says nothing more."""
+    """Whether a zoomed panel shows most of the whole panel in both directions, so that it adds nothing."""
     return all(
         inner_high - inner_low >= NEARLY * (high - low)
         for (inner_low, inner_high), (low, high) in zip(_extent(part), _extent(chart), strict=True)
@@ -143,7 +154,7 @@ def is_nearly_whole(part: Chart, chart: Chart) -> bool:
 
 
 def aligned(rows: Sequence[tuple[Chart, ...]]) -> list[tuple[Chart, ...]]:
-    """The rows with the same ranges down each column, so that the eye may compare them."""
+    """Give all panels of a column the same axis ranges, so that rows can be compared by eye."""
     if len(rows) < 2:
         return list(rows)
     ranges = {}
@@ -159,7 +170,7 @@ def aligned(rows: Sequence[tuple[Chart, ...]]) -> list[tuple[Chart, ...]]:
 
 
 def _extent(chart: Chart) -> list[tuple[float, float]]:
-    """The ranges of x and y, with a margin where they come from the data."""
+    """The ranges of x and y; ranges that come from the data get a margin."""
     xs = [x for series in chart.series for x in series.x]
     ys = [y for series in chart.series for y in (*_tops(series), *_tops(series, -1))]
     ys += [level.mean + sign * level.std for level in chart.levels for sign in (-1, 1)]
@@ -175,12 +186,12 @@ def _with_margin(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _tops(series: Series, sign: int = 1) -> list[float]:
-    """The upper ends of the deviations; the lower ones with sign -1."""
+    """The means plus one standard deviation, or minus one with `sign` -1."""
     return [mean + sign * std for mean, std in zip(series.mean, series.std or [0.0] * len(series.mean), strict=True)]
 
 
 def _passes(series: Series, height: float) -> float:
-    """The x at which a curve first is at a height; its last when it never is."""
+    """The x at which a curve first reaches a height; its last x if it never does."""
     if series.mean[0] >= height:
         return series.x[0]
     for (x0, y0), (x1, y1) in pairwise(zip(series.x, series.mean, strict=True)):

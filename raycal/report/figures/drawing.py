@@ -1,4 +1,4 @@
-"""Draws the figures with matplotlib: for papers as SVG, PDF and PNG, the same bytes for the same runs."""
+"""Draws the figures with matplotlib, for papers as SVG, PDF and PNG. The same runs give the same bytes."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,13 +17,13 @@ from raycal.report.figures.style import DOUBLE_COLUMN, PAPER, SINGLE_COLUMN, Loo
 ROW_HEIGHT, LEGEND_LINE, TITLE_LINE = 2.35, 0.17, 0.15  # inches
 PNG_DPI = 200
 MARKER_EDGE: Mapping[str, Any] = {"markeredgecolor": PAPER, "markeredgewidth": 0.4}
-# Nothing of the day or the machine.
+# No metadata about the date or the machine, so that the same figure gives the same bytes.
 METADATA: Mapping[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 Format = Literal["svg", "pdf", "png"]
 
 
 def render(plate: Plate, looks: Mapping[str, Look]) -> dict[str, bytes]:
-    """The files of a figure: content by ending."""
+    """The contents of a figure's files, by file extension."""
     with drawing(text_as_paths=True):
         figure = draw_plate(plate, looks)
         return {ending: save(figure, ending) for ending in ("svg", "pdf", "png")}
@@ -31,14 +31,14 @@ def render(plate: Plate, looks: Mapping[str, Look]) -> dict[str, bytes]:
 
 @contextmanager
 def drawing(*, text_as_paths: bool) -> Iterator[None]:
-    """Within it figures are drawn and saved in the report's style."""
+    """Apply the report's matplotlib style to all figures that are drawn and saved in this context."""
     style: Any = settings(text_as_paths=text_as_paths)
     with rc_context(style):
         yield
 
 
 def save(figure: Figure, ending: Format) -> bytes:
-    """A figure as a file."""
+    """The bytes of a figure in the given file format."""
     buffer = BytesIO()
     dpi = PNG_DPI if ending == "png" else 72
     figure.savefig(buffer, format=ending, dpi=dpi, metadata=METADATA[ending])
@@ -46,7 +46,7 @@ def save(figure: Figure, ending: Format) -> bytes:
 
 
 def draw_plate(plate: Plate, looks: Mapping[str, Look]) -> Figure:
-    """A figure with all panels and one legend below them."""
+    """Draw a figure with all its panels and one legend below them."""
     columns = max(len(row) for row in plate.rows)
     entries = legend_handles((chart for row in plate.rows for chart in row), looks)
     legend_columns = _legend_columns(entries, columns)
@@ -75,7 +75,7 @@ def draw_plate(plate: Plate, looks: Mapping[str, Look]) -> Figure:
 
 
 def draw_chart(chart: Chart, axes: Axes, looks: Mapping[str, Look]) -> None:
-    """One panel, without a legend; every artist of a scenario is marked with its `gid`."""
+    """Draw one panel, without a legend; every artist of a scenario gets the scenario's `gid`."""
     axes.set(title=chart.title, xlabel=chart.x_label, ylabel=chart.y_label)
     for level in chart.levels:
         _draw_level(level, axes, looks)
@@ -124,7 +124,7 @@ def _line(scenario: str, looks: Mapping[str, Look]) -> dict[str, Any]:
 
 
 def gid(scenario: str, looks: Mapping[str, Look]) -> str:
-    """What the artists of a scenario are called, whatever its name."""
+    """The SVG id of a scenario's artists, which is valid whatever the scenario's name is."""
     return f"s{list(looks).index(scenario)}"
 
 
@@ -142,7 +142,7 @@ def _ticks(chart: Chart, axes: Axes) -> None:
 
 
 def _formatter(limits: tuple[float, float]) -> Formatter:
-    """Thousands with separators, small numbers with as many decimals as all of them need."""
+    """A tick formatter: thousands with separators, smaller numbers with the decimals that all ticks need."""
     if max(limits) >= 1000:
         return StrMethodFormatter("{x:,.0f}")
     formatter = ScalarFormatter(useOffset=False)
@@ -168,7 +168,7 @@ def legend_handles(charts: Iterable[Chart], looks: Mapping[str, Look]) -> dict[s
 
 
 def _legend_columns(entries: Mapping[str, Any], panels: int) -> int:
-    """As many as fit in the width, by the longest label."""
+    """The number of legend columns that fit in the width, judged by the longest label."""
     width = (DOUBLE_COLUMN if panels > 1 else SINGLE_COLUMN) * 72
     longest = max(map(len, entries), default=1)
     return max(1, min(len(entries), int(width // (longest * 4.3 + 40))))

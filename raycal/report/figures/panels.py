@@ -1,4 +1,4 @@
-"""Panels of the figures as SVG for the page: in the colours of its ground, light or dark, with values to point at."""
+"""Draws panels as SVG for the HTML page, with colors for light and dark mode and tooltips for the points."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,8 +19,8 @@ class Panel:
     """One panel.
 
     Attributes:
-        svg: The element, safe to put into the page as it is.
-        points: x and y in the element's coordinates, the class of the scenario, and what is measured there.
+        svg: The SVG element, safe to insert into the page unescaped.
+        points: For each point: x and y in SVG coordinates, the CSS class of the scenario, and the text of the tooltip.
     """
 
     svg: str
@@ -28,7 +28,7 @@ class Panel:
 
 
 def draw_panel(chart: Chart, looks: Mapping[str, Look], *, prefix: str) -> Panel:
-    """Draw a panel, within `drawing(text_as_paths=False)`; `prefix` makes the ids of its elements the page's own."""
+    """Draw a panel; call it within `drawing(text_as_paths=False)`. `prefix` makes the ids unique on the page."""
     figure = Figure(figsize=(SINGLE_COLUMN, HEIGHT), dpi=72, layout="constrained", facecolor="none")
     axes = figure.subplots()
     axes.set_facecolor("none")
@@ -38,7 +38,7 @@ def draw_panel(chart: Chart, looks: Mapping[str, Look], *, prefix: str) -> Panel
 
 
 def variable(colour: str) -> str:
-    """The CSS variable that stands for a colour of the light ground."""
+    """The name of the CSS variable for a color of the light mode."""
     return f"--c{colour.removeprefix('#')}"
 
 
@@ -55,7 +55,7 @@ def _for_page(svg: str, looks: Mapping[str, Look], prefix: str) -> str:
 
 
 def _points(chart: Chart, axes: Axes, looks: Mapping[str, Look]) -> Iterator[tuple[float, float, str, str]]:
-    """What is drawn inside the axes."""
+    """Yield the points that lie inside the axes, as in `Panel.points`."""
     height = HEIGHT * 72
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     for series in chart.series:

@@ -1,4 +1,4 @@
-"""The figures of a sweep: figures 2 and 3 of the paper, accuracy by cost, and every numeric setting that was varied."""
+"""Builds the figures of a sweep: figures 2 and 3 of the paper, accuracy by cost, break-even and sensitivity."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -27,12 +27,12 @@ from raycal.report.stats.comparison import by_dataset
 from raycal.report.stats.curves import final_accuracy
 from raycal.storage.results import area_under_budget_curve
 
-JOINED = 8  # values of a setting; more of them were drawn by a search and are left as points
-LOGARITHMIC = 8.0  # largest by smallest value from which a setting's axis is logarithmic
+JOINED = 8  # largest number of values of a setting that a line joins; more come from a search and stay points
+LOGARITHMIC = 8.0  # a setting's axis is logarithmic from this ratio of largest to smallest value
 
 
 def plates(runs: Runs) -> list[Plate]:
-    """Every figure that the finished trials give, by dataset."""
+    """All figures that can be drawn from the finished trials, dataset by dataset."""
     found = []
     for dataset in datasets(runs):
         part = of_dataset(runs, dataset)
@@ -43,9 +43,9 @@ def plates(runs: Runs) -> list[Plate]:
 
 
 def figure2(dataset: str, shown: list[Slice]) -> Plate | None:
-    """Test accuracy against interactions: the whole range, and the part where the scenarios differ.
+    """Test accuracy against interactions: the whole range, and zoomed to where the scenarios differ.
 
-    The part is left out where it is nearly the whole range.
+    The zoomed panels are left out if they show nearly the whole range.
     """
     charts: list[Chart] = []
     for part in shown:
@@ -67,7 +67,7 @@ def figure2(dataset: str, shown: list[Slice]) -> Plate | None:
 
 
 def figure3(dataset: str, shown: list[Slice]) -> Plate | None:
-    """Cluster label error and annotated images by iteration, of the scenarios that show clusters."""
+    """Cluster label error and annotated images by iteration, for the scenarios that form clusters."""
     rows: list[tuple[Chart, ...]] = []
     for part in shown:
         error = _series(
@@ -118,13 +118,13 @@ def cost(dataset: str, shown: list[Slice]) -> Plate | None:
 
 
 def saving(dataset: str, runs: Runs) -> Plate | None:
-    """What clusters save over single images, by the cost of a cluster."""
+    """The images that cluster annotation saves compared with single images, by the cost of a cluster."""
     rows = [charts for comparison in by_dataset(runs) if (charts := saving_charts(comparison))]
     return _plate("break_even", dataset, "What a cluster may cost", CAPTION, rows, [])
 
 
 def sensitivity(dataset: str, runs: Runs, key: str) -> Plate | None:
-    """Both measures of a run over one setting; None unless it is numeric and differs between finished trials."""
+    """AUBC and final accuracy by the value of one setting; None unless finished trials have several numeric values."""
     finished = [trial for trial in runs.trials if trial.status == "finished" and trial.lines]
     asking = [trial for trial in finished if not trial.config.steps.whole_pool]
     concerned = [trial for trial in asking if concerns(trial.config, key)]
@@ -176,7 +176,7 @@ def sensitivity(dataset: str, runs: Runs, key: str) -> Plate | None:
 def _series(
     part: Slice, make: Callable[[Group, str], Series | None], *, only_clusters: bool = False
 ) -> tuple[Series, ...]:
-    """A series of each group that has one."""
+    """The series of all groups for which `make` returns one."""
 
     def made() -> Iterator[Series | None]:
         for group, note in zip(part.groups, part.notes, strict=True):
@@ -189,7 +189,7 @@ def _series(
 def _over_values(
     trials: list[Trial], key: str, measure: Callable[[Trial], float | None], *, is_joined: bool
 ) -> list[Series]:
-    """The measure of one scenario by the value of a setting."""
+    """The series of a measure of one scenario by the value of a setting."""
     by_value: dict[float, list[float]] = {}
     for trial in trials:
         value, measured = _number(trial, key), measure(trial)
@@ -215,7 +215,10 @@ def _over_values(
 
 
 def _number(trial: Trial, key: str) -> float | None:
-    """The value of a numeric setting; of clusters that were not counted, the budget of the step that shows them."""
+    """The value of a numeric setting; None if it is not a number.
+
+    If the number of clusters is not set, it is the budget of the step that shows clusters.
+    """
     config = trial.config
     value: Any = named_settings(config).get(key)
     if key == "clustering.num_clusters" and value is None:
@@ -225,7 +228,7 @@ def _number(trial: Trial, key: str) -> float | None:
 
 
 def _label(key: str) -> str:
-    """A setting with its unit, as the label of an axis."""
+    """The axis label of a setting, with its unit."""
     words = key_words(key)
     units = {
         "clustering.num_clusters": "clusters formed per step",
@@ -262,7 +265,7 @@ def _plate(
 
 
 def _counts(charts: Sequence[Chart], noun: str) -> str:
-    """How many runs the means are over: `3 seeds`, `2 to 3 seeds`."""
+    """The number of runs in the means, as in `3 seeds` or `2 to 3 seeds`."""
     counts = {count for chart in charts for series in chart.series for count in series.counts}
     counts |= {level.count for chart in charts for level in chart.levels}
     low, high = min(counts), max(counts)

@@ -1,4 +1,4 @@
-"""What may be compared in one figure: per dataset, the scenarios under the same settings."""
+"""Selects what one figure compares: the scenarios of a dataset under the same settings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from raycal.report.runs import Group, Runs, Trial
 from raycal.report.stats.rounding import exact
 from raycal.storage.results import area_under_budget_curve
 
-MAX_SLICES = 3  # as rows of one figure; with more, each scenario is shown at its best setting
+MAX_SLICES = 3  # largest number of rows of a figure; with more slices, each scenario is shown at its best setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """Scenarios to compare.
+    """Scenarios that are compared with each other.
 
     Attributes:
-        title: The settings they have in common and others have not; empty when there are no others.
-        groups: With a finished trial, at most one of a scenario, without full supervision.
-        notes: For each group the setting at which it is shown; empty where the title says it.
-        supervised: Finished trials of full supervision.
+        title: The settings that distinguish this slice from others; empty if there are no others.
+        groups: Groups with a finished trial, at most one per scenario, without full supervision.
+        notes: The setting at which each group is shown; empty if the title names it.
+        supervised: The finished trials of full supervision.
     """
 
     title: str
@@ -51,7 +51,7 @@ def scenarios(runs: Runs) -> list[str]:
 
 
 def slices(runs: Runs) -> list[Slice]:
-    """What figures of a dataset's runs compare; none without a finished trial."""
+    """The slices that the figures of a dataset's runs compare; empty without a finished trial."""
     finished = [group for group in runs.groups if group.finished]
     asking = [group for group in finished if not group.trials[0].config.steps.whole_pool]
     supervised = [group for group in finished if group.trials[0].config.steps.whole_pool]
@@ -70,18 +70,18 @@ def slices(runs: Runs) -> list[Slice]:
 
 
 def varied(runs: Runs) -> list[str]:
-    """The settings that differ between trials, scenario and seed apart."""
+    """The settings, except scenario and seed, that differ between trials."""
     return varied_keys([trial.config for trial in runs.trials])[1:]
 
 
 def _settings(group: Group) -> dict[str, str]:
-    """The varied settings that concern a group."""
+    """The varied settings that can affect a group."""
     config = group.trials[0].config
     return {key: value for key, value in group.settings.items() if key != "scenario" and concerns(config, key)}
 
 
 def _conditions(groups: Sequence[Group]) -> list[dict[str, str]]:
-    """The different settings; what is true of a part of another one is no condition of its own."""
+    """The distinct settings of the groups, without those that are a subset of another one."""
     found: list[dict[str, str]] = []
     for group in groups:
         settings = _settings(group)
@@ -91,13 +91,13 @@ def _conditions(groups: Sequence[Group]) -> list[dict[str, str]]:
 
 
 def _supervised(groups: Sequence[Group], condition: dict[str, str]) -> tuple[Trial, ...]:
-    """Full supervision under the same settings, else under those it was run with first."""
+    """The finished trials of full supervision under the same settings, else under the first ones it was run with."""
     same = [group for group in groups if _settings(group).items() <= condition.items()]
     return next((group.finished for group in same or groups), ())
 
 
 def _best_of_each(asking: Sequence[Group], supervised: Sequence[Group]) -> Slice:
-    """Every scenario at the setting with the largest mean area under its budget curve, upper bounds apart."""
+    """Every scenario at the setting with the largest mean area under its budget curve, without upper bounds."""
     best: dict[str, Group] = {}
     for group in [group for group in asking if not group.is_bound] or asking:
         if group.scenario not in best or _area(group) > _area(best[group.scenario]):
@@ -112,4 +112,4 @@ def _best_of_each(asking: Sequence[Group], supervised: Sequence[Group]) -> Slice
 
 def _area(group: Group) -> float:
     areas = [area_under_budget_curve(trial.lines) for trial in group.finished]
-    return exact(fmean([area for area in areas if area is not None] or [0.0]))  # so that equal areas are equal
+    return exact(fmean([area for area in areas if area is not None] or [0.0]))  # equal areas must compare as equal

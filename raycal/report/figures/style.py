@@ -1,4 +1,4 @@
-"""How a scenario looks: one colour, marker and line in every figure, in light and in dark."""
+"""The style of each scenario: the same color, marker and line in every figure, for light and dark mode."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,14 @@ SINGLE_COLUMN, DOUBLE_COLUMN = 3.4, 7.0  # inches
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Colour on a light and on a dark ground, marker and line style as matplotlib names them."""
+    """The style of a scenario.
+
+    Attributes:
+        colour: The color on a light background.
+        dark: The color on a dark background.
+        marker: The marker, as matplotlib names it.
+        line: The line style, as matplotlib names it.
+    """
 
     colour: str
     dark: str
@@ -20,7 +27,8 @@ class Look:
     line: Literal["-"] | tuple[float, tuple[float, ...]]
 
 
-# The paper's have hues of Okabe and Ito, "Color Universal Design" (2008): told apart by readers with any colour vision.
+# The paper's scenarios have hues of Okabe and Ito, "Color Universal Design" (2008), which readers with any color vision
+# can distinguish.
 _NAMED: Mapping[str, Look] = {
     "uncertain+cluster": Look("#0072b2", "#5ab4ec", "o", "-"),
     "cluster+uncertain": Look("#d55e00", "#f58b45", "s", (0, (5, 1.5))),
@@ -44,7 +52,7 @@ assert _NAMED.keys() == SCENARIOS.keys()
 
 
 def looks(scenarios: Sequence[str]) -> dict[str, Look]:
-    """The look of each scenario; own ones take theirs in the given order."""
+    """The look of each scenario; user-defined scenarios take the spare looks in the given order."""
     own = [name for name in dict.fromkeys(scenarios) if name not in _NAMED]
     return {
         name: _NAMED[name] if name in _NAMED else _OWN[own.index(name) % len(_OWN)] for name in dict.fromkeys(scenarios)
@@ -52,7 +60,7 @@ def looks(scenarios: Sequence[str]) -> dict[str, Look]:
 
 
 def settings(*, text_as_paths: bool) -> dict[str, Any]:
-    """Of matplotlib, for figures at the width of a column; the same bytes for the same data."""
+    """The matplotlib settings for figures as wide as a column. The same data gives the same bytes."""
     return {
         "svg.hashsalt": "raycal",
         "svg.fonttype": "path" if text_as_paths else "none",

@@ -1,1 +1,1 @@
-"""The paper's claims, and what the runs of a sweep say about each."""
+"""The claims of the paper, and the verdict on each from the runs of a sweep."""

@@ -1,4 +1,4 @@
-"""What a claim of the paper comes down to: values per seed, and the range in which their mean must lie."""
+"""Turns a claim of the paper into checks: values per seed, and the range in which their mean must lie."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ class Check:
     """One comparison.
 
     Attributes:
-        values: One per seed; their mean must lie above `low` and below `high`.
+        what: The comparison in words.
+        values: One value per seed; their mean must lie above `low` and below `high`.
     """
 
     what: str
@@ -29,11 +30,11 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checks:
-    """All that must be so for a claim to hold.
+    """The checks that must all pass for a claim to hold.
 
     Attributes:
-        checks: Each has a value.
-        missing: Scenarios that the claim is about and that nothing is known of.
+        checks: The comparisons; each has at least one value.
+        missing: The scenarios that the claim is about and that have no finished trial.
     """
 
     checks: tuple[Check, ...]
@@ -41,11 +42,11 @@ class Checks:
 
 
 class NotTestableError(Exception):
-    """Why a claim cannot be tested on these runs."""
+    """The claim cannot be tested on these runs; the message says why."""
 
 
 def claim_checks(claim: Claim, setting: Setting) -> Checks:
-    """The comparisons of a claim in a setting of the dataset that it is about.
+    """The comparisons for a claim, in one setting of the dataset that the claim is about.
 
     Raises:
         NotTestableError: The claim is about other settings, or runs that it needs are missing.
@@ -66,7 +67,7 @@ def claim_checks(claim: Claim, setting: Setting) -> Checks:
 
 
 def _require_conditions(claim: Claim, setting: Setting) -> None:
-    """Refuse to hold runs against a claim that was made under other settings."""
+    """Raise NotTestableError if the claim was made under settings other than those of the runs."""
     subject = setting.groups.get(BEST if claim.interactions else SUPERVISED)
     if not claim.conditions or subject is None:
         return
@@ -137,7 +138,7 @@ def _more_than_spent(_: Claim, groups: Mapping[str, Group]) -> Iterator[Check]:
         yield Check(what=name, values=tuple(float(line["annotated"] - line["interactions"]) for line in lasts))
 
 
-# The scenarios that a claim is about, and how it is measured in those that were run.
+# For each measure: the scenarios that a claim is about, and the function that measures it in those that were run.
 _MEASURES: Mapping[Measure, tuple[tuple[str, ...], Callable[[Claim, Mapping[str, Group]], Iterator[Check]]]] = {
     "full supervision": ((SUPERVISED,), _full_supervision),
     "similar accuracy": ((BEST, SUPERVISED), _similar_accuracy),
@@ -147,7 +148,7 @@ _MEASURES: Mapping[Measure, tuple[tuple[str, ...], Callable[[Claim, Mapping[str,
     "annotated grows": (CLUSTER_SCENARIOS, _annotated_grows),
     "more than spent": (CLUSTER_SCENARIOS, _more_than_spent),
 }
-# Those without which nothing can be measured.
+# The scenarios without which a measure cannot be computed.
 _NEEDED: Mapping[Measure, tuple[str, ...]] = {
     "full supervision": (SUPERVISED,),
     "similar accuracy": (BEST, SUPERVISED),
@@ -157,7 +158,10 @@ _NEEDED: Mapping[Measure, tuple[str, ...]] = {
 
 
 def _mean_differences(first: Group, second: Group, metric: str) -> tuple[float, ...]:
-    """First minus second, of each seed that both finished: means over the interactions that all their trials share."""
+    """The difference of first minus second for each seed that both finished.
+
+    The compared values are means over the interactions that all trials of the pair share.
+    """
     seeds = same_seeds([first, second])
     drawn = [[curve(by_seed(group)[seed].lines, metric) for group in (first, second)] for seed in seeds]
     pairs = [(ours, theirs) for ours, theirs in drawn if ours and theirs]

@@ -1,4 +1,4 @@
-"""The claims of the paper in our words, as data: where it makes them, and the rule by which runs are held against them.
+"""The claims of the paper in our words, as data: the section of each, and the rule that decides whether it holds.
 
 Perez, Lebret, Aberer, "Weakly Supervised Active Learning with Cluster Annotation" (arXiv 1812.11780).
 """
@@ -12,7 +12,7 @@ Measure = Literal[
     "more than spent",
 ]  # fmt: skip
 
-# "Similar" accuracy, and a number that is reached again: within one percentage point.
+# Accuracies count as similar, and a number of the paper as reproduced, within one percentage point.
 MARGIN = 0.01
 BEST = "uncertain+cluster"
 CLUSTER_SCENARIOS = ("cluster-only", "uncertain+cluster", "cluster+uncertain")
@@ -49,17 +49,18 @@ _EUROSAT = _SHARED | {"training.epochs": 8, "training.learning_rate": 1e-4, "dat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """One claim.
+    """One claim of the paper.
 
     Attributes:
-        words: Of the claim.
-        section: Of the paper.
-        compared: What is measured, per seed.
-        rule: When it holds and when not; anything between is undecided.
-        dataset: That it is about; None: any.
-        conditions: Settings by dotted key under which it was made; empty: any.
-        accuracy: Of full supervision in the paper; None where the claim has none.
-        interactions: That were enough in the paper; None likewise.
+        words: The claim in words.
+        section: The section of the paper that makes the claim.
+        compared: What is measured per seed, in words.
+        rule: When the claim holds and when it does not; anything in between is undecided.
+        measure: The kind of measurement.
+        dataset: The dataset that the claim is about; None: any dataset.
+        conditions: The settings, by dotted key, under which the claim was made; empty: any settings.
+        accuracy: The accuracy of full supervision in the paper; None if the claim names none.
+        interactions: The number of interactions that was enough in the paper; None if the claim names none.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""The paper's claims against the runs: what was measured, and a verdict that follows from its interval over seeds."""
+"""Compares the paper's claims with the runs: the measured value, and a verdict from its interval over seeds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from raycal.report.stats.comparison import Comparison, Setting
 from raycal.report.stats.estimate import Estimate, estimate
 from raycal.report.stats.rounding import exact
 
-ELSEWHERE = "about "  # begins the reason of a claim about another dataset
-# Undecided: tested, and the interval allows both the claim and its contrary.
+ELSEWHERE = "about "  # the prefix of the reason if a claim is about another dataset
+# `undecided`: the claim was tested, and the interval is compatible with both the claim and its contrary.
 Verdict = Literal["holds", "does not hold", "undecided", "not tested"]
 
-# The smallest and the largest value that a measure can have; counts have none.
+# The smallest and the largest value that a measure can have; counts are unbounded.
 _RANGES: dict[Measure, tuple[float, float]] = {
     "full supervision": (0.0, 1.0),
     "similar accuracy": (-1.0, 1.0),
@@ -30,10 +30,10 @@ class Finding:
     """One claim in one setting of one dataset.
 
     Attributes:
-        setting: Its label; empty when the dataset has only one.
-        reason: Of the verdict, in words.
-        what: The comparison that the verdict hangs on: of several the least favourable; empty without one.
-        measured: What it gave, in the unit of the claim's `compared`; None: nothing.
+        setting: The label of the setting; empty if the dataset has only one.
+        reason: The reason for the verdict, in words.
+        what: The comparison that decides the verdict, which is the least favorable one; empty without a comparison.
+        measured: The result of this comparison, in the unit of the claim's `compared`; None without a comparison.
     """
 
     claim: Claim
@@ -46,7 +46,10 @@ class Finding:
 
 
 def parity(comparison: Comparison) -> list[Finding]:
-    """Every claim in every setting of a dataset; one about another dataset is not tested, and says so once."""
+    """Test every claim in every setting of a dataset.
+
+    A claim about another dataset gets one finding with the verdict `not tested`.
+    """
     name = comparison.groups[0].trials[0].config.dataset.name
     findings = []
     for claim in CLAIMS:
@@ -59,7 +62,7 @@ def parity(comparison: Comparison) -> list[Finding]:
 
 
 def is_about_another_dataset(reason: str) -> bool:
-    """Whether this reason says that a claim is about another dataset than the one it was held against."""
+    """Whether the reason says that the claim is about a dataset other than the one of the runs."""
     return reason.startswith(ELSEWHERE)
 
 
@@ -90,30 +93,30 @@ def _not_tested(claim: Claim, dataset: str, setting: str, reason: str) -> Findin
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """A comparison and what it gave."""
+    """A comparison and its result."""
 
     check: Check
     found: Estimate
 
     @property
     def ends(self) -> tuple[float, float]:
-        """The interval; of one seed its value."""
+        """The ends of the interval; with one seed, both ends are its value."""
         found = self.found
         return (found.mean if found.low is None else found.low, found.mean if found.high is None else found.high)
 
     @property
     def margin(self) -> float:
-        """How far the interval lies inside the claimed range, negative when it does not."""
+        """The distance of the interval from the nearer end of the claimed range; negative if it crosses that end."""
         return min(exact(self.ends[0] - self.check.low), exact(self.check.high - self.ends[1]))
 
     @property
     def is_contrary(self) -> bool:
-        """Whether the interval lies outside the claimed range altogether."""
+        """Whether the interval lies entirely outside the claimed range."""
         return exact(self.ends[1] - self.check.low) < 0 or exact(self.ends[0] - self.check.high) > 0
 
 
 def _judge(results: Sequence[_Result], missing: Sequence[str]) -> tuple[Verdict, str]:
-    """The verdict on a claim that holds when each of several comparisons does (an intersection-union test)."""
+    """The verdict on a claim that holds if all of its comparisons hold (an intersection-union test)."""
     tested = [result for result in results if result.found.n > 1]
     contrary = [result for result in tested if result.is_contrary]
     if contrary:

@@ -1,1 +1,1 @@
-"""The statistics of a report: curves, intervals, paired tests, targets, recommendations. Draws nothing."""
+"""The statistics of a report: curves, intervals, paired tests, targets, recommendations. This package draws nothing."""

@@ -1,4 +1,4 @@
-"""At which cost of a cluster the saving of cluster annotation vanishes: the paper prices one as one image."""
+"""The cost of a cluster at which cluster annotation saves nothing; the paper prices a cluster as one image."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,13 @@ from raycal.report.stats.targets import reach
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """What one seed of a group had spent when it reached an accuracy, and the images that the other group needed."""
+    """What one seed of a group had spent when it reached an accuracy, and what the other group needed.
+
+    Attributes:
+        samples: Single images that the group had shown.
+        clusters: Clusters that the group had shown.
+        other: Images that the other group needed for the same accuracy.
+    """
 
     samples: float
     clusters: float
@@ -28,11 +34,14 @@ class Spent:
 
     @property
     def cost(self) -> float:
-        """The cost of a cluster, in images, at which both spent the same; below 0 when the images alone cost more."""
+        """The cost of a cluster, in images, at which both groups spent the same.
+
+        It is below 0 if the single images of the group alone cost more than the other group spent.
+        """
         return (self.other - self.samples) / self.clusters
 
     def saving(self, cost: float) -> float:
-        """Percent of the other's images that are saved when a cluster costs so many."""
+        """The percentage of the other group's images that are saved if a cluster costs `cost` images."""
         return 100 * (1 - (self.samples + cost * self.clusters) / self.other)
 
 
@@ -41,15 +50,18 @@ class BreakEven:
     """A group that shows clusters against one that shows single images only, for one target accuracy.
 
     Attributes:
-        target: In words.
-        against: The other group.
-        by_seed: Of the seeds that both finished, those in which the group reached it with clusters.
-        of: Seeds that both finished.
-        cost: Of a cluster in images at the break-even, the mean over `by_seed`; without an interval unless these are
-            all seeds and the other group reached the accuracy in each. None: there are no such seeds.
-        is_bound: At least so much, as the other group did not reach the accuracy in every seed and is counted with all
-            that it spent.
-        at_first: Whether a seed of either had it at its first measured point already, so that it spent at most so much.
+        target: The target accuracy in words.
+        accuracy: The target accuracy as a number.
+        against: The group that shows single images only.
+        by_seed: The spending in each seed that both groups finished and in which the group reached the accuracy with
+            clusters.
+        of: The number of seeds that both groups finished.
+        cost: The break-even cost of a cluster in images, as the mean over `by_seed`. It has an interval only if
+            `by_seed` holds all `of` seeds and the other group reached the accuracy in each. None: `by_seed` is empty.
+        is_bound: Whether `cost` is a lower bound, because the other group did not reach the accuracy in every seed; in
+            those seeds, everything that it spent is counted.
+        at_first: Whether a seed of either group had the accuracy at its first measured point already, so that its
+            spending is an upper bound.
     """
 
     target: str
@@ -64,12 +76,13 @@ class BreakEven:
 
 
 def break_even(comparison: Comparison) -> Iterator[BreakEven]:
-    """Every group with clusters against the best with single images only, and against `random`, for each target.
+    """Compare every group with clusters to the best group with single images only, and to `random`, for each target.
 
-    With s images and c clusters when the group first had the accuracy (linear between measured points) and n images
-    when the other had it, a cluster may cost (n - s) / c images. Neither run depends on the cost. The best needs the
-    fewest images in the mean, among those that reached it in most seeds, or ends best where none did; it was chosen
-    among these same runs. A target that guessing may reach is left out.
+    If the group had shown s images and c clusters when it first reached the accuracy (linear between measured points),
+    and the other group n images, then a cluster may cost (n - s) / c images. Neither run depends on the cost. The best
+    group is the one that needs the fewest images on average among those that reached the accuracy in the largest share
+    of their seeds; if none reached it, the one with the highest final accuracy. It is chosen among these same runs.
+    Targets that guessing may reach are left out.
     """
     level = guessing_level(comparison)
     for percent in PERCENTS:
@@ -108,7 +121,7 @@ def _against(group: Group, other: Group, target: str, accuracy: float) -> BreakE
 
 
 def _others(comparison: Comparison, group: Group, accuracy: float) -> Sequence[Group]:
-    """The best group with single images only under the group's settings, and `random`."""
+    """The best group with single images only under the same settings as `group`, and `random`."""
     settings = [setting for setting in comparison.settings if setting.groups.get(group.scenario) is group]
     singles = [
         other
@@ -131,7 +144,7 @@ def _others(comparison: Comparison, group: Group, accuracy: float) -> Sequence[G
 
 
 def _clusters(lines: Lines, interactions: float) -> float:
-    """Clusters shown until so many interactions, evenly spread over those of an iteration."""
+    """The clusters shown up to this number of interactions, spread evenly over the interactions of an iteration."""
     lines = list(lines)
     spent = [0, *(line["interactions"] for line in lines)]
     shown = np.cumsum([0, *(line["clusters_shown"] for line in lines)])

@@ -1,4 +1,4 @@
-"""What may be compared: the groups of one dataset, and among them those that differ by their scenario alone."""
+"""Arranges groups for comparison: by dataset, and within a dataset by settings, so that only scenarios differ."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,12 @@ RANDOM, SUPERVISED = "random", "supervised"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One value of everything but scenario and seed.
+    """One combination of all settings except scenario and seed.
 
     Attributes:
-        label: The values that tell it from the others of its dataset; empty when it is the only one.
-        groups: By scenario. One that a varied setting does not concern, as a threshold `random`, is in all of them.
+        label: The values that distinguish this combination from others of its dataset; empty if there are no others.
+        groups: The groups by scenario. A group that a varied setting cannot affect, such as `random` with a purity
+            threshold, is in every combination.
     """
 
     label: str
@@ -25,7 +26,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """All groups of a sweep on one dataset, in the order of its plan; nothing is compared across datasets."""
+    """All groups of a sweep on one dataset, in the order of the plan; nothing is compared across datasets."""
 
     dataset: str
     groups: tuple[Group, ...]
@@ -33,21 +34,21 @@ class Comparison:
 
     @property
     def candidates(self) -> tuple[Group, ...]:
-        """The groups that choose what is annotated: all but full supervision."""
+        """The groups that select what is annotated: all except full supervision."""
         return tuple(group for group in self.groups if not is_whole_pool(group))
 
     @property
     def advisable(self) -> tuple[Group, ...]:
-        """The candidates that people can work by: all but upper bounds."""
+        """The candidates that human annotators can follow: all except upper bounds."""
         return tuple(group for group in self.candidates if not group.is_bound)
 
     def setting_of(self, group: Group) -> Setting:
-        """The first setting that holds the group."""
+        """The first setting that contains the group."""
         return next(setting for setting in self.settings if setting.groups.get(group.scenario) is group)
 
 
 def by_dataset(runs: Runs) -> list[Comparison]:
-    """The comparisons of a sweep, one for each dataset with its options."""
+    """The comparisons of a sweep: one for each dataset with its options."""
     datasets: dict[str, list[Group]] = {}
     for group in runs.groups:
         datasets.setdefault(group.trials[0].dataset, []).append(group)
@@ -65,17 +66,17 @@ def is_whole_pool(group: Group) -> bool:
 
 
 def by_seed(group: Group) -> dict[int, Trial]:
-    """The finished trials."""
+    """The finished trials of a group by seed."""
     return {trial.config.seed: trial for trial in group.finished}
 
 
 def same_seeds(groups: Sequence[Group]) -> list[int]:
-    """The seeds that every group has finished, ascending."""
+    """The seeds that all groups have finished, in ascending order."""
     return sorted(set.intersection(*(set(by_seed(group)) for group in groups))) if groups else []
 
 
 def varied_settings(groups: Sequence[Group]) -> list[str]:
-    """The settings that differ between the groups of a dataset, the scenario apart."""
+    """The settings, except the scenario, that differ between the groups of a dataset."""
     keys = (key for key in groups[0].settings if key != "scenario")
     return [key for key in keys if len({group.settings[key] for group in groups}) > 1]
 
@@ -102,5 +103,5 @@ def _settings(groups: Sequence[Group]) -> tuple[Setting, ...]:
 
 
 def _experiment(group: Group, scenario: Any) -> str:
-    """The id that a group's experiments would have under a scenario, their seed apart."""
+    """The experiment id, without the seed, that the group's experiments would have with another scenario."""
     return seedless_id(group.trials[0].config.model_copy(update={"scenario": scenario}))

@@ -1,4 +1,4 @@
-"""What a run measured, as a function of what it cost: linear between measured points, nothing beyond them."""
+"""Measured values of a run as functions of its cost: linear between measured points, undefined beyond them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class Measured(Protocol):
-    """What has lines of results.jsonl, such as a trial."""
+    """An object with records of results.jsonl, such as a trial."""
 
     @property
     def lines(self) -> Sequence[Mapping[str, Any]]: ...
@@ -32,25 +32,25 @@ class Curve:
     """The measured points of a run.
 
     Attributes:
-        interactions: (G,) ascending, each once.
-        values: (G,) of a figure of results.jsonl.
+        interactions: (G,) interactions spent, strictly ascending.
+        values: (G,) values of one key of results.jsonl.
     """
 
     interactions: Floats
     values: Floats
 
     def covers(self, low: float, high: float) -> bool:
-        """Whether both ends lie between measured points."""
+        """Whether both ends of the range lie within the measured points."""
         return bool(self.interactions[0] <= low <= high <= self.interactions[-1])
 
     def at(self, interactions: float) -> float | None:
-        """The figure after so many interactions; None outside the measured points."""
+        """The value after this number of interactions; None outside the measured points."""
         if not self.covers(interactions, interactions):
             return None
         return float(np.interp(interactions, self.interactions, self.values))
 
     def mean_between(self, low: float, high: float) -> float | None:
-        """The mean over a range of interactions by the trapezoid rule; None where it is not covered."""
+        """The mean over a range of interactions by the trapezoid rule; None if the curve does not cover the range."""
         if not self.covers(low, high):
             return None
         inside = (self.interactions > low) & (self.interactions < high)
@@ -64,16 +64,17 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeanCurve:
-    """The mean of n seeds at the interactions that one of them measured and all of them cover.
+    """The mean over n seeds, at the interactions that at least one seed measured and all seeds cover.
 
     Attributes:
-        interactions: (G,).
-        x: (G,) of the axis asked for: its mean over the seeds after so many interactions.
-        mean: (G,).
-        sd: (G,) sample standard deviation; None of one seed.
-        low: (G,) lower end of the 95 % interval of the mean by Student's t; None of one seed. Of accuracies it is cut
-            off at 0.
-        high: (G,) its upper end; of accuracies it is cut off at 1.
+        n: The number of seeds.
+        interactions: (G,) interactions spent.
+        x: (G,) values of the requested axis: its mean over the seeds after these interactions.
+        mean: (G,) means over the seeds.
+        sd: (G,) sample standard deviations; None with one seed.
+        low: (G,) lower ends of the 95 % interval of the mean by Student's t; None with one seed. For accuracies they
+            are clipped at 0.
+        high: (G,) upper ends of the interval; for accuracies they are clipped at 1.
     """
 
     n: int
@@ -86,13 +87,16 @@ class MeanCurve:
 
 
 def figure(line: Mapping[str, Any], key: str) -> float | None:
-    """A figure of a line by its key in results.jsonl, or `human_hours`; None where it is undefined."""
+    """The value of a record by its key in results.jsonl, or `human_hours`; None if it is undefined."""
     value: float | None = line["human_seconds" if key == "human_hours" else key]
     return value / 3600 if key == "human_hours" and value is not None else value
 
 
 def curve(lines: Lines, metric: str = ACCURACY) -> Curve | None:
-    """A figure against interactions; None when it was never measured. Of lines that cost nothing the last counts."""
+    """A metric against interactions; None if it was never measured.
+
+    Of several records with the same number of interactions, the last one counts.
+    """
     points = {line["interactions"]: value for line in lines if (value := figure(line, metric)) is not None}
     if not points:
         return None
@@ -100,11 +104,11 @@ def curve(lines: Lines, metric: str = ACCURACY) -> Curve | None:
 
 
 def mean_curve(trials: Sequence[Measured], *, metric: str = ACCURACY, axis: Axis = "interactions") -> MeanCurve | None:
-    """The mean over trials that differ by their seed alone; None when no budget is covered by all.
+    """The mean over trials that differ only in their seed; None if no budget is covered by all of them.
 
-    Interactions alone grow in every iteration (clusters are given back, so annotated images may fall): seeds are taken
-    together at the same interactions, and another axis only says where such a point is drawn. A trial in which the
-    figure is never defined is left out; `n` counts the others.
+    Only interactions grow in every iteration; the number of annotated images may fall, because cluster labels are
+    given back. Seeds are therefore averaged at equal interactions, and another axis only sets where a point is drawn.
+    Trials in which the metric is never defined are left out, and `n` does not count them.
     """
     drawn = [(found, curve(trial.lines, axis)) for trial in trials if (found := curve(trial.lines, metric))]
     shared = shared_range([found for found, _ in drawn])
@@ -130,7 +134,7 @@ def mean_curve(trials: Sequence[Measured], *, metric: str = ACCURACY, axis: Axis
 
 
 def shared_range(curves: Sequence[Curve]) -> tuple[float, float] | None:
-    """The first and the last interaction that all curves cover; None when there is no such range."""
+    """The first and the last number of interactions that all curves cover; None if there is no such range."""
     if not curves:
         return None
     low = max(float(found.interactions[0]) for found in curves)
@@ -139,49 +143,50 @@ def shared_range(curves: Sequence[Curve]) -> tuple[float, float] | None:
 
 
 def shared_budget(trials: Iterable[Trial]) -> tuple[float, float] | None:
-    """The range of interactions that all trials measured accuracy over; what they are compared on."""
+    """The range of interactions over which all trials measured accuracy, and over which they are compared."""
     return shared_range([found for trial in trials if (found := curve(trial.lines))])
 
 
 def aubc_between(lines: Lines, low: float, high: float) -> float | None:
-    """The area under the budget curve over a range of interactions; None where it is not covered."""
+    """The area under the budget curve over a range of interactions; None if the curve does not cover the range."""
     found = curve(lines)
     return found.mean_between(low, high) if found else None
 
 
 def final_accuracy(lines: Lines) -> float | None:
-    """The last accuracy that was measured."""
+    """The last measured accuracy; None if there is none."""
     found = curve(lines)
     return float(found.values[-1]) if found else None
 
 
 def interactions_to_reach(lines: Lines, accuracy: float) -> int | None:
-    """After how many interactions the accuracy was first reached, rounded up; None: not reached."""
+    """The number of interactions after which the accuracy was first reached, rounded up; None: not reached."""
     at = reached_at(lines, accuracy)
     return None if at is None else round_up(at)
 
 
 def reached_at(lines: Lines, accuracy: float) -> float | None:
-    """After how many interactions the accuracy was first reached: linear between measured points.
+    """The number of interactions after which the accuracy was first reached, linear between measured points.
 
-    At most those of the first measured point when that has it already. None: not reached (censored at the last point).
+    If the first measured point already has the accuracy, its interactions are returned, which are an upper bound.
+    None: not reached (censored at the last point).
     """
     points = [(line["interactions"], value) for line in lines if (value := figure(line, ACCURACY)) is not None]
     if points and reaches(points[0][1], accuracy):
         return float(points[0][0])
     for (begin, before), (end, after) in pairwise(points):
         if reaches(after, accuracy):
-            # The share of the way is rounded above 1 where the accuracy is that of the second point.
+            # Rounding can push the interpolated share above 1 if the accuracy equals that of the second point.
             return float(begin + (end - begin) * min(1.0, (accuracy - before) / (after - before)))
     return None
 
 
 def reaches_first(lines: Lines, accuracy: float) -> bool:
-    """Whether the first measured point has the accuracy, so that fewer interactions may have been enough for it."""
+    """Whether the first measured point already has the accuracy, so that fewer interactions may have been enough."""
     found = curve(lines)
     return found is not None and reaches(float(found.values[0]), accuracy)
 
 
 def round_up(interactions: float) -> int:
-    """The next whole number of interactions; what floats add to a whole one does not count."""
+    """The next whole number of interactions, ignoring floating-point errors on whole numbers."""
     return ceil(round(interactions, 6))

@@ -12,12 +12,14 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What n seeds say of a number.
+    """The estimate of a value from n seeds.
 
     Attributes:
-        sd: Sample standard deviation; None of one seed.
-        low: Lower end of the 95 % interval of the mean by Student's t; None of one seed.
-        high: Its upper end.
+        n: The number of seeds.
+        mean: The mean over the seeds.
+        sd: The sample standard deviation; None with one seed.
+        low: The lower end of the 95 % interval of the mean by Student's t; None with one seed.
+        high: The upper end of the interval.
     """
 
     n: int
@@ -27,9 +29,9 @@ class Estimate:
     high: float | None
 
     def within(self, least: float, most: float) -> "Estimate":
-        """The same estimate with its interval cut off at the smallest and the largest value that the mean can have.
+        """Clip the interval to the smallest and the largest value that the mean can have.
 
-        The mean lies in the cut interval exactly when it lies in the whole one, so the confidence stays 95 %.
+        The true mean lies in the clipped interval exactly if it lies in the full one, so the confidence stays 95 %.
         """
         if self.low is None or self.high is None:
             return self
@@ -43,7 +45,7 @@ class Estimate:
 
 
 def estimate(values: Sequence[float]) -> Estimate | None:
-    """Mean, standard deviation and interval of the values, one per seed; None without any."""
+    """The mean, standard deviation and interval of the values, one value per seed; None without values."""
     if not values:
         return None
     n, mean = len(values), fmean(values)
@@ -55,10 +57,10 @@ def estimate(values: Sequence[float]) -> Estimate | None:
 
 
 def t_quantile(n: int) -> float:
-    """How many standard errors the 95 % interval of a mean of n values reaches to either side."""
+    """The half-width of the 95 % interval of a mean of n values, in standard errors."""
     return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2))
 
 
 def number(value: float) -> str:
-    """A number for readers: whole ones in full, of others four digits."""
+    """Format a number for readers: whole numbers in full, others with four significant digits."""
     return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.4g}"

@@ -1,4 +1,4 @@
-"""The figures of a group: what its finished seeds say, each as an estimate."""
+"""Computes the summary values of a group, each as an estimate over its finished seeds."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,14 +13,21 @@ from raycal.storage.results import area_under_budget_curve, last_defined
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupFigures:
-    """Of the finished trials alone; None where no trial has the figure. Intervals of accuracies end at 0 and 1.
+    """Summary values over the finished trials of a group. A value is None if no trial has it.
+
+    Intervals of accuracies are clipped to 0 and 1.
 
     Attributes:
-        count: Trials by status.
-        aubc: Over each trial's own interactions; None of full supervision, which has one point.
-        shared_aubc: Over the interactions that all finished trials of the dataset share.
-        interactions: At the end, and so the others below.
-        cluster_label_error: In the last iteration in which a cluster was accepted.
+        count: The number of trials by status, over all trials of the group.
+        aubc: The area under the budget curve over each trial's own interactions; None for full supervision, whose
+            curve has one point.
+        shared_aubc: The area under the budget curve over the interactions that all finished trials of the dataset
+            share; None for full supervision.
+        final_accuracy: The last measured accuracy.
+        interactions: The interactions spent at the end of a trial.
+        annotated: The annotated images at the end of a trial.
+        human_hours: The hours of the expert at the end of a trial.
+        cluster_label_error: The share of wrong labels in the last iteration in which a cluster was accepted.
     """
 
     count: Mapping[Status, int]
@@ -34,7 +41,7 @@ class GroupFigures:
 
 
 def group_figures(group: Group, shared: tuple[float, float] | None) -> GroupFigures:
-    """The figures of one group, given the interactions that the trials of its dataset share."""
+    """The summary values of one group; `shared` is the range of interactions that the trials of its dataset share."""
     trials = group.finished
     if is_whole_pool(group):
         own, over_shared = [], []
@@ -54,12 +61,12 @@ def group_figures(group: Group, shared: tuple[float, float] | None) -> GroupFigu
 
 
 def dataset_budget(comparison: Comparison) -> tuple[float, float] | None:
-    """The interactions that all finished trials of a dataset share, full supervision apart."""
+    """The range of interactions that all finished trials of a dataset share, without full supervision."""
     return shared_budget(trial for group in comparison.candidates for trial in group.finished)
 
 
 def final_accuracies(group: Group) -> Estimate | None:
-    """The last accuracy of the finished trials."""
+    """The estimate of the final accuracy over the finished trials."""
     return _of_accuracies([final_accuracy(trial.lines) for trial in group.finished])
 
 

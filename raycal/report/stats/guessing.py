@@ -1,4 +1,4 @@
-"""Which accuracies say nothing, because a model that guesses reaches them on the same test split."""
+"""Decides which accuracies are meaningless, because a model that guesses reaches them on the same test split."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -21,14 +21,14 @@ ONE_SIDED_ADVICE = (
 def guessing_level(comparison: Comparison) -> float | None:
     """The highest accuracy that cannot be told from guessing on a test split of the dataset.
 
-    Splits of several seeds may differ a little; the highest level counts. None: only an earlier version of raycal ran
-    the trials, which did not record the level.
+    The test splits of different seeds may differ a little; the highest level counts. None: all trials were run by an
+    earlier version of raycal, which did not record the level.
     """
     return highest(line for group in comparison.groups for trial in group.trials for line in trial.lines)
 
 
 def highest(lines: Iterable[Mapping[str, Any]]) -> float | None:
-    """The highest level that the lines have recorded; None without one."""
+    """The highest level of guessing that the records contain; None if no record has one."""
     levels = [level for line in lines if (level := line.get("chance_accuracy")) is not None]
     return max(levels, default=None)
 
@@ -39,11 +39,12 @@ def is_guessing(accuracy: float, level: float | None) -> bool:
 
 
 def advice(level: float, even: float | None = None) -> str:
-    """What to do about models that cannot be told from guessing.
+    """Advice about models whose accuracy cannot be told from guessing.
 
     Args:
-        level: What guessing reaches on the test split.
-        even: What guessing would reach if the test split had equally many images of every class; None: not known.
+        level: The accuracy that guessing reaches on the test split.
+        even: The accuracy that guessing would reach on a test split with equally many images of every class; None:
+            unknown.
     """
     if even is not None and level - even > ONE_SIDED:
         return ONE_SIDED_ADVICE.format(even)

@@ -1,4 +1,4 @@
-"""Two groups compared seed by seed: differences with their interval, tests, and Holm's correction over all pairs."""
+"""Compares two groups seed by seed: differences with intervals, tests, and Holm's correction over all pairs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,13 +25,15 @@ MOST_ENUMERATED = 13
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedTest:
-    """Of n paired values whether the first are larger; a test that is not defined is None and `note` says why.
+    """Paired tests of whether two groups differ, over n pairs of values. An undefined test is None.
 
     Attributes:
-        difference: First minus second; None without a pair.
-        cohens_dz: Mean difference in standard deviations of the differences.
-        t_p: Two-sided, paired t-test.
-        wilcoxon_p: Two-sided, signed ranks, zeros left out; exact up to 13 pairs, with ties too.
+        difference: The mean of first minus second; None without a pair.
+        cohens_dz: The mean difference in standard deviations of the differences.
+        t_p: The p-value of the two-sided paired t-test.
+        wilcoxon_p: The p-value of the two-sided Wilcoxon signed-rank test without zero differences; exact up to 13
+            pairs, also with ties.
+        note: Why a test is undefined or cannot be significant; empty otherwise.
     """
 
     difference: Estimate | None
@@ -42,19 +44,21 @@ class PairedTest:
 
     @property
     def n(self) -> int:
-        """How many pairs."""
+        """The number of pairs."""
         return self.difference.n if self.difference else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Two groups of a dataset, compared in the seeds that both finished over the interactions that their trials share.
+    """Two groups of a dataset, compared over the seeds that both finished and the interactions that their trials share.
 
     Attributes:
-        metric: AUBC over the shared interactions, or accuracy at their end.
-        budget: The first and the last of them; None: there are none.
-        first_mean: Over the paired seeds; None without one.
-        t_p_holm: Corrected over all pairs of the dataset in this metric; likewise the other.
+        metric: The AUBC over the shared interactions, or the accuracy at their end.
+        budget: The first and the last shared number of interactions; None: there are none.
+        first_mean: The first group's mean over the paired seeds; None without such a seed.
+        second_mean: The second group's mean over the paired seeds; None without such a seed.
+        t_p_holm: The p-value of the t-test, corrected over all pairs of the dataset in this metric.
+        wilcoxon_p_holm: The p-value of the Wilcoxon test, corrected in the same way.
     """
 
     metric: Metric
@@ -70,8 +74,8 @@ class Pair:
 
 
 def paired_test(first: Sequence[float], second: Sequence[float]) -> PairedTest:
-    """Compare two groups by the values of the same seeds, in the same order."""
-    # Equal differences are ties, however floats rounded them.
+    """Compare two groups by their values per seed; both sequences have the same order of seeds."""
+    # Rounding removes floating-point errors, so that equal differences are ties.
     differences = np.array([exact(own - other) for own, other in zip(first, second, strict=True)], np.float64)
     found = estimate(differences.tolist())
     if found is None:
@@ -95,7 +99,7 @@ def paired_test(first: Sequence[float], second: Sequence[float]) -> PairedTest:
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down correction (1979) of the defined p-values; the others stay None."""
+    """Apply Holm's step-down correction (1979) to the defined p-values; undefined ones stay None."""
     order = sorted((p, index) for index, p in enumerate(p_values) if p is not None)
     corrected: list[float | None] = [None] * len(p_values)
     largest = 0.0
@@ -106,7 +110,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def pairwise(comparison: Comparison, metric: Metric) -> list[Pair]:
-    """Every pair of groups of a dataset, full supervision apart: a family of its own for each metric."""
+    """Compare every pair of groups of a dataset, without full supervision. Holm's family is all pairs in one metric."""
     groups = [group for group in comparison.candidates if group.finished]
     curves = [
         {seed: drawn for seed, trial in by_seed(group).items() if (drawn := curve(trial.lines))} for group in groups
@@ -122,7 +126,7 @@ def pairwise(comparison: Comparison, metric: Metric) -> list[Pair]:
 
 
 def _compare(metric: Metric, *sides: tuple[Group, Mapping[int, Curve]]) -> Pair:
-    """A pair of groups with their curves by seed, before the correction."""
+    """Compare two groups, each with its curves by seed, without Holm's correction."""
     (first, _), (second, _) = sides
     seeds = sorted(set.intersection(*(set(curves) for _, curves in sides)))
     budget = shared_range([curves[seed] for _, curves in sides for seed in seeds])
@@ -148,14 +152,18 @@ def _compare(metric: Metric, *sides: tuple[Group, Mapping[int, Curve]]) -> Pair:
 
 
 def _value(drawn: Curve, metric: Metric, budget: tuple[float, float]) -> float:
-    """What is compared of a trial that covers the budget."""
+    """The compared value of a trial that covers the budget: its AUBC or its accuracy at the end."""
     value = drawn.mean_between(*budget) if metric == "AUBC" else drawn.at(budget[1])
     assert value is not None
     return value
 
 
 def _wilcoxon(differences: npt.NDArray[np.float64]) -> float:
-    """The two-sided p of the signed ranks; all signs are enumerated where they are few, as ties make tables wrong."""
+    """The two-sided p-value of the signed-rank test.
+
+    Up to 13 pairs, all combinations of signs are enumerated, because tables of the exact distribution are wrong with
+    ties.
+    """
     differing = differences[differences != 0]
     if len(differing) > MOST_ENUMERATED:
         from scipy import stats  # slow to import

@@ -1,4 +1,4 @@
-"""Who beats whom, how often, over all settings and budgets of a dataset."""
+"""The pairwise penalty matrix: how often one scenario beats another over all settings and budgets of a dataset."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,15 +12,16 @@ from raycal.report.stats.paired import ALPHA, paired_test
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PenaltyMatrix:
-    """Row beats column.
+    """How often the scenario of a row beats the scenario of a column.
 
     Attributes:
-        scenarios: Of rows and columns, in the order of the plan.
-        wins: (row, column) from 0 to the settings in which both were compared; None: in none, and on the diagonal.
-        column_means: Penalty of each scenario, less is better: the mean of its column over the rows that it was
-            compared with; None without one.
-        compared: (row, column) settings in which the two were compared.
-        seeds: The fewest and the most seeds that a comparison had; None: none was made.
+        scenarios: The scenarios of rows and columns, in the order of the plan.
+        wins: (row, column) wins, from 0 to the number of settings in which the two were compared; None if there is no
+            such setting, and on the diagonal.
+        column_means: The penalty of each scenario (lower is better): the mean of its column over the rows that it was
+            compared with; None if there is no such row.
+        compared: (row, column) number of settings in which the two were compared.
+        seeds: The smallest and the largest number of seeds in a comparison; None: no comparison was made.
     """
 
     scenarios: tuple[str, ...]
@@ -33,13 +34,15 @@ class PenaltyMatrix:
 def penalty_matrix(comparison: Comparison) -> PenaltyMatrix:
     """The pairwise penalty matrix of Ash et al. (BADGE, ICLR 2020, section 4) over the scenarios of a dataset.
 
-    In every setting (all but scenario and seed the same), for every two scenarios: the budgets are the interactions
-    that a paired trial measured and all of the paired trials cover. At each, the accuracies of the seeds that both
-    finished are compared by a two-sided paired t-test; where p < 0.05 the one with the larger mean beats the other, and
-    1 / (number of budgets) is added to its row in the other's column. So a setting adds at most 1 to a cell.
+    Two scenarios are compared in every setting (everything except scenario and seed is equal). The budgets are the
+    numbers of interactions that at least one paired trial measured and all paired trials cover. At each budget, a
+    two-sided paired t-test compares the accuracies of the seeds that both scenarios finished. If p < 0.05, the scenario
+    with the larger mean beats the other, and 1 / (number of budgets) is added to its row in the other's column. A
+    setting therefore adds at most 1 to a cell.
 
-    Ash et al. space their budgets exponentially and stop when all have 99 % of the accuracy of full supervision; here
-    every measured budget counts. Pairs with fewer than two seeds in common are not compared. p is not corrected.
+    Ash et al. space their budgets exponentially and stop when all strategies have 99 % of the accuracy of full
+    supervision; here every measured budget counts. Pairs with fewer than two seeds in common are not compared. The
+    p-values are not corrected.
     """
     names = tuple(dict.fromkeys(group.scenario for group in comparison.candidates))
     wins, compared = np.zeros((len(names), len(names))), np.zeros((len(names), len(names)), np.int64)
@@ -70,7 +73,10 @@ def penalty_matrix(comparison: Comparison) -> PenaltyMatrix:
 
 
 def _curves(setting: Setting, *names: str) -> tuple[Sequence[Curve], Sequence[Curve]] | None:
-    """The curves of two scenarios in the seeds that both finished; None when these are fewer than two."""
+    """The curves of two scenarios in the seeds that both finished.
+
+    None if there are fewer than two such seeds, or if their curves share no interactions.
+    """
     groups = [setting.groups[name] for name in names if name in setting.groups]
     if len(groups) < 2 or any(is_whole_pool(group) for group in groups):
         return None
@@ -82,7 +88,7 @@ def _curves(setting: Setting, *names: str) -> tuple[Sequence[Curve], Sequence[Cu
 
 
 def _wins(first: Sequence[Curve], second: Sequence[Curve]) -> tuple[float, float]:
-    """The shares of the budgets at which the first beats the second, and the other way round."""
+    """The share of budgets at which the first beats the second, and the share at which the second beats the first."""
     shared = shared_range([*first, *second])
     assert shared is not None
     measured = np.unique(np.concatenate([found.interactions for found in (*first, *second)]))
@@ -92,7 +98,7 @@ def _wins(first: Sequence[Curve], second: Sequence[Curve]) -> tuple[float, float
 
 
 def _winner(first: Sequence[Curve], second: Sequence[Curve], budget: float) -> int:
-    """1: the first is better at this budget, -1: the second, 0: no difference is shown."""
+    """The winner at this budget: 1 for the first, -1 for the second, 0 for no significant difference."""
     test = paired_test(
         *([float(np.interp(budget, found.interactions, found.values)) for found in side] for side in (first, second))
     )

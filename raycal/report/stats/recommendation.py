@@ -1,4 +1,4 @@
-"""Which group reaches a given accuracy for the fewest interactions, and how sure that is."""
+"""Recommends the group that reaches a given accuracy with the fewest interactions, and says how certain that is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from raycal.report.stats.paired import paired_test
 from raycal.report.stats.targets import Reached, both_reach_first, reach
 
 PERCENTS = (90, 95, 99)
-NAMED = 2  # rivals in a sentence; the table has all of them
+NAMED = 2  # rivals named in a sentence; the table names all of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,15 +22,17 @@ class Recommendation:
     """The answer for one target accuracy on one dataset.
 
     Attributes:
-        target: In words.
-        accuracy: None: nothing finished.
-        group: That reaches it in all of its seeds for the fewest interactions in the mean; None: no group does.
-        interactions: It needs, whole ones.
-        saving: Interactions saved against `random` in percent, over the seeds that both finished.
-        saving_is_bound: At least so many, as `random` did not reach the accuracy in every seed.
-        rivals: Groups that reach it in all of their seeds, too, and that it cannot be told from: the interval of the
-            paired difference includes 0, or there is none. Those that need the fewest come first.
-        answer: All this in words.
+        target: The target accuracy in words.
+        accuracy: The target accuracy as a number; None: no trial finished.
+        group: The group that reaches the accuracy in all of its seeds with the fewest interactions on average; None: no
+            group reaches it in all of its seeds.
+        interactions: The whole number of interactions that the group needs.
+        saving: The interactions saved compared with `random`, in percent, over the seeds that both finished.
+        saving_is_bound: Whether `saving` is a lower bound, because `random` did not reach the accuracy in every seed.
+        rivals: Other groups that reach the accuracy in all of their seeds and cannot be distinguished from `group`: the
+            interval of the paired difference includes 0, or there is no interval. They are ordered by their mean
+            number of interactions, fewest first.
+        answer: The recommendation in words.
     """
 
     dataset: str
@@ -45,10 +47,10 @@ class Recommendation:
 
 
 def recommend(comparison: Comparison) -> list[Recommendation]:
-    """An answer for each target: shares of full supervision, or without it of the best final accuracy.
+    """One answer per target accuracy, which is a percentage of the accuracy of full supervision.
 
-    Nothing is recommended for a target that guessing may reach. The answers are the same sentence where that is true of
-    all targets.
+    Without full supervision, it is a percentage of the best final accuracy. Nothing is recommended for a target that
+    guessing may reach. If guessing may reach all targets, all answers are the same sentence.
     """
     answers = [_recommend(comparison, percent) for percent in PERCENTS]
     level = guessing_level(comparison)
@@ -67,7 +69,7 @@ def recommend(comparison: Comparison) -> list[Recommendation]:
 
 
 def goal(comparison: Comparison, percent: int) -> tuple[str, float | None]:
-    """The target in words, and its accuracy; None when nothing finished."""
+    """The target in words, and its accuracy; the accuracy is None if no trial finished."""
     supervised = [group for group in comparison.groups if is_whole_pool(group)]
     reference, best = "full supervision", _best_accuracy(supervised)
     if best is None:
@@ -133,7 +135,7 @@ def _none(comparison: Comparison, target: str, accuracy: float | None, answer: s
 
 
 def _best_accuracy(groups: Sequence[Group]) -> float | None:
-    """The highest mean final accuracy."""
+    """The highest mean final accuracy of the groups; None if no trial finished."""
     return max((found.mean for group in groups if (found := final_accuracies(group))), default=None)
 
 
@@ -142,7 +144,7 @@ def _mean(reached: Reached) -> float:
 
 
 def _is_fewer(ours: Reached, theirs: Reached) -> bool:
-    """Whether the interval of the paired differences excludes that the others need as few or fewer."""
+    """Whether `ours` needs significantly fewer interactions: the interval of the paired differences lies above 0."""
     pairs = [(value, ours.by_seed.get(seed)) for seed, value in theirs.by_seed.items()]
     both = [(other, own) for other, own in pairs if other is not None and own is not None]
     difference = paired_test([other for other, _ in both], [own for _, own in both]).difference
@@ -150,9 +152,10 @@ def _is_fewer(ours: Reached, theirs: Reached) -> bool:
 
 
 def _saving(comparison: Comparison, group: Group, accuracy: float) -> tuple[Estimate | None, bool]:
-    """Percent fewer than `random`, and whether that is a lower bound: where it is not reached its end counts.
+    """The percentage of interactions saved compared with `random`, and whether it is a lower bound.
 
-    Seeds in which both had the accuracy at their first evaluation are left out, as the saving is unknown there.
+    In a seed where `random` did not reach the accuracy, all of its interactions count, so the saving is a lower bound.
+    Seeds in which both had the accuracy at their first evaluation are left out, because their saving is unknown.
     """
     random = comparison.setting_of(group).groups.get(RANDOM)
     if random is None or random is group:
@@ -169,8 +172,8 @@ def _saving(comparison: Comparison, group: Group, accuracy: float) -> tuple[Esti
         if own is not None and other:
             savings.append(100 * (1 - own / other))
     found = estimate(savings)
-    found = found and found.within(-inf, 100.0)  # nothing saves more than all
-    # An interval of lower bounds, or of some of the seeds, would be taken for one of the saving.
+    found = found and found.within(-inf, 100.0)  # no more than 100 % can be saved
+    # Readers would mistake an interval over lower bounds, or over only some seeds, for the interval of the saving.
     return (replace(found, low=None, high=None) if found and (is_bound or not known) else found), is_bound
 
 

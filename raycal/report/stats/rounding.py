@@ -10,13 +10,13 @@ from math import copysign
 # Two accuracies that differ are much farther apart than this: the smallest difference is one divided by the number of
 # test images, seeds and percent, 1e-10 for a million images and 100 seeds. Rounding errors are much smaller than this.
 DIGITS = 12
-# Ratios such as 1/8192 lie halfway between two numbers of twelve digits. All of those go away from zero, whether a
-# rounding error, which is smaller than this, made them a little larger or a little smaller.
+# Ratios such as 1/8192 lie halfway between two numbers of twelve digits. Adding this nudge rounds all of them away from
+# zero, even if a rounding error, which is smaller than the nudge, made them a little larger or a little smaller.
 NUDGE = 1e-14
 
 
 def exact(value: float) -> float:
-    """The value without what floats added to it; values that are equal in exact arithmetic become the same float."""
+    """Remove floating-point errors, so that values that are equal in exact arithmetic become the same float."""
     return round(value + copysign(NUDGE, value), DIGITS)
 
 

@@ -1,4 +1,4 @@
-"""How many interactions a group needs for a target accuracy, and how many times more random sampling needs."""
+"""The interactions that a group needs for a target accuracy, and how many times more random sampling needs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from raycal.report.stats.estimate import Estimate, estimate
 from raycal.report.stats.group_figures import final_accuracies
 from raycal.report.stats.guessing import highest, is_guessing
 
-# Percent of the accuracy of full supervision.
+# Target accuracies in percent of the accuracy of full supervision.
 TARGETS = (90, 95, 99, 100)
 
 
@@ -20,10 +20,13 @@ class Reached:
     """Whether and when the finished seeds of a group reached an accuracy.
 
     Attributes:
-        by_seed: Interactions; None: not reached.
-        estimate: Over the seeds that reached it, in whole interactions: the mean rounded up, the interval outwards, and
-            never below 0. The interval is left out unless all did, as it would say too little.
-        at_most: Whether a seed had it at its first measured point already, so that the interactions are an upper bound.
+        accuracy: The target accuracy.
+        by_seed: The interactions needed in each seed; None: not reached.
+        estimate: The estimate over the seeds that reached the accuracy, in whole interactions: the mean is rounded up
+            and the interval outwards, never below 0. There is no interval unless all seeds reached the accuracy,
+            because it would be too low.
+        at_most: Whether a seed had the accuracy at its first measured point already, so that the interactions are an
+            upper bound.
     """
 
     accuracy: float
@@ -33,17 +36,17 @@ class Reached:
 
     @property
     def reached(self) -> int:
-        """How many seeds reached it."""
+        """The number of seeds that reached the accuracy."""
         return sum(value is not None for value in self.by_seed.values())
 
     @property
     def by_all(self) -> bool:
-        """Whether there is a seed and every one reached it."""
+        """Whether there is at least one seed and every seed reached the accuracy."""
         return self.reached == len(self.by_seed) > 0
 
 
 def reach(group: Group, accuracy: float) -> Reached:
-    """When the finished seeds of a group reached an accuracy."""
+    """Compute when the finished seeds of a group reached an accuracy."""
     trials = by_seed(group)
     found = {seed: interactions_to_reach(trial.lines, accuracy) for seed, trial in trials.items()}
     return Reached(
@@ -55,23 +58,23 @@ def reach(group: Group, accuracy: float) -> Reached:
 
 
 def full_supervision(group: Group, comparison: Comparison) -> Estimate | None:
-    """The final accuracy of full supervision with the group's dataset and training; None when it was not run."""
+    """The final accuracy of full supervision with the group's dataset and training; None if it was not run."""
     supervised = comparison.setting_of(group).groups.get(SUPERVISED)
     return final_accuracies(supervised) if supervised else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Efficiency:
-    """How many times more interactions random sampling needs than a group, above 1 when the group needs fewer.
+    """How many times more interactions random sampling needs than a group; above 1 if the group needs fewer.
 
     Attributes:
-        of: Seeds that both groups finished.
-        ratio: Geometric mean over the seeds in which it is known; its interval, by Student's t on the logarithms, is
-            left out unless it is known in all. It is unknown where the group did not reach random's accuracy, where
-            both had it at their first evaluation, and where it cannot be told from guessing. `sd` is that of the
-            logarithms.
-        both_at_first: Seeds in which both had the accuracy at their first evaluation.
-        guessed: Seeds in which the accuracy cannot be told from guessing.
+        of: The number of seeds that both groups finished.
+        ratio: The geometric mean of the ratio over the seeds in which it is known. The interval, by Student's t on the
+            logarithms, is left out unless the ratio is known in all seeds. The ratio is unknown if the group did not
+            reach the accuracy of `random`, if both had it at their first evaluation, or if it cannot be told from
+            guessing. `sd` is the standard deviation of the logarithms.
+        both_at_first: The number of seeds in which both groups had the accuracy at their first evaluation.
+        guessed: The number of seeds in which the accuracy cannot be told from guessing.
     """
 
     of: int
@@ -83,10 +86,10 @@ class Efficiency:
 def label_efficiency(group: Group, comparison: Comparison) -> Efficiency | None:
     """The data efficiency of Mussmann and Liang (ICML 2018), in interactions.
 
-    None when `random` was not run with these settings, of `random` itself, and of full supervision.
+    In each seed, it is the number of interactions after which `random` first had its own final accuracy, divided by the
+    number after which the group first had that accuracy.
 
-    Of each seed: the interactions after which `random` first had its own final accuracy, divided by the interactions
-    after which the group first had it.
+    None for `random` itself, for full supervision, and if `random` was not run with these settings.
     """
     random = comparison.setting_of(group).groups.get(RANDOM)
     if random is None or random is group or is_whole_pool(group):
@@ -111,7 +114,7 @@ def label_efficiency(group: Group, comparison: Comparison) -> Efficiency | None:
 
 
 def both_reach_first(first: Lines, second: Lines, accuracy: float) -> bool:
-    """Whether both had the accuracy at their first evaluation, so that nobody knows which of them needed less."""
+    """Whether both runs had the accuracy at their first evaluation, so that it is unknown which needed less."""
     return reaches_first(first, accuracy) and reaches_first(second, accuracy)
 
 
@@ -128,7 +131,7 @@ def _guesses(random: Lines) -> bool:
 
 
 def _ratio(random: Lines, other: Lines) -> float | None:
-    """How many times more interactions `random` needs in one seed; None where it is unknown."""
+    """How many times more interactions `random` needs in one seed; None if this is unknown."""
     accuracy = final_accuracy(random)
     if accuracy is None or _both_at_first(random, other) or _guesses(random):
         return None
@@ -137,14 +140,14 @@ def _ratio(random: Lines, other: Lines) -> float | None:
 
 
 def _whole(found: Estimate | None) -> Estimate | None:
-    """In whole interactions."""
+    """Round an estimate to whole interactions: the mean up, the interval outwards and never below 0."""
     if found is None or found.low is None or found.high is None:
         return found and replace(found, mean=round_up(found.mean))
     return replace(found, mean=round_up(found.mean), low=max(0, floor(found.low)), high=round_up(found.high))
 
 
 def _of_reached(values: Sequence[float | None]) -> Estimate | None:
-    """The estimate of those that are there, without an interval unless all are."""
+    """The estimate over the values that are not None, without an interval if any value is None."""
     reached = [value for value in values if value is not None]
     found = estimate(reached)
     if found is None or len(reached) == len(values):

@@ -43,7 +43,7 @@ for (const panel of document.querySelectorAll(".panel")) {
   panel.addEventListener("pointerleave", leave);
 }
 
-// A table that is wider than its box says so, and has a shadow where there is more of it.
+// Marks a table that is wider than its box, with a shadow on each side that can be scrolled to.
 const boxes = [...document.querySelectorAll(".scroll")];
 const mark = (box) => {
   const left = box.scrollWidth - box.clientWidth;

@@ -139,7 +139,7 @@ def test_lowest_label_error() -> None:
     trials = [*clusters(BEST, errors=low), *clusters("cluster-only", errors=high)]
     others = clusters("cluster+uncertain", errors=high)
     assert findings(*trials, *others)["lowest-label-error"].verdict == "holds"
-    # 0.205 - 0.06 and 0.21 - 0.065.
+    # The differences in the two seeds are 0.205 - 0.06 and 0.21 - 0.065.
     measured = findings(*trials, *others)["lowest-label-error"].measured
     assert measured is not None
     assert measured.mean == pytest.approx(0.145)
@@ -184,7 +184,7 @@ def test_a_claim_about_another_dataset_is_answered_once() -> None:
 
 
 def test_rounding_is_no_better_area() -> None:
-    # Both have the mean 0.5875 over their interactions; floats make that of the best scenario the larger one.
+    # Both curves have the mean 0.5875; rounding errors make the mean of the best scenario the larger float.
     first, second = [(10, 0.24), (20, 0.75), (30, 0.61)], [(10, 0.83), (30, 0.345)]
     others = ("random", "uncertain-only", "cluster-only", "cluster+uncertain")
     trials = [*seeds(BEST, first, first), *(item for name in others for item in seeds(name, second, second))]

@@ -42,7 +42,7 @@ def test_of_lines_that_cost_nothing_the_last_counts() -> None:
 
 
 def test_area_over_a_part_by_hand() -> None:
-    # 15 to 20 at 0.35 in the mean, 20 to 30 at 0.5.
+    # The mean accuracy is 0.35 from 15 to 20 interactions and 0.5 from 20 to 30.
     assert aubc_between(lines(RISING), 15, 30) == pytest.approx((5 * 0.35 + 10 * 0.5) / 15)
     assert aubc_between(lines(RISING), 20, 20) == pytest.approx(0.4)
     assert aubc_between(lines(RISING), 5, 30) is None

@@ -20,7 +20,7 @@ def test_figures_of_a_group() -> None:
     assert random.count == {"finished": 2, "stopped": 1}
     assert random.aubc is not None
     assert random.aubc.mean == pytest.approx((0.4 + 0.7) / 2)
-    # All trials share 20 interactions alone.
+    # The trials share only the single budget of 20 interactions.
     assert random.shared_aubc is not None
     assert random.shared_aubc.mean == pytest.approx((0.4 + 0.5) / 2)
     assert random.final_accuracy is not None

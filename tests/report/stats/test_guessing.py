@@ -1,4 +1,4 @@
-"""Accuracies that a model which guesses reaches, too: no winner is named and no cost is computed for them."""
+"""For accuracies that guessing also reaches, the report names no winner and computes no cost."""
 
 from collections.abc import Sequence
 from dataclasses import replace

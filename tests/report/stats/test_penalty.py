@@ -6,7 +6,7 @@ from raycal.report.stats.penalty import penalty_matrix
 
 
 def test_matrix_by_hand() -> None:
-    """At 20 and 30 interactions, not at 10, clusters are better in every seed; uncertain is never told from random."""
+    """`cluster-only` wins at 20 and 30 interactions, but not at 10. `uncertain-only` never differs from `random`."""
     (found,) = by_dataset(
         runs(
             *seeds("random", *([(10, 0.5), (20, 0.5 + e), (30, 0.5)] for e in (0.0, 0.01, 0.02))),
@@ -16,7 +16,7 @@ def test_matrix_by_hand() -> None:
     )
     matrix = penalty_matrix(found)
     assert matrix.scenarios == ("random", "cluster-only", "uncertain-only")
-    # Interpolated, uncertain is about 0.5 in every seed after 20.
+    # By interpolation, `uncertain-only` is at about 0.5 in every seed after 20 interactions.
     assert matrix.wins == ((None, 0, 0), (pytest.approx(2 / 3), None, pytest.approx(1 / 3)), (0, 0, None))
     assert matrix.column_means == (pytest.approx(1 / 3), 0, pytest.approx(1 / 6))
     assert matrix.compared == ((0, 1, 1), (1, 0, 1), (1, 1, 0))

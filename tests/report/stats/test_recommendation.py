@@ -7,7 +7,7 @@ from raycal.report.stats.recommendation import Recommendation, recommend
 
 
 def reaching(*interactions: float) -> list[Points]:
-    """Curves that cross 0.81 (90 % of 0.9) after so many interactions, one per seed, and end after 100."""
+    """Curves, one per seed, that cross 0.81 (90 % of 0.9) after these numbers of interactions and end after 100."""
     return [[(10, 0.0), (needed, 0.81), (100, 0.82)] for needed in interactions]
 
 
@@ -119,7 +119,7 @@ def test_interactions_are_whole_and_a_bound_is_not_rounded_up() -> None:
     never: Points = [(10, 0.0), (100, 0.5)]
     found = first(*FULL, *seeds("random", never, never), *seeds("cluster-only", *reaching(40.2, 41.9)))
     assert found.interactions is not None
-    assert found.interactions.mean == 42  # of 41 and 42
+    assert found.interactions.mean == 42  # the mean of 41 and 42, rounded up
     assert found.saving is not None
     assert found.saving.mean == pytest.approx(58.5)
     assert found.answer.endswith("with cluster-only, 42 [35, 48] (2 seeds); at least 58 % fewer than random.")

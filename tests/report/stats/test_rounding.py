@@ -44,7 +44,7 @@ def test_every_exact_equality_of_five_seeds_of_100_images_is_reached() -> None:
         misjudged += right / 100 < target
         assert reaches(right / 100, target)
     assert equalities > 50
-    assert misjudged > 5  # by a comparison of floats
+    assert misjudged > 5  # a plain comparison of floats fails in these cases
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, 0.5, -0.25, 1e6, float("inf")])
@@ -61,7 +61,7 @@ def test_equal_values_are_equal_whatever_was_computed_first() -> None:
 
 @pytest.mark.parametrize("count", [1, 77, 4097, 8191])
 def test_ratios_halfway_between_two_rounded_numbers_go_to_one_side(count: int) -> None:
-    # They have thirteen decimals, the last of which is a five.
+    # Multiples of 1/8192 have up to thirteen decimals; the thirteenth is a five, halfway for rounding to twelve.
     half = count / 8192
 
     around = {exact(half), exact(np.nextafter(half, 0)), exact(np.nextafter(half, 1)), exact(half + 0.7 - 0.7)}

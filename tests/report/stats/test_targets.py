@@ -38,13 +38,14 @@ def test_seeds_that_did_not_reach_the_target_are_told() -> None:
     early = reach(found.groups[0], 0.1)
     assert (early.by_all, early.at_most) == (True, True)
     assert early.estimate is not None
-    assert (early.estimate.mean, early.estimate.low, early.estimate.high) == (11, 8, 14)  # of 11, 12 and 10
+    assert (early.estimate.mean, early.estimate.low, early.estimate.high) == (11, 8, 14)  # the seeds need 11, 12 and 10
 
 
 def test_efficiency_by_hand() -> None:
     (found,) = by_dataset(
         runs(
-            # Random reaches its final 0.8 after 100 and its final 0.6 after 90 already, the others after 25 and 45.
+            # `random` reaches its final accuracies, 0.8 and 0.6, after 100 and 90 interactions. `cluster-only` reaches
+            # them after 25 and 45.
             *seeds("random", [(10, 0.2), (100, 0.8)], [(10, 0.2), (90, 0.6), (100, 0.6)]),
             *seeds("cluster-only", [(10, 0.2), (30, 1.0)], [(20, 0.1), (70, 1.1)]),
             *seeds("uncertain-only", [(10, 0.2), (30, 1.0)], [(10, 0.2), (100, 0.5)]),
@@ -57,7 +58,7 @@ def test_efficiency_by_hand() -> None:
     assert efficiency.ratio is not None
     assert (efficiency.of, efficiency.ratio.n) == (2, 2)
     assert efficiency.ratio.mean == pytest.approx(math.sqrt(100 / 25 * 90 / 45))
-    # t of one degree of freedom at 0.975, of two logarithms.
+    # The factor is the 0.975 quantile of t with one degree of freedom, applied to two logarithms.
     half = 12.706204736432095 * abs(math.log(4) - math.log(2)) / 2
     assert efficiency.ratio.low == pytest.approx(math.sqrt(8) * math.exp(-half))
     assert efficiency.ratio.high == pytest.approx(math.sqrt(8) * math.exp(half))
@@ -96,7 +97,7 @@ def test_efficiency_is_unknown_where_both_had_the_accuracy_at_their_first_evalua
     in_one = label_efficiency(uncertain, found)
     assert in_one is not None
     assert in_one.ratio is not None
-    # In the second seed 10 against 5 + 5 / 2, rounded up.
+    # The second seed compares 10 interactions with 5 + 5 / 2, rounded up.
     assert (in_one.ratio.n, in_one.ratio.mean, in_one.ratio.low) == (1, pytest.approx(10 / 8), None)
     assert in_one.both_at_first == 1
 

@@ -151,8 +151,8 @@ class TestMachine:
                 [0, 1, 2, 3],
                 1,
                 0,
-                "it sees none",
-                "warning faiss 1.15.1 cannot use the GPU, and clusters on the CPU: it sees none; compare the driver "
+                "it sees no GPU",
+                "warning faiss 1.15.1 cannot use the GPU, and clusters on the CPU: it sees no GPU; compare the driver "
                 "and its CUDA version (nvidia-smi) with what this Faiss is built for, or set clustering: torch_kmeans",
             ),
         ],

@@ -160,7 +160,7 @@ def _commands(config: dict[str, Any]) -> Problems:
     if "--dashboard-host=127.0.0.1" not in " ".join(config.get("head_start_ray_commands", [])):
         yield "head_start_ray_commands: --dashboard-host=127.0.0.1; Ray's default for clouds is every interface"
     if "setup_commands" not in config and config["provider"]["type"] != "local":
-        yield "setup_commands: give it, if empty; Ray's default installs a nightly of Ray"
+        yield "setup_commands: set it, even to an empty list; Ray's default installs a nightly of Ray"
 
 
 def _scaling(config: dict[str, Any]) -> Problems:
@@ -173,7 +173,9 @@ def _scaling(config: dict[str, Any]) -> Problems:
     if config.get("max_workers") != workers:
         yield f"max_workers: is {config.get('max_workers')}, the workers' add up to {workers}"
     if config.get("idle_timeout_minutes", 5) < LEAST_IDLE_MINUTES:
-        yield f"idle_timeout_minutes: give {LEAST_IDLE_MINUTES} or more; trials pause longer than less"
+        yield (
+            f"idle_timeout_minutes: give {LEAST_IDLE_MINUTES} or more; trials can pause for longer than a smaller value"
+        )
 
 
 def _aws(node: dict[str, Any], is_head: bool) -> Problems:
@@ -188,7 +190,7 @@ def _aws(node: dict[str, Any], is_head: bool) -> Problems:
     disks = [disk["Ebs"] for disk in node.get("BlockDeviceMappings", [])]
     yield from _disk(max((disk["VolumeSize"] for disk in disks), default=0), "BlockDeviceMappings")
     if any(disk.get("VolumeType") != "gp3" for disk in disks):
-        yield "BlockDeviceMappings: take gp3; gp2 is slower and dearer"
+        yield "BlockDeviceMappings: use gp3; gp2 is slower and costs more"
 
 
 def _gcp(node: dict[str, Any], is_head: bool) -> Problems:
@@ -214,7 +216,7 @@ def _spot(is_spot: bool, is_head: bool, setting: str) -> Problems:
     if is_head and is_spot:
         yield f"{setting}: not for the head; with it the sweep's driver would be lost"
     if not is_head and not is_spot:
-        yield f"{setting}: is missing; trials outlive the loss of a worker, so spot it is"
+        yield f"{setting}: is missing; trials outlive the loss of a worker, so use spot"
 
 
 def _disk(size: int, setting: str) -> Problems:

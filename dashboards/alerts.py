@@ -75,7 +75,7 @@ RULES = [
         "5m",
         "warning",
         '{{ $labels.instance }}: disk {{ $value | printf "%.0f" }} % full',
-        "Of the disk with Ray's temporary folder. Trials that cannot save an iteration fail.",
+        "This is the disk with Ray's temporary folder. Trials that cannot save an iteration fail.",
     ),
 ]
 

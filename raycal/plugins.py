@@ -441,7 +441,8 @@ def _same_here(plugin: Plugin) -> Plugin:
     here = _by_name(plugin.module, plugin.given)
     if here.digest != plugin.digest:
         raise InputError(
-            f"{plugin.given}: its source here ({here.place}) is not that of the machine where the sweep was started; "
+            f"{plugin.given}: its source on this node ({here.place}) differs from that on the "
+            "machine where the sweep was started; "
             "install the same version"
         )
     return here

@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     parser = argparse.ArgumentParser(prog=prog, description=DESCRIPTION)
     parser.add_argument("experiment", nargs="?", help="print the newest interactions of this one")
     parser.add_argument("--rows", type=int, default=20, help="how many of them (default: 20)")
-    parser.add_argument("--address", help="of the Ray cluster (default: RAY_ADDRESS, else this machine)")
+    parser.add_argument("--address", help="address of the Ray cluster (default: RAY_ADDRESS, else this machine)")
     options = parser.parse_args(arguments)
     try:
         if options.experiment is None:

@@ -9,15 +9,16 @@ from raycal.errors import InputError
 from raycal.output import run as run_command_line
 
 PROG = "python -m raycal.track"
+DESCRIPTION = "Send to MLflow whatever it lacks of a sweep, read from the sweep's folder alone."
 OK, AWAY, INPUT_ERROR = 0, 1, 2
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Run the command line; the exit code is 0 when MLflow has everything, 1 when it has not, 2 for a mistake."""
-    parser = argparse.ArgumentParser(prog=prog, description=(__doc__ or "").partition(": ")[2])
+    parser = argparse.ArgumentParser(prog=prog, description=DESCRIPTION)
     parser.add_argument("sweep_dir", metavar="SWEEP_DIR", help="the folder of a sweep: <storage>/<sweep name>")
     parser.add_argument(
-        "--uri", help="of MLflow (default: MLFLOW_TRACKING_URI, else the sqlite file beside the folder)"
+        "--uri", help="URI of MLflow (default: MLFLOW_TRACKING_URI, else the sqlite file beside the folder)"
     )
     options = parser.parse_args(arguments)
     try:

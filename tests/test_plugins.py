@@ -383,7 +383,7 @@ class TestMistakes:
         ]
         write("sub/mine.py", f"# {ONE}")
         assert refusal(place, "./mine.py", "./sub/mine.py") == [
-            "sweep.yaml:2: plugins.1: ./sub/mine.py: another plug-in is called mine, too; rename the file"
+            "sweep.yaml:2: plugins.1: ./sub/mine.py: another plug-in is also called mine; rename one of the files"
         ]
         assert only(load(place, "./mine.py", "./mine.py")).plugins.keys() == {"mine"}
 
@@ -457,7 +457,8 @@ class TestNode:
         with pytest.raises(InputError) as refused:
             plugins.load_on_node(sent, build.REGISTRIES, place / "cache")
         assert str(refused.value) == (
-            f"pack: its source here ({place}/site/pack.py) is not that of the machine where the sweep was started; "
+            f"pack: its source on this node ({place}/site/pack.py) differs from that on the "
+            "machine where the sweep was started; "
             "install the same version"
         )
         (place / "site" / "pack.py").unlink()

@@ -27,9 +27,9 @@ class Pool:
     def __init__(self, snapshot: PoolSnapshot) -> None:
         status, labels = np.asarray(snapshot.status), np.asarray(snapshot.labels)
         if status.ndim != 1 or status.shape != labels.shape:
-            raise ValueError(f"status {status.shape} and labels {labels.shape} are not one entry a sample")
+            raise ValueError(f"status {status.shape} and labels {labels.shape} should have one entry per sample")
         if not np.isin(status, STATUSES).all():
-            raise ValueError("a sample is in none of D^U, D^L, D^CL, pseudo-labelled")
+            raise ValueError("a sample is neither in D^U, D^L or D^CL nor pseudo-labeled")
         if ((status == UNLABELED) != (labels == NO_LABEL)).any() or (labels < NO_LABEL).any():
             raise ValueError("a sample must have a label if and only if it is not in D^U")
         self._status, self._labels = status.astype(np.int8), labels.astype(np.int32)
@@ -109,7 +109,7 @@ class Pool:
             return
         indices, label = interaction.indices, interaction.label
         if label is None or not 0 <= label <= MAX_LABEL:
-            raise ValueError(f"interaction {interaction.interaction} is labelled with {label}")
+            raise ValueError(f"interaction {interaction.interaction} has the invalid label {label}")
         if not self._are(indices, *((UNLABELED, KEPT) if interaction.kind is Kind.SAMPLE else (UNLABELED,))):
             raise ValueError(f"interaction {interaction.interaction} labels a sample that is not in D^U")
         self._status[indices] = LABELED if interaction.kind is Kind.SAMPLE else CLUSTER_LABELED
@@ -123,9 +123,9 @@ class Pool:
             ValueError: A sample is not in D^U, or a label is not a valid class. The pool is unchanged then.
         """
         if not self._are(indices, UNLABELED):
-            raise ValueError("a sample that is not in D^U is pseudo-labelled")
+            raise ValueError("a sample that is not in D^U cannot be pseudo-labeled")
         if ((labels < 0) | (labels > MAX_LABEL)).any():
-            raise ValueError("a pseudo-label is no class")
+            raise ValueError("a pseudo-label is not a valid class")
         self._status[indices] = PSEUDO_LABELED
         self._labels[indices] = labels
 

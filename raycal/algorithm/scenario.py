@@ -74,7 +74,7 @@ class Scenario:
 
     def __post_init__(self) -> None:
         if not self.steps or any(step.share <= 0 for step in self.steps):
-            raise ValueError("every scenario has steps, each with a share above 0")
+            raise ValueError("a scenario needs at least one step, each with a share above 0")
         if sum(step.share for step in self.steps) != 1:
             raise ValueError(f"the shares of the steps add up to {float(sum(s.share for s in self.steps))}, not 1")
 

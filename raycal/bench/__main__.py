@@ -19,19 +19,19 @@ OK, FAILED, INPUT_ERROR = 0, 1, 2
 GPU = "gpu"
 
 BENCHMARKS: Mapping[str, str] = {
-    "training": "the learner beside a bare loop of the same recipe",
-    "scoring": "one pass over the pool beside two of the obvious script",
-    "input": "batches from resident images beside PIL images one by one",
-    "iteration": "a whole iteration beside the obvious script's",
-    "kmeans": "the clusterings beside Faiss called directly",
-    "selection": "choosing samples and keeping the pool, up to millions",
-    "overhead": "an experiment with all its files beside the bare loop",
-    "settings": "automatic settings beside the best of a small grid",
-    "rerun": "a finished sweep again, beside its first run",
+    "training": "the learner compared with a bare loop of the same recipe",
+    "scoring": "scoring the pool in one pass, compared with the two passes of the obvious script",
+    "input": "batches from images in memory, compared with opening image by image with PIL",
+    "iteration": "a whole iteration compared with one of the obvious script",
+    "kmeans": "the clusterings compared with Faiss called directly",
+    "selection": "choosing samples and updating the pool, for up to millions of samples",
+    "overhead": "an experiment with all its files, compared with the bare loop",
+    "settings": "automatic settings compared with the best of a small grid",
+    "rerun": "starting a finished sweep again, compared with its first run",
 }
 WHEN_NAMED: Mapping[str, str] = {
-    "trials": "two trials at a time on Ray beside one after another",
-    "accuracy": "bfloat16 beside float32, in what comes out",
+    "trials": "two trials at a time on Ray, compared with one after another",
+    "accuracy": "results in bfloat16 and in float32",
 }
 # Variables from which libraries read their number of threads when they are imported.
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -40,12 +40,13 @@ PROG = "python -m raycal.bench"
 
 EPILOG = """\
 examples:
-  {prog}                                  all but trials and accuracy; some ten minutes on two cores
+  {prog}                                  all but trials and accuracy; about ten minutes on two cores
   {prog} scoring kmeans --json bench.json
   {prog} iteration --data ~/birds --weights imagenet
   {prog} --gpu
 
-CPU arms are in CPU seconds with one thread, and take turns. A goal that is not met is no error.
+On the CPU, the arms that are compared take turns, with one thread each, and their CPU seconds are measured.
+A goal that is not met is not an error.
 
 exit codes: 0 measured, 1 a benchmark failed, 2 a mistake in the input
 """
@@ -55,19 +56,30 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog=prog,
-        description="Measure raycal beside a bare loop and beside the obvious script, both in one run.",
+        description="Measure raycal against a bare training loop and against the obvious script, all in one run.",
         epilog=EPILOG.format(prog=prog),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", metavar="NAME", nargs="*", help="benchmarks to run (default: see --list)")
     parser.add_argument("--list", action="store_true", help="print the benchmarks and stop")
-    parser.add_argument("--gpu", action="store_true", help="run the benchmark of a GPU, and only that")
-    parser.add_argument("--json", metavar="FILE", help="write all figures, repeats, settings and versions there")
-    parser.add_argument("--repeats", metavar="N", type=int, default=3, help="of every arm, at least 1 (default: 3)")
-    parser.add_argument("--data", metavar="DIR", help="images by class folder (default: made-up images)")
-    parser.add_argument("--weights", metavar="FILE", default="none", help="none, imagenet or a file (default: none)")
+    parser.add_argument("--gpu", action="store_true", help="run the GPU benchmark, and only that")
+    parser.add_argument("--json", metavar="FILE", help="write all values, repeats, settings and versions to this file")
+    parser.add_argument(
+        "--repeats", metavar="N", type=int, default=3, help="repeats of every arm, at least 1 (default: 3)"
+    )
+    parser.add_argument(
+        "--data", metavar="DIR", help="folder of images, one subfolder per class (default: made-up images)"
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        default="none",
+        help="weights of the network: none, imagenet or a file (default: none)",
+    )
     parser.add_argument("--features", metavar="FILE", help=".npy with features to cluster (default: made-up ones)")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs, the figures mean nothing")
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny sizes, to see that everything runs; the values mean nothing"
+    )
     return parser
 
 
@@ -147,7 +159,7 @@ def _names(options: argparse.Namespace) -> list[str]:
     if options.repeats < 1:
         problems.append(f"--repeats {options.repeats}: should be at least 1")
     if options.gpu and options.names:
-        problems.append("--gpu: runs the benchmark of a GPU alone; leave the names out")
+        problems.append("--gpu: runs the GPU benchmark alone; leave the names out")
     known = [*BENCHMARKS, *WHEN_NAMED]
     unknown = [name for name in options.names if name not in known]
     if unknown:
@@ -166,7 +178,7 @@ def _need_gpu() -> None:
     import torch
 
     if not torch.cuda.is_available():
-        raise InputError("--gpu: torch sees no GPU here; without --gpu the CPU is measured")
+        raise InputError("--gpu: torch sees no GPU here; leave --gpu out to measure the CPU")
 
 
 def _writable(place: str) -> Path:

@@ -45,4 +45,6 @@ def run_sweep(sweep: Path, storage: Path, *arguments: str) -> None:
     environment["RAYCAL_CACHE"] = str(sweep.parent / "cache")
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise InfrastructureError(f"{' '.join(command[1:])} ended with {done.returncode}: {done.stderr[-2000:]}")
+        raise InfrastructureError(
+            f"{' '.join(command[1:])} ended with exit code {done.returncode}: {done.stderr[-2000:]}"
+        )

@@ -86,8 +86,8 @@ def _on_nodes_to_come(config: ResourceConfig, *, workers: int, threads: int | No
     """The resources in the configuration, without memory: an autoscaler may not know that its nodes have any."""
     if threads is None or config.gpus_per_worker is None or config.max_concurrent_trials is None:
         raise InputError(
-            "resources: no node of the Ray cluster has a CPU so far; where nodes are started on demand, give "
-            "cpus_per_worker, gpus_per_worker and max_concurrent_trials"
+            "resources: no node of the Ray cluster has a CPU so far; where nodes are started on demand, "
+            "set cpus_per_worker, gpus_per_worker and max_concurrent_trials"
         )
     gpus = _gpus(config.gpus_per_worker, MAX_CARDS)
     shares_card = 0 < gpus < 1 and beside_clustering(gpus) == per_card(gpus)
@@ -165,14 +165,14 @@ def _check_room(nodes: Sequence[Node], need: Need, *, planned: bool) -> None:
     needed = f"{count(need.threads, 'CPU')}{gpus}"
     settings = ["cpus_per_worker"] * (need.threads > 1) + ["gpus_per_worker"] * bool(need.gpus)
     if room:
-        problem = f"a trial needs {need.workers} workers with {needed} each at once, there is room for {room}"
+        problem = f"a trial needs {need.workers} workers with {needed} each at once, but there is room for {room}"
         settings.insert(0, "workers_per_trial")
     else:
         problem = f"a worker needs {needed} on one node"
     largest = max(nodes, key=lambda node: (node.gpus, node.cpus) if need.gpus else (node.cpus, node.gpus))
-    mend = f"lower {' or '.join(settings)}" if settings else "take a larger one"
+    mend = f"lower {' or '.join(settings)}" if settings else "use a larger node"
     if planned:
-        mend = "the sweep was planned on larger ones"
+        mend = "the sweep was planned on larger nodes"
     has = count(largest.cpus, "CPU") + (f" and {count(largest.gpus, 'GPU')}" if need.gpus else "")
     raise InputError(f"resources: {problem}; the largest of {count(len(nodes), 'node')} has {has}; {mend}")
 
@@ -194,6 +194,6 @@ def _with_little_memory(nodes: Sequence[Node], need: Need) -> Need:
     largest = max(node.memory_bytes for node in nodes) / 1e9
     raise InputError(
         f"resources: a trial with {count(need.workers, 'worker')} needs {gigabytes:.2f} GB of memory at the very "
-        f"least; the largest of {count(len(nodes), 'node')} has {largest:.2f} GB for Ray, 70 % of what is free there; "
-        f"free some{' or lower workers_per_trial' if need.workers > 1 else ''}"
+        f"least; the largest of {count(len(nodes), 'node')} has {largest:.2f} GB for Ray (70 % of what is free there); "
+        f"free some memory{' or lower workers_per_trial' if need.workers > 1 else ''}"
     )

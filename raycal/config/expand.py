@@ -40,10 +40,10 @@ def expand(
     samples: list[Sequence[Setting]] = [()]
     if search is not None and combined:
         for key in keys(grid).keys() & search.space.keys():
-            problems.say((*SPACE, key), "is a key of the grid, too; keep it in one of them")
+            problems.say((*SPACE, key), "is also a key of the grid; keep it in one of the two")
         count = search.num_samples * len(combined)
         if count > MAX_COMBINATIONS:
-            words = f"makes {count} combinations with those of the grid; at most {MAX_COMBINATIONS} are accepted"
+            words = f"makes {count} combinations together with the grid; at most {MAX_COMBINATIONS} are accepted"
             problems.say(("search", "num_samples"), words)
             return {}, 0
         before = len(problems.lines)

@@ -365,23 +365,23 @@ class ExperimentConfig(Strict):
             return
         facts, size = networks.facts(name), self.training.image_size
         if facts.image_size is not None and size != facts.image_size:
-            words = f"should be {facts.image_size}, as {name} takes no other, not {size}"
+            words = f"should be {facts.image_size}, not {size}, as {name} accepts no other size"
             yield ("training", "image_size"), size, words
         if self.model.weights == IMAGENET and facts.imagenet is None:
-            words = f"should be none or a file, as no weights are published for {name}, not {IMAGENET!r}"
+            words = f"should be none or a file, not {IMAGENET!r}, as no weights are published for {name}"
             yield ("model", "weights"), self.model.weights, words
 
     def _misfits_of_stop(self) -> Iterator[tuple[tuple[str, str], Any, str]]:
         """The settings of the training's length that are missing or have no effect."""
         training, stop = self.training, self.training.stop
         if stop != "epochs" and training.steps is None:
-            most = "" if stop == "steps" else ", as the most that a training may take"
+            most = "" if stop == "steps" else ", as the upper limit of a training"
             yield ("training", "steps"), None, f"should be given with training.stop: {stop}{most}"
         for key in training.without_effect:
             value, default = getattr(training, key), TrainingConfig.model_fields[key].default
             if value != default:
                 usable = "converged" if key in CONVERGENCE else "epochs" if key == "epochs" else "steps or converged"
-                words = f"does nothing with training.stop: {stop}; leave it out, or set training.stop to {usable}"
+                words = f"has no effect with training.stop: {stop}; leave it out, or set training.stop to {usable}"
                 yield ("training", key), value, words
 
     @property

@@ -47,7 +47,7 @@ def combinations(grid: Mapping[str, Any], problems: Problems) -> list[Combinatio
         if not any(_matches(entry, settings) for entry in excluded)
     ]
     if not picked and not included:
-        problems.say(("grid", EXCLUDE), "leaves no combination")
+        problems.say(("grid", EXCLUDE), "excludes every combination")
     return picked + included
 
 

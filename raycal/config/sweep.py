@@ -177,7 +177,7 @@ def _load_plugins(given: Any, folder: Path, registries: Registries, problems: Pr
             problems.say(where, str(error))
             continue
         if any(plugin.name == other.name and plugin.digest != other.digest for other in found.values()):
-            problems.say(where, f"{item}: another plug-in is called {plugin.name}, too; rename the file")
+            problems.say(where, f"{item}: another plug-in is also called {plugin.name}; rename one of the files")
         found.setdefault(plugin.module, plugin)
         places.setdefault(plugin.given, where)
     plugins = tuple(found.values())
@@ -214,7 +214,7 @@ def _experiments(
     if grid:
         problems.say(("grid",), "should be empty with search: optuna; put the choices into search.space")
     if not search.space:
-        problems.say(("search", "space"), "has no key left that --set does not give a value")
+        problems.say(("search", "space"), "has no keys left, as --set gives values to all of them")
     if find_spec("optuna") is None:
         problems.say(("search", "algorithm"), "optuna is not installed; pip install 'raycal[search]'")
     return {}, 0, examples(search, template, registries, problems)

@@ -87,7 +87,7 @@ def parse_value(text: str) -> Any:
         tag = loader.resolve(yaml.ScalarNode, plain, (True, False))  # type: ignore[no-untyped-call]
         return loader.construct_object(yaml.ScalarNode(tag, plain)) if tag in _PLAIN else text
     except (yaml.YAMLError, RecursionError) as error:
-        hint = "; quote a text that begins so, as in '\"[a] b\"'" if text.lstrip()[:1] in ("[", "{") else ""
+        hint = "; quote text that begins with [ or {, as in '\"[a] b\"'" if text.lstrip()[:1] in ("[", "{") else ""
         raise ValueError(f"not a YAML value: {text[:60]!r}{hint}") from error
 
 
@@ -99,7 +99,7 @@ def _parse_yaml(loader: _Loader, text: str) -> Any:
         raise ValueError(problems[0].partition(": ")[2])
     rest = text[node.end_mark.index :].strip()
     if rest:  # YAML would read it as a comment
-        raise ValueError(f"not a YAML value: {rest[:60]!r} stands behind the end of the value")
+        raise ValueError(f"not a YAML value: {rest[:60]!r} follows the end of the value")
     return value
 
 

@@ -71,7 +71,7 @@ def cached_arrays(key: Mapping[str, object], make: Callable[[Path], None], *, fo
             arrays = _read_or_make(entry, make)
         except OSError as error:
             raise InputError(
-                f"{cache_dir()}: cannot keep decoded images here ({error.strerror or error});"
+                f"{cache_dir()}: cannot write the cache ({error.strerror or error});"
                 " free space or set RAYCAL_CACHE to a folder that can be written"
             ) from error
     return arrays

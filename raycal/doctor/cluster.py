@@ -33,8 +33,11 @@ def judge_cluster(
         yield ok("gpu (ray)", f"{total:g} on all nodes" if total else "none; trials run on the CPU")
     broken = [node for node in survey.nodes if node.error]
     for node in broken:
-        mend = "give a --storage that every node sees: a shared folder or a URI" if node.raycal else "set up that node"
-        yield problem("storage", f"{storage}: node {node.name} {node.error}", mend)
+        if node.raycal:
+            mend = "give a --storage that every node sees: a shared folder or a URI"
+            yield problem("storage", f"{storage}: node {node.name} {node.error}", mend)
+        else:
+            yield problem("node", f"node {node.name}: {node.error}", "set up that node")
     if not broken:
         yield ok("storage", f"{storage} can be written from {_count(len(survey.nodes), 'node')}")
     if tracking is not None:

@@ -67,5 +67,8 @@ def within(check: str, seconds: float, probe: Callable[[], Iterable[Finding]]) -
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
-        return [*found, problem(check, f"no answer within {seconds:g} s", "it hangs; look at what it is to reach")]
+        return [
+            *found,
+            problem(check, f"no answer within {seconds:g} s", "timed out: check that its target is reachable"),
+        ]
     return found

@@ -86,7 +86,7 @@ def judge_faiss(version: str, nearest: Sequence[int], gpus: int, seen: int, gpu_
         gpu_problem: What keeps Faiss from using them; empty when it can.
     """
     if list(nearest) != [0, 1, 2, 3]:
-        return problem("faiss", f"{version}: a search gives wrong neighbours", "install faiss again")
+        return problem("faiss", f"{version}: a search gives wrong neighbors", "install faiss again")
     if gpu_problem:
         found = f"{version} cannot use the GPU, and clusters on the CPU: {gpu_problem}"
         mend = FIX_FAISS_BUILD if "built without" in gpu_problem else FIX_FAISS_DRIVER
@@ -104,7 +104,7 @@ def check_disk(check: str, place: Path) -> Finding:
 def judge_disk(check: str, place: Path, free: float) -> Finding:
     """Judge the free bytes of a disk."""
     found = f"{free / GIB:.1f} GiB free at {place}"
-    mend = "set RAYCAL_CACHE to a larger disk" if check == "cache" else "give another --storage, or free some"
+    mend = "set RAYCAL_CACHE to a larger disk" if check == "cache" else "give another --storage, or free some space"
     if free < FULL_BYTES:
         return problem(check, found, mend)
     return warning(check, found, mend) if free < LITTLE_BYTES else ok(check, found)
@@ -134,7 +134,7 @@ def check_open_files() -> Finding:
 def judge_open_files(soft: int, hard: int) -> Finding:
     """Judge the limits on open files; Ray raises the soft limit to the hard limit where it can."""
     most = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
-    found = f"{soft} open files a process" if soft in most else "any number of open files"
+    found = f"{soft} open files per process" if soft in most else "any number of open files"
     if most and max(most) < MIN_OPEN_FILES:
         return problem("ulimit", found, f"ulimit -n {OPEN_FILES}")
     if soft in most and soft < OPEN_FILES // 16:
@@ -146,7 +146,7 @@ def check_writable(place: Path) -> Finding:
     """Whether a local storage folder can be written; the check leaves no file and creates no folder."""
     nearest = next(above for above in (place, *place.parents) if os.path.lexists(above))
     if not nearest.is_dir():
-        return problem("storage", f"{nearest} is no folder", "give another --storage")
+        return problem("storage", f"{nearest} is not a folder", "give another --storage")
     trial = nearest / f".raycal-doctor-{os.getpid()}"
     try:
         trial.touch()

@@ -134,7 +134,7 @@ def print_estimate(
     times = 1 if base is None else sweep.num_trials
     interactions = times * sum(cost.interactions for cost in costs.values())
     if sweep.search is not None and base is not None:
-        print("is the base experiment, of which the search changes")
+        print("The row above is the base experiment. The search varies:")
         for key, domain in sweep.search.space.items():
             print(f"  {key}: {domain}")
         trials = f"{counted(times, 'trial')} chosen by {sweep.search.algorithm}"

@@ -29,7 +29,7 @@ REASON_LENGTH = 300
 PROBE = """
 import faiss
 if not faiss.get_num_gpus():
-    raise SystemExit("it sees none")
+    raise SystemExit("it sees no GPU")
 import numpy
 resources = faiss.StandardGpuResources()
 resources.noTempMemory()
@@ -39,7 +39,7 @@ points = numpy.eye(4, dtype="float32")
 index.add(points)
 nearest = index.search(points, 1)[1][:, 0].tolist()
 if nearest != [0, 1, 2, 3]:
-    raise SystemExit(f"a search there gives wrong neighbours: {nearest}")
+    raise SystemExit(f"a search on the GPU gives wrong neighbors: {nearest}")
 """
 _one_at_a_time = Lock()
 _warned: set[str] = set()
@@ -83,10 +83,10 @@ def faiss_problem() -> str:
     try:
         probe = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=PROBE_SECONDS)
     except subprocess.TimeoutExpired:
-        return f"a search there does not end within {PROBE_SECONDS:g} s"
+        return f"a search on the GPU does not end within {PROBE_SECONDS:g} s"
     if probe.returncode == 0:
         return ""
-    said = probe.stderr.strip().splitlines() or [f"a search there ends with exit code {probe.returncode}"]
+    said = probe.stderr.strip().splitlines() or [f"a search on the GPU ends with exit code {probe.returncode}"]
     return said[-1][:REASON_LENGTH]
 
 
@@ -115,7 +115,7 @@ def attempt(library: str, cluster: Callable[[], ClusterIds]) -> ClusterIds | Non
             _free_torch_cache()
     if library not in _warned:
         _warned.add(library)
-        logger.warning("clustering runs on the CPU whenever %s fails on the GPU, as it now did: %s", library, reason)
+        logger.warning("%s failed on the GPU, so clustering falls back to the CPU: %s", library, reason)
     return None
 
 

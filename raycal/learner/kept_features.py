@@ -45,7 +45,7 @@ def kept_features(key: Mapping[str, object], compute: Callable[[], Floats]) -> F
     try:
         features: Floats = cached_arrays(key, make, folder=FOLDER)["features"]
     except InputError as error:
-        logger.warning("%s: cannot keep the features of the pool here (%s)", cache_dir(), error.__cause__)
+        logger.warning("%s: cannot keep features on disk (%s)", cache_dir(), error.__cause__)
         return computed[0] if computed else compute()
     if computed:
         evict(FOLDER, keep_bytes=KEPT_BYTES)

@@ -93,9 +93,11 @@ def _read(path: str) -> Mapping[str, Any]:
         raise InputError(f"model.weights: {path}: should hold a state dict, names to tensors")
     for name, value in state.items():
         if not isinstance(value, Tensor):
-            raise InputError(f"model.weights: {path}: should hold a state dict, names to tensors, but {name} is none")
+            raise InputError(
+                f"model.weights: {path}: should hold a state dict, names to tensors, but {name} is not a tensor"
+            )
         if value.layout is not torch.strided or value.is_meta or value.is_quantized or value.is_complex():
-            raise InputError(f"model.weights: {path}: {name} is no plain tensor of numbers")
+            raise InputError(f"model.weights: {path}: {name} is not a plain numeric tensor")
     return state
 
 

@@ -226,7 +226,7 @@ class InputRecord:
                 raise ValueError("it has no datasets or no weights")
         except (ValueError, KeyError, RecursionError) as error:
             place = f"{self._folder.place}/{RECORD}"
-            raise InputError(f"{place}: damaged: {error}; put a whole one back") from error
+            raise InputError(f"{place}: damaged: {error}; restore an intact copy") from error
         return record
 
 

@@ -38,9 +38,9 @@ def unpack(content: bytes, num_samples: int) -> PoolSnapshot:
         with ZipFile(io.BytesIO(content)) as archive:
             members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
             if members.keys() not in (_DTYPES.keys(), _EARLIER):
-                raise ValueError(f"other arrays: {sorted(members)}")
+                raise ValueError(f"unexpected arrays: {sorted(members)}")
             if any(member.compress_type not in _UNPACKED_IN_PIECES for member in members.values()):
-                raise ValueError("packed in another way")
+                raise ValueError("unsupported compression")
             arrays: dict[str, Any] = {}
             for name, member in members.items():
                 with archive.open(member) as file:

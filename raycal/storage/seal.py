@@ -29,7 +29,7 @@ def unseal(content: bytes) -> dict[str, Any]:
         raise ValueError("not a record")
     digest = record.pop(DIGEST, None)
     if digest is not None and digest != _digest(record):
-        raise ValueError("its content has another digest than it says")
+        raise ValueError("its content does not match its recorded digest")
     return record
 
 

@@ -109,7 +109,7 @@ class SweepDir:
         except ValueError as error:
             raise InputError(
                 f"{self.folder.place}/{PLAN}: damaged: {error}; "
-                "put a whole one back: MLflow has it with the sweep's run"
+                "restore an intact copy: MLflow has it with the sweep's run"
             ) from error
         for name, description in file.experts.items():
             experts.describe(name, description)

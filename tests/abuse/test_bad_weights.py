@@ -60,15 +60,15 @@ READ: dict[str, tuple[Callable[[Path], object], str]] = {
     "a bomb": (packed, "weights/data/1 is compressed, as torch.save never does; save it again"),
     "a list": (saved([1, 2]), "should hold a state dict, names to tensors"),
     "numbers for names": (saved({1: torch.zeros(1)}), "should hold a state dict, names to tensors"),
-    "numbers for tensors": (saved({"conv1.weight": 3}), "names to tensors, but conv1.weight is none"),
+    "numbers for tensors": (saved({"conv1.weight": 3}), "names to tensors, but conv1.weight is not a tensor"),
     "another network": (saved(resnet34().state_dict()), "not the weights of the network resnet18"),
     "nothing": (saved({}), "not the weights of the network resnet18"),
     "another shape": (changed(conv1=torch.zeros(3)), "the first is conv1.weight"),
     "an enormous view": (changed(conv1=torch.zeros(1).expand(10**9)), "the first is conv1.weight"),
     "not finite": (changed(conv1=torch.full(CONV1, torch.nan)), "conv1.weight holds values that are not finite"),
-    "sparse": (changed(conv1=torch.zeros(CONV1).to_sparse()), "conv1.weight is no plain tensor of numbers"),
-    "without content": (changed(conv1=torch.empty(CONV1, device="meta")), "conv1.weight is no plain tensor of numbers"),
-    "complex": (changed(conv1=torch.zeros(CONV1, dtype=torch.complex64)), "conv1.weight is no plain tensor of numbers"),
+    "sparse": (changed(conv1=torch.zeros(CONV1).to_sparse()), "conv1.weight is not a plain numeric tensor"),
+    "without content": (changed(conv1=torch.empty(CONV1, device="meta")), "conv1.weight is not a plain numeric tensor"),
+    "complex": (changed(conv1=torch.zeros(CONV1, dtype=torch.complex64)), "conv1.weight is not a plain numeric tensor"),
 }
 
 

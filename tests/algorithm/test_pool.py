@@ -116,7 +116,7 @@ def test_labelled_without_a_label_is_refused() -> None:
 
     with pytest.raises(ValueError, match="interaction 4"):
         pool.apply(without_label)
-    with pytest.raises(ValueError, match="labelled with -1"):
+    with pytest.raises(ValueError, match="the invalid label -1"):
         pool.apply(answered([0], NO_LABEL))
     assert contents(pool) == contents(Pool.of(2))
 
@@ -203,7 +203,7 @@ def test_pseudo_labelled_are_trained_on_and_go_back_with_the_clusters() -> None:
         ([0, 1], [3, 3], r"not in D\^U"),
         ([0, 2], [3, 3], r"not in D\^U"),
         ([6], [3], r"not in D\^U"),
-        ([0, 5], [3, NO_LABEL], "no class"),
+        ([0, 5], [3, NO_LABEL], "not a valid class"),
     ],
     ids=str,
 )
@@ -251,10 +251,10 @@ def test_snapshot_restores_the_same_pool_with_the_ledger_s_dtypes() -> None:
 @pytest.mark.parametrize(
     ("status", "labels", "problem"),
     [
-        ([UNLABELED, LABELED], [NO_LABEL], "not one entry a sample"),
-        ([[UNLABELED]], [[NO_LABEL]], "not one entry a sample"),
-        ([5], [0], r"none of D\^U, D\^L, D\^CL"),
-        ([-1], [0], r"none of D\^U, D\^L, D\^CL"),
+        ([UNLABELED, LABELED], [NO_LABEL], "should have one entry per sample"),
+        ([[UNLABELED]], [[NO_LABEL]], "should have one entry per sample"),
+        ([5], [0], r"neither in D\^U, D\^L or D\^CL"),
+        ([-1], [0], r"neither in D\^U, D\^L or D\^CL"),
         ([UNLABELED], [0], "label if and only if"),
         ([LABELED], [NO_LABEL], "label if and only if"),
         ([CLUSTER_LABELED], [NO_LABEL], "label if and only if"),

@@ -124,7 +124,7 @@ def test_gpu_benchmark_runs_on_a_gpu(capsys: pytest.CaptureFixture[str]) -> None
     [
         (["scorin"], ["scorin: no such benchmark (did you mean 'scoring'?)"]),
         (["--repeats", "0"], ["--repeats 0: should be at least 1"]),
-        (["--gpu", "kmeans"], ["--gpu: runs the benchmark of a GPU alone; leave the names out"]),
+        (["--gpu", "kmeans"], ["--gpu: runs the GPU benchmark alone; leave the names out"]),
         (
             ["a", "--repeats", "-1"],
             ["--repeats -1: should be at least 1", "a: no such benchmark (known: training, scoring, input, iteration,"],
@@ -152,4 +152,4 @@ def test_without_a_gpu_its_benchmark_is_refused(
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
 
     assert main(["--gpu"]) == 2
-    assert capsys.readouterr().err == "--gpu: torch sees no GPU here; without --gpu the CPU is measured\n"
+    assert capsys.readouterr().err == "--gpu: torch sees no GPU here; leave --gpu out to measure the CPU\n"

@@ -33,8 +33,8 @@ def test_decides_nothing_on_a_cpu(figures: Callable[[], dict[str, Figure]]) -> N
         "torch_kmeans": (2.0, ""),
         "two_level_kmeans": (1.0, ""),
         "best of Faiss and torch": (2.0, "not met"),
-        "wall, Faiss / torch: torch stays if met": (2.0, ""),
-        "inertia, torch / Faiss: and if met": (1.0, ""),  # both clusterings are Faiss here
+        "wall, Faiss / torch (torch stays if both goals are met)": (2.0, ""),
+        "inertia, torch / Faiss (second goal)": (1.0, ""),  # both clusterings are Faiss here
     }
     assert found["kmeans"].setting["backends"][TORCH] == ["Faiss on the CPU"]
 
@@ -54,8 +54,8 @@ def test_decides_where_both_ran_on_the_gpu(
 
     found = figures()
 
-    assert found["wall, Faiss / torch: torch stays if met"].verdict == "met"
-    assert found["inertia, torch / Faiss: and if met"].verdict == "met"
+    assert found["wall, Faiss / torch (torch stays if both goals are met)"].verdict == "met"
+    assert found["inertia, torch / Faiss (second goal)"].verdict == "met"
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -273,8 +273,8 @@ class TestNodesToCome:
         del given[missing]
 
         assert refusal(given, [node(0)]) == (
-            "resources: no node of the Ray cluster has a CPU so far; where nodes are started on demand, give "
-            "cpus_per_worker, gpus_per_worker and max_concurrent_trials"
+            "resources: no node of the Ray cluster has a CPU so far; where nodes are started on demand, "
+            "set cpus_per_worker, gpus_per_worker and max_concurrent_trials"
         )
 
     def test_threads_of_an_earlier_plan_are_as_good_as_given(self) -> None:
@@ -310,16 +310,16 @@ class TestRefusals:
     def test_threads_of_a_plan_from_a_larger_machine(self) -> None:
         assert refusal({}, [node(4)], threads=8) == (
             "resources: a worker needs 8 CPUs on one node; the largest of 1 node has 4 CPUs; "
-            "the sweep was planned on larger ones"
+            "the sweep was planned on larger nodes"
         )
 
     def test_more_workers_than_there_is_room_for(self) -> None:
         assert refusal({}, [node(64, 4), node(32, 2)], workers=8) == (
-            "resources: a trial needs 8 workers with 1 CPU and 0.95 GPU each at once, there is room for 6; "
+            "resources: a trial needs 8 workers with 1 CPU and 0.95 GPU each at once, but there is room for 6; "
             "the largest of 2 nodes has 64 CPUs and 4 GPUs; lower workers_per_trial or gpus_per_worker"
         )
         assert refusal({"cpus_per_worker": 3}, [node(8), node(2)], workers=3) == (
-            "resources: a trial needs 3 workers with 3 CPUs each at once, there is room for 2; "
+            "resources: a trial needs 3 workers with 3 CPUs each at once, but there is room for 2; "
             "the largest of 2 nodes has 8 CPUs; lower workers_per_trial or cpus_per_worker"
         )
 
@@ -338,6 +338,6 @@ class TestRefusals:
     def test_memory_in_which_no_trial_can_live(self) -> None:
         assert refusal({}, [node(4, gigabytes=1.3), node(4, gigabytes=0.2)]) == (
             "resources: a trial with 1 worker needs 1.35 GB of memory at the very least; "
-            "the largest of 2 nodes has 1.30 GB for Ray, 70 % of what is free there; free some"
+            "the largest of 2 nodes has 1.30 GB for Ray (70 % of what is free there); free some memory"
         )
-        assert refusal({}, [node(4, gigabytes=2)], workers=4).endswith("; free some or lower workers_per_trial")
+        assert refusal({}, [node(4, gigabytes=2)], workers=4).endswith("; free some memory or lower workers_per_trial")

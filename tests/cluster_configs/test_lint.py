@@ -64,7 +64,7 @@ def broken(name: str, old: str, new: str) -> list[str]:
             "\nsetup_commands: [pip install torch]",
             ["commands: `pip install` runs again"],
         ),
-        ("gcp", "\nsetup_commands: []", "", ["setup_commands: give it, if empty"]),
+        ("gcp", "\nsetup_commands: []", "", ["setup_commands: set it, even to an empty list"]),
         ("aws", "      IamInstanceProfile: {Name: raycal-head}\n", "", ["head: IamInstanceProfile: is missing"]),
         ("aws", "ImageId: resolve:ssm:", "ImageId: latest_dlami#", ["head: ImageId: is missing", "gpu: ImageId: is"]),
         (
@@ -86,7 +86,7 @@ def broken(name: str, old: str, new: str) -> list[str]:
             ["head: InstanceMarketOptions: {MarketType: spot}: not for the head"],
         ),
         ("aws", "VolumeSize: 150", "VolumeSize: 100", ["head: BlockDeviceMappings: a disk of 100 GB", "gpu: Block"]),
-        ("aws", "gp3", "gp2", ["head: BlockDeviceMappings: take gp3", "gpu: BlockDeviceMappings: take gp3"]),
+        ("aws", "gp3", "gp2", ["head: BlockDeviceMappings: use gp3", "gpu: BlockDeviceMappings: use gp3"]),
         (
             "gcp",
             "provisioningModel: SPOT",

@@ -306,7 +306,7 @@ BAD: dict[str, Bad] = {
     ),
     "size: of a transformer": experiment(
         "model: {name: vit_b_16}\n  training: {image_size: 64}",
-        "FILE:6: experiment.training.image_size: should be 224, as vit_b_16 takes no other, not 64",
+        "FILE:6: experiment.training.image_size: should be 224, not 64, as vit_b_16 accepts no other size",
     ),
     "frozen: mirrored": experiment(
         "model: {frozen: true}\n  training: {horizontal_flip: true}",
@@ -440,7 +440,7 @@ BAD: dict[str, Bad] = {
     ),
     "exclude: long grid": line(f"grid: {{seed: {list(range(500))}, exclude: [{{seed: x}}]}}", "18, 19, ...)"),
     "exclude: everything": line(
-        "grid: {seed: [0, 1], exclude: [{seed: 1}, {seed: 0}]}", "FILE:5: grid.exclude: leaves no combination"
+        "grid: {seed: [0, 1], exclude: [{seed: 1}, {seed: 0}]}", "FILE:5: grid.exclude: excludes every combination"
     ),
     "exclude: empty group": line(
         "grid: {seed: [0, 1], exclude: [{}]}",

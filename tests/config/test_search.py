@@ -240,11 +240,11 @@ training.dtype: {choice: [auto, half, float32, quarter]}
             ("search.algorithm=grid", "--set search.algorithm: should be 'random' or 'optuna', not 'grid'"),
             (
                 "search.num_samples=6000",
-                "--set search.num_samples: makes 12000 combinations with those of the grid; at most 10000 are accepted",
+                "--set search.num_samples: makes 12000 combinations together with the grid; at most 10000 are accepted",
             ),
             (
                 "search.space.seed={randint: [0, 9]}",
-                "--set search.space.seed: is a key of the grid, too; keep it in one of them",
+                "--set search.space.seed: is also a key of the grid; keep it in one of the two",
             ),
             (
                 "search.space.workers={randint: [1, 3]}",
@@ -319,7 +319,7 @@ class TestOptuna:
 
     def test_nothing_left_to_search_is_refused(self, problems: Callable[..., list[str]]) -> None:
         assert problems(OPTUNA, "training.learning_rate=0.5", "scenario=random") == [
-            "sweep.yaml:8: search.space: has no key left that --set does not give a value"
+            "sweep.yaml:8: search.space: has no keys left, as --set gives values to all of them"
         ]
 
     def test_needs_an_empty_grid(self, problems: Callable[..., list[str]]) -> None:

@@ -546,28 +546,28 @@ class TestLengthOfTraining:
             ("stop: steps", ["training.steps: should be given with training.stop: steps"]),
             (
                 "stop: converged",
-                ["training.steps: should be given with training.stop: converged, as the most that a training may take"],
+                ["training.steps: should be given with training.stop: converged, as the upper limit of a training"],
             ),
             (
                 "steps: 30",
                 [
-                    "training.steps: does nothing with training.stop: epochs; leave it out, or set training.stop to "
+                    "training.steps: has no effect with training.stop: epochs; leave it out, or set training.stop to "
                     "steps or converged"
                 ],
             ),
             (
                 "stop: steps, steps: 30, epochs: 7, patience: 4",
                 [
-                    "training.epochs: does nothing with training.stop: steps; leave it out, or set training.stop to "
+                    "training.epochs: has no effect with training.stop: steps; leave it out, or set training.stop to "
                     "epochs",
-                    "training.patience: does nothing with training.stop: steps; leave it out, or set training.stop to "
+                    "training.patience: has no effect with training.stop: steps; leave it out, or set training.stop to "
                     "converged",
                 ],
             ),
             (
                 "validation_fraction: 0.1",
                 [
-                    "training.validation_fraction: does nothing with training.stop: epochs; leave it out, or set "
+                    "training.validation_fraction: has no effect with training.stop: epochs; leave it out, or set "
                     "training.stop to converged"
                 ],
             ),
@@ -840,7 +840,7 @@ class TestOverrides:
             ("training.epochs=", "--set training.epochs: the value is empty; it should be a valid integer"),
             (
                 "training.epochs=[1",
-                "--set training.epochs: not a YAML value: '[1'; quote a text that begins so, as in '\"[a] b\"'",
+                "--set training.epochs: not a YAML value: '[1'; quote text that begins with [ or {, as in '\"[a] b\"'",
             ),
             ("seed=*a", "--set seed: should be a valid integer, not '*a'"),
             ("expert=orakel", "--set expert: 'orakel': no such expert (did you mean 'oracle'?)"),

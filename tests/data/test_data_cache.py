@@ -120,7 +120,7 @@ def test_full_disk_is_one_line(raycal_cache: Path) -> None:
         cached_arrays({"name": "a"}, fail)
 
     assert str(refused.value) == (
-        f"{raycal_cache}: cannot keep decoded images here (No space left on device);"
+        f"{raycal_cache}: cannot write the cache (No space left on device);"
         " free space or set RAYCAL_CACHE to a folder that can be written"
     )
 
@@ -128,7 +128,7 @@ def test_full_disk_is_one_line(raycal_cache: Path) -> None:
 def test_folder_that_cannot_be_made_is_one_line(raycal_cache: Path) -> None:
     raycal_cache.write_text("a file")
 
-    with pytest.raises(InputError, match=r"cannot keep decoded images here \(Not a directory\)"):
+    with pytest.raises(InputError, match=r"cannot write the cache \(Not a directory\)"):
         cached_arrays({"name": "a"}, Maker())
 
 

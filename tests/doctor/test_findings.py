@@ -48,7 +48,7 @@ class TestWithin:
         try:
             assert [words(finding) for finding in within("ray", 0.05, hang)] == [
                 "ok ray begun",
-                "problem ray no answer within 0.05 s; it hangs; look at what it is to reach",
+                "problem ray no answer within 0.05 s; timed out: check that its target is reachable",
             ]
         finally:
             release.set()
@@ -135,7 +135,7 @@ class TestMachine:
     @pytest.mark.parametrize(
         ("nearest", "gpus", "seen", "gpu_problem", "line"),
         [
-            ([0, 1, 3, 2], 1, 1, "", "problem faiss 1.15.1: a search gives wrong neighbours; install faiss again"),
+            ([0, 1, 3, 2], 1, 1, "", "problem faiss 1.15.1: a search gives wrong neighbors; install faiss again"),
             ([0, 1, 2, 3], 0, 0, "", "ok faiss 1.15.1 sees no GPU, and clusters on the CPU"),
             ([0, 1, 2, 3], 2, 2, "", "ok faiss 1.15.1 sees 2 of 2 GPUs, and clusters on the first"),
             (
@@ -151,8 +151,8 @@ class TestMachine:
                 [0, 1, 2, 3],
                 1,
                 0,
-                "it sees none",
-                "warning faiss 1.15.1 cannot use the GPU, and clusters on the CPU: it sees none; compare the driver "
+                "it sees no GPU",
+                "warning faiss 1.15.1 cannot use the GPU, and clusters on the CPU: it sees no GPU; compare the driver "
                 "and its CUDA version (nvidia-smi) with what this Faiss is built for, or set clustering: torch_kmeans",
             ),
         ],
@@ -186,10 +186,10 @@ class TestMachine:
     @pytest.mark.parametrize(
         ("soft", "hard", "line"),
         [
-            (1024, 1_048_576, "warning ulimit 1024 open files a process; ulimit -n 65536"),
-            (1024, 2048, "warning ulimit 1024 open files a process; ulimit -n 2048"),
-            (256, 256, "problem ulimit 256 open files a process; ulimit -n 65536"),
-            (65_536, ENDLESS, "ok ulimit 65536 open files a process"),
+            (1024, 1_048_576, "warning ulimit 1024 open files per process; ulimit -n 65536"),
+            (1024, 2048, "warning ulimit 1024 open files per process; ulimit -n 2048"),
+            (256, 256, "problem ulimit 256 open files per process; ulimit -n 65536"),
+            (65_536, ENDLESS, "ok ulimit 65536 open files per process"),
             (ENDLESS, ENDLESS, "ok ulimit any number of open files"),
         ],
     )
@@ -201,7 +201,7 @@ class TestMachine:
 
         assert words(check_writable(tmp_path / "a" / "b")) == f"ok storage {tmp_path}/a/b can be written from here"
         assert words(check_writable(tmp_path / "file" / "b")) == (
-            f"problem storage {tmp_path}/file is no folder; give another --storage"
+            f"problem storage {tmp_path}/file is not a folder; give another --storage"
         )
         assert check_writable(Path("/proc/runs")).status == "problem"
         assert [path.name for path in tmp_path.iterdir()] == ["file"]
@@ -246,7 +246,7 @@ class TestCluster:
             "warning gpu (ray) none known, but this machine has 1; ray start --num-gpus",
             "problem storage /nfs/runs: node 10.0.0.2 cannot write there: denied;"
             " give a --storage that every node sees: a shared folder or a URI",
-            "problem storage /nfs/runs: node 10.0.0.3 raycal is not installed there; set up that node",
+            "problem node node 10.0.0.3: raycal is not installed there; set up that node",
             "problem raycal 0.0.9 on node 10.0.0.1, 0.1.0 here; install the same",
             "warning clock node 10.0.0.1 is -60 s off; run NTP on every node",
         ]

@@ -326,7 +326,7 @@ def test_search_that_decides_trial_by_trial_is_estimated_from_its_base(capsys: p
     assert round(20 * (600 * 2 * 0.217 + 600 * 0.074) / 200) == 30
     assert capsys.readouterr().out.splitlines() == [
         f"{base.experiment_id}      300 interactions  pool 1,000  test 200",
-        "is the base experiment, of which the search changes",
+        "The row above is the base experiment. The search varies:",
         "  training.learning_rate: loguniform [0.0001, 0.1]",
         "  scenario: choice [random, cluster-only]",
         "",

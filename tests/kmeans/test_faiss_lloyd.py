@@ -32,7 +32,7 @@ def test_a_gpu_on_which_faiss_fails_gives_the_clusters_of_the_cpu(
 
     assert np.array_equal(clusterings[name](POINTS, 30, 3), expected)
     (message,) = caplog.messages
-    assert message.startswith("clustering runs on the CPU whenever Faiss fails on the GPU")
+    assert message.startswith("Faiss failed on the GPU, so clustering falls back to the CPU")
 
 
 @pytest.mark.parametrize("name", BY_FAISS)

@@ -75,7 +75,7 @@ class TestWhetherThereIsOne:
 
         (message,) = caplog.messages
         assert message == (
-            "clustering runs on the CPU, as Faiss cannot use the GPU: it sees none; "
+            "clustering runs on the CPU, as Faiss cannot use the GPU: it sees no GPU; "
             "python -m raycal.doctor says what to do"
         )
 
@@ -96,8 +96,8 @@ class TestWhetherThereIsOne:
                 "import sys; sys.exit('Faiss assertion\\nCUDA error 209 no kernel image')",
                 "CUDA error 209 no kernel image",
             ),
-            ("import os; os.abort()", "a search there ends with exit code -6"),
-            ("import time; time.sleep(60)", "a search there does not end within 0.5 s"),
+            ("import os; os.abort()", "a search on the GPU ends with exit code -6"),
+            ("import time; time.sleep(60)", "a search on the GPU does not end within 0.5 s"),
         ],
         ids=["works", "says why", "aborts", "hangs"],
     )
@@ -129,8 +129,7 @@ class TestAttempt:
 
         said = " ".join(str(error).split())
         assert caplog.messages == [
-            f"clustering runs on the CPU whenever {name} fails on the GPU, as it now did: {said}"
-            for name in ("Faiss", "torch")
+            f"{name} failed on the GPU, so clustering falls back to the CPU: {said}" for name in ("Faiss", "torch")
         ]
 
     def test_mistakes_of_the_program_come_out_and_leave_the_gpu_to_the_next(self) -> None:

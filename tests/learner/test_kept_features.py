@@ -153,7 +153,7 @@ def test_cache_that_cannot_be_written_is_done_without(raycal_cache: Path, caplog
     assert made.num_scored == 40
     assert all(each.probs.tobytes() == kept.probs.tobytes() for each in found)
     assert [record.getMessage() for record in caplog.records] == [
-        f"{raycal_cache}: cannot keep the features of the pool here ([Errno 17] File exists: '{features}')"
+        f"{raycal_cache}: cannot keep features on disk ([Errno 17] File exists: '{features}')"
     ]
 
 

@@ -326,7 +326,7 @@ def test_damaged_record_is_one_line(tmp_path: Path) -> None:
 
     (tmp_path / "inputs.json").write_text('{"datasets": {}, "weights": {"a": "b"}, "sha256": "00"}')
 
-    with pytest.raises(InputError, match=r"inputs\.json: damaged: its content has another digest than it says"):
+    with pytest.raises(InputError, match=r"inputs\.json: damaged: its content does not match its recorded digest"):
         InputRecord(Folder.at(str(tmp_path))).check(Inputs())
 
 

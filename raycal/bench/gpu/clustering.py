@@ -68,8 +68,8 @@ def clustering(options: Options, sizes: Sizes) -> Iterator[Figure]:
     for name in NAMES:
         yield figure(name, seconds[name], unit="s", arms={name: taken[name]})
     yield figure("best of Faiss and torch", min(seconds[FAISS], seconds[TORCH]), Goal("<=", MOST_SECONDS), "s")
-    yield figure("wall, Faiss / torch: torch stays if met", seconds[FAISS] / seconds[TORCH], gain)
-    yield figure("inertia, torch / Faiss: and if met", loss[TORCH] / loss[FAISS], equal)
+    yield figure("wall, Faiss / torch (torch stays if both goals are met)", seconds[FAISS] / seconds[TORCH], gain)
+    yield figure("inertia, torch / Faiss (second goal)", loss[TORCH] / loss[FAISS], equal)
     if torch.cuda.is_available():
         for name in (FAISS, TORCH):
             yield figure(f"GPU memory, {name}", peak_gpu_bytes(arms[name]) / 2**20, unit="MiB")

@@ -25,7 +25,8 @@ example:
   python -m raycal.bench.kit --minutes 9 --out found --images cifar10.tar.xz --weights mobilenet_v2.pth \\
       --model mobilenet_v2
 
-OUT/kit.jsonl grows by a line for each figure; OUT/kit.json is made of it, OUT/kit.log is what the steps printed.
+Every measured value appends a line to OUT/kit.jsonl. OUT/kit.json is made from it at the end. OUT/kit.log holds
+what the steps printed.
 
 exit codes: 0 every step finished or was cut at its limit, 1 a step failed, 2 a mistake in the input
 """
@@ -39,13 +40,21 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--minutes", type=float, default=PLANNED_MINUTES, help="for everything (default: 9)")
-    parser.add_argument("--out", required=True, metavar="DIR", help="where everything that is found is written")
-    parser.add_argument("--images", metavar="DIR_OR_TAR", help="of the sweep, by class; without them there is none")
-    parser.add_argument("--weights", metavar="FILE", default="none", help="of the sweep's network (default: none)")
+    parser.add_argument("--minutes", type=float, default=PLANNED_MINUTES, help="time for all steps (default: 9)")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for all results")
+    parser.add_argument(
+        "--images", metavar="DIR_OR_TAR", help="images of the sweep, by class; without them the sweep is skipped"
+    )
+    parser.add_argument(
+        "--weights", metavar="FILE", default="none", help="weights of the sweep's network (default: none)"
+    )
     parser.add_argument("--model", default="resnet18", help="the sweep's network (default: resnet18)")
-    parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {','.join(PARTS)} (default: all)")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs, the figures mean nothing")
+    parser.add_argument(
+        "--parts", default=",".join(PARTS), help=f"parts to run, some of {','.join(PARTS)} (default: all)"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny sizes, to see that everything runs; the values mean nothing"
+    )
     return parser
 
 
@@ -79,10 +88,10 @@ def _checked(options: argparse.Namespace) -> Path:
     if not 0 < options.minutes < 1e6:
         problems.append(f"--minutes {options.minutes:g}: should be more than 0")
     unknown = [part for part in options.parts.split(",") if part not in PARTS]
-    problems += [f"--parts {part}: there is no such part (known: {', '.join(PARTS)})" for part in unknown]
+    problems += [f"--parts {part}: no such part (known: {', '.join(PARTS)})" for part in unknown]
     for name, place in (("--images", options.images), ("--weights", options.weights)):
         if place not in (None, "none", "imagenet") and not Path(expand_home(place)).exists():
-            problems.append(f"{name} {place}: there is no such file")
+            problems.append(f"{name} {place}: no such file")
     out = Path(expand_home(options.out)).absolute()
     if not problems:
         try:
@@ -125,9 +134,9 @@ def _run(options: argparse.Namespace, arguments: Sequence[str], out: Path, work:
     runner = Runner(wanted, environment, begin, options.minutes)
     runner.say(faiss)
     if wanted.clustering != "kmeans":
-        runner.say(f"whole iterations and the sweep cluster by {wanted.clustering}")
+        runner.say(f"whole iterations and the sweep use the clustering {wanted.clustering}")
     if SWEEP in wanted.parts and wanted.images is None:
-        runner.say("there is no sweep, as --images names none")
+        runner.say("the sweep is skipped, as --images was not given")
     return FAILED if runner.run() else OK
 
 

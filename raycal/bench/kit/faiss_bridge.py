@@ -33,11 +33,13 @@ def faiss_environment(folder: Path, environment: Mapping[str, str]) -> tuple[dic
     try:
         build_bridge(folder, _library(CUBLAS_13))
     except (OSError, subprocess.SubprocessError) as error:
-        return dict(environment), f"Faiss cannot be loaded: {said}; and no bridge to cuBLAS 13: {error}"
+        return dict(
+            environment
+        ), f"Faiss cannot be loaded: {said}; and the bridge to cuBLAS 13 cannot be built: {error}"
     bridged = with_bridge(folder, environment)
     works, said = _probe(bridged)
     if works:
-        return bridged, f"Faiss {said}, by a bridge from cuBLAS 12 to 13"
+        return bridged, f"Faiss {said}, through a bridge from cuBLAS 12 to 13"
     return dict(environment), f"Faiss cannot be loaded: {said}"
 
 

@@ -24,7 +24,7 @@ def command(root: Path) -> list[str]:
         key=lambda name: ("bench" in name, "compiled" in name, name),
     )
     if not files:
-        raise FileNotFoundError(f"{root}/tests: there are no tests of a GPU")
+        raise FileNotFoundError(f"{root}/tests: there are no tests for a GPU")
     options = ["-m", "gpu", "-v", "-rfE", "-p", "no:cacheprovider", "-o", "addopts=--strict-markers"]
     return [sys.executable, "-m", "pytest", *options, *files]
 

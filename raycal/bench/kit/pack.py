@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m raycal.bench.kit.pack",
-        description=f"Fill a folder of at most {MOST_BYTES / 1e6:.0f} MB that the kit needs beside the repository.",
+        description=f"Fill a folder of at most {MOST_BYTES / 1e6:.0f} MB with what the kit needs besides the code.",
     )
     parser.add_argument("folder", metavar="FOLDER", type=lambda place: Path(expand_home(place)))
     parser.add_argument("--images", metavar="TAR", help="an archive of .../train/CLASS/FILE and .../test/CLASS/FILE")
@@ -58,7 +58,7 @@ def run() -> NoReturn:
 def _pack(options: argparse.Namespace) -> int:
     missing = [place for place in (options.images, options.weights) if place and not Path(place).is_file()]
     if missing:
-        raise InputError(*(f"{place}: there is no such file" for place in missing))
+        raise InputError(*(f"{place}: no such file" for place in missing))
     folder: Path = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     pack_site(folder / SITE, _install)
@@ -144,7 +144,7 @@ def _install(folder: Path) -> None:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", *kind]
     done = subprocess.run([*command, "--target", str(folder), "-r", str(WHEELS)], check=False)
     if done.returncode:
-        raise InputError("pip could not install what is carried; see its lines above")
+        raise InputError("pip could not install the wheels of wheels.txt; see its lines above")
 
 
 if __name__ == "__main__":

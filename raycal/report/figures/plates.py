@@ -62,7 +62,7 @@ def figure2(dataset: str, shown: list[Slice]) -> Plate | None:
     whole = all(part is chart or is_nearly_whole(part, chart) for part, chart in zip(parts, charts, strict=True))
     rows: list[tuple[Chart, ...]] = []
     rows += [(chart,) if whole or part is chart else (chart, part) for part, chart in zip(parts, charts, strict=True)]
-    caption = "" if whole else "First the whole range, then the part where the scenarios differ."
+    caption = "" if whole else "First the whole range, then zoomed to where the scenarios differ."
     return _plate("figure2", dataset, "Test accuracy against interactions", caption, rows, shown)
 
 

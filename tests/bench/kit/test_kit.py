@@ -168,10 +168,10 @@ def test_killed_kit_leaves_its_figures(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "problems"),
     [
-        (["--parts", "figures,sweeps"], ["--parts sweeps: there is no such part (known: tests, figures, sweep)"]),
+        (["--parts", "figures,sweeps"], ["--parts sweeps: no such part (known: tests, figures, sweep)"]),
         (
             ["--minutes", "0", "--images", "nowhere.tar"],
-            ["--minutes 0: should be more than 0", "--images nowhere.tar: there is no such file"],
+            ["--minutes 0: should be more than 0", "--images nowhere.tar: no such file"],
         ),
         (["--minutes", "nan"], ["--minutes nan: should be more than 0"]),
     ],
@@ -220,7 +220,7 @@ def test_results_of_tests_are_counted_also_when_the_output_breaks_off() -> None:
 
 
 def test_files_with_tests_of_a_gpu_are_found_and_no_tests_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="there are no tests of a GPU"):
+    with pytest.raises(FileNotFoundError, match="there are no tests for a GPU"):
         gpu_tests.command(tmp_path)
     (tmp_path / "tests/bench").mkdir(parents=True)
     for name, text in (("bench/test_a", "@pytest.mark.gpu"), ("test_b", "@pytest.mark.gpu"), ("test_c", "")):

@@ -84,8 +84,11 @@ def test_options_of_a_network_are_filled_in_and_part_of_the_identity() -> None:
         ({"name": "two_headed", "weights": "none", "width": "wide"}, "width\n  Input should be a valid integer"),
         ({"name": "resnet18", "width": 4}, "width\n  Extra inputs are not permitted"),
         ({"name": "two_heads"}, "no such network .did you mean 'two_headed'"),
-        ({"name": "two_headed"}, "should be none or a file, as no weights are published for two_headed"),
-        ({"name": "fixed_size"}, "should be 48, as fixed_size takes no other, not 32"),
+        (
+            {"name": "two_headed"},
+            "should be none or a file, not 'imagenet', as no weights are published for two_headed",
+        ),
+        ({"name": "fixed_size"}, "should be 48, not 32, as fixed_size accepts no other size"),
     ],
 )
 def test_what_does_not_fit_the_network_is_refused(model: dict[str, Any], words: str) -> None:

@@ -340,7 +340,7 @@ def check_network(name: str, /, **options: Any) -> None:
     gflop = _gflop(name, options, facts.image_size or 224)
     assert gflop / COST_FACTOR <= facts.gflop <= gflop * COST_FACTOR, (
         f"{what}: declares {facts.gflop:g} GFLOP (10^9 multiply-adds) for an image of {facts.image_size or 224} px, "
-        f"counted are {gflop:.3g}"
+        f"but torch counts {gflop:.3g}; declare gflop={gflop:.3g}"
     )
 
 

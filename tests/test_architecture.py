@@ -2,13 +2,28 @@
 
 import ast
 import re
+import shlex
+import sys
+from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 import raycal
+from raycal import plugins
+from raycal.config import WorkerSettings, load_sweep
+from raycal.experiment import build
+from raycal.experiment.run import run_experiment
+from raycal.storage.folder import Folder
+from raycal.storage.run_dir import RunDir
 
 ROOT = Path(raycal.__file__).parents[1]
-TEXT = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+WHOLE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+WALKS = re.findall(r"```(\w+)\n(.*?)```", WHOLE.partition("## Three walks")[2].partition("\n## ")[0], re.DOTALL)
+# A walk's code and commands name files that its reader makes.
+TEXT = re.sub(r"```(?:python|sh|yaml)\n.*?```", "", WHOLE, flags=re.DOTALL).replace("`mine.py`", "")
 FILE = re.compile(r"(?<![\w./])[\w./]*\w\.(?:py|md|toml)\b")
 FOLDER = re.compile(r"(?<=`)[\w/]+/(?=`)|(?<![\w/.])(?:\w+/)+(?![\w<>*])")
 MEMBER = re.compile(r"`([\w/]+\.py)::(\w+)`")
@@ -59,7 +74,7 @@ def test_functions_and_classes_exist() -> None:
 
 def test_every_folder_has_a_row_of_the_map() -> None:
     folders = {f"{path.name}/" for path in (ROOT / "raycal").iterdir() if (path / "__init__.py").exists()}
-    rows = TEXT.partition("## Rooms")[2].partition("## One drawing")[0]
+    rows = TEXT.partition("## Rooms")[2].partition("## How the rooms")[0]
 
     assert len(folders) >= 15
     assert [folder for folder in sorted(folders) if f"`{folder}`" not in rows] == []
@@ -81,3 +96,36 @@ def test_what_does_not_exist_is_found() -> None:
     assert places("algorithm/made_up.py") == []
     assert "active_learning" in defined(ROOT / "raycal/algorithm/loop.py")
     assert "made_up" not in defined(ROOT / "raycal/algorithm/loop.py")
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The reader's folder, with the sweep file of the walks; at the end the reader's plug-in is unloaded."""
+    (tmp_path / "try.yaml").write_text(WALKS[0][1])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    yield tmp_path
+    plugins.load_plugins([], build.REGISTRIES)
+
+
+@pytest.mark.parametrize("walk", [0, 1, 2], ids=["query strategy", "dataset", "network"])
+def test_walk_runs_as_a_plugin(walk: int, place: Path) -> None:
+    """The code is extracted from the file, the settings are those of the first command, the last one is the check."""
+    (place / "mine.py").write_text(WALKS[1 + 2 * walk][1])
+    command, check = map(shlex.split, WALKS[2 + 2 * walk][1].splitlines())
+    settings = [value for option, value in pairwise(command) if option == "--set"]
+
+    sweep = load_sweep("try.yaml", build.REGISTRIES, overrides=(*settings, "training.steps=2"))
+    (config,) = sweep.experiments.values()
+    run_dir = RunDir(Folder.at(str(place)).folder(config.experiment_id))
+
+    assert command[:5] == ["python", "-m", "raycal.sweep", "try.yaml", "--local"]
+    assert config.plugins.keys() == {"mine"}
+    assert run_experiment(config, run_dir, WorkerSettings(threads=1)), run_dir.error()
+    assert [(line["iteration"], line["annotated"]) for line in run_dir.results()] == [(0, 50)]
+    assert check[:2] == ["python", "-c"]
+    exec(check[2], {})
+
+
+def test_there_are_three_walks() -> None:
+    assert [language for language, _ in WALKS] == ["yaml", *["python", "sh"] * 3]

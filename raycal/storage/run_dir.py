@@ -60,8 +60,7 @@ class RunDir:
     def begin(self, config: ExperimentConfig) -> SavedState | None:
         """Start or continue the experiment; the newest whole state, or None.
 
-        The configuration is written, and what a crash left is repaired. A run that is finished or was stopped is left
-        as it is.
+        The configuration is written, and what a crash left is repaired.
 
         A run that is finished or was stopped is left as it is.
         """

@@ -25,7 +25,9 @@ def test_dataset_holds_to_its_contract(name: str, request: pytest.FixtureRequest
 
 @pytest.mark.parametrize("name", tuple(datasets))
 def test_dataset_can_be_made_smaller(name: str) -> None:
-    assert {"train_size", "test_size", "subset_seed"} <= set(datasets.options(name))
+    missing = {"train_size", "test_size", "subset_seed"} - set(datasets.options(name))
+
+    assert not missing, f"dataset {name}: add the options {sorted(missing)}; raycal.data.split.subset applies them"
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:

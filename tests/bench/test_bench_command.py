@@ -81,7 +81,7 @@ def test_quick_run_of_what_takes_longer(name: str, tmp_path: Path, monkeypatch: 
     check(name, figures(name, tmp_path))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_gpu_benchmark_tells_compiled_arms_from_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     compile = torch.compile
 

@@ -186,7 +186,7 @@ def train_and_score(team: Team, compiled: bool) -> Any:
     return None, calls.modes, calls.sizes
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_workers_that_compile_learn_together_what_they_do_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

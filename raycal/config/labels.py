@@ -278,7 +278,7 @@ def dataset_names(experiments: Sequence[ExperimentConfig]) -> list[str]:
     Every place that names a dataset asks this function or `dataset_labels`. A folder of the user's images is called by
     its own name, and a folder of one split by the name of the folder above: `birds` stands for `~/birds` and for
     `~/birds/train`. A name that says nothing about the images keeps the folders above it, up to the first one that says
-    something: `nc/data` stands for `/work/nc/data`. Several folders of one name are told apart in the same way.
+    something: `nc/data` stands for `/disk/nc/data`. Several folders of one name are told apart in the same way.
     """
     short = _folder_names({root for config in experiments if (root := image_root(config)) is not None})
     return [config.dataset.name if (root := image_root(config)) is None else short[root] for config in experiments]

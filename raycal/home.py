@@ -1,6 +1,7 @@
-"""Expands the home folder in paths that begin with `~`."""
+"""Expands the home folder in paths that begin with `~`, and finds what exists of a path."""
 
 import os
+from pathlib import Path
 
 from raycal.errors import InputError
 
@@ -22,6 +23,11 @@ def expand_home(path: str) -> str:
     if expanded.startswith("~"):
         raise InputError(_no_home(path, first))
     return expanded
+
+
+def nearest_existing(path: Path) -> Path:
+    """The path itself if it exists, also as a broken link; else the nearest of the folders above it that exists."""
+    return next(above for above in (path, *path.parents) if os.path.lexists(above))
 
 
 def _expanded_without_home(path: str) -> str:

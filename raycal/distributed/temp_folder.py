@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from raycal.errors import InputError
+from raycal.home import nearest_existing
 
 # The longest socket path on Linux, in bytes; Ray appends the names of the session and of the socket to its folder.
 MAX_SOCKET_PATH = 107
@@ -31,7 +32,7 @@ def check_ray_folder() -> None:
             f"{folder}: too long a path for Ray, whose sockets in it would have {length} bytes of at most "
             f"{MAX_SOCKET_PATH}; {REMEDY}"
         )
-    nearest = next(above for above in (folder, *folder.parents) if os.path.lexists(above))
+    nearest = nearest_existing(folder)
     if not nearest.is_dir():
         raise InputError(f"{nearest}: is not a folder, and Ray keeps its sockets and logs there; {REMEDY}")
     if not os.access(nearest, os.W_OK | os.X_OK):

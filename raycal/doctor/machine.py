@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 
 from raycal.doctor.finding import Finding, ok, problem, warning
+from raycal.home import nearest_existing
 
 GIB = 2**30
 FULL_BYTES, LITTLE_BYTES = GIB, 10 * GIB
@@ -144,7 +145,7 @@ def judge_open_files(soft: int, hard: int) -> Finding:
 
 def check_writable(place: Path) -> Finding:
     """Whether a local storage folder can be written; the check leaves no file and creates no folder."""
-    nearest = next(above for above in (place, *place.parents) if os.path.lexists(above))
+    nearest = nearest_existing(place)
     if not nearest.is_dir():
         return problem("storage", f"{nearest} is not a folder", "give another --storage")
     trial = nearest / f".raycal-doctor-{os.getpid()}"

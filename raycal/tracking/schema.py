@@ -20,6 +20,7 @@ from urllib.parse import quote, unquote
 from filelock import BaseFileLock, FileLock, Timeout
 
 from raycal.errors import InfrastructureError, InputError
+from raycal.home import nearest_existing
 from raycal.tracking.uri import sqlite_path, sqlite_uri
 
 LOCK_SECONDS = 120.0
@@ -231,7 +232,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
 def _check_writable(path: Path) -> None:
     """Refuse a file that cannot be written or created. The files created for this test are removed again."""
     place = path.absolute()
-    nearest = next(above for above in (place, *place.parents) if os.path.lexists(above))
+    nearest = nearest_existing(place)
     folder = nearest.parent if nearest == place else nearest
     if not folder.is_dir():
         raise InputError(f"tracking.uri: {path}: {folder} is a file")

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -22,6 +21,7 @@ from raycal.config.setting import Template
 from raycal.config.strict import Strict
 from raycal.config.yaml_file import Where, read_yaml
 from raycal.errors import InputError, printable
+from raycal.installed import is_installed
 from raycal.plugins import Plugin, find_plugin, installed_plugins, load_plugins
 from raycal.registry import NAME_PATTERN
 
@@ -215,7 +215,7 @@ def _experiments(
         problems.say(("grid",), "should be empty with search: optuna; put the choices into search.space")
     if not search.space:
         problems.say(("search", "space"), "has no keys left, as --set gives values to all of them")
-    if find_spec("optuna") is None:
+    if not is_installed("optuna"):
         problems.say(("search", "algorithm"), "optuna is not installed; pip install 'raycal[search]'")
     return {}, 0, examples(search, template, registries, problems)
 

@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
@@ -121,7 +120,7 @@ def test_supervised_trial_is_not_compared(scheduler: Callable[..., SchedulerConf
 def test_space_whose_trials_cannot_be_compared_is_refused(
     problems: Problems, monkeypatch: pytest.MonkeyPatch, key: str, reason: str
 ) -> None:
-    monkeypatch.setattr("raycal.config.sweep.find_spec", lambda name: ModuleSpec(name, None))
+    monkeypatch.setattr("raycal.config.sweep.is_installed", lambda name: True)
     search = f"search: {{algorithm: optuna, num_samples: 9, space: {{{key}}}}}\n"
 
     assert problems(f"scheduler: asha\n{search}") == [f"{SAME} {reason}"]

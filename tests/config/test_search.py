@@ -1,6 +1,5 @@
 import json
 from collections.abc import Callable
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +68,7 @@ def problems(load: Load, tmp_path: Path) -> Callable[..., list[str]]:
 @pytest.fixture
 def optuna(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pretend that optuna is installed."""
-    monkeypatch.setattr("raycal.config.sweep.find_spec", lambda name: ModuleSpec(name, None))
+    monkeypatch.setattr("raycal.config.sweep.is_installed", lambda name: True)
 
 
 def space(text: str) -> str:
@@ -336,6 +335,6 @@ class TestOptuna:
 def test_optuna_that_is_not_installed_is_said(
     problems: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("raycal.config.sweep.find_spec", lambda name: None)
+    monkeypatch.setattr("raycal.config.sweep.is_installed", lambda name: False)
 
     assert problems(OPTUNA) == ["sweep.yaml:6: search.algorithm: optuna is not installed; pip install 'raycal[search]'"]

@@ -5,7 +5,6 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +176,7 @@ class TestDryRun:
     def test_prints_the_base_and_the_space_of_a_search_that_decides_later(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setattr("raycal.config.sweep.find_spec", lambda name: ModuleSpec(name, None))
+        monkeypatch.setattr("raycal.config.sweep.is_installed", lambda name: True)
         path = tmp_path / "optuna.yaml"
         path.write_text(OPTUNA)
         assert main([str(path), "--dry-run"]) == 0
@@ -283,7 +282,7 @@ class TestRefusal:
     def test_pattern_for_trials_that_are_not_known(
         self, refused: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("raycal.config.sweep.find_spec", lambda name: ModuleSpec(name, None))
+        monkeypatch.setattr("raycal.config.sweep.is_installed", lambda name: True)
         path = tmp_path / "optuna.yaml"
         path.write_text(OPTUNA)
 

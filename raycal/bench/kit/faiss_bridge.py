@@ -5,8 +5,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
+
+from raycal.installed import is_installed
 
 HERE = Path(__file__).parent
 CUBLAS_13, CUBLAS_12, CUBLAS_LT_12, CUDART_12 = (
@@ -28,7 +29,7 @@ def faiss_environment(folder: Path, environment: Mapping[str, str]) -> tuple[dic
     as_it_is, said = _probe(environment)
     if as_it_is:
         return dict(environment), f"Faiss {said}"
-    if find_spec("faiss") is None:
+    if not is_installed("faiss"):
         return dict(environment), "Faiss is not installed"
     try:
         build_bridge(folder, _library(CUBLAS_13))

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from raycal.algorithm.records import Answer, Interaction, Kind
+from raycal.config.labels import counted
 from raycal.data import ImageDataset
 
 CLUSTERS, IMAGES = 6, 8  # clusters per answer, images per cluster
@@ -33,7 +34,7 @@ def draw(ledger: Sequence[Interaction], images: ImageDataset) -> bytes | None:
     height = min(CLUSTERS, max(map(len, columns.values()))) * (CAPTION + SIDE + 10) + 2 * MARGIN + 48
     canvas = Image.new("RGB", (2 * COLUMN + 3 * MARGIN, height), PAPER)
     pen = _Pen(canvas)
-    pen.write(MARGIN, MARGIN, f"iteration {shown[0].iteration}, {_count(len(shown), 'cluster')}", INK, size=15)
+    pen.write(MARGIN, MARGIN, f"iteration {shown[0].iteration}, {counted(len(shown), 'cluster')}", INK, size=15)
     for column, (answer, rows) in enumerate(columns.items()):
         left, top = MARGIN + column * (COLUMN + MARGIN), MARGIN + 24
         pen.write(left, top, f"{len(rows):,} {WORDS[answer]}", COLORS[answer], size=15)
@@ -76,7 +77,7 @@ def _caption(row: Interaction, class_names: Sequence[str]) -> str:
     name = WORDS[row.answer] if row.label is None else f"{WORDS[row.answer]} as {class_names[row.label]}"
     # Rounded down, as 79.9 % does not meet a threshold of 80 %. The ledger holds the purity in single precision.
     purity = [] if row.purity is None else [f"purity {int(100 * np.float32(row.purity) + 1e-4)}%"]
-    return ", ".join([name, *purity, _count(row.num_samples, "image")])
+    return ", ".join([name, *purity, counted(row.num_samples, "image")])
 
 
 def _palette(canvas: Image.Image) -> Image.Image:
@@ -86,10 +87,6 @@ def _palette(canvas: Image.Image) -> Image.Image:
     palette = Image.new("P", (1, 1))
     palette.putpalette(fixed + (sample.quantize(256 - len(fixed) // 3).getpalette() or []))
     return palette
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _spread(items: Sequence[Any], count: int) -> list[Any]:

@@ -25,7 +25,7 @@ from raycal.errors import InputError, StorageError, TakenOverError
 from raycal.experiment import build
 from raycal.experiment.downloads import downloads
 from raycal.experiment.run import run_experiment
-from raycal.home import expand_home
+from raycal.home import expand_home, nearest_existing
 from raycal.installed import is_installed, need_ray
 from raycal.monitor.listener import Follower
 from raycal.monitor.progress import Progress
@@ -47,10 +47,9 @@ from raycal.tracking.uri import has_secrets, is_server, sqlite_path, with_placeh
 
 if TYPE_CHECKING:
     from raycal.distributed.prometheus import MeteredFollower
+    from raycal.distributed.suggestions import Suggestions
 
 logger = logging.getLogger(__name__)
-
-NO_INPUTS = Inputs()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +156,7 @@ def run_command(options: Namespace) -> int:
     job = prepare(request)
     if options.dry_run:
         print(*describe(job.infos.values()), "", sep="\n", flush=True)
-        _refuse_changed_inputs(job)
+        _refuse_changed_inputs(job, Inputs())
         _print_estimate(job, rate, price)
         for needed in downloads((job.selected or job.sweep.examples).values(), job.infos):
             print(needed)
@@ -281,7 +280,7 @@ def _print_estimate(job: Job, rate: GpuRate, price: float | None) -> None:
     )
 
 
-def _refuse_changed_inputs(job: Job, prepared: Inputs = NO_INPUTS) -> None:
+def _refuse_changed_inputs(job: Job, prepared: Inputs) -> None:
     """Refuse to continue if images or weights differ from those at the sweep's start, even if nothing is left to run.
 
     Args:
@@ -429,42 +428,37 @@ def _fan_out(
     """Run the experiments in `todo` on Ray, or those that a search suggests trial by trial."""
     from raycal.distributed.fan_out import fan_out
 
-    sweep, folder = job.sweep, job.sweep_dir.folder.uri
+    suggestions = _suggestions(job, todo, allotment.threads)
+    fan_out(
+        job.sweep_dir.folder.uri,
+        todo if suggestions is None else {},
+        allotment,
+        follower,
+        owner=owner,
+        expected=expected,
+        plugins=job.sweep.plugins,
+        scheduler=job.sweep.scheduler,
+        suggestions=suggestions,
+        num_samples=1 if suggestions is None else job.num_left,
+    )
+
+
+def _suggestions(job: Job, todo: dict[str, ExperimentConfig], threads: int) -> "Suggestions | None":
+    """The search that decides trial by trial which experiments there are; None if all of them are known."""
+    sweep = job.sweep
     if sweep.search is None or sweep.base is None:
-        fan_out(
-            folder,
-            todo,
-            allotment,
-            follower,
-            owner=owner,
-            expected=expected,
-            plugins=sweep.plugins,
-            scheduler=sweep.scheduler,
-        )
-        return
+        return None
     from raycal.distributed.suggestions import Suggestions
 
     def plan(config: ExperimentConfig) -> None:
         job.selected[config.experiment_id] = todo[config.experiment_id] = config
         job.labels.update(_labels(sweep, job.selected))
-        _plan(job, allotment.threads)
+        _plan(job, threads)
 
     outcomes = {
         key: area_under_budget_curve(job.sweep_dir.run_dir(key).results()) for key in job.selected if key not in todo
     }
-    suggestions = Suggestions(sweep.search, job.selected, outcomes, sweep.experiment_of, plan)
-    fan_out(
-        folder,
-        {},
-        allotment,
-        follower,
-        owner=owner,
-        expected=expected,
-        plugins=sweep.plugins,
-        scheduler=sweep.scheduler,
-        suggestions=suggestions,
-        num_samples=job.num_left,
-    )
+    return Suggestions(sweep.search, job.selected, outcomes, sweep.experiment_of, plan)
 
 
 def _track_again(job: Job) -> Tracker | NoTracker:
@@ -545,7 +539,7 @@ def _check_writable(folder: Folder) -> None:
     path = Path(folder.path)
     if not folder.is_local:
         return
-    nearest = next(above for above in (path, *path.parents) if os.path.lexists(above))
+    nearest = nearest_existing(path)
     if not os.path.isdir(nearest):
         raise InputError(f"--storage: {nearest} is a file")
     if not os.access(nearest, os.W_OK | os.X_OK):

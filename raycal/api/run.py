@@ -150,7 +150,8 @@ def folder_name(experiment_id: str) -> str:
 
 
 def _run(sweep: str | Mapping[str, Any], **request: Any) -> SweepResults:
-    from raycal.sweep.command import Request, prepare, run
+    from raycal.sweep.command import run
+    from raycal.sweep.job import Request, prepare
 
     job = prepare(Request(sweep=sweep, **request))
     run(job)

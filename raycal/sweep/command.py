@@ -5,19 +5,17 @@ import os
 import shlex
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raycal.capacity.allocate import Allotment, Node, allot
 from raycal.capacity.gpu_shares import hide_gpus
 from raycal.capacity.machine import this_machine
-from raycal.config import ExperimentConfig, Sweep, load_sweep
-from raycal.config.labels import counted, say_more, trial_labels
-from raycal.config.overrides import Overrides
-from raycal.data import DatasetInfo
+from raycal.config import ExperimentConfig
+from raycal.config.labels import counted
 from raycal.dry_run.cost import DONE, print_estimate
 from raycal.dry_run.prices import own_price
 from raycal.dry_run.rates import ASSUMED, GpuRate, measured_rate
@@ -25,20 +23,18 @@ from raycal.errors import InputError, StorageError, TakenOverError
 from raycal.experiment import build
 from raycal.experiment.downloads import downloads
 from raycal.experiment.run import run_experiment
-from raycal.home import expand_home, nearest_existing
-from raycal.installed import is_installed, need_ray
+from raycal.installed import need_ray
 from raycal.monitor.listener import Follower
 from raycal.monitor.progress import Progress
 from raycal.monitor.startup import StartCost
 from raycal.monitor.summary import print_failures, print_summary
-from raycal.storage.folder import Folder
 from raycal.storage.inputs import ExpectedInputs, InputRecord, Inputs, keep_sources
 from raycal.storage.owner import Owner
 from raycal.storage.results import area_under_budget_curve
 from raycal.storage.sweep_dir import Plan, SweepDir
-from raycal.sweep.extension import Extension, extend
-from raycal.sweep.preflight import check, check_apart, describe, select
-from raycal.tracking import NoTracker, Tracker, tracking_uri
+from raycal.sweep.job import Job, Request, labels_of, prepare
+from raycal.sweep.preflight import describe
+from raycal.tracking import NoTracker, Tracker
 from raycal.tracking.databricks import databricks_page, is_databricks
 from raycal.tracking.reach import check_tracking
 from raycal.tracking.schema import missing_folder
@@ -50,91 +46,6 @@ if TYPE_CHECKING:
     from raycal.distributed.suggestions import Suggestions
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """The unchecked input of a command line or of a call from Python code.
-
-    Attributes:
-        sweep: The path of a sweep file, or the contents of one.
-        storage: The folder or URI that contains the sweep folder.
-        address: The Ray cluster; None: `RAY_ADDRESS`, else this machine.
-        local: Whether the trials run one after another in this process, without Ray.
-        resume: Whether to continue a sweep that was started before.
-        only: Patterns that select the trials to run; empty: all trials.
-        overrides: Settings that replace those of the sweep file.
-        track: Whether the runs are sent to MLflow.
-        report: Whether the report is written at the end.
-    """
-
-    sweep: str | Mapping[str, Any]
-    storage: str = "runs"
-    address: str | None = None
-    local: bool = False
-    resume: bool = False
-    only: Sequence[str] = ()
-    overrides: Overrides = ()
-    track: bool = True
-    report: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """A checked request.
-
-    Attributes:
-        request: The request.
-        sweep: The sweep, as loaded and validated.
-        selected: The requested experiments, by id; a search that decides trial by trial adds experiments.
-        sweep_dir: The folder of the sweep.
-        extension: The plan of an earlier start and its extension by this request; None at the first start.
-        labels: The labels of the trials in printed lines, by id.
-        infos: The datasets of the selected experiments, by experiment id.
-        tracking_uri: The tracking URI to send the runs to; None: they are not tracked.
-        away: Why nothing can be sent to the tracking URI at the start; empty if it answers or was not tried yet.
-    """
-
-    request: Request
-    sweep: Sweep
-    selected: dict[str, ExperimentConfig]
-    sweep_dir: SweepDir
-    extension: Extension | None
-    labels: dict[str, str]
-    infos: Mapping[str, DatasetInfo]
-    tracking_uri: str | None
-    away: str = ""
-
-    @property
-    def plan(self) -> Plan | None:
-        """The plan of an earlier start, with what the sweep file adds to it; None at the first start."""
-        return None if self.extension is None else self.extension.plan
-
-    @property
-    def tracked(self) -> Mapping[str, ExperimentConfig]:
-        """The experiments to show in MLflow: the selected ones, and those that the sweep file no longer contains."""
-        if self.plan is None or not self.plan.removed:
-            return self.selected  # not a copy, because it may grow
-        return {key: self.plan.experiments[key] for key in self.plan.removed} | self.selected
-
-    @property
-    def printed_labels(self) -> dict[str, str]:
-        """The labels if they say more than the ids; otherwise empty."""
-        return self.labels if say_more(self.labels, self.selected) or self.sweep.base else {}
-
-    @property
-    def num_trials(self) -> int:
-        """The largest number of trials that there will be."""
-        return self.sweep.num_trials if self.sweep.base else len(self.selected)
-
-    @property
-    def num_left(self) -> int:
-        """The number of trials that are not over."""
-        return self.num_trials - len(self.selected) + len(self.unfinished())
-
-    def unfinished(self) -> dict[str, ExperimentConfig]:
-        """The selected experiments that have neither finished nor been stopped early, by id."""
-        return {key: config for key, config in self.selected.items() if not self.sweep_dir.run_dir(key).is_done}
 
 
 def run_command(options: Namespace) -> int:
@@ -163,43 +74,6 @@ def run_command(options: Namespace) -> int:
         return 0
     run(job)
     return 1 if job.unfinished() else 0
-
-
-def prepare(request: Request) -> Job:
-    """Check a request, without starting or writing anything.
-
-    Raises:
-        InputError: The request cannot be carried out.
-    """
-    sweep = load_sweep(request.sweep, build.REGISTRIES, overrides=request.overrides)
-    if request.local:
-        _check_local(sweep)
-    storage = _storage(request.storage)
-    sweep_dir = SweepDir(storage.folder(sweep.name))
-    _check_writable(sweep_dir.folder)
-    extension = _extension(sweep, sweep_dir, resume=request.resume)
-    planned = {} if extension is None else extension.plan.experiments
-    asked = {key: planned.get(key, config) for key, config in sweep.experiments.items()}
-    labels = _labels(sweep, {**planned, **asked})
-    selected = select(asked, request.only, labels)
-    started = {} if extension is None else extension.earlier.experiments
-    infos = _check(selected or sweep.examples, {**planned, **asked}, sweep_dir, started)
-    check_apart(infos.values(), storage)
-    for note in sweep.notes:
-        print(note, file=sys.stderr)
-    if extension is not None and str(extension):
-        print(f"{sweep.name}: {extension}", flush=True)
-    uri = tracking_uri(sweep.tracking.uri, sweep_dir) if request.track else None
-    return Job(
-        request=request,
-        sweep=sweep,
-        selected=dict(planned) if sweep.base else selected,
-        sweep_dir=sweep_dir,
-        extension=extension,
-        labels=labels,
-        infos=infos,
-        tracking_uri=uri if is_installed("mlflow") else None,
-    )
 
 
 def run(job: Job) -> None:
@@ -252,12 +126,6 @@ def _rate_and_price(options: Namespace) -> tuple[GpuRate, float | None]:
         raise InputError(*(f"{name}: is for the estimate; add --dry-run" for name in unused))
     rate = ASSUMED if options.bench is None else measured_rate(options.bench)
     return rate, None if options.price is None else own_price(options.price)
-
-
-def _labels(sweep: Sweep, experiments: Mapping[str, ExperimentConfig]) -> dict[str, str]:
-    """The labels of the trials; for a search that decides trial by trial, of the trials that are known so far."""
-    searched = sweep.search.space if sweep.search and sweep.base else ()
-    return trial_labels(experiments, searched)
 
 
 def _print_estimate(job: Job, rate: GpuRate, price: float | None) -> None:
@@ -452,7 +320,7 @@ def _suggestions(job: Job, todo: dict[str, ExperimentConfig], threads: int) -> "
 
     def plan(config: ExperimentConfig) -> None:
         job.selected[config.experiment_id] = todo[config.experiment_id] = config
-        job.labels.update(_labels(sweep, job.selected))
+        job.labels.update(labels_of(sweep, job.selected))
         _plan(job, threads)
 
     outcomes = {
@@ -504,92 +372,6 @@ def how_to_browse(uri: str, page: str) -> str:
                 "\n        with your own in place of what is in capitals, as in tracking.uri: passwords are not printed"
             )
     return f"{command}\n        then open http://127.0.0.1:5000{page}"
-
-
-def _storage(place: str) -> Folder:
-    """The storage folder.
-
-    Raises:
-        InputError: The path is relative in a Ray job, whose working directory is deleted at the end of the job.
-    """
-    in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
-    if in_job and "://" not in place and not os.path.isabs(expand_home(place)):
-        raise InputError(f"--storage {place}: in a Ray job give an absolute path or a URI; a job's folder is temporary")
-    return Folder.at(place)
-
-
-def _check_local(sweep: Sweep) -> None:
-    """Refuse settings that `--local` cannot carry out: several workers per trial, a search, or a scheduler."""
-    refused = {
-        "resources.workers_per_trial=1": sweep.resources.workers_per_trial > 1,
-        "search.algorithm=random": sweep.base is not None,
-        "scheduler=null": sweep.scheduler is not None,
-    }
-    problems = [
-        f"--local: runs one trial after another in this process; add --set {instead}"
-        for instead, needed in refused.items()
-        if needed
-    ]
-    if problems:
-        raise InputError(*problems)
-
-
-def _check_writable(folder: Folder) -> None:
-    """Refuse a local folder that cannot be created or written, without creating it."""
-    path = Path(folder.path)
-    if not folder.is_local:
-        return
-    nearest = nearest_existing(path)
-    if not os.path.isdir(nearest):
-        raise InputError(f"--storage: {nearest} is a file")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise InputError(f"--storage: no permission to write in {nearest}")
-
-
-def _extension(sweep: Sweep, sweep_dir: SweepDir, *, resume: bool) -> Extension | None:
-    """The plan of an earlier start, compared with the sweep file as it is now; None if there is no such plan."""
-    plan = sweep_dir.read_plan()
-    if plan is None:
-        return None
-    if not resume:
-        raise InputError(
-            f"{sweep_dir.folder.place}: this sweep was started before; add --resume to go on, "
-            "or take another name or --storage"
-        )
-    return extend(plan, sweep)
-
-
-def _check(
-    experiments: Mapping[str, ExperimentConfig],
-    among: Mapping[str, ExperimentConfig],
-    sweep_dir: SweepDir,
-    started: Mapping[str, ExperimentConfig],
-) -> Mapping[str, DatasetInfo]:
-    """Check the datasets and weights.
-
-    Args:
-        experiments: The experiments to check, by id.
-        among: All experiments of the sweep, whose datasets need different names.
-        sweep_dir: The folder of the sweep.
-        started: The trials of an earlier start. If their datasets or weights are missing, the error also names the
-            commands that need neither.
-
-    Raises:
-        InputError: A dataset or a weights file cannot be used.
-    """
-    try:
-        return check(experiments, among)
-    except InputError as error:
-        try:
-            check({key: config for key, config in experiments.items() if key in started})
-        except InputError:
-            place = shlex.quote(sweep_dir.folder.place)
-            hint = (
-                "this sweep was started before and goes on only with the images and weights that it was started with; "
-                f"python -m raycal.report {place} and python -m raycal.track {place} need neither"
-            )
-            raise InputError(*error.problems, hint) from error
-        raise
 
 
 def _check_whole(job: Job) -> None:

@@ -1,0 +1,237 @@
+"""A request to run a sweep, and the job that it becomes when everything was checked. Nothing is started or written."""
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from raycal.config import ExperimentConfig, Sweep, load_sweep
+from raycal.config.labels import say_more, trial_labels
+from raycal.config.overrides import Overrides
+from raycal.data import DatasetInfo
+from raycal.errors import InputError
+from raycal.experiment import build
+from raycal.home import expand_home, nearest_existing
+from raycal.installed import is_installed
+from raycal.storage.folder import Folder
+from raycal.storage.sweep_dir import Plan, SweepDir
+from raycal.sweep.extension import Extension, extend
+from raycal.sweep.preflight import check, check_apart, select
+from raycal.tracking import tracking_uri
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """The unchecked input of a command line or of a call from Python code.
+
+    Attributes:
+        sweep: The path of a sweep file, or the contents of one.
+        storage: The folder or URI that contains the sweep folder.
+        address: The Ray cluster; None: `RAY_ADDRESS`, else this machine.
+        local: Whether the trials run one after another in this process, without Ray.
+        resume: Whether to continue a sweep that was started before.
+        only: Patterns that select the trials to run; empty: all trials.
+        overrides: Settings that replace those of the sweep file.
+        track: Whether the runs are sent to MLflow.
+        report: Whether the report is written at the end.
+    """
+
+    sweep: str | Mapping[str, Any]
+    storage: str = "runs"
+    address: str | None = None
+    local: bool = False
+    resume: bool = False
+    only: Sequence[str] = ()
+    overrides: Overrides = ()
+    track: bool = True
+    report: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A checked request.
+
+    Attributes:
+        request: The request.
+        sweep: The sweep, as loaded and validated.
+        selected: The requested experiments, by id; a search that decides trial by trial adds experiments.
+        sweep_dir: The folder of the sweep.
+        extension: The plan of an earlier start and its extension by this request; None at the first start.
+        labels: The labels of the trials in printed lines, by id.
+        infos: The datasets of the selected experiments, by experiment id.
+        tracking_uri: The tracking URI to send the runs to; None: they are not tracked.
+        away: Why nothing can be sent to the tracking URI at the start; empty if it answers or was not tried yet.
+    """
+
+    request: Request
+    sweep: Sweep
+    selected: dict[str, ExperimentConfig]
+    sweep_dir: SweepDir
+    extension: Extension | None
+    labels: dict[str, str]
+    infos: Mapping[str, DatasetInfo]
+    tracking_uri: str | None
+    away: str = ""
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan of an earlier start, with what the sweep file adds to it; None at the first start."""
+        return None if self.extension is None else self.extension.plan
+
+    @property
+    def tracked(self) -> Mapping[str, ExperimentConfig]:
+        """The experiments to show in MLflow: the selected ones, and those that the sweep file no longer contains."""
+        if self.plan is None or not self.plan.removed:
+            return self.selected  # not a copy, because it may grow
+        return {key: self.plan.experiments[key] for key in self.plan.removed} | self.selected
+
+    @property
+    def printed_labels(self) -> dict[str, str]:
+        """The labels if they say more than the ids; otherwise empty."""
+        return self.labels if say_more(self.labels, self.selected) or self.sweep.base else {}
+
+    @property
+    def num_trials(self) -> int:
+        """The largest number of trials that there will be."""
+        return self.sweep.num_trials if self.sweep.base else len(self.selected)
+
+    @property
+    def num_left(self) -> int:
+        """The number of trials that are not over."""
+        return self.num_trials - len(self.selected) + len(self.unfinished())
+
+    def unfinished(self) -> dict[str, ExperimentConfig]:
+        """The selected experiments that have neither finished nor been stopped early, by id."""
+        return {key: config for key, config in self.selected.items() if not self.sweep_dir.run_dir(key).is_done}
+
+
+def prepare(request: Request) -> Job:
+    """Check a request, without starting or writing anything.
+
+    Raises:
+        InputError: The request cannot be carried out.
+    """
+    sweep = load_sweep(request.sweep, build.REGISTRIES, overrides=request.overrides)
+    if request.local:
+        _check_local(sweep)
+    storage = _storage(request.storage)
+    sweep_dir = SweepDir(storage.folder(sweep.name))
+    _check_writable(sweep_dir.folder)
+    extension = _extension(sweep, sweep_dir, resume=request.resume)
+    planned = {} if extension is None else extension.plan.experiments
+    asked = {key: planned.get(key, config) for key, config in sweep.experiments.items()}
+    labels = labels_of(sweep, {**planned, **asked})
+    selected = select(asked, request.only, labels)
+    started = {} if extension is None else extension.earlier.experiments
+    infos = _check(selected or sweep.examples, {**planned, **asked}, sweep_dir, started)
+    check_apart(infos.values(), storage)
+    for note in sweep.notes:
+        print(note, file=sys.stderr)
+    if extension is not None and str(extension):
+        print(f"{sweep.name}: {extension}", flush=True)
+    uri = tracking_uri(sweep.tracking.uri, sweep_dir) if request.track else None
+    return Job(
+        request=request,
+        sweep=sweep,
+        selected=dict(planned) if sweep.base else selected,
+        sweep_dir=sweep_dir,
+        extension=extension,
+        labels=labels,
+        infos=infos,
+        tracking_uri=uri if is_installed("mlflow") else None,
+    )
+
+
+def labels_of(sweep: Sweep, experiments: Mapping[str, ExperimentConfig]) -> dict[str, str]:
+    """The labels of the trials; for a search that decides trial by trial, of the trials that are known so far."""
+    searched = sweep.search.space if sweep.search and sweep.base else ()
+    return trial_labels(experiments, searched)
+
+
+def _storage(place: str) -> Folder:
+    """The storage folder.
+
+    Raises:
+        InputError: The path is relative in a Ray job, whose working directory is deleted at the end of the job.
+    """
+    in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
+    if in_job and "://" not in place and not os.path.isabs(expand_home(place)):
+        raise InputError(f"--storage {place}: in a Ray job give an absolute path or a URI; a job's folder is temporary")
+    return Folder.at(place)
+
+
+def _check_local(sweep: Sweep) -> None:
+    """Refuse settings that `--local` cannot carry out: several workers per trial, a search, or a scheduler."""
+    refused = {
+        "resources.workers_per_trial=1": sweep.resources.workers_per_trial > 1,
+        "search.algorithm=random": sweep.base is not None,
+        "scheduler=null": sweep.scheduler is not None,
+    }
+    problems = [
+        f"--local: runs one trial after another in this process; add --set {instead}"
+        for instead, needed in refused.items()
+        if needed
+    ]
+    if problems:
+        raise InputError(*problems)
+
+
+def _check_writable(folder: Folder) -> None:
+    """Refuse a local folder that cannot be created or written, without creating it."""
+    path = Path(folder.path)
+    if not folder.is_local:
+        return
+    nearest = nearest_existing(path)
+    if not os.path.isdir(nearest):
+        raise InputError(f"--storage: {nearest} is a file")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise InputError(f"--storage: no permission to write in {nearest}")
+
+
+def _extension(sweep: Sweep, sweep_dir: SweepDir, *, resume: bool) -> Extension | None:
+    """The plan of an earlier start, compared with the sweep file as it is now; None if there is no such plan."""
+    plan = sweep_dir.read_plan()
+    if plan is None:
+        return None
+    if not resume:
+        raise InputError(
+            f"{sweep_dir.folder.place}: this sweep was started before; add --resume to go on, "
+            "or take another name or --storage"
+        )
+    return extend(plan, sweep)
+
+
+def _check(
+    experiments: Mapping[str, ExperimentConfig],
+    among: Mapping[str, ExperimentConfig],
+    sweep_dir: SweepDir,
+    started: Mapping[str, ExperimentConfig],
+) -> Mapping[str, DatasetInfo]:
+    """Check the datasets and weights.
+
+    Args:
+        experiments: The experiments to check, by id.
+        among: All experiments of the sweep, whose datasets need different names.
+        sweep_dir: The folder of the sweep.
+        started: The trials of an earlier start. If their datasets or weights are missing, the error also names the
+            commands that need neither.
+
+    Raises:
+        InputError: A dataset or a weights file cannot be used.
+    """
+    try:
+        return check(experiments, among)
+    except InputError as error:
+        try:
+            check({key: config for key, config in experiments.items() if key in started})
+        except InputError:
+            place = shlex.quote(sweep_dir.folder.place)
+            hint = (
+                "this sweep was started before and goes on only with the images and weights that it was started with; "
+                f"python -m raycal.report {place} and python -m raycal.track {place} need neither"
+            )
+            raise InputError(*error.problems, hint) from error
+        raise

@@ -5,14 +5,12 @@ from typing import Any
 
 import numpy as np
 from mlflow import MlflowClient
+from small_iterations import sample
 
 from raycal.algorithm.records import (
-    Answer,
     Evaluation,
     Fitted,
-    Interaction,
     IterationResult,
-    Kind,
     PhaseSeconds,
     PoolSnapshot,
 )
@@ -31,18 +29,7 @@ def commit(sweep_dir: SweepDir, iteration: int, config: ExperimentConfig = CONFI
     run_dir = sweep_dir.run_dir(config.experiment_id)
     if iteration == 0:
         run_dir.begin(config)
-    row = Interaction(
-        iteration=iteration,
-        step=0,
-        interaction=10 * (iteration + 1),
-        kind=Kind.SAMPLE,
-        answer=Answer.LABELLED,
-        label=1,
-        purity=None,
-        wrong=0,
-        seconds=4.25,
-        indices=np.array([iteration], np.int64),
-    )
+    row = sample(10 * (iteration + 1), iteration=iteration, label=1, indices=np.array([iteration], np.int64))
     return run_dir.commit(
         IterationResult(
             iteration=iteration,

@@ -1,5 +1,6 @@
 """Experiments, interactions and iterations made by hand."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,9 @@ def experiment(**settings: Any) -> ExperimentConfig:
     return ExperimentConfig.model_validate(given, context=build.REGISTRIES)
 
 
-def sample(interaction: int = 1) -> Interaction:
-    return Interaction(
+def sample(interaction: int = 1, **changes: Any) -> Interaction:
+    """An image that gets a label; `changes` replaces any of the values."""
+    labeled = Interaction(
         iteration=0,
         step=0,
         interaction=interaction,
@@ -40,21 +42,28 @@ def sample(interaction: int = 1) -> Interaction:
         seconds=4.25,
         indices=np.array([7], np.int64),
     )
+    return replace(labeled, **changes)
+
+
+def refused(interaction: int = 2, **changes: Any) -> Interaction:
+    """A cluster that is refused; `changes` replaces any of the values."""
+    cluster = Interaction(
+        iteration=0,
+        step=1,
+        interaction=interaction,
+        kind=Kind.CLUSTER,
+        answer=Answer.REFUSED,
+        label=None,
+        purity=0.5,
+        wrong=None,
+        seconds=4.25,
+        indices=np.array([1, 2, 5, 9], np.int64),
+    )
+    return replace(cluster, **changes)
 
 
 def one_iteration() -> IterationResult:
-    row = Interaction(
-        iteration=0,
-        step=0,
-        interaction=1,
-        kind=Kind.SAMPLE,
-        answer=Answer.LABELLED,
-        label=0,
-        purity=None,
-        wrong=0,
-        seconds=1.0,
-        indices=np.array([0], np.int64),
-    )
+    row = sample(label=0, seconds=1.0, indices=np.array([0], np.int64))
     return IterationResult(
         iteration=0,
         interactions=1,
@@ -70,18 +79,7 @@ def result(iteration: int, *, accuracy: float | None = None) -> IterationResult:
     """An iteration that labels sample `iteration` as its class; earlier samples are labeled, later ones are not."""
     labels = np.full(NUM_SAMPLES, -1, np.int32)
     labels[: iteration + 1] = np.arange(iteration + 1)[:NUM_SAMPLES]
-    row = Interaction(
-        iteration=iteration,
-        step=0,
-        interaction=iteration + 1,
-        kind=Kind.SAMPLE,
-        answer=Answer.LABELLED,
-        label=iteration % 10,
-        purity=None,
-        wrong=0,
-        seconds=4.25,
-        indices=np.array([iteration], np.int64),
-    )
+    row = sample(iteration + 1, iteration=iteration, label=iteration % 10, indices=np.array([iteration], np.int64))
     return IterationResult(
         iteration=iteration,
         interactions=iteration + 1,

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from small_iterations import refused, sample
 
-from raycal.algorithm.records import Answer, Interaction, Kind
+from raycal.algorithm.records import Interaction
 from raycal.config import load_sweep
 from raycal.experiment.build import REGISTRIES
 from raycal.storage.folder import Folder
@@ -31,34 +32,8 @@ def line(iteration: int, accuracy: float | None, *, interactions: int | None = N
 
 def interactions(count: int) -> list[Interaction]:
     """Ledger rows of samples that get a label and, at the end, of a cluster of two samples that is refused."""
-    rows = [
-        Interaction(
-            iteration=0,
-            step=0,
-            interaction=number,
-            kind=Kind.SAMPLE,
-            answer=Answer.LABELLED,
-            label=3,
-            purity=None,
-            wrong=0,
-            seconds=4.25,
-            indices=np.array([number], np.int64),
-        )
-        for number in range(1, count)
-    ]
-    refused = Interaction(
-        iteration=0,
-        step=1,
-        interaction=count,
-        kind=Kind.CLUSTER,
-        answer=Answer.REFUSED,
-        label=None,
-        purity=0.5,
-        wrong=None,
-        seconds=8.0,
-        indices=np.array([5, 6], np.int64),
-    )
-    return [*rows, refused]
+    rows = [sample(number, indices=np.array([number], np.int64)) for number in range(1, count)]
+    return [*rows, refused(count, seconds=8.0, indices=np.array([5, 6], np.int64))]
 
 
 def sweep_folder(

@@ -1,11 +1,9 @@
 import numpy as np
+from small_iterations import sample
 
 from raycal.algorithm.records import (
-    Answer,
     Evaluation,
-    Interaction,
     IterationResult,
-    Kind,
     PhaseSeconds,
     PoolSnapshot,
 )
@@ -17,18 +15,7 @@ def result(iteration: int, num_rows: int = 2) -> IterationResult:
     status[: iteration + 1] = 1
     status[7] = 2
     rows = tuple(
-        Interaction(
-            iteration=iteration,
-            step=0,
-            interaction=iteration * num_rows + row + 1,
-            kind=Kind.SAMPLE,
-            answer=Answer.LABELLED,
-            label=0,
-            purity=None,
-            wrong=0,
-            seconds=1.0,
-            indices=np.array([row]),
-        )
+        sample(iteration * num_rows + row + 1, iteration=iteration, label=0, seconds=1.0, indices=np.array([row]))
         for row in range(num_rows)
     )
     return IterationResult(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from PIL import Image
+from small_iterations import sample
 
 from raycal.algorithm.records import Answer, Interaction, Kind
 from raycal.data import ImageDataset
@@ -61,19 +62,7 @@ def many(count: int, *, accepted: bool, first: int = 1) -> Sequence[Interaction]
 
 
 def test_iteration_without_clusters_has_none() -> None:
-    sample = Interaction(
-        iteration=0,
-        step=0,
-        interaction=1,
-        kind=Kind.SAMPLE,
-        answer=Answer.LABELLED,
-        label=1,
-        purity=None,
-        wrong=0,
-        seconds=1.0,
-        indices=np.array([3], np.int64),
-    )
-    assert montage.draw([sample], dataset()) is None
+    assert montage.draw([sample(label=1, indices=np.array([3], np.int64))], dataset()) is None
 
 
 def test_words_say_answer_label_purity_and_size(written: list[str]) -> None:

@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from small_iterations import sample
+from small_iterations import refused, sample
 
-from raycal.algorithm.records import Answer, Interaction, Kind
+from raycal.algorithm.records import Interaction, Kind
 from raycal.storage import ledger
 
 # The contract: readers outside this package rely on these names, types and their order.
@@ -23,21 +23,6 @@ COLUMNS = [
     ("seconds", pa.float32()),
     ("indices", pa.list_(pa.int64())),
 ]
-
-
-def refused(interaction: int = 2) -> Interaction:
-    return Interaction(
-        iteration=0,
-        step=1,
-        interaction=interaction,
-        kind=Kind.CLUSTER,
-        answer=Answer.REFUSED,
-        label=None,
-        purity=0.5,
-        wrong=None,
-        seconds=4.25,
-        indices=np.array([1, 2, 5, 9], np.int64),
-    )
 
 
 def read(content: bytes) -> pa.Table:

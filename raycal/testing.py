@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from raycal.algorithm.acquisition import AnnotatedSamples, Head, View, acquisitions
+from raycal.algorithm.acquisition import AnnotatedSamples, HeadWeights, QueryContext, acquisitions
 from raycal.algorithm.clustering import clusterings
 from raycal.algorithm.expert import Cluster, Expert, experts
 from raycal.algorithm.pseudo_labels import pseudo_labels
@@ -65,7 +65,7 @@ def example_view(
     *,
     seed: int = 0,
     asked: set[str] | None = None,
-) -> View:
+) -> QueryContext:
     """An example of the input of an acquisition function, with read-only arrays of made-up numbers.
 
     The class probabilities of the first sample are certain, those of the second uniform. The samples have the indices
@@ -83,7 +83,7 @@ def example_view(
         embeddings=read_only(rng.random((num_annotated, 6), np.float32)),
         labels=read_only(rng.integers(num_classes, size=num_annotated)),
     )
-    head = Head(
+    head = HeadWeights(
         weights=read_only(rng.random((num_classes, 6), np.float32)), bias=read_only(np.zeros(num_classes, np.float32))
     )
     others = rng.dirichlet(np.ones(num_classes), (20, num_samples)).astype(np.float32)
@@ -93,7 +93,7 @@ def example_view(
             asked.add(name)
         return value
 
-    return View(
+    return QueryContext(
         predictions=_predictions(num_samples, num_classes),
         rng=np.random.default_rng(seed),
         annotated=lambda: get("annotated", annotated),
@@ -118,7 +118,7 @@ def check_acquisition(name: str, /, **options: Any) -> None:
     """
     check_options(acquisitions, name)
 
-    def ask(view: View, budget: int) -> Indices:
+    def ask(view: QueryContext, budget: int) -> Indices:
         indices: Indices = acquisitions[name](view, budget, **options)
         return indices
 
@@ -220,7 +220,7 @@ def check_expert(name: str, /, options_for: Callable[[int], Mapping[str, Any]] |
         samples[0].seconds, samples[1].seconds
     )
     assert same, f"{what}: equal seeds give different answers about samples"
-    parts = [answer.labelled(_cluster(indices)).tolist() for answer in clusters]
+    parts = [answer.labeled(_cluster(indices)).tolist() for answer in clusters]
     same = parts[0] == parts[1] and replace(clusters[0], part=None) == replace(clusters[1], part=None)
     assert same, f"{what}: equal seeds give different answers about a cluster"
     truth = expert.truth(np.array([7, 3]))
@@ -482,9 +482,9 @@ def _check_answers(expert: Expert, true_labels: Labels, num_samples: int, what: 
         return
     assert type(answer.label) is int, f"{what}: the label of a cluster is no int"
     assert answer.label in range(num_classes), f"{what}: the label of a cluster is no class"
-    labelled = answer.labelled(_cluster(members.copy()))
-    assert set(labelled.tolist()) <= set(members.tolist()), f"{what}: labels samples that are not in the cluster"
-    wrong = np.count_nonzero(true_labels[labelled] != answer.label)
+    labeled = answer.labeled(_cluster(members.copy()))
+    assert set(labeled.tolist()) <= set(members.tolist()), f"{what}: labels samples that are not in the cluster"
+    wrong = np.count_nonzero(true_labels[labeled] != answer.label)
     assert answer.wrong in (None, wrong), f"{what}: says that {answer.wrong} labels are wrong, {wrong} are"
 
 

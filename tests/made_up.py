@@ -46,7 +46,7 @@ def trial(
     return Trial(
         experiment_id=experiment.experiment_id,
         config=experiment,
-        scenario=experiment.steps.name,
+        scenario=experiment.resolved_scenario.name,
         status=status,
         reason=reason,
         lines=lines(points, **(figures or {})),

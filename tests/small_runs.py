@@ -58,7 +58,7 @@ def trial(
     return Trial(
         experiment_id=config.experiment_id,
         config=config,
-        scenario=config.steps.name,
+        scenario=config.resolved_scenario.name,
         status=status,
         reason=reason,
         lines=tuple(made),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.data import DatasetInfo
-from raycal.dry_run.cost import estimate
+from raycal.dry_run.cost import estimate_cost
 from raycal.errors import InputError
 from raycal.experiment import build
 from raycal.experiment.downloads import downloads
@@ -127,7 +127,7 @@ def test_network_without_a_usable_head_is_one_line(name: str, words: str) -> Non
         new_network(name, 3, np.random.default_rng(0))
 
 
-def test_images_are_normalised_as_the_entry_says() -> None:
+def test_images_are_normalized_as_the_entry_says() -> None:
     wanted = config({"name": "two_headed", "weights": "none"})
     images = build.dataset(wanted).load()
     learner = build.learner(wanted, images, ONE_THREAD)
@@ -143,7 +143,7 @@ def test_embeddings_kept_on_disk_are_not_those_of_other_code(monkeypatch: pytest
     from raycal.learner.learner import NetworkLearner
 
     keys = []
-    monkeypatch.setattr(module, "kept_features", lambda key, compute: keys.append(key) or compute())
+    monkeypatch.setattr(module, "cached_features", lambda key, compute: keys.append(key) or compute())
     wanted = config({"name": "two_headed", "weights": "none"})
     images = build.dataset(wanted).load()
     for source in ("", "before", "after"):
@@ -161,7 +161,7 @@ def test_dry_run_takes_the_cost_and_the_download_of_the_entry(monkeypatch: pytes
     small = config({"name": "two_headed", "weights": "none"})
     large = config({"name": "fixed_size"}, training={"epochs": 1, "image_size": 48})
 
-    ratio = estimate(large, info).least_gflop / estimate(small, info).least_gflop
+    ratio = estimate_cost(large, info).least_gflop / estimate_cost(small, info).least_gflop
     assert ratio == pytest.approx((224 / 32) ** 2 * 1.0 / 0.0014)  # one cost is stated for 48 px, the other for 224 px
     assert downloads([small], {}) == []
     (needed,) = downloads([large], {})

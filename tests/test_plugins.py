@@ -527,7 +527,7 @@ def test_option_of_a_plugin_s_expert_says_what_it_affects(place: Path, write: Wr
 
 def test_plan_tells_what_options_of_an_expert_affect_where_its_plugin_is_not_loaded(place: Path, write: Write) -> None:
     from raycal.storage.folder import Folder
-    from raycal.storage.sweep_dir import Plan, SweepDir
+    from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
     write(
         "people.py",
@@ -547,7 +547,7 @@ def test_plan_tells_what_options_of_an_expert_affect_where_its_plugin_is_not_loa
     overrides = ("acquisition=margin", "scenario=random", "expert={name: own_of_plan, tidy: 3, of: {name: majority}}")
     sweep = load(place, "./people.py", overrides=overrides)
     sweep_dir = SweepDir(Folder.at(str(place / "runs" / "digits")))
-    sweep_dir.write_plan(Plan(sweep="digits", experiments=sweep.experiments, threads=1))
+    sweep_dir.write_plan(SweepPlan(sweep="digits", experiments=sweep.experiments, threads=1))
     written = json.loads((place / "runs" / "digits" / "plan.json").read_text())
     plugins.load_plugins([], build.REGISTRIES)
     plan = sweep_dir.read_plan()
@@ -613,7 +613,7 @@ def test_plugin_runs_locally_and_a_changed_one_is_not_resumed(
 
 
 def test_changed_plugin_of_a_search_is_not_resumed(place: Path, write: Write) -> None:
-    from raycal.storage.sweep_dir import Plan
+    from raycal.storage.sweep_dir import SweepPlan
     from raycal.sweep.extension import extend
 
     pytest.importorskip("optuna")
@@ -624,7 +624,7 @@ def test_changed_plugin_of_a_search_is_not_resumed(place: Path, write: Write) ->
     )
     sweep = load(place, "./mine.py", text=text)
     experiments = {config.experiment_id: config for config in sweep.examples.values()}
-    plan = Plan(sweep="digits", experiments=experiments, threads=1, search=sweep.search, base=sweep.base)
+    plan = SweepPlan(sweep="digits", experiments=experiments, threads=1, search=sweep.search, base=sweep.base)
     assert not extend(plan, sweep).is_changed
     write("mine.py", f"# other\n{ONE}")
 

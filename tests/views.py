@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from raycal.algorithm.acquisition import AnnotatedSamples, Head, View
+from raycal.algorithm.acquisition import AnnotatedSamples, HeadWeights, QueryContext
 from raycal.algorithm.records import Floats, Predictions
 
 
@@ -26,7 +26,7 @@ def view(
     weights: Any = None,
     members: Sequence[Any] = (),
     seed: int = 0,
-) -> View:
+) -> QueryContext:
     """A view of samples 10, 13, 16 and so on; values that are not given must not be read, or are all the same."""
     num_samples = len(probs if probs is not None else embeddings)
     probs = floats([[0.5, 0.5]] * num_samples if probs is None else probs)
@@ -39,13 +39,13 @@ def view(
         assert len(members) == count
         return floats(members)
 
-    def head() -> Head:
+    def head() -> HeadWeights:
         assert weights is not None
-        return Head(weights=floats(weights), bias=floats(np.zeros(len(weights))))
+        return HeadWeights(weights=floats(weights), bias=floats(np.zeros(len(weights))))
 
     indices: npt.NDArray[np.int64] = 3 * np.arange(num_samples) + 10
     indices.flags.writeable = False
-    return View(
+    return QueryContext(
         predictions=Predictions(indices=indices, probs=probs, embeddings=embeddings),
         rng=np.random.default_rng(seed),
         annotated=lambda: AnnotatedSamples(embeddings=features, labels=given),

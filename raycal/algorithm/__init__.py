@@ -5,7 +5,7 @@
 | 1     | D^U <- training set                          | `pool.Pool.of`                                         |
 | 2     | repeat T times                               | `loop.active_learning`                                 |
 | 3     | initialize model                             | `learner.Learner.reset`                                |
-| 4-14  | annotate as the scenario says                | `scenario.Scenario.budgets`, `loop.Turn.annotate`      |
+| 4-14  | annotate as the scenario says                | `scenario.Scenario.budgets`, `loop.IterationRun.annotate` |
 | 15    | train model on D^L and D^CL                  | `learner.Learner.fit`, `pool.Pool.training_set`        |
 | 16    | evaluate                                     | `learner.Learner.evaluate`                             |
 | 17    | move all of D^CL back to D^U                 | `pool.Pool.release`; not with `keep_cluster_labels`    |

@@ -27,7 +27,7 @@ def annotate_samples(
             step=step,
             interaction=spent + 1 + row,
             kind=Kind.SAMPLE,
-            answer=Answer.LABELLED,
+            answer=Answer.LABELED,
             label=int(answers.labels[row]),
             purity=None,
             wrong=None if answers.wrong is None else int(answers.wrong[row]),
@@ -64,12 +64,12 @@ def annotate_clusters(
             step=step,
             interaction=number,
             kind=Kind.CLUSTER,
-            answer=Answer.REFUSED if answer.label is None else Answer.LABELLED,
+            answer=Answer.REFUSED if answer.label is None else Answer.LABELED,
             label=answer.label,
             purity=answer.purity,
             wrong=answer.wrong,
             seconds=answer.seconds,
-            indices=answer.labelled(cluster),
+            indices=answer.labeled(cluster),
         )
         if answer.label is None:
             clusters.refuse(cluster)

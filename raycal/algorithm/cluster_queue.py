@@ -16,7 +16,7 @@ from raycal.algorithm.expert import Cluster, ClusterAnswer
 from raycal.algorithm.records import Floats, Predictions
 from raycal.errors import InputError
 
-Order = Literal["size", "value", "random", "oracle"]
+ClusterOrder = Literal["size", "value", "random", "oracle"]
 OnRefusal = Literal["skip", "split"]
 Rows = npt.NDArray[np.int64]  # rows of the predictions, ascending
 # Rank of a cluster, its size, minus its first row, and its rows. The rows are never compared: the first rows differ.
@@ -40,7 +40,7 @@ class ClusterRules:
     """
 
     core: float = 1.0
-    order: Order = "size"
+    order: ClusterOrder = "size"
     on_refusal: OnRefusal = "skip"
     purity_threshold: float = 0.0
 
@@ -170,4 +170,4 @@ def _right_labels(cluster: Cluster, answer: ClusterAnswer) -> int:
         return 0
     if answer.wrong is None:
         raise InputError("clustering: order: oracle is for experts that know which of their labels are wrong")
-    return len(answer.labelled(cluster)) - answer.wrong
+    return len(answer.labeled(cluster)) - answer.wrong

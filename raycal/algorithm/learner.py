@@ -4,7 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
-from raycal.algorithm.acquisition import Head
+from raycal.algorithm.acquisition import HeadWeights
 from raycal.algorithm.records import Evaluation, Fitted, Indices, Predictions, TrainingSet
 
 
@@ -20,7 +20,7 @@ class Learner(Protocol):
     def predict(self, indices: Indices) -> Predictions:
         """The class probabilities and embeddings of the samples, from one pass; `indices` must be ascending."""
 
-    def head(self) -> Head:
+    def head(self) -> HeadWeights:
         """The current weights of the last layer."""
 
     def evaluate(self) -> Evaluation:

@@ -26,13 +26,13 @@ import numpy.typing as npt
 
 from raycal.algorithm.acquisition import Acquisition
 from raycal.algorithm.annotate import annotate_clusters, annotate_samples, ask_for_representative
-from raycal.algorithm.asking import AskingModel
 from raycal.algorithm.cluster_queue import ClusterQueue, ClusterRules
 from raycal.algorithm.clustering import Clustering
 from raycal.algorithm.expert import Cluster, ClusterAnswer, Expert
 from raycal.algorithm.learner import Learner
 from raycal.algorithm.pool import Pool
 from raycal.algorithm.pseudo_labels import PseudoLabeling
+from raycal.algorithm.query_model import QueryModel
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import (
     Evaluation,
@@ -52,7 +52,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class LoopSettings:
     """The settings of Algorithm 1.
 
     Attributes:
@@ -88,7 +88,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class Components:
     """The components of an experiment. Without `pseudo_labels`, all labels come from the expert."""
 
     learner: Learner
@@ -99,7 +99,7 @@ class Parts:
 
 
 def active_learning(
-    plan: Plan, parts: Parts, *, num_samples: int, state: LoopState | None = None
+    settings: LoopSettings, components: Components, *, num_samples: int, state: LoopState | None = None
 ) -> Iterator[IterationResult]:
     """Run Algorithm 1 over a pool of `num_samples`, and yield one result per iteration until the pool is exhausted.
 
@@ -108,22 +108,22 @@ def active_learning(
             state's iteration ended.
     """
     pool = Pool.of(num_samples) if state is None else Pool(state.pool)  # line 1
-    trained_on = None if state is None else pool.training_set(plan.cluster_weight)
-    pool.release(keep_cluster_labels=plan.keep_cluster_labels)
+    trained_on = None if state is None else pool.training_set(settings.cluster_weight)
+    pool.release(keep_cluster_labels=settings.keep_cluster_labels)
     first = 0 if state is None else state.iteration + 1
     interactions = 0 if state is None else state.interactions
     human_seconds = 0.0 if state is None else state.human_seconds
-    budget = num_samples if plan.scenario.whole_pool else plan.interactions_per_iteration
+    budget = num_samples if settings.scenario.whole_pool else settings.interactions_per_iteration
 
-    for iteration in range(first, plan.total_iterations):  # line 2
-        if not any(budget and len(_candidates(pool, step)) for step, budget in plan.scenario.steps_with(budget)):
-            logger.info("pool exhausted after %d of %d iterations", iteration, plan.total_iterations)
+    for iteration in range(first, settings.total_iterations):  # line 2
+        if not any(budget and len(_candidates(pool, step)) for step, budget in settings.scenario.steps_with(budget)):
+            logger.info("pool exhausted after %d of %d iterations", iteration, settings.total_iterations)
             return
-        turn = Turn(plan, parts, pool, iteration, trained_on)
-        ledger = turn.annotate(budget, spent=interactions)  # lines 4-14
-        pseudo_label_error = turn.pseudo_label()
-        trained_on = turn.train("train")  # lines 3 and 15
-        evaluation = turn.evaluate()  # line 16
+        run = IterationRun(settings, components, pool, iteration, trained_on)
+        ledger = run.annotate(budget, spent=interactions)  # lines 4-14
+        pseudo_label_error = run.pseudo_label()
+        trained_on = run.train("train")  # lines 3 and 15
+        evaluation = run.evaluate()  # line 16
         interactions += len(ledger)
         human_seconds += sum(row.seconds for row in ledger)
         yield IterationResult(
@@ -133,12 +133,12 @@ def active_learning(
             ledger=ledger,
             pool=pool.snapshot(),
             evaluation=evaluation,
-            seconds=PhaseSeconds(**turn.seconds),
+            seconds=PhaseSeconds(**run.seconds),
             pseudo_label_error=pseudo_label_error,
-            kept_labels=_kept_labels(pool, parts.expert) if plan.keep_cluster_labels else None,
-            fitted=turn.fitted,
+            kept_labels=_kept_labels(pool, components.expert) if settings.keep_cluster_labels else None,
+            fitted=run.fitted,
         )
-        pool.release(keep_cluster_labels=plan.keep_cluster_labels)  # line 17
+        pool.release(keep_cluster_labels=settings.keep_cluster_labels)  # line 17
 
 
 def _candidates(pool: Pool, step: Step) -> Indices:
@@ -156,22 +156,24 @@ def _kept_labels(pool: Pool, expert: Expert) -> KeptLabels:
     return KeptLabels(count=len(indices), error=float((labels != truth).mean()))
 
 
-class Turn:
+class IterationRun:
     """One iteration while it runs: it changes the pool and measures the time of each phase."""
 
-    def __init__(self, plan: Plan, parts: Parts, pool: Pool, iteration: int, trained_on: TrainingSet | None) -> None:
-        self._plan, self._parts, self._pool, self._iteration = plan, parts, pool, iteration
-        self._asking = self._asking_model(None if plan.ask_with == "initial" else trained_on)
+    def __init__(
+        self, settings: LoopSettings, components: Components, pool: Pool, iteration: int, trained_on: TrainingSet | None
+    ) -> None:
+        self._settings, self._components, self._pool, self._iteration = settings, components, pool, iteration
+        self._query_model = self._new_query_model(None if settings.ask_with == "initial" else trained_on)
         self.seconds = dict.fromkeys(("predict", "cluster", "train", "evaluate"), 0.0)
         self.fitted: Fitted | None = None
 
     def annotate(self, budget: int, *, spent: int) -> tuple[Interaction, ...]:
         """Carry out the steps of the scenario, and apply the answers to the pool."""
-        scenario, ledger = self._plan.scenario, list[Interaction]()
+        scenario, ledger = self._settings.scenario, list[Interaction]()
         for number, (step, step_budget) in enumerate(scenario.steps_with(budget)):
             if step_budget == 0 or not len(_candidates(self._pool, step)):
                 continue
-            if ledger and self._plan.retrain_between and step.asks_model:
+            if ledger and self._settings.retrain_between and step.asks_model:
                 self.train(f"train between, before step {number}")
             for interaction in self._ask(number, step, step_budget, spent + len(ledger)):
                 self._pool.apply(interaction)
@@ -180,28 +182,28 @@ class Turn:
 
     def pseudo_label(self) -> float | None:
         """Pseudo-label samples of D^U, and return the share of wrong labels; None without labels or when unknown."""
-        if self._parts.pseudo_labels is None or self._pool.num_unlabeled == 0:
+        if self._components.pseudo_labels is None or self._pool.num_unlabeled == 0:
             return None
         with self._timed("predict"):
-            view = self._asking.view(self._pool.unlabeled(), self._stream("pseudo-labels"))
-            indices, labels = self._parts.pseudo_labels(view, self._iteration)
+            view = self._query_model.view(self._pool.unlabeled(), self._stream("pseudo-labels"))
+            indices, labels = self._components.pseudo_labels(view, self._iteration)
         self._pool.pseudo_label(indices, labels)
-        truth = self._parts.expert.truth(indices)
+        truth = self._components.expert.truth(indices)
         return float((labels != truth).mean()) if truth is not None and len(indices) else None
 
     def train(self, purpose: str) -> TrainingSet:
         """Reset the model, train it on all labeled samples, and return these (Alg. 1, lines 3 and 15)."""
-        training_set = self._pool.training_set(self._plan.cluster_weight)
+        training_set = self._pool.training_set(self._settings.cluster_weight)
         with self._timed("train"):
-            self._parts.learner.reset(self._stream("head"))
-            self.fitted = self._parts.learner.fit(training_set, self._stream(purpose))
-        self._asking = self._asking_model(training_set)
+            self._components.learner.reset(self._stream("head"))
+            self.fitted = self._components.learner.fit(training_set, self._stream(purpose))
+        self._query_model = self._new_query_model(training_set)
         return training_set
 
     def evaluate(self) -> Evaluation:
         """Evaluate the model on the test split (Alg. 1, line 16)."""
         with self._timed("evaluate"):
-            return self._parts.learner.evaluate()
+            return self._components.learner.evaluate()
 
     def _ask(self, number: int, step: Step, budget: int, spent: int) -> Iterator[Interaction]:
         rng = self._stream(f"step {number}")
@@ -210,31 +212,31 @@ class Turn:
         if step.asks_clusters:
             answer = partial(self._answer, step.ask, draws)
             return annotate_clusters(self._clusters(step.ask, budget, answer, rng), answer, budget, **place)
-        return annotate_samples(self._samples(step.ask, budget, rng), self._parts.expert, draws, **place)
+        return annotate_samples(self._samples(step.ask, budget, rng), self._components.expert, draws, **place)
 
     def _answer(self, ask: Ask, draws: Callable[[], np.random.Generator], cluster: Cluster) -> ClusterAnswer:
         if ask is Ask.REPRESENTATIVES:
-            return ask_for_representative(cluster, self._parts.expert, draws())
-        return self._parts.expert.label_cluster(cluster, draws())
+            return ask_for_representative(cluster, self._components.expert, draws())
+        return self._components.expert.label_cluster(cluster, draws())
 
     def _samples(self, ask: Ask, budget: int, rng: np.random.Generator) -> Indices:
         candidates = self._pool.askable()
         if ask is Ask.RANDOM:
             return rng.choice(candidates, size=min(budget, len(candidates)), replace=False, shuffle=False)
         with self._timed("predict"):
-            return self._parts.acquisition(self._asking.view(candidates, rng), budget)
+            return self._components.acquisition(self._query_model.view(candidates, rng), budget)
 
     def _clusters(
         self, ask: Ask, budget: int, answer: Callable[[Cluster], ClusterAnswer], rng: np.random.Generator
     ) -> ClusterQueue:
         with self._timed("predict"):
-            predictions = self._asking.predictions(self._pool.unlabeled())
-        rules = self._plan.clusters
+            predictions = self._query_model.predictions(self._pool.unlabeled())
+        rules = self._settings.clusters
         if ask is Ask.REPRESENTATIVES:  # the expert cannot refuse a representative
             rules = replace(rules, purity_threshold=0.0)
         return ClusterQueue(
             predictions,
-            min(self._plan.num_clusters or budget, len(predictions.indices)),
+            min(self._settings.num_clusters or budget, len(predictions.indices)),
             rules,
             clustering=self._cluster,
             answer=answer,
@@ -243,13 +245,13 @@ class Turn:
 
     def _cluster(self, embeddings: Floats, num_clusters: int, seed: int) -> npt.NDArray[np.int64]:
         with self._timed("cluster"):
-            return self._parts.clustering(embeddings, num_clusters, seed)
+            return self._components.clustering(embeddings, num_clusters, seed)
 
-    def _asking_model(self, trained_on: TrainingSet | None) -> AskingModel:
-        return AskingModel(self._parts.learner, self._pool, trained_on, self._stream)
+    def _new_query_model(self, trained_on: TrainingSet | None) -> QueryModel:
+        return QueryModel(self._components.learner, self._pool, trained_on, self._stream)
 
     def _stream(self, purpose: str) -> np.random.Generator:
-        return stream(self._plan.seed, self._iteration, purpose)
+        return stream(self._settings.seed, self._iteration, purpose)
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:

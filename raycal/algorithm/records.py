@@ -59,7 +59,7 @@ class Kind(StrEnum):
 class Answer(StrEnum):
     """Whether the expert labeled or refused what it was shown."""
 
-    LABELLED = "labelled"
+    LABELED = "labelled"
     REFUSED = "refused"
 
 

@@ -233,7 +233,7 @@ class SweepResults:
                     "seed": trial.config.seed,
                     **{key: values.get(key) for key in varied},
                     "condition": group.label,
-                    "full_supervision": trial.config.steps.whole_pool,
+                    "full_supervision": trial.config.resolved_scenario.whole_pool,
                     "upper_bound": group.is_bound,
                     "state": str(trial.status),
                     "reason": trial.reason,

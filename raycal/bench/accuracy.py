@@ -81,11 +81,11 @@ def _accuracy_of_script(
         obvious.PilImages(dataset.images[rows], dataset.labels[rows], size)
         for rows in (dataset.train_rows, dataset.test_rows)
     )
-    labelled = dict(zip(training_set.indices.tolist(), training_set.labels.tolist(), strict=True))
+    labeled = dict(zip(training_set.indices.tolist(), training_set.labels.tolist(), strict=True))
     model = obvious.network(begin, dataset.num_classes, "cpu")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        obvious.train(model, obvious.Relabelled(pool, labelled), recipe)
+        obvious.train(model, obvious.Relabeled(pool, labeled), recipe)
     return obvious.accuracy(model, test, recipe)
 
 

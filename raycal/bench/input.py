@@ -8,7 +8,7 @@ from raycal.bench import obvious
 from raycal.bench.figure import Figure, Goal
 from raycal.bench.material import Options, images
 from raycal.bench.measure import interleaved, ratio
-from raycal.learner.device import Placement
+from raycal.learner.device import DeviceSettings
 from raycal.learner.images import DeviceImages
 
 LEAST_GAIN = 4.0
@@ -19,9 +19,9 @@ def run(options: Options) -> Iterator[Figure]:
     """CPU seconds of torchvision's Resize, ToTensor and Normalize over those of raycal, for the same images."""
     count, size = options.size(4096, 128), 64
     dataset = images(options, count, image_size=32)
-    placement = Placement.choose("float32", threads=1)
+    device_settings = DeviceSettings.choose("float32", threads=1)
     parts = [slice(begin, min(begin + BATCH, count)) for begin in range(0, count, BATCH)]
-    resident = DeviceImages(dataset.images, size, placement)
+    resident = DeviceImages(dataset.images, size, device_settings)
     pil = obvious.PilImages(dataset.images[dataset.train_rows], dataset.train_labels, size)
 
     def raycal() -> None:

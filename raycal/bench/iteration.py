@@ -27,7 +27,7 @@ class Work:
     Attributes:
         num_pool: The number of images in the pool.
         num_test: The number of test images.
-        labelled: The number of images of the pool that are labeled before the iteration.
+        labeled: The number of images of the pool that are labeled before the iteration.
         budget: The number N of interactions.
         image_size: The side, in pixels, of the images that the network sees.
         loader_workers: The number of DataLoader workers of the script.
@@ -36,7 +36,7 @@ class Work:
 
     num_pool: int
     num_test: int
-    labelled: int
+    labeled: int
     budget: int
     image_size: int
     batch_size: int = 64
@@ -51,7 +51,7 @@ def run(options: Options) -> Iterator[Figure]:
     work = Work(
         num_pool=options.size(1000, 90),
         num_test=options.size(200, 30),
-        labelled=options.size(100, 20),
+        labeled=options.size(100, 20),
         budget=options.size(150, 20),
         image_size=options.size(64, 32),
     )
@@ -98,19 +98,21 @@ class Ours:
     def iterate(self) -> None:
         """Score, ask, cluster, train, evaluate."""
         self.learner.load(self._begin)
-        plan = replace(build.plan(self._config), iterations=2, interactions_per_iteration=self._work.budget)
+        loop_settings = replace(
+            build.loop_settings(self._config), iterations=2, interactions_per_iteration=self._work.budget
+        )
         status = np.full(self._dataset.num_train, UNLABELED, np.int8)
         labels = np.full(self._dataset.num_train, NO_LABEL, np.int32)
-        status[: self._work.labelled] = LABELED
-        labels[: self._work.labelled] = self._dataset.train_labels[: self._work.labelled]
+        status[: self._work.labeled] = LABELED
+        labels[: self._work.labeled] = self._dataset.train_labels[: self._work.labeled]
         state = LoopState(
             iteration=0,
-            interactions=self._work.labelled,
+            interactions=self._work.labeled,
             human_seconds=0.0,
             pool=PoolSnapshot(status=status, labels=labels),
         )
-        parts = build.parts(self._config, self._dataset, self.learner)
-        self.result = next(active_learning(plan, parts, num_samples=self._dataset.num_train, state=state))
+        components = build.components(self._config, self._dataset, self.learner)
+        self.result = next(active_learning(loop_settings, components, num_samples=self._dataset.num_train, state=state))
 
 
 class Script:
@@ -138,7 +140,7 @@ class Script:
             fresh,
             self._pool,
             self._test,
-            {sample: int(self._pool.labels[sample]) for sample in range(work.labelled)},
+            {sample: int(self._pool.labels[sample]) for sample in range(work.labeled)},
             work.budget,
             obvious.Recipe(
                 image_size=work.image_size,

@@ -134,7 +134,7 @@ def learner(
 
 def settings_of(model: "NetworkLearner", **further: Any) -> dict[str, Any]:
     """The device, dtype, layout and threads of a learner, for the record of a figure."""
-    return {**model.placement.describe(), "layout": "channels_last", **further}
+    return {**model.device_settings.describe(), "layout": "channels_last", **further}
 
 
 @contextmanager

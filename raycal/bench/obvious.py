@@ -19,7 +19,7 @@ from torchvision.models import resnet18
 from raycal.algorithm.records import Floats, Indices, Labels
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-Labelled = dict[int, int]
+Labeled = dict[int, int]
 
 
 class PilImages(Dataset[tuple[Tensor, int]]):
@@ -38,10 +38,10 @@ class PilImages(Dataset[tuple[Tensor, int]]):
         return self.transform(Image.fromarray(self.images[index])), int(self.labels[index])
 
 
-class Relabelled(Dataset[tuple[Tensor, int]]):
+class Relabeled(Dataset[tuple[Tensor, int]]):
     """A subset of the images with the labels from the expert."""
 
-    def __init__(self, images: PilImages, labels: Labelled) -> None:
+    def __init__(self, images: PilImages, labels: Labeled) -> None:
         self.images, self.labels = images, list(labels.items())
 
     def __len__(self) -> int:
@@ -169,7 +169,7 @@ def iteration(
     fresh: nn.Module,
     pool: PilImages,
     test: PilImages,
-    labelled: Labelled,
+    labeled: Labeled,
     budget: int,
     recipe: Recipe,
 ) -> Outcome:
@@ -178,28 +178,28 @@ def iteration(
     Args:
         asking: The model that was trained in the iteration before.
         fresh: The model to train.
-        labelled: The label of each image that is labeled already, by its index.
+        labeled: The label of each image that is labeled already, by its index.
         budget: The number of interactions; one half is spent on images, the other on clusters.
     """
-    unlabelled = [sample for sample in range(len(pool)) if sample not in labelled]
-    left = Subset(pool, unlabelled)
+    unlabeled = [sample for sample in range(len(pool)) if sample not in labeled]
+    left = Subset(pool, unlabeled)
     probs, features = probabilities(asking, left, recipe), embeddings(asking, left, recipe)
-    given = dict(labelled)
+    given = dict(labeled)
     rows = most_uncertain(probs, budget - budget // 2)
-    given |= {unlabelled[row]: int(pool.labels[unlabelled[row]]) for row in rows}
+    given |= {unlabeled[row]: int(pool.labels[unlabeled[row]]) for row in rows}
 
-    rest = np.setdiff1d(np.arange(len(unlabelled)), rows)
+    rest = np.setdiff1d(np.arange(len(unlabeled)), rows)
     cluster_ids = kmeans(features[rest], budget // 2)
     for cluster in range(budget // 2):
-        members = [unlabelled[row] for row in rest[cluster_ids == cluster]]
+        members = [unlabeled[row] for row in rest[cluster_ids == cluster]]
         counts = np.bincount(pool.labels[members], minlength=1)
         if members and counts.max() / len(members) >= recipe.purity_threshold:
             given |= dict.fromkeys(members, int(counts.argmax()))
 
-    train(fresh, Relabelled(pool, given), recipe)
+    train(fresh, Relabeled(pool, given), recipe)
     return Outcome(
         accuracy=accuracy(fresh, test, recipe),
-        num_scored=len(unlabelled),
+        num_scored=len(unlabeled),
         num_trained=len(given),
         num_tested=len(test),
     )

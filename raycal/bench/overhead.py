@@ -35,8 +35,8 @@ def run(options: Options) -> Iterator[Figure]:
 
     def bare() -> None:
         images = build.dataset(config).load()
-        parts = build.parts(config, images, build.learner(config, images, ONE_THREAD))
-        for _ in active_learning(build.plan(config), parts, num_samples=images.num_train):
+        components = build.components(config, images, build.learner(config, images, ONE_THREAD))
+        for _ in active_learning(build.loop_settings(config), components, num_samples=images.num_train):
             pass
 
     with TemporaryDirectory() as folder, own_cache(Path(folder) / "cache"):

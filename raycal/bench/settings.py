@@ -22,13 +22,13 @@ def run(options: Options) -> Iterator[Figure]:
     count, size = options.size(384, 32), options.size(64, 32)
     dataset = images(options, count)
     everything = np.arange(count)
-    labelled = TrainingSet(indices=everything, labels=dataset.train_labels)
+    labeled = TrainingSet(indices=everything, labels=dataset.train_labels)
     models = {dtype: learner(options, dataset, image_size=size, dtype=dtype) for dtype in (*DTYPES, "auto")}
     chosen = settings_of(models["auto"])
     automatic = models.pop("auto")
 
     def training(dtype: str) -> Callable[[], object]:
-        return lambda: models[dtype].fit(labelled, np.random.default_rng(0))
+        return lambda: models[dtype].fit(labeled, np.random.default_rng(0))
 
     def scoring(dtype: str) -> Callable[[], object]:
         return lambda: models[dtype].predict(everything)
@@ -54,7 +54,7 @@ def run(options: Options) -> Iterator[Figure]:
     def threaded(threads: int) -> Callable[[], object]:
         def arm() -> None:
             torch.set_num_threads(threads)
-            automatic.fit(labelled, np.random.default_rng(0))
+            automatic.fit(labeled, np.random.default_rng(0))
 
         return arm
 

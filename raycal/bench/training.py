@@ -19,7 +19,7 @@ from raycal.config import TrainingConfig
 from raycal.data import ImageDataset
 
 if TYPE_CHECKING:
-    from raycal.learner.device import Placement
+    from raycal.learner.device import DeviceSettings
     from raycal.learner.learner import NetworkLearner
 
 MOST_OVERHEAD = 1.03
@@ -34,7 +34,7 @@ def run(options: Options) -> Iterator[Figure]:
     size, batch = options.size(64, 32), options.size(64, 16)
     model = learner(options, dataset, image_size=size, batch_size=batch)
     recipe = TrainingConfig(image_size=size, batch_size=batch, epochs=1, learning_rate=0.01)
-    loop = BareLoop(weights_of(model), dataset, recipe, model.placement)
+    loop = BareLoop(weights_of(model), dataset, recipe, model.device_settings)
     pool = TrainingSet(indices=np.arange(count), labels=dataset.train_labels)
     model.fit(TrainingSet(indices=pool.indices[:batch], labels=pool.labels[:batch]), np.random.default_rng(0))
     loop.fit(TrainingSet(indices=pool.indices[:batch], labels=pool.labels[:batch]), np.random.default_rng(0))
@@ -73,11 +73,11 @@ class BareLoop:
         state: dict[str, Tensor],
         dataset: ImageDataset,
         recipe: TrainingConfig,
-        placement: "Placement",
+        device_settings: "DeviceSettings",
         *,
         compiled: bool = False,
     ) -> None:
-        self._recipe, self._placement, device = recipe, placement, placement.device
+        self._recipe, self._device_settings, device = recipe, device_settings, device_settings.device
         model: nn.Module = resnet18(num_classes=dataset.num_classes)
         model.load_state_dict(state)
         self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -98,14 +98,15 @@ class BareLoop:
             fused=True,
         )
         rows, labels = (
-            torch.from_numpy(array).to(self._placement.device) for array in (training_set.indices, training_set.labels)
+            torch.from_numpy(array).to(self._device_settings.device)
+            for array in (training_set.indices, training_set.labels)
         )
         losses = []
         with torch.backends.cudnn.flags(enabled=True, benchmark=True):
             for _ in range(recipe.epochs):
-                order = torch.from_numpy(rng.permutation(len(rows))).to(self._placement.device)
+                order = torch.from_numpy(rng.permutation(len(rows))).to(self._device_settings.device)
                 for batch in order.split(recipe.batch_size):  # type: ignore[no-untyped-call]
-                    with self._placement.autocast():
+                    with self._device_settings.autocast():
                         logits = self._forward(self._batch(rows[batch]))
                     loss = functional.cross_entropy(logits.float(), labels[batch])
                     loss.backward()  # type: ignore[no-untyped-call]

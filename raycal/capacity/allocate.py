@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from raycal.capacity.allotment import Allotment, ClusteringShare, count
+from raycal.capacity.allocation import Allocation, ClusteringShare, count
 from raycal.capacity.gpu_shares import (
     CLUSTERING_GPU,
     beside_clustering,
@@ -15,7 +15,7 @@ from raycal.capacity.packing import Need, Node, always_fit, most_trials
 from raycal.config import ResourceConfig
 from raycal.errors import InputError
 
-__all__ = ["Allotment", "ClusteringShare", "Node", "allot"]
+__all__ = ["Allocation", "ClusteringShare", "Node", "allocate"]
 
 MAX_THREADS = 16
 # The most cards of one machine, as far as is known.
@@ -32,9 +32,9 @@ LEAST_SHARE_OF_MEMORY = 0.75
 CLUSTERINGS_PER_GPU = 2
 
 
-def allot(
+def allocate(
     config: ResourceConfig, nodes: Sequence[Node], num_trials: int, *, workers: int = 1, threads: int | None = None
-) -> Allotment:
+) -> Allocation:
     """Share the nodes among the trials.
 
     Where there are GPUs a worker gets one, less a small share for clustering. As many trials run at once as are sure
@@ -70,7 +70,7 @@ def allot(
     if given is None:
         choices = (replace(need, threads=number) for number in range(MAX_THREADS, 0, -1))
         need = next(choice for choice in choices if always_fit(nodes, choice, concurrent))
-    return Allotment(
+    return Allocation(
         workers=workers,
         threads=need.threads,
         gpus=need.gpus,
@@ -82,7 +82,7 @@ def allot(
     ).at_most(concurrent)
 
 
-def _on_nodes_to_come(config: ResourceConfig, *, workers: int, threads: int | None, limit: int) -> Allotment:
+def _on_nodes_to_come(config: ResourceConfig, *, workers: int, threads: int | None, limit: int) -> Allocation:
     """The resources in the configuration, without memory: an autoscaler may not know that its nodes have any."""
     if threads is None or config.gpus_per_worker is None or config.max_concurrent_trials is None:
         raise InputError(
@@ -97,7 +97,7 @@ def _on_nodes_to_come(config: ResourceConfig, *, workers: int, threads: int | No
         gpus=CLUSTERING_GPU if shares_card else 0.0,
         concurrency=CLUSTERINGS_PER_GPU if shares_card else limit,
     )
-    return Allotment(
+    return Allocation(
         workers=workers,
         threads=threads,
         gpus=gpus,
@@ -170,11 +170,11 @@ def _check_room(nodes: Sequence[Node], need: Need, *, planned: bool) -> None:
     else:
         problem = f"a worker needs {needed} on one node"
     largest = max(nodes, key=lambda node: (node.gpus, node.cpus) if need.gpus else (node.cpus, node.gpus))
-    mend = f"lower {' or '.join(settings)}" if settings else "use a larger node"
+    fix = f"lower {' or '.join(settings)}" if settings else "use a larger node"
     if planned:
-        mend = "the sweep was planned on larger nodes"
+        fix = "the sweep was planned on larger nodes"
     has = count(largest.cpus, "CPU") + (f" and {count(largest.gpus, 'GPU')}" if need.gpus else "")
-    raise InputError(f"resources: {problem}; the largest of {count(len(nodes), 'node')} has {has}; {mend}")
+    raise InputError(f"resources: {problem}; the largest of {count(len(nodes), 'node')} has {has}; {fix}")
 
 
 def _with_little_memory(nodes: Sequence[Node], need: Need) -> Need:

@@ -6,11 +6,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from raycal.config.experiment import PLUGINS, WORKERS, ExperimentConfig
-from raycal.config.grid import MAX_COMBINATIONS, NOTHING, Combination, combinations, keys
+from raycal.config.grid import EMPTY_COMBINATION, MAX_COMBINATIONS, Combination, combinations, keys
 from raycal.config.problems import Problems
 from raycal.config.resources import ResourceConfig
 from raycal.config.search import SearchConfig
-from raycal.config.setting import Setting, Template, origin
+from raycal.config.setting import ConfigOverride, Template, origin
 from raycal.config.yaml_file import Where
 from raycal.registry import Registry
 
@@ -37,7 +37,7 @@ def expand(
         The experiments by id, each of them once, and the number of combinations.
     """
     combined = combinations(grid, problems)
-    samples: list[Sequence[Setting]] = [()]
+    samples: list[Sequence[ConfigOverride]] = [()]
     if search is not None and combined:
         for key in keys(grid).keys() & search.space.keys():
             problems.say((*SPACE, key), "is also a key of the grid; keep it in one of the two")
@@ -51,7 +51,7 @@ def expand(
         # If a bound of the search space is wrong, report it once, not for every sample beyond it.
         fits = len(problems.lines) == before
         samples = [drawn(sample) for sample in search.samples()] if fits else [_first(search)]
-    distinct: dict[Any, tuple[tuple[Setting, ...], Where]] = {}
+    distinct: dict[Any, tuple[tuple[ConfigOverride, ...], Where]] = {}
     for sample in samples:
         for settings, at in combined:
             applied = template.settings([*sample, *settings])
@@ -70,7 +70,7 @@ def examples(
     template: Template,
     registries: Registries,
     problems: Problems,
-    combination: Combination = NOTHING,
+    combination: Combination = EMPTY_COMBINATION,
 ) -> dict[str, ExperimentConfig]:
     """The checked base experiment, and variants of it with one key of the search space at each end or choice.
 
@@ -87,14 +87,14 @@ def examples(
     return found
 
 
-def drawn(values: Mapping[str, Any]) -> list[Setting]:
+def drawn(values: Mapping[str, Any]) -> list[ConfigOverride]:
     """The settings that a sample of the search space consists of, from its values by key."""
-    return [Setting(key, value, (*SPACE, key), (*SPACE, key)) for key, value in values.items()]
+    return [ConfigOverride(key, value, (*SPACE, key), (*SPACE, key)) for key, value in values.items()]
 
 
 def checked(
     template: Template,
-    settings: Sequence[Setting],
+    settings: Sequence[ConfigOverride],
     registries: Registries,
     problems: Problems,
     *,
@@ -113,16 +113,16 @@ def checked(
         return None
 
 
-def _ends(search: SearchConfig) -> Iterator[Setting]:
+def _ends(search: SearchConfig) -> Iterator[ConfigOverride]:
     """Every end and every choice of the search space, each with its place in the sweep file."""
     for key, domain in search.space.items():
         for row, value in enumerate(domain.ends()):
-            yield Setting(key, value, (*SPACE, key), (*SPACE, key, domain.name, row))
+            yield ConfigOverride(key, value, (*SPACE, key), (*SPACE, key, domain.name, row))
 
 
-def _first(search: SearchConfig) -> list[Setting]:
+def _first(search: SearchConfig) -> list[ConfigOverride]:
     """The first end or choice of every key of the search space."""
-    firsts: dict[str, Setting] = {}
+    firsts: dict[str, ConfigOverride] = {}
     for setting in _ends(search):
         firsts.setdefault(setting.key, setting)
     return list(firsts.values())

@@ -28,7 +28,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from raycal.algorithm.expert import experts
 from raycal.algorithm.scenario import SCENARIOS, Ask, PseudoLabelsBy, Scenario, Step, Use
-from raycal.config.strict import MOST, Count, Strict, did_you_mean
+from raycal.config.strict import MAX_COUNT, Count, Strict, did_you_mean
 from raycal.errors import one_line
 from raycal.networks import IMAGENET, networks
 from raycal.plugins import digests_of
@@ -267,7 +267,7 @@ class TrainingConfig(Strict):
     patience: Always[Count] = 3
     min_delta: Always[Annotated[float, Ge(0), Lt(1)]] = 0.01
     validation_fraction: Always[Annotated[float, Ge(0), Le(0.5)]] = 0.0
-    batch_size: Always[Annotated[int, Ge(MIN_BATCH_PER_WORKER), Le(MOST)]] = 64
+    batch_size: Always[Annotated[int, Ge(MIN_BATCH_PER_WORKER), Le(MAX_COUNT)]] = 64
     learning_rate: Always[Annotated[float, Gt(0)]] = 1e-3
     momentum: Always[Annotated[float, Ge(0), Lt(1)]] = 0.9
     weight_decay: Always[Annotated[float, Ge(0)]] = 5e-4
@@ -385,7 +385,7 @@ class ExperimentConfig(Strict):
                 yield ("training", key), value, words
 
     @property
-    def steps(self) -> Scenario:
+    def resolved_scenario(self) -> Scenario:
         """The scenario of the algorithm."""
         return SCENARIOS[self.scenario] if isinstance(self.scenario, str) else self.scenario.scenario
 
@@ -394,11 +394,11 @@ class ExperimentConfig(Strict):
         """The id `<dataset>-<scenario>-s<seed>-<first 8 hexadecimal digits of the digest>`."""
         payload = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(payload.encode()).hexdigest()[:8]
-        return f"{self.dataset.name}-{self.steps.name}-s{self.seed}-{digest}"
+        return f"{self.dataset.name}-{self.resolved_scenario.name}-s{self.seed}-{digest}"
 
     def _extensions(self) -> Iterator[tuple[str, str]]:
         """The kind and the name of each extension that can change the results."""
-        settings, by = self.relevant(), self.steps.pseudo_labels
+        settings, by = self.relevant(), self.resolved_scenario.pseudo_labels
         for kind in ("dataset", "model", "acquisition", "clustering"):
             if kind in settings:
                 yield kind, settings[kind]["name"]
@@ -420,7 +420,7 @@ class ExperimentConfig(Strict):
 
         A setting is omitted if it declares with `Affects` that it matters only for uses that the scenario lacks.
         """
-        scenario = self.steps
+        scenario = self.resolved_scenario
         settings = _relevant_fields(type(self), self.model_dump(mode="json"), scenario.uses)
         settings["expert"] = experts.relevant(settings["expert"], scenario.uses)
         settings["recipe_version"] = RECIPE_VERSION

@@ -6,7 +6,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from raycal.config.problems import Problems, short
-from raycal.config.setting import Setting
+from raycal.config.setting import ConfigOverride
 from raycal.config.strict import did_you_mean
 from raycal.config.yaml_file import Where
 
@@ -17,11 +17,11 @@ INCLUDE, EXCLUDE = "include", "exclude"
 class Combination(NamedTuple):
     """The settings of one combination, and its place in the sweep file."""
 
-    settings: tuple[Setting, ...]
+    settings: tuple[ConfigOverride, ...]
     at: Where
 
 
-NOTHING = Combination((), ("experiment",))
+EMPTY_COMBINATION = Combination((), ("experiment",))
 
 
 def combinations(grid: Mapping[str, Any], problems: Problems) -> list[Combination]:
@@ -31,7 +31,7 @@ def combinations(grid: Mapping[str, Any], problems: Problems) -> list[Combinatio
     """
     axes = {key: choices for key, choices in keys(grid).items() if isinstance(choices, list) and choices}
     included = [
-        Combination(tuple(Setting(key, value, (*at, key), (*at, key)) for key, value in entry.items()), at)
+        Combination(tuple(ConfigOverride(key, value, (*at, key), (*at, key)) for key, value in entry.items()), at)
         for at, entry in _entries(grid, INCLUDE, problems)
     ]
     count = prod(len(choices) for choices in axes.values()) + len(included)
@@ -42,7 +42,7 @@ def combinations(grid: Mapping[str, Any], problems: Problems) -> list[Combinatio
     if included and not axes:
         return included
     picked = [
-        Combination(settings, NOTHING.at)
+        Combination(settings, EMPTY_COMBINATION.at)
         for settings in product(*(_settings(key, choices) for key, choices in axes.items()))
         if not any(_matches(entry, settings) for entry in excluded)
     ]
@@ -62,9 +62,9 @@ def varied_by(grid: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*keys(grid), *included)))
 
 
-def _settings(key: str, choices: list[Any]) -> list[Setting]:
+def _settings(key: str, choices: list[Any]) -> list[ConfigOverride]:
     """The values of a key of the grid, as settings."""
-    return [Setting(key, value, ("grid", key), ("grid", key, row)) for row, value in enumerate(choices)]
+    return [ConfigOverride(key, value, ("grid", key), ("grid", key, row)) for row, value in enumerate(choices)]
 
 
 def _entries(grid: Mapping[str, Any], name: str, problems: Problems) -> Iterator[tuple[Where, dict[str, Any]]]:
@@ -93,7 +93,7 @@ def _excluded(grid: Mapping[str, Any], axes: Mapping[str, list[Any]], problems: 
     return excluded
 
 
-def _matches(entry: list[set[Where]], settings: tuple[Setting, ...]) -> bool:
+def _matches(entry: list[set[Where]], settings: tuple[ConfigOverride, ...]) -> bool:
     """Whether a combination has one of the excluded values for every key of an entry."""
     places = {setting.value_at for setting in settings}
     return not any(places.isdisjoint(values) for values in entry)

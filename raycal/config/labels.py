@@ -106,7 +106,7 @@ def varied_keys(experiments: Sequence[ExperimentConfig]) -> list[str]:
 
 def scenario_names(experiments: Sequence[ExperimentConfig]) -> list[str]:
     """The name of each experiment's scenario, with its steps where a different scenario has the same name."""
-    scenarios = [experiment.steps for experiment in experiments]
+    scenarios = [experiment.resolved_scenario for experiment in experiments]
     words: dict[str, set[str]] = {}
     for scenario in scenarios:
         words.setdefault(scenario.name, set()).add(_words(scenario))
@@ -225,7 +225,7 @@ def seedless_id(config: ExperimentConfig) -> str:
 
 def say_more(labels: Mapping[str, str], experiments: Mapping[str, ExperimentConfig]) -> bool:
     """Whether the label of any experiment says more than its scenario and its seed, which the id also has."""
-    return any(labels[key] != f"{config.steps.name} s{config.seed}" for key, config in experiments.items())
+    return any(labels[key] != f"{config.resolved_scenario.name} s{config.seed}" for key, config in experiments.items())
 
 
 def trials_csv(

@@ -5,7 +5,7 @@ from typing import Any
 
 from raycal.config.mapping import plain_value
 from raycal.config.problems import Problems, short
-from raycal.config.setting import Setting, Template, put
+from raycal.config.setting import ConfigOverride, Template, put
 from raycal.config.yaml_file import parse_value
 
 Overrides = Sequence[str] | Mapping[str, Any]
@@ -13,7 +13,7 @@ Overrides = Sequence[str] | Mapping[str, Any]
 
 def apply_overrides(
     values: dict[str, Any], overrides: Overrides, sections: Collection[str], problems: Problems
-) -> tuple[list[Setting], list[str]]:
+) -> tuple[list[ConfigOverride], list[str]]:
     """Apply the overrides in the given order.
 
     Args:
@@ -29,7 +29,7 @@ def apply_overrides(
         name, pairs = _name, _values(overrides, problems)
     else:
         name, pairs = _option, _parsed(overrides, problems)
-    settings: list[Setting] = []
+    settings: list[ConfigOverride] = []
     notes = []
     for key, value in pairs:
         path = _path(key, sections)
@@ -43,7 +43,7 @@ def apply_overrides(
         problems.overridden(where, name(key))
         if path[0] == "experiment" and len(path) > 1:
             values.setdefault("experiment", {})
-            settings.append(Setting(".".join(path[1:]), value, where, where))
+            settings.append(ConfigOverride(".".join(path[1:]), value, where, where))
         else:
             put(values, path, value)
     return settings, notes
@@ -97,7 +97,9 @@ def _path(key: str, sections: Collection[str]) -> list[str]:
     return path
 
 
-def _dropped(values: Mapping[str, Any], settings: Sequence[Setting], path: Sequence[str], value: Any) -> list[str]:
+def _dropped(
+    values: Mapping[str, Any], settings: Sequence[ConfigOverride], path: Sequence[str], value: Any
+) -> list[str]:
     """The keys that are lost when `value` replaces the group at a path, dotted and relative to the group."""
     before: Any = dict(values)
     if path[0] == "experiment" and isinstance(values.get("experiment"), Mapping):

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from raycal.config.experiment import PLUGINS, WORKERS, ComponentConfig
-from raycal.config.setting import Setting, origin
+from raycal.config.setting import ConfigOverride, origin
 from raycal.config.strict import did_you_mean
 from raycal.config.yaml_file import AND_MORE, MAX_PROBLEMS, Where
 from raycal.errors import printable
@@ -77,7 +77,7 @@ class Problems:
         model: type[BaseModel],
         prefix: Where,
         *,
-        settings: Sequence[Setting] = (),
+        settings: Sequence[ConfigOverride] = (),
         asked_at: Where | None = None,
     ) -> None:
         """Add the problems that pydantic found in `model`, whose place in the sweep file is `prefix`.

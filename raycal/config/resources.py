@@ -6,7 +6,7 @@ from typing import Annotated
 from annotated_types import Ge, Le
 from pydantic import BeforeValidator
 
-from raycal.config.strict import MOST, Count, Strict
+from raycal.config.strict import MAX_COUNT, Count, Strict
 
 Auto = BeforeValidator(lambda value: None if value == "auto" else value)
 
@@ -18,7 +18,7 @@ class ResourceConfig(Strict):
     """
 
     workers_per_trial: Count = 1
-    gpus_per_worker: Annotated[Annotated[float, Ge(0), Le(MOST)] | None, Auto] = None
+    gpus_per_worker: Annotated[Annotated[float, Ge(0), Le(MAX_COUNT)] | None, Auto] = None
     cpus_per_worker: Annotated[Count | None, Auto] = None
     max_concurrent_trials: Annotated[Count | None, Auto] = None
     compile: Annotated[bool | None, Auto] = None

@@ -32,7 +32,7 @@ GivenScheduler = Annotated[
 def incomparable(experiments: Iterable[ExperimentConfig]) -> str | None:
     """The reason why accuracies of these experiments at the same iteration are not comparable; None when they are."""
     # An experiment of one iteration over the whole pool is too short to be stopped.
-    stoppable = [config for config in experiments if not config.steps.whole_pool]
+    stoppable = [config for config in experiments if not config.resolved_scenario.whole_pool]
     datasets = {json.dumps(config.dataset.model_dump(mode="json"), sort_keys=True) for config in stoppable}
     budgets = sorted({config.interactions_per_iteration for config in stoppable})
     problem = "trials are compared at the same iteration and need the same"

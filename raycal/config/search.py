@@ -13,7 +13,7 @@ from raycal.algorithm.randomness import stream
 from raycal.config.strict import Strict, did_you_mean
 
 SIGNIFICANT_DIGITS = 6
-LARGEST, MOST_STEPS = 1e18, 1e9
+MAX_BOUND, MAX_STEPS = 1e18, 1e9
 MAX_SAMPLES = 10_000
 _BOUNDS = {
     "uniform": ("low", "high"),
@@ -126,7 +126,7 @@ def _check_bounds(name: str, arguments: Any) -> None:
     if log_scale and low <= 0:
         raise _problem("{}: low should be greater than 0, not {}", name, low)
     for step in steps:
-        if step <= 0 or (high - low) / step > MOST_STEPS:
+        if step <= 0 or (high - low) / step > MAX_STEPS:
             raise _problem("{}: step should be greater than 0 and not tiny, not {}", name, step)
         if not all(isclose(bound / step, round(bound / step), abs_tol=1e-9) for bound in (low, high)):
             raise _problem("{}: low and high should be multiples of the step {}", name, step)
@@ -134,7 +134,7 @@ def _check_bounds(name: str, arguments: Any) -> None:
 
 def _is_number(bound: Any, *, integer: bool) -> bool:
     types = (int,) if integer else (int, float)
-    return isinstance(bound, types) and not isinstance(bound, bool) and abs(bound) <= LARGEST
+    return isinstance(bound, types) and not isinstance(bound, bool) and abs(bound) <= MAX_BOUND
 
 
 def _problem(words: str, *values: Any) -> PydanticCustomError:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from raycal.config.yaml_file import Where
 
 
-class Setting(NamedTuple):
+class ConfigOverride(NamedTuple):
     """A value for a dotted key, and the places of the key and of the value in the sweep file."""
 
     key: str
@@ -33,10 +33,10 @@ class Template:
     """
 
     base: Mapping[str, Any]
-    pinned: Sequence[Setting] = ()
+    pinned: Sequence[ConfigOverride] = ()
     workers: int = 1
 
-    def settings(self, given: Iterable[Setting]) -> tuple[Setting, ...]:
+    def settings(self, given: Iterable[ConfigOverride]) -> tuple[ConfigOverride, ...]:
         """The settings of one experiment in the order in which they apply, without those that `pinned` overrides."""
         kept = (setting for setting in given if not self.pins(setting.key))
         return (*sorted(kept, key=lambda setting: setting.key.count(".")), *self.pinned)
@@ -45,7 +45,7 @@ class Template:
         """Whether `--set` gives a value to this key or to a group that contains it."""
         return any(f"{key}.".startswith(f"{pin.key}.") for pin in self.pinned)
 
-    def fill(self, settings: Iterable[Setting]) -> dict[str, Any]:
+    def fill(self, settings: Iterable[ConfigOverride]) -> dict[str, Any]:
         """The experiment with these settings, not checked yet."""
         filled: dict[str, Any] = deepcopy(dict(self.base))
         for setting in settings:
@@ -64,7 +64,7 @@ def put(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
     tree[path[-1]] = value
 
 
-def origin(prefix: Where, loc: Where, settings: Sequence[Setting], *, whole_key: bool) -> Where:
+def origin(prefix: Where, loc: Where, settings: Sequence[ConfigOverride], *, whole_key: bool) -> Where:
     """The place that a problem comes from: the last setting that affects `loc`, else the place below `prefix`.
 
     Args:

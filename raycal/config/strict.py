@@ -8,7 +8,7 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel, ConfigDict
 
 NAMES_LISTED = 20
-MOST = 10**9  # a larger count is a mistake, and could overflow a 32-bit counter in a library
+MAX_COUNT = 10**9  # a larger count is a mistake, and could overflow a 32-bit counter in a library
 
 
 class Strict(BaseModel):
@@ -17,7 +17,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-Count = Annotated[int, Ge(1), Le(MOST)]
+Count = Annotated[int, Ge(1), Le(MAX_COUNT)]
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:

@@ -137,24 +137,24 @@ def _splits(folder: ImageTree, reading: _Reading) -> tuple[ImageTree, ImageTree]
         InputError: A split is missing, or is there twice, or has no class folders.
     """
     named = {name: split for name in folder.folders if (split := split_of(name)) is not None}
-    labelled: dict[Split, list[str]] = {}
+    labeled: dict[Split, list[str]] = {}
     for name, split in named.items():
         if (content := folder.child(name)).folders and not content.content.images:
-            labelled.setdefault(split, []).append(name)
+            labeled.setdefault(split, []).append(name)
     others = [name for name in folder.folders if name not in named]
-    if not labelled:
+    if not labeled:
         if named and not others:
             raise InputError(
                 f"{folder.path}: {_listed(named)} looks like a split of a dataset, but has no class folders in it;"
                 " put the images of each class into a folder named after it"
             )
         return None
-    _refuse_twice(folder, labelled)
-    if Split.TRAIN not in labelled:
-        raise _half(folder, [name for names in labelled.values() for name in names], Split.TRAIN, others)
-    (train,) = labelled[Split.TRAIN]
+    _refuse_twice(folder, labeled)
+    if Split.TRAIN not in labeled:
+        raise _half(folder, [name for names in labeled.values() for name in names], Split.TRAIN, others)
+    (train,) = labeled[Split.TRAIN]
     empty = [name for name, split in named.items() if split is Split.TEST and not folder.child(name).content.images]
-    test = next(iter((*labelled.get(Split.TEST, ()), *labelled.get(Split.VAL, ()), *empty)), None)
+    test = next(iter((*labeled.get(Split.TEST, ()), *labeled.get(Split.VAL, ()), *empty)), None)
     if test is None:
         raise _half(folder, [train], Split.TEST, [name for name in folder.folders if name != train])
     if named[test] is Split.VAL:
@@ -164,14 +164,14 @@ def _splits(folder: ImageTree, reading: _Reading) -> tuple[ImageTree, ImageTree]
     return folder.child(train), folder.child(test)
 
 
-def _refuse_twice(folder: ImageTree, labelled: Mapping[Split, Sequence[str]]) -> None:
+def _refuse_twice(folder: ImageTree, labeled: Mapping[Split, Sequence[str]]) -> None:
     """Refuse two folders for the training or the test split; validation splits matter only when there is no test."""
-    needed = (Split.TRAIN, Split.TEST if Split.TEST in labelled else Split.VAL)
+    needed = (Split.TRAIN, Split.TEST if Split.TEST in labeled else Split.VAL)
     problems = [
-        f"{folder.path}: {' and '.join(f'{name}/' for name in labelled[split])} both look like the {split} split;"
+        f"{folder.path}: {' and '.join(f'{name}/' for name in labeled[split])} both look like the {split} split;"
         " remove or rename one of them"
         for split in needed
-        if len(labelled.get(split, ())) > 1
+        if len(labeled.get(split, ())) > 1
     ]
     if problems:
         raise InputError(*problems)

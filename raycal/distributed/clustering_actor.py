@@ -22,7 +22,7 @@ from raycal.plugins import Plugin
 
 NODE_ID = "ray.io/node-id"
 # The concurrency group of one thread that answers `end_if_stuck` while the actor's other threads cluster.
-LOOK = "look"
+PROBE_GROUP = "look"
 
 
 class ClusteringService:
@@ -93,7 +93,7 @@ def nearest(clusterings: Mapping[str, Any], experiment_id: str) -> Any:
 
 def _start(share: ClusteringShare, plugins: Sequence[Plugin]) -> Any:
     remote: Any = ray.remote  # the annotations of `ray.remote` leave out concurrency groups
-    actor = remote(concurrency_groups={LOOK: 1})(ClusteringService).options(
+    actor = remote(concurrency_groups={PROBE_GROUP: 1})(ClusteringService).options(
         num_cpus=0,
         num_gpus=share.gpus,
         max_concurrency=share.concurrency,

@@ -19,7 +19,7 @@ from ray.exceptions import (
 )
 
 from raycal.algorithm.records import Floats
-from raycal.distributed.clustering_actor import LOOK
+from raycal.distributed.clustering_actor import PROBE_GROUP
 from raycal.errors import InfrastructureError, ShortOfMemoryError, one_line
 from raycal.kmeans.backends import note
 
@@ -32,7 +32,7 @@ LOOK_SECONDS = 30.0
 # No clustering counts as stuck earlier. One busy core does forty times as many multiplications per second.
 LEAST_PATIENCE_SECONDS, SLOWEST_RATE = 300.0, 1e9
 REASON_LENGTH = 300
-MEND = "lower resources.max_concurrent_trials, take a smaller pool or nodes with more memory"
+FIX = "lower resources.max_concurrent_trials, take a smaller pool or nodes with more memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class RemoteClustering:
                 if not _is_short_of_memory(error.cause):
                     raise
                 size = _size(embeddings, num_clusters)
-                raise ShortOfMemoryError(f"{self.name} of {size} ran out of memory on its actor; {MEND}") from error
+                raise ShortOfMemoryError(f"{self.name} of {size} ran out of memory on its actor; {FIX}") from error
             except (RayActorError, ObjectLostError, OutOfMemoryError) as error:
                 seconds = time.monotonic() - begin
                 reason = f"no answer for {seconds / 60:.0f} min" if seconds > patience else _short(error)
@@ -74,7 +74,7 @@ class RemoteClustering:
                 return cluster_ids
         raise InfrastructureError(
             f"the clustering actor died or hung {TRIES} times at {_size(embeddings, num_clusters)}; if its node ran "
-            f"out of memory, {MEND}; the last time: {reason}"
+            f"out of memory, {FIX}; the last time: {reason}"
         )
 
     def _wait_for(self, call: Any, patience: float) -> None:
@@ -96,7 +96,7 @@ class RemoteClustering:
             time.sleep(1)
 
     def _look(self) -> Any:
-        return self.actor.end_if_stuck.options(concurrency_group=LOOK).remote()
+        return self.actor.end_if_stuck.options(concurrency_group=PROBE_GROUP).remote()
 
 
 def patience_seconds(shape: tuple[int, ...], num_clusters: int, options: Mapping[str, Any]) -> float:

@@ -13,17 +13,17 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search import Searcher
 
-from raycal.capacity.allocate import Allotment
+from raycal.capacity.allocate import Allocation
 from raycal.config import ExperimentConfig, SchedulerConfig
 from raycal.distributed.clustering_actor import start_clusterings
 from raycal.distributed.live_pools import start_pools
-from raycal.distributed.shared import Shared
+from raycal.distributed.sweep_context import SweepContext
 from raycal.distributed.trial import ExperimentTrial
 from raycal.plugins import Plugin
 from raycal.signals import raise_if_received
 from raycal.storage.folder import Folder
 from raycal.storage.inputs import ExpectedInputs
-from raycal.storage.owner import Owner
+from raycal.storage.lease import Lease
 from raycal.storage.results import OBJECTIVE
 
 # More iterations than any trial has: a trial ends by itself at its last iteration, and ASHA does not stop it there.
@@ -32,7 +32,7 @@ MAX_ITERATIONS = 1_000_000
 TRIAL_RETRIES = 3
 
 
-class Follower(Protocol):
+class SweepListener(Protocol):
     """Receives the events of a sweep's experiments while they run."""
 
     def scheduled(self, experiment_id: str) -> None:
@@ -57,35 +57,35 @@ class Follower(Protocol):
 def fan_out(
     folder: str,
     experiments: Mapping[str, ExperimentConfig],
-    allotment: Allotment,
-    follower: Follower,
+    allocation: Allocation,
+    listener: SweepListener,
     *,
-    owner: Owner,
+    lease: Lease,
     expected: Mapping[str, ExpectedInputs],
     plugins: Sequence[Plugin] = (),
     scheduler: SchedulerConfig | None = None,
     suggestions: Searcher | None = None,
     num_samples: int = 1,
 ) -> None:
-    """Run the experiments, `allotment.concurrent_trials` at a time; returns when all are over.
+    """Run the experiments, `allocation.concurrent_trials` at a time; returns when all are over.
 
     Args:
         folder: The folder of the sweep, as `Folder.at` takes it.
-        owner: The start of the sweep that runs the experiments.
+        lease: The start of the sweep that runs the experiments.
         expected: The data and weights that each experiment must read, by experiment id.
         plugins: The plug-ins that workers and clustering actors import.
         scheduler: The scheduler that stops trials early; None: no trial is stopped.
         suggestions: A search that decides which experiments there are, in place of `experiments`.
         num_samples: How many experiments the search is asked for.
     """
-    # The follower reports a failed trial once; Tune's logger would print the full traceback.
+    # The listener reports a failed trial once; Tune's logger would print the full traceback.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    shared = Shared(
+    context = SweepContext(
         folder=folder,
-        owner=owner.record,
+        lease=lease.record,
         working_directory=os.getcwd(),
-        allotment=allotment,
-        clusterings=start_clusterings(allotment.clustering, plugins),
+        allocation=allocation,
+        clusterings=start_clusterings(allocation.clustering, plugins),
         pools=start_pools(folder),
         wait_for_scheduler=scheduler is not None,
         expected=expected,
@@ -93,13 +93,13 @@ def fan_out(
     )
     # Plain values: a trial's own process does not import the plug-ins, which may define the class of a setting.
     settings = {key: config.model_dump(mode="json") for key, config in experiments.items()}
-    trainable = tune.with_parameters(ExperimentTrial, shared=shared, experiments=settings)
+    trainable = tune.with_parameters(ExperimentTrial, context=context, experiments=settings)
     grid = {"experiment_id": tune.grid_search(list(experiments))}
     tune.Tuner(
-        tune.with_resources(trainable, allotment.driver),
+        tune.with_resources(trainable, allocation.driver),
         param_space={} if suggestions else grid,
         tune_config=tune.TuneConfig(
-            max_concurrent_trials=allotment.concurrent_trials,
+            max_concurrent_trials=allocation.concurrent_trials,
             reuse_actors=True,
             search_alg=suggestions,
             num_samples=num_samples,
@@ -111,7 +111,7 @@ def fan_out(
         run_config=tune.RunConfig(
             name=f"tune-{uuid4().hex[:8]}",
             storage_path=Folder.at(folder).folder(".ray").uri,
-            callbacks=[_Reporter(follower, allotment.concurrent_trials, scheduler.name if scheduler else "")],
+            callbacks=[_Reporter(listener, allocation.concurrent_trials, scheduler.name if scheduler else "")],
             failure_config=tune.FailureConfig(max_failures=TRIAL_RETRIES),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=0,
@@ -131,21 +131,21 @@ def _asha(config: SchedulerConfig) -> ASHAScheduler:
 
 
 class _Reporter(tune.Callback):
-    """Passes Tune's events of the trials on to the follower of the sweep.
+    """Passes Tune's events of the trials on to the listener of the sweep.
 
     Args:
         places: How many trials run at a time.
         scheduler: The scheduler's name; empty without one.
     """
 
-    def __init__(self, follower: Follower, places: int, scheduler: str) -> None:
-        self._follower, self._scheduler = follower, scheduler
+    def __init__(self, listener: SweepListener, places: int, scheduler: str) -> None:
+        self._listener, self._scheduler = listener, scheduler
         self._free = [time.time()] * places
         # For each trial with a place: since when the place has waited for the trial to begin; None once it has begun.
         self._waiting: dict[str, float | None] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        # Tuner pickles its callbacks to restore a run, which raycal never does; a follower has threads and locks.
+        # Tuner pickles its callbacks to restore a run, which raycal never does; a listener has threads and locks.
         return {}
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
@@ -154,7 +154,7 @@ class _Reporter(tune.Callback):
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         if self._free:
             self._waiting[trial.trial_id] = heappop(self._free)
-        self._follower.scheduled(trial.config["experiment_id"])
+        self._listener.scheduled(trial.config["experiment_id"])
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._leave(trial)
@@ -167,25 +167,25 @@ class _Reporter(tune.Callback):
         if since is not None:
             self._waiting[trial.trial_id] = None
             if result.get("started"):
-                self._follower.started(experiment_id, result["started"] - since)
+                self._listener.started(experiment_id, result["started"] - since)
         if "ended" not in result:
-            self._follower.iteration(experiment_id, result)
+            self._listener.iteration(experiment_id, result)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._leave(trial)
         experiment_id, last = trial.config["experiment_id"], trial.last_result
         if "ended" not in last:
-            self._follower.stopped(experiment_id, self._scheduler)
+            self._listener.stopped(experiment_id, self._scheduler)
         elif last.get("error") is None:
-            self._follower.finished(experiment_id)
+            self._listener.finished(experiment_id)
         else:
-            self._follower.died(experiment_id, last["error"])
+            self._listener.died(experiment_id, last["error"])
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._leave(trial)
         record = Path(trial.error_file or "")
         reason = record.read_text() if record.is_file() else "no reason given"
-        self._follower.died(trial.config["experiment_id"], reason)
+        self._listener.died(trial.config["experiment_id"], reason)
 
     def _leave(self, trial: Any) -> None:
         """Free the trial's place, if any: from now on, or from when the place began to wait if it never began."""

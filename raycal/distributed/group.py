@@ -8,8 +8,8 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from raycal.distributed.mailbox import Event, Order, start_mailbox
-from raycal.distributed.shared import Shared
+from raycal.distributed.mailbox import Event, TrialOrder, start_mailbox
+from raycal.distributed.sweep_context import SweepContext
 from raycal.errors import InfrastructureError
 from raycal.storage.folder import Folder
 
@@ -22,19 +22,19 @@ CLOSE_SECONDS = 20.0
 class WorkerGroup:
     """The workers of a trial, which start once and run one experiment after another."""
 
-    def __init__(self, shared: Shared, name: str) -> None:
+    def __init__(self, context: SweepContext, name: str) -> None:
         self._mailbox = start_mailbox()
         self._number = 0
         self._next: Any = None
         self._error: BaseException | None = None
-        self._thread = Thread(target=self._fit, args=(shared, name), name="raycal-train", daemon=True)
+        self._thread = Thread(target=self._fit, args=(context, name), name="raycal-train", daemon=True)
         self._thread.start()
 
     def begin(self, experiment_id: str, settings: dict[str, Any]) -> None:
         """Give the workers an experiment; one that is still running is abandoned after its current iteration."""
         self._number += 1
         self._next = None
-        order = Order(experiment_id=experiment_id, settings=settings, number=self._number)
+        order = TrialOrder(experiment_id=experiment_id, settings=settings, number=self._number)
         # A lost mailbox shows at the next event instead: Tune 2.60 gives up a trial that fails before its first step.
         with suppress(RayError):
             ray.get(self._mailbox.give.remote(order))
@@ -69,14 +69,14 @@ class WorkerGroup:
         self._mailbox.close.remote()
         self._thread.join(CLOSE_SECONDS)
 
-    def _fit(self, shared: Shared, name: str) -> None:
+    def _fit(self, context: SweepContext, name: str) -> None:
         try:
-            _train(shared, name, self._mailbox)
+            _train(context, name, self._mailbox)
         except BaseException as error:  # `next_event` raises it
             self._error = error
 
 
-def _train(shared: Shared, name: str, mailbox: Any) -> None:
+def _train(context: SweepContext, name: str, mailbox: Any) -> None:
     """Start the workers; returns when they have ended."""
     from ray.train import ScalingConfig
     from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig
@@ -86,17 +86,17 @@ def _train(shared: Shared, name: str, mailbox: Any) -> None:
 
     # How soon Ray notices that a worker died, or that the last one ended.
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
-    allotment = shared.allotment
+    allocation = context.allocation
     DataParallelTrainer(
         _work,
-        train_loop_config={"shared": shared, "mailbox": mailbox},
-        backend_config=ProcessGroupConfig(allotment.gpus),
+        train_loop_config={"context": context, "mailbox": mailbox},
+        backend_config=ProcessGroupConfig(allocation.gpus),
         scaling_config=ScalingConfig(
-            num_workers=allotment.workers, use_gpu=allotment.gpus > 0, resources_per_worker=allotment.worker
+            num_workers=allocation.workers, use_gpu=allocation.gpus > 0, resources_per_worker=allocation.worker
         ),
         run_config=RunConfig(  # type: ignore[arg-type]  # the class that ray.train.RunConfig is at run time
             name=name,
-            storage_path=Folder.at(shared.folder).folder(".ray").uri,
+            storage_path=Folder.at(context.folder).folder(".ray").uri,
             failure_config=FailureConfig(max_failures=GROUP_RETRIES),
             logging_config=LoggingConfig(log_level="WARNING"),
         ),

@@ -12,7 +12,7 @@ WORKER_RETRIES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class TrialOrder:
     """An experiment to run.
 
     Attributes:
@@ -44,14 +44,14 @@ class Mailbox:
     """An actor that holds one order at a time, until the order's end is reported: a restarted worker gets it again."""
 
     def __init__(self) -> None:
-        self._order: Order | None = None
+        self._order: TrialOrder | None = None
         self._tries, self._reason = 0, ""
         self._allowed = 0
         self._closed = False
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._change = asyncio.Condition()
 
-    async def give(self, order: Order) -> None:
+    async def give(self, order: TrialOrder) -> None:
         """Set the order, in place of an earlier one."""
         async with self._change:
             self._order, self._tries, self._reason, self._allowed = order, 0, "", 0
@@ -73,7 +73,7 @@ class Mailbox:
         """Wait for the next event."""
         return await self._events.get()
 
-    async def next_order(self) -> Order | None:
+    async def next_order(self) -> TrialOrder | None:
         """Wait for the order to work on; None when the mailbox is closed."""
         while True:
             async with self._change:

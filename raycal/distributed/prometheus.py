@@ -1,4 +1,4 @@
-"""Reports the state of a sweep to Ray, for Prometheus to scrape, in addition to the sweep's own follower.
+"""Reports the state of a sweep to Ray, for Prometheus to scrape, in addition to the sweep's own listener.
 
 A separate thread reports the queued events, so that none of its failures can harm the sweep.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from raycal.config import ExperimentConfig
 from raycal.errors import shortened
-from raycal.monitor.listener import Follower
+from raycal.monitor.listener import ConsoleListener
 from raycal.monitor.sweep_metrics import TABLE, SweepMetrics
 from raycal.storage.run_dir import RunDir
 from raycal.storage.sweep_dir import SweepDir
@@ -121,11 +121,11 @@ class Recorder(Thread):
             self._failures.add(type(error).__name__)
 
 
-class MeteredFollower:
-    """Passes the events of a sweep on Ray on to its follower, and records them."""
+class MeteredListener:
+    """Passes the events of a sweep on Ray on to its listener, and records them."""
 
-    def __init__(self, follower: Follower, recorder: Recorder) -> None:
-        self._follower, self._recorder = follower, recorder
+    def __init__(self, listener: ConsoleListener, recorder: Recorder) -> None:
+        self._listener, self._recorder = listener, recorder
 
     def scheduled(self, experiment_id: str) -> None:
         """A trial got a place to run."""
@@ -133,36 +133,36 @@ class MeteredFollower:
 
     def started(self, experiment_id: str, seconds: float) -> None:
         """Algorithm 1 began or continued, `seconds` after there was room for the experiment."""
-        self._follower.started(experiment_id, seconds)
+        self._listener.started(experiment_id, seconds)
         self._recorder.started(experiment_id, seconds)
 
     def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
         """An iteration was saved; `line` is its line of results.jsonl."""
-        self._follower.iteration(experiment_id, line)
+        self._listener.iteration(experiment_id, line)
         self._recorder.iteration(experiment_id, line)
 
     def finished(self, experiment_id: str) -> None:
         """An experiment ended, either well or with its failure recorded."""
-        self._follower.finished(experiment_id)
+        self._listener.finished(experiment_id)
         self._recorder.ended(experiment_id)
 
     def stopped(self, experiment_id: str, reason: str) -> None:
         """The scheduler stopped an experiment."""
-        self._follower.stopped(experiment_id, reason)
+        self._listener.stopped(experiment_id, reason)
         self._recorder.ended(experiment_id)
 
     def died(self, experiment_id: str, reason: str) -> None:
         """An experiment ended, perhaps without a record of its failure."""
-        self._follower.died(experiment_id, reason)
+        self._listener.died(experiment_id, reason)
         self._recorder.ended(experiment_id)
 
 
 @contextmanager
-def metered(follower: Follower, recorder: Recorder) -> Iterator[MeteredFollower]:
-    """A follower that also records the events, while the block runs."""
+def metered(listener: ConsoleListener, recorder: Recorder) -> Iterator[MeteredListener]:
+    """A listener that also records the events, while the block runs."""
     recorder.start()
     try:
-        yield MeteredFollower(follower, recorder)
+        yield MeteredListener(listener, recorder)
     finally:
         recorder.close()
 

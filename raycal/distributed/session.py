@@ -11,7 +11,7 @@ import ray
 from ray._private.ray_logging import stdout_deduplicator
 
 from raycal.capacity.allocate import Node
-from raycal.capacity.allotment import count
+from raycal.capacity.allocation import count
 from raycal.distributed.address import LOCAL, NONE_HERE, find_cluster
 from raycal.distributed.cleanup import leave_nothing, remove_leftovers
 from raycal.distributed.live_pools import NAMESPACE

@@ -110,7 +110,7 @@ class Suggestions(Searcher):
 
     def _tell(self, config: ExperimentConfig, objective: float | None) -> None:
         """Report a trial to Optuna that it did not propose itself."""
-        flat = config.flat() | {"scenario": config.steps.name}
+        flat = config.flat() | {"scenario": config.resolved_scenario.name}
         values = {key: flat[key] if key in flat else flat.get(f"{key}.name") for key in self._space}
         self._optuna.add_evaluated_point(values, 0.0 if objective is None else objective, error=objective is None)
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 from ray import tune
 
 from raycal.distributed.group import WorkerGroup
-from raycal.distributed.shared import Shared
+from raycal.distributed.sweep_context import SweepContext
 
 
 class ExperimentTrial(tune.Trainable):
@@ -18,19 +18,19 @@ class ExperimentTrial(tune.Trainable):
     """
 
     def setup(  # type: ignore[override]
-        self, config: dict[str, Any], shared: Shared, experiments: Mapping[str, dict[str, Any]]
+        self, config: dict[str, Any], context: SweepContext, experiments: Mapping[str, dict[str, Any]]
     ) -> None:
         """Start the worker group.
 
         Args:
             config: The settings of the trial, with the `experiment_id`.
-            shared: The data that all trials of the sweep share.
+            context: The data that all trials of the sweep share.
             experiments: The settings of each experiment, by id.
         """
         self._experiments = experiments
-        self._waits = shared.wait_for_scheduler
+        self._waits = context.wait_for_scheduler
         # Train resumes the run that it finds under a known name; this group must be a new one.
-        self._group = WorkerGroup(shared, name=f"train-{uuid4().hex[:8]}")
+        self._group = WorkerGroup(context, name=f"train-{uuid4().hex[:8]}")
         self._iterations = 0
         self._started: float | None = None
         self._last: dict[str, Any] = {}

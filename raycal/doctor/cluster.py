@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from raycal import __version__
-from raycal.doctor.finding import Finding, ok, problem, warning
+from raycal.doctor.check_result import CheckResult, ok, problem, warning
 
 if TYPE_CHECKING:
     from raycal.distributed.survey import Survey
@@ -15,7 +15,7 @@ NO_CLUSTER = "none runs here and none is named: a sweep starts one on this machi
 
 def judge_cluster(
     address: str, survey: "Survey", storage: str, gpus: int, tracking: str | None = None
-) -> Iterator[Finding]:
+) -> Iterator[CheckResult]:
     """Judge the answers of the nodes of a Ray cluster.
 
     Args:
@@ -34,8 +34,8 @@ def judge_cluster(
     broken = [node for node in survey.nodes if node.error]
     for node in broken:
         if node.raycal:
-            mend = "give a --storage that every node sees: a shared folder or a URI"
-            yield problem("storage", f"{storage}: node {node.name} {node.error}", mend)
+            fix = "give a --storage that every node sees: a shared folder or a URI"
+            yield problem("storage", f"{storage}: node {node.name} {node.error}", fix)
         else:
             yield problem("node", f"node {node.name}: {node.error}", "set up that node")
     if not broken:
@@ -49,7 +49,7 @@ def judge_cluster(
             yield warning("clock", f"node {node.name} is {node.clock_seconds:+.0f} s off", "run NTP on every node")
 
 
-def _judge_tracking(survey: "Survey", tracking: str) -> Iterator[Finding]:
+def _judge_tracking(survey: "Survey", tracking: str) -> Iterator[CheckResult]:
     """Judge the answers on the tracking server; only the sweep's process sends to it, for a job from the head node."""
     away = [node for node in survey.nodes if node.no_tracking]
     for node in away:

@@ -6,8 +6,8 @@ from pathlib import Path
 from raycal.capacity.machine import this_machine
 from raycal.config import Sweep, load_sweep
 from raycal.data.cache import cache_dir
+from raycal.doctor.check_result import CheckResult, ok, problem, warning, within
 from raycal.doctor.cluster import NO_CLUSTER, judge_cluster
-from raycal.doctor.finding import Finding, ok, problem, warning, within
 from raycal.doctor.machine import (
     check_compiler,
     check_disk,
@@ -35,7 +35,7 @@ LONG_SECONDS = 60.0
 
 def examine(
     sweep_file: str | None, storage: str, address: str | None, overrides: Sequence[str] = ()
-) -> Iterator[Finding]:
+) -> Iterator[CheckResult]:
     """Check everything that a sweep needs.
 
     Args:
@@ -67,13 +67,13 @@ def examine(
         yield from within("sweep", LONG_SECONDS, lambda: _data(sweep, folder))
 
 
-def _torch(gpus: int) -> Finding:
+def _torch(gpus: int) -> CheckResult:
     from raycal.learner.device import gpu_names
 
     return check_torch(gpus, gpu_names())
 
 
-def _cluster(address: str | None, folder: Folder, gpus: int, sweep: Sweep | None) -> Iterator[Finding]:
+def _cluster(address: str | None, folder: Folder, gpus: int, sweep: Sweep | None) -> Iterator[CheckResult]:
     from raycal.distributed.address import find_cluster
     from raycal.distributed.temp_folder import check_ray_folder
 
@@ -98,7 +98,7 @@ def _cluster(address: str | None, folder: Folder, gpus: int, sweep: Sweep | None
         yield from _plugins(found, sweep)
 
 
-def _plugins(address: str, sweep: Sweep) -> Iterator[Finding]:
+def _plugins(address: str, sweep: Sweep) -> Iterator[CheckResult]:
     """Check whether every node of the Ray cluster can import the plug-ins of the sweep."""
     from raycal.distributed.plugins_on_nodes import check_plugins
     from raycal.distributed.session import visit
@@ -127,12 +127,12 @@ def _tracking_uri(sweep: Sweep | None, folder: Folder) -> str:
     return tracking_uri(configured, SweepDir(folder.folder("sweep" if sweep is None else sweep.name)))
 
 
-def _tracking(sweep: Sweep | None, folder: Folder) -> Finding:
+def _tracking(sweep: Sweep | None, folder: Folder) -> CheckResult:
     uri = _tracking_uri(sweep, folder)
     return ok("tracking", f"{reach(uri, SECONDS)}; the sweep's own process alone sends to it")
 
 
-def _data(sweep: Sweep, folder: Folder) -> Iterator[Finding]:
+def _data(sweep: Sweep, folder: Folder) -> Iterator[CheckResult]:
     experiments = sweep.experiments or sweep.examples
     infos = check(experiments)
     for plugin in sweep.plugins:

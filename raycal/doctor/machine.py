@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from raycal.doctor.finding import Finding, ok, problem, warning
+from raycal.doctor.check_result import CheckResult, ok, problem, warning
 from raycal.home import nearest_existing
 
 GIB = 2**30
@@ -24,7 +24,7 @@ FIX_FAISS_DRIVER = "compare the driver and its CUDA version (nvidia-smi) with wh
 MIN_OPEN_FILES, OPEN_FILES = 1024, 65536
 
 
-def check_torch(gpus: int, seen: Sequence[str]) -> Finding:
+def check_torch(gpus: int, seen: Sequence[str]) -> CheckResult:
     """Whether torch sees the GPUs of this machine.
 
     Args:
@@ -32,14 +32,14 @@ def check_torch(gpus: int, seen: Sequence[str]) -> Finding:
         seen: The names of the GPUs that torch shows.
     """
     if gpus and not seen:
-        mend = "install the CUDA build of torch, and a driver that is new enough for it (nvidia-smi shows it)"
-        return problem("gpu (torch)", f"none seen, but the machine has {gpus}", mend)
+        fix = "install the CUDA build of torch, and a driver that is new enough for it (nvidia-smi shows it)"
+        return problem("gpu (torch)", f"none seen, but the machine has {gpus}", fix)
     if len(seen) < gpus:
         return warning("gpu (torch)", f"{len(seen)} seen of {gpus}", "look at CUDA_VISIBLE_DEVICES")
     return ok("gpu (torch)", ", ".join(seen) or "none here; trials run on the CPU")
 
 
-def check_compiler(gpus: int) -> Iterator[Finding]:
+def check_compiler(gpus: int) -> Iterator[CheckResult]:
     """Whether Triton, with which torch compiles networks for a GPU, finds the C compiler and headers it needs."""
     if not gpus:
         return
@@ -49,11 +49,11 @@ def check_compiler(gpus: int) -> Iterator[Finding]:
         yield ok("compiler", compiler)
         return
     lacking = "no headers of Python" if compiler else "no C compiler"
-    mend = "install gcc and the headers of Python (gcc and python3-dev on Debian)"
-    yield warning("compiler", f"{lacking}: networks are not compiled, and train more slowly on a GPU", mend)
+    fix = "install gcc and the headers of Python (gcc and python3-dev on Debian)"
+    yield warning("compiler", f"{lacking}: networks are not compiled, and train more slowly on a GPU", fix)
 
 
-def check_faiss(gpus: int) -> Iterator[Finding]:
+def check_faiss(gpus: int) -> Iterator[CheckResult]:
     """Whether Faiss, which finds the clusters, works, by a tiny search on the CPU and one on a GPU.
 
     Args:
@@ -76,7 +76,7 @@ def check_faiss(gpus: int) -> Iterator[Finding]:
         yield ok("gpu (raycal)", "raycal has never run on a GPU yet; python -m raycal.bench --gpu measures it")
 
 
-def judge_faiss(version: str, nearest: Sequence[int], gpus: int, seen: int, gpu_problem: str) -> Finding:
+def judge_faiss(version: str, nearest: Sequence[int], gpus: int, seen: int, gpu_problem: str) -> CheckResult:
     """Judge whether Faiss works, and whether it can use the GPUs.
 
     Args:
@@ -90,35 +90,35 @@ def judge_faiss(version: str, nearest: Sequence[int], gpus: int, seen: int, gpu_
         return problem("faiss", f"{version}: a search gives wrong neighbors", "install faiss again")
     if gpu_problem:
         found = f"{version} cannot use the GPU, and clusters on the CPU: {gpu_problem}"
-        mend = FIX_FAISS_BUILD if "built without" in gpu_problem else FIX_FAISS_DRIVER
-        return warning("faiss", found, f"{mend}, or set clustering: torch_kmeans")
+        fix = FIX_FAISS_BUILD if "built without" in gpu_problem else FIX_FAISS_DRIVER
+        return warning("faiss", found, f"{fix}, or set clustering: torch_kmeans")
     sees = f"sees {seen} of {gpus} GPUs, and clusters on the first" if gpus else "sees no GPU, and clusters on the CPU"
     return ok("faiss", f"{version} {sees}")
 
 
-def check_disk(check: str, place: Path) -> Finding:
+def check_disk(check: str, place: Path) -> CheckResult:
     """Whether there is room on the disk where a folder is or would be created."""
     nearest = next(above for above in (place, *place.parents) if above.is_dir())
     return judge_disk(check, place, shutil.disk_usage(nearest).free)
 
 
-def judge_disk(check: str, place: Path, free: float) -> Finding:
+def judge_disk(check: str, place: Path, free: float) -> CheckResult:
     """Judge the free bytes of a disk."""
     found = f"{free / GIB:.1f} GiB free at {place}"
-    mend = "set RAYCAL_CACHE to a larger disk" if check == "cache" else "give another --storage, or free some space"
+    fix = "set RAYCAL_CACHE to a larger disk" if check == "cache" else "give another --storage, or free some space"
     if free < FULL_BYTES:
-        return problem(check, found, mend)
-    return warning(check, found, mend) if free < LITTLE_BYTES else ok(check, found)
+        return problem(check, found, fix)
+    return warning(check, found, fix) if free < LITTLE_BYTES else ok(check, found)
 
 
-def check_shared_memory() -> Finding:
+def check_shared_memory() -> CheckResult:
     """Whether Ray's object store finds room in shared memory."""
     if not SHARED_MEMORY.is_dir():
         return ok("shm", f"no {SHARED_MEMORY} on this system")
     return judge_shared_memory(shutil.disk_usage(SHARED_MEMORY).free, psutil.virtual_memory().available)
 
 
-def judge_shared_memory(free: float, memory: float) -> Finding:
+def judge_shared_memory(free: float, memory: float) -> CheckResult:
     """Judge the free bytes of shared memory against what Ray's object store would take of `memory` free bytes."""
     wanted = memory * OBJECT_STORE_SHARE
     found = f"{free / GIB:.1f} GiB free in {SHARED_MEMORY}, Ray's object store would take {wanted / GIB:.1f}"
@@ -127,12 +127,12 @@ def judge_shared_memory(free: float, memory: float) -> Finding:
     return ok("shm", found)
 
 
-def check_open_files() -> Finding:
+def check_open_files() -> CheckResult:
     """Whether processes may open enough files."""
     return judge_open_files(*resource.getrlimit(resource.RLIMIT_NOFILE))
 
 
-def judge_open_files(soft: int, hard: int) -> Finding:
+def judge_open_files(soft: int, hard: int) -> CheckResult:
     """Judge the limits on open files; Ray raises the soft limit to the hard limit where it can."""
     most = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
     found = f"{soft} open files per process" if soft in most else "any number of open files"
@@ -143,7 +143,7 @@ def judge_open_files(soft: int, hard: int) -> Finding:
     return ok("ulimit", found)
 
 
-def check_writable(place: Path) -> Finding:
+def check_writable(place: Path) -> CheckResult:
     """Whether a local storage folder can be written; the check leaves no file and creates no folder."""
     nearest = nearest_existing(place)
     if not nearest.is_dir():

@@ -10,7 +10,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 import raycal
-from raycal.doctor.finding import Finding, ok, problem, warning
+from raycal.doctor.check_result import CheckResult, ok, problem, warning
 
 SHOWN = ("ray", "torch", "torchvision", "faiss-gpu", "faiss-cpu", "mlflow")
 INSTALL = "pip install '{}'"
@@ -40,7 +40,7 @@ def installed(name: str) -> str | None:
         return None
 
 
-def check_versions() -> Iterator[Finding]:
+def check_versions() -> Iterator[CheckResult]:
     """Check Python and every package; of the packages without a problem only the main ones are named."""
     yield check_python(sys.version_info[:2])
     try:
@@ -51,14 +51,14 @@ def check_versions() -> Iterator[Finding]:
     yield from check_packages(needed, installed)
 
 
-def check_python(running: tuple[int, ...]) -> Finding:
+def check_python(running: tuple[int, ...]) -> CheckResult:
     """Whether this Python is new enough."""
     if running < MIN_PYTHON:
         return problem("python", ".".join(map(str, running)), f"raycal needs {'.'.join(map(str, MIN_PYTHON))} or later")
     return ok("python", platform.python_version())
 
 
-def check_packages(needed: Iterable[Requirement], installed: Callable[[str], str | None]) -> Iterator[Finding]:
+def check_packages(needed: Iterable[Requirement], installed: Callable[[str], str | None]) -> Iterator[CheckResult]:
     """Whether each package is installed in a version that raycal accepts."""
     for requirement in needed:
         have = installed(requirement.name)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from raycal.algorithm.scenario import Ask
-from raycal.capacity.allocate import Allotment
+from raycal.capacity.allocate import Allocation
 from raycal.config import ExperimentConfig, Sweep
 from raycal.config.labels import counted, image_root
 from raycal.data import DatasetInfo
@@ -46,13 +46,13 @@ class Cost:
         return self.least_gflop / gflops / 3600, self.most_gflop / gflops / 3600
 
 
-def estimate(config: ExperimentConfig, info: DatasetInfo) -> Cost:
+def estimate_cost(config: ExperimentConfig, info: DatasetInfo) -> Cost:
     """The cost of an experiment on a dataset of this size.
 
     A training that stops when it has `converged` costs at least the passes of its patience and at most all of its
     steps. The passes over a validation set, a few percent of the training, are left out.
     """
-    scenario, training = config.steps, config.training
+    scenario, training = config.resolved_scenario, config.training
     facts, resnet18 = networks.facts(config.model.name), networks.facts("resnet18")
     size = (training.image_size / 32) ** 2 * facts.at_224 / resnet18.at_224
     budgets = scenario.budgets(info.num_train if scenario.whole_pool else config.interactions_per_iteration)
@@ -94,7 +94,7 @@ def print_estimate(
     sweep: Sweep,
     selected: Mapping[str, ExperimentConfig],
     infos: Mapping[str, DatasetInfo],
-    allot_here: Callable[[], Allotment],
+    allocate_here: Callable[[], Allocation],
     rate: GpuRate = ASSUMED,
     price: float | None = None,
     labels: Mapping[str, str] | None = None,
@@ -111,8 +111,8 @@ def print_estimate(
         sweep: The sweep.
         selected: The experiments to run, by id.
         infos: The dataset of each experiment, by experiment id.
-        allot_here: Shares this machine among the trials; raises InputError if no trial fits on it, as with a sweep that
-            is meant for another machine.
+        allocate_here: Shares this machine among the trials; raises InputError if no trial fits on it, as with a sweep
+            that is meant for another machine.
         rate: The speed of the GPUs that will run the sweep.
         price: USD per hour of one GPU; None: the prices of the table.
         labels: The label to print behind the id of each experiment.
@@ -123,7 +123,7 @@ def print_estimate(
     """
     base = sweep.base
     known = selected if base is None else {base.experiment_id: base}
-    costs = {key: estimate(config, infos[key]) for key, config in known.items()}
+    costs = {key: estimate_cost(config, infos[key]) for key, config in known.items()}
     begins = named(known, labels or {})
     for key, cost in costs.items():
         pool, state = infos[key].num_train, f"  {states[key]}" if states and key in states else ""
@@ -166,14 +166,16 @@ def print_estimate(
     )
     print(*_money(total, rate, price), sep="\n")
     try:
-        allotment = allot_here()
+        allocation = allocate_here()
     except InputError as error:
         print(f"resources on this machine: {error}")
         return
-    print(f"resources on this machine: {allotment}")
-    gflops = allotment.workers * (rate.gflops * allotment.gpus if allotment.gpus else CORE_GFLOPS * allotment.threads)
-    least, most = (gflop / gflops / allotment.concurrent_trials for gflop in (total.least_gflop, total.most_gflop))
-    start = _start_seconds(len(costs) * times, allotment.concurrent_trials, local=local)
+    print(f"resources on this machine: {allocation}")
+    gflops = allocation.workers * (
+        rate.gflops * allocation.gpus if allocation.gpus else CORE_GFLOPS * allocation.threads
+    )
+    least, most = (gflop / gflops / allocation.concurrent_trials for gflop in (total.least_gflop, total.most_gflop))
+    start = _start_seconds(len(costs) * times, allocation.concurrent_trials, local=local)
     shortest, longest = _rough(least + start), _rough(most + start)
     words = longest if shortest == longest else f"{shortest} (no cluster accepted) to {longest} (all accepted)"
     # Seconds are rounded up to tens, because the time of a start is not known more precisely.

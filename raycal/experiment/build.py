@@ -187,11 +187,11 @@ def learner(
         worker: The compute settings of this worker.
         team: The workers of the trial; None: this is its only worker.
     """
-    from raycal.learner.device import Placement
+    from raycal.learner.device import DeviceSettings
     from raycal.learner.learner import NetworkLearner
     from raycal.learner.weights import load_weights
 
-    training, rounds = config.training, config.steps.iterations(config.iterations)
+    training, rounds = config.training, config.resolved_scenario.iterations(config.iterations)
     return NetworkLearner(
         images,
         training,
@@ -202,7 +202,7 @@ def learner(
         weights=load_weights(config.model.weights, config.model.name, config.model.options),
         rng=stream(config.seed, 0, "backbone"),
         loss=partial(losses[training.loss.name], **training.loss.options),
-        placement=Placement.choose(
+        device_settings=DeviceSettings.choose(
             training.dtype,
             threads=worker.threads,
             gpu_share=worker.gpu_share,
@@ -221,11 +221,11 @@ def _network_source(config: ExperimentConfig) -> str:
     return f"{config.model.name} {plugin.digest} {json.dumps(config.model.options, sort_keys=True)}"
 
 
-def parts(
+def components(
     config: ExperimentConfig, images: ImageDataset, model: Learner, cluster: Clustering | None = None
-) -> loop.Parts:
+) -> loop.Components:
     """The parts that Algorithm 1 works with; without `cluster`, clustering runs in this process."""
-    return loop.Parts(
+    return loop.Components(
         learner=model,
         expert=expert(config, images.train_labels),
         acquisition=partial(acquisitions[config.acquisition.name], **config.acquisition.options),
@@ -235,14 +235,14 @@ def parts(
 
 
 def _pseudo_labeling(config: ExperimentConfig) -> PseudoLabeling | None:
-    by = config.steps.pseudo_labels
+    by = config.resolved_scenario.pseudo_labels
     return None if by is None else partial(pseudo_labels[by.name], **by.options)
 
 
-def plan(config: ExperimentConfig) -> loop.Plan:
+def loop_settings(config: ExperimentConfig) -> loop.LoopSettings:
     """The settings of Algorithm 1."""
-    return loop.Plan(
-        scenario=config.steps,
+    return loop.LoopSettings(
+        scenario=config.resolved_scenario,
         iterations=config.iterations,
         interactions_per_iteration=config.interactions_per_iteration,
         seed=config.seed,

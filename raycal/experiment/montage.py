@@ -16,8 +16,8 @@ SIDE = 54  # pixels; at a byte per pixel no montage is larger than 300 kB
 GAP, CAPTION, MARGIN = 3, 20, 12
 COLUMN = IMAGES * (SIDE + GAP) + 10
 # Blue and vermilion of Okabe and Ito, which color-blind readers can tell apart; the captions name the answer, too.
-COLORS = {Answer.LABELLED: (0, 114, 178), Answer.REFUSED: (213, 94, 0)}
-WORDS = {Answer.LABELLED: "accepted", Answer.REFUSED: "refused"}
+COLORS = {Answer.LABELED: (0, 114, 178), Answer.REFUSED: (213, 94, 0)}
+WORDS = {Answer.LABELED: "accepted", Answer.REFUSED: "refused"}
 INK, PAPER = (40, 40, 40), (255, 255, 255)
 
 

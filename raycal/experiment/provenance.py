@@ -18,7 +18,7 @@ SHORT = 16  # hexadecimal digits of a digest that people read, too
 def environment(
     images: ImageDataset,
     manifest: Manifest,
-    placement: dict[str, Any],
+    device_settings: dict[str, Any],
     num_workers: int,
     *,
     weights: str | None = None,
@@ -35,7 +35,7 @@ def environment(
         **({} if commit is None else {"git": commit}),
         "python": platform.python_version(),
         "machine": platform.machine(),
-        **placement,
+        **device_settings,
         "workers": num_workers,
         **({} if weights is None else {"weights": weights[:SHORT]}),
         **({"plugins": dict(plugins)} if plugins else {}),

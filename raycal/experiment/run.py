@@ -97,7 +97,7 @@ def follow_experiment(
         if team.listen() is None:  # the first worker could not begin either, and has recorded why
             return
         raise
-    team.follow(learner)
+    team.serve_as_worker(learner)
 
 
 class _Phase:
@@ -134,22 +134,22 @@ def _run(
     ran_on = environment(
         images,
         manifest,
-        learner.placement.describe(),
+        learner.device_settings.describe(),
         learner.team.size,
         weights=learner.weights_digest,
         plugins={name: plugin.record() for name, plugin in loaded_plugins().items() if name in config.plugins},
     )
     run_dir.write_environment(ran_on)
-    parts = build.parts(config, images, learner, clustering)
-    plan = build.plan(config)
+    components = build.components(config, images, learner, clustering)
+    loop_settings = build.loop_settings(config)
     done = 0 if state is None else state.iteration + 1
     montages = _Montages(run_dir, images)
     for iteration in range(done):
-        montages.mend(iteration)
+        montages.fix(iteration)
     phase.name = f"iteration {done}"
     on_start()
     with noted() as backends:
-        for result in active_learning(plan, parts, num_samples=images.num_train, state=state):
+        for result in active_learning(loop_settings, components, num_samples=images.num_train, state=state):
             phase.name = f"saving iteration {result.iteration}"
             clustering_backends = ", ".join(sorted(backends))
             if ran_on.get("clustering", "") != clustering_backends:
@@ -161,8 +161,8 @@ def _run(
                 observe(line, result)
             done = result.iteration + 1
             phase.name = f"iteration {done}"
-    montages.mend_missing()
-    run_dir.finish("iterations" if done == plan.total_iterations else "pool exhausted")
+    montages.fix_missing()
+    run_dir.finish("iterations" if done == loop_settings.total_iterations else "pool exhausted")
 
 
 def _load(
@@ -202,15 +202,15 @@ class _Montages:
         with self._unharmed(iteration):
             self._draw(iteration, ledger)
 
-    def mend(self, iteration: int) -> None:
+    def fix(self, iteration: int) -> None:
         """Draw the montage of a saved iteration again where it is missing or damaged."""
         with self._unharmed(iteration):
             self._draw(iteration, self._run_dir.ledger_of(iteration))
 
-    def mend_missing(self) -> None:
+    def fix_missing(self) -> None:
         """Draw the montages again that could not be written, on a full disk for example."""
         for iteration in tuple(self._missing):
-            self.mend(iteration)
+            self.fix(iteration)
 
     def _draw(self, iteration: int, ledger: Sequence[Interaction]) -> None:
         picture = montage.draw(ledger, self._images)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from raycal.data.cache import cache_dir
 from raycal.errors import one_line
-from raycal.learner.device import Placement, kept_generators
+from raycal.learner.device import DeviceSettings, kept_generators
 from raycal.learner.network import Head, features_of
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Compiled(nn.Module):
 
 
 def compiled(
-    network: nn.Module, head: Head, sizes: BatchSizes, image_size: int, placement: Placement, *, alone: bool
+    network: nn.Module, head: Head, sizes: BatchSizes, image_size: int, device_settings: DeviceSettings, *, alone: bool
 ) -> nn.Module:
     """The compiled network, or the network itself, with a warning, where compiling fails.
 
@@ -73,9 +73,9 @@ def compiled(
     try:
         made = Compiled(network, sizes, mode="reduce-overhead" if alone else None)
         place.mkdir(parents=True, exist_ok=True)
-        with FileLock(place / "lock"), _compilers(), _tuned(), kept_generators(placement.device):
+        with FileLock(place / "lock"), _compilers(), _tuned(), kept_generators(device_settings.device):
             for _ in range(_RUNS):
-                _run(made, head, sizes, image_size, placement)
+                _run(made, head, sizes, image_size, device_settings)
     except Exception as error:  # a compiler that is missing, a full disk, a GPU too old, a bug in torch
         what = one_line(f"{type(error).__name__}: {error}")[:REASON_LENGTH]
         logger.warning("the network could not be compiled, and runs as it is: %s", what)
@@ -86,19 +86,19 @@ def compiled(
     return made
 
 
-def _run(made: Compiled, head: Head, sizes: BatchSizes, image_size: int, placement: Placement) -> None:
+def _run(made: Compiled, head: Head, sizes: BatchSizes, image_size: int, device_settings: DeviceSettings) -> None:
     def images(number: int) -> Tensor:
-        made_up = torch.zeros(number, 3, image_size, image_size, device=placement.device)
+        made_up = torch.zeros(number, 3, image_size, image_size, device=device_settings.device)
         return made_up.contiguous(memory_format=torch.channels_last)
 
     if sizes.training is not None:
         made.train()
-        with placement.autocast():
+        with device_settings.autocast():
             logits = made(images(sizes.training))
         logits.float().sum().backward()
         made.zero_grad(set_to_none=True)
     made.eval()
-    with torch.inference_mode(), placement.autocast():
+    with torch.inference_mode(), device_settings.autocast():
         features_of(made, head, images(sizes.scoring))
 
 

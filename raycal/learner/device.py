@@ -21,7 +21,7 @@ STEPS_WORTH_COMPILING = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class DeviceSettings:
     """The device of the model and the number format of its convolutions; weights and sums stay float32.
 
     Attributes:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from raycal.learner.device import Placement
+from raycal.learner.device import DeviceSettings
 from raycal.networks import IMAGENET_MEAN, IMAGENET_STD, Channels
 
 
@@ -36,21 +36,21 @@ class DeviceImages:
         self,
         images: npt.NDArray[np.uint8],
         image_size: int,
-        placement: Placement,
+        device_settings: DeviceSettings,
         *,
         mean: Channels = IMAGENET_MEAN,
         std: Channels = IMAGENET_STD,
     ) -> None:
-        self._placement, self._image_size = placement, image_size
-        self.resident = images.nbytes <= placement.room_for_images()
+        self._device_settings, self._image_size = device_settings, image_size
+        self.resident = images.nbytes <= device_settings.room_for_images()
         with warnings.catch_warnings():
             # The array is read-only, and nothing here writes to it.
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
             on_host = torch.from_numpy(images)
-        self._images = on_host.to(placement.device) if self.resident else on_host
+        self._images = on_host.to(device_settings.device) if self.resident else on_host
         scale = 1 / (255 * torch.tensor(std))
         shift = -torch.tensor(mean) / torch.tensor(std)
-        self._scale, self._shift = (t.view(1, 3, 1, 1).to(placement.device) for t in (scale, shift))
+        self._scale, self._shift = (t.view(1, 3, 1, 1).to(device_settings.device) for t in (scale, shift))
 
     def batches(
         self, rows: npt.NDArray[np.int64], parts: Sequence[slice], flip: Tensor | None = None
@@ -64,10 +64,10 @@ class DeviceImages:
         """
         pixels = self._resident(rows, parts) if self.resident else self._streamed(rows, parts)
         for part, batch in zip(parts, pixels, strict=True):
-            yield self._normalised(batch, None if flip is None else flip[part])
+            yield self._normalized(batch, None if flip is None else flip[part])
 
     def _resident(self, rows: npt.NDArray[np.int64], parts: Sequence[slice]) -> Iterator[Tensor]:
-        on_device = self._placement.on_device(rows)
+        on_device = self._device_settings.on_device(rows)
         for part in parts:
             yield self._images[on_device[part]]
 
@@ -76,9 +76,9 @@ class DeviceImages:
 
         def read(part: slice) -> Tensor:
             batch = self._images[on_host[part]]
-            if self._placement.device.type == "cuda":
+            if self._device_settings.device.type == "cuda":
                 batch = batch.pin_memory()  # otherwise the copy waits for the device
-            return batch.to(self._placement.device, non_blocking=True)
+            return batch.to(self._device_settings.device, non_blocking=True)
 
         with ThreadPoolExecutor(1) as reader:
             coming = deque(reader.submit(read, part) for part in parts[:1])
@@ -87,7 +87,7 @@ class DeviceImages:
                 coming.extend(reader.submit(read, part) for part in parts[number + 1 : number + 2])
                 yield batch
 
-    def _normalised(self, pixels: Tensor, flip: Tensor | None) -> Tensor:
+    def _normalized(self, pixels: Tensor, flip: Tensor | None) -> Tensor:
         # (B, H, W, 3) in memory is channels-last already. Normalizing before the resize touches fewer pixels.
         batch = pixels.permute(0, 3, 1, 2)
         batch = torch.addcmul(self._shift, batch.float(), self._scale)

@@ -13,17 +13,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from raycal.algorithm.acquisition import Head
+from raycal.algorithm.acquisition import HeadWeights
 from raycal.algorithm.records import Evaluation, Fitted, Floats, Indices, Labels, Predictions, TrainingSet
 from raycal.data import ImageDataset
 from raycal.errors import InputError
 from raycal.learner.chance import chance_accuracy
 from raycal.learner.compiled import BatchSizes, compiled
-from raycal.learner.device import Placement
+from raycal.learner.device import DeviceSettings
+from raycal.learner.feature_cache import backbone_digest, cached_features, images_digest
 from raycal.learner.images import DeviceImages
-from raycal.learner.kept_features import backbone_digest, images_digest, kept_features
 from raycal.learner.losses import Loss, cross_entropy
-from raycal.learner.network import features_of, head_of, new_network, own_draws
+from raycal.learner.network import features_of, head_of, new_network, seeded_layers
 from raycal.learner.settings import TrainingSettings
 from raycal.learner.team import Team, together
 from raycal.learner.training import Epoch, Inputs, held_out, must_be_finite, train
@@ -74,36 +74,38 @@ class NetworkLearner:
         weights: StateDict | None,
         rng: np.random.Generator,
         loss: Callable[[int], Loss] = cross_entropy,
-        placement: Placement | None = None,
+        device_settings: DeviceSettings | None = None,
         team: Team | None = None,
     ) -> None:
-        self.placement = placement or Placement.choose(training.dtype)
+        self.device_settings = device_settings or DeviceSettings.choose(training.dtype)
         self.team = team or Team.alone()
         self._dataset, self._training, self._frozen, self._new_loss = dataset, training, frozen, loss
         facts = networks.facts(network)
-        self._images = DeviceImages(dataset.images, training.image_size, self.placement, mean=facts.mean, std=facts.std)
+        self._images = DeviceImages(
+            dataset.images, training.image_size, self.device_settings, mean=facts.mean, std=facts.std
+        )
         self._chance = chance_accuracy(dataset.test_labels, dataset.num_classes)
-        self._scoring_batch = max(16, SCORING_PIXELS[self.placement.device.type] // training.image_size**2)
+        self._scoring_batch = max(16, SCORING_PIXELS[self.device_settings.device.type] // training.image_size**2)
         self._network_source = network_source
         made = new_network(network, dataset.num_classes, rng, network_options)
-        self._network = made.to(self.placement.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = made.to(self.device_settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._head_prefix, self._head = head_of(self._network)
         self.weights_digest = None if weights is None else weights_digest(weights)
         if weights is not None:
             self._network.load_state_dict(weights, strict=False)
         self._initial = {name: value.clone() for name, value in self._network.state_dict().items()}
-        self._running = self._compiled() if self.placement.compiled else self._network
-        self.placement = replace(self.placement, compiled=self._running is not self._network)
+        self._running = self._compiled() if self.device_settings.compiled else self._network
+        self.device_settings = replace(self.device_settings, compiled=self._running is not self._network)
         self._has_initial_backbone = True
         self._initial_features: Floats | None = None
         self._test_features: Tensor | None = None
 
     def _compiled(self) -> nn.Module:
         """The network, compiled for this worker's part of a full training batch and for a full scoring batch."""
-        own = self.team.part(self._training.batch_size)
+        own = self.team.shard(self._training.batch_size)
         sizes = BatchSizes(None if self._frozen else own.stop - own.start, self._scoring_batch)
         alone = self.team.size == 1
-        return compiled(self._network, self._head, sizes, self._training.image_size, self.placement, alone=alone)
+        return compiled(self._network, self._head, sizes, self._training.image_size, self.device_settings, alone=alone)
 
     @together
     def reset(self, rng: np.random.Generator) -> None:
@@ -132,20 +134,20 @@ class NetworkLearner:
         self._has_initial_backbone = False
         training_set, validation = _split(training_set, held_out(len(training_set.indices), self._training, rng))
         rows = self._dataset.train_rows[training_set.indices]
-        network = self.team.parallel(self._running).train()
+        network = self.team.ddp(self._running).train()
 
         def images(epoch: Epoch) -> Iterator[Tensor]:
             return self._images.batches(rows[epoch.positions], epoch.parts, epoch.flip)
 
         def validate() -> float:
-            own = self.team.part(len(validation.indices))
+            own = self.team.shard(len(validation.indices))
             parts = self._forward(self._dataset.train_rows[validation.indices[own]])
             _, loss = self._right_and_loss(parts, validation.labels[own])
             self._running.train()
-            (total,) = self.team.share(self.team.sum(loss))
+            (total,) = self.team.broadcast(self.team.all_reduce(loss))
             return float(total / len(validation.indices))
 
-        with own_draws(self._network, rng, self.placement.device, self.team.rank):
+        with seeded_layers(self._network, rng, self.device_settings.device, self.team.rank):
             fitted = self._train(
                 network, images, training_set, rng, self.team, validate if len(validation.indices) else None
             )
@@ -154,13 +156,13 @@ class NetworkLearner:
 
     def _fit_head(self, training_set: TrainingSet, rng: np.random.Generator) -> Fitted:
         training_set, validation = _split(training_set, held_out(len(training_set.indices), self._training, rng))
-        features = self.placement.on_device(self._features_before_training()[training_set.indices])
+        features = self.device_settings.on_device(self._features_before_training()[training_set.indices])
 
         def of_images(epoch: Epoch) -> Iterator[Tensor]:
             return (features[epoch.on_device[part]] for part in epoch.parts)
 
         def validate() -> float:
-            kept = self.placement.on_device(self._features_before_training()[validation.indices])
+            kept = self.device_settings.on_device(self._features_before_training()[validation.indices])
             parts = ((part, kept[part]) for part in self._scoring_batches(len(kept)))
             return self._right_and_loss(parts, validation.labels)[1] / len(kept)
 
@@ -183,9 +185,9 @@ class NetworkLearner:
         team: Team,
         validate: Callable[[], float] | None,
     ) -> Fitted:
-        labels, loss = self.placement.on_device(training_set.labels), self._new_loss(len(training_set.indices))
+        labels, loss = self.device_settings.on_device(training_set.labels), self._new_loss(len(training_set.indices))
         whole = Inputs(inputs, labels, training_set.weights)
-        return train(network, whole, loss, self._training, rng, self.placement, team, validate)
+        return train(network, whole, loss, self._training, rng, self.device_settings, team, validate)
 
     def predict(self, indices: Indices) -> Predictions:
         """Class probabilities (n, K) and average-pool features (n, D) of samples of the pool; call it on worker 0 only.
@@ -204,10 +206,10 @@ class NetworkLearner:
         must_be_finite(bool(np.isfinite(probs).all()), "predictions", self._training)
         return Predictions(indices=indices, probs=probs, embeddings=embeddings)
 
-    def head(self) -> Head:
+    def head(self) -> HeadWeights:
         """A copy of the last layer's weights and bias; they are the same on every worker."""
         weights, bias = (value.detach().cpu().numpy().copy() for value in self._head.parameters())
-        return Head(weights=weights, bias=bias)
+        return HeadWeights(weights=weights, bias=bias)
 
     def evaluate(self) -> Evaluation:
         """Alg. 1, line 16: accuracy and mean cross-entropy on the test split.
@@ -219,23 +221,23 @@ class NetworkLearner:
             return self._evaluate()
         if self._test_features is None:
             kept = self._kept_features("test split", self._dataset.test_rows)
-            self._test_features = self.placement.on_device(kept.copy())
+            self._test_features = self.device_settings.on_device(kept.copy())
         features = self._test_features
         parts = ((part, features[part]) for part in self._scoring_batches(len(features)))
         return self._evaluation(*self._right_and_loss(parts, self._dataset.test_labels))
 
     @together
     def _evaluate(self) -> Evaluation:
-        own = self.team.part(self._dataset.num_test)
+        own = self.team.shard(self._dataset.num_test)
         parts = self._forward(self._dataset.test_rows[own])
-        return self._evaluation(*self.team.sum(*self._right_and_loss(parts, self._dataset.test_labels[own])))
+        return self._evaluation(*self.team.all_reduce(*self._right_and_loss(parts, self._dataset.test_labels[own])))
 
     @torch.inference_mode()
     def _right_and_loss(self, parts: Iterable[tuple[slice, Tensor]], labels: Labels) -> tuple[float, float]:
         """The number of right predictions and the sum of the cross-entropy for features that come part by part."""
-        on_device = self.placement.on_device(labels)
-        right = torch.zeros((), dtype=torch.int64, device=self.placement.device)
-        loss = torch.zeros((), dtype=torch.float64, device=self.placement.device)
+        on_device = self.device_settings.on_device(labels)
+        right = torch.zeros((), dtype=torch.int64, device=self.device_settings.device)
+        loss = torch.zeros((), dtype=torch.float64, device=self.device_settings.device)
         for part, features in parts:
             logits = self._logits(features)
             right += (logits.argmax(1) == on_device[part]).sum()
@@ -271,7 +273,7 @@ class NetworkLearner:
     def _take_statistics_of_worker_0(self) -> None:
         if self.team.size > 1:
             own = {name: value.cpu() for name, value in self._network.named_buffers()}
-            self._network.load_state_dict(self.team.share(own), strict=False)
+            self._network.load_state_dict(self.team.broadcast(own), strict=False)
 
     def _features_before_training(self) -> Floats:
         """Features (P, D) of the whole pool from the initial backbone."""
@@ -288,12 +290,12 @@ class NetworkLearner:
             "image_size": self._training.image_size,
             "scoring_batch": self._scoring_batch,
             "workers": self.team.size,
-            "hardware": self.placement.hardware(),
-            **self.placement.describe(),
+            "hardware": self.device_settings.hardware(),
+            **self.device_settings.describe(),
         }
         if self._network_source:
             key["network"] = self._network_source
-        return kept_features(key, lambda: self._features(rows))
+        return cached_features(key, lambda: self._features(rows))
 
     @together
     def _features(self, rows: npt.NDArray[np.int64]) -> Floats:
@@ -302,10 +304,10 @@ class NetworkLearner:
         Raises:
             DivergedError: A feature is not finite.
         """
-        own = rows[self.team.part(len(rows))]
+        own = rows[self.team.shard(len(rows))]
         on_host = torch.empty(len(own), self._head.in_features)
         for held in self._held(len(own)):
-            on_device = torch.empty_like(on_host[held], device=self.placement.device)
+            on_device = torch.empty_like(on_host[held], device=self.device_settings.device)
             for part, batch in self._forward(own[held]):
                 on_device[part] = batch
             on_host[held] = on_device
@@ -319,7 +321,7 @@ class NetworkLearner:
         self._running.eval()
         parts = list(self._scoring_batches(len(rows)))
         for part, batch in zip(parts, self._images.batches(rows, parts), strict=True):
-            with self.placement.autocast():
+            with self.device_settings.autocast():
                 features = features_of(self._running, self._head, batch)
             yield part, features.float()
 
@@ -328,7 +330,7 @@ class NetworkLearner:
         """Class probabilities (n, K) from features (n, D)."""
         on_host = torch.empty(len(embeddings), self._dataset.num_classes)
         for held in self._held(len(embeddings)):
-            features = self.placement.on_device(embeddings[held])
+            features = self.device_settings.on_device(embeddings[held])
             parts = [self._logits(features[part]).softmax(1) for part in self._scoring_batches(len(features))]
             on_host[held] = torch.cat(parts)
         probs: Floats = on_host.numpy()
@@ -336,7 +338,7 @@ class NetworkLearner:
 
     def _logits(self, features: Tensor) -> Tensor:
         """Logits (B, K) in float32."""
-        with self.placement.autocast():
+        with self.device_settings.autocast():
             logits: Tensor = self._head(features)
         return logits.float()
 

@@ -82,7 +82,7 @@ def features_of(network: nn.Module, head: Head, images: Tensor) -> Tensor:
 
 
 @contextmanager
-def own_draws(network: nn.Module, rng: np.random.Generator, device: torch.device, rank: int) -> Iterator[None]:
+def seeded_layers(network: nn.Module, rng: np.random.Generator, device: torch.device, rank: int) -> Iterator[None]:
     """Seed the random layers of a training, such as dropout, from `rng`; torch's generators are restored afterwards.
 
     Nothing is drawn from `rng` for a network without such layers.

@@ -69,7 +69,7 @@ class Team:
         """Whether this is worker 0."""
         return self.rank == 0
 
-    def share(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """The value of worker 0, on every worker; it must be picklable."""
         if self.size == 1:
             return value
@@ -77,23 +77,23 @@ class Team:
         distributed.broadcast_object_list(values, src=0, group=self._group, device=torch.device("cpu"))
         return values[0]
 
-    def sum(self, *values: float) -> list[float]:
+    def all_reduce(self, *values: float) -> list[float]:
         """The sum of each value over all workers, in float64."""
         total = torch.tensor(values, dtype=torch.float64)
         if self.size > 1:
             distributed.all_reduce(total, group=self._group)
         return total.tolist()
 
-    def all(self, flag: bool) -> bool:
+    def all_true(self, flag: bool) -> bool:
         """Whether the flag is true on every worker."""
-        return self.sum(float(not flag)) == [0]
+        return self.all_reduce(float(not flag)) == [0]
 
-    def part(self, num_rows: int) -> slice:
+    def shard(self, num_rows: int) -> slice:
         """The slice of rows that this worker processes."""
-        return parts(num_rows, self.size)[self.rank]
+        return shards(num_rows, self.size)[self.rank]
 
     def gather(self, own: Floats, num_rows: int) -> Floats:
-        """All rows (num_rows, ...) on worker 0, joined from the `part` of each worker; other workers return `own`."""
+        """All rows (num_rows, ...) on worker 0, joined from the `shard` of each worker; other workers return `own`."""
         if self.size == 1:
             return own
         if not self.leads:
@@ -101,14 +101,14 @@ class Team:
                 distributed.send(torch.from_numpy(own), dst=0, group=self._group)
             return own
         rows = np.empty((num_rows, *own.shape[1:]), own.dtype)
-        for rank, part in enumerate(parts(num_rows, self.size)):
+        for rank, part in enumerate(shards(num_rows, self.size)):
             if rank == 0:
                 rows[part] = own
             elif part.start < part.stop:
                 distributed.recv(torch.from_numpy(rows[part]), src=rank, group=self._group)
         return rows
 
-    def parallel(self, network: nn.Module) -> nn.Module:
+    def ddp(self, network: nn.Module) -> nn.Module:
         """The network wrapped so that all workers start from worker 0's weights and average their gradients.
 
         A single worker returns the network itself.
@@ -122,8 +122,8 @@ class Team:
             warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated", category=FutureWarning)
             return DistributedDataParallel(network, broadcast_buffers=False)
 
-    def lead(self, command: str, args: tuple[Any, ...], kwargs: dict[str, Any], own_part: Callable[[], R]) -> R:
-        """Have every worker call a method of its learner; worker 0 calls `own_part`.
+    def lead(self, command: str, args: tuple[Any, ...], kwargs: dict[str, Any], own_shard: Callable[[], R]) -> R:
+        """Have every worker call a method of its learner; worker 0 calls `own_shard`.
 
         Args:
             command: The name of the method.
@@ -134,8 +134,8 @@ class Team:
         """
         self._in_step = False
         try:
-            self.share((command, args, kwargs))
-            result = own_part()
+            self.broadcast((command, args, kwargs))
+            result = own_shard()
         except DivergedError:  # raised after the last exchange of a command, so the workers are in step
             self._in_step = True
             raise
@@ -148,20 +148,20 @@ class Team:
         return result
 
     def dismiss(self) -> None:
-        """End the `follow` loops of the other workers; does nothing when the workers are no longer in step."""
+        """End the `serve_as_worker` loops of the other workers; does nothing when the workers are no longer in step."""
         if self.size == 1 or not self._in_step:
             return
         try:
-            self.share(None)
+            self.broadcast(None)
         except RuntimeError as error:
             logger.warning("a worker was gone before its dismissal: %s", error)
 
     def listen(self) -> tuple[str, tuple[Any, ...], dict[str, Any]] | None:
         """The next command of worker 0, a method's name with its arguments; None when worker 0 dismisses the others."""
-        order: tuple[str, tuple[Any, ...], dict[str, Any]] | None = self.share(None)
+        order: tuple[str, tuple[Any, ...], dict[str, Any]] | None = self.broadcast(None)
         return order
 
-    def follow(self, learner: object) -> None:
+    def serve_as_worker(self, learner: object) -> None:
         """Carry out the commands of worker 0 with this worker's learner until it dismisses this worker.
 
         Any error ends this worker, except a divergence, which worker 0 notices itself.
@@ -204,7 +204,7 @@ def together(method: Callable[Concatenate[M, P], R]) -> Callable[Concatenate[M, 
     return command
 
 
-def parts(num_rows: int, size: int) -> list[slice]:
+def shards(num_rows: int, size: int) -> list[slice]:
     """Contiguous slices of the rows, one per worker; if the rows do not divide evenly, the first are a row longer."""
     length, longer = divmod(num_rows, size)
     ends = [rank * length + min(rank, longer) for rank in range(size + 1)]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from raycal.algorithm.records import Fitted, Floats, Indices
 from raycal.errors import DivergedError
-from raycal.learner.device import Placement
+from raycal.learner.device import DeviceSettings
 from raycal.learner.losses import Loss
 from raycal.learner.settings import TrainingSettings
 from raycal.learner.team import Team
@@ -124,7 +124,7 @@ def train(
     loss: Loss,
     settings: TrainingSettings,
     rng: np.random.Generator,
-    placement: Placement,
+    device_settings: DeviceSettings,
     team: Team,
     validate: Callable[[], float] | None = None,
 ) -> Fitted:
@@ -144,18 +144,18 @@ def train(
         lr=settings.learning_rate,
         momentum=settings.momentum,
         weight_decay=settings.weight_decay,
-        fused=True if placement.device.type == "cuda" else None,
+        fused=True if device_settings.device.type == "cuda" else None,
     )
-    weights = None if inputs.weights is None else placement.on_device(inputs.weights)
+    weights = None if inputs.weights is None else device_settings.on_device(inputs.weights)
     losses, patience = Losses(), Patience(settings.patience, settings.min_delta)
     for number in count(1):
-        epoch = _epoch(len(inputs.labels), inputs.weights, settings, rng, placement, team)
+        epoch = _epoch(len(inputs.labels), inputs.weights, settings, rng, device_settings, team)
         if settings.steps is not None:
             epoch = _cut(epoch, settings.steps - len(losses))
         means = []
         for part, share, batch in zip(epoch.parts, epoch.shares, inputs.of(epoch), strict=True):
             positions = epoch.on_device[part]
-            with placement.autocast():
+            with device_settings.autocast():
                 logits = network(batch)
             of_samples = loss(logits.float(), inputs.labels[positions], positions)
             if weights is not None:
@@ -182,7 +182,8 @@ def _sums(means: Tensor, epoch: Epoch, team: Team) -> list[float]:
         means: The mean loss of this worker's part of each batch.
     """
     own = means.to("cpu", torch.float64) * torch.tensor(epoch.shares, dtype=torch.float64)
-    over_workers = team.share(team.sum(*own.tolist()))  # the bits of worker 0, so that all workers decide alike
+    # the bits of worker 0, so that all workers decide alike
+    over_workers = team.broadcast(team.all_reduce(*own.tolist()))
     return [sum_ * total / team.size for sum_, total in zip(over_workers, epoch.totals, strict=True)]
 
 
@@ -206,7 +207,7 @@ def _epoch(
     weights: Floats | None,
     settings: TrainingSettings,
     rng: np.random.Generator,
-    placement: Placement,
+    device_settings: DeviceSettings,
     team: Team,
 ) -> Epoch:
     """An epoch with the samples in a new order, and this worker's part of each batch."""
@@ -218,7 +219,7 @@ def _epoch(
     totals: list[float] = []
     begin = 0
     for batch in batches(num_samples, settings.batch_size):
-        size, own = batch.stop - batch.start, order[batch][team.part(batch.stop - batch.start)]
+        size, own = batch.stop - batch.start, order[batch][team.shard(batch.stop - batch.start)]
         total = size if weights is None else float(weights[order[batch]].sum(dtype=np.float64))
         shares.append(len(own) * team.size / total)
         totals.append(total)
@@ -228,8 +229,8 @@ def _epoch(
         parts.append(slice(begin, begin + len(own)))
         begin += len(own)
     positions = np.concatenate(chosen)
-    flip = None if mirrored is None else placement.on_device(mirrored[positions])
-    return Epoch(positions, placement.on_device(positions), flip, parts, shares, totals)
+    flip = None if mirrored is None else device_settings.on_device(mirrored[positions])
+    return Epoch(positions, device_settings.on_device(positions), flip, parts, shares, totals)
 
 
 def batches(num_samples: int, batch_size: int) -> list[slice]:

@@ -9,7 +9,7 @@ from raycal.storage.sweep_dir import SweepDir
 from raycal.tracking import NoTracker, Tracker
 
 
-class Follower:
+class ConsoleListener:
     """Prints progress, wakes the tracker, and records the end of an experiment that could not record it itself."""
 
     def __init__(

@@ -35,10 +35,10 @@ class Progress:
         """An iteration was saved; `line` is its line of results.jsonl."""
         config = self._experiments[experiment_id]
         self._done[experiment_id] = line["iteration"] + 1
-        self._seconds.setdefault(config.steps.name, []).append(sum(line[phase] for phase in SECONDS))
+        self._seconds.setdefault(config.resolved_scenario.name, []).append(sum(line[phase] for phase in SECONDS))
         self._say(
             experiment_id,
-            f"iteration {line['iteration'] + 1}/{config.steps.iterations(config.iterations)}"
+            f"iteration {line['iteration'] + 1}/{config.resolved_scenario.iterations(config.iterations)}"
             f"  interactions {line['interactions']:,}  {_annotated(config, line)}"
             f"  accuracy {line['test_accuracy']:.3f}{_doubts(line)}  {self._time_left()}",
         )
@@ -65,20 +65,20 @@ class Progress:
         if not running:
             return "all done"
         seconds = sum(
-            count * fmean(self._seconds.get(self._experiments[key].steps.name, [overall]))
+            count * fmean(self._seconds.get(self._experiments[key].resolved_scenario.name, [overall]))
             for key, count in left.items()
         )
         return f"about {duration(seconds / min(self._concurrent, running))} left"
 
     def _iterations_left(self, experiment_id: str) -> int:
         config = self._experiments[experiment_id]
-        total = config.steps.iterations(config.iterations)
+        total = config.resolved_scenario.iterations(config.iterations)
         return 0 if experiment_id in self._ended else total - self._done.get(experiment_id, 0)
 
 
 def _annotated(config: ExperimentConfig, line: Mapping[str, Any]) -> str:
     """How many images have a label from the expert, and for labels of clusters what happens to them afterwards."""
-    if not config.steps.forms_clusters:
+    if not config.resolved_scenario.forms_clusters:
         return f"annotated {line['annotated']:,}"
     by_cluster = f"labeled {line['labeled']:,}, by cluster {line['cluster_labeled']:,}"
     return f"{by_cluster} ({'kept' if config.keep_cluster_labels else 'given back'})"

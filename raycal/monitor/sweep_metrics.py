@@ -208,7 +208,7 @@ class SweepMetrics:
         planned: dict[_Key, int] = {}
         for experiment_id, config in experiments.items():
             key = _group_key(config)
-            iterations = config.steps.iterations(config.iterations)
+            iterations = config.resolved_scenario.iterations(config.iterations)
             if self._states.get(experiment_id, "planned") not in UNDER_WAY:
                 iterations = len(self._group(experiment_id).trials.get(experiment_id, ()))
             planned[key] = planned.get(key, 0) + iterations
@@ -219,7 +219,7 @@ class SweepMetrics:
 
 
 def _group_key(config: ExperimentConfig) -> _Key:
-    return _Key(config.dataset.name, image_root(config) or "", config.steps.name)
+    return _Key(config.dataset.name, image_root(config) or "", config.resolved_scenario.name)
 
 
 def _dataset_names(configs: Collection[ExperimentConfig]) -> dict[_Key, str]:

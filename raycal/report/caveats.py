@@ -9,7 +9,7 @@ from raycal.report.runs import Group, Runs
 from raycal.report.stats.comparison import (
     SUPERVISED,
     Comparison,
-    Setting,
+    ConditionGroup,
     by_dataset,
     by_seed,
     is_whole_pool,
@@ -97,7 +97,7 @@ def _of_supervision(supervised: Group, candidates: Iterable[Group]) -> Iterator[
         )
 
 
-def _of_steps(settings: Sequence[Setting]) -> Iterator[str]:
+def _of_steps(settings: Sequence[ConditionGroup]) -> Iterator[str]:
     """Report strategies of one setting whose last trainings took different numbers of optimizer steps.
 
     If several settings have such strategies, the sentence names the setting with the largest ratio.

@@ -51,6 +51,11 @@ def _examples(runs: Runs) -> Iterator[Trial]:
     seen: set[tuple[str, str]] = set()
     for trial in runs.trials:
         kind = (trial.dataset_name, trial.scenario)
-        if trial.status == "finished" and trial.folder and trial.config.steps.forms_clusters and kind not in seen:
+        if (
+            trial.status == "finished"
+            and trial.folder
+            and trial.config.resolved_scenario.forms_clusters
+            and kind not in seen
+        ):
             seen.add(kind)
             yield trial

@@ -52,7 +52,7 @@ def page(runs: Runs, plates: Sequence[Plate], tables: Mapping[str, pd.DataFrame]
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters["css_variable"] = lambda colour: f"var({variable(colour)})"
+    environment.filters["css_variable"] = lambda color: f"var({variable(color)})"
     environment.globals.update(readable=readable, kind=kind, zip=zip)
     shown = {key: _for_page(key, frame) for key, frame in tables.items() if not frame.empty}
     filled = {key: frame for key, frame in shown.items() if not frame.empty}
@@ -70,7 +70,7 @@ def page(runs: Runs, plates: Sequence[Plate], tables: Mapping[str, pd.DataFrame]
         is_recommended=_is_recommended(tables),
         figures=_figures(plates, looks),
         scenarios=[(name, gid(name, looks), look) for name, look in looks.items()],
-        colours={variable(look.colour): look for look in looks.values()},
+        colors={variable(look.color): look for look in looks.values()},
         grid=GRID,
         paper=PAPER,
         tables=filled,

@@ -98,7 +98,7 @@ class Group:
         """Whether the group is an upper bound: it uses true labels in a way that no human annotator can."""
         config = self.trials[0].config
         asks_best_first = concerns(config, "clustering.order") and config.clustering.order == "oracle"
-        sorts_clusters = config.steps.asks(Ask.CLUSTERS) and "perfect_purity" in (
+        sorts_clusters = config.resolved_scenario.asks(Ask.CLUSTERS) and "perfect_purity" in (
             expert["name"] for _, expert in experts.chain(config.expert.model_dump())
         )
         return asks_best_first or sorts_clusters

@@ -31,7 +31,7 @@ def results_line(result: IterationResult) -> dict[str, Any]:
     """
     fitted = result.fitted
     shown = [row for row in result.ledger if row.kind is Kind.CLUSTER]
-    accepted = [row for row in shown if row.answer is Answer.LABELLED]
+    accepted = [row for row in shown if row.answer is Answer.LABELED]
     count = {status: int((result.pool.status == status).sum()) for status in STATUSES}
     cluster_labeled = count[CLUSTER_LABELED] + count[KEPT]
     kept = result.kept_labels

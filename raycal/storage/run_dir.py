@@ -15,7 +15,7 @@ from raycal.errors import InputError
 from raycal.storage import ledger
 from raycal.storage.checkpoints import SavedState, StateDir, by_iteration, iteration_name, iteration_of
 from raycal.storage.folder import Folder
-from raycal.storage.owner import Owner
+from raycal.storage.lease import Lease
 from raycal.storage.results import results_line
 from raycal.storage.seal import digest_of, seal, unseal
 
@@ -43,15 +43,15 @@ class RunDir:
 
     Args:
         folder: The folder of the experiment.
-        owner: The start of the sweep that writes here; each commit first asks it whether it still may. None: the
+        lease: The start of the sweep that writes here; each commit first asks it whether it still may. None: the
             caller knows that it may write.
 
     Raises:
         TakenOverError: From every method that writes results: the sweep has another owner.
     """
 
-    def __init__(self, folder: Folder, owner: Owner | None = None) -> None:
-        self.folder, self._owner = folder, owner
+    def __init__(self, folder: Folder, lease: Lease | None = None) -> None:
+        self.folder, self._lease = folder, lease
         self._committed: _Committed | None = None
         self._states = StateDir(folder.folder("state"))
         self._parts = folder.folder(LEDGER)
@@ -64,7 +64,7 @@ class RunDir:
 
         A run that is finished or was stopped is left as it is.
         """
-        self._check_owner()
+        self._check_lease()
         if self.is_done:
             return None
         self.forget_failure()
@@ -86,7 +86,7 @@ class RunDir:
 
     def commit(self, result: IterationResult, model: bytes) -> dict[str, Any]:
         """Save an iteration, in place of an earlier commit of the same iteration; return its results line."""
-        self._check_owner()
+        self._check_lease()
         before = self._read_committed() or _Committed([], {})
         line, name, part = results_line(result), _part_name(result.iteration), ledger.to_parquet(result.ledger)
         lines = [*(old for old in before.lines if old["iteration"] < result.iteration), line]
@@ -94,7 +94,7 @@ class RunDir:
         self._committed = _Committed(lines, parts | {name: digest_of(part)})
         self._parts.write(name, part)
         self._states.save(result, model, lines, self._committed.parts)
-        self._check_owner()  # an owner that slept would cut off the next owner's lines
+        self._check_lease()  # an owner that slept would cut off the next owner's lines
         self._write_results(lines)
         return line
 
@@ -118,7 +118,7 @@ class RunDir:
 
         On a full disk the reason is only logged, as a failure to record it must not stop other experiments.
         """
-        self._check_owner()
+        self._check_lease()
         try:
             self.folder.write(ERROR, message.encode())
         except OSError as error:
@@ -265,9 +265,9 @@ class RunDir:
         if self.folder.read(RESULTS) != content:
             self.folder.write(RESULTS, content)
 
-    def _check_owner(self) -> None:
-        if self._owner is not None:
-            self._owner.check()
+    def _check_lease(self) -> None:
+        if self._lease is not None:
+            self._lease.check()
 
     def _newest(self) -> SavedState | None:
         """The newest whole state with a whole ledger up to it."""
@@ -300,7 +300,7 @@ class RunDir:
 
     def _end(self, name: str, end: Mapping[str, Any]) -> None:
         """Record the end with the digests of all files; a committed file has the digest of its commit."""
-        self._check_owner()
+        self._check_lease()
         committed = self._read_committed()
         if committed is not None:
             self._write_results(committed.lines)

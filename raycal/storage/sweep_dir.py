@@ -21,7 +21,7 @@ from raycal.config.labels import trials_csv
 from raycal.errors import InputError
 from raycal.plugins import owner_of
 from raycal.storage.folder import Folder
-from raycal.storage.owner import Owner
+from raycal.storage.lease import Lease
 from raycal.storage.run_dir import RunDir
 from raycal.storage.seal import seal, unseal
 
@@ -30,7 +30,7 @@ ID_PATTERN = r"^[a-z0-9][a-z0-9._+-]*$"  # an id is the name of a folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class SweepPlan:
     """The experiments that a sweep is to run.
 
     Attributes:
@@ -76,17 +76,17 @@ class SweepDir:
     """`<storage>/<sweep name>`: the plan and one folder per experiment.
 
     Args:
-        owner: The start of the sweep that writes here; None: nobody writes, or the caller knows that it may.
+        lease: The start of the sweep that writes here; None: nobody writes, or the caller knows that it may.
     """
 
-    def __init__(self, folder: Folder, owner: Owner | None = None) -> None:
-        self.folder, self.owner = folder, owner
+    def __init__(self, folder: Folder, lease: Lease | None = None) -> None:
+        self.folder, self.lease = folder, lease
 
     def run_dir(self, experiment_id: str) -> RunDir:
         """The folder of one experiment."""
-        return RunDir(self.folder.folder(experiment_id), self.owner)
+        return RunDir(self.folder.folder(experiment_id), self.lease)
 
-    def read_plan(self) -> Plan | None:
+    def read_plan(self) -> SweepPlan | None:
         """The plan; None when the sweep has never been started here.
 
         Raises:
@@ -113,7 +113,7 @@ class SweepDir:
             ) from error
         for name, description in file.experts.items():
             experts.describe(name, description)
-        return Plan(
+        return SweepPlan(
             sweep=file.sweep,
             experiments=file.experiments,
             threads=file.threads,
@@ -123,7 +123,7 @@ class SweepDir:
             removed=tuple(key for key in file.removed if key in file.experiments),
         )
 
-    def write_plan(self, plan: Plan) -> None:
+    def write_plan(self, plan: SweepPlan) -> None:
         """Write the plan, whole or not at all, and then the table of the trials.
 
         This comes before anything starts, and again when a search or an extended grid has added experiments.
@@ -154,7 +154,7 @@ class SweepDir:
         self.folder.write(PLAN, seal(content, indent=1))
         self.write_trials(plan)
 
-    def write_trials(self, plan: Plan) -> None:
+    def write_trials(self, plan: SweepPlan) -> None:
         """Write `trials.csv`, which says in words what each experiment id stands for, unless it is there already."""
         content = trials_csv(plan.experiments, plan.removed, searched=plan.search.space if plan.search else ()).encode()
         if self.folder.read(TRIALS) != content:
@@ -167,8 +167,8 @@ class SweepDir:
         Raises:
             TakenOverError: Another start of the sweep owns the folder.
         """
-        if self.owner is not None:
-            self.owner.check()
+        if self.lease is not None:
+            self.lease.check()
 
     def start_time(self) -> int | None:
         """When the plan was first written, in milliseconds since 1970; None when that was not recorded."""
@@ -201,7 +201,7 @@ class SweepDir:
             raise InputError(f"--storage: {path} cannot be written: {error.strerror or error}") from error
 
 
-def _descriptions(plan: Plan) -> dict[str, dict[str, list[str] | None]]:
+def _descriptions(plan: SweepPlan) -> dict[str, dict[str, list[str] | None]]:
     """What the options of each expert that a loaded plug-in defines affect, by the expert's name."""
     configs = [*plan.experiments.values(), *([plan.base] if plan.base is not None else [])]
     named = {expert["name"] for config in configs for _, expert in experts.chain(config.expert.model_dump())}

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raycal.capacity.allocate import Allotment, Node, allot
+from raycal.capacity.allocate import Allocation, Node, allocate
 from raycal.capacity.gpu_shares import hide_gpus
 from raycal.capacity.machine import this_machine
 from raycal.config import ExperimentConfig
@@ -24,14 +24,14 @@ from raycal.experiment import build
 from raycal.experiment.downloads import downloads
 from raycal.experiment.run import run_experiment
 from raycal.installed import need_ray
-from raycal.monitor.listener import Follower
+from raycal.monitor.listener import ConsoleListener
 from raycal.monitor.progress import Progress
 from raycal.monitor.startup import StartCost
 from raycal.monitor.summary import print_failures, print_summary
 from raycal.storage.inputs import ExpectedInputs, InputRecord, Inputs, keep_sources
-from raycal.storage.owner import Owner
+from raycal.storage.lease import Lease
 from raycal.storage.results import area_under_budget_curve
-from raycal.storage.sweep_dir import Plan, SweepDir
+from raycal.storage.sweep_dir import SweepDir, SweepPlan
 from raycal.sweep.job import Job, Request, labels_of, prepare
 from raycal.sweep.preflight import describe
 from raycal.tracking import NoTracker, Tracker
@@ -42,7 +42,7 @@ from raycal.tracking.untracked import why_untracked
 from raycal.tracking.uri import has_secrets, is_server, sqlite_path, with_placeholders, without_secrets
 
 if TYPE_CHECKING:
-    from raycal.distributed.prometheus import MeteredFollower
+    from raycal.distributed.prometheus import MeteredListener
     from raycal.distributed.suggestions import Suggestions
 
 logger = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ def _print_estimate(job: Job, rate: GpuRate, price: float | None) -> None:
         job.sweep,
         {} if job.sweep.base else job.selected,
         job.infos,
-        lambda: _allot(job, [this_machine()]),
+        lambda: _allocate(job, [this_machine()]),
         rate,
         price,
         labels=job.labels,
@@ -174,28 +174,28 @@ def _run(job: Job, todo: dict[str, ExperimentConfig], inputs: Inputs) -> Tracker
             from raycal.distributed.plugins_on_nodes import check_plugins
 
             check_plugins(job.sweep.plugins)
-        allotment = _allot(job, nodes)
-        print(f"  running {allotment}\n", flush=True)
+        allocation = _allocate(job, nodes)
+        print(f"  running {allocation}\n", flush=True)
         with job.sweep_dir.lock():
-            job, owner = _begin(job, todo, allotment.threads, inputs)
-            with _tracked(job) as tracker, _owning(owner):
-                start_cost = StartCost(allotment.concurrent_trials)
-                progress = Progress(todo, concurrent=allotment.concurrent_trials, labels=job.printed_labels)
-                follower = Follower(job.sweep_dir, progress, tracker, start_cost)
+            job, lease = _begin(job, todo, allocation.threads, inputs)
+            with _tracked(job) as tracker, _holding_lease(lease):
+                start_cost = StartCost(allocation.concurrent_trials)
+                progress = Progress(todo, concurrent=allocation.concurrent_trials, labels=job.printed_labels)
+                listener = ConsoleListener(job.sweep_dir, progress, tracker, start_cost)
                 if job.request.local:
                     if job.sweep.resources.gpus_per_worker == 0:
                         hide_gpus()
-                    _run_here(todo, job.sweep_dir, allotment, follower, expected)
+                    _run_here(todo, job.sweep_dir, allocation, listener, expected)
                 else:
-                    _run_on_ray(job, todo, allotment, owner, follower, tracker, expected)
+                    _run_on_ray(job, todo, allocation, lease, listener, tracker, expected)
                     print(start_cost, flush=True)
-                owner.check()
+                lease.check()
                 if job.request.report:
                     _report(job)
     return tracker
 
 
-def _begin(job: Job, todo: Mapping[str, ExperimentConfig], threads: int, inputs: Inputs) -> tuple[Job, Owner]:
+def _begin(job: Job, todo: Mapping[str, ExperimentConfig], threads: int, inputs: Inputs) -> tuple[Job, Lease]:
     """Take ownership of the folder, write the plan, record the inputs of the trials, and clear earlier failures.
 
     Returns:
@@ -205,8 +205,8 @@ def _begin(job: Job, todo: Mapping[str, ExperimentConfig], threads: int, inputs:
     if job.sweep_dir.read_plan() != (None if job.extension is None else job.extension.earlier):
         raise InputError(f"{folder.place}: another process has changed the plan just now; start again with --resume")
     try:
-        owner = Owner.take(folder)
-        job = replace(job, sweep_dir=SweepDir(folder, owner))
+        lease = Lease.take(folder)
+        job = replace(job, sweep_dir=SweepDir(folder, lease))
         if job.extension is None or job.extension.is_changed:
             _plan(job, threads)
         else:
@@ -219,17 +219,17 @@ def _begin(job: Job, todo: Mapping[str, ExperimentConfig], threads: int, inputs:
         raise
     except OSError as error:
         raise InputError(f"--storage: {folder.place} cannot be written: {error.strerror or error}") from error
-    return job, owner
+    return job, lease
 
 
 @contextmanager
-def _owning(owner: Owner) -> Iterator[None]:
+def _holding_lease(lease: Lease) -> Iterator[None]:
     """Replace any error by `TakenOverError` if another process has taken the folder, which then caused the error."""
     try:
         yield
     except Exception:
         with suppress(StorageError):
-            owner.check()
+            lease.check()
         raise
 
 
@@ -260,9 +260,11 @@ def _plan(job: Job, threads: int) -> None:
     """Write the plan of the sweep; for a search that decides trial by trial, with the trials known so far."""
     sweep = job.sweep
     if sweep.base:
-        plan = Plan(sweep=sweep.name, experiments=job.selected, threads=threads, search=sweep.search, base=sweep.base)
+        plan = SweepPlan(
+            sweep=sweep.name, experiments=job.selected, threads=threads, search=sweep.search, base=sweep.base
+        )
     elif job.plan is None:
-        plan = Plan(sweep=sweep.name, experiments=sweep.experiments, threads=threads, axes=sweep.axes)
+        plan = SweepPlan(sweep=sweep.name, experiments=sweep.experiments, threads=threads, axes=sweep.axes)
     else:
         plan = job.plan
     job.sweep_dir.write_plan(plan)
@@ -271,9 +273,9 @@ def _plan(job: Job, threads: int) -> None:
 def _run_on_ray(
     job: Job,
     todo: dict[str, ExperimentConfig],
-    allotment: Allotment,
-    owner: Owner,
-    follower: Follower,
+    allocation: Allocation,
+    lease: Lease,
+    listener: ConsoleListener,
     tracker: Tracker | NoTracker,
     expected: Mapping[str, ExpectedInputs],
 ) -> None:
@@ -281,28 +283,28 @@ def _run_on_ray(
     from raycal.distributed.prometheus import Recorder, metered
 
     recorder = Recorder(job.sweep.name, job.sweep_dir, job.selected, job.num_trials, lambda: tracker.backlog)
-    with metered(follower, recorder) as follower_on_ray:
-        _fan_out(job, todo, allotment, owner, follower_on_ray, expected)
+    with metered(listener, recorder) as listener_on_ray:
+        _fan_out(job, todo, allocation, lease, listener_on_ray, expected)
 
 
 def _fan_out(
     job: Job,
     todo: dict[str, ExperimentConfig],
-    allotment: Allotment,
-    owner: Owner,
-    follower: "MeteredFollower",
+    allocation: Allocation,
+    lease: Lease,
+    listener: "MeteredListener",
     expected: Mapping[str, ExpectedInputs],
 ) -> None:
     """Run the experiments in `todo` on Ray, or those that a search suggests trial by trial."""
     from raycal.distributed.fan_out import fan_out
 
-    suggestions = _suggestions(job, todo, allotment.threads)
+    suggestions = _suggestions(job, todo, allocation.threads)
     fan_out(
         job.sweep_dir.folder.uri,
         todo if suggestions is None else {},
-        allotment,
-        follower,
-        owner=owner,
+        allocation,
+        listener,
+        lease=lease,
         expected=expected,
         plugins=job.sweep.plugins,
         scheduler=job.sweep.scheduler,
@@ -381,13 +383,13 @@ def _check_whole(job: Job) -> None:
         raise InputError(*problems)
 
 
-def _allot(job: Job, nodes: list[Node]) -> Allotment:
+def _allocate(job: Job, nodes: list[Node]) -> Allocation:
     """The resources of each trial.
 
     With `--local`, one trial runs at a time, with as many threads as on Ray so that the results are bit-identical.
     """
     resources, local = job.sweep.resources, job.request.local
-    allotment = allot(
+    allocation = allocate(
         resources,
         nodes,
         job.sweep.num_trials,
@@ -395,8 +397,8 @@ def _allot(job: Job, nodes: list[Node]) -> Allotment:
         threads=None if job.plan is None else job.plan.threads,
     )
     if local:
-        return replace(allotment, concurrent_trials=1, clustering=())
-    return allotment.at_most(job.num_trials)
+        return replace(allocation, concurrent_trials=1, clustering=())
+    return allocation.at_most(job.num_trials)
 
 
 @contextmanager
@@ -434,8 +436,8 @@ def _tracked(job: Job) -> Iterator[Tracker | NoTracker]:
 def _run_here(
     todo: Mapping[str, ExperimentConfig],
     sweep_dir: SweepDir,
-    allotment: Allotment,
-    follower: Follower,
+    allocation: Allocation,
+    listener: ConsoleListener,
     expected: Mapping[str, ExpectedInputs],
 ) -> None:
     """Run one experiment after another in this process."""
@@ -444,15 +446,15 @@ def _run_here(
     for experiment_id, config in todo.items():
 
         def observe(line: dict[str, Any], result: Any, key: str = experiment_id) -> None:
-            follower.iteration(key, line)
+            listener.iteration(key, line)
 
         with same_threads_afterwards():
             run_experiment(
                 config,
                 sweep_dir.run_dir(experiment_id),
-                allotment.of_worker,
+                allocation.of_worker,
                 observers=(observe,),
                 expected=expected.get(experiment_id),
             )
         free_memory()
-        follower.finished(experiment_id)
+        listener.finished(experiment_id)

@@ -9,7 +9,7 @@ from raycal.config import ExperimentConfig, SearchConfig, Sweep
 from raycal.config.experiment import PLUGINS
 from raycal.errors import InputError
 from raycal.storage.inputs import SHORT_DIGEST, SOURCES
-from raycal.storage.sweep_dir import Plan
+from raycal.storage.sweep_dir import SweepPlan
 
 _OF_PLUGIN = f"{PLUGINS}."
 Experiments = Mapping[str, ExperimentConfig]
@@ -24,8 +24,8 @@ class Extension:
         plan: The plan with the new trials at its end, and with the trials marked that are no longer in the file.
     """
 
-    earlier: Plan
-    plan: Plan
+    earlier: SweepPlan
+    plan: SweepPlan
 
     @property
     def is_changed(self) -> bool:
@@ -58,7 +58,7 @@ class Extension:
         return "; ".join(words)
 
 
-def extend(plan: Plan, sweep: Sweep) -> Extension:
+def extend(plan: SweepPlan, sweep: Sweep) -> Extension:
     """Compare a plan with what the sweep file asks for now, and add what is new.
 
     An axis is a key that the grid or the random search varies, now or in the plan. Two experiments are the same trial
@@ -74,7 +74,7 @@ def extend(plan: Plan, sweep: Sweep) -> Extension:
     return Extension(earlier=plan, plan=replace(plan, search=sweep.search))
 
 
-def _extended(plan: Plan, sweep: Sweep) -> Plan:
+def _extended(plan: SweepPlan, sweep: Sweep) -> SweepPlan:
     planned, asked = plan.experiments, sweep.experiments
     new = {key: config for key, config in asked.items() if key not in planned}
     gone = {key: config for key, config in planned.items() if key not in asked}
@@ -152,7 +152,7 @@ def _varying(experiments: Iterable[ExperimentConfig]) -> tuple[str, ...]:
     return tuple(key for key, values in _values(experiments).items() if len(values) > 1)
 
 
-def _refuse_changed_search(plan: Plan, sweep: Sweep) -> None:
+def _refuse_changed_search(plan: SweepPlan, sweep: Sweep) -> None:
     planned, asked = _search_values(plan.search, plan.base), _search_values(sweep.search, sweep.base)
     if not planned or not asked:
         planned, asked = ({"search": found["search.algorithm"]} if found else {} for found in (planned, asked))
@@ -173,7 +173,7 @@ def _refuse_changed_search(plan: Plan, sweep: Sweep) -> None:
         raise InputError(*changes)
 
 
-def _num_samples(found: Plan | Sweep) -> int:
+def _num_samples(found: SweepPlan | Sweep) -> int:
     return 0 if found.search is None else found.search.num_samples
 
 

@@ -17,7 +17,7 @@ from raycal.experiment import build
 from raycal.home import expand_home, nearest_existing
 from raycal.installed import is_installed
 from raycal.storage.folder import Folder
-from raycal.storage.sweep_dir import Plan, SweepDir
+from raycal.storage.sweep_dir import SweepDir, SweepPlan
 from raycal.sweep.extension import Extension, extend
 from raycal.sweep.preflight import check, check_apart, select
 from raycal.tracking import tracking_uri
@@ -77,7 +77,7 @@ class Job:
     away: str = ""
 
     @property
-    def plan(self) -> Plan | None:
+    def plan(self) -> SweepPlan | None:
         """The plan of an earlier start, with what the sweep file adds to it; None at the first start."""
         return None if self.extension is None else self.extension.plan
 

@@ -21,7 +21,7 @@ from raycal.errors import InputError, shortened
 from raycal.storage.folder import Folder
 from raycal.storage.results import SECONDS
 from raycal.storage.run_dir import CONFIG, ERROR, RESULTS, RunDir
-from raycal.storage.sweep_dir import PLAN, TRIALS, Plan, SweepDir
+from raycal.storage.sweep_dir import PLAN, TRIALS, SweepDir, SweepPlan
 from raycal.tracking.artifacts import Artifacts
 from raycal.tracking.schema import ARTIFACTS, follow_artifacts, make_sqlite
 from raycal.tracking.tags import (
@@ -270,7 +270,7 @@ class _Names(NamedTuple):
     dataset: str | None
 
 
-def _names_in(plan: Plan) -> dict[str, _Names]:
+def _names_in(plan: SweepPlan) -> dict[str, _Names]:
     """The names of the trials of a plan and of their datasets, by experiment id."""
     labels = trial_labels(plan.experiments, plan.search.space if plan.search else ())
     datasets = dataset_names(list(plan.experiments.values()))

@@ -1,10 +1,10 @@
 """Creates the runs of a sweep in MLflow from its folder alone."""
 
-from raycal.storage.sweep_dir import Plan, SweepDir
+from raycal.storage.sweep_dir import SweepDir, SweepPlan
 from raycal.tracking.projection import Projection
 
 
-def recreate(uri: str, sweep_dir: SweepDir, plan: Plan) -> None:
+def recreate(uri: str, sweep_dir: SweepDir, plan: SweepPlan) -> None:
     """Send everything of a sweep that MLflow lacks; a second call changes nothing.
 
     Raises:
@@ -16,7 +16,7 @@ def recreate(uri: str, sweep_dir: SweepDir, plan: Plan) -> None:
     projection.end(_status(sweep_dir, plan))
 
 
-def _status(sweep_dir: SweepDir, plan: Plan) -> str:
+def _status(sweep_dir: SweepDir, plan: SweepPlan) -> str:
     """The MLflow status of the sweep, as far as its folder shows it; trials that never began are ignored."""
     begun = [run_dir for run_dir in map(sweep_dir.run_dir, plan.asked) if run_dir.has_begun]
     left = [run_dir for run_dir in begun if not run_dir.is_done]

@@ -38,9 +38,11 @@ def run_name(experiment_id: str, config: ExperimentConfig, label: str | None = N
         label: The label of the trial in its sweep; None: scenario and seed.
         dataset: The name of the trial's dataset in the sweep; None: the name it has without other datasets.
     """
-    scenario, acquisition = config.steps.name, config.acquisition.name
+    scenario, acquisition = config.resolved_scenario.name, config.acquisition.name
     label, dataset = label or f"{scenario} s{config.seed}", dataset or dataset_name(config)
-    is_said = "acquisition" in label or acquisition == DEFAULT_ACQUISITION or not config.steps.asks(Ask.UNCERTAIN)
+    is_said = (
+        "acquisition" in label or acquisition == DEFAULT_ACQUISITION or not config.resolved_scenario.asks(Ask.UNCERTAIN)
+    )
     if not is_said and label.startswith(scenario):
         label = f"{scenario} {acquisition}{label.removeprefix(scenario)}"
     if len(label) > MAX_LABEL:
@@ -61,12 +63,12 @@ def trial_tags(config: ExperimentConfig, environment: Mapping[str, Any], dataset
         dataset: The name of the trial's dataset in the sweep; None: the name it has without other datasets.
     """
     dataset = dataset or dataset_name(config)
-    tags: dict[str, Any] = {"scenario": config.steps.name, DATASET: dataset, "seed": config.seed}
-    if config.steps.asks(Ask.UNCERTAIN):
+    tags: dict[str, Any] = {"scenario": config.resolved_scenario.name, DATASET: dataset, "seed": config.seed}
+    if config.resolved_scenario.asks(Ask.UNCERTAIN):
         tags["acquisition"] = config.acquisition.name
-    if config.steps.forms_clusters:
+    if config.resolved_scenario.forms_clusters:
         tags["num_clusters"] = config.clustering.num_clusters or "budget"
-    if config.steps.asks(Ask.CLUSTERS):
+    if config.resolved_scenario.asks(Ask.CLUSTERS):
         tags["purity_threshold"] = config.purity_threshold
     if config.plugins:
         tags[PLUGINS] = ", ".join(f"{name} {digest[:12]}" for name, digest in config.plugins.items())

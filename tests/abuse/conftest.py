@@ -10,7 +10,7 @@ from raycal.config import ExperimentConfig, load_sweep
 from raycal.experiment import build
 from raycal.storage.folder import Folder
 from raycal.storage.run_dir import RunDir
-from raycal.storage.sweep_dir import Plan, SweepDir
+from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ def config(place: Path) -> ExperimentConfig:
 def sweep_dir(place: Path, config: ExperimentConfig) -> SweepDir:
     """The folder of a sweep that was planned but not run."""
     sweep_dir = SweepDir(Folder.at(str(place / "storage" / "tiny")))
-    sweep_dir.write_plan(Plan(sweep="tiny", experiments={config.experiment_id: config}, threads=1))
+    sweep_dir.write_plan(SweepPlan(sweep="tiny", experiments={config.experiment_id: config}, threads=1))
     return sweep_dir
 
 

@@ -18,7 +18,7 @@ from raycal.experiment import build
 from raycal.report.__main__ import main as report
 from raycal.storage.results import results_line
 from raycal.storage.run_dir import RunDir
-from raycal.storage.sweep_dir import Plan, SweepDir
+from raycal.storage.sweep_dir import SweepDir, SweepPlan
 from raycal.track import main as track
 
 
@@ -161,7 +161,7 @@ def test_trial_with_a_foreign_state_fails_with_its_reason_and_the_others_go_on(
 ) -> None:
     (place / "sweep.yaml").write_text(SWEEP.replace("iterations: 1", "iterations: 2") + "grid: {seed: [0, 1]}\n")
     experiments = load_sweep(str(place / "sweep.yaml"), build.REGISTRIES).experiments
-    sweep_dir.write_plan(Plan(sweep="tiny", experiments=experiments, threads=1))
+    sweep_dir.write_plan(SweepPlan(sweep="tiny", experiments=experiments, threads=1))
     bad, good = experiments
     *contents, part = STATES[case]
     for name, content in whole_state(*contents).items():

@@ -87,7 +87,7 @@ def test_sample_row_has_every_field() -> None:
     row = samples(Known(), [23], spent=30)[0]
 
     assert (row.iteration, row.step, row.interaction) == (4, 1, 31)
-    assert (row.kind, row.answer) == (Kind.SAMPLE, Answer.LABELLED)
+    assert (row.kind, row.answer) == (Kind.SAMPLE, Answer.LABELED)
     assert (row.label, row.purity, row.wrong, row.num_samples) == (3, None, 1, 1)
     assert row.indices.dtype == np.int64
     assert [type(value) for value in (row.label, row.wrong, row.seconds)] == [int, int, float]
@@ -109,27 +109,27 @@ def test_no_samples_and_no_clusters_give_no_rows() -> None:
     assert clusters(Parity()) == []
 
 
-def test_labelled_cluster_row_has_every_field() -> None:
+def test_labeled_cluster_row_has_every_field() -> None:
     row = clusters(Known(), [4, 6, 9, 11], spent=7)[0]
 
     assert (row.iteration, row.step, row.interaction) == (4, 1, 8)
-    assert (row.kind, row.answer) == (Kind.CLUSTER, Answer.LABELLED)
+    assert (row.kind, row.answer) == (Kind.CLUSTER, Answer.LABELED)
     assert (row.label, row.purity, row.wrong, row.seconds) == (3, 0.75, 1, 2.0)
     assert row.indices.tolist() == [4, 6, 9, 11]
     assert row.num_samples == 4
 
 
 def test_refused_cluster_is_a_row_that_costs_and_has_no_label() -> None:
-    labelled, refused = clusters(Parity(), [2, 3], [5, 6, 8])
+    labeled, refused = clusters(Parity(), [2, 3], [5, 6, 8])
 
-    assert (labelled.answer, labelled.label) == (Answer.LABELLED, 2)
+    assert (labeled.answer, labeled.label) == (Answer.LABELED, 2)
     assert (refused.answer, refused.label, refused.wrong, refused.purity) == (Answer.REFUSED, None, None, None)
     assert (refused.interaction, refused.num_samples, refused.seconds) == (2, 3, 3.0)
     assert refused.indices.tolist() == [5, 6, 8]
 
 
 def test_class_zero_is_a_label_and_no_refusal() -> None:
-    assert clusters(Parity(), [0, 1])[0].answer is Answer.LABELLED
+    assert clusters(Parity(), [0, 1])[0].answer is Answer.LABELED
     assert samples(Parity(), [10])[0].label == 0
 
 
@@ -172,7 +172,7 @@ class TestRepresentative:
         answer = ask_for_representative(self.CLUSTER, Oracle(true_labels, seconds_per_sample=3.5), draws())
 
         assert (answer.label, answer.purity, answer.wrong, answer.seconds) == (2, 0.6, 3, 3.5)
-        assert answer.labelled(self.CLUSTER).tolist() == [2, 4, 6, 8, 9]
+        assert answer.labeled(self.CLUSTER).tolist() == [2, 4, 6, 8, 9]
 
     def test_expert_sees_nothing_else_and_may_know_no_truth(self) -> None:
         expert = Parity()

@@ -154,7 +154,7 @@ def test_cluster_that_does_not_fall_apart_is_not_shown_again() -> None:
     assert shown(queue(range(4), [], clustering=alike, on_refusal="split"), refused=True) == [[0, 1, 2, 3]]
 
 
-def test_labelled_cluster_is_not_split() -> None:
+def test_labeled_cluster_is_not_split() -> None:
     assert shown(queue(range(4), [0, 0, 1, 1], on_refusal="split")) == [[0, 1], [2, 3]]
 
 

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raycal.algorithm.acquisition import Head, acquisitions, most_informative
+from raycal.algorithm.acquisition import HeadWeights, acquisitions, most_informative
 from raycal.algorithm.acquisition.uncertainty import entropies
 from raycal.algorithm.cluster_queue import ClusterRules
 from raycal.algorithm.clustering import Clustering, kmeans
 from raycal.algorithm.expert import Cluster, ClusterAnswer, Expert, Oracle, SampleAnswers, experts
-from raycal.algorithm.loop import Parts, Plan, active_learning
+from raycal.algorithm.loop import Components, LoopSettings, active_learning
 from raycal.algorithm.pool import CLUSTER_LABELED, KEPT, LABELED, PSEUDO_LABELED, UNLABELED, Pool
 from raycal.algorithm.pseudo_labels import PseudoLabels, pseudo_labels
 from raycal.algorithm.records import (
@@ -94,8 +94,8 @@ class NearestMeans:
             array.flags.writeable = False  # like arrays from another process
         return Predictions(indices=indices, probs=probs, embeddings=distances)
 
-    def head(self) -> Head:
-        return Head(weights=-np.eye(NUM_CLASSES, dtype=np.float32), bias=np.zeros(NUM_CLASSES, np.float32))
+    def head(self) -> HeadWeights:
+        return HeadWeights(weights=-np.eye(NUM_CLASSES, dtype=np.float32), bias=np.zeros(NUM_CLASSES, np.float32))
 
     def save(self) -> bytes:
         return self.means.tobytes()
@@ -197,7 +197,7 @@ class World:
         self.points = (centers[self.true_labels] + rng.normal(size=(num_samples, 2))).astype(np.float32)
         self.learner = NearestMeans(self.points, self.true_labels)
         self.clusters = DrawnCenters()
-        self.parts = Parts(
+        self.components = Components(
             learner=self.learner,
             expert=expert(self.true_labels) if isinstance(expert, type) else expert,
             acquisition=acquisitions["entropy"],
@@ -205,20 +205,20 @@ class World:
         )
 
     def run(self, scenario: str | Scenario, *, state: LoopState | None = None, **options: Any) -> list[IterationResult]:
-        return list(self.start(a_plan(scenario, **options), state=state))
+        return list(self.start(loop_settings(scenario, **options), state=state))
 
-    def start(self, plan: Plan, *, state: LoopState | None = None) -> Iterator[IterationResult]:
+    def start(self, plan: LoopSettings, *, state: LoopState | None = None) -> Iterator[IterationResult]:
         by = plan.scenario.pseudo_labels
         given = None if by is None else partial(pseudo_labels[by.name], **PSEUDO_OPTIONS[by.name])
-        parts = replace(self.parts, pseudo_labels=given)
-        return active_learning(plan, parts, num_samples=self.num_samples, state=state)
+        components = replace(self.components, pseudo_labels=given)
+        return active_learning(plan, components, num_samples=self.num_samples, state=state)
 
 
-def a_plan(scenario: str | Scenario, **options: Any) -> Plan:
+def loop_settings(scenario: str | Scenario, **options: Any) -> LoopSettings:
     """The settings of an experiment; by default T = 3 and N = 6."""
     scenario = EVERY_SCENARIO[scenario] if isinstance(scenario, str) else scenario
     defaults = {"iterations": 3, "interactions_per_iteration": 6, "seed": 0}
-    return Plan(scenario=scenario, **(defaults | options))
+    return LoopSettings(scenario=scenario, **(defaults | options))
 
 
 def facts(row: Interaction) -> tuple[object, ...]:
@@ -274,7 +274,7 @@ def check_moves(results: Sequence[IterationResult], num_samples: int, *, keeps: 
             assert (row.iteration, row.interaction) == (iteration, number)
             may_be_asked = (UNLABELED, KEPT) if row.kind is Kind.SAMPLE else (UNLABELED,)
             assert np.isin(status[row.indices], may_be_asked).all()
-            if row.answer is Answer.LABELLED:
+            if row.answer is Answer.LABELED:
                 status[row.indices] = LABELED if row.kind is Kind.SAMPLE else CLUSTER_LABELED
                 labels[row.indices] = row.label
         pseudo = result.pool.status == PSEUDO_LABELED
@@ -440,11 +440,11 @@ def test_expert_that_errs_in_every_way_resumes_where_it_stopped() -> None:
         made = World()
         noisy = {"name": "symmetric_noise", "rate": 0.3, "of": {"name": "oracle", "purity_threshold": 0.5}}
         few = {"name": "few_images", "images_shown": 3, "show": "coverage", "of": noisy}
-        made.parts = replace(made.parts, expert=experts["majority"](made.true_labels, of=few))
+        made.components = replace(made.components, expert=experts["majority"](made.true_labels, of=few))
         return made
 
     first = world()
-    iterations = active_learning(a_plan("uncertain+cluster"), first.parts, num_samples=60)
+    iterations = active_learning(loop_settings("uncertain+cluster"), first.components, num_samples=60)
     stopped, model = next(iterations), first.learner.means
     whole = list(iterations)
     resumed = world()
@@ -452,13 +452,13 @@ def test_expert_that_errs_in_every_way_resumes_where_it_stopped() -> None:
 
     assert outcomes(resumed.run("uncertain+cluster", state=state_after(stopped))) == outcomes(whole)
     rows = [row for result in (stopped, *whole) for row in result.ledger]
-    assert {row.answer for row in rows if row.kind is Kind.CLUSTER} == {Answer.LABELLED, Answer.REFUSED}
+    assert {row.answer for row in rows if row.kind is Kind.CLUSTER} == {Answer.LABELED, Answer.REFUSED}
     assert any(row.wrong for row in rows if row.kind is Kind.SAMPLE)
 
 
 def test_nothing_happens_before_the_next_iteration_is_wanted() -> None:
     world = World()
-    iterations = active_learning(a_plan("uncertain-only"), world.parts, num_samples=60)
+    iterations = active_learning(loop_settings("uncertain-only"), world.components, num_samples=60)
 
     assert world.learner.calls == []
     next(iterations)
@@ -506,7 +506,7 @@ def test_every_iteration_costs_the_same_whether_clusters_are_accepted_or_refused
     assert [result.human_seconds for result in results] == pytest.approx([6 * 4.2, 12 * 4.2, 18 * 4.2])
 
 
-def test_most_informative_of_the_unlabelled_are_asked() -> None:
+def test_most_informative_of_the_unlabeled_are_asked() -> None:
     world = World()
     first, second = world.run("uncertain-only", iterations=2)
     twin = NearestMeans(world.points, world.true_labels)
@@ -535,7 +535,7 @@ def test_clusters_are_formed_over_what_the_uncertain_step_left() -> None:
 
 def test_uncertain_step_after_clusters_asks_among_what_they_left() -> None:
     for result in World(expert=Alternating).run("cluster+uncertain"):
-        accepted = [row for row in result.ledger if row.kind is Kind.CLUSTER and row.answer is Answer.LABELLED]
+        accepted = [row for row in result.ledger if row.kind is Kind.CLUSTER and row.answer is Answer.LABELED]
         taken = {index for row in accepted for index in row.indices.tolist()}
         assert taken
         assert taken.isdisjoint(shown_samples(result, Kind.SAMPLE))
@@ -705,9 +705,9 @@ def test_pool_of_one_sample(scenario: str) -> None:
 @pytest.mark.parametrize("scenario", EVERY_SCENARIO)
 def test_one_class_only(scenario: str) -> None:
     world = World()
-    parts = replace(world.parts, expert=Oracle(np.zeros(60, np.int64)))
+    components = replace(world.components, expert=Oracle(np.zeros(60, np.int64)))
 
-    results = list(active_learning(a_plan(scenario), parts, num_samples=60))
+    results = list(active_learning(loop_settings(scenario), components, num_samples=60))
 
     rows = [row for result in results for row in result.ledger]
     assert {(row.label, row.wrong) for row in rows} == {(0, 0)}
@@ -731,8 +731,8 @@ def test_training_labels_come_from_the_expert(scenario: str) -> None:
 
 def test_wrong_labels_of_a_cluster_are_trained_on() -> None:
     world = World()
-    parts = replace(world.parts, expert=Oracle(world.true_labels, purity_threshold=0.1))
-    (result,) = active_learning(a_plan("cluster-only", iterations=1), parts, num_samples=60)
+    components = replace(world.components, expert=Oracle(world.true_labels, purity_threshold=0.1))
+    (result,) = active_learning(loop_settings("cluster-only", iterations=1), components, num_samples=60)
     (training_set,) = world.learner.trained_on
 
     wrong = sum(row.wrong or 0 for row in result.ledger)
@@ -752,8 +752,8 @@ def test_learner_is_given_the_empty_set_when_no_cluster_is_accepted() -> None:
 
 def test_supervised_labels_the_whole_pool_truly_in_one_iteration() -> None:
     world = World()
-    plan = a_plan("supervised", iterations=5, interactions_per_iteration=7)
-    results = list(active_learning(plan, world.parts, num_samples=60))
+    plan = loop_settings("supervised", iterations=5, interactions_per_iteration=7)
+    results = list(active_learning(plan, world.components, num_samples=60))
 
     assert plan.total_iterations == 1
     assert [result.interactions for result in results] == [60]
@@ -814,8 +814,8 @@ def test_asking_model_gives_the_pseudo_labels_of_what_the_step_left() -> None:
         return PseudoLabels(view.predictions.indices[:2], np.full(2, iteration))
 
     world = World()
-    parts = replace(world.parts, pseudo_labels=looking)
-    results = list(active_learning(a_plan("random", iterations=3), parts, num_samples=60))
+    components = replace(world.components, pseudo_labels=looking)
+    results = list(active_learning(loop_settings("random", iterations=3), components, num_samples=60))
 
     assert [len(indices) for indices in seen] == [54, 48, 42]
     assert all(np.array_equal(left, asked) for left, asked in zip(seen, world.learner.asked, strict=True))
@@ -832,7 +832,7 @@ def test_representatives_label_whole_clusters_at_the_price_of_a_sample() -> None
 
     check_moves(results, 60)
     rows = [row for result in results for row in result.ledger]
-    assert {(row.kind, row.answer, row.seconds) for row in rows} == {(Kind.CLUSTER, Answer.LABELLED, 2.0)}
+    assert {(row.kind, row.answer, row.seconds) for row in rows} == {(Kind.CLUSTER, Answer.LABELED, 2.0)}
     for row in rows:
         truth = world.true_labels[row.indices]
         assert row.label in truth
@@ -907,7 +907,7 @@ def test_resumed_experiment_equals_the_uninterrupted_one_at_every_cut(scenario: 
     world = World(expert=Careless)
     whole: list[IterationResult] = []
     models: list[npt.NDArray[np.float64]] = []
-    for result in world.start(a_plan(scenario, **options)):
+    for result in world.start(loop_settings(scenario, **options)):
         whole.append(result)
         models.append(world.learner.means)
 
@@ -960,7 +960,7 @@ def test_global_random_state_is_left_alone() -> None:
 @pytest.mark.parametrize("scenario", ["cluster-only", *MIXED])
 def test_resumed_experiment_with_kmeans_equals_the_uninterrupted_one(scenario: str) -> None:
     world, resumed = World(clustering=kmeans), World(clustering=kmeans)
-    iterations = active_learning(a_plan(scenario), world.parts, num_samples=60)
+    iterations = active_learning(loop_settings(scenario), world.components, num_samples=60)
     first = next(iterations)
     resumed.learner.means = world.learner.means
     rest = list(iterations)
@@ -1029,7 +1029,7 @@ def by_status(result: IterationResult, *statuses: int) -> set[int]:
 
 
 @pytest.mark.parametrize("scenario", ["cluster-only", "representative-only", *MIXED, "thirds"])
-def test_label_of_a_cluster_stays_until_the_sample_is_labelled_singly(scenario: str) -> None:
+def test_label_of_a_cluster_stays_until_the_sample_is_labeled_singly(scenario: str) -> None:
     world = World(expert=Lenient)
     results = world.run(scenario, iterations=4, keep_cluster_labels=True)
 
@@ -1137,7 +1137,7 @@ def test_scenario_without_clusters_does_not_depend_on_keeping(scenario: str) -> 
 @pytest.mark.parametrize("acquisition", ["core_set", "badge", "typiclust", "prob_cover", "margin"])
 def test_every_acquisition_can_choose_among_kept_labels(acquisition: str) -> None:
     world = World(expert=Lenient)
-    object.__setattr__(world.parts, "acquisition", acquisitions[acquisition])
+    object.__setattr__(world.components, "acquisition", acquisitions[acquisition])
     results = world.run("cluster+uncertain", iterations=4, interactions_per_iteration=10, keep_cluster_labels=True)
 
     check_moves(results, 60, keeps=True)

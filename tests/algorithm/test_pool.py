@@ -20,7 +20,7 @@ def answered(indices: Sequence[int], label: int | None, kind: Kind = SAMPLE) -> 
         step=0,
         interaction=1,
         kind=kind,
-        answer=Answer.REFUSED if label is None else Answer.LABELLED,
+        answer=Answer.REFUSED if label is None else Answer.LABELED,
         label=label,
         purity=None,
         wrong=None,
@@ -52,7 +52,7 @@ def test_new_pool_is_all_unlabeled() -> None:
     assert pool.training_set().indices.tolist() == []
 
 
-def test_labelled_sample_goes_to_labeled_and_labelled_cluster_to_cluster_labeled() -> None:
+def test_labeled_sample_goes_to_labeled_and_labeled_cluster_to_cluster_labeled() -> None:
     pool = mixed_pool()
 
     assert (pool.num_unlabeled, pool.num_labeled, pool.num_cluster_labeled) == (2, 2, 2)
@@ -62,7 +62,7 @@ def test_labelled_sample_goes_to_labeled_and_labelled_cluster_to_cluster_labeled
     )
 
 
-def test_training_set_is_both_labelled_parts_ascending_with_the_given_labels() -> None:
+def test_training_set_is_both_labeled_parts_ascending_with_the_given_labels() -> None:
     training_set = mixed_pool().training_set()
 
     assert training_set.indices.tolist() == [1, 2, 3, 4]
@@ -89,7 +89,7 @@ def test_refusal_moves_nothing(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("indices", [[1], [2], [0, 1], [2, 5], [0, 3, 5], [-6], [-6, 0], [6]], ids=str)
-def test_nothing_is_labelled_twice_and_then_nothing_has_moved(indices: list[int], kind: Kind) -> None:
+def test_nothing_is_labeled_twice_and_then_nothing_has_moved(indices: list[int], kind: Kind) -> None:
     pool = mixed_pool()
     before = contents(pool)
 
@@ -99,14 +99,14 @@ def test_nothing_is_labelled_twice_and_then_nothing_has_moved(indices: list[int]
     assert contents(pool) == before
 
 
-def test_labelled_without_a_label_is_refused() -> None:
+def test_labeled_without_a_label_is_refused() -> None:
     pool = Pool.of(2)
     without_label = Interaction(
         iteration=0,
         step=0,
         interaction=4,
         kind=SAMPLE,
-        answer=Answer.LABELLED,
+        answer=Answer.LABELED,
         label=None,
         purity=None,
         wrong=None,
@@ -132,7 +132,7 @@ def test_release_empties_cluster_labeled_and_leaves_labeled_alone() -> None:
     )
 
 
-def test_released_samples_can_be_labelled_again() -> None:
+def test_released_samples_can_be_labeled_again() -> None:
     pool = mixed_pool()
     pool.release()
 
@@ -181,7 +181,7 @@ def test_only_a_single_answer_replaces_a_kept_label_and_no_answer_a_single_one(m
     assert contents(pool) == before
 
 
-def test_pseudo_labelled_are_trained_on_and_go_back_with_the_clusters() -> None:
+def test_pseudo_labeled_are_trained_on_and_go_back_with_the_clusters() -> None:
     pool = mixed_pool()
 
     pool.pseudo_label(np.array([0, 5]), np.array([4, 6]))
@@ -207,7 +207,7 @@ def test_pseudo_labelled_are_trained_on_and_go_back_with_the_clusters() -> None:
     ],
     ids=str,
 )
-def test_only_the_unlabelled_are_pseudo_labelled(indices: list[int], labels: list[int], problem: str) -> None:
+def test_only_the_unlabeled_are_pseudo_labeled(indices: list[int], labels: list[int], problem: str) -> None:
     pool = mixed_pool()
     before = contents(pool)
 

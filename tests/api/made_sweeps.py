@@ -13,7 +13,7 @@ from raycal.config import load_sweep
 from raycal.experiment.build import REGISTRIES
 from raycal.storage.folder import Folder
 from raycal.storage.ledger import to_parquet
-from raycal.storage.sweep_dir import Plan, SweepDir
+from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
 EXPERIMENT = {"dataset": "digits", "model": {"weights": "none"}, "interactions_per_iteration": 10}
 
@@ -54,16 +54,16 @@ def sweep_folder(
     """
     sweep = load_sweep({"name": name, "experiment": experiment, "grid": grid}, REGISTRIES)
     sweep_dir = SweepDir(Folder.at(str(storage / name)))
-    sweep_dir.write_plan(Plan(sweep=name, experiments=sweep.experiments, threads=1, axes=sweep.axes))
+    sweep_dir.write_plan(SweepPlan(sweep=name, experiments=sweep.experiments, threads=1, axes=sweep.axes))
     for place, (key, config) in enumerate(sweep.experiments.items()):
         run_dir = sweep_dir.run_dir(key)
-        threshold = config.purity_threshold if config.steps.forms_clusters else None
-        values = accuracies.get((config.steps.name, threshold, config.seed))
+        threshold = config.purity_threshold if config.resolved_scenario.forms_clusters else None
+        values = accuracies.get((config.resolved_scenario.name, threshold, config.seed))
         if place in failed:
             run_dir.fail("iteration 0: DivergedError: the loss is nan\n")
         if values is None:
             continue
-        spent = 1000 if config.steps.whole_pool else None
+        spent = 1000 if config.resolved_scenario.whole_pool else None
         lines = [line(at, value, interactions=spent) for at, value in enumerate(values)]
         run_dir.folder.write("results.jsonl", "".join(json.dumps(one) + "\n" for one in lines).encode())
         run_dir.folder.write("ledger/iteration-000000.parquet", to_parquet(interactions(3)))

@@ -13,7 +13,7 @@ def test_bare_loop_does_the_same_steps_as_the_learner(image_size: int) -> None:
     made = made_up_images(48, 10)
     model = learner(Options(), made, image_size=image_size, batch_size=16, dtype="float32", epochs=1)
     recipe = TrainingConfig(image_size=image_size, batch_size=16, epochs=1, learning_rate=0.01)
-    loop = BareLoop(weights_of(model), made, recipe, model.placement)
+    loop = BareLoop(weights_of(model), made, recipe, model.device_settings)
     samples = TrainingSet(indices=np.arange(48), labels=made.train_labels)
 
     before = weights_of(model)
@@ -37,7 +37,7 @@ def test_compiled_bare_loop_tells_torch_of_every_step(monkeypatch: pytest.Monkey
     made = made_up_images(48, 10)
     model = learner(Options(), made, image_size=32, batch_size=16, dtype="float32", epochs=1)
     recipe = TrainingConfig(image_size=32, batch_size=16, epochs=1, learning_rate=0.01)
-    loop = BareLoop(weights_of(model), made, recipe, model.placement, compiled=True)
+    loop = BareLoop(weights_of(model), made, recipe, model.device_settings, compiled=True)
 
     loop.fit(TrainingSet(indices=np.arange(48), labels=made.train_labels), np.random.default_rng(3))
 

@@ -7,7 +7,7 @@ from raycal.bench.iteration import Ours, Script, Work
 from raycal.bench.material import Options, made_up_images
 from raycal.networks import IMAGENET_MEAN, IMAGENET_STD
 
-WORK = Work(num_pool=90, num_test=30, labelled=20, budget=20, image_size=32, batch_size=16)
+WORK = Work(num_pool=90, num_test=30, labeled=20, budget=20, image_size=32, batch_size=16)
 
 
 def recipe(**given: float) -> obvious.Recipe:
@@ -19,7 +19,7 @@ def pil_images(count: int) -> obvious.PilImages:
     return obvious.PilImages(made.images, made.labels, 32)
 
 
-def test_normalisation_is_that_of_raycal() -> None:
+def test_normalization_is_that_of_raycal() -> None:
     assert (obvious.MEAN, obvious.STD) == (IMAGENET_MEAN, IMAGENET_STD)
 
 
@@ -58,11 +58,11 @@ def test_both_arms_do_the_same_work() -> None:
     script.iterate()
 
     done, outcome = ours.result, script.outcome
-    assert outcome.num_scored == WORK.num_pool - WORK.labelled
+    assert outcome.num_scored == WORK.num_pool - WORK.labeled
     assert outcome.num_tested == WORK.num_test
-    assert done.interactions == WORK.labelled + WORK.budget
+    assert done.interactions == WORK.labeled + WORK.budget
     trained = int((done.pool.status != 0).sum())
-    assert WORK.labelled + WORK.budget // 2 <= min(trained, outcome.num_trained)
+    assert WORK.labeled + WORK.budget // 2 <= min(trained, outcome.num_trained)
     assert abs(trained - outcome.num_trained) <= 0.2 * WORK.num_pool
     assert 0 <= outcome.accuracy <= 1
     assert 0 <= done.evaluation.accuracy <= 1

@@ -1,4 +1,4 @@
-"""The trials of an allotment find room, whatever Ray does first and wherever it places it."""
+"""The trials of an allocation find room, whatever Ray does first and wherever it places it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raycal.capacity.allocate import allot
-from raycal.capacity.allotment import Allotment, ClusteringShare
+from raycal.capacity.allocate import allocate
+from raycal.capacity.allocation import Allocation, ClusteringShare
 from raycal.capacity.gpu_shares import UNIT
 from raycal.capacity.packing import Need, Node, always_fit, most_trials
 from raycal.config import ResourceConfig
@@ -71,7 +71,7 @@ class Adversary:
     """Starts and ends trials and clustering actors on the nodes in any order, as badly as it can."""
 
     rooms: list[Room]
-    allotment: Allotment
+    allocation: Allocation
     random: Random
     running: dict[ClusteringShare, Callable[[], None]] = field(default_factory=dict)
     drivers: list[Callable[[], None]] = field(default_factory=list)
@@ -96,11 +96,11 @@ class Adversary:
         self.running[share] = self.place(0, resources, share.node_id)
 
     def start_driver(self) -> None:
-        self.drivers.append(self.place(1, in_units(self.allotment.driver)))
+        self.drivers.append(self.place(1, in_units(self.allocation.driver)))
 
     def start_group(self) -> None:
-        worker = in_units(self.allotment.worker)
-        self.groups.append([self.place(2, worker) for _ in range(self.allotment.workers)])
+        worker = in_units(self.allocation.worker)
+        self.groups.append([self.place(2, worker) for _ in range(self.allocation.workers)])
 
     def end_clustering(self) -> None:
         self.running.pop(self.random.choice(list(self.running)))()
@@ -113,11 +113,11 @@ class Adversary:
         self.drivers.pop(self.random.randrange(len(self.drivers)))()
 
     def move(self) -> None:
-        missing = [share for share in self.allotment.clustering if share not in self.running]
+        missing = [share for share in self.allocation.clustering if share not in self.running]
         moves: list[Callable[[], None]] = []
         if missing:
             moves.append(lambda: self.start_clustering(self.random.choice(missing)))
-        if len(self.drivers) < self.allotment.concurrent_trials:
+        if len(self.drivers) < self.allocation.concurrent_trials:
             moves += [self.start_driver] * 4
         if len(self.groups) < len(self.drivers):
             moves += [self.start_group] * 4
@@ -129,25 +129,25 @@ class Adversary:
 
     def finish(self) -> None:
         """Start everything that is to run at once, if it is not running yet."""
-        for share in self.allotment.clustering:
+        for share in self.allocation.clustering:
             if share not in self.running:
                 self.start_clustering(share)
-        while len(self.drivers) < self.allotment.concurrent_trials:
+        while len(self.drivers) < self.allocation.concurrent_trials:
             self.start_driver()
-        while len(self.groups) < self.allotment.concurrent_trials:
+        while len(self.groups) < self.allocation.concurrent_trials:
             self.start_group()
 
 
-def survives(nodes: Sequence[Node], allotment: Allotment, seed: int) -> None:
-    adversary = Adversary([Room(node) for node in nodes], allotment, Random(seed))
-    for _ in range(12 * allotment.concurrent_trials):
+def survives(nodes: Sequence[Node], allocation: Allocation, seed: int) -> None:
+    adversary = Adversary([Room(node) for node in nodes], allocation, Random(seed))
+    for _ in range(12 * allocation.concurrent_trials):
         adversary.move()
     adversary.finish()
 
 
-def survive_all(nodes: Sequence[Node], allotment: Allotment) -> None:
+def survive_all(nodes: Sequence[Node], allocation: Allocation) -> None:
     for seed in range(50):
-        survives(nodes, allotment, seed)
+        survives(nodes, allocation, seed)
 
 
 clusters = st.lists(
@@ -174,7 +174,7 @@ def test_every_trial_finds_room_whatever_ray_does(
     nodes: list[Node], config: ResourceConfig, num_trials: int, workers: int, seed: int
 ) -> None:
     try:
-        allotment = allot(config, nodes, num_trials, workers=workers)
+        allocation = allocate(config, nodes, num_trials, workers=workers)
     except InputError as refused:
         (problem,) = refused.problems
         assert problem.startswith("resources: ")
@@ -182,12 +182,12 @@ def test_every_trial_finds_room_whatever_ray_does(
         return
     if not any(node.cpus for node in nodes):
         return
-    assert 1 <= allotment.concurrent_trials <= min(num_trials, config.max_concurrent_trials or num_trials)
-    assert 1 <= len(allotment.clustering) <= allotment.concurrent_trials
-    assert len({share.node_id for share in allotment.clustering}) == len(allotment.clustering)
-    assert allotment.threads == config.cpus_per_worker or config.cpus_per_worker is None
-    assert allotment.gpus >= (config.gpus_per_worker or 0) - 1e-4
-    survives(nodes, allotment, seed)
+    assert 1 <= allocation.concurrent_trials <= min(num_trials, config.max_concurrent_trials or num_trials)
+    assert 1 <= len(allocation.clustering) <= allocation.concurrent_trials
+    assert len({share.node_id for share in allocation.clustering}) == len(allocation.clustering)
+    assert allocation.threads == config.cpus_per_worker or config.cpus_per_worker is None
+    assert allocation.gpus >= (config.gpus_per_worker or 0) - 1e-4
+    survives(nodes, allocation, seed)
 
 
 @settings(max_examples=100, deadline=None)
@@ -198,7 +198,7 @@ def test_every_trial_finds_room_whatever_ray_does(
 )
 def test_small_nodes_with_little_memory(nodes: list[Node], workers: int, seed: int) -> None:
     trials = most_trials(nodes, need(workers=workers), 30)
-    allotment = Allotment(
+    allocation = Allocation(
         workers=workers,
         threads=1,
         gpus=0,
@@ -207,13 +207,13 @@ def test_small_nodes_with_little_memory(nodes: list[Node], workers: int, seed: i
         driver_bytes=2 * GB,
         worker_bytes=GB,
     )
-    survives(nodes, allotment, seed)
+    survives(nodes, allocation, seed)
 
 
 def test_adversary_finds_what_does_not_always_fit() -> None:
     """Each node has room for three workers, or for a driver in place of two: by the sum, four trials would fit."""
     nodes = [node(2, gigabytes=4), node(2, gigabytes=4), node(2, gigabytes=4)]
-    one = Allotment(
+    one = Allocation(
         workers=1, threads=1, gpus=0, concurrent_trials=4, clustering=(), driver_bytes=2 * GB, worker_bytes=GB
     )
     with pytest.raises(AssertionError, match="no room for a worker"):

@@ -208,4 +208,4 @@ class TestPurityThreshold:
         found = config(scenario=CLUSTERS_ONLY, expert=expert)
 
         assert (found.purity_threshold_key, found.purity_threshold) == (key, value)
-        assert build.plan(found).clusters.purity_threshold == (value or 0.0)
+        assert build.loop_settings(found).clusters.purity_threshold == (value or 0.0)

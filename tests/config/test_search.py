@@ -165,7 +165,7 @@ class TestRandom:
         text = SEARCH.replace("  scenario: cluster-only\n", "") + "    scenario: {choice: [random, cluster-only]}\n"
         sweep = load(text, "search.num_samples=20")
 
-        assert {config.steps.name for config in sweep.experiments.values()} == {"random", "cluster-only"}
+        assert {config.resolved_scenario.name for config in sweep.experiments.values()} == {"random", "cluster-only"}
 
     def test_included_value_wins_over_the_sample(self, load: Load) -> None:
         sweep = load(SEARCH.replace("seed: [0, 1]", "include: [{seed: 1, training.learning_rate: 0.5}]"))
@@ -284,8 +284,8 @@ class TestOptuna:
         sweep = load(OPTUNA)
 
         assert sweep.base is not None
-        assert (sweep.base.steps.name, sweep.base.training.learning_rate) == ("cluster-only", 1e-3)
-        assert [(c.steps.name, c.training.learning_rate) for c in sweep.examples.values()] == [
+        assert (sweep.base.resolved_scenario.name, sweep.base.training.learning_rate) == ("cluster-only", 1e-3)
+        assert [(c.resolved_scenario.name, c.training.learning_rate) for c in sweep.examples.values()] == [
             ("cluster-only", 1e-3),
             ("cluster-only", 1e-4),
             ("cluster-only", 1e-1),
@@ -296,13 +296,13 @@ class TestOptuna:
         base = load(OPTUNA.replace("  scenario: cluster-only\n", "")).base
 
         assert base is not None
-        assert base.steps.name == "random"
+        assert base.resolved_scenario.name == "random"
 
     def test_experiment_of_values_is_checked_and_has_the_settings_of_the_sweep(self, load: Load) -> None:
         sweep = load(OPTUNA, "training.epochs=2", "resources.workers_per_trial=2")
         config = sweep.experiment_of({"scenario": "random", "training.learning_rate": 0.02})
 
-        assert (config.steps.name, config.training.learning_rate) == ("random", 0.02)
+        assert (config.resolved_scenario.name, config.training.learning_rate) == ("random", 0.02)
         assert (config.training.epochs, config.workers) == (2, 2)
         with pytest.raises(
             InputError, match=r"search\.space\.training\.learning_rate: should be greater than 0, not -1"

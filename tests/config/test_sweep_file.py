@@ -240,7 +240,7 @@ def test_grid_takes_an_own_scenario_beside_a_name(load: Load) -> None:
     own = "{name: third, steps: [{ask: random, share: 1/3}, {ask: clusters, share: 2/3}]}"
     sweep = load(f"{MINIMAL}grid:\n  scenario: [random, {own}]\n")
 
-    assert [config.steps.name for config in sweep.experiments.values()] == ["random", "third"]
+    assert [config.resolved_scenario.name for config in sweep.experiments.values()] == ["random", "third"]
 
 
 def test_grid_does_not_leave_a_value_behind_in_the_next_combination(load: Load) -> None:
@@ -418,7 +418,10 @@ class TestIncludeAndExclude:
     GRID = "grid:\n  scenario: [random, cluster-only]\n  seed: [0, 1, 3]\n"
 
     def picked(self, sweep: Sweep) -> list[tuple[str, int, int]]:
-        return [(config.steps.name, config.seed, config.training.epochs) for config in sweep.experiments.values()]
+        return [
+            (config.resolved_scenario.name, config.seed, config.training.epochs)
+            for config in sweep.experiments.values()
+        ]
 
     def test_combination_with_all_values_of_an_entry_is_excluded(self, load: Load) -> None:
         sweep = load(f"{MINIMAL}{self.GRID}  exclude: [{{scenario: random, seed: 3}}, {{seed: 1}}]\n")
@@ -592,7 +595,7 @@ class TestPseudoLabels:
         return self.OWN.replace("GIVEN", given)
 
     def test_method_of_an_own_scenario_is_filled_in(self, load: Load) -> None:
-        by = only(load(self.own("{name: ceal, delta: 0.1}"))).steps.pseudo_labels
+        by = only(load(self.own("{name: ceal, delta: 0.1}"))).resolved_scenario.pseudo_labels
 
         assert by == PseudoLabelsBy("ceal", {"delta": 0.1, "decay": 0.0033})
 
@@ -722,7 +725,7 @@ def test_own_steps_become_a_scenario(load: Load) -> None:
     own = (
         "{name: thirds, steps: [{ask: random, share: 1/3}, {ask: uncertain, share: 1/3}, {ask: clusters, share: 1/3}]}"
     )
-    scenario = only(load(MINIMAL.replace("uncertain+cluster", own))).steps
+    scenario = only(load(MINIMAL.replace("uncertain+cluster", own))).resolved_scenario
 
     assert scenario.name == "thirds"
     assert [(step.ask, step.share) for step in scenario.steps] == [

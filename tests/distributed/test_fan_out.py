@@ -19,7 +19,7 @@ class Clock:
 
 
 class Heard:
-    """A follower that records its events."""
+    """A listener that records its events."""
 
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []

@@ -29,7 +29,7 @@ def result(iteration: int, num_rows: int = 2) -> IterationResult:
     )
 
 
-def test_new_pool_is_unlabelled() -> None:
+def test_new_pool_is_unlabeled() -> None:
     pool = LivePool(8)
     assert pool.counts() == {
         "iteration": -1,

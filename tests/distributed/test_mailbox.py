@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from raycal.distributed.mailbox import WORKER_RETRIES, Event, Mailbox, Order
+from raycal.distributed.mailbox import WORKER_RETRIES, Event, Mailbox, TrialOrder
 
 T = TypeVar("T")
 SECONDS = 5.0
@@ -19,8 +19,8 @@ async def is_waiting(task: "asyncio.Task[Any]") -> bool:
     return not task.done()
 
 
-def order(number: int) -> Order:
-    return Order(experiment_id=f"experiment-{number}", settings={"seed": number}, number=number)
+def order(number: int) -> TrialOrder:
+    return TrialOrder(experiment_id=f"experiment-{number}", settings={"seed": number}, number=number)
 
 
 def event(number: int, kind: Any = "iteration", **content: Any) -> Event:

@@ -10,7 +10,7 @@ from sweep_command import SWEEP, log_of, outcome, run, started, statuses, wait_u
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-def test_ray_equals_local_and_a_failed_trial_leaves_its_neighbour_alone(tmp_path: Path) -> None:
+def test_ray_equals_local_and_a_failed_trial_leaves_its_neighbor_alone(tmp_path: Path) -> None:
     sweep = tmp_path / "small.yaml"
     sweep.write_text(SWEEP + "grid: {training.learning_rate: [1e18, 0.005]}\n")
     code_here, _ = run(sweep, tmp_path / "here", "--local")

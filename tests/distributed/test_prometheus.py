@@ -55,8 +55,8 @@ class Gauges:
             self.gauges.values[self.name, *labels.values()] = value
 
 
-class FakeFollower:
-    """A follower that records its events."""
+class FakeListener:
+    """A listener that records its events."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[Any, ...]] = []
@@ -95,9 +95,9 @@ def trials(gauges: Gauges) -> dict[str, float]:
     return {key[2]: value for key, value in gauges.values.items() if key[0] == "raycal_trials" and value}
 
 
-def test_events_reach_the_follower_and_the_gauges(recorder: Recorder, gauges: Gauges, sweep_dir: SweepDir) -> None:
-    follower = FakeFollower()
-    with metered(follower, recorder) as both:  # type: ignore[arg-type]
+def test_events_reach_the_listener_and_the_gauges(recorder: Recorder, gauges: Gauges, sweep_dir: SweepDir) -> None:
+    listener = FakeListener()
+    with metered(listener, recorder) as both:  # type: ignore[arg-type]
         wait_until(lambda: trials(gauges) == {"planned": 2})
         both.scheduled(ONE)
         both.started(ONE, 20.0)
@@ -110,7 +110,7 @@ def test_events_reach_the_follower_and_the_gauges(recorder: Recorder, gauges: Ga
         both.died(TWO, "out of memory")
         wait_until(lambda: trials(gauges) == {"finished": 1, "failed": 1})
 
-    assert follower.heard == [
+    assert listener.heard == [
         ("started", ONE, 20.0),
         ("iteration", ONE, LINE),
         ("finished", ONE),
@@ -122,14 +122,14 @@ def test_events_reach_the_follower_and_the_gauges(recorder: Recorder, gauges: Ga
 
 
 def test_trial_stopped_by_the_scheduler_is_no_failure(recorder: Recorder, gauges: Gauges, sweep_dir: SweepDir) -> None:
-    follower = FakeFollower()
-    with metered(follower, recorder) as both:  # type: ignore[arg-type]
+    listener = FakeListener()
+    with metered(listener, recorder) as both:  # type: ignore[arg-type]
         both.scheduled(ONE)
         sweep_dir.run_dir(ONE).stop("asha")
         both.stopped(ONE, "asha")
         wait_until(lambda: trials(gauges) == {"planned": 1, "stopped": 1})
 
-    assert follower.heard == [("stopped", ONE, "asha")]
+    assert listener.heard == [("stopped", ONE, "asha")]
 
 
 def test_gauges_are_made_once_as_the_table_says(recorder: Recorder, gauges: Gauges) -> None:
@@ -166,7 +166,7 @@ def test_earlier_start_of_the_sweep_counts(recorder: Recorder, gauges: Gauges, s
 
 def test_nothing_is_under_way_after_an_interruption(recorder: Recorder, gauges: Gauges) -> None:
     def interrupted() -> None:
-        with metered(FakeFollower(), recorder) as both:  # type: ignore[arg-type]
+        with metered(FakeListener(), recorder) as both:  # type: ignore[arg-type]
             both.scheduled(ONE)
             wait_until(lambda: trials(gauges) == {"planned": 1, "running": 1})
             raise KeyboardInterrupt
@@ -181,7 +181,7 @@ def test_failure_is_told_once_and_is_none_of_the_sweep(
     recorder: Recorder, gauges: Gauges, caplog: pytest.LogCaptureFixture
 ) -> None:
     gauges.failing = True
-    with metered(FakeFollower(), recorder) as both:  # type: ignore[arg-type]
+    with metered(FakeListener(), recorder) as both:  # type: ignore[arg-type]
         wait_until(lambda: gauges.sets > 3)
         both.scheduled(ONE)
         gauges.failing = False
@@ -197,7 +197,7 @@ def test_disk_that_hangs_holds_up_neither_events_nor_the_end(
     monkeypatch.setattr(module, "CLOSE_SECONDS", 0.05)
     monkeypatch.setattr(SweepDir, "run_dir", lambda *arguments: sleep(0.5))
     begin = monotonic()
-    with metered(FakeFollower(), recorder) as both:  # type: ignore[arg-type]
+    with metered(FakeListener(), recorder) as both:  # type: ignore[arg-type]
         for _ in range(1000):
             both.iteration(ONE, LINE)
 

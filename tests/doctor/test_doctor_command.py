@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from raycal.doctor.__main__ import main
-from raycal.doctor.finding import Finding, Status
+from raycal.doctor.check_result import CheckResult, Status
 
 SWEEP = """\
 name: tiny
@@ -31,9 +31,9 @@ def test_problems_alone_are_a_failure(
 ) -> None:
     asked = []
 
-    def examine(*arguments: object) -> list[Finding]:
+    def examine(*arguments: object) -> list[CheckResult]:
         asked.append(arguments)
-        return [Finding("disk", status, "little", "free some")]
+        return [CheckResult("disk", status, "little", "free some")]
 
     monkeypatch.setattr("raycal.doctor.examine.examine", examine)
 

@@ -108,7 +108,7 @@ def test_node_that_is_not_like_the_others_is_named_with_what_to_do(
     assert code == 1
     assert [line.partition(" ")[0] for line in lines] == ["ok", "problem", "warning", "ok"]
     assert lines[0].endswith(", 3 nodes")
-    mend = "give a --storage that every node sees: a shared folder or a URI"
-    assert re.fullmatch(rf"problem storage {storage}: {NODE} {problem}; {mend}", lines[1])
-    mend = "start no sweep on that node; its trials send nothing themselves"
-    assert re.fullmatch(rf"warning tracking {server} does not answer {NODE} \(.*refused\); {mend}", lines[2])
+    fix = "give a --storage that every node sees: a shared folder or a URI"
+    assert re.fullmatch(rf"problem storage {storage}: {NODE} {problem}; {fix}", lines[1])
+    fix = "start no sweep on that node; its trials send nothing themselves"
+    assert re.fullmatch(rf"warning tracking {server} does not answer {NODE} \(.*refused\); {fix}", lines[2])

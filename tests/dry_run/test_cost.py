@@ -2,10 +2,10 @@ from typing import Any
 
 import pytest
 
-from raycal.capacity.allocate import Allotment
+from raycal.capacity.allocate import Allocation
 from raycal.config import ExperimentConfig, ResourceConfig, SearchConfig, Sweep, TrackingConfig
 from raycal.data import DatasetInfo
-from raycal.dry_run.cost import Cost, estimate, print_estimate
+from raycal.dry_run.cost import Cost, estimate_cost, print_estimate
 from raycal.dry_run.prices import offers
 from raycal.dry_run.rates import FORWARD_GFLOP, TRAINING_GFLOP, GpuRate
 from raycal.errors import InputError
@@ -61,7 +61,7 @@ def images(cost: Cost, *, scored: int, epochs: int = 2, size: float = 1.0) -> tu
     ],
 )
 def test_cost_of_each_scenario(scenario: str, scored: int, expected: tuple[int, int, int]) -> None:
-    assert images(estimate(config(scenario), INFO), scored=scored) == expected
+    assert images(estimate_cost(config(scenario), INFO), scored=scored) == expected
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_members_of_an_ensemble_cost_a_training_and_a_pass_each(
 ) -> None:
     ensemble = {"name": "ensemble_vote_entropy", "members": 3}
 
-    assert images(estimate(config(scenario, acquisition=ensemble, **settings), INFO), scored=scored) == expected
+    assert images(estimate_cost(config(scenario, acquisition=ensemble, **settings), INFO), scored=scored) == expected
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_members_of_an_ensemble_cost_a_training_and_a_pass_each(
 )
 def test_cost_of_a_training_that_counts_steps(training: dict[str, Any], scenario: str, seen: tuple[int, int]) -> None:
     cost, untrained = (
-        estimate(config(scenario, training=given), INFO) for given in (training, {"stop": "epochs", "epochs": 5})
+        estimate_cost(config(scenario, training=given), INFO) for given in (training, {"stop": "epochs", "epochs": 5})
     )
     passes = images(untrained, scored=0, epochs=1)
     forward = 3 * 200 + (3000 if scenario == "cluster-only" else 0)
@@ -110,13 +110,13 @@ def test_cost_of_own_steps() -> None:
     own = {"name": "own", "steps": [{"ask": "random", "share": "1/4"}, {"ask": "clusters", "share": "3/4"}]}
 
     # 25 single images each time: D^U has 1000, 975 and 950 images; at least 25, 50 and 75 are labeled.
-    assert images(estimate(config(own), INFO), scored=3 * 200 + 2925) == (300, 150, 3000)
+    assert images(estimate_cost(config(own), INFO), scored=3 * 200 + 2925) == (300, 150, 3000)
 
 
 def test_cost_grows_with_epochs_and_the_square_of_the_image_size() -> None:
-    small = estimate(config("random"), INFO)
-    larger = estimate(config("random", training={"image_size": 64}), INFO)
-    longer = estimate(config("random", training={"epochs": 6}), INFO)
+    small = estimate_cost(config("random"), INFO)
+    larger = estimate_cost(config("random", training={"image_size": 64}), INFO)
+    longer = estimate_cost(config("random", training={"epochs": 6}), INFO)
 
     assert larger.least_gflop == pytest.approx(4 * small.least_gflop)
     assert longer.least_gflop - small.least_gflop == pytest.approx(4 * 600 * TRAINING_GFLOP)
@@ -138,29 +138,29 @@ def test_cost_grows_with_epochs_and_the_square_of_the_image_size() -> None:
 def test_interactions_end_with_the_pool(scenario: str, interactions: int) -> None:
     small_pool = DatasetInfo(num_train=250, num_test=10, num_classes=10)
 
-    assert estimate(config(scenario, iterations=10), small_pool).interactions == interactions
+    assert estimate_cost(config(scenario, iterations=10), small_pool).interactions == interactions
 
 
 def test_fewer_clusters_than_the_budget_are_fewer_interactions() -> None:
-    cost = estimate(config("cluster-only", clustering={"num_clusters": 20}), INFO)
+    cost = estimate_cost(config("cluster-only", clustering={"num_clusters": 20}), INFO)
 
     assert cost.interactions == 3 * 20
 
 
 def test_representative_stands_for_one_image_at_least() -> None:
-    found = images(estimate(config("representative-only"), INFO), scored=3 * 200 + 3000)
+    found = images(estimate_cost(config("representative-only"), INFO), scored=3 * 200 + 3000)
 
     assert found == (300, 300, 3000)
 
 
 def test_training_between_the_steps_costs_more() -> None:
-    once, between = (estimate(config("uncertain+cluster", retrain_between=flag), INFO) for flag in (False, True))
+    once, between = (estimate_cost(config("uncertain+cluster", retrain_between=flag), INFO) for flag in (False, True))
 
     assert between.least_gflop > once.least_gflop
 
 
-def allotment(*, threads: int = 1, concurrent_trials: int = 1) -> Allotment:
-    return Allotment(workers=1, threads=threads, gpus=0, concurrent_trials=concurrent_trials, clustering=())
+def allocation(*, threads: int = 1, concurrent_trials: int = 1) -> Allocation:
+    return Allocation(workers=1, threads=threads, gpus=0, concurrent_trials=concurrent_trials, clustering=())
 
 
 def test_estimate_prints_every_trial_the_sum_and_the_hours(capsys: pytest.CaptureFixture[str]) -> None:
@@ -173,7 +173,7 @@ def test_estimate_prints_every_trial_the_sum_and_the_hours(capsys: pytest.Captur
         tracking=TrackingConfig(),
     )
     infos = dict.fromkeys(experiments, INFO)
-    print_estimate(sweep, experiments, infos, lambda: allotment(threads=2))
+    print_estimate(sweep, experiments, infos, lambda: allocation(threads=2))
 
     # 600 + 1000 images for two epochs, 600 + 200 scored, by two threads of 100 GFLOP/s, are four seconds. The process
     # and Ray take a minute to start, the second trial a second more.
@@ -199,7 +199,7 @@ def test_hours_are_shared_by_the_trials_that_run_at_once(capsys: pytest.CaptureF
         resources=ResourceConfig(),
         tracking=TrackingConfig(),
     )
-    print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), lambda: allotment(concurrent_trials=4))
+    print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), lambda: allocation(concurrent_trials=4))
 
     printed = capsys.readouterr().out
     minutes = 100 * (600 * 2 * 0.217 + 600 * 0.074) / 100 / 60
@@ -228,7 +228,7 @@ LARGE_GFLOP = 4 * 100 * (600 * 4000 * 0.217 + 600 * 0.074)
 def printed_money(capsys: pytest.CaptureFixture[str], **told: Any) -> list[str]:
     """The printed lines of GPU hours and of money for the large sweep."""
     sweep, experiments = large()
-    print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), lambda: allotment(), **told)
+    print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), lambda: allocation(), **told)
     lines = capsys.readouterr().out.splitlines()
     return lines[lines.index("tiny: 4 trials, 1,200 interactions") + 1 : -2]
 
@@ -282,7 +282,7 @@ def test_gpu_that_is_not_in_the_table_needs_a_price(capsys: pytest.CaptureFixtur
 
 def test_hours_on_this_machines_gpus_follow_the_measured_rate(capsys: pytest.CaptureFixture[str]) -> None:
     sweep, experiments = large()
-    on_gpu = Allotment(workers=1, threads=1, gpus=0.5, concurrent_trials=1, clustering=())
+    on_gpu = Allocation(workers=1, threads=1, gpus=0.5, concurrent_trials=1, clustering=())
     rate = GpuRate(gpu="NVIDIA L4", gflops=20_000.0, origin="measured")
     print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), lambda: on_gpu, rate)
 
@@ -294,7 +294,7 @@ def test_hours_on_this_machines_gpus_follow_the_measured_rate(capsys: pytest.Cap
 def test_gpu_hours_are_those_of_all_trials_whatever_this_machine_has(capsys: pytest.CaptureFixture[str]) -> None:
     sweep, experiments = large()
 
-    def refuse() -> Allotment:
+    def refuse() -> Allocation:
         raise InputError("no GPU here")
 
     print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), refuse)
@@ -319,7 +319,7 @@ def test_search_that_decides_trial_by_trial_is_estimated_from_its_base(capsys: p
         search=SearchConfig.model_validate({"algorithm": "optuna", "num_samples": 20, "space": space}),
         examples={base.experiment_id: base, end.experiment_id: end},
     )
-    print_estimate(sweep, {}, {base.experiment_id: INFO, end.experiment_id: INFO}, lambda: allotment(threads=2))
+    print_estimate(sweep, {}, {base.experiment_id: INFO, end.experiment_id: INFO}, lambda: allocation(threads=2))
 
     # Twenty trials, each training on 600 images for two epochs and scoring 600, take half a minute; starting them takes
     # a minute and a half.
@@ -339,9 +339,9 @@ def test_search_that_decides_trial_by_trial_is_estimated_from_its_base(capsys: p
 
 
 def test_other_networks_cost_by_their_multiply_adds_and_a_frozen_one_a_pass() -> None:
-    plain = estimate(config("random"), INFO)
-    larger = estimate(config("random", model={"name": "resnet50"}), INFO)
-    frozen = estimate(config("uncertain+cluster", model={"frozen": True}), INFO)
+    plain = estimate_cost(config("random"), INFO)
+    larger = estimate_cost(config("random", model={"name": "resnet50"}), INFO)
+    frozen = estimate_cost(config("uncertain+cluster", model={"frozen": True}), INFO)
 
     assert larger.least_gflop == pytest.approx(plain.least_gflop * 4.089 / 1.814)
     assert frozen.least_gflop == frozen.most_gflop
@@ -355,7 +355,7 @@ def test_estimate_of_a_planned_sweep_is_of_what_is_left(capsys: pytest.CaptureFi
     )
     told = {"labels": {"first": "random s0", "second": "supervised s0"}, "states": {"first": "new", "second": "done"}}
 
-    print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), lambda: allotment(), **told)
+    print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), lambda: allocation(), **told)
 
     assert capsys.readouterr().out.splitlines()[:5] == [
         "first   random s0          300 interactions  pool 1,000  test 200  new",
@@ -394,7 +394,7 @@ def test_estimate_has_the_time_of_starting_in_it(
 ) -> None:
     sweep, experiments = small_sweep(count)
     infos = dict.fromkeys(experiments, INFO)
-    print_estimate(sweep, experiments, infos, lambda: allotment(concurrent_trials=concurrent), local=local)
+    print_estimate(sweep, experiments, infos, lambda: allocation(concurrent_trials=concurrent), local=local)
 
     assert capsys.readouterr().out.splitlines()[-1] == f"rough estimate: {line}"
 
@@ -402,7 +402,7 @@ def test_estimate_has_the_time_of_starting_in_it(
 def test_range_is_said_where_accepted_clusters_matter(capsys: pytest.CaptureFixture[str]) -> None:
     experiments = {"first": config("cluster-only", training={"image_size": 320, "epochs": 400})}
     sweep, _ = small_sweep(1)
-    print_estimate(sweep, experiments, {"first": INFO}, lambda: allotment(), local=True)
+    print_estimate(sweep, experiments, {"first": INFO}, lambda: allocation(), local=True)
 
     printed = capsys.readouterr().out
     # 3600 images are scored, and at most 3000 are trained on for 400 epochs, at 11 TFLOP/s.
@@ -420,7 +420,7 @@ def test_range_is_said_where_accepted_clusters_matter(capsys: pytest.CaptureFixt
 def test_sweep_that_is_over_costs_nothing_more(capsys: pytest.CaptureFixture[str]) -> None:
     sweep, experiments = small_sweep(2)
     states = dict.fromkeys(experiments, "done")
-    print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), lambda: allotment(), states=states)
+    print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), lambda: allocation(), states=states)
 
     assert capsys.readouterr().out.splitlines()[3:] == [
         "tiny: 2 trials, 600 interactions",
@@ -452,7 +452,7 @@ def test_search_that_was_started_costs_what_is_left_of_it(
         examples={base.experiment_id: base, end.experiment_id: end},
     )
     infos = {base.experiment_id: INFO, end.experiment_id: INFO}
-    print_estimate(sweep, {}, infos, lambda: allotment(), num_left=num_left)
+    print_estimate(sweep, {}, infos, lambda: allocation(), num_left=num_left)
 
     printed = capsys.readouterr().out.splitlines()
     at = printed.index("tiny: 20 trials chosen by optuna, about 6,000 interactions") + 1

@@ -11,7 +11,7 @@ from raycal.algorithm.records import TrainingSet
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.errors import InputError
 from raycal.experiment import build
-from raycal.learner.device import Placement
+from raycal.learner.device import DeviceSettings
 
 
 def config(scenario: str = "cluster-only", **settings: Any) -> ExperimentConfig:
@@ -99,13 +99,13 @@ def test_network_is_compiled_if_the_steps_to_come_are_worth_it(
     settings: dict[str, Any], steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[dict[str, Any]] = []
-    choose = Placement.choose
+    choose = DeviceSettings.choose
 
-    def note(dtype: str, **given: Any) -> Placement:
+    def note(dtype: str, **given: Any) -> DeviceSettings:
         asked.append(given)
         return choose(dtype, **given)
 
-    monkeypatch.setattr(Placement, "choose", note)
+    monkeypatch.setattr(DeviceSettings, "choose", note)
     made = config(**settings)
     build.learner(made, build.dataset(made).load(), WorkerSettings(threads=1, gpu_share=0.5))
 
@@ -120,7 +120,7 @@ def test_learner_is_made_with_network_loss_and_weights_of_the_configuration() ->
     before = learner.head()
     learner.fit(TrainingSet(indices=np.arange(8), labels=np.arange(8)), stream(0, 0, "train"))
 
-    assert build.plan(made).cluster_weight == "purity"
+    assert build.loop_settings(made).cluster_weight == "purity"
     assert before.weights.shape == (10, 1024)
     assert not np.array_equal(learner.head().weights, before.weights)
     one_sample = learner._new_loss(1)(torch.zeros(1, 10), torch.tensor([0]), torch.tensor([0]))

@@ -29,7 +29,7 @@ def cluster(number: int, size: int, *, accepted: bool, purity: float | None = 0.
         step=1,
         interaction=number,
         kind=Kind.CLUSTER,
-        answer=Answer.LABELLED if accepted else Answer.REFUSED,
+        answer=Answer.LABELED if accepted else Answer.REFUSED,
         label=1 if accepted else None,
         purity=purity,
         wrong=0 if accepted else None,
@@ -105,12 +105,12 @@ def test_images_of_a_cluster_are_those_of_its_samples_spread_over_it() -> None:
         assert distance[0] < 4, place  # reducing the colors hardly changes their mean
 
 
-def test_answers_have_their_colours() -> None:
+def test_answers_have_their_colors() -> None:
     rows = [cluster(1, 5, accepted=True), cluster(2, 5, accepted=False)]
     picture = opened(montage.draw(rows, dataset())).convert("RGB")
 
     top = montage.MARGIN + 24 + 26 + 5
-    for column, answer in enumerate((Answer.LABELLED, Answer.REFUSED)):
+    for column, answer in enumerate((Answer.LABELED, Answer.REFUSED)):
         left = montage.MARGIN + column * (montage.COLUMN + montage.MARGIN)
         pixel = picture.getpixel((left + 2, top))
         assert isinstance(pixel, tuple)

@@ -105,7 +105,7 @@ class Disturbed:
         different = [name for name in {**self.whole, **found} if self.whole.get(name) != found.get(name)]
         return f"different: {different}" if different else None
 
-    def mend(self, starter: Starter, storage: Path) -> str | None:
+    def fix(self, starter: Starter, storage: Path) -> str | None:
         """Resume the sweep undisturbed; what then still differs, or None."""
         code, output = self.start(starter, storage)
         if code != 0:

@@ -31,6 +31,6 @@ def test_kill_at_operations(small: Disturbed, every: int) -> None:
         at, place = point
         storage = small.storage(f"{at}-{place}")
         code, output = small.start(starter, storage, kind="crash", at=at, place=place)
-        return output if code != -signal.SIGKILL else small.mend(starter, storage)
+        return output if code != -signal.SIGKILL else small.fix(starter, storage)
 
     assert small.each("SIGKILL before, during or after a write or removal", crash_points(noted)[::every], kill) == []

@@ -10,7 +10,7 @@ from raycal.config import ExperimentConfig
 from raycal.errors import InputError
 from raycal.storage.folder import Folder
 from raycal.storage.run_dir import RunDir
-from raycal.storage.sweep_dir import Plan, SweepDir
+from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
 ITERATIONS = 4
 SAVED = 3
@@ -201,5 +201,5 @@ def test_every_changed_number_in_the_plan_is_noticed(tmp_path: Path) -> None:
 def planned(folder: Path) -> SweepDir:
     sweep_dir = SweepDir(Folder.at(str(folder)))
     experiments: dict[str, ExperimentConfig] = {CONFIG.experiment_id: CONFIG}
-    sweep_dir.write_plan(Plan(sweep="small", threads=1, experiments=experiments))
+    sweep_dir.write_plan(SweepPlan(sweep="small", threads=1, experiments=experiments))
     return sweep_dir

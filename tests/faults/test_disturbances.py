@@ -27,7 +27,7 @@ def full_disk(disturbed: Disturbed, places: range) -> list[str]:
         code, output = disturbed.start(starter, storage, kind="fail", at=at, times=10**6, error=errno.ENOSPC)
         if code not in (1, 2) or "No space left on device" not in output or "Traceback" in output:
             return f"exit code {code}: {output}"
-        return disturbed.mend(starter, storage)
+        return disturbed.fix(starter, storage)
 
     return disturbed.each("disk full from a write on", places, fill)
 
@@ -52,7 +52,7 @@ def test_write_that_fails_once(small: Disturbed) -> None:
         code, output = small.start(starter, storage, kind="fail", at=at, times=1, error=errno.EIO)
         if code not in (1, 2) or "Input/output error" not in output or "Traceback" in output:
             return f"exit code {code}: {output}"
-        return small.mend(starter, storage)
+        return small.fix(starter, storage)
 
     assert small.each("write that fails once with EIO", places, fail) == []
 
@@ -68,7 +68,7 @@ def killed_at_random(disturbed: Disturbed, kills: int, *, seed: int, within: flo
             code, output = disturbed.start(starter, storage, kind="kill_after", seconds=rng.uniform(0, within))
             if code not in (0, -signal.SIGKILL):
                 return f"exit code {code}: {output}"
-        return disturbed.mend(starter, storage)
+        return disturbed.fix(starter, storage)
 
     fault = f"{of_each} times SIGKILL at random moments within {within:g} s{' (with report)' * disturbed.with_report}"
     return disturbed.each(fault, range(kills // of_each), kill)
@@ -113,4 +113,4 @@ def test_start_that_slept_while_another_took_its_folder_writes_nothing(small: Di
     assert log.read_text().splitlines()[-1] == f"another start of this sweep owns {folder} now; this one has ended"
     assert not list(folder.glob("*/error.txt"))
     # The stopped start may have written a state, which the next start removes.
-    assert small.mend(other, storage) is None
+    assert small.fix(other, storage) is None

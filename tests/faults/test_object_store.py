@@ -33,7 +33,7 @@ def test_kill_at_operations(remote: Disturbed, every: int) -> None:
         at, place = point
         storage = remote.storage(f"{at}-{place}")
         code, output = remote.start(starter, storage, kind="crash", at=at, place=place)
-        return output if code != -signal.SIGKILL else remote.mend(starter, storage)
+        return output if code != -signal.SIGKILL else remote.fix(starter, storage)
 
     points = crash_points(operations(remote))[::every]
     assert remote.each("object store: SIGKILL before, during or after a write or removal", points, kill) == []
@@ -67,7 +67,7 @@ def test_store_that_is_gone(remote: Disturbed, object_store: ObjectStore, reques
         object_store.fail(0)
         assert code in (1, 2), output
         assert "Traceback" not in output
-        assert remote.mend(starter, storage) is None
+        assert remote.fix(starter, storage) is None
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ def killed(reported: Disturbed, points: list[tuple[int, str]]) -> list[str]:
         at, place = point
         storage = reported.storage(f"{at}-{place}")
         code, output = reported.start(starter, storage, kind="crash", at=at, place=place)
-        return output if code != -signal.SIGKILL else reported.mend(starter, storage)
+        return output if code != -signal.SIGKILL else reported.fix(starter, storage)
 
     return reported.each("with report: SIGKILL before, during or after a write or removal", points, kill)
 

@@ -169,7 +169,7 @@ def test_cluster_of_one_point_is_not_halved() -> None:
     assert torch_lloyd._refilled(centers, torch.tensor([1, 0, 1])).tolist() == [[1], [2], [3]]
 
 
-def test_centres_that_start_at_one_place_end_apart() -> None:
+def test_centers_that_start_at_one_place_end_apart() -> None:
     points = torch.from_numpy(noise(1000, 8))
     points -= points.mean(0)
 

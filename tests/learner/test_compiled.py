@@ -14,7 +14,7 @@ from workers import on_workers
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Evaluation, Floats
 from raycal.learner.compiled import BatchSizes, Compiled, compiled
-from raycal.learner.device import Placement, free_memory
+from raycal.learner.device import DeviceSettings, free_memory
 from raycal.learner.learner import SCORING_PIXELS, NetworkLearner
 from raycal.learner.network import head_of, new_network
 from raycal.learner.team import Team
@@ -60,14 +60,14 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Calls]:
     torch.compiler.reset()
 
 
-def placement(device: str = "cpu", *, compiled: bool = True) -> Placement:
-    return Placement(torch.device(device), torch.float32, compiled=compiled)
+def device_settings(device: str = "cpu", *, compiled: bool = True) -> DeviceSettings:
+    return DeviceSettings(torch.device(device), torch.float32, compiled=compiled)
 
 
-def learner(placement: Placement, *, team: Team | None = None, **settings: Any) -> NetworkLearner:
+def learner(device_settings: DeviceSettings, *, team: Team | None = None, **settings: Any) -> NetworkLearner:
     training = TRAINING.model_copy(update={"epochs": 2} | settings)
     rng = stream(0, 0, "backbone")
-    return NetworkLearner(IMAGES, training, weights=None, rng=rng, placement=placement, team=team)
+    return NetworkLearner(IMAGES, training, weights=None, rng=rng, device_settings=device_settings, team=team)
 
 
 def work(made: NetworkLearner) -> tuple[dict[str, Tensor], Floats, Evaluation]:
@@ -78,12 +78,12 @@ def work(made: NetworkLearner) -> tuple[dict[str, Tensor], Floats, Evaluation]:
 
 
 def test_compiled_network_learns_what_the_network_does(calls: Calls) -> None:
-    plain, probs, evaluation = work(learner(placement(compiled=False)))
+    plain, probs, evaluation = work(learner(device_settings(compiled=False)))
     assert calls.sizes == []
-    made = learner(placement())
+    made = learner(device_settings())
     trained, compiled_probs, compiled_evaluation = work(made)
 
-    assert made.placement.describe()["compiled"]
+    assert made.device_settings.describe()["compiled"]
     assert list(trained) == list(plain)
     for name, value in plain.items():
         torch.testing.assert_close(trained[name], value, atol=1e-4, rtol=1e-3)
@@ -92,7 +92,7 @@ def test_compiled_network_learns_what_the_network_does(calls: Calls) -> None:
 
 
 def test_only_whole_batches_are_compiled_and_each_kind_once(calls: Calls) -> None:
-    made = learner(placement())
+    made = learner(device_settings())
     warm_up = 3 * [(True, BATCH), (False, 16)]
     assert calls.sizes == warm_up
     with torch.compiler.set_stance("fail_on_recompile"):
@@ -106,10 +106,10 @@ def test_only_whole_batches_are_compiled_and_each_kind_once(calls: Calls) -> Non
 
 
 def test_compiling_leaves_weights_gradients_and_torchs_generator_as_they_were(calls: Calls) -> None:
-    plain = weights(learner(placement(compiled=False)))
+    plain = weights(learner(device_settings(compiled=False)))
     torch.manual_seed(3)
     state = torch.random.get_rng_state()
-    made = learner(placement())
+    made = learner(device_settings())
 
     assert same(weights(made), plain)
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -126,7 +126,7 @@ def test_as_many_compilers_run_as_torch_has_threads_and_none_stays(
     monkeypatch.setattr(async_compile, "shutdown_compile_workers", lambda: ended.append(config.compile_threads))
     for threads in (1, 2, 64):
         monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
-        learner(placement())
+        learner(device_settings())
 
     assert ended == [1, 2, 16]
 
@@ -136,7 +136,7 @@ def test_one_experiment_after_another_is_compiled_however_many(calls: Calls) -> 
 
     with config.patch(recompile_limit=2):  # recompilations of the same code; torch's default is 8
         for side in (32, 40, 48):
-            assert learner(placement(), image_size=side).placement.compiled
+            assert learner(device_settings(), image_size=side).device_settings.compiled
             free_memory()
 
 
@@ -144,7 +144,7 @@ def test_one_experiment_after_another_is_compiled_however_many(calls: Calls) -> 
 def test_network_that_cannot_be_compiled_runs_as_it_is(
     trouble: str, calls: Calls, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    expected = work(learner(placement(compiled=False)))
+    expected = work(learner(device_settings(compiled=False)))
     if trouble == "no cache":
         (tmp_path / "cache").write_text("a file")
     else:
@@ -154,21 +154,21 @@ def test_network_that_cannot_be_compiled_runs_as_it_is(
 
         monkeypatch.setattr(calls, "_backend", broken)
     with caplog.at_level(logging.WARNING):
-        made = learner(placement())
+        made = learner(device_settings())
         done = work(made)
 
     (line,) = (record.getMessage() for record in caplog.records)
     assert line.startswith("the network could not be compiled, and runs as it is: ")
     assert ("Failed to find C compiler" in line) == (trouble == "no compiler")
     assert "\n" not in line
-    assert not made.placement.describe()["compiled"]
+    assert not made.device_settings.describe()["compiled"]
     assert same(done[0], expected[0])
     assert (done[1] == expected[1]).all()
 
 
 def test_frozen_network_is_compiled_for_scoring_alone(calls: Calls) -> None:
     made = NetworkLearner(
-        IMAGES, TRAINING, weights=None, rng=stream(0, 0, "backbone"), placement=placement(), frozen=True
+        IMAGES, TRAINING, weights=None, rng=stream(0, 0, "backbone"), device_settings=device_settings(), frozen=True
     )
     work(made)
 
@@ -177,12 +177,12 @@ def test_frozen_network_is_compiled_for_scoring_alone(calls: Calls) -> None:
 
 def train_and_score(team: Team, compiled: bool) -> Any:
     torch.compile = calls = Calls(torch.compile, "aot_eager")  # type: ignore[assignment]
-    made = learner(placement(compiled=compiled), team=team)
+    made = learner(device_settings(compiled=compiled), team=team)
     if team.leads:
         done = work(made)
         team.dismiss()
         return done, calls.modes, calls.sizes
-    team.follow(made)
+    team.serve_as_worker(made)
     return None, calls.modes, calls.sizes
 
 
@@ -204,8 +204,8 @@ def test_workers_that_compile_learn_together_what_they_do_without(
 
 
 def learn_with_a_compiler(_: Team) -> Any:
-    made = learner(placement())
-    return made.placement.compiled, work(made)[:2]
+    made = learner(device_settings())
+    return made.device_settings.compiled, work(made)[:2]
 
 
 @pytest.mark.long
@@ -229,7 +229,7 @@ def test_what_one_process_has_compiled_others_find(tmp_path: Path, monkeypatch: 
 def test_every_network_compiles_as_one_graph(name: str, calls: Calls) -> None:
     network = new_network(name, 3, np.random.default_rng(0))
     sizes, side = BatchSizes(2, 3), networks.facts(name).image_size or 64
-    made = compiled(network, head_of(network)[1], sizes, side, placement(), alone=True)
+    made = compiled(network, head_of(network)[1], sizes, side, device_settings(), alone=True)
 
     assert isinstance(made, Compiled)
     assert calls.sizes == 3 * [(True, 2), (False, 3)]
@@ -247,9 +247,9 @@ def test_gpu_compiles_once_learns_and_gives_what_it_does_without(
     reserved = torch.cuda.memory_reserved()
     # At a higher learning rate, rounding errors would decide the result of these few steps.
     settings = {"epochs": 12, "learning_rate": 1e-3}
-    plain = learner(Placement(torch.device("cuda"), dtype), **settings)
-    made = learner(Placement(torch.device("cuda"), dtype, compiled=True), **settings)
-    assert made.placement.compiled, caplog.text
+    plain = learner(DeviceSettings(torch.device("cuda"), dtype), **settings)
+    made = learner(DeviceSettings(torch.device("cuda"), dtype, compiled=True), **settings)
+    assert made.device_settings.compiled, caplog.text
     assert any((tmp_path / "compiled").iterdir())
     with torch.compiler.set_stance("fail_on_recompile"):
         for _ in range(3):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from raycal.learner.device import STEPS_WORTH_COMPILING, Placement, same_threads_afterwards
+from raycal.learner.device import STEPS_WORTH_COMPILING, DeviceSettings, same_threads_afterwards
 
 
 def with_instructions(monkeypatch: pytest.MonkeyPatch, **capabilities: bool) -> None:
@@ -22,18 +22,18 @@ def test_auto_is_bfloat16_only_where_the_cpu_has_instructions_for_it(
     monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], dtype: torch.dtype
 ) -> None:
     with_instructions(monkeypatch, **capabilities)
-    assert Placement.choose("auto") == Placement(torch.device("cpu"), dtype)
+    assert DeviceSettings.choose("auto") == DeviceSettings(torch.device("cpu"), dtype)
 
 
 def test_named_format_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     with_instructions(monkeypatch, avx512_bf16=True)
-    assert Placement.choose("float32").dtype is torch.float32
-    assert Placement.choose("bfloat16").dtype is torch.bfloat16
+    assert DeviceSettings.choose("float32").dtype is torch.float32
+    assert DeviceSettings.choose("bfloat16").dtype is torch.bfloat16
 
 
 def test_threads_are_set_and_described(monkeypatch: pytest.MonkeyPatch) -> None:
     with_instructions(monkeypatch)
-    described = Placement.choose("float32", threads=1).describe()
+    described = DeviceSettings.choose("float32", threads=1).describe()
 
     assert torch.get_num_threads() == 1
     assert (described["device"], described["dtype"], described["threads"]) == ("cpu", "float32", 1)
@@ -57,20 +57,20 @@ def test_network_is_compiled_on_a_gpu_for_long_trainings_or_as_given(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
 
-    assert Placement.choose("float32", compiled=compiled, steps=steps).compiled is expected
+    assert DeviceSettings.choose("float32", compiled=compiled, steps=steps).compiled is expected
 
 
 def test_images_may_take_half_of_a_workers_part_of_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1, 80_000))
 
-    assert Placement(torch.device("cuda"), torch.float32).room_for_images() == 40_000
-    assert Placement(torch.device("cuda"), torch.float32, gpu_share=0.25).room_for_images() == 10_000
-    assert Placement(torch.device("cpu"), torch.float32).room_for_images() == float("inf")
+    assert DeviceSettings(torch.device("cuda"), torch.float32).room_for_images() == 40_000
+    assert DeviceSettings(torch.device("cuda"), torch.float32, gpu_share=0.25).room_for_images() == 10_000
+    assert DeviceSettings(torch.device("cpu"), torch.float32).room_for_images() == float("inf")
 
 
 def test_threads_of_the_process_come_back() -> None:
     before = torch.get_num_threads()
     with same_threads_afterwards():
-        Placement.choose(threads=before + 1)
+        DeviceSettings.choose(threads=before + 1)
         assert torch.get_num_threads() == before + 1
     assert torch.get_num_threads() == before

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_kept_features import Counting
+from test_feature_cache import Counting
 from test_learner import FLOAT32, TRAINING, dataset, everything, weights
 from workers import on_workers
 
@@ -21,7 +21,7 @@ HEAD = TRAINING.model_copy(update={"epochs": 30, "learning_rate": 0.1})
 def learner(team: Team | None = None, **settings: Any) -> Counting:
     images = dataset(num_train=40, num_test=12)
     training, rng = HEAD.model_copy(update=settings), stream(0, 0, "backbone")
-    made = Counting(images, training, frozen=True, weights=None, rng=rng, placement=FLOAT32, team=team)
+    made = Counting(images, training, frozen=True, weights=None, rng=rng, device_settings=FLOAT32, team=team)
     made.reset(stream(0, 0, "head"))
     return made
 
@@ -87,7 +87,7 @@ def test_empty_training_set_changes_nothing() -> None:
 def fit_head(team: Team) -> Any:
     made = learner(team)
     if not team.leads:
-        team.follow(made)
+        team.serve_as_worker(made)
         return made.head(), None
     made.fit(everything(made._dataset), stream(0, 0, "train"))
     evaluation = made.evaluate()

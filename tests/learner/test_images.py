@@ -5,15 +5,15 @@ import pytest
 import torch
 from torch.nn import functional
 
-from raycal.learner.device import Placement
+from raycal.learner.device import DeviceSettings
 from raycal.learner.images import DeviceImages
 from raycal.networks import IMAGENET_MEAN, IMAGENET_STD
 
-FLOAT32 = Placement(torch.device("cpu"), torch.float32)
+FLOAT32 = DeviceSettings(torch.device("cpu"), torch.float32)
 IMAGES = np.random.default_rng(0).integers(256, size=(5, 40, 40, 3)).astype(np.uint8)
 
 
-def normalised(images: np.ndarray) -> torch.Tensor:
+def normalized(images: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(((images / 255 - IMAGENET_MEAN) / IMAGENET_STD).transpose(0, 3, 1, 2)).float()
 
 
@@ -22,23 +22,23 @@ def batch_of(images: np.ndarray, image_size: int, rows: Any, flip: torch.Tensor 
     return batch
 
 
-def test_batch_holds_the_rows_asked_for_normalised_by_imagenet() -> None:
+def test_batch_holds_the_rows_asked_for_normalized_by_imagenet() -> None:
     batch = batch_of(IMAGES, 40, [3, 1])
 
-    torch.testing.assert_close(batch, normalised(IMAGES[[3, 1]]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(batch, normalized(IMAGES[[3, 1]]), atol=1e-5, rtol=0)
     assert batch.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_marked_images_are_mirrored_left_to_right() -> None:
     batch = batch_of(IMAGES, 40, [0, 1], torch.tensor([False, True]))
 
-    torch.testing.assert_close(batch[0], normalised(IMAGES)[0], atol=1e-5, rtol=0)
-    torch.testing.assert_close(batch[1], normalised(IMAGES[:, :, ::-1])[1], atol=1e-5, rtol=0)
+    torch.testing.assert_close(batch[0], normalized(IMAGES)[0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(batch[1], normalized(IMAGES[:, :, ::-1])[1], atol=1e-5, rtol=0)
 
 
 def test_enlarging_is_bilinear() -> None:
     batch = batch_of(IMAGES, 64, range(5))
-    expected = functional.interpolate(normalised(IMAGES), size=64, mode="bilinear")
+    expected = functional.interpolate(normalized(IMAGES), size=64, mode="bilinear")
 
     torch.testing.assert_close(batch, expected, atol=1e-5, rtol=0)
 
@@ -47,7 +47,7 @@ def test_shrinking_averages_instead_of_skipping_pixels() -> None:
     stripes = np.zeros((1, 64, 64, 3), np.uint8)
     stripes[:, :, ::2] = 255
     batch = batch_of(stripes, 32, [0])
-    grey = normalised(np.full((1, 1, 1, 3), 127.5))
+    grey = normalized(np.full((1, 1, 1, 3), 127.5))
 
     torch.testing.assert_close(batch[:, :, 4:-4, 4:-4], grey.expand(1, 3, 24, 24), atol=0.05, rtol=0)
 
@@ -60,7 +60,7 @@ def test_read_only_images_are_accepted_without_a_warning(recwarn: object) -> Non
     assert list(recwarn) == []  # type: ignore[call-overload]
 
 
-class Small(Placement):
+class Small(DeviceSettings):
     """A device that has no room for the images."""
 
     def room_for_images(self) -> float:
@@ -72,7 +72,9 @@ def test_streamed_batches_are_those_of_resident_images(sizes: list[int]) -> None
     rows, ends = np.array([4, 0, 0, 3, 1]), np.cumsum(sizes)
     parts = [slice(int(end) - size, int(end)) for end, size in zip(ends, sizes, strict=True)]
     flip = torch.tensor([True, False, True, False, False])
-    small, large = (DeviceImages(IMAGES, 64, kind(torch.device("cpu"), torch.float32)) for kind in (Small, Placement))
+    small, large = (
+        DeviceImages(IMAGES, 64, kind(torch.device("cpu"), torch.float32)) for kind in (Small, DeviceSettings)
+    )
 
     assert large.resident
     assert not small.resident
@@ -87,7 +89,7 @@ def test_batches_streamed_to_a_gpu_are_those_of_resident_images(image_size: int)
     flip = torch.tensor([True, False, False, True, True], device="cuda")
     rows, parts = np.array([3, 1, 4, 0, 2]), [slice(0, 2), slice(2, 3), slice(3, 5)]
     resident, streamed = (
-        DeviceImages(IMAGES, image_size, kind(torch.device("cuda"), torch.float32)) for kind in (Placement, Small)
+        DeviceImages(IMAGES, image_size, kind(torch.device("cuda"), torch.float32)) for kind in (DeviceSettings, Small)
     )
 
     assert (resident.resident, streamed.resident) == (True, False)

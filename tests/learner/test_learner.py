@@ -9,11 +9,11 @@ from raycal.algorithm.records import TrainingSet
 from raycal.config import TrainingConfig
 from raycal.data import ImageDataset
 from raycal.errors import DivergedError
-from raycal.learner.device import Placement
+from raycal.learner.device import DeviceSettings
 from raycal.learner.learner import SCORING_PIXELS, NetworkLearner
 from raycal.learner.training import batches as batches_of
 
-FLOAT32 = Placement(torch.device("cpu"), torch.float32)
+FLOAT32 = DeviceSettings(torch.device("cpu"), torch.float32)
 TRAINING = TrainingConfig(epochs=6, batch_size=16, learning_rate=0.01, image_size=32, dtype="float32")
 
 
@@ -21,10 +21,10 @@ def dataset(num_train: int = 32, num_test: int = 12, num_classes: int = 3, side:
     """Images of one noisy color per class; the test images come first in the array."""
     rng = np.random.default_rng(0)
     labels = rng.integers(num_classes, size=num_train + num_test)
-    colours = np.array([[220, 30, 30], [30, 220, 30], [30, 30, 220], [128, 128, 128]])[labels]
+    colors = np.array([[220, 30, 30], [30, 220, 30], [30, 30, 220], [128, 128, 128]])[labels]
     noise = rng.integers(-25, 25, size=(len(labels), side, side, 3))
     return ImageDataset(
-        images=(colours[:, None, None] + noise).astype(np.uint8),
+        images=(colors[:, None, None] + noise).astype(np.uint8),
         labels=labels.astype(np.int64),
         train_rows=np.arange(num_test, num_test + num_train),
         test_rows=np.arange(num_test),
@@ -33,7 +33,7 @@ def dataset(num_train: int = 32, num_test: int = 12, num_classes: int = 3, side:
 
 
 def learner(images: ImageDataset, training: TrainingConfig = TRAINING, seed: int = 0) -> NetworkLearner:
-    made = NetworkLearner(images, training, weights=None, rng=stream(seed, 0, "backbone"), placement=FLOAT32)
+    made = NetworkLearner(images, training, weights=None, rng=stream(seed, 0, "backbone"), device_settings=FLOAT32)
     made.reset(stream(seed, 0, "head"))
     return made
 
@@ -293,7 +293,7 @@ def test_bfloat16_stays_near_float32() -> None:
         TRAINING,
         weights=None,
         rng=stream(0, 0, "backbone"),
-        placement=Placement(torch.device("cpu"), torch.bfloat16),
+        device_settings=DeviceSettings(torch.device("cpu"), torch.bfloat16),
     )
     brief.load(plain.save())
     one, other = plain.predict(np.arange(32)), brief.predict(np.arange(32))
@@ -302,7 +302,7 @@ def test_bfloat16_stays_near_float32() -> None:
     np.testing.assert_allclose(other.probs, one.probs, atol=0.05)
 
 
-class NoRoom(Placement):
+class NoRoom(DeviceSettings):
     """A device whose memory cannot hold any image."""
 
     def room_for_images(self) -> float:
@@ -311,9 +311,11 @@ class NoRoom(Placement):
 
 def test_images_that_have_no_room_on_the_device_train_the_same_weights() -> None:
     images, outcomes = dataset(), []
-    for kind in (Placement, NoRoom):
-        placement = kind(torch.device("cpu"), torch.float32)
-        made = NetworkLearner(images, TRAINING, weights=None, rng=stream(0, 0, "backbone"), placement=placement)
+    for kind in (DeviceSettings, NoRoom):
+        device_settings = kind(torch.device("cpu"), torch.float32)
+        made = NetworkLearner(
+            images, TRAINING, weights=None, rng=stream(0, 0, "backbone"), device_settings=device_settings
+        )
         made.reset(stream(0, 0, "head"))
         made.fit(everything(images), stream(0, 0, "train"))
         outcomes.append((weights(made), made.predict(np.arange(32)).probs, made.evaluate()))
@@ -329,8 +331,8 @@ STEADY = TRAINING.model_copy(update={"epochs": 12, "learning_rate": 1e-3})
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("kind", [Placement, NoRoom])
-def test_gpu_gives_what_the_cpu_gives(kind: type[Placement]) -> None:
+@pytest.mark.parametrize("kind", [DeviceSettings, NoRoom])
+def test_gpu_gives_what_the_cpu_gives(kind: type[DeviceSettings]) -> None:
     images = dataset()
     on_cpu = learner(images, STEADY)
     on_cpu.fit(everything(images), stream(0, 0, "train"))
@@ -339,7 +341,7 @@ def test_gpu_gives_what_the_cpu_gives(kind: type[Placement]) -> None:
         STEADY,
         weights=None,
         rng=stream(0, 0, "backbone"),
-        placement=kind(torch.device("cuda"), torch.float32),
+        device_settings=kind(torch.device("cuda"), torch.float32),
     )
     on_gpu.load(on_cpu.save())
 

@@ -30,7 +30,7 @@ WIDTHS = {
 def learner(network: str, training: TrainingConfig = TRAINING, **options: object) -> NetworkLearner:
     images = dataset(num_train=20, num_test=6)
     rng = stream(0, 0, "backbone")
-    made = NetworkLearner(images, training, network=network, weights=None, rng=rng, placement=FLOAT32, **options)  # type: ignore[arg-type]
+    made = NetworkLearner(images, training, network=network, weights=None, rng=rng, device_settings=FLOAT32, **options)  # type: ignore[arg-type]
     made.reset(stream(0, 0, "head"))
     return made
 

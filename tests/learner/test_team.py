@@ -13,7 +13,7 @@ from raycal.algorithm.records import TrainingSet
 from raycal.config import TrainingConfig
 from raycal.errors import DivergedError, InfrastructureError
 from raycal.learner.learner import NetworkLearner
-from raycal.learner.team import Team, parts, together
+from raycal.learner.team import Team, shards, together
 
 ONE_EPOCH = TRAINING.model_copy(update={"epochs": 1})
 
@@ -26,7 +26,7 @@ class Telling(Team):
         self.told: list[Any] = []
         self._heard = list(heard)
 
-    def share(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         self.told.append(value)
         return self._heard.pop(0) if self._heard else value
 
@@ -44,9 +44,9 @@ class Adder:
 
 
 def test_parts_are_contiguous_and_the_first_are_the_longer_ones() -> None:
-    assert parts(7, 3) == [slice(0, 3), slice(3, 5), slice(5, 7)]
-    assert parts(6, 3) == [slice(0, 2), slice(2, 4), slice(4, 6)]
-    assert parts(1, 3) == [slice(0, 1), slice(1, 1), slice(1, 1)]
+    assert shards(7, 3) == [slice(0, 3), slice(3, 5), slice(5, 7)]
+    assert shards(6, 3) == [slice(0, 2), slice(2, 4), slice(4, 6)]
+    assert shards(1, 3) == [slice(0, 1), slice(1, 1), slice(1, 1)]
 
 
 def test_worker_alone_tells_nobody_anything() -> None:
@@ -55,12 +55,12 @@ def test_worker_alone_tells_nobody_anything() -> None:
     network = nn.Linear(2, 2)
 
     assert (team.rank, team.size, team.leads) == (0, 1, True)
-    assert team.share("value") == "value"
-    assert team.sum(1.5, 2) == [1.5, 2]
-    assert (team.all(True), team.all(False)) == (True, False)
-    assert team.part(7) == slice(0, 7)
+    assert team.broadcast("value") == "value"
+    assert team.all_reduce(1.5, 2) == [1.5, 2]
+    assert (team.all_true(True), team.all_true(False)) == (True, False)
+    assert team.shard(7) == slice(0, 7)
     assert team.gather(rows, 3) is rows
-    assert team.parallel(network) is network
+    assert team.ddp(network) is network
     assert Adder(team).add(3) == 3
     team.dismiss()
 
@@ -77,7 +77,7 @@ def test_first_worker_tells_a_command_before_it_does_its_part() -> None:
 def test_other_workers_obey_until_they_are_dismissed() -> None:
     diverged = ("add", (1,), {"error": DivergedError("not finite")})
     team = Telling(1, (("add", (3,), {}), diverged, ("add", (), {"number": 4}), None))
-    team.follow(adder := Adder(team))
+    team.serve_as_worker(adder := Adder(team))
 
     assert adder.sum == 7
     assert team.told == [None] * 4
@@ -86,7 +86,7 @@ def test_other_workers_obey_until_they_are_dismissed() -> None:
 def test_error_ends_another_worker() -> None:
     team = Telling(1, (("add", (3,), {"error": KeyError("left out")}), None))
     with pytest.raises(KeyError, match="left out"):
-        team.follow(Adder(team))
+        team.serve_as_worker(Adder(team))
 
 
 def test_divergence_leaves_the_workers_in_step() -> None:
@@ -110,7 +110,7 @@ def test_any_other_error_is_that_of_the_infrastructure_and_nobody_is_told_of_it(
 def learner(team: Team, training: TrainingConfig = ONE_EPOCH, num_train: int = 41) -> NetworkLearner:
     images = dataset(num_train=num_train, num_test=13)
     rng = stream(0, 0, "backbone")
-    return NetworkLearner(images, training, weights=None, rng=rng, placement=FLOAT32, team=team)
+    return NetworkLearner(images, training, weights=None, rng=rng, device_settings=FLOAT32, team=team)
 
 
 def some(made: NetworkLearner, num_samples: int) -> TrainingSet:
@@ -138,7 +138,7 @@ def fit_both(team: Team, sizes: list[int]) -> Any:
     """
     made = without_batch_statistics(learner(team))
     if not team.leads:
-        team.follow(made)
+        team.serve_as_worker(made)
         return weights(made)
     one, found = without_batch_statistics(learner(Team.alone())), []
     for size in sizes:
@@ -167,7 +167,7 @@ def test_workers_train_on_the_mean_loss_of_each_batch(tmp_path: Path, size: int)
 def train_and_score(team: Team) -> Any:
     made = learner(team)
     if not team.leads:
-        team.follow(made)
+        team.serve_as_worker(made)
         return weights(made)
     made.reset(stream(0, 0, "head"))
     made.fit(everything(made._dataset), stream(0, 0, "train"))
@@ -203,7 +203,7 @@ def test_pool_and_test_split_are_scored_as_by_one_worker(tmp_path: Path) -> None
 def statistics_after_training(team: Team) -> Any:
     made = learner(team)
     if not team.leads:
-        team.follow(made)
+        team.serve_as_worker(made)
     else:
         made.reset(stream(0, 0, "head"))
         made.fit(some(made, 17), stream(0, 0, "train"))
@@ -222,7 +222,7 @@ def test_all_workers_end_a_training_with_the_same_weights_and_statistics(tmp_pat
 def diverge_and_go_on(team: Team) -> Any:
     made = learner(team, ONE_EPOCH.model_copy(update={"learning_rate": 1e18, "epochs": 2}))
     if not team.leads:
-        return team.follow(made)
+        return team.serve_as_worker(made)
     made.reset(stream(0, 0, "head"))
     messages = []
     for command in (lambda: made.fit(everything(made._dataset), stream(0, 0, "train")), made.evaluate):
@@ -251,7 +251,7 @@ def break_one(team: Team) -> Any:
     made = learner(team)
     if not team.leads:
         made._dataset = None  # type: ignore[assignment]
-        return team.follow(made)
+        return team.serve_as_worker(made)
     return made.evaluate()
 
 

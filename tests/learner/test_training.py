@@ -27,7 +27,7 @@ def learner(team: Team | None = None, loss: str = "cross_entropy", **settings: A
     images = dataset(num_train=40)
     training, rng = ONE_STEP.model_copy(update=settings), stream(0, 0, "backbone")
     made = NetworkLearner(
-        images, training, weights=None, rng=rng, loss=partial(losses[loss]), placement=FLOAT32, team=team
+        images, training, weights=None, rng=rng, loss=partial(losses[loss]), device_settings=FLOAT32, team=team
     )
     made.reset(stream(0, 0, "head"))
     return without_batch_statistics(made)
@@ -185,7 +185,12 @@ def test_samples_that_validate_are_not_trained_on(frozen: bool, monkeypatch: pyt
     settings: dict[str, Any] = {"stop": "converged", "steps": 40, "patience": 2, "validation_fraction": 0.25}
     training = ONE_STEP.model_copy(update={**settings, "batch_size": 8, "learning_rate": 1e-12})
     made = NetworkLearner(
-        dataset(num_train=40), training, frozen=frozen, weights=None, rng=stream(0, 0, "backbone"), placement=FLOAT32
+        dataset(num_train=40),
+        training,
+        frozen=frozen,
+        weights=None,
+        rng=stream(0, 0, "backbone"),
+        device_settings=FLOAT32,
     )
     made.reset(stream(0, 0, "head"))
     trained_on: set[int] = set()
@@ -238,7 +243,7 @@ def test_empty_training_set_takes_no_step() -> None:
 def fit_until(team: Team, settings: dict[str, Any]) -> Any:
     made = learner(team, **settings)
     if not team.leads:
-        team.follow(made)
+        team.serve_as_worker(made)
         return weights(made)
     fitted = made.fit(some(made, np.linspace(0.1, 1, 21), 21), stream(0, 0, "train"))
     team.dismiss()
@@ -286,7 +291,7 @@ def test_chance_is_what_guessing_seldom_exceeds(counts: list[int], num_classes: 
 def fit_weighted(team: Team, loss: str) -> Any:
     made = learner(team, loss)
     if not team.leads:
-        return team.follow(made)
+        return team.serve_as_worker(made)
     given = np.linspace(0.1, 1, 20)
     made.fit(some(made, given), stream(0, 0, "train"))
     team.dismiss()

@@ -21,7 +21,7 @@ from raycal.monitor.summary import print_failures, print_summary
 from raycal.report.runs import read_runs
 from raycal.report.stats.group_figures import group_figures
 from raycal.storage.folder import Folder
-from raycal.storage.sweep_dir import Plan, SweepDir
+from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,7 @@ def finish(
         step=0,
         interaction=1000 * (accepted_in + 1),
         kind=Kind.CLUSTER,
-        answer=Answer.LABELLED,
+        answer=Answer.LABELED,
         label=0,
         purity=0.9,
         wrong=wrong,
@@ -123,7 +123,7 @@ def test_label_error_is_that_of_the_last_iteration_with_one_as_in_the_report(
     finish(sweep_dir, config, accuracy=0.75, wrong=2)
     other = experiment(scenario="cluster-only", seed=1)
     finish(sweep_dir, other, accuracy=0.75, wrong=4, accepted_in=0)
-    sweep_dir.write_plan(Plan(sweep="tiny", experiments=by_id(config, other), threads=1))
+    sweep_dir.write_plan(SweepPlan(sweep="tiny", experiments=by_id(config, other), threads=1))
 
     printed = summary(sweep_dir, by_id(config, other), capsys)[1][5]
 
@@ -364,7 +364,7 @@ def test_trials_that_read_different_data_are_apart(sweep_dir: SweepDir, capsys: 
 
 
 def planned(sweep_dir: SweepDir, *experiments: ExperimentConfig, removed: tuple[str, ...] = ()) -> None:
-    sweep_dir.write_plan(Plan(sweep="tiny", experiments=by_id(*experiments), threads=1, removed=removed))
+    sweep_dir.write_plan(SweepPlan(sweep="tiny", experiments=by_id(*experiments), threads=1, removed=removed))
 
 
 class TestExtendedSweep:

@@ -12,7 +12,7 @@ from raycal.report import write
 from raycal.report.__main__ import main
 from raycal.report.write import write_report
 from raycal.storage.folder import Folder
-from raycal.storage.sweep_dir import Plan, SweepDir
+from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
 TRIALS = [
     *(trial("cluster-only", 0, [0.4, value], settings=threshold(value)) for value in (0.7, 0.9)),
@@ -39,7 +39,7 @@ TABLES = [
 def folder(tmp_path: Path) -> Path:
     sweep_dir = SweepDir(Folder.at(str(tmp_path / "runs" / "small")))
     experiments = {one.experiment_id: one.config for one in TRIALS}
-    sweep_dir.write_plan(Plan(sweep="small", experiments=experiments, threads=1))
+    sweep_dir.write_plan(SweepPlan(sweep="small", experiments=experiments, threads=1))
     for one in TRIALS:
         run_dir = sweep_dir.run_dir(one.experiment_id)
         run_dir.folder.write("results.jsonl", "".join(json.dumps(line) + "\n" for line in one.lines).encode())

@@ -12,7 +12,7 @@ from raycal.report.runs import Runs, read_runs
 from raycal.report.stats.comparison import by_dataset
 from raycal.report.tables import tables
 from raycal.storage.folder import Folder
-from raycal.storage.sweep_dir import Plan, SweepDir
+from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
 SWEEP = """
 name: small
@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
     path.write_text(SWEEP)
     sweep = load_sweep(str(path), REGISTRIES)
     sweep_dir = SweepDir(Folder.at(str(tmp_path / "small")))
-    sweep_dir.write_plan(Plan(sweep="small", experiments=sweep.experiments, threads=1))
+    sweep_dir.write_plan(SweepPlan(sweep="small", experiments=sweep.experiments, threads=1))
     return tmp_path / "small"
 
 
@@ -89,7 +89,7 @@ def test_scenarios_of_one_name_with_other_steps_stay_apart(tmp_path: Path) -> No
         for share, rest in (("1/4", "3/4"), ("3/4", "1/4"))
     ]
     configs = [config(scenario, seed=seed) for scenario in [*scenarios, "random"] for seed in (0, 1)]
-    plan = Plan(sweep="small", experiments={one.experiment_id: one for one in configs}, threads=1)
+    plan = SweepPlan(sweep="small", experiments={one.experiment_id: one for one in configs}, threads=1)
     SweepDir(Folder.at(str(tmp_path))).write_plan(plan)
     assert [(group.label, len(group.trials)) for group in read_runs(str(tmp_path)).groups] == [
         ("mix (1/4 clusters, 3/4 uncertain)", 2),
@@ -104,7 +104,7 @@ def test_acquisitions_are_groups_with_the_options_that_tell_them_apart(tmp_path:
     grid = f"grid: {{acquisition: {choices}, seed: [0, 1]}}"
     path.write_text(f"{SWEEP[: SWEEP.index('grid')].replace('random', 'uncertain-only')}{grid}\n")
     sweep_dir = SweepDir(Folder.at(str(tmp_path / "small")))
-    sweep_dir.write_plan(Plan(sweep="small", experiments=load_sweep(str(path), REGISTRIES).experiments, threads=1))
+    sweep_dir.write_plan(SweepPlan(sweep="small", experiments=load_sweep(str(path), REGISTRIES).experiments, threads=1))
 
     groups = read_runs(sweep_dir.folder.path).groups
     assert [(group.label, len(group.trials)) for group in groups] == [
@@ -180,7 +180,7 @@ def test_trials_that_the_sweep_file_no_longer_asks_for_are_marked(tmp_path: Path
     first, second = (config(seed=seed) for seed in (0, 1))
     experiments = {one.experiment_id: one for one in (first, second)}
     SweepDir(folder).write_plan(
-        Plan(sweep="tiny", experiments=experiments, threads=1, axes=("seed",), removed=(second.experiment_id,))
+        SweepPlan(sweep="tiny", experiments=experiments, threads=1, axes=("seed",), removed=(second.experiment_id,))
     )
 
     runs = read_runs(folder.uri)
@@ -196,7 +196,7 @@ def test_folders_of_images_are_called_by_their_names(tmp_path: Path) -> None:
     folder = Folder.at(str(tmp_path / "tiny"))
     configs = [config(dataset={"name": "image_folder", "root": root}) for root in ("/a/birds", "/b/birds", "/b/cats")]
     experiments = {one.experiment_id: one for one in configs}
-    SweepDir(folder).write_plan(Plan(sweep="tiny", experiments=experiments, threads=1))
+    SweepDir(folder).write_plan(SweepPlan(sweep="tiny", experiments=experiments, threads=1))
 
     runs = read_runs(folder.uri)
 

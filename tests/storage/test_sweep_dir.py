@@ -8,7 +8,7 @@ from raycal.config import ExperimentConfig, SearchConfig
 from raycal.errors import InputError
 from raycal.experiment import build
 from raycal.storage.folder import Folder
-from raycal.storage.sweep_dir import Plan, SweepDir
+from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
 Experiments = dict[str, ExperimentConfig]
 
@@ -21,8 +21,8 @@ def experiments(*settings: dict[str, Any]) -> Experiments:
     return {config.experiment_id: config for config in made}
 
 
-def plan(planned: Experiments) -> Plan:
-    return Plan(sweep="tiny", experiments=planned, threads=3)
+def plan(planned: Experiments) -> SweepPlan:
+    return SweepPlan(sweep="tiny", experiments=planned, threads=3)
 
 
 @pytest.fixture
@@ -116,8 +116,8 @@ class TestSearch:
         (config,) = experiments(settings).values()
         return config
 
-    def plan(self, planned: Experiments) -> Plan:
-        return Plan(sweep="tiny", experiments=planned, threads=3, search=self.search(), base=self.base())
+    def plan(self, planned: Experiments) -> SweepPlan:
+        return SweepPlan(sweep="tiny", experiments=planned, threads=3, search=self.search(), base=self.base())
 
     def test_plan_that_grows_is_read_as_it_was_written_last(self, sweep_dir: SweepDir) -> None:
         sweep_dir.write_plan(self.plan({}))
@@ -137,7 +137,7 @@ def test_start_is_that_of_the_first_plan(sweep_dir: SweepDir, monkeypatch: pytes
     assert sweep_dir.start_time() is None
     for nanoseconds in (1_500_000_000_123_456_789, 1_600_000_000_000_000_000):
         monkeypatch.setattr("time.time_ns", lambda now=nanoseconds: now)
-        sweep_dir.write_plan(Plan(sweep="tiny", experiments={}, threads=1))
+        sweep_dir.write_plan(SweepPlan(sweep="tiny", experiments={}, threads=1))
 
     assert sweep_dir.start_time() == 1_500_000_000_123
 
@@ -145,7 +145,7 @@ def test_start_is_that_of_the_first_plan(sweep_dir: SweepDir, monkeypatch: pytes
 def test_plan_without_a_start_is_still_a_plan(sweep_dir: SweepDir) -> None:
     sweep_dir.folder.write("plan.json", b'{"sweep": "tiny", "threads": 1, "experiments": {}}')
     assert sweep_dir.start_time() is None
-    assert sweep_dir.read_plan() == Plan(sweep="tiny", experiments={}, threads=1)
+    assert sweep_dir.read_plan() == SweepPlan(sweep="tiny", experiments={}, threads=1)
 
 
 def test_folder_of_a_sweep_is_locked_once(sweep_dir: SweepDir) -> None:

@@ -410,7 +410,7 @@ class TestRun:
         assert (tracker.events[0], tracker.events[-1]) == ("start", "FINISHED")
         assert set(tracker.events[1:-1]) == set(ids)
 
-    def test_failed_trial_is_listed_and_does_not_stop_its_neighbours(
+    def test_failed_trial_is_listed_and_does_not_stop_its_neighbors(
         self, sweep: str, ids: list[str], runner: FakeRunner, storage: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         runner.failing = {ids[1]}
@@ -561,14 +561,14 @@ class TestRun:
     ) -> None:
         options = [sweep, "--storage", str(storage), "--local"]
         assert main([*options, "--set", "grid.seed=[0]"]) == 0
-        allot = sweep_run._allot
+        allocate = sweep_run._allocate
 
         def extended_meanwhile(*args: Any, **settings: Any) -> Any:
-            monkeypatch.setattr(sweep_run, "_allot", allot)
+            monkeypatch.setattr(sweep_run, "_allocate", allocate)
             assert main([*options, "--resume", "--set", "grid.seed=[0,2]"]) == 0
-            return allot(*args, **settings)
+            return allocate(*args, **settings)
 
-        monkeypatch.setattr(sweep_run, "_allot", extended_meanwhile)
+        monkeypatch.setattr(sweep_run, "_allocate", extended_meanwhile)
 
         assert main([*options, "--resume"]) == 2
         assert capsys.readouterr().err == (

@@ -9,7 +9,7 @@ from raycal.config import ExperimentConfig, ResourceConfig, SearchConfig, Sweep,
 from raycal.errors import InputError
 from raycal.experiment import build
 from raycal.storage.folder import Folder
-from raycal.storage.sweep_dir import Plan, SweepDir
+from raycal.storage.sweep_dir import SweepDir, SweepPlan
 from raycal.sweep.extension import Extension, extend
 
 Experiments = dict[str, ExperimentConfig]
@@ -37,11 +37,11 @@ def sweep(asked: Experiments, *axes: str, search: SearchConfig | None = None, ba
     )
 
 
-def plan(planned: Experiments, *axes: str, removed: tuple[str, ...] = ()) -> Plan:
-    return Plan(sweep="tiny", experiments=planned, threads=3, axes=axes, removed=removed)
+def plan(planned: Experiments, *axes: str, removed: tuple[str, ...] = ()) -> SweepPlan:
+    return SweepPlan(sweep="tiny", experiments=planned, threads=3, axes=axes, removed=removed)
 
 
-def refusal(planned: Plan, asked: Sweep) -> list[str]:
+def refusal(planned: SweepPlan, asked: Sweep) -> list[str]:
     with pytest.raises(InputError) as refused:
         extend(planned, asked)
     return list(refused.value.problems)
@@ -56,8 +56,8 @@ def file_sweep(tmp_path: Path, text: str, *overrides: str) -> Sweep:
     return load_sweep(str(path), build.REGISTRIES, overrides=overrides)
 
 
-def planned_by(asked: Sweep) -> Plan:
-    return Plan(sweep=asked.name, experiments=asked.experiments, threads=3, axes=asked.axes)
+def planned_by(asked: Sweep) -> SweepPlan:
+    return SweepPlan(sweep=asked.name, experiments=asked.experiments, threads=3, axes=asked.axes)
 
 
 def test_same_experiments_change_nothing() -> None:
@@ -72,7 +72,7 @@ def test_same_experiments_change_nothing() -> None:
 
 def test_plan_of_an_earlier_version_stays_as_it_is_while_nothing_changes() -> None:
     known = experiments({"seed": 0}, {"seed": 1})
-    earlier = Plan(sweep="tiny", experiments=known, threads=3)
+    earlier = SweepPlan(sweep="tiny", experiments=known, threads=3)
 
     assert extend(earlier, sweep(known, "seed")).plan == earlier
 
@@ -93,7 +93,7 @@ def test_seeds_can_come_where_there_was_no_grid() -> None:
 
 
 def test_plan_without_axes_takes_the_keys_that_vary_in_it() -> None:
-    earlier = Plan(sweep="tiny", experiments=experiments({"seed": 0}, {"seed": 1}), threads=3)
+    earlier = SweepPlan(sweep="tiny", experiments=experiments({"seed": 0}, {"seed": 1}), threads=3)
 
     found = extend(earlier, sweep(experiments({"seed": 1}), "seed"))
 
@@ -267,11 +267,11 @@ class TestSearch:
         space = {"training.learning_rate": {"loguniform": [1e-4, 0.1]}, "seed": {"choice": [1, 2]}}
         return SearchConfig.model_validate({"algorithm": "optuna", "num_samples": 5, "space": space, **changed})
 
-    def plan(self, planned: Experiments) -> Plan:
+    def plan(self, planned: Experiments) -> SweepPlan:
         (base,) = experiments({}).values()
-        return Plan(sweep="tiny", experiments=planned, threads=3, search=self.search(), base=base)
+        return SweepPlan(sweep="tiny", experiments=planned, threads=3, search=self.search(), base=base)
 
-    def refusal(self, planned: Plan, asked: Sweep) -> list[str]:
+    def refusal(self, planned: SweepPlan, asked: Sweep) -> list[str]:
         return [problem.split(";")[0] for problem in refusal(planned, asked)]
 
     def test_experiments_found_so_far_are_not_compared(self) -> None:

@@ -21,7 +21,7 @@ from run_folders import CONFIGS, commit
 from sweep_command import SWEEP, start
 
 from raycal.storage.folder import Folder
-from raycal.storage.sweep_dir import Plan, SweepDir
+from raycal.storage.sweep_dir import SweepDir, SweepPlan
 from raycal.tracking.projection import find_runs
 from raycal.tracking.tags import EXPERIMENT_ID, FOLDER, KIND
 
@@ -115,7 +115,7 @@ def uri(database: tuple[int, Path], tmp_path_factory: pytest.TempPathFactory) ->
 def finished_sweep(storage: Path, name: str) -> SweepDir:
     """The folder of a sweep with two finished trials."""
     sweep_dir = SweepDir(Folder.at(str(storage / name)))
-    sweep_dir.write_plan(Plan(sweep=name, experiments={c.experiment_id: c for c in CONFIGS}, threads=1))
+    sweep_dir.write_plan(SweepPlan(sweep=name, experiments={c.experiment_id: c for c in CONFIGS}, threads=1))
     for config in CONFIGS:
         for iteration in range(ITERATIONS):
             commit(sweep_dir, iteration, config)

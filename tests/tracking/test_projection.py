@@ -22,7 +22,7 @@ from raycal.experiment.build import REGISTRIES
 from raycal.report.from_mlflow import runs_from_mlflow
 from raycal.storage.folder import Folder
 from raycal.storage.seal import seal
-from raycal.storage.sweep_dir import Plan, SweepDir
+from raycal.storage.sweep_dir import SweepDir, SweepPlan
 from raycal.tracking.projection import Projection
 from raycal.tracking.tags import run_name, trial_tags
 from raycal.tracking.uri import tracking_uri
@@ -78,7 +78,7 @@ def test_sweep_is_an_experiment_with_one_parent_and_a_child_per_trial(
     assert "mlflow.parentRunId" not in top.data.tags
     for config in CONFIGS:
         run = child(client, config.experiment_id)
-        assert run.info.run_name == f"{config.steps.name} s{config.seed} digits {config.experiment_id[-8:]}"
+        assert run.info.run_name == f"{config.resolved_scenario.name} s{config.seed} digits {config.experiment_id[-8:]}"
         expected = {
             "raycal.kind": "trial",
             "raycal.experiment_id": config.experiment_id,
@@ -441,7 +441,7 @@ def test_what_varies_is_in_the_run_s_name_and_the_folder_s_name_is_the_dataset(
         ExperimentConfig.model_validate({**settings, "expert": {"purity_threshold": value}}, context=REGISTRIES)
         for value in (0.7, 0.8)
     ]
-    sweep_dir.write_plan(Plan(sweep="tiny", experiments={one.experiment_id: one for one in configs}, threads=1))
+    sweep_dir.write_plan(SweepPlan(sweep="tiny", experiments={one.experiment_id: one for one in configs}, threads=1))
     projection = Projection(uri, sweep_dir, "tiny")
     for config in configs:
         commit(sweep_dir, 0, config)
@@ -463,7 +463,7 @@ def test_run_is_renamed_when_the_plan_grows_unless_a_person_named_it(
         )
 
     first, named, second = made(0.7, 0, "/a/birds"), made(0.7, 1, "/a/birds"), made(0.9, 0, "/b/birds")
-    plan = Plan(sweep="tiny", experiments={one.experiment_id: one for one in (first, named)}, threads=1)
+    plan = SweepPlan(sweep="tiny", experiments={one.experiment_id: one for one in (first, named)}, threads=1)
     sweep_dir.write_plan(plan)
     for config in (first, named):
         commit(sweep_dir, 0, config)
@@ -484,7 +484,7 @@ def test_run_is_renamed_when_the_plan_grows_unless_a_person_named_it(
 def test_trial_that_the_sweep_file_no_longer_asks_for_is_tagged_until_it_is_back(
     uri: str, client: MlflowClient, sweep_dir: SweepDir
 ) -> None:
-    plan = Plan(sweep="tiny", experiments={ID: CONFIG}, threads=1, axes=("seed",))
+    plan = SweepPlan(sweep="tiny", experiments={ID: CONFIG}, threads=1, axes=("seed",))
     sweep_dir.write_plan(plan)
     commit(sweep_dir, 0)
     Projection(uri, sweep_dir, "tiny").send(ID, CONFIG)
@@ -581,7 +581,7 @@ def test_record_of_a_failure_says_that_it_is_outdated_where_nothing_can_be_delet
 def test_plan_and_report_are_artifacts_of_the_sweep(
     uri: str, client: MlflowClient, sweep_dir: SweepDir, tmp_path: Path
 ) -> None:
-    sweep_dir.write_plan(Plan(sweep="tiny", experiments={ID: CONFIG}, threads=1))
+    sweep_dir.write_plan(SweepPlan(sweep="tiny", experiments={ID: CONFIG}, threads=1))
     projection = Projection(uri, sweep_dir, "tiny")
     assert artifacts(client, parent(client)) == {"plan.json", "trials.csv"}
     for name in ("summary.csv", "figures/a.svg"):
@@ -596,7 +596,7 @@ def test_plan_and_report_are_artifacts_of_the_sweep(
 
 
 def test_times_are_those_of_the_records(uri: str, client: MlflowClient, sweep_dir: SweepDir) -> None:
-    sweep_dir.write_plan(Plan(sweep="tiny", experiments={ID: CONFIG}, threads=1))
+    sweep_dir.write_plan(SweepPlan(sweep="tiny", experiments={ID: CONFIG}, threads=1))
     for iteration in range(2):
         commit(sweep_dir, iteration)
     sweep_dir.run_dir(ID).finish("iterations")
@@ -643,7 +643,7 @@ def test_experiment_that_cannot_be_made_is_an_error(
 
 def finished(sweep_dir: SweepDir) -> SweepDir:
     """Finish the two trials of a sweep."""
-    sweep_dir.write_plan(Plan(sweep="tiny", experiments={c.experiment_id: c for c in CONFIGS}, threads=1))
+    sweep_dir.write_plan(SweepPlan(sweep="tiny", experiments={c.experiment_id: c for c in CONFIGS}, threads=1))
     for config in CONFIGS:
         commit(sweep_dir, 0, config)
         sweep_dir.run_dir(config.experiment_id).finish("iterations")

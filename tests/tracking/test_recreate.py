@@ -12,7 +12,7 @@ from raycal.experiment import build
 from raycal.report.from_mlflow import runs_from_mlflow
 from raycal.report.runs import read_runs
 from raycal.storage.folder import Folder
-from raycal.storage.sweep_dir import Plan, SweepDir
+from raycal.storage.sweep_dir import SweepDir, SweepPlan
 from raycal.track import main
 from raycal.tracking import Tracker
 
@@ -29,7 +29,7 @@ def sweep_dir(tmp_path: Path) -> SweepDir:
     killed, and one never began."""
     sweep_dir = SweepDir(Folder.at(str(tmp_path / "storage" / "tiny")))
     configs = {config.experiment_id: config for config in (*CONFIGS, *map(trial, range(4, 8)))}
-    sweep_dir.write_plan(Plan(sweep="tiny", experiments=configs, threads=1))
+    sweep_dir.write_plan(SweepPlan(sweep="tiny", experiments=configs, threads=1))
     return sweep_dir
 
 

@@ -14,7 +14,7 @@ import pytest
 from run_folders import CONFIGS, commit, content
 
 from raycal.storage.folder import Folder
-from raycal.storage.sweep_dir import Plan, SweepDir
+from raycal.storage.sweep_dir import SweepDir, SweepPlan
 from raycal.tracking import Tracker
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -78,7 +78,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 @pytest.fixture
 def sweep_dir(tmp_path: Path) -> SweepDir:
     sweep_dir = SweepDir(Folder.at(str(tmp_path / "storage" / "tiny")))
-    sweep_dir.write_plan(Plan(sweep="tiny", experiments={ID: CONFIG}, threads=1))
+    sweep_dir.write_plan(SweepPlan(sweep="tiny", experiments={ID: CONFIG}, threads=1))
     return sweep_dir
 
 

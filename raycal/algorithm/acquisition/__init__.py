@@ -10,10 +10,18 @@ indices. Scores are not stored.
 import pkgutil
 from importlib import import_module
 
+from raycal.algorithm.acquisition.query_context import AnnotatedSamples, HeadWeights, QueryContext
 from raycal.algorithm.acquisition.selection import Acquisition, acquisitions, by_score, most_informative
-from raycal.algorithm.acquisition.view import AnnotatedSamples, Head, View
 
 for _module in pkgutil.iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["Acquisition", "AnnotatedSamples", "Head", "View", "acquisitions", "by_score", "most_informative"]
+__all__ = [
+    "Acquisition",
+    "AnnotatedSamples",
+    "HeadWeights",
+    "QueryContext",
+    "acquisitions",
+    "by_score",
+    "most_informative",
+]

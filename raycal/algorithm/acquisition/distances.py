@@ -42,7 +42,7 @@ def squared_norms(points: Floats) -> Floats:
     return norms
 
 
-def normalised(points: Floats) -> Floats:
+def normalized(points: Floats) -> Floats:
     """Points (n, D) scaled to length one; a point at the origin stays there."""
     norms: Floats = np.sqrt(squared_norms(points))
     norms[norms == 0] = 1

@@ -11,9 +11,9 @@ import numpy as np
 from annotated_types import Ge, Gt, Lt
 
 from raycal.algorithm.acquisition.distances import blocks
+from raycal.algorithm.acquisition.query_context import QueryContext
 from raycal.algorithm.acquisition.selection import by_score
 from raycal.algorithm.acquisition.uncertainty import entropies
-from raycal.algorithm.acquisition.view import View
 from raycal.algorithm.acquisition.votes import variation_ratios, vote_shares
 from raycal.algorithm.records import Floats
 
@@ -22,7 +22,7 @@ Dropout = Annotated[float, Gt(0), Lt(1)]
 
 
 @by_score("bald")
-def bald(view: View, *, passes: Passes = 20, dropout: Dropout = 0.5) -> Floats:
+def bald(view: QueryContext, *, passes: Passes = 20, dropout: Dropout = 0.5) -> Floats:
     """BALD (Houlsby et al. 2011; Gal et al. 2017): entropy of the passes' mean minus the passes' mean entropy, in nats.
 
     The score is the mutual information between the label and the network. It is high where each pass is certain and
@@ -40,13 +40,13 @@ def bald(view: View, *, passes: Passes = 20, dropout: Dropout = 0.5) -> Floats:
 
 
 @by_score("dropout_entropy")
-def dropout_entropy(view: View, *, passes: Passes = 20, dropout: Dropout = 0.5) -> Floats:
+def dropout_entropy(view: QueryContext, *, passes: Passes = 20, dropout: Dropout = 0.5) -> Floats:
     """Entropy of the mean prediction of the passes, in nats (Gal et al. 2017, "max entropy")."""
     return np.concatenate([entropies(probs.mean(axis=0)) for probs in _passes(view, passes, dropout)])
 
 
 @by_score("dropout_variation_ratio")
-def dropout_variation_ratio(view: View, *, passes: Passes = 20, dropout: Dropout = 0.5) -> Floats:
+def dropout_variation_ratio(view: QueryContext, *, passes: Passes = 20, dropout: Dropout = 0.5) -> Floats:
     """Share of the passes that do not vote for the sample's modal class (Freeman 1965; Gal et al. 2017).
 
     Ties between samples are broken at random.
@@ -55,7 +55,7 @@ def dropout_variation_ratio(view: View, *, passes: Passes = 20, dropout: Dropout
     return np.concatenate([variation_ratios(vote_shares(probs.argmax(axis=2), probs.shape[2])) for probs in parts])
 
 
-def _passes(view: View, passes: int, dropout: float) -> Iterator[Floats]:
+def _passes(view: QueryContext, passes: int, dropout: float) -> Iterator[Floats]:
     """Class probabilities (passes, n, K) float32 for D^U, one block of samples at a time."""
     head, embeddings = view.head(), view.predictions.embeddings
     num_classes, width = head.weights.shape

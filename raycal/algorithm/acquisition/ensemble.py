@@ -8,9 +8,9 @@ from typing import Annotated
 
 from annotated_types import Ge
 
+from raycal.algorithm.acquisition.query_context import QueryContext
 from raycal.algorithm.acquisition.selection import by_score
 from raycal.algorithm.acquisition.uncertainty import entropies
-from raycal.algorithm.acquisition.view import View
 from raycal.algorithm.acquisition.votes import variation_ratios, vote_shares
 from raycal.algorithm.records import Floats
 
@@ -18,7 +18,7 @@ Members = Annotated[int, Ge(2)]
 
 
 @by_score("ensemble_vote_entropy")
-def ensemble_vote_entropy(view: View, *, members: Members = 5) -> Floats:
+def ensemble_vote_entropy(view: QueryContext, *, members: Members = 5) -> Floats:
     """Entropy of the members' votes in nats (Dagan, Engelson 1995; Beluch et al. 2018).
 
     Ties between samples are broken at random.
@@ -27,7 +27,7 @@ def ensemble_vote_entropy(view: View, *, members: Members = 5) -> Floats:
 
 
 @by_score("ensemble_variation_ratio")
-def ensemble_variation_ratio(view: View, *, members: Members = 5) -> Floats:
+def ensemble_variation_ratio(view: QueryContext, *, members: Members = 5) -> Floats:
     """Share of the members that do not vote for the sample's modal class (Beluch et al. 2018).
 
     Ties between samples are broken at random.
@@ -35,6 +35,6 @@ def ensemble_variation_ratio(view: View, *, members: Members = 5) -> Floats:
     return variation_ratios(_vote_shares(view, members))
 
 
-def _vote_shares(view: View, members: int) -> Floats:
+def _vote_shares(view: QueryContext, members: int) -> Floats:
     probs = view.members(members)
     return vote_shares(probs.argmax(axis=2), probs.shape[2])

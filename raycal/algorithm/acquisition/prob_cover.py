@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge, Gt, Le
 
-from raycal.algorithm.acquisition.distances import blocks, nearest_squared, normalised, squared_distances
+from raycal.algorithm.acquisition.distances import blocks, nearest_squared, normalized, squared_distances
+from raycal.algorithm.acquisition.query_context import QueryContext
 from raycal.algorithm.acquisition.selection import acquisitions
-from raycal.algorithm.acquisition.view import View
 from raycal.algorithm.clustering import kmeans
 from raycal.algorithm.records import Floats, Indices
 
@@ -19,7 +19,7 @@ JUDGED = 2048
 
 @acquisitions("prob_cover")
 def prob_cover(
-    view: View,
+    view: QueryContext,
     budget: int,
     /,
     *,
@@ -41,8 +41,8 @@ def prob_cover(
             cluster of a k-means with as many clusters as classes.
         purity: Share of the balls that must be pure, where `delta` is None.
     """
-    predictions, annotated = view.predictions, normalised(view.annotated().embeddings)
-    points = normalised(predictions.embeddings)
+    predictions, annotated = view.predictions, normalized(view.annotated().embeddings)
+    points = normalized(predictions.embeddings)
     if delta is None:
         everything = np.concatenate([points, annotated])
         radius = _pure_radius(everything, predictions.probs.shape[1], purity, view.rng)

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from raycal.algorithm.acquisition.view import View
+from raycal.algorithm.acquisition.query_context import QueryContext
 from raycal.algorithm.records import Floats, Indices
 from raycal.registry import Registry
 
@@ -17,13 +17,15 @@ Score = TypeVar("Score", bound=Callable[..., Floats])
 class Acquisition(Protocol):
     """Chooses min(budget, U) different samples of D^U, the first one to ask about first; `budget` is at least 1."""
 
-    def __call__(self, view: View, budget: int, /) -> Indices: ...
+    def __call__(self, view: QueryContext, budget: int, /) -> Indices: ...
 
 
 acquisitions: Registry[Callable[..., Indices]] = Registry("acquisition")
 
 
-def by_score(name: str, *, finer: Callable[[View], npt.NDArray[np.float64]] | None = None) -> Callable[[Score], Score]:
+def by_score(
+    name: str, *, finer: Callable[[QueryContext], npt.NDArray[np.float64]] | None = None
+) -> Callable[[Score], Score]:
     """Decorator that registers, as `name`, the acquisition function that asks about the samples of highest score.
 
     The decorated function itself stays unchanged. Equal scores are ordered by the step's random stream, not by index:
@@ -35,7 +37,7 @@ def by_score(name: str, *, finer: Callable[[View], npt.NDArray[np.float64]] | No
 
     def register(score: Score) -> Score:
         @wraps(score)
-        def select(view: View, budget: int, /, **options: Any) -> Indices:
+        def select(view: QueryContext, budget: int, /, **options: Any) -> Indices:
             scores, indices = score(view, **options), view.predictions.indices
             order = view.rng.permutation(len(indices))
             if finer is not None:

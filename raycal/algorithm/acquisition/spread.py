@@ -12,15 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from raycal.algorithm.acquisition.distances import blocks, nearest_squared, squared_norms
+from raycal.algorithm.acquisition.query_context import QueryContext
 from raycal.algorithm.acquisition.selection import acquisitions
-from raycal.algorithm.acquisition.view import View
 from raycal.algorithm.records import Floats, Indices
 
 TAKEN = -1.0
 
 
 @acquisitions("core_set")
-def core_set(view: View, budget: int, /) -> Indices:
+def core_set(view: QueryContext, budget: int, /) -> Indices:
     """Core-set by greedy k-center (Sener, Savarese 2018): take the sample farthest from all annotated and chosen ones.
 
     Distances are Euclidean, between features. While no sample is annotated, the first sample is drawn at random. Among
@@ -64,7 +64,7 @@ def _moved(points: Floats, origin: npt.NDArray[np.float64]) -> Floats:
 
 
 @acquisitions("badge")
-def badge(view: View, budget: int, /) -> Indices:
+def badge(view: QueryContext, budget: int, /) -> Indices:
     """BADGE (Ash, Zhang, Krishnamurthy, Langford, Agarwal 2020): k-means++ sampling of gradients of the head.
 
     A sample's gradient is that of the loss with respect to the head's weights, assuming that the most probable class e

@@ -5,9 +5,9 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge
 
-from raycal.algorithm.acquisition.distances import blocks, normalised, squared_distances
+from raycal.algorithm.acquisition.distances import blocks, normalized, squared_distances
+from raycal.algorithm.acquisition.query_context import QueryContext
 from raycal.algorithm.acquisition.selection import acquisitions
-from raycal.algorithm.acquisition.view import View
 from raycal.algorithm.clustering import kmeans
 from raycal.algorithm.records import Floats, Indices
 
@@ -16,7 +16,13 @@ Positive = Annotated[int, Ge(1)]
 
 @acquisitions("typiclust")
 def typiclust(
-    view: View, budget: int, /, *, max_clusters: Positive = 500, neighbors: Positive = 20, smallest: Positive = 6
+    view: QueryContext,
+    budget: int,
+    /,
+    *,
+    max_clusters: Positive = 500,
+    neighbors: Positive = 20,
+    smallest: Positive = 6,
 ) -> Indices:
     """TypiClust (Hacohen, Dekel, Weinshall 2022): typical samples of the largest clusters with the fewest annotations.
 
@@ -32,7 +38,7 @@ def typiclust(
         smallest: Fewest samples of a cluster that does not come last.
     """
     annotated, indices = view.annotated().embeddings, view.predictions.indices
-    points = normalised(np.concatenate([view.predictions.embeddings, annotated]))
+    points = normalized(np.concatenate([view.predictions.embeddings, annotated]))
     num_clusters = min(len(annotated) + budget, max_clusters, len(points))
     cluster_ids = kmeans(points, num_clusters, int(view.rng.integers(2**31)))
     sizes = np.bincount(cluster_ids, minlength=num_clusters)

@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from raycal.algorithm.acquisition.distances import blocks
+from raycal.algorithm.acquisition.query_context import QueryContext
 from raycal.algorithm.acquisition.selection import by_score
-from raycal.algorithm.acquisition.view import View
 from raycal.algorithm.records import Floats
 
 # Where all classes but the most probable one sum to less than this, float32 is too coarse for the highest probability.
@@ -13,12 +13,12 @@ SURE = 0.01
 
 
 @by_score("entropy")
-def entropy(view: View) -> Floats:
+def entropy(view: QueryContext) -> Floats:
     """Entropy of the predicted class distribution in nats (Shannon 1948); the paper's choice."""
     return entropies(view.predictions.probs)
 
 
-def _not_the_likeliest(view: View) -> npt.NDArray[np.float64]:
+def _not_the_likeliest(view: QueryContext) -> npt.NDArray[np.float64]:
     """The sum (U,) of all class probabilities but the highest one, at most `SURE`.
 
     In float32 a probability close to one is rounded to 1, while the small probabilities of the other classes keep all
@@ -35,7 +35,7 @@ def _not_the_likeliest(view: View) -> npt.NDArray[np.float64]:
     return scores
 
 
-def _not_the_margin(view: View) -> npt.NDArray[np.float64]:
+def _not_the_margin(view: QueryContext) -> npt.NDArray[np.float64]:
     """One minus the margin (U,), computed from the small probabilities; constant where the model is uncertain."""
     probs = view.predictions.probs
     if probs.shape[1] == 1:
@@ -45,7 +45,7 @@ def _not_the_margin(view: View) -> npt.NDArray[np.float64]:
 
 
 @by_score("margin", finer=_not_the_margin)
-def margin(view: View) -> Floats:
+def margin(view: QueryContext) -> Floats:
     """Minus the difference of the two highest class probabilities (Scheffer, Decomain, Wrobel 2001), in [-1, 0]."""
     probs = view.predictions.probs
     if probs.shape[1] == 1:
@@ -56,7 +56,7 @@ def margin(view: View) -> Floats:
 
 
 @by_score("least_confidence", finer=_not_the_likeliest)
-def least_confidence(view: View) -> Floats:
+def least_confidence(view: QueryContext) -> Floats:
     """One minus the highest class probability (Lewis, Gale 1994; Culotta, McCallum 2005), in [0, 1 - 1/K]."""
     scores: Floats = 1 - view.predictions.probs.max(axis=1)
     return scores

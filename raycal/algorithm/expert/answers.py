@@ -59,7 +59,7 @@ class ClusterAnswer:
     seconds: float
     part: Indices | None = None
 
-    def labelled(self, cluster: Cluster) -> Indices:
+    def labeled(self, cluster: Cluster) -> Indices:
         """The samples of the cluster that the answer applies to."""
         return cluster.indices if self.part is None else self.part
 

@@ -51,7 +51,7 @@ class Oracle:
         self._true_labels = true_labels
         self._purity_threshold = purity_threshold
         self._seconds_per_sample = seconds_per_sample
-        self._seconds_per_labelled = seconds_per_cluster
+        self._seconds_per_labeled = seconds_per_cluster
         self._seconds_per_refused = (
             seconds_per_cluster if seconds_per_refused_cluster is None else seconds_per_refused_cluster
         )
@@ -71,7 +71,7 @@ class Oracle:
         mode = int(counts.argmax())
         num_right = int(counts[mode])
         accepted = num_right / num_shown >= self._purity_threshold
-        seconds = self._seconds_per_labelled if accepted else self._seconds_per_refused
+        seconds = self._seconds_per_labeled if accepted else self._seconds_per_refused
         return ClusterAnswer(
             label=mode if accepted else None,
             purity=num_right / num_shown,

@@ -6,14 +6,14 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge, Le
 
-from raycal.algorithm.acquisition import View
+from raycal.algorithm.acquisition import QueryContext
 from raycal.algorithm.acquisition.uncertainty import entropies
 from raycal.algorithm.pseudo_labels.given import PseudoLabels, pseudo_labels
 
 
 @pseudo_labels("ceal")
 def ceal(
-    view: View,
+    view: QueryContext,
     iteration: int,
     /,
     *,
@@ -38,7 +38,9 @@ def ceal(
 
 
 @pseudo_labels("confident")
-def confident(view: View, iteration: int, /, *, threshold: Annotated[float, Ge(0), Le(1)] = 0.95) -> PseudoLabels:
+def confident(
+    view: QueryContext, iteration: int, /, *, threshold: Annotated[float, Ge(0), Le(1)] = 0.95
+) -> PseudoLabels:
     """Pseudo-labels (Lee 2013): the most probable class of every sample where its probability reaches a threshold.
 
     Lee labels all samples. The threshold and its default are those of FixMatch (Sohn et al. 2020).
@@ -46,7 +48,7 @@ def confident(view: View, iteration: int, /, *, threshold: Annotated[float, Ge(0
     return _most_probable(view, view.predictions.probs.max(axis=1) >= threshold)
 
 
-def _most_probable(view: View, chosen: npt.NDArray[np.bool_]) -> PseudoLabels:
+def _most_probable(view: QueryContext, chosen: npt.NDArray[np.bool_]) -> PseudoLabels:
     """The most probable class of the samples where the mask `chosen` (U,) is true; a tie goes to the smallest id."""
     predictions = view.predictions
     return PseudoLabels(predictions.indices[chosen], predictions.probs[chosen].argmax(axis=1).astype(np.int64))

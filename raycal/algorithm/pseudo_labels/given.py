@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from raycal.algorithm.acquisition import View
+from raycal.algorithm.acquisition import QueryContext
 from raycal.algorithm.records import Indices, Labels
 from raycal.registry import Registry
 
@@ -21,7 +21,7 @@ class PseudoLabeling(Protocol):
     `iteration` counts from 0.
     """
 
-    def __call__(self, view: View, iteration: int, /) -> PseudoLabels: ...
+    def __call__(self, view: QueryContext, iteration: int, /) -> PseudoLabels: ...
 
 
 pseudo_labels: Registry[Callable[..., PseudoLabels]] = Registry("pseudo_labels")

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge, Gt, Le, Lt
 
-from raycal.algorithm.acquisition import View
-from raycal.algorithm.acquisition.distances import normalised
+from raycal.algorithm.acquisition import QueryContext
+from raycal.algorithm.acquisition.distances import normalized
 from raycal.algorithm.pseudo_labels.given import PseudoLabels, pseudo_labels
 from raycal.algorithm.records import Floats, Labels
 
@@ -20,7 +20,7 @@ TOLERANCE = 1e-6  # relative tolerance of the conjugate gradients; closer shares
 
 @pseudo_labels("label_propagation")
 def label_propagation(
-    view: View,
+    view: QueryContext,
     iteration: int,
     /,
     *,
@@ -49,7 +49,7 @@ def label_propagation(
     """
     annotated, predictions = view.annotated(), view.predictions
     num_classes = predictions.probs.shape[1]
-    points = normalised(np.concatenate([predictions.embeddings, annotated.embeddings]))
+    points = normalized(np.concatenate([predictions.embeddings, annotated.embeddings]))
     flowed = _spread(_graph(points, neighbors, gamma), annotated.labels, num_classes, alpha)[: len(predictions.indices)]
     mass = flowed.sum(axis=0)
     flowed /= np.where(mass > 0, mass, 1)

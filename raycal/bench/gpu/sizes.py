@@ -9,7 +9,7 @@ from raycal.bench.iteration import Work
 WORK = Work(
     num_pool=10_000,
     num_test=2000,
-    labelled=500,
+    labeled=500,
     budget=1000,
     image_size=224,
     loader_workers=16,
@@ -66,5 +66,5 @@ QUICK = Sizes(
     copied_bytes=2**16,
     trials=2,
     trial_images=32,
-    work=Work(num_pool=60, num_test=20, labelled=20, budget=10, image_size=32, batch_size=16),
+    work=Work(num_pool=60, num_test=20, labeled=20, budget=10, image_size=32, batch_size=16),
 )

@@ -43,7 +43,7 @@ def training(options: Options, sizes: Sizes) -> Iterator[Figure]:
 
 def _at(batch: int, options: Options, sizes: Sizes, dataset: ImageDataset) -> Iterator[Figure]:
     recipe = TrainingConfig(image_size=sizes.image_size, batch_size=batch, epochs=1, learning_rate=0.01)
-    labelled = TrainingSet(indices=np.arange(sizes.training_images), labels=dataset.train_labels)
+    labeled = TrainingSet(indices=np.arange(sizes.training_images), labels=dataset.train_labels)
     for compiled in sizes.compiled:
         model = learner(
             options,
@@ -53,21 +53,21 @@ def _at(batch: int, options: Options, sizes: Sizes, dataset: ImageDataset) -> It
             image_size=sizes.image_size,
             batch_size=batch,
         )
-        bare = BareLoop(weights_of(model), dataset, recipe, model.placement, compiled=compiled)
+        bare = BareLoop(weights_of(model), dataset, recipe, model.device_settings, compiled=compiled)
         arms: dict[str, Callable[[], object]] = {
-            name: (lambda fit=fit: fit(labelled, np.random.default_rng(0)))  # type: ignore[misc]
+            name: (lambda fit=fit: fit(labeled, np.random.default_rng(0)))  # type: ignore[misc]
             for name, fit in {"raycal": model.fit, "bare": bare.fit}.items()
         }
         taken = in_turn(arms, options.repeats)
         how = "compiled" if compiled else "eager"
         setting = settings_of(
-            model, batch=batch, image_size=sizes.image_size, count=len(labelled.indices), arms="seconds of an epoch"
+            model, batch=batch, image_size=sizes.image_size, count=len(labeled.indices), arms="seconds of an epoch"
         )
         for name in arms:
             yield Figure(
                 benchmark="gpu training",
                 name=f"batch {batch}, {how}, {name}",
-                value=len(labelled.indices) / median(taken[name]),
+                value=len(labeled.indices) / median(taken[name]),
                 unit="img/s",
                 arms={name: taken[name]},
                 setting=setting,

@@ -120,7 +120,7 @@ def _draw_level(level: Level, axes: Axes, looks: Mapping[str, Look]) -> None:
 
 
 def _line(scenario: str, looks: Mapping[str, Look]) -> dict[str, Any]:
-    return {"color": looks[scenario].colour, "gid": gid(scenario, looks)}
+    return {"color": looks[scenario].color, "gid": gid(scenario, looks)}
 
 
 def gid(scenario: str, looks: Mapping[str, Look]) -> str:
@@ -163,7 +163,7 @@ def legend_handles(charts: Iterable[Chart], looks: Mapping[str, Look]) -> dict[s
     handles: dict[str, Line2D] = {}
     for label in sorted(labels, key=lambda one: order.index(labels[one])):
         look = looks[labels[label]]
-        handles[label] = Line2D([], [], color=look.colour, linestyle=look.line, marker=look.marker, **MARKER_EDGE)
+        handles[label] = Line2D([], [], color=look.color, linestyle=look.line, marker=look.marker, **MARKER_EDGE)
     return handles
 
 

@@ -37,9 +37,9 @@ def draw_panel(chart: Chart, looks: Mapping[str, Look], *, prefix: str) -> Panel
     return Panel(svg=_for_page(svg, looks, prefix), points=list(_points(chart, axes, looks)))
 
 
-def variable(colour: str) -> str:
+def variable(color: str) -> str:
     """The name of the CSS variable for a color of the light mode."""
-    return f"--c{colour.removeprefix('#')}"
+    return f"--c{color.removeprefix('#')}"
 
 
 def _for_page(svg: str, looks: Mapping[str, Look], prefix: str) -> str:
@@ -50,7 +50,7 @@ def _for_page(svg: str, looks: Mapping[str, Look], prefix: str) -> str:
     svg = svg.replace("url(#", f"url(#{prefix}-").replace('href="#', f'href="#{prefix}-')
     svg = svg.replace(INK, "currentColor").replace(GRID, "var(--grid)").replace(PAPER, "var(--paper)")
     for look in looks.values():
-        svg = svg.replace(look.colour, f"var({variable(look.colour)})")
+        svg = svg.replace(look.color, f"var({variable(look.color)})")
     return re.sub(r"\n\s*", "\n", svg)
 
 

@@ -126,7 +126,7 @@ def saving(dataset: str, runs: Runs) -> Plate | None:
 def sensitivity(dataset: str, runs: Runs, key: str) -> Plate | None:
     """AUBC and final accuracy by the value of one setting; None unless finished trials have several numeric values."""
     finished = [trial for trial in runs.trials if trial.status == "finished" and trial.lines]
-    asking = [trial for trial in finished if not trial.config.steps.whole_pool]
+    asking = [trial for trial in finished if not trial.config.resolved_scenario.whole_pool]
     concerned = [trial for trial in asking if concerns(trial.config, key)]
     values = sorted({number for trial in concerned if (number := _number(trial, key)) is not None})
     if len(values) < 2:
@@ -151,7 +151,7 @@ def sensitivity(dataset: str, runs: Runs, key: str) -> Plate | None:
             is_log=values[0] > 0 and values[-1] / values[0] >= LOGARITHMIC,
         )
 
-    bound = [trial for trial in finished if trial.config.steps.whole_pool]
+    bound = [trial for trial in finished if trial.config.resolved_scenario.whole_pool]
     charts = (
         chart("area under the budget curve", lambda trial: area_under_budget_curve(trial.lines), ()),
         chart(f"final {ACCURACY}", lambda trial: final_accuracy(trial.lines), supervised_level(bound)),
@@ -180,7 +180,7 @@ def _series(
 
     def made() -> Iterator[Series | None]:
         for group, note in zip(part.groups, part.notes, strict=True):
-            if not only_clusters or group.trials[0].config.steps.forms_clusters:
+            if not only_clusters or group.trials[0].config.resolved_scenario.forms_clusters:
                 yield make(group, f"{group.scenario} ({note})" if note else group.scenario)
 
     return tuple(series for series in made() if series is not None)
@@ -222,7 +222,11 @@ def _number(trial: Trial, key: str) -> float | None:
     config = trial.config
     value: Any = named_settings(config).get(key)
     if key == "clustering.num_clusters" and value is None:
-        budgets = zip(config.steps.steps, config.steps.budgets(config.interactions_per_iteration), strict=True)
+        budgets = zip(
+            config.resolved_scenario.steps,
+            config.resolved_scenario.budgets(config.interactions_per_iteration),
+            strict=True,
+        )
         return float(max((budget for step, budget in budgets if step.asks_clusters), default=0)) or None
     return float(value) if type(value) in (int, float) else None
 

@@ -46,15 +46,15 @@ def of_dataset(runs: Runs, dataset: str) -> Runs:
 
 def scenarios(runs: Runs) -> list[str]:
     """The names of all scenarios, in the order of the plan, full supervision last."""
-    whole_pool = {trial.scenario: trial.config.steps.whole_pool for trial in runs.trials}
+    whole_pool = {trial.scenario: trial.config.resolved_scenario.whole_pool for trial in runs.trials}
     return sorted(whole_pool, key=lambda name: whole_pool[name])
 
 
 def slices(runs: Runs) -> list[Slice]:
     """The slices that the figures of a dataset's runs compare; empty without a finished trial."""
     finished = [group for group in runs.groups if group.finished]
-    asking = [group for group in finished if not group.trials[0].config.steps.whole_pool]
-    supervised = [group for group in finished if group.trials[0].config.steps.whole_pool]
+    asking = [group for group in finished if not group.trials[0].config.resolved_scenario.whole_pool]
+    supervised = [group for group in finished if group.trials[0].config.resolved_scenario.whole_pool]
     conditions = _conditions(asking)
     if len(conditions) > MAX_SLICES:
         return [_best_of_each(asking, supervised)]

@@ -15,13 +15,13 @@ class Look:
     """The style of a scenario.
 
     Attributes:
-        colour: The color on a light background.
+        color: The color on a light background.
         dark: The color on a dark background.
         marker: The marker, as matplotlib names it.
         line: The line style, as matplotlib names it.
     """
 
-    colour: str
+    color: str
     dark: str
     marker: str
     line: Literal["-"] | tuple[float, tuple[float, ...]]

@@ -7,7 +7,7 @@ from math import inf
 
 from raycal.report.paper.claims import BEST, CLUSTER_SCENARIOS, MARGIN, SCENARIOS, Claim, Measure
 from raycal.report.runs import Group
-from raycal.report.stats.comparison import SUPERVISED, Setting, by_seed, same_seeds
+from raycal.report.stats.comparison import SUPERVISED, ConditionGroup, by_seed, same_seeds
 from raycal.report.stats.curves import ACCURACY, curve, final_accuracy, shared_range
 
 LABEL_ERROR = "cluster_label_error"
@@ -45,7 +45,7 @@ class NotTestableError(Exception):
     """The claim cannot be tested on these runs; the message says why."""
 
 
-def claim_checks(claim: Claim, setting: Setting) -> Checks:
+def claim_checks(claim: Claim, setting: ConditionGroup) -> Checks:
     """The comparisons for a claim, in one setting of the dataset that the claim is about.
 
     Raises:
@@ -66,7 +66,7 @@ def claim_checks(claim: Claim, setting: Setting) -> Checks:
     return Checks(checks=tuple(checks), missing=tuple(name for name in scenarios if name not in finished))
 
 
-def _require_conditions(claim: Claim, setting: Setting) -> None:
+def _require_conditions(claim: Claim, setting: ConditionGroup) -> None:
     """Raise NotTestableError if the claim was made under settings other than those of the runs."""
     subject = setting.groups.get(BEST if claim.interactions else SUPERVISED)
     if not claim.conditions or subject is None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from raycal.report.paper.claim_checks import Check, NotTestableError, claim_checks
 from raycal.report.paper.claims import CLAIMS, Claim, Measure
-from raycal.report.stats.comparison import Comparison, Setting
+from raycal.report.stats.comparison import Comparison, ConditionGroup
 from raycal.report.stats.estimate import Estimate, estimate
 from raycal.report.stats.rounding import exact
 
@@ -66,7 +66,7 @@ def is_about_another_dataset(reason: str) -> bool:
     return reason.startswith(ELSEWHERE)
 
 
-def _finding(claim: Claim, dataset: str, setting: Setting) -> Finding:
+def _finding(claim: Claim, dataset: str, setting: ConditionGroup) -> Finding:
     try:
         found = claim_checks(claim, setting)
     except NotTestableError as why:

@@ -127,7 +127,7 @@ def _others(comparison: Comparison, group: Group, accuracy: float) -> Sequence[G
         other
         for setting in settings
         for other in setting.groups.values()
-        if not other.trials[0].config.steps.forms_clusters
+        if not other.trials[0].config.resolved_scenario.forms_clusters
         and not other.is_bound
         and not is_whole_pool(other)
         and same_seeds([group, other])
@@ -152,4 +152,4 @@ def _clusters(lines: Lines, interactions: float) -> float:
 
 
 def _shows_clusters(group: Group) -> bool:
-    return group.trials[0].config.steps.asks(Ask.CLUSTERS)
+    return group.trials[0].config.resolved_scenario.asks(Ask.CLUSTERS)

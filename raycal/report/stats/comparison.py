@@ -11,7 +11,7 @@ RANDOM, SUPERVISED = "random", "supervised"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class ConditionGroup:
     """One combination of all settings except scenario and seed.
 
     Attributes:
@@ -30,7 +30,7 @@ class Comparison:
 
     dataset: str
     groups: tuple[Group, ...]
-    settings: tuple[Setting, ...]
+    settings: tuple[ConditionGroup, ...]
 
     @property
     def candidates(self) -> tuple[Group, ...]:
@@ -42,7 +42,7 @@ class Comparison:
         """The candidates that human annotators can follow: all except upper bounds."""
         return tuple(group for group in self.candidates if not group.is_bound)
 
-    def setting_of(self, group: Group) -> Setting:
+    def setting_of(self, group: Group) -> ConditionGroup:
         """The first setting that contains the group."""
         return next(setting for setting in self.settings if setting.groups.get(group.scenario) is group)
 
@@ -62,7 +62,7 @@ def by_dataset(runs: Runs) -> list[Comparison]:
 
 def is_whole_pool(group: Group) -> bool:
     """Whether the group is full supervision."""
-    return group.trials[0].config.steps.whole_pool
+    return group.trials[0].config.resolved_scenario.whole_pool
 
 
 def by_seed(group: Group) -> dict[int, Trial]:
@@ -81,7 +81,7 @@ def varied_settings(groups: Sequence[Group]) -> list[str]:
     return [key for key in keys if len({group.settings[key] for group in groups}) > 1]
 
 
-def _settings(groups: Sequence[Group]) -> tuple[Setting, ...]:
+def _settings(groups: Sequence[Group]) -> tuple[ConditionGroup, ...]:
     """The settings of one dataset."""
     scenarios = {group.scenario: group.trials[0].config.scenario for group in groups}
     by_experiment = {_experiment(group, scenarios[group.scenario]): group for group in groups}
@@ -90,7 +90,7 @@ def _settings(groups: Sequence[Group]) -> tuple[Setting, ...]:
     for group in groups:
         first_of.setdefault(setting_words({key: group.settings[key] for key in keys}), group)
     return tuple(
-        Setting(
+        ConditionGroup(
             label=label,
             groups={
                 name: by_experiment[experiment]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raycal.report.stats.comparison import Comparison, Setting, by_seed, is_whole_pool, same_seeds
+from raycal.report.stats.comparison import Comparison, ConditionGroup, by_seed, is_whole_pool, same_seeds
 from raycal.report.stats.curves import Curve, curve, shared_range
 from raycal.report.stats.paired import ALPHA, paired_test
 
@@ -72,7 +72,7 @@ def penalty_matrix(comparison: Comparison) -> PenaltyMatrix:
     )
 
 
-def _curves(setting: Setting, *names: str) -> tuple[Sequence[Curve], Sequence[Curve]] | None:
+def _curves(setting: ConditionGroup, *names: str) -> tuple[Sequence[Curve], Sequence[Curve]] | None:
     """The curves of two scenarios in the seeds that both finished.
 
     None if there are fewer than two such seeds, or if their curves share no interactions.

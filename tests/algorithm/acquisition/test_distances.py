@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from raycal.algorithm.acquisition import distances
-from raycal.algorithm.acquisition.distances import blocks, nearest_squared, normalised, squared_distances
+from raycal.algorithm.acquisition.distances import blocks, nearest_squared, normalized, squared_distances
 
 
 def points(num_points: int, seed: int) -> np.ndarray:
@@ -37,9 +37,9 @@ def test_nearest_is_found_over_all_blocks(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.filterwarnings("error")
-def test_normalised_points_are_at_distance_one_but_for_the_origin() -> None:
+def test_normalized_points_are_at_distance_one_but_for_the_origin() -> None:
     given = np.array([[3, 4], [0, 0], [0, -2]], np.float32)
-    found = normalised(given)
+    found = normalized(given)
 
     np.testing.assert_allclose(found, [[0.6, 0.8], [0, 0], [0, -1]], rtol=1e-6)
     assert found.dtype == np.float32

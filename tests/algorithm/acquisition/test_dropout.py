@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from views import view
 
-from raycal.algorithm.acquisition import View, acquisitions, distances
+from raycal.algorithm.acquisition import QueryContext, acquisitions, distances
 from raycal.algorithm.acquisition.dropout import bald, dropout_entropy, dropout_variation_ratio
 
 MANY = 20_000
 
 
-def one_feature_a_class(seed: int = 0) -> View:
+def one_feature_a_class(seed: int = 0) -> QueryContext:
     """A view of three samples: all features favor class 0; one feature favors each class; no feature is active."""
     return view(
         probs=[[0.5, 0.5]] * 3, embeddings=[[10, 10, 0, 0], [10, 0, 10, 0], [0, 0, 0, 0]], weights=HEAD, seed=seed

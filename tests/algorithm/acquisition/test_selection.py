@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from views import rows, view
 
-from raycal.algorithm.acquisition import View, acquisitions, most_informative
+from raycal.algorithm.acquisition import QueryContext, acquisitions, most_informative
 from raycal.algorithm.acquisition.ensemble import ensemble_vote_entropy
 from raycal.algorithm.acquisition.uncertainty import margin
 
@@ -22,7 +22,7 @@ def test_options_are_those_of_the_score_function() -> None:
     assert {name: option.default for name, option in options.items()} == {"passes": 20, "dropout": 0.5}
 
 
-def disagreeing(num_samples: int, seed: int) -> View:
+def disagreeing(num_samples: int, seed: int) -> QueryContext:
     """All members disagree on the second half of the samples and agree on the first."""
     first, second = np.tile([0.9, 0.1], (num_samples, 1)), np.tile([0.9, 0.1], (num_samples, 1))
     second[num_samples // 2 :] = [0.1, 0.9]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from views import rows, view
 
-from raycal.algorithm.acquisition import View, acquisitions
+from raycal.algorithm.acquisition import QueryContext, acquisitions
 
 core_set, badge = acquisitions["core_set"], acquisitions["badge"]
 LINE = [[0.0, 0], [1, 0], [2, 0], [6, 0], [10, 0]]
@@ -104,7 +104,7 @@ def test_badge_asks_once_for_each_of_samples_that_are_all_alike() -> None:
     assert sorted(rows(badge(view(embeddings=np.ones((9, 2))), 9))) == list(range(9))
 
 
-def certain(seed: int) -> View:
+def certain(seed: int) -> QueryContext:
     return view(probs=[[1, 0]] * 9, embeddings=np.random.default_rng(0).normal(size=(9, 2)), seed=seed)
 
 

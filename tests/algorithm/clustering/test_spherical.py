@@ -34,7 +34,7 @@ def test_length_of_the_points_does_not_matter(scale: float) -> None:
     assert np.array_equal(spherical_kmeans(points * lengths, 7, 3), spherical_kmeans(points, 7, 3))
 
 
-def test_every_point_has_the_centre_with_the_largest_cosine() -> None:
+def test_every_point_has_the_center_with_the_largest_cosine() -> None:
     points, _ = rays(2)
     unit = points / np.linalg.norm(points, axis=1, keepdims=True)
 

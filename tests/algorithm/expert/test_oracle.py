@@ -32,7 +32,7 @@ def ask(labels: list[int], threshold: float = 0.8) -> ClusterAnswer:
     ],
     ids=["4 of 5", "8 of 10", "80000 of 100000", "7 of 10", "3 of 10", "all"],
 )
-def test_cluster_exactly_at_the_threshold_is_labelled(labels: list[int], threshold: float) -> None:
+def test_cluster_exactly_at_the_threshold_is_labeled(labels: list[int], threshold: float) -> None:
     answer = ask(labels, threshold)
 
     assert answer.label == max(set(labels), key=labels.count)

@@ -24,7 +24,7 @@ def test_images_of_the_modal_class_get_its_label(
     answer = experts["perfect_purity"](TRUE_LABELS).label_cluster(cluster(*indices), rng())
 
     assert (answer.label, answer.purity, answer.wrong, answer.seconds) == (label, purity, 0, 4.2)
-    assert answer.labelled(cluster(*indices)).tolist() == part
+    assert answer.labeled(cluster(*indices)).tolist() == part
 
 
 def test_price_is_that_of_the_images_shown() -> None:

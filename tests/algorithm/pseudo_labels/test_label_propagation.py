@@ -51,10 +51,10 @@ def test_labels_are_those_of_the_solved_system(options: dict[str, Any]) -> None:
 
 def test_class_with_most_labels_does_not_flood_the_others() -> None:
     rng = np.random.default_rng(0)
-    centres = np.array([[1.0, 0.4], [0.4, 1.0]])
+    centers = np.array([[1.0, 0.4], [0.4, 1.0]])
     points, marked = (
         np.concatenate(
-            [centre + rng.normal(scale=0.3, size=(size, 2)) for centre, size in zip(centres, sizes, strict=True)]
+            [center + rng.normal(scale=0.3, size=(size, 2)) for center, size in zip(centers, sizes, strict=True)]
         )
         for sizes in ((100, 100), (20, 2))
     )
@@ -64,7 +64,7 @@ def test_class_with_most_labels_does_not_flood_the_others() -> None:
     assert (found.labels == right[rows(found.indices)]).mean() > 0.75
 
 
-def test_labels_flow_along_a_chain_of_neighbours() -> None:
+def test_labels_flow_along_a_chain_of_neighbors() -> None:
     # Sample 3 at 40 degrees is nearer to the label at 70 than to the label at 0, where the chain begins.
     given = view(embeddings=at(10, 20, 30, 40, 75, 80), annotated=at(0, 70), labels=[0, 1])
     found = propagate(given, 0, neighbors=2)
@@ -146,7 +146,7 @@ def test_pieces_of_the_pool_give_what_the_whole_gives(monkeypatch: pytest.Monkey
     assert piecewise.labels.tolist() == whole.labels.tolist()
 
 
-def test_equal_samples_are_neighbours_of_each_other_and_not_of_themselves() -> None:
+def test_equal_samples_are_neighbors_of_each_other_and_not_of_themselves() -> None:
     near, products = module._nearest_others(np.ones((6, 1), np.float32), 2)
 
     assert not (near == np.arange(6)[:, None]).any()

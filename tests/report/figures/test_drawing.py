@@ -39,10 +39,10 @@ def test_lines_are_the_means_over_seeds() -> None:
 def test_same_scenario_looks_the_same_in_every_figure() -> None:
     with drawing(text_as_paths=True):
         drawn = [line for plate in plates(RUNS) for axes in draw_plate(plate, LOOKS).axes for line in axes.lines]
-    colours = {(line.get_gid(), line.get_color()) for line in drawn}
+    colors = {(line.get_gid(), line.get_color()) for line in drawn}
 
-    assert len(colours) == 3
-    assert len({look.colour for look in looks([f"own-{at}" for at in range(5)]).values()}) == 5
+    assert len(colors) == 3
+    assert len({look.color for look in looks([f"own-{at}" for at in range(5)]).values()}) == 5
 
 
 def test_text_is_readable_at_the_width_of_a_column() -> None:
@@ -94,7 +94,7 @@ class TestPanel:
             ".00"
         ) + ("\nn = 2")
 
-    def test_colours_are_those_of_the_page(self, chart: Chart) -> None:
+    def test_colors_are_those_of_the_page(self, chart: Chart) -> None:
         with drawing(text_as_paths=False):
             svg = draw_panel(chart, LOOKS, prefix="f0").svg
 

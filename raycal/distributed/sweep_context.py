@@ -7,20 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from raycal.capacity.allocate import Allotment
+from raycal.capacity.allocate import Allocation
 from raycal.plugins import Plugin
 from raycal.storage.inputs import ExpectedInputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
+class SweepContext:
     """The data that all worker groups of a sweep share.
 
     Attributes:
         folder: The sweep's folder, in the form that `Folder.at` takes.
-        owner: The start of the sweep that the workers write for, as it recorded itself.
+        lease: The start of the sweep that the workers write for, as it recorded itself.
         working_directory: The folder that relative paths in the experiments start from.
-        allotment: The resources of each trial.
+        allocation: The resources of each trial.
         clusterings: Handles of the clustering actors, by the node that each runs on.
         pools: Handle of the actor that holds the live pools.
         wait_for_scheduler: Whether a worker waits after every iteration until the scheduler lets the trial go on.
@@ -29,9 +29,9 @@ class Shared:
     """
 
     folder: str
-    owner: str
+    lease: str
     working_directory: str
-    allotment: Allotment
+    allocation: Allocation
     clusterings: Mapping[str, Any]
     pools: Any
     wait_for_scheduler: bool

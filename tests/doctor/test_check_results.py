@@ -8,8 +8,8 @@ import pytest
 from packaging.requirements import Requirement
 
 from raycal.distributed.survey import NodeReport, Survey
+from raycal.doctor.check_result import CheckResult, ok, within
 from raycal.doctor.cluster import judge_cluster
-from raycal.doctor.finding import Finding, ok, within
 from raycal.doctor.machine import (
     GIB,
     check_compiler,
@@ -28,20 +28,20 @@ from raycal.kmeans.gpu import is_gpu_build
 ENDLESS = resource.RLIM_INFINITY
 
 
-def words(finding: Finding) -> str:
+def words(finding: CheckResult) -> str:
     """The line of a finding with single blanks."""
     return " ".join(str(finding).split())
 
 
 def test_line_has_columns_and_no_line_break() -> None:
-    assert str(Finding("disk", ok("", "").status, "a\nb", "do")) == "ok       disk         a\\nb; do"
+    assert str(CheckResult("disk", ok("", "").status, "a\nb", "do")) == "ok       disk         a\\nb; do"
 
 
 class TestWithin:
     def test_probe_that_hangs_is_a_problem_in_time(self) -> None:
         release = Event()
 
-        def hang() -> Iterator[Finding]:
+        def hang() -> Iterator[CheckResult]:
             yield ok("ray", "begun")
             release.wait()
 
@@ -54,13 +54,13 @@ class TestWithin:
             release.set()
 
     def test_error_is_a_line_without_a_traceback(self) -> None:
-        def fail() -> Iterator[Finding]:
+        def fail() -> Iterator[CheckResult]:
             raise ValueError("a\nb")
 
         assert [words(finding) for finding in within("ray", 5, fail)] == ["problem ray ValueError: a b"]
 
     def test_every_mistake_is_a_line(self) -> None:
-        def refuse() -> Iterator[Finding]:
+        def refuse() -> Iterator[CheckResult]:
             raise InputError("one", "two")
 
         assert [words(finding) for finding in within("sweep", 5, refuse)] == ["problem sweep one", "problem sweep two"]
@@ -174,7 +174,7 @@ class TestMachine:
         finding = judge_disk("cache", Path("/x"), free * GIB)
 
         assert (finding.status, finding.found) == (status, f"{free:.1f} GiB free at /x")
-        assert finding.mend == ("" if status == "ok" else "set RAYCAL_CACHE to a larger disk")
+        assert finding.fix == ("" if status == "ok" else "set RAYCAL_CACHE to a larger disk")
 
     def test_shared_memory_of_a_container(self) -> None:
         assert words(judge_shared_memory(GIB / 16, 10 * GIB)) == (

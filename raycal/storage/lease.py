@@ -12,7 +12,7 @@ from raycal.storage.folder import Folder
 OWNER = "owner.json"
 
 
-class Owner:
+class Lease:
     """A start of a sweep, which owns the folder until the next start takes it.
 
     The lock of the folder keeps two starts apart. The owner record tells a process that slept, or a worker of a killed
@@ -30,9 +30,9 @@ class Owner:
     def take(cls, folder: Folder) -> Self:
         """Make a new owner of the folder; an earlier owner must not write any more."""
         start = {"epoch": _epoch(folder) + 1, "start": uuid4().hex, "host": socket.gethostname(), "pid": os.getpid()}
-        owner = cls(folder, json.dumps(start))
-        folder.write(OWNER, owner.record.encode())
-        return owner
+        lease = cls(folder, json.dumps(start))
+        folder.write(OWNER, lease.record.encode())
+        return lease
 
     def check(self) -> None:
         """Check that this start still owns the folder; call it before writing.

@@ -8,9 +8,9 @@ from small_iterations import CONFIG, model, result
 
 from raycal.errors import InfrastructureError, TakenOverError
 from raycal.storage.folder import Folder
-from raycal.storage.owner import Owner
+from raycal.storage.lease import Lease
 from raycal.storage.run_dir import RunDir
-from raycal.storage.sweep_dir import Plan, SweepDir
+from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
 
 @pytest.fixture(params=["local", "mock"])
@@ -20,9 +20,9 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
 
 
 def test_each_start_counts_up_and_is_told_from_the_others(folder: Folder) -> None:
-    first, second = Owner.take(folder), Owner.take(folder)
+    first, second = Lease.take(folder), Lease.take(folder)
 
-    assert [json.loads(owner.record)["epoch"] for owner in (first, second)] == [1, 2]
+    assert [json.loads(lease.record)["epoch"] for lease in (first, second)] == [1, 2]
     assert json.loads(folder.read("owner.json") or b"") == json.loads(second.record)
     second.check()
     with pytest.raises(
@@ -32,9 +32,9 @@ def test_each_start_counts_up_and_is_told_from_the_others(folder: Folder) -> Non
 
 
 def test_two_starts_at_the_same_moment_have_one_owner(folder: Folder) -> None:
-    first = Owner.take(folder)
+    first = Lease.take(folder)
     folder.remove("owner.json")
-    second = Owner.take(folder)
+    second = Lease.take(folder)
 
     assert json.loads(first.record)["epoch"] == json.loads(second.record)["epoch"]
     with pytest.raises(TakenOverError):
@@ -43,18 +43,18 @@ def test_two_starts_at_the_same_moment_have_one_owner(folder: Folder) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"epoch": null}', b'{"epoch": "many"}', b"\xff"])
 def test_damaged_record_is_replaced_at_the_next_start(folder: Folder, content: bytes) -> None:
-    earlier = Owner.take(folder)
+    earlier = Lease.take(folder)
     folder.write("owner.json", content)
     with pytest.raises(TakenOverError):
         earlier.check()
-    Owner.take(folder).check()
+    Lease.take(folder).check()
 
 
 def test_owner_that_was_taken_over_writes_nothing_any_more(folder: Folder) -> None:
-    stale = RunDir(folder.folder(CONFIG.experiment_id), Owner.take(folder))
+    stale = RunDir(folder.folder(CONFIG.experiment_id), Lease.take(folder))
     stale.begin(CONFIG)
     stale.commit(result(0), model(0))
-    now = RunDir(folder.folder(CONFIG.experiment_id), Owner.take(folder))
+    now = RunDir(folder.folder(CONFIG.experiment_id), Lease.take(folder))
     now.begin(CONFIG)
     now.commit(result(1), model(1))
     before = {name: folder.read(name) for name in folder.all_names()}
@@ -75,13 +75,13 @@ def test_owner_that_was_taken_over_writes_nothing_any_more(folder: Folder) -> No
 
 def test_owner_that_slept_while_it_saved_does_not_cut_off_the_results(folder: Folder) -> None:
     place = folder.folder(CONFIG.experiment_id)
-    stale = RunDir(place, Owner.take(folder))
+    stale = RunDir(place, Lease.take(folder))
     stale.begin(CONFIG)
     next_start: list[RunDir] = []
 
     def sleep_and_save(*saved: object) -> None:
         """Let the other start run two iterations between the ledger and the results line of this one."""
-        now = RunDir(place, Owner.take(folder))
+        now = RunDir(place, Lease.take(folder))
         now.begin(CONFIG)
         for iteration in range(2):
             now.commit(result(iteration), model(iteration))
@@ -96,16 +96,16 @@ def test_owner_that_slept_while_it_saved_does_not_cut_off_the_results(folder: Fo
 
 
 def test_plan_is_not_written_by_a_start_that_was_taken_over(folder: Folder) -> None:
-    plan = Plan(sweep="small", threads=1, experiments={CONFIGS[0].experiment_id: CONFIGS[0]})
-    stale = SweepDir(folder, Owner.take(folder))
+    plan = SweepPlan(sweep="small", threads=1, experiments={CONFIGS[0].experiment_id: CONFIGS[0]})
+    stale = SweepDir(folder, Lease.take(folder))
     stale.write_plan(plan)
-    Owner.take(folder)
+    Lease.take(folder)
 
     with pytest.raises(TakenOverError):
         stale.write_plan(plan)
 
 
 def test_record_is_all_that_another_process_needs(folder: Folder) -> None:
-    record = pickle.loads(pickle.dumps(Owner.take(folder).record))
+    record = pickle.loads(pickle.dumps(Lease.take(folder).record))
 
-    Owner(folder, record).check()
+    Lease(folder, record).check()

@@ -25,7 +25,7 @@ class ClusteringShare:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Allotment:
+class Allocation:
     """The resources of each trial, how many trials run at once, and where clustering runs.
 
     Attributes:
@@ -63,8 +63,8 @@ class Allotment:
         """Compute settings of one worker. Without an allotted GPU share (`--local`) it may use the whole GPU."""
         return WorkerSettings(threads=self.threads, gpu_share=min(self.gpus, 1.0) or 1.0, compile=self.compile)
 
-    def at_most(self, trials: int) -> "Allotment":
-        """The same allotment with at most `trials` trials at a time."""
+    def at_most(self, trials: int) -> "Allocation":
+        """The same allocation with at most `trials` trials at a time."""
         concurrent = min(self.concurrent_trials, trials)
         actors = self.clustering[:concurrent]
         return replace(

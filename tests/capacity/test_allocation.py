@@ -2,13 +2,13 @@ from dataclasses import replace
 
 import pytest
 
-from raycal.capacity.allotment import Allotment, ClusteringShare
+from raycal.capacity.allocation import Allocation, ClusteringShare
 from raycal.config import WorkerSettings
 
 ON_CPU = ClusteringShare(node_id="a", threads=4, gpus=0, concurrency=3)
 ON_GPU = ClusteringShare(node_id="b", threads=8, gpus=0.05, concurrency=2)
-CPUS = Allotment(workers=1, threads=1, gpus=0, concurrent_trials=2, clustering=(ON_CPU,))
-GPUS = Allotment(
+CPUS = Allocation(workers=1, threads=1, gpus=0, concurrent_trials=2, clustering=(ON_CPU,))
+GPUS = Allocation(
     workers=2, threads=8, gpus=0.95, concurrent_trials=4, clustering=(ON_GPU, ON_GPU), driver_bytes=18, worker_bytes=9
 )
 
@@ -20,7 +20,7 @@ def test_driver_and_workers_ask_for_a_little_less_than_whole_cores() -> None:
 
 
 @pytest.mark.parametrize(
-    ("allotment", "words"),
+    ("allocation", "words"),
     [
         (CPUS, "2 at a time, 1 worker each with 1 CPU thread; clustering on 1 CPU actor"),
         (GPUS, "4 at a time, 2 workers each with 8 CPU threads and 0.95 GPU; clustering on 2 GPU actors"),
@@ -34,8 +34,8 @@ def test_driver_and_workers_ask_for_a_little_less_than_whole_cores() -> None:
         ),
     ],
 )
-def test_in_words(allotment: Allotment, words: str) -> None:
-    assert str(allotment) == words
+def test_in_words(allocation: Allocation, words: str) -> None:
+    assert str(allocation) == words
 
 
 @pytest.mark.parametrize(("gpus", "share"), [(0.25, 0.25), (0.95, 0.95), (1.0, 1.0), (2.0, 1.0), (0, 1.0)])

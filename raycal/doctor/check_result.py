@@ -17,43 +17,43 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """The result of one check, which the doctor prints as one line.
 
     Attributes:
         check: The name of the check.
         status: How serious the finding is.
         found: What the check found.
-        mend: How to fix it; empty when all is well.
+        fix: How to fix it; empty when all is well.
     """
 
     check: str
     status: Status
     found: str
-    mend: str = ""
+    fix: str = ""
 
     def __str__(self) -> str:
-        return printable(f"{self.status:<8} {self.check:<12} {'; '.join(filter(None, (self.found, self.mend)))}")
+        return printable(f"{self.status:<8} {self.check:<12} {'; '.join(filter(None, (self.found, self.fix)))}")
 
 
-def ok(check: str, found: str) -> Finding:
+def ok(check: str, found: str) -> CheckResult:
     """A finding that all is well."""
-    return Finding(check, Status.OK, found)
+    return CheckResult(check, Status.OK, found)
 
 
-def warning(check: str, found: str, mend: str) -> Finding:
+def warning(check: str, found: str, fix: str) -> CheckResult:
     """A finding with which a sweep runs, but not as well as it could."""
-    return Finding(check, Status.WARNING, found, mend)
+    return CheckResult(check, Status.WARNING, found, fix)
 
 
-def problem(check: str, found: str, mend: str = "") -> Finding:
+def problem(check: str, found: str, fix: str = "") -> CheckResult:
     """A finding with which no sweep would run."""
-    return Finding(check, Status.PROBLEM, found, mend)
+    return CheckResult(check, Status.PROBLEM, found, fix)
 
 
-def within(check: str, seconds: float, probe: Callable[[], Iterable[Finding]]) -> list[Finding]:
+def within(check: str, seconds: float, probe: Callable[[], Iterable[CheckResult]]) -> list[CheckResult]:
     """Run a check with a time limit; an exception in the check and a check that exceeds the limit are problems."""
-    found: list[Finding] = []
+    found: list[CheckResult] = []
 
     def look() -> None:
         try:

@@ -9,7 +9,7 @@ from raycal.algorithm.records import Floats, Labels, Predictions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
+class HeadWeights:
     """The weights of the last layer: logits = embeddings @ weights.T + bias.
 
     Attributes:
@@ -38,7 +38,7 @@ class AnnotatedSamples:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class QueryContext:
     """The query model and the pool in one annotation step; its arrays must not be written to.
 
     Attributes:
@@ -56,5 +56,5 @@ class View:
     predictions: Predictions
     rng: np.random.Generator
     annotated: Callable[[], AnnotatedSamples]
-    head: Callable[[], Head]
+    head: Callable[[], HeadWeights]
     members: Callable[[int], Floats]

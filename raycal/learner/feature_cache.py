@@ -22,11 +22,11 @@ logger = logging.getLogger(__name__)
 
 FOLDER = "features"
 # Largest size of all entries together, about eighty pools of 50,000 images; the least recently used are removed first.
-KEPT_BYTES = 8 * 2**30
+MAX_CACHE_BYTES = 8 * 2**30
 _ROWS_AT_ONCE = 1024
 
 
-def kept_features(key: Mapping[str, object], compute: Callable[[], Floats]) -> Floats:
+def cached_features(key: Mapping[str, object], compute: Callable[[], Floats]) -> Floats:
     """The features (n, D) under a key, read-only and memory-mapped.
 
     Where the cache cannot be written, the features are computed and kept in memory only.
@@ -48,7 +48,7 @@ def kept_features(key: Mapping[str, object], compute: Callable[[], Floats]) -> F
         logger.warning("%s: cannot keep features on disk (%s)", cache_dir(), error.__cause__)
         return computed[0] if computed else compute()
     if computed:
-        evict(FOLDER, keep_bytes=KEPT_BYTES)
+        evict(FOLDER, keep_bytes=MAX_CACHE_BYTES)
     return features
 
 

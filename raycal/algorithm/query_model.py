@@ -5,13 +5,13 @@ from functools import partial
 
 import numpy as np
 
-from raycal.algorithm.acquisition import AnnotatedSamples, View
+from raycal.algorithm.acquisition import AnnotatedSamples, QueryContext
 from raycal.algorithm.learner import Learner
 from raycal.algorithm.pool import Pool
 from raycal.algorithm.records import Floats, Indices, Predictions, TrainingSet
 
 
-class AskingModel:
+class QueryModel:
     """The learner in its role as the query model, in one iteration or between two trainings of the iteration.
 
     Args:
@@ -42,9 +42,9 @@ class AskingModel:
         """
         return self._of_the_askable().restrict(candidates)
 
-    def view(self, candidates: Indices, rng: np.random.Generator) -> View:
+    def view(self, candidates: Indices, rng: np.random.Generator) -> QueryContext:
         """The input of an acquisition function in a step with these candidates and this random stream."""
-        return View(
+        return QueryContext(
             predictions=self.predictions(candidates),
             rng=rng,
             annotated=partial(self._annotated, candidates),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_loop import Alternating, World, facts, ledgers, outcomes, state_after
 
-from raycal.algorithm.acquisition import AnnotatedSamples, View, acquisitions, most_informative
+from raycal.algorithm.acquisition import AnnotatedSamples, QueryContext, acquisitions, most_informative
 from raycal.algorithm.acquisition.uncertainty import entropies
 from raycal.algorithm.expert import Oracle
 from raycal.algorithm.records import Answer, Floats, Indices, Kind, Labels
@@ -27,26 +27,26 @@ class Lenient(Oracle):
 class Looking:
     """An acquisition function by entropy that stores what `look` returns for each view."""
 
-    def __init__(self, look: Callable[[View], Any]) -> None:
+    def __init__(self, look: Callable[[QueryContext], Any]) -> None:
         self._look = look
         self.seen: list[Any] = []
 
-    def __call__(self, view: View, budget: int, /) -> Indices:
+    def __call__(self, view: QueryContext, budget: int, /) -> Indices:
         self.seen.append(self._look(view))
         return most_informative(view.predictions.indices, entropies(view.predictions.probs), budget)
 
 
 def world_with(acquisition: Any, **options: Any) -> World:
     world = World(**options)
-    object.__setattr__(world.parts, "acquisition", acquisition)
+    object.__setattr__(world.components, "acquisition", acquisition)
     return world
 
 
-def annotated(view: View) -> AnnotatedSamples:
+def annotated(view: QueryContext) -> AnnotatedSamples:
     return view.annotated()
 
 
-def four_members(view: View) -> Floats:
+def four_members(view: QueryContext) -> Floats:
     return view.members(4)
 
 
@@ -106,7 +106,7 @@ def test_members_are_the_asking_model_and_others_trained_on_the_same_labels() ->
 
 
 def test_first_member_is_the_asking_model_and_it_asks_on_after_the_others() -> None:
-    def look(view: View) -> tuple[Floats, Floats, Floats]:
+    def look(view: QueryContext) -> tuple[Floats, Floats, Floats]:
         members = view.members(3)
         return view.predictions.probs, members[0], view.annotated().embeddings
 
@@ -121,7 +121,7 @@ def test_first_member_is_the_asking_model_and_it_asks_on_after_the_others() -> N
 
 
 def test_looking_at_everything_changes_nothing_of_the_experiment() -> None:
-    def look(view: View) -> None:
+    def look(view: QueryContext) -> None:
         view.members(3)
         view.annotated()
         view.head()
@@ -133,7 +133,7 @@ def test_looking_at_everything_changes_nothing_of_the_experiment() -> None:
 
 
 def test_more_members_go_on_from_those_there_are() -> None:
-    def look(view: View) -> tuple[Floats, Floats]:
+    def look(view: QueryContext) -> tuple[Floats, Floats]:
         return view.members(2), view.members(4)
 
     few = world_with(first := Looking(look))
@@ -183,7 +183,7 @@ def test_members_are_trained_with_the_purity_of_the_clusters_after_a_resume_too(
     results = resumed.run("uncertain+cluster", **(options | {"iterations": 1}))
     resumed.run("uncertain+cluster", state=state_after(results[0]), **options)
 
-    rows = [row for row in results[0].ledger if row.kind is Kind.CLUSTER and row.answer is Answer.LABELLED]
+    rows = [row for row in results[0].ledger if row.kind is Kind.CLUSTER and row.answer is Answer.LABELED]
     expected = {index: row.purity for row in rows for index in row.indices.tolist()}
     member = resumed.learner.trained_on[1]
     assert member.weights is not None

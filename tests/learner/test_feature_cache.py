@@ -11,8 +11,8 @@ from test_learner import FLOAT32, TRAINING, dataset, everything
 from raycal.algorithm.randomness import stream
 from raycal.data import ImageDataset
 from raycal.errors import DivergedError
-from raycal.learner import kept_features
-from raycal.learner.device import Placement
+from raycal.learner import feature_cache
+from raycal.learner.device import DeviceSettings
 from raycal.learner.learner import NetworkLearner
 
 
@@ -27,10 +27,10 @@ class Counting(NetworkLearner):
 
 
 def learner(images: ImageDataset | None = None, *, seed: int = 0, head: int = 0, **settings: Any) -> Counting:
-    placement = settings.pop("placement", FLOAT32)
+    device_settings = settings.pop("device_settings", FLOAT32)
     training = TRAINING.model_copy(update=settings)
     rng = stream(seed, 0, "backbone")
-    made = Counting(images or dataset(num_train=40), training, weights=None, rng=rng, placement=placement)
+    made = Counting(images or dataset(num_train=40), training, weights=None, rng=rng, device_settings=device_settings)
     made.reset(stream(head, 0, "head"))
     return made
 
@@ -117,7 +117,7 @@ def other_row() -> ImageDataset:
         lambda: learner(other_image()),
         lambda: learner(other_row()),
         lambda: learner(image_size=48),
-        lambda: learner(placement=Placement(torch.device("cpu"), torch.bfloat16)),
+        lambda: learner(device_settings=DeviceSettings(torch.device("cpu"), torch.bfloat16)),
         lambda: torch.set_num_threads(2) or learner(),
     ],
     ids=["weights", "image", "row", "image_size", "dtype", "threads"],
@@ -143,7 +143,7 @@ def test_other_test_images_and_training_settings_share_the_features() -> None:
 
 def test_cache_that_cannot_be_written_is_done_without(raycal_cache: Path, caplog: pytest.LogCaptureFixture) -> None:
     kept = learner().predict(np.arange(40))
-    features = raycal_cache / kept_features.FOLDER
+    features = raycal_cache / feature_cache.FOLDER
     features.rename(raycal_cache / "elsewhere")
     features.write_text("a file")
     made = learner()
@@ -169,7 +169,7 @@ def test_full_disk_costs_no_second_pass(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch, raycal_cache: Path) -> None:
-    monkeypatch.setattr(kept_features, "KEPT_BYTES", 200_000)  # room for two of three entries of 82 kB
+    monkeypatch.setattr(feature_cache, "MAX_CACHE_BYTES", 200_000)  # room for two of three entries of 82 kB
     for seed in range(3):
         learner(seed=seed).predict(np.arange(40))
     again = {}
@@ -179,7 +179,7 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch, raycal_cache: 
         again[seed] = made.num_scored
 
     assert again == {2: 0, 1: 0, 0: 40}
-    assert len([path for path in (raycal_cache / kept_features.FOLDER).iterdir() if path.is_dir()]) == 2
+    assert len([path for path in (raycal_cache / feature_cache.FOLDER).iterdir() if path.is_dir()]) == 2
 
 
 def test_features_that_are_not_finite_are_not_kept(raycal_cache: Path) -> None:
@@ -188,4 +188,4 @@ def test_features_that_are_not_finite_are_not_kept(raycal_cache: Path) -> None:
     with pytest.raises(DivergedError):
         made.predict(np.arange(40))
 
-    assert [path for path in (raycal_cache / kept_features.FOLDER).iterdir() if path.is_dir()] == []
+    assert [path for path in (raycal_cache / feature_cache.FOLDER).iterdir() if path.is_dir()] == []

@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# One test process for each core, at most 8; tests of one group, such as those that start Ray, run in one process.
+PARALLEL := --numprocesses logical --maxprocesses 8 --dist loadgroup
 
 .PHONY: install quickstart test test-slow test-long lint format clean
 
@@ -20,10 +22,10 @@ quickstart: $(STAMP)
 	$(BIN)/python -m raycal.sweep sweeps/quickstart.yaml --resume
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL) $(TESTS)
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m 'slow and not long and not gpu'
+	$(BIN)/python -m pytest $(PARALLEL) -m 'slow and not long and not gpu'
 
 test-long: $(STAMP)
 	$(BIN)/python -m pytest -m 'long and not gpu'

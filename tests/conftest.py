@@ -22,6 +22,8 @@ def pytest_configure(config: pytest.Config) -> None:
     GPU the same work does not give the same bits again, so only a run that asks for tests marked `gpu` sees one.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     if not asks_for_gpu(config.option.markexpr):
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
@@ -48,6 +50,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         if not torch.cuda.is_available():
             pytest.skip("torch sees no GPU")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how often each fault of `tests/faults` was tried, and how often nothing differed in the end."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    for report in reports:
+        for name, tally in getattr(report, "user_properties", ()):
+            if name == "faults" and report.when == "teardown":
+                for fault, (tried, identical) in tally.items():
+                    terminalreporter.write_line(f"{tried:4} tried, {identical:4} identical in the end: {fault}")
 
 
 @pytest.fixture(autouse=True)

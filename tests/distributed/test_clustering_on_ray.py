@@ -21,7 +21,7 @@ from raycal.distributed.clustering_actor import ClusteringService, start_cluster
 from raycal.distributed.clustering_client import RemoteClustering
 from raycal.errors import InfrastructureError, ShortOfMemoryError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
 OPTIONS = {"iterations": 20}
 # Thousands of iterations, which take many seconds in all, until nothing changes any more.

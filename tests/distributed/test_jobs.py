@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from own_plugin import STRATEGIES
 from own_plugin import SWEEP as OWN_SWEEP
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(1200)]
 
 SWEEP = """
 name: small

@@ -7,7 +7,7 @@ import psutil
 import pytest
 from sweep_command import SWEEP, log_of, outcome, run, started, statuses, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray"), pytest.mark.timeout(900)]
 
 
 def test_ray_equals_local_and_a_failed_trial_leaves_its_neighbor_alone(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from raycal import __version__
 from raycal.distributed.survey import survey
 from raycal.doctor.cluster import judge_cluster
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -14,6 +14,7 @@ from raycal.doctor.__main__ import main
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.xdist_group("ray"),
     pytest.mark.timeout(600),
     pytest.mark.skipif(not MAY_MOUNT, reason="may not mount file systems"),
 ]

@@ -31,7 +31,7 @@ resources: {cpus_per_worker: 1}
 """
 
 
-# For each fault, how often it was tried and how often nothing differed in the end; printed after the tests.
+# For each fault of a test, how often it was tried and how often nothing differed in the end; printed after all tests.
 TALLY: dict[str, tuple[int, int]] = {}
 
 

@@ -6,7 +6,7 @@ import pytest
 from disturbed import Disturbed, operations
 from processes import Starter
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(1200)]
 
 
 def crash_points(noted: list[str]) -> list[tuple[int, str]]:

@@ -12,7 +12,7 @@ import pytest
 from disturbed import Disturbed, operations
 from processes import Starter
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(1200)]
 
 
 def writes(disturbed: Disturbed) -> list[str]:

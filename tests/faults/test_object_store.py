@@ -11,7 +11,7 @@ from test_crash_points import crash_points
 
 from raycal.storage.folder import Folder
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from processes import Starter
 from test_crash_points import crash_points
 from test_disturbances import killed_at_random
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(1800)]
 
 
 def report_of(disturbed: Disturbed) -> set[str]:

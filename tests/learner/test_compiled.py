@@ -77,6 +77,7 @@ def work(made: NetworkLearner) -> tuple[dict[str, Tensor], Floats, Evaluation]:
     return weights(made), made.predict(np.arange(37)).probs, made.evaluate()
 
 
+@pytest.mark.slow
 def test_compiled_network_learns_what_the_network_does(calls: Calls) -> None:
     plain, probs, evaluation = work(learner(device_settings(compiled=False)))
     assert calls.sizes == []
@@ -91,6 +92,7 @@ def test_compiled_network_learns_what_the_network_does(calls: Calls) -> None:
     assert compiled_evaluation.loss == pytest.approx(evaluation.loss, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_only_whole_batches_are_compiled_and_each_kind_once(calls: Calls) -> None:
     made = learner(device_settings())
     warm_up = 3 * [(True, BATCH), (False, 16)]
@@ -105,6 +107,7 @@ def test_only_whole_batches_are_compiled_and_each_kind_once(calls: Calls) -> Non
     assert calls.modes == ["reduce-overhead"]
 
 
+@pytest.mark.slow
 def test_compiling_leaves_weights_gradients_and_torchs_generator_as_they_were(calls: Calls) -> None:
     plain = weights(learner(device_settings(compiled=False)))
     torch.manual_seed(3)
@@ -117,6 +120,7 @@ def test_compiling_leaves_weights_gradients_and_torchs_generator_as_they_were(ca
     assert not torch.backends.cudnn.benchmark
 
 
+@pytest.mark.slow
 def test_as_many_compilers_run_as_torch_has_threads_and_none_stays(
     calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +135,7 @@ def test_as_many_compilers_run_as_torch_has_threads_and_none_stays(
     assert ended == [1, 2, 16]
 
 
+@pytest.mark.slow
 def test_one_experiment_after_another_is_compiled_however_many(calls: Calls) -> None:
     from torch._dynamo import config
 

@@ -131,7 +131,7 @@ def test_images_are_normalized_as_the_entry_says() -> None:
     wanted = config({"name": "two_headed", "weights": "none"})
     images = build.dataset(wanted).load()
     learner = build.learner(wanted, images, ONE_THREAD)
-    (batch,) = learner._images.batches(images.train_rows[:1], [slice(0, 1)])
+    (batch,) = learner.extractor.images.batches(images.train_rows[:1], [slice(0, 1)])
 
     pixels = torch.tensor(images.images[images.train_rows[0]]).permute(2, 0, 1).float() / 255
     assert batch.min().item() == pytest.approx((pixels.min().item() - 0.5) / 0.25, abs=0.2)
@@ -139,18 +139,25 @@ def test_images_are_normalized_as_the_entry_says() -> None:
 
 
 def test_embeddings_kept_on_disk_are_not_those_of_other_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    from raycal.learner import learner as module
-    from raycal.learner.learner import NetworkLearner
+    from raycal.learner import feature_extractor as module
+    from raycal.learner.device import DeviceSettings
+    from raycal.learner.learner import FineTuner
 
     keys = []
     monkeypatch.setattr(module, "cached_features", lambda key, compute: keys.append(key) or compute())
     wanted = config({"name": "two_headed", "weights": "none"})
     images = build.dataset(wanted).load()
     for source in ("", "before", "after"):
-        rng = np.random.default_rng(0)
-        NetworkLearner(
-            images, wanted.training, network="two_headed", network_source=source, weights=None, rng=rng
-        ).predict(np.arange(3))
+        extractor = module.FeatureExtractor(
+            images,
+            wanted.training.image_size,
+            network="two_headed",
+            network_source=source,
+            weights=None,
+            rng=np.random.default_rng(0),
+            device_settings=DeviceSettings.choose("float32"),
+        )
+        FineTuner(extractor, wanted.training).predict(np.arange(3))
 
     assert [key.get("network") for key in keys] == [None, "before", "after"]
 
@@ -176,7 +183,7 @@ def test_own_network_trains_and_reads_its_weights_from_a_file(tmp_path: Path) ->
     learner = build.learner(wanted, images, ONE_THREAD)
 
     assert learner.weights_digest is not None
-    assert torch.equal(learner._network.state_dict()["body.0.weight"], state["body.0.weight"])
+    assert torch.equal(learner.extractor.network.state_dict()["body.0.weight"], state["body.0.weight"])
     assert learner.predict(np.arange(4)).embeddings.shape == (4, 4)
 
 

@@ -38,18 +38,18 @@ def run(options: Options) -> Iterator[Figure]:
         yield _beside_best(options, f"dtype, {what}", arms, str(chosen["dtype"]), chosen | {"count": count})
 
     # Only this grid needs another scoring batch, so the learner has no setting for it.
-    own = automatic._scoring_batch
+    own = automatic.extractor.scoring_batch
 
     def batched(batch: int) -> Callable[[], object]:
         def arm() -> None:
-            automatic._scoring_batch = batch
+            automatic.extractor.scoring_batch = batch
             automatic.predict(everything)
 
         return arm
 
     batches = {str(batch): batched(batch) for batch in sorted({own, 32, 64, 128, count})}
     yield _beside_best(options, "scoring batch", batches, str(own), chosen | {"count": count})
-    automatic._scoring_batch = own
+    automatic.extractor.scoring_batch = own
 
     def threaded(threads: int) -> Callable[[], object]:
         def arm() -> None:

@@ -188,20 +188,19 @@ def learner(
         team: The workers of the trial; None: this is its only worker.
     """
     from raycal.learner.device import DeviceSettings
-    from raycal.learner.learner import NetworkLearner
+    from raycal.learner.feature_extractor import FeatureExtractor
+    from raycal.learner.learner import FineTuner, LinearProbe
     from raycal.learner.weights import load_weights
 
     training, rounds = config.training, config.resolved_scenario.iterations(config.iterations)
-    return NetworkLearner(
+    extractor = FeatureExtractor(
         images,
-        training,
+        training.image_size,
         network=config.model.name,
         network_options=config.model.options,
         network_source=_network_source(config),
-        frozen=config.model.frozen,
         weights=load_weights(config.model.weights, config.model.name, config.model.options),
         rng=stream(config.seed, 0, "backbone"),
-        loss=partial(losses[training.loss.name], **training.loss.options),
         device_settings=DeviceSettings.choose(
             training.dtype,
             threads=worker.threads,
@@ -209,8 +208,9 @@ def learner(
             compiled=worker.compile,
             steps=0 if config.model.frozen else rounds * training.most_steps(images.num_train),
         ),
-        team=team,
     )
+    make = LinearProbe if config.model.frozen else FineTuner
+    return make(extractor, training, loss=partial(losses[training.loss.name], **training.loss.options), team=team)
 
 
 def _network_source(config: ExperimentConfig) -> str:

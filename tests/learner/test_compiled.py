@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_learner import TRAINING, dataset, everything, same, weights
+from test_learner import TRAINING, dataset, everything, extractor, same, weights
 from torch import Tensor
 from workers import on_workers
 
@@ -15,7 +15,8 @@ from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Evaluation, Floats
 from raycal.learner.compiled import BatchSizes, Compiled, compiled
 from raycal.learner.device import DeviceSettings, free_memory
-from raycal.learner.learner import SCORING_PIXELS, NetworkLearner
+from raycal.learner.feature_extractor import SCORING_PIXELS
+from raycal.learner.learner import FineTuner, LinearProbe, NetworkLearner
 from raycal.learner.network import head_of, new_network
 from raycal.learner.team import Team
 from raycal.networks import networks
@@ -66,8 +67,7 @@ def device_settings(device: str = "cpu", *, compiled: bool = True) -> DeviceSett
 
 def learner(device_settings: DeviceSettings, *, team: Team | None = None, **settings: Any) -> NetworkLearner:
     training = TRAINING.model_copy(update={"epochs": 2} | settings)
-    rng = stream(0, 0, "backbone")
-    return NetworkLearner(IMAGES, training, weights=None, rng=rng, device_settings=device_settings, team=team)
+    return FineTuner(extractor(IMAGES, device_settings, image_size=training.image_size), training, team=team)
 
 
 def work(made: NetworkLearner) -> tuple[dict[str, Tensor], Floats, Evaluation]:
@@ -116,7 +116,7 @@ def test_compiling_leaves_weights_gradients_and_torchs_generator_as_they_were(ca
 
     assert same(weights(made), plain)
     assert torch.equal(torch.random.get_rng_state(), state)
-    assert all(parameter.grad is None for parameter in made._network.parameters())
+    assert all(parameter.grad is None for parameter in made.extractor.network.parameters())
     assert not torch.backends.cudnn.benchmark
 
 
@@ -172,10 +172,7 @@ def test_network_that_cannot_be_compiled_runs_as_it_is(
 
 
 def test_frozen_network_is_compiled_for_scoring_alone(calls: Calls) -> None:
-    made = NetworkLearner(
-        IMAGES, TRAINING, weights=None, rng=stream(0, 0, "backbone"), device_settings=device_settings(), frozen=True
-    )
-    work(made)
+    work(LinearProbe(extractor(IMAGES, device_settings()), TRAINING))
 
     assert not any(training for training, _ in calls.sizes)
 

@@ -6,22 +6,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_feature_cache import Counting
+from test_feature_cache import Counting, num_scored
 from test_learner import FLOAT32, TRAINING, dataset, everything, weights
 from workers import on_workers
 
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import TrainingSet
 from raycal.errors import DivergedError
+from raycal.learner.learner import LinearProbe
 from raycal.learner.team import Team
 
 HEAD = TRAINING.model_copy(update={"epochs": 30, "learning_rate": 0.1})
 
 
-def learner(team: Team | None = None, **settings: Any) -> Counting:
+def learner(team: Team | None = None, **settings: Any) -> LinearProbe:
     images = dataset(num_train=40, num_test=12)
     training, rng = HEAD.model_copy(update=settings), stream(0, 0, "backbone")
-    made = Counting(images, training, frozen=True, weights=None, rng=rng, device_settings=FLOAT32, team=team)
+    made = LinearProbe(Counting(images, 32, weights=None, rng=rng, device_settings=FLOAT32), training, team=team)
     made.reset(stream(0, 0, "head"))
     return made
 
@@ -42,7 +43,7 @@ def test_only_the_head_changes_and_every_image_is_seen_once() -> None:
     after = weights(made)
 
     assert [name for name in before if not torch.equal(before[name], after[name])] == ["fc.weight", "fc.bias"]
-    assert made.num_scored == 40 + 12
+    assert num_scored(made) == 40 + 12
     assert (predicted == made._dataset.train_labels).mean() > 0.9
     assert evaluation.accuracy > 0.8
 
@@ -50,14 +51,16 @@ def test_only_the_head_changes_and_every_image_is_seen_once() -> None:
 def test_training_is_gradient_descent_on_the_features() -> None:
     made = learner(epochs=1, batch_size=40, momentum=0.0, weight_decay=0.0)
     features = torch.from_numpy(made.predict(np.arange(40)).embeddings)
-    weight = made._head.weight.detach().clone().requires_grad_()
-    bias = made._head.bias.detach().clone()
+    weight = made.extractor.head.weight.detach().clone().requires_grad_()
+    bias = made.extractor.head.bias.detach().clone()
     labels = torch.from_numpy(made._dataset.train_labels)
     torch.nn.functional.cross_entropy(features @ weight.T + bias, labels).backward()
     made.fit(everything(made._dataset), stream(0, 0, "train"))
 
     assert weight.grad is not None
-    torch.testing.assert_close(made._head.weight.detach(), weight.detach() - 0.1 * weight.grad, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        made.extractor.head.weight.detach(), weight.detach() - 0.1 * weight.grad, atol=1e-5, rtol=1e-4
+    )
 
 
 def test_saved_model_goes_on_with_the_features_of_the_backbone() -> None:
@@ -68,7 +71,7 @@ def test_saved_model_goes_on_with_the_features_of_the_backbone() -> None:
 
     np.testing.assert_array_equal(other.predict(np.arange(40)).probs, made.predict(np.arange(40)).probs)
     assert other.evaluate() == made.evaluate()
-    assert made.num_scored + other.num_scored == 40 + 12
+    assert num_scored(made) + num_scored(other) == 40 + 12
 
 
 def test_divergence_names_the_setting() -> None:

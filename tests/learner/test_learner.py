@@ -1,4 +1,5 @@
 import logging
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from raycal.config import TrainingConfig
 from raycal.data import ImageDataset
 from raycal.errors import DivergedError
 from raycal.learner.device import DeviceSettings
-from raycal.learner.learner import SCORING_PIXELS, NetworkLearner
+from raycal.learner.feature_extractor import SCORING_PIXELS, FeatureExtractor
+from raycal.learner.learner import FineTuner, NetworkLearner
 from raycal.learner.training import batches as batches_of
 
 FLOAT32 = DeviceSettings(torch.device("cpu"), torch.float32)
@@ -32,8 +34,21 @@ def dataset(num_train: int = 32, num_test: int = 12, num_classes: int = 3, side:
     )
 
 
+def extractor(
+    images: ImageDataset,
+    device_settings: DeviceSettings = FLOAT32,
+    *,
+    image_size: int = 32,
+    seed: int = 0,
+    **options: Any,
+) -> FeatureExtractor:
+    """A network with weights drawn by the seed."""
+    rng = stream(seed, 0, "backbone")
+    return FeatureExtractor(images, image_size, weights=None, rng=rng, device_settings=device_settings, **options)
+
+
 def learner(images: ImageDataset, training: TrainingConfig = TRAINING, seed: int = 0) -> NetworkLearner:
-    made = NetworkLearner(images, training, weights=None, rng=stream(seed, 0, "backbone"), device_settings=FLOAT32)
+    made = FineTuner(extractor(images, seed=seed, image_size=training.image_size), training)
     made.reset(stream(seed, 0, "head"))
     return made
 
@@ -43,7 +58,7 @@ def everything(images: ImageDataset) -> TrainingSet:
 
 
 def weights(made: NetworkLearner) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in made._network.state_dict().items()}
+    return {name: value.clone() for name, value in made.extractor.network.state_dict().items()}
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
@@ -165,10 +180,10 @@ def test_predictions_are_the_same_however_often_the_host_takes_them(
     made.load(made.save())  # so that predictions do not come from features kept on disk
     expected = made.predict(np.arange(75))
 
-    monkeypatch.setattr("raycal.learner.learner.HELD_BYTES", (batches * 16 + 15) * 512 * 4)
+    monkeypatch.setattr("raycal.learner.feature_extractor.HELD_BYTES", (batches * 16 + 15) * 512 * 4)
     found = made.predict(np.arange(75))
 
-    assert len(list(made._held(75))) == -(-75 // (batches * 16))
+    assert len(list(made.extractor._held(75))) == -(-75 // (batches * 16))
     assert np.array_equal(found.embeddings, expected.embeddings)
     assert np.array_equal(found.probs, expected.probs)
 
@@ -245,7 +260,7 @@ def test_training_that_diverges_names_the_setting() -> None:
 
 def test_predictions_that_are_not_finite_are_refused() -> None:
     made = learner(dataset())
-    made._network.fc.weight.data.fill_(float("nan"))
+    made.extractor.network.fc.weight.data.fill_(float("nan"))
     with pytest.raises(DivergedError):
         made.predict(np.arange(4))
     with pytest.raises(DivergedError):
@@ -288,13 +303,7 @@ def test_bfloat16_stays_near_float32() -> None:
     images = dataset()
     plain = learner(images)
     plain.fit(everything(images), stream(0, 0, "train"))
-    brief = NetworkLearner(
-        images,
-        TRAINING,
-        weights=None,
-        rng=stream(0, 0, "backbone"),
-        device_settings=DeviceSettings(torch.device("cpu"), torch.bfloat16),
-    )
+    brief = FineTuner(extractor(images, DeviceSettings(torch.device("cpu"), torch.bfloat16)), TRAINING)
     brief.load(plain.save())
     one, other = plain.predict(np.arange(32)), brief.predict(np.arange(32))
 
@@ -313,9 +322,7 @@ def test_images_that_have_no_room_on_the_device_train_the_same_weights() -> None
     images, outcomes = dataset(), []
     for kind in (DeviceSettings, NoRoom):
         device_settings = kind(torch.device("cpu"), torch.float32)
-        made = NetworkLearner(
-            images, TRAINING, weights=None, rng=stream(0, 0, "backbone"), device_settings=device_settings
-        )
+        made = FineTuner(extractor(images, device_settings), TRAINING)
         made.reset(stream(0, 0, "head"))
         made.fit(everything(images), stream(0, 0, "train"))
         outcomes.append((weights(made), made.predict(np.arange(32)).probs, made.evaluate()))
@@ -336,13 +343,7 @@ def test_gpu_gives_what_the_cpu_gives(kind: type[DeviceSettings]) -> None:
     images = dataset()
     on_cpu = learner(images, STEADY)
     on_cpu.fit(everything(images), stream(0, 0, "train"))
-    on_gpu = NetworkLearner(
-        images,
-        STEADY,
-        weights=None,
-        rng=stream(0, 0, "backbone"),
-        device_settings=kind(torch.device("cuda"), torch.float32),
-    )
+    on_gpu = FineTuner(extractor(images, kind(torch.device("cuda"), torch.float32)), STEADY)
     on_gpu.load(on_cpu.save())
 
     np.testing.assert_allclose(on_gpu.predict(np.arange(32)).probs, on_cpu.predict(np.arange(32)).probs, atol=1e-2)

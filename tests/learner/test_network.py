@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from test_learner import FLOAT32, TRAINING, dataset, everything, same, weights
+from test_learner import TRAINING, dataset, everything, extractor, same, weights
 from torchvision.models import get_model, get_model_weights
 
 from raycal.algorithm.randomness import stream
 from raycal.config import TrainingConfig
-from raycal.learner.learner import NetworkLearner
+from raycal.learner.learner import FineTuner, NetworkLearner
 from raycal.learner.network import features_of, head_of, new_network
 from raycal.networks import networks
 
@@ -27,10 +27,9 @@ WIDTHS = {
 }
 
 
-def learner(network: str, training: TrainingConfig = TRAINING, **options: object) -> NetworkLearner:
+def learner(network: str, training: TrainingConfig = TRAINING) -> NetworkLearner:
     images = dataset(num_train=20, num_test=6)
-    rng = stream(0, 0, "backbone")
-    made = NetworkLearner(images, training, network=network, weights=None, rng=rng, device_settings=FLOAT32, **options)  # type: ignore[arg-type]
+    made = FineTuner(extractor(images, network=network), training)
     made.reset(stream(0, 0, "head"))
     return made
 

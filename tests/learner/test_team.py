@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_learner import FLOAT32, TRAINING, dataset, everything, weights
+from test_learner import TRAINING, dataset, everything, extractor, weights
 from torch import nn
 from workers import on_workers
 
@@ -12,7 +12,7 @@ from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import TrainingSet
 from raycal.config import TrainingConfig
 from raycal.errors import DivergedError, InfrastructureError
-from raycal.learner.learner import NetworkLearner
+from raycal.learner.learner import FineTuner, NetworkLearner
 from raycal.learner.team import Team, shards, together
 
 ONE_EPOCH = TRAINING.model_copy(update={"epochs": 1})
@@ -109,8 +109,7 @@ def test_any_other_error_is_that_of_the_infrastructure_and_nobody_is_told_of_it(
 
 def learner(team: Team, training: TrainingConfig = ONE_EPOCH, num_train: int = 41) -> NetworkLearner:
     images = dataset(num_train=num_train, num_test=13)
-    rng = stream(0, 0, "backbone")
-    return NetworkLearner(images, training, weights=None, rng=rng, device_settings=FLOAT32, team=team)
+    return FineTuner(extractor(images), training, team=team)
 
 
 def some(made: NetworkLearner, num_samples: int) -> TrainingSet:
@@ -120,7 +119,7 @@ def some(made: NetworkLearner, num_samples: int) -> TrainingSet:
 
 def without_batch_statistics(made: NetworkLearner) -> NetworkLearner:
     """Let batch normalization use the running statistics in training, too, so that a sample's loss is independent."""
-    for module in made._network.modules():
+    for module in made.extractor.network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()
             module.train = lambda mode=True, module=module: module  # type: ignore[method-assign]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_learner import FLOAT32, TRAINING, dataset, same, weights
+from test_learner import TRAINING, dataset, extractor, same, weights
 from test_team import flat, without_batch_statistics
 from workers import on_workers
 
@@ -15,7 +15,7 @@ from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Fitted, TrainingSet
 from raycal.config import TrainingConfig
 from raycal.learner.chance import chance_accuracy
-from raycal.learner.learner import NetworkLearner
+from raycal.learner.learner import FineTuner, LinearProbe, NetworkLearner
 from raycal.learner.losses import losses
 from raycal.learner.team import Team
 from raycal.learner.training import Losses, Patience, held_out
@@ -25,10 +25,8 @@ ONE_STEP = TRAINING.model_copy(update={"epochs": 1, "batch_size": 20})
 
 def learner(team: Team | None = None, loss: str = "cross_entropy", **settings: Any) -> NetworkLearner:
     images = dataset(num_train=40)
-    training, rng = ONE_STEP.model_copy(update=settings), stream(0, 0, "backbone")
-    made = NetworkLearner(
-        images, training, weights=None, rng=rng, loss=partial(losses[loss]), device_settings=FLOAT32, team=team
-    )
+    training = ONE_STEP.model_copy(update=settings)
+    made = FineTuner(extractor(images), training, loss=partial(losses[loss]), team=team)
     made.reset(stream(0, 0, "head"))
     return without_batch_statistics(made)
 
@@ -105,13 +103,13 @@ def test_training_takes_the_steps_that_it_is_given(num_samples: int, steps: int)
 def test_last_pass_is_cut_and_each_is_in_a_new_order(monkeypatch: pytest.MonkeyPatch) -> None:
     made = learner(stop="steps", steps=7, batch_size=8)
     seen: list[list[int]] = []
-    batches = made._images.batches
+    batches = made.extractor.images.batches
 
     def record(rows: Any, parts: Any, *others: Any) -> Any:
         seen.extend(rows[part].tolist() for part in parts)
         return batches(rows, parts, *others)
 
-    monkeypatch.setattr(made._images, "batches", record)
+    monkeypatch.setattr(made.extractor.images, "batches", record)
     made.fit(some(made, None, 20), stream(0, 0, "train"))
 
     assert [len(batch) for batch in seen] == [8, 8, 4, 8, 8, 4, 8]
@@ -180,22 +178,17 @@ def test_training_that_cannot_learn_has_converged_after_its_patience() -> None:
     assert learning.last_loss < learning.first_loss
 
 
-@pytest.mark.parametrize("frozen", [False, True])
-def test_samples_that_validate_are_not_trained_on(frozen: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [FineTuner, LinearProbe])
+def test_samples_that_validate_are_not_trained_on(
+    kind: type[FineTuner | LinearProbe], monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings: dict[str, Any] = {"stop": "converged", "steps": 40, "patience": 2, "validation_fraction": 0.25}
     training = ONE_STEP.model_copy(update={**settings, "batch_size": 8, "learning_rate": 1e-12})
-    made = NetworkLearner(
-        dataset(num_train=40),
-        training,
-        frozen=frozen,
-        weights=None,
-        rng=stream(0, 0, "backbone"),
-        device_settings=FLOAT32,
-    )
+    made = kind(extractor(dataset(num_train=40)), training)
     made.reset(stream(0, 0, "head"))
     trained_on: set[int] = set()
     validated: list[int] = []
-    train, score = made._train, made._right_and_loss
+    train, score = made._train, made.extractor._score
 
     def record_training(network: Any, inputs: Any, training_set: TrainingSet, *others: Any) -> Fitted:
         trained_on.update(training_set.indices.tolist())
@@ -206,13 +199,13 @@ def test_samples_that_validate_are_not_trained_on(frozen: bool, monkeypatch: pyt
         return score(parts, labels)
 
     monkeypatch.setattr(made, "_train", record_training)
-    monkeypatch.setattr(made, "_right_and_loss", record_scoring)
+    monkeypatch.setattr(made.extractor, "_score", record_scoring)
     fitted = made.fit(some(made, None, 20), stream(0, 0, "train"))
 
     assert len(trained_on) == 15
     assert validated == [5, 5, 5]
     assert fitted.steps == 3 * 2
-    assert made._running.training is not frozen
+    assert made.extractor.running.training is (kind is FineTuner)
 
 
 @pytest.mark.parametrize(("num_samples", "held"), [(2, 0), (3, 1), (4, 1), (20, 5), (400, 100)])

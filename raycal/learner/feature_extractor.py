@@ -1,0 +1,220 @@
+"""A network on one device, which turns images into features and features into predictions."""
+
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from raycal.algorithm.records import Floats, Labels
+from raycal.data import ImageDataset
+from raycal.errors import InputError
+from raycal.learner.compiled import BatchSizes, compiled
+from raycal.learner.device import DeviceSettings
+from raycal.learner.feature_cache import backbone_digest, cached_features, images_digest
+from raycal.learner.images import DeviceImages
+from raycal.learner.network import features_of, head_of, new_network
+from raycal.learner.weights import StateDict, bomb_in, weights_digest
+from raycal.networks import networks
+
+# Pixels of one scoring batch, to bound the memory of the first feature maps (about 0.6 GB on a CPU in float32).
+SCORING_PIXELS = {"cpu": 2**20, "cuda": 2**24}
+# Bytes of features or probabilities buffered on the device between copies to the host.
+HELD_BYTES = 2**27
+
+
+class FeatureExtractor:
+    """A network in two parts: the backbone computes features of images, the head computes logits from features.
+
+    It knows nothing of other workers: it processes the rows that it is given.
+
+    Args:
+        image_size: The side, in pixels, of the square images that the network sees.
+        network: The name of the network in the registry.
+        network_options: The options of the network.
+        network_source: Tells apart networks of one name whose code differs, such as those of a changed plug-in; the
+            features that are kept on disk depend on it.
+        weights: The weights of the backbone (see `load_weights`); None: drawn from `rng`.
+        rng: Draws the backbone when there are no weights.
+
+    Attributes:
+        dataset: The dataset whose images the network sees.
+        images: The images in the network's input format.
+        device_settings: The device, and whether the network is compiled.
+        weights_digest: The digest of `weights`; None if the backbone was drawn.
+        network: The network.
+        head: The last layer of the network.
+        scoring_batch: The number of images that are scored at a time.
+        running: The network as it runs on images, compiled or not.
+        has_initial_backbone: Whether the backbone surely has its initial weights. Whoever trains it sets this to False.
+    """
+
+    def __init__(
+        self,
+        dataset: ImageDataset,
+        image_size: int,
+        *,
+        network: str = "resnet18",
+        network_options: Mapping[str, Any] | None = None,
+        network_source: str = "",
+        weights: StateDict | None,
+        rng: np.random.Generator,
+        device_settings: DeviceSettings,
+    ) -> None:
+        self.dataset, self.device_settings = dataset, device_settings
+        self._image_size, self._network_source = image_size, network_source
+        facts = networks.facts(network)
+        self.images = DeviceImages(dataset.images, image_size, device_settings, mean=facts.mean, std=facts.std)
+        self.scoring_batch = max(16, SCORING_PIXELS[device_settings.device.type] // image_size**2)
+        made = new_network(network, dataset.num_classes, rng, network_options)
+        self.network = made.to(device_settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._head_prefix, self.head = head_of(self.network)
+        self.weights_digest = None if weights is None else weights_digest(weights)
+        if weights is not None:
+            self.network.load_state_dict(weights, strict=False)
+        self._initial = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self.running: nn.Module = self.network
+        self.has_initial_backbone = True
+
+    def compile(self, training_batch: int | None, *, alone: bool) -> None:
+        """Compile the network, if the device settings say so, for full batches of training and of scoring.
+
+        Args:
+            training_batch: The number of images in this worker's part of a full training batch; None if the network
+                itself is not trained.
+            alone: Whether this worker exchanges gradients with no other worker.
+        """
+        if not self.device_settings.compiled:
+            return
+        sizes = BatchSizes(training_batch, self.scoring_batch)
+        self.running = compiled(self.network, self.head, sizes, self._image_size, self.device_settings, alone=alone)
+        self.device_settings = replace(self.device_settings, compiled=self.running is not self.network)
+
+    def reset(self, rng: np.random.Generator) -> None:
+        """Restore the initial weights and draw the head from `rng` as torch draws a linear layer."""
+        bound = self.head.in_features**-0.5
+        head = {
+            name: torch.from_numpy(rng.uniform(-bound, bound, tuple(self._initial[name].shape)).astype(np.float32))
+            for name in (f"{self._head_prefix}weight", f"{self._head_prefix}bias")
+        }
+        self.network.load_state_dict(self._initial | head)
+        self.has_initial_backbone = True
+
+    def save(self) -> bytes:
+        """The current weights as bytes, for `load`."""
+        buffer = io.BytesIO()
+        torch.save(self.network.state_dict(), buffer)
+        return buffer.getvalue()
+
+    def load(self, saved: bytes) -> None:
+        """Restore the weights of an earlier `save`.
+
+        Raises:
+            InputError: The bytes are not the weights of this network.
+        """
+        try:
+            if bomb := bomb_in(io.BytesIO(saved)):
+                raise ValueError(bomb)
+            self.network.load_state_dict(torch.load(io.BytesIO(saved), map_location="cpu", weights_only=True))
+        except Exception as error:  # bytes that are no state dict fail in many ways
+            raise InputError("state: the model is not one that raycal saved; move the folder away") from error
+        self.has_initial_backbone = False
+
+    def features(self, rows: npt.NDArray[np.int64]) -> Floats:
+        """Features (n, D) of the dataset's rows."""
+        on_host = torch.empty(len(rows), self.head.in_features)
+        for held in self._held(len(rows)):
+            on_device = torch.empty_like(on_host[held], device=self.device_settings.device)
+            for part, batch in self._forward(rows[held]):
+                on_device[part] = batch
+            on_host[held] = on_device
+        features: Floats = on_host.numpy()
+        return features
+
+    def initial_features(
+        self, what: str, rows: npt.NDArray[np.int64], *, workers: int, compute: Callable[[], Floats]
+    ) -> Floats:
+        """Features (n, D) of the dataset's rows from the initial backbone, computed once for all trials on the node.
+
+        Args:
+            what: The name of these rows.
+            workers: The number of workers that compute the features together, on which their last bits depend.
+            compute: Computes the features, unless another trial has done so.
+        """
+        key = {
+            "content": f"features of the {what} before training",
+            "images": images_digest(self.dataset, rows),
+            "backbone": backbone_digest(self._initial, self._head_prefix),
+            "image_size": self._image_size,
+            "scoring_batch": self.scoring_batch,
+            "workers": workers,
+            "hardware": self.device_settings.hardware(),
+            **self.device_settings.describe(),
+        }
+        if self._network_source:
+            key["network"] = self._network_source
+        return cached_features(key, compute)
+
+    @torch.inference_mode()
+    def probs(self, features: Floats) -> Floats:
+        """Class probabilities (n, K) from features (n, D)."""
+        on_host = torch.empty(len(features), self.dataset.num_classes)
+        for held in self._held(len(features)):
+            on_device = self.device_settings.on_device(features[held])
+            parts = [self._logits(on_device[part]).softmax(1) for part in self._scoring_batches(len(on_device))]
+            on_host[held] = torch.cat(parts)
+        probs: Floats = on_host.numpy()
+        return probs
+
+    def score(self, rows: npt.NDArray[np.int64], labels: Labels) -> tuple[int, float]:
+        """The number of right predictions and the sum of the cross-entropy for the dataset's rows."""
+        return self._score(self._forward(rows), labels)
+
+    def score_features(self, features: Tensor, labels: Labels) -> tuple[int, float]:
+        """The number of right predictions and the sum of the cross-entropy for features (n, D) on the device."""
+        return self._score(((part, features[part]) for part in self._scoring_batches(len(features))), labels)
+
+    @torch.inference_mode()
+    def _score(self, parts: Iterable[tuple[slice, Tensor]], labels: Labels) -> tuple[int, float]:
+        on_device = self.device_settings.on_device(labels)
+        right = torch.zeros((), dtype=torch.int64, device=self.device_settings.device)
+        loss = torch.zeros((), dtype=torch.float64, device=self.device_settings.device)
+        for part, features in parts:
+            logits = self._logits(features)
+            right += (logits.argmax(1) == on_device[part]).sum()
+            loss += functional.cross_entropy(logits, on_device[part], reduction="sum")
+        return int(right.item()), loss.item()
+
+    @torch.inference_mode()
+    def _forward(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[slice, Tensor]]:
+        """Features (B, D) of the dataset's rows in float32, batch by batch."""
+        self.running.eval()
+        parts = list(self._scoring_batches(len(rows)))
+        for part, batch in zip(parts, self.images.batches(rows, parts), strict=True):
+            with self.device_settings.autocast():
+                features = features_of(self.running, self.head, batch)
+            yield part, features.float()
+
+    def _logits(self, features: Tensor) -> Tensor:
+        """Logits (B, K) in float32."""
+        with self.device_settings.autocast():
+            logits: Tensor = self.head(features)
+        return logits.float()
+
+    def _scoring_batches(self, num_rows: int) -> Iterator[slice]:
+        return _parts(num_rows, self.scoring_batch)
+
+    def _held(self, num_rows: int) -> Iterator[slice]:
+        """Slices of the rows whose results the device buffers together; each but the last is whole scoring batches."""
+        row_bytes = 4 * max(self.head.in_features, self.head.out_features)
+        return _parts(num_rows, self.scoring_batch * max(1, HELD_BYTES // (row_bytes * self.scoring_batch)))
+
+
+def _parts(num_rows: int, size: int) -> Iterator[slice]:
+    for begin in range(0, num_rows, size):
+        yield slice(begin, min(begin + size, num_rows))

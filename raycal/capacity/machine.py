@@ -21,7 +21,11 @@ def this_machine() -> Node:
 
 
 def _cpus() -> int:
-    """The cores this process may run on, limited by its control groups; at least 1."""
+    """The cores this process may run on, limited by its control groups; at least 1.
+
+    `joblib.cpu_count()` would not do. Joblib 1.6 reads only the outermost control group, and so misses the limit of a
+    batch job or of a systemd service, which have groups below it. It also rounds a quota of 2.5 cores up to 3.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, int(min([cores, *(quota for group in _control_groups() for quota in _cpu_quota(group))])))
 

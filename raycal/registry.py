@@ -8,7 +8,7 @@ declares with `Affects` which experiments it can change.
 import inspect
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import partial
 from types import SimpleNamespace
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar, get_type_hints
@@ -169,6 +169,10 @@ class Registry(Generic[T]):
             for parameter in inspect.signature(entry).parameters.values()
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.name not in self.provided
         ]
+        if inspect.isclass(entry) and is_dataclass(entry):
+            # Python lists the fields of base classes first. Here an entry's own options come first.
+            fields = list(dict.fromkeys(name for base in entry.__mro__ for name in inspect.get_annotations(base)))
+            parameters.sort(key=lambda parameter: fields.index(parameter.name) if parameter.name in fields else -1)
         # Other annotations, such as the return type, may name types that are imported for type checkers only.
         annotated = {
             parameter.name: parameter.annotation

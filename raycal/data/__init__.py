@@ -2,9 +2,9 @@
 
 To add a dataset, add one file here with a class that is registered with `@datasets("name")` and has the methods
 `inspect` and `load`. Its constructor takes keyword-only arguments; raycal fills in `seed` and `image_size`, and all
-others are options in the YAML. A dataset of this package has the options `train_size`, `test_size` and `subset_seed`,
-which `raycal.data.split.subset` applies; the dataset of a plug-in need not have them. This package knows nothing of
-models, experiments or Ray. The libraries that decode images are imported when they are used.
+others are options in the YAML. A class derived from `raycal.data.split.WithSubset` gets the options that make a dataset
+smaller; every dataset of this package is, and the dataset of a plug-in may be. This package knows nothing of models,
+experiments or Ray. The libraries that decode images are imported when they are used.
 """
 
 import pkgutil

@@ -1,5 +1,6 @@
 """CIFAR-10 (Krizhevsky 2009): 50,000 training and 10,000 test images of 32 x 32 pixels in ten classes."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ import numpy as np
 from raycal.data.cache import cached_arrays
 from raycal.data.download import Archive, download, download_root
 from raycal.data.image_dataset import DatasetInfo, ImageDataset, datasets
-from raycal.data.split import Count, Rows, Seed, consecutive, subset
+from raycal.data.split import Rows, WithSubset, consecutive
 from raycal.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,43 +22,29 @@ ARCHIVE_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 
 
 @datasets("cifar10")
-class Cifar10:
+@dataclass(kw_only=True)
+class Cifar10(WithSubset):
     """CIFAR-10 as torchvision reads it, with its published split.
 
     Args:
         root: The folder with `cifar-10-batches-py` or its archive; None: raycal's download folder.
         download: Whether missing files are downloaded.
-        train_size: The number of training images to draw at random; None: all of them.
-        test_size: The number of test images to draw at random; None: all of them.
-        subset_seed: The seed of these draws; it is independent of the experiment's seed.
     """
 
-    def __init__(
-        self,
-        *,
-        seed: int,
-        image_size: int,
-        root: str | None = None,
-        download: bool = True,
-        train_size: Count | None = None,
-        test_size: Count | None = None,
-        subset_seed: Seed = 0,
-    ) -> None:
-        del seed, image_size  # the split is fixed; the images keep their size
-        self.root = download_root(root)
-        self.download = download
-        self.train_size = train_size
-        self.test_size = test_size
-        self.subset_seed = subset_seed
+    root: str | None = None
+    download: bool = True
+
+    def __post_init__(self) -> None:
+        self._root = download_root(self.root)
 
     def inspect(self) -> DatasetInfo:
         """The sizes of the splits, which are known before the download."""
-        if not self.download and not (self.root / FOLDER).is_dir():
+        if not self.download and not (self._root / FOLDER).is_dir():
             raise InputError(
-                f"cifar10: {self.root / FOLDER}: no such folder; set download: true, or root to the folder that holds"
+                f"cifar10: {self._root / FOLDER}: no such folder; set download: true, or root to the folder that holds"
                 f" {FOLDER}"
             )
-        rows, is_here = self._rows(), (self.root / FOLDER).is_dir()
+        rows, is_here = self._rows(), (self._root / FOLDER).is_dir()
         return DatasetInfo(
             name="cifar10",
             num_train=len(rows.train),
@@ -65,7 +52,7 @@ class Cifar10:
             num_classes=len(CLASS_NAMES),
             class_names=CLASS_NAMES,
             download="" if is_here else ARCHIVE_URL,
-            download_to="" if is_here else str(self.root),
+            download_to="" if is_here else str(self._root),
         )
 
     def load(self, *, content: str | None = None) -> ImageDataset:
@@ -85,13 +72,7 @@ class Cifar10:
         )
 
     def _rows(self) -> Rows:
-        return subset(
-            consecutive(NUM_TRAIN, NUM_TEST),
-            train_size=self.train_size,
-            test_size=self.test_size,
-            seed=self.subset_seed,
-            name="cifar10",
-        )
+        return self.subset(consecutive(NUM_TRAIN, NUM_TEST), "cifar10")
 
     def _decode(self, folder: Path) -> None:
         train, test = self._read(train=True), self._read(train=False)
@@ -103,18 +84,18 @@ class Cifar10:
         from torchvision.datasets import CIFAR10
 
         try:
-            return CIFAR10(self.root, train=train)
+            return CIFAR10(self._root, train=train)
         except (OSError, RuntimeError) as error:
             if not self.download:
                 raise InputError(
-                    f"cifar10: {self.root / FOLDER}: a file is missing or has a wrong checksum; set download: true, or"
+                    f"cifar10: {self._root / FOLDER}: a file is missing or has a wrong checksum; set download: true, or"
                     f" unpack {ARCHIVE_URL} there"
                 ) from error
         download(
-            self.root,
-            lambda: CIFAR10(self.root, train=train, download=True),
+            self._root,
+            lambda: CIFAR10(self._root, train=train, download=True),
             name="cifar10",
             instead=f"put {ARCHIVE_URL} into that folder, or use dataset: {{name: image_folder, root: ...}}",
-            archive=Archive(self.root / CIFAR10.filename, CIFAR10.tgz_md5),
+            archive=Archive(self._root / CIFAR10.filename, CIFAR10.tgz_md5),
         )
-        return CIFAR10(self.root, train=train)
+        return CIFAR10(self._root, train=train)

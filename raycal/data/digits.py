@@ -1,9 +1,11 @@
 """scikit-learn's handwritten digits, a small dataset that needs no download."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from raycal.data.image_dataset import DatasetInfo, ImageDataset, datasets
-from raycal.data.split import Count, Fraction, Rows, Seed, random_split, subset
+from raycal.data.split import Fraction, Rows, Seed, WithSubset, random_split
 
 NUM_IMAGES = 1_797
 CLASS_NAMES = tuple("0123456789")
@@ -11,35 +13,18 @@ WHITE = 16
 
 
 @datasets("digits")
-class Digits:
+@dataclass(kw_only=True)
+class Digits(WithSubset):
     """1,797 images of 8 x 8 pixels in ten classes; the gray values 0 to 16 become 0 to 255 in all three channels.
 
     Args:
         test_fraction: The share of images in the test split; the default gives 1,437 images for training and 360 for
             testing.
         split_seed: The seed of the split, which is the same for every seed of an experiment.
-        train_size: The number of training images to draw at random; None: all of them.
-        test_size: The number of test images to draw at random; None: all of them.
-        subset_seed: The seed of these draws.
     """
 
-    def __init__(
-        self,
-        *,
-        seed: int,
-        image_size: int,
-        test_fraction: Fraction = 0.2,
-        split_seed: Seed = 0,
-        train_size: Count | None = None,
-        test_size: Count | None = None,
-        subset_seed: Seed = 0,
-    ) -> None:
-        del seed, image_size  # the split is fixed; the images keep their size
-        self.test_fraction = test_fraction
-        self.split_seed = split_seed
-        self.train_size = train_size
-        self.test_size = test_size
-        self.subset_seed = subset_seed
+    test_fraction: Fraction = 0.2
+    split_seed: Seed = 0
 
     def inspect(self) -> DatasetInfo:
         """The sizes of the splits."""
@@ -69,4 +54,4 @@ class Digits:
 
     def _rows(self) -> Rows:
         rows = random_split(NUM_IMAGES, test_fraction=self.test_fraction, seed=self.split_seed, name="digits")
-        return subset(rows, train_size=self.train_size, test_size=self.test_size, seed=self.subset_seed, name="digits")
+        return self.subset(rows, "digits")

@@ -2,13 +2,14 @@
 
 import logging
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from raycal.data.decode import decoded_images
 from raycal.data.download import Archive, download, download_root
 from raycal.data.image_dataset import DatasetInfo, ImageDataset, datasets
 from raycal.data.image_folder import list_images, missing_classes, source_files
-from raycal.data.split import Count, Fraction, Rows, Seed, random_split, subset
+from raycal.data.split import Fraction, Rows, WithSubset, random_split
 from raycal.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -21,7 +22,8 @@ ARCHIVE_URL = "https://huggingface.co/datasets/torchgeo/eurosat/resolve/main/Eur
 
 
 @datasets("eurosat")
-class EuroSat:
+@dataclass(kw_only=True)
+class EuroSat(WithSubset):
     """EuroSAT (RGB) in torchvision's layout, split at random by the experiment's seed, as the paper does.
 
     Args:
@@ -30,36 +32,19 @@ class EuroSat:
         download: Whether missing files are downloaded.
         test_fraction: The share of images in the test split; the default gives 21,600 images for training and 5,400 for
             testing.
-        train_size: The number of training images to draw at random; None: all of them.
-        test_size: The number of test images to draw at random; None: all of them.
-        subset_seed: The seed of these draws; it is independent of the experiment's seed.
     """
 
-    def __init__(
-        self,
-        *,
-        seed: int,
-        image_size: int,
-        root: str | None = None,
-        download: bool = True,
-        test_fraction: Fraction = 0.2,
-        train_size: Count | None = None,
-        test_size: Count | None = None,
-        subset_seed: Seed = 0,
-    ) -> None:
-        del image_size  # the images keep their size
-        self.seed = seed
-        self.root = download_root(root)
-        self.download = download
-        self.test_fraction = test_fraction
-        self.train_size = train_size
-        self.test_size = test_size
-        self.subset_seed = subset_seed
+    root: str | None = None
+    download: bool = True
+    test_fraction: Fraction = 0.2
+
+    def __post_init__(self) -> None:
+        self._root = download_root(self.root)
 
     def inspect(self) -> DatasetInfo:
         """The sizes of the splits of the images on this machine, or of those that will be downloaded."""
-        if (self.root / FOLDER).is_dir():
-            listing = list_images(self.root / FOLDER)
+        if (self._root / FOLDER).is_dir():
+            listing = list_images(self._root / FOLDER)
             rows = self._rows(len(listing.files))
             return DatasetInfo(
                 name="eurosat",
@@ -73,28 +58,28 @@ class EuroSat:
             )
         if not self.download:
             raise InputError(
-                f"eurosat: {self.root / FOLDER}: no such folder; set download: true, or root to the folder that holds"
+                f"eurosat: {self._root / FOLDER}: no such folder; set download: true, or root to the folder that holds"
                 f" {FOLDER.as_posix()}"
             )
-        rows, is_here = self._rows(NUM_IMAGES), (self.root / ARCHIVE).is_file()
+        rows, is_here = self._rows(NUM_IMAGES), (self._root / ARCHIVE).is_file()
         return DatasetInfo(
             name="eurosat",
             num_train=len(rows.train),
             num_test=len(rows.test),
             num_classes=NUM_CLASSES,
             download="" if is_here else ARCHIVE_URL,
-            download_to="" if is_here else str((self.root / ARCHIVE).parent),
+            download_to="" if is_here else str((self._root / ARCHIVE).parent),
         )
 
     def load(self, *, content: str | None = None) -> ImageDataset:
         """The images, which are decoded once for all seeds, and the splits of this seed."""
         self.inspect()
         self._fetch_if_missing()
-        listing = list_images(self.root / FOLDER)
+        listing = list_images(self._root / FOLDER)
         if len(listing.files) != NUM_IMAGES:
-            logger.warning("%s: %d images; EuroSAT has %d", self.root / FOLDER, len(listing.files), NUM_IMAGES)
+            logger.warning("%s: %d images; EuroSAT has %d", self._root / FOLDER, len(listing.files), NUM_IMAGES)
         rows = self._rows(len(listing.files))
-        decoded = decoded_images(self.root / FOLDER, listing.files, size=SIDE, image_size=SIDE, content=content)
+        decoded = decoded_images(self._root / FOLDER, listing.files, size=SIDE, image_size=SIDE, content=content)
         return ImageDataset(
             images=decoded.images,
             source=source_files(listing, listing.files, decoded),
@@ -106,17 +91,17 @@ class EuroSat:
 
     def _rows(self, num_images: int) -> Rows:
         rows = random_split(num_images, test_fraction=self.test_fraction, seed=self.seed, name="eurosat")
-        return subset(rows, train_size=self.train_size, test_size=self.test_size, seed=self.subset_seed, name="eurosat")
+        return self.subset(rows, "eurosat")
 
     def _fetch_if_missing(self) -> None:
-        if not (self.root / FOLDER).is_dir():
+        if not (self._root / FOLDER).is_dir():
             download(
-                self.root,
-                lambda: _fetch(self.root),
+                self._root,
+                lambda: _fetch(self._root),
                 name="eurosat",
-                instead=f"put {ARCHIVE_URL} into {self.root / ARCHIVE.parent}, or use dataset: {{name: image_folder,"
+                instead=f"put {ARCHIVE_URL} into {self._root / ARCHIVE.parent}, or use dataset: {{name: image_folder,"
                 " root: ...}",
-                archive=Archive(self.root / ARCHIVE, ARCHIVE_MD5),
+                archive=Archive(self._root / ARCHIVE, ARCHIVE_MD5),
             )
 
 

@@ -1,5 +1,6 @@
 """A user's own images, in folders named by class."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -13,7 +14,7 @@ from raycal.data.decode import DecodedFiles, OnError, decoded_images
 from raycal.data.image_dataset import DatasetInfo, ImageDataset, SourceFiles, datasets
 from raycal.data.image_files import ImageTree
 from raycal.data.layout import read_layout
-from raycal.data.split import Count, Fraction, Rows, Seed, consecutive, random_split, subset
+from raycal.data.split import Fraction, Rows, WithSubset, consecutive, random_split
 from raycal.errors import InputError, first_of
 
 NUM_NAMED = 5
@@ -44,7 +45,8 @@ class Listing(NamedTuple):
 
 
 @datasets("image_folder")
-class ImageFolder:
+@dataclass(kw_only=True)
+class ImageFolder(WithSubset):
     """Images in `root/train/<class>/` and `root/test/<class>/`, or in `root/<class>/` and split at random.
 
     Images of a class may lie in nested folders. Files and folders whose names begin with a dot are ignored; all other
@@ -53,64 +55,47 @@ class ImageFolder:
 
     Args:
         root: The folder.
-        test_fraction: Share of the test split, drawn by the experiment's seed; not used with `train` and `test`.
-        train_size: Take this many training images only, at random; only images taken are decoded.
-        test_size: Take this many test images only, at random.
-        subset_seed: Draws these; independent of the experiment's seed.
-        size: Store the images with this many pixels a side.
+        test_fraction: The share of images in the test split, which the experiment's seed draws; not used with `train`
+            and `test`.
+        size: The side, in pixels, at which the images are stored; None: `raycal.data.decode` chooses it.
         on_error: What becomes of images that cannot be decoded: `refuse` the folder and name them, or `skip` them, so
             that they are in neither split.
     """
 
-    def __init__(
-        self,
-        *,
-        seed: int,
-        image_size: int,
-        root: str,
-        test_fraction: Fraction = TEST_FRACTION,
-        train_size: Count | None = None,
-        test_size: Count | None = None,
-        subset_seed: Seed = 0,
-        size: Annotated[int, Ge(1), Le(2048)] | None = None,
-        on_error: OnError = "refuse",
-    ) -> None:
-        self.seed = seed
-        self.image_size = image_size
-        self.root = absolute(root)
-        self.test_fraction = test_fraction
-        self.train_size = train_size
-        self.test_size = test_size
-        self.subset_seed = subset_seed
-        self.size = size
-        self.on_error: OnError = on_error
+    root: str
+    test_fraction: Fraction = TEST_FRACTION
+    size: Annotated[int, Ge(1), Le(2048)] | None = None
+    on_error: OnError = "refuse"
+
+    def __post_init__(self) -> None:
+        self._root = absolute(self.root)
 
     def inspect(self) -> DatasetInfo:
         """The classes and the sizes of the splits, from the names of the files; broken images are still counted."""
-        listing = list_images(self.root)
+        listing = list_images(self._root)
         rows, notes = self._rows(listing), listing.notes
         if listing.split is not None and self.test_fraction != TEST_FRACTION:
             notes = (*notes, "test_fraction is not used: the folder has its own train and test split")
         return DatasetInfo(
-            name=self.root.name or str(self.root),
+            name=self._root.name or str(self._root),
             num_train=len(rows.train),
             num_test=len(rows.test),
             num_classes=len(listing.class_names),
             class_names=listing.class_names,
             class_sizes=listing.class_sizes,
-            folder=self.root,
+            folder=self._root,
             notes=notes,
             warnings=missing_classes(listing, rows),
         )
 
     def load(self, *, content: str | None = None) -> ImageDataset:
         """The images and the splits."""
-        listing = list_images(self.root)
+        listing = list_images(self._root)
         rows = self._rows(listing)
         used = np.union1d(rows.train, rows.test)
         files = tuple(listing.files[row] for row in used)
         decoded = decoded_images(
-            self.root,
+            self._root,
             files,
             size=self.size,
             image_size=self.image_size,
@@ -132,14 +117,14 @@ class ImageFolder:
         """The rows of a split whose image could be decoded."""
         whole = rows[~np.isin(rows, list(decoded.broken))] if decoded.broken else rows
         if not len(whole):
-            raise InputError(f"{self.root}: no image of a split can be decoded; replace the broken ones")
+            raise InputError(f"{self._root}: no image of a split can be decoded; replace the broken ones")
         return whole
 
     def _rows(self, listing: Listing) -> Rows:
-        name, rows = str(self.root), listing.split
+        name, rows = str(self._root), listing.split
         if rows is None:
             rows = random_split(len(listing.files), test_fraction=self.test_fraction, seed=self.seed, name=name)
-        return subset(rows, train_size=self.train_size, test_size=self.test_size, seed=self.subset_seed, name=name)
+        return self.subset(rows, name)
 
 
 def missing_classes(listing: Listing, rows: Rows) -> tuple[str, ...]:

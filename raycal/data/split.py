@@ -1,5 +1,6 @@
-"""Choice of the rows of a dataset that are the pool and the test split, and types of the options for it."""
+"""Choice of the rows of a dataset that are the pool and the test split, and the options for it."""
 
+from dataclasses import dataclass
 from math import ceil
 from typing import Annotated, NamedTuple
 
@@ -20,6 +21,39 @@ class Rows(NamedTuple):
 
     train: Indices
     test: Indices
+
+
+@dataclass(kw_only=True)
+class WithSubset:
+    """Base class of datasets that can be made smaller by options; in a plug-in, too.
+
+    The subclass calls `subset` with the rows of its whole splits. If it has options of its own, it is a dataclass whose
+    fields are these options; see `raycal.data.digits`.
+
+    Args:
+        seed: The seed of the experiment, which raycal fills in.
+        image_size: The side, in pixels, of the images that the network sees, which raycal fills in.
+        train_size: The number of training images to draw at random; None: all of them.
+        test_size: The number of test images to draw at random; None: all of them.
+        subset_seed: The seed of these draws; it is independent of the experiment's seed.
+    """
+
+    seed: int
+    image_size: int
+    train_size: Count | None = None
+    test_size: Count | None = None
+    subset_seed: Seed = 0
+
+    def subset(self, rows: Rows, name: str) -> Rows:
+        """The rows that the options leave of both splits.
+
+        Args:
+            name: The name of the dataset, for messages.
+
+        Raises:
+            InputError: A subset would be larger than its split.
+        """
+        return subset(rows, train_size=self.train_size, test_size=self.test_size, seed=self.subset_seed, name=name)
 
 
 def consecutive(num_train: int, num_test: int) -> Rows:

@@ -27,7 +27,7 @@ def test_dataset_holds_to_its_contract(name: str, request: pytest.FixtureRequest
 def test_dataset_can_be_made_smaller(name: str) -> None:
     missing = {"train_size", "test_size", "subset_seed"} - set(datasets.options(name))
 
-    assert not missing, f"dataset {name}: add the options {sorted(missing)}; raycal.data.split.subset applies them"
+    assert not missing, f"dataset {name}: it should derive from raycal.data.split.WithSubset, to get {sorted(missing)}"
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:

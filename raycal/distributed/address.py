@@ -1,22 +1,14 @@
 """Finds a running Ray cluster and checks access to it before `ray.init`, which tries for long and says little."""
 
-import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import grpc
-from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
-from ray._private.grpc_utils import init_grpc_channel
-from ray._private.services import canonicalize_bootstrap_address
-from ray.core.generated.gcs_service_pb2 import GetClusterIdRequest  # type: ignore[attr-defined]
-from ray.core.generated.gcs_service_pb2_grpc import NodeInfoGcsServiceStub
 from ray.exceptions import AuthenticationError
 
+from raycal.distributed.ray_internals import ask_head_node, bootstrap_address, use_token_if_there_is_one
 from raycal.errors import InputError, one_line
 
 LOCAL = "local"
-ANSWER_SECONDS = 8.0
 NONE_HERE = "no Ray cluster runs on this machine; name one with --address or RAY_ADDRESS"
 HOW_TO_GET_IN = "needs RAY_AUTH_MODE=token here, and its token in ~/.ray/auth_token or RAY_AUTH_TOKEN_PATH"
 
@@ -40,10 +32,8 @@ def find_cluster(address: str | None) -> str | None:
             "from elsewhere submit a job: ray job submit -- python -m raycal.sweep ..."
         )
     is_here = named in (None, "", "auto")
-    # Ray warns at every start when several clusters run on one machine.
-    logging.getLogger("ray._private.services").setLevel(logging.ERROR)
     try:
-        found = canonicalize_bootstrap_address(named or None)  # type: ignore[arg-type]
+        found = bootstrap_address(named or None)
     except PermissionError:
         if named == "auto":
             raise InputError(NONE_HERE) from None
@@ -57,11 +47,11 @@ def find_cluster(address: str | None) -> str | None:
         return None
     if is_here:
         try:
-            maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+            use_token_if_there_is_one()
         except RuntimeError as error:  # Ray looks for its token in the home folder
             raise InputError(f"Ray finds no home folder ({one_line(error)}): set HOME") from error
     try:
-        _ask(found)
+        ask_head_node(found)
     except AuthenticationError as error:
         raise InputError(f"the Ray cluster at {found} {HOW_TO_GET_IN}") from error
     except grpc.RpcError as error:
@@ -72,23 +62,3 @@ def find_cluster(address: str | None) -> str | None:
             return None
         raise InputError(f"no Ray cluster answers at {named}: {one_line(error.details())}") from error
     return found
-
-
-@contextmanager
-def channel(address: str) -> Iterator[grpc.Channel]:
-    """A channel to the services of the cluster's head node; closed at the end.
-
-    Raises:
-        AuthenticationError: RAY_AUTH_MODE is `token`, and there is no token.
-    """
-    opened = init_grpc_channel(address)
-    try:
-        yield opened
-    finally:
-        opened.close()
-
-
-def _ask(address: str) -> None:
-    with channel(address) as gcs:
-        stub = NodeInfoGcsServiceStub(gcs)  # type: ignore[no-untyped-call]
-        stub.GetClusterId(GetClusterIdRequest(), timeout=ANSWER_SECONDS)

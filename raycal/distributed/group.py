@@ -9,6 +9,7 @@ import ray
 from ray.exceptions import RayError
 
 from raycal.distributed.mailbox import Event, TrialOrder, start_mailbox
+from raycal.distributed.ray_internals import data_parallel_trainer
 from raycal.distributed.sweep_context import SweepContext
 from raycal.errors import InfrastructureError
 from raycal.storage.folder import Folder
@@ -78,23 +79,21 @@ class WorkerGroup:
 
 def _train(context: SweepContext, name: str, mailbox: Any) -> None:
     """Start the workers; returns when they have ended."""
-    from ray.train import ScalingConfig
-    from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig
-    from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+    from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 
     from raycal.distributed.process_group import ProcessGroupConfig
 
     # How soon Ray notices that a worker died, or that the last one ended.
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
     allocation = context.allocation
-    DataParallelTrainer(
+    data_parallel_trainer()(
         _work,
         train_loop_config={"context": context, "mailbox": mailbox},
         backend_config=ProcessGroupConfig(allocation.gpus),
         scaling_config=ScalingConfig(
             num_workers=allocation.workers, use_gpu=allocation.gpus > 0, resources_per_worker=allocation.worker
         ),
-        run_config=RunConfig(  # type: ignore[arg-type]  # the class that ray.train.RunConfig is at run time
+        run_config=RunConfig(  # type: ignore[call-arg]  # mypy takes it for the class of Train v1
             name=name,
             storage_path=Folder.at(context.folder).folder(".ray").uri,
             failure_config=FailureConfig(max_failures=GROUP_RETRIES),

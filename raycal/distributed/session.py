@@ -8,13 +8,13 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import ray
-from ray._private.ray_logging import stdout_deduplicator
 
 from raycal.capacity.allocate import Node
 from raycal.capacity.allocation import count
 from raycal.distributed.address import LOCAL, NONE_HERE, find_cluster
 from raycal.distributed.cleanup import leave_nothing, remove_leftovers
 from raycal.distributed.live_pools import NAMESPACE
+from raycal.distributed.ray_internals import hide_driver_lines, hide_token_warning
 from raycal.distributed.temp_folder import check_ray_folder, ray_folder
 from raycal.errors import InputError, one_line
 from raycal.signals import deferred, foreign_sigterm_handler
@@ -66,7 +66,7 @@ def _session(address: str | None) -> Iterator[list[Node]]:
         )
     for key, value in _ENVIRONMENT.items():
         os.environ.setdefault(key, value)
-    stdout_deduplicator.skip_re = _HIDDEN
+    hide_driver_lines(_HIDDEN)
     cluster = find_cluster(address)
     if cluster is None:
         check_ray_folder()
@@ -111,7 +111,7 @@ def _connect(address: str, *, level: int, **options: Any) -> None:
         options["runtime_env"] = {"env_vars": {"RAY_ADDRESS": address}}
     else:
         # Ray says that a cluster of this process alone asks its visitors for a token, which nobody has to act upon.
-        logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
+        hide_token_warning()
     try:
         ray.init(address, logging_level=level, log_to_driver=False, **options)
     except OSError as error:

@@ -10,13 +10,12 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raycal import __version__
+from raycal.distributed.ray_internals import HEAD_RESOURCE
 from raycal.distributed.session import visit
 from raycal.storage.folder import Folder
 from raycal.tracking.reach import no_answer
 
 ANSWER_SECONDS, TRACKING_SECONDS = 20.0, 5.0
-# A resource that Ray gives only to the head node.
-HEAD = "node:__internal_head__"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +132,7 @@ def _look_at_storage(folder: Folder, mark: str) -> str:
 
 def _report(node: dict[str, Any], name: str, call: Any) -> NodeReport:
     resources = node["Resources"]
-    report = NodeReport(name=name, gpus=float(resources.get("GPU", 0)), is_head=HEAD in resources)
+    report = NodeReport(name=name, gpus=float(resources.get("GPU", 0)), is_head=HEAD_RESOURCE in resources)
     try:
         answer: _Answer = ray.get(call, timeout=0)
     except ray.exceptions.GetTimeoutError:

@@ -1,6 +1,5 @@
 """The Train worker, which runs the experiments it is given, one after another."""
 
-import logging
 import os
 import time
 from typing import Any
@@ -15,6 +14,7 @@ from raycal.distributed.clustering_client import RemoteClustering
 from raycal.distributed.live_pools import short
 from raycal.distributed.mailbox import Event, TrialOrder
 from raycal.distributed.plugins_on_nodes import load_here
+from raycal.distributed.ray_internals import quiet_train_workers
 from raycal.distributed.sweep_context import SweepContext
 from raycal.errors import InfrastructureError, StoppedError, TakenOverError
 from raycal.experiment.run import follow_experiment, run_experiment
@@ -36,7 +36,7 @@ def run_worker(settings: dict[str, Any]) -> None:
     # Relative paths start from the folder in which the user started the sweep.
     if os.path.isdir(context.working_directory):
         os.chdir(context.working_directory)
-    _quiet_train()
+    quiet_train_workers()
     if not context.allocation.gpus:
         hide_gpus()
     team = Team.of_process_group()
@@ -105,10 +105,3 @@ def _run(order: TrialOrder, config: ExperimentConfig, context: SweepContext, mai
     finally:
         context.pools.end.remote(order.experiment_id)
     ray.get(tell("ended", **objective(), **ended))
-
-
-def _quiet_train() -> None:
-    """Silence Train's context: Ray 2.60 logs it at INFO in every worker whatever LoggingConfig says."""
-    import ray.train.v2._internal.execution.context as context
-
-    logging.getLogger(context.__file__).setLevel(logging.WARNING)

@@ -152,7 +152,7 @@ def test_cluster_that_wants_a_token_is_told_from_none(
     def ask(address: str) -> None:
         raise Refused
 
-    monkeypatch.setattr("raycal.distributed.address._ask", ask)
+    monkeypatch.setattr("raycal.distributed.address.ask_head_node", ask)
 
     assert main(["--address", "127.0.0.1:6379"]) == 1
 

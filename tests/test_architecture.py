@@ -1,8 +1,11 @@
 """Everything that ARCHITECTURE.md names exists."""
 
 import ast
+import os
 import re
 import shlex
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -131,6 +134,25 @@ def test_walk_runs_as_a_plugin(walk: int, place: Path) -> None:
     assert [(line["iteration"], line["annotated"]) for line in run_dir.results()] == [(0, 50)]
     assert check[:2] == ["python", "-c"]
     exec(check[2], {})
+
+
+def test_walk_needs_no_other_change_in_the_package(tmp_path: Path) -> None:
+    """The code of each walk is a new file in a copy of the package, and so is a loss."""
+    shutil.copytree(ROOT / "raycal", tmp_path / "raycal", ignore=shutil.ignore_patterns("__pycache__"))
+    places = re.findall(r"Its place in the package is a new file in `([\w/]+)`", WHOLE)
+    for place, (_, source) in zip(places, WALKS[1::2], strict=True):
+        (tmp_path / "raycal" / place / "mine.py").write_text(source)
+    (tmp_path / "raycal/learner/losses/mine.py").write_text(
+        "from raycal.learner.losses import cross_entropy, losses\nlosses('mine')(cross_entropy)"
+    )
+    names = (("acquisition", "far_from_mean"), ("dataset", "stripes"), ("model", "small_cnn"), ("loss", "mine"))
+    script = f"from raycal.experiment.build import REGISTRIES as r; print([n in r[kind] for kind, n in {names}])"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    found = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+
+    assert found.stdout == "[True, True, True, True]\n", found.stderr
 
 
 def test_there_are_three_walks() -> None:

@@ -323,7 +323,6 @@ def test_only_these_modules_lie_in_no_folder() -> None:
         "errors",
         "home",
         "installed",
-        "networks",
         "output",
         "plugins",
         "pool",

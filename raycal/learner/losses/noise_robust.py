@@ -1,55 +1,17 @@
-"""Losses for training, including losses that are designed for labels of which some are wrong.
+"""Losses that are designed for labels of which some are wrong."""
 
-A new loss is one decorated function here: `(num_samples, *, options) -> loss`, which is called again for every
-training. The names and options are needed where torch is not imported, so each function imports torch in its body.
-"""
-
-from collections.abc import Callable
 from math import log
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from raycal.registry import Registry
+from raycal.learner.losses.protocol import Loss, losses
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 # Probabilities are clamped away from 0 and 1 as in Liu et al. (2020); the logarithm of 0 is that of Wang et al. (2019).
 _LEAST_PROB, _LOG_OF_ZERO = 1e-4, log(1e-4)
-
-
-class Loss(Protocol):
-    """Computes the loss (B,) of each sample of a batch; the learner takes their mean.
-
-    Args:
-        logits: (B, K) float32.
-        labels: (B,) int64, the labels that were given.
-        positions: (B,) int64, the positions of the samples in the training set.
-    """
-
-    def __call__(self, logits: "Tensor", labels: "Tensor", positions: "Tensor", /) -> "Tensor": ...
-
-
-losses: Registry[Callable[..., Loss]] = Registry("loss")
-
-
-@losses("cross_entropy")
-def cross_entropy(num_samples: int) -> Loss:
-    """The negative log-likelihood of the label."""
-    from torch.nn import functional
-
-    return lambda logits, labels, positions: functional.cross_entropy(logits, labels, reduction="none")
-
-
-@losses("label_smoothing")
-def label_smoothing(num_samples: int, *, smoothing: Annotated[float, Gt(0), Lt(1)] = 0.1) -> Loss:
-    """Cross-entropy with a part of every label spread evenly over the classes (Szegedy et al. 2016)."""
-    from torch.nn import functional
-
-    return lambda logits, labels, positions: functional.cross_entropy(
-        logits, labels, reduction="none", label_smoothing=smoothing
-    )
 
 
 @losses("gce")

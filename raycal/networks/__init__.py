@@ -1,0 +1,42 @@
+"""The networks that a sweep file may name, and the facts about each that are known without building it.
+
+A new network is one decorated function in one file of this folder, or in a plug-in: `(num_classes, *, options) ->
+torch.nn.Module`. The module maps images (B, 3, H, W) to logits (B, num_classes). Names, options and facts are needed
+where torch is not imported, so the function imports torch in its body. `gflop` is the cost; if it is wrong,
+`raycal.testing.check_network` says the right one:
+
+    @networks("small_cnn", gflop=0.043)
+    def small_cnn(num_classes: int, *, width: int = 32):
+        from torch import nn
+
+        return nn.Sequential(nn.Conv2d(3, width, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                             nn.Linear(width, num_classes))
+"""
+
+import pkgutil
+from importlib import import_module
+
+from raycal.networks.registry import (
+    IMAGENET,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Builder,
+    Channels,
+    NetworkFacts,
+    PublishedWeights,
+    networks,
+)
+
+for _module in pkgutil.iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
+
+__all__ = [
+    "IMAGENET",
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "Builder",
+    "Channels",
+    "NetworkFacts",
+    "PublishedWeights",
+    "networks",
+]

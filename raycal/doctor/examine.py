@@ -20,12 +20,12 @@ from raycal.doctor.machine import (
 from raycal.doctor.versions import check_versions
 from raycal.errors import InputError
 from raycal.experiment import build
-from raycal.experiment.downloads import downloads, why_unreachable
+from raycal.experiment.downloads import downloads
 from raycal.storage.folder import Folder
 from raycal.storage.sweep_dir import SweepDir
 from raycal.sweep.preflight import check, check_apart
 from raycal.tracking import tracking_uri
-from raycal.tracking.reach import reach
+from raycal.tracking.reach import no_answer, reach
 from raycal.tracking.uri import is_server, without_secrets
 
 SECONDS = 5.0
@@ -147,7 +147,7 @@ def _data(sweep: Sweep, folder: Folder) -> Iterator[CheckResult]:
         for note in (*info.notes, *info.warnings):
             yield warning("images", f"{info.name}: {note}", "")
     for one in downloads(experiments.values(), infos):
-        why = why_unreachable(one.url, SECONDS)
+        why = no_answer(one.url, SECONDS)
         if why:
             found = f"{one.what}: is not on this machine, and {one.host} does not answer ({why})"
             yield problem("download", found, one.instead)

@@ -1,11 +1,8 @@
-"""Lists what a sweep downloads at its first start, without importing torch and without a long wait for a network."""
+"""Lists what a sweep downloads at its first start, without importing torch."""
 
 from collections.abc import Iterable, Mapping
-from http.client import HTTPException
 from typing import NamedTuple
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
 
 from raycal.config import ExperimentConfig
 from raycal.data import DatasetInfo
@@ -59,14 +56,3 @@ def lacks_weights(config: ExperimentConfig) -> bool:
     """Whether the weights of an experiment would be downloaded, as they are not on this machine."""
     weights = networks.facts(config.model.name).imagenet
     return config.model.weights == IMAGENET and weights is not None and not (checkpoints_dir() / weights.file).is_file()
-
-
-def why_unreachable(url: str, seconds: float) -> str:
-    """Why the server of a URL does not answer, asked through the configured proxy; empty when it answers."""
-    try:
-        urlopen(Request(url, method="HEAD"), timeout=seconds).close()
-    except HTTPError:  # an HTTP error is an answer, too
-        return ""
-    except (OSError, HTTPException, ValueError) as error:
-        return str(getattr(error, "reason", error)) or type(error).__name__
-    return ""

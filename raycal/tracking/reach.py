@@ -83,13 +83,16 @@ def reach(uri: str, seconds: float) -> str:
 
 
 def no_answer(uri: str, seconds: float) -> str:
-    """The reason why a server does not answer at all, regardless of credentials; empty if it answers."""
+    """The reason why a server does not answer at all, regardless of credentials; empty if it answers.
+
+    The content of the answer is not read, so the URI may also be that of a large file.
+    """
     try:
         urlopen(without_secrets(uri), timeout=seconds).close()
     except HTTPError as error:  # an HTTP error is an answer, except that of a proxy with no server behind it
         return f"{error.code} {error.reason}" if error.code >= 500 else ""
-    except (OSError, HTTPException) as error:
-        return str(getattr(error, "reason", error))
+    except (OSError, HTTPException, ValueError) as error:  # a ValueError if the URI is none of a server
+        return str(getattr(error, "reason", error)) or type(error).__name__
     return ""
 
 

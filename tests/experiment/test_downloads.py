@@ -1,7 +1,3 @@
-import socket
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +6,7 @@ from torchvision.models import get_model_weights
 
 from raycal.config import ExperimentConfig
 from raycal.experiment import build
-from raycal.experiment.downloads import Download, downloads, why_unreachable
+from raycal.experiment.downloads import Download, downloads
 from raycal.networks import networks
 from raycal.sweep.preflight import check
 
@@ -64,29 +60,3 @@ def test_datasets_are_said_until_they_are_there(name: str, host: str, tmp_path: 
             (tmp_path / "eurosat/2750/River").mkdir(exist_ok=True)
             (tmp_path / f"eurosat/2750/River/{number}.jpg").write_bytes(b"")
     assert needed(dataset=dataset, model={"weights": "none"}) == []
-
-
-@pytest.fixture
-def server() -> Iterator[str]:
-    class Refusing(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self.send_error(404)
-
-        def log_message(self, format: str, *arguments: Any) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Refusing) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}/x"
-        running.shutdown()
-
-
-def test_any_answer_is_an_answer_and_silence_is_given_up_soon(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    assert why_unreachable(server, 5) == ""
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen()
-        assert "timed out" in why_unreachable(f"http://127.0.0.1:{silent.getsockname()[1]}/", 0.2)
-    assert "refused" in why_unreachable("http://127.0.0.1:9/", 5)

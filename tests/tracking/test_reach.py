@@ -106,6 +106,9 @@ def test_no_answer_has_its_reason() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         assert "refused" in no_answer(f"http://127.0.0.1:{free.getsockname()[1]}", 5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert "timed out" in no_answer(f"http://127.0.0.1:{silent.getsockname()[1]}/", 0.2)
+    assert no_answer("https://[no-address", 5) == "Invalid IPv6 URL"
 
 
 @pytest.mark.parametrize(("uri", "expected"), [("https://h", True), ("sqlite:///x", False), ("databricks", False)])

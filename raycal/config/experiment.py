@@ -29,7 +29,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from raycal.algorithm.expert import experts
 from raycal.algorithm.scenario import SCENARIOS, Ask, PseudoLabelsBy, Scenario, Step, Use
 from raycal.config.strict import MAX_COUNT, Count, Strict, did_you_mean
-from raycal.errors import one_line
+from raycal.errors import one_line, shortened
 from raycal.networks import IMAGENET, networks
 from raycal.plugins import digests_of
 from raycal.registry import EVERYTHING, NAME_PATTERN, REQUIRED, Affects, Option, Registry, declared
@@ -148,7 +148,8 @@ def _options_model_of(
     try:
         return create_model(f"{registry.kind} {name}", __base__=base, __cls_kwargs__={"extra": "forbid"}, **fields)
     except (PydanticUserError, TypeError, NameError) as error:
-        words = f"the {registry.kind} {name!r} has an option that no sweep file can set: {one_line(error)[:200]}"
+        reason = shortened(one_line(error), 200)
+        words = f"the {registry.kind} {name!r} has an option that no sweep file can set: {reason}"
         raise PydanticCustomError("unusable_option", "{words}", {"words": words}) from error
 
 

@@ -20,7 +20,7 @@ from ray.exceptions import (
 
 from raycal.algorithm.records import Floats
 from raycal.distributed.clustering_actor import PROBE_GROUP
-from raycal.errors import InfrastructureError, ShortOfMemoryError, one_line
+from raycal.errors import InfrastructureError, ShortOfMemoryError, one_line, shortened
 from raycal.kmeans.backends import note
 
 logger = logging.getLogger(__name__)
@@ -121,4 +121,4 @@ def _size(embeddings: Floats, num_clusters: int) -> str:
 
 def _short(error: Exception) -> str:
     """The beginning of Ray's message, in one line."""
-    return one_line(error)[:REASON_LENGTH]
+    return shortened(one_line(error), REASON_LENGTH)

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from threading import Lock
 
-from raycal.errors import one_line
+from raycal.errors import one_line, shortened
 from raycal.kmeans import ClusterIds
 from raycal.kmeans.backends import note
 
@@ -87,7 +87,7 @@ def faiss_problem() -> str:
     if probe.returncode == 0:
         return ""
     said = probe.stderr.strip().splitlines() or [f"a search on the GPU ends with exit code {probe.returncode}"]
-    return said[-1][:REASON_LENGTH]
+    return shortened(said[-1], REASON_LENGTH)
 
 
 def is_gpu_build() -> bool:
@@ -107,7 +107,7 @@ def attempt(library: str, cluster: Callable[[], ClusterIds]) -> ClusterIds | Non
         try:
             found = cluster()
         except RuntimeError as error:
-            reason = one_line(error)[:REASON_LENGTH]
+            reason = shortened(one_line(error), REASON_LENGTH)
         else:
             note(f"{library} on the GPU")
             return found

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from raycal.data.cache import cache_dir
-from raycal.errors import one_line
+from raycal.errors import one_line, shortened
 from raycal.learner.device import DeviceSettings, kept_generators
 from raycal.learner.network import Head, features_of
 
@@ -77,7 +77,7 @@ def compiled(
             for _ in range(_RUNS):
                 _run(made, head, sizes, image_size, device_settings)
     except Exception as error:  # a compiler that is missing, a full disk, a GPU too old, a bug in torch
-        what = one_line(f"{type(error).__name__}: {error}")[:REASON_LENGTH]
+        what = shortened(one_line(f"{type(error).__name__}: {error}"), REASON_LENGTH)
         logger.warning("the network could not be compiled, and runs as it is: %s", what)
         return network
     finally:

@@ -7,7 +7,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from raycal.config.experiment import PLUGINS, WORKERS, ComponentConfig
+from raycal.config.component import ComponentConfig
+from raycal.config.experiment import PLUGINS, WORKERS
 from raycal.config.setting import ConfigOverride, origin
 from raycal.config.strict import did_you_mean
 from raycal.config.yaml_file import AND_MORE, MAX_PROBLEMS, Where

@@ -13,7 +13,7 @@ from raycal.algorithm.expert import CLUSTER_ANSWERS, SAMPLE_ANSWERS, Oracle, exp
 from raycal.algorithm.expert.answers import ALL_ANSWERS, ORACLE, OtherExpert
 from raycal.algorithm.scenario import SCENARIOS, Use
 from raycal.config import ExperimentConfig, TrainingConfig
-from raycal.config.experiment import ClusteringConfig, ComponentConfig, ModelConfig
+from raycal.config.component import ClusteringConfig, ComponentConfig, ModelConfig
 from raycal.experiment import build
 from raycal.registry import Affects, Registry, declared
 

@@ -8,7 +8,7 @@ import pytest
 
 from raycal.algorithm.scenario import Ask, PseudoLabelsBy
 from raycal.config import ExperimentConfig, Sweep, load_sweep
-from raycal.config.experiment import CONVERGENCE
+from raycal.config.training import CONVERGENCE
 from raycal.errors import InputError
 from raycal.experiment import build
 

@@ -1,0 +1,138 @@
+"""The extensions that a sweep file names, such as the network or the clustering, with their options."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Annotated, Any, Literal, TypeVar
+
+from annotated_types import Gt, Le
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PydanticUserError,
+    ValidationInfo,
+    create_model,
+)
+from pydantic_core import PydanticCustomError
+
+from raycal.algorithm.scenario import Use
+from raycal.config.strict import Count, Strict, did_you_mean
+from raycal.errors import one_line, shortened
+from raycal.registry import EVERYTHING, REQUIRED, Affects, Option, Registry
+
+DEFAULT_NETWORK = "resnet18"
+
+_T = TypeVar("_T")
+# Every setting of an experiment declares which experiments it can change; a test fails for one that does not.
+Always = Annotated[_T, EVERYTHING]
+ForBudgets = Annotated[_T, Affects(Use.BUDGET)]
+ForAcquisition = Annotated[_T, Affects(Use.ACQUISITION)]
+ForClusters = Annotated[_T, Affects(Use.CLUSTERS)]
+ForClusterAnswers = Annotated[_T, Affects(Use.CLUSTER_ANSWERS)]
+ForPredictions = Annotated[_T, Affects(Use.PREDICTIONS)]
+ForLaterPredictions = Annotated[_T, Affects(Use.LATER_PREDICTIONS)]
+
+
+class ComponentConfig(Strict):
+    """An extension by name, with its options as further keys."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Always[str]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The given options, by keyword."""
+        return dict(self.model_extra or {})
+
+
+class ClusteringConfig(ComponentConfig):
+    """A clustering, and the rules by which its clusters are shown.
+
+    If `num_clusters` is None, the number of clusters is the budget of the annotation step.
+    """
+
+    num_clusters: ForClusters[Count | None] = None
+    core: ForClusters[Annotated[float, Gt(0), Le(1)]] = 1.0
+    order: ForClusters[Literal["size", "value", "random", "oracle"]] = "size"
+    on_refusal: ForClusterAnswers[Literal["skip", "split"]] = "skip"
+
+
+def _network(name: str, info: ValidationInfo) -> str:
+    registry: Registry[Any] | None = (info.context or {}).get("model")
+    if registry is None or name in registry:
+        return name
+    raise PydanticCustomError("unknown_name", "no such network {hint}", {"hint": did_you_mean(name, registry)})
+
+
+class ModelConfig(ComponentConfig):
+    """The network with its options, and the source of its weights: `imagenet`, `none`, or a file with a state dict.
+
+    Of a `frozen` network only the last layer is trained, on features that the initial weights compute.
+    """
+
+    name: Always[Annotated[str, AfterValidator(_network)]] = DEFAULT_NETWORK
+    weights: Always[Annotated[str, BeforeValidator(lambda value: "none" if value is None else value)]] = "imagenet"
+    frozen: Always[bool] = False
+
+
+def component(kind: str, default: str | None, model: type[ComponentConfig] = ComponentConfig) -> BeforeValidator:
+    """A validator that accepts a bare name, and checks name and options against the registry in the context."""
+
+    def check(value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, str):
+            value = {"name": value}
+        if not isinstance(value, Mapping):
+            return value
+        value = {"name": default, **value} if default else value
+        registry: Registry[Any] | None = (info.context or {}).get(kind)
+        if registry is None or not isinstance(value.get("name"), str):
+            return value
+        if value["name"] not in registry:
+            if model is ModelConfig:
+                return value  # the name is checked with the whole group, so that the error has its place in the file
+            hint = did_you_mean(value["name"], registry)
+            raise PydanticCustomError("unknown_name", "no such {kind} {hint}", {"kind": kind, "hint": hint})
+        return _options_model(registry, value["name"], model).model_validate(value, context=info.context).model_dump()
+
+    return BeforeValidator(check)
+
+
+def by_default(name: str) -> Any:
+    """A default component that is checked like a given one, so that its options are filled in."""
+    return Field(default=name, validate_default=True)
+
+
+def _options_model(registry: Registry[Any], name: str, base: type[ComponentConfig]) -> type[ComponentConfig]:
+    return _options_model_of(registry, name, registry[name], base)
+
+
+@lru_cache
+def _options_model_of(
+    registry: Registry[Any], name: str, entry: Any, base: type[ComponentConfig]
+) -> type[ComponentConfig]:
+    """The model of a component with its options.
+
+    The cache key has the entry, as another entry registered under the same name may have other options.
+    """
+    fields: dict[str, Any] = {key: _field(registry, option) for key, option in registry.options(name).items()}
+    if taken := sorted(fields.keys() & base.model_fields.keys()):
+        kind = registry.kind
+        words = f"the {kind} cannot have an option called '{taken[0]}', which is a setting of every {kind}"
+        raise PydanticCustomError("taken_option", "{words}", {"words": words})
+    try:
+        return create_model(f"{registry.kind} {name}", __base__=base, __cls_kwargs__={"extra": "forbid"}, **fields)
+    except (PydanticUserError, TypeError, NameError) as error:
+        reason = shortened(one_line(error), 200)
+        words = f"the {registry.kind} {name!r} has an option that no sweep file can set: {reason}"
+        raise PydanticCustomError("unusable_option", "{words}", {"words": words}) from error
+
+
+def _field(registry: Registry[Any], option: Option) -> tuple[Any, Any]:
+    """The type and default of an option, as pydantic needs them."""
+    default = ... if option.default is REQUIRED else option.default
+    if option.nested is None:
+        return option.annotation, default
+    checked = Annotated[ComponentConfig, component(registry.kind, option.nested.default)]
+    return checked, Field(default=default, validate_default=True)

@@ -1,0 +1,72 @@
+"""The settings of the training."""
+
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
+
+from raycal.config.component import Always, ComponentConfig, ForClusters, by_default, component
+from raycal.config.strict import MAX_COUNT, Count, Strict
+
+DEFAULT_LOSS = "cross_entropy"
+MIN_BATCH_PER_WORKER = 2  # batch normalization cannot compute the variance of a single image
+# Settings that define when a training has converged.
+CONVERGENCE = ("patience", "min_delta", "validation_fraction")
+
+
+def _cluster_weight(value: Any) -> Any:
+    if value == "purity" or (isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1):
+        return value
+    raise PydanticCustomError("cluster_weight", "should be above 0 and at most 1, or purity")
+
+
+class TrainingConfig(Strict):
+    """SGD on the annotated samples. The defaults are those of the paper for CIFAR-10, which does not give a batch size.
+
+    `stop` determines when a training ends:
+
+    - `epochs`: after `epochs` passes over the samples, so that more samples mean more optimizer steps.
+    - `steps`: after exactly `steps` optimizer steps, whatever the number of samples. The samples are shuffled again for
+      every pass, and the last pass is cut short.
+    - `converged`: when `patience` passes in a row have not brought the loss below its lowest value so far by at least
+      the share `min_delta` of that value, and after `steps` optimizer steps at the latest. The loss is the mean
+      training loss of a whole pass. With a `validation_fraction` above 0, the loss is the mean cross-entropy on that
+      share of the annotated samples, measured after every pass. This share is drawn with the seed and kept out of the
+      training.
+    """
+
+    stop: Always[Literal["epochs", "steps", "converged"]] = "epochs"
+    epochs: Always[Count] = 5
+    steps: Always[Count | None] = None
+    patience: Always[Count] = 3
+    min_delta: Always[Annotated[float, Ge(0), Lt(1)]] = 0.01
+    validation_fraction: Always[Annotated[float, Ge(0), Le(0.5)]] = 0.0
+    batch_size: Always[Annotated[int, Ge(MIN_BATCH_PER_WORKER), Le(MAX_COUNT)]] = 64
+    learning_rate: Always[Annotated[float, Gt(0)]] = 1e-3
+    momentum: Always[Annotated[float, Ge(0), Lt(1)]] = 0.9
+    weight_decay: Always[Annotated[float, Ge(0)]] = 5e-4
+    image_size: Always[Annotated[int, Ge(32), Le(512)]] = 224
+    horizontal_flip: Always[bool] = False
+    dtype: Always[Literal["auto", "float32", "bfloat16"]] = "auto"
+    loss: Always[Annotated[ComponentConfig, component("loss", DEFAULT_LOSS)]] = by_default(DEFAULT_LOSS)
+    cluster_weight: ForClusters[Annotated[float | Literal["purity"], BeforeValidator(_cluster_weight)]] = 1.0
+
+    @property
+    def without_effect(self) -> tuple[str, ...]:
+        """The settings of the training's length that have no effect with this value of `stop`."""
+        uses = {"epochs": ("epochs",), "steps": ("steps",), "converged": ("steps", *CONVERGENCE)}[self.stop]
+        return tuple(key for key in ("epochs", "steps", *CONVERGENCE) if key not in uses)
+
+    def most_steps(self, num_samples: int) -> int:
+        """The most optimizer steps that a training on `num_samples` samples may take, without incomplete batches."""
+        return self.steps if self.steps is not None else self.epochs * num_samples // self.batch_size
+
+    def images(self, num_samples: int) -> tuple[int, int]:
+        """The least and the most images that all steps of a training on `num_samples` samples process together."""
+        if self.steps is None:
+            return (self.epochs * num_samples,) * 2
+        most = self.steps * min(self.batch_size, num_samples)
+        if self.stop == "steps":
+            return most, most
+        return min(most, (self.patience + 1) * num_samples), most

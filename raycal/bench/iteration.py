@@ -14,6 +14,7 @@ from raycal.bench.figure import Figure, Goal
 from raycal.bench.material import Options, config, images, learner, settings_of
 from raycal.bench.measure import interleaved, ratio
 from raycal.bench.training import weights_of
+from raycal.config.loop_settings import loop_settings
 from raycal.data import ImageDataset
 from raycal.experiment import build
 
@@ -98,9 +99,7 @@ class Ours:
     def iterate(self) -> None:
         """Score, ask, cluster, train, evaluate."""
         self.learner.load(self._begin)
-        loop_settings = replace(
-            build.loop_settings(self._config), iterations=2, interactions_per_iteration=self._work.budget
-        )
+        settings = replace(loop_settings(self._config), iterations=2, interactions_per_iteration=self._work.budget)
         status = np.full(self._dataset.num_train, UNLABELED, np.int8)
         labels = np.full(self._dataset.num_train, NO_LABEL, np.int32)
         status[: self._work.labeled] = LABELED
@@ -112,7 +111,7 @@ class Ours:
             pool=PoolSnapshot(status=status, labels=labels),
         )
         components = build.components(self._config, self._dataset, self.learner)
-        self.result = next(active_learning(loop_settings, components, num_samples=self._dataset.num_train, state=state))
+        self.result = next(active_learning(settings, components, num_samples=self._dataset.num_train, state=state))
 
 
 class Script:

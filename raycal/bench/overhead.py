@@ -9,6 +9,7 @@ from raycal.bench.figure import Figure, Goal
 from raycal.bench.material import Options, own_cache
 from raycal.bench.measure import interleaved, ratio
 from raycal.config import ExperimentConfig, WorkerSettings
+from raycal.config.loop_settings import loop_settings
 from raycal.experiment import build
 from raycal.experiment.run import run_experiment
 from raycal.storage.folder import Folder
@@ -36,7 +37,7 @@ def run(options: Options) -> Iterator[Figure]:
     def bare() -> None:
         images = build.dataset(config).load()
         components = build.components(config, images, build.learner(config, images, ONE_THREAD))
-        for _ in active_learning(build.loop_settings(config), components, num_samples=images.num_train):
+        for _ in active_learning(loop_settings(config), components, num_samples=images.num_train):
             pass
 
     with TemporaryDirectory() as folder, own_cache(Path(folder) / "cache"):

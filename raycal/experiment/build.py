@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from raycal.algorithm import loop
 from raycal.algorithm.acquisition import acquisitions
-from raycal.algorithm.cluster_queue import ClusterRules
 from raycal.algorithm.clustering import Clustering, clusterings
 from raycal.algorithm.expert import Expert, experts
 from raycal.algorithm.learner import Learner
@@ -237,24 +236,3 @@ def components(
 def _pseudo_labeling(config: ExperimentConfig) -> PseudoLabeling | None:
     by = config.resolved_scenario.pseudo_labels
     return None if by is None else partial(pseudo_labels[by.name], **by.options)
-
-
-def loop_settings(config: ExperimentConfig) -> loop.LoopSettings:
-    """The settings of Algorithm 1."""
-    return loop.LoopSettings(
-        scenario=config.resolved_scenario,
-        iterations=config.iterations,
-        interactions_per_iteration=config.interactions_per_iteration,
-        seed=config.seed,
-        num_clusters=config.clustering.num_clusters,
-        clusters=ClusterRules(
-            core=config.clustering.core,
-            order=config.clustering.order,
-            on_refusal=config.clustering.on_refusal,
-            purity_threshold=config.purity_threshold or 0.0,
-        ),
-        ask_with=config.ask_with,
-        retrain_between=config.retrain_between,
-        cluster_weight=config.training.cluster_weight,
-        keep_cluster_labels=config.keep_cluster_labels,
-    )

@@ -10,6 +10,7 @@ from raycal.algorithm.clustering import Clustering
 from raycal.algorithm.loop import active_learning
 from raycal.algorithm.records import Interaction, IterationResult
 from raycal.config import ExperimentConfig, WorkerSettings
+from raycal.config.loop_settings import loop_settings
 from raycal.data import ImageDataset
 from raycal.data.manifest import Manifest, manifest_of
 from raycal.errors import InfrastructureError, InputError, RaycalError, StoppedError
@@ -141,7 +142,7 @@ def _run(
     )
     run_dir.write_environment(ran_on)
     components = build.components(config, images, learner, clustering)
-    loop_settings = build.loop_settings(config)
+    settings = loop_settings(config)
     done = 0 if state is None else state.iteration + 1
     montages = _Montages(run_dir, images)
     for iteration in range(done):
@@ -149,7 +150,7 @@ def _run(
     phase.name = f"iteration {done}"
     on_start()
     with noted() as backends:
-        for result in active_learning(loop_settings, components, num_samples=images.num_train, state=state):
+        for result in active_learning(settings, components, num_samples=images.num_train, state=state):
             phase.name = f"saving iteration {result.iteration}"
             clustering_backends = ", ".join(sorted(backends))
             if ran_on.get("clustering", "") != clustering_backends:
@@ -162,7 +163,7 @@ def _run(
             done = result.iteration + 1
             phase.name = f"iteration {done}"
     montages.fix_missing()
-    run_dir.finish("iterations" if done == loop_settings.total_iterations else "pool exhausted")
+    run_dir.finish("iterations" if done == settings.total_iterations else "pool exhausted")
 
 
 def _load(

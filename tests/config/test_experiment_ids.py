@@ -14,6 +14,7 @@ from raycal.algorithm.expert.answers import ALL_ANSWERS, ORACLE, OtherExpert
 from raycal.algorithm.scenario import SCENARIOS, Use
 from raycal.config import ExperimentConfig, TrainingConfig
 from raycal.config.component import ClusteringConfig, ComponentConfig, ModelConfig
+from raycal.config.loop_settings import loop_settings
 from raycal.experiment import build
 from raycal.registry import Affects, Registry, declared
 
@@ -208,4 +209,4 @@ class TestPurityThreshold:
         found = config(scenario=CLUSTERS_ONLY, expert=expert)
 
         assert (found.purity_threshold_key, found.purity_threshold) == (key, value)
-        assert build.loop_settings(found).clusters.purity_threshold == (value or 0.0)
+        assert loop_settings(found).clusters.purity_threshold == (value or 0.0)

@@ -9,6 +9,7 @@ from PIL import Image
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import TrainingSet
 from raycal.config import ExperimentConfig, WorkerSettings
+from raycal.config.loop_settings import loop_settings
 from raycal.errors import InputError
 from raycal.experiment import build
 from raycal.learner.device import DeviceSettings
@@ -120,7 +121,7 @@ def test_learner_is_made_with_network_loss_and_weights_of_the_configuration() ->
     before = learner.head()
     learner.fit(TrainingSet(indices=np.arange(8), labels=np.arange(8)), stream(0, 0, "train"))
 
-    assert build.loop_settings(made).cluster_weight == "purity"
+    assert loop_settings(made).cluster_weight == "purity"
     assert before.weights.shape == (10, 1024)
     assert not np.array_equal(learner.head().weights, before.weights)
     one_sample = learner._new_loss(1)(torch.zeros(1, 10), torch.tensor([0]), torch.tensor([0]))

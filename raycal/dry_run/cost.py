@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from raycal.algorithm.scenario import Ask
 from raycal.capacity.allocate import Allocation
 from raycal.config import ExperimentConfig, Sweep
 from raycal.config.labels import counted, image_root
+from raycal.config.loop_settings import loop_settings
 from raycal.data import DatasetInfo
 from raycal.dry_run.prices import offers
 from raycal.dry_run.rates import (
@@ -20,6 +20,7 @@ from raycal.dry_run.rates import (
     TRIAL_SECONDS,
     GpuRate,
 )
+from raycal.dry_run.work import work_of
 from raycal.errors import InputError
 from raycal.monitor.progress import named
 from raycal.networks import networks
@@ -50,44 +51,23 @@ def estimate_cost(config: ExperimentConfig, info: DatasetInfo) -> Cost:
     """The cost of an experiment on a dataset of this size.
 
     A training that stops when it has `converged` costs at least the passes of its patience and at most all of its
-    steps. The passes over a validation set, a few percent of the training, are left out.
+    steps. The passes over a validation set, a few percent of the training, are left out. So are the passes over labeled
+    images that some acquisition functions take.
     """
-    scenario, training = config.resolved_scenario, config.training
+    training = config.training
     facts, resnet18 = networks.facts(config.model.name), networks.facts("resnet18")
     size = (training.image_size / 32) ** 2 * facts.at_224 / resnet18.at_224
-    budgets = scenario.budgets(info.num_train if scenario.whole_pool else config.interactions_per_iteration)
-    others = config.acquisition.options.get("members", 1) - 1 if scenario.asks(Ask.UNCERTAIN) else 0
-    trainings = 1 + (config.retrain_between and sum(step.asks_model for step in scenario.steps[1:]))
-    labels_many = scenario.forms_clusters or scenario.pseudo_labels is not None
-    most_clusters = None if config.clustering.on_refusal == "split" else config.clustering.num_clusters
-    interactions, labeled, scored, least, most = 0, 0, 0, 0, 0
-    for iteration in range(scenario.iterations(config.iterations)):
-        left = info.num_train - labeled
-        if left == 0:
-            break
-        scored += info.num_test + left * (scenario.asks_model + others)
-        # The other members of an ensemble are trained on the same images as the model that selects the queries.
-        if config.ask_with == "previous" and iteration:
-            least += training.images(labeled)[0] * others
-            most += training.images(info.num_train if labels_many else labeled)[1] * others
-        represented = 0  # a representative is never refused, and labels at least one image
-        for budget, step in zip(budgets, scenario.steps, strict=True):
-            if step.ask is Ask.REPRESENTATIVES:
-                represented += min(budget, most_clusters or budget, info.num_train - labeled)
-            if step.asks_clusters:
-                interactions += min(budget, most_clusters or budget, info.num_train - labeled)
-            else:
-                interactions += min(budget, info.num_train - labeled)
-                labeled = min(info.num_train, labeled + budget)
-        least += training.images(min(info.num_train, labeled + represented))[0] * trainings
-        most += training.images(info.num_train if labels_many else labeled)[1] * trainings
-    if config.model.frozen:  # every image passes the network once, and training the head costs almost nothing
-        scored, least, most = info.num_train + info.num_test, 0, 0
-    return Cost(
-        interactions=interactions,
-        least_gflop=size * (scored * FORWARD_GFLOP + least * TRAINING_GFLOP),
-        most_gflop=size * (scored * FORWARD_GFLOP + most * TRAINING_GFLOP),
-    )
+    members = config.acquisition.options.get("members", 1)
+    settings, interactions, gflops = loop_settings(config), list[int](), list[float]()
+    for accepts in (False, True):
+        work = work_of(settings, info.num_train, members=members, accepts=accepts)
+        scored = work.scored + work.evaluations * info.num_test
+        trained = sum(training.images(num_samples)[1 if accepts else 0] for num_samples in work.trainings)
+        if config.model.frozen:  # every image passes the network once, and training the head costs almost nothing
+            scored, trained = info.num_train + info.num_test, 0
+        interactions.append(work.interactions)
+        gflops.append(size * (scored * FORWARD_GFLOP + trained * TRAINING_GFLOP))
+    return Cost(interactions=max(interactions), least_gflop=min(gflops), most_gflop=max(gflops))
 
 
 def print_estimate(

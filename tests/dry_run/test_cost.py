@@ -109,8 +109,9 @@ def test_cost_of_a_training_that_counts_steps(training: dict[str, Any], scenario
 def test_cost_of_own_steps() -> None:
     own = {"name": "own", "steps": [{"ask": "random", "share": "1/4"}, {"ask": "clusters", "share": "3/4"}]}
 
-    # 25 single images each time: D^U has 1000, 975 and 950 images; at least 25, 50 and 75 are labeled.
-    assert images(estimate_cost(config(own), INFO), scored=3 * 200 + 2925) == (300, 150, 3000)
+    # 25 single images each time, drawn without a score. After them, D^U has 975, 950 and 925 images, which are scored
+    # for the clusters; at least 25, 50 and 75 are labeled.
+    assert images(estimate_cost(config(own), INFO), scored=3 * 200 + 2850) == (300, 150, 3000)
 
 
 def test_cost_grows_with_epochs_and_the_square_of_the_image_size() -> None:
@@ -147,16 +148,66 @@ def test_fewer_clusters_than_the_budget_are_fewer_interactions() -> None:
     assert cost.interactions == 3 * 20
 
 
-def test_representative_stands_for_one_image_at_least() -> None:
-    found = images(estimate_cost(config("representative-only"), INFO), scored=3 * 200 + 3000)
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        # All 100 clusters are shown, no representative is refused, and its label is that of the whole cluster.
+        ({}, (300, 3000, 3000)),
+        # The 20 clusters are all that there are, as none is refused and split.
+        ({"clustering": {"num_clusters": 20, "on_refusal": "split"}}, (60, 3000, 3000)),
+        # A representative labels one image of ten; at most, 99 clusters are of one image and one is of the others.
+        ({"clustering": {"core": 0.1}}, (300, 300, 3 * (99 + 91))),
+        # Half of the clusters are shown; at most, the others are of one image.
+        ({"clustering": {"num_clusters": 200}}, (300, 1500, 2700)),
+    ],
+)
+def test_representative_labels_what_is_shown_of_its_cluster(
+    settings: dict[str, Any], expected: tuple[int, int, int]
+) -> None:
+    found = images(estimate_cost(config("representative-only", **settings), INFO), scored=3 * 200 + 3000)
 
-    assert found == (300, 300, 3000)
+    assert found == expected
 
 
-def test_training_between_the_steps_costs_more() -> None:
-    once, between = (estimate_cost(config("uncertain+cluster", retrain_between=flag), INFO) for flag in (False, True))
+def test_representatives_whose_labels_are_kept_leave_nothing_to_ask() -> None:
+    cost = estimate_cost(config("representative-only", keep_cluster_labels=True), INFO)
 
-    assert between.least_gflop > once.least_gflop
+    assert cost.least_gflop == pytest.approx(1200 * FORWARD_GFLOP + 2 * 1000 * TRAINING_GFLOP)
+    assert cost.most_gflop == pytest.approx(3 * cost.least_gflop)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "scored", "least", "most"),
+    [
+        # Before the clusters, the network is trained on the 50, 100 and 150 single images, and scores the rest again.
+        ("uncertain+cluster", (2850 + 2700, 2850 + 2700), 300 + 300, 300 + 3000),
+        # The clusters come first. Accepted ones leave 50 images; without them, 0, 50 and 100 single images are there.
+        ("cluster+uncertain", (2850 + 2850, 2850 + 150), 150 + 300, 2850 + 3000),
+    ],
+)
+def test_training_between_the_steps_costs_a_training_and_a_pass(
+    scenario: str, scored: tuple[int, int], least: int, most: int
+) -> None:
+    cost = estimate_cost(config(scenario, retrain_between=True), INFO)
+    expected = [
+        (3 * 200 + passes) * FORWARD_GFLOP + 2 * trained * TRAINING_GFLOP
+        for passes, trained in zip(scored, (least, most), strict=True)
+    ]
+
+    assert [cost.least_gflop, cost.most_gflop] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["ceal", "pseudo-labels", "label-propagation"])
+def test_pseudo_labels_are_given_to_none_or_all_of_the_pool(name: str) -> None:
+    assert images(estimate_cost(config(name), INFO), scored=3 * 200 + 2700) == (300, 600, 3000)
+
+
+@pytest.mark.parametrize("scenario", ["cluster-only", "uncertain+cluster", "cluster+uncertain"])
+def test_kept_labels_may_cost_as_much_as_labels_that_go_back(scenario: str) -> None:
+    """Clusters that are refused in one iteration can be accepted in the next, so the pool may never run empty."""
+    kept, released = (estimate_cost(config(scenario, keep_cluster_labels=flag), INFO) for flag in (True, False))
+
+    assert kept == released
 
 
 def allocation(*, threads: int = 1, concurrent_trials: int = 1) -> Allocation:

@@ -1,12 +1,12 @@
 """Loads a sweep: the experiments that a sweep file asks for. All problems of the file are reported at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from annotated_types import MinLen
-from pydantic import BaseModel, Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 
 from raycal.config.expand import REQUIRED, Registries, checked, drawn, examples, expand
 from raycal.config.experiment import ExperimentConfig
@@ -24,8 +24,6 @@ from raycal.errors import InputError, printable
 from raycal.installed import is_installed
 from raycal.plugins import Plugin, find_plugin, installed_plugins, load_plugins
 from raycal.registry import NAME_PATTERN
-
-T = TypeVar("T", bound=BaseModel)
 
 
 class _SweepFile(Strict):
@@ -112,31 +110,20 @@ def load_sweep(source: str | Mapping[str, Any], registries: Registries, *, overr
     document = read_yaml(source) if isinstance(source, str) else document_of(source)
     values = document.values
     problems = Problems(source if isinstance(source, str) else "", document.lines, registries)
-    sections = _SweepFile.model_fields
-    pinned, notes = apply_overrides(values, overrides, sections, problems)
+    pinned, notes = apply_overrides(values, overrides, _SweepFile.model_fields, problems)
     folder = Path(source).parent if isinstance(source, str) else Path()
     plugins = _load_plugins(values.get("plugins"), folder, registries, problems)
-    try:
-        file = _SweepFile.model_validate(values)
-    except ValidationError as error:
-        problems.add(error, _SweepFile, ())
-        file = None
-    resources = _section(values, "resources", ResourceConfig) or ResourceConfig()
-    base = values.get("experiment")
-    template = Template(
-        base if isinstance(base, dict) else {},
-        pinned,
-        resources.workers_per_trial,
+    file, unusable = _validated(values, problems)
+    template = Template(file.experiment, pinned, file.resources.workers_per_trial)
+    search = None if file.search is None else _without_pinned(file.search, template)
+    experiments, num_combinations, at_ends = _experiments(
+        file.grid, search, template, registries, problems, unusable=unusable
     )
-    search = _section(values, "search", SearchConfig)
-    if search is not None:
-        search = _without_pinned(search, template)
-    experiments, num_combinations, at_ends = _experiments(values, search, template, registries, problems)
-    if file is not None and file.scheduler is not None:
+    if file.scheduler is not None:
         reason = incomparable([*experiments.values(), *at_ends.values()])
         if reason is not None:
             problems.say(("scheduler",), reason)
-    if problems or file is None:
+    if problems:
         raise InputError(*problems.lines)
     return Sweep(
         name=file.name,
@@ -196,19 +183,39 @@ def _load_plugins(given: Any, folder: Path, registries: Registries, problems: Pr
     return plugins
 
 
+def _validated(values: Mapping[str, Any], problems: Problems) -> tuple[_SweepFile, Set[str]]:
+    """The sections of the file, and the names of those that cannot be used and are replaced by their defaults."""
+    try:
+        return _SweepFile.model_validate(values), frozenset()
+    except ValidationError as error:
+        problems.add(error, _SweepFile, ())
+        unusable = {str(detail["loc"][0]) for detail in error.errors(include_url=False)}
+    usable = {key: values[key] for key in _SweepFile.model_fields if key in values and key not in unusable}
+    file = _SweepFile.model_validate({"name": "unnamed", "experiment": {}} | usable)
+    if isinstance(values.get("grid"), dict):  # keys of the grid that have problems are skipped one by one
+        file = file.model_copy(update={"grid": values["grid"]})
+        unusable.discard("grid")
+    return file, unusable
+
+
 def _experiments(
-    values: Mapping[str, Any],
+    grid: Mapping[str, Any],
     search: SearchConfig | None,
     template: Template,
     registries: Registries,
     problems: Problems,
+    *,
+    unusable: Set[str],
 ) -> tuple[dict[str, ExperimentConfig], int, dict[str, ExperimentConfig]]:
-    """The experiments, the number of combinations, and the examples of a search that decides trial by trial."""
-    base, grid = values.get("experiment"), values.get("grid", {})
-    if not isinstance(base, dict) or not isinstance(grid, dict):
+    """The experiments, the number of combinations, and the examples of a search that decides trial by trial.
+
+    There are none if a section cannot be used from which they would get a dataset or a scenario. That these are missing
+    is not reported then.
+    """
+    if not unusable.isdisjoint({"experiment", "grid"}):
         return {}, 0, {}
-    if search is None and values.get("search") is not None and not base.keys() >= REQUIRED:
-        return {}, 0, {}  # the search section is invalid: do not also report the keys that it would supply as missing
+    if "search" in unusable and not template.base.keys() >= REQUIRED:
+        return {}, 0, {}
     if search is None or search.algorithm == "random":
         return *expand(grid, search, template, registries, problems), {}
     if grid:
@@ -224,11 +231,3 @@ def _without_pinned(search: SearchConfig, template: Template) -> SearchConfig:
     """The search without the keys to which `--set` gives a value."""
     space = {key: domain for key, domain in search.space.items() if not template.pins(key)}
     return search.model_copy(update={"space": space})
-
-
-def _section(values: Mapping[str, Any], name: str, model: type[T]) -> T | None:
-    """A section of the file; None when it is missing or invalid, which the check of the whole file reports."""
-    try:
-        return model.model_validate(values.get(name))
-    except ValidationError:
-        return None

@@ -483,7 +483,7 @@ def test_plugin_that_is_too_large_to_travel_is_refused(
     place: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write("mine.py", ONE)
-    monkeypatch.setattr(plugins, "MAX_BYTES", 20)
+    monkeypatch.setattr("raycal.plugins.source.MAX_BYTES", 20)
 
     assert refusal(place, "./mine.py") == [
         "sweep.yaml:2: plugins.0: ./mine.py: more than 20 bytes; install the package and give its import name"

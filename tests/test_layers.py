@@ -328,7 +328,6 @@ def test_only_these_modules_lie_in_no_folder() -> None:
         "pool",
         "registry",
         "signals",
-        "testing",
         "track",
     }
 

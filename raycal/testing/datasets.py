@@ -1,0 +1,71 @@
+"""The check of datasets."""
+
+from typing import Any
+
+import numpy as np
+
+from raycal.data import Dataset, DatasetInfo, ImageDataset, datasets
+from raycal.testing.common import check_options, global_random_state_kept
+
+
+def check_dataset(name: str, /, **options: Any) -> None:
+    """Check a dataset: `load` returns what `inspect` announces, as arrays of the right types, equal for equal seeds.
+
+    A dataset with the options `train_size`, `test_size` and `subset_seed` is also checked with them. The dataset should
+    be small, or be made small by its options, as it is loaded several times.
+    """
+    check_options(datasets, name)
+    for key in ("seed", "image_size"):
+        assert key not in datasets.options(name), f"dataset {name}: {key} is filled in by raycal and no option"
+
+    def make(**more: Any) -> Dataset:
+        made: Dataset = datasets[name](seed=3, image_size=16, **options, **more)
+        return made
+
+    sizes: list[dict[str, int]] = [{}]
+    if {"train_size", "test_size", "subset_seed"} - set(options) <= set(datasets.options(name)):
+        sizes += [{"train_size": 6, "test_size": 3}, {"train_size": 6, "subset_seed": 4}, {"test_size": 3}]
+    for more in sizes:
+        case = f"dataset {name}{f' {more}' if more else ''}"
+        dataset = make(**more)
+        info, loaded = dataset.inspect(), dataset.load()
+        _check_sizes(info, loaded, case)
+        assert info.num_train == more.get("train_size", info.num_train), f"{case}: {info.num_train} training images"
+        assert info.num_test == more.get("test_size", info.num_test), f"{case}: {info.num_test} test images"
+        _check_arrays(loaded, case)
+    with global_random_state_kept(f"dataset {name}"):
+        first = make().load()
+    again = make().load()
+    for array in ("images", "labels", "train_rows", "test_rows"):
+        same = np.array_equal(getattr(first, array), getattr(again, array))
+        assert same, f"dataset {name}: equal seeds give different {array}"
+    if first.source is not None:
+        known = make().load(content=first.source.content)
+        assert np.array_equal(known.images, first.images), f"dataset {name}: load(content=...) gives other images"
+
+
+def _check_sizes(info: DatasetInfo, loaded: ImageDataset, case: str) -> None:
+    said, found = (info.num_train, info.num_test), (loaded.num_train, loaded.num_test)
+    assert said == found, f"{case}: inspect() says {said} training and test images, load() gives {found}"
+    classes = len(set(loaded.class_names))
+    assert loaded.num_classes == classes, f"{case}: two classes have one name"
+    assert info.num_classes == classes, f"{case}: inspect() says {info.num_classes} classes, load() gives {classes}"
+
+
+def _check_arrays(loaded: ImageDataset, case: str) -> None:
+    images, labels = loaded.images, loaded.labels
+    assert images.dtype == np.uint8, f"{case}: images are {images.dtype}, should be uint8"
+    assert images.ndim == 4, f"{case}: images have the shape {images.shape}, should be (S, H, W, 3)"
+    assert images.shape[3] == 3, f"{case}: images have the shape {images.shape}, should be (S, H, W, 3)"
+    assert images.max() > images.min(), f"{case}: all pixels are the same"
+    assert labels.dtype == np.int64, f"{case}: labels are {labels.dtype}, should be int64"
+    assert labels.shape == (len(images),), f"{case}: labels have the shape {labels.shape}, {len(images)} images"
+    assert 0 <= labels.min() <= labels.max() < loaded.num_classes, f"{case}: labels are no classes"
+    for split in ("train_rows", "test_rows"):
+        rows = getattr(loaded, split)
+        assert rows.dtype == np.int64, f"{case}: {split} are {rows.dtype}, should be int64"
+        assert (np.diff(rows) > 0).all(), f"{case}: {split} do not ascend"
+        assert 0 <= rows[0] <= rows[-1] < len(images), f"{case}: {split} are no rows of the images"
+    assert not set(loaded.train_rows.tolist()) & set(loaded.test_rows.tolist()), f"{case}: an image is in both splits"
+    for array in ("images", "labels", "train_rows", "test_rows"):
+        assert not getattr(loaded, array).flags.writeable, f"{case}: {array} can be written to"

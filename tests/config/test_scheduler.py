@@ -103,6 +103,15 @@ def test_trials_whose_curves_cannot_be_compared_are_refused(problems: Problems, 
     assert problems(f"scheduler: asha\ngrid: {grid}\n") == [f"{SAME} {reason}"]
 
 
+def test_trials_that_cannot_be_compared_are_said_with_the_other_problems(problems: Problems) -> None:
+    text = "scheduler: asha\ngrid: {interactions_per_iteration: [10, 20]}\nresources: {workers_per_trial: 0}\n"
+
+    assert problems(text) == [
+        "sweep.yaml:7: resources.workers_per_trial: should be greater than or equal to 1, not 0",
+        f"{SAME} interactions_per_iteration, not 10, 20",
+    ]
+
+
 def test_supervised_trial_is_not_compared(scheduler: Callable[..., SchedulerConfig | None]) -> None:
     include = "{scenario: supervised, interactions_per_iteration: 7}"
 

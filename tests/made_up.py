@@ -10,7 +10,7 @@ from raycal.report.runs import Runs, Status, Trial
 Points = Sequence[tuple[float, float | None]]
 
 
-def lines(points: Points, **figures: Sequence[Any]) -> tuple[dict[str, Any], ...]:
+def lines(points: Points, **values: Sequence[Any]) -> tuple[dict[str, Any], ...]:
     """Lines of results.jsonl with these (interactions, accuracy); ten images annotated and one hour per interaction."""
     return tuple(
         {
@@ -22,7 +22,7 @@ def lines(points: Points, **figures: Sequence[Any]) -> tuple[dict[str, Any], ...
             "cluster_label_error": None,
             "human_seconds": 3600.0 * interactions,
         }
-        | {key: values[iteration] for key, values in figures.items()}
+        | {key: column[iteration] for key, column in values.items()}
         for iteration, (interactions, accuracy) in enumerate(points)
     )
 
@@ -39,7 +39,7 @@ def trial(
     seed: int = 0,
     status: Status = "finished",
     reason: str = "",
-    figures: Mapping[str, Sequence[Any]] | None = None,
+    values: Mapping[str, Sequence[Any]] | None = None,
     **settings: Any,
 ) -> Trial:
     experiment = config(scenario, seed=seed, **settings)
@@ -49,7 +49,7 @@ def trial(
         scenario=experiment.resolved_scenario.name,
         status=status,
         reason=reason,
-        lines=lines(points, **(figures or {})),
+        lines=lines(points, **(values or {})),
         folder="",
     )
 

@@ -11,7 +11,7 @@ import pandas as pd
 from raycal.api.results import SweepResults
 from raycal.config.strict import did_you_mean
 from raycal.errors import InputError
-from raycal.report.figures.charts import ACCURACY, INTERACTIONS, Chart, Level, Series, level, zoom
+from raycal.report.figures.charts import ACCURACY_LABEL, INTERACTIONS, Chart, Level, Series, level, zoom
 from raycal.report.stats.curves import mean_curve
 from raycal.report.stats.rounding import exact
 from raycal.storage.results import area_under_budget_curve
@@ -138,7 +138,7 @@ def _chart(rows: pd.DataFrame) -> Chart:
                     counts=(curve.n,) * len(curve.x),
                 )
             )
-    return Chart(title="", x_label=INTERACTIONS, y_label=ACCURACY, series=tuple(series), levels=tuple(levels))
+    return Chart(title="", x_label=INTERACTIONS, y_label=ACCURACY_LABEL, series=tuple(series), levels=tuple(levels))
 
 
 def _best_condition(rows: pd.DataFrame) -> tuple[str, pd.DataFrame]:
@@ -154,10 +154,10 @@ def _best_condition(rows: pd.DataFrame) -> tuple[str, pd.DataFrame]:
 
 def _runs(rows: pd.DataFrame) -> list[_Run]:
     """The trials that the rows belong to; a trial that is in two sweeps counts once."""
-    figures = rows.drop_duplicates(["id", "interactions"], keep="last").sort_values("interactions", kind="stable")
+    points = rows.drop_duplicates(["id", "interactions"], keep="last").sort_values("interactions", kind="stable")
     return [
         _Run([{"interactions": float(spent), "test_accuracy": float(accuracy)} for spent, accuracy in _points(part)])
-        for _, part in figures.groupby("id", sort=False)
+        for _, part in points.groupby("id", sort=False)
     ]
 
 

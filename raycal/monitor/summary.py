@@ -27,7 +27,7 @@ from raycal.storage.sweep_dir import SweepDir
 
 MIN_WIDTH, MAX_WIDTH = 120, 10_000
 NO_REASON = "did not finish and left no reason: its worker or its node died, or the disk is full"
-FIGURES = ("seeds", "iterations", "interactions", "annotated", "cluster label error", "test accuracy")
+VALUE_COLUMNS = ("seeds", "iterations", "interactions", "annotated", "cluster label error", "test accuracy")
 
 
 def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfig]) -> None:
@@ -119,7 +119,7 @@ def _table(names: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in names:
         table.add_column(name, no_wrap=True, overflow="fold")
-    for name in FIGURES:
+    for name in VALUE_COLUMNS:
         table.add_column(name, justify="right")
     for row in rows:
         table.add_row(*row)
@@ -141,7 +141,7 @@ def print_failures(
 def _short_names(keys: Sequence[str]) -> list[str]:
     """The last words of dotted keys; keys whose last word is ambiguous among keys and value columns stay whole."""
     keys = [key.removesuffix(".name") for key in keys]
-    lasts = [*(key.rpartition(".")[2] for key in keys), *FIGURES]
+    lasts = [*(key.rpartition(".")[2] for key in keys), *VALUE_COLUMNS]
     longer = (key if "." in key else f"{key} (set)" for key in keys)
     return [long if lasts.count(last) > 1 else last for long, last in zip(longer, lasts, strict=False)]
 

@@ -31,10 +31,10 @@ def recipes(runs: Runs) -> list[str]:
 
 def caveats(runs: Runs) -> list[str]:
     """One sentence per caveat. In a sweep over several datasets, each sentence begins with the dataset's name."""
-    found = by_dataset(runs)
+    comparisons = by_dataset(runs)
     return [
-        f"{comparison.dataset}: {sentence}" if len(found) > 1 else sentence
-        for comparison in found
+        f"{comparison.dataset}: {sentence}" if len(comparisons) > 1 else sentence
+        for comparison in comparisons
         for sentence in dict.fromkeys(_caveats(comparison))
     ]
 
@@ -42,19 +42,19 @@ def caveats(runs: Runs) -> list[str]:
 def _caveats(comparison: Comparison) -> Iterator[str]:
     yield from _of_trainings(comparison.groups)
     supervised: dict[str, tuple[Group, dict[str, Group]]] = {}
-    for setting in comparison.settings:
-        candidates = {group.label: group for group in setting.groups.values() if not is_whole_pool(group)}
-        if (bound := setting.groups.get(SUPERVISED)) is not None:
+    for condition in comparison.condition_groups:
+        candidates = {group.label: group for group in condition.groups.values() if not is_whole_pool(group)}
+        if (bound := condition.groups.get(SUPERVISED)) is not None:
             supervised.setdefault(bound.label, (bound, {}))[1].update(candidates)
     for bound, others in supervised.values():
         yield from _of_supervision(bound, others.values())
-    yield from _of_steps(comparison.settings)
+    yield from _of_steps(comparison.condition_groups)
 
 
 def _of_trainings(groups: Sequence[Group]) -> Iterator[str]:
     """Report accuracies at chance level and losses that did not fall, each in one sentence for all affected groups."""
     lines = [(group.label, [line for trial in group.trials for line in trial.lines]) for group in groups]
-    levels = [line["chance_accuracy"] for _, those in lines for line in those if is_at_chance(line)]
+    levels = [line["chance_accuracy"] for _, records in lines for line in records if is_at_chance(line)]
     if levels:
         where, most = _iterations(lines, is_at_chance), max(levels)
         evens = [trial.even_chance for group in groups for trial in group.trials if trial.even_chance is not None]
@@ -69,13 +69,13 @@ def _of_trainings(groups: Sequence[Group]) -> Iterator[str]:
 def _iterations(lines: Iterable[tuple[str, Lines]], is_faulty: Callable[[Mapping[str, Any]], bool]) -> str:
     """Count the faulty iterations per group, as in `4 of 4 iterations of random, bald and 1 of 4 of typiclust`."""
     labels: dict[tuple[int, int], list[str]] = {}
-    for label, those in lines:
-        if faulty := sum(map(is_faulty, those)):
-            labels.setdefault((faulty, len(those)), []).append(label)
+    for label, records in lines:
+        if faulty := sum(map(is_faulty, records)):
+            labels.setdefault((faulty, len(records)), []).append(label)
     words: list[str] = []
-    for (faulty, total), those_labels in labels.items():
+    for (faulty, total), names in labels.items():
         noun = "" if words else " iteration" if total == 1 else " iterations"
-        words.append(f"{faulty} of {total}{noun} of {', '.join(those_labels)}")
+        words.append(f"{faulty} of {total}{noun} of {', '.join(names)}")
     return " and ".join(words)
 
 
@@ -90,23 +90,23 @@ def _of_supervision(supervised: Group, candidates: Iterable[Group]) -> Iterator[
         if reached is not None and full is not None and reached - full > 1e-9:
             better.append((reached, full, group))
     if better:
-        reached, full, group = max(better, key=lambda found: found[0])
+        reached, full, group = max(better, key=lambda triple: triple[0])
         yield (
             f"{supervised.label} reaches {full:.3f} and {group.label} {reached:.3f}: full supervision is no upper "
             f"bound here, and targets in % of it are too low; {LONGER}"
         )
 
 
-def _of_steps(settings: Sequence[ConditionGroup]) -> Iterator[str]:
-    """Report strategies of one setting whose last trainings took different numbers of optimizer steps.
+def _of_steps(conditions: Sequence[ConditionGroup]) -> Iterator[str]:
+    """Report strategies of one condition group whose last trainings took different numbers of optimizer steps.
 
-    If several settings have such strategies, the sentence names the setting with the largest ratio.
+    If several condition groups have such strategies, the sentence names the one with the largest ratio.
     """
-    found: list[tuple[float, str]] = []
-    for setting in settings:
+    differences: list[tuple[float, str]] = []
+    for condition in conditions:
         steps = {
             group.label: mean
-            for group in setting.groups.values()
+            for group in condition.groups.values()
             if not is_whole_pool(group)
             and (mean := _mean_of_last([trial.lines for trial in group.finished], "optimizer_steps"))
         }
@@ -115,13 +115,13 @@ def _of_steps(settings: Sequence[ConditionGroup]) -> Iterator[str]:
         fewest, most = min(steps, key=lambda label: steps[label]), max(steps, key=lambda label: steps[label])
         ratio = steps[most] / steps[fewest]
         if ratio > MOST_DIFFERENCE:
-            is_said = len(settings) == 1 or setting.label in fewest or setting.label in most
-            where = "" if is_said or not setting.label else f" ({setting.label})"
+            is_said = len(conditions) == 1 or condition.label in fewest or condition.label in most
+            where = "" if is_said or not condition.label else f" ({condition.label})"
             ends = f"from {steps[fewest]:,.0f} ({fewest}) to {steps[most]:,.0f} ({most}){where}"
-            found.append((ratio, f"differ {ratio:.1f} times between strategies, {ends}"))
-    if found:
-        worst = max(found, key=lambda one: one[0])[1]
-        others = len(found) - 1
+            differences.append((ratio, f"differ {ratio:.1f} times between strategies, {ends}"))
+    if differences:
+        worst = max(differences, key=lambda one: one[0])[1]
+        others = len(differences) - 1
         more = f", and by less in {others} other setting{'' if others == 1 else 's'}" if others else ""
         yield (
             f"the optimizer steps of the last training {worst}{more}: longer training may be what tells them apart; "

@@ -26,7 +26,7 @@ class Montage:
 
 def montages(runs: Runs) -> list[Montage]:
     """The first and the last iteration of one finished trial per dataset and scenario, up to `MAX_BYTES` in total."""
-    found: list[Montage] = []
+    pictures: list[Montage] = []
     size = 0
     for trial in _examples(runs):
         folder = Folder.at(trial.folder).folder("clusters")
@@ -35,16 +35,16 @@ def montages(runs: Runs) -> list[Montage]:
             content = folder.read(name) or b""
             size += len(content)
             if size > MAX_BYTES:
-                return found
+                return pictures
             number = re.sub(r"\D", "", name)
-            found.append(
+            pictures.append(
                 Montage(
                     caption=f"{trial.dataset_name}, {trial.scenario}, seed {trial.config.seed}, "
                     f"iteration {int(number)}",
                     uri="data:image/png;base64," + base64.b64encode(content).decode(),
                 )
             )
-    return found
+    return pictures
 
 
 def _examples(runs: Runs) -> Iterator[Trial]:

@@ -99,25 +99,25 @@ def _for_page(key: str, frame: pd.DataFrame) -> pd.DataFrame:
 
 def _asides(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
     """Return a sentence about what the page leaves out of a table, by the key of the table."""
-    found: dict[str, str] = {}
+    asides: dict[str, str] = {}
     penalty = tables.get("penalty")
     if penalty is not None and penalty.empty:
-        found["penalty"] = (
+        asides["penalty"] = (
             "The matrix of who beats whom is left out: it needs two scenarios with two finished seeds in common."
         )
     elif penalty is not None:
         without = [name for name in dict.fromkeys(penalty["dataset"]) if name not in _with_wins(penalty)]
         if without:
             on = "" if len(set(penalty["dataset"])) == 1 else f" on {', '.join(without)}"
-            found["penalty"] = (
+            asides["penalty"] = (
                 f"The matrix of who beats whom{on} is left out: no scenario beats another one at any budget."
             )
     parity = tables.get("parity", pd.DataFrame())
     elsewhere = sum(is_about_another_dataset(str(reason)) for reason in parity.get("reason", ()))
     if elsewhere:
         are = "claim of the paper is" if elsewhere == 1 else "claims of the paper are"
-        found["parity"] = f"{elsewhere} {are} about other datasets and not in the table; tables/parity.csv names each."
-    return found
+        asides["parity"] = f"{elsewhere} {are} about other datasets and not in the table; tables/parity.csv names each."
+    return asides
 
 
 def _with_wins(penalty: pd.DataFrame) -> set[str]:
@@ -148,13 +148,15 @@ def _statuses(runs: Runs) -> dict[str, int]:
 
 def _figures(plates: Sequence[Plate], looks: Mapping[str, Look]) -> dict[str, list[dict[str, Any]]]:
     """The figures with their drawn panels, by the kind of figure."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    by_kind: dict[str, list[dict[str, Any]]] = {}
     with drawing(text_as_paths=False):
         for number, plate in enumerate(plates):
             charts = [chart for row in plate.rows for chart in row]
             panels = [draw_panel(chart, looks, prefix=f"f{number}p{at}") for at, chart in enumerate(charts)]
-            found.setdefault(plate.kind, []).append({"plate": plate, "panels": list(zip(charts, panels, strict=True))})
-    return found
+            by_kind.setdefault(plate.kind, []).append(
+                {"plate": plate, "panels": list(zip(charts, panels, strict=True))}
+            )
+    return by_kind
 
 
 def _flats(runs: Runs) -> list[dict[str, Any]]:
@@ -182,18 +184,18 @@ def _varied(runs: Runs) -> dict[str, list[str]]:
         for key, value in flat.items():
             if not key.startswith("scenario."):
                 values.setdefault(key, {})[str(value)] = None
-    return {key: list(found) for key, found in values.items() if len(found) > 1}
+    return {key: list(distinct) for key, distinct in values.items() if len(distinct) > 1}
 
 
 def _environments(runs: Runs) -> dict[str, list[str]]:
     """The devices and software versions that the trials recorded."""
-    found: dict[str, dict[str, None]] = {}
+    values_by_key: dict[str, dict[str, None]] = {}
     for trial in runs.trials:
         if trial.folder:
             for key, value in RunDir(Folder.at(trial.folder)).environment().items():
-                for name, one in _named(key, value):
-                    found.setdefault(name, {})[str(one)] = None
-    return {key: list(values) for key, values in found.items()}
+                for name, entry in _named(key, value):
+                    values_by_key.setdefault(name, {})[str(entry)] = None
+    return {key: list(values) for key, values in values_by_key.items()}
 
 
 def _named(key: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -156,11 +156,11 @@ class Runs:
         configs = [trial.config for trial in self.trials]
         keys = varied_keys(configs)
         labels = dict(zip((trial.experiment_id for trial in self.trials), experiment_labels(configs), strict=True))
-        found: dict[tuple[str, str], list[Trial]] = {}
+        grouped: dict[tuple[str, str], list[Trial]] = {}
         for trial in self.trials:
-            found.setdefault((trial.data, seedless_id(trial.config)), []).append(trial)
+            grouped.setdefault((trial.data, seedless_id(trial.config)), []).append(trial)
         groups = []
-        for trials in found.values():
+        for trials in grouped.values():
             flat = named_settings(trials[0].config) | {"scenario": trials[0].scenario}
             settings = {key: str(flat.get(key, ABSENT)) for key in keys}
             label = labels[trials[0].experiment_id]

@@ -14,7 +14,7 @@ from raycal.report.runs import Group, Runs, Trial
 from raycal.report.stats.break_even import BreakEven, break_even
 from raycal.report.stats.comparison import RANDOM, Comparison, by_dataset, varied_settings
 from raycal.report.stats.estimate import Estimate
-from raycal.report.stats.group_figures import GroupFigures, dataset_budget, group_figures
+from raycal.report.stats.group_summary import GroupSummary, dataset_budget, group_summary
 from raycal.report.stats.guessing import guessing_level, is_guessing
 from raycal.report.stats.paired import METRICS, Pair, pairwise
 from raycal.report.stats.penalty import PenaltyMatrix, penalty_matrix
@@ -27,28 +27,39 @@ REMOVED = "no longer in the sweep file"
 
 def tables(runs: Runs) -> dict[str, pd.DataFrame]:
     """All tables by name, in the order of the report. Cells are Python objects: None if undefined, never NaN."""
-    found = by_dataset(runs)
-    matrices = [(comparison.dataset, penalty_matrix(comparison)) for comparison in found]
+    comparisons = by_dataset(runs)
+    matrices = [(comparison.dataset, penalty_matrix(comparison)) for comparison in comparisons]
     scenarios = tuple(dict.fromkeys(name for _, matrix in matrices for name in matrix.scenarios))
     return {
         "recommendation": _frame(
-            _RECOMMENDATION, (_recommendation_row(answer) for each in found for answer in recommend(each))
+            _RECOMMENDATION,
+            (_recommendation_row(answer) for comparison in comparisons for answer in recommend(comparison)),
         ),
-        "summary": _summary(found),
-        "targets": _frame(_TARGETS, (row for each in found for row in _target_rows(each))),
+        "summary": _summary(comparisons),
+        "targets": _frame(_TARGETS, (row for comparison in comparisons for row in _target_rows(comparison))),
         "break_even": _frame(
-            _BREAK_EVEN, (_break_even_row(each.dataset, one) for each in found for one in break_even(each))
+            _BREAK_EVEN,
+            (_break_even_row(comparison.dataset, one) for comparison in comparisons for one in break_even(comparison)),
         ),
         "pairwise": _frame(
             _PAIRWISE,
-            (_pair_row(each.dataset, pair) for each in found for name in METRICS for pair in pairwise(each, name)),
+            (
+                _pair_row(comparison.dataset, pair)
+                for comparison in comparisons
+                for name in METRICS
+                for pair in pairwise(comparison, name)
+            ),
         ),
         "penalty": _frame(
             (*_PENALTY, *scenarios), (row for pair in matrices for row in _penalty_rows(*pair, scenarios))
         ),
-        "sensitivity": _frame(_SENSITIVITY, (row for each in found for row in _sensitivity_rows(each))),
-        "parity": _frame(_PARITY, (_parity_row(finding) for each in found for finding in parity(each))),
-        "failures": _frame(_FAILURES, (row for each in found for row in _failure_rows(each))),
+        "sensitivity": _frame(
+            _SENSITIVITY, (row for comparison in comparisons for row in _sensitivity_rows(comparison))
+        ),
+        "parity": _frame(
+            _PARITY, (_parity_row(finding) for comparison in comparisons for finding in parity(comparison))
+        ),
+        "failures": _frame(_FAILURES, (row for comparison in comparisons for row in _failure_rows(comparison))),
     }
 
 
@@ -65,9 +76,9 @@ def _frame(columns: Sequence[str], rows: Iterable[Row]) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=list(columns), dtype=object)
 
 
-def _interval(found: Estimate | None) -> Row:
+def _interval(estimated: Estimate | None) -> Row:
     """The cells for the mean and both ends of the interval."""
-    return (found.mean, found.low, found.high) if found else (None, None, None)
+    return (estimated.mean, estimated.low, estimated.high) if estimated else (None, None, None)
 
 
 _SUMMARY = (
@@ -92,32 +103,32 @@ _SUMMARY = (
 def _summary_rows(comparison: Comparison) -> Iterator[Row]:
     shared = dataset_budget(comparison)
     for group in comparison.groups:
-        yield _summary_row(comparison, group, group_figures(group, shared))
+        yield _summary_row(comparison, group, group_summary(group, shared))
 
 
-def _summary_row(comparison: Comparison, group: Group, figures: GroupFigures) -> Row:
+def _summary_row(comparison: Comparison, group: Group, summary: GroupSummary) -> Row:
     efficiency = label_efficiency(group, comparison)
-    accuracy = _interval(figures.final_accuracy)
+    accuracy = _interval(summary.final_accuracy)
     ratio = efficiency.ratio if efficiency else None
-    at_the_end = (figures.interactions, figures.annotated, figures.human_hours, figures.cluster_label_error)
+    at_the_end = (summary.interactions, summary.annotated, summary.human_hours, summary.cluster_label_error)
     return (
         comparison.dataset,
         group.label,
-        *(figures.count.get(status, 0) for status in ("finished", "stopped", "failed", "unfinished")),
-        *_interval(figures.aubc),
-        *_interval(figures.shared_aubc),
+        *(summary.count.get(status, 0) for status in ("finished", "stopped", "failed", "unfinished")),
+        *_interval(summary.aubc),
+        *_interval(summary.shared_aubc),
         accuracy[0],
-        figures.final_accuracy.sd if figures.final_accuracy else None,
+        summary.final_accuracy.sd if summary.final_accuracy else None,
         *accuracy[1:],
-        *(found.mean if found else None for found in at_the_end),
+        *(estimated.mean if estimated else None for estimated in at_the_end),
         *_interval(ratio),
         f"{ratio.n if ratio else 0} of {efficiency.of}" if efficiency else None,
-        _summary_note(group, figures, efficiency, has_random=RANDOM in comparison.setting_of(group).groups),
+        _summary_note(group, summary, efficiency, has_random=RANDOM in comparison.condition_group_of(group).groups),
     )
 
 
-def _summary_note(group: Group, figures: GroupFigures, efficiency: Efficiency | None, *, has_random: bool) -> str:
-    finished = figures.count.get("finished", 0)
+def _summary_note(group: Group, summary: GroupSummary, efficiency: Efficiency | None, *, has_random: bool) -> str:
+    finished = summary.count.get("finished", 0)
     notes = ["no seed finished" if not finished else "one seed: no interval" if finished == 1 else ""]
     if not has_random:
         notes.append("no random with these settings")
@@ -157,24 +168,24 @@ def _target_rows(comparison: Comparison) -> Iterator[Row]:
             note = f"guessing reaches up to {level:.3f} here"
             yield (comparison.dataset, group.label, percent, accuracy, None, None, None, None, note)
         else:
-            found = reach(group, percent / 100 * full.mean)
+            reached = reach(group, percent / 100 * full.mean)
             yield (
                 comparison.dataset,
                 group.label,
                 percent,
-                found.accuracy,
-                f"{found.reached} of {len(found.by_seed)}",
-                *_interval(found.estimate),
-                _target_note(found),
+                reached.accuracy,
+                f"{reached.reached} of {len(reached.by_seed)}",
+                *_interval(reached.estimate),
+                _target_note(reached),
             )
 
 
-def _target_note(found: Reached) -> str:
-    seeds = len(found.by_seed)
-    if not found.reached:
+def _target_note(reached: Reached) -> str:
+    seeds = len(reached.by_seed)
+    if not reached.reached:
         return "not reached" if seeds else "no seed finished"
-    notes = ["not reached in every seed: no interval" if not found.by_all else "one seed: no interval" * (seeds == 1)]
-    if found.at_most:
+    notes = ["not reached in every seed: no interval" if not reached.by_all else "one seed: no interval" * (seeds == 1)]
+    if reached.at_most:
         notes.append("reached at the first measured point: at most")
     return "; ".join(filter(None, notes))
 
@@ -194,31 +205,31 @@ _BREAK_EVEN = (
 )
 
 
-def _break_even_row(dataset: str, found: BreakEven) -> Row:
-    spent = found.by_seed
+def _break_even_row(dataset: str, comparison: BreakEven) -> Row:
+    spent = comparison.by_seed
     return (
         dataset,
-        found.target,
-        found.accuracy,
-        found.group.label,
-        found.against.label,
+        comparison.target,
+        comparison.accuracy,
+        comparison.group.label,
+        comparison.against.label,
         fmean(one.samples for one in spent) if spent else None,
         fmean(one.clusters for one in spent) if spent else None,
         fmean(one.other for one in spent) if spent else None,
-        *_interval(found.cost),
-        f"{len(spent)} of {found.of}",
-        _break_even_note(found),
+        *_interval(comparison.cost),
+        f"{len(spent)} of {comparison.of}",
+        _break_even_note(comparison),
     )
 
 
-def _break_even_note(found: BreakEven) -> str:
-    if found.cost is None:
+def _break_even_note(comparison: BreakEven) -> str:
+    if comparison.cost is None:
         return "not reached with clusters"
-    notes = ["not reached in every seed: no interval"] if len(found.by_seed) < found.of else []
-    notes += ["one seed: no interval"] if found.of == 1 else []
-    notes += ["at least: not reached without clusters in every seed"] if found.is_bound else []
-    notes += ["reached at the first measured point: a bound"] if found.at_first else []
-    notes += ["nothing saved even if clusters cost nothing"] if found.cost.mean < 0 else []
+    notes = ["not reached in every seed: no interval"] if len(comparison.by_seed) < comparison.of else []
+    notes += ["one seed: no interval"] if comparison.of == 1 else []
+    notes += ["at least: not reached without clusters in every seed"] if comparison.is_bound else []
+    notes += ["reached at the first measured point: a bound"] if comparison.at_first else []
+    notes += ["nothing saved even if clusters cost nothing"] if comparison.cost.mean < 0 else []
     return "; ".join(notes)
 
 
@@ -300,16 +311,16 @@ def _sensitivity_rows(comparison: Comparison) -> Iterator[Row]:
                 curves.setdefault((group.scenario, others), []).append((value, group))
         for (scenario, others), points in curves.items():
             for value, group in sorted(points, key=lambda point: point[0]) if len(points) > 1 else ():
-                figures = group_figures(group, shared)
+                summary = group_summary(group, shared)
                 yield (
                     comparison.dataset,
                     key,
                     value,
                     scenario,
                     others,
-                    figures.count.get("finished", 0),
-                    *_interval(figures.shared_aubc),
-                    *_interval(figures.final_accuracy),
+                    summary.count.get("finished", 0),
+                    *_interval(summary.shared_aubc),
+                    *_interval(summary.final_accuracy),
                 )
 
 
@@ -361,18 +372,18 @@ _RECOMMENDATION = (
 )
 
 
-def _recommendation_row(found: Recommendation) -> Row:
+def _recommendation_row(recommendation: Recommendation) -> Row:
     return (
-        found.dataset,
-        found.target,
-        found.accuracy,
-        found.group.label if found.group else None,
-        *_interval(found.interactions),
-        found.interactions.n if found.interactions else 0,
-        *_interval(found.saving),
-        ("yes" if found.saving_is_bound else "no") if found.saving else None,
-        "; ".join(rival.label for rival in found.rivals),
-        found.answer,
+        recommendation.dataset,
+        recommendation.target,
+        recommendation.accuracy,
+        recommendation.group.label if recommendation.group else None,
+        *_interval(recommendation.interactions),
+        recommendation.interactions.n if recommendation.interactions else 0,
+        *_interval(recommendation.saving),
+        ("yes" if recommendation.saving_is_bound else "no") if recommendation.saving else None,
+        "; ".join(rival.label for rival in recommendation.rivals),
+        recommendation.answer,
     )
 
 

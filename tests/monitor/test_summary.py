@@ -19,7 +19,7 @@ from raycal.config import ExperimentConfig
 from raycal.config.labels import scenario_names, varied_keys
 from raycal.monitor.summary import print_failures, print_summary
 from raycal.report.runs import read_runs
-from raycal.report.stats.group_figures import group_figures
+from raycal.report.stats.group_summary import group_summary
 from raycal.storage.folder import Folder
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
@@ -128,7 +128,7 @@ def test_label_error_is_that_of_the_last_iteration_with_one_as_in_the_report(
     printed = summary(sweep_dir, by_id(config, other), capsys)[1][5]
 
     (group,) = read_runs(sweep_dir.folder.uri).groups
-    reported = group_figures(group, None).cluster_label_error
+    reported = group_summary(group, None).cluster_label_error
     assert reported is not None
     assert (reported.n, reported.mean) == (2, pytest.approx(0.3))
     assert printed == "30.0%"

@@ -70,16 +70,16 @@ def test_one_sentence_names_all_groups_that_guess() -> None:
 
 
 def test_longer_training_does_not_help_where_guessing_reaches_everything() -> None:
-    figures = LEARNED | {"chance_accuracy": 1.0, "optimizer_steps": 9}
-    (found,) = caveats(runs(trial("random", 0, lines=[line(0, 0.9, **figures)])))
+    values = LEARNED | {"chance_accuracy": 1.0, "optimizer_steps": 9}
+    (found,) = caveats(runs(trial("random", 0, lines=[line(0, 0.9, **values)])))
 
     assert found.endswith(f"in 1 of 1 iteration of random; {BETTER_TEST}")
     assert "train longer" not in found
 
 
 def test_training_loss_that_has_not_fallen_is_counted() -> None:
-    figures = LEARNED | {"optimizer_steps": 9, "train_loss": 2.3}
-    found = caveats(runs(trial("random", 0, lines=[line(0, 0.5, **figures), line(1, 0.5, **figures)])))
+    values = LEARNED | {"optimizer_steps": 9, "train_loss": 2.3}
+    found = caveats(runs(trial("random", 0, lines=[line(0, 0.5, **values), line(1, 0.5, **values)])))
 
     assert found == [f"the training loss has not fallen in 2 of 2 iterations of random; {LONGER}"]
 

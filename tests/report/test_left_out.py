@@ -14,7 +14,7 @@ from raycal.report.figures.slices import slices
 from raycal.report.paper.parity import parity
 from raycal.report.runs import Runs
 from raycal.report.stats.comparison import by_dataset
-from raycal.report.stats.group_figures import group_figures
+from raycal.report.stats.group_summary import group_summary
 from raycal.report.stats.paired import pairwise
 from raycal.report.stats.recommendation import recommend
 from raycal.report.tables import tables
@@ -32,13 +32,13 @@ class TestIntervals:
 
     def test_those_of_accuracies_end_at_0_and_1(self) -> None:
         (found,) = by_dataset(self.WIDE)
-        figures = group_figures(found.groups[0], (10.0, 20.0))
-        for one in (figures.aubc, figures.shared_aubc, figures.final_accuracy):
+        summary = group_summary(found.groups[0], (10.0, 20.0))
+        for one in (summary.aubc, summary.shared_aubc, summary.final_accuracy):
             assert one is not None
             assert (one.mean, one.low, one.high) == (pytest.approx(0.5), 0.0, 1.0)
-        summary = tables(self.WIDE)["summary"]
-        assert summary["AUBC low"].tolist() == summary["final accuracy low"].tolist() == [0.0, 0.0]
-        assert summary["AUBC high"].tolist() == summary["final accuracy high"].tolist() == [1.0, 1.0]
+        table = tables(self.WIDE)["summary"]
+        assert table["AUBC low"].tolist() == table["final accuracy low"].tolist() == [0.0, 0.0]
+        assert table["AUBC high"].tolist() == table["final accuracy high"].tolist() == [1.0, 1.0]
 
     def test_those_of_differences_end_at_minus_1_and_1(self) -> None:
         (pair,) = pairwise(by_dataset(self.WIDE)[0], "accuracy")
@@ -47,7 +47,7 @@ class TestIntervals:
 
     def test_narrow_ones_are_as_they_were(self) -> None:
         (found,) = by_dataset(runs(*seeds("random", *level(0.5, 0.52))))
-        final = group_figures(found.groups[0], None).final_accuracy
+        final = group_summary(found.groups[0], None).final_accuracy
         assert final is not None
         assert (final.low, final.high) == (pytest.approx(0.51 - 0.12706, abs=1e-4), pytest.approx(0.63706, abs=1e-4))
 
@@ -153,7 +153,7 @@ def test_every_table_can_be_scrolled_and_says_so() -> None:
 
 
 def test_page_explains_a_recommendation_only_where_there_is_one() -> None:
-    guessed = {"figures": {"chance_accuracy": [0.9, 0.9]}}
+    guessed = {"values": {"chance_accuracy": [0.9, 0.9]}}
 
     assert "The fewest of what reaches the accuracy" in page(*seeds("random", *level(0.5, 0.6)))
     text = page(*seeds("random", *level(0.5, 0.6), **guessed))

@@ -19,45 +19,45 @@ CAPTION = (
 def saving_charts(comparison: Comparison) -> tuple[Chart, ...]:
     """One panel per target accuracy that a group reached; empty if no target was reached."""
     best: dict[str, dict[str, BreakEven]] = {}
-    for found in _against_the_best(comparison):
-        others = best.setdefault(found.target, {})
-        rival = others.get(found.group.scenario)
-        if rival is None or _cost(found) > _cost(rival):
-            others[found.group.scenario] = found
-    return tuple(_chart(target, list(found.values())) for target, found in best.items())
+    for point in _against_the_best(comparison):
+        others = best.setdefault(point.target, {})
+        rival = others.get(point.group.scenario)
+        if rival is None or _cost(point) > _cost(rival):
+            others[point.group.scenario] = point
+    return tuple(_chart(target, list(points.values())) for target, points in best.items())
 
 
 def _against_the_best(comparison: Comparison) -> list[BreakEven]:
     """The comparison of each group with its first rival, for each target; those without a cost are left out."""
     firsts: dict[tuple[str, int], BreakEven] = {}
-    for found in break_even(comparison):
-        firsts.setdefault((found.target, comparison.groups.index(found.group)), found)
-    return [found for found in firsts.values() if found.cost]
+    for point in break_even(comparison):
+        firsts.setdefault((point.target, comparison.groups.index(point.group)), point)
+    return [point for point in firsts.values() if point.cost]
 
 
-def _cost(found: BreakEven) -> float:
-    return found.cost.mean if found.cost else -np.inf
+def _cost(point: BreakEven) -> float:
+    return point.cost.mean if point.cost else -np.inf
 
 
-def _chart(target: str, found: Sequence[BreakEven]) -> Chart:
-    top = max(2.0, *(1.2 * _cost(one) for one in found))
+def _chart(target: str, points: Sequence[BreakEven]) -> Chart:
+    top = max(2.0, *(1.2 * _cost(point) for point in points))
     costs = np.linspace(0, top, POINTS)
-    rivals = {one.against.scenario: len(one.by_seed) for one in found}
+    rivals = {point.against.scenario: len(point.by_seed) for point in points}
     return Chart(
         title=target,
         x_label="cost of a cluster (images)",
         y_label="images saved (%)",
-        series=tuple(_series(one, costs) for one in found),
+        series=tuple(_series(point, costs) for point in points),
         levels=tuple(Level(scenario=name, mean=0.0, std=0.0, count=count) for name, count in rivals.items()),
     )
 
 
-def _series(found: BreakEven, costs: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Series:
-    savings = np.array([[spent.saving(cost) for cost in costs] for spent in found.by_seed])
+def _series(point: BreakEven, costs: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Series:
+    savings = np.array([[spent.saving(cost) for cost in costs] for spent in point.by_seed])
     count = len(savings)
     return Series(
-        scenario=found.group.scenario,
-        label=found.group.label,
+        scenario=point.group.scenario,
+        label=point.group.label,
         x=tuple(costs.tolist()),
         mean=tuple(savings.mean(axis=0).tolist()),
         std=tuple(savings.std(axis=0, ddof=1).tolist()) if count > 1 else (),

@@ -9,7 +9,7 @@ import numpy as np
 from raycal.report.runs import Group, Trial
 from raycal.report.stats.curves import Axis, final_accuracy, mean_curve
 
-ACCURACY = "test accuracy"
+ACCURACY_LABEL = "test accuracy"
 ITERATION = "iteration"
 INTERACTIONS = "interactions (images or clusters shown)"
 NEARLY = 0.75  # share of the whole range from which a zoomed panel shows nothing more than the whole panel
@@ -92,18 +92,18 @@ class Plate:
     rows: tuple[tuple[Chart, ...], ...]
 
 
-def curve(group: Group, label: str, *, x: Axis, y: str, y_scale: float = 1.0) -> Series | None:
+def series_of(group: Group, label: str, *, x: Axis, y: str, y_scale: float = 1.0) -> Series | None:
     """The series of a metric of results.jsonl, averaged over the finished seeds; None if it was not measured."""
-    found = mean_curve(group.finished, metric=y, axis=x)
-    if found is None:
+    curve = mean_curve(group.finished, metric=y, axis=x)
+    if curve is None:
         return None
     return Series(
         scenario=group.scenario,
         label=label,
-        x=tuple(found.x.tolist()),
-        mean=tuple((found.mean * y_scale).tolist()),
-        std=() if found.sd is None else tuple((found.sd * y_scale).tolist()),
-        counts=(found.n,) * len(found.x),
+        x=tuple(curve.x.tolist()),
+        mean=tuple((curve.mean * y_scale).tolist()),
+        std=() if curve.sd is None else tuple((curve.sd * y_scale).tolist()),
+        counts=(curve.n,) * len(curve.x),
         is_band=x != "annotated",  # the number of annotated images may fall, and a band would then cross itself
     )
 
@@ -174,9 +174,10 @@ def _extent(chart: Chart) -> list[tuple[float, float]]:
     xs = [x for series in chart.series for x in series.x]
     ys = [y for series in chart.series for y in (*_tops(series), *_tops(series, -1))]
     ys += [level.mean + sign * level.std for level in chart.levels for sign in (-1, 1)]
-    given = (chart.x_range, chart.y_range)
+    fixed = (chart.x_range, chart.y_range)
     return [
-        _with_margin(values or [0.0]) if kept is None else kept for kept, values in zip(given, (xs, ys), strict=True)
+        _with_margin(values or [0.0]) if limits is None else limits
+        for limits, values in zip(fixed, (xs, ys), strict=True)
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from raycal.config.labels import concerns, key_words, named_settings
 from raycal.report.figures.break_even_chart import CAPTION, saving_charts
 from raycal.report.figures.charts import (
-    ACCURACY,
+    ACCURACY_LABEL,
     INTERACTIONS,
     ITERATION,
     Chart,
@@ -15,9 +15,9 @@ from raycal.report.figures.charts import (
     Plate,
     Series,
     aligned,
-    curve,
     is_nearly_whole,
     level,
+    series_of,
     supervised_level,
     zoom,
 )
@@ -33,13 +33,13 @@ LOGARITHMIC = 8.0  # a setting's axis is logarithmic from this ratio of largest 
 
 def plates(runs: Runs) -> list[Plate]:
     """All figures that can be drawn from the finished trials, dataset by dataset."""
-    found = []
+    drawn = []
     for dataset in datasets(runs):
         part = of_dataset(runs, dataset)
         shown = slices(part)
-        found += [figure2(dataset, shown), figure3(dataset, shown), cost(dataset, shown), saving(dataset, part)]
-        found += [sensitivity(dataset, part, key) for key in varied(part)]
-    return [plate for plate in found if plate is not None]
+        drawn += [figure2(dataset, shown), figure3(dataset, shown), cost(dataset, shown), saving(dataset, part)]
+        drawn += [sensitivity(dataset, part, key) for key in varied(part)]
+    return [plate for plate in drawn if plate is not None]
 
 
 def figure2(dataset: str, shown: list[Slice]) -> Plate | None:
@@ -52,8 +52,8 @@ def figure2(dataset: str, shown: list[Slice]) -> Plate | None:
         chart = Chart(
             title=part.title,
             x_label=INTERACTIONS,
-            y_label=ACCURACY,
-            series=_series(part, lambda group, label: curve(group, label, x="interactions", y="test_accuracy")),
+            y_label=ACCURACY_LABEL,
+            series=_series(part, lambda group, label: series_of(group, label, x="interactions", y="test_accuracy")),
             levels=supervised_level(part.supervised),
         )
         if chart.series or chart.levels:
@@ -72,11 +72,11 @@ def figure3(dataset: str, shown: list[Slice]) -> Plate | None:
     for part in shown:
         error = _series(
             part,
-            lambda group, label: curve(group, label, x="iteration", y="cluster_label_error", y_scale=100),
+            lambda group, label: series_of(group, label, x="iteration", y="cluster_label_error", y_scale=100),
             only_clusters=True,
         )
         annotated = _series(
-            part, lambda group, label: curve(group, label, x="iteration", y="annotated"), only_clusters=True
+            part, lambda group, label: series_of(group, label, x="iteration", y="annotated"), only_clusters=True
         )
         if annotated:
             charts = (
@@ -92,8 +92,8 @@ def cost(dataset: str, shown: list[Slice]) -> Plate | None:
     """Test accuracy against annotated images and against the hours of the expert."""
     rows: list[tuple[Chart, ...]] = []
     for part in shown:
-        annotated = _series(part, lambda group, label: curve(group, label, x="annotated", y="test_accuracy"))
-        hours = _series(part, lambda group, label: curve(group, label, x="human_hours", y="test_accuracy"))
+        annotated = _series(part, lambda group, label: series_of(group, label, x="annotated", y="test_accuracy"))
+        hours = _series(part, lambda group, label: series_of(group, label, x="human_hours", y="test_accuracy"))
         levels = supervised_level(part.supervised)
         if annotated and hours:
             rows.append(
@@ -101,12 +101,16 @@ def cost(dataset: str, shown: list[Slice]) -> Plate | None:
                     Chart(
                         title=part.title,
                         x_label="annotated images",
-                        y_label=ACCURACY,
+                        y_label=ACCURACY_LABEL,
                         series=annotated,
                         levels=levels,
                     ),
                     Chart(
-                        title=part.title, x_label="human time (hours)", y_label=ACCURACY, series=hours, levels=levels
+                        title=part.title,
+                        x_label="human time (hours)",
+                        y_label=ACCURACY_LABEL,
+                        series=hours,
+                        levels=levels,
                     ),
                 )
             )
@@ -154,7 +158,7 @@ def sensitivity(dataset: str, runs: Runs, key: str) -> Plate | None:
     bound = [trial for trial in finished if trial.config.resolved_scenario.whole_pool]
     charts = (
         chart("area under the budget curve", lambda trial: area_under_budget_curve(trial.lines), ()),
-        chart(f"final {ACCURACY}", lambda trial: final_accuracy(trial.lines), supervised_level(bound)),
+        chart(f"final {ACCURACY_LABEL}", lambda trial: final_accuracy(trial.lines), supervised_level(bound)),
     )
     if not any(one.series for one in charts):
         return None

@@ -60,13 +60,13 @@ def slices(runs: Runs) -> list[Slice]:
         return [_best_of_each(asking, supervised)]
     if not asking and not supervised:
         return []
-    found = []
+    compared: list[Slice] = []
     for condition in conditions or [{}]:
         groups = tuple(group for group in asking if _settings(group).items() <= condition.items())
         title = setting_words(condition) if len(conditions) > 1 else ""
         notes = tuple("" for _ in groups)
-        found.append(Slice(title=title, groups=groups, notes=notes, supervised=_supervised(supervised, condition)))
-    return found
+        compared.append(Slice(title=title, groups=groups, notes=notes, supervised=_supervised(supervised, condition)))
+    return compared
 
 
 def varied(runs: Runs) -> list[str]:
@@ -82,12 +82,12 @@ def _settings(group: Group) -> dict[str, str]:
 
 def _conditions(groups: Sequence[Group]) -> list[dict[str, str]]:
     """The distinct settings of the groups, without those that are a subset of another one."""
-    found: list[dict[str, str]] = []
+    conditions: list[dict[str, str]] = []
     for group in groups:
         settings = _settings(group)
-        if settings not in found:
-            found.append(settings)
-    return [one for one in found if not any(one.items() < other.items() for other in found)]
+        if settings not in conditions:
+            conditions.append(settings)
+    return [each for each in conditions if not any(each.items() < other.items() for other in conditions)]
 
 
 def _supervised(groups: Sequence[Group], condition: dict[str, str]) -> tuple[Trial, ...]:

@@ -29,7 +29,7 @@ class Look:
 
 # The paper's scenarios have hues of Okabe and Ito, "Color Universal Design" (2008), which readers with any color vision
 # can distinguish.
-_NAMED: Mapping[str, Look] = {
+_LOOKS: Mapping[str, Look] = {
     "uncertain+cluster": Look("#0072b2", "#5ab4ec", "o", "-"),
     "cluster+uncertain": Look("#d55e00", "#f58b45", "s", (0, (5, 1.5))),
     "cluster-only": Look("#009e73", "#35c79c", "^", (0, (5, 1.2, 1.2, 1.2))),
@@ -41,21 +41,22 @@ _NAMED: Mapping[str, Look] = {
     "label-propagation": Look("#a50f15", "#f27d7d", "d", (0, (6, 1, 1, 1, 1, 1))),
     "representative-only": Look("#5b8c00", "#a9cf52", "H", (0, (4, 2))),
 }
-_OWN = (
+_SPARE = (
     Look("#e69f00", "#e6a51a", "h", "-"),
     Look("#56b4e8", "#8accf2", "*", "-"),
     Look("#882255", "#d16a9f", "<", "-"),
     Look("#999933", "#bdbd5c", ">", "-"),
     Look("#6a51a3", "#a793dd", "p", "-"),
 )
-assert _NAMED.keys() == SCENARIOS.keys()
+assert _LOOKS.keys() == SCENARIOS.keys()
 
 
 def looks(scenarios: Sequence[str]) -> dict[str, Look]:
     """The look of each scenario; user-defined scenarios take the spare looks in the given order."""
-    own = [name for name in dict.fromkeys(scenarios) if name not in _NAMED]
+    user_defined = [name for name in dict.fromkeys(scenarios) if name not in _LOOKS]
     return {
-        name: _NAMED[name] if name in _NAMED else _OWN[own.index(name) % len(_OWN)] for name in dict.fromkeys(scenarios)
+        name: _LOOKS[name] if name in _LOOKS else _SPARE[user_defined.index(name) % len(_SPARE)]
+        for name in dict.fromkeys(scenarios)
     }
 
 

@@ -8,7 +8,7 @@ from math import inf
 from raycal.report.paper.claims import BEST, CLUSTER_SCENARIOS, MARGIN, SCENARIOS, Claim, Measure
 from raycal.report.runs import Group
 from raycal.report.stats.comparison import SUPERVISED, ConditionGroup, by_seed, same_seeds
-from raycal.report.stats.curves import ACCURACY, curve, final_accuracy, shared_range
+from raycal.report.stats.curves import ACCURACY_KEY, curve_of, final_accuracy, shared_range
 
 LABEL_ERROR = "cluster_label_error"
 
@@ -95,19 +95,19 @@ def _full_supervision(claim: Claim, groups: Mapping[str, Group]) -> Iterator[Che
 def _similar_accuracy(claim: Claim, groups: Mapping[str, Group]) -> Iterator[Check]:
     assert claim.interactions is not None
     ours, full = by_seed(groups[BEST]), by_seed(groups[SUPERVISED])
-    found = [
-        (drawn.at(claim.interactions), final_accuracy(full[seed].lines))
+    accuracies = [
+        (curve.at(claim.interactions), final_accuracy(full[seed].lines))
         for seed in same_seeds([groups[BEST], groups[SUPERVISED]])
-        if (drawn := curve(ours[seed].lines))
+        if (curve := curve_of(ours[seed].lines))
     ]
-    values = (reached - whole for reached, whole in found if reached is not None and whole is not None)
+    values = (reached - whole for reached, whole in accuracies if reached is not None and whole is not None)
     yield Check(what=f"{BEST} minus {SUPERVISED}", values=tuple(values), low=-MARGIN)
 
 
 def _best_area(_: Claim, groups: Mapping[str, Group]) -> Iterator[Check]:
     for name, group in groups.items():
         if name != BEST:
-            yield Check(what=f"{BEST} minus {name}", values=_mean_differences(groups[BEST], group, ACCURACY))
+            yield Check(what=f"{BEST} minus {name}", values=_mean_differences(groups[BEST], group, ACCURACY_KEY))
 
 
 def _lowest_label_error(_: Claim, groups: Mapping[str, Group]) -> Iterator[Check]:
@@ -118,8 +118,8 @@ def _lowest_label_error(_: Claim, groups: Mapping[str, Group]) -> Iterator[Check
 
 def _label_error_falls(_: Claim, groups: Mapping[str, Group]) -> Iterator[Check]:
     for name, group in groups.items():
-        drawn = [curve(trial.lines, LABEL_ERROR) for trial in group.finished]
-        falls = (float(found.values[0] - found.values[-1]) for found in drawn if found and len(found.values) > 1)
+        curves = [curve_of(trial.lines, LABEL_ERROR) for trial in group.finished]
+        falls = (float(curve.values[0] - curve.values[-1]) for curve in curves if curve and len(curve.values) > 1)
         yield Check(what=name, values=tuple(falls))
 
 
@@ -163,9 +163,9 @@ def _mean_differences(first: Group, second: Group, metric: str) -> tuple[float, 
     The compared values are means over the interactions that all trials of the pair share.
     """
     seeds = same_seeds([first, second])
-    drawn = [[curve(by_seed(group)[seed].lines, metric) for group in (first, second)] for seed in seeds]
-    pairs = [(ours, theirs) for ours, theirs in drawn if ours and theirs]
-    shared = shared_range([found for pair in pairs for found in pair])
+    curve_pairs = [[curve_of(by_seed(group)[seed].lines, metric) for group in (first, second)] for seed in seeds]
+    pairs = [(ours, theirs) for ours, theirs in curve_pairs if ours and theirs]
+    shared = shared_range([curve for pair in pairs for curve in pair])
     if shared is None:
         return ()
     means = [(ours.mean_between(*shared), theirs.mean_between(*shared)) for ours, theirs in pairs]

@@ -54,7 +54,7 @@ def parity(comparison: Comparison) -> list[Finding]:
     findings = []
     for claim in CLAIMS:
         if claim.dataset in (None, name):
-            findings += [_finding(claim, comparison.dataset, setting) for setting in comparison.settings]
+            findings += [_finding(claim, comparison.dataset, setting) for setting in comparison.condition_groups]
         else:
             reason = f"{ELSEWHERE}{claim.dataset}, not {name}"
             findings.append(_not_tested(claim, comparison.dataset, "", reason))
@@ -68,11 +68,11 @@ def is_about_another_dataset(reason: str) -> bool:
 
 def _finding(claim: Claim, dataset: str, setting: ConditionGroup) -> Finding:
     try:
-        found = claim_checks(claim, setting)
+        checks = claim_checks(claim, setting)
     except NotTestableError as why:
         return _not_tested(claim, dataset, setting.label, str(why))
-    results = [_Result(check, estimated) for check in found.checks if (estimated := estimate(check.values))]
-    verdict, reason = _judge(results, found.missing)
+    results = [_Result(check, estimated) for check in checks.checks if (estimated := estimate(check.values))]
+    verdict, reason = _judge(results, checks.missing)
     decisive = min(results, key=lambda result: result.margin)
     return Finding(
         claim=claim,
@@ -81,7 +81,7 @@ def _finding(claim: Claim, dataset: str, setting: ConditionGroup) -> Finding:
         verdict=verdict,
         reason=reason,
         what=decisive.check.what,
-        measured=decisive.found.within(*_RANGES.get(claim.measure, (-inf, inf))),
+        measured=decisive.estimated.within(*_RANGES.get(claim.measure, (-inf, inf))),
     )
 
 
@@ -96,13 +96,13 @@ class _Result:
     """A comparison and its result."""
 
     check: Check
-    found: Estimate
+    estimated: Estimate
 
     @property
     def ends(self) -> tuple[float, float]:
         """The ends of the interval; with one seed, both ends are its value."""
-        found = self.found
-        return (found.mean if found.low is None else found.low, found.mean if found.high is None else found.high)
+        mean, low, high = self.estimated.mean, self.estimated.low, self.estimated.high
+        return mean if low is None else low, mean if high is None else high
 
     @property
     def margin(self) -> float:
@@ -117,12 +117,12 @@ class _Result:
 
 def _judge(results: Sequence[_Result], missing: Sequence[str]) -> tuple[Verdict, str]:
     """The verdict on a claim that holds if all of its comparisons hold (an intersection-union test)."""
-    tested = [result for result in results if result.found.n > 1]
+    tested = [result for result in results if result.estimated.n > 1]
     contrary = [result for result in tested if result.is_contrary]
     if contrary:
         return "does not hold", f"the interval shows the contrary: {_names(contrary)}"
     if len(tested) < len(results):
-        same = all(result.margin > 0 for result in results if result.found.n == 1)
+        same = all(result.margin > 0 for result in results if result.estimated.n == 1)
         return "not tested", f"points {'the same' if same else 'the other'} way, one seed"
     undecided = [result for result in results if result.margin <= 0]
     if undecided:

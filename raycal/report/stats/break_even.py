@@ -11,7 +11,7 @@ from raycal.report.runs import Group
 from raycal.report.stats.comparison import RANDOM, Comparison, by_seed, is_whole_pool, same_seeds
 from raycal.report.stats.curves import Lines, reached_at
 from raycal.report.stats.estimate import Estimate, estimate
-from raycal.report.stats.group_figures import final_accuracies
+from raycal.report.stats.group_summary import final_accuracies
 from raycal.report.stats.guessing import guessing_level, is_guessing
 from raycal.report.stats.recommendation import PERCENTS, goal
 from raycal.report.stats.rounding import exact
@@ -96,7 +96,7 @@ def break_even(comparison: Comparison) -> Iterator[BreakEven]:
 
 
 def _against(group: Group, other: Group, target: str, accuracy: float) -> BreakEven:
-    seeds, found, is_bound = same_seeds([group, other]), list[Spent](), False
+    seeds, spent_by_seed, is_bound = same_seeds([group, other]), list[Spent](), False
     for seed in seeds:
         lines = by_seed(group)[seed].lines
         at, needed = reached_at(lines, accuracy), reached_at(by_seed(other)[seed].lines, accuracy)
@@ -105,16 +105,16 @@ def _against(group: Group, other: Group, target: str, accuracy: float) -> BreakE
             continue
         if needed is None:
             needed, is_bound = float(by_seed(other)[seed].lines[-1]["interactions"]), True
-        found.append(Spent(samples=at - clusters, clusters=clusters, other=needed))
-    cost = estimate([spent.cost for spent in found])
+        spent_by_seed.append(Spent(samples=at - clusters, clusters=clusters, other=needed))
+    cost = estimate([spent.cost for spent in spent_by_seed])
     return BreakEven(
         target=target,
         accuracy=accuracy,
         group=group,
         against=other,
-        by_seed=tuple(found),
+        by_seed=tuple(spent_by_seed),
         of=len(seeds),
-        cost=replace(cost, low=None, high=None) if cost and (is_bound or len(found) < len(seeds)) else cost,
+        cost=replace(cost, low=None, high=None) if cost and (is_bound or len(spent_by_seed) < len(seeds)) else cost,
         is_bound=is_bound,
         at_first=any(reach(each, accuracy).at_most for each in (group, other)),
     )
@@ -122,11 +122,13 @@ def _against(group: Group, other: Group, target: str, accuracy: float) -> BreakE
 
 def _others(comparison: Comparison, group: Group, accuracy: float) -> Sequence[Group]:
     """The best group with single images only under the same settings as `group`, and `random`."""
-    settings = [setting for setting in comparison.settings if setting.groups.get(group.scenario) is group]
+    conditions = [
+        condition for condition in comparison.condition_groups if condition.groups.get(group.scenario) is group
+    ]
     singles = [
         other
-        for setting in settings
-        for other in setting.groups.values()
+        for condition in conditions
+        for other in condition.groups.values()
         if not other.trials[0].config.resolved_scenario.forms_clusters
         and not other.is_bound
         and not is_whole_pool(other)

@@ -30,7 +30,7 @@ class Comparison:
 
     dataset: str
     groups: tuple[Group, ...]
-    settings: tuple[ConditionGroup, ...]
+    condition_groups: tuple[ConditionGroup, ...]
 
     @property
     def candidates(self) -> tuple[Group, ...]:
@@ -42,9 +42,9 @@ class Comparison:
         """The candidates that human annotators can follow: all except upper bounds."""
         return tuple(group for group in self.candidates if not group.is_bound)
 
-    def setting_of(self, group: Group) -> ConditionGroup:
-        """The first setting that contains the group."""
-        return next(setting for setting in self.settings if setting.groups.get(group.scenario) is group)
+    def condition_group_of(self, group: Group) -> ConditionGroup:
+        """The first condition that contains the group."""
+        return next(condition for condition in self.condition_groups if condition.groups.get(group.scenario) is group)
 
 
 def by_dataset(runs: Runs) -> list[Comparison]:
@@ -55,7 +55,7 @@ def by_dataset(runs: Runs) -> list[Comparison]:
     firsts = [groups[0].trials[0] for groups in datasets.values()]
     names = dataset_labels([trial.config for trial in firsts], [trial.dataset_name for trial in firsts])
     return [
-        Comparison(dataset=name, groups=tuple(groups), settings=_settings(groups))
+        Comparison(dataset=name, groups=tuple(groups), condition_groups=_condition_groups(groups))
         for name, groups in zip(names, datasets.values(), strict=True)
     ]
 
@@ -81,8 +81,8 @@ def varied_settings(groups: Sequence[Group]) -> list[str]:
     return [key for key in keys if len({group.settings[key] for group in groups}) > 1]
 
 
-def _settings(groups: Sequence[Group]) -> tuple[ConditionGroup, ...]:
-    """The settings of one dataset."""
+def _condition_groups(groups: Sequence[Group]) -> tuple[ConditionGroup, ...]:
+    """The condition groups of one dataset."""
     scenarios = {group.scenario: group.trials[0].config.scenario for group in groups}
     by_experiment = {_experiment(group, scenarios[group.scenario]): group for group in groups}
     keys = varied_settings(groups)

@@ -15,7 +15,7 @@ from raycal.report.stats.rounding import reaches
 from raycal.storage.results import area_under_budget_curve
 
 Axis = Literal["interactions", "iteration", "annotated", "human_hours"]
-ACCURACY = "test_accuracy"
+ACCURACY_KEY = "test_accuracy"
 Lines = Iterable[Mapping[str, Any]]
 Floats = npt.NDArray[np.float64]
 
@@ -86,40 +86,42 @@ class MeanCurve:
     high: Floats | None
 
 
-def figure(line: Mapping[str, Any], key: str) -> float | None:
+def value_of(line: Mapping[str, Any], key: str) -> float | None:
     """The value of a record by its key in results.jsonl, or `human_hours`; None if it is undefined."""
     value: float | None = line["human_seconds" if key == "human_hours" else key]
     return value / 3600 if key == "human_hours" and value is not None else value
 
 
-def curve(lines: Lines, metric: str = ACCURACY) -> Curve | None:
+def curve_of(lines: Lines, metric: str = ACCURACY_KEY) -> Curve | None:
     """A metric against interactions; None if it was never measured.
 
     Of several records with the same number of interactions, the last one counts.
     """
-    points = {line["interactions"]: value for line in lines if (value := figure(line, metric)) is not None}
+    points = {line["interactions"]: value for line in lines if (value := value_of(line, metric)) is not None}
     if not points:
         return None
     return Curve(interactions=np.array(list(points), np.float64), values=np.array(list(points.values()), np.float64))
 
 
-def mean_curve(trials: Sequence[Measured], *, metric: str = ACCURACY, axis: Axis = "interactions") -> MeanCurve | None:
+def mean_curve(
+    trials: Sequence[Measured], *, metric: str = ACCURACY_KEY, axis: Axis = "interactions"
+) -> MeanCurve | None:
     """The mean over trials that differ only in their seed; None if no budget is covered by all of them.
 
     Only interactions grow in every iteration; the number of annotated images may fall, because cluster labels are
     given back. Seeds are therefore averaged at equal interactions, and another axis only sets where a point is drawn.
     Trials in which the metric is never defined are left out, and `n` does not count them.
     """
-    drawn = [(found, curve(trial.lines, axis)) for trial in trials if (found := curve(trial.lines, metric))]
-    shared = shared_range([found for found, _ in drawn])
+    with_axis = [(curve, curve_of(trial.lines, axis)) for trial in trials if (curve := curve_of(trial.lines, metric))]
+    shared = shared_range([curve for curve, _ in with_axis])
     if shared is None:
         return None
-    measured = np.unique(np.concatenate([found.interactions for found, _ in drawn]))
+    measured = np.unique(np.concatenate([curve.interactions for curve, _ in with_axis]))
     budgets = measured[(measured >= shared[0]) & (measured <= shared[1])]
-    values = np.stack([np.interp(budgets, found.interactions, found.values) for found, _ in drawn])
-    x = np.stack([np.interp(budgets, along.interactions, along.values) for _, along in drawn if along is not None])
-    ends = (0.0, 1.0) if metric == ACCURACY else (-np.inf, np.inf)
-    n, mean = len(drawn), values.mean(axis=0)
+    values = np.stack([np.interp(budgets, curve.interactions, curve.values) for curve, _ in with_axis])
+    x = np.stack([np.interp(budgets, along.interactions, along.values) for _, along in with_axis if along is not None])
+    ends = (0.0, 1.0) if metric == ACCURACY_KEY else (-np.inf, np.inf)
+    n, mean = len(with_axis), values.mean(axis=0)
     sd = values.std(axis=0, ddof=1) if n > 1 else None
     half = None if sd is None else t_quantile(n) * sd / np.sqrt(n)
     return MeanCurve(
@@ -137,26 +139,26 @@ def shared_range(curves: Sequence[Curve]) -> tuple[float, float] | None:
     """The first and the last number of interactions that all curves cover; None if there is no such range."""
     if not curves:
         return None
-    low = max(float(found.interactions[0]) for found in curves)
-    high = min(float(found.interactions[-1]) for found in curves)
+    low = max(float(curve.interactions[0]) for curve in curves)
+    high = min(float(curve.interactions[-1]) for curve in curves)
     return (low, high) if low <= high else None
 
 
 def shared_budget(trials: Iterable[Trial]) -> tuple[float, float] | None:
     """The range of interactions over which all trials measured accuracy, and over which they are compared."""
-    return shared_range([found for trial in trials if (found := curve(trial.lines))])
+    return shared_range([curve for trial in trials if (curve := curve_of(trial.lines))])
 
 
 def aubc_between(lines: Lines, low: float, high: float) -> float | None:
     """The area under the budget curve over a range of interactions; None if the curve does not cover the range."""
-    found = curve(lines)
-    return found.mean_between(low, high) if found else None
+    curve = curve_of(lines)
+    return curve.mean_between(low, high) if curve else None
 
 
 def final_accuracy(lines: Lines) -> float | None:
     """The last measured accuracy; None if there is none."""
-    found = curve(lines)
-    return float(found.values[-1]) if found else None
+    curve = curve_of(lines)
+    return float(curve.values[-1]) if curve else None
 
 
 def interactions_to_reach(lines: Lines, accuracy: float) -> int | None:
@@ -171,7 +173,7 @@ def reached_at(lines: Lines, accuracy: float) -> float | None:
     If the first measured point already has the accuracy, its interactions are returned, which are an upper bound.
     None: not reached (censored at the last point).
     """
-    points = [(line["interactions"], value) for line in lines if (value := figure(line, ACCURACY)) is not None]
+    points = [(line["interactions"], value) for line in lines if (value := value_of(line, ACCURACY_KEY)) is not None]
     if points and reaches(points[0][1], accuracy):
         return float(points[0][0])
     for (begin, before), (end, after) in pairwise(points):
@@ -183,8 +185,8 @@ def reached_at(lines: Lines, accuracy: float) -> float | None:
 
 def reaches_first(lines: Lines, accuracy: float) -> bool:
     """Whether the first measured point already has the accuracy, so that fewer interactions may have been enough."""
-    found = curve(lines)
-    return found is not None and reaches(float(found.values[0]), accuracy)
+    curve = curve_of(lines)
+    return curve is not None and reaches(float(curve.values[0]), accuracy)
 
 
 def round_up(interactions: float) -> int:

@@ -13,7 +13,7 @@ from scipy.special import stdtr
 
 from raycal.report.runs import Group
 from raycal.report.stats.comparison import Comparison, by_seed
-from raycal.report.stats.curves import Curve, curve, shared_range
+from raycal.report.stats.curves import Curve, curve_of, shared_range
 from raycal.report.stats.estimate import Estimate, estimate
 from raycal.report.stats.rounding import exact
 
@@ -76,25 +76,27 @@ class Pair:
 def paired_test(first: Sequence[float], second: Sequence[float]) -> PairedTest:
     """Compare two groups by their values per seed; both sequences have the same order of seeds."""
     # Rounding removes floating-point errors, so that equal differences are ties.
-    differences = np.array([exact(own - other) for own, other in zip(first, second, strict=True)], np.float64)
-    found = estimate(differences.tolist())
-    if found is None:
+    differences = np.array([exact(ours - theirs) for ours, theirs in zip(first, second, strict=True)], np.float64)
+    difference = estimate(differences.tolist())
+    if difference is None:
         return PairedTest(difference=None, cohens_dz=None, t_p=None, wilcoxon_p=None, note="no seed in common")
-    if found.sd is None:
-        return PairedTest(difference=found, cohens_dz=None, t_p=None, wilcoxon_p=None, note="one seed: no test")
+    if difference.sd is None:
+        return PairedTest(difference=difference, cohens_dz=None, t_p=None, wilcoxon_p=None, note="one seed: no test")
     wilcoxon = _wilcoxon(differences)
     if np.ptp(differences) == 0:
-        note = f"the same difference in all {found.n} seeds: no t-test" if found.mean else "equal in every seed"
-        return PairedTest(
-            difference=found, cohens_dz=None, t_p=None if found.mean else 1.0, wilcoxon_p=wilcoxon, note=note
+        note = (
+            f"the same difference in all {difference.n} seeds: no t-test" if difference.mean else "equal in every seed"
         )
-    least = 2.0 ** (1 - found.n)
+        return PairedTest(
+            difference=difference, cohens_dz=None, t_p=None if difference.mean else 1.0, wilcoxon_p=wilcoxon, note=note
+        )
+    least = 2.0 ** (1 - difference.n)
     return PairedTest(
-        difference=found,
-        cohens_dz=found.mean / found.sd,
-        t_p=float(2 * stdtr(found.n - 1, -abs(found.mean) * sqrt(found.n) / found.sd)),
+        difference=difference,
+        cohens_dz=difference.mean / difference.sd,
+        t_p=float(2 * stdtr(difference.n - 1, -abs(difference.mean) * sqrt(difference.n) / difference.sd)),
         wilcoxon_p=wilcoxon,
-        note=f"{found.n} seeds: Wilcoxon's p is at least {least:.3g}" if least > ALPHA else "",
+        note=f"{difference.n} seeds: Wilcoxon's p is at least {least:.3g}" if least > ALPHA else "",
     )
 
 
@@ -113,7 +115,7 @@ def pairwise(comparison: Comparison, metric: Metric) -> list[Pair]:
     """Compare every pair of groups of a dataset, without full supervision. Holm's family is all pairs in one metric."""
     groups = [group for group in comparison.candidates if group.finished]
     curves = [
-        {seed: drawn for seed, trial in by_seed(group).items() if (drawn := curve(trial.lines))} for group in groups
+        {seed: curve for seed, trial in by_seed(group).items() if (curve := curve_of(trial.lines))} for group in groups
     ]
     sides = list(zip(groups, curves, strict=True))
     compared = [_compare(metric, first, second) for first, second in combinations(sides, 2)]
@@ -151,9 +153,9 @@ def _compare(metric: Metric, *sides: tuple[Group, Mapping[int, Curve]]) -> Pair:
     )
 
 
-def _value(drawn: Curve, metric: Metric, budget: tuple[float, float]) -> float:
+def _value(curve: Curve, metric: Metric, budget: tuple[float, float]) -> float:
     """The compared value of a trial that covers the budget: its AUBC or its accuracy at the end."""
-    value = drawn.mean_between(*budget) if metric == "AUBC" else drawn.at(budget[1])
+    value = curve.mean_between(*budget) if metric == "AUBC" else curve.at(budget[1])
     assert value is not None
     return value
 

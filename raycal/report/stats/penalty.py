@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from raycal.report.stats.comparison import Comparison, ConditionGroup, by_seed, is_whole_pool, same_seeds
-from raycal.report.stats.curves import Curve, curve, shared_range
+from raycal.report.stats.curves import Curve, curve_of, shared_range
 from raycal.report.stats.paired import ALPHA, paired_test
 
 
@@ -47,9 +47,9 @@ def penalty_matrix(comparison: Comparison) -> PenaltyMatrix:
     names = tuple(dict.fromkeys(group.scenario for group in comparison.candidates))
     wins, compared = np.zeros((len(names), len(names))), np.zeros((len(names), len(names)), np.int64)
     seeds: list[int] = []
-    for setting in comparison.settings:
+    for condition in comparison.condition_groups:
         for row, column in zip(*np.triu_indices(len(names), 1), strict=True):
-            pair = _curves(setting, names[row], names[column])
+            pair = _curves(condition, names[row], names[column])
             if pair is None:
                 continue
             first, second = pair
@@ -72,17 +72,17 @@ def penalty_matrix(comparison: Comparison) -> PenaltyMatrix:
     )
 
 
-def _curves(setting: ConditionGroup, *names: str) -> tuple[Sequence[Curve], Sequence[Curve]] | None:
+def _curves(condition: ConditionGroup, *names: str) -> tuple[Sequence[Curve], Sequence[Curve]] | None:
     """The curves of two scenarios in the seeds that both finished.
 
     None if there are fewer than two such seeds, or if their curves share no interactions.
     """
-    groups = [setting.groups[name] for name in names if name in setting.groups]
+    groups = [condition.groups[name] for name in names if name in condition.groups]
     if len(groups) < 2 or any(is_whole_pool(group) for group in groups):
         return None
-    drawn = [[curve(by_seed(group)[seed].lines) for group in groups] for seed in same_seeds(groups)]
-    pairs = [(first, second) for first, second in drawn if first and second]
-    if len(pairs) < 2 or shared_range([found for pair in pairs for found in pair]) is None:
+    curve_pairs = [[curve_of(by_seed(group)[seed].lines) for group in groups] for seed in same_seeds(groups)]
+    pairs = [(first, second) for first, second in curve_pairs if first and second]
+    if len(pairs) < 2 or shared_range([curve for pair in pairs for curve in pair]) is None:
         return None
     return [first for first, _ in pairs], [second for _, second in pairs]
 
@@ -91,7 +91,7 @@ def _wins(first: Sequence[Curve], second: Sequence[Curve]) -> tuple[float, float
     """The share of budgets at which the first beats the second, and the share at which the second beats the first."""
     shared = shared_range([*first, *second])
     assert shared is not None
-    measured = np.unique(np.concatenate([found.interactions for found in (*first, *second)]))
+    measured = np.unique(np.concatenate([curve.interactions for curve in (*first, *second)]))
     budgets = measured[(measured >= shared[0]) & (measured <= shared[1])]
     signs = [_winner(first, second, float(budget)) for budget in budgets]
     return signs.count(1) / len(signs), signs.count(-1) / len(signs)
@@ -100,7 +100,7 @@ def _wins(first: Sequence[Curve], second: Sequence[Curve]) -> tuple[float, float
 def _winner(first: Sequence[Curve], second: Sequence[Curve], budget: float) -> int:
     """The winner at this budget: 1 for the first, -1 for the second, 0 for no significant difference."""
     test = paired_test(
-        *([float(np.interp(budget, found.interactions, found.values)) for found in side] for side in (first, second))
+        *([float(np.interp(budget, curve.interactions, curve.values)) for curve in side] for side in (first, second))
     )
     if test.t_p is None or test.t_p >= ALPHA or test.difference is None:
         return 0

@@ -8,7 +8,7 @@ from statistics import fmean
 from raycal.report.runs import Group
 from raycal.report.stats.comparison import RANDOM, Comparison, by_seed, is_whole_pool, same_seeds
 from raycal.report.stats.estimate import Estimate, estimate
-from raycal.report.stats.group_figures import final_accuracies
+from raycal.report.stats.group_summary import final_accuracies
 from raycal.report.stats.guessing import advice, guessing_level, is_guessing
 from raycal.report.stats.paired import paired_test
 from raycal.report.stats.targets import Reached, both_reach_first, reach
@@ -54,7 +54,9 @@ def recommend(comparison: Comparison) -> list[Recommendation]:
     """
     answers = [_recommend(comparison, percent) for percent in PERCENTS]
     level = guessing_level(comparison)
-    if level is None or not all(found.accuracy is not None and is_guessing(found.accuracy, level) for found in answers):
+    if level is None or not all(
+        answer.accuracy is not None and is_guessing(answer.accuracy, level) for answer in answers
+    ):
         return answers
     best = _best_accuracy(comparison.groups) or 0.0
     if is_guessing(best, level):
@@ -65,7 +67,7 @@ def recommend(comparison: Comparison) -> list[Recommendation]:
         targets = f"{answers[0].accuracy:.3f} to {answers[-1].accuracy:.3f}"
         said = f"no target accuracy ({targets}) is above what guessing reaches here, which is up to {level:.3f}"
     answer = f"{comparison.dataset}: {said}; so nothing is recommended. What to do: {advice(level)}."
-    return [replace(found, answer=answer) for found in answers]
+    return [replace(recommendation, answer=answer) for recommendation in answers]
 
 
 def goal(comparison: Comparison, percent: int) -> tuple[str, float | None]:
@@ -86,10 +88,10 @@ def _recommend(comparison: Comparison, percent: int) -> Recommendation:
     if level is not None and is_guessing(accuracy, level):
         said = f"guessing reaches up to {level:.3f} here, so nothing is recommended for this target"
         return _none(comparison, target, accuracy, f"{wanted}: {said}.")
-    found = [(group, reach(group, accuracy)) for group in comparison.advisable if group.finished]
-    sure = [(group, reached) for group, reached in found if reached.by_all]
+    reached_by_group = [(group, reach(group, accuracy)) for group in comparison.advisable if group.finished]
+    sure = [(group, reached) for group, reached in reached_by_group if reached.by_all]
     if not sure:
-        closest = max(found, key=lambda pair: pair[1].reached / len(pair[1].by_seed), default=None)
+        closest = max(reached_by_group, key=lambda pair: pair[1].reached / len(pair[1].by_seed), default=None)
         answer = f"{wanted}: not reached"
         if closest and closest[1].reached:
             group, reached = closest
@@ -136,7 +138,7 @@ def _none(comparison: Comparison, target: str, accuracy: float | None, answer: s
 
 def _best_accuracy(groups: Sequence[Group]) -> float | None:
     """The highest mean final accuracy of the groups; None if no trial finished."""
-    return max((found.mean for group in groups if (found := final_accuracies(group))), default=None)
+    return max((estimated.mean for group in groups if (estimated := final_accuracies(group))), default=None)
 
 
 def _mean(reached: Reached) -> float:
@@ -146,8 +148,8 @@ def _mean(reached: Reached) -> float:
 def _is_fewer(ours: Reached, theirs: Reached) -> bool:
     """Whether `ours` needs significantly fewer interactions: the interval of the paired differences lies above 0."""
     pairs = [(value, ours.by_seed.get(seed)) for seed, value in theirs.by_seed.items()]
-    both = [(other, own) for other, own in pairs if other is not None and own is not None]
-    difference = paired_test([other for other, _ in both], [own for _, own in both]).difference
+    known = [(other, our) for other, our in pairs if other is not None and our is not None]
+    difference = paired_test([other for other, _ in known], [our for _, our in known]).difference
     return difference is not None and difference.low is not None and difference.low > 0
 
 
@@ -157,24 +159,24 @@ def _saving(comparison: Comparison, group: Group, accuracy: float) -> tuple[Esti
     In a seed where `random` did not reach the accuracy, all of its interactions count, so the saving is a lower bound.
     Seeds in which both had the accuracy at their first evaluation are left out, because their saving is unknown.
     """
-    random = comparison.setting_of(group).groups.get(RANDOM)
+    random = comparison.condition_group_of(group).groups.get(RANDOM)
     if random is None or random is group:
         return None, False
     ours, theirs = reach(group, accuracy).by_seed, reach(random, accuracy).by_seed
     savings, is_bound, known = [], False, True
     for seed in same_seeds([group, random]):
-        own, other = ours[seed], theirs[seed]
+        needed, by_random = ours[seed], theirs[seed]
         if both_reach_first(by_seed(group)[seed].lines, by_seed(random)[seed].lines, accuracy):
             known = False
             continue
-        if other is None:
-            other, is_bound = by_seed(random)[seed].lines[-1]["interactions"], True
-        if own is not None and other:
-            savings.append(100 * (1 - own / other))
-    found = estimate(savings)
-    found = found and found.within(-inf, 100.0)  # no more than 100 % can be saved
+        if by_random is None:
+            by_random, is_bound = by_seed(random)[seed].lines[-1]["interactions"], True
+        if needed is not None and by_random:
+            savings.append(100 * (1 - needed / by_random))
+    saving = estimate(savings)
+    saving = saving and saving.within(-inf, 100.0)  # no more than 100 % can be saved
     # Readers would mistake an interval over lower bounds, or over only some seeds, for the interval of the saving.
-    return (replace(found, low=None, high=None) if found and (is_bound or not known) else found), is_bound
+    return (replace(saving, low=None, high=None) if saving and (is_bound or not known) else saving), is_bound
 
 
 def _names(groups: Sequence[Group]) -> str:

@@ -8,7 +8,7 @@ from raycal.report.runs import Group
 from raycal.report.stats.comparison import RANDOM, SUPERVISED, Comparison, by_seed, is_whole_pool, same_seeds
 from raycal.report.stats.curves import Lines, final_accuracy, interactions_to_reach, reaches_first, round_up
 from raycal.report.stats.estimate import Estimate, estimate
-from raycal.report.stats.group_figures import final_accuracies
+from raycal.report.stats.group_summary import final_accuracies
 from raycal.report.stats.guessing import highest, is_guessing
 
 # Target accuracies in percent of the accuracy of full supervision.
@@ -48,18 +48,18 @@ class Reached:
 def reach(group: Group, accuracy: float) -> Reached:
     """Compute when the finished seeds of a group reached an accuracy."""
     trials = by_seed(group)
-    found = {seed: interactions_to_reach(trial.lines, accuracy) for seed, trial in trials.items()}
+    needed = {seed: interactions_to_reach(trial.lines, accuracy) for seed, trial in trials.items()}
     return Reached(
         accuracy=accuracy,
-        by_seed=found,
-        estimate=_whole(_of_reached(list(found.values()))),
+        by_seed=needed,
+        estimate=_whole(_of_reached(list(needed.values()))),
         at_most=any(reaches_first(trial.lines, accuracy) for trial in trials.values()),
     )
 
 
 def full_supervision(group: Group, comparison: Comparison) -> Estimate | None:
     """The final accuracy of full supervision with the group's dataset and training; None if it was not run."""
-    supervised = comparison.setting_of(group).groups.get(SUPERVISED)
+    supervised = comparison.condition_group_of(group).groups.get(SUPERVISED)
     return final_accuracies(supervised) if supervised else None
 
 
@@ -91,22 +91,22 @@ def label_efficiency(group: Group, comparison: Comparison) -> Efficiency | None:
 
     None for `random` itself, for full supervision, and if `random` was not run with these settings.
     """
-    random = comparison.setting_of(group).groups.get(RANDOM)
+    random = comparison.condition_group_of(group).groups.get(RANDOM)
     if random is None or random is group or is_whole_pool(group):
         return None
     seeds = same_seeds([group, random])
     pairs = [(by_seed(random)[seed].lines, by_seed(group)[seed].lines) for seed in seeds]
     ratios = [_ratio(*pair) for pair in pairs]
-    found = _of_reached([None if ratio is None else log(ratio) for ratio in ratios])
+    log_ratio = _of_reached([None if ratio is None else log(ratio) for ratio in ratios])
     return Efficiency(
         of=len(seeds),
-        ratio=found
+        ratio=log_ratio
         and Estimate(
-            n=found.n,
-            mean=exp(found.mean),
-            sd=found.sd,
-            low=None if found.low is None else exp(found.low),
-            high=None if found.high is None else exp(found.high),
+            n=log_ratio.n,
+            mean=exp(log_ratio.mean),
+            sd=log_ratio.sd,
+            low=None if log_ratio.low is None else exp(log_ratio.low),
+            high=None if log_ratio.high is None else exp(log_ratio.high),
         ),
         both_at_first=sum(_both_at_first(*pair) and not _guesses(pair[0]) for pair in pairs),
         guessed=sum(_guesses(lines) for lines, _ in pairs),
@@ -139,17 +139,22 @@ def _ratio(random: Lines, other: Lines) -> float | None:
     return by_random / needed if needed and by_random else None
 
 
-def _whole(found: Estimate | None) -> Estimate | None:
+def _whole(interactions: Estimate | None) -> Estimate | None:
     """Round an estimate to whole interactions: the mean up, the interval outwards and never below 0."""
-    if found is None or found.low is None or found.high is None:
-        return found and replace(found, mean=round_up(found.mean))
-    return replace(found, mean=round_up(found.mean), low=max(0, floor(found.low)), high=round_up(found.high))
+    if interactions is None or interactions.low is None or interactions.high is None:
+        return interactions and replace(interactions, mean=round_up(interactions.mean))
+    return replace(
+        interactions,
+        mean=round_up(interactions.mean),
+        low=max(0, floor(interactions.low)),
+        high=round_up(interactions.high),
+    )
 
 
 def _of_reached(values: Sequence[float | None]) -> Estimate | None:
     """The estimate over the values that are not None, without an interval if any value is None."""
     reached = [value for value in values if value is not None]
-    found = estimate(reached)
-    if found is None or len(reached) == len(values):
-        return found
-    return replace(found, low=None, high=None)
+    estimated = estimate(reached)
+    if estimated is None or len(reached) == len(values):
+        return estimated
+    return replace(estimated, low=None, high=None)

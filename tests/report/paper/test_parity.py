@@ -28,7 +28,7 @@ def clusters(
             scenario,
             [(10 * step, 0.5) for step in range(1, len(row) + 1)],
             seed=seed,
-            figures={"cluster_label_error": row} | ({"annotated": annotated[seed]} if annotated else {}),
+            values={"cluster_label_error": row} | ({"annotated": annotated[seed]} if annotated else {}),
         )
         for seed, row in enumerate(errors)
     ]

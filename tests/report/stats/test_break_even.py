@@ -14,7 +14,7 @@ SUPERVISED = seeds("supervised", [(800, 1.0)])
 
 
 def mixed(seed: int, *points: tuple[float, float], shown: Sequence[int]) -> Trial:
-    return trial("uncertain+cluster", points, seed=seed, figures={"clusters_shown": shown})
+    return trial("uncertain+cluster", points, seed=seed, values={"clusters_shown": shown})
 
 
 # This trial reaches 0.9 at 150 interactions: 70 images and 80 clusters.

@@ -27,24 +27,24 @@ def test_datasets_are_apart() -> None:
 
 def test_random_and_full_supervision_belong_to_every_threshold() -> None:
     (found,) = by_dataset(runs(*seeds("random", *level(0.4)), *THRESHOLDS, *seeds("supervised", [(800, 0.9)])))
-    assert [setting.label for setting in found.settings] == [
+    assert [setting.label for setting in found.condition_groups] == [
         "purity threshold 0.8",
         "purity threshold 0.7",
         "purity threshold 0.9",
     ]
-    for setting in found.settings[1:]:
+    for setting in found.condition_groups[1:]:
         assert list(setting.groups) == ["random", "cluster-only", "supervised"]
         assert setting.groups["cluster-only"].settings["expert.purity_threshold"] in setting.label
-    assert len({id(setting.groups["random"]) for setting in found.settings}) == 1
+    assert len({id(setting.groups["random"]) for setting in found.condition_groups}) == 1
     assert [group.scenario for group in found.candidates] == ["random", "cluster-only", "cluster-only"]
-    assert found.setting_of(found.groups[2]).label == "purity threshold 0.9"
+    assert found.condition_group_of(found.groups[2]).label == "purity threshold 0.9"
 
 
 def test_other_training_is_another_setting() -> None:
     (found,) = by_dataset(
         runs(*seeds("cluster-only", *level(0.5)), *seeds("supervised", [(800, 0.9)], training={"epochs": 20}))
     )
-    assert [list(setting.groups) for setting in found.settings] == [["cluster-only"], ["supervised"]]
+    assert [list(setting.groups) for setting in found.condition_groups] == [["cluster-only"], ["supervised"]]
 
 
 def test_only_finished_seeds_are_shared() -> None:

@@ -6,7 +6,7 @@ from made_up import Points, lines, seeds
 
 from raycal.report.stats.curves import (
     aubc_between,
-    curve,
+    curve_of,
     final_accuracy,
     interactions_to_reach,
     mean_curve,
@@ -21,22 +21,22 @@ RISING = [(10, 0.2), (20, 0.4), (40, 0.8)]
 
 
 def test_accuracy_is_linear_between_points_and_unknown_beyond() -> None:
-    found = curve(lines(RISING))
+    found = curve_of(lines(RISING))
     assert found is not None
     assert [found.at(budget) for budget in (10, 15, 30, 40)] == pytest.approx([0.2, 0.3, 0.6, 0.8])
     assert [found.at(budget) for budget in (9, 41)] == [None, None]
 
 
-def test_undefined_figures_are_no_points() -> None:
-    found = curve(lines([(10, 0.2), (20, None), (30, 0.6)]))
+def test_undefined_values_are_no_points() -> None:
+    found = curve_of(lines([(10, 0.2), (20, None), (30, 0.6)]))
     assert found is not None
     assert found.at(20) == pytest.approx(0.4)
-    assert curve(lines([(10, None)])) is None
-    assert curve(()) is None
+    assert curve_of(lines([(10, None)])) is None
+    assert curve_of(()) is None
 
 
 def test_of_lines_that_cost_nothing_the_last_counts() -> None:
-    found = curve(lines([(10, 0.2), (10, 0.3), (20, 0.5)]))
+    found = curve_of(lines([(10, 0.2), (10, 0.3), (20, 0.5)]))
     assert found is not None
     assert (found.interactions.tolist(), found.values.tolist()) == ([10, 20], [0.3, 0.5])
 
@@ -96,7 +96,7 @@ def test_interactions_are_rounded_up_to_whole_ones(accuracy: float, interactions
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=8), st.floats(0, 1))
 def test_the_target_is_reached_there_and_not_one_interaction_before(accuracies: list[float], target: float) -> None:
     points = [(10 * step, accuracy) for step, accuracy in enumerate(accuracies)]
-    reached, found = interactions_to_reach(lines(points), target), curve(lines(points))
+    reached, found = interactions_to_reach(lines(points), target), curve_of(lines(points))
     assert found is not None
     if reached is None:
         assert max(accuracies) < target

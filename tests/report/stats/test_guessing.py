@@ -19,8 +19,8 @@ from raycal.report.tables import tables
 def ending(scenario: str, *accuracies: float, level: float | None, shown: int = 0) -> Trial:
     """A trial with these accuracies, ten interactions apart."""
     points = [(10.0 * (at + 1), accuracy) for at, accuracy in enumerate(accuracies)]
-    figures: dict[str, Sequence[float | None]] = {"clusters_shown": [shown] * len(points)}
-    return trial(scenario, points, figures=figures | {"chance_accuracy": [level] * len(points)})
+    values: dict[str, Sequence[float | None]] = {"clusters_shown": [shown] * len(points)}
+    return trial(scenario, points, values=values | {"chance_accuracy": [level] * len(points)})
 
 
 def compared(*trials: Trial) -> Comparison:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from raycal.report.runs import Group, Status, Trial
 from raycal.report.stats.comparison import Comparison, is_whole_pool
-from raycal.report.stats.curves import aubc_between, figure, final_accuracy, shared_budget
+from raycal.report.stats.curves import aubc_between, final_accuracy, shared_budget, value_of
 from raycal.report.stats.estimate import Estimate, estimate
 from raycal.storage.results import area_under_budget_curve, last_defined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GroupFigures:
+class GroupSummary:
     """Summary values over the finished trials of a group. A value is None if no trial has it.
 
     Intervals of accuracies are clipped to 0 and 1.
@@ -40,18 +40,18 @@ class GroupFigures:
     cluster_label_error: Estimate | None
 
 
-def group_figures(group: Group, shared: tuple[float, float] | None) -> GroupFigures:
+def group_summary(group: Group, shared: tuple[float, float] | None) -> GroupSummary:
     """The summary values of one group; `shared` is the range of interactions that the trials of its dataset share."""
     trials = group.finished
     if is_whole_pool(group):
-        own, over_shared = [], []
+        areas, shared_areas = [], []
     else:
-        own = [area_under_budget_curve(trial.lines) for trial in trials]
-        over_shared = [aubc_between(trial.lines, *shared) for trial in trials] if shared else []
-    return GroupFigures(
+        areas = [area_under_budget_curve(trial.lines) for trial in trials]
+        shared_areas = [aubc_between(trial.lines, *shared) for trial in trials] if shared else []
+    return GroupSummary(
         count=Counter(trial.status for trial in group.trials),
-        aubc=_of_accuracies(own),
-        shared_aubc=_of_accuracies(over_shared),
+        aubc=_of_accuracies(areas),
+        shared_aubc=_of_accuracies(shared_areas),
         final_accuracy=final_accuracies(group),
         interactions=_estimate([_last(trial, "interactions") for trial in trials]),
         annotated=_estimate([_last(trial, "annotated") for trial in trials]),
@@ -72,8 +72,8 @@ def final_accuracies(group: Group) -> Estimate | None:
 
 def _of_accuracies(values: list[float | None]) -> Estimate | None:
     """The estimate of accuracies or areas, whose mean lies between 0 and 1."""
-    found = _estimate(values)
-    return found and found.within(0.0, 1.0)
+    estimated = _estimate(values)
+    return estimated and estimated.within(0.0, 1.0)
 
 
 def _estimate(values: list[float | None]) -> Estimate | None:
@@ -81,4 +81,4 @@ def _estimate(values: list[float | None]) -> Estimate | None:
 
 
 def _last(trial: Trial, key: str) -> float | None:
-    return figure(trial.lines[-1], key) if trial.lines else None
+    return value_of(trial.lines[-1], key) if trial.lines else None

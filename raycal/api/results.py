@@ -12,7 +12,8 @@ from raycal.config.labels import counted, dataset_labels, setting_values, trial_
 from raycal.config.strict import did_you_mean
 from raycal.errors import InputError
 from raycal.report.runs import Runs, Trial, read_runs
-from raycal.report.tables import summary_table
+from raycal.report.stats.comparison import by_dataset
+from raycal.report.tables.groups import summary_table
 from raycal.storage.folder import Folder
 from raycal.storage.ledger import SCHEMA, to_table
 from raycal.storage.results import KEYS
@@ -201,7 +202,7 @@ class SweepResults:
             >>> raycal.read_sweep("runs/digits").summary()[["condition", "finished"]].values.tolist()
             [['random', 2]]
         """
-        table = summary_table(self._runs)
+        table = summary_table(by_dataset(self._runs))
         names = {name: str(name).lower().replace(" ", "_") for name in table} | {"group": "condition"}
         return _numbers(table.rename(columns=names))
 

@@ -11,8 +11,8 @@ import pandas as pd
 from raycal.api.results import SweepResults
 from raycal.config.strict import did_you_mean
 from raycal.errors import InputError
-from raycal.report.figures.charts import ACCURACY_LABEL, INTERACTIONS, Chart, Level, Series, level, zoom
-from raycal.report.stats.curves import mean_curve
+from raycal.report.figures.charts import ACCURACY_LABEL, INTERACTIONS, Chart, Level, Series, level_of, series_of, zoom
+from raycal.report.stats.curves import ACCURACY_KEY
 from raycal.report.stats.rounding import exact
 from raycal.storage.results import area_under_budget_curve
 
@@ -126,18 +126,12 @@ def _chart(rows: pd.DataFrame) -> Chart:
         label, best = _best_condition(part)
         runs = _runs(best)
         if best["full_supervision"].all():
-            levels += level(scenario, [run.lines[-1]["test_accuracy"] for run in runs])
-        elif (curve := mean_curve(runs)) is not None:
-            series.append(
-                Series(
-                    scenario=scenario,
-                    label=scenario if part["condition"].nunique() == 1 else label,
-                    x=tuple(curve.x.tolist()),
-                    mean=tuple(curve.mean.tolist()),
-                    std=() if curve.sd is None else tuple(curve.sd.tolist()),
-                    counts=(curve.n,) * len(curve.x),
-                )
-            )
+            levels.append(level_of(scenario, [run.lines[-1][ACCURACY_KEY] for run in runs]))
+            continue
+        if part["condition"].nunique() == 1:
+            label = scenario
+        if (line := series_of(runs, scenario, label, x="interactions", y=ACCURACY_KEY)) is not None:
+            series.append(line)
     return Chart(title="", x_label=INTERACTIONS, y_label=ACCURACY_LABEL, series=tuple(series), levels=tuple(levels))
 
 
@@ -176,7 +170,7 @@ def _draw(chart: Chart, ax: "Axes | None", scenarios: Sequence[str], *, legend: 
     from raycal.report.figures.drawing import draw_chart, drawing, legend_handles
     from raycal.report.figures.style import looks
 
-    own = ax is None
+    is_new = ax is None
     look = looks(scenarios)
     with drawing(text_as_paths=False):
         if ax is None:
@@ -184,6 +178,6 @@ def _draw(chart: Chart, ax: "Axes | None", scenarios: Sequence[str], *, legend: 
         draw_chart(replace(chart, title=ax.get_title()), ax, look)
     if legend:
         handles = legend_handles([chart], look)
-        with drawing(text_as_paths=False) if own else nullcontext():  # axes of the caller keep the caller's fonts
+        with drawing(text_as_paths=False) if is_new else nullcontext():  # axes of the caller keep the caller's fonts
             ax.legend(handles=list(handles.values()), labels=list(handles), frameon=False)
     return ax

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from raycal.report.runs import Group, Trial
-from raycal.report.stats.curves import Axis, final_accuracy, mean_curve
+from raycal.report.runs import Trial
+from raycal.report.stats.curves import Axis, Measured, final_accuracy, mean_curve
 
 ACCURACY_LABEL = "test accuracy"
 ITERATION = "iteration"
@@ -92,13 +92,24 @@ class Plate:
     rows: tuple[tuple[Chart, ...], ...]
 
 
-def series_of(group: Group, label: str, *, x: Axis, y: str, y_scale: float = 1.0) -> Series | None:
-    """The series of a metric of results.jsonl, averaged over the finished seeds; None if it was not measured."""
-    curve = mean_curve(group.finished, metric=y, axis=x)
+def series_of(
+    trials: Sequence[Measured], scenario: str, label: str, *, x: Axis, y: str, y_scale: float = 1.0
+) -> Series | None:
+    """The series of a metric of results.jsonl, averaged over trials with different seeds; None if it was not measured.
+
+    Args:
+        trials: Trials that differ by their seed alone.
+        scenario: The scenario of the trials.
+        label: The text in the legend.
+        x: The key of the x coordinates.
+        y: The key of the metric.
+        y_scale: The factor by which the metric is multiplied.
+    """
+    curve = mean_curve(trials, metric=y, axis=x)
     if curve is None:
         return None
     return Series(
-        scenario=group.scenario,
+        scenario=scenario,
         label=label,
         x=tuple(curve.x.tolist()),
         mean=tuple((curve.mean * y_scale).tolist()),
@@ -109,17 +120,15 @@ def series_of(group: Group, label: str, *, x: Axis, y: str, y_scale: float = 1.0
 
 
 def supervised_level(trials: Sequence[Trial]) -> tuple[Level, ...]:
-    """The level of the accuracy of full supervision; empty without trials."""
-    ends = [final_accuracy(trial.lines) for trial in trials]
-    return tuple(level(trials[0].scenario, [end for end in ends if end is not None])) if trials else ()
+    """The level of the accuracy of full supervision; empty if no trial measured it."""
+    accuracies = [accuracy for trial in trials if (accuracy := final_accuracy(trial.lines)) is not None]
+    return (level_of(trials[0].scenario, accuracies),) if accuracies else ()
 
 
-def level(scenario: str, values: Sequence[float]) -> list[Level]:
-    """The level with the mean and standard deviation of the values; empty without values."""
-    if not values:
-        return []
+def level_of(scenario: str, values: Sequence[float]) -> Level:
+    """The level with the mean and standard deviation of the values, of which there is at least one."""
     std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return [Level(scenario=scenario, mean=float(np.mean(values)), std=std, count=len(values))]
+    return Level(scenario=scenario, mean=float(np.mean(values)), std=std, count=len(values))
 
 
 def zoom(chart: Chart) -> Chart:

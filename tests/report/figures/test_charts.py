@@ -19,7 +19,7 @@ def test_curve_is_the_mean_over_the_finished_seeds() -> None:
         trial("random", 1, [0.5, 0.8]),
         trial("random", 2, [0.9, 0.9], status="stopped"),
     ).groups
-    found = series_of(group, "random", x="interactions", y="test_accuracy")
+    found = series_of(group.finished, group.scenario, "random", x="interactions", y="test_accuracy")
 
     assert found is not None
     assert (found.x, found.counts) == ((100, 200), (2, 2))
@@ -30,11 +30,11 @@ def test_curve_is_the_mean_over_the_finished_seeds() -> None:
 def test_undefined_values_are_left_out() -> None:
     lines = [line(0, 0.5), line(1, 0.6, cluster_label_error=0.2), line(2, 0.7, cluster_label_error=0.1)]
     (group,) = runs(trial("cluster-only", 0, lines=lines)).groups
-    found = series_of(group, "c", x="iteration", y="cluster_label_error", y_scale=100)
+    found = series_of(group.finished, group.scenario, "c", x="iteration", y="cluster_label_error", y_scale=100)
 
     assert found is not None
     assert (found.x, found.mean, found.std) == ((1, 2), pytest.approx((20, 10)), ())
-    assert series_of(group, "c", x="iteration", y="mean_cluster_purity") is None
+    assert series_of(group.finished, group.scenario, "c", x="iteration", y="mean_cluster_purity") is None
 
 
 def test_curve_goes_back_where_annotated_images_fall() -> None:
@@ -45,7 +45,7 @@ def test_curve_goes_back_where_annotated_images_fall() -> None:
             for seed, annotated in enumerate(seeds)
         )
     ).groups
-    found = series_of(group, "c", x="annotated", y="test_accuracy")
+    found = series_of(group.finished, group.scenario, "c", x="annotated", y="test_accuracy")
 
     assert found is not None
     assert (found.x, found.mean) == ((420, 390), pytest.approx((0.5, 0.6)))

@@ -92,8 +92,8 @@ def _of_supervision(supervised: Group, candidates: Iterable[Group]) -> Iterator[
     if better:
         reached, full, group = max(better, key=lambda triple: triple[0])
         yield (
-            f"{supervised.label} reaches {full:.3f} and {group.label} {reached:.3f}: full supervision is no upper "
-            f"bound here, and targets in % of it are too low; {LONGER}"
+            f"{supervised.label} reaches {full:.3f} and {group.label} {reached:.3f}: full supervision is not an "
+            f"upper bound here, so targets in percent of it are too low; {LONGER}"
         )
 
 
@@ -118,14 +118,14 @@ def _of_steps(conditions: Sequence[ConditionGroup]) -> Iterator[str]:
             is_said = len(conditions) == 1 or condition.label in fewest or condition.label in most
             where = "" if is_said or not condition.label else f" ({condition.label})"
             ends = f"from {steps[fewest]:,.0f} ({fewest}) to {steps[most]:,.0f} ({most}){where}"
-            differences.append((ratio, f"differ {ratio:.1f} times between strategies, {ends}"))
+            differences.append((ratio, f"differ by a factor of {ratio:.1f} between strategies, {ends}"))
     if differences:
         worst = max(differences, key=lambda one: one[0])[1]
         others = len(differences) - 1
         more = f", and by less in {others} other setting{'' if others == 1 else 's'}" if others else ""
         yield (
-            f"the optimizer steps of the last training {worst}{more}: longer training may be what tells them apart; "
-            "training.stop: steps gives all the same"
+            f"the optimizer steps of the last training {worst}{more}: the strategies may differ because "
+            "of longer training; with training.stop: steps, all of them train equally long"
         )
 
 

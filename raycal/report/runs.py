@@ -126,8 +126,8 @@ class Runs:
         """Warnings that a reader needs before the figures, one sentence each."""
         mixed = {trial.dataset_name.removesuffix(f" {trial.data}"): None for trial in self.trials if trial.data}
         return [
-            f"The trials on {name} have read different images, labels or weights: they are shown apart, as data 1, "
-            "data 2 and so on, and no mean is taken over different data."
+            f"The trials on {name} have read different images, labels or weights: they are shown separately, as "
+            "data 1, data 2 and so on, and no mean is taken over different data."
             for name in mixed
         ]
 

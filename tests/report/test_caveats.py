@@ -44,8 +44,8 @@ def test_iterations_at_chance_are_counted_over_the_seeds_of_a_group() -> None:
         (0.11, LEARN_MORE),
         (
             0.04,
-            "the test split is one-sided: with as many test images of each class guessing would reach up to 0.040, so "
-            "add test images of the other classes or take some of the largest class away",
+            "the classes of the test split are imbalanced: with equally many test images of every class, guessing "
+            "would reach up to 0.040, so add test images of the other classes or remove some of the largest class",
         ),
     ],
 )
@@ -88,8 +88,8 @@ def test_supervision_below_a_strategy_is_said_once_with_the_best() -> None:
     trials = (after("random", 90, 0.91), after("cluster-only", 90, 0.95), supervised(0, 0.9))
 
     assert caveats(runs(*trials)) == [
-        "supervised reaches 0.900 and cluster-only 0.950: full supervision is no upper bound here, and targets in % of "
-        f"it are too low; {LONGER}"
+        "supervised reaches 0.900 and cluster-only 0.950: full supervision is not an upper bound here, so targets "
+        f"in percent of it are too low; {LONGER}"
     ]
 
 
@@ -105,8 +105,9 @@ def test_steps_that_differ_by_more_than_half_are_said(most: int, said: bool) -> 
     found = caveats(runs(after("random", 100), after("cluster-only", most, 0.6), supervised(0, 0.9)))
 
     expected = (
-        f"the optimizer steps of the last training differ 1.5 times between strategies, from 100 (random) to {most} "
-        "(cluster-only): longer training may be what tells them apart; training.stop: steps gives all the same"
+        f"the optimizer steps of the last training differ by a factor of 1.5 between strategies, from 100 "
+        f"(random) to {most} (cluster-only): the strategies may differ because of longer training; with training.stop: "
+        "steps, all of them train equally long"
     )
     assert found == [expected] * said
 
@@ -122,7 +123,7 @@ def test_steps_are_compared_within_a_setting() -> None:
     trials = (after("random", 100), after("cluster-only", 120), after("cluster-only", 300, **low))
     (found,) = caveats(runs(*trials))
 
-    assert "differ 3.0 times" in found
+    assert "differ by a factor of 3.0" in found
     assert "from 100 (random) to 300" in found
 
 
@@ -131,9 +132,9 @@ def test_steps_of_several_settings_are_one_sentence_about_the_worst() -> None:
     trials = (after("random", 100), after("cluster-only", 200), after("cluster-only", 300, **low))
 
     assert caveats(runs(*trials)) == [
-        "the optimizer steps of the last training differ 3.0 times between strategies, from 100 (random) to 300 "
-        "(cluster-only (purity threshold 0.5)), and by less in 1 other setting: longer training "
-        "may be what tells them apart; training.stop: steps gives all the same"
+        "the optimizer steps of the last training differ by a factor of 3.0 between strategies, from 100 (random) "
+        "to 300 (cluster-only (purity threshold 0.5)), and by less in 1 other setting: the strategies may differ "
+        "because of longer training; with training.stop: steps, all of them train equally long"
     ]
 
 

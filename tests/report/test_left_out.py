@@ -155,7 +155,7 @@ def test_every_table_can_be_scrolled_and_says_so() -> None:
 def test_page_explains_a_recommendation_only_where_there_is_one() -> None:
     guessed = {"values": {"chance_accuracy": [0.9, 0.9]}}
 
-    assert "The fewest of what reaches the accuracy" in page(*seeds("random", *level(0.5, 0.6)))
+    assert "Only scenarios that reach the accuracy" in page(*seeds("random", *level(0.5, 0.6)))
     text = page(*seeds("random", *level(0.5, 0.6), **guessed))
-    assert "The fewest of what reaches the accuracy" not in text
+    assert "Only scenarios that reach the accuracy" not in text
     assert "no scenario learned" in text

@@ -95,7 +95,7 @@ def test_incomplete_sweep_says_so() -> None:
     text = " ".join(html(of).split())
 
     assert "5 trials: 3 finished, 1 failed, 1 not finished" in text
-    assert "rests on the 3 finished trials of 5" in text
+    assert "about the 3 finished trials of 5" in text
     assert "not complete" not in html(RUNS)
 
 

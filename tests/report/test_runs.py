@@ -160,8 +160,8 @@ def test_trials_that_read_different_data_are_not_averaged(folder: Path) -> None:
     ]
     assert [comparison.dataset for comparison in by_dataset(found)] == ["digits data 1", "digits data 2"]
     assert found.warnings == [
-        "The trials on digits have read different images, labels or weights: they are shown apart, as data 1, data 2 "
-        "and so on, and no mean is taken over different data."
+        "The trials on digits have read different images, labels or weights: they are shown separately, as data 1, "
+        "data 2 and so on, and no mean is taken over different data."
     ]
 
 

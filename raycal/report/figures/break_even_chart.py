@@ -10,9 +10,9 @@ from raycal.report.stats.comparison import Comparison
 
 POINTS = 13
 CAPTION = (
-    "Images saved when the accuracy is reached, against the scenario with single images only that needs the fewest "
-    "(the level at 0), over what a cluster costs; the paper prices it at 1. Of several settings of a scenario the one "
-    "with the highest break-even is drawn."
+    "Images saved when the accuracy is reached, by the cost of a cluster, which is 1 in the paper. The line at 0 is "
+    "the scenario that needs the fewest images among those that show single images only. A scenario that was run with "
+    "several settings is drawn at the one with the highest break-even."
 )
 
 

@@ -30,8 +30,8 @@ def best_settings(shown: Sequence[Slice]) -> str:
     labeled = [pair for part in shown for pair in zip(part.groups, part.notes, strict=True)]
     best = "; ".join(f"{group.scenario}: {note}" for group, note in labeled if note)
     return (
-        f"Each scenario at the setting with its largest area under the budget curve ({best}), chosen among these same "
-        "runs, which favors scenarios with more settings."
+        f"Each scenario is shown at the setting with its largest area under the budget curve ({best}). The setting was "
+        "chosen among these same runs, which favors scenarios with more settings."
     )
 
 

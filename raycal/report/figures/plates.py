@@ -95,8 +95,8 @@ def cost(dataset: str, shown: Sequence[Slice]) -> Plate | None:
         for part in shown
     ]
     caption = (
-        "Annotated images: with a label, right or wrong; one point per iteration, in the order of the iterations. "
-        "Human time: of the expert, by the cost model of the settings."
+        "Annotated images have a label, right or wrong. There is one point per iteration, in the order of the "
+        "iterations. Human time is the time of the expert by the cost model of the settings."
     )
     drawn = [charts for charts in rows if all(chart.series for chart in charts)]
     return _plate("cost", dataset, "Test accuracy against images and hours", caption, drawn, shown)

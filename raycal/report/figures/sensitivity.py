@@ -48,14 +48,14 @@ class _Trials:
     """The finished trials of a dataset, by what a setting is to them.
 
     Attributes:
-        by_value: The trials that the setting concerns, by scenario and value.
-        unconcerned: The trials of the scenarios that the setting does not concern, by scenario.
+        by_value: The trials that the setting affects, by scenario and value.
+        unaffected: The trials of the scenarios that the setting does not affect, by scenario.
         supervised: The trials of full supervision.
     """
 
     key: str
     by_value: Mapping[str, Mapping[float, Sequence[Trial]]]
-    unconcerned: Mapping[str, Sequence[Trial]]
+    unaffected: Mapping[str, Sequence[Trial]]
     supervised: Sequence[Trial]
 
     @property
@@ -67,17 +67,17 @@ class _Trials:
 def _select(runs: Runs, key: str) -> _Trials:
     finished = [trial for trial in runs.trials if trial.status == "finished" and trial.lines]
     by_value: dict[str, dict[float, list[Trial]]] = {}
-    unconcerned: dict[str, list[Trial]] = {}
+    unaffected: dict[str, list[Trial]] = {}
     for name in scenarios(runs):
         trials = [trial for trial in finished if trial.scenario == name and not _is_supervised(trial)]
-        concerned = [trial for trial in trials if concerns(trial.config, key)]
-        if not concerned:
-            unconcerned[name] = trials
-        for trial in concerned:
+        affected = [trial for trial in trials if concerns(trial.config, key)]
+        if not affected:
+            unaffected[name] = trials
+        for trial in affected:
             if (value := _number(trial, key)) is not None:
                 by_value.setdefault(name, {}).setdefault(value, []).append(trial)
     supervised = [trial for trial in finished if _is_supervised(trial)]
-    return _Trials(key=key, by_value=by_value, unconcerned=unconcerned, supervised=supervised)
+    return _Trials(key=key, by_value=by_value, unaffected=unaffected, supervised=supervised)
 
 
 def _is_supervised(trial: Trial) -> bool:
@@ -102,11 +102,11 @@ def _number(trial: Trial, key: str) -> float | None:
 
 
 def _chart(trials: _Trials, y_label: str, measure: Measure, *, levels: Sequence[Level] = ()) -> Chart:
-    """One panel: a series for each scenario that the setting concerns, and a level for each of the others."""
+    """One panel: a series for each scenario that the setting affects, and a level for each of the others."""
     values = trials.values
     is_joined = len(values) <= MAX_JOINED
     series = (_series(name, by_value, measure, is_joined=is_joined) for name, by_value in trials.by_value.items())
-    flat = ((name, _measured(unconcerned, measure)) for name, unconcerned in trials.unconcerned.items())
+    flat = ((name, _measured(unaffected, measure)) for name, unaffected in trials.unaffected.items())
     return Chart(
         title="",
         x_label=_axis_label(trials.key),
@@ -159,9 +159,9 @@ def _axis_label(key: str) -> str:
 def _caption(charts: Sequence[Chart], other_settings: Sequence[str]) -> str:
     trials = f"Mean and standard deviation over all finished trials with the value ({counts(charts, 'trial')} each)"
     sentences = [
-        f"{trials}, whatever their {' and '.join(other_settings)}." if other_settings else f"{trials}.",
+        f"{trials}, whatever their other settings: {', '.join(other_settings)}." if other_settings else f"{trials}.",
         "Area under the budget curve (AUBC): mean accuracy over the interactions spent.",
     ]
     if any(chart.levels for chart in charts):
-        sentences.append("Level lines: scenarios that the setting does not concern.")
+        sentences.append("Horizontal lines: scenarios that the setting does not affect.")
     return " ".join(sentences)

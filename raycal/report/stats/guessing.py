@@ -8,13 +8,13 @@ from raycal.report.stats.rounding import reaches
 
 LONGER = "train longer (training.steps or training.epochs) or with another training.learning_rate"
 LEARN_MORE = f"{LONGER}; more test images lower what guessing reaches"
-BETTER_TEST = "every accuracy is in reach of guessing on this test split; give it more images of every class"
+BETTER_TEST = "guessing can reach every accuracy on this test split; add test images of every class"
 
-# A test split is one-sided if guessing its largest class gets this much more than guessing among equally large classes.
-ONE_SIDED = 0.1
-ONE_SIDED_ADVICE = (
-    "the test split is one-sided: with as many test images of each class guessing would reach up to {:.3f}, so add "
-    "test images of the other classes or take some of the largest class away"
+# A test split is imbalanced if guessing its largest class gets this much more than guessing among equal classes.
+IMBALANCED = 0.1
+IMBALANCED_ADVICE = (
+    "the classes of the test split are imbalanced: with equally many test images of every class, guessing would reach "
+    "up to {:.3f}, so add test images of the other classes or remove some of the largest class"
 )
 
 
@@ -46,6 +46,6 @@ def advice(level: float, even: float | None = None) -> str:
         even: The accuracy that guessing would reach on a test split with equally many images of every class; None:
             unknown.
     """
-    if even is not None and level - even > ONE_SIDED:
-        return ONE_SIDED_ADVICE.format(even)
+    if even is not None and level - even > IMBALANCED:
+        return IMBALANCED_ADVICE.format(even)
     return BETTER_TEST if reaches(level, 1.0) else LEARN_MORE

@@ -60,13 +60,11 @@ def recommend(comparison: Comparison) -> list[Recommendation]:
         return answers
     best = _best_accuracy(comparison.groups) or 0.0
     if is_guessing(best, level):
-        said = (
-            f"no scenario learned: the best final accuracy is {best:.3f}, and guessing reaches up to {level:.3f} here"
-        )
+        why = f"no scenario learned: the best final accuracy is {best:.3f}, and guessing reaches up to {level:.3f} here"
     else:
         targets = f"{answers[0].accuracy:.3f} to {answers[-1].accuracy:.3f}"
-        said = f"no target accuracy ({targets}) is above what guessing reaches here, which is up to {level:.3f}"
-    answer = f"{comparison.dataset}: {said}; so nothing is recommended. What to do: {advice(level)}."
+        why = f"no target accuracy ({targets}) is above what guessing reaches here, which is up to {level:.3f}"
+    answer = f"{comparison.dataset}: {why}; so nothing is recommended. What to do: {advice(level)}."
     return [replace(recommendation, answer=answer) for recommendation in answers]
 
 
@@ -86,21 +84,22 @@ def _recommend(comparison: Comparison, percent: int) -> Recommendation:
     wanted = f"{comparison.dataset}, accuracy {accuracy:.3f} ({target})"
     level = guessing_level(comparison)
     if level is not None and is_guessing(accuracy, level):
-        said = f"guessing reaches up to {level:.3f} here, so nothing is recommended for this target"
-        return _none(comparison, target, accuracy, f"{wanted}: {said}.")
+        why = f"guessing reaches up to {level:.3f} here, so nothing is recommended for this target"
+        return _none(comparison, target, accuracy, f"{wanted}: {why}.")
     reached_by_group = [(group, reach(group, accuracy)) for group in comparison.advisable if group.finished]
     sure = [(group, reached) for group, reached in reached_by_group if reached.by_all]
     if not sure:
         closest = max(reached_by_group, key=lambda pair: pair[1].reached / len(pair[1].by_seed), default=None)
-        answer = f"{wanted}: not reached"
+        answer = f"{wanted}: no scenario reaches it"
         if closest and closest[1].reached:
             group, reached = closest
-            answer += f" in every seed; {group.label} reaches it in {reached.reached} of {len(reached.by_seed)}"
+            answer += f" in every seed; {group.label} reaches it in {reached.reached} of {len(reached.by_seed)} seeds"
         return _none(comparison, target, accuracy, f"{answer}.")
     (group, reached), *others = sorted(sure, key=lambda pair: _mean(pair[1]))
     rivals = tuple(other for other, theirs in others if not _is_fewer(reached, theirs))
     saving, is_bound = _saving(comparison, group, accuracy)
-    clauses = [f"{wanted}: fewest interactions with {group.label}, {'at most ' * reached.at_most}{reached.estimate}"]
+    at_most = "at most " if reached.at_most else ""
+    clauses = [f"{wanted}: {group.label} needs the fewest interactions, {at_most}{reached.estimate}"]
     if saving:
         ends = "" if saving.low is None else f" [{saving.low:.0f}, {saving.high:.0f}]"
         clauses.append(f"at least {floor(saving.mean)}" if is_bound else f"{saving.mean:.0f}{ends}")
@@ -108,7 +107,7 @@ def _recommend(comparison: Comparison, percent: int) -> Recommendation:
     if len(group.finished) == 1:
         clauses.append("one seed, so chance is not ruled out")
     elif rivals:
-        clauses.append(f"not told apart from {_names(rivals)}")
+        clauses.append(f"no significant difference from {_names(rivals)}")
     return Recommendation(
         dataset=comparison.dataset,
         target=target,

@@ -53,7 +53,7 @@ def test_settings_without_numbers_have_no_figure() -> None:
     assert not any(name.startswith("sensitivity") for name in named(runs(*made)))
 
 
-def test_shows_only_the_trials_that_the_setting_concerns() -> None:
+def test_shows_only_the_trials_that_the_setting_affects() -> None:
     acquisitions = [{"name": "entropy"}, {"name": "bald", "passes": 5}, {"name": "bald", "passes": 10}]
     made = [
         trial("uncertain-only", 0, [accuracy], settings={"acquisition": acquisition})
@@ -76,6 +76,6 @@ def test_caption_names_the_settings_over_which_the_means_are_taken() -> None:
     caption = found["sensitivity_expert.purity_threshold_cifar10"].caption
     assert caption.startswith(
         "Mean and standard deviation over all finished trials with the value (1 to 2 trials each), whatever their "
-        "learning rate. Area under the budget curve (AUBC)"
+        "other settings: learning rate. Area under the budget curve (AUBC)"
     )
-    assert caption.endswith("Level lines: scenarios that the setting does not concern.")
+    assert caption.endswith("Horizontal lines: scenarios that the setting does not affect.")

@@ -30,7 +30,7 @@ def test_fewest_interactions_and_saving_by_hand() -> None:
     assert found.saving.mean == pytest.approx(50)
     assert (found.saving_is_bound, found.rivals) == (False, ())
     assert found.answer == (
-        "digits, accuracy 0.810 (90 % of full supervision): fewest interactions with cluster-only, "
+        "digits, accuracy 0.810 (90 % of full supervision): cluster-only needs the fewest interactions, "
         "42 [35, 49] (3 seeds); 50 [50, 50] % fewer than random."
     )
 
@@ -43,7 +43,7 @@ def test_groups_that_cannot_be_told_apart_are_named() -> None:
         *seeds("cluster-only", *reaching(40, 41, 45)),
     )
     assert [group.scenario for group in found.rivals] == ["uncertain-only"]
-    assert found.answer.endswith("; not told apart from uncertain-only.")
+    assert found.answer.endswith("; no significant difference from uncertain-only.")
 
 
 def test_saving_is_a_bound_where_random_does_not_get_there() -> None:
@@ -71,11 +71,11 @@ def test_a_group_must_get_there_in_every_seed() -> None:
     alone = first(*FULL, *sometimes)
     assert alone.group is None
     assert alone.answer == (
-        "digits, accuracy 0.810 (90 % of full supervision): not reached in every seed; "
-        "cluster-only reaches it in 1 of 2."
+        "digits, accuracy 0.810 (90 % of full supervision): no scenario reaches it in every seed; "
+        "cluster-only reaches it in 1 of 2 seeds."
     )
     never = first(*FULL, *seeds("random", [(10, 0.0), (100, 0.5)]))
-    assert never.answer == "digits, accuracy 0.810 (90 % of full supervision): not reached."
+    assert never.answer == "digits, accuracy 0.810 (90 % of full supervision): no scenario reaches it."
 
 
 def test_without_full_supervision_the_best_accuracy_is_the_measure() -> None:
@@ -112,7 +112,7 @@ def test_saving_is_unknown_where_both_had_the_accuracy_at_their_first_evaluation
 
 def test_at_most_what_the_first_point_cost() -> None:
     answer = first(*FULL, *seeds("random", *level(0.9))).answer
-    assert "fewest interactions with random, at most 10 (1 seed)" in answer
+    assert "random needs the fewest interactions, at most 10 (1 seed)" in answer
 
 
 def test_interactions_are_whole_and_a_bound_is_not_rounded_up() -> None:
@@ -122,7 +122,7 @@ def test_interactions_are_whole_and_a_bound_is_not_rounded_up() -> None:
     assert found.interactions.mean == 42  # the mean of 41 and 42, rounded up
     assert found.saving is not None
     assert found.saving.mean == pytest.approx(58.5)
-    assert found.answer.endswith("with cluster-only, 42 [35, 48] (2 seeds); at least 58 % fewer than random.")
+    assert found.answer.endswith("interactions, 42 [35, 48] (2 seeds); at least 58 % fewer than random.")
 
 
 def test_of_many_rivals_the_nearest_two_are_named() -> None:
@@ -134,7 +134,7 @@ def test_of_many_rivals_the_nearest_two_are_named() -> None:
     ]
     found = first(*FULL, *trials)
     assert [group.scenario for group in found.rivals] == others[2::-1]
-    assert found.answer.endswith("; not told apart from uncertain+cluster, cluster-only and 1 more.")
+    assert found.answer.endswith("; no significant difference from uncertain+cluster, cluster-only and 1 more.")
 
 
 def test_nothing_finished() -> None:

@@ -1,4 +1,4 @@
-"""When Prometheus is to raise an alarm: rules over the metrics of raycal and of Ray's nodes."""
+"""The alarms of Prometheus: rules over the metrics of raycal and of Ray's nodes."""
 
 from typing import Any
 
@@ -31,8 +31,8 @@ RULES = [
         "1m",
         "critical",
         "{{ $labels.sweep }}: no progress for {{ $value | humanizeDuration }}",
-        "No iteration was saved and no trial ended, and trials are left. The cluster may have no room for a worker, a "
-        "worker may hang, or an iteration takes longer than this rule allows.",
+        "No iteration was saved and no trial ended, although trials are left. The cluster may have no room for a "
+        "worker, a worker may hang, or an iteration may take longer than this rule allows.",
     ),
     _rule(
         "RaycalSweepVanished",
@@ -41,8 +41,8 @@ RULES = [
         "1m",
         "critical",
         "{{ $labels.sweep }}: its process is gone with {{ $value }} trials running",
-        "The Ray cluster is there, but nothing drives the sweep; it did not end in order. The same command with "
-        "--resume goes on.",
+        "The Ray cluster is there, but nothing drives the sweep; it did not end normally. The same command with "
+        "--resume continues it.",
     ),
     _rule(
         "RaycalTrialFailed",
@@ -50,7 +50,7 @@ RULES = [
         "0m",
         "warning",
         "{{ $labels.sweep }}: {{ $value }} trials failed",
-        "The others go on. The reason is in error.txt of each trial's folder; --resume tries them again.",
+        "The other trials continue. Each failed trial's folder has the reason in error.txt; --resume retries them.",
     ),
     _rule(
         "RaycalRestarts",
@@ -58,7 +58,7 @@ RULES = [
         "0m",
         "warning",
         "{{ $labels.sweep }}: {{ $value }} restarts of trials within 30 minutes",
-        "Workers, processes or nodes die; trials go on from their last iteration. Look for memory that runs out.",
+        "Workers, processes or nodes died; their trials continue from the last iteration. The nodes may lack memory.",
     ),
     _rule(
         "RaycalTrackingBacklog",
@@ -66,7 +66,7 @@ RULES = [
         f"{_by_sweep('tracking_backlog')} >= {_by_sweep('tracking_backlog', ' offset 15m')}",
         "10m",
         "warning",
-        "{{ $labels.sweep }}: {{ $value }} experiments wait to be sent to MLflow, and do not get fewer",
+        "{{ $labels.sweep }}: {{ $value }} experiments wait to be sent to MLflow, and their number does not fall",
         "The tracking server is away or too slow. No trial waits for it and nothing is lost.",
     ),
     _rule(

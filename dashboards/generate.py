@@ -13,9 +13,9 @@ from panels import ROWS, Panel, Query
 FOLDER = Path(__file__).parent
 DASHBOARD_FILE, ALERTS_FILE = FOLDER / "raycal.json", FOLDER / "alerts.yml"
 COLUMNS = 24
-SCHEMA_VERSION = 39  # of Grafana 11; later ones read it
+SCHEMA_VERSION = 39  # that of Grafana 11, which later versions read, too
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
-# What is shown of a time range by these kinds is its end.
+# Panels of these kinds show the value at the end of the time range.
 AT_ONE_MOMENT = ("stat", "gauge", "bargauge")
 
 
@@ -48,7 +48,7 @@ def dashboard() -> dict[str, Any]:
 
 
 def _variable(name: str, label: str, query: str) -> dict[str, Any]:
-    """Values of a label, looked up again when the time range changes."""
+    """A variable with the values of a label, which Grafana looks up again when the time range changes."""
     return {
         "name": name,
         "label": label,

@@ -1,4 +1,4 @@
-"""What the Grafana dashboard shows: rows of panels, each with its PromQL queries."""
+"""The content of the Grafana dashboard: rows of panels, each with its PromQL queries."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 SWEEP = 'SessionName=~"$session",sweep="$sweep"'
 NODE = 'SessionName=~"$session"'
 
-# Series of Ray itself that are drawn or alerted on; those of GPUs are there only on nodes that have one.
+# Metrics of Ray itself that are drawn or alerted on. Only nodes with a GPU export those of GPUs.
 OF_GPUS = ("ray_node_gpus_utilization", "ray_node_gram_used", "ray_node_gram_available")
 OF_RAY = (
     *OF_GPUS,
@@ -23,7 +23,7 @@ OF_RAY = (
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A PromQL query; `legend` names its series by their labels."""
+    """A PromQL query; `legend` is the template of its series' names, made from their labels."""
 
     expr: str
     legend: str = ""
@@ -34,11 +34,11 @@ class Panel:
     """One panel.
 
     Attributes:
-        kind: As Grafana calls it: `timeseries`, `stat`, `gauge`, `bargauge`, `xychart`.
-        unit: Of the values, as Grafana calls it.
-        width: Of the 24 columns.
-        thresholds: From which value on a colour is shown; None: from the lowest.
-        overrides: Properties by the field whose values they are for.
+        kind: Grafana's name of the panel type: `timeseries`, `stat`, `gauge`, `bargauge`, `xychart`.
+        unit: Grafana's name of the unit of the values.
+        width: The width in columns; the dashboard has 24.
+        thresholds: The colors, each with the value from which on it is shown; None: from the lowest value.
+        overrides: The properties of single fields, by the name of the field.
     """
 
     title: str
@@ -56,7 +56,7 @@ class Panel:
 
 
 def _by(labels: str, metric: str, more: str = "") -> str:
-    """A metric of raycal by labels; it has one series, or for a moment two when the sweep was started again."""
+    """A metric of raycal by labels. It has one series, or two for a moment after the sweep was started again."""
     return f"max by ({labels}) (ray_raycal_{metric}{{{SWEEP}{more}}})"
 
 
@@ -73,7 +73,7 @@ def _node(metric: str) -> str:
 
 
 def _share(part: str, rest: str) -> str:
-    """Of a whole in two parts, by node."""
+    """The share of one of two parts in their sum, by node."""
     return (
         f"sum by (instance) ({_node(part)}) / (sum by (instance) ({_node(part)}) + sum by (instance) ({_node(rest)}))"
     )
@@ -81,7 +81,7 @@ def _share(part: str, rest: str) -> str:
 
 GROUP = "{{dataset}} {{scenario}}"
 
-# One point per moment: the accuracy of the iteration saved last against the interactions of its trial.
+# One point per moment: the accuracy of the newest iteration against the interactions of its trial.
 _POINTS_BY_SCENARIO = (
     {"id": "merge", "options": {}},
     {
@@ -105,7 +105,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
     "Progress": (
         Panel(
             title="Trials",
-            description="Trials by state. After the end of a sweep nothing is planned or running.",
+            description="Trials by state. After the end of a sweep, no trial is planned or running.",
             kind="stat",
             queries=[Query(_by("state", "trials"), "{{state}}")],
             width=10,
@@ -113,7 +113,8 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         ),
         Panel(
             title="Iterations done",
-            description="Share of all iterations of all trials; trials that ended early count as far as they went.",
+            description="Share of the iterations of all trials that are done. Of a trial that ended early, only the "
+            "iterations that it ran count.",
             kind="gauge",
             queries=[Query(f"{_total('iterations')} / {_total('planned_iterations')}")],
             unit="percentunit",
@@ -133,7 +134,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         ),
         Panel(
             title="Restarts",
-            description="How often a trial went on after its worker, process or node died.",
+            description="How often a trial continued after its worker, process or node died.",
             kind="stat",
             queries=[Query(_by("sweep", "restarts"))],
             width=4,
@@ -150,7 +151,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         ),
         Panel(
             title="Iterations",
-            description="Iterations saved, all trials of a scenario together.",
+            description="Number of saved iterations, summed over the trials of a scenario.",
             kind="timeseries",
             queries=[Query(_group("iterations"), GROUP)],
             width=12,
@@ -159,8 +160,8 @@ ROWS: dict[str, tuple[Panel, ...]] = {
     "Accuracy": (
         Panel(
             title="Test accuracy against interactions",
-            description="A point per moment and scenario: the test accuracy of the iteration saved last, against the "
-            "human interactions of its trial up to then. All seeds of a scenario share a colour.",
+            description="One point per moment and scenario: the test accuracy of the newest iteration, against the "
+            "human interactions that its trial had spent by then. All seeds of a scenario share a color.",
             kind="xychart",
             queries=[Query(_group("newest_interactions")), Query(_group("newest_test_accuracy"))],
             width=12,
@@ -170,7 +171,8 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         ),
         Panel(
             title="Test accuracy over time",
-            description="Of the iteration saved last; with several trials at a time they take turns.",
+            description="Test accuracy of the newest iteration of the scenario. When several trials run at a time, it "
+            "alternates between them.",
             kind="timeseries",
             queries=[Query(_group("newest_test_accuracy"), GROUP)],
             unit="percentunit",
@@ -180,7 +182,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         ),
         Panel(
             title="Best test accuracy",
-            description="The highest of any iteration.",
+            description="Highest test accuracy of any iteration so far.",
             kind="bargauge",
             queries=[Query(_group("best_test_accuracy"), GROUP)],
             unit="percentunit",
@@ -192,27 +194,27 @@ ROWS: dict[str, tuple[Panel, ...]] = {
     "Annotation": (
         Panel(
             title="Interactions",
-            description="Human interactions spent: images and clusters shown, all trials of a scenario together.",
+            description="Human interactions spent: images and clusters shown, summed over the trials of a scenario.",
             kind="timeseries",
             queries=[Query(_group("interactions"), GROUP)],
         ),
         Panel(
             title="Annotated images",
-            description="Images with a label in the newest iteration of each trial, added up; what a cluster gave "
-            "counts, too.",
+            description="Images with a label in the newest iteration of each trial, summed over the trials of a "
+            "scenario. Images that got the label of their cluster are included.",
             kind="timeseries",
             queries=[Query(_group("annotated_images"), GROUP)],
         ),
         Panel(
             title="Human time",
-            description="What the interactions cost the expert: by the cost model, or measured.",
+            description="Time that the interactions cost the expert, by the cost model or measured.",
             kind="timeseries",
             queries=[Query(_group("human_seconds"), GROUP)],
             unit="s",
         ),
         Panel(
             title="Clusters",
-            description="Clusters shown to the expert, and those of them that got a label.",
+            description="Clusters shown to the expert, and clusters that the expert labeled.",
             kind="timeseries",
             queries=[
                 Query(_total("clusters_shown"), "shown"),
@@ -221,7 +223,8 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         ),
         Panel(
             title="Accepted clusters",
-            description="Share of the clusters shown so far that the expert labelled; none where none was shown.",
+            description="Share of the clusters shown so far that the expert labeled. There is no value until a cluster "
+            "was shown.",
             kind="timeseries",
             queries=[Query(f"{_group('clusters_accepted')} / ({_group('clusters_shown')} > 0)", GROUP)],
             unit="percentunit",
@@ -238,7 +241,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
     "Time": (
         Panel(
             title="Time by phase",
-            description="Time of the workers since the beginning of the sweep, all trials together.",
+            description="Time of the workers since the beginning of the sweep, summed over all trials.",
             kind="timeseries",
             queries=[Query(f"sum by (phase) ({_by('dataset, scenario, phase', 'phase_seconds')})", "{{phase}}")],
             unit="s",
@@ -247,7 +250,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         ),
         Panel(
             title="Time by scenario and phase",
-            description="The same by scenario.",
+            description="Time of the workers since the beginning of the sweep, by scenario.",
             kind="bargauge",
             queries=[Query(_by("dataset, scenario, phase", "phase_seconds"), f"{GROUP} {{{{phase}}}}")],
             unit="s",
@@ -255,7 +258,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         ),
         Panel(
             title="Time spent on starting",
-            description="How long room for a trial waited for the trial to begin, all trials together.",
+            description="Time in which there was room for a trial that had not begun yet, summed over all trials.",
             kind="stat",
             queries=[Query(_by("sweep", "start_seconds"))],
             unit="s",
@@ -273,7 +276,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         ),
         Panel(
             title="Memory",
-            description="Used share of each node's memory, or of what its container may use.",
+            description="Used share of the memory of each node or of its container's limit.",
             kind="timeseries",
             queries=[
                 Query(
@@ -286,7 +289,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         ),
         Panel(
             title="Disk",
-            description="Used share of the disk with Ray's temporary folder. A full one ends trials.",
+            description="Used share of the disk with Ray's temporary folder. Trials fail when it is full.",
             kind="timeseries",
             queries=[Query(f"max by (instance) ({_node('node_disk_utilization_percentage')})", "{{instance}}")],
             unit="percent",
@@ -332,8 +335,8 @@ ROWS: dict[str, tuple[Panel, ...]] = {
     "Tracking": (
         Panel(
             title="Tracking backlog",
-            description="Experiments with something that MLflow does not have yet. It delays no trial and is sent when "
-            "the server is back.",
+            description="Experiments with results that MLflow does not have yet. They are sent when the server "
+            "answers; no trial waits for that.",
             kind="timeseries",
             queries=[Query(_by("sweep", "tracking_backlog"), "experiments")],
             width=24,

@@ -167,7 +167,7 @@ def test_pseudo_labels_that_break_the_contract_are_found() -> None:
     def no_class(view: Any, iteration: int) -> PseudoLabels:
         return PseudoLabels(view.predictions.indices, np.full(len(view.predictions.indices), 10, np.int64))
 
-    with pytest.raises(AssertionError, match="labels are no classes"):
+    with pytest.raises(AssertionError, match="labels are not class ids"):
         testing.check_pseudo_labels(NAME)
 
 
@@ -206,7 +206,7 @@ def test_dataset_that_keeps_the_contract_is_let_pass() -> None:
             r"inspect\(\) says \(6, 2\) training and test images, load\(\) gives \(6, 3\)",
         ),
         ({"test_rows": np.arange(5, 7)}, "an image is in both splits"),
-        ({"labels": np.arange(8)}, "labels are no classes"),
+        ({"labels": np.arange(8)}, "labels are not class ids"),
         ({"labels": np.zeros(8)}, "labels are float64, should be int64"),
         ({"images": np.zeros((8, 4, 4, 3), np.uint8)}, "all pixels are the same"),
         ({"images": np.zeros((8, 4, 4, 1), np.uint8)}, r"should be \(S, H, W, 3\)"),

@@ -134,7 +134,10 @@ def _write_images(
 
     before, digests = file_stamps(root, files), file_digests(root, files)
     if content_digest(files, digests) != content:
-        raise InputError(f"{root}: the files here are not those that the sweep was started with; make them the same")
+        raise InputError(
+            f"{root}: the files on this node differ from those that the sweep was started with; restore the original "
+            "ones"
+        )
     Image.init()  # not safe in several threads at once
     begin = perf_counter()
     broken: dict[int, str] = {}

@@ -89,7 +89,7 @@ class Recorder(Thread):
         """Load the results and the state that an earlier start of the sweep left."""
         run_dir = self._sweep_dir.run_dir(experiment_id)
         state = _how_it_ended(run_dir) if run_dir.is_done else "planned"
-        self._metrics.found(experiment_id, run_dir.results(), state)
+        self._metrics.restore(experiment_id, run_dir.results(), state)
 
     def _end(self, experiment_id: str) -> None:
         self._metrics.ended(experiment_id, _how_it_ended(self._sweep_dir.run_dir(experiment_id)))

@@ -1,7 +1,8 @@
 """The Prometheus metrics of a sweep: a table of them, and their values from the state of the experiments.
 
-All metrics are gauges that state how the sweep stands, so that a resumed sweep continues where it was. A counter of Ray
-would not: it lives on its node, outlives the sweep there, and begins with its first increment, which `increase` misses.
+All metrics are gauges that describe the state of the sweep, so that a resumed sweep continues its curves. A counter of
+Ray would not: it lives on its node, outlives the sweep there, and starts with its first increment, which `increase`
+misses.
 """
 
 import time
@@ -33,24 +34,38 @@ TABLE: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric("raycal_trials", ("sweep", "state"), f"Trials by state: {', '.join(STATES)}"),
-        Metric("raycal_planned_iterations", GROUP, "Iterations there will be; of a trial that is over, those it had"),
-        Metric("raycal_iterations", GROUP, "Iterations saved"),
-        Metric("raycal_interactions", GROUP, "Human interactions spent, all trials together"),
-        Metric("raycal_human_seconds", GROUP, "What these interactions cost the expert"),
-        Metric("raycal_annotated_images", GROUP, "Images with a label in the newest iterations, all trials together"),
-        Metric("raycal_clusters_shown", GROUP, "Clusters shown to the expert"),
-        Metric("raycal_clusters_accepted", GROUP, "Clusters the expert labelled"),
-        Metric("raycal_newest_test_accuracy", GROUP, "Test accuracy of the iteration saved last"),
-        Metric("raycal_newest_interactions", GROUP, "Human interactions of its trial up to that iteration"),
-        Metric("raycal_newest_cluster_label_error", GROUP, "Share of wrong labels in the clusters labelled last"),
-        Metric("raycal_best_test_accuracy", GROUP, "Highest test accuracy of an iteration"),
-        Metric("raycal_phase_seconds", (*GROUP, "phase"), "Time in a phase: predict, cluster, train or evaluate"),
-        Metric("raycal_start_seconds", ("sweep",), "Time in which there was room for a trial that had not begun"),
-        Metric("raycal_restarts", ("sweep",), "Times that a trial went on after its worker, process or node died"),
         Metric(
-            "raycal_last_progress_timestamp_seconds", ("sweep",), "Unix time of the last iteration or end of a trial"
+            "raycal_planned_iterations",
+            GROUP,
+            "Iterations that are planned; for a trial that has ended, the iterations that it ran",
         ),
-        Metric("raycal_tracking_backlog", ("sweep",), "Experiments with something that MLflow does not have yet"),
+        Metric("raycal_iterations", GROUP, "Number of saved iterations"),
+        Metric("raycal_interactions", GROUP, "Human interactions spent, summed over the trials"),
+        Metric("raycal_human_seconds", GROUP, "Seconds that these interactions cost the expert"),
+        Metric(
+            "raycal_annotated_images", GROUP, "Images with a label in the newest iterations, summed over the trials"
+        ),
+        Metric("raycal_clusters_shown", GROUP, "Clusters shown to the expert"),
+        Metric("raycal_clusters_accepted", GROUP, "Clusters that the expert labeled"),
+        Metric("raycal_newest_test_accuracy", GROUP, "Test accuracy of the newest iteration"),
+        Metric(
+            "raycal_newest_interactions", GROUP, "Human interactions that the trial of the newest iteration had spent"
+        ),
+        Metric("raycal_newest_cluster_label_error", GROUP, "Share of wrong labels in the newest labeled clusters"),
+        Metric("raycal_best_test_accuracy", GROUP, "Highest test accuracy of any iteration"),
+        Metric(
+            "raycal_phase_seconds", (*GROUP, "phase"), "Seconds spent in a phase: predict, cluster, train or evaluate"
+        ),
+        Metric("raycal_start_seconds", ("sweep",), "Seconds in which there was room for a trial that had not begun"),
+        Metric(
+            "raycal_restarts", ("sweep",), "Number of times a trial continued after its worker, process or node died"
+        ),
+        Metric(
+            "raycal_last_progress_timestamp_seconds",
+            ("sweep",),
+            "Unix time at which an iteration was last saved or a trial last ended",
+        ),
+        Metric("raycal_tracking_backlog", ("sweep",), "Experiments with results that MLflow does not have yet"),
     )
 }
 
@@ -80,7 +95,7 @@ class _Group:
         self.newest_error: float | None = None
 
     def add(self, experiment_id: str, line: Mapping[str, Any]) -> None:
-        """Add an iteration, in place of it and of all later iterations of its trial, which will be run again."""
+        """Add an iteration; it replaces the same and all later iterations of its trial, which will run again."""
         lines = self.trials.setdefault(experiment_id, {})
         for iteration in [old for old in lines if old >= line["iteration"]]:
             del lines[iteration]
@@ -118,9 +133,9 @@ class SweepMetrics:
     Args:
         sweep: The sweep's name.
         experiments: All experiments by id, including those that are over. It may grow.
-        num_trials: The number of trials there will be at most.
-        planned: The experiments of the plan, whose datasets need different names; more than `experiments` where only
-            some trials were chosen.
+        num_trials: The maximal number of trials.
+        planned: All experiments of the plan, whose datasets need different names. It has more than `experiments` if
+            only some trials were selected.
     """
 
     def __init__(
@@ -140,15 +155,15 @@ class SweepMetrics:
         self._progress = time.time()
         self._is_over = False
 
-    def found(self, experiment_id: str, lines: list[dict[str, Any]], state: str) -> None:
-        """Add the results lines and the state that an earlier start of the sweep left: `planned` or how it ended."""
+    def restore(self, experiment_id: str, lines: list[dict[str, Any]], state: str) -> None:
+        """Add the results and the state (`planned`, or how it ended) that an earlier start of the sweep left behind."""
         if state != "planned":
             self._states.setdefault(experiment_id, state)
         for line in lines:
             self._group(experiment_id).add(experiment_id, line)
 
     def scheduled(self, experiment_id: str) -> None:
-        """A trial got a place to run."""
+        """Resources for a trial were allocated."""
         self._states[experiment_id] = "running"
 
     def started(self, experiment_id: str, seconds: float) -> None:

@@ -51,11 +51,11 @@ class ExpectedInputs:
         """
         problems = []
         if (manifest.digest.train, manifest.digest.test) != (self.train, self.test):
-            problems.append("the images or their labels here are not those that the sweep was started with")
+            problems.append("the images or their labels on this node differ from those that the sweep was started with")
         if weights != self.weights:
-            problems.append("the weights here are not those that the sweep was started with")
+            problems.append("the weights on this node differ from those that the sweep was started with")
         if problems:
-            raise InputError(*(f"{problem}; make them the same" for problem in problems))
+            raise InputError(*(f"{problem}; restore the original ones" for problem in problems))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,7 @@ def _check_arrays(loaded: ImageDataset, case: str) -> None:
     assert images.max() > images.min(), f"{case}: all pixels are the same"
     assert labels.dtype == np.int64, f"{case}: labels are {labels.dtype}, should be int64"
     assert labels.shape == (len(images),), f"{case}: labels have the shape {labels.shape}, {len(images)} images"
-    assert 0 <= labels.min() <= labels.max() < loaded.num_classes, f"{case}: labels are no classes"
+    assert 0 <= labels.min() <= labels.max() < loaded.num_classes, f"{case}: labels are not class ids"
     for split in ("train_rows", "test_rows"):
         rows = getattr(loaded, split)
         assert rows.dtype == np.int64, f"{case}: {split} are {rows.dtype}, should be int64"

@@ -64,7 +64,7 @@ def _check_answers(expert: Expert, true_labels: Labels, num_samples: int, what: 
     assert answers.labels.shape == answers.seconds.shape == (num_samples,), f"{what}: labels or seconds are missing"
     dtypes = [str(answers.labels.dtype), str(answers.seconds.dtype)]
     assert dtypes == ["int64", "float64"], f"{what}: labels and seconds are {dtypes}, should be int64 and float64"
-    assert set(answers.labels.tolist()) <= set(range(num_classes)), f"{what}: labels are no classes"
+    assert set(answers.labels.tolist()) <= set(range(num_classes)), f"{what}: labels are not class ids"
     assert np.isfinite(answers.seconds).all(), f"{what}: costs are not finite"
     assert (answers.seconds >= 0).all(), f"{what}: costs are negative"
     if answers.wrong is not None:

@@ -75,7 +75,7 @@ def check_pseudo_labels(name: str, /, **options: Any) -> None:
                     _check_chosen(indices, view.predictions.indices, case)
                     assert labels.shape == indices.shape, f"{case}: {labels.shape} labels of {indices.shape} samples"
                     assert labels.dtype == np.int64, f"{case}: labels are {labels.dtype}, should be int64"
-                    assert set(labels.tolist()) <= set(range(num_classes)), f"{case}: labels are no classes"
+                    assert set(labels.tolist()) <= set(range(num_classes)), f"{case}: labels are not class ids"
     first, second = (label(example_view(40, 3, seed=7), 1, **options) for _ in range(2))
     same = first.indices.tolist() == second.indices.tolist() and first.labels.tolist() == second.labels.tolist()
     assert same, f"pseudo_labels {name}: equal seeds give different labels"

@@ -107,8 +107,8 @@ def _ask(uri: str, seconds: float) -> None:
             if _has_other_credentials():
                 raise AwayError(f"the server at {shown} answers {error.code} to a request without a plugin") from error
             names = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-            who = "refuses the user or token that was given" if request.headers else "wants to know who asks"
-            raise InputError(f"the server at {shown} {who} ({error.code}): set {names}") from error
+            refusal = "refuses the credentials" if request.headers else "requires credentials"
+            raise InputError(f"the server at {shown} {refusal} ({error.code}): set {names}") from error
         raise AwayError(f"the server at {shown} answers {error.code} {error.reason}: is it MLflow?") from error
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)

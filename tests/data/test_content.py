@@ -99,7 +99,9 @@ def test_other_files_than_those_of_the_known_content_are_refused(flat_root: Path
     assert loaded.source is not None
     (flat_root / "ant" / "new.png").write_bytes((flat_root / "ant" / "00.png").read_bytes())
 
-    with pytest.raises(InputError, match=r"flat: the files here are not those that the sweep was started with"):
+    with pytest.raises(
+        InputError, match=r"flat: the files on this node differ from those that the sweep was started with"
+    ):
         reds(flat_root, content=loaded.source.content)
 
 

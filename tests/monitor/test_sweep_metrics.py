@@ -184,8 +184,8 @@ def test_folders_of_images_are_called_and_counted_by_their_names(clock: list[flo
 
 
 def test_resumed_sweep_goes_on_where_it_was(sweep: SweepMetrics) -> None:
-    sweep.found("r0", [line(0), line(1), line(2)], "finished")
-    sweep.found("r1", [line(0)], "planned")
+    sweep.restore("r0", [line(0), line(1), line(2)], "finished")
+    sweep.restore("r1", [line(0)], "planned")
     sweep.scheduled("r1")
     sweep.iteration("r1", line(1))
 
@@ -195,7 +195,7 @@ def test_resumed_sweep_goes_on_where_it_was(sweep: SweepMetrics) -> None:
 
 def test_what_was_found_does_not_undo_what_was_heard_meanwhile(sweep: SweepMetrics) -> None:
     sweep.ended("r0", "failed")
-    sweep.found("r0", [], "finished")
+    sweep.restore("r0", [], "finished")
 
     assert trials(sweep)["failed"] == 1
 

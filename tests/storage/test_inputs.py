@@ -315,10 +315,14 @@ def test_trial_on_a_node_with_other_data_fails_with_a_line(
     # The images that the driver has decoded are in this node's cache; the cache of another node is empty.
     assert run_experiment(config, RunDir(Folder.at("good")), WorkerSettings(threads=1), expected=expected[key])
     monkeypatch.setenv("RAYCAL_CACHE", str(tmp_path / "another node"))
-    fails_with("files", expected[key], "the files here are not those that the sweep was started with")
+    fails_with("files", expected[key], "the files on this node differ from those that the sweep was started with")
     unread = replace(expected[key], content=None)  # as for a dataset without one file per image
-    fails_with("images", unread, "the images or their labels here are not those that the sweep was started with")
-    fails_with("weights", replace(unread, weights="0" * 64), "the weights here are not those that the sweep")
+    fails_with(
+        "images", unread, "the images or their labels on this node differ from those that the sweep was started with"
+    )
+    fails_with(
+        "weights", replace(unread, weights="0" * 64), "the weights on this node differ from those that the sweep"
+    )
 
 
 def test_damaged_record_is_one_line(tmp_path: Path) -> None:

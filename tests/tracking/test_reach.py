@@ -53,7 +53,7 @@ def test_user_is_told_to_the_server_and_to_nobody_else(monkeypatch: pytest.Monke
     with server(401) as (place, asked):
         with pytest.raises(
             InputError,
-            match=rf"the server at http://{place} refuses the user or token that was given \(401\): set MLFLOW",
+            match=rf"the server at http://{place} refuses the credentials \(401\): set MLFLOW",
         ):
             reach(f"http://ann:secret@{place}", 5)
         monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t")

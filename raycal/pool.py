@@ -97,8 +97,8 @@ def attach(experiment_id: str, *, address: str | None = None) -> Iterator[PoolVi
 def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Print the counts of every running experiment, or one experiment's newest interactions; return the exit code."""
     parser = argparse.ArgumentParser(prog=prog, description=DESCRIPTION)
-    parser.add_argument("experiment", nargs="?", help="print the newest interactions of this one")
-    parser.add_argument("--rows", type=int, default=20, help="how many of them (default: 20)")
+    parser.add_argument("experiment", nargs="?", help="id of the experiment whose newest interactions are printed")
+    parser.add_argument("--rows", type=int, default=20, help="number of interactions to print (default: 20)")
     parser.add_argument("--address", help="address of the Ray cluster (default: RAY_ADDRESS, else this machine)")
     options = parser.parse_args(arguments)
     try:

@@ -9,7 +9,7 @@ from raycal.errors import InputError
 from raycal.output import run as run_command_line
 
 PROG = "python -m raycal.track"
-DESCRIPTION = "Send to MLflow whatever it lacks of a sweep, read from the sweep's folder alone."
+DESCRIPTION = "Send the results of a sweep that MLflow lacks, read from the sweep's folder alone."
 OK, AWAY, INPUT_ERROR = 0, 1, 2
 
 

@@ -78,7 +78,7 @@ class Allocation:
         kind = "GPU" if any(actor.gpus for actor in self.clustering) else "CPU"
         clustering = f"on {count(len(self.clustering), f'{kind} actor')}" if self.clustering else "in the same process"
         return (
-            f"{self.concurrent_trials} at a time, {count(self.workers, 'worker')} each with "
+            f"{count(self.concurrent_trials, 'trial')} at a time, {count(self.workers, 'worker')} each with "
             f"{count(self.threads, 'CPU thread')}{gpus}; clustering {clustering}"
         )
 

@@ -27,11 +27,13 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog=prog,
-        description="Look whether a sweep could run here: versions, Ray, GPUs, disks, storage, tracking.",
+        description="Check whether a sweep can run here: versions, Ray, GPUs, disks, storage, tracking.",
         epilog=EPILOG.format(prog=prog),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("sweep", metavar="SWEEP.yaml", nargs="?", help="look at its dataset, weights and tracking, too")
+    parser.add_argument(
+        "sweep", metavar="SWEEP.yaml", nargs="?", help="check its dataset, weights and tracking as well"
+    )
     add_overrides(parser)
     add_places(parser)
     return parser

@@ -129,7 +129,7 @@ def _tracking_uri(sweep: Sweep | None, folder: Folder) -> str:
 
 def _tracking(sweep: Sweep | None, folder: Folder) -> CheckResult:
     uri = _tracking_uri(sweep, folder)
-    return ok("tracking", f"{reach(uri, SECONDS)}; the sweep's own process alone sends to it")
+    return ok("tracking", f"{reach(uri, SECONDS)}; only the sweep's own process sends to it")
 
 
 def _data(sweep: Sweep, folder: Folder) -> Iterator[CheckResult]:
@@ -139,7 +139,7 @@ def _data(sweep: Sweep, folder: Folder) -> Iterator[CheckResult]:
         yield ok("plug-in", f"{plugin.given}: digest {plugin.digest[:12]}")
     for note in sweep.notes:
         yield warning("sweep", note, "")
-    yield ok("sweep", f"{sweep.name}: datasets and weights are as they should be, as far as they are on this machine")
+    yield ok("sweep", f"{sweep.name}: the datasets and weights that are on this machine are valid")
     if any(info.folder is not None for info in infos.values()):
         yield ok("images", "the doctor counts images by their names and decodes none; a sweep decodes all at its start")
     for shown, info in {str(info): info for info in infos.values()}.items():

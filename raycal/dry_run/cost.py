@@ -133,7 +133,7 @@ def print_estimate(
     repeated = sweep.num_combinations - len(sweep.experiments)
     if repeated:
         repeat = "repeats" if repeated == 1 else "repeat"
-        print(f"{counted(repeated, 'combination')} {repeat} a trial, as the setting does not concern its scenario")
+        print(f"{counted(repeated, 'combination')} {repeat} a trial, because the setting does not affect its scenario")
     if not costs or not times:
         return
     total = Cost(
@@ -142,7 +142,8 @@ def print_estimate(
         most_gflop=times * sum(cost.most_gflop for cost in costs.values()),
     )
     print(
-        f"on {rate.gpu}, {rate.origin}: {_span(*total.gpu_hours(rate.gflops), digits=1)} GPU hours x price per GPU hour"
+        f"on {rate.gpu} ({rate.origin}): "
+        f"{_span(*total.gpu_hours(rate.gflops), digits=1)} GPU hours x price per GPU hour"
     )
     print(*_money(total, rate, price), sep="\n")
     try:
@@ -216,6 +217,6 @@ def _money(total: Cost, rate: GpuRate, price: float | None) -> Iterator[str]:
             f"{_span(least * on_demand, most * on_demand, digits=2)} on demand, prices {offer.checked}"
         )
     if known:
-        yield "  prices are from memory: look yours up and give it with --price; head, disks and traffic come on top"
+        yield "  prices are not verified: look up yours, pass it as --price; the head node, disks and traffic cost extra"
     else:
         yield f"no price of {rate.gpu} is in the table: give yours with --price"

@@ -44,7 +44,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         "--storage",
         metavar="DIR",
         default="runs",
-        help="where the folder of a sweep given by its YAML file lies (default: runs)",
+        help="with a YAML file: the folder that holds the sweep's folder (default: runs)",
     )
     return parser
 

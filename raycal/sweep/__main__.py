@@ -34,18 +34,18 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     )
     parser.add_argument("sweep", metavar="SWEEP.yaml", help="the sweep file")
     parser.add_argument(
-        "--dry-run", action="store_true", help="print every trial and an estimate of cost; start nothing"
+        "--dry-run", action="store_true", help="print every trial and the estimated cost, and start nothing"
     )
     parser.add_argument("--price", metavar="USD", help="with --dry-run: what an hour of your GPU costs")
     parser.add_argument(
         "--bench",
         metavar="FILE",
-        help="with --dry-run: how fast your GPU is, as raycal.bench --gpu --json FILE wrote it",
+        help="with --dry-run: the speed of your GPU, from a file that raycal.bench --gpu --json FILE wrote",
     )
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on with a sweep that was started before, or extend it: only what is new or unfinished runs",
+        help="continue a sweep that was started before, or extend it: only new and unfinished trials run",
     )
     parser.add_argument("--local", action="store_true", help="run one trial after another in this process, without Ray")
     parser.add_argument(
@@ -54,7 +54,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         action="append",
         default=[],
         help="run the trials whose id or label matches, such as '*-random-s0-*' or 'random s0' (--dry-run lists both); "
-        "given several times, those that match any",
+        "if given several times, the trials that match any pattern",
     )
     add_overrides(parser)
     add_places(parser)

@@ -12,7 +12,7 @@ def add_places(parser: argparse.ArgumentParser) -> None:
         "--storage",
         metavar="DIR",
         default="runs",
-        help="local folder or URI for everything that is kept (default: runs)",
+        help="local folder or URI for the results (default: runs)",
     )
 
 

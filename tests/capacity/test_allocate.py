@@ -42,10 +42,10 @@ class TestTypicalMachines:
         laptop = [node(2, gigabytes=16 * 0.7)]
 
         assert str(allocate(config(), laptop, 6)) == (
-            "2 at a time, 1 worker each with 1 CPU thread; clustering on 1 CPU actor"
+            "2 trials at a time, 1 worker each with 1 CPU thread; clustering on 1 CPU actor"
         )
         assert str(allocate(config(), laptop, 1)) == (
-            "1 at a time, 1 worker each with 2 CPU threads; clustering on 1 CPU actor"
+            "1 trial at a time, 1 worker each with 2 CPU threads; clustering on 1 CPU actor"
         )
 
     def test_laptop_with_four_gigabytes_free_runs_the_quickstart(self) -> None:
@@ -62,7 +62,7 @@ class TestTypicalMachines:
         assert shares(allocate(config(), eight, MANY, workers=4)) == (2, 16, 0.95)
         assert shares(allocate(config(), eight, MANY, workers=8)) == (1, 16, 0.95)
         assert str(allocate(config(), eight, MANY, workers=3)) == (
-            "2 at a time, 3 workers each with 16 CPU threads and 0.95 GPU; clustering on 1 GPU actor"
+            "2 trials at a time, 3 workers each with 16 CPU threads and 0.95 GPU; clustering on 1 GPU actor"
         )
 
     def test_four_gpu_nodes_and_a_head_of_cpus(self) -> None:

@@ -22,15 +22,15 @@ def test_driver_and_workers_ask_for_a_little_less_than_whole_cores() -> None:
 @pytest.mark.parametrize(
     ("allocation", "words"),
     [
-        (CPUS, "2 at a time, 1 worker each with 1 CPU thread; clustering on 1 CPU actor"),
-        (GPUS, "4 at a time, 2 workers each with 8 CPU threads and 0.95 GPU; clustering on 2 GPU actors"),
+        (CPUS, "2 trials at a time, 1 worker each with 1 CPU thread; clustering on 1 CPU actor"),
+        (GPUS, "4 trials at a time, 2 workers each with 8 CPU threads and 0.95 GPU; clustering on 2 GPU actors"),
         (
             replace(GPUS, gpus=2.0, clustering=(ON_CPU,) * 3),
-            "4 at a time, 2 workers each with 8 CPU threads and 2 GPUs; clustering on 3 CPU actors",
+            "4 trials at a time, 2 workers each with 8 CPU threads and 2 GPUs; clustering on 3 CPU actors",
         ),
         (
             replace(CPUS, clustering=()),
-            "2 at a time, 1 worker each with 1 CPU thread; clustering in the same process",
+            "2 trials at a time, 1 worker each with 1 CPU thread; clustering in the same process",
         ),
     ],
 )

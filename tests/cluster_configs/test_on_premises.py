@@ -89,7 +89,7 @@ def test_up_submit_watch_down(machines: Machines) -> None:
     said, _ = job.communicate(timeout=600)
     assert job.returncode == 0, said
     assert "quickstart: 6 trials, 6 to run" in said
-    assert "running 4 at a time, 1 worker each with 1 CPU thread" in said
+    assert "running 4 trials at a time, 1 worker each with 1 CPU thread" in said
     runs = machines.folder / "shared/runs/quickstart"
     assert len(list(runs.glob("digits-*/results.jsonl"))) == 6
     trained = [node for node in NODES if (machines.folder / node / "home/ray/.cache/raycal").exists()]

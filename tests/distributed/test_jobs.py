@@ -40,7 +40,7 @@ LINES = [
     r"  folder  /\S+",
     r"  MLflow  sqlite:////\S+",
     r"  images  digits: 10 classes \(0, 1, .+, 9\), 200 train, 100 test",
-    r"  running \d at a time, 1 worker each with \d CPU threads?; clustering on \d CPU actors?",
+    r"  running \d trials? at a time, 1 worker each with \d CPU threads?; clustering on \d CPU actors?",
     r"digits-\S+-s0-[0-9a-f]{8} +iteration \d/3  interactions \d+  "
     r"(?:annotated \d+|labeled \d+, by cluster \d+ \(given back\))  accuracy [01]\.\d{3}"
     r"(?: \((?:no better than guessing|the training loss has not fallen)(?:, the training loss has not fallen)?\))?  "

@@ -20,7 +20,7 @@ def test_sweep_with_two_workers_gives_the_same_again_though_it_was_interrupted(t
     sweep.write_text(ONE_WORKER + "resources: {workers_per_trial: 2, cpus_per_worker: 1}\n")
     code, output = run(sweep, tmp_path / "whole")
     assert code == 0, output
-    assert "running 1 at a time, 2 workers each with 1 CPU thread;" in output
+    assert "running 1 trial at a time, 2 workers each with 1 CPU thread;" in output
 
     broken = tmp_path / "broken"
     with started(sweep, broken) as process:

@@ -71,7 +71,8 @@ def test_everything_is_looked_at_and_nothing_left(place: Path, capsys: pytest.Ca
     assert checks >= {"python", "ray", "torch", "mlflow", "gpu (torch)", "faiss", "cache", "disk", "shm", "ulimit"}
     assert checks >= {"ray cluster", "storage", "tracking", "sweep"}
     assert any(
-        line.startswith("ok       ray cluster  none runs here and none is named: a sweep starts") for line in lines
+        line.startswith("ok       ray cluster  none is running here and none is named, so a sweep starts")
+        for line in lines
     )
     assert re.fullmatch(r"\d+ checks, 0 problems, \d+ warnings", lines[-1])
     assert [path.name for path in place.iterdir()] == ["sweep.yaml"]

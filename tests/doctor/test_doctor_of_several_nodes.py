@@ -82,7 +82,7 @@ def test_nodes_that_are_alike(
         f"ok ray cluster {cluster.address}, Ray 2.60.0 like here, 2 nodes",
         f"ok storage {storage} can be written from 2 nodes",
         f"ok tracking {server} answers 2 nodes",
-        f"ok tracking an MLflow server answers at {server}; the sweep's own process alone sends to it",
+        f"ok tracking an MLflow server answers at {server}; only the sweep's own process sends to it",
     ]
 
 

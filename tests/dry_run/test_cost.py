@@ -20,7 +20,7 @@ NEXT_TO_NOTHING = [
         "gcp g2-standard-8 (L4, us-central1)",
         "azure Standard_NC24ads_A100_v4 (A100, westus2)",
     )
-] + ["  prices are from memory: look yours up and give it with --price; head, disks and traffic come on top"]
+] + ["  prices are not verified: look up yours, pass it as --price; the head node, disks and traffic cost extra"]
 
 
 def config(scenario: Any, **settings: Any) -> ExperimentConfig:
@@ -233,10 +233,11 @@ def test_estimate_prints_every_trial_the_sum_and_the_hours(capsys: pytest.Captur
         "the-second    1,000 interactions  pool 1,000  test 200",
         "",
         "tiny: 2 trials, 1,300 interactions",
-        "3 combinations repeat a trial, as the setting does not concern its scenario",
-        "on H100-class GPUs, assumed, not measured: under 0.1 GPU hours x price per GPU hour",
+        "3 combinations repeat a trial, because the setting does not affect its scenario",
+        "on H100-class GPUs (assumed, not measured): under 0.1 GPU hours x price per GPU hour",
         *NEXT_TO_NOTHING,
-        "resources on this machine: 1 at a time, 1 worker each with 2 CPU threads; clustering in the same process",
+        "resources on this machine: 1 trial at a time, 1 worker each with 2 CPU threads; clustering in the same "
+        "process",
         "rough estimate: about 1 min, most of it to start the process and the trials",
     ]
 
@@ -300,14 +301,14 @@ def test_money_is_that_of_each_machine_of_the_table(capsys: pytest.CaptureFixtur
             ("azure Standard_NC24ads_A100_v4 (A100, westus2)", a100, 1.10, 3.67),
         )
     ]
-    assert note.startswith("  prices are from memory")
+    assert note.startswith("  prices are not verified")
 
 
 def test_own_price_is_of_the_hours_above_it(capsys: pytest.CaptureFixture[str]) -> None:
     hours = LARGE_GFLOP / 100_000 / 3600
 
     assert printed_money(capsys, price=2.5) == [
-        "on H100-class GPUs, assumed, not measured: 0.6 GPU hours x price per GPU hour",
+        "on H100-class GPUs (assumed, not measured): 0.6 GPU hours x price per GPU hour",
         f"at 2.5 USD per GPU hour: {2.5 * hours:.2f} USD",
     ]
 
@@ -317,10 +318,10 @@ def test_measured_rate_takes_the_place_of_the_assumed_one(capsys: pytest.Capture
     hours = LARGE_GFLOP / 20_000 / 3600
 
     said, *machines, note = printed_money(capsys, rate=rate)
-    assert said == f"on {rate.gpu}, {rate.origin}: {hours:.1f} GPU hours x price per GPU hour"
+    assert said == f"on {rate.gpu} ({rate.origin}): {hours:.1f} GPU hours x price per GPU hour"
     assert [line.split()[0] for line in machines] == ["aws", "gcp"]
     assert f" {0.98 * hours:.2f} on demand," in machines[0]
-    assert note.startswith("  prices are from memory")
+    assert note.startswith("  prices are not verified")
 
 
 def test_gpu_that_is_not_in_the_table_needs_a_price(capsys: pytest.CaptureFixture[str]) -> None:
@@ -353,7 +354,7 @@ def test_gpu_hours_are_those_of_all_trials_whatever_this_machine_has(capsys: pyt
     hours = LARGE_GFLOP / 100_000 / 3600  # 100 TFLOP/s
     assert round(hours, 1) == 0.6
     printed = capsys.readouterr().out.splitlines()
-    expected = f"on H100-class GPUs, assumed, not measured: {hours:.1f} GPU hours x price per GPU hour"
+    expected = f"on H100-class GPUs (assumed, not measured): {hours:.1f} GPU hours x price per GPU hour"
     assert expected in printed
     assert printed[-1] == "resources on this machine: no GPU here"
 
@@ -382,9 +383,10 @@ def test_search_that_decides_trial_by_trial_is_estimated_from_its_base(capsys: p
         "  scenario: choice [random, cluster-only]",
         "",
         "tiny: 20 trials chosen by optuna, about 6,000 interactions",
-        "on H100-class GPUs, assumed, not measured: under 0.1 GPU hours x price per GPU hour",
+        "on H100-class GPUs (assumed, not measured): under 0.1 GPU hours x price per GPU hour",
         *NEXT_TO_NOTHING,
-        "resources on this machine: 1 at a time, 1 worker each with 2 CPU threads; clustering in the same process",
+        "resources on this machine: 1 trial at a time, 1 worker each with 2 CPU threads; clustering in the same "
+        "process",
         "rough estimate: about 2 min, most of it to start the process and the trials",
     ]
 

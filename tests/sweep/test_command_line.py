@@ -170,7 +170,9 @@ class TestDryRun:
         assert re.findall(r"-[0-9a-f]{8} +(\S.*?) +20 interactions", printed) == LABELS
         assert "tiny: 4 trials, 80 interactions" in printed
         assert printed.count("20 interactions  pool 40  test 20") == 4
-        assert re.search(r"resources on this machine: \d+ at a time, 1 worker each with \d+ CPU threads?", printed)
+        assert re.search(
+            r"resources on this machine: \d+ trials? at a time, 1 worker each with \d+ CPU threads?", printed
+        )
         assert "rough estimate: " in printed
 
     def test_prints_the_base_and_the_space_of_a_search_that_decides_later(
@@ -237,7 +239,7 @@ class TestDryRun:
         assert main([sweep, "--dry-run", "--price", "2.5", "--bench", str(path)]) == 0
 
         printed = capsys.readouterr().out
-        assert "on NVIDIA L4, measured at 224 px on 2026-11-30: under 0.1 GPU hours" in printed
+        assert "on NVIDIA L4 (measured at 224 px on 2026-11-30): under 0.1 GPU hours" in printed
         assert "at 2.5 USD per GPU hour: under 0.01 USD" in printed
 
 

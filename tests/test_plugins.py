@@ -415,7 +415,7 @@ class TestMistakes:
 class TestNode:
     """What a process on another machine does with the plug-ins that are sent to it."""
 
-    def test_runs_the_text_that_travelled(self, place: Path, write: Write) -> None:
+    def test_runs_the_text_that_traveled(self, place: Path, write: Write) -> None:
         path = write("mine.py", ONE)
         sent = pickle.dumps(load(place, "./mine.py").plugins)
         plugins.load_plugins([], build.REGISTRIES)

@@ -217,6 +217,6 @@ def _money(total: Cost, rate: GpuRate, price: float | None) -> Iterator[str]:
             f"{_span(least * on_demand, most * on_demand, digits=2)} on demand, prices {offer.checked}"
         )
     if known:
-        yield "  prices are not verified: look up yours, pass it as --price; the head node, disks and traffic cost extra"
+        yield "  prices are not verified: look up yours, pass it as --price; head node, disks and traffic cost extra"
     else:
         yield f"no price of {rate.gpu} is in the table: give yours with --price"

@@ -54,7 +54,7 @@ def test_setting_is_refused(refuse: Refuse, setting: str) -> None:
     {
         "pattern of nothing": (["--only", ""], "--only : does not match the only trial; --dry-run lists them"),
         "pattern of other trials": (["--only", "["], "--only [: does not match the only trial"),
-        "pattern with colours": (["--only", "\0\x1b[31m"], "--only \\x00\\x1b[31m: does not match the only trial"),
+        "pattern with colors": (["--only", "\0\x1b[31m"], "--only \\x00\\x1b[31m: does not match the only trial"),
         "slow pattern": (["--only", "*a" * 100], "does not match the only trial"),
         "storage of no name": (["--storage", ""], "--storage '': should be a folder or a URI"),
         "storage with a zero byte": (["--storage", "a\0b"], "--storage 'a\\x00b': should be a folder or a URI"),

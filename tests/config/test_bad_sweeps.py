@@ -109,7 +109,7 @@ BAD: dict[str, Bad] = {
     "key: grid, several values": line("grid: {sead: [0, 1, 2]}", "unknown key (did you mean 'seed'?)"),
     "key: given by raycal": dataset("{name: digits, seed: 3}", "FILE:3: experiment.dataset.seed: unknown key"),
     "key: line break": experiment('"a\\nb": 3', "FILE:5: experiment.a"),
-    "key: terminal colours": experiment('"\\x1b[31m": 3', "FILE:5: experiment."),
+    "key: terminal colors": experiment('"\\x1b[31m": 3', "FILE:5: experiment."),
     # Wrong types.
     "type: word for a count": experiment(
         "iterations: many", "FILE:5: experiment.iterations: should be a valid integer, not 'many'"

@@ -20,7 +20,7 @@ NEXT_TO_NOTHING = [
         "gcp g2-standard-8 (L4, us-central1)",
         "azure Standard_NC24ads_A100_v4 (A100, westus2)",
     )
-] + ["  prices are not verified: look up yours, pass it as --price; the head node, disks and traffic cost extra"]
+] + ["  prices are not verified: look up yours, pass it as --price; head node, disks and traffic cost extra"]
 
 
 def config(scenario: Any, **settings: Any) -> ExperimentConfig:

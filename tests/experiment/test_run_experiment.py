@@ -323,7 +323,7 @@ def test_montage_that_cannot_be_drawn_stops_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: Any) -> None:
-        raise ValueError("no such colour")
+        raise ValueError("no such color")
 
     monkeypatch.setattr("raycal.experiment.montage.draw", fail)
     run_dir = run(experiment(), tmp_path)
@@ -331,7 +331,7 @@ def test_montage_that_cannot_be_drawn_stops_nothing(
     assert run_dir.finished_reason() == "iterations"
     assert run_dir.montages() == []
     assert [record.message for record in caplog.records if "montage" in record.message] == [
-        f"{tmp_path}: no montage of iteration 0: no such colour"
+        f"{tmp_path}: no montage of iteration 0: no such color"
     ]
 
 

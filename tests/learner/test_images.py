@@ -47,9 +47,9 @@ def test_shrinking_averages_instead_of_skipping_pixels() -> None:
     stripes = np.zeros((1, 64, 64, 3), np.uint8)
     stripes[:, :, ::2] = 255
     batch = batch_of(stripes, 32, [0])
-    grey = normalized(np.full((1, 1, 1, 3), 127.5))
+    gray = normalized(np.full((1, 1, 1, 3), 127.5))
 
-    torch.testing.assert_close(batch[:, :, 4:-4, 4:-4], grey.expand(1, 3, 24, 24), atol=0.05, rtol=0)
+    torch.testing.assert_close(batch[:, :, 4:-4, 4:-4], gray.expand(1, 3, 24, 24), atol=0.05, rtol=0)
 
 
 def test_read_only_images_are_accepted_without_a_warning(recwarn: object) -> None:

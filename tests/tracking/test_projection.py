@@ -470,7 +470,7 @@ def test_run_is_renamed_when_the_plan_grows_unless_a_person_named_it(
         Projection(uri, sweep_dir, "tiny").send(config.experiment_id, config)
     end = first.experiment_id[-8:]
     assert child(client, first.experiment_id).info.run_name == f"cluster-only s0 birds {end}"
-    client.update_run(child(client, named.experiment_id).info.run_id, name="my favourite")
+    client.update_run(child(client, named.experiment_id).info.run_id, name="my favorite")
 
     sweep_dir.write_plan(replace(plan, experiments=plan.experiments | {second.experiment_id: second}))
     Projection(uri, sweep_dir, "tiny")
@@ -478,7 +478,7 @@ def test_run_is_renamed_when_the_plan_grows_unless_a_person_named_it(
     run = child(client, first.experiment_id)
     assert run.info.run_name == f"cluster-only (purity threshold 0.7) s0 a/birds {end}"
     assert run.data.tags["dataset"] == "a/birds"
-    assert child(client, named.experiment_id).info.run_name == "my favourite"
+    assert child(client, named.experiment_id).info.run_name == "my favorite"
 
 
 def test_trial_that_the_sweep_file_no_longer_asks_for_is_tagged_until_it_is_back(

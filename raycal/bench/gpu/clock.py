@@ -6,7 +6,7 @@ from time import perf_counter
 import torch
 
 
-def synchronised() -> float:
+def synchronized() -> float:
     """The wall clock, in seconds, after the device has finished all its work."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()

@@ -14,7 +14,7 @@ import torch
 
 from raycal.algorithm.clustering import clusterings, inertia
 from raycal.bench.figure import Figure, Goal
-from raycal.bench.gpu.clock import synchronised
+from raycal.bench.gpu.clock import synchronized
 from raycal.bench.gpu.sizes import Sizes
 from raycal.bench.kmeans import MOST_INERTIA
 from raycal.bench.material import Options, features
@@ -47,7 +47,7 @@ def clustering(options: Options, sizes: Sizes) -> Iterator[Figure]:
         with noted() as used:
             arm()
         backends[name] = sorted(used)
-    taken = interleaved(arms, options.repeats, synchronised)
+    taken = interleaved(arms, options.repeats, synchronized)
     seconds = {name: median(taken[name]) for name in NAMES}
     loss = {name: inertia(points, cluster_ids) for name, cluster_ids in found.items()}
     setting = {

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from raycal.bench.figure import Figure, Goal
-from raycal.bench.gpu.clock import synchronised
+from raycal.bench.gpu.clock import synchronized
 from raycal.bench.gpu.sizes import Sizes
 from raycal.bench.iteration import Ours, Script, setting_of
 from raycal.bench.material import Options, images
@@ -28,7 +28,7 @@ def iteration(options: Options, sizes: Sizes) -> Iterator[Figure]:
     }
     for arm in ours.values():
         arm.iterate()
-    taken = interleaved({name: arm.iterate for name, arm in ours.items()}, options.repeats, synchronised)
+    taken = interleaved({name: arm.iterate for name, arm in ours.items()}, options.repeats, synchronized)
     if len(ours) > 1:
         yield Figure(
             benchmark="gpu iteration",
@@ -39,7 +39,7 @@ def iteration(options: Options, sizes: Sizes) -> Iterator[Figure]:
             setting={"image_size": work.image_size, "count": work.num_pool, "arms": "wall seconds of an iteration"},
         )
     script = Script(options, dataset, work)
-    taken |= interleaved({"script": script.iterate}, options.repeats, synchronised)
+    taken |= interleaved({"script": script.iterate}, options.repeats, synchronized)
     for name, arm in ours.items():
         yield Figure(
             benchmark="gpu iteration",

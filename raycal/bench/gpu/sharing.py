@@ -8,7 +8,7 @@ from threading import BrokenBarrierError
 from time import perf_counter
 
 from raycal.bench.figure import Figure, Goal
-from raycal.bench.gpu.clock import synchronised
+from raycal.bench.gpu.clock import synchronized
 from raycal.bench.gpu.sizes import Sizes
 from raycal.bench.iteration import Ours, Work
 from raycal.bench.material import Options, images
@@ -71,10 +71,10 @@ def _trial(options: Options, work: Work, ready: Barrier, done: Barrier) -> None:
         trial = Ours(options, images(options, work.num_pool, work.num_test, work.image_size), work)
         trial.iterate()
         for _ in range(options.repeats):
-            synchronised()
+            synchronized()
             ready.wait()
             trial.iterate()
-            synchronised()
+            synchronized()
             done.wait()
     except BaseException:
         ready.abort()

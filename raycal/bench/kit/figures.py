@@ -14,7 +14,7 @@ from time import perf_counter
 from raycal.algorithm.clustering import clusterings
 from raycal.bench.figure import Figure
 from raycal.bench.gpu import STEPS
-from raycal.bench.gpu.clock import synchronised
+from raycal.bench.gpu.clock import synchronized
 from raycal.bench.gpu.sizes import QUICK, Sizes
 from raycal.bench.kit.record import ABOUT, append, append_figure
 from raycal.bench.machine import machine
@@ -55,7 +55,7 @@ def measure(step: str, options: Options) -> Iterator[Figure]:
 def first_call(options: Options, sizes: Sizes) -> Figure:
     """The wall seconds of the first clustering in a process, in which the driver may compile the code of Faiss."""
     points = features(options, sizes.points)
-    begin = synchronised()
+    begin = synchronized()
     clusterings["kmeans"](points, sizes.clusters, 0)
     seconds = perf_counter() - begin
     return Figure(

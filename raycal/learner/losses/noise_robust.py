@@ -45,7 +45,7 @@ def symmetric_cross_entropy(
 def early_learning_regularization(
     num_samples: int, *, lam: Annotated[float, Ge(0)] = 3.0, momentum: Annotated[float, Ge(0), Lt(1)] = 0.7
 ) -> Loss:
-    """Cross-entropy plus `lam` times a term that pulls predictions towards earlier predictions (Liu et al. 2020).
+    """Cross-entropy plus `lam` times a term that pulls predictions toward earlier predictions (Liu et al. 2020).
 
     The target of a sample is the running mean of its predictions in this training. Each worker keeps the mean of the
     predictions that it computes itself: with W workers, those of every W-th epoch of a sample on average.

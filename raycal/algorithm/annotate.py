@@ -67,7 +67,7 @@ def annotate_clusters(
             answer=Answer.REFUSED if answer.label is None else Answer.LABELED,
             label=answer.label,
             purity=answer.purity,
-            wrong=answer.wrong,
+            wrong=answer.num_wrong,
             seconds=answer.seconds,
             indices=answer.labeled(cluster),
         )
@@ -86,5 +86,5 @@ def ask_for_representative(cluster: Cluster, expert: Expert, rng: np.random.Gene
     answers, truth = expert.label_samples(medoid, rng), expert.truth(cluster.indices)
     label, seconds = int(answers.labels[0]), float(answers.seconds[0])
     if truth is None:
-        return ClusterAnswer(label=label, purity=None, wrong=None, seconds=seconds)
+        return ClusterAnswer(label=label, purity=None, num_wrong=None, seconds=seconds)
     return cluster_answer(label, truth, seconds=seconds)

@@ -168,6 +168,6 @@ def _right_labels(cluster: Cluster, answer: ClusterAnswer) -> int:
     """
     if answer.label is None:
         return 0
-    if answer.wrong is None:
+    if answer.num_wrong is None:
         raise InputError("clustering: order: oracle is for experts that know which of their labels are wrong")
-    return len(answer.labeled(cluster)) - answer.wrong
+    return len(answer.labeled(cluster)) - answer.num_wrong

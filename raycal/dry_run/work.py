@@ -152,9 +152,9 @@ class _Expert:
 
     def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
         if self._leaves is None:
-            return ClusterAnswer(label=None, purity=None, wrong=None, seconds=0.0)
+            return ClusterAnswer(label=None, purity=None, num_wrong=None, seconds=0.0)
         part = cluster.indices[: max(1, len(cluster.indices) - self._leaves)]
-        return ClusterAnswer(label=0, purity=None, wrong=None, seconds=0.0, part=part)
+        return ClusterAnswer(label=0, purity=None, num_wrong=None, seconds=0.0, part=part)
 
     def truth(self, indices: Indices) -> Labels | None:
         return None

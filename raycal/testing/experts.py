@@ -79,11 +79,12 @@ def _check_answers(expert: Expert, true_labels: Labels, num_samples: int, what: 
         purity = np.bincount(true_labels[members]).max() / num_samples
         assert answer.purity == purity, f"{what}: says the purity {answer.purity}, it is {purity}"
     if answer.label is None:
-        assert answer.wrong is None, f"{what}: a cluster that is refused has no wrong labels"
+        assert answer.num_wrong is None, f"{what}: a cluster that is refused has no wrong labels"
         return
     assert type(answer.label) is int, f"{what}: the label of a cluster is no int"
     assert answer.label in range(num_classes), f"{what}: the label of a cluster is no class"
     labeled = answer.labeled(example_cluster(members.copy()))
     assert set(labeled.tolist()) <= set(members.tolist()), f"{what}: labels samples that are not in the cluster"
-    wrong = np.count_nonzero(true_labels[labeled] != answer.label)
-    assert answer.wrong in (None, wrong), f"{what}: says that {answer.wrong} labels are wrong, {wrong} are"
+    num_wrong = np.count_nonzero(true_labels[labeled] != answer.label)
+    said = f"{what}: says that {answer.num_wrong} labels are wrong, {num_wrong} are"
+    assert answer.num_wrong in (None, num_wrong), said

@@ -45,7 +45,7 @@ class Parity:
     def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
         self.shown.append(cluster.indices.tolist())
         first, cost = int(cluster.indices[0]), float(len(cluster.indices))
-        return ClusterAnswer(label=None if first % 2 else first, purity=None, wrong=None, seconds=cost)
+        return ClusterAnswer(label=None if first % 2 else first, purity=None, num_wrong=None, seconds=cost)
 
     def truth(self, indices: Indices) -> None:
         return None
@@ -58,7 +58,7 @@ class Known(Parity):
         return SampleAnswers(labels=indices % 10, wrong=indices > 20, seconds=indices / 2)
 
     def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
-        return ClusterAnswer(label=3, purity=0.75, wrong=1, seconds=2.0)
+        return ClusterAnswer(label=3, purity=0.75, num_wrong=1, seconds=2.0)
 
 
 def samples(expert: Parity, indices: Sequence[int], *, spent: int = 0) -> list[Interaction]:
@@ -154,7 +154,7 @@ def test_no_more_clusters_are_shown_than_the_budget_and_refusals_are_told() -> N
 
 def test_row_of_an_answer_to_a_part_of_a_cluster_has_that_part() -> None:
     def ask(cluster: Cluster) -> ClusterAnswer:
-        return ClusterAnswer(label=1, purity=2 / 3, wrong=0, seconds=2.0, part=cluster.indices[:2])
+        return ClusterAnswer(label=1, purity=2 / 3, num_wrong=0, seconds=2.0, part=cluster.indices[:2])
 
     (row,) = annotate_clusters(Waiting([4, 6, 9]), ask, 9, iteration=0, step=0, spent=0)
 
@@ -171,7 +171,7 @@ class TestRepresentative:
         true_labels = np.array([0, 0, 1, 0, 1, 0, 1, 0, 2, 2])
         answer = ask_for_representative(self.CLUSTER, Oracle(true_labels, seconds_per_sample=3.5), draws())
 
-        assert (answer.label, answer.purity, answer.wrong, answer.seconds) == (2, 0.6, 3, 3.5)
+        assert (answer.label, answer.purity, answer.num_wrong, answer.seconds) == (2, 0.6, 3, 3.5)
         assert answer.labeled(self.CLUSTER).tolist() == [2, 4, 6, 8, 9]
 
     def test_expert_sees_nothing_else_and_may_know_no_truth(self) -> None:
@@ -179,4 +179,4 @@ class TestRepresentative:
         answer = ask_for_representative(self.CLUSTER, expert, draws())
 
         assert expert.shown == [[8]]
-        assert (answer.label, answer.purity, answer.wrong, answer.seconds) == (8, None, None, 4.0)
+        assert (answer.label, answer.purity, answer.num_wrong, answer.seconds) == (8, None, None, 4.0)

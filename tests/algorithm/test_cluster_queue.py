@@ -58,7 +58,7 @@ def queue(
 
 
 def refuse(cluster: Cluster) -> ClusterAnswer:
-    return ClusterAnswer(label=None, purity=None, wrong=None, seconds=0.0)
+    return ClusterAnswer(label=None, purity=None, num_wrong=None, seconds=0.0)
 
 
 def shown(waiting: ClusterQueue, *, budget: int = 99, refused: bool = False) -> list[list[int]]:

@@ -135,7 +135,7 @@ class Refusing(Oracle):
     """Knows every sample and refuses every cluster."""
 
     def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
-        return replace(super().label_cluster(cluster, rng), label=None, wrong=None)
+        return replace(super().label_cluster(cluster, rng), label=None, num_wrong=None)
 
 
 class Alternating(Oracle):
@@ -148,7 +148,7 @@ class Alternating(Oracle):
     def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
         answer = super().label_cluster(cluster, rng)
         self._refused = not self._refused
-        return replace(answer, label=None, wrong=None) if self._refused else answer
+        return replace(answer, label=None, num_wrong=None) if self._refused else answer
 
 
 class Lenient(Oracle):
@@ -165,7 +165,7 @@ class Stubborn:
         return SampleAnswers(labels=np.full(len(indices), 2), wrong=None, seconds=np.ones(len(indices)))
 
     def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
-        return ClusterAnswer(label=2, purity=None, wrong=None, seconds=1.0)
+        return ClusterAnswer(label=2, purity=None, num_wrong=None, seconds=1.0)
 
     def truth(self, indices: Indices) -> None:
         return None

@@ -48,14 +48,15 @@ class ClusterAnswer:
     Attributes:
         label: The label of the cluster. None when the expert refused it.
         purity: True purity of the whole cluster, whatever purity the expert perceived. None when it is not known.
-        wrong: Number of labeled samples whose label is wrong. None when the expert refused, or when it is not known.
+        num_wrong: Number of wrong labels among the labeled samples. None when the expert refused, or when it is not
+            known.
         seconds: Cost of the answer, in seconds of human time.
         part: The samples that the answer applies to. None means the whole cluster.
     """
 
     label: int | None
     purity: float | None
-    wrong: int | None
+    num_wrong: int | None
     seconds: float
     part: Indices | None = None
 
@@ -103,6 +104,6 @@ def cluster_answer(label: int | None, true_labels: Labels, *, seconds: float) ->
     return ClusterAnswer(
         label=label,
         purity=int(np.bincount(true_labels).max()) / len(true_labels),
-        wrong=None if label is None else int(np.count_nonzero(true_labels != label)),
+        num_wrong=None if label is None else int(np.count_nonzero(true_labels != label)),
         seconds=seconds,
     )

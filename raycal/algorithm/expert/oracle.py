@@ -75,7 +75,7 @@ class Oracle:
         return ClusterAnswer(
             label=mode if accepted else None,
             purity=num_right / num_shown,
-            wrong=num_shown - num_right if accepted else None,
+            num_wrong=num_shown - num_right if accepted else None,
             seconds=float(seconds + num_shown * self._seconds_per_image_shown),
         )
 

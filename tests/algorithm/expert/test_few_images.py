@@ -43,7 +43,7 @@ def test_just_these_images_are_shown(show: str, count: int, rows: list[int]) -> 
     labels = [1 if row in rows else 0 for row in range(5)]
     answer = said(labels, show=show, images_shown=count, of=PURE)
 
-    assert (answer.label, answer.wrong) == (1, 5 - count)
+    assert (answer.label, answer.num_wrong) == (1, 5 - count)
     assert answer.purity == max(count, 5 - count) / 5
     for row in rows:
         labels[row] = 2
@@ -63,19 +63,19 @@ def test_each_image_is_drawn_as_often_as_another() -> None:
 def test_smaller_cluster_is_shown_whole_without_a_look_at_its_features() -> None:
     answer = said([3, 3, 3, 3, 0], at=None, images_shown=5)
 
-    assert (answer.label, answer.purity, answer.wrong) == (3, 0.8, 1)
+    assert (answer.label, answer.purity, answer.num_wrong) == (3, 0.8, 1)
 
 
 def test_pure_looking_part_of_an_impure_cluster_labels_all_of_it() -> None:
     answer = said([5, 6, 1, 1, 7], images_shown=2)
 
-    assert (answer.label, answer.purity, answer.wrong) == (1, 0.4, 3)
+    assert (answer.label, answer.purity, answer.num_wrong) == (1, 0.4, 3)
 
 
 def test_mixed_looking_part_of_a_pure_cluster_refuses_all_of_it() -> None:
     answer = said([1, 1, 1, 1, 0], show="rim", images_shown=2)
 
-    assert (answer.label, answer.purity, answer.wrong) == (None, 0.8, None)
+    assert (answer.label, answer.purity, answer.num_wrong) == (None, 0.8, None)
 
 
 def test_only_the_images_shown_are_paid_for() -> None:
@@ -88,7 +88,7 @@ def test_only_the_images_shown_are_paid_for() -> None:
 def test_equal_features_are_shown_by_their_index() -> None:
     for show in ("medoids", "rim", "coverage"):
         answer = said([1, 1, 0, 0, 0], at=np.ones(5), show=show, images_shown=2, of=PURE)
-        assert (answer.label, answer.wrong) == (1, 3)
+        assert (answer.label, answer.num_wrong) == (1, 3)
 
 
 def test_samples_are_answered_as_without() -> None:

@@ -52,7 +52,7 @@ def test_cluster_without_a_majority_is_refused() -> None:
     assert counts[None] == pytest.approx(200, abs=40)
     assert counts[0] == pytest.approx(100, abs=40)
     assert counts[1] == pytest.approx(100, abs=40)
-    assert all((answer.wrong is None) == (answer.label is None) for answer in answers)
+    assert all((answer.num_wrong is None) == (answer.label is None) for answer in answers)
 
 
 def test_three_of_two_classes_always_agree_enough() -> None:
@@ -63,7 +63,7 @@ def test_refusals_count_as_votes() -> None:
     impure = Cluster(indices=np.array([0, 1]), embeddings=not_looked_at)
     answer = experts["majority"](MANY).label_cluster(impure, rng())
 
-    assert answer == ClusterAnswer(label=None, purity=0.5, wrong=None, seconds=pytest.approx(3 * 4.2))
+    assert answer == ClusterAnswer(label=None, purity=0.5, num_wrong=None, seconds=pytest.approx(3 * 4.2))
 
 
 def test_all_experts_are_paid() -> None:

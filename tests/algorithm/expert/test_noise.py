@@ -66,8 +66,8 @@ def test_cluster_is_judged_by_what_is_perceived() -> None:
     ones_as_zeros = experts["confusion_noise"](np.array([0, 0, 1, 1, 1]), matrix=[[1, 0], [1, 0]])
 
     mixed, pure = said_of_cluster(ones_as_zeros, [0, 1, 2, 3]), said_of_cluster(ones_as_zeros, [2, 3, 4])
-    assert (mixed.label, mixed.purity, mixed.wrong) == (0, 0.5, 2)
-    assert (pure.label, pure.purity, pure.wrong) == (0, 1.0, 3)
+    assert (mixed.label, mixed.purity, mixed.num_wrong) == (0, 0.5, 2)
+    assert (pure.label, pure.purity, pure.num_wrong) == (0, 1.0, 3)
 
 
 def test_pure_cluster_is_refused_when_it_looks_mixed() -> None:
@@ -76,7 +76,7 @@ def test_pure_cluster_is_refused_when_it_looks_mixed() -> None:
 
     assert said_of_cluster(guessing, list(range(1000))).label == 0
     refused = said_of_cluster(misled, list(range(0, 1000, 2)))
-    assert (refused.label, refused.purity, refused.wrong) == (None, 1.0, None)
+    assert (refused.label, refused.purity, refused.num_wrong) == (None, 1.0, None)
 
 
 def test_sample_is_taken_for_the_same_class_alone_and_in_a_cluster() -> None:
@@ -91,7 +91,7 @@ def test_threshold_and_prices_are_those_of_the_expert_that_is_misled() -> None:
     of = {"name": "oracle", "purity_threshold": 0.5, "seconds_per_sample": 2.0, "seconds_per_image_shown": 0.25}
     expert = experts["symmetric_noise"](np.array([0, 0, 1, 2]), rate=0, of=of)
 
-    assert said_of_cluster(expert, [0, 1, 2, 3]) == ClusterAnswer(label=0, purity=0.5, wrong=2, seconds=5.2)
+    assert said_of_cluster(expert, [0, 1, 2, 3]) == ClusterAnswer(label=0, purity=0.5, num_wrong=2, seconds=5.2)
     assert expert.label_samples(np.array([1]), rng()).seconds.tolist() == [2.0]
 
 

@@ -44,14 +44,14 @@ def test_cluster_below_the_threshold_is_refused_without_label_and_wrong(labels: 
     answer = ask(labels)
 
     assert answer.label is None
-    assert answer.wrong is None
+    assert answer.num_wrong is None
     assert answer.purity == max(labels.count(label) for label in labels) / len(labels)
 
 
 def test_wrong_counts_the_samples_of_other_classes() -> None:
     answer = ask([4] * 9 + [0, 1])
 
-    assert (answer.label, answer.wrong) == (4, 2)
+    assert (answer.label, answer.num_wrong) == (4, 2)
     assert answer.purity == pytest.approx(9 / 11)
 
 
@@ -63,7 +63,7 @@ def test_tie_for_the_mode_goes_to_the_smallest_class(labels: list[int]) -> None:
 def test_pure_cluster_has_purity_one_and_nothing_wrong() -> None:
     answer = ask([6])
 
-    assert (answer.label, answer.purity, answer.wrong) == (6, 1.0, 0)
+    assert (answer.label, answer.purity, answer.num_wrong) == (6, 1.0, 0)
 
 
 def test_only_the_samples_of_the_cluster_count() -> None:

@@ -23,7 +23,7 @@ def test_images_of_the_modal_class_get_its_label(
 ) -> None:
     answer = experts["perfect_purity"](TRUE_LABELS).label_cluster(cluster(*indices), rng())
 
-    assert (answer.label, answer.purity, answer.wrong, answer.seconds) == (label, purity, 0, 4.2)
+    assert (answer.label, answer.purity, answer.num_wrong, answer.seconds) == (label, purity, 0, 4.2)
     assert answer.labeled(cluster(*indices)).tolist() == part
 
 
@@ -38,5 +38,5 @@ def test_other_experts_are_shown_the_modal_class_only() -> None:
     expert = experts["perfect_purity"](TRUE_LABELS, of={"name": "pair_noise", "rate": 1.0})
     answer = expert.label_cluster(cluster(0, 1, 2, 3), rng())
 
-    assert (answer.label, answer.wrong, answer.purity) == (2, 2, 0.5)
+    assert (answer.label, answer.num_wrong, answer.purity) == (2, 2, 0.5)
     assert expert.label_samples(np.array([1, 0]), rng()).labels.tolist() == [1, 0]

@@ -40,7 +40,7 @@ def host(uri: str) -> str:
     from mlflow.utils.databricks_utils import get_databricks_host_creds
 
     try:
-        found = get_databricks_host_creds(uri)  # type: ignore[no-untyped-call]
+        credentials = get_databricks_host_creds(uri)  # type: ignore[no-untyped-call]
     except Exception as error:  # MLflow and the package of Databricks raise various errors
         profile = uri.partition("://")[2]
         whose = f"for the profile {profile} in ~/.databrickscfg" if profile else "for Databricks"
@@ -48,7 +48,7 @@ def host(uri: str) -> str:
         # MLflow raises this message for every problem; it only tells the user to install packages.
         reason = "" if said.startswith("Reading Databricks credential") else f" ({shortened(said, 200)})"
         raise InputError(f"tracking.uri: {shown}: there are no credentials {whose}{reason}: {_HOW}") from error
-    return str(found.host).rstrip("/")
+    return str(credentials.host).rstrip("/")
 
 
 def databricks_page(uri: str, page: str) -> str:

@@ -42,10 +42,10 @@ def download_sweep(uri: str, sweep: str, into: Path, *, folder: str | None = Non
 
 def _the_sweep(uri: str, sweep: str, runs: list[Run], folder: str | None) -> Run:
     parents = [run for run in runs if run.data.tags.get(KIND) == "sweep"]
-    found = [run for run in parents if folder in (None, run.data.tags.get(FOLDER))]
-    if found and len({run.data.tags.get(FOLDER) for run in found}) == 1:
+    candidates = [run for run in parents if folder in (None, run.data.tags.get(FOLDER))]
+    if candidates and len({run.data.tags.get(FOLDER) for run in candidates}) == 1:
         # If a folder was emptied and used again, its newest sweep counts.
-        return max(found, key=lambda run: int(run.info.start_time))
+        return max(candidates, key=lambda run: int(run.info.start_time))
     folders = ", ".join(sorted({run.data.tags.get(FOLDER, "") for run in parents}))
     if not parents:
         raise InputError(f"{without_secrets(uri)}: no sweep of raycal is called {sweep}")

@@ -66,9 +66,11 @@ class Projection:
         self._sweep_dir = sweep_dir
         self.experiment_id = self._find_experiment(uri, sweep)
         runs = find_runs(self._client, self.experiment_id, ViewType.ALL)
-        identity = {FOLDER: sweep_dir.folder.uri} | ({} if (own := sweep_dir.sweep_id()) is None else {SWEEP_ID: own})
-        found = run_of_sweep(runs, sweep_dir)
-        self._parent = found or self._create(sweep, {KIND: "sweep", **identity}, sweep_dir.start_time())
+        identity = {FOLDER: sweep_dir.folder.uri}
+        if (sweep_id := sweep_dir.sweep_id()) is not None:
+            identity[SWEEP_ID] = sweep_id
+        existing = run_of_sweep(runs, sweep_dir)
+        self._parent = existing or self._create(sweep, {KIND: "sweep", **identity}, sweep_dir.start_time())
         if _is_deleted(self._parent):  # restore it, because a second parent run would duplicate the sweep
             self._client.restore_run(self._parent.info.run_id)
         for key, value in identity.items() - self._parent.data.tags.items():
@@ -121,18 +123,18 @@ class Projection:
 
     def _find_experiment(self, uri: str, name: str) -> str:
         """The id of the sweep's MLflow experiment, which is created or restored if necessary."""
-        found = self._client.get_experiment_by_name(name)
-        if found is None:
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is None:
             try:
                 return str(self._client.create_experiment(name, artifact_location=_artifacts_of(uri, name)))
             except MlflowException:  # another sweep with this name may have created it in the meantime
-                found = self._client.get_experiment_by_name(name)
-                if found is None:
+                experiment = self._client.get_experiment_by_name(name)
+                if experiment is None:
                     raise
-        if found.lifecycle_stage == LifecycleStage.DELETED:
-            self._client.restore_experiment(found.experiment_id)
+        if experiment.lifecycle_stage == LifecycleStage.DELETED:
+            self._client.restore_experiment(experiment.experiment_id)
             logger.warning("MLflow: the experiment %s was deleted there and is restored, with its runs", name)
-        return str(found.experiment_id)
+        return str(experiment.experiment_id)
 
     def _create(self, name: str, tags: dict[str, str], start_time: int | None) -> Run:
         return self._client.create_run(self.experiment_id, start_time, run_name=name, tags=source() | tags)

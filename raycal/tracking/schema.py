@@ -255,11 +255,11 @@ def _revisions() -> dict[str, str | None]:
     """All schema versions that the installed MLflow knows, each with its predecessor."""
     spec = find_spec("mlflow")  # does not import MLflow
     places = [] if spec is None else list(spec.submodule_search_locations or [])
-    found: dict[str, str | None] = {}
+    previous: dict[str, str | None] = {}
     for place in places:
         for file in Path(place, "store", "db_migrations", "versions").glob("*.py"):
             text = file.read_text(encoding="utf-8")
-            if own := re.search(r"""^revision\b[^=\n]*=\s*["'](\w+)""", text, re.MULTILINE):
+            if revision := re.search(r"""^revision\b[^=\n]*=\s*["'](\w+)""", text, re.MULTILINE):
                 before = re.search(r"""^down_revision\b[^=\n]*=\s*["'](\w+)""", text, re.MULTILINE)
-                found[own[1]] = before[1] if before else None
-    return found
+                previous[revision[1]] = before[1] if before else None
+    return previous

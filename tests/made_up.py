@@ -5,7 +5,8 @@ from typing import Any
 
 from raycal.config import ExperimentConfig
 from raycal.experiment import build
-from raycal.report.runs import Runs, Status, Trial
+from raycal.report.runs import Runs, Trial
+from raycal.storage.run_dir import Outcome
 
 Points = Sequence[tuple[float, float | None]]
 
@@ -37,7 +38,7 @@ def trial(
     points: Points = (),
     *,
     seed: int = 0,
-    status: Status = "finished",
+    status: Outcome = "finished",
     reason: str = "",
     values: Mapping[str, Sequence[Any]] | None = None,
     **settings: Any,

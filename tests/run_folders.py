@@ -16,6 +16,7 @@ from raycal.algorithm.records import (
 )
 from raycal.config import ExperimentConfig
 from raycal.experiment import build
+from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir
 
 CONFIGS = [
@@ -26,7 +27,7 @@ CONFIGS = [
 
 def commit(sweep_dir: SweepDir, iteration: int, config: ExperimentConfig = CONFIGS[0]) -> dict[str, Any]:
     """Commit one iteration of an experiment; its line of results.jsonl."""
-    run_dir = sweep_dir.run_dir(config.experiment_id)
+    run_dir = RunWriter.of(sweep_dir, config.experiment_id)
     if iteration == 0:
         run_dir.begin(config)
     row = sample(10 * (iteration + 1), iteration=iteration, label=1, indices=np.array([iteration], np.int64))

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raycal.config import ExperimentConfig
-from raycal.report.runs import Runs, Status, Trial
+from raycal.report.runs import Runs, Trial
 from raycal.storage.results import SECONDS
+from raycal.storage.run_dir import Outcome
 
 PER_ITERATION = 100
 
@@ -37,7 +38,7 @@ def trial(
     seed: int,
     accuracies: Sequence[float | None] = (),
     *,
-    status: Status = "finished",
+    status: Outcome = "finished",
     reason: str = "",
     dataset: str = "cifar10",
     settings: Mapping[str, Any] | None = None,

@@ -20,7 +20,7 @@ from raycal.config import WorkerSettings, load_sweep
 from raycal.experiment import build
 from raycal.experiment.run import run_experiment
 from raycal.storage.folder import Folder
-from raycal.storage.run_dir import RunDir
+from raycal.storage.run_writer import RunWriter
 
 ROOT = Path(raycal.__file__).parents[1]
 WHOLE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
@@ -126,7 +126,7 @@ def test_walk_runs_as_a_plugin(walk: int, place: Path) -> None:
 
     sweep = load_sweep("try.yaml", build.REGISTRIES, overrides=(*settings, "training.steps=2"))
     (config,) = sweep.experiments.values()
-    run_dir = RunDir(Folder.at(str(place)).folder(config.experiment_id))
+    run_dir = RunWriter(Folder.at(str(place)).folder(config.experiment_id))
 
     assert command[:5] == ["python", "-m", "raycal.sweep", "try.yaml", "--local"]
     assert config.plugins.keys() == {"mine"}

@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
@@ -17,9 +17,7 @@ from raycal.report.tables.groups import summary_table
 from raycal.storage.folder import Folder
 from raycal.storage.ledger import SCHEMA, to_table
 from raycal.storage.results import KEYS
-from raycal.storage.run_dir import RunDir
-
-STATES = ("finished", "stopped", "failed", "unfinished")
+from raycal.storage.run_dir import Outcome, RunDir
 
 
 class ExperimentResults:
@@ -37,7 +35,7 @@ class ExperimentResults:
     """
 
     def __init__(self, trial: Trial, label: str, folder: Folder) -> None:
-        self.id, self.label, self.state, self.reason = trial.experiment_id, label, str(trial.status), trial.reason
+        self.id, self.label, self.state, self.reason = trial.experiment_id, label, trial.status, trial.reason
         self.settings: dict[str, Any] = trial.config.flat()
         self.folder = folder.place
         self._run_dir, self._lines = RunDir(folder), trial.lines
@@ -101,8 +99,8 @@ class SweepResults:
         self._labels = trial_labels(self._configs)
 
     def __repr__(self) -> str:
-        count = Counter(str(trial.status) for trial in self._runs.trials)
-        states = ", ".join(f"{count[state]} {state}" for state in STATES if count[state])
+        count = Counter(trial.status for trial in self._runs.trials)
+        states = ", ".join(f"{count[state]} {state}" for state in get_args(Outcome) if count[state])
         return f"<SweepResults {self.name}: {counted(len(self._runs.trials), 'trial')} ({states}) in {self.folder}>"
 
     @property
@@ -236,7 +234,7 @@ class SweepResults:
                     "condition": group.label,
                     "full_supervision": trial.config.resolved_scenario.whole_pool,
                     "upper_bound": group.is_bound,
-                    "state": str(trial.status),
+                    "state": trial.status,
                     "reason": trial.reason,
                     "in_sweep_file": not trial.is_removed,
                 }

@@ -13,7 +13,7 @@ from raycal.config.loop_settings import loop_settings
 from raycal.experiment import build
 from raycal.experiment.run import run_experiment
 from raycal.storage.folder import Folder
-from raycal.storage.run_dir import RunDir
+from raycal.storage.run_writer import RunWriter
 
 MOST_OVERHEAD = 1.05
 ONE_THREAD = WorkerSettings(threads=1)
@@ -45,7 +45,7 @@ def run(options: Options) -> Iterator[Figure]:
         starts = iter(range(10**6))
 
         def whole() -> None:
-            if not run_experiment(config, RunDir(runs.folder(f"run-{next(starts)}")), ONE_THREAD):
+            if not run_experiment(config, RunWriter(runs.folder(f"run-{next(starts)}")), ONE_THREAD):
                 raise RuntimeError("the experiment failed")
 
         bare()  # fills the cache with the images and the initial features, which both arms then read

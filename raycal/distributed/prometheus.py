@@ -14,7 +14,7 @@ from raycal.config import ExperimentConfig
 from raycal.errors import shortened
 from raycal.monitor.listener import ConsoleListener
 from raycal.monitor.sweep_metrics import TABLE, SweepMetrics
-from raycal.storage.run_dir import RunDir
+from raycal.storage.run_dir import TrialState
 from raycal.storage.sweep_dir import SweepDir
 
 if TYPE_CHECKING:
@@ -88,11 +88,12 @@ class Recorder(Thread):
     def _find(self, experiment_id: str) -> None:
         """Load the results and the state that an earlier start of the sweep left."""
         run_dir = self._sweep_dir.run_dir(experiment_id)
-        state = _how_it_ended(run_dir) if run_dir.is_done else "planned"
-        self._metrics.restore(experiment_id, run_dir.results(), state)
+        self._metrics.restore(experiment_id, run_dir.results(), run_dir.state())
 
     def _end(self, experiment_id: str) -> None:
-        self._metrics.ended(experiment_id, _how_it_ended(self._sweep_dir.run_dir(experiment_id)))
+        state = self._sweep_dir.run_dir(experiment_id).state()
+        # A trial that left no record of its end has failed: on a full disk even its failure cannot be recorded.
+        self._metrics.ended(experiment_id, state if state.has_ended else TrialState.FAILED)
 
     def _record(self) -> None:
         while not self._events.empty():
@@ -165,10 +166,3 @@ def metered(listener: ConsoleListener, recorder: Recorder) -> Iterator[MeteredLi
         yield MeteredListener(listener, recorder)
     finally:
         recorder.close()
-
-
-def _how_it_ended(run_dir: RunDir) -> str:
-    """The state of a trial that is over."""
-    if run_dir.is_finished:
-        return "finished"
-    return "stopped" if run_dir.is_done else "failed"

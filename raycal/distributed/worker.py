@@ -23,7 +23,7 @@ from raycal.learner.team import Team
 from raycal.storage.folder import Folder
 from raycal.storage.lease import Lease
 from raycal.storage.results import OBJECTIVE, area_under_budget_curve
-from raycal.storage.run_dir import RunDir
+from raycal.storage.run_writer import RunWriter
 
 
 def run_worker(settings: dict[str, Any]) -> None:
@@ -59,7 +59,7 @@ def run_worker(settings: dict[str, Any]) -> None:
 def _run(order: TrialOrder, config: ExperimentConfig, context: SweepContext, mailbox: Any, team: Team) -> None:
     """Run one experiment until it ends, until its failure is recorded, or until the scheduler stops it."""
     sweep = Folder.at(context.folder)
-    run_dir = RunDir(sweep.folder(order.experiment_id), Lease(sweep, context.lease))
+    run_dir = RunWriter(sweep.folder(order.experiment_id), Lease(sweep, context.lease))
 
     def tell(kind: Any, **content: Any) -> Any:
         return mailbox.tell.remote(Event(number=order.number, kind=kind, content=content))

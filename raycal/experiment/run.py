@@ -19,7 +19,7 @@ from raycal.experiment.provenance import environment
 from raycal.kmeans.backends import noted
 from raycal.plugins import loaded_plugins
 from raycal.storage.inputs import ExpectedInputs
-from raycal.storage.run_dir import RunDir
+from raycal.storage.run_writer import RunWriter
 
 if TYPE_CHECKING:
     from raycal.learner.learner import NetworkLearner
@@ -36,7 +36,7 @@ class Observer(Protocol):
 
 def run_experiment(
     config: ExperimentConfig,
-    run_dir: RunDir,
+    run_dir: RunWriter,
     worker: WorkerSettings,
     *,
     observers: tuple[Observer, ...] = (),
@@ -109,7 +109,7 @@ class _Phase:
 
 def _run(
     config: ExperimentConfig,
-    run_dir: RunDir,
+    run_dir: RunWriter,
     worker: WorkerSettings,
     observers: tuple[Observer, ...],
     clustering: Clustering | None,
@@ -120,7 +120,7 @@ def _run(
     phase: _Phase,
 ) -> None:
     saved = run_dir.begin(config)
-    if run_dir.is_done:
+    if run_dir.state().is_complete:
         return
     learner, images, manifest = _load(config, worker, team, expected, load_plugins, phase)
     state = None
@@ -194,7 +194,7 @@ def _load(
 class _Montages:
     """Draws the montages of the clusters of each iteration; an experiment continues when that fails."""
 
-    def __init__(self, run_dir: RunDir, images: ImageDataset) -> None:
+    def __init__(self, run_dir: RunWriter, images: ImageDataset) -> None:
         self._run_dir, self._images = run_dir, images
         self._missing: list[int] = []
 

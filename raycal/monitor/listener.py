@@ -5,6 +5,7 @@ from typing import Any
 
 from raycal.monitor.progress import Progress
 from raycal.monitor.startup import StartCost
+from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir
 from raycal.tracking import NoTracker, Tracker
 
@@ -34,13 +35,13 @@ class ConsoleListener:
 
     def stopped(self, experiment_id: str, reason: str) -> None:
         """An experiment was stopped early; `reason` names the scheduler that did it."""
-        self._sweep_dir.run_dir(experiment_id).stop(reason)
+        RunWriter.of(self._sweep_dir, experiment_id).stop(reason)
         self._progress.stopped(experiment_id, reason)
         self._tracker.changed(experiment_id)
 
     def died(self, experiment_id: str, reason: str) -> None:
         """An experiment ended, perhaps without a record of its failure."""
-        run_dir = self._sweep_dir.run_dir(experiment_id)
-        if run_dir.error() is None and not run_dir.is_done:
+        run_dir = RunWriter.of(self._sweep_dir, experiment_id)
+        if not run_dir.state().has_ended:
             run_dir.fail(f"on Ray: {reason}")
         self.finished(experiment_id)

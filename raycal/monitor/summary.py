@@ -23,6 +23,7 @@ from raycal.config.labels import (
 )
 from raycal.storage.data_variants import RunInputs, data_variants
 from raycal.storage.results import last_defined
+from raycal.storage.run_dir import TrialState
 from raycal.storage.sweep_dir import SweepDir
 
 MIN_WIDTH, MAX_WIDTH = 120, 10_000
@@ -43,7 +44,8 @@ def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfi
     plan = sweep_dir.read_plan()
     planned = {} if plan is None else plan.experiments
     whole = {**planned, **experiments}
-    lasts = {key: _at_the_end(sweep_dir, key) for key in experiments if sweep_dir.run_dir(key).is_finished}
+    states = {key: sweep_dir.run_dir(key).state() for key in whole}
+    lasts = {key: _at_the_end(sweep_dir, key) for key in experiments if states[key] is TrialState.FINISHED}
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     labels: dict[tuple[str, ...], str] = {}
     settings: dict[str, tuple[str, ...]] = {}
@@ -65,10 +67,10 @@ def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfi
         groups.setdefault(group, []).extend(lasts[key])
     if groups:
         _print_table(varied, groups, labels)
-    left_out = [key for key in planned if key not in experiments and sweep_dir.run_dir(key).is_finished]
+    left_out = [key for key in planned if key not in experiments and states[key] is TrialState.FINISHED]
     if left_out:
         print(_left_out(left_out, set(plan.removed) if plan else set()))
-    stopped = Counter(filter(None, (sweep_dir.run_dir(key).stopped_reason() for key in experiments)))
+    stopped = Counter(sweep_dir.run_dir(key).reason() for key in experiments if states[key] is TrialState.STOPPED)
     for reason, count in stopped.items():
         were, are = ("trial was", "is") if count == 1 else ("trials were", "are")
         print(f"{count} {were} stopped early by {reason} and {are} not in the table")

@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 from raycal.config import ExperimentConfig
 from raycal.config.labels import dataset_names, image_root
 from raycal.storage.results import SECONDS
+from raycal.storage.run_dir import TrialState
 
-STATES = ("planned", "running", "finished", "stopped", "failed")
-UNDER_WAY = ("planned", "running")
 GROUP = ("sweep", "dataset", "scenario")
 # The keys that are kept from a line of results.jsonl.
 _KEPT = ("interactions", "human_seconds", "annotated", "clusters_shown", "clusters_accepted", "test_accuracy", *SECONDS)
@@ -33,7 +32,7 @@ class Metric:
 TABLE: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("raycal_trials", ("sweep", "state"), f"Trials by state: {', '.join(STATES)}"),
+        Metric("raycal_trials", ("sweep", "state"), f"Trials by state: {', '.join(TrialState)}"),
         Metric(
             "raycal_planned_iterations",
             GROUP,
@@ -147,7 +146,7 @@ class SweepMetrics:
     ) -> None:
         self._planned = dict(planned or {})
         self._sweep, self._experiments, self._num_trials = sweep, experiments, num_trials
-        self._states: dict[str, str] = {}
+        self._states: dict[str, TrialState] = {}
         self._groups: dict[_Key, _Group] = {}
         self._began: dict[str, float] = {}
         self._start_seconds = 0.0
@@ -155,16 +154,16 @@ class SweepMetrics:
         self._progress = time.time()
         self._is_over = False
 
-    def restore(self, experiment_id: str, lines: list[dict[str, Any]], state: str) -> None:
-        """Add the results and the state (`planned`, or how it ended) that an earlier start of the sweep left behind."""
-        if state != "planned":
+    def restore(self, experiment_id: str, lines: list[dict[str, Any]], state: TrialState) -> None:
+        """Add the results and the state of a trial from an earlier start; a trial that is not complete counts as planned."""
+        if state.is_complete:
             self._states.setdefault(experiment_id, state)
         for line in lines:
             self._group(experiment_id).add(experiment_id, line)
 
     def scheduled(self, experiment_id: str) -> None:
         """Resources for a trial were allocated."""
-        self._states[experiment_id] = "running"
+        self._states[experiment_id] = TrialState.RUNNING
 
     def started(self, experiment_id: str, seconds: float) -> None:
         """Algorithm 1 began, `seconds` after there was room for the trial."""
@@ -179,8 +178,8 @@ class SweepMetrics:
             self._restarts += 1
         self._progress = time.time()
 
-    def ended(self, experiment_id: str, state: str) -> None:
-        """A trial ended; its state is `finished`, `stopped` or `failed`."""
+    def ended(self, experiment_id: str, state: TrialState) -> None:
+        """A trial finished, was stopped or failed."""
         self._states[experiment_id] = state
         self._progress = time.time()
 
@@ -210,13 +209,13 @@ class SweepMetrics:
             yield Sample(name, {"sweep": self._sweep}, value)
 
     def _of_trials(self) -> Iterator[Sample]:
-        counts = dict.fromkeys(STATES, 0)
+        counts = dict.fromkeys(TrialState, 0)
         for state in self._states.values():
             counts[state] += 1
-        counts["planned"] = max(self._num_trials - len(self._states), 0)
+        counts[TrialState.PLANNED] = max(self._num_trials - len(self._states), 0)
         for state, count in counts.items():
-            gone = self._is_over and state in UNDER_WAY
-            yield Sample("raycal_trials", {"sweep": self._sweep, "state": state}, 0 if gone else count)
+            gone = self._is_over and not state.has_ended
+            yield Sample("raycal_trials", {"sweep": self._sweep, "state": state.value}, 0 if gone else count)
 
     def _planned_iterations(self, experiments: Mapping[str, ExperimentConfig]) -> dict[_Key, int]:
         """The number of iterations there will be in each group."""
@@ -224,7 +223,7 @@ class SweepMetrics:
         for experiment_id, config in experiments.items():
             key = _group_key(config)
             iterations = config.resolved_scenario.iterations(config.iterations)
-            if self._states.get(experiment_id, "planned") not in UNDER_WAY:
+            if self._states.get(experiment_id, TrialState.PLANNED).has_ended:
                 iterations = len(self._group(experiment_id).trials.get(experiment_id, ()))
             planned[key] = planned.get(key, 0) + iterations
         return planned

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from raycal.algorithm.expert import experts
 from raycal.algorithm.guessing import guessing_accuracy
@@ -22,10 +22,8 @@ from raycal.config.labels import (
 from raycal.errors import InputError
 from raycal.storage.data_variants import RunInputs, data_variants
 from raycal.storage.folder import Folder
-from raycal.storage.run_dir import CONFIG
+from raycal.storage.run_dir import CONFIG, Outcome, TrialState
 from raycal.storage.sweep_dir import SweepDir
-
-Status = Literal["finished", "stopped", "failed", "unfinished"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +45,7 @@ class Trial:
     experiment_id: str
     config: ExperimentConfig
     scenario: str
-    status: Status
+    status: Outcome
     reason: str
     lines: tuple[Mapping[str, Any], ...]
     folder: str
@@ -215,20 +213,13 @@ def _read(sweep_dir: SweepDir, experiment_id: str, config: ExperimentConfig, sce
     run_dir = sweep_dir.run_dir(experiment_id)
     if damage := run_dir.damage():
         raise InputError(*damage)
-    stopped, error = run_dir.stopped_reason(), run_dir.error()
-    status: Status = "unfinished"
-    if run_dir.is_finished:
-        status = "finished"
-    elif stopped is not None:
-        status = "stopped"
-    elif error is not None:
-        status = "failed"
+    state = run_dir.state()
     return Trial(
         experiment_id=experiment_id,
         config=config,
         scenario=scenario,
-        status=status,
-        reason=(stopped or error or "").strip() if status != "finished" else "",
+        status=state.outcome,
+        reason="" if state is TrialState.FINISHED else (run_dir.reason() or "").strip(),
         lines=tuple(run_dir.results()),
         folder=run_dir.folder.uri,
         even_chance=_even_chance(run_dir.environment()),

@@ -1,160 +1,94 @@
-"""The folder of one experiment: all its paths, and the order in which its files are written."""
+"""The folder of one experiment as it is read: the names of its files, and what they say."""
 
 import json
-import logging
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
+from typing import Any, Literal, cast
 
 import yaml
 
-from raycal.algorithm.records import Interaction, IterationResult
+from raycal.algorithm.records import Interaction
 from raycal.config import ExperimentConfig
 from raycal.errors import InputError
 from raycal.storage import ledger
-from raycal.storage.checkpoints import SavedState, StateDir, by_iteration, iteration_name, iteration_of
+from raycal.storage.checkpoints import by_iteration, iteration_name
 from raycal.storage.folder import Folder
-from raycal.storage.lease import Lease
-from raycal.storage.results import results_line
-from raycal.storage.seal import digest_of, seal, unseal
+from raycal.storage.seal import digest_of, unseal
 
-logger = logging.getLogger(__name__)
-
-MONTAGES, LEDGER = "clusters", "ledger"
+MONTAGES, LEDGER, STATES = "clusters", "ledger", "state"
 CONFIG, RESULTS, ERROR, ENVIRONMENT, STARTED, FINISHED, STOPPED = (
     "config.yaml",
     "results.jsonl",
     "error.txt",
     "environment.json",
     "started.json",
-    "state/finished.json",
-    "state/stopped.json",
+    f"{STATES}/finished.json",
+    f"{STATES}/stopped.json",
 )
 _READ_FROM_RESULTS = {"iteration", "interactions", "annotated", "cluster_label_error", "test_accuracy"}
 NOT_OURS = "raycal did not write this; move the folder away, and --resume runs the experiment anew"
 
+# The states in the words of tables and of the Python API, for which a planned and a running trial are alike.
+Outcome = Literal["finished", "stopped", "failed", "unfinished"]
+
+
+class TrialState(StrEnum):
+    """How far a trial is, as its folder shows it; a trial that was interrupted counts as running."""
+
+    PLANNED = "planned"
+    RUNNING = "running"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to run: the trial finished, or a scheduler stopped it early."""
+        return self in (TrialState.FINISHED, TrialState.STOPPED)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the trial is complete or has failed; a failed trial runs again when the sweep is resumed."""
+        return self.is_complete or self is TrialState.FAILED
+
+    @property
+    def outcome(self) -> Outcome:
+        """The state in the words of tables: `unfinished` for a trial that has not ended."""
+        return cast(Outcome, self.value) if self.has_ended else "unfinished"
+
+
+# The file that puts a trial into each state. The first one that is there decides: a failure while the last files were
+# written leaves an experiment that did finish finished.
+_RECORDS = {TrialState.FINISHED: FINISHED, TrialState.STOPPED: STOPPED, TrialState.FAILED: ERROR}
+
 
 class RunDir:
-    """The folder of one experiment.
+    """The folder of one experiment, to be read; `RunWriter` writes it."""
 
-    An iteration is committed in the order ledger file, state, results line. It counts once its state is saved: after a
-    crash, `begin` drops a ledger file without a state, and rewrites the results lines from the state.
-
-    Args:
-        folder: The folder of the experiment.
-        lease: The start of the sweep that writes here; each commit first asks it whether it still may. None: the
-            caller knows that it may write.
-
-    Raises:
-        TakenOverError: From every method that writes results: the sweep has another owner.
-    """
-
-    def __init__(self, folder: Folder, lease: Lease | None = None) -> None:
-        self.folder, self._lease = folder, lease
-        self._committed: _Committed | None = None
-        self._states = StateDir(folder.folder("state"))
-        self._parts = folder.folder(LEDGER)
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        self._ledger_files = folder.folder(LEDGER)
         self._montages = folder.folder(MONTAGES)
 
-    def begin(self, config: ExperimentConfig) -> SavedState | None:
-        """Start or continue the experiment; the newest whole state, or None.
+    def state(self) -> TrialState:
+        """How far the experiment is."""
+        names = {*(f"{STATES}/{name}" for name in self.folder.folder(STATES).names()), *self.folder.names()}
+        for state, record in _RECORDS.items():
+            if record in names:
+                return state
+        return TrialState.RUNNING if names else TrialState.PLANNED
 
-        The configuration is written, and what a crash left is repaired.
+    def reason(self) -> str | None:
+        """Why the experiment has its state; None unless it has ended.
 
-        A run that is finished or was stopped is left as it is.
+        It is `iterations` or `pool exhausted` if the experiment finished, the name of the scheduler if it was stopped,
+        and the record of the failure if it failed.
         """
-        self._check_lease()
-        if self.is_done:
-            return None
-        self.forget_failure()
-        settings = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode()
-        if self.folder.read(CONFIG) != settings:
-            self.folder.write(CONFIG, settings)
-        if self.start_time() is None:
-            self.folder.write(STARTED, json.dumps({"time": time.time_ns() // 1_000_000}).encode())
-        state = self._newest()
-        self._committed = _Committed([], {}) if state is None else _Committed(state.results, state.ledger)
-        self._write_results(self._committed.lines)
-        last = -1 if state is None else state.iteration
-        self._states.drop_after(last)
-        for folder in (self._parts, self._montages):
-            for name in by_iteration(folder.names("iteration-*")):
-                if iteration_of(name) > last:
-                    folder.remove(name)
-        return state
-
-    def commit(self, result: IterationResult, model: bytes) -> dict[str, Any]:
-        """Save an iteration, in place of an earlier commit of the same iteration; return its results line."""
-        self._check_lease()
-        before = self._read_committed() or _Committed([], {})
-        line, name, part = results_line(result), _part_name(result.iteration), ledger.to_parquet(result.ledger)
-        lines = [*(old for old in before.lines if old["iteration"] < result.iteration), line]
-        parts = {old: digest for old, digest in before.parts.items() if iteration_of(old) < result.iteration}
-        self._committed = _Committed(lines, parts | {name: digest_of(part)})
-        self._parts.write(name, part)
-        self._states.save(result, model, lines, self._committed.parts)
-        self._check_lease()  # an owner that slept would cut off the next owner's lines
-        self._write_results(lines)
-        return line
-
-    def finish(self, reason: str) -> None:
-        """Mark the experiment as finished; its models are removed."""
-        self._end(FINISHED, {"reason": reason})
-
-    def stop(self, reason: str) -> None:
-        """Mark the experiment as stopped early, by `asha` for example; its models are removed.
-
-        A stopped experiment needs nothing more but is not finished. An experiment that did finish stays finished.
-        """
-        if self.is_finished:
-            return
-        committed = self._read_committed()
-        lines = self.results() if committed is None else committed.lines
-        self._end(STOPPED, {"reason": reason, "iteration": lines[-1]["iteration"] if lines else None})
-
-    def fail(self, message: str) -> None:
-        """Record why the experiment failed; a later start removes the record.
-
-        On a full disk the reason is only logged, as a failure to record it must not stop other experiments.
-        """
-        self._check_lease()
-        try:
-            self.folder.write(ERROR, message.encode())
-        except OSError as error:
-            logger.error("%s: %s cannot be written (%s): %s", self.folder.place, ERROR, error, message)
-
-    def forget_failure(self) -> None:
-        """Remove the record of a failure."""
-        self.folder.remove(ERROR)
-
-    def tidy(self) -> None:
-        """Remove the models that a crash at the end of the experiment left."""
-        if self.is_done:
-            self._states.prune(0)
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether the experiment was started."""
-        return self.folder.exists()
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the experiment ran to its end."""
-        return self.folder.exists(FINISHED)
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the experiment needs nothing more: it ran to its end or was stopped early."""
-        return self.is_finished or self.folder.exists(STOPPED)
-
-    def finished_reason(self) -> str | None:
-        """Why the experiment finished, `iterations` or `pool exhausted`; None when it is not finished."""
-        return self._reason(FINISHED)
-
-    def stopped_reason(self) -> str | None:
-        """What stopped the experiment early; None when nothing did, or when it finished all the same."""
-        return None if self.is_finished else self._reason(STOPPED)
+        state = self.state()
+        if state is TrialState.FAILED:
+            return self.error()
+        end = self._read_end(_RECORDS[state]) if state.is_complete else None
+        return None if end is None else str(end.get("reason"))
 
     def damage(self) -> list[str]:
         """What is wrong with a run that is over, a line per file that is not as it was at the end.
@@ -203,23 +137,19 @@ class RunDir:
         Raises:
             InputError: One of its files is no ledger of raycal.
         """
-        names = by_iteration(self._parts.names("iteration-*.parquet"))
+        names = by_iteration(self._ledger_files.names("iteration-*.parquet"))
         tables = []
         for name in names:
             try:
-                tables.append(ledger.to_table(self._parts.read(name) or b""))
+                tables.append(ledger.to_table(self._ledger_files.read(name) or b""))
             except ValueError as error:
                 raise InputError(f"{self.folder.place}/{LEDGER}/{name}: {NOT_OURS}") from error
         return ledger.joined(tables)
 
     def ledger_of(self, iteration: int) -> Sequence[Interaction]:
         """The interactions of one iteration; empty when it has no ledger file."""
-        content = self._parts.read(_part_name(iteration))
+        content = self._ledger_files.read(ledger_name(iteration))
         return () if content is None else ledger.from_parquet(content)
-
-    def write_montage(self, iteration: int, picture: bytes) -> None:
-        """Write the montage of an iteration's clusters, a PNG."""
-        self._montages.write(f"{iteration_name(iteration)}.png", picture)
 
     def montage(self, iteration: int) -> bytes | None:
         """The montage of an iteration's clusters, a PNG; None when there is none."""
@@ -237,18 +167,9 @@ class RunDir:
         except (ValueError, TypeError, KeyError):  # the file is torn, or raycal did not write it
             return None
 
-    def write_environment(self, environment: Mapping[str, Any]) -> None:
-        """Record device, number format, threads and versions."""
-        self.folder.write(ENVIRONMENT, json.dumps(environment, indent=1).encode())
-
     def environment(self) -> dict[str, Any]:
         """The environment that `write_environment` recorded; empty before."""
         return self._object(ENVIRONMENT, self.folder.read(ENVIRONMENT) or b"{}")
-
-    def _reason(self, name: str) -> str | None:
-        """The reason in one of the records of an end; None without the record."""
-        end = self._read_end(name)
-        return None if end is None else str(end.get("reason"))
 
     def _object(self, name: str, content: bytes) -> dict[str, Any]:
         """The content as a JSON object; raises InputError when it is none."""
@@ -259,31 +180,6 @@ class RunDir:
         if not isinstance(value, dict):
             raise InputError(f"{self.folder.place}/{name}: {NOT_OURS}")
         return value
-
-    def _write_results(self, lines: list[dict[str, Any]]) -> None:
-        content = "".join(json.dumps(line) + "\n" for line in lines).encode()
-        if self.folder.read(RESULTS) != content:
-            self.folder.write(RESULTS, content)
-
-    def _check_lease(self) -> None:
-        if self._lease is not None:
-            self._lease.check()
-
-    def _newest(self) -> SavedState | None:
-        """The newest whole state with a whole ledger up to it."""
-        for state in self._states.whole():
-            changed = self._changed({f"{LEDGER}/{name}": digest for name, digest in state.ledger.items()})
-            if not changed:
-                return state
-            logger.warning("%s/%s: damaged; its iteration is done again", self.folder.place, changed[0])
-        return None
-
-    def _read_committed(self) -> "_Committed | None":
-        """The committed lines and ledger digests, from memory, else from the newest state; None without a state."""
-        if self._committed is not None:
-            return self._committed
-        state = self._newest()
-        return None if state is None else _Committed(state.results, state.ledger)
 
     def _changed(self, digests: Mapping[str, str]) -> list[str]:
         """The files that are gone or have other digests."""
@@ -297,22 +193,6 @@ class RunDir:
             return digest_of(self.folder.read(name) or b"")
         except InputError:  # the file is too large
             return None
-
-    def _end(self, name: str, end: Mapping[str, Any]) -> None:
-        """Record the end with the digests of all files; a committed file has the digest of its commit."""
-        self._check_lease()
-        committed = self._read_committed()
-        if committed is not None:
-            self._write_results(committed.lines)
-        known = {f"{LEDGER}/{part}": digest for part, digest in committed.parts.items()} if committed else {}
-        others = [
-            other
-            for other in self.folder.all_names()
-            if not other.startswith("state/") and other not in (ERROR, STARTED)
-        ]
-        digests = {other: known.get(other) or digest_of(self.folder.read(other) or b"") for other in others}
-        self.folder.write(name, seal({**end, "files": digests | known}))
-        self._states.prune(0)
 
     def _read_end(self, name: str) -> dict[str, Any] | None:
         content = self.folder.read(name)
@@ -328,13 +208,6 @@ class RunDir:
             ) from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Committed:
-    """The results lines of a run, and the digests of its ledger files by name."""
-
-    lines: list[dict[str, Any]]
-    parts: dict[str, str]
-
-
-def _part_name(iteration: int) -> str:
+def ledger_name(iteration: int) -> str:
+    """The name of the ledger file of an iteration."""
     return f"{iteration_name(iteration)}.parquet"

@@ -83,8 +83,8 @@ class SweepDir:
         self.folder, self.lease = folder, lease
 
     def run_dir(self, experiment_id: str) -> RunDir:
-        """The folder of one experiment."""
-        return RunDir(self.folder.folder(experiment_id), self.lease)
+        """The folder of one experiment, to be read."""
+        return RunDir(self.folder.folder(experiment_id))
 
     def read_plan(self) -> SweepPlan | None:
         """The plan; None when the sweep has never been started here.

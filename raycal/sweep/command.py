@@ -31,6 +31,7 @@ from raycal.monitor.summary import print_failures, print_summary
 from raycal.storage.inputs import ExpectedInputs, InputRecord, Inputs, keep_sources
 from raycal.storage.lease import Lease
 from raycal.storage.results import area_under_budget_curve
+from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 from raycal.sweep.job import Job, Request, labels_of, prepare
 from raycal.sweep.preflight import describe
@@ -88,7 +89,7 @@ def run(job: Job) -> None:
     uri, place = job.tracking_uri, job.sweep_dir.folder.place
     job = job if uri is None else replace(job, away=check_tracking(uri))
     for experiment_id in job.selected:
-        job.sweep_dir.run_dir(experiment_id).tidy()
+        RunWriter.of(job.sweep_dir, experiment_id).tidy()
     print(f"{job.sweep.name}: {counted(job.num_trials, 'trial')}, {job.num_left} to run\n  folder  {place}")
     if uri is not None:
         print(f"  MLflow  {without_secrets(uri)}", *_notes_on(uri, job), sep="\n          ")
@@ -214,7 +215,7 @@ def _begin(job: Job, todo: Mapping[str, ExperimentConfig], threads: int, inputs:
         InputRecord(folder).add(inputs)
         keep_sources(job.sweep.plugins, folder)
         for experiment_id in todo:
-            job.sweep_dir.run_dir(experiment_id).forget_failure()
+            RunWriter.of(job.sweep_dir, experiment_id).forget_failure()
     except StorageError:
         raise
     except OSError as error:
@@ -451,7 +452,7 @@ def _run_here(
         with same_threads_afterwards():
             run_experiment(
                 config,
-                sweep_dir.run_dir(experiment_id),
+                RunWriter.of(sweep_dir, experiment_id),
                 allocation.of_worker,
                 observers=(observe,),
                 expected=expected.get(experiment_id),

@@ -105,7 +105,8 @@ class Job:
 
     def unfinished(self) -> dict[str, ExperimentConfig]:
         """The selected experiments that have neither finished nor been stopped early, by id."""
-        return {key: config for key, config in self.selected.items() if not self.sweep_dir.run_dir(key).is_done}
+        run_dir = self.sweep_dir.run_dir
+        return {key: config for key, config in self.selected.items() if not run_dir(key).state().is_complete}
 
 
 def prepare(request: Request) -> Job:

@@ -9,6 +9,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from raycal.errors import InputError
 from raycal.storage.folder import Folder
 from raycal.storage.run_dir import CONFIG, ERROR, RESULTS
+from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import PLAN, SweepDir
 from raycal.tracking.projection import find_runs
 from raycal.tracking.tags import EXPERIMENT_ID, FOLDER, KIND, STATUS, STOPPED_BY
@@ -53,7 +54,7 @@ def _the_sweep(uri: str, sweep: str, runs: list[Run], folder: str | None) -> Run
 
 
 def _download_trial(client: MlflowClient, run: Run, sweep_dir: SweepDir) -> None:
-    run_dir = sweep_dir.run_dir(run.data.tags[EXPERIMENT_ID])
+    run_dir = RunWriter.of(sweep_dir, run.data.tags[EXPERIMENT_ID])
     place = Path(run_dir.folder.path)
     place.mkdir()
     wanted = {CONFIG, RESULTS} | ({ERROR} if run.info.status == "FAILED" else set())

@@ -20,7 +20,7 @@ from raycal.config.labels import dataset_names, trial_labels
 from raycal.errors import InputError, shortened
 from raycal.storage.folder import Folder
 from raycal.storage.results import SECONDS
-from raycal.storage.run_dir import CONFIG, ERROR, RESULTS, RunDir
+from raycal.storage.run_dir import CONFIG, ERROR, RESULTS, RunDir, TrialState
 from raycal.storage.sweep_dir import PLAN, TRIALS, SweepDir, SweepPlan
 from raycal.tracking.artifacts import Artifacts
 from raycal.tracking.schema import ARTIFACTS, follow_artifacts, make_sqlite
@@ -373,13 +373,15 @@ class _Child:
 
 
 def _outcome(run_dir: RunDir) -> _Outcome:
-    if (finished := run_dir.finished_reason()) is not None:
-        return _Outcome("FINISHED", finished)
-    if (stopped := run_dir.stopped_reason()) is not None:
-        return _Outcome("KILLED", "stopped", stopped_by=stopped)
-    if error := run_dir.error():
-        return _Outcome("FAILED", shortened(error.partition("\n")[0], 500), error=error)
-    return _Outcome("RUNNING", "running")
+    state, reason = run_dir.state(), run_dir.reason() or ""
+    match state:
+        case TrialState.FINISHED:
+            return _Outcome("FINISHED", reason)
+        case TrialState.STOPPED:
+            return _Outcome("KILLED", state.value, stopped_by=reason)
+        case TrialState.FAILED:
+            return _Outcome("FAILED", shortened(reason.partition("\n")[0], 500), error=reason)
+    return _Outcome("RUNNING", TrialState.RUNNING.value)
 
 
 def _milliseconds(lines: list[dict[str, Any]]) -> list[int]:

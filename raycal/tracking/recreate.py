@@ -1,5 +1,6 @@
 """Creates the runs of a sweep in MLflow from its folder alone."""
 
+from raycal.storage.run_dir import TrialState
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 from raycal.tracking.projection import Projection
 
@@ -18,8 +19,8 @@ def recreate(uri: str, sweep_dir: SweepDir, plan: SweepPlan) -> None:
 
 def _status(sweep_dir: SweepDir, plan: SweepPlan) -> str:
     """The MLflow status of the sweep, as far as its folder shows it; trials that never began are ignored."""
-    begun = [run_dir for run_dir in map(sweep_dir.run_dir, plan.asked) if run_dir.has_begun]
-    left = [run_dir for run_dir in begun if not run_dir.is_done]
+    states = {sweep_dir.run_dir(key).state() for key in plan.asked} - {TrialState.PLANNED}
+    left = {state for state in states if not state.is_complete}
     if not left:
         return "FINISHED"
-    return "FAILED" if all(run_dir.error() for run_dir in left) else "KILLED"
+    return "FAILED" if left == {TrialState.FAILED} else "KILLED"

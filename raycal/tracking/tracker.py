@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from raycal.config import ExperimentConfig
 from raycal.errors import TakenOverError
 from raycal.signals import seconds_to_close
+from raycal.storage.run_dir import TrialState
 from raycal.storage.sweep_dir import SweepDir
 from raycal.tracking.failures import is_lasting, quiet_mlflow
 from raycal.tracking.reach import START_SECONDS, reach
@@ -170,7 +171,9 @@ class Tracker(Thread):
 
     def _find(self) -> None:
         """Queue all experiments that have begun, because an earlier start may not have sent them completely."""
-        begun = [key for key in list(self._experiments) if self._sweep_dir.run_dir(key).has_begun]
+        begun = [
+            key for key in list(self._experiments) if self._sweep_dir.run_dir(key).state() is not TrialState.PLANNED
+        ]
         with self._lock:
             self._unsent = dict.fromkeys(begun) | self._unsent
         self._found = True

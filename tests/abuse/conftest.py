@@ -9,7 +9,7 @@ from refusal import SWEEP, Refuse, refusal
 from raycal.config import ExperimentConfig, load_sweep
 from raycal.experiment import build
 from raycal.storage.folder import Folder
-from raycal.storage.run_dir import RunDir
+from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
 
@@ -53,5 +53,5 @@ def sweep_dir(place: Path, config: ExperimentConfig) -> SweepDir:
 
 
 @pytest.fixture
-def run_dir(sweep_dir: SweepDir, config: ExperimentConfig) -> RunDir:
-    return sweep_dir.run_dir(config.experiment_id)
+def run_dir(sweep_dir: SweepDir, config: ExperimentConfig) -> RunWriter:
+    return RunWriter.of(sweep_dir, config.experiment_id)

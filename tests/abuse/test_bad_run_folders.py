@@ -17,7 +17,7 @@ from raycal.config import ExperimentConfig, load_sweep
 from raycal.experiment import build
 from raycal.report.__main__ import main as report
 from raycal.storage.results import results_line
-from raycal.storage.run_dir import RunDir
+from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 from raycal.track import main as track
 
@@ -100,7 +100,7 @@ FOREIGN: dict[str, dict[str, bytes]] = {
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_foreign_file_of_a_finished_run_is_named(run_dir: RunDir, refuse: Refuse, name: str) -> None:
+def test_foreign_file_of_a_finished_run_is_named(run_dir: RunWriter, refuse: Refuse, name: str) -> None:
     line = json.dumps(results_line(one_iteration())).encode()
     for file, content in FOREIGN[name].items():
         run_dir.folder.write(file, content.replace(b"LINE", line))
@@ -132,7 +132,7 @@ STRAYS: dict[str, dict[str, bytes]] = {
 
 
 @pytest.mark.parametrize("case", STRAYS)
-def test_foreign_files_of_a_run_are_no_state_of_it(run_dir: RunDir, config: ExperimentConfig, case: str) -> None:
+def test_foreign_files_of_a_run_are_no_state_of_it(run_dir: RunWriter, config: ExperimentConfig, case: str) -> None:
     for name, content in STRAYS[case].items():
         run_dir.folder.write(name, content)
 

@@ -23,7 +23,7 @@ from raycal.learner.weights import bomb_in
 from raycal.storage import ledger
 from raycal.storage.folder import Folder
 from raycal.storage.pool_file import pack, unpack
-from raycal.storage.run_dir import RunDir
+from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir
 
 SAMPLES = 40
@@ -94,7 +94,7 @@ def test_pool_that_is_none_is_refused_in_little_memory(case: str) -> None:
 
 
 def test_state_with_a_bomb_for_a_pool_is_refused_when_the_size_of_the_pool_is_known(
-    run_dir: RunDir,
+    run_dir: RunWriter,
     config: ExperimentConfig,
 ) -> None:
     for name, content in whole_state(POOLS["a header of a terabyte"], b"").items():
@@ -124,7 +124,7 @@ def refused(name: str, action: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize("name", ["results.jsonl", "config.yaml", "started.json", "error.txt", "environment.json"])
 def test_huge_file_of_a_run_is_named(
-    run_dir: RunDir,
+    run_dir: RunWriter,
     config: ExperimentConfig,
     name: str,
 ) -> None:
@@ -142,7 +142,7 @@ def test_huge_plan_is_named(sweep_dir: SweepDir) -> None:
 
 @pytest.mark.parametrize("name", ["json", "model.pt", "pool.npz"])
 def test_huge_file_of_a_state_is_none(
-    run_dir: RunDir,
+    run_dir: RunWriter,
     config: ExperimentConfig,
     name: str,
 ) -> None:
@@ -154,7 +154,7 @@ def test_huge_file_of_a_state_is_none(
         assert run_dir.begin(config) is None
 
 
-def test_huge_part_of_a_ledger_is_damage(run_dir: RunDir) -> None:
+def test_huge_part_of_a_ledger_is_damage(run_dir: RunWriter) -> None:
     run_dir.folder.write("ledger/iteration-000.parquet", b"x")
     run_dir.finish("iterations")
     huge(run_dir.folder, "ledger/iteration-000.parquet")
@@ -166,7 +166,7 @@ def test_huge_part_of_a_ledger_is_damage(run_dir: RunDir) -> None:
 
 @pytest.mark.parametrize("name", ["../../../../../../dev/zero", "ledger/../../x"])
 def test_record_of_the_end_names_no_file_elsewhere(
-    run_dir: RunDir,
+    run_dir: RunWriter,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
@@ -184,7 +184,7 @@ def test_record_of_the_end_names_no_file_elsewhere(
 
 
 def test_state_names_no_file_elsewhere(
-    run_dir: RunDir,
+    run_dir: RunWriter,
     config: ExperimentConfig,
 ) -> None:
     described = {"iteration": 0, "interactions": 1, "human_seconds": 1.0, "results": []}

@@ -13,6 +13,7 @@ from raycal.config import load_sweep
 from raycal.experiment.build import REGISTRIES
 from raycal.storage.folder import Folder
 from raycal.storage.ledger import to_parquet
+from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
 EXPERIMENT = {"dataset": "digits", "model": {"weights": "none"}, "interactions_per_iteration": 10}
@@ -56,7 +57,7 @@ def sweep_folder(
     sweep_dir = SweepDir(Folder.at(str(storage / name)))
     sweep_dir.write_plan(SweepPlan(sweep=name, experiments=sweep.experiments, threads=1, axes=sweep.axes))
     for place, (key, config) in enumerate(sweep.experiments.items()):
-        run_dir = sweep_dir.run_dir(key)
+        run_dir = RunWriter.of(sweep_dir, key)
         threshold = config.purity_threshold if config.resolved_scenario.forms_clusters else None
         values = accuracies.get((config.resolved_scenario.name, threshold, config.seed))
         if place in failed:

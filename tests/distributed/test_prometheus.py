@@ -14,6 +14,7 @@ from raycal.distributed.prometheus import Recorder, metered
 from raycal.monitor.sweep_metrics import TABLE
 from raycal.storage.folder import Folder
 from raycal.storage.results import SECONDS
+from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir
 
 CONFIG = ExperimentConfig.model_validate({"dataset": "digits", "scenario": "random", "iterations": 3})
@@ -104,7 +105,7 @@ def test_events_reach_the_listener_and_the_gauges(recorder: Recorder, gauges: Ga
         both.iteration(ONE, LINE)
         wait_until(lambda: trials(gauges) == {"planned": 1, "running": 1})
         wait_until(lambda: gauges.values.get(("raycal_iterations", "tiny", "digits", "random")) == 1)
-        sweep_dir.run_dir(ONE).finish("iterations")
+        RunWriter.of(sweep_dir, ONE).finish("iterations")
         both.finished(ONE)
         both.scheduled(TWO)
         both.died(TWO, "out of memory")
@@ -125,7 +126,7 @@ def test_trial_stopped_by_the_scheduler_is_no_failure(recorder: Recorder, gauges
     listener = FakeListener()
     with metered(listener, recorder) as both:  # type: ignore[arg-type]
         both.scheduled(ONE)
-        sweep_dir.run_dir(ONE).stop("asha")
+        RunWriter.of(sweep_dir, ONE).stop("asha")
         both.stopped(ONE, "asha")
         wait_until(lambda: trials(gauges) == {"planned": 1, "stopped": 1})
 
@@ -153,7 +154,7 @@ def test_gauge_is_set_again_when_nothing_changes_as_ray_forgets_it(recorder: Rec
 
 
 def test_earlier_start_of_the_sweep_counts(recorder: Recorder, gauges: Gauges, sweep_dir: SweepDir) -> None:
-    run_dir = sweep_dir.run_dir(ONE)
+    run_dir = RunWriter.of(sweep_dir, ONE)
     run_dir.folder.write("results.jsonl", json.dumps(LINE).encode() + b"\n")
     run_dir.stop("asha")
     recorder.start()

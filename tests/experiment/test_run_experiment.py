@@ -14,7 +14,7 @@ from raycal.experiment.run import run_experiment
 from raycal.learner.learner import NetworkLearner
 from raycal.storage.folder import Folder
 from raycal.storage.results import SECONDS, results_line
-from raycal.storage.run_dir import RunDir
+from raycal.storage.run_writer import RunWriter
 
 ONE_THREAD = WorkerSettings(threads=1)
 KEYS = [
@@ -54,13 +54,13 @@ class Killer:
             raise Killed
 
 
-def run(config: ExperimentConfig, folder: Path, *observers: Any) -> RunDir:
-    run_dir = RunDir(Folder.at(str(folder)))
+def run(config: ExperimentConfig, folder: Path, *observers: Any) -> RunWriter:
+    run_dir = RunWriter(Folder.at(str(folder)))
     run_experiment(config, run_dir, ONE_THREAD, observers=observers)
     return run_dir
 
 
-def outcome(run_dir: RunDir) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
+def outcome(run_dir: RunWriter) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
     """Everything that must not differ between runs: the bytes of the ledger, and the results without the seconds."""
     ledger = {path.name: path.read_bytes() for path in Path(run_dir.folder.path, "ledger").iterdir()}
     return ledger, [{key: line[key] for key in line if key not in SECONDS} for line in run_dir.results()]
@@ -86,7 +86,7 @@ def test_run_folder_holds_what_the_contract_names(tmp_path: Path) -> None:
     assert [line["labeled"] for line in lines] == [5, 10, 15]
     assert run_dir.environment()["threads"] == 1
     assert run_dir.environment()["clustering"] == "Faiss on the CPU"
-    assert run_dir.finished_reason() == "iterations"
+    assert (run_dir.state(), run_dir.reason()) == ("finished", "iterations")
 
 
 def test_records_no_clustering_where_none_ran(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_resumed_run_equals_the_uninterrupted_one(tmp_path: Path, scenario: str)
             run(config, tmp_path / f"{after}", Killer(after))
         resumed = run(config, tmp_path / f"{after}")
         assert outcome(resumed) == outcome(whole)
-        assert resumed.is_finished
+        assert resumed.state() == "finished"
 
 
 @pytest.mark.slow
@@ -158,14 +158,14 @@ def test_run_begun_by_an_earlier_version_goes_on(
     config = experiment(iterations=2)
     whole = run(config, tmp_path / "whole")
     with monkeypatch.context() as before:
-        before.setattr("raycal.storage.run_dir.results_line", as_before)
+        before.setattr("raycal.storage.run_writer.results_line", as_before)
         with pytest.raises(Killed):
             run(config, tmp_path / "old", Killer(0))
 
     resumed = run(config, tmp_path / "old")
 
     old, new = resumed.results()
-    assert resumed.is_finished
+    assert resumed.state() == "finished"
     assert set(KEYS) - old.keys() == missing
     assert list(new) == KEYS
     assert new["test_accuracy"] == whole.results()[1]["test_accuracy"]
@@ -190,7 +190,7 @@ def test_exhausted_pool_ends_early_and_says_so(tmp_path: Path) -> None:
     run_dir = run(experiment(scenario="random", interactions_per_iteration=40, iterations=9), tmp_path)
 
     assert [line["interactions"] for line in run_dir.results()] == [40, 60]
-    assert run_dir.finished_reason() == "pool exhausted"
+    assert (run_dir.state(), run_dir.reason()) == ("finished", "pool exhausted")
 
 
 def test_finished_run_is_not_run_again(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_finished_run_is_not_run_again(tmp_path: Path) -> None:
 
 def test_users_mistake_is_recorded_in_one_line(tmp_path: Path) -> None:
     config = experiment(dataset={"name": "image_folder", "root": "/no/such/folder"})
-    run_dir = RunDir(Folder.at(str(tmp_path)))
+    run_dir = RunWriter(Folder.at(str(tmp_path)))
 
     assert not run_experiment(config, run_dir, ONE_THREAD)
     error = run_dir.error() or ""
@@ -219,7 +219,7 @@ def test_fault_in_the_code_is_recorded_with_its_place(tmp_path: Path) -> None:
     def broken(line: dict[str, Any], result: IterationResult) -> None:
         raise KeyError("left out")
 
-    run_dir = RunDir(Folder.at(str(tmp_path)))
+    run_dir = RunWriter(Folder.at(str(tmp_path)))
     assert not run_experiment(experiment(), run_dir, ONE_THREAD, observers=(broken,))
     error = run_dir.error() or ""
     assert error.startswith("saving iteration 0: KeyError: ")
@@ -228,7 +228,7 @@ def test_fault_in_the_code_is_recorded_with_its_place(tmp_path: Path) -> None:
 
 def test_failure_is_forgotten_when_the_run_goes_on(tmp_path: Path) -> None:
     config = experiment(scenario="random", iterations=1)
-    run_dir = RunDir(Folder.at(str(tmp_path)))
+    run_dir = RunWriter(Folder.at(str(tmp_path)))
     run_dir.fail("the disk was full")
 
     assert run_experiment(config, run_dir, ONE_THREAD)
@@ -279,7 +279,7 @@ class Gone:
 
 def test_death_of_a_process_is_no_failure_of_the_experiment(tmp_path: Path) -> None:
     config = experiment(scenario="cluster-only")
-    run_dir, clustering = RunDir(Folder.at(str(tmp_path / "cut"))), Gone(config)
+    run_dir, clustering = RunWriter(Folder.at(str(tmp_path / "cut"))), Gone(config)
     with pytest.raises(InfrastructureError):
         run_experiment(config, run_dir, ONE_THREAD, clustering=clustering)
 
@@ -295,11 +295,11 @@ def test_failure_on_a_full_disk_ends_only_the_experiment(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Folder, "write", full)
-    assert not run_experiment(experiment(), RunDir(Folder.at(str(tmp_path))), ONE_THREAD)
+    assert not run_experiment(experiment(), RunWriter(Folder.at(str(tmp_path))), ONE_THREAD)
     assert "No space left on device" in caplog.text
 
 
-def montages(run_dir: RunDir) -> dict[str, bytes | None]:
+def montages(run_dir: RunWriter) -> dict[str, bytes | None]:
     return {name: run_dir.folder.read(name) for name in run_dir.montages()}
 
 
@@ -328,7 +328,7 @@ def test_montage_that_cannot_be_drawn_stops_nothing(
     monkeypatch.setattr("raycal.experiment.montage.draw", fail)
     run_dir = run(experiment(), tmp_path)
 
-    assert run_dir.finished_reason() == "iterations"
+    assert (run_dir.state(), run_dir.reason()) == ("finished", "iterations")
     assert run_dir.montages() == []
     assert [record.message for record in caplog.records if "montage" in record.message] == [
         f"{tmp_path}: no montage of iteration 0: no such color"
@@ -341,14 +341,14 @@ def test_montage_that_could_not_be_written_is_drawn_again_at_the_end(
     whole = run(experiment(), tmp_path / "whole")
     left = [2]
 
-    def write(self: RunDir, iteration: int, picture: bytes) -> None:
+    def write(self: RunWriter, iteration: int, picture: bytes) -> None:
         left[0] -= 1
         if left[0] >= 0:
             raise OSError(28, "No space left on device")
         write_montage(self, iteration, picture)
 
-    write_montage = RunDir.write_montage
-    monkeypatch.setattr(RunDir, "write_montage", write)
+    write_montage = RunWriter.write_montage
+    monkeypatch.setattr(RunWriter, "write_montage", write)
     run_dir = run(experiment(), tmp_path / "disturbed")
 
     assert len(montages(whole)) == 3

@@ -13,7 +13,7 @@ from raycal.errors import InfrastructureError, InputError
 from raycal.experiment.run import follow_experiment, run_experiment
 from raycal.learner.team import Team
 from raycal.storage.folder import Folder
-from raycal.storage.run_dir import RunDir
+from raycal.storage.run_writer import RunWriter
 
 pytestmark = pytest.mark.slow
 
@@ -31,11 +31,11 @@ def run(team: Team, config: ExperimentConfig, folder: Path, *observers: Any) -> 
     if not team.leads:
         follow_experiment(config, ONE_THREAD, team)
         return None
-    return run_experiment(config, RunDir(Folder.at(str(folder))), ONE_THREAD, observers=observers, team=team)
+    return run_experiment(config, RunWriter(Folder.at(str(folder))), ONE_THREAD, observers=observers, team=team)
 
 
-def run_dir(folder: Path) -> RunDir:
-    return RunDir(Folder.at(str(folder)))
+def run_dir(folder: Path) -> RunWriter:
+    return RunWriter(Folder.at(str(folder)))
 
 
 def twice_and_resumed(team: Team, config: ExperimentConfig, folder: Path) -> list[bool | None]:

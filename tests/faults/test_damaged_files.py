@@ -9,7 +9,7 @@ from small_iterations import CONFIG, model, result
 from raycal.config import ExperimentConfig
 from raycal.errors import InputError
 from raycal.storage.folder import Folder
-from raycal.storage.run_dir import RunDir
+from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
 ITERATIONS = 4
@@ -60,7 +60,7 @@ def mix_up(path: Path) -> None:
 DAMAGES = [cut, empty, flip, lose, mix_up]
 
 
-def go_on(run_dir: RunDir, until: int = ITERATIONS) -> None:
+def go_on(run_dir: RunWriter, until: int = ITERATIONS) -> None:
     """Run the experiment from where it stopped, to its end or to an earlier iteration."""
     saved = run_dir.begin(CONFIG)
     for iteration in range(0 if saved is None else saved.iteration + 1, until):
@@ -76,7 +76,7 @@ def content(folder: Folder) -> dict[str, bytes | None]:
 
 @pytest.fixture
 def whole(tmp_path: Path) -> dict[str, bytes | None]:
-    run_dir = RunDir(Folder.at(str(tmp_path / "whole")))
+    run_dir = RunWriter(Folder.at(str(tmp_path / "whole")))
     go_on(run_dir)
     return content(run_dir.folder)
 
@@ -87,13 +87,13 @@ def test_damaged_file_of_an_experiment_that_goes_on_is_mended(
     tmp_path: Path, whole: dict[str, bytes | None], damage: Callable[[Path], None], name: str
 ) -> None:
     folder = Folder.at(str(tmp_path / "run"))
-    go_on(RunDir(folder), until=SAVED)
+    go_on(RunWriter(folder), until=SAVED)
     assert folder.all_names() == sorted(GOING_ON)
     damage(Path(folder.path, name))
-    go_on(RunDir(folder))
+    go_on(RunWriter(folder))
 
     assert content(folder) == whole
-    assert RunDir(folder).damage() == []
+    assert RunWriter(folder).damage() == []
 
 
 @pytest.mark.parametrize("damage", [cut, empty, flip, lose])
@@ -101,14 +101,14 @@ def test_all_states_damaged_begins_again(
     tmp_path: Path, whole: dict[str, bytes | None], damage: Callable[[Path], None]
 ) -> None:
     folder = Folder.at(str(tmp_path / "run"))
-    go_on(RunDir(folder), until=SAVED)
+    go_on(RunWriter(folder), until=SAVED)
     for name in folder.folder("state").names():
         damage(Path(folder.path, "state", name))
 
-    assert RunDir(folder).begin(CONFIG) is None
+    assert RunWriter(folder).begin(CONFIG) is None
     assert folder.folder("state").names() == []
     assert folder.folder("ledger").names() == []
-    go_on(RunDir(folder))
+    go_on(RunWriter(folder))
     assert content(folder) == whole
 
 
@@ -117,21 +117,21 @@ def test_all_states_damaged_begins_again(
 def test_damaged_file_of_an_experiment_that_is_over_is_named(
     tmp_path: Path, damage: Callable[[Path], None], name: str
 ) -> None:
-    run_dir = RunDir(Folder.at(str(tmp_path)))
+    run_dir = RunWriter(Folder.at(str(tmp_path)))
     go_on(run_dir)
     before = content(run_dir.folder)
     damage(tmp_path / name)
 
     after = content(run_dir.folder)
     expected = [] if after == before else [f"{tmp_path}/{name}"]
-    assert [line.partition(":")[0] for line in RunDir(run_dir.folder).damage()] == expected
+    assert [line.partition(":")[0] for line in RunWriter(run_dir.folder).damage()] == expected
     assert content(run_dir.folder) == after
 
 
 @pytest.mark.parametrize("end", ["finished", "stopped"])
 @pytest.mark.parametrize("damage", [cut, empty, flip])
 def test_damaged_record_of_the_end_is_named(tmp_path: Path, damage: Callable[[Path], None], end: str) -> None:
-    run_dir = RunDir(Folder.at(str(tmp_path)))
+    run_dir = RunWriter(Folder.at(str(tmp_path)))
     go_on(run_dir, until=SAVED)
     if end == "finished":
         run_dir.finish("iterations")
@@ -139,32 +139,32 @@ def test_damaged_record_of_the_end_is_named(tmp_path: Path, damage: Callable[[Pa
         run_dir.stop("asha")
     damage(tmp_path / "state" / f"{end}.json")
 
-    (line,) = RunDir(run_dir.folder).damage()
+    (line,) = RunWriter(run_dir.folder).damage()
     assert line.startswith(f"{tmp_path}/state/{end}.json: ")
-    assert run_dir.is_done
+    assert run_dir.state().is_complete
     with pytest.raises(InputError, match=end):
-        _ = run_dir.finished_reason() or run_dir.stopped_reason()
+        run_dir.reason()
 
 
 def test_lost_record_of_the_end_does_the_experiment_again(tmp_path: Path, whole: dict[str, bytes | None]) -> None:
     folder = Folder.at(str(tmp_path / "run"))
-    go_on(RunDir(folder))
+    go_on(RunWriter(folder))
     lose(Path(folder.path, "state/finished.json"))
-    go_on(RunDir(folder))
+    go_on(RunWriter(folder))
 
     assert content(folder) == whole
 
 
 def test_end_that_an_earlier_version_recorded_is_read(tmp_path: Path) -> None:
-    run_dir = RunDir(Folder.at(str(tmp_path)))
+    run_dir = RunWriter(Folder.at(str(tmp_path)))
     go_on(run_dir)
     run_dir.folder.write("state/finished.json", b'{"reason": "pool exhausted"}')
 
-    assert (run_dir.finished_reason(), run_dir.damage()) == ("pool exhausted", [])
+    assert (run_dir.reason(), run_dir.damage()) == ("pool exhausted", [])
 
 
 def test_ledger_damaged_while_the_experiment_runs_is_noticed_at_the_next_start(tmp_path: Path) -> None:
-    run_dir = RunDir(Folder.at(str(tmp_path)))
+    run_dir = RunWriter(Folder.at(str(tmp_path)))
     go_on(run_dir, until=SAVED)
     flip(tmp_path / "ledger/iteration-000.parquet")
     run_dir.commit(result(SAVED), model(SAVED))

@@ -21,6 +21,7 @@ from raycal.monitor.summary import print_failures, print_summary
 from raycal.report.runs import read_runs
 from raycal.report.stats.group_summary import group_summary
 from raycal.storage.folder import Folder
+from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
 
@@ -48,7 +49,7 @@ def finish(
     accepted_in: int = 1,
 ) -> None:
     """Record an experiment of two iterations and 2,000 interactions, with `wrong` errors in its one cluster of ten."""
-    run_dir = sweep_dir.run_dir(config.experiment_id)
+    run_dir = RunWriter.of(sweep_dir, config.experiment_id)
     run_dir.begin(config)
     cluster = Interaction(
         iteration=accepted_in,
@@ -240,7 +241,7 @@ def test_value_in_brackets_is_printed_as_it_is(sweep_dir: SweepDir, capsys: pyte
 def test_unfinished_experiments_are_not_in_the_table(sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
     done, begun = experiment(seed=0), experiment(seed=1)
     finish(sweep_dir, done, accuracy=0.5)
-    sweep_dir.run_dir(begun.experiment_id).begin(begun)
+    RunWriter.of(sweep_dir, begun.experiment_id).begin(begun)
 
     assert [row[1] for row in summary(sweep_dir, by_id(done, begun), capsys)] == ["seeds", "1"]
 
@@ -249,8 +250,8 @@ def test_stopped_trials_are_counted_below_the_table(sweep_dir: SweepDir, capsys:
     configs = [experiment(seed=seed) for seed in range(3)]
     finish(sweep_dir, configs[0], accuracy=0.5)
     for config in configs[1:]:
-        sweep_dir.run_dir(config.experiment_id).begin(config)
-        sweep_dir.run_dir(config.experiment_id).stop("asha")
+        RunWriter.of(sweep_dir, config.experiment_id).begin(config)
+        RunWriter.of(sweep_dir, config.experiment_id).stop("asha")
 
     *rows, last = summary(sweep_dir, by_id(*configs), capsys)
 
@@ -259,7 +260,7 @@ def test_stopped_trials_are_counted_below_the_table(sweep_dir: SweepDir, capsys:
 
 
 def test_one_stopped_trial_is_said_without_a_table(sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
-    sweep_dir.run_dir(experiment().experiment_id).stop("asha")
+    RunWriter.of(sweep_dir, experiment().experiment_id).stop("asha")
     print_summary(sweep_dir, by_id(experiment()))
 
     assert capsys.readouterr().out == "1 trial was stopped early by asha and is not in the table\n"
@@ -303,7 +304,7 @@ class TestFailures:
         self, sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]
     ) -> None:
         config = experiment()
-        run_dir = sweep_dir.run_dir(config.experiment_id)
+        run_dir = RunWriter.of(sweep_dir, config.experiment_id)
         run_dir.fail("iteration 3: ValueError: Traceback (most recent call last):\n  File ...\nValueError: a reason\n")
         print_failures(sweep_dir, by_id(config))
 
@@ -316,7 +317,7 @@ class TestFailures:
 
     def test_message_of_one_line_is_printed_once(self, sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
         config = experiment()
-        sweep_dir.run_dir(config.experiment_id).fail("loading the dataset: InputError: digits: too few images\n")
+        RunWriter.of(sweep_dir, config.experiment_id).fail("loading the dataset: InputError: digits: too few images\n")
         print_failures(sweep_dir, by_id(config))
 
         assert capsys.readouterr().out.count("loading the dataset: InputError: digits: too few images") == 1
@@ -327,7 +328,7 @@ class TestFailures:
     ) -> None:
         config = experiment()
         if record is not None:
-            sweep_dir.run_dir(config.experiment_id).fail(record)
+            RunWriter.of(sweep_dir, config.experiment_id).fail(record)
         print_failures(sweep_dir, by_id(config))
 
         printed = capsys.readouterr().out
@@ -349,7 +350,7 @@ def test_trials_that_read_different_data_are_apart(sweep_dir: SweepDir, capsys: 
         finish(sweep_dir, experiment(seed=seed), accuracy=0.5 + seed / 10)
         sizes = {"num_train": 3, "num_test": 1, "num_listed": 4}
         environment = {"dataset": {"digest": images, "images": images, "listing": "same", **sizes}}
-        sweep_dir.run_dir(experiment(seed=seed).experiment_id).write_environment(environment)
+        RunWriter.of(sweep_dir, experiment(seed=seed).experiment_id).write_environment(environment)
 
     print_summary(sweep_dir, by_id(*(experiment(seed=seed) for seed in range(3))))
     first, *lines = capsys.readouterr().out.splitlines()

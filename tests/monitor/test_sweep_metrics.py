@@ -4,8 +4,9 @@ import pytest
 
 from raycal.config import ExperimentConfig
 from raycal.monitor import sweep_metrics
-from raycal.monitor.sweep_metrics import GROUP, STATES, TABLE, SweepMetrics
+from raycal.monitor.sweep_metrics import GROUP, TABLE, SweepMetrics
 from raycal.storage.results import SECONDS
+from raycal.storage.run_dir import TrialState
 
 RANDOM = {"sweep": "tiny", "dataset": "digits", "scenario": "random"}
 CLUSTERS = {"sweep": "tiny", "dataset": "digits", "scenario": "cluster-only"}
@@ -50,7 +51,7 @@ def value(sweep: SweepMetrics, name: str, labels: dict[str, str] | None = None) 
 
 
 def trials(sweep: SweepMetrics) -> dict[str, float | None]:
-    return {state: value(sweep, "raycal_trials", {"sweep": "tiny", "state": state}) for state in STATES}
+    return {state: value(sweep, "raycal_trials", {"sweep": "tiny", "state": state}) for state in TrialState}
 
 
 def test_table_keeps_to_the_limits_of_names_and_labels() -> None:
@@ -84,16 +85,16 @@ def test_trials_are_counted_by_state(sweep: SweepMetrics) -> None:
     sweep.scheduled("r1")
     sweep.scheduled("c0")
     assert trials(sweep) == {"planned": 1, "running": 3, "finished": 0, "stopped": 0, "failed": 0}
-    sweep.ended("r0", "finished")
-    sweep.ended("r1", "stopped")
-    sweep.ended("c0", "failed")
+    sweep.ended("r0", TrialState.FINISHED)
+    sweep.ended("r1", TrialState.STOPPED)
+    sweep.ended("c0", TrialState.FAILED)
     assert trials(sweep) == {"planned": 1, "running": 0, "finished": 1, "stopped": 1, "failed": 1}
 
 
 def test_nothing_is_under_way_after_the_end(sweep: SweepMetrics) -> None:
     sweep.scheduled("r0")
     sweep.scheduled("r1")
-    sweep.ended("r1", "finished")
+    sweep.ended("r1", TrialState.FINISHED)
     assert value(sweep, "raycal_tracking_backlog") == 7
     sweep.end()
 
@@ -151,9 +152,9 @@ def test_planned_iterations_of_a_trial_that_is_over_are_those_it_had(sweep: Swee
     assert value(sweep, "raycal_planned_iterations", RANDOM) == 6
     sweep.iteration("r0", line(0))
     assert value(sweep, "raycal_planned_iterations", RANDOM) == 6
-    sweep.ended("r0", "stopped")
+    sweep.ended("r0", TrialState.STOPPED)
     assert value(sweep, "raycal_planned_iterations", RANDOM) == 1 + 3
-    sweep.ended("r1", "failed")
+    sweep.ended("r1", TrialState.FAILED)
     assert value(sweep, "raycal_planned_iterations", RANDOM) == 1
 
 
@@ -184,8 +185,8 @@ def test_folders_of_images_are_called_and_counted_by_their_names(clock: list[flo
 
 
 def test_resumed_sweep_goes_on_where_it_was(sweep: SweepMetrics) -> None:
-    sweep.restore("r0", [line(0), line(1), line(2)], "finished")
-    sweep.restore("r1", [line(0)], "planned")
+    sweep.restore("r0", [line(0), line(1), line(2)], TrialState.FINISHED)
+    sweep.restore("r1", [line(0)], TrialState.PLANNED)
     sweep.scheduled("r1")
     sweep.iteration("r1", line(1))
 
@@ -194,8 +195,8 @@ def test_resumed_sweep_goes_on_where_it_was(sweep: SweepMetrics) -> None:
 
 
 def test_what_was_found_does_not_undo_what_was_heard_meanwhile(sweep: SweepMetrics) -> None:
-    sweep.ended("r0", "failed")
-    sweep.restore("r0", [], "finished")
+    sweep.ended("r0", TrialState.FAILED)
+    sweep.restore("r0", [], TrialState.FINISHED)
 
     assert trials(sweep)["failed"] == 1
 
@@ -220,7 +221,7 @@ def test_progress_is_an_iteration_or_an_end_and_no_start(sweep: SweepMetrics, cl
     sweep.iteration("r0", line(0))
     assert value(sweep, "raycal_last_progress_timestamp_seconds") == 1010
     clock[0] = 1020
-    sweep.ended("r0", "finished")
+    sweep.ended("r0", TrialState.FINISHED)
     assert value(sweep, "raycal_last_progress_timestamp_seconds") == 1020
 
 

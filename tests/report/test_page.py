@@ -15,7 +15,7 @@ from raycal.report.figures.style import looks
 from raycal.report.page import page
 from raycal.report.runs import Runs
 from raycal.storage.folder import Folder
-from raycal.storage.run_dir import RunDir
+from raycal.storage.run_writer import RunWriter
 
 RUNS = runs(trial("random", 0, [0.4, 0.6]), trial("cluster-only", 0, [0.5, 0.7]), supervised(0, 0.9))
 TABLES = {
@@ -106,7 +106,7 @@ def test_sweep_without_a_finished_trial_has_a_page() -> None:
 
 
 def test_settings_and_machine_are_told(tmp_path: Path) -> None:
-    RunDir(Folder.at(str(tmp_path))).write_environment({"device": "cpu of a test", "torch": "9.9"})
+    RunWriter(Folder.at(str(tmp_path))).write_environment({"device": "cpu of a test", "torch": "9.9"})
     text = html(runs(*RUNS.trials, trial("random", 1, [0.5], folder=str(tmp_path))))
 
     assert "cpu of a test" in text
@@ -116,7 +116,7 @@ def test_settings_and_machine_are_told(tmp_path: Path) -> None:
 
 
 def test_what_is_recorded_under_one_key_has_a_row_each(tmp_path: Path) -> None:
-    RunDir(Folder.at(str(tmp_path))).write_environment({"dataset": {"digest": "53ed", "num_train": 1437}})
+    RunWriter(Folder.at(str(tmp_path))).write_environment({"dataset": {"digest": "53ed", "num_train": 1437}})
     text = html(runs(trial("random", 1, [0.5], folder=str(tmp_path))))
 
     assert '<th scope="row">dataset digest</th><td class="long">53ed</td>' in text

@@ -12,6 +12,7 @@ from raycal.report import write
 from raycal.report.__main__ import main
 from raycal.report.write import write_report
 from raycal.storage.folder import Folder
+from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
 TRIALS = [
@@ -41,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
     experiments = {one.experiment_id: one.config for one in TRIALS}
     sweep_dir.write_plan(SweepPlan(sweep="small", experiments=experiments, threads=1))
     for one in TRIALS:
-        run_dir = sweep_dir.run_dir(one.experiment_id)
+        run_dir = RunWriter.of(sweep_dir, one.experiment_id)
         run_dir.folder.write("results.jsonl", "".join(json.dumps(line) + "\n" for line in one.lines).encode())
         if one.status == "finished":
             run_dir.finish("iterations")

@@ -12,6 +12,7 @@ from raycal.report.runs import Runs, read_runs
 from raycal.report.stats.comparison import by_dataset
 from raycal.report.tables import tables
 from raycal.storage.folder import Folder
+from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
 SWEEP = """
@@ -119,7 +120,7 @@ def test_acquisitions_are_groups_with_the_options_that_tell_them_apart(tmp_path:
 def test_only_what_ran_to_its_end_is_finished(folder: Path) -> None:
     sweep_dir = SweepDir(Folder.at(str(folder)))
     ids = [trial.experiment_id for trial in read_runs(str(folder)).trials]
-    finished, failed, stopped = (sweep_dir.run_dir(key) for key in ids[:3])
+    finished, failed, stopped = (RunWriter.of(sweep_dir, key) for key in ids[:3])
     finished.folder.write("results.jsonl", json.dumps(LINE).encode() + b"\n")
     finished.finish("iterations")
     failed.fail("iteration 0: DivergedError: training diverged\n")
@@ -145,7 +146,7 @@ def test_trials_that_read_different_data_are_not_averaged(folder: Path) -> None:
     for key, experiment in plan.experiments.items():
         sizes = {"num_train": 3, "num_test": 1, "num_listed": 4}
         images = "before" if experiment.seed == 0 else "after"
-        run_dir = sweep_dir.run_dir(key)
+        run_dir = RunWriter.of(sweep_dir, key)
         run_dir.begin(experiment)
         run_dir.write_environment({"dataset": {"digest": images, "images": images, "listing": "same", **sizes}})
         run_dir.folder.write("results.jsonl", (json.dumps(LINE) + "\n").encode())

@@ -298,7 +298,7 @@ def test_trial_on_a_node_with_other_data_fails_with_a_line(
     from raycal.config import WorkerSettings, load_sweep
     from raycal.experiment import build
     from raycal.experiment.run import run_experiment
-    from raycal.storage.run_dir import RunDir
+    from raycal.storage.run_writer import RunWriter
 
     Path("birds.yaml").write_text(SWEEP.format(root="birds", weights="none"))
     experiments = load_sweep("birds.yaml", build.REGISTRIES).experiments
@@ -306,14 +306,14 @@ def test_trial_on_a_node_with_other_data_fails_with_a_line(
     key, config = next(iter(experiments.items()))
 
     def fails_with(where: str, expected: ExpectedInputs, words: str) -> None:
-        run_dir = RunDir(Folder.at(where))
+        run_dir = RunWriter(Folder.at(where))
         assert not run_experiment(config, run_dir, WorkerSettings(threads=1), expected=expected)
         assert words in (run_dir.error() or "")
         assert run_dir.results() == []
 
     Image.new("RGB", (8, 8), (1, 2, 3)).save("birds/jay/20.png")
     # The images that the driver has decoded are in this node's cache; the cache of another node is empty.
-    assert run_experiment(config, RunDir(Folder.at("good")), WorkerSettings(threads=1), expected=expected[key])
+    assert run_experiment(config, RunWriter(Folder.at("good")), WorkerSettings(threads=1), expected=expected[key])
     monkeypatch.setenv("RAYCAL_CACHE", str(tmp_path / "another node"))
     fails_with("files", expected[key], "the files on this node differ from those that the sweep was started with")
     unread = replace(expected[key], content=None)  # as for a dataset without one file per image

@@ -9,7 +9,7 @@ from small_iterations import CONFIG, model, result
 from raycal.errors import InfrastructureError, TakenOverError
 from raycal.storage.folder import Folder
 from raycal.storage.lease import Lease
-from raycal.storage.run_dir import RunDir
+from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
 
@@ -51,10 +51,10 @@ def test_damaged_record_is_replaced_at_the_next_start(folder: Folder, content: b
 
 
 def test_owner_that_was_taken_over_writes_nothing_any_more(folder: Folder) -> None:
-    stale = RunDir(folder.folder(CONFIG.experiment_id), Lease.take(folder))
+    stale = RunWriter(folder.folder(CONFIG.experiment_id), Lease.take(folder))
     stale.begin(CONFIG)
     stale.commit(result(0), model(0))
-    now = RunDir(folder.folder(CONFIG.experiment_id), Lease.take(folder))
+    now = RunWriter(folder.folder(CONFIG.experiment_id), Lease.take(folder))
     now.begin(CONFIG)
     now.commit(result(1), model(1))
     before = {name: folder.read(name) for name in folder.all_names()}
@@ -75,13 +75,13 @@ def test_owner_that_was_taken_over_writes_nothing_any_more(folder: Folder) -> No
 
 def test_owner_that_slept_while_it_saved_does_not_cut_off_the_results(folder: Folder) -> None:
     place = folder.folder(CONFIG.experiment_id)
-    stale = RunDir(place, Lease.take(folder))
+    stale = RunWriter(place, Lease.take(folder))
     stale.begin(CONFIG)
-    next_start: list[RunDir] = []
+    next_start: list[RunWriter] = []
 
     def sleep_and_save(*saved: object) -> None:
         """Let the other start run two iterations between the ledger and the results line of this one."""
-        now = RunDir(place, Lease.take(folder))
+        now = RunWriter(place, Lease.take(folder))
         now.begin(CONFIG)
         for iteration in range(2):
             now.commit(result(iteration), model(iteration))

@@ -16,7 +16,8 @@ from raycal.config import ExperimentConfig
 from raycal.experiment import build
 from raycal.storage.checkpoints import SavedState
 from raycal.storage.folder import Folder
-from raycal.storage.run_dir import RunDir
+from raycal.storage.run_dir import RunDir, TrialState
+from raycal.storage.run_writer import RunWriter
 
 
 @pytest.fixture(autouse=True)
@@ -26,12 +27,12 @@ def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run_dir(tmp_path: Path) -> RunDir:
-    return RunDir(Folder.at(str(tmp_path / "sweep" / CONFIG.experiment_id)))
+def run_dir(tmp_path: Path) -> RunWriter:
+    return RunWriter(Folder.at(str(tmp_path / "sweep" / CONFIG.experiment_id)))
 
 
 @pytest.fixture
-def three(run_dir: RunDir) -> RunDir:
+def three(run_dir: RunWriter) -> RunWriter:
     """A run of three committed iterations."""
     run_dir.begin(CONFIG)
     for iteration in range(3):
@@ -39,18 +40,18 @@ def three(run_dir: RunDir) -> RunDir:
     return run_dir
 
 
-def path(run_dir: RunDir, name: str) -> Path:
+def path(run_dir: RunWriter, name: str) -> Path:
     return Path(run_dir.folder.path, name)
 
 
-def files(run_dir: RunDir) -> dict[str, bytes]:
+def files(run_dir: RunWriter) -> dict[str, bytes]:
     """Every file that is not hidden, by its path below the folder of the run."""
     root = Path(run_dir.folder.path)
     found = (file for file in root.rglob("*") if file.is_file() and not file.name.startswith("."))
     return {str(file.relative_to(root)): file.read_bytes() for file in found}
 
 
-def iterations(run_dir: RunDir) -> tuple[list[int], list[int]]:
+def iterations(run_dir: RunWriter) -> tuple[list[int], list[int]]:
     """The iterations in the results, and those in the ledger."""
     table = pq.read_table(io.BytesIO(run_dir.ledger()))
     return [line["iteration"] for line in run_dir.results()], table["iteration"].to_pylist()
@@ -71,15 +72,15 @@ def assert_is_state_after(saved: SavedState | None, iteration: int) -> None:
 
 
 class TestWhole:
-    def test_first_begin_writes_the_configuration_and_has_no_state(self, run_dir: RunDir) -> None:
+    def test_first_begin_writes_the_configuration_and_has_no_state(self, run_dir: RunWriter) -> None:
         assert run_dir.begin(CONFIG) is None
         assert yaml.safe_load(path(run_dir, "config.yaml").read_text()) == CONFIG.model_dump(mode="json")
         assert run_dir.config().experiment_id == CONFIG.experiment_id
         assert run_dir.results() == []
         assert iterations(run_dir) == ([], [])
-        assert not run_dir.is_finished
+        assert run_dir.state() is TrialState.RUNNING
 
-    def test_configuration_of_an_own_scenario_is_read_back(self, run_dir: RunDir) -> None:
+    def test_configuration_of_an_own_scenario_is_read_back(self, run_dir: RunWriter) -> None:
         own = {"name": "own", "steps": [{"ask": "random", "share": "1/3"}, {"ask": "clusters", "share": "2/3"}]}
         config = ExperimentConfig.model_validate({"dataset": "digits", "scenario": own}, context=build.REGISTRIES)
         run_dir.begin(config)
@@ -87,14 +88,14 @@ class TestWhole:
         assert run_dir.config() == config
         assert run_dir.config().experiment_id == config.experiment_id
 
-    def test_begin_after_commits_returns_the_newest_state(self, three: RunDir) -> None:
+    def test_begin_after_commits_returns_the_newest_state(self, three: RunWriter) -> None:
         before = files(three)
 
         assert_is_state_after(three.begin(CONFIG), 2)
         assert files(three) == before
         assert iterations(three) == ([0, 1, 2], [0, 1, 2])
 
-    def test_commit_returns_the_line_it_wrote(self, run_dir: RunDir) -> None:
+    def test_commit_returns_the_line_it_wrote(self, run_dir: RunWriter) -> None:
         run_dir.begin(CONFIG)
         line = run_dir.commit(result(0, accuracy=0.75), model(0))
 
@@ -102,7 +103,7 @@ class TestWhole:
         assert run_dir.results() == [line]
         assert path(run_dir, "results.jsonl").read_text() == json.dumps(line) + "\n"
 
-    def test_paths_are_the_contract(self, three: RunDir) -> None:
+    def test_paths_are_the_contract(self, three: RunWriter) -> None:
         three.fail("something")
 
         assert set(files(three)) == {
@@ -114,7 +115,7 @@ class TestWhole:
             *(f"state/iteration-00{i}.{end}" for i in (1, 2) for end in ("json", "pool.npz", "model.pt")),
         }
 
-    def test_iteration_committed_twice_is_replaced(self, three: RunDir) -> None:
+    def test_iteration_committed_twice_is_replaced(self, three: RunWriter) -> None:
         three.commit(result(2, accuracy=0.875), b"other model")
 
         assert iterations(three) == ([0, 1, 2], [0, 1, 2])
@@ -123,12 +124,12 @@ class TestWhole:
         assert saved is not None
         assert saved.model == b"other model"
 
-    def test_earlier_iteration_committed_again_ends_the_results_there(self, three: RunDir) -> None:
+    def test_earlier_iteration_committed_again_ends_the_results_there(self, three: RunWriter) -> None:
         three.commit(result(1, accuracy=0.875), model(1))
 
         assert [line["iteration"] for line in three.results()] == [0, 1]
 
-    def test_iterations_keep_their_order_beyond_a_thousand(self, run_dir: RunDir) -> None:
+    def test_iterations_keep_their_order_beyond_a_thousand(self, run_dir: RunWriter) -> None:
         run_dir.begin(CONFIG)
         for iteration in (998, 999, 1000, 1001):
             run_dir.commit(result_without_pool(iteration), model(iteration))
@@ -138,32 +139,32 @@ class TestWhole:
         assert saved is not None
         assert (saved.iteration, saved.model) == (1001, model(1001))
 
-    def test_other_configuration_replaces_the_file(self, run_dir: RunDir) -> None:
+    def test_other_configuration_replaces_the_file(self, run_dir: RunWriter) -> None:
         run_dir.begin(CONFIG)
         other = CONFIG.model_copy(update={"seed": 5})
         run_dir.begin(other)
 
         assert run_dir.config().seed == 5
 
-    def test_start_is_the_first_one(self, run_dir: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_start_is_the_first_one(self, run_dir: RunWriter, monkeypatch: pytest.MonkeyPatch) -> None:
         assert run_dir.start_time() is None
-        assert not run_dir.has_begun
+        assert run_dir.state() is TrialState.PLANNED
         for nanoseconds in (1_500_000_000_123_456_789, 1_600_000_000_000_000_000):
             monkeypatch.setattr("time.time_ns", lambda now=nanoseconds: now)
             run_dir.begin(CONFIG)
 
         assert run_dir.start_time() == 1_500_000_000_123
-        assert run_dir.has_begun
+        assert run_dir.state() is TrialState.RUNNING
         path(run_dir, "started.json").write_text("")
         assert run_dir.start_time() is None
         run_dir.begin(CONFIG)
         assert run_dir.start_time() == 1_600_000_000_000
 
-    def test_ledger_of_an_iteration(self, three: RunDir) -> None:
+    def test_ledger_of_an_iteration(self, three: RunWriter) -> None:
         assert [row.iteration for row in three.ledger_of(1)] == [1] * len(result(1).ledger)
         assert three.ledger_of(7) == ()
 
-    def test_montages_by_iteration(self, three: RunDir) -> None:
+    def test_montages_by_iteration(self, three: RunWriter) -> None:
         for iteration in (2, 1000, 1):
             three.write_montage(iteration, b"picture")
 
@@ -171,19 +172,19 @@ class TestWhole:
         assert three.folder.read("clusters/iteration-002.png") == b"picture"
         assert [three.montage(iteration) for iteration in (0, 1)] == [None, b"picture"]
 
-    def test_montage_of_an_iteration_that_is_redone_goes(self, three: RunDir) -> None:
+    def test_montage_of_an_iteration_that_is_redone_goes(self, three: RunWriter) -> None:
         for iteration in range(4):
             three.write_montage(iteration, b"picture")
         three.begin(CONFIG)
 
         assert three.montages() == [f"clusters/iteration-00{iteration}.png" for iteration in range(3)]
 
-    def test_environment_is_read_back(self, run_dir: RunDir) -> None:
+    def test_environment_is_read_back(self, run_dir: RunWriter) -> None:
         assert run_dir.environment() == {}
         run_dir.write_environment({"device": "cpu", "threads": 2})
         assert run_dir.environment() == {"device": "cpu", "threads": 2}
 
-    def test_configuration_of_a_run_never_begun_is_missing(self, run_dir: RunDir) -> None:
+    def test_configuration_of_a_run_never_begun_is_missing(self, run_dir: RunWriter) -> None:
         with pytest.raises(FileNotFoundError, match=r"config\.yaml"):
             run_dir.config()
 
@@ -196,75 +197,102 @@ def result_without_pool(iteration: int) -> IterationResult:
     return IterationResult(**fields | {"iteration": iteration, "interactions": iteration + 1, "ledger": (moved,)})
 
 
+def test_reader_has_the_results_of_the_writer_and_none_of_its_methods(three: RunWriter) -> None:
+    reader = RunDir(three.folder)
+
+    assert (reader.results(), reader.ledger(), reader.config()) == (three.results(), three.ledger(), CONFIG)
+    written = {"begin", "commit", "finish", "stop", "fail", "forget_failure", "tidy"}
+    assert {name for name in dir(RunWriter) if hasattr(reader, name) and name in written} == set()
+    assert written <= set(dir(RunWriter))
+
+
 class TestEnd:
-    def test_finish_says_why_and_removes_the_models(self, three: RunDir) -> None:
+    def test_finish_says_why_and_removes_the_models(self, three: RunWriter) -> None:
         three.finish("iterations")
 
-        assert three.is_finished
-        assert three.finished_reason() == "iterations"
+        assert (three.state(), three.reason()) == (TrialState.FINISHED, "iterations")
         assert [name for name in files(three) if name.startswith("state/")] == ["state/finished.json"]
         assert iterations(three) == ([0, 1, 2], [0, 1, 2])
 
-    def test_stop_says_why_and_when_and_removes_the_models(self, three: RunDir) -> None:
+    def test_stop_says_why_and_when_and_removes_the_models(self, three: RunWriter) -> None:
         three.stop("asha")
 
-        assert (three.is_done, three.is_finished) == (True, False)
-        assert (three.stopped_reason(), three.finished_reason()) == ("asha", None)
+        assert (three.state(), three.reason()) == (TrialState.STOPPED, "asha")
         stopped = json.loads(path(three, "state/stopped.json").read_text())
         assert (stopped["reason"], stopped["iteration"]) == ("asha", 2)
         assert [name for name in files(three) if name.startswith("state/")] == ["state/stopped.json"]
         assert iterations(three) == ([0, 1, 2], [0, 1, 2])
 
-    def test_run_stopped_before_its_first_iteration_has_none(self, run_dir: RunDir) -> None:
+    def test_run_stopped_before_its_first_iteration_has_none(self, run_dir: RunWriter) -> None:
         run_dir.stop("asha")
 
         stopped = json.loads(path(run_dir, "state/stopped.json").read_text())
         assert (stopped["reason"], stopped["iteration"], stopped["files"]) == ("asha", None, {})
 
-    def test_begin_on_a_stopped_run_leaves_it_as_it_is(self, three: RunDir) -> None:
+    def test_begin_on_a_stopped_run_leaves_it_as_it_is(self, three: RunWriter) -> None:
         three.stop("asha")
         before = files(three)
 
         assert three.begin(CONFIG) is None
         assert files(three) == before
 
-    def test_run_that_finished_is_not_stopped(self, three: RunDir) -> None:
+    def test_run_that_finished_is_not_stopped(self, three: RunWriter) -> None:
         three.finish("iterations")
         three.stop("asha")
 
-        assert (three.is_done, three.is_finished, three.stopped_reason()) == (True, True, None)
+        assert (three.state(), three.reason()) == (TrialState.FINISHED, "iterations")
 
-    def test_run_that_goes_on_is_not_done(self, three: RunDir) -> None:
+    def test_run_that_failed_has_ended_and_is_not_complete(self, three: RunWriter) -> None:
         three.fail("iteration 3: ValueError: a reason\n")
 
-        assert (three.is_done, three.stopped_reason()) == (False, None)
+        state = three.state()
+        assert (state, three.reason()) == (TrialState.FAILED, "iteration 3: ValueError: a reason\n")
+        assert (state.has_ended, state.is_complete) == (True, False)
+
+    def test_run_that_failed_while_it_was_ended_is_finished(self, three: RunWriter) -> None:
+        three.finish("iterations")
+        three.fail("saving iteration 2: OSError: the disk is full\n")
+
+        assert (three.state(), three.reason()) == (TrialState.FINISHED, "iterations")
 
     @pytest.mark.parametrize("at", range(8))
-    def test_crash_while_stopping_leaves_it_stopped_or_going_on(self, three: RunDir, at: int) -> None:
+    def test_crash_while_stopping_leaves_it_stopped_or_going_on(self, three: RunWriter, at: int) -> None:
         crashes = at < 7  # it writes `state/stopped.json`, then removes six files of two states
         try:
-            RunDir(CrashingFolder.around(three.folder, Countdown(at))).stop("asha")
+            RunWriter(CrashingFolder.around(three.folder, Countdown(at))).stop("asha")
         except CrashError:
             assert crashes
         else:
             assert not crashes
 
-        assert three.is_done == (at > 0)
+        assert three.state() is (TrialState.STOPPED if at > 0 else TrialState.RUNNING)
         saved = three.begin(CONFIG)
         assert (saved is None) == (at > 0)
         assert iterations(three) == ([0, 1, 2], [0, 1, 2])
 
-    def test_unfinished_run_has_no_reason(self, three: RunDir) -> None:
-        assert not three.is_finished
-        assert three.finished_reason() is None
+    def test_unfinished_run_has_no_reason(self, three: RunWriter) -> None:
+        assert (three.state(), three.reason()) == (TrialState.RUNNING, None)
 
-    def test_begin_on_a_finished_run_leaves_its_results_and_ledger(self, three: RunDir) -> None:
+    def test_run_of_a_crash_before_its_first_file_is_planned(self, run_dir: RunWriter) -> None:
+        with pytest.raises(CrashError):
+            RunWriter(CrashingFolder.around(run_dir.folder, Countdown(1))).begin(CONFIG)
+
+        assert (run_dir.state(), run_dir.reason()) == (TrialState.PLANNED, None)
+
+    def test_states_in_the_words_of_tables(self) -> None:
+        outcomes = {state: state.outcome for state in TrialState}
+
+        assert list(outcomes.values()) == ["unfinished", "unfinished", "finished", "stopped", "failed"]
+        assert {state for state in TrialState if not state.has_ended} == {"planned", "running"}
+        assert {state for state in TrialState if state.is_complete} == {"finished", "stopped"}
+
+    def test_begin_on_a_finished_run_leaves_its_results_and_ledger(self, three: RunWriter) -> None:
         three.finish("iterations")
         three.begin(CONFIG)
 
         assert iterations(three) == ([0, 1, 2], [0, 1, 2])
 
-    def test_failure_is_recorded_until_the_next_begin(self, three: RunDir) -> None:
+    def test_failure_is_recorded_until_the_next_begin(self, three: RunWriter) -> None:
         assert three.error() is None
         three.fail("iteration 3: ValueError: a reason\n")
 
@@ -273,7 +301,7 @@ class TestEnd:
         assert_is_state_after(three.begin(CONFIG), 2)
         assert three.error() is None
 
-    def test_only_the_newest_two_states_are_kept(self, three: RunDir) -> None:
+    def test_only_the_newest_two_states_are_kept(self, three: RunWriter) -> None:
         assert three.folder.folder("state").names("*.model.pt") == ["iteration-001.model.pt", "iteration-002.model.pt"]
 
 
@@ -316,7 +344,7 @@ class CrashingFolder(Folder):
         super().remove(name)
 
 
-def run(run_dir: RunDir, after_begin: Callable[[SavedState | None], None] = lambda saved: None) -> None:
+def run(run_dir: RunWriter, after_begin: Callable[[SavedState | None], None] = lambda saved: None) -> None:
     """Run an experiment of four iterations from where it stopped."""
     saved = run_dir.begin(CONFIG)
     after_begin(saved)
@@ -328,7 +356,7 @@ def run(run_dir: RunDir, after_begin: Callable[[SavedState | None], None] = lamb
 def crash_points(folder: Folder) -> int:
     """The number of files that an undisturbed run writes or removes."""
     countdown = Countdown(10_000)
-    run(RunDir(CrashingFolder.around(folder, countdown)))
+    run(RunWriter(CrashingFolder.around(folder, countdown)))
     return 10_000 - countdown.left
 
 
@@ -341,12 +369,12 @@ def test_crash_points_cover_the_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("at", range(NUM_CRASH_POINTS))
 def test_crash_at_any_write_is_mended(tmp_path: Path, at: int) -> None:
-    whole, stopped = (RunDir(Folder.at(str(tmp_path / name))) for name in ("whole", "stopped"))
+    whole, stopped = (RunWriter(Folder.at(str(tmp_path / name))) for name in ("whole", "stopped"))
     run(whole)
     try:
-        run(RunDir(CrashingFolder.around(stopped.folder, Countdown(at))))
+        run(RunWriter(CrashingFolder.around(stopped.folder, Countdown(at))))
     except CrashError:
-        if not stopped.is_finished:
+        if stopped.state() is not TrialState.FINISHED:
             manifests = stopped.folder.folder("state").names("iteration-*.json")
             newest = int(manifests[-1][len("iteration-") : -len(".json")]) if manifests else -1
 
@@ -362,7 +390,7 @@ def test_crash_at_any_write_is_mended(tmp_path: Path, at: int) -> None:
     assert without_states(stopped) == without_states(whole)
 
 
-def without_states(run_dir: RunDir) -> dict[str, bytes]:
+def without_states(run_dir: RunWriter) -> dict[str, bytes]:
     return {
         name: content
         for name, content in files(run_dir).items()
@@ -372,11 +400,11 @@ def without_states(run_dir: RunDir) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("at", range(NUM_CRASH_POINTS))
 def test_no_model_is_left_behind_after_a_crash(tmp_path: Path, at: int) -> None:
-    run_dir = RunDir(Folder.at(str(tmp_path)))
+    run_dir = RunWriter(Folder.at(str(tmp_path)))
     try:
-        run(RunDir(CrashingFolder.around(run_dir.folder, Countdown(at))))
+        run(RunWriter(CrashingFolder.around(run_dir.folder, Countdown(at))))
     except CrashError:
-        if run_dir.is_finished:  # a finished run is not begun again
+        if run_dir.state() is TrialState.FINISHED:  # a finished run is not begun again
             return
         run(run_dir)
     assert run_dir.folder.folder("state").names() == ["finished.json"]
@@ -384,13 +412,13 @@ def test_no_model_is_left_behind_after_a_crash(tmp_path: Path, at: int) -> None:
 
 @pytest.mark.parametrize("at", range(12))
 def test_crash_while_mending_is_mended(tmp_path: Path, at: int) -> None:
-    run_dir = RunDir(Folder.at(str(tmp_path)))
+    run_dir = RunWriter(Folder.at(str(tmp_path)))
     run_dir.begin(CONFIG)
     for iteration in range(3):
         run_dir.commit(result(iteration), model(iteration))
     path(run_dir, "state/iteration-002.json").unlink()
     try:
-        RunDir(CrashingFolder.around(run_dir.folder, Countdown(at))).begin(CONFIG)
+        RunWriter(CrashingFolder.around(run_dir.folder, Countdown(at))).begin(CONFIG)
     except CrashError:
         assert at < 6
 
@@ -401,7 +429,7 @@ def test_crash_while_mending_is_mended(tmp_path: Path, at: int) -> None:
 class TestDamage:
     @pytest.mark.parametrize("name", ["json", "pool.npz", "model.pt"])
     @pytest.mark.parametrize("damage", ["cut", "emptied", "one bit", "removed", "previous", "zeros"])
-    def test_damaged_state_gives_way_to_the_one_before(self, three: RunDir, name: str, damage: str) -> None:
+    def test_damaged_state_gives_way_to_the_one_before(self, three: RunWriter, name: str, damage: str) -> None:
         file = path(three, f"state/iteration-002.{name}")
         content = file.read_bytes()
         match damage:
@@ -424,7 +452,7 @@ class TestDamage:
         assert_is_state_after(three.begin(CONFIG), 2)
         assert iterations(three) == ([0, 1, 2], [0, 1, 2])
 
-    def test_flipped_bits_of_a_manifest_are_noticed(self, three: RunDir) -> None:
+    def test_flipped_bits_of_a_manifest_are_noticed(self, three: RunWriter) -> None:
         file = path(three, "state/iteration-002.json")
         content, results = file.read_bytes(), path(three, "results.jsonl").read_bytes()
         unnoticed: dict[int, str] = {}
@@ -441,12 +469,12 @@ class TestDamage:
         assert unnoticed == {}
 
     @pytest.mark.parametrize("content", [b"3", b"[]", b"null", b'"a"', b'{"files": []}', b'{"files": {}}', b"\xff"])
-    def test_manifest_of_other_json_is_passed_over(self, three: RunDir, content: bytes) -> None:
+    def test_manifest_of_other_json_is_passed_over(self, three: RunWriter, content: bytes) -> None:
         path(three, "state/iteration-002.json").write_bytes(content)
 
         assert_is_state_after(three.begin(CONFIG), 1)
 
-    def test_models_in_each_others_place_start_the_run_again(self, three: RunDir) -> None:
+    def test_models_in_each_others_place_start_the_run_again(self, three: RunWriter) -> None:
         first, second = (path(three, f"state/iteration-00{i}.model.pt") for i in (1, 2))
         one, two = first.read_bytes(), second.read_bytes()
         first.write_bytes(two)
@@ -455,7 +483,7 @@ class TestDamage:
         assert three.begin(CONFIG) is None
         assert iterations(three) == ([], [])
 
-    def test_no_whole_state_starts_the_run_again(self, three: RunDir) -> None:
+    def test_no_whole_state_starts_the_run_again(self, three: RunWriter) -> None:
         for name in three.folder.folder("state").names("*.json"):
             path(three, f"state/{name}").write_bytes(b"{")
 
@@ -463,7 +491,7 @@ class TestDamage:
         assert iterations(three) == ([], [])
 
     @pytest.mark.parametrize("damage", ["removed", "emptied", "last line removed", "last line cut", "first line cut"])
-    def test_damaged_results_are_mended(self, three: RunDir, damage: str) -> None:
+    def test_damaged_results_are_mended(self, three: RunWriter, damage: str) -> None:
         file = path(three, "results.jsonl")
         content = file.read_bytes()
         match damage:

@@ -19,7 +19,7 @@ from raycal.report.freshness import record
 from raycal.report.runs import Runs
 from raycal.storage.folder import Folder
 from raycal.storage.inputs import ExpectedInputs
-from raycal.storage.run_dir import RunDir
+from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir
 from raycal.sweep import command as sweep_run
 from raycal.sweep.__main__ import main
@@ -84,7 +84,7 @@ class FakeRunner:
     def __call__(
         self,
         config: ExperimentConfig,
-        run_dir: RunDir,
+        run_dir: RunWriter,
         worker: WorkerSettings,
         *,
         observers: tuple[Any, ...] = (),
@@ -458,7 +458,7 @@ class TestRun:
     ) -> None:
         runner.failing = {ids[2]}
         main([sweep, "--local", "--storage", str(storage)])
-        RunDir(Folder.at(str(storage / "tiny" / ids[2]))).stop("asha")
+        RunWriter(Folder.at(str(storage / "tiny" / ids[2]))).stop("asha")
         runner.ran.clear()
 
         assert main([sweep, "--local", "--resume", "--storage", str(storage)]) == 0

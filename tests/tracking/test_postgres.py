@@ -21,6 +21,7 @@ from run_folders import CONFIGS, commit
 from sweep_command import SWEEP, start
 
 from raycal.storage.folder import Folder
+from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 from raycal.tracking.projection import find_runs
 from raycal.tracking.tags import EXPERIMENT_ID, FOLDER, KIND
@@ -119,8 +120,8 @@ def finished_sweep(storage: Path, name: str) -> SweepDir:
     for config in CONFIGS:
         for iteration in range(ITERATIONS):
             commit(sweep_dir, iteration, config)
-        sweep_dir.run_dir(config.experiment_id).write_montage(0, b"picture")
-        sweep_dir.run_dir(config.experiment_id).finish("iterations")
+        RunWriter.of(sweep_dir, config.experiment_id).write_montage(0, b"picture")
+        RunWriter.of(sweep_dir, config.experiment_id).finish("iterations")
     return sweep_dir
 
 

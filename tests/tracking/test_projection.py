@@ -21,6 +21,7 @@ from raycal.config import ExperimentConfig
 from raycal.experiment.build import REGISTRIES
 from raycal.report.from_mlflow import runs_from_mlflow
 from raycal.storage.folder import Folder
+from raycal.storage.run_writer import RunWriter
 from raycal.storage.seal import seal
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 from raycal.tracking.projection import Projection
@@ -119,7 +120,7 @@ def test_sending_again_adds_nothing(uri: str, client: MlflowClient, sweep_dir: S
     projection = Projection(uri, sweep_dir, "tiny")
     projection.send(ID, CONFIG)
     projection.send(ID, CONFIG)
-    sweep_dir.run_dir(ID).finish("iterations")
+    RunWriter.of(sweep_dir, ID).finish("iterations")
     projection.send(ID, CONFIG)
     projection.send(ID, CONFIG)
 
@@ -158,7 +159,7 @@ def test_same_sweep_in_another_folder_has_runs_of_its_own(
 def test_trial_without_an_iteration_has_no_run_yet(uri: str, client: MlflowClient, sweep_dir: SweepDir) -> None:
     projection = Projection(uri, sweep_dir, "tiny")
     projection.send(ID, CONFIG)
-    sweep_dir.run_dir(ID).begin(CONFIG)
+    RunWriter.of(sweep_dir, ID).begin(CONFIG)
     projection.send(ID, CONFIG)
 
     assert [run.data.tags["raycal.kind"] for run in runs(client)] == ["sweep"]
@@ -169,10 +170,10 @@ def test_finished_trial_says_why_and_on_what(uri: str, client: MlflowClient, swe
     projection = Projection(uri, sweep_dir, "tiny")
     projection.send(ID, CONFIG)
     assert child(client).info.status == "RUNNING"
-    sweep_dir.run_dir(ID).write_environment(
+    RunWriter.of(sweep_dir, ID).write_environment(
         {"device": "cpu", "dtype": "float32", "compiled": False, "threads": 2, "python": "3"}
     )
-    sweep_dir.run_dir(ID).finish("pool exhausted")
+    RunWriter.of(sweep_dir, ID).finish("pool exhausted")
     projection.send(ID, CONFIG)
     projection.end("FINISHED")
 
@@ -186,8 +187,8 @@ def test_finished_trial_says_why_and_on_what(uri: str, client: MlflowClient, swe
 def test_failed_trial_says_why_even_before_its_first_iteration(
     uri: str, client: MlflowClient, sweep_dir: SweepDir
 ) -> None:
-    sweep_dir.run_dir(ID).begin(CONFIG)
-    sweep_dir.run_dir(ID).fail("loading the dataset: InputError: too small\nmore\n")
+    RunWriter.of(sweep_dir, ID).begin(CONFIG)
+    RunWriter.of(sweep_dir, ID).fail("loading the dataset: InputError: too small\nmore\n")
     projection = Projection(uri, sweep_dir, "tiny")
     projection.send(ID, CONFIG)
     projection.end("FAILED")
@@ -199,16 +200,16 @@ def test_failed_trial_says_why_even_before_its_first_iteration(
 
 def test_failed_trial_that_is_resumed_ends_as_finished(uri: str, client: MlflowClient, sweep_dir: SweepDir) -> None:
     commit(sweep_dir, 0)
-    sweep_dir.run_dir(ID).fail("iteration 1: ValueError: a reason\n")
+    RunWriter.of(sweep_dir, ID).fail("iteration 1: ValueError: a reason\n")
     first = Projection(uri, sweep_dir, "tiny")
     first.send(ID, CONFIG)
     first.end("FAILED")
-    sweep_dir.run_dir(ID).begin(CONFIG)
+    RunWriter.of(sweep_dir, ID).begin(CONFIG)
     commit(sweep_dir, 1)
     second = Projection(uri, sweep_dir, "tiny")
     second.send(ID, CONFIG)
     assert child(client).info.status == "RUNNING"
-    sweep_dir.run_dir(ID).finish("iterations")
+    RunWriter.of(sweep_dir, ID).finish("iterations")
     second.send(ID, CONFIG)
     second.end("FINISHED")
 
@@ -225,7 +226,7 @@ def test_trial_stopped_early_is_killed_says_so_and_has_its_artifacts(
     projection.send(ID, CONFIG)
     assert child(client).info.status == "RUNNING"
     commit(sweep_dir, 1)
-    sweep_dir.run_dir(ID).stop("asha")
+    RunWriter.of(sweep_dir, ID).stop("asha")
     projection.send(ID, CONFIG)
     projection.end("FINISHED")
 
@@ -243,8 +244,8 @@ def test_second_failure_of_a_trial_replaces_the_first(
     projection = Projection(uri, sweep_dir, "tiny")
     commit(sweep_dir, 0)
     for reason in ("first", "second"):
-        sweep_dir.run_dir(ID).begin(CONFIG)
-        sweep_dir.run_dir(ID).fail(f"iteration 1: ValueError: Traceback\n  {reason}\n")
+        RunWriter.of(sweep_dir, ID).begin(CONFIG)
+        RunWriter.of(sweep_dir, ID).fail(f"iteration 1: ValueError: Traceback\n  {reason}\n")
         projection.send(ID, CONFIG)
 
     run_id = child(client).info.run_id
@@ -264,13 +265,13 @@ def test_trial_that_is_stopped_in_the_middle_is_killed(uri: str, client: MlflowC
 
 def test_trial_finished_at_an_earlier_start_stays_finished(uri: str, client: MlflowClient, sweep_dir: SweepDir) -> None:
     commit(sweep_dir, 0)
-    sweep_dir.run_dir(ID).finish("iterations")
+    RunWriter.of(sweep_dir, ID).finish("iterations")
     first = Projection(uri, sweep_dir, "tiny")
     first.send(ID, CONFIG)
     first.end("FINISHED")
     other = CONFIGS[1]
     commit(sweep_dir, 0, other)
-    sweep_dir.run_dir(other.experiment_id).finish("iterations")
+    RunWriter.of(sweep_dir, other.experiment_id).finish("iterations")
     second = Projection(uri, sweep_dir, "tiny")
     second.send(other.experiment_id, other)  # the only trial that is selected
     second.end("FINISHED")
@@ -280,7 +281,7 @@ def test_trial_finished_at_an_earlier_start_stays_finished(uri: str, client: Mlf
 
 def test_artifacts_of_a_trial(uri: str, client: MlflowClient, sweep_dir: SweepDir, tmp_path: Path) -> None:
     lines = [commit(sweep_dir, iteration) for iteration in range(2)]
-    sweep_dir.run_dir(ID).finish("iterations")
+    RunWriter.of(sweep_dir, ID).finish("iterations")
     Projection(uri, sweep_dir, "tiny").send(ID, CONFIG)
 
     run_id = child(client).info.run_id
@@ -294,7 +295,7 @@ def test_artifacts_of_a_trial(uri: str, client: MlflowClient, sweep_dir: SweepDi
 
 def test_failed_trial_has_its_error_as_an_artifact(uri: str, client: MlflowClient, sweep_dir: SweepDir) -> None:
     commit(sweep_dir, 0)
-    sweep_dir.run_dir(ID).fail("iteration 1: ValueError: a reason\n")
+    RunWriter.of(sweep_dir, ID).fail("iteration 1: ValueError: a reason\n")
     Projection(uri, sweep_dir, "tiny").send(ID, CONFIG)
 
     files = {file.path for file in client.list_artifacts(child(client).info.run_id)}
@@ -307,7 +308,7 @@ def test_files_lie_beside_a_local_database(
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     commit(sweep_dir, 0)
-    sweep_dir.run_dir(ID).finish("iterations")
+    RunWriter.of(sweep_dir, ID).finish("iterations")
     Projection(uri, sweep_dir, "tiny").send(ID, CONFIG)
 
     assert len(list((tmp_path / "storage" / "mlartifacts" / "tiny").rglob("ledger.parquet"))) == 1
@@ -386,7 +387,7 @@ def test_tags_to_filter_by(uri: str, client: MlflowClient, sweep_dir: SweepDir) 
     environment["clustering"] = "Faiss on the CPU"
     for config in CONFIGS:
         commit(sweep_dir, 0, config)
-        sweep_dir.run_dir(config.experiment_id).write_environment(environment)
+        RunWriter.of(sweep_dir, config.experiment_id).write_environment(environment)
         projection.send(config.experiment_id, config)
 
     samples, clusters = (child(client, config.experiment_id).data.tags for config in CONFIGS)
@@ -501,7 +502,7 @@ def test_dataset_is_the_input_of_a_run_once(uri: str, client: MlflowClient, swee
     for _ in range(2):
         projection = Projection(uri, sweep_dir, "tiny")
         commit(sweep_dir, 0)
-        sweep_dir.run_dir(ID).write_environment({"dataset": dataset})
+        RunWriter.of(sweep_dir, ID).write_environment({"dataset": dataset})
         projection.send(ID, CONFIG)
 
     (found,) = child(client).inputs.dataset_inputs
@@ -516,7 +517,7 @@ def test_montages_configuration_and_results_are_sent_as_they_appear(
     projection = Projection(uri, sweep_dir, "tiny")
     for iteration in range(2):
         commit(sweep_dir, iteration)
-        sweep_dir.run_dir(ID).write_montage(iteration, b"picture %d" % iteration)
+        RunWriter.of(sweep_dir, ID).write_montage(iteration, b"picture %d" % iteration)
         projection.send(ID, CONFIG)
         run = child(client)
         assert artifacts(client, run) == {"config.yaml", "results.jsonl"}
@@ -532,7 +533,7 @@ def test_montage_that_is_there_is_not_sent_again(
     uri: str, client: MlflowClient, sweep_dir: SweepDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit(sweep_dir, 0)
-    sweep_dir.run_dir(ID).write_montage(0, b"picture")
+    RunWriter.of(sweep_dir, ID).write_montage(0, b"picture")
     Projection(uri, sweep_dir, "tiny").send(ID, CONFIG)
     sent: list[str] = []
 
@@ -547,10 +548,10 @@ def test_montage_that_is_there_is_not_sent_again(
 
 def test_record_of_a_failure_goes_when_the_trial_goes_on(uri: str, client: MlflowClient, sweep_dir: SweepDir) -> None:
     commit(sweep_dir, 0)
-    sweep_dir.run_dir(ID).fail("iteration 1: ValueError: a reason\n")
+    RunWriter.of(sweep_dir, ID).fail("iteration 1: ValueError: a reason\n")
     Projection(uri, sweep_dir, "tiny").send(ID, CONFIG)
     assert "error.txt" in artifacts(client, child(client))
-    sweep_dir.run_dir(ID).begin(CONFIG)
+    RunWriter.of(sweep_dir, ID).begin(CONFIG)
     commit(sweep_dir, 1)
     Projection(uri, sweep_dir, "tiny").send(ID, CONFIG)
 
@@ -568,10 +569,10 @@ def test_record_of_a_failure_says_that_it_is_outdated_where_nothing_can_be_delet
     monkeypatch.setattr("mlflow.store.artifact.local_artifact_repo.LocalArtifactRepository.delete_artifacts", refuse)
     projection = Projection(uri, sweep_dir, "tiny")
     commit(sweep_dir, 0)
-    sweep_dir.run_dir(ID).fail("iteration 1: ValueError: a reason\n")
+    RunWriter.of(sweep_dir, ID).fail("iteration 1: ValueError: a reason\n")
     projection.send(ID, CONFIG)
-    sweep_dir.run_dir(ID).begin(CONFIG)
-    sweep_dir.run_dir(ID).finish("iterations")
+    RunWriter.of(sweep_dir, ID).begin(CONFIG)
+    RunWriter.of(sweep_dir, ID).finish("iterations")
     projection.send(ID, CONFIG)
 
     error = Path(client.download_artifacts(child(client).info.run_id, "error.txt", str(tmp_path)))
@@ -599,7 +600,7 @@ def test_times_are_those_of_the_records(uri: str, client: MlflowClient, sweep_di
     sweep_dir.write_plan(SweepPlan(sweep="tiny", experiments={ID: CONFIG}, threads=1))
     for iteration in range(2):
         commit(sweep_dir, iteration)
-    sweep_dir.run_dir(ID).finish("iterations")
+    RunWriter.of(sweep_dir, ID).finish("iterations")
     projection = Projection(uri, sweep_dir, "tiny")
     projection.send(ID, CONFIG)
     projection.end("FINISHED")
@@ -646,7 +647,7 @@ def finished(sweep_dir: SweepDir) -> SweepDir:
     sweep_dir.write_plan(SweepPlan(sweep="tiny", experiments={c.experiment_id: c for c in CONFIGS}, threads=1))
     for config in CONFIGS:
         commit(sweep_dir, 0, config)
-        sweep_dir.run_dir(config.experiment_id).finish("iterations")
+        RunWriter.of(sweep_dir, config.experiment_id).finish("iterations")
     return sweep_dir
 
 

@@ -12,6 +12,7 @@ from raycal.experiment import build
 from raycal.report.from_mlflow import runs_from_mlflow
 from raycal.report.runs import read_runs
 from raycal.storage.folder import Folder
+from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 from raycal.track import main
 from raycal.tracking import Tracker
@@ -46,7 +47,7 @@ def tracked(uri: str, sweep_dir: SweepDir) -> SweepDir:
     tracker.start()
     finished, stopped, failed, at_once, *_ = configs = list(experiments(sweep_dir).values())
     for config in configs[:5]:
-        run_dir = sweep_dir.run_dir(config.experiment_id)
+        run_dir = RunWriter.of(sweep_dir, config.experiment_id)
         run_dir.begin(config)
         dataset = {"digest": f"{config.seed:016d}", "num_train": 20, "num_test": 5, "num_classes": 10}
         run_dir.write_environment({"raycal": "0.0.7", "git": "abc", "device": "cpu", "workers": 1, "dataset": dataset})
@@ -54,10 +55,10 @@ def tracked(uri: str, sweep_dir: SweepDir) -> SweepDir:
             commit(sweep_dir, iteration, config)
             run_dir.write_montage(iteration, b"%d" % iteration)
             tracker.changed(config.experiment_id)
-    sweep_dir.run_dir(failed.experiment_id).fail("iteration 2: ValueError: a\nb\n")
-    sweep_dir.run_dir(at_once.experiment_id).fail("loading the dataset: InputError: none\n")
-    sweep_dir.run_dir(finished.experiment_id).finish("pool exhausted")
-    sweep_dir.run_dir(stopped.experiment_id).stop("asha")
+    RunWriter.of(sweep_dir, failed.experiment_id).fail("iteration 2: ValueError: a\nb\n")
+    RunWriter.of(sweep_dir, at_once.experiment_id).fail("loading the dataset: InputError: none\n")
+    RunWriter.of(sweep_dir, finished.experiment_id).finish("pool exhausted")
+    RunWriter.of(sweep_dir, stopped.experiment_id).stop("asha")
     sweep_dir.folder.write("report/summary.csv", b"a,b")
     for config in (failed, at_once, finished, stopped):
         tracker.changed(config.experiment_id)
@@ -92,7 +93,7 @@ def test_second_time_changes_nothing(uri: str, tracked: SweepDir, tmp_path: Path
 def test_what_is_missing_is_completed(uri: str, tracked: SweepDir, tmp_path: Path) -> None:
     killed = list(experiments(tracked).values())[4]
     commit(tracked, 2, killed)
-    tracked.run_dir(killed.experiment_id).finish("iterations")
+    RunWriter.of(tracked, killed.experiment_id).finish("iterations")
     assert main([tracked.folder.path]) == 0  # without --uri: the database beside the folder
 
     runs = content(uri, "tiny", tmp_path / "files")

@@ -14,6 +14,7 @@ import pytest
 from run_folders import CONFIGS, commit, content
 
 from raycal.storage.folder import Folder
+from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 from raycal.tracking import Tracker
 
@@ -92,7 +93,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 def iterate(sweep_dir: SweepDir, tracker: Tracker, iteration: int) -> float:
     """Save an iteration with its montage and announce it to the tracker; return the seconds the announcement took."""
     commit(sweep_dir, iteration)
-    sweep_dir.run_dir(ID).write_montage(iteration, b"%d" % iteration)
+    RunWriter.of(sweep_dir, ID).write_montage(iteration, b"%d" % iteration)
     begin = monotonic()
     tracker.changed(ID)
     return monotonic() - begin
@@ -105,20 +106,20 @@ def test_server_that_was_away_has_everything_once(
     tracker.start()
     assert iterate(sweep_dir, tracker, 0) < 0.1
     wait_until(lambda: tracker.backlog == 0)
-    sweep_dir.run_dir(ID).fail("iteration 1: ValueError: a reason\n")
+    RunWriter.of(sweep_dir, ID).fail("iteration 1: ValueError: a reason\n")
     tracker.changed(ID)
     wait_until(lambda: tracker.backlog == 0)
     before = content(server.uri, "tiny", tmp_path / "before")
     server.stop()
 
-    sweep_dir.run_dir(ID).begin(CONFIG)
+    RunWriter.of(sweep_dir, ID).begin(CONFIG)
     assert max(iterate(sweep_dir, tracker, iteration) for iteration in (1, 2)) < 0.1
     sleep(3)  # time for several attempts
     assert tracker.backlog == 1
     server.start()
     wait_until(lambda: tracker.backlog == 0)
     iterate(sweep_dir, tracker, 3)
-    sweep_dir.run_dir(ID).finish("iterations")
+    RunWriter.of(sweep_dir, ID).finish("iterations")
     tracker.changed(ID)
     tracker.close("FINISHED")
 

@@ -11,6 +11,7 @@ from raycal.config import ExperimentConfig
 from raycal.errors import InputError
 from raycal.experiment import build
 from raycal.storage.folder import Folder
+from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir
 from raycal.tracking import Tracker, tracking_uri
 
@@ -92,7 +93,7 @@ def experiments() -> dict[str, ExperimentConfig]:
 @pytest.fixture
 def tracker(server: Server, sweep_dir: SweepDir, experiments: dict[str, ExperimentConfig]) -> Tracker:
     for experiment_id, config in experiments.items():
-        sweep_dir.run_dir(experiment_id).begin(config)
+        RunWriter.of(sweep_dir, experiment_id).begin(config)
     return Tracker(URI, sweep_dir, "tiny", experiments)
 
 
@@ -257,7 +258,7 @@ def test_experiment_that_has_not_begun_is_not_sent(
     server: Server, sweep_dir: SweepDir, experiments: dict[str, ExperimentConfig]
 ) -> None:
     first = next(iter(experiments))
-    sweep_dir.run_dir(first).begin(experiments[first])
+    RunWriter.of(sweep_dir, first).begin(experiments[first])
     tracker = Tracker(URI, sweep_dir, "tiny", experiments)
     tracker.start()
     tracker.close("KILLED")
@@ -303,7 +304,7 @@ def test_experiment_that_cannot_be_sent_holds_up_no_other(
 ) -> None:
     *others, last = experiments
     for experiment_id, config in experiments.items():
-        sweep_dir.run_dir(experiment_id).begin(config)
+        RunWriter.of(sweep_dir, experiment_id).begin(config)
     tracker = Tracker(URI, sweep_dir, "tiny", experiments)
     server.refused = last
     tracker.start()

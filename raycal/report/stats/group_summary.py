@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from raycal.report.runs import Group, Status, Trial
+from raycal.report.runs import Group, Trial
 from raycal.report.stats.comparison import Comparison, is_whole_pool
 from raycal.report.stats.curves import aubc_between, final_accuracy, shared_budget, value_of
 from raycal.report.stats.estimate import Estimate, estimate
 from raycal.storage.results import area_under_budget_curve, last_defined
+from raycal.storage.run_dir import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,7 @@ class GroupSummary:
         cluster_label_error: The share of wrong labels in the last iteration in which a cluster was accepted.
     """
 
-    count: Mapping[Status, int]
+    count: Mapping[Outcome, int]
     aubc: Estimate | None
     shared_aubc: Estimate | None
     final_accuracy: Estimate | None

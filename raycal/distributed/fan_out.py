@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from uuid import uuid4
 
 from ray import tune
@@ -24,7 +24,7 @@ from raycal.signals import raise_if_received
 from raycal.storage.folder import Folder
 from raycal.storage.inputs import ExpectedInputs
 from raycal.storage.lease import Lease
-from raycal.storage.results import OBJECTIVE
+from raycal.storage.results import OBJECTIVE, TimedRecord
 
 # More iterations than any trial has: a trial ends by itself at its last iteration, and ASHA does not stop it there.
 MAX_ITERATIONS = 1_000_000
@@ -41,7 +41,7 @@ class SweepListener(Protocol):
     def started(self, experiment_id: str, seconds: float) -> None:
         """Algorithm 1 began or continued, `seconds` after there was a place for the experiment."""
 
-    def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
+    def iteration(self, experiment_id: str, line: TimedRecord) -> None:
         """An iteration was saved; `line` is its line of results.jsonl plus `started`, the trial's start (Unix time)."""
 
     def finished(self, experiment_id: str) -> None:
@@ -169,7 +169,7 @@ class _Reporter(tune.Callback):
             if result.get("started"):
                 self._listener.started(experiment_id, result["started"] - since)
         if "ended" not in result:
-            self._listener.iteration(experiment_id, result)
+            self._listener.iteration(experiment_id, cast(TimedRecord, result))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._leave(trial)

@@ -14,6 +14,7 @@ from raycal.config import ExperimentConfig
 from raycal.errors import shortened
 from raycal.monitor.listener import ConsoleListener
 from raycal.monitor.sweep_metrics import TABLE, SweepMetrics
+from raycal.storage.results import TimedRecord
 from raycal.storage.run_dir import TrialState
 from raycal.storage.sweep_dir import SweepDir
 
@@ -61,7 +62,7 @@ class Recorder(Thread):
         """Queue the event that Algorithm 1 began, `seconds` after there was room for the trial."""
         self._events.put((self._metrics.started, (experiment_id, seconds)))
 
-    def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
+    def iteration(self, experiment_id: str, line: TimedRecord) -> None:
         """Queue the event that an iteration was saved."""
         self._events.put((self._metrics.iteration, (experiment_id, line)))
 
@@ -137,7 +138,7 @@ class MeteredListener:
         self._listener.started(experiment_id, seconds)
         self._recorder.started(experiment_id, seconds)
 
-    def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
+    def iteration(self, experiment_id: str, line: TimedRecord) -> None:
         """An iteration was saved; `line` is its line of results.jsonl."""
         self._listener.iteration(experiment_id, line)
         self._recorder.iteration(experiment_id, line)

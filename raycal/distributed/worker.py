@@ -22,7 +22,7 @@ from raycal.learner.device import free_memory
 from raycal.learner.team import Team
 from raycal.storage.folder import Folder
 from raycal.storage.lease import Lease
-from raycal.storage.results import OBJECTIVE, area_under_budget_curve
+from raycal.storage.results import OBJECTIVE, IterationRecord, area_under_budget_curve
 from raycal.storage.run_writer import RunWriter
 
 
@@ -64,14 +64,14 @@ def _run(order: TrialOrder, config: ExperimentConfig, context: SweepContext, mai
     def tell(kind: Any, **content: Any) -> Any:
         return mailbox.tell.remote(Event(number=order.number, kind=kind, content=content))
 
-    def to_pool(line: dict[str, Any], result: IterationResult) -> None:
+    def to_pool(line: IterationRecord, result: IterationResult) -> None:
         # The call is not waited for: the pool is a copy, and the trial can do without it.
         context.pools.commit.remote(order.experiment_id, short(result))
 
     def objective() -> dict[str, Any]:
         return {OBJECTIVE: area_under_budget_curve(run_dir.results())}
 
-    def to_tune(line: dict[str, Any], result: IterationResult) -> None:
+    def to_tune(line: IterationRecord, result: IterationResult) -> None:
         iterations = result.iteration + 1
         if iterations == config.resolved_scenario.iterations(config.iterations):
             tell("iteration", **line)  # nothing is left for a scheduler to decide

@@ -4,7 +4,7 @@ import logging
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from raycal.algorithm.clustering import Clustering
 from raycal.algorithm.loop import active_learning
@@ -19,6 +19,7 @@ from raycal.experiment.provenance import environment
 from raycal.kmeans.backends import noted
 from raycal.plugins import loaded_plugins
 from raycal.storage.inputs import ExpectedInputs
+from raycal.storage.results import IterationRecord
 from raycal.storage.run_writer import RunWriter
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ logger = logging.getLogger(__name__)
 class Observer(Protocol):
     """Called after every saved iteration; `line` is the iteration's line of results.jsonl."""
 
-    def __call__(self, line: dict[str, Any], result: IterationResult) -> None: ...
+    def __call__(self, line: IterationRecord, result: IterationResult) -> None: ...
 
 
 def run_experiment(

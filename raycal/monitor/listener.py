@@ -1,10 +1,8 @@
 """Handles the events of a sweep's experiments in the process that drives the sweep."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from raycal.monitor.progress import Progress
 from raycal.monitor.startup import StartCost
+from raycal.storage.results import IterationRecord
 from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir
 from raycal.tracking import NoTracker, Tracker
@@ -23,7 +21,7 @@ class ConsoleListener:
         """Algorithm 1 began, `seconds` after there was room for the experiment."""
         self._start_cost.started(seconds)
 
-    def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
+    def iteration(self, experiment_id: str, line: IterationRecord) -> None:
         """An iteration was saved; `line` is its line of results.jsonl."""
         self._progress.iteration(experiment_id, line)
         self._tracker.changed(experiment_id)

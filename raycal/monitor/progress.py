@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from statistics import fmean
-from typing import Any
 
 from raycal.config import ExperimentConfig
-from raycal.storage.results import SECONDS, is_at_chance, loss_has_not_fallen
+from raycal.storage.results import SECONDS, IterationRecord, is_at_chance, loss_has_not_fallen
 
 
 class Progress:
@@ -31,7 +30,7 @@ class Progress:
         self._ended: set[str] = set()
         self._seconds: dict[str, list[float]] = {}
 
-    def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
+    def iteration(self, experiment_id: str, line: IterationRecord) -> None:
         """An iteration was saved; `line` is its line of results.jsonl."""
         config = self._experiments[experiment_id]
         self._done[experiment_id] = line["iteration"] + 1
@@ -76,7 +75,7 @@ class Progress:
         return 0 if experiment_id in self._ended else total - self._done.get(experiment_id, 0)
 
 
-def _annotated(config: ExperimentConfig, line: Mapping[str, Any]) -> str:
+def _annotated(config: ExperimentConfig, line: IterationRecord) -> str:
     """How many images have a label from the expert, and for labels of clusters what happens to them afterwards."""
     if not config.resolved_scenario.forms_clusters:
         return f"annotated {line['annotated']:,}"
@@ -93,7 +92,7 @@ def named(experiments: Iterable[str], labels: Mapping[str, str]) -> dict[str, st
     return {key: f"{key:{width}}  {labels.get(key, ''):{label_width}}" for key in ids}
 
 
-def _doubts(line: Mapping[str, Any]) -> str:
+def _doubts(line: IterationRecord) -> str:
     """The reasons to doubt an accuracy, in parentheses after it; empty without a reason."""
     doubts = ["no better than guessing"] if is_at_chance(line) else []
     doubts += ["the training loss has not fallen"] if loss_has_not_fallen(line) else []

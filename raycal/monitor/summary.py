@@ -22,7 +22,7 @@ from raycal.config.labels import (
     varied_keys,
 )
 from raycal.storage.data_variants import RunInputs, data_variants
-from raycal.storage.results import last_defined
+from raycal.storage.results import IterationRecord, last_defined
 from raycal.storage.run_dir import TrialState
 from raycal.storage.sweep_dir import SweepDir
 
@@ -46,7 +46,7 @@ def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfi
     whole = {**planned, **experiments}
     states = {key: sweep_dir.run_dir(key).state() for key in whole}
     lasts = {key: _at_the_end(sweep_dir, key) for key in experiments if states[key] is TrialState.FINISHED}
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, ...], list[IterationRecord]] = {}
     labels: dict[tuple[str, ...], str] = {}
     settings: dict[str, tuple[str, ...]] = {}
     configs = list(whole.values())
@@ -86,14 +86,14 @@ def _left_out(experiment_ids: Collection[str], removed: Collection[str]) -> str:
     return f"finished but not in this table: {' and '.join(words)}; the report has {them}"
 
 
-def _at_the_end(sweep_dir: SweepDir, experiment_id: str) -> list[dict[str, Any]]:
+def _at_the_end(sweep_dir: SweepDir, experiment_id: str) -> list[IterationRecord]:
     """The last line of a run; its cluster label error is that of the last iteration with one, as in the report."""
     lines = sweep_dir.run_dir(experiment_id).results()
     return [line | {"cluster_label_error": last_defined(lines, "cluster_label_error")} for line in lines[-1:]]
 
 
 def _print_table(
-    varied: Sequence[str], groups: Mapping[tuple[str, ...], Sequence[Mapping[str, Any]]], labels: Mapping[Any, str]
+    varied: Sequence[str], groups: Mapping[tuple[str, ...], Sequence[IterationRecord]], labels: Mapping[Any, str]
 ) -> None:
     """Print a table with a column for each setting; if that is too wide, with one column for the group's label."""
     console = Console(file=sys.stdout)
@@ -108,7 +108,7 @@ def _print_table(
     console.print(table)
 
 
-def _row(names: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> list[str | Text]:
+def _row(names: Sequence[str], lines: Sequence[IterationRecord]) -> list[str | Text]:
     return [*map(Text, names), *_cells(lines)]
 
 
@@ -148,7 +148,7 @@ def _short_names(keys: Sequence[str]) -> list[str]:
     return [long if lasts.count(last) > 1 else last for long, last in zip(longer, lasts, strict=False)]
 
 
-def _cells(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+def _cells(lines: Sequence[IterationRecord]) -> list[str]:
     errors = [line["cluster_label_error"] for line in lines if line["cluster_label_error"] is not None]
     accuracies = [line["test_accuracy"] for line in lines]
     spread = f" ± {stdev(accuracies):.3f}" if len(accuracies) > 1 else ""

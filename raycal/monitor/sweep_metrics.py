@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from raycal.config import ExperimentConfig
 from raycal.config.labels import dataset_names, image_root
-from raycal.storage.results import SECONDS
+from raycal.storage.results import SECONDS, IterationRecord, TimedRecord
 from raycal.storage.run_dir import TrialState
 
 GROUP = ("sweep", "dataset", "scenario")
@@ -154,8 +154,8 @@ class SweepMetrics:
         self._progress = time.time()
         self._is_over = False
 
-    def restore(self, experiment_id: str, lines: list[dict[str, Any]], state: TrialState) -> None:
-        """Add the results and the state of a trial from an earlier start; a trial that is not complete counts as planned."""
+    def restore(self, experiment_id: str, lines: list[IterationRecord], state: TrialState) -> None:
+        """Add the results and the state of an earlier start; a trial that is not complete counts as planned."""
         if state.is_complete:
             self._states.setdefault(experiment_id, state)
         for line in lines:
@@ -169,7 +169,7 @@ class SweepMetrics:
         """Algorithm 1 began, `seconds` after there was room for the trial."""
         self._start_seconds += max(seconds, 0)
 
-    def iteration(self, experiment_id: str, line: Mapping[str, Any]) -> None:
+    def iteration(self, experiment_id: str, line: TimedRecord) -> None:
         """An iteration was saved; `line` is its line of results.jsonl, plus the time at which the trial `started`."""
         self._group(experiment_id).add(experiment_id, line)
         began = line.get("started")

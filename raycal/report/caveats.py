@@ -16,12 +16,12 @@ from raycal.report.stats.comparison import (
     same_seeds,
 )
 from raycal.report.stats.guessing import LONGER, advice
-from raycal.storage.results import is_at_chance, loss_has_not_fallen
+from raycal.storage.results import IterationRecord, is_at_chance, loss_has_not_fallen
 
 # Two strategies get a warning if their numbers of optimizer steps differ by more than this factor.
 MOST_DIFFERENCE = 1.5
 
-Lines = Sequence[Mapping[str, Any]]
+Lines = Sequence[IterationRecord]
 
 
 def recipes(runs: Runs) -> list[str]:
@@ -54,7 +54,9 @@ def _caveats(comparison: Comparison) -> Iterator[str]:
 def _of_trainings(groups: Sequence[Group]) -> Iterator[str]:
     """Report accuracies at chance level and losses that did not fall, each in one sentence for all affected groups."""
     lines = [(group.label, [line for trial in group.trials for line in trial.lines]) for group in groups]
-    levels = [line["chance_accuracy"] for _, records in lines for line in records if is_at_chance(line)]
+    levels = [
+        line.get("chance_accuracy") or 0.0 for _, records in lines for line in records if is_at_chance(line)
+    ]
     if levels:
         where, most = _iterations(lines, is_at_chance), max(levels)
         evens = [trial.even_chance for group in groups for trial in group.trials if trial.even_chance is not None]
@@ -66,7 +68,7 @@ def _of_trainings(groups: Sequence[Group]) -> Iterator[str]:
         yield f"the training loss has not fallen in {where}; {LONGER}"
 
 
-def _iterations(lines: Iterable[tuple[str, Lines]], is_faulty: Callable[[Mapping[str, Any]], bool]) -> str:
+def _iterations(lines: Iterable[tuple[str, Lines]], is_faulty: Callable[[IterationRecord], bool]) -> str:
     """Count the faulty iterations per group, as in `4 of 4 iterations of random, bald and 1 of 4 of typiclust`."""
     labels: dict[tuple[int, int], list[str]] = {}
     for label, records in lines:
@@ -129,7 +131,7 @@ def _of_steps(conditions: Sequence[ConditionGroup]) -> Iterator[str]:
         )
 
 
-def _mean_of_last(runs: Sequence[Lines], key: str) -> float | None:
+def _mean_of_last(runs: Sequence[Sequence[Mapping[str, Any]]], key: str) -> float | None:
     """The mean of a value over the last results of the runs.
 
     None if any run lacks the value, as runs of earlier raycal versions do.

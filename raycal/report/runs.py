@@ -22,6 +22,7 @@ from raycal.config.labels import (
 from raycal.errors import InputError
 from raycal.storage.data_variants import RunInputs, data_variants
 from raycal.storage.folder import Folder
+from raycal.storage.results import IterationRecord
 from raycal.storage.run_dir import CONFIG, Outcome, TrialState
 from raycal.storage.sweep_dir import SweepDir
 
@@ -47,7 +48,7 @@ class Trial:
     scenario: str
     status: Outcome
     reason: str
-    lines: tuple[Mapping[str, Any], ...]
+    lines: tuple[IterationRecord, ...]
     folder: str
     data: str = ""
     is_removed: bool = False

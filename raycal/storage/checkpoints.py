@@ -4,12 +4,12 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from raycal.algorithm.records import IterationResult, LoopState
 from raycal.errors import InputError
 from raycal.storage.folder import Folder
 from raycal.storage.pool_file import pack, unpack
+from raycal.storage.results import IterationRecord
 from raycal.storage.seal import digest_of
 
 STATES_KEPT = 2
@@ -38,7 +38,7 @@ class SavedState:
     human_seconds: float
     pool: bytes
     model: bytes
-    results: list[dict[str, Any]]
+    results: list[IterationRecord]
     ledger: dict[str, str]
 
     def loop(self, num_samples: int) -> LoopState:
@@ -65,7 +65,7 @@ class StateDir:
         self._folder = folder
 
     def save(
-        self, result: IterationResult, model: bytes, results: list[dict[str, Any]], ledger: Mapping[str, str]
+        self, result: IterationResult, model: bytes, results: list[IterationRecord], ledger: Mapping[str, str]
     ) -> None:
         """Save an iteration with the results and ledger digests up to it; remove all but the newest two states."""
         stem = iteration_name(result.iteration)

@@ -1,42 +1,96 @@
-"""Turns a finished iteration into a line of results.jsonl, which holds the values that all readers of a run use."""
+"""The lines of results.jsonl, one per iteration, which hold the values that all readers of a run use."""
 
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal, NotRequired, TypedDict, get_args
 
 from raycal.algorithm.pool import CLUSTER_LABELED, KEPT, LABELED, PSEUDO_LABELED, STATUSES, UNLABELED
 from raycal.algorithm.records import Answer, IterationResult, Kind
 
 # The objective that a search maximizes, by the name under which a trial reports it.
 OBJECTIVE = "area_under_budget_curve"
-# The keys of every line, in their order; an experiment that keeps the labels of clusters has two more.
-KEYS = (
-    *("iteration", "interactions", "test_accuracy", "test_loss"),
-    *("unlabeled", "labeled", "cluster_labeled", "annotated"),
-    *("clusters_shown", "clusters_accepted", "cluster_label_error", "mean_cluster_purity"),
-    *("pseudo_labeled", "pseudo_label_error", "human_seconds"),
-    *("predict_seconds", "cluster_seconds", "train_seconds", "evaluate_seconds"),
-    *("optimizer_steps", "first_train_loss", "train_loss", "chance_accuracy"),
-)
-SECONDS = ("predict_seconds", "cluster_seconds", "train_seconds", "evaluate_seconds")
+Phase = Literal["predict_seconds", "cluster_seconds", "train_seconds", "evaluate_seconds"]
+SECONDS: tuple[Phase, ...] = get_args(Phase)
 
 
-def results_line(result: IterationResult) -> dict[str, Any]:
-    """The values of an iteration by their public names; an undefined value is None.
+class _KeptLabels(TypedDict, total=False):
+    """The values that only an experiment with `keep_cluster_labels` reports.
 
-    The counts of clusters shown and accepted, and their label errors, are those of this iteration. `cluster_labeled`
-    counts every sample that has the label of a cluster. An experiment that keeps such labels also reports how many of
-    them are from earlier iterations (`kept_labels`), and the fraction of wrong ones among them (`kept_label_error`).
-    The lines of earlier versions end with `evaluate_seconds`, so a reader must do without the keys after it.
+    Attributes:
+        kept_labels: The number of labels of clusters from earlier iterations.
+        kept_label_error: The fraction of wrong ones among them.
     """
-    fitted = result.fitted
+
+    kept_labels: int
+    kept_label_error: float | None
+
+
+class IterationRecord(_KeptLabels):
+    """One line of results.jsonl: the values of an iteration by their public names; an undefined value is None.
+
+    At run time it is the parsed line itself. A line that another version of raycal wrote may have more keys, which are
+    kept, and may lack those that are not required.
+
+    Attributes:
+        iteration: The iteration, from 0.
+        interactions: The human interactions up to this iteration.
+        cluster_labeled: The number of samples with the label of a cluster, whatever iteration it is from.
+        clusters_shown: The number of clusters shown in this iteration.
+        clusters_accepted: The number of them that the expert labeled.
+        cluster_label_error: The fraction of wrong labels among those that these clusters gave.
+        human_seconds: The time that the interactions up to this iteration took.
+        optimizer_steps: The length of the training whose model was evaluated.
+    """
+
+    iteration: int
+    interactions: int
+    test_accuracy: float
+    test_loss: float
+    unlabeled: int
+    labeled: int
+    cluster_labeled: int
+    annotated: int
+    clusters_shown: int
+    clusters_accepted: int
+    cluster_label_error: float | None
+    mean_cluster_purity: float | None
+    pseudo_labeled: NotRequired[int]
+    pseudo_label_error: NotRequired[float | None]
+    human_seconds: float
+    predict_seconds: float
+    cluster_seconds: float
+    train_seconds: float
+    evaluate_seconds: float
+    optimizer_steps: NotRequired[int | None]
+    first_train_loss: NotRequired[float | None]
+    train_loss: NotRequired[float | None]
+    chance_accuracy: NotRequired[float | None]
+
+
+class TimedRecord(IterationRecord):
+    """A record as a trial on Ray reports it.
+
+    Attributes:
+        started: When Algorithm 1 began or continued in the trial, as Unix time; None: it never began.
+    """
+
+    started: NotRequired[float | None]
+
+
+# The keys that this version writes in every line, in their order; the labels that are kept come before `human_seconds`.
+KEYS = tuple(key for key in IterationRecord.__annotations__ if key not in _KeptLabels.__annotations__)
+
+
+def iteration_record(result: IterationResult) -> IterationRecord:
+    """The line of results.jsonl for a finished iteration."""
+    fitted, kept = result.fitted, result.kept_labels
     shown = [row for row in result.ledger if row.kind is Kind.CLUSTER]
     accepted = [row for row in shown if row.answer is Answer.LABELED]
     count = {status: int((result.pool.status == status).sum()) for status in STATUSES}
     cluster_labeled = count[CLUSTER_LABELED] + count[KEPT]
-    kept = result.kept_labels
     judged = [row for row in accepted if row.wrong is not None]
     purities = [row.purity for row in shown if row.purity is not None]
+    kept_labels: _KeptLabels = {} if kept is None else {"kept_labels": kept.count, "kept_label_error": kept.error}
     return {
         "iteration": result.iteration,
         "interactions": result.interactions,
@@ -54,7 +108,7 @@ def results_line(result: IterationResult) -> dict[str, Any]:
         "mean_cluster_purity": sum(purities) / len(purities) if purities else None,
         "pseudo_labeled": count[PSEUDO_LABELED],
         "pseudo_label_error": result.pseudo_label_error,
-        **({} if kept is None else {"kept_labels": kept.count, "kept_label_error": kept.error}),
+        **kept_labels,
         "human_seconds": result.human_seconds,
         "predict_seconds": result.seconds.predict,
         "cluster_seconds": result.seconds.cluster,
@@ -75,16 +129,16 @@ def last_defined(lines: Iterable[Mapping[str, Any]], key: str) -> Any:
     return next((line[key] for line in reversed(list(lines)) if line[key] is not None), None)
 
 
-def is_at_chance(line: Mapping[str, Any]) -> bool:
+def is_at_chance(line: IterationRecord) -> bool:
     """Whether the test accuracy is no better than guessing; False where that is not known."""
     chance, accuracy = line.get("chance_accuracy"), line["test_accuracy"]
     return chance is not None and accuracy is not None and accuracy <= chance
 
 
-def loss_has_not_fallen(line: Mapping[str, Any]) -> bool:
+def loss_has_not_fallen(line: IterationRecord) -> bool:
     """Whether a training of several steps ended with no lower loss than at its start; False where that is unknown."""
-    first, last = line.get("first_train_loss"), line.get("train_loss")
-    return first is not None and last is not None and line["optimizer_steps"] > 1 and last >= first
+    steps, first, last = line.get("optimizer_steps"), line.get("first_train_loss"), line.get("train_loss")
+    return steps is not None and first is not None and last is not None and steps > 1 and last >= first
 
 
 def area_under_budget_curve(lines: Iterable[Mapping[str, Any]]) -> float | None:

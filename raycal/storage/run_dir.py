@@ -13,6 +13,7 @@ from raycal.errors import InputError
 from raycal.storage import ledger
 from raycal.storage.checkpoints import by_iteration, iteration_name
 from raycal.storage.folder import Folder
+from raycal.storage.results import IterationRecord
 from raycal.storage.seal import digest_of, unseal
 
 MONTAGES, LEDGER, STATES = "clusters", "ledger", "state"
@@ -117,19 +118,19 @@ class RunDir:
             raise FileNotFoundError(f"{self.folder.place}/{CONFIG}")
         return ExperimentConfig.model_validate(yaml.safe_load(content))
 
-    def results(self) -> list[dict[str, Any]]:
-        """The lines of results.jsonl, by iteration.
+    def results(self) -> list[IterationRecord]:
+        """The records of results.jsonl, by iteration.
 
         Raises:
             InputError: A line was not written by raycal.
         """
-        lines = []
+        records = []
         for number, text in enumerate((self.folder.read(RESULTS) or b"").splitlines(), 1):
             line = self._object(f"{RESULTS}:{number}", text)
             if not line.keys() >= _READ_FROM_RESULTS:
                 raise InputError(f"{self.folder.place}/{RESULTS}:{number}: {NOT_OURS}")
-            lines.append(line)
-        return lines
+            records.append(cast(IterationRecord, line))
+        return records
 
     def ledger(self) -> bytes:
         """The whole ledger as one Parquet file.

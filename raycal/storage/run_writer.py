@@ -15,7 +15,7 @@ from raycal.storage import ledger
 from raycal.storage.checkpoints import SavedState, StateDir, by_iteration, iteration_name, iteration_of
 from raycal.storage.folder import Folder
 from raycal.storage.lease import Lease
-from raycal.storage.results import results_line
+from raycal.storage.results import IterationRecord, iteration_record
 from raycal.storage.run_dir import (
     CONFIG,
     ENVIRONMENT,
@@ -90,11 +90,11 @@ class RunWriter(RunDir):
                     folder.remove(name)
         return state
 
-    def commit(self, result: IterationResult, model: bytes) -> dict[str, Any]:
-        """Save an iteration, in place of an earlier commit of the same iteration; return its results line."""
+    def commit(self, result: IterationResult, model: bytes) -> IterationRecord:
+        """Save an iteration, in place of an earlier commit of the same iteration; return its record."""
         self._check_lease()
         before = self._read_committed() or _Committed([], {})
-        line, name, content = results_line(result), ledger_name(result.iteration), ledger.to_parquet(result.ledger)
+        line, name, content = iteration_record(result), ledger_name(result.iteration), ledger.to_parquet(result.ledger)
         lines = [*(old for old in before.lines if old["iteration"] < result.iteration), line]
         earlier = {old: digest for old, digest in before.ledger.items() if iteration_of(old) < result.iteration}
         self._committed = _Committed(lines, earlier | {name: digest_of(content)})
@@ -179,7 +179,7 @@ class RunWriter(RunDir):
         state = self._newest()
         return None if state is None else _Committed(state.results, state.ledger)
 
-    def _write_results(self, lines: list[dict[str, Any]]) -> None:
+    def _write_results(self, lines: list[IterationRecord]) -> None:
         content = "".join(json.dumps(line) + "\n" for line in lines).encode()
         if self.folder.read(RESULTS) != content:
             self.folder.write(RESULTS, content)
@@ -193,5 +193,5 @@ class RunWriter(RunDir):
 class _Committed:
     """The results lines of a run, and the digests of its ledger files by name."""
 
-    lines: list[dict[str, Any]]
+    lines: list[IterationRecord]
     ledger: dict[str, str]

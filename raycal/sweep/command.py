@@ -30,7 +30,7 @@ from raycal.monitor.startup import StartCost
 from raycal.monitor.summary import print_failures, print_summary
 from raycal.storage.inputs import ExpectedInputs, InputRecord, Inputs, keep_sources
 from raycal.storage.lease import Lease
-from raycal.storage.results import area_under_budget_curve
+from raycal.storage.results import IterationRecord, area_under_budget_curve
 from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 from raycal.sweep.job import Job, Request, labels_of, prepare
@@ -446,7 +446,7 @@ def _run_here(
 
     for experiment_id, config in todo.items():
 
-        def observe(line: dict[str, Any], result: Any, key: str = experiment_id) -> None:
+        def observe(line: IterationRecord, result: Any, key: str = experiment_id) -> None:
             listener.iteration(key, line)
 
         with same_threads_afterwards():

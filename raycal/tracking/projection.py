@@ -6,7 +6,7 @@ records, so that runs created from the same folders are the same.
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -174,7 +174,7 @@ class Projection:
             self._client.log_batch(child.run_id, tags=[RunTag(key, value) for key, value in new.items()])
             child.tags.update(new)
 
-    def _send_metrics(self, child: "_Child", lines: list[dict[str, Any]]) -> None:
+    def _send_metrics(self, child: "_Child", lines: Sequence[Mapping[str, Any]]) -> None:
         """Send all values of the new records as metrics whose step is the number of interactions."""
         if child.steps is None:
             history = self._client.get_metric_history(child.run_id, "interactions")
@@ -384,7 +384,7 @@ def _outcome(run_dir: RunDir) -> _Outcome:
     return _Outcome("RUNNING", TrialState.RUNNING.value)
 
 
-def _milliseconds(lines: list[dict[str, Any]]) -> list[int]:
+def _milliseconds(lines: Iterable[Mapping[str, Any]]) -> list[int]:
     """The cumulative working time in milliseconds at the end of each record, preceded by 0 for the start."""
     return [int(1000 * end) for end in accumulate((sum(line[phase] for phase in SECONDS) for line in lines), initial=0)]
 

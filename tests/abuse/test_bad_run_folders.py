@@ -16,7 +16,7 @@ from states import manifest, torch_file, whole_state
 from raycal.config import ExperimentConfig, load_sweep
 from raycal.experiment import build
 from raycal.report.__main__ import main as report
-from raycal.storage.results import results_line
+from raycal.storage.results import iteration_record
 from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 from raycal.track import main as track
@@ -101,7 +101,7 @@ FOREIGN: dict[str, dict[str, bytes]] = {
 
 @pytest.mark.parametrize("name", FOREIGN)
 def test_foreign_file_of_a_finished_run_is_named(run_dir: RunWriter, refuse: Refuse, name: str) -> None:
-    line = json.dumps(results_line(one_iteration())).encode()
+    line = json.dumps(iteration_record(one_iteration())).encode()
     for file, content in FOREIGN[name].items():
         run_dir.folder.write(file, content.replace(b"LINE", line))
 

@@ -13,7 +13,7 @@ from raycal.experiment import build
 from raycal.experiment.run import run_experiment
 from raycal.learner.learner import NetworkLearner
 from raycal.storage.folder import Folder
-from raycal.storage.results import SECONDS, results_line
+from raycal.storage.results import SECONDS, iteration_record
 from raycal.storage.run_writer import RunWriter
 
 ONE_THREAD = WorkerSettings(threads=1)
@@ -153,12 +153,12 @@ def test_run_begun_by_an_earlier_version_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: set[str]
 ) -> None:
     def as_before(result: IterationResult) -> dict[str, Any]:
-        return {key: value for key, value in results_line(result).items() if key not in missing}
+        return {key: value for key, value in iteration_record(result).items() if key not in missing}
 
     config = experiment(iterations=2)
     whole = run(config, tmp_path / "whole")
     with monkeypatch.context() as before:
-        before.setattr("raycal.storage.run_writer.results_line", as_before)
+        before.setattr("raycal.storage.run_writer.iteration_record", as_before)
         with pytest.raises(Killed):
             run(config, tmp_path / "old", Killer(0))
 

@@ -18,7 +18,7 @@ from raycal.algorithm.records import (
     PoolSnapshot,
 )
 from raycal.storage import results
-from raycal.storage.results import SECONDS, area_under_budget_curve, results_line
+from raycal.storage.results import SECONDS, area_under_budget_curve, iteration_record
 
 # The contract: readers outside this package, MLflow among them, rely on these names and their order.
 KEYS = [
@@ -88,7 +88,7 @@ def line(
     pool = PoolSnapshot(
         status=np.array(status, np.int8), labels=np.where(np.array(status) == UNLABELED, -1, 0).astype(np.int32)
     )
-    return results_line(
+    return iteration_record(
         IterationResult(
             iteration=2,
             interactions=40,

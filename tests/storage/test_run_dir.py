@@ -2,6 +2,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -16,6 +17,7 @@ from raycal.config import ExperimentConfig
 from raycal.experiment import build
 from raycal.storage.checkpoints import SavedState
 from raycal.storage.folder import Folder
+from raycal.storage.results import KEYS, iteration_record
 from raycal.storage.run_dir import RunDir, TrialState
 from raycal.storage.run_writer import RunWriter
 
@@ -195,6 +197,28 @@ def result_without_pool(iteration: int) -> IterationResult:
     moved = Interaction(**{name: getattr(row, name) for name in row.__slots__} | {"iteration": iteration})
     fields = {name: getattr(first, name) for name in first.__slots__}
     return IterationResult(**fields | {"iteration": iteration, "interactions": iteration + 1, "ledger": (moved,)})
+
+
+def test_record_of_another_version_is_kept_as_it_is(run_dir: RunWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    def of_another_version(result: IterationResult) -> dict[str, Any]:
+        later_keys = ("optimizer_steps", "first_train_loss", "train_loss", "chance_accuracy", "pseudo_labeled")
+        record = {key: value for key, value in iteration_record(result).items() if key not in later_keys}
+        return record | {"of_another_version": [1, None]}
+
+    run_dir.begin(CONFIG)
+    with monkeypatch.context() as before:
+        before.setattr("raycal.storage.run_writer.iteration_record", of_another_version)
+        run_dir.commit(result(0), model(0))
+    old = path(run_dir, "results.jsonl").read_bytes()
+
+    now = RunWriter(run_dir.folder)
+    assert_is_state_after(now.begin(CONFIG), 0)
+    now.commit(result(1), model(1))
+    first, second = now.results()
+
+    assert path(run_dir, "results.jsonl").read_bytes().startswith(old)
+    assert (first["of_another_version"], first.get("optimizer_steps", "none")) == ([1, None], "none")
+    assert list(second) == list(KEYS)
 
 
 def test_reader_has_the_results_of_the_writer_and_none_of_its_methods(three: RunWriter) -> None:

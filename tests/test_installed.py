@@ -71,7 +71,7 @@ def test_local_sweep_runs_without_mlflow_and_ray(file: str, tmp_path: Path, caps
 def test_tracking_address_of_the_sweep_file_is_in_the_command_that_sends_later(
     file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("raycal.sweep.command.run_experiment", lambda *arguments, **options: False)
+    monkeypatch.setattr("raycal.sweep.run.run_experiment", lambda *arguments, **options: False)
 
     sweep.main([file, "--local", "--set", "tracking.uri=http://me:secret@nowhere.invalid:5000"])
     printed = capsys.readouterr().out
@@ -108,7 +108,7 @@ def test_looking_at_pools_without_ray_is_refused_in_a_line(
 def test_sending_to_mlflow_without_mlflow_is_refused_in_a_line(
     file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("raycal.sweep.command.run_experiment", lambda *arguments, **options: False)
+    monkeypatch.setattr("raycal.sweep.run.run_experiment", lambda *arguments, **options: False)
     sweep.main([file, "--local"])
     capsys.readouterr()
 

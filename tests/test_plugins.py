@@ -582,8 +582,8 @@ class NoTracker:
 def test_plugin_runs_locally_and_a_changed_one_is_not_resumed(
     place: Path, write: Write, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("raycal.sweep.command.Tracker", NoTracker)
-    monkeypatch.setattr("raycal.sweep.command._report", lambda job: None)
+    monkeypatch.setattr("raycal.sweep.run.Tracker", NoTracker)
+    monkeypatch.setattr("raycal.sweep.run._report", lambda job: None)
     strategies = write("strategies.py", STRATEGIES)
     write("own.yaml", SWEEP)
     assert run(place, "--dry-run") == 0

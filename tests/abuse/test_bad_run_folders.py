@@ -36,7 +36,7 @@ class FakeTracker:
 
 @pytest.fixture(autouse=True)
 def untracked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("raycal.sweep.command.Tracker", FakeTracker)
+    monkeypatch.setattr("raycal.sweep.run.Tracker", FakeTracker)
 
 
 def evil_plan(config: ExperimentConfig) -> bytes:

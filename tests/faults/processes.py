@@ -229,10 +229,10 @@ def _around(kind: type, name: str, instead: Callable[..., object]) -> None:
 
 def _without_report(wanted: bool) -> None:
     """Skip the report unless it is wanted: its figures take seconds, and it is made from files that are compared."""
-    import raycal.sweep.command
+    import raycal.sweep.run
 
     if not wanted:
-        raycal.sweep.command._report = lambda job: None
+        raycal.sweep.run._report = lambda job: None
 
 
 FAULTS: dict[str, Callable[..., None]] = {

@@ -21,7 +21,7 @@ from raycal.storage.folder import Folder
 from raycal.storage.inputs import ExpectedInputs
 from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir
-from raycal.sweep import command as sweep_run
+from raycal.sweep import run
 from raycal.sweep.__main__ import main
 
 SWEEP = """\
@@ -69,7 +69,7 @@ class FakeTracker:
         self.events.append(status)
 
 
-REPORT = sweep_run._report
+REPORT = run._report
 
 
 class FakeRunner:
@@ -134,9 +134,9 @@ def runner(monkeypatch: pytest.MonkeyPatch) -> FakeRunner:
     """A runner of experiments; with it, a sweep trains nothing, tracks nothing and draws nothing."""
     runner = FakeRunner()
     FakeTracker.made = []
-    monkeypatch.setattr("raycal.sweep.command.run_experiment", runner)
-    monkeypatch.setattr("raycal.sweep.command.Tracker", FakeTracker)
-    monkeypatch.setattr("raycal.sweep.command._report", lambda job: None)
+    monkeypatch.setattr("raycal.sweep.run.run_experiment", runner)
+    monkeypatch.setattr("raycal.sweep.run.Tracker", FakeTracker)
+    monkeypatch.setattr("raycal.sweep.run._report", lambda job: None)
     return runner
 
 
@@ -563,14 +563,14 @@ class TestRun:
     ) -> None:
         options = [sweep, "--storage", str(storage), "--local"]
         assert main([*options, "--set", "grid.seed=[0]"]) == 0
-        allocate = sweep_run._allocate
+        allocate = run.allocate_trials
 
         def extended_meanwhile(*args: Any, **settings: Any) -> Any:
-            monkeypatch.setattr(sweep_run, "_allocate", allocate)
+            monkeypatch.setattr(run, "allocate_trials", allocate)
             assert main([*options, "--resume", "--set", "grid.seed=[0,2]"]) == 0
             return allocate(*args, **settings)
 
-        monkeypatch.setattr(sweep_run, "_allocate", extended_meanwhile)
+        monkeypatch.setattr(run, "allocate_trials", extended_meanwhile)
 
         assert main([*options, "--resume"]) == 2
         assert capsys.readouterr().err == (
@@ -610,7 +610,7 @@ class TestRun:
             folder.write("report.html", b"")
             record(runs, folder)
 
-        monkeypatch.setattr("raycal.sweep.command._report", REPORT)
+        monkeypatch.setattr("raycal.sweep.run._report", REPORT)
         monkeypatch.setattr("raycal.report.write.write_report", write)
         for options in (["--only", "*-random-*"], ["--resume"], ["--resume"]):
             assert main([sweep, "--local", "--storage", str(storage), *options]) == 0

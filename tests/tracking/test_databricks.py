@@ -8,7 +8,7 @@ import pytest
 from test_reach import server
 
 from raycal.errors import InputError
-from raycal.sweep.command import how_to_browse
+from raycal.sweep.printed import how_to_browse
 from raycal.tracking.reach import AwayError, check_tracking, reach
 
 HOW = "set DATABRICKS_HOST and DATABRICKS_TOKEN, or run databricks configure, which writes ~/.databrickscfg"

@@ -1,6 +1,6 @@
 import pytest
 
-from raycal.sweep.command import how_to_browse
+from raycal.sweep.printed import how_to_browse
 
 
 def test_database_is_browsed_with_a_command_that_can_be_pasted() -> None:

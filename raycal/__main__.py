@@ -13,10 +13,10 @@ from typing import NamedTuple, NoReturn
 
 from raycal import __version__
 from raycal.errors import printable
+from raycal.output import INPUT_ERROR
 from raycal.output import run as run_command_line
 
 PROG = "raycal"
-INPUT_ERROR = 2
 
 
 class Command(NamedTuple):
@@ -78,7 +78,7 @@ def run() -> NoReturn:
     before, name, rest = split(arguments)
     if not before and name in COMMANDS:
         import_module(COMMANDS[name].module).run(rest, prog=f"{PROG} {name}")
-    run_command_line(lambda: main(arguments))
+    run_command_line(main, arguments)
 
 
 if __name__ == "__main__":

@@ -13,32 +13,51 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, NoReturn, TextIO
 
+from raycal.errors import InputError
 from raycal.signals import leave
 
+INPUT_ERROR = 2  # the exit code for a mistake in the input
 STDIN, STDOUT, STDERR = 0, 1, 2
 # Replacements for characters that raycal prints, for terminals that know only ASCII.
 IN_ASCII = {"±": "+-", "…": "..."}
 ESCAPE = "raycal-escape"
 
 
-def run(main: Callable[[], int]) -> NoReturn:
-    """Run the command line of this process with output that cannot fail, and end the process with its exit code.
+def run(main: Callable[..., int], *arguments: object, **options: object) -> NoReturn:
+    """Run a command line with output that cannot fail, and end the process with its exit code.
 
     Args:
-        main: Reads `sys.argv` and returns the exit code.
+        main: Carries out the command line and returns the exit code. Without arguments, it reads `sys.argv`.
+        arguments: Passed to `main`.
+        options: Passed to `main`.
     """
     _use_utf8_file_names()
     protect_output()
     try:
-        code = main()
+        code = main(*arguments, **options)
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         code = 128 + signal.SIGINT
     leave(code)
+
+
+def exit_code_of(work: Callable[[], int], codes: Mapping[type[Exception], int] | None = None) -> int:
+    """Do the work of a command, and return its exit code; for an expected error, print its message and no traceback.
+
+    Args:
+        work: Does the work and returns the exit code.
+        codes: The exit codes of other expected errors than `InputError`, whose exit code is 2.
+    """
+    expected: dict[type[Exception], int] = {InputError: INPUT_ERROR, **(codes or {})}
+    try:
+        return work()
+    except tuple(expected) as error:
+        print(error, file=sys.stderr)
+        return next(code for kind, code in expected.items() if isinstance(error, kind))
 
 
 def protect_output() -> None:

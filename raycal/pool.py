@@ -4,13 +4,14 @@ From Python: `with raycal.attach("digits-random-s0-1a2b3c4d") as pool: print(poo
 """
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from raycal.errors import InputError
 from raycal.installed import need_ray
+from raycal.output import INPUT_ERROR, exit_code_of
 from raycal.output import run as run_command_line
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 PROG = "python -m raycal.pool"
 DESCRIPTION = "Print what the experiments running on a Ray cluster have annotated so far."
-OK, INPUT_ERROR = 0, 2
+OK = 0
 
 
 class PoolView:
@@ -101,25 +102,19 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     parser.add_argument("--rows", type=int, default=20, help="number of interactions to print (default: 20)")
     parser.add_argument("--address", help="address of the Ray cluster (default: RAY_ADDRESS, else this machine)")
     options = parser.parse_args(arguments)
-    try:
-        if options.experiment is None:
-            _print_all(options.address)
-        else:
-            _print_one(options.experiment, options.rows, options.address)
-    except (InputError, LookupError) as error:
-        print(error, file=sys.stderr)
-        return INPUT_ERROR
+    return exit_code_of(lambda: _print(options), {LookupError: INPUT_ERROR})
+
+
+# Runs the command line, by default that of this process, and ends the process.
+run = partial(run_command_line, main)
+
+
+def _print(options: argparse.Namespace) -> int:
+    if options.experiment is None:
+        _print_all(options.address)
+    else:
+        _print_one(options.experiment, options.rows, options.address)
     return OK
-
-
-def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn:
-    """Run the command line and end the process.
-
-    Args:
-        arguments: The arguments after the program's name; None: those of this process.
-        prog: The program's name in the usage text.
-    """
-    run_command_line(lambda: main(arguments, prog=prog))
 
 
 def _print_all(address: str | None) -> None:

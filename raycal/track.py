@@ -3,14 +3,15 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from functools import partial
 
 from raycal.errors import InputError
+from raycal.output import exit_code_of
 from raycal.output import run as run_command_line
 
 PROG = "python -m raycal.track"
 DESCRIPTION = "Send the results of a sweep that MLflow lacks, read from the sweep's folder alone."
-OK, AWAY, INPUT_ERROR = 0, 1, 2
+OK, AWAY = 0, 1
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
@@ -21,21 +22,11 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
         "--uri", help="URI of MLflow (default: MLFLOW_TRACKING_URI, else the sqlite file beside the folder)"
     )
     options = parser.parse_args(arguments)
-    try:
-        return _track(options.sweep_dir, options.uri)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return INPUT_ERROR
+    return exit_code_of(lambda: _track(options.sweep_dir, options.uri))
 
 
-def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn:
-    """Run the command line and end the process.
-
-    Args:
-        arguments: The arguments after the program's name; None: those of this process.
-        prog: The program's name in the usage text.
-    """
-    run_command_line(lambda: main(arguments, prog=prog))
+# Runs the command line, by default that of this process, and ends the process.
+run = partial(run_command_line, main)
 
 
 def _track(place: str, configured: str | None) -> int:

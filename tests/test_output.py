@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from raycal.errors import InfrastructureError, InputError, RaycalError, StorageError, TakenOverError
+from raycal.output import exit_code_of
+
 ROOT = Path(__file__).parents[1]
 FULL = Path("/dev/full")
 SWEEP = """
@@ -289,3 +292,32 @@ def test_sweep_that_nobody_reads_is_finished(place: str, sweep: Path, tmp_path: 
     if place == "--local":
         assert "V\\xf6gel" in run("Vögel", "").stdout
         assert accuracies(tmp_path / "closed") == accuracies(tmp_path / "full") == accuracies(tmp_path / "Vögel")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InputError("key: wrong", "other: wrong, too"), 2),
+        (StorageError("the bucket is gone"), 3),
+        (TakenOverError("another start owns it"), 1),
+    ],
+)
+def test_expected_error_is_printed_and_gives_its_exit_code(
+    error: RaycalError, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work() -> int:
+        raise error
+
+    # A StorageError is an InfrastructureError, too: the kind that is named first decides.
+    assert exit_code_of(work, {StorageError: 3, InfrastructureError: 1}) == code
+    assert capsys.readouterr().err == f"{error}\n"
+
+
+def test_result_and_unexpected_error_pass_through(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> int:
+        raise StorageError("the bucket is gone")
+
+    assert exit_code_of(lambda: 7, {StorageError: 3}) == 7
+    with pytest.raises(StorageError, match="the bucket is gone"):
+        exit_code_of(work)
+    assert capsys.readouterr().err == ""

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 from raycal.errors import InputError, RaycalError
 from raycal.home import expand_home
+from raycal.output import exit_code_of
 from raycal.output import run as run_command_line
 
 if TYPE_CHECKING:
     from raycal.bench.figure import Figure
     from raycal.bench.material import Options
 
-OK, FAILED, INPUT_ERROR = 0, 1, 2
+OK, FAILED = 0, 1
 GPU = "gpu"
 
 BENCHMARKS: Mapping[str, str] = {
@@ -90,14 +91,8 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
         for name, what in {**BENCHMARKS, **WHEN_NAMED}.items():
             print(f"{name:<10} {what}" + (" (only when named)" if name in WHEN_NAMED else ""))
         return OK
-    try:
-        return _bench(options, sys.argv[1:] if arguments is None else arguments)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return INPUT_ERROR
-    except RaycalError as error:
-        print(error, file=sys.stderr)
-        return FAILED
+    words = sys.argv[1:] if arguments is None else arguments
+    return exit_code_of(lambda: _bench(options, words), {RaycalError: FAILED})
 
 
 def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn:
@@ -112,7 +107,7 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn
     words = sys.argv[1:] if arguments is None else arguments
     for name in THREADS if f"--{GPU}" not in words else ():
         os.environ.setdefault(name, "1")
-    run_command_line(lambda: main(words, prog=prog))
+    run_command_line(main, words, prog=prog)
 
 
 def _bench(options: argparse.Namespace, arguments: Sequence[str]) -> int:

@@ -1,15 +1,14 @@
 """`python -m raycal.doctor`: checks whether a sweep could run here, a line each, and says how to fix what is wrong."""
 
 import argparse
-import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from functools import partial
 
-from raycal.errors import InputError
+from raycal.output import exit_code_of
 from raycal.output import run as run_command_line
 from raycal.sweep.options import add_overrides, add_places
 
-OK, PROBLEMS, INPUT_ERROR = 0, 1, 2
+OK, PROBLEMS = 0, 1
 
 PROG = "python -m raycal.doctor"
 
@@ -42,30 +41,25 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Run the command line; the exit code is 0 without a problem, 1 with one, 2 for a mistake in the input."""
     options = parser(prog).parse_args(arguments)
-    try:
-        from raycal.doctor.examine import examine  # imported late, so that --help is fast
+    return exit_code_of(lambda: _examine(options))
 
-        findings = []
-        for finding in examine(options.sweep, options.storage, options.address, options.overrides):
-            print(finding, flush=True)
-            findings.append(finding)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return INPUT_ERROR
+
+def _examine(options: argparse.Namespace) -> int:
+    """Print the findings one by one, and then how many there are."""
+    from raycal.doctor.examine import examine  # imported late, so that --help is fast
+
+    findings = []
+    for finding in examine(options.sweep, options.storage, options.address, options.overrides):
+        print(finding, flush=True)
+        findings.append(finding)
     problems = sum(finding.status == "problem" for finding in findings)
     warnings = sum(finding.status == "warning" for finding in findings)
     print(f"\n{len(findings)} checks, {problems} problems, {warnings} warnings")
     return PROBLEMS if problems else OK
 
 
-def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn:
-    """Run the command line and end the process.
-
-    Args:
-        arguments: The arguments after the program's name; None: those of this process.
-        prog: The program's name in the usage text.
-    """
-    run_command_line(lambda: main(arguments, prog=prog))
+# Runs the command line, by default that of this process, and ends the process.
+run = partial(run_command_line, main)
 
 
 if __name__ == "__main__":

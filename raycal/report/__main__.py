@@ -2,18 +2,17 @@
 
 import argparse
 import csv
-import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING
 
 from raycal.errors import InputError, StorageError
+from raycal.output import INPUT_ERROR, exit_code_of
 from raycal.output import run as run_command_line
 
 if TYPE_CHECKING:
     from raycal.report.runs import Runs
     from raycal.storage.folder import Folder
-
-INPUT_ERROR = 2
 
 PROG = "python -m raycal.report"
 
@@ -52,21 +51,11 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Run the command line and return its exit code."""
     options = parser(prog).parse_args(arguments)
-    try:
-        return _report(options)
-    except (InputError, StorageError) as error:
-        print(error, file=sys.stderr)
-        return INPUT_ERROR
+    return exit_code_of(lambda: _report(options), {StorageError: INPUT_ERROR})
 
 
-def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn:
-    """Run the command line and end the process.
-
-    Args:
-        arguments: The command-line arguments after the program's name; None: `sys.argv[1:]`.
-        prog: The program's name in the usage text.
-    """
-    run_command_line(lambda: main(arguments, prog=prog))
+# Runs the command line, by default that of this process, and ends the process.
+run = partial(run_command_line, main)
 
 
 def _report(options: argparse.Namespace) -> int:

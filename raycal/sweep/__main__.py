@@ -3,14 +3,15 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from functools import partial
 
-from raycal.errors import InputError, StorageError, TakenOverError
+from raycal.errors import StorageError, TakenOverError
+from raycal.output import exit_code_of
 from raycal.output import run as run_command_line
 from raycal.signals import catch_signals, exit_code, is_received
 from raycal.sweep.options import add_overrides, add_places
 
-FAILED, INPUT_ERROR = 1, 2
+FAILED = 1
 
 PROG = "python -m raycal.sweep"
 
@@ -68,13 +69,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     try:
         from raycal.sweep.command import run_command  # imported here so that --help stays fast
 
-        return run_command(options)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return INPUT_ERROR
-    except TakenOverError as error:
-        print(error, file=sys.stderr)
-        return FAILED
+        return exit_code_of(lambda: run_command(options), {TakenOverError: FAILED})
     except StorageError as error:
         print(f"{error}; the same command with --resume goes on", file=sys.stderr)
         return FAILED
@@ -86,14 +81,8 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
         return _interrupted()  # child processes get the signal too, and their failure caused this exception
 
 
-def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn:
-    """Run the command line and end the process.
-
-    Args:
-        arguments: The command-line arguments after the program's name; None: `sys.argv[1:]`.
-        prog: The program's name in the usage text.
-    """
-    run_command_line(lambda: main(arguments, prog=prog))
+# Runs the command line, by default that of this process, and ends the process.
+run = partial(run_command_line, main)
 
 
 def _interrupted() -> int:

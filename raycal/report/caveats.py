@@ -54,9 +54,7 @@ def _caveats(comparison: Comparison) -> Iterator[str]:
 def _of_trainings(groups: Sequence[Group]) -> Iterator[str]:
     """Report accuracies at chance level and losses that did not fall, each in one sentence for all affected groups."""
     lines = [(group.label, [line for trial in group.trials for line in trial.lines]) for group in groups]
-    levels = [
-        line.get("chance_accuracy") or 0.0 for _, records in lines for line in records if is_at_chance(line)
-    ]
+    levels = [line.get("chance_accuracy") or 0.0 for _, records in lines for line in records if is_at_chance(line)]
     if levels:
         where, most = _iterations(lines, is_at_chance), max(levels)
         evens = [trial.even_chance for group in groups for trial in group.trials if trial.even_chance is not None]

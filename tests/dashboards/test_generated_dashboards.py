@@ -12,7 +12,8 @@ from alerts import RULES
 from panels import OF_RAY, ROWS, Panel
 from ray.dashboard.modules.reporter import reporter_agent
 
-from raycal.monitor.sweep_metrics import STATES, TABLE
+from raycal.monitor.sweep_metrics import TABLE
+from raycal.storage.run_dir import TrialState
 
 DASHBOARD = generate.dashboard()
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
@@ -71,7 +72,7 @@ def test_labels_exist(where: str, expr: str) -> None:
         if len(metrics_in(expr)) == 1:
             assert set(labels_in(expr)) <= more
     for states in re.findall(r'state=~?"(.*?)"', expr):
-        assert set(states.split("|")) <= set(STATES)
+        assert set(states.split("|")) <= set(TrialState)
     assert set(labels_in(expr)) <= OF_SERIES
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_loop import Alternating, World, facts, ledgers, outcomes, state_after
+from small_world import Alternating, World, facts, ledgers, outcomes, state_after
 
 from raycal.algorithm.acquisition import AnnotatedSamples, QueryContext, acquisitions, most_informative
 from raycal.algorithm.acquisition.uncertainty import entropies

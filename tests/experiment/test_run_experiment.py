@@ -4,19 +4,19 @@ from typing import Any
 
 import pytest
 import torch
+from small_experiments import ONE_THREAD, Killed, Killer, experiment, outcome
 
 from raycal.algorithm.records import IterationResult
 from raycal.algorithm.scenario import SCENARIOS
-from raycal.config import ExperimentConfig, WorkerSettings
+from raycal.config import ExperimentConfig
 from raycal.errors import InfrastructureError
 from raycal.experiment import build
 from raycal.experiment.run import run_experiment
 from raycal.learner.learner import NetworkLearner
 from raycal.storage.folder import Folder
-from raycal.storage.results import SECONDS, iteration_record
+from raycal.storage.results import iteration_record
 from raycal.storage.run_writer import RunWriter
 
-ONE_THREAD = WorkerSettings(threads=1)
 KEYS = [
     *("iteration", "interactions", "test_accuracy", "test_loss", "unlabeled", "labeled", "cluster_labeled"),
     *("annotated", "clusters_shown", "clusters_accepted", "cluster_label_error", "mean_cluster_purity"),
@@ -26,44 +26,10 @@ KEYS = [
 ]
 
 
-def experiment(**settings: Any) -> ExperimentConfig:
-    tiny = {
-        "dataset": {"name": "digits", "train_size": 60, "test_size": 30},
-        "model": {"weights": "none"},
-        "scenario": "uncertain+cluster",
-        "iterations": 3,
-        "interactions_per_iteration": 10,
-        "expert": {"purity_threshold": 0.6},
-        "training": {"epochs": 1, "batch_size": 16, "learning_rate": 0.005, "image_size": 32},
-    }
-    return ExperimentConfig.model_validate(tiny | settings, context=build.REGISTRIES)
-
-
-class Killed(BaseException):
-    """Stands for the end of the process, as nothing in the experiment catches it."""
-
-
-class Killer:
-    """Observes an experiment and ends it after an iteration."""
-
-    def __init__(self, after: int) -> None:
-        self.after = after
-
-    def __call__(self, line: dict[str, Any], result: IterationResult) -> None:
-        if result.iteration == self.after:
-            raise Killed
-
-
 def run(config: ExperimentConfig, folder: Path, *observers: Any) -> RunWriter:
     run_dir = RunWriter(Folder.at(str(folder)))
     run_experiment(config, run_dir, ONE_THREAD, observers=observers)
     return run_dir
-
-
-def outcome(run_dir: RunWriter) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
-    """Everything that must not differ between runs: the bytes of the ledger, and the results without the seconds."""
-    ledger = {path.name: path.read_bytes() for path in Path(run_dir.folder.path, "ledger").iterdir()}
-    return ledger, [{key: line[key] for key in line if key not in SECONDS} for line in run_dir.results()]
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from time import perf_counter
 from typing import Any
 
 import pytest
-from test_run_experiment import ONE_THREAD, Killed, Killer, experiment, outcome
+from small_experiments import ONE_THREAD, Killed, Killer, experiment, outcome
 from workers import on_workers
 
 from raycal.config import ExperimentConfig

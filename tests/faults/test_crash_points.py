@@ -4,18 +4,10 @@ import signal
 
 import pytest
 from disturbed import Disturbed, operations
+from faults import crash_points
 from processes import Starter
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(1200)]
-
-
-def crash_points(noted: list[str]) -> list[tuple[int, str]]:
-    """The points at which a crash leaves different files; "before" an operation equals "after" the previous one."""
-    points = [(0, "before")]
-    for number, operation in enumerate(noted):
-        places = ("torn", "after") if operation.startswith("write") else ("after",)
-        points += [(number, place) for place in places]
-    return points
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import random
 import signal
 import time
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 from disturbed import Disturbed, operations
+from faults import killed_at_random
 from processes import Starter
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(1200)]
@@ -55,23 +55,6 @@ def test_write_that_fails_once(small: Disturbed) -> None:
         return small.fix(starter, storage)
 
     assert small.each("write that fails once with EIO", places, fail) == []
-
-
-def killed_at_random(disturbed: Disturbed, kills: int, *, seed: int, within: float = 2.0) -> list[str]:
-    """Kill each sweep five times within its first seconds, `kills` times in all, and then resume it to its end."""
-    of_each = 5
-
-    def kill(starter: Starter, number: int) -> str | None:
-        rng = random.Random(1000 * seed + number)
-        storage = disturbed.storage(f"random-{number}")
-        for _ in range(of_each):
-            code, output = disturbed.start(starter, storage, kind="kill_after", seconds=rng.uniform(0, within))
-            if code not in (0, -signal.SIGKILL):
-                return f"exit code {code}: {output}"
-        return disturbed.fix(starter, storage)
-
-    fault = f"{of_each} times SIGKILL at random moments within {within:g} s{' (with report)' * disturbed.with_report}"
-    return disturbed.each(fault, range(kills // of_each), kill)
 
 
 @pytest.mark.slow

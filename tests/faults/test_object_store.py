@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 from disturbed import Disturbed, comparable, files, operations
+from faults import crash_points
 from object_store import ObjectStore
 from processes import Starter
-from test_crash_points import crash_points
 
 from raycal.storage.folder import Folder
 

@@ -4,9 +4,8 @@ import signal
 
 import pytest
 from disturbed import Disturbed, operations
+from faults import crash_points, killed_at_random
 from processes import Starter
-from test_crash_points import crash_points
-from test_disturbances import killed_at_random
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(1800)]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_learner import TRAINING, dataset, everything, extractor, same, weights
+from small_learner import TRAINING, dataset, everything, extractor, same, weights
 from torch import Tensor
 from workers import on_workers
 

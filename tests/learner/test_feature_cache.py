@@ -6,25 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_learner import FLOAT32, TRAINING, dataset, everything
+from counted_scoring import Counting, num_scored
+from small_learner import FLOAT32, TRAINING, dataset, everything
 
 from raycal.algorithm.randomness import stream
 from raycal.data import ImageDataset
 from raycal.errors import DivergedError
 from raycal.learner import feature_cache
 from raycal.learner.device import DeviceSettings
-from raycal.learner.feature_extractor import FeatureExtractor
-from raycal.learner.learner import FineTuner, NetworkLearner
-
-
-class Counting(FeatureExtractor):
-    """Counts the images whose features it computes."""
-
-    num_scored = 0
-
-    def _forward(self, rows: Any) -> Any:
-        self.num_scored += len(rows)
-        return super()._forward(rows)
+from raycal.learner.learner import FineTuner
 
 
 def learner(images: ImageDataset | None = None, *, seed: int = 0, head: int = 0, **settings: Any) -> FineTuner:
@@ -43,12 +33,6 @@ def learner(images: ImageDataset | None = None, *, seed: int = 0, head: int = 0,
     )
     made.reset(stream(head, 0, "head"))
     return made
-
-
-def num_scored(made: NetworkLearner) -> int:
-    """The number of images whose features the network of a learner computed."""
-    assert isinstance(made.extractor, Counting)
-    return made.extractor.num_scored
 
 
 @pytest.fixture(autouse=True)

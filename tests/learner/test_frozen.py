@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_feature_cache import Counting, num_scored
-from test_learner import FLOAT32, TRAINING, dataset, everything, weights
+from counted_scoring import Counting, num_scored
+from small_learner import FLOAT32, TRAINING, dataset, everything, weights
 from workers import on_workers
 
 from raycal.algorithm.randomness import stream

@@ -1,68 +1,18 @@
 import logging
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from small_learner import TRAINING, dataset, everything, extractor, learner, same, weights
 
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import TrainingSet
-from raycal.config import TrainingConfig
 from raycal.data import ImageDataset
 from raycal.errors import DivergedError
 from raycal.learner.device import DeviceSettings
-from raycal.learner.feature_extractor import SCORING_PIXELS, FeatureExtractor
-from raycal.learner.learner import FineTuner, NetworkLearner
+from raycal.learner.feature_extractor import SCORING_PIXELS
+from raycal.learner.learner import FineTuner
 from raycal.learner.training import batches as batches_of
-
-FLOAT32 = DeviceSettings(torch.device("cpu"), torch.float32)
-TRAINING = TrainingConfig(epochs=6, batch_size=16, learning_rate=0.01, image_size=32, dtype="float32")
-
-
-def dataset(num_train: int = 32, num_test: int = 12, num_classes: int = 3, side: int = 16) -> ImageDataset:
-    """Images of one noisy color per class; the test images come first in the array."""
-    rng = np.random.default_rng(0)
-    labels = rng.integers(num_classes, size=num_train + num_test)
-    colors = np.array([[220, 30, 30], [30, 220, 30], [30, 30, 220], [128, 128, 128]])[labels]
-    noise = rng.integers(-25, 25, size=(len(labels), side, side, 3))
-    return ImageDataset(
-        images=(colors[:, None, None] + noise).astype(np.uint8),
-        labels=labels.astype(np.int64),
-        train_rows=np.arange(num_test, num_test + num_train),
-        test_rows=np.arange(num_test),
-        class_names=tuple("abcd"[:num_classes]),
-    )
-
-
-def extractor(
-    images: ImageDataset,
-    device_settings: DeviceSettings = FLOAT32,
-    *,
-    image_size: int = 32,
-    seed: int = 0,
-    **options: Any,
-) -> FeatureExtractor:
-    """A network with weights drawn by the seed."""
-    rng = stream(seed, 0, "backbone")
-    return FeatureExtractor(images, image_size, weights=None, rng=rng, device_settings=device_settings, **options)
-
-
-def learner(images: ImageDataset, training: TrainingConfig = TRAINING, seed: int = 0) -> NetworkLearner:
-    made = FineTuner(extractor(images, seed=seed, image_size=training.image_size), training)
-    made.reset(stream(seed, 0, "head"))
-    return made
-
-
-def everything(images: ImageDataset) -> TrainingSet:
-    return TrainingSet(indices=np.arange(images.num_train), labels=images.train_labels)
-
-
-def weights(made: NetworkLearner) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in made.extractor.network.state_dict().items()}
-
-
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.fixture(autouse=True)

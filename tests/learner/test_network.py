@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from test_learner import TRAINING, dataset, everything, extractor, same, weights
+from small_learner import TRAINING, dataset, everything, extractor, same, weights
 from torchvision.models import get_model, get_model_weights
 
 from raycal.algorithm.randomness import stream

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_learner import TRAINING, dataset, everything, extractor, weights
+from small_learner import TRAINING, dataset, everything, extractor, flat, weights, without_batch_statistics
 from torch import nn
 from workers import on_workers
 
@@ -115,19 +115,6 @@ def learner(team: Team, training: TrainingConfig = ONE_EPOCH, num_train: int = 4
 def some(made: NetworkLearner, num_samples: int) -> TrainingSet:
     indices = np.arange(num_samples)
     return TrainingSet(indices=indices, labels=made._dataset.train_labels[indices])
-
-
-def without_batch_statistics(made: NetworkLearner) -> NetworkLearner:
-    """Let batch normalization use the running statistics in training, too, so that a sample's loss is independent."""
-    for module in made.extractor.network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eval()
-            module.train = lambda mode=True, module=module: module  # type: ignore[method-assign]
-    return made
-
-
-def flat(state: dict[str, torch.Tensor]) -> torch.Tensor:
-    return torch.cat([value.flatten().double() for value in state.values()])
 
 
 def fit_both(team: Team, sizes: list[int]) -> Any:

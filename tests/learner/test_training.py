@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_learner import TRAINING, dataset, extractor, same, weights
-from test_team import flat, without_batch_statistics
+from small_learner import TRAINING, dataset, extractor, flat, same, weights, without_batch_statistics
 from workers import on_workers
 
 from raycal.algorithm.randomness import stream

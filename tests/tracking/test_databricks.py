@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_reach import server
+from small_server import server
 
 from raycal.errors import InputError
 from raycal.sweep.printed import how_to_browse

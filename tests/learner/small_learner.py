@@ -1,0 +1,79 @@
+"""A small network, images of one noisy color per class, and comparisons of weights."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from raycal.algorithm.randomness import stream
+from raycal.algorithm.records import TrainingSet
+from raycal.config import TrainingConfig
+from raycal.data import ImageDataset
+from raycal.learner.device import DeviceSettings
+from raycal.learner.feature_extractor import FeatureExtractor
+from raycal.learner.learner import FineTuner, NetworkLearner
+
+FLOAT32 = DeviceSettings(torch.device("cpu"), torch.float32)
+
+
+TRAINING = TrainingConfig(epochs=6, batch_size=16, learning_rate=0.01, image_size=32, dtype="float32")
+
+
+def dataset(num_train: int = 32, num_test: int = 12, num_classes: int = 3, side: int = 16) -> ImageDataset:
+    """Images of one noisy color per class; the test images come first in the array."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(num_classes, size=num_train + num_test)
+    colors = np.array([[220, 30, 30], [30, 220, 30], [30, 30, 220], [128, 128, 128]])[labels]
+    noise = rng.integers(-25, 25, size=(len(labels), side, side, 3))
+    return ImageDataset(
+        images=(colors[:, None, None] + noise).astype(np.uint8),
+        labels=labels.astype(np.int64),
+        train_rows=np.arange(num_test, num_test + num_train),
+        test_rows=np.arange(num_test),
+        class_names=tuple("abcd"[:num_classes]),
+    )
+
+
+def extractor(
+    images: ImageDataset,
+    device_settings: DeviceSettings = FLOAT32,
+    *,
+    image_size: int = 32,
+    seed: int = 0,
+    **options: Any,
+) -> FeatureExtractor:
+    """A network with weights drawn by the seed."""
+    rng = stream(seed, 0, "backbone")
+    return FeatureExtractor(images, image_size, weights=None, rng=rng, device_settings=device_settings, **options)
+
+
+def learner(images: ImageDataset, training: TrainingConfig = TRAINING, seed: int = 0) -> NetworkLearner:
+    made = FineTuner(extractor(images, seed=seed, image_size=training.image_size), training)
+    made.reset(stream(seed, 0, "head"))
+    return made
+
+
+def everything(images: ImageDataset) -> TrainingSet:
+    return TrainingSet(indices=np.arange(images.num_train), labels=images.train_labels)
+
+
+def weights(made: NetworkLearner) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in made.extractor.network.state_dict().items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def without_batch_statistics(made: NetworkLearner) -> NetworkLearner:
+    """Let batch normalization use the running statistics in training, too, so that a sample's loss is independent."""
+    for module in made.extractor.network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+            module.train = lambda mode=True, module=module: module  # type: ignore[method-assign]
+    return made
+
+
+def flat(state: dict[str, torch.Tensor]) -> torch.Tensor:
+    return torch.cat([value.flatten().double() for value in state.values()])

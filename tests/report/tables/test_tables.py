@@ -6,7 +6,6 @@ from made_up import level, runs, seeds, trial
 
 from raycal.monitor.summary import NO_REASON
 from raycal.report.runs import Runs
-from raycal.report.table_text import to_csv, to_latex
 from raycal.report.tables import tables
 
 NAMES = [
@@ -103,13 +102,6 @@ def test_penalty_ends_with_the_mean_of_its_columns(mixed: Runs) -> None:
     assert list(table.columns) == ["dataset", "beats", "settings", "random", "cluster-only", "uncertain-only"]
     assert list(table["beats"]) == ["random", "cluster-only", "uncertain-only", "column mean"]
     assert list(table["settings"]) == [2, 2, 0, None]
-
-
-def test_same_runs_same_bytes(mixed: Runs) -> None:
-    first, second = tables(mixed), tables(mixed)
-    for name in NAMES:
-        assert to_csv(first[name]) == to_csv(second[name])
-        assert to_latex(first[name]) == to_latex(second[name])
 
 
 def test_sweep_without_a_finished_trial_has_all_columns() -> None:

@@ -138,6 +138,7 @@ def test_run_begun_by_an_earlier_version_goes_on(
     assert new["train_loss"] == whole.results()[1]["train_loss"]
 
 
+@pytest.mark.slow
 def test_steps_are_those_of_the_training_that_is_evaluated(tmp_path: Path) -> None:
     training = {"stop": "steps", "steps": 4, "image_size": 32, "batch_size": 8}
     between = experiment(scenario="uncertain+cluster", retrain_between=True, training=training)
@@ -201,6 +202,7 @@ def test_failure_is_forgotten_when_the_run_goes_on(tmp_path: Path) -> None:
     assert run_dir.error() is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"ask_with": "initial"}, {"scenario": "cluster-only"}])
 def test_kept_features_of_the_pool_change_no_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
@@ -214,6 +216,7 @@ def test_kept_features_of_the_pool_change_no_bit(
     assert len(cold.results()) == 3
 
 
+@pytest.mark.slow
 def test_pool_is_scored_once_when_the_initial_network_always_asks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,6 +304,7 @@ def test_montage_that_cannot_be_drawn_stops_nothing(
     ]
 
 
+@pytest.mark.slow
 def test_montage_that_could_not_be_written_is_drawn_again_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -145,6 +145,7 @@ def test_one_experiment_after_another_is_compiled_however_many(calls: Calls) -> 
             free_memory()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["no compiler", "no cache"])
 def test_network_that_cannot_be_compiled_runs_as_it_is(
     trouble: str, calls: Calls, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture

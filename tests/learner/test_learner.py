@@ -29,6 +29,7 @@ def test_overfits_thirty_two_images() -> None:
     assert (predicted == images.train_labels).all()
 
 
+@pytest.mark.slow
 def test_learns_the_labels_given_and_not_those_of_the_dataset() -> None:
     images = dataset()
     wrong = (images.train_labels + 1) % 3
@@ -39,6 +40,7 @@ def test_learns_the_labels_given_and_not_those_of_the_dataset() -> None:
     assert made.evaluate().accuracy == 0.0
 
 
+@pytest.mark.slow
 def test_same_stream_trains_the_same_weights_and_another_one_others() -> None:
     images = dataset()
     runs = []
@@ -106,6 +108,7 @@ def test_batches_cover_everything_and_leave_no_single_sample() -> None:
     assert batches_of(1, 16) == [slice(0, 1)]
 
 
+@pytest.mark.slow
 def test_predictions_are_those_of_the_samples_asked_for() -> None:
     images = dataset(num_train=50)
     made = learner(images)
@@ -268,6 +271,7 @@ class NoRoom(DeviceSettings):
         return 0
 
 
+@pytest.mark.slow
 def test_images_that_have_no_room_on_the_device_train_the_same_weights() -> None:
     images, outcomes = dataset(), []
     for kind in (DeviceSettings, NoRoom):

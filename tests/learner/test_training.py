@@ -164,6 +164,7 @@ def test_patience_ends_with_the_second_pass_without_improvement(
     assert [patience.is_over(loss) for loss in losses_of_passes] == over
 
 
+@pytest.mark.slow
 def test_training_that_cannot_learn_has_converged_after_its_patience() -> None:
     nothing, _ = fitted_and_weights(20, stop="converged", steps=50, patience=2, batch_size=10, learning_rate=1e-12)
     capped, _ = fitted_and_weights(20, stop="converged", steps=5, patience=2, batch_size=10, learning_rate=1e-12)

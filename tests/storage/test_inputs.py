@@ -144,6 +144,7 @@ def test_resume_and_dry_run_refuse_changed_images_with_the_same_lines(
     assert content(tmp_path / "storage" / "birds") == before
 
 
+@pytest.mark.slow
 def test_finished_sweep_refuses_other_weights(
     sweep: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -160,6 +161,7 @@ def test_finished_sweep_refuses_other_weights(
         ]
 
 
+@pytest.mark.slow
 def test_data_of_finished_trials_are_compared_beside_those_that_are_left(
     sweep: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -217,6 +219,7 @@ def test_dry_run_of_a_sweep_that_was_not_started_reads_no_image(
     assert sweep("--dry-run") == 0
 
 
+@pytest.mark.slow
 def test_without_its_images_a_sweep_can_be_reported_and_not_resumed(
     sweep: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -283,6 +286,7 @@ def test_other_weights_in_the_same_file_are_refused(
     ]
 
 
+@pytest.mark.slow
 def test_same_weights_saved_in_another_way_go_on(sweep: Callable[..., int], tmp_path: Path) -> None:
     weights = str(write_weights(tmp_path / "weights.pth", seed=1))
     first_only(sweep, weights=weights)

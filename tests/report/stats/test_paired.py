@@ -69,6 +69,7 @@ def test_what_cannot_be_tested_is_said() -> None:
     assert shifted.note == "the same difference in all 3 seeds: no t-test"
 
 
+@pytest.mark.slow
 def test_holm_is_that_of_statsmodels() -> None:
     rng = np.random.default_rng(0)
     for number in range(12):

@@ -8,7 +8,7 @@ from raycal.config import ExperimentConfig, Sweep
 from raycal.config.labels import counted, image_root
 from raycal.config.loop_settings import loop_settings
 from raycal.data import DatasetInfo
-from raycal.dry_run.prices import offers
+from raycal.dry_run.prices import CLOUDS, offers
 from raycal.dry_run.rates import (
     ASSUMED,
     CORE_GFLOPS,
@@ -77,6 +77,7 @@ def print_estimate(
     allocate_here: Callable[[], Allocation],
     rate: GpuRate = ASSUMED,
     price: float | None = None,
+    clouds: bool = False,
     labels: Mapping[str, str] | None = None,
     states: Mapping[str, str] | None = None,
     num_left: int | None = None,
@@ -94,7 +95,8 @@ def print_estimate(
         allocate_here: Shares this machine among the trials; raises InputError if no trial fits on it, as with a sweep
             that is meant for another machine.
         rate: The speed of the GPUs that will run the sweep.
-        price: USD per hour of one GPU; None: the prices of the table.
+        price: USD per hour of one GPU; None: not known.
+        clouds: Whether to print the price table of cloud machines also without a GPU, on this machine or asked for.
         labels: The label to print behind the id of each experiment.
         states: For a sweep that was started before, the state of each experiment: `DONE` or another word. The hours and
             the money cover only experiments that are not done.
@@ -145,13 +147,16 @@ def print_estimate(
         f"on {rate.gpu} ({rate.origin}): "
         f"{_span(*total.gpu_hours(rate.gflops), digits=1)} GPU hours x price per GPU hour"
     )
-    print(*_money(total, rate, price), sep="\n")
-    try:
-        allocation = allocate_here()
-    except InputError as error:
-        print(f"resources on this machine: {error}")
+    allocation, reason = _allocation(allocate_here)
+    asked = sweep.resources.gpus_per_worker
+    has_gpu = (asked is not None and asked > 0) or (allocation is not None and allocation.gpus > 0)
+    if price is not None or clouds or has_gpu or rate is not ASSUMED:
+        print(*_money(total, rate, price), sep="\n")
+    else:
+        print(f"  add --price USD with the price of your GPU, or --price {CLOUDS} for some machines of clouds")
+    print(f"resources on this machine: {reason if allocation is None else allocation}")
+    if allocation is None:
         return
-    print(f"resources on this machine: {allocation}")
     gflops = allocation.workers * (
         rate.gflops * allocation.gpus if allocation.gpus else CORE_GFLOPS * allocation.threads
     )
@@ -162,6 +167,14 @@ def print_estimate(
     # Seconds are rounded up to tens, because the time of a start is not known more precisely.
     starting = f"about {-(-start // 10) * 10:.0f} s" if start < 60 else _rough(start)
     print(f"rough estimate: {words}, {'most' if start > most else starting} of it to start the process and the trials")
+
+
+def _allocation(allocate_here: Callable[[], Allocation]) -> tuple[Allocation | None, str]:
+    """The share of this machine that each trial gets; or None, with the reason why no trial fits on it."""
+    try:
+        return allocate_here(), ""
+    except InputError as error:
+        return None, str(error)
 
 
 def _start_seconds(trials: int, at_a_time: int, *, local: bool) -> float:

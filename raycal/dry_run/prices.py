@@ -7,6 +7,8 @@ from importlib.resources import files
 
 from raycal.errors import InputError
 
+CLOUDS = "clouds"  # the value of `--price` that asks for the table
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
@@ -52,5 +54,5 @@ def own_price(text: str) -> float:
     except ValueError:
         price = math.nan
     if not 0 <= price < math.inf:
-        raise InputError(f"--price {text}: should be USD per GPU hour, 0 or more, such as 2.5")
+        raise InputError(f"--price {text}: should be USD per GPU hour, 0 or more, such as 2.5, or {CLOUDS}")
     return price

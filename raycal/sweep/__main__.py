@@ -37,7 +37,11 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     parser.add_argument(
         "--dry-run", action="store_true", help="print every trial and the estimated cost, and start nothing"
     )
-    parser.add_argument("--price", metavar="USD", help="with --dry-run: what an hour of your GPU costs")
+    parser.add_argument(
+        "--price",
+        metavar="USD",
+        help="with --dry-run: what an hour of your GPU costs; 'clouds' lists the prices of some machines of clouds",
+    )
     parser.add_argument(
         "--bench",
         metavar="FILE",

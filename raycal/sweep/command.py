@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from raycal.capacity.machine import this_machine
 from raycal.dry_run.cost import DONE, print_estimate
-from raycal.dry_run.prices import own_price
+from raycal.dry_run.prices import CLOUDS, own_price
 from raycal.dry_run.rates import ASSUMED, GpuRate, measured_rate
 from raycal.errors import InputError
 from raycal.experiment import build
@@ -40,7 +40,7 @@ def run_command(options: Namespace) -> int:
     if options.dry_run:
         print(*describe(job.infos.values()), "", sep="\n", flush=True)
         _refuse_changed_inputs(job, Inputs())
-        _print_estimate(job, rate, price)
+        _print_estimate(job, rate, price, clouds=options.price == CLOUDS)
         for needed in downloads((job.selected or job.sweep.examples).values(), job.infos):
             print(needed)
         return 0
@@ -76,10 +76,10 @@ def _rate_and_price(options: Namespace) -> tuple[GpuRate, float | None]:
     if unused:
         raise InputError(*(f"{name}: is for the estimate; add --dry-run" for name in unused))
     rate = ASSUMED if options.bench is None else measured_rate(options.bench)
-    return rate, None if options.price is None else own_price(options.price)
+    return rate, None if options.price in (None, CLOUDS) else own_price(options.price)
 
 
-def _print_estimate(job: Job, rate: GpuRate, price: float | None) -> None:
+def _print_estimate(job: Job, rate: GpuRate, price: float | None, *, clouds: bool) -> None:
     """Print which trials the sweep would run, and their estimated cost."""
     states = {}
     if job.extension is not None and not job.sweep.base:
@@ -92,6 +92,7 @@ def _print_estimate(job: Job, rate: GpuRate, price: float | None) -> None:
         lambda: allocate_trials(job, [this_machine()]),
         rate,
         price,
+        clouds=clouds,
         labels=job.labels,
         states=states,
         num_left=job.num_left,

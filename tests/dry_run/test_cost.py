@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,15 +13,7 @@ from raycal.errors import InputError
 from raycal.experiment import build
 
 INFO = DatasetInfo(num_train=1000, num_test=200, num_classes=10)
-# The printed prices of a sweep that is too small to cost a cent.
-NEXT_TO_NOTHING = [
-    f"  {machine}: under 0.1 GPU hours, under 0.01 USD on spot, under 0.01 on demand, prices {offers()[0].checked}"
-    for machine in (
-        "aws g6.2xlarge (L4, us-west-2)",
-        "gcp g2-standard-8 (L4, us-central1)",
-        "azure Standard_NC24ads_A100_v4 (A100, westus2)",
-    )
-] + ["  prices are not verified: look up yours, pass it as --price; head node, disks and traffic cost extra"]
+HINT = "  add --price USD with the price of your GPU, or --price clouds for some machines of clouds"
 
 
 def config(scenario: Any, **settings: Any) -> ExperimentConfig:
@@ -235,7 +228,7 @@ def test_estimate_prints_every_trial_the_sum_and_the_hours(capsys: pytest.Captur
         "tiny: 2 trials, 1,300 interactions",
         "3 combinations repeat a trial, because the setting does not affect its scenario",
         "on H100-class GPUs (assumed, not measured): under 0.1 GPU hours x price per GPU hour",
-        *NEXT_TO_NOTHING,
+        HINT,
         "resources on this machine: 1 trial at a time, 1 worker each with 2 CPU threads; clustering in the same "
         "process",
         "rough estimate: about 1 min, most of it to start the process and the trials",
@@ -286,7 +279,7 @@ def printed_money(capsys: pytest.CaptureFixture[str], **told: Any) -> list[str]:
 
 
 def test_money_is_that_of_each_machine_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
-    _, *machines, note = printed_money(capsys)
+    _, *machines, note = printed_money(capsys, clouds=True)
 
     # An L4 sustains 11 TFLOP/s, an A100 45.
     l4, a100 = LARGE_GFLOP / 11_000 / 3600, LARGE_GFLOP / 45_000 / 3600
@@ -302,6 +295,27 @@ def test_money_is_that_of_each_machine_of_the_table(capsys: pytest.CaptureFixtur
         )
     ]
     assert note.startswith("  prices are not verified")
+
+
+def test_without_a_gpu_and_a_price_no_machine_of_a_cloud_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed_money(capsys) == [
+        "on H100-class GPUs (assumed, not measured): 0.6 GPU hours x price per GPU hour",
+        HINT,
+    ]
+
+
+@pytest.mark.parametrize(("here", "asked"), [(1, "auto"), (0, 0.5)])
+def test_gpu_here_or_in_the_sweep_file_brings_the_prices_of_clouds(
+    capsys: pytest.CaptureFixture[str], here: float, asked: Any
+) -> None:
+    sweep, experiments = large()
+    sweep = replace(sweep, resources=ResourceConfig(gpus_per_worker=asked))
+    share = Allocation(workers=1, threads=1, gpus=here, concurrent_trials=1, clustering=())
+    print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), lambda: share)
+
+    printed = capsys.readouterr().out
+    assert printed.count("prices not verified on ") == len(offers())
+    assert HINT not in printed
 
 
 def test_own_price_is_of_the_hours_above_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -384,7 +398,7 @@ def test_search_that_decides_trial_by_trial_is_estimated_from_its_base(capsys: p
         "",
         "tiny: 20 trials chosen by optuna, about 6,000 interactions",
         "on H100-class GPUs (assumed, not measured): under 0.1 GPU hours x price per GPU hour",
-        *NEXT_TO_NOTHING,
+        HINT,
         "resources on this machine: 1 trial at a time, 1 worker each with 2 CPU threads; clustering in the same "
         "process",
         "rough estimate: about 2 min, most of it to start the process and the trials",
@@ -455,7 +469,7 @@ def test_estimate_has_the_time_of_starting_in_it(
 def test_range_is_said_where_accepted_clusters_matter(capsys: pytest.CaptureFixture[str]) -> None:
     experiments = {"first": config("cluster-only", training={"image_size": 320, "epochs": 400})}
     sweep, _ = small_sweep(1)
-    print_estimate(sweep, experiments, {"first": INFO}, lambda: allocation(), local=True)
+    print_estimate(sweep, experiments, {"first": INFO}, lambda: allocation(), clouds=True, local=True)
 
     printed = capsys.readouterr().out
     # 3600 images are scored, and at most 3000 are trained on for 400 epochs, at 11 TFLOP/s.

@@ -59,4 +59,4 @@ def test_own_price(text: str, price: float) -> None:
 def test_what_is_no_price_is_refused(text: str) -> None:
     with pytest.raises(InputError) as caught:
         own_price(text)
-    assert caught.value.problems == (f"--price {text}: should be USD per GPU hour, 0 or more, such as 2.5",)
+    assert caught.value.problems == (f"--price {text}: should be USD per GPU hour, 0 or more, such as 2.5, or clouds",)

@@ -264,7 +264,7 @@ class TestRefusal:
     @pytest.mark.parametrize("price", ["-1", "nan", "free"])
     def test_price_that_is_none(self, refused: Callable[..., list[str]], sweep: str, price: str) -> None:
         assert refused(sweep, "--dry-run", "--price", price) == [
-            f"--price {price}: should be USD per GPU hour, 0 or more, such as 2.5"
+            f"--price {price}: should be USD per GPU hour, 0 or more, such as 2.5, or clouds"
         ]
 
     def test_price_and_rate_without_an_estimate(self, refused: Callable[..., list[str]], sweep: str) -> None:

@@ -20,6 +20,7 @@ class ConsoleListener:
     def started(self, experiment_id: str, seconds: float) -> None:
         """Algorithm 1 began, `seconds` after there was room for the experiment."""
         self._start_cost.started(seconds)
+        self._progress.started(experiment_id, seconds)
 
     def iteration(self, experiment_id: str, line: IterationRecord) -> None:
         """An iteration was saved; `line` is its line of results.jsonl."""

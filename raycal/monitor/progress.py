@@ -1,20 +1,27 @@
-"""Prints the progress of a running sweep: a line per finished iteration, with the time left."""
+"""Prints the progress of a running sweep: a line per finished iteration, with the best accuracy and the time left."""
 
-from collections.abc import Iterable, Mapping
-from itertools import chain
-from statistics import fmean
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import monotonic
 
 from raycal.config import ExperimentConfig
-from raycal.storage.results import SECONDS, IterationRecord, is_at_chance, loss_has_not_fallen
+from raycal.monitor.time_left import TimeLeft
+from raycal.storage.results import IterationRecord, is_at_chance, loss_has_not_fallen
 
 
 class Progress:
     """Prints a line per finished iteration.
 
+    Trials are numbered in the order in which they first print a line, after the trials that were complete before. The
+    best accuracy is that of all trials with the same dataset so far, without full supervision, which is an upper bound
+    and no strategy to choose.
+
     Args:
-        experiments: The experiments to run now, from whose iterations the time left is estimated. It may grow.
+        experiments: The experiments to run now. It may grow.
         concurrent: How many experiments run at a time.
         labels: The label of each experiment, by id; without labels, lines begin with the id alone. It may grow.
+        num_trials: The number of trials of the sweep, including those that were complete before; None: `experiments`.
+        earlier: The lines of results.jsonl from earlier starts, by experiment id, with the settings of the experiment.
+        clock: Returns the current time in seconds.
     """
 
     def __init__(
@@ -23,56 +30,67 @@ class Progress:
         *,
         concurrent: int = 1,
         labels: Mapping[str, str] | None = None,
+        num_trials: int | None = None,
+        earlier: Iterable[tuple[str, ExperimentConfig, Sequence[IterationRecord]]] = (),
+        clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._experiments, self._concurrent = experiments, concurrent
+        self._experiments = experiments
         self._labels = {} if labels is None else labels
-        self._done: dict[str, int] = {}
-        self._ended: set[str] = set()
-        self._seconds: dict[str, list[float]] = {}
+        self._num_trials = len(experiments) if num_trials is None else num_trials
+        self._numbers: dict[str, int] = {}
+        self._best: dict[str, float] = {}
+        self._num_complete, done = 0, {}
+        for key, config, lines in earlier:
+            self._num_complete += key not in experiments
+            done[key] = len(lines)
+            for line in lines:
+                self._note_best(config, line)
+        to_run = self._num_trials - self._num_complete
+        self._time_left = TimeLeft(experiments, concurrent=concurrent, done=done, num_trials=to_run, clock=clock)
+
+    def started(self, experiment_id: str, seconds: float) -> None:
+        """Algorithm 1 began in an experiment, `seconds` after there was room for it."""
+        self._time_left.started(experiment_id, seconds)
 
     def iteration(self, experiment_id: str, line: IterationRecord) -> None:
         """An iteration was saved; `line` is its line of results.jsonl."""
         config = self._experiments[experiment_id]
-        self._done[experiment_id] = line["iteration"] + 1
-        self._seconds.setdefault(config.resolved_scenario.name, []).append(sum(line[phase] for phase in SECONDS))
+        self._time_left.iteration(experiment_id, line)
+        best = self._note_best(config, line)
         self._say(
             experiment_id,
             f"iteration {line['iteration'] + 1}/{config.resolved_scenario.iterations(config.iterations)}"
             f"  interactions {line['interactions']:,}  {_annotated(config, line)}"
-            f"  accuracy {line['test_accuracy']:.3f}{_doubts(line)}  {self._time_left()}",
+            f"  accuracy {line['test_accuracy']:.3f}{_doubts(line)}{best}  {self._left()}",
         )
 
     def ended(self, experiment_id: str, error: str | None) -> None:
         """An experiment ended, perhaps before its last iteration and perhaps with an error."""
-        self._ended.add(experiment_id)
+        self._time_left.ended(experiment_id)
         if error is not None:
             self._say(experiment_id, f"failed: {error.partition(chr(10))[0]}")
 
     def stopped(self, experiment_id: str, reason: str) -> None:
         """An experiment was stopped before its last iteration; `reason` is the scheduler's name, such as `asha`."""
-        self._ended.add(experiment_id)
+        self._time_left.ended(experiment_id)
         self._say(experiment_id, f"stopped early by {reason}")
 
     def _say(self, experiment_id: str, words: str) -> None:
-        print(f"{named(self._experiments, self._labels)[experiment_id]}  {words}", flush=True)
+        number = self._numbers.setdefault(experiment_id, self._num_complete + len(self._numbers) + 1)
+        total = max(self._num_trials, number)
+        begin = f"trial {number:>{len(str(total))}}/{total}"
+        print(f"{begin}  {named(self._experiments, self._labels)[experiment_id]}  {words}", flush=True)
 
-    def _time_left(self) -> str:
-        """The estimated time left, from the measured seconds of the iterations, which exclude the start of a trial."""
-        overall = fmean(chain.from_iterable(self._seconds.values()))
-        left = {key: self._iterations_left(key) for key in self._experiments}
-        running = sum(count > 0 for count in left.values())
-        if not running:
-            return "all done"
-        seconds = sum(
-            count * fmean(self._seconds.get(self._experiments[key].resolved_scenario.name, [overall]))
-            for key, count in left.items()
-        )
-        return f"about {duration(seconds / min(self._concurrent, running))} left"
+    def _note_best(self, config: ExperimentConfig, line: IterationRecord) -> str:
+        """Remember an accuracy if it is the best for its dataset, and return the words for the best so far."""
+        dataset = config.dataset.model_dump_json()
+        if not config.resolved_scenario.whole_pool:
+            self._best[dataset] = max(self._best.get(dataset, 0.0), line["test_accuracy"])
+        return f"  best so far {self._best[dataset]:.3f}" if dataset in self._best else ""
 
-    def _iterations_left(self, experiment_id: str) -> int:
-        config = self._experiments[experiment_id]
-        total = config.resolved_scenario.iterations(config.iterations)
-        return 0 if experiment_id in self._ended else total - self._done.get(experiment_id, 0)
+    def _left(self) -> str:
+        seconds = self._time_left.seconds()
+        return "all done" if seconds is None else f"about {duration(seconds)} left"
 
 
 def _annotated(config: ExperimentConfig, line: IterationRecord) -> str:

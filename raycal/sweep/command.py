@@ -38,7 +38,7 @@ def run_command(options: Namespace) -> int:
     )
     job = prepare(request)
     if options.dry_run:
-        print(*describe(job.infos.values()), "", sep="\n", flush=True)
+        print(*describe(job.infos.values()), *job.warnings(), "", sep="\n", flush=True)
         _refuse_changed_inputs(job, Inputs())
         _print_estimate(job, rate, price, clouds=options.price == CLOUDS)
         for needed in downloads((job.selected or job.sweep.examples).values(), job.infos):
@@ -63,6 +63,8 @@ def run(job: Job) -> None:
         RunWriter.of(job.sweep_dir, experiment_id).tidy()
     print_start(job)
     todo = job.unfinished()
+    if job.num_left and any(info.folder is not None or info.download for info in job.infos.values()):
+        print("  reading and decoding the images, which later starts find in the cache", flush=True)
     inputs = build.prepare({**todo, **job.sweep.examples}) if job.num_left else Inputs()
     _refuse_changed_inputs(job, inputs)
     page = run_trials(job, todo, inputs)

@@ -3,21 +3,23 @@
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from raycal.config import ExperimentConfig, Sweep, load_sweep
-from raycal.config.labels import say_more, trial_labels
+from raycal.config.labels import image_root, say_more, trial_labels
 from raycal.config.overrides import Overrides
 from raycal.data import DatasetInfo
-from raycal.errors import InputError
+from raycal.errors import InputError, printable
 from raycal.experiment import build
 from raycal.home import expand_home, nearest_existing
 from raycal.installed import is_installed
 from raycal.storage.folder import Folder
+from raycal.storage.results import IterationRecord
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
+from raycal.sweep.doubts import doubts
 from raycal.sweep.extension import Extension, extend
 from raycal.sweep.preflight import check, check_apart, select
 from raycal.tracking import tracking_uri
@@ -88,6 +90,10 @@ class Job:
             return self.selected  # not a copy, because it may grow
         return {key: self.plan.experiments[key] for key in self.plan.removed} | self.selected
 
+    def warnings(self) -> list[str]:
+        """What is doubtful about the settings of the selected experiments, one line each."""
+        return [f"warning: {line}" for line in doubts(self.selected or self.sweep.examples, self.infos)]
+
     @property
     def printed_labels(self) -> dict[str, str]:
         """The labels if they say more than the ids; otherwise empty."""
@@ -102,6 +108,14 @@ class Job:
     def num_left(self) -> int:
         """The number of trials that are not over."""
         return self.num_trials - len(self.selected) + len(self.unfinished())
+
+    def earlier_results(self) -> Iterator[tuple[str, ExperimentConfig, list[IterationRecord]]]:
+        """The results of earlier starts: of each experiment that has any, its id, its settings and its lines."""
+        if self.extension is None:
+            return
+        for key, config in self.selected.items():
+            if lines := self.sweep_dir.run_dir(key).results():
+                yield key, config, lines
 
     def unfinished(self) -> dict[str, ExperimentConfig]:
         """The selected experiments that have neither finished nor been stopped early, by id."""
@@ -127,6 +141,7 @@ def prepare(request: Request) -> Job:
     labels = labels_of(sweep, {**planned, **asked})
     selected = select(asked, request.only, labels)
     started = {} if extension is None else extension.earlier.experiments
+    _announce_reading(sweep.name, selected or sweep.examples)
     infos = _check(selected or sweep.examples, {**planned, **asked}, sweep_dir, started)
     check_apart(infos.values(), storage)
     for note in sweep.notes:
@@ -144,6 +159,14 @@ def prepare(request: Request) -> Job:
         infos=infos,
         tracking_uri=uri if is_installed("mlflow") else None,
     )
+
+
+def _announce_reading(name: str, experiments: Mapping[str, ExperimentConfig]) -> None:
+    """Print which folders of images are read, because the command prints nothing else while it lists their files."""
+    roots = dict.fromkeys(root for config in experiments.values() if (root := image_root(config)) is not None)
+    folders = [root for root in roots if os.path.isdir(os.path.expanduser(root))]
+    if folders:
+        print(f"{name}: looking for images in {', '.join(map(printable, folders))} ...", flush=True)
 
 
 def labels_of(sweep: Sweep, experiments: Mapping[str, ExperimentConfig]) -> dict[str, str]:

@@ -26,7 +26,7 @@ def print_start(job: Job) -> None:
         print(f"  MLflow  {without_secrets(job.tracking_uri)}", *_notes_on(job.tracking_uri, job), sep="\n          ")
     elif job.request.track:
         print(f"  MLflow  {why_untracked(job.sweep_dir, job.sweep.tracking.uri)}")
-    print(*(f"  {line}" for line in describe(job.infos.values())), sep="\n", flush=True)
+    print(*(f"  {line}" for line in (*describe(job.infos.values()), *job.warnings())), sep="\n", flush=True)
 
 
 def print_results(job: Job, page: str) -> None:

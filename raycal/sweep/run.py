@@ -53,7 +53,7 @@ def run_trials(job: Job, todo: dict[str, ExperimentConfig], inputs: Inputs) -> s
         else:
             expected = build.expected_inputs(inputs, todo)
             allocation = allocate_trials(job, held.enter_context(_machines(job)))
-            print(f"  running {allocation}\n", flush=True)
+            print(f"  running {allocation}\n\na line follows for every finished iteration of a trial", flush=True)
             held.enter_context(job.sweep_dir.lock())
             plugins = {plugin.name: plugin.record() for plugin in job.sweep.plugins}
             job, lease = _take_folder(job, todo, allocation.threads, replace(inputs, plugins=plugins))
@@ -96,7 +96,13 @@ class SweepRun:
     def run(self) -> None:
         """Run the experiments, and print their progress."""
         start_cost = StartCost(self.allocation.concurrent_trials)
-        progress = Progress(self.todo, concurrent=self.allocation.concurrent_trials, labels=self.job.printed_labels)
+        progress = Progress(
+            self.todo,
+            concurrent=self.allocation.concurrent_trials,
+            labels=self.job.printed_labels,
+            num_trials=self.job.num_trials,
+            earlier=self.job.earlier_results(),
+        )
         listener = ConsoleListener(self.job.sweep_dir, progress, self.tracker, start_cost)
         if self.job.request.local:
             self._run_here(listener)
@@ -188,6 +194,7 @@ def _machines(job: Job) -> Iterator[list[Node]]:
     if job.request.local:
         yield [this_machine()]
         return
+    print("  Ray     connecting, or starting it on this machine", flush=True)
     from raycal.distributed.plugins_on_nodes import check_plugins
     from raycal.distributed.session import ray_session
 

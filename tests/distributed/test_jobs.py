@@ -41,10 +41,12 @@ LINES = [
     r"  MLflow  sqlite:////\S+",
     r"  images  digits: 10 classes \(0, 1, .+, 9\), 200 train, 100 test",
     r"  running \d trials? at a time, 1 worker each with \d CPU threads?; clustering on \d CPU actors?",
-    r"digits-\S+-s0-[0-9a-f]{8} +iteration \d/3  interactions \d+  "
+    r"  Ray     connecting, or starting it on this machine",
+    r"a line follows for every finished iteration of a trial",
+    r"trial [12]/2  digits-\S+-s0-[0-9a-f]{8} +iteration \d/3  interactions \d+  "
     r"(?:annotated \d+|labeled \d+, by cluster \d+ \(given back\))  accuracy [01]\.\d{3}"
     r"(?: \((?:no better than guessing|the training loss has not fallen)(?:, the training loss has not fallen)?\))?  "
-    r"(about \d+ (s|min) left|all done)",
+    r"best so far [01]\.\d{3}  (about \d+ (s|min) left|all done)",
     r"starting took \d+ (s|min) for (the first trial|each of the first \d trials).*",
     r"sending to MLflow \(up to \d+ s\)",
     r"report  /\S+/small/report/report\.html",

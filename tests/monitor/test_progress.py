@@ -6,6 +6,8 @@ from raycal.config import ExperimentConfig
 from raycal.experiment import build
 from raycal.monitor.progress import Progress, duration
 
+STEPS = {"stop": "steps", "steps": 100}  # each training takes as long as the others
+
 
 def config(scenario: str = "random", iterations: int = 4, **given: Any) -> ExperimentConfig:
     settings = {"dataset": "digits", "scenario": scenario, "iterations": iterations} | given
@@ -22,6 +24,7 @@ def line(
         "labeled": 50,
         "cluster_labeled": annotated - 50,
         "annotated": annotated,
+        "unlabeled": 60_000 - annotated,
         "test_accuracy": accuracy,
         "test_loss": 1.0,
         "predict_seconds": seconds / 8,
@@ -45,7 +48,8 @@ def test_line_tells_iteration_interactions_annotated_accuracy_and_time_left(caps
     )
 
     assert capsys.readouterr().out == (
-        "a  iteration 1/4  interactions 1,000  annotated 12,345  accuracy 0.877  about 2 min left\n"
+        "trial 1/1  a  iteration 1/4  interactions 1,000  annotated 12,345  accuracy 0.877  best so far 0.877  "
+        "about 2 min left\n"
     )
 
 
@@ -88,7 +92,7 @@ def test_line_tells_what_becomes_of_the_labels_of_clusters(capsys: Out, scenario
 def test_doubtful_accuracy_is_marked(capsys: Out, figures: dict[str, Any], doubts: str) -> None:
     Progress({"a": config()}).iteration("a", line(0, accuracy=0.5) | figures)
 
-    assert f"accuracy 0.500{doubts}  about" in capsys.readouterr().out
+    assert f"accuracy 0.500{doubts}  best so far 0.500  about" in capsys.readouterr().out
 
 
 def test_ids_of_different_lengths_are_aligned(capsys: Out) -> None:
@@ -97,53 +101,7 @@ def test_ids_of_different_lengths_are_aligned(capsys: Out) -> None:
     progress.iteration("long", line(0))
 
     first, second = capsys.readouterr().out.splitlines()
-    assert first.index("iteration") == second.index("iteration") == len("long  ")
-
-
-def test_time_left_counts_all_experiments(capsys: Out) -> None:
-    progress = Progress({"a": config(iterations=4), "b": config(iterations=4)})
-    progress.iteration("a", line(0, seconds=10.0))
-    progress.iteration("a", line(1, seconds=20.0))
-
-    # First 7 iterations of 10 s are left, then 6 of 15 s on average.
-    assert left(capsys) == ["about 70 s left", "about 2 min left"]
-
-
-def test_time_left_is_shared_by_the_trials_that_run_at_once(capsys: Out) -> None:
-    progress = Progress({key: config(iterations=4) for key in "abcd"}, concurrent=3)
-    progress.iteration("a", line(0, seconds=6.0))
-
-    assert left(capsys) == ["about 30 s left"]
-
-
-def test_fewer_trials_than_could_run_share_no_more_than_they_are(capsys: Out) -> None:
-    progress = Progress({"a": config(iterations=2), "b": config(iterations=6)}, concurrent=2)
-    progress.iteration("a", line(0))
-    progress.iteration("a", line(1))
-
-    # First two trials share 7 iterations, then the last trial has 6.
-    assert left(capsys) == ["about 35 s left", "about 60 s left"]
-
-
-def test_scenario_that_was_seen_is_reckoned_with_its_own_seconds(capsys: Out) -> None:
-    experiments = {"a": config("random", 3), "b": config("cluster-only", 3), "c": config("uncertain-only", 1)}
-    progress = Progress(experiments)
-    progress.iteration("a", line(0, seconds=2.0))
-    progress.iteration("b", line(0, seconds=20.0))
-
-    # First 2 + 3 + 1 iterations of 2 s are left; then 2 of 2 s, 2 of 20 s, and one of a scenario not seen so far,
-    # which counts with the mean of 11 s.
-    assert left(capsys) == ["about 12 s left", "about 55 s left"]
-
-
-def test_experiments_that_are_added_are_counted(capsys: Out) -> None:
-    experiments = {"a": config(iterations=2)}
-    progress = Progress(experiments)
-    progress.iteration("a", line(0))
-    experiments["b"] = config(iterations=5)
-    progress.iteration("a", line(1))
-
-    assert left(capsys) == ["about 10 s left", "about 50 s left"]
+    assert first.index("iteration") == second.index("iteration") == len("trial 1/2  long  ")
 
 
 def test_supervised_experiment_is_one_iteration(capsys: Out) -> None:
@@ -152,30 +110,62 @@ def test_supervised_experiment_is_one_iteration(capsys: Out) -> None:
     assert "iteration 1/1" in capsys.readouterr().out
 
 
-def test_iterations_of_an_earlier_start_are_not_left(capsys: Out) -> None:
-    Progress({"a": config(iterations=10)}).iteration("a", line(7))
+def test_stopped_experiment_is_told(capsys: Out) -> None:
+    progress = Progress({"a": config(iterations=10), "long": config(iterations=2)})
+    progress.stopped("a", "asha")
 
-    assert left(capsys) == ["about 20 s left"]
+    assert capsys.readouterr().out == "trial 1/2  a     stopped early by asha\n"
 
 
-def test_experiment_that_ended_early_is_waited_for_no_more(capsys: Out) -> None:
-    progress = Progress({"a": config(iterations=10), "b": config(iterations=2)})
-    progress.ended("a", None)
-    progress.iteration("b", line(0))
-    progress.iteration("b", line(1))
+def test_last_iteration_says_that_all_is_done(capsys: Out) -> None:
+    progress = Progress({"a": config(iterations=2, training=STEPS)})
+    progress.iteration("a", line(0))
+    progress.iteration("a", line(1))
 
     assert left(capsys) == ["about 10 s left", "all done"]
 
 
-def test_stopped_experiment_is_told_and_waited_for_no_more(capsys: Out) -> None:
-    progress = Progress({"a": config(iterations=10), "long": config(iterations=2)})
-    progress.iteration("a", line(1))
-    progress.stopped("a", "asha")
-    progress.iteration("long", line(0))
+def test_trials_are_numbered_in_the_order_in_which_they_begin(capsys: Out) -> None:
+    progress = Progress({key: config() for key in "abc"})
+    for key in "bab":
+        progress.iteration(key, line(0))
 
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == "a     stopped early by asha"
-    assert lines[2].endswith("about 10 s left")
+    assert [said[:11] for said in capsys.readouterr().out.splitlines()] == [
+        "trial 1/3  ",
+        "trial 2/3  ",
+        "trial 1/3  ",
+    ]
+
+
+def test_best_accuracy_is_that_of_all_trials_with_the_same_data_but_for_full_supervision(capsys: Out) -> None:
+    experiments = {
+        "a": config(),
+        "b": config("supervised"),
+        "c": config("uncertain-only"),
+        "other": config(dataset={"name": "digits", "train_size": 100}),
+    }
+    progress = Progress(experiments)
+    for key, accuracy in (("b", 0.97), ("a", 0.7), ("a", 0.6), ("c", 0.8), ("b", 0.98), ("other", 0.2)):
+        progress.iteration(key, line(0, accuracy=accuracy))
+
+    said = [words.partition("best so far ")[2][:5] for words in capsys.readouterr().out.splitlines()]
+    assert said == ["", "0.700", "0.700", "0.800", "0.800", "0.200"]
+
+
+def test_earlier_starts_count_in_numbers_best_accuracy_and_time_left(capsys: Out) -> None:
+    experiments = {key: config(iterations=4, training=STEPS) for key in "bc"}
+    earlier = [
+        ("a", config(iterations=4), [line(step, accuracy=0.9) for step in range(4)]),
+        ("b", config(iterations=4), [line(0), line(1)]),
+    ]
+    progress = Progress(experiments, num_trials=3, earlier=earlier, clock=lambda: 0.0)
+    progress.iteration("c", line(0, accuracy=0.5))
+
+    # Two iterations of `b` and three of `c` are left.
+    assert capsys.readouterr().out == (
+        "trial 2/3  c  iteration 1/4  interactions 100  annotated 100  accuracy 0.500  best so far 0.900  "
+        "about 50 s left\n"
+    )
 
 
 def test_iteration_redone_from_an_earlier_state_is_told(capsys: Out) -> None:
@@ -207,7 +197,7 @@ def test_duration_as_a_person_says_it(seconds: float, words: str) -> None:
 def test_failure_is_told_when_it_happens(capsys: pytest.CaptureFixture[str]) -> None:
     Progress({"one": config()}).ended("one", "iteration 1: DivergedError: not finite\nmore of it\n")
 
-    assert capsys.readouterr().out == "one  failed: iteration 1: DivergedError: not finite\n"
+    assert capsys.readouterr().out == "trial 1/1  one  failed: iteration 1: DivergedError: not finite\n"
 
 
 def test_label_stands_behind_the_id_in_columns(capsys: Out) -> None:
@@ -217,8 +207,8 @@ def test_label_stands_behind_the_id_in_columns(capsys: Out) -> None:
     progress.ended("long", "iteration 1: no memory")
 
     assert capsys.readouterr().out.splitlines() == [
-        "a     random s0                               stopped early by asha",
-        "long  cluster-only (purity threshold 0.7) s0  failed: iteration 1: no memory",
+        "trial 1/2  a     random s0                               stopped early by asha",
+        "trial 2/2  long  cluster-only (purity threshold 0.7) s0  failed: iteration 1: no memory",
     ]
 
 
@@ -228,4 +218,4 @@ def test_label_that_is_added_is_said(capsys: Out) -> None:
     labels["a"] = "random (epochs 2) s0"
     progress.stopped("a", "asha")
 
-    assert capsys.readouterr().out == "a  random (epochs 2) s0  stopped early by asha\n"
+    assert capsys.readouterr().out == "trial 1/1  a  random (epochs 2) s0  stopped early by asha\n"

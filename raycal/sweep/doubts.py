@@ -1,0 +1,76 @@
+"""Finds settings that are allowed but that make a sweep pointless or its results weak, before it starts."""
+
+from collections.abc import Iterator, Mapping
+from math import ceil
+
+from raycal.config import ExperimentConfig
+from raycal.config.labels import counted
+from raycal.data import DatasetInfo
+
+FEWEST_STEPS = 30  # a training of fewer optimizer steps hardly moves the weights
+
+
+def doubts(experiments: Mapping[str, ExperimentConfig], infos: Mapping[str, DatasetInfo]) -> list[str]:
+    """A line for each doubtful setting, each once, without regard to how many experiments have it.
+
+    Args:
+        experiments: The experiments by id.
+        infos: The dataset of each experiment, by experiment id.
+    """
+    lines: dict[str, None] = {}
+    for key, config in experiments.items():
+        if key in infos:
+            lines |= dict.fromkeys(_of(config, infos[key]))
+    return list(lines)
+
+
+def _of(config: ExperimentConfig, info: DatasetInfo) -> Iterator[str]:
+    if info.num_classes == 1:
+        yield f"all images of {info.name} are of one class, so every model is right about all of them"
+        return
+    if config.resolved_scenario.whole_pool:
+        yield from _few_steps(config, info.num_train, "the whole pool")
+        return
+    yield from _too_many_interactions(config, info)
+    if not config.resolved_scenario.forms_clusters:  # the labels that clusters give are not known before
+        labels = min(config.interactions_per_iteration, info.num_train)
+        yield from _few_steps(config, labels, "the first iteration")
+
+
+def _too_many_interactions(config: ExperimentConfig, info: DatasetInfo) -> Iterator[str]:
+    each, planned, pool = config.interactions_per_iteration, config.iterations, info.num_train
+    if each * planned <= pool:
+        return
+    yield (
+        f"{each * planned:,} interactions are planned (iterations: {planned:,}, interactions_per_iteration: {each:,}), "
+        f"more than the {pool:,} training images of {info.name}: a strategy that labels single images ends after "
+        f"iteration {ceil(pool / each):,}, when all of them have a label"
+    )
+
+
+def _few_steps(config: ExperimentConfig, labels: int, of: str) -> Iterator[str]:
+    """Yield what is doubtful about the training on some labels.
+
+    Args:
+        of: The origin of the labels in words.
+    """
+    training = config.training
+    if training.batch_size > labels:
+        yield (
+            f"training.batch_size is {training.batch_size:,}, more than the {counted(labels, 'label')} of {of}: "
+            "each pass over them is a single optimizer step"
+        )
+    batches = ceil(labels / training.batch_size)
+    steps = training.epochs * batches if training.stop == "epochs" else training.steps
+    if steps is not None and steps < FEWEST_STEPS:
+        how = f" ({counted(training.epochs, 'epoch')} of {_batches(batches)})" if training.stop == "epochs" else ""
+        setting = "training.epochs" if training.stop == "epochs" else "training.steps"
+        where = f" on the labels of {of}" if training.stop == "epochs" else ""
+        yield (
+            f"a training{where} takes only {counted(steps, 'optimizer step')}{how}, too few to learn much: "
+            f"raise {setting}"
+        )
+
+
+def _batches(number: int) -> str:
+    return "1 batch" if number == 1 else f"{number:,} batches"

@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # One test process for each core, at most 8; tests of one group, such as those that start Ray, run in one process.
 PARALLEL := --numprocesses logical --maxprocesses 8 --dist loadgroup
 
-.PHONY: install quickstart test test-slow test-long lint format clean
+.PHONY: install quickstart readme-figure test test-slow test-long lint format clean
 
 install: $(STAMP)
 
@@ -20,6 +20,9 @@ $(STAMP): pyproject.toml
 
 quickstart: $(STAMP)
 	$(BIN)/python -m raycal.sweep sweeps/quickstart.yaml --resume
+
+readme-figure: quickstart
+	$(BIN)/python sweeps/readme_figure.py runs/quickstart sweeps/figures/quickstart.png
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(PARALLEL) $(TESTS)

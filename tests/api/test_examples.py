@@ -11,7 +11,7 @@ import pytest
 
 import raycal
 
-README = Path(raycal.__file__).parents[1] / "README.md"
+README = Path(raycal.__file__).parents[1] / "sweeps" / "README.md"
 # The first example makes the sweep that the others read.
 ORDER = ["run_sweep", "read_sweep", "SweepResults", "ExperimentResults", "plot_accuracy", "run_experiment"]
 
@@ -59,14 +59,14 @@ grid:
 
 
 def notebook() -> str:
-    """The code of the example in the README, without its indentation."""
+    """The code of the example in sweeps/README.md, without its indentation."""
     (block,) = re.findall(r"^    import raycal\n(?:(?:    .*)?\n)+", README.read_text(), re.MULTILINE)
     return "\n".join(line[4:] for line in block.splitlines())
 
 
 def test_notebook_of_the_readme_is_a_notebook_cell_long() -> None:
     assert 8 <= len([line for line in notebook().splitlines() if line]) <= 12
-    compile(notebook(), "README.md", "exec")
+    compile(notebook(), "sweeps/README.md", "exec")
 
 
 @pytest.mark.slow

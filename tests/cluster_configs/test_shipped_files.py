@@ -211,7 +211,9 @@ def test_sweep_in_the_header_passes_a_dry_run(name: str, tmp_path: Path) -> None
     options = parser().parse_args(shlex.split(sweep_commands(FOLDER / f"{name}.yaml")[0]))
     command = [sys.executable, "-m", "raycal.sweep", str(ROOT / "sweeps" / Path(options.sweep).name), "--dry-run"]
     command += [f"--set={override}" for override in options.overrides]
-    done = subprocess.run([*command, "--storage", str(tmp_path)], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(
+        [*command, "--price", "clouds", "--storage", str(tmp_path)], capture_output=True, text=True, cwd=ROOT
+    )
 
     assert done.returncode == 0, done.stderr
     assert "paper-cifar10: 30 trials, 625,000 interactions" in done.stdout

@@ -104,7 +104,8 @@ class TimeLeft:
 
     def _makespan(self) -> float | None:
         """The seconds until the last slot is free, if each slot takes the next trial when it is free."""
-        overhead = median(self._overheads) if self._overheads else 0.0
+        later_overheads = self._overheads[self._concurrent :]  # the first ones of each process include imports
+        overhead = median(later_overheads) if later_overheads else 0.0
         later_starts = self._starts[self._concurrent :]  # the first trial of a slot also starts its processes
         start = median(later_starts) if later_starts else 0.0
         known: dict[tuple[tuple[str, ...], int], float] = {}

@@ -121,12 +121,14 @@ def test_same_iteration_of_an_earlier_seed_is_the_best_guess() -> None:
     assert sweep.iteration("a", 1, 25.0) == 30.0
 
 
-def test_time_between_iterations_is_counted() -> None:
-    sweep = Clocked({"a": equal(iterations=3)})
+def test_time_between_iterations_is_counted_but_for_the_first_of_a_process() -> None:
+    sweep = Clocked({"a": equal(iterations=4)})
     sweep.left.started("a", 20.0)
-    sweep.pass_time(12)
+    sweep.pass_time(17)
+    assert sweep.iteration("a", 0, 10.0) == 30.0
 
-    assert sweep.iteration("a", 0, 10.0) == 24.0
+    sweep.pass_time(15)
+    assert sweep.iteration("a", 1, 10.0) == 2 * (10.0 + 5.0)
 
 
 def test_time_to_start_later_trials_is_counted() -> None:

@@ -1,4 +1,4 @@
-"""`python -m raycal.report SWEEP_OR_DIR` writes the report of a sweep. It reads nothing but the sweep folder."""
+"""`python -m raycal.report SWEEP_OR_DIR ...` writes the report of one sweep or several, from their folders alone."""
 
 import argparse
 import csv
@@ -20,6 +20,7 @@ EPILOG = """\
 examples:
   {prog} runs/quickstart
   {prog} sweeps/quickstart.yaml --storage runs --out /tmp/report
+  {prog} runs/birds runs/more_birds --out /tmp/both
 
 A sweep that still runs, or with failed trials, gives a report of what is finished, and the report says so.
 
@@ -31,14 +32,21 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     """Build the argument parser."""
     parser = argparse.ArgumentParser(
         prog=prog,
-        description="Write the report of a sweep: a page for the browser, figures and tables for a paper.",
+        description="Write the report of a sweep or of several together: a page, and figures and tables for a paper.",
         epilog=EPILOG.format(prog=prog),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "sweep", metavar="SWEEP_OR_DIR", help="the folder of a sweep (<storage>/<sweep name>), or its YAML file"
+        "sweeps",
+        metavar="SWEEP_OR_DIR",
+        nargs="+",
+        help="the folder of a sweep (<storage>/<sweep name>), or its YAML file; of several, one report of all trials",
     )
-    parser.add_argument("--out", metavar="DIR", help="where to write (default: report/ in the folder of the sweep)")
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help="where to write (default: report/ in the folder of the sweep; needed with several sweeps)",
+    )
     parser.add_argument(
         "--storage",
         metavar="DIR",
@@ -62,9 +70,11 @@ def _report(options: argparse.Namespace) -> int:
     from raycal.report.runs import read_runs
     from raycal.storage.folder import Folder  # imported here so that --help stays fast
 
-    place = _place(options.sweep, options.storage)
-    runs = read_runs(place)
-    out = Folder.at(place).folder("report") if options.out is None else Folder.at(options.out)
+    places = [_place(sweep, options.storage) for sweep in options.sweeps]
+    if len(places) > 1 and options.out is None:
+        raise InputError("--out: give a folder for a report of several sweeps, as it belongs to none of them alone")
+    runs = read_runs(*places)
+    out = Folder.at(places[0]).folder("report") if options.out is None else Folder.at(options.out)
 
     from raycal.report.write import write_report  # slow to import: only when there is something to report
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from raycal.algorithm.expert import experts
 from raycal.algorithm.guessing import guessing_accuracy
@@ -23,8 +23,8 @@ from raycal.errors import InputError
 from raycal.storage.data_variants import RunInputs, data_variants
 from raycal.storage.folder import Folder
 from raycal.storage.results import IterationRecord
-from raycal.storage.run_dir import CONFIG, Outcome, TrialState
-from raycal.storage.sweep_dir import SweepDir
+from raycal.storage.run_dir import CONFIG, Outcome, RunDir, TrialState
+from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runs:
-    """All trials of a sweep, in the order of its plan."""
+    """All trials of a sweep in the order of its plan, or of several sweeps, one after another."""
 
     name: str
     trials: tuple[Trial, ...]
@@ -168,36 +168,76 @@ class Runs:
         return groups
 
 
-def read_runs(folder: str | Folder) -> Runs:
-    """Read the runs in the folder of a sweep (`<storage>/<sweep name>`).
+def read_runs(folder: str | Folder, *more: str | Folder) -> Runs:
+    """Read the runs in the folder of a sweep (`<storage>/<sweep name>`), or those of several sweeps together.
+
+    Trials of several sweeps that differ by their seed alone form one group. An experiment that several sweeps have
+    counts once: as the first of them that finished it, or else as the first of them.
 
     Args:
         folder: A location that `Folder.at` accepts, or a folder that is already open with its credentials.
+        more: The folders of the other sweeps.
 
     Raises:
-        InputError: The folder is no sweep folder, or files of a run changed after the run had ended.
+        InputError: A folder is no sweep folder, or files of a run changed after the run had ended.
     """
+    sweeps = [_open(each) for each in (folder, *more)]
+    planned = [
+        _Planned(sweep_dir, key, config, key in plan.removed)
+        for sweep_dir, plan in sweeps
+        for key, config in plan.experiments.items()
+    ]
+    if more:
+        planned = _each_once(planned)
+    configs = [each.config for each in planned]
+    variants = data_variants([RunInputs(each.config, each.run_dir.environment()) for each in planned])
+    names = zip(scenario_names(configs), dataset_names(configs), variants, strict=True)
+    return Runs(
+        name=" and ".join(dict.fromkeys(plan.sweep for _, plan in sweeps)),
+        trials=tuple(
+            replace(
+                _read(each.run_dir, each.key, each.config, scenario),
+                is_removed=each.is_removed,
+                data=data,
+                dataset_name=f"{dataset} {data}".rstrip(),
+            )
+            for each, (scenario, dataset, data) in zip(planned, names, strict=True)
+        ),
+    )
+
+
+class _Planned(NamedTuple):
+    """An experiment in the plan of a sweep."""
+
+    sweep_dir: SweepDir
+    key: str
+    config: ExperimentConfig
+    is_removed: bool
+
+    @property
+    def run_dir(self) -> RunDir:
+        """The folder of the experiment."""
+        return self.sweep_dir.run_dir(self.key)
+
+
+def _open(folder: str | Folder) -> tuple[SweepDir, SweepPlan]:
+    """The sweep folder at a place, and its plan."""
     sweep_dir = SweepDir(Folder.at(folder) if isinstance(folder, str) else folder)
     plan = sweep_dir.read_plan()
     if plan is None:
         raise InputError(_not_a_sweep(folder if isinstance(folder, str) else folder.place, sweep_dir))
-    configs, removed = list(plan.experiments.values()), set(plan.removed)
-    variants = data_variants(
-        [RunInputs(config, sweep_dir.run_dir(key).environment()) for key, config in plan.experiments.items()]
-    )
-    names = zip(scenario_names(configs), dataset_names(configs), variants, strict=True)
-    return Runs(
-        name=plan.sweep,
-        trials=tuple(
-            replace(
-                _read(sweep_dir, key, config, scenario),
-                is_removed=key in removed,
-                data=data,
-                dataset_name=f"{dataset} {data}".rstrip(),
-            )
-            for (key, config), (scenario, dataset, data) in zip(plan.experiments.items(), names, strict=True)
-        ),
-    )
+    return sweep_dir, plan
+
+
+def _each_once(planned: Sequence[_Planned]) -> list[_Planned]:
+    """Each experiment once, in the order of its first plan, taken from the first sweep that has finished it."""
+    chosen: dict[str, _Planned] = {}
+    for each in planned:
+        if each.key not in chosen or (
+            each.run_dir.state() is TrialState.FINISHED and chosen[each.key].run_dir.state() is not TrialState.FINISHED
+        ):
+            chosen[each.key] = each
+    return list(chosen.values())
 
 
 def _not_a_sweep(folder: str, sweep_dir: SweepDir) -> str:
@@ -210,8 +250,7 @@ def _not_a_sweep(folder: str, sweep_dir: SweepDir) -> str:
     return f"{folder}: not the folder of a sweep: it has no plan.json{hint}"
 
 
-def _read(sweep_dir: SweepDir, experiment_id: str, config: ExperimentConfig, scenario: str) -> Trial:
-    run_dir = sweep_dir.run_dir(experiment_id)
+def _read(run_dir: RunDir, experiment_id: str, config: ExperimentConfig, scenario: str) -> Trial:
     if damage := run_dir.damage():
         raise InputError(*damage)
     state = run_dir.state()

@@ -131,6 +131,7 @@ class MeteredListener:
 
     def scheduled(self, experiment_id: str) -> None:
         """A trial got a place to run."""
+        self._listener.scheduled(experiment_id)
         self._recorder.scheduled(experiment_id)
 
     def started(self, experiment_id: str, seconds: float) -> None:

@@ -17,6 +17,10 @@ class ConsoleListener:
         self._sweep_dir, self._progress, self._tracker = sweep_dir, progress, tracker
         self._start_cost = start_cost
 
+    def scheduled(self, experiment_id: str) -> None:
+        """An experiment got a place to run."""
+        self._progress.scheduled(experiment_id)
+
     def started(self, experiment_id: str, seconds: float) -> None:
         """Algorithm 1 began, `seconds` after there was room for the experiment."""
         self._start_cost.started(seconds)

@@ -48,6 +48,10 @@ class Progress:
         to_run = self._num_trials - self._num_complete
         self._time_left = TimeLeft(experiments, concurrent=concurrent, done=done, num_trials=to_run, clock=clock)
 
+    def scheduled(self, experiment_id: str) -> None:
+        """An experiment got a place to run."""
+        self._time_left.scheduled(experiment_id)
+
     def started(self, experiment_id: str, seconds: float) -> None:
         """Algorithm 1 began in an experiment, `seconds` after there was room for it."""
         self._time_left.started(experiment_id, seconds)

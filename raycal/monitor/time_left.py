@@ -31,7 +31,7 @@ class TimeLeft:
 
     An iteration that has not run is expected to take as long as the same iteration of a similar trial: of the same
     scenario with the same data, network and training; else of another scenario with the same; else of the same scenario
-    with others. If no trial has come so far, it is estimated from the nearest iteration, whose training grows with the
+    with others. If no such trial has reached that iteration, it is estimated from the nearest iteration, whose training grows with the
     number of labels if the training is counted in epochs. The trials are then laid out over the concurrent slots.
 
     Args:
@@ -57,14 +57,21 @@ class TimeLeft:
         self._measured: dict[tuple[str, ...], dict[int, list[_Measured]]] = defaultdict(lambda: defaultdict(list))
         self._overheads: list[float] = []  # seconds between two iterations of a trial, on top of the iteration itself
         self._starts: list[float] = []
+        self._has_started: set[str] = set()
         self._last_event: dict[str, float] = {}
         self._known_groups: dict[str, tuple[tuple[str, ...], ...]] = {}
         self._end: float | None = None
 
-    def started(self, experiment_id: str, seconds: float) -> None:
-        """Algorithm 1 began in an experiment, `seconds` after there was room for it."""
-        self._starts.append(seconds)
+    def scheduled(self, experiment_id: str) -> None:
+        """An experiment got a place to run."""
         self._last_event[experiment_id] = self._clock()
+
+    def started(self, experiment_id: str, seconds: float) -> None:
+        """Algorithm 1 began in an experiment, `seconds` after it had got a place. This may be known only afterwards."""
+        self._starts.append(seconds)
+        self._has_started.add(experiment_id)
+        if experiment_id in self._last_event:
+            self._last_event[experiment_id] += seconds
 
     def iteration(self, experiment_id: str, line: IterationRecord) -> None:
         """An iteration was saved; `line` is its line of results.jsonl."""
@@ -73,6 +80,7 @@ class TimeLeft:
         if (before := self._last_event.get(experiment_id)) is not None:
             self._overheads.append(max(0.0, now - before - seconds))
         self._last_event[experiment_id] = now
+        self._has_started.add(experiment_id)
         self._done[experiment_id] = line["iteration"] + 1
         measured = _Measured(
             training=line["train_seconds"],
@@ -119,9 +127,11 @@ class TimeLeft:
                 if (group, iteration) not in known:
                     known[group, iteration] = self._expected(key, iteration) + overhead
             steps = [known[group, iteration] for iteration in range(first, total)]
-            if key in self._last_event:  # a part of the running iteration is over
+            if key not in self._has_started:
+                steps[0] += start
+            if key in self._last_event:  # a part of the running iteration, or of the start, is over
                 steps[0] = max(0.0, steps[0] - (self._clock() - self._last_event[key]))
-            trials.append(sum(steps) + (0.0 if key in self._last_event else start))
+            trials.append(sum(steps))
         unknown = self._num_trials - len(self._experiments)
         if unknown > 0:
             trials += [max(trials, default=0.0)] * unknown

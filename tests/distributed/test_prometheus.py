@@ -112,9 +112,11 @@ def test_events_reach_the_listener_and_the_gauges(recorder: Recorder, gauges: Ga
         wait_until(lambda: trials(gauges) == {"finished": 1, "failed": 1})
 
     assert listener.heard == [
+        ("scheduled", ONE),
         ("started", ONE, 20.0),
         ("iteration", ONE, LINE),
         ("finished", ONE),
+        ("scheduled", TWO),
         ("died", TWO, "out of memory"),
     ]
     assert gauges.values["raycal_start_seconds", "tiny"] == 20
@@ -130,7 +132,7 @@ def test_trial_stopped_by_the_scheduler_is_no_failure(recorder: Recorder, gauges
         both.stopped(ONE, "asha")
         wait_until(lambda: trials(gauges) == {"planned": 1, "stopped": 1})
 
-    assert listener.heard == [("stopped", ONE, "asha")]
+    assert listener.heard == [("scheduled", ONE), ("stopped", ONE, "asha")]
 
 
 def test_gauges_are_made_once_as_the_table_says(recorder: Recorder, gauges: Gauges) -> None:

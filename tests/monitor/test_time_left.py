@@ -123,8 +123,9 @@ def test_same_iteration_of_an_earlier_seed_is_the_best_guess() -> None:
 
 def test_time_between_iterations_is_counted_but_for_the_first_of_a_process() -> None:
     sweep = Clocked({"a": equal(iterations=4)})
+    sweep.left.scheduled("a")
+    sweep.pass_time(37)
     sweep.left.started("a", 20.0)
-    sweep.pass_time(17)
     assert sweep.iteration("a", 0, 10.0) == 30.0
 
     sweep.pass_time(15)
@@ -134,8 +135,9 @@ def test_time_between_iterations_is_counted_but_for_the_first_of_a_process() -> 
 def test_time_to_start_later_trials_is_counted() -> None:
     sweep = Clocked({key: equal(iterations=1) for key in "abcd"})
     for key, seconds in (("a", 20.0), ("b", 5.0)):
+        sweep.left.scheduled(key)
+        sweep.pass_time(10 + seconds)
         sweep.left.started(key, seconds)
-        sweep.pass_time(10)
         left = sweep.iteration(key, 0, 10.0)
 
     assert left == 2 * (10.0 + 5.0)
@@ -143,11 +145,12 @@ def test_time_to_start_later_trials_is_counted() -> None:
 
 def test_part_of_the_running_iterations_is_over() -> None:
     sweep = Clocked({"a": equal(iterations=2), "b": equal(iterations=2)}, concurrent=2)
-    sweep.left.started("a", 1.0)
-    sweep.left.started("b", 1.0)
-    sweep.pass_time(10)
+    sweep.left.scheduled("a")
+    sweep.left.scheduled("b")
+    sweep.pass_time(12)
+    sweep.left.started("a", 2.0)
 
-    # `b` is about to finish its first iteration as well.
+    # `b` is about to finish its first iteration as well, although nothing has been heard of it.
     assert sweep.iteration("a", 0, 10.0) == 10.0
 
 

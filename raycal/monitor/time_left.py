@@ -29,10 +29,11 @@ class _Measured:
 class TimeLeft:
     """Estimates the seconds until the last trial ends.
 
-    An iteration that has not run is expected to take as long as the same iteration of a similar trial: of the same
-    scenario with the same data, network and training; else of another scenario with the same; else of the same scenario
-    with others. If no such trial has reached that iteration, it is estimated from the nearest iteration, whose training grows with the
-    number of labels if the training is counted in epochs. The trials are then laid out over the concurrent slots.
+    The expected time of an iteration that has not run is that of the same iteration of similar trials. The most similar
+    trials have the same scenario, data, network and training; the next ones differ in the scenario; the next ones have
+    only the scenario in common. If none of them has reached that iteration, its time is estimated from the nearest
+    iteration, whose training grows with the number of labels if its length is counted in epochs. The trials are then
+    laid out over the concurrent slots.
 
     Args:
         experiments: The experiments to run, in the order of their start. It may grow.

@@ -12,10 +12,10 @@ from raycal import __version__
 from raycal.report.caveats import caveats, recipes
 from raycal.report.cells import kind, readable
 from raycal.report.figures.charts import Plate
-from raycal.report.figures.drawing import drawing, gid
+from raycal.report.figures.drawing import drawing
 from raycal.report.figures.panels import draw_panel, variable
 from raycal.report.figures.slices import datasets
-from raycal.report.figures.style import GRID, PAPER, Look
+from raycal.report.figures.style import FAINT, GRID, PAPER, Look, gid
 from raycal.report.montages import montages
 from raycal.report.paper.parity import is_about_another_dataset
 from raycal.report.runs import Runs

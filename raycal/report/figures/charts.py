@@ -63,6 +63,8 @@ class Chart:
         x_range, y_range: The limits of the axes; None: everything that is drawn.
         ticks: The positions of the ticks on the x axis; empty: chosen automatically.
         is_log: Whether x is logarithmic.
+        chance: The highest accuracy that guessing reaches, drawn as a horizontal line; None: not drawn.
+        has_end_labels: Whether the lines are named at their ends.
     """
 
     title: str
@@ -74,6 +76,8 @@ class Chart:
     y_range: tuple[float, float] | None = None
     ticks: tuple[float, ...] = ()
     is_log: bool = False
+    chance: float | None = None
+    has_end_labels: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,22 +140,52 @@ def zoom(chart: Chart) -> Chart:
 
     The x range begins where the first curve passes the lowest final value, less its deviation and a margin.
     """
-    ends = [series.mean[-1] for series in chart.series]
-    if not ends:
+    seen = [part for series in chart.series if (part := _until(series, chart.x_range)) is not None]
+    if not seen:
         return chart
-    low = min(end - (series.std[-1] if series.std else 0) for end, series in zip(ends, chart.series, strict=True))
-    high = max(top for series in chart.series for top in _tops(series))
+    low = min(series.mean[-1] - (series.std[-1] if series.std else 0) for series in seen)
+    high = max(top for series in seen for top in _tops(series))
     top = max((level.mean + level.std for level in chart.levels), default=high)
     if high < top <= high + max(high - low, 0.02):  # include full supervision if it is close to the curves
         high = top
     margin = max(0.06 * (high - low), 0.002)
     low, high = low - margin, high + margin
-    begin = min(_passes(series, low) for series in chart.series)
-    end = max(series.x[-1] for series in chart.series)
+    begin = min(_passes(series, low) for series in seen)
+    end = max(series.x[-1] for series in seen)
     if begin == end:
         return chart
     pad = 0.04 * (end - begin)
-    return replace(chart, x_range=(begin - pad, end + pad), y_range=(low, high))
+    return replace(chart, x_range=(begin - pad, end + pad), y_range=(low, high), chance=None, has_end_labels=False)
+
+
+def with_shared_budget(chart: Chart) -> Chart:
+    """End the x axis where the first line ends, so that a line that goes on does not squash the others.
+
+    Lines with a single point do not count, unless there are no others.
+    """
+    lines = [series for series in chart.series if len(series.x) > 1]
+    if not lines:
+        return chart
+    begin = min(series.x[0] for series in lines)
+    end = min(series.x[-1] for series in lines)
+    if begin >= end:
+        return chart
+    pad = 0.03 * (end - begin)
+    return replace(chart, x_range=(begin - pad, end + pad))
+
+
+def beyond(chart: Chart) -> list[Series]:
+    """The series of a panel that go on to the right of its axes."""
+    return [series for series in chart.series if chart.x_range and series.x[-1] > chart.x_range[1]]
+
+
+def _until(series: Series, x_range: tuple[float, float] | None) -> Series | None:
+    """The points of a series up to the end of the axes; None if there are none."""
+    count = sum(x_range is None or x <= x_range[1] for x in series.x)
+    if not count:
+        return None
+    cut = {name: getattr(series, name)[:count] for name in ("x", "mean", "std", "counts")}
+    return replace(series, **cut)
 
 
 def is_nearly_whole(part: Chart, chart: Chart) -> bool:
@@ -183,6 +217,7 @@ def _extent(chart: Chart) -> list[tuple[float, float]]:
     xs = [x for series in chart.series for x in series.x]
     ys = [y for series in chart.series for y in (*_tops(series), *_tops(series, -1))]
     ys += [level.mean + sign * level.std for level in chart.levels for sign in (-1, 1)]
+    ys += [] if chart.chance is None else [chart.chance]
     fixed = (chart.x_range, chart.y_range)
     return [
         _with_margin(values or [0.0]) if limits is None else limits

@@ -12,7 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import Formatter, MaxNLocator, NullLocator, ScalarFormatter, StrMethodFormatter
 
 from raycal.report.figures.charts import ITERATION, Chart, Level, Plate, Series
-from raycal.report.figures.style import DOUBLE_COLUMN, PAPER, SINGLE_COLUMN, Look, settings
+from raycal.report.figures.end_labels import least_height, level_name, settle, write_end_labels
+from raycal.report.figures.style import DOUBLE_COLUMN, FAINT, PAPER, SINGLE_COLUMN, Look, gid, settings
 
 ROW_HEIGHT, LEGEND_LINE, TITLE_LINE = 2.35, 0.17, 0.15  # inches
 PNG_DPI = 200
@@ -46,13 +47,14 @@ def save(figure: Figure, ending: Format) -> bytes:
 
 
 def draw_plate(plate: Plate, looks: Mapping[str, Look]) -> Figure:
-    """Draw a figure with all its panels and one legend below them."""
+    """Draw a figure with all its panels, and one legend below them unless the lines name themselves."""
     columns = max(len(row) for row in plate.rows)
-    entries = legend_handles((chart for row in plate.rows for chart in row), looks)
+    charts = [chart for row in plate.rows for chart in row]
+    entries = {} if _names_its_lines(plate) else legend_handles(charts, looks)
     legend_columns = _legend_columns(entries, columns)
     legend_lines = -(-len(entries) // legend_columns)
-    has_titles = any(chart.title for row in plate.rows for chart in row)
-    height = len(plate.rows) * (ROW_HEIGHT + TITLE_LINE * has_titles) + LEGEND_LINE * legend_lines
+    row_height = max(ROW_HEIGHT + TITLE_LINE * any(chart.title for chart in charts), *map(least_height, charts), 0)
+    height = len(plate.rows) * row_height + LEGEND_LINE * legend_lines
     width = DOUBLE_COLUMN if columns > 1 else SINGLE_COLUMN
     figure = Figure(figsize=(width, height), dpi=72, layout="constrained", facecolor=PAPER)
     figure.get_layout_engine().set(w_pad=0.06, h_pad=0.05, wspace=0.03)  # type: ignore[union-attr, call-arg]
@@ -62,23 +64,40 @@ def draw_plate(plate: Plate, looks: Mapping[str, Look]) -> Figure:
             axes.remove()
         for chart, axes in zip(row, axes_row, strict=False):
             draw_chart(chart, axes, looks)
-    figure.legend(
-        handles=list(entries.values()),
-        labels=list(entries),
-        loc="outside lower center",
-        ncols=legend_columns,
-        frameon=False,
-        handlelength=2.6,
-        columnspacing=1.6,
-    )
+    if entries:
+        figure.legend(
+            handles=list(entries.values()),
+            labels=list(entries),
+            loc="outside lower center",
+            ncols=legend_columns,
+            frameon=False,
+            handlelength=2.6,
+            columnspacing=1.6,
+        )
+    settle(figure)
     return figure
 
 
-def draw_chart(chart: Chart, axes: Axes, looks: Mapping[str, Look]) -> None:
-    """Draw one panel, without a legend; every artist of a scenario gets the scenario's `gid`."""
+def _names_its_lines(plate: Plate) -> bool:
+    """Whether each row names its lines at their ends in full, so that a legend would repeat it."""
+    return all(
+        row[0].has_end_labels and all(series.label == series.scenario for series in row[0].series) for row in plate.rows
+    )
+
+
+def draw_chart(chart: Chart, axes: Axes, looks: Mapping[str, Look], *, with_settings: bool = False) -> None:
+    """Draw one panel, without a legend; every artist of a scenario gets the scenario's `gid`.
+
+    Call `settle` for the figure when all of its panels are drawn.
+
+    Args:
+        with_settings: Whether the names at the ends of the lines contain the settings, which takes much room.
+    """
     axes.set(title=chart.title, xlabel=chart.x_label, ylabel=chart.y_label)
     for level in chart.levels:
         _draw_level(level, axes, looks)
+    if chart.chance is not None:
+        axes.axhline(chart.chance, linewidth=0.8, linestyle=(0, (1, 2)), color=FAINT, gid="chance", zorder=1.7)
     for series in chart.series:
         _draw_series(series, axes, looks)
     if chart.is_log:
@@ -88,6 +107,8 @@ def draw_chart(chart: Chart, axes: Axes, looks: Mapping[str, Look]) -> None:
     if chart.y_range:
         axes.set_ylim(*chart.y_range)
     _ticks(chart, axes)
+    if chart.has_end_labels:
+        write_end_labels(chart, axes, looks, with_settings=with_settings)
 
 
 def _draw_series(series: Series, axes: Axes, looks: Mapping[str, Look]) -> None:
@@ -123,11 +144,6 @@ def _line(scenario: str, looks: Mapping[str, Look]) -> dict[str, Any]:
     return {"color": looks[scenario].color, "gid": gid(scenario, looks)}
 
 
-def gid(scenario: str, looks: Mapping[str, Look]) -> str:
-    """The SVG id of a scenario's artists, which is valid whatever the scenario's name is."""
-    return f"s{list(looks).index(scenario)}"
-
-
 def _ticks(chart: Chart, axes: Axes) -> None:
     steps = [1, 2, 2.5, 5, 10]
     if chart.ticks:
@@ -155,10 +171,7 @@ def legend_handles(charts: Iterable[Chart], looks: Mapping[str, Look]) -> dict[s
     labels: dict[str, str] = {}
     for chart in charts:
         labels |= {series.label: series.scenario for series in chart.series}
-        labels |= {
-            "supervised (all true labels)" if level.scenario == "supervised" else level.scenario: level.scenario
-            for level in chart.levels
-        }
+        labels |= {level_name(level): level.scenario for level in chart.levels}
     order = list(looks)
     handles: dict[str, Line2D] = {}
     for label in sorted(labels, key=lambda one: order.index(labels[one])):

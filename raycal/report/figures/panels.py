@@ -8,10 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from raycal.report.figures.charts import Chart
-from raycal.report.figures.drawing import draw_chart, gid, save
-from raycal.report.figures.style import GRID, INK, PAPER, SINGLE_COLUMN, Look
+from raycal.report.figures.drawing import draw_chart, save
+from raycal.report.figures.end_labels import least_height, settle
+from raycal.report.figures.style import FAINT, GRID, INK, PAPER, SINGLE_COLUMN, Look, gid
 
 HEIGHT = 2.5  # inches
+WIDE = 7.6  # inches; the width of a panel that fills the page on a screen that is not a phone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,14 +29,24 @@ class Panel:
     points: Sequence[tuple[float, float, str, str]]
 
 
-def draw_panel(chart: Chart, looks: Mapping[str, Look], *, prefix: str) -> Panel:
-    """Draw a panel; call it within `drawing(text_as_paths=False)`. `prefix` makes the ids unique on the page."""
-    figure = Figure(figsize=(SINGLE_COLUMN, HEIGHT), dpi=72, layout="constrained", facecolor="none")
+def draw_panel(chart: Chart, looks: Mapping[str, Look], *, prefix: str, is_wide: bool = False) -> Panel:
+    """Draw a panel; call it within `drawing(text_as_paths=False)`.
+
+    Args:
+        chart: What the panel shows.
+        looks: The look of each scenario.
+        prefix: What makes the ids of the panel unique on the page.
+        is_wide: Whether the panel fills the page from left to right, instead of one column of it.
+    """
+    width, height = (WIDE, 1.3 * HEIGHT) if is_wide else (SINGLE_COLUMN, HEIGHT)
+    height = max(height, least_height(chart))
+    figure = Figure(figsize=(width, height), dpi=72, layout="constrained", facecolor="none")
     axes = figure.subplots()
     axes.set_facecolor("none")
-    draw_chart(chart, axes, looks)
+    draw_chart(chart, axes, looks, with_settings=is_wide)
+    settle(figure)
     svg = save(figure, "svg").decode()
-    return Panel(svg=_for_page(svg, looks, prefix), points=list(_points(chart, axes, looks)))
+    return Panel(svg=_for_page(svg, looks, prefix), points=list(_points(chart, axes, looks, 72 * height)))
 
 
 def variable(color: str) -> str:
@@ -45,18 +57,20 @@ def variable(color: str) -> str:
 def _for_page(svg: str, looks: Mapping[str, Look], prefix: str) -> str:
     svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', svg, count=1)
-    svg = re.sub(r'\bid="(s\d+)"', r'class="\1"', svg).replace("xlink:href", "href")
+    svg = re.sub(r'\bid="(s\d+|chance)"', r'class="\1"', svg).replace("xlink:href", "href")
     svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
     svg = svg.replace("url(#", f"url(#{prefix}-").replace('href="#', f'href="#{prefix}-')
     svg = svg.replace(INK, "currentColor").replace(GRID, "var(--grid)").replace(PAPER, "var(--paper)")
+    svg = svg.replace(FAINT, "var(--faint)")
     for look in looks.values():
         svg = svg.replace(look.color, f"var({variable(look.color)})")
     return re.sub(r"\n\s*", "\n", svg)
 
 
-def _points(chart: Chart, axes: Axes, looks: Mapping[str, Look]) -> Iterator[tuple[float, float, str, str]]:
-    """Yield the points that lie inside the axes, as in `Panel.points`."""
-    height = HEIGHT * 72
+def _points(
+    chart: Chart, axes: Axes, looks: Mapping[str, Look], height: float
+) -> Iterator[tuple[float, float, str, str]]:
+    """Yield the points that lie inside the axes, as in `Panel.points`; `height` is that of the panel in points."""
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     for series in chart.series:
         stds = series.std or [None] * len(series.x)

@@ -12,9 +12,11 @@ from raycal.report.figures.charts import (
     Plate,
     Series,
     aligned,
+    beyond,
     is_nearly_whole,
     series_of,
     supervised_level,
+    with_shared_budget,
     zoom,
 )
 from raycal.report.figures.sensitivity import sensitivity
@@ -22,6 +24,7 @@ from raycal.report.figures.slices import Slice, datasets, of_dataset, slices, va
 from raycal.report.runs import Runs
 from raycal.report.stats.comparison import by_dataset
 from raycal.report.stats.curves import ACCURACY_KEY, Axis
+from raycal.report.stats.guessing import highest
 
 
 def plates(runs: Runs) -> list[Plate]:
@@ -40,16 +43,7 @@ def figure2(dataset: str, shown: Sequence[Slice]) -> Plate | None:
 
     The zoomed panels are left out if they show nearly the whole range.
     """
-    charts = [
-        Chart(
-            title=part.title,
-            x_label=INTERACTIONS,
-            y_label=ACCURACY_LABEL,
-            series=_series(part, x="interactions", y=ACCURACY_KEY),
-            levels=supervised_level(part.supervised),
-        )
-        for part in shown
-    ]
+    charts = [with_shared_budget(_accuracy_by_interactions(part)) for part in shown]
     charts = [chart for chart in charts if chart.series or chart.levels]
     zoomed = [zoom(chart) if chart.series else chart for chart in charts]
     pairs = list(zip(charts, zoomed, strict=True))
@@ -59,7 +53,31 @@ def figure2(dataset: str, shown: Sequence[Slice]) -> Plate | None:
     else:
         rows = [(chart,) if part is chart else (chart, part) for chart, part in pairs]
         caption = "First the whole range, then zoomed to where the scenarios differ."
+    caption = " ".join(filter(None, (caption, _cut_words([row[0] for row in rows]))))
     return _plate("figure2", dataset, "Test accuracy against interactions", caption, rows, shown)
+
+
+def _accuracy_by_interactions(part: Slice) -> Chart:
+    """The panel with full supervision and guessing as horizontal lines."""
+    trials = [*part.supervised, *(trial for group in part.groups for trial in group.finished)]
+    return Chart(
+        title=part.title,
+        x_label=INTERACTIONS,
+        y_label=ACCURACY_LABEL,
+        series=_series(part, x="interactions", y=ACCURACY_KEY),
+        levels=supervised_level(part.supervised),
+        chance=highest(line for trial in trials for line in trial.lines),
+        has_end_labels=True,
+    )
+
+
+def _cut_words(charts: Sequence[Chart]) -> str:
+    """The sentence about the lines that go on where the axis ends; empty if there are none."""
+    longer = {series.label: None for chart in charts for series in beyond(chart)}
+    if not longer:
+        return ""
+    go = "goes" if len(longer) == 1 else "go"
+    return f"The axis ends with the interactions that all scenarios spent; {', '.join(longer)} {go} on."
 
 
 def figure3(dataset: str, shown: Sequence[Slice]) -> Plate | None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from raycal.algorithm.scenario import SCENARIOS
 
 INK, GRID, PAPER = "#1b1b1b", "#dcdcdc", "#ffffff"
+FAINT = "#5f666d"  # the color of what is there for orientation, such as the level of guessing
 SINGLE_COLUMN, DOUBLE_COLUMN = 3.4, 7.0  # inches
 
 
@@ -58,6 +59,11 @@ def looks(scenarios: Sequence[str]) -> dict[str, Look]:
         name: _LOOKS[name] if name in _LOOKS else _SPARE[user_defined.index(name) % len(_SPARE)]
         for name in dict.fromkeys(scenarios)
     }
+
+
+def gid(scenario: str, looks: Mapping[str, Look]) -> str:
+    """The SVG id of a scenario's artists, which is valid whatever the scenario's name is."""
+    return f"s{list(looks).index(scenario)}"
 
 
 def settings(*, text_as_paths: bool) -> dict[str, Any]:

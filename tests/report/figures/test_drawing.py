@@ -4,11 +4,11 @@ import pytest
 from small_runs import runs, supervised, threshold, trial
 
 from raycal.report.figures.charts import Chart
-from raycal.report.figures.drawing import draw_plate, drawing, gid, render
+from raycal.report.figures.drawing import draw_plate, drawing, render
 from raycal.report.figures.panels import draw_panel
 from raycal.report.figures.plates import plates
 from raycal.report.figures.slices import scenarios
-from raycal.report.figures.style import looks
+from raycal.report.figures.style import gid, looks
 
 RUNS = runs(
     trial("random", 0, [0.4, 0.6, 0.7]),
@@ -82,8 +82,10 @@ class TestPanel:
     def test_points_lie_where_they_are_drawn(self, chart: Chart) -> None:
         with drawing(text_as_paths=False):
             panel = draw_panel(chart, LOOKS, prefix="f0")
-        marked = panel.svg[panel.svg.rindex('<g class="s0">') : panel.svg.rindex('<g class="s1">')]
-        drawn = [(float(x), float(y)) for x, y in re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)"', marked)]
+        groups = panel.svg.split('<g class="')
+        marked = "".join(group for group in groups if group.startswith('s0"'))
+        marks = re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)" style="fill: var\(--c757575', marked)
+        drawn = [(float(x), float(y)) for x, y in marks if float(x)]
         told = [(x, y) for x, y, scenario, _ in panel.points if scenario == "s0"]
 
         assert len(drawn) == 3

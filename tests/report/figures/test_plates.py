@@ -19,7 +19,7 @@ def test_figures_of_a_dataset() -> None:
     assert list(found) == ["figure2_cifar10", "figure3_cifar10", "cost_cifar10"]
     whole, upper = found["figure2_cifar10"].rows[0]
     assert [one.scenario for one in whole.series] == ["random", "cluster-only"]
-    assert (whole.levels[0].mean, whole.x_range) == (0.9, None)
+    assert (whole.levels[0].mean, whole.x_range) == (0.9, (94, 306))
     assert upper.x_range is not None
     error, annotated = found["figure3_cifar10"].rows[0]
     assert [(one.scenario, one.mean) for one in error.series] == [("cluster-only", pytest.approx((10, 10, 10)))]

@@ -46,6 +46,15 @@ def draw(ledger: Sequence[Interaction], images: ImageDataset) -> bytes | None:
     return buffer.getvalue()
 
 
+def tile_boxes(height: int) -> list[tuple[int, int, int, int]]:
+    """Where a montage of this height has images: left, top, right and bottom of each place, in pixels."""
+    lefts = [
+        MARGIN + column * (COLUMN + MARGIN) + 10 + place * (SIDE + GAP) for column in (0, 1) for place in range(IMAGES)
+    ]
+    tops = range(MARGIN + 24 + 26 + CAPTION, height - SIDE, CAPTION + SIDE + 10)
+    return [(left, top, left + SIDE, top + SIDE) for top in tops for left in lefts]
+
+
 class _Pen:
     """Draws on a canvas."""
 

@@ -56,8 +56,11 @@ def _tail(name: str) -> str:
 
 
 def _says_nothing(name: str, cells: list[str], *, is_measured: bool) -> bool:
-    """Whether a column is empty, has only counts of 0, or names the only dataset; a measured 0 is information."""
-    nothing = {EMPTY} if is_measured else {EMPTY, "0"}
+    """Whether a column is empty, has only counts of 0, or names the only dataset.
+
+    A measured 0 is information, and so is seed 0.
+    """
+    nothing = {EMPTY} if is_measured or name == "seed" else {EMPTY, "0"}
     return not set(cells) - nothing or (name == "dataset" and len(set(cells)) == 1)
 
 

@@ -1,53 +1,117 @@
 """Pictures of the clusters that the expert was shown, as in figure 1 of the paper, if the trials saved any."""
 
 import base64
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+from PIL import Image
+
+from raycal.algorithm.records import Answer
+from raycal.experiment.montage import COLORS, tile_boxes
 from raycal.report.runs import Runs, Trial
 from raycal.storage.folder import Folder
 
-MAX_BYTES = 4_000_000  # for all pictures together, so that the page stays small enough to send by mail
+MAX_BYTES = 8_000_000  # for all pictures together, so that the page stays small enough to send by mail
+NEARLY_WHITE = 248
+# Words in this gray can be read on white and on black paper. The blue of accepted clusters is lightened for the same.
+GRAY = (122, 122, 122)
+BLUE = (38, 132, 199)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Montage:
-    """One picture of clusters.
+    """The picture of one iteration.
 
     Attributes:
-        caption: The dataset, scenario, seed and iteration of the picture.
-        uri: The PNG as a data URI.
+        iteration: The number of the iteration, from 0.
+        uri: The picture as a data URI; its paper is transparent, so that it fits a light and a dark page.
     """
 
-    caption: str
+    iteration: int
     uri: str
 
 
-def montages(runs: Runs) -> list[Montage]:
-    """The first and the last iteration of one finished trial per dataset and scenario, up to `MAX_BYTES` in total."""
-    pictures: list[Montage] = []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gallery:
+    """The pictures of one trial.
+
+    Attributes:
+        caption: The dataset, scenario and seed.
+        experiment_id: The trial, whose folder has all of its pictures.
+        montages: The pictures in the order of their iterations.
+        left_out: How many pictures the page does not contain, because it would be too large with them.
+    """
+
+    caption: str
+    experiment_id: str
+    montages: tuple[Montage, ...]
+    left_out: int
+
+
+def galleries(runs: Runs) -> list[Gallery]:
+    """The pictures of one finished trial per dataset and scenario, up to `MAX_BYTES` in total.
+
+    If there is no room for all, the first and the last iteration of every trial come before those between them.
+    """
+    trials = [(trial, _names(trial)) for trial in _examples(runs)]
+    wanted = [(at, name) for at, (_, names) in enumerate(trials) for name in dict.fromkeys(names[:1] + names[-1:])]
+    wanted += [(at, name) for at, (_, names) in enumerate(trials) for name in names[1:-1]]
+    pictures: list[list[Montage]] = [[] for _ in trials]
     size = 0
-    for trial in _examples(runs):
-        folder = Folder.at(trial.folder).folder("clusters")
-        names = folder.names("iteration-*.png")
-        for name in dict.fromkeys(names[:1] + names[-1:]):
-            content = folder.read(name) or b""
-            size += len(content)
-            if size > MAX_BYTES:
-                return pictures
-            number = re.sub(r"\D", "", name)
-            pictures.append(
-                Montage(
-                    caption=f"{trial.dataset_name}, {trial.scenario}, seed {trial.config.seed}, "
-                    f"iteration {int(number)}",
-                    uri="data:image/png;base64," + base64.b64encode(content).decode(),
-                )
-            )
-    return pictures
+    for at, name in wanted:
+        content = Folder.at(trials[at][0].folder).folder("clusters").read(name) or b""
+        # The picture on the page is about as large as its file, so that it need not be made to see if it fits.
+        size += len(content)
+        if size > MAX_BYTES:
+            break
+        uri = "data:image/webp;base64," + base64.b64encode(without_paper(content)).decode()
+        pictures[at].append(Montage(iteration=int(re.sub(r"\D", "", name)), uri=uri))
+    return [
+        Gallery(
+            caption=f"{trial.dataset_name}, {trial.scenario}, seed {trial.config.seed}",
+            experiment_id=trial.experiment_id,
+            montages=tuple(sorted(shown, key=lambda montage: montage.iteration)),
+            left_out=len(names) - len(shown),
+        )
+        for (trial, names), shown in zip(trials, pictures, strict=True)
+        if shown
+    ]
+
+
+def without_paper(content: bytes) -> bytes:
+    """Make everything transparent but the images and the words of a montage, as a lossless WebP file."""
+    pixels = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"), np.uint8)
+    height, width, _ = pixels.shape
+    is_image = np.zeros((height, width), bool)
+    for left, top, right, bottom in tile_boxes(height):
+        # A place where the cluster has no more images is white, or nearly so: the file has few colors.
+        is_image[top:bottom, left:right] = (pixels[top:bottom, left:right] < NEARLY_WHITE).any()
+    low, high = pixels.min(axis=2), pixels.max(axis=2)
+    is_colored = high.astype(int) - low > 30
+    ink = np.empty_like(pixels)
+    ink[:, : width // 2] = BLUE
+    ink[:, width // 2 :] = COLORS[Answer.REFUSED]
+    ink[~is_colored] = GRAY
+    opacity = np.where(is_colored, 255 - low, np.minimum(255, (255 - high.astype(int)) * 255 // 215))
+    opacity[opacity <= 255 - NEARLY_WHITE] = 0  # paper that the palette of the file does not have exactly
+    opacity[is_image] = 255
+    ink[is_image] = pixels[is_image]
+    ink[opacity == 0] = 0
+    buffer = io.BytesIO()
+    picture = Image.fromarray(np.dstack([ink, opacity.astype(np.uint8)]), "RGBA")
+    picture.save(buffer, "WEBP", lossless=True, quality=30, method=2)
+    return buffer.getvalue()
+
+
+def _names(trial: Trial) -> list[str]:
+    return Folder.at(trial.folder).folder("clusters").names("iteration-*.png")
 
 
 def _examples(runs: Runs) -> Iterator[Trial]:
+    """The first finished trial of each dataset and scenario with clusters."""
     seen: set[tuple[str, str]] = set()
     for trial in runs.trials:
         kind = (trial.dataset_name, trial.scenario)

@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 import yaml
@@ -10,15 +12,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from raycal import __version__
 from raycal.report.caveats import caveats, recipes
-from raycal.report.cells import kind, readable
-from raycal.report.figures.charts import Plate
+from raycal.report.cells import cell_text, kind
+from raycal.report.expert_time import cost_words, expert_time, in_minutes
+from raycal.report.figures.captions import deviation
+from raycal.report.figures.charts import Chart, Plate
 from raycal.report.figures.drawing import drawing
 from raycal.report.figures.panels import draw_panel, variable
 from raycal.report.figures.slices import datasets
-from raycal.report.figures.style import FAINT, GRID, PAPER, Look, gid
-from raycal.report.montages import montages
-from raycal.report.paper.parity import is_about_another_dataset
+from raycal.report.figures.style import GRID, PAPER, Look, gid
+from raycal.report.montages import galleries
+from raycal.report.next_steps import next_steps, sweep_command
 from raycal.report.runs import Runs
+from raycal.report.stats.curves import final_accuracy
+from raycal.report.sweep_file import sweep_file
+from raycal.report.views import one_seed_words, plain, views
 from raycal.storage.folder import Folder
 from raycal.storage.run_dir import RunDir
 
@@ -29,22 +36,61 @@ STATUSES = {
     "unfinished": "not finished",
     "removed": "no longer in the sweep file",
 }
-COMPARISONS = {
-    "summary": "All scenarios and settings",
-    "targets": "Interactions needed for an accuracy",
-    "pairwise": "Scenarios compared over the same seeds",
-    "penalty": "Pairwise penalty matrix: how often a row beats a column",
-}
-# Columns that only the files have, so that the tables on the page are narrow enough to read.
-ONLY_IN_FILES = {
-    "pairwise": ("from interactions", "to interactions", "first mean", "second mean", "p (t)", "p (Wilcoxon)"),
-    "parity": ("claim", "section", "rule"),
-}
 ROWS_IN_PRINT = 40
+HOURS = "human time (hours)"
 
 
-def page(runs: Runs, plates: Sequence[Plate], tables: Mapping[str, pd.DataFrame], looks: Mapping[str, Look]) -> str:
-    """The HTML of the report."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One folded part of the evidence.
+
+    Attributes:
+        key: The anchor of the part and, for a table, the name of its files.
+        title: The heading, which the list of contents repeats.
+        figures: The kinds of figures that the part shows.
+    """
+
+    key: str
+    title: str
+    figures: tuple[str, ...] = ()
+
+
+# In the order of the page.
+PARTS = (
+    Part(key="summary", title="All scenarios and settings"),
+    Part(key="zoomed", title="Where the scenarios differ", figures=("zoomed",)),
+    Part(key="targets", title="Interactions needed for an accuracy"),
+    Part(key="pairwise", title="Scenarios compared over the same seeds"),
+    Part(key="penalty", title="How often a scenario beats another one"),
+    Part(key="clusters", title="Clusters and their labels", figures=("figure3",)),
+    Part(key="images", title="Accuracy by annotated images", figures=("images",)),
+    Part(key="break_even", title="What a cluster may cost", figures=("break_even",)),
+    Part(key="sensitivity", title="How much each setting matters", figures=("sensitivity",)),
+    Part(key="parity", title="The claims of the paper"),
+    Part(key="failures", title="Trials that did not finish"),
+    Part(key="trials", title="All trials, with links to their files"),
+    Part(key="files", title="Tables and figures as files"),
+    Part(key="made", title="How this was made"),
+)
+
+
+def page(
+    runs: Runs,
+    plates: Sequence[Plate],
+    tables: Mapping[str, pd.DataFrame],
+    looks: Mapping[str, Look],
+    *,
+    to_trials: str | None = None,
+) -> str:
+    """The HTML of the report.
+
+    Args:
+        runs: The trials.
+        plates: The figures.
+        tables: The tables by name.
+        looks: The look of each scenario.
+        to_trials: The relative path from the page to the folder that holds the run folders; None: it has no links.
+    """
     environment = Environment(
         loader=PackageLoader("raycal.report"),
         autoescape=True,
@@ -53,9 +99,17 @@ def page(runs: Runs, plates: Sequence[Plate], tables: Mapping[str, pd.DataFrame]
         undefined=StrictUndefined,
     )
     environment.filters["css_variable"] = lambda color: f"var({variable(color)})"
-    environment.globals.update(readable=readable, kind=kind, zip=zip)
-    shown = {key: _for_page(key, frame) for key, frame in tables.items() if not frame.empty}
-    filled = {key: frame for key, frame in shown.items() if not frame.empty}
+    environment.filters["url"] = lambda text: quote(text)
+    environment.globals.update(kind=kind, zip=zip)
+    shown = {key: views(key, frame) for key, frame in tables.items() if key != "recommendation"}
+    figures = _figures(plates, looks)
+    pictures = galleries(runs)
+    filled = {
+        "clusters": pictures,
+        "trials": runs.trials,
+        "files": plates or shown,
+        "made": True,
+    }
     return environment.get_template("page.html").render(
         version=__version__,
         name=runs.name,
@@ -68,62 +122,35 @@ def page(runs: Runs, plates: Sequence[Plate], tables: Mapping[str, pd.DataFrame]
         caveats=caveats(runs),
         answers=answers(tables),
         is_recommended=_is_recommended(tables),
-        figures=_figures(plates, looks),
+        answer_views=plain(tables["recommendation"]) if "recommendation" in tables else [],
+        one_seed=one_seed_words(tables),
+        steps=next_steps(runs, tables),
+        figures=figures,
+        lines={name: any(getattr(chart, name) for chart in _first_panels(plates)) for name in ("levels", "chance")},
         scenarios=[(name, gid(name, looks), look) for name, look in looks.items()],
         colors={variable(look.color): look for look in looks.values()},
         grid=GRID,
         paper=PAPER,
-        tables=filled,
+        views=shown,
+        files=sorted(tables),
+        plates=plates,
         rows_in_print=ROWS_IN_PRINT,
-        asides=_asides(tables),
-        comparisons={key: title for key, title in COMPARISONS.items() if key in filled},
-        montages=montages(runs),
+        parts=[
+            part
+            for part in PARTS
+            if shown.get(part.key) or filled.get(part.key) or any(kind in figures for kind in part.figures)
+        ],
+        expert_time=expert_time(runs),
+        cost_words=cost_words(runs),
+        galleries=pictures,
+        trials=_trials(runs),
+        to_trials=to_trials,
+        sweep_file=sweep_file(runs),
+        rerun=sweep_command(runs.name, "--storage runs-again"),
         common=yaml.safe_dump(_common(runs), sort_keys=False, allow_unicode=True).strip(),
         varied=_varied(runs),
         environments=_environments(runs),
     )
-
-
-def _for_page(key: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """Drop the rows and columns that the page does not show: those for the files only, and repeated columns."""
-    if key == "penalty":
-        frame = frame[[name in _with_wins(frame) for name in frame["dataset"]]]
-    if key == "parity" and "reason" in frame:
-        frame = frame[[not is_about_another_dataset(str(reason)) for reason in frame["reason"]]]
-    frame = frame.drop(columns=list(ONLY_IN_FILES.get(key, ())), errors="ignore")
-    shared = "AUBC on shared budget"
-    if key == "summary" and shared in frame and frame[shared].equals(frame["AUBC"]):
-        frame = frame.drop(columns=[shared, f"{shared} low", f"{shared} high"])
-    return frame
-
-
-def _asides(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
-    """Return a sentence about what the page leaves out of a table, by the key of the table."""
-    asides: dict[str, str] = {}
-    penalty = tables.get("penalty")
-    if penalty is not None and penalty.empty:
-        asides["penalty"] = (
-            "The matrix of who beats whom is left out: it needs two scenarios with two finished seeds in common."
-        )
-    elif penalty is not None:
-        without = [name for name in dict.fromkeys(penalty["dataset"]) if name not in _with_wins(penalty)]
-        if without:
-            on = "" if len(set(penalty["dataset"])) == 1 else f" on {', '.join(without)}"
-            asides["penalty"] = (
-                f"The matrix of who beats whom{on} is left out: no scenario beats another one at any budget."
-            )
-    parity = tables.get("parity", pd.DataFrame())
-    elsewhere = sum(is_about_another_dataset(str(reason)) for reason in parity.get("reason", ()))
-    if elsewhere:
-        are = "claim of the paper is" if elsewhere == 1 else "claims of the paper are"
-        asides["parity"] = f"{elsewhere} {are} about other datasets and not in the table; tables/parity.csv names each."
-    return asides
-
-
-def _with_wins(penalty: pd.DataFrame) -> set[str]:
-    """Return the datasets on which a scenario beats another one."""
-    counts = penalty.drop(columns=["dataset", "beats", "settings"])
-    return {str(name) for name, row in zip(penalty["dataset"], counts.to_numpy(), strict=True) if any(row)}
 
 
 def answers(tables: Mapping[str, pd.DataFrame]) -> list[str]:
@@ -147,16 +174,80 @@ def _statuses(runs: Runs) -> dict[str, int]:
 
 
 def _figures(plates: Sequence[Plate], looks: Mapping[str, Look]) -> dict[str, list[dict[str, Any]]]:
-    """The figures with their drawn panels, by the kind of figure."""
+    """The figures with their drawn panels, by the kind of figure.
+
+    Figure 2 is divided: its whole panels lead the page, and the zoomed ones are evidence. So is the figure of the
+    costs: the time of the expert belongs to the story, and the annotated images are evidence.
+    """
     by_kind: dict[str, list[dict[str, Any]]] = {}
     with drawing(text_as_paths=False):
         for number, plate in enumerate(plates):
-            charts = [chart for row in plate.rows for chart in row]
-            panels = [draw_panel(chart, looks, prefix=f"f{number}p{at}") for at, chart in enumerate(charts)]
-            by_kind.setdefault(plate.kind, []).append(
-                {"plate": plate, "panels": list(zip(charts, panels, strict=True))}
-            )
+            for kind_of_part, charts in _divided(plate):
+                is_lead = kind_of_part in ("figure2", "hours")
+                drawn = []
+                for at, chart in enumerate(charts):
+                    prefix = f"f{number}{kind_of_part[0]}p{at}"
+                    panel = draw_panel(chart, looks, prefix=prefix)
+                    wide = draw_panel(chart, looks, prefix=f"{prefix}w", is_wide=True) if is_lead else None
+                    drawn.append((chart, panel, wide))
+                by_kind.setdefault(kind_of_part, []).append(
+                    {"plate": plate, "panels": drawn, "caption": _caption(kind_of_part, plate, charts)}
+                )
     return by_kind
+
+
+def _first_panels(plates: Sequence[Plate]) -> list[Chart]:
+    """The panels that lead the page."""
+    return [row[0] for plate in plates if plate.kind == "figure2" for row in plate.rows]
+
+
+def _caption(kind_of_part: str, plate: Plate, charts: Sequence[Chart]) -> str:
+    """The caption of a part of a figure. What the page has said above is not said again."""
+    return deviation(charts) if kind_of_part in ("hours", "zoomed") else plate.caption
+
+
+def _divided(plate: Plate) -> Iterator[tuple[str, list[Chart]]]:
+    """Yield the parts of a figure that the page shows in different places."""
+    charts = [chart for row in plate.rows for chart in row]
+    if plate.kind == "figure2":
+        yield "figure2", [row[0] for row in plate.rows]
+        charts, kind_of_part = [chart for row in plate.rows for chart in row[1:]], "zoomed"
+    elif plate.kind == "cost":
+        yield "hours", [_readable_time(chart) for chart in charts if chart.x_label == HOURS]
+        charts, kind_of_part = [chart for chart in charts if chart.x_label != HOURS], "images"
+    else:
+        kind_of_part = plate.kind
+    if charts:
+        yield kind_of_part, charts
+
+
+def _readable_time(chart: Chart) -> Chart:
+    """The panel with labels at its lines, and in minutes if the expert is soon done."""
+    chart = replace(chart, has_end_labels=True)
+    if not in_minutes([x for series in chart.series for x in series.x]):
+        return chart
+    series = tuple(replace(one, x=tuple(60 * x for x in one.x)) for one in chart.series)
+    x_range = chart.x_range and (60 * chart.x_range[0], 60 * chart.x_range[1])
+    return replace(chart, x_label="human time (minutes)", series=series, x_range=x_range)
+
+
+def _trials(runs: Runs) -> list[dict[str, str]]:
+    """What the list of trials says about each of them."""
+    labels = {trial.experiment_id: group.label for group in runs.groups for trial in group.trials}
+    rows = []
+    for trial in runs.trials:
+        last = trial.lines[-1] if trial.lines else None
+        rows.append(
+            {
+                "id": trial.experiment_id,
+                "group": labels[trial.experiment_id],
+                "seed": str(trial.config.seed),
+                "state": STATUSES[trial.status],
+                "interactions": cell_text(last and last["interactions"]),
+                "test accuracy": cell_text(final_accuracy(trial.lines)),
+            }
+        )
+    return rows
 
 
 def _flats(runs: Runs) -> list[dict[str, Any]]:

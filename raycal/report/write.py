@@ -24,14 +24,20 @@ def write_report(runs: Runs, folder: Folder) -> list[str]:
     SVG, PDF and PNG in `figures/`, and every table as CSV and LaTeX in `tables/`. The same runs give the same bytes.
     """
     names = []
-    for name, content in _files(runs):
+    for name, content in _files(runs, _to_trials(runs, folder)):
         folder.write(name, content)
         names.append(name)
     record(runs, folder)
     return names
 
 
-def _files(runs: Runs) -> Iterator[tuple[str, bytes]]:
+def _to_trials(runs: Runs, folder: Folder) -> str | None:
+    """The relative path from a page in the folder to the run folders; None unless they lie beside the folder."""
+    places = {trial.folder.rpartition("/")[0] for trial in runs.trials if trial.folder}
+    return "../" if places == {folder.uri.rpartition("/")[0]} else None
+
+
+def _files(runs: Runs, to_trials: str | None) -> Iterator[tuple[str, bytes]]:
     frames, drawn, look = tables(runs), plates(runs), looks(scenarios(runs))
     for plate in drawn:
         for ending, content in render(plate, look).items():
@@ -43,4 +49,4 @@ def _files(runs: Runs) -> Iterator[tuple[str, bytes]]:
         yield f"tables/{key}.tex", to_latex(frame).encode()
     if "summary" in frames:
         yield "summary.csv", to_csv(frames["summary"]).encode()
-    yield PAGE, page(runs, drawn, frames, look).encode()
+    yield PAGE, page(runs, drawn, frames, look, to_trials=to_trials).encode()

@@ -8,7 +8,7 @@ for (const button of document.querySelectorAll(".scenarios button")) {
     const shown = hidden.delete(group);
     if (!shown) hidden.add(group);
     button.setAttribute("aria-pressed", String(shown));
-    for (const part of document.querySelectorAll(`.panel g.${group}`)) part.classList.toggle("off", !shown);
+    for (const drawn of document.querySelectorAll(`.panel g.${group}`)) drawn.classList.toggle("off", !shown);
   });
 }
 
@@ -43,11 +43,72 @@ for (const panel of document.querySelectorAll(".panel")) {
   panel.addEventListener("pointerleave", leave);
 }
 
+// Opens the folded part that a link leads to, and all of them for print.
+const parts = [...document.querySelectorAll("#evidence details")];
+const openTarget = () => {
+  const part = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (part && part.tagName === "DETAILS") { part.open = true; part.scrollIntoView(); }
+};
+addEventListener("hashchange", openTarget);
+for (const link of document.querySelectorAll('.contents a')) {
+  link.addEventListener("click", () => { if (link.hash === location.hash) openTarget(); });
+}
+const openAll = document.querySelector(".open-all");
+const allOpen = () => parts.every((part) => part.open);
+openAll.hidden = false;
+openAll.addEventListener("click", () => { const open = !allOpen(); for (const part of parts) part.open = open; });
+for (const part of parts) {
+  part.addEventListener("toggle", () => { openAll.textContent = allOpen() ? "Close all" : "Open all"; });
+}
+let closed = [];
+addEventListener("beforeprint", () => {
+  closed = parts.filter((part) => !part.open);
+  for (const part of closed) part.open = true;
+});
+addEventListener("afterprint", () => { for (const part of closed) part.open = false; });
+
+// A page that lies in the folder of its sweep knows the path of that folder, which commands then name.
+const quoted = (path) => (/^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`);
+const place = location.protocol === "file:" && decodeURIComponent(location.pathname).match(/^(.*)\/report\/report\.html$/);
+for (const folder of document.querySelectorAll("[data-folder]")) {
+  if (place && place[1].endsWith(`/${folder.textContent.replace(/^runs\//, "")}`)) folder.textContent = quoted(place[1]);
+}
+for (const button of document.querySelectorAll(".copy")) {
+  const code = button.parentNode.querySelector("code");
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+    } catch {
+      getSelection().selectAllChildren(code);
+      document.execCommand("copy");
+    }
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = "Copy"; }, 1500);
+  });
+}
+
+// Shows one iteration of a trial's clusters at a time.
+for (const gallery of document.querySelectorAll(".gallery")) {
+  const pictures = [...gallery.querySelectorAll("img")], choices = gallery.querySelector(".iterations");
+  const buttons = [...choices.querySelectorAll("button")];
+  const show = (at) => {
+    pictures.forEach((picture, other) => picture.classList.toggle("shown", other === at));
+    buttons.forEach((button, other) => button.setAttribute("aria-pressed", String(other === at)));
+  };
+  buttons.forEach((button, at) => button.addEventListener("click", () => show(at)));
+  gallery.classList.add("chosen");
+  choices.hidden = pictures.length < 2;
+  show(pictures.length - 1);
+}
+
 // Marks a table that is wider than its box, with a shadow on each side that can be scrolled to.
 const boxes = [...document.querySelectorAll(".scroll")];
 const mark = (box) => {
   const left = box.scrollWidth - box.clientWidth;
   box.classList.toggle("wide", left > 1);
+  const first = box.querySelector("th, td");
+  if (first) box.style.setProperty("--second", `${first.getBoundingClientRect().width}px`);
   box.classList.toggle("more", left - box.scrollLeft > 1);
   const hint = box.previousElementSibling;
   if (hint && hint.classList.contains("hint")) hint.hidden = left <= 1;
@@ -57,6 +118,7 @@ for (const box of boxes) {
   box.addEventListener("scroll", () => mark(box), { passive: true });
 }
 addEventListener("resize", () => boxes.forEach(mark));
+for (const part of parts) part.addEventListener("toggle", () => part.querySelectorAll(".scroll").forEach(mark));
 
 const number = (text) => {
   const found = text.replace(/[,\s]/g, "").replace("−", "-").match(/[-+]?\d+(\.\d+)?(e[-+]?\d+)?/i);
@@ -73,7 +135,7 @@ for (const head of document.querySelectorAll("thead th")) {
     const numeric = head.classList.contains("number");
     const keyed = [...body.rows].map((row) => {
       const text = row.cells[column].textContent.trim();
-      return [text === "–" || text === "-" ? null : numeric ? number(text) : text, row];
+      return [text === "–" || text === "-" || text === "" || text === "not reached" ? null : numeric ? number(text) : text, row];
     });
     keyed.sort(([a], [b]) => {
       if (a === null || b === null) return (a === null) - (b === null);

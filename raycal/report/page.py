@@ -18,6 +18,7 @@ from raycal.report.figures.captions import deviation
 from raycal.report.figures.charts import Chart, Plate
 from raycal.report.figures.drawing import drawing
 from raycal.report.figures.panels import draw_panel, variable
+from raycal.report.figures.plates import ZOOMED
 from raycal.report.figures.slices import datasets
 from raycal.report.figures.style import GRID, PAPER, Look, gid
 from raycal.report.montages import galleries
@@ -203,7 +204,9 @@ def _first_panels(plates: Sequence[Plate]) -> list[Chart]:
 
 def _caption(kind_of_part: str, plate: Plate, charts: Sequence[Chart]) -> str:
     """The caption of a part of a figure. What the page has said above is not said again."""
-    return deviation(charts) if kind_of_part in ("hours", "zoomed") else plate.caption
+    if kind_of_part in ("hours", "zoomed"):
+        return deviation(charts)
+    return plate.caption.removeprefix(ZOOMED).lstrip()  # the page shows the zoomed panels elsewhere
 
 
 def _divided(plate: Plate) -> Iterator[tuple[str, list[Chart]]]:

@@ -26,6 +26,8 @@ from raycal.report.stats.comparison import by_dataset
 from raycal.report.stats.curves import ACCURACY_KEY, Axis
 from raycal.report.stats.guessing import highest
 
+ZOOMED = "First the whole range, then zoomed to where the scenarios differ."
+
 
 def plates(runs: Runs) -> list[Plate]:
     """All figures that can be drawn from the finished trials, dataset by dataset."""
@@ -52,7 +54,7 @@ def figure2(dataset: str, shown: Sequence[Slice]) -> Plate | None:
         caption = ""
     else:
         rows = [(chart,) if part is chart else (chart, part) for chart, part in pairs]
-        caption = "First the whole range, then zoomed to where the scenarios differ."
+        caption = ZOOMED
     caption = " ".join(filter(None, (caption, _cut_words([row[0] for row in rows]))))
     return _plate("figure2", dataset, "Test accuracy against interactions", caption, rows, shown)
 

@@ -203,6 +203,11 @@ def test_an_interval_is_promised_only_where_there_is_one() -> None:
     assert readable(frame) == {"x": ["0.500"], "y": ["0.700"]}
 
 
+def test_a_seed_of_0_is_shown() -> None:
+    frame = pd.DataFrame({"seed": [0, 0], "failed": [0, 0]}, dtype=object)
+    assert readable(frame) == {"seed": ["0", "0"]}
+
+
 def test_recipe_and_caveats_are_on_top() -> None:
     guessing = {"chance_accuracy": 0.5, "optimizer_steps": 9, "first_train_loss": 1.0, "train_loss": 0.5}
     text = html(runs(trial("random", 0, lines=[line(0, 0.4, **guessing)])))
@@ -210,10 +215,11 @@ def test_recipe_and_caveats_are_on_top() -> None:
 
     assert "recipe: 5 epochs, SGD 0.001, batches of 64" in top
     assert "guessing, which reaches up to 0.500 here, in 1 of 1 iteration of random; train longer" in top
+    assert "1 reason to doubt these results" in top
 
 
 def test_page_of_an_earlier_version_has_its_recipe_and_no_caveats() -> None:
     top = html(RUNS)
 
     assert "recipe: 5 epochs, SGD 0.001, batches of 64" in top
-    assert '<div class="notice">' not in top
+    assert "to doubt these results" not in top

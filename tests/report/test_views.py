@@ -79,10 +79,11 @@ class TestPairs:
 
     def test_only_the_best_of_many_groups_are_in_the_matrix(self) -> None:
         made = [
-            one
+            trial(
+                "cluster-only", level(0.5 + at / 100)[0], expert={"name": "oracle", "purity_threshold": 0.5 + at / 50}
+            )
             for at in range(15)
-            for one in seeds("cluster-only", *level(0.5 + at / 100), expert={"name": "oracle", "purity_threshold": 0.5 + at / 50})
-        ]  # fmt: skip
+        ]
         view = views("pairwise", of(*made)["pairwise"])[0]
         assert len(view.columns["minus"]) == len(view.columns) - 1 == 12
         assert view.columns["minus"][0] == "cluster-only (purity threshold 0.78)"

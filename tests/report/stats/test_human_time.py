@@ -1,5 +1,6 @@
 from made_up import runs, seeds, trial
 
+from raycal.report.cells import EMPTY
 from raycal.report.expert_time import cost_words, expert_time
 from raycal.report.stats.human_time import hours_at, hours_to_reach
 
@@ -28,8 +29,8 @@ def test_table_has_a_column_per_target_and_says_once_what_all_need() -> None:
 
     assert dict(view.columns) == {
         "group": ["random", "cluster-only"],
-        "hours until 90 % of full supervision": ["–", "19.33"],
-        "hours until 95 % of full supervision": ["–", "20"],
+        "hours until 90 % of full supervision": [EMPTY, "19.33"],
+        "hours until 95 % of full supervision": [EMPTY, "20"],
     }
     assert view.notes == ["Every scenario takes 20 hours for 20 interactions."]
 

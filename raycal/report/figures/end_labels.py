@@ -100,11 +100,11 @@ def write_end_labels(chart: Chart, axes: Axes, looks: Mapping[str, Look], *, wit
 
 def settle(figure: Figure) -> None:
     """Move the labels of all panels apart, now that the sizes of the panels are known."""
-    figure.draw_without_rendering()
-    for axes in figure.axes:
+    labeled = [axes for axes in figure.axes if any(isinstance(text, Annotation) for text in axes.texts)]
+    if labeled:
+        figure.draw_without_rendering()
+    for axes in labeled:
         texts = [text for text in axes.texts if isinstance(text, Annotation)]
-        if not texts:
-            continue
         height = axes.get_window_extent().height
         wanted = [_share(axes, text.xy[1]) * height for text in texts]
         heights = [LINE_HEIGHT * figure.dpi / 72] * len(texts)

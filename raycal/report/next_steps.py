@@ -35,9 +35,9 @@ def next_steps(runs: Runs, tables: Mapping[str, pd.DataFrame]) -> list[Step]:
     return list(_steps(runs, tables))
 
 
-def sweep_command(name: str, *options: str) -> str:
-    """The command that runs a sweep file, with the storage of the folder that the report lies in."""
-    return " ".join(["python -m raycal.sweep", f"{name}.yaml", *options])
+def sweep_command(name: str, *options: str, storage: str = "runs") -> str:
+    """The command that runs a sweep file."""
+    return " ".join([f"python -m raycal.sweep {name}.yaml --storage {storage}", *options])
 
 
 def _steps(runs: Runs, tables: Mapping[str, pd.DataFrame]) -> Iterator[Step]:

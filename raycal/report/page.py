@@ -1,8 +1,10 @@
 """Renders the report as one self-contained HTML file that needs no server, no network and no clock."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -101,7 +103,7 @@ def page(
     )
     environment.filters["css_variable"] = lambda color: f"var({variable(color)})"
     environment.filters["url"] = lambda text: quote(text)
-    environment.globals.update(kind=kind, zip=zip)
+    environment.globals.update(kind=kind, zip=zip, segments=partial(_segments, runs.name))
     shown = {key: views(key, frame) for key, frame in tables.items() if key != "recommendation"}
     figures = _figures(plates, looks)
     pictures = galleries(runs)
@@ -147,7 +149,7 @@ def page(
         trials=_trials(runs),
         to_trials=to_trials,
         sweep_file=sweep_file(runs),
-        rerun=sweep_command(runs.name, "--storage runs-again"),
+        rerun=sweep_command(runs.name, storage="runs-again"),
         common=yaml.safe_dump(_common(runs), sort_keys=False, allow_unicode=True).strip(),
         varied=_varied(runs),
         environments=_environments(runs),
@@ -195,6 +197,16 @@ def _figures(plates: Sequence[Plate], looks: Mapping[str, Look]) -> dict[str, li
                     {"plate": plate, "panels": drawn, "caption": _caption(kind_of_part, plate, charts)}
                 )
     return by_kind
+
+
+def _segments(name: str, command: str) -> list[tuple[str, str]]:
+    """The parts of a command, each with what it is: the `folder` of the sweep, the `storage`, or empty for the rest.
+
+    A browser that has opened the page from the folder of the sweep knows both and puts them in.
+    """
+    kinds = {f"runs/{name}": "folder", "runs": "storage"}
+    parts = re.split(rf"(runs/{re.escape(name)}$|(?<=--storage )runs(?= |$))", command)
+    return [(part, kinds.get(part, "")) for part in parts if part]
 
 
 def _first_panels(plates: Sequence[Plate]) -> list[Chart]:

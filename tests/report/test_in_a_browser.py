@@ -44,7 +44,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
             **chance,
         )
     ]
-    write_report(runs(*made, trial("supervised", [(300, 0.93)])), Folder.at(str(folder)))
+    made += [trial("supervised", [(300, 0.93)]), trial("random", seed=2, status="unfinished")]
+    write_report(runs(*made), Folder.at(str(folder)))
     return folder / "report.html"
 
 
@@ -134,8 +135,14 @@ def test_first_two_columns_stay_while_a_table_scrolls(browser: Any, report: Path
 
 def test_copied_command_names_the_folder_of_the_sweep(browser: Any, report: Path) -> None:
     page, complaints, _ = opened(browser, report, 1280, "light")
-    page.click("#next .command:has-text('raycal.track') .copy")
-    copied = page.evaluate("navigator.clipboard.readText()")
-
-    assert shlex.split(copied) == ["python", "-m", "raycal.track", str(report.parent.parent)]
+    folder = report.parent.parent
+    expected = {
+        "raycal.track": [str(folder)],
+        "--resume": ["made-up.yaml", "--storage", str(folder.parent), "--resume"],
+    }
+    for words, arguments in expected.items():
+        page.click(f"#next .command:has-text('{words}') .copy")
+        page.wait_for_selector(f"#next .command:has-text('{words}') .copy:has-text('Copied')")
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert shlex.split(copied)[3:] == arguments
     assert complaints == []

@@ -22,7 +22,7 @@ def test_complete_sweep_with_a_clear_winner_needs_nothing_but_a_look() -> None:
 
 def test_unfinished_trials_come_first() -> None:
     first, *_ = steps(runs(*seeds("random", *level(0.5, 0.6)), trial("random", seed=2, status="failed")))
-    assert first.command == "python -m raycal.sweep made-up.yaml --resume"
+    assert first.command == "python -m raycal.sweep made-up.yaml --storage runs --resume"
     assert first.words.startswith("1 trial has not finished.")
 
 
@@ -45,7 +45,10 @@ def test_scenarios_that_cannot_be_told_apart_get_more_seeds() -> None:
 
 def test_accuracy_that_nobody_reached_asks_for_more_interactions() -> None:
     of = runs(*seeds("random", *level(0.3, 0.3)), *seeds("supervised", *level(0.8, 0.8)))
-    assert [step.command for step in steps(of)] == ["python -m raycal.sweep made-up.yaml --dry-run", MLFLOW]
+    assert [step.command for step in steps(of)] == [
+        "python -m raycal.sweep made-up.yaml --storage runs --dry-run",
+        MLFLOW,
+    ]
 
 
 def test_models_that_learned_nothing_ask_for_longer_training() -> None:

@@ -70,8 +70,10 @@ addEventListener("afterprint", () => { for (const part of closed) part.open = fa
 // A page that lies in the folder of its sweep knows the path of that folder, which commands then name.
 const quoted = (path) => (/^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`);
 const place = location.protocol === "file:" && decodeURIComponent(location.pathname).match(/^(.*)\/report\/report\.html$/);
-for (const folder of document.querySelectorAll("[data-folder]")) {
-  if (place && place[1].endsWith(`/${folder.textContent.replace(/^runs\//, "")}`)) folder.textContent = quoted(place[1]);
+const sweep = place && place[1].match(/^(.+)\/([^/]+)$/);
+if (sweep && sweep[2] === document.querySelector("h1").textContent) {
+  const paths = { folder: sweep[0], storage: sweep[1] };
+  for (const part of document.querySelectorAll("[data-place]")) part.textContent = quoted(paths[part.dataset.place]);
 }
 for (const button of document.querySelectorAll(".copy")) {
   const code = button.parentNode.querySelector("code");

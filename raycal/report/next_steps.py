@@ -45,6 +45,14 @@ def _steps(runs: Runs, tables: Mapping[str, pd.DataFrame]) -> Iterator[Step]:
     if count := len(runs.incomplete):
         trials = "1 trial has" if count == 1 else f"{count} trials have"
         yield Step(words=f"{trials} not finished. Continue the sweep; failed trials are tried again.", command=resume)
+    if _learned_nothing(runs):
+        yield Step(
+            words="The models learned nothing that guessing does not reach. Train them longer or with another learning "
+            "rate. This starts new experiments, so give the sweep a new name, and look at its plan first:",
+            change="experiment:\n  training: {stop: steps, steps: ..., learning_rate: ...}",
+            command=sweep_command(runs.name, "--dry-run"),
+        )
+        return
     finished = [trial for trial in runs.trials if trial.status == "finished"]
     present = list(dict.fromkeys(trial.scenario for trial in runs.trials))
     missing = [name for name in (RANDOM, SUPERVISED) if name not in present]
@@ -58,14 +66,6 @@ def _steps(runs: Runs, tables: Mapping[str, pd.DataFrame]) -> Iterator[Step]:
             change=f"grid:\n  scenario: [{', '.join([*present, *missing])}]",
             command=resume,
         )
-    if _learned_nothing(runs):
-        yield Step(
-            words="The models learned nothing that guessing does not reach. Train them longer or with another learning "
-            "rate. This starts new experiments, so give the sweep a new name, and look at its plan first:",
-            change="experiment:\n  training: {stop: steps, steps: ..., learning_rate: ...}",
-            command=sweep_command(runs.name, "--dry-run"),
-        )
-        return
     yield from _seeds(runs, tables, resume)
     if _never_reached(tables):
         yield Step(

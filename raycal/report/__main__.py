@@ -1,7 +1,6 @@
 """`python -m raycal.report SWEEP_OR_DIR ...` writes the report of one sweep or several, from their folders alone."""
 
 import argparse
-import csv
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -98,19 +97,14 @@ def _place(place: str, storage: str) -> str:
 
 
 def _print(runs: "Runs", out: "Folder", written: Sequence[str]) -> None:
-    """Print the warnings, the recommendation and the names of the written files."""
+    """Print the warnings, the answer and the names of the written files."""
     for warning in runs.warnings:
         print(warning)
-    answers = csv.DictReader((out.read("tables/recommendation.csv") or b"").decode().splitlines())
-    for answer in dict.fromkeys(row["answer"] for row in answers):
-        print(answer)
+    from raycal.report.stats.answer import answer  # imported here so that --help stays fast
+
+    print(answer(runs))
     if runs.removed_words:
         print(runs.removed_words)
-    from raycal.config.labels import counted  # imported here so that --help stays fast
-
-    unfinished = len(runs.incomplete)
-    if unfinished:
-        print(f"not finished and in no figure: {unfinished} of {counted(len(runs.trials), 'trial')}")
     for name in sorted(written, key=lambda name: ("/" in name, name)):
         print(f"{out.place}/{name}")
 

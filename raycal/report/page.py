@@ -26,9 +26,10 @@ from raycal.report.figures.style import GRID, PAPER, Look, gid
 from raycal.report.montages import galleries
 from raycal.report.next_steps import next_steps, sweep_command
 from raycal.report.runs import Runs
+from raycal.report.stats.answer import answers
 from raycal.report.stats.curves import final_accuracy
 from raycal.report.sweep_file import sweep_file
-from raycal.report.views import one_seed_words, plain, views
+from raycal.report.views import one_seed_words, views
 from raycal.storage.folder import Folder
 from raycal.storage.run_dir import RunDir
 
@@ -123,9 +124,7 @@ def page(
         removed_words=runs.removed_words,
         recipes=recipes(runs),
         caveats=caveats(runs),
-        answers=answers(tables),
-        is_recommended=_is_recommended(tables),
-        answer_views=plain(tables["recommendation"]) if "recommendation" in tables else [],
+        answers=answers(runs),
         one_seed=one_seed_words(tables),
         steps=next_steps(runs, tables),
         figures=figures,
@@ -154,17 +153,6 @@ def page(
         varied=_varied(runs),
         environments=_environments(runs),
     )
-
-
-def answers(tables: Mapping[str, pd.DataFrame]) -> list[str]:
-    """The sentences of the recommendation, without repetition."""
-    frame = tables.get("recommendation", pd.DataFrame())
-    return list(dict.fromkeys(map(str, frame["answer"]))) if "answer" in frame else []
-
-
-def _is_recommended(tables: Mapping[str, pd.DataFrame]) -> bool:
-    """Whether a group is recommended for any target."""
-    return any(group is not None for group in tables.get("recommendation", pd.DataFrame()).get("group", ()))
 
 
 def _statuses(runs: Runs) -> dict[str, int]:

@@ -1,19 +1,26 @@
 """The lines that a sweep prints before its trials run and after they have ended."""
 
+import logging
 import os
 import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import fill
 
 from raycal.config.labels import counted
 from raycal.monitor.summary import print_failures, print_summary
+from raycal.storage.sweep_dir import SweepDir
 from raycal.sweep.job import Job
 from raycal.sweep.preflight import describe
 from raycal.tracking.databricks import databricks_page, is_databricks
 from raycal.tracking.schema import missing_folder
 from raycal.tracking.untracked import why_untracked
 from raycal.tracking.uri import has_secrets, is_server, sqlite_path, with_placeholders, without_secrets
+
+LINE = 120  # width of the printed paragraphs
+
+logger = logging.getLogger(__name__)
 
 
 def print_start(job: Job) -> None:
@@ -30,19 +37,37 @@ def print_start(job: Job) -> None:
 
 
 def print_results(job: Job, page: str) -> None:
-    """Print the results, the trials that did not finish, and where to find more.
+    """Print the results, the answer, the trials that did not finish, and where to find more.
 
     Args:
         job: The job whose trials have ended.
         page: The path of the sweep's charts in the MLflow UI; empty if MLflow has nothing of the sweep.
     """
     print_summary(job.sweep_dir, job.selected)
+    print_answer(job.sweep_dir)
     print_failures(job.sweep_dir, job.unfinished(), job.printed_labels)
     print(f"folder  {job.sweep_dir.folder.place}", flush=True)
     if job.tracking_uri is not None:
         print(f"MLflow  {without_secrets(job.tracking_uri)}", flush=True)
         if browse := how_to_browse(job.tracking_uri, page):
             print(f"browse  {browse}", flush=True)
+
+
+def print_answer(sweep_dir: SweepDir) -> None:
+    """Print which strategy won, by how much and why, in the words of the report.
+
+    Like the report, the answer is about all trials of the plan. An error is logged and does not fail the sweep.
+    """
+    from raycal.report.runs import read_runs
+    from raycal.report.stats.answer import answer
+
+    try:
+        text = answer(read_runs(sweep_dir.folder))
+    except Exception as error:  # the runs are complete, and `python -m raycal.report` shows the full error
+        logger.warning("no answer: %s: %s", type(error).__name__, error)
+        return
+    for paragraph in text.splitlines():
+        print(fill(paragraph, LINE, break_long_words=False, break_on_hyphens=False), end="\n\n", flush=True)
 
 
 def how_to_browse(uri: str, page: str) -> str:

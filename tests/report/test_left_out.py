@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from made_up import Points, level, runs, seeds
+from made_up import Points, level, runs, seeds, trial
 from test_page import html
 
 from raycal.report.cells import readable
@@ -13,10 +13,10 @@ from raycal.report.figures.plates import figure2, plates
 from raycal.report.figures.slices import slices
 from raycal.report.paper.parity import parity
 from raycal.report.runs import Runs
+from raycal.report.stats.at_budget import at_budget
 from raycal.report.stats.comparison import by_dataset
 from raycal.report.stats.group_summary import group_summary
 from raycal.report.stats.paired import pairwise
-from raycal.report.stats.recommendation import recommend
 from raycal.report.tables import tables
 
 
@@ -51,16 +51,13 @@ class TestIntervals:
         assert final is not None
         assert (final.low, final.high) == (pytest.approx(0.51 - 0.12706, abs=1e-4), pytest.approx(0.63706, abs=1e-4))
 
-    def test_nothing_saves_more_than_all(self) -> None:
-        def until(*needed: float) -> list[Points]:
-            return [[(1, 0.0), (one, 0.9), (100, 0.9)] for one in needed]
-
-        (found,) = by_dataset(runs(*seeds("random", *until(90, 90)), *seeds("cluster-only", *until(5, 60))))
-        saving = recommend(found)[0].saving
-        assert saving is not None
-        assert saving.high == 100.0
-        assert saving.low is not None
-        assert saving.low < 0
+    def test_those_of_margins_end_at_minus_1_and_1(self) -> None:
+        wide = runs(*seeds("random", *level(0.2, 0.8)), *seeds("cluster-only", *level(0.95, 0.1)))
+        (found,) = by_dataset(wide)
+        ranked = at_budget(found)
+        assert ranked is not None
+        (margin,) = ranked.margins
+        assert (margin.difference.low, margin.difference.high) == (-1.0, 1.0)
 
 
 class TestPenaltyMatrix:
@@ -153,10 +150,10 @@ def test_every_table_can_be_scrolled_and_says_so() -> None:
     assert text.count('<div class="scroll" tabindex="0" role="region"') == heads
 
 
-def test_page_explains_a_recommendation_only_where_there_is_one() -> None:
-    guessed = {"values": {"chance_accuracy": [0.9, 0.9]}}
+def test_page_explains_intervals_and_seeds_only_where_something_is_ranked() -> None:
+    explained = "A seed is one repetition with other random numbers."
 
-    assert "Only scenarios that reach the accuracy" in page(*seeds("random", *level(0.5, 0.6)))
-    text = page(*seeds("random", *level(0.5, 0.6), **guessed))
-    assert "Only scenarios that reach the accuracy" not in text
-    assert "no scenario learned" in text
+    assert explained in page(*seeds("random", *level(0.5, 0.6)))
+    text = page(trial("random", status="unfinished"))
+    assert "No trial has finished, so there is no answer yet." in text
+    assert explained not in text

@@ -14,12 +14,13 @@ from raycal.report.figures.slices import scenarios
 from raycal.report.figures.style import looks
 from raycal.report.page import page
 from raycal.report.runs import Runs
+from raycal.report.stats.answer import answers
 from raycal.storage.folder import Folder
 from raycal.storage.run_writer import RunWriter
 
 RUNS = runs(trial("random", 0, [0.4, 0.6]), trial("cluster-only", 0, [0.5, 0.7]), supervised(0, 0.9))
 TABLES = {
-    "recommendation": pd.DataFrame({"answer": ["random reaches 0.5; not sure."]}),
+    "recommendation": pd.DataFrame({"answer": ["random has 0.5"]}),
     "summary": pd.DataFrame({"group": ["random"], "accuracy": [0.6]}),
     "failures": pd.DataFrame(columns=["experiment id", "reason"]),
 }
@@ -70,13 +71,12 @@ def test_same_runs_give_the_same_page() -> None:
 
 def test_answer_is_on_top() -> None:
     text = html(RUNS)
-    assert "<p>random reaches 0.5<span>; not sure.</span></p>" in text
-    assert text.index("random reaches") < text.index("<svg")
-
-
-def test_recommendation_without_sentences_is_a_table() -> None:
-    text = html(RUNS, TABLES | {"recommendation": pd.DataFrame({"best": ["cluster-only-wins"]})})
-    assert '<td class="">cluster-only-wins</td>' in text
+    (found,) = answers(RUNS)
+    first, *others = found.paragraphs
+    assert first.startswith("After 200 human interactions, cluster-only has the highest accuracy, 0.700: 0.100 more")
+    assert f"<p>{first}</p>" in text
+    assert all(f'<p class="more">{other}</p>' in text for other in others)
+    assert text.index(first) < text.index(others[-1]) < text.index("<svg")
 
 
 def test_hostile_names_are_only_text() -> None:

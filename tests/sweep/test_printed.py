@@ -1,6 +1,65 @@
-import pytest
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
 
-from raycal.sweep.printed import how_to_browse
+import pytest
+from small_runs import runs, trial
+
+from raycal.report.stats.answer import answer
+from raycal.storage.folder import Folder
+from raycal.storage.run_writer import RunWriter
+from raycal.storage.sweep_dir import SweepDir, SweepPlan
+from raycal.sweep.printed import how_to_browse, print_answer
+
+TRIALS = [trial("cluster-only", 0, [0.4, 0.7]), trial("random", 0, [0.3, 0.5])]
+
+
+@pytest.fixture
+def sweep_dir(tmp_path: Path) -> SweepDir:
+    """The folder of a sweep with two finished trials."""
+    made = SweepDir(Folder.at(str(tmp_path / "small")))
+    experiments = {one.experiment_id: one.config for one in TRIALS}
+    made.write_plan(SweepPlan(sweep="small", experiments=experiments, threads=1))
+    for one in TRIALS:
+        writer = RunWriter.of(made, one.experiment_id)
+        writer.folder.write("results.jsonl", "".join(json.dumps(line) + "\n" for line in one.lines).encode())
+        writer.finish("iterations")
+    return made
+
+
+def test_answer_is_that_of_the_report(sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
+    print_answer(sweep_dir)
+
+    printed = capsys.readouterr().out
+    assert [" ".join(part.split()) for part in printed.strip().split("\n\n")] == answer(runs(*TRIALS)).splitlines()
+    assert printed.startswith("After 200 human interactions, cluster-only has the highest accuracy, 0.700: 0.200 more")
+    assert max(map(len, printed.splitlines())) <= 120
+
+
+def test_answer_needs_no_drawing_library(sweep_dir: SweepDir) -> None:
+    code = (
+        "import sys\n"
+        "from raycal.storage.folder import Folder\n"
+        "from raycal.storage.sweep_dir import SweepDir\n"
+        "from raycal.sweep.printed import print_answer\n"
+        f"print_answer(SweepDir(Folder.at({sweep_dir.folder.path!r})))\n"
+        "print(sorted({'matplotlib', 'pandas', 'torch', 'ray', 'mlflow', 'scipy.stats'} & set(sys.modules)))\n"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.startswith("After 200 human interactions")
+    assert shown.stdout.splitlines()[-1] == "[]"
+
+
+def test_answer_that_cannot_be_made_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        print_answer(SweepDir(Folder.at(str(tmp_path / "nothing"))))
+
+    assert caplog.messages[0].startswith("no answer: InputError: ")
+    assert capsys.readouterr().out == ""
 
 
 def test_database_is_browsed_with_a_command_that_can_be_pasted() -> None:

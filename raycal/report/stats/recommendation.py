@@ -1,137 +1,93 @@
-"""Recommends the group that reaches a given accuracy with the fewest interactions, and says how certain that is."""
+"""Finds the group that reaches a percentage of the accuracy of full supervision with the fewest interactions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from math import floor, inf
+from dataclasses import dataclass
 from statistics import fmean
 
 from raycal.report.runs import Group
-from raycal.report.stats.comparison import RANDOM, Comparison, by_seed, is_whole_pool, same_seeds
-from raycal.report.stats.estimate import Estimate, estimate
+from raycal.report.stats.comparison import RANDOM, Comparison, is_whole_pool
 from raycal.report.stats.group_summary import final_accuracies
-from raycal.report.stats.guessing import advice, guessing_level, is_guessing
+from raycal.report.stats.guessing import guessing_level, is_guessing
 from raycal.report.stats.paired import paired_test
-from raycal.report.stats.targets import Reached, both_reach_first, reach
+from raycal.report.stats.targets import Reached, reach
 
 PERCENTS = (90, 95, 99)
-NAMED = 2  # rivals named in a sentence; the table names all of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """The answer for one target accuracy on one dataset.
+    """The group to recommend for one target accuracy on one dataset.
 
     Attributes:
-        target: The target accuracy in words.
-        accuracy: The target accuracy as a number; None: no trial finished.
+        percent: The target in percent of the accuracy of full supervision.
+        accuracy: The target as an accuracy.
         group: The group that reaches the accuracy in all of its seeds with the fewest interactions on average; None: no
             group reaches it in all of its seeds.
-        interactions: The whole number of interactions that the group needs.
-        saving: The interactions saved compared with `random`, in percent, over the seeds that both finished.
-        saving_is_bound: Whether `saving` is a lower bound, because `random` did not reach the accuracy in every seed.
-        rivals: Other groups that reach the accuracy in all of their seeds and cannot be distinguished from `group`: the
-            interval of the paired difference includes 0, or there is no interval. They are ordered by their mean
-            number of interactions, fewest first.
-        answer: The recommendation in words.
+        needed: The interactions that the group needs; None without a group.
+        rivals: Other groups that reach the accuracy in all of their seeds and cannot be told apart from `group`,
+            because the interval of the paired difference contains 0. They are ordered by their mean number of
+            interactions, fewest first.
+        num_reached: The number of groups that reach the accuracy in all of their seeds.
+        random: The group with random labels that `group` is compared with; None: there is none, or it is `group`.
+        random_needed: The interactions that `random` needs, with None for each seed that does not reach the accuracy.
+        closest: If no group reaches the accuracy in all of its seeds: the group that does so in the largest share of
+            them, with its interactions; None: no seed of any group reaches the accuracy.
     """
 
-    dataset: str
-    target: str
-    accuracy: float | None
-    group: Group | None
-    interactions: Estimate | None
-    saving: Estimate | None
-    saving_is_bound: bool
-    rivals: tuple[Group, ...]
-    answer: str
+    percent: int
+    accuracy: float
+    group: Group | None = None
+    needed: Reached | None = None
+    rivals: tuple[Group, ...] = ()
+    num_reached: int = 0
+    random: Group | None = None
+    random_needed: Reached | None = None
+    closest: tuple[Group, Reached] | None = None
 
 
 def recommend(comparison: Comparison) -> list[Recommendation]:
-    """One answer per target accuracy, which is a percentage of the accuracy of full supervision.
+    """One recommendation per target, without the targets that guessing may reach; none without full supervision."""
+    full, level = full_accuracy(comparison), guessing_level(comparison)
+    targets = [] if full is None else [(percent, percent / 100 * full) for percent in PERCENTS]
+    return [_recommend(comparison, *target) for target in targets if not is_guessing(target[1], level)]
 
-    Without full supervision, it is a percentage of the best final accuracy. Nothing is recommended for a target that
-    guessing may reach. If guessing may reach all targets, all answers are the same sentence.
-    """
-    answers = [_recommend(comparison, percent) for percent in PERCENTS]
-    level = guessing_level(comparison)
-    if level is None or not all(
-        answer.accuracy is not None and is_guessing(answer.accuracy, level) for answer in answers
-    ):
-        return answers
-    best = _best_accuracy(comparison.groups) or 0.0
-    if is_guessing(best, level):
-        why = f"no scenario learned: the best final accuracy is {best:.3f}, and guessing reaches up to {level:.3f} here"
-    else:
-        targets = f"{answers[0].accuracy:.3f} to {answers[-1].accuracy:.3f}"
-        why = f"no target accuracy ({targets}) is above what guessing reaches here, which is up to {level:.3f}"
-    answer = f"{comparison.dataset}: {why}; so nothing is recommended. What to do: {advice(level)}."
-    return [replace(recommendation, answer=answer) for recommendation in answers]
+
+def full_accuracy(comparison: Comparison) -> float | None:
+    """The accuracy of full supervision, of its best settings if it was run with several; None if none finished."""
+    return _best_accuracy([group for group in comparison.groups if is_whole_pool(group)])
 
 
 def goal(comparison: Comparison, percent: int) -> tuple[str, float | None]:
-    """The target in words, and its accuracy; the accuracy is None if no trial finished."""
-    supervised = [group for group in comparison.groups if is_whole_pool(group)]
-    reference, best = "full supervision", _best_accuracy(supervised)
+    """The target in words, and its accuracy.
+
+    Without full supervision it is a percentage of the best final accuracy; None if no trial finished.
+    """
+    reference, best = "full supervision", full_accuracy(comparison)
     if best is None:
         reference, best = "the best final accuracy", _best_accuracy(comparison.advisable)
     return f"{percent} % of {reference}", None if best is None else percent / 100 * best
 
 
-def _recommend(comparison: Comparison, percent: int) -> Recommendation:
-    target, accuracy = goal(comparison, percent)
-    if accuracy is None:
-        return _none(comparison, target, None, f"{comparison.dataset}: no trial finished, so nothing is recommended.")
-    wanted = f"{comparison.dataset}, accuracy {accuracy:.3f} ({target})"
-    level = guessing_level(comparison)
-    if level is not None and is_guessing(accuracy, level):
-        why = f"guessing reaches up to {level:.3f} here, so nothing is recommended for this target"
-        return _none(comparison, target, accuracy, f"{wanted}: {why}.")
+def _recommend(comparison: Comparison, percent: int, accuracy: float) -> Recommendation:
     reached_by_group = [(group, reach(group, accuracy)) for group in comparison.advisable if group.finished]
-    sure = [(group, reached) for group, reached in reached_by_group if reached.by_all]
+    sure = sorted((pair for pair in reached_by_group if pair[1].by_all), key=lambda pair: _mean(pair[1]))
     if not sure:
-        closest = max(reached_by_group, key=lambda pair: pair[1].reached / len(pair[1].by_seed), default=None)
-        answer = f"{wanted}: no scenario reaches it"
-        if closest and closest[1].reached:
-            group, reached = closest
-            answer += f" in every seed; {group.label} reaches it in {reached.reached} of {len(reached.by_seed)} seeds"
-        return _none(comparison, target, accuracy, f"{answer}.")
-    (group, reached), *others = sorted(sure, key=lambda pair: _mean(pair[1]))
-    rivals = tuple(other for other, theirs in others if not _is_fewer(reached, theirs))
-    saving, is_bound = _saving(comparison, group, accuracy)
-    at_most = "at most " if reached.at_most else ""
-    clauses = [f"{wanted}: {group.label} needs the fewest interactions, {at_most}{reached.estimate}"]
-    if saving:
-        ends = "" if saving.low is None else f" [{saving.low:.0f}, {saving.high:.0f}]"
-        clauses.append(f"at least {floor(saving.mean)}" if is_bound else f"{saving.mean:.0f}{ends}")
-        clauses[-1] += f" % fewer than {RANDOM}"
-    if len(group.finished) == 1:
-        clauses.append("one seed, so chance is not ruled out")
-    elif rivals:
-        clauses.append(f"no significant difference from {_names(rivals)}")
+        partly = [pair for pair in reached_by_group if pair[1].reached]
+        closest = max(partly, key=lambda pair: pair[1].reached / len(pair[1].by_seed), default=None)
+        return Recommendation(percent=percent, accuracy=accuracy, closest=closest)
+    (group, needed), *others = sure
+    random = comparison.condition_group_of(group).groups.get(RANDOM)
+    if random is group or random is None or not random.finished:
+        random = None
     return Recommendation(
-        dataset=comparison.dataset,
-        target=target,
+        percent=percent,
         accuracy=accuracy,
         group=group,
-        interactions=reached.estimate,
-        saving=saving,
-        saving_is_bound=is_bound,
-        rivals=rivals,
-        answer=f"{'; '.join(clauses)}.",
-    )
-
-
-def _none(comparison: Comparison, target: str, accuracy: float | None, answer: str) -> Recommendation:
-    return Recommendation(
-        dataset=comparison.dataset,
-        target=target,
-        accuracy=accuracy,
-        group=None,
-        interactions=None,
-        saving=None,
-        saving_is_bound=False,
-        rivals=(),
-        answer=answer,
+        needed=needed,
+        rivals=tuple(other for other, theirs in others if _is_unclear(needed, theirs)),
+        num_reached=len(sure),
+        random=random,
+        random_needed=None if random is None else reach(random, accuracy),
     )
 
 
@@ -144,40 +100,9 @@ def _mean(reached: Reached) -> float:
     return fmean(value for value in reached.by_seed.values() if value is not None)
 
 
-def _is_fewer(ours: Reached, theirs: Reached) -> bool:
-    """Whether `ours` needs significantly fewer interactions: the interval of the paired differences lies above 0."""
+def _is_unclear(ours: Reached, theirs: Reached) -> bool:
+    """Whether the interval of the paired differences in interactions contains 0; False if there is no interval."""
     pairs = [(value, ours.by_seed.get(seed)) for seed, value in theirs.by_seed.items()]
     known = [(other, our) for other, our in pairs if other is not None and our is not None]
     difference = paired_test([other for other, _ in known], [our for _, our in known]).difference
-    return difference is not None and difference.low is not None and difference.low > 0
-
-
-def _saving(comparison: Comparison, group: Group, accuracy: float) -> tuple[Estimate | None, bool]:
-    """The percentage of interactions saved compared with `random`, and whether it is a lower bound.
-
-    In a seed where `random` did not reach the accuracy, all of its interactions count, so the saving is a lower bound.
-    Seeds in which both had the accuracy at their first evaluation are left out, because their saving is unknown.
-    """
-    random = comparison.condition_group_of(group).groups.get(RANDOM)
-    if random is None or random is group:
-        return None, False
-    ours, theirs = reach(group, accuracy).by_seed, reach(random, accuracy).by_seed
-    savings, is_bound, known = [], False, True
-    for seed in same_seeds([group, random]):
-        needed, by_random = ours[seed], theirs[seed]
-        if both_reach_first(by_seed(group)[seed].lines, by_seed(random)[seed].lines, accuracy):
-            known = False
-            continue
-        if by_random is None:
-            by_random, is_bound = by_seed(random)[seed].lines[-1]["interactions"], True
-        if needed is not None and by_random:
-            savings.append(100 * (1 - needed / by_random))
-    saving = estimate(savings)
-    saving = saving and saving.within(-inf, 100.0)  # no more than 100 % can be saved
-    # Readers would mistake an interval over lower bounds, or over only some seeds, for the interval of the saving.
-    return (replace(saving, low=None, high=None) if saving and (is_bound or not known) else saving), is_bound
-
-
-def _names(groups: Sequence[Group]) -> str:
-    names = ", ".join(group.label for group in groups[:NAMED])
-    return f"{names} and {len(groups) - NAMED} more" if len(groups) > NAMED else names
+    return difference is not None and difference.low is not None and difference.low <= 0

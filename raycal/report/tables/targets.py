@@ -6,46 +6,84 @@ from statistics import fmean
 
 import pandas as pd
 
+from raycal.report.stats.answer import Answer, answers_of
 from raycal.report.stats.break_even import BreakEven, break_even
 from raycal.report.stats.comparison import Comparison
 from raycal.report.stats.guessing import guessing_level, is_guessing
-from raycal.report.stats.recommendation import Recommendation, recommend
 from raycal.report.stats.targets import TARGETS, Reached, full_supervision, reach
 from raycal.report.tables.frame import Row, frame, interval
 
 _RECOMMENDATION = (
     "dataset",
-    "target",
+    "question",
     "accuracy",
     "group",
     *("interactions", "interactions low", "interactions high"),
     "seeds",
-    *("percent fewer than random", "percent low", "percent high"),
-    "a lower bound",
+    "compared with",
+    *("accuracy difference", "difference low", "difference high"),
+    *("times as many interactions", "times low", "times high"),
     "not distinguishable from",
     "answer",
 )
 
 
 def recommendation_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """The recommended group for each target accuracy."""
-    answers = (answer for comparison in comparisons for answer in recommend(comparison))
-    return frame(_RECOMMENDATION, map(_recommendation_row, answers))
+    """The values of the answer for each dataset, and the paragraph of the answer that each row belongs to."""
+    return frame(_RECOMMENDATION, (row for answer in answers_of(comparisons) for row in _answer_rows(answer)))
 
 
-def _recommendation_row(recommendation: Recommendation) -> Row:
-    return (
-        recommendation.dataset,
-        recommendation.target,
-        recommendation.accuracy,
-        recommendation.group.label if recommendation.group else None,
-        *interval(recommendation.interactions),
-        recommendation.interactions.n if recommendation.interactions else 0,
-        *interval(recommendation.saving),
-        ("yes" if recommendation.saving_is_bound else "no") if recommendation.saving else None,
-        "; ".join(rival.label for rival in recommendation.rivals),
-        recommendation.answer,
-    )
+def _answer_rows(answer: Answer) -> Iterator[Row]:
+    """Yield a row for each named margin of the winner, one for the highest shared accuracy, and one for each target."""
+    question, nothing, ranked = "highest accuracy at the shared budget", (None, None, None), answer.at_budget
+    if ranked is None:
+        values = (None, None, *nothing, 0, None, *nothing, *nothing, "")
+        yield (answer.dataset, question, *values, answer.budget_text)
+    else:
+        best = ranked.winner
+        unclear = "; ".join(margin.over.label for margin in ranked.margins if margin.is_unclear)
+        for margin in ranked.main_margins or (None,):
+            yield (
+                answer.dataset,
+                question,
+                best.accuracy.mean,
+                best.group.label,
+                *(ranked.budget, None, None),
+                best.accuracy.n,
+                None if margin is None else margin.over.label,
+                *interval(None if margin is None else margin.difference),
+                *nothing,
+                unclear,
+                answer.budget_text,
+            )
+    if (common := answer.common) is not None:
+        yield (
+            answer.dataset,
+            "fewest interactions for the highest accuracy of two strategies",
+            common.accuracy,
+            common.fewest.label,
+            *interval(common.fewest_needed.estimate),
+            len(common.fewest_needed.by_seed),
+            common.other.label,
+            *nothing,
+            *interval(common.factor),
+            common.other.label if common.is_unclear else "",
+            answer.common_text,
+        )
+    for target, text in zip(answer.targets, answer.target_texts, strict=False):
+        yield (
+            answer.dataset,
+            f"fewest interactions for {target.percent} % of full supervision",
+            target.accuracy,
+            target.group and target.group.label,
+            *interval(target.needed.estimate if target.needed else None),
+            len(target.needed.by_seed) if target.needed else 0,
+            target.random and target.random.label,
+            *nothing,
+            *nothing,
+            "; ".join(rival.label for rival in target.rivals),
+            text,
+        )
 
 
 _TARGETS = (

@@ -8,9 +8,11 @@ from made_up import runs, trial
 
 from raycal.report.figures.break_even_chart import saving_charts
 from raycal.report.runs import Trial
+from raycal.report.stats.answer import answers
 from raycal.report.stats.break_even import break_even
+from raycal.report.stats.common_accuracy import CommonAccuracy, common_accuracy
 from raycal.report.stats.comparison import Comparison, by_dataset
-from raycal.report.stats.guessing import BETTER_TEST, LEARN_MORE, guessing_level, is_guessing
+from raycal.report.stats.guessing import BETTER_TEST, IMBALANCED_ADVICE, LEARN_MORE, guessing_level, is_guessing
 from raycal.report.stats.recommendation import recommend
 from raycal.report.stats.targets import label_efficiency
 from raycal.report.tables import tables
@@ -28,10 +30,6 @@ def compared(*trials: Trial) -> Comparison:
     return found
 
 
-def answers(*trials: Trial) -> list[str]:
-    return list(dict.fromkeys(found.answer for found in recommend(compared(*trials))))
-
-
 def test_level_is_the_highest_of_all_splits() -> None:
     found = compared(ending("random", 0.5, level=0.4), ending("cluster-only", 0.5, level=0.45))
 
@@ -41,52 +39,59 @@ def test_level_is_the_highest_of_all_splits() -> None:
     assert not is_guessing(0.1, None)
 
 
-def test_no_scenario_is_named_for_a_target_that_guessing_reaches() -> None:
-    trials = (ending("random", 0.2, 0.6, level=0.55), ending("cluster-only", 0.3, 0.5, level=0.55))
+def test_no_target_is_answered_that_guessing_reaches() -> None:
+    trials = (ending("random", 0.2, 0.6, level=0.55), ending("supervised", 0.6, level=0.55))
 
-    low, middle, high = recommend(compared(*trials))
-    assert (low.group, low.interactions, low.saving) == (None, None, None)
-    assert low.answer == (
-        "digits, accuracy 0.540 (90 % of the best final accuracy): guessing reaches up to 0.550 here, so nothing is "
-        "recommended for this target."
-    )
-    assert [found.group and found.group.scenario for found in (middle, high)] == ["random", "random"]
+    (answer,) = answers(runs(*trials))
+    assert [target.percent for target in answer.targets] == [95, 99]
+    assert answer.target_texts[0].startswith("Only random reached 95 % of that, 0.570: it needed 20 interactions")
 
 
 def test_target_at_the_level_itself_is_guessing() -> None:
-    low, *_ = recommend(compared(ending("random", 0.2, 0.8, level=0.72), ending("cluster-only", 0.8, level=0.72)))
+    full = ending("supervised", 0.8, level=0.72)
 
-    assert low.accuracy == pytest.approx(0.72)
-    assert low.group is None
-
-
-def test_one_plain_sentence_where_no_scenario_learned() -> None:
-    trials = (ending("random", 0.2, 0.483, level=0.567), ending("cluster-only", 0.3, 0.4, level=0.567))
-
-    assert answers(*trials) == [
-        "digits: no scenario learned: the best final accuracy is 0.483, and guessing reaches up to 0.567 here; so "
-        f"nothing is recommended. What to do: {LEARN_MORE}."
-    ]
+    assert [target.percent for target in recommend(compared(ending("random", 0.2, 0.8, level=0.72), full))] == [95, 99]
 
 
-def test_one_plain_sentence_where_all_targets_are_just_below_the_level() -> None:
-    assert answers(ending("random", 0.2, 0.57, level=0.567)) == [
-        "digits: no target accuracy (0.513 to 0.564) is above what guessing reaches here, which is up to 0.567; so "
-        f"nothing is recommended. What to do: {LEARN_MORE}."
-    ]
+def test_accuracy_that_two_strategies_guess_is_not_compared() -> None:
+    def found(level: float) -> CommonAccuracy | None:
+        return common_accuracy(
+            compared(ending("random", 0.2, 0.5, level=level), ending("cluster-only", 0.6, level=level))
+        )
+
+    assert found(0.5) is None
+    low = found(0.49)
+    assert low is not None
+    assert low.accuracy == 0.5
+
+
+def test_no_winner_where_no_strategy_learned() -> None:
+    (answer,) = answers(runs(ending("random", 0.2, 0.483, level=0.567), ending("cluster-only", 0.3, 0.4, level=0.567)))
+
+    assert answer.paragraphs == (
+        "After 20 human interactions, no strategy is better than guessing: the highest accuracy is 0.483, of random, "
+        f"and guessing reaches up to 0.567 on these test images. So there is no winner. What to do: {LEARN_MORE}.",
+    )
 
 
 def test_a_test_split_of_one_class_asks_for_more_test_images() -> None:
-    (answer,) = answers(ending("random", 0.2, 1.0, level=1.0))
+    (answer,) = answers(runs(ending("random", 0.2, 1.0, level=1.0)))
 
-    assert answer.endswith(f"What to do: {BETTER_TEST}.")
-    assert "train longer" not in answer
+    assert answer.budget_text.endswith(f"What to do: {BETTER_TEST}.")
+    assert "train longer" not in answer.budget_text
 
 
-def test_runs_of_earlier_versions_have_their_recommendation() -> None:
-    low, *_ = recommend(compared(ending("random", 0.1, 0.12, level=None), ending("cluster-only", 0.11, level=None)))
+def test_imbalanced_test_split_asks_for_other_classes() -> None:
+    one = replace(ending("random", 0.2, 0.8, level=0.9), even_chance=0.3)
+    (answer,) = answers(runs(one))
 
-    assert low.group is not None
+    assert answer.budget_text.endswith(f"What to do: {IMBALANCED_ADVICE.format(0.3)}.")
+
+
+def test_runs_of_earlier_versions_have_their_answer() -> None:
+    (answer,) = answers(runs(ending("random", 0.1, 0.12, level=None), ending("cluster-only", 0.1, 0.11, level=None)))
+
+    assert answer.budget_text.startswith("After 20 human interactions, random has the highest accuracy, 0.120")
 
 
 def test_break_even_is_left_out_for_targets_that_guessing_reaches() -> None:

@@ -1,0 +1,119 @@
+"""Says why a strategy won, where its records and those of the others show it."""
+
+from collections.abc import Iterator, Mapping
+from statistics import fmean
+from typing import Any
+
+from raycal.report.runs import Group
+from raycal.report.stats.at_budget import AtBudget
+from raycal.report.stats.comparison import by_seed
+from raycal.report.stats.estimate import number
+
+MANY_REFUSED = 0.5  # share of refused clusters from which refusals explain that a strategy lost
+MANY_WRONG = 0.05  # share of wrong labels from which they explain that a strategy lost
+FEWER_WRONG = 0.02  # difference between two shares of wrong labels from which it explains who won
+MORE_ANNOTATED = 1.2  # ratio of the annotated images of two strategies from which it explains who won
+
+
+def reason(result: AtBudget) -> str:
+    """A clause that says why the winner won; empty if the records do not say it.
+
+    Groups that cannot be told apart from the winner have not lost, so no reason is given for them.
+    """
+    lost = [margin.over for margin in result.margins if not margin.is_unclear and margin.difference.mean > 0]
+    return next(_reasons(result, lost), "") if lost else ""
+
+
+def _reasons(result: AtBudget, lost: list[Group]) -> Iterator[str]:
+    """Yield the reasons, the strongest one first."""
+    winner = result.winner.group
+    yield from _own_pseudo_labels(result, winner)
+    if _clusters_shown(result, winner):
+        singles = [group for group in lost if group is result.random]
+        singles += [group for group in lost if group is not result.random]
+        yield from _annotated_more(result, winner, singles)
+        yield from _fewer_wrong(result, winner, lost)
+    else:
+        loser = next((group for group in lost if _clusters_shown(result, group)), None)
+        if loser is not None:
+            yield from _lost_by_clusters(result, loser)
+    yield from _wrong_pseudo_labels(result, lost)
+
+
+def _annotated_more(result: AtBudget, winner: Group, lost: list[Group]) -> Iterator[str]:
+    ours = _mean(result, winner, "annotated")
+    for group in lost:
+        theirs = _mean(result, group, "annotated")
+        if ours and theirs and ours >= MORE_ANNOTATED * theirs:
+            yield f"with them it annotated {number(round(ours))} images, and {group.label} {number(round(theirs))}"
+
+
+def _fewer_wrong(result: AtBudget, winner: Group, lost: list[Group]) -> Iterator[str]:
+    ours = _mean(result, winner, "cluster_label_error")
+    for group in lost:
+        theirs = _mean(result, group, "cluster_label_error")
+        if ours is not None and theirs is not None and theirs - ours >= FEWER_WRONG:
+            yield (
+                f"{percent(ours)} of its cluster labels were wrong, and {percent(theirs)} of the cluster labels of "
+                f"{group.label}"
+            )
+
+
+def _lost_by_clusters(result: AtBudget, loser: Group) -> Iterator[str]:
+    shown, accepted = _clusters_shown(result, loser), _sum(result, loser, "clusters_accepted")
+    if accepted is not None and 1 - accepted / shown >= MANY_REFUSED:
+        share = "all clusters" if not accepted else f"{percent(1 - accepted / shown)} of the clusters"
+        yield f"the expert refused {share} that {loser.label} showed"
+    error = _mean(result, loser, "cluster_label_error")
+    if error is not None and error >= MANY_WRONG:
+        yield f"{percent(error)} of the cluster labels of {loser.label} were wrong"
+
+
+def _own_pseudo_labels(result: AtBudget, winner: Group) -> Iterator[str]:
+    if count := _mean(result, winner, "pseudo_labeled"):
+        error = _mean(result, winner, "pseudo_label_error")
+        wrong = "" if error is None else f", {percent(error)} of them wrong"
+        yield f"it was also trained on {number(round(count))} labels that its own model gave{wrong}"
+
+
+def _wrong_pseudo_labels(result: AtBudget, lost: list[Group]) -> Iterator[str]:
+    for group in lost:
+        error = _mean(result, group, "pseudo_label_error")
+        if error is not None and error >= MANY_WRONG:
+            yield f"{percent(error)} of the labels that the model of {group.label} gave to images were wrong"
+
+
+def percent(share: float) -> str:
+    """A share in whole percent; only a share of exactly 0 or 1 is written as 0 % or 100 %."""
+    rounded = min(99, max(1, round(100 * share))) if 0 < share < 1 else round(100 * share)
+    return f"{rounded} %"
+
+
+def _clusters_shown(result: AtBudget, group: Group) -> float:
+    return _sum(result, group, "clusters_shown") or 0.0
+
+
+def _sum(result: AtBudget, group: Group, key: str) -> float | None:
+    """The sum of a value over all iterations up to the budget and all seeds; None if an iteration lacks it."""
+    values = [line.get(key) for lines in _lines(result, group) for line in lines]
+    known = [value for value in values if value is not None]
+    return float(sum(known)) if len(known) == len(values) else None
+
+
+def _mean(result: AtBudget, group: Group, key: str) -> float | None:
+    """The mean over the seeds of the last defined value up to the budget; None if no seed has one."""
+    lasts = [
+        next((line[key] for line in reversed(lines) if line.get(key) is not None), None)
+        for lines in _lines(result, group)
+    ]
+    known = [value for value in lasts if value is not None]
+    return fmean(known) if known else None
+
+
+def _lines(result: AtBudget, group: Group) -> list[list[Mapping[str, Any]]]:
+    """The records up to the budget, of each compared seed."""
+    return [
+        [line for line in trial.lines if line["interactions"] <= result.budget]
+        for seed, trial in by_seed(group).items()
+        if result.seeds is None or seed in result.seeds
+    ]

@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import get_terminal_size
 from textwrap import fill
 
 from raycal.config.labels import counted
@@ -18,7 +19,7 @@ from raycal.tracking.schema import missing_folder
 from raycal.tracking.untracked import why_untracked
 from raycal.tracking.uri import has_secrets, is_server, sqlite_path, with_placeholders, without_secrets
 
-LINE = 120  # width of the printed paragraphs
+MAX_LINE = 120  # width of the printed paragraphs in a terminal that is wider
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,8 @@ def print_results(job: Job, page: str) -> None:
 def print_answer(sweep_dir: SweepDir) -> None:
     """Print which strategy won, by how much and why, in the words of the report.
 
-    Like the report, the answer is about all trials of the plan. An error is logged and does not fail the sweep.
+    Like the report, the answer is about all trials of the plan. A terminal gets wrapped lines, and a log file one line
+    per paragraph. An error is logged and does not fail the sweep.
     """
     from raycal.report.runs import read_runs
     from raycal.report.stats.answer import answer
@@ -67,7 +69,12 @@ def print_answer(sweep_dir: SweepDir) -> None:
         logger.warning("no answer: %s: %s", type(error).__name__, error)
         return
     for paragraph in text.splitlines():
-        print(fill(paragraph, LINE, break_long_words=False, break_on_hyphens=False), end="\n\n", flush=True)
+        lines = fill(paragraph, _line_width(), break_on_hyphens=False) if sys.stdout.isatty() else paragraph
+        print(lines, end="\n\n", flush=True)
+
+
+def _line_width() -> int:
+    return max(1, min(MAX_LINE, get_terminal_size().columns))
 
 
 def how_to_browse(uri: str, page: str) -> str:

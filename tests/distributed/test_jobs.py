@@ -55,6 +55,8 @@ LINES = [
     r" ─+ ",
     r" cluster\+uncertain +1 +3 +30 +\d+ +(-|\d+\.\d%) +[01]\.\d{3} ",
     r" random +1 +3 +30 +30 +- +[01]\.\d{3} ",
+    r"After 30 human interactions, .+\.",
+    r"The highest accuracy that at least two strategies reached is [01]\.\d{3}.+\.",
     r"folder  /\S+",
     r"MLflow  sqlite:////\S+",
     r"browse  \S+ -m mlflow ui --backend-store-uri sqlite:////\S+",

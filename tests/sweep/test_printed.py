@@ -33,9 +33,20 @@ def test_answer_is_that_of_the_report(sweep_dir: SweepDir, capsys: pytest.Captur
     print_answer(sweep_dir)
 
     printed = capsys.readouterr().out
-    assert [" ".join(part.split()) for part in printed.strip().split("\n\n")] == answer(runs(*TRIALS)).splitlines()
+    assert printed == answer(runs(*TRIALS)).replace("\n", "\n\n") + "\n\n"
     assert printed.startswith("After 200 human interactions, cluster-only has the highest accuracy, 0.700: 0.200 more")
-    assert max(map(len, printed.splitlines())) <= 120
+
+
+def test_answer_is_wrapped_to_the_width_of_a_terminal(
+    sweep_dir: SweepDir, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    print_answer(sweep_dir)
+
+    printed = capsys.readouterr().out
+    assert 40 < max(map(len, printed.splitlines())) <= 60
+    assert [" ".join(part.split()) for part in printed.strip().split("\n\n")] == answer(runs(*TRIALS)).splitlines()
 
 
 def test_answer_needs_no_drawing_library(sweep_dir: SweepDir) -> None:

@@ -1,1 +1,1 @@
-"""The statistics of a report: curves, intervals, paired tests, targets, recommendations. This package draws nothing."""
+"""The statistics of a report: curves, intervals, paired tests, targets, the answer. This package draws nothing."""

@@ -11,7 +11,7 @@ from raycal.report.stats.curves import final_accuracy
 from raycal.report.stats.estimate import Estimate, number
 from raycal.report.stats.group_summary import final_accuracies
 from raycal.report.stats.guessing import advice
-from raycal.report.stats.reasons import reason
+from raycal.report.stats.reasons import named_margins, reason
 from raycal.report.stats.recommendation import Recommendation
 from raycal.report.stats.targets import Reached
 
@@ -41,16 +41,16 @@ def winner(result: AtBudget) -> str:
     if result.tied:
         return _tie(result)
     best = result.winner
-    named = [margin for margin in result.main_margins if not margin.is_unclear]
-    unclear = [margin for margin in result.main_margins if margin.is_unclear]
+    clear = [margin for margin in named_margins(result) if not margin.is_unclear]
+    unclear = [margin for margin in named_margins(result) if margin.is_unclear]
     interval = _Intervals()
     sentence = f"{_after(result)}, {best.group.label} has the highest accuracy, {best.accuracy.mean:.3f}"
     sentence += _over_seeds(result, best)
-    if named:
+    if clear:
         sentence += ": " + _joined(
             [
                 f"{_amount(margin)} more than {_role(result, margin.over)}{interval(margin.difference)}"
-                for margin in named
+                for margin in clear
             ]
         )
     if unclear:
@@ -61,7 +61,7 @@ def winner(result: AtBudget) -> str:
         )
         sentence += f", but the seeds cannot tell it apart from {items}"
     if why := reason(result):
-        sentence += f"; {why}"
+        sentence += f"; {why.words}"
     return " ".join((f"{sentence}.", *_doubts(result)))
 
 
@@ -202,7 +202,7 @@ def _tie(result: AtBudget) -> str:
 
 def _doubts(result: AtBudget) -> Iterator[str]:
     """Yield sentences about what the seeds cannot tell apart beyond the named margins."""
-    named = result.main_margins
+    named = named_margins(result)
     rivals = [margin for margin in result.margins if margin.is_unclear]
     others = [margin.over.label for margin in rivals if all(margin is not other for other in named)]
     if others:

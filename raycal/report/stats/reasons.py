@@ -1,11 +1,12 @@
 """Says why a strategy won, where its records and those of the others show it."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
 from raycal.report.runs import Group
-from raycal.report.stats.at_budget import AtBudget
+from raycal.report.stats.at_budget import AtBudget, Margin
 from raycal.report.stats.comparison import by_seed
 from raycal.report.stats.estimate import number
 
@@ -15,16 +16,40 @@ FEWER_WRONG = 0.02  # difference between two shares of wrong labels from which i
 MORE_ANNOTATED = 1.2  # ratio of the annotated images of two strategies from which it explains who won
 
 
-def reason(result: AtBudget) -> str:
-    """A clause that says why the winner won; empty if the records do not say it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why the winner won.
+
+    Attributes:
+        words: A clause that says it.
+        about: The group that the clause compares the winner with; None: it is about the winner alone.
+    """
+
+    words: str
+    about: Group | None
+
+
+def reason(result: AtBudget) -> Reason | None:
+    """The reason why the winner won; None if the records do not say it.
 
     Groups that cannot be told apart from the winner have not lost, so no reason is given for them.
     """
     lost = [margin.over for margin in result.margins if not margin.is_unclear and margin.difference.mean > 0]
-    return next(_reasons(result, lost), "") if lost else ""
+    return next(_reasons(result, lost), None) if lost else None
 
 
-def _reasons(result: AtBudget, lost: list[Group]) -> Iterator[str]:
+def named_margins(result: AtBudget) -> tuple[Margin, ...]:
+    """The margins that the answer names, in the order of the ranking.
+
+    These are the main margins, and the margin over the group that the reason is about.
+    """
+    named = [margin.over for margin in result.main_margins]
+    why = reason(result)
+    named += [why.about] if why is not None and why.about is not None else []
+    return tuple(margin for margin in result.margins if any(margin.over is group for group in named))
+
+
+def _reasons(result: AtBudget, lost: list[Group]) -> Iterator[Reason]:
     """Yield the reasons, the strongest one first."""
     winner = result.winner.group
     yield from _own_pseudo_labels(result, winner)
@@ -40,47 +65,48 @@ def _reasons(result: AtBudget, lost: list[Group]) -> Iterator[str]:
     yield from _wrong_pseudo_labels(result, lost)
 
 
-def _annotated_more(result: AtBudget, winner: Group, lost: list[Group]) -> Iterator[str]:
+def _annotated_more(result: AtBudget, winner: Group, lost: list[Group]) -> Iterator[Reason]:
     ours = _mean(result, winner, "annotated")
     for group in lost:
         theirs = _mean(result, group, "annotated")
         if ours and theirs and ours >= MORE_ANNOTATED * theirs:
-            yield f"with them it annotated {number(round(ours))} images, and {group.label} {number(round(theirs))}"
+            words = f"with them it annotated {number(round(ours))} images, and {group.label} {number(round(theirs))}"
+            yield Reason(words=words, about=group)
 
 
-def _fewer_wrong(result: AtBudget, winner: Group, lost: list[Group]) -> Iterator[str]:
+def _fewer_wrong(result: AtBudget, winner: Group, lost: list[Group]) -> Iterator[Reason]:
     ours = _mean(result, winner, "cluster_label_error")
     for group in lost:
         theirs = _mean(result, group, "cluster_label_error")
         if ours is not None and theirs is not None and theirs - ours >= FEWER_WRONG:
-            yield (
-                f"{percent(ours)} of its cluster labels were wrong, and {percent(theirs)} of the cluster labels of "
-                f"{group.label}"
-            )
+            words = f"{percent(ours)} of its cluster labels were wrong, and {percent(theirs)} of those of {group.label}"
+            yield Reason(words=words, about=group)
 
 
-def _lost_by_clusters(result: AtBudget, loser: Group) -> Iterator[str]:
+def _lost_by_clusters(result: AtBudget, loser: Group) -> Iterator[Reason]:
     shown, accepted = _clusters_shown(result, loser), _sum(result, loser, "clusters_accepted")
     if accepted is not None and 1 - accepted / shown >= MANY_REFUSED:
         share = "all clusters" if not accepted else f"{percent(1 - accepted / shown)} of the clusters"
-        yield f"the expert refused {share} that {loser.label} showed"
+        yield Reason(words=f"the expert refused {share} that {loser.label} showed", about=loser)
     error = _mean(result, loser, "cluster_label_error")
     if error is not None and error >= MANY_WRONG:
-        yield f"{percent(error)} of the cluster labels of {loser.label} were wrong"
+        yield Reason(words=f"{percent(error)} of the cluster labels of {loser.label} were wrong", about=loser)
 
 
-def _own_pseudo_labels(result: AtBudget, winner: Group) -> Iterator[str]:
+def _own_pseudo_labels(result: AtBudget, winner: Group) -> Iterator[Reason]:
     if count := _mean(result, winner, "pseudo_labeled"):
         error = _mean(result, winner, "pseudo_label_error")
         wrong = "" if error is None else f", {percent(error)} of them wrong"
-        yield f"it was also trained on {number(round(count))} labels that its own model gave{wrong}"
+        words = f"it was also trained on {number(round(count))} labels that its own model gave{wrong}"
+        yield Reason(words=words, about=None)
 
 
-def _wrong_pseudo_labels(result: AtBudget, lost: list[Group]) -> Iterator[str]:
+def _wrong_pseudo_labels(result: AtBudget, lost: list[Group]) -> Iterator[Reason]:
     for group in lost:
         error = _mean(result, group, "pseudo_label_error")
         if error is not None and error >= MANY_WRONG:
-            yield f"{percent(error)} of the labels that the model of {group.label} gave to images were wrong"
+            words = f"{percent(error)} of the labels that the model of {group.label} gave to images were wrong"
+            yield Reason(words=words, about=group)
 
 
 def percent(share: float) -> str:

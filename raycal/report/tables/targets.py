@@ -10,6 +10,7 @@ from raycal.report.stats.answer import Answer, answers_of
 from raycal.report.stats.break_even import BreakEven, break_even
 from raycal.report.stats.comparison import Comparison
 from raycal.report.stats.guessing import guessing_level, is_guessing
+from raycal.report.stats.reasons import named_margins
 from raycal.report.stats.targets import TARGETS, Reached, full_supervision, reach
 from raycal.report.tables.frame import Row, frame, interval
 
@@ -42,7 +43,7 @@ def _answer_rows(answer: Answer) -> Iterator[Row]:
     else:
         best = ranked.winner
         unclear = "; ".join(margin.over.label for margin in ranked.margins if margin.is_unclear)
-        for margin in ranked.main_margins or (None,):
+        for margin in named_margins(ranked) or (None,):
             yield (
                 answer.dataset,
                 question,

@@ -41,8 +41,8 @@ class TestWinner:
         )
         assert paragraphs(*trials, *FULL) == (
             "After 100 human interactions, random has the highest accuracy, 0.860 (mean of 3 seeds): 0.140 more than "
-            "the runner-up uncertain-only (95 % interval 0.074 to 0.206); the expert refused 94 % of the clusters that "
-            "cluster-only showed.",
+            "the runner-up uncertain-only (95 % interval 0.074 to 0.206) and 0.250 more than cluster-only (0.225 to "
+            "0.275); the expert refused 94 % of the clusters that cluster-only showed.",
             "The highest accuracy that at least two strategies reached in every seed is 0.700: random needed 61 "
             "interactions, and uncertain-only 96, which is 1.58 times as many (95 % interval 1.32 to 1.88).",
             "Full supervision, trained on the labels of all 800 images, has an accuracy of 0.972. No strategy reached "

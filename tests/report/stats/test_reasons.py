@@ -6,7 +6,7 @@ from made_up import Points, runs, seeds
 from raycal.report.runs import Trial
 from raycal.report.stats.at_budget import at_budget
 from raycal.report.stats.comparison import by_dataset
-from raycal.report.stats.reasons import percent, reason
+from raycal.report.stats.reasons import named_margins, percent, reason
 
 LOW: Points = [(50, 0.4), (100, 0.5)]
 HIGH: Points = [(50, 0.6), (100, 0.9)]
@@ -16,7 +16,8 @@ def why(*trials: Trial) -> str:
     (found,) = by_dataset(runs(*trials))
     ranked = at_budget(found)
     assert ranked is not None
-    return reason(ranked)
+    found_reason = reason(ranked)
+    return found_reason.words if found_reason else ""
 
 
 def one(scenario: str, points: Points, **values: Any) -> list[Trial]:
@@ -55,9 +56,7 @@ def test_winner_with_clusters_annotated_more() -> None:
 def test_winner_with_clusters_had_fewer_wrong_labels() -> None:
     winner = one("cluster-only", HIGH, clusters_shown=50, annotated=500, cluster_label_error=0.05)
     second = one("uncertain+cluster", LOW, clusters_shown=25, annotated=490, cluster_label_error=0.12)
-    assert why(*winner, *second) == (
-        "5 % of its cluster labels were wrong, and 12 % of the cluster labels of uncertain+cluster"
-    )
+    assert why(*winner, *second) == ("5 % of its cluster labels were wrong, and 12 % of those of uncertain+cluster")
 
 
 def test_winner_was_trained_on_pseudo_labels() -> None:
@@ -72,6 +71,16 @@ def test_loser_was_trained_on_wrong_pseudo_labels() -> None:
     assert why(*one("random", HIGH), *loser) == (
         "46 % of the labels that the model of pseudo-labels gave to images were wrong"
     )
+
+
+def test_margin_over_the_group_that_the_reason_is_about_is_named_too() -> None:
+    refused = one("cluster-only", LOW, clusters_shown=50, clusters_accepted=0)
+    middle = [seeds(name, [(50, 0.5), (100, end)]) for name, end in (("uncertain-only", 0.8), ("random", 0.7))]
+    (found,) = by_dataset(runs(*one("pseudo-labels", HIGH), *middle[0], *middle[1], *refused))
+    ranked = at_budget(found)
+    assert ranked is not None
+    assert [margin.over.scenario for margin in ranked.main_margins] == ["uncertain-only", "random"]
+    assert [margin.over.scenario for margin in named_margins(ranked)] == ["uncertain-only", "random", "cluster-only"]
 
 
 def test_nobody_lost_where_the_seeds_cannot_tell() -> None:

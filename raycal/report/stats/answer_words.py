@@ -105,7 +105,7 @@ def common(found: CommonAccuracy) -> str:
     us, them = number(ours.estimate.mean), number(theirs.estimate.mean)
     most = "at most " if ours.at_most else ""
     if found.is_unknown:
-        who = "both" if ours.at_most else second.label
+        who = f"in at least one seed {second.label}" if in_seeds else "both" if ours.at_most else second.label
         return (
             f"{begin}: {first.label} needed {most}{us} interactions, and {second.label} at most {them}. It is unknown "
             f"which of them needs fewer, because {who} had it when first evaluated."

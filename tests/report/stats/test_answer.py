@@ -228,6 +228,19 @@ class TestNoWinner:
             "evaluated.",
         )
 
+    def test_accuracy_that_both_had_when_first_evaluated(self) -> None:
+        had: Points = [(50, 0.8), (100, 0.7)]
+        begin = "The highest accuracy that at least two strategies reached"
+        unknown = "is 0.800: random needed at most 50 interactions, and cluster-only at most"
+        assert only(*seeds("random", had), *seeds("cluster-only", had)).common_text == (
+            f"{begin} {unknown} 50. It is unknown which of them needs fewer, because both had it when first evaluated."
+        )
+        later: Points = [(50, 0.6), (100, 0.8)]
+        assert only(*seeds("random", had, had), *seeds("cluster-only", had, later)).common_text == (
+            f"{begin} in every seed {unknown} 75. It is unknown which of them needs fewer, because in at least one "
+            "seed cluster-only had it when first evaluated."
+        )
+
 
 class TestSeeds:
     RANDOM = seeds("random", *ending(0.75, 0.77, 0.78))

@@ -43,6 +43,9 @@ def _track(place: str, configured: str | None) -> int:
     uri = tracking_uri(configured, sweep_dir)
     need_mlflow()
     set_up_mlflow()
+    from raycal.report.for_mlflow import sweep_description
+    from raycal.report.runs import read_runs
+    from raycal.tracking.browse import how_to_browse
     from raycal.tracking.reach import check_tracking
     from raycal.tracking.recreate import recreate
     from raycal.tracking.uri import error_line, is_database, without_secrets
@@ -52,14 +55,20 @@ def _track(place: str, configured: str | None) -> int:
         print(away, file=sys.stderr)
         return AWAY
     shown = without_secrets(uri)
+    try:
+        description = sweep_description(read_runs(sweep_dir.folder))
+    except InputError as error:  # damaged results are sent all the same, as they are
+        print(f"MLflow gets no description of the sweep: {error}", file=sys.stderr)
+        description = ""
     with sweep_dir.lock():
         try:
-            recreate(uri, sweep_dir, plan)
+            pages = recreate(uri, sweep_dir, plan, description)
         except Exception as error:  # any failure of the server becomes one line
             print(f"MLflow at {shown}: {error_line(error, uri)}", file=sys.stderr)
             return AWAY
     are = "is" if len(plan.experiments) == 1 else "are"
     print(f"{plan.sweep}: {counted(len(plan.experiments), 'trial')} {are} in MLflow at {shown}")
+    print(f"browse  {how_to_browse(uri, pages)}")
     return OK
 
 

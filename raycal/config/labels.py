@@ -180,16 +180,49 @@ def trial_labels(experiments: Mapping[str, ExperimentConfig], searched: Collecti
         searched: The keys of a search that decides trial by trial, which vary even while there is only one experiment.
     """
     configs = list(experiments.values())
-    varied = dict.fromkeys(varied_settings(configs, searched))
-    datasets = dataset_labels(configs)
     names = [
-        f"{_label(name, config, varied)} s{config.seed}" + (f" {dataset}" if len(set(datasets)) > 1 else "")
-        for name, config, dataset in zip(scenario_names(configs), configs, datasets, strict=True)
+        f"{name} s{config.seed}" + (f" {dataset}" if dataset else "")
+        for name, dataset, config in zip(*_parts_of_labels(configs, searched), configs, strict=True)
     ]
     count = Counter(names)
     return {
         key: name if count[name] == 1 else f"{name} {key[-8:]}" for key, name in zip(experiments, names, strict=True)
     }
+
+
+def condition_labels(experiments: Sequence[ExperimentConfig], searched: Collection[str] = ()) -> list[str]:
+    """A readable label for what each experiment has in common with its other seeds, as in `random (epochs 5) digits`.
+
+    A label has every setting that varies and can change the results of its experiment, and the dataset if there are
+    several. Experiments have equal labels only if they differ by nothing but their seed.
+
+    Args:
+        experiments: All experiments of a sweep.
+        searched: As for `trial_labels`.
+    """
+    labels = [
+        f"{name} {dataset}" if dataset else name
+        for name, dataset in zip(*_parts_of_labels(experiments, searched), strict=True)
+    ]
+    ids = [seedless_id(experiment) for experiment in experiments]
+    meant: dict[str, set[str]] = {}
+    for label, seedless in zip(labels, ids, strict=True):
+        meant.setdefault(label, set()).add(seedless)
+    return [
+        label if len(meant[label]) == 1 else f"{label} {seedless[-8:]}"
+        for label, seedless in zip(labels, ids, strict=True)
+    ]
+
+
+def _parts_of_labels(experiments: Sequence[ExperimentConfig], searched: Collection[str]) -> tuple[list[str], list[str]]:
+    """The scenario of each experiment with its varied settings, and its dataset; empty if there is only one."""
+    varied = dict.fromkeys(varied_settings(experiments, searched))
+    names = [
+        _label(name, experiment, varied)
+        for name, experiment in zip(scenario_names(experiments), experiments, strict=True)
+    ]
+    datasets = dataset_labels(experiments)
+    return names, datasets if len(set(datasets)) > 1 else [""] * len(datasets)
 
 
 def is_long_label(pattern: str, label: str, config: ExperimentConfig) -> bool:

@@ -1,10 +1,8 @@
 """The lines that a sweep prints before its trials run and after they have ended."""
 
 import logging
-import os
-import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import fill
@@ -14,10 +12,10 @@ from raycal.monitor.summary import print_failures, print_summary
 from raycal.storage.sweep_dir import SweepDir
 from raycal.sweep.job import Job
 from raycal.sweep.preflight import describe
-from raycal.tracking.databricks import databricks_page, is_databricks
+from raycal.tracking.browse import how_to_browse
 from raycal.tracking.schema import missing_folder
 from raycal.tracking.untracked import why_untracked
-from raycal.tracking.uri import has_secrets, is_server, sqlite_path, with_placeholders, without_secrets
+from raycal.tracking.uri import sqlite_path, without_secrets
 
 MAX_LINE = 120  # width of the printed paragraphs in a terminal that is wider
 
@@ -37,12 +35,13 @@ def print_start(job: Job) -> None:
     print(*(f"  {line}" for line in (*describe(job.infos.values()), *job.warnings())), sep="\n", flush=True)
 
 
-def print_results(job: Job, page: str) -> None:
+def print_results(job: Job, pages: Mapping[str, str]) -> None:
     """Print the results, the answer, the trials that did not finish, and where to find more.
 
     Args:
         job: The job whose trials have ended.
-        page: The path of the sweep's charts in the MLflow UI; empty if MLflow has nothing of the sweep.
+        pages: The paths of the sweep's views in the MLflow UI, by what they show; empty if MLflow has nothing of the
+            sweep.
     """
     print_summary(job.sweep_dir, job.selected)
     print_answer(job.sweep_dir)
@@ -50,7 +49,7 @@ def print_results(job: Job, page: str) -> None:
     print(f"folder  {job.sweep_dir.folder.place}", flush=True)
     if job.tracking_uri is not None:
         print(f"MLflow  {without_secrets(job.tracking_uri)}", flush=True)
-        if browse := how_to_browse(job.tracking_uri, page):
+        if browse := how_to_browse(job.tracking_uri, pages):
             print(f"browse  {browse}", flush=True)
 
 
@@ -75,36 +74,6 @@ def print_answer(sweep_dir: SweepDir) -> None:
 
 def _line_width() -> int:
     return max(1, min(MAX_LINE, get_terminal_size().columns))
-
-
-def how_to_browse(uri: str, page: str) -> str:
-    """How to view the runs in a browser: the address on a server, or the command that serves a database.
-
-    Args:
-        uri: The tracking URI.
-        page: The path of the sweep's charts in the MLflow UI; empty if MLflow has nothing of the sweep.
-
-    Returns:
-        Lines to print; empty if there is nothing to view.
-    """
-    if not page:
-        return ""
-    if is_databricks(uri):
-        return databricks_page(uri, page)
-    if is_server(uri):
-        return without_secrets(uri).rstrip("/") + page
-    python = Path(sys.executable)
-    if python.is_relative_to(Path.cwd()):
-        python = python.relative_to(Path.cwd())
-    command = shlex.join([str(python), "-m", "mlflow", "ui", "--backend-store-uri", with_placeholders(uri)])
-    if has_secrets(uri):  # do not print the password; use the environment variable if it holds the URI
-        if os.environ.get("MLFLOW_TRACKING_URI", "").strip() == uri:
-            command = command.replace(shlex.quote(with_placeholders(uri)), '"$MLFLOW_TRACKING_URI"')
-        else:
-            command += (
-                "\n        with your own in place of what is in capitals, as in tracking.uri: passwords are not printed"
-            )
-    return f"{command}\n        then open http://127.0.0.1:5000{page}"
 
 
 def _notes_on(uri: str, job: Job) -> Iterator[str]:

@@ -27,11 +27,12 @@ from raycal.tracking import NoTracker, Tracker
 
 if TYPE_CHECKING:
     from raycal.distributed.suggestions import Suggestions
+    from raycal.report.runs import Runs
 
 logger = logging.getLogger(__name__)
 
 
-def run_trials(job: Job, todo: dict[str, ExperimentConfig], inputs: Inputs) -> str:
+def run_trials(job: Job, todo: dict[str, ExperimentConfig], inputs: Inputs) -> Mapping[str, str]:
     """Run the trials of a job that are left, write the report, and send everything to MLflow.
 
     If no trial is left, the report is written and sent all the same, because a kill may have interrupted this.
@@ -42,7 +43,7 @@ def run_trials(job: Job, todo: dict[str, ExperimentConfig], inputs: Inputs) -> s
         inputs: The data that was read for them, which matches the record of earlier starts.
 
     Returns:
-        The path of the sweep's charts in the MLflow UI; empty if MLflow has nothing of the sweep.
+        The paths of the sweep's views in the MLflow UI, by what they show; empty if MLflow has nothing of the sweep.
     """
     with ExitStack() as held:  # everything is given back in reverse order, also after an error
         if not job.num_left:
@@ -68,9 +69,8 @@ def run_trials(job: Job, todo: dict[str, ExperimentConfig], inputs: Inputs) -> s
                 tracker=tracker,
             ).run()
             lease.check()
-        if job.request.report:
-            _report(job)
-    return tracker.page
+        _conclude(job, tracker)
+    return tracker.pages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,24 +276,36 @@ def _holding_lease(lease: Lease) -> Iterator[None]:
         raise
 
 
-def _report(job: Job) -> None:
-    """Write the report into the sweep folder, from where it is sent to MLflow, and print its warnings.
+def _conclude(job: Job, tracker: Tracker | NoTracker) -> None:
+    """Describe the results in MLflow and write the report, from where it is sent to MLflow, and print its warnings.
 
-    An error in the report is logged and does not fail the sweep.
+    An error is logged and does not fail the sweep.
     """
-    folder = job.sweep_dir.folder.folder("report")
-    from raycal.report.caveats import caveats
-    from raycal.report.freshness import is_up_to_date
+    if not job.request.report and job.tracking_uri is None:
+        return
+    from raycal.report.for_mlflow import sweep_description
     from raycal.report.runs import read_runs
 
     try:
         runs = read_runs(job.sweep_dir.folder.uri)
-        if not folder.exists("report.html") or not is_up_to_date(runs, folder):
-            from raycal.report.write import write_report  # imports matplotlib, which is slow
-
-            write_report(runs, folder)
-        print(f"report  {folder.place}/report.html", flush=True)
-        for caveat in caveats(runs):
-            print(f"warning: {caveat}", flush=True)
+        if job.tracking_uri is not None:
+            tracker.describe(sweep_description(runs))
+        if job.request.report:
+            _report(job, runs)
     except Exception as error:  # the runs are complete, and `python -m raycal.report` shows the full error
         logger.warning("no report: %s: %s", type(error).__name__, error)
+
+
+def _report(job: Job, runs: Runs) -> None:
+    """Write the report into the sweep folder unless it is up to date, and print its warnings."""
+    folder = job.sweep_dir.folder.folder("report")
+    from raycal.report.caveats import caveats
+    from raycal.report.freshness import is_up_to_date
+
+    if not folder.exists("report.html") or not is_up_to_date(runs, folder):
+        from raycal.report.write import write_report  # imports matplotlib, which is slow
+
+        write_report(runs, folder)
+    print(f"report  {folder.place}/report.html", flush=True)
+    for caveat in caveats(runs):
+        print(f"warning: {caveat}", flush=True)

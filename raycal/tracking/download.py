@@ -11,7 +11,7 @@ from raycal.storage.folder import Folder
 from raycal.storage.run_dir import CONFIG, ERROR, RESULTS
 from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import PLAN, SweepDir
-from raycal.tracking.projection import find_runs
+from raycal.tracking.find_runs import find_runs
 from raycal.tracking.tags import EXPERIMENT_ID, FOLDER, KIND, STATUS, STOPPED_BY
 from raycal.tracking.uri import without_secrets
 

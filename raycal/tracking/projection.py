@@ -5,7 +5,6 @@ records, so that runs created from the same folders are the same.
 """
 
 import logging
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -13,16 +12,18 @@ from typing import Any, NamedTuple
 from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from raycal.config import ExperimentConfig
-from raycal.config.labels import dataset_names, trial_labels
-from raycal.errors import InputError, shortened
-from raycal.storage.folder import Folder
+from raycal.errors import shortened
+from raycal.storage.data_variants import RunInputs, data_variants
 from raycal.storage.results import SECONDS
 from raycal.storage.run_dir import CONFIG, ERROR, RESULTS, RunDir, TrialState
 from raycal.storage.sweep_dir import PLAN, TRIALS, SweepDir, SweepPlan
 from raycal.tracking.artifacts import Artifacts
+from raycal.tracking.browse import page_paths
+from raycal.tracking.find_runs import find_runs, is_deleted, run_of_sweep
+from raycal.tracking.names import UNNAMED, Names, names_in
 from raycal.tracking.schema import ARTIFACTS, follow_artifacts, make_sqlite
 from raycal.tracking.tags import (
     DATASET,
@@ -34,11 +35,14 @@ from raycal.tracking.tags import (
     STOPPED_BY,
     SWEEP_ID,
     dataset_input,
+    names_tags,
     run_name,
     source,
+    trial_metrics,
     trial_tags,
 )
 from raycal.tracking.uri import sqlite_path
+from raycal.tracking.views import ChartedTrial, View, sweep_views
 
 logger = logging.getLogger(__name__)
 
@@ -71,19 +75,21 @@ class Projection:
             identity[SWEEP_ID] = sweep_id
         existing = run_of_sweep(runs, sweep_dir)
         self._parent = existing or self._create(sweep, {KIND: "sweep", **identity}, sweep_dir.start_time())
-        if _is_deleted(self._parent):  # restore it, because a second parent run would duplicate the sweep
+        if is_deleted(self._parent):  # restore it, because a second parent run would duplicate the sweep
             self._client.restore_run(self._parent.info.run_id)
         for key, value in identity.items() - self._parent.data.tags.items():
             self._client.set_tag(self._parent.info.run_id, key, value)
         self._client.update_run(self._parent.info.run_id, status="RUNNING")
         parent_id = self._parent.info.run_id
         children = [run for run in runs if run.data.tags.get(MLFLOW_PARENT_RUN_ID) == parent_id]
-        children.sort(key=_is_deleted, reverse=True)  # if a trial has two runs, the one that is not deleted wins below
+        children.sort(key=is_deleted, reverse=True)  # if a trial has two runs, the one that is not deleted wins below
         self._children = {
             run.data.tags[EXPERIMENT_ID]: _Child(run) for run in children if EXPERIMENT_ID in run.data.tags
         }
-        self._names: dict[str, _Names] = {}
+        self._names: dict[str, Names] = {}
+        self.views: list[View] = []
         self._send_plan()
+        self._send_views()
 
     def send(self, experiment_id: str, config: ExperimentConfig) -> None:
         """Send everything in a trial's run folder that MLflow lacks."""
@@ -96,11 +102,10 @@ class Projection:
             return
         child.end_time = child.run.info.start_time + _milliseconds(lines)[-1]
         environment = run_dir.environment()
-        self._send_settings(
-            child, config, trial_tags(config, environment, self._names_of(experiment_id).dataset) | outcome.tags
-        )
+        names = self._names_of(experiment_id)
+        self._send_settings(child, config, trial_tags(config, environment, names) | outcome.tags)
         self._send_metrics(child, lines)
-        self._send_input(child, config, environment, self._names_of(experiment_id).dataset)
+        self._send_input(child, config, environment, names.dataset)
         self._send_files(child, run_dir, outcome)
         if child.outcome != outcome:
             self._set_status(child, outcome)
@@ -111,10 +116,21 @@ class Projection:
             if child.status in ("RUNNING", "SCHEDULED") and not child.is_deleted:
                 self._send_tags(child, {STATUS: "interrupted"})
                 self._set_status(child, _Outcome("KILLED", "interrupted"))
-        self._send_plan()
+        self._send_plan(at_the_end=True)
+        self._send_views()
         self.send_report()
         ends = [child.end_time for child in self._children.values() if child.end_time is not None]
         self._client.set_terminated(self._parent.info.run_id, status, max(ends, default=self._parent.info.start_time))
+
+    @property
+    def pages(self) -> dict[str, str]:
+        """The paths of the sweep's charts in the MLflow UI, by what they show."""
+        return page_paths(self.experiment_id, {view.title: view.key for view in self.views})
+
+    def describe(self, text: str) -> None:
+        """Set the description of the sweep's run, in Markdown."""
+        if self._parent.data.tags.get(MLFLOW_RUN_NOTE) != text:
+            self._client.set_tag(self._parent.info.run_id, MLFLOW_RUN_NOTE, text)
 
     def send_report(self) -> None:
         """Send all files of the sweep's `report` folder."""
@@ -144,7 +160,8 @@ class Projection:
         if experiment_id not in self._children:
             parent_id = self._parent.info.run_id
             tags = {KIND: "trial", EXPERIMENT_ID: experiment_id, MLFLOW_PARENT_RUN_ID: parent_id}
-            name = run_name(experiment_id, config, *self._names_of(experiment_id))
+            names = self._names_of(experiment_id)
+            name = run_name(experiment_id, config, names.label, names.dataset)
             run = self._create(name, tags, run_dir.start_time())
             self._children[experiment_id] = _Child(run)
         child = self._children[experiment_id]
@@ -153,13 +170,13 @@ class Projection:
             child.is_deleted = False
         return child
 
-    def _names_of(self, experiment_id: str) -> "_Names":
+    def _names_of(self, experiment_id: str) -> Names:
         """The names of a trial and its dataset. The plan is read again for a trial that a search added to it."""
         if experiment_id not in self._names:
             plan = self._sweep_dir.read_plan()
             if plan is not None:
-                self._names = _names_in(plan)
-        return self._names.get(experiment_id, _Names(None, None))
+                self._names = names_in(plan)
+        return self._names.get(experiment_id, UNNAMED)
 
     def _send_settings(self, child: "_Child", config: ExperimentConfig, tags: Mapping[str, str]) -> None:
         if not child.has_params:
@@ -183,9 +200,8 @@ class Projection:
         # from the clock.
         metrics = {
             line["interactions"]: [
-                Metric(key, float(value), child.run.info.start_time + milliseconds, line["interactions"])
-                for key, value in line.items()
-                if value is not None
+                Metric(key, value, child.run.info.start_time + milliseconds, line["interactions"])
+                for key, value in trial_metrics(line).items()
             ]
             for line, milliseconds in zip(lines, _milliseconds(lines)[1:], strict=True)
         }
@@ -214,17 +230,50 @@ class Projection:
         if outcome.error is None and ERROR in there:
             self._artifacts.remove(child.run, ERROR)
 
-    def _send_plan(self) -> None:
+    def _send_views(self) -> None:
+        """Write the views of the sweep's charts. A server that refuses them still gets the runs.
+
+        Errors are ignored, because a server that is away also fails the next request, which raises.
+        """
+        plan = self._sweep_dir.read_plan()
+        if plan is None:
+            return
+        trials = [
+            ChartedTrial(config=config, names=self._names_of(key), end=self._end(key))
+            for key, config in plan.experiments.items()
+        ]
+        prefix = f"raycal-{self._sweep_dir.sweep_id() or self._parent.info.run_id}"[: len("raycal-") + 8]
+        accepted = []
+        for view in sweep_views(prefix, self._parent.info.run_id, trials):
+            try:
+                self._client.set_experiment_tag(self.experiment_id, view.tag, view.state)
+            except MlflowException as error:
+                logger.debug("MLflow refused the view %s: %s", view.key, type(error).__name__)
+                continue
+            accepted.append(view)
+        self.views = accepted
+
+    def _end(self, experiment_id: str) -> int | None:
+        """The number of interactions at which a trial ended; None if it has not finished."""
+        run_dir = self._sweep_dir.run_dir(experiment_id)
+        if run_dir.state() is not TrialState.FINISHED:
+            return None
+        return next((line["interactions"] for line in reversed(run_dir.results())), None)
+
+    def _send_plan(self, *, at_the_end: bool = False) -> None:
         """Send the plan and the table of trials, and update the existing runs to the plan.
 
         Runs of trials that the sweep file no longer contains get a tag that says so. A run is renamed if the plan has
         grown and the label of its trial has become longer.
+
+        Args:
+            at_the_end: Whether the trials have run, so that it is known which data each of them read.
         """
         self._artifacts.send(self._parent, {name: self._sweep_dir.folder.read(name) for name in (PLAN, TRIALS)})
         plan = self._sweep_dir.read_plan()
         removed = set() if plan is None else set(plan.removed)
         if plan is not None:
-            self._names = _names_in(plan)
+            self._names = names_in(plan, self._variants(plan) if at_the_end else ())
         for experiment_id, child in self._children.items():
             if plan is not None and experiment_id in plan.experiments:
                 self._rename(child, experiment_id, plan.experiments[experiment_id])
@@ -233,17 +282,27 @@ class Projection:
             elif IN_SWEEP_FILE in child.tags:
                 self._send_tags(child, {IN_SWEEP_FILE: "yes"})
 
+    def _variants(self, plan: SweepPlan) -> list[str]:
+        """The data that each trial of the plan read, where trials of one dataset read different data."""
+        return data_variants(
+            [RunInputs(config, self._sweep_dir.run_dir(key).environment()) for key, config in plan.experiments.items()]
+        )
+
     def _rename(self, child: "_Child", experiment_id: str, config: ExperimentConfig) -> None:
-        """Update the name and dataset of a run to the current plan. A name that a person chose stays."""
-        name, dataset = run_name(experiment_id, config, *self._names[experiment_id]), self._names[experiment_id].dataset
-        is_ours = child.name.endswith(f" {experiment_id[-8:]}")
-        if child.is_deleted or not is_ours:
+        """Update the name of a run, and the tags that name it, to the current plan.
+
+        A name that a person chose stays.
+        """
+        if child.is_deleted:
             return
-        if child.name != name:
+        names = self._names[experiment_id]
+        name = run_name(experiment_id, config, names.label, names.dataset)
+        is_ours = child.name.endswith(f" {experiment_id[-8:]}")
+        if is_ours and child.name != name:
             self._client.update_run(child.run_id, name=name)
             child.name = name
-        if DATASET in child.tags and dataset is not None:
-            self._send_tags(child, {DATASET: dataset})
+        if DATASET in child.tags:
+            self._send_tags(child, names_tags(config, names))
 
     def _set_status(self, child: "_Child", outcome: "_Outcome") -> None:
         if outcome.is_end:
@@ -251,69 +310,6 @@ class Projection:
         else:
             self._client.update_run(child.run_id, status=outcome.status)
         child.outcome = outcome
-
-
-def find_runs(client: MlflowClient, experiment_id: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
-    """All runs of an MLflow experiment; `view` selects whether deleted runs are included."""
-    runs: list[Run] = []
-    token: str | None = None
-    while True:
-        page = client.search_runs([experiment_id], run_view_type=view, max_results=1000, page_token=token)
-        runs += page
-        token = page.token
-        if not token:
-            return runs
-
-
-class _Names(NamedTuple):
-    """The names of a trial and its dataset in the sweep; None if no plan contains the trial."""
-
-    label: str | None
-    dataset: str | None
-
-
-def _names_in(plan: SweepPlan) -> dict[str, _Names]:
-    """The names of the trials of a plan and of their datasets, by experiment id."""
-    labels = trial_labels(plan.experiments, plan.search.space if plan.search else ())
-    datasets = dataset_names(list(plan.experiments.values()))
-    return {key: _Names(label, dataset) for (key, label), dataset in zip(labels.items(), datasets, strict=True)}
-
-
-def run_of_sweep(runs: list[Run], sweep_dir: SweepDir) -> Run | None:
-    """The parent run of a sweep, even if the sweep folder was moved since; None if there is none.
-
-    The id in the plan identifies a sweep. A moved folder keeps its run. A copy of a folder is a separate sweep as long
-    as the original is still at the place that its run records. Plans of older versions have no id; their sweeps are
-    identified by the folder, or after a move by the time of the first start.
-    """
-    place, sweep_id, started = sweep_dir.folder.uri, sweep_dir.sweep_id(), sweep_dir.start_time()
-    sweeps = [run for run in runs if run.data.tags.get(KIND) == "sweep" and run.data.tags.get(SWEEP_ID) == sweep_id]
-    sweeps.sort(key=lambda run: (_is_deleted(run), run.info.start_time))
-    for run in sweeps:
-        if run.data.tags.get(FOLDER) == place:
-            return run
-    for run in sweeps:
-        is_same = sweep_id is not None or (started is not None and run.info.start_time == started)
-        if is_same and not _is_elsewhere(sweep_dir, run.data.tags.get(FOLDER, "")):
-            return run
-    return None
-
-
-def _is_elsewhere(sweep_dir: SweepDir, place: str) -> bool:
-    """Whether the other folder `place` holds the same sweep, so that the sweep's own folder is a copy of it."""
-    try:
-        other = SweepDir(Folder.at(place))
-        if sweep_dir.folder.is_local and other.folder.is_local and os.path.samefile(sweep_dir.folder.path, place):
-            return False  # the same folder by another path
-        if other.folder.place == sweep_dir.folder.place:
-            return False
-        return (other.sweep_id(), other.start_time()) == (sweep_dir.sweep_id(), sweep_dir.start_time())
-    except (OSError, ValueError, InputError):  # the other folder is gone, or cannot be reached from here
-        return False
-
-
-def _is_deleted(run: Run) -> bool:
-    return bool(run.info.lifecycle_stage == LifecycleStage.DELETED)
 
 
 class _Outcome(NamedTuple):
@@ -361,7 +357,7 @@ class _Child:
         self.steps: set[int] | None = None
         self.end_time: int | None = run.info.end_time
         self.outcome: _Outcome | None = None
-        self.is_deleted = _is_deleted(run)
+        self.is_deleted = is_deleted(run)
 
     @property
     def run_id(self) -> str:

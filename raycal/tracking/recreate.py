@@ -5,8 +5,17 @@ from raycal.storage.sweep_dir import SweepDir, SweepPlan
 from raycal.tracking.projection import Projection
 
 
-def recreate(uri: str, sweep_dir: SweepDir, plan: SweepPlan) -> None:
+def recreate(uri: str, sweep_dir: SweepDir, plan: SweepPlan, description: str = "") -> dict[str, str]:
     """Send everything of a sweep that MLflow lacks; a second call changes nothing.
+
+    Args:
+        uri: The tracking URI.
+        sweep_dir: The folder of the sweep.
+        plan: The plan in the folder.
+        description: The description of the sweep's run, in Markdown; empty: it is not changed.
+
+    Returns:
+        The paths of the sweep's views in the MLflow UI, by what they show.
 
     Raises:
         MlflowException: The server does not answer, or it refuses the request.
@@ -14,7 +23,10 @@ def recreate(uri: str, sweep_dir: SweepDir, plan: SweepPlan) -> None:
     projection = Projection(uri, sweep_dir, plan.sweep)
     for experiment_id, config in plan.experiments.items():
         projection.send(experiment_id, config)
+    if description:
+        projection.describe(description)
     projection.end(_status(sweep_dir, plan))
+    return projection.pages
 
 
 def _status(sweep_dir: SweepDir, plan: SweepPlan) -> str:

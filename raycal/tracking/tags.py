@@ -12,6 +12,7 @@ from raycal import __version__
 from raycal.algorithm.scenario import Ask
 from raycal.config import DEFAULT_ACQUISITION, ExperimentConfig
 from raycal.config.labels import dataset_name
+from raycal.tracking.names import UNNAMED, Names
 
 KIND, FOLDER, EXPERIMENT_ID, STATUS = "raycal.kind", "raycal.folder", "raycal.experiment_id", "raycal.status"
 STOPPED_BY = "raycal.stopped_by"
@@ -20,6 +21,9 @@ VERSION = "raycal.version"
 PLUGINS = "raycal.plugins"
 IN_SWEEP_FILE = "raycal.in_sweep_file"  # `no`: the sweep file no longer contains the trial
 DATASET = "dataset"  # the name of the dataset in the sweep
+DATASET_LABEL = "raycal.dataset"  # the same, with the options that tell it from other datasets of its name
+CONDITION = "condition"  # what a trial has in common with its other seeds; the charts draw one line for each
+ACCEPTANCE = "cluster_acceptance"  # metric: the share of the clusters shown in an iteration that the expert accepted
 MAX_LABEL = 100
 _ENVIRONMENT = {
     "raycal": VERSION,
@@ -56,14 +60,22 @@ def source() -> dict[str, str]:
     return {MLFLOW_USER: _user(), MLFLOW_SOURCE_NAME: "raycal.sweep", VERSION: __version__}
 
 
-def trial_tags(config: ExperimentConfig, environment: Mapping[str, Any], dataset: str | None = None) -> dict[str, str]:
+def trial_metrics(line: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics of one record of results.jsonl: its values, and the share of accepted clusters if any were shown."""
+    metrics = {key: float(value) for key, value in line.items() if value is not None}
+    if line.get("clusters_shown"):
+        metrics[ACCEPTANCE] = line["clusters_accepted"] / line["clusters_shown"]
+    return metrics
+
+
+def trial_tags(config: ExperimentConfig, environment: Mapping[str, Any], names: Names = UNNAMED) -> dict[str, str]:
     """The tags for the settings of a trial and, once it has begun, for the environment that it ran in.
 
     Args:
-        dataset: The name of the trial's dataset in the sweep; None: the name it has without other datasets.
+        names: The names of the trial in its sweep; where it has none, those that it would have alone.
     """
-    dataset = dataset or dataset_name(config)
-    tags: dict[str, Any] = {"scenario": config.resolved_scenario.name, DATASET: dataset, "seed": config.seed}
+    tags: dict[str, Any] = names_tags(config, names)
+    tags |= {"scenario": config.resolved_scenario.name, "seed": config.seed}
     if config.resolved_scenario.asks(Ask.UNCERTAIN):
         tags["acquisition"] = config.acquisition.name
     if config.resolved_scenario.forms_clusters:
@@ -74,6 +86,16 @@ def trial_tags(config: ExperimentConfig, environment: Mapping[str, Any], dataset
         tags[PLUGINS] = ", ".join(f"{name} {digest[:12]}" for name, digest in config.plugins.items())
     ran_on = {tag: environment.get(key) for key, tag in _ENVIRONMENT.items()}
     return {key: str(value) for key, value in (tags | ran_on).items() if value is not None}
+
+
+def names_tags(config: ExperimentConfig, names: Names) -> dict[str, str]:
+    """The tags that depend on the other trials of the sweep, and change when the sweep grows."""
+    dataset = names.dataset or dataset_name(config)
+    return {
+        DATASET: dataset,
+        DATASET_LABEL: names.dataset_label or dataset,
+        CONDITION: names.condition or config.resolved_scenario.name,
+    }
 
 
 def dataset_input(

@@ -68,6 +68,7 @@ class Tracker(Thread):
         self._found = False
         self._lock, self._wake = Lock(), Event()
         self._final_status: str | None = None
+        self._description = ""
         self._all_sent = False
         self._has_given_up = False
 
@@ -76,6 +77,10 @@ class Tracker(Thread):
         with self._lock:
             self._unsent[experiment_id] = None
         self._wake.set()
+
+    def describe(self, text: str) -> None:
+        """Set the description that the sweep's run gets at its end, in Markdown."""
+        self._description = text
 
     def close(self, status: str) -> None:
         """Send the rest and end the sweep's run as `FINISHED`, `FAILED` or `KILLED`. Wait for at most a minute."""
@@ -100,13 +105,9 @@ class Tracker(Thread):
             return len(self._unsent.keys() | {self._sending} - {None})
 
     @property
-    def page(self) -> str:
-        """The path of the sweep's charts in the MLflow UI; empty while MLflow has nothing of the sweep."""
-        if self._projection is None:
-            return ""
-        # Without `workflowType`, MLflow 3 opens its pages for language models, which show no metrics.
-        mode = "compareRunsMode=CHART&workflowType=machine_learning"
-        return f"/#/experiments/{self._projection.experiment_id}/runs?{mode}"
+    def pages(self) -> dict[str, str]:
+        """The paths of the sweep's views in the MLflow UI, by what they show; empty while MLflow has nothing of it."""
+        return {} if self._projection is None else self._projection.pages
 
     def run(self) -> None:
         """Send at once, after every change, and some seconds after a failure, until the tracker is closed."""
@@ -166,6 +167,8 @@ class Tracker(Thread):
             finally:
                 self._sending = None
         if final_status is not None:
+            if self._description:
+                self._projection.describe(self._description)
             self._projection.end(final_status)
             self._all_sent = True
 

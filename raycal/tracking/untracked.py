@@ -10,9 +10,16 @@ class NoTracker:
     """Takes the place of a tracker in a sweep that is not tracked, and sends nothing."""
 
     backlog = 0
-    page = ""
 
     def start(self) -> None:
+        """Do nothing."""
+
+    @property
+    def pages(self) -> dict[str, str]:
+        """Nothing, because MLflow has nothing of the sweep."""
+        return {}
+
+    def describe(self, text: str) -> None:
         """Do nothing."""
 
     def changed(self, experiment_id: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from small_server import server
 
 from raycal.errors import InputError
-from raycal.sweep.printed import how_to_browse
+from raycal.tracking.browse import how_to_browse
 from raycal.tracking.reach import AwayError, check_tracking, reach
 
 HOW = "set DATABRICKS_HOST and DATABRICKS_TOKEN, or run databricks configure, which writes ~/.databrickscfg"
@@ -51,7 +51,10 @@ def test_workspace_is_named_and_its_runs_are_browsed_there(monkeypatch: pytest.M
     with server(200) as (place, _):
         monkeypatch.setenv("DATABRICKS_HOST", f"http://{place}")
         assert reach("databricks", 5) == f"Databricks at http://{place}"
-        assert how_to_browse("databricks", "/#/experiments/17/runs?x") == f"http://{place}/ml/experiments/17"
+        assert (
+            how_to_browse("databricks", {"all trials": "/#/experiments/17/runs?x"})
+            == f"http://{place}/ml/experiments/17"
+        )
 
 
 def test_profile_of_the_file_is_taken(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from sweep_command import SWEEP, start
 from raycal.storage.folder import Folder
 from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
-from raycal.tracking.projection import find_runs
+from raycal.tracking.find_runs import find_runs
 from raycal.tracking.tags import EXPERIMENT_ID, FOLDER, KIND
 
 COMPOSE = Path(__file__).parents[2] / "cluster_configs/mlflow/compose.yaml"
@@ -154,7 +154,10 @@ def recorded(sweep_dir: SweepDir, experiment_id: str) -> dict[str, list[tuple[in
     assert lines
     found: dict[str, list[tuple[int, float]]] = {}
     for line in lines:
-        for key, value in line.items():
+        accepted = (
+            {"cluster_acceptance": line["clusters_accepted"] / shown} if (shown := line["clusters_shown"]) else {}
+        )
+        for key, value in (line | accepted).items():
             if value is not None:
                 found.setdefault(key, []).append((line["interactions"], float(value)))
     return found

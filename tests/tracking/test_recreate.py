@@ -9,6 +9,7 @@ from run_folders import CONFIGS, commit, content
 from raycal.config import ExperimentConfig
 from raycal.errors import InputError
 from raycal.experiment import build
+from raycal.report.for_mlflow import sweep_description
 from raycal.report.from_mlflow import runs_from_mlflow
 from raycal.report.runs import read_runs
 from raycal.storage.folder import Folder
@@ -62,6 +63,7 @@ def tracked(uri: str, sweep_dir: SweepDir) -> SweepDir:
     sweep_dir.folder.write("report/summary.csv", b"a,b")
     for config in (failed, at_once, finished, stopped):
         tracker.changed(config.experiment_id)
+    tracker.describe(sweep_description(read_runs(sweep_dir.folder)))
     tracker.close("KILLED")
     assert tracker.backlog == 0
     return sweep_dir

@@ -410,7 +410,7 @@ def test_sweep_of_which_nothing_was_sent_has_no_page(tracker: Tracker, server: S
     wait_until(lambda: server.attempts >= 1)
     tracker.close("FINISHED")
 
-    assert tracker.page == ""
+    assert tracker.pages == {}
 
 
 def test_database_that_is_away_is_given_up_at_once(

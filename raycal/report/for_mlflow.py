@@ -1,0 +1,56 @@
+"""Describes the results of a sweep for its run in MLflow: the recommendation, and the summary table."""
+
+from collections.abc import Iterator
+
+from raycal.report.runs import Group, Runs
+from raycal.report.stats.comparison import Comparison, by_dataset
+from raycal.report.stats.estimate import Estimate
+from raycal.report.stats.group_summary import GroupSummary, dataset_budget, group_summary
+from raycal.report.stats.recommendation import recommend
+from raycal.tracking.description import description
+
+_COLUMNS = (
+    *("strategy", "finished seeds", "test accuracy at the end", "interactions", "annotated images"),
+    *("human hours", "wrong cluster labels"),
+)
+
+
+def sweep_description(runs: Runs) -> str:
+    """The description in Markdown; empty if no trial has finished."""
+    comparisons = by_dataset(runs)
+    if not any(group.finished for comparison in comparisons for group in comparison.groups):
+        return ""
+    sentences = [answer.answer for comparison in comparisons for answer in recommend(comparison)]
+    several = len(comparisons) > 1
+    rows = [
+        [*([comparison.dataset] if several else []), *row] for comparison in comparisons for row in _rows(comparison)
+    ]
+    return description(list(dict.fromkeys(sentences)), [*(["dataset"] if several else []), *_COLUMNS], rows)
+
+
+def _rows(comparison: Comparison) -> Iterator[list[str]]:
+    shared = dataset_budget(comparison)
+    for group in comparison.groups:
+        yield _row(group, group_summary(group, shared))
+
+
+def _row(group: Group, summary: GroupSummary) -> list[str]:
+    return [
+        group.label,
+        f"{len(group.finished)} of {len(group.trials)}",
+        _accuracy(summary.final_accuracy),
+        _mean(summary.interactions, ",.0f"),
+        _mean(summary.annotated, ",.0f"),
+        _mean(summary.human_hours, ".2f"),
+        _mean(summary.cluster_label_error, ".1%"),
+    ]
+
+
+def _accuracy(estimated: Estimate | None) -> str:
+    if estimated is None or estimated.low is None or estimated.high is None:
+        return _mean(estimated, ".3f")
+    return f"{estimated.mean:.3f} ({estimated.low:.3f} to {estimated.high:.3f})"
+
+
+def _mean(estimated: Estimate | None, form: str) -> str:
+    return "-" if estimated is None else format(estimated.mean, form)

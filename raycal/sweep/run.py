@@ -296,7 +296,7 @@ def _conclude(job: Job, tracker: Tracker | NoTracker) -> None:
         logger.warning("no report: %s: %s", type(error).__name__, error)
 
 
-def _report(job: Job, runs: Runs) -> None:
+def _report(job: Job, runs: "Runs") -> None:
     """Write the report into the sweep folder unless it is up to date, and print its warnings."""
     folder = job.sweep_dir.folder.folder("report")
     from raycal.report.caveats import caveats

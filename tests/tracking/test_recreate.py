@@ -82,7 +82,12 @@ def test_made_again_it_is_what_it_was(
     assert len(original) == 6
     assert sum(len(history) for run in original.values() for history in run["metrics"].values()) == 4 * 2 * 20
     assert sorted(original["tiny"]["artifacts"]) == ["plan.json", "report/summary.csv", "trials.csv"]
-    assert capsys.readouterr().out == f"tiny: 6 trials are in MLflow at {again}\n"
+    first, *how_to_browse = capsys.readouterr().out.splitlines()
+    assert first == f"tiny: 6 trials are in MLflow at {again}"
+    assert how_to_browse[0].endswith(f" -m mlflow ui --backend-store-uri {again}")
+    assert "then open http://127.0.0.1:5000/#/experiments/" in how_to_browse[1]
+    assert "viewStateShareKey=raycal-" in how_to_browse[1]
+    assert "finished seeds" in original["tiny"]["tags"]["mlflow.note.content"]
 
 
 def test_second_time_changes_nothing(uri: str, tracked: SweepDir, tmp_path: Path) -> None:

@@ -1,17 +1,13 @@
 """A tracking server in a separate process that becomes unreachable and returns while a sweep runs."""
 
-import os
 import signal
-import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic, sleep
-from urllib.request import urlopen
 
 import pytest
 from run_folders import CONFIGS, commit, content
+from tracking_server import Server, wait_until
 
 from raycal.storage.folder import Folder
 from raycal.storage.run_writer import RunWriter
@@ -21,48 +17,6 @@ from raycal.tracking import Tracker
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 CONFIG = CONFIGS[0]
 ID = CONFIG.experiment_id
-
-
-class Server:
-    """`mlflow server` over a sqlite file, which also keeps the runs' files."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{self._port}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        place = f"--host=127.0.0.1 --port={self._port} --workers=1 --artifacts-destination={self._folder}/files"
-        command = ["-m", "mlflow", "server", f"--backend-store-uri=sqlite:///{self._folder}/server.db", *place.split()]
-        with open(self._folder / "server.log", "ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, *command],
-                cwd=self._folder,
-                env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # it would start seven more processes
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        wait_until(self.answers)
-
-    def answers(self) -> bool:
-        try:
-            return bool(urlopen(f"{self.uri}/health", timeout=5).status == 200)
-        except OSError:
-            return False
-
-    def signal(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        os.killpg(self._process.pid, number)
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self.signal(signal.SIGKILL)
-            self._process.wait()
-            self._process = None
 
 
 @pytest.fixture
@@ -81,13 +35,6 @@ def sweep_dir(tmp_path: Path) -> SweepDir:
     sweep_dir = SweepDir(Folder.at(str(tmp_path / "storage" / "tiny")))
     sweep_dir.write_plan(SweepPlan(sweep="tiny", experiments={ID: CONFIG}, threads=1))
     return sweep_dir
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = monotonic() + 180
-    while not condition():
-        assert monotonic() < end, "waited in vain"
-        sleep(0.1)
 
 
 def iterate(sweep_dir: SweepDir, tracker: Tracker, iteration: int) -> float:

@@ -33,17 +33,18 @@ _ENVIRONMENT = {
 
 
 def run_name(experiment_id: str, config: ExperimentConfig, label: str | None = None, dataset: str | None = None) -> str:
-    """The name of a trial's run, as in `cluster-only (purity threshold 0.7) s0 birds 1a2b3c4d`.
+    """The name of a trial's run, as in `cluster-only (purity threshold 0.7) s0 1a2b3c4d`.
 
     The parts that differ between trials come first, because MLflow truncates names. An acquisition other than entropy
     is always named.
 
     Args:
-        label: The label of the trial in its sweep; None: scenario and seed.
+        label: The label of the trial in its sweep, which has the dataset where there are several; None: scenario, seed
+            and dataset.
         dataset: The name of the trial's dataset in the sweep; None: the name it has without other datasets.
     """
     scenario, acquisition = config.resolved_scenario.name, config.acquisition.name
-    label, dataset = label or f"{scenario} s{config.seed}", dataset or dataset_name(config)
+    label = label or f"{scenario} s{config.seed} {dataset or dataset_name(config)}"
     is_said = (
         "acquisition" in label or acquisition == DEFAULT_ACQUISITION or not config.resolved_scenario.asks(Ask.UNCERTAIN)
     )
@@ -51,8 +52,7 @@ def run_name(experiment_id: str, config: ExperimentConfig, label: str | None = N
         label = f"{scenario} {acquisition}{label.removeprefix(scenario)}"
     if len(label) > MAX_LABEL:
         label = f"{label[:MAX_LABEL]}… s{config.seed}"
-    place = "" if f" {dataset}" in label else f" {dataset}"
-    return f"{label}{place} {experiment_id[-8:]}"
+    return f"{label} {experiment_id[-8:]}"
 
 
 def source() -> dict[str, str]:

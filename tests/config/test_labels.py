@@ -6,6 +6,7 @@ from small_iterations import experiment
 from raycal.config import ExperimentConfig
 from raycal.config.labels import (
     concerns,
+    condition_labels,
     dataset_names,
     experiment_labels,
     named_settings,
@@ -16,6 +17,25 @@ from raycal.config.labels import (
 from raycal.errors import InputError
 from raycal.experiment.build import REGISTRIES
 from raycal.sweep.preflight import select
+
+
+def test_condition_is_the_scenario_where_only_scenarios_and_seeds_vary() -> None:
+    experiments = [experiment(scenario=name, seed=seed) for name in ("random", "cluster-only") for seed in (0, 1)]
+
+    assert condition_labels(experiments) == ["random", "random", "cluster-only", "cluster-only"]
+
+
+def test_condition_has_every_setting_that_varies_and_concerns_it_and_the_dataset() -> None:
+    experiments = [
+        experiment(scenario=name, dataset={"name": "digits", "train_size": size}, expert={"purity_threshold": value})
+        for name, size, value in (("random", 9, 0.8), ("cluster-only", 9, 0.8), ("cluster-only", 8, 0.9))
+    ]
+
+    assert condition_labels(experiments) == [
+        "random digits (train_size=9)",
+        "cluster-only (purity threshold 0.8) digits (train_size=9)",
+        "cluster-only (purity threshold 0.9) digits (train_size=8)",
+    ]
 
 
 def test_value_of_more_than_half_of_the_groups_is_not_said() -> None:

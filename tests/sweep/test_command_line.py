@@ -69,7 +69,7 @@ class FakeTracker:
         self.events.append(status)
 
 
-REPORT = run._report
+CONCLUDE = run._conclude
 
 
 class FakeRunner:
@@ -136,7 +136,7 @@ def runner(monkeypatch: pytest.MonkeyPatch) -> FakeRunner:
     FakeTracker.made = []
     monkeypatch.setattr("raycal.sweep.run.run_experiment", runner)
     monkeypatch.setattr("raycal.sweep.run.Tracker", FakeTracker)
-    monkeypatch.setattr("raycal.sweep.run._report", lambda job: None)
+    monkeypatch.setattr("raycal.sweep.run._conclude", lambda job, tracker: None)
     return runner
 
 
@@ -610,7 +610,7 @@ class TestRun:
             folder.write("report.html", b"")
             record(runs, folder)
 
-        monkeypatch.setattr("raycal.sweep.run._report", REPORT)
+        monkeypatch.setattr("raycal.sweep.run._conclude", CONCLUDE)
         monkeypatch.setattr("raycal.report.write.write_report", write)
         for options in (["--only", "*-random-*"], ["--resume"], ["--resume"]):
             assert main([sweep, "--local", "--storage", str(storage), *options]) == 0

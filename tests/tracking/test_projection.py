@@ -450,7 +450,7 @@ def test_what_varies_is_in_the_run_s_name_and_the_folder_s_name_is_the_dataset(
 
     for config, value in zip(configs, (0.7, 0.8), strict=True):
         run = child(client, config.experiment_id)
-        name = f"cluster-only (purity threshold {value}) s0 birds {config.experiment_id[-8:]}"
+        name = f"cluster-only (purity threshold {value}) s0 {config.experiment_id[-8:]}"
         assert (run.info.run_name, run.data.tags["dataset"]) == (name, "birds")
 
 
@@ -470,7 +470,7 @@ def test_run_is_renamed_when_the_plan_grows_unless_a_person_named_it(
         commit(sweep_dir, 0, config)
         Projection(uri, sweep_dir, "tiny").send(config.experiment_id, config)
     end = first.experiment_id[-8:]
-    assert child(client, first.experiment_id).info.run_name == f"cluster-only s0 birds {end}"
+    assert child(client, first.experiment_id).info.run_name == f"cluster-only s0 {end}"
     client.update_run(child(client, named.experiment_id).info.run_id, name="my favorite")
 
     sweep_dir.write_plan(replace(plan, experiments=plan.experiments | {second.experiment_id: second}))

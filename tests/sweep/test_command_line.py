@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from filelock import FileLock
@@ -51,7 +51,7 @@ class FakeTracker:
     """Records the calls to a tracker."""
 
     made: list["FakeTracker"]
-    page = "/#/experiments/1/runs"
+    pages: ClassVar[dict[str, str]] = {"all trials": "/#/experiments/1/runs"}
     is_known_away = False
 
     def __init__(self, uri: str, sweep_dir: SweepDir, sweep: str, experiments: Mapping[str, ExperimentConfig]) -> None:
@@ -64,6 +64,9 @@ class FakeTracker:
 
     def changed(self, experiment_id: str) -> None:
         self.events.append(experiment_id)
+
+    def describe(self, text: str) -> None:
+        self.description = text
 
     def close(self, status: str) -> None:
         self.events.append(status)

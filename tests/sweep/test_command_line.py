@@ -618,6 +618,7 @@ class TestRun:
         for options in (["--only", "*-random-*"], ["--resume"], ["--resume"]):
             assert main([sweep, "--local", "--storage", str(storage), *options]) == 0
         assert drawn == [2, 4]
+        assert "| random | 2 of 2 |" in FakeTracker.made[-1].description
 
         (storage / "tiny/report/report.html").unlink()
         assert main([sweep, "--local", "--storage", str(storage), "--resume"]) == 0

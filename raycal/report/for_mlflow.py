@@ -1,12 +1,12 @@
-"""Describes the results of a sweep for its run in MLflow: the recommendation, and the summary table."""
+"""Describes the results of a sweep for its run in MLflow: the answer of the report, and the summary table."""
 
 from collections.abc import Iterator
 
 from raycal.report.runs import Group, Runs
+from raycal.report.stats.answer import answer
 from raycal.report.stats.comparison import Comparison, by_dataset
 from raycal.report.stats.estimate import Estimate
 from raycal.report.stats.group_summary import GroupSummary, dataset_budget, group_summary
-from raycal.report.stats.recommendation import recommend
 from raycal.tracking.description import description
 
 _COLUMNS = (
@@ -20,12 +20,11 @@ def sweep_description(runs: Runs) -> str:
     comparisons = by_dataset(runs)
     if not any(group.finished for comparison in comparisons for group in comparison.groups):
         return ""
-    sentences = [answer.answer for comparison in comparisons for answer in recommend(comparison)]
     several = len(comparisons) > 1
     rows = [
         [*([comparison.dataset] if several else []), *row] for comparison in comparisons for row in _rows(comparison)
     ]
-    return description(list(dict.fromkeys(sentences)), [*(["dataset"] if several else []), *_COLUMNS], rows)
+    return description(answer(runs).splitlines(), [*(["dataset"] if several else []), *_COLUMNS], rows)
 
 
 def _rows(comparison: Comparison) -> Iterator[list[str]]:

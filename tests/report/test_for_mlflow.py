@@ -1,18 +1,16 @@
 from small_runs import runs, trial
 
 from raycal.report.for_mlflow import sweep_description
-from raycal.report.stats.comparison import by_dataset
-from raycal.report.stats.recommendation import recommend
+from raycal.report.stats.answer import answer
 from raycal.tracking.description import description
 
 
-def test_description_has_the_recommendation_and_a_row_per_strategy() -> None:
+def test_description_has_the_answer_and_a_row_per_strategy() -> None:
     sweep = runs(*(trial("random", seed, [0.3, 0.5]) for seed in (0, 1)), trial("cluster-only", 0, [0.4, 0.8]))
     text = sweep_description(sweep)
 
-    (comparison,) = by_dataset(sweep)
-    for answer in recommend(comparison):
-        assert description([answer.answer], [], []) in text
+    for sentences in answer(sweep).splitlines():
+        assert description([sentences], [], []) in text
     lines = text.splitlines()
     assert lines[-4].startswith("| strategy | finished seeds | test accuracy at the end |")
     assert lines[-2].startswith("| random | 2 of 2 | 0.500 (0.500 to 0.500) |")

@@ -20,7 +20,7 @@ PROG = "raycal"
 
 
 class Command(NamedTuple):
-    """A subcommand: the module that carries it out, and what `raycal --help` says of it."""
+    """A subcommand: the module that carries it out, and its description in `raycal --help`."""
 
     module: str
     description: str
@@ -39,7 +39,7 @@ COMMANDS = {
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of what stands before the subcommand."""
+    """Return the parser of the options that stand before the subcommand."""
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {command.description}" for name, command in COMMANDS.items()]
     parser = argparse.ArgumentParser(

@@ -16,7 +16,7 @@ def annotate_samples(
     """Ask the expert to label each sample, in the order given (Alg. 1, line 18).
 
     Args:
-        indices: (n,) The samples to ask about, the first one first.
+        indices: (n,) The samples to ask about, in the order in which they are asked about.
         draws: Makes the expert's random stream of this iteration, which begins anew at every call.
         spent: Number of interactions that the experiment has spent so far.
     """

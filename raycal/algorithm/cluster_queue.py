@@ -46,9 +46,9 @@ class ClusterRules:
 
 
 class ClusterQueue:
-    """The clusters of D^U in one step, without empty ones.
+    """The clusters of D^U that one step may show; empty clusters are left out.
 
-    Clusters of equal rank come by size, and those of equal size by their smallest index.
+    Clusters of equal rank are ordered by size, and clusters of equal size by their smallest index.
 
     Args:
         predictions: The predictions for D^U.
@@ -74,7 +74,7 @@ class ClusterQueue:
         self._waiting = sorted(map(self._ranked, shown))
 
     def pop(self) -> Cluster | None:
-        """Remove and return the cluster to be shown next; None when all were shown."""
+        """Remove and return the cluster to be shown next; None if all were shown."""
         return self._cluster_of(self._waiting.pop()[-1]) if self._waiting else None
 
     def refuse(self, cluster: Cluster) -> None:
@@ -128,7 +128,7 @@ def grouped(cluster_ids: npt.NDArray[np.int64]) -> list[Rows]:
 
 
 def expected_labels(probs: Floats, purity_threshold: float) -> float:
-    """The number of images of a cluster that get a correct label if it is shown, as the query model expects.
+    """The number of images of a cluster that the query model expects to get a correct label if the cluster is shown.
 
     This is the expected number of images of the cluster's most likely class, times the probability that enough images
     are of that class to reach the threshold. The number of images that reaches the threshold is rounded up.

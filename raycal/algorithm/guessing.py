@@ -1,16 +1,16 @@
-"""How often guessing is right."""
+"""The accuracy that a model can reach by guessing alone."""
 
 import numpy as np
 from scipy.special import bdtrc
 
-# A model is told from guessing when guessing would be right so often with a smaller probability than this.
+# An accuracy is better than guessing if guessing would reach it with a smaller probability than this.
 LEVEL = 0.01
 
 
 def guessing_accuracy(share: float, num_test: int) -> float:
-    """Return the highest accuracy on a test split that cannot be told from guessing.
+    """Return the highest accuracy on a test split that cannot be distinguished from guessing.
 
-    The number of right answers follows a binomial distribution, of whose upper tail `LEVEL` is the probability.
+    The number of right answers follows a binomial distribution; the probability of its upper tail is `LEVEL`.
 
     Args:
         share: The probability that a guess is right.

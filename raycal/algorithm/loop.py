@@ -59,7 +59,7 @@ class LoopSettings:
         iterations: T, the number of iterations.
         interactions_per_iteration: N, the budget of each iteration.
         num_clusters: Number of clusters of every clustering. None means the budget of the step.
-        clusters: Rules for which part of a cluster is shown, and in which order the clusters come.
+        clusters: Rules for which part of a cluster is shown, and in which order the clusters are shown.
         ask_with: The query model of an iteration's first step: the model trained in the previous iteration (in
             iteration 0 the pretrained network), or in every iteration the freshly reset one.
         retrain_between: Whether to train between the steps of a scenario, so that the query model of each step knows
@@ -147,7 +147,7 @@ def _candidates(pool: Pool, step: Step) -> Indices:
 
 
 def _kept_labels(pool: Pool, expert: Expert) -> KeptLabels:
-    """The number of kept labels, and the share of them that is wrong."""
+    """The number of kept labels, and the share of them that are wrong."""
     indices, training_set = pool.kept(), pool.training_set()
     truth = expert.truth(indices)
     if truth is None or not len(indices):
@@ -181,7 +181,8 @@ class IterationRun:
         return tuple(ledger)
 
     def pseudo_label(self) -> float | None:
-        """Pseudo-label samples of D^U, and return the share of wrong labels; None without labels or when unknown."""
+        """Pseudo-label samples of D^U, and return the share of wrong labels. None if no sample was pseudo-labeled, or
+        if the true labels are not known."""
         if self._components.pseudo_labels is None or self._pool.num_unlabeled == 0:
             return None
         with self._timed("predict"):

@@ -102,8 +102,8 @@ class Pool:
         A sample with a kept label may be labeled on its own: the new label replaces that of the cluster.
 
         Raises:
-            ValueError: A sample of the interaction may not be labeled, or the label is not a valid class. The pool is
-                unchanged then.
+            ValueError: A sample of the interaction may not be labeled, or the label is not a valid class. In that case
+                the pool is unchanged.
         """
         if interaction.answer is Answer.REFUSED:
             return

@@ -53,7 +53,7 @@ class QueryModel:
         )
 
     def _of_the_askable(self) -> Predictions:
-        """The predictions for the samples that could be asked about at the first call."""
+        """The predictions for the samples that could be asked about when `predictions` was called first."""
         if self._predictions is None:
             if self._trained_on is None:
                 self._learner.reset(self._stream("head"))

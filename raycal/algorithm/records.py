@@ -104,8 +104,8 @@ class PoolSnapshot:
     Attributes:
         status: (P,) int8, `pool.UNLABELED`, `LABELED`, `CLUSTER_LABELED`, `PSEUDO_LABELED` or `KEPT`.
         labels: (P,) int32, the label that was given, -1 where there is none.
-        purity: (P,) float32, the purity of the cluster with which a sample was labeled, 1 where it is not known or
-            the sample was not labeled with a cluster. None means 1 everywhere.
+        purity: (P,) float32, the purity of the cluster with which a sample was labeled, 1 where it is not known or the
+            sample was not labeled with a cluster. None means that all these values are 1.
     """
 
     status: npt.NDArray[np.int8]
@@ -148,7 +148,7 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptLabels:
-    """Statistics of the kept labels, which clusters got in earlier iterations, at the end of an iteration.
+    """Statistics, at the end of an iteration, of the labels that clusters got in earlier iterations and that were kept.
 
     Attributes:
         count: Number of samples with a kept label.
@@ -186,8 +186,8 @@ class IterationResult:
         pseudo_label_error: Share of the pseudo-labels that are wrong. None when there are none, or when it is not
             known.
         kept_labels: Statistics of the kept labels. None in an experiment without `keep_cluster_labels`.
-        fitted: The training of the model that was evaluated. Trainings between the steps of a scenario and those of
-            further ensemble members are not in it. None when the learner does not report its training.
+        fitted: The training of the model that was evaluated. It does not describe the trainings between the steps of a
+            scenario and the trainings of further ensemble members. None when the learner does not report its training.
     """
 
     iteration: int

@@ -96,7 +96,7 @@ class Scenario:
         return tuple(zip(self.steps, self.budgets(interactions), strict=True))
 
     def iterations(self, planned: int) -> int:
-        """The number of iterations: as planned, or one where a single iteration annotates the whole pool."""
+        """The number of iterations: the planned number, or one if a single iteration annotates the whole pool."""
         return 1 if self.whole_pool else planned
 
     @property

@@ -41,13 +41,13 @@ def plot_accuracy(
     Each scenario is a line through the means over its finished seeds, with a band of one sample standard deviation.
     Full supervision is a horizontal line. If a scenario was run with several settings, the line shows the settings with
     the largest area under the budget curve, and its label names them. Settings that use true labels in a way that no
-    person could are drawn only if the scenario was run with no others.
+    person could are drawn only if the scenario was run with no other settings.
 
     Args:
         sweep: The results of a sweep, or rows of `SweepResults.results`, such as those of several sweeps together.
-        ax: The axes to draw in; None: those of a new figure.
+        ax: The axes to draw in. None means the axes of a new figure.
         dataset: The dataset to draw; required if there are several.
-        scenarios: The scenarios to draw; None: all of them.
+        scenarios: The scenarios to draw. None means all of them.
         settings: Values of varied settings, such as `{"expert.purity_threshold": 0.8}`, to draw only the trials with
             these values. A trial whose results a setting cannot change is drawn whatever the value.
         zoomed: Whether to show only the range in which the scenarios differ.

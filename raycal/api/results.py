@@ -170,7 +170,7 @@ class SweepResults:
         """Return one row per human interaction: `id`, then the columns of `ExperimentResults.ledger`.
 
         Args:
-            experiment_id: The id or the label of one trial; None: all trials, one after another.
+            experiment_id: The id or the label of one trial. None means all trials, one after another.
 
         Raises:
             InputError: There is no such trial, or a file of the ledger is damaged.

@@ -41,8 +41,8 @@ def run_sweep(
             `{"name": ..., "experiment": {...}, "grid": {...}}`.
         storage: The folder or URI in which the sweep gets a folder with its name. On a Ray cluster every node must have
             access to it.
-        address: The address of the Ray cluster; None: the value of `RAY_ADDRESS`, or a cluster on this machine if it is
-            not set.
+        address: The address of the Ray cluster. None means the value of `RAY_ADDRESS` or, if it is not set, a cluster
+            on this machine.
         local: Whether the trials run one after another in this process, without Ray.
         resume: Whether to continue a sweep that was started before, including trials that were added to it since. If
             False, a sweep that was started before is refused.

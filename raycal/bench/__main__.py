@@ -101,7 +101,7 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn
     For the CPU arms, libraries that read their number of threads from the environment get one thread.
 
     Args:
-        arguments: The arguments after the program's name; None: those of this process.
+        arguments: The arguments after the program's name. None means the arguments of this process.
         prog: The program's name in the usage text.
     """
     words = sys.argv[1:] if arguments is None else arguments

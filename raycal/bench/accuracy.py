@@ -22,7 +22,8 @@ LEAST_SHARE, LEAST_SHARE_IN_FLOAT32 = 0.9, 0.99
 
 
 def run(options: Options) -> Iterator[Figure]:
-    """Differences of accuracies over the noise between seeds, and shares of the top N that two variants both choose."""
+    """Differences of accuracies, divided by the noise between seeds, and the shares of the top N that two variants both
+    choose."""
     count, num_test, size = options.size(1000, 40), options.size(1000, 40), options.size(64, 32)
     dataset = images(options, 2 * count, num_test)
     training_set = TrainingSet(indices=np.arange(count), labels=dataset.train_labels[:count])

@@ -28,7 +28,7 @@ class Figure:
         benchmark: The benchmark that the figure belongs to.
         name: What was measured or compared, such as `peer / raycal`.
         unit: The unit of `value`; `x` for a ratio.
-        goal: The goal for `value`; None: the figure has no goal.
+        goal: The goal for `value`. None means that the figure has no goal.
         arms: The repeated measurements of each arm, in order.
         setting: The settings of the measurement: dtype, layout, batch, count, threads, unit of the arms.
     """
@@ -43,7 +43,7 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        """`met` or `not met`; empty without a goal."""
+        """`met` or `not met`; empty if the figure has no goal."""
         return "" if self.goal is None else "met" if self.goal.is_met(self.value) else "not met"
 
     def record(self) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class Work:
 
 
 def run(options: Options) -> Iterator[Figure]:
-    """CPU seconds of the script's iteration over those of raycal's."""
+    """CPU seconds of the script's iteration, divided by the CPU seconds of raycal's iteration."""
     work = Work(
         num_pool=options.size(1000, 90),
         num_test=options.size(200, 30),

@@ -29,9 +29,9 @@ class Options:
     Attributes:
         quick: Whether sizes are so small that a benchmark ends in seconds and its figures mean nothing.
         repeats: The number of repeats of every arm.
-        data: A folder of images by class; None: made-up images.
+        data: A folder of images by class. None means made-up images.
         weights: The weights of the network: `none`, `imagenet` or a file.
-        features: A file of features (U, 512) for the clusterings; None: made-up features.
+        features: A file of features (U, 512) for the clusterings. None means made-up features.
         clustering: The name of the clustering in whole iterations.
     """
 
@@ -43,7 +43,7 @@ class Options:
     clustering: str = "kmeans"
 
     def size(self, full: int, quick: int) -> int:
-        """The full size, or the small one if the benchmark is quick."""
+        """The full size, or the small size if the benchmark is quick."""
         return quick if self.quick else full
 
 

@@ -20,7 +20,8 @@ ONE_THREAD = WorkerSettings(threads=1)
 
 
 def run(options: Options) -> Iterator[Figure]:
-    """CPU seconds of `run_experiment` over those of the loop alone; both include loading data and model."""
+    """CPU seconds of `run_experiment` divided by the CPU seconds of the loop alone; both include loading data and
+    model."""
     size = options.size(600, 60)
     config = ExperimentConfig.model_validate(
         {

@@ -14,7 +14,8 @@ LEAST_GAIN, LARGEST_EXPONENT = 3.0, 1.1
 
 
 def run(options: Options) -> Iterator[Figure]:
-    """CPU seconds of the script's passes over those of `predict`, and the growth of `predict` with the pool."""
+    """CPU seconds of the script's passes divided by the CPU seconds of `predict`, and the growth of `predict` with the
+    pool."""
     count, size = options.size(1024, 48), options.size(64, 32)
     dataset = images(options, count)
     model = learner(options, dataset, image_size=size)

@@ -18,7 +18,7 @@ DTYPES = ("float32", "bfloat16")
 
 
 def run(options: Options) -> Iterator[Figure]:
-    """Seconds with the automatic dtype, scoring batch and threads over the smallest seconds in the grid."""
+    """Seconds with the automatic dtype, scoring batch and threads, divided by the smallest seconds in the grid."""
     count, size = options.size(384, 32), options.size(64, 32)
     dataset = images(options, count)
     everything = np.arange(count)
@@ -89,5 +89,5 @@ def _beside_best(
 
 
 def above_best(taken: Mapping[str, Sequence[float]], chosen: str) -> float:
-    """The median of the chosen arm over the smallest median of all arms."""
+    """The median of the chosen arm divided by the smallest median of all arms."""
     return median(taken[chosen]) / min(map(median, taken.values()))

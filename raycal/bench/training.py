@@ -28,7 +28,7 @@ TURNS = 4
 
 
 def run(options: Options) -> Iterator[Figure]:
-    """CPU seconds of `fit` over those of the bare loop."""
+    """CPU seconds of `fit` divided by the CPU seconds of the bare loop."""
     count = options.size(256, 64)
     dataset = images(options, count)
     size, batch = options.size(64, 32), options.size(64, 16)

@@ -1,4 +1,4 @@
-"""`trials`: compares two trials at a time on Ray with one after another."""
+"""`trials`: compares a sweep that runs two trials at a time on Ray with one that runs them one after another."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,8 @@ LEAST_GAIN = 1.5
 
 
 def run(options: Options) -> Iterator[Figure]:
-    """Wall seconds of a sweep of four trials one at a time over two at a time, Ray's start included."""
+    """Wall-clock seconds of a sweep of four trials one at a time, divided by those of two at a time; both include the
+    start of Ray."""
     with TemporaryDirectory() as folder:
         files = {}
         for concurrent in (1, 2):

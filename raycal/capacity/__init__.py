@@ -1,1 +1,2 @@
-"""How many trials fit on which machines. The machines are handed to it, so it needs no Ray."""
+"""Decides how many trials fit on which machines. The callers pass the machines in, so this package does not need
+Ray."""

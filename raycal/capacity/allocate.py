@@ -18,13 +18,13 @@ from raycal.errors import InputError
 __all__ = ["Allocation", "ClusteringShare", "Node", "allocate"]
 
 MAX_THREADS = 16
-# The most cards of one machine, as far as is known.
+# The largest number of GPUs that any known machine has.
 MAX_CARDS = 16
 # Private memory of the processes, without the pages of libraries that all processes share: a trial's driver with
 # Train's controller and helpers, and a worker with the CUDA build of torch. The dataset is mapped and shared. The
-# dataset and the actors find room in what Ray sets aside for its object store, which is hardly used.
+# dataset and the actors use memory that Ray reserves for its object store, most of which stays unused.
 DRIVER_BYTES, WORKER_BYTES = int(0.8e9), int(1e9)
-# A trial that runs alone may start with this share of the memory above; with less it cannot live.
+# A trial that runs alone may start with this share of the memory above; with less memory it would be killed.
 LEAST_SHARE_OF_MEMORY = 0.75
 # Calls that an actor on a GPU takes at a time. The first computes: beside 0.5 GB of CUDA it holds its points (2 KB per
 # sample) and up to 1 GB of distances and sums on the GPU. The second has brought its points and waits. Further calls
@@ -37,17 +37,17 @@ def allocate(
 ) -> Allocation:
     """Share the nodes among the trials.
 
-    Where there are GPUs a worker gets one, less a small share for clustering. As many trials run at once as are sure
-    to fit, and all workers have equal shares of the cores. A Ray cluster without any CPU is assumed to grow on demand:
-    it is asked for what the configuration says.
+    If there are GPUs, a worker gets one GPU, minus a small share for clustering. As many trials run at once as are sure
+    to fit, and all workers have equal shares of the cores. A Ray cluster without any CPU is assumed to add nodes on
+    demand, so it is asked for the resources in the configuration.
 
     Args:
         config: The resource section of the sweep file.
         nodes: The nodes of the Ray cluster.
         num_trials: The number of trials of the sweep.
         workers: Workers of each trial; they may be on several nodes.
-        threads: CPU threads per worker of a sweep planned earlier, which are kept; None: the configuration and the
-            nodes decide.
+        threads: CPU threads per worker of a sweep that was planned earlier; they are kept. None means that the
+            configuration and the nodes decide.
 
     Raises:
         InputError: No trial fits, or there are no nodes yet and the configuration does not say what to ask for.
@@ -108,7 +108,7 @@ def _on_nodes_to_come(config: ResourceConfig, *, workers: int, threads: int | No
 
 
 def _gpus_here(given: float | None, nodes: Sequence[Node], threads: int) -> float:
-    """The GPUs of a worker: as configured, else one, less clustering's share, where a node has a GPU."""
+    """The GPUs of a worker: the configured number, or, if a node has a GPU, one GPU minus the share for clustering."""
     cards = int(max(node.gpus for node in nodes))
     if given is None:
         usable = any(node.gpus >= 1 and node.cpus >= threads for node in nodes)
@@ -129,7 +129,8 @@ def _gpus(given: float, cards: int) -> float:
 
 
 def _on_gpus(nodes: Sequence[Node], need: Need, concurrent: int) -> tuple[ClusteringShare, ...]:
-    """A clustering actor on each node that always has the share of a GPU left, however the workers are placed."""
+    """A clustering actor on each node on which, however the workers are placed, a clustering share of some GPU stays
+    free."""
     return tuple(
         ClusteringShare(
             node_id=node.node_id, threads=need.threads, gpus=CLUSTERING_GPU, concurrency=CLUSTERINGS_PER_GPU
@@ -141,7 +142,7 @@ def _on_gpus(nodes: Sequence[Node], need: Need, concurrent: int) -> tuple[Cluste
 
 
 def _on_cpus(nodes: Sequence[Node], need: Need, concurrent: int) -> tuple[ClusteringShare, ...]:
-    """A clustering actor on each node that workers run on; it uses the cores of the workers that wait for it."""
+    """A clustering actor on each node that runs workers; it uses the cores of the workers that wait for it."""
     return tuple(
         ClusteringShare(
             node_id=node.node_id, threads=need.threads, gpus=0.0, concurrency=min(need.most_workers(node), concurrent)
@@ -157,7 +158,8 @@ def _largest_first(nodes: Sequence[Node], need: Need) -> list[Node]:
 
 
 def _check_room(nodes: Sequence[Node], need: Need, *, planned: bool) -> None:
-    """Refuse a worker that fits on no node, and a trial whose workers do not fit at once, whatever memory there is."""
+    """Refuse a worker that fits on no node, and a trial whose workers do not fit at the same time, even with unlimited
+    memory."""
     room = sum(need.workers_with_cores(node) for node in nodes)
     if room >= need.workers:
         return
@@ -178,7 +180,7 @@ def _check_room(nodes: Sequence[Node], need: Need, *, planned: bool) -> None:
 
 
 def _with_little_memory(nodes: Sequence[Node], need: Need) -> Need:
-    """The need of a single trial where memory is scarce.
+    """The resources that a single trial needs when memory is scarce.
 
     Raises:
         InputError: There is too little memory for even one trial.

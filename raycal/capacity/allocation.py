@@ -12,7 +12,7 @@ class ClusteringShare:
     """The resources of one clustering actor.
 
     Attributes:
-        node_id: The id of the node where the actor should run; empty: any node.
+        node_id: The id of the node where the actor should run; empty means any node.
         threads: CPU threads of each clustering.
         gpus: The actor's share of a GPU, or 0.
         concurrency: How many clusterings the actor runs at a time.
@@ -32,10 +32,10 @@ class Allocation:
         workers: Workers of each trial.
         threads: CPU threads of each worker.
         gpus: GPUs of each worker; a part of one GPU, or whole GPUs.
-        clustering: The clustering actors, no more than trials; empty when everything runs in one process.
-        driver_bytes: Memory to ask Ray for per trial's driver; 0: none.
-        worker_bytes: Memory to ask Ray for per worker; 0: none.
-        compile: Whether networks are compiled; None: where it pays.
+        clustering: The clustering actors, at most one per trial; empty if everything runs in one process.
+        driver_bytes: Memory to ask Ray for per trial's driver; 0 means that none is asked for.
+        worker_bytes: Memory to ask Ray for per worker; 0 means that none is asked for.
+        compile: Whether networks are compiled. None means that they are compiled if this saves time.
     """
 
     workers: int
@@ -49,7 +49,8 @@ class Allocation:
 
     @property
     def driver(self) -> dict[str, float]:
-        """The resources to ask Ray for a trial's driver: so few that it never holds the core its workers wait for."""
+        """The resources to ask Ray for a trial's driver: so few that the driver never takes the core that its workers
+        wait for."""
         return _asked({"CPU": DRIVER_UNITS / UNIT, "memory": self.driver_bytes})
 
     @property

@@ -4,13 +4,14 @@ import os
 
 # Ray counts CPUs and GPUs in ten-thousandths.
 UNIT = 10_000
-# Clustering needs a GPU's memory, and little of it. The trials wait while it computes.
+# Clustering needs a little memory of a GPU. The trials wait while clustering computes.
 CLUSTERING_GPU = 0.05
 _LEFT_BY_CLUSTERING = UNIT - round(CLUSTERING_GPU * UNIT)
 
 
 def hide_gpus() -> None:
-    """Keep a process that was given no GPU from using those of its node; Ray 2.60 shows it all of them."""
+    """Keep a process that was given no GPU from using the GPUs of its node. Ray 2.60 lets such a process see all of
+    them."""
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
@@ -27,13 +28,13 @@ def beside_clustering(gpus: float) -> int:
 def equal_share(gpus: float, cards: int) -> float:
     """The largest share that lets as many workers use a card as `gpus` does; whole cards are returned as they are.
 
-    The share leaves room for clustering where that fits. Ray 2.60 places a group by the sum of a node's free GPUs:
-    where the remainders of its cards add up to another share, the group waits for ever for a worker that fits on no
+    The share leaves room for clustering if clustering fits. Ray 2.60 places a group by the sum of a node's free GPUs.
+    If the remainders of several cards add up to another share, the group waits forever for a worker that fits on no
     single card. With equal shares the remainders add up to less than one share.
 
     Args:
-        gpus: The least GPUs of each worker; above 1 a whole number.
-        cards: The cards of the node that has the most.
+        gpus: The smallest number of GPUs of each worker; if it is above 1, it is a whole number.
+        cards: The number of cards of the node that has the most.
     """
     if gpus == 0 or gpus >= 1:
         return gpus
@@ -44,7 +45,7 @@ def equal_share(gpus: float, cards: int) -> float:
 
 
 def has_share_to_spare(cards: int, gpus: float, workers: int) -> bool:
-    """Whether `workers` workers always leave clustering's share free on some card, and fit beside clustering."""
+    """Whether `workers` workers always leave the share for clustering free on some card and fit beside clustering."""
     if gpus > 1:
         return cards - workers * gpus >= 1
     beside = beside_clustering(gpus)

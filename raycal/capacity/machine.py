@@ -16,15 +16,16 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 def this_machine() -> Node:
-    """The cores, GPUs and memory of this machine, or of the container where there is one."""
+    """The cores, GPUs and memory of this machine, or of the container in which this process runs."""
     return Node(cpus=_cpus(), gpus=_gpus(), memory_bytes=_free_bytes() * SHARE_OF_MEMORY)
 
 
 def _cpus() -> int:
     """The cores this process may run on, limited by its control groups; at least 1.
 
-    `joblib.cpu_count()` would not do. Joblib 1.6 reads only the outermost control group, and so misses the limit of a
-    batch job or of a systemd service, which have groups below it. It also rounds a quota of 2.5 cores up to 3.
+    `joblib.cpu_count()` is not used for two reasons. Joblib 1.6 reads only the outermost control group, and so misses
+    the limit of a batch job or of a systemd service, which have groups below it. It also rounds a quota of 2.5 cores up
+    to 3.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, int(min([cores, *(quota for group in _control_groups() for quota in _cpu_quota(group))])))
@@ -60,7 +61,8 @@ def _control_groups() -> Iterator[Path]:
 
 
 def _cpu_quota(group: Path) -> Iterator[float]:
-    """The number of cores that a control group may use, if it is limited; files of version 2, then of version 1."""
+    """The number of cores that a control group may use, if it is limited; files of version 2 are read before those of
+    version 1."""
     for files in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
         if all((group / file).is_file() for file in files):
             quota, period = " ".join((group / file).read_text() for file in files).split()
@@ -69,7 +71,8 @@ def _cpu_quota(group: Path) -> Iterator[float]:
 
 
 def _memory_left(group: Path) -> Iterator[int]:
-    """The bytes a control group may still use, not counting its idle file cache as used; version 2, then version 1."""
+    """The bytes that a control group may still use; its idle file cache does not count as used. Version 2 is read
+    before version 1."""
     for limit, usage, cache in (
         ("memory.max", "memory.current", "inactive_file"),
         ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),

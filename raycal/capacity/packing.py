@@ -1,4 +1,4 @@
-"""Counts the trials that fit on the nodes of a Ray cluster however Ray places them; knows nothing of Ray."""
+"""Counts the trials that fit on the nodes of a Ray cluster however Ray places them. This module does not use Ray."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
@@ -58,7 +58,7 @@ class Need:
         return min(by_cpu, self._workers_by_gpu(node), int(node.memory_bytes // self.worker_bytes))
 
     def workers_with_cores(self, node: Node) -> int:
-        """How many workers find a core per thread and their GPUs on a node, whatever its memory."""
+        """How many workers find their cores and GPUs on a node, if its memory is ignored."""
         return min(int(node.cpus // self.threads), self._workers_by_gpu(node))
 
     def drivers_beside(self, node: Node, workers: int) -> int:
@@ -79,11 +79,12 @@ def most_trials(nodes: Sequence[Node], need: Need, limit: int) -> int:
 
 
 def always_fit(nodes: Sequence[Node], need: Need, trials: int) -> bool:
-    """Whether `trials` trials have their cores, and each finds room whatever the order and the places of the others.
+    """Whether `trials` trials have their cores, and each trial finds room whatever the order and the places of the
+    other trials.
 
-    Ray moves nothing once it is placed, so drivers can take a node's room from workers, and workers from drivers. As
-    all workers are alike, a group fits where there is room for its number of workers. The answer may be False for
-    trials that just fit.
+    Ray moves nothing once it is placed, so drivers can take a node's room from workers, and workers can take it from
+    drivers. All workers are alike, so a group fits if there is room for its number of workers. The answer may be False
+    for trials that just fit.
     """
     workers = [need.most_workers(node) for node in nodes]
     with_cores = sum(min(need.workers_with_cores(node), most) for node, most in zip(nodes, workers, strict=True))
@@ -110,11 +111,13 @@ def always_fit(nodes: Sequence[Node], need: Need, trials: int) -> bool:
 
 
 def _most_taken(steps: Iterable[list[tuple[int, int]]], number: int) -> int:
-    """The most room that `number` drivers, or workers, can take from the other kind when they are placed worst.
+    """The most room that `number` drivers, or workers, can take from the other kind if they are placed in the worst
+    way.
 
     Args:
-        steps: For each node, pairs of how many are placed there and how much room they take. Between the pairs a line
-            as steep as the steepest is assumed, so that the result may be too large and is never too small.
+        steps: For each node, pairs of the number placed there and the room that they take. Between the pairs, the room
+            is assumed to grow along a line as steep as the steepest one, so the result may be too large but is never
+            too small.
     """
     lines = []
     for pairs in steps:

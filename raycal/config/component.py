@@ -69,7 +69,7 @@ def _network(name: str, info: ValidationInfo) -> str:
 class ModelConfig(ComponentConfig):
     """The network with its options, and the source of its weights: `imagenet`, `none`, or a file with a state dict.
 
-    Of a `frozen` network only the last layer is trained, on features that the initial weights compute.
+    If the network is `frozen`, only its last layer is trained, on features that the initial weights compute.
     """
 
     name: Always[Annotated[str, AfterValidator(_network)]] = DEFAULT_NETWORK
@@ -114,7 +114,7 @@ def _options_model_of(
 ) -> type[ComponentConfig]:
     """The model of a component with its options.
 
-    The cache key has the entry, as another entry registered under the same name may have other options.
+    The entry is part of the cache key, because another entry registered under the same name may have other options.
     """
     fields: dict[str, Any] = {key: _field(registry, option) for key, option in registry.options(name).items()}
     if taken := sorted(fields.keys() & base.model_fields.keys()):

@@ -55,7 +55,7 @@ def expand(
     for sample in samples:
         for settings, at in combined:
             applied = template.settings([*sample, *settings])
-            # Where `--set` pins a key of the grid, several combinations become equal.
+            # If `--set` pins a key of the grid, several combinations become equal.
             distinct[tuple((setting.value_at, repr(setting.value)) for setting in applied)] = applied, at
     experiments: dict[str, ExperimentConfig] = {}
     for settings, at in distinct.values():

@@ -133,7 +133,7 @@ class ExperimentConfig(Strict):
 
     @property
     def resolved_scenario(self) -> Scenario:
-        """The scenario of the algorithm."""
+        """The scenario as a record of `raycal.algorithm`."""
         return SCENARIOS[self.scenario] if isinstance(self.scenario, str) else self.scenario.scenario
 
     @property
@@ -183,7 +183,7 @@ class ExperimentConfig(Strict):
     def purity_threshold_key(self) -> str | None:
         """The dotted key of the purity threshold for clusters; None when the expert has no such threshold.
 
-        Where experts wrap each other, the threshold of the innermost expert that has one counts.
+        If experts wrap each other, the threshold of the innermost expert that has a threshold counts.
         """
         keys = [path for path, expert in experts.chain(self.expert.model_dump()) if _PURITY_THRESHOLD in expert]
         return ".".join(("expert", *keys[-1], _PURITY_THRESHOLD)) if keys else None

@@ -1,4 +1,4 @@
-"""The grid of a sweep: all combinations of its values, minus the excluded ones, plus the included ones."""
+"""The grid of a sweep: all combinations of its values, without the excluded ones and with the included ones."""
 
 from collections.abc import Iterator, Mapping
 from itertools import product
@@ -25,7 +25,7 @@ EMPTY_COMBINATION = Combination((), ("experiment",))
 
 
 def combinations(grid: Mapping[str, Any], problems: Problems) -> list[Combination]:
-    """All combinations of the grid, in which the last key varies fastest, and then the included ones.
+    """All combinations of the grid, in which the last key varies fastest, followed by the included combinations.
 
     A grid without keys has one combination, which sets nothing. The list is empty when there are too many combinations.
     """
@@ -107,5 +107,5 @@ def _not_in_grid(key: str, value: Any, axes: Mapping[str, list[Any]]) -> str:
 
 
 def _named(value: Any) -> Any:
-    """The value, where a bare name of a component becomes a component without options."""
+    """The value; the bare name of a component becomes a component without options."""
     return {"name": value} if isinstance(value, str) else value

@@ -39,7 +39,7 @@ def digest_of(settings: Mapping[str, Any]) -> str:
 
 
 def without_younger(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings without those of `YOUNGER_THAN_IDS` that change nothing."""
+    """The settings, without those in `YOUNGER_THAN_IDS` whose value changes nothing."""
     kept = _older_than(YOUNGER_THAN_IDS[_NO_GROUP], settings)
     for group in YOUNGER_THAN_IDS.keys() & kept.keys():
         kept[group] = _older_than(YOUNGER_THAN_IDS[group], kept[group])
@@ -61,5 +61,5 @@ def relevant_fields(model: type[BaseModel], settings: Mapping[str, Any], uses: C
 
 
 def _older_than(younger: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings without those in `younger` that have the value at which they change nothing."""
+    """The settings, without those in `younger` whose value changes nothing."""
     return {key: value for key, value in settings.items() if key not in younger or value != younger[key]}

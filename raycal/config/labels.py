@@ -45,7 +45,8 @@ def named_settings(config: ExperimentConfig) -> dict[str, Any]:
 
 
 def concerns(config: ExperimentConfig, key: str) -> bool:
-    """Whether a setting can change the results of the experiment; a purity threshold cannot in the scenario `random`.
+    """Whether a setting can change the results of the experiment; for example, a purity threshold cannot change those
+    of the scenario `random`.
 
     Args:
         key: As in `named_settings`.
@@ -105,7 +106,7 @@ def varied_keys(experiments: Sequence[ExperimentConfig]) -> list[str]:
 
 
 def scenario_names(experiments: Sequence[ExperimentConfig]) -> list[str]:
-    """The name of each experiment's scenario, with its steps where a different scenario has the same name."""
+    """The name of each experiment's scenario. It includes the steps if a different scenario has the same name."""
     scenarios = [experiment.resolved_scenario for experiment in experiments]
     words: dict[str, set[str]] = {}
     for scenario in scenarios:
@@ -127,9 +128,9 @@ def _words(scenario: Scenario) -> str:
 def experiment_labels(experiments: Sequence[ExperimentConfig]) -> list[str]:
     """The scenario of each experiment, and the settings that distinguish it from others of its dataset, without seeds.
 
-    A label leaves out a setting that does not concern the scenario, and one with the usual value. A value is usual when
-    more than half of the groups that the setting concerns have it. Experiments that differ by their seed alone are one
-    group, so that a value does not become usual because more seeds were run with it.
+    A label leaves out a setting that does not affect the scenario, and a setting that has its usual value. A value is
+    usual if more than half of the groups that the setting affects have it. Experiments that differ by their seed alone
+    are one group, so that a value does not become usual because more seeds were run with it.
     """
     names = scenario_names(experiments)
     by_dataset: dict[str, list[ExperimentConfig]] = {}
@@ -226,10 +227,11 @@ def _parts_of_labels(experiments: Sequence[ExperimentConfig], searched: Collecti
 
 
 def is_long_label(pattern: str, label: str, config: ExperimentConfig) -> bool:
-    """Whether a pattern is the label of an experiment with settings that the label leaves out, as they do not vary.
+    """Whether a pattern is the label of an experiment, extended by settings that the label leaves out because they do
+    not vary.
 
-    What the label says must be in it. So `random (purity threshold 0.7, epochs 5) s0` means the trial `random (epochs
-    5) s0` if its purity threshold is 0.7. The name of the dataset may be added at the end.
+    The pattern must contain everything that the label says. So `random (purity threshold 0.7, epochs 5) s0` means the
+    trial `random (epochs 5) s0` if its purity threshold is 0.7. The name of the dataset may be added at the end.
     """
     given, own = _LABEL.fullmatch(pattern), _LABEL.fullmatch(label)
     if given is None or own is None:
@@ -284,7 +286,7 @@ def trials_csv(
 
 
 def setting_values(config: ExperimentConfig, keys: Sequence[str]) -> dict[str, Any]:
-    """Return the values of some settings of an experiment, without those that cannot change its results.
+    """Return the values of some settings of an experiment, without the settings that cannot change its results.
 
     Args:
         keys: As in `named_settings`.
@@ -310,18 +312,19 @@ def dataset_names(experiments: Sequence[ExperimentConfig]) -> list[str]:
 
     Every place that names a dataset asks this function or `dataset_labels`. A folder of the user's images is called by
     its own name, and a folder of one split by the name of the folder above: `birds` stands for `~/birds` and for
-    `~/birds/train`. A name that says nothing about the images keeps the folders above it, up to the first one that says
-    something: `nc/data` stands for `/disk/nc/data`. Several folders of one name are told apart in the same way.
+    `~/birds/train`. If a name says nothing about the images, the folders above it are added, up to the first one that
+    says something: `nc/data` stands for `/disk/nc/data`. Several folders of the same name are distinguished in the same
+    way.
     """
     short = _folder_names({root for config in experiments if (root := image_root(config)) is not None})
     return [config.dataset.name if (root := image_root(config)) is None else short[root] for config in experiments]
 
 
 def dataset_labels(experiments: Sequence[ExperimentConfig], names: Sequence[str] | None = None) -> list[str]:
-    """The name of each experiment's dataset, with the options that tell it from other datasets of its name.
+    """The name of each experiment's dataset, with the options that distinguish it from other datasets of the same name.
 
     Args:
-        names: What the datasets are called without their options; None: as `dataset_names` says.
+        names: The names of the datasets without their options. None means the names that `dataset_names` gives.
     """
     names = dataset_names(experiments) if names is None else names
     variants: dict[str, dict[str, dict[str, str]]] = {}
@@ -358,7 +361,7 @@ def dataset_name(config: ExperimentConfig) -> str:
 
 
 def _folder_names(roots: Collection[str]) -> dict[str, str]:
-    """The name of each folder, with as many folders above it as tell it from the others."""
+    """The name of each folder, with as many of the folders above it as are needed to distinguish it from the others."""
     names: dict[str, str] = {}
     paths = {root: _parts(root) for root in sorted(roots)}
     for root, parts in paths.items():
@@ -371,7 +374,7 @@ def _folder_names(roots: Collection[str]) -> dict[str, str]:
 
 
 def _is_end_of_any(tail: tuple[str, ...], paths: Sequence[tuple[str, ...]]) -> bool:
-    """Whether one of the paths could have the same name: it ends so, with or without the folder of its split."""
+    """Whether one of the paths could have this name: the path ends with it, with or without the folder of its split."""
     return any(
         path[-len(tail) :] == tail or (path[-1].lower() in _SPLITS and path[:-1][-len(tail) :] == tail)
         for path in paths

@@ -55,12 +55,12 @@ def _option(key: str, value: str = "") -> str:
 
 
 def _name(key: str, value: str = "") -> str:
-    """The name of a Python override in messages. The name has no place for the value, so it is ignored."""
+    """The name of a Python override in messages. A value has no place of its own in the name, so `value` is ignored."""
     return f"overrides[{key!r}]"
 
 
 def _parsed(overrides: Sequence[str], problems: Problems) -> Iterator[tuple[str, Any]]:
-    """The keys and values of command-line overrides, without those that cannot be parsed."""
+    """The keys and values of command-line overrides; overrides that cannot be parsed are left out."""
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not all(key.split(".")):
@@ -73,7 +73,7 @@ def _parsed(overrides: Sequence[str], problems: Problems) -> Iterator[tuple[str,
 
 
 def _values(overrides: Mapping[str, Any], problems: Problems) -> Iterator[tuple[str, Any]]:
-    """The keys and values of Python overrides, without those that a sweep file cannot hold."""
+    """The keys and values of Python overrides; values that a sweep file cannot hold are left out."""
     for key, given in overrides.items():
         if not isinstance(key, str) or not all(key.split(".")):
             problems.say_line(f"overrides: {short(key)}: should be a dotted key, as in 'training.learning_rate'")

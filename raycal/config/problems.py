@@ -85,7 +85,8 @@ class Problems:
 
         Args:
             settings: The settings that were put into the model, in this order.
-            asked_at: The place at which a missing key is reported, as it can be added there. None means `prefix`.
+            asked_at: The place at which a missing key is reported, because the user can add it there. None means
+                `prefix`.
         """
         for detail in error.errors(include_url=False):
             if self.is_full:
@@ -95,7 +96,7 @@ class Problems:
             place = asked_at if asked_at is not None and missing else prefix
             at = origin(place, loc, settings, whole_key=detail["type"] == "extra_forbidden")
             words = self._words(detail, model, loc)
-            if detail["input"] is None:  # as in `root:` in a file or `--set dataset.root=`
+            if detail["input"] is None:  # `root` may come from a line `root:` in a file or from `--set dataset.root=`
                 words = re.sub("^(should .*), not None$", r"the value is empty; it \1", words)
             self.say(at, words)
 
@@ -126,7 +127,7 @@ class Problems:
                 return f"{words}, not {short(given)}"
 
     def _owners(self, where: Where) -> list[str]:
-        """The extensions that have the option at this place, of the kind whose key the option is below."""
+        """The extensions that have the option at this place. Their kind is that of the key that contains the option."""
         *parents, option = where
         kind = next((str(key) for key in parents[::-1] if key in self._registries), "")
         registry = self._registries.get(kind)

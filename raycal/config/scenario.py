@@ -18,7 +18,8 @@ _SHARE = re.compile(r"\d{1,9}(\.\d{1,18})?|\d{1,9}/\d{1,9}")
 
 
 def _share(value: Any) -> str:
-    """A number or a fraction `a/b` as an exact fraction. Long numbers are refused, as their arithmetic takes hours."""
+    """A number or a fraction `a/b` as an exact fraction. Long numbers are refused, because computing with them takes
+    hours."""
     if not isinstance(value, bool) and _SHARE.fullmatch(str(value)):
         try:
             return str(Fraction(str(value)))
@@ -48,7 +49,7 @@ class OwnScenario(Strict):
 
     @property
     def scenario(self) -> Scenario:
-        """The scenario of the algorithm.
+        """The scenario as a record of `raycal.algorithm`.
 
         Raises:
             ValueError: The shares of the steps do not add up to one.

@@ -65,7 +65,7 @@ def put(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
 
 
 def origin(prefix: Where, loc: Where, settings: Sequence[ConfigOverride], *, whole_key: bool) -> Where:
-    """The place that a problem comes from: the last setting that affects `loc`, else the place below `prefix`.
+    """The place that caused a problem: the last setting that affects `loc`, or else the place below `prefix`.
 
     Args:
         prefix: The place of the experiment in the sweep file.

@@ -21,7 +21,7 @@ Count = Annotated[int, Ge(1), Le(MAX_COUNT)]
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """A hint `(did you mean 'x'?)`, or the list of known names where none is similar."""
+    """A hint `(did you mean 'x'?)`, or the list of known names if none is similar."""
     names = list(known)
     near = get_close_matches(given, names, n=1)
     listed = [*names[:NAMES_LISTED], "..."] if len(names) > NAMES_LISTED else names

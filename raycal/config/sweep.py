@@ -46,7 +46,7 @@ class Sweep:
     Attributes:
         experiments: The experiments by id, in the order of the samples and the grid. Empty if the search decides the
             settings trial by trial (`algorithm: optuna`).
-        num_combinations: Number of combinations of grid and samples. It exceeds the number of experiments where a
+        num_combinations: Number of combinations of grid and samples. It is larger than the number of experiments if a
             setting cannot change the result of a scenario.
         examples: For a search that decides trial by trial, the base experiment and then experiments at the ends of the
             search space. Otherwise empty.
@@ -99,7 +99,7 @@ def load_sweep(source: str | Mapping[str, Any], registries: Registries, *, overr
 
     Args:
         source: The path of a sweep file, or the content of such a file as nested mappings. Relative paths of plug-ins
-            are resolved against the folder of the file, or for a mapping against the working directory.
+            start from the folder of the file or, for a mapping, from the working directory.
         registries: The extensions that the sweep may name, by kind. The plug-ins add their extensions.
         overrides: `KEY=VALUE` strings as for `--set`, or values by key. A key that does not begin with a top-level key
             is a key of `experiment`. Overrides of `experiment` take precedence over the grid and the search.
@@ -146,7 +146,8 @@ def _load_plugins(given: Any, folder: Path, registries: Registries, problems: Pr
     """Import the plug-ins that are installed and those that the file names.
 
     Raises:
-        InputError: A plug-in cannot be used. The rest of the file is not checked then, as it may name its extensions.
+        InputError: A plug-in cannot be used. The rest of the file is then not checked, because it may name extensions
+            of the plug-in.
     """
     before = len(problems.lines)
     found: dict[str, Plugin] = {plugin.module: plugin for plugin in installed_plugins()}
@@ -209,8 +210,8 @@ def _experiments(
 ) -> tuple[dict[str, ExperimentConfig], int, dict[str, ExperimentConfig]]:
     """The experiments, the number of combinations, and the examples of a search that decides trial by trial.
 
-    There are none if a section cannot be used from which they would get a dataset or a scenario. That these are missing
-    is not reported then.
+    The result is empty if a section that would set the dataset or the scenario cannot be used. In that case no missing
+    dataset or scenario is reported.
     """
     if not unusable.isdisjoint({"experiment", "grid"}):
         return {}, 0, {}

@@ -31,9 +31,9 @@ class Document:
 
 
 class _Loader(yaml.SafeLoader):
-    """A SafeLoader with YAML 1.2 numbers and without aliases, as a few lines of aliases can expand to gigabytes.
+    """A SafeLoader with YAML 1.2 numbers and without aliases, because a few lines of aliases can expand to gigabytes.
 
-    The number of values is limited, as the parser takes about 30 us for each value.
+    The number of values is limited, because parsing takes about 30 us for each value.
     """
 
     def __init__(self, stream: str) -> None:
@@ -53,7 +53,8 @@ class _Loader(yaml.SafeLoader):
 
 
 def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | str:
-    """An integer as in YAML 1.2, where 010 is ten; else the text, such as 1:30 or a number of more than 100 digits."""
+    """An integer as in YAML 1.2, where 010 is ten. Other text, such as 1:30 or a number of more than 100 digits, is
+    returned unchanged."""
     text = str(loader.construct_scalar(node))
     if len(text) > MAX_DIGITS:
         return text

@@ -25,8 +25,8 @@ class HeadWeights:
 class AnnotatedSamples:
     """The labeled samples that cannot be chosen in this step, by ascending index.
 
-    These are the samples of D^L, and those of D^CL that earlier steps of this iteration labeled. A sample with a kept
-    label is included only if it cannot be chosen in this step.
+    These are the samples of D^L, and the samples of D^CL that earlier steps of this iteration labeled. A sample with a
+    kept label is included only if it cannot be chosen in this step.
 
     Attributes:
         embeddings: (M, D) float32, computed by the query model.

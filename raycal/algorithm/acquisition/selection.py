@@ -15,7 +15,8 @@ Score = TypeVar("Score", bound=Callable[..., Floats])
 
 
 class Acquisition(Protocol):
-    """Chooses min(budget, U) different samples of D^U, the first one to ask about first; `budget` is at least 1."""
+    """Chooses min(budget, U) different samples of D^U, in the order in which the expert is asked about them; `budget`
+    is at least 1."""
 
     def __call__(self, view: QueryContext, budget: int, /) -> Indices: ...
 

@@ -1,6 +1,6 @@
 """Core-set and BADGE, which choose samples one after another, each far from those chosen before.
 
-Apart from the features, both hold a few numbers per sample and blocks of 64 MiB, and core-set holds a copy of the
+In addition to the features, both keep a few numbers per sample and blocks of 64 MiB; core-set also keeps a copy of the
 features. Both take one pass over the features for every chosen sample. Core-set also computes all distances to the
 annotated samples.
 """
@@ -24,7 +24,7 @@ def core_set(view: QueryContext, budget: int, /) -> Indices:
     """Core-set by greedy k-center (Sener, Savarese 2018): take the sample farthest from all annotated and chosen ones.
 
     Distances are Euclidean, between features. While no sample is annotated, the first sample is drawn at random. Among
-    equal distances the smaller index comes first. The samples come by falling distance to the nearest center.
+    equal distances the smaller index comes first. The samples are returned by falling distance to the nearest center.
     """
     # For points far from the origin, distances from inner products in float32 would be lost to rounding.
     center = _center(view.predictions.embeddings)

@@ -7,7 +7,8 @@ from raycal.kmeans import ClusterIds, faiss_lloyd, gpu
 
 @clusterings("torch_kmeans")
 def torch_kmeans(embeddings: Floats, num_clusters: int, seed: int, *, iterations: Iterations = 40) -> ClusterIds:
-    """Lloyd's k-means in torch on a GPU; the Faiss clustering `kmeans` where torch has no GPU or lacks GPU memory.
+    """Lloyd's k-means in torch on a GPU. If torch has no GPU or too little GPU memory, the Faiss clustering `kmeans`
+    runs instead.
 
     Unlike Faiss, it also updates the centers on the GPU. It has not been measured on a GPU yet.
     """

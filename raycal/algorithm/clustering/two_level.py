@@ -28,7 +28,7 @@ def two_level_kmeans(
     It computes a fraction of the distances that `kmeans` computes: about 2 U sqrt(C) `iterations` + U C `rounds`
     instead of U C `iterations`. Its inertia is within 1 % of that of `kmeans` where clusters have about nine points or
     more, and farther off where they have fewer. On a CPU the same seed and number of threads give the same clusters.
-    Faiss runs all levels on a GPU where it has one. Each cell is then a separate call, so `kmeans` may well be faster
+    Faiss runs all levels on a GPU if it can use one. Each cell is then a separate call, so `kmeans` may well be faster
     on a GPU; this is not measured yet.
 
     Args:
@@ -49,7 +49,7 @@ def two_level_kmeans(
 
 
 def shares(sizes: npt.NDArray[np.int64], total: int) -> npt.NDArray[np.int64]:
-    """The number of clusters that each cell gets of `total`, in proportion to its size.
+    """The number of the `total` clusters that each cell gets, in proportion to its size.
 
     A cell that is not empty gets at least one cluster, and no cell gets more clusters than it has points. Clusters that
     remain after rounding down go to the cells with the largest fractions; among equal fractions the first cell wins.
@@ -67,7 +67,7 @@ def shares(sizes: npt.NDArray[np.int64], total: int) -> npt.NDArray[np.int64]:
 
 
 def _refined(points: Floats, cluster_ids: ClusterIds, num_clusters: int, rounds: int) -> ClusterIds:
-    """The clusters of the points (U, D) after that many rounds of Lloyd's algorithm over all of them."""
+    """The clusters of the points (U, D) after `rounds` rounds of Lloyd's algorithm over all of them."""
     centers = np.zeros((num_clusters, points.shape[1]), np.float32)
     for _ in range(rounds):
         centers = means(points, cluster_ids, centers)

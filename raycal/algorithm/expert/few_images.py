@@ -26,8 +26,9 @@ Show = Literal["medoids", "rim", "coverage", "random"]
 class FewImages:
     """Judges the label and purity of a cluster from a few of its images, as people do in the paper's figure 1.
 
-    The whole cluster gets the label, so an impure cluster may be labeled and a pure one refused. Answers about single
-    samples are those of the wrapped expert. A cluster costs what the wrapped expert takes for the images shown.
+    The whole cluster gets the label, so an impure cluster may be labeled and a pure cluster may be refused. Answers
+    about single samples are those of the wrapped expert. A cluster costs as much as the wrapped expert charges for the
+    images shown.
 
     Args:
         true_labels: (P,) int64.

@@ -59,7 +59,8 @@ class _Noise:
         return self._true_labels[indices]
 
     def _misled(self, indices: Indices, rng: np.random.Generator) -> tuple[Expert, np.random.Generator]:
-        """The wrapped expert with the perceived classes of these samples as true labels, and its random generator."""
+        """The wrapped expert, in which the perceived classes of these samples take the place of the true labels, and
+        its random generator."""
         own, others = rng.spawn(2)
         draws = own.random(len(self._true_labels))[indices]
         perceived = self._true_labels.copy()

@@ -16,7 +16,8 @@ class PseudoLabels(NamedTuple):
 
 
 class PseudoLabeling(Protocol):
-    """Gives the pseudo-labels of an iteration; the view has the samples that the annotation steps left, at least one.
+    """Gives the pseudo-labels of an iteration. The view has the samples that the annotation steps left unlabeled, at
+    least one.
 
     `iteration` counts from 0.
     """

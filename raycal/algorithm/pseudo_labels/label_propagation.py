@@ -37,15 +37,15 @@ def label_propagation(
     over D^U (class mass normalization, Zhu, Ghahramani, Lafferty 2003). Otherwise the class with the most labels would
     flood a small, dense pool. Iscen et al. do not scale the columns. Each sample that any label reaches gets the class
     with the largest value; a tie goes to the smaller id. Differences below the tolerance of the solver count as ties.
-    The memory is that of the features and of `neighbors` entries for each sample. The neighbor search is exact, so its
-    time grows with the square of the pool size.
+    The method keeps the features and `neighbors` entries for each sample in memory. The neighbor search is exact, so
+    its time grows with the square of the pool size.
 
     Args:
         neighbors: Number of neighbors of each sample in the graph.
         alpha: How far labels spread; a larger value spreads them farther.
         gamma: Exponent of the cosine in the weight of an edge.
-        min_certainty: Least certainty 1 - H(z) / log K of a sample that gets a label, where z is the sample's row of Z
-            scaled to sum one. The paper uses this certainty as the weight of a sample.
+        min_certainty: Smallest certainty 1 - H(z) / log K of a sample that gets a label, where z is the sample's row of
+            Z, scaled so that it sums to one. The paper uses this certainty as the weight of a sample.
     """
     annotated, predictions = view.annotated(), view.predictions
     num_classes = predictions.probs.shape[1]
@@ -83,7 +83,8 @@ def _nearest_others(points: Floats, count: int) -> tuple[npt.NDArray[np.int64], 
     for begin in range(0, len(points), QUERIES):
         own = np.arange(begin, min(begin + QUERIES, len(points)))
         found, ids = faiss.knn(points[own], points, count + 1, metric=faiss.METRIC_INNER_PRODUCT)
-        # A point is usually among its own nearest. Where equal points displace it, the last of them is dropped instead.
+        # A point is usually among its own nearest. If points at the same place displace it, the last of the nearest
+        # points is dropped instead.
         is_self = ids == own[:, None]
         is_self[~is_self.any(axis=1), -1] = True
         near[own] = ids[~is_self].reshape(len(own), count)

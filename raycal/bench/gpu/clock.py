@@ -14,7 +14,7 @@ def synchronized() -> float:
 
 
 def device_seconds(call: Callable[[], object]) -> float:
-    """The seconds that a call takes on the device, from CUDA events; wall seconds without CUDA."""
+    """The seconds that a call takes on the device, from CUDA events; without CUDA, the wall-clock seconds."""
     if not torch.cuda.is_available():
         begin = perf_counter()
         call()
@@ -29,7 +29,7 @@ def device_seconds(call: Callable[[], object]) -> float:
 
 
 def in_turn(arms: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """The seconds on the device of arms that take turns, after one call of each to warm up."""
+    """The device seconds of each arm. The arms take turns, after one call of each to warm up."""
     for arm in arms.values():
         arm()
     taken: dict[str, list[float]] = {name: [] for name in arms}

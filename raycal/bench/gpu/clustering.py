@@ -30,11 +30,12 @@ SAMPLING_SECONDS = 0.0005
 
 
 def clustering(options: Options, sizes: Sizes) -> Iterator[Figure]:
-    """The seconds and the GPU memory of each clustering, and the ratios of seconds and inertia that decide.
+    """The seconds and the GPU memory of each clustering, and the ratios of seconds and of inertia on which the decision
+    depends.
 
-    The seconds are wall seconds, as Faiss updates the centers on the CPU. The setting of a figure names the backend and
-    the inertia of each clustering. Unless Faiss and torch both ran on the GPU, the ratios decide nothing and have no
-    goal.
+    The seconds are wall-clock seconds, because Faiss updates the centers on the CPU. The setting of a figure names the
+    backend and the inertia of each clustering. Unless Faiss and torch both ran on the GPU, the ratios have no goal, and
+    nothing is decided by them.
     """
     points = features(options, sizes.points)
     found: dict[str, Any] = {}

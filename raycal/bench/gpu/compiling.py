@@ -10,7 +10,7 @@ from raycal.learner.device import free_memory
 
 
 def compiling(options: Options, sizes: Sizes) -> Iterator[Figure]:
-    """The wall seconds of making a learner that compiles its network."""
+    """The wall-clock seconds that it takes to make a learner that compiles its network."""
     if True not in sizes.compiled:
         return
     batch = sizes.batches[0]

@@ -15,7 +15,7 @@ LEAST_ITERATION_GAIN = 8.0
 
 
 def iteration(options: Options, sizes: Sizes) -> Iterator[Figure]:
-    """Ratios of the wall seconds of iterations that start from the same weights and labels.
+    """Ratios of the wall-clock seconds of iterations that start from the same weights and labels.
 
     raycal's eager and compiled arms take turns first, so that the gain of compiling is known before the script starts,
     which takes longer.

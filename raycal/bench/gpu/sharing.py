@@ -20,7 +20,8 @@ PATIENCE_SECONDS = 300.0
 
 
 def sharing(options: Options, sizes: Sizes) -> Iterator[Figure]:
-    """Wall seconds of trials one after another over those of all trials at once, each in its own process."""
+    """The wall-clock seconds of trials that run one after another, divided by the seconds of the same trials at once,
+    each in its own process."""
     work = replace(sizes.work, num_pool=sizes.trial_images, budget=min(sizes.work.budget, sizes.trial_images // 4))
     alone = [sizes.trials * seconds for seconds in at_once(options, work, 1)]
     together = at_once(options, work, sizes.trials)
@@ -41,7 +42,7 @@ def sharing(options: Options, sizes: Sizes) -> Iterator[Figure]:
 
 
 def at_once(options: Options, work: Work, trials: int) -> list[float]:
-    """The wall seconds, for each repeat, in which `trials` warmed-up processes each run one iteration.
+    """The wall-clock seconds, for each repeat, that `trials` warmed-up processes take to run one iteration each.
 
     Raises:
         RuntimeError: A process failed.

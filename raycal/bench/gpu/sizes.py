@@ -36,7 +36,7 @@ class Sizes:
         matrix: The number of rows and columns of the matrices in `ceilings`.
         copied_bytes: The number of bytes of a copy in `ceilings`.
         trials: The number of trials that share the GPU.
-        trial_images: The number of images in the pool of such a trial.
+        trial_images: The number of images in the pool of each trial that shares the GPU.
         work: The work of a whole iteration.
         compiled: Whether the network is compiled, for each arm of training, scoring and the whole iteration.
     """

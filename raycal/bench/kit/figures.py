@@ -48,12 +48,13 @@ def measure(step: str, options: Options) -> Iterator[Figure]:
     if step == "kmeans":
         yield first_call(options, sizes)
     if step == "sharing":
-        sizes = replace(sizes, work=replace(sizes.work, compile=False))  # like short trials on a GPU
+        sizes = replace(sizes, work=replace(sizes.work, compile=False))  # few steps, as in short trials on a GPU
     yield from STEPS[step](options, sizes)
 
 
 def first_call(options: Options, sizes: Sizes) -> Figure:
-    """The wall seconds of the first clustering in a process, in which the driver may compile the code of Faiss."""
+    """The wall-clock seconds of the first clustering in a process, in which the driver may compile the code of
+    Faiss."""
     points = features(options, sizes.points)
     begin = synchronized()
     clusterings["kmeans"](points, sizes.clusters, 0)

@@ -106,7 +106,7 @@ def pack_images(source: Path, target: Path, most: dict[str, int | None]) -> Coun
     """Pack the first images of each class, in the order of their names, and return their number in each split.
 
     Args:
-        most: The largest number of images per class in each split; None: all images.
+        most: The largest number of images per class in each split. None means all images.
 
     Raises:
         InputError: The archive has no images.

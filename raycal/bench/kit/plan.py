@@ -35,7 +35,8 @@ class Step:
     Attributes:
         part: The part of the kit that the step belongs to.
         command: Makes the command line of the step when its turn has come.
-        seconds: The seconds that the step may take of a total of nine minutes; None: an equal share of the time left.
+        seconds: The seconds that the step may take of a total of nine minutes. None means an equal share of the time
+            left.
         new_figures: Reads the new figures of the step while it runs and at its end.
         last_figures: Makes the figures that are known at the end of the step, from its output.
     """
@@ -58,7 +59,7 @@ class Wanted:
         work: A folder for temporary files.
         parts: The parts of the kit to run.
         clustering: The name of the clustering in whole iterations and in the sweep.
-        images: A folder or an archive of images by class; None: there is no sweep.
+        images: A folder or an archive of images by class. None means that there is no sweep.
         weights: The weights of the sweep's network: `none`, `imagenet` or a file.
         model: The name of the sweep's network.
         quick: Whether sizes are so small that figures mean nothing.

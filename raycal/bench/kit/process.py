@@ -20,7 +20,7 @@ class Outcome:
 
     Attributes:
         status: `finished`, `cut after N s`, `failed with code N`, or `failed before its start`.
-        seconds: The wall seconds that the step took.
+        seconds: The wall-clock seconds that the step took.
         last_lines: The last lines of its output; empty if it finished.
     """
 
@@ -73,7 +73,7 @@ def run_step(
 
 
 def _wait(process: subprocess.Popen[bytes], end: float, look: Callable[[], object]) -> bool:
-    """Wait until the process ends or the time `end` has come; whether the process has ended."""
+    """Wait until the process ends or the time `end` has come, and return whether the process has ended."""
     while process.poll() is None:
         look()
         if monotonic() >= end:

@@ -28,7 +28,7 @@ class TakenOverError(InfrastructureError):
 
 
 class StorageError(InfrastructureError, OSError):
-    """A remote file system does not answer, or refuses. Its files are intact, so a later start can continue."""
+    """A remote file system does not answer, or refuses access. Its files are intact, so a later start can continue."""
 
 
 class DivergedError(RaycalError):
@@ -36,7 +36,7 @@ class DivergedError(RaycalError):
 
 
 class ShortOfMemoryError(RaycalError):
-    """The settings of the experiment need more memory than there is; it fails, and the other experiments continue."""
+    """The settings of the experiment need more memory than there is. The experiment fails, and the others continue."""
 
 
 class ExperimentFailedError(RaycalError):
@@ -64,12 +64,12 @@ def one_line(error: object) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """The text, or what fits of it into so many characters, cut after a whole word and with an ellipsis behind it."""
+    """The text, shortened to at most this many characters. It is cut after a whole word, and an ellipsis is added."""
     if len(text) <= most:
         return text
     kept = text[:most]
     whole, space, _ = kept.rpartition(" ")
-    # A single long word, such as a URL, has no better place to be cut.
+    # A single long word, such as a URL, is cut in the middle because there is no better place.
     return f"{(whole if space and len(whole) > most // 2 else kept[:-1]).rstrip(' ,;:(')}…"
 
 

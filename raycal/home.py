@@ -1,4 +1,4 @@
-"""Expands the home folder in paths that begin with `~`, and finds what exists of a path."""
+"""Expands the home folder in paths that begin with `~`, and finds the part of a path that exists."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from raycal.errors import InputError
 def expand_home(path: str) -> str:
     """The path with a leading `~` or `~user` replaced by the home folder.
 
-    An empty `HOME` counts as not set, as it would make the root of the file system the home folder.
+    An empty `HOME` counts as not set, because it would make the root of the file system the home folder.
 
     Raises:
         InputError: There is no such home folder. The path is never taken for a folder that is named `~`.
@@ -26,7 +26,8 @@ def expand_home(path: str) -> str:
 
 
 def nearest_existing(path: Path) -> Path:
-    """The path itself if it exists, also as a broken link; else the nearest of the folders above it that exists."""
+    """The path itself if it exists, even as a broken link; otherwise the nearest of the folders above it that
+    exists."""
     return next(above for above in (path, *path.parents) if os.path.lexists(above))
 
 

@@ -11,7 +11,7 @@ def is_installed(package: str) -> bool:
 
 
 def need_ray(*, otherwise: str = "") -> None:
-    """Refuse to go on without Ray.
+    """Refuse to continue without Ray.
 
     Args:
         otherwise: What the user can do besides installing Ray.
@@ -24,7 +24,7 @@ def need_ray(*, otherwise: str = "") -> None:
 
 
 def need_mlflow() -> None:
-    """Refuse to go on without MLflow.
+    """Refuse to continue without MLflow.
 
     Raises:
         InputError: MLflow is not installed.

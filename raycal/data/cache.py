@@ -30,7 +30,7 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 def cache_dir() -> Path:
-    """The folder for downloads and cached arrays: `$RAYCAL_CACHE`, else `~/.cache/raycal`.
+    """The folder for downloads and cached arrays. It is `$RAYCAL_CACHE` if that is set, otherwise `~/.cache/raycal`.
 
     Raises:
         InputError: There is no home folder, and `RAYCAL_CACHE` is not set.
@@ -78,7 +78,8 @@ def cached_arrays(key: Mapping[str, object], make: Callable[[Path], None], *, fo
 
 
 def evict(folder: str, *, keep_bytes: int) -> None:
-    """Remove the least recently used entries of one kind until at most `keep_bytes` are left; the newest always stays.
+    """Remove the least recently used entries of one kind until at most `keep_bytes` are left; the newest entry always
+    stays.
 
     A process that has mapped a removed entry can go on reading it; a process that is about to read it computes it
     again.
@@ -111,7 +112,7 @@ def _read_or_make(entry: Path, make: Callable[[Path], None]) -> Arrays:
 
     entry.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(entry.with_suffix(".lock")):
-        arrays = _read(entry)  # another process may have computed it meanwhile
+        arrays = _read(entry)  # another process may have computed the entry meanwhile
         if arrays is None:
             begin = perf_counter()
             _make(entry, make)
@@ -152,7 +153,7 @@ def _write_manifest(folder: Path) -> None:
 
 
 def _sizes(folder: Path) -> Iterator[tuple[int, Path, int]]:
-    """The time of last use, the path and the bytes of every entry, leftovers of killed processes included."""
+    """The time of last use, the path and the size in bytes of every entry, including what killed processes left."""
     for entry in list(folder.iterdir()) if folder.is_dir() else []:
         with suppress(OSError):  # removed meanwhile
             if entry.is_dir():

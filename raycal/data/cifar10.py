@@ -27,7 +27,7 @@ class Cifar10(WithSubset):
     """CIFAR-10 as torchvision reads it, with its published split.
 
     Args:
-        root: The folder with `cifar-10-batches-py` or its archive; None: raycal's download folder.
+        root: The folder that contains `cifar-10-batches-py` or its archive. None means raycal's download folder.
         download: Whether missing files are downloaded.
     """
 

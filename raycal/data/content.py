@@ -31,10 +31,11 @@ def digest_of(content: bytes) -> bytes:
 
 
 def file_digests(root: Path, files: Sequence[str]) -> Digests:
-    """The digest of every file, relative to `root`; zeros for a file that cannot be read, which decoding reports.
+    """The digest of every file, relative to `root`; zeros for a file that cannot be read, which is reported when it is
+    decoded.
 
-    All files are read, by as many threads as there are cores. A process reads the same list of files again only if
-    the device, inode, size or a time of one of them has changed.
+    All files are read, by as many threads as there are cores. A process reads the same list of files again only if the
+    device, inode, size or a time of one of these files has changed.
     """
     return _read_digests(root, tuple(files), file_stamps(root, files))
 

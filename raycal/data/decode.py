@@ -1,8 +1,9 @@
 """Decodes image files into one uint8 array, in parallel, with bounded memory, and through the cache.
 
-Stored size: images are stored as S x S pixels. S is `size` if that is set; else the common side if all images are
-square, of equal size and not larger than `image_size`; else `image_size`. An image that is not S x S is resized so that
-its shorter side is S (bilinear, antialiased) and cropped at the center, as torchvision's Resize and CenterCrop do.
+Stored size: images are stored as S x S pixels. S is `size` if `size` is set. Otherwise, S is the common side if all
+images are square, of equal size and not larger than `image_size`, and `image_size` if they are not. An image that is
+not S x S is resized so that its shorter side is S (bilinear, antialiased) and cropped at the center, as torchvision's
+Resize and CenterCrop do.
 
 Mode: images are converted to RGB as torchvision's loader does (transparency is dropped, the first frame of an animation
 is used, the EXIF rotation is ignored), with two exceptions. Gray of 12 and 16 bits is scaled to 8 bits instead of being
@@ -43,7 +44,7 @@ MAX_PIXELS = MAX_MEGAPIXELS * 2**20
 # other image is first decoded as a whole, with up to four bytes a pixel.
 LARGEST_MEGAPIXELS = {"baseline JPEG": 256, "progressive JPEG": 100, "other": 64}
 FRACTIONS = (8, 4, 2)
-BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # two tags of TIFF, and a value of the second
+BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # two tags of TIFF, and a value of the second tag
 CHUNK_BYTES, CHUNK_IMAGES = 64 * 2**20, 1024
 NUM_NAMED = 5
 NUM_THREADS = os.cpu_count() or 1
@@ -55,7 +56,7 @@ _large_image = Lock()
 
 
 class Unreadable(str):
-    """The reason why a file could not be read. The file may not be broken, as another attempt may succeed."""
+    """The reason why a file could not be read. The file may be intact, because another attempt may succeed."""
 
 
 class DecodedFiles(NamedTuple):
@@ -87,10 +88,10 @@ def decoded_images(
 
     Args:
         root: The folder that `files` are relative to.
-        size: The side of the stored images, in pixels; None: see the module's docstring.
+        size: The side of the stored images, in pixels. None means the side that the docstring of this module describes.
         image_size: The side, in pixels, of the images that the network sees.
-        content: The digest that an earlier call returned for these files. If the cache has images under it, the files
-            are not read. Without it every file is read, to compute the digest.
+        content: The digest that an earlier call returned for these files. If the cache has images under this digest,
+            the files are not read. Without this digest every file is read, to compute the digest.
         on_error: What happens to broken images: `refuse` raises an error, and `skip` lists them in the result. A file
             that cannot be read because a disk or a network fails is always refused.
 
@@ -169,11 +170,12 @@ def _refusal(root: Path, refused: Sequence[str], num_files: int) -> str:
 
 @contextmanager
 def _large_images_may_be_opened() -> Iterator[None]:
-    """Let Pillow open images of any size that this module decodes; Pillow's own limit is one for the whole process."""
+    """Let Pillow open images of any size that this module decodes; Pillow's own limit applies to the whole process."""
     from PIL import Image
 
     before = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = max(LARGEST_MEGAPIXELS.values()) * 2**19  # Pillow refuses twice as many
+    # Pillow raises an error only above twice this limit.
+    Image.MAX_IMAGE_PIXELS = max(LARGEST_MEGAPIXELS.values()) * 2**19
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limits here depend on the format
@@ -222,7 +224,7 @@ def _reason(error: Exception) -> str:
 
 
 def _common_side(pool: ThreadPoolExecutor, paths: Sequence[Path], image_size: int) -> int:
-    """The side S of the stored images if `size` is not set; files that cannot be opened do not count."""
+    """The side S of the stored images if `size` is not set; files that cannot be opened are ignored."""
     sizes = {size for size in pool.map(_header_size, paths) if size is not None}
     if len(sizes) == 1:
         ((width, height),) = sizes

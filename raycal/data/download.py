@@ -19,7 +19,8 @@ def download_root(root: str | None) -> Path:
 
 
 def checkpoints_dir() -> Path:
-    """The folder where torch keeps downloaded weights: in `$TORCH_HOME`, else in `torch` in the user's cache folder.
+    """The folder where torch keeps downloaded weights: in `$TORCH_HOME` if it is set, otherwise in `torch` in the
+    user's cache folder.
 
     Raises:
         InputError: There is no home folder, and neither `TORCH_HOME` nor `XDG_CACHE_HOME` is set.
@@ -43,7 +44,7 @@ def download(
     Args:
         fetch: Downloads the files; it must do nothing if another process has downloaded them before.
         name: The name of the download in the error; its last word names the lock.
-        instead: What the user can do if the download fails.
+        instead: What the user can do instead if the download fails.
         archive: The archive that `fetch` unpacks without a download if it is there already.
 
     Raises:

@@ -27,7 +27,7 @@ class EuroSat(WithSubset):
     """EuroSAT (RGB) in torchvision's layout, split at random by the experiment's seed, as the paper does.
 
     Args:
-        root: The folder with `eurosat/2750/<class>/` or the archive `eurosat/EuroSAT.zip`; None: raycal's download
+        root: The folder with `eurosat/2750/<class>/` or the archive `eurosat/EuroSAT.zip`. None means raycal's download
             folder.
         download: Whether missing files are downloaded.
         test_fraction: The share of images in the test split; the default gives 21,600 images for training and 5,400 for
@@ -106,7 +106,8 @@ class EuroSat(WithSubset):
 
 
 def _fetch(root: Path) -> None:
-    """Unpack the archive into a temporary folder and rename it, as torchvision takes a half-unpacked folder for whole.
+    """Unpack the archive into a temporary folder and rename it, because torchvision takes a half-unpacked folder for a
+    complete one.
 
     Nothing happens if another process has unpacked it before.
     """

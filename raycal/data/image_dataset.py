@@ -26,7 +26,8 @@ class SourceFiles(NamedTuple):
         names: The names of S files, relative to the dataset's folder.
         digests: (S, 16) uint8, the digest of each file's content.
         content: One digest of the names and the content of these files; `Dataset.load` takes it.
-        listing: One digest of the names and classes of all image files there, those that no split uses included.
+        listing: One digest of the names and classes of all image files in the folder, including files that no split
+            uses.
         num_listed: The number of all these image files.
     """
 
@@ -134,7 +135,8 @@ class DatasetInfo:
         return printable(f"{self.name}: {', '.join(parts)}")
 
     def _classes(self) -> str:
-        """The names of the classes and their numbers of images, in brackets; of many classes, only some are named."""
+        """The names of the classes and their numbers of images, in brackets; if there are many classes, only some are
+        named."""
         names = list(self.class_names)
         if not names:
             return ""
@@ -164,7 +166,7 @@ class Dataset(Protocol):
 
         Args:
             content: The digest `source.content` of an earlier load, on this machine or on another one. If the cache has
-                images under it, their files are not read again.
+                images under this digest, their files are not read again.
 
         Raises:
             InputError: An image, the download or the cache folder cannot be used, or the content of the files differs

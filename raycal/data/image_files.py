@@ -52,7 +52,7 @@ class FolderContent:
 
 @dataclass(slots=True)
 class Found:
-    """The image files in a folder and its subfolders, and what else is there.
+    """The image files in a folder and its subfolders, and what else these folders contain.
 
     Attributes:
         images: The paths of the images relative to the root, with "/".

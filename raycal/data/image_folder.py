@@ -28,8 +28,8 @@ class Listing(NamedTuple):
         files: S paths relative to the folder.
         labels: (S,) int64, ids into `class_names`.
         class_names: K names.
-        split: The folder's own split; None without one.
-        notes: What a user should know of how the folder was read, a line each.
+        split: The folder's own split; None if it has no split.
+        notes: What a user should know about how the folder was read, one line per note.
     """
 
     files: tuple[str, ...]
@@ -55,10 +55,10 @@ class ImageFolder(WithSubset):
 
     Args:
         root: The folder.
-        test_fraction: The share of images in the test split, which the experiment's seed draws; not used with `train`
-            and `test`.
+        test_fraction: The share of images in the test split, which is drawn with the experiment's seed; not used if
+            there are `train` and `test`.
         size: The side, in pixels, at which the images are stored; None: `raycal.data.decode` chooses it.
-        on_error: What becomes of images that cannot be decoded: `refuse` the folder and name them, or `skip` them, so
+        on_error: What happens to images that cannot be decoded: `refuse` the folder and name them, or `skip` them, so
             that they are in neither split.
     """
 
@@ -143,7 +143,7 @@ def missing_classes(listing: Listing, rows: Rows) -> tuple[str, ...]:
 
 
 def source_files(listing: Listing, files: tuple[str, ...], decoded: DecodedFiles) -> SourceFiles:
-    """What is known of the files of a listing that were decoded."""
+    """The facts that are known about the files of a listing that were decoded."""
     classes = [listing.class_names[label] for label in listing.labels]
     return SourceFiles(
         names=files,
@@ -155,7 +155,7 @@ def source_files(listing: Listing, files: tuple[str, ...], decoded: DecodedFiles
 
 
 def list_images(root: Path) -> Listing:
-    """All images below a folder, and the split if it has its own.
+    """All images below a folder, and the folder's own split if it has one.
 
     Raises:
         InputError: The folder cannot be used as it is.

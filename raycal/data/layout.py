@@ -1,18 +1,19 @@
-"""Which folder of images is the training split, which the test split, and which are classes.
+"""Decides which folder of images is the training split, which is the test split, and which folders are classes.
 
 Two layouts are read: `<split>/<class>/` and `<class>/`. Folders that only wrap one of them (`birds/birds/<class>/`,
 `train/train/<class>/`) are passed through. A split is known by its name, in any case: `train`, `Training`,
 `training_set`, `seg_train`; `test`, `Testing`, `test_set`; `val`, `valid`, `validation`, `eval`. A folder with such a
-name is a split only if it has folders and no images of its own, so a class may be called `train`. What could be meant
-in two ways is refused; what was passed through, skipped or not used is told in a note.
+name is a split only if it has folders and no images of its own, so a class may be called `train`. A folder that could
+be read in two ways is refused. A note says what was passed through, skipped or not used.
 
 The images of a class may lie in folders below the folder of the class, which a note says. If nearly all classes have
-the same folders below them and no images of their own, the folder is refused: then the folders below may be the
+the same folders below them and no images of their own, the folder is refused. The folders below may then be the
 classes, as in `trian/<class>/` and `tset/<class>/`, where the names of the splits are misspelled.
 
-Skipped are folders that no class is called like (see `NEVER_A_CLASS`) and those in which a program left its files: the
-results of a raycal sweep, TensorBoard's events, a virtual environment. A class may be called `runs` or `results` if
-its images lie directly in it; a folder of that name whose images lie deeper is refused.
+Two kinds of folders are skipped: those whose names no class has (see `NEVER_A_CLASS`), and those in which a program
+left its files, such as the results of a raycal sweep, the events of TensorBoard, or a virtual environment. A class may
+be called `runs` or `results` if its images lie directly in it; a folder of that name whose images lie deeper is
+refused.
 """
 
 import re
@@ -40,7 +41,8 @@ WORDS = {
     **dict.fromkeys(("test", "testing", "tst", "holdout"), Split.TEST),
     **dict.fromkeys(("val", "valid", "validation", "validate", "eval", "evaluation", "dev"), Split.VAL),
 }
-# What the name of a split may have beside its word, as in `seg_train`, `training_set` and `test-images`.
+# The words that the name of a split may contain in addition to its own, as in `seg_train`, `training_set` and
+# `test-images`.
 FILLERS = frozenset(
     {"set", "data", "dataset", "split", "seg", "image", "images", "img", "imgs", "photos", "pictures", "folder", "raw"}
 )
@@ -49,7 +51,8 @@ MAYBE_RESULTS = frozenset(
     {"runs", "logs", "output", "outputs", "results", "checkpoints", "report", "reports", "artifacts", "tmp", "temp"}
 )
 NUM_NAMED = 5
-# What "nearly all" means where the folders of different classes are compared: this share of the larger number.
+# The share of the larger number of folders that counts as "nearly all" when the folders of different classes are
+# compared.
 NEARLY_ALL = 0.8
 
 
@@ -65,9 +68,9 @@ class Layout:
     """The classes of a folder of images.
 
     Attributes:
-        train: The classes, by name; of all images if the folder has no split of its own.
-        test: The classes of the test split under the names that they have in `train`; None without a split.
-        notes: What a user should know of how the folder was read, a line each.
+        train: The classes, by name. If the folder has no split of its own, these are the classes of all images.
+        test: The classes of the test split, under the names that they have in `train`. None if the folder has no split.
+        notes: What a user should know about how the folder was read, one line per note.
     """
 
     train: tuple[ClassImages, ...]
@@ -77,7 +80,7 @@ class Layout:
 
 @dataclass(slots=True)
 class _Reading:
-    """What is gathered while a folder is read.
+    """What is collected while a folder is read.
 
     Attributes:
         nested: The classes that have images in folders below their own folder, each with the names of these folders.
@@ -104,7 +107,7 @@ def read_layout(tree: ImageTree) -> Layout:
     """The classes and the splits of a folder.
 
     Raises:
-        InputError: The folder cannot be used as it is, or could be meant in two ways.
+        InputError: The folder cannot be used as it is, or it could be read in two ways.
     """
     reading = _Reading()
     folder = tree
@@ -131,10 +134,10 @@ def read_layout(tree: ImageTree) -> Layout:
 
 
 def _splits(folder: ImageTree, reading: _Reading) -> tuple[ImageTree, ImageTree] | None:
-    """The folders of the training and the test split; None if the folder has no splits but classes.
+    """The folders of the training and the test split; None if the folder has classes instead of splits.
 
     Raises:
-        InputError: A split is missing, or is there twice, or has no class folders.
+        InputError: A split is missing, occurs twice, or has no class folders.
     """
     named = {name: split for name in folder.folders if (split := split_of(name)) is not None}
     labeled: dict[Split, list[str]] = {}
@@ -165,7 +168,8 @@ def _splits(folder: ImageTree, reading: _Reading) -> tuple[ImageTree, ImageTree]
 
 
 def _refuse_twice(folder: ImageTree, labeled: Mapping[Split, Sequence[str]]) -> None:
-    """Refuse two folders for the training or the test split; validation splits matter only when there is no test."""
+    """Refuse two folders for the training or the test split; two validation splits matter only if there is no test
+    split."""
     needed = (Split.TRAIN, Split.TEST if Split.TEST in labeled else Split.VAL)
     problems = [
         f"{folder.path}: {' and '.join(f'{name}/' for name in labeled[split])} both look like the {split} split;"
@@ -188,7 +192,8 @@ def _half(folder: ImageTree, present: Sequence[str], missing: Split, others: Seq
 
 
 def _wrapped(folder: ImageTree) -> ImageTree | None:
-    """The only folder in a folder, if it has folders and no images of its own; None: the folder holds classes."""
+    """The only folder in a folder, if it has folders and no images of its own. None means that the folder holds
+    classes."""
     if len(folder.folders) != 1 or folder.content.images:
         return None
     inner = folder.child(folder.folders[0])
@@ -199,7 +204,7 @@ def _inside(split: ImageTree, reading: _Reading, classes: Iterable[str] = ()) ->
     """The folder of the classes of a split, which may lie deeper, as in `seg_train/seg_train/<class>/`.
 
     Args:
-        classes: The classes of the training split: a test split may have one of them alone.
+        classes: The classes of the training split, because a test split may consist of one of these classes alone.
     """
     known = {_key(name) for name in classes}
     while (inner := _wrapped(split)) is not None and _key(inner.name) not in known:
@@ -210,7 +215,7 @@ def _inside(split: ImageTree, reading: _Reading, classes: Iterable[str] = ()) ->
 
 
 def _leave(folder: ImageTree, reading: _Reading) -> None:
-    """Take note of what lies in a folder beside those that are read."""
+    """Add a note about the content of a folder that is not read."""
     prefix = f"{folder.relative}/".lstrip("/")
     reading.skipped += (prefix + name for name in folder.skipped)
     reading.problems += folder.content.problems
@@ -252,7 +257,7 @@ def _classes(folder: ImageTree, reading: _Reading) -> tuple[ClassImages, ...]:
 
 
 def _refusal(folder: ImageTree) -> list[str]:
-    """Why a folder is taken for no class though its name is none of a split."""
+    """The reason why a folder is not taken for a class although its name is not that of a split."""
     inner = [name for name in folder.folders if split_of(name)]
     if {Split.TRAIN} < {split_of(name) for name in inner}:
         return [
@@ -277,7 +282,7 @@ def _same_folders_below(folder: ImageTree) -> list[str]:
     times = Counter(name for names in below.values() for name in names)
     shared = {name for name, count in times.items() if count >= max(2, NEARLY_ALL * len(below))}
     alike = [name for name, names in below.items() if len(shared & {*names}) >= max(2, NEARLY_ALL * len(shared))]
-    # Folders that only have some names in common, such as `others`, have most names for themselves.
+    # If folders only have some names in common, such as `others`, most of their names occur in one folder alone.
     has_hardly_others = any(len(shared & {*below[name]}) >= NEARLY_ALL * len(below[name]) for name in alike)
     num_others = len(folder.folders) - len(alike)
     if len(alike) < 2 or not has_hardly_others or num_others > max(1, (1 - NEARLY_ALL) * len(folder.folders)):
@@ -292,7 +297,8 @@ def _same_folders_below(folder: ImageTree) -> list[str]:
 
 
 def _class_like(folder: ImageTree) -> dict[str, str]:
-    """The folders with images in a folder that has hardly any image of its own: their names by the folded names."""
+    """The subfolders that have images, of a folder that has hardly any images of its own. The result maps each name
+    with its case folded to the name itself."""
     while (inner := _wrapped(folder)) is not None:
         folder = inner
     found = {name: len(folder.child(name).find_images().images) for name in folder.folders}
@@ -308,7 +314,7 @@ def _key(name: str) -> str:
 
 
 def _look_alikes(folder: ImageTree, names: Sequence[str]) -> list[str]:
-    """A line for all classes whose names a person cannot tell apart; `a` and `A` may be two letters."""
+    """A line for all classes whose names a person cannot tell apart. `a` and `A` may be two letters."""
     alike: dict[str, list[str]] = {}
     for name in names:
         alike.setdefault(unicodedata.normalize("NFKC", name).strip(), []).append(name)
@@ -345,7 +351,7 @@ def _folded(name: str) -> str:
 
 
 def _leftovers(reading: _Reading) -> Iterator[str]:
-    """Notes of what was met deeper than it is expected, and of what is not read."""
+    """Notes about images that lie deeper than expected, and about files that are not read."""
     if reading.nested:
         named = [f"{name}/ ({_listed(dict.fromkeys(below))})" for name, below in sorted(reading.nested.items())]
         yield f"images in folders below a class are images of the class: {first_of(named, NUM_NAMED)}"
@@ -362,7 +368,7 @@ def _leftovers(reading: _Reading) -> Iterator[str]:
 
 
 def _counted(unused: Counter[str]) -> str:
-    """How many files have each suffix, the most frequent first."""
+    """The number of files with each suffix, the most frequent suffix first."""
     most = sorted(unused.items(), key=lambda item: (-item[1], item[0]))
     parts = [f"{count:,} {suffix or 'without a suffix'}" for suffix, count in most[:NUM_NAMED]]
     if rest := sum(count for _, count in most[NUM_NAMED:]):
@@ -371,7 +377,7 @@ def _counted(unused: Counter[str]) -> str:
 
 
 def _listed(names: Iterable[str]) -> str:
-    """The names of folders, the first few of them."""
+    """The names of the first few folders."""
     shown = [f"{name}/" for name in names]
     more = f" and {len(shown) - NUM_NAMED} more" if len(shown) > NUM_NAMED else ""
     return ", ".join(shown[:NUM_NAMED]) + more

@@ -20,7 +20,7 @@ class ManifestDigests(NamedTuple):
         train: The digest of the images of the training pool: their names, classes and content, in order.
         test: The same digest of the images of the test split.
         images: The same digest of the images of both splits, sorted by name, so that it does not depend on the split.
-        listing: The digest of the names and classes of all images, those that no split uses included.
+        listing: The digest of the names and classes of all images, including images that no split uses.
     """
 
     train: str
@@ -37,7 +37,7 @@ class Manifest:
         names: The names of the images; no two are equal.
         classes: The class of each image.
         digests: (n, 16) uint8, the digest of each image's content.
-        num_listed: The number of all images, those that no split uses included.
+        num_listed: The number of all images, including images that no split uses.
         content: See `SourceFiles.content`; None for a dataset whose images did not come from one file each.
         digest: The digests of the manifest.
     """
@@ -118,7 +118,8 @@ def differences(before: Manifest, now: Manifest) -> list[str]:
         *_named("other content", [name for name in both if old[name].digest != new[name].digest]),
     ]
     if before.digest.listing != now.digest.listing:
-        # A manifest knows only the number of images that no split uses, so a name that it lacks may still be there.
+        # A manifest knows only the number of images that no split uses, so an image whose name it lacks may still be in
+        # the folder.
         if before.is_complete and now.is_complete:
             words += _moved(old, new)
         if not words:
@@ -138,7 +139,8 @@ def _by_name(manifest: Manifest) -> dict[str, _Image]:
 
 
 def _moved(old: Mapping[str, _Image], new: Mapping[str, _Image]) -> list[str]:
-    """The differences for images that were moved, and so have another name or class folder now, removed or added."""
+    """The differences due to images that now have another name or class folder, that were removed, or that were
+    added."""
     gone, added = ([name for name in one if name not in other] for one, other in ((old, new), (new, old)))
     places = {new[name].digest: name for name in added}
     moved = {name: places.pop(old[name].digest) for name in gone if old[name].digest in places}
@@ -150,7 +152,7 @@ def _moved(old: Mapping[str, _Image], new: Mapping[str, _Image]) -> list[str]:
 
 
 def _named(what: str, names: Sequence[str]) -> list[str]:
-    """A difference as one line with the number of images and the first names; an empty list without images."""
+    """A difference as one line with the number of images and the first names; an empty list if there are no images."""
     if not names:
         return []
     images = "1 image" if len(names) == 1 else f"{len(names):,} images"

@@ -33,9 +33,9 @@ class WithSubset:
     Args:
         seed: The seed of the experiment, which raycal fills in.
         image_size: The side, in pixels, of the images that the network sees, which raycal fills in.
-        train_size: The number of training images to draw at random; None: all of them.
-        test_size: The number of test images to draw at random; None: all of them.
-        subset_seed: The seed of these draws; it is independent of the experiment's seed.
+        train_size: The number of training images to draw at random. None means all of them.
+        test_size: The number of test images to draw at random. None means all of them.
+        subset_seed: The seed of these two draws; it is independent of the experiment's seed.
     """
 
     seed: int

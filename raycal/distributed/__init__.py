@@ -1,1 +1,2 @@
-"""Everything that imports Ray: trials, their workers, and the actors they share. The algorithm is not here."""
+"""Everything that imports Ray: trials, their workers, and the actors that trials share. Algorithm 1 is not part of this
+package."""

@@ -1,4 +1,5 @@
-"""Finds a running Ray cluster and checks access to it before `ray.init`, which tries for long and says little."""
+"""Finds a running Ray cluster and checks access to it before `ray.init`, which would try for a long time and report
+little."""
 
 import os
 
@@ -14,14 +15,16 @@ HOW_TO_GET_IN = "needs RAY_AUTH_MODE=token here, and its token in ~/.ray/auth_to
 
 
 def find_cluster(address: str | None) -> str | None:
-    """The `host:port` of a running Ray cluster that lets us in; None when none was named and none runs here.
+    """The `host:port` of a running Ray cluster that gives access. None if the user names no cluster and none runs on
+    this machine.
 
     Args:
-        address: The address as `ray.init` takes it. None: `RAY_ADDRESS`, else the cluster started on this machine
-            with `ray start`. `auto`: also any other cluster that runs on this machine, and there must be one.
+        address: The address, in a form that `ray.init` accepts. None: None means `RAY_ADDRESS` if it is set, and
+            otherwise the cluster started on this machine with `ray start`. `auto` also accepts any other cluster that
+            runs on this machine, and requires that there is one.
 
     Raises:
-        InputError: No cluster answers at the address, or it asks for a token, or for another token.
+        InputError: No cluster answers at the address, or it requires a token that this user does not have.
     """
     named = os.environ.get("RAY_ADDRESS") or address if address in (None, "", "auto") else address
     if named == LOCAL:

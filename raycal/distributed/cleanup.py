@@ -1,8 +1,8 @@
-"""Removes what ended jobs still hold on a cluster that lives on.
+"""Removes what ended jobs still hold on a cluster that goes on running.
 
 Ray removes the placement groups of a job that ends, but not those that its dying actors create after that. A driver
-that is killed while trials start can leave cores and GPUs taken for ever, and the next job waits for them. Train's
-cleanup actors, which exist for such cases, also stay as idle processes when they have done their work.
+that is killed while trials start can leave cores and GPUs allocated forever, and the next job waits for them. The
+cleanup actors of Ray Train, which exist for such cases, also stay as idle processes after they have done their work.
 """
 
 import time
@@ -21,12 +21,12 @@ from raycal.distributed.ray_internals import (
     placement_groups,
 )
 
-# The actors of a job that was killed live on for up to eight seconds.
+# The actors of a job that was killed go on running for up to eight seconds.
 DYING_SECONDS = 10.0
 
 
 def remove_leftovers() -> int:
-    """Remove the placement groups whose job and actor have ended, and Train's idle actors; the number of groups.
+    """Remove the placement groups whose job and actor have ended, and Train's idle actors. Return the number of groups.
 
     Groups of a living job or a living actor stay. Detached groups, which are meant to outlive both, stay too.
     """
@@ -48,7 +48,7 @@ def remove_leftovers() -> int:
 
 
 def leave_nothing() -> None:
-    """End the actors of this job that would outlive it; Ray removes the placement groups when it disconnects."""
+    """End the actors of this job that would outlive it. Ray removes the placement groups when it disconnects."""
     job = [ray.get_runtime_context().get_job_id()]
     # A controller that is alive when its workers end starts new ones, with a new placement group.
     _end(CONTROLLER, job)
@@ -56,7 +56,7 @@ def leave_nothing() -> None:
 
 
 def _end(actor_class: str, jobs: Iterable[str]) -> None:
-    """End all actors of a class that belong to the jobs, whoever holds their handles."""
+    """End all actors of a class that belong to the jobs, whichever process holds their handles."""
     alive = living_actors().items()
     found = [key for key, actor in alive if actor["JobID"] in jobs and actor["ActorClassName"] == actor_class]
     end_actors(found, ray.get_runtime_context().gcs_address)

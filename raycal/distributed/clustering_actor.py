@@ -26,7 +26,7 @@ PROBE_GROUP = "look"
 
 
 class ClusteringService:
-    """Runs any registered clustering. It keeps nothing between calls, and ends its process when a call never ends.
+    """Runs any registered clustering. It keeps no data between calls, and it ends its process if a call never ends.
 
     Args:
         threads: Threads that Faiss uses in each call.
@@ -51,7 +51,7 @@ class ClusteringService:
         seed: int,
         patience_seconds: float,
     ) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
-        """Cluster ids (U,) of embeddings (U, D), and the backends that found them, as `raycal.kmeans` names them.
+        """Cluster ids (U,) of embeddings (U, D), and the backends that found them, in the words of `raycal.kmeans`.
 
         A call without a result after `patience_seconds` counts as stuck.
         """
@@ -65,7 +65,8 @@ class ClusteringService:
         return cluster_ids, tuple(backends)
 
     def end_if_stuck(self) -> None:
-        """End this process when a call in it is stuck, as nothing else ends a thread; Ray starts another process."""
+        """End this process if a call in it is stuck, because there is no other way to end a thread. Ray starts another
+        process."""
         now = time.monotonic()
         if any(limit < now for limit in tuple(self._limits.values())):
             os._exit(1)
@@ -81,12 +82,13 @@ class ClusteringService:
 
 
 def start_clusterings(shares: Sequence[ClusteringShare], plugins: Sequence[Plugin] = ()) -> dict[str, Any]:
-    """The clustering actors of a sweep, by the node each was placed on; an actor whose node dies moves to another."""
+    """The clustering actors of a sweep, by the node on which each was placed; an actor whose node dies moves to another
+    node."""
     return {share.node_id: _start(share, plugins) for share in shares}
 
 
 def nearest(clusterings: Mapping[str, Any], experiment_id: str) -> Any:
-    """The clustering actor on this node; without one, another actor that depends on the experiment id alone."""
+    """The clustering actor on this node. If this node has none, another actor is chosen by the experiment id alone."""
     here = clusterings.get(ray.get_runtime_context().get_node_id())
     return here or list(clusterings.values())[crc32(experiment_id.encode()) % len(clusterings)]
 
@@ -98,9 +100,10 @@ def _start(share: ClusteringShare, plugins: Sequence[Plugin]) -> Any:
         num_gpus=share.gpus,
         max_concurrency=share.concurrency,
         max_restarts=-1,
-        # The caller retries and counts the tries: Ray 2.60 would retry a call that runs out of memory for ever.
+        # The caller retries and counts the tries. Ray 2.60 would retry a call that runs out of memory forever.
         max_task_retries=0,
-        # Not a soft NodeAffinitySchedulingStrategy: Ray 2.60 ignores it for an actor that asks for no resources.
+        # A soft NodeAffinitySchedulingStrategy is not used. Ray 2.60 ignores it for an actor that asks for no
+        # resources.
         label_selector={NODE_ID: share.node_id} if share.node_id else None,
         fallback_strategy=[{"label_selector": {}}],
     )

@@ -26,10 +26,11 @@ from raycal.kmeans.backends import note
 logger = logging.getLogger(__name__)
 
 TRIES = 3
-# An actor whose node died is on another node after about 20 s; Ray needs most of them to notice the death.
+# An actor whose node died is running on another node after about 20 s. Ray needs most of this time to notice the death.
 MOVE_SECONDS = 120.0
 LOOK_SECONDS = 30.0
-# No clustering counts as stuck earlier. One busy core does forty times as many multiplications per second.
+# A clustering that takes less time than this never counts as stuck. One busy core does forty times as many
+# multiplications per second.
 LEAST_PATIENCE_SECONDS, SLOWEST_RATE = 300.0, 1e9
 REASON_LENGTH = 300
 FIX = "lower resources.max_concurrent_trials, take a smaller pool or nodes with more memory"
@@ -100,7 +101,8 @@ class RemoteClustering:
 
 
 def patience_seconds(shape: tuple[int, ...], num_clusters: int, options: Mapping[str, Any]) -> float:
-    """The longest time that a clustering of embeddings (U, D) may take: far longer than one that works.
+    """The longest time that a clustering of embeddings (U, D) may take, which is far longer than a working clustering
+    takes.
 
     The time is enough to compare each point with each center in every iteration, or with each other point.
     """

@@ -28,7 +28,7 @@ from raycal.storage.results import OBJECTIVE, TimedRecord
 
 # More iterations than any trial has: a trial ends by itself at its last iteration, and ASHA does not stop it there.
 MAX_ITERATIONS = 1_000_000
-# How often a trial whose process or node dies is started again; it continues from its run folder.
+# How often a trial is started again after its process or node died; it continues from its run folder.
 TRIAL_RETRIES = 3
 
 
@@ -36,10 +36,10 @@ class SweepListener(Protocol):
     """Receives the events of a sweep's experiments while they run."""
 
     def scheduled(self, experiment_id: str) -> None:
-        """The experiment got a place to run; called again when the experiment is started again."""
+        """A place became free for the experiment; called again when the experiment is started again."""
 
     def started(self, experiment_id: str, seconds: float) -> None:
-        """Algorithm 1 began or continued, `seconds` after there was a place for the experiment."""
+        """Algorithm 1 began or continued, `seconds` after a place became free for the experiment."""
 
     def iteration(self, experiment_id: str, line: TimedRecord) -> None:
         """An iteration was saved; `line` is its line of results.jsonl plus `started`, the trial's start (Unix time)."""
@@ -51,7 +51,7 @@ class SweepListener(Protocol):
         """The scheduler stopped an experiment."""
 
     def died(self, experiment_id: str, reason: str) -> None:
-        """An experiment ended, perhaps without a record of its failure; `reason` is Ray's account of it."""
+        """An experiment ended, perhaps without a record of its failure; `reason` is what Ray reports about it."""
 
 
 def fan_out(
@@ -67,16 +67,16 @@ def fan_out(
     suggestions: Searcher | None = None,
     num_samples: int = 1,
 ) -> None:
-    """Run the experiments, `allocation.concurrent_trials` at a time; returns when all are over.
+    """Run the experiments, `allocation.concurrent_trials` at a time, and return when all of them have ended.
 
     Args:
-        folder: The folder of the sweep, as `Folder.at` takes it.
+        folder: The folder of the sweep, in a form that `Folder.at` accepts.
         lease: The start of the sweep that runs the experiments.
         expected: The data and weights that each experiment must read, by experiment id.
         plugins: The plug-ins that workers and clustering actors import.
-        scheduler: The scheduler that stops trials early; None: no trial is stopped.
-        suggestions: A search that decides which experiments there are, in place of `experiments`.
-        num_samples: How many experiments the search is asked for.
+        scheduler: The scheduler that stops trials early. None means that no trial is stopped.
+        suggestions: A search that decides which experiments are run, in place of `experiments`.
+        num_samples: The number of experiments that the search is asked for.
     """
     # The listener reports a failed trial once; Tune's logger would print the full traceback.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
@@ -91,7 +91,8 @@ def fan_out(
         expected=expected,
         plugins=plugins,
     )
-    # Plain values: a trial's own process does not import the plug-ins, which may define the class of a setting.
+    # Only plain values are passed, because a trial's own process does not import the plug-ins, which may define the
+    # class of a setting.
     settings = {key: config.model_dump(mode="json") for key, config in experiments.items()}
     trainable = tune.with_parameters(ExperimentTrial, context=context, experiments=settings)
     grid = {"experiment_id": tune.grid_search(list(experiments))}
@@ -107,7 +108,7 @@ def fan_out(
             trial_name_creator=lambda trial: trial.config["experiment_id"],
             trial_dirname_creator=lambda trial: trial.config["experiment_id"],
         ),
-        # Tune's own files are not read again: a resumed sweep starts a new Tune run.
+        # Tune's own files are not read again, because a resumed sweep starts a new Tune run.
         run_config=tune.RunConfig(
             name=f"tune-{uuid4().hex[:8]}",
             storage_path=Folder.at(folder).folder(".ray").uri,
@@ -141,7 +142,8 @@ class _Reporter(tune.Callback):
     def __init__(self, listener: SweepListener, places: int, scheduler: str) -> None:
         self._listener, self._scheduler = listener, scheduler
         self._free = [time.time()] * places
-        # For each trial with a place: since when the place has waited for the trial to begin; None once it has begun.
+        # For each trial with a place: the time since which the place has waited for the trial to begin. None once it
+        # has begun.
         self._waiting: dict[str, float | None] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -188,6 +190,7 @@ class _Reporter(tune.Callback):
         self._listener.died(trial.config["experiment_id"], reason)
 
     def _leave(self, trial: Any) -> None:
-        """Free the trial's place, if any: from now on, or from when the place began to wait if it never began."""
+        """Free the place of the trial if it has one. The place is free from now on, or, if the trial never began, from
+        the time at which the place began to wait."""
         if trial.trial_id in self._waiting:
             heappush(self._free, self._waiting.pop(trial.trial_id) or time.time())

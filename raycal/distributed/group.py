@@ -1,4 +1,5 @@
-"""A Ray Train worker group that outlives its experiment: starting a group costs many seconds, the next order none."""
+"""A Ray Train worker group that outlives its experiment: starting a group takes many seconds, and giving it the next
+experiment takes none."""
 
 import os
 from contextlib import suppress
@@ -14,14 +15,14 @@ from raycal.distributed.sweep_context import SweepContext
 from raycal.errors import InfrastructureError
 from raycal.storage.folder import Folder
 
-# After so many deaths of workers, counted over all experiments of the group, Tune starts the whole group anew.
+# After this many deaths of workers, counted over all experiments of the group, Tune starts the whole group again.
 GROUP_RETRIES = 10
 LOOK_SECONDS = 5.0
 CLOSE_SECONDS = 20.0
 
 
 class WorkerGroup:
-    """The workers of a trial, which start once and run one experiment after another."""
+    """The workers of a trial, which start once and then run one experiment after another."""
 
     def __init__(self, context: SweepContext, name: str) -> None:
         self._mailbox = start_mailbox()
@@ -32,11 +33,13 @@ class WorkerGroup:
         self._thread.start()
 
     def begin(self, experiment_id: str, settings: dict[str, Any]) -> None:
-        """Give the workers an experiment; one that is still running is abandoned after its current iteration."""
+        """Give the workers an experiment. If another one is still running, it is abandoned after its current
+        iteration."""
         self._number += 1
         self._next = None
         order = TrialOrder(experiment_id=experiment_id, settings=settings, number=self._number)
-        # A lost mailbox shows at the next event instead: Tune 2.60 gives up a trial that fails before its first step.
+        # A mailbox that was lost is reported by the next call of `next_event` instead. Tune 2.60 gives up a trial that
+        # fails before its first step.
         with suppress(RayError):
             ray.get(self._mailbox.give.remote(order))
 
@@ -48,7 +51,7 @@ class WorkerGroup:
         """Wait for the next event of the experiment.
 
         Raises:
-            InfrastructureError: The group is gone.
+            InfrastructureError: The worker group has ended.
         """
         while True:
             self._next = self._next or self._mailbox.next_event.remote()
@@ -66,7 +69,7 @@ class WorkerGroup:
                 return event
 
     def close(self) -> None:
-        """End the workers; those in the middle of an iteration end with this process."""
+        """End the workers; workers in the middle of an iteration end when this process ends."""
         self._mailbox.close.remote()
         self._thread.join(CLOSE_SECONDS)
 
@@ -78,12 +81,12 @@ class WorkerGroup:
 
 
 def _train(context: SweepContext, name: str, mailbox: Any) -> None:
-    """Start the workers; returns when they have ended."""
+    """Start the workers, and return when they have ended."""
     from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 
     from raycal.distributed.process_group import ProcessGroupConfig
 
-    # How soon Ray notices that a worker died, or that the last one ended.
+    # The interval after which Ray notices that a worker died or that the last worker ended.
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
     allocation = context.allocation
     data_parallel_trainer()(
@@ -103,7 +106,7 @@ def _train(context: SweepContext, name: str, mailbox: Any) -> None:
 
 
 def _work(settings: dict[str, Any]) -> None:
-    # Imported in the worker alone: importing torch takes seconds.
+    # The module is imported in the worker alone, because importing torch takes seconds.
     from raycal.distributed.worker import run_worker
 
     run_worker(settings)

@@ -1,4 +1,4 @@
-"""The live pools of a sweep: the annotations of its running experiments so far, open to other processes.
+"""The live pools of a sweep: the annotations that its running experiments have so far, which other processes can read.
 
 One actor holds all pools, so that a trial does not have to start its own.
 """
@@ -26,8 +26,8 @@ NAME_TRIES = 20
 class LivePool:
     """A copy of a running experiment's pool.
 
-    The run folder is the authority. Commits are keyed by iteration, so that a commit sent twice changes nothing. After
-    a restart of its actor the pool is complete again at the next commit.
+    If the two differ, the run folder is right. Commits are keyed by iteration, so that a commit sent twice changes
+    nothing. If its actor was restarted, the pool is complete again after the next commit.
     """
 
     def __init__(self, num_samples: int) -> None:
@@ -37,7 +37,7 @@ class LivePool:
         self._tail: deque[Interaction] = deque(maxlen=LEDGER_TAIL)
 
     def commit(self, result: IterationResult) -> int:
-        """Take over a finished iteration; the newest iteration known."""
+        """Take over a finished iteration, and return the newest iteration that is known."""
         if result.iteration > self._iteration:
             self._pool = Pool(result.pool)
             self._iteration, self._interactions = result.iteration, result.interactions
@@ -45,7 +45,8 @@ class LivePool:
         return self._iteration
 
     def counts(self) -> dict[str, int]:
-        """The iteration, the interactions, and the sizes of the pool's parts that the model was last trained on."""
+        """The iteration, the interactions, and the sizes of the parts of the pool on which the model was last
+        trained."""
         return {
             "iteration": self._iteration,
             "interactions": self._interactions,
@@ -76,7 +77,7 @@ class LivePools:
         pool.commit(result)
 
     def end(self, experiment_id: str) -> None:
-        """Forget the pool of an experiment that is over; from now on its run folder is the only record."""
+        """Forget the pool of an experiment that has ended; from now on its run folder is the only record."""
         self._pools.pop(experiment_id, None)
 
     def counts(self) -> dict[str, dict[str, int]]:
@@ -84,12 +85,13 @@ class LivePools:
         return {experiment_id: pool.counts() for experiment_id, pool in self._pools.items()}
 
     def snapshot(self, experiment_id: str) -> PoolSnapshot | None:
-        """The partition that an experiment's model was last trained on; None for an experiment without a pool here."""
+        """The partition that an experiment's model was last trained on; None if this actor has no pool of the
+        experiment."""
         pool = self._pools.get(experiment_id)
         return None if pool is None else pool.snapshot()
 
     def ledger_tail(self, experiment_id: str, rows: int) -> list[Interaction] | None:
-        """The newest interactions of an experiment, oldest first; None for an experiment without a pool here."""
+        """The newest interactions of an experiment, oldest first; None if this actor has no pool of the experiment."""
         pool = self._pools.get(experiment_id)
         return None if pool is None else pool.ledger_tail(rows)
 
@@ -101,7 +103,7 @@ def start_pools(folder: str) -> Any:
     for _ in range(NAME_TRIES):
         try:
             return actor.remote()
-        except ValueError:  # an interrupted start's actor lingers for some seconds
+        except ValueError:  # the actor of an interrupted start goes on running for some seconds
             time.sleep(1)
     return actor.remote()
 
@@ -112,7 +114,7 @@ def short(result: IterationResult) -> IterationResult:
 
 
 def ask(pools: Any, method: str, *arguments: Any) -> Any:
-    """Call a method of an actor with live pools; None when the actor is gone."""
+    """Call a method of an actor with live pools. None if the actor has ended."""
     try:
         return ray.get(getattr(pools, method).remote(*arguments))
     except RayActorError:

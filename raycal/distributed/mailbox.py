@@ -1,4 +1,5 @@
-"""Connects a trial to its worker group: orders go in one at a time, the events of the order come out."""
+"""Connects a trial to its worker group: it passes one order at a time to the workers, and returns the events of the
+order."""
 
 import asyncio
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from typing import Any, Literal
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-# How often a worker that dies is started again and given its experiment again.
+# How often a worker that died is restarted and given its experiment again.
 WORKER_RETRIES = 3
 
 
@@ -17,7 +18,7 @@ class TrialOrder:
 
     Attributes:
         settings: The settings of the experiment, as `ExperimentConfig` takes them.
-        number: The count of the mailbox's orders, which tells two orders of the same experiment apart.
+        number: The number of the order, counted by the mailbox, which distinguishes two orders of the same experiment.
     """
 
     experiment_id: str
@@ -32,7 +33,7 @@ class Event:
     Attributes:
         number: The number of the order.
         kind: `started`: data and model are loaded; `iteration`: an iteration was saved; `ended`: no event follows.
-        content: For an iteration its results line, for a start its `time`, for an end its `error`, if any.
+        content: For an iteration its results line, for a start its `time`, and for an end its `error` if there was one.
     """
 
     number: int
@@ -41,7 +42,8 @@ class Event:
 
 
 class Mailbox:
-    """An actor that holds one order at a time, until the order's end is reported: a restarted worker gets it again."""
+    """An actor that holds one order at a time, until the end of the order is reported. A worker that is restarted gets
+    the order again."""
 
     def __init__(self) -> None:
         self._order: TrialOrder | None = None
@@ -52,7 +54,7 @@ class Mailbox:
         self._change = asyncio.Condition()
 
     async def give(self, order: TrialOrder) -> None:
-        """Set the order, in place of an earlier one."""
+        """Set the order, which replaces an earlier one."""
         async with self._change:
             self._order, self._tries, self._reason, self._allowed = order, 0, "", 0
             self._change.notify_all()
@@ -74,7 +76,7 @@ class Mailbox:
         return await self._events.get()
 
     async def next_order(self) -> TrialOrder | None:
-        """Wait for the order to work on; None when the mailbox is closed."""
+        """Wait for the order to work on. None if the mailbox is closed."""
         while True:
             async with self._change:
                 await self._change.wait_for(lambda: self._closed or self._order is not None)
@@ -97,13 +99,13 @@ class Mailbox:
         self._events.put_nowait(event)
 
     async def note(self, number: int, reason: str) -> None:
-        """Record why the worker that runs the order is about to die, as far as it can say."""
+        """Record why the worker that runs the order is about to die, as far as the worker can tell."""
         async with self._change:
             if not self._is_replaced(number):
                 self._reason = reason
 
     async def may_go_on(self, number: int, iterations: int) -> bool:
-        """Wait until an order may continue after this number of iterations; False when it was replaced."""
+        """Wait until an order may continue after this number of iterations. Return False if the order was replaced."""
         async with self._change:
             await self._change.wait_for(lambda: self._is_replaced(number) or self._allowed >= iterations)
             return not self._is_replaced(number)

@@ -1,4 +1,4 @@
-"""Imports the plug-ins of a sweep on the nodes of a Ray cluster, and tries them there before anything starts."""
+"""Imports the plug-ins of a sweep on the nodes of a Ray cluster, and tests them there before anything starts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,9 +32,9 @@ def load_here(plugins: Sequence[Plugin]) -> None:
 
 
 def check_plugins(plugins: Sequence[Plugin]) -> None:
-    """Import the plug-ins once on every node that is there now, so that no trial fails on them later.
+    """Import the plug-ins once on every node that the cluster has now, so that no trial fails on them later.
 
-    A node that does not answer in time is skipped; the trials on it check again.
+    A node that does not answer in time is skipped; each trial on it imports the plug-ins itself.
 
     Raises:
         InputError: A plug-in cannot be imported on a node; there is a line for each such plug-in and node.
@@ -55,7 +55,7 @@ def check_plugins(plugins: Sequence[Plugin]) -> None:
 
 
 def _try(node_id: str, plugins: Sequence[Plugin]) -> Any:
-    """Start the check of the plug-ins on a node; the handle of its answer."""
+    """Start the check of the plug-ins on a node, and return the handle of its answer."""
     there = NodeAffinitySchedulingStrategy(node_id, soft=False)
     options = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": there}
     return ray.remote(_problems).options(**options).remote(plugins)

@@ -1,7 +1,7 @@
-"""Joins the workers of a group with torch's collectives, as Ray's `TorchConfig` does, but in the workers alone.
+"""Joins the workers of a group with torch's collectives, as Ray's `TorchConfig` does, but only in the worker processes.
 
-`TorchConfig` imports torch into the trial and into Train's controller too, which costs seconds and 600 MB each for
-nothing. It also shows every worker the GPUs of all workers; here each worker sees only its own, as `cuda`.
+`TorchConfig` also imports torch into the trial and into Train's controller, where it is not needed and takes seconds
+and 600 MB each. It also shows every worker the GPUs of all workers; here each worker sees only its own, as `cuda`.
 """
 
 import socket
@@ -29,7 +29,8 @@ class ProcessGroupConfig(BackendConfig):
 
     @property
     def collectives(self) -> str:
-        """Torch's backends: Gloo carries commands and predictions, NCCL the gradients unless workers share a GPU."""
+        """Torch's backends: Gloo carries commands and predictions. NCCL carries the gradients, unless workers share a
+        GPU."""
         return "cpu:gloo,cuda:nccl" if self.gpus > 0.5 else "gloo"
 
 

@@ -32,8 +32,9 @@ class Recorder(Thread):
     """Sets Ray's gauges every few seconds, from the events queued in the meantime.
 
     Args:
-        experiments: The sweep's experiments by id, including those that are over. It may grow.
-        num_trials: The number of trials there will be at most.
+        experiments: The sweep's experiments by id, including those that have ended. More experiments may be added to
+            it.
+        num_trials: The largest number of trials that the sweep may have.
         backlog: Returns how many experiments have something to send to MLflow.
     """
 
@@ -55,11 +56,11 @@ class Recorder(Thread):
         self._failures: set[str] = set()
 
     def scheduled(self, experiment_id: str) -> None:
-        """Queue the event that a trial got a place to run."""
+        """Queue the event that a place became free for a trial."""
         self._events.put((self._metrics.scheduled, (experiment_id,)))
 
     def started(self, experiment_id: str, seconds: float) -> None:
-        """Queue the event that Algorithm 1 began, `seconds` after there was room for the trial."""
+        """Queue the event that Algorithm 1 began, `seconds` after a place became free for the trial."""
         self._events.put((self._metrics.started, (experiment_id, seconds)))
 
     def iteration(self, experiment_id: str, line: TimedRecord) -> None:
@@ -67,7 +68,7 @@ class Recorder(Thread):
         self._events.put((self._metrics.iteration, (experiment_id, line)))
 
     def ended(self, experiment_id: str) -> None:
-        """Queue the event that a trial is over; its run folder says how it ended."""
+        """Queue the event that a trial has ended; its run folder says how it ended."""
         self._events.put((self._end, (experiment_id,)))
 
     def close(self) -> None:
@@ -87,7 +88,7 @@ class Recorder(Thread):
         self._try(self._record)
 
     def _find(self, experiment_id: str) -> None:
-        """Load the results and the state that an earlier start of the sweep left."""
+        """Load the results and the state that an earlier start of the sweep left behind."""
         run_dir = self._sweep_dir.run_dir(experiment_id)
         self._metrics.restore(experiment_id, run_dir.results(), run_dir.state())
 
@@ -101,7 +102,7 @@ class Recorder(Thread):
             event, arguments = self._events.get()
             self._try(event, *arguments)
         for name, labels, value in self._metrics.samples(self._backlog()):
-            if self._is_late:  # Ray may be gone by now
+            if self._is_late:  # Ray may have ended by now
                 return
             self._gauge(name).set(value, labels)
 
@@ -135,7 +136,7 @@ class MeteredListener:
         self._recorder.scheduled(experiment_id)
 
     def started(self, experiment_id: str, seconds: float) -> None:
-        """Algorithm 1 began or continued, `seconds` after there was room for the experiment."""
+        """Algorithm 1 began or continued, `seconds` after a place became free for the experiment."""
         self._listener.started(experiment_id, seconds)
         self._recorder.started(experiment_id, seconds)
 

@@ -1,8 +1,8 @@
-"""All names of Ray that raycal uses although they are private or internal. Here they are those of Ray 2.60.
+"""All private or internal names of Ray that raycal uses. These are the names in Ray 2.60.
 
 Ray changes such names without notice, so `pyproject.toml` pins its version. When you raise the version, run
-`tests/distributed/test_ray_internals.py`, which fails with each name that the new version lacks. Then look whether the
-public API has become enough: the comments say what it lacked. Ray Train is imported late, as it takes over a second.
+`tests/distributed/test_ray_internals.py`, which fails with each name that the new version lacks. Then check whether the
+public API is enough by now; the comments say what it lacked. Ray Train is imported late, as it takes over a second.
 """
 
 import logging
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 ANSWER_SECONDS = 8.0
-# Ray gives this resource to the head node alone. No public function says which node that is.
+# Ray gives this resource to the head node alone. No public function says which node is the head node.
 HEAD_RESOURCE = "node:__internal_head__"
-# Actors of Ray Train, by the names of their classes: the controller drives a worker group, the cleaner stands by in
-# case the controller is killed. Train has no public way to end those of a job.
+# Actors of Ray Train, by the names of their classes. The controller drives a worker group, and the cleaner waits in
+# case the controller is killed. Train has no public way to end these actors of a job.
 CONTROLLER, CLEANER = "TrainController", "PlacementGroupCleaner"
 
 
 def bootstrap_address(address: str | None) -> str | None:
-    """The `host:port` of the cluster that `ray.init` would connect to; None if it would start one.
+    """The `host:port` of the cluster to which `ray.init` would connect. None if `ray.init` would start a cluster.
 
-    `ray.init` says so only when it has connected.
+    `ray.init` reports this only after it has connected.
     """
     # Ray warns at every start when several clusters run on one machine.
     logging.getLogger(services.__name__).setLevel(logging.ERROR)
@@ -43,7 +43,7 @@ def bootstrap_address(address: str | None) -> str | None:
 
 
 def use_token_if_there_is_one() -> None:
-    """Let the calls below show the user's token; `ray.init` does this by itself.
+    """Let the calls below send the user's token. `ray.init` does this by itself.
 
     Raises:
         RuntimeError: There is no home folder to look for the token.
@@ -52,7 +52,7 @@ def use_token_if_there_is_one() -> None:
 
 
 def hide_token_warning() -> None:
-    """Hide the warning that a cluster asks its visitors for a token. No setting of `ray.init` does that."""
+    """Hide the warning that a cluster requires a token from every client. No setting of `ray.init` does that."""
     logging.getLogger(authentication_token_setup.__name__).setLevel(logging.ERROR)
 
 
@@ -61,7 +61,7 @@ def ask_head_node(address: str) -> None:
 
     Raises:
         AuthenticationError: RAY_AUTH_MODE is `token`, and there is no token.
-        grpc.RpcError: It does not answer, or it asks for another token.
+        grpc.RpcError: The head node does not answer, or it requires another token.
     """
     with _channel(address) as gcs:
         stub = NodeInfoGcsServiceStub(gcs)  # type: ignore[no-untyped-call]
@@ -71,7 +71,8 @@ def ask_head_node(address: str) -> None:
 def ended_jobs() -> set[str]:
     """The ids of the cluster's jobs that have ended.
 
-    `ray.util.state`, the public API, needs the dashboard and limits its number of rows, as for the next two functions.
+    The public API `ray.util.state` is not used here and in the next two functions, because it needs the dashboard and
+    limits the number of rows.
     """
     return {job["JobID"] for job in state.jobs() if job["IsDead"]}  # type: ignore[no-untyped-call]
 
@@ -92,7 +93,7 @@ def placement_groups() -> list[Any]:
 
 
 def end_actors(keys: Iterable[str], address: str) -> None:
-    """End actors by their ids. `ray.kill` needs a handle, which only their own job has.
+    """End actors by their ids. `ray.kill` needs a handle, which only the actor's own job has.
 
     Args:
         address: The `host:port` of the head node.
@@ -115,8 +116,8 @@ def hide_driver_lines(pattern: re.Pattern[str]) -> None:
 def data_parallel_trainer() -> "type[DataParallelTrainer]":
     """The trainer of Train v2 that takes any backend.
 
-    `ray.train.data_parallel_trainer` has that of v1, and `ray.train.torch.TorchTrainer` would import torch into the
-    trial and into the controller, which costs seconds and 600 MB each.
+    `ray.train.data_parallel_trainer` has the trainer of v1, and `ray.train.torch.TorchTrainer` would import torch into
+    the trial and into the controller, which takes seconds and 600 MB each.
     """
     from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
@@ -132,7 +133,7 @@ def quiet_train_workers() -> None:
 
 @contextmanager
 def _channel(address: str) -> Iterator[grpc.Channel]:
-    """A channel to the services of the cluster's head node; closed at the end."""
+    """A channel to the services of the cluster's head node, which is closed at the end of the block."""
     opened = init_grpc_channel(address)
     try:
         yield opened

@@ -1,4 +1,4 @@
-"""The connection to a Ray cluster: to a running one, or to one that is started on this machine."""
+"""The connection to a Ray cluster, which is already running or is started on this machine."""
 
 import logging
 import os
@@ -22,20 +22,20 @@ from raycal.signals import deferred, foreign_sigterm_handler
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    # Ctrl-C is raycal's: it ends the sweep with its own message and exit code.
+    # raycal handles Ctrl-C itself: it ends the sweep with its own message and exit code.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # The new output of Tune 2.60 prints a box and paths even when it is told to be silent.
     "RAY_AIR_NEW_OUTPUT": "0",
     # Nobody reads the files of Tune's loggers, and the TensorBoard logger imports torch into the driver: 4 s, 700 MB.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    # An experiment that fails before its first iteration has reported no objective to schedule by.
+    # An experiment that fails before its first iteration has reported no objective for the scheduler.
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     # A trial's actors use no core while its worker computes. A high limit stops the raylet's warning of their number.
     "RAY_worker_maximum_startup_concurrency": str(8 * (os.cpu_count() or 1)),
-    # No escape sequences in the log of a job.
+    # The log of a job gets no escape sequences.
     "RAY_COLOR_PREFIX": "0",
 }
-# The same warning, from a Ray cluster that was started without this limit.
+# The same warning, if the Ray cluster was started without this limit.
 _HIDDEN = re.compile("worker processes have been started on node")
 
 
@@ -46,14 +46,15 @@ def ray_session(address: str | None) -> Iterator[list[Node]]:
     Inside the block, an interruption takes effect at the next call of `raise_if_received`.
 
     Args:
-        address: The address as `ray.init` takes it; None: `RAY_ADDRESS`, else a cluster running here, else a new one.
+        address: The address, in a form that `ray.init` accepts. None: None means `RAY_ADDRESS` if it is set, otherwise
+            a cluster that runs on this machine, and otherwise a new cluster.
 
     Yields:
         The nodes of the cluster that are alive.
 
     Raises:
-        InputError: There is no Ray cluster at the address, it does not let us in, or the process is connected to
-            Ray already.
+        InputError: There is no Ray cluster at the address, it refuses access, or the process is connected to Ray
+            already.
     """
     with deferred():
         yield from _session(address)
@@ -87,10 +88,10 @@ def _session(address: str | None) -> Iterator[list[Node]]:
 
 @contextmanager
 def visit(address: str | None) -> Iterator[None]:
-    """Connect to a running Ray cluster for the block; an existing connection is used, and kept afterwards.
+    """Connect to a running Ray cluster for the block; an existing connection is used, and stays open afterwards.
 
     Raises:
-        InputError: There is no Ray cluster, or it does not let us in.
+        InputError: There is no Ray cluster, or it refuses access.
     """
     if ray.is_initialized():
         yield
@@ -106,11 +107,13 @@ def visit(address: str | None) -> Iterator[None]:
 
 
 def _connect(address: str, *, level: int, **options: Any) -> None:
-    # Processes that Ray starts on the cluster look for the cluster there, not among others on the same machines.
+    # Processes that Ray starts on the cluster look for the cluster at this address, not among other clusters on the
+    # same machines.
     if address != LOCAL:
         options["runtime_env"] = {"env_vars": {"RAY_ADDRESS": address}}
     else:
-        # Ray says that a cluster of this process alone asks its visitors for a token, which nobody has to act upon.
+        # Ray warns that a cluster of this process alone requires a token from every client, but nobody has to act upon
+        # this warning.
         hide_token_warning()
     try:
         ray.init(address, logging_level=level, log_to_driver=False, **options)

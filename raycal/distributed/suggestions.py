@@ -13,18 +13,19 @@ from raycal.config.search import SIGNIFICANT_DIGITS
 from raycal.errors import InputError
 from raycal.storage.results import OBJECTIVE
 
-# After so many proposals in a row that were tried already, the space counts as exhausted.
+# The search space counts as exhausted after this many proposals in a row that were tried already.
 MAX_REPEATS = 50
 
 
 class Suggestions(Searcher):
-    """The experiments of a search, one by one: first those that an interrupted sweep left unfinished, then Optuna's.
+    """The experiments of a search, one by one: first the experiments that an interrupted sweep left unfinished, then
+    those that Optuna proposes.
 
     Args:
         search: The search section of the sweep file.
         known: The experiments planned so far, by id.
-        outcomes: The objective of the experiments that are over, by id; None where a trial failed.
-        experiment_of: Makes an experiment from values; raises InputError for values that are not accepted together.
+        outcomes: The objective of each experiment that has ended, by id. None if its trial failed.
+        experiment_of: Makes an experiment from values; raises InputError for values that cannot be combined.
         plan: Called with each new experiment before it starts.
     """
 
@@ -60,12 +61,12 @@ class Suggestions(Searcher):
         return {"experiment_id": config.experiment_id, "settings": config.model_dump(mode="json")}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Report an iteration to Optuna: the value of a trial that is stopped early is that of its iterations."""
+        """Report an iteration to Optuna, which judges a trial that is stopped early by its iterations."""
         if trial_id in self._names and OBJECTIVE in result:
             self._optuna.on_trial_result(self._names[trial_id], result)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Report the end of a trial; a trial that was stopped early counts by its iterations."""
+        """Report the end of a trial; a trial that was stopped early is judged by its iterations."""
         result = result or {}
         failed = error or result.get("error") is not None
         objective = None if failed else result.get(OBJECTIVE)
@@ -89,14 +90,14 @@ class Suggestions(Searcher):
         return {}
 
     def _new(self, trial_id: str) -> ExperimentConfig | None:
-        """An experiment that was not tried before; None when Optuna proposes none."""
+        """An experiment that was not tried before. None when Optuna proposes none."""
         for number in range(MAX_REPEATS):
             name = f"{trial_id}-{number}"
             suggested = self._optuna.suggest(name) or {}
             values = {key: _readable(value) for key, value in suggested.items()}
             try:
                 config = self._experiment_of(values)
-            except InputError:  # each value is accepted alone, but not together
+            except InputError:  # each value is accepted alone, but not in this combination
                 self._optuna.on_trial_complete(name, error=True)
                 continue
             if config.experiment_id not in self._known:
@@ -109,7 +110,7 @@ class Suggestions(Searcher):
         return None
 
     def _tell(self, config: ExperimentConfig, objective: float | None) -> None:
-        """Report a trial to Optuna that it did not propose itself."""
+        """Report a trial to Optuna that Optuna did not propose."""
         flat = config.flat() | {"scenario": config.resolved_scenario.name}
         values = {key: flat[key] if key in flat else flat.get(f"{key}.name") for key in self._space}
         self._optuna.add_evaluated_point(values, 0.0 if objective is None else objective, error=objective is None)
@@ -121,5 +122,5 @@ def _tune_domain(name: str, arguments: tuple[Any, ...]) -> Any:
 
 
 def _readable(value: Any) -> Any:
-    """A float rounded to `SIGNIFICANT_DIGITS`, so that a person can read and type it."""
+    """A float rounded to `SIGNIFICANT_DIGITS`, which a person can read and type."""
     return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if isinstance(value, float) else value

@@ -1,4 +1,5 @@
-"""Asks every node of a Ray cluster about itself, the storage and the tracking server, on the node itself."""
+"""Asks every node of a Ray cluster about the node itself, the storage and the tracking server; the questions are
+answered on the node."""
 
 import time
 from collections import Counter
@@ -26,8 +27,8 @@ class NodeReport:
         name: The node's address, with the beginning of its id where several nodes have the same address.
         gpus: The GPUs that Ray knows of.
         is_head: Whether this is the head node, on which sweeps submitted as jobs run.
-        error: Why the node did not answer, or what is wrong with the storage there; empty when all is well.
-        no_tracking: Why the tracking server does not answer the node; empty when it does, or there is none.
+        error: Why the node did not answer, or what is wrong with the storage as the node sees it; empty if all is well.
+        no_tracking: Why the tracking server does not answer the node; empty if it does, or if there is no server.
         raycal: The version of raycal on the node; empty when the node did not answer.
         clock_seconds: How far the node's clock is ahead of this machine's.
     """
@@ -64,11 +65,11 @@ def survey(address: str, storage: str, tracking: str | None = None) -> Survey:
 
     Args:
         address: The `host:port` of the cluster.
-        storage: The storage of the sweep, as `Folder.at` takes it.
-        tracking: URI of a tracking server that every node is to ask, too.
+        storage: The storage of the sweep, in a form that `Folder.at` accepts.
+        tracking: URI of a tracking server to which every node tries to connect, too.
 
     Raises:
-        InputError: There is no cluster, it does not let us in, or it runs another version of Ray or Python.
+        InputError: There is no cluster, it refuses access, or it runs another version of Ray or Python.
         OSError: The storage cannot be written from here.
     """
     folder = Folder.at(storage)
@@ -118,7 +119,7 @@ def _look(storage: str, mark: str, tracking: str | None) -> _Answer:
 
 
 def _look_at_storage(folder: Folder, mark: str) -> str:
-    """What is wrong with the storage on this node; empty when all is well."""
+    """What is wrong with the storage on this node; empty if all is well."""
     own = f"{mark}-{uuid4().hex}"
     try:
         if folder.read(mark) is None:

@@ -1,4 +1,4 @@
-"""The data that the driver of a sweep hands to every trial and every worker.
+"""The data that the driver of a sweep passes to every trial and every worker.
 
 The worker group and the worker both import this module, so that neither has to import the other.
 """
@@ -18,7 +18,7 @@ class SweepContext:
 
     Attributes:
         folder: The sweep's folder, in the form that `Folder.at` takes.
-        lease: The start of the sweep that the workers write for, as it recorded itself.
+        lease: The start of the sweep for which the workers write, in the form in which it recorded itself.
         working_directory: The folder that relative paths in the experiments start from.
         allocation: The resources of each trial.
         clusterings: Handles of the clustering actors, by the node that each runs on.

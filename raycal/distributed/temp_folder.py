@@ -15,7 +15,8 @@ REMEDY = "set RAY_TMPDIR to a short path of a folder that you may write, such as
 
 
 def ray_folder() -> Path:
-    """The folder in which Ray 2.60 keeps its sessions: in `RAY_TMPDIR`, else in `TMPDIR`, else in `/tmp`."""
+    """The folder in which Ray 2.60 keeps its sessions: in `RAY_TMPDIR` if it is set, otherwise in `TMPDIR`, otherwise
+    in `/tmp`."""
     return Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp", "ray").absolute()
 
 

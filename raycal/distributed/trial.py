@@ -11,10 +11,11 @@ from raycal.distributed.sweep_context import SweepContext
 
 
 class ExperimentTrial(tune.Trainable):
-    """Runs the experiment named in the trial's settings; returns one result per iteration, and a last one with `done`.
+    """Runs the experiment named in the trial's settings. It returns one result per iteration, and a last result with
+    `done`.
 
     Tune keeps the process, and with it the worker group, for the next trial (`reuse_actors`). A failure of the
-    experiment is recorded in its run folder and is no failure of the trial: this class raises only Ray's failures.
+    experiment is recorded in its run folder and does not fail the trial: this class raises only Ray's failures.
     """
 
     def setup(  # type: ignore[override]
@@ -29,7 +30,7 @@ class ExperimentTrial(tune.Trainable):
         """
         self._experiments = experiments
         self._waits = context.wait_for_scheduler
-        # Train resumes the run that it finds under a known name; this group must be a new one.
+        # Train resumes a run that it finds under a known name, but this group must be a new one.
         self._group = WorkerGroup(context, name=f"train-{uuid4().hex[:8]}")
         self._iterations = 0
         self._started: float | None = None
@@ -58,7 +59,7 @@ class ExperimentTrial(tune.Trainable):
                     }
                     return self._last
                 case "ended":
-                    # The last results line comes along, as a scheduler looks for its values in every result.
+                    # The last results line is included, because a scheduler looks for its values in every result.
                     return self._last | event.content | {"started": self._started, "done": True, "ended": True}
 
     def cleanup(self) -> None:
@@ -66,7 +67,8 @@ class ExperimentTrial(tune.Trainable):
         self._group.close()
 
     def _begin(self, config: dict[str, Any]) -> None:
-        """Give the group the experiment; a search sends its settings along, else they are known from the start."""
+        """Give the group the experiment. A search sends its settings along; otherwise the group has known them from the
+        start."""
         self._iterations, self._started, self._last = 0, None, {}
         experiment_id = config["experiment_id"]
         settings = config.get("settings") or self._experiments[experiment_id]

@@ -27,7 +27,8 @@ from raycal.storage.run_writer import RunWriter
 
 
 def run_worker(settings: dict[str, Any]) -> None:
-    """Run experiments until there are no more; the first worker of a group leads, the others compute their shares.
+    """Run experiments until there are no more. The first worker of a group leads; the other workers compute their
+    parts.
 
     Args:
         settings: `context`, the data that all workers share, and `mailbox`, the handle of the group's mailbox.
@@ -65,7 +66,7 @@ def _run(order: TrialOrder, config: ExperimentConfig, context: SweepContext, mai
         return mailbox.tell.remote(Event(number=order.number, kind=kind, content=content))
 
     def to_pool(line: IterationRecord, result: IterationResult) -> None:
-        # The call is not waited for: the pool is a copy, and the trial can do without it.
+        # The call is not waited for, because the pool is a copy and the trial does not need it.
         context.pools.commit.remote(order.experiment_id, short(result))
 
     def objective() -> dict[str, Any]:
@@ -96,8 +97,8 @@ def _run(order: TrialOrder, config: ExperimentConfig, context: SweepContext, mai
             ),
         )
     except StoppedError:
-        pass  # Tune stopped it and has given its place to another trial
-    except TakenOverError as error:  # another try would fare no better
+        pass  # Tune stopped the trial and has given its place to another one
+    except TakenOverError as error:  # another try would fail in the same way
         ended["error"] = str(error)
     except InfrastructureError as error:
         ray.get(mailbox.note.remote(order.number, str(error)))

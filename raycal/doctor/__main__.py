@@ -39,7 +39,8 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
-    """Run the command line; the exit code is 0 without a problem, 1 with one, 2 for a mistake in the input."""
+    """Run the command line. The exit code is 0 if there is no problem, 1 if there is one, and 2 for a mistake in the
+    input."""
     options = parser(prog).parse_args(arguments)
     return exit_code_of(lambda: _examine(options))
 

@@ -23,7 +23,7 @@ def judge_cluster(
         survey: The answers of the nodes.
         storage: The URI of the storage that the nodes were asked to write to.
         gpus: How many GPUs this machine has.
-        tracking: The URI of the server that the nodes were asked to reach; None: there is no server.
+        tracking: The URI of the server that the nodes were asked to connect to. None means that there is no server.
     """
     yield ok("ray cluster", f"{address}, Ray {survey.ray} like here, {_count(len(survey.nodes), 'node')}")
     total = sum(node.gpus for node in survey.nodes)
@@ -50,7 +50,8 @@ def judge_cluster(
 
 
 def _judge_tracking(survey: "Survey", tracking: str) -> Iterator[CheckResult]:
-    """Judge the answers on the tracking server; only the sweep's process sends to it, for a job from the head node."""
+    """Judge the answers about the tracking server. Only the sweep's process sends to the server; in a job, that process
+    runs on the head node."""
     away = [node for node in survey.nodes if node.no_tracking]
     for node in away:
         found = f"{tracking} does not answer node {node.name} ({node.no_tracking})"

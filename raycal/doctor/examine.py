@@ -39,10 +39,10 @@ def examine(
     """Check everything that a sweep needs.
 
     Args:
-        sweep_file: The sweep file; None: only this machine and the Ray cluster are checked.
-        storage: The storage of the sweep, as `Folder.at` takes it.
-        address: The address of the Ray cluster, as `ray.init` takes it.
-        overrides: Settings, `KEY=VALUE`, that take the place of those of the sweep file.
+        sweep_file: The sweep file. None means that only this machine and the Ray cluster are checked.
+        storage: The storage of the sweep, in a form that `Folder.at` accepts.
+        address: The address of the Ray cluster, in a form that `ray.init` accepts.
+        overrides: Settings of the form `KEY=VALUE` that replace those of the sweep file.
 
     Raises:
         InputError: The sweep file, an override or the storage cannot be used.
@@ -114,7 +114,7 @@ def _plugins(address: str, sweep: Sweep) -> Iterator[CheckResult]:
 
 
 def _tracking_server(sweep: Sweep | None, folder: Folder) -> str | None:
-    """The URI of the tracking server; None without one, which the check of the tracking reports."""
+    """The URI of the tracking server. None if there is no server; the check of the tracking reports this."""
     try:
         uri = _tracking_uri(sweep, folder)
     except InputError:

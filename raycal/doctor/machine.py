@@ -16,7 +16,7 @@ from raycal.home import nearest_existing
 GIB = 2**30
 FULL_BYTES, LITTLE_BYTES = GIB, 10 * GIB
 SHARED_MEMORY = Path("/dev/shm")
-# Ray's object store takes this share of the memory; it is in shared memory where there is that much.
+# Ray's object store takes this share of the memory; it is placed in shared memory if that has enough room.
 OBJECT_STORE_SHARE = 0.3
 FIX_FAISS_BUILD = "pip uninstall faiss-cpu, then pip install --force-reinstall faiss-gpu (Linux on x86_64 only)"
 FIX_FAISS_DRIVER = "compare the driver and its CUDA version (nvidia-smi) with what this Faiss is built for"
@@ -28,7 +28,7 @@ def check_torch(gpus: int, seen: Sequence[str]) -> CheckResult:
     """Whether torch sees the GPUs of this machine.
 
     Args:
-        gpus: How many GPUs the driver shows.
+        gpus: The number of GPUs that the driver shows.
         seen: The names of the GPUs that torch shows.
     """
     if gpus and not seen:
@@ -54,10 +54,10 @@ def check_compiler(gpus: int) -> Iterator[CheckResult]:
 
 
 def check_faiss(gpus: int) -> Iterator[CheckResult]:
-    """Whether Faiss, which finds the clusters, works, by a tiny search on the CPU and one on a GPU.
+    """Check with a tiny search on the CPU, and one on a GPU, whether Faiss, which computes the clusters, works.
 
     Args:
-        gpus: How many GPUs the driver shows.
+        gpus: The number of GPUs that the driver shows.
     """
     import faiss
 
@@ -68,7 +68,8 @@ def check_faiss(gpus: int) -> Iterator[CheckResult]:
     index.add(points)
     nearest = index.search(points, 1)[1][:, 0].tolist()
     gpu_problem = faiss_problem() if gpus else ""
-    # Faiss may end a process that asks it for GPUs where CUDA is broken, so `faiss_problem` asks in another process.
+    # Faiss may end a process that asks it for GPUs on a machine where CUDA is broken, so `faiss_problem` asks in
+    # another process.
     seen = faiss.get_num_gpus() if gpus and not gpu_problem else 0
     version = f"{faiss.__version__} ({'GPU' if is_gpu_build() else 'CPU'} build)"
     yield judge_faiss(version, nearest, gpus, seen, gpu_problem)
@@ -82,9 +83,9 @@ def judge_faiss(version: str, nearest: Sequence[int], gpus: int, seen: int, gpu_
     Args:
         version: The version and the build of Faiss.
         nearest: The nearest neighbors found for four points, each of which should find itself.
-        gpus: How many GPUs the driver shows.
-        seen: How many of them Faiss sees.
-        gpu_problem: What keeps Faiss from using them; empty when it can.
+        gpus: The number of GPUs that the driver shows.
+        seen: The number of these GPUs that Faiss sees.
+        gpu_problem: The reason why Faiss cannot use the GPUs; empty if it can.
     """
     if list(nearest) != [0, 1, 2, 3]:
         return problem("faiss", f"{version}: a search gives wrong neighbors", "install faiss again")
@@ -112,14 +113,15 @@ def judge_disk(check: str, place: Path, free: float) -> CheckResult:
 
 
 def check_shared_memory() -> CheckResult:
-    """Whether Ray's object store finds room in shared memory."""
+    """Whether shared memory has enough room for Ray's object store."""
     if not SHARED_MEMORY.is_dir():
         return ok("shm", f"no {SHARED_MEMORY} on this system")
     return judge_shared_memory(shutil.disk_usage(SHARED_MEMORY).free, psutil.virtual_memory().available)
 
 
 def judge_shared_memory(free: float, memory: float) -> CheckResult:
-    """Judge the free bytes of shared memory against what Ray's object store would take of `memory` free bytes."""
+    """Compare the free bytes of shared memory with the share of `memory` free bytes that Ray's object store would
+    take."""
     wanted = memory * OBJECT_STORE_SHARE
     found = f"{free / GIB:.1f} GiB free in {SHARED_MEMORY}, Ray's object store would take {wanted / GIB:.1f}"
     if free < wanted:

@@ -18,7 +18,8 @@ MIN_PYTHON = (3, 11)
 
 
 def required() -> list[Requirement]:
-    """The requirements of raycal on this platform, without extras: from its sources, else from its installation.
+    """The requirements of raycal on this platform, without extras. They are read from its sources or, without sources,
+    from its installation.
 
     Raises:
         PackageNotFoundError: There are neither sources nor an installation.
@@ -41,7 +42,7 @@ def installed(name: str) -> str | None:
 
 
 def check_versions() -> Iterator[CheckResult]:
-    """Check Python and every package; of the packages without a problem only the main ones are named."""
+    """Check Python and every package; packages without a problem are named only if they are main ones."""
     yield check_python(sys.version_info[:2])
     try:
         needed = required()

@@ -100,7 +100,7 @@ def print_estimate(
         labels: The label to print behind the id of each experiment.
         states: For a sweep that was started before, the state of each experiment: `DONE` or another word. The hours and
             the money cover only experiments that are not done.
-        num_left: The number of trials that are not over; None: all.
+        num_left: The number of trials that have not ended. None means all trials.
         local: Whether the trials run one after another in one process, without Ray.
     """
     base = sweep.base
@@ -215,7 +215,8 @@ def _print_folders(experiments: Mapping[str, ExperimentConfig], infos: Mapping[s
 
 
 def _money(total: Cost, rate: GpuRate, price: float | None) -> Iterator[str]:
-    """Lines with the cost of the hours: at the user's price, else for each machine of the table with a matching GPU."""
+    """Lines with the cost of the hours: at the user's price if there is one, otherwise for each machine of the table
+    that has a matching GPU."""
     if price is not None:
         least, most = (price * hours for hours in total.gpu_hours(rate.gflops))
         yield f"at {price:g} USD per GPU hour: {_span(least, most, digits=2)} USD"

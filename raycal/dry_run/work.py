@@ -23,7 +23,7 @@ class Work:
         interactions: Number of human interactions.
         scored: Number of pool images that are scored. An image that is scored twice counts twice.
         evaluations: Number of passes over the test split.
-        trainings: Number of samples of each training, also of those between the steps and of ensemble members.
+        trainings: Number of samples of each training, including trainings between the steps and of ensemble members.
     """
 
     interactions: int
@@ -35,14 +35,15 @@ class Work:
 def work_of(settings: LoopSettings, num_samples: int, *, members: int, accepts: bool) -> Work:
     """The work of an experiment in which the expert accepts every cluster, or none.
 
-    An expert that accepts every cluster can leave the later steps, or with kept labels the later iterations, nothing to
-    ask. An expert that accepts nearly all of them causes more trainings. As the trainings should be an upper bound for
-    any expert, accepted clusters leave as many samples as the later steps of the iteration ask about, and their labels
-    are not kept. Pseudo-labels are given to every sample where clusters are accepted, and otherwise to none.
+    An expert that accepts every cluster may leave nothing to ask about in the later steps or, if labels are kept, in
+    the later iterations. An expert that accepts nearly all of them causes more trainings. The trainings should be an
+    upper bound for any expert. Accepted clusters therefore leave as many samples as the later steps of the iteration
+    ask about, and their labels are not kept. Pseudo-labels are given to every sample where clusters are accepted, and
+    otherwise to none.
 
     Args:
-        settings: The settings of the loop. Those that cannot change the work are ignored, so that experiments that
-            differ only in these are counted once.
+        settings: The settings of the loop. Settings that cannot change the work are ignored, so that experiments that
+            differ only in such settings are counted once.
         num_samples: Number of images of the pool.
         members: Number of members of the ensemble that selects queries; 1 if it is a single model.
     """
@@ -69,7 +70,7 @@ def _work(settings: LoopSettings, num_samples: int, members: int, has_pseudo_lab
         return view.predictions.indices[:budget]
 
     def cluster(embeddings: Floats, num_clusters: int, seed: int) -> ClusterIds:
-        # To accept one large cluster gives the most labels, and to accept clusters of equal size the fewest.
+        # Accepting one large cluster gives the most labels, and accepting clusters of equal size gives the fewest.
         rows = np.arange(len(embeddings))
         return np.minimum(rows, num_clusters - 1) if accepts else rows % num_clusters
 
@@ -140,8 +141,8 @@ class _Expert:
     """Gives every sample the label 0, and refuses all clusters or accepts them.
 
     Args:
-        leaves: The number of samples of an accepted cluster that stay unlabeled, if it has so many and one more. None
-            means that the expert refuses all clusters.
+        leaves: The number of samples of an accepted cluster that stay unlabeled, provided that at least one sample is
+            labeled. None means that the expert refuses all clusters.
     """
 
     def __init__(self, leaves: int | None) -> None:

@@ -1,1 +1,1 @@
-"""One experiment: built from its configuration, run in this process, recorded in its run folder."""
+"""Builds one experiment from its configuration, runs it in this process, and records it in its run folder."""

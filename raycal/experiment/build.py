@@ -1,4 +1,4 @@
-"""Turns the names in a configuration into objects; the only module that knows both."""
+"""Turns the names in a configuration into objects; this is the only module that knows both."""
 
 import json
 import logging
@@ -108,9 +108,9 @@ def read_again(experiments: Mapping[str, ExperimentConfig], recorded: RecordedIn
     """Read what a sweep has recorded and what is on this machine, to compare it. Nothing is downloaded.
 
     Args:
-        experiments: Whose datasets and weights are read.
-        recorded: Datasets and weights that are not among these have nothing to be compared with, and are not read.
-        but: What is read already.
+        experiments: The experiments whose datasets and weights are read.
+        recorded: Datasets and weights that are not in this record cannot be compared with anything, and are not read.
+        but: The inputs that have been read already.
 
     Raises:
         InputError: An image or a weights file cannot be used.
@@ -130,7 +130,7 @@ def read_again(experiments: Mapping[str, ExperimentConfig], recorded: RecordedIn
 
 
 def _dataset_input(config: ExperimentConfig, images: ImageDataset) -> DatasetInput:
-    """What a loaded dataset is recorded as."""
+    """The record of a loaded dataset."""
     title = str(config.dataset.options.get("root") or config.dataset.name)
     return DatasetInput(family=dataset_family(config), title=title, manifest=manifest_of(images))
 
@@ -156,7 +156,8 @@ def _weights_digest(config: ExperimentConfig) -> str:
 
 
 def expected_inputs(inputs: Inputs, experiments: Mapping[str, ExperimentConfig]) -> dict[str, ExpectedInputs]:
-    """The inputs each experiment must read, by experiment id, without those whose dataset was not prepared."""
+    """The inputs that each experiment must read, by experiment id; experiments whose dataset was not prepared are left
+    out."""
     found = {key: inputs.expected(dataset_key(config), weights_key(config)) for key, config in experiments.items()}
     return {key: expected for key, expected in found.items() if expected is not None}
 
@@ -184,7 +185,7 @@ def learner(
         config: The experiment.
         images: The dataset.
         worker: The compute settings of this worker.
-        team: The workers of the trial; None: this is its only worker.
+        team: The workers of the trial. None means that this is the only worker.
     """
     from raycal.learner.device import DeviceSettings
     from raycal.learner.feature_extractor import FeatureExtractor
@@ -213,7 +214,7 @@ def learner(
 
 
 def _network_source(config: ExperimentConfig) -> str:
-    """A text that tells a plug-in's network from others of the same name; empty for a network of raycal."""
+    """A text that distinguishes a plug-in's network from others of the same name; empty for a network of raycal."""
     plugin = owner_of("model", config.model.name)
     if plugin is None:
         return ""
@@ -223,7 +224,7 @@ def _network_source(config: ExperimentConfig) -> str:
 def components(
     config: ExperimentConfig, images: ImageDataset, model: Learner, cluster: Clustering | None = None
 ) -> loop.Components:
-    """The parts that Algorithm 1 works with; without `cluster`, clustering runs in this process."""
+    """The parts that Algorithm 1 works with; if `cluster` is not given, clustering runs in this process."""
     return loop.Components(
         learner=model,
         expert=expert(config, images.train_labels),

@@ -16,7 +16,7 @@ class Download(NamedTuple):
     Attributes:
         what: Its name in words.
         url: The URL it is fetched from.
-        instead: What to do without a network.
+        instead: What the user can do instead without a network.
     """
 
     what: str

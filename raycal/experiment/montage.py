@@ -1,4 +1,5 @@
-"""Draws the clusters of one iteration, like figure 1 of the paper: some that the expert labeled, some it refused."""
+"""Draws some of the clusters of one iteration, like figure 1 of the paper: clusters that the expert labeled, and
+clusters that it refused."""
 
 import io
 from collections.abc import Sequence
@@ -84,13 +85,15 @@ class _Pen:
 
 def _caption(row: Interaction, class_names: Sequence[str]) -> str:
     name = WORDS[row.answer] if row.label is None else f"{WORDS[row.answer]} as {class_names[row.label]}"
-    # Rounded down, as 79.9 % does not meet a threshold of 80 %. The ledger holds the purity in single precision.
+    # The share is rounded down, because 79.9 % does not reach a threshold of 80 %. The ledger holds the purity in
+    # single precision.
     purity = [] if row.purity is None else [f"purity {int(100 * np.float32(row.purity) + 1e-4)}%"]
     return ", ".join([name, *purity, counted(row.num_samples, "image")])
 
 
 def _palette(canvas: Image.Image) -> Image.Image:
-    """The canvas's 256 colors: those of paper and words exactly, the rest from every fourth pixel, for speed."""
+    """The 256 colors of the canvas: exact colors for the paper and the words, and the rest from every fourth pixel,
+    which saves time."""
     fixed = [part for color in (PAPER, INK, *COLORS.values()) for part in color]
     sample = canvas.resize((canvas.width // 4, canvas.height // 4), Image.Resampling.NEAREST)
     palette = Image.new("P", (1, 1))
@@ -99,5 +102,5 @@ def _palette(canvas: Image.Image) -> Image.Image:
 
 
 def _spread(items: Sequence[Any], count: int) -> list[Any]:
-    """At most `count` of the items, evenly spaced from the first on."""
+    """At most `count` of the items, evenly spaced, beginning with the first."""
     return [items[i * len(items) // count] for i in range(count)] if len(items) > count else list(items)

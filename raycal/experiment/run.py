@@ -1,4 +1,5 @@
-"""Runs one experiment from its first iteration, or from where it stopped, to its end, on a laptop as under Ray."""
+"""Runs one experiment to its end, from its first iteration or from where it stopped, in the same way on a laptop and
+under Ray."""
 
 import logging
 import traceback
@@ -47,22 +48,24 @@ def run_experiment(
     expected: ExpectedInputs | None = None,
     load_plugins: Callable[[], object] = lambda: None,
 ) -> bool:
-    """Run an experiment to its end; whether it got there.
+    """Run an experiment to its end, and return whether it got there.
 
     A failure is written to `error.txt` and ends only this experiment. However the experiment ends, the other workers of
     the trial, which follow this one, are dismissed.
 
     Args:
         observers: Called after every saved iteration.
-        clustering: A clustering that runs elsewhere; None: clustering runs in this process.
+        clustering: A clustering that runs elsewhere. None means that clustering runs in this process.
         on_start: Called when data and model are loaded and Algorithm 1 begins.
-        team: The workers of the trial, of which this is the first; None: it is the only worker.
-        expected: The data and weights that the experiment must read; it fails on others. None: any are accepted.
-        load_plugins: Imports the plug-ins that the experiment may use; does nothing where this process has done so.
+        team: The workers of the trial, of which this is the first. None means that this is the only worker.
+        expected: The data and weights that the experiment must read; the experiment fails if it reads others. None
+            means that any data and weights are accepted.
+        load_plugins: Imports the plug-ins that the experiment may use; does nothing if this process has imported them
+            already.
 
     Raises:
         InfrastructureError: The infrastructure under the experiment failed; another call continues the experiment.
-        StoppedError: An observer ended it.
+        StoppedError: An observer ended the experiment.
     """
     phase = _Phase()
     try:
@@ -89,14 +92,15 @@ def follow_experiment(
     expected: ExpectedInputs | None = None,
     load_plugins: Callable[[], object] = lambda: None,
 ) -> None:
-    """Do the work of a trial's other workers while the first worker runs the experiment, until it dismisses them.
+    """Do the work of another worker of a trial while the first worker runs the experiment, until that worker dismisses
+    it.
 
-    An error that is not the experiment's own is raised; the trial's workers must then all start again.
+    An error that is not the experiment's own is raised; then all workers of the trial must start again.
     """
     try:
         learner, _, _ = _load(config, worker, team, expected, load_plugins, _Phase())
     except Exception:
-        if team.listen() is None:  # the first worker could not begin either, and has recorded why
+        if team.listen() is None:  # the first worker could not begin either, and has recorded the reason
             return
         raise
     team.serve_as_worker(learner)
@@ -193,7 +197,7 @@ def _load(
 
 
 class _Montages:
-    """Draws the montages of the clusters of each iteration; an experiment continues when that fails."""
+    """Draws the montages of the clusters of each iteration. An experiment continues if that fails."""
 
     def __init__(self, run_dir: RunWriter, images: ImageDataset) -> None:
         self._run_dir, self._images = run_dir, images
@@ -210,7 +214,7 @@ class _Montages:
             self._draw(iteration, self._run_dir.ledger_of(iteration))
 
     def fix_missing(self) -> None:
-        """Draw the montages again that could not be written, on a full disk for example."""
+        """Draw the montages that could not be written before, for example on a full disk."""
         for iteration in tuple(self._missing):
             self.fix(iteration)
 

@@ -22,7 +22,7 @@ class ConsoleListener:
         self._progress.scheduled(experiment_id)
 
     def started(self, experiment_id: str, seconds: float) -> None:
-        """Algorithm 1 began, `seconds` after there was room for the experiment."""
+        """Algorithm 1 began, `seconds` after a place became free for the experiment."""
         self._start_cost.started(seconds)
         self._progress.started(experiment_id, seconds)
 

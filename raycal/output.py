@@ -3,7 +3,7 @@
 The reader of the output may stop (`| head`), the disk may be full, and the terminal may be closed or know only ASCII.
 None of this is a failure of the command: lines that cannot be written are dropped, the command continues, and its exit
 code reports the result of its work. A reader that stops is not reported. Any other failure is reported once, on the
-other one of the two streams. Characters that the terminal cannot display are written as escapes.
+other of the two streams. Characters that the terminal cannot display are written as escapes.
 """
 
 import codecs
@@ -139,13 +139,14 @@ def _protected(stream: TextIO | None, descriptor: int, *, other: int) -> TextIO:
 def _open_closed_descriptors() -> None:
     """Open the null device on the standard descriptors that were closed, for example by `>&-`.
 
-    Otherwise the next file that is opened gets the free descriptor, and a library that prints writes into that file.
+    Otherwise the next file that is opened would get the free descriptor, and a library that prints would write into
+    that file.
     """
     for descriptor in (STDIN, STDOUT, STDERR):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number, which is this one
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest free number, here this one
 
 
 def _use_utf8_file_names() -> None:
@@ -161,7 +162,8 @@ def _use_utf8_file_names() -> None:
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
-    """Replace characters that the encoding lacks: those in `IN_ASCII` by their form there, others by Python escapes."""
+    """Replace characters that the encoding lacks. Those in `IN_ASCII` are replaced by the text given there, and others
+    by Python escapes."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]

@@ -37,7 +37,7 @@ class Affects:
     """Marks the annotation of a setting with the uses for which the setting can change the result of an experiment.
 
     An experiment with none of these uses has the same result, and the same id, whatever the value of the setting. A
-    setting whose mark has no uses can change every experiment, and so can a setting without a mark.
+    setting can change every experiment if its mark has no uses, or if it has no mark.
 
     Args:
         uses: Values of `algorithm.scenario.Use`.
@@ -101,7 +101,7 @@ def _namespace(entry: Callable[..., Any]) -> dict[str, Any]:
 
 
 def declared(marks: Collection[Any]) -> Affects | None:
-    """The `Affects` among the metadata of an annotation; None when there is none."""
+    """The `Affects` in the metadata of an annotation. None when there is none."""
     return next((mark for mark in marks if isinstance(mark, Affects)), None)
 
 
@@ -138,7 +138,7 @@ class Registry(Generic[T]):
         del self._entries[name]
 
     def description(self, name: str) -> dict[str, list[str] | None]:
-        """The uses that each option of an entry affects, as JSON values; None where the option is itself an entry."""
+        """The uses that each option of an entry affects, as JSON values. None if the option is itself an entry."""
         options = self.options(name)
         return {
             key: sorted((option.affects or EVERYTHING).uses) if option.nested is None or option.affects else None
@@ -170,7 +170,7 @@ class Registry(Generic[T]):
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.name not in self.provided
         ]
         if inspect.isclass(entry) and is_dataclass(entry):
-            # Python lists the fields of base classes first. Here an entry's own options come first.
+            # Python lists the fields of base classes first. Here the options of the entry itself come first.
             fields = list(dict.fromkeys(name for base in entry.__mro__ for name in inspect.get_annotations(base)))
             parameters.sort(key=lambda parameter: fields.index(parameter.name) if parameter.name in fields else -1)
         # Other annotations, such as the return type, may name types that are imported for type checkers only.
@@ -183,11 +183,12 @@ class Registry(Generic[T]):
         return {parameter.name: Option(hints.get(parameter.name, Any), parameter.default) for parameter in parameters}
 
     def chain(self, entry: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
-        """The settings of an entry and of all entries nested in it, the outermost first, each with the keys to it.
+        """The settings of an entry and of all entries nested in it, the outermost first, each with the keys that lead
+        to it.
 
         Args:
-            entry: The `name` and the options of the entry. Entries nested in one that is neither registered nor
-                described are not found.
+            entry: The `name` and the options of the entry. If an entry is neither registered nor described, entries
+                nested in it are not found.
         """
         yield (), entry
         for key, option in self._known_options(entry["name"]).items():

@@ -1,4 +1,4 @@
-"""Lloyd's k-means by Faiss (Johnson et al. 2017), on a GPU where Faiss has one.
+"""Lloyd's k-means by Faiss (Johnson et al. 2017), on a GPU if Faiss can use one.
 
 With a GPU, Faiss searches for the nearest centers on the GPU and updates the centers on the CPU. This has never run on
 a GPU: its speed is not measured, and it is not known whether two calls on a GPU give the same ids. On a CPU, two calls
@@ -18,10 +18,10 @@ Place = Callable[[Any], Any]
 
 
 def lloyd(points: Points, num_clusters: int, seed: int, iterations: int, *, spherical: bool = False) -> ClusterIds:
-    """The id (U,) of the nearest center to each of the points (U, D), after that many iterations.
+    """The id (U,) of the center nearest to each of the points (U, D), after `iterations` iterations.
 
     Args:
-        points: Must be contiguous.
+        points: The points must be contiguous.
         spherical: Whether centers are scaled to length one, and the nearest center is that with the largest inner
             product.
     """
@@ -49,7 +49,7 @@ def lloyd(points: Points, num_clusters: int, seed: int, iterations: int, *, sphe
 
 
 def nearest(points: Points, centers: Points) -> ClusterIds:
-    """The id (U,) of the nearest of the centers (C, D) to each of the points (U, D)."""
+    """The id (U,) of the center, among the centers (C, D), that is nearest to each of the points (U, D)."""
     import faiss
 
     def search(place: Place) -> ClusterIds:
@@ -67,7 +67,7 @@ def _search(index: Any, points: Points) -> ClusterIds:
 
 
 def _on_gpu_or_cpu(cluster: Callable[[Place], ClusterIds]) -> ClusterIds:
-    """The result of `cluster` on the first GPU, or on the CPU where there is no GPU or the GPU fails."""
+    """The result of `cluster` on the first GPU, or on the CPU if there is no GPU or the GPU fails."""
     found = gpu.attempt("Faiss", lambda: cluster(_on_gpu)) if gpu.faiss_has_gpu() else None
     if found is not None:
         return found

@@ -15,9 +15,9 @@ from torch.nn.functional import embedding_bag
 
 from raycal.kmeans import ClusterIds, Points
 
-# Most bytes of a block of distances from some points to all centers, which is computed at once.
+# Largest size in bytes of a block of distances from some points to all centers, which is computed at once.
 _BLOCK_BYTES = 2**29
-# Most rows that one thread adds up one after the other, however large the cluster is.
+# Largest number of rows that one thread adds up one after the other, however large the cluster is.
 _PIECE = 64
 # Distance between the two halves of a split center, relative to each coordinate. TF32 rounds to a thousandth.
 _SPLIT = 1 / 128
@@ -25,7 +25,7 @@ _SPLIT = 1 / 128
 
 @torch.inference_mode()
 def lloyd(points: Points, num_clusters: int, seed: int, iterations: int, *, device: str) -> ClusterIds:
-    """The id (U,) of the nearest center to each of the points (U, D), after that many iterations.
+    """The id (U,) of the center nearest to each of the points (U, D), after `iterations` iterations.
 
     The points must be contiguous. The initial centers are points, drawn without replacement.
     """
@@ -36,7 +36,7 @@ def lloyd(points: Points, num_clusters: int, seed: int, iterations: int, *, devi
 
 
 def iterate(points: Tensor, centers: Tensor, iterations: int) -> Tensor:
-    """The centers (C, D) after that many iterations; on a GPU, the call returns before they are computed.
+    """The centers (C, D) after `iterations` iterations; on a GPU, the call returns before they are computed.
 
     Empty clusters are refilled after each iteration: each takes half of one of the largest clusters.
     """
@@ -47,7 +47,7 @@ def iterate(points: Tensor, centers: Tensor, iterations: int) -> Tensor:
 
 
 def _placed(points: Points, device: str) -> Tensor:
-    """A copy of the points on the device, shifted to mean zero, where their products lose the fewest digits.
+    """A copy of the points on the device, shifted to mean zero, where products of the points lose the fewest digits.
 
     The memory of the host is not pinned, because pinning pages takes longer than copying them once.
     """
@@ -59,7 +59,7 @@ def _placed(points: Points, device: str) -> Tensor:
 
 
 def _nearest_after(points: Tensor, centers: Tensor, iterations: int) -> ClusterIds:
-    """The id of the nearest center to each point after that many iterations; only the last search is not in TF32."""
+    """The id of the center nearest to each point after all iterations; only the last search does not use TF32."""
     with _float32_products("tf32"):
         centers = iterate(points, centers, iterations)
     with _float32_products("ieee"):
@@ -82,8 +82,10 @@ def _float32_products(precision: str) -> Iterator[None]:
 
 
 def _nearest(points: Tensor, centers: Tensor) -> Tensor:
-    """The id (U,) of the nearest of the centers (C, D) to each of the points (U, D); a tie goes to the first center."""
-    # The argmax is over minus half of the squared distance, without the point's square, which all centers share.
+    """The id (U,) of the center, among the centers (C, D), that is nearest to each of the points (U, D); a tie goes to
+    the first center."""
+    # The argmax is over minus half of the squared distance. The square of the point is left out, because it is the same
+    # for all centers.
     offsets = centers.square().sum(1) / -2
     rows = max(1, _BLOCK_BYTES // (len(centers) * centers.element_size()))
     blocks = torch.split(points, rows)
@@ -91,11 +93,13 @@ def _nearest(points: Tensor, centers: Tensor) -> Tensor:
 
 
 def _means(points: Tensor, cluster_ids: Tensor, otherwise: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean (C, D) of each cluster of points (U, D), for an empty one its row of `otherwise`; and the sizes (C,)."""
+    """The mean (C, D) of each cluster of points (U, D), and the sizes (C,); an empty cluster gets its row of
+    `otherwise`."""
     clusters = torch.arange(len(otherwise) + 1, dtype=torch.int32, device=points.device)
-    ids, order = cluster_ids.int().sort(stable=True)  # a radix sort, which takes half as many passes as for int64
+    # This is a radix sort, which takes half as many passes as for int64.
+    ids, order = cluster_ids.int().sort(stable=True)
     begins = torch.searchsorted(ids, clusters)
-    # Each cluster is cut into pieces, and the sums of the pieces are summed.
+    # Each cluster is cut into pieces, and the sums of the pieces are added.
     cuts = torch.cat([torch.arange(0, len(points), _PIECE, device=points.device), begins]).sort().values
     pieces = embedding_bag(order, points, cuts, mode="sum", include_last_offset=True)
     first = torch.searchsorted(cuts, begins)
@@ -107,17 +111,17 @@ def _means(points: Tensor, cluster_ids: Tensor, otherwise: Tensor) -> tuple[Tens
 
 
 def _refilled(centers: Tensor, sizes: Tensor) -> Tensor:
-    """The centers (C, D), where the largest clusters are split in two to refill empty ones.
+    """The centers (C, D) after the largest clusters were split in two to refill the empty ones.
 
-    The center of the first empty cluster moves beside that of the largest cluster, which is shifted the opposite way;
-    the next empty cluster takes from the second largest, and so on. A cluster is split at most once, and only if it has
-    two points or more.
+    The center of the first empty cluster moves beside that of the largest cluster, which is shifted the opposite way.
+    The next empty cluster takes half of the second largest cluster, and so on. A cluster is split at most once, and
+    only if it has two points or more.
     """
     by_size = sizes.argsort(descending=True, stable=True)
     half = len(sizes) // 2
     large, empty = by_size[:half], by_size.flip(0)[:half]
     split = ((sizes[empty] == 0) & (sizes[large] > 1)).unsqueeze(1)
-    # The sign alternates between dimensions, so that the two centers do not differ in their distance from zero alone.
+    # The sign alternates between dimensions, so that the two centers differ in more than their distance from zero.
     shift = (torch.arange(centers.shape[1], device=centers.device) % 2 - 0.5) * _SPLIT
     halved = centers[large]
     refilled = centers.clone()

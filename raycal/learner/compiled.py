@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 FOLDER = "compiled"
 REASON_LENGTH = 300
 MOST_COMPILERS = 16
-# The first run compiles, the second records a CUDA graph, the third replays it.
+# The first run compiles, the second run records a CUDA graph, and the third run replays it.
 _RUNS = 3
 
 
@@ -57,7 +57,7 @@ class Compiled(nn.Module):
 def compiled(
     network: nn.Module, head: Head, sizes: BatchSizes, image_size: int, device_settings: DeviceSettings, *, alone: bool
 ) -> nn.Module:
-    """The compiled network, or the network itself, with a warning, where compiling fails.
+    """The compiled network or, if compiling fails, the network itself, with a warning.
 
     The weights and torch's random generators stay as they were. The compiled code is kept in raycal's cache folder for
     all processes of the node. One process compiles at a time, with as many compilers as torch has threads.
@@ -68,7 +68,7 @@ def compiled(
     from filelock import FileLock
 
     place = cache_dir() / FOLDER
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(place)  # replaced always, since torch sets it on import
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(place)  # replaced always, because torch sets it on import
     before = {name: value.clone() for name, value in network.state_dict().items()}
     try:
         made = Compiled(network, sizes, mode="reduce-overhead" if alone else None)
@@ -76,7 +76,7 @@ def compiled(
         with FileLock(place / "lock"), _compilers(), _tuned(), kept_generators(device_settings.device):
             for _ in range(_RUNS):
                 _run(made, head, sizes, image_size, device_settings)
-    except Exception as error:  # a compiler that is missing, a full disk, a GPU too old, a bug in torch
+    except Exception as error:  # the compiler is missing, the disk is full, the GPU is too old, or torch has a bug
         what = shortened(one_line(f"{type(error).__name__}: {error}"), REASON_LENGTH)
         logger.warning("the network could not be compiled, and runs as it is: %s", what)
         return network
@@ -110,12 +110,13 @@ def _compilers() -> Iterator[None]:
     try:
         yield
     finally:
-        async_compile.shutdown_compile_workers()  # otherwise they stay, and take half a gigabyte each
+        async_compile.shutdown_compile_workers()  # otherwise the compilers keep running, and each takes half a gigabyte
 
 
 @contextmanager
 def _tuned() -> Iterator[None]:
-    """Let cuDNN try its algorithms in this block only, and so not again for each size of a last batch."""
+    """Let cuDNN try its algorithms in this block only, so that it does not try them again for each size of a last
+    batch."""
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     try:

@@ -15,8 +15,8 @@ import torchvision
 
 # Share of the trial's GPU memory reserved for images; the rest is for weights and activations.
 IMAGES_SHARE = 0.5
-# Compiling takes a minute, or about ten seconds where an earlier trial has compiled the same network, and makes a step
-# some milliseconds shorter.
+# Compiling takes a minute, or about ten seconds if an earlier trial has compiled the same network. It makes each step
+# some milliseconds faster.
 STEPS_WORTH_COMPILING = 10_000
 
 
@@ -25,7 +25,7 @@ class DeviceSettings:
     """The device of the model and the number format of its convolutions; weights and sums stay float32.
 
     Attributes:
-        gpu_share: The fraction of the GPU that is allotted to this trial's worker.
+        gpu_share: The fraction of the GPU that this trial's worker may use.
         compiled: Whether the network is compiled.
     """
 
@@ -44,12 +44,13 @@ class DeviceSettings:
         compiled: bool | None = None,
         steps: int = 0,
     ) -> Self:
-        """The GPU when there is one, else the CPU.
+        """The GPU if there is one, otherwise the CPU.
 
         Args:
             dtype: `auto`, `float32` or `bfloat16`.
-            threads: The number of CPU threads that torch uses; None: torch's own choice.
-            compiled: Whether the network is compiled; None: on a GPU, if `steps` are enough for compiling to pay.
+            threads: The number of CPU threads that torch uses. None means that torch chooses it.
+            compiled: Whether the network is compiled. None means that it is compiled on a GPU if `steps` are enough to
+                make up for the time of compiling.
             steps: The number of optimizer steps that the trial may take.
         """
         if threads is not None:
@@ -83,7 +84,8 @@ class DeviceSettings:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device, non_blocking=True)
 
     def room_for_images(self) -> float:
-        """Bytes of images that the device may hold; a CPU reads any number of images in place."""
+        """The largest number of bytes of images that the device may hold. On a CPU there is no limit, because images
+        are read in place."""
         if self.device.type == "cpu":
             return math.inf
         _, total = torch.cuda.mem_get_info(self.device)
@@ -96,7 +98,7 @@ class DeviceSettings:
 
 @contextmanager
 def same_threads_afterwards() -> Iterator[None]:
-    """Restore torch's number of threads after the block, in a process that goes on."""
+    """Restore torch's number of threads after the block, for a process that continues."""
     threads = torch.get_num_threads()
     try:
         yield
@@ -105,12 +107,12 @@ def same_threads_afterwards() -> Iterator[None]:
 
 
 def free_memory() -> None:
-    """Free the memory that an experiment held, compiled networks included, for other trials on the same GPU.
+    """Free the memory that an experiment held, including compiled networks, for other trials on the same GPU.
 
     Raises:
-        RuntimeError: An earlier error has made the GPU unusable to this process.
+        RuntimeError: An earlier error has made the GPU unusable for this process.
     """
-    torch.compiler.reset()  # otherwise torch stops compiling after eight kinds of batches
+    torch.compiler.reset()  # otherwise torch stops compiling after it has seen eight kinds of batches
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.synchronize()

@@ -1,4 +1,5 @@
-"""Features of pool and test split by the initial backbone, computed once per node and kept on disk for all trials.
+"""Features of the pool and of the test split by the initial backbone, computed once per node and kept on disk for all
+trials.
 
 Before any training, trials with the same images and backbone differ only in their random heads, and a head computes
 its logits from features alone.
@@ -29,12 +30,12 @@ _ROWS_AT_ONCE = 1024
 def cached_features(key: Mapping[str, object], compute: Callable[[], Floats]) -> Floats:
     """The features (n, D) under a key, read-only and memory-mapped.
 
-    Where the cache cannot be written, the features are computed and kept in memory only.
+    If the cache cannot be written, the features are computed and kept in memory only.
 
     Args:
         key: Everything that the bits of the features depend on.
-        compute: Computes the features. It is called when no process has kept them yet; other processes that want the
-            same features wait meanwhile.
+        compute: Computes the features. It is called if no process has kept the features yet; other processes that want
+            the same features wait meanwhile.
     """
     computed: list[Floats] = []
 

@@ -37,10 +37,10 @@ class FeatureExtractor:
         image_size: The side, in pixels, of the square images that the network sees.
         network: The name of the network in the registry.
         network_options: The options of the network.
-        network_source: Tells apart networks of one name whose code differs, such as those of a changed plug-in; the
-            features that are kept on disk depend on it.
-        weights: The weights of the backbone (see `load_weights`); None: drawn from `rng`.
-        rng: Draws the backbone when there are no weights.
+        network_source: A text that distinguishes networks of one name whose code differs, such as those of a changed
+            plug-in; the features that are kept on disk depend on it.
+        weights: The weights of the backbone (see `load_weights`). None means that the weights are drawn from `rng`.
+        rng: Draws the weights of the backbone if none are given.
 
     Attributes:
         dataset: The dataset whose images the network sees.
@@ -51,7 +51,8 @@ class FeatureExtractor:
         head: The last layer of the network.
         scoring_batch: The number of images that are scored at a time.
         running: The network as it runs on images, compiled or not.
-        has_initial_backbone: Whether the backbone surely has its initial weights. Whoever trains it sets this to False.
+        has_initial_backbone: Whether the backbone certainly has its initial weights. The code that trains it sets this
+            to False.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class FeatureExtractor:
         """Compile the network, if the device settings say so, for full batches of training and of scoring.
 
         Args:
-            training_batch: The number of images in this worker's part of a full training batch; None if the network
+            training_batch: The number of images in this worker's part of a full training batch. None if the network
                 itself is not trained.
             alone: Whether this worker exchanges gradients with no other worker.
         """
@@ -121,7 +122,7 @@ class FeatureExtractor:
             if bomb := bomb_in(io.BytesIO(saved)):
                 raise ValueError(bomb)
             self.network.load_state_dict(torch.load(io.BytesIO(saved), map_location="cpu", weights_only=True))
-        except Exception as error:  # bytes that are no state dict fail in many ways
+        except Exception as error:  # bytes that are not a state dict can fail in many ways
             raise InputError("state: the model is not one that raycal saved; move the folder away") from error
         self.has_initial_backbone = False
 
@@ -210,7 +211,8 @@ class FeatureExtractor:
         return _parts(num_rows, self.scoring_batch)
 
     def _held(self, num_rows: int) -> Iterator[slice]:
-        """Slices of the rows whose results the device buffers together; each but the last is whole scoring batches."""
+        """Slices of the rows whose results the device buffers together; each slice but the last consists of whole
+        scoring batches."""
         row_bytes = 4 * max(self.head.in_features, self.head.out_features)
         return _parts(num_rows, self.scoring_batch * max(1, HELD_BYTES // (row_bytes * self.scoring_batch)))
 

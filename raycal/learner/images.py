@@ -19,11 +19,11 @@ class DeviceImages:
     """All images of a dataset as uint8, at the size they are stored in, on the device if they fit there.
 
     Images that do not fit stay on the host, where they may be memory-mapped. The device then holds two batches at a
-    time: the one in use and the next one, which a thread reads meanwhile. The batches are the same to the last bit
-    either way.
+    time: the one in use and the next one, which a thread reads meanwhile. The batches are the same to the last bit in
+    both cases.
 
     Args:
-        images: (S, H, W, 3) uint8; never copied on a CPU.
+        images: (S, H, W, 3) uint8; a CPU never copies it.
         image_size: The side, in pixels, of the square images that the network sees.
         mean: The mean of each channel, by which images are normalized; pixels range from 0 to 1.
         std: The standard deviation of each channel.
@@ -55,7 +55,7 @@ class DeviceImages:
     def batches(
         self, rows: npt.NDArray[np.int64], parts: Sequence[slice], flip: Tensor | None = None
     ) -> Iterator[Tensor]:
-        """Normalized images (B, 3, image_size, image_size) of each part of the rows, float32, channels last.
+        """Normalized images (B, 3, image_size, image_size), float32, channels last, for each part of the rows.
 
         Args:
             rows: (n,) int64, rows of the dataset.

@@ -32,8 +32,8 @@ class NetworkLearner(ABC):
 
     Args:
         extractor: The network of this worker, which no other learner shares.
-        loss: Makes the loss of a training from its number of samples.
-        team: The workers of this trial; None: this worker alone.
+        loss: Makes the loss of a training from the number of its samples.
+        team: The workers of this trial. None means that there is only this worker.
 
     Attributes:
         device_settings: The device, and whether the network is compiled.
@@ -111,7 +111,8 @@ class NetworkLearner(ABC):
 
     @abstractmethod
     def _network_batch(self) -> int | None:
-        """The number of images that pass through this worker's network in a full training batch; None: none do."""
+        """The number of images that pass through this worker's network in a full training batch. None if no images pass
+        through it."""
 
     @abstractmethod
     def _fit(self, training_set: TrainingSet, rng: np.random.Generator) -> Fitted:

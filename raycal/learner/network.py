@@ -19,10 +19,10 @@ class Head(nn.Linear):
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__(in_features, out_features)
-        self.bypassed = False  # an instance attribute, as torch.compile guards on those
+        self.bypassed = False  # an instance attribute, because torch.compile places guards on such attributes
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits (B, K) of features (B, D); the features themselves when bypassed."""
+        """Logits (B, K) of features (B, D), or the features themselves if the layer is bypassed."""
         return features if self.bypassed else super().forward(features)
 
 
@@ -32,11 +32,11 @@ def new_network(
     """A new registered network whose last layer is replaced by a `Head`; the names in its state dict stay the same.
 
     Args:
-        rng: Draws the weights; torch's global generator is left as it was.
+        rng: Draws the weights; torch's global generator is left unchanged.
         options: The options of the network.
 
     Raises:
-        InputError: The last layer cannot be found, or does not give a logit for each class.
+        InputError: The last layer cannot be found, or its number of logits is not the number of classes.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**63)))
@@ -51,7 +51,8 @@ def new_network(
 
 
 def _last_layer(network: nn.Module, name: str) -> tuple[str, nn.Linear]:
-    """The path of the layer that gives the logits, and the layer: the one in the network's facts, else the last linear.
+    """The path of the layer that computes the logits, and this layer. It is the one that the network's facts name or,
+    without a name, the last linear layer.
 
     Raises:
         InputError: There is no such layer.
@@ -67,7 +68,7 @@ def _last_layer(network: nn.Module, name: str) -> tuple[str, nn.Linear]:
 
 
 def head_of(network: nn.Module) -> tuple[str, Head]:
-    """The prefix of the last layer's names in the state dict, such as `fc.`, and the layer."""
+    """The prefix that the names of the last layer have in the state dict, such as `fc.`, and this layer."""
     return next((f"{path}.", module) for path, module in network.named_modules() if isinstance(module, Head))
 
 
@@ -88,7 +89,7 @@ def seeded_layers(network: nn.Module, rng: np.random.Generator, device: torch.de
     Nothing is drawn from `rng` for a network without such layers.
 
     Args:
-        rank: The rank of the worker; each worker needs draws of its own, as it trains on other images.
+        rank: The rank of the worker. Each worker needs its own draws, because it trains on other images.
     """
     draws = any(isinstance(layer, nn.Dropout | StochasticDepth) and layer.p > 0 for layer in network.modules())
     if not draws:

@@ -8,8 +8,8 @@ class TrainingSettings(Protocol):
 
     Attributes:
         stop: What ends a training: a number of epochs, a number of optimizer steps, or a loss that no longer falls.
-        epochs: The number of epochs, where `stop` is `epochs`.
-        steps: The largest number of optimizer steps; None: no limit.
+        epochs: The number of epochs, if `stop` is `epochs`.
+        steps: The largest number of optimizer steps. None means that there is no limit.
         patience: The number of epochs without an improvement after which a training has converged.
         min_delta: The smallest improvement that counts, as a share of the lowest loss so far.
         validation_fraction: The share of the annotated samples that is held out to tell whether a training converged.

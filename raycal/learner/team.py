@@ -60,13 +60,14 @@ class Team:
         """
         if not distributed.is_available() or not distributed.is_initialized() or distributed.get_world_size() == 1:
             return cls.alone()
-        # A separate group: commands go through gloo whatever backend the gradients use, and may take long to come.
+        # A separate group is used, because commands go through gloo whatever backend the gradients use, and may take
+        # long to come.
         group = distributed.new_group(backend="gloo", timeout=PATIENCE)
         return cls(distributed.get_rank(), distributed.get_world_size(), group)
 
     @property
     def leads(self) -> bool:
-        """Whether this is worker 0."""
+        """Whether this worker is worker 0."""
         return self.rank == 0
 
     def broadcast(self, value: Any) -> Any:
@@ -115,8 +116,9 @@ class Team:
         """
         if self.size == 1:
             return network
-        # Made anew for every training: the wrapper orders the gradients by its first step, the last bits of sums over
-        # three or more workers depend on that order, and a resumed experiment must sum as an uninterrupted one does.
+        # The wrapper is made again for every training: it orders the gradients by its first step, the last bits of sums
+        # over three or more workers depend on that order, and a resumed experiment must sum as an uninterrupted one
+        # does.
         with warnings.catch_warnings():
             # The replacement that torch 2.15 recommends is missing from the oldest supported torch.
             warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated", category=FutureWarning)
@@ -136,7 +138,7 @@ class Team:
         try:
             self.broadcast((command, args, kwargs))
             result = own_shard()
-        except DivergedError:  # raised after the last exchange of a command, so the workers are in step
+        except DivergedError:  # raised after the last message of a command, so the workers are in step
             self._in_step = True
             raise
         except Exception as error:
@@ -157,14 +159,15 @@ class Team:
             logger.warning("a worker was gone before its dismissal: %s", error)
 
     def listen(self) -> tuple[str, tuple[Any, ...], dict[str, Any]] | None:
-        """The next command of worker 0, a method's name with its arguments; None when worker 0 dismisses the others."""
+        """The next command of worker 0, which is the name of a method with its arguments. None when worker 0 dismisses
+        the others."""
         order: tuple[str, tuple[Any, ...], dict[str, Any]] | None = self.broadcast(None)
         return order
 
     def serve_as_worker(self, learner: object) -> None:
         """Carry out the commands of worker 0 with this worker's learner until it dismisses this worker.
 
-        Any error ends this worker, except a divergence, which worker 0 notices itself.
+        Any error ends this worker, except a divergence, which worker 0 detects itself.
         """
         while (order := self.listen()) is not None:
             command, args, kwargs = order
@@ -205,7 +208,8 @@ def together(method: Callable[Concatenate[M, P], R]) -> Callable[Concatenate[M, 
 
 
 def shards(num_rows: int, size: int) -> list[slice]:
-    """Contiguous slices of the rows, one per worker; if the rows do not divide evenly, the first are a row longer."""
+    """Contiguous slices of the rows, one per worker; if the rows cannot be divided evenly, the first slices are one row
+    longer."""
     length, longer = divmod(num_rows, size)
     ends = [rank * length + min(rank, longer) for rank in range(size + 1)]
     return [slice(begin, end) for begin, end in pairwise(ends)]

@@ -23,10 +23,10 @@ class Epoch(NamedTuple):
     Attributes:
         positions: (n,) int64, the positions of the samples in the training set, batch after batch.
         on_device: The same positions on the device.
-        flip: (n,) bool on the device, whether to mirror each sample's image; None: no image is mirrored.
+        flip: (n,) bool on the device, whether to mirror each sample's image. None means that no image is mirrored.
         parts: The slice of `positions` for each batch.
-        shares: The factor for the mean loss of each part, with which the mean over the workers is the (weighted) mean
-            over the batch.
+        shares: The factor by which the mean loss of each part is multiplied, so that the mean over the workers is the
+            (weighted) mean over the batch.
         totals: The sum of the samples' weights in each batch, over all workers.
     """
 
@@ -44,7 +44,7 @@ class Inputs(NamedTuple):
     Attributes:
         of: The inputs of the network for each part of an epoch, on the device.
         labels: (M,) int64 on the device.
-        weights: (M,) weights of the samples' losses, on the host; None: all samples have the same weight.
+        weights: (M,) weights of the samples' losses, on the host. None means that all samples have the same weight.
     """
 
     of: Callable[[Epoch], Iterator[Tensor]]
@@ -64,8 +64,8 @@ class Losses:
         """Add the optimizer steps of one epoch and return the mean loss of the epoch.
 
         Args:
-            sums: The sum of the weighted losses of each step's samples.
-            totals: The sum of the weights of each step's samples.
+            sums: For each step, the sum of the weighted losses of its samples.
+            totals: For each step, the sum of the weights of its samples.
         """
         self._steps_per_pass = self._steps_per_pass or len(sums)
         self._sums += sums
@@ -76,7 +76,7 @@ class Losses:
         return len(self._sums)
 
     def fitted(self) -> Fitted:
-        """The number of steps and the mean losses of the first and the last of them."""
+        """The number of steps, and the mean losses of the first and the last steps."""
         compared = max(1, min(self._steps_per_pass, len(self) // 2))
         return Fitted(
             steps=len(self), first_loss=self._mean(slice(compared)), last_loss=self._mean(slice(-compared, None))
@@ -133,8 +133,8 @@ def train(
     Every worker stops at the same step.
 
     Args:
-        validate: Computes the loss that decides whether the training has converged, the same on every worker; None:
-            the training loss decides.
+        validate: Computes the loss that decides whether the training has converged; it is the same on every worker.
+            None means that the training loss decides.
 
     Raises:
         DivergedError: The loss is not finite.
@@ -179,10 +179,10 @@ def _sums(means: Tensor, epoch: Epoch, team: Team) -> list[float]:
     """The sum of the weighted losses of each batch over all workers.
 
     Args:
-        means: The mean loss of this worker's part of each batch.
+        means: The mean loss that this worker computed for its part of each batch.
     """
     own = means.to("cpu", torch.float64) * torch.tensor(epoch.shares, dtype=torch.float64)
-    # the bits of worker 0, so that all workers decide alike
+    # the value of worker 0 to the last bit, so that all workers decide in the same way
     over_workers = team.broadcast(team.all_reduce(*own.tolist()))
     return [sum_ * total / team.size for sum_, total in zip(over_workers, epoch.totals, strict=True)]
 
@@ -223,7 +223,7 @@ def _epoch(
         total = size if weights is None else float(weights[order[batch]].sum(dtype=np.float64))
         shares.append(len(own) * team.size / total)
         totals.append(total)
-        if len(own) < 2:  # batch normalization needs two; two copies have the mean loss of one sample
+        if len(own) < 2:  # batch normalization needs two samples; two copies of one sample have its mean loss
             own = (own if len(own) else order[batch][:1]).repeat(2)
         chosen.append(own)
         parts.append(slice(begin, begin + len(own)))
@@ -234,7 +234,7 @@ def _epoch(
 
 
 def batches(num_samples: int, batch_size: int) -> list[slice]:
-    """Consecutive slices of `batch_size` samples; a single sample left over joins the last batch."""
+    """Consecutive slices of `batch_size` samples; if a single sample remains, it joins the last batch."""
     begins = list(range(0, num_samples, batch_size))
     if len(begins) > 1 and num_samples - begins[-1] == 1:
         begins.pop()

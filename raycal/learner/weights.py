@@ -1,4 +1,4 @@
-"""The weights that every iteration starts from: published ImageNet weights, those of a file, or none."""
+"""The weights from which every iteration starts: published ImageNet weights, weights from a file, or none."""
 
 import hashlib
 import warnings
@@ -22,7 +22,7 @@ _BYTEARRAY, _NO_STATE = b"bytearray", "it holds a bytearray, as no state dict do
 
 
 def load_weights(weights: str, network: str = "resnet18", options: Mapping[str, Any] | None = None) -> StateDict | None:
-    """The backbone of a network as float32, without its head; None when there are no weights to load.
+    """The backbone of a network as float32, without its head. None when there are no weights to load.
 
     Args:
         weights: `imagenet` (downloaded once), `none`, or the path of a state dict in any float format.
@@ -82,7 +82,7 @@ def _read(path: str) -> Mapping[str, Any]:
         raise
     except OSError as error:
         raise InputError(f"model.weights: {path}: {error.strerror or error}") from error
-    except Exception as error:  # bytes that are no state dict fail in many ways
+    except Exception as error:  # bytes that are not a state dict can fail in many ways
         raise InputError(
             f"model.weights: {path}: not a state dict saved by torch.save ({type(error).__name__}); "
             "code in such files is never run"
@@ -102,7 +102,8 @@ def _read(path: str) -> Mapping[str, Any]:
 
 
 def bomb_in(content: BinaryIO) -> str | None:
-    """Why loading a file of torch.save would take far more memory than the file's size; None if it would not.
+    """The reason why loading a file of torch.save would take far more memory than the size of the file. None if it
+    would not.
 
     `torch.load(weights_only=True)` unpacks compressed archives, though torch.save writes none, and makes bytearrays of
     any length.

@@ -1,9 +1,9 @@
 """The networks that a sweep file may name, and the facts about each that are known without building it.
 
 A new network is one decorated function in one file of this folder, or in a plug-in: `(num_classes, *, options) ->
-torch.nn.Module`. The module maps images (B, 3, H, W) to logits (B, num_classes). Names, options and facts are needed
-where torch is not imported, so the function imports torch in its body. `gflop` is the cost; if it is wrong,
-`raycal.testing.check_network` says the right one:
+torch.nn.Module`. The module maps images (B, 3, H, W) to logits (B, num_classes). Names, options and facts are needed in
+processes that do not import torch, so the function imports torch in its body. `gflop` is the cost; if it is wrong,
+`raycal.testing.check_network` reports the right value:
 
     @networks("small_cnn", gflop=0.043)
     def small_cnn(num_classes: int, *, width: int = 32):

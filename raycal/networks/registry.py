@@ -22,8 +22,8 @@ class PublishedWeights:
     """A file with the state dict of a network, which is downloaded when a sweep asks for `weights: imagenet`.
 
     Attributes:
-        url: The address of the file. If its name has the beginning of the file's SHA-256, as in `net-0123abcd.pth`, the
-            downloaded file is checked against it.
+        url: The address of the file. If its name contains the beginning of the file's SHA-256, as in
+            `net-0123abcd.pth`, the downloaded file is checked against it.
         megabytes: Size of the file.
     """
 
@@ -41,7 +41,8 @@ class NetworkFacts:
     """The facts about a network that are known without building it.
 
     Attributes:
-        gflop: Multiply-adds of a forward pass of one image at 224 px, or at `image_size`, in 10^9; for the dry run.
+        gflop: Multiply-adds of a forward pass of one image at 224 px, or at `image_size`, in 10^9; the dry run uses
+            them.
         image_size: The only side length in pixels that the network accepts. None means any size.
         head: The path of the last layer, an `nn.Linear`, in the module. None means the last `nn.Linear` of the module.
             The inputs of this layer are the embeddings.

@@ -9,7 +9,7 @@ Importing a module runs its code. Only modules that the user names in the sweep 
 
 The content of a plug-in that is given by its path travels with the sweep, so that every process of a cluster runs the
 same text. A plug-in that is given by its name must be installed on every node with the same source. The digest of the
-source becomes part of the id of every experiment that uses one of the plug-in's extensions.
+source becomes part of the id of every experiment that uses an extension of the plug-in.
 """
 
 from raycal.plugins.loading import digests_of, load_plugins, loaded_plugins, owner_of

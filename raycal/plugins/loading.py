@@ -66,7 +66,7 @@ def digests_of(extensions: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def owner_of(kind: str, name: str) -> Plugin | None:
-    """The plug-in that defined an extension; None for raycal's own extensions."""
+    """The plug-in that defined an extension; None if the extension is raycal's own."""
     owner = _owners.get((kind, name))
     return None if owner is None else LOADED[owner]
 

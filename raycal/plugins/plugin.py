@@ -18,7 +18,8 @@ class Plugin:
     Attributes:
         given: The name or path that the user gave, for messages.
         module: The name by which the plug-in is imported.
-        name: The name under which the digest is recorded: the topmost package that holds the module, else the module.
+        name: The name under which the digest is recorded: the topmost package that contains the module or, without a
+            package, the module.
         digest: SHA-256 of the source, in hexadecimal.
         place: The file or folder of the source on this machine.
         version: Version of the installed distribution called `name`. None when there is no such distribution.

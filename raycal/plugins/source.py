@@ -90,7 +90,7 @@ def _below(package: Path) -> Iterator[str]:
 
 
 def _taken_by(module: str, place: Path) -> str:
-    """A description of what else has the name of a module; empty if the source at this place may have the name."""
+    """A description of what already has the name of a module; empty if the source at this place may have the name."""
     if module in LOADED and LOADED[module].files:
         return ""  # the plug-in of an earlier sweep, which will be unloaded
     if module in sys.stdlib_module_names:

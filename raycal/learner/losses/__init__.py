@@ -1,8 +1,8 @@
-"""Losses for training, including losses that are designed for labels of which some are wrong.
+"""Losses for training, including losses that are designed for partly wrong labels.
 
 A new loss is one decorated function in one file of this folder, or in a plug-in: decorate a function `(num_samples, *,
-options) -> loss`, which is called again for every training, with `@losses("name")`. The names and options are needed
-where torch is not imported, so each function imports torch in its body.
+options) -> loss`, which is called again for every training, with `@losses("name")`. The names and options are needed in
+processes that do not import torch, so each function imports torch in its body.
 """
 
 import pkgutil

@@ -1,4 +1,4 @@
-"""Losses that are designed for labels of which some are wrong."""
+"""Losses that are designed for partly wrong labels."""
 
 from math import log
 from typing import TYPE_CHECKING, Annotated
@@ -10,16 +10,18 @@ from raycal.learner.losses.protocol import Loss, losses
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Probabilities are clamped away from 0 and 1 as in Liu et al. (2020); the logarithm of 0 is that of Wang et al. (2019).
+# Probabilities are clamped away from 0 and 1 as in Liu et al. (2020); the value for the logarithm of 0 is that of Wang
+# et al. (2019).
 _LEAST_PROB, _LOG_OF_ZERO = 1e-4, log(1e-4)
 
 
 @losses("gce")
 def generalized_cross_entropy(num_samples: int, *, q: Annotated[float, Gt(0), Le(1)] = 0.7) -> Loss:
-    """(1 - p^q) / q of the label's probability p, which approaches cross-entropy for small q (Zhang & Sabuncu 2018)."""
+    """Loss (1 - p^q) / q of the label's probability p, which approaches cross-entropy for small q (Zhang & Sabuncu
+    2018)."""
 
     def loss(logits: "Tensor", labels: "Tensor", positions: "Tensor") -> "Tensor":
-        # This is computed from the logarithm, as the slope of p^q is infinite where p is rounded to 0.
+        # The loss is computed from the logarithm, because the slope of p^q is infinite where p is rounded to 0.
         return -(q * _log_prob(logits, labels)).expm1() / q
 
     return loss
@@ -48,7 +50,8 @@ def early_learning_regularization(
     """Cross-entropy plus `lam` times a term that pulls predictions toward earlier predictions (Liu et al. 2020).
 
     The target of a sample is the running mean of its predictions in this training. Each worker keeps the mean of the
-    predictions that it computes itself: with W workers, those of every W-th epoch of a sample on average.
+    predictions that it computes itself. With W workers, these are on average the predictions of every W-th epoch of a
+    sample.
     """
     targets: Tensor | None = None
 

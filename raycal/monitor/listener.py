@@ -37,7 +37,7 @@ class ConsoleListener:
         self._tracker.changed(experiment_id)
 
     def stopped(self, experiment_id: str, reason: str) -> None:
-        """An experiment was stopped early; `reason` names the scheduler that did it."""
+        """An experiment was stopped early; `reason` names the scheduler that stopped it."""
         RunWriter.of(self._sweep_dir, experiment_id).stop(reason)
         self._progress.stopped(experiment_id, reason)
         self._tracker.changed(experiment_id)

@@ -1,4 +1,4 @@
-"""Measures the start-up time of trials: from when a concurrent slot is free until Algorithm 1 begins in it."""
+"""Measures the start-up time of trials: the time from when a concurrent slot is free until Algorithm 1 begins in it."""
 
 from statistics import median
 from time import monotonic

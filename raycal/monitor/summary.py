@@ -57,7 +57,7 @@ def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfi
         varied = [*varied, "data"]
         print("trials read different images, labels or weights, and no mean is taken over different data: see `data`")
     for key, name, label, data in zip(whole, names, all_labels, read, strict=True):
-        if not lasts.get(key):  # not finished, or its results file was removed
+        if not lasts.get(key):  # the trial has not finished, or its results file was removed
             continue
         flat = setting_values(experiments[key], varied) | {"scenario": name, "data": data}
         group = settings.setdefault(
@@ -87,7 +87,8 @@ def _left_out(experiment_ids: Collection[str], removed: Collection[str]) -> str:
 
 
 def _at_the_end(sweep_dir: SweepDir, experiment_id: str) -> list[IterationRecord]:
-    """The last line of a run; its cluster label error is that of the last iteration with one, as in the report."""
+    """The last line of a run. Its cluster label error is taken from the last iteration that has one, as in the
+    report."""
     lines = sweep_dir.run_dir(experiment_id).results()
     return [line | {"cluster_label_error": last_defined(lines, "cluster_label_error")} for line in lines[-1:]]
 
@@ -141,7 +142,8 @@ def print_failures(
 
 
 def _short_names(keys: Sequence[str]) -> list[str]:
-    """The last words of dotted keys; keys whose last word is ambiguous among keys and value columns stay whole."""
+    """The last words of dotted keys; a key stays whole if its last word also ends another key or is the name of a value
+    column."""
     keys = [key.removesuffix(".name") for key in keys]
     lasts = [*(key.rpartition(".")[2] for key in keys), *VALUE_COLUMNS]
     longer = (key if "." in key else f"{key} (set)" for key in keys)

@@ -1,8 +1,9 @@
-"""The Prometheus metrics of a sweep: a table of them, and their values from the state of the experiments.
+"""The Prometheus metrics of a sweep: a table of these metrics, and their values, computed from the state of the
+experiments.
 
 All metrics are gauges that describe the state of the sweep, so that a resumed sweep continues its curves. A counter of
-Ray would not: it lives on its node, outlives the sweep there, and starts with its first increment, which `increase`
-misses.
+Ray would start again: it lives on its node, outlives the sweep there, and starts with its first increment, which
+`increase` misses.
 """
 
 import time
@@ -131,10 +132,10 @@ class SweepMetrics:
 
     Args:
         sweep: The sweep's name.
-        experiments: All experiments by id, including those that are over. It may grow.
-        num_trials: The maximal number of trials.
-        planned: All experiments of the plan, whose datasets need different names. It has more than `experiments` if
-            only some trials were selected.
+        experiments: All experiments by id, including those that have ended. More experiments may be added to it.
+        num_trials: The largest number of trials.
+        planned: All experiments of the plan; the names of their datasets must differ. It is larger than `experiments`
+            if only some trials were selected.
     """
 
     def __init__(
@@ -184,7 +185,7 @@ class SweepMetrics:
         self._progress = time.time()
 
     def end(self) -> None:
-        """The sweep ended: nothing is planned, running or to be sent any more."""
+        """The sweep ended: from now on nothing is planned, running or waiting to be sent."""
         self._is_over = True
 
     def samples(self, backlog: int) -> Iterator[Sample]:
@@ -218,7 +219,7 @@ class SweepMetrics:
             yield Sample("raycal_trials", {"sweep": self._sweep, "state": state.value}, 0 if gone else count)
 
     def _planned_iterations(self, experiments: Mapping[str, ExperimentConfig]) -> dict[_Key, int]:
-        """The number of iterations there will be in each group."""
+        """The number of iterations that are planned in each group."""
         planned: dict[_Key, int] = {}
         for experiment_id, config in experiments.items():
             key = _group_key(config)

@@ -75,7 +75,7 @@ def _report(options: argparse.Namespace) -> int:
     runs = read_runs(*places)
     out = Folder.at(places[0]).folder("report") if options.out is None else Folder.at(options.out)
 
-    from raycal.report.write import write_report  # slow to import: only when there is something to report
+    from raycal.report.write import write_report  # slow to import, so only if there is a report to write
 
     try:
         written = write_report(runs, out)

@@ -31,7 +31,8 @@ def kind(cells: list[str]) -> str:
 
 
 def readable(frame: pd.DataFrame) -> dict[str, list[str]]:
-    """The cells of each column. `x`, `x low` and `x high` become one column; columns that say nothing are dropped."""
+    """The cells of each column. The columns `x`, `x low` and `x high` become one column; columns that carry no
+    information are dropped."""
     names = list(map(str, frame.columns))
     columns: dict[str, list[str]] = {}
     at = 0

@@ -26,7 +26,7 @@ _LATEX = str.maketrans(
 
 
 def to_csv(table: pd.DataFrame) -> str:
-    """Format a table as comma-separated values: floats with ten digits, undefined cells empty."""
+    """Format a table as comma-separated values; floats have ten digits, and undefined cells are empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table.columns)

@@ -1,4 +1,5 @@
-"""Charts of what cluster annotation saves, by the cost of a cluster; the break-even is where a curve crosses zero."""
+"""Charts of how many images cluster annotation saves, depending on the cost of a cluster; the break-even is where a
+curve crosses zero."""
 
 from collections.abc import Sequence
 
@@ -28,7 +29,7 @@ def saving_charts(comparison: Comparison) -> tuple[Chart, ...]:
 
 
 def _against_the_best(comparison: Comparison) -> list[BreakEven]:
-    """The comparison of each group with its first rival, for each target; those without a cost are left out."""
+    """The comparison of each group with its first rival, for each target; comparisons without a cost are left out."""
     firsts: dict[tuple[str, int], BreakEven] = {}
     for point in break_even(comparison):
         firsts.setdefault((point.target, comparison.groups.index(point.group)), point)

@@ -1,4 +1,4 @@
-"""The data of the figures: panels with one series per scenario. Nothing here draws."""
+"""The data of the figures: panels with one series per scenario. Nothing in this module draws."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from raycal.report.stats.curves import Axis, Measured, final_accuracy, mean_curv
 ACCURACY_LABEL = "test accuracy"
 ITERATION = "iteration"
 INTERACTIONS = "interactions (images or clusters shown)"
-NEARLY = 0.75  # share of the whole range from which a zoomed panel shows nothing more than the whole panel
+NEARLY = 0.75  # a zoomed panel that shows at least this share of the whole range adds nothing to the whole panel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class Series:
         label: The scenario, and its setting if the panel does not name it.
         x: The x coordinates of the points.
         mean: The mean at each point.
-        std: The standard deviation (n - 1) at each point; empty for a single seed.
+        std: The standard deviation (n - 1) at each point; empty if there is only one seed.
         counts: The number of trials in each mean.
         is_joined: Whether a line joins the points.
         is_band: Whether the standard deviation is drawn as a band; otherwise each point has a bar.
@@ -45,7 +45,7 @@ class Level:
 
     Attributes:
         mean: The mean over the trials.
-        std: The standard deviation (n - 1); 0 for a single trial.
+        std: The standard deviation (n - 1); 0 if there is only one trial.
         count: The number of trials.
     """
 
@@ -60,8 +60,8 @@ class Chart:
     """One panel.
 
     Attributes:
-        x_range, y_range: The limits of the axes; None: everything that is drawn.
-        ticks: The positions of the ticks on the x axis; empty: chosen automatically.
+        x_range, y_range: The limits of the axes. None means that everything that is drawn fits in.
+        ticks: The positions of the ticks on the x axis; if empty, they are chosen automatically.
         is_log: Whether x is logarithmic.
         chance: The highest accuracy that guessing reaches, drawn as a horizontal line; None: not drawn.
         has_end_labels: Whether the lines are named at their ends.
@@ -138,7 +138,7 @@ def level_of(scenario: str, values: Sequence[float]) -> Level:
 def zoom(chart: Chart) -> Chart:
     """Zoom to the upper right of a panel, where all curves end.
 
-    The x range begins where the first curve passes the lowest final value, less its deviation and a margin.
+    The x range begins where the first curve reaches the lowest final value minus its deviation and a margin.
     """
     seen = [part for series in chart.series if (part := _until(series, chart.x_range)) is not None]
     if not seen:

@@ -153,7 +153,7 @@ def _plate(
     rows: Sequence[tuple[Chart, ...]],
     shown: Sequence[Slice],
 ) -> Plate | None:
-    """A figure whose panels share their axes, with a caption about settings and seeds; None without a panel."""
+    """A figure whose panels share their axes, with a caption about settings and seeds. None if there is no panel."""
     if not rows:
         return None
     sentences = (caption, best_settings(shown), deviation([chart for row in rows for chart in row]))

@@ -12,8 +12,8 @@ from raycal.report.runs import Runs, Trial
 from raycal.report.stats.curves import final_accuracy
 from raycal.storage.results import area_under_budget_curve
 
-MAX_JOINED = 8  # largest number of values that a line joins; more come from a search and stay points
-MIN_LOGARITHMIC = 8.0  # ratio of the largest to the smallest value from which the axis is logarithmic
+MAX_JOINED = 8  # largest number of values that a line joins; more values come from a search and are drawn as points
+MIN_LOGARITHMIC = 8.0  # the axis is logarithmic if the ratio of the largest to the smallest value is at least this
 
 Measure = Callable[[Trial], float | None]
 
@@ -45,7 +45,7 @@ def sensitivity(dataset: str, runs: Runs, key: str) -> Plate | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Trials:
-    """The finished trials of a dataset, by what a setting is to them.
+    """The finished trials of a dataset, sorted by whether a setting affects them.
 
     Attributes:
         by_value: The trials that the setting affects, by scenario and value.

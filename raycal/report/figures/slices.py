@@ -9,7 +9,8 @@ from raycal.report.runs import Group, Runs, Trial
 from raycal.report.stats.rounding import exact
 from raycal.storage.results import area_under_budget_curve
 
-MAX_SLICES = 3  # largest number of rows of a figure; with more slices, each scenario is shown at its best setting
+# Largest number of rows of a figure. If there are more slices, each scenario is shown at its best setting.
+MAX_SLICES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +20,7 @@ class Slice:
     Attributes:
         title: The settings that distinguish this slice from others; empty if there are no others.
         groups: Groups with a finished trial, at most one per scenario, without full supervision.
-        notes: The setting at which each group is shown; empty if the title names it.
+        notes: The setting at which each group is shown; empty if the title of the panel names it.
         supervised: The finished trials of full supervision.
     """
 
@@ -81,7 +82,7 @@ def _settings(group: Group) -> dict[str, str]:
 
 
 def _conditions(groups: Sequence[Group]) -> list[dict[str, str]]:
-    """The distinct settings of the groups, without those that are a subset of another one."""
+    """The distinct settings of the groups. Settings that are a subset of another group's settings are left out."""
     conditions: list[dict[str, str]] = []
     for group in groups:
         settings = _settings(group)
@@ -91,7 +92,8 @@ def _conditions(groups: Sequence[Group]) -> list[dict[str, str]]:
 
 
 def _supervised(groups: Sequence[Group], condition: dict[str, str]) -> tuple[Trial, ...]:
-    """The finished trials of full supervision under the same settings, else under the first ones it was run with."""
+    """The finished trials of full supervision under the same settings or, if there are none, under the first settings
+    with which it was run."""
     same = [group for group in groups if _settings(group).items() <= condition.items()]
     return next((group.finished for group in same or groups), ())
 

@@ -138,7 +138,8 @@ def _more_than_spent(_: Claim, groups: Mapping[str, Group]) -> Iterator[Check]:
         yield Check(what=name, values=tuple(float(line["annotated"] - line["interactions"]) for line in lasts))
 
 
-# For each measure: the scenarios that a claim is about, and the function that measures it in those that were run.
+# For each measure: the scenarios that a claim is about, and the function that computes the measure for the scenarios
+# that were run.
 _MEASURES: Mapping[Measure, tuple[tuple[str, ...], Callable[[Claim, Mapping[str, Group]], Iterator[Check]]]] = {
     "full supervision": ((SUPERVISED,), _full_supervision),
     "similar accuracy": ((BEST, SUPERVISED), _similar_accuracy),
@@ -158,7 +159,7 @@ _NEEDED: Mapping[Measure, tuple[str, ...]] = {
 
 
 def _mean_differences(first: Group, second: Group, metric: str) -> tuple[float, ...]:
-    """The difference of first minus second for each seed that both finished.
+    """The difference of first minus second, for each seed that both scenarios finished.
 
     The compared values are means over the interactions that all trials of the pair share.
     """

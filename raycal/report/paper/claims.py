@@ -1,4 +1,5 @@
-"""The claims of the paper in our words, as data: the section of each, and the rule that decides whether it holds.
+"""The claims of the paper in our words, as data: for each claim, its section and the rule that decides whether it
+holds.
 
 Perez, Lebret, Aberer, "Weakly Supervised Active Learning with Cluster Annotation" (arXiv 1812.11780).
 """
@@ -55,9 +56,9 @@ class Claim:
         words: The claim in words.
         section: The section of the paper that makes the claim.
         compared: What is measured per seed, in words.
-        rule: When the claim holds and when it does not; anything in between is undecided.
+        rule: The rule by which the claim holds or does not hold; anything in between is undecided.
         measure: The kind of measurement.
-        dataset: The dataset that the claim is about; None: any dataset.
+        dataset: The dataset that the claim is about. None means any dataset.
         conditions: The settings, by dotted key, under which the claim was made; empty: any settings.
         accuracy: The accuracy of full supervision in the paper; None if the claim names none.
         interactions: The number of interactions that was enough in the paper; None if the claim names none.

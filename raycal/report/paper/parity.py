@@ -32,8 +32,9 @@ class Finding:
     Attributes:
         setting: The label of the setting; empty if the dataset has only one.
         reason: The reason for the verdict, in words.
-        what: The comparison that decides the verdict, which is the least favorable one; empty without a comparison.
-        measured: The result of this comparison, in the unit of the claim's `compared`; None without a comparison.
+        what: The comparison that decides the verdict, which is the least favorable one; empty if there is no
+            comparison.
+        measured: The result of this comparison, in the unit of the claim's `compared`. None if there is no comparison.
     """
 
     claim: Claim
@@ -100,13 +101,14 @@ class _Result:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """The ends of the interval; with one seed, both ends are its value."""
+        """The ends of the interval; if there is only one seed, both ends are its value."""
         mean, low, high = self.estimated.mean, self.estimated.low, self.estimated.high
         return mean if low is None else low, mean if high is None else high
 
     @property
     def margin(self) -> float:
-        """The distance of the interval from the nearer end of the claimed range; negative if it crosses that end."""
+        """The distance of the interval from the nearer end of the claimed range; negative if the interval crosses that
+        end."""
         return min(exact(self.ends[0] - self.check.low), exact(self.check.high - self.ends[1]))
 
     @property

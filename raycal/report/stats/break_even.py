@@ -1,4 +1,5 @@
-"""The cost of a cluster at which cluster annotation saves nothing; the paper prices a cluster as one image."""
+"""The cost of a cluster at which cluster annotation saves nothing; in the paper, a cluster costs as much as one
+image."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,11 +21,11 @@ from raycal.report.stats.targets import reach
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """What one seed of a group had spent when it reached an accuracy, and what the other group needed.
+    """What one seed of a group had spent when it reached an accuracy, and how much the other group needed for it.
 
     Attributes:
-        samples: Single images that the group had shown.
-        clusters: Clusters that the group had shown.
+        samples: Single images that the expert had been shown.
+        clusters: Clusters that the expert had been shown.
         other: Images that the other group needed for the same accuracy.
     """
 
@@ -47,20 +48,21 @@ class Spent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakEven:
-    """A group that shows clusters against one that shows single images only, for one target accuracy.
+    """The comparison of a group that shows clusters with a group that shows only single images, for one target
+    accuracy.
 
     Attributes:
         target: The target accuracy in words.
         accuracy: The target accuracy as a number.
-        against: The group that shows single images only.
+        against: The group that shows only single images.
         by_seed: The spending in each seed that both groups finished and in which the group reached the accuracy with
             clusters.
         of: The number of seeds that both groups finished.
         cost: The break-even cost of a cluster in images, as the mean over `by_seed`. It has an interval only if
-            `by_seed` holds all `of` seeds and the other group reached the accuracy in each. None: `by_seed` is empty.
-        is_bound: Whether `cost` is a lower bound, because the other group did not reach the accuracy in every seed; in
+            `by_seed` holds all `of` seeds and the other group reached the accuracy in each. None if `by_seed` is empty.
+        is_bound: Whether `cost` is a lower bound, because the other group did not reach the accuracy in every seed. In
             those seeds, everything that it spent is counted.
-        at_first: Whether a seed of either group had the accuracy at its first measured point already, so that its
+        at_first: Whether a seed of either group already had the accuracy at its first measured point, so that its
             spending is an upper bound.
     """
 
@@ -76,13 +78,14 @@ class BreakEven:
 
 
 def break_even(comparison: Comparison) -> Iterator[BreakEven]:
-    """Compare every group with clusters to the best group with single images only, and to `random`, for each target.
+    """Compare every group with clusters to the best group that shows only single images, and to `random`, for each
+    target.
 
     If the group had shown s images and c clusters when it first reached the accuracy (linear between measured points),
     and the other group n images, then a cluster may cost (n - s) / c images. Neither run depends on the cost. The best
     group is the one that needs the fewest images on average among those that reached the accuracy in the largest share
-    of their seeds; if none reached it, the one with the highest final accuracy. It is chosen among these same runs.
-    Targets that guessing may reach are left out.
+    of their seeds. If no group reached it, the best group is the one with the highest final accuracy. It is chosen
+    among the same runs that are compared. Targets that guessing may reach are left out.
     """
     level = guessing_level(comparison)
     for percent in PERCENTS:
@@ -121,7 +124,7 @@ def _against(group: Group, other: Group, target: str, accuracy: float) -> BreakE
 
 
 def _others(comparison: Comparison, group: Group, accuracy: float) -> Sequence[Group]:
-    """The best group with single images only under the same settings as `group`, and `random`."""
+    """The best group that shows only single images under the same settings as `group`, and `random`."""
     conditions = [
         condition for condition in comparison.condition_groups if condition.groups.get(group.scenario) is group
     ]
@@ -146,7 +149,8 @@ def _others(comparison: Comparison, group: Group, accuracy: float) -> Sequence[G
 
 
 def _clusters(lines: Lines, interactions: float) -> float:
-    """The clusters shown up to this number of interactions, spread evenly over the interactions of an iteration."""
+    """The number of clusters shown up to this number of interactions; the clusters of an iteration are spread evenly
+    over its interactions."""
     lines = list(lines)
     spent = [0, *(line["interactions"] for line in lines)]
     shown = np.cumsum([0, *(line["clusters_shown"] for line in lines)])

@@ -1,4 +1,5 @@
-"""Measured values of a run as functions of its cost: linear between measured points, undefined beyond them."""
+"""Measured values of a run as functions of its cost. They are linear between measured points, and undefined beyond the
+first and last one."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -71,10 +72,10 @@ class MeanCurve:
         interactions: (G,) interactions spent.
         x: (G,) values of the requested axis: its mean over the seeds after these interactions.
         mean: (G,) means over the seeds.
-        sd: (G,) sample standard deviations; None with one seed.
-        low: (G,) lower ends of the 95 % interval of the mean by Student's t; None with one seed. For accuracies they
-            are clipped at 0.
-        high: (G,) upper ends of the interval; for accuracies they are clipped at 1.
+        sd: (G,) sample standard deviations. None if there is one seed.
+        low: (G,) lower ends of the 95 % interval of the mean by Student's t. None if there is one seed. For accuracies
+            these ends are clipped at 0.
+        high: (G,) upper ends of the interval; for accuracies these ends are clipped at 1.
     """
 
     n: int
@@ -93,7 +94,7 @@ def value_of(line: Mapping[str, Any], key: str) -> float | None:
 
 
 def curve_of(lines: Lines, metric: str = ACCURACY_KEY) -> Curve | None:
-    """A metric against interactions; None if it was never measured.
+    """A metric against interactions. None if the metric was never measured.
 
     Of several records with the same number of interactions, the last one counts.
     """
@@ -109,7 +110,7 @@ def mean_curve(
     """The mean over trials that differ only in their seed; None if no budget is covered by all of them.
 
     Only interactions grow in every iteration; the number of annotated images may fall, because cluster labels are
-    given back. Seeds are therefore averaged at equal interactions, and another axis only sets where a point is drawn.
+    given back. Seeds are therefore averaged at equal interactions; another axis only decides where a point is drawn.
     Trials in which the metric is never defined are left out, and `n` does not count them.
     """
     with_axis = [(curve, curve_of(trial.lines, axis)) for trial in trials if (curve := curve_of(trial.lines, metric))]
@@ -136,7 +137,7 @@ def mean_curve(
 
 
 def shared_range(curves: Sequence[Curve]) -> tuple[float, float] | None:
-    """The first and the last number of interactions that all curves cover; None if there is no such range."""
+    """The first and the last number of interactions that all curves cover. None if there is no such range."""
     if not curves:
         return None
     low = max(float(curve.interactions[0]) for curve in curves)
@@ -162,16 +163,18 @@ def final_accuracy(lines: Lines) -> float | None:
 
 
 def interactions_to_reach(lines: Lines, accuracy: float) -> int | None:
-    """The number of interactions after which the accuracy was first reached, rounded up; None: not reached."""
+    """The number of interactions after which the accuracy was first reached, rounded up. None if it was not reached."""
     at = reached_at(lines, accuracy)
     return None if at is None else round_up(at)
 
 
 def reached_at(lines: Lines, accuracy: float) -> float | None:
-    """The number of interactions after which the accuracy was first reached, linear between measured points.
+    """The number of interactions after which the accuracy was first reached, interpolated linearly between measured
+    points.
 
-    If the first measured point already has the accuracy, its interactions are returned, which are an upper bound.
-    None: not reached (censored at the last point).
+    If the first measured point already has the accuracy, its number of interactions is returned, which is an upper
+    bound.
+    None if the accuracy was not reached (censored at the last point).
     """
     points = [(line["interactions"], value) for line in lines if (value := value_of(line, ACCURACY_KEY)) is not None]
     if points and reaches(points[0][1], accuracy):

@@ -17,8 +17,8 @@ class Estimate:
     Attributes:
         n: The number of seeds.
         mean: The mean over the seeds.
-        sd: The sample standard deviation; None with one seed.
-        low: The lower end of the 95 % interval of the mean by Student's t; None with one seed.
+        sd: The sample standard deviation. None if there is one seed.
+        low: The lower end of the 95 % interval of the mean by Student's t. None if there is one seed.
         high: The upper end of the interval.
     """
 
@@ -45,7 +45,7 @@ class Estimate:
 
 
 def estimate(values: Sequence[float]) -> Estimate | None:
-    """The mean, standard deviation and interval of the values, one value per seed; None without values."""
+    """The mean, standard deviation and interval of the values, one value per seed. None if there are no values."""
     if not values:
         return None
     n, mean = len(values), fmean(values)

@@ -25,9 +25,9 @@ class GroupSummary:
         shared_aubc: The area under the budget curve over the interactions that all finished trials of the dataset
             share; None for full supervision.
         final_accuracy: The last measured accuracy.
-        interactions: The interactions spent at the end of a trial.
+        interactions: The interactions spent by the end of a trial.
         annotated: The annotated images at the end of a trial.
-        human_hours: The hours of the expert at the end of a trial.
+        human_hours: The hours that the expert has spent by the end of a trial.
         cluster_label_error: The share of wrong labels in the last iteration in which a cluster was accepted.
     """
 
@@ -62,7 +62,7 @@ def group_summary(group: Group, shared: tuple[float, float] | None) -> GroupSumm
 
 
 def dataset_budget(comparison: Comparison) -> tuple[float, float] | None:
-    """The range of interactions that all finished trials of a dataset share, without full supervision."""
+    """The range of interactions that all finished trials of a dataset share; full supervision is left out."""
     return shared_budget(trial for group in comparison.candidates for trial in group.finished)
 
 

@@ -28,8 +28,8 @@ class PairedTest:
     """Paired tests of whether two groups differ, over n pairs of values. An undefined test is None.
 
     Attributes:
-        difference: The mean of first minus second; None without a pair.
-        cohens_dz: The mean difference in standard deviations of the differences.
+        difference: The mean of the differences, first minus second. None if there is no pair.
+        cohens_dz: The mean difference divided by the standard deviation of the differences.
         t_p: The p-value of the two-sided paired t-test.
         wilcoxon_p: The p-value of the two-sided Wilcoxon signed-rank test without zero differences; exact up to 13
             pairs, also with ties.
@@ -54,9 +54,9 @@ class Pair:
 
     Attributes:
         metric: The AUBC over the shared interactions, or the accuracy at their end.
-        budget: The first and the last shared number of interactions; None: there are none.
-        first_mean: The first group's mean over the paired seeds; None without such a seed.
-        second_mean: The second group's mean over the paired seeds; None without such a seed.
+        budget: The first and the last shared number of interactions; None if there are none.
+        first_mean: The first group's mean over the paired seeds. None if there is no such seed.
+        second_mean: The second group's mean over the paired seeds. None if there is no such seed.
         t_p_holm: The p-value of the t-test, corrected over all pairs of the dataset in this metric.
         wilcoxon_p_holm: The p-value of the Wilcoxon test, corrected in the same way.
     """
@@ -115,7 +115,8 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def pairwise(comparison: Comparison, metric: Metric) -> list[Pair]:
-    """Compare every pair of groups of a dataset, without full supervision. Holm's family is all pairs in one metric."""
+    """Compare every pair of groups of a dataset, without full supervision. Holm's correction is applied to all pairs in
+    one metric together."""
     groups = [group for group in comparison.candidates if group.finished]
     curves = [
         {seed: curve for seed, trial in by_seed(group).items() if (curve := curve_of(trial.lines))} for group in groups
@@ -157,7 +158,7 @@ def _compare(metric: Metric, *sides: tuple[Group, Mapping[int, Curve]]) -> Pair:
 
 
 def _value(curve: Curve, metric: Metric, budget: tuple[float, float]) -> float:
-    """The compared value of a trial that covers the budget: its AUBC or its accuracy at the end."""
+    """The compared value of a trial whose curve covers the budget: its AUBC or its accuracy at the end."""
     value = curve.mean_between(*budget) if metric == "AUBC" else curve.at(budget[1])
     assert value is not None
     return value

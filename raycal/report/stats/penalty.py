@@ -16,12 +16,12 @@ class PenaltyMatrix:
 
     Attributes:
         scenarios: The scenarios of rows and columns, in the order of the plan.
-        wins: (row, column) wins, from 0 to the number of settings in which the two were compared; None if there is no
-            such setting, and on the diagonal.
+        wins: (row, column) wins, from 0 to the number of settings in which the two scenarios were compared. None on the
+            diagonal, and if there is no such setting.
         column_means: The penalty of each scenario (lower is better): the mean of its column over the rows that it was
             compared with; None if there is no such row.
         compared: (row, column) number of settings in which the two were compared.
-        seeds: The smallest and the largest number of seeds in a comparison; None: no comparison was made.
+        seeds: The smallest and the largest number of seeds in a comparison; None if no comparison was made.
     """
 
     scenarios: tuple[str, ...]
@@ -34,7 +34,7 @@ class PenaltyMatrix:
 def penalty_matrix(comparison: Comparison) -> PenaltyMatrix:
     """The pairwise penalty matrix of Ash et al. (BADGE, ICLR 2020, section 4) over the scenarios of a dataset.
 
-    Two scenarios are compared in every setting (everything except scenario and seed is equal). The budgets are the
+    Two scenarios are compared in every setting, which fixes everything except scenario and seed. The budgets are the
     numbers of interactions that at least one paired trial measured and all paired trials cover. At each budget, a
     two-sided paired t-test compares the accuracies of the seeds that both scenarios finished. If p < 0.05, the scenario
     with the larger mean beats the other, and 1 / (number of budgets) is added to its row in the other's column. A
@@ -88,7 +88,8 @@ def _curves(condition: ConditionGroup, *names: str) -> tuple[Sequence[Curve], Se
 
 
 def _wins(first: Sequence[Curve], second: Sequence[Curve]) -> tuple[float, float]:
-    """The share of budgets at which the first beats the second, and the share at which the second beats the first."""
+    """The share of budgets at which the first scenario beats the second, and the share at which the second beats the
+    first."""
     shared = shared_range([*first, *second])
     assert shared is not None
     measured = np.unique(np.concatenate([curve.interactions for curve in (*first, *second)]))
@@ -98,7 +99,8 @@ def _wins(first: Sequence[Curve], second: Sequence[Curve]) -> tuple[float, float
 
 
 def _winner(first: Sequence[Curve], second: Sequence[Curve], budget: float) -> int:
-    """The winner at this budget: 1 for the first, -1 for the second, 0 for no significant difference."""
+    """The winner at this budget: 1 means the first scenario, -1 the second, and 0 that there is no significant
+    difference."""
     test = paired_test(
         *([float(np.interp(budget, curve.interactions, curve.values)) for curve in side] for side in (first, second))
     )

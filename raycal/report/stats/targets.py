@@ -21,12 +21,12 @@ class Reached:
 
     Attributes:
         accuracy: The target accuracy.
-        by_seed: The interactions needed in each seed; None: not reached.
-        estimate: The estimate over the seeds that reached the accuracy, in whole interactions: the mean is rounded up
-            and the interval outwards, never below 0. There is no interval unless all seeds reached the accuracy,
-            because it would be too low.
-        at_most: Whether a seed had the accuracy at its first measured point already, so that the interactions are an
-            upper bound.
+        by_seed: The number of interactions that each seed needed. None if it did not reach the accuracy.
+        estimate: The estimate over the seeds that reached the accuracy, in whole interactions. The mean is rounded up,
+            and the interval is rounded outwards but never below 0. There is no interval unless all seeds reached the
+            accuracy, because an interval without the others would be too low.
+        at_most: Whether a seed already had the accuracy at its first measured point, so that the number of interactions
+            is an upper bound.
     """
 
     accuracy: float
@@ -65,16 +65,17 @@ def full_supervision(group: Group, comparison: Comparison) -> Estimate | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Efficiency:
-    """How many times more interactions random sampling needs than a group; above 1 if the group needs fewer.
+    """The number of interactions that random sampling needs, divided by the number that a group needs; it is above 1 if
+    the group needs fewer.
 
     Attributes:
         of: The number of seeds that both groups finished.
         ratio: The geometric mean of the ratio over the seeds in which it is known. The interval, by Student's t on the
-            logarithms, is left out unless the ratio is known in all seeds. The ratio is unknown if the group did not
-            reach the accuracy of `random`, if both had it at their first evaluation, or if it cannot be told from
-            guessing. `sd` is the standard deviation of the logarithms.
+            logarithms, is left out unless the ratio is known in all seeds. The ratio is unknown in three cases: the
+            group did not reach the accuracy of `random`, both had it at their first evaluation, or it cannot be
+            distinguished from guessing. `sd` is the standard deviation of the logarithms.
         both_at_first: The number of seeds in which both groups had the accuracy at their first evaluation.
-        guessed: The number of seeds in which the accuracy cannot be told from guessing.
+        guessed: The number of seeds in which the accuracy cannot be distinguished from guessing.
     """
 
     of: int
@@ -114,7 +115,8 @@ def label_efficiency(group: Group, comparison: Comparison) -> Efficiency | None:
 
 
 def both_reach_first(first: Lines, second: Lines, accuracy: float) -> bool:
-    """Whether both runs had the accuracy at their first evaluation, so that it is unknown which needed less."""
+    """Whether both runs had the accuracy at their first evaluation, so that it is unknown which of them needed fewer
+    interactions."""
     return reaches_first(first, accuracy) and reaches_first(second, accuracy)
 
 
@@ -124,14 +126,14 @@ def _both_at_first(random: Lines, other: Lines) -> bool:
 
 
 def _guesses(random: Lines) -> bool:
-    """Whether the final accuracy of `random` cannot be told from guessing."""
+    """Whether the final accuracy of `random` cannot be distinguished from guessing."""
     lines = list(random)
     accuracy = final_accuracy(lines)
     return accuracy is not None and is_guessing(accuracy, highest(lines))
 
 
 def _ratio(random: Lines, other: Lines) -> float | None:
-    """How many times more interactions `random` needs in one seed; None if this is unknown."""
+    """The ratio of the interactions of `random` to those of the group, in one seed. None if the ratio is unknown."""
     accuracy = final_accuracy(random)
     if accuracy is None or _both_at_first(random, other) or _guesses(random):
         return None
@@ -140,7 +142,8 @@ def _ratio(random: Lines, other: Lines) -> float | None:
 
 
 def _whole(interactions: Estimate | None) -> Estimate | None:
-    """Round an estimate to whole interactions: the mean up, the interval outwards and never below 0."""
+    """Round an estimate to whole interactions: the mean is rounded up, and the interval is rounded outwards but never
+    below 0."""
     if interactions is None or interactions.low is None or interactions.high is None:
         return interactions and replace(interactions, mean=round_up(interactions.mean))
     return replace(
@@ -152,7 +155,7 @@ def _whole(interactions: Estimate | None) -> Estimate | None:
 
 
 def _of_reached(values: Sequence[float | None]) -> Estimate | None:
-    """The estimate over the values that are not None, without an interval if any value is None."""
+    """The estimate over the values that are not None; it has no interval if any value is None."""
     reached = [value for value in values if value is not None]
     estimated = estimate(reached)
     if estimated is None or len(reached) == len(values):

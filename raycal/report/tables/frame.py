@@ -11,7 +11,7 @@ Row = tuple[Any, ...]
 
 
 def frame(columns: Sequence[str], rows: Iterable[Row]) -> pd.DataFrame:
-    """The table with these columns and rows. Cells stay Python objects: None if undefined, never NaN."""
+    """The table with these columns and rows. Cells stay Python objects. An undefined cell is None, never NaN."""
     return pd.DataFrame(list(rows), columns=list(columns), dtype=object)
 
 

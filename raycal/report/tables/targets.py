@@ -154,7 +154,7 @@ _BREAK_EVEN = (
 
 
 def break_even_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """The cost of a cluster at which each group with clusters saves nothing."""
+    """The cost of a cluster at which a group with clusters saves nothing, for each such group."""
     return frame(
         _BREAK_EVEN,
         (_break_even_row(comparison.dataset, point) for comparison in comparisons for point in break_even(comparison)),

@@ -25,10 +25,10 @@ OK = 0
 class PoolView:
     """The pool of a running experiment, seen from another process.
 
-    Each call shows the newest finished iteration. `attach` returns such an object.
+    Each call returns the state after the newest finished iteration. `attach` returns such an object.
 
     Raises:
-        LookupError: From every method, once the experiment is over. `raycal.read_sweep` reads its results.
+        LookupError: Raised by every method if the experiment has ended. `raycal.read_sweep` reads its results.
     """
 
     def __init__(self, pools: Any, experiment_id: str) -> None:
@@ -43,7 +43,8 @@ class PoolView:
         return counts
 
     def snapshot(self) -> "PoolSnapshot":
-        """Return what the model was last trained on: `status` (P,) int8 and `labels` (P,) int32, -1 without one."""
+        """Return the state of the pool on which the model was last trained. It consists of `status` (P,) int8 and
+        `labels` (P,) int32; the label is -1 if a sample has none."""
         snapshot: PoolSnapshot = self._found(self._call("snapshot", self.experiment_id))
         return snapshot
 
@@ -69,11 +70,11 @@ def attach(experiment_id: str, *, address: str | None = None) -> Iterator[PoolVi
 
     Args:
         experiment_id: The id that the sweep prints.
-        address: The address of the Ray cluster; None: `RAY_ADDRESS`, else the cluster running on this machine. A
-            process that is connected to a cluster uses that one.
+        address: The address of the Ray cluster. None means `RAY_ADDRESS` if it is set, otherwise the cluster that
+            runs on this machine. A process that is connected to a cluster uses that cluster.
 
     Yields:
-        The pool, until the block ends.
+        The pool, which can be used until the block ends.
 
     Raises:
         InputError: There is no such cluster, or no such experiment has finished an iteration on it.

@@ -1,6 +1,6 @@
 """Handles Ctrl-C, SIGTERM, `ray job stop` and a closed terminal.
 
-The first signal ends the command in an orderly way, the second one at once.
+The first signal ends the command in an orderly way, and the second one ends it at once.
 """
 
 import os
@@ -13,9 +13,9 @@ from types import FrameType
 from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Seconds for a part of the orderly end after SIGTERM. A stopped Ray job gets SIGKILL three seconds after SIGTERM.
+# Seconds for each part of the orderly end after SIGTERM. A stopped Ray job gets SIGKILL three seconds after SIGTERM.
 TERM_SECONDS = 1.5
-# Seconds after each signal until the process is killed, as an orderly end that takes longer has gone wrong.
+# Seconds after each signal until the process is killed, because an orderly end that takes longer must have failed.
 LAST_SECONDS = {signal.SIGINT: 90.0, signal.SIGTERM: 25.0, signal.SIGHUP: 25.0}
 
 _received: int | None = None
@@ -105,7 +105,8 @@ def raise_if_received() -> None:
 
 
 def seconds_to_close(usual: float) -> float:
-    """The seconds that a part of the orderly end may take: `usual`, or fewer after SIGTERM or SIGHUP."""
+    """The seconds that a part of the orderly end may take. This is `usual`, or fewer seconds after SIGTERM or
+    SIGHUP."""
     return usual if _received in (None, signal.SIGINT) else TERM_SECONDS
 
 
@@ -121,7 +122,8 @@ def exit_code() -> int:
 def leave(code: int) -> NoReturn:
     """End the process with the exit code of its command.
 
-    After a signal the process ends at once, as a stopped job lacks the seconds that the interpreter takes to shut down.
+    After a signal the process ends at once, without the cleanup of the interpreter, because a stopped job may be killed
+    before that is done.
     """
     if code <= 128:
         sys.exit(code)

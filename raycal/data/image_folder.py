@@ -57,7 +57,8 @@ class ImageFolder(WithSubset):
         root: The folder.
         test_fraction: The share of images in the test split, which is drawn with the experiment's seed; not used if
             there are `train` and `test`.
-        size: The side, in pixels, at which the images are stored; None: `raycal.data.decode` chooses it.
+        size: The side, in pixels, at which the images are stored. None means that `raycal.data.decode` chooses
+            it.
         on_error: What happens to images that cannot be decoded: `refuse` the folder and name them, or `skip` them, so
             that they are in neither split.
     """

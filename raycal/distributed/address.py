@@ -19,7 +19,7 @@ def find_cluster(address: str | None) -> str | None:
     this machine.
 
     Args:
-        address: The address, in a form that `ray.init` accepts. None: None means `RAY_ADDRESS` if it is set, and
+        address: The address, in a form that `ray.init` accepts. None means `RAY_ADDRESS` if it is set, and
             otherwise the cluster started on this machine with `ray start`. `auto` also accepts any other cluster that
             runs on this machine, and requires that there is one.
 

@@ -46,7 +46,7 @@ def ray_session(address: str | None) -> Iterator[list[Node]]:
     Inside the block, an interruption takes effect at the next call of `raise_if_received`.
 
     Args:
-        address: The address, in a form that `ray.init` accepts. None: None means `RAY_ADDRESS` if it is set, otherwise
+        address: The address, in a form that `ray.init` accepts. None means `RAY_ADDRESS` if it is set, otherwise
             a cluster that runs on this machine, and otherwise a new cluster.
 
     Yields:

@@ -1,4 +1,4 @@
-"""The saved states of an experiment, from each of which it can continue; a state is whole or does not count."""
+"""The saved states of an experiment, from each of which it can continue; an incomplete state is ignored."""
 
 import json
 import re
@@ -45,7 +45,7 @@ class SavedState:
         """The state of the loop for a pool of `num_samples` samples.
 
         Raises:
-            ValueError: The saved pool has another size, or is no pool.
+            ValueError: The saved pool has another size, or the file is not a pool.
         """
         return LoopState(
             iteration=self.iteration,
@@ -56,9 +56,10 @@ class SavedState:
 
 
 class StateDir:
-    """The folder `state/` of a run. Each state is a pool, a model and, written last, a manifest with their digests.
+    """The folder `state/` of a run. Each state consists of a pool, a model, and a manifest with their digests, which is
+    written last.
 
-    A state whose manifest or files are torn or changed does not count; the state before it does.
+    A state is ignored if its manifest or files are incomplete or changed; the state before it is then used.
     """
 
     def __init__(self, folder: Folder) -> None:
@@ -67,7 +68,7 @@ class StateDir:
     def save(
         self, result: IterationResult, model: bytes, results: list[IterationRecord], ledger: Mapping[str, str]
     ) -> None:
-        """Save an iteration with the results and ledger digests up to it; remove all but the newest two states."""
+        """Save an iteration, with the results and ledger digests up to it, and remove all but the newest two states."""
         stem = iteration_name(result.iteration)
         files = {stem + POOL: pack(result.pool), stem + MODEL: model}
         for name, content in files.items():
@@ -85,18 +86,18 @@ class StateDir:
         self.prune(STATES_KEPT)
 
     def whole(self) -> Iterator[SavedState]:
-        """The whole states, the newest first."""
+        """The complete states, the newest first."""
         for name in reversed(by_iteration(self._folder.names(f"iteration-*{MANIFEST}"))):
             state = self._load(name)
             if state is not None:
                 yield state
 
     def drop_after(self, iteration: int) -> None:
-        """Remove the states of later iterations, their manifests first."""
+        """Remove the states of later iterations; their manifests are removed first."""
         self._remove(name for name in by_iteration(self._folder.names("iteration-*")) if iteration_of(name) > iteration)
 
     def prune(self, keep: int) -> None:
-        """Remove all but the newest `keep` states, and the remains of other states, manifests first."""
+        """Remove all but the newest `keep` states, and the remains of other states; manifests are removed first."""
         manifests = by_iteration(self._folder.names(f"iteration-*{MANIFEST}"))
         kept = {name.removesuffix(MANIFEST) for name in manifests[len(manifests) - keep :]} if keep else set()
         names = filter(_ITERATION.match, self._folder.names("iteration-*"))
@@ -110,7 +111,7 @@ class StateDir:
         try:
             return self._read(name)
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError, InputError):
-            return None  # the file is whole, but `save` did not write it
+            return None  # the file is complete, but `save` did not write it
 
     def _read(self, name: str) -> SavedState | None:
         digest, _, text = (self._folder.read(name) or b"").partition(b"\n")
@@ -146,5 +147,6 @@ def iteration_of(name: str) -> int:
 
 
 def by_iteration(names: Iterable[str]) -> list[str]:
-    """The names of iterations' files by iteration; other names are left out. From 1,000 on, text order would differ."""
+    """The names of the files of iterations, by iteration; other names are left out. From iteration 1,000 on, the order
+    of the names as text would differ."""
     return sorted(filter(_ITERATION.match, names), key=iteration_of)

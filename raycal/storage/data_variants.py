@@ -7,14 +7,16 @@ from raycal.config import ExperimentConfig
 
 
 class RunInputs(NamedTuple):
-    """The configuration of one trial and the `environment.json` it wrote, which is empty before it ran."""
+    """The configuration of one trial, and the content of the `environment.json` that it wrote, which is empty if it has
+    not run."""
 
     config: ExperimentConfig
     environment: Mapping[str, Any]
 
 
 def data_variants(trials: Sequence[RunInputs]) -> list[str]:
-    """The data that each trial read: `data 1`, `data 2` and so on where they differ within a dataset, else empty.
+    """The data that each trial read. It is `data 1`, `data 2` and so on if they differ within a dataset, and otherwise
+    empty.
 
     Trials of an earlier version of raycal, which recorded too little to compare, count as the first variant.
     """
@@ -34,20 +36,21 @@ def data_variants(trials: Sequence[RunInputs]) -> list[str]:
 
 
 def _all_complete(trials: Iterable[RunInputs]) -> bool:
-    """Whether the splits of every trial use all images there are, so that all seeds use the same images."""
+    """Whether the splits of every trial use all images of the dataset, so that all seeds use the same images."""
     recorded = [found for trial in trials if (found := trial.environment.get("dataset")) and "num_listed" in found]
     return all(found["num_train"] + found["num_test"] == found["num_listed"] for found in recorded)
 
 
 def _images(trial: RunInputs, *, complete: bool) -> str | None:
-    """The digest by which the trial's data can be compared with those of other seeds; None without a digest."""
+    """The digest by which the trial's data can be compared with the data of other seeds. None if there is no digest."""
     recorded = trial.environment.get("dataset", {})
     digest: str | None = recorded.get("images" if complete else "listing")
     return digest
 
 
 def _weights(trials: Sequence[RunInputs]) -> list[int]:
-    """The number, from 0, of the weights each trial read, among all weights of the same network and source name."""
+    """The number of the weights that each trial read, counted from 0 among all weights of the same network and source
+    name."""
     seen: dict[str, list[str]] = {}
     numbers = []
     for config, environment in trials:

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, on any filesystem that pyarrow reaches: local, NFS, S3, GCS."""
+"""Files that are written completely or not at all, on any filesystem that pyarrow reaches: local, NFS, S3, GCS."""
 
 import os
 from collections.abc import Iterator
@@ -12,15 +12,15 @@ from pyarrow import fs
 from raycal.errors import InputError, StorageError, printable
 from raycal.home import expand_home
 
-# Largest file that raycal reads, model checkpoints aside (see `MAX_MODEL_BYTES`).
+# Size of the largest file that raycal reads, except model checkpoints (see `MAX_MODEL_BYTES`).
 MAX_BYTES = 2**28
 
 
 class Folder:
-    """A folder whose files are written whole or not at all, by one writer at a time.
+    """A folder whose files are written completely or not at all, by one writer at a time.
 
     Raises:
-        OSError: From every method that reads or writes; on a remote filesystem it is a `StorageError`.
+        OSError: Raised by every method that reads or writes; on a remote filesystem it is a `StorageError`.
     """
 
     def __init__(self, filesystem: fs.FileSystem, path: str, query: str = "") -> None:
@@ -33,7 +33,7 @@ class Folder:
         """The folder at a local path (`~` allowed) or at a URI such as `s3://bucket/prefix`; nothing is created.
 
         Raises:
-            InputError: The place is empty or holds a null character, or the URI names no filesystem.
+            InputError: The place is empty or contains a null character, or the URI names no filesystem.
         """
         if not place or "\0" in place:
             raise InputError(f"--storage {place!r}: should be a folder or a URI")
@@ -56,12 +56,12 @@ class Folder:
 
     @property
     def uri(self) -> str:
-        """The place as `at` takes it, with the settings of a remote filesystem but without credentials."""
+        """The place in a form that `at` accepts, with the settings of a remote filesystem but without credentials."""
         return self.place + (f"?{self._query}" if self._query and not self.is_local else "")
 
     @property
     def place(self) -> str:
-        """The place as shown to a person: the path, or for a remote filesystem the URI without settings."""
+        """The place as it is shown to a person: the path or, for a remote filesystem, the URI without settings."""
         return self.path if self.is_local else f"{self._filesystem.type_name}://{self.path}"
 
     def folder(self, name: str) -> "Folder":
@@ -69,7 +69,7 @@ class Folder:
         return Folder(self._filesystem, f"{self.path}/{name}", self._query)
 
     def write(self, name: str, content: bytes) -> None:
-        """Replace a file; after a crash it holds the old content or the new, never a part."""
+        """Replace a file; after a crash it has the old content or the new content, never a part of it."""
         path = f"{self.path}/{name}"
         with self._reached():
             self._filesystem.create_dir(str(Path(path).parent), recursive=True)
@@ -99,18 +99,18 @@ class Folder:
         return content
 
     def exists(self, name: str = "") -> bool:
-        """Whether the file, or without a name the folder, exists."""
+        """Whether the file exists or, without a name, whether the folder exists."""
         with self._reached():
             info = self._filesystem.get_file_info(f"{self.path}/{name}".rstrip("/"))
         return bool(info.type != fs.FileType.NotFound)
 
     def names(self, pattern: str = "*") -> list[str]:
-        """The sorted names of the files in the folder that match the pattern, hidden files aside."""
+        """The sorted names of the files in the folder that match the pattern; hidden files are left out."""
         files = (info.base_name for info in self._content() if info.is_file)
         return sorted(name for name in files if Path(name).match(pattern) and not name.startswith("."))
 
     def all_names(self) -> list[str]:
-        """The sorted paths, relative to the folder, of all files in it and below it, hidden files aside."""
+        """The sorted paths, relative to the folder, of all files in it and below it; hidden files are left out."""
         infos = [info for info in self._content(recursive=True) if info.is_file]
         names = (info.path.removeprefix(f"{self.path}/") for info in infos if not info.base_name.startswith("."))
         return sorted(names)
@@ -157,7 +157,7 @@ def _write_local(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError:
-        temporary.unlink(missing_ok=True)  # on a full disk the next file may need the room
+        temporary.unlink(missing_ok=True)  # on a full disk the next file may need the space
         raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:

@@ -1,7 +1,7 @@
-"""The inputs of a sweep's trials: which images with which labels, and which weights.
+"""The inputs of a sweep's trials: the images with their labels, and the weights.
 
-They are recorded beside the plan when a sweep is started, so that a sweep that continues later, elsewhere or on another
-node reads the same, and trials on different data are never averaged.
+They are recorded beside the plan when a sweep is started. A sweep that continues later, elsewhere or on another node
+therefore reads the same inputs, and trials on different data are never averaged.
 """
 
 import io
@@ -32,10 +32,10 @@ class ExpectedInputs:
     """The inputs that one trial must read.
 
     Attributes:
-        content: The content digest that `Dataset.load` takes; None for a dataset without one file per image.
+        content: The content digest that `Dataset.load` accepts. None for a dataset without one file per image.
         train: Digest of the training pool.
         test: Digest of the test split.
-        weights: Digest of the initial weights; None when there are none.
+        weights: Digest of the initial weights. None when there are none.
     """
 
     content: str | None
@@ -47,7 +47,8 @@ class ExpectedInputs:
         """Refuse data and weights other than the expected ones.
 
         Raises:
-            InputError: The trial read something else, on this node or since the sweep was started.
+            InputError: The trial read other inputs, because they differ on this node or have changed since the sweep
+                was started.
         """
         problems = []
         if (manifest.digest.train, manifest.digest.test) != (self.train, self.test):
@@ -88,7 +89,7 @@ class Inputs:
     plugins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def with_others(self, others: "Inputs") -> "Inputs":
-        """These inputs and others, which come last."""
+        """These inputs, followed by others."""
         return Inputs(
             datasets={**self.datasets, **others.datasets},
             weights={**self.weights, **others.weights},
@@ -96,7 +97,7 @@ class Inputs:
         )
 
     def expected(self, dataset: str, weights: str) -> ExpectedInputs | None:
-        """The inputs that a trial with this dataset and these weights must read; None when its dataset is not known."""
+        """The inputs that a trial with this dataset and these weights must read. None when its dataset is not known."""
         found = self.datasets.get(dataset)
         if found is None:
             return None
@@ -109,7 +110,8 @@ class Inputs:
 def keep_sources(plugins: Iterable[Plugin], folder: Folder) -> None:
     """Keep the source of each plug-in that is given by its path, in the sweep's folder under `plugins/<digest>`.
 
-    Nothing is imported from there. The sources are for a person who wants back what a sweep was started with.
+    Nothing is imported from there. The sources are kept for a person who wants to restore what the sweep was started
+    with.
     """
     for plugin in plugins:
         kept = folder.folder(f"{SOURCES}/{plugin.digest[:SHORT_DIGEST]}")
@@ -119,7 +121,7 @@ def keep_sources(plugins: Iterable[Plugin], folder: Folder) -> None:
 
 
 class RecordedInputs(NamedTuple):
-    """Which inputs a sweep has recorded.
+    """The inputs that a sweep has recorded.
 
     Attributes:
         families: The `DatasetInput.family` of its datasets.
@@ -134,14 +136,14 @@ class InputRecord:
     """`inputs.json` and the folder `inputs` of a sweep.
 
     Raises:
-        OSError: From every method, when the storage does not answer or refuses access.
+        OSError: Raised by every method if the storage does not answer or refuses access.
     """
 
     def __init__(self, folder: Folder) -> None:
         self._folder, self._manifests = folder, folder.folder(MANIFESTS)
 
     def recorded(self) -> RecordedInputs:
-        """Which inputs there are to compare with."""
+        """The recorded inputs with which others can be compared."""
         record = self._read()
         families = frozenset(one["family"] for one in record["datasets"].values())
         return RecordedInputs(families=families, weights=frozenset(record["weights"]))
@@ -189,7 +191,8 @@ class InputRecord:
             self._folder.write(RECORD, seal(record, indent=1))
 
     def _changed(self, recorded: Mapping[str, Any], key: str, found: DatasetInput) -> str:
-        """What changed, in words, since the same split, else since another split of the images; empty for no change."""
+        """A description of what changed since the same split was recorded or, if it was not, since another split of the
+        images was; empty if nothing changed."""
         same = recorded.get(key)
         if same is not None and (same["train"], same["test"]) == found.manifest.digest[:2]:
             return ""
@@ -202,7 +205,7 @@ class InputRecord:
         return (one for one in recorded.values() if one["family"] == found.family)
 
     def _load(self, record: Mapping[str, Any]) -> Manifest:
-        """The manifest of a recorded dataset; it has no images when its file is gone."""
+        """The manifest of a recorded dataset; it has no images if its file is missing."""
         content = self._manifests.read(f"{record['images']}.parquet")
         table = SCHEMA.empty_table() if content is None else pq.read_table(io.BytesIO(content), schema=SCHEMA)
         digests = b"".join(table["digest"].to_pylist())
@@ -216,7 +219,7 @@ class InputRecord:
         )
 
     def _read(self) -> dict[str, Any]:
-        """The record; empty before the first start, or where an earlier version of raycal started the sweep."""
+        """The record; empty before the first start, or if an earlier version of raycal started the sweep."""
         content = self._folder.read(RECORD)
         if content is None:
             return {"datasets": {}, "weights": {}}

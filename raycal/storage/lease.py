@@ -1,4 +1,5 @@
-"""Decides which start of a sweep may write in its folder: the newest. Works without locks, as on object stores."""
+"""Decides which start of a sweep may write in its folder, which is the newest one. This works without locks, because
+object stores have none."""
 
 import json
 import os
@@ -13,10 +14,11 @@ OWNER = "owner.json"
 
 
 class Lease:
-    """A start of a sweep, which owns the folder until the next start takes it.
+    """A start of a sweep, which owns the folder until the next start takes it over.
 
-    The lock of the folder keeps two starts apart. The owner record tells a process that slept, or a worker of a killed
-    start on another node, that another start owns the folder now.
+    The lock of the folder keeps two starts apart. The owner record is read by processes that did not notice a new
+    start: one that was suspended, or a worker on another node whose start was killed. It tells them that another start
+    owns the folder now.
 
     Args:
         folder: The folder of the sweep.
@@ -45,8 +47,8 @@ class Lease:
 
 
 def _epoch(folder: Folder) -> int:
-    """How often the folder was taken, as far as it is known."""
+    """The number of times that the folder was taken, as far as it is known."""
     try:
         return int(json.loads(folder.read(OWNER) or b"{}").get("epoch", 0))
-    except (ValueError, AttributeError, TypeError):  # damaged; the id in `start` also tells starts apart
+    except (ValueError, AttributeError, TypeError):  # damaged; the id in `start` also distinguishes starts
         return 0

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 
 from raycal.algorithm.records import Answer, Interaction, Kind
 
-# The most values of a ledger file, all columns together. A file holds one iteration, or a whole experiment in which
-# the expert may see every sample of a large pool in each iteration.
+# The largest number of values in a ledger file, over all columns. A file holds one iteration, or a whole experiment in
+# which the expert may see every sample of a large pool in each iteration.
 MAX_VALUES = 10**8
 SCHEMA = pa.schema(
     [
@@ -37,7 +37,7 @@ def to_parquet(rows: Sequence[Interaction]) -> bytes:
 
 
 def from_parquet(content: bytes) -> tuple[Interaction, ...]:
-    """The rows of a file that `to_parquet` made, with purity and seconds in the file's single precision."""
+    """The rows of a file that `to_parquet` made; purity and seconds have the single precision of the file."""
     columns = [name for name in SCHEMA.names if name != "num_samples"]
     return tuple(map(_interaction, _read(content, columns).to_pylist()))
 
@@ -46,7 +46,7 @@ def to_table(content: bytes) -> pa.Table:
     """A file that `to_parquet` or `join` made, as an Arrow table with the columns of `SCHEMA`.
 
     Raises:
-        ValueError: The content is no ledger, or its values are far more than its size suggests.
+        ValueError: The content is not a ledger, or it has far more values than its size suggests.
     """
     table = _read(content)
     if table.column_names != SCHEMA.names:
@@ -65,7 +65,7 @@ def joined(tables: Sequence[pa.Table]) -> bytes:
 
 
 def _read(content: bytes, columns: list[str] | None = None) -> pa.Table:
-    """The Parquet file as a table; raises ValueError when it is no Parquet file or holds more than `MAX_VALUES`."""
+    """The Parquet file as a table; raises ValueError if it is not a Parquet file or holds more than `MAX_VALUES`."""
     with pq.ParquetFile(io.BytesIO(content)) as file:
         groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
         if sum(group.column(column).num_values for group in groups for column in range(group.num_columns)) > MAX_VALUES:

@@ -27,7 +27,8 @@ def pack(pool: PoolSnapshot) -> bytes:
 
 
 def unpack(content: bytes, num_samples: int) -> PoolSnapshot:
-    """The pool of `num_samples` samples in a file that `pack` made; memory is taken only for arrays of the right size.
+    """The pool of `num_samples` samples in a file that `pack` made; memory is allocated only for arrays of the right
+    size.
 
     Raises:
         ValueError: The file was not made by `pack` for a pool of this size.

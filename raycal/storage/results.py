@@ -18,7 +18,7 @@ class _KeptLabels(TypedDict, total=False):
 
     Attributes:
         kept_labels: The number of labels of clusters from earlier iterations.
-        kept_label_error: The fraction of wrong ones among them.
+        kept_label_error: The fraction of these labels that are wrong.
     """
 
     kept_labels: int
@@ -34,10 +34,10 @@ class IterationRecord(_KeptLabels):
     Attributes:
         iteration: The iteration, from 0.
         interactions: The human interactions up to this iteration.
-        cluster_labeled: The number of samples with the label of a cluster, whatever iteration it is from.
+        cluster_labeled: The number of samples with the label of a cluster, from this or an earlier iteration.
         clusters_shown: The number of clusters shown in this iteration.
-        clusters_accepted: The number of them that the expert labeled.
-        cluster_label_error: The fraction of wrong labels among those that these clusters gave.
+        clusters_accepted: The number of these clusters that the expert labeled.
+        cluster_label_error: The fraction of wrong labels among the labels that these clusters gave.
         human_seconds: The time that the interactions up to this iteration took.
         optimizer_steps: The length of the training whose model was evaluated.
     """
@@ -68,16 +68,16 @@ class IterationRecord(_KeptLabels):
 
 
 class TimedRecord(IterationRecord):
-    """A record as a trial on Ray reports it.
+    """A record in the form in which a trial on Ray reports it.
 
     Attributes:
-        started: When Algorithm 1 began or continued in the trial, as Unix time; None: it never began.
+        started: When Algorithm 1 began or continued in the trial, as Unix time; None means that it never began.
     """
 
     started: NotRequired[float | None]
 
 
-# The keys that this version writes in every line, in their order; the labels that are kept come before `human_seconds`.
+# The keys that this version writes in every line, in their order; the keys for kept labels come before `human_seconds`.
 KEYS = tuple(key for key in IterationRecord.__annotations__ if key not in _KeptLabels.__annotations__)
 
 
@@ -122,7 +122,7 @@ def iteration_record(result: IterationResult) -> IterationRecord:
 
 
 def last_defined(lines: Iterable[Mapping[str, Any]], key: str) -> Any:
-    """The value at the end of a run: that of the last line that has one; None when no line has one.
+    """The value at the end of a run: that of the last line that has one. None when no line has one.
 
     The cluster label error, for example, is undefined in an iteration in which no cluster was accepted.
     """
@@ -130,19 +130,21 @@ def last_defined(lines: Iterable[Mapping[str, Any]], key: str) -> Any:
 
 
 def is_at_chance(line: IterationRecord) -> bool:
-    """Whether the test accuracy is no better than guessing; False where that is not known."""
+    """Whether the test accuracy is no better than guessing. False where that is not known."""
     chance, accuracy = line.get("chance_accuracy"), line["test_accuracy"]
     return chance is not None and accuracy is not None and accuracy <= chance
 
 
 def loss_has_not_fallen(line: IterationRecord) -> bool:
-    """Whether a training of several steps ended with no lower loss than at its start; False where that is unknown."""
+    """Whether a training of several steps ended with a loss that is not lower than at its start. False where that is
+    unknown."""
     steps, first, last = line.get("optimizer_steps"), line.get("first_train_loss"), line.get("train_loss")
     return steps is not None and first is not None and last is not None and steps > 1 and last >= first
 
 
 def area_under_budget_curve(lines: Iterable[Mapping[str, Any]]) -> float | None:
-    """Mean test accuracy over the interactions spent, from the first line of a run to its last; None without a line.
+    """Mean test accuracy over the interactions spent, from the first line of a run to its last; None if there is no
+    line.
 
     It is the area under accuracy against interactions by the trapezoid rule, divided by the span of interactions; for
     a single line it is the line's accuracy. It is the AUBC of Zhan, Liu, Li, Chan, "A Comparative Survey: Benchmarking

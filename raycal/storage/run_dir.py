@@ -1,4 +1,4 @@
-"""The folder of one experiment as it is read: the names of its files, and what they say."""
+"""Reads the folder of one experiment: the names of its files, and their content."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ Outcome = Literal["finished", "stopped", "failed", "unfinished"]
 
 
 class TrialState(StrEnum):
-    """How far a trial is, as its folder shows it; a trial that was interrupted counts as running."""
+    """The progress of a trial, as its folder shows it; a trial that was interrupted counts as running."""
 
     PLANNED = "planned"
     RUNNING = "running"
@@ -54,12 +54,12 @@ class TrialState(StrEnum):
 
     @property
     def outcome(self) -> Outcome:
-        """The state in the words of tables: `unfinished` for a trial that has not ended."""
+        """The state in the words that tables use. `unfinished` for a trial that has not ended."""
         return cast(Outcome, self.value) if self.has_ended else "unfinished"
 
 
-# The file that puts a trial into each state. The first one that is there decides: a failure while the last files were
-# written leaves an experiment that did finish finished.
+# The file that puts a trial into each state. The first file that exists decides. So a failure while the last files are
+# written does not change the state of an experiment that did finish.
 _RECORDS = {TrialState.FINISHED: FINISHED, TrialState.STOPPED: STOPPED, TrialState.FAILED: ERROR}
 
 
@@ -72,7 +72,7 @@ class RunDir:
         self._montages = folder.folder(MONTAGES)
 
     def state(self) -> TrialState:
-        """How far the experiment is."""
+        """The state of the experiment."""
         names = {*(f"{STATES}/{name}" for name in self.folder.folder(STATES).names()), *self.folder.names()}
         for state, record in _RECORDS.items():
             if record in names:
@@ -80,7 +80,7 @@ class RunDir:
         return TrialState.RUNNING if names else TrialState.PLANNED
 
     def reason(self) -> str | None:
-        """Why the experiment has its state; None unless it has ended.
+        """The reason why the experiment has its state. None unless it has ended.
 
         It is `iterations` or `pool exhausted` if the experiment finished, the name of the scheduler if it was stopped,
         and the record of the failure if it failed.
@@ -92,9 +92,9 @@ class RunDir:
         return None if end is None else str(end.get("reason"))
 
     def damage(self) -> list[str]:
-        """What is wrong with a run that is over, a line per file that is not as it was at the end.
+        """What is wrong with a run that has ended: a line for each file that differs from what it was at the end.
 
-        The list is empty for a run that is not over, which repairs itself, and for one that an earlier version ended.
+        The list is empty for a run that has not ended, which repairs itself, and for one that an earlier version ended.
         """
         try:
             end = self._read_end(FINISHED) or self._read_end(STOPPED) or {}
@@ -136,7 +136,7 @@ class RunDir:
         """The whole ledger as one Parquet file.
 
         Raises:
-            InputError: One of its files is no ledger of raycal.
+            InputError: One of its files is not a ledger of raycal.
         """
         names = by_iteration(self._ledger_files.names("iteration-*.parquet"))
         tables = []
@@ -148,7 +148,7 @@ class RunDir:
         return ledger.joined(tables)
 
     def ledger_of(self, iteration: int) -> Sequence[Interaction]:
-        """The interactions of one iteration; empty when it has no ledger file."""
+        """The interactions of one iteration; empty if it has no ledger file."""
         content = self._ledger_files.read(ledger_name(iteration))
         return () if content is None else ledger.from_parquet(content)
 
@@ -165,15 +165,15 @@ class RunDir:
         content = self.folder.read(STARTED)
         try:
             return None if content is None else int(json.loads(content)["time"])
-        except (ValueError, TypeError, KeyError):  # the file is torn, or raycal did not write it
+        except (ValueError, TypeError, KeyError):  # the file is incomplete, or raycal did not write it
             return None
 
     def environment(self) -> dict[str, Any]:
-        """The environment that `write_environment` recorded; empty before."""
+        """The environment that `write_environment` recorded; empty before it was recorded."""
         return self._object(ENVIRONMENT, self.folder.read(ENVIRONMENT) or b"{}")
 
     def _object(self, name: str, content: bytes) -> dict[str, Any]:
-        """The content as a JSON object; raises InputError when it is none."""
+        """The content as a JSON object; raises InputError if it is not one."""
         try:
             value = json.loads(content)
         except (ValueError, RecursionError):
@@ -183,11 +183,11 @@ class RunDir:
         return value
 
     def _changed(self, digests: Mapping[str, str]) -> list[str]:
-        """The files that are gone or have other digests."""
+        """The files that are missing or have other digests."""
         return [name for name, digest in digests.items() if self._digest(name) != digest]
 
     def _digest(self, name: str) -> str | None:
-        """The digest of a file as it is on disk; None when the file cannot be one of this folder's."""
+        """The digest of a file on disk. None if the file cannot belong to this folder."""
         if ".." in name.split("/"):
             return None
         try:

@@ -44,11 +44,11 @@ class RunWriter(RunDir):
 
     Args:
         folder: The folder of the experiment.
-        lease: The start of the sweep that writes here; each commit first asks it whether it still may. None: the
-            caller knows that it may write.
+        lease: The start of the sweep that writes here; before each commit it is asked whether it still owns the folder.
+            None means that the caller has made sure that it may write.
 
     Raises:
-        TakenOverError: From every method that writes results: the sweep has another owner.
+        TakenOverError: Raised by every method that writes results if the sweep has another owner.
     """
 
     def __init__(self, folder: Folder, lease: Lease | None = None) -> None:
@@ -65,10 +65,10 @@ class RunWriter(RunDir):
     def begin(self, config: ExperimentConfig) -> SavedState | None:
         """Start or continue the experiment: write its configuration, and repair what a crash left.
 
-        An experiment that finished or was stopped is left as it is.
+        The folder of an experiment that finished or was stopped is not changed.
 
         Returns:
-            The newest whole state, from which the experiment continues; None if there is none.
+            The newest complete state, from which the experiment continues. None if there is none.
         """
         self._check_lease()
         if self.state().is_complete:
@@ -100,7 +100,7 @@ class RunWriter(RunDir):
         self._committed = _Committed(lines, earlier | {name: digest_of(content)})
         self._ledger_files.write(name, content)
         self._states.save(result, model, lines, self._committed.ledger)
-        self._check_lease()  # an owner that slept would cut off the next owner's lines
+        self._check_lease()  # an owner that was suspended would remove the lines of the next owner
         self._write_results(lines)
         return line
 
@@ -111,7 +111,7 @@ class RunWriter(RunDir):
     def stop(self, reason: str) -> None:
         """Mark the experiment as stopped early, by `asha` for example; its models are removed.
 
-        A stopped experiment needs nothing more but is not finished. An experiment that did finish stays finished.
+        A stopped experiment needs no more work but is not finished. An experiment that did finish stays finished.
         """
         if self.state() is TrialState.FINISHED:
             return
@@ -122,7 +122,7 @@ class RunWriter(RunDir):
     def fail(self, message: str) -> None:
         """Record why the experiment failed; a later start removes the record.
 
-        On a full disk the reason is only logged, as a failure to record it must not stop other experiments.
+        On a full disk the reason is only logged, because a failure to record it must not stop other experiments.
         """
         self._check_lease()
         try:
@@ -135,7 +135,7 @@ class RunWriter(RunDir):
         self.folder.remove(ERROR)
 
     def tidy(self) -> None:
-        """Remove the models that a crash at the end of the experiment left."""
+        """Remove the models that a crash at the end of the experiment left behind."""
         if self.state().is_complete:
             self._states.prune(0)
 
@@ -148,7 +148,7 @@ class RunWriter(RunDir):
         self.folder.write(ENVIRONMENT, json.dumps(environment, indent=1).encode())
 
     def _end(self, name: str, end: Mapping[str, Any]) -> None:
-        """Record the end with the digests of all files; a committed file has the digest of its commit."""
+        """Record the end with the digests of all files; for a committed file, this is the digest of its commit."""
         self._check_lease()
         committed = self._read_committed()
         if committed is not None:
@@ -164,7 +164,7 @@ class RunWriter(RunDir):
         self._states.prune(0)
 
     def _newest(self) -> SavedState | None:
-        """The newest whole state with a whole ledger up to it."""
+        """The newest complete state for which the ledger is complete, too."""
         for state in self._states.whole():
             changed = self._changed({f"{LEDGER}/{name}": digest for name, digest in state.ledger.items()})
             if not changed:
@@ -173,7 +173,8 @@ class RunWriter(RunDir):
         return None
 
     def _read_committed(self) -> "_Committed | None":
-        """The committed lines and ledger digests, from memory, else from the newest state; None without a state."""
+        """The committed lines and ledger digests, from memory or, without them, from the newest state. None if there is
+        no state."""
         if self._committed is not None:
             return self._committed
         state = self._newest()

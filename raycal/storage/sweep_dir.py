@@ -1,4 +1,5 @@
-"""The plan of a sweep, written before anything starts; on resume `raycal.sweep.extension` compares the file with it."""
+"""The plan of a sweep, which is written before anything starts; on resume `raycal.sweep.extension` compares the sweep
+file with it."""
 
 import json
 import os
@@ -26,7 +27,7 @@ from raycal.storage.run_dir import RunDir
 from raycal.storage.seal import seal, unseal
 
 PLAN, TRIALS = "plan.json", "trials.csv"
-ID_PATTERN = r"^[a-z0-9][a-z0-9._+-]*$"  # an id is the name of a folder
+ID_PATTERN = r"^[a-z0-9][a-z0-9._+-]*$"  # an id is also the name of a folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +37,14 @@ class SweepPlan:
     Attributes:
         sweep: The name of the sweep.
         experiments: The experiments by id, in the order in which they start.
-        threads: CPU threads of each trial; part of the plan because the last bits of a result depend on them.
-        search: A search that decides trial by trial, so that the plan grows while the sweep runs; None: all is planned.
+        threads: CPU threads of each trial; they are part of the plan because the last bits of a result depend on them.
+        search: A search that decides trial by trial, so that the plan grows while the sweep runs. None means that all
+            experiments are planned.
         base: The experiment that such a search varies.
         axes: The keys that the grid and the random search vary, now or at an earlier start; None in the plan of an
-            earlier version of raycal, and where a search decides trial by trial.
-        removed: The ids of the experiments that the sweep file no longer asks for; they are kept, but not run any more.
+            earlier version of raycal, and if a search decides trial by trial.
+        removed: The ids of the experiments that the sweep file no longer contains; they are kept, but do not run any
+            more.
     """
 
     sweep: str
@@ -54,7 +57,7 @@ class SweepPlan:
 
     @property
     def asked(self) -> dict[str, ExperimentConfig]:
-        """The experiments that the sweep file still asks for."""
+        """The experiments that the sweep file still contains."""
         removed = set(self.removed)
         return {key: config for key, config in self.experiments.items() if key not in removed}
 
@@ -76,7 +79,8 @@ class SweepDir:
     """`<storage>/<sweep name>`: the plan and one folder per experiment.
 
     Args:
-        lease: The start of the sweep that writes here; None: nobody writes, or the caller knows that it may.
+        lease: The start of the sweep that writes here. None means that nobody writes, or that the caller knows that it
+            may write.
     """
 
     def __init__(self, folder: Folder, lease: Lease | None = None) -> None:
@@ -124,9 +128,9 @@ class SweepDir:
         )
 
     def write_plan(self, plan: SweepPlan) -> None:
-        """Write the plan, whole or not at all, and then the table of the trials.
+        """Write the plan, completely or not at all, and then the table of the trials.
 
-        This comes before anything starts, and again when a search or an extended grid has added experiments.
+        The plan is written before anything starts, and again when a search or an extended grid has added experiments.
         """
         earlier = self._record()
         begun = earlier.get("started")
@@ -146,7 +150,7 @@ class SweepDir:
             content["axes"] = list(plan.axes)
         if plan.removed:
             content["removed"] = list(plan.removed)
-        # Experiment ids depend on what an expert's options affect, even where the plug-in that defines it is missing.
+        # Experiment ids depend on what an expert's options affect, even if the plug-in that defines it is missing.
         described = dict(earlier.get("experts", {})) | _descriptions(plan)
         if described:
             content["experts"] = described
@@ -155,7 +159,7 @@ class SweepDir:
         self.write_trials(plan)
 
     def write_trials(self, plan: SweepPlan) -> None:
-        """Write `trials.csv`, which says in words what each experiment id stands for, unless it is there already."""
+        """Write `trials.csv`, which describes each experiment id in words, unless it exists already."""
         content = trials_csv(plan.experiments, plan.removed, searched=plan.search.space if plan.search else ()).encode()
         if self.folder.read(TRIALS) != content:
             self.check_owner()
@@ -171,11 +175,12 @@ class SweepDir:
             self.lease.check()
 
     def start_time(self) -> int | None:
-        """When the plan was first written, in milliseconds since 1970; None when that was not recorded."""
+        """The time when the plan was first written, in milliseconds since 1970. None if that was not recorded."""
         return self._record().get("started")
 
     def sweep_id(self) -> str | None:
-        """The id that tells this sweep from every other, wherever its folder is; None for plans of an older raycal."""
+        """The id that distinguishes this sweep from all others, wherever its folder is. None for a plan of an earlier
+        version of raycal."""
         return self._record().get("id")
 
     def _record(self) -> dict[str, Any]:
@@ -184,7 +189,8 @@ class SweepDir:
         return {} if content is None else dict(json.loads(content))
 
     def lock(self) -> AbstractContextManager[Any]:
-        """Keep a second process off the folder of a running sweep; does nothing where this process cannot write.
+        """Keep a second process from using the folder of a running sweep; does nothing if this process cannot write
+        there.
 
         Raises:
             InputError: Another process holds the lock, or the folder cannot be created.
@@ -202,7 +208,7 @@ class SweepDir:
 
 
 def _descriptions(plan: SweepPlan) -> dict[str, dict[str, list[str] | None]]:
-    """What the options of each expert that a loaded plug-in defines affect, by the expert's name."""
+    """For each expert that a loaded plug-in defines, the uses that its options affect, by the expert's name."""
     configs = [*plan.experiments.values(), *([plan.base] if plan.base is not None else [])]
     named = {expert["name"] for config in configs for _, expert in experts.chain(config.expert.model_dump())}
     return {name: experts.description(name) for name in sorted(named) if owner_of("expert", name) is not None}

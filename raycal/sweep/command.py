@@ -103,19 +103,20 @@ def _print_estimate(job: Job, rate: GpuRate, price: float | None, *, clouds: boo
 
 
 def _check_whole(job: Job) -> None:
-    """Refuse to continue if files of experiments changed after these had ended."""
+    """Refuse to continue if files of experiments changed after the experiments had ended."""
     problems = [problem for key in job.selected for problem in job.sweep_dir.run_dir(key).damage()]
     if problems:
         raise InputError(*problems)
 
 
 def _refuse_changed_inputs(job: Job, prepared: Inputs) -> None:
-    """Refuse to continue if images or weights differ from those at the sweep's start, even if nothing is left to run.
+    """Refuse to continue if images or weights differ from those at the start of the sweep, even if no trial is left to
+    run.
 
     Args:
         job: The job.
-        prepared: The inputs that were read for the trials to run. All other recorded inputs of the sweep are read here,
-            as far as they are on this machine.
+        prepared: The inputs that were read for the trials to run. All other recorded inputs of the sweep are read by
+            this function, as far as they are on this machine.
 
     Raises:
         InputError: Images or weights have changed; the lines of the error name them.

@@ -1,4 +1,5 @@
-"""Decides what `--resume` may change in a planned sweep: add or leave out trials, but not change a trial's settings."""
+"""Decides what `--resume` may change in a planned sweep: trials may be added or left out, but a trial's settings may
+not change."""
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -17,11 +18,11 @@ Experiments = Mapping[str, ExperimentConfig]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extension:
-    """The plan of an earlier start, extended by what the sweep file asks for now.
+    """The plan of an earlier start, extended by what the sweep file contains now.
 
     Attributes:
         earlier: The plan as the earlier start left it.
-        plan: The plan with the new trials at its end, and with the trials marked that are no longer in the file.
+        plan: The plan with the new trials at its end; trials that are no longer in the file are marked.
     """
 
     earlier: SweepPlan
@@ -38,7 +39,7 @@ class Extension:
         return [key for key in self.plan.experiments if key not in self.earlier.experiments]
 
     def __str__(self) -> str:
-        """One line for the person who extends the sweep; empty when no trial came or went."""
+        """One line for the person who extends the sweep; empty if no trial was added or removed."""
         before, after = set(self.earlier.removed), set(self.plan.removed)
         words = []
         if new := len(self.new):
@@ -59,7 +60,7 @@ class Extension:
 
 
 def extend(plan: SweepPlan, sweep: Sweep) -> Extension:
-    """Compare a plan with what the sweep file asks for now, and add what is new.
+    """Compare a plan with what the sweep file contains now, and add what is new.
 
     An axis is a key that the grid or the random search varies, now or in the plan. Two experiments are the same trial
     when they agree on every axis that can change their results.
@@ -85,7 +86,7 @@ def _extended(plan: SweepPlan, sweep: Sweep) -> SweepPlan:
         changed = dict.fromkeys((*_changed_trials(gone, new, axes), *_changed_for_all(planned, asked, axes)))
         if changed:
             before, now = _values(planned.values()), _values(asked.values())
-            # Where only one side uses a plug-in, the plug-in did not change: another key says what is used instead.
+            # If only one side uses a plug-in, the plug-in did not change: another key says what is used instead.
             said = [key for key in changed if not _is_of_plugin(key) or (key in before and key in now)]
             raise InputError(*(_change(key, before.get(key), now.get(key), sweep) for key in said))
     elif not gone and plan.axes is None and not plan.removed:
@@ -111,7 +112,8 @@ def _changed_trials(gone: Experiments, new: Experiments, axes: Collection[str]) 
 
 
 def _changed_for_all(planned: Experiments, asked: Experiments, axes: Collection[str]) -> Iterable[str]:
-    """The keys, axes aside, with one value in all planned experiments and another in all that are asked for now."""
+    """The keys, except axes, that have one value in all planned experiments and another value in all experiments of the
+    sweep file."""
     before, now = (_values(each.values(), _relevant) for each in (planned, asked))
     for key in before.keys() & now.keys():
         if not _is_on(key, axes) and len(before[key]) == len(now[key]) == 1 and before[key] != now[key]:
@@ -119,7 +121,7 @@ def _changed_for_all(planned: Experiments, asked: Experiments, axes: Collection[
 
 
 def _place(config: ExperimentConfig, axes: Collection[str]) -> str:
-    """The values of an experiment on the axes, as JSON, without those that cannot change its results."""
+    """The values of an experiment on the axes, as JSON; axes that cannot change its results are left out."""
     settings = _counting(config.identity(), config)
     return json.dumps({key: value for key, value in sorted(settings.items()) if _is_on(key, axes)})
 
@@ -133,7 +135,7 @@ def _relevant(config: ExperimentConfig) -> dict[str, Any]:
 
 
 def _counting(settings: Mapping[str, Any], config: ExperimentConfig) -> dict[str, Any]:
-    """The flat settings of an experiment whose keys are in `settings`, and the scenario as the sweep file gives it."""
+    """Those flat settings of an experiment that are in `settings`, and the scenario as the sweep file gives it."""
     flat = config.flat()
     return {key: value for key, value in flat.items() if key.partition(".")[0] == "scenario" or _has(settings, key)}
 

@@ -1,4 +1,5 @@
-"""A request to run a sweep, and the job that it becomes when everything was checked. Nothing is started or written."""
+"""A request to run a sweep, and the job that it becomes after everything was checked. This module starts and writes
+nothing."""
 
 import os
 import shlex
@@ -32,10 +33,10 @@ class Request:
     Attributes:
         sweep: The path of a sweep file, or the contents of one.
         storage: The folder or URI that contains the sweep folder.
-        address: The Ray cluster; None: `RAY_ADDRESS`, else this machine.
+        address: The Ray cluster. None means `RAY_ADDRESS` if it is set, otherwise this machine.
         local: Whether the trials run one after another in this process, without Ray.
         resume: Whether to continue a sweep that was started before.
-        only: Patterns that select the trials to run; empty: all trials.
+        only: Patterns that select the trials to run; if empty, all trials run.
         overrides: Settings that replace those of the sweep file.
         track: Whether the runs are sent to MLflow.
         report: Whether the report is written at the end.
@@ -59,13 +60,14 @@ class Job:
     Attributes:
         request: The request.
         sweep: The sweep, as loaded and validated.
-        selected: The requested experiments, by id; a search that decides trial by trial adds experiments.
+        selected: The requested experiments, by id. A search that decides trial by trial adds experiments to them.
         sweep_dir: The folder of the sweep.
         extension: The plan of an earlier start and its extension by this request; None at the first start.
         labels: The labels of the trials in printed lines, by id.
         infos: The datasets of the selected experiments, by experiment id.
-        tracking_uri: The tracking URI to send the runs to; None: they are not tracked.
-        away: Why nothing can be sent to the tracking URI at the start; empty if it answers or was not tried yet.
+        tracking_uri: The tracking URI to send the runs to. None means that they are not tracked.
+        away: The reason why nothing can be sent to the tracking URI at the start; empty if the server answers or was
+            not tried yet.
     """
 
     request: Request
@@ -80,14 +82,14 @@ class Job:
 
     @property
     def plan(self) -> SweepPlan | None:
-        """The plan of an earlier start, with what the sweep file adds to it; None at the first start."""
+        """The plan of an earlier start, with what the sweep file adds to it. None at the first start."""
         return None if self.extension is None else self.extension.plan
 
     @property
     def tracked(self) -> Mapping[str, ExperimentConfig]:
         """The experiments to show in MLflow: the selected ones, and those that the sweep file no longer contains."""
         if self.plan is None or not self.plan.removed:
-            return self.selected  # not a copy, because it may grow
+            return self.selected  # not a copy, because more experiments may be added
         return {key: self.plan.experiments[key] for key in self.plan.removed} | self.selected
 
     def warnings(self) -> list[str]:
@@ -101,12 +103,12 @@ class Job:
 
     @property
     def num_trials(self) -> int:
-        """The largest number of trials that there will be."""
+        """The largest number of trials that the sweep may have."""
         return self.sweep.num_trials if self.sweep.base else len(self.selected)
 
     @property
     def num_left(self) -> int:
-        """The number of trials that are not over."""
+        """The number of trials that have not ended."""
         return self.num_trials - len(self.selected) + len(self.unfinished())
 
     def earlier_results(self) -> Iterator[tuple[str, ExperimentConfig, list[IterationRecord]]]:
@@ -238,7 +240,7 @@ def _check(
 
     Args:
         experiments: The experiments to check, by id.
-        among: All experiments of the sweep, whose datasets need different names.
+        among: All experiments of the sweep; the names of their datasets must differ.
         sweep_dir: The folder of the sweep.
         started: The trials of an earlier start. If their datasets or weights are missing, the error also names the
             commands that need neither.

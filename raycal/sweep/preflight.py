@@ -16,14 +16,14 @@ from raycal.experiment import build
 from raycal.home import expand_home
 from raycal.storage.folder import Folder
 
-NEAREST = 3  # number of names that a message proposes
+NEAREST = 3  # number of names that a message suggests
 MOST_COMPARED = 2000  # largest number of names to compare; each comparison takes a fraction of a millisecond
 
 
 def select(
     experiments: Mapping[str, ExperimentConfig], patterns: Sequence[str], labels: Mapping[str, str] | None = None
 ) -> dict[str, ExperimentConfig]:
-    """The experiments whose id or label matches any of the patterns; all experiments without a pattern.
+    """The experiments whose id or label matches any of the patterns; all experiments if there is no pattern.
 
     A pattern may also be a label that names settings that do not vary in this sweep.
 
@@ -59,10 +59,11 @@ def select(
 
 
 def _nearest(pattern: str, names: Mapping[str, Sequence[str]]) -> str:
-    """The labels, or else the ids, of those trials whose id or label is most like the pattern, as the end of a line.
+    """The labels of the trials whose id or label is most like the pattern, as the end of a line. A trial without a
+    label is named by its id.
 
     Args:
-        names: The id of each trial and, where there is one, its label.
+        names: The id of each trial and, if it has one, its label.
     """
     called = {name: all_names[-1] for all_names in names.values() for name in all_names}
     found = get_close_matches(pattern.replace("*", ""), list(called)[:MOST_COMPARED], n=NEAREST, cutoff=0.4)
@@ -77,7 +78,7 @@ def check(
 
     Args:
         experiments: The experiments to check.
-        among: All experiments of the sweep, whose datasets need different names; None: the same.
+        among: All experiments of the sweep; the names of their datasets must differ. None means `experiments`.
 
     Raises:
         InputError: Datasets or weights files cannot be used; there is a line for each of them.
@@ -104,7 +105,7 @@ def check(
 
 
 def describe(infos: Iterable[DatasetInfo]) -> list[str]:
-    """A line for each dataset with its classes and sizes, and below it a line for every note and warning."""
+    """A line for each dataset with its classes and sizes, followed by a line for every note and warning."""
     lines: dict[str, None] = {}
     for info in infos:
         below = (*info.notes, *(f"warning: {warning}" for warning in info.warnings))
@@ -116,7 +117,7 @@ def check_apart(infos: Iterable[DatasetInfo], storage: Folder) -> None:
     """Refuse a storage inside a folder of images, where pictures would be read as images, and images in the storage.
 
     Raises:
-        InputError: Folders of images are not apart from the storage; there is a line for each of them.
+        InputError: A folder of images and the storage are not separate; there is a line for each such folder.
     """
     if not storage.is_local:
         return
@@ -138,7 +139,7 @@ def check_apart(infos: Iterable[DatasetInfo], storage: Folder) -> None:
 
 
 def _lies_in(inner: Path, outer: Path) -> bool:
-    """Whether a folder is, or lies in, another folder, also through links; the inner folder need not exist."""
+    """Whether a folder is or lies in another folder, also through links; the inner folder need not exist."""
     try:
         wanted = outer.stat()
     except OSError:
@@ -159,7 +160,7 @@ def _inspect(config: ExperimentConfig) -> DatasetInfo | InputError:
 
 
 def _wrong_with(weights: str) -> str | None:
-    """The problem with a weights file, as far as it shows without reading the file; None if there is none."""
+    """The problem with a weights file, as far as it can be found without reading the file. None if there is none."""
     if weights in ("imagenet", "none"):
         return None
     try:

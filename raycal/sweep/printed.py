@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 
 
 def print_start(job: Job) -> None:
-    """Print how many trials there are and are left to run, where the results go, and which data is read."""
+    """Print the number of trials and how many of them are left to run, where the results are written, and which data is
+    read."""
     print(
         f"{job.sweep.name}: {counted(job.num_trials, 'trial')}, {job.num_left} to run\n"
         f"  folder  {job.sweep_dir.folder.place}"

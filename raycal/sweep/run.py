@@ -1,4 +1,5 @@
-"""Runs the trials of a checked job: takes the machines and the folder, tracks, runs, reports, and gives all back."""
+"""Runs the trials of a checked job: takes the machines and the folder, tracks, runs, reports, and releases everything
+at the end."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -35,20 +36,22 @@ logger = logging.getLogger(__name__)
 def run_trials(job: Job, todo: dict[str, ExperimentConfig], inputs: Inputs) -> Mapping[str, str]:
     """Run the trials of a job that are left, write the report, and send everything to MLflow.
 
-    If no trial is left, the report is written and sent all the same, because a kill may have interrupted this.
+    If no trial is left to run, the report is still written and sent, because an earlier process may have been killed
+    before it did so.
 
     Args:
         job: The checked job.
-        todo: The experiments to run, by id; a search that decides trial by trial adds experiments.
-        inputs: The data that was read for them, which matches the record of earlier starts.
+        todo: The experiments to run, by id. A search that decides trial by trial adds experiments to them.
+        inputs: The data that was read for these experiments, which matches the record of earlier starts.
 
     Returns:
         The paths of the sweep's views in the MLflow UI, by what they show; empty if MLflow has nothing of the sweep.
     """
-    with ExitStack() as held:  # everything is given back in reverse order, also after an error
+    with ExitStack() as held:  # everything is released in reverse order, also after an error
         if not job.num_left:
             held.enter_context(job.sweep_dir.lock())
-            if job.extension is not None and job.extension.is_changed:  # its new trials are all done or not selected
+            if job.extension is not None and job.extension.is_changed:
+                # The new trials of the search are all done or not selected.
                 job, _ = _take_folder(job, {}, job.extension.plan.threads, Inputs())
             tracker = held.enter_context(_tracked(job))
         else:
@@ -79,7 +82,7 @@ class SweepRun:
 
     Attributes:
         job: The job, whose sweep folder is written under the lease.
-        todo: The experiments to run, by id; a search that decides trial by trial adds experiments.
+        todo: The experiments to run, by id. A search that decides trial by trial adds experiments to them.
         expected: The data and weights that each experiment must read, by experiment id.
         allocation: The resources of each trial.
         lease: The right to write in the folder.
@@ -154,7 +157,7 @@ class SweepRun:
             )
 
     def _suggestions(self) -> "Suggestions | None":
-        """The search that decides trial by trial which experiments there are; None if all of them are known."""
+        """The search that decides trial by trial which experiments are run. None if all experiments are known."""
         sweep, selected, todo = self.job.sweep, self.job.selected, self.todo
         if sweep.search is None or sweep.base is None:
             return None
@@ -232,7 +235,7 @@ def _take_folder(job: Job, todo: Mapping[str, ExperimentConfig], threads: int, i
 
 
 def _write_plan(job: Job, threads: int) -> None:
-    """Write the plan of the sweep; for a search that decides trial by trial, with the trials known so far."""
+    """Write the plan of the sweep; if a search decides trial by trial, the plan has the trials known so far."""
     sweep = job.sweep
     if sweep.base:
         plan = SweepPlan(
@@ -267,7 +270,7 @@ def _tracked(job: Job) -> Iterator[Tracker | NoTracker]:
 
 @contextmanager
 def _holding_lease(lease: Lease) -> Iterator[None]:
-    """Replace any error by `TakenOverError` if another process has taken the folder, which then caused the error."""
+    """Replace any error by `TakenOverError` if another process has taken the folder, because that caused the error."""
     try:
         yield
     except Exception:

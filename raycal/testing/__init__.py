@@ -1,6 +1,6 @@
 """Contract checks for extensions, for raycal's own tests and for the test suite of a plug-in.
 
-Each check takes the name of a registered extension and its options, and raises an AssertionError that says what the
+Each check takes the name of a registered extension and its options. It raises an AssertionError that says what the
 extension does that raycal does not allow:
 
     import strategies  # registers `smallest_norm`

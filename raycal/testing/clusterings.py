@@ -20,7 +20,7 @@ from raycal.testing.examples import example_embeddings, read_only
 
 
 def check_clustering(name: str, /, **options: Any) -> None:
-    """Check a clustering: it gives every sample an int64 id from 0 to num_clusters - 1.
+    """Check a clustering, which must give every sample an int64 id from 0 to num_clusters - 1.
 
     Equal seeds must give equal ids, whatever the number of threads and the global random state. Points far apart must
     be in different clusters. The clustering must not write to the embeddings. It must raise a `DivergedError` for
@@ -63,7 +63,8 @@ def _check_ids(ids: npt.NDArray[np.int64], num_samples: int, num_clusters: int, 
 
 
 def _check_refusals(cluster: Callable[[Floats, int], Any], what: str) -> None:
-    """Check that embeddings that are not finite are refused, with a message that has their number and the first row."""
+    """Check that embeddings that are not finite are refused, with a message that contains their number and the first
+    row."""
     for wrong in (np.nan, np.inf, -np.inf):
         for everywhere in (False, True):
             given: Any = example_embeddings(40).copy()
@@ -83,7 +84,7 @@ def _check_refusals(cluster: Callable[[Floats, int], Any], what: str) -> None:
 
 
 def _diverged(call: Callable[[], object]) -> str | None:
-    """The message of the DivergedError that a call raises; None if the call raises none."""
+    """The message of the DivergedError that a call raises. None if the call raises none."""
     try:
         call()
     except DivergedError as error:

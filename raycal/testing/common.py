@@ -28,7 +28,7 @@ def global_random_state_kept(what: str) -> Iterator[None]:
 
 @contextmanager
 def other_global_random_state() -> Iterator[None]:
-    """Run the block with another global random state of numpy than outside of it."""
+    """Run the block with a global random state of numpy that differs from the one outside of it."""
     before = np.random.get_state()  # noqa: NPY002
     np.random.seed(123)  # noqa: NPY002
     try:
@@ -52,7 +52,7 @@ def with_one_and_two_threads(call: Callable[[], Any]) -> list[Any]:
 
 
 def check_options(registry: Registry[Any], name: str) -> None:
-    """Check that a sweep file can set the options of an extension, which each need a readable annotation."""
+    """Check that a sweep file can set the options of an extension; each option needs a readable annotation."""
     assert name in registry, f"there is no {registry.kind} named {name!r}; registered are {', '.join(registry)}"
     for key, option in registry.options(name).items():
         assert option.annotation is not Any, f"{registry.kind} {name}: the option {key} has no type annotation"

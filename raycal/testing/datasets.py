@@ -9,10 +9,11 @@ from raycal.testing.common import check_options, global_random_state_kept
 
 
 def check_dataset(name: str, /, **options: Any) -> None:
-    """Check a dataset: `load` returns what `inspect` announces, as arrays of the right types, equal for equal seeds.
+    """Check a dataset. `load` must return what `inspect` announces, as arrays of the right types, and equal arrays for
+    equal seeds.
 
     A dataset with the options `train_size`, `test_size` and `subset_seed` is also checked with them. The dataset should
-    be small, or be made small by its options, as it is loaded several times.
+    be small, or be made small by its options, because it is loaded several times.
     """
     check_options(datasets, name)
     for key in ("seed", "image_size"):

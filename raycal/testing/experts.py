@@ -13,11 +13,11 @@ from raycal.testing.examples import example_cluster, read_only
 
 
 def check_expert(name: str, /, options_for: Callable[[int], Mapping[str, Any]] | None = None, **options: Any) -> None:
-    """Check an expert: each sample gets a class and a cost, and a cluster is labeled or refused for a cost.
+    """Check an expert: it must give each sample a class and a cost, and label or refuse a cluster for a cost.
 
-    Equal seeds must give equal answers. The answer about a sample must not depend on the samples asked with it. `wrong`
-    and `purity` must agree with the true labels where the expert knows them. The expert must neither use nor change the
-    global random state.
+    Equal seeds must give equal answers. The answer about a sample must not depend on the samples in the same question.
+    `wrong` and `purity` must agree with the true labels if the expert knows them. The expert must neither use nor
+    change the global random state.
 
     Args:
         options_for: Returns further options for a number of classes.

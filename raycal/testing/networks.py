@@ -12,12 +12,12 @@ from raycal.testing.common import check_options
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-# Largest factor between the cost that a network declares and the cost that is counted.
+# Largest accepted factor between the cost that a network declares and the cost that is counted.
 COST_FACTOR = 2.0
 
 
 def check_network(name: str, /, **options: Any) -> None:
-    """Check a network: its last layer can be found and computes its logits, and its cost is as declared.
+    """Check a network: its last layer must be found and must compute the logits, and its cost must be as declared.
 
     Equal seeds must draw the same weights. Building the network must not change the state of torch's own generator. The
     network must be trainable on a batch of two images.
@@ -80,7 +80,8 @@ def _gflop(name: str, options: Mapping[str, Any], side: int) -> float:
 
 
 def check_loss(name: str, /, **options: Any) -> None:
-    """Check a loss: it is a finite float32 for each sample, and a step against its gradient raises the label's logit.
+    """Check a loss: it must be a finite float32 for each sample, and a step against its gradient must raise the label's
+    logit.
 
     The gradient must be finite. A sample of weight 0 must not affect the others. The loss must accept a single class.
     """

@@ -32,9 +32,11 @@ COMMANDS = {
     ),
     "report": Command("raycal.report.__main__", "write the report of a sweep: page, figures and tables"),
     "track": Command("raycal.track", "send the runs of a sweep to MLflow, from the sweep's folder"),
-    "doctor": Command("raycal.doctor.__main__", "check whether a sweep can run here, and say what to repair"),
+    "doctor": Command("raycal.doctor.__main__", "check whether a sweep can run here, and say what to fix"),
     "pool": Command("raycal.pool", "print what the running experiments have annotated so far"),
-    "bench": Command("raycal.bench.__main__", "measure raycal beside a bare training loop and an obvious script"),
+    "bench": Command(
+        "raycal.bench.__main__", "compare the speed of raycal with a bare training loop and an obvious script"
+    ),
 }
 
 

@@ -44,5 +44,5 @@ def _expanded_without_home(path: str) -> str:
 
 def _no_home(path: str, first: str) -> str:
     if first == "~":
-        return f"{path}: there is no home folder, as HOME is not set; set HOME, or give the whole path"
+        return f"{path}: there is no home folder, because HOME is not set; set HOME, or give the whole path"
     return f"{path}: no such home folder; give the whole path, or ./{path} for a folder of that name"

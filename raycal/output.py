@@ -113,7 +113,9 @@ class _UnfailingFile(io.RawIOBase):
             return
         self._is_reported = True
         stream = "standard output" if self._descriptor == STDOUT else "standard error"
-        line = f"{stream} cannot be written ({error.strerror}): lines printed there are lost, the command goes on\n"
+        line = (
+            f"{stream} cannot be written ({error.strerror}): lines printed there are lost, but the command continues\n"
+        )
         with suppress(OSError):
             os.write(self._other, line.encode())
 

@@ -60,7 +60,7 @@ class PoolView:
 
     def _found(self, answer: Any) -> Any:
         if answer is None:
-            raise LookupError(f"{self.experiment_id} is over; its run folder has its results and its ledger")
+            raise LookupError(f"{self.experiment_id} has ended; its run folder has its results and its ledger")
         return answer
 
 
@@ -101,7 +101,9 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     parser = argparse.ArgumentParser(prog=prog, description=DESCRIPTION)
     parser.add_argument("experiment", nargs="?", help="id of the experiment whose newest interactions are printed")
     parser.add_argument("--rows", type=int, default=20, help="number of interactions to print (default: 20)")
-    parser.add_argument("--address", help="address of the Ray cluster (default: RAY_ADDRESS, else this machine)")
+    parser.add_argument(
+        "--address", help="address of the Ray cluster (default: RAY_ADDRESS or, if not set, this machine)"
+    )
     options = parser.parse_args(arguments)
     return exit_code_of(lambda: _print(options), {LookupError: INPUT_ERROR})
 

@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     parser = argparse.ArgumentParser(prog=prog, description=DESCRIPTION)
     parser.add_argument("sweep_dir", metavar="SWEEP_DIR", help="the folder of a sweep: <storage>/<sweep name>")
     parser.add_argument(
-        "--uri", help="URI of MLflow (default: MLFLOW_TRACKING_URI, else the sqlite file beside the folder)"
+        "--uri", help="URI of MLflow (default: MLFLOW_TRACKING_URI or, if not set, the sqlite file beside the folder)"
     )
     options = parser.parse_args(arguments)
     return exit_code_of(lambda: _track(options.sweep_dir, options.uri))

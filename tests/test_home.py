@@ -45,7 +45,7 @@ def test_without_a_home_every_path_in_it_is_refused(
     if home is not None:
         monkeypatch.setenv("HOME", home)
     for call in (cache_dir, checkpoints_dir, lambda: absolute("~/birds"), lambda: Folder.at("~/runs")):
-        with pytest.raises(InputError, match="there is no home folder, as HOME is not set; set HOME, or give the"):
+        with pytest.raises(InputError, match="there is no home folder, because HOME is not set; set HOME, or give the"):
             call()
     assert list(no_home.iterdir()) == []
     with pytest.raises(InputError, match="or set RAYCAL_CACHE to the folder for decoded images and downloads"):

@@ -86,7 +86,7 @@ def test_options_of_a_network_are_filled_in_and_part_of_the_identity() -> None:
         ({"name": "two_heads"}, "no such network .did you mean 'two_headed'"),
         (
             {"name": "two_headed"},
-            "should be none or a file, not 'imagenet', as no weights are published for two_headed",
+            "should be none or a file, not 'imagenet', because no weights are published for two_headed",
         ),
         ({"name": "fixed_size"}, "should be 48, not 32, as fixed_size accepts no other size"),
     ],

@@ -106,7 +106,9 @@ def _chosen(
         raise InputError("there is nothing to draw: no finished trial is among those asked for")
     datasets = list(dict.fromkeys(kept["dataset"]))
     if len(datasets) > 1:
-        raise InputError(f"dataset: should be one of {', '.join(map(repr, datasets))}, as accuracies on them differ")
+        raise InputError(
+            f"dataset: should be one of {', '.join(map(repr, datasets))}, because accuracies on them differ"
+        )
     return kept
 
 

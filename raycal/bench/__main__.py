@@ -63,7 +63,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     )
     parser.add_argument("names", metavar="NAME", nargs="*", help="benchmarks to run (default: see --list)")
     parser.add_argument("--list", action="store_true", help="print the benchmarks and stop")
-    parser.add_argument("--gpu", action="store_true", help="run the GPU benchmark, and only that")
+    parser.add_argument("--gpu", action="store_true", help="run only the GPU benchmark")
     parser.add_argument("--json", metavar="FILE", help="write all values, repeats, settings and versions to this file")
     parser.add_argument(
         "--repeats", metavar="N", type=int, default=3, help="repeats of every arm, at least 1 (default: 3)"

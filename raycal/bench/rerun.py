@@ -31,7 +31,7 @@ def run(options: Options) -> Iterator[Figure]:
     setting = {"trials": trials, "epochs": epochs, "count": train_size, "arms": "CPU seconds of the process"}
     yield Figure(
         benchmark="rerun",
-        name="CPU, again / first run",
+        name="CPU, second start / first run",
         value=ratio(taken, "again", "first"),
         goal=Goal("<=", MOST_SHARE),
         arms=taken,

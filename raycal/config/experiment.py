@@ -115,7 +115,7 @@ class ExperimentConfig(Strict):
             words = f"should be {facts.image_size}, not {size}, as {name} accepts no other size"
             yield ("training", "image_size"), size, words
         if self.model.weights == IMAGENET and facts.imagenet is None:
-            words = f"should be none or a file, not {IMAGENET!r}, as no weights are published for {name}"
+            words = f"should be none or a file, not {IMAGENET!r}, because no weights are published for {name}"
             yield ("model", "weights"), self.model.weights, words
 
     def _misfits_of_stop(self) -> Iterator[tuple[tuple[str, str], Any, str]]:

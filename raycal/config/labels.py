@@ -88,7 +88,7 @@ def _length_words(training: TrainingConfig) -> str:
     steps = f"{training.steps:,} optimizer step{'' if training.steps == 1 else 's'}"
     if training.stop == "steps":
         return steps
-    of = f"validation loss ({training.validation_fraction:.0%} of the annotated)"
+    of = f"validation loss ({training.validation_fraction:.0%} of the samples)"
     loss = of if training.validation_fraction else "training loss"
     passes = f"{training.patience} pass{'' if training.patience == 1 else 'es'}"
     return f"until the {loss} has not fallen by {training.min_delta:.3g} of itself in {passes}, at most {steps}"

@@ -222,7 +222,7 @@ def _experiments(
     if grid:
         problems.say(("grid",), "should be empty with search: optuna; put the choices into search.space")
     if not search.space:
-        problems.say(("search", "space"), "has no keys left, as --set gives values to all of them")
+        problems.say(("search", "space"), "has no keys left, because --set gives values to all of them")
     if not is_installed("optuna"):
         problems.say(("search", "algorithm"), "optuna is not installed; pip install 'raycal[search]'")
     return {}, 0, examples(search, template, registries, problems)

@@ -113,7 +113,7 @@ def read_layout(tree: ImageTree) -> Layout:
     folder = tree
     while (splits := _splits(folder, reading)) is None and (inner := _wrapped(folder)) is not None:
         _leave(folder, reading)
-        reading.notes.append(f"{inner.relative}/ is read, as it is the only folder with images")
+        reading.notes.append(f"{inner.relative}/ is read, because it is the only folder with images")
         folder = inner
     if splits is None:
         train, test = _classes(folder, reading), None
@@ -261,12 +261,12 @@ def _refusal(folder: ImageTree) -> list[str]:
     inner = [name for name in folder.folders if split_of(name)]
     if {Split.TRAIN} < {split_of(name) for name in inner}:
         return [
-            f"{folder.path}: has {' and '.join(f'{name}/' for name in inner)} in it, so it is no class; give it as"
+            f"{folder.path}: has {' and '.join(f'{name}/' for name in inner)} in it, so it is not a class; give it as"
             " root, or put the classes into the splits (train/<class>/, test/<class>/)"
         ]
     if folder.name.casefold() in MAYBE_RESULTS and not folder.content.images and folder.find_images().images:
         return [
-            f"{folder.path}: looks like a folder of results; move it away, or, if it is a class, put its images"
+            f"{folder.path}: looks like a folder of results; move it away or, if it is a class, put its images"
             " directly into it"
         ]
     return []
@@ -340,8 +340,8 @@ def _named_as(
         similar = [(name, folded[_folded(name)]) for name in unknown if _folded(name) in folded]
         hint = "".join(f"; {name!a} is probably {known!a}" for name, known in similar[:NUM_NAMED])
         raise InputError(
-            f"{splits[1].path}: classes that {splits[0].name} does not have: {', '.join(unknown)}{hint}; both need the"
-            " same"
+            f"{splits[1].path}: classes that {splits[0].name} does not have: {', '.join(unknown)}{hint}; both"
+            " splits need the same classes"
         )
     return tuple(ClassImages(names[_key(one.name)], one.files) for one in test)
 
@@ -356,15 +356,15 @@ def _leftovers(reading: _Reading) -> Iterator[str]:
         named = [f"{name}/ ({_listed(dict.fromkeys(below))})" for name, below in sorted(reading.nested.items())]
         yield f"images in folders below a class are images of the class: {first_of(named, NUM_NAMED)}"
     if reading.skipped:
-        yield f"skipped {_listed(reading.skipped)}: no class is called like this, or a program keeps its files there"
+        yield f"skipped {_listed(reading.skipped)}: no class has such a name, or a program keeps its files there"
     if reading.unused:
         total = reading.unused.total()
         yield (
-            f"{total:,} {'file is' if total == 1 else 'files are'} not used: {_counted(reading.unused)}; read are"
+            f"{total:,} {'file is' if total == 1 else 'files are'} not used: {_counted(reading.unused)}; raycal reads"
             f" {READABLE}"
         )
     if reading.num_outside:
-        yield f"{reading.num_outside:,} images are not used, as they lie in no class folder"
+        yield f"{reading.num_outside:,} images are not used, because they are not in a class folder"
 
 
 def _counted(unused: Counter[str]) -> str:

@@ -123,7 +123,7 @@ def _look_at_storage(folder: Folder, mark: str) -> str:
     own = f"{mark}-{uuid4().hex}"
     try:
         if folder.read(mark) is None:
-            return "does not see what this machine writes there: it is not shared"
+            return "does not see what this machine writes there, so the storage is not shared"
         folder.write(own, b"there")
         folder.remove(own)
     except OSError as error:

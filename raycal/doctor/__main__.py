@@ -31,7 +31,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "sweep", metavar="SWEEP.yaml", nargs="?", help="check its dataset, weights and tracking as well"
+        "sweep", metavar="SWEEP.yaml", nargs="?", help="also check the dataset, weights and tracking of this sweep file"
     )
     add_overrides(parser)
     add_places(parser)

@@ -28,13 +28,13 @@ def judge_cluster(
     yield ok("ray cluster", f"{address}, Ray {survey.ray} like here, {_count(len(survey.nodes), 'node')}")
     total = sum(node.gpus for node in survey.nodes)
     if gpus and not total:
-        yield warning("gpu (ray)", f"none known, but this machine has {gpus}", "ray start --num-gpus")
+        yield warning("gpu (ray)", f"Ray knows none, but this machine has {gpus}", "ray start --num-gpus")
     else:
         yield ok("gpu (ray)", f"{total:g} on all nodes" if total else "none; trials run on the CPU")
     broken = [node for node in survey.nodes if node.error]
     for node in broken:
         if node.raycal:
-            fix = "give a --storage that every node sees: a shared folder or a URI"
+            fix = "give a --storage that every node can access: a shared folder or a URI"
             yield problem("storage", f"{storage}: node {node.name} {node.error}", fix)
         else:
             yield problem("node", f"node {node.name}: {node.error}", "set up that node")

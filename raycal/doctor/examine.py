@@ -110,7 +110,7 @@ def _plugins(address: str, sweep: Sweep) -> Iterator[CheckResult]:
             for line in error.problems:
                 yield problem("plug-ins", line, "install the same on every node")
             return
-    yield ok("plug-ins", "every node of the cluster can import them")
+    yield ok("plug-ins", "every node of the cluster can import the plug-ins")
 
 
 def _tracking_server(sweep: Sweep | None, folder: Folder) -> str | None:
@@ -141,7 +141,7 @@ def _data(sweep: Sweep, folder: Folder) -> Iterator[CheckResult]:
         yield warning("sweep", note, "")
     yield ok("sweep", f"{sweep.name}: the datasets and weights that are on this machine are valid")
     if any(info.folder is not None for info in infos.values()):
-        yield ok("images", "the doctor counts images by their names and decodes none; a sweep decodes all at its start")
+        yield ok("images", "the doctor counts images by their names and decodes none; a sweep decodes all of them")
     for shown, info in {str(info): info for info in infos.values()}.items():
         yield ok("images", shown)
         for note in (*info.notes, *info.warnings):

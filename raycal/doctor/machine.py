@@ -90,10 +90,10 @@ def judge_faiss(version: str, nearest: Sequence[int], gpus: int, seen: int, gpu_
     if list(nearest) != [0, 1, 2, 3]:
         return problem("faiss", f"{version}: a search gives wrong neighbors", "install faiss again")
     if gpu_problem:
-        found = f"{version} cannot use the GPU, and clusters on the CPU: {gpu_problem}"
+        found = f"{version} cannot use the GPU and clusters on the CPU: {gpu_problem}"
         fix = FIX_FAISS_BUILD if "built without" in gpu_problem else FIX_FAISS_DRIVER
         return warning("faiss", found, f"{fix}, or set clustering: torch_kmeans")
-    sees = f"sees {seen} of {gpus} GPUs, and clusters on the first" if gpus else "sees no GPU, and clusters on the CPU"
+    sees = f"sees {seen} of {gpus} GPUs and clusters on the first" if gpus else "sees no GPU and clusters on the CPU"
     return ok("faiss", f"{version} {sees}")
 
 

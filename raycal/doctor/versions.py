@@ -47,7 +47,7 @@ def check_versions() -> Iterator[CheckResult]:
     try:
         needed = required()
     except PackageNotFoundError:
-        yield warning("versions", "raycal is not installed, so what it needs is not known", "pip install it")
+        yield warning("versions", "raycal is not installed, so its requirements are not known", "pip install it")
         return
     yield from check_packages(needed, installed)
 

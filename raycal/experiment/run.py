@@ -134,7 +134,7 @@ def _run(
         try:
             state = saved.loop(images.num_train)
         except ValueError as error:
-            problem = "of another dataset, or not saved by raycal; move the folder away to start anew"
+            problem = "of another dataset, or not saved by raycal; move the folder away to start again"
             raise InputError(f"{run_dir.folder.place}/state: {problem}") from error
         learner.load(saved.model)
     ran_on = environment(

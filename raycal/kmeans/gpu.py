@@ -67,7 +67,7 @@ def faiss_has_gpu() -> bool:
     problem = faiss_problem()
     if problem:
         logger.warning(
-            "clustering runs on the CPU, as Faiss cannot use the GPU: %s; python -m raycal.doctor says what to do",
+            "clustering runs on the CPU, because Faiss cannot use the GPU: %s; python -m raycal.doctor says what to do",
             problem,
         )
     return not problem

@@ -78,7 +78,7 @@ def compiled(
                 _run(made, head, sizes, image_size, device_settings)
     except Exception as error:  # the compiler is missing, the disk is full, the GPU is too old, or torch has a bug
         what = shortened(one_line(f"{type(error).__name__}: {error}"), REASON_LENGTH)
-        logger.warning("the network could not be compiled, and runs as it is: %s", what)
+        logger.warning("the network could not be compiled and runs uncompiled: %s", what)
         return network
     finally:
         network.load_state_dict(before)

@@ -18,7 +18,7 @@ from raycal.learner.network import head_of, new_network
 from raycal.networks import IMAGENET, networks
 
 StateDict = dict[str, Tensor]
-_BYTEARRAY, _NO_STATE = b"bytearray", "it holds a bytearray, as no state dict does"
+_BYTEARRAY, _NO_STATE = b"bytearray", "it holds a bytearray, which no state dict does"
 
 
 def load_weights(weights: str, network: str = "resnet18", options: Mapping[str, Any] | None = None) -> StateDict | None:
@@ -114,7 +114,7 @@ def bomb_in(content: BinaryIO) -> str | None:
     with zipfile.ZipFile(content) as archive:
         for member in archive.infolist():
             if member.file_size > member.compress_size:
-                return f"{member.filename} is compressed, as torch.save never does"
+                return f"{member.filename} is compressed, which torch.save never does"
             if member.filename.endswith(".pkl") and _BYTEARRAY in archive.read(member):
                 return _NO_STATE
     return None

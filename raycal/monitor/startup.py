@@ -30,7 +30,7 @@ class StartCost:
         which = f"each of the first {len(first)} trials" if len(first) > 1 else "the first trial"
         words = f"starting took {duration(median(first))} for {which}"
         if later:
-            others = f"each of the {len(later)} others" if len(later) > 1 else "the other one"
+            others = f"each of the other {len(later)} trials" if len(later) > 1 else "the other one"
             words += f" and {median(later):.1f} s for {others}"
         medians = " (medians)" if len(later) > 1 else " (median)" if len(first) > 1 else ""
         share = min(1, sum(self._seconds) / (self._places * (monotonic() - self._begin)))

@@ -41,7 +41,7 @@ TABLE: Mapping[str, Metric] = {
         ),
         Metric("raycal_iterations", GROUP, "Number of saved iterations"),
         Metric("raycal_interactions", GROUP, "Human interactions spent, summed over the trials"),
-        Metric("raycal_human_seconds", GROUP, "Seconds that these interactions cost the expert"),
+        Metric("raycal_human_seconds", GROUP, "Human time that these interactions took, in seconds"),
         Metric(
             "raycal_annotated_images", GROUP, "Images with a label in the newest iterations, summed over the trials"
         ),

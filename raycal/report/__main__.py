@@ -21,7 +21,7 @@ examples:
   {prog} sweeps/quickstart.yaml --storage runs --out /tmp/report
   {prog} runs/birds runs/more_birds --out /tmp/both
 
-A sweep that still runs, or with failed trials, gives a report of what is finished, and the report says so.
+If trials are still running or have failed, the report covers the finished trials and says so.
 
 exit codes: 0 the report is written, 2 a mistake in the input
 """

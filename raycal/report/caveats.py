@@ -59,7 +59,7 @@ def _of_trainings(groups: Sequence[Group]) -> Iterator[str]:
         where, most = _iterations(lines, is_at_chance), max(levels)
         evens = [trial.even_chance for group in groups for trial in group.trials if trial.even_chance is not None]
         yield (
-            f"the test accuracy cannot be told from guessing, which reaches up to {most:.3f} here, in {where}; "
+            f"the test accuracy is no better than guessing, which reaches up to {most:.3f} here, in {where}; "
             f"{advice(most, max(evens, default=None))}"
         )
     if where := _iterations(lines, loss_has_not_fallen):

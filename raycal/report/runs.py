@@ -40,7 +40,8 @@ class Trial:
         data: `data 1`, `data 2` and so on, if trials of this dataset have read different images or weights.
         is_removed: Whether the sweep file no longer contains the trial.
         dataset_name: The name of the dataset in the sweep.
-        even_chance: The accuracy that guessing would reach if every class had equally many test images; None if it is unknown.
+        even_chance: The accuracy that guessing would reach if every class had equally many test images; None if it is
+            unknown.
     """
 
     experiment_id: str

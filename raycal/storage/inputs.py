@@ -199,7 +199,7 @@ class InputRecord:
         for other in [same] if same is not None else self._others(recorded, found):
             if words := differences(self._load(other), found.manifest):
                 return "; ".join(words)
-        return "the images are split otherwise" if same is not None else ""
+        return "the images are split in another way" if same is not None else ""
 
     def _others(self, recorded: Mapping[str, Any], found: DatasetInput) -> Iterator[Mapping[str, Any]]:
         return (one for one in recorded.values() if one["family"] == found.family)

@@ -27,7 +27,7 @@ CONFIG, RESULTS, ERROR, ENVIRONMENT, STARTED, FINISHED, STOPPED = (
     f"{STATES}/stopped.json",
 )
 _READ_FROM_RESULTS = {"iteration", "interactions", "annotated", "cluster_label_error", "test_accuracy"}
-NOT_OURS = "raycal did not write this; move the folder away, and --resume runs the experiment anew"
+NOT_OURS = "raycal did not write this; move the folder away, and --resume runs the experiment again"
 
 # The states in the words of tables and of the Python API, for which a planned and a running trial are alike.
 Outcome = Literal["finished", "stopped", "failed", "unfinished"]

@@ -169,7 +169,7 @@ class RunWriter(RunDir):
             changed = self._changed({f"{LEDGER}/{name}": digest for name, digest in state.ledger.items()})
             if not changed:
                 return state
-            logger.warning("%s/%s: damaged; its iteration is done again", self.folder.place, changed[0])
+            logger.warning("%s/%s: damaged; its iteration will run again", self.folder.place, changed[0])
         return None
 
     def _read_committed(self) -> "_Committed | None":

@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
 
         return exit_code_of(lambda: run_command(options), {TakenOverError: FAILED})
     except StorageError as error:
-        print(f"{error}; the same command with --resume goes on", file=sys.stderr)
+        print(f"{error}; the same command with --resume continues", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return _interrupted()
@@ -90,7 +90,7 @@ run = partial(run_command_line, main)
 
 
 def _interrupted() -> int:
-    print("\ninterrupted; the same command with --resume goes on", file=sys.stderr, flush=True)
+    print("\ninterrupted; the same command with --resume continues", file=sys.stderr, flush=True)
     return exit_code()
 
 

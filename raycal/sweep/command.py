@@ -76,7 +76,7 @@ def _rate_and_price(options: Namespace) -> tuple[GpuRate, float | None]:
     given = {"--bench": options.bench, "--price": options.price}
     unused = [name for name, value in given.items() if value is not None and not options.dry_run]
     if unused:
-        raise InputError(*(f"{name}: is for the estimate; add --dry-run" for name in unused))
+        raise InputError(*(f"{name}: is used only by the estimate; add --dry-run" for name in unused))
     rate = ASSUMED if options.bench is None else measured_rate(options.bench)
     return rate, None if options.price in (None, CLOUDS) else own_price(options.price)
 

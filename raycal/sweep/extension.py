@@ -96,7 +96,9 @@ def _extended(plan: SweepPlan, sweep: Sweep) -> SweepPlan:
 
 def _refuse_other_recipe(planned: Experiments) -> None:
     if any(config.experiment_id != key for key, config in planned.items()):
-        raise InputError("--resume: the sweep was planned by a version of raycal whose results differ; start it anew")
+        raise InputError(
+            "--resume: the sweep was planned by a version of raycal whose results differ; start it under another name"
+        )
 
 
 def _changed_trials(gone: Experiments, new: Experiments, axes: Collection[str]) -> Iterable[str]:

@@ -224,7 +224,7 @@ def _extension(sweep: Sweep, sweep_dir: SweepDir, *, resume: bool) -> Extension 
         return None
     if not resume:
         raise InputError(
-            f"{sweep_dir.folder.place}: this sweep was started before; add --resume to go on, "
+            f"{sweep_dir.folder.place}: this sweep was started before; add --resume to continue, "
             "or take another name or --storage"
         )
     return extend(plan, sweep)
@@ -256,7 +256,7 @@ def _check(
         except InputError:
             place = shlex.quote(sweep_dir.folder.place)
             hint = (
-                "this sweep was started before and goes on only with the images and weights that it was started with; "
+                "this sweep was started before and continues only with the images and weights it was started with; "
                 f"python -m raycal.report {place} and python -m raycal.track {place} need neither"
             )
             raise InputError(*error.problems, hint) from error

@@ -6,7 +6,9 @@ import argparse
 def add_places(parser: argparse.ArgumentParser) -> None:
     """Add the options `--address` and `--storage`."""
     parser.add_argument(
-        "--address", metavar="ADDR", help="address of the Ray cluster (default: RAY_ADDRESS, else this machine)"
+        "--address",
+        metavar="ADDR",
+        help="address of the Ray cluster (default: RAY_ADDRESS or, if not set, this machine)",
     )
     parser.add_argument(
         "--storage",

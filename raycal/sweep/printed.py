@@ -82,6 +82,6 @@ def _notes_on(uri: str, job: Job) -> Iterator[str]:
     path = sqlite_path(uri)
     folder = None if path is None else missing_folder(path)
     if folder is not None and not Path(job.sweep_dir.folder.path).is_relative_to(folder):
-        yield f"the folder {folder} is not there yet, and is made now"
+        yield f"the folder {folder} does not exist yet and is created now"
     if job.away:
-        yield f"{job.away}; the runs are kept in the folder above, and what is missing is sent when it answers"
+        yield f"{job.away}; the runs are kept in the folder above, and what is missing is sent when the server answers"

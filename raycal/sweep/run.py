@@ -215,7 +215,7 @@ def _take_folder(job: Job, todo: Mapping[str, ExperimentConfig], threads: int, i
     """
     folder = job.sweep_dir.folder
     if job.sweep_dir.read_plan() != (None if job.extension is None else job.extension.earlier):
-        raise InputError(f"{folder.place}: another process has changed the plan just now; start again with --resume")
+        raise InputError(f"{folder.place}: another process has just changed the plan; start again with --resume")
     try:
         lease = Lease.take(folder)
         job = replace(job, sweep_dir=SweepDir(folder, lease))

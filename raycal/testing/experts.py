@@ -46,7 +46,9 @@ def check_expert(name: str, /, options_for: Callable[[int], Mapping[str, Any]] |
     same = parts[0] == parts[1] and replace(clusters[0], part=None) == replace(clusters[1], part=None)
     assert same, f"{what}: equal seeds give different answers about a cluster"
     truth = expert.truth(np.array([7, 3]))
-    assert truth is None or truth.tolist() == true_labels[[7, 3]].tolist(), f"{what}: truth() is not the truth"
+    assert truth is None or truth.tolist() == true_labels[[7, 3]].tolist(), (
+        f"{what}: truth() does not return the true labels"
+    )
     many, few = np.arange(49, 0, -1), np.array([3, 40, 7])
     answers = [expert.label_samples(asked, np.random.default_rng(4)).labels for asked in (many, few)]
     same = answers[1].tolist() == [answers[0][49 - index] for index in few]

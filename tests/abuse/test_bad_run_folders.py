@@ -141,7 +141,7 @@ def test_foreign_files_of_a_run_are_no_state_of_it(run_dir: RunWriter, config: E
     assert run_dir.results() == []
 
 
-NO_POOL = "/state: of another dataset, or not saved by raycal; move the folder away to start anew"
+NO_POOL = "/state: of another dataset, or not saved by raycal; move the folder away to start again"
 STATES = {
     "of another dataset": (pool_of(7), torch_file({}), NO_POOL),
     "of no dataset": (b"hello", torch_file({}), NO_POOL),

@@ -57,7 +57,7 @@ READ: dict[str, tuple[Callable[[Path], object], str]] = {
     "code": (saved({"conv1.weight": Hostile()}), "code in such files is never run"),
     "a whole module": (saved(torch.nn.Linear(2, 2)), "code in such files is never run"),
     "an archive of something": (lambda path: zipfile.ZipFile(path, "w").writestr("../evil", "x"), NO_STATE),
-    "a bomb": (packed, "weights/data/1 is compressed, as torch.save never does; save it again"),
+    "a bomb": (packed, "weights/data/1 is compressed, which torch.save never does; save it again"),
     "a list": (saved([1, 2]), "should hold a state dict, names to tensors"),
     "numbers for names": (saved({1: torch.zeros(1)}), "should hold a state dict, names to tensors"),
     "numbers for tensors": (saved({"conv1.weight": 3}), "names to tensors, but conv1.weight is not a tensor"),

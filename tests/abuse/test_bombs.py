@@ -219,7 +219,7 @@ def test_model_that_holds_a_bytearray_is_a_bomb(zipped: bool) -> None:
     assert len(torch.load(io.BytesIO(file.getvalue()), weights_only=True)["x"]) == BOMB_BYTES, "torch makes it"
 
     with little_memory():
-        assert bomb_in(io.BytesIO(file.getvalue())) == "it holds a bytearray, as no state dict does"
+        assert bomb_in(io.BytesIO(file.getvalue())) == "it holds a bytearray, which no state dict does"
 
 
 def test_model_of_raycal_is_no_bomb() -> None:

@@ -153,7 +153,7 @@ class TestRefusal:
         names = sweep.trials["dataset"].tolist()
         assert len(set(names)) == 2
         (line,) = self.words(sweep)
-        assert line == f"dataset: should be one of {names[0]!r}, {names[1]!r}, as accuracies on them differ"
+        assert line == f"dataset: should be one of {names[0]!r}, {names[1]!r}, because accuracies on them differ"
         assert lines(plot_accuracy(sweep, dataset=names[1])) == {"random": ([10], [0.5])}
 
     def test_names_that_are_not_there(self, sweep: SweepResults) -> None:

@@ -318,7 +318,7 @@ class TestOptuna:
 
     def test_nothing_left_to_search_is_refused(self, problems: Callable[..., list[str]]) -> None:
         assert problems(OPTUNA, "training.learning_rate=0.5", "scenario=random") == [
-            "sweep.yaml:8: search.space: has no keys left, as --set gives values to all of them"
+            "sweep.yaml:8: search.space: has no keys left, because --set gives values to all of them"
         ]
 
     def test_needs_an_empty_grid(self, problems: Callable[..., list[str]]) -> None:

@@ -181,7 +181,7 @@ def test_test_class_that_train_does_not_have_is_refused(split_root: Path, write_
     write_image(split_root / "test" / "zebra" / "1.png")
 
     assert problems(split_root) == [
-        f"{split_root}/test: classes that train does not have: zebra; both need the same",
+        f"{split_root}/test: classes that train does not have: zebra; both splits need the same classes",
     ]
 
 

@@ -96,8 +96,8 @@ def test_wrapper_is_passed_through(tmp_path: Path) -> None:
 
     assert sizes(root) == ({"crow": 2, "jay": 2}, None)
     assert notes(root)[:2] == (
-        "birds/ is read, as it is the only folder with images",
-        "birds/birds/ is read, as it is the only folder with images",
+        "birds/ is read, because it is the only folder with images",
+        "birds/birds/ is read, because it is the only folder with images",
     )
     assert notes(root)[2].startswith("skipped __MACOSX/: ")
 
@@ -218,13 +218,13 @@ AMBIGUOUS: dict[str, tuple[tuple[str, ...], str]] = {
     "no classes": (("train/1.jpg", "test/1.jpg"), "ROOT: test/, train/ looks like a split of a dataset, but has no"),
     "splits in classes": (
         ("crow/train/1.jpg", "crow/test/1.jpg", "jay/1.jpg"),
-        "ROOT/crow: has test/ and train/ in it, so it is no class",
+        "ROOT/crow: has test/ and train/ in it, so it is not a class",
     ),
     "one class": (("crow/*3.jpg",), "ROOT: has only one class, crow (3 images)"),
     "one class in train": (("train/crow/1.jpg", "test/crow/1.jpg"), "ROOT: has only one class, crow (1 images)"),
     "another case": (
         ("train/Cat/1.jpg", "train/dog/1.jpg", "test/cat/1.jpg", "test/dog/1.jpg"),
-        "ROOT/test: classes that train does not have: cat; 'cat' is probably 'Cat'; both need the same",
+        "ROOT/test: classes that train does not have: cat; 'cat' is probably 'Cat'; both splits need the same classes",
     ),
     "a space more": (("cat/1.jpg", "cat /1.jpg"), "ROOT: the classes 'cat' and 'cat ' look alike"),
     "results": (("crow/1.jpg", "jay/1.jpg", "results/a/1.jpg"), "ROOT/results: looks like a folder of results"),
@@ -279,8 +279,8 @@ def test_files_that_are_not_used_are_counted(tmp_path: Path) -> None:
 
     assert sizes(root) == ({"crow": 3, "jay": 2}, None)
     used, outside = notes(root)
-    assert used.startswith("7 files are not used: 4 .heic, 2 .mp4, 1 without a suffix; read are .jpg, ")
-    assert outside == "1 images are not used, as they lie in no class folder"
+    assert used.startswith("7 files are not used: 4 .heic, 2 .mp4, 1 without a suffix; raycal reads .jpg, ")
+    assert outside == "1 images are not used, because they are not in a class folder"
 
 
 @pytest.mark.parametrize("split", ["", "train/"])

@@ -219,7 +219,7 @@ def test_running_job_can_be_looked_at_stopped_and_resumed(cluster: Cluster, fold
     assert cluster.job("stopped")["status"] == "STOPPED"
     wait_for(lambda: not _living(cluster, "stopped") and not _working(cluster), 60)
     wait_for(lambda: not groups(cluster), 10)
-    assert "interrupted; the same command with --resume goes on" in cluster.job("stopped")["logs"]
+    assert "interrupted; the same command with --resume continues" in cluster.job("stopped")["logs"]
     with FileLock(storage / "small" / ".lock", blocking=False):
         pass
     assert "RUNNING" not in statuses(storage)

@@ -136,14 +136,14 @@ class TestMachine:
         ("nearest", "gpus", "seen", "gpu_problem", "line"),
         [
             ([0, 1, 3, 2], 1, 1, "", "problem faiss 1.15.1: a search gives wrong neighbors; install faiss again"),
-            ([0, 1, 2, 3], 0, 0, "", "ok faiss 1.15.1 sees no GPU, and clusters on the CPU"),
-            ([0, 1, 2, 3], 2, 2, "", "ok faiss 1.15.1 sees 2 of 2 GPUs, and clusters on the first"),
+            ([0, 1, 2, 3], 0, 0, "", "ok faiss 1.15.1 sees no GPU and clusters on the CPU"),
+            ([0, 1, 2, 3], 2, 2, "", "ok faiss 1.15.1 sees 2 of 2 GPUs and clusters on the first"),
             (
                 [0, 1, 2, 3],
                 1,
                 0,
                 "it is built without GPU support",
-                "warning faiss 1.15.1 cannot use the GPU, and clusters on the CPU: it is built without GPU support; "
+                "warning faiss 1.15.1 cannot use the GPU and clusters on the CPU: it is built without GPU support; "
                 "pip uninstall faiss-cpu, then pip install --force-reinstall faiss-gpu (Linux on x86_64 only), or set "
                 "clustering: torch_kmeans",
             ),
@@ -152,7 +152,7 @@ class TestMachine:
                 1,
                 0,
                 "it sees no GPU",
-                "warning faiss 1.15.1 cannot use the GPU, and clusters on the CPU: it sees no GPU; compare the driver "
+                "warning faiss 1.15.1 cannot use the GPU and clusters on the CPU: it sees no GPU; compare the driver "
                 "and its CUDA version (nvidia-smi) with what this Faiss is built for, or set clustering: torch_kmeans",
             ),
         ],
@@ -165,7 +165,7 @@ class TestMachine:
         (on_cpu,) = check_faiss(0)
         beside_gpu, never_run = check_faiss(1)
 
-        assert words(on_cpu) == f"ok faiss {faiss.__version__} (GPU build) sees no GPU, and clusters on the CPU"
+        assert words(on_cpu) == f"ok faiss {faiss.__version__} (GPU build) sees no GPU and clusters on the CPU"
         assert words(beside_gpu).startswith(f"warning faiss {faiss.__version__} (GPU build) cannot use the GPU")
         assert words(never_run).startswith("ok gpu (raycal) raycal has never run on a GPU yet")
 
@@ -243,9 +243,9 @@ class TestCluster:
         )
 
         assert lines[1:] == [
-            "warning gpu (ray) none known, but this machine has 1; ray start --num-gpus",
+            "warning gpu (ray) Ray knows none, but this machine has 1; ray start --num-gpus",
             "problem storage /nfs/runs: node 10.0.0.2 cannot write there: denied;"
-            " give a --storage that every node sees: a shared folder or a URI",
+            " give a --storage that every node can access: a shared folder or a URI",
             "problem node node 10.0.0.3: raycal is not installed there; set up that node",
             "problem raycal 0.0.9 on node 10.0.0.1, 0.1.0 here; install the same",
             "warning clock node 10.0.0.1 is -60 s off; run NTP on every node",

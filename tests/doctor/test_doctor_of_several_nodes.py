@@ -90,7 +90,7 @@ def test_nodes_that_are_alike(
     ("mount", "problem"),
     [
         ("mount --bind {0} {0}\nmount -o remount,ro,bind {0}", "cannot write there: Read-only file system"),
-        ("mount -t tmpfs nothing {0}", "does not see what this machine writes there: it is not shared"),
+        ("mount -t tmpfs nothing {0}", "does not see what this machine writes there, so the storage is not shared"),
     ],
     ids=["read-only", "not shared"],
 )
@@ -109,7 +109,7 @@ def test_node_that_is_not_like_the_others_is_named_with_what_to_do(
     assert code == 1
     assert [line.partition(" ")[0] for line in lines] == ["ok", "problem", "warning", "ok"]
     assert lines[0].endswith(", 3 nodes")
-    fix = "give a --storage that every node sees: a shared folder or a URI"
+    fix = "give a --storage that every node can access: a shared folder or a URI"
     assert re.fullmatch(rf"problem storage {storage}: {NODE} {problem}; {fix}", lines[1])
     fix = "start no sweep on that node; its trials send nothing themselves"
     assert re.fullmatch(rf"warning tracking {server} does not answer {NODE} \(.*refused\); {fix}", lines[2])

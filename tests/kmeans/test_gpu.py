@@ -75,7 +75,7 @@ class TestWhetherThereIsOne:
 
         (message,) = caplog.messages
         assert message == (
-            "clustering runs on the CPU, as Faiss cannot use the GPU: it sees no GPU; "
+            "clustering runs on the CPU, because Faiss cannot use the GPU: it sees no GPU; "
             "python -m raycal.doctor says what to do"
         )
 

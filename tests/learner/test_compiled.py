@@ -164,7 +164,7 @@ def test_network_that_cannot_be_compiled_runs_as_it_is(
         done = work(made)
 
     (line,) = (record.getMessage() for record in caplog.records)
-    assert line.startswith("the network could not be compiled, and runs as it is: ")
+    assert line.startswith("the network could not be compiled and runs uncompiled: ")
     assert ("Failed to find C compiler" in line) == (trouble == "no compiler")
     assert "\n" not in line
     assert not made.device_settings.describe()["compiled"]

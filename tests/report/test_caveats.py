@@ -32,7 +32,7 @@ def test_iterations_at_chance_are_counted_over_the_seeds_of_a_group() -> None:
     found = caveats(runs(trial("random", 0, lines=lines), trial("random", 1, lines=lines[:2])))
 
     assert found == [
-        "the test accuracy cannot be told from guessing, which reaches up to 0.150 here, in 4 of 5 iterations of "
+        "the test accuracy is no better than guessing, which reaches up to 0.150 here, in 4 of 5 iterations of "
         f"random; {LEARN_MORE}"
     ]
 
@@ -53,7 +53,7 @@ def test_one_sided_test_split_is_no_reason_to_train_longer(even: float | None, a
     made = trial("random", 0, lines=[line(0, 0.12, **LEARNED, optimizer_steps=9)])
 
     assert caveats(runs(replace(made, even_chance=even))) == [
-        "the test accuracy cannot be told from guessing, which reaches up to 0.150 here, in 1 of 1 iteration of "
+        "the test accuracy is no better than guessing, which reaches up to 0.150 here, in 1 of 1 iteration of "
         f"random; {advice}"
     ]
 
@@ -64,7 +64,7 @@ def test_one_sentence_names_all_groups_that_guess() -> None:
     found = caveats(runs(*(trial(name, 0, lines=those) for name, those in names.items())))
 
     assert found == [
-        "the test accuracy cannot be told from guessing, which reaches up to 0.150 here, in 2 of 2 iterations of "
+        "the test accuracy is no better than guessing, which reaches up to 0.150 here, in 2 of 2 iterations of "
         f"random, cluster-only and 1 of 2 of uncertain-only; {LEARN_MORE}"
     ]
 
@@ -151,7 +151,7 @@ def test_steps_of_several_settings_are_one_sentence_about_the_worst() -> None:
         ),
         (
             {"stop": "converged", "steps": 1, "patience": 1, "validation_fraction": 0.1},
-            "until the validation loss (10% of the annotated) has not fallen by 0.01 of itself in 1 pass, at most "
+            "until the validation loss (10% of the samples) has not fallen by 0.01 of itself in 1 pass, at most "
             "1 optimizer step, SGD 0.001, batches of 64",
         ),
     ],

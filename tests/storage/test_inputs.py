@@ -235,7 +235,7 @@ def test_without_its_images_a_sweep_can_be_reported_and_not_resumed(
         folder = tmp_path / "storage/birds"
         assert capsys.readouterr().err.splitlines() == [
             f"{tmp_path}/birds: No such file or directory; give an existing folder of images",
-            "this sweep was started before and goes on only with the images and weights that it was started with; "
+            "this sweep was started before and continues only with the images and weights it was started with; "
             f"python -m raycal.report {folder} and python -m raycal.track {folder} need neither",
         ]
     (tmp_path / "storage/birds/report/report.html").unlink()

@@ -272,8 +272,8 @@ class TestRefusal:
 
     def test_price_and_rate_without_an_estimate(self, refused: Callable[..., list[str]], sweep: str) -> None:
         assert refused(sweep, "--local", "--price", "2.5", "--bench", "bench.json") == [
-            "--bench: is for the estimate; add --dry-run",
-            "--price: is for the estimate; add --dry-run",
+            "--bench: is used only by the estimate; add --dry-run",
+            "--price: is used only by the estimate; add --dry-run",
         ]
 
     def test_bench_file_that_is_missing(self, refused: Callable[..., list[str]], sweep: str) -> None:
@@ -441,7 +441,8 @@ class TestRun:
         capsys.readouterr()
 
         assert refused(sweep, "--local", "--storage", str(storage)) == [
-            f"{storage}/tiny: this sweep was started before; add --resume to go on, or take another name or --storage"
+            f"{storage}/tiny: this sweep was started before; "
+            "add --resume to continue, or take another name or --storage"
         ]
         assert runner.ran == []
 
@@ -577,7 +578,7 @@ class TestRun:
 
         assert main([*options, "--resume"]) == 2
         assert capsys.readouterr().err == (
-            f"{storage / 'tiny'}: another process has changed the plan just now; start again with --resume\n"
+            f"{storage / 'tiny'}: another process has just changed the plan; start again with --resume\n"
         )
         assert len(json.loads((storage / "tiny" / "plan.json").read_text())["experiments"]) == 4
 
@@ -735,13 +736,15 @@ class TestPlaceOfTracking:
         (line,) = notes("http://127.0.0.1:1")
 
         assert line.startswith("no answer from http://127.0.0.1:1 (")
-        assert line.endswith("; the runs are kept in the folder above, and what is missing is sent when it answers")
+        assert line.endswith(
+            "; the runs are kept in the folder above, and what is missing is sent when the server answers"
+        )
         assert FakeTracker.made[0].is_known_away is True
 
     def test_folder_that_is_made_for_a_database(self, notes: Callable[[str], list[str]], tmp_path: Path) -> None:
         folder = tmp_path / "missing" / "deeper"
 
-        assert notes(f"sqlite:///{folder}/mlflow.db") == [f"the folder {folder} is not there yet, and is made now"]
+        assert notes(f"sqlite:///{folder}/mlflow.db") == [f"the folder {folder} does not exist yet and is created now"]
         assert FakeTracker.made[0].is_known_away is False
 
     def test_storage_is_made_anyway(self, notes: Callable[[str], list[str]], storage: Path) -> None:

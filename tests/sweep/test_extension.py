@@ -214,7 +214,7 @@ def test_other_recipe_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("raycal.config.experiment.RECIPE_VERSION", 1_000)
 
     assert refusal(plan(planned, "seed"), sweep(experiments({}, {"seed": 1}), "seed")) == [
-        "--resume: the sweep was planned by a version of raycal whose results differ; start it anew"
+        "--resume: the sweep was planned by a version of raycal whose results differ; start it under another name"
     ]
 
 

@@ -136,7 +136,7 @@ def _run(options: argparse.Namespace, arguments: Sequence[str], out: Path, work:
     if wanted.clustering != "kmeans":
         runner.say(f"whole iterations and the sweep use the clustering {wanted.clustering}")
     if SWEEP in wanted.parts and wanted.images is None:
-        runner.say("the sweep is skipped, as --images was not given")
+        runner.say("the sweep is skipped, because --images was not given")
     return FAILED if runner.run() else OK
 
 

@@ -157,7 +157,7 @@ def _axis_label(key: str) -> str:
 
 
 def _caption(charts: Sequence[Chart], other_settings: Sequence[str]) -> str:
-    trials = f"Mean and standard deviation over all finished trials with the value ({counts(charts, 'trial')} each)"
+    trials = f"Mean and standard deviation over all finished trials with this value ({counts(charts, 'trial')} each)"
     sentences = [
         f"{trials}, whatever their other settings: {', '.join(other_settings)}." if other_settings else f"{trials}.",
         "Area under the budget curve (AUBC): mean accuracy over the interactions spent.",

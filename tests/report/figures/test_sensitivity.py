@@ -75,7 +75,7 @@ def test_caption_names_the_settings_over_which_the_means_are_taken() -> None:
 
     caption = found["sensitivity_expert.purity_threshold_cifar10"].caption
     assert caption.startswith(
-        "Mean and standard deviation over all finished trials with the value (1 to 2 trials each), whatever their "
+        "Mean and standard deviation over all finished trials with this value (1 to 2 trials each), whatever their "
         "other settings: learning rate. Area under the budget curve (AUBC)"
     )
     assert caption.endswith("Horizontal lines: scenarios that the setting does not affect.")

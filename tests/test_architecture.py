@@ -79,7 +79,7 @@ def test_functions_and_classes_exist() -> None:
 
 def test_every_folder_has_a_row_of_the_map() -> None:
     folders = {f"{path.name}/" for path in (ROOT / "raycal").iterdir() if (path / "__init__.py").exists()}
-    rows = TEXT.partition("## Rooms")[2].partition("## How the rooms")[0]
+    rows = TEXT.partition("## Parts")[2].partition("## How the parts")[0]
 
     assert len(folders) >= 15
     assert [folder for folder in sorted(folders) if f"`{folder}`" not in rows] == []

@@ -7,7 +7,7 @@
     sweep.results.groupby(["condition", "interactions"])["test_accuracy"].mean()
     raycal.plot_accuracy(sweep)
 
-The names in `__all__` are the public API. What they need is imported when they are first used, so `import raycal` is
+The names in `__all__` are the public API. These names are imported when they are first used, so `import raycal` is
 quick. Every other module may change between versions.
 """
 

@@ -69,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def split(arguments: Sequence[str]) -> tuple[Sequence[str], str | None, Sequence[str]]:
-    """Split a command line into the options before the subcommand, the subcommand and the words behind it."""
+    """Split a command line into the options before the subcommand, the subcommand, and the words after it."""
     at = next((place for place, word in enumerate(arguments) if not word.startswith("-")), None)
     return (arguments, None, ()) if at is None else (arguments[:at], arguments[at], arguments[at + 1 :])
 

@@ -26,7 +26,7 @@ _is_call = False  # whether a call from Python code handles signals, in a proces
 def catch_signals() -> None:
     """Handle SIGINT, SIGTERM and SIGHUP. This must be called again after a library has set its own handlers.
 
-    A signal that the process ignored at its start, as under nohup, stays ignored.
+    A signal that the process ignored at its start, for example under nohup, stays ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         return

@@ -17,7 +17,7 @@ def annotate_samples(
 
     Args:
         indices: (n,) The samples to ask about, in the order in which they are asked about.
-        draws: Makes the expert's random stream of this iteration, which begins anew at every call.
+        draws: Makes the expert's random stream of this iteration, which starts from the beginning at every call.
         spent: Number of interactions that the experiment has spent so far.
     """
     answers = expert.label_samples(indices, draws())
@@ -79,8 +79,8 @@ def ask_for_representative(cluster: Cluster, expert: Expert, rng: np.random.Gene
     """Ask the expert to label the medoid of a cluster, the sample nearest to its centroid; the cluster gets that label.
 
     This is the strategy of Berardo, Favero, Neto 2015 (Active Learning with Clustering and Unsupervised Feature
-    Learning). An answer costs as much as the answer to a single image. The expert cannot refuse, as it does not see the
-    other images.
+    Learning). An answer costs as much as the answer to a single image. The expert cannot refuse, because it does not
+    see the other images.
     """
     medoid = cluster.indices[least(from_centroid(cluster.embeddings()), 1)]
     answers, truth = expert.label_samples(medoid, rng), expert.truth(cluster.indices)

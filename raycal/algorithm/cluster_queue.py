@@ -33,10 +33,10 @@ class ClusterRules:
             the centroid; the rest stays in D^U.
         order: `size` shows the largest cluster first, `value` the one with the most `expected_labels`, and `random`
             shuffles. `oracle` shows first the cluster in which the expert will label the most images correctly; it is
-            an upper bound, as it knows the answers in advance.
-        on_refusal: `skip` drops a refused cluster. `split` cuts it in two with the same clustering; the halves queue up
-            like any other cluster and are shown whole, as long as the step's budget lasts.
-        purity_threshold: The expert's purity threshold, as the order `value` assumes it.
+            an upper bound, because it knows the answers in advance.
+        on_refusal: `skip` drops a refused cluster. `split` cuts it in two with the same clustering. The halves join the
+            queue like any other cluster and are shown in full, while the step's budget lasts.
+        purity_threshold: The purity threshold of the expert that the order `value` assumes.
     """
 
     core: float = 1.0

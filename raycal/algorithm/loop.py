@@ -83,7 +83,7 @@ class LoopSettings:
 
     @property
     def total_iterations(self) -> int:
-        """The number of iterations: T, or one where a single iteration annotates the whole pool."""
+        """The number of iterations: T, or one if a single iteration annotates the whole pool."""
         return self.scenario.iterations(self.iterations)
 
 

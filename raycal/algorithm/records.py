@@ -50,7 +50,7 @@ class TrainingSet:
 
 
 class Kind(StrEnum):
-    """What the expert was shown."""
+    """Says what the expert was shown."""
 
     SAMPLE = "sample"
     CLUSTER = "cluster"
@@ -103,7 +103,7 @@ class PoolSnapshot:
 
     Attributes:
         status: (P,) int8, `pool.UNLABELED`, `LABELED`, `CLUSTER_LABELED`, `PSEUDO_LABELED` or `KEPT`.
-        labels: (P,) int32, the label that was given, -1 where there is none.
+        labels: (P,) int32, the label that was given; -1 if there is none.
         purity: (P,) float32, the purity of the cluster with which a sample was labeled, 1 where it is not known or the
             sample was not labeled with a cluster. None means that all these values are 1.
     """
@@ -132,7 +132,7 @@ class Evaluation:
 class Fitted:
     """Length and losses of a training.
 
-    The two losses are means over the same number of steps: one pass over the samples, or half of all steps where the
+    The two losses are means over the same number of steps: one pass over the samples, or half of all steps if the
     training took less than two passes. They are equal for a training of one step.
 
     Attributes:

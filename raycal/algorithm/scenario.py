@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Ask(StrEnum):
-    """What a step asks the expert about."""
+    """Says what a step asks the expert about."""
 
     UNCERTAIN = "uncertain"
     RANDOM = "random"

@@ -83,7 +83,7 @@ class ExperimentResults:
 class SweepResults:
     """All trials of a sweep, as they were when the folder of the sweep was read.
 
-    `read_sweep` and `run_sweep` return such an object. It does not change while the sweep goes on; read the folder
+    `read_sweep` and `run_sweep` return such an object. It does not change while the sweep continues; read the folder
     again to see new results. All DataFrames except `summary` have the column `id`, the experiment id, by which they can
     be merged.
 
@@ -108,7 +108,7 @@ class SweepResults:
         """One row per trial, in the order of the sweep.
 
         The columns are `id`, `label`, `scenario`, `dataset`, `seed`, one for each setting that the sweep varies (by its
-        dotted key; NaN or None where the setting cannot change the trial's result), `condition` (the scenario and the
+        dotted key; NaN or None if the setting cannot change the trial's result), `condition` (the scenario and the
         varied settings in words, the same for all seeds), `full_supervision` (whether all images are labeled at once),
         `upper_bound` (whether the settings use true labels in a way that no person could), `state`, `reason` (of a
         failure or an early stop) and `in_sweep_file` (False for a trial that is no longer in the sweep file).

@@ -1,4 +1,4 @@
-"""Translates error messages for Python callers: the package writes `--resume` where a caller writes `resume=True`."""
+"""Translates error messages for Python callers: the package writes `--resume`, and a caller writes `resume=True`."""
 
 import re
 from collections.abc import Iterator

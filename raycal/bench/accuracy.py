@@ -1,4 +1,5 @@
-"""`accuracy`: compares the results in bfloat16 with those in float32 and those of the obvious script."""
+"""`accuracy`: compares the results in bfloat16 with the results in float32 and with the results of the obvious
+script."""
 
 from collections.abc import Iterator
 from statistics import mean, stdev
@@ -93,7 +94,7 @@ def _accuracy_of_script(
 def _shared_with_script(options: Options, dataset: ImageDataset, trained: bytes, rest: Indices, count: int) -> float:
     """The share of the top `count` samples that raycal and the script both choose with the same weights.
 
-    The images keep their size, as PIL rounds the pixels of resized images.
+    The images keep their size, because PIL rounds the pixels of resized images.
     """
     size = dataset.images.shape[1]
     model = learner(options, dataset, image_size=size, dtype="float32")

@@ -122,7 +122,7 @@ def _gpus_here(given: float | None, nodes: Sequence[Node], threads: int) -> floa
 
 
 def _gpus(given: float, cards: int) -> float:
-    """The GPUs of a worker: a part of a card, or whole cards, as a worker cannot have parts of several cards."""
+    """The GPUs of a worker: a part of a card, or whole cards, because a worker cannot have parts of several cards."""
     if given > 1 and given % 1:
         raise InputError(f"resources: gpus_per_worker is {given:g}; above 1 it must be a whole number")
     return equal_share(given, cards)

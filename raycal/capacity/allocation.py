@@ -55,13 +55,15 @@ class Allocation:
 
     @property
     def worker(self) -> dict[str, float]:
-        """The resources to ask Ray for a worker: a little less than whole cores, so that drivers fit beside it."""
+        """The resources to ask Ray for a worker: a little less than whole cores, so that drivers fit beside the
+        worker."""
         cpus = self.threads * WORKER_UNITS / UNIT
         return _asked({"CPU": cpus, "GPU": self.gpus, "memory": self.worker_bytes})
 
     @property
     def of_worker(self) -> WorkerSettings:
-        """Compute settings of one worker. Without an allotted GPU share (`--local`) it may use the whole GPU."""
+        """Compute settings of one worker. Without an allotted GPU share (`--local`), the worker may use the whole
+        GPU."""
         return WorkerSettings(threads=self.threads, gpu_share=min(self.gpus, 1.0) or 1.0, compile=self.compile)
 
     def at_most(self, trials: int) -> "Allocation":

@@ -91,7 +91,7 @@ def component(kind: str, default: str | None, model: type[ComponentConfig] = Com
             return value
         if value["name"] not in registry:
             if model is ModelConfig:
-                return value  # the name is checked with the whole group, so that the error has its place in the file
+                return value  # the name is checked together with its group, so that the error has its place in the file
             hint = did_you_mean(value["name"], registry)
             raise PydanticCustomError("unknown_name", "no such {kind} {hint}", {"kind": kind, "hint": hint})
         return _options_model(registry, value["name"], model).model_validate(value, context=info.context).model_dump()

@@ -97,7 +97,8 @@ def _length_words(training: TrainingConfig) -> str:
 def varied_keys(experiments: Sequence[ExperimentConfig]) -> list[str]:
     """`scenario`, and then the settings that differ between experiments, without seeds and the scenario's own settings.
 
-    An option that only some experiments have, as it belongs to an extension, differs if these experiments differ in it.
+    An option that only some experiments have, because it belongs to an extension, differs if these experiments differ
+    in it.
     """
     flats = [named_settings(experiment) for experiment in experiments]
     keys = dict.fromkeys(key for flat in flats for key in flat)

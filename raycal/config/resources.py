@@ -1,4 +1,5 @@
-"""Settings of where trials run and are tracked. Of these, only the number of workers can change a result."""
+"""Settings that say where trials run and where they are tracked. Of these, only the number of workers can change a
+result."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -31,7 +32,7 @@ class WorkerSettings:
     Attributes:
         threads: Number of torch threads.
         gpu_share: Share of a GPU that the worker may use, if it has one.
-        compile: Whether the network is compiled. None means that it is compiled on a GPU where this pays off.
+        compile: Whether the network is compiled. None means that it is compiled on a GPU if this saves time.
     """
 
     threads: int

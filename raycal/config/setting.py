@@ -1,4 +1,4 @@
-"""Settings: values for dotted keys of an experiment, as the grid, the search and `--set` give them."""
+"""Settings: values for dotted keys of an experiment, given by the grid, the search or `--set`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy

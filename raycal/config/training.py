@@ -22,7 +22,8 @@ def _cluster_weight(value: Any) -> Any:
 
 
 class TrainingConfig(Strict):
-    """SGD on the annotated samples. The defaults are those of the paper for CIFAR-10, which does not give a batch size.
+    """SGD on the annotated samples. The defaults are the paper's values for CIFAR-10; the paper does not give a batch
+    size.
 
     `stop` determines when a training ends:
 

@@ -81,7 +81,7 @@ def evict(folder: str, *, keep_bytes: int) -> None:
     """Remove the least recently used entries of one kind until at most `keep_bytes` are left; the newest entry always
     stays.
 
-    A process that has mapped a removed entry can go on reading it; a process that is about to read it computes it
+    A process that has mapped a removed entry can continue to read it; a process that is about to read it computes it
     again.
     """
     entries = sorted(_sizes(cache_dir() / folder), reverse=True)
@@ -90,7 +90,7 @@ def evict(folder: str, *, keep_bytes: int) -> None:
         kept_bytes += size
         if place and kept_bytes > keep_bytes:
             removed = path.with_suffix(".removed")
-            with suppress(OSError):  # another process removes it, or it is not permitted
+            with suppress(OSError):  # another process removes the entry, or this user may not remove it
                 path.rename(removed)  # atomic, so that no entry is ever incomplete
                 shutil.rmtree(removed)
 

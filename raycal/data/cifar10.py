@@ -56,7 +56,7 @@ class Cifar10(WithSubset):
         )
 
     def load(self, *, content: str | None = None) -> ImageDataset:
-        """The images and the splits; `content` is ignored, as the content of the dataset is fixed."""
+        """The images and the splits; `content` is ignored, because the content of the dataset is fixed."""
         from torchvision.datasets import CIFAR10
 
         self.inspect()

@@ -1,7 +1,7 @@
 """Digests of the files of a dataset.
 
-A file is identified by its bytes. Its size and modification time are not enough, as archives, containers and mounted
-object stores often give different files the same size and time.
+A file is identified by its bytes. Its size and modification time are not enough, because archives, containers and
+mounted object stores often give different files the same size and time.
 """
 
 import hashlib

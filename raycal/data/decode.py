@@ -1,9 +1,9 @@
 """Decodes image files into one uint8 array, in parallel, with bounded memory, and through the cache.
 
 Stored size: images are stored as S x S pixels. S is `size` if `size` is set. Otherwise, S is the common side if all
-images are square, of equal size and not larger than `image_size`, and `image_size` if they are not. An image that is
-not S x S is resized so that its shorter side is S (bilinear, antialiased) and cropped at the center, as torchvision's
-Resize and CenterCrop do.
+images are square, of equal size and not larger than `image_size`. If they are not, S is `image_size`. An image that is
+not S x S is resized so that its shorter side is S (bilinear, antialiased) and then cropped at the center, as in
+torchvision's Resize and CenterCrop.
 
 Mode: images are converted to RGB as torchvision's loader does (transparency is dropped, the first frame of an animation
 is used, the EXIF rotation is ignored), with two exceptions. Gray of 12 and 16 bits is scaled to 8 bits instead of being

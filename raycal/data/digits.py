@@ -38,7 +38,7 @@ class Digits(WithSubset):
         )
 
     def load(self, *, content: str | None = None) -> ImageDataset:
-        """The images and the splits; `content` is ignored, as the content of the dataset is fixed."""
+        """The images and the splits; `content` is ignored, because the content of the dataset is fixed."""
         from sklearn.datasets import load_digits
 
         bunch = load_digits()

@@ -108,7 +108,7 @@ class DatasetInfo:
             it is not known.
         folder: The user's folder of images; None if raycal keeps the images.
         notes: What the user should know about how the images were found, one line per note.
-        warnings: What makes results on these splits doubtful, one line per warning.
+        warnings: The reasons why results on these splits are doubtful, one line per warning.
     """
 
     num_train: int

@@ -1,10 +1,10 @@
 """Decides which folder of images is the training split, which is the test split, and which folders are classes.
 
 Two layouts are read: `<split>/<class>/` and `<class>/`. Folders that only wrap one of them (`birds/birds/<class>/`,
-`train/train/<class>/`) are passed through. A split is known by its name, in any case: `train`, `Training`,
-`training_set`, `seg_train`; `test`, `Testing`, `test_set`; `val`, `valid`, `validation`, `eval`. A folder with such a
-name is a split only if it has folders and no images of its own, so a class may be called `train`. A folder that could
-be read in two ways is refused. A note says what was passed through, skipped or not used.
+`train/train/<class>/`) are passed through. A split is recognized by its name, in upper or lower case: `train`,
+`Training`, `training_set`, `seg_train`; `test`, `Testing`, `test_set`; `val`, `valid`, `validation`, `eval`. A folder
+with such a name is a split only if it has folders and no images of its own, so a class may be called `train`. A folder
+that could be read in two ways is refused. A note says what was passed through, skipped or not used.
 
 The images of a class may lie in folders below the folder of the class, which a note says. If nearly all classes have
 the same folders below them and no images of their own, the folder is refused. The folders below may then be the
@@ -80,7 +80,7 @@ class Layout:
 
 @dataclass(slots=True)
 class _Reading:
-    """What is collected while a folder is read.
+    """The information that is collected while a folder is read.
 
     Attributes:
         nested: The classes that have images in folders below their own folder, each with the names of these folders.

@@ -1,4 +1,4 @@
-"""Removes what ended jobs still hold on a cluster that goes on running.
+"""Removes what ended jobs still hold on a cluster that continues to run.
 
 Ray removes the placement groups of a job that ends, but not those that its dying actors create after that. A driver
 that is killed while trials start can leave cores and GPUs allocated forever, and the next job waits for them. The

@@ -142,8 +142,8 @@ class _Reporter(tune.Callback):
     def __init__(self, listener: SweepListener, places: int, scheduler: str) -> None:
         self._listener, self._scheduler = listener, scheduler
         self._free = [time.time()] * places
-        # For each trial with a place: the time since which the place has waited for the trial to begin. None once it
-        # has begun.
+        # For each trial with a place: the time since which the place has waited for the trial to begin. After the trial
+        # has begun, the value is None.
         self._waiting: dict[str, float | None] = {}
 
     def __getstate__(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ class TrialOrder:
     """An experiment to run.
 
     Attributes:
-        settings: The settings of the experiment, as `ExperimentConfig` takes them.
+        settings: The settings of the experiment, in a form that `ExperimentConfig` accepts.
         number: The number of the order, counted by the mailbox, which distinguishes two orders of the same experiment.
     """
 

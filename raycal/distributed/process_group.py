@@ -52,7 +52,7 @@ class _ProcessGroup(Backend):
 
 
 def _meeting_point() -> str:
-    """A free port on the first worker's node, as an address that torch takes."""
+    """A free port on the first worker's node, as an address in a form that torch accepts."""
     host: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
     with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         port = probe.getsockname()[1]

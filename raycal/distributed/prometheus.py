@@ -115,7 +115,8 @@ class Recorder(Thread):
         return self._gauges[name]
 
     def _try(self, action: Callable[..., None], *arguments: Any) -> None:
-        """Run an action and suppress its failure, as a sweep runs without metrics; warn once per kind of failure."""
+        """Run an action and suppress its failure, because a sweep can run without metrics; warn once per kind of
+        failure."""
         try:
             action(*arguments)
         except Exception as error:

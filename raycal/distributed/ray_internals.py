@@ -2,7 +2,8 @@
 
 Ray changes such names without notice, so `pyproject.toml` pins its version. When you raise the version, run
 `tests/distributed/test_ray_internals.py`, which fails with each name that the new version lacks. Then check whether the
-public API is enough by now; the comments say what it lacked. Ray Train is imported late, as it takes over a second.
+public API is enough by now; the comments say what it lacked. Ray Train is imported late, because the import takes over
+a second.
 """
 
 import logging

@@ -83,7 +83,7 @@ class Suggestions(Searcher):
         """Save nothing: a resumed sweep rebuilds the search from its plan and its run folders."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Restore nothing, as nothing is saved."""
+        """Restore nothing, because nothing is saved."""
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles its searcher to restore a run, which raycal never does.

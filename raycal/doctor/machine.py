@@ -98,7 +98,7 @@ def judge_faiss(version: str, nearest: Sequence[int], gpus: int, seen: int, gpu_
 
 
 def check_disk(check: str, place: Path) -> CheckResult:
-    """Whether there is room on the disk where a folder is or would be created."""
+    """Whether there is enough room on the disk where a folder is or would be created."""
     nearest = next(above for above in (place, *place.parents) if above.is_dir())
     return judge_disk(check, place, shutil.disk_usage(nearest).free)
 
@@ -135,7 +135,7 @@ def check_open_files() -> CheckResult:
 
 
 def judge_open_files(soft: int, hard: int) -> CheckResult:
-    """Judge the limits on open files; Ray raises the soft limit to the hard limit where it can."""
+    """Judge the limits on open files; Ray raises the soft limit to the hard limit if it can."""
     most = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
     found = f"{soft} open files per process" if soft in most else "any number of open files"
     if most and max(most) < MIN_OPEN_FILES:

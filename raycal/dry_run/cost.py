@@ -92,8 +92,8 @@ def print_estimate(
         sweep: The sweep.
         selected: The experiments to run, by id.
         infos: The dataset of each experiment, by experiment id.
-        allocate_here: Shares this machine among the trials; raises InputError if no trial fits on it, as with a sweep
-            that is meant for another machine.
+        allocate_here: Shares this machine among the trials. It raises InputError if no trial fits on it, which is usual
+            for a sweep that is meant for another machine.
         rate: The speed of the GPUs that will run the sweep.
         price: USD per hour of one GPU; None: not known.
         clouds: Whether to print the price table of cloud machines also without a GPU, on this machine or asked for.

@@ -53,6 +53,6 @@ def downloads(experiments: Iterable[ExperimentConfig], infos: Mapping[str, Datas
 
 
 def lacks_weights(config: ExperimentConfig) -> bool:
-    """Whether the weights of an experiment would be downloaded, as they are not on this machine."""
+    """Whether the weights of an experiment would be downloaded, because they are not on this machine."""
     weights = networks.facts(config.model.name).imagenet
     return config.model.weights == IMAGENET and weights is not None and not (checkpoints_dir() / weights.file).is_file()

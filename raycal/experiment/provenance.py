@@ -26,8 +26,8 @@ def environment(
 ) -> dict[str, Any]:
     """The versions, machine, data and weights, as `environment.json` holds them.
 
-    There is no key `git` outside a git working tree, no key `weights` where the weights were drawn at random, and no
-    key `plugins` where no plug-in is used.
+    The key `git` is missing outside a git working tree, `weights` if the weights were drawn at random, and `plugins` if
+    no plug-in is used.
     """
     commit, digests = git_commit(Path(__file__).parent), manifest.digest
     return {
@@ -52,7 +52,8 @@ def environment(
 
 
 def git_commit(folder: Path) -> str | None:
-    """The commit of the working tree around a folder, with `-dirty` when files were changed; None without one."""
+    """The commit of the working tree around a folder, with `-dirty` when files were changed; None if the folder is in
+    no working tree."""
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=GIT_SECONDS).stdout.strip()

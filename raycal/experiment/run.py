@@ -209,7 +209,7 @@ class _Montages:
             self._draw(iteration, ledger)
 
     def fix(self, iteration: int) -> None:
-        """Draw the montage of a saved iteration again where it is missing or damaged."""
+        """Draw the montage of a saved iteration again if it is missing or damaged."""
         with self._unharmed(iteration):
             self._draw(iteration, self._run_dir.ledger_of(iteration))
 

@@ -1,7 +1,7 @@
 """Lloyd's k-means on a torch device.
 
 The points are copied to the device once, and the host waits only for the final ids. The same call gives the same bits
-on the same machine, as no sum uses atomic additions.
+on the same machine, because no sum uses atomic additions.
 """
 
 import warnings

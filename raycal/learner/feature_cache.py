@@ -62,5 +62,5 @@ def images_digest(dataset: ImageDataset, rows: npt.NDArray[np.int64]) -> str:
 
 
 def backbone_digest(state: StateDict, head_prefix: str) -> str:
-    """The digest of all weights except those of the head, whose names begin with `head_prefix`."""
+    """The digest of all weights except the weights of the head, whose names begin with `head_prefix`."""
     return weights_digest({name: value for name, value in state.items() if not name.startswith(head_prefix)})

@@ -151,7 +151,7 @@ class NetworkLearner(ABC):
 
     @together
     def _features(self, rows: npt.NDArray[np.int64]) -> Floats:
-        """Features (n, D) of the dataset's rows on worker 0; the other workers return those of their own part.
+        """Features (n, D) of the dataset's rows on worker 0; each other worker returns the features of its own part.
 
         Raises:
             DivergedError: A feature is not finite.

@@ -7,7 +7,8 @@ class TrainingSettings(Protocol):
     """How a network is trained; `raycal.config.TrainingConfig` fits, and so does any object with these attributes.
 
     Attributes:
-        stop: What ends a training: a number of epochs, a number of optimizer steps, or a loss that no longer falls.
+        stop: The condition that ends a training: a number of epochs, a number of optimizer steps, or a loss that no
+            longer falls.
         epochs: The number of epochs, if `stop` is `epochs`.
         steps: The largest number of optimizer steps. None means that there is no limit.
         patience: The number of epochs without an improvement after which a training has converged.

@@ -62,7 +62,8 @@ def _put_down(files: Mapping[str, bytes], folder: Path) -> None:
 
 
 def _same_here(plugin: Plugin) -> Plugin:
-    """The plug-in installed on this machine; its source must equal that on the machine where the sweep was started."""
+    """The plug-in installed on this machine; its source must equal the source on the machine where the sweep was
+    started."""
     here = by_name(plugin.module, plugin.given)
     if here.digest != plugin.digest:
         raise InputError(

@@ -132,7 +132,7 @@ def _of_steps(conditions: Sequence[ConditionGroup]) -> Iterator[str]:
 def _mean_of_last(runs: Sequence[Sequence[Mapping[str, Any]]], key: str) -> float | None:
     """The mean of a value over the last results of the runs.
 
-    None if any run lacks the value, as runs of earlier raycal versions do.
+    None if any run lacks the value, which is the case for runs of earlier raycal versions.
     """
     values = [lines[-1].get(key) if lines else None for lines in runs]
     known = [value for value in values if value is not None]

@@ -49,8 +49,8 @@ def _images(trial: RunInputs, *, complete: bool) -> str | None:
 
 
 def _weights(trials: Sequence[RunInputs]) -> list[int]:
-    """The number of the weights that each trial read, counted from 0 among all weights of the same network and source
-    name."""
+    """For each trial, the number of the weights that it read. Weights of the same network and source name are numbered
+    from 0."""
     seen: dict[str, list[str]] = {}
     numbers = []
     for config, environment in trials:

@@ -71,7 +71,7 @@ class TimedRecord(IterationRecord):
     """A record in the form in which a trial on Ray reports it.
 
     Attributes:
-        started: When Algorithm 1 began or continued in the trial, as Unix time; None means that it never began.
+        started: The Unix time at which Algorithm 1 began or continued in the trial; None means that it never began.
     """
 
     started: NotRequired[float | None]
@@ -130,14 +130,14 @@ def last_defined(lines: Iterable[Mapping[str, Any]], key: str) -> Any:
 
 
 def is_at_chance(line: IterationRecord) -> bool:
-    """Whether the test accuracy is no better than guessing. False where that is not known."""
+    """Whether the test accuracy is no better than guessing. False if that is not known."""
     chance, accuracy = line.get("chance_accuracy"), line["test_accuracy"]
     return chance is not None and accuracy is not None and accuracy <= chance
 
 
 def loss_has_not_fallen(line: IterationRecord) -> bool:
-    """Whether a training of several steps ended with a loss that is not lower than at its start. False where that is
-    unknown."""
+    """Whether a training of several steps ended with a loss that is not lower than at its start. False if that is not
+    known."""
     steps, first, last = line.get("optimizer_steps"), line.get("first_train_loss"), line.get("train_loss")
     return steps is not None and first is not None and last is not None and steps > 1 and last >= first
 

@@ -107,7 +107,7 @@ class RunDir:
         ]
 
     def error(self) -> str | None:
-        """The record of a failure; None without a failure."""
+        """The record of a failure; None if there is no failure."""
         content = self.folder.read(ERROR)
         return None if content is None else content.decode(errors="replace")
 

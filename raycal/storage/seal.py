@@ -1,4 +1,4 @@
-"""Digests, which tell an unchanged file from one that a disk or a person has changed."""
+"""Digests, which distinguish an unchanged file from one that a disk or a person has changed."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ def seal(record: Mapping[str, Any], *, indent: int | None = None) -> bytes:
 
 
 def unseal(content: bytes) -> dict[str, Any]:
-    """The record in a file that `seal` made, or in a file without a digest, as earlier versions wrote.
+    """The record in a file that `seal` made, or in a file without a digest, which earlier versions wrote.
 
     Raises:
         ValueError: The file is damaged.

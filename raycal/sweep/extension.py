@@ -195,7 +195,7 @@ def _values(
     experiments: Iterable[ExperimentConfig],
     settings: Callable[[ExperimentConfig], Mapping[str, Any]] = ExperimentConfig.flat,
 ) -> dict[str, list[str]]:
-    """Every value that each key takes over the experiments, as JSON."""
+    """The values that each key takes over the experiments, as JSON."""
     values: dict[str, list[str]] = {}
     for experiment in experiments:
         for key, value in settings(experiment).items():

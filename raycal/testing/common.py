@@ -1,4 +1,5 @@
-"""Checks that hold for every kind of extension: readable options, no warning, no use of global random state."""
+"""Checks that hold for every kind of extension: its options can be read, it gives no warning, and it does not use the
+global random state."""
 
 import warnings
 from collections.abc import Callable, Iterator

@@ -61,7 +61,8 @@ def check_network(name: str, /, **options: Any) -> None:
 
 
 def _gflop(name: str, options: Mapping[str, Any], side: int) -> float:
-    """The multiply-adds of a forward pass of one image, in 10^9, as counted by torch, without computing if possible."""
+    """The multiply-adds of a forward pass of one image, in 10^9, as torch counts them, if possible without computing
+    anything."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 

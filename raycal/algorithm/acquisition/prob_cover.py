@@ -13,7 +13,8 @@ from raycal.algorithm.acquisition.selection import acquisitions
 from raycal.algorithm.clustering import kmeans
 from raycal.algorithm.records import Floats, Indices
 
-# Number of samples on which the purity of a radius is estimated. The whole of a large pool would take minutes.
+# Number of samples on which the purity of a radius is estimated. With all samples of a large pool, this would take
+# minutes.
 JUDGED = 2048
 
 

@@ -27,7 +27,8 @@ acquisitions: Registry[Callable[..., Indices]] = Registry("acquisition")
 def by_score(
     name: str, *, finer: Callable[[QueryContext], npt.NDArray[np.float64]] | None = None
 ) -> Callable[[Score], Score]:
-    """Decorator that registers, as `name`, the acquisition function that asks about the samples of highest score.
+    """Decorator that registers, as `name`, the acquisition function that asks about the samples with the highest
+    scores.
 
     The decorated function itself stays unchanged. Equal scores are ordered by the step's random stream, not by index:
     images in a folder are sorted by class, so the smaller indices would all belong to one class.

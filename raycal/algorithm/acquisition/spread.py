@@ -68,10 +68,10 @@ def badge(view: QueryContext, budget: int, /) -> Indices:
     """BADGE (Ash, Zhang, Krishnamurthy, Langford, Agarwal 2020): k-means++ sampling of gradients of the head.
 
     A sample's gradient is that of the loss with respect to the head's weights, assuming that the most probable class e
-    is correct: (p - e) f^T. It is long where the model is uncertain, and different samples have distant gradients. The
+    is correct: (p - e) f^T. It is long if the model is uncertain, and different samples have distant gradients. The
     first sample is the one with the longest gradient, as in the authors' code. Each further sample is drawn with
     probability proportional to its squared distance to the nearest gradient chosen before. The (U, K D) gradients are
-    never computed: their inner products are those of p - e times those of f.
+    never computed: the inner product of two gradients is that of the vectors p - e times that of the vectors f.
     """
     features, probs = view.predictions.embeddings, view.predictions.probs
     errors = probs.copy()
@@ -108,7 +108,7 @@ def _one_by_one(
 
 
 def _drawn(left: Floats, rng: np.random.Generator) -> int:
-    """Draw a row with probability proportional to its value, or any row that is not `TAKEN` where all values are 0."""
+    """Draw a row with probability proportional to its value; if all values are 0, draw any row that is not `TAKEN`."""
     weights: npt.NDArray[np.float64] = np.maximum(left, 0).astype(np.float64)
     if not weights.any():
         weights = (left != TAKEN).astype(np.float64)

@@ -36,7 +36,8 @@ def _not_the_likeliest(view: QueryContext) -> npt.NDArray[np.float64]:
 
 
 def _not_the_margin(view: QueryContext) -> npt.NDArray[np.float64]:
-    """One minus the margin (U,), computed from the small probabilities; constant where the model is uncertain."""
+    """One minus the margin (U,), computed from the small probabilities; constant for samples about which the model is
+    uncertain."""
     probs = view.predictions.probs
     if probs.shape[1] == 1:
         return np.zeros(len(probs))

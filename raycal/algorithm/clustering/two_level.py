@@ -26,10 +26,10 @@ def two_level_kmeans(
     """K-means into about sqrt(C) coarse cells, k-means in each cell, then rounds of Lloyd's algorithm over all points.
 
     It computes a fraction of the distances that `kmeans` computes: about 2 U sqrt(C) `iterations` + U C `rounds`
-    instead of U C `iterations`. Its inertia is within 1 % of that of `kmeans` where clusters have about nine points or
-    more, and farther off where they have fewer. On a CPU the same seed and number of threads give the same clusters.
-    Faiss runs all levels on a GPU if it can use one. Each cell is then a separate call, so `kmeans` may well be faster
-    on a GPU; this is not measured yet.
+    instead of U C `iterations`. Its inertia is within 1 % of that of `kmeans` if clusters have about nine points or
+    more, and farther off if they have fewer. On a CPU the same seed and number of threads give the same clusters. Faiss
+    runs all levels on a GPU if it can use one. Each cell is then a separate call, so `kmeans` may well be faster on a
+    GPU; this is not measured yet.
 
     Args:
         iterations: Number of iterations in each of the two levels.

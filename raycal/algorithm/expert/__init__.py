@@ -7,8 +7,8 @@ error can wrap an expert with another kind.
 
 Each option declares which answers it can change: `Annotated[int, CLUSTER_ANSWERS]`, `SAMPLE_ANSWERS` or `ALL_ANSWERS`.
 An experiment that asks for no such answer has the same id, whatever the value of the option. An option of type
-`OtherExpert` needs no mark, as the options of the wrapped expert have their own. If label_samples() asks the wrapped
-expert about clusters, the option needs `ALL_ANSWERS`.
+`OtherExpert` needs no mark, because the options of the wrapped expert have their own marks. If label_samples() asks the
+wrapped expert about clusters, the option needs `ALL_ANSWERS`.
 """
 
 import pkgutil

@@ -71,7 +71,7 @@ class Expert(Protocol):
     `rng` starts in the same state at every call in an iteration. An expert that draws a number for each sample of the
     pool therefore gives the same answer about a sample whenever it sees the sample in that iteration.
 
-    `truth` returns the true labels (n,), or None where they are not known. It is not an answer and costs nothing. It
+    `truth` returns the true labels (n,), or None if they are not known. It is not an answer and costs nothing. It
     serves to count the wrong labels in the results.
     """
 

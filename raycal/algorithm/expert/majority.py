@@ -23,9 +23,10 @@ from raycal.algorithm.records import Indices, Labels
 class Majority:
     """Majority voting, the usual aggregation of crowd answers (Sheng, Provost, Ipeirotis 2008), by independent experts.
 
-    A sample gets the label that most experts gave; in a tie, the smallest class id, as a sample cannot be refused. A
-    cluster gets the label that more than half of the experts gave, and is refused otherwise, as a wrong cluster label
-    causes many errors at once. A vote counts as one interaction, and costs the seconds of all experts together.
+    A sample gets the label that most experts gave. In a tie it gets the smallest class id, because a sample cannot be
+    refused. A cluster gets the label that more than half of the experts gave, and is refused otherwise, because a wrong
+    cluster label causes many errors at once. A vote counts as one interaction, and costs the seconds of all experts
+    together.
 
     Args:
         true_labels: (P,) int64.
@@ -53,7 +54,7 @@ class Majority:
         )
 
     def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
-        """The label that more than half of the experts give, or else a refusal."""
+        """The label that more than half of the experts give, or otherwise a refusal."""
         answers = [self._of.label_cluster(cluster, own) for own in rng.spawn(self._num_experts)]
         given = [answer.label for answer in answers if answer.label is not None]
         counts = np.bincount(given) if given else np.zeros(1, np.int64)

@@ -92,8 +92,8 @@ class PairNoise(_Noise):
     Args:
         true_labels: (P,) int64.
         rate: Probability that the partner of the class is perceived.
-        partners: (K,) The class for which each class is mistaken; the class itself where it is never mistaken. None
-            means the next class, and the first class for the last one.
+        partners: (K,) The class for which each class is mistaken; if it is never mistaken, this is the class itself.
+            None means the next class, and the first class for the last one.
         of: The wrapped expert, which is misled.
 
     Raises:

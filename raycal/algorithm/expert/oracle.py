@@ -66,7 +66,8 @@ class Oracle:
         )
 
     def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
-        """The modal class if its share reaches the threshold, else a refusal; a tie goes to the smallest class id."""
+        """The modal class if its share reaches the threshold, otherwise a refusal; a tie goes to the smallest class
+        id."""
         counts, num_shown = np.bincount(self._true_labels[cluster.indices]), len(cluster.indices)
         mode = int(counts.argmax())
         num_right = int(counts[mode])

@@ -22,7 +22,7 @@ class PerfectPurity:
     """Shows the wrapped expert only the images of a cluster's modal class; only they get the label.
 
     The other images stay in D^U. No real expert can do this: it is an upper bound on the labels per interaction that
-    purer clusters of the same sizes could give. The row of the ledger has the images that got the label, of which none
+    purer clusters of the same sizes could give. The row of the ledger has the images that got the label, none of which
     is wrong with an oracle, and the purity of the whole cluster. So the cluster had `num_samples / purity` images. A
     tie for the modal class goes to the smallest class id. If another expert that labels whole clusters wraps this one,
     the only effect is that no cluster is refused.

@@ -23,7 +23,7 @@ def ceal(
     """CEAL (Wang, Zhang, Li, Zhang, Lin 2017, Cost-Effective Active Learning for Deep Image Classification).
 
     Every sample whose entropy is below a threshold gets its most probable class. The threshold falls from iteration to
-    iteration, as the model becomes certain about more samples.
+    iteration, because the model becomes certain about more samples.
 
     The paper updates the threshold in iteration t > 0 to `delta - decay * t`, which can be read in two ways. Here
     `delta` is the first threshold, which falls by the same amount in every iteration. If `delta` is the threshold of

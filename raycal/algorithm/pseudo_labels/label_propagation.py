@@ -93,7 +93,7 @@ def _nearest_others(points: Floats, count: int) -> tuple[npt.NDArray[np.int64], 
 
 
 def _spread(graph: "csr_array", labels: Labels, num_classes: int, alpha: float) -> npt.NDArray[np.float64]:
-    """Z (n, K), with negative values replaced by 0; `labels` are those of the last points."""
+    """Z (n, K), with negative values replaced by 0; `labels` belong to the last points."""
     from scipy.sparse import eye_array
     from scipy.sparse.linalg import cg
 

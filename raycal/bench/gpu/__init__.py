@@ -32,7 +32,7 @@ STEPS: Mapping[str, Callable[[Options, Sizes], Iterator[Figure]]] = {
 
 
 def run(options: Options) -> Iterator[Figure]:
-    """The figures of all steps; the cache is empty at first, so that networks are compiled anew."""
+    """The figures of all steps; the cache is empty at first, so that all networks are compiled."""
     sizes = QUICK if options.quick else Sizes()
     with TemporaryDirectory() as folder, own_cache(Path(folder)):
         for step in STEPS.values():

@@ -1,4 +1,4 @@
-"""Measures a whole iteration of active learning: eager, compiled, and by the obvious script."""
+"""Measures a whole iteration of active learning, which is run eagerly, compiled, and by the obvious script."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -105,7 +105,7 @@ def _probe(environment: Mapping[str, str]) -> tuple[bool, str]:
 def _library(name: str) -> str:
     """The path of a CUDA library in an installed Python package; the library's name if there is none.
 
-    Every folder of packages is searched, as `nvidia` may be a package in one and part of a namespace package in
+    Every folder of packages is searched, because `nvidia` may be a package in one and part of a namespace package in
     another.
     """
     places = (Path(entry or ".") / package for entry in sys.path for package in ("nvidia", "torch/lib"))

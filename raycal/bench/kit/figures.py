@@ -21,7 +21,7 @@ from raycal.bench.machine import machine
 from raycal.bench.material import Options, features
 
 MACHINE = "machine"
-# The batch size of whole iterations, then a large one.
+# The batch size of whole iterations, and a large one.
 BATCHES = (64, 256)
 
 

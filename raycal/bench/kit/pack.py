@@ -112,7 +112,7 @@ def pack_images(source: Path, target: Path, most: dict[str, int | None]) -> Coun
         InputError: The archive has no images.
     """
     with tarfile.open(source) as archive:
-        # The archive is read once from front to back, as seeking back in a compressed archive unpacks it again.
+        # The archive is read once from front to back, because seeking back in a compressed archive unpacks it again.
         found = {member.name: archive.extractfile(member) for member in archive if member.isfile()}
         data = {name: file.read() for name, file in found.items() if file is not None}
     taken: Counter[tuple[str, str]] = Counter()

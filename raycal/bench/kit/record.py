@@ -17,7 +17,7 @@ ABOUT, FIGURE, STEP = "about", "figure", "step"
 
 
 def append(out: Path, kind: str, value: object) -> None:
-    """Append one line in a single write, so that it is whole or absent."""
+    """Append one line in a single write, so that the file has the complete line or nothing of it."""
     line = json.dumps({kind: value}) + "\n"
     descriptor = os.open(out / LINES, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:

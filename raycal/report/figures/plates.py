@@ -41,7 +41,8 @@ def plates(runs: Runs) -> list[Plate]:
 
 
 def figure2(dataset: str, shown: Sequence[Slice]) -> Plate | None:
-    """Test accuracy against interactions: the whole range, and zoomed to where the scenarios differ.
+    """Test accuracy against interactions, first over the whole range, and then zoomed to the part in which the
+    scenarios differ.
 
     The zoomed panels are left out if they show nearly the whole range.
     """

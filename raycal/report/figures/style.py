@@ -18,8 +18,8 @@ class Look:
     Attributes:
         color: The color on a light background.
         dark: The color on a dark background.
-        marker: The marker, as matplotlib names it.
-        line: The line style, as matplotlib names it.
+        marker: The marker, by its name in matplotlib.
+        line: The line style, by its name in matplotlib.
     """
 
     color: str

@@ -1,4 +1,4 @@
-"""Turns a claim of the paper into checks: values per seed, and the range in which their mean must lie."""
+"""Turns a claim of the paper into checks, which are values per seed and the range in which their mean must be."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Check:
 
     Attributes:
         what: The comparison in words.
-        values: One value per seed; their mean must lie above `low` and below `high`.
+        values: One value per seed; their mean must be above `low` and below `high`.
     """
 
     what: str
@@ -177,5 +177,5 @@ def _why_nothing(claim: Claim, groups: Mapping[str, Group]) -> str:
     if claim.measure == "similar accuracy":
         return f"no seed of both reaches {claim.interactions:,} interactions"
     if not any(group.finished for group in groups.values()):
-        return "no seed of a scenario that it is about finished"
+        return "no seed finished of a scenario that the claim is about"
     return "too few measured points to compare"

@@ -55,7 +55,7 @@ class Claim:
     Attributes:
         words: The claim in words.
         section: The section of the paper that makes the claim.
-        compared: What is measured per seed, in words.
+        compared: A description of what is measured per seed.
         rule: The rule by which the claim holds or does not hold; anything in between is undecided.
         measure: The kind of measurement.
         dataset: The dataset that the claim is about. None means any dataset.

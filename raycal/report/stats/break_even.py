@@ -58,8 +58,8 @@ class BreakEven:
         by_seed: The spending in each seed that both groups finished and in which the group reached the accuracy with
             clusters.
         of: The number of seeds that both groups finished.
-        cost: The break-even cost of a cluster in images, as the mean over `by_seed`. It has an interval only if
-            `by_seed` holds all `of` seeds and the other group reached the accuracy in each. None if `by_seed` is empty.
+        cost: The break-even cost of a cluster in images: the mean over `by_seed`. It has an interval only if `by_seed`
+            holds all `of` seeds and the other group reached the accuracy in each. None if `by_seed` is empty.
         is_bound: Whether `cost` is a lower bound, because the other group did not reach the accuracy in every seed. In
             those seeds, everything that it spent is counted.
         at_first: Whether a seed of either group already had the accuracy at its first measured point, so that its

@@ -62,5 +62,5 @@ def t_quantile(n: int) -> float:
 
 
 def number(value: float) -> str:
-    """Format a number for readers: whole numbers in full, others with four significant digits."""
+    """Format a number for readers: whole numbers are written in full, others with four significant digits."""
     return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.4g}"

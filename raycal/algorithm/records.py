@@ -74,8 +74,8 @@ class Interaction:
         kind: A single sample or a cluster.
         answer: Whether the expert gave a label.
         label: The label that the expert gave. None when it refused.
-        purity: Share of the modal class in the cluster. None for a sample, or when it is not known.
-        wrong: Number of samples whose new label is wrong. None when the expert refused, or when it is not known.
+        purity: Share of the modal class in the cluster. None for a sample, or if the purity is not known.
+        wrong: Number of samples whose new label is wrong. None if the expert refused, or if the number is not known.
         seconds: Cost of the answer, in seconds of human time.
         indices: (num_samples,) int64, ascending, the samples that the answer applies to.
     """
@@ -120,7 +120,7 @@ class Evaluation:
     Attributes:
         accuracy: Share of the test images that are classified correctly.
         loss: Mean cross-entropy in nats.
-        chance: The highest accuracy that cannot be distinguished from guessing. None when it is not known.
+        chance: The highest accuracy that cannot be distinguished from guessing. None if the level is not known.
     """
 
     accuracy: float
@@ -152,7 +152,7 @@ class KeptLabels:
 
     Attributes:
         count: Number of samples with a kept label.
-        error: Share of the kept labels that are wrong. None when there are none, or when it is not known.
+        error: Share of the kept labels that are wrong. None if no label is kept, or if the share is not known.
     """
 
     count: int
@@ -183,8 +183,8 @@ class IterationResult:
         human_seconds: Cost of these interactions, in seconds of human time.
         ledger: The interactions of this iteration.
         pool: The partition that the model was trained on, before D^CL and the pseudo-labeled samples go back to D^U.
-        pseudo_label_error: Share of the pseudo-labels that are wrong. None when there are none, or when it is not
-            known.
+        pseudo_label_error: Share of the pseudo-labels that are wrong. None if there are no pseudo-labels, or if the
+            share is not known.
         kept_labels: Statistics of the kept labels. None in an experiment without `keep_cluster_labels`.
         fitted: The training of the model that was evaluated. It does not describe the trainings between the steps of a
             scenario and the trainings of further ensemble members. None when the learner does not report its training.

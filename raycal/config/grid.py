@@ -79,7 +79,7 @@ def _entries(grid: Mapping[str, Any], name: str, problems: Problems) -> Iterator
 
 
 def _excluded(grid: Mapping[str, Any], axes: Mapping[str, list[Any]], problems: Problems) -> list[list[set[Where]]]:
-    """For each entry of `exclude` and each of its keys, the places of the grid values that it refers to."""
+    """For each entry of `exclude` and each of its keys, the places of the grid values that the key excludes."""
     excluded = []
     for at, entry in _entries(grid, EXCLUDE, problems):
         places: list[set[Where]] = []

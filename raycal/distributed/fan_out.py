@@ -136,7 +136,7 @@ class _Reporter(tune.Callback):
 
     Args:
         places: How many trials run at a time.
-        scheduler: The scheduler's name; empty without one.
+        scheduler: The scheduler's name; empty if there is no scheduler.
     """
 
     def __init__(self, listener: SweepListener, places: int, scheduler: str) -> None:

@@ -95,7 +95,7 @@ def _load(plugin: Plugin, all_plugins: Sequence[Plugin], registries: Registries)
     known = [each.name for each in all_plugins]
     for kind, registry in registries.items():
         for name in registry:
-            # A plug-in may import another one, and it may have been imported before raycal loaded it.
+            # A plug-in may import another plug-in, and a plug-in may have been imported before raycal loaded it.
             defined_in = module_of(registry[name])
             owner = next((each for each in known if _is_in(defined_in, each)), None)
             if owner is None and name not in before[kind]:

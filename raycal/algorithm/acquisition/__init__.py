@@ -2,7 +2,7 @@
 
 A new acquisition function is one decorated function in one file of this folder, or in a plug-in (`raycal.plugins`).
 Decorate a function `(view, *, options) -> scores (U,)` with `@by_score("name")` to ask about the samples with the
-highest scores. Where the choice of a sample depends on the other samples chosen, decorate a function
+highest scores. If the choice of a sample depends on the other samples chosen, decorate a function
 `(view, budget, *, options) -> indices` with `@acquisitions("name")`. A step asks about the samples in the order of the
 indices. Scores are not stored.
 """

@@ -32,7 +32,7 @@ class SampleAnswers:
 
     Attributes:
         labels: (n,) int64.
-        wrong: (n,) Whether each label is wrong. None when it is not known.
+        wrong: (n,) Whether each label is wrong. None if this is not known.
         seconds: (n,) Cost of each answer, in seconds of human time.
     """
 
@@ -47,7 +47,7 @@ class ClusterAnswer:
 
     Attributes:
         label: The label of the cluster. None when the expert refused it.
-        purity: True purity of the whole cluster, whatever purity the expert perceived. None when it is not known.
+        purity: True purity of the whole cluster, whatever purity the expert perceived. None if it is not known.
         num_wrong: Number of wrong labels among the labeled samples. None when the expert refused, or when it is not
             known.
         seconds: Cost of the answer, in seconds of human time.

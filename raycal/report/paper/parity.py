@@ -125,7 +125,7 @@ def _judge(results: Sequence[_Result], missing: Sequence[str]) -> tuple[Verdict,
         return "does not hold", f"the interval shows the contrary: {_names(contrary)}"
     if len(tested) < len(results):
         same = all(result.margin > 0 for result in results if result.estimated.n == 1)
-        return "not tested", f"points {'the same' if same else 'the other'} way, one seed"
+        return "not tested", f"points {'the same' if same else 'the other'} way, with one seed"
     undecided = [result for result in results if result.margin <= 0]
     if undecided:
         return "undecided", f"the interval allows both: {_names(undecided)}"

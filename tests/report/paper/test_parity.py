@@ -68,8 +68,8 @@ def test_one_seed_at_best_points_the_same_way() -> None:
     one, other = (
         findings(*cifar10("supervised", [(50000, value)]))["full-supervision-cifar10"] for value in (0.95, 0.8)
     )
-    assert (one.verdict, one.reason) == ("not tested", "points the same way, one seed")
-    assert (other.verdict, other.reason) == ("not tested", "points the other way, one seed")
+    assert (one.verdict, one.reason) == ("not tested", "points the same way, with one seed")
+    assert (other.verdict, other.reason) == ("not tested", "points the other way, with one seed")
 
 
 def test_other_settings_than_the_papers_are_named() -> None:

@@ -70,7 +70,7 @@ class Option(NamedTuple):
 
     @property
     def affects(self) -> Affects | None:
-        """The mark that says what the option affects; None when the option has no such mark."""
+        """The mark that says what the option affects; None if the option has no such mark."""
         return declared(self._marks)
 
     @property
@@ -101,7 +101,7 @@ def _namespace(entry: Callable[..., Any]) -> dict[str, Any]:
 
 
 def declared(marks: Collection[Any]) -> Affects | None:
-    """The `Affects` in the metadata of an annotation. None when there is none."""
+    """The `Affects` in the metadata of an annotation. None if there is none."""
     return next((mark for mark in marks if isinstance(mark, Affects)), None)
 
 

@@ -137,8 +137,8 @@ class Fitted:
 
     Attributes:
         steps: Number of optimizer steps, 0 when nothing was annotated.
-        first_loss: Mean training loss of the first steps. None when there were no steps.
-        last_loss: Mean training loss of the last steps. None when there were no steps.
+        first_loss: Mean training loss of the first steps. None if there were no steps.
+        last_loss: Mean training loss of the last steps. None if there were no steps.
     """
 
     steps: int
@@ -187,7 +187,7 @@ class IterationResult:
             share is not known.
         kept_labels: Statistics of the kept labels. None in an experiment without `keep_cluster_labels`.
         fitted: The training of the model that was evaluated. It does not describe the trainings between the steps of a
-            scenario and the trainings of further ensemble members. None when the learner does not report its training.
+            scenario and the trainings of further ensemble members. None if the learner does not report its training.
     """
 
     iteration: int

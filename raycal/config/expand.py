@@ -100,7 +100,7 @@ def checked(
     *,
     asked_at: Where | None = None,
 ) -> ExperimentConfig | None:
-    """The experiment with these settings; None when there is a problem, which is added to `problems`."""
+    """The experiment with these settings; None if there is a problem, which is added to `problems`."""
     filled = template.fill(settings)
     for key in [key for key in filled if key in MISPLACED]:
         at = origin(("experiment",), (key,), settings, whole_key=True)

@@ -181,7 +181,7 @@ class ExperimentConfig(Strict):
 
     @property
     def purity_threshold_key(self) -> str | None:
-        """The dotted key of the purity threshold for clusters; None when the expert has no such threshold.
+        """The dotted key of the purity threshold for clusters; None if the expert has no such threshold.
 
         If experts wrap each other, the threshold of the innermost expert that has a threshold counts.
         """
@@ -190,7 +190,7 @@ class ExperimentConfig(Strict):
 
     @property
     def purity_threshold(self) -> float | None:
-        """The purity at which the expert accepts a cluster; None when the expert has no such threshold."""
+        """The purity at which the expert accepts a cluster; None if the expert has no such threshold."""
         key = self.purity_threshold_key
         return None if key is None else self.flat()[key]
 

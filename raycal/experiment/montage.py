@@ -26,7 +26,7 @@ def draw(ledger: Sequence[Interaction], images: ImageDataset) -> bytes | None:
     """The clusters shown in an iteration as a PNG of at most 300 kB: accepted on the left, refused on the right.
 
     For each answer there are up to six clusters, spread over the sizes from the largest down, with up to eight images
-    each. The same ledger and images give the same bytes. None when no cluster was shown.
+    each. The same ledger and images give the same bytes. None if no cluster was shown.
     """
     shown = [row for row in ledger if row.kind is Kind.CLUSTER]
     if not shown:

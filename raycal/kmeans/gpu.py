@@ -98,7 +98,7 @@ def is_gpu_build() -> bool:
 
 
 def attempt(library: str, cluster: Callable[[], ClusterIds]) -> ClusterIds | None:
-    """Cluster on the GPU while no other thread does; None when the GPU fails, for example for lack of memory.
+    """Cluster on the GPU while no other thread does; None if the GPU fails, for example for lack of memory.
 
     Warns at the first failure of each library in a process.
     """

@@ -22,7 +22,7 @@ _BYTEARRAY, _NO_STATE = b"bytearray", "it holds a bytearray, which no state dict
 
 
 def load_weights(weights: str, network: str = "resnet18", options: Mapping[str, Any] | None = None) -> StateDict | None:
-    """The backbone of a network as float32, without its head. None when there are no weights to load.
+    """The backbone of a network as float32, without its head. None if there are no weights to load.
 
     Args:
         weights: `imagenet` (downloaded once), `none`, or the path of a state dict in any float format.

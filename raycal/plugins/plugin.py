@@ -22,7 +22,7 @@ class Plugin:
             package, the module.
         digest: SHA-256 of the source, in hexadecimal.
         place: The file or folder of the source on this machine.
-        version: Version of the installed distribution called `name`. None when there is no such distribution.
+        version: Version of the installed distribution called `name`. None if there is no such distribution.
         files: Content of a plug-in that is given by its path, by file name relative to the parent folder of `place`.
             Empty for a plug-in that is given by its name.
     """

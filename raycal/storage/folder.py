@@ -80,7 +80,7 @@ class Folder:
                     stream.write(content)
 
     def read(self, name: str, *, at_most: int = MAX_BYTES) -> bytes | None:
-        """The content of a file; None when there is no file.
+        """The content of a file; None if there is no file.
 
         Raises:
             InputError: The file is larger than `at_most`; it is then not read into memory.

@@ -35,7 +35,7 @@ class ExpectedInputs:
         content: The content digest that `Dataset.load` accepts. None for a dataset without one file per image.
         train: Digest of the training pool.
         test: Digest of the test split.
-        weights: Digest of the initial weights. None when there are none.
+        weights: Digest of the initial weights. None if there are none.
     """
 
     content: str | None

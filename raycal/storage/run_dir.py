@@ -153,7 +153,7 @@ class RunDir:
         return () if content is None else ledger.from_parquet(content)
 
     def montage(self, iteration: int) -> bytes | None:
-        """The montage of an iteration's clusters, a PNG; None when there is none."""
+        """The montage of an iteration's clusters, a PNG; None if there is none."""
         return self._montages.read(f"{iteration_name(iteration)}.png")
 
     def montages(self) -> list[str]:

@@ -91,7 +91,7 @@ class SweepDir:
         return RunDir(self.folder.folder(experiment_id))
 
     def read_plan(self) -> SweepPlan | None:
-        """The plan; None when the sweep has never been started here.
+        """The plan; None if the sweep has never been started here.
 
         Raises:
             InputError: The plan cannot be read, or it is damaged.

@@ -46,10 +46,10 @@ class ClusterAnswer:
     """The answer to a cluster.
 
     Attributes:
-        label: The label of the cluster. None when the expert refused it.
+        label: The label of the cluster. None if the expert refused it.
         purity: True purity of the whole cluster, whatever purity the expert perceived. None if it is not known.
-        num_wrong: Number of wrong labels among the labeled samples. None when the expert refused, or when it is not
-            known.
+        num_wrong: Number of wrong labels among the labeled samples. None if the expert refused, or if the number is
+            not known.
         seconds: Cost of the answer, in seconds of human time.
         part: The samples that the answer applies to. None means the whole cluster.
     """

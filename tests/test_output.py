@@ -84,7 +84,7 @@ class TestLostOutput:
         assert ended.returncode == 3
         assert ended.stderr.decode().splitlines() == [
             "standard output cannot be written (No space left on device): lines printed there are lost, "
-            "the command goes on",
+            "but the command continues",
             "said",
         ]
         assert done.read_text() == "done"
@@ -96,7 +96,7 @@ class TestLostOutput:
         assert ended.returncode == 0
         assert ended.stdout.decode().splitlines() == [
             "standard error cannot be written (No space left on device): lines printed there are lost, "
-            "the command goes on",
+            "but the command continues",
             "shown",
         ]
 

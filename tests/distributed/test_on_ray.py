@@ -39,7 +39,7 @@ def test_interrupted_sweep_leaves_nothing_running_and_resumes_to_the_same_result
     _, alive = psutil.wait_procs(family, timeout=60)
 
     output = log_of(storage).read_text()
-    assert "--resume goes on" in output
+    assert "--resume continues" in output
     assert "Traceback" not in output
     assert [member.cmdline() for member in alive if member.status() != psutil.STATUS_ZOMBIE] == []
     assert "RUNNING" not in str(statuses(storage))

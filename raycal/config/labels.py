@@ -387,7 +387,7 @@ def _says_something(parts: Sequence[str]) -> bool:
 
 
 def _parts(root: str) -> tuple[str, ...]:
-    """The folders of a path, the outermost first; one word for a path that names none."""
+    """The folders of a path, the outermost first. If the path has no named folder, the result is one fixed word."""
     return tuple(part for part in PurePosixPath(root).parts if part not in ("/", ".", "~")) or (IMAGE_FOLDER,)
 
 

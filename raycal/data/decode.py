@@ -44,7 +44,7 @@ MAX_PIXELS = MAX_MEGAPIXELS * 2**20
 # other image is first decoded as a whole, with up to four bytes a pixel.
 LARGEST_MEGAPIXELS = {"baseline JPEG": 256, "progressive JPEG": 100, "other": 64}
 FRACTIONS = (8, 4, 2)
-BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # two tags of TIFF, and a value of the second tag
+BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # two TIFF tags, and a value of the second one
 CHUNK_BYTES, CHUNK_IMAGES = 64 * 2**20, 1024
 NUM_NAMED = 5
 NUM_THREADS = os.cpu_count() or 1

@@ -49,7 +49,7 @@ def check_plugins(plugins: Sequence[Plugin]) -> None:
         try:
             problems |= dict.fromkeys(ray.get(call))
         except Exception as error:  # a node may fail in any way
-            problems[f"plug-ins: a node cannot try them: {one_line(error)[-MAX_WORDS:]}"] = None
+            problems[f"plug-ins: a node cannot check them: {one_line(error)[-MAX_WORDS:]}"] = None
     if problems:
         raise InputError(*problems)
 
@@ -62,7 +62,7 @@ def _try(node_id: str, plugins: Sequence[Plugin]) -> Any:
 
 
 def _problems(plugins: Sequence[Plugin]) -> list[str]:
-    """The problems of the plug-ins on this node, a line each."""
+    """The problems of the plug-ins on this node, one line for each."""
     try:
         load_here(plugins)
     except InputError as error:

@@ -1,1 +1,2 @@
-"""Checks whether a sweep could run here: versions, Ray, GPUs, disks, storage and tracking, a line each."""
+"""Checks whether a sweep could run here: versions, Ray, GPUs, disks, storage and tracking. Each result is one
+line."""

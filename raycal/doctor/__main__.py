@@ -1,4 +1,4 @@
-"""`python -m raycal.doctor`: checks whether a sweep could run here, a line each, and says how to fix what is wrong."""
+"""`python -m raycal.doctor`: checks whether a sweep could run here, and says how to fix what is wrong."""
 
 import argparse
 from collections.abc import Sequence

@@ -90,11 +90,12 @@ def _read(path: str) -> Mapping[str, Any]:
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
     if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
-        raise InputError(f"model.weights: {path}: should hold a state dict, names to tensors")
+        raise InputError(f"model.weights: {path}: should hold a state dict, which maps names to tensors")
     for name, value in state.items():
         if not isinstance(value, Tensor):
             raise InputError(
-                f"model.weights: {path}: should hold a state dict, names to tensors, but {name} is not a tensor"
+                f"model.weights: {path}: should hold a state dict, which maps names to tensors,"
+                f" but {name} is not a tensor"
             )
         if value.layout is not torch.strided or value.is_meta or value.is_quantized or value.is_complex():
             raise InputError(f"model.weights: {path}: {name} is not a plain numeric tensor")

@@ -19,7 +19,7 @@ class Clustering(Protocol):
     `num_clusters` is at most U.
 
     Raises:
-        DivergedError: An embedding is not finite; `finite_points` raises this error.
+        DivergedError: An embedding is not finite. A clustering that calls `finite_points` raises this error.
     """
 
     def __call__(self, embeddings: Floats, num_clusters: int, seed: int) -> ClusterIds: ...

@@ -130,7 +130,7 @@ def _judge(results: Sequence[_Result], missing: Sequence[str]) -> tuple[Verdict,
     if undecided:
         return "undecided", f"the interval allows both: {_names(undecided)}"
     if missing:
-        return "not tested", f"holds for what was run; no finished trial of {', '.join(missing)}"
+        return "not tested", f"holds for the finished scenarios, but no trial finished of {', '.join(missing)}"
     return "holds", "every interval excludes the contrary"
 
 

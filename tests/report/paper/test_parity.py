@@ -127,7 +127,9 @@ def test_best_area_is_not_shown_without_all_scenarios() -> None:
     missing = trial("cluster-only", status="failed")
     finding = findings(*trials, missing)["uncertain-cluster-best"]
     assert finding.verdict == "not tested"
-    reason = "holds for what was run; no finished trial of uncertain-only, cluster-only, cluster+uncertain"
+    reason = (
+        "holds for the finished scenarios, but no trial finished of uncertain-only, cluster-only, cluster+uncertain"
+    )
     assert finding.reason == reason
     worse = [*seeds("random", *level(0.8, 0.91)), *seeds(BEST, *level(0.1, 0.2))]
     assert findings(*worse)["uncertain-cluster-best"].verdict == "does not hold"

@@ -1,16 +1,16 @@
-"""The rooms of the package, what each must not know, and their order: imports point down.
+"""The parts of the package, what each must not use, and their order: imports point down.
 
 Three kinds of imports are told apart:
 
 - *When a module is imported*: statements outside of functions. A chain of them loads everything on it, so `algorithm`
   would load torch through any module that does. They are followed through the whole package, `__init__` files included.
 - *Inside a function*: such an import is how a module puts off what is heavy, so a chain does not go on through it: the
-  module it leads to answers for its own functions in the row of its own room. But a room answers for the functions of
+  module it leads to answers for its own functions in the row of its own part. But a part answers for the functions of
   its own modules, and for everything that is loaded with what they import.
-- *For types only* (`if TYPE_CHECKING`): loads nothing. Such an import counts where two rooms or modules would know each
-  other: in the order of the rooms and in circles, which consider every import statement there is.
+- *For types only* (`if TYPE_CHECKING`): loads nothing. Such an import counts where two parts or modules would know each
+  other: in the order of the parts and in circles, which consider every import statement there is.
 
-Modules of the standard library are looked for in the room's own statements alone, as some chain leads to each of them.
+Modules of the standard library are looked for in the part's own statements alone, as some chain leads to each of them.
 """
 
 import ast
@@ -30,9 +30,9 @@ import raycal
 ROOT = Path(raycal.__file__).parent
 HEAVY = ("torch", "ray", "mlflow")
 
-# Bottom to top: a room may use those above its own line in this table, and none below it. `root` are the modules that
+# Bottom to top: a part may use those above its own line in this table, and none below it. `root` are the modules that
 # lie in no folder. A name with a dot is a part of a folder, or a module of one, that others in the folder build upon.
-MUST_NOT_KNOW: Mapping[str, tuple[str, ...]] = {
+MUST_NOT_USE: Mapping[str, tuple[str, ...]] = {
     "root": (*HEAVY, "torchvision", "numpy", "pydantic"),
     "plugins": (*HEAVY, "torchvision", "numpy", "pydantic"),
     "kmeans": ("ray", "mlflow", "pydantic", "pandas", "raycal.registry"),
@@ -74,7 +74,7 @@ ONLY_IN = {
     ),
 }
 
-# Imports inside functions through which a room may load what it must not know, and why.
+# Imports inside functions through which a part may load what it must not use, and why.
 EXCEPTIONS = {
     # The clustering that runs on torch is chosen by name in the YAML, and calls it when it is.
     ("raycal.algorithm.clustering.by_torch", "raycal.kmeans.torch_lloyd"): "torch",
@@ -197,11 +197,11 @@ def _module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def room(module: str) -> str | None:
-    """The room of a module, the narrowest there is; None: it is in none."""
+def part(module: str) -> str | None:
+    """The part of a module, the narrowest there is; None: it is in none."""
     parts = module.split(".")[1:]
     for length in range(len(parts), 0, -1):
-        if (name := ".".join(parts[:length])) in MUST_NOT_KNOW:
+        if (name := ".".join(parts[:length])) in MUST_NOT_USE:
             return name
     return "root" if not parts or (ROOT / f"{parts[0]}.py").exists() else None
 
@@ -211,15 +211,15 @@ def is_in(name: str, package: str) -> bool:
 
 
 def upward(of: Code) -> list[str]:
-    """Imports that lead to a room further up, or to none."""
-    order = list(MUST_NOT_KNOW)
+    """Imports that lead to a part further up, or to none."""
+    order = list(MUST_NOT_USE)
     problems = []
     for module, imports in of.imports.items():
-        own = room(module)
-        assert own is not None, f"{module} is in no room"
+        own = part(module)
+        assert own is not None, f"{module} is in no part"
         for name in dict.fromkeys(one.name for one in imports if not _is_offered(module, one)):
             if is_in(name, "raycal"):
-                other = room(name)
+                other = part(name)
                 if other is None or order.index(other) > order.index(own):
                     problems.append(f"{module} imports {name}")
     return problems
@@ -231,21 +231,21 @@ def _is_offered(module: str, one: Import) -> bool:
 
 
 def misplaced(of: Code) -> list[str]:
-    """Statements that import a heavy package outside of the rooms that may."""
+    """Statements that import a heavy package outside of the parts that may."""
     return [
         f"{module} imports {one.name}"
         for module, imports in of.imports.items()
         for one in imports
-        for package, rooms in ONLY_IN.items()
-        if is_in(one.name, package) and not any(is_in(module, f"raycal.{name}") for name in rooms)
+        for package, parts in ONLY_IN.items()
+        if is_in(one.name, package) and not any(is_in(module, f"raycal.{name}") for name in parts)
     ]
 
 
 def known(of: Code) -> list[str]:
-    """What rooms must not know and still get, each with the chain of imports by which they do."""
+    """What parts must not use and still get, each with the chain of imports by which they do."""
     problems, loads = [], dict[str, dict[str, str]]()
     for module, imports in of.imports.items():
-        kept_out = MUST_NOT_KNOW[room(module) or "root"]
+        kept_out = MUST_NOT_USE[part(module) or "root"]
         for one in imports:
             if one.when is When.NEVER:
                 continue
@@ -286,7 +286,7 @@ def _reach(leads_to: Mapping[str, set[str]], start: str) -> set[str]:
 
 
 def arrows(of: Code, name: Callable[[str], str | None]) -> dict[str, set[str]]:
-    """Which rooms or modules name which others in an import of any kind.
+    """Which parts or modules name which others in an import of any kind.
 
     A package whose modules register themselves imports all of them, and they import parts of it: that is no circle.
     """
@@ -314,10 +314,10 @@ def test_modules_and_their_imports_are_found() -> None:
 
 
 def test_every_module_is_in_a_room_and_every_room_has_its_modules() -> None:
-    rooms = {module: room(module) for module in code().sources}
+    parts = {module: part(module) for module in code().sources}
 
-    assert [module for module, name in rooms.items() if name is None] == []
-    assert set(rooms.values()) == set(MUST_NOT_KNOW)
+    assert [module for module, name in parts.items() if name is None] == []
+    assert set(parts.values()) == set(MUST_NOT_USE)
 
 
 def test_only_these_modules_lie_in_no_folder() -> None:
@@ -348,7 +348,7 @@ def test_heavy_packages_are_named_where_they_belong() -> None:
 
 
 def test_no_circle_between_rooms_or_modules() -> None:
-    assert circles(arrows(code(), room)) == []
+    assert circles(arrows(code(), part)) == []
     assert circles(arrows(code(), str)) == []
 
 
@@ -359,7 +359,7 @@ def test_exceptions_are_still_needed() -> None:
 
 
 def test_algorithm_opens_no_file() -> None:
-    assert [call for name, text in code().sources.items() if room(name) == "algorithm" for call in opened(text)] == []
+    assert [call for name, text in code().sources.items() if part(name) == "algorithm" for call in opened(text)] == []
 
 
 def opened(source: str) -> list[str]:
@@ -381,13 +381,13 @@ LIGHT = ("algorithm", "capacity", "config", "data", "dry_run", "experiment", "mo
             {"numpy", "torch", "ray", "mlflow", "pydantic", "faiss", "yaml"},
         ),
         (
-            [name for name in code().sources if room(name) in ("algorithm", "kmeans") and name[-11:] != "torch_lloyd"],
+            [name for name in code().sources if part(name) in ("algorithm", "kmeans") and name[-11:] != "torch_lloyd"],
             {"torch", "ray", "mlflow", "pandas", "pydantic", "faiss"},
         ),
         # What `--dry-run` imports, and what a worker imports before it loads torch.
         (
             [
-                *(name for name in code().sources if room(name) in LIGHT),
+                *(name for name in code().sources if part(name) in LIGHT),
                 "raycal.learner.losses",
                 "raycal.report.from_mlflow",
                 "raycal.sweep.command",
@@ -396,7 +396,7 @@ LIGHT = ("algorithm", "capacity", "config", "data", "dry_run", "experiment", "mo
             {"torch", "ray", "mlflow", "faiss"},
         ),
     ],
-    ids=["commands", "algorithm", "light rooms"],
+    ids=["commands", "algorithm", "light parts"],
 )
 def test_importing_loads_nothing_heavy(modules: list[str], heavy: set[str]) -> None:
     script = f"import sys, {', '.join(modules)}; print(*sys.modules)"
@@ -516,13 +516,13 @@ def test_made_up_circle_is_caught() -> None:
     )
 
     assert circles(arrows(made_up, str)) == [["raycal.distributed.sweep_context", "raycal.distributed.worker"]]
-    assert circles(arrows(made_up, room)) == []
+    assert circles(arrows(made_up, part)) == []
 
 
 def test_made_up_circle_of_rooms_is_caught() -> None:
     made_up = code().with_source("raycal.kmeans.gpu", "from raycal.algorithm.records import Floats")
 
-    assert circles(arrows(made_up, room)) == [["algorithm", "kmeans"]]
+    assert circles(arrows(made_up, part)) == [["algorithm", "kmeans"]]
 
 
 def test_open_is_caught() -> None:
@@ -530,7 +530,7 @@ def test_open_is_caught() -> None:
 
 
 def test_module_in_no_room_is_caught() -> None:
-    assert room("raycal.made_up") is None
-    assert room("raycal.made_up.inside") is None
-    with pytest.raises(AssertionError, match=r"raycal\.made_up\.inside is in no room"):
+    assert part("raycal.made_up") is None
+    assert part("raycal.made_up.inside") is None
+    with pytest.raises(AssertionError, match=r"raycal\.made_up\.inside is in no part"):
         upward(code().with_source("raycal.made_up.inside", ""))

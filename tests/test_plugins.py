@@ -21,6 +21,7 @@ from raycal.config import ExperimentConfig, Sweep, load_sweep
 from raycal.errors import InputError
 from raycal.experiment import build
 from raycal.sweep.__main__ import main
+from raycal.tracking import NoTracker
 from raycal.tracking.tags import trial_tags
 
 ONE = """\
@@ -565,25 +566,17 @@ def run(place: Path, *options: str) -> int:
     return main([str(place / "own.yaml"), "--local", "--storage", str(place / "runs"), *options])
 
 
-class NoTracker:
+class SilentTracker(NoTracker):
     """A tracker that sends nothing."""
 
-    page = ""
-
     def __init__(self, *_: Any) -> None: ...
-
-    def start(self) -> None: ...
-
-    def changed(self, experiment_id: str) -> None: ...
-
-    def close(self, status: str) -> None: ...
 
 
 def test_plugin_runs_locally_and_a_changed_one_is_not_resumed(
     place: Path, write: Write, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("raycal.sweep.run.Tracker", NoTracker)
-    monkeypatch.setattr("raycal.sweep.run._report", lambda job: None)
+    monkeypatch.setattr("raycal.sweep.run.Tracker", SilentTracker)
+    monkeypatch.setattr("raycal.sweep.run._report", lambda job, runs: None)
     strategies = write("strategies.py", STRATEGIES)
     write("own.yaml", SWEEP)
     assert run(place, "--dry-run") == 0

@@ -20,18 +20,11 @@ from raycal.storage.results import iteration_record
 from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 from raycal.track import main as track
+from raycal.tracking import NoTracker
 
 
-class FakeTracker:
-    page = ""
-
+class FakeTracker(NoTracker):
     def __init__(self, *arguments: Any) -> None: ...
-
-    def start(self) -> None: ...
-
-    def changed(self, experiment_id: str) -> None: ...
-
-    def close(self, status: str) -> None: ...
 
 
 @pytest.fixture(autouse=True)

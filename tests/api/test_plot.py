@@ -61,7 +61,7 @@ def test_lines_are_means_over_seeds_at_the_best_setting(sweep: SweepResults) -> 
         "random": ([10, 20], [0.375, 0.625]),
         "cluster-only (purity threshold 0.9)": ([10, 20], [0.5, 0.875]),
     }
-    assert legend(ax) == ["random", "cluster-only (purity threshold 0.9)", "supervised (all true labels)"]
+    assert legend(ax) == ["random", "cluster-only (purity threshold 0.9)", "full supervision"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("interactions (images or clusters shown)", "test accuracy")
 
 
@@ -118,7 +118,7 @@ def test_axes_of_the_caller_are_drawn_in_and_keep_their_title(sweep: SweepResult
     assert plot_accuracy(sweep, ax=right, scenarios=["supervised"]) is right
     assert (left.get_title(), legend(left), len(plt.get_fignums())) == ("mine", [], 1)
     assert lines(right) == {}
-    assert legend(right) == ["supervised (all true labels)"]
+    assert legend(right) == ["full supervision"]
     assert mpl.rcParams["font.size"] == size
     assert figure.axes == [left, right]
 

@@ -17,7 +17,7 @@ def test_share_is_of_the_time_of_all_places(clock: list[float]) -> None:
         cost.started(seconds)
     clock[0] += 52
     assert str(cost) == (
-        "starting took 25 s for each of the first 2 trials and 0.7 s for each of the 3 others (medians), "
+        "starting took 25 s for each of the first 2 trials and 0.7 s for each of the other 3 trials (medians), "
         "together 50% of the time in which trials could have run"
     )
 

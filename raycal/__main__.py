@@ -30,6 +30,7 @@ COMMANDS = {
     "sweep": Command(
         "raycal.sweep.__main__", "run a sweep file: one trial per combination of settings, on Ray or without"
     ),
+    "watch": Command("raycal.watch", "show a sweep while it runs, a line per trial, from the sweep's folder"),
     "report": Command("raycal.report.__main__", "write the report of a sweep: page, figures and tables"),
     "track": Command("raycal.track", "send the runs of a sweep to MLflow, from the sweep's folder"),
     "doctor": Command("raycal.doctor.__main__", "check whether a sweep can run here, and say what to fix"),

@@ -56,6 +56,7 @@ MUST_NOT_USE: Mapping[str, tuple[str, ...]] = {
     "sweep": ("mlflow", "raycal.doctor", "raycal.bench"),
     "track": ("ray", "torch", "raycal.distributed", "raycal.experiment"),
     "pool": ("torch", "mlflow", "raycal.sweep", "raycal.report"),
+    "watch": (*HEAVY, "raycal.sweep", "raycal.report", "raycal.experiment"),
     "doctor": ("raycal.report",),
     "bench": ("mlflow", "raycal.report"),
     "api": (*HEAVY, "argparse"),
@@ -332,6 +333,7 @@ def test_only_these_modules_lie_in_no_folder() -> None:
         "registry",
         "signals",
         "track",
+        "watch",
     }
 
 

@@ -223,6 +223,7 @@ COMMANDS = {
     "sweep, mistake": ("sweep", "nothing.yaml"),
     "report": ("report", "nothing"),
     "pool": ("pool", "--help"),
+    "watch": ("watch", "--help"),
     "track": ("track", "nothing"),
     "bench": ("bench", "--list"),
     "doctor": ("doctor", "nothing.yaml"),

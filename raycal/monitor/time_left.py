@@ -111,14 +111,14 @@ class TimeLeft:
             self._end = now + makespan
         return self._end - now
 
-    def _makespan(self) -> float | None:
-        """The seconds until the last slot is free, if each slot takes the next trial when it is free."""
+    def of_each(self) -> dict[str, float]:
+        """The estimated seconds that each experiment still needs while it runs; only those with iterations left."""
         later_overheads = self._overheads[self._concurrent :]  # the first ones of each process include imports
         overhead = median(later_overheads) if later_overheads else 0.0
         later_starts = self._starts[self._concurrent :]  # the first trial of a slot also starts its processes
         start = median(later_starts) if later_starts else 0.0
         known: dict[tuple[tuple[str, ...], int], float] = {}
-        trials: list[float] = []
+        seconds: dict[str, float] = {}
         for key, config in self._experiments.items():
             first, total = self._done.get(key, 0), config.resolved_scenario.iterations(config.iterations)
             if key in self._ended or first >= total:
@@ -132,7 +132,12 @@ class TimeLeft:
                 steps[0] += start
             if key in self._last_event:  # a part of the running iteration, or of the start, is over
                 steps[0] = max(0.0, steps[0] - (self._clock() - self._last_event[key]))
-            trials.append(sum(steps))
+            seconds[key] = sum(steps)
+        return seconds
+
+    def _makespan(self) -> float | None:
+        """The seconds until the last slot is free, if each slot takes the next trial when it is free."""
+        trials = list(self.of_each().values())
         unknown = self._num_trials - len(self._experiments)
         if unknown > 0:
             trials += [max(trials, default=0.0)] * unknown

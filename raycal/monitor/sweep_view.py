@@ -1,0 +1,108 @@
+"""The state of a sweep, read again and again from its folder while other processes run it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from raycal.config import ExperimentConfig
+from raycal.config.labels import trial_labels
+from raycal.errors import InputError
+from raycal.monitor.time_left import TimeLeft
+from raycal.storage.results import IterationRecord
+from raycal.storage.run_dir import TrialState
+from raycal.storage.sweep_dir import SweepDir
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialView:
+    """The state of one trial.
+
+    Attributes:
+        experiment_id: The id of the experiment.
+        label: The scenario, the seed and the varied settings.
+        state: How far the trial is.
+        iterations: The number of iterations of the trial if it runs to its end.
+        records: The records of the iterations that were saved.
+        reason: Why the trial was stopped or has failed, in one line; empty for other trials.
+        is_bound: Whether the trial is full supervision, an upper bound and no strategy.
+        seconds_left: The estimated seconds that the trial still needs while it runs; None if it has ended, or if no
+            iteration of the sweep has finished yet.
+    """
+
+    experiment_id: str
+    label: str
+    state: TrialState
+    iterations: int
+    records: Sequence[IterationRecord]
+    reason: str
+    is_bound: bool
+    seconds_left: float | None
+
+
+class SweepView:
+    """Reads the state of a sweep from its folder. Trials that have ended are read once.
+
+    Args:
+        sweep_dir: The folder of the sweep.
+
+    Raises:
+        InputError: The folder is not that of a sweep, or its plan is damaged.
+    """
+
+    def __init__(self, sweep_dir: SweepDir) -> None:
+        self._sweep_dir = sweep_dir
+        self._complete: dict[str, tuple[TrialState, str, list[IterationRecord]]] = {}
+        self.name = ""
+
+    def trials(self) -> list[TrialView]:
+        """The state of every trial that the sweep file still contains, in the order in which the trials start."""
+        plan = self._sweep_dir.read_plan()
+        if plan is None:
+            raise InputError(f"{self._sweep_dir.folder.place}: not the folder of a sweep: it has no plan.json")
+        self.name = plan.sweep
+        experiments = plan.asked
+        labels = trial_labels(
+            experiments, plan.search.space if plan.search is not None and plan.base is not None else ()
+        )
+        read = {key: self._read(key) for key in experiments}
+        left = _seconds_left(experiments, read)
+        return [
+            TrialView(
+                experiment_id=key,
+                label=labels.get(key) or key,
+                state=state,
+                iterations=experiments[key].resolved_scenario.iterations(experiments[key].iterations),
+                records=records,
+                reason=reason,
+                is_bound=experiments[key].resolved_scenario.whole_pool,
+                seconds_left=left.get(key),
+            )
+            for key, (state, reason, records) in read.items()
+        ]
+
+    def _read(self, experiment_id: str) -> tuple[TrialState, str, list[IterationRecord]]:
+        if experiment_id in self._complete:
+            return self._complete[experiment_id]
+        run_dir = self._sweep_dir.run_dir(experiment_id)
+        state = run_dir.state()  # first, so that a trial which ends meanwhile is read once more
+        reason = (run_dir.reason() or "").partition("\n")[0] if state in (TrialState.FAILED, TrialState.STOPPED) else ""
+        read = state, reason, [] if state is TrialState.PLANNED else run_dir.results()
+        if state.is_complete:
+            self._complete[experiment_id] = read
+        return read
+
+
+def _seconds_left(
+    experiments: dict[str, ExperimentConfig], read: dict[str, tuple[TrialState, str, list[IterationRecord]]]
+) -> dict[str, float]:
+    """The estimated seconds that each trial still needs, by experiment id; empty before the first iteration."""
+    if not any(records for _, _, records in read.values()):
+        return {}
+    # The folder does not say when an iteration was saved, so the clock stands still: only the measured seconds count.
+    time_left = TimeLeft(experiments, concurrent=1, done={}, clock=lambda: 0.0)
+    for key, (state, _, records) in read.items():
+        for record in records:
+            if "labeled" in record:  # records of early versions lack it
+                time_left.iteration(key, record)
+        if state.has_ended:
+            time_left.ended(key)
+    return time_left.of_each()

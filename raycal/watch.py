@@ -1,0 +1,175 @@
+"""`raycal watch` or `python -m raycal.watch`: shows a sweep while it runs, from its folder alone, a line per trial."""
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from raycal.errors import InputError
+from raycal.output import exit_code_of
+from raycal.output import run as run_command_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from raycal.monitor.sweep_view import SweepView, TrialView
+
+PROG = "python -m raycal.watch"
+DESCRIPTION = (
+    "Show a sweep while it runs, from its folder alone: a line per trial with its state, accuracy and time left."
+)
+EPILOG = """\
+examples:
+  {prog} runs/quickstart
+  {prog} s3://bucket/runs/birds --every 30
+
+A terminal shows a table that is drawn again and again; a pipe or a file gets a line whenever something has changed.
+The command ends when every trial has ended. Ctrl-C ends it at once and does not disturb the sweep.
+
+exit codes: 0 all trials are complete, 1 some have failed, 2 a mistake in the input
+"""
+OK, FAILED = 0, 1
+HEADER_AND_FOOTER = 6  # lines of the terminal that the table's frame, its header and the last line take
+
+
+def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
+    """Run the command line and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description=DESCRIPTION,
+        epilog=EPILOG.format(prog=prog),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("sweep_dir", metavar="SWEEP_DIR", help="the folder of a sweep: <storage>/<sweep name>")
+    parser.add_argument(
+        "--every", type=float, default=2.0, metavar="SECONDS", help="seconds between two looks (default: 2)"
+    )
+    options = parser.parse_args(arguments)
+    return exit_code_of(lambda: _watch(options.sweep_dir, options.every))
+
+
+# Runs the command line, by default that of this process, and ends the process.
+run = partial(run_command_line, main)
+
+
+def _watch(place: str, every: float) -> int:
+    from raycal.monitor.sweep_view import SweepView
+    from raycal.storage.folder import Folder
+    from raycal.storage.sweep_dir import SweepDir
+
+    if not every > 0:
+        raise InputError(f"--every: {every:g} is not a positive number of seconds")
+    view = SweepView(SweepDir(Folder.at(place)))
+    trials = _draw(view, every) if sys.stdout.isatty() else _print_changes(view, every)
+    return FAILED if any(trial.state == "failed" for trial in trials) else OK
+
+
+def _looks(view: "SweepView", every: float) -> "Iterator[list[TrialView]]":
+    """Yield the state of the trials until all of them have ended."""
+    while True:
+        trials = view.trials()
+        yield trials
+        if all(trial.state.has_ended for trial in trials):
+            return
+        time.sleep(every)
+
+
+def _print_changes(view: "SweepView", every: float) -> "list[TrialView]":
+    """Print the trials that have begun, and a line whenever a trial has a new iteration or a new state."""
+    printed: dict[str, str] = {}
+    trials: list[TrialView] = []
+    for trials in _looks(view, every):
+        is_first = not printed
+        if is_first:
+            print(f"{view.name}: {_summary(trials)}", flush=True)
+        for trial in trials:
+            change = f"{trial.state} {len(trial.records)}"
+            if printed.get(trial.experiment_id) != change and not (is_first and trial.state == "planned"):
+                print(_line(trial), flush=True)
+            printed[trial.experiment_id] = change
+    print(f"{view.name}: {_summary(trials)}", flush=True)
+    return trials
+
+
+def _draw(view: "SweepView", every: float) -> "list[TrialView]":
+    """Draw a table that follows the sweep. The last table stays on the screen."""
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console()
+    trials: list[TrialView] = []
+    with Live(console=console, auto_refresh=False) as live:
+        for trials in _looks(view, every):
+            live.update(table(view.name, trials, console), refresh=True)
+    return trials
+
+
+def table(name: str, trials: "Sequence[TrialView]", console: "Console") -> "Table":
+    """A table of the trials, as many as the terminal has lines for: first those that run, then those that failed."""
+    from rich import box
+    from rich.table import Table
+
+    urgency = {"running": 0, "failed": 1, "planned": 2, "stopped": 3, "finished": 4}
+    shown = sorted(trials, key=lambda trial: urgency[trial.state])[: max(1, console.height - HEADER_AND_FOOTER)]
+    more = len(trials) - len(shown)
+    drawn = Table(
+        box=box.SIMPLE_HEAD,
+        caption=f"{name}: {_summary(trials)}" + (f" ({more} not shown)" if more else ""),
+        caption_justify="left",
+    )
+    for title in ("trial", "state", "iteration", "accuracy", "time left"):
+        drawn.add_column(title, overflow="ellipsis", no_wrap=True)
+    for trial in shown:
+        drawn.add_row(*_cells(trial))
+    return drawn
+
+
+def _cells(trial: "TrialView") -> tuple[str, str, str, str, str]:
+    """The label, the state, the iterations, the accuracy, and the time left or the reason of the end of a trial."""
+    return (
+        trial.label,
+        trial.state.value,
+        f"{len(trial.records)}/{trial.iterations}",
+        f"{trial.records[-1]['test_accuracy']:.3f}" if trial.records else "-",
+        trial.reason or _time_left(trial),
+    )
+
+
+def _line(trial: "TrialView") -> str:
+    """The trial in words."""
+    label, state, iterations, accuracy, end = _cells(trial)
+    words = [label, state, f"iteration {iterations}"]
+    if trial.records:
+        words += [f"interactions {trial.records[-1]['interactions']:,}", f"accuracy {accuracy}"]
+    if end:
+        words.append(end if trial.reason else f"about {end} left")
+    return "  ".join(words)
+
+
+def _time_left(trial: "TrialView") -> str:
+    from raycal.monitor.progress import duration
+
+    return "" if trial.seconds_left is None else duration(trial.seconds_left)
+
+
+def _summary(trials: "Sequence[TrialView]") -> str:
+    """How many trials are in which state, and which strategy has the highest accuracy in its newest iteration."""
+    from raycal.config.labels import counted
+
+    states = Counter(trial.state.value for trial in trials)
+    words = [counted(len(trials), "trial"), *(f"{number} {state}" for state, number in states.items())]
+    reached = [
+        (trial.records[-1]["test_accuracy"], trial.label) for trial in trials if trial.records and not trial.is_bound
+    ]
+    if reached:
+        accuracy, label = max(reached)
+        words.append(f"highest accuracy so far {accuracy:.3f} ({label})")
+    return ", ".join(words)
+
+
+if __name__ == "__main__":
+    run()

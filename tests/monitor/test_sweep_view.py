@@ -1,0 +1,77 @@
+from pathlib import Path
+
+import pytest
+from run_folders import CONFIGS, commit
+
+from raycal.errors import InputError
+from raycal.monitor.sweep_view import SweepView
+from raycal.storage.folder import Folder
+from raycal.storage.run_writer import RunWriter
+from raycal.storage.sweep_dir import SweepDir, SweepPlan
+
+RANDOM, CLUSTERS = CONFIGS
+SECONDS = 1.75  # of each iteration that `commit` makes
+
+
+@pytest.fixture
+def sweep_dir(tmp_path: Path) -> SweepDir:
+    """The folder of a sweep of two trials, of which none has begun."""
+    made = SweepDir(Folder.at(str(tmp_path / "birds")))
+    made.write_plan(SweepPlan(sweep="birds", experiments={one.experiment_id: one for one in CONFIGS}, threads=1))
+    return made
+
+
+def test_trials_are_those_of_the_plan_in_its_order(sweep_dir: SweepDir) -> None:
+    view = SweepView(sweep_dir)
+    first, second = view.trials()
+
+    assert view.name == "birds"
+    assert [first.label, second.label] == ["random s3", "cluster-only s3"]
+    assert (first.experiment_id, first.state, first.iterations) == (RANDOM.experiment_id, "planned", RANDOM.iterations)
+    assert (first.records, first.reason, first.seconds_left) == ([], "", None)
+
+
+def test_iterations_are_seen_when_they_are_saved(sweep_dir: SweepDir) -> None:
+    view = SweepView(sweep_dir)
+    for number in range(2):
+        commit(sweep_dir, number)
+        first, second = view.trials()
+        assert (first.state, second.state) == ("running", "planned")
+        assert [record["iteration"] for record in first.records] == list(range(number + 1))
+        assert first.records[-1]["test_accuracy"] == 0.25 * (number + 1)
+        assert first.seconds_left == pytest.approx(SECONDS * (RANDOM.iterations - number - 1))
+        # The other trial has no iteration yet, and its time is that of the trial that has.
+        assert second.seconds_left is not None
+        assert second.seconds_left >= SECONDS * CLUSTERS.iterations
+
+
+def test_trials_end_in_each_way(sweep_dir: SweepDir) -> None:
+    view = SweepView(sweep_dir)
+    commit(sweep_dir, 0)
+    view.trials()
+    RunWriter.of(sweep_dir, RANDOM.experiment_id).stop("asha")
+    RunWriter.of(sweep_dir, CLUSTERS.experiment_id).fail("iteration 0: ValueError: a\nmore")
+
+    first, second = view.trials()
+    assert (first.state, first.reason, first.seconds_left) == ("stopped", "asha", None)
+    assert (second.state, second.reason, second.seconds_left) == ("failed", "iteration 0: ValueError: a", None)
+
+    RunWriter.of(sweep_dir, CLUSTERS.experiment_id).forget_failure()  # the sweep was resumed
+    commit(sweep_dir, 0, CLUSTERS)
+    RunWriter.of(sweep_dir, CLUSTERS.experiment_id).finish("iterations")
+    assert [trial.state for trial in view.trials()] == ["stopped", "finished"]
+
+
+def test_complete_trials_are_read_once(sweep_dir: SweepDir, tmp_path: Path) -> None:
+    commit(sweep_dir, 0)
+    RunWriter.of(sweep_dir, RANDOM.experiment_id).finish("iterations")
+    view = SweepView(sweep_dir)
+    before = view.trials()[0]
+    (tmp_path / "birds" / RANDOM.experiment_id / "results.jsonl").unlink()
+
+    assert view.trials()[0] == before
+
+
+def test_folder_without_a_plan_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"not the folder of a sweep: it has no plan\.json"):
+        SweepView(SweepDir(Folder.at(str(tmp_path)))).trials()

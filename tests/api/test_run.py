@@ -92,7 +92,7 @@ def test_sweep_runs_goes_on_and_is_the_same_as_by_the_command(capsys: pytest.Cap
     assert capsys.readouterr().out == ""
     assert first.trials["state"].tolist() == ["finished"]
 
-    with pytest.raises(InputError, match="this sweep was started before; add resume=True to go on"):
+    with pytest.raises(InputError, match="this sweep was started before; add resume=True to continue"):
         run_sweep(SWEEP, **QUICK)
     both = run_sweep(SWEEP, resume=True, **QUICK | {"verbose": True})
     printed = capsys.readouterr().out

@@ -95,7 +95,7 @@ def print_estimate(
         allocate_here: Shares this machine among the trials. It raises InputError if no trial fits on it, which is usual
             for a sweep that is meant for another machine.
         rate: The speed of the GPUs that will run the sweep.
-        price: USD per hour of one GPU; None: not known.
+        price: USD per hour of one GPU; None if it is not known.
         clouds: Whether to print the price table of cloud machines also without a GPU, on this machine or asked for.
         labels: The label to print behind the id of each experiment.
         states: For a sweep that was started before, the state of each experiment: `DONE` or another word. The hours and

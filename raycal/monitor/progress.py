@@ -16,10 +16,12 @@ class Progress:
     and no strategy to choose.
 
     Args:
-        experiments: The experiments to run now. It may grow.
+        experiments: The experiments to run now. More may be added later.
         concurrent: How many experiments run at a time.
-        labels: The label of each experiment, by id; without labels, lines begin with the id alone. It may grow.
-        num_trials: The number of trials of the sweep, including those that were complete before; None: `experiments`.
+        labels: The label of each experiment, by id; without labels, lines begin with the id alone. More may be
+            added later.
+        num_trials: The number of trials of the sweep, including those that were complete before. None means that of
+            `experiments`.
         earlier: The lines of results.jsonl from earlier starts, by experiment id, with the settings of the experiment.
         clock: Returns the current time in seconds.
     """
@@ -106,7 +108,7 @@ def _annotated(config: ExperimentConfig, line: IterationRecord) -> str:
 
 
 def named(experiments: Iterable[str], labels: Mapping[str, str]) -> dict[str, str]:
-    """The first columns of a line about each experiment: its id and, where there is one, its label."""
+    """The first columns of a line about each experiment: its id and, if it has one, its label."""
     ids = list(experiments)
     width, label_width = (max(map(len, texts), default=0) for texts in (ids, [labels.get(key, "") for key in ids]))
     if not label_width:
@@ -115,7 +117,7 @@ def named(experiments: Iterable[str], labels: Mapping[str, str]) -> dict[str, st
 
 
 def _doubts(line: IterationRecord) -> str:
-    """The reasons to doubt an accuracy, in parentheses after it; empty without a reason."""
+    """The reasons to doubt an accuracy, in parentheses after it; empty if there is none."""
     doubts = ["no better than guessing"] if is_at_chance(line) else []
     doubts += ["the training loss has not fallen"] if loss_has_not_fallen(line) else []
     return f" ({', '.join(doubts)})" if doubts else ""

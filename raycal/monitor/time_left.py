@@ -36,7 +36,7 @@ class TimeLeft:
     laid out over the concurrent slots.
 
     Args:
-        experiments: The experiments to run, in the order of their start. It may grow.
+        experiments: The experiments to run, in the order of their start. More may be added later.
         concurrent: How many experiments run at a time.
         done: The number of iterations that an earlier start has finished, by experiment id.
         num_trials: How many experiments there will be, if `experiments` is still to grow.

@@ -93,7 +93,7 @@ def page(
         plates: The figures.
         tables: The tables by name.
         looks: The look of each scenario.
-        to_trials: The relative path from the page to the folder that holds the run folders; None: it has no links.
+        to_trials: The relative path from the page to the folder that holds the run folders; None if it has no links.
     """
     environment = Environment(
         loader=PackageLoader("raycal.report"),

@@ -338,13 +338,13 @@ class _Outcome(NamedTuple):
 
 
 class _Child:
-    """The run of a trial, and what MLflow is known to have of it.
+    """The run of a trial, and the part of it that MLflow is known to have.
 
     Attributes:
         name: The name of the run in MLflow.
-        steps: The steps whose metrics MLflow has; None: not requested yet.
-        end_time: The end of the newest iteration, in milliseconds since 1970; None: unknown.
-        outcome: The outcome that this process sent last; None: nothing sent yet.
+        steps: The steps whose metrics MLflow has; None if they were not requested yet.
+        end_time: The end of the newest iteration, in milliseconds since 1970; None if it is not known.
+        outcome: The outcome that this process sent last; None if nothing was sent yet.
         is_deleted: Whether somebody deleted the run in MLflow.
     """
 

@@ -41,7 +41,7 @@ def run_name(experiment_id: str, config: ExperimentConfig, label: str | None = N
     Args:
         label: The label of the trial in its sweep, which has the dataset where there are several; None: scenario, seed
             and dataset.
-        dataset: The name of the trial's dataset in the sweep; None: the name it has without other datasets.
+        dataset: The name of the trial's dataset in the sweep; None means the name that it has without other datasets.
     """
     scenario, acquisition = config.resolved_scenario.name, config.acquisition.name
     label = label or f"{scenario} s{config.seed} {dataset or dataset_name(config)}"

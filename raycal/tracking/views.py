@@ -51,7 +51,7 @@ class ChartedTrial:
     Attributes:
         config: The trial's configuration.
         names: The trial's names in the sweep.
-        end: The number of interactions at which the trial ended; None: it has not finished.
+        end: The number of interactions at which the trial ended; None if it has not finished.
     """
 
     config: ExperimentConfig
@@ -133,7 +133,7 @@ def _state(search: str, trials: Sequence[ChartedTrial], parameter: str | None = 
     Args:
         search: The filter of MLflow that finds the trials.
         trials: The trials that it finds.
-        parameter: A numeric parameter against which the values at the end of the trials are also drawn; None: none.
+        parameter: A numeric parameter, or None. The values at the end of the trials are also drawn against it.
     """
     end, count = _end_of_axis(trials), len(trials)
     lines = [_line(metric, end, count) for metric in METRICS]
@@ -177,7 +177,7 @@ def _state(search: str, trials: Sequence[ChartedTrial], parameter: str | None = 
 
 
 def _end_of_axis(trials: Sequence[ChartedTrial]) -> int | None:
-    """The largest number of interactions that all trials on a dataset reach, full supervision aside; None: unknown.
+    """The largest number of interactions that all trials on a dataset reach, full supervision aside, or None.
 
     Full supervision annotates every image at once, and would squash the curves of the others. With several datasets,
     the axis shows the one that needs the most room.

@@ -63,7 +63,7 @@ class Chart:
         x_range, y_range: The limits of the axes. None means that everything that is drawn fits in.
         ticks: The positions of the ticks on the x axis; if empty, they are chosen automatically.
         is_log: Whether x is logarithmic.
-        chance: The highest accuracy that guessing reaches, drawn as a horizontal line; None: not drawn.
+        chance: The highest accuracy that guessing reaches, drawn as a horizontal line; None if it is not drawn.
         has_end_labels: Whether the lines are named at their ends.
     """
 

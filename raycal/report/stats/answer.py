@@ -23,7 +23,7 @@ class Answer:
 
     Attributes:
         dataset: The name of the dataset, with the options that distinguish it from others of the sweep.
-        at_budget: The ranking at the number of interactions that all strategies made; None: nothing can be ranked.
+        at_budget: The ranking at the number of interactions that all strategies made; None if nothing can be ranked.
         budget_text: Who wins at the budget, by how much, and why; or why there is no winner.
         common: Who needs fewer interactions for the highest accuracy that at least two strategies reached.
         common_text: The same in words; empty if `common` is None.

@@ -22,7 +22,7 @@ class Reason:
 
     Attributes:
         words: A clause that says it.
-        about: The group that the clause compares the winner with; None: it is about the winner alone.
+        about: The group that the clause compares the winner with; None if it is about the winner alone.
     """
 
     words: str

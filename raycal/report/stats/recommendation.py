@@ -28,10 +28,10 @@ class Recommendation:
             because the interval of the paired difference contains 0. They are ordered by their mean number of
             interactions, fewest first.
         num_reached: The number of groups that reach the accuracy in all of their seeds.
-        random: The group with random labels that `group` is compared with; None: there is none, or it is `group`.
+        random: The group with random labels that `group` is compared with; None if there is none, or if it is `group`.
         random_needed: The interactions that `random` needs, with None for each seed that does not reach the accuracy.
         closest: If no group reaches the accuracy in all of its seeds: the group that does so in the largest share of
-            them, with its interactions; None: no seed of any group reaches the accuracy.
+            them, with its interactions; None if no seed of any group reaches the accuracy.
     """
 
     percent: int

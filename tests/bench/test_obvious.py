@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 from torchvision.models import resnet18
 
@@ -40,6 +41,7 @@ def test_most_uncertain_have_the_highest_entropy() -> None:
     assert obvious.most_uncertain(probs, 2).tolist() == [1, 3]
 
 
+@pytest.mark.slow
 def test_script_learns() -> None:
     torch.manual_seed(0)
     model, pool = resnet18(num_classes=10), pil_images(80)
@@ -50,6 +52,7 @@ def test_script_learns() -> None:
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
 
 
+@pytest.mark.slow
 def test_both_arms_do_the_same_work() -> None:
     options, made = Options(), made_up_images(WORK.num_pool, WORK.num_test)
     ours, script = Ours(options, made, WORK), Script(options, made, WORK)

@@ -206,6 +206,7 @@ def test_trials_at_once_fill_the_workers_and_no_more(name: str) -> None:
     assert per_node * given["resources.cpus_per_worker"] < cpus  # and some for the drivers of the trials
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["aws", "azure", "gcp", "on_premises", "kuberay-rayjob"])
 def test_sweep_in_the_header_passes_a_dry_run(name: str, tmp_path: Path) -> None:
     options = parser().parse_args(shlex.split(sweep_commands(FOLDER / f"{name}.yaml")[0]))

@@ -246,6 +246,7 @@ class Gone:
         return self._clustering(embeddings, num_clusters, seed)
 
 
+@pytest.mark.slow
 def test_death_of_a_process_is_no_failure_of_the_experiment(tmp_path: Path) -> None:
     config = experiment(scenario="cluster-only")
     run_dir, clustering = RunWriter(Folder.at(str(tmp_path / "cut"))), Gone(config)
@@ -272,6 +273,7 @@ def montages(run_dir: RunWriter) -> dict[str, bytes | None]:
     return {name: run_dir.folder.read(name) for name in run_dir.montages()}
 
 
+@pytest.mark.slow
 def test_crash_before_a_montage_loses_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run(experiment(), tmp_path / "whole")
     with monkeypatch.context() as patch:

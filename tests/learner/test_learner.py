@@ -20,6 +20,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.mark.slow
 def test_overfits_thirty_two_images() -> None:
     images = dataset()
     made = learner(images, TRAINING.model_copy(update={"epochs": 20}))

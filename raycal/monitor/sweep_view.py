@@ -60,9 +60,7 @@ class SweepView:
             raise InputError(f"{self._sweep_dir.folder.place}: not the folder of a sweep: it has no plan.json")
         self.name = plan.sweep
         experiments = plan.asked
-        labels = trial_labels(
-            experiments, plan.search.space if plan.search is not None and plan.base is not None else ()
-        )
+        labels = trial_labels(experiments, plan.searched)
         read = {key: self._read(key) for key in experiments}
         left = _seconds_left(experiments, read)
         return [

@@ -4,7 +4,7 @@ file with it."""
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +54,11 @@ class SweepPlan:
     base: ExperimentConfig | None = None
     axes: tuple[str, ...] | None = None
     removed: tuple[str, ...] = ()
+
+    @property
+    def searched(self) -> Collection[str]:
+        """The keys that a search varies which decides trial by trial; empty without such a search."""
+        return self.search.space if self.search is not None else ()
 
     @property
     def asked(self) -> dict[str, ExperimentConfig]:
@@ -160,7 +165,7 @@ class SweepDir:
 
     def write_trials(self, plan: SweepPlan) -> None:
         """Write `trials.csv`, which describes each experiment id in words, unless it exists already."""
-        content = trials_csv(plan.experiments, plan.removed, searched=plan.search.space if plan.search else ()).encode()
+        content = trials_csv(plan.experiments, plan.removed, searched=plan.searched).encode()
         if self.folder.read(TRIALS) != content:
             self.check_owner()
             self.folder.write(TRIALS, content)

@@ -33,7 +33,7 @@ def names_in(plan: SweepPlan, variants: Sequence[str] = ()) -> dict[str, Names]:
         variants: What `data_variants` says of each trial, so that trials that read different images or weights do not
             have the same condition; empty: nothing is known about it.
     """
-    configs, searched = list(plan.experiments.values()), plan.search.space if plan.search else ()
+    configs, searched = list(plan.experiments.values()), plan.searched
     conditions = [
         f"{condition} {variant}".rstrip()
         for condition, variant in zip(condition_labels(configs, searched), variants or [""] * len(configs), strict=True)

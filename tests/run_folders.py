@@ -16,13 +16,22 @@ from raycal.algorithm.records import (
 )
 from raycal.config import ExperimentConfig
 from raycal.experiment import build
+from raycal.storage.folder import Folder
 from raycal.storage.run_writer import RunWriter
-from raycal.storage.sweep_dir import SweepDir
+from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
 CONFIGS = [
     ExperimentConfig.model_validate({"dataset": "digits", "scenario": scenario, "seed": 3}, context=build.REGISTRIES)
     for scenario in ("random", "cluster-only")
 ]
+
+
+def planned(folder: Path) -> SweepDir:
+    """The folder of a sweep of `CONFIGS`, of which none has begun."""
+    sweep_dir = SweepDir(Folder.at(str(folder)))
+    experiments = {config.experiment_id: config for config in CONFIGS}
+    sweep_dir.write_plan(SweepPlan(sweep=folder.name, experiments=experiments, threads=1))
+    return sweep_dir
 
 
 def commit(sweep_dir: SweepDir, iteration: int, config: ExperimentConfig = CONFIGS[0]) -> dict[str, Any]:

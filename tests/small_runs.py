@@ -1,12 +1,17 @@
 """Runs made by hand, with the few figures that the report draws."""
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from raycal.config import ExperimentConfig
 from raycal.report.runs import Runs, Trial
+from raycal.storage.folder import Folder
 from raycal.storage.results import SECONDS
 from raycal.storage.run_dir import Outcome
+from raycal.storage.run_writer import RunWriter
+from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
 PER_ITERATION = 100
 
@@ -77,3 +82,18 @@ def threshold(value: float) -> dict[str, Any]:
 
 def runs(*trials: Trial, name: str = "small") -> Runs:
     return Runs(name=name, trials=trials)
+
+
+def write_sweep(folder: Path, trials: Sequence[Trial]) -> SweepDir:
+    """Write the folder of a sweep that has these trials, which have finished or failed."""
+    sweep_dir = SweepDir(Folder.at(str(folder)))
+    experiments = {one.experiment_id: one.config for one in trials}
+    sweep_dir.write_plan(SweepPlan(sweep=folder.name, experiments=experiments, threads=1))
+    for one in trials:
+        run_dir = RunWriter.of(sweep_dir, one.experiment_id)
+        run_dir.folder.write("results.jsonl", "".join(json.dumps(line) + "\n" for line in one.lines).encode())
+        if one.status == "finished":
+            run_dir.finish("iterations")
+        else:
+            run_dir.fail(one.reason)
+    return sweep_dir

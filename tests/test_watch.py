@@ -11,23 +11,20 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from run_folders import CONFIGS, commit
+from run_folders import CONFIGS, commit, planned
 
 from raycal import watch
 from raycal.monitor.sweep_view import SweepView, TrialView
-from raycal.storage.folder import Folder
 from raycal.storage.run_dir import TrialState
 from raycal.storage.run_writer import RunWriter
-from raycal.storage.sweep_dir import SweepDir, SweepPlan
+from raycal.storage.sweep_dir import SweepDir
 
 RANDOM, CLUSTERS = (config.experiment_id for config in CONFIGS)
 
 
 @pytest.fixture
 def sweep_dir(tmp_path: Path) -> SweepDir:
-    made = SweepDir(Folder.at(str(tmp_path / "birds")))
-    made.write_plan(SweepPlan(sweep="birds", experiments={one.experiment_id: one for one in CONFIGS}, threads=1))
-    return made
+    return planned(tmp_path / "birds")
 
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, *steps: Callable[[], object]) -> None:

@@ -1,13 +1,13 @@
 from pathlib import Path
 
 import pytest
-from run_folders import CONFIGS, commit
+from run_folders import CONFIGS, commit, planned
 
 from raycal.errors import InputError
 from raycal.monitor.sweep_view import SweepView
 from raycal.storage.folder import Folder
 from raycal.storage.run_writer import RunWriter
-from raycal.storage.sweep_dir import SweepDir, SweepPlan
+from raycal.storage.sweep_dir import SweepDir
 
 RANDOM, CLUSTERS = CONFIGS
 SECONDS = 1.75  # of each iteration that `commit` makes
@@ -16,9 +16,7 @@ SECONDS = 1.75  # of each iteration that `commit` makes
 @pytest.fixture
 def sweep_dir(tmp_path: Path) -> SweepDir:
     """The folder of a sweep of two trials, of which none has begun."""
-    made = SweepDir(Folder.at(str(tmp_path / "birds")))
-    made.write_plan(SweepPlan(sweep="birds", experiments={one.experiment_id: one for one in CONFIGS}, threads=1))
-    return made
+    return planned(tmp_path / "birds")
 
 
 def test_trials_are_those_of_the_plan_in_its_order(sweep_dir: SweepDir) -> None:

@@ -1,20 +1,16 @@
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from small_runs import supervised, threshold, trial
+from small_runs import supervised, threshold, trial, write_sweep
 
 import raycal
 from raycal.report import write
 from raycal.report.__main__ import main
 from raycal.report.runs import read_runs
 from raycal.report.stats.answer import answer
-from raycal.storage.folder import Folder
-from raycal.storage.run_writer import RunWriter
-from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
 TRIALS = [
     *(trial("cluster-only", 0, [0.4, value], settings=threshold(value)) for value in (0.7, 0.9)),
@@ -39,17 +35,7 @@ TABLES = [
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    sweep_dir = SweepDir(Folder.at(str(tmp_path / "runs" / "small")))
-    experiments = {one.experiment_id: one.config for one in TRIALS}
-    sweep_dir.write_plan(SweepPlan(sweep="small", experiments=experiments, threads=1))
-    for one in TRIALS:
-        run_dir = RunWriter.of(sweep_dir, one.experiment_id)
-        run_dir.folder.write("results.jsonl", "".join(json.dumps(line) + "\n" for line in one.lines).encode())
-        if one.status == "finished":
-            run_dir.finish("iterations")
-        else:
-            run_dir.fail(one.reason)
-    return tmp_path / "runs" / "small"
+    return Path(write_sweep(tmp_path / "runs" / "small", TRIALS).folder.path)
 
 
 def files(out: Path) -> dict[str, bytes]:

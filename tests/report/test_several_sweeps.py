@@ -1,32 +1,18 @@
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from small_runs import trial
+from small_runs import trial, write_sweep
 
 from raycal.errors import InputError
 from raycal.report import write
 from raycal.report.__main__ import main
 from raycal.report.runs import Trial, read_runs
-from raycal.storage.folder import Folder
-from raycal.storage.run_writer import RunWriter
-from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
 
 def sweep(folder: Path, trials: Sequence[Trial]) -> str:
     """Write the folder of a sweep that has these trials."""
-    sweep_dir = SweepDir(Folder.at(str(folder)))
-    experiments = {one.experiment_id: one.config for one in trials}
-    sweep_dir.write_plan(SweepPlan(sweep=folder.name, experiments=experiments, threads=1))
-    for one in trials:
-        run_dir = RunWriter.of(sweep_dir, one.experiment_id)
-        run_dir.folder.write("results.jsonl", "".join(json.dumps(line) + "\n" for line in one.lines).encode())
-        if one.status == "finished":
-            run_dir.finish("iterations")
-        else:
-            run_dir.fail(one.reason)
-    return str(folder)
+    return write_sweep(folder, trials).folder.path
 
 
 def test_seeds_of_two_sweeps_are_one_group(tmp_path: Path) -> None:

@@ -1,16 +1,14 @@
-import json
 import logging
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from small_runs import runs, trial
+from small_runs import runs, trial, write_sweep
 
 from raycal.report.stats.answer import answer
 from raycal.storage.folder import Folder
-from raycal.storage.run_writer import RunWriter
-from raycal.storage.sweep_dir import SweepDir, SweepPlan
+from raycal.storage.sweep_dir import SweepDir
 from raycal.sweep.printed import print_answer
 
 TRIALS = [trial("cluster-only", 0, [0.4, 0.7]), trial("random", 0, [0.3, 0.5])]
@@ -19,14 +17,7 @@ TRIALS = [trial("cluster-only", 0, [0.4, 0.7]), trial("random", 0, [0.3, 0.5])]
 @pytest.fixture
 def sweep_dir(tmp_path: Path) -> SweepDir:
     """The folder of a sweep with two finished trials."""
-    made = SweepDir(Folder.at(str(tmp_path / "small")))
-    experiments = {one.experiment_id: one.config for one in TRIALS}
-    made.write_plan(SweepPlan(sweep="small", experiments=experiments, threads=1))
-    for one in TRIALS:
-        writer = RunWriter.of(made, one.experiment_id)
-        writer.folder.write("results.jsonl", "".join(json.dumps(line) + "\n" for line in one.lines).encode())
-        writer.finish("iterations")
-    return made
+    return write_sweep(tmp_path / "small", TRIALS)
 
 
 def test_answer_is_that_of_the_report(sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from raycal.dry_run.cost import estimate_cost
 from raycal.errors import InputError
 from raycal.experiment import build
 from raycal.experiment.downloads import downloads
-from raycal.learner.network import features_of, head_of, new_network
+from raycal.learner.network import embeddings_of, head_of, new_network
 from raycal.networks import PublishedWeights, networks
 
 ONE_THREAD = WorkerSettings(threads=1)
@@ -111,7 +111,7 @@ def test_head_is_the_layer_that_the_entry_names() -> None:
     images = torch.rand(2, 3, 16, 16)
 
     assert (prefix, head.in_features, head.out_features) == ("logits.", 6, 3)
-    torch.testing.assert_close(head(features_of(network, head, images)), network(images))
+    torch.testing.assert_close(head(embeddings_of(network, head, images)), network(images))
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_embeddings_kept_on_disk_are_not_those_of_other_code(monkeypatch: pytest
     from raycal.learner.learner import FineTuner
 
     keys = []
-    monkeypatch.setattr(module, "cached_features", lambda key, compute: keys.append(key) or compute())
+    monkeypatch.setattr(module, "cached_embeddings", lambda key, compute: keys.append(key) or compute())
     wanted = config({"name": "two_headed", "weights": "none"})
     images = build.dataset(wanted).load()
     for source in ("", "before", "after"):

@@ -31,9 +31,8 @@ def view(
     num_samples = len(probs if probs is not None else embeddings)
     probs = floats([[0.5, 0.5]] * num_samples if probs is None else probs)
     embeddings = floats(np.zeros((num_samples, 2)) if embeddings is None else embeddings)
-    features = floats(annotated).reshape(-1, embeddings.shape[1])
-
-    given = np.zeros(len(features), np.int64) if labels is None else np.array(labels, np.int64)
+    annotated_embeddings = floats(annotated).reshape(-1, embeddings.shape[1])
+    given = np.zeros(len(annotated_embeddings), np.int64) if labels is None else np.array(labels, np.int64)
 
     def some_members(count: int) -> Floats:
         assert len(members) == count
@@ -48,7 +47,7 @@ def view(
     return QueryContext(
         predictions=Predictions(indices=indices, probs=probs, embeddings=embeddings),
         rng=np.random.default_rng(seed),
-        annotated=lambda: AnnotatedSamples(embeddings=features, labels=given),
+        annotated=lambda: AnnotatedSamples(embeddings=annotated_embeddings, labels=given),
         head=head,
         members=some_members,
     )

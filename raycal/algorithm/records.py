@@ -19,7 +19,7 @@ class Predictions:
     Attributes:
         indices: (U,) int64, ascending.
         probs: (U, K) float32; each row sums to one.
-        embeddings: (U, D) float32, the features before the head, not normalized.
+        embeddings: (U, D) float32, the inputs of the network's head, not normalized.
     """
 
     indices: Indices

@@ -121,7 +121,7 @@ def _bench(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         repeats=options.repeats,
         data=options.data,
         weights=options.weights,
-        features=options.features,
+        embeddings=options.features,
     )
     figures = [figure for name in names for figure in _figures(name, given)]
     print()

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from raycal.algorithm.clustering import clusterings, inertia
 from raycal.bench import obvious
 from raycal.bench.figure import Figure, Goal
-from raycal.bench.material import Options, features
+from raycal.bench.material import Options, embeddings
 from raycal.bench.measure import interleaved, ratio
 from raycal.kmeans.gpu import faiss_has_gpu
 
@@ -22,7 +22,7 @@ def run(options: Options) -> Iterator[Figure]:
     import faiss  # imported late, because other modules use this module's goals without Faiss
 
     num_points, count = options.size(50_000, 600), options.size(1000, 30)
-    points = features(options, num_points)
+    points = embeddings(options, num_points)
     faiss.omp_set_num_threads(1)
     found: dict[str, npt.NDArray[np.int64]] = {}
 
@@ -46,7 +46,7 @@ def run(options: Options) -> Iterator[Figure]:
         "dtype": "float32",
         "threads": 1,
         "device": "cuda" if faiss_has_gpu() else "cpu",
-        "features": "of a file" if options.features else "made up",
+        "features": "of a file" if options.embeddings else "made up",
         "arms": "CPU seconds",
         "inertia": loss,
     }

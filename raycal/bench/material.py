@@ -1,4 +1,4 @@
-"""The inputs of the benchmarks: images, features, and a learner for them."""
+"""The inputs of the benchmarks: images, embeddings, and a learner for them."""
 
 import os
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ class Options:
         repeats: The number of repeats of every arm.
         data: A folder of images by class. None means made-up images.
         weights: The weights of the network: `none`, `imagenet` or a file.
-        features: A file of features (U, 512) for the clusterings. None means made-up features.
+        embeddings: A file of embeddings (U, 512) for the clusterings. None means made-up embeddings.
         clustering: The name of the clustering in whole iterations.
     """
 
@@ -39,7 +39,7 @@ class Options:
     repeats: int = 3
     data: str | None = None
     weights: str = "none"
-    features: str | None = None
+    embeddings: str | None = None
     clustering: str = "kmeans"
 
     def size(self, full: int, quick: int) -> int:
@@ -83,15 +83,15 @@ def made_up_images(num_pool: int, num_test: int) -> ImageDataset:
     )
 
 
-def features(options: Options, num_points: int) -> Floats:
-    """Features (num_points, 512) from the file of `--features`, or made up.
+def embeddings(options: Options, num_points: int) -> Floats:
+    """Embeddings (num_points, 512) from the file of the option `--features`, or made up.
 
-    Made-up features are clustered and not negative, and their variance falls from the first dimension to the last.
+    Made-up embeddings are clustered and not negative, and their variance falls from the first dimension to the last.
 
     Raises:
         InputError: The file has fewer rows, or is not an array saved by numpy.
     """
-    if options.features is None:
+    if options.embeddings is None:
         rng = np.random.default_rng(0)
         scale = (1 + np.arange(WIDTH, dtype=np.float32)) ** -0.7
         centers = rng.standard_normal((200, WIDTH), np.float32) * scale
@@ -100,11 +100,11 @@ def features(options: Options, num_points: int) -> Floats:
         made: Floats = np.maximum(points + 0.1, 0)
         return made
     try:
-        found = np.load(options.features, mmap_mode="r", allow_pickle=False)
+        found = np.load(options.embeddings, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise InputError(f"--features {options.features}: not an array saved by numpy ({error})") from error
+        raise InputError(f"--features {options.embeddings}: not an array saved by numpy ({error})") from error
     if found.ndim != 2 or len(found) < num_points:
-        raise InputError(f"--features {options.features}: should have {num_points} rows of features")
+        raise InputError(f"--features {options.embeddings}: should have {num_points} rows of features")
     return np.array(found[:num_points], np.float32)
 
 
@@ -125,7 +125,7 @@ def config(options: Options, **settings: Any) -> ExperimentConfig:
 def learner(
     options: Options, dataset: ImageDataset, *, threads: int = 1, compile: bool = False, **settings: Any
 ) -> "NetworkLearner":
-    """raycal's learner, in a state in which its predictions are never read from the features kept on disk."""
+    """raycal's learner, in a state in which its predictions are never read from the embeddings kept on disk."""
     worker = WorkerSettings(threads=threads, compile=compile)
     made = build.learner(config(options, **settings), dataset, worker)
     made.load(made.save())
@@ -139,7 +139,7 @@ def settings_of(model: "NetworkLearner", **further: Any) -> dict[str, Any]:
 
 @contextmanager
 def own_cache(folder: Path) -> Iterator[None]:
-    """Use this folder as raycal's cache (decoded images, features, compiled networks) during the block."""
+    """Use this folder as raycal's cache (decoded images, embeddings, compiled networks) during the block."""
     before = os.environ.get(CACHE)
     os.environ[CACHE] = str(folder)
     try:

@@ -1,7 +1,7 @@
 """The obvious script: one iteration of active learning without raycal, written as in the libraries' tutorials.
 
 It uses a torchvision dataset of PIL images, a DataLoader, float32, one pass for the probabilities and one for the
-features, and Faiss for k-means.
+embeddings, and Faiss for k-means.
 """
 
 from dataclasses import dataclass
@@ -105,11 +105,11 @@ def probabilities(model: nn.Module, dataset: Dataset[tuple[Tensor, int]], recipe
 
 @torch.no_grad()
 def embeddings(model: nn.Module, dataset: Dataset[tuple[Tensor, int]], recipe: Recipe) -> Floats:
-    """Features (n, 512) before the last layer, from a second pass over the images."""
+    """Embeddings (n, 512), the inputs of the last layer, from a second pass over the images."""
     backbone = nn.Sequential(*list(model.children())[:-1]).eval()
     found = [backbone(images.to(recipe.device)).flatten(1).cpu() for images, _ in recipe.loader(dataset)]
-    features: Floats = torch.cat(found).numpy()
-    return features
+    concatenated: Floats = torch.cat(found).numpy()
+    return concatenated
 
 
 def most_uncertain(probs: Floats, count: int) -> Indices:
@@ -183,13 +183,13 @@ def iteration(
     """
     unlabeled = [sample for sample in range(len(pool)) if sample not in labeled]
     left = Subset(pool, unlabeled)
-    probs, features = probabilities(asking, left, recipe), embeddings(asking, left, recipe)
+    probs, points = probabilities(asking, left, recipe), embeddings(asking, left, recipe)
     given = dict(labeled)
     rows = most_uncertain(probs, budget - budget // 2)
     given |= {unlabeled[row]: int(pool.labels[unlabeled[row]]) for row in rows}
 
     rest = np.setdiff1d(np.arange(len(unlabeled)), rows)
-    cluster_ids = kmeans(features[rest], budget // 2)
+    cluster_ids = kmeans(points[rest], budget // 2)
     for cluster in range(budget // 2):
         members = [unlabeled[row] for row in rest[cluster_ids == cluster]]
         counts = np.bincount(pool.labels[members], minlength=1)

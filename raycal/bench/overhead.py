@@ -49,7 +49,7 @@ def run(options: Options) -> Iterator[Figure]:
             if not run_experiment(config, RunWriter(runs.folder(f"run-{next(starts)}")), ONE_THREAD):
                 raise RuntimeError("the experiment failed")
 
-        bare()  # fills the cache with the images and the initial features, which both arms then read
+        bare()  # fills the cache with the images and the initial embeddings, which both arms then read
         taken = interleaved({"raycal": whole, "bare": bare}, options.repeats)
     yield Figure(
         benchmark="overhead",

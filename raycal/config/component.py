@@ -69,7 +69,7 @@ def _network(name: str, info: ValidationInfo) -> str:
 class ModelConfig(ComponentConfig):
     """The network with its options, and the source of its weights: `imagenet`, `none`, or a file with a state dict.
 
-    If the network is `frozen`, only its last layer is trained, on features that the initial weights compute.
+    If the network is `frozen`, only its last layer is trained, on embeddings that the initial weights compute.
     """
 
     name: Always[Annotated[str, AfterValidator(_network)]] = DEFAULT_NETWORK

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from raycal.data.cache import cache_dir
 from raycal.errors import one_line, shortened
 from raycal.learner.device import DeviceSettings, kept_generators
-from raycal.learner.network import Head, features_of
+from raycal.learner.network import Head, embeddings_of
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ def _run(made: Compiled, head: Head, sizes: BatchSizes, image_size: int, device_
         made.zero_grad(set_to_none=True)
     made.eval()
     with torch.inference_mode(), device_settings.autocast():
-        features_of(made, head, images(sizes.scoring))
+        embeddings_of(made, head, images(sizes.scoring))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A network on one device, which turns images into features and features into predictions."""
+"""A network on one device, which turns images into embeddings and embeddings into predictions."""
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,20 +16,20 @@ from raycal.data import ImageDataset
 from raycal.errors import InputError
 from raycal.learner.compiled import BatchSizes, compiled
 from raycal.learner.device import DeviceSettings
-from raycal.learner.feature_cache import backbone_digest, cached_features, images_digest
+from raycal.learner.embedding_cache import backbone_digest, cached_embeddings, images_digest
 from raycal.learner.images import DeviceImages
-from raycal.learner.network import features_of, head_of, new_network
+from raycal.learner.network import embeddings_of, head_of, new_network
 from raycal.learner.weights import StateDict, bomb_in, weights_digest
 from raycal.networks import networks
 
 # Pixels of one scoring batch, to bound the memory of the first feature maps (about 0.6 GB on a CPU in float32).
 SCORING_PIXELS = {"cpu": 2**20, "cuda": 2**24}
-# Bytes of features or probabilities buffered on the device between copies to the host.
+# Bytes of embeddings or probabilities buffered on the device between copies to the host.
 HELD_BYTES = 2**27
 
 
 class FeatureExtractor:
-    """A network in two parts: the backbone computes features of images, the head computes logits from features.
+    """A network in two parts: the backbone computes embeddings of images, the head computes logits from embeddings.
 
     It knows nothing of other workers: it processes the rows that it is given.
 
@@ -38,7 +38,7 @@ class FeatureExtractor:
         network: The name of the network in the registry.
         network_options: The options of the network.
         network_source: A text that distinguishes networks of one name whose code differs, such as those of a changed
-            plug-in; the features that are kept on disk depend on it.
+            plug-in; the embeddings that are kept on disk depend on it.
         weights: The weights of the backbone (see `load_weights`). None means that the weights are drawn from `rng`.
         rng: Draws the weights of the backbone if none are given.
 
@@ -126,26 +126,26 @@ class FeatureExtractor:
             raise InputError("state: the model is not one that raycal saved; move the folder away") from error
         self.has_initial_backbone = False
 
-    def features(self, rows: npt.NDArray[np.int64]) -> Floats:
-        """Features (n, D) of the dataset's rows."""
+    def embeddings(self, rows: npt.NDArray[np.int64]) -> Floats:
+        """Embeddings (n, D) of the dataset's rows."""
         on_host = torch.empty(len(rows), self.head.in_features)
         for held in self._held(len(rows)):
             on_device = torch.empty_like(on_host[held], device=self.device_settings.device)
             for part, batch in self._forward(rows[held]):
                 on_device[part] = batch
             on_host[held] = on_device
-        features: Floats = on_host.numpy()
-        return features
+        embeddings: Floats = on_host.numpy()
+        return embeddings
 
-    def initial_features(
+    def initial_embeddings(
         self, what: str, rows: npt.NDArray[np.int64], *, workers: int, compute: Callable[[], Floats]
     ) -> Floats:
-        """Features (n, D) of the dataset's rows from the initial backbone, computed once for all trials on the node.
+        """Embeddings (n, D) of the dataset's rows from the initial backbone, computed once for all trials on the node.
 
         Args:
             what: The name of these rows.
-            workers: The number of workers that compute the features together, on which their last bits depend.
-            compute: Computes the features, unless another trial has done so.
+            workers: The number of workers that compute the embeddings together, on which their last bits depend.
+            compute: Computes the embeddings, unless another trial has done so.
         """
         key = {
             "content": f"features of the {what} before training",
@@ -159,14 +159,14 @@ class FeatureExtractor:
         }
         if self._network_source:
             key["network"] = self._network_source
-        return cached_features(key, compute)
+        return cached_embeddings(key, compute)
 
     @torch.inference_mode()
-    def probs(self, features: Floats) -> Floats:
-        """Class probabilities (n, K) from features (n, D)."""
-        on_host = torch.empty(len(features), self.dataset.num_classes)
-        for held in self._held(len(features)):
-            on_device = self.device_settings.on_device(features[held])
+    def probs(self, embeddings: Floats) -> Floats:
+        """Class probabilities (n, K) from embeddings (n, D)."""
+        on_host = torch.empty(len(embeddings), self.dataset.num_classes)
+        for held in self._held(len(embeddings)):
+            on_device = self.device_settings.on_device(embeddings[held])
             parts = [self._logits(on_device[part]).softmax(1) for part in self._scoring_batches(len(on_device))]
             on_host[held] = torch.cat(parts)
         probs: Floats = on_host.numpy()
@@ -176,35 +176,35 @@ class FeatureExtractor:
         """The number of right predictions and the sum of the cross-entropy for the dataset's rows."""
         return self._score(self._forward(rows), labels)
 
-    def score_features(self, features: Tensor, labels: Labels) -> tuple[int, float]:
-        """The number of right predictions and the sum of the cross-entropy for features (n, D) on the device."""
-        return self._score(((part, features[part]) for part in self._scoring_batches(len(features))), labels)
+    def score_embeddings(self, embeddings: Tensor, labels: Labels) -> tuple[int, float]:
+        """The number of right predictions and the sum of the cross-entropy for embeddings (n, D) on the device."""
+        return self._score(((part, embeddings[part]) for part in self._scoring_batches(len(embeddings))), labels)
 
     @torch.inference_mode()
     def _score(self, parts: Iterable[tuple[slice, Tensor]], labels: Labels) -> tuple[int, float]:
         on_device = self.device_settings.on_device(labels)
         right = torch.zeros((), dtype=torch.int64, device=self.device_settings.device)
         loss = torch.zeros((), dtype=torch.float64, device=self.device_settings.device)
-        for part, features in parts:
-            logits = self._logits(features)
+        for part, embeddings in parts:
+            logits = self._logits(embeddings)
             right += (logits.argmax(1) == on_device[part]).sum()
             loss += functional.cross_entropy(logits, on_device[part], reduction="sum")
         return int(right.item()), loss.item()
 
     @torch.inference_mode()
     def _forward(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[slice, Tensor]]:
-        """Features (B, D) of the dataset's rows in float32, batch by batch."""
+        """Embeddings (B, D) of the dataset's rows in float32, batch by batch."""
         self.running.eval()
         parts = list(self._scoring_batches(len(rows)))
         for part, batch in zip(parts, self.images.batches(rows, parts), strict=True):
             with self.device_settings.autocast():
-                features = features_of(self.running, self.head, batch)
-            yield part, features.float()
+                embeddings = embeddings_of(self.running, self.head, batch)
+            yield part, embeddings.float()
 
-    def _logits(self, features: Tensor) -> Tensor:
+    def _logits(self, embeddings: Tensor) -> Tensor:
         """Logits (B, K) in float32."""
         with self.device_settings.autocast():
-            logits: Tensor = self.head(features)
+            logits: Tensor = self.head(embeddings)
         return logits.float()
 
     def _scoring_batches(self, num_rows: int) -> Iterator[slice]:

@@ -70,15 +70,15 @@ class NetworkLearner(ABC):
         return self._fit(training_set, rng)
 
     def predict(self, indices: Indices) -> Predictions:
-        """Class probabilities (n, K) and average-pool features (n, D) of samples of the pool; call it on worker 0 only.
+        """Class probabilities (n, K) and embeddings (n, D) of samples of the pool; call it on worker 0 only.
 
-        Each image passes through the network once. Before any training, the features of the whole pool are computed
+        Each image passes through the network once. Before any training, the embeddings of the whole pool are computed
         instead, once for all calls.
 
         Raises:
             DivergedError: A prediction is not finite.
         """
-        embeddings = self._embeddings(indices)
+        embeddings = self._pool_embeddings(indices)
         probs = self.extractor.probs(embeddings)
         must_be_finite(bool(np.isfinite(probs).all()), "predictions", self._training)
         return Predictions(indices=indices, probs=probs, embeddings=embeddings)
@@ -119,8 +119,8 @@ class NetworkLearner(ABC):
         """Train on a training set that is not empty."""
 
     @abstractmethod
-    def _embeddings(self, indices: Indices) -> Floats:
-        """Features (n, D) of samples of the pool from the current backbone."""
+    def _pool_embeddings(self, indices: Indices) -> Floats:
+        """Embeddings (n, D) of samples of the pool from the current backbone."""
 
     def _train(
         self,
@@ -142,24 +142,26 @@ class NetworkLearner(ABC):
         return Evaluation(accuracy=right / num_test, loss=loss / num_test, chance=chance)
 
     @cached_property
-    def _initial_pool_features(self) -> Floats:
-        """Features (P, D) of the whole pool from the initial backbone."""
-        return self._initial_features("pool", self._dataset.train_rows)
+    def _initial_pool_embeddings(self) -> Floats:
+        """Embeddings (P, D) of the whole pool from the initial backbone."""
+        return self._initial_embeddings("pool", self._dataset.train_rows)
 
-    def _initial_features(self, what: str, rows: npt.NDArray[np.int64]) -> Floats:
-        return self.extractor.initial_features(what, rows, workers=self.team.size, compute=lambda: self._features(rows))
+    def _initial_embeddings(self, what: str, rows: npt.NDArray[np.int64]) -> Floats:
+        return self.extractor.initial_embeddings(
+            what, rows, workers=self.team.size, compute=lambda: self._gathered_embeddings(rows)
+        )
 
     @together
-    def _features(self, rows: npt.NDArray[np.int64]) -> Floats:
-        """Features (n, D) of the dataset's rows on worker 0; each other worker returns the features of its own part.
+    def _gathered_embeddings(self, rows: npt.NDArray[np.int64]) -> Floats:
+        """Embeddings (n, D) of the dataset's rows on worker 0; each other worker returns those of its own part.
 
         Raises:
-            DivergedError: A feature is not finite.
+            DivergedError: A value of an embedding is not finite.
         """
-        own = self.extractor.features(rows[self.team.shard(len(rows))])
-        features = self.team.gather(own, len(rows))
-        must_be_finite(bool(np.isfinite(features).all()), "predictions", self._training)
-        return features
+        own = self.extractor.embeddings(rows[self.team.shard(len(rows))])
+        embeddings = self.team.gather(own, len(rows))
+        must_be_finite(bool(np.isfinite(embeddings).all()), "predictions", self._training)
+        return embeddings
 
 
 class FineTuner(NetworkLearner):
@@ -199,10 +201,10 @@ class FineTuner(NetworkLearner):
             extractor.network.load_state_dict(self.team.broadcast(statistics), strict=False)
         return fitted
 
-    def _embeddings(self, indices: Indices) -> Floats:
+    def _pool_embeddings(self, indices: Indices) -> Floats:
         if self.extractor.has_initial_backbone:
-            return self._initial_pool_features[indices]
-        return self._features(self._dataset.train_rows[indices])
+            return self._initial_pool_embeddings[indices]
+        return self._gathered_embeddings(self._dataset.train_rows[indices])
 
     @together
     def evaluate(self) -> Evaluation:
@@ -213,9 +215,9 @@ class FineTuner(NetworkLearner):
 
 
 class LinearProbe(NetworkLearner):
-    """Trains the head alone, on features of the initial backbone that are computed once.
+    """Trains the head alone, on embeddings of the initial backbone that are computed once.
 
-    All workers compute the features; worker 0 trains the head for all of them and scores it.
+    All workers compute the embeddings; worker 0 trains the head for all of them and scores it.
     """
 
     def _network_batch(self) -> None:
@@ -223,14 +225,14 @@ class LinearProbe(NetworkLearner):
 
     def _fit(self, training_set: TrainingSet, rng: np.random.Generator) -> Fitted:
         training_set, validation = _split(training_set, held_out(len(training_set.indices), self._training, rng))
-        features = self.device_settings.on_device(self._initial_pool_features[training_set.indices])
+        embeddings = self.device_settings.on_device(self._initial_pool_embeddings[training_set.indices])
 
         def of_images(epoch: Epoch) -> Iterator[Tensor]:
-            return (features[epoch.on_device[part]] for part in epoch.parts)
+            return (embeddings[epoch.on_device[part]] for part in epoch.parts)
 
         def validate() -> float:
-            kept = self.device_settings.on_device(self._initial_pool_features[validation.indices])
-            return self.extractor.score_features(kept, validation.labels)[1] / len(kept)
+            kept = self.device_settings.on_device(self._initial_pool_embeddings[validation.indices])
+            return self.extractor.score_embeddings(kept, validation.labels)[1] / len(kept)
 
         head = self.extractor.head
         fitted = self._train(
@@ -243,17 +245,17 @@ class LinearProbe(NetworkLearner):
     def _take_head(self, head: StateDict) -> None:
         self.extractor.head.load_state_dict(head)
 
-    def _embeddings(self, indices: Indices) -> Floats:
-        return self._initial_pool_features[indices]
+    def _pool_embeddings(self, indices: Indices) -> Floats:
+        return self._initial_pool_embeddings[indices]
 
     def evaluate(self) -> Evaluation:
-        """Alg. 1, line 16: accuracy and mean cross-entropy on the test split, from its features."""
-        return self._evaluation(*self.extractor.score_features(self._test_features, self._dataset.test_labels))
+        """Alg. 1, line 16: accuracy and mean cross-entropy on the test split, from its embeddings."""
+        return self._evaluation(*self.extractor.score_embeddings(self._test_embeddings, self._dataset.test_labels))
 
     @cached_property
-    def _test_features(self) -> Tensor:
-        """Features (Q, D) of the test split from the initial backbone, on the device."""
-        return self.device_settings.on_device(self._initial_features("test split", self._dataset.test_rows).copy())
+    def _test_embeddings(self) -> Tensor:
+        """Embeddings (Q, D) of the test split from the initial backbone, on the device."""
+        return self.device_settings.on_device(self._initial_embeddings("test split", self._dataset.test_rows).copy())
 
 
 def _split(whole: TrainingSet, held: Indices) -> tuple[TrainingSet, TrainingSet]:

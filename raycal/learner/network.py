@@ -1,4 +1,4 @@
-"""Networks whose features, the inputs of the last layer, can be read."""
+"""Networks whose embeddings, the inputs of the last layer, can be read."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,15 +15,15 @@ from raycal.networks import networks
 
 
 class Head(nn.Linear):
-    """The last layer of a network; when bypassed, it returns its input, the features."""
+    """The last layer of a network; when bypassed, it returns its input, the embeddings."""
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__(in_features, out_features)
         self.bypassed = False  # an instance attribute, because torch.compile places guards on such attributes
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Logits (B, K) of features (B, D), or the features themselves if the layer is bypassed."""
-        return features if self.bypassed else super().forward(features)
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Logits (B, K) of embeddings (B, D), or the embeddings themselves if the layer is bypassed."""
+        return embeddings if self.bypassed else super().forward(embeddings)
 
 
 def new_network(
@@ -72,14 +72,14 @@ def head_of(network: nn.Module) -> tuple[str, Head]:
     return next((f"{path}.", module) for path, module in network.named_modules() if isinstance(module, Head))
 
 
-def features_of(network: nn.Module, head: Head, images: Tensor) -> Tensor:
-    """Features (B, D), the inputs of the last layer, of images (B, 3, H, W)."""
+def embeddings_of(network: nn.Module, head: Head, images: Tensor) -> Tensor:
+    """Embeddings (B, D), the inputs of the last layer, of images (B, 3, H, W)."""
     head.bypassed = True
     try:
-        features: Tensor = network(images)
+        embeddings: Tensor = network(images)
     finally:
         head.bypassed = False
-    return features
+    return embeddings
 
 
 @contextmanager

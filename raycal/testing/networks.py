@@ -24,7 +24,7 @@ def check_network(name: str, /, **options: Any) -> None:
     """
     import torch
 
-    from raycal.learner.network import features_of, head_of, new_network
+    from raycal.learner.network import embeddings_of, head_of, new_network
 
     check_options(networks, name)
     facts, what = networks.facts(name), f"network {name}"
@@ -40,13 +40,13 @@ def check_network(name: str, /, **options: Any) -> None:
     images = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
     first.eval()
     with torch.inference_mode():
-        features, logits = features_of(first, head, images), first(images)
+        embeddings, logits = embeddings_of(first, head, images), first(images)
         assert logits.shape == (2, 3), f"{what}: logits have the shape {tuple(logits.shape)}, should be (2, 3)"
         wide, layer = (2, head.in_features), prefix[:-1]
-        assert features.shape == wide, (
-            f"{what}: what its last layer {layer} is given has the shape {tuple(features.shape)}, should be {wide}"
+        assert embeddings.shape == wide, (
+            f"{what}: what its last layer {layer} is given has the shape {tuple(embeddings.shape)}, should be {wide}"
         )
-        assert torch.allclose(head(features), logits, rtol=1e-4, atol=1e-5), (
+        assert torch.allclose(head(embeddings), logits, rtol=1e-4, atol=1e-5), (
             f"{what}: its logits are not what its last layer {prefix[:-1]} gives; name the right one with `head`"
         )
     first.train()

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from raycal.bench.material import Options, features, images, made_up_images
+from raycal.bench.material import Options, embeddings, images, made_up_images
 from raycal.errors import InputError
 
 
@@ -17,24 +17,24 @@ def test_classes_of_made_up_images_look_different() -> None:
     assert (((flat[:, None] - means) ** 2).sum(axis=2).argmin(axis=1) == made.labels).all()
 
 
-def test_made_up_features_are_as_pooled_ones() -> None:
-    points = features(Options(), 300)
+def test_made_up_embeddings_are_as_pooled_ones() -> None:
+    points = embeddings(Options(), 300)
 
     assert (points.shape, points.dtype) == ((300, 512), np.float32)
     assert points.min() == 0
     assert points[:, :10].var() > 5 * points[:, -10:].var()
 
 
-def test_features_of_a_file_are_used(tmp_path: Path) -> None:
+def test_embeddings_of_a_file_are_used(tmp_path: Path) -> None:
     np.save(tmp_path / "f.npy", np.arange(20.0).reshape(10, 2))
 
-    assert features(Options(features=str(tmp_path / "f.npy")), 3).tolist() == [[0, 1], [2, 3], [4, 5]]
+    assert embeddings(Options(embeddings=str(tmp_path / "f.npy")), 3).tolist() == [[0, 1], [2, 3], [4, 5]]
 
 
 @pytest.mark.parametrize(
     ("content", "line"), [(None, "not an array saved by numpy"), (b"text", "not an array"), (2, "should have 30 rows")]
 )
-def test_file_without_the_features_is_refused(tmp_path: Path, content: bytes | int | None, line: str) -> None:
+def test_file_without_the_embeddings_is_refused(tmp_path: Path, content: bytes | int | None, line: str) -> None:
     path = tmp_path / "f.npy"
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -42,7 +42,7 @@ def test_file_without_the_features_is_refused(tmp_path: Path, content: bytes | i
         np.save(path, np.zeros((content, 4)))
 
     with pytest.raises(InputError, match=line):
-        features(Options(features=str(path)), 30)
+        embeddings(Options(embeddings=str(path)), 30)
 
 
 def test_images_of_a_folder_are_drawn_from_both_splits(tmp_path: Path) -> None:

@@ -28,10 +28,10 @@ def test_two_passes_give_what_the_network_says() -> None:
     torch.manual_seed(0)
     model, pool = resnet18(num_classes=10), pil_images(40)
 
-    probs, features = (call(model, pool, recipe()) for call in (obvious.probabilities, obvious.embeddings))
+    probs, embeddings = (call(model, pool, recipe()) for call in (obvious.probabilities, obvious.embeddings))
 
-    assert (probs.shape, features.shape) == ((40, 10), (40, 512))
-    expected = (torch.from_numpy(features) @ model.fc.weight.T + model.fc.bias).softmax(1).detach().numpy()
+    assert (probs.shape, embeddings.shape) == ((40, 10), (40, 512))
+    expected = (torch.from_numpy(embeddings) @ model.fc.weight.T + model.fc.bias).softmax(1).detach().numpy()
     assert np.allclose(probs, expected, atol=1e-5)
 
 

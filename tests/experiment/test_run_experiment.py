@@ -204,7 +204,7 @@ def test_failure_is_forgotten_when_the_run_goes_on(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"ask_with": "initial"}, {"scenario": "cluster-only"}])
-def test_kept_features_of_the_pool_change_no_bit(
+def test_kept_embeddings_of_the_pool_change_no_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
 ) -> None:
     config = experiment(**settings)
@@ -220,9 +220,9 @@ def test_kept_features_of_the_pool_change_no_bit(
 def test_pool_is_scored_once_when_the_initial_network_always_asks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scored, features = list[int](), NetworkLearner._features
+    scored, embeddings = list[int](), NetworkLearner._gathered_embeddings
     monkeypatch.setattr(
-        NetworkLearner, "_features", lambda self, rows: scored.append(len(rows)) or features(self, rows)
+        NetworkLearner, "_gathered_embeddings", lambda self, rows: scored.append(len(rows)) or embeddings(self, rows)
     )
     for name in ("one", "other"):
         run(experiment(ask_with="initial"), tmp_path / name)

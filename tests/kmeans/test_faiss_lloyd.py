@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from raycal.algorithm.clustering import clusterings, inertia, kmeans
-from raycal.bench.material import Options, features
+from raycal.bench.material import Options, embeddings
 from raycal.kmeans import Points, faiss_lloyd, gpu
 
 POINTS = np.random.default_rng(0).random((300, 8), np.float32)
@@ -62,7 +62,7 @@ class TestOnAGpu:
 
     @pytest.fixture
     def points(self) -> Points:
-        return features(Options(), 20_000)
+        return embeddings(Options(), 20_000)
 
     @pytest.mark.parametrize("name", BY_FAISS[:-1])
     def test_inertia_is_that_of_a_cpu(self, name: str, points: Points, monkeypatch: pytest.MonkeyPatch) -> None:

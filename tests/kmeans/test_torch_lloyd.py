@@ -10,7 +10,7 @@ from torch._subclasses.fake_tensor import DynamicOutputShapeException, FakeTenso
 from raycal.algorithm.clustering import clusterings, inertia
 from raycal.algorithm.clustering.means import means
 from raycal.algorithm.records import Floats
-from raycal.bench.material import Options, features
+from raycal.bench.material import Options, embeddings
 from raycal.kmeans import torch_lloyd
 from raycal.kmeans.faiss_lloyd import lloyd
 from raycal.kmeans.torch_lloyd import iterate
@@ -46,12 +46,12 @@ def faiss_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("points", "num_clusters"),
     [
-        (features(Options(), 2000), 100),
+        (embeddings(Options(), 2000), 100),
         (noise(2000, 32), 500),
         (noise(2000, 32) + 10_000, 40),
         (repeated(noise(300, 16), 10), 400),
     ],
-    ids=["features", "few points a cluster", "far from zero", "more clusters than points that differ"],
+    ids=["embeddings", "few points a cluster", "far from zero", "more clusters than points that differ"],
 )
 def test_inertia_is_that_of_faiss(points: Floats, num_clusters: int) -> None:
     ours = looseness(found, points, num_clusters)
@@ -220,14 +220,14 @@ def test_iterations_wait_for_nothing_that_the_device_computes() -> None:
 @pytest.mark.gpu
 class TestOnAGpu:
     def test_inertia_is_that_of_faiss(self) -> None:
-        points = features(Options(), 20_000)
+        points = embeddings(Options(), 20_000)
 
         ids = torch_lloyd.lloyd(points, 400, 0, 40, device="cuda")
 
         assert inertia(points, ids) <= 1.005 * inertia(points, lloyd(points, 400, 0, 40))
 
     def test_runs_give_the_same_bits(self) -> None:
-        points = features(Options(), 20_000)
+        points = embeddings(Options(), 20_000)
 
         runs = [torch_lloyd.lloyd(points, 400, 0, 40, device="cuda") for _ in range(3)]
 
@@ -235,7 +235,7 @@ class TestOnAGpu:
         assert np.array_equal(runs[0], runs[2])
 
     def test_torch_kmeans_runs_there(self, caplog: pytest.LogCaptureFixture) -> None:
-        points = features(Options(), 20_000)
+        points = embeddings(Options(), 20_000)
 
         ids = clusterings["torch_kmeans"](points, 400, 0)
 

@@ -7,7 +7,7 @@ from raycal.learner.learner import NetworkLearner
 
 
 class Counting(FeatureExtractor):
-    """Counts the images whose features it computes."""
+    """Counts the images whose embeddings it computes."""
 
     num_scored = 0
 
@@ -17,6 +17,6 @@ class Counting(FeatureExtractor):
 
 
 def num_scored(made: NetworkLearner) -> int:
-    """The number of images whose features the network of a learner computed."""
+    """The number of images whose embeddings the network of a learner computed."""
     assert isinstance(made.extractor, Counting)
     return made.extractor.num_scored

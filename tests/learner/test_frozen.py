@@ -1,4 +1,4 @@
-"""Tests a frozen backbone: only the head is trained, on features that are computed once."""
+"""Tests a frozen backbone: only the head is trained, on embeddings that are computed once."""
 
 from pathlib import Path
 from typing import Any
@@ -48,13 +48,13 @@ def test_only_the_head_changes_and_every_image_is_seen_once() -> None:
     assert evaluation.accuracy > 0.8
 
 
-def test_training_is_gradient_descent_on_the_features() -> None:
+def test_training_is_gradient_descent_on_the_embeddings() -> None:
     made = learner(epochs=1, batch_size=40, momentum=0.0, weight_decay=0.0)
-    features = torch.from_numpy(made.predict(np.arange(40)).embeddings)
+    embeddings = torch.from_numpy(made.predict(np.arange(40)).embeddings)
     weight = made.extractor.head.weight.detach().clone().requires_grad_()
     bias = made.extractor.head.bias.detach().clone()
     labels = torch.from_numpy(made._dataset.train_labels)
-    torch.nn.functional.cross_entropy(features @ weight.T + bias, labels).backward()
+    torch.nn.functional.cross_entropy(embeddings @ weight.T + bias, labels).backward()
     made.fit(everything(made._dataset), stream(0, 0, "train"))
 
     assert weight.grad is not None
@@ -63,7 +63,7 @@ def test_training_is_gradient_descent_on_the_features() -> None:
     )
 
 
-def test_saved_model_goes_on_with_the_features_of_the_backbone() -> None:
+def test_saved_model_goes_on_with_the_embeddings_of_the_backbone() -> None:
     made = learner()
     made.fit(everything(made._dataset), stream(0, 0, "train"))
     other = learner()

@@ -7,7 +7,7 @@ from torchvision.models import get_model, get_model_weights
 from raycal.algorithm.randomness import stream
 from raycal.config import TrainingConfig
 from raycal.learner.learner import FineTuner, NetworkLearner
-from raycal.learner.network import features_of, head_of, new_network
+from raycal.learner.network import embeddings_of, head_of, new_network
 from raycal.networks import networks
 
 SMALL = ("mobilenet_v3_small", "resnet34", "efficientnet_b0")
@@ -55,25 +55,25 @@ def test_resnet18_is_torchvisions_with_the_same_draws() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in networks if name in SMALL or name == "resnet18"])
-def test_features_are_what_the_last_layer_is_given(name: str) -> None:
-    check_features(name, 64)
+def test_embeddings_are_what_the_last_layer_is_given(name: str) -> None:
+    check_embeddings(name, 64)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in networks if name not in SMALL and name != "resnet18"])
-def test_features_are_what_the_last_layer_of_a_large_network_is_given(name: str) -> None:
-    check_features(name, networks.facts(name).image_size or 32)
+def test_embeddings_are_what_the_last_layer_of_a_large_network_is_given(name: str) -> None:
+    check_embeddings(name, networks.facts(name).image_size or 32)
 
 
-def check_features(name: str, side: int) -> None:
+def check_embeddings(name: str, side: int) -> None:
     network = new_network(name, 5, np.random.default_rng(0)).eval()
     prefix, head = head_of(network)
     images = torch.rand(2, 3, side, side)
     with torch.inference_mode():
-        features = features_of(network, head, images)
-        torch.testing.assert_close(head(features), network(images))
+        embeddings = embeddings_of(network, head, images)
+        torch.testing.assert_close(head(embeddings), network(images))
 
-    assert features.shape == (2, WIDTHS[name])
+    assert embeddings.shape == (2, WIDTHS[name])
     assert head.out_features == 5
     assert f"{prefix}weight" in get_model(name).state_dict()
 

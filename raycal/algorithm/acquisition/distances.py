@@ -1,4 +1,4 @@
-"""Distances between features, computed block by block to bound the memory."""
+"""Distances between embeddings, computed block by block to bound the memory."""
 
 from collections.abc import Iterator
 

@@ -1,7 +1,8 @@
 """Monte Carlo dropout (Gal, Islam, Ghahramani 2017): random dropout turns one network into a sample of networks.
 
-Only the features before the head are dropped, and only for predictions: the network is trained without dropout. A pass
-drops the same features of every sample (as in Kirsch, van Amersfoort, Gal 2019), so all passes are one matrix product.
+Only dimensions of the embeddings are dropped, and only for predictions: the network is trained without dropout. A pass
+drops the same dimensions for every sample (as in Kirsch, van Amersfoort, Gal 2019), so all passes are one matrix
+product.
 """
 
 from collections.abc import Iterator
@@ -59,8 +60,8 @@ def _passes(view: QueryContext, passes: int, dropout: float) -> Iterator[Floats]
     """Class probabilities (passes, n, K) float32 for D^U, one block of samples at a time."""
     head, embeddings = view.head(), view.predictions.embeddings
     num_classes, width = head.weights.shape
-    # As in torch's dropout, features that are not dropped are scaled up. The masks are applied to the weights of the
-    # head, so that the features are multiplied only once.
+    # As in torch's dropout, dimensions that are not dropped are scaled up. The masks are applied to the weights of the
+    # head, so that the embeddings are multiplied only once.
     masks = (view.rng.random((passes, 1, width)) >= dropout).astype(np.float32) / np.float32(1 - dropout)
     weights = (masks * head.weights).reshape(passes * num_classes, width)
     for rows in blocks(len(embeddings), len(weights)):

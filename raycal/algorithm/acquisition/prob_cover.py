@@ -29,12 +29,12 @@ def prob_cover(
 ) -> Indices:
     """ProbCover (Yehuda, Dekel, Hacohen, Weinshall 2022): greedily take the sample whose ball covers most new samples.
 
-    The ball of a sample contains the samples nearer than delta, by Euclidean distance between features scaled to length
-    one. Samples in the ball of an annotated sample are covered from the beginning. The samples are returned by falling
-    number of newly covered samples; equal numbers are ordered by the smaller index. Once all samples are covered, the
-    rest of the budget is drawn at random. The time is up to twice that of computing all distances within the pool. The
-    memory, apart from the features, is a few blocks of 64 MiB. The paper uses self-supervised features; this function
-    uses those of the query model.
+    The ball of a sample contains the samples nearer than delta, by Euclidean distance between embeddings scaled to
+    length one. Samples in the ball of an annotated sample are covered from the beginning. The samples are returned by
+    falling number of newly covered samples; equal numbers are ordered by the smaller index. Once all samples are
+    covered, the rest of the budget is drawn at random. The time is up to twice that of computing all distances within
+    the pool. The memory, apart from the embeddings, is a few blocks of 64 MiB. The paper uses self-supervised
+    embeddings; this function uses those of the query model.
 
     Args:
         delta: Radius of the balls. None means the paper's rule: the largest radius for which a share `purity` of the

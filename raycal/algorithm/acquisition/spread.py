@@ -1,8 +1,8 @@
 """Core-set and BADGE, which choose samples one after another, each far from those chosen before.
 
-In addition to the features, both keep a few numbers per sample and blocks of 64 MiB; core-set also keeps a copy of the
-features. Both take one pass over the features for every chosen sample. Core-set also computes all distances to the
-annotated samples.
+In addition to the embeddings, both keep a few numbers per sample and blocks of 64 MiB; core-set also keeps a copy of
+the embeddings. Both take one pass over the embeddings for every chosen sample. Core-set also computes all distances to
+the annotated samples.
 """
 
 from collections.abc import Callable
@@ -23,8 +23,9 @@ TAKEN = -1.0
 def core_set(view: QueryContext, budget: int, /) -> Indices:
     """Core-set by greedy k-center (Sener, Savarese 2018): take the sample farthest from all annotated and chosen ones.
 
-    Distances are Euclidean, between features. While no sample is annotated, the first sample is drawn at random. Among
-    equal distances the smaller index comes first. The samples are returned by falling distance to the nearest center.
+    Distances are Euclidean, between embeddings. While no sample is annotated, the first sample is drawn at random.
+    Among equal distances the smaller index comes first. The samples are returned by falling distance to the nearest
+    center.
     """
     # For points far from the origin, distances from inner products in float32 would be lost to rounding.
     center = _center(view.predictions.embeddings)
@@ -73,13 +74,13 @@ def badge(view: QueryContext, budget: int, /) -> Indices:
     probability proportional to its squared distance to the nearest gradient chosen before. The (U, K D) gradients are
     never computed: the inner product of two gradients is that of the vectors p - e times that of the vectors f.
     """
-    features, probs = view.predictions.embeddings, view.predictions.probs
+    embeddings, probs = view.predictions.embeddings, view.predictions.probs
     errors = probs.copy()
     errors[np.arange(len(errors)), probs.argmax(axis=1)] -= 1
-    norms = squared_norms(errors) * squared_norms(features)
+    norms = squared_norms(errors) * squared_norms(embeddings)
 
     def distances(row: int) -> Floats:
-        found: Floats = norms + norms[row] - 2 * (errors @ errors[row]) * (features @ features[row])
+        found: Floats = norms + norms[row] - 2 * (errors @ errors[row]) * (embeddings @ embeddings[row])
         return np.maximum(found, 0)
 
     far = np.full(len(norms), np.inf, np.float32)

@@ -29,15 +29,15 @@ def label_propagation(
     gamma: Annotated[float, Gt(0)] = 3.0,
     min_certainty: Annotated[float, Ge(0), Le(1)] = 0.0,
 ) -> PseudoLabels:
-    """Label spreading (Zhou et al. 2004) over a nearest-neighbor graph of features, as in Iscen et al. 2019.
+    """Label spreading (Zhou et al. 2004) over a nearest-neighbor graph of embeddings, as in Iscen et al. 2019.
 
     The labels of D^L and D^CL spread along the edges between neighbors. The weight of an edge is the cosine of the two
-    features to the power `gamma`. With S the graph normalized by its degrees and Y (n, K) the labels,
+    embeddings to the power `gamma`. With S the graph normalized by its degrees and Y (n, K) the labels,
     Z = (I - alpha S)^-1 Y is solved by conjugate gradients. The column of each class is then scaled to the same sum
     over D^U (class mass normalization, Zhu, Ghahramani, Lafferty 2003). Otherwise the class with the most labels would
     flood a small, dense pool. Iscen et al. do not scale the columns. Each sample that any label reaches gets the class
     with the largest value; a tie goes to the smaller id. Differences below the tolerance of the solver count as ties.
-    The method keeps the features and `neighbors` entries for each sample in memory. The neighbor search is exact, so
+    The method keeps the embeddings and `neighbors` entries for each sample in memory. The neighbor search is exact, so
     its time grows with the square of the pool size.
 
     Args:

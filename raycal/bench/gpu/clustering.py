@@ -17,7 +17,7 @@ from raycal.bench.figure import Figure, Goal
 from raycal.bench.gpu.clock import synchronized
 from raycal.bench.gpu.sizes import Sizes
 from raycal.bench.kmeans import MOST_INERTIA
-from raycal.bench.material import Options, features
+from raycal.bench.material import Options, embeddings
 from raycal.bench.measure import interleaved
 from raycal.kmeans.backends import noted
 
@@ -37,7 +37,7 @@ def clustering(options: Options, sizes: Sizes) -> Iterator[Figure]:
     backend and the inertia of each clustering. Unless Faiss and torch both ran on the GPU, the ratios have no goal, and
     nothing is decided by them.
     """
-    points = features(options, sizes.points)
+    points = embeddings(options, sizes.points)
     found: dict[str, Any] = {}
     arms: dict[str, Callable[[], object]] = {
         name: (lambda name=name: found.update({name: clusterings[name](points, sizes.clusters, 0)}))  # type: ignore[misc]

@@ -16,7 +16,7 @@ LEAST_SCORING = 75_000
 
 
 def scoring(options: Options, sizes: Sizes) -> Iterator[Figure]:
-    """The rates at which `predict` computes features and probabilities of all images."""
+    """The rates at which `predict` computes embeddings and probabilities of all images."""
     count = sizes.scoring_images
     dataset, everything = images(options, count, image_size=sizes.image_size), np.arange(count)
     for compiled in sizes.compiled:

@@ -18,7 +18,7 @@ from raycal.bench.gpu.clock import synchronized
 from raycal.bench.gpu.sizes import QUICK, Sizes
 from raycal.bench.kit.record import ABOUT, append, append_figure
 from raycal.bench.machine import machine
-from raycal.bench.material import Options, features
+from raycal.bench.material import Options, embeddings
 
 MACHINE = "machine"
 # The batch size of whole iterations, and a large one.
@@ -55,7 +55,7 @@ def measure(step: str, options: Options) -> Iterator[Figure]:
 def first_call(options: Options, sizes: Sizes) -> Figure:
     """The wall-clock seconds of the first clustering in a process, in which the driver may compile the code of
     Faiss."""
-    points = features(options, sizes.points)
+    points = embeddings(options, sizes.points)
     begin = synchronized()
     clusterings["kmeans"](points, sizes.clusters, 0)
     seconds = perf_counter() - begin

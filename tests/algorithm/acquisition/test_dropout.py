@@ -12,8 +12,8 @@ from raycal.algorithm.acquisition.dropout import bald, dropout_entropy, dropout_
 MANY = 20_000
 
 
-def one_feature_a_class(seed: int = 0) -> QueryContext:
-    """A view of three samples: all features favor class 0; one feature favors each class; no feature is active."""
+def one_dimension_a_class(seed: int = 0) -> QueryContext:
+    """A view of three samples: all active dimensions favor class 0; one favors each class; no dimension is active."""
     return view(
         probs=[[0.5, 0.5]] * 3, embeddings=[[10, 10, 0, 0], [10, 0, 10, 0], [0, 0, 0, 0]], weights=HEAD, seed=seed
     )
@@ -23,12 +23,12 @@ HEAD = [[1, 1, 0, 0], [0, 0, 1, 1]]
 
 
 def expected(dropout: float) -> dict[str, list[float]]:
-    """The exact scores, from a weighted mean over all masks of the four features."""
+    """The exact scores, from a weighted mean over all masks of the four dimensions."""
     weights, passes = [], []
-    features, head = np.array([[10, 10, 0, 0], [10, 0, 10, 0], [0, 0, 0, 0]]), np.array(HEAD)
+    embeddings, head = np.array([[10, 10, 0, 0], [10, 0, 10, 0], [0, 0, 0, 0]]), np.array(HEAD)
     for mask in product((0, 1), repeat=4):
         weights.append(math.prod(1 - dropout if kept else dropout for kept in mask))
-        odds = np.exp(features * mask / (1 - dropout) @ head.T)
+        odds = np.exp(embeddings * mask / (1 - dropout) @ head.T)
         passes.append(odds / odds.sum(axis=1, keepdims=True))
     probs = np.array(passes)
     mean = np.average(probs, axis=0, weights=weights)
@@ -46,21 +46,21 @@ def expected(dropout: float) -> dict[str, list[float]]:
 def test_many_passes_come_near_the_mean_over_all_masks(dropout: float) -> None:
     found, options = expected(dropout), {"passes": MANY, "dropout": dropout}
 
-    assert bald(one_feature_a_class(), **options).tolist() == pytest.approx(found["bald"], abs=0.01)
-    assert dropout_entropy(one_feature_a_class(), **options).tolist() == pytest.approx(found["entropy"], abs=0.01)
-    ratios = dropout_variation_ratio(one_feature_a_class(), **options).tolist()
+    assert bald(one_dimension_a_class(), **options).tolist() == pytest.approx(found["bald"], abs=0.01)
+    assert dropout_entropy(one_dimension_a_class(), **options).tolist() == pytest.approx(found["entropy"], abs=0.01)
+    ratios = dropout_variation_ratio(one_dimension_a_class(), **options).tolist()
     assert ratios == pytest.approx(found["ratio"], abs=0.01)
 
 
 def test_bald_is_that_of_passes_that_disagree_and_not_that_of_passes_that_do_not_know() -> None:
-    agreed, disputed, unknown = bald(one_feature_a_class(), passes=MANY)
+    agreed, disputed, unknown = bald(one_dimension_a_class(), passes=MANY)
 
     assert disputed > agreed > unknown == pytest.approx(0, abs=1e-6)
 
 
 def test_one_pass_disagrees_with_nobody() -> None:
-    assert bald(one_feature_a_class(), passes=1).tolist() == pytest.approx([0, 0, 0], abs=1e-6)
-    assert dropout_variation_ratio(one_feature_a_class(), passes=1).tolist() == [0, 0, 0]
+    assert bald(one_dimension_a_class(), passes=1).tolist() == pytest.approx([0, 0, 0], abs=1e-6)
+    assert dropout_variation_ratio(one_dimension_a_class(), passes=1).tolist() == [0, 0, 0]
 
 
 def test_bias_of_the_head_counts() -> None:

@@ -43,7 +43,7 @@ def test_core_set_equals_the_definition() -> None:
 
 @pytest.mark.parametrize("away", [0.0, 1e3, -1e4, 1e5])
 @pytest.mark.parametrize("num_annotated", [0, 7])
-def test_core_set_is_the_same_wherever_the_features_lie(away: float, num_annotated: int) -> None:
+def test_core_set_is_the_same_wherever_the_embeddings_lie(away: float, num_annotated: int) -> None:
     rng = np.random.default_rng(5)
     # Multiples of 1/64, which float32 represents exactly around all of these origins.
     points = np.round(rng.normal(size=(60 + num_annotated, 8)) * 64) / 64
@@ -67,19 +67,19 @@ def test_badge_begins_with_the_longest_gradient() -> None:
     assert rows(badge(given, 1)) == [2]
 
 
-def gradients(probs: np.ndarray, features: np.ndarray) -> np.ndarray:
+def gradients(probs: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
     errors = probs - np.eye(probs.shape[1])[probs.argmax(axis=1)]
-    made: np.ndarray = (errors[:, :, None] * features[:, None, :]).reshape(len(probs), -1)
+    made: np.ndarray = (errors[:, :, None] * embeddings[:, None, :]).reshape(len(probs), -1)
     return made
 
 
 def test_badge_draws_by_squared_distance_between_gradients() -> None:
     rng = np.random.default_rng(2)
-    probs, features = rng.dirichlet([1, 1, 1], 6), rng.normal(size=(6, 4))
-    made = gradients(probs, features)
+    probs, embeddings = rng.dirichlet([1, 1, 1], 6), rng.normal(size=(6, 4))
+    made = gradients(probs, embeddings)
     first = int((made**2).sum(axis=1).argmax())
     weights = ((made - made[first]) ** 2).sum(axis=1)
-    given = partial(view, probs=probs, embeddings=features)
+    given = partial(view, probs=probs, embeddings=embeddings)
 
     seconds = [rows(badge(given(seed=seed), 2)) for seed in range(3000)]
 
@@ -90,14 +90,14 @@ def test_badge_draws_by_squared_distance_between_gradients() -> None:
 
 def test_badge_equals_k_means_plus_plus_on_gradients_that_are_made() -> None:
     rng = np.random.default_rng(3)
-    probs, features = rng.dirichlet([1, 1, 1], 50), rng.normal(size=(50, 4))
-    made, draws = gradients(probs, features), np.random.default_rng(0)
+    probs, embeddings = rng.dirichlet([1, 1, 1], 50), rng.normal(size=(50, 4))
+    made, draws = gradients(probs, embeddings), np.random.default_rng(0)
     expected = [int((made**2).sum(axis=1).argmax())]
     while len(expected) < 20:
         squared = ((made[:, None] - made[expected]) ** 2).sum(axis=2).min(axis=1)
         expected.append(int(np.searchsorted(squared.cumsum(), draws.random() * squared.sum(), side="right")))
 
-    assert rows(badge(view(probs=probs, embeddings=features), 20)) == expected
+    assert rows(badge(view(probs=probs, embeddings=embeddings), 20)) == expected
 
 
 def test_badge_asks_once_for_each_of_samples_that_are_all_alike() -> None:

@@ -52,7 +52,7 @@ def test_small_clusters_come_after_all_others() -> None:
     assert [row >= 12 for row in rows(typiclust(given, 4, max_clusters=2, smallest=5))] == [False, True] * 2
 
 
-def test_length_of_features_does_not_matter() -> None:
+def test_length_of_embeddings_does_not_matter() -> None:
     points = groups(30, 20)
     scaled = points * RNG.uniform(1, 9, size=(50, 1))
 

@@ -7,7 +7,7 @@ from raycal.algorithm.clustering import kmeans
 
 
 def cloud(num_points: int, width: int) -> npt.NDArray[np.float32]:
-    """Points without clusters that are positive, like pooled features."""
+    """Points without clusters that are positive, like pooled embeddings."""
     return np.abs(np.random.default_rng(5).normal(size=(num_points, width))).astype(np.float32)
 
 

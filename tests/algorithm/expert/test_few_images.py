@@ -14,7 +14,7 @@ ON_A_LINE = np.array([0, 1, 2, 3, 10])  # their mean is 3.2
 def said(labels: list[int], *, seed: int = 0, at: np.ndarray | None = ON_A_LINE, **options: Any) -> ClusterAnswer:
     """The answer to the cluster of all samples but the first, at the positions `at` on a line.
 
-    With `at` None, the expert must not use the features.
+    With `at` None, the expert must not use the embeddings.
     """
 
     def embeddings() -> Floats:
@@ -60,7 +60,7 @@ def test_each_image_is_drawn_as_often_as_another() -> None:
     assert all(abs(count - 400) < 80 for count in shown.values())
 
 
-def test_smaller_cluster_is_shown_whole_without_a_look_at_its_features() -> None:
+def test_smaller_cluster_is_shown_whole_without_a_look_at_its_embeddings() -> None:
     answer = said([3, 3, 3, 3, 0], at=None, images_shown=5)
 
     assert (answer.label, answer.purity, answer.num_wrong) == (3, 0.8, 1)
@@ -85,7 +85,7 @@ def test_only_the_images_shown_are_paid_for() -> None:
     assert said([1, 1, 1, 1, 1], images_shown=99, of=prices).seconds == 1 + 5 * 0.5
 
 
-def test_equal_features_are_shown_by_their_index() -> None:
+def test_equal_embeddings_are_shown_by_their_index() -> None:
     for show in ("medoids", "rim", "coverage"):
         answer = said([1, 1, 0, 0, 0], at=np.ones(5), show=show, images_shown=2, of=PURE)
         assert (answer.label, answer.num_wrong) == (1, 3)

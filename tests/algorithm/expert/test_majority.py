@@ -9,7 +9,7 @@ HALF = {"name": "symmetric_noise", "rate": 0.5}
 
 
 def not_looked_at() -> Floats:
-    raise AssertionError("a vote needs no features")
+    raise AssertionError("a vote needs no embeddings")
 
 
 def rng(seed: int = 0) -> np.random.Generator:

@@ -11,7 +11,7 @@ MANY = np.repeat(np.arange(4), 5_000)
 
 
 def not_looked_at() -> Floats:
-    raise AssertionError("noise needs no features")
+    raise AssertionError("noise needs no embeddings")
 
 
 def rng(seed: int = 0) -> np.random.Generator:

@@ -8,7 +8,7 @@ RNG = np.random.default_rng(0)
 
 
 def not_looked_at() -> Floats:
-    raise AssertionError("the oracle needs no features")
+    raise AssertionError("the oracle needs no embeddings")
 
 
 def shown(indices: Indices) -> Cluster:

@@ -12,7 +12,7 @@ propagate = pseudo_labels["label_propagation"]
 
 
 def at(*degrees: float) -> npt.NDArray[np.float64]:
-    """Features of length one in these directions."""
+    """Embeddings of length one in these directions."""
     angles = np.deg2rad(degrees)
     return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 

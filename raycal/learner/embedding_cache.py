@@ -1,8 +1,9 @@
-"""Features of the pool and of the test split by the initial backbone, computed once per node and kept on disk for all
-trials.
+"""Embeddings of the pool and of the test split by the initial backbone.
+
+They are computed once per node and kept on disk for all trials.
 
 Before any training, trials with the same images and backbone differ only in their random heads, and a head computes
-its logits from features alone.
+its logits from embeddings alone.
 """
 
 import hashlib
@@ -21,21 +22,22 @@ from raycal.learner.weights import StateDict, weights_digest
 
 logger = logging.getLogger(__name__)
 
+# The names of the folder and of its file are older than the term embeddings; renaming them would lose every cache.
 FOLDER = "features"
 # Largest size of all entries together, about eighty pools of 50,000 images; the least recently used are removed first.
 MAX_CACHE_BYTES = 8 * 2**30
 _ROWS_AT_ONCE = 1024
 
 
-def cached_features(key: Mapping[str, object], compute: Callable[[], Floats]) -> Floats:
-    """The features (n, D) under a key, read-only and memory-mapped.
+def cached_embeddings(key: Mapping[str, object], compute: Callable[[], Floats]) -> Floats:
+    """The embeddings (n, D) under a key, read-only and memory-mapped.
 
-    If the cache cannot be written, the features are computed and kept in memory only.
+    If the cache cannot be written, the embeddings are computed and kept in memory only.
 
     Args:
-        key: Everything that the bits of the features depend on.
-        compute: Computes the features. It is called if no process has kept the features yet; other processes that want
-            the same features wait meanwhile.
+        key: Everything that the bits of the embeddings depend on.
+        compute: Computes the embeddings. It is called if no process has kept them yet; meanwhile, other processes
+            that want the same embeddings wait.
     """
     computed: list[Floats] = []
 
@@ -44,13 +46,13 @@ def cached_features(key: Mapping[str, object], compute: Callable[[], Floats]) ->
         np.save(folder / "features.npy", computed[0])
 
     try:
-        features: Floats = cached_arrays(key, make, folder=FOLDER)["features"]
+        embeddings: Floats = cached_arrays(key, make, folder=FOLDER)["features"]
     except InputError as error:
         logger.warning("%s: cannot keep features on disk (%s)", cache_dir(), error.__cause__)
         return computed[0] if computed else compute()
     if computed:
         evict(FOLDER, keep_bytes=MAX_CACHE_BYTES)
-    return features
+    return embeddings
 
 
 def images_digest(dataset: ImageDataset, rows: npt.NDArray[np.int64]) -> str:

@@ -12,7 +12,7 @@ from small_learner import FLOAT32, TRAINING, dataset, everything
 from raycal.algorithm.randomness import stream
 from raycal.data import ImageDataset
 from raycal.errors import DivergedError
-from raycal.learner import feature_cache
+from raycal.learner import embedding_cache
 from raycal.learner.device import DeviceSettings
 from raycal.learner.learner import FineTuner
 
@@ -40,7 +40,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def test_second_learner_takes_the_features_of_the_first_and_its_own_head() -> None:
+def test_second_learner_takes_the_embeddings_of_the_first_and_its_own_head() -> None:
     first, second = learner(head=1), learner(head=2)
     one, other = (made.predict(np.arange(40)) for made in (first, second))
 
@@ -49,7 +49,7 @@ def test_second_learner_takes_the_features_of_the_first_and_its_own_head() -> No
     assert np.abs(one.probs - other.probs).max() > 1e-3
 
 
-def test_bits_are_the_same_with_and_without_kept_features(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_bits_are_the_same_with_and_without_kept_embeddings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     part = np.array([3, 20, 21, 39])
     learner().predict(np.arange(40))
     warm = learner().predict(part)
@@ -61,7 +61,7 @@ def test_bits_are_the_same_with_and_without_kept_features(monkeypatch: pytest.Mo
     assert cold.embeddings.flags.writeable
 
 
-def test_initial_features_are_those_of_a_pass_over_the_pool() -> None:
+def test_initial_embeddings_are_those_of_a_pass_over_the_pool() -> None:
     made = learner()
     before = made.predict(np.arange(40))
     made.load(made.save())
@@ -72,7 +72,7 @@ def test_initial_features_are_those_of_a_pass_over_the_pool() -> None:
     assert before.probs.tobytes() == after.probs.tobytes()
 
 
-def test_features_are_used_again_after_a_reset_but_not_after_training() -> None:
+def test_embeddings_are_used_again_after_a_reset_but_not_after_training() -> None:
     made = learner()
     for iteration in range(3):
         made.reset(stream(0, iteration, "head"))
@@ -130,7 +130,7 @@ def test_whatever_changes_the_bits_is_not_shared(change: Any) -> None:
     assert num_scored(changed) == 40
 
 
-def test_other_test_images_and_training_settings_share_the_features() -> None:
+def test_other_test_images_and_training_settings_share_the_embeddings() -> None:
     learner().predict(np.arange(40))
     images = dataset(num_train=40)
     changed = images.images.copy()
@@ -143,9 +143,9 @@ def test_other_test_images_and_training_settings_share_the_features() -> None:
 
 def test_cache_that_cannot_be_written_is_done_without(raycal_cache: Path, caplog: pytest.LogCaptureFixture) -> None:
     kept = learner().predict(np.arange(40))
-    features = raycal_cache / feature_cache.FOLDER
-    features.rename(raycal_cache / "elsewhere")
-    features.write_text("a file")
+    folder = raycal_cache / embedding_cache.FOLDER
+    folder.rename(raycal_cache / "elsewhere")
+    folder.write_text("a file")
     made = learner()
     with caplog.at_level(logging.WARNING):
         found = [made.predict(np.arange(40)) for _ in range(2)]
@@ -153,7 +153,7 @@ def test_cache_that_cannot_be_written_is_done_without(raycal_cache: Path, caplog
     assert num_scored(made) == 40
     assert all(each.probs.tobytes() == kept.probs.tobytes() for each in found)
     assert [record.getMessage() for record in caplog.records] == [
-        f"{raycal_cache}: cannot keep features on disk ([Errno 17] File exists: '{features}')"
+        f"{raycal_cache}: cannot keep features on disk ([Errno 17] File exists: '{folder}')"
     ]
 
 
@@ -169,7 +169,7 @@ def test_full_disk_costs_no_second_pass(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch, raycal_cache: Path) -> None:
-    monkeypatch.setattr(feature_cache, "MAX_CACHE_BYTES", 200_000)  # room for two of three entries of 82 kB
+    monkeypatch.setattr(embedding_cache, "MAX_CACHE_BYTES", 200_000)  # room for two of three entries of 82 kB
     for seed in range(3):
         learner(seed=seed).predict(np.arange(40))
     again = {}
@@ -179,13 +179,13 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch, raycal_cache: 
         again[seed] = num_scored(made)
 
     assert again == {2: 0, 1: 0, 0: 40}
-    assert len([path for path in (raycal_cache / feature_cache.FOLDER).iterdir() if path.is_dir()]) == 2
+    assert len([path for path in (raycal_cache / embedding_cache.FOLDER).iterdir() if path.is_dir()]) == 2
 
 
-def test_features_that_are_not_finite_are_not_kept(raycal_cache: Path) -> None:
+def test_embeddings_that_are_not_finite_are_not_kept(raycal_cache: Path) -> None:
     made = learner()
     made.extractor.network.conv1.weight.data.fill_(float("nan"))
     with pytest.raises(DivergedError):
         made.predict(np.arange(40))
 
-    assert [path for path in (raycal_cache / feature_cache.FOLDER).iterdir() if path.is_dir()] == []
+    assert [path for path in (raycal_cache / embedding_cache.FOLDER).iterdir() if path.is_dir()] == []

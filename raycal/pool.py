@@ -89,11 +89,11 @@ def attach(experiment_id: str, *, address: str | None = None) -> Iterator[PoolVi
     from raycal.distributed.session import visit
 
     with visit(address):
-        found = {key: pools for pools, counts in running() for key in counts}
-        if experiment_id not in found:
-            known = ", ".join(sorted(found)) or "none has finished an iteration"
+        pools_of = {key: pools for pools, counts in running() for key in counts}
+        if experiment_id not in pools_of:
+            known = ", ".join(sorted(pools_of)) or "none has finished an iteration"
             raise InputError(f"{experiment_id}: no such experiment is running here (running: {known})")
-        yield PoolView(found[experiment_id], experiment_id)
+        yield PoolView(pools_of[experiment_id], experiment_id)
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
@@ -126,7 +126,7 @@ def _print_all(address: str | None) -> None:
     from raycal.distributed.session import visit
 
     with visit(address):
-        everything = {key: counts for _, found in running() for key, counts in found.items()}
+        everything = {key: counts for _, counts_of in running() for key, counts in counts_of.items()}
     width = max(map(len, everything), default=0)
     for key, counts in sorted(everything.items()):
         print(f"{key:{width}}  " + "  ".join(f"{name} {value:,}" for name, value in counts.items()))

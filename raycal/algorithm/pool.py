@@ -152,5 +152,5 @@ class Pool:
         """Whether all indices are samples of the pool with one of these statuses."""
         if np.count_nonzero(indices.astype(np.uint64) >= len(self)):  # a negative index becomes a huge one
             return False
-        found = self._status[indices]
-        return sum(np.count_nonzero(found == status) for status in statuses) == len(indices)
+        values = self._status[indices]
+        return sum(np.count_nonzero(values == status) for status in statuses) == len(indices)

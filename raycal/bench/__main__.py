@@ -116,14 +116,14 @@ def _bench(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     from raycal.bench.table import as_json, lines
 
     out = None if options.json is None else _writable(options.json)
-    given = Options(
+    bench_options = Options(
         quick=options.quick,
         repeats=options.repeats,
         data=options.data,
         weights=options.weights,
         embeddings=options.features,
     )
-    figures = [figure for name in names for figure in _figures(name, given)]
+    figures = [figure for name in names for figure in _figures(name, bench_options)]
     print()
     print("\n".join(lines(figures)))
     if out is not None:
@@ -137,11 +137,11 @@ def _figures(name: str, options: "Options") -> list["Figure"]:
 
     from raycal.bench.table import lines
 
-    found = []
+    figures = []
     for figure in import_module(f"raycal.bench.{name}").run(options):
         print(lines([figure])[1], file=sys.stderr, flush=True)
-        found.append(figure)
-    return found
+        figures.append(figure)
+    return figures
 
 
 def _names(options: argparse.Namespace) -> list[str]:

@@ -33,30 +33,30 @@ def run(options: Options) -> Iterator[Figure]:
         dtype: learner(options, dataset, image_size=size, dtype=dtype, epochs=EPOCHS)
         for dtype in ("float32", "bfloat16")
     }
-    found: dict[str, list[float]] = {name: [] for name in (*models, "script")}
+    accuracies: dict[str, list[float]] = {name: [] for name in (*models, "script")}
     of_formats, of_script = [], []
     for seed in SEEDS:
         for dtype, model in models.items():
             model.reset(np.random.default_rng(seed))
             begin = weights_of(model)
             model.fit(training_set, np.random.default_rng([seed, 1]))
-            found[dtype].append(model.evaluate().accuracy)
-        found["script"].append(_accuracy_of_script(begin, dataset, training_set, size, seed))
+            accuracies[dtype].append(model.evaluate().accuracy)
+        accuracies["script"].append(_accuracy_of_script(begin, dataset, training_set, size, seed))
         trained = models["float32"].save()
         for model in models.values():
             model.load(trained)
         plain, fast = (_top(model.predict(rest).probs, count // 10) for model in models.values())
         of_formats.append(_shared(plain, fast))
         of_script.append(_shared_with_script(options, dataset, trained, rest, count // 10))
-    setting = settings_of(models["bfloat16"], image_size=size, count=count, epochs=EPOCHS, accuracies=found)
-    noise = max(LEAST_NOISE, stdev(found["float32"]))
+    setting = settings_of(models["bfloat16"], image_size=size, count=count, epochs=EPOCHS, accuracies=accuracies)
+    noise = max(LEAST_NOISE, stdev(accuracies["float32"]))
     for name, other in (("bfloat16, float32", "float32"), ("bfloat16, obvious script", "script")):
         yield Figure(
             benchmark="accuracy",
             name=f"|difference| / noise between seeds: {name}",
-            value=abs(mean(found["bfloat16"]) - mean(found[other])) / noise,
+            value=abs(mean(accuracies["bfloat16"]) - mean(accuracies[other])) / noise,
             goal=Goal("<=", 1.0),
-            arms=found,
+            arms=accuracies,
             setting=setting,
         )
     for name, shares, least in (

@@ -33,21 +33,21 @@ def run(options: Options) -> Iterator[Figure]:
         for part in parts:
             torch.stack([pil[row][0] for row in range(part.start, part.stop)])
 
-    taken = interleaved({"raycal": raycal, "script": script}, options.repeats)
+    durations = interleaved({"raycal": raycal, "script": script}, options.repeats)
     source = dataset.images.shape[1]
     setting = {"batch": BATCH, "count": count, "dtype": "float32", "arms": f"CPU seconds, {source} to {size} px"}
     yield Figure(
         benchmark="input",
         name="CPU, PIL / raycal",
-        value=ratio(taken, "script", "raycal"),
+        value=ratio(durations, "script", "raycal"),
         goal=Goal(">=", LEAST_GAIN),
-        arms=taken,
+        arms=durations,
         setting=setting,
     )
     yield Figure(
         benchmark="input",
         name="raycal",
-        value=count / sorted(taken["raycal"])[len(taken["raycal"]) // 2],
+        value=count / sorted(durations["raycal"])[len(durations["raycal"]) // 2],
         unit="img/core-s",
         setting=setting,
     )

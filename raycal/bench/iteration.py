@@ -58,13 +58,13 @@ def run(options: Options) -> Iterator[Figure]:
     )
     dataset = images(options, work.num_pool, work.num_test, work.image_size)
     ours, script = Ours(options, dataset, work), Script(options, dataset, work)
-    taken = interleaved({"raycal": ours.iterate, "script": script.iterate}, options.repeats)
+    durations = interleaved({"raycal": ours.iterate, "script": script.iterate}, options.repeats)
     yield Figure(
         benchmark="iteration",
         name="CPU, obvious script / raycal",
-        value=ratio(taken, "script", "raycal"),
+        value=ratio(durations, "script", "raycal"),
         goal=Goal(">=", LEAST_GAIN),
-        arms=taken,
+        arms=durations,
         setting=setting_of(ours, script, work, "CPU seconds of an iteration"),
     )
 

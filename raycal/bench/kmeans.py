@@ -24,12 +24,12 @@ def run(options: Options) -> Iterator[Figure]:
     num_points, count = options.size(50_000, 600), options.size(1000, 30)
     points = embeddings(options, num_points)
     faiss.omp_set_num_threads(1)
-    found: dict[str, npt.NDArray[np.int64]] = {}
+    cluster_ids_of: dict[str, npt.NDArray[np.int64]] = {}
 
     def arm(name: str, cluster: Callable[[], npt.NDArray[np.int64]]) -> Callable[[], None]:
-        return lambda: found.update({name: cluster()})
+        return lambda: cluster_ids_of.update({name: cluster()})
 
-    taken = interleaved(
+    durations = interleaved(
         {
             "raycal": arm("raycal", lambda: clusterings["kmeans"](points, count, 0)),
             "faiss": arm("faiss", lambda: obvious.kmeans(points, count)),
@@ -37,7 +37,7 @@ def run(options: Options) -> Iterator[Figure]:
         },
         options.repeats,
     )
-    loss = {name: inertia(points, cluster_ids) for name, cluster_ids in found.items()}
+    loss = {name: inertia(points, cluster_ids) for name, cluster_ids in cluster_ids_of.items()}
     setting = {
         "count": num_points,
         "width": points.shape[1],
@@ -51,13 +51,13 @@ def run(options: Options) -> Iterator[Figure]:
         "inertia": loss,
     }
     for name, value, goal in (
-        ("CPU, raycal / Faiss", ratio(taken, "raycal", "faiss"), Goal("<=", MOST_OVERHEAD)),
+        ("CPU, raycal / Faiss", ratio(durations, "raycal", "faiss"), Goal("<=", MOST_OVERHEAD)),
         ("inertia, raycal / Faiss", loss["raycal"] / loss["faiss"], Goal("<=", MOST_INERTIA)),
-        ("CPU, exact / two levels", ratio(taken, "raycal", "two levels"), Goal(">=", LEAST_GAIN)),
+        ("CPU, exact / two levels", ratio(durations, "raycal", "two levels"), Goal(">=", LEAST_GAIN)),
         (
             "inertia, two levels / exact",
             loss["two levels"] / loss["raycal"],
             Goal("<=", MOST_INERTIA_OF_TWO_LEVELS),
         ),
     ):
-        yield Figure(benchmark="kmeans", name=name, value=value, goal=goal, arms=taken, setting=setting)
+        yield Figure(benchmark="kmeans", name=name, value=value, goal=goal, arms=durations, setting=setting)

@@ -55,16 +55,16 @@ def images(options: Options, num_pool: int, num_test: int = 64, image_size: int 
     """
     if options.data is None:
         return made_up_images(num_pool, num_test)
-    found = datasets["image_folder"](root=options.data, seed=0, image_size=image_size).load()
-    if found.num_train < num_pool or found.num_test < num_test:
+    dataset = datasets["image_folder"](root=options.data, seed=0, image_size=image_size).load()
+    if dataset.num_train < num_pool or dataset.num_test < num_test:
         raise InputError(f"--data {options.data}: should have {num_pool} training and {num_test} test images")
     rng = np.random.default_rng(0)
     return ImageDataset(
-        images=found.images,
-        labels=found.labels,
-        train_rows=np.sort(rng.choice(found.train_rows, num_pool, replace=False)),
-        test_rows=np.sort(rng.choice(found.test_rows, num_test, replace=False)),
-        class_names=found.class_names,
+        images=dataset.images,
+        labels=dataset.labels,
+        train_rows=np.sort(rng.choice(dataset.train_rows, num_pool, replace=False)),
+        test_rows=np.sort(rng.choice(dataset.test_rows, num_test, replace=False)),
+        class_names=dataset.class_names,
     )
 
 
@@ -100,12 +100,12 @@ def embeddings(options: Options, num_points: int) -> Floats:
         made: Floats = np.maximum(points + 0.1, 0)
         return made
     try:
-        found = np.load(options.embeddings, mmap_mode="r", allow_pickle=False)
+        array = np.load(options.embeddings, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise InputError(f"--features {options.embeddings}: not an array saved by numpy ({error})") from error
-    if found.ndim != 2 or len(found) < num_points:
+    if array.ndim != 2 or len(array) < num_points:
         raise InputError(f"--features {options.embeddings}: should have {num_points} rows of features")
-    return np.array(found[:num_points], np.float32)
+    return np.array(array[:num_points], np.float32)
 
 
 def config(options: Options, **settings: Any) -> ExperimentConfig:

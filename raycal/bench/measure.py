@@ -19,18 +19,18 @@ def interleaved(
     arms: Mapping[str, Callable[[], object]], repeats: int, clock: Clock = cpu_seconds
 ) -> dict[str, list[float]]:
     """The seconds of each repeat of each arm; the arms take turns: first, second, first, second."""
-    taken: dict[str, list[float]] = {name: [] for name in arms}
+    durations: dict[str, list[float]] = {name: [] for name in arms}
     for _ in range(repeats):
         for name, arm in arms.items():
             begin = clock()
             arm()
-            taken[name].append(clock() - begin)
-    return taken
+            durations[name].append(clock() - begin)
+    return durations
 
 
-def ratio(taken: Mapping[str, Sequence[float]], over: str, under: str) -> float:
+def ratio(durations: Mapping[str, Sequence[float]], over: str, under: str) -> float:
     """The ratio of the medians of two arms."""
-    return median(taken[over]) / max(median(taken[under]), 1e-9)
+    return median(durations[over]) / max(median(durations[under]), 1e-9)
 
 
 def each(call: Callable[[], object], *, least_seconds: float = 0.2, clock: Clock = cpu_seconds) -> float:
@@ -46,7 +46,7 @@ def each(call: Callable[[], object], *, least_seconds: float = 0.2, clock: Clock
 
 def growth_exponent(sizes: Sequence[int], seconds: Sequence[float]) -> float:
     """The slope of the line through the logarithms of sizes and seconds: 1 is linear growth, 2 is quadratic."""
-    x, y = [math.log(size) for size in sizes], [math.log(taken) for taken in seconds]
+    x, y = [math.log(size) for size in sizes], [math.log(duration) for duration in seconds]
     mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
     above = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
     return above / sum((a - mean_x) ** 2 for a in x)

@@ -98,8 +98,8 @@ def network(state: dict[str, Tensor], num_classes: int, device: str) -> nn.Modul
 def probabilities(model: nn.Module, dataset: Dataset[tuple[Tensor, int]], recipe: Recipe) -> Floats:
     """Class probabilities (n, K), from one pass over the images."""
     model.eval()
-    found = [model(images.to(recipe.device)).softmax(1).cpu() for images, _ in recipe.loader(dataset)]
-    probs: Floats = torch.cat(found).numpy()
+    batches = [model(images.to(recipe.device)).softmax(1).cpu() for images, _ in recipe.loader(dataset)]
+    probs: Floats = torch.cat(batches).numpy()
     return probs
 
 
@@ -107,8 +107,8 @@ def probabilities(model: nn.Module, dataset: Dataset[tuple[Tensor, int]], recipe
 def embeddings(model: nn.Module, dataset: Dataset[tuple[Tensor, int]], recipe: Recipe) -> Floats:
     """Embeddings (n, 512), the inputs of the last layer, from a second pass over the images."""
     backbone = nn.Sequential(*list(model.children())[:-1]).eval()
-    found = [backbone(images.to(recipe.device)).flatten(1).cpu() for images, _ in recipe.loader(dataset)]
-    concatenated: Floats = torch.cat(found).numpy()
+    batches = [backbone(images.to(recipe.device)).flatten(1).cpu() for images, _ in recipe.loader(dataset)]
+    concatenated: Floats = torch.cat(batches).numpy()
     return concatenated
 
 
@@ -132,8 +132,8 @@ def kmeans(points: Floats, count: int, seed: int = 0) -> npt.NDArray[np.int64]:
         gpu=faiss.get_num_gpus() > 0,
     )
     clusters.train(points)
-    found: npt.NDArray[np.int64] = clusters.index.search(points, 1)[1][:, 0]
-    return found
+    cluster_ids: npt.NDArray[np.int64] = clusters.index.search(points, 1)[1][:, 0]
+    return cluster_ids
 
 
 def train(model: nn.Module, dataset: Dataset[tuple[Tensor, int]], recipe: Recipe) -> list[float]:
@@ -184,9 +184,9 @@ def iteration(
     unlabeled = [sample for sample in range(len(pool)) if sample not in labeled]
     left = Subset(pool, unlabeled)
     probs, points = probabilities(asking, left, recipe), embeddings(asking, left, recipe)
-    given = dict(labeled)
+    label_of = dict(labeled)
     rows = most_uncertain(probs, budget - budget // 2)
-    given |= {unlabeled[row]: int(pool.labels[unlabeled[row]]) for row in rows}
+    label_of |= {unlabeled[row]: int(pool.labels[unlabeled[row]]) for row in rows}
 
     rest = np.setdiff1d(np.arange(len(unlabeled)), rows)
     cluster_ids = kmeans(points[rest], budget // 2)
@@ -194,12 +194,12 @@ def iteration(
         members = [unlabeled[row] for row in rest[cluster_ids == cluster]]
         counts = np.bincount(pool.labels[members], minlength=1)
         if members and counts.max() / len(members) >= recipe.purity_threshold:
-            given |= dict.fromkeys(members, int(counts.argmax()))
+            label_of |= dict.fromkeys(members, int(counts.argmax()))
 
-    train(fresh, Relabeled(pool, given), recipe)
+    train(fresh, Relabeled(pool, label_of), recipe)
     return Outcome(
         accuracy=accuracy(fresh, test, recipe),
         num_scored=len(unlabeled),
-        num_trained=len(given),
+        num_trained=len(label_of),
         num_tested=len(test),
     )

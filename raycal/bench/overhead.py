@@ -50,12 +50,12 @@ def run(options: Options) -> Iterator[Figure]:
                 raise RuntimeError("the experiment failed")
 
         bare()  # fills the cache with the images and the initial embeddings, which both arms then read
-        taken = interleaved({"raycal": whole, "bare": bare}, options.repeats)
+        durations = interleaved({"raycal": whole, "bare": bare}, options.repeats)
     yield Figure(
         benchmark="overhead",
         name="CPU, experiment / bare loop",
-        value=ratio(taken, "raycal", "bare"),
+        value=ratio(durations, "raycal", "bare"),
         goal=Goal("<=", MOST_OVERHEAD),
-        arms=taken,
+        arms=durations,
         setting={"count": size, "iterations": 2, "image_size": 32, "threads": 1, "arms": "CPU seconds"},
     )

@@ -21,7 +21,7 @@ def run(options: Options) -> Iterator[Figure]:
         sweep = write_sweep(Path(folder), options, trials=trials, epochs=epochs, train_size=train_size)
         storages = [Path(folder) / f"runs-{number}" for number in range(options.repeats)]
         firsts, agains = iter(storages), iter(storages)
-        taken = interleaved(
+        durations = interleaved(
             {
                 "first": lambda: run_sweep(sweep, next(firsts), "--local"),
                 "again": lambda: run_sweep(sweep, next(agains), "--local", "--resume"),
@@ -32,9 +32,9 @@ def run(options: Options) -> Iterator[Figure]:
     yield Figure(
         benchmark="rerun",
         name="CPU, second start / first run",
-        value=ratio(taken, "again", "first"),
+        value=ratio(durations, "again", "first"),
         goal=Goal("<=", MOST_SHARE),
-        arms=taken,
+        arms=durations,
         setting=setting,
     )
-    yield Figure(benchmark="rerun", name="again", value=median(taken["again"]), unit="CPU s", setting=setting)
+    yield Figure(benchmark="rerun", name="again", value=median(durations["again"]), unit="CPU s", setting=setting)

@@ -28,14 +28,14 @@ def run(options: Options) -> Iterator[Figure]:
         obvious.embeddings(network, pool, recipe)
 
     everything = np.arange(count)
-    taken = interleaved({"raycal": lambda: model.predict(everything), "script": script}, options.repeats)
+    durations = interleaved({"raycal": lambda: model.predict(everything), "script": script}, options.repeats)
     setting = settings_of(model, image_size=size, count=count, arms="CPU seconds of a scoring")
     yield Figure(
         benchmark="scoring",
         name="CPU, obvious script / raycal",
-        value=ratio(taken, "script", "raycal"),
+        value=ratio(durations, "script", "raycal"),
         goal=Goal(">=", LEAST_GAIN),
-        arms=taken,
+        arms=durations,
         setting=setting | {"script": "float32, contiguous, batch 64, two passes"},
     )
     sizes = [count // 4, count // 2, count]
@@ -46,6 +46,6 @@ def run(options: Options) -> Iterator[Figure]:
         value=growth_exponent(sizes, seconds),
         unit="",
         goal=Goal("<=", LARGEST_EXPONENT),
-        arms={str(size): [taken] for size, taken in zip(sizes, seconds, strict=True)},
+        arms={str(size): [duration] for size, duration in zip(sizes, seconds, strict=True)},
         setting=setting,
     )

@@ -31,13 +31,13 @@ def run(options: Options) -> Iterator[Figure]:
             "raycal": lambda s=scores, i=indices: most_informative(i, s, NUM_ASKED),  # type: ignore[misc]
             "sort": lambda s=scores, i=indices: i[np.argsort(-s, kind="stable")[:NUM_ASKED]],  # type: ignore[misc]
         }
-        taken = interleaved(arms, options.repeats)
+        durations = interleaved(arms, options.repeats)
         yield Figure(
             benchmark="selection",
             name=f"CPU, full sort / top {NUM_ASKED:,} of {size:,}",
-            value=ratio(taken, "sort", "raycal"),
+            value=ratio(durations, "sort", "raycal"),
             goal=Goal(">=", LEAST_GAIN),
-            arms=taken,
+            arms=durations,
             setting={"count": size, "arms": "CPU seconds", "threads": 1},
         )
     sizes = [options.size(10**4, 1000), options.size(10**5, 4000), options.size(10**6, 16_000)]

@@ -38,7 +38,7 @@ def run(options: Options) -> Iterator[Figure]:
         yield _beside_best(options, f"dtype, {what}", arms, str(chosen["dtype"]), chosen | {"count": count})
 
     # Only this grid needs another scoring batch, so the learner has no setting for it.
-    own = automatic.extractor.scoring_batch
+    automatic_batch = automatic.extractor.scoring_batch
 
     def batched(batch: int) -> Callable[[], object]:
         def arm() -> None:
@@ -47,9 +47,9 @@ def run(options: Options) -> Iterator[Figure]:
 
         return arm
 
-    batches = {str(batch): batched(batch) for batch in sorted({own, 32, 64, 128, count})}
-    yield _beside_best(options, "scoring batch", batches, str(own), chosen | {"count": count})
-    automatic.extractor.scoring_batch = own
+    batches = {str(batch): batched(batch) for batch in sorted({automatic_batch, 32, 64, 128, count})}
+    yield _beside_best(options, "scoring batch", batches, str(automatic_batch), chosen | {"count": count})
+    automatic.extractor.scoring_batch = automatic_batch
 
     def threaded(threads: int) -> Callable[[], object]:
         def arm() -> None:
@@ -77,17 +77,17 @@ def _beside_best(
 ) -> Figure:
     for arm in arms.values():
         arm()
-    taken = interleaved(arms, options.repeats, clock)
+    durations = interleaved(arms, options.repeats, clock)
     return Figure(
         benchmark="settings",
         name=f"{name}, {chosen} / best",
-        value=above_best(taken, chosen),
+        value=above_best(durations, chosen),
         goal=Goal("<=", MOST_ABOVE_BEST),
-        arms=taken,
+        arms=durations,
         setting=setting,
     )
 
 
-def above_best(taken: Mapping[str, Sequence[float]], chosen: str) -> float:
+def above_best(durations: Mapping[str, Sequence[float]], chosen: str) -> float:
     """The median of the chosen arm divided by the smallest median of all arms."""
-    return median(taken[chosen]) / min(map(median, taken.values()))
+    return median(durations[chosen]) / min(map(median, durations.values()))

@@ -38,7 +38,7 @@ def run(options: Options) -> Iterator[Figure]:
     pool = TrainingSet(indices=np.arange(count), labels=dataset.train_labels)
     model.fit(TrainingSet(indices=pool.indices[:batch], labels=pool.labels[:batch]), np.random.default_rng(0))
     loop.fit(TrainingSet(indices=pool.indices[:batch], labels=pool.labels[:batch]), np.random.default_rng(0))
-    taken = interleaved(
+    durations = interleaved(
         {
             "raycal": lambda: model.fit(pool, np.random.default_rng(1)),
             "bare": lambda: loop.fit(pool, np.random.default_rng(1)),
@@ -48,9 +48,9 @@ def run(options: Options) -> Iterator[Figure]:
     yield Figure(
         benchmark="training",
         name="CPU, raycal / bare loop",
-        value=ratio(taken, "raycal", "bare"),
+        value=ratio(durations, "raycal", "bare"),
         goal=Goal("<=", MOST_OVERHEAD),
-        arms=taken,
+        arms=durations,
         setting=settings_of(model, batch=batch, image_size=size, count=count, arms="CPU seconds of an epoch"),
     )
 

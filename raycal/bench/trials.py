@@ -30,7 +30,7 @@ def run(options: Options) -> Iterator[Figure]:
                 concurrent=concurrent,
             )
         storages = (Path(folder) / f"runs-{number}" for number in range(10**6))
-        taken = interleaved(
+        durations = interleaved(
             {
                 "one": lambda: run_sweep(files[1], next(storages)),
                 "two": lambda: run_sweep(files[2], next(storages)),
@@ -41,8 +41,8 @@ def run(options: Options) -> Iterator[Figure]:
     yield Figure(
         benchmark="trials",
         name="wall, one at a time / two",
-        value=ratio(taken, "one", "two"),
+        value=ratio(durations, "one", "two"),
         goal=Goal(">=", LEAST_GAIN),
-        arms=taken,
+        arms=durations,
         setting={"trials": 4, "threads": 1, "arms": "wall seconds of the sweep"},
     )

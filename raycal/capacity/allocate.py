@@ -53,12 +53,12 @@ def allocate(
         InputError: No trial fits, or there are no nodes yet and the configuration does not say what to ask for.
     """
     limit = min(num_trials, config.max_concurrent_trials or num_trials)
-    given = threads or config.cpus_per_worker
+    wanted_threads = threads or config.cpus_per_worker
     if not any(node.cpus for node in nodes):
-        return _on_nodes_to_come(config, workers=workers, threads=given, limit=limit)
+        return _on_nodes_to_come(config, workers=workers, threads=wanted_threads, limit=limit)
     need = Need(
-        threads=given or 1,
-        gpus=_gpus_here(config.gpus_per_worker, nodes, given or 1),
+        threads=wanted_threads or 1,
+        gpus=_gpus_here(config.gpus_per_worker, nodes, wanted_threads or 1),
         workers=workers,
         driver_bytes=DRIVER_BYTES,
         worker_bytes=WORKER_BYTES,
@@ -67,7 +67,7 @@ def allocate(
     concurrent = most_trials(nodes, need, limit)
     if not concurrent:
         need, concurrent = _with_little_memory(nodes, need), 1
-    if given is None:
+    if wanted_threads is None:
         choices = (replace(need, threads=number) for number in range(MAX_THREADS, 0, -1))
         need = next(choice for choice in choices if always_fit(nodes, choice, concurrent))
     return Allocation(
@@ -107,25 +107,25 @@ def _on_nodes_to_come(config: ResourceConfig, *, workers: int, threads: int | No
     ).at_most(limit)
 
 
-def _gpus_here(given: float | None, nodes: Sequence[Node], threads: int) -> float:
+def _gpus_here(wanted_gpus: float | None, nodes: Sequence[Node], threads: int) -> float:
     """The GPUs of a worker: the configured number, or, if a node has a GPU, one GPU minus the share for clustering."""
     cards = int(max(node.gpus for node in nodes))
-    if given is None:
+    if wanted_gpus is None:
         usable = any(node.gpus >= 1 and node.cpus >= threads for node in nodes)
         return equal_share(1 - CLUSTERING_GPU, cards) if usable else 0.0
-    if given and not cards:
+    if wanted_gpus and not cards:
         raise InputError(
-            f"resources: gpus_per_worker is {given:g}, but none of {count(len(nodes), 'node')} has a GPU; "
+            f"resources: gpus_per_worker is {wanted_gpus:g}, but none of {count(len(nodes), 'node')} has a GPU; "
             "set it to 0 or auto"
         )
-    return _gpus(given, cards)
+    return _gpus(wanted_gpus, cards)
 
 
-def _gpus(given: float, cards: int) -> float:
+def _gpus(wanted_gpus: float, cards: int) -> float:
     """The GPUs of a worker: a part of a card, or whole cards, because a worker cannot have parts of several cards."""
-    if given > 1 and given % 1:
-        raise InputError(f"resources: gpus_per_worker is {given:g}; above 1 it must be a whole number")
-    return equal_share(given, cards)
+    if wanted_gpus > 1 and wanted_gpus % 1:
+        raise InputError(f"resources: gpus_per_worker is {wanted_gpus:g}; above 1 it must be a whole number")
+    return equal_share(wanted_gpus, cards)
 
 
 def _on_gpus(nodes: Sequence[Node], need: Need, concurrent: int) -> tuple[ClusteringShare, ...]:

@@ -121,9 +121,9 @@ def _most_taken(steps: Iterable[list[tuple[int, int]]], number: int) -> int:
     """
     lines = []
     for pairs in steps:
-        within = [(placed, taken) for placed, taken in pairs if placed <= number]
+        within = [(placed, room) for placed, room in pairs if placed <= number]
         if within:
-            lines.append((max(taken / placed for placed, taken in within), max(taken for _, taken in within)))
+            lines.append((max(room / placed for placed, room in within), max(room for _, room in within)))
     left, total = float(number), 0.0
     for slope, most in sorted(lines, reverse=True):
         if slope > 0:

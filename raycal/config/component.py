@@ -117,9 +117,9 @@ def _options_model_of(
     The entry is part of the cache key, because another entry registered under the same name may have other options.
     """
     fields: dict[str, Any] = {key: _field(registry, option) for key, option in registry.options(name).items()}
-    if taken := sorted(fields.keys() & base.model_fields.keys()):
+    if reserved := sorted(fields.keys() & base.model_fields.keys()):
         kind = registry.kind
-        words = f"the {kind} cannot have an option called '{taken[0]}', which is a setting of every {kind}"
+        words = f"the {kind} cannot have an option called '{reserved[0]}', which is a setting of every {kind}"
         raise PydanticCustomError("taken_option", "{words}", {"words": words})
     try:
         return create_model(f"{registry.kind} {name}", __base__=base, __cls_kwargs__={"extra": "forbid"}, **fields)

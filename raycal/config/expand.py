@@ -78,13 +78,13 @@ def examples(
     """
     lacking = REQUIRED - template.base.keys()
     start = [setting for setting in _first(search) if setting.key in lacking] + list(combination.settings)
-    found: dict[str, ExperimentConfig] = {}
+    experiments: dict[str, ExperimentConfig] = {}
     for settings in ([], *([setting] for setting in _ends(search))):
         applied = template.settings([*start, *settings])
         config = checked(template, applied, registries, problems, asked_at=combination.at)
         if config is not None:
-            found.setdefault(config.experiment_id, config)
-    return found
+            experiments.setdefault(config.experiment_id, config)
+    return experiments
 
 
 def drawn(values: Mapping[str, Any]) -> list[ConfigOverride]:

@@ -146,13 +146,13 @@ def experiment_labels(experiments: Sequence[ExperimentConfig]) -> list[str]:
 
 def _usual(experiments: Sequence[ExperimentConfig]) -> dict[str, str | None]:
     """For each setting that varies among the experiments it affects, the value that most of them share, or None."""
-    found: dict[str, Counter[str]] = {key: Counter() for key in varied_keys(experiments)[1:]}
+    values_of: dict[str, Counter[str]] = {key: Counter() for key in varied_keys(experiments)[1:]}
     for experiment in {seedless_id(experiment): experiment for experiment in experiments}.values():
         flat = named_settings(experiment)
-        for key, values in found.items():
+        for key, values in values_of.items():
             if concerns(experiment, key):
                 values[str(flat.get(key))] += 1
-    return {key: _majority(values) for key, values in found.items() if len(values) > 1}
+    return {key: _majority(values) for key, values in values_of.items() if len(values) > 1}
 
 
 def _majority(values: Counter[str]) -> str | None:
@@ -162,11 +162,11 @@ def _majority(values: Counter[str]) -> str | None:
 
 def _label(name: str, experiment: ExperimentConfig, usual: Mapping[str, str | None]) -> str:
     flat = named_settings(experiment)
-    own = {key: str(flat.get(key, ABSENT)) for key in usual if concerns(experiment, key)}
+    settings = {key: str(flat.get(key, ABSENT)) for key in usual if concerns(experiment, key)}
     ends = Counter(map(key_words, usual))
     words = ", ".join(
         setting_words({key: value}) if ends[key_words(key)] == 1 else f"{key} {value}"
-        for key, value in own.items()
+        for key, value in settings.items()
         if value != usual[key]
     )
     return f"{name} ({words})" if words else name
@@ -234,17 +234,21 @@ def is_long_label(pattern: str, label: str, config: ExperimentConfig) -> bool:
     The pattern must contain everything that the label says. So `random (purity threshold 0.7, epochs 5) s0` means the
     trial `random (epochs 5) s0` if its purity threshold is 0.7. The name of the dataset may be added at the end.
     """
-    given, own = _LABEL.fullmatch(pattern), _LABEL.fullmatch(label)
-    if given is None or own is None:
+    pattern_parts, label_parts = _LABEL.fullmatch(pattern), _LABEL.fullmatch(label)
+    if pattern_parts is None or label_parts is None:
         return False
-    ends = (own["end"], f"{own['end']} {dataset_name(config)}")
-    if not fnmatchcase(own["name"], given["name"]) or not any(fnmatchcase(end, given["end"]) for end in ends):
+    ends = (label_parts["end"], f"{label_parts['end']} {dataset_name(config)}")
+    if not fnmatchcase(label_parts["name"], pattern_parts["name"]) or not any(
+        fnmatchcase(end, pattern_parts["end"]) for end in ends
+    ):
         return False
     flat = {key: str(value) for key, value in named_settings(config).items()}
     known = {words for key, value in flat.items() for words in (setting_words({key: value}), f"{key} {value}")}
-    wanted = _settings_of(given)
+    wanted = _settings_of(pattern_parts)
     is_true = all(any(fnmatchcase(words, setting) for words in known) for setting in wanted)
-    return is_true and all(any(fnmatchcase(words, setting) for setting in wanted) for words in _settings_of(own))
+    return is_true and all(
+        any(fnmatchcase(words, setting) for setting in wanted) for words in _settings_of(label_parts)
+    )
 
 
 def _settings_of(label: re.Match[str]) -> list[str]:

@@ -74,12 +74,12 @@ def _parsed(overrides: Sequence[str], problems: Problems) -> Iterator[tuple[str,
 
 def _values(overrides: Mapping[str, Any], problems: Problems) -> Iterator[tuple[str, Any]]:
     """The keys and values of Python overrides; values that a sweep file cannot hold are left out."""
-    for key, given in overrides.items():
+    for key, override in overrides.items():
         if not isinstance(key, str) or not all(key.split(".")):
             problems.say_line(f"overrides: {short(key)}: should be a dotted key, as in 'training.learning_rate'")
             continue
         wrong: list[str] = []
-        value = plain_value(given, (), wrong)
+        value = plain_value(override, (), wrong)
         for line in wrong:
             problems.say_line(f"{_name(key)}: {line.removeprefix(': ')}")
         if not wrong:

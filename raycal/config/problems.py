@@ -101,30 +101,30 @@ class Problems:
             self.say(at, words)
 
     def _words(self, detail: ErrorDetails, model: type[BaseModel], loc: Where) -> str:
-        given = detail["input"]
+        value = detail["input"]
         match detail["type"]:
             case "missing":
                 return "missing"
             case "extra_forbidden" if owners := self._owners(loc):
                 return f"unknown key here, an option of {', '.join(owners)}"
             case "extra_forbidden":
-                return f"unknown key {did_you_mean(str(loc[-1]), self._known_keys(model, loc[:-1], given))}"
+                return f"unknown key {did_you_mean(str(loc[-1]), self._known_keys(model, loc[:-1], value))}"
             case "string_pattern_mismatch":
-                return f"should be 1 to 64 of a-z 0-9 . _ + - and begin with a letter or digit, not {short(given)}"
+                return f"should be 1 to 64 of a-z 0-9 . _ + - and begin with a letter or digit, not {short(value)}"
             case "shares" | "share" | "taken_name" | "scenario" | "unfit" | "domain":
                 return detail["msg"]
             case "model_type" | "model_attributes_type" | "dict_type":
-                return f"should be a group of 'key: value', not {short(given)}"
-            case "too_short" if isinstance(given, Mapping):
+                return f"should be a group of 'key: value', not {short(value)}"
+            case "too_short" if isinstance(value, Mapping):
                 return "should have at least one key"
             case "too_short":
                 return "should be a list with at least one value"
             case "unknown_name":
-                name = given.get("name") if isinstance(given, Mapping) else given
+                name = value.get("name") if isinstance(value, Mapping) else value
                 return f"{short(name)}: {detail['msg']}"
             case _:
                 words = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
-                return f"{words}, not {short(given)}"
+                return f"{words}, not {short(value)}"
 
     def _owners(self, where: Where) -> list[str]:
         """The extensions that have the option at this place. Their kind is that of the key that contains the option."""
@@ -133,7 +133,7 @@ class Problems:
         registry = self._registries.get(kind)
         return [] if registry is None else [name for name in registry if option in registry.options(name)]
 
-    def _known_keys(self, model: type[BaseModel], where: Where, given: Any) -> list[str]:
+    def _known_keys(self, model: type[BaseModel], where: Where, value: Any) -> list[str]:
         """The keys that are accepted at a place of `model`."""
         kind = ""
         for key in where:

@@ -54,11 +54,11 @@ class OwnScenario(Strict):
         Raises:
             ValueError: The shares of the steps do not add up to one.
         """
-        given = self.pseudo_labels
+        config = self.pseudo_labels
         return Scenario(
             name=self.name,
             steps=tuple(step.step for step in self.steps),
-            pseudo_labels=PseudoLabelsBy(given.name, given.options) if given else None,
+            pseudo_labels=PseudoLabelsBy(config.name, config.options) if config else None,
         )
 
 
@@ -67,14 +67,14 @@ def known_scenario(value: Any, info: ValidationInfo) -> Any:
     if isinstance(value, str) and value not in SCENARIOS:
         raise PydanticCustomError("unknown_name", "no such scenario {hint}", {"hint": did_you_mean(value, SCENARIOS)})
     if isinstance(value, Mapping):
-        own = OwnScenario.model_validate(value, context=info.context)
-        if own.name in SCENARIOS:
-            raise PydanticCustomError("taken_name", "'{name}' is a scenario already", {"name": own.name})
+        config = OwnScenario.model_validate(value, context=info.context)
+        if config.name in SCENARIOS:
+            raise PydanticCustomError("taken_name", "'{name}' is a scenario already", {"name": config.name})
         try:
-            _ = own.scenario
+            _ = config.scenario
         except ValueError as error:
             raise PydanticCustomError("shares", "{problem}", {"problem": str(error)}) from error
-        return own
+        return config
     if not isinstance(value, str | OwnScenario):
         raise PydanticCustomError("scenario", "should be a name or {name, steps}")
     return value

@@ -40,10 +40,10 @@ class Domain(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _read(cls, given: Any) -> Any:
-        if not isinstance(given, dict) or len(given) != 1:
+    def _read(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or len(value) != 1:
             raise _problem("should be one of {} with its bounds, as in {{uniform: [0.1, 0.9]}}", ", ".join(DOMAINS))
-        ((name, arguments),) = given.items()
+        ((name, arguments),) = value.items()
         if name not in DOMAINS:
             raise _problem("no such distribution '{}' {}", name, did_you_mean(str(name), DOMAINS))
         if name == "choice":

@@ -36,9 +36,9 @@ class Template:
     pinned: Sequence[ConfigOverride] = ()
     workers: int = 1
 
-    def settings(self, given: Iterable[ConfigOverride]) -> tuple[ConfigOverride, ...]:
+    def settings(self, candidates: Iterable[ConfigOverride]) -> tuple[ConfigOverride, ...]:
         """The settings of one experiment in the order in which they apply, without those that `pinned` overrides."""
-        kept = (setting for setting in given if not self.pins(setting.key))
+        kept = (setting for setting in candidates if not self.pins(setting.key))
         return (*sorted(kept, key=lambda setting: setting.key.count(".")), *self.pinned)
 
     def pins(self, key: str) -> bool:

@@ -20,9 +20,9 @@ class Strict(BaseModel):
 Count = Annotated[int, Ge(1), Le(MAX_COUNT)]
 
 
-def did_you_mean(given: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint `(did you mean 'x'?)`, or the list of known names if none is similar."""
     names = list(known)
-    near = get_close_matches(given, names, n=1)
+    near = get_close_matches(word, names, n=1)
     listed = [*names[:NAMES_LISTED], "..."] if len(names) > NAMES_LISTED else names
     return f"(did you mean '{near[0]}'?)" if near else f"(known: {', '.join(listed)})"

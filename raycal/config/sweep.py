@@ -142,7 +142,7 @@ def load_sweep(source: str | Mapping[str, Any], registries: Registries, *, overr
     )
 
 
-def _load_plugins(given: Any, folder: Path, registries: Registries, problems: Problems) -> Sequence[Plugin]:
+def _load_plugins(value: Any, folder: Path, registries: Registries, problems: Problems) -> Sequence[Plugin]:
     """Import the plug-ins that are installed and those that the file names.
 
     Raises:
@@ -150,10 +150,10 @@ def _load_plugins(given: Any, folder: Path, registries: Registries, problems: Pr
             of the plug-in.
     """
     before = len(problems.lines)
-    found: dict[str, Plugin] = {plugin.module: plugin for plugin in installed_plugins()}
+    plugin_of: dict[str, Plugin] = {plugin.module: plugin for plugin in installed_plugins()}
     places: dict[str, Where] = {}
-    is_list = isinstance(given, list)
-    items = given if is_list else [] if given is None else [given]
+    is_list = isinstance(value, list)
+    items = value if is_list else [] if value is None else [value]
     for row, item in enumerate(items):
         where: Where = ("plugins", row) if is_list else ("plugins",)
         if not is_list or not isinstance(item, str):
@@ -164,17 +164,17 @@ def _load_plugins(given: Any, folder: Path, registries: Registries, problems: Pr
         except InputError as error:
             problems.say(where, str(error))
             continue
-        if any(plugin.name == other.name and plugin.digest != other.digest for other in found.values()):
+        if any(plugin.name == other.name and plugin.digest != other.digest for other in plugin_of.values()):
             problems.say(where, f"{item}: another plug-in is also called {plugin.name}; rename one of the files")
-        found.setdefault(plugin.module, plugin)
+        plugin_of.setdefault(plugin.module, plugin)
         places.setdefault(plugin.given, where)
-    plugins = tuple(found.values())
+    plugins = tuple(plugin_of.values())
     if len(problems.lines) == before:
         try:
             load_plugins(plugins, registries)
         except InputError as error:
             for line in error.problems:
-                at = next((where for given, where in places.items() if line.startswith(f"{given}: ")), None)
+                at = next((where for reference, where in places.items() if line.startswith(f"{reference}: ")), None)
                 if at is None:
                     problems.say_line(f"plug-in {line}")
                 else:

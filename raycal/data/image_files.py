@@ -108,8 +108,8 @@ class ImageTree:
         """
         try:
             status = self.path.stat()
-            with os.scandir(self.path) as found:
-                entries = [entry for entry in found if not entry.name.startswith(".")]
+            with os.scandir(self.path) as listing:
+                entries = [entry for entry in listing if not entry.name.startswith(".")]
         except (OSError, ValueError) as error:  # a zero byte in the name is a ValueError
             reason = error.strerror if isinstance(error, OSError) else error
             if not self.relative:
@@ -147,18 +147,18 @@ class ImageTree:
 
     def find_images(self) -> Found:
         """All image files in the folder and its subfolders, in no particular order."""
-        found = Found()
+        files = Found()
         pending = [self]
         while pending:
             folder = pending.pop()
             prefix = f"{folder.relative}/".lstrip("/")
             content = folder.content
-            found.images += (prefix + name for name in content.images)
-            found.unused.update(suffix_of(name) for name in content.others if name.lower() not in NEVER_AN_IMAGE)
-            found.skipped += (prefix + name for name in folder.skipped)
-            found.problems += content.problems
+            files.images += (prefix + name for name in content.images)
+            files.unused.update(suffix_of(name) for name in content.others if name.lower() not in NEVER_AN_IMAGE)
+            files.skipped += (prefix + name for name in folder.skipped)
+            files.problems += content.problems
             pending += (folder.child(name) for name in folder.folders)
-        return found
+        return files
 
     def _sorted(self, entries: list["os.DirEntry[str]"]) -> FolderContent:
         """Sort the entries into folders, images, other files, skipped folders and problems."""

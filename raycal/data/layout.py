@@ -98,9 +98,9 @@ def split_of(name: str) -> Split | None:
     """The split that a folder is named after; None for any other name."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)  # TestImages
     words = [word.removesuffix("set") or word for word in re.split(r"[\W_]+", spaced.casefold()) if word]
-    found = [WORDS[word] for word in words if word in WORDS]
+    splits = [WORDS[word] for word in words if word in WORDS]
     others = [word for word in words if word not in WORDS and word not in FILLERS]
-    return found[0] if len(found) == 1 and not others else None
+    return splits[0] if len(splits) == 1 and not others else None
 
 
 def read_layout(tree: ImageTree) -> Layout:
@@ -234,14 +234,14 @@ def _classes(folder: ImageTree, reading: _Reading) -> tuple[ClassImages, ...]:
     for name in folder.folders:
         child = folder.child(name)
         reading.problems += _refusal(child)
-        found = child.find_images()
-        reading.skipped += found.skipped
-        reading.problems += found.problems
-        reading.unused += found.unused
-        if not found.images and not found.problems:
-            others = f"; it has {_counted(found.unused)}" if found.unused else ""
+        class_files = child.find_images()
+        reading.skipped += class_files.skipped
+        reading.problems += class_files.problems
+        reading.unused += class_files.unused
+        if not class_files.images and not class_files.problems:
+            others = f"; it has {_counted(class_files.unused)}" if class_files.unused else ""
             reading.problems.append(f"{child.path}: class without an image ({READABLE}){others}; add some or remove it")
-        spellings.setdefault(_key(name), {})[name] = tuple(sorted(found.images))
+        spellings.setdefault(_key(name), {})[name] = tuple(sorted(class_files.images))
         if below := [inner for inner in child.folders if child.child(inner).find_images().images]:
             reading.nested.setdefault(name, []).extend(below)
     classes = []
@@ -301,11 +301,11 @@ def _class_like(folder: ImageTree) -> dict[str, str]:
     with its case folded to the name itself."""
     while (inner := _wrapped(folder)) is not None:
         folder = inner
-    found = {name: len(folder.child(name).find_images().images) for name in folder.folders}
-    num_below = sum(found.values())
+    num_images = {name: len(folder.child(name).find_images().images) for name in folder.folders}
+    num_below = sum(num_images.values())
     if num_below < NEARLY_ALL * (num_below + len(folder.content.images)):
         return {}
-    return {_folded(name): name for name, count in found.items() if count}
+    return {_folded(name): name for name, count in num_images.items() if count}
 
 
 def _key(name: str) -> str:

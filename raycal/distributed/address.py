@@ -36,7 +36,7 @@ def find_cluster(address: str | None) -> str | None:
         )
     is_here = named in (None, "", "auto")
     try:
-        found = bootstrap_address(named or None)
+        host_port = bootstrap_address(named or None)
     except PermissionError:
         if named == "auto":
             raise InputError(NONE_HERE) from None
@@ -46,7 +46,7 @@ def find_cluster(address: str | None) -> str | None:
         return None
     except (ValueError, OSError) as error:
         raise InputError(NONE_HERE if is_here else f"no Ray cluster at {named}: {one_line(error)}") from error
-    if found is None:
+    if host_port is None:
         return None
     if is_here:
         try:
@@ -54,14 +54,14 @@ def find_cluster(address: str | None) -> str | None:
         except RuntimeError as error:  # Ray looks for its token in the home folder
             raise InputError(f"Ray finds no home folder ({one_line(error)}): set HOME") from error
     try:
-        ask_head_node(found)
+        ask_head_node(host_port)
     except AuthenticationError as error:
-        raise InputError(f"the Ray cluster at {found} {HOW_TO_GET_IN}") from error
+        raise InputError(f"the Ray cluster at {host_port} {HOW_TO_GET_IN}") from error
     except grpc.RpcError as error:
         if error.code() == grpc.StatusCode.UNAUTHENTICATED:
             instead = "; RAY_ADDRESS=local starts one of your own" if is_here else ""
-            raise InputError(f"the Ray cluster at {found} {HOW_TO_GET_IN}{instead}") from error
+            raise InputError(f"the Ray cluster at {host_port} {HOW_TO_GET_IN}{instead}") from error
         if is_here:  # the cluster that ran here was killed
             return None
         raise InputError(f"no Ray cluster answers at {named}: {one_line(error.details())}") from error
-    return found
+    return host_port

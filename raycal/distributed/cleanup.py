@@ -58,8 +58,8 @@ def leave_nothing() -> None:
 def _end(actor_class: str, jobs: Iterable[str]) -> None:
     """End all actors of a class that belong to the jobs, whichever process holds their handles."""
     alive = living_actors().items()
-    found = [key for key, actor in alive if actor["JobID"] in jobs and actor["ActorClassName"] == actor_class]
-    end_actors(found, ray.get_runtime_context().gcs_address)
+    left_behind = [key for key, actor in alive if actor["JobID"] in jobs and actor["ActorClassName"] == actor_class]
+    end_actors(left_behind, ray.get_runtime_context().gcs_address)
 
 
 def _ends_with(actor: dict[str, Any], jobs: set[str]) -> bool:

@@ -39,8 +39,8 @@ def bootstrap_address(address: str | None) -> str | None:
     """
     # Ray warns at every start when several clusters run on one machine.
     logging.getLogger(services.__name__).setLevel(logging.ERROR)
-    found: str | None = services.canonicalize_bootstrap_address(address)  # type: ignore[arg-type]
-    return found
+    canonical: str | None = services.canonicalize_bootstrap_address(address)  # type: ignore[arg-type]
+    return canonical
 
 
 def use_token_if_there_is_one() -> None:

@@ -120,12 +120,12 @@ def _look(storage: str, mark: str, tracking: str | None) -> _Answer:
 
 def _look_at_storage(folder: Folder, mark: str) -> str:
     """What is wrong with the storage on this node; empty if all is well."""
-    own = f"{mark}-{uuid4().hex}"
+    file_name = f"{mark}-{uuid4().hex}"
     try:
         if folder.read(mark) is None:
             return "does not see what this machine writes there, so the storage is not shared"
-        folder.write(own, b"there")
-        folder.remove(own)
+        folder.write(file_name, b"there")
+        folder.remove(file_name)
     except OSError as error:
         return f"cannot write there: {error.strerror or error}"
     return ""

@@ -53,22 +53,22 @@ def problem(check: str, found: str, fix: str = "") -> CheckResult:
 
 def within(check: str, seconds: float, probe: Callable[[], Iterable[CheckResult]]) -> list[CheckResult]:
     """Run a check with a time limit; an exception in the check and a check that exceeds the limit are problems."""
-    found: list[CheckResult] = []
+    results: list[CheckResult] = []
 
     def look() -> None:
         try:
-            found.extend(probe())
+            results.extend(probe())
         except InputError as error:
-            found.extend(problem(check, line) for line in error.problems)
+            results.extend(problem(check, line) for line in error.problems)
         except Exception as error:  # the doctor must report whatever is broken
-            found.append(problem(check, f"{type(error).__name__}: {shortened(one_line(error), 300)}"))
+            results.append(problem(check, f"{type(error).__name__}: {shortened(one_line(error), 300)}"))
 
     thread = Thread(target=look, name=f"doctor-{check}", daemon=True)
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
         return [
-            *found,
+            *results,
             problem(check, f"no answer within {seconds:g} s", "timed out: check that its target is reachable"),
         ]
-    return found
+    return results

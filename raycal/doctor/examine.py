@@ -77,8 +77,8 @@ def _cluster(address: str | None, folder: Folder, gpus: int, sweep: Sweep | None
     from raycal.distributed.address import find_cluster
     from raycal.distributed.temp_folder import check_ray_folder
 
-    found = find_cluster(address)
-    if found is None:
+    ray_address = find_cluster(address)
+    if ray_address is None:
         check_ray_folder()
         yield ok("ray cluster", NO_CLUSTER)
         if folder.is_local:
@@ -93,9 +93,9 @@ def _cluster(address: str | None, folder: Folder, gpus: int, sweep: Sweep | None
 
     server = _tracking_server(sweep, folder)
     shown = None if server is None else without_secrets(server)
-    yield from judge_cluster(found, survey(found, folder.uri, server), folder.uri, gpus, shown)
+    yield from judge_cluster(ray_address, survey(ray_address, folder.uri, server), folder.uri, gpus, shown)
     if sweep is not None and sweep.plugins:
-        yield from _plugins(found, sweep)
+        yield from _plugins(ray_address, sweep)
 
 
 def _plugins(address: str, sweep: Sweep) -> Iterator[CheckResult]:

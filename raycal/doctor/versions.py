@@ -29,8 +29,8 @@ def required() -> list[Requirement]:
         texts = tomllib.loads(sources.read_text())["project"]["dependencies"]
     else:
         texts = requires("raycal") or []
-    found = map(Requirement, texts)
-    return [requirement for requirement in found if requirement.marker is None or requirement.marker.evaluate()]
+    requirements = map(Requirement, texts)
+    return [requirement for requirement in requirements if requirement.marker is None or requirement.marker.evaluate()]
 
 
 def installed(name: str) -> str | None:

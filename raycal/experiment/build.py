@@ -97,9 +97,9 @@ def prepare(experiments: Mapping[str, ExperimentConfig]) -> Inputs:
     if left_out:
         named = first_of(list(left_out), NAMES_SHOWN, "; ")
         logger.warning("%d images cannot be decoded and are left out: %s", len(left_out), named)
-    for title, found in leaks.items():
-        if leaking := list(filter(None, found)):
-            splits = f" ({len(leaking)} of {len(found)} splits have such images)" if len({*found}) > 1 else ""
+    for title, by_split in leaks.items():
+        if leaking := list(filter(None, by_split)):
+            splits = f" ({len(leaking)} of {len(by_split)} splits have such images)" if len({*by_split}) > 1 else ""
             logger.warning("warning: %s: %s%s", title, leaking[0], splits)
     return Inputs(datasets=inputs, weights=digests)
 
@@ -158,8 +158,10 @@ def _weights_digest(config: ExperimentConfig) -> str:
 def expected_inputs(inputs: Inputs, experiments: Mapping[str, ExperimentConfig]) -> dict[str, ExpectedInputs]:
     """The inputs that each experiment must read, by experiment id; experiments whose dataset was not prepared are left
     out."""
-    found = {key: inputs.expected(dataset_key(config), weights_key(config)) for key, config in experiments.items()}
-    return {key: expected for key, expected in found.items() if expected is not None}
+    expected_inputs = {
+        key: inputs.expected(dataset_key(config), weights_key(config)) for key, config in experiments.items()
+    }
+    return {key: expected for key, expected in expected_inputs.items() if expected is not None}
 
 
 def clustering(config: ExperimentConfig) -> Clustering:

@@ -61,16 +61,16 @@ def nearest(points: Points, centers: Points) -> ClusterIds:
 
 
 def _search(index: Any, points: Points) -> ClusterIds:
-    _, found = index.search(points, 1)
-    cluster_ids: ClusterIds = found[:, 0].astype(np.int64)
+    _, nearest = index.search(points, 1)
+    cluster_ids: ClusterIds = nearest[:, 0].astype(np.int64)
     return cluster_ids
 
 
 def _on_gpu_or_cpu(cluster: Callable[[Place], ClusterIds]) -> ClusterIds:
     """The result of `cluster` on the first GPU, or on the CPU if there is no GPU or the GPU fails."""
-    found = gpu.attempt("Faiss", lambda: cluster(_on_gpu)) if gpu.faiss_has_gpu() else None
-    if found is not None:
-        return found
+    cluster_ids = gpu.attempt("Faiss", lambda: cluster(_on_gpu)) if gpu.faiss_has_gpu() else None
+    if cluster_ids is not None:
+        return cluster_ids
     note("Faiss on the CPU")
     return cluster(lambda index: index)
 

@@ -105,12 +105,12 @@ def attempt(library: str, cluster: Callable[[], ClusterIds]) -> ClusterIds | Non
     with _one_at_a_time:
         _free_torch_cache()
         try:
-            found = cluster()
+            cluster_ids = cluster()
         except RuntimeError as error:
             reason = shortened(one_line(error), REASON_LENGTH)
         else:
             note(f"{library} on the GPU")
-            return found
+            return cluster_ids
         finally:
             _free_torch_cache()
     if library not in _warned:

@@ -45,13 +45,13 @@ class Compiled(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """The output of the network."""
-        given: Tensor
+        outputs: Tensor
         if len(images) == self._sizes[self.training]:
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]  # ends the previous step
-            given = self._compiled(images)
+            outputs = self._compiled(images)
         else:
-            given = self.network(images)
-        return given
+            outputs = self.network(images)
+        return outputs
 
 
 def compiled(

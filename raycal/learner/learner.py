@@ -158,8 +158,8 @@ class NetworkLearner(ABC):
         Raises:
             DivergedError: A value of an embedding is not finite.
         """
-        own = self.extractor.embeddings(rows[self.team.shard(len(rows))])
-        embeddings = self.team.gather(own, len(rows))
+        shard = self.extractor.embeddings(rows[self.team.shard(len(rows))])
+        embeddings = self.team.gather(shard, len(rows))
         must_be_finite(bool(np.isfinite(embeddings).all()), "predictions", self._training)
         return embeddings
 
@@ -186,8 +186,8 @@ class FineTuner(NetworkLearner):
             return extractor.images.batches(rows[epoch.positions], epoch.parts, epoch.flip)
 
         def validate() -> float:
-            own = self.team.shard(len(validation.indices))
-            _, loss = extractor.score(rows_of_pool[validation.indices[own]], validation.labels[own])
+            shard = self.team.shard(len(validation.indices))
+            _, loss = extractor.score(rows_of_pool[validation.indices[shard]], validation.labels[shard])
             extractor.running.train()
             (total,) = self.team.broadcast(self.team.all_reduce(loss))
             return float(total / len(validation.indices))
@@ -209,8 +209,8 @@ class FineTuner(NetworkLearner):
     @together
     def evaluate(self) -> Evaluation:
         """Alg. 1, line 16: accuracy and mean cross-entropy on the test split; each worker scores its part."""
-        own = self.team.shard(self._dataset.num_test)
-        scored = self.extractor.score(self._dataset.test_rows[own], self._dataset.test_labels[own])
+        shard = self.team.shard(self._dataset.num_test)
+        scored = self.extractor.score(self._dataset.test_rows[shard], self._dataset.test_labels[shard])
         return self._evaluation(*self.team.all_reduce(*scored))
 
 

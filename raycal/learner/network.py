@@ -59,12 +59,12 @@ def _last_layer(network: nn.Module, name: str) -> tuple[str, nn.Linear]:
     """
     linear = [(path, module) for path, module in network.named_modules() if path and isinstance(module, nn.Linear)]
     named = networks.facts(name).head
-    found = [(path, module) for path, module in linear if named in (None, path)]
-    if not found:
+    candidates = [(path, module) for path, module in linear if named in (None, path)]
+    if not candidates:
         known = ", ".join(path for path, _ in linear) or "none"
         wanted = "no nn.Linear" if named is None else f"no nn.Linear called {named!r}"
         raise InputError(f"the network {name}: {wanted} inside the module could be its last layer; there are: {known}")
-    return found[-1]
+    return candidates[-1]
 
 
 def head_of(network: nn.Module) -> tuple[str, Head]:

@@ -93,18 +93,18 @@ class Team:
         """The slice of rows that this worker processes."""
         return shards(num_rows, self.size)[self.rank]
 
-    def gather(self, own: Floats, num_rows: int) -> Floats:
-        """All rows (num_rows, ...) on worker 0, joined from the `shard` of each worker; other workers return `own`."""
+    def gather(self, shard: Floats, num_rows: int) -> Floats:
+        """All rows (num_rows, ...) on worker 0, joined from each worker's `shard`; other workers return `shard`."""
         if self.size == 1:
-            return own
+            return shard
         if not self.leads:
-            if len(own):
-                distributed.send(torch.from_numpy(own), dst=0, group=self._group)
-            return own
-        rows = np.empty((num_rows, *own.shape[1:]), own.dtype)
+            if len(shard):
+                distributed.send(torch.from_numpy(shard), dst=0, group=self._group)
+            return shard
+        rows = np.empty((num_rows, *shard.shape[1:]), shard.dtype)
         for rank, part in enumerate(shards(num_rows, self.size)):
             if rank == 0:
-                rows[part] = own
+                rows[part] = shard
             elif part.start < part.stop:
                 distributed.recv(torch.from_numpy(rows[part]), src=rank, group=self._group)
         return rows

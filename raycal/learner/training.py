@@ -181,9 +181,9 @@ def _sums(means: Tensor, epoch: Epoch, team: Team) -> list[float]:
     Args:
         means: The mean loss that this worker computed for its part of each batch.
     """
-    own = means.to("cpu", torch.float64) * torch.tensor(epoch.shares, dtype=torch.float64)
+    sums = means.to("cpu", torch.float64) * torch.tensor(epoch.shares, dtype=torch.float64)
     # the value of worker 0 to the last bit, so that all workers decide in the same way
-    over_workers = team.broadcast(team.all_reduce(*own.tolist()))
+    over_workers = team.broadcast(team.all_reduce(*sums.tolist()))
     return [sum_ * total / team.size for sum_, total in zip(over_workers, epoch.totals, strict=True)]
 
 
@@ -219,15 +219,15 @@ def _epoch(
     totals: list[float] = []
     begin = 0
     for batch in batches(num_samples, settings.batch_size):
-        size, own = batch.stop - batch.start, order[batch][team.shard(batch.stop - batch.start)]
+        size, shard = batch.stop - batch.start, order[batch][team.shard(batch.stop - batch.start)]
         total = size if weights is None else float(weights[order[batch]].sum(dtype=np.float64))
-        shares.append(len(own) * team.size / total)
+        shares.append(len(shard) * team.size / total)
         totals.append(total)
-        if len(own) < 2:  # batch normalization needs two samples; two copies of one sample have its mean loss
-            own = (own if len(own) else order[batch][:1]).repeat(2)
-        chosen.append(own)
-        parts.append(slice(begin, begin + len(own)))
-        begin += len(own)
+        if len(shard) < 2:  # batch normalization needs two samples; two copies of one sample have its mean loss
+            shard = (shard if len(shard) else order[batch][:1]).repeat(2)
+        chosen.append(shard)
+        parts.append(slice(begin, begin + len(shard)))
+        begin += len(shard)
     positions = np.concatenate(chosen)
     flip = None if mirrored is None else device_settings.on_device(mirrored[positions])
     return Epoch(positions, device_settings.on_device(positions), flip, parts, shares, totals)

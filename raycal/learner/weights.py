@@ -47,14 +47,14 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
 
 
 def _download(network: str) -> Mapping[str, Any]:
-    found: dict[str, Any] = {}
+    record: dict[str, Any] = {}
     published, folder = networks.facts(network).imagenet, checkpoints_dir()
     if published is None:
         raise InputError(f"model.weights: imagenet: no weights are published for {network}; give a file, or none")
     url = published.url
 
     def fetch() -> None:
-        found.update(
+        record.update(
             load_state_dict_from_url(
                 url, model_dir=str(folder), map_location="cpu", progress=False, check_hash=True, weights_only=True
             )
@@ -66,7 +66,7 @@ def _download(network: str) -> Mapping[str, Any]:
         name="model.weights: imagenet",
         instead=f"give the path of a state dict of {network}, or none",
     )
-    return found
+    return record
 
 
 def _read(path: str) -> Mapping[str, Any]:
@@ -130,18 +130,18 @@ def _backbone(state: Mapping[str, Tensor], network: str, options: Mapping[str, A
     made = new_network(network, 1, np.random.default_rng(0), options)
     prefix, _ = head_of(made)
     expected = {name: value for name, value in made.state_dict().items() if not name.startswith(prefix)}
-    given = {name.removeprefix("module."): value for name, value in state.items()}
-    given = {name: value for name, value in given.items() if not name.startswith(prefix)}
+    tensors_of = {name.removeprefix("module."): value for name, value in state.items()}
+    tensors_of = {name: value for name, value in tensors_of.items() if not name.startswith(prefix)}
     wrong = sorted(
-        {name for name in expected if name not in given and not name.endswith("num_batches_tracked")}
-        | {name for name in given if name not in expected or given[name].shape != expected[name].shape}
+        {name for name in expected if name not in tensors_of and not name.endswith("num_batches_tracked")}
+        | {name for name in tensors_of if name not in expected or tensors_of[name].shape != expected[name].shape}
     )
     if wrong:
         raise InputError(
             f"model.weights: {source}: not the weights of the network {network}: "
             f"{len(wrong)} tensors are missing, unknown or of another shape, the first is {wrong[0]}"
         )
-    tensors = {name: given.get(name, expected[name]).to(expected[name].dtype) for name in expected}
+    tensors = {name: tensors_of.get(name, expected[name]).to(expected[name].dtype) for name in expected}
     broken = [name for name, value in tensors.items() if not torch.isfinite(value).all()]
     if broken:
         raise InputError(f"model.weights: {source}: {broken[0]} holds values that are not finite")

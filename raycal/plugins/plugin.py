@@ -51,12 +51,12 @@ def what_failed(error: BaseException, plugin: Plugin | None) -> str:
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}: {type(error).__name__}: {error.msg}"
     frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
-    own = [
+    in_plugin = [
         (name, line)
         for name, line in frames
         if plugin is not None and Path(name).is_relative_to(plugin.place.resolve())
     ] or [(name, line) for name, line in frames if plugin is not None and Path(name).is_relative_to(plugin.place)]
     foreign = [(name, line) for name, line in frames if not name.startswith("<") and Path(name).parent != _PACKAGE]
-    for name, line in reversed(own or foreign):
+    for name, line in reversed(in_plugin or foreign):
         return f"{name}:{line}: {words}"
     return words

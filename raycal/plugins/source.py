@@ -20,19 +20,19 @@ MAX_BYTES = 16 * 2**20  # largest plug-in that may travel with the sweep
 _CODE = (".py", ".so", ".pyd")
 
 
-def find_plugin(given: str, folder: Path) -> Plugin:
+def find_plugin(reference: str, folder: Path) -> Plugin:
     """Find a plug-in and read its source, without importing it.
 
     Args:
-        given: An import name, or a path if it has a `/`, begins with `.` or `~`, or ends with `.py`.
+        reference: An import name, or a path if it has a `/`, begins with `.` or `~`, or ends with `.py`.
         folder: The folder against which a relative path is resolved.
 
     Raises:
         InputError: The plug-in does not exist, or it cannot be used.
     """
-    if "/" in given or given.endswith(".py") or given.startswith(("~", ".")):
-        return _at_path(given, folder)
-    return by_name(given, given)
+    if "/" in reference or reference.endswith(".py") or reference.startswith(("~", ".")):
+        return _at_path(reference, folder)
+    return by_name(reference, reference)
 
 
 def installed_plugins() -> list[Plugin]:
@@ -41,31 +41,31 @@ def installed_plugins() -> list[Plugin]:
     Raises:
         InputError: The module of an entry point cannot be found.
     """
-    found: dict[str, Plugin] = {}
+    plugin_of: dict[str, Plugin] = {}
     for entry in sorted(metadata.entry_points(group=GROUP)):
         owner = "" if entry.dist is None else f" of {entry.dist.name}"
         plugin = by_name(entry.module, f"{entry.module} (entry point {entry.name}{owner})")
         version = plugin.version if entry.dist is None else entry.dist.version
-        found.setdefault(plugin.module, replace(plugin, version=version))
-    return list(found.values())
+        plugin_of.setdefault(plugin.module, replace(plugin, version=version))
+    return list(plugin_of.values())
 
 
-def _at_path(given: str, folder: Path) -> Plugin:
+def _at_path(reference: str, folder: Path) -> Plugin:
     """The plug-in at a path, which is a file or the folder of a package."""
-    place = Path(os.path.abspath(folder / expand_home(given)))
+    place = Path(os.path.abspath(folder / expand_home(reference)))
     if place.is_dir():
         if not (place / "__init__.py").is_file():
-            raise InputError(f"{given}: a folder without __init__.py; give a .py file or the folder of a package")
+            raise InputError(f"{reference}: a folder without __init__.py; give a .py file or the folder of a package")
         names = sorted(_below(place))
     elif place.suffix == ".py":
         names = [place.name]
     else:
-        raise InputError(f"{given}: should be a .py file or the folder of a package")
+        raise InputError(f"{reference}: should be a .py file or the folder of a package")
     module = place.stem if place.suffix == ".py" else place.name
     if not module.isidentifier():
-        raise InputError(f"{given}: cannot be imported by the name {module!r}; rename it to letters, digits and _")
-    if taken := _taken_by(module, place):
-        raise InputError(f"{given}: {taken} has the name {module}, too; rename the file")
+        raise InputError(f"{reference}: cannot be imported by the name {module!r}; rename it to letters, digits and _")
+    if conflict := _taken_by(module, place):
+        raise InputError(f"{reference}: {conflict} has the name {module}, too; rename the file")
     files: dict[str, bytes] = {}
     for name in names:
         path = place.parent / name
@@ -73,11 +73,13 @@ def _at_path(given: str, folder: Path) -> Plugin:
             files[name] = path.read_bytes()
         except OSError as error:
             what = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
-            shown = given if path == place else f"{given}: {name}"
+            shown = reference if path == place else f"{reference}: {name}"
             raise InputError(f"{shown}: {what}{f' ({path})' if path == place else ''}") from error
         if sum(map(len, files.values())) > MAX_BYTES:
-            raise InputError(f"{given}: more than {MAX_BYTES:,} bytes; install the package and give its import name")
-    return Plugin(given=given, module=module, name=module, digest=_digest(files), place=place, files=files)
+            raise InputError(
+                f"{reference}: more than {MAX_BYTES:,} bytes; install the package and give its import name"
+            )
+    return Plugin(given=reference, module=module, name=module, digest=_digest(files), place=place, files=files)
 
 
 def _below(package: Path) -> Iterator[str]:
@@ -101,21 +103,21 @@ def _taken_by(module: str, place: Path) -> str:
         spec = None
     if spec is None or spec.origin is None:
         return ""
-    own = place / "__init__.py" if place.is_dir() else place
+    expected_file = place / "__init__.py" if place.is_dir() else place
     with suppress(OSError):
-        if os.path.samefile(spec.origin, own):
+        if os.path.samefile(spec.origin, expected_file):
             return ""
     return f"an installed module ({spec.origin})"
 
 
-def by_name(module: str, given: str) -> Plugin:
+def by_name(module: str, reference: str) -> Plugin:
     """The plug-in that can be imported by this name."""
     if not all(part.isidentifier() for part in module.split(".")):
         raise InputError(
-            f"{given}: should be the import name of a module, such as my_module, or a path, such as ./my_module.py"
+            f"{reference}: should be the import name of a module, such as my_module, or a path, such as ./my_module.py"
         )
     parts = module.split(".")
-    chain = [_spec(".".join(parts[:end]), given) for end in range(1, len(parts) + 1)]
+    chain = [_spec(".".join(parts[:end]), reference) for end in range(1, len(parts) + 1)]
     # A namespace package has no source of its own.
     root = next((spec for spec in chain if spec.origin is not None), chain[-1])
     version = None
@@ -130,26 +132,26 @@ def by_name(module: str, given: str) -> Plugin:
     try:
         files = {name: (place.parent / name).read_bytes() for name in names}
     except OSError as error:
-        raise InputError(f"{given}: cannot be read: {error}") from error
-    return Plugin(given=given, module=module, name=root.name, digest=_digest(files), place=place, version=version)
+        raise InputError(f"{reference}: cannot be read: {error}") from error
+    return Plugin(given=reference, module=module, name=root.name, digest=_digest(files), place=place, version=version)
 
 
-def _spec(module: str, given: str) -> ModuleSpec:
+def _spec(module: str, reference: str) -> ModuleSpec:
     """The specification of where Python would import a module from. This imports the packages around the module."""
     try:
         spec = importlib.util.find_spec(module)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise InputError(f"{given}: {what_failed(error, None)}") from error
+            raise InputError(f"{reference}: {what_failed(error, None)}") from error
         spec = None
     except ValueError:  # a module without a specification, such as __main__
         spec = None
     except (Exception, SystemExit) as error:
-        raise InputError(f"{given}: {what_failed(error, None)}") from error
+        raise InputError(f"{reference}: {what_failed(error, None)}") from error
     if spec is None:
         raise InputError(
-            f"{given}: there is no module {module} in this Python environment; install it, or give the path of a file, "
-            f"such as ./{module.rpartition('.')[2]}.py"
+            f"{reference}: there is no module {module} in this Python environment; install it, or give the path of "
+            f"a file, such as ./{module.rpartition('.')[2]}.py"
         )
     return spec
 

@@ -37,8 +37,8 @@ def data_variants(trials: Sequence[RunInputs]) -> list[str]:
 
 def _all_complete(trials: Iterable[RunInputs]) -> bool:
     """Whether the splits of every trial use all images of the dataset, so that all seeds use the same images."""
-    recorded = [found for trial in trials if (found := trial.environment.get("dataset")) and "num_listed" in found]
-    return all(found["num_train"] + found["num_test"] == found["num_listed"] for found in recorded)
+    recorded = [facts for trial in trials if (facts := trial.environment.get("dataset")) and "num_listed" in facts]
+    return all(facts["num_train"] + facts["num_test"] == facts["num_listed"] for facts in recorded)
 
 
 def _images(trial: RunInputs, *, complete: bool) -> str | None:

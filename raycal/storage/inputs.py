@@ -98,12 +98,15 @@ class Inputs:
 
     def expected(self, dataset: str, weights: str) -> ExpectedInputs | None:
         """The inputs that a trial with this dataset and these weights must read. None when its dataset is not known."""
-        found = self.datasets.get(dataset)
-        if found is None:
+        entry = self.datasets.get(dataset)
+        if entry is None:
             return None
-        digest = found.manifest.digest
+        digest = entry.manifest.digest
         return ExpectedInputs(
-            content=found.manifest.content, train=digest.train, test=digest.test, weights=self.weights.get(weights)
+            content=entry.manifest.content,
+            train=digest.train,
+            test=digest.test,
+            weights=self.weights.get(weights),
         )
 
 
@@ -161,10 +164,11 @@ class InputRecord:
             if record["weights"].get(weights, digest) != digest
         ]
         titles: dict[str, str] = {}
-        for key, found in inputs.datasets.items():
-            if changed := self._changed(record["datasets"], key, found):
+        for key, current in inputs.datasets.items():
+            if changed := self._changed(record["datasets"], key, current):
                 titles.setdefault(
-                    found.family, f"{found.title}: the data changed since the sweep was started: {changed}"
+                    current.family,
+                    f"{current.title}: the data changed since the sweep was started: {changed}",
                 )
         problems += [f"{problem}; {ADVICE}" for problem in titles.values()]
         if problems:
@@ -174,15 +178,15 @@ class InputRecord:
         """Record inputs beside those that are already recorded."""
         record = self._read()
         known = json.dumps(record, sort_keys=True)
-        for key, found in inputs.datasets.items():
-            name = f"{found.manifest.digest.images}.parquet"
+        for key, current in inputs.datasets.items():
+            name = f"{current.manifest.digest.images}.parquet"
             if not self._manifests.exists(name):
-                self._manifests.write(name, _to_parquet(found.manifest))
+                self._manifests.write(name, _to_parquet(current.manifest))
             record["datasets"][key] = {
-                "family": found.family,
-                "num_listed": found.manifest.num_listed,
-                "content": found.manifest.content,
-                **found.manifest.digest._asdict(),
+                "family": current.family,
+                "num_listed": current.manifest.num_listed,
+                "content": current.manifest.content,
+                **current.manifest.digest._asdict(),
             }
         record["weights"] |= inputs.weights
         if inputs.plugins:
@@ -190,19 +194,19 @@ class InputRecord:
         if json.dumps(record, sort_keys=True) != known:
             self._folder.write(RECORD, seal(record, indent=1))
 
-    def _changed(self, recorded: Mapping[str, Any], key: str, found: DatasetInput) -> str:
+    def _changed(self, recorded: Mapping[str, Any], key: str, current: DatasetInput) -> str:
         """A description of what changed since the same split was recorded or, if it was not, since another split of the
         images was; empty if nothing changed."""
         same = recorded.get(key)
-        if same is not None and (same["train"], same["test"]) == found.manifest.digest[:2]:
+        if same is not None and (same["train"], same["test"]) == current.manifest.digest[:2]:
             return ""
-        for other in [same] if same is not None else self._others(recorded, found):
-            if words := differences(self._load(other), found.manifest):
+        for other in [same] if same is not None else self._others(recorded, current):
+            if words := differences(self._load(other), current.manifest):
                 return "; ".join(words)
         return "the images are split in another way" if same is not None else ""
 
-    def _others(self, recorded: Mapping[str, Any], found: DatasetInput) -> Iterator[Mapping[str, Any]]:
-        return (one for one in recorded.values() if one["family"] == found.family)
+    def _others(self, recorded: Mapping[str, Any], current: DatasetInput) -> Iterator[Mapping[str, Any]]:
+        return (one for one in recorded.values() if one["family"] == current.family)
 
     def _load(self, record: Mapping[str, Any]) -> Manifest:
         """The manifest of a recorded dataset; it has no images if its file is missing."""

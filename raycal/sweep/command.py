@@ -73,8 +73,8 @@ def run(job: Job) -> None:
 
 def _rate_and_price(options: Namespace) -> tuple[GpuRate, float | None]:
     """The speed and the price per hour of the user's GPU, from the options `--bench` and `--price`."""
-    given = {"--bench": options.bench, "--price": options.price}
-    unused = [name for name, value in given.items() if value is not None and not options.dry_run]
+    values = {"--bench": options.bench, "--price": options.price}
+    unused = [name for name, value in values.items() if value is not None and not options.dry_run]
     if unused:
         raise InputError(*(f"{name}: is used only by the estimate; add --dry-run" for name in unused))
     rate = ASSUMED if options.bench is None else measured_rate(options.bench)

@@ -159,7 +159,7 @@ def _varying(experiments: Iterable[ExperimentConfig]) -> tuple[str, ...]:
 def _refuse_changed_search(plan: SweepPlan, sweep: Sweep) -> None:
     planned, asked = _search_values(plan.search, plan.base), _search_values(sweep.search, sweep.base)
     if not planned or not asked:
-        planned, asked = ({"search": found["search.algorithm"]} if found else {} for found in (planned, asked))
+        planned, asked = ({"search": settings["search.algorithm"]} if settings else {} for settings in (planned, asked))
     elif _num_samples(plan) <= _num_samples(sweep):
         del planned["search.num_samples"], asked["search.num_samples"]
     changes = [
@@ -177,8 +177,8 @@ def _refuse_changed_search(plan: SweepPlan, sweep: Sweep) -> None:
         raise InputError(*changes)
 
 
-def _num_samples(found: SweepPlan | Sweep) -> int:
-    return 0 if found.search is None else found.search.num_samples
+def _num_samples(plan: SweepPlan | Sweep) -> int:
+    return 0 if plan.search is None else plan.search.num_samples
 
 
 def _search_values(search: SearchConfig | None, base: ExperimentConfig | None) -> dict[str, list[str]]:
@@ -224,9 +224,9 @@ def _change(key: str, before: list[str] | None, now: list[str] | None, sweep: Sw
             if plugin is not None and plugin.files
             else f"install the version with the digest {was} again"
         )
-        given = name if plugin is None else plugin.given
+        reference = name if plugin is None else plugin.given
         return (
-            f"--resume: the plug-in {given} has changed since the sweep was planned; {where}, "
+            f"--resume: the plug-in {reference} has changed since the sweep was planned; {where}, "
             "or give the sweep another name or --storage"
         )
     was, is_now = ("not given" if values is None else ", ".join(values) for values in (before, now))

@@ -66,8 +66,8 @@ def _nearest(pattern: str, names: Mapping[str, Sequence[str]]) -> str:
         names: The id of each trial and, if it has one, its label.
     """
     called = {name: all_names[-1] for all_names in names.values() for name in all_names}
-    found = get_close_matches(pattern.replace("*", ""), list(called)[:MOST_COMPARED], n=NEAREST, cutoff=0.4)
-    shown = dict.fromkeys(f"'{called[name]}'" for name in found)
+    nearest = get_close_matches(pattern.replace("*", ""), list(called)[:MOST_COMPARED], n=NEAREST, cutoff=0.4)
+    shown = dict.fromkeys(f"'{called[name]}'" for name in nearest)
     return f"; the nearest: {', '.join(shown)}" if shown else ""
 
 
@@ -92,11 +92,11 @@ def check(
         key = build.dataset_key(config)
         if key not in known:
             known[key] = _inspect(config)
-        found = known[key]
-        if isinstance(found, InputError):
-            problems |= dict.fromkeys(found.problems)
+        inspected = known[key]
+        if isinstance(inspected, InputError):
+            problems |= dict.fromkeys(inspected.problems)
         else:
-            infos[experiment_id] = replace(found, name=names[experiment_id])
+            infos[experiment_id] = replace(inspected, name=names[experiment_id])
         if (wrong := _wrong_with(config.model.weights)) is not None:
             problems[f"experiment.model.weights: {wrong}"] = None
     if problems:

@@ -44,9 +44,9 @@ def check_clustering(name: str, /, **options: Any) -> None:
     groups = cluster(points, 30).reshape(6, 10)
     in_groups = sum(len(set(group)) for group in groups.tolist())
     assert in_groups == len(set(groups.ravel().tolist())), f"{what}: points that are far apart share a cluster"
-    given = example_embeddings(40).copy()
-    cluster(given, 7)
-    assert np.array_equal(given, example_embeddings(40)), f"{what}: writes to the embeddings"
+    embeddings = example_embeddings(40).copy()
+    cluster(embeddings, 7)
+    assert np.array_equal(embeddings, example_embeddings(40)), f"{what}: writes to the embeddings"
     with global_random_state_kept(what):
         before = cluster(example_embeddings(40), 7, 3)
     with other_global_random_state():
@@ -67,18 +67,18 @@ def _check_refusals(cluster: Callable[[Floats, int], Any], what: str) -> None:
     row."""
     for wrong in (np.nan, np.inf, -np.inf):
         for everywhere in (False, True):
-            given: Any = example_embeddings(40).copy()
-            given[slice(None) if everywhere else 7, 2] = wrong
+            embeddings: Any = example_embeddings(40).copy()
+            embeddings[slice(None) if everywhere else 7, 2] = wrong
             with warnings_are_errors():
-                message = _diverged(lambda given=given: cluster(given, 5))  # type: ignore[misc]
+                message = _diverged(lambda embeddings=embeddings: cluster(embeddings, 5))  # type: ignore[misc]
             count, row = (40, 0) if everywhere else (1, 7)
             assert message is not None, f"{what}: takes embeddings that hold {wrong}; begin with finite_points()"
             said = f"{count} of 40 embeddings" in message and f"first in row {row}" in message
             assert said, f"{what}: does not say how many embeddings hold {wrong} and where: {message}"
-    given = example_embeddings(40).astype(np.float64)
-    given[3, :2] = 1e300, -1e300
+    embeddings = example_embeddings(40).astype(np.float64)
+    embeddings[3, :2] = 1e300, -1e300
     with warnings_are_errors():
-        message = _diverged(lambda: cluster(given, 5))
+        message = _diverged(lambda: cluster(embeddings, 5))
     assert message is not None, f"{what}: takes embeddings that float32 cannot hold; begin with finite_points()"
     assert "row 3" in message, f"{what}: does not say where an embedding is that float32 cannot hold: {message}"
 

@@ -42,14 +42,14 @@ def with_one_and_two_threads(call: Callable[[], Any]) -> list[Any]:
     """The results of a call with one thread of Faiss and with two."""
     import faiss
 
-    before, found = faiss.omp_get_max_threads(), []
+    before, results = faiss.omp_get_max_threads(), []
     try:
         for threads in (1, 2):
             faiss.omp_set_num_threads(threads)
-            found.append(call())
+            results.append(call())
     finally:
         faiss.omp_set_num_threads(before)
-    return found
+    return results
 
 
 def check_options(registry: Registry[Any], name: str) -> None:

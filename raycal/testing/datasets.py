@@ -46,8 +46,8 @@ def check_dataset(name: str, /, **options: Any) -> None:
 
 
 def _check_sizes(info: DatasetInfo, loaded: ImageDataset, case: str) -> None:
-    said, found = (info.num_train, info.num_test), (loaded.num_train, loaded.num_test)
-    assert said == found, f"{case}: inspect() says {said} training and test images, load() gives {found}"
+    said, loaded_sizes = (info.num_train, info.num_test), (loaded.num_train, loaded.num_test)
+    assert said == loaded_sizes, f"{case}: inspect() says {said} training and test images, load() gives {loaded_sizes}"
     classes = len(set(loaded.class_names))
     assert loaded.num_classes == classes, f"{case}: two classes have one name"
     assert info.num_classes == classes, f"{case}: inspect() says {info.num_classes} classes, load() gives {classes}"

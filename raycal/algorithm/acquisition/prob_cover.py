@@ -85,8 +85,8 @@ def _pure_radius(points: Floats, num_classes: int, purity: float, rng: np.random
     judged = rng.choice(len(points), min(JUDGED, len(points)), replace=False)
     to_others = np.full(len(judged), inf)
     for cluster in np.unique(cluster_ids[judged]):
-        own = cluster_ids[judged] == cluster
-        to_others[own] = nearest_squared(points[judged[own]], points[cluster_ids != cluster])
+        in_cluster = cluster_ids[judged] == cluster
+        to_others[in_cluster] = nearest_squared(points[judged[in_cluster]], points[cluster_ids != cluster])
     # The tolerance is needed because 100 (1 - 0.95) in floats is a little less than 5.
     impure = floor(len(judged) * (1 - purity) + 1e-9)
     return sqrt(np.sort(to_others)[min(impure, len(judged) - 1)])

@@ -35,8 +35,8 @@ def core_set(view: QueryContext, budget: int, /) -> Indices:
     first = int(nearest.argmax()) if np.isfinite(nearest).all() else int(view.rng.integers(len(points)))
 
     def distances(row: int) -> Floats:
-        found: Floats = norms + norms[row] - 2 * (points @ points[row])
-        return np.maximum(found, 0)
+        squared: Floats = norms + norms[row] - 2 * (points @ points[row])
+        return np.maximum(squared, 0)
 
     rows = _one_by_one(first, nearest, distances, lambda left: int(left.argmax()), budget)
     return view.predictions.indices[rows]
@@ -80,8 +80,8 @@ def badge(view: QueryContext, budget: int, /) -> Indices:
     norms = squared_norms(errors) * squared_norms(embeddings)
 
     def distances(row: int) -> Floats:
-        found: Floats = norms + norms[row] - 2 * (errors @ errors[row]) * (embeddings @ embeddings[row])
-        return np.maximum(found, 0)
+        squared: Floats = norms + norms[row] - 2 * (errors @ errors[row]) * (embeddings @ embeddings[row])
+        return np.maximum(squared, 0)
 
     far = np.full(len(norms), np.inf, np.float32)
     rows = _one_by_one(int(norms.argmax()), far, distances, lambda left: _drawn(left, view.rng), budget)

@@ -16,7 +16,10 @@ def torch_kmeans(embeddings: Floats, num_clusters: int, seed: int, *, iterations
     if gpu.torch_has_gpu():
         from raycal.kmeans import torch_lloyd
 
-        found = gpu.attempt("torch", lambda: torch_lloyd.lloyd(points, num_clusters, seed, iterations, device="cuda"))
-        if found is not None:
-            return found
+        def on_gpu() -> ClusterIds:
+            return torch_lloyd.lloyd(points, num_clusters, seed, iterations, device="cuda")
+
+        cluster_ids = gpu.attempt("torch", on_gpu)
+        if cluster_ids is not None:
+            return cluster_ids
     return faiss_lloyd.lloyd(points, num_clusters, seed, iterations)

@@ -15,10 +15,10 @@ def means(points: Floats, cluster_ids: ClusterIds, otherwise: Floats) -> Floats:
     """
     order = np.argsort(cluster_ids, kind="stable")
     used, begins, sizes = np.unique(cluster_ids[order], return_index=True, return_counts=True)
-    found = otherwise.copy()
+    centers = otherwise.copy()
     for cluster, begin, size in zip(used, begins, sizes, strict=True):
-        found[cluster] = points[order[begin : begin + size]].mean(axis=0)
-    return found
+        centers[cluster] = points[order[begin : begin + size]].mean(axis=0)
+    return centers
 
 
 def inertia(points: Floats, cluster_ids: ClusterIds) -> float:

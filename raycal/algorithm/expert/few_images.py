@@ -58,8 +58,8 @@ class FewImages:
 
     def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
         """The answer of the wrapped expert to the images shown."""
-        own, others = rng.spawn(2)
-        rows = self._shown(cluster, own)
+        choice_rng, others = rng.spawn(2)
+        rows = self._shown(cluster, choice_rng)
         shown = Cluster(indices=cluster.indices[rows], embeddings=lambda: cluster.embeddings()[rows])
         answer = self._of.label_cluster(shown, others)
         return cluster_answer(answer.label, self._true_labels[cluster.indices], seconds=answer.seconds)

@@ -45,7 +45,7 @@ class Majority:
 
     def label_samples(self, indices: Indices, rng: np.random.Generator) -> SampleAnswers:
         """The label that most experts give."""
-        answers = [self._of.label_samples(indices, own) for own in rng.spawn(self._num_experts)]
+        answers = [self._of.label_samples(indices, expert_rng) for expert_rng in rng.spawn(self._num_experts)]
         labels = np.array([np.bincount(votes).argmax() for votes in np.stack([each.labels for each in answers]).T])
         return SampleAnswers(
             labels=labels.astype(np.int64),
@@ -55,9 +55,9 @@ class Majority:
 
     def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:
         """The label that more than half of the experts give, or otherwise a refusal."""
-        answers = [self._of.label_cluster(cluster, own) for own in rng.spawn(self._num_experts)]
-        given = [answer.label for answer in answers if answer.label is not None]
-        counts = np.bincount(given) if given else np.zeros(1, np.int64)
+        answers = [self._of.label_cluster(cluster, expert_rng) for expert_rng in rng.spawn(self._num_experts)]
+        votes = [answer.label for answer in answers if answer.label is not None]
+        counts = np.bincount(votes) if votes else np.zeros(1, np.int64)
         label = int(counts.argmax()) if 2 * counts.max() > self._num_experts else None
         seconds = sum(answer.seconds for answer in answers)
         return cluster_answer(label, self._true_labels[cluster.indices], seconds=float(seconds))

@@ -61,8 +61,8 @@ class _Noise:
     def _misled(self, indices: Indices, rng: np.random.Generator) -> tuple[Expert, np.random.Generator]:
         """The wrapped expert, in which the perceived classes of these samples take the place of the true labels, and
         its random generator."""
-        own, others = rng.spawn(2)
-        draws = own.random(len(self._true_labels))[indices]
+        noise_rng, others = rng.spawn(2)
+        draws = noise_rng.random(len(self._true_labels))[indices]
         perceived = self._true_labels.copy()
         perceived[indices] = (draws[:, None] >= self._cumulative[self._true_labels[indices]]).sum(axis=1)
         return make(self._of, perceived), others
@@ -110,7 +110,7 @@ class PairNoise(_Noise):
     ) -> None:
         num_classes = _num_classes(true_labels)
         if partners is None:
-            partners = [(own + 1) % num_classes for own in range(num_classes)]
+            partners = [(label + 1) % num_classes for label in range(num_classes)]
         if len(partners) != num_classes or max(partners) >= num_classes:
             raise InputError(
                 f"expert pair_noise: partners: should be {num_classes} of the classes 0 to {num_classes - 1}, "

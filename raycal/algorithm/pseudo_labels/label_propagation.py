@@ -81,14 +81,14 @@ def _nearest_others(points: Floats, count: int) -> tuple[npt.NDArray[np.int64], 
     near = np.empty((len(points), count), np.int64)
     products = np.empty((len(points), count), np.float32)
     for begin in range(0, len(points), QUERIES):
-        own = np.arange(begin, min(begin + QUERIES, len(points)))
-        found, ids = faiss.knn(points[own], points, count + 1, metric=faiss.METRIC_INNER_PRODUCT)
+        queries = np.arange(begin, min(begin + QUERIES, len(points)))
+        similarities, ids = faiss.knn(points[queries], points, count + 1, metric=faiss.METRIC_INNER_PRODUCT)
         # A point is usually among its own nearest. If points at the same place displace it, the last of the nearest
         # points is dropped instead.
-        is_self = ids == own[:, None]
+        is_self = ids == queries[:, None]
         is_self[~is_self.any(axis=1), -1] = True
-        near[own] = ids[~is_self].reshape(len(own), count)
-        products[own] = found[~is_self].reshape(len(own), count)
+        near[queries] = ids[~is_self].reshape(len(queries), count)
+        products[queries] = similarities[~is_self].reshape(len(queries), count)
     return near, products
 
 
@@ -101,9 +101,9 @@ def _spread(graph: "csr_array", labels: Labels, num_classes: int, alpha: float) 
     system: Any = eye_array(num_points, format="csr") - alpha * graph
     flowed = np.zeros((num_points, num_classes))
     for label in np.unique(labels):
-        given = np.zeros(num_points)
-        given[num_points - len(labels) :] = labels == label
-        solution, _ = cg(system, given, rtol=TOLERANCE)
+        is_label = np.zeros(num_points)
+        is_label[num_points - len(labels) :] = labels == label
+        solution, _ = cg(system, is_label, rtol=TOLERANCE)
         flowed[:, label] = np.maximum(solution, 0)
     return flowed
 

@@ -17,20 +17,20 @@ def ceilings(options: Options, sizes: Sizes) -> Iterator[Figure]:
     left, right = (torch.randn(sizes.matrix, sizes.matrix, device=device, dtype=torch.bfloat16) for _ in range(2))
     source = torch.randint(256, (sizes.copied_bytes,), device=device, dtype=torch.uint8)
     target = torch.empty_like(source)
-    taken = in_turn({"matmul": lambda: left @ right, "copy": lambda: target.copy_(source)}, max(5, options.repeats))
+    durations = in_turn({"matmul": lambda: left @ right, "copy": lambda: target.copy_(source)}, max(5, options.repeats))
     yield Figure(
         benchmark="gpu ceilings",
         name="matrix product",
-        value=2 * sizes.matrix**3 / median(taken["matmul"]) / 1e12,
+        value=2 * sizes.matrix**3 / median(durations["matmul"]) / 1e12,
         unit="TFLOP/s",
-        arms={"matmul": taken["matmul"]},
+        arms={"matmul": durations["matmul"]},
         setting={"dtype": "bfloat16", "size": sizes.matrix, "arms": "seconds on the device"},
     )
     yield Figure(
         benchmark="gpu ceilings",
         name="copy, read and written",
-        value=2 * sizes.copied_bytes / median(taken["copy"]) / 1e12,
+        value=2 * sizes.copied_bytes / median(durations["copy"]) / 1e12,
         unit="TB/s",
-        arms={"copy": taken["copy"]},
+        arms={"copy": durations["copy"]},
         setting={"bytes": sizes.copied_bytes, "arms": "seconds on the device"},
     )

@@ -32,8 +32,8 @@ def in_turn(arms: dict[str, Callable[[], object]], repeats: int) -> dict[str, li
     """The device seconds of each arm. The arms take turns, after one call of each to warm up."""
     for arm in arms.values():
         arm()
-    taken: dict[str, list[float]] = {name: [] for name in arms}
+    durations: dict[str, list[float]] = {name: [] for name in arms}
     for _ in range(repeats):
         for name, arm in arms.items():
-            taken[name].append(device_seconds(arm))
-    return taken
+            durations[name].append(device_seconds(arm))
+    return durations

@@ -38,9 +38,9 @@ def clustering(options: Options, sizes: Sizes) -> Iterator[Figure]:
     nothing is decided by them.
     """
     points = embeddings(options, sizes.points)
-    found: dict[str, Any] = {}
+    cluster_ids_of: dict[str, Any] = {}
     arms: dict[str, Callable[[], object]] = {
-        name: (lambda name=name: found.update({name: clusterings[name](points, sizes.clusters, 0)}))  # type: ignore[misc]
+        name: (lambda name=name: cluster_ids_of.update({name: clusterings[name](points, sizes.clusters, 0)}))  # type: ignore[misc]
         for name in NAMES
     }
     backends: dict[str, list[str]] = {}
@@ -48,9 +48,9 @@ def clustering(options: Options, sizes: Sizes) -> Iterator[Figure]:
         with noted() as used:
             arm()
         backends[name] = sorted(used)
-    taken = interleaved(arms, options.repeats, synchronized)
-    seconds = {name: median(taken[name]) for name in NAMES}
-    loss = {name: inertia(points, cluster_ids) for name, cluster_ids in found.items()}
+    durations = interleaved(arms, options.repeats, synchronized)
+    seconds = {name: median(durations[name]) for name in NAMES}
+    loss = {name: inertia(points, cluster_ids) for name, cluster_ids in cluster_ids_of.items()}
     setting = {
         "count": sizes.points,
         "clusters": sizes.clusters,
@@ -67,7 +67,7 @@ def clustering(options: Options, sizes: Sizes) -> Iterator[Figure]:
         return Figure(benchmark="gpu kmeans", name=name, value=value, unit=unit, goal=goal, setting=setting, **more)
 
     for name in NAMES:
-        yield figure(name, seconds[name], unit="s", arms={name: taken[name]})
+        yield figure(name, seconds[name], unit="s", arms={name: durations[name]})
     yield figure("best of Faiss and torch", min(seconds[FAISS], seconds[TORCH]), Goal("<=", MOST_SECONDS), "s")
     yield figure("wall, Faiss / torch (torch stays if both goals are met)", seconds[FAISS] / seconds[TORCH], gain)
     yield figure("inertia, torch / Faiss (second goal)", loss[TORCH] / loss[FAISS], equal)

@@ -28,24 +28,24 @@ def iteration(options: Options, sizes: Sizes) -> Iterator[Figure]:
     }
     for arm in ours.values():
         arm.iterate()
-    taken = interleaved({name: arm.iterate for name, arm in ours.items()}, options.repeats, synchronized)
+    durations = interleaved({name: arm.iterate for name, arm in ours.items()}, options.repeats, synchronized)
     if len(ours) > 1:
         yield Figure(
             benchmark="gpu iteration",
             name="wall, eager / compiled",
-            value=ratio(taken, "eager", "compiled"),
+            value=ratio(durations, "eager", "compiled"),
             goal=Goal(">=", LEAST_GAIN_OF_COMPILING),
-            arms=taken,
+            arms=durations,
             setting={"image_size": work.image_size, "count": work.num_pool, "arms": "wall seconds of an iteration"},
         )
     script = Script(options, dataset, work)
-    taken |= interleaved({"script": script.iterate}, options.repeats, synchronized)
+    durations |= interleaved({"script": script.iterate}, options.repeats, synchronized)
     for name, arm in ours.items():
         yield Figure(
             benchmark="gpu iteration",
             name=f"wall, obvious script / raycal, {name}",
-            value=ratio(taken, "script", name),
+            value=ratio(durations, "script", name),
             goal=Goal(">=", LEAST_ITERATION_GAIN),
-            arms={name: taken[name], "script": taken["script"]},
+            arms={name: durations[name], "script": durations["script"]},
             setting=setting_of(arm, script, work, "wall seconds of an iteration"),
         )

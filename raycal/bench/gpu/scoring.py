@@ -21,13 +21,13 @@ def scoring(options: Options, sizes: Sizes) -> Iterator[Figure]:
     dataset, everything = images(options, count, image_size=sizes.image_size), np.arange(count)
     for compiled in sizes.compiled:
         model = learner(options, dataset, threads=sizes.work.threads, compile=compiled, image_size=sizes.image_size)
-        taken = in_turn({"raycal": lambda model=model: model.predict(everything)}, options.repeats)  # type: ignore[misc]
+        durations = in_turn({"raycal": lambda model=model: model.predict(everything)}, options.repeats)  # type: ignore[misc]
         yield Figure(
             benchmark="gpu scoring",
             name="compiled" if compiled else "eager",
-            value=count / median(taken["raycal"]),
+            value=count / median(durations["raycal"]),
             unit="img/s",
             goal=Goal(">=", on_this_gpu(LEAST_SCORING)),
-            arms=taken,
+            arms=durations,
             setting=settings_of(model, image_size=sizes.image_size, count=count, arms="seconds on the device"),
         )

@@ -25,13 +25,13 @@ def sharing(options: Options, sizes: Sizes) -> Iterator[Figure]:
     work = replace(sizes.work, num_pool=sizes.trial_images, budget=min(sizes.work.budget, sizes.trial_images // 4))
     alone = [sizes.trials * seconds for seconds in at_once(options, work, 1)]
     together = at_once(options, work, sizes.trials)
-    taken = {"one after another": alone, "at once": together}
+    durations = {"one after another": alone, "at once": together}
     yield Figure(
         benchmark="gpu sharing",
         name=f"wall, one after another / {sizes.trials} at once",
-        value=ratio(taken, "one after another", "at once"),
+        value=ratio(durations, "one after another", "at once"),
         goal=Goal(">=", LEAST_GAIN),
-        arms=taken,
+        arms=durations,
         setting={
             "trials": sizes.trials,
             "count": work.num_pool,
@@ -52,19 +52,19 @@ def at_once(options: Options, work: Work, trials: int) -> list[float]:
     started = [processes.Process(target=_trial, args=(options, work, ready, done)) for _ in range(trials)]
     for process in started:
         process.start()
-    taken = []
+    durations = []
     try:
         for _ in range(options.repeats):
             ready.wait()
             begin = perf_counter()
             done.wait()
-            taken.append(perf_counter() - begin)
+            durations.append(perf_counter() - begin)
     except BrokenBarrierError as error:
         raise RuntimeError("a trial of the benchmark failed") from error
     finally:
         for process in started:
             process.join()
-    return taken
+    return durations
 
 
 def _trial(options: Options, work: Work, ready: Barrier, done: Barrier) -> None:

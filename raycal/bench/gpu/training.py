@@ -58,7 +58,7 @@ def _at(batch: int, options: Options, sizes: Sizes, dataset: ImageDataset) -> It
             name: (lambda fit=fit: fit(labeled, np.random.default_rng(0)))  # type: ignore[misc]
             for name, fit in {"raycal": model.fit, "bare": bare.fit}.items()
         }
-        taken = in_turn(arms, options.repeats)
+        durations = in_turn(arms, options.repeats)
         how = "compiled" if compiled else "eager"
         setting = settings_of(
             model, batch=batch, image_size=sizes.image_size, count=len(labeled.indices), arms="seconds of an epoch"
@@ -67,16 +67,16 @@ def _at(batch: int, options: Options, sizes: Sizes, dataset: ImageDataset) -> It
             yield Figure(
                 benchmark="gpu training",
                 name=f"batch {batch}, {how}, {name}",
-                value=len(labeled.indices) / median(taken[name]),
+                value=len(labeled.indices) / median(durations[name]),
                 unit="img/s",
-                arms={name: taken[name]},
+                arms={name: durations[name]},
                 setting=setting,
             )
         yield Figure(
             benchmark="gpu training",
             name=f"batch {batch}, {how}, raycal / bare loop",
-            value=ratio(taken, "raycal", "bare"),
+            value=ratio(durations, "raycal", "bare"),
             goal=Goal("<=", MOST_OVERHEAD),
-            arms=taken,
+            arms=durations,
             setting=setting,
         )

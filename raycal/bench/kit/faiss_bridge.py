@@ -109,4 +109,4 @@ def _library(name: str) -> str:
     another.
     """
     places = (Path(entry or ".") / package for entry in sys.path for package in ("nvidia", "torch/lib"))
-    return next((str(found) for place in places for found in sorted(place.glob(f"**/{name}"))), name)
+    return next((str(path) for place in places for path in sorted(place.glob(f"**/{name}"))), name)

@@ -32,13 +32,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--clustering", default="kmeans")
     parser.add_argument("--quick", action="store_true")
-    given = parser.parse_args()
-    if given.step == MACHINE:
-        append(given.out, ABOUT, {"machine": machine()})
+    arguments = parser.parse_args()
+    if arguments.step == MACHINE:
+        append(arguments.out, ABOUT, {"machine": machine()})
         return 0
-    options = Options(quick=given.quick, repeats=1 if given.quick else 3, clustering=given.clustering)
-    for figure in measure(given.step, options):
-        append_figure(given.out, figure, given.step)
+    options = Options(quick=arguments.quick, repeats=1 if arguments.quick else 3, clustering=arguments.clustering)
+    for figure in measure(arguments.step, options):
+        append_figure(arguments.out, figure, arguments.step)
     return 0
 
 

@@ -35,14 +35,14 @@ def figures(output: str) -> Iterator[Figure]:
     for name, result in _RESULT.findall(output):
         names["failed" if result == "ERROR" else result.lower()].append(name)
     names["failed"] += [name for name in _ERROR.findall(output) if name not in names["failed"]]
-    for result, found in names.items():
+    for result, tests in names.items():
         yield Figure(
             benchmark="gpu tests",
             name=result,
-            value=len(found),
+            value=len(tests),
             unit="tests",
             goal=Goal("<=", 0) if result == "failed" else None,
-            setting={"names": found},
+            setting={"names": tests},
         )
 
 

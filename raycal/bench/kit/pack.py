@@ -113,17 +113,17 @@ def pack_images(source: Path, target: Path, most: dict[str, int | None]) -> Coun
     """
     with tarfile.open(source) as archive:
         # The archive is read once from front to back, because seeking back in a compressed archive unpacks it again.
-        found = {member.name: archive.extractfile(member) for member in archive if member.isfile()}
-        data = {name: file.read() for name, file in found.items() if file is not None}
-    taken: Counter[tuple[str, str]] = Counter()
+        files = {member.name: archive.extractfile(member) for member in archive if member.isfile()}
+        data = {name: file.read() for name, file in files.items() if file is not None}
+    num_packed: Counter[tuple[str, str]] = Counter()
     counts: Counter[str] = Counter()
     with tarfile.open(target, "w:xz", preset=1) as packed:
         for name in sorted(data):
             split, label = PurePosixPath(name).parts[-3:-1]
             limit = most.get(split)
-            if split not in most or (limit is not None and taken[split, label] >= limit):
+            if split not in most or (limit is not None and num_packed[split, label] >= limit):
                 continue
-            taken[split, label] += 1
+            num_packed[split, label] += 1
             counts[split] += 1
             member = tarfile.TarInfo(name)
             member.size = len(data[name])

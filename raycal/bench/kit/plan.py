@@ -78,9 +78,9 @@ class Wanted:
 
 def steps(wanted: Wanted) -> list[Step]:
     """All steps of the wanted parts; those that decide the most come first."""
-    found: list[Step] = []
+    steps: list[Step] = []
     if TESTS in wanted.parts:
-        found.append(
+        steps.append(
             Step(
                 part=TESTS,
                 name=TESTS,
@@ -90,10 +90,10 @@ def steps(wanted: Wanted) -> list[Step]:
             )
         )
     if FIGURES in wanted.parts:
-        found += [_measuring(name, wanted, seconds) for name, seconds in FIGURE_SECONDS.items()]
+        steps += [_measuring(name, wanted, seconds) for name, seconds in FIGURE_SECONDS.items()]
     if SWEEP in wanted.parts and wanted.images is not None:
-        found += _sweep(wanted, wanted.images)
-    return found
+        steps += _sweep(wanted, wanted.images)
+    return steps
 
 
 def measuring_command(name: str, wanted: Wanted) -> list[str]:

@@ -34,15 +34,15 @@ def append_figure(out: Path, figure: Figure, step: str) -> None:
 def read(out: Path) -> dict[str, Any]:
     """All facts about the run, with its `figures` and its `steps`."""
     whole: dict[str, Any] = {}
-    found: dict[str, list[Any]] = {FIGURE: [], STEP: []}
+    records: dict[str, list[Any]] = {FIGURE: [], STEP: []}
     path = out / LINES
     for line in path.read_text().splitlines() if path.is_file() else ():
         for kind, value in json.loads(line).items():
             if kind == ABOUT:
                 whole |= value
             else:
-                found[kind].append(value)
-    return {**whole, "steps": found[STEP], "figures": found[FIGURE]}
+                records[kind].append(value)
+    return {**whole, "steps": records[STEP], "figures": records[FIGURE]}
 
 
 def write_whole(out: Path) -> None:

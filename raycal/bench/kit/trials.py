@@ -80,8 +80,8 @@ class Trial:
             )
 
     def _lines(self) -> list[dict[str, Any]]:
-        found = [path.read_text().splitlines() for path in self.storage.glob("*/*/results.jsonl")]
-        return [json.loads(line) for lines in found for line in lines]
+        files = [path.read_text().splitlines() for path in self.storage.glob("*/*/results.jsonl")]
+        return [json.loads(line) for lines in files for line in lines]
 
 
 def image_root(images: Path) -> Path:

@@ -20,12 +20,12 @@ from ray.exceptions import (
 
 from raycal.algorithm.records import Floats
 from raycal.distributed.clustering_actor import PROBE_GROUP
+from raycal.distributed.retries import CLUSTERING_RETRIES
 from raycal.errors import InfrastructureError, ShortOfMemoryError, one_line, shortened
 from raycal.kmeans.backends import note
 
 logger = logging.getLogger(__name__)
 
-TRIES = 3
 # An actor whose node died is running on another node after about 20 s. Ray needs most of this time to notice the death.
 MOVE_SECONDS = 120.0
 LOOK_SECONDS = 30.0
@@ -51,9 +51,9 @@ class RemoteClustering:
             InfrastructureError: The actor is gone and does not come back in time, or it died or hung at every try.
             ShortOfMemoryError: The clustering asked for more memory than there is.
         """
-        reason = ""
+        reason, tries = "", 1 + CLUSTERING_RETRIES
         patience = patience_seconds(embeddings.shape, num_clusters, self.options)
-        for attempt in range(1, TRIES + 1):
+        for attempt in range(1, tries + 1):
             begin = time.monotonic()
             call = self.actor.cluster.remote(self.name, self.options, ray.put(embeddings), num_clusters, seed, patience)
             try:
@@ -68,13 +68,13 @@ class RemoteClustering:
             except (RayActorError, ObjectLostError, OutOfMemoryError) as error:
                 seconds = time.monotonic() - begin
                 reason = f"no answer for {seconds / 60:.0f} min" if seconds > patience else _short(error)
-                logger.warning("clustering, try %d of %d: %s", attempt, TRIES, reason)
+                logger.warning("clustering, try %d of %d: %s", attempt, tries, reason)
                 self._wait_for_actor()
             else:
                 note(*backends)
                 return cluster_ids
         raise InfrastructureError(
-            f"the clustering actor died or hung {TRIES} times at {_size(embeddings, num_clusters)}; if its node ran "
+            f"the clustering actor died or hung {tries} times at {_size(embeddings, num_clusters)}; if its node ran "
             f"out of memory, {FIX}; the last time: {reason}"
         )
 

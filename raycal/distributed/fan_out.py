@@ -17,6 +17,7 @@ from raycal.capacity.allocate import Allocation
 from raycal.config import ExperimentConfig, SchedulerConfig
 from raycal.distributed.clustering_actor import start_clusterings
 from raycal.distributed.live_pools import start_pools
+from raycal.distributed.retries import TRIAL_RETRIES
 from raycal.distributed.sweep_context import SweepContext
 from raycal.distributed.trial import ExperimentTrial
 from raycal.plugins import Plugin
@@ -28,8 +29,6 @@ from raycal.storage.results import OBJECTIVE, TimedRecord
 
 # More iterations than any trial has: a trial ends by itself at its last iteration, and ASHA does not stop it there.
 MAX_ITERATIONS = 1_000_000
-# How often a trial is started again after its process or node died; it continues from its run folder.
-TRIAL_RETRIES = 3
 
 
 class SweepListener(Protocol):

@@ -11,12 +11,11 @@ from ray.exceptions import RayError
 
 from raycal.distributed.mailbox import Event, TrialOrder, start_mailbox
 from raycal.distributed.ray_internals import data_parallel_trainer
+from raycal.distributed.retries import GROUP_RETRIES
 from raycal.distributed.sweep_context import SweepContext
 from raycal.errors import InfrastructureError
 from raycal.storage.folder import Folder
 
-# After this many deaths of workers, counted over all experiments of the group, Tune starts the whole group again.
-GROUP_RETRIES = 10
 LOOK_SECONDS = 5.0
 CLOSE_SECONDS = 20.0
 

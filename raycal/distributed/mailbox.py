@@ -8,8 +8,7 @@ from typing import Any, Literal
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-# How often a worker that died is restarted and given its experiment again.
-WORKER_RETRIES = 3
+from raycal.distributed.retries import WORKER_RETRIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

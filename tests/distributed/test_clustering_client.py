@@ -19,10 +19,10 @@ from raycal.distributed.clustering_client import (
     LEAST_PATIENCE_SECONDS,
     LOOK_SECONDS,
     MOVE_SECONDS,
-    TRIES,
     RemoteClustering,
     patience_seconds,
 )
+from raycal.distributed.retries import CLUSTERING_RETRIES
 from raycal.errors import InfrastructureError, ShortOfMemoryError
 from raycal.kmeans.backends import noted
 
@@ -140,7 +140,7 @@ def test_actor_that_dies_every_time_is_given_up_with_what_to_do(monkeypatch: pyt
 
     with pytest.raises(InfrastructureError) as caught:
         stage.cluster_ids()
-    assert stage.made == TRIES == 3
+    assert stage.made == 1 + CLUSTERING_RETRIES == 3
     assert str(caught.value) == (
         "the clustering actor died or hung 3 times at 40 points (D = 2) into 4; if its node ran out of memory, lower "
         "resources.max_concurrent_trials, take a smaller pool or nodes with more memory; the last time: 3 GB used"

@@ -11,7 +11,7 @@ import pytest
 from sweep_command import SWEEP, family, log_of, outcome, run, started, statuses, wait_until
 
 from raycal.distributed.clustering_client import LEAST_PATIENCE_SECONDS, LOOK_SECONDS
-from raycal.distributed.mailbox import WORKER_RETRIES
+from raycal.distributed.retries import WORKER_RETRIES
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 

@@ -4,7 +4,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from raycal.distributed.mailbox import WORKER_RETRIES, Event, Mailbox, TrialOrder
+from raycal.distributed.mailbox import Event, Mailbox, TrialOrder
+from raycal.distributed.retries import WORKER_RETRIES
 
 T = TypeVar("T")
 SECONDS = 5.0

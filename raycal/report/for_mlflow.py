@@ -1,9 +1,10 @@
 """Describes the results of a sweep for its run in MLflow: the answer of the report, and the summary table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from raycal.report.runs import Group, Runs
-from raycal.report.stats.answer import answer
+from raycal.report.stats.answer import Answer, paragraphs
+from raycal.report.stats.answer import answers as answers_of_runs
 from raycal.report.stats.comparison import Comparison, by_dataset
 from raycal.report.stats.estimate import Estimate
 from raycal.report.stats.group_summary import GroupSummary, dataset_budget, group_summary
@@ -15,8 +16,13 @@ _COLUMNS = (
 )
 
 
-def sweep_description(runs: Runs) -> str:
-    """The description in Markdown; empty if no trial has finished."""
+def sweep_description(runs: Runs, answers: Sequence[Answer] | None = None) -> str:
+    """The description in Markdown; empty if no trial has finished.
+
+    Args:
+        runs: The trials.
+        answers: The answer for each dataset. None means that it is computed from the runs.
+    """
     comparisons = by_dataset(runs)
     if not any(group.finished for comparison in comparisons for group in comparison.groups):
         return ""
@@ -24,7 +30,9 @@ def sweep_description(runs: Runs) -> str:
     rows = [
         [*([comparison.dataset] if several else []), *row] for comparison in comparisons for row in _rows(comparison)
     ]
-    return description(answer(runs).splitlines(), [*(["dataset"] if several else []), *_COLUMNS], rows)
+    if answers is None:
+        answers = answers_of_runs(runs)
+    return description(paragraphs(answers), [*(["dataset"] if several else []), *_COLUMNS], rows)
 
 
 def _rows(comparison: Comparison) -> Iterator[list[str]]:

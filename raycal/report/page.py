@@ -26,7 +26,8 @@ from raycal.report.figures.style import GRID, PAPER, Look, gid
 from raycal.report.montages import galleries
 from raycal.report.next_steps import next_steps, sweep_command
 from raycal.report.runs import Runs
-from raycal.report.stats.answer import answers
+from raycal.report.stats.answer import Answer
+from raycal.report.stats.answer import answers as answers_of_runs
 from raycal.report.stats.curves import final_accuracy
 from raycal.report.sweep_file import sweep_file
 from raycal.report.views import one_seed_words, views
@@ -84,6 +85,7 @@ def page(
     tables: Mapping[str, pd.DataFrame],
     looks: Mapping[str, Look],
     *,
+    answers: Sequence[Answer] | None = None,
     to_trials: str | None = None,
 ) -> str:
     """The HTML of the report.
@@ -93,6 +95,7 @@ def page(
         plates: The figures.
         tables: The tables by name.
         looks: The look of each scenario.
+        answers: The answer for each dataset. None means that it is computed from the runs.
         to_trials: The relative path from the page to the folder that holds the run folders; None if it has no links.
     """
     environment = Environment(
@@ -124,7 +127,7 @@ def page(
         removed_words=runs.removed_words,
         recipes=recipes(runs),
         caveats=caveats(runs),
-        answers=answers(runs),
+        answers=answers_of_runs(runs) if answers is None else answers,
         one_seed=one_seed_words(tables),
         steps=next_steps(runs, tables),
         figures=figures,

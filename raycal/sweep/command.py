@@ -67,8 +67,8 @@ def run(job: Job) -> None:
         print("  reading and decoding the images, which later starts find in the cache", flush=True)
     inputs = build.prepare({**todo, **job.sweep.examples}) if job.num_left else Inputs()
     _refuse_changed_inputs(job, inputs)
-    pages = run_trials(job, todo, inputs)
-    print_results(job, pages)
+    sweep, pages = run_trials(job, todo, inputs)
+    print_results(job, sweep, pages)
 
 
 def _rate_and_price(options: Namespace) -> tuple[GpuRate, float | None]:

@@ -6,16 +6,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import fill
+from typing import TYPE_CHECKING
 
 from raycal.config.labels import counted
 from raycal.monitor.summary import print_failures, print_summary
-from raycal.storage.sweep_dir import SweepDir
 from raycal.sweep.job import Job
 from raycal.sweep.preflight import describe
 from raycal.tracking.browse import how_to_browse
 from raycal.tracking.schema import missing_folder
 from raycal.tracking.untracked import why_untracked
 from raycal.tracking.uri import sqlite_path, without_secrets
+
+if TYPE_CHECKING:
+    from raycal.report.answered import AnsweredSweep
 
 MAX_LINE = 120  # width of the printed paragraphs in a terminal that is wider
 
@@ -36,16 +39,17 @@ def print_start(job: Job) -> None:
     print(*(f"  {line}" for line in (*describe(job.infos.values()), *job.warnings())), sep="\n", flush=True)
 
 
-def print_results(job: Job, pages: Mapping[str, str]) -> None:
+def print_results(job: Job, sweep: "AnsweredSweep", pages: Mapping[str, str]) -> None:
     """Print the results, the answer, the trials that did not finish, and where to find more.
 
     Args:
         job: The job whose trials have ended.
+        sweep: The runs of the job's sweep, with the answer.
         pages: The paths of the sweep's views in the MLflow UI, by what they show; empty if MLflow has nothing of the
             sweep.
     """
     print_summary(job.sweep_dir, job.selected)
-    print_answer(job.sweep_dir)
+    print_answer(sweep)
     print_failures(job.sweep_dir, job.unfinished(), job.printed_labels)
     print(f"folder  {job.sweep_dir.folder.place}", flush=True)
     if job.tracking_uri is not None:
@@ -54,21 +58,20 @@ def print_results(job: Job, pages: Mapping[str, str]) -> None:
             print(f"browse  {browse}", flush=True)
 
 
-def print_answer(sweep_dir: SweepDir) -> None:
+def print_answer(sweep: "AnsweredSweep") -> None:
     """Print which strategy won, by how much and why, in the words of the report.
 
     Like the report, the answer is about all trials of the plan. A terminal gets wrapped lines, and a log file one line
     per paragraph. An error is logged and does not fail the sweep.
     """
-    from raycal.report.runs import read_runs
-    from raycal.report.stats.answer import answer
+    from raycal.report.stats.answer import paragraphs
 
     try:
-        text = answer(read_runs(sweep_dir.folder))
+        texts = paragraphs(sweep.answers)
     except Exception as error:  # the runs are complete, and `python -m raycal.report` shows the full error
         logger.warning("no answer: %s: %s", type(error).__name__, error)
         return
-    for paragraph in text.splitlines():
+    for paragraph in texts:
         lines = fill(paragraph, _line_width(), break_on_hyphens=False) if sys.stdout.isatty() else paragraph
         print(lines, end="\n\n", flush=True)
 

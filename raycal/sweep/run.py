@@ -28,12 +28,14 @@ from raycal.tracking import NoTracker, Tracker
 
 if TYPE_CHECKING:
     from raycal.distributed.suggestions import Suggestions
-    from raycal.report.runs import Runs
+    from raycal.report.answered import AnsweredSweep
 
 logger = logging.getLogger(__name__)
 
 
-def run_trials(job: Job, todo: dict[str, ExperimentConfig], inputs: Inputs) -> Mapping[str, str]:
+def run_trials(
+    job: Job, todo: dict[str, ExperimentConfig], inputs: Inputs
+) -> tuple["AnsweredSweep", Mapping[str, str]]:
     """Run the trials of a job that are left, write the report, and send everything to MLflow.
 
     If no trial is left to run, the report is still written and sent, because an earlier process may have been killed
@@ -45,7 +47,8 @@ def run_trials(job: Job, todo: dict[str, ExperimentConfig], inputs: Inputs) -> M
         inputs: The data that was read for these experiments, which matches the record of earlier starts.
 
     Returns:
-        The paths of the sweep's views in the MLflow UI, by what they show; empty if MLflow has nothing of the sweep.
+        The runs with the answer, and the paths of the sweep's views in the MLflow UI, by what they show; without paths
+        if MLflow has nothing of the sweep.
     """
     with ExitStack() as held:  # everything is released in reverse order, also after an error
         if not job.num_left:
@@ -72,8 +75,11 @@ def run_trials(job: Job, todo: dict[str, ExperimentConfig], inputs: Inputs) -> M
                 tracker=tracker,
             ).run()
             lease.check()
-        _conclude(job, tracker)
-    return tracker.pages
+        from raycal.report.answered import AnsweredSweep  # imported here so that the trials start early
+
+        sweep = AnsweredSweep(job.sweep_dir.folder)
+        _conclude(job, sweep, tracker)
+    return sweep, tracker.pages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,7 +285,7 @@ def _holding_lease(lease: Lease) -> Iterator[None]:
         raise
 
 
-def _conclude(job: Job, tracker: Tracker | NoTracker) -> None:
+def _conclude(job: Job, sweep: "AnsweredSweep", tracker: Tracker | NoTracker) -> None:
     """Describe the results in MLflow and write the report, from where it is sent to MLflow, and print its warnings.
 
     An error is logged and does not fail the sweep.
@@ -287,28 +293,26 @@ def _conclude(job: Job, tracker: Tracker | NoTracker) -> None:
     if not job.request.report and job.tracking_uri is None:
         return
     from raycal.report.for_mlflow import sweep_description
-    from raycal.report.runs import read_runs
 
     try:
-        runs = read_runs(job.sweep_dir.folder.uri)
         if job.tracking_uri is not None:
-            tracker.describe(sweep_description(runs))
+            tracker.describe(sweep_description(sweep.runs, sweep.answers))
         if job.request.report:
-            _report(job, runs)
+            _report(job, sweep)
     except Exception as error:  # the runs are complete, and `python -m raycal.report` shows the full error
         logger.warning("no report: %s: %s", type(error).__name__, error)
 
 
-def _report(job: Job, runs: "Runs") -> None:
+def _report(job: Job, sweep: "AnsweredSweep") -> None:
     """Write the report into the sweep folder unless it is up to date, and print its warnings."""
     folder = job.sweep_dir.folder.folder("report")
     from raycal.report.caveats import caveats
     from raycal.report.freshness import is_up_to_date
 
-    if not folder.exists("report.html") or not is_up_to_date(runs, folder):
+    if not folder.exists("report.html") or not is_up_to_date(sweep.runs, folder):
         from raycal.report.write import write_report  # imports matplotlib, which is slow
 
-        write_report(runs, folder)
+        write_report(sweep.runs, folder, sweep.answers)
     print(f"report  {folder.place}/report.html", flush=True)
-    for caveat in caveats(runs):
+    for caveat in caveats(sweep.runs):
         print(f"warning: {caveat}", flush=True)

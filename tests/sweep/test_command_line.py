@@ -5,6 +5,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -139,7 +140,7 @@ def runner(monkeypatch: pytest.MonkeyPatch) -> FakeRunner:
     FakeTracker.made = []
     monkeypatch.setattr("raycal.sweep.run.run_experiment", runner)
     monkeypatch.setattr("raycal.sweep.run.Tracker", FakeTracker)
-    monkeypatch.setattr("raycal.sweep.run._conclude", lambda job, tracker: None)
+    monkeypatch.setattr("raycal.sweep.run._conclude", lambda job, sweep, tracker: None)
     return runner
 
 
@@ -609,7 +610,7 @@ class TestRun:
     ) -> None:
         drawn = []
 
-        def write(runs: Runs, folder: Folder) -> None:
+        def write(runs: Runs, folder: Folder, answers: object) -> None:
             drawn.append(sum(trial.status == "finished" for trial in runs.trials))
             folder.write("report.html", b"")
             record(runs, folder)
@@ -624,6 +625,37 @@ class TestRun:
         (storage / "tiny/report/report.html").unlink()
         assert main([sweep, "--local", "--storage", str(storage), "--resume"]) == 0
         assert drawn == [2, 4, 4]
+
+    def test_runs_are_read_and_answered_once_for_mlflow_the_report_and_the_printed_answer(
+        self,
+        sweep: str,
+        runner: FakeRunner,
+        storage: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr("raycal.sweep.run._conclude", CONCLUDE)
+        calls = list[str]()
+        for name in ("raycal.report.runs._open", "raycal.report.stats.answer._answer"):
+            module, _, function = name.rpartition(".")
+            called = getattr(import_module(module), function)
+            monkeypatch.setattr(
+                name,
+                lambda *args, function=function, called=called, **kwargs: (
+                    calls.append(function) or called(*args, **kwargs)
+                ),
+            )
+
+        assert main([sweep, "--local", "--storage", str(storage)]) == 0
+
+        assert calls == ["_open", "_answer"]
+        first = "have the same accuracy, 0.500"
+        texts = (
+            capsys.readouterr().out,
+            FakeTracker.made[-1].description,
+            (storage / "tiny/report/report.html").read_text(),
+        )
+        assert [text.count(first) >= 1 for text in texts] == [True, True, True]
 
     def test_folder_of_a_running_sweep_is_refused(
         self, sweep: str, runner: FakeRunner, storage: Path, capsys: pytest.CaptureFixture[str]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from small_runs import runs, trial, write_sweep
 
+from raycal.report.answered import AnsweredSweep
 from raycal.report.stats.answer import answer
 from raycal.storage.folder import Folder
 from raycal.storage.sweep_dir import SweepDir
@@ -21,7 +22,7 @@ def sweep_dir(tmp_path: Path) -> SweepDir:
 
 
 def test_answer_is_that_of_the_report(sweep_dir: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
-    print_answer(sweep_dir)
+    print_answer(AnsweredSweep(sweep_dir.folder))
 
     printed = capsys.readouterr().out
     assert printed == answer(runs(*TRIALS)).replace("\n", "\n\n") + "\n\n"
@@ -33,7 +34,7 @@ def test_answer_is_wrapped_to_the_width_of_a_terminal(
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "60")
-    print_answer(sweep_dir)
+    print_answer(AnsweredSweep(sweep_dir.folder))
 
     printed = capsys.readouterr().out
     assert 40 < max(map(len, printed.splitlines())) <= 60
@@ -44,9 +45,9 @@ def test_answer_needs_no_drawing_library(sweep_dir: SweepDir) -> None:
     code = (
         "import sys\n"
         "from raycal.storage.folder import Folder\n"
-        "from raycal.storage.sweep_dir import SweepDir\n"
+        "from raycal.report.answered import AnsweredSweep\n"
         "from raycal.sweep.printed import print_answer\n"
-        f"print_answer(SweepDir(Folder.at({sweep_dir.folder.path!r})))\n"
+        f"print_answer(AnsweredSweep(Folder.at({sweep_dir.folder.path!r})))\n"
         "print(sorted({'matplotlib', 'pandas', 'torch', 'ray', 'mlflow', 'scipy.stats'} & set(sys.modules)))\n"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -58,7 +59,7 @@ def test_answer_that_cannot_be_made_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        print_answer(SweepDir(Folder.at(str(tmp_path / "nothing"))))
+        print_answer(AnsweredSweep(Folder.at(str(tmp_path / "nothing"))))
 
     assert caplog.messages[0].startswith("no answer: InputError: ")
     assert capsys.readouterr().out == ""

@@ -62,7 +62,12 @@ def answers_of(comparisons: Sequence[Comparison]) -> list[Answer]:
 
 def answer(runs: Runs) -> str:
     """The answer of a sweep as plain text, one paragraph per line."""
-    return "\n".join(paragraph for one in answers(runs) for paragraph in one.paragraphs)
+    return "\n".join(paragraphs(answers(runs)))
+
+
+def paragraphs(answers: Sequence[Answer]) -> list[str]:
+    """The answers for all datasets of a sweep in words, one text per paragraph."""
+    return [paragraph for one in answers for paragraph in one.paragraphs]
 
 
 def _answer(comparison: Comparison, on: str) -> Answer:

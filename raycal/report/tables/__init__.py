@@ -5,15 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 
 from raycal.report.runs import Runs
+from raycal.report.stats.answer import Answer, answers_of
 from raycal.report.stats.comparison import Comparison, by_dataset
 from raycal.report.tables.contrasts import pairwise_table, parity_table, penalty_table
 from raycal.report.tables.groups import sensitivity_table, summary_table
 from raycal.report.tables.targets import break_even_table, recommendation_table, target_table
 from raycal.report.tables.trials import failure_table
 
-# In the order of the report.
+# In the order of the report, after the recommendation.
 TABLES: Mapping[str, Callable[[Sequence[Comparison]], pd.DataFrame]] = {
-    "recommendation": recommendation_table,
     "summary": summary_table,
     "targets": target_table,
     "break_even": break_even_table,
@@ -25,7 +25,13 @@ TABLES: Mapping[str, Callable[[Sequence[Comparison]], pd.DataFrame]] = {
 }
 
 
-def tables(runs: Runs) -> dict[str, pd.DataFrame]:
-    """All tables by name, in the order of the report."""
+def tables(runs: Runs, answers: Sequence[Answer] | None = None) -> dict[str, pd.DataFrame]:
+    """All tables by name, in the order of the report.
+
+    Args:
+        runs: The trials.
+        answers: The answer for each dataset. None means that it is computed from the runs.
+    """
     comparisons = by_dataset(runs)
-    return {name: table(comparisons) for name, table in TABLES.items()}
+    recommendation = recommendation_table(answers_of(comparisons) if answers is None else answers)
+    return {"recommendation": recommendation} | {name: table(comparisons) for name, table in TABLES.items()}

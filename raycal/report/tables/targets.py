@@ -6,7 +6,7 @@ from statistics import fmean
 
 import pandas as pd
 
-from raycal.report.stats.answer import Answer, answers_of
+from raycal.report.stats.answer import Answer
 from raycal.report.stats.break_even import BreakEven, break_even
 from raycal.report.stats.comparison import Comparison
 from raycal.report.stats.guessing import guessing_level, is_guessing
@@ -29,9 +29,9 @@ _RECOMMENDATION = (
 )
 
 
-def recommendation_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+def recommendation_table(answers: Sequence[Answer]) -> pd.DataFrame:
     """The values of the answer for each dataset, and the paragraph of the answer that each row belongs to."""
-    return frame(_RECOMMENDATION, (row for answer in answers_of(comparisons) for row in _answer_rows(answer)))
+    return frame(_RECOMMENDATION, (row for answer in answers for row in _answer_rows(answer)))
 
 
 def _answer_rows(answer: Answer) -> Iterator[Row]:

@@ -38,9 +38,7 @@ def _track(place: str, configured: str | None) -> int:
     from raycal.tracking import set_up_mlflow, tracking_uri
 
     sweep_dir = SweepDir(Folder.at(place))
-    plan = sweep_dir.read_plan()
-    if plan is None:
-        raise InputError(f"{place}: not the folder of a sweep: it has no plan.json")
+    plan = sweep_dir.existing_plan()
     uri = tracking_uri(configured, sweep_dir)
     need_mlflow()
     set_up_mlflow()

@@ -67,7 +67,7 @@ def test_finished_sweep_is_told_at_once(sweep_dir: SweepDir, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "{here}/nowhere: not the folder of a sweep: it has no plan.json"),
+        (["nowhere"], "{here}/nowhere: not the folder of a sweep: there is no such folder"),
         (["birds", "--every", "0"], "--every: 0 is not a positive number of seconds"),
         (["birds", "--every", "nan"], "--every: nan is not a positive number of seconds"),
     ],

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from raycal.config import ExperimentConfig
 from raycal.config.labels import trial_labels
-from raycal.errors import InputError
 from raycal.monitor.time_left import TimeLeft
 from raycal.storage.results import IterationRecord
 from raycal.storage.run_dir import TrialState
@@ -55,9 +54,7 @@ class SweepView:
 
     def trials(self) -> list[TrialView]:
         """The state of every trial that the sweep file still contains, in the order in which the trials start."""
-        plan = self._sweep_dir.read_plan()
-        if plan is None:
-            raise InputError(f"{self._sweep_dir.folder.place}: not the folder of a sweep: it has no plan.json")
+        plan = self._sweep_dir.existing_plan()
         self.name = plan.sweep
         experiments = plan.asked
         labels = trial_labels(experiments, plan.searched)

@@ -23,7 +23,7 @@ from raycal.errors import InputError
 from raycal.storage.data_variants import RunInputs, data_variants
 from raycal.storage.folder import Folder
 from raycal.storage.results import IterationRecord
-from raycal.storage.run_dir import CONFIG, Outcome, RunDir, TrialState
+from raycal.storage.run_dir import Outcome, RunDir, TrialState
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
 
@@ -224,10 +224,7 @@ class _Planned(NamedTuple):
 def _open(folder: str | Folder) -> tuple[SweepDir, SweepPlan]:
     """The sweep folder at a place, and its plan."""
     sweep_dir = SweepDir(Folder.at(folder) if isinstance(folder, str) else folder)
-    plan = sweep_dir.read_plan()
-    if plan is None:
-        raise InputError(_not_a_sweep(folder if isinstance(folder, str) else folder.place, sweep_dir))
-    return sweep_dir, plan
+    return sweep_dir, sweep_dir.existing_plan()
 
 
 def _each_once(planned: Sequence[_Planned]) -> list[_Planned]:
@@ -239,16 +236,6 @@ def _each_once(planned: Sequence[_Planned]) -> list[_Planned]:
         ):
             chosen[each.key] = each
     return list(chosen.values())
-
-
-def _not_a_sweep(folder: str, sweep_dir: SweepDir) -> str:
-    """The error message for a folder that has no plan."""
-    if not sweep_dir.folder.exists():
-        return f"{folder}: not the folder of a sweep: there is no such folder"
-    hint = ""
-    if sweep_dir.folder.exists(CONFIG):
-        hint = "; it is the folder of one experiment: give the folder that it lies in"
-    return f"{folder}: not the folder of a sweep: it has no plan.json{hint}"
 
 
 def _read(run_dir: RunDir, experiment_id: str, config: ExperimentConfig, scenario: str) -> Trial:

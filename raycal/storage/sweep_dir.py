@@ -23,7 +23,7 @@ from raycal.errors import InputError
 from raycal.plugins import owner_of
 from raycal.storage.folder import Folder
 from raycal.storage.lease import Lease
-from raycal.storage.run_dir import RunDir
+from raycal.storage.run_dir import CONFIG, RunDir
 from raycal.storage.seal import seal, unseal
 
 PLAN, TRIALS = "plan.json", "trials.csv"
@@ -94,6 +94,24 @@ class SweepDir:
     def run_dir(self, experiment_id: str) -> RunDir:
         """The folder of one experiment, to be read."""
         return RunDir(self.folder.folder(experiment_id))
+
+    def existing_plan(self) -> SweepPlan:
+        """The plan of a sweep that has been started here.
+
+        Raises:
+            InputError: There is no plan, it cannot be read, or it is damaged.
+        """
+        plan = self.read_plan()
+        if plan is None:
+            raise InputError(f"{self.folder.place}: not the folder of a sweep: {self._why_no_sweep()}")
+        return plan
+
+    def _why_no_sweep(self) -> str:
+        if not self.folder.exists():
+            return "there is no such folder"
+        if self.folder.exists(CONFIG):
+            return f"it has no {PLAN}; it is the folder of one experiment: give the folder that it lies in"
+        return f"it has no {PLAN}"
 
     def read_plan(self) -> SweepPlan | None:
         """The plan; None if the sweep has never been started here.

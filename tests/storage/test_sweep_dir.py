@@ -35,6 +35,25 @@ def test_sweep_that_was_never_started_has_no_plan(sweep_dir: SweepDir) -> None:
     assert not sweep_dir.folder.exists()
 
 
+def test_folder_without_a_plan_is_refused_with_what_it_is_instead(sweep_dir: SweepDir) -> None:
+    def refusal(place: SweepDir) -> str:
+        with pytest.raises(InputError) as refused:
+            place.existing_plan()
+        return str(refused.value)
+
+    folder = sweep_dir.folder
+    assert refusal(sweep_dir) == f"{folder.path}: not the folder of a sweep: there is no such folder"
+    folder.write("notes.txt", b"")
+    assert refusal(sweep_dir) == f"{folder.path}: not the folder of a sweep: it has no plan.json"
+    folder.write("config.yaml", b"")
+    assert refusal(sweep_dir) == (
+        f"{folder.path}: not the folder of a sweep: it has no plan.json; it is the folder of one experiment: "
+        "give the folder that it lies in"
+    )
+    sweep_dir.write_plan(plan(experiments({"seed": 1})))
+    assert sweep_dir.existing_plan() == sweep_dir.read_plan()
+
+
 def test_plan_is_read_as_it_was_written(sweep_dir: SweepDir) -> None:
     own = {"name": "own", "steps": [{"ask": "random", "share": "1/3"}, {"ask": "clusters", "share": "2/3"}]}
     planned = experiments({"seed": 2}, {"seed": 1}, {"scenario": own}, {"dataset": {"name": "digits", "train_size": 9}})

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import raycal
+from raycal.report.figures.end_labels import spread
 
 SIZE, DPI = (7.2, 3.0), 100  # inches, dots per inch
 LINE_OF_TEXT = 0.07  # height of a label as a share of the axes
@@ -19,17 +20,21 @@ LINE_OF_TEXT = 0.07  # height of a label as a share of the axes
 
 def label_lines(ax: Axes) -> None:
     """Write the name of each line beside its right end, in its color, moved up or down where names would overlap."""
+    lines = ax.get_lines()
     lowest, highest = ax.get_ylim()
-    next_free = lowest
-    for line in sorted(ax.get_lines(), key=lambda line: line.get_ydata()[-1]):
-        end = line.get_ydata()[-1]
-        height = max(end, next_free)
-        next_free = height + LINE_OF_TEXT * (highest - lowest)
-        color = line.get_color()
+    ends = [line.get_ydata()[-1] for line in lines]
+    shares = [(end - lowest) / (highest - lowest) for end in ends]
+    heights = spread(shares, [LINE_OF_TEXT] * len(lines), 0.0, 1.0)
+    for line, end, height in zip(lines, ends, heights, strict=True):
         name = "supervised: all images labeled" if line.get_label().startswith("_") else line.get_label()
-        text = f"{name}  {end:.2f}"
-        place = (1.02, (height - lowest) / (highest - lowest))
-        ax.annotate(text, place, xycoords="axes fraction", va="center", color=color, annotation_clip=False)
+        ax.annotate(
+            f"{name}  {end:.2f}",
+            (1.02, height),
+            xycoords="axes fraction",
+            va="center",
+            color=line.get_color(),
+            annotation_clip=False,
+        )
 
 
 def main(sweep: str, picture: str) -> None:

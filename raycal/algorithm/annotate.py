@@ -21,18 +21,21 @@ def annotate_samples(
         spent: Number of interactions that the experiment has spent so far.
     """
     answers = expert.label_samples(indices, draws())
-    for row, index in enumerate(indices):
+    labels, seconds = np.asarray(answers.labels).tolist(), np.asarray(answers.seconds).tolist()
+    wrong = None if answers.wrong is None else np.asarray(answers.wrong).tolist()
+    asked = indices.astype(np.int64)
+    for row in range(len(asked)):
         yield Interaction(
             iteration=iteration,
             step=step,
             interaction=spent + 1 + row,
             kind=Kind.SAMPLE,
             answer=Answer.LABELED,
-            label=int(answers.labels[row]),
+            label=int(labels[row]),
             purity=None,
-            wrong=None if answers.wrong is None else int(answers.wrong[row]),
-            seconds=float(answers.seconds[row]),
-            indices=np.array([index], np.int64),
+            wrong=None if wrong is None else int(wrong[row]),
+            seconds=float(seconds[row]),
+            indices=asked[row : row + 1],
         )
 
 

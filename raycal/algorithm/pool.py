@@ -112,9 +112,10 @@ class Pool:
             raise ValueError(f"interaction {interaction.interaction} has the invalid label {label}")
         if not self._are(indices, *((UNLABELED, KEPT) if interaction.kind is Kind.SAMPLE else (UNLABELED,))):
             raise ValueError(f"interaction {interaction.interaction} labels a sample that is not in D^U")
-        self._status[indices] = LABELED if interaction.kind is Kind.SAMPLE else CLUSTER_LABELED
-        self._labels[indices] = label
-        self._purity[indices] = 1 if interaction.purity is None else interaction.purity
+        at = indices.item() if len(indices) == 1 else indices  # NumPy is much faster with a number than with an array
+        self._status[at] = LABELED if interaction.kind is Kind.SAMPLE else CLUSTER_LABELED
+        self._labels[at] = label
+        self._purity[at] = 1 if interaction.purity is None else interaction.purity
 
     def pseudo_label(self, indices: Indices, labels: Labels) -> None:
         """Give samples (n,) of D^U labels (n,) that no expert gave and that last until `release`.
@@ -150,6 +151,9 @@ class Pool:
 
     def _are(self, indices: Indices, *statuses: int) -> bool:
         """Whether all indices are samples of the pool with one of these statuses."""
+        if len(indices) == 1:  # most interactions are about one sample, for which the array functions are slow
+            index = indices.item()
+            return 0 <= index < len(self) and self._status.item(index) in statuses
         if np.count_nonzero(indices.astype(np.uint64) >= len(self)):  # a negative index becomes a huge one
             return False
         values = self._status[indices]

@@ -3,7 +3,6 @@
 import argparse
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -80,18 +79,20 @@ def _looks(view: "SweepView", every: float) -> "Iterator[list[TrialView]]":
 
 def _print_changes(view: "SweepView", every: float) -> "list[TrialView]":
     """Print the trials that have begun, and a line whenever a trial has a new iteration or a new state."""
+    from raycal.monitor.trial_lines import line, summary
+
     printed: dict[str, str] = {}
     trials: list[TrialView] = []
     for trials in _looks(view, every):
         is_first = not printed
         if is_first:
-            print(f"{view.name}: {_summary(trials)}", flush=True)
+            print(f"{view.name}: {summary(trials)}", flush=True)
         for trial in trials:
             change = f"{trial.state} {len(trial.records)}"
             if printed.get(trial.experiment_id) != change and not (is_first and trial.state == "planned"):
-                print(_line(trial), flush=True)
+                print(line(trial), flush=True)
             printed[trial.experiment_id] = change
-    print(f"{view.name}: {_summary(trials)}", flush=True)
+    print(f"{view.name}: {summary(trials)}", flush=True)
     return trials
 
 
@@ -113,62 +114,20 @@ def table(name: str, trials: "Sequence[TrialView]", console: "Console") -> "Tabl
     from rich import box
     from rich.table import Table
 
-    urgency = {"running": 0, "failed": 1, "planned": 2, "stopped": 3, "finished": 4}
-    shown = sorted(trials, key=lambda trial: urgency[trial.state])[: max(1, console.height - HEADER_AND_FOOTER)]
+    from raycal.monitor.trial_lines import COLUMNS, by_urgency, cells, summary
+
+    shown = by_urgency(trials)[: max(1, console.height - HEADER_AND_FOOTER)]
     more = len(trials) - len(shown)
     drawn = Table(
         box=box.SIMPLE_HEAD,
-        caption=f"{name}: {_summary(trials)}" + (f" ({more} not shown)" if more else ""),
+        caption=f"{name}: {summary(trials)}" + (f" ({more} not shown)" if more else ""),
         caption_justify="left",
     )
-    for title in ("trial", "state", "iteration", "accuracy", "time left"):
+    for title in COLUMNS:
         drawn.add_column(title, overflow="ellipsis", no_wrap=True)
     for trial in shown:
-        drawn.add_row(*_cells(trial))
+        drawn.add_row(*cells(trial))
     return drawn
-
-
-def _cells(trial: "TrialView") -> tuple[str, str, str, str, str]:
-    """The label, the state, the iterations, the accuracy, and the time left or the reason of the end of a trial."""
-    return (
-        trial.label,
-        trial.state.value,
-        f"{len(trial.records)}/{trial.iterations}",
-        f"{trial.records[-1]['test_accuracy']:.3f}" if trial.records else "-",
-        trial.reason or _time_left(trial),
-    )
-
-
-def _line(trial: "TrialView") -> str:
-    """The trial in words."""
-    label, state, iterations, accuracy, end = _cells(trial)
-    words = [label, state, f"iteration {iterations}"]
-    if trial.records:
-        words += [f"interactions {trial.records[-1]['interactions']:,}", f"accuracy {accuracy}"]
-    if end:
-        words.append(end if trial.reason else f"about {end} left")
-    return "  ".join(words)
-
-
-def _time_left(trial: "TrialView") -> str:
-    from raycal.monitor.progress import duration
-
-    return "" if trial.seconds_left is None else duration(trial.seconds_left)
-
-
-def _summary(trials: "Sequence[TrialView]") -> str:
-    """How many trials are in which state, and which strategy has the highest accuracy in its newest iteration."""
-    from raycal.config.labels import counted
-
-    states = Counter(trial.state.value for trial in trials)
-    words = [counted(len(trials), "trial"), *(f"{number} {state}" for state, number in states.items())]
-    reached = [
-        (trial.records[-1]["test_accuracy"], trial.label) for trial in trials if trial.records and not trial.is_bound
-    ]
-    if reached:
-        accuracy, label = max(reached)
-        words.append(f"highest accuracy so far {accuracy:.3f} ({label})")
-    return ", ".join(words)
 
 
 if __name__ == "__main__":

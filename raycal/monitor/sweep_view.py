@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from raycal.config import ExperimentConfig
 from raycal.config.labels import trial_labels
 from raycal.monitor.time_left import TimeLeft
+from raycal.storage.lease import has_lost_its_owner
 from raycal.storage.results import IterationRecord
 from raycal.storage.run_dir import TrialState
 from raycal.storage.sweep_dir import SweepDir
@@ -52,6 +53,11 @@ class SweepView:
         self._complete: dict[str, tuple[TrialState, str, list[IterationRecord]]] = {}
         self.name = ""
 
+    @property
+    def place(self) -> str:
+        """The folder of the sweep, as it is shown to a person."""
+        return self._sweep_dir.folder.place
+
     def trials(self) -> list[TrialView]:
         """The state of every trial that the sweep file still contains, in the order in which the trials start."""
         plan = self._sweep_dir.existing_plan()
@@ -73,6 +79,10 @@ class SweepView:
             )
             for key, (state, reason, records) in read.items()
         ]
+
+    def is_interrupted(self) -> bool:
+        """Whether the process that ran the sweep is known to have ended; a sweep whose trials have all ended, too."""
+        return has_lost_its_owner(self._sweep_dir.folder)
 
     def _read(self, experiment_id: str) -> tuple[TrialState, str, list[IterationRecord]]:
         if experiment_id in self._complete:

@@ -14,16 +14,20 @@ if TYPE_CHECKING:
     from raycal.storage.folder import Folder
 
 PROG = "python -m raycal.report"
+PORT = 8050
 
 EPILOG = """\
 examples:
   {prog} runs/quickstart
   {prog} sweeps/quickstart.yaml --storage runs --out /tmp/report
   {prog} runs/birds runs/more_birds --out /tmp/both
+  {prog} runs/birds --serve
 
-If trials are still running or have failed, the report covers the finished trials and says so.
+If trials are still running or have failed, the report covers the finished trials and says so. With --serve it also
+draws the trials that are running, changes in the browser whenever an iteration has been saved, and writes no file.
+Ctrl-C ends the server and does not disturb the sweep.
 
-exit codes: 0 the report is written, 2 a mistake in the input
+exit codes: 0 the report is written or was served, 2 a mistake in the input
 """
 
 
@@ -52,6 +56,14 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         default="runs",
         help="with a YAML file: the folder that holds the sweep's folder (default: runs)",
     )
+    parser.add_argument(
+        "--serve",
+        action="store_true",
+        help="write nothing; show the report in a browser on this machine, and update it while the sweep runs",
+    )
+    parser.add_argument(
+        "--port", type=int, metavar="N", help=f"with --serve: the port (default: {PORT}; 0 for any that is free)"
+    )
     return parser
 
 
@@ -66,6 +78,10 @@ run = partial(run_command_line, main)
 
 
 def _report(options: argparse.Namespace) -> int:
+    if options.serve:
+        return _serve(options)
+    if options.port is not None:
+        raise InputError(f"--port {options.port}: only --serve has a port; add --serve")
     from raycal.report.runs import read_runs
     from raycal.storage.folder import Folder  # imported here so that --help stays fast
 
@@ -82,6 +98,20 @@ def _report(options: argparse.Namespace) -> int:
     except OSError as error:
         raise InputError(f"--out {out.place}: {error.strerror or error}") from error
     _print(runs, out, written)
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    """Serve the live page until Ctrl-C."""
+    if options.out is not None:
+        raise InputError(f"--out {options.out}: --serve writes no files; leave out one of the two")
+    places = [_place(sweep, options.storage) for sweep in options.sweeps]
+
+    from raycal.report.live import LiveReport  # slow to import
+    from raycal.report.server import serve
+
+    port = PORT if options.port is None else options.port
+    serve(LiveReport(places), port, announce=lambda address: print(f"live report: {address}", flush=True))
     return 0
 
 

@@ -87,6 +87,8 @@ def page(
     *,
     answers: Sequence[Answer] | None = None,
     to_trials: str | None = None,
+    template: str = "page.html",
+    more: Mapping[str, Any] | None = None,
 ) -> str:
     """The HTML of the report.
 
@@ -97,6 +99,8 @@ def page(
         looks: The look of each scenario.
         answers: The answer for each dataset. None means that it is computed from the runs.
         to_trials: The relative path from the page to the folder that holds the run folders; None if it has no links.
+        template: The template, which may extend that of the report.
+        more: What the template needs in addition to the report.
     """
     environment = Environment(
         loader=PackageLoader("raycal.report"),
@@ -117,7 +121,7 @@ def page(
         "files": plates or shown,
         "made": True,
     }
-    return environment.get_template("page.html").render(
+    return environment.get_template(template).render(
         version=__version__,
         name=runs.name,
         datasets=datasets(runs),
@@ -155,6 +159,7 @@ def page(
         common=yaml.safe_dump(_common(runs), sort_keys=False, allow_unicode=True).strip(),
         varied=_varied(runs),
         environments=_environments(runs),
+        **(more or {}),
     )
 
 

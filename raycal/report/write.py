@@ -1,8 +1,10 @@
 """Writes the report of a sweep: page, figures and tables."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, partial
 
-from raycal.report.figures.drawing import render
+from raycal.report.figures.charts import Plate
+from raycal.report.figures.drawing import FORMATS, Format, render
 from raycal.report.figures.plates import plates
 from raycal.report.figures.slices import scenarios
 from raycal.report.figures.style import looks
@@ -33,8 +35,10 @@ def write_report(runs: Runs, folder: Folder, answers: Sequence[Answer] | None = 
     if answers is None:
         answers = answers_of_runs(runs)
     names = []
-    for name, content in _files(runs, answers, _to_trials(runs, folder)):
-        folder.write(name, content)
+    drawn = plates(runs)
+    render_page = partial(page, answers=answers, to_trials=_to_trials(runs, folder))
+    for name, content in report_files(runs, drawn, answers=answers, render_page=render_page):
+        folder.write(name, content())
         names.append(name)
     record(runs, folder)
     return names
@@ -46,16 +50,39 @@ def _to_trials(runs: Runs, folder: Folder) -> str | None:
     return "../" if places == {folder.uri.rpartition("/")[0]} else None
 
 
-def _files(runs: Runs, answers: Sequence[Answer], to_trials: str | None) -> Iterator[tuple[str, bytes]]:
-    frames, drawn, look = tables(runs, answers), plates(runs), looks(scenarios(runs))
+def report_files(
+    runs: Runs,
+    drawn: Sequence[Plate],
+    *,
+    answers: Sequence[Answer] | None = None,
+    render_page: Callable[..., str] = page,
+) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Yield the name of each file of a report, with a function that makes its content.
+
+    Args:
+        runs: The trials.
+        drawn: The figures.
+        answers: The answer for each dataset. None means that it is computed from the runs.
+        render_page: Renders the page from the trials, the figures, the tables and the looks, as `page` does.
+    """
+    frames, look = tables(runs, answers), looks(scenarios(runs))
     for plate in drawn:
-        for ending, content in render(plate, look).items():
-            yield f"figures/{plate.name}.{ending}", content
+        rendered = cache(partial(render, plate, look))  # its three files are drawn together, when the first is needed
+        for ending in FORMATS:
+            yield f"figures/{plate.name}.{ending}", partial(_one_format, rendered, ending)
             if ending == "png" and plate.kind in ON_TOP:
-                yield f"{plate.name}.png", content
+                yield f"{plate.name}.png", partial(_one_format, rendered, ending)
     for key, frame in frames.items():
-        yield f"tables/{key}.csv", to_csv(frame).encode()
-        yield f"tables/{key}.tex", to_latex(frame).encode()
+        yield f"tables/{key}.csv", partial(_encoded, to_csv, frame)
+        yield f"tables/{key}.tex", partial(_encoded, to_latex, frame)
     if "summary" in frames:
-        yield "summary.csv", to_csv(frames["summary"]).encode()
-    yield PAGE, page(runs, drawn, frames, look, answers=answers, to_trials=to_trials).encode()
+        yield "summary.csv", partial(_encoded, to_csv, frames["summary"])
+    yield PAGE, partial(_encoded, render_page, runs, drawn, frames, look)
+
+
+def _one_format(rendered: Callable[[], Mapping[Format, bytes]], ending: Format) -> bytes:
+    return rendered()[ending]
+
+
+def _encoded(text_of: Callable[..., str], *arguments: object) -> bytes:
+    return text_of(*arguments).encode()

@@ -46,6 +46,20 @@ class Lease:
             raise TakenOverError(f"another start of this sweep owns {self._folder.place} now; this one has ended")
 
 
+def has_lost_its_owner(folder: Folder) -> bool:
+    """Whether the process that owns the folder is known to have ended: it ran on this machine, where it is no more."""
+    try:
+        owner = json.loads(folder.read(OWNER) or b"{}")
+        if owner["host"] != socket.gethostname():
+            return False
+        os.kill(int(owner["pid"]), 0)  # signal 0 only asks whether the process exists
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError, ValueError, KeyError, TypeError):  # another user's process, or a damaged record
+        return False
+    return False
+
+
 def _epoch(folder: Folder) -> int:
     """The number of times that the folder was taken, as far as it is known."""
     try:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from raycal.report.runs import Trial
-from raycal.report.stats.curves import Axis, Measured, final_accuracy, mean_curve
+from raycal.report.stats.curves import Axis, Measured, curve_of, final_accuracy, mean_curve
 
 ACCURACY_LABEL = "test accuracy"
 ITERATION = "iteration"
@@ -120,6 +120,39 @@ def series_of(
         std=() if curve.sd is None else tuple((curve.sd * y_scale).tolist()),
         counts=(curve.n,) * len(curve.x),
         is_band=x != "annotated",  # the number of annotated images may fall, and a band would then cross itself
+    )
+
+
+def series_so_far(
+    trials: Sequence[Measured], scenario: str, label: str, *, x: Axis, y: str, y_scale: float = 1.0
+) -> Series | None:
+    """The series of trials of which some still run, as in `series_of`; None if the metric was not measured.
+
+    Each point is the mean over those seeds that have come so far, so that the line does not end where the slowest seed
+    is. The standard deviation of a single seed is 0 here.
+    """
+    curves = [
+        (curve, along)
+        for trial in trials
+        if (curve := curve_of(trial.lines, y)) is not None and (along := curve_of(trial.lines, x)) is not None
+    ]
+    points = []
+    for budget in sorted({budget for curve, _ in curves for budget in curve.interactions.tolist()}):
+        measured = [(along.at(budget), curve.at(budget)) for curve, along in curves]
+        covering = [(at, value * y_scale) for at, value in measured if at is not None and value is not None]
+        points.append(tuple(zip(*covering, strict=True)))
+    if not points:
+        return None
+    counts = tuple(len(values) for _, values in points)
+    deviations = tuple(float(np.std(values, ddof=1)) if len(values) > 1 else 0.0 for _, values in points)
+    return Series(
+        scenario=scenario,
+        label=label,
+        x=tuple(float(np.mean(at)) for at, _ in points),
+        mean=tuple(float(np.mean(values)) for _, values in points),
+        std=deviations if max(counts) > 1 else (),
+        counts=counts,
+        is_band=x != "annotated",
     )
 
 

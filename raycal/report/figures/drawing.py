@@ -21,13 +21,14 @@ MARKER_EDGE: Mapping[str, Any] = {"markeredgecolor": PAPER, "markeredgewidth": 0
 # No metadata about the date or the machine, so that the same figure gives the same bytes.
 METADATA: Mapping[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 Format = Literal["svg", "pdf", "png"]
+FORMATS: tuple[Format, ...] = ("svg", "pdf", "png")
 
 
-def render(plate: Plate, looks: Mapping[str, Look]) -> dict[str, bytes]:
+def render(plate: Plate, looks: Mapping[str, Look]) -> dict[Format, bytes]:
     """The contents of a figure's files, by file extension."""
     with drawing(text_as_paths=True):
         figure = draw_plate(plate, looks)
-        return {ending: save(figure, ending) for ending in ("svg", "pdf", "png")}
+        return {ending: save(figure, ending) for ending in FORMATS}
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Builds the figures of a sweep: figures 2 and 3 of the paper, accuracy by cost, break-even and sensitivity."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from raycal.report.figures.break_even_chart import CAPTION, saving_charts
 from raycal.report.figures.captions import best_settings, deviation, file_name
@@ -15,6 +16,7 @@ from raycal.report.figures.charts import (
     beyond,
     is_nearly_whole,
     series_of,
+    series_so_far,
     supervised_level,
     with_shared_budget,
     zoom,
@@ -26,27 +28,52 @@ from raycal.report.stats.comparison import by_dataset
 from raycal.report.stats.curves import ACCURACY_KEY, Axis
 from raycal.report.stats.guessing import highest
 
+Average = Callable[..., Series | None]  # `series_of` or `series_so_far`
 ZOOMED = "First the whole range, then zoomed to where the scenarios differ."
 
 
-def plates(runs: Runs) -> list[Plate]:
-    """All figures that can be drawn from the finished trials, dataset by dataset."""
+def plates(runs: Runs, *, with_unfinished: bool = False) -> list[Plate]:
+    """All figures that can be drawn from the finished trials, dataset by dataset.
+
+    Args:
+        runs: The trials.
+        with_unfinished: Whether the lines of accuracy, cluster label error and cost also show the trials that have not
+            finished, as far as they are. The other figures judge whole trials and never show these.
+    """
     drawn = []
     for dataset in datasets(runs):
         part = of_dataset(runs, dataset)
-        shown = slices(part)
-        drawn += [figure2(dataset, shown), figure3(dataset, shown), cost(dataset, shown), saving(dataset, part)]
+        shown = slices(so_far(part) if with_unfinished else part)
+        average = series_so_far if with_unfinished else series_of
+        figures = (figure2, figure3, cost)
+        drawn += [*(figure(dataset, shown, average) for figure in figures), saving(dataset, part)]
         drawn += [sensitivity(dataset, part, key) for key in varied(part)]
     return [plate for plate in drawn if plate is not None]
 
 
-def figure2(dataset: str, shown: Sequence[Slice]) -> Plate | None:
+def so_far(runs: Runs) -> Runs:
+    """The runs with the trials that have not ended counted as finished, if they have saved an iteration."""
+    return replace(
+        runs,
+        trials=tuple(
+            replace(trial, status="finished")
+            if trial.status == "unfinished" and trial.lines and not trial.is_removed
+            else trial
+            for trial in runs.trials
+        ),
+    )
+
+
+def figure2(dataset: str, shown: Sequence[Slice], average: Average = series_of) -> Plate | None:
     """Test accuracy against interactions, first over the whole range, and then zoomed to the part in which the
     scenarios differ.
 
-    The zoomed panels are left out if they show nearly the whole range.
+    The zoomed panels are left out if they show nearly the whole range. The axis ends with the shared budget, unless
+    trials are shown that have not finished, because such a trial would cut the lines of all others.
     """
-    charts = [with_shared_budget(_accuracy_by_interactions(part)) for part in shown]
+    charts = [_accuracy_by_interactions(part, average) for part in shown]
+    if average is not series_so_far:
+        charts = [with_shared_budget(chart) for chart in charts]
     charts = [chart for chart in charts if chart.series or chart.levels]
     zoomed = [zoom(chart) if chart.series else chart for chart in charts]
     pairs = list(zip(charts, zoomed, strict=True))
@@ -60,14 +87,14 @@ def figure2(dataset: str, shown: Sequence[Slice]) -> Plate | None:
     return _plate("figure2", dataset, "Test accuracy against interactions", caption, rows, shown)
 
 
-def _accuracy_by_interactions(part: Slice) -> Chart:
+def _accuracy_by_interactions(part: Slice, average: Average) -> Chart:
     """The panel with full supervision and guessing as horizontal lines."""
     trials = [*part.supervised, *(trial for group in part.groups for trial in group.finished)]
     return Chart(
         title=part.title,
         x_label=INTERACTIONS,
         y_label=ACCURACY_LABEL,
-        series=_series(part, x="interactions", y=ACCURACY_KEY),
+        series=_series(part, average, x="interactions", y=ACCURACY_KEY),
         levels=supervised_level(part.supervised),
         chance=highest(line for trial in trials for line in trial.lines),
         has_end_labels=True,
@@ -83,12 +110,12 @@ def _cut_words(charts: Sequence[Chart]) -> str:
     return f"The axis ends with the interactions that all scenarios spent; {', '.join(longer)} {go} on."
 
 
-def figure3(dataset: str, shown: Sequence[Slice]) -> Plate | None:
+def figure3(dataset: str, shown: Sequence[Slice], average: Average = series_of) -> Plate | None:
     """Cluster label error and annotated images by iteration, for the scenarios that form clusters."""
     rows: list[tuple[Chart, ...]] = []
     for part in shown:
-        error = _series(part, x="iteration", y="cluster_label_error", y_scale=100, only_clusters=True)
-        annotated = _series(part, x="iteration", y="annotated", only_clusters=True)
+        error = _series(part, average, x="iteration", y="cluster_label_error", y_scale=100, only_clusters=True)
+        annotated = _series(part, average, x="iteration", y="annotated", only_clusters=True)
         if annotated:
             charts = (
                 Chart(title=part.title, x_label=ITERATION, y_label="cluster label error (%)", series=error),
@@ -99,7 +126,7 @@ def figure3(dataset: str, shown: Sequence[Slice]) -> Plate | None:
     return _plate("figure3", dataset, "Cluster label error and annotated images", caption, rows, shown)
 
 
-def cost(dataset: str, shown: Sequence[Slice]) -> Plate | None:
+def cost(dataset: str, shown: Sequence[Slice], average: Average = series_of) -> Plate | None:
     """Test accuracy against annotated images and against the hours of the expert."""
     axes: dict[str, Axis] = {"annotated images": "annotated", "human time (hours)": "human_hours"}
     rows = [
@@ -108,7 +135,7 @@ def cost(dataset: str, shown: Sequence[Slice]) -> Plate | None:
                 title=part.title,
                 x_label=x_label,
                 y_label=ACCURACY_LABEL,
-                series=_series(part, x=axis, y=ACCURACY_KEY),
+                series=_series(part, average, x=axis, y=ACCURACY_KEY),
                 levels=supervised_level(part.supervised),
             )
             for x_label, axis in axes.items()
@@ -129,10 +156,12 @@ def saving(dataset: str, runs: Runs) -> Plate | None:
     return _plate("break_even", dataset, "What a cluster may cost", CAPTION, rows, [])
 
 
-def _series(part: Slice, *, x: Axis, y: str, y_scale: float = 1.0, only_clusters: bool = False) -> tuple[Series, ...]:
+def _series(
+    part: Slice, average: Average, *, x: Axis, y: str, y_scale: float = 1.0, only_clusters: bool = False
+) -> tuple[Series, ...]:
     """The series of all groups in which the metric was measured."""
     series = [
-        series_of(
+        average(
             group.finished,
             group.scenario,
             f"{group.scenario} ({note})" if note else group.scenario,

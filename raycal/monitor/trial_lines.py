@@ -1,0 +1,52 @@
+"""Says in words how far the trials of a sweep are, for the live table of a terminal and that of the live page."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from raycal.config.labels import counted
+from raycal.monitor.progress import duration
+from raycal.monitor.sweep_view import TrialView
+from raycal.storage.run_dir import TrialState
+
+COLUMNS = ("trial", "state", "iteration", "accuracy", "time left")
+_URGENCY = (TrialState.RUNNING, TrialState.FAILED, TrialState.PLANNED, TrialState.STOPPED, TrialState.FINISHED)
+
+
+def by_urgency(trials: Sequence[TrialView]) -> list[TrialView]:
+    """The trials in the order in which a reader looks for them: first those that run, then those that failed."""
+    return sorted(trials, key=lambda trial: _URGENCY.index(trial.state))
+
+
+def cells(trial: TrialView) -> tuple[str, str, str, str, str]:
+    """The label, the state, the iterations, the accuracy, and the time left or the reason of the end of a trial."""
+    return (
+        trial.label,
+        trial.state.value,
+        f"{len(trial.records)}/{trial.iterations}",
+        f"{trial.records[-1]['test_accuracy']:.3f}" if trial.records else "-",
+        trial.reason or ("" if trial.seconds_left is None else duration(trial.seconds_left)),
+    )
+
+
+def line(trial: TrialView) -> str:
+    """One line about a trial, for output that is not a table."""
+    label, state, iterations, accuracy, end = cells(trial)
+    words = [label, state, f"iteration {iterations}"]
+    if trial.records:
+        words += [f"interactions {trial.records[-1]['interactions']:,}", f"accuracy {accuracy}"]
+    if end:
+        words.append(end if trial.reason else f"about {end} left")
+    return "  ".join(words)
+
+
+def summary(trials: Sequence[TrialView]) -> str:
+    """How many trials are in which state, and which strategy has the highest accuracy in its newest iteration."""
+    states = Counter(trial.state.value for trial in trials)
+    words = [counted(len(trials), "trial"), *(f"{number} {state}" for state, number in states.items())]
+    reached = [
+        (trial.records[-1]["test_accuracy"], trial.label) for trial in trials if trial.records and not trial.is_bound
+    ]
+    if reached:
+        accuracy, label = max(reached)
+        words.append(f"highest accuracy so far {accuracy:.3f} ({label})")
+    return ", ".join(words)

@@ -1,0 +1,200 @@
+"""The report of a sweep while it runs: one page in memory, made again when the sweep has changed.
+
+Nothing is written, neither into the sweep folder nor elsewhere.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from posixpath import dirname
+from threading import Lock
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+
+from raycal import __version__
+from raycal.config.labels import counted
+from raycal.errors import InputError, StorageError, one_line
+from raycal.monitor.sweep_view import SweepView, TrialView
+from raycal.monitor.trial_lines import COLUMNS, by_urgency, cells, summary
+from raycal.report.figures.plates import plates
+from raycal.report.page import page
+from raycal.report.runs import read_runs
+from raycal.report.write import PAGE, report_files
+from raycal.storage.folder import Folder
+from raycal.storage.run_dir import TrialState
+from raycal.storage.seal import digest_of
+from raycal.storage.sweep_dir import SweepDir
+
+SCRIPT = "live.js"
+UNREADABLE = (InputError, StorageError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepState:
+    """What one look at the sweeps has found.
+
+    Attributes:
+        trials: The trials of all sweeps.
+        interrupted: The experiments that no process runs any more, though they have not ended.
+        problem: Why the sweeps cannot be read, in one line; empty if they can. The rest is then from the last look that
+            could read them.
+    """
+
+    trials: tuple[TrialView, ...]
+    interrupted: frozenset[str]
+    problem: str = ""
+
+    @property
+    def version(self) -> str:
+        """A text that differs from that of every other state, also after the server was started again."""
+        what = (__version__, self.trials, sorted(self.interrupted), self.problem)
+        return digest_of(repr(what).encode())[:16]
+
+    @property
+    def kind(self) -> str:
+        """One word: `lost`, `ended`, `interrupted`, `waiting` (for the first iteration) or `running`."""
+        if self.problem:
+            return "lost"
+        if all(trial.state.has_ended for trial in self.trials):
+            return "ended"
+        if self.interrupted:
+            return "interrupted"
+        return "running" if any(trial.records for trial in self.trials) else "waiting"
+
+
+class LiveReport:
+    """The live page of one sweep or several, and the files that it links to.
+
+    All methods may be called from several threads.
+
+    Args:
+        places: The folders of the sweeps.
+
+    Raises:
+        InputError: A place is not the folder of a sweep, or its runs are damaged.
+    """
+
+    def __init__(self, places: Sequence[str]) -> None:
+        self._places = places
+        self._views = [SweepView(SweepDir(Folder.at(place))) for place in places]
+        self._looking, self._drawing = Lock(), Lock()
+        self._runs = read_runs(*places)
+        self._state = self._read_state()
+        self._problem_of_runs = ""
+        self._drawn_version = ""
+        self._files: Mapping[str, Callable[[], bytes]] = {}
+        self._contents: dict[str, bytes] = {}
+
+    def look(self) -> SweepState:
+        """Look at the sweep folders, and return the state that they show; this draws nothing."""
+        with self._looking:
+            try:
+                state = self._read_state()
+                if self._problem_of_runs:  # the state may be the same when the files can be read again
+                    read_runs(*self._places)
+                    self._problem_of_runs = ""
+                self._state = state
+            except UNREADABLE as error:
+                self._state = replace(self._state, problem=one_line(error))
+            return self._state
+
+    def page(self) -> bytes:
+        """The page of the state that the sweep folders show now; it is drawn only if this state is new."""
+        return self._content(PAGE, self.look()) or b""
+
+    def file(self, name: str) -> bytes | None:
+        """A file that the newest page links to, drawn when it is first asked for; None if there is no such file."""
+        return self._content(name, self._state)
+
+    def _content(self, name: str, state: SweepState) -> bytes | None:
+        with self._drawing:
+            if state.version != self._drawn_version:
+                self._start(state)
+            if name in self._files and name not in self._contents:
+                self._contents[name] = self._files[name]()
+            return self._contents.get(name)
+
+    def _start(self, state: SweepState) -> None:
+        """Read the runs for a new state; the files are made later, when somebody asks for them."""
+        if not state.problem:
+            try:
+                self._runs = read_runs(*self._places)
+            except UNREADABLE as error:
+                self._problem_of_runs = one_line(error)
+        more = {"live": self._live(replace(state, problem=state.problem or self._problem_of_runs), state.version)}
+        render_page = partial(page, template="live.html", more=more)
+        drawn = plates(self._runs, with_unfinished=True)
+        self._files = dict(report_files(self._runs, drawn, render_page=render_page))
+        self._contents = {}
+        self._drawn_version = state.version
+
+    def _read_state(self) -> SweepState:
+        trials: list[TrialView] = []
+        interrupted: set[str] = set()
+        for view in self._views:
+            own = view.trials()
+            trials += own
+            if view.is_interrupted():
+                interrupted |= {trial.experiment_id for trial in own if not trial.state.has_ended}
+        return SweepState(tuple(trials), frozenset(interrupted))
+
+    def _live(self, state: SweepState, version: str) -> dict[str, Any]:
+        """What the template needs to say about a state, and the version that the page has in the eyes of its script."""
+        title, words = _words(state)
+        place = self._views[0].place if len(self._views) == 1 else ""
+        return {
+            "version": version,
+            "state": state.kind,
+            "title": title,
+            "words": words,
+            "summary": summary(state.trials),
+            "columns": COLUMNS,
+            "trials": [_row(trial, trial.experiment_id in state.interrupted) for trial in by_urgency(state.trials)],
+            "is_partly": any(trial.records and not trial.state.has_ended for trial in state.trials),
+            "folder": place,
+            "storage": dirname(place),
+        }
+
+
+def script() -> bytes:
+    """The script of the live page, which contains that of the report."""
+    environment = Environment(loader=PackageLoader("raycal.report"))
+    return environment.get_template(SCRIPT).render().encode()
+
+
+def _row(trial: TrialView, is_interrupted: bool) -> dict[str, str]:
+    """What the table says about a trial; the reason of its end has a line of its own."""
+    label, state, iterations, accuracy, end = cells(trial)
+    is_stale = is_interrupted and trial.state is TrialState.RUNNING
+    return {
+        "label": label,
+        "state": "interrupted" if is_stale else state,
+        "iterations": iterations,
+        "accuracy": accuracy,
+        "time_left": "" if trial.reason or is_interrupted else end,
+        "reason": trial.reason,
+    }
+
+
+def _words(state: SweepState) -> tuple[str, str]:
+    """The state of the sweep in a few words, and what that means for the page."""
+    match state.kind:
+        case "lost":
+            return "The sweep cannot be read.", f"The page shows what was read last, and keeps looking. {state.problem}"
+        case "ended":
+            return "The sweep has ended.", "The page changes only if the sweep is resumed."
+        case "interrupted":
+            left = counted(len(state.interrupted), "trial")
+            are = "is" if len(state.interrupted) == 1 else "are"
+            words = (
+                f"{left} {are} not complete, and the process that ran the sweep is gone. --resume continues the sweep."
+            )
+            return "The sweep was interrupted.", words
+        case "waiting":
+            return (
+                "The sweep has begun.",
+                "No iteration has been saved yet. The page shows the first one as soon as it is.",
+            )
+        case _:
+            return "The sweep is running.", "The page changes by itself whenever an iteration has been saved."

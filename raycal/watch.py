@@ -88,7 +88,7 @@ def _print_changes(view: "SweepView", every: float) -> "list[TrialView]":
         if is_first:
             print(f"{view.name}: {summary(trials)}", flush=True)
         for trial in trials:
-            change = f"{trial.state} {len(trial.records)}"
+            change = f"{trial.state_word} {len(trial.records)}"
             if printed.get(trial.experiment_id) != change and not (is_first and trial.state == "planned"):
                 print(line(trial), flush=True)
             printed[trial.experiment_id] = change

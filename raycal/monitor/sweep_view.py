@@ -25,7 +25,8 @@ class TrialView:
         reason: Why the trial was stopped or has failed, in one line; empty for other trials.
         is_bound: Whether the trial is full supervision, an upper bound and no strategy.
         seconds_left: The estimated seconds that the trial still needs while it runs; None if it has ended, or if no
-            iteration of the sweep has finished yet.
+            iteration of the sweep has finished yet, or if the trial was interrupted.
+        is_interrupted: Whether the trial has not ended, and the process that ran the sweep is known to be gone.
     """
 
     experiment_id: str
@@ -36,6 +37,12 @@ class TrialView:
     reason: str
     is_bound: bool
     seconds_left: float | None
+    is_interrupted: bool = False
+
+    @property
+    def state_word(self) -> str:
+        """The state in one word, in which a trial that began and was interrupted is not called running."""
+        return "interrupted" if self.is_interrupted and self.state is TrialState.RUNNING else self.state.value
 
 
 class SweepView:
@@ -65,7 +72,8 @@ class SweepView:
         experiments = plan.asked
         labels = trial_labels(experiments, plan.searched)
         read = {key: self._read(key) for key in experiments}
-        left = _seconds_left(experiments, read)
+        is_lost = has_lost_its_owner(self._sweep_dir.folder)
+        left = {} if is_lost else _seconds_left(experiments, read)
         return [
             TrialView(
                 experiment_id=key,
@@ -76,13 +84,10 @@ class SweepView:
                 reason=reason,
                 is_bound=experiments[key].resolved_scenario.whole_pool,
                 seconds_left=left.get(key),
+                is_interrupted=is_lost and not state.has_ended,
             )
             for key, (state, reason, records) in read.items()
         ]
-
-    def is_interrupted(self) -> bool:
-        """Whether the process that ran the sweep is known to have ended; a sweep whose trials have all ended, too."""
-        return has_lost_its_owner(self._sweep_dir.folder)
 
     def _read(self, experiment_id: str) -> tuple[TrialState, str, list[IterationRecord]]:
         if experiment_id in self._complete:

@@ -21,7 +21,7 @@ def cells(trial: TrialView) -> tuple[str, str, str, str, str]:
     """The label, the state, the iterations, the accuracy, and the time left or the reason of the end of a trial."""
     return (
         trial.label,
-        trial.state.value,
+        trial.state_word,
         f"{len(trial.records)}/{trial.iterations}",
         f"{trial.records[-1]['test_accuracy']:.3f}" if trial.records else "-",
         trial.reason or ("" if trial.seconds_left is None else duration(trial.seconds_left)),
@@ -41,7 +41,7 @@ def line(trial: TrialView) -> str:
 
 def summary(trials: Sequence[TrialView]) -> str:
     """How many trials are in which state, and which strategy has the highest accuracy in its newest iteration."""
-    states = Counter(trial.state.value for trial in trials)
+    states = Counter(trial.state_word for trial in trials)
     words = [counted(len(trials), "trial"), *(f"{number} {state}" for state, number in states.items())]
     reached = [
         (trial.records[-1]["test_accuracy"], trial.label) for trial in trials if trial.records and not trial.is_bound

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from raycal.storage.folder import Folder
 
 PROG = "python -m raycal.report"
-PORT = 8050
+PORT, LAST_PORT = 8050, 65535
 
 EPILOG = """\
 examples:
@@ -105,13 +105,20 @@ def _serve(options: argparse.Namespace) -> int:
     """Serve the live page until Ctrl-C."""
     if options.out is not None:
         raise InputError(f"--out {options.out}: --serve writes no files; leave out one of the two")
+    port = PORT if options.port is None else options.port
+    if not 0 <= port <= LAST_PORT:
+        raise InputError(f"--port {port}: should be from 0 to {LAST_PORT}")
     places = [_place(sweep, options.storage) for sweep in options.sweeps]
 
     from raycal.report.live import LiveReport  # slow to import
     from raycal.report.server import serve
 
-    port = PORT if options.port is None else options.port
-    serve(LiveReport(places), port, announce=lambda address: print(f"live report: {address}", flush=True))
+    serve(
+        LiveReport(places),
+        port,
+        announce=lambda address: print(f"live report: {address}  (Ctrl-C ends it)", flush=True),
+    )
+    print()  # a terminal shows the typed ^C on the line of the address
     return 0
 
 

@@ -22,7 +22,6 @@ from raycal.report.page import page
 from raycal.report.runs import read_runs
 from raycal.report.write import PAGE, report_files
 from raycal.storage.folder import Folder
-from raycal.storage.run_dir import TrialState
 from raycal.storage.seal import digest_of
 from raycal.storage.sweep_dir import SweepDir
 
@@ -36,19 +35,17 @@ class SweepState:
 
     Attributes:
         trials: The trials of all sweeps.
-        interrupted: The experiments that no process runs any more, though they have not ended.
         problem: Why the sweeps cannot be read, in one line; empty if they can. The rest is then from the last look that
             could read them.
     """
 
     trials: tuple[TrialView, ...]
-    interrupted: frozenset[str]
     problem: str = ""
 
     @property
     def version(self) -> str:
         """A text that differs from that of every other state, also after the server was started again."""
-        what = (__version__, self.trials, sorted(self.interrupted), self.problem)
+        what = (__version__, self.trials, self.problem)
         return digest_of(repr(what).encode())[:16]
 
     @property
@@ -58,7 +55,7 @@ class SweepState:
             return "lost"
         if all(trial.state.has_ended for trial in self.trials):
             return "ended"
-        if self.interrupted:
+        if any(trial.is_interrupted for trial in self.trials):
             return "interrupted"
         return "running" if any(trial.records for trial in self.trials) else "waiting"
 
@@ -124,20 +121,19 @@ class LiveReport:
                 self._problem_of_runs = one_line(error)
         more = {"live": self._live(replace(state, problem=state.problem or self._problem_of_runs), state.version)}
         render_page = partial(page, template="live.html", more=more)
-        drawn = plates(self._runs, with_unfinished=True)
+        drawn = plates(self._runs, with_unfinished=_is_partly(state))
         self._files = dict(report_files(self._runs, drawn, render_page=render_page))
         self._contents = {}
         self._drawn_version = state.version
 
     def _read_state(self) -> SweepState:
         trials: list[TrialView] = []
-        interrupted: set[str] = set()
         for view in self._views:
             own = view.trials()
+            if len(self._views) > 1:
+                own = [replace(trial, label=f"{view.name}: {trial.label}") for trial in own]
             trials += own
-            if view.is_interrupted():
-                interrupted |= {trial.experiment_id for trial in own if not trial.state.has_ended}
-        return SweepState(tuple(trials), frozenset(interrupted))
+        return SweepState(tuple(trials))
 
     def _live(self, state: SweepState, version: str) -> dict[str, Any]:
         """What the template needs to say about a state, and the version that the page has in the eyes of its script."""
@@ -150,8 +146,8 @@ class LiveReport:
             "words": words,
             "summary": summary(state.trials),
             "columns": COLUMNS,
-            "trials": [_row(trial, trial.experiment_id in state.interrupted) for trial in by_urgency(state.trials)],
-            "is_partly": any(trial.records and not trial.state.has_ended for trial in state.trials),
+            "trials": [_row(trial) for trial in by_urgency(state.trials)],
+            "is_partly": _is_partly(state),
             "folder": place,
             "storage": dirname(place),
         }
@@ -163,16 +159,20 @@ def script() -> bytes:
     return environment.get_template(SCRIPT).render().encode()
 
 
-def _row(trial: TrialView, is_interrupted: bool) -> dict[str, str]:
-    """What the table says about a trial; the reason of its end has a line of its own."""
+def _is_partly(state: SweepState) -> bool:
+    """Whether trials have saved iterations and have not ended, so that figures show parts of them."""
+    return any(trial.records and not trial.state.has_ended for trial in state.trials)
+
+
+def _row(trial: TrialView) -> dict[str, str]:
+    """What the table says about a trial; the reason of its end stands below its name."""
     label, state, iterations, accuracy, end = cells(trial)
-    is_stale = is_interrupted and trial.state is TrialState.RUNNING
     return {
         "label": label,
-        "state": "interrupted" if is_stale else state,
+        "state": state,
         "iterations": iterations,
         "accuracy": accuracy,
-        "time_left": "" if trial.reason or is_interrupted else end,
+        "time_left": "" if trial.reason else end,
         "reason": trial.reason,
     }
 
@@ -185,12 +185,10 @@ def _words(state: SweepState) -> tuple[str, str]:
         case "ended":
             return "The sweep has ended.", "The page changes only if the sweep is resumed."
         case "interrupted":
-            left = counted(len(state.interrupted), "trial")
-            are = "is" if len(state.interrupted) == 1 else "are"
-            words = (
-                f"{left} {are} not complete, and the process that ran the sweep is gone. --resume continues the sweep."
-            )
-            return "The sweep was interrupted.", words
+            number = sum(trial.is_interrupted for trial in state.trials)
+            are = "is" if number == 1 else "are"
+            words = f"{counted(number, 'trial')} {are} not complete, and the process that ran the sweep is gone."
+            return "The sweep was interrupted.", f"{words} --resume continues it."
         case "waiting":
             return (
                 "The sweep has begun.",

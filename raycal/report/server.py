@@ -62,9 +62,10 @@ def new_server(live: LiveReport, port: int) -> ThreadingHTTPServer:
     """
     try:
         server = ThreadingHTTPServer((ADDRESS, port), partial(_Handler, live, script()))
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"--port {port}: {reason}; give another port, or 0 for any that is free") from error
+    except OSError as error:
+        raise InputError(
+            f"--port {port}: {error.strerror or error}; give another port, or 0 for any that is free"
+        ) from error
     server.daemon_threads = True
     return server
 

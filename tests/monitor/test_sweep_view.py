@@ -1,3 +1,5 @@
+import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -5,6 +7,7 @@ from run_folders import CONFIGS, commit, planned
 
 from raycal.errors import InputError
 from raycal.monitor.sweep_view import SweepView
+from raycal.monitor.trial_lines import summary
 from raycal.storage.folder import Folder
 from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir
@@ -58,6 +61,23 @@ def test_trials_end_in_each_way(sweep_dir: SweepDir) -> None:
     commit(sweep_dir, 0, CLUSTERS)
     RunWriter.of(sweep_dir, CLUSTERS.experiment_id).finish("iterations")
     assert [trial.state for trial in view.trials()] == ["stopped", "finished"]
+
+
+def test_trials_of_a_process_that_is_gone_are_interrupted(sweep_dir: SweepDir) -> None:
+    commit(sweep_dir, 0)
+    view = SweepView(sweep_dir)
+    assert [trial.state_word for trial in view.trials()] == ["running", "planned"]
+
+    owner = {"epoch": 1, "start": "a", "host": socket.gethostname(), "pid": 2**22 + 1}  # larger than any process id
+    sweep_dir.folder.write("owner.json", json.dumps(owner).encode())
+    first, second = view.trials()
+    assert (first.state_word, first.seconds_left, first.is_interrupted) == ("interrupted", None, True)
+    assert (second.state_word, second.seconds_left, second.is_interrupted) == ("planned", None, True)
+    assert "1 interrupted, 1 planned" in summary([first, second])
+
+    RunWriter.of(sweep_dir, RANDOM.experiment_id).finish("iterations")
+    first, _ = view.trials()
+    assert (first.state_word, first.is_interrupted) == ("finished", False)
 
 
 def test_complete_trials_are_read_once(sweep_dir: SweepDir, tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 import json
 import pickle
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ from small_iterations import CONFIG, model, result
 
 from raycal.errors import InfrastructureError, TakenOverError
 from raycal.storage.folder import Folder
-from raycal.storage.lease import Lease
+from raycal.storage.lease import Lease, has_lost_its_owner
 from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
@@ -39,6 +42,26 @@ def test_two_starts_at_the_same_moment_have_one_owner(folder: Folder) -> None:
     assert json.loads(first.record)["epoch"] == json.loads(second.record)["epoch"]
     with pytest.raises(TakenOverError):
         first.check()
+
+
+def test_owner_is_lost_when_its_process_has_ended(folder: Folder) -> None:
+    assert not has_lost_its_owner(folder)
+    Lease.take(folder)
+    assert not has_lost_its_owner(folder)
+
+    script = f"from raycal.storage.lease import Lease, Folder; print(Lease.take(Folder.at({folder.place!r})).record)"
+    record = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.strip()
+    folder.write("owner.json", record.encode())
+    assert has_lost_its_owner(folder)
+
+    folder.write("owner.json", json.dumps(json.loads(record) | {"host": "another-machine"}).encode())
+    assert not has_lost_its_owner(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"pid": 1}', b'{"host": "HOST", "pid": "x"}'])
+def test_owner_of_a_damaged_record_is_not_said_to_be_lost(folder: Folder, content: bytes) -> None:
+    folder.write("owner.json", content.replace(b"HOST", socket.gethostname().encode()))
+    assert not has_lost_its_owner(folder)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"epoch": null}', b'{"epoch": "many"}', b"\xff"])

@@ -23,9 +23,17 @@ const named = (selector) => new Map([...document.querySelectorAll(selector)].map
 const sorted = () => [...document.querySelectorAll("th[aria-sort]")];
 const iterationOf = (gallery) => [...gallery.querySelectorAll(".iterations button")].findIndex((each) => each.getAttribute("aria-pressed") === "true");
 
+// The element that must not move in the window: an open part of the evidence that is in sight, or what is at the top.
+const ANCHORS = "header, section, figure, h2, #evidence details";
+const anchor = () => {
+  const place = (each) => each.getBoundingClientRect();
+  const open = [...document.querySelectorAll("#evidence details[open]")].find((each) => place(each).bottom > 100 && place(each).top < innerHeight - 100);
+  return open || [...document.querySelectorAll(ANCHORS)].filter((each) => place(each).height && place(each).top < 100).pop();
+};
+
 // What a reader has done to the page: opened, scrolled, sorted, hidden and chosen.
 const remember = () => {
-  const top = [...document.querySelectorAll("header, section, section details")].filter((each) => each.getBoundingClientRect().top < 100).pop();
+  const top = anchor();
   return {
     folds: [...named("details")].map(([name, each]) => [name, each.open]),
     boxes: [...named(".scroll")].map(([name, each]) => [name, each.scrollLeft, each.scrollTop]),
@@ -57,7 +65,7 @@ const restore = (before) => {
     if (element) element.focus({ preventScroll: true });
   }
   if (before.top) {
-    const element = [...document.querySelectorAll("header, section, section details")].find((each) => nameOf(each) === before.top[0]);
+    const element = [...document.querySelectorAll(ANCHORS)].find((each) => nameOf(each) === before.top[0]);
     if (element) scrollBy({ top: element.getBoundingClientRect().top - before.top[1], behavior: "instant" });
   }
 };

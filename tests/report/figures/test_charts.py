@@ -1,7 +1,8 @@
 import pytest
 from small_runs import line, runs, supervised, trial
 
-from raycal.report.figures.charts import Chart, Level, Series, aligned, series_of, supervised_level, zoom
+from raycal.report.figures.charts import Chart, Level, Series, aligned, series_of, series_so_far, supervised_level, zoom
+from raycal.report.stats.curves import Axis
 
 
 def series(*mean: float, std: tuple[float, ...] = ()) -> Series:
@@ -25,6 +26,37 @@ def test_curve_is_the_mean_over_the_finished_seeds() -> None:
     assert (found.x, found.counts) == ((100, 200), (2, 2))
     assert found.mean == pytest.approx((0.45, 0.7))
     assert found.std == pytest.approx((0.0707107, 0.1414214), abs=1e-6)
+
+
+def test_curve_so_far_does_not_end_where_the_slowest_seed_is() -> None:
+    (group,) = runs(trial("random", 0, [0.4, 0.6, 0.9]), trial("random", 1, [0.5]), trial("random", 2)).groups
+    found = series_so_far(group.trials, "random", "random", x="interactions", y="test_accuracy", y_scale=2)
+
+    assert found is not None
+    assert (found.x, found.counts) == ((100, 200, 300), (2, 1, 1))
+    assert found.mean == pytest.approx((0.9, 1.2, 1.8))
+    assert found.std == pytest.approx((0.1414214, 0, 0), abs=1e-6)
+
+
+@pytest.mark.parametrize("x", ["interactions", "iteration", "annotated", "human_hours"])
+def test_curve_so_far_of_finished_seeds_is_their_curve(x: Axis) -> None:
+    (group,) = runs(trial("random", 0, [0.4, 0.6, 0.7]), trial("random", 1, [0.5, 0.8, 0.7])).groups
+    usual, found = (
+        average(group.trials, "random", "random", x=x, y="test_accuracy") for average in (series_of, series_so_far)
+    )
+    assert usual is not None
+    assert found is not None
+    assert found.mean == pytest.approx(usual.mean)
+    assert found.std == pytest.approx(usual.std)
+    assert (found.x, found.counts, found.is_band) == (pytest.approx(usual.x), usual.counts, usual.is_band)
+
+
+def test_curve_so_far_of_one_seed_has_no_deviation() -> None:
+    (group,) = runs(trial("random", 0, [0.4])).groups
+    found = series_so_far(group.trials, "random", "random", x="interactions", y="test_accuracy")
+    assert found is not None
+    assert (found.x, found.mean, found.std) == ((100,), (0.4,), ())
+    assert series_so_far(group.trials, "random", "random", x="iteration", y="mean_cluster_purity") is None
 
 
 def test_undefined_values_are_left_out() -> None:

@@ -12,6 +12,22 @@ def named(of: Runs) -> dict[str, Plate]:
     return {plate.name: plate for plate in plates(of)}
 
 
+def test_unfinished_trials_are_drawn_only_if_asked_for_and_do_not_cut_the_axis() -> None:
+    of = runs(
+        trial("random", 0, [0.4, 0.5, 0.6]),
+        trial("random", 1, [0.2, 0.3], status="unfinished"),
+        trial("uncertain-only", 0, [0.5, 0.55], status="unfinished"),
+        trial("cluster-only", 0, [0.9], status="failed", reason="no luck"),
+    )
+    (usual,) = plates(of)[0].rows[0][:1]
+    assert [(one.scenario, one.mean) for one in usual.series] == [("random", (0.4, 0.5, 0.6))]
+
+    (chart,) = plates(of, with_unfinished=True)[0].rows[0][:1]
+    assert [(one.scenario, one.counts) for one in chart.series] == [("random", (2, 2, 1)), ("uncertain-only", (1, 1))]
+    assert chart.series[0].mean == pytest.approx((0.3, 0.4, 0.6))
+    assert chart.x_range is None  # with the shared budget, the line of random would end at 200
+
+
 def test_figures_of_a_dataset() -> None:
     clusters = trial("cluster-only", 0, lines=[line(at, 0.6 + at / 10, **CLUSTERS) for at in range(3)])
     found = named(runs(trial("random", 0, [0.4, 0.5, 0.6]), clusters, supervised(0, 0.9)))

@@ -40,11 +40,11 @@ def line(trial: TrialView) -> str:
 
 
 def summary(trials: Sequence[TrialView]) -> str:
-    """How many trials are in which state, and which strategy has the highest accuracy in its newest iteration."""
+    """How many trials are in which state, and which strategy has had the highest accuracy in any iteration."""
     states = Counter(trial.state_word for trial in trials)
     words = [counted(len(trials), "trial"), *(f"{number} {state}" for state, number in states.items())]
     reached = [
-        (trial.records[-1]["test_accuracy"], trial.label) for trial in trials if trial.records and not trial.is_bound
+        (record["test_accuracy"], trial.label) for trial in trials if not trial.is_bound for record in trial.records
     ]
     if reached:
         accuracy, label = max(reached)

@@ -25,9 +25,9 @@ examples:
 
 If trials are still running or have failed, the report covers the finished trials and says so. With --serve it also
 draws the trials that are running, changes in the browser whenever an iteration has been saved, and writes no file.
-Ctrl-C ends the server and does not disturb the sweep.
+Ctrl-C ends the server, with exit code 0, and does not disturb the sweep.
 
-exit codes: 0 the report is written or was served, 2 a mistake in the input
+exit codes: 0 the report is written, 2 a mistake in the input
 """
 
 

@@ -138,6 +138,8 @@ class LiveReport:
     def _live(self, state: SweepState, version: str) -> dict[str, Any]:
         """What the template needs to say about a state, and the version that the page has in the eyes of its script."""
         title, words = _words(state)
+        rows = [_row(trial) for trial in by_urgency(state.trials)]
+        has_times = any(row["time_left"] for row in rows)
         place = self._views[0].place if len(self._views) == 1 else ""
         return {
             "version": version,
@@ -145,8 +147,9 @@ class LiveReport:
             "title": title,
             "words": words,
             "summary": summary(state.trials),
-            "columns": COLUMNS,
-            "trials": [_row(trial) for trial in by_urgency(state.trials)],
+            "columns": COLUMNS if has_times else COLUMNS[:-1],
+            "trials": rows,
+            "has_times": has_times,
             "is_partly": _is_partly(state),
             "folder": place,
             "storage": dirname(place),

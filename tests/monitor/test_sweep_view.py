@@ -1,5 +1,6 @@
 import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,15 @@ def test_iterations_are_seen_when_they_are_saved(sweep_dir: SweepDir) -> None:
         # The other trial has no iteration yet, and its time is that of the trial that has.
         assert second.seconds_left is not None
         assert second.seconds_left >= SECONDS * CLUSTERS.iterations
+
+
+def test_highest_accuracy_so_far_does_not_fall(sweep_dir: SweepDir) -> None:
+    commit(sweep_dir, 2)  # with an accuracy of 0.75
+    trial, _ = SweepView(sweep_dir).trials()
+    worse = {**trial.records[0], "test_accuracy": 0.5}
+    trial = replace(trial, records=[*trial.records, worse])  # type: ignore[list-item]
+    assert summary([trial]) == "1 trial, 1 running, highest accuracy so far 0.750 (random s3)"
+    assert summary([replace(trial, is_bound=True)]) == "1 trial, 1 running"
 
 
 def test_trials_end_in_each_way(sweep_dir: SweepDir) -> None:

@@ -145,6 +145,7 @@ def test_sweep_whose_process_is_gone_was_interrupted(
     assert ("The sweep was interrupted. 2 trials are not complete" in words(page)) == is_interrupted
     assert ("random s3 interrupted 1/15 0.250 " in words(page)) == is_interrupted
     assert ("--resume" in page) == is_interrupted
+    assert ("time left" in words(page)) != is_interrupted  # nothing in this column would be filled
     assert len(points(page)) == 1
 
 

@@ -26,6 +26,7 @@ from raycal.storage.seal import digest_of
 from raycal.storage.sweep_dir import SweepDir
 
 SCRIPT = "live.js"
+CLOSE_SECONDS = 30.0  # for each of reading and drawing
 UNREADABLE = (InputError, StorageError, OSError)
 
 
@@ -103,6 +104,14 @@ class LiveReport:
     def file(self, name: str) -> bytes | None:
         """A file that the newest page links to, drawn when it is first asked for; None if there is no such file."""
         return self._content(name, self._state)
+
+    def close(self) -> None:
+        """Wait until nothing is read or drawn any more, and let nothing begin; the methods above then never return.
+
+        A thread that draws while the interpreter ends would abort the process.
+        """
+        for lock in (self._looking, self._drawing):
+            lock.acquire(timeout=CLOSE_SECONDS)
 
     def _content(self, name: str, state: SweepState) -> bytes | None:
         with self._drawing:

@@ -52,6 +52,7 @@ def serve(live: LiveReport, port: int, *, announce: Callable[[str], None]) -> No
         announce(f"http://{ADDRESS}:{server.server_port}/")
         with suppress(KeyboardInterrupt):
             server.serve_forever()
+        live.close()
 
 
 def new_server(live: LiveReport, port: int) -> ThreadingHTTPServer:

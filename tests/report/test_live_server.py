@@ -1,11 +1,11 @@
 """The server of `raycal.report --serve`: whom it answers, with what, and how it ends."""
 
-import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,15 +125,22 @@ def test_folder_of_no_sweep_is_one_line(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_the_command_without_an_error(sweep_dir: SweepDir) -> None:
+@pytest.mark.parametrize("drawing_seconds", [None, 0.2, 0.6, 1.0, 1.4])
+def test_ctrl_c_ends_the_command_without_an_error(sweep_dir: SweepDir, drawing_seconds: float | None) -> None:
+    """Ctrl-C comes when the page was answered, or so many seconds after it was asked for, while it is drawn."""
     command = [sys.executable, "-m", "raycal.report", sweep_dir.folder.place, "--serve", "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     line = process.stdout.readline()
     found = re.fullmatch(r"live report: http://127\.0\.0\.1:(\d+)/  \(Ctrl-C ends it\)\n", line)
     assert found is not None
-    assert answer(int(found[1]), "/")[0] == 200
-    process.send_signal(signal.SIGINT)
-
-    assert process.communicate(timeout=30) == ("\n", "")
+    port = int(found[1])
+    with socket.create_connection(("127.0.0.1", port)) as asking:
+        asking.sendall(f"GET / HTTP/1.0\r\nHost: localhost:{port}\r\n\r\n".encode())
+        if drawing_seconds is None:
+            assert asking.recv(15) == b"HTTP/1.0 200 OK"
+        else:
+            time.sleep(drawing_seconds)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60) == ("\n", "")
     assert process.returncode == 0

@@ -165,7 +165,7 @@ def test_folder_that_vanishes_leaves_the_last_figures_and_may_come_back(sweep_di
     lost = page_of(live)
 
     assert "The sweep cannot be read." in words(lost)
-    assert f"{folder}: not the folder of a sweep: it has no plan.json" in words(lost)
+    assert f"{folder}: not the folder of a sweep: there is no such folder" in words(lost)
     assert points(lost) == points(before)
     assert not folder.exists()
 

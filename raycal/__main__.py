@@ -32,11 +32,11 @@ COMMANDS = {
     ),
     "watch": Command("raycal.watch", "show a sweep while it runs, a line per trial, from the sweep's folder"),
     "report": Command("raycal.report.__main__", "write the report of a sweep: page, figures and tables"),
-    "track": Command("raycal.track", "send the runs of a sweep to MLflow, from the sweep's folder"),
+    "track": Command("raycal.track", "send to MLflow the results of a sweep that it does not have yet"),
     "doctor": Command("raycal.doctor.__main__", "check whether a sweep can run here, and say what to fix"),
     "pool": Command("raycal.pool", "print what the running experiments have annotated so far"),
     "bench": Command(
-        "raycal.bench.__main__", "compare the speed of raycal with a bare training loop and an obvious script"
+        "raycal.bench.__main__", "compare the speed of raycal with a bare training loop and a straightforward script"
     ),
 }
 

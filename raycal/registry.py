@@ -124,7 +124,7 @@ class Registry(Generic[T]):
 
         def register(entry: T) -> T:
             if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
-                raise ValueError(f"the {self.kind} {name!r} should be named with 1 to 64 of a-z 0-9 . _ + -")
+                raise ValueError(f"the {self.kind} {name!r} should be named with 1 to 64 characters of a-z 0-9 . _ + -")
             if name in self._entries:
                 other = module_of(self._entries[name])
                 raise ValueError(f"the {self.kind} name {name!r} is taken, by one in {other}; use another name")

@@ -1,4 +1,4 @@
-"""`python -m raycal.track SWEEP_DIR`: send what MLflow lacks of a sweep, from its folder alone."""
+"""`python -m raycal.track SWEEP_DIR`: sends to MLflow the results of a sweep that it does not have yet."""
 
 import argparse
 import sys
@@ -10,7 +10,9 @@ from raycal.output import exit_code_of
 from raycal.output import run as run_command_line
 
 PROG = "python -m raycal.track"
-DESCRIPTION = "Send the results of a sweep that MLflow lacks, read from the sweep's folder alone."
+DESCRIPTION = (
+    "Send to MLflow the results of a sweep that it does not have yet. They are read from the sweep's folder alone."
+)
 OK, AWAY = 0, 1
 
 

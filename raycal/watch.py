@@ -26,10 +26,10 @@ examples:
   {prog} runs/quickstart
   {prog} s3://bucket/runs/birds --every 30
 
-A terminal shows a table that is drawn again and again; a pipe or a file gets a line whenever something has changed.
+On a terminal the command keeps a table up to date; into a pipe or a file it writes a line for each change.
 The command ends when every trial has ended. Ctrl-C ends it at once and does not disturb the sweep.
 
-exit codes: 0 all trials are complete, 1 some have failed, 2 a mistake in the input
+exit codes: 0 all trials finished, 1 some failed, 2 a mistake in the input
 """
 OK, FAILED = 0, 1
 HEADER_AND_FOOTER = 6  # lines of the terminal that the table's frame, its header and the last line take
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     )
     parser.add_argument("sweep_dir", metavar="SWEEP_DIR", help="the folder of a sweep: <storage>/<sweep name>")
     parser.add_argument(
-        "--every", type=float, default=2.0, metavar="SECONDS", help="seconds between two looks (default: 2)"
+        "--every", type=float, default=2.0, metavar="SECONDS", help="seconds between two updates (default: 2)"
     )
     options = parser.parse_args(arguments)
     return exit_code_of(lambda: _watch(options.sweep_dir, options.every))

@@ -189,6 +189,6 @@ def test_own_network_trains_and_reads_its_weights_from_a_file(tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["Upper", "with space", "", "a/b", "-dash", 7])
 def test_name_that_cannot_be_part_of_a_folder_is_refused(name: Any) -> None:
-    with pytest.raises(ValueError, match="should be named with 1 to 64 of a-z 0-9"):
+    with pytest.raises(ValueError, match="should be named with 1 to 64 characters of a-z 0-9"):
         networks(name, gflop=1.0)(lambda num_classes: nn.Identity())
     assert name not in networks

@@ -357,7 +357,8 @@ class TestMistakes:
             ("import json\njson.loads('{')", "mine.py:2: JSONDecodeError: Expecting property name enclosed in"),
             (
                 ONE.replace('"mine"', '"Mine"'),
-                "mine.py:3: ValueError: the acquisition 'Mine' should be named with 1 to 64 of a-z 0-9 . _ + -",
+                "mine.py:3: ValueError: the acquisition 'Mine' should be named with 1 to 64 characters of "
+                "a-z 0-9 . _ + -",
             ),
             (
                 ONE.replace('"mine"', '"entropy"'),

@@ -21,9 +21,9 @@ GPU = "gpu"
 
 BENCHMARKS: Mapping[str, str] = {
     "training": "the learner compared with a bare loop of the same recipe",
-    "scoring": "scoring the pool in one pass, compared with the two passes of the obvious script",
+    "scoring": "scoring the pool in one pass, compared with the two passes of a straightforward script",
     "input": "batches from images in memory, compared with opening image by image with PIL",
-    "iteration": "a whole iteration compared with one of the obvious script",
+    "iteration": "a whole iteration compared with one of a straightforward script",
     "kmeans": "the clusterings compared with Faiss called directly",
     "selection": "choosing samples and updating the pool, for up to millions of samples",
     "overhead": "an experiment with all its files, compared with the bare loop",
@@ -41,13 +41,13 @@ PROG = "python -m raycal.bench"
 
 EPILOG = """\
 examples:
-  {prog}                                  all but trials and accuracy; about ten minutes on two cores
+  {prog}                                  all but trials and accuracy, in about ten minutes on two cores
   {prog} scoring kmeans --json bench.json
   {prog} iteration --data ~/birds --weights imagenet
   {prog} --gpu
 
-On the CPU, the arms that are compared take turns, with one thread each, and their CPU seconds are measured.
-A goal that is not met is not an error.
+On the CPU, the programs that are compared take turns, with one thread each, and their CPU seconds are measured.
+A goal that is missed is not an error.
 
 exit codes: 0 measured, 1 a benchmark failed, 2 a mistake in the input
 """
@@ -57,7 +57,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog=prog,
-        description="Measure raycal against a bare training loop and against the obvious script, all in one run.",
+        description="Measure raycal against a bare training loop and a straightforward script for the same work.",
         epilog=EPILOG.format(prog=prog),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -66,10 +66,14 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     parser.add_argument("--gpu", action="store_true", help="run only the GPU benchmark")
     parser.add_argument("--json", metavar="FILE", help="write all values, repeats, settings and versions to this file")
     parser.add_argument(
-        "--repeats", metavar="N", type=int, default=3, help="repeats of every arm, at least 1 (default: 3)"
+        "--repeats",
+        metavar="N",
+        type=int,
+        default=3,
+        help="how often each program is measured, at least once (default: 3)",
     )
     parser.add_argument(
-        "--data", metavar="DIR", help="folder of images, one subfolder per class (default: made-up images)"
+        "--data", metavar="DIR", help="folder of images, one subfolder per class (default: generated images)"
     )
     parser.add_argument(
         "--weights",
@@ -77,7 +81,9 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         default="none",
         help="weights of the network: none, imagenet or a file (default: none)",
     )
-    parser.add_argument("--features", metavar="FILE", help=".npy with features to cluster (default: made-up ones)")
+    parser.add_argument(
+        "--features", metavar="FILE", help=".npy file with the features to cluster (default: generated features)"
+    )
     parser.add_argument(
         "--quick", action="store_true", help="tiny sizes, to see that everything runs; the values mean nothing"
     )

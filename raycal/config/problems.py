@@ -110,7 +110,8 @@ class Problems:
             case "extra_forbidden":
                 return f"unknown key {did_you_mean(str(loc[-1]), self._known_keys(model, loc[:-1], value))}"
             case "string_pattern_mismatch":
-                return f"should be 1 to 64 of a-z 0-9 . _ + - and begin with a letter or digit, not {short(value)}"
+                rule = "should be 1 to 64 characters of a-z 0-9 . _ + - and begin with a letter or digit"
+                return f"{rule}, not {short(value)}"
             case "shares" | "share" | "taken_name" | "scenario" | "unfit" | "domain":
                 return detail["msg"]
             case "model_type" | "model_attributes_type" | "dict_type":

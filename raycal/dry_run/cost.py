@@ -96,7 +96,7 @@ def print_estimate(
             for a sweep that is meant for another machine.
         rate: The speed of the GPUs that will run the sweep.
         price: USD per hour of one GPU; None if it is not known.
-        clouds: Whether to print the price table of cloud machines also without a GPU, on this machine or asked for.
+        clouds: Whether to print the price table of cloud machines even if neither this machine nor the sweep has a GPU.
         labels: The label to print behind the id of each experiment.
         states: For a sweep that was started before, the state of each experiment: `DONE` or another word. The hours and
             the money cover only experiments that are not done.
@@ -135,7 +135,9 @@ def print_estimate(
     repeated = sweep.num_combinations - len(sweep.experiments)
     if repeated:
         repeat = "repeats" if repeated == 1 else "repeat"
-        print(f"{counted(repeated, 'combination')} {repeat} a trial, because the setting does not affect its scenario")
+        print(
+            f"{counted(repeated, 'combination')} {repeat} a trial: only settings differ that do not affect its scenario"
+        )
     if not costs or not times:
         return
     total = Cost(
@@ -145,7 +147,7 @@ def print_estimate(
     )
     print(
         f"on {rate.gpu} ({rate.origin}): "
-        f"{_span(*total.gpu_hours(rate.gflops), digits=1)} GPU hours x price per GPU hour"
+        f"{_span(*total.gpu_hours(rate.gflops), digits=1)} GPU hours, to multiply by your price per GPU hour"
     )
     allocation, reason = _allocation(allocate_here)
     asked = sweep.resources.gpus_per_worker
@@ -153,7 +155,7 @@ def print_estimate(
     if price is not None or clouds or has_gpu or rate is not ASSUMED:
         print(*_money(total, rate, price), sep="\n")
     else:
-        print(f"  add --price USD with the price of your GPU, or --price {CLOUDS} for some machines of clouds")
+        print(f"  add --price USD with that price, or --price {CLOUDS} for the prices of some cloud machines")
     print(f"resources on this machine: {reason if allocation is None else allocation}")
     if allocation is None:
         return
@@ -202,8 +204,12 @@ def _span(least: float, most: float, *, digits: int) -> str:
 
 
 def _print_left(done: int, left: int, interactions: int) -> None:
-    """Print what is left to run of a sweep that was started before."""
-    rest = f", with {interactions:,} interactions; what follows is about these" if left else "; nothing is left to run"
+    """Print how much of a sweep that was started before is left to run."""
+    rest = (
+        f", with {interactions:,} interactions; the estimates below cover only the trials to run"
+        if left
+        else "; nothing is left to run"
+    )
     print(f"done: {done}; to run: {left}{rest}")
 
 
@@ -231,6 +237,6 @@ def _money(total: Cost, rate: GpuRate, price: float | None) -> Iterator[str]:
             f"{_span(least * on_demand, most * on_demand, digits=2)} on demand, prices {offer.checked}"
         )
     if known:
-        yield "  prices are not verified: look up yours, pass it as --price; head node, disks and traffic cost extra"
+        yield "  prices are not verified: look up yours and pass it as --price; head node, disks and traffic cost extra"
     else:
         yield f"no price of {rate.gpu} is in the table: give yours with --price"

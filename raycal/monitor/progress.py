@@ -103,8 +103,8 @@ def _annotated(config: ExperimentConfig, line: IterationRecord) -> str:
     """How many images have a label from the expert, and for labels of clusters what happens to them afterwards."""
     if not config.resolved_scenario.forms_clusters:
         return f"annotated {line['annotated']:,}"
-    by_cluster = f"labeled {line['labeled']:,}, by cluster {line['cluster_labeled']:,}"
-    return f"{by_cluster} ({'kept' if config.keep_cluster_labels else 'given back'})"
+    in_clusters = f"labeled {line['labeled']:,} alone, {line['cluster_labeled']:,} in clusters"
+    return f"{in_clusters} ({'kept' if config.keep_cluster_labels else 'this iteration only'})"
 
 
 def named(experiments: Iterable[str], labels: Mapping[str, str]) -> dict[str, str]:

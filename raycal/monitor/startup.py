@@ -35,4 +35,4 @@ class StartCost:
         medians = " (medians)" if len(later) > 1 else " (median)" if len(first) > 1 else ""
         share = min(1, sum(self._seconds) / (self._places * (monotonic() - self._begin)))
         together = "together " if len(self._seconds) > 1 else ""
-        return f"{words}{medians}, {together}{share:.0%} of the time in which trials could have run"
+        return f"{words}{medians}, {together}{share:.0%} of the time that was available for trials"

@@ -43,12 +43,12 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         "sweeps",
         metavar="SWEEP_OR_DIR",
         nargs="+",
-        help="the folder of a sweep (<storage>/<sweep name>), or its YAML file; of several, one report of all trials",
+        help="the folder of a sweep (<storage>/<sweep name>), or its YAML file; several sweeps get one report together",
     )
     parser.add_argument(
         "--out",
         metavar="DIR",
-        help="where to write (default: report/ in the folder of the sweep; needed with several sweeps)",
+        help="the folder to write to (default: report/ in the folder of the sweep; required with several sweeps)",
     )
     parser.add_argument(
         "--storage",

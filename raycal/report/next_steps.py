@@ -47,8 +47,8 @@ def _steps(runs: Runs, tables: Mapping[str, pd.DataFrame]) -> Iterator[Step]:
         yield Step(words=f"{trials} not finished. Continue the sweep; failed trials are tried again.", command=resume)
     if _learned_nothing(runs):
         yield Step(
-            words="The models learned nothing that guessing does not reach. Train them longer or with another learning "
-            "rate. This starts new experiments, so give the sweep a new name, and look at its plan first:",
+            words="The models are no better than guessing. Train them longer or with another learning "
+            "rate. This starts new experiments, so give the sweep a new name, and look at its trials first:",
             change="experiment:\n  training: {stop: steps, steps: ..., learning_rate: ...}",
             command=sweep_command(runs.name, "--dry-run"),
         )
@@ -74,7 +74,8 @@ def _steps(runs: Runs, tables: Mapping[str, pd.DataFrame]) -> Iterator[Step]:
             command=sweep_command(runs.name, "--dry-run"),
         )
     yield Step(
-        words="Compare single runs in MLflow. This sends it what it does not have yet and prints the address.",
+        words="Compare single runs in MLflow. The command sends MLflow the runs that it does not have yet, and prints "
+        "the address to open.",
         command=f"python -m raycal.track runs/{runs.name}",
     )
 

@@ -40,7 +40,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     parser.add_argument(
         "--price",
         metavar="USD",
-        help="with --dry-run: what an hour of your GPU costs; 'clouds' lists the prices of some machines of clouds",
+        help="with --dry-run: your price for an hour of one GPU, or 'clouds' to list prices of some cloud machines",
     )
     parser.add_argument(
         "--bench",
@@ -59,7 +59,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         action="append",
         default=[],
         help="run the trials whose id or label matches, such as '*-random-s0-*' or 'random s0' (--dry-run lists both); "
-        "if given several times, the trials that match any pattern",
+        "may be given several times, to run the trials that match any of the patterns",
     )
     add_overrides(parser)
     add_places(parser)

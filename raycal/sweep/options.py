@@ -27,5 +27,5 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest="overrides",
         help="change a setting, such as training.epochs=1 or 'grid.seed=[0,1]'; may be given several times; "
-        "a group in braces replaces the whole group",
+        "a value in braces, as in 'model={name: resnet34}', replaces the whole group",
     )

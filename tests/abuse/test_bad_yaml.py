@@ -56,11 +56,17 @@ BAD = {
         ("FILE:9: not valid YAML: the tag tag:yaml.org,2002:python",),
     ),
     "module of Python": (seed("!!python/module:os"), ("FILE:9: not valid YAML: could not determine a constructor",)),
-    "name up a folder": (SWEEP.replace("tiny", "../../evil"), ("FILE:1: name: should be 1 to 64 of a-z 0-9 . _ + -",)),
-    "absolute name": (SWEEP.replace("tiny", "/etc/evil"), ("FILE:1: name: should be 1 to 64 of a-z 0-9 . _ + -",)),
+    "name up a folder": (
+        SWEEP.replace("tiny", "../../evil"),
+        ("FILE:1: name: should be 1 to 64 characters of a-z 0-9 . _ + -",),
+    ),
+    "absolute name": (
+        SWEEP.replace("tiny", "/etc/evil"),
+        ("FILE:1: name: should be 1 to 64 characters of a-z 0-9 . _ + -",),
+    ),
     "scenario up a folder": (
         SWEEP.replace("random", "{name: ../evil, steps: [{ask: random, share: 1}]}"),
-        ("FILE:5: experiment.scenario.name: should be 1 to 64 of a-z 0-9 . _ + -",),
+        ("FILE:5: experiment.scenario.name: should be 1 to 64 characters of a-z 0-9 . _ + -",),
     ),
     "dataset up a folder": (
         SWEEP.replace("{name: digits,", "{name: ../digits,"),

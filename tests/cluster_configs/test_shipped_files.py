@@ -218,7 +218,7 @@ def test_sweep_in_the_header_passes_a_dry_run(name: str, tmp_path: Path) -> None
 
     assert done.returncode == 0, done.stderr
     assert "paper-cifar10: 30 trials, 625,000 interactions" in done.stdout
-    assert "GPU hours x price per GPU hour" in done.stdout
+    assert "GPU hours, to multiply by your price per GPU hour" in done.stdout
     assert done.stdout.count("prices not verified on ") == 3
 
 

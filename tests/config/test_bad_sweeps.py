@@ -48,7 +48,7 @@ def name(text: str, *parts: str) -> Bad:
     return Bad(MINIMAL.replace("tiny", text), parts)
 
 
-NAME_RULE = "should be 1 to 64 of a-z 0-9 . _ + - and begin with a letter or digit"
+NAME_RULE = "should be 1 to 64 characters of a-z 0-9 . _ + - and begin with a letter or digit"
 
 BAD: dict[str, Bad] = {
     # Unknown keys, at each level.

@@ -101,7 +101,7 @@ def test_every_problem_is_said_without_a_line_number() -> None:
         "grid": {"seed": [-1]},
     }
     assert problems(given) == [
-        "name: should be 1 to 64 of a-z 0-9 . _ + - and begin with a letter or digit, not 'A'",
+        "name: should be 1 to 64 characters of a-z 0-9 . _ + - and begin with a letter or digit, not 'A'",
         "grid.seed.0: should be greater than or equal to 0, not -1",
         "experiment.aquisition: unknown key (did you mean 'acquisition'?)",
     ]

@@ -902,7 +902,7 @@ treacking: {}
 """
     assert sorted(problems(text)) == sorted(
         [
-            "sweep.yaml:1: name: should be 1 to 64 of a-z 0-9 . _ + - and begin with a letter or digit, "
+            "sweep.yaml:1: name: should be 1 to 64 characters of a-z 0-9 . _ + - and begin with a letter or digit, "
             "not 'Not/A/Name'",
             "sweep.yaml:3: experiment.dataset: 'digitz': no such dataset (did you mean 'digits'?)",
             "sweep.yaml:5: experiment.iterations: should be a valid integer, not 'many'",

@@ -44,7 +44,7 @@ LINES = [
     r"  Ray     connecting, or starting it on this machine",
     r"a line follows for every finished iteration of a trial",
     r"trial [12]/2  digits-\S+-s0-[0-9a-f]{8} +iteration \d/3  interactions \d+  "
-    r"(?:annotated \d+|labeled \d+, by cluster \d+ \(given back\))  accuracy [01]\.\d{3}"
+    r"(?:annotated \d+|labeled \d+ alone, \d+ in clusters \(this iteration only\))  accuracy [01]\.\d{3}"
     r"(?: \((?:no better than guessing|the training loss has not fallen)(?:, the training loss has not fallen)?\))?  "
     r"best so far [01]\.\d{3}  (about \d+ (s|min) left|all done)",
     r"starting took \d+ (s|min) for (the first trial|each of the first \d trials).*",

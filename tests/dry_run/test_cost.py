@@ -13,7 +13,7 @@ from raycal.errors import InputError
 from raycal.experiment import build
 
 INFO = DatasetInfo(num_train=1000, num_test=200, num_classes=10)
-HINT = "  add --price USD with the price of your GPU, or --price clouds for some machines of clouds"
+HINT = "  add --price USD with that price, or --price clouds for the prices of some cloud machines"
 
 
 def config(scenario: Any, **settings: Any) -> ExperimentConfig:
@@ -226,8 +226,8 @@ def test_estimate_prints_every_trial_the_sum_and_the_hours(capsys: pytest.Captur
         "the-second    1,000 interactions  pool 1,000  test 200",
         "",
         "tiny: 2 trials, 1,300 interactions",
-        "3 combinations repeat a trial, because the setting does not affect its scenario",
-        "on H100-class GPUs (assumed, not measured): under 0.1 GPU hours x price per GPU hour",
+        "3 combinations repeat a trial: only settings differ that do not affect its scenario",
+        "on H100-class GPUs (assumed, not measured): under 0.1 GPU hours, to multiply by your price per GPU hour",
         HINT,
         "resources on this machine: 1 trial at a time, 1 worker each with 2 CPU threads; clustering in the same "
         "process",
@@ -299,7 +299,7 @@ def test_money_is_that_of_each_machine_of_the_table(capsys: pytest.CaptureFixtur
 
 def test_without_a_gpu_and_a_price_no_machine_of_a_cloud_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed_money(capsys) == [
-        "on H100-class GPUs (assumed, not measured): 0.6 GPU hours x price per GPU hour",
+        "on H100-class GPUs (assumed, not measured): 0.6 GPU hours, to multiply by your price per GPU hour",
         HINT,
     ]
 
@@ -322,7 +322,7 @@ def test_own_price_is_of_the_hours_above_it(capsys: pytest.CaptureFixture[str]) 
     hours = LARGE_GFLOP / 100_000 / 3600
 
     assert printed_money(capsys, price=2.5) == [
-        "on H100-class GPUs (assumed, not measured): 0.6 GPU hours x price per GPU hour",
+        "on H100-class GPUs (assumed, not measured): 0.6 GPU hours, to multiply by your price per GPU hour",
         f"at 2.5 USD per GPU hour: {2.5 * hours:.2f} USD",
     ]
 
@@ -332,7 +332,7 @@ def test_measured_rate_takes_the_place_of_the_assumed_one(capsys: pytest.Capture
     hours = LARGE_GFLOP / 20_000 / 3600
 
     said, *machines, note = printed_money(capsys, rate=rate)
-    assert said == f"on {rate.gpu} ({rate.origin}): {hours:.1f} GPU hours x price per GPU hour"
+    assert said == f"on {rate.gpu} ({rate.origin}): {hours:.1f} GPU hours, to multiply by your price per GPU hour"
     assert [line.split()[0] for line in machines] == ["aws", "gcp"]
     assert f" {0.98 * hours:.2f} on demand," in machines[0]
     assert note.startswith("  prices are not verified")
@@ -368,7 +368,9 @@ def test_gpu_hours_are_those_of_all_trials_whatever_this_machine_has(capsys: pyt
     hours = LARGE_GFLOP / 100_000 / 3600  # 100 TFLOP/s
     assert round(hours, 1) == 0.6
     printed = capsys.readouterr().out.splitlines()
-    expected = f"on H100-class GPUs (assumed, not measured): {hours:.1f} GPU hours x price per GPU hour"
+    expected = (
+        f"on H100-class GPUs (assumed, not measured): {hours:.1f} GPU hours, to multiply by your price per GPU hour"
+    )
     assert expected in printed
     assert printed[-1] == "resources on this machine: no GPU here"
 
@@ -397,7 +399,7 @@ def test_search_that_decides_trial_by_trial_is_estimated_from_its_base(capsys: p
         "  scenario: choice [random, cluster-only]",
         "",
         "tiny: 20 trials chosen by optuna, about 6,000 interactions",
-        "on H100-class GPUs (assumed, not measured): under 0.1 GPU hours x price per GPU hour",
+        "on H100-class GPUs (assumed, not measured): under 0.1 GPU hours, to multiply by your price per GPU hour",
         HINT,
         "resources on this machine: 1 trial at a time, 1 worker each with 2 CPU threads; clustering in the same "
         "process",
@@ -429,7 +431,7 @@ def test_estimate_of_a_planned_sweep_is_of_what_is_left(capsys: pytest.CaptureFi
         "second  supervised s0    1,000 interactions  pool 1,000  test 200  done",
         "",
         "tiny: 2 trials, 1,300 interactions",
-        "done: 1; to run: 1, with 300 interactions; what follows is about these",
+        "done: 1; to run: 1, with 300 interactions; the estimates below cover only the trials to run",
     ]
 
 
@@ -499,7 +501,7 @@ def test_sweep_that_is_over_costs_nothing_more(capsys: pytest.CaptureFixture[str
     ("num_left", "lines"),
     [
         (0, ["done: 20; to run: 0; nothing is left to run"]),
-        (5, ["done: 15; to run: 5, with 1,500 interactions; what follows is about these"]),
+        (5, ["done: 15; to run: 5, with 1,500 interactions; the estimates below cover only the trials to run"]),
         (20, []),
     ],
 )

@@ -56,9 +56,9 @@ def test_line_tells_iteration_interactions_annotated_accuracy_and_time_left(caps
 @pytest.mark.parametrize(
     ("scenario", "keeps", "words"),
     [
-        ("uncertain+cluster", False, "labeled 50, by cluster 1,200 (given back)"),
-        ("uncertain+cluster", True, "labeled 50, by cluster 1,200 (kept)"),
-        ("representative-only", False, "labeled 50, by cluster 1,200 (given back)"),
+        ("uncertain+cluster", False, "labeled 50 alone, 1,200 in clusters (this iteration only)"),
+        ("uncertain+cluster", True, "labeled 50 alone, 1,200 in clusters (kept)"),
+        ("representative-only", False, "labeled 50 alone, 1,200 in clusters (this iteration only)"),
         ("uncertain-only", True, "annotated 1,250"),
     ],
 )

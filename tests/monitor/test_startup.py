@@ -18,7 +18,7 @@ def test_share_is_of_the_time_of_all_places(clock: list[float]) -> None:
     clock[0] += 52
     assert str(cost) == (
         "starting took 25 s for each of the first 2 trials and 0.7 s for each of the other 3 trials (medians), "
-        "together 50% of the time in which trials could have run"
+        "together 50% of the time that was available for trials"
     )
 
 
@@ -26,7 +26,7 @@ def test_fewer_trials_than_places(clock: list[float]) -> None:
     cost = StartCost(places=1)
     cost.started(20)
     clock[0] += 200
-    assert str(cost) == "starting took 20 s for the first trial, 10% of the time in which trials could have run"
+    assert str(cost) == "starting took 20 s for the first trial, 10% of the time that was available for trials"
 
 
 def test_nothing_started() -> None:
@@ -39,8 +39,8 @@ def test_one_trial_after_the_first(clock: list[float]) -> None:
         cost.started(seconds)
     clock[0] += 82
     assert str(cost) == (
-        "starting took 20 s for the first trial and 0.5 s for the other one, together 25% of the time in which trials "
-        "could have run"
+        "starting took 20 s for the first trial and 0.5 s for the other one, together 25% of the time that was "
+        "available for trials"
     )
 
 
@@ -50,6 +50,6 @@ def test_several_places_without_a_later_trial(clock: list[float]) -> None:
         cost.started(seconds)
     clock[0] += 30
     assert str(cost) == (
-        "starting took 24 s for each of the first 2 trials (median), together 80% of the time in which trials could "
-        "have run"
+        "starting took 24 s for each of the first 2 trials (median), together 80% of the time that was available "
+        "for trials"
     )

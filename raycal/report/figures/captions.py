@@ -19,7 +19,7 @@ def deviation(charts: Sequence[Chart]) -> str:
     """The sentence about the means and deviations over seeds."""
     seeds = counts(charts, "seed")
     if seeds == "1 seed":
-        return "One seed, so no deviation is known."
+        return "There is one seed, so the deviation is unknown."
     return f"Lines: means over {seeds}; bands and bars: one standard deviation."
 
 
@@ -31,7 +31,7 @@ def best_settings(shown: Sequence[Slice]) -> str:
     best = "; ".join(f"{group.scenario}: {note}" for group, note in labeled if note)
     return (
         f"Each scenario is shown at the setting with its largest area under the budget curve ({best}). The setting was "
-        "chosen among these same runs, which favors scenarios with more settings."
+        "chosen from these same runs, which favors scenarios with more settings."
     )
 
 

@@ -70,7 +70,8 @@ def _annotated_more(result: AtBudget, winner: Group, lost: list[Group]) -> Itera
     for group in lost:
         theirs = _mean(result, group, "annotated")
         if ours and theirs and ours >= MORE_ANNOTATED * theirs:
-            words = f"with them it annotated {number(round(ours))} images, and {group.label} {number(round(theirs))}"
+            images = f"{number(round(ours))} images, and {group.label} {number(round(theirs))}"
+            words = f"by then {winner.label} had annotated {images}"
             yield Reason(words=words, about=group)
 
 
@@ -79,7 +80,8 @@ def _fewer_wrong(result: AtBudget, winner: Group, lost: list[Group]) -> Iterator
     for group in lost:
         theirs = _mean(result, group, "cluster_label_error")
         if ours is not None and theirs is not None and theirs - ours >= FEWER_WRONG:
-            words = f"{percent(ours)} of its cluster labels were wrong, and {percent(theirs)} of those of {group.label}"
+            theirs_words = f"{percent(theirs)} of the cluster labels of {group.label}"
+            words = f"{percent(ours)} of its cluster labels were wrong, and {theirs_words}"
             yield Reason(words=words, about=group)
 
 

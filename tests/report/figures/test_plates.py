@@ -48,7 +48,7 @@ def test_figures_of_a_dataset() -> None:
 @pytest.mark.parametrize(
     ("seeds", "words"),
     [
-        ({"random": 1, "cluster-only": 1}, "One seed, so no deviation is known."),
+        ({"random": 1, "cluster-only": 1}, "There is one seed, so the deviation is unknown."),
         ({"random": 2, "cluster-only": 2}, "Lines: means over 2 seeds; bands and bars: one standard deviation."),
         ({"random": 1, "cluster-only": 3}, "Lines: means over 1 to 3 seeds; bands and bars: one standard deviation."),
     ],
@@ -60,7 +60,7 @@ def test_caption_says_how_many_seeds(seeds: dict[str, int], words: str) -> None:
 
 def test_choice_of_the_best_setting_is_said_to_be_made_among_the_same_runs() -> None:
     many = [trial("cluster-only", 0, [value, value], settings=threshold(value)) for value in (0.6, 0.7, 0.8, 0.9)]
-    assert "chosen among these same runs" in named(runs(*many))["figure2_cifar10"].caption
+    assert "chosen from these same runs" in named(runs(*many))["figure2_cifar10"].caption
 
 
 def test_without_full_supervision_there_is_no_level() -> None:

@@ -59,7 +59,7 @@ class TestWinner:
         assert only(*trials).budget_text == (
             "After 100 human interactions, cluster-only has the highest accuracy, 0.910 (mean of 3 seeds): 0.103 more "
             "than the runner-up uncertain-only (95 % interval 0.065 to 0.141) and 0.147 more than random (0.118 to "
-            "0.175); with them it annotated 570 images, and random 100."
+            "0.175); by then cluster-only had annotated 570 images, and random 100."
         )
 
     def test_differences_within_chance_name_no_reason(self) -> None:

@@ -49,14 +49,16 @@ def test_winner_with_clusters_annotated_more() -> None:
     winner = one("cluster-only", HIGH, clusters_shown=50, annotated=570)
     second = one("uncertain+cluster", [(50, 0.6), (100, 0.8)], clusters_shown=25, annotated=500)
     random = one("random", LOW, annotated=100)
-    assert why(*winner, *second, *random) == "with them it annotated 570 images, and random 100"
+    assert why(*winner, *second, *random) == "by then cluster-only had annotated 570 images, and random 100"
     assert why(*winner, *second) == ""
 
 
 def test_winner_with_clusters_had_fewer_wrong_labels() -> None:
     winner = one("cluster-only", HIGH, clusters_shown=50, annotated=500, cluster_label_error=0.05)
     second = one("uncertain+cluster", LOW, clusters_shown=25, annotated=490, cluster_label_error=0.12)
-    assert why(*winner, *second) == ("5 % of its cluster labels were wrong, and 12 % of those of uncertain+cluster")
+    assert why(*winner, *second) == (
+        "5 % of its cluster labels were wrong, and 12 % of the cluster labels of uncertain+cluster"
+    )
 
 
 def test_winner_was_trained_on_pseudo_labels() -> None:

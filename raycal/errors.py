@@ -24,7 +24,8 @@ class InfrastructureError(RaycalError):
 
 
 class TakenOverError(InfrastructureError):
-    """Another start of the sweep now owns the sweep's folder; this one must not write there, and ends."""
+    """Another process has started the same sweep and taken over its folder, so this process must stop writing and
+    end."""
 
 
 class StorageError(InfrastructureError, OSError):

@@ -43,7 +43,7 @@ class Cluster:
         return subprocess.run(command, env=self.env | env, capture_output=True, text=True, timeout=timeout)
 
     def submit(self, job: str, working_dir: Path, *options: str, wait: bool = True) -> int:
-        """Submit a sweep with `ray job submit`; the exit code of that command."""
+        """Submit a sweep with `ray job submit`, and return the exit code of that command."""
         arguments = [BIN / "ray", "job", "submit", "--submission-id", job, "--working-dir", working_dir]
         sweep = ["python", "-m", "raycal.sweep", *options]
         done = self.run(*map(str, [*arguments, *([] if wait else ["--no-wait"]), "--", *sweep]), timeout=600)

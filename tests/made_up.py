@@ -1,4 +1,4 @@
-"""Runs of a sweep that never ran: points in, trials out."""
+"""Makes the trials of a sweep that never ran from given points."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -35,7 +35,7 @@ def planned(folder: Path) -> SweepDir:
 
 
 def commit(sweep_dir: SweepDir, iteration: int, config: ExperimentConfig = CONFIGS[0]) -> dict[str, Any]:
-    """Commit one iteration of an experiment; its line of results.jsonl."""
+    """Commit one iteration of an experiment, and return its line of results.jsonl."""
     run_dir = RunWriter.of(sweep_dir, config.experiment_id)
     if iteration == 0:
         run_dir.begin(config)

@@ -60,14 +60,14 @@ def log_of(storage: Path) -> Path:
 
 
 def run(sweep: Path, storage: Path, *options: str, address: str = "local", timeout: float = 600) -> tuple[int, str]:
-    """Run the command; its exit code and output."""
+    """Run the command, and return its exit code and output."""
     with started(sweep, storage, *options, address=address) as process:
         code = process.wait(timeout)
     return code, log_of(storage).read_text()
 
 
 def wait_until(condition: Callable[[], T | None], *, timeout: float = 600, every: float = 0.1) -> T:
-    """Wait until the condition returns a true value; that value."""
+    """Wait until the condition returns a true value, and return that value."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:
         if value := condition():

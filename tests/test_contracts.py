@@ -28,7 +28,7 @@ def any_matrix(num_classes: int) -> dict[str, Any]:
     return {"matrix": np.full((num_classes, num_classes), 1 / num_classes).tolist()}
 
 
-# The options without which an extension cannot be made.
+# The required options of the extensions.
 OPTIONS: dict[tuple[str, str], dict[str, Any]] = {("expert", "confusion_noise"): {"options_for": any_matrix}}
 
 

@@ -1,16 +1,17 @@
-"""The parts of the package, what each must not use, and their order: imports point down.
+"""Checks the order of the parts of the package, and what each part must not use.
 
 Three kinds of imports are told apart:
 
-- *When a module is imported*: statements outside of functions. A chain of them loads everything on it, so `algorithm`
-  would load torch through any module that does. They are followed through the whole package, `__init__` files included.
-- *Inside a function*: such an import is how a module puts off what is heavy, so a chain does not go on through it: the
-  module it leads to answers for its own functions in the row of its own part. But a part answers for the functions of
-  its own modules, and for everything that is loaded with what they import.
-- *For types only* (`if TYPE_CHECKING`): loads nothing. Such an import counts where two parts or modules would know each
-  other: in the order of the parts and in circles, which consider every import statement there is.
+- *When a module is imported*: statements outside of functions. They form chains, and importing the first module of a
+chain loads all of it: `algorithm` would load torch if any module on such a chain did. The chains are followed through
+the whole package, including its `__init__` files.
+- *Inside a function*: a module delays a heavy import in this way, so the chains of other modules end there. But the
+part that contains the function must be allowed everything that the import loads.
+- *For types only* (`if TYPE_CHECKING`): this loads nothing. Such an import counts only for the order of the parts and
+for circles, for which all import statements count.
 
-Modules of the standard library are looked for in the part's own statements alone, as some chain leads to each of them.
+Modules of the standard library count only if the part's own statements import them, because nearly every chain leads to
+each of them.
 """
 
 import ast
@@ -30,8 +31,9 @@ import raycal
 ROOT = Path(raycal.__file__).parent
 HEAVY = ("torch", "ray", "mlflow")
 
-# Bottom to top: a part may use those above its own line in this table, and none below it. `root` are the modules that
-# lie in no folder. A name with a dot is a part of a folder, or a module of one, that others in the folder build upon.
+# What each part must not use. A part may use the parts above its own line in this table, and none below it. `root`
+# stands for the modules that lie in no folder. A name with a dot is a module or a folder within a folder, on which the
+# rest of that folder builds.
 MUST_NOT_USE: Mapping[str, tuple[str, ...]] = {
     "root": (*HEAVY, "torchvision", "numpy", "pydantic"),
     "plugins": (*HEAVY, "torchvision", "numpy", "pydantic"),
@@ -63,7 +65,8 @@ MUST_NOT_USE: Mapping[str, tuple[str, ...]] = {
     "testing": ("ray", "mlflow", "pytest"),
 }
 
-# Who names a heavy package, or what writes run folders, in an import statement of its own, anywhere in the module.
+# The only parts whose modules may have an import statement of a heavy package, or of the module that writes run
+# folders.
 ONLY_IN = {
     "ray": ("distributed",),
     "torch": ("kmeans", "learner", "networks", "bench", "testing"),
@@ -75,9 +78,9 @@ ONLY_IN = {
     ),
 }
 
-# Imports inside functions through which a part may load what it must not use, and why.
+# Imports inside functions by which a part may load something that it must not use otherwise, and the reasons.
 EXCEPTIONS = {
-    # The clustering that runs on torch is chosen by name in the YAML, and calls it when it is.
+    # The clustering `torch_kmeans` is chosen by name in the sweep file, and imports torch when it runs.
     ("raycal.algorithm.clustering.by_torch", "raycal.kmeans.torch_lloyd"): "torch",
 }
 
@@ -91,7 +94,8 @@ class When(Enum):
 
 
 class Import(NamedTuple):
-    """An import statement: of raycal the module, of other packages the dotted name."""
+    """An import statement. `name` is a module if it belongs to raycal, and otherwise the dotted name that is
+    imported."""
 
     name: str
     when: When
@@ -102,7 +106,7 @@ class Code:
 
     Args:
         sources: Source text by module name.
-        packages: Those of the modules that are `__init__` files.
+        packages: The names of the modules that are `__init__` files.
     """
 
     def __init__(self, sources: Mapping[str, str], packages: frozenset[str]) -> None:
@@ -110,7 +114,7 @@ class Code:
         self.imports = {module: self._all_imports(module) for module in sources}
 
     def with_source(self, module: str, source: str) -> "Code":
-        """The package with one module more, or with another text of it."""
+        """A copy of the package in which one module is added, or has another text."""
         other = copy(self)
         other.sources = {**self.sources, module: source}
         other.imports = {**self.imports, module: other._all_imports(module)}
@@ -179,13 +183,13 @@ class Code:
         return ".".join(filter(None, (package if dots else "", name)))
 
     def _known(self, name: str, otherwise: str | None = None) -> str:
-        """The module that the name is, or the one it is taken from."""
+        """The module of this name or, if the name is no module, the module that it is imported from."""
         return name if name in self.sources or otherwise is None else otherwise
 
 
 @cache
 def code() -> Code:
-    """The package as it is."""
+    """The package as it is on disk."""
     files = {path: _module_name(path) for path in sorted(ROOT.rglob("*.py"))}
     return Code(
         {name: path.read_text(encoding="utf-8") for path, name in files.items()},
@@ -199,7 +203,7 @@ def _module_name(path: Path) -> str:
 
 
 def part(module: str) -> str | None:
-    """The part of a module, the narrowest there is; None: it is in none."""
+    """The smallest part that contains a module; None if no part does."""
     parts = module.split(".")[1:]
     for length in range(len(parts), 0, -1):
         if (name := ".".join(parts[:length])) in MUST_NOT_USE:
@@ -212,7 +216,7 @@ def is_in(name: str, package: str) -> bool:
 
 
 def upward(of: Code) -> list[str]:
-    """Imports that lead to a part further up, or to none."""
+    """Imports of a part that is lower in the table, or of a module that belongs to no part."""
     order = list(MUST_NOT_USE)
     problems = []
     for module, imports in of.imports.items():
@@ -227,12 +231,12 @@ def upward(of: Code) -> list[str]:
 
 
 def _is_offered(module: str, one: Import) -> bool:
-    """Whether the package itself tells type checkers where a public name comes from."""
+    """Whether this import in `raycal/__init__.py` only tells type checkers where a public name comes from."""
     return module == "raycal" and one.when is When.NEVER
 
 
 def misplaced(of: Code) -> list[str]:
-    """Statements that import a heavy package outside of the parts that may."""
+    """Statements that import a heavy package outside of the parts that may import it."""
     return [
         f"{module} imports {one.name}"
         for module, imports in of.imports.items()
@@ -243,7 +247,7 @@ def misplaced(of: Code) -> list[str]:
 
 
 def known(of: Code) -> list[str]:
-    """What parts must not use and still get, each with the chain of imports by which they do."""
+    """Modules that a part loads although it must not use them, each with the chain of imports that loads it."""
     problems, loads = [], dict[str, dict[str, str]]()
     for module, imports in of.imports.items():
         kept_out = MUST_NOT_USE[part(module) or "root"]
@@ -269,7 +273,7 @@ def _chain(loaded: Mapping[str, str], name: str) -> list[str]:
 
 
 def circles(leads_to: Mapping[str, set[str]]) -> list[list[str]]:
-    """Groups of names each of which leads to the others."""
+    """Groups of names in which every name leads to every other one."""
     reach = {name: _reach(leads_to, name) for name in leads_to}
     groups = {frozenset(b for b in reach[a] if a in reach.get(b, ())) for a in leads_to}
     return sorted(sorted(group) for group in groups if group)
@@ -287,9 +291,10 @@ def _reach(leads_to: Mapping[str, set[str]], start: str) -> set[str]:
 
 
 def arrows(of: Code, name: Callable[[str], str | None]) -> dict[str, set[str]]:
-    """Which parts or modules name which others in an import of any kind.
+    """The parts or modules that each part or module imports in any way.
 
-    A package whose modules register themselves imports all of them, and they import parts of it: that is no circle.
+    If a package imports all its modules so that they register themselves, and these import other modules of the
+    package, that does not count as a circle.
     """
     found: dict[str, set[str]] = {}
     for module, imports in of.imports.items():
@@ -365,7 +370,7 @@ def test_algorithm_opens_no_file() -> None:
 
 
 def opened(source: str) -> list[str]:
-    """Calls of `open`, plain or as a method, sorted."""
+    """The calls of `open`, as a function or as a method, sorted."""
     calls = (node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
     return sorted(ast.unparse(call) for call in calls if ast.unparse(call).split(".")[-1] == "open")
 
@@ -377,7 +382,7 @@ LIGHT = ("algorithm", "capacity", "config", "data", "dry_run", "experiment", "mo
 @pytest.mark.parametrize(
     ("modules", "heavy"),
     [
-        # What `--help` imports.
+        # The modules that `--help` imports.
         (
             [*(f"raycal.{name}.__main__" for name in COMMANDS), "raycal.pool", "raycal.track"],
             {"numpy", "torch", "ray", "mlflow", "pydantic", "faiss", "yaml"},
@@ -386,7 +391,7 @@ LIGHT = ("algorithm", "capacity", "config", "data", "dry_run", "experiment", "mo
             [name for name in code().sources if part(name) in ("algorithm", "kmeans") and name[-11:] != "torch_lloyd"],
             {"torch", "ray", "mlflow", "pandas", "pydantic", "faiss"},
         ),
-        # What `--dry-run` imports, and what a worker imports before it loads torch.
+        # The modules that `--dry-run` imports, and those that a worker imports before it loads torch.
         (
             [
                 *(name for name in code().sources if part(name) in LIGHT),

@@ -1,4 +1,4 @@
-"""`raycal watch`: what it prints of a sweep that goes on while it looks."""
+"""Tests what `raycal watch` prints about a sweep that runs in the meantime."""
 
 import io
 import os

@@ -16,7 +16,7 @@ class Server:
 
     Args:
         folder: The folder for the files and the log.
-        database: The sqlite file; None: a new one in the folder.
+        database: The sqlite file; None means a new file in the folder.
     """
 
     def __init__(self, folder: Path, database: Path | None = None) -> None:
@@ -34,7 +34,8 @@ class Server:
             self._process = subprocess.Popen(
                 [sys.executable, *command],
                 cwd=self._folder,
-                env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # it would start seven more processes
+                env=os.environ
+                | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # job execution would start seven more processes
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

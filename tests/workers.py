@@ -28,6 +28,7 @@ def _worker(rank: int, size: int, folder: Path, function: Callable[..., Any], ar
     except Exception as error:
         outcome = error
     (folder / f"{rank}.pickle").write_bytes(pickle.dumps(outcome))
-    # No goodbye: the other workers must notice the end. An ordinary exit would abort now and then, when gloo's threads
-    # still hold tensors as the interpreter ends: https://github.com/pytorch/pytorch/pull/179291
+    # The process ends without a message, because the other workers must notice the end by themselves. An ordinary exit
+    # would abort now and then, when gloo's threads still hold tensors as the interpreter ends:
+    # https://github.com/pytorch/pytorch/pull/179291
     os._exit(0)

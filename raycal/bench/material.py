@@ -48,10 +48,10 @@ class Options:
 
 
 def images(options: Options, num_pool: int, num_test: int = 64, image_size: int = 64) -> ImageDataset:
-    """A dataset with these numbers of images, from the folder of `--data` or made up.
+    """A dataset with these numbers of images, read from the folder of `--data`, or generated.
 
     Raises:
-        InputError: The folder has fewer images, or cannot be used.
+        InputError: The folder of `--data` has too few images, or cannot be used.
     """
     if options.data is None:
         return made_up_images(num_pool, num_test)
@@ -84,12 +84,12 @@ def made_up_images(num_pool: int, num_test: int) -> ImageDataset:
 
 
 def embeddings(options: Options, num_points: int) -> Floats:
-    """Embeddings (num_points, 512) from the file of the option `--features`, or made up.
+    """Embeddings (num_points, 512), read from the file of `--features`, or generated.
 
-    Made-up embeddings are clustered and not negative, and their variance falls from the first dimension to the last.
+    Generated embeddings are clustered and not negative, and their variance falls from the first dimension to the last.
 
     Raises:
-        InputError: The file has fewer rows, or is not an array saved by numpy.
+        InputError: The file has fewer than `num_points` rows, or is not an array saved by numpy.
     """
     if options.embeddings is None:
         rng = np.random.default_rng(0)

@@ -217,7 +217,8 @@ def condition_labels(experiments: Sequence[ExperimentConfig], searched: Collecti
 
 
 def _parts_of_labels(experiments: Sequence[ExperimentConfig], searched: Collection[str]) -> tuple[list[str], list[str]]:
-    """The scenario of each experiment with its varied settings, and its dataset; empty if there is only one."""
+    """Two lists: the scenario of each experiment with its varied settings, and the dataset of each experiment. The
+    second list has empty names if there is only one dataset."""
     varied = dict.fromkeys(varied_settings(experiments, searched))
     names = [
         _label(name, experiment, varied)
@@ -391,7 +392,8 @@ def _says_something(parts: Sequence[str]) -> bool:
 
 
 def _parts(root: str) -> tuple[str, ...]:
-    """The folders of a path, the outermost first. If the path has no named folder, the result is one fixed word."""
+    """The folders of a path, the outermost first. If the path has no named folder, the only element is
+    `IMAGE_FOLDER`."""
     return tuple(part for part in PurePosixPath(root).parts if part not in ("/", ".", "~")) or (IMAGE_FOLDER,)
 
 

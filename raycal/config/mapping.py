@@ -12,7 +12,8 @@ def document_of(values: Mapping[str, Any]) -> Document:
     """Return a copy of the values as a document without line numbers.
 
     Raises:
-        InputError: A key is not a string, or a value has a type that a sweep file cannot hold. The error lists all.
+        InputError: A key is not a string, or a value has a type that a sweep file cannot hold. The error lists all such
+            problems.
     """
     problems: list[str] = []
     plain = plain_value(values, (), problems)

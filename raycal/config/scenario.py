@@ -29,7 +29,8 @@ def _share(value: Any) -> str:
 
 
 class StepConfig(Strict):
-    """One annotation step: what it asks about, and its share of N, a number or a fraction such as `1/3`."""
+    """One annotation step: what it asks about, and its share of the iteration's interactions. The share is a number or
+    a fraction such as `1/3`."""
 
     ask: Literal["uncertain", "random", "clusters", "representatives"]
     share: Annotated[str, BeforeValidator(_share)]

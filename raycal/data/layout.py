@@ -182,7 +182,8 @@ def _refuse_twice(folder: ImageTree, labeled: Mapping[Split, Sequence[str]]) -> 
 
 
 def _half(folder: ImageTree, present: Sequence[str], missing: Split, others: Sequence[str]) -> InputError:
-    """Without this, `root/train` and `root/crow` would be two classes of one dataset."""
+    """Refuse a folder in which splits and classes lie side by side: `root/train` and `root/crow` would be two
+    classes."""
     has = " and ".join(f"{name}/" for name in present)
     beside = f" (beside it: {_listed(others)})" if others else ""
     return InputError(
@@ -309,7 +310,7 @@ def _class_like(folder: ImageTree) -> dict[str, str]:
 
 
 def _key(name: str) -> str:
-    """Equal for names that differ only in how their letters are composed (NFC, NFD)."""
+    """A form of the name that is equal for names that differ only in how their letters are composed (NFC, NFD)."""
     return unicodedata.normalize("NFC", name)
 
 

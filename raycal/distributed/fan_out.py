@@ -35,10 +35,10 @@ class SweepListener(Protocol):
     """Receives the events of a sweep's experiments while they run."""
 
     def scheduled(self, experiment_id: str) -> None:
-        """A place became free for the experiment; called again when the experiment is started again."""
+        """A slot became free for the experiment; called again when the experiment is started again."""
 
     def started(self, experiment_id: str, seconds: float) -> None:
-        """Algorithm 1 began or continued, `seconds` after a place became free for the experiment."""
+        """Algorithm 1 began or continued, `seconds` after a slot became free for the experiment."""
 
     def iteration(self, experiment_id: str, line: TimedRecord) -> None:
         """An iteration was saved; `line` is its line of results.jsonl plus `started`, the trial's start (Unix time)."""
@@ -70,7 +70,7 @@ def fan_out(
 
     Args:
         folder: The folder of the sweep, in a form that `Folder.at` accepts.
-        lease: The start of the sweep that runs the experiments.
+        lease: The right of this process to write in the sweep's folder.
         expected: The data and weights that each experiment must read, by experiment id.
         plugins: The plug-ins that workers and clustering actors import.
         scheduler: The scheduler that stops trials early. None means that no trial is stopped.
@@ -134,15 +134,15 @@ class _Reporter(tune.Callback):
     """Passes Tune's events of the trials on to the listener of the sweep.
 
     Args:
-        places: How many trials run at a time.
+        places: The number of slots, which is the number of trials that run at a time.
         scheduler: The scheduler's name; empty if there is no scheduler.
     """
 
     def __init__(self, listener: SweepListener, places: int, scheduler: str) -> None:
         self._listener, self._scheduler = listener, scheduler
         self._free = [time.time()] * places
-        # For each trial with a place: the time since which the place has waited for the trial to begin. After the trial
-        # has begun, the value is None.
+        # For each trial that has a slot: the time since which the slot has waited for the trial to begin, or None if
+        # the trial has begun.
         self._waiting: dict[str, float | None] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -189,7 +189,7 @@ class _Reporter(tune.Callback):
         self._listener.died(trial.config["experiment_id"], reason)
 
     def _leave(self, trial: Any) -> None:
-        """Free the place of the trial if it has one. The place is free from now on, or, if the trial never began, from
-        the time at which the place began to wait."""
+        """Free the slot of the trial if it has one. If the trial never began, the slot counts as free from the time at
+        which it began to wait for the trial."""
         if trial.trial_id in self._waiting:
             heappush(self._free, self._waiting.pop(trial.trial_id) or time.time())

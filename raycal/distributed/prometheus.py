@@ -56,11 +56,11 @@ class Recorder(Thread):
         self._failures: set[str] = set()
 
     def scheduled(self, experiment_id: str) -> None:
-        """Queue the event that a place became free for a trial."""
+        """Queue the event that a slot became free for a trial."""
         self._events.put((self._metrics.scheduled, (experiment_id,)))
 
     def started(self, experiment_id: str, seconds: float) -> None:
-        """Queue the event that Algorithm 1 began, `seconds` after a place became free for the trial."""
+        """Queue the event that Algorithm 1 began, `seconds` after a slot became free for the trial."""
         self._events.put((self._metrics.started, (experiment_id, seconds)))
 
     def iteration(self, experiment_id: str, line: TimedRecord) -> None:
@@ -132,12 +132,12 @@ class MeteredListener:
         self._listener, self._recorder = listener, recorder
 
     def scheduled(self, experiment_id: str) -> None:
-        """A trial got a place to run."""
+        """A trial got a slot to run in."""
         self._listener.scheduled(experiment_id)
         self._recorder.scheduled(experiment_id)
 
     def started(self, experiment_id: str, seconds: float) -> None:
-        """Algorithm 1 began or continued, `seconds` after a place became free for the experiment."""
+        """Algorithm 1 began or continued, `seconds` after a slot became free for the experiment."""
         self._listener.started(experiment_id, seconds)
         self._recorder.started(experiment_id, seconds)
 

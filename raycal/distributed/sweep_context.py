@@ -18,7 +18,7 @@ class SweepContext:
 
     Attributes:
         folder: The sweep's folder, in the form that `Folder.at` takes.
-        lease: The start of the sweep for which the workers write, in the form in which it recorded itself.
+        lease: The record in `owner.json` by which the workers may write in the sweep's folder.
         working_directory: The folder that relative paths in the experiments start from.
         allocation: The resources of each trial.
         clusterings: Handles of the clustering actors, by the node that each runs on.

@@ -97,7 +97,7 @@ def _run(order: TrialOrder, config: ExperimentConfig, context: SweepContext, mai
             ),
         )
     except StoppedError:
-        pass  # Tune stopped the trial and has given its place to another one
+        pass  # Tune stopped the trial and has given its slot to another one
     except TakenOverError as error:  # another try would fail in the same way
         ended["error"] = str(error)
     except InfrastructureError as error:

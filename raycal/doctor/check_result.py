@@ -37,22 +37,22 @@ class CheckResult:
 
 
 def ok(check: str, found: str) -> CheckResult:
-    """A finding that all is well."""
+    """A finding that reports no problem."""
     return CheckResult(check, Status.OK, found)
 
 
 def warning(check: str, found: str, fix: str) -> CheckResult:
-    """A finding with which a sweep runs, but not as well as it could."""
+    """A finding that does not stop a sweep, but makes it slower or weaker."""
     return CheckResult(check, Status.WARNING, found, fix)
 
 
 def problem(check: str, found: str, fix: str = "") -> CheckResult:
-    """A finding with which no sweep would run."""
+    """A finding that would stop every sweep."""
     return CheckResult(check, Status.PROBLEM, found, fix)
 
 
 def within(check: str, seconds: float, probe: Callable[[], Iterable[CheckResult]]) -> list[CheckResult]:
-    """Run a check with a time limit; an exception in the check and a check that exceeds the limit are problems."""
+    """Run a check with a time limit. A check that raises an exception or exceeds the limit is reported as a problem."""
     results: list[CheckResult] = []
 
     def look() -> None:

@@ -16,8 +16,8 @@ FORWARD_GFLOP, TRAINING_GFLOP = 0.074, 0.217
 # Assumed sustained rates, correct to within a factor of three: one core of a 2024 server CPU, and one GPU of each kind.
 CORE_GFLOPS = 100.0
 GPU_GFLOPS = {"H100": 100_000.0, "A100": 45_000.0, "L4": 11_000.0}
-# The time that a start takes, roughly estimated: that of a process, with the report at its end; Ray with the first
-# trial of each concurrent slot, on a machine with two cores; any other trial.
+# Rough estimates of start-up times in seconds: of the process, including the report at its end; of Ray with the first
+# trial of each concurrent slot, on a machine with two cores; and of any other trial.
 PROCESS_SECONDS, RAY_SECONDS, TRIAL_SECONDS = 15.0, 45.0, 1.5
 BENCH = "python -m raycal.bench --gpu --json FILE"
 

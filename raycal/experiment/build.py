@@ -1,4 +1,4 @@
-"""Turns the names in a configuration into objects; this is the only module that knows both."""
+"""Turns the names in a configuration into objects. Only this module knows both the configuration and the classes."""
 
 import json
 import logging

@@ -92,8 +92,8 @@ def _caption(row: Interaction, class_names: Sequence[str]) -> str:
 
 
 def _palette(canvas: Image.Image) -> Image.Image:
-    """The 256 colors of the canvas: exact colors for the paper and the words, and the rest from every fourth pixel,
-    which saves time."""
+    """The 256 colors of the canvas: exact colors for the background and the words, and further colors from every fourth
+    pixel, which saves time."""
     fixed = [part for color in (PAPER, INK, *COLORS.values()) for part in color]
     sample = canvas.resize((canvas.width // 4, canvas.height // 4), Image.Resampling.NEAREST)
     palette = Image.new("P", (1, 1))

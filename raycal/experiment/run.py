@@ -48,7 +48,7 @@ def run_experiment(
     expected: ExpectedInputs | None = None,
     load_plugins: Callable[[], object] = lambda: None,
 ) -> bool:
-    """Run an experiment to its end, and return whether it got there.
+    """Run an experiment, and return whether it reached its end.
 
     A failure is written to `error.txt` and ends only this experiment. However the experiment ends, the other workers of
     the trial, which follow this one, are dismissed.

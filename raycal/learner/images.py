@@ -44,7 +44,7 @@ class DeviceImages:
         self._device_settings, self._image_size = device_settings, image_size
         self.resident = images.nbytes <= device_settings.room_for_images()
         with warnings.catch_warnings():
-            # The array is read-only, and nothing here writes to it.
+            # The array is read-only, and no code here writes to it.
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
             on_host = torch.from_numpy(images)
         self._images = on_host.to(device_settings.device) if self.resident else on_host

@@ -35,7 +35,7 @@ R = TypeVar("R")
 
 
 class Team:
-    """The workers of one trial, from the view of one of them.
+    """The workers of one trial, as one of them sees them.
 
     Attributes:
         rank: The rank of this worker; worker 0 leads.
@@ -159,8 +159,8 @@ class Team:
             logger.warning("a worker was gone before its dismissal: %s", error)
 
     def listen(self) -> tuple[str, tuple[Any, ...], dict[str, Any]] | None:
-        """The next command of worker 0, which is the name of a method with its arguments. None when worker 0 dismisses
-        the others."""
+        """The next command of worker 0, which is the name of a method with its arguments. None when worker 0 ends the
+        loops of the other workers."""
         order: tuple[str, tuple[Any, ...], dict[str, Any]] | None = self.broadcast(None)
         return order
 

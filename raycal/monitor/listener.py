@@ -18,11 +18,11 @@ class ConsoleListener:
         self._start_cost = start_cost
 
     def scheduled(self, experiment_id: str) -> None:
-        """An experiment got a place to run."""
+        """An experiment got a slot to run in."""
         self._progress.scheduled(experiment_id)
 
     def started(self, experiment_id: str, seconds: float) -> None:
-        """Algorithm 1 began, `seconds` after a place became free for the experiment."""
+        """Algorithm 1 began, `seconds` after a slot became free for the experiment."""
         self._start_cost.started(seconds)
         self._progress.started(experiment_id, seconds)
 

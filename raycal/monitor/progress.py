@@ -13,7 +13,7 @@ class Progress:
 
     Trials are numbered in the order in which they first print a line, after the trials that were complete before. The
     best accuracy is that of all trials with the same dataset so far, without full supervision, which is an upper bound
-    and no strategy to choose.
+    and not a strategy.
 
     Args:
         experiments: The experiments to run now. More may be added later.
@@ -51,11 +51,11 @@ class Progress:
         self._time_left = TimeLeft(experiments, concurrent=concurrent, done=done, num_trials=to_run, clock=clock)
 
     def scheduled(self, experiment_id: str) -> None:
-        """An experiment got a place to run."""
+        """An experiment got a slot to run in."""
         self._time_left.scheduled(experiment_id)
 
     def started(self, experiment_id: str, seconds: float) -> None:
-        """Algorithm 1 began in an experiment, `seconds` after there was room for it."""
+        """Algorithm 1 began in an experiment, `seconds` after a slot became free for it."""
         self._time_left.started(experiment_id, seconds)
 
     def iteration(self, experiment_id: str, line: IterationRecord) -> None:
@@ -100,7 +100,7 @@ class Progress:
 
 
 def _annotated(config: ExperimentConfig, line: IterationRecord) -> str:
-    """How many images have a label from the expert, and for labels of clusters what happens to them afterwards."""
+    """How many images have a label from the expert, and what happens to the labels of clusters after the iteration."""
     if not config.resolved_scenario.forms_clusters:
         return f"annotated {line['annotated']:,}"
     in_clusters = f"labeled {line['labeled']:,} alone, {line['cluster_labeled']:,} in clusters"

@@ -167,7 +167,7 @@ class SweepMetrics:
         self._states[experiment_id] = TrialState.RUNNING
 
     def started(self, experiment_id: str, seconds: float) -> None:
-        """Algorithm 1 began, `seconds` after a place became free for the trial."""
+        """Algorithm 1 began, `seconds` after a slot became free for the trial."""
         self._start_seconds += max(seconds, 0)
 
     def iteration(self, experiment_id: str, line: TimedRecord) -> None:

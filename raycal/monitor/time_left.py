@@ -64,11 +64,12 @@ class TimeLeft:
         self._end: float | None = None
 
     def scheduled(self, experiment_id: str) -> None:
-        """An experiment got a place to run."""
+        """An experiment got a slot to run in."""
         self._last_event[experiment_id] = self._clock()
 
     def started(self, experiment_id: str, seconds: float) -> None:
-        """Algorithm 1 began in an experiment, `seconds` after it had got a place. This may be known only afterwards."""
+        """Algorithm 1 began in an experiment, `seconds` after it had got a slot. The call may come only some time
+        later."""
         self._starts.append(seconds)
         self._has_started.add(experiment_id)
         if experiment_id in self._last_event:
@@ -171,7 +172,7 @@ def _scaled(measured: _Measured, config: ExperimentConfig, iteration: int, measu
         expected = measured.pool
     elif measured.is_supervised:
         expected = config.interactions_per_iteration * (iteration + 1)
-    else:  # labels of single images add up; those of clusters are given by each iteration anew, if they are not kept
+    else:  # labels of single images add up; labels of clusters are given anew in every iteration unless they are kept
         growing = measured.annotated if config.keep_cluster_labels else measured.labeled
         expected = measured.annotated + round(growing * ((iteration + 1) / (measured_at + 1) - 1))
     return measured.training * min(expected, measured.pool) / measured.annotated + measured.other

@@ -23,7 +23,7 @@ def expert_time(runs: Runs) -> list[View]:
 
 
 def cost_words(runs: Runs) -> str:
-    """How the time of the expert is calculated, if all trials calculate it in the same way; else empty."""
+    """How the time of the expert is calculated, if all trials calculate it in the same way; otherwise empty."""
     costs = {
         tuple(getattr(trial.config.expert, f"seconds_per_{what}", None) for what in ("sample", "cluster"))
         for trial in runs.trials
@@ -61,7 +61,7 @@ def _view(comparison: Comparison, title: str) -> View:
     }
     notes = []
     for head, cells in list(texts.items()):
-        if len(set(cells)) == 1 and len(cells) > 1:  # the same for all: said once
+        if len(set(cells)) == 1 and len(cells) > 1:  # one sentence replaces a column whose values are all equal
             notes.append(f"Every scenario takes {cells[0]} {head}.")
             del texts[head]
     return View(title=title, columns={"group": [group.label for group in groups]} | texts if texts else {}, notes=notes)

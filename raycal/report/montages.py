@@ -16,7 +16,8 @@ from raycal.storage.folder import Folder
 
 MAX_BYTES = 8_000_000  # for all pictures together, so that the page stays small enough to send by mail
 NEARLY_WHITE = 248
-# Words in this gray can be read on white and on black paper. The blue of accepted clusters is lightened for the same.
+# Words in this gray can be read on a white and on a black background. The blue of accepted clusters is lightened for
+# the same reason.
 GRAY = (122, 122, 122)
 BLUE = (38, 132, 199)
 
@@ -27,7 +28,7 @@ class Montage:
 
     Attributes:
         iteration: The number of the iteration, from 0.
-        uri: The picture as a data URI; its paper is transparent, so that it fits a light and a dark page.
+        uri: The picture as a data URI; its background is transparent, so that it fits a light and a dark page.
     """
 
     iteration: int
@@ -96,7 +97,7 @@ def without_paper(content: bytes) -> bytes:
     ink[:, width // 2 :] = COLORS[Answer.REFUSED]
     ink[~is_colored] = GRAY
     opacity = np.where(is_colored, 255 - low, np.minimum(255, (255 - high.astype(int)) * 255 // 215))
-    opacity[opacity <= 255 - NEARLY_WHITE] = 0  # paper that the palette of the file does not have exactly
+    opacity[opacity <= 255 - NEARLY_WHITE] = 0  # a background color that the palette of the file has only approximately
     opacity[is_image] = 255
     ink[is_image] = pixels[is_image]
     ink[opacity == 0] = 0

@@ -116,7 +116,7 @@ def _learned_nothing(runs: Runs) -> bool:
 
 
 def _never_reached(tables: Mapping[str, pd.DataFrame]) -> bool:
-    """Whether a target is known and neither reached by any group nor by guessing."""
+    """Whether there is a target that neither a group nor guessing reached."""
     frame = tables.get("targets", pd.DataFrame())
     if "reached" not in frame:
         return False

@@ -196,9 +196,10 @@ def _figures(plates: Sequence[Plate], looks: Mapping[str, Look]) -> dict[str, li
 
 
 def _segments(name: str, command: str) -> list[tuple[str, str]]:
-    """The parts of a command, each with what it is: the `folder` of the sweep, the `storage`, or empty for the rest.
+    """The parts of a command, each with its kind: `folder` for the folder of the sweep, `storage`, or empty for other
+    text.
 
-    A browser that has opened the page from the folder of the sweep knows both and puts them in.
+    A browser that has opened the page from the folder of the sweep knows both paths, and inserts them.
     """
     kinds = {f"runs/{name}": "folder", "runs": "storage"}
     parts = re.split(rf"(runs/{re.escape(name)}$|(?<=--storage )runs(?= |$))", command)
@@ -211,7 +212,7 @@ def _first_panels(plates: Sequence[Plate]) -> list[Chart]:
 
 
 def _caption(kind_of_part: str, plate: Plate, charts: Sequence[Chart]) -> str:
-    """The caption of a part of a figure. What the page has said above is not said again."""
+    """The caption of a part of a figure. It leaves out what the page has said above."""
     if kind_of_part in ("hours", "zoomed"):
         return deviation(charts)
     return plate.caption.removeprefix(ZOOMED).lstrip()  # the page shows the zoomed panels elsewhere
@@ -233,7 +234,7 @@ def _divided(plate: Plate) -> Iterator[tuple[str, list[Chart]]]:
 
 
 def _readable_time(chart: Chart) -> Chart:
-    """The panel with labels at its lines, and in minutes if the expert is soon done."""
+    """The panel with labels at its lines; its time axis is in minutes if the expert needs only a few hours."""
     chart = replace(chart, has_end_labels=True)
     if not in_minutes([x for series in chart.series for x in series.x]):
         return chart
@@ -243,7 +244,7 @@ def _readable_time(chart: Chart) -> Chart:
 
 
 def _trials(runs: Runs) -> list[dict[str, str]]:
-    """What the list of trials says about each of them."""
+    """The row of each trial in the list of trials."""
     labels = {trial.experiment_id: group.label for group in runs.groups for trial in group.trials}
     rows = []
     for trial in runs.trials:

@@ -1,4 +1,5 @@
-"""Arranges the tables of a report for reading: targets as columns, pairs as a matrix, nothing said row by row."""
+"""Arranges the tables of a report for reading: targets become columns, pairs become a matrix, and a note that many rows
+share is shown once."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,8 +22,8 @@ class View:
 
     Attributes:
         title: The heading; empty if the section says it.
-        columns: The cells by the name of the column. All columns have equally many.
-        notes: Sentences below the table. A view without columns has only these.
+        columns: The cells by the name of the column. All columns have the same number of cells.
+        notes: Sentences below the table. A view without columns has only notes.
     """
 
     title: str = ""
@@ -86,7 +87,7 @@ def _targets_of(dataset: str, rows: list[Mapping[str, Any]]) -> list[View]:
 
 
 def _and(words: Sequence[str], conjunction: str = "and") -> str:
-    """The words as a list of a sentence."""
+    """The words, joined to a list for a sentence."""
     *firsts, last = words
     return f"{', '.join(firsts)} {conjunction} {last}" if firsts else last
 
@@ -206,7 +207,7 @@ def parity(frame: pd.DataFrame) -> list[View]:
 
 
 def _measured(row: Mapping[str, Any]) -> str:
-    """The value that decided about a claim, and what it is."""
+    """The value that decided about a claim, with a description of the value."""
     if row["measured"] is None:
         return EMPTY
     what = f": {row['decided by']}" if row["decided by"] else ""
@@ -249,7 +250,7 @@ def plain(frame: pd.DataFrame) -> list[View]:
 
 
 def _plain(frame: pd.DataFrame) -> list[View]:
-    """The table as it is, but what the notes of several rows say is said once, below it."""
+    """The table with one change: a note that several rows share is shown once, below the table."""
     notes: list[str] = []
     if "note" in frame and "group" in frame:
         own, notes = _shared_notes(list(map(str, frame["group"])), list(frame["note"]))
@@ -270,7 +271,7 @@ def _shared_notes(groups: Sequence[str], notes: Sequence[Any]) -> tuple[list[str
 
 
 def _parts(note: Any) -> list[str]:
-    """The parts of a note, without the one about a single seed, which the page says once for all tables."""
+    """The parts of a note, without the part about a single seed, which the page shows once for all tables."""
     return [part for part in str(note or "").split("; ") if part and not part.startswith(ONE_SEED)]
 
 
@@ -293,7 +294,7 @@ def with_interval(value: float, low: float | None, high: float | None) -> str:
 
 
 def _filled(columns: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """The columns in which a cell says anything."""
+    """The columns that have at least one cell with content."""
     return {name: cells for name, cells in columns.items() if set(cells) - {EMPTY}}
 
 

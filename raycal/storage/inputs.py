@@ -195,8 +195,8 @@ class InputRecord:
             self._folder.write(RECORD, seal(record, indent=1))
 
     def _changed(self, recorded: Mapping[str, Any], key: str, current: DatasetInput) -> str:
-        """A description of what changed since the same split was recorded or, if it was not, since another split of the
-        images was; empty if nothing changed."""
+        """A description of what changed since the dataset was recorded; empty if nothing changed. If this split was
+        never recorded, it is compared with a recorded split of the same images."""
         same = recorded.get(key)
         if same is not None and (same["train"], same["test"]) == current.manifest.digest[:2]:
             return ""

@@ -1,5 +1,5 @@
-"""Decides which start of a sweep may write in its folder, which is the newest one. This works without locks, because
-object stores have none."""
+"""Decides which process may write in the folder of a sweep: the one that started or resumed the sweep last. This works
+without locks, because object stores have none."""
 
 import json
 import os
@@ -14,15 +14,15 @@ OWNER = "owner.json"
 
 
 class Lease:
-    """A start of a sweep, which owns the folder until the next start takes it over.
+    """A process's ownership of a sweep folder, from its start of the sweep until the next start takes the folder over.
 
-    The lock of the folder keeps two starts apart. The owner record is read by processes that did not notice a new
-    start: one that was suspended, or a worker on another node whose start was killed. It tells them that another start
-    owns the folder now.
+    The lock of the folder keeps two processes from running the sweep at once. The owner record is for processes that
+    did not notice a new start: a process that was suspended, or a worker on another node whose driver was killed. It
+    tells them that another process owns the folder now.
 
     Args:
         folder: The folder of the sweep.
-        record: The text that this start has written to `owner.json`.
+        record: The text that this process has written to `owner.json`.
     """
 
     def __init__(self, folder: Folder, record: str) -> None:
@@ -30,20 +30,20 @@ class Lease:
 
     @classmethod
     def take(cls, folder: Folder) -> Self:
-        """Make a new owner of the folder; an earlier owner must not write any more."""
+        """Take the folder over; an earlier owner must not write any more."""
         start = {"epoch": _epoch(folder) + 1, "start": uuid4().hex, "host": socket.gethostname(), "pid": os.getpid()}
         lease = cls(folder, json.dumps(start))
         folder.write(OWNER, lease.record.encode())
         return lease
 
     def check(self) -> None:
-        """Check that this start still owns the folder; call it before writing.
+        """Check that this process still owns the folder; call it before writing.
 
         Raises:
             TakenOverError: The folder has another owner.
         """
         if self._folder.read(OWNER) != self.record.encode():
-            raise TakenOverError(f"another start of this sweep owns {self._folder.place} now; this one has ended")
+            raise TakenOverError(f"another start of this sweep now owns {self._folder.place}; this process has ended")
 
 
 def has_lost_its_owner(folder: Folder) -> bool:

@@ -44,7 +44,7 @@ class RunWriter(RunDir):
 
     Args:
         folder: The folder of the experiment.
-        lease: The start of the sweep that writes here; before each commit it is asked whether it still owns the folder.
+        lease: The ownership of the sweep folder, which is checked before each commit.
             None means that the caller has made sure that it may write.
 
     Raises:
@@ -59,7 +59,7 @@ class RunWriter(RunDir):
 
     @classmethod
     def of(cls, sweep_dir: SweepDir, experiment_id: str) -> Self:
-        """The folder of an experiment of a sweep, written for the start of the sweep that holds its lease."""
+        """The folder of an experiment of a sweep, written under the lease of the sweep folder."""
         return cls(sweep_dir.folder.folder(experiment_id), sweep_dir.lease)
 
     def begin(self, config: ExperimentConfig) -> SavedState | None:

@@ -84,8 +84,8 @@ class SweepDir:
     """`<storage>/<sweep name>`: the plan and one folder per experiment.
 
     Args:
-        lease: The start of the sweep that writes here. None means that nobody writes, or that the caller knows that it
-            may write.
+        lease: The ownership of the folder by the process that writes here. None means that nobody writes, or that the
+            caller knows that it may write.
     """
 
     def __init__(self, folder: Folder, lease: Lease | None = None) -> None:
@@ -182,7 +182,7 @@ class SweepDir:
         self.write_trials(plan)
 
     def write_trials(self, plan: SweepPlan) -> None:
-        """Write `trials.csv`, which describes each experiment id in words, unless it exists already."""
+        """Write `trials.csv`, which describes each experiment id in words, unless it is up to date."""
         content = trials_csv(plan.experiments, plan.removed, searched=plan.searched).encode()
         if self.folder.read(TRIALS) != content:
             self.check_owner()
@@ -192,7 +192,7 @@ class SweepDir:
         """Check that the sweep's folder may be written; call it before writing.
 
         Raises:
-            TakenOverError: Another start of the sweep owns the folder.
+            TakenOverError: Another process has started the same sweep and taken over its folder.
         """
         if self.lease is not None:
             self.lease.check()

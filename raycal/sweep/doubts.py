@@ -11,7 +11,7 @@ FEWEST_STEPS = 30  # a training of fewer optimizer steps hardly moves the weight
 
 
 def doubts(experiments: Mapping[str, ExperimentConfig], infos: Mapping[str, DatasetInfo]) -> list[str]:
-    """A line for each doubtful setting, each once, without regard to how many experiments have it.
+    """One line for each doubtful setting, however many experiments have it.
 
     Args:
         experiments: The experiments by id.
@@ -49,7 +49,7 @@ def _too_many_interactions(config: ExperimentConfig, info: DatasetInfo) -> Itera
 
 
 def _few_steps(config: ExperimentConfig, labels: int, of: str) -> Iterator[str]:
-    """Yield what is doubtful about the training on some labels.
+    """Yield a line for each doubtful setting of a training on this number of labels.
 
     Args:
         of: The origin of the labels in words.

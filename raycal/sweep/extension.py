@@ -66,8 +66,8 @@ def extend(plan: SweepPlan, sweep: Sweep) -> Extension:
     when they agree on every axis that can change their results.
 
     Raises:
-        InputError: A planned trial would get other settings, or a search that decides trial by trial was changed in
-            anything but a larger number of samples. There is a line for each key that differs.
+        InputError: A planned trial would get other settings, or a search that decides trial by trial was changed. Such
+            a search may only get a larger number of samples. There is a line for each key that differs.
     """
     if plan.base is None and sweep.base is None:
         return Extension(earlier=plan, plan=_extended(plan, sweep))

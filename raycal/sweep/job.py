@@ -172,7 +172,7 @@ def _announce_reading(name: str, experiments: Mapping[str, ExperimentConfig]) ->
 
 
 def labels_of(sweep: Sweep, experiments: Mapping[str, ExperimentConfig]) -> dict[str, str]:
-    """The labels of the trials; for a search that decides trial by trial, of the trials that are known so far."""
+    """The labels of all trials that are known so far; a search that decides trial by trial adds more later."""
     searched = sweep.search.space if sweep.search and sweep.base else ()
     return trial_labels(experiments, searched)
 

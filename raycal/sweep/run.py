@@ -84,7 +84,7 @@ def run_trials(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepRun:
-    """A start of a sweep that owns the sweep's folder and has everything that its trials need.
+    """A running sweep, which owns its folder and has everything that its trials need.
 
     Attributes:
         job: The job, whose sweep folder is written under the lease.

@@ -31,7 +31,7 @@ def check_sqlite(path: Path) -> bool:
     """Whether the file is a database of the installed MLflow; False if there is no database yet.
 
     Raises:
-        InputError: The file is anything else, or cannot be written.
+        InputError: The file is not a database of the installed MLflow, or cannot be written.
     """
     if path.is_dir():
         raise InputError(f"tracking.uri: {path}: is a folder; give a file in it, as in {path / 'mlflow.db'}")

@@ -161,7 +161,7 @@ class Tracker(Thread):
             try:
                 self._projection.send(experiment_id, self._experiments[experiment_id])
             except Exception:
-                with self._lock:  # put it in front to retry it last, because it may be the only one that fails
+                with self._lock:  # the queue is emptied from its end, so this one is retried last
                     self._unsent = {experiment_id: None} | self._unsent
                 raise
             finally:

@@ -68,7 +68,7 @@ def sweep_views(prefix: str, parent_run_id: str, trials: Sequence[ChartedTrial])
     """The views of a sweep: all trials, then one view per dataset and per setting, where several of them vary.
 
     Args:
-        prefix: The begin of the views' keys, unique in the MLflow experiment.
+        prefix: The beginning of the key of every view; it must be unique in the MLflow experiment.
         parent_run_id: The id of the sweep's run, whose child runs are shown.
         trials: All trials of the sweep.
     """

@@ -28,7 +28,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def refuse(place: Path, capsys: pytest.CaptureFixture[str]) -> Refuse:
-    """A function that runs a sweep that must be refused, with `--local` and a storage by default; its error lines."""
+    """A function that runs a sweep that must be refused, with `--local` and a storage by default, and returns its error
+    lines."""
 
     def refuse(*options: str, dry_run: bool = False) -> list[str]:
         storage = [] if "--storage" in options else ["--storage", str(place / "storage")]

@@ -24,7 +24,7 @@ Refuse = Callable[..., list[str]]
 
 
 def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int | str | None, str, str]:
-    """Run a command line of the sweep; its exit code, and what it wrote to stdout and stderr."""
+    """Run a command line of the sweep. Return its exit code and what it wrote to stdout and stderr."""
     try:
         code: int | str | None = main(arguments)
     except SystemExit as stopped:
@@ -41,7 +41,8 @@ def files_below(folder: Path) -> dict[str, int]:
 
 
 def refusal(place: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """Run a command line that must be refused; its error lines, with `FILE` for the sweep file, `PLACE` for `place`."""
+    """Run a command line that must be refused. Return its error lines, with `FILE` for the sweep file and `PLACE` for
+    `place`."""
     before = files_below(place)
     begin = process_time()
     code, _, err = run(arguments, capsys)
@@ -52,7 +53,9 @@ def refusal(place: Path, arguments: list[str], capsys: pytest.CaptureFixture[str
     assert all(line.isprintable() for line in lines), lines
     assert all(len(line) < 1000 for line in lines), lines
     assert len(set(lines)) == len(lines), lines
-    return [line for line in lines if "replaces the whole group and drops" not in line]  # this note is no refusal
+    return [
+        line for line in lines if "replaces the whole group and drops" not in line
+    ]  # this note is not part of the refusal
 
 
 def expect(lines: list[str], *parts: str) -> None:

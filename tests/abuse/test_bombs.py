@@ -1,4 +1,5 @@
-"""Small files of a run folder, of weights and of the cache that would take much memory, or claim to."""
+"""Small files in a run folder, in the cache and of weights that would take much memory, or claim to need much
+memory."""
 
 import io
 import json

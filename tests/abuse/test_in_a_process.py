@@ -1,4 +1,4 @@
-"""Some cases of the other tests as a user meets them, each in a process of its own."""
+"""Repeats some cases of the other tests as a user would meet them, each in its own process."""
 
 import os
 import resource

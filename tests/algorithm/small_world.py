@@ -87,7 +87,7 @@ class NearestMeans:
         distances = self._distances(indices)
         probs = np.exp(-distances) / np.exp(-distances).sum(axis=1, keepdims=True)
         for array in (probs, distances):
-            array.flags.writeable = False  # like arrays from another process
+            array.flags.writeable = False  # read-only, like arrays from another process
         return Predictions(indices=indices, probs=probs, embeddings=distances)
 
     def head(self) -> HeadWeights:
@@ -112,7 +112,8 @@ class NearestMeans:
 
 
 class DrawnCenters:
-    """A clustering by the nearest of k samples that are drawn with the seed; it records its arguments."""
+    """A clustering that assigns each sample to the nearest of k samples, drawn with the seed. It records its
+    arguments."""
 
     def __init__(self) -> None:
         self.num_samples: list[int] = []
@@ -185,7 +186,7 @@ def facts(row: Interaction) -> tuple[object, ...]:
 
 
 def outcome(result: IterationResult) -> tuple[object, ...]:
-    """All of an iteration's result but the wall-clock times."""
+    """Everything in the result of an iteration except the wall-clock times."""
     ledger = tuple(facts(row) for row in result.ledger)
     pool = (result.pool.status.tolist(), result.pool.labels.tolist())
     figures = (result.human_seconds, result.evaluation, result.pseudo_label_error, result.kept_labels)

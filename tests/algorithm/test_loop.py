@@ -99,7 +99,8 @@ def shown_samples(result: IterationResult, kind: Kind) -> list[int]:
 
 
 def check_moves(results: Sequence[IterationResult], num_samples: int, *, keeps: bool = False) -> None:
-    """Replay the ledgers by the rules of Algorithm 1, and check that each iteration ends with its result's pool."""
+    """Replay the ledgers by the rules of Algorithm 1, and check that the replayed pool equals the pool in the result of
+    each iteration."""
     status = np.full(num_samples, UNLABELED)
     labels = np.full(num_samples, -1)
     number, seconds = 0, 0.0

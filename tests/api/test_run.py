@@ -150,7 +150,8 @@ def test_failed_experiment_raises_and_failed_trial_of_a_sweep_does_not() -> None
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
 def test_sweep_runs_on_ray_in_a_process_without_a_connection(tmp_path: Path) -> None:
-    """A process that is connected to Ray is refused, as `ray.shutdown` at the end of the sweep would disconnect it."""
+    """A process that is connected to Ray is refused, because `ray.shutdown` at the end of the sweep would disconnect
+    it."""
     code = (
         "import ray, raycal, signal\n"
         "ray.init(num_cpus=1, log_to_driver=False)\n"

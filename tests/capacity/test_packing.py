@@ -44,7 +44,7 @@ class Room:
         return self.cpu >= cpu and self.memory >= memory and cards >= -(-gpu // UNIT)
 
     def takes_in_sum(self, cpu: int, gpu: int, memory: int) -> bool:
-        """Whether the sums fit, which is what Ray checks before it asks the node."""
+        """Whether the node has enough free resources in total. Ray checks this before it asks the node."""
         return self.cpu >= cpu and self.memory >= memory and sum(self.cards) >= gpu
 
     def take(self, cpu: int, gpu: int, memory: int, choose: Callable[[list[int]], int]) -> Callable[[], None]:

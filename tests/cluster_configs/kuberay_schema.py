@@ -1,7 +1,8 @@
-"""The fields of KubeRay 1.6's RayJob and RayCluster, and of the pods in them, that a file of ours may use.
+"""The fields of RayJob, RayCluster and their pods in KubeRay 1.6 that our files may use.
 
-Written from the documentation of the resources (https://docs.ray.io/en/master/cluster/kubernetes/references/api.html);
-what is not here is refused, so that a misspelt or a new field has to be looked up.
+This schema follows the documentation of the resources
+(https://docs.ray.io/en/master/cluster/kubernetes/references/api.html). All other fields are refused, so that a
+misspelled or new field is noticed.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Three nodes and a machine to submit from, simulated on this one by `machines.sh`, for the length of a `with`."""
+"""Simulates three nodes and a client machine on this machine, by `machines.sh`, while a `with` block runs."""
 
 import os
 import shlex
@@ -27,7 +27,7 @@ ETC = {
 
 
 def why_not() -> str | None:
-    """Why machines cannot be simulated here; None: they can."""
+    """The reason why machines cannot be simulated here; None if they can."""
     missing = [name for name in NEEDED if shutil.which(name) is None]
     if os.geteuid() != 0:
         return "needs root"
@@ -39,7 +39,8 @@ def why_not() -> str | None:
 
 
 class Machines:
-    """All of them have the user `ray`, whose home is `/home/ray`, this Python environment and `/mnt/raycal`.
+    """The simulated machines. Each has a user `ray` with the home `/home/ray`, this Python environment, and
+    `/mnt/raycal`.
 
     Args:
         environment: Shell commands that every login runs.
@@ -79,13 +80,13 @@ class Machines:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()  # and with it every process on every machine
+        self._process.kill()  # this also ends every process on every simulated machine
         self._process.communicate()
         psutil.wait_procs([self._client], timeout=30)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self, command: str) -> subprocess.Popen[str]:
-        """A command of `ray` on the client, in the repository."""
+        """Start a command as the user `ray` on the client, in the repository."""
         return subprocess.Popen(
             [*self._enter(), *AS_RAY, "bash", "-c", f"source ~/.bashrc; cd {ROOT}; {command}"],
             stdin=subprocess.DEVNULL,
@@ -96,7 +97,8 @@ class Machines:
         )
 
     def run(self, command: str, *, check: bool = True, timeout: float = 300) -> str:
-        """What a command of `ray` on the client prints; one that fails is an error, but where `check` is False."""
+        """Run a command as the user `ray` on the client, and return its output. A failed command is an error unless
+        `check` is False."""
         with self.start(command) as process:
             try:
                 said, _ = process.communicate(timeout=timeout)
@@ -107,11 +109,11 @@ class Machines:
         return said
 
     def on(self, node: str, command: str) -> str:
-        """What a command prints on a node, over SSH."""
+        """Run a command on a node over SSH, and return its output."""
         return self.run(f"ssh -q -o StrictHostKeyChecking=no ray@{NODES[node]} {shlex.quote(command)}")
 
     def replace(self, path: Path, text: str) -> None:
-        """Give the client another text in place of a file."""
+        """Replace the text of a file, for the client alone."""
         own = self.folder / "client/home/ray" / path.name
         own.write_text(text)
         subprocess.run([*self._enter(), "mount", "--bind", f"/home/ray/{path.name}", str(path)], check=True)

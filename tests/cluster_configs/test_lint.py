@@ -1,4 +1,4 @@
-"""Each rule of the lint: a shipped file, broken in one place, and what is said of it."""
+"""Tests each rule of the lint: a shipped file is broken in one place, and the lint must report it."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ def broken(name: str, old: str, new: str) -> list[str]:
     return lint.problems(text.replace(old, new))
 
 
-# Where a rule is of all nodes, every one of them says so.
+# A rule for all nodes reports each node.
 @pytest.mark.parametrize(
     ("name", "old", "new", "said"),
     [

@@ -1,4 +1,4 @@
-"""The four commands of on_premises.yaml, as a user gives them, on three simulated machines without containers."""
+"""Runs the four commands of on_premises.yaml as a user would, on three simulated machines without containers."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from machines import NODES, ROOT, Machines, why_not
 
 FILE = ROOT / "cluster_configs/on_premises.yaml"
 NAME = "cluster_configs/on_premises.yaml"
-# What the image and Docker's options say.
+# The environment variables that the image and Docker's options set on a real cluster.
 IMAGE = f"export RAY_AUTH_MODE=token RAYCAL_CACHE=/home/ray/.cache/raycal PYTHONPATH={ROOT}\n"
 SWEEP = "sweeps/quickstart.yaml --set iterations=2 --set training.steps=40"
 
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(1500)]
 
 
 def commands() -> dict[str, list[str]]:
-    """Of the header, by up, submit, watch and down."""
+    """The commands in the header of the file, under the keys `up`, `submit`, `watch` and `down`."""
     found: dict[str, list[str]] = {}
     key = ""
     for line in FILE.read_text().splitlines():
@@ -35,7 +35,7 @@ def commands() -> dict[str, list[str]]:
 
 
 def filled_in() -> str:
-    """The file for machines without Docker, that share the memory of one: nothing else is changed."""
+    """The file, changed only for machines without Docker that share the memory of this one."""
     text = FILE.read_text().replace("YOUR_HEAD_IP", NODES["node1"]).replace("YOUR_USER", "ray")
     text = text.replace("YOUR_WORKER_IP_1", NODES["node2"]).replace("YOUR_WORKER_IP_2", NODES["node3"])
     config: dict[str, Any] = yaml.safe_load(text)
@@ -57,7 +57,7 @@ def machines() -> Iterator[Machines]:
 
 
 def until(condition: Callable[[], str], expected: str, seconds: float = 180) -> str:
-    """What is printed, once it has in it what is expected."""
+    """Repeat a command until its output contains the expected text, and return the output."""
     end = time.monotonic() + seconds
     while expected not in (said := condition()):
         assert time.monotonic() < end, said
@@ -66,7 +66,7 @@ def until(condition: Callable[[], str], expected: str, seconds: float = 180) -> 
 
 
 def left(machines: Machines) -> str:
-    """The processes of the user on all nodes, but for those that list them."""
+    """The processes of the user on all nodes, without the processes that list them."""
     return "".join(machines.on(node, "ps -u ray -o args= | grep -Ev '^(sshd|bash|ps|grep)' || true") for node in NODES)
 
 
@@ -76,7 +76,7 @@ def test_up_submit_watch_down(machines: Machines) -> None:
     (up,) = given["up"]
     assert "Useful commands" in machines.run(up)
     on_head = f"ray exec {NAME} "
-    # Both workers, and none of the head's CPUs.
+    # Both workers have joined with two CPUs each; the head has none.
     until(lambda: machines.run(on_head + "'ray status'", check=False), "/4.0 CPU")
 
     dashboard, submit = given["submit"]
@@ -106,7 +106,7 @@ def test_up_submit_watch_down(machines: Machines) -> None:
 
     (down,) = given["down"]
     assert "No nodes remaining." in machines.run(down)
-    for node in ("node2", "node3"):  # `ray down` stops Docker on every node, and Ray itself on the head alone
+    for node in ("node2", "node3"):  # `ray down` stops Docker on every node, but stops Ray itself only on the head
         machines.on(node, "ray stop")
     assert left(machines) == ""
     states = runs.glob("digits-*/state/finished.json")

@@ -1,4 +1,4 @@
-"""The four commands of one_machine.sh, as a user gives them."""
+"""Runs the four commands of one_machine.sh as a user would."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ def free_ports(number: int) -> list[str]:
 
 @pytest.fixture
 def env() -> Iterator[dict[str, str]]:
-    folder = Path(tempfile.mkdtemp(prefix="rc-", dir="/tmp"))  # Ray's sockets allow no long paths
+    folder = Path(tempfile.mkdtemp(prefix="rc-", dir="/tmp"))  # the paths of Ray's sockets must be short
     port, dashboard, agent = free_ports(3)
     values = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")} | {
         "HOME": str(folder),

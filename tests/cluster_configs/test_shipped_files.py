@@ -1,4 +1,5 @@
-"""Every file for a Ray cluster: found, valid for its reader, clean for our lint, with commands that are commands."""
+"""Checks every shipped file for a Ray cluster: the program that reads it accepts it, our lint finds no fault, and the
+commands in its header are valid."""
 
 import json
 import re
@@ -39,7 +40,7 @@ def header(path: Path) -> list[str]:
 
 
 def sweep_commands(path: Path) -> list[str]:
-    """What follows `raycal.sweep` in the header's commands and in a RayJob's entry point."""
+    """The arguments of `raycal.sweep` in the commands of the header and in the entry point of a RayJob."""
     lines = header(path)
     if path.stem == "kuberay-rayjob":
         lines.append(load(path.stem)["spec"]["entrypoint"])
@@ -181,7 +182,7 @@ def test_sweep_in_the_header_is_one_that_is_shipped(name: str, scheme: str) -> N
     assert sweep.tracking.uri == "sqlite:////home/ray/mlflow.db"
     resources = sweep.resources
     given = (resources.cpus_per_worker, resources.gpus_per_worker, resources.max_concurrent_trials)
-    if name == "on_premises":  # all nodes are there from the start
+    if name == "on_premises":  # here, all nodes exist from the start
         assert given == (None, None, None)
     else:
         assert all(given)
@@ -203,7 +204,7 @@ def test_trials_at_once_fill_the_workers_and_no_more(name: str) -> None:
     per_node = int(gpus // given["resources.gpus_per_worker"])
 
     assert given["resources.max_concurrent_trials"] == nodes * per_node
-    assert per_node * given["resources.cpus_per_worker"] < cpus  # and some for the drivers of the trials
+    assert per_node * given["resources.cpus_per_worker"] < cpus  # some cores are left for the drivers of the trials
 
 
 @pytest.mark.slow

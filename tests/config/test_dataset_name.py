@@ -1,4 +1,4 @@
-"""What a folder of images is called: the same in every place that names it."""
+"""A folder of images has the same name in every place that names it."""
 
 import re
 from pathlib import Path

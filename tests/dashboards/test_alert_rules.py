@@ -1,4 +1,4 @@
-"""When each alarm goes off, by promtool's own test runner on made-up series."""
+"""Tests when each alarm goes off, with promtool's test runner on made-up series."""
 
 import shutil
 import subprocess
@@ -20,7 +20,7 @@ def trials(state: str) -> str:
 
 
 def firing(tmp_path: Path, alert: str, minute: int, series: dict[str, str]) -> bool:
-    """Whether an alarm is on at a minute, for series in promtool's notation, a value per minute."""
+    """Whether an alarm is on at a minute. The series are in promtool's notation, with one value per minute."""
     rule = next(rule for rule in RULES if rule["alert"] == alert)
     (tmp_path / "alerts.yml").write_text(generate.ALERTS_FILE.read_text())
     alarms = f'ALERTS{{alertname="{alert}",alertstate="firing",severity="{rule["labels"]["severity"]}"}}'
@@ -49,7 +49,7 @@ def firing(tmp_path: Path, alert: str, minute: int, series: dict[str, str]) -> b
         (32, "0x20 1200x40", "1x60", False),
         (55, "0x20 1200x40", "1x60", True),
         (40, "0x60", "0x60", False),  # the sweep is over
-        (40, "0x10 _x50", "1x10 _x50", False),  # its process is gone, which is another alarm
+        (40, "0x10 _x50", "1x10 _x50", False),  # the process of the sweep is gone, which another alarm reports
     ],
 )
 def test_no_progress(tmp_path: Path, minute: int, progress: str, left: str, expected: bool) -> None:
@@ -62,10 +62,10 @@ def test_no_progress(tmp_path: Path, minute: int, progress: str, left: str, expe
     ("minute", "running", "node", "expected"),
     [
         (12, "2x5 stale _x30", "4x60", True),
-        (12, "2x5 0 stale _x30", "4x60", False),  # it ended in order
-        (12, "2x5 stale _x30", "4x5 stale _x30", False),  # so did its Ray cluster
+        (12, "2x5 0 stale _x30", "4x60", False),  # the sweep ended in order
+        (12, "2x5 stale _x30", "4x5 stale _x30", False),  # its Ray cluster ended, too
         (12, "2x60", "4x60", False),
-        (40, "2x5 stale _x60", "4x60", False),  # long ago
+        (40, "2x5 stale _x60", "4x60", False),  # the process vanished long ago
     ],
 )
 def test_vanished_sweep(tmp_path: Path, minute: int, running: str, node: str, expected: bool) -> None:
@@ -99,7 +99,7 @@ def test_restarts_of_long_ago_are_forgotten(tmp_path: Path) -> None:
         (20, "2x60", False),
         (30, "2x60", True),
         (30, "0+1x60", True),
-        (30, "40-1x60", False),  # it is catching up
+        (30, "40-1x60", False),  # the backlog is shrinking
         (40, "2x30 0x30", False),
         (30, "0x60", False),
     ],

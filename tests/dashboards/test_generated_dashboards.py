@@ -20,7 +20,7 @@ PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
 DRAWN = [(panel.title, query.expr) for panels in ROWS.values() for panel in panels for query in panel.queries]
 VARIABLES = [(item["name"], item["definition"]) for item in DASHBOARD["templating"]["list"] if item["type"] == "query"]
 EXPRESSIONS = [*DRAWN, *((rule["alert"], rule["expr"]) for rule in RULES)]
-# Of the functions and keywords of PromQL those used here.
+# The functions and keywords of PromQL that the dashboard uses.
 WORDS = {"and", "by", "max", "min", "offset", "on", "or", "sum", "time", "unless", "last_over_time", "min_over_time"}
 OF_SERIES = {"SessionName", "sweep", "instance", "GpuIndex"} | {
     label for metric in TABLE.values() for label in metric.labels
@@ -39,7 +39,8 @@ def labels_in(expr: str) -> Iterator[str]:
 
 
 def unparsed(expr: str) -> str:
-    """What is left of an expression without all that it may be made of; promtool knows better, where it is there."""
+    """The rest of an expression when everything that is allowed is removed; empty for a valid expression. Where
+    promtool is installed, it checks this better."""
     rest = re.sub(r'"[^"\\]*"', "", expr)
     rest = re.sub(r"\{(\w+(=~|!~|!=|=),?)*\}", "", rest)
     rest = re.sub(r"\[\d+m\]|\b\d+m\b|\b\d+\b", "", rest)
@@ -66,7 +67,7 @@ def test_metrics_exist(where: str, expr: str) -> None:
 
 @pytest.mark.parametrize(("where", "expr"), EXPRESSIONS)
 def test_labels_exist(where: str, expr: str) -> None:
-    """Those of raycal's metrics are in its table; a state is one of the table's."""
+    """The labels of raycal's metrics are in its table of metrics, and every state is a `TrialState`."""
     for name in metrics_in(expr) - set(OF_RAY):
         more = {"SessionName", *TABLE[name.removeprefix("ray_")].labels}
         if len(metrics_in(expr)) == 1:

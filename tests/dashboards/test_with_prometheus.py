@@ -90,7 +90,7 @@ class Prometheus:
             return json.load(answer)["data"]
 
     def query(self, expr: str) -> list[dict[str, Any]]:
-        """The series of an expression now: `metric` with labels and `value` with time and text."""
+        """The current series of an expression. Each has its labels under `metric`, and time and text under `value`."""
         found: list[dict[str, Any]] = self.get("query", query=expr)["result"]
         return found
 
@@ -100,7 +100,7 @@ class Prometheus:
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    # Short: the paths of Ray's sockets may have 107 characters.
+    # The path is short, because the path of a socket of Ray can have at most 107 characters.
     with tempfile.TemporaryDirectory(prefix="rm", dir="/tmp", ignore_cleanup_errors=True) as name:
         yield Path(name)
 
@@ -130,7 +130,7 @@ def wait_until(condition: Callable[[], bool], sweep: subprocess.Popen[bytes], se
 def holds(condition: Callable[[], bool]) -> bool:
     try:
         return condition()
-    except urllib.error.URLError:  # not up yet
+    except urllib.error.URLError:  # the server has not started yet
         return False
 
 
@@ -165,7 +165,7 @@ def test_every_panel_shows_something(prometheus: Prometheus, sweep: subprocess.P
     states = {series["metric"]["state"]: float(series["value"][1]) for series in answers["Trials 0"]}
     assert set(states) == {"planned", "running", "finished", "stopped", "failed"}
     assert sum(states.values()) == 6
-    # One series for each: nothing that Ray adds splits them.
+    # There is one series for each of them, so no label that Ray adds splits a series.
     assert {len(answers[title]) for title in ("Iterations done 0", "Restarts 0", "Tracking backlog 0")} == {1}
 
 

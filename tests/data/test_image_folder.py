@@ -57,7 +57,7 @@ def oversized_png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + body
 
 
-# Which images, which split.
+# Which images are read, and into which split.
 
 
 def test_train_and_test_folders_are_the_split(split_root: Path) -> None:
@@ -136,7 +136,7 @@ def test_settings_and_folders_that_are_not_used_are_told(split_root: Path) -> No
     )
 
 
-# What is refused.
+# Folders that are refused.
 
 
 def test_missing_folder_is_refused(tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def test_image_that_would_become_huge_when_resized_is_refused(tmp_path: Path) ->
     assert decode_image(path, side=224) == "1 x 100000 pixels, too narrow to be resized to 224 pixels"
 
 
-# Stored size.
+# The size at which images are stored.
 
 
 def test_square_images_of_one_size_are_stored_as_they_are(flat_root: Path) -> None:
@@ -294,7 +294,7 @@ def test_resize_and_crop_are_those_of_torchvision(tmp_path: Path, shape: tuple[i
     assert np.array_equal(decode_image(path, side=16), np.asarray(expected))
 
 
-# Modes.
+# Color modes of images.
 
 MODES = (
     *("L.png", "1.png", "P.png", "LA.png", "RGBA.png", "P.gif", "RGBA.webp", "RGB.bmp"),

@@ -51,7 +51,7 @@ def test_service_without_a_share_of_a_gpu_sees_none(monkeypatch: pytest.MonkeyPa
 
 
 class ExitError(Exception):
-    """Raised in place of the end of the process."""
+    """Stands for the end of the process, and is raised in its place."""
 
 
 @pytest.mark.parametrize(("patience_seconds", "ends"), [(60.0, False), (0.0, True)])
@@ -74,7 +74,7 @@ def test_service_ends_itself_only_during_a_call_that_takes_too_long(
     monkeypatch.setattr("raycal.distributed.clustering_actor.clusterings", {"look": look})
     service.end_if_stuck()
     service.cluster("look", {}, EMBEDDINGS, 4, 7, patience_seconds)
-    service.end_if_stuck()  # a call that is over is not stuck, however long it took
+    service.end_if_stuck()  # a call that has ended does not count as stuck, however long it took
 
     assert ended == [True] * ends
 

@@ -32,7 +32,8 @@ IDS = ("ids", ("Faiss on the GPU",))
 
 
 class Stage:
-    """Stands for an actor and for Ray: each call of the actor, and each look at it, gets the next given outcome.
+    """Stands for an actor and for Ray. Each call of the actor, and each check of its state, gets the next of the given
+    outcomes.
 
     An outcome is a result, an error, or `HANGS`, which only a kill ends. A result takes `seconds` seconds.
     """
@@ -89,7 +90,7 @@ class Stage:
 
 
 class KilledError(Exception):
-    """Ends the test at the kill, as Ray does what comes after it."""
+    """Ends the test when the actor is killed, because Ray does everything after that."""
 
 
 def next_of(outcomes: list[Any]) -> Any:
@@ -173,7 +174,7 @@ def test_error_of_the_clustering_itself_is_raised_and_not_tried_again(monkeypatc
 
 
 def test_call_that_waits_for_its_turn_is_no_hanging_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The actor answers every look at it, and would have ended itself if a call in it were stuck."""
+    """The actor answers every check of its state, and would have ended itself if a call in it were stuck."""
     stage = Stage(monkeypatch, calls=[IDS])
     stage.seconds = 100 * LEAST_PATIENCE_SECONDS
 

@@ -25,7 +25,8 @@ class Heard:
         self.told: list[tuple[Any, ...]] = []
 
     def scheduled(self, experiment_id: str) -> None:
-        """Record nothing: every start of a trial's process calls it, and the tests make these starts themselves."""
+        """Record nothing. Every start of a trial's process calls this method, and the tests make these starts
+        themselves."""
 
     def started(self, experiment_id: str, seconds: float) -> None:
         self.told.append(("started", experiment_id, seconds))

@@ -74,7 +74,7 @@ def test_killed_processes_are_replaced_and_an_experiment_that_kills_its_worker_i
     assert not (deadly / "state/finished.json").exists()
     assert statuses(storage) == {"sweep": ["FAILED"], "trial": ["FAILED"] + ["FINISHED"] * 5}
 
-    # The experiment that was given up continues where it was.
+    # The experiment that had failed continues from its last iteration.
     assert run(sweep, storage, "--resume", "--local")[0] == 0
     assert run(sweep, tmp_path / "here", "--local")[0] == 0
     assert outcome(storage) == outcome(tmp_path / "here")

@@ -83,7 +83,7 @@ print("held", flush=True)
 sys.stdin.read()
 """
 
-# Makes a placement group of an actor that outlives its job, and one of a living job, and removes what is left over.
+# Makes a placement group of an actor that outlives its job and another one of a living job, and calls the cleanup.
 REMOVE_AMONG_THE_LIVING = """
 import ray, sys
 from ray.util.placement_group import placement_group
@@ -176,7 +176,7 @@ def test_plugin_travels_with_a_job_and_what_a_node_lacks_is_said(
     assert recorded[0] == recorded[1]
     assert recorded[0]["strategies"]["version"] == "1.2"
 
-    site = tmp_path / "site"  # holds an installed module that only the sweep's process has
+    site = tmp_path / "site"  # the module in this folder is installed only for the sweep's process
     site.mkdir()
     (site / "own_kit.py").write_text("VALUE = 1\n")
     env = {"RAY_ADDRESS": cluster.address, "PYTHONPATH": f"{site}:{cluster.env.get('PYTHONPATH', '')}"}
@@ -272,7 +272,7 @@ def test_what_a_job_left_that_was_killed_while_it_waited_for_room_is_freed(
         with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) as sweep:
             wait_for(lambda: any(group["state"] == "PENDING" for group in groups(cluster)), 300, every=0.1)
             sweep.kill()
-        time.sleep(10)  # time in which Ray ends what it knows of
+        time.sleep(10)  # gives Ray the time to end the processes that it knows of
         holder.communicate("")
     wait_for(lambda: all(group["creator_job_id"] in _finished(cluster) for group in groups(cluster)), 30)
     left = len(groups(cluster))

@@ -15,7 +15,7 @@ from sweep_command import SWEEP, family, log_of, started, wait_until
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 
 NUM_TRIALS = int(os.environ.get("RAYCAL_MANY_TRIALS", "30"))
-# During the first trials caches fill and modules are imported.
+# During the first trials, caches fill and modules are imported, so memory grows.
 WARM = 20
 MEGABYTE = 1e6
 TINY = SWEEP.replace("iterations: 3", "iterations: 1").replace("train_size: 200", "train_size: 60")

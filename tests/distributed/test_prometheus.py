@@ -206,4 +206,4 @@ def test_disk_that_hangs_holds_up_neither_events_nor_the_end(
 
     assert monotonic() - begin < 0.4
     recorder.join()
-    assert gauges.sets == 0  # Ray may be gone after `close`
+    assert gauges.sets == 0  # Ray may have ended after `close`

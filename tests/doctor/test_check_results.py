@@ -29,7 +29,7 @@ ENDLESS = resource.RLIM_INFINITY
 
 
 def words(finding: CheckResult) -> str:
-    """The line of a finding with single blanks."""
+    """The line of a finding, with every run of blanks replaced by one blank."""
     return " ".join(str(finding).split())
 
 

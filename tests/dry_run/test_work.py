@@ -69,7 +69,7 @@ class RecordingLearner:
 
 
 def nearest_of_drawn(embeddings: Floats, num_clusters: int, seed: int) -> npt.NDArray[np.int64]:
-    """Cluster the embeddings by the nearest of as many of them, which are drawn with the seed."""
+    """Assign each embedding to the nearest of `num_clusters` embeddings, which are drawn with the seed."""
     centers = embeddings[np.random.default_rng(seed).choice(len(embeddings), num_clusters, replace=False)]
     return np.linalg.norm(embeddings[:, None] - centers, axis=2).argmin(axis=1)
 

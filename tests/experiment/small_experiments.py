@@ -1,4 +1,4 @@
-"""Small experiments, an observer that ends one, and what must not differ between two runs."""
+"""Small experiments, an observer that ends an experiment, and the content that must not differ between two runs."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Processes to fork sweeps from, and the sweeps that the tests disturb."""
+"""Fixtures: the processes from which sweeps are forked, and the sweeps that the tests disturb."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from processes import Starter
 
 @pytest.fixture(autouse=True)
 def tally(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Put the counts of a test in its report, which reaches the process that prints the summary."""
+    """Attach the counts of a test to its report, which reaches the process that prints the summary."""
     TALLY.clear()
     yield
     request.node.user_properties.append(("faults", dict(TALLY)))
@@ -21,7 +21,7 @@ def tally(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def starters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[Starter]]:
-    """Processes to fork from: two, as a small machine has two processors, or one on a machine with one."""
+    """The processes from which sweeps are forked: one on a machine with a single core, otherwise two."""
     cache = str(tmp_path_factory.mktemp("cache"))
     with ExitStack() as stack:
         yield [stack.enter_context(Starter(cache)) for _ in range(min(2, os.cpu_count() or 1))]

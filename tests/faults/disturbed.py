@@ -1,4 +1,4 @@
-"""Disturbs tiny sweeps, and compares what must not differ in the end."""
+"""Disturbs tiny sweeps, and compares everything that must not differ from an undisturbed sweep in the end."""
 
 import json
 import shutil
@@ -62,7 +62,7 @@ class Disturbed:
         return place
 
     def start(self, starter: Starter, storage: Path, *options: str, **fault: Any) -> tuple[int, str]:
-        """Start or resume the sweep, with a fault if one is given; the exit code and the output."""
+        """Start or resume the sweep, with a fault if one is given. Return the exit code and the output."""
         return starter.run(
             self.log(storage), *self.arguments(storage, *options), fault={"report": self.with_report, **fault}
         )
@@ -81,7 +81,7 @@ class Disturbed:
         return storage.with_suffix(".log")
 
     def each(self, fault: str, cases: Sequence[Any], try_it: Callable[[Starter, Any], str | None]) -> list[str]:
-        """Try all cases of a fault, one per starter at a time; the problems of the cases that failed."""
+        """Try all cases of a fault, one per starter at a time. Return the problems of the cases that failed."""
         free: SimpleQueue[Starter] = SimpleQueue()
         for starter in self.starters:
             free.put(starter)
@@ -100,13 +100,14 @@ class Disturbed:
         return wrong
 
     def difference(self, storage: Path) -> str | None:
-        """What differs from the undisturbed sweep, in the files and in MLflow; None when nothing differs."""
+        """A description of what differs from the undisturbed sweep, in the files and in MLflow; None if nothing
+        differs."""
         found = self.outcome(storage)
         different = [name for name in {**self.whole, **found} if self.whole.get(name) != found.get(name)]
         return f"different: {different}" if different else None
 
     def fix(self, starter: Starter, storage: Path) -> str | None:
-        """Resume the sweep undisturbed; what then still differs, or None."""
+        """Resume the sweep undisturbed. Return a description of what still differs, or None."""
         code, output = self.start(starter, storage)
         if code != 0:
             return f"exit code {code}: {output}"
@@ -133,7 +134,7 @@ def comparable(files: Mapping[str, bytes]) -> dict[str, Any]:
     for name, content in files.items():
         last = Path(name).name
         if last in ("owner.json", "started.json", "environment.json", ".lock", ".runs.sha256"):
-            continue  # who ran it, when, where, and runs in MLflow, which hold measured times
+            continue  # these files say who ran the sweep, when and where, or hold measured times
         if last == "results.jsonl":
             found[name] = [
                 {key: value for key, value in json.loads(line).items() if key not in SECONDS}

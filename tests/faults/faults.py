@@ -8,7 +8,8 @@ from processes import Starter
 
 
 def crash_points(noted: list[str]) -> list[tuple[int, str]]:
-    """The points at which a crash leaves different files; "before" an operation equals "after" the previous one."""
+    """The points at which a crash leaves different files. "Before" an operation is the same point as "after" the
+    previous one."""
     points = [(0, "before")]
     for number, operation in enumerate(noted):
         places = ("torn", "after") if operation.startswith("write") else ("after",)

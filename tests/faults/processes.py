@@ -1,7 +1,7 @@
 """Starts sweeps in processes forked from one that has imported everything, so that a start costs a second.
 
-Run as a script, it reads orders from standard input, one JSON object per line. It answers each order with a line that
-holds the process id of the fork and, when the fork has ended, with one that holds its exit code, negative for a signal.
+Run as a script, it reads orders from standard input, one JSON object per line. It answers each order with two lines:
+the process id of the fork and, when the fork has ended, its exit code, which is negative for a signal.
 """
 
 import json
@@ -39,19 +39,19 @@ class Starter:
         self._process.wait()
 
     def run(self, log: Path, *arguments: str, fault: dict[str, Any] | None = None) -> tuple[int, str]:
-        """Run the command line of a sweep; its exit code, negative for a signal, and its output."""
+        """Run the command line of a sweep. Return its exit code, which is negative for a signal, and its output."""
         self.begin(log, *arguments, fault=fault)
         return self.end(), log.read_text()
 
     def begin(self, log: Path, *arguments: str, fault: dict[str, Any] | None = None) -> int:
-        """Start the command; its process id."""
+        """Start the command and return its process id."""
         assert self._process.stdin is not None
         order = {"log": str(log), "arguments": arguments, "fault": fault or {}}
         print(json.dumps(order), file=self._process.stdin, flush=True)
         return self._answer()
 
     def end(self) -> int:
-        """Wait for the command; its exit code, negative for a signal."""
+        """Wait for the command and return its exit code, which is negative for a signal."""
         return self._answer()
 
     def _answer(self) -> int:
@@ -121,13 +121,13 @@ def _none(*, report: bool = False) -> None:
 
 
 def _crash(at: int, place: str, *, report: bool = False) -> None:
-    """Die by SIGKILL before, in the middle of, or after the n-th write or removal of a file."""
+    """Kill this process by SIGKILL before, during or after the n-th write or removal of a file."""
     _without_report(report)
     _at_operation(at, place, lambda: os.kill(os.getpid(), signal.SIGKILL))
 
 
 def _kill_after(seconds: float, *, report: bool = False) -> None:
-    """Die by SIGKILL after some seconds."""
+    """Kill this process by SIGKILL after some seconds."""
     _without_report(report)
     from threading import Thread
 
@@ -189,7 +189,8 @@ def _at_operation(at: int, place: str, act: Callable[[], object]) -> None:
 
 
 def _tear(folder: Any, file: str, content: bytes, act: Callable[[], object]) -> None:
-    """Act in the middle of a write: half of the content is under the temporary name, or is sent to the object store."""
+    """Act in the middle of a write, when half of the content is in the temporary file or has been sent to the object
+    store."""
     half, path = content[: len(content) // 2], Path(folder.path, file)
     if folder.is_local:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -218,7 +219,8 @@ def _unlocked(*, report: bool = False) -> None:
 
 
 def _around(kind: type, name: str, instead: Callable[..., object]) -> None:
-    """Call `instead` in place of a method, with a function that calls the method itself, and with its arguments."""
+    """Replace a method by `instead`, which is called with a function that calls the original method, and with the
+    arguments of the call."""
     original = getattr(kind, name)
 
     def method(self: Any, *arguments: Any) -> None:

@@ -1,4 +1,5 @@
-"""A sweep that is killed at any write or removal of a file and resumed: nothing differs, nothing is doubled."""
+"""Kills a sweep at each write or removal of a file, and resumes it: nothing may differ in the end, and nothing may be
+there twice."""
 
 import signal
 

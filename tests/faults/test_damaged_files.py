@@ -1,4 +1,5 @@
-"""Files of a sweep are cut, emptied, changed, mixed up or lost: the outcome is the same, or one line names the file."""
+"""Cuts, empties, changes, exchanges or removes files of a sweep: the outcome must stay the same, or one line must name
+the file."""
 
 from collections.abc import Callable
 from pathlib import Path

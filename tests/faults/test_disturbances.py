@@ -1,4 +1,5 @@
-"""Sweeps on a full disk, killed at any moment, or started twice at a time end, once resumed, as if undisturbed."""
+"""Sweeps whose disk is full, that are killed at any moment, or that are started twice at a time: once they are resumed,
+they end as if undisturbed."""
 
 import errno
 import os
@@ -93,7 +94,7 @@ def test_start_that_slept_while_another_took_its_folder_writes_nothing(small: Di
 
     assert sleeper.end() == 1, log.read_text()
     folder = storage / "small"
-    assert log.read_text().splitlines()[-1] == f"another start of this sweep owns {folder} now; this one has ended"
+    assert log.read_text().splitlines()[-1] == f"another start of this sweep now owns {folder}; this process has ended"
     assert not list(folder.glob("*/error.txt"))
     # The stopped start may have written a state, which the next start removes.
     assert small.fix(other, storage) is None

@@ -1,4 +1,4 @@
-"""A sweep in an object store that is killed, or whose store fails: once resumed, nothing differs."""
+"""A sweep in an object store is killed, or the store fails: once the sweep is resumed, nothing may differ."""
 
 import signal
 from collections.abc import Iterator

@@ -25,7 +25,7 @@ def test_report_is_compared(reported: Disturbed) -> None:
 
 
 def killed(reported: Disturbed, points: list[tuple[int, str]]) -> list[str]:
-    """Kill a sweep at each of the points and resume it; the problems of the sweeps that then differ."""
+    """Kill a sweep at each of the points and resume it. Return the problems of the sweeps that then differ."""
 
     def kill(starter: Starter, point: tuple[int, str]) -> str | None:
         at, place = point

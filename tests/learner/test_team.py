@@ -19,7 +19,8 @@ ONE_EPOCH = TRAINING.model_copy(update={"epochs": 1})
 
 
 class Telling(Team):
-    """One worker of a team of two without processes; it receives the values in `heard` and records what it sends."""
+    """One worker of a simulated trial with two workers. It receives the values in `heard`, and records what it
+    sends."""
 
     def __init__(self, rank: int = 0, heard: tuple[Any, ...] = ()) -> None:
         super().__init__(rank, 2, None)

@@ -71,7 +71,7 @@ def test_line_tells_what_becomes_of_the_labels_of_clusters(capsys: Out, scenario
 @pytest.mark.parametrize(
     ("figures", "doubts"),
     [
-        # The line is of a run of an earlier version.
+        # An earlier version of raycal has written this line.
         ({}, ""),
         ({"chance_accuracy": 0.49, "optimizer_steps": 9, "first_train_loss": 2.0, "train_loss": 1.9}, ""),
         ({"chance_accuracy": 0.5}, " (no better than guessing)"),

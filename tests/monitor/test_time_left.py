@@ -21,7 +21,7 @@ def equal(scenario: str = "random", iterations: int = 4, **given: Any) -> Experi
 
 
 class Clocked:
-    """A sweep whose clock stands still but for `pass_time`."""
+    """A sweep whose clock moves only when `pass_time` is called."""
 
     def __init__(self, experiments: dict[str, ExperimentConfig], concurrent: int = 1, **given: Any) -> None:
         self.now = 0.0

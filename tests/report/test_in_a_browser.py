@@ -1,4 +1,4 @@
-"""The report in a real browser, on a phone and on a desk, in the light and in the dark."""
+"""Tests the report in a real browser: at the sizes of a phone and a desktop, in light and in dark mode."""
 
 import shlex
 import shutil
@@ -59,7 +59,7 @@ def browser() -> Iterator[Any]:
 
 
 def opened(browser: Any, report: Path, width: int, scheme: str) -> tuple[Any, list[str], list[str]]:
-    """The loaded page, what it complained about, and what it loaded."""
+    """The loaded page, its errors and warnings, and the URLs that it loaded."""
     context = browser.new_context(
         viewport={"width": width, "height": 800}, color_scheme=scheme, permissions=["clipboard-read", "clipboard-write"]
     )

@@ -1,4 +1,4 @@
-"""The tables as the page shows them: targets as columns, pairs as a matrix, nothing said row by row."""
+"""The tables as the page shows them: targets become columns, pairs become a matrix, and a shared note is shown once."""
 
 from typing import Any
 
@@ -104,7 +104,7 @@ def test_one_seed_is_said_once_and_in_no_row() -> None:
     ]
     assert cells
     assert not [cell for cell in cells if "one seed" in cell]
-    assert "one seed" in "".join(map(str, frames["pairwise"]["note"]))  # the file still says it in each row
+    assert "one seed" in "".join(map(str, frames["pairwise"]["note"]))  # the CSV file still has the note in each row
 
 
 def test_one_seed_of_some_groups_and_of_none() -> None:

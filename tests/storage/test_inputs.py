@@ -197,7 +197,7 @@ def test_comparing_a_finished_sweep_decodes_nothing_and_reads_every_file_once(
     def refuse(path: Path, *, side: int) -> object:
         raise AssertionError(f"{path} was decoded")
 
-    content_of_files._read_digests.cache_clear()  # as in the process of another start
+    content_of_files._read_digests.cache_clear()  # the cache is empty, as in a new process
     monkeypatch.setattr(content_of_files, "_read", counting)
     monkeypatch.setattr(decode, "decode_image", refuse)
 

@@ -29,7 +29,7 @@ def test_each_start_counts_up_and_is_told_from_the_others(folder: Folder) -> Non
     assert json.loads(folder.read("owner.json") or b"") == json.loads(second.record)
     second.check()
     with pytest.raises(
-        TakenOverError, match=rf"^another start of this sweep owns {folder.place} now; this one has ended$"
+        TakenOverError, match=rf"^another start of this sweep now owns {folder.place}; this process has ended$"
     ):
         first.check()
 
@@ -89,7 +89,7 @@ def test_owner_that_was_taken_over_writes_nothing_any_more(folder: Folder) -> No
         lambda: stale.stop("asha"),
         lambda: stale.fail("a reason"),
     ):
-        with pytest.raises(InfrastructureError, match="another start of this sweep owns"):
+        with pytest.raises(InfrastructureError, match="another start of this sweep now owns"):
             write()
     assert {name: folder.read(name) for name in folder.all_names()} == before
     now.commit(result(2), model(2))
@@ -103,7 +103,8 @@ def test_owner_that_slept_while_it_saved_does_not_cut_off_the_results(folder: Fo
     next_start: list[RunWriter] = []
 
     def sleep_and_save(*saved: object) -> None:
-        """Let the other start run two iterations between the ledger and the results line of this one."""
+        """Let the new owner run two iterations after the old owner has written its ledger file and before it writes its
+        results line."""
         now = RunWriter(place, Lease.take(folder))
         now.begin(CONFIG)
         for iteration in range(2):

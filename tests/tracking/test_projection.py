@@ -393,7 +393,7 @@ def test_tags_to_filter_by(uri: str, client: MlflowClient, sweep_dir: SweepDir) 
     samples, clusters = (child(client, config.experiment_id).data.tags for config in CONFIGS)
     assert clusters["num_clusters"] == "budget"
     assert clusters["purity_threshold"] == "0.8"
-    assert not {"num_clusters", "purity_threshold"} & set(samples)  # `samples` is of a scenario without clusters
+    assert not {"num_clusters", "purity_threshold"} & set(samples)  # `samples` belongs to a scenario without clusters
     for tags in (samples, clusters):
         assert tags["mlflow.source.git.commit"] == "abc-dirty"
         assert [

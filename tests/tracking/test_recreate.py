@@ -101,7 +101,7 @@ def test_what_is_missing_is_completed(uri: str, tracked: SweepDir, tmp_path: Pat
     killed = list(experiments(tracked).values())[4]
     commit(tracked, 2, killed)
     RunWriter.of(tracked, killed.experiment_id).finish("iterations")
-    assert main([tracked.folder.path]) == 0  # without --uri: the database beside the folder
+    assert main([tracked.folder.path]) == 0  # without --uri, the runs go to the database beside the folder
 
     runs = content(uri, "tiny", tmp_path / "files")
     run = next(run for name, run in runs.items() if name.endswith(killed.experiment_id[-8:]))

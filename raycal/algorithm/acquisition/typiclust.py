@@ -33,9 +33,9 @@ def typiclust(
     function clusters those of the query model.
 
     Args:
-        max_clusters: Most clusters, however many samples are annotated.
+        max_clusters: Largest number of clusters, however many samples are annotated.
         neighbors: Number of nearest neighbors that the mean distance is taken over, or all in a smaller cluster.
-        smallest: Fewest samples of a cluster that does not come last.
+        smallest: A cluster with fewer samples than this comes last.
     """
     annotated, indices = view.annotated().embeddings, view.predictions.indices
     points = normalized(np.concatenate([view.predictions.embeddings, annotated]))

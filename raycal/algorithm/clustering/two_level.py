@@ -23,7 +23,8 @@ def two_level_kmeans(
     iterations: Iterations = 40,
     rounds: Annotated[int, Ge(0), Le(10**6)] = 4,
 ) -> ClusterIds:
-    """K-means into about sqrt(C) coarse cells, k-means in each cell, then rounds of Lloyd's algorithm over all points.
+    """K-means into about sqrt(C) coarse cells, k-means in each cell, then a few more iterations of Lloyd's algorithm
+    over all points.
 
     It computes a fraction of the distances that `kmeans` computes: about 2 U sqrt(C) `iterations` + U C `rounds`
     instead of U C `iterations`. Its inertia is within 1 % of that of `kmeans` if clusters have about nine points or
@@ -33,8 +34,8 @@ def two_level_kmeans(
 
     Args:
         iterations: Number of iterations in each of the two levels.
-        rounds: Number of final rounds. A round moves each center to the mean of its cluster, and assigns every point to
-            its nearest center.
+        rounds: Number of final iterations over all points, each of which moves every center to the mean of its cluster,
+            and assigns every point to its nearest center.
     """
     points = finite_points(embeddings)
     cells = lloyd(points, isqrt(num_clusters), seed, iterations)

@@ -10,8 +10,8 @@ from raycal.algorithm.records import Floats
 from raycal.kmeans import ClusterIds
 from raycal.kmeans.faiss_lloyd import lloyd
 
-# Least variance of a direction, relative to the largest. Smaller variances are rounding errors, which whitening would
-# amplify.
+# Smallest variance of a direction that is kept, relative to the largest. Smaller variances are rounding errors, which
+# whitening would amplify.
 _LEAST_VARIANCE = 1e-9
 
 

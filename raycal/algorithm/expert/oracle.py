@@ -15,7 +15,8 @@ from raycal.algorithm.expert.answers import (
 )
 from raycal.algorithm.records import Indices, Labels
 
-# Seconds for one image: Wei et al. 2022, CIFAR-10N, median of the crowd. The paper prices a cluster as one image.
+# The median time of crowd workers for one image of CIFAR-10N (Wei et al. 2022). In the paper, a cluster costs as much
+# as an image.
 SECONDS_PER_IMAGE = 4.2
 
 Seconds = Annotated[float, Ge(0), Le(1e9)]
@@ -26,8 +27,8 @@ class Oracle:
     """The paper's simulated expert: it never errs on a sample, and labels a pure enough cluster with its modal class.
 
     A cluster of which m images are shown costs `seconds_per_cluster + m * seconds_per_image_shown`. If
-    `seconds_per_refused_cluster` is given, it replaces `seconds_per_cluster` for a refused cluster. Other experts wrap
-    this one, so they have its costs, where m is the number of images that they show to it.
+    `seconds_per_refused_cluster` is given, it replaces `seconds_per_cluster` for a refused cluster. An expert that
+    wraps this one costs the same; m is then the number of images that the wrapping expert passes on.
 
     Args:
         true_labels: (P,) int64.

@@ -9,7 +9,7 @@ from raycal.report.runs import Group, Runs, Trial
 from raycal.report.stats.rounding import exact
 from raycal.storage.results import area_under_budget_curve
 
-# Largest number of rows of a figure. If there are more slices, each scenario is shown at its best setting.
+# Largest number of rows of a figure, one for each slice. With more slices, each scenario is shown at its best setting.
 MAX_SLICES = 3
 
 

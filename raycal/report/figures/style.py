@@ -7,7 +7,7 @@ from typing import Any, Literal
 from raycal.algorithm.scenario import SCENARIOS
 
 INK, GRID, PAPER = "#1b1b1b", "#dcdcdc", "#ffffff"
-FAINT = "#5f666d"  # the color of what is there for orientation, such as the level of guessing
+FAINT = "#5f666d"  # the color of lines for orientation, such as the level of guessing
 SINGLE_COLUMN, DOUBLE_COLUMN = 3.4, 7.0  # inches
 
 

@@ -46,7 +46,7 @@ class NotTestableError(Exception):
 
 
 def claim_checks(claim: Claim, setting: ConditionGroup) -> Checks:
-    """The comparisons for a claim, in one setting of the dataset that the claim is about.
+    """The comparisons for a claim, on one dataset and under one choice of settings.
 
     Raises:
         NotTestableError: The claim is about other settings, or runs that it needs are missing.

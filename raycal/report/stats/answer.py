@@ -51,12 +51,12 @@ class Answer:
 
 
 def answers(runs: Runs) -> list[Answer]:
-    """The answer for each dataset of a sweep, whatever has finished."""
+    """The answer for each dataset of a sweep, from the trials that have finished."""
     return answers_of(by_dataset(runs))
 
 
 def answers_of(comparisons: Sequence[Comparison]) -> list[Answer]:
-    """The answer for each dataset; with several datasets, each text that stands at the top names its dataset."""
+    """The answer for each dataset. With several datasets, each text that opens an answer names its dataset."""
     return [_answer(one, on=f"On {one.dataset}, " if len(comparisons) > 1 else "") for one in comparisons]
 
 

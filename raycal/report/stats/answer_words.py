@@ -25,7 +25,7 @@ def start(on: str, sentence: str) -> str:
 
 
 def listed(names: Sequence[str], conjunction: str = "and") -> str:
-    """Names in a sentence, at most `NAMED` of them if there are many more."""
+    """A list of names for a sentence. A list longer than `NAMED + 1` ends with the number of the names left out."""
     if len(names) > NAMED + 1:
         names = [*names[:NAMED], f"{len(names) - NAMED} others"]
         conjunction = "and"
@@ -73,7 +73,7 @@ def alone(result: AtBudget) -> str:
 
 
 def nobody_learned(result: AtBudget, level: float, even: float | None) -> str:
-    """That no strategy is better than guessing, and what to do."""
+    """The sentence that no strategy is better than guessing, and what to do about it."""
     best = result.winner
     return (
         f"{_after(result)}, no strategy is better than guessing: the highest accuracy is {best.accuracy.mean:.3f}, of "
@@ -224,7 +224,7 @@ def _after(result: AtBudget) -> str:
 
 
 def _over_seeds(result: AtBudget, standing: Standing, and_: str = "") -> str:
-    """Over how many seeds the means are taken, and another remark, in parentheses; empty with one seed and none."""
+    """The number of seeds of the means, and a further remark, in parentheses; empty for one seed without a remark."""
     count = standing.accuracy.n
     words = f"mean of {count} seeds" if count > 1 else ""
     if result.seeds is not None and not result.all_seeds:
@@ -235,7 +235,7 @@ def _over_seeds(result: AtBudget, standing: Standing, and_: str = "") -> str:
 
 
 def _amount(margin: Margin) -> str:
-    """The size of a margin; the words that follow say more or less."""
+    """The size of a margin, without its sign; the words that follow it say `more` or `less`."""
     size = abs(margin.difference.mean)
     return "less than 0.001" if size < 0.0005 else f"{size:.3f}"
 

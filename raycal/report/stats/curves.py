@@ -109,9 +109,9 @@ def mean_curve(
 ) -> MeanCurve | None:
     """The mean over trials that differ only in their seed; None if no budget is covered by all of them.
 
-    Only interactions grow in every iteration; the number of annotated images may fall, because cluster labels are
-    given back. Seeds are therefore averaged at equal interactions; another axis only decides where a point is drawn.
-    Trials in which the metric is never defined are left out, and `n` does not count them.
+    Only interactions grow in every iteration; the number of annotated images may fall, because the labels of clusters
+    are dropped after each iteration. Seeds are therefore averaged at equal interactions; another axis only decides
+    where a point is drawn. Trials in which the metric is never defined are left out, and `n` does not count them.
     """
     with_axis = [(curve, curve_of(trial.lines, axis)) for trial in trials if (curve := curve_of(trial.lines, metric))]
     shared = shared_range([curve for curve, _ in with_axis])

@@ -1,4 +1,4 @@
-"""Says why a strategy won, where its records and those of the others show it."""
+"""Says why a strategy won, if the records of the strategies show a reason."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from raycal.report.stats.at_budget import AtBudget, Margin
 from raycal.report.stats.comparison import by_seed
 from raycal.report.stats.estimate import number
 
-MANY_REFUSED = 0.5  # share of refused clusters from which refusals explain that a strategy lost
-MANY_WRONG = 0.05  # share of wrong labels from which they explain that a strategy lost
-FEWER_WRONG = 0.02  # difference between two shares of wrong labels from which it explains who won
-MORE_ANNOTATED = 1.2  # ratio of the annotated images of two strategies from which it explains who won
+MANY_REFUSED = 0.5  # from this share of refused clusters on, the refusals explain why a strategy lost
+MANY_WRONG = 0.05  # from this share of wrong labels on, they explain why a strategy lost
+FEWER_WRONG = 0.02  # from this difference between two shares of wrong labels on, it explains who won
+MORE_ANNOTATED = 1.2  # from this ratio of the annotated images of two strategies on, it explains who won
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,7 @@ class Reason:
     """Why the winner won.
 
     Attributes:
-        words: A clause that says it.
+        words: A clause that gives the reason.
         about: The group that the clause compares the winner with; None if it is about the winner alone.
     """
 
@@ -30,7 +30,7 @@ class Reason:
 
 
 def reason(result: AtBudget) -> Reason | None:
-    """The reason why the winner won; None if the records do not say it.
+    """The reason why the winner won; None if the records show no reason.
 
     Groups that cannot be told apart from the winner have not lost, so no reason is given for them.
     """

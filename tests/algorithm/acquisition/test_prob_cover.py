@@ -26,7 +26,8 @@ CIRCLE = at_angles(0, 10, 20, 30, 90, 100, 180)
 def test_balls_that_cover_most_are_asked_for_first() -> None:
     given = view(embeddings=CIRCLE)
 
-    # Within 15 degrees, 10 and 20 cover three samples each. After 10, 90 and 100 cover two, and 30 only itself.
+    # Within 15 degrees, 10 and 20 cover three samples each. Once 10 is chosen, 90 and 100 cover two new samples each,
+    # and 30 covers only itself.
     assert rows(prob_cover(given, 4, delta=chord(15))) == [1, 4, 2, 6]
     assert rows(prob_cover(given, 1, delta=chord(25))) == [1]
 

@@ -42,7 +42,7 @@ def wanted(folder: Path, *, images: Path | None = None) -> Wanted:
 
 
 def shell(folder: Path, script: str, limit: float = 20.0) -> tuple[str, tuple[str, ...]]:
-    """Run a Python script as a step; its status and its last lines."""
+    """Run a Python script as a step, and return its status and its last lines."""
     outcome = run_step(
         [sys.executable, "-c", script], limit, log=folder / "log", folder=folder, environment={"PYTHONUNBUFFERED": "1"}
     )

@@ -3,12 +3,12 @@
 Three kinds of imports are told apart:
 
 - *When a module is imported*: statements outside of functions. They form chains, and importing the first module of a
-chain loads all of it: `algorithm` would load torch if any module on such a chain did. The chains are followed through
-the whole package, including its `__init__` files.
-- *Inside a function*: a module delays a heavy import in this way, so the chains of other modules end there. But the
-part that contains the function must be allowed everything that the import loads.
-- *For types only* (`if TYPE_CHECKING`): this loads nothing. Such an import counts only for the order of the parts and
-for circles, for which all import statements count.
+  chain loads all of it: `algorithm` would load torch if any module on such a chain did. The chains are followed through
+  the whole package, including its `__init__` files.
+- *Inside a function*: a module delays a heavy import in this way, so the chains of other modules end there. But
+  the part that contains the function must be allowed everything that the import loads.
+- *For types only* (`if TYPE_CHECKING`): this loads nothing. Such an import counts only for the order of the parts
+  and for circles, for which all import statements count.
 
 Modules of the standard library count only if the part's own statements import them, because nearly every chain leads to
 each of them.

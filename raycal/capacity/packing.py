@@ -53,7 +53,7 @@ class Need:
     worker_bytes: int
 
     def most_workers(self, node: Node) -> int:
-        """The most workers that Ray puts on a node; there may be more of them than cores."""
+        """The largest number of workers that Ray puts on a node; there may be more of them than cores."""
         by_cpu = round(node.cpus * UNIT) // (WORKER_UNITS * self.threads)
         return min(by_cpu, self._workers_by_gpu(node), int(node.memory_bytes // self.worker_bytes))
 
@@ -74,7 +74,7 @@ class Need:
 
 
 def most_trials(nodes: Sequence[Node], need: Need, limit: int) -> int:
-    """The most trials, up to `limit`, that are sure to run at once."""
+    """The largest number of trials, up to `limit`, that are sure to run at once."""
     return bisect_left(range(1, limit + 1), True, key=lambda trials: not always_fit(nodes, need, trials))
 
 
@@ -111,7 +111,7 @@ def always_fit(nodes: Sequence[Node], need: Need, trials: int) -> bool:
 
 
 def _most_taken(steps: Iterable[list[tuple[int, int]]], number: int) -> int:
-    """The most room that `number` drivers, or workers, can take from the other kind if they are placed in the worst
+    """The largest room that `number` drivers, or workers, can take from the other kind if they are placed in the worst
     way.
 
     Args:

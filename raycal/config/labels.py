@@ -95,7 +95,8 @@ def _length_words(training: TrainingConfig) -> str:
 
 
 def varied_keys(experiments: Sequence[ExperimentConfig]) -> list[str]:
-    """`scenario`, and then the settings that differ between experiments, without seeds and the scenario's own settings.
+    """The key `scenario`, then the keys of the settings that differ between experiments. Seeds and the settings of the
+    scenario itself are left out.
 
     An option that only some experiments have, because it belongs to an extension, differs if these experiments differ
     in it.
@@ -265,7 +266,7 @@ def seedless_id(config: ExperimentConfig) -> str:
 
 
 def say_more(labels: Mapping[str, str], experiments: Mapping[str, ExperimentConfig]) -> bool:
-    """Whether the label of any experiment says more than its scenario and its seed, which the id also has."""
+    """Whether the label of any experiment contains more than its scenario and its seed, which the id contains, too."""
     return any(labels[key] != f"{config.resolved_scenario.name} s{config.seed}" for key, config in experiments.items())
 
 
@@ -361,7 +362,7 @@ def _is_root_of(config: ExperimentConfig, option: str) -> bool:
 
 
 def dataset_name(config: ExperimentConfig) -> str:
-    """The name of the dataset of one experiment, if it need not be distinguished from other datasets."""
+    """The name of the dataset of one experiment, if no other dataset has to be distinguished from it."""
     root = image_root(config)
     return config.dataset.name if root is None else _folder_names({root})[root]
 

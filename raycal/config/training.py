@@ -60,11 +60,13 @@ class TrainingConfig(Strict):
         return tuple(key for key in ("epochs", "steps", *CONVERGENCE) if key not in uses)
 
     def most_steps(self, num_samples: int) -> int:
-        """The most optimizer steps that a training on `num_samples` samples may take, without incomplete batches."""
+        """The largest number of optimizer steps that a training on `num_samples` samples may take, not counting
+        incomplete batches."""
         return self.steps if self.steps is not None else self.epochs * num_samples // self.batch_size
 
     def images(self, num_samples: int) -> tuple[int, int]:
-        """The least and the most images that all steps of a training on `num_samples` samples process together."""
+        """The smallest and the largest number of images that all steps of a training on `num_samples` samples process
+        together."""
         if self.steps is None:
             return (self.epochs * num_samples,) * 2
         most = self.steps * min(self.batch_size, num_samples)

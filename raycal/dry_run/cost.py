@@ -43,7 +43,7 @@ class Cost:
     most_gflop: float
 
     def gpu_hours(self, gflops: float) -> tuple[float, float]:
-        """The least and the most hours on one GPU that sustains `gflops` GFLOP/s."""
+        """The smallest and the largest number of hours on one GPU that sustains `gflops` GFLOP/s."""
         return self.least_gflop / gflops / 3600, self.most_gflop / gflops / 3600
 
 

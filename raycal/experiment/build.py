@@ -226,7 +226,7 @@ def _network_source(config: ExperimentConfig) -> str:
 def components(
     config: ExperimentConfig, images: ImageDataset, model: Learner, cluster: Clustering | None = None
 ) -> loop.Components:
-    """The parts that Algorithm 1 works with; if `cluster` is not given, clustering runs in this process."""
+    """The components of Algorithm 1 for an experiment; if `cluster` is not given, clustering runs in this process."""
     return loop.Components(
         learner=model,
         expert=expert(config, images.train_labels),

@@ -138,7 +138,7 @@ class Team:
         try:
             self.broadcast((command, args, kwargs))
             result = own_shard()
-        except DivergedError:  # raised after the last message of a command, so the workers are in step
+        except DivergedError:  # this error is raised after the last message of a command, so the workers are in step
             self._in_step = True
             raise
         except Exception as error:

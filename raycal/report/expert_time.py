@@ -12,7 +12,7 @@ from raycal.report.stats.human_time import hours_at, hours_to_reach
 from raycal.report.stats.targets import TARGETS, full_supervision
 from raycal.report.views import View
 
-LONGEST_IN_MINUTES = 3.0  # hours up to which all times of a table are given in minutes
+LONGEST_IN_MINUTES = 3.0  # if no time exceeds this number of hours, all times of a table are given in minutes
 
 
 def expert_time(runs: Runs) -> list[View]:

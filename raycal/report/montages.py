@@ -14,7 +14,7 @@ from raycal.experiment.montage import COLORS, tile_boxes
 from raycal.report.runs import Runs, Trial
 from raycal.storage.folder import Folder
 
-MAX_BYTES = 8_000_000  # for all pictures together, so that the page stays small enough to send by mail
+MAX_BYTES = 8_000_000  # the limit for all pictures together, so that the page stays small enough for a mail
 NEARLY_WHITE = 248
 # Words in this gray can be read on a white and on a black background. The blue of accepted clusters is lightened for
 # the same reason.
@@ -64,7 +64,7 @@ def galleries(runs: Runs) -> list[Gallery]:
     size = 0
     for at, name in wanted:
         content = Folder.at(trials[at][0].folder).folder("clusters").read(name) or b""
-        # The picture on the page is about as large as its file, so that it need not be made to see if it fits.
+        # The picture on the page is about as large as its file, so the size of the file tells whether it fits.
         size += len(content)
         if size > MAX_BYTES:
             break
@@ -88,7 +88,7 @@ def without_paper(content: bytes) -> bytes:
     height, width, _ = pixels.shape
     is_image = np.zeros((height, width), bool)
     for left, top, right, bottom in tile_boxes(height):
-        # A place where the cluster has no more images is white, or nearly so: the file has few colors.
+        # A place for an image that the cluster does not have is white, or nearly white because the file has few colors.
         is_image[top:bottom, left:right] = (pixels[top:bottom, left:right] < NEARLY_WHITE).any()
     low, high = pixels.min(axis=2), pixels.max(axis=2)
     is_colored = high.astype(int) - low > 30

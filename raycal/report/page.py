@@ -175,8 +175,9 @@ def _statuses(runs: Runs) -> dict[str, int]:
 def _figures(plates: Sequence[Plate], looks: Mapping[str, Look]) -> dict[str, list[dict[str, Any]]]:
     """The figures with their drawn panels, by the kind of figure.
 
-    Figure 2 is divided: its whole panels lead the page, and the zoomed ones are evidence. So is the figure of the
-    costs: the time of the expert belongs to the story, and the annotated images are evidence.
+    Two figures are divided. The panels of figure 2 that show the whole range are at the top of the page, and its zoomed
+    panels are under "Evidence". The panels of the cost figure with the time of the expert follow figure 2, and those
+    with the annotated images are under "Evidence".
     """
     by_kind: dict[str, list[dict[str, Any]]] = {}
     with drawing(text_as_paths=False):
@@ -207,7 +208,7 @@ def _segments(name: str, command: str) -> list[tuple[str, str]]:
 
 
 def _first_panels(plates: Sequence[Plate]) -> list[Chart]:
-    """The panels that lead the page."""
+    """The panels at the top of the page."""
     return [row[0] for plate in plates if plate.kind == "figure2" for row in plate.rows]
 
 

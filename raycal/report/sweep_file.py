@@ -1,4 +1,4 @@
-"""Writes a sweep file that asks for the same trials as a sweep, so that a reader of the report can run them again."""
+"""Writes a sweep file that describes the trials of a sweep, so that a reader of the report can run them again."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -9,7 +9,7 @@ import yaml
 from raycal.config.experiment import PLUGINS, WORKERS
 from raycal.report.runs import Runs
 
-LONGEST = 200  # trials up to which the page has the file, if they are no grid and each needs an entry
+LONGEST = 200  # the page offers no sweep file with more entries; trials that form no grid need one each
 
 
 def sweep_file(runs: Runs) -> str:
@@ -38,7 +38,7 @@ def sweep_file(runs: Runs) -> str:
 
 
 def _grid(configs: Sequence[dict[str, Any]], varied: Sequence[str]) -> dict[str, Any]:
-    """The values of each key if the trials are all of their combinations, else one entry per trial."""
+    """The values of each key if the trials are all combinations of these values; otherwise one entry per trial."""
     values: dict[str, list[Any]] = {key: [] for key in varied}
     for config in configs:
         for key in varied:

@@ -30,8 +30,8 @@ def names_in(plan: SweepPlan, variants: Sequence[str] = ()) -> dict[str, Names]:
     """The names of all trials of a plan, by experiment id.
 
     Args:
-        variants: What `data_variants` says of each trial, so that trials that read different images or weights do not
-            have the same condition; empty: nothing is known about it.
+        variants: The result of `data_variants` for each trial, so that trials that read different images or weights do
+            not have the same condition; empty if nothing is known about the data.
     """
     configs, searched = list(plan.experiments.values()), plan.searched
     conditions = [

@@ -12,7 +12,7 @@ def recreate(uri: str, sweep_dir: SweepDir, plan: SweepPlan, description: str = 
         uri: The tracking URI.
         sweep_dir: The folder of the sweep.
         plan: The plan in the folder.
-        description: The description of the sweep's run, in Markdown; empty: it is not changed.
+        description: The description of the sweep's run, in Markdown; empty if it is not to be changed.
 
     Returns:
         The paths of the sweep's views in the MLflow UI, by what they show.

@@ -39,8 +39,8 @@ def run_name(experiment_id: str, config: ExperimentConfig, label: str | None = N
     is always named.
 
     Args:
-        label: The label of the trial in its sweep, which has the dataset where there are several; None: scenario, seed
-            and dataset.
+        label: The label of the trial in its sweep, which contains the dataset if there are several. None means the
+            scenario, the seed and the dataset.
         dataset: The name of the trial's dataset in the sweep; None means the name that it has without other datasets.
     """
     scenario, acquisition = config.resolved_scenario.name, config.acquisition.name
@@ -72,7 +72,8 @@ def trial_tags(config: ExperimentConfig, environment: Mapping[str, Any], names: 
     """The tags for the settings of a trial and, once it has begun, for the environment that it ran in.
 
     Args:
-        names: The names of the trial in its sweep; where it has none, those that it would have alone.
+        names: The names of the trial in its sweep. A name that it lacks there is replaced by the name that it would
+            have alone.
     """
     tags: dict[str, Any] = names_tags(config, names)
     tags |= {"scenario": config.resolved_scenario.name, "seed": config.seed}

@@ -16,7 +16,7 @@ class NoTracker:
 
     @property
     def pages(self) -> dict[str, str]:
-        """Nothing, because MLflow has nothing of the sweep."""
+        """Return no paths, because MLflow has no runs of the sweep."""
         return {}
 
     def describe(self, text: str) -> None:

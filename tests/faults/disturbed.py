@@ -41,7 +41,7 @@ class Disturbed:
 
     Attributes:
         database: An empty MLflow database that has its tables.
-        store: The object store that holds the files of the sweep; None: the files are on this machine.
+        store: The object store that holds the files of the sweep; None if the files are on this machine.
         with_report: Whether the sweep writes its report, which takes seconds.
         whole: The outcome of an undisturbed start.
     """

@@ -192,7 +192,7 @@ def zoom(chart: Chart) -> Chart:
 
 
 def with_shared_budget(chart: Chart) -> Chart:
-    """End the x axis where the first line ends, so that a line that goes on does not squash the others.
+    """End the x axis where the first line ends, because a much longer line would squeeze the other lines.
 
     Lines with a single point do not count, unless there are no others.
     """
@@ -208,7 +208,7 @@ def with_shared_budget(chart: Chart) -> Chart:
 
 
 def beyond(chart: Chart) -> list[Series]:
-    """The series of a panel that go on to the right of its axes."""
+    """The series of a panel that continue to the right of its axes."""
     return [series for series in chart.series if chart.x_range and series.x[-1] > chart.x_range[1]]
 
 

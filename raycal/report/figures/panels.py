@@ -35,7 +35,7 @@ def draw_panel(chart: Chart, looks: Mapping[str, Look], *, prefix: str, is_wide:
     Args:
         chart: What the panel shows.
         looks: The look of each scenario.
-        prefix: What makes the ids of the panel unique on the page.
+        prefix: A prefix that makes the ids of the panel unique on the page.
         is_wide: Whether the panel fills the page from left to right, instead of one column of it.
     """
     width, height = (WIDE, 1.3 * HEIGHT) if is_wide else (SINGLE_COLUMN, HEIGHT)

@@ -56,12 +56,12 @@ class Claim:
         words: The claim in words.
         section: The section of the paper that makes the claim.
         compared: A description of what is measured per seed.
-        rule: The rule by which the claim holds or does not hold; anything in between is undecided.
+        rule: The rule that decides whether the claim holds, does not hold, or is undecided.
         measure: The kind of measurement.
         dataset: The dataset that the claim is about. None means any dataset.
-        conditions: The settings, by dotted key, under which the claim was made; empty: any settings.
-        accuracy: The accuracy of full supervision in the paper; None if the claim names none.
-        interactions: The number of interactions that was enough in the paper; None if the claim names none.
+        conditions: The settings, by dotted key, under which the claim was made; empty if it holds for any settings.
+        accuracy: The accuracy of full supervision in the paper; None if the claim has no such accuracy.
+        interactions: The number of interactions that was enough in the paper; None if the claim has no such number.
     """
 
     id: str

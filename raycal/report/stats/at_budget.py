@@ -55,13 +55,13 @@ class AtBudget:
     Attributes:
         budget: The number of interactions.
         is_end_of_all: Whether every finished trial ended at the budget.
-        seeds: The compared seeds if all groups are compared over the same ones; None: each group is compared over all
-            of its own finished seeds.
+        seeds: The compared seeds if all groups are compared over the same seeds. None means that each group is compared
+            over all of its own finished seeds.
         all_seeds: Whether `seeds` are all finished seeds of each group.
         ranking: The groups, the most accurate first; groups that are equally accurate are in the order of the plan.
         margins: How much more accurate the winner is than each of the others, in the order of the ranking.
         random: The group with random labels that has the settings of the winner or, if there is none, the most accurate
-            group with random labels; None: no group with random labels has finished.
+            group with random labels; None if no group with random labels has finished.
     """
 
     budget: float
@@ -142,10 +142,10 @@ def finished_curves(groups: Sequence[Group]) -> dict[str, Curves]:
 
 
 def _compared_seeds(groups: Sequence[Curves]) -> tuple[int, ...] | None:
-    """The seeds over which all groups are compared; None: each group over its own seeds.
+    """The seeds over which all groups are compared. None means that each group is compared over its own seeds.
 
-    These are the seeds that all groups finished, because seed by seed the comparison is the most exact. With fewer than
-    two of them, groups that have several seeds each are compared without pairs.
+    These are the seeds that all groups finished, because a comparison seed by seed is the most exact. If there are
+    fewer than two such seeds, groups that have several seeds each are compared without pairs.
     """
     common = sorted(set.intersection(*map(set, groups)))
     if len(common) >= 2 or (common and any(len(own) == 1 for own in groups)):

@@ -20,13 +20,15 @@ class CommonAccuracy:
     """Two groups that reached the same accuracy in each of their seeds.
 
     Attributes:
-        accuracy: The highest accuracy that groups of two scenarios reached; in a sweep of one scenario, two groups.
+        accuracy: The highest accuracy that groups of two different scenarios reached. In a sweep of one scenario, the
+            two groups may have the same scenario.
         fewest: The group that needed the fewest interactions on average.
-        other: The group of another scenario that needed the fewest; in a sweep of one scenario, any other group.
+        other: The group of another scenario that needed the fewest. In a sweep of one scenario, it may have the same
+            scenario.
         fewest_needed: The interactions that `fewest` needed.
         other_needed: The interactions that `other` needed.
         factor: How many times as many interactions `other` needed: the geometric mean over the seeds that both
-            finished, with an interval by Student's t on the logarithms. None: they finished no seed in common, or
+            finished, with an interval by Student's t on the logarithms. None if they finished no seed in common, or if
             `is_unknown`.
         is_unknown: Whether `other` had the accuracy at its first evaluation in any seed, so that it may need fewer
             interactions than `fewest`.

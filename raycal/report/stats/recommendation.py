@@ -21,9 +21,9 @@ class Recommendation:
     Attributes:
         percent: The target in percent of the accuracy of full supervision.
         accuracy: The target as an accuracy.
-        group: The group that reaches the accuracy in all of its seeds with the fewest interactions on average; None: no
-            group reaches it in all of its seeds.
-        needed: The interactions that the group needs; None without a group.
+        group: The group that reaches the accuracy in all of its seeds with the fewest interactions on average; None if
+            no group does.
+        needed: The interactions that the group needs; None if there is no group.
         rivals: Other groups that reach the accuracy in all of their seeds and cannot be told apart from `group`,
             because the interval of the paired difference contains 0. They are ordered by their mean number of
             interactions, fewest first.

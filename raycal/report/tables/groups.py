@@ -97,8 +97,8 @@ def sensitivity_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
 
 
 def _sensitivity_rows(comparison: Comparison) -> Iterator[Row]:
-    """Yield a row for each value of each numeric setting that varies while the scenario and the other settings stay the
-    same."""
+    """Yield a row for each value of each numeric setting. A setting has rows only if it varies among groups that are
+    otherwise equal."""
     shared = dataset_budget(comparison)
     keys = varied_settings(comparison.groups)
     for key in keys:

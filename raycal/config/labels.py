@@ -74,9 +74,13 @@ def setting_words(settings: Mapping[str, str]) -> str:
 
 
 def recipe_words(config: ExperimentConfig) -> str:
-    """A description of the training, such as `5 epochs, SGD 0.001, batches of 64`."""
+    """A description of the training, such as `5 epochs, SGD with learning rate 0.001, batches of 64`."""
     training, loss = config.training, config.training.loss
-    words = [_length_words(training), f"SGD {training.learning_rate:g}", f"batches of {training.batch_size}"]
+    words = [
+        _length_words(training),
+        f"SGD with learning rate {training.learning_rate:g}",
+        f"batches of {training.batch_size}",
+    ]
     words += ["the last layer only"] if config.model.frozen else []
     words += [f"loss {loss.name}"] if loss.name != DEFAULT_LOSS else []
     return ", ".join(words)

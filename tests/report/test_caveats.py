@@ -141,18 +141,18 @@ def test_steps_of_several_settings_are_one_sentence_about_the_worst() -> None:
 @pytest.mark.parametrize(
     ("training", "words"),
     [
-        ({}, "5 epochs, SGD 0.001, batches of 64"),
-        ({"epochs": 1, "learning_rate": 1e-4}, "1 epoch, SGD 0.0001, batches of 64"),
-        ({"stop": "steps", "steps": 2000}, "2,000 optimizer steps, SGD 0.001, batches of 64"),
+        ({}, "5 epochs, SGD with learning rate 0.001, batches of 64"),
+        ({"epochs": 1, "learning_rate": 1e-4}, "1 epoch, SGD with learning rate 0.0001, batches of 64"),
+        ({"stop": "steps", "steps": 2000}, "2,000 optimizer steps, SGD with learning rate 0.001, batches of 64"),
         (
             {"stop": "converged", "steps": 500, "loss": {"name": "gce"}},
             "until the training loss has not fallen by 0.01 of itself in 3 passes, at most 500 optimizer steps, "
-            "SGD 0.001, batches of 64, loss gce",
+            "SGD with learning rate 0.001, batches of 64, loss gce",
         ),
         (
             {"stop": "converged", "steps": 1, "patience": 1, "validation_fraction": 0.1},
             "until the validation loss (10% of the samples) has not fallen by 0.01 of itself in 1 pass, at most "
-            "1 optimizer step, SGD 0.001, batches of 64",
+            "1 optimizer step, SGD with learning rate 0.001, batches of 64",
         ),
     ],
 )

@@ -151,7 +151,7 @@ def test_every_table_can_be_scrolled_and_says_so() -> None:
 
 
 def test_page_explains_intervals_and_seeds_only_where_something_is_ranked() -> None:
-    explained = "Intervals are 95 % confidence intervals by Student's t, seed by seed"
+    explained = "Intervals are 95 % confidence intervals by Student's t. They are calculated seed by seed"
 
     assert explained in page(*seeds("random", *level(0.5, 0.6)))
     text = page(trial("random", status="unfinished"))

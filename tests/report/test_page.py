@@ -213,7 +213,7 @@ def test_recipe_and_caveats_are_on_top() -> None:
     text = html(runs(trial("random", 0, lines=[line(0, 0.4, **guessing)])))
     top = text[: text.index("<main>")]
 
-    assert "recipe: 5 epochs, SGD 0.001, batches of 64" in top
+    assert "recipe: 5 epochs, SGD with learning rate 0.001, batches of 64" in top
     assert "guessing, which reaches up to 0.500 here, in 1 of 1 iteration of random; train longer" in top
     assert "1 reason to doubt these results" in top
 
@@ -221,5 +221,5 @@ def test_recipe_and_caveats_are_on_top() -> None:
 def test_page_of_an_earlier_version_has_its_recipe_and_no_caveats() -> None:
     top = html(RUNS)
 
-    assert "recipe: 5 epochs, SGD 0.001, batches of 64" in top
+    assert "recipe: 5 epochs, SGD with learning rate 0.001, batches of 64" in top
     assert "to doubt these results" not in top

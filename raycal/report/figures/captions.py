@@ -19,8 +19,8 @@ def deviation(charts: Sequence[Chart]) -> str:
     """The sentence about the means and deviations over seeds."""
     seeds = counts(charts, "seed")
     if seeds == "1 seed":
-        return "There is one seed, so the deviation is unknown."
-    return f"Lines: means over {seeds}; bands and bars: one standard deviation."
+        return "With a single seed, no deviation is known."
+    return f"Lines show means over {seeds}; bands and bars show one standard deviation."
 
 
 def best_settings(shown: Sequence[Slice]) -> str:

@@ -122,7 +122,7 @@ def figure3(dataset: str, shown: Sequence[Slice], average: Average = series_of) 
                 Chart(title=part.title, x_label=ITERATION, y_label="annotated images", series=annotated),
             )
             rows.append(charts if error else charts[1:])
-    caption = "Share of images in accepted clusters that got a wrong label, and images with a label, by iteration."
+    caption = "The share of wrong labels in accepted clusters, and the number of images with a label, by iteration."
     return _plate("figure3", dataset, "Cluster label error and annotated images", caption, rows, shown)
 
 
@@ -144,7 +144,7 @@ def cost(dataset: str, shown: Sequence[Slice], average: Average = series_of) -> 
     ]
     caption = (
         "Annotated images have a label, right or wrong. There is one point per iteration, in the order of the "
-        "iterations. Human time is the time of the expert by the cost model of the settings."
+        "iterations. Human time is calculated from the costs in the settings of the expert."
     )
     drawn = [charts for charts in rows if all(chart.series for chart in charts)]
     return _plate("cost", dataset, "Test accuracy against images and hours", caption, drawn, shown)

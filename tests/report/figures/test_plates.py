@@ -48,9 +48,15 @@ def test_figures_of_a_dataset() -> None:
 @pytest.mark.parametrize(
     ("seeds", "words"),
     [
-        ({"random": 1, "cluster-only": 1}, "There is one seed, so the deviation is unknown."),
-        ({"random": 2, "cluster-only": 2}, "Lines: means over 2 seeds; bands and bars: one standard deviation."),
-        ({"random": 1, "cluster-only": 3}, "Lines: means over 1 to 3 seeds; bands and bars: one standard deviation."),
+        ({"random": 1, "cluster-only": 1}, "With a single seed, no deviation is known."),
+        (
+            {"random": 2, "cluster-only": 2},
+            "Lines show means over 2 seeds; bands and bars show one standard deviation.",
+        ),
+        (
+            {"random": 1, "cluster-only": 3},
+            "Lines show means over 1 to 3 seeds; bands and bars show one standard deviation.",
+        ),
     ],
 )
 def test_caption_says_how_many_seeds(seeds: dict[str, int], words: str) -> None:

@@ -22,7 +22,7 @@ RAYS_OWN = ("_AutoscalingCoordinatorActor", "DashboardAgent", "RuntimeEnvAgent",
 
 @contextmanager
 def ray_cluster(*cpus: int) -> Iterator[Cluster]:
-    """A Ray cluster: a head with the first number of CPUs, and a node with each further number."""
+    """A Ray cluster with one node for each number of CPUs; the first node is the head."""
     # Not in /tmp/ray, where every `ray.init()` looks for a cluster. The paths of sockets must be short.
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     with mock.patch.dict(os.environ, {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}):

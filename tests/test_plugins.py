@@ -143,7 +143,8 @@ class TestOptions:
         )
 
     def test_are_those_of_the_text_as_it_is_now(self, place: Path, write: Write) -> None:
-        """The process stays the same, as in a notebook; both texts have the same length, and perhaps file time."""
+        """The process stays the same, as in a notebook. Both texts have the same length, and perhaps the same
+        modification time."""
         write("mine.py", ONE)
         before = only(load(place, "./mine.py"))
         write("mine.py", ONE.replace("power: float = 2.0", "shift: float = 3.0").replace("** power", "+ shift "))
@@ -415,7 +416,7 @@ class TestMistakes:
 
 
 class TestNode:
-    """What a process on another machine does with the plug-ins that are sent to it."""
+    """Tests what a process on another machine does with the plug-ins that are sent to it."""
 
     def test_runs_the_text_that_traveled(self, place: Path, write: Write) -> None:
         path = write("mine.py", ONE)

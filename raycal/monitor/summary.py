@@ -55,7 +55,9 @@ def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfi
     names, all_labels = scenario_names(configs), experiment_labels(configs)
     if any(read):
         varied = [*varied, "data"]
-        print("trials read different images, labels or weights, and no mean is taken over different data: see `data`")
+        print(
+            "trials read different images, labels or weights, and no mean is taken over different data: see column data"
+        )
     for key, name, label, data in zip(whole, names, all_labels, read, strict=True):
         if not lasts.get(key):  # the trial has not finished, or its results file was removed
             continue
@@ -142,8 +144,8 @@ def print_failures(
 
 
 def _short_names(keys: Sequence[str]) -> list[str]:
-    """The last words of dotted keys; a key stays whole if its last word also ends another key or is the name of a value
-    column."""
+    """The last words of dotted keys. A key is kept whole if its last word also ends another key, or is the name of a
+    column of values."""
     keys = [key.removesuffix(".name") for key in keys]
     lasts = [*(key.rpartition(".")[2] for key in keys), *VALUE_COLUMNS]
     longer = (key if "." in key else f"{key} (set)" for key in keys)

@@ -1,4 +1,4 @@
-"""The state of a sweep, read again and again from its folder while other processes run it."""
+"""Reads the state of a sweep repeatedly from its folder while other processes run the sweep."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class TrialView:
         iterations: The number of iterations of the trial if it runs to its end.
         records: The records of the iterations that were saved.
         reason: Why the trial was stopped or has failed, in one line; empty for other trials.
-        is_bound: Whether the trial is full supervision, an upper bound and no strategy.
+        is_bound: Whether the trial is full supervision, which is an upper bound and not a strategy.
         seconds_left: The estimated seconds that the trial still needs while it runs; None if it has ended, or if no
             iteration of the sweep has finished yet, or if the trial was interrupted.
         is_interrupted: Whether the trial has not ended, and the process that ran the sweep is known to be gone.

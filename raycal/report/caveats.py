@@ -67,7 +67,7 @@ def _of_trainings(groups: Sequence[Group]) -> Iterator[str]:
 
 
 def _iterations(lines: Iterable[tuple[str, Lines]], is_faulty: Callable[[IterationRecord], bool]) -> str:
-    """Count the faulty iterations per group, as in `4 of 4 iterations of random, bald and 1 of 4 of typiclust`."""
+    """Count the faulty iterations per group, as in `4 of 4 iterations of each of random, bald and 1 of 4 of badge`."""
     labels: dict[tuple[int, int], list[str]] = {}
     for label, records in lines:
         if faulty := sum(map(is_faulty, records)):
@@ -75,7 +75,8 @@ def _iterations(lines: Iterable[tuple[str, Lines]], is_faulty: Callable[[Iterati
     words: list[str] = []
     for (faulty, total), names in labels.items():
         noun = "" if words else " iteration" if total == 1 else " iterations"
-        words.append(f"{faulty} of {total}{noun} of {', '.join(names)}")
+        each = "each of " if len(names) > 1 else ""
+        words.append(f"{faulty} of {total}{noun} of {each}{', '.join(names)}")
     return " and ".join(words)
 
 

@@ -9,7 +9,7 @@ RECORD = ".runs.sha256"
 
 
 def is_up_to_date(runs: Runs, folder: Folder) -> bool:
-    """Whether this version of raycal wrote a complete report of these same runs into the folder."""
+    """Whether the folder has a complete report of these runs that this version of raycal wrote."""
     return folder.read(RECORD) == _digest(runs)
 
 

@@ -45,7 +45,8 @@ def write_report(runs: Runs, folder: Folder, answers: Sequence[Answer] | None = 
 
 
 def _to_trials(runs: Runs, folder: Folder) -> str | None:
-    """The relative path from a page in the folder to the run folders; None unless they lie beside the folder."""
+    """The relative path from a page in the folder to the run folders. None if the run folders are not beside the
+    folder."""
     places = {trial.folder.rpartition("/")[0] for trial in runs.trials if trial.folder}
     return "../" if places == {folder.uri.rpartition("/")[0]} else None
 

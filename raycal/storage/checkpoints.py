@@ -14,7 +14,7 @@ from raycal.storage.seal import digest_of
 
 STATES_KEPT = 2
 POOL, MODEL, MANIFEST = ".pool.npz", ".model.pt", ".json"
-# Larger than any model that is trained here.
+# The largest model file that is read, which is larger than any model that raycal trains.
 MAX_MODEL_BYTES = 2**33
 _ITERATION = re.compile(r"iteration-\d{3,9}\.", re.ASCII)
 

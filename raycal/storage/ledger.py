@@ -37,7 +37,7 @@ def to_parquet(rows: Sequence[Interaction]) -> bytes:
 
 
 def from_parquet(content: bytes) -> tuple[Interaction, ...]:
-    """The rows of a file that `to_parquet` made; purity and seconds have the single precision of the file."""
+    """The rows of a file that `to_parquet` made. Purity and seconds have single precision, as in the file."""
     columns = [name for name in SCHEMA.names if name != "num_samples"]
     return tuple(map(_interaction, _read(content, columns).to_pylist()))
 

@@ -137,7 +137,7 @@ def _relevant(config: ExperimentConfig) -> dict[str, Any]:
 
 
 def _counting(settings: Mapping[str, Any], config: ExperimentConfig) -> dict[str, Any]:
-    """Those flat settings of an experiment that are in `settings`, and the scenario as the sweep file gives it."""
+    """The settings of an experiment by dotted key: those that are in `settings`, and all settings of the scenario."""
     flat = config.flat()
     return {key: value for key, value in flat.items() if key.partition(".")[0] == "scenario" or _has(settings, key)}
 

@@ -17,7 +17,9 @@ from raycal.home import expand_home
 from raycal.storage.folder import Folder
 
 NEAREST = 3  # number of names that a message suggests
-MOST_COMPARED = 2000  # largest number of names to compare; each comparison takes a fraction of a millisecond
+MOST_COMPARED = (
+    2000  # largest number of names to compare with a pattern; each comparison takes a fraction of a millisecond
+)
 
 
 def select(

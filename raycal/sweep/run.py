@@ -286,7 +286,8 @@ def _holding_lease(lease: Lease) -> Iterator[None]:
 
 
 def _conclude(job: Job, sweep: "AnsweredSweep", tracker: Tracker | NoTracker) -> None:
-    """Describe the results in MLflow and write the report, from where it is sent to MLflow, and print its warnings.
+    """Describe the results in MLflow, write the report into the sweep folder, from which it is sent later, and print
+    its warnings.
 
     An error is logged and does not fail the sweep.
     """

@@ -1,4 +1,4 @@
-"""The trials of an allocation find room, whatever Ray does first and wherever it places it."""
+"""The trials of an allocation find room, in whatever order and on whatever nodes Ray places their parts."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -68,7 +68,7 @@ class Room:
 
 @dataclass
 class Adversary:
-    """Starts and ends trials and clustering actors on the nodes in any order, as badly as it can."""
+    """Starts and ends trials and clustering actors on the nodes in any order, and places them as badly as it can."""
 
     rooms: list[Room]
     allocation: Allocation
@@ -211,7 +211,8 @@ def test_small_nodes_with_little_memory(nodes: list[Node], workers: int, seed: i
 
 
 def test_adversary_finds_what_does_not_always_fit() -> None:
-    """Each node has room for three workers, or for a driver in place of two: by the sum, four trials would fit."""
+    """Each node has room for three workers, or for one worker and a driver. By the total of the resources, four trials
+    would fit."""
     nodes = [node(2, gigabytes=4), node(2, gigabytes=4), node(2, gigabytes=4)]
     one = Allocation(
         workers=1, threads=1, gpus=0, concurrent_trials=4, clustering=(), driver_bytes=2 * GB, worker_bytes=GB

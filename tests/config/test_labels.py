@@ -179,7 +179,7 @@ class TestTrialLabels:
 
 
 class TestLongLabels:
-    """Labels with settings that do not vary, as a user writes them who knows the file."""
+    """Labels that name settings that do not vary, as a user who knows the sweep file may write them."""
 
     @pytest.fixture
     def matched(self) -> Any:

@@ -1,4 +1,4 @@
-"""A sweep given as mappings in Python code means the same as the equivalent file."""
+"""A sweep that Python code gives as mappings means the same as the equivalent file."""
 
 from enum import StrEnum
 from pathlib import Path

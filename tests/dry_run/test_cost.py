@@ -451,7 +451,8 @@ def small_sweep(count: int) -> tuple[Sweep, dict[str, ExperimentConfig]]:
 @pytest.mark.parametrize(
     ("count", "concurrent", "local", "line"),
     [
-        # Fifteen seconds for the process, one and a half for each trial; the work itself takes two a trial.
+        # The process takes fifteen seconds to start and each trial one and a half; the work itself takes two seconds
+        # per trial.
         (1, 1, True, "under a minute, most of it to start the process and the trials"),
         (100, 1, True, "about 8 min, about 3 min of it to start the process and the trials"),
         # A minute with Ray, and one and a half seconds for each trial that is not the first of its concurrent slot.

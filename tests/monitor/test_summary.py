@@ -355,7 +355,8 @@ def test_trials_that_read_different_data_are_apart(sweep_dir: SweepDir, capsys: 
     print_summary(sweep_dir, by_id(*(experiment(seed=seed) for seed in range(3))))
     first, *lines = capsys.readouterr().out.splitlines()
     assert (
-        first == "trials read different images, labels or weights, and no mean is taken over different data: see `data`"
+        first
+        == "trials read different images, labels or weights, and no mean is taken over different data: see column data"
     )
     rows = [line.split() for line in lines if "random" in line]
     assert [(*row[:4], row[-1] if row[3] == "1" else row[-3]) for row in rows] == [

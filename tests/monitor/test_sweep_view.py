@@ -14,7 +14,7 @@ from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir
 
 RANDOM, CLUSTERS = CONFIGS
-SECONDS = 1.75  # of each iteration that `commit` makes
+SECONDS = 1.75  # the duration of each iteration that `commit` makes
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def test_one_sentence_names_all_groups_that_guess() -> None:
 
     assert found == [
         "the test accuracy is no better than guessing, which reaches up to 0.150 here, in 2 of 2 iterations of "
-        f"random, cluster-only and 1 of 2 of uncertain-only; {LEARN_MORE}"
+        f"each of random, cluster-only and 1 of 2 of uncertain-only; {LEARN_MORE}"
     ]
 
 

@@ -50,8 +50,8 @@ def early_learning_regularization(
     """Cross-entropy plus `lam` times a term that pulls predictions toward earlier predictions (Liu et al. 2020).
 
     The target of a sample is the running mean of its predictions in this training. Each worker keeps the mean of the
-    predictions that it computes itself. With W workers, these are on average the predictions of every W-th epoch of a
-    sample.
+    predictions that it computes itself. With W workers, a worker sees a sample in every W-th epoch on average, so its
+    mean is over the predictions of these epochs.
     """
     targets: Tensor | None = None
 

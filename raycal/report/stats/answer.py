@@ -167,7 +167,8 @@ def _full(comparison: Comparison, level: float | None) -> str:
 
 
 def _unfinished(comparison: Comparison, *, is_ranked: bool) -> str:
-    """One sentence about the trials that have not finished and, in a ranking, the strategies of which no trial has."""
+    """One sentence about the trials that have not finished and, for a ranking, about the strategies without a finished
+    trial."""
     trials = [trial for group in comparison.groups for trial in group.trials if not trial.is_removed]
     count = Counter(trial.status for trial in trials)
     failed, stopped, unfinished = count["failed"], count["stopped"], count["unfinished"]

@@ -108,7 +108,7 @@ def _single_samples(size: int) -> Callable[[], object]:
 
 
 def _ledger(size: int) -> Callable[[], object]:
-    """A task that encodes a ledger file with one row for each of a fiftieth of the pool."""
+    """A task that encodes a ledger file, with one row for each sample in a fiftieth of the pool."""
     expert = Oracle(np.arange(size) % NUM_CLASSES)
     asked = np.arange(size // 50)
     rows = tuple(annotate_samples(asked, expert, partial(np.random.default_rng, 0), iteration=0, step=0, spent=0))

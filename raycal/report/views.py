@@ -299,7 +299,7 @@ def _filled(columns: Mapping[str, list[str]]) -> dict[str, list[str]]:
 
 
 def _is_complete(reached: Any) -> bool:
-    """Whether text such as `3 of 3` names all seeds; a missing value does."""
+    """Whether a text such as `3 of 3` stands for all seeds. A missing value counts as all seeds."""
     have, _, of = str(reached or "").partition(" of ")
     return have == of or not of
 

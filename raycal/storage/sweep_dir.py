@@ -231,7 +231,8 @@ class SweepDir:
 
 
 def _descriptions(plan: SweepPlan) -> dict[str, dict[str, list[str] | None]]:
-    """For each expert that a loaded plug-in defines, the uses that its options affect, by the expert's name."""
+    """The options of the experts that loaded plug-ins define: for each expert's name, the uses that each option
+    affects."""
     configs = [*plan.experiments.values(), *([plan.base] if plan.base is not None else [])]
     named = {expert["name"] for config in configs for _, expert in experts.chain(config.expert.model_dump())}
     return {name: experts.description(name) for name in sorted(named) if owner_of("expert", name) is not None}

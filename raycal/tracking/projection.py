@@ -82,7 +82,9 @@ class Projection:
         self._client.update_run(self._parent.info.run_id, status="RUNNING")
         parent_id = self._parent.info.run_id
         children = [run for run in runs if run.data.tags.get(MLFLOW_PARENT_RUN_ID) == parent_id]
-        children.sort(key=is_deleted, reverse=True)  # if a trial has two runs, the one that is not deleted wins below
+        children.sort(
+            key=is_deleted, reverse=True
+        )  # of two runs of a trial, the next line keeps the one that is not deleted
         self._children = {
             run.data.tags[EXPERIMENT_ID]: _Child(run) for run in children if EXPERIMENT_ID in run.data.tags
         }

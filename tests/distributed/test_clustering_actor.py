@@ -47,7 +47,7 @@ def test_service_without_a_share_of_a_gpu_sees_none(monkeypatch: pytest.MonkeyPa
     assert gpu.is_visible()
     ClusteringService(1)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
-    assert not gpu.is_visible()  # so that neither Faiss nor torch looks for a GPU
+    assert not gpu.is_visible()  # therefore neither Faiss nor torch looks for a GPU
 
 
 class ExitError(Exception):

@@ -42,7 +42,7 @@ def here() -> Iterator[None]:
 
 @pytest.fixture
 def kmeans(monkeypatch: pytest.MonkeyPatch) -> Iterator[RemoteClustering]:
-    """A clustering on an actor that has begun to work; its caller has little patience."""
+    """A clustering on an actor that has answered one call. Its caller soon counts a call as stuck."""
     (actor,) = start_clusterings([SHARE]).values()
     kmeans = RemoteClustering(actor, "kmeans", OPTIONS)
     kmeans(points(100), 3, 0)
@@ -53,7 +53,8 @@ def kmeans(monkeypatch: pytest.MonkeyPatch) -> Iterator[RemoteClustering]:
 
 
 def patience_seconds(shape: tuple[int, ...], num_clusters: int, options: Mapping[str, Any]) -> float:
-    """A patience of 4 s for large and endless calls, and of 60 s for calls whose actor other calls end."""
+    """The seconds after which a call counts as stuck: 4 for large and endless calls, and 60 for calls whose actor is
+    ended by other calls."""
     return 4.0 if options == ENDLESS or shape[0] > 1000 else 60.0
 
 

@@ -1,4 +1,4 @@
-"""The work counted before a sweep bounds that of the same loop with other components."""
+"""The work that is counted before a sweep is an upper or lower bound for the work of the loop with real components."""
 
 from dataclasses import replace
 from functools import partial

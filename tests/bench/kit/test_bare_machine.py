@@ -53,7 +53,8 @@ def with_requirements(names: Iterable[str]) -> set[str]:
 
 
 def allowed() -> set[str]:
-    """The packages of the machine with their requirements, and the kit's wheels without (`pip install --no-deps`)."""
+    """The packages of the machine with their requirements, and the kit's wheels without their requirements (as
+    installed by `pip install --no-deps`)."""
     machine = with_requirements(on_the_machine())
     names = {entry.partition("==")[0] for entry in carried()}
     faiss = with_requirements(name for stand_in in STANDS_IN.values() for name in stand_in)

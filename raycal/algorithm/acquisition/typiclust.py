@@ -26,10 +26,10 @@ def typiclust(
 ) -> Indices:
     """TypiClust (Hacohen, Dekel, Weinshall 2022): typical samples of the largest clusters with the fewest annotations.
 
-    All embeddings are scaled to length one and clustered. The number of clusters is the number of annotated samples plus
-    the budget. The clusters take turns until the budget is spent. In its turn, a cluster gives its most typical sample:
-    the one with the smallest mean distance to its nearest neighbors in the cluster. Samples that are annotated or
-    already chosen are left out, also as neighbors. Clusters of fewer than `smallest` samples come last. The paper
+    All embeddings are scaled to length one and clustered. The number of clusters is the number of annotated samples
+    plus the budget. The clusters take turns until the budget is spent. In its turn, a cluster gives its most typical
+    sample: the one with the smallest mean distance to its nearest neighbors in the cluster. Samples that are annotated
+    or already chosen are left out, also as neighbors. Clusters of fewer than `smallest` samples come last. The paper
     clusters self-supervised embeddings; this function clusters those of the query model.
 
     Args:

@@ -23,3 +23,9 @@ def squared_distances_to(points: Floats, point: npt.NDArray[Any]) -> npt.NDArray
 def least(values: npt.NDArray[np.float64], count: int) -> Indices:
     """Rows of the `count` smallest values, ascending. Among equal values the smaller row comes first."""
     return np.sort(np.argsort(values, kind="stable")[:count])
+
+
+def order_from_centroid(points: Floats) -> Indices:
+    """Rows of the points (n, D), beginning with the nearest to their mean. Among equal distances the smaller row comes
+    first."""
+    return np.argsort(from_centroid(points), kind="stable")

@@ -14,7 +14,7 @@ D^CL keep their labels until the expert labels them one by one:
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -33,6 +33,7 @@ from raycal.algorithm.learner import Learner
 from raycal.algorithm.pool import Pool
 from raycal.algorithm.pseudo_labels import PseudoLabeling
 from raycal.algorithm.query_model import QueryModel
+from raycal.algorithm.questions import Annotators, StepQuestions, cluster_questions, sample_questions
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import (
     Evaluation,
@@ -89,13 +90,19 @@ class LoopSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Components:
-    """The components of an experiment. Without `pseudo_labels`, all labels come from the expert."""
+    """The components of an experiment.
+
+    Attributes:
+        pseudo_labels: Gives labels that no expert gave. None means that all labels come from the expert.
+        annotators: People who answer the questions in place of the expert. None means that the expert answers.
+    """
 
     learner: Learner
     expert: Expert
     acquisition: Acquisition
     clustering: Clustering
     pseudo_labels: PseudoLabeling | None = None
+    annotators: Annotators | None = None
 
 
 def active_learning(
@@ -206,8 +213,13 @@ class IterationRun:
         with self._timed("evaluate"):
             return self._components.learner.evaluate()
 
-    def _ask(self, number: int, step: Step, budget: int, spent: int) -> Iterator[Interaction]:
+    def _ask(self, number: int, step: Step, budget: int, spent: int) -> Iterable[Interaction]:
         rng = self._stream(f"step {number}")
+        if self._components.annotators is not None:
+            if step.asks_model:
+                self._query_model.fix_candidates()
+            make = partial(self._questions, number, step.ask, budget, rng)
+            return self._components.annotators.answers(self._iteration, number, make, spent=spent)
         draws = partial(self._stream, "expert")
         place = {"iteration": self._iteration, "step": number, "spent": spent}
         if step.asks_clusters:
@@ -219,6 +231,14 @@ class IterationRun:
         if ask is Ask.REPRESENTATIVES:
             return ask_for_representative(cluster, self._components.expert, draws())
         return self._components.expert.label_cluster(cluster, draws())
+
+    def _questions(self, number: int, ask: Ask, budget: int, rng: np.random.Generator) -> StepQuestions:
+        """The questions of a step that people answer."""
+        place = {"iteration": self._iteration, "step": number}
+        if ask is Ask.CLUSTERS:
+            answer = partial(self._answer, ask, partial(self._stream, "expert"))
+            return cluster_questions(self._clusters(ask, budget, answer, rng), budget, **place)
+        return sample_questions(self._samples(ask, budget, rng), **place)
 
     def _samples(self, ask: Ask, budget: int, rng: np.random.Generator) -> Indices:
         candidates = self._pool.askable()

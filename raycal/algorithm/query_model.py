@@ -28,14 +28,28 @@ class QueryModel:
         stream: Callable[[str], np.random.Generator],
     ) -> None:
         self._learner, self._pool, self._trained_on, self._stream = learner, pool, trained_on, stream
+        self._candidates: Indices | None = None
         self._predictions: Predictions | None = None
         self._rest: Predictions | None = None
         self._other_members: list[Floats] = []
 
+    def fix_candidates(self) -> Indices:
+        """Let the first call of `predictions` predict the samples that may be asked about now, however late it comes.
+
+        The first call of this method decides; all calls return the samples.
+
+        The last bits of a prediction depend on the batch that a sample is in. With this call they do not depend on
+        whether an experiment was interrupted after this moment.
+        """
+        if self._candidates is None:
+            self._candidates = self._pool.askable()
+        return self._candidates
+
     def predictions(self, candidates: Indices) -> Predictions:
         """The predictions for the candidates.
 
-        The first call predicts all samples that may be asked about at that time; later calls use the stored result.
+        The first call predicts all samples that may be asked about at that time, or that could be asked about when
+        `fix_candidates` was called; later calls use the stored result.
 
         Args:
             candidates: The samples that may be chosen now, ascending, a subset of `Pool.askable`.
@@ -57,7 +71,7 @@ class QueryModel:
         if self._predictions is None:
             if self._trained_on is None:
                 self._learner.reset(self._stream("head"))
-            self._predictions = self._learner.predict(self._pool.askable())
+            self._predictions = self._learner.predict(self.fix_candidates())
         return self._predictions
 
     def _annotated(self, candidates: Indices) -> AnnotatedSamples:

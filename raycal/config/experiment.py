@@ -32,6 +32,7 @@ from raycal.config.component import (
     component,
 )
 from raycal.config.identity import RECIPE_VERSION, digest_of, relevant_fields, without_younger
+from raycal.config.people import misfits_with_people
 from raycal.config.scenario import OwnScenario, known_scenario
 from raycal.config.strict import Count, Strict
 from raycal.config.training import CONVERGENCE, MIN_BATCH_PER_WORKER, TrainingConfig
@@ -91,7 +92,7 @@ class ExperimentConfig(Strict):
             self.__dict__[PLUGINS] = digests_of(self._extensions())
         return self
 
-    def _misfits(self) -> Iterator[tuple[tuple[str, str], Any, str]]:
+    def _misfits(self) -> Iterator[tuple[tuple[str, ...], Any, str]]:
         """The settings that conflict with other settings: key, value and reason."""
         batch, least = self.training.batch_size, MIN_BATCH_PER_WORKER * self.workers
         if batch < least:
@@ -100,6 +101,7 @@ class ExperimentConfig(Strict):
             )
             yield ("training", "batch_size"), batch, words
         yield from self._misfits_of_network()
+        yield from misfits_with_people(self)
         if self.model.frozen and self.training.horizontal_flip:
             words = "should be false with model.frozen, which looks at every image once"
             yield ("training", "horizontal_flip"), True, words

@@ -12,9 +12,11 @@ from raycal.algorithm.clustering import Clustering, clusterings
 from raycal.algorithm.expert import Expert, experts
 from raycal.algorithm.learner import Learner
 from raycal.algorithm.pseudo_labels import PseudoLabeling, pseudo_labels
+from raycal.algorithm.questions import Annotators
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Labels
 from raycal.config import ExperimentConfig, WorkerSettings
+from raycal.config.people import asks_people
 from raycal.data import Dataset, ImageDataset, datasets
 from raycal.data.manifest import NAMES_SHOWN, Manifest, in_both_splits, manifest_of
 from raycal.errors import first_of
@@ -170,12 +172,13 @@ def clustering(config: ExperimentConfig) -> Clustering:
 
 
 def expert(config: ExperimentConfig, true_labels: Labels) -> Expert:
-    """The expert, with its options and the true labels.
+    """The expert, with its options and the true labels. People get no true labels.
 
     Raises:
         InputError: An option does not fit the classes.
     """
-    return experts[config.expert.name](true_labels, **config.expert.options)
+    known = true_labels[:0] if asks_people(config) else true_labels
+    return experts[config.expert.name](known, **config.expert.options)
 
 
 def learner(
@@ -224,7 +227,11 @@ def _network_source(config: ExperimentConfig) -> str:
 
 
 def components(
-    config: ExperimentConfig, images: ImageDataset, model: Learner, cluster: Clustering | None = None
+    config: ExperimentConfig,
+    images: ImageDataset,
+    model: Learner,
+    cluster: Clustering | None = None,
+    annotators: Annotators | None = None,
 ) -> loop.Components:
     """The components of Algorithm 1 for an experiment; if `cluster` is not given, clustering runs in this process."""
     return loop.Components(
@@ -233,6 +240,7 @@ def components(
         acquisition=partial(acquisitions[config.acquisition.name], **config.acquisition.options),
         clustering=cluster or clustering(config),
         pseudo_labels=_pseudo_labeling(config),
+        annotators=annotators,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from raycal.config import ExperimentConfig, Sweep, load_sweep
 from raycal.config.labels import image_root, say_more, trial_labels
 from raycal.config.overrides import Overrides
+from raycal.config.people import asks_people
 from raycal.data import DatasetInfo
 from raycal.errors import InputError, printable
 from raycal.experiment import build
@@ -132,6 +133,7 @@ def prepare(request: Request) -> Job:
         InputError: The request cannot be carried out.
     """
     sweep = load_sweep(request.sweep, build.REGISTRIES, overrides=request.overrides)
+    _check_expert(request, sweep)
     if request.local:
         _check_local(sweep)
     storage = _storage(request.storage)
@@ -187,6 +189,16 @@ def _storage(place: str) -> Folder:
     if in_job and "://" not in place and not os.path.isabs(expand_home(place)):
         raise InputError(f"--storage {place}: in a Ray job give an absolute path or a URI; a job's folder is temporary")
     return Folder.at(place)
+
+
+def _check_expert(request: Request, sweep: Sweep) -> None:
+    """Refuse experiments that people answer: a sweep runs without people."""
+    if any(map(asks_people, [*sweep.experiments.values(), *sweep.examples.values()])):
+        name = request.sweep if isinstance(request.sweep, str) else sweep.name
+        raise InputError(
+            f"{name}: experiment.expert: people answer in a browser, not in a sweep; run python -m raycal.annotate "
+            f"{shlex.quote(name)}, or choose a simulated expert"
+        )
 
 
 def _check_local(sweep: Sweep) -> None:

@@ -1,0 +1,174 @@
+"""The questions of one annotation step as data, for people who answer them in any order, side by side, over hours.
+
+A simulated expert answers a question as soon as it is made (`raycal.algorithm.annotate`). People do not, so here the
+questions are made first. Nothing in this module waits, reads or writes: each method is a function of the questions and
+the replies so far.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from raycal.algorithm.centroid import order_from_centroid
+from raycal.algorithm.cluster_queue import ClusterQueue
+from raycal.algorithm.records import Answer, Indices, Interaction, Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Question:
+    """A question about one sample of the pool, or about one cluster.
+
+    Attributes:
+        id: `<iteration>.<step>.<number>`, such as `3.1.17`. The halves of this cluster are `3.1.17.0` and `3.1.17.1`.
+        by_distance: (n,) int64, the samples, beginning with the one nearest to the centroid of the cluster.
+    """
+
+    id: str
+    by_distance: Indices
+
+    @property
+    def indices(self) -> Indices:
+        """(n,) int64, the samples in ascending order."""
+        return np.sort(self.by_distance)
+
+    @property
+    def rank(self) -> tuple[int, ...]:
+        """The place of the question among the questions of its step: the halves of a cluster follow the cluster."""
+        return tuple(map(int, self.id.split(".")[2:]))
+
+    def halves(self, parts: Sequence[Indices]) -> tuple["Question", ...]:
+        """The questions about the parts of this cluster, each given by its samples in the order of their distance."""
+        return tuple(Question(id=f"{self.id}.{number}", by_distance=part) for number, part in enumerate(parts))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reply:
+    """A person's reply to a question.
+
+    Attributes:
+        label: The class. None means that the person refused the cluster or cannot tell the class.
+        part: The samples to which the label applies, ascending. None means all samples of the question.
+        halves: The questions to ask instead about the parts of a cluster that the person refused and had split.
+        seconds: The person's time.
+    """
+
+    label: int | None
+    part: Indices | None = None
+    halves: tuple[Question, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StepQuestions:
+    """The questions of one annotation step.
+
+    Attributes:
+        iteration: Number of the iteration, from 0.
+        step: Number of the step in the scenario, from 0.
+        kind: Whether the step asks about samples or clusters.
+        budget: The largest number of questions that may be answered.
+        first: The questions in the order in which a simulated expert would be asked, at most `budget` of them. A person
+            who splits a cluster adds questions.
+    """
+
+    iteration: int
+    step: int
+    kind: Kind
+    budget: int
+    first: tuple[Question, ...]
+
+    def known(self, replies: Mapping[str, Reply]) -> Iterator[Question]:
+        """The questions of `first` and, after each question, the halves that its reply asks about, by rank."""
+        waiting = list(reversed(self.first))
+        while waiting:
+            question = waiting.pop()
+            yield question
+            reply = replies.get(question.id)
+            waiting += reversed(reply.halves if reply is not None else ())
+
+    def asked(self, replies: Mapping[str, Reply]) -> tuple[Question, ...]:
+        """The questions that count, by rank: all answered ones, and those that are open."""
+        is_open = {question.id for question in self.open_questions(replies)}
+        return tuple(one for one in self.known(replies) if one.id in replies or one.id in is_open)
+
+    def open_questions(self, replies: Mapping[str, Reply]) -> tuple[Question, ...]:
+        """The questions to ask now, in the order in which to ask them, as many as the budget still allows.
+
+        The halves of split clusters come first, because the person still has the cluster in mind.
+        """
+        known = list(self.known(replies))
+        left = max(0, self.budget - sum(one.id in replies for one in known))
+        waiting = [one for one in known if one.id not in replies]
+        return tuple(sorted(waiting, key=lambda one: len(one.rank) == 1)[:left])
+
+    def rows(self, replies: Mapping[str, Reply], *, spent: int) -> tuple[Interaction, ...]:
+        """One ledger row for each answered question. They are numbered by rank, so the order of arrival has no effect.
+
+        Args:
+            replies: The replies by the ids of their questions.
+            spent: Number of interactions that the experiment has spent before this step.
+        """
+        answered = [question for question in self.known(replies) if question.id in replies]
+        return tuple(
+            self._row(question, replies[question.id], spent + number) for number, question in enumerate(answered, 1)
+        )
+
+    def _row(self, question: Question, reply: Reply, number: int) -> Interaction:
+        is_labeled = reply.label is not None
+        return Interaction(
+            iteration=self.iteration,
+            step=self.step,
+            interaction=number,
+            kind=self.kind,
+            answer=Answer.LABELED if is_labeled else Answer.REFUSED,
+            label=reply.label,
+            purity=None,
+            wrong=None,
+            seconds=reply.seconds,
+            indices=question.indices if reply.part is None or not is_labeled else reply.part,
+        )
+
+
+class Annotators(Protocol):
+    """People who answer the questions of a step."""
+
+    def answers(
+        self, iteration: int, step: int, make: Callable[[], StepQuestions], *, spent: int
+    ) -> tuple[Interaction, ...]:
+        """The rows of a step that people have answered.
+
+        Args:
+            iteration: Number of the iteration, from 0.
+            step: Number of the step in the scenario, from 0.
+            make: Makes the questions. It is called only if the step has none yet, so that people see the same questions
+                after a restart, on any hardware.
+            spent: Number of interactions that the experiment has spent before this step.
+
+        Raises:
+            StoppedError: The step is not answered yet. The experiment continues in another process, later.
+        """
+
+
+def sample_questions(indices: Indices, *, iteration: int, step: int) -> StepQuestions:
+    """The questions about samples (n,), in the order in which they are to be asked (Alg. 1, line 18)."""
+    return StepQuestions(
+        iteration=iteration,
+        step=step,
+        kind=Kind.SAMPLE,
+        budget=len(indices),
+        first=tuple(
+            Question(id=f"{iteration}.{step}.{number}", by_distance=indices[number : number + 1])
+            for number in range(len(indices))
+        ),
+    )
+
+
+def cluster_questions(clusters: ClusterQueue, budget: int, *, iteration: int, step: int) -> StepQuestions:
+    """The questions about up to `budget` clusters, in the order of the queue (Alg. 1, line 23)."""
+    first = list[Question]()
+    while len(first) < budget and (cluster := clusters.pop()) is not None:
+        by_distance = cluster.indices[order_from_centroid(cluster.embeddings())]
+        first.append(Question(id=f"{iteration}.{step}.{len(first)}", by_distance=by_distance))
+    return StepQuestions(iteration=iteration, step=step, kind=Kind.CLUSTER, budget=budget, first=tuple(first))

@@ -1,0 +1,185 @@
+"""People who answer like the oracle get the ledger of the oracle, whatever the order in which they answer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from small_world import EVERY_SCENARIO, World, facts, loop_settings, state_after
+
+from raycal.algorithm.expert import Cluster, Oracle, experts
+from raycal.algorithm.loop import active_learning
+from raycal.algorithm.questions import Question, Reply, StepQuestions, sample_questions
+from raycal.algorithm.records import Answer, Interaction, IterationResult, Kind
+from raycal.errors import StoppedError
+
+SCENARIOS = [name for name in EVERY_SCENARIO if name != "representative-only"]
+
+
+class Bots:
+    """Annotators who answer as an oracle does, in a random order; the experiment stops before they do."""
+
+    def __init__(self, oracle: Oracle, seed: int, *, stops: bool = True) -> None:
+        self._oracle, self._rng, self._stops = oracle, np.random.default_rng(seed), stops
+        self.steps: dict[tuple[int, int], StepQuestions] = {}
+        self.made = 0
+
+    def answers(
+        self, iteration: int, step: int, make: Callable[[], StepQuestions], *, spent: int
+    ) -> tuple[Interaction, ...]:
+        questions = self.steps.get((iteration, step))
+        if questions is None:
+            questions = self.steps[iteration, step] = make()
+            self.made += 1
+            if self._stops:
+                raise StoppedError("people have not answered yet")
+        replies: dict[str, Reply] = {}
+        while waiting := questions.open_questions(replies):
+            question = waiting[self._rng.integers(len(waiting))]
+            replies[question.id] = self._reply(questions.kind, question)
+        return questions.rows(replies, spent=spent)
+
+    def _reply(self, kind: Kind, question: Question) -> Reply:
+        if kind is Kind.SAMPLE:
+            of_samples = self._oracle.label_samples(question.indices, self._rng)
+            return Reply(label=int(of_samples.labels[0]), seconds=float(of_samples.seconds[0]))
+        cluster = Cluster(indices=question.indices, embeddings=lambda: np.zeros((1, 1), np.float32))
+        answer = self._oracle.label_cluster(cluster, self._rng)
+        return Reply(label=answer.label, seconds=answer.seconds)
+
+
+def run_with(bots: Bots, scenario: str, **options: Any) -> list[IterationResult]:
+    """An experiment that begins anew from its last state whenever it has to wait for the bots."""
+    results: list[IterationResult] = []
+    saved = b""
+    for _ in range(20):
+        world = World()
+        components = replace(world.components, expert=experts["people"](world.true_labels[:0]), annotators=bots)
+        if results:
+            world.learner.load(saved)
+        state = state_after(results[-1]) if results else None
+        settings = loop_settings(scenario, **options)
+        try:
+            for result in active_learning(settings, components, num_samples=world.num_samples, state=state):
+                results.append(result)
+                saved = world.learner.save()
+        except StoppedError:
+            continue
+        return results
+    raise AssertionError("the experiment does not end")
+
+
+def what_people_can_know(row: Interaction) -> tuple[object, ...]:
+    return facts(replace(row, purity=None, wrong=None))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("scenario", [name for name in SCENARIOS if EVERY_SCENARIO[name].pseudo_labels is None])
+def test_bots_that_answer_as_the_oracle_give_the_ledger_of_the_simulation(scenario: str, seed: int) -> None:
+    world = World()
+    simulated = world.run(scenario)
+    by_bots = run_with(Bots(Oracle(world.true_labels), seed), scenario)
+
+    for expected, result in zip(simulated, by_bots, strict=True):
+        assert [*map(facts, result.ledger)] == [*map(what_people_can_know, expected.ledger)]
+        assert result.pool.status.tolist() == expected.pool.status.tolist()
+        assert result.pool.labels.tolist() == expected.pool.labels.tolist()
+        assert (result.human_seconds, result.evaluation) == (expected.human_seconds, expected.evaluation)
+
+
+@pytest.mark.parametrize("scenario", ["uncertain+cluster", "cluster+uncertain", "thirds"])
+def test_interruptions_change_nothing_and_questions_are_made_once(scenario: str) -> None:
+    truth = World().true_labels
+    interrupted, undisturbed = Bots(Oracle(truth), 0), Bots(Oracle(truth), 0, stops=False)
+    of_each = [run_with(bots, scenario) for bots in (interrupted, undisturbed)]
+
+    ledgers = [[facts(row) for result in results for row in result.ledger] for results in of_each]
+    assert ledgers[0] == ledgers[1]
+    assert interrupted.made == undisturbed.made == len(interrupted.steps)
+
+
+def test_cluster_questions_show_the_samples_nearest_to_the_centroid_first() -> None:
+    bots = Bots(Oracle(World().true_labels), 0)
+    run_with(bots, "cluster-only", iterations=1)
+    world = World()
+    world.learner.reset(np.random.default_rng(0))
+
+    questions = bots.steps[0, 0]
+    assert [one.id for one in questions.first] == [f"0.0.{number}" for number in range(6)]
+    sizes = [len(one.indices) for one in questions.first]
+    assert sizes == sorted(sizes, reverse=True)
+    for one in questions.first:
+        assert one.indices.tolist() == sorted(one.by_distance.tolist())
+
+
+def two_clusters(budget: int = 3) -> StepQuestions:
+    parts = [np.array([3, 1, 2]), np.array([9, 7])]
+    first = tuple(Question(id=f"4.1.{number}", by_distance=part) for number, part in enumerate(parts))
+    return StepQuestions(iteration=4, step=1, kind=Kind.CLUSTER, budget=budget, first=first)
+
+
+def halved(question: Question) -> Reply:
+    parts = [question.by_distance[:1], question.by_distance[1:]]
+    return Reply(label=None, halves=question.halves(parts), seconds=2)
+
+
+def ids(questions: tuple[Question, ...]) -> list[str]:
+    return [question.id for question in questions]
+
+
+def test_halves_of_a_split_cluster_come_next_and_count() -> None:
+    step = two_clusters()
+    replies = {"4.1.0": halved(step.first[0])}
+
+    assert ids(step.open_questions(replies)) == ["4.1.0.0", "4.1.0.1"]  # one of three interactions is spent
+    replies["4.1.0.1"] = Reply(label=5, seconds=1)
+    assert ids(step.open_questions(replies)) == ["4.1.0.0"]
+    replies["4.1.1"] = Reply(label=6, part=np.array([7]))
+    assert ids(step.open_questions(replies)) == []
+    assert ids(step.asked(replies)) == ["4.1.0", "4.1.0.1", "4.1.1"]
+    rows = step.rows(replies, spent=10)
+    assert [(row.interaction, row.answer, row.label, row.indices.tolist(), row.seconds) for row in rows] == [
+        (11, Answer.REFUSED, None, [1, 2, 3], 2),
+        (12, Answer.LABELED, 5, [1, 2], 1),
+        (13, Answer.LABELED, 6, [7], 0),
+    ]
+    assert {(row.iteration, row.step, row.kind, row.purity, row.wrong) for row in rows} == {
+        (4, 1, Kind.CLUSTER, None, None)
+    }
+
+
+def test_answers_to_halves_are_ignored_when_the_split_is_taken_back() -> None:
+    step = two_clusters()
+    replies: Mapping[str, Reply] = {"4.1.0.1": Reply(label=5)}
+
+    assert ids(step.asked(replies)) == ["4.1.0", "4.1.1"]
+    assert step.rows(replies, spent=0) == ()
+
+
+def test_halves_of_halves_follow_their_parent() -> None:
+    step = two_clusters(budget=9)
+    replies = {"4.1.0": halved(step.first[0])}
+    second = step.open_questions(replies)[1]
+    replies |= {second.id: halved(second), "4.1.0.1.1": Reply(label=0)}
+
+    assert ids(step.asked(replies)) == ["4.1.0", "4.1.0.0", "4.1.0.1", "4.1.0.1.0", "4.1.0.1.1", "4.1.1"]
+    assert ids(step.open_questions(replies)) == ["4.1.0.0", "4.1.0.1.0", "4.1.1"]
+
+
+def test_sample_that_nobody_can_tell_is_a_refusal_and_stays_unlabeled() -> None:
+    step = sample_questions(np.array([8, 2]), iteration=0, step=0)
+
+    rows = step.rows({"0.0.1": Reply(label=None, seconds=3)}, spent=0)
+    assert [(row.interaction, row.kind, row.answer, row.indices.tolist()) for row in rows] == [
+        (1, Kind.SAMPLE, Answer.REFUSED, [2])
+    ]
+
+
+def test_people_never_see_a_true_label() -> None:
+    people = experts["people"](np.array([1, 0]))
+
+    assert people.truth(np.array([0])) is None
+    assert not vars(people)
+    with pytest.raises(TypeError, match="in a browser"):
+        people.label_samples(np.array([0]), np.random.default_rng(0))

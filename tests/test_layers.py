@@ -45,6 +45,7 @@ MUST_NOT_USE: Mapping[str, tuple[str, ...]] = {
     "capacity": (*HEAVY, "raycal.data", "raycal.kmeans"),
     "learner": ("ray", "mlflow", "pydantic", "yaml", "raycal.config", "raycal.capacity"),
     "storage": (*HEAVY, "raycal.learner", "raycal.capacity", "raycal.kmeans.torch_lloyd"),
+    "people": (*HEAVY, "faiss", "pydantic", "raycal.learner", "raycal.capacity"),
     "experiment": ("ray", "mlflow", "argparse", "raycal.capacity"),
     "tracking": ("ray", "torch", "argparse", "raycal.capacity", "raycal.experiment", "raycal.learner"),
     "monitor": (*HEAVY, "raycal.capacity", "raycal.experiment", "raycal.learner"),

@@ -13,7 +13,8 @@ import numpy as np
 
 from raycal.algorithm.centroid import order_from_centroid
 from raycal.algorithm.cluster_queue import ClusterQueue
-from raycal.algorithm.records import Answer, Indices, Interaction, Kind
+from raycal.algorithm.expert import Cluster
+from raycal.algorithm.records import Answer, Floats, Indices, Interaction, Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -23,10 +24,13 @@ class Question:
     Attributes:
         id: `<iteration>.<step>.<number>`, such as `3.1.17`. The halves of this cluster are `3.1.17.0` and `3.1.17.1`.
         by_distance: (n,) int64, the samples, beginning with the one nearest to the centroid of the cluster.
+        embeddings: Returns the embeddings (n, D) of the samples, in the order of `by_distance`. None for a single
+            sample, and for a question that was read from a file.
     """
 
     id: str
     by_distance: Indices
+    embeddings: Callable[[], Floats] | None = None
 
     @property
     def indices(self) -> Indices:
@@ -169,6 +173,10 @@ def cluster_questions(clusters: ClusterQueue, budget: int, *, iteration: int, st
     """The questions about up to `budget` clusters, in the order of the queue (Alg. 1, line 23)."""
     first = list[Question]()
     while len(first) < budget and (cluster := clusters.pop()) is not None:
-        by_distance = cluster.indices[order_from_centroid(cluster.embeddings())]
-        first.append(Question(id=f"{iteration}.{step}.{len(first)}", by_distance=by_distance))
+        first.append(_cluster_question(cluster, f"{iteration}.{step}.{len(first)}"))
     return StepQuestions(iteration=iteration, step=step, kind=Kind.CLUSTER, budget=budget, first=tuple(first))
+
+
+def _cluster_question(cluster: Cluster, name: str) -> Question:
+    order = order_from_centroid(cluster.embeddings())
+    return Question(id=name, by_distance=cluster.indices[order], embeddings=lambda: cluster.embeddings()[order])

@@ -1,0 +1,213 @@
+"""The events of the answer log, and their form as lines of JSON.
+
+An event is a fact: it is never changed or removed. What the events mean together is the subject of `fold`.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from raycal.algorithm.records import Kind
+
+
+class GivenAnswer(StrEnum):
+    """What a person answered."""
+
+    LABEL = "label"
+    REFUSED = "refused"
+    UNSURE = "unsure"
+    SPLIT = "split"
+
+
+class Purpose(StrEnum):
+    """Whether a question belongs to a round of the experiment or to the hold-out."""
+
+    ROUND = "round"
+    HOLDOUT = "holdout"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """What the page measured while a question was on the screen, in milliseconds.
+
+    Attributes:
+        visible_ms: The time during which the page was visible and the person had not paused it.
+        first_input_ms: The time until the first input. None if there was none before the answer.
+        gaps_ms: The pauses between two inputs that took longer than five seconds.
+    """
+
+    visible_ms: int
+    first_input_ms: int | None = None
+    gaps_ms: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What all events have in common.
+
+    Attributes:
+        seq: The place of the event in the log, from 1 and without gaps.
+        id: The unique id. The page makes it at the key press, so that sending an answer again changes nothing.
+        who: The pseudonym of the person.
+        time: The time at which the server received the event, in UTC, in ISO 8601.
+    """
+
+    seq: int
+    id: str
+    who: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered(Event):
+    """A person answered a question.
+
+    Attributes:
+        question: The id of the question, such as `3.1.17` or, in the hold-out, `h.12`.
+        kind: Whether the question showed one image or a cluster.
+        label: The class; None unless the answer is a label.
+        marked: The samples of the pool that the person marked because they do not belong to the cluster, ascending.
+        shown: The number of images that the person was shown.
+        halves: The parts into which the cluster was split, each with its nearest sample first.
+        suggestion_shown: Whether the person saw what the model predicts.
+    """
+
+    question: str
+    kind: Kind
+    answer: GivenAnswer
+    label: int | None
+    purpose: Purpose
+    timing: Timing
+    shown: int = 1
+    marked: tuple[int, ...] = ()
+    halves: tuple[tuple[int, ...], ...] = ()
+    suggestion_shown: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undone(Event):
+    """A person took back an answer.
+
+    Attributes:
+        answer: The id of the `Answered` event.
+    """
+
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassAdded(Event):
+    """A person named a new class.
+
+    Attributes:
+        label: The id of the class, which is the number of classes before it.
+    """
+
+    name: str
+    label: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassRenamed(Event):
+    """A class has another name from now on; its id and all its labels stay."""
+
+    label: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed(Event):
+    """A step takes no more answers.
+
+    Attributes:
+        step: The number of the step. None means that the owner closed the whole round.
+    """
+
+    iteration: int
+    step: int | None
+
+
+def to_line(event: Event) -> str:
+    """The event as one line of JSON, without a line break."""
+    record: dict[str, Any] = {"type": _TYPE_NAMES[type(event)]}
+    record |= {name: getattr(event, name) for name in _FIELDS[type(event)]}
+    if isinstance(event, Answered):
+        timing = event.timing
+        record["timing"] = {
+            "visible_ms": timing.visible_ms,
+            "first_input_ms": timing.first_input_ms,
+            "gaps_ms": timing.gaps_ms,
+        }
+    return json.dumps(record, separators=(",", ":"))
+
+
+def from_line(line: str | bytes) -> Event:
+    """The event of one line.
+
+    Raises:
+        ValueError: The line is not an event that this version of raycal knows.
+    """
+    try:
+        record = json.loads(line)
+        read = _READERS[record["type"]]
+        return read(record, {"seq": int(record["seq"]), **{name: str(record[name]) for name in ("id", "who", "time")}})
+    except (KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"not an event: {error!r}") from error
+
+
+def _answered(record: Mapping[str, Any], common: dict[str, Any]) -> Answered:
+    timing = record["timing"]
+    return Answered(
+        **common,
+        question=str(record["question"]),
+        kind=Kind(record["kind"]),
+        answer=GivenAnswer(record["answer"]),
+        label=record["label"],
+        purpose=Purpose(record["purpose"]),
+        timing=Timing(
+            visible_ms=timing["visible_ms"], first_input_ms=timing["first_input_ms"], gaps_ms=tuple(timing["gaps_ms"])
+        ),
+        shown=record["shown"],
+        marked=tuple(record["marked"]),
+        halves=tuple(map(tuple, record["halves"])),
+        suggestion_shown=record["suggestion_shown"],
+    )
+
+
+def _undone(record: Mapping[str, Any], common: dict[str, Any]) -> Undone:
+    return Undone(**common, answer=str(record["answer"]))
+
+
+def _class_added(record: Mapping[str, Any], common: dict[str, Any]) -> ClassAdded:
+    return ClassAdded(**common, name=str(record["name"]), label=int(record["label"]))
+
+
+def _class_renamed(record: Mapping[str, Any], common: dict[str, Any]) -> ClassRenamed:
+    return ClassRenamed(**common, name=str(record["name"]), label=int(record["label"]))
+
+
+def _closed(record: Mapping[str, Any], common: dict[str, Any]) -> Closed:
+    step = record["step"]
+    return Closed(**common, iteration=int(record["iteration"]), step=None if step is None else int(step))
+
+
+_READERS: Mapping[str, Callable[[Mapping[str, Any], dict[str, Any]], Event]] = {
+    "answered": _answered,
+    "undone": _undone,
+    "class_added": _class_added,
+    "class_renamed": _class_renamed,
+    "closed": _closed,
+}
+_TYPE_NAMES: Mapping[type[Event], str] = {
+    Answered: "answered",
+    Undone: "undone",
+    ClassAdded: "class_added",
+    ClassRenamed: "class_renamed",
+    Closed: "closed",
+}
+_FIELDS: Mapping[type[Event], tuple[str, ...]] = {
+    kind: tuple(name for one in reversed(kind.__mro__) for name in getattr(one, "__annotations__", ()))
+    for kind in _TYPE_NAMES
+}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from raycal.algorithm.clustering import Clustering
 from raycal.algorithm.loop import active_learning
+from raycal.algorithm.questions import Annotators
 from raycal.algorithm.records import Interaction, IterationResult
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.config.loop_settings import loop_settings
@@ -36,6 +37,13 @@ class Observer(Protocol):
     def __call__(self, line: IterationRecord, result: IterationResult) -> None: ...
 
 
+class People(Annotators, Protocol):
+    """People who answer the questions of an experiment."""
+
+    def labeled(self, images: ImageDataset) -> ImageDataset:
+        """The dataset with the classes and the labels of the hold-out that people gave."""
+
+
 def run_experiment(
     config: ExperimentConfig,
     run_dir: RunWriter,
@@ -47,6 +55,7 @@ def run_experiment(
     team: "Team | None" = None,
     expected: ExpectedInputs | None = None,
     load_plugins: Callable[[], object] = lambda: None,
+    people: People | None = None,
 ) -> bool:
     """Run an experiment, and return whether it reached its end.
 
@@ -62,14 +71,15 @@ def run_experiment(
             means that any data and weights are accepted.
         load_plugins: Imports the plug-ins that the experiment may use; does nothing if this process has imported them
             already.
+        people: The people who answer the questions. None means that the expert of the configuration answers.
 
     Raises:
         InfrastructureError: The infrastructure under the experiment failed; another call continues the experiment.
-        StoppedError: An observer ended the experiment.
+        StoppedError: An observer ended the experiment, or people have not answered its questions yet.
     """
     phase = _Phase()
     try:
-        _run(config, run_dir, worker, observers, clustering, on_start, team, expected, load_plugins, phase)
+        _run(config, run_dir, worker, observers, clustering, on_start, team, expected, load_plugins, people, phase)
     except (InfrastructureError, StoppedError):
         raise
     except Exception as error:  # the only place where a failed experiment is recorded
@@ -122,12 +132,14 @@ def _run(
     team: "Team | None",
     expected: ExpectedInputs | None,
     load_plugins: Callable[[], object],
+    people: People | None,
     phase: _Phase,
 ) -> None:
     saved = run_dir.begin(config)
     if run_dir.state().is_complete:
         return
-    learner, images, manifest = _load(config, worker, team, expected, load_plugins, phase)
+    labeled = None if people is None else people.labeled
+    learner, images, manifest = _load(config, worker, team, expected, load_plugins, phase, labeled)
     state = None
     if saved is not None:
         phase.name = "loading the state"
@@ -146,7 +158,7 @@ def _run(
         plugins={name: plugin.record() for name, plugin in loaded_plugins().items() if name in config.plugins},
     )
     run_dir.write_environment(ran_on)
-    components = build.components(config, images, learner, clustering)
+    components = build.components(config, images, learner, clustering, people)
     settings = loop_settings(config)
     done = 0 if state is None else state.iteration + 1
     montages = _Montages(run_dir, images)
@@ -178,8 +190,12 @@ def _load(
     expected: ExpectedInputs | None,
     load_plugins: Callable[[], object],
     phase: _Phase,
+    labeled: Callable[[ImageDataset], ImageDataset] | None = None,
 ) -> tuple["NetworkLearner", ImageDataset, Manifest]:
     """Load data and model, and compare them with the expected ones.
+
+    Args:
+        labeled: Adds to the dataset what people have told about it. None means that nobody has.
 
     Raises:
         InputError: The data or the model cannot be used, or differ from the expected ones.
@@ -189,6 +205,7 @@ def _load(
     phase.name = "loading the dataset"
     images = build.dataset(config).load(content=None if expected is None else expected.content)
     manifest = manifest_of(images)
+    images = images if labeled is None else labeled(images)
     phase.name = "loading the model"
     learner = build.learner(config, images, worker, team=team)
     if expected is not None:

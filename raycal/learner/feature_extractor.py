@@ -103,6 +103,7 @@ class FeatureExtractor:
             name: torch.from_numpy(rng.uniform(-bound, bound, tuple(self._initial[name].shape)).astype(np.float32))
             for name in (f"{self._head_prefix}weight", f"{self._head_prefix}bias")
         }
+        self.head.resize(self.dataset.num_classes)
         self.network.load_state_dict(self._initial | head)
         self.has_initial_backbone = True
 
@@ -115,13 +116,20 @@ class FeatureExtractor:
     def load(self, saved: bytes) -> None:
         """Restore the weights of an earlier `save`.
 
+        The head gets as many logits as it had then. People may have added classes since, for which `reset` makes room.
+
         Raises:
             InputError: The bytes are not the weights of this network.
         """
         try:
             if bomb := bomb_in(io.BytesIO(saved)):
                 raise ValueError(bomb)
-            self.network.load_state_dict(torch.load(io.BytesIO(saved), map_location="cpu", weights_only=True))
+            weights = torch.load(io.BytesIO(saved), map_location="cpu", weights_only=True)
+            num_logits, in_features = weights[f"{self._head_prefix}weight"].shape
+            if in_features != self.head.in_features:
+                raise ValueError("the head has other inputs")
+            self.head.resize(num_logits)
+            self.network.load_state_dict(weights)
         except Exception as error:  # bytes that are not a state dict can fail in many ways
             raise InputError("state: the model is not one that raycal saved; move the folder away") from error
         self.has_initial_backbone = False
@@ -164,7 +172,7 @@ class FeatureExtractor:
     @torch.inference_mode()
     def probs(self, embeddings: Floats) -> Floats:
         """Class probabilities (n, K) from embeddings (n, D)."""
-        on_host = torch.empty(len(embeddings), self.dataset.num_classes)
+        on_host = torch.empty(len(embeddings), self.head.out_features)
         for held in self._held(len(embeddings)):
             on_device = self.device_settings.on_device(embeddings[held])
             parts = [self._logits(on_device[part]).softmax(1) for part in self._scoring_batches(len(on_device))]

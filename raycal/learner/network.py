@@ -25,6 +25,13 @@ class Head(nn.Linear):
         """Logits (B, K) of embeddings (B, D), or the embeddings themselves if the layer is bypassed."""
         return embeddings if self.bypassed else super().forward(embeddings)
 
+    def resize(self, out_features: int) -> None:
+        """Give the layer another number of logits. If the number changes, the weights are undefined afterwards."""
+        if out_features != self.out_features:
+            self.weight = nn.Parameter(self.weight.new_empty(out_features, self.in_features))
+            self.bias = nn.Parameter(self.bias.new_empty(out_features))
+            self.out_features = out_features
+
 
 def new_network(
     name: str, num_classes: int, rng: np.random.Generator, options: Mapping[str, Any] | None = None

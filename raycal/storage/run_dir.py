@@ -16,7 +16,7 @@ from raycal.storage.folder import Folder
 from raycal.storage.results import IterationRecord
 from raycal.storage.seal import digest_of, unseal
 
-MONTAGES, LEDGER, STATES = "clusters", "ledger", "state"
+MONTAGES, LEDGER, STATES, PEOPLE = "clusters", "ledger", "state", "people"
 CONFIG, RESULTS, ERROR, ENVIRONMENT, STARTED, FINISHED, STOPPED = (
     "config.yaml",
     "results.jsonl",

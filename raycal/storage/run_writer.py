@@ -22,6 +22,7 @@ from raycal.storage.run_dir import (
     ERROR,
     FINISHED,
     LEDGER,
+    PEOPLE,
     RESULTS,
     STARTED,
     STATES,
@@ -148,7 +149,10 @@ class RunWriter(RunDir):
         self.folder.write(ENVIRONMENT, json.dumps(environment, indent=1).encode())
 
     def _end(self, name: str, end: Mapping[str, Any]) -> None:
-        """Record the end with the digests of all files; for a committed file, this is the digest of its commit."""
+        """Record the end with the digests of all files; for a committed file, this is the digest of its commit.
+
+        The files of people have no digest, because people may go on labeling after the end.
+        """
         self._check_lease()
         committed = self._read_committed()
         if committed is not None:
@@ -157,7 +161,7 @@ class RunWriter(RunDir):
         others = [
             other
             for other in self.folder.all_names()
-            if not other.startswith(f"{STATES}/") and other not in (ERROR, STARTED)
+            if not other.startswith((f"{STATES}/", f"{PEOPLE}/")) and other not in (ERROR, STARTED)
         ]
         digests = {other: known.get(other) or digest_of(self.folder.read(other) or b"") for other in others}
         self.folder.write(name, seal({**end, "files": digests | known}))

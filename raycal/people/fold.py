@@ -98,6 +98,11 @@ class Book:
         return tuple(self._classes)
 
     @property
+    def num_classes(self) -> int:
+        """The number of classes."""
+        return len(self._classes)
+
+    @property
     def closed(self) -> Mapping[tuple[int, int | None], int]:
         """The places of the events that closed steps, by iteration and step, and rounds, by iteration and None."""
         return self._closed
@@ -106,6 +111,13 @@ class Book:
         """The place of the event that closed the step, alone or with its round. None if the step is open."""
         places = [self._closed[key] for key in ((iteration, step), (iteration, None)) if key in self._closed]
         return min(places, default=None)
+
+    def round_closed_at(self, iteration: int) -> int | None:
+        """The place of the event that closed the round or, so far, its last closed step. None if none was closed."""
+        whole = self._closed.get((iteration, None))
+        if whole is not None:
+            return whole
+        return max((seq for (number, _), seq in self._closed.items() if number == iteration), default=None)
 
     def answers(self, question: str) -> Sequence[Given]:
         """All answers to a question by their place in the log."""

@@ -17,7 +17,7 @@ from typing import Generic, Self, TypeVar
 
 from filelock import FileLock, Timeout
 
-from raycal.errors import InputError, RaycalError, TakenOverError, one_line
+from raycal.errors import InfrastructureError, InputError, TakenOverError, one_line
 from raycal.people.events import Event, from_line, to_line
 from raycal.storage.folder import Folder
 from raycal.storage.lease import Lease
@@ -32,7 +32,7 @@ GROUP_SECONDS = 0.01
 _NAME = re.compile(r"(\d{8})(?:-(\d{8}))?\.jsonl")
 
 
-class NotStoredError(RaycalError):
+class NotStoredError(InfrastructureError, OSError):
     """Answers could not be stored. None of them counts, and they can be sent again later."""
 
 

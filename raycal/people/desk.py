@@ -1,0 +1,227 @@
+"""Hands out questions, so that no two people have the same one on their screens.
+
+A page has one question on its screen and some more in memory. A lease on the former is firm. A lease on the latter is
+soft: another person who would have nothing to do may take the question over. Leases are in memory only. After a restart
+of the server each page says what it holds and gets it back.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+# A page that was silent for this long is gone, and its questions are free.
+GONE_SECONDS = 45.0
+# How long a question is kept for the person who split its cluster or took back its answer.
+RESERVED_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class LeaseOfQuestion:
+    """A question that a page holds.
+
+    Attributes:
+        is_firm: Whether the question is on the screen.
+        order: Leases with a higher number were given later.
+    """
+
+    client: str
+    who: str
+    is_firm: bool
+    order: int
+
+
+@dataclass(slots=True)
+class _Client:
+    who: str
+    seen: float
+
+
+class Desk:
+    """The leases of all pages. It is not thread-safe; its owner has a lock.
+
+    Args:
+        clock: The time in seconds, from any start.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._clients: dict[str, _Client] = {}
+        self._leases: dict[str, LeaseOfQuestion] = {}
+        self._reserved: dict[str, tuple[str, float]] = {}
+        self._order = 0
+
+    @property
+    def people(self) -> set[str]:
+        """The people whose pages are there."""
+        self._forget_the_gone()
+        return {client.who for client in self._clients.values()}
+
+    def lease(self, question: str) -> LeaseOfQuestion | None:
+        """The lease of a question. None if it is free."""
+        self._forget_the_gone()
+        return self._leases.get(question)
+
+    def held(self, among: Collection[str] | None = None) -> dict[str, LeaseOfQuestion]:
+        """All leases, or those of some questions."""
+        self._forget_the_gone()
+        if among is None:
+            return dict(self._leases)
+        return {question: lease for question, lease in self._leases.items() if question in among}
+
+    def see(self, client: str, who: str, holding: Sequence[str], is_waiting: Callable[[str], bool]) -> list[str]:
+        """Note that a page is there and what it holds, the question on its screen first.
+
+        The page gets a lease on what it holds and nobody else does, so that a restart of the server takes no question
+        away. A question on a screen is also taken from a page that has it in memory only.
+
+        Args:
+            is_waiting: Whether a question still has to be answered.
+
+        Returns:
+            The questions that the page should drop, because they are answered or another page has them.
+        """
+        self._forget_the_gone()
+        self._clients[client] = _Client(who, self._clock())
+        lost = []
+        for place, question in enumerate(dict.fromkeys(holding)):
+            lease = self._leases.get(question)
+            is_on_screen = place == 0
+            if not is_waiting(question):
+                self._leases.pop(question, None)
+                lost.append(question)
+            elif lease is not None and lease.client == client:
+                lease.is_firm = is_on_screen
+            elif lease is None or (is_on_screen and not lease.is_firm):
+                self._give(question, client, is_firm=is_on_screen)
+            else:
+                lost.append(question)
+        return lost
+
+    def take(
+        self, client: str, waiting: Iterable[str], want: int, *, holding: Collection[str] = (), room: int | None = None
+    ) -> list[str]:
+        """Give a page up to `want` questions that it does not hold yet.
+
+        Args:
+            client: A page that was seen.
+            waiting: The questions that have to be answered, in the order in which to ask them.
+            holding: The questions that the page says it has.
+            room: How many questions may be given that no page holds yet. None means that there is no limit.
+        """
+        who = self._clients[client].who
+        for question, lease in self._leases.items():
+            if lease.client == client and question not in holding:
+                lease.is_firm = False
+        given: list[str] = []
+        # A question that the server gave and the page does not have was lost on the way, so it is given once more.
+        candidates = list(waiting)
+        mine = (one for one in candidates if one not in holding and self._is_of(client, one))
+        reserved = (one for one in candidates if one not in self._leases and self._is_reserved(one, by=who))
+        free = (one for one in candidates if one not in self._leases and not self._is_reserved(one))
+        for question in chain(mine, reserved, free):
+            if len(given) >= want:
+                break
+            if question in given:
+                continue
+            if question not in self._leases:
+                if room is not None and room <= 0:
+                    continue
+                room = None if room is None else room - 1
+            given.append(question)
+        for question in given:
+            self._give(question, client, is_firm=not holding and question == given[0])
+        return given
+
+    def steal(self, client: str, waiting: Sequence[str]) -> str | None:
+        """Give a page with nothing to do a question in place of one that another page has in memory only.
+
+        The other page loses the question that it would show last. If there is a free question, because all questions
+        that may still be answered are held, this one is given, and else the one that the other page loses.
+
+        Args:
+            client: A page that was seen.
+            waiting: The questions that have to be answered, in the order in which to ask them.
+        """
+        soft = [
+            (lease.order, question)
+            for question in waiting
+            if (lease := self._leases.get(question)) is not None and not lease.is_firm and lease.client != client
+        ]
+        if not soft:
+            return None
+        stolen = max(soft)[1]
+        del self._leases[stolen]
+        who = self._clients[client].who
+        free = (one for one in waiting if one not in self._leases and one != stolen)
+        given = next((one for one in free if not self._is_reserved(one) or self._is_reserved(one, by=who)), stolen)
+        self._give(given, client, is_firm=True)
+        return given
+
+    def put_on_screen(self, client: str, who: str, question: str) -> None:
+        """Give a question to the page that shows it again, because its person took back the answer to it."""
+        self._clients[client] = _Client(who, self._clock())
+        for lease in self._leases.values():
+            if lease.client == client:
+                lease.is_firm = False
+        self._reserved.pop(question, None)
+        self._give(question, client, is_firm=True)
+
+    def finish(self, question: str) -> None:
+        """End the lease of a question that was answered; the page shows its next question now."""
+        lease = self._leases.pop(question, None)
+        self._reserved.pop(question, None)
+        if lease is not None and lease.is_firm:
+            following = [one for one in self._leases.values() if one.client == lease.client]
+            if following:
+                min(following, key=lambda one: one.order).is_firm = True
+
+    def reserve(self, question: str, who: str) -> None:
+        """Keep a question for a person for a while, as long as one of the person's pages is there."""
+        self._reserved[question] = who, self._clock() + RESERVED_SECONDS
+
+    def release(self, client: str, questions: Iterable[str]) -> None:
+        """Free questions that a page gives back."""
+        for question in questions:
+            if self._is_of(client, question):
+                del self._leases[question]
+
+    def leave(self, client: str) -> None:
+        """Free everything of a page that was closed."""
+        self._clients.pop(client, None)
+        self._leases = {question: lease for question, lease in self._leases.items() if lease.client != client}
+
+    def drop(self, questions: Iterable[str]) -> None:
+        """Forget questions that do not have to be answered any more."""
+        for question in questions:
+            self._leases.pop(question, None)
+            self._reserved.pop(question, None)
+
+    def _give(self, question: str, client: str, *, is_firm: bool) -> None:
+        self._order += 1
+        self._leases[question] = LeaseOfQuestion(client, self._clients[client].who, is_firm, self._order)
+
+    def _is_of(self, client: str, question: str) -> bool:
+        lease = self._leases.get(question)
+        return lease is not None and lease.client == client
+
+    def _is_reserved(self, question: str, by: str | None = None) -> bool:
+        """Whether a question is reserved, for this person if one is given."""
+        reserved = self._reserved.get(question)
+        if reserved is None:
+            return False
+        who, until = reserved
+        is_there = any(client.who == who for client in self._clients.values())
+        if not is_there or self._clock() >= until:
+            del self._reserved[question]
+            return False
+        return by is None or by == who
+
+    def _is_reserved_for_others(self, client: str, question: str) -> bool:
+        return self._is_reserved(question) and not self._is_reserved(question, by=self._clients[client].who)
+
+    def _forget_the_gone(self) -> None:
+        oldest = self._clock() - GONE_SECONDS
+        gone = {name for name, client in self._clients.items() if client.seen < oldest}
+        if gone:
+            self._clients = {name: client for name, client in self._clients.items() if name not in gone}
+            self._leases = {question: lease for question, lease in self._leases.items() if lease.client not in gone}

@@ -1,0 +1,671 @@
+"""A project in which people answer questions: the heart of the server, without the server.
+
+All methods can be called from many threads at the same time. An answer is acknowledged when it is on the disk.
+"""
+
+import statistics
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Self
+from uuid import uuid4
+
+import numpy as np
+
+from raycal.algorithm.questions import Question, StepQuestions
+from raycal.algorithm.records import Indices, Kind
+from raycal.data.image_dataset import ImageDataset
+from raycal.people.board import Board, StepBoard, is_half
+from raycal.people.desk import Desk
+from raycal.people.events import Answered, ClassAdded, Closed, Event, GivenAnswer, Purpose, Undone
+from raycal.people.fold import Arrival, Given
+from raycal.people.incoming import RefusedError, SentAnswer, SentUndo, id_of, parse
+from raycal.people.log import GROUP_SECONDS, AnswerLog, GroupCommit
+from raycal.people.results import read_results
+from raycal.people.shown import bands, more_images
+from raycal.people.steps import StepFiles
+from raycal.storage.folder import Folder
+
+PREPARING, OPEN, TRAINING, WAITING, FINISHED = PHASES = ("preparing", "open", "training", "waiting", "finished")
+# So many questions of the hold-out come before the first question of a round.
+HOLDOUT_FIRST = 20
+# From fewer answers no time is estimated.
+FEW_ANSWERS = 3
+_MESSAGES = {
+    PREPARING: "The model prepares the next questions.",
+    TRAINING: "The model trains; it takes about a minute.",
+    WAITING: "The project waits.",
+    FINISHED: "All rounds are finished. Thank you!",
+}
+
+Halve = Callable[[Question], Sequence[Indices]]
+
+
+def utc_now() -> str:
+    """The time of day in UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass
+class _Batch:
+    """The requests that are stored by one write.
+
+    Attributes:
+        events: What is to be stored.
+        effects: What is to be done when it is stored.
+    """
+
+    events: list[Event] = field(default_factory=list)
+    effects: list[Callable[[], None]] = field(default_factory=list)
+
+
+_Request = Callable[[_Batch], Any]
+
+
+class Project:
+    """A project that people label.
+
+    Args:
+        name: The name of the project.
+        run_folder: The folder of the run, whose log of answers nobody else may write.
+        dataset: The images.
+        class_names: The classes that are known from the beginning.
+        may_add_classes: Whether people may name new classes.
+        holdout: How many images of the test split people label; 0 if the dataset knows their labels.
+        rounds: The number of planned rounds.
+        round_budget: The number of questions of a round.
+        clock: The time in seconds, from any start.
+        now: The time of day for the log.
+        group_seconds: How long an answer waits for others that are stored with it.
+
+    Raises:
+        InputError: Another process serves this project, or its folder cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        run_folder: Folder,
+        dataset: ImageDataset,
+        class_names: Sequence[str] = (),
+        may_add_classes: bool = True,
+        holdout: int = 0,
+        rounds: int = 0,
+        round_budget: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], str] = utc_now,
+        group_seconds: float = GROUP_SECONDS,
+    ) -> None:
+        self.name, self.epoch = name, uuid4().hex
+        self._run_folder, self._dataset, self._holdout_size = run_folder, dataset, holdout
+        self._class_names, self._may_add_classes = tuple(class_names), may_add_classes
+        self._rounds, self._round_budget = rounds, round_budget
+        self._now = now
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._num_changes = 0
+        self._desk = Desk(clock)
+        self._log = AnswerLog(run_folder)
+        try:
+            self._board = self._new_board(_steps_on_disk(run_folder), self._log.events)
+        except BaseException:
+            self._log.close()
+            raise
+        self._log.events = []
+        self._stored_seq = self._board.book.last_seq
+        self._step: StepBoard | None = None
+        self._halve: Halve | None = None
+        self._iteration, self._phase, self._message = 0, PREPARING, ""
+        self._results = self._read_results()
+        self._commit: GroupCommit[_Request, Any] = GroupCommit(self._handle, group_seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let another process serve the project. No method may be called after this one."""
+        self._log.close()
+
+    # What the rounds call.
+
+    def open_step(
+        self,
+        step: StepQuestions | None,
+        iteration: int,
+        phase: str,
+        message: str = "",
+        halve: Halve | None = None,
+    ) -> None:
+        """Say what the experiment does now, and which questions people are to answer.
+
+        Args:
+            step: The questions. None while there are none.
+            phase: `preparing`, `open`, `training`, `waiting` or `finished`.
+            message: A sentence for the people. Empty for the usual one of the phase.
+            halve: Cuts a cluster in parts. An empty result or a single part means that it cannot be cut.
+        """
+        if phase not in PHASES:
+            raise ValueError(f"unknown phase {phase!r}")
+        results = self._read_results()
+        with self._lock:
+            self._step = None if step is None else self._board.add_step(step)
+            self._halve, self._iteration, self._phase, self._message = halve, iteration, phase, message
+            self._results = results
+            self._note_change()
+            opened = self._open_step
+        if opened is not None and opened.is_complete:  # there is nothing to ask, so nobody will close it
+            self._commit(lambda batch: None if self._step is None else self._close_step(batch, self._step, who=""))
+
+    def wait_closed(self, timeout: float) -> bool:
+        """Wait until the open step takes no more answers; False if it still does after `timeout` seconds."""
+        with self._changed:
+            return self._changed.wait_for(self._is_step_closed, timeout)
+
+    @property
+    def num_changes(self) -> int:
+        """A number that grows whenever the state may have changed."""
+        with self._lock:
+            return self._num_changes
+
+    def wait_for_change(self, seen: int, timeout: float) -> int:
+        """Wait until `num_changes` is not `seen` any more, or until `timeout` seconds have passed; the number then."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._num_changes != seen, timeout)
+            return self._num_changes
+
+    # What the pages call.
+
+    def state(self, who: str) -> dict[str, Any]:
+        """What a page shows besides the question."""
+        with self._lock:
+            board, step = self._board, self._step
+            in_round = board.steps_of(self._iteration)
+            round_answered = sum(len(one.replies) for one in in_round)
+            sizes = board.class_sizes()
+            return {
+                "project": self.name,
+                "who": who,
+                "phase": self._phase,
+                "message": self._message or _MESSAGES.get(self._phase, ""),
+                "iteration": self._iteration,
+                "rounds": self._rounds,
+                "step": None if step is None else step.step.step,
+                "kind": None if step is None else step.step.kind.value,
+                "answered": 0 if step is None else len(step.replies),
+                "budget": self._round_budget,
+                "round_answered": round_answered,
+                "minutes_left": self._minutes_left(round_answered),
+                "classes": [
+                    {"id": label, "name": name, "count": sizes[label]} for label, name in enumerate(board.book.classes)
+                ],
+                "may_add_classes": self._may_add_classes,
+                "holdout": {
+                    "size": self._holdout_size,
+                    "answered": board.num_answered_in_holdout,
+                    "first": min(HOLDOUT_FIRST, self._holdout_size),
+                },
+                "results": self._results,
+                "labeled": sum(sizes),
+                "total": self._dataset.num_train + self._holdout_size,
+                "people": len(self._desk.people),
+                "epoch": self.epoch,
+            }
+
+    def next(self, who: str, client: str, holding: Sequence[str], want: int) -> dict[str, Any]:
+        """Give a page further questions.
+
+        Args:
+            client: The page, of which a person may have several.
+            holding: The questions that the page has, the one on its screen first.
+            want: How many further questions the page would like to have.
+
+        Returns:
+            `questions`, `lost` with the questions that the page should drop, and `wait`: None, or a sentence that says
+            why the page has nothing to show.
+        """
+        with self._lock:
+            lost = self._desk.see(client, who, holding, self._board.is_waiting)
+            held = [one for one in holding if one not in lost]
+            given = self._take(client, held, max(0, want))
+            return {
+                "questions": [self._described(one) for one in given],
+                "lost": lost,
+                "wait": None if given or held else self._reason_to_wait(client),
+            }
+
+    def heartbeat(self, who: str, client: str, holding: Sequence[str]) -> dict[str, Any]:
+        """Note that a page is still there; `lost` are the questions that it should drop."""
+        with self._lock:
+            return {"lost": self._desk.see(client, who, holding, self._board.is_waiting)}
+
+    def more(self, who: str, question: str, page: int) -> dict[str, Any]:
+        """Further images of a cluster; page 0 follows the images that came with the question.
+
+        Raises:
+            RefusedError: There is no such question.
+        """
+        with self._lock:
+            found = self._board.find(question)
+        if found is None:
+            raise RefusedError("This question does not exist any more.")
+        return {"images": more_images(found[1], self._dataset.train_rows, page)}
+
+    def submit(self, who: str, client: str, events: Sequence[object]) -> list[dict[str, Any]]:
+        """Store what a person did; one receipt for each event. Sending an event again changes nothing.
+
+        Raises:
+            NotStoredError: Nothing was stored, for instance because the disk is full.
+        """
+        parts = self._parts_of_split_clusters(events)
+        receipts: list[dict[str, Any]] = self._commit(
+            lambda batch: [self._accept(batch, who, client, raw, parts) for raw in events]
+        )
+        return receipts
+
+    def close_round(self, who: str) -> dict[str, Any]:
+        """End the round now: the model trains with what was labeled.
+
+        Raises:
+            RefusedError: The round cannot be closed yet.
+            NotStoredError: The round is still open, for instance because the disk is full.
+        """
+        refusal: str | None = self._commit(lambda batch: self._close_round(batch, who))
+        if refusal is not None:
+            raise RefusedError(refusal)
+        return self.state(who)
+
+    def release(self, client: str, questions: Sequence[str] | None = None) -> None:
+        """Free questions that a page gives back. None means that the page is closed and gives back all of them."""
+        with self._lock:
+            if questions is None:
+                self._desk.leave(client)
+            else:
+                self._desk.release(client, questions)
+
+    # How requests are stored together.
+
+    def _handle(self, requests: Sequence[_Request]) -> list[Any]:
+        """Carry out requests, store all their events in one write, and only then return their outcomes."""
+        batch = _Batch()
+        try:
+            with self._lock:
+                outcomes = [request(batch) for request in requests]
+            if batch.events:
+                self._log.write(batch.events)
+        except BaseException:
+            with self._lock:
+                self._forget_what_is_not_stored()
+            raise
+        with self._lock:
+            self._stored_seq = self._board.book.last_seq
+            for effect in batch.effects:
+                effect()
+            if batch.events:
+                self._note_change()
+        return outcomes
+
+    def _add(self, batch: _Batch, event: Event) -> None:
+        batch.events.append(event)
+        self._board.apply(event)
+
+    def _common(self, event_id: str, who: str) -> dict[str, Any]:
+        return {"seq": self._board.book.last_seq + 1, "id": event_id, "who": who, "time": self._now()}
+
+    def _forget_what_is_not_stored(self) -> None:
+        stored = [event for event in self._board.book.events.values() if event.seq <= self._stored_seq]
+        if len(stored) == len(self._board.book.events):
+            return
+        place = None if self._step is None else (self._step.step.iteration, self._step.step.step)
+        self._board = self._new_board([one.step for one in self._board.steps.values()], stored)
+        self._step = None if place is None else self._board.steps[place]
+        self._note_change()
+
+    def _new_board(self, steps: Sequence[StepQuestions], events: Sequence[Event]) -> Board:
+        return Board(
+            class_names=self._class_names,
+            num_pool=self._dataset.num_train,
+            num_holdout=self._holdout_size,
+            steps=steps,
+            events=events,
+        )
+
+    def _note_change(self) -> None:
+        self._num_changes += 1
+        self._changed.notify_all()
+
+    # Answers.
+
+    def _accept(
+        self, batch: _Batch, who: str, client: str, raw: object, parts: Mapping[str, Sequence[Indices]]
+    ) -> dict[str, Any]:
+        """Carry out one event that a page sent, and return its receipt."""
+        try:
+            sent = parse(raw)
+            known = self._board.book.events.get(sent.id)
+            if known is not None:
+                return self._receipt(known, is_known=True)
+            if isinstance(sent, SentUndo):
+                return self._undo(batch, who, client, sent)
+            return self._answer(batch, who, client, sent, parts)
+        except RefusedError as error:
+            return _receipt(id_of(raw), "refused", None, str(error))
+
+    def _answer(
+        self, batch: _Batch, who: str, client: str, sent: SentAnswer, parts: Mapping[str, Sequence[Indices]]
+    ) -> dict[str, Any]:
+        board = self._board
+        found = board.find(sent.question)
+        if found is None:
+            if board.find_in_holdout(sent.question) is None:
+                raise RefusedError("This question does not exist any more; reload the page.")
+            step, question, kind = None, None, Kind.SAMPLE
+        else:
+            step, question = found
+            kind = step.step.kind
+        if kind is Kind.SAMPLE and sent.answer not in (GivenAnswer.LABEL, GivenAnswer.UNSURE):
+            raise RefusedError("A single image can be labeled or left open, but not refused or split.")
+        marked = self._marked(sent, question)
+        label = self._label(batch, who, sent)
+        halves: Sequence[Indices] = ()
+        if sent.answer is GivenAnswer.SPLIT and step is not None and not step.is_closed:
+            halves = parts.get(sent.question, ())
+        event = Answered(
+            **self._common(sent.id, who),
+            question=sent.question,
+            kind=kind,
+            answer=sent.answer,
+            label=label,
+            purpose=Purpose.HOLDOUT if step is None else Purpose.ROUND,
+            timing=sent.timing,
+            shown=min(sent.shown, 1 if question is None else len(question.by_distance)),
+            marked=marked,
+            halves=tuple(tuple(part.tolist()) for part in halves) if len(halves) > 1 else (),
+            suggestion_shown=sent.suggestion_shown,
+        )
+        self._add(batch, event)
+        given = board.book.given(event.id)
+        assert given is not None
+        if given.arrival is Arrival.FIRST:
+            batch.effects.append(lambda: self._desk.finish(event.question))
+            for number in range(len(event.halves)):
+                self._desk.reserve(f"{event.question}.{number}", who)
+            if step is not None and step.is_complete:
+                self._close_step(batch, step, who)
+        else:
+            batch.effects.append(lambda: self._desk.release(client, [event.question]))
+        return self._receipt(event)
+
+    def _marked(self, sent: SentAnswer, question: Question | None) -> tuple[int, ...]:
+        """The marked samples of the pool, whose rows the page sent."""
+        if not sent.marked:
+            return ()
+        rows = self._dataset.train_rows
+        inside = [row for row in sent.marked if 0 <= row < len(self._dataset.labels)]
+        places = np.searchsorted(rows, np.array(inside, np.int64))
+        known = places < len(rows)
+        indices = places[known][rows[places[known]] == np.array(inside, np.int64)[known]]
+        if question is None or len(indices) < len(sent.marked) or not np.isin(indices, question.by_distance).all():
+            raise RefusedError("One of the marked images does not belong to this question; reload the page.")
+        if sent.answer is GivenAnswer.LABEL and len(indices) == len(question.by_distance):
+            raise RefusedError('All images are marked, so none is left to label; use "mixed" instead.')
+        return tuple(np.sort(indices).tolist())
+
+    def _label(self, batch: _Batch, who: str, sent: SentAnswer) -> int | None:
+        """The id of the class that the person chose; a new class is created first."""
+        if sent.new_class is None:
+            if sent.label is not None and not 0 <= sent.label < self._board.book.num_classes:
+                raise RefusedError("This class does not exist; reload the page to see the classes.")
+            return sent.label
+        label = self._board.class_named(sent.new_class)
+        if label is not None:
+            return label
+        if not self._may_add_classes:
+            raise RefusedError("The classes of this project are fixed, so no class can be added.")
+        added = ClassAdded(
+            **self._common(f"{sent.id}.class", who), name=sent.new_class, label=self._board.book.num_classes
+        )
+        self._add(batch, added)
+        return added.label
+
+    def _undo(self, batch: _Batch, who: str, client: str, sent: SentUndo) -> dict[str, Any]:
+        book = self._board.book
+        given = book.last_answer_of(who)
+        if given is None:
+            raise RefusedError("There is no answer that you could take back.")
+        question = given.event.question
+        if book.is_closed(question):
+            raise RefusedError(
+                "Your last answer belongs to a step that is closed, so it cannot be taken back any more."
+            )
+        halves = [f"{question}.{number}" for number in range(len(given.event.halves))]
+        if book.counted(question) is given.event and any(book.counted(half) is not None for half in halves):
+            raise RefusedError("Somebody has already answered about a part of this cluster, so it stays split.")
+        event = Undone(**self._common(sent.id, who), answer=given.event.id)
+        self._add(batch, event)
+        if self._board.is_waiting(question):
+            self._desk.reserve(question, who)
+            batch.effects.append(lambda: self._show_again(client, who, question))
+        batch.effects.append(lambda: self._desk.drop(one for one in halves if not self._board.is_waiting(one)))
+        return self._receipt(event)
+
+    def _show_again(self, client: str, who: str, question: str) -> None:
+        if self._board.is_waiting(question):
+            self._desk.put_on_screen(client, who, question)
+
+    def _receipt(self, event: Event, *, is_known: bool = False) -> dict[str, Any]:
+        """What became of a stored event. It is the same however often the event is sent."""
+        book = self._board.book
+        first = "known" if is_known else "stored"
+        if isinstance(event, Undone):
+            given = book.given(event.answer)
+            assert given is not None
+            question, label = given.event.question, given.event.label
+            return {
+                **_receipt(event.id, first, event.seq, f"Taken back: {self._text(given)}", label),
+                "question": self._described(question) if self._exists(question) else None,
+            }
+        given = book.given(event.id)
+        assert given is not None
+        status = {Arrival.FIRST: first, Arrival.SECOND: "second", Arrival.LATE: "late"}[given.arrival]
+        text = self._text(given)
+        if given.arrival is Arrival.SECOND:
+            text += "; somebody else was faster, so this is kept as a second opinion"
+        elif given.arrival is Arrival.LATE:
+            text += "; the step was closed before, so this is kept but not counted in it"
+        return _receipt(event.id, status, event.seq, text, given.event.label)
+
+    def _text(self, given: Given) -> str:
+        """What an answer did, such as `211 images as robin`."""
+        event = given.event
+        found = self._board.find(event.question)
+        size = 1 if found is None else len(found[1].by_distance)
+        images = _counted(size - len(event.marked), "image")
+        match event.answer:
+            case GivenAnswer.LABEL:
+                return f"{images} as {self._board.book.classes[event.label or 0]}"
+            case GivenAnswer.REFUSED:
+                return f"{_counted(size, 'image')} as mixed, without a label"
+            case GivenAnswer.UNSURE:
+                return f"{_counted(size, 'image')} left open"
+            case GivenAnswer.SPLIT if event.halves:
+                return f"{_counted(size, 'image')} split into {len(event.halves)} parts"
+        return f"{_counted(size, 'image')} as mixed, because this cluster cannot be split"
+
+    def _parts_of_split_clusters(self, events: Sequence[object]) -> dict[str, Sequence[Indices]]:
+        """The parts of the clusters that are to be split, computed before any lock is taken."""
+        parts: dict[str, Sequence[Indices]] = {}
+        for raw in events:
+            if not isinstance(raw, Mapping) or raw.get("answer") != GivenAnswer.SPLIT:
+                continue
+            question_id = raw.get("question")
+            with self._lock:
+                found = self._board.find(question_id) if isinstance(question_id, str) else None
+                halve = self._halve
+                is_needed = found is not None and found[0] is self._step and not found[0].is_closed
+            if found is not None and is_needed and halve is not None and len(found[1].by_distance) > 1:
+                parts[found[1].id] = [part for part in halve(found[1]) if len(part)]
+        return parts
+
+    # Closing.
+
+    def _close_step(self, batch: _Batch, step: StepBoard, who: str) -> None:
+        if step.is_closed or not step.is_complete:
+            return
+        iteration, number = step.step.iteration, step.step.step
+        common = self._common(f"closed.{iteration}.{number}", who)
+        self._add(batch, Closed(**common, iteration=iteration, step=number))
+        batch.effects.append(lambda: self._desk.drop(list(step.questions)))
+
+    def _close_round(self, batch: _Batch, who: str) -> str | None:
+        """Close the round; the reason if it cannot be closed."""
+        step = self._open_step
+        if step is None:
+            return "No round is open now, so none can be closed."
+        in_round = self._board.steps_of(self._iteration)
+        if not any(one.num_labeled for one in in_round):
+            return "Nothing was labeled in this round yet, so the model would learn nothing."
+        if self._holdout_size and not (self._board.holdout >= 0).any():
+            return "No image of the hold-out has a label yet, so the accuracy of the model could not be measured."
+        common = self._common(f"closed.{self._iteration}", who)
+        self._add(batch, Closed(**common, iteration=self._iteration, step=None))
+        batch.effects.append(lambda: self._desk.drop(list(step.questions)))
+        return None
+
+    def _is_step_closed(self) -> bool:
+        """Whether the event that closes the current step is on the disk."""
+        if self._step is None:
+            return False
+        place = self._board.book.closed_at(self._step.step.iteration, self._step.step.step)
+        return place is not None and place <= self._stored_seq
+
+    @property
+    def _open_step(self) -> StepBoard | None:
+        """The step whose questions people answer now."""
+        step = self._step
+        return step if step is not None and self._phase == OPEN and not step.is_closed else None
+
+    # Questions.
+
+    def _take(self, client: str, holding: Sequence[str], want: int) -> list[str]:
+        """Up to `want` further questions for a page: the first ones of the hold-out, the step, the rest of the
+        hold-out, and if the page would have nothing to do, one that another page has in memory only."""
+        if not want or self._phase == FINISHED:
+            return []
+        held_out = self._board.waiting_in_holdout()
+        step = self._open_step
+        waiting = [] if step is None else [question.id for question in step.waiting()]
+        given: list[str] = []
+
+        def take(questions: Sequence[str], most: int, room: int | None = None) -> None:
+            taken = self._desk.take(client, questions, most, holding=[*holding, *given], room=room)
+            given.extend(taken)
+
+        def others_hold(questions: Sequence[str]) -> int:
+            """How many of these questions are held, without those that were lost on the way to this page."""
+            leases = self._desk.held(set(questions))
+            return sum(lease.client != client or one in holding for one, lease in leases.items())
+
+        if held_out:
+            missing = min(HOLDOUT_FIRST, self._holdout_size) - self._board.num_answered_in_holdout
+            take(held_out, min(want, max(0, missing - others_hold(held_out))))
+        if step is not None:
+            take(waiting, want - len(given), step.left - len(self._desk.held(set(waiting))))
+        if len(given) < want:
+            take(held_out, want - len(given))
+        if not given and not holding:
+            stolen = self._desk.steal(client, waiting) or self._desk.steal(client, held_out)
+            given.extend(filter(None, [stolen]))
+        return given
+
+    def _described(self, question_id: str) -> dict[str, Any]:
+        """A question in the form in which a page gets it."""
+        position = self._board.find_in_holdout(question_id)
+        if position is not None:
+            row = int(self._dataset.test_rows[position])
+            return _described_sample(question_id, Purpose.HOLDOUT, row)
+        found = self._board.find(question_id)
+        assert found is not None
+        step, question = found
+        rows = self._dataset.train_rows
+        if step.step.kind is Kind.SAMPLE:
+            return _described_sample(question_id, Purpose.ROUND, int(rows[question.by_distance[0]]))
+        return {
+            "id": question_id,
+            "kind": Kind.CLUSTER.value,
+            "purpose": Purpose.ROUND.value,
+            "size": len(question.by_distance),
+            "half_of": question_id.rpartition(".")[0] if is_half(question) else None,
+            **bands(question, rows),
+        }
+
+    def _exists(self, question_id: str) -> bool:
+        return self._board.find(question_id) is not None or self._board.find_in_holdout(question_id) is not None
+
+    def _reason_to_wait(self, client: str) -> str:
+        """Why a page has nothing to show."""
+        step = self._open_step
+        if step is None:
+            return self._message or _MESSAGES.get(self._phase) or "The model takes over in a moment."
+        held = self._desk.held({question.id for question in step.waiting()})
+        others = {lease.who for lease in held.values() if lease.client != client}
+        if not others:
+            return "The next questions come in a moment."
+        people = "1 other person finishes" if len(others) == 1 else f"{len(others)} people finish"
+        return f"{people} {_counted(len(held), 'question')}."
+
+    def _minutes_left(self, round_answered: int) -> float | None:
+        """About how long the people who are there need for the rest of the round. None if it is not known."""
+        step = self._open_step
+        recent = () if step is None else self._board.recent_ms[step.step.kind]
+        if len(recent) < FEW_ANSWERS:
+            return None
+        left = max(0, self._round_budget - round_answered)
+        return left * statistics.median(recent) / 60_000 / max(1, len(self._desk.people))
+
+    def _read_results(self) -> list[dict[str, Any]]:
+        def num_test(iteration: int) -> int:
+            if not self._holdout_size:
+                return self._dataset.num_test
+            with self._lock:
+                book = self._board.book
+                return len(book.holdout(book.round_closed_at(iteration)))
+
+        return read_results(self._run_folder, num_test)
+
+
+def _steps_on_disk(run_folder: Folder) -> list[StepQuestions]:
+    """The questions of all steps so far."""
+    files = StepFiles(run_folder.folder("people/steps"))
+    newest = files.newest()
+    found = []
+    for iteration in range(0 if newest is None else newest[0] + 1):
+        number = 0
+        while (step := files.read(iteration, number)) is not None:
+            found.append(step)
+            number += 1
+    return found
+
+
+def _described_sample(question_id: str, purpose: Purpose, row: int) -> dict[str, Any]:
+    return {
+        "id": question_id,
+        "kind": Kind.SAMPLE.value,
+        "purpose": purpose.value,
+        "size": 1,
+        "image": row,
+        "half_of": None,
+    }
+
+
+def _receipt(event_id: str | None, status: str, seq: int | None, text: str, label: int | None = None) -> dict[str, Any]:
+    return {"id": event_id, "status": status, "seq": seq, "text": text, "label": label, "question": None}
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

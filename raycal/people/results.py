@@ -1,0 +1,46 @@
+"""The results of the rounds for the people who label: the accuracy with its interval, and the time it took."""
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+from raycal.storage.folder import Folder
+
+RESULTS = "results.jsonl"
+# The quantile of the normal distribution for an interval with 95 %.
+_Z = 1.959963984540054
+
+
+def wilson_interval(share: float, number: int) -> tuple[float, float] | None:
+    """The Wilson interval with 95 % of a share that was observed `number` times. None without an observation."""
+    if number <= 0:
+        return None
+    center = share + _Z**2 / (2 * number)
+    spread = _Z * math.sqrt(share * (1 - share) / number + _Z**2 / (4 * number**2))
+    scale = 1 + _Z**2 / number
+    return max(0.0, (center - spread) / scale), min(1.0, (center + spread) / scale)
+
+
+def read_results(run_folder: Folder, num_test: Callable[[int], int]) -> list[dict[str, Any]]:
+    """The rounds that are finished, one after another.
+
+    Args:
+        num_test: The number of test images with a known label in a round.
+    """
+    results = []
+    for line in (run_folder.read(RESULTS) or b"").splitlines():
+        record = json.loads(line)
+        accuracy = float(record["test_accuracy"])
+        interval = wilson_interval(accuracy, num_test(record["iteration"]))
+        results.append(
+            {
+                "iteration": record["iteration"],
+                "accuracy": accuracy,
+                "low": None if interval is None else interval[0],
+                "high": None if interval is None else interval[1],
+                "annotated": record["annotated"],
+                "human_minutes": record["human_seconds"] / 60,
+            }
+        )
+    return results

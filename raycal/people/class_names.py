@@ -23,7 +23,7 @@ def tidy(name: str) -> str:
     if not same_class_key(tidied):
         raise ValueError("A class name cannot be empty.")
     if len(tidied) > MOST_CHARACTERS:
-        raise ValueError(f"A class name can have at most {MOST_CHARACTERS} characters; this one has {len(tidied)}.")
+        raise ValueError(f"A class name can have at most {MOST_CHARACTERS} characters, and this one has {len(tidied)}.")
     return tidied
 
 

@@ -234,8 +234,7 @@ class GroupCommit(Generic[Request, Outcome]):
             self._handle_group()
         if mine.error is not None:
             raise mine.error
-        assert mine.outcome is not None
-        return mine.outcome
+        return mine.outcomes[0]
 
     def _handle_group(self) -> None:
         if self._seconds:
@@ -245,10 +244,10 @@ class GroupCommit(Generic[Request, Outcome]):
             self._waiting.clear()
         try:
             for one, outcome in zip(group, self._handle([one.request for one in group]), strict=True):
-                one.outcome = outcome
+                one.outcomes.append(outcome)
         except BaseException as error:
             for one in group:
-                one.outcome, one.error = None, error
+                one.error = error
             if not isinstance(error, Exception):
                 raise
         finally:
@@ -264,6 +263,6 @@ class _Pending(Generic[Request, Outcome]):
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        self.outcome: Outcome | None = None
+        self.outcomes: list[Outcome] = []  # one outcome, which may be None, when the request was handled
         self.error: BaseException | None = None
         self.is_done = False

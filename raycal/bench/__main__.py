@@ -33,6 +33,7 @@ BENCHMARKS: Mapping[str, str] = {
 WHEN_NAMED: Mapping[str, str] = {
     "trials": "two trials at a time on Ray, compared with one after another",
     "accuracy": "results in bfloat16 and in float32",
+    "answers": "50 people who answer at the same time: how long until an answer is on the disk",
 }
 # Variables from which libraries read their number of threads when they are imported.
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -41,7 +42,7 @@ PROG = "python -m raycal.bench"
 
 EPILOG = """\
 examples:
-  {prog}                                  all but trials and accuracy, in about ten minutes on two cores
+  {prog}                                  all but trials, accuracy and answers, in about ten minutes on two cores
   {prog} scoring kmeans --json bench.json
   {prog} iteration --data ~/birds --weights imagenet
   {prog} --gpu

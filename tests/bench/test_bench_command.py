@@ -26,6 +26,7 @@ FIGURES = {
     "rerun": 2,
     "trials": 1,
     "accuracy": 4,
+    "answers": 1,
 }
 
 
@@ -57,7 +58,7 @@ def test_every_benchmark_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[0] for line in lines if line.endswith("(only when named)")] == list(WHEN_NAMED)
 
 
-@pytest.mark.parametrize("name", ["input", "kmeans", "selection"])
+@pytest.mark.parametrize("name", ["input", "kmeans", "selection", "answers"])
 def test_quick_run_gives_finite_figures(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = figures(name, tmp_path)
 

@@ -16,7 +16,7 @@ RESERVED_SECONDS = 60.0
 
 
 @dataclass(slots=True)
-class LeaseOfQuestion:
+class QuestionLease:
     """A question that a page holds.
 
     Attributes:
@@ -46,7 +46,7 @@ class Desk:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._clients: dict[str, _Client] = {}
-        self._leases: dict[str, LeaseOfQuestion] = {}
+        self._leases: dict[str, QuestionLease] = {}
         self._reserved: dict[str, tuple[str, float]] = {}
         self._order = 0
 
@@ -56,12 +56,12 @@ class Desk:
         self._forget_the_gone()
         return {client.who for client in self._clients.values()}
 
-    def lease(self, question: str) -> LeaseOfQuestion | None:
+    def lease(self, question: str) -> QuestionLease | None:
         """The lease of a question. None if it is free."""
         self._forget_the_gone()
         return self._leases.get(question)
 
-    def held(self, among: Collection[str] | None = None) -> dict[str, LeaseOfQuestion]:
+    def held(self, among: Collection[str] | None = None) -> dict[str, QuestionLease]:
         """All leases, or those of some questions."""
         self._forget_the_gone()
         if among is None:
@@ -198,7 +198,7 @@ class Desk:
 
     def _give(self, question: str, client: str, *, is_firm: bool) -> None:
         self._order += 1
-        self._leases[question] = LeaseOfQuestion(client, self._clients[client].who, is_firm, self._order)
+        self._leases[question] = QuestionLease(client, self._clients[client].who, is_firm, self._order)
 
     def _is_of(self, client: str, question: str) -> bool:
         lease = self._leases.get(question)

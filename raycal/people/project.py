@@ -22,7 +22,7 @@ from raycal.people.desk import Desk
 from raycal.people.events import Answered, ClassAdded, Closed, Event, GivenAnswer, Purpose, Undone
 from raycal.people.fold import Arrival, Given
 from raycal.people.incoming import RefusedError, SentAnswer, SentUndo, id_of, parse
-from raycal.people.log import GROUP_SECONDS, AnswerLog, GroupCommit
+from raycal.people.log import GROUP_SECONDS, PEOPLE, AnswerLog, GroupCommit, NotStoredError
 from raycal.people.results import read_results
 from raycal.people.shown import bands, more_images
 from raycal.people.steps import StepFiles
@@ -498,7 +498,11 @@ class Project:
         return f"{_counted(size, 'image')} as mixed, because this cluster cannot be split"
 
     def _parts_of_split_clusters(self, events: Sequence[object]) -> dict[str, Sequence[Indices]]:
-        """The parts of the clusters that are to be split, computed before any lock is taken."""
+        """The parts of the clusters that are to be split, computed before any lock is taken.
+
+        Raises:
+            NotStoredError: A cluster of an open step cannot be split yet, because the server has just started.
+        """
         parts: dict[str, Sequence[Indices]] = {}
         for raw in events:
             if not isinstance(raw, Mapping) or raw.get("answer") != GivenAnswer.SPLIT:
@@ -506,10 +510,14 @@ class Project:
             question_id = raw.get("question")
             with self._lock:
                 found = self._board.find(question_id) if isinstance(question_id, str) else None
-                halve = self._halve
-                is_needed = found is not None and found[0] is self._step and not found[0].is_closed
-            if found is not None and is_needed and halve is not None and len(found[1].by_distance) > 1:
-                parts[found[1].id] = [part for part in halve(found[1]) if len(part)]
+                is_current, halve = found is not None and found[0] is self._step, self._halve
+            if found is None or found[0].is_closed or id_of(raw) in self._board.book.events:
+                continue
+            if not is_current:
+                raise NotStoredError("The server has just started; the answer can be sent again in a moment.")
+            question = found[1]
+            if halve is not None and len(question.by_distance) > 1:
+                parts[question.id] = [part for part in halve(question) if len(part)]
         return parts
 
     # Closing.
@@ -641,7 +649,7 @@ class Project:
 
 def _steps_on_disk(run_folder: Folder) -> list[StepQuestions]:
     """The questions of all steps so far."""
-    files = StepFiles(run_folder.folder("people/steps"))
+    files = StepFiles(run_folder.folder(f"{PEOPLE}/steps"))
     newest = files.newest()
     found = []
     for iteration in range(0 if newest is None else newest[0] + 1):

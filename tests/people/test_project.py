@@ -123,6 +123,20 @@ def test_cluster_that_cannot_be_split_counts_as_mixed(run: Folder) -> None:
         assert ask(one, "a1", 9) == ["0.0.1"]
 
 
+def test_split_waits_until_the_rounds_have_started(run: Folder) -> None:
+    """A page sends what it kept as soon as the server is back, and a cluster cannot be cut yet."""
+    StepFiles(run.folder("people/steps")).write(clusters(2))
+    split = answer(1, "0.0.0", None, answer="split")
+    with project(run) as one:
+        with pytest.raises(NotStoredError, match="has just started"):
+            send_one(one, split)
+        assert read_events(run) == []
+        one.open_step(clusters(2), 0, OPEN, halve=halve)
+        assert send_one(one, split)["text"] == "10 images split into 2 parts"
+    with project(run) as one:
+        assert send_one(one, split)["status"] == "known"
+
+
 def test_replayed_answer_gives_the_same_receipt(birds: Project, run: Folder) -> None:
     first = send_one(birds, answer(1, "0.0.0", 2))
     replays = [send_one(birds, answer(1, "0.0.0", 2)) for _ in range(10_000)]
@@ -239,7 +253,10 @@ def test_bad_event_is_refused_with_one_sentence_and_nothing_is_stored(
     assert json.dumps(receipt)
 
 
-@pytest.mark.parametrize("event", [None, 7, "text", [], {}, {"type": "answered"}, {"id": event_id(1)}])
+UNHASHABLE = {"type": "answered", "id": ["x"], "question": "0.0.0", "answer": "split"}
+
+
+@pytest.mark.parametrize("event", [None, 7, "text", [], {}, {"type": "answered"}, {"id": event_id(1)}, UNHASHABLE])
 def test_event_of_another_form_is_refused(birds: Project, event: object) -> None:
     assert send_one(birds, event)["status"] == "refused"
 

@@ -187,7 +187,7 @@ def _lock(folder: Folder) -> FileLock | None:
     path = Path(folder.path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path / ".lock", blocking=False)
+        lock = FileLock(path / ".lock", blocking=False, thread_local=False)  # another thread may close the log
         lock.acquire()
     except Timeout as error:
         raise InputError(f"{path}: another process is serving this project") from error

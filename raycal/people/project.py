@@ -106,7 +106,6 @@ class Project:
         self._now = now
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
-        self._num_changes = 0
         self._desk = Desk(clock)
         self._log = AnswerLog(run_folder)
         try:
@@ -157,7 +156,7 @@ class Project:
             self._step = None if step is None else self._board.add_step(step)
             self._halve, self._iteration, self._phase, self._message = halve, iteration, phase, message
             self._results = results
-            self._note_change()
+            self._changed.notify_all()
             opened = self._open_step
         if opened is not None and opened.is_complete:  # there is nothing to ask, so nobody will close it
             self._commit(lambda batch: None if self._step is None else self._close_step(batch, self._step, who=""))
@@ -166,18 +165,6 @@ class Project:
         """Wait until the open step takes no more answers; False if it still does after `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(self._is_step_closed, timeout)
-
-    @property
-    def num_changes(self) -> int:
-        """A number that grows whenever the state may have changed."""
-        with self._lock:
-            return self._num_changes
-
-    def wait_for_change(self, seen: int, timeout: float) -> int:
-        """Wait until `num_changes` is not `seen` any more, or until `timeout` seconds have passed; the number then."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._num_changes != seen, timeout)
-            return self._num_changes
 
     # What the pages call.
 
@@ -306,8 +293,7 @@ class Project:
             self._stored_seq = self._board.book.last_seq
             for effect in batch.effects:
                 effect()
-            if batch.events:
-                self._note_change()
+            self._changed.notify_all()
         return outcomes
 
     def _add(self, batch: _Batch, event: Event) -> None:
@@ -324,7 +310,6 @@ class Project:
         place = None if self._step is None else (self._step.step.iteration, self._step.step.step)
         self._board = self._new_board([one.step for one in self._board.steps.values()], stored)
         self._step = None if place is None else self._board.steps[place]
-        self._note_change()
 
     def _new_board(self, steps: Sequence[StepQuestions], events: Sequence[Event]) -> Board:
         return Board(
@@ -334,10 +319,6 @@ class Project:
             steps=steps,
             events=events,
         )
-
-    def _note_change(self) -> None:
-        self._num_changes += 1
-        self._changed.notify_all()
 
     # Answers.
 
@@ -475,7 +456,7 @@ class Project:
         status = {Arrival.FIRST: first, Arrival.SECOND: "second", Arrival.LATE: "late"}[given.arrival]
         text = self._text(given)
         if given.arrival is Arrival.SECOND:
-            text += "; somebody else was faster, so this is kept as a second opinion"
+            text += "; the question was answered before, so this is kept as a second opinion"
         elif given.arrival is Arrival.LATE:
             text += "; the step was closed before, so this is kept but not counted in it"
         return _receipt(event.id, status, event.seq, text, given.event.label)

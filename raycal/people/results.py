@@ -31,14 +31,16 @@ def read_results(run_folder: Folder, num_test: Callable[[int], int]) -> list[dic
     results = []
     for line in (run_folder.read(RESULTS) or b"").splitlines():
         record = json.loads(line)
-        accuracy = float(record["test_accuracy"])
-        interval = wilson_interval(accuracy, num_test(record["iteration"]))
+        # Without a labeled test image the accuracy is not a number, which JSON cannot say.
+        accuracy = record["test_accuracy"] if math.isfinite(record["test_accuracy"]) else None
+        interval = None if accuracy is None else wilson_interval(accuracy, num_test(record["iteration"]))
+        low, high = interval or (None, None)
         results.append(
             {
                 "iteration": record["iteration"],
                 "accuracy": accuracy,
-                "low": None if interval is None else interval[0],
-                "high": None if interval is None else interval[1],
+                "low": low,
+                "high": high,
                 "annotated": record["annotated"],
                 "human_minutes": record["human_seconds"] / 60,
             }

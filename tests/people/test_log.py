@@ -221,6 +221,15 @@ def test_second_server_is_refused(run: Folder) -> None:
     AnswerLog(run).close()
 
 
+def test_another_thread_can_close_the_log(run: Folder) -> None:
+    log = AnswerLog(run)
+    thread = threading.Thread(target=log.close)
+    thread.start()
+    thread.join()
+
+    AnswerLog(run).close()
+
+
 def test_server_whose_project_was_taken_over_stores_nothing(run: Folder) -> None:
     """A remote filesystem has no locks, so only the owner record tells."""
     with AnswerLog(run) as log:

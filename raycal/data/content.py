@@ -40,6 +40,18 @@ def file_digests(root: Path, files: Sequence[str]) -> Digests:
     return _read_digests(root, tuple(files), file_stamps(root, files))
 
 
+def first_with_content(digests: Digests) -> npt.NDArray[np.int64]:
+    """The row of the first file that has the same content, for each of S files: (S,) int64.
+
+    A file that could not be read, which has a digest of zeros, is equal to no other file.
+    """
+    first: dict[bytes, int] = {}
+    unread = bytes(DIGEST_BYTES)
+    contents = (digest.tobytes() for digest in digests)
+    rows = (row if content == unread else first.setdefault(content, row) for row, content in enumerate(contents))
+    return np.fromiter(rows, np.int64, len(digests))
+
+
 def content_digest(files: Sequence[str], digests: Digests) -> str:
     """One digest, in hexadecimal, of the names and the content of files."""
     return digest_of_all(

@@ -15,25 +15,25 @@ its size before it is resized. Only one such image is decoded at a time, so that
 
 import logging
 import os
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from threading import Lock
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 
-from raycal.data.cache import array_file, cached_arrays
-from raycal.data.content import Digests, content_digest, file_digests, file_stamps
+from raycal.algorithm.records import Indices
+from raycal.data.cache import array_file, cached_arrays, shorten_array_file
+from raycal.data.content import Digests, content_digest, file_digests, file_stamps, first_with_content
 from raycal.data.image_dataset import Images
 from raycal.errors import InputError, first_of
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from PIL.Image import Image, Transpose
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ MAX_PIXELS = MAX_MEGAPIXELS * 2**20
 LARGEST_MEGAPIXELS = {"baseline JPEG": 256, "progressive JPEG": 100, "other": 64}
 FRACTIONS = (8, 4, 2)
 BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # two TIFF tags, and a value of the second one
+ORIENTATION = 274  # an EXIF tag
 CHUNK_BYTES, CHUNK_IMAGES = 64 * 2**20, 1024
 NUM_NAMED = 5
 NUM_THREADS = os.cpu_count() or 1
@@ -55,6 +56,17 @@ OnError = Literal["refuse", "skip"]
 _large_image = Lock()
 
 
+class _Limit:
+    """Pillow's limit of pixels before it was raised, and the number of blocks that need it raised."""
+
+    lock = Lock()
+    num_blocks = 0
+    before: int | None = None
+
+
+_limit = _Limit()
+
+
 class Unreadable(str):
     """The reason why a file could not be read. The file may be intact, because another attempt may succeed."""
 
@@ -63,16 +75,20 @@ class DecodedFiles(NamedTuple):
     """Decoded image files.
 
     Attributes:
-        images: (S, H, W, 3) uint8, memory-mapped.
+        images: (R, H, W, 3) uint8, memory-mapped.
+        rows: (R,) int64, ascending: the position of each image's file in the list of the S files.
         digests: (S, 16) uint8, the digest of each file's content.
         content: One digest of the names and the content of all files.
-        broken: The reason why a file could not be decoded, by its row in `images`, which is all zero.
+        broken: The reason why a file could not be decoded, by its position. Its image, if there is one, is all zero.
+        first: (S,) int64, the position of the first file with the same content.
     """
 
     images: Images
+    rows: Indices
     digests: Digests
     content: str
     broken: Mapping[int, str]
+    first: Indices
 
 
 def decoded_images(
@@ -83,6 +99,7 @@ def decoded_images(
     image_size: int,
     content: str | None = None,
     on_error: OnError = "refuse",
+    distinct: bool = False,
 ) -> DecodedFiles:
     """Decode files, or look their images up in the cache by the names and the content of the files.
 
@@ -94,6 +111,8 @@ def decoded_images(
             the files are not read. Without this digest every file is read, to compute the digest.
         on_error: What happens to broken images: `refuse` raises an error, and `skip` lists them in the result. A file
             that cannot be read because a disk or a network fails is always refused.
+        distinct: Whether there is only an image for each file that could be decoded and is the first one with its
+            content. Otherwise, there is an image for every file.
 
     Raises:
         InputError: Some images cannot be used (one line names the first of them), no image can be used, or the content
@@ -109,16 +128,26 @@ def decoded_images(
         "size": size,
         "image_size": image_size if size is None else None,
         "pillow": PIL.__version__,
+        **({"distinct": True} if distinct else {}),
     }
     write = partial(
-        _write_images, root=root, files=files, size=size, image_size=image_size, content=content, on_error=on_error
+        _write_images,
+        root=root,
+        files=files,
+        size=size,
+        image_size=image_size,
+        content=content,
+        on_error=on_error,
+        distinct=distinct,
     )
     arrays = cached_arrays(key, write)
     rows, reasons = arrays["broken_rows"].tolist(), map(str, arrays["broken_reasons"].tolist())
     broken = dict(zip(rows, reasons, strict=True))
     if broken and on_error == "refuse":
         raise InputError(_refusal(root, [f"{files[row]} ({reason})" for row, reason in broken.items()], len(files)))
-    return DecodedFiles(arrays["images"], arrays["digests"], content, broken)
+    digests = arrays["digests"]
+    rows = arrays["rows"] if distinct else np.arange(len(files))
+    return DecodedFiles(arrays["images"], rows, digests, content, broken, first_with_content(digests))
 
 
 def _write_images(
@@ -130,6 +159,7 @@ def _write_images(
     image_size: int,
     content: str,
     on_error: OnError,
+    distinct: bool,
 ) -> None:
     from PIL import Image
 
@@ -141,16 +171,28 @@ def _write_images(
         )
     Image.init()  # not safe in several threads at once
     begin = perf_counter()
+    first = first_with_content(digests)
+    decoded_rows = np.flatnonzero(first == np.arange(len(files))) if distinct else np.arange(len(files))
+    names = [files[row] for row in decoded_rows.tolist()]
     broken: dict[int, str] = {}
-    with ThreadPoolExecutor(NUM_THREADS) as pool, _large_images_may_be_opened():
-        side = size or _common_side(pool, [root / file for file in files], image_size)
-        with array_file(folder / "images.npy", (len(files), side, side, 3), np.uint8) as out:
-            for row, decoded in enumerate(_decode_all(pool, root, files, side)):
+    rows: list[int] = []
+    with ThreadPoolExecutor(NUM_THREADS) as pool, large_images_may_be_opened():
+        side = size or _common_side(pool, [root / name for name in names], image_size)
+        with array_file(folder / "images.npy", (len(names), side, side, 3), np.uint8) as out:
+            for row, decoded in zip(decoded_rows.tolist(), _decode_all(pool, root, names, side), strict=True):
                 if isinstance(decoded, str):
                     broken[row] = decoded
+                    if distinct:
+                        continue
                     out.write(bytes(side * side * 3))
                 else:
                     out.write(decoded.tobytes())
+                rows.append(row)
+    if distinct:
+        shorten_array_file(folder / "images.npy", len(rows))
+        np.save(folder / "rows.npy", np.array(rows, np.int64))
+        # A file with the content of a broken file is broken for the same reason.
+        broken = {row: broken[source] for row, source in enumerate(first.tolist()) if source in broken}
     if file_stamps(root, files) != before:
         raise InputError(f"{root}: files changed while they were decoded; start again when nothing writes there")
     unreadable = {row: reason for row, reason in broken.items() if isinstance(reason, Unreadable)}
@@ -160,7 +202,7 @@ def _write_images(
     np.save(folder / "digests.npy", digests)
     np.save(folder / "broken_rows.npy", np.array(list(broken), np.int64))
     np.save(folder / "broken_reasons.npy", np.array(list(broken.values()), dtype="U200"))
-    logger.info("decoded %d images to %d x %d (%.1f s)", len(files), side, side, perf_counter() - begin)
+    logger.info("decoded %d images to %d x %d (%.1f s)", len(names), side, side, perf_counter() - begin)
 
 
 def _refusal(root: Path, refused: Sequence[str], num_files: int) -> str:
@@ -169,19 +211,26 @@ def _refusal(root: Path, refused: Sequence[str], num_files: int) -> str:
 
 
 @contextmanager
-def _large_images_may_be_opened() -> Iterator[None]:
-    """Let Pillow open images of any size that this module decodes; Pillow's own limit applies to the whole process."""
+def large_images_may_be_opened() -> Iterator[None]:
+    """Let Pillow open images of any size; this module checks their size before it decodes them.
+
+    Pillow's own limit applies to the whole process. It is restored when the last of the blocks that several threads may
+    be in has ended.
+    """
     from PIL import Image
 
-    before = Image.MAX_IMAGE_PIXELS
-    # Pillow raises an error only above twice this limit.
-    Image.MAX_IMAGE_PIXELS = max(LARGEST_MEGAPIXELS.values()) * 2**19
+    with _limit.lock:
+        if not _limit.num_blocks:
+            _limit.before = Image.MAX_IMAGE_PIXELS
+            Image.MAX_IMAGE_PIXELS = None
+        _limit.num_blocks += 1
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limits here depend on the format
-            yield
+        yield
     finally:
-        Image.MAX_IMAGE_PIXELS = before
+        with _limit.lock:
+            _limit.num_blocks -= 1
+            if not _limit.num_blocks:
+                Image.MAX_IMAGE_PIXELS = _limit.before
 
 
 def _decode_all(pool: ThreadPoolExecutor, root: Path, files: Sequence[str], side: int) -> Iterator[Decoded]:
@@ -200,13 +249,84 @@ def decode_image(path: Path, *, side: int) -> Decoded:
         with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height <= MAX_PIXELS:
                 return np.asarray(_square(_rgb(image), side))
-            limit = LARGEST_MEGAPIXELS[_kind(image)]
-            if image.width * image.height > limit * 2**20:
-                return f"{image.width} x {image.height} pixels, more than {limit} Mpx"
+            if (problem := _too_large(image)) is not None:
+                return problem
             with _large_image:
-                return np.asarray(_square(_reduced(image, side), side))
+                return np.asarray(_square(_reduced(image, min(image.size), side), side))
     except Exception as error:  # the errors that decoders raise on broken files have no common base
         return _reason(error)
+
+
+def whole_image(file: BinaryIO, *, side: int) -> "Image | str":
+    """The whole image in RGB as a person should see it, or the reason why it cannot be used.
+
+    The image is turned as its EXIF orientation says. If it is longer than `side`, it is reduced to that length. It
+    has none of the file's metadata.
+
+    Args:
+        file: The open file of the image.
+        side: The largest length of the longer side, in pixels.
+    """
+    from PIL import Image
+    from PIL.Image import Resampling
+
+    try:
+        with Image.open(file, formats=FORMATS) as image:
+            if (problem := _too_large(image)) is not None:
+                return problem
+            orientation = _orientation(image)
+            with _large_image if image.width * image.height > MAX_PIXELS else nullcontext():
+                seen = _reduced(image, max(image.size), side)
+            longer = max(seen.size)
+            if longer > side:
+                width, height = (max(1, round(length * side / longer)) for length in seen.size)
+                seen = seen.resize((width, height), Resampling.BILINEAR)
+            turned = seen if orientation is None else seen.transpose(orientation)
+            return Image.frombytes("RGB", turned.size, turned.tobytes())
+    except Exception as error:  # the errors that decoders raise on broken files have no common base
+        return _reason(error)
+
+
+def header_problem(path: Path) -> str | None:
+    """The reason why a file cannot be used, as far as its first bytes tell; None if they tell none.
+
+    The caller is in a block of `large_images_may_be_opened`.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return _too_large(image)
+    except Exception as error:  # the errors that decoders raise on broken files have no common base
+        return _reason(error)
+
+
+def _too_large(image: "Image") -> str | None:
+    """The reason why an image has too many pixels to be decoded; None if it has not."""
+    num_pixels, largest = image.width * image.height, max(LARGEST_MEGAPIXELS.values())
+    if num_pixels > largest * 2**20:
+        return f"more than {largest} Mpx"
+    limit = LARGEST_MEGAPIXELS[_kind(image)]
+    return f"{image.width} x {image.height} pixels, more than {limit} Mpx" if num_pixels > limit * 2**20 else None
+
+
+def _orientation(image: "Image") -> "Transpose | None":
+    """The way to turn an image that its EXIF data asks for; None if the image is upright or the data are damaged."""
+    from PIL.Image import Transpose
+
+    try:
+        value = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # the errors that damaged EXIF data raise have no common base
+        return None
+    return {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }.get(value)
 
 
 def _reason(error: Exception) -> str:
@@ -277,10 +397,13 @@ def _kind(image: "Image") -> str:
     return "progressive JPEG" if image.info.get("progressive") else "baseline JPEG"
 
 
-def _reduced(image: "Image", side: int) -> "Image":
-    """The image in RGB, reduced by the largest factor that leaves its shorter side at least twice as long as `side`."""
-    shorter = min(image.size)
-    factor = next((one for one in FRACTIONS if shorter >= 2 * side * one), 1)
+def _reduced(image: "Image", length: int, side: int) -> "Image":
+    """The image in RGB, reduced by the largest factor that leaves `length` at least twice as long as `side`.
+
+    Args:
+        length: The length of the side of the image that counts, in pixels.
+    """
+    factor = next((one for one in FRACTIONS if length >= 2 * side * one), 1)
     if factor == 1:
         return _rgb(image)
     if image.format == "JPEG":

@@ -16,6 +16,8 @@ ABSENT = "-"  # value of an option that the extension does not have
 PURITY_THRESHOLD = "expert.purity_threshold"
 
 IMAGE_FOLDER = "image_folder"
+# The datasets whose option `root` is the user's own folder of images.
+IMAGE_FOLDERS = (IMAGE_FOLDER, "images")
 # Names of folders that hold one part of a dataset: the dataset is the folder above.
 _SPLITS = {"train", "training", "test", "val", "valid", "validation"}
 # Folder names that say nothing about the images in them, and places where people mount disks.
@@ -358,11 +360,11 @@ def _with_options(name: str, variants: Mapping[str, Mapping[str, str]], own: str
 def image_root(config: ExperimentConfig) -> str | None:
     """The user's folder of images that an experiment reads, as the sweep file gives it; None for another dataset."""
     root = config.dataset.options.get("root")
-    return str(root) if config.dataset.name == IMAGE_FOLDER and root is not None else None
+    return str(root) if config.dataset.name in IMAGE_FOLDERS and root is not None else None
 
 
 def _is_root_of(config: ExperimentConfig, option: str) -> bool:
-    return option == "root" and config.dataset.name == IMAGE_FOLDER
+    return option == "root" and config.dataset.name in IMAGE_FOLDERS
 
 
 def dataset_name(config: ExperimentConfig) -> str:

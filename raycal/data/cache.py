@@ -107,18 +107,6 @@ def array_file(path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Iter
         yield file
 
 
-def shorten_array_file(path: Path, length: int) -> None:
-    """Lower the first dimension of a .npy file from `array_file` to the number of rows that were written."""
-    with path.open("r+b") as file:
-        np.lib.format.read_magic(file)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-        begin = file.tell()
-        file.seek(0)
-        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (length, *shape[1:])}
-        np.lib.format.write_array_header_1_0(file, header)
-        assert file.tell() == begin, "numpy leaves room in the header for other lengths"
-
-
 def _read_or_make(entry: Path, make: Callable[[Path], None]) -> Arrays:
     from filelock import FileLock
 

@@ -26,9 +26,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 
-from raycal.algorithm.records import Indices
-from raycal.data.cache import array_file, cached_arrays, shorten_array_file
-from raycal.data.content import Digests, content_digest, file_digests, file_stamps, first_with_content
+from raycal.data.cache import array_file, cached_arrays
+from raycal.data.content import Digests, content_digest, file_digests, file_stamps
 from raycal.data.image_dataset import Images
 from raycal.errors import InputError, first_of
 
@@ -75,20 +74,16 @@ class DecodedFiles(NamedTuple):
     """Decoded image files.
 
     Attributes:
-        images: (R, H, W, 3) uint8, memory-mapped.
-        rows: (R,) int64, ascending: the position of each image's file in the list of the S files.
+        images: (S, H, W, 3) uint8, memory-mapped.
         digests: (S, 16) uint8, the digest of each file's content.
         content: One digest of the names and the content of all files.
-        broken: The reason why a file could not be decoded, by its position. Its image, if there is one, is all zero.
-        first: (S,) int64, the position of the first file with the same content.
+        broken: The reason why a file could not be decoded, by its row in `images`, which is all zero.
     """
 
     images: Images
-    rows: Indices
     digests: Digests
     content: str
     broken: Mapping[int, str]
-    first: Indices
 
 
 def decoded_images(
@@ -99,7 +94,6 @@ def decoded_images(
     image_size: int,
     content: str | None = None,
     on_error: OnError = "refuse",
-    distinct: bool = False,
 ) -> DecodedFiles:
     """Decode files, or look their images up in the cache by the names and the content of the files.
 
@@ -111,25 +105,13 @@ def decoded_images(
             the files are not read. Without this digest every file is read, to compute the digest.
         on_error: What happens to broken images: `refuse` raises an error, and `skip` lists them in the result. A file
             that cannot be read because a disk or a network fails is always refused.
-        distinct: Whether there is only an image for each file that could be decoded and is the first one with its
-            content. Otherwise, there is an image for every file.
 
     Raises:
         InputError: Some images cannot be used (one line names the first of them), no image can be used, or the content
             of the files differs from `content`.
     """
-    import PIL
-
     if content is None:
         content = content_digest(files, file_digests(root, files))
-    key = {
-        "files": list(files),
-        "content": content,
-        "size": size,
-        "image_size": image_size if size is None else None,
-        "pillow": PIL.__version__,
-        **({"distinct": True} if distinct else {}),
-    }
     write = partial(
         _write_images,
         root=root,
@@ -138,16 +120,60 @@ def decoded_images(
         image_size=image_size,
         content=content,
         on_error=on_error,
-        distinct=distinct,
     )
-    arrays = cached_arrays(key, write)
+    arrays = cached_arrays(_key(files, content, size, image_size), write)
     rows, reasons = arrays["broken_rows"].tolist(), map(str, arrays["broken_reasons"].tolist())
     broken = dict(zip(rows, reasons, strict=True))
-    if broken and on_error == "refuse":
-        raise InputError(_refusal(root, [f"{files[row]} ({reason})" for row, reason in broken.items()], len(files)))
-    digests = arrays["digests"]
-    rows = arrays["rows"] if distinct else np.arange(len(files))
-    return DecodedFiles(arrays["images"], rows, digests, content, broken, first_with_content(digests))
+    if on_error == "refuse":
+        refuse_broken(root, files, broken, on_error)
+    return DecodedFiles(arrays["images"], arrays["digests"], content, broken)
+
+
+def without_broken(
+    decoded: DecodedFiles, root: Path, files: Sequence[str], *, size: int | None, image_size: int
+) -> DecodedFiles:
+    """The images of the files that are not broken, as `decoded_images` returns them for these files alone. They are
+    copied in the cache, so that they need not be decoded again.
+
+    Args:
+        decoded: What `decoded_images` returned for all files.
+        root: See `decoded_images`, as for the other arguments.
+    """
+    rows = np.array([row for row in range(len(files)) if row not in decoded.broken])
+    names, digests = [files[row] for row in rows.tolist()], decoded.digests[rows]
+    content, side = content_digest(names, digests), decoded.images.shape[1]
+    with ThreadPoolExecutor(NUM_THREADS) as pool, large_images_may_be_opened():
+        if side != (size or _common_side(pool, [root / name for name in names], image_size)):
+            return decoded_images(root, names, size=size, image_size=image_size, content=content)
+
+    def copy(folder: Path) -> None:
+        with array_file(folder / "images.npy", (len(rows), side, side, 3), np.uint8) as out:
+            for begin in range(0, len(rows), CHUNK_IMAGES):
+                out.write(decoded.images[rows[begin : begin + CHUNK_IMAGES]].tobytes())
+        _save_facts(folder, digests, {})
+
+    arrays = cached_arrays(_key(names, content, size, image_size), copy)
+    return DecodedFiles(arrays["images"], arrays["digests"], content, {})
+
+
+def _key(files: Sequence[str], content: str, size: int | None, image_size: int) -> dict[str, object]:
+    """The key of the cache entry of some files."""
+    import PIL
+
+    return {
+        "files": list(files),
+        "content": content,
+        "size": size,
+        "image_size": image_size if size is None else None,
+        "pillow": PIL.__version__,
+    }
+
+
+def _save_facts(folder: Path, digests: Digests, broken: Mapping[int, str]) -> None:
+    """Write what a cache entry holds besides the images."""
+    np.save(folder / "digests.npy", digests)
+    np.save(folder / "broken_rows.npy", np.array(list(broken), np.int64))
+    np.save(folder / "broken_reasons.npy", np.array(list(broken.values()), dtype="U200"))
 
 
 def _write_images(
@@ -159,7 +185,6 @@ def _write_images(
     image_size: int,
     content: str,
     on_error: OnError,
-    distinct: bool,
 ) -> None:
     from PIL import Image
 
@@ -171,43 +196,42 @@ def _write_images(
         )
     Image.init()  # not safe in several threads at once
     begin = perf_counter()
-    first = first_with_content(digests)
-    decoded_rows = np.flatnonzero(first == np.arange(len(files))) if distinct else np.arange(len(files))
-    names = [files[row] for row in decoded_rows.tolist()]
     broken: dict[int, str] = {}
-    rows: list[int] = []
     with ThreadPoolExecutor(NUM_THREADS) as pool, large_images_may_be_opened():
-        side = size or _common_side(pool, [root / name for name in names], image_size)
-        with array_file(folder / "images.npy", (len(names), side, side, 3), np.uint8) as out:
-            for row, decoded in zip(decoded_rows.tolist(), _decode_all(pool, root, names, side), strict=True):
+        side = size or _common_side(pool, [root / file for file in files], image_size)
+        with array_file(folder / "images.npy", (len(files), side, side, 3), np.uint8) as out:
+            for row, decoded in enumerate(_decode_all(pool, root, files, side)):
                 if isinstance(decoded, str):
                     broken[row] = decoded
-                    if distinct:
-                        continue
                     out.write(bytes(side * side * 3))
                 else:
                     out.write(decoded.tobytes())
-                rows.append(row)
-    if distinct:
-        shorten_array_file(folder / "images.npy", len(rows))
-        np.save(folder / "rows.npy", np.array(rows, np.int64))
-        # A file with the content of a broken file is broken for the same reason.
-        broken = {row: broken[source] for row, source in enumerate(first.tolist()) if source in broken}
     if file_stamps(root, files) != before:
         raise InputError(f"{root}: files changed while they were decoded; start again when nothing writes there")
+    refuse_broken(root, files, broken, on_error)
+    _save_facts(folder, digests, broken)
+    logger.info("decoded %d images to %d x %d (%.1f s)", len(files), side, side, perf_counter() - begin)
+
+
+def refuse_broken(root: Path, files: Sequence[str], broken: Mapping[int, str], on_error: OnError) -> None:
+    """Refuse broken files unless they can be skipped.
+
+    Args:
+        root: The folder that `files` are relative to.
+        files: All files.
+        broken: The reason why a file cannot be used, by its position in `files`.
+        on_error: See `decoded_images`.
+
+    Raises:
+        InputError: There are files that cannot be skipped, or all files are broken.
+    """
     unreadable = {row: reason for row, reason in broken.items() if isinstance(reason, Unreadable)}
     refused = broken if on_error == "refuse" or len(broken) == len(files) else unreadable
     if refused:
-        raise InputError(_refusal(root, [f"{files[row]} ({reason})" for row, reason in refused.items()], len(files)))
-    np.save(folder / "digests.npy", digests)
-    np.save(folder / "broken_rows.npy", np.array(list(broken), np.int64))
-    np.save(folder / "broken_reasons.npy", np.array(list(broken.values()), dtype="U200"))
-    logger.info("decoded %d images to %d x %d (%.1f s)", len(names), side, side, perf_counter() - begin)
-
-
-def _refusal(root: Path, refused: Sequence[str], num_files: int) -> str:
-    named = first_of(refused, NUM_NAMED, "; ")
-    return f"{root}: {len(refused)} of {num_files} images cannot be used: {named}; replace or remove them"
+        named = first_of([f"{files[row]} ({reason})" for row, reason in refused.items()], NUM_NAMED, "; ")
+        raise InputError(
+            f"{root}: {len(refused)} of {len(files)} images cannot be used: {named}; replace or remove them"
+        )
 
 
 @contextmanager
@@ -287,11 +311,20 @@ def whole_image(file: BinaryIO, *, side: int) -> "Image | str":
         return _reason(error)
 
 
-def header_problem(path: Path) -> str | None:
-    """The reason why a file cannot be used, as far as its first bytes tell; None if they tell none.
+def header_problems(root: Path, files: Sequence[str]) -> dict[int, str]:
+    """The reason why a file cannot be used, by its position, as far as the first bytes of the files tell.
 
-    The caller is in a block of `large_images_may_be_opened`.
+    An image that is damaged further in is not found.
     """
+    from PIL import Image
+
+    Image.init()  # not safe in several threads at once
+    with ThreadPoolExecutor(NUM_THREADS) as pool, large_images_may_be_opened():
+        problems = pool.map(_header_problem, (root / name for name in files))
+        return {row: problem for row, problem in enumerate(problems) if problem is not None}
+
+
+def _header_problem(path: Path) -> str | None:
     from PIL import Image
 
     try:

@@ -15,6 +15,7 @@ from raycal.registry import Registry
 
 # The largest number of classes that are all named, with their sizes.
 FEW_CLASSES = 10
+UNLABELED = -1  # the label of an image whose class is not known
 
 Images = npt.NDArray[np.uint8]
 
@@ -44,12 +45,13 @@ class ImageDataset:
 
     Attributes:
         images: (S, H, W, 3) uint8, RGB; may be memory-mapped.
-        labels: (S,) int64, ids into `class_names`.
+        labels: (S,) int64, ids into `class_names`; -1 for all images of a dataset without labels.
         train_rows: (P,) int64, ascending: pool sample i is `images[train_rows[i]]`.
         test_rows: (Q,) int64, ascending, disjoint from `train_rows`.
-        class_names: The names of the K classes.
+        class_names: The names of the K classes; empty for a dataset without labels.
         source: The files that the images came from; None if the images did not come from one file each.
-        left_out: The files that could not be decoded and are in neither split, each with the reason.
+        left_out: The files that are in neither split because they could not be decoded or are duplicates, each with the
+            reason.
     """
 
     images: Images
@@ -99,7 +101,7 @@ class DatasetInfo:
     Attributes:
         num_train: The number of training images.
         num_test: The number of test images.
-        num_classes: The number of classes.
+        num_classes: The number of classes; 0 for a dataset without labels.
         download: The URL that `load` downloads the data from; empty if the data are on this machine.
         download_to: The folder that `load` downloads the data to; a user may put them there instead.
         name: The name of the dataset for people.
@@ -125,6 +127,10 @@ class DatasetInfo:
 
     def __str__(self) -> str:
         """A line such as `birds: 3 classes (crow 40, jay 38, tit 41), 95 train, 24 test`."""
+        if not self.num_classes:
+            return printable(
+                f"{self.name}: no labels yet, {self.num_train:,} in the pool, {self.num_test:,} in the hold-out"
+            )
         parts = [
             f"{self.num_classes:,} classes{self._classes()}",
             f"{self.num_train:,} train",
@@ -152,7 +158,7 @@ class DatasetInfo:
 
 
 class Dataset(Protocol):
-    """Labeled images with a train and a test split."""
+    """Images with a train and a test split, which have true labels unless there are no classes."""
 
     def inspect(self) -> DatasetInfo:
         """The sizes of the splits that `load` will return, without decoding or downloading.

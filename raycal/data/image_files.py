@@ -1,11 +1,14 @@
 """The content of folders of images, judged by the names of files and folders alone. No image is opened."""
 
 import os
+import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from raycal.data.cache import absolute
 from raycal.errors import InputError
 
 SUFFIXES = (
@@ -27,6 +30,7 @@ NEVER_A_CLASS = frozenset(
 NEVER_AN_IMAGE = frozenset({"thumbs.db", "desktop.ini"})
 VIRTUAL_ENVIRONMENT, EVENTS = "pyvenv.cfg", "events.out.tfevents."
 PLAN, MAX_PLAN_HEAD = "plan.json", 4096
+NUM_NAMED = 5  # the number of files or folders that a note names
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +191,43 @@ class ImageTree:
 def suffix_of(name: str) -> str:
     """The suffix of a file's name in lower case, such as `.heic`; empty if there is none."""
     return os.path.splitext(name)[1].lower()
+
+
+def images_root(root: str) -> Path:
+    """The absolute path of a folder of images that the user named.
+
+    Raises:
+        InputError: It is a URI instead of a folder of this machine.
+    """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", root):
+        raise InputError(
+            f"{root}: images in an object store are not supported yet; copy them to a folder of this machine, or mount"
+            " the store as a folder"
+        )
+    return absolute(root)
+
+
+def unused_files(unused: Counter[str]) -> str:
+    """A note about the files that are no images."""
+    total = unused.total()
+    are = "file is" if total == 1 else "files are"
+    return f"{total:,} {are} not used: {counted_files(unused)}; raycal reads {READABLE}"
+
+
+def counted_files(unused: Counter[str]) -> str:
+    """The number of files with each suffix, the most frequent suffix first."""
+    most = sorted(unused.items(), key=lambda item: (-item[1], item[0]))
+    parts = [f"{count:,} {suffix or 'without a suffix'}" for suffix, count in most[:NUM_NAMED]]
+    if rest := sum(count for _, count in most[NUM_NAMED:]):
+        parts.append(f"{rest:,} others")
+    return ", ".join(parts)
+
+
+def listed_folders(names: Iterable[str]) -> str:
+    """The names of the first few folders."""
+    shown = [f"{name}/" for name in names]
+    more = f" and {len(shown) - NUM_NAMED} more" if len(shown) > NUM_NAMED else ""
+    return ", ".join(shown[:NUM_NAMED]) + more
 
 
 def _is_plan(path: Path) -> bool:

@@ -8,16 +8,14 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from raycal.algorithm.records import Indices, Labels
-from raycal.data.cache import absolute
 from raycal.data.content import listing_digest
 from raycal.data.decode import DecodedFiles, OnError, decoded_images
 from raycal.data.image_dataset import DatasetInfo, ImageDataset, SourceFiles, datasets
-from raycal.data.image_files import ImageTree
+from raycal.data.image_files import NUM_NAMED, ImageTree, images_root
 from raycal.data.layout import read_layout
 from raycal.data.split import Fraction, Rows, WithSubset, consecutive, random_split
 from raycal.errors import InputError, first_of
 
-NUM_NAMED = 5
 TEST_FRACTION = 0.2
 
 
@@ -69,7 +67,7 @@ class ImageFolder(WithSubset):
     on_error: OnError = "refuse"
 
     def __post_init__(self) -> None:
-        self._root = absolute(self.root)
+        self._root = images_root(self.root)
 
     def inspect(self) -> DatasetInfo:
         """The classes and the sizes of the splits, from the names of the files; broken images are still counted."""

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from raycal.data.image_files import READABLE, ImageTree
+from raycal.data.image_files import NUM_NAMED, READABLE, ImageTree, counted_files, listed_folders, unused_files
 from raycal.errors import InputError, first_of
 
 
@@ -50,7 +50,6 @@ FILLERS = frozenset(
 MAYBE_RESULTS = frozenset(
     {"runs", "logs", "output", "outputs", "results", "checkpoints", "report", "reports", "artifacts", "tmp", "temp"}
 )
-NUM_NAMED = 5
 # The share of the larger number of folders that counts as "nearly all" when the folders of different classes are
 # compared.
 NEARLY_ALL = 0.8
@@ -148,8 +147,8 @@ def _splits(folder: ImageTree, reading: _Reading) -> tuple[ImageTree, ImageTree]
     if not labeled:
         if named and not others:
             raise InputError(
-                f"{folder.path}: {_listed(named)} looks like a split of a dataset, but has no class folders in it;"
-                " put the images of each class into a folder named after it"
+                f"{folder.path}: {listed_folders(named)} looks like a split of a dataset, but has no class folders in"
+                " it; put the images of each class into a folder named after it"
             )
         return None
     _refuse_twice(folder, labeled)
@@ -163,7 +162,7 @@ def _splits(folder: ImageTree, reading: _Reading) -> tuple[ImageTree, ImageTree]
     if named[test] is Split.VAL:
         reading.notes.append(f"there is no test split with class folders, so {test}/ is the test split")
     if ignored := [name for name in folder.folders if name not in (train, test)]:
-        reading.notes.append(f"only {train}/ and {test}/ are used, not {_listed(ignored)}")
+        reading.notes.append(f"only {train}/ and {test}/ are used, not {listed_folders(ignored)}")
     return folder.child(train), folder.child(test)
 
 
@@ -185,7 +184,7 @@ def _half(folder: ImageTree, present: Sequence[str], missing: Split, others: Seq
     """Refuse a folder in which splits and classes lie side by side: `root/train` and `root/crow` would be two
     classes."""
     has = " and ".join(f"{name}/" for name in present)
-    beside = f" (beside it: {_listed(others)})" if others else ""
+    beside = f" (beside it: {listed_folders(others)})" if others else ""
     return InputError(
         f"{folder.path}: has {has} with class folders but no {missing}/{beside}; add it, or give"
         f" {folder.child(present[0]).path} as root to have it split at random"
@@ -240,7 +239,7 @@ def _classes(folder: ImageTree, reading: _Reading) -> tuple[ClassImages, ...]:
         reading.problems += class_files.problems
         reading.unused += class_files.unused
         if not class_files.images and not class_files.problems:
-            others = f"; it has {_counted(class_files.unused)}" if class_files.unused else ""
+            others = f"; it has {counted_files(class_files.unused)}" if class_files.unused else ""
             reading.problems.append(f"{child.path}: class without an image ({READABLE}){others}; add some or remove it")
         spellings.setdefault(_key(name), {})[name] = tuple(sorted(class_files.images))
         if below := [inner for inner in child.folders if child.child(inner).find_images().images]:
@@ -291,9 +290,9 @@ def _same_folders_below(folder: ImageTree) -> list[str]:
     first = below[alike[0]]
     inner = [first[name] for name in sorted(shared) if name in first]
     return [
-        f"{folder.path}: {_listed(alike)} have the same folders in them ({_listed(inner)}), so it is not clear which"
-        " are the classes; if they are splits, name them train and test; if only one of them has the images, give it as"
-        " root; if they are the classes, put their images directly into them"
+        f"{folder.path}: {listed_folders(alike)} have the same folders in them ({listed_folders(inner)}), so it is"
+        " not clear which are the classes; if they are splits, name them train and test; if only one of them has the"
+        " images, give it as root; if they are the classes, put their images directly into them"
     ]
 
 
@@ -354,31 +353,11 @@ def _folded(name: str) -> str:
 def _leftovers(reading: _Reading) -> Iterator[str]:
     """Notes about images that lie deeper than expected, and about files that are not read."""
     if reading.nested:
-        named = [f"{name}/ ({_listed(dict.fromkeys(below))})" for name, below in sorted(reading.nested.items())]
+        named = [f"{name}/ ({listed_folders(dict.fromkeys(below))})" for name, below in sorted(reading.nested.items())]
         yield f"images in folders below a class are images of the class: {first_of(named, NUM_NAMED)}"
     if reading.skipped:
-        yield f"skipped {_listed(reading.skipped)}: no class has such a name, or a program keeps its files there"
+        yield f"skipped {listed_folders(reading.skipped)}: no class has such a name, or a program keeps its files there"
     if reading.unused:
-        total = reading.unused.total()
-        yield (
-            f"{total:,} {'file is' if total == 1 else 'files are'} not used: {_counted(reading.unused)}; raycal reads"
-            f" {READABLE}"
-        )
+        yield unused_files(reading.unused)
     if reading.num_outside:
         yield f"{reading.num_outside:,} images are not used, because they are not in a class folder"
-
-
-def _counted(unused: Counter[str]) -> str:
-    """The number of files with each suffix, the most frequent suffix first."""
-    most = sorted(unused.items(), key=lambda item: (-item[1], item[0]))
-    parts = [f"{count:,} {suffix or 'without a suffix'}" for suffix, count in most[:NUM_NAMED]]
-    if rest := sum(count for _, count in most[NUM_NAMED:]):
-        parts.append(f"{rest:,} others")
-    return ", ".join(parts)
-
-
-def _listed(names: Iterable[str]) -> str:
-    """The names of the first few folders."""
-    shown = [f"{name}/" for name in names]
-    more = f" and {len(shown) - NUM_NAMED} more" if len(shown) > NUM_NAMED else ""
-    return ", ".join(shown[:NUM_NAMED]) + more

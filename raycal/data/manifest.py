@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from raycal.data.content import DIGEST_BYTES, Digests, digest_of, digest_of_all, listing_digest, name_and_class
-from raycal.data.image_dataset import ImageDataset
+from raycal.data.image_dataset import UNLABELED, ImageDataset
 from raycal.errors import first_of
 
 NAMES_SHOWN = 5
@@ -35,7 +35,7 @@ class Manifest:
 
     Attributes:
         names: The names of the images; no two are equal.
-        classes: The class of each image.
+        classes: The class of each image; empty for an image without a label.
         digests: (n, 16) uint8, the digest of each image's content.
         num_listed: The number of all images, including images that no split uses.
         content: See `SourceFiles.content`; None for a dataset whose images did not come from one file each.
@@ -58,7 +58,7 @@ class Manifest:
 def manifest_of(dataset: ImageDataset) -> Manifest:
     """The manifest of a loaded dataset. Images that did not come from one file each are named by their row."""
     rows = np.union1d(dataset.train_rows, dataset.test_rows)
-    class_of = [dataset.class_names[label] for label in dataset.labels]
+    class_of = ["" if label == UNLABELED else dataset.class_names[label] for label in dataset.labels]
     source = dataset.source
     if source is None:
         all_names: Sequence[str] = [f"image {row}" for row in range(len(class_of))]

@@ -18,8 +18,9 @@ from raycal.algorithm.records import Labels
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.config.people import asks_people
 from raycal.data import Dataset, ImageDataset, datasets
+from raycal.data.image_dataset import UNLABELED
 from raycal.data.manifest import NAMES_SHOWN, Manifest, in_both_splits, manifest_of
-from raycal.errors import first_of
+from raycal.errors import InputError, first_of
 from raycal.experiment.downloads import lacks_weights
 from raycal.learner.losses import losses
 from raycal.networks import networks
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from raycal.learner.team import Team
 
 logger = logging.getLogger(__name__)
+
 
 REGISTRIES: Mapping[str, Registry[Any]] = {
     "dataset": datasets,
@@ -98,7 +100,7 @@ def prepare(experiments: Mapping[str, ExperimentConfig]) -> Inputs:
             digests[weights_key(config)] = _weights_digest(config)
     if left_out:
         named = first_of(list(left_out), NAMES_SHOWN, "; ")
-        logger.warning("%d images cannot be decoded and are left out: %s", len(left_out), named)
+        logger.warning("%d images are left out: %s", len(left_out), named)
     for title, by_split in leaks.items():
         if leaking := list(filter(None, by_split)):
             splits = f" ({len(leaking)} of {len(by_split)} splits have such images)" if len({*by_split}) > 1 else ""
@@ -175,10 +177,21 @@ def expert(config: ExperimentConfig, true_labels: Labels) -> Expert:
     """The expert, with its options and the true labels. People get no true labels.
 
     Raises:
-        InputError: An option does not fit the classes.
+        InputError: An option does not fit the classes, or the images have no labels.
     """
-    known = true_labels[:0] if asks_people(config) else true_labels
-    return experts[config.expert.name](known, **config.expert.options)
+    if asks_people(config):
+        return experts[config.expert.name](true_labels[:0], **config.expert.options)
+    if (true_labels == UNLABELED).any():
+        raise InputError(needs_labels(config))
+    return experts[config.expert.name](true_labels, **config.expert.options)
+
+
+def needs_labels(config: ExperimentConfig) -> str:
+    """The problem with an expert that answers from true labels on a dataset that has none, in one line."""
+    return (
+        f"dataset {config.dataset.name}: has no true labels, from which the expert {config.expert.name} answers; use"
+        " `expert: people` with raycal.annotate, or the dataset image_folder"
+    )
 
 
 def learner(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from raycal.config import ExperimentConfig
 from raycal.config.labels import dataset_names, is_long_label
+from raycal.config.people import asks_people
 from raycal.data import DatasetInfo
 from raycal.errors import InputError, printable
 from raycal.experiment import build
@@ -83,7 +84,8 @@ def check(
         among: All experiments of the sweep; the names of their datasets must differ. None means `experiments`.
 
     Raises:
-        InputError: Datasets or weights files cannot be used; there is a line for each of them.
+        InputError: Datasets or weights files cannot be used, or a dataset has no labels for the expert; there is a line
+            for each of them.
     """
     problems: dict[str, None] = {}
     infos: dict[str, DatasetInfo] = {}
@@ -99,6 +101,8 @@ def check(
             problems |= dict.fromkeys(inspected.problems)
         else:
             infos[experiment_id] = replace(inspected, name=names[experiment_id])
+            if not inspected.num_classes and not asks_people(config):
+                problems[build.needs_labels(config)] = None
         if (wrong := _wrong_with(config.model.weights)) is not None:
             problems[f"experiment.model.weights: {wrong}"] = None
     if problems:

@@ -5,12 +5,15 @@ from typing import Any
 import numpy as np
 
 from raycal.data import Dataset, DatasetInfo, ImageDataset, datasets
+from raycal.data.image_dataset import UNLABELED
 from raycal.testing.common import check_options, global_random_state_kept
 
 
 def check_dataset(name: str, /, **options: Any) -> None:
     """Check a dataset. `load` must return what `inspect` announces, as arrays of the right types, and equal arrays for
     equal seeds.
+
+    A dataset without labels has no classes, and all its labels are -1.
 
     A dataset with the options `train_size`, `test_size` and `subset_seed` is also checked with them. The dataset should
     be small, or be made small by its options, because it is loaded several times.
@@ -61,7 +64,10 @@ def _check_arrays(loaded: ImageDataset, case: str) -> None:
     assert images.max() > images.min(), f"{case}: all pixels are the same"
     assert labels.dtype == np.int64, f"{case}: labels are {labels.dtype}, should be int64"
     assert labels.shape == (len(images),), f"{case}: labels have the shape {labels.shape}, {len(images)} images"
-    assert 0 <= labels.min() <= labels.max() < loaded.num_classes, f"{case}: labels are not class ids"
+    if loaded.num_classes:
+        assert 0 <= labels.min() <= labels.max() < loaded.num_classes, f"{case}: labels are not class ids"
+    else:
+        assert (labels == UNLABELED).all(), f"{case}: there are labels but no classes"
     for split in ("train_rows", "test_rows"):
         rows = getattr(loaded, split)
         assert rows.dtype == np.int64, f"{case}: {split} are {rows.dtype}, should be int64"

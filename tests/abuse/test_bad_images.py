@@ -84,6 +84,31 @@ def test_folder_is_refused_before_the_start(images: Path, refuse: Refuse, case: 
     expect(refuse("--set", DATASET, dry_run=True), part)
 
 
+UNLABELED = "dataset={name: images, root: images}"
+NO_LABELS = (
+    "dataset images: has no true labels, from which the expert {} answers; use `expert: people` with raycal.annotate,"
+    " or the dataset image_folder"
+)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("expert", ["oracle", "perfect_purity"])
+def test_images_without_labels_are_refused_in_a_sweep(images: Path, refuse: Refuse, expert: str, dry_run: bool) -> None:
+    expect(refuse("--set", UNLABELED, "--set", f"expert={expert}", dry_run=dry_run), NO_LABELS.format(expert))
+
+
+@pytest.mark.parametrize(
+    ("root", "part"),
+    [
+        ("s3://bucket/images", "s3://bucket/images: images in an object store are not supported yet; copy them to a"),
+        ("missing", "missing: No such file or directory; give an existing folder of images"),
+    ],
+)
+@pytest.mark.parametrize("dataset", ["images", "image_folder"])
+def test_root_that_cannot_be_read_is_refused(images: Path, refuse: Refuse, dataset: str, root: str, part: str) -> None:
+    expect(refuse("--set", f"dataset={{name: {dataset}, root: '{root}'}}", dry_run=True), part)
+
+
 STORAGES = {
     "the folder of the images": ("images", "lies in the folder of the images, PLACE/images"),
     "in it": ("images/runs", "lies in the folder of the images, PLACE/images"),

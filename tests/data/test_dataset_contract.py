@@ -15,6 +15,7 @@ OPTIONS: dict[str, Callable[[pytest.FixtureRequest], dict[str, Any]]] = {
     "cifar10": lambda request: {"root": str(request.getfixturevalue("cifar10_root")), "download": False},
     "eurosat": lambda request: {"root": str(request.getfixturevalue("eurosat_root")), "download": False},
     "image_folder": lambda request: {"root": str(request.getfixturevalue("flat_root"))},
+    "images": lambda request: {"root": str(request.getfixturevalue("flat_root"))},
 }
 
 
@@ -23,7 +24,11 @@ def test_dataset_holds_to_its_contract(name: str, request: pytest.FixtureRequest
     check_dataset(name, **(OPTIONS[name](request) if name in OPTIONS else {}))
 
 
-@pytest.mark.parametrize("name", tuple(datasets))
+# The rows of a dataset that people label stay the same when files are added, which a random subset would not allow.
+FIXED = {"images"}
+
+
+@pytest.mark.parametrize("name", sorted({*datasets} - FIXED))
 def test_dataset_can_be_made_smaller(name: str) -> None:
     missing = {"train_size", "test_size", "subset_seed"} - set(datasets.options(name))
 

@@ -80,6 +80,14 @@ def test_shared_images_of_several_splits_are_one_warning(tmp_path: Path, caplog:
     assert line.endswith(", so the test accuracy is too high (3 of 3 splits have such images)")
 
 
+def test_expert_that_answers_from_labels_is_refused_if_there_are_none(tmp_path: Path) -> None:
+    for i in range(4):
+        Image.new("RGB", (8, 8), (i, 0, 0)).save(tmp_path / f"{i}.png")
+
+    with pytest.raises(InputError, match=r"^dataset images: has no true labels, from which the expert oracle answers"):
+        build.prepare({"a": config(dataset={"name": "images", "root": str(tmp_path)})})
+
+
 def test_expert_that_does_not_fit_the_dataset_is_refused_before_anything_starts() -> None:
     matrix = {"name": "confusion_noise", "matrix": [[0.9, 0.1], [0.2, 0.8]]}
 

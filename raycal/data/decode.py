@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from math import ceil
 from pathlib import Path
 from threading import Lock
 from time import perf_counter
@@ -298,9 +299,9 @@ def whole_image(file: BinaryIO, *, side: int) -> "Image | str":
         with Image.open(file, formats=FORMATS) as image:
             if (problem := _too_large(image)) is not None:
                 return problem
-            orientation = _orientation(image)
             with _large_image if image.width * image.height > MAX_PIXELS else nullcontext():
-                seen = _reduced(image, max(image.size), side)
+                seen = _reduced(image, max(image.size), ceil(side / 2))  # to no less than `side`
+            orientation = _orientation(image)  # Pillow turns a TIFF when it reads its pixels, and then says so
             longer = max(seen.size)
             if longer > side:
                 width, height = (max(1, round(length * side / longer)) for length in seen.size)

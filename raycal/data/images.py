@@ -11,7 +11,7 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from raycal.algorithm.randomness import stream
-from raycal.data.content import DIGEST_BYTES, Digests, file_digests, first_with_content, listing_digest
+from raycal.data.content import DIGEST_BYTES, Digests, content_digest, first_with_content, listing_digest
 from raycal.data.decode import (
     DecodedFiles,
     OnError,
@@ -30,6 +30,7 @@ from raycal.data.image_files import (
     listed_folders,
     unused_files,
 )
+from raycal.data.remembered import remembered_digests
 from raycal.errors import InputError, first_of
 
 FORMAT_VERSION = 1
@@ -196,10 +197,13 @@ class UnlabeledImages:
         self._root = images_root(self.root)
 
     def inspect(self) -> DatasetInfo:
-        """The sizes of the pool and of the hold-out. All files are read to find duplicates, but no image is decoded, so
-        images that are damaged further in than their first bytes are still counted."""
+        """The sizes of the pool and of the hold-out.
+
+        Files are read to find duplicates, unless an earlier start has read them and they have not changed. No image is
+        decoded, so images that are damaged further in than their first bytes are still counted.
+        """
         listing = self._list(None, add=True)
-        usable = self._usable(listing.files, 0)
+        usable = self._usable(listing.files, 0, remembered_digests(self._root, listing.files))
         num_held_out = self._num_held_out(len(usable.rows))
         return DatasetInfo(
             name=self._root.name or str(self._root),
@@ -231,13 +235,19 @@ class UnlabeledImages:
         listing = self._list(before, add=add)
         num_before = 0 if before is None else len(before.names)
         if before is None or add or content is None:
-            digests = file_digests(self._root, listing.files)
+            digests = remembered_digests(self._root, listing.files)
             if before is not None:
                 self._refuse_changes(before, listing.files, digests)
-            usable = self._usable(listing.files, num_before)
+            usable = self._usable(listing.files, num_before, digests)
+            names = [listing.files[row] for row in usable.rows]
+            found = content_digest(names, digests[usable.rows])
         else:  # the images under the digest `content` were checked when they were decoded
-            usable = _Usable(list(range(num_before)), {}, {})
-        decoded, usable = self._decoded(listing.files, usable, content)
+            usable, found = _Usable(list(range(num_before)), {}, {}), content
+        decoded, usable = self._decoded(listing.files, usable, found)
+        if content not in (None, decoded.content):
+            raise InputError(
+                f"{self._root}: the files differ from those of an earlier start; restore the original ones"
+            )
         if usable.rows[:num_before] != list(range(num_before)):
             broken = [
                 f"{listing.files[row]} ({usable.broken[row]})" for row in range(num_before) if row in usable.broken
@@ -272,41 +282,42 @@ class UnlabeledImages:
             notes.append(f"holdout is not used: the {len(before.holdout):,} images that were drawn first stay held out")
         return LoadedImages(dataset, image_list, tuple(notes))
 
-    def _usable(self, files: Sequence[str], num_before: int) -> _Usable:
+    def _usable(self, files: Sequence[str], num_before: int, digests: Digests) -> _Usable:
         """The files that can be used, as far as their digests and first bytes tell.
 
         Args:
             files: All files.
             num_before: The number of images of the earlier start, with which the files begin.
+            digests: The digest of each file's content.
 
         Raises:
             InputError: There are broken files that cannot be skipped.
         """
-        first = first_with_content(file_digests(self._root, files)).tolist()
+        first = first_with_content(digests).tolist()
         problems = header_problems(self._root, files[num_before:])
         broken = {num_before + row: reason for row, reason in problems.items()}
         refuse_broken(self._root, files, broken, self.on_error)
         same = {row: source for row, source in enumerate(first) if row != source and row not in broken}
         return _Usable([row for row in range(len(files)) if row not in broken and row not in same], same, broken)
 
-    def _decoded(self, files: Sequence[str], usable: _Usable, content: str | None) -> tuple[DecodedFiles, _Usable]:
+    def _decoded(self, files: Sequence[str], usable: _Usable, content: str) -> tuple[DecodedFiles, _Usable]:
         """The images, and the files that can be used after all were decoded.
 
+        Args:
+            files: All files.
+            usable: The files that can be used as far as is known.
+            content: The digest of the names and the content of these files.
+
         Raises:
-            InputError: There are broken files that cannot be skipped, or the files are not those with this digest.
+            InputError: There are broken files that cannot be skipped, or the files have another content.
         """
         names = [files[row] for row in usable.rows]
-        digest = content if len(names) == len(files) else None
         decoded = decoded_images(
-            self._root, names, size=self.size, image_size=self.image_size, content=digest, on_error=self.on_error
+            self._root, names, size=self.size, image_size=self.image_size, content=content, on_error=self.on_error
         )
         if decoded.broken:
             usable = usable.without({usable.rows[row]: reason for row, reason in decoded.broken.items()})
             decoded = without_broken(decoded, self._root, names, size=self.size, image_size=self.image_size)
-        if content not in (None, decoded.content):
-            raise InputError(
-                f"{self._root}: the files differ from those of an earlier start; restore the original ones"
-            )
         return decoded, usable
 
     def _list(self, before: ImageList | None, *, add: bool) -> _Listing:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from raycal.data import decode, remembered
 from raycal.data.image_dataset import ImageDataset
 from raycal.data.images import ImageList, LoadedImages, UnlabeledImages
 from raycal.data.manifest import differences, manifest_of
@@ -305,6 +306,23 @@ class TestLaterStart:
         assert manifest_of(worker.dataset).digest == manifest_of(first.dataset).digest
         assert differences(manifest_of(first.dataset), manifest_of(worker.dataset)) == []
         assert len(count_decoded) == num_decoded
+
+    def test_later_start_reads_no_file_again(
+        self, root: Path, count_decoded: list[Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(remembered, "SETTLED_NS", -(10**12))
+        shutil.copy(root / "00.png", root / "copy.png")
+        first = load(root)
+        read: list[str] = []
+        monkeypatch.setattr(remembered, "file_digests", lambda root, files: read.extend(files))
+        monkeypatch.setattr(decode, "file_digests", lambda root, files: read.extend(files))
+        num_decoded = len(count_decoded)
+
+        later = load(root, first.image_list)
+
+        assert later.image_list == first.image_list
+        assert reds(later.dataset) == reds(first.dataset)
+        assert (read, len(count_decoded)) == ([], num_decoded)
 
     def test_missing_images_are_named(self, root: Path) -> None:
         first = load(root).image_list

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -68,13 +69,20 @@ class Folder:
         """A folder below this one."""
         return Folder(self._filesystem, f"{self.path}/{name}", self._query)
 
-    def write(self, name: str, content: bytes) -> None:
-        """Replace a file; after a crash it has the old content or the new content, never a part of it."""
+    def write(self, name: str, content: bytes, *, private: bool = False) -> None:
+        """Replace a file; after a crash it has the old content or the new content, never a part of it.
+
+        Args:
+            name: The path of the file, relative to the folder.
+            content: The new content.
+            private: On this machine, let no other user read the file, not even for a moment. In an object store, the
+                bucket decides who may read it.
+        """
         path = f"{self.path}/{name}"
         with self._reached():
             self._filesystem.create_dir(str(Path(path).parent), recursive=True)
             if self.is_local:
-                _write_local(Path(path), content)
+                _write_local(Path(path), content, private=private)
             else:  # in an object store a file appears when its upload is complete
                 with self._filesystem.open_output_stream(path) as stream:
                     stream.write(content)
@@ -148,10 +156,13 @@ class Folder:
             raise StorageError(printable(str(error))) from error
 
 
-def _write_local(path: Path, content: bytes) -> None:
+def _write_local(path: Path, content: bytes, *, private: bool) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
+    if private:
+        temporary.unlink(missing_ok=True)  # a file that a crash has left would keep its permissions
+    opener = partial(os.open, mode=0o600 if private else 0o666)
     try:
-        with temporary.open("wb") as file:
+        with open(temporary, "wb", opener=opener) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

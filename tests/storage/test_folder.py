@@ -1,5 +1,6 @@
 import os
 import pickle
+import stat
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -42,6 +43,25 @@ def test_second_write_replaces_the_first(folder: Folder) -> None:
     folder.write("a.txt", b"short")
 
     assert folder.read("a.txt") == b"short"
+
+
+def test_private_file_is_for_its_user_alone(folder: Folder) -> None:
+    folder.write("open", b"1")
+    left = Path(folder.path) / ".secret.tmp"  # as a crash leaves it
+    left.write_bytes(b"0")
+    left.chmod(0o666)
+    folder.write("secret", b"1", private=True)
+    folder.write("secret", b"2", private=True)
+
+    assert folder.read("secret") == b"2"
+    assert stat.filemode((Path(folder.path) / "secret").stat().st_mode) == "-rw-------"
+    assert stat.S_IMODE((Path(folder.path) / "open").stat().st_mode) & 0o044 == 0o044 & ~_umask()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def test_file_that_is_not_there_reads_as_none(folder: Folder) -> None:

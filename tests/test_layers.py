@@ -64,6 +64,7 @@ MUST_NOT_USE: Mapping[str, tuple[str, ...]] = {
     "bench": ("mlflow", "raycal.report"),
     "api": (*HEAVY, "argparse"),
     "testing": ("ray", "mlflow", "pytest"),
+    "annotate": (*HEAVY, "torchvision", "raycal.distributed"),
 }
 
 # The only parts whose modules may have an import statement of a heavy package, or of the module that writes run
@@ -74,6 +75,10 @@ ONLY_IN = {
     "torchvision": ("learner", "networks", "data", "bench"),
     "mlflow": ("tracking",),
     "matplotlib": ("report.figures", "api"),
+    "fastapi": ("annotate",),
+    "h11": ("annotate",),
+    "starlette": ("annotate",),
+    "uvicorn": ("annotate",),
     "raycal.storage.run_writer": (
         *("experiment.run", "sweep", "distributed.worker", "monitor.listener", "tracking.download", "bench.overhead"),
     ),
@@ -386,7 +391,7 @@ LIGHT = ("algorithm", "capacity", "config", "data", "dry_run", "experiment", "mo
         # The modules that `--help` imports.
         (
             [*(f"raycal.{name}.__main__" for name in COMMANDS), "raycal.pool", "raycal.track"],
-            {"numpy", "torch", "ray", "mlflow", "pydantic", "faiss", "yaml"},
+            {"numpy", "torch", "ray", "mlflow", "pydantic", "faiss", "yaml", "fastapi"},
         ),
         (
             [name for name in code().sources if part(name) in ("algorithm", "kmeans") and name[-11:] != "torch_lloyd"],
@@ -511,6 +516,7 @@ def test_harmless_import_is_fine(source: str) -> None:
         ("raycal.storage.run_dir", "from torchvision.models import resnet18", "torchvision.models"),
         ("raycal.experiment.run", "import mlflow.entities", "mlflow.entities"),
         ("raycal.report.page", "import matplotlib", "matplotlib"),
+        ("raycal.api.run", f"{LATE}import uvicorn", "uvicorn"),
         ("raycal.report.runs", "from raycal.storage.run_writer import RunWriter", "raycal.storage.run_writer"),
     ],
 )

@@ -1,0 +1,103 @@
+"""Sets up uvicorn: no log lines, no banner, and an end that does not wait for open event streams."""
+
+import asyncio
+import socket
+from http import HTTPStatus
+from typing import Any
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from raycal.annotate.app import AnnotationApp
+from raycal.annotate.gate import refusal_body
+from raycal.annotate.security import HEADERS
+
+MAX_HEADER_BYTES = 32 * 1024
+
+
+class Protocol(H11Protocol):
+    """The HTTP protocol. What uvicorn itself refuses gets an answer like every other error: in JSON, with all
+    headers."""
+
+    def __init__(self, config: uvicorn.Config, *arguments: Any, **options: Any) -> None:
+        super().__init__(config, *arguments, **options)
+        self._max_connections, self.limit_concurrency = config.limit_concurrency, None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin a connection, or refuse it if there are too many."""
+        super().connection_made(transport)
+        if self._max_connections is not None and len(self.connections) > self._max_connections:
+            self._refuse(503, "The server has too many connections; try again in a moment.")
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer a request that is not valid HTTP, and close the connection."""
+        self._refuse(400, "This is not a valid HTTP request.")
+
+    def _refuse(self, status: int, sentence: str) -> None:
+        body = refusal_body(sentence)
+        headers = [
+            *((name.encode(), value.encode()) for name, value in HEADERS.items()),
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"cache-control", b"no-store"),
+            (b"connection", b"close"),
+        ]
+        response = h11.Response(status_code=status, headers=headers, reason=HTTPStatus(status).phrase.encode())
+        for event in (response, h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """A server that ends the event streams of its application before it waits for open requests.
+
+    Args:
+        config: The settings of uvicorn.
+        app: The application.
+    """
+
+    def __init__(self, config: uvicorn.Config, app: AnnotationApp) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams, then everything else."""
+        self._app.end_streams()
+        await super().shutdown(sockets)
+
+
+def server_config(
+    app: AnnotationApp,
+    *,
+    tls_cert: str | None,
+    tls_key: str | None,
+    max_connections: int,
+    backlog: int,
+    keep_alive_seconds: int,
+    open_requests_seconds: int,
+) -> uvicorn.Config:
+    """The settings of uvicorn.
+
+    Nothing is logged, because lines of uvicorn contain what clients send. Headers of proxies are not used by uvicorn;
+    the application decides which of them it trusts.
+    """
+    return uvicorn.Config(
+        app,
+        http=Protocol,
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ssl_certfile=tls_cert,
+        ssl_keyfile=tls_key,
+        limit_concurrency=max_connections,
+        backlog=backlog,
+        timeout_keep_alive=keep_alive_seconds,
+        timeout_graceful_shutdown=open_requests_seconds,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+    )

@@ -1,0 +1,163 @@
+"""A project that keeps everything in memory, and a client that speaks HTTP to a real server."""
+
+import http.client
+import json
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from raycal.annotate.serve import AnnotationServer
+from raycal.errors import InputError
+
+HOLDOUT = 4
+
+
+class InMemoryProject:
+    """Asks for single images, one after another, and counts what it is told."""
+
+    def __init__(self, images: int = 100, classes: Sequence[str] = ("robin", "wren")) -> None:
+        self.images, self.classes = images, list(classes)
+        self.answers: dict[str, tuple[str, str]] = {}  # by the id of the event: who, question
+        self.alive: list[tuple[str, str, tuple[str, ...]]] = []
+        self.released: list[tuple[str, tuple[str, ...]]] = []
+        self.fails_with: Exception | None = None
+        self.is_closed = False
+        self.message = ""
+        self._lock = threading.Lock()
+
+    def state(self, who: str) -> dict[str, Any]:
+        if self.fails_with is not None and not isinstance(self.fails_with, OSError):
+            raise self.fails_with
+        with self._lock:
+            return {
+                "project": "birds",
+                "who": who,
+                "phase": "training" if self.is_closed else "open",
+                "message": self.message,
+                "answered": len(self.answers),
+                "classes": [{"id": i, "name": name, "count": 0} for i, name in enumerate(self.classes)],
+                "epoch": "e1",
+            }
+
+    def next(self, who: str, client: str, holding: Sequence[str], want: int) -> dict[str, Any]:
+        self.alive.append((who, client, tuple(holding)))
+        with self._lock:
+            done = {question for _, question in self.answers.values()} | set(holding)
+            free = [number for number in range(self.images) if f"1.0.{number}" not in done]
+        questions = [
+            {"id": f"1.0.{number}", "kind": "sample", "purpose": "round", "size": 1, "image": number, "half_of": None}
+            for number in free[:want]
+        ]
+        return {"questions": questions, "wait": None if questions else "everything is answered"}
+
+    def more(self, who: str, question: str, page: int) -> dict[str, Any]:
+        if question != "1.1.0":
+            raise InputError(f"there is no question {question}")
+        return {"images": list(range(24 * page, 24 * page + 24))}
+
+    def submit(self, who: str, client: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if self.fails_with is not None:
+            raise self.fails_with
+        return [self._receipt(who, event) for event in events]
+
+    def _receipt(self, who: str, event: dict[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            status = "known" if event["id"] in self.answers else "stored"
+            self.answers.setdefault(event["id"], (who, event.get("question", "")))
+            seq = list(self.answers).index(event["id"])
+        label = event.get("label")
+        return {"id": event["id"], "status": status, "seq": seq, "text": "1 image", "label": label, "question": None}
+
+    def close_round(self, who: str) -> dict[str, Any]:
+        if not self.answers:
+            raise InputError("nothing was labelled in this round")
+        self.is_closed = True
+        return self.state(who)
+
+    def release(self, client: str, questions: Sequence[str]) -> None:
+        self.released.append((client, tuple(questions)))
+
+
+class InMemoryPictures:
+    """Pictures that say what they show."""
+
+    def __init__(self, images: int = 100) -> None:
+        self.images = images
+        self.gate = threading.Event()  # cleared: every picture waits
+        self.gate.set()
+
+    def picture(self, row: int, size: str) -> bytes:
+        self.gate.wait(30)
+        if row >= self.images:
+            raise LookupError(row)
+        return f"RIFF {row} {size}".encode()
+
+
+class Answer(NamedTuple):
+    """A response."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> str:
+        assert self.headers["content-type"] == "application/json"
+        assert list(self.json) == ["error"]
+        return str(self.json["error"])
+
+
+class Client:
+    """Sends requests to a server at a port of this machine, each over a connection of its own."""
+
+    def __init__(self, port: int, cookie: str = "") -> None:
+        self.port, self.cookie = port, cookie
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | Iterable[bytes] | None = None,
+        headers: Mapping[str, str | None] | None = None,
+    ) -> Answer:
+        """Send a request; a header that is None is left out."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        standard = {"Host": f"127.0.0.1:{self.port}", "Cookie": self.cookie or None}
+        sent = {name: value for name, value in {**standard, **(headers or {})}.items() if value is not None}
+        chunked = body is not None and not isinstance(body, bytes)
+        try:
+            connection.request(method, path, body, sent, encode_chunked=chunked)
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str, headers: Mapping[str, str | None] | None = None) -> Answer:
+        return self.request("GET", path, None, headers)
+
+    def post(self, path: str, message: object = None, headers: Mapping[str, str | None] | None = None) -> Answer:
+        body = message if isinstance(message, bytes) else json.dumps({} if message is None else message).encode()
+        return self.request("POST", path, body, {"Content-Type": "application/json", **(headers or {})})
+
+    def log_in(self, token: str) -> "Client":
+        answer = self.post("/api/session", {"token": token})
+        assert answer.status == 200, answer.body
+        return Client(self.port, answer.headers["set-cookie"].partition(";")[0])
+
+
+def token_of(server: AnnotationServer) -> str:
+    return server.link().partition("#t=")[2]
+
+
+def answered(event: str, question: str = "1.0.0", **changes: object) -> dict[str, object]:
+    """An event as the page sends it."""
+    timing = {"visible_ms": 1200.5, "first_input_ms": 1100.0, "gaps_ms": []}
+    return {
+        **{"type": "answered", "id": event, "question": question, "answer": "label", "label": 1, "new_class": None},
+        **{"marked": [], "shown": 1, "timing": timing, "suggestion_shown": False},
+        **changes,
+    }

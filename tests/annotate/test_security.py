@@ -1,0 +1,572 @@
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from in_memory import Client, InMemoryProject, answered, token_of
+
+from raycal.annotate.security import (
+    HEADERS,
+    MAX_ADDRESSES,
+    SESSION_SECONDS,
+    SESSIONS_PER_PERSON,
+    AttemptLimit,
+    Person,
+    Site,
+    Tokens,
+    checked_name,
+)
+from raycal.annotate.serve import AnnotationServer
+from raycal.errors import InputError
+from raycal.storage.folder import Folder
+
+KIB = 1024
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder.at(str(tmp_path / "access"))
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.time = 1e9
+
+    def __call__(self) -> float:
+        return self.time
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/state"),
+        ("GET", "/api/events"),
+        ("GET", "/api/nothing"),
+        ("GET", "/image/0/thumbnail"),
+        ("GET", "/image/..%2f"),
+        *[
+            ("POST", f"/api/{name}")
+            for name in ("next", "more", "pictures", "answers", "close", "release", "heartbeat")
+        ],
+    ],
+)
+@pytest.mark.parametrize("cookie", [None, "", "wrong", "{name}=", "{name}=wrong", "other={secret}"])
+def test_nothing_is_answered_without_a_session(
+    owner: Client, tokens: Tokens, method: str, path: str, cookie: str | None
+) -> None:
+    secret = owner.cookie.partition("=")[2]
+    sent = None if cookie is None else cookie.format(name=tokens.cookie, secret=secret)
+    answer = owner.request(method, path, b"{}", {"Cookie": sent, "Content-Type": "application/json"})
+
+    assert answer.status == 401
+    assert answer.error == "You are not logged in; open the link that you were given."
+
+
+def test_session_is_found_among_the_cookies_of_other_projects(owner: Client) -> None:
+    answer = owner.get("/api/state", {"Cookie": f"raycal-0123=x; {owner.cookie} ; theme=dark"})
+
+    assert answer.status == 200
+
+
+def test_login_gives_a_cookie_that_scripts_and_other_sites_do_not_get(server: AnnotationServer, tokens: Tokens) -> None:
+    answer = Client(server.port).post("/api/session", {"token": token_of(server)})
+    name_and_value, *flags = answer.headers["set-cookie"].split("; ")
+    name, _, value = name_and_value.partition("=")
+
+    assert answer.json == {"who": "owner", "role": "owner"}
+    assert name == tokens.cookie
+    assert len(value) == 43  # 256 bits
+    assert sorted(flags, key=str.lower) == ["HttpOnly", f"Max-Age={int(SESSION_SECONDS)}", "Path=/", "SameSite=strict"]
+
+
+def test_wrong_token_is_refused(server: AnnotationServer, tokens: Tokens, stranger: Client) -> None:
+    first = token_of(server)
+    second = token_of(server)  # replaces the first one, as the next start of the server does
+    foreign = Tokens(Folder.at(str(Path(tokens._folder.path) / "other"))).owner_token()
+    answers = [stranger.post("/api/session", {"token": token}) for token in (first, foreign, second[:-1], "", "é")]
+
+    assert [answer.status for answer in answers] == [401] * 5
+    assert {answer.error for answer in answers} == {"This link is not valid, or no longer valid; ask for a new one."}
+    assert [answer.headers["set-cookie"] for answer in answers] == [None] * 5
+    assert stranger.post("/api/session", {"token": second}).status == 200
+
+
+def test_link_works_on_a_second_device_with_another_session(tokens: Tokens, stranger: Client) -> None:
+    token = tokens.invite("Ana")
+    laptop, phone = stranger.log_in(token), stranger.log_in(token)
+
+    assert laptop.cookie != phone.cookie
+    assert [one.get("/api/state").json["who"] for one in (laptop, phone)] == ["person-1"] * 2
+
+
+def test_address_with_many_wrong_tokens_has_to_wait(server: AnnotationServer, owner: Client, stranger: Client) -> None:
+    statuses = [stranger.post("/api/session", {"token": f"wrong{number}"}).status for number in range(12)]
+    limited = stranger.post("/api/session", {"token": token_of(server)})
+
+    assert statuses == [401] * 10 + [429] * 2
+    assert limited.status == 429
+    assert 50 <= int(limited.headers["retry-after"]) <= 60
+    assert owner.get("/api/state").status == 200  # who is logged in goes on
+
+
+def test_revoked_person_is_out_at_once(tokens: Tokens, stranger: Client) -> None:
+    token = tokens.invite("Ana")
+    ana, bob = stranger.log_in(token), stranger.log_in(tokens.invite("Bob"))
+    assert ana.get("/api/state").status == 200
+    tokens.revoke("Ana")
+
+    assert ana.get("/api/state").status == 401
+    assert stranger.post("/api/session", {"token": token}).status == 401
+    assert bob.get("/api/state").status == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example:8700", "evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "", "[", "a b"),
+        *("192.168.7.9:8700", "localhost@evil.example", "127.0.0.1:8700:1", "[::1", "127.0.0.1, evil.example"),
+    ],
+)
+def test_foreign_host_is_refused(owner: Client, host: str) -> None:
+    for path in ("/", "/static/app.js", "/api/state", "/image/0/full", "/nothing"):
+        answer = owner.get(path, {"Host": host})
+        assert answer.status == 403
+        assert answer.error == "This server does not answer under this host name."
+    assert owner.post("/api/close", None, {"Host": host}).status == 403
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:9000", "LOCALHOST:1", "127.0.0.1", "127.0.0.2:5", "[::1]:80"])
+def test_loopback_is_answered_at_any_port(owner: Client, host: str) -> None:
+    assert owner.get("/api/state", {"Host": host}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "http://{host}"}, 200),
+        ({"Origin": "http://{host}", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": "https://{host}"}, 403),
+        ({"Origin": "http://127.0.0.1:1"}, 403),
+        ({"Origin": "http://localhost"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "http://{host}.evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": ""}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "none"}, 403),
+        ({"Origin": "http://{host}", "Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin"}, 403),
+    ],
+)
+def test_post_must_come_from_the_own_page(owner: Client, headers: dict[str, str], status: int) -> None:
+    sent = {name: value.format(host=f"127.0.0.1:{owner.port}") for name, value in headers.items()}
+
+    assert owner.post("/api/heartbeat", {"client": "tab", "holding": []}, sent).status == status
+    assert owner.post("/api/session", {"token": ""}, sent).status == (401 if status == 200 else status)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("application/json", 200),
+        ("application/json; charset=utf-8", 200),
+        ("Application/JSON", 200),
+        ("application/x-www-form-urlencoded", 415),
+        ("multipart/form-data; boundary=x", 415),
+        ("text/plain", 415),
+        ("text/plain; application/json", 415),
+        ("application/jsonp", 415),
+        ("application/json, text/plain", 415),
+        (None, 415),
+        ("", 415),
+    ],
+)
+def test_post_must_be_json(owner: Client, content_type: str | None, status: int) -> None:
+    answer = owner.post("/api/heartbeat", {"client": "tab", "holding": []}, {"Content-Type": content_type})
+
+    assert answer.status == status
+    assert status == 200 or answer.error == "The content type of a POST must be application/json."
+
+
+def padded(size: int) -> bytes:
+    """A valid heartbeat of this many bytes."""
+    body = b'{"client": "tab", "holding": []}'
+    return body + b" " * (size - len(body))
+
+
+@pytest.mark.parametrize(("size", "status"), [(64 * KIB, 200), (64 * KIB + 1, 413), (900 * KIB, 413)])
+def test_body_over_the_limit_is_refused(owner: Client, size: int, status: int) -> None:
+    whole = owner.post("/api/heartbeat", padded(size))
+    body = padded(size)
+    chunks = [body[start : start + 8 * KIB] for start in range(0, size, 8 * KIB)]
+    chunked = owner.request("POST", "/api/heartbeat", iter(chunks), {"Content-Type": "application/json"})
+
+    assert (whole.status, chunked.status) == (status, status)
+    if status == 413:
+        assert whole.error == chunked.error == "The request is larger than 64 KiB."
+    assert owner.get("/api/state").status == 200
+
+
+def raw(port: int, request: bytes, *, most: int = 1 << 16) -> bytes:
+    """Everything that the server answers to some bytes, until it closes the connection."""
+    received = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(request)
+        while len(received) < most and (part := connection.recv(1 << 16)):
+            received += part
+    return received
+
+
+def post_head(client: Client, *headers: str) -> bytes:
+    lines = [
+        *("POST /api/heartbeat HTTP/1.1", f"Host: 127.0.0.1:{client.port}", f"Cookie: {client.cookie}"),
+        *("Content-Type: application/json", *headers, "", ""),
+    ]
+    return "\r\n".join(lines).encode()
+
+
+def test_huge_body_is_refused_before_it_is_sent(owner: Client) -> None:
+    expecting = raw(owner.port, post_head(owner, "Content-Length: 99999999999", "Expect: 100-continue"))
+
+    assert expecting.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in expecting.lower()
+
+
+def test_endless_chunked_body_is_cut_off(owner: Client) -> None:
+    chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+    received = b""
+    with socket.create_connection(("127.0.0.1", owner.port), timeout=10) as connection:
+        connection.sendall(post_head(owner, "Transfer-Encoding: chunked"))
+        with pytest.raises(OSError):  # noqa: PT012 - the server closes the connection at some point
+            for _ in range(10_000):
+                connection.sendall(chunk)
+            received = connection.recv(100)
+
+    assert received == b""
+    assert owner.get("/api/state").status == 200
+
+
+def test_length_that_lies_does_not_help(owner: Client) -> None:
+    both = raw(owner.port, post_head(owner, "Content-Length: 10", "Transfer-Encoding: chunked") + b"0\r\n\r\n")
+    negative = raw(owner.port, post_head(owner, "Content-Length: -5") + b"{}")
+
+    assert both.startswith(b"HTTP/1.1 400 ")
+    assert b"must not have both" in both
+    assert negative.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "PROPFIND"])
+def test_other_methods_are_refused_without_cors(owner: Client, method: str) -> None:
+    headers = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
+    for path in ("/", "/api/state", "/api/answers", "/image/0/full"):
+        answer = owner.request(method, path, None, headers)
+        assert answer.status == 405
+        assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+
+
+def test_get_of_a_post_and_post_of_a_get_are_refused(owner: Client) -> None:
+    assert owner.get("/api/answers").status == 405
+    assert owner.post("/api/state").status == 405
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/static/../", "/static/../secret.js", "/static/..%2fsecret.js", "/static/%2e%2e/secret.js", "/static/"),
+        *("/static", "/static/%2e%2e%2fsecret.js", "/static//app.js", "/static/./app.js", "/static/notes.txt"),
+        *("/static/APP.JS", "/static/app.js/", "/static/app.js%00", "/static/%00", "/../secret.js", "/img/../"),
+        *("/docs", "/redoc", "/openapi.json", "/index.html", "/favicon.ico", "/static/..\\secret.js", "//etc/passwd"),
+    ],
+)
+def test_only_files_of_the_page_are_served(stranger: Client, path: str) -> None:
+    answer = stranger.get(path)
+
+    assert answer.status == 404
+    assert answer.error == "There is nothing at this address."
+
+
+def test_every_response_has_the_headers(server: AnnotationServer, owner: Client, project: InMemoryProject) -> None:
+    answers = [
+        owner.get("/"),
+        owner.get("/static/app.js"),
+        owner.get("/static/app.js", {"If-None-Match": owner.get("/static/app.js").headers["etag"]}),
+        owner.get("/nothing"),
+        owner.get("/api/state"),
+        owner.get("/api/state", {"Cookie": None}),
+        owner.get("/api/state", {"Host": "evil.example"}),
+        owner.get("/image/0/full"),
+        owner.get("/image/0/none"),
+        owner.post("/api/session", {"token": "wrong"}),
+        owner.post("/api/session", {"token": token_of(server)}),
+        owner.post("/api/answers", b"{"),
+        owner.post("/api/answers", {"client": "tab", "events": [answered("a")]}),
+        owner.post("/api/pictures", {"rows": [1]}),
+        owner.post("/api/close", None, {"Content-Type": "text/plain"}),
+        owner.post("/api/close", padded(70 * KIB)),
+        owner.request("PUT", "/"),
+    ]
+    project.fails_with = RuntimeError()
+    answers.append(owner.get("/api/state"))
+
+    assert [answer.status for answer in answers] == [
+        *(200, 200, 304, 404, 200, 401, 403, 200, 404, 401, 200, 400, 200, 200, 415, 413, 405, 500)
+    ]
+    for answer in answers:
+        assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+        assert answer.headers["cache-control"]
+        assert answer.headers["server"] is None
+        assert answer.headers["access-control-allow-origin"] is None
+
+
+def test_headers_forbid_scripts_and_frames_of_others() -> None:
+    assert HEADERS["Content-Security-Policy"].split("; ") == [
+        *("default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' blob:", "connect-src 'self'"),
+        *("frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"),
+    ]
+    assert HEADERS["X-Content-Type-Options"] == "nosniff"
+    assert HEADERS["Referrer-Policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"hello\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"\x16\x03\x01\r\n\r\n",
+    ],
+)
+def test_what_is_not_http_gets_an_error_with_the_headers(server: AnnotationServer, request_: bytes) -> None:
+    head, _, body = raw(server.port, request_).partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(body) == {"error": "This is not a valid HTTP request."}
+    for name, value in HEADERS.items():
+        assert f"{name}: {value}".lower().encode() in head.lower()
+
+
+def test_nothing_is_logged(
+    server: AnnotationServer, tokens: Tokens, stranger: Client, capfd: pytest.CaptureFixture[str]
+) -> None:
+    token = tokens.invite("Ana María")
+    ana = stranger.log_in(token)
+    ana.get(f"/api/state?t={token}")
+    ana.post("/api/answers", {"client": "tab", "events": [answered("a", new_class="Ana María")]})
+    stranger.post("/api/session", {"token": "wrong"})
+    raw(server.port, token.encode() + b"\r\n\r\n")
+    server.stop()
+
+    assert capfd.readouterr() == ("", "")
+
+
+def test_file_holds_digests_for_the_user_alone(tokens: Tokens, tmp_path: Path) -> None:
+    token = tokens.invite("Ana")
+    login = tokens.log_in(token)
+    assert login is not None
+    (path,) = [path for path in (tmp_path / "project").iterdir() if path.suffix == ".json"]
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert token not in path.read_text()
+    assert login.secret not in path.read_text()
+    account = json.loads(path.read_text())["accounts"][0]
+    assert (account["who"], account["role"], account["name"]) == ("person-1", "annotator", "Ana")
+
+
+def test_sessions_survive_a_restart(folder: Folder) -> None:
+    before = Tokens(folder)
+    login = before.log_in(before.invite("Ana"))
+    assert login is not None
+    after = Tokens(folder)
+    after.owner_token()
+
+    assert after.cookie == before.cookie
+    assert after.person_of(login.secret) == Person("person-1", "annotator")
+
+
+def test_tokens_are_random_and_long(folder: Folder) -> None:
+    tokens = Tokens(folder)
+    made = {tokens.owner_token() for _ in range(3)} | {tokens.invite("Ana") for _ in range(3)}
+
+    assert len(made) == 6
+    assert {len(token) for token in made} == {43}
+
+
+def test_new_link_replaces_the_old_one_but_not_the_sessions(folder: Folder) -> None:
+    tokens = Tokens(folder)
+    old = tokens.invite("Ana")
+    login = tokens.log_in(old)
+    assert login is not None
+    new = tokens.invite("  Ana ")
+
+    assert tokens.log_in(old) is None
+    assert tokens.person_of(login.secret) == Person("person-1", "annotator")
+    assert tokens.log_in(new) is not None
+    assert tokens.names() == {"person-1": "Ana"}
+
+
+def test_revoked_person_who_is_invited_again_keeps_the_pseudonym_and_no_session(folder: Folder) -> None:
+    tokens = Tokens(folder)
+    old = tokens.log_in(tokens.invite("Ana"))
+    assert old is not None
+    tokens.revoke("Ana")
+    tokens.invite("Bob")
+    new = tokens.log_in(tokens.invite("Ana"))
+
+    assert new is not None
+    assert new.person == Person("person-1", "annotator")
+    assert tokens.person_of(old.secret) is None
+    assert tokens.names() == {"person-1": "Ana", "person-2": "Bob"}
+
+
+def test_who_was_not_invited_cannot_be_revoked(folder: Folder) -> None:
+    tokens = Tokens(folder)
+    tokens.invite("Ana")
+    with pytest.raises(InputError, match="'Bob' has no link; these people have one: Ana"):
+        tokens.revoke("Bob")
+    tokens.revoke("Ana")
+    with pytest.raises(InputError, match="'Ana' has no link; these people have one: nobody"):
+        tokens.revoke("Ana")
+
+
+def test_sessions_end_after_their_time(folder: Folder) -> None:
+    clock = Clock()
+    tokens = Tokens(folder, now=clock)
+    login = tokens.log_in(tokens.owner_token())
+    assert login is not None
+    clock.time += SESSION_SECONDS - 1
+    assert tokens.person_of(login.secret) == Person("owner", "owner")
+    clock.time += 2
+    assert tokens.person_of(login.secret) is None
+
+
+def test_oldest_session_of_a_person_gives_way(folder: Folder) -> None:
+    tokens = Tokens(folder)
+    other = tokens.log_in(tokens.invite("Bob"))
+    token = tokens.invite("Ana")
+    logins = [tokens.log_in(token) for _ in range(SESSIONS_PER_PERSON + 1)]
+    people = [tokens.person_of(login.secret) for login in logins if login]
+
+    assert people == [None, *[Person("person-2", "annotator")] * SESSIONS_PER_PERSON]
+    assert other is not None
+    assert tokens.person_of(other.secret) == Person("person-1", "annotator")
+
+
+def test_invitation_of_another_process_is_seen(folder: Folder) -> None:
+    running = Tokens(folder)
+    login = running.log_in(running.owner_token())
+    assert login is not None
+    script = (
+        "import sys; from raycal.annotate.security import Tokens; from raycal.storage.folder import Folder\n"
+        "print(Tokens(Folder.at(sys.argv[1])).invite('Ana'))"
+    )
+    made = subprocess.run([sys.executable, "-c", script, folder.path], capture_output=True, text=True, check=True)
+    by_ana = running.log_in(made.stdout.strip())
+    Tokens(folder).revoke("Ana")
+    assert by_ana is not None
+    assert running.person_of(by_ana.secret) == Person("person-1", "annotator")
+    running.refresh()
+
+    assert running.person_of(by_ana.secret) is None
+    assert running.person_of(login.secret) == Person("owner", "owner")
+
+
+def test_remote_folder_works_too() -> None:
+    folder = Folder.at("mock:///bucket/project")
+    tokens = Tokens(folder)
+    login = tokens.log_in(tokens.invite("Ana"))
+    again = Tokens(folder)
+
+    assert login is not None
+    assert again.person_of(login.secret) == Person("person-1", "annotator")
+    again.revoke("Ana")
+    tokens.refresh()
+    assert tokens.person_of(login.secret) is None
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b"[]", b'{"project": "a"}', b'{"project": "a", "accounts": [{}], "sessions": []}']
+)
+def test_damaged_file_is_named(folder: Folder, content: bytes) -> None:
+    folder.write("access.json", content)
+    with pytest.raises(InputError, match=r"access\.json: is damaged; delete it, and send everybody a new link"):
+        Tokens(folder)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "  ", "a" * 65, "Ana\n", "A\tna", "\u202eAna", "Ana\x00", "\ue000", "\ud800", "\u2028"]
+)
+def test_name_must_be_printable(name: str) -> None:
+    with pytest.raises(InputError, match="the name of a person"):
+        checked_name(name)
+
+
+def test_name_gets_one_form() -> None:
+    assert checked_name("  Jose\u0301   Pe\u0301rez ") == "José Pérez"
+    assert checked_name("\u0645\u06cc\u200c\u062e") == "\u0645\u06cc\u200c\u062e"  # Persian needs the joiner
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    return Clock()
+
+
+def test_attempts_are_counted_by_address_and_forgotten(clock: Clock) -> None:
+    limit = AttemptLimit(most=3, seconds=60, now=clock)
+    for _ in range(3):
+        assert limit.seconds_to_wait("a") == 0
+        limit.count("a")
+        clock.time += 10
+
+    assert limit.seconds_to_wait("a") == 30
+    assert limit.seconds_to_wait("b") == 0
+    clock.time += 30
+    assert limit.seconds_to_wait("a") == 0
+    limit.count("a")
+    assert limit.seconds_to_wait("a") == 10  # the second of the last three attempts was 50 seconds ago
+
+
+def test_counted_addresses_are_bounded(clock: Clock) -> None:
+    limit = AttemptLimit(most=1, now=clock)
+    for number in range(MAX_ADDRESSES + 1):
+        limit.count(str(number))
+
+    assert limit.seconds_to_wait("0") == 0
+    assert limit.seconds_to_wait("1") > 0
+
+
+@pytest.mark.parametrize(
+    ("host", "local", "allowed"),
+    [
+        ("label.example.org", "10.1.2.3", True),
+        ("LABEL.example.org:443", "10.1.2.3", True),
+        ("label.example.org.", "10.1.2.3", True),
+        ("10.1.2.3:8700", "10.1.2.3", True),
+        ("10.1.2.3:8700", "::ffff:10.1.2.3", True),
+        ("[fd00::7]:8700", "fd00::7", True),
+        ("10.1.2.4:8700", "10.1.2.3", False),
+        ("other.example.org", "10.1.2.3", False),
+        ("example.org", "10.1.2.3", False),
+    ],
+)
+def test_named_hosts_and_the_own_address_are_allowed(host: str, local: str, allowed: bool) -> None:
+    assert Site(names=frozenset({"label.example.org"})).allows_host(host, local) is allowed
+
+
+def test_umask_of_the_user_does_not_open_the_file(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        Tokens(Folder.at(str(tmp_path))).invite("Ana")
+    finally:
+        os.umask(before)
+
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}

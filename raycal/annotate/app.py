@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
@@ -34,13 +33,11 @@ from raycal.annotate.messages import (
     Nothing,
     Release,
     Rows,
-    checked_events,
     problem_sentence,
-    sentence_of,
 )
 from raycal.annotate.security import OWNER, SESSION_SECONDS, AttemptLimit, Person, Site, Tokens
 from raycal.annotate.static_files import FOLDER, INDEX, StaticFile, etag_of, static_files
-from raycal.errors import InputError
+from raycal.errors import InputError, RaycalError
 
 # Answers that arrive together wait for the same write, so there should be a thread for each of them.
 ANSWER_THREADS = 64
@@ -78,7 +75,7 @@ class AnnotationApp:
         self._answering = ThreadPoolExecutor(ANSWER_THREADS, "annotate-answers")
         self._asking = ThreadPoolExecutor(QUESTION_THREADS, "annotate-questions")
         self._drawing = ThreadPoolExecutor(PICTURE_THREADS, "annotate-pictures")
-        self._live = LiveState(self._state)
+        self._live = LiveState(self._state, self._num_changes)
         self._gate = Gate(self._routes(), tokens, site)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,6 +94,7 @@ class AnnotationApp:
         app.add_exception_handler(Refusal, _refused)
         app.add_exception_handler(InputError, _input_error)
         app.add_exception_handler(OSError, _storage_error)
+        app.add_exception_handler(RaycalError, _storage_error)
         app.add_exception_handler(Exception, _mistake)  # the gate then reports it
         pages: Mapping[str, Callable[..., Any]] = {
             "/": self.index,
@@ -144,6 +142,9 @@ class AnnotationApp:
 
     async def _state(self, person: Person) -> Json:
         return await self._in(self._asking, self._state_now, person)
+
+    async def _num_changes(self) -> int:
+        return await self._in(self._asking, lambda: self._project.num_changes)
 
     def _state_now(self, person: Person) -> Json:
         return {**self._project.state(person.who), "who": person.who, "role": person.role}
@@ -200,8 +201,7 @@ class AnnotationApp:
     async def heartbeat(self, request: Request, body: Heartbeat) -> Response:
         """Keep the questions of a page."""
         who = _person(request).who
-        await self._in(self._asking, self._project.next, who, body.client, body.holding, 0)
-        return JSONResponse({})
+        return JSONResponse(await self._in(self._asking, self._project.heartbeat, who, body.client, body.holding))
 
     async def more(self, request: Request, body: More) -> Response:
         """More images of a cluster."""
@@ -217,17 +217,12 @@ class AnnotationApp:
     async def answers(self, request: Request, body: Answers) -> Response:
         """Store answers. The receipts are in the order of the events."""
         person = _person(request)
-        try:
-            events, wrong = checked_events(body.events)
-        except ValidationError as error:
-            raise Refusal(400, sentence_of(error)) from None
+        if not _is_text(body.events):
+            raise Refusal(400, "The body contains half of a character.")
 
         def submit() -> Json:
-            stored = {receipt["id"]: receipt for receipt in self._project.submit(person.who, body.client, events)}
-            refused = {event_id: _refused_receipt(event_id, text) for event_id, text in wrong.items()}
-            receipts = {**refused, **stored}
-            ordered = [receipts[event["id"]] for event in body.events]
-            return {"receipts": ordered, "state": self._state_now(person)}
+            receipts = self._project.submit(person.who, body.client, body.events)
+            return {"receipts": receipts, "state": self._state_now(person)}
 
         return JSONResponse(await self._in(self._answering, submit))
 
@@ -254,22 +249,38 @@ class AnnotationApp:
         """
         if not ROW.fullmatch(row) or size not in SIZES:
             raise Refusal(404, NOT_FOUND)
-        content = await self._picture(int(row), size)
+        try:
+            content = await self._picture(int(row), size)
+        except RaycalError as error:  # it names a file of the owner
+            reason = f" {error}" if _person(request).role == OWNER else ""
+            raise Refusal(503, f"This image cannot be shown now.{reason}") from error
         kept = IMMUTABLE if request.query_params.get("v") else REVALIDATED
-        return _cached(request, content, "image/webp", etag_of(content), kept)
+        return _cached(request, content, _media_type(content), etag_of(content), kept)
 
     async def pictures(self, request: Request, body: Rows) -> Response:
-        """Thumbnails in one response: the length of a JSON header, the header, and one WebP file after another."""
+        """Thumbnails in one response: the length of a JSON header, the header, and one picture after another.
+
+        A picture that cannot be shown now is left out.
+        """
         rows = list(dict.fromkeys(body.rows))
-        contents = await asyncio.gather(*(self._picture(row, "thumbnail") for row in rows))
-        header = json.dumps({"images": [[row, len(content)] for row, content in zip(rows, contents, strict=True)]})
-        bundle = b"".join([len(header).to_bytes(4, "big"), header.encode(), *contents])
+        contents = await asyncio.gather(*map(self._thumbnail, rows))
+        shown = [(row, content) for row, content in zip(rows, contents, strict=True) if content is not None]
+        header = json.dumps({"images": [[row, len(content)] for row, content in shown]}).encode()
+        bundle = b"".join([len(header).to_bytes(4, "big"), header, *(content for _, content in shown)])
         return Response(bundle, media_type="application/octet-stream")
 
-    async def _picture(self, row: int, size: str) -> bytes:
+    async def _thumbnail(self, row: int) -> bytes | None:
         try:
-            return await self._in(self._drawing, self._pictures.picture, row, size)
-        except LookupError:
+            return await self._picture(row, "thumbnail")
+        except RaycalError:
+            return None
+
+    async def _picture(self, row: int, size: str) -> bytes:
+        pictures = self._pictures
+        make = {"thumbnail": pictures.thumbnail, "full": pictures.full, "model": pictures.model}[size]
+        try:
+            return await self._in(self._drawing, make, row)
+        except IndexError:
             raise Refusal(404, "There is no such image.") from None
 
     def _address(self, request: Request) -> str:
@@ -289,8 +300,17 @@ def _person(request: Request) -> Person:
     return person
 
 
-def _refused_receipt(event_id: str, text: str) -> Json:
-    return {"id": event_id, "status": "refused", "seq": None, "text": text, "label": None, "question": None}
+def _is_text(message: object) -> bool:
+    """Whether all strings of a message can be encoded; JSON can hold half of a surrogate pair, which cannot be."""
+    try:
+        json.dumps(message, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _media_type(picture: bytes) -> str:
+    return "image/jpeg" if picture.startswith(b"\xff\xd8") else "image/webp"
 
 
 def _static_response(request: Request, file: StaticFile | None) -> Response:
@@ -344,6 +364,8 @@ async def _mistake(request: Request, error: Exception) -> Response:
 
 
 async def _storage_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, RaycalError):
+        return _error(503, str(error))
     assert isinstance(error, OSError)
     reason = f" ({error.strerror})" if error.strerror else ""
     return _error(503, f"The server cannot use its storage{reason}; nothing was stored, so try again.")

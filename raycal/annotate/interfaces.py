@@ -16,29 +16,36 @@ class Project(Protocol):
         OSError: Raised by every method that stores something, if nothing could be stored.
     """
 
+    @property
+    def num_changes(self) -> int:
+        """A number that grows whenever the state may have changed."""
+
     def state(self, who: str) -> Json: ...
 
     def next(self, who: str, client: str, holding: Sequence[str], want: int) -> Json: ...
 
+    def heartbeat(self, who: str, client: str, holding: Sequence[str]) -> Json: ...
+
     def more(self, who: str, question: str, page: int) -> Json: ...
 
-    def submit(self, who: str, client: str, events: list[Json]) -> list[Json]: ...
+    def submit(self, who: str, client: str, events: Sequence[object]) -> list[Json]:
+        """Check and store events, which may have any form. There is a receipt for each of them, in the same order."""
 
     def close_round(self, who: str) -> Json: ...
 
-    def release(self, client: str, questions: Sequence[str]) -> None: ...
+    def release(self, client: str, questions: Sequence[str] | None = None) -> None: ...
 
 
 class Pictures(Protocol):
-    """The pictures that people see, encoded as WebP."""
+    """The pictures that people see, as WebP or JPEG files. All methods may be called from several threads.
 
-    def picture(self, row: int, size: str) -> bytes:
-        """The picture of an image; may be called from several threads at the same time.
+    Raises:
+        IndexError: Raised by every method if there is no such image.
+        RaycalError: Raised by every method if the picture cannot be shown now.
+    """
 
-        Args:
-            row: The row of the image.
-            size: `thumbnail`, `full` or `model`.
+    def thumbnail(self, row: int) -> bytes: ...
 
-        Raises:
-            LookupError: There is no such image.
-        """
+    def full(self, row: int) -> bytes: ...
+
+    def model(self, row: int) -> bytes: ...

@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from raycal.annotate.gate import report
 from raycal.annotate.interfaces import Json
 from raycal.annotate.security import Person
 
@@ -23,6 +22,7 @@ class LiveState:
 
     Args:
         read: The state for a person.
+        count_changes: A number that grows whenever the state may have changed.
         interval: Seconds between two looks at the state.
         keep_alive: Seconds without a change after which a comment is sent.
     """
@@ -30,14 +30,15 @@ class LiveState:
     def __init__(
         self,
         read: Callable[[Person], Awaitable[Json]],
+        count_changes: Callable[[], Awaitable[int]],
         *,
         interval: float = INTERVAL,
         keep_alive: float = KEEP_ALIVE_SECONDS,
     ) -> None:
-        self._read, self._interval, self._keep_alive = read, interval, keep_alive
-        self._readers: dict[object, Person] = {}
+        self._read, self._count_changes = read, count_changes
+        self._interval, self._keep_alive = interval, keep_alive
+        self.num_readers = 0
         self._changed = asyncio.Event()
-        self._last: str | None = None
         self._has_ended = False
 
     def end(self) -> None:
@@ -46,22 +47,13 @@ class LiveState:
         self._changed.set()
 
     async def watch(self) -> None:
-        """Look for changes until this task is cancelled. Nothing is read while no page is open."""
-        has_failed = False
+        """Look for changes until this task is cancelled."""
+        num_seen = 0
         while True:
             await asyncio.sleep(self._interval)
-            if not self._readers:
-                continue
-            try:
-                seen = _text(await self._read(next(iter(self._readers.values()))), without=("who", "role"))
-                has_failed = False
-            except Exception as error:
-                if not has_failed:  # once, and not twice a second
-                    report(error, "reading the state")
-                has_failed = True
-                continue
-            if seen != self._last:
-                self._last = seen
+            num_changes = await self._count_changes()
+            if num_changes != num_seen:
+                num_seen = num_changes
                 changed, self._changed = self._changed, asyncio.Event()
                 changed.set()
 
@@ -72,8 +64,7 @@ class LiveState:
             person: Who reads them.
             is_valid: Whether the session of the person still exists; without it the stream ends.
         """
-        reader = object()
-        self._readers[reader] = person
+        self.num_readers += 1
         sent: str | None = None
         try:
             while not self._has_ended and is_valid():
@@ -83,7 +74,7 @@ class LiveState:
                 sent = text
                 await self._wait(changed, is_valid)
         finally:
-            del self._readers[reader]
+            self.num_readers -= 1
 
     async def _wait(self, changed: asyncio.Event, is_valid: Callable[[], bool]) -> None:
         """Wait for a change, for the time of the next comment, or for the end of the session."""
@@ -96,7 +87,6 @@ class LiveState:
             return
 
 
-def _text(state: Json, without: tuple[str, ...] = ()) -> str:
+def _text(state: Json) -> str:
     """The state in one line of JSON."""
-    kept = {key: value for key, value in state.items() if key not in without}
-    return json.dumps(kept, ensure_ascii=False, allow_nan=False)
+    return json.dumps(state, allow_nan=False)

@@ -3,27 +3,33 @@
 import http.client
 import json
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from raycal.annotate.serve import AnnotationServer
-from raycal.errors import InputError
-
-HOLDOUT = 4
+from raycal.errors import InputError, RaycalError
 
 
 class InMemoryProject:
     """Asks for single images, one after another, and counts what it is told."""
 
-    def __init__(self, images: int = 100, classes: Sequence[str] = ("robin", "wren")) -> None:
-        self.images, self.classes = images, list(classes)
+    def __init__(
+        self, images: int = 100, classes: Sequence[str] = ("robin", "wren"), commit_seconds: float = 0
+    ) -> None:
+        self.images, self.classes, self.commit_seconds = images, list(classes), commit_seconds
         self.answers: dict[str, tuple[str, str]] = {}  # by the id of the event: who, question
         self.alive: list[tuple[str, str, tuple[str, ...]]] = []
-        self.released: list[tuple[str, tuple[str, ...]]] = []
+        self.released: list[tuple[str, tuple[str, ...] | None]] = []
         self.fails_with: Exception | None = None
         self.is_closed = False
         self.message = ""
         self._lock = threading.Lock()
+
+    @property
+    def num_changes(self) -> int:
+        with self._lock:
+            return hash((len(self.answers), self.is_closed, self.message))
 
     def state(self, who: str) -> dict[str, Any]:
         if self.fails_with is not None and not isinstance(self.fails_with, OSError):
@@ -40,7 +46,6 @@ class InMemoryProject:
             }
 
     def next(self, who: str, client: str, holding: Sequence[str], want: int) -> dict[str, Any]:
-        self.alive.append((who, client, tuple(holding)))
         with self._lock:
             done = {question for _, question in self.answers.values()} | set(holding)
             free = [number for number in range(self.images) if f"1.0.{number}" not in done]
@@ -50,17 +55,24 @@ class InMemoryProject:
         ]
         return {"questions": questions, "wait": None if questions else "everything is answered"}
 
+    def heartbeat(self, who: str, client: str, holding: Sequence[str]) -> dict[str, Any]:
+        self.alive.append((who, client, tuple(holding)))
+        return {"lost": []}
+
     def more(self, who: str, question: str, page: int) -> dict[str, Any]:
         if question != "1.1.0":
             raise InputError(f"there is no question {question}")
         return {"images": list(range(24 * page, 24 * page + 24))}
 
-    def submit(self, who: str, client: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def submit(self, who: str, client: str, events: Sequence[object]) -> list[dict[str, Any]]:
         if self.fails_with is not None:
             raise self.fails_with
+        time.sleep(self.commit_seconds)  # as long as it takes until the answers are on disk
         return [self._receipt(who, event) for event in events]
 
-    def _receipt(self, who: str, event: dict[str, Any]) -> dict[str, Any]:
+    def _receipt(self, who: str, event: Any) -> dict[str, Any]:
+        if not isinstance(event, dict) or "id" not in event:
+            return {"id": None, "status": "refused", "seq": None, "text": "broken", "label": None, "question": None}
         with self._lock:
             status = "known" if event["id"] in self.answers else "stored"
             self.answers.setdefault(event["id"], (who, event.get("question", "")))
@@ -74,8 +86,8 @@ class InMemoryProject:
         self.is_closed = True
         return self.state(who)
 
-    def release(self, client: str, questions: Sequence[str]) -> None:
-        self.released.append((client, tuple(questions)))
+    def release(self, client: str, questions: Sequence[str] | None = None) -> None:
+        self.released.append((client, None if questions is None else tuple(questions)))
 
 
 class InMemoryPictures:
@@ -83,14 +95,26 @@ class InMemoryPictures:
 
     def __init__(self, images: int = 100) -> None:
         self.images = images
+        self.unavailable: set[int] = set()
         self.gate = threading.Event()  # cleared: every picture waits
         self.gate.set()
 
-    def picture(self, row: int, size: str) -> bytes:
+    def thumbnail(self, row: int) -> bytes:
+        return self._picture(row, b"RIFF thumbnail")
+
+    def full(self, row: int) -> bytes:
+        return self._picture(row, b"\xff\xd8 full")
+
+    def model(self, row: int) -> bytes:
+        return self._picture(row, b"RIFF model")
+
+    def _picture(self, row: int, text: bytes) -> bytes:
         self.gate.wait(30)
         if row >= self.images:
-            raise LookupError(row)
-        return f"RIFF {row} {size}".encode()
+            raise IndexError(f"there is no image {row}")
+        if row in self.unavailable:
+            raise RaycalError(f"/home/ada/birds/{row}.png: has changed")
+        return b"%s %d" % (text, row)
 
 
 class Answer(NamedTuple):

@@ -1,3 +1,4 @@
+import http.client
 import os
 import re
 import signal
@@ -27,6 +28,20 @@ HERE = Path(__file__).parent
 def test_server_listens_on_the_loopback_interface_alone(server: AnnotationServer) -> None:
     assert server._socket.getsockname()[0] == "127.0.0.1"
     assert re.fullmatch(rf"http://127\.0\.0\.1:{server.port}/#t=[\w-]{{43}}", server.link())
+
+
+def test_response_is_not_held_back_by_the_network_stack(server: AnnotationServer) -> None:
+    """With Nagle's algorithm, the body of a response waits 40 ms for the client to acknowledge the headers."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    seconds = []
+    for _ in range(10):
+        start = time.perf_counter()
+        connection.request("GET", "/static/app.js")
+        connection.getresponse().read()
+        seconds.append(time.perf_counter() - start)
+    connection.close()
+
+    assert min(seconds[3:]) < 0.03
 
 
 @pytest.fixture

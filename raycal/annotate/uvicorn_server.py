@@ -14,6 +14,8 @@ from raycal.annotate.gate import refusal_body
 from raycal.annotate.security import HEADERS
 
 MAX_HEADER_BYTES = 32 * 1024
+# A connection on which a request has begun, but whose headers do not arrive in this time, is closed.
+HEADER_SECONDS = 15.0
 
 
 class Protocol(H11Protocol):
@@ -23,16 +25,38 @@ class Protocol(H11Protocol):
     def __init__(self, config: uvicorn.Config, *arguments: Any, **options: Any) -> None:
         super().__init__(config, *arguments, **options)
         self._max_connections, self.limit_concurrency = config.limit_concurrency, None
+        self._header_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection, or refuse it if there are too many."""
         super().connection_made(transport)
         if self._max_connections is not None and len(self.connections) > self._max_connections:
             self._refuse(503, "The server has too many connections; try again in a moment.")
+        else:
+            self._header_timer = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
+    def data_received(self, data: bytes) -> None:
+        """Take a part of a request."""
+        super().data_received(data)
+        waits_for_headers = self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
+        if not waits_for_headers:
+            self._cancel_header_timer()
+        elif self._header_timer is None:
+            self._header_timer = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End a connection."""
+        self._cancel_header_timer()
+        super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
         """Answer a request that is not valid HTTP, and close the connection."""
         self._refuse(400, "This is not a valid HTTP request.")
+
+    def _cancel_header_timer(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
 
     def _refuse(self, status: int, sentence: str) -> None:
         body = refusal_body(sentence)

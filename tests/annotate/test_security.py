@@ -1,14 +1,16 @@
+import http.client
 import json
 import os
 import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from in_memory import Client, InMemoryProject, answered, token_of
+from in_memory import Client, InMemoryPictures, InMemoryProject, answered, token_of
 
 from raycal.annotate.security import (
     HEADERS,
@@ -254,6 +256,38 @@ def test_endless_chunked_body_is_cut_off(owner: Client) -> None:
 
     assert received == b""
     assert owner.get("/api/state").status == 200
+
+
+def test_body_that_does_not_arrive_is_not_waited_for(owner: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raycal.annotate.gate.BODY_SECONDS", 0.2)
+    received = raw(owner.port, post_head(owner, "Content-Length: 10") + b"{}")
+
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert b"The request has not arrived within 0.2 seconds." in received
+
+
+@pytest.mark.parametrize("begin", [b"", b"G", b"GET / HTTP/1.1\r\nHost: localhost\r\nA: "])
+def test_headers_that_do_not_arrive_are_not_waited_for(
+    server: AnnotationServer, monkeypatch: pytest.MonkeyPatch, begin: bytes
+) -> None:
+    monkeypatch.setattr("raycal.annotate.uvicorn_server.HEADER_SECONDS", 0.2)
+
+    assert raw(server.port, begin) == b""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.request("GET", "/static/app.js")
+    assert connection.getresponse().read() == b"export const answer = 42;\n"
+    connection.sock.sendall(begin or b"G")  # a second request on the same connection
+    assert connection.sock.recv(100) == b""
+    connection.close()
+
+
+def test_slow_response_is_waited_for(ana: Client, pictures: InMemoryPictures, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time limit for headers does not end a request that has arrived."""
+    monkeypatch.setattr("raycal.annotate.uvicorn_server.HEADER_SECONDS", 0.1)
+    pictures.gate.clear()
+    threading.Timer(0.4, pictures.gate.set).start()
+
+    assert ana.get("/image/1/full").status == 200
 
 
 def test_length_that_lies_does_not_help(owner: Client) -> None:

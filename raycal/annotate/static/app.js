@@ -1,0 +1,724 @@
+/** The page on which people label: joins the questions, the keys, the clock and the outbox. */
+
+import { Api, SignedOut, Unreachable } from "./api.js";
+import { Clock } from "./clock.js";
+import { choose, help, show } from "./dialogs.js";
+import { byId, h, keyButton, painted, plural, uuid } from "./dom.js";
+import { Grid } from "./grid.js";
+import { actionOf, Guard, takesText } from "./keys.js";
+import { Outbox } from "./outbox.js";
+import { Palette } from "./palette.js";
+import { accuracyText, gainText, panel } from "./panel.js";
+import { Held, Queue } from "./queue.js";
+import { Sample } from "./sample.js";
+import { sameName } from "./search.js";
+import { Zoom } from "./zoom.js";
+
+/** @typedef {import("./types").State} State */
+/** @typedef {import("./types").Class_} Class_ */
+/** @typedef {import("./types").Receipt} Receipt */
+/** @typedef {import("./types").AnswerKind} AnswerKind */
+/** @typedef {{held: Held, text: string, image: HTMLImageElement | null}} Past */
+
+const HEARTBEAT_MS = 15000;
+const POLL_MS = 5000;
+/** A person without any input for this long no longer holds questions. */
+const AWAY_MS = 300000;
+const KEPT_PICTURES = 3;
+const PINNED = 10;
+const HALVES_WAIT_MS = 1500;
+
+const client = uuid();
+const api = new Api();
+const outbox = new Outbox(api, client);
+const queue = new Queue(api, client, () => outbox.questions);
+const guard = new Guard();
+const zoom = new Zoom();
+const palette = new Palette((one) => label(one));
+const channel = new BroadcastChannel("raycal");
+
+/** @type {State | null} */
+let state = null;
+/** @type {Grid | Sample | null} */
+let view = null;
+/** The clock of the question on screen, once all of it is painted. @type {Clock | null} */
+let clock = null;
+/** @type {Past[]} */
+const past = [];
+/** Undo events on their way, with the question that was shown again at once. @type {Map<string, Held | null>} */
+const undoing = new Map();
+/** Classes that were named here and that the server does not list yet. @type {string[]} */
+let named = [];
+/** Names of the classes used here, latest first. @type {string[]} */
+let recent = [];
+let online = true;
+let inactive = false;
+let busyChoice = false;
+let savedAt = "";
+let lastInput = performance.now();
+let resultsSeen = -1;
+let keysOn = readSetting("keys") !== "off";
+/** @type {EventSource | null} */
+let stream = null;
+
+// ---- classes and settings
+
+/** @param {string} name */
+function readSetting(name) {
+  try {
+    return localStorage.getItem(`raycal.${name}`);
+  } catch {
+    return null;
+  }
+}
+
+/** @param {string} name @param {string} value */
+function writeSetting(name, value) {
+  try {
+    localStorage.setItem(`raycal.${name}`, value);
+  } catch {
+    // A browser that keeps nothing asks again next time.
+  }
+}
+
+/** All classes in the order of their creation, with those that wait to be created at the end. @returns {Class_[]} */
+function classes() {
+  const known = [...(state?.classes ?? [])].sort((a, b) => Number(a.id) - Number(b.id));
+  named = named.filter((name) => !known.some((one) => sameName(one.name, name)));
+  return [...known, ...named.map((name) => ({ id: null, name, count: 0 }))];
+}
+
+// ---- questions
+
+/** Shows the next question, or what the project has reached. */
+function advance() {
+  const held = queue.advance();
+  if (held) present(held, performance.now());
+  else idle();
+  void queue.fill();
+}
+
+/** @param {Held} held @param {number} asked when the person asked for it */
+function present(held, asked) {
+  clock = null;
+  zoom.close();
+  const hadFocus = byId("stage").contains(document.activeElement);
+  const { kind, purpose, half_of } = held.question;
+  view = kind === "cluster" ? new Grid(held, zoom, describe) : new Sample(held, zoom);
+  document.body.dataset.kind = kind;
+  document.body.dataset.question = held.question.id;
+  delete document.body.dataset.ready;
+  byId("stage").replaceChildren(view.element);
+  byId("title").textContent = kind === "cluster" ? "What are these?" : "What is this?";
+  byId("purpose").textContent = purpose === "holdout" ? "for measuring accuracy" : half_of ? "half of a split cluster" : "";
+  if (hadFocus) byId("title").focus();
+  renderActions();
+  renderHeader();
+  describe();
+  void begin(held, asked);
+}
+
+/** Starts the clock once everything is decoded and painted. @param {Held} held @param {number} asked */
+async function begin(held, asked) {
+  if (!held.ready) await held.load();
+  if (queue.current !== held) return;
+  view?.paint();
+  if (held.failed) setNotice("pictures", "The images of this question cannot be loaded. U goes on without them.");
+  else setNotice("pictures", "");
+  await painted();
+  if (queue.current !== held) return;
+  clock = new Clock(performance.now(), document.visibilityState === "visible");
+  document.body.dataset.ready = held.question.id;
+  performance.measure("answer to paint", { start: asked });
+}
+
+/** Shows what is going on while there is nothing to ask. */
+function idle() {
+  view = null;
+  clock = null;
+  document.body.dataset.kind = "none";
+  document.body.dataset.question = document.body.dataset.ready = "";
+  renderActions();
+  renderHeader();
+  renderPanel();
+}
+
+function renderPanel() {
+  if (!state || queue.current) return;
+  const offline = online ? null : `No connection: new questions come when the server is back. ${kept()}`;
+  byId("stage").replaceChildren(panel(state, offline ?? queue.wait));
+}
+
+function kept() {
+  return outbox.unsent ? `${plural(outbox.unsent, "answer")} ${outbox.unsent === 1 ? "is" : "are"} kept in this browser and sent later.` : "Nothing is lost.";
+}
+
+/** The lines that depend on the marks. */
+function describe() {
+  const held = queue.current;
+  if (!held || held.question.kind === "sample") {
+    byId("subtitle").textContent = "";
+    byId("evidence").textContent = byId("effect").textContent = "";
+    return;
+  }
+  const { size } = held.question;
+  const odd = held.marked.size;
+  const shown = held.rows.length;
+  byId("subtitle").textContent = shown < size ? `${plural(size, "image")}, ${shown} shown` : `${plural(size, "image")}, all shown`;
+  byId("effect").replaceChildren(
+    odd ? `${plural(odd, "odd one")} out → label ` : "a key labels ",
+    h("strong", {}, (size - odd).toLocaleString("en")), odd ? " as …" : " images");
+  byId("evidence").textContent = view instanceof Grid ? view.evidence : "";
+}
+
+// ---- answers
+
+/**
+ * Answers the question on screen and goes on.
+ * @param {AnswerKind} answer
+ * @param {Class_ | null} one
+ */
+function commit(answer, one) {
+  const now = performance.now();
+  const held = queue.current;
+  if (!held || !clock || inactive || !guard.allows("answer", now)) return;
+  const { question } = held;
+  const cluster = question.kind === "cluster";
+  const left = question.size - held.marked.size;
+  if (answer === "label" && cluster && left <= 0) {
+    say("All images are marked as odd. Press X if the cluster is mixed.");
+    return;
+  }
+  /** @type {import("./types").Answered} */
+  const event = {
+    type: "answered", id: uuid(), question: question.id, answer,
+    label: one?.id ?? null, new_class: one && one.id === null ? one.name : null,
+    marked: cluster && answer === "label" ? [...held.marked] : [], shown: held.rows.length,
+    timing: clock.timing(now), suggestion_shown: false,
+  };
+  outbox.add(event);
+  queue.answered.add(question.id);
+  if (one) {
+    recent = [one.name, ...recent.filter((name) => name !== one.name)].slice(0, 5);
+    if (one.id === null && !named.includes(one.name)) named.push(one.name);
+  }
+  const text = one ? (cluster ? `${plural(left, "image")} as ${one.name}` : one.name)
+    : { refused: "mixed", split: "split into halves", unsure: "can't tell", label: "" }[answer];
+  if (!online) say(`${text} · not sent yet`);
+  past.push({ held, text, image: held.pictures.images.get(held.rows[0]) ?? null });
+  past[past.length - 1 - KEPT_PICTURES]?.held.pictures.release();
+  renderPrevious();
+  queue.current = null;
+  if (answer === "split" && online) void showHalves(question.id);
+  else advance();
+}
+
+/** Waits a moment for the halves of a split cluster, so that they come next. @param {string} id */
+async function showHalves(id) {
+  idleBriefly("Splitting …");
+  const until = performance.now() + HALVES_WAIT_MS;
+  while (performance.now() < until && outbox.unsent && online) await new Promise((resolve) => setTimeout(resolve, 15));
+  await queue.fill(2);
+  if (queue.current) return; // an undo came in between
+  const half = queue.ahead.find((held) => held.question.half_of === id);
+  if (half) await Promise.race([half.load(), new Promise((resolve) => setTimeout(resolve, HALVES_WAIT_MS))]);
+  if (!queue.current) advance();
+}
+
+/** @param {string} text */
+function idleBriefly(text) {
+  view = null;
+  clock = null;
+  document.body.dataset.question = document.body.dataset.ready = "";
+  byId("title").textContent = text;
+  byId("subtitle").textContent = "";
+  byId("stage").replaceChildren();
+}
+
+/** @param {Class_ | undefined} one */
+function label(one) {
+  if (one) commit("label", one);
+}
+
+/** Takes back the last answer: shows its question again at once if this tab knows it, else when the server tells it. */
+function undo() {
+  if (inactive || !guard.allows("undo", performance.now())) return;
+  const last = past.pop();
+  const id = uuid();
+  undoing.set(id, last?.held ?? null);
+  outbox.add({ type: "undone", id });
+  if (last) showAgain(last.held);
+  renderPrevious();
+  if (!online) say("Taken back · not sent yet");
+}
+
+/** @param {Held} held */
+function showAgain(held) {
+  if (held.pictures.released) {
+    const again = new Held(held.question, api);
+    again.marked = held.marked;
+    again.pages = held.pages;
+    held = again;
+  }
+  queue.putFront(held);
+  present(held, performance.now());
+}
+
+/** @param {Receipt[]} receipts @param {State} fresh */
+function onReceipts(receipts, fresh) {
+  savedAt = new Date().toLocaleTimeString("en-GB");
+  for (const receipt of receipts) {
+    if (receipt.text) say(receipt.text, receipt.status);
+    if (undoing.has(receipt.id)) undone(receipt, undoing.get(receipt.id) ?? null);
+    else if (receipt.question && receipt.status !== "refused") undone(receipt, null);
+  }
+  onState(fresh);
+  void queue.fill();
+}
+
+/** @param {Receipt} receipt @param {Held | null} shown */
+function undone(receipt, shown) {
+  undoing.delete(receipt.id);
+  const { question } = receipt;
+  if (question && (!shown || shown.question.id !== question.id)) {
+    if (queue.current?.question.id !== question.id && !outbox.questions.includes(question.id)) showAgain(new Held(question, api));
+  } else if (!question && shown && queue.current?.question.id === shown.question.id) {
+    // The server could not take the answer back: it stands, and the question is not asked again.
+    queue.answered.add(shown.question.id);
+    queue.current = null;
+    advance();
+  }
+}
+
+async function moreImages() {
+  const held = queue.current;
+  const grid = view;
+  if (!held || !(grid instanceof Grid) || held.exhausted || !clock || !guard.allows("more", performance.now())) return;
+  if (held.rows.length >= held.question.size) {
+    say("All images are shown.");
+    return;
+  }
+  try {
+    const { images } = await api.more({ client, question: held.question.id, page: held.pages.length });
+    const rows = images.filter((row) => !held.rows.includes(row));
+    await held.pictures.thumbnails(rows);
+    if (rows.length) held.pages.push(rows);
+    else held.exhausted = true;
+    if (queue.current !== held) return;
+    if (rows.length) grid.append(rows);
+    else say("There are no more images.");
+    describe();
+  } catch (error) {
+    say(error instanceof Unreachable ? "No connection: more images cannot be loaded now." : String(/** @type {Error} */ (error).message));
+  }
+}
+
+// ---- actions
+
+/** @param {string} action */
+function perform(action) {
+  const kind = queue.current?.question.kind;
+  const grid = view instanceof Grid ? view : null;
+  if (action.startsWith("label ")) return label(classes()[Number(action.slice(6))]);
+  switch (action) {
+    case "again": return label(classes().find((one) => one.name === recent[0]));
+    case "search": return openPalette(false);
+    case "new": return openPalette(true);
+    case "mixed": return kind === "cluster" ? commit("refused", null) : undefined;
+    case "split": return kind === "cluster" ? commit("split", null) : undefined;
+    case "unsure": return commit("unsure", null);
+    case "undo": return undo();
+    case "more": return void moreImages();
+    case "pause": return pause();
+    case "train": return void train();
+    case "help": return help(keysOn, (on) => { keysOn = on; writeSetting("keys", on ? "on" : "off"); });
+    case "odd": return grid?.target != null ? grid.toggle(grid.target) : undefined;
+    case "zoom": return view instanceof Sample ? view.enlarge() : grid?.enlarge(grid.target);
+    case "crop": return view instanceof Sample ? (view.enlarge(), zoom.toggleCrop()) : undefined;
+    case "left": case "right": case "up": case "down": return grid?.move(action);
+  }
+}
+
+/** @param {boolean} onlyNew */
+function openPalette(onlyNew) {
+  if (!queue.current || !clock) return;
+  const mayAdd = state?.may_add_classes ?? false;
+  if (onlyNew && !mayAdd) say("This project has a fixed list of classes.");
+  else palette.open({ classes: classes(), recent, mayAdd, onlyNew });
+}
+
+function pause() {
+  zoom.close();
+  clock?.setPaused(performance.now(), true);
+  const dialog = show("pause", "paused", "Go on", h("h2", {}, "Paused"), h("p", {}, "The clock stands still. Press P to go on."));
+  dialog.addEventListener("keydown", (event) => { if (event.key.toLowerCase() === "p" && !event.repeat) dialog.close(); });
+  dialog.addEventListener("close", () => clock?.setPaused(performance.now(), false));
+}
+
+async function train() {
+  if (state?.role !== "owner" || busyChoice) return;
+  if (!online || outbox.unsent) return say("Some answers are not sent yet: train when they are.");
+  busyChoice = true;
+  const { choice } = await choose({
+    title: "Train now?", name: "train",
+    lines: [`Round ${state.iteration} ends with ${plural(state.round_answered, "answer")}, and the model trains with what is labeled.`],
+    choices: [["train", "Train now"], ["stay", "Go on labeling"]],
+  });
+  busyChoice = false;
+  if (choice !== "train") return;
+  try {
+    onState(await api.close());
+    say("The round is closed.");
+  } catch (error) {
+    say(/** @type {Error} */ (error).message, "refused");
+  }
+}
+
+// ---- what the page shows
+
+/** Says something once, also to screen readers. @param {string} text @param {string} [status] */
+function say(text, status = "stored") {
+  const receipt = byId("receipt");
+  receipt.textContent = text;
+  receipt.dataset.status = status;
+  receipt.getAnimations().forEach((animation) => animation.cancel());
+  if (!matchMedia("(prefers-reduced-motion: reduce)").matches) receipt.animate([{ opacity: 0.2 }, { opacity: 1 }], 160);
+}
+
+/** @type {Map<string, string>} */
+const notices = new Map();
+
+/**
+ * Shows or removes a line under the header.
+ * @param {string} name
+ * @param {string} text empty: remove it
+ * @param {...[string, () => void]} buttons
+ */
+function setNotice(name, text, ...buttons) {
+  if ((notices.get(name) ?? "") === text) return;
+  document.querySelector(`[data-notice="${name}"]`)?.remove();
+  notices.set(name, text);
+  if (!text) return;
+  byId("notices").append(h("div", { class: "notice", "data-notice": name }, h("span", {}, text),
+    ...buttons.map(([caption, work]) => h("button", { type: "button", onclick: work }, caption))));
+}
+
+function renderPrevious() {
+  const last = past.at(-1);
+  const aside = byId("previous");
+  aside.hidden = !last;
+  if (!last) return;
+  const image = last.held.question.kind === "sample" && last.image?.src ? h("img", { src: last.image.src, alt: "" }) : null;
+  aside.replaceChildren(h("p", {}, "before"), ...(image ? [image] : []), h("bdi", {}, last.text));
+}
+
+function renderHeader() {
+  if (!state) return;
+  const holdout = queue.current?.question.purpose === "holdout";
+  byId("project").textContent = state.project;
+  byId("round").textContent = state.phase === "finished" ? "finished" : `round ${state.iteration} of ${state.rounds}`;
+  const budget = `${state.kind === "cluster" ? "clusters" : "images"} ${state.round_answered}/${state.budget}`;
+  const done = holdout ? [state.holdout.answered, state.holdout.size] : [state.round_answered, state.budget];
+  byId("count").textContent = holdout ? `measuring ${done[0]}/${done[1]}` : budget;
+  byId("minutes").textContent = state.minutes_left === null || state.phase === "finished" ? ""
+    : state.minutes_left < 1 ? "under a minute left" : `≈ ${Math.round(state.minutes_left)} min left`;
+  const progress = /** @type {HTMLProgressElement} */ (byId("progress"));
+  progress.max = Math.max(1, done[1]);
+  progress.value = done[0];
+  byId("who").textContent = state.who;
+  const last = state.results.at(-1);
+  byId("reached").textContent = last ? `${Math.round(100 * last.accuracy)} % accurate` : `${state.labeled.toLocaleString("en")} labeled`;
+  renderSaved();
+}
+
+function renderSaved() {
+  const saved = byId("saved");
+  saved.dataset.state = !online ? "offline" : outbox.trouble ? "trouble" : outbox.unsent ? "sending" : "saved";
+  byId("saved-text").textContent = !online ? "offline" : savedAt ? `saved ${savedAt}` : "connected";
+  byId("unsent").textContent = `${outbox.unsent} unsent`;
+  byId("unsent").hidden = outbox.unsent === 0 && online;
+  setNotice("offline", online ? "" : `No connection to the server. Labeling goes on with what is here. ${kept()}`);
+  setNotice("trouble", outbox.trouble);
+  const [first] = outbox.rejected;
+  setNotice("rejected", first ? `The server does not take ${plural(outbox.rejected.length, "answer")}: ${first.problem}` : "",
+    ["Try again", () => outbox.retryRejected()], ["Discard", () => outbox.discardRejected()]);
+}
+
+let drawnClasses = "";
+
+function renderChips() {
+  const all = classes();
+  const pinned = all.slice(0, PINNED);
+  const drawn = JSON.stringify([pinned.map((one) => one.name), all.length, state?.may_add_classes]);
+  const list = byId("chips");
+  if (drawn !== drawnClasses) {
+    drawnClasses = drawn;
+    list.replaceChildren(...pinned.map((one, index) => {
+      const chip = keyButton(String((index + 1) % 10), "", () => perform(`label ${index}`), { class: "chip" });
+      chip.querySelector(".name")?.append(h("bdi", {}, one.name));
+      chip.append(h("span", { class: "count", "aria-hidden": "true" }));
+      return chip;
+    }));
+    if (all.length) {
+      const rest = all.length - pinned.length;
+      list.append(keyButton("/", rest > 0 ? `search ${rest} more` : "search", () => perform("search"), { class: "chip tool" }));
+    }
+    if (state?.may_add_classes) list.append(keyButton("N", "new class", () => perform("new"), { class: "chip tool" }));
+  }
+  list.querySelectorAll(".chip .count").forEach((count, index) => {
+    count.textContent = pinned[index].count ? pinned[index].count.toLocaleString("en") : "";
+  });
+}
+
+function renderActions() {
+  const kind = document.body.dataset.kind;
+  /** @type {[string, string, string, string[]][]} */
+  const all = [
+    ["X", "mixed", "mixed", ["cluster"]], ["S", "split", "split", ["cluster"]], ["U", "can't tell", "unsure", ["cluster", "sample"]],
+    ["Space", "more", "more", ["cluster"]], ["Z", "undo", "undo", ["cluster", "sample", "none"]],
+    ["P", "pause", "pause", ["cluster", "sample"]],
+  ];
+  if (state?.role === "owner") all.push(["T", "train now", "train", ["cluster", "sample", "none"]]);
+  const drawn = `${kind} ${state?.role}`;
+  if (byId("actions").dataset.drawn === drawn) return;
+  byId("actions").dataset.drawn = drawn;
+  byId("actions").replaceChildren(...all.filter(([, , , kinds]) => kinds.includes(kind ?? "")).map(([key, name, action]) =>
+    keyButton(key, name, () => perform(action), { "data-action": action })));
+}
+
+// ---- the server's state
+
+/** @param {State} fresh */
+function onState(fresh) {
+  const before = state;
+  state = fresh;
+  if (before && before.epoch !== fresh.epoch) void restarted();
+  if (before && before.role !== fresh.role) renderActions();
+  announceResults(fresh);
+  renderHeader();
+  renderChips();
+  if (before && (before.iteration !== fresh.iteration || before.step !== fresh.step || before.phase !== fresh.phase)) {
+    if (queue.dropStale(fresh)) {
+      say("This round is over.");
+      advance();
+    } else void queue.fill();
+  }
+  if (!queue.current) {
+    renderPanel();
+    void queue.fill();
+  }
+}
+
+/** @param {State} fresh */
+function announceResults({ results }) {
+  if (resultsSeen >= 0 && results.length > resultsSeen) {
+    const last = results[results.length - 1];
+    const text = `Round ${last.iteration}: accuracy ${accuracyText(last)}${results.length > 1 ? `, ${gainText(results)}` : ""}.`;
+    setNotice("result", text, ["Details", details], ["Dismiss", () => setNotice("result", "")]);
+  }
+  resultsSeen = results.length;
+}
+
+function details() {
+  if (state) show("details", "what the project has reached", "Close", panel(state, null));
+}
+
+function listen() {
+  stream?.close();
+  stream = new EventSource("/api/events");
+  /** @param {MessageEvent} event */
+  const take = (event) => {
+    online || setOnline(true);
+    onState(JSON.parse(event.data));
+  };
+  stream.addEventListener("state", take);
+  stream.addEventListener("message", take);
+}
+
+/** Asks for the state where the stream of states is down. */
+async function poll() {
+  if (inactive || busyChoice || !state) return;
+  if (stream && stream.readyState === EventSource.OPEN && online) {
+    if (!queue.current) void queue.fill();
+    return;
+  }
+  try {
+    onState(await api.state());
+    if (!stream || stream.readyState === EventSource.CLOSED) listen();
+  } catch {
+    // The api has reported it.
+  }
+}
+
+/** @param {boolean} now */
+function setOnline(now) {
+  if (online === now) return;
+  online = now;
+  renderSaved();
+  if (!queue.current) renderPanel();
+  if (now) {
+    outbox.wait = 500;
+    outbox.flush();
+    void queue.fill();
+  }
+}
+
+// ---- tabs that are out of date
+
+async function signedOut() {
+  if (busyChoice || inactive) return;
+  busyChoice = true;
+  outbox.stop();
+  stream?.close();
+  for (let problem = ""; ;) {
+    const { choice, text } = await choose({
+      title: "Open your link to go on", name: "signed-out", must: true,
+      lines: [problem || "This tab has no valid session, for instance because the server was restarted. Paste the link that the command printed, or that you were sent.",
+        ...(outbox.unsent ? [kept()] : [])],
+      choices: [["sign-in", "Sign in"], ["again", "Try again"]], field: "link",
+    });
+    try {
+      if (choice === "sign-in") await api.signIn(text.split("#t=").at(-1) ?? text);
+      await api.state();
+      break;
+    } catch (error) {
+      problem = error instanceof SignedOut ? "This link is not valid for this project." : /** @type {Error} */ (error).message;
+    }
+  }
+  busyChoice = false;
+  await start();
+}
+
+async function restarted() {
+  if (busyChoice || inactive) return;
+  busyChoice = true;
+  const { choice } = await choose({
+    title: "The server was restarted", name: "restarted",
+    lines: [`Nothing is lost. ${outbox.unsent ? kept() : "All of your answers are saved."}`, "Reload the page to be sure that it fits the server, or finish what is on screen first."],
+    choices: [["reload", "Reload"], ["stay", "Go on here"]],
+  });
+  busyChoice = false;
+  if (choice === "reload") location.reload();
+  else {
+    outbox.flush();
+    listen();
+    void queue.fill();
+  }
+}
+
+/** A newer tab of the same person took over. */
+async function takenOver() {
+  if (inactive) return;
+  inactive = true;
+  zoom.close();
+  outbox.stop();
+  stream?.close();
+  queue.release();
+  await choose({
+    title: "You label in another tab", name: "other-tab", must: true,
+    lines: ["This project is open in a newer tab or window. Your answers are safe; questions come to one tab at a time."],
+    choices: [["here", "Label here instead"]],
+  });
+  inactive = false;
+  outbox.forget();
+  await start();
+}
+
+// ---- start
+
+async function start() {
+  for (;;) {
+    try {
+      state = await api.state();
+      break;
+    } catch (error) {
+      if (error instanceof SignedOut) return;
+      byId("title").textContent = error instanceof Unreachable ? "The server does not answer. Trying again …" : /** @type {Error} */ (error).message;
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+    }
+  }
+  const owner = `${state.project} / ${state.who}`;
+  channel.postMessage({ owner, client });
+  document.title = `${state.project} · raycal`;
+  resultsSeen = state.results.length;
+  await outbox.start(owner);
+  listen();
+  onState(state);
+  await queue.restart();
+  if (!queue.current) advance();
+}
+
+function install() {
+  api.onConnection = setOnline;
+  api.onSignedOut = () => void signedOut();
+  outbox.onChange = renderSaved;
+  outbox.onReceipts = onReceipts;
+  queue.onFilled = () => {
+    const splitting = byId("title").textContent === "Splitting …" && !queue.current;
+    if (queue.current || splitting) return;
+    if (queue.ahead.length) advance();
+    else idle();
+  };
+  channel.onmessage = ({ data }) => {
+    if (state && data.owner === `${state.project} / ${state.who}` && data.client !== client) void takenOver();
+  };
+
+  const active = () => {
+    lastInput = performance.now();
+    clock?.input(lastInput);
+  };
+  for (const name of ["pointermove", "pointerdown", "wheel", "scroll", "touchmove"]) {
+    addEventListener(name, active, { passive: true, capture: true });
+  }
+  addEventListener("keydown", (event) => {
+    active();
+    if (takesText(event.target) || document.querySelector("dialog[open]")) return;
+    const action = actionOf(event);
+    if (!action) return;
+    const moving = ["left", "right", "up", "down"].includes(action);
+    if (!keysOn && !moving && action !== "zoom") return;
+    const button = event.target instanceof HTMLButtonElement && !event.target.matches(".tile, .photo");
+    if (button && (action === "zoom" || action === "more")) return;
+    event.preventDefault();
+    if (!event.repeat || moving) perform(action);
+  });
+  // Firefox presses a focused button when the space bar is released.
+  addEventListener("keyup", (event) => {
+    if (event.key === " " && event.target instanceof HTMLElement && event.target.matches(".tile, .photo")) event.preventDefault();
+  });
+  document.addEventListener("visibilitychange", () => {
+    const visible = document.visibilityState === "visible";
+    clock?.setVisible(performance.now(), visible);
+    if (visible && !inactive && state) {
+      lastInput = performance.now();
+      api.heartbeat(client, queue.holding).catch(() => {});
+      outbox.flush();
+    }
+  });
+  addEventListener("online", () => void poll());
+  addEventListener("offline", () => setOnline(false));
+  addEventListener("pagehide", () => { if (!inactive) queue.release(); });
+  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+  addEventListener("beforeunload", (event) => { if (outbox.unsent && !outbox.table) event.preventDefault(); });
+  addEventListener("hashchange", () => { if (location.hash.startsWith("#t=")) location.reload(); });
+  byId("help").addEventListener("click", () => perform("help"));
+  byId("reached").addEventListener("click", details);
+  setInterval(() => void poll(), POLL_MS);
+  setInterval(() => {
+    const here = document.visibilityState === "visible" && performance.now() - lastInput < AWAY_MS;
+    if (here && online && !inactive && !busyChoice && state) api.heartbeat(client, queue.holding).catch(() => {});
+  }, HEARTBEAT_MS);
+}
+
+async function open() {
+  install();
+  const token = location.hash.startsWith("#t=") ? location.hash.slice(3) : null;
+  if (token) {
+    history.replaceState(null, "", location.pathname);
+    // A wrong token is reported by the first call that needs a session.
+    await api.signIn(token).catch(() => {});
+  }
+  await start();
+}
+
+void open();

@@ -1,0 +1,58 @@
+/** What the random images of a cluster say about all of its images. */
+
+/**
+ * The probability of at most `odd` odd images among `seen`, when each is odd with probability `share`.
+ * @param {number} odd
+ * @param {number} seen
+ * @param {number} share
+ */
+export function binomialCdf(odd, seen, share) {
+  if (odd >= seen) return 1;
+  if (share <= 0) return 1;
+  if (share >= 1) return 0;
+  let log = seen * Math.log1p(-share);
+  let sum = Math.exp(log);
+  for (let k = 1; k <= odd; k++) {
+    log += Math.log((seen - k + 1) / k) + Math.log(share) - Math.log1p(-share);
+    sum += Math.exp(log);
+  }
+  return Math.min(1, sum);
+}
+
+/**
+ * The exact (Clopper-Pearson) one-sided upper bound of the share of odd images.
+ * @param {number} odd
+ * @param {number} seen
+ * @param {number} alpha the probability with which the true share may be above the bound
+ */
+export function upperBound(odd, seen, alpha = 0.05) {
+  if (seen === 0 || odd >= seen) return 1;
+  let low = odd / seen;
+  let high = 1;
+  for (let i = 0; i < 60; i++) {
+    const middle = (low + high) / 2;
+    if (binomialCdf(odd, seen, middle) > alpha) low = middle;
+    else high = middle;
+  }
+  return high;
+}
+
+/**
+ * The risk that the bound of a look may take. Looking again at the same cluster spends 5 % over the looks, so that all
+ * bounds shown hold together.
+ * @param {number} looks how often random images were shown, at least 1
+ */
+export function alphaOfLook(looks) {
+  return looks <= 1 ? 0.05 : 0.05 / 2 ** looks;
+}
+
+/**
+ * The line under the thumbnails.
+ * @param {{odd: number, seen: number, looks: number, all: boolean}} evidence `all`: every image of the cluster is shown
+ */
+export function evidenceText({ odd, seen, looks, all }) {
+  if (seen === 0) return "";
+  if (all) return `${odd} of all ${seen} are odd: ${Math.floor((100 * (seen - odd)) / seen)} % alike`;
+  const alike = Math.floor(100 * (1 - upperBound(odd, seen, alphaOfLook(looks))) + 1e-9);
+  return `${odd} of ${seen} random are odd: ≥ ${alike} % alike (95 %)`;
+}

@@ -1,0 +1,167 @@
+/** The page of a cluster: bands of thumbnails on which odd ones are marked. */
+
+import { evidenceText } from "./bound.js";
+import { h, plural } from "./dom.js";
+
+/** @typedef {import("./queue.js").Held} Held */
+
+const LONG_PRESS_MS = 450;
+/** @type {Record<string, string>} */
+const BAND_HINT = { nearest: "most typical", random: "drawn at random", farthest: "least typical", all: "most typical first" };
+
+export class Grid {
+  /**
+   * @param {Held} held
+   * @param {import("./zoom.js").Zoom} zoom
+   * @param {() => void} onMark called after every change of the marks
+   */
+  constructor(held, zoom, onMark) {
+    this.held = held;
+    this.zoom = zoom;
+    this.onMark = onMark;
+    /** @type {Map<number, HTMLButtonElement>} */
+    this.tiles = new Map();
+    /** @type {number | null} */
+    this.lastToggled = null;
+    /** @type {number | null} */
+    this.hovered = null;
+    this.element = h("div", { class: "bands" });
+    this.element.append(...held.bands.filter(([, rows]) => rows.length).map(([name, rows]) => this.#band(name, rows)));
+    if (held.rows.length <= 12) this.element.classList.add("few");
+    this.paint();
+  }
+
+  /** @param {string} name @param {number[]} rows */
+  #band(name, rows) {
+    return h("div", { class: `band ${name}`, role: "group", "aria-label": `${name}: ${plural(rows.length, "image")}` },
+      h("h3", {}, name, h("span", {}, BAND_HINT[name])),
+      h("div", { class: "tiles" }, ...rows.map((row, index) => this.#tile(name, row, index))));
+  }
+
+  /** @param {string} band @param {number} row @param {number} index */
+  #tile(band, row, index) {
+    /** @type {number | undefined} */
+    let press;
+    let longPressed = false;
+    const tile = h("button", {
+      type: "button", class: "tile", "aria-pressed": "false", "aria-label": `${band} ${index + 1}, odd`, "data-row": row,
+      tabindex: this.tiles.size ? "-1" : "0",
+      onclick: (/** @type {MouseEvent} */ event) => {
+        if (longPressed) longPressed = false;
+        else this.toggle(row, event.shiftKey);
+      },
+      onpointerenter: (/** @type {PointerEvent} */ event) => {
+        if (event.pointerType !== "mouse") return;
+        this.hovered = row;
+        this.zoom.hover(row, tile);
+      },
+      onpointerleave: () => {
+        clearTimeout(press);
+        this.hovered = null;
+        this.zoom.unhover();
+      },
+      onpointerdown: (/** @type {PointerEvent} */ event) => {
+        longPressed = false;
+        if (event.pointerType === "touch") press = setTimeout(() => { longPressed = true; this.enlarge(row); }, LONG_PRESS_MS);
+      },
+      onpointerup: () => clearTimeout(press),
+      onpointercancel: () => clearTimeout(press),
+      oncontextmenu: (/** @type {Event} */ event) => press !== undefined && event.preventDefault(),
+      onfocus: () => this.#rove(tile),
+    });
+    this.tiles.set(row, tile);
+    return tile;
+  }
+
+  /** Puts decoded pictures into their tiles, and shows the marks. */
+  paint() {
+    for (const [row, tile] of this.tiles) {
+      const image = this.held.pictures.images.get(row);
+      if (image && !tile.firstChild) tile.append(image);
+      tile.setAttribute("aria-pressed", String(this.held.marked.has(row)));
+    }
+  }
+
+  /** @param {HTMLButtonElement} tile */
+  #rove(tile) {
+    for (const other of this.tiles.values()) other.tabIndex = other === tile ? 0 : -1;
+  }
+
+  /** @param {number} row @param {boolean} [range] marks all up to the last one, as that one was */
+  toggle(row, range = false) {
+    const { marked } = this.held;
+    const rows = [...this.tiles.keys()];
+    if (range && this.lastToggled !== null) {
+      const ends = [rows.indexOf(this.lastToggled), rows.indexOf(row)].sort((a, b) => a - b);
+      const mark = marked.has(this.lastToggled);
+      for (const one of rows.slice(ends[0], ends[1] + 1)) mark ? marked.add(one) : marked.delete(one);
+    } else if (!marked.delete(row)) marked.add(row);
+    this.lastToggled = row;
+    this.paint();
+    this.onMark();
+  }
+
+  /** The image that O and Enter mean. @returns {number | null} */
+  get target() {
+    if (this.hovered !== null) return this.hovered;
+    const focused = document.activeElement;
+    return focused instanceof HTMLElement && focused.classList.contains("tile") ? Number(focused.dataset.row) : null;
+  }
+
+  /** Moves the focus to the nearest tile in a direction. @param {"left" | "right" | "up" | "down"} direction */
+  move(direction) {
+    const tiles = [...this.tiles.values()];
+    const under = this.hovered === null ? undefined : this.tiles.get(this.hovered);
+    const from = under ?? tiles.find((tile) => tile === document.activeElement);
+    this.hovered = null; // from now on the keys say which image is meant, until the pointer enters another one
+    this.zoom.unhover();
+    if (!from) {
+      tiles.find((tile) => tile.tabIndex === 0)?.focus();
+      return;
+    }
+    const here = from.getBoundingClientRect();
+    const across = direction === "left" || direction === "right";
+    const sign = direction === "right" || direction === "down" ? 1 : -1;
+    let best = null;
+    let least = Infinity;
+    for (const tile of tiles) {
+      const box = tile.getBoundingClientRect();
+      const [dx, dy] = [box.left - here.left, box.top - here.top];
+      const [along, aside] = across ? [dx * sign, Math.abs(dy)] : [dy * sign, Math.abs(dx)];
+      const distance = along + 3 * aside;
+      if (along > here.width / 4 && distance < least) [best, least] = [tile, distance];
+    }
+    best?.focus();
+    best?.scrollIntoView({ block: "nearest" });
+  }
+
+  /** @param {number | null} row */
+  enlarge(row) {
+    const rows = [...this.tiles.keys()];
+    if (row === null) return;
+    this.zoom.open({
+      rows, index: rows.indexOf(row), marked: (one) => this.held.marked.has(one), toggle: (one) => this.toggle(one),
+    });
+  }
+
+  /** Appends a page of random images that are already decoded. @param {number[]} rows */
+  append(rows) {
+    const band = this.element.querySelector(".band.random");
+    const count = this.held.bands.find(([name]) => name === "random")?.[1].length ?? 0;
+    band?.setAttribute("aria-label", `random: ${plural(count, "image")}`);
+    const tiles = rows.map((row, index) => this.#tile("random", row, count - rows.length + index));
+    band?.querySelector(".tiles")?.append(...tiles);
+    this.paint();
+    tiles[0]?.scrollIntoView({ block: "nearest" });
+  }
+
+  /** What the random images say, in a line. */
+  get evidence() {
+    const { held } = this;
+    const shown = held.rows;
+    const all = shown.length >= held.question.size;
+    const seen = all ? shown : held.bands.find(([name]) => name === "random")?.[1] ?? [];
+    const odd = seen.filter((row) => held.marked.has(row)).length;
+    return evidenceText({ odd, seen: seen.length, looks: 1 + held.pages.length, all });
+  }
+}

@@ -1,0 +1,67 @@
+/** The key map, and the rules that keep a slip of the finger from becoming an answer. */
+
+/** Answers and undos that follow the one before within this time are ignored: nobody can have looked. */
+export const DOUBLE_PRESS_MS = 250;
+
+/** @type {Record<string, string>} */
+const ACTIONS = {
+  "/": "search", "?": "help", h: "help", n: "new", x: "mixed", s: "split", u: "unsure", z: "undo", ".": "again", o: "odd",
+  p: "pause", t: "train", c: "crop", " ": "more", enter: "zoom", escape: "close",
+  arrowleft: "left", arrowright: "right", arrowup: "up", arrowdown: "down",
+};
+
+/** What the help shows: key, what it does, and where it applies. */
+export const HELP = [
+  ["1 … 9, 0", "label with class 1 to 10"],
+  [".", "same label as before"],
+  ["/", "search all classes"],
+  ["N", "new class"],
+  ["X", "mixed: no label fits the cluster"],
+  ["S", "split the cluster into two halves"],
+  ["O", "mark the image under the pointer or in focus as odd"],
+  ["← ↑ → ↓", "move over the images"],
+  ["Enter", "enlarge an image; C shows what the model sees"],
+  ["Space", "more random images"],
+  ["U", "can't tell"],
+  ["Z", "undo, as often as you like"],
+  ["P", "pause the clock"],
+  ["T", "train now (owner)"],
+  ["?", "these keys"],
+];
+
+/**
+ * The action of a key, such as "undo" or "label 3" (the fourth class), or null.
+ * @param {{key: string, code?: string, ctrlKey?: boolean, metaKey?: boolean, altKey?: boolean, shiftKey?: boolean}} event
+ * @returns {string | null}
+ */
+export function actionOf(event) {
+  const key = event.key.toLowerCase();
+  if (event.altKey) return null;
+  if (event.ctrlKey || event.metaKey) return key === "z" && !event.shiftKey ? "undo" : null;
+  if (key in ACTIONS) return ACTIONS[key];
+  if (/^[0-9]$/.test(key)) return `label ${(Number(key) + 9) % 10}`;
+  // On some keyboards, such as French ones, the digits need Shift: their place counts as well.
+  const place = /^Digit([0-9])$/.exec(event.code ?? "");
+  if (place && !event.shiftKey) return `label ${(Number(place[1]) + 9) % 10}`;
+  return null;
+}
+
+/** Says whether an element takes typed text. @param {EventTarget | null} target */
+export function takesText(target) {
+  return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+}
+
+/** Ignores an action that follows the previous one of its kind too fast. */
+export class Guard {
+  constructor() {
+    /** @type {Map<string, number>} */
+    this.last = new Map();
+  }
+
+  /** @param {string} kind @param {number} now */
+  allows(kind, now) {
+    if (now - (this.last.get(kind) ?? -Infinity) < DOUBLE_PRESS_MS) return false;
+    this.last.set(kind, now);
+    return true;
+  }
+}

@@ -1,0 +1,94 @@
+/** What the project has reached: accuracy with its interval, minutes, and what is going on. Shown while nobody is asked. */
+
+import { h, percent, plural } from "./dom.js";
+
+/** @typedef {import("./types").State} State */
+/** @typedef {import("./types").Result} Result */
+
+const SVG = "http://www.w3.org/2000/svg";
+const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [560, 190, 44, 14, 12, 30];
+
+/**
+ * @param {string} tag
+ * @param {Record<string, string | number>} attributes
+ * @param {string} [text]
+ */
+function s(tag, attributes, text) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+/** Accuracy over human minutes, with the interval of each round. @param {Result[]} results */
+export function chart(results) {
+  const svg = s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", "aria-label": "accuracy over human minutes" });
+  const lowest = Math.floor(10 * Math.min(...results.map((one) => one.low))) / 10;
+  const highest = Math.min(1, Math.ceil(10 * Math.max(...results.map((one) => one.high))) / 10);
+  const longest = Math.max(1, ...results.map((one) => one.human_minutes));
+  /** @param {number} minutes */
+  const x = (minutes) => LEFT + ((WIDTH - LEFT - RIGHT) * minutes) / longest;
+  /** @param {number} share */
+  const y = (share) => HEIGHT - BOTTOM - ((HEIGHT - TOP - BOTTOM) * (share - lowest)) / Math.max(0.1, highest - lowest);
+  const ticks = Math.round(10 * (highest - lowest)) > 5 ? 0.2 : 0.1;
+  for (let share = highest; share > lowest - 0.001; share -= ticks) {
+    svg.append(s("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y(share), y2: y(share), class: "rule" }));
+    svg.append(s("text", { x: LEFT - 8, y: y(share) + 4, "text-anchor": "end" }, percent(share, 0)));
+  }
+  svg.append(s("text", { x: LEFT, y: HEIGHT - 8 }, "0 min"));
+  svg.append(s("text", { x: WIDTH - RIGHT, y: HEIGHT - 8, "text-anchor": "end" }, `${Math.round(longest)} min of people's time`));
+  for (const one of results) {
+    svg.append(s("line", { x1: x(one.human_minutes), x2: x(one.human_minutes), y1: y(one.low), y2: y(one.high), class: "interval" }));
+  }
+  svg.append(s("polyline", { points: results.map((one) => `${x(one.human_minutes)},${y(one.accuracy)}`).join(" "), class: "curve" }));
+  for (const one of results) svg.append(s("circle", { cx: x(one.human_minutes), cy: y(one.accuracy), r: 4, class: "dot" }));
+  return svg;
+}
+
+/**
+ * "84.3 % (80.1–87.6)".
+ * @param {Result} result
+ */
+export function accuracyText(result) {
+  return `${percent(result.accuracy)} (${(100 * result.low).toFixed(1)}–${(100 * result.high).toFixed(1)})`;
+}
+
+/** What the last round brought, as a sentence. @param {Result[]} results */
+export function gainText(results) {
+  const [before, last] = results.slice(-2);
+  if (!last) return "";
+  const gain = 100 * (last.accuracy - before.accuracy);
+  const minutes = last.human_minutes - before.human_minutes;
+  return `${gain < 0 ? "−" : "+"}${Math.abs(gain).toFixed(1)} points in ${minutes.toFixed(1)} min of people's time`;
+}
+
+/** @param {string} term @param {string} value @param {string} [note] */
+function fact(term, value, note) {
+  return h("div", {}, h("dt", {}, term), h("dd", {}, value, note ? h("small", {}, note) : null));
+}
+
+/** @type {Record<string, string>} */
+const PHASES = {
+  preparing: "The next questions are being prepared", open: "Waiting for questions", training: "The model trains",
+  waiting: "Waiting", finished: "All rounds are done",
+};
+
+/** @param {State} state @param {string | null} wait why nobody is asked, or null where the panel is only looked at */
+export function panel(state, wait) {
+  const last = state.results.at(-1);
+  const busy = state.phase === "training" || state.phase === "preparing";
+  const element = h("section", { class: "panel", "aria-labelledby": "panel-title" });
+  element.append(h("h2", { id: "panel-title", tabindex: "-1", class: busy ? "busy" : null }, PHASES[state.phase] ?? state.phase));
+  const lines = [...new Set([wait, state.message].filter((line) => line))];
+  element.append(...lines.map((line) => h("p", {}, line)));
+  if (!lines.length && state.phase !== "finished") element.append(h("p", {}, "New questions appear here by themselves."));
+  element.append(h("dl", { class: "facts" },
+    fact("accuracy", last ? percent(last.accuracy) : "–",
+      last ? `95 %: ${(100 * last.low).toFixed(1)} to ${(100 * last.high).toFixed(1)}` : "known after the first round"),
+    fact("images with a label", state.labeled.toLocaleString("en"), `of ${state.total.toLocaleString("en")}`),
+    fact("people's time", last ? `${last.human_minutes.toFixed(1)} min` : "–", state.results.length > 1 ? gainText(state.results) : undefined),
+    fact("for measuring", `${state.holdout.answered} of ${state.holdout.size}`, "hold-out images labeled")));
+  if (state.results.length) element.append(h("figure", {}, chart(state.results), h("figcaption", {}, "Accuracy on the hold-out after each round, with 95 % intervals")));
+  if (state.people > 1) element.append(h("p", { class: "quiet" }, `${plural(state.people, "person", "people")} are labeling.`));
+  return element;
+}

@@ -1,0 +1,182 @@
+/** The questions that this tab holds: those that come next, with their pictures decoded before they are shown. */
+
+import { Refused } from "./api.js";
+import { PictureSet } from "./pictures.js";
+
+/** @typedef {import("./types").Question} Question */
+/** @typedef {import("./types").State} State */
+
+export const AHEAD = 3;
+const RETRY_MS = 2000;
+
+/** A question with its pictures and with what the person did to it so far. */
+export class Held {
+  /** @param {Question} question @param {import("./api.js").Api} api */
+  constructor(question, api) {
+    this.question = question;
+    this.pictures = new PictureSet(api);
+    /** Rows that are marked as odd. @type {Set<number>} */
+    this.marked = new Set();
+    /** Further random rows, page by page. @type {number[][]} */
+    this.pages = [];
+    this.exhausted = false;
+    this.ready = false;
+    this.failed = false;
+    /** @type {Promise<void> | null} */
+    this.loading = null;
+  }
+
+  /** The rows on screen, band by band. @returns {[string, number[]][]} */
+  get bands() {
+    const { bands = {}, image } = this.question;
+    if (this.question.kind === "sample") return [["image", image === undefined ? [] : [image]]];
+    if (bands.all) return [["all", bands.all]];
+    return [
+      ["nearest", bands.nearest ?? []],
+      ["random", [...(bands.random ?? []), ...this.pages.flat()]],
+      ["farthest", bands.farthest ?? []],
+    ];
+  }
+
+  get rows() {
+    return this.bands.flatMap(([, rows]) => rows);
+  }
+
+  /** Loads what is missing; resolves when the question can be shown, and tries again while the server is away. */
+  load() {
+    this.loading ??= this.#load().finally(() => (this.loading = null));
+    return this.loading;
+  }
+
+  async #load() {
+    while (!this.pictures.released) {
+      try {
+        if (this.question.kind === "sample") await this.pictures.full(this.rows[0]);
+        else await this.pictures.thumbnails(this.rows);
+        this.ready = true;
+        return;
+      } catch (error) {
+        if (error instanceof Refused && !error.passing && error.status !== 401) {
+          this.failed = true;
+          return;
+        }
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+}
+
+export class Queue {
+  /**
+   * @param {import("./api.js").Api} api
+   * @param {string} client
+   * @param {() => string[]} unsent ids of questions whose answers the server may not know
+   */
+  constructor(api, client, unsent) {
+    this.api = api;
+    this.client = client;
+    this.unsent = unsent;
+    /** @type {Held | null} */
+    this.current = null;
+    /** @type {Held[]} */
+    this.ahead = [];
+    /** Ids that were answered here and not undone. @type {Set<string>} */
+    this.answered = new Set();
+    /** Why there is nothing to do, in the server's words. @type {string | null} */
+    this.wait = null;
+    this.stopped = false;
+    this.asking = false;
+    this.again = 0;
+    /** Called when there are new questions, or when it is known that there are none. */
+    this.onFilled = () => {};
+  }
+
+  /** Ids for the server, the one on screen first. */
+  get holding() {
+    const held = [this.current, ...this.ahead].flatMap((one) => (one ? [one.question.id] : []));
+    return [...new Set([...held, ...this.unsent()])];
+  }
+
+  /** Asks for questions until enough are ahead. @param {number} [extra] as many more than usual */
+  async fill(extra = 0) {
+    if (this.stopped) return;
+    if (this.asking) {
+      this.again = Math.max(this.again, 1 + extra);
+      return;
+    }
+    const want = AHEAD + (this.current ? 0 : 1) - this.ahead.length + extra;
+    if (want <= 0) return;
+    this.asking = true;
+    try {
+      const { questions, wait } = await this.api.next({ client: this.client, holding: this.holding, want });
+      if (!this.stopped) this.#take(questions);
+      this.wait = wait ?? null;
+      this.onFilled();
+    } catch {
+      // Connection and session are reported by the api; app.js fills again when the server is back.
+    } finally {
+      this.asking = false;
+    }
+    if (this.again) {
+      const more = this.again - 1;
+      this.again = 0;
+      await this.fill(more);
+    }
+  }
+
+  /** @param {Question[]} questions */
+  #take(questions) {
+    const known = new Set([...this.holding, ...this.answered]);
+    const fresh = questions.filter(({ id }) => !known.has(id)).map((question) => new Held(question, this.api));
+    const halves = fresh.filter((held) => held.question.half_of);
+    const firstOther = this.ahead.findIndex((held) => !held.question.half_of);
+    this.ahead.splice(firstOther < 0 ? this.ahead.length : firstOther, 0, ...halves);
+    this.ahead.push(...fresh.filter((held) => !held.question.half_of));
+    fresh.forEach((held) => void held.load());
+  }
+
+  /** Makes the next question the current one. @returns {Held | null} */
+  advance() {
+    this.current = this.ahead.shift() ?? null;
+    return this.current;
+  }
+
+  /** Shows a question again, before the current one. @param {Held} held */
+  putFront(held) {
+    this.answered.delete(held.question.id);
+    this.ahead = this.ahead.filter((other) => other.question.id !== held.question.id);
+    if (this.current && this.current.question.id !== held.question.id) this.ahead.unshift(this.current);
+    this.current = held;
+    if (!held.ready) void held.load();
+  }
+
+  /** Drops questions of steps that are over. @param {State} state @returns {boolean} whether the current one was dropped */
+  dropStale(state) {
+    const open = state.phase === "open" ? `${state.iteration}.${state.step}.` : null;
+    /** @param {Held} held */
+    const stale = ({ question }) => question.purpose === "round" && !(open && question.id.startsWith(open));
+    const old = this.ahead.filter(stale);
+    this.ahead = this.ahead.filter((held) => !stale(held));
+    old.forEach((held) => held.pictures.release());
+    if (!this.current || !stale(this.current) || this.current.marked.size) return false;
+    this.current.pictures.release();
+    this.current = null;
+    return true;
+  }
+
+  /** Gives everything back, for instance when the page is closed. */
+  release() {
+    this.stopped = true;
+    const ids = [this.current, ...this.ahead].flatMap((held) => (held ? [held.question.id] : []));
+    this.api.release(this.client, ids);
+  }
+
+  /** Forgets all questions and starts anew. */
+  restart() {
+    [this.current, ...this.ahead].forEach((held) => held?.pictures.release());
+    this.current = null;
+    this.ahead = [];
+    this.stopped = false;
+    return this.fill();
+  }
+}

@@ -1,0 +1,76 @@
+/** The shapes of what the server sends and receives. The browser never loads this file. */
+
+export type Bands = { nearest?: number[]; random?: number[]; farthest?: number[]; all?: number[] };
+
+export type Question = {
+  id: string;
+  kind: "sample" | "cluster";
+  purpose: "round" | "holdout";
+  size: number;
+  bands?: Bands;
+  image?: number;
+  half_of?: string | null;
+};
+
+export type Timing = { visible_ms: number; first_input_ms: number | null; gaps_ms: number[] };
+export type AnswerKind = "label" | "refused" | "unsure" | "split";
+
+export type Answered = {
+  type: "answered";
+  id: string;
+  question: string;
+  answer: AnswerKind;
+  label: number | null;
+  new_class: string | null;
+  marked: number[];
+  shown: number;
+  timing: Timing;
+  suggestion_shown: boolean;
+};
+
+export type Event_ = Answered | { type: "undone"; id: string };
+
+export type Receipt = {
+  id: string;
+  status: "stored" | "known" | "late" | "second" | "refused";
+  seq?: number | null;
+  text: string;
+  label?: number | null;
+  question?: Question | null;
+};
+
+/** A class without an id waits to be created. */
+export type Class_ = { id: number | null; name: string; count: number };
+
+export type Result = {
+  iteration: number;
+  accuracy: number;
+  low: number;
+  high: number;
+  annotated: number;
+  human_minutes: number;
+};
+
+export type State = {
+  project: string;
+  who: string;
+  role: "owner" | "annotator";
+  phase: string;
+  message: string;
+  iteration: number;
+  rounds: number;
+  step: number;
+  kind: "sample" | "cluster" | null;
+  answered: number;
+  budget: number;
+  round_answered: number;
+  minutes_left: number | null;
+  classes: Class_[];
+  may_add_classes: boolean;
+  holdout: { size: number; answered: number; first: number };
+  results: Result[];
+  labeled: number;
+  total: number;
+  people: number;
+  epoch: string;
+};

@@ -350,8 +350,7 @@ function openPalette(onlyNew) {
 function pause() {
   zoom.close();
   clock?.setPaused(performance.now(), true);
-  const dialog = show("pause", "paused", "Go on", h("h2", {}, "Paused"), h("p", {}, "The clock stands still. Press P to go on."));
-  dialog.addEventListener("keydown", (event) => { if (event.key.toLowerCase() === "p" && !event.repeat) dialog.close(); });
+  const dialog = show("pause", "paused", "Go on", ["p"], h("h2", {}, "Paused"), h("p", {}, "The clock stands still. Press P to go on."));
   dialog.addEventListener("close", () => clock?.setPaused(performance.now(), false));
 }
 
@@ -459,11 +458,10 @@ function renderChips() {
       chip.append(h("span", { class: "count", "aria-hidden": "true" }));
       return chip;
     }));
-    if (all.length) {
-      const rest = all.length - pinned.length;
-      list.append(keyButton("/", rest > 0 ? `search ${rest} more` : "search", () => perform("search"), { class: "chip tool" }));
-    }
-    if (state?.may_add_classes) list.append(keyButton("N", "new class", () => perform("new"), { class: "chip tool" }));
+    const rest = all.length - pinned.length;
+    const search = keyButton("/", rest > 0 ? `search ${rest} more` : "search", () => perform("search"));
+    const add = keyButton("N", "new class", () => perform("new"));
+    byId("tools").replaceChildren(...(all.length ? [search] : []), ...(state?.may_add_classes ? [add] : []));
   }
   list.querySelectorAll(".chip .count").forEach((count, index) => {
     count.textContent = pinned[index].count ? pinned[index].count.toLocaleString("en") : "";
@@ -520,7 +518,7 @@ function announceResults({ results }) {
 }
 
 function details() {
-  if (state) show("details", "what the project has reached", "Close", panel(state, null));
+  if (state) show("details", "what the project has reached", "Close", [], panel(state, null));
 }
 
 function listen() {

@@ -38,13 +38,19 @@ export function choose({ title, lines, choices, field, must = false, name = "cho
  * @param {string} name
  * @param {string} title
  * @param {string} button
+ * @param {string[]} keys keys that close it too
  * @param {...Node} children
  */
-export function show(name, title, button, ...children) {
+export function show(name, title, button, keys, ...children) {
   const close = h("button", { type: "button", class: "primary", onclick: () => dialog.close() }, button);
   const dialog = h("dialog", { class: name, "data-name": name, "aria-label": title }, ...children, h("div", { class: "actions" }, close));
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("keydown", (event) => {
+    if (event.repeat || !keys.includes(event.key.toLowerCase())) return;
+    event.stopPropagation(); // else the page would take the key and open the dialog again
+    dialog.close();
+  });
   document.body.append(dialog);
   dialog.showModal();
   close.focus();
@@ -55,11 +61,8 @@ export function show(name, title, button, ...children) {
 export function help(on, onSwitch) {
   const box = h("input", { type: "checkbox", id: "keys-on", onchange: () => onSwitch(box.checked) });
   box.checked = on;
-  const dialog = show("help", "keys", "close", h("h2", {}, "Keys"),
+  show("help", "keys", "Close", ["?", "h"], h("h2", {}, "Keys"),
     h("dl", {}, ...HELP.map(([key, does]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, does)))),
     h("p", { class: "hint" }, "Click an image to mark it as odd, Shift-click for a range. Rest the pointer on it, or press long on a touch screen, to enlarge it."),
     h("label", { class: "switch" }, box, "single keys are on"));
-  dialog.addEventListener("keydown", (event) => {
-    if (event.key === "?" || event.key === "h") dialog.close();
-  });
 }

@@ -7,7 +7,7 @@ import { h, plural } from "./dom.js";
 
 const LONG_PRESS_MS = 450;
 /** @type {Record<string, string>} */
-const BAND_HINT = { nearest: "most typical", random: "drawn at random", farthest: "least typical", all: "most typical first" };
+const BAND_HINT = { nearest: "most typical", random: "the estimate below counts these", farthest: "least typical", all: "most typical first" };
 
 export class Grid {
   /**
@@ -152,7 +152,7 @@ export class Grid {
     const tiles = rows.map((row, index) => this.#tile("random", row, count - rows.length + index));
     band?.querySelector(".tiles")?.append(...tiles);
     this.paint();
-    tiles[0]?.scrollIntoView({ block: "nearest" });
+    tiles[0]?.scrollIntoView({ block: "start" });
   }
 
   /** What the random images say, in a line. */

@@ -72,8 +72,8 @@ export class Palette {
       id: `option-${index}`, role: "option", class: fresh ? "fresh" : null,
       onpointermove: () => { if (this.active !== index) { this.active = index; this.#highlight(); } },
       onclick: () => this.#choose(index),
-    }, fresh ? h("span", { class: "verb" }, "create ") : null, h("bdi", { class: "name" }, one.name),
-    fresh ? null : h("span", { class: "count" }, one.count.toLocaleString("en")));
+    }, fresh ? h("span", { class: "verb" }, "create") : null, h("bdi", { class: "name" }, one.name),
+    fresh ? null : h("span", { class: "count" }, one.count ? one.count.toLocaleString("en") : ""));
   }
 
   #highlight() {

@@ -6,7 +6,7 @@ import { h, percent, plural } from "./dom.js";
 /** @typedef {import("./types").Result} Result */
 
 const SVG = "http://www.w3.org/2000/svg";
-const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [560, 190, 44, 14, 12, 30];
+const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [560, 190, 54, 14, 12, 30];
 
 /**
  * @param {string} tag
@@ -59,7 +59,7 @@ export function gainText(results) {
   if (!last) return "";
   const gain = 100 * (last.accuracy - before.accuracy);
   const minutes = last.human_minutes - before.human_minutes;
-  return `${gain < 0 ? "−" : "+"}${Math.abs(gain).toFixed(1)} points in ${minutes.toFixed(1)} min of people's time`;
+  return `${gain < 0 ? "−" : "+"}${Math.abs(gain).toFixed(1)} points for ${minutes.toFixed(1)} min`;
 }
 
 /** @param {string} term @param {string} value @param {string} [note] */
@@ -69,8 +69,7 @@ function fact(term, value, note) {
 
 /** @type {Record<string, string>} */
 const PHASES = {
-  preparing: "The next questions are being prepared", open: "Waiting for questions", training: "The model trains",
-  waiting: "Waiting", finished: "All rounds are done",
+  preparing: "Preparing questions", open: "Nothing to label right now", training: "Training", waiting: "Waiting", finished: "Finished",
 };
 
 /** @param {State} state @param {string | null} wait why nobody is asked, or null where the panel is only looked at */
@@ -86,7 +85,7 @@ export function panel(state, wait) {
     fact("accuracy", last ? percent(last.accuracy) : "–",
       last ? `95 %: ${(100 * last.low).toFixed(1)} to ${(100 * last.high).toFixed(1)}` : "known after the first round"),
     fact("images with a label", state.labeled.toLocaleString("en"), `of ${state.total.toLocaleString("en")}`),
-    fact("people's time", last ? `${last.human_minutes.toFixed(1)} min` : "–", state.results.length > 1 ? gainText(state.results) : undefined),
+    fact("people's time", last ? `${last.human_minutes.toFixed(1)} min` : "–", state.results.length > 1 ? `last round: ${gainText(state.results)}` : undefined),
     fact("for measuring", `${state.holdout.answered} of ${state.holdout.size}`, "hold-out images labeled")));
   if (state.results.length) element.append(h("figure", {}, chart(state.results), h("figcaption", {}, "Accuracy on the hold-out after each round, with 95 % intervals")));
   if (state.people > 1) element.append(h("p", { class: "quiet" }, `${plural(state.people, "person", "people")} are labeling.`));

@@ -15,7 +15,7 @@ export class Zoom {
     this.crop = h("button", { type: "button", "aria-pressed": "false", onclick: () => this.toggleCrop() },
       h("kbd", { "aria-hidden": "true" }, "C"), "what the model sees");
     this.dialog = h("dialog", { class: "zoom", "aria-label": "enlarged image" },
-      h("div", { class: "frame" }, this.image), this.caption,
+      h("div", { class: "frame", tabindex: "-1", autofocus: true }, this.image), this.caption,
       h("div", { class: "actions" },
         h("button", { type: "button", "aria-label": "previous image", onclick: () => this.move(-1) }, "←"),
         h("button", { type: "button", "aria-label": "next image", onclick: () => this.move(1) }, "→"),

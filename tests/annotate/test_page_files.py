@@ -1,0 +1,34 @@
+"""The files of the page: what the content policy of the server demands, and how much a browser loads."""
+
+import gzip
+import re
+from pathlib import Path
+
+import raycal
+
+STATIC = Path(raycal.__file__).parent / "annotate" / "static"
+SCRIPTS = sorted(STATIC.glob("*.js"))
+
+
+def test_page_has_no_inline_script_or_style() -> None:
+    page = (STATIC / "index.html").read_text()
+    assert re.findall(r"<script(?![^>]*\bsrc=)[^>]*>", page) == []
+    assert re.findall(r"<style|\sstyle=|\son\w+=|javascript:", page) == []
+
+
+def test_page_loads_nothing_from_elsewhere() -> None:
+    for path in [*SCRIPTS, STATIC / "index.html", STATIC / "style.css"]:
+        addresses = set(re.findall(r"(?:https?:)?//[\w.-]+\.\w+[^\"'\s)]*", path.read_text()))
+        assert addresses <= {"http://www.w3.org/2000/svg"}, path.name
+
+
+def test_scripts_never_parse_text_as_markup() -> None:
+    for path in SCRIPTS:
+        assert re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", path.read_text()) == []
+
+
+def test_every_imported_module_exists() -> None:
+    for path in SCRIPTS:
+        for name in re.findall(r'from "(.+?)"', path.read_text()):
+            assert name.startswith("./")
+            assert (STATIC / name).is_file(), f"{path.name} imports {name}"

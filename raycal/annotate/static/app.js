@@ -51,6 +51,8 @@ const undoing = new Map();
 let named = [];
 /** Names of the classes used here, latest first. @type {string[]} */
 let recent = [];
+/** The cluster that was just split and whose halves are to come next. @type {string | null} */
+let splitting = null;
 let online = true;
 let inactive = false;
 let busyChoice = false;
@@ -92,6 +94,7 @@ function classes() {
 
 /** Shows the next question, or what the project has reached. */
 function advance() {
+  splitting = null;
   const held = queue.advance();
   if (held) present(held, performance.now());
   else idle();
@@ -209,30 +212,22 @@ function commit(answer, one) {
   past[past.length - 1 - KEPT_PICTURES]?.held.pictures.release();
   renderPrevious();
   queue.current = null;
-  if (answer === "split" && online) void showHalves(question.id);
+  if (answer === "split" && online) awaitHalves(question.id);
   else advance();
 }
 
 /** Waits a moment for the halves of a split cluster, so that they come next. @param {string} id */
-async function showHalves(id) {
-  idleBriefly("Splitting …");
-  const until = performance.now() + HALVES_WAIT_MS;
-  while (performance.now() < until && outbox.unsent && online) await new Promise((resolve) => setTimeout(resolve, 15));
-  await queue.fill(2);
-  if (queue.current) return; // an undo came in between
-  const half = queue.ahead.find((held) => held.question.half_of === id);
-  if (half) await Promise.race([half.load(), new Promise((resolve) => setTimeout(resolve, HALVES_WAIT_MS))]);
-  if (!queue.current) advance();
-}
-
-/** @param {string} text */
-function idleBriefly(text) {
+function awaitHalves(id) {
+  splitting = id;
   view = null;
   clock = null;
   document.body.dataset.question = document.body.dataset.ready = "";
-  byId("title").textContent = text;
+  byId("title").textContent = "Splitting …";
   byId("subtitle").textContent = "";
   byId("stage").replaceChildren();
+  setTimeout(() => {
+    if (splitting === id && !queue.current) advance();
+  }, HALVES_WAIT_MS);
 }
 
 /** @param {Class_ | undefined} one */
@@ -260,6 +255,7 @@ function showAgain(held) {
     again.pages = held.pages;
     held = again;
   }
+  splitting = null;
   queue.putFront(held);
   present(held, performance.now());
 }
@@ -273,7 +269,7 @@ function onReceipts(receipts, fresh) {
     else if (receipt.question && receipt.status !== "refused") undone(receipt, null);
   }
   onState(fresh);
-  void queue.fill();
+  void queue.fill(splitting ? 2 : 0);
 }
 
 /** @param {Receipt} receipt @param {Held | null} shown */
@@ -501,7 +497,7 @@ function onState(fresh) {
       advance();
     } else void queue.fill();
   }
-  if (!queue.current) {
+  if (!queue.current && !splitting) {
     renderPanel();
     void queue.fill();
   }
@@ -652,8 +648,7 @@ function install() {
   outbox.onChange = renderSaved;
   outbox.onReceipts = onReceipts;
   queue.onFilled = () => {
-    const splitting = byId("title").textContent === "Splitting …" && !queue.current;
-    if (queue.current || splitting) return;
+    if (queue.current || (splitting && !queue.ahead.some((held) => held.question.half_of === splitting))) return;
     if (queue.ahead.length) advance();
     else idle();
   };

@@ -113,6 +113,11 @@ class FeatureExtractor:
         torch.save(self.network.state_dict(), buffer)
         return buffer.getvalue()
 
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """A copy of the current weights on the host, by their names in the state dict of the network."""
+        state = self.network.state_dict()
+        return {name: np.ascontiguousarray(value.detach().cpu().numpy()) for name, value in state.items()}
+
     def load(self, saved: bytes) -> None:
         """Restore the weights of an earlier `save`.
 

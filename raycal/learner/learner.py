@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from math import isfinite
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -99,6 +100,10 @@ class NetworkLearner(ABC):
     def save(self) -> bytes:
         """The current weights as bytes, for `load`."""
         return self.extractor.save()
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """A copy of the current weights, by their names in the state dict of the network."""
+        return self.extractor.arrays()
 
     @together
     def load(self, saved: bytes) -> None:

@@ -32,6 +32,7 @@ COMMANDS = {
     ),
     "watch": Command("raycal.watch", "show a sweep while it runs, a line per trial, from the sweep's folder"),
     "report": Command("raycal.report.__main__", "write the report of a sweep: page, figures and tables"),
+    "export": Command("raycal.export.__main__", "write the labels of a run, and its model, as a data set"),
     "track": Command("raycal.track", "send to MLflow the results of a sweep that it does not have yet"),
     "doctor": Command("raycal.doctor.__main__", "check whether a sweep can run here, and say what to fix"),
     "pool": Command("raycal.pool", "print what the running experiments have annotated so far"),

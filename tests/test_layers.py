@@ -60,6 +60,7 @@ MUST_NOT_USE: Mapping[str, tuple[str, ...]] = {
     "track": ("ray", "torch", "raycal.distributed", "raycal.experiment"),
     "pool": ("torch", "mlflow", "raycal.sweep", "raycal.report"),
     "watch": (*HEAVY, "raycal.sweep", "raycal.report", "raycal.experiment"),
+    "export": ("ray", "mlflow", "raycal.capacity", "raycal.sweep", "raycal.report"),
     "doctor": ("raycal.report",),
     "bench": ("mlflow", "raycal.report"),
     "api": (*HEAVY, "argparse"),
@@ -381,8 +382,8 @@ def opened(source: str) -> list[str]:
     return sorted(ast.unparse(call) for call in calls if ast.unparse(call).split(".")[-1] == "open")
 
 
-COMMANDS = ("bench", "doctor", "report", "sweep")
-LIGHT = ("algorithm", "capacity", "config", "data", "dry_run", "experiment", "monitor", "storage")
+COMMANDS = ("bench", "doctor", "export", "report", "sweep")
+LIGHT = ("algorithm", "capacity", "config", "data", "dry_run", "experiment", "export", "monitor", "storage")
 
 
 @pytest.mark.parametrize(

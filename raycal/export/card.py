@@ -1,0 +1,270 @@
+"""Writes README.md of an exported data set: what was labeled, by whom, at which cost, and how good it is."""
+
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from raycal import __version__
+from raycal.algorithm.records import Answer, Interaction, Kind
+from raycal.config.labels import counted
+from raycal.data import ImageDataset
+from raycal.export.evidence import NOT_LABELED, RECENCY, How, PeopleRecord
+from raycal.export.labels import LabelSet
+from raycal.export.model import ExportedModel
+from raycal.export.names import folder_names
+from raycal.export.source import Source
+
+CONFIDENCE = 0.95
+_MARKUP = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]<>|&~$"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelError:
+    """How many labels of the pool differ from the labels that the data set came with.
+
+    Attributes:
+        num_wrong: The number of labels that differ.
+        num_known: The number of labels that could be compared.
+    """
+
+    num_wrong: int
+    num_known: int
+
+
+def label_error(images: ImageDataset, labels: LabelSet) -> LabelError | None:
+    """Compare the labels of the pool with those that the data set came with. None if it has none."""
+    given, truth = labels.decision.labels, images.train_labels
+    is_known = (given != NOT_LABELED) & (truth >= 0)
+    if not is_known.any():
+        return None
+    return LabelError(num_wrong=int((given != truth)[is_known].sum()), num_known=int(is_known.sum()))
+
+
+def wilson(right: int, total: int) -> tuple[float, float]:
+    """The Wilson interval of a share, in which the true share lies with a confidence of 95 %."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(right, total).proportion_ci(CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def card(
+    source: Source,
+    images: ImageDataset,
+    labels: LabelSet,
+    people: PeopleRecord,
+    model: ExportedModel | None,
+    *,
+    has_pictures: bool,
+    command: str,
+) -> str:
+    """The text of README.md. It holds no time of day, so the same run gives the same text."""
+    interactions = [*source.interactions, *people.uncommitted]
+    sections = [
+        f"# {_plain(source.name)}",
+        _summary(source, images, labels, people),
+        "## The labels",
+        _cost(interactions, people, len(source.ledger)),
+        _quality(images, labels),
+        _classes(images, labels),
+        "## The model",
+        _model(source, model),
+        "## The files",
+        _files(has_pictures=has_pictures, model=model),
+        "## How to read them",
+        _usage(has_pictures=has_pictures, model=model),
+        "## How a label was chosen",
+        _rules(labels),
+        "## How this folder was made",
+        _made(source, command),
+    ]
+    return "\n\n".join(filter(None, sections)) + "\n"
+
+
+def _summary(source: Source, images: ImageDataset, labels: LabelSet, people: PeopleRecord) -> str:
+    pool = [image for image in labels.images if image.split == "train"]
+    how = Counter(image.how for image in pool)
+    holdout = len(labels.images) - len(pool)
+    if people.annotators:
+        names = sorted({*people.annotators.values(), *people.holdout_annotators.values()})
+        by = f"by {counted(len(names), 'person')}" if len(names) == 1 else f"by {len(names)} people"
+        who = f"{by} ({', '.join(map(_plain, names))})"
+    else:
+        who = f"by a simulated annotator (the expert `{source.config.expert.name}` of raycal), not by people"
+    return (
+        f"{counted(len(pool), 'image')} of a pool of {images.num_train:,} were labeled {who}: "
+        f"{how[How.SINGLE]:,} one by one and {how[How.CLUSTER]:,} in clusters of similar images. "
+        f"The test split has {counted(holdout, 'labeled image')}. "
+        f"The number of classes is {images.num_classes:,}."
+    )
+
+
+def _cost(interactions: Sequence[Interaction], people: PeopleRecord, rounds: int) -> str:
+    number = Counter((row.kind, row.answer) for row in interactions)
+    labeled, refused = number[Kind.CLUSTER, Answer.LABELED], number[Kind.CLUSTER, Answer.REFUSED]
+    minutes = sum(row.seconds for row in interactions) / 60
+    marks = sum(len(indices) for indices in people.marked.values())
+    lines = [
+        f"- {counted(number[Kind.SAMPLE, Answer.LABELED], 'answer')} labeled a single image.",
+        f"- {counted(labeled, 'answer')} labeled a whole cluster, and {counted(refused, 'cluster')} "
+        f"{'was' if refused == 1 else 'were'} refused as mixed.",
+        f"- In labeled clusters, {counted(marks, 'image')} {'was' if marks == 1 else 'were'} marked as odd."
+        if marks
+        else "",
+        f"- This took {minutes:,.1f} minutes of human time in {counted(rounds, 'round')}"
+        + ("." if people.annotators else ", at the prices per answer that the simulation assumes."),
+    ]
+    if number[Kind.SAMPLE, Answer.REFUSED]:
+        skipped = counted(number[Kind.SAMPLE, Answer.REFUSED], "single image")
+        lines.insert(1, f"- {skipped} could not be told and got no label from that answer.")
+    return "\n".join(filter(None, lines))
+
+
+def _quality(images: ImageDataset, labels: LabelSet) -> str:
+    error = label_error(images, labels)
+    if error is None:
+        return "Label error: not known, because the images came without labels to compare with."
+    low, high = wilson(error.num_wrong, error.num_known)
+    return (
+        f"Label error: {error.num_wrong:,} of {error.num_known:,} labels of the pool "
+        f"({error.num_wrong / error.num_known:.1%}) differ from the labels that the data set came with "
+        f"(95 % interval for such labels: {low:.1%} to {high:.1%})."
+    )
+
+
+def _classes(images: ImageDataset, labels: LabelSet) -> str:
+    sizes = Counter((image.label, image.split) for image in labels.images)
+    rows = [
+        f"| {_plain(name)} | {folder} | {sizes[number, 'train']:,} | {sizes[number, 'holdout']:,} |"
+        for number, (name, folder) in enumerate(
+            zip(images.class_names, map(_plain, folder_names(images.class_names)), strict=True)
+        )
+    ]
+    return "\n".join(["| class | folder | pool | test split |", "|---|---|--:|--:|", *rows])
+
+
+def _model(source: Source, model: ExportedModel | None) -> str:
+    if model is None:
+        return "No model was exported."
+    record, config = source.results[-1], source.config
+    words = [
+        f"`model.safetensors` holds the weights of a {config.model.name}"
+        + (" whose last layer alone was trained" if config.model.frozen else "")
+        + f", trained in round {record['iteration']} on the labels that the run used then."
+    ]
+    if model.evaluation is None:
+        words.append("Its accuracy is not known, because no image of the test split has a label.")
+    else:
+        right = round(model.evaluation.accuracy * model.num_test)
+        low, high = wilson(right, model.num_test)
+        words.append(
+            f"It labels {right:,} of the {model.num_test:,} labeled images of the test split correctly: an accuracy of "
+            f"{model.evaluation.accuracy:.1%} (95 % Wilson interval {low:.1%} to {high:.1%})."
+        )
+        if record["test_accuracy"] is not None and record["test_accuracy"] != model.evaluation.accuracy:
+            words.append(
+                f"The run itself recorded {record['test_accuracy']:.1%}: the model was trained again for this export, "
+                "and on another machine or another set of test labels the result is not exactly the same."
+            )
+    if model.without_pseudo_labels:
+        words.append("The run also trained on pseudo-labels, which are not recorded, so this model did without them.")
+    if not model.has_script:
+        words.append(f"There is no `predict.py`, because {config.model.name} is not a network of torchvision.")
+    return " ".join(words)
+
+
+def _files(*, has_pictures: bool, model: ExportedModel | None) -> str:
+    split = "`train/` and `test/`"
+    files = {
+        "`labels.csv`, `labels.parquet`": (
+            "one row per labeled image: `file` (relative to "
+            + ("this folder" if has_pictures else "the folder of the original images")
+            + "), `label`, `how` (`single`, `cluster`, or `given` with the data set), `round` and `interaction` of the "
+            "ledger, `annotator`, `split`, `source` (the original file), and `duplicate_of`. In the CSV file, a text "
+            "that a spreadsheet would take for a formula begins with an apostrophe."
+        ),
+        "`evidence.parquet`": "every label that an image was ever given, and every mark as odd",
+        split: "the labeled images of the pool and of the test split, in a folder for each class" * has_pictures,
+        "`metadata.jsonl`": (
+            "the labels of these images for Hugging Face, which reads the files of this name in `train/` and `test/`; "
+            "an unknown number is -1 there"
+        )
+        * has_pictures,
+        "`label_studio.json`, `label_studio_config.xml`": (
+            "tasks and labeling interface for Label Studio; labels of single images are annotations, and labels of "
+            "clusters are predictions to be confirmed"
+        ),
+        "`classes.json`": "the names of the classes in the order of the model's outputs, and their folders",
+        "`model.safetensors`, `preprocessing.json`": "the model, and how images are prepared for it" * bool(model),
+        "`predict.py`": "labels new images with the model" * bool(model and model.has_script),
+        "`export.json`": "a list of these files, by which a later export recognizes the folder",
+    }
+    if not has_pictures:
+        files["`label_studio.json`, `label_studio_config.xml`"] += ", with paths relative to the original images"
+    return "\n".join(f"- {names}: {words}" for names, words in files.items() if words)
+
+
+def _usage(*, has_pictures: bool, model: ExportedModel | None) -> str:
+    lines = ["```python"]
+    if has_pictures:
+        lines += [
+            "import datasets, torchvision",
+            "",
+            'datasets.load_dataset("imagefolder", data_dir="DIR")   # DIR is this folder',
+            'torchvision.datasets.ImageFolder("DIR/train")',
+        ]
+    else:
+        lines += ["import pandas", "", 'pandas.read_parquet("DIR/labels.parquet")   # DIR is this folder']
+    lines += ["```", ""]
+    if model is not None and model.has_script:
+        lines += [
+            "`python predict.py image.jpg` labels a new image. It needs torch, torchvision, pillow and safetensors.",
+            "",
+        ]
+    lines.append(
+        "For Label Studio, set `LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true` and `LABEL_STUDIO_LOCAL_FILES_DOCUMENT_"
+        "ROOT` to "
+        + ("this folder" if has_pictures else "the folder of the original images")
+        + ", create a project with `label_studio_config.xml`, and import `label_studio.json`."
+    )
+    return "\n".join(lines)
+
+
+def _rules(labels: LabelSet) -> str:
+    lost = (
+        f" {counted(labels.num_lost, 'image')} lost {'its' if labels.num_lost == 1 else 'their'} label in this way."
+        if labels.num_lost
+        else ""
+    )
+    return (
+        "All answers of all rounds count, also those about clusters, which the training forgets after each round. A "
+        "label that was given to an image alone beats the labels of clusters, and the newest one counts. Among the "
+        f"labels of clusters the majority counts, where a label has the weight {RECENCY:g} to the power of its age in "
+        "rounds. An image that was marked as odd in a cluster does not get the label of that cluster, and the mark "
+        f"counts against earlier labels of the same class.{lost} Images with the same content have the same label."
+    )
+
+
+def _made(source: Source, command: str) -> str:
+    environment = source.run_dir.environment()
+    versions = {
+        "run with": _versions(environment),
+        "exported with": _versions({"raycal": __version__, "python": platform.python_version()}),
+    }
+    lines = [f"    {command}", ""]
+    lines += [f"- {when} {words}" for when, words in versions.items() if words]
+    lines.append(f"- strategy: {_plain(source.config.resolved_scenario.name)}, seed {source.config.seed}")
+    return "\n".join(lines)
+
+
+def _versions(environment: Mapping[str, Any]) -> str:
+    known = ("raycal", "git", "python", "numpy", "torch", "torchvision", "device")
+    return ", ".join(f"{name} {_plain(str(environment[name]))}" for name in known if name in environment)
+
+
+def _plain(text: str) -> str:
+    """A text from a user in Markdown, on one line and without any markup."""
+    printable = "".join(sign if sign.isprintable() else " " for sign in text)
+    return " ".join(printable.encode(errors="replace").decode().split()).translate(_MARKUP)

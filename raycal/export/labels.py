@@ -1,0 +1,151 @@
+"""Lists the labeled images of a run, with what is known about each label."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from raycal.algorithm.records import Indices
+from raycal.data import ImageDataset
+from raycal.export.evidence import NOT_LABELED, Decision, Evidence, How, PeopleRecord, decide
+
+Split = Literal["train", "holdout"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabeledImage:
+    """An image of the data set with its label.
+
+    Attributes:
+        row: The row of the image in `ImageDataset.images`; of a duplicate, the row of its original.
+        source: The name of the image's file, relative to the folder of the data set.
+        label: The number of the class.
+        how: How the image got its label.
+        round: The iteration in which it got the label, from 0. None for a label of the test split.
+        interaction: The number of the interaction in the ledger. None for a label of the test split.
+        annotator: The pseudonym of the person who gave the label. None in a simulation.
+        split: Whether the image belongs to the pool or to the test split.
+        duplicate_of: The name of the image with the same content that was labeled. None if the image itself was.
+    """
+
+    row: int
+    source: str
+    label: int
+    how: How
+    round: int | None
+    interaction: int | None
+    annotator: str | None
+    split: Split
+    duplicate_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelSet:
+    """The labels of a run.
+
+    Attributes:
+        images: The labeled images, those of the pool first.
+        evidence: Everything that was said about the images of the pool.
+        decision: The label of each image of the pool.
+        num_lost: The number of images of the pool that were labeled once, but have no label because they were marked
+            as odd.
+    """
+
+    images: Sequence[LabeledImage]
+    evidence: Evidence
+    decision: Decision
+    num_lost: int
+
+
+def source_names(images: ImageDataset) -> Sequence[str]:
+    """The name of each image, by row. An image that did not come from a file is named by its row."""
+    return [f"image {row}" for row in range(len(images.images))] if images.source is None else images.source.names
+
+
+def collect(images: ImageDataset, evidence: Evidence, people: PeopleRecord) -> LabelSet:
+    """List the images of the pool that got a label, and the images of the test split whose label is known."""
+    names = source_names(images)
+    decision = decide(evidence, _content(images))
+    pool = _pool(images, names, evidence, decision, people)
+    first = {image.source: image for image in pool}
+    copies = [
+        LabeledImage(
+            row=original.row,
+            source=duplicate,
+            label=original.label,
+            how=original.how,
+            round=original.round,
+            interaction=original.interaction,
+            annotator=original.annotator,
+            split="train",
+            duplicate_of=original.source,
+        )
+        for duplicate, name in sorted(people.duplicates.items())
+        if (original := first.get(name)) is not None and duplicate not in first
+    ]
+    ever = np.unique(evidence.index[~evidence.is_odd])
+    return LabelSet(
+        images=[*pool, *copies, *_holdout(images, names, people)],
+        evidence=evidence,
+        decision=decision,
+        num_lost=int((decision.labels[ever] == NOT_LABELED).sum()),
+    )
+
+
+def _pool(
+    images: ImageDataset, names: Sequence[str], evidence: Evidence, decision: Decision, people: PeopleRecord
+) -> list[LabeledImage]:
+    says = ~evidence.is_odd
+    # The images that were given their label themselves, and not only as a copy of another image.
+    own = {(int(index), int(label)) for index, label in zip(evidence.index[says], evidence.label[says], strict=True)}
+    labeled = []
+    for index in np.flatnonzero(decision.labels != NOT_LABELED).tolist():
+        support, label = int(decision.support[index]), int(decision.labels[index])
+        interaction, row = int(evidence.interaction[support]), int(images.train_rows[index])
+        original = names[images.train_rows[evidence.index[support]]]
+        labeled.append(
+            LabeledImage(
+                row=row,
+                source=names[row],
+                label=label,
+                how=How.SINGLE if evidence.is_single[support] else How.CLUSTER,
+                round=int(evidence.round[support]),
+                interaction=interaction,
+                annotator=people.annotators.get(interaction),
+                split="train",
+                duplicate_of=None if (index, label) in own else original,
+            )
+        )
+    return labeled
+
+
+def _holdout(images: ImageDataset, names: Sequence[str], people: PeopleRecord) -> list[LabeledImage]:
+    labeled = []
+    for position, (row, label) in enumerate(zip(images.test_rows.tolist(), images.test_labels.tolist(), strict=True)):
+        if label < 0:  # nobody has labeled it yet
+            continue
+        annotator = people.holdout_annotators.get(position)
+        labeled.append(
+            LabeledImage(
+                row=row,
+                source=names[row],
+                label=label,
+                how=How.GIVEN if annotator is None else How.SINGLE,
+                round=None,
+                interaction=None,
+                annotator=annotator,
+                split="holdout",
+            )
+        )
+    return labeled
+
+
+def _content(images: ImageDataset) -> Indices:
+    """An id for each image of the pool, which images with the same content share."""
+    if images.source is None:
+        return np.arange(images.num_train)
+    digests = np.ascontiguousarray(images.source.digests[images.train_rows])
+    whole = digests.view(np.dtype((np.void, digests.shape[1]))).ravel()
+    _, ids = np.unique(whole, return_inverse=True)
+    return ids.astype(np.int64)

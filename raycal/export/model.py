@@ -1,0 +1,211 @@
+"""Provides the model of a finished iteration, whose file the run may have removed.
+
+A run keeps the models of its newest iterations only until it finishes. If the model is still there, it is exported as
+it is. Otherwise the model is trained again: Algorithm 1 resets the network before each training, so the model of the
+last iteration depends only on the configuration, on random numbers that are derived from the seed, and on the labels in
+the ledger, and not on the models before it. On a CPU with the same number of threads this gives the same weights to the
+last bit. On a GPU a training does not give the same bits again, so the trained model is kept in the cache folder, and a
+second export writes the same bytes.
+
+Two kinds of runs cannot be repeated exactly: pseudo-labels are in no ledger, so a model that was trained with them is
+trained without them here; and a run of several workers sums its gradients in another order. In every case the exported
+model is evaluated, so that the card of the data set reports the accuracy of the model that is exported.
+"""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors.numpy import save
+
+from raycal import __version__
+from raycal.algorithm.pool import Pool
+from raycal.algorithm.randomness import stream
+from raycal.algorithm.records import Evaluation, Interaction, TrainingSet
+from raycal.config import ExperimentConfig, WorkerSettings
+from raycal.config.loop_settings import loop_settings
+from raycal.data import ImageDataset
+from raycal.data.cache import cached_arrays, evict
+from raycal.errors import InputError
+from raycal.experiment import build
+from raycal.export.source import Source
+from raycal.networks import networks
+from raycal.registry import module_of
+from raycal.storage.checkpoints import StateDir
+from raycal.storage.run_dir import STATES
+
+if TYPE_CHECKING:
+    from raycal.learner.learner import NetworkLearner
+
+logger = logging.getLogger(__name__)
+
+CACHE_FOLDER, MAX_CACHE_BYTES = "models", 4 * 2**30
+TORCHVISION = "raycal.networks.from_torchvision"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ExportedModel:
+    """The model of the last finished iteration.
+
+    Attributes:
+        weights: The content of a safetensors file.
+        preprocessing: What `predict.py` must know to show the network an image as raycal does.
+        is_saved: Whether the run still had the model. If not, it was trained again.
+        without_pseudo_labels: Whether it was trained again without the pseudo-labels that the run had used.
+        evaluation: The evaluation on the labeled images of the test split. None if there are none.
+        num_test: The number of these images.
+        has_script: Whether `predict.py` can build the network, which it can if torchvision has it.
+    """
+
+    weights: bytes
+    preprocessing: dict[str, Any]
+    is_saved: bool
+    without_pseudo_labels: bool
+    evaluation: Evaluation | None
+    num_test: int
+    has_script: bool
+
+
+def export_model(source: Source, images: ImageDataset) -> ExportedModel:
+    """Load or train the model of the last finished iteration, and evaluate it.
+
+    Raises:
+        InputError: The weights that the network starts from cannot be used.
+        DivergedError: The training produced numbers that are not finite.
+    """
+    from raycal.learner.device import same_threads_afterwards
+
+    is_known = images.test_labels >= 0
+    if not is_known.all():
+        images = replace(images, test_rows=images.test_rows[is_known])
+    with same_threads_afterwards():
+        learner = build.learner(source.config, images, _worker(source))
+        is_saved = _load_saved(source, learner)
+        weights = save(learner.arrays()) if is_saved else _trained(source, images, learner)
+        evaluation = learner.evaluate() if images.num_test else None
+    return ExportedModel(
+        weights=weights,
+        preprocessing=_preprocessing(source.config, images, learner),
+        is_saved=is_saved,
+        without_pseudo_labels=not is_saved and source.config.resolved_scenario.pseudo_labels is not None,
+        evaluation=evaluation,
+        num_test=images.num_test,
+        has_script=module_of(networks[source.config.model.name]) == TORCHVISION,
+    )
+
+
+def last_training_set(
+    config: ExperimentConfig, ledger: Sequence[Sequence[Interaction]], num_samples: int
+) -> TrainingSet:
+    """The labeled samples on which the model of the last iteration was trained, without pseudo-labels.
+
+    Args:
+        config: The configuration of the run.
+        ledger: The interactions of each iteration.
+        num_samples: The size of the pool.
+
+    Raises:
+        InputError: The ledger does not fit the pool.
+    """
+    settings, pool = loop_settings(config), Pool.of(num_samples)
+    for number, rows in enumerate(ledger):
+        if number:
+            pool.release(keep_cluster_labels=settings.keep_cluster_labels)
+        for row in rows:
+            try:
+                pool.apply(row)
+            except ValueError as error:
+                raise InputError(f"the ledger does not fit the images of the data set: {error}") from error
+    return pool.training_set(settings.cluster_weight)
+
+
+def _worker(source: Source) -> WorkerSettings:
+    """The settings of the run, on which the last bits of a model depend."""
+    environment = source.run_dir.environment()
+    threads, is_compiled = environment.get("threads"), environment.get("compiled")
+    return WorkerSettings(
+        threads=threads if isinstance(threads, int) and threads > 0 else os.cpu_count() or 1,
+        compile=is_compiled if isinstance(is_compiled, bool) else None,
+    )
+
+
+def _load_saved(source: Source, learner: "NetworkLearner") -> bool:
+    """Load the model that the run has saved in its last finished iteration, and return whether there is one."""
+    last = source.results[-1]["iteration"]
+    states = StateDir(source.run_dir.folder.folder(STATES)).whole()
+    saved = next((state for state in states if state.iteration == last), None)
+    if saved is None:
+        return False
+    try:
+        learner.load(saved.model)
+    except InputError:  # its head has another number of classes, because people have added classes since
+        return False
+    return True
+
+
+def _trained(source: Source, images: ImageDataset, learner: "NetworkLearner") -> bytes:
+    """Train the learner as in the last finished iteration, or load the result of an earlier call from the cache."""
+    from raycal.learner.embedding_cache import images_digest
+
+    config, iteration = source.config, source.results[-1]["iteration"]
+    training_set = last_training_set(config, source.ledger, images.num_train)
+    rows = images.train_rows[training_set.indices]
+    key = {
+        "content": "model of the last iteration of a run",
+        "raycal": __version__,
+        "config": config.model_dump(mode="json"),
+        "iteration": iteration,
+        "classes": images.num_classes,
+        "labels": _digest(training_set),
+        "images": images_digest(images, rows),
+        "weights": learner.weights_digest,
+        "hardware": learner.device_settings.hardware(),
+        **learner.device_settings.describe(),
+    }
+    made: list[bytes] = []
+
+    def make(folder: Path | None) -> None:
+        purpose = partial(stream, config.seed, iteration)
+        learner.reset(purpose("head"))
+        learner.fit(training_set, purpose("train"))
+        made.append(learner.save())
+        if folder is not None:
+            np.save(folder / "model.npy", np.frombuffer(made[0], np.uint8))
+
+    try:
+        saved = cached_arrays(key, make, folder=CACHE_FOLDER)["model"]
+        if not made:
+            learner.load(saved.tobytes())
+        evict(CACHE_FOLDER, keep_bytes=MAX_CACHE_BYTES)
+    except InputError as error:
+        logger.warning("the trained model cannot be kept in the cache folder (%s)", error.__cause__ or error)
+        if not made:
+            make(None)
+    return save(learner.arrays())
+
+
+def _digest(training_set: TrainingSet) -> str:
+    digest = hashlib.sha256(json.dumps([len(training_set.indices), training_set.weights is None]).encode())
+    for array in (training_set.indices, training_set.labels, training_set.weights):
+        digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _preprocessing(config: ExperimentConfig, images: ImageDataset, learner: "NetworkLearner") -> dict[str, Any]:
+    facts, (height, width) = networks.facts(config.model.name), images.images.shape[1:3]
+    return {
+        "network": config.model.name,
+        "network_options": config.model.options,
+        "stored_size": [int(height), int(width)],
+        "image_size": config.training.image_size,
+        "mean": list(facts.mean),
+        "std": list(facts.std),
+        "number_format": learner.device_settings.describe()["dtype"],
+    }

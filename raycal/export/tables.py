@@ -1,0 +1,160 @@
+"""Turns the labels into the content of files: CSV, Parquet, JSON lines for Hugging Face, and JSON for Label Studio."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+from xml.sax.saxutils import quoteattr
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from raycal.data import ImageDataset
+from raycal.export.evidence import How
+from raycal.export.labels import LabeledImage, LabelSet, source_names
+
+# A spreadsheet takes a cell that begins with one of these for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+SCHEMA = pa.schema(
+    [
+        ("file", pa.string()),
+        ("label", pa.string()),
+        ("how", pa.string()),
+        ("round", pa.int32()),
+        ("interaction", pa.int64()),
+        ("annotator", pa.string()),
+        ("split", pa.string()),
+        ("source", pa.string()),
+        ("duplicate_of", pa.string()),
+    ]
+)
+EVIDENCE_SCHEMA = pa.schema(
+    [
+        ("source", pa.string()),
+        ("label", pa.string()),
+        ("how", pa.string()),
+        ("round", pa.int32()),
+        ("interaction", pa.int64()),
+        ("annotator", pa.string()),
+        ("odd", pa.bool_()),
+        ("agrees", pa.bool_()),
+    ]
+)
+
+
+def rows_of(images: Sequence[LabeledImage], files: Sequence[str], class_names: Sequence[str]) -> list[dict[str, Any]]:
+    """One row per labeled image, with the columns of `SCHEMA`."""
+    return [
+        {
+            "file": file,
+            "label": class_names[image.label],
+            "how": image.how.value,
+            "round": image.round,
+            "interaction": image.interaction,
+            "annotator": image.annotator,
+            "split": image.split,
+            "source": image.source,
+            "duplicate_of": image.duplicate_of,
+        }
+        for image, file in zip(images, files, strict=True)
+    ]
+
+
+def labels_csv(rows: Sequence[dict[str, Any]]) -> bytes:
+    """The rows as CSV. A text that a spreadsheet would take for a formula begins with an apostrophe."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(SCHEMA.names)
+    writer.writerows([_cell(row[name]) for name in SCHEMA.names] for row in rows)
+    return _encoded(text.getvalue())
+
+
+def labels_parquet(rows: Sequence[dict[str, Any]]) -> bytes:
+    """The rows as Parquet, with the texts as they are."""
+    return _parquet({name: [_text(row[name]) for row in rows] for name in SCHEMA.names}, SCHEMA)
+
+
+def evidence_parquet(labels: LabelSet, images: ImageDataset, annotators: Mapping[int, str]) -> bytes:
+    """All labels that images of the pool were ever given, as Parquet with one row per image and interaction."""
+    names, evidence = source_names(images), labels.evidence
+    class_names = [_text(name) for name in images.class_names]
+    return _parquet(
+        {
+            "source": [_text(names[row]) for row in images.train_rows[evidence.index].tolist()],
+            "label": [class_names[label] for label in evidence.label.tolist()],
+            "how": [(How.SINGLE if is_single else How.CLUSTER).value for is_single in evidence.is_single.tolist()],
+            "round": evidence.round,
+            "interaction": evidence.interaction,
+            "annotator": [annotators.get(number) for number in evidence.interaction.tolist()],
+            "odd": evidence.is_odd,
+            "agrees": (labels.decision.labels[evidence.index] == evidence.label) != evidence.is_odd,
+        },
+        EVIDENCE_SCHEMA,
+    )
+
+
+def metadata_jsonl(rows: Sequence[dict[str, Any]]) -> bytes:
+    """The rows in the form that `load_dataset("imagefolder", data_dir=...)` of Hugging Face reads.
+
+    It infers the type of a column from each file, and the types must agree. So an unknown number is -1 here and an
+    unknown text is empty.
+    """
+    unknown = {"label": "", "how": "", "round": -1, "interaction": -1, "annotator": "", "source": ""}
+    lines = [
+        {"file_name": row["file"], **{name: unknown[name] if row[name] is None else row[name] for name in unknown}}
+        for row in rows
+    ]
+    return _encoded("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+
+def label_studio_json(rows: Sequence[dict[str, Any]]) -> bytes:
+    """The rows as tasks that Label Studio imports.
+
+    A label that a person gave to the image alone, or that the data set came with, is an annotation. The label of a
+    cluster is a prediction, which Label Studio shows as a proposal, because nobody may have looked at the image itself.
+    """
+    return _encoded(json.dumps([_task(row) for row in rows], indent=1, ensure_ascii=False) + "\n")
+
+
+def label_studio_config(class_names: Sequence[str]) -> bytes:
+    """The labeling interface of Label Studio for these classes."""
+    choices = "".join(f"    <Choice value={quoteattr(_text(name))}/>\n" for name in class_names)
+    return _encoded(
+        f'<View>\n  <Image name="image" value="$image"/>\n'
+        f'  <Choices name="label" toName="image" choice="single">\n{choices}  </Choices>\n</View>\n'
+    )
+
+
+def _task(row: dict[str, Any]) -> dict[str, Any]:
+    result = [
+        {"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": [row["label"]]}},
+    ]
+    kept = ("how", "round", "interaction", "annotator", "split", "source")
+    task: dict[str, Any] = {
+        "data": {"image": f"/data/local-files/?d={quote(row['file'], errors='surrogateescape')}"},
+        "meta": {name: row[name] for name in kept if row[name] is not None},
+    }
+    if row["how"] == How.CLUSTER:
+        return task | {"predictions": [{"model_version": "label of a cluster", "result": result}]}
+    return task | {"annotations": [{"result": result}]}
+
+
+def _cell(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _text(value: Any) -> Any:
+    """A text without the lone surrogates by which Python stands for bytes that are not UTF-8 in the name of a file."""
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode(errors="backslashreplace")
+
+
+def _parquet(columns: dict[str, Any], schema: pa.Schema) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns, schema=schema), buffer, compression="zstd")
+    return buffer.getvalue()

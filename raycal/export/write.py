@@ -1,0 +1,186 @@
+"""Exports a run: `export_run` is what `raycal export` and `raycal.annotate --export` call."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from raycal.data import ImageDataset
+from raycal.data.cache import absolute
+from raycal.errors import InputError
+from raycal.export import tables
+from raycal.export.card import card, label_error, wilson
+from raycal.export.evidence import Evidence, How, PeopleRecord
+from raycal.export.labels import LabelSet, collect
+from raycal.export.model import ExportedModel, export_model
+from raycal.export.names import folder_names
+from raycal.export.pictures import SPLIT_FOLDERS, Pictures, picture_names, write_pictures
+from raycal.export.replace import check_target, replaced
+from raycal.export.source import Source, load_images, load_named_plugins, read_source
+
+PEOPLE = "people"  # the name of the expert of a run that people label
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportSummary:
+    """What an export has written.
+
+    Attributes:
+        folder: The folder.
+        num_single: The number of images of the pool that were labeled one by one.
+        num_cluster: The number of images of the pool that were labeled in clusters.
+        num_pool: The size of the pool.
+        num_holdout: The number of labeled images of the test split.
+        num_wrong: The number of labels of the pool that differ from those the data set came with; None if unknown.
+        accuracy: The accuracy of the exported model, with its 95 % Wilson interval; None if unknown.
+        is_trained_again: Whether the model had to be trained for the export.
+    """
+
+    folder: Path
+    num_single: int
+    num_cluster: int
+    num_pool: int
+    num_holdout: int
+    num_wrong: int | None
+    accuracy: tuple[float, float, float] | None
+    is_trained_again: bool
+
+
+def export_run(
+    run: str,
+    to: str | os.PathLike[str],
+    *,
+    pictures: Pictures = "link",
+    with_model: bool = True,
+    plugins: Sequence[str] = (),
+    people: PeopleRecord | None = None,
+    images: ImageDataset | None = None,
+    originals: Path | None = None,
+    command: str = "",
+) -> ExportSummary:
+    """Write the labels of a run, and its model, as a data set. Two exports of the same run have the same bytes.
+
+    Args:
+        run: A run folder, or a sweep folder that holds one run.
+        to: The folder to write. It is created, or replaced if it is an earlier export.
+        pictures: How the images get into the folder; see `write_pictures`. With `none` there are only tables.
+        with_model: Whether the model is exported.
+        plugins: The paths or import names of the plug-ins that the run uses.
+        people: What is known about the people who labeled. None for a simulated run.
+        images: The images with the classes and test labels that are known by now. None means that the data set of the
+            configuration is loaded.
+        originals: With `images`: the folder that `images.source.names` are relative to.
+        command: The command that is named in README.md. Empty means that of `raycal export`.
+
+    Raises:
+        InputError: The run or the folder cannot be used; nothing was written.
+        ExportFailedError: The disk is full, for example. An earlier export is unchanged.
+    """
+    target = Path(os.path.realpath(absolute(os.fspath(to))).rstrip("/"))
+    source = read_source(run)
+    check_target(target)
+    if people is None and source.config.expert.name == PEOPLE:
+        raise InputError(f"{run}: people label this run; export it with python -m raycal.annotate FILE --export DIR")
+    load_named_plugins(plugins, source.config)
+    if images is None:
+        images, originals = load_images(source.config)
+    _check_place(target, source, originals)
+    people = people or PeopleRecord()
+    labels = collect(images, Evidence.of([*source.interactions, *people.uncommitted], people.marked), people)
+    model = export_model(source, images) if with_model else None
+    has_pictures = pictures != "none"
+    names = (
+        picture_names(labels.images, images.class_names, have_files=originals is not None)
+        if has_pictures
+        else [image.source for image in labels.images]
+    )
+    command = command or f"raycal export {source.name} --to DIR" + {"link": ""}.get(pictures, f" --images {pictures}")
+    text = card(source, images, labels, people, model, has_pictures=has_pictures, command=command)
+    with replaced(target) as folder:
+        if has_pictures:
+            write_pictures(folder, labels.images, names, how=pictures, dataset=images, originals=originals)
+        for name, content in _tables(images, labels, names, people, has_pictures=has_pictures).items():
+            (folder / name).write_bytes(content)
+        if model is not None:
+            _write_model(folder, model)
+        (folder / "README.md").write_bytes(text.encode())
+    return _summary(target, images, labels, model)
+
+
+def _check_place(target: Path, source: Source, originals: Path | None) -> None:
+    """Refuse a folder in which the export would become a part of the data set or of the run.
+
+    Raises:
+        InputError: The folder is or lies in the folder of the images or of the run, or contains one of them.
+    """
+    places = {"the folder of the run": source.run_dir.folder.path} if source.run_dir.folder.is_local else {}
+    if originals is not None:
+        places["the folder of the images"] = str(originals)
+    for what, place in places.items():
+        path = Path(os.path.realpath(place))
+        if target.is_relative_to(path) or path.is_relative_to(target):
+            raise InputError(f"--to {target}: overlaps with {what}, {path}; give a folder outside of it")
+
+
+def _tables(
+    images: ImageDataset, labels: LabelSet, names: Sequence[str], people: PeopleRecord, *, has_pictures: bool
+) -> dict[str, bytes]:
+    """The content of all files but the pictures, the model and the card, by name."""
+    rows = tables.rows_of(labels.images, names, images.class_names)
+    files = {
+        "labels.csv": tables.labels_csv(rows),
+        "labels.parquet": tables.labels_parquet(rows),
+        "evidence.parquet": tables.evidence_parquet(labels, images, people.annotators),
+        "label_studio.json": tables.label_studio_json(rows),
+        "label_studio_config.xml": tables.label_studio_config(images.class_names),
+        "classes.json": _json(
+            [
+                {"id": number, "name": name, "folder": folder}
+                for number, (name, folder) in enumerate(
+                    zip(images.class_names, folder_names(images.class_names), strict=True)
+                )
+            ]
+        ),
+    }
+    if has_pictures:
+        files["metadata.jsonl"] = tables.metadata_jsonl(rows)
+    # Where there are folders `train` and `test`, Hugging Face reads only the file in each of them.
+    for split, folder in SPLIT_FOLDERS.items():
+        own = [row | {"file": row["file"].removeprefix(f"{folder}/")} for row in rows if row["split"] == split]
+        if own and has_pictures:
+            files[f"{folder}/metadata.jsonl"] = tables.metadata_jsonl(own)
+    return files
+
+
+def _write_model(folder: Path, model: ExportedModel) -> None:
+    (folder / "model.safetensors").write_bytes(model.weights)
+    (folder / "preprocessing.json").write_bytes(_json(model.preprocessing))
+    if model.has_script:
+        script = resources.files("raycal.export").joinpath("predict.txt").read_text(encoding="utf-8")
+        (folder / "predict.py").write_text(script, encoding="utf-8")
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
+
+
+def _summary(target: Path, images: ImageDataset, labels: LabelSet, model: ExportedModel | None) -> ExportSummary:
+    pool = Counter(image.how for image in labels.images if image.split == "train")
+    error, accuracy = label_error(images, labels), None
+    if model is not None and model.evaluation is not None:
+        value = model.evaluation.accuracy
+        accuracy = (value, *wilson(round(value * model.num_test), model.num_test))
+    return ExportSummary(
+        folder=target,
+        num_single=pool[How.SINGLE],
+        num_cluster=pool[How.CLUSTER],
+        num_pool=images.num_train,
+        num_holdout=sum(image.split == "holdout" for image in labels.images),
+        num_wrong=None if error is None else error.num_wrong,
+        accuracy=accuracy,
+        is_trained_again=model is not None and not model.is_saved,
+    )

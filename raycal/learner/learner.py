@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from raycal.algorithm.acquisition import HeadWeights
 from raycal.algorithm.records import Evaluation, Fitted, Floats, Indices, Predictions, TrainingSet
+from raycal.errors import InputError
 from raycal.learner.chance import chance_accuracy
 from raycal.learner.feature_extractor import FeatureExtractor
 from raycal.learner.losses import Loss, cross_entropy
@@ -143,6 +144,8 @@ class NetworkLearner(ABC):
     def _evaluation(self, right: float, loss: float) -> Evaluation:
         must_be_finite(isfinite(loss), "test loss", self._training)
         num_test = self._dataset.num_test
+        if not num_test:
+            raise InputError("the test split has no labeled image, so the accuracy cannot be measured")
         chance = chance_accuracy(self._dataset.test_labels, self._dataset.num_classes)
         return Evaluation(accuracy=right / num_test, loss=loss / num_test, chance=chance)
 

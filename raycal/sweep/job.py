@@ -41,6 +41,7 @@ class Request:
         overrides: Settings that replace those of the sweep file.
         track: Whether the runs are sent to MLflow.
         report: Whether the report is written at the end.
+        people: Whether people answer the questions, and not a simulated expert.
     """
 
     sweep: str | Mapping[str, Any]
@@ -52,6 +53,7 @@ class Request:
     overrides: Overrides = ()
     track: bool = True
     report: bool = True
+    people: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,13 +194,20 @@ def _storage(place: str) -> Folder:
 
 
 def _check_expert(request: Request, sweep: Sweep) -> None:
-    """Refuse experiments that people answer: a sweep runs without people."""
-    if any(map(asks_people, [*sweep.experiments.values(), *sweep.examples.values()])):
-        name = request.sweep if isinstance(request.sweep, str) else sweep.name
-        raise InputError(
-            f"{name}: experiment.expert: people answer in a browser, not in a sweep; run python -m raycal.annotate "
-            f"{shlex.quote(name)}, or choose a simulated expert"
-        )
+    """Refuse a sweep with people, who answer one experiment at a time, and people without such an experiment."""
+    name = request.sweep if isinstance(request.sweep, str) else sweep.name
+    experiments = [*sweep.experiments.values(), *sweep.examples.values()]
+    if not request.people:
+        if any(map(asks_people, experiments)):
+            raise InputError(
+                f"{name}: experiment.expert: people answer in a browser, not in a sweep; run python -m raycal.annotate "
+                f"{shlex.quote(name)}, or choose a simulated expert"
+            )
+        return
+    if len(experiments) != 1 or sweep.base:
+        raise InputError(f"{name}: people label one experiment at a time, but grid and search make {sweep.num_trials}")
+    if not all(map(asks_people, experiments)):
+        raise InputError(f"{name}: experiment.expert: should be people; change it, or add --set expert=people")
 
 
 def _check_local(sweep: Sweep) -> None:

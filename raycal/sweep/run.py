@@ -55,16 +55,16 @@ def run_trials(
             held.enter_context(job.sweep_dir.lock())
             if job.extension is not None and job.extension.is_changed:
                 # The new trials of the search are all done or not selected.
-                job, _ = _take_folder(job, {}, job.extension.plan.threads, Inputs())
-            tracker = held.enter_context(_tracked(job))
+                job, _ = take_folder(job, {}, job.extension.plan.threads, Inputs())
+            tracker = held.enter_context(tracked(job))
         else:
             expected = build.expected_inputs(inputs, todo)
             allocation = allocate_trials(job, held.enter_context(_machines(job)))
             print(f"  running {allocation}\n\na line follows for every finished iteration of a trial", flush=True)
             held.enter_context(job.sweep_dir.lock())
             plugins = {plugin.name: plugin.record() for plugin in job.sweep.plugins}
-            job, lease = _take_folder(job, todo, allocation.threads, replace(inputs, plugins=plugins))
-            tracker = held.enter_context(_tracked(job))
+            job, lease = take_folder(job, todo, allocation.threads, replace(inputs, plugins=plugins))
+            tracker = held.enter_context(tracked(job))
             held.enter_context(_holding_lease(lease))
             SweepRun(
                 job=job,
@@ -213,7 +213,7 @@ def _machines(job: Job) -> Iterator[list[Node]]:
         yield nodes
 
 
-def _take_folder(job: Job, todo: Mapping[str, ExperimentConfig], threads: int, inputs: Inputs) -> tuple[Job, Lease]:
+def take_folder(job: Job, todo: Mapping[str, ExperimentConfig], threads: int, inputs: Inputs) -> tuple[Job, Lease]:
     """Take ownership of the folder, write the plan, record the inputs of the trials, and clear earlier failures.
 
     Returns:
@@ -255,7 +255,7 @@ def _write_plan(job: Job, threads: int) -> None:
 
 
 @contextmanager
-def _tracked(job: Job) -> Iterator[Tracker | NoTracker]:
+def tracked(job: Job) -> Iterator[Tracker | NoTracker]:
     """Track the sweep within this context; at its end, the sweep's run in MLflow gets its final status."""
     tracker: Tracker | NoTracker = NoTracker()
     if job.tracking_uri is not None:

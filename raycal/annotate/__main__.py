@@ -1,0 +1,71 @@
+"""`python -m raycal.annotate FOLDER` opens a page on which people label images, while a model learns from them."""
+
+import argparse
+from collections.abc import Sequence
+from functools import partial
+
+from raycal.errors import StorageError
+from raycal.output import exit_code_of
+from raycal.output import run as run_command_line
+from raycal.sweep.options import add_overrides
+
+FAILED = 1
+
+PROG = "python -m raycal.annotate"
+
+EPILOG = """\
+examples:
+  {prog} ~/birds                                  # a folder of images; writes ~/birds.yaml, and asks nothing
+  {prog} birds.yaml --set interactions_per_iteration=50
+  {prog} birds.yaml --invite ana                  # prints a link for a second person
+  {prog} birds.yaml --export ~/birds-labeled      # the labels, the images in class folders, and the model
+
+exit codes: 0 ended well, 1 failed, 2 a mistake in the input, 130 Ctrl-C, 143 SIGTERM; the same command goes on
+"""
+
+
+def parser(prog: str = PROG) -> argparse.ArgumentParser:
+    """Build the argument parser."""
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description="Label images in a browser: single images and whole clusters, while a model learns in rounds.",
+        epilog=EPILOG.format(prog=prog),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("project", metavar="FOLDER | PROJECT.yaml", help="a folder of images, or a project file")
+    add_overrides(parser)
+    parser.add_argument(
+        "--storage",
+        metavar="DIR",
+        default="runs",
+        help="local folder or URI for the answers and models (default: runs)",
+    )
+    parser.add_argument("--export", metavar="DIR", help="write the labels and the model into this folder, and end")
+    parser.add_argument("--invite", metavar="NAME", help="print a link with which this person can label, too, and end")
+    parser.add_argument("--revoke", metavar="NAME", help="make the link of this person invalid, and end")
+    where = parser.add_argument_group("where the page is served")
+    where.add_argument("--host", metavar="HOST", default="127.0.0.1", help="the interface (default: this machine only)")
+    where.add_argument("--port", metavar="PORT", type=int, help="the port (default: 8700, or the next free one)")
+    where.add_argument("--tls-cert", metavar="FILE", help="the TLS certificate, which other hosts than this need")
+    where.add_argument("--tls-key", metavar="FILE", help="its private key")
+    where.add_argument("--behind-proxy", action="store_true", help="a reverse proxy encrypts the connections")
+    where.add_argument(
+        "--name", metavar="HOST", action="append", default=[], dest="names", help="a further name of the host"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
+    """Run the command line and return its exit code."""
+    options = parser(prog).parse_args(arguments)
+    from raycal.annotate.command import run_command  # imported here so that --help stays fast
+
+    return exit_code_of(lambda: run_command(options), {StorageError: FAILED})
+
+
+# Runs the command line, by default that of this process, and ends the process.
+run = partial(run_command_line, main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,166 @@
+"""The rounds of a labeling project: questions are made, people answer, the model is trained, and again."""
+
+import logging
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from threading import Event
+from typing import Protocol
+
+from raycal.algorithm.clustering import Clustering
+from raycal.algorithm.questions import Question, StepQuestions
+from raycal.algorithm.records import Indices
+from raycal.annotate.worker import WorkerOrder
+from raycal.errors import one_line
+from raycal.people.answered import STEPS
+from raycal.people.fold import fold
+from raycal.people.log import read_events
+from raycal.people.steps import StepFiles
+from raycal.storage.run_dir import RunDir
+
+logger = logging.getLogger(__name__)
+
+# How often a waiting thread looks whether it has to end, in seconds.
+LOOK_SECONDS = 0.5
+# How long a failed worker is left alone before it is started again, in seconds.
+RETRY_SECONDS = 20.0
+
+
+class Desk(Protocol):
+    """The part of a project that the rounds control."""
+
+    def open_step(
+        self,
+        step: StepQuestions | None,
+        iteration: int,
+        phase: str,
+        message: str = "",
+        *,
+        halve: Callable[[Question], Sequence[Indices]] | None = None,
+    ) -> None:
+        """Show the questions of a step, or say what people are waiting for."""
+
+    def wait_closed(self, timeout: float) -> bool:
+        """Wait until the open step is closed; return whether it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rounds:
+    """Runs the rounds of an experiment to its end, in a thread of the server.
+
+    The folder of the run says what to do next, so the rounds go on after any interruption.
+
+    Attributes:
+        order: What the worker is told.
+        run_dir: The folder of the run.
+        desk: Where people get their questions.
+        clustering: Cuts a cluster in two when a person splits it.
+        on_commit: Called after each saved iteration.
+    """
+
+    order: WorkerOrder
+    run_dir: RunDir
+    desk: Desk
+    clustering: Clustering
+    on_commit: Callable[[], object] = lambda: None
+
+    def run(self, must_stop: Event) -> None:
+        """Run the rounds until the experiment ends or the event is set."""
+        steps = StepFiles(self.run_dir.folder.folder(STEPS))
+        while not must_stop.is_set():
+            done = len(self.run_dir.results())
+            if self.run_dir.state().is_complete:
+                steps.remove_embeddings()
+                self.desk.open_step(None, done, "finished", "All rounds are done.")
+                self.on_commit()
+                return
+            step = self._open_step(steps, done)
+            if step is not None:
+                self._wait_for_people(steps, step, must_stop)
+            else:
+                self._work(done, must_stop)
+                self.on_commit()
+
+    def _open_step(self, steps: StepFiles, iteration: int) -> StepQuestions | None:
+        """The step whose questions people have to answer now. None if the worker has to make or use some first."""
+        place = steps.newest()
+        if place is None or place[0] != iteration:
+            return None
+        book = fold(read_events(self.run_dir.folder))
+        return None if book.closed_at(*place) is not None else steps.read(*place)
+
+    def _wait_for_people(self, steps: StepFiles, step: StepQuestions, must_stop: Event) -> None:
+        halve = partial(steps.halves, step, clustering=self.clustering, seed=self.order.config.seed)
+        self.desk.open_step(step, step.iteration, "open", halve=halve)
+        while not must_stop.is_set() and not self.desk.wait_closed(LOOK_SECONDS):
+            pass
+
+    def _work(self, iteration: int, must_stop: Event) -> None:
+        """Let a worker go on with the experiment. After a failure, wait a while."""
+        before = self._progress()
+        if self._is_answered(iteration):
+            self.desk.open_step(None, iteration, "training", "The model learns from the new labels.")
+        else:
+            self.desk.open_step(None, iteration, "preparing", "The model looks at the images.")
+        reason = run_worker(self.order, must_stop)
+        if must_stop.is_set():
+            return
+        reason = self.run_dir.error() or reason
+        if reason is None and self._progress() == before:
+            reason = "it ended and changed nothing"
+        if reason is not None:
+            words = one_line(reason.strip().splitlines()[-1])
+            logger.error("the model could not be trained: %s", words)
+            self.desk.open_step(
+                None,
+                iteration,
+                "waiting",
+                f"The model could not be trained: {words}. raycal tries again. All answers are stored.",
+            )
+            must_stop.wait(RETRY_SECONDS)
+
+    def _is_answered(self, iteration: int) -> bool:
+        """Whether people have answered the last step of an iteration, so that the model is trained next."""
+        config = self.order.config
+        steps = config.resolved_scenario.steps_with(config.interactions_per_iteration)
+        last = max((number for number, (_, budget) in enumerate(steps) if budget), default=0)
+        return fold(read_events(self.run_dir.folder)).closed_at(iteration, last) is not None
+
+    def _progress(self) -> object:
+        """What a worker changes."""
+        steps = StepFiles(self.run_dir.folder.folder(STEPS))
+        return steps.newest(), len(self.run_dir.results()), self.run_dir.state()
+
+
+def run_worker(order: WorkerOrder, must_stop: Event) -> str | None:
+    """Run a worker in a process of its own, and wait for its end.
+
+    Returns:
+        Why the worker failed. None if it did not.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-m", "raycal.annotate.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,  # so that Ctrl-C reaches the server alone, which then ends the worker
+    ) as process:
+        assert process.stdin is not None
+        try:
+            # The pipe stays open: when the server ends for whatever reason, the worker ends with it.
+            process.stdin.write(pickle.dumps(order))
+            process.stdin.flush()
+            while not must_stop.is_set():
+                with suppress(subprocess.TimeoutExpired):
+                    code = process.wait(LOOK_SECONDS)
+                    return None if code == 0 else f"its process ended with code {code}"
+        except BrokenPipeError:
+            return "its process could not start"
+        finally:
+            process.kill()
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+    return None

@@ -1,0 +1,70 @@
+"""The log of answers in the role of the expert: the worker, which trains the model, reads what people have answered."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from raycal.algorithm.questions import StepQuestions
+from raycal.algorithm.records import Interaction
+from raycal.data import ImageDataset
+from raycal.errors import StoppedError
+from raycal.people.events import Closed
+from raycal.people.fold import Book, fold
+from raycal.people.log import PEOPLE, read_events
+from raycal.people.steps import StepFiles
+from raycal.storage.folder import Folder
+
+STEPS = f"{PEOPLE}/steps"
+# The outputs of a network whose classes nobody has named yet. They choose the first images, and are never trained.
+UNNAMED = tuple(f"class {number}" for number in range(10))
+
+
+class AnsweredByPeople:
+    """The answers of people in the log of a run, as they were when this object was made.
+
+    Args:
+        run_folder: The folder of the run.
+        iteration: The iteration in which the experiment continues.
+    """
+
+    def __init__(self, run_folder: Folder, iteration: int) -> None:
+        self._steps = StepFiles(run_folder.folder(STEPS))
+        self._events = read_events(run_folder)
+        self._book = fold(self._events)
+        self._iteration = iteration
+
+    def labeled(self, images: ImageDataset) -> ImageDataset:
+        """The dataset with the class names and the labels of the hold-out that were known when the iteration was last
+        closed.
+
+        What people add while a model trains counts in the next iteration, so a training that is repeated after a crash
+        gives the same model. A dataset with true labels is not changed.
+        """
+        if images.class_names:
+            return images
+        book = self._book_when_last_closed()
+        answered = book.holdout()
+        labels, rows = images.labels.copy(), images.test_rows[list(answered)]
+        labels[rows] = list(answered.values())
+        return replace(images, labels=labels, test_rows=rows, class_names=book.classes or UNNAMED)
+
+    def answers(
+        self, iteration: int, step: int, make: Callable[[], StepQuestions], *, spent: int
+    ) -> tuple[Interaction, ...]:
+        """The rows of a step; see `raycal.algorithm.questions.Annotators`."""
+        book, questions = self._book, self._steps.read(iteration, step)
+        if questions is None and (iteration, None) in book.closed:
+            return ()  # the owner closed the round before people came to this step
+        if questions is None:
+            questions = make()
+            self._steps.write(questions)
+        if book.closed_at(iteration, step) is None:
+            raise StoppedError(f"people have not answered step {step} of iteration {iteration} yet")
+        return questions.rows(book.replies(questions), spent=spent)
+
+    def _book_when_last_closed(self) -> Book:
+        """What the log meant when this iteration or, if it is still open, the one before it was closed."""
+        closed = [
+            event.seq for event in self._events if isinstance(event, Closed) and event.iteration <= self._iteration
+        ]
+        last = max(closed, default=0)
+        return fold(event for event in self._events if event.seq <= last)

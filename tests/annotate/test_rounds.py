@@ -1,0 +1,158 @@
+"""Bots that answer as the oracle, through the log and the worker, give the ledger of the simulated experiment."""
+
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from raycal.algorithm.clustering import clusterings
+from raycal.algorithm.expert import Cluster, Oracle
+from raycal.algorithm.questions import Question, StepQuestions
+from raycal.algorithm.records import Indices, Kind
+from raycal.annotate.rounds import Rounds, run_worker
+from raycal.annotate.worker import WorkerOrder
+from raycal.config import ExperimentConfig, WorkerSettings
+from raycal.experiment import build
+from raycal.experiment.run import run_experiment
+from raycal.people.events import Answered, Closed, GivenAnswer, Purpose, Timing
+from raycal.people.log import AnswerLog
+from raycal.storage.folder import Folder
+from raycal.storage.lease import Lease
+from raycal.storage.results import SECONDS
+from raycal.storage.run_dir import RunDir
+from raycal.storage.run_writer import RunWriter
+
+UNKNOWN = ["purity", "wrong", "seconds"]  # the columns of the ledger that people cannot fill as the oracle does
+
+
+def experiment(expert: str, scenario: str) -> ExperimentConfig:
+    settings = {
+        "dataset": {"name": "digits", "train_size": 80, "test_size": 40},
+        "model": {"weights": "none"},
+        "scenario": scenario,
+        "iterations": 2,
+        "interactions_per_iteration": 10,
+        "expert": expert,
+        "training": {"epochs": 1, "batch_size": 16, "learning_rate": 0.005, "image_size": 32},
+    }
+    return ExperimentConfig.model_validate(settings, context=build.REGISTRIES)
+
+
+class Bot:
+    """A desk at which one bot answers all questions as an oracle does, in a random order."""
+
+    def __init__(self, log: AnswerLog, true_labels: np.ndarray[Any, Any], seed: int) -> None:
+        self._log, self._oracle, self._rng = log, Oracle(true_labels, purity_threshold=0.6), np.random.default_rng(seed)
+        self._seq = len(log.events)
+        self._step: StepQuestions | None = None
+        self.phases: list[str] = []
+
+    def open_step(
+        self,
+        step: StepQuestions | None,
+        iteration: int,
+        phase: str,
+        message: str = "",
+        *,
+        halve: Callable[[Question], Sequence[Indices]] | None = None,
+    ) -> None:
+        self.phases.append(f"{phase} {iteration}")
+        self._step = step
+
+    def wait_closed(self, timeout: float) -> bool:
+        assert self._step is not None
+        questions = self._rng.permutation(len(self._step.first))
+        self._log.write([self._answer(self._step.kind, self._step.first[number]) for number in questions])
+        common = {"seq": self._next(), "id": f"close {self._seq}", "who": "bot", "time": "2026-11-27T12:00:00Z"}
+        self._log.write([Closed(**common, iteration=self._step.iteration, step=self._step.step)])
+        return True
+
+    def _answer(self, kind: Kind, question: Question) -> Answered:
+        label: int | None
+        if kind is Kind.SAMPLE:
+            label = int(self._oracle.label_samples(question.indices, self._rng).labels[0])
+        else:
+            cluster = Cluster(indices=question.indices, embeddings=lambda: np.zeros((1, 1), np.float32))
+            label = self._oracle.label_cluster(cluster, self._rng).label
+        return Answered(
+            seq=self._next(),
+            id=f"answer {self._seq}",
+            who="bot",
+            time="2026-11-27T12:00:00Z",
+            question=question.id,
+            kind=kind,
+            answer=GivenAnswer.REFUSED if label is None else GivenAnswer.LABEL,
+            label=label,
+            purpose=Purpose.ROUND,
+            timing=Timing(visible_ms=1500),
+        )
+
+    def _next(self) -> int:
+        self._seq += 1
+        return self._seq
+
+
+def order_in(storage: Path, config: ExperimentConfig) -> WorkerOrder:
+    folder = Folder.at(str(storage))
+    return WorkerOrder(
+        config=config,
+        sweep_folder=str(storage),
+        lease=Lease.take(folder).record,
+        settings=WorkerSettings(threads=1),
+        expected=None,
+        plugins=(),
+    )
+
+
+def ledger(run_dir: RunDir) -> dict[str, list[Any]]:
+    return {name: values for name, values in columns(run_dir).items() if name not in UNKNOWN}
+
+
+def columns(run_dir: RunDir) -> dict[str, list[Any]]:
+    read: dict[str, list[Any]] = pq.read_table(BytesIO(run_dir.ledger())).to_pydict()
+    return read
+
+
+def comparable(run_dir: RunDir) -> list[dict[str, Any]]:
+    left_out = {*SECONDS, "human_seconds", "cluster_label_error", "mean_cluster_purity"}
+    return [{key: value for key, value in line.items() if key not in left_out} for line in run_dir.results()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", ["uncertain+cluster", "cluster+uncertain"])
+def test_answers_of_an_oracle_through_the_log_give_the_simulated_run(scenario: str, tmp_path: Path) -> None:
+    simulated = RunWriter(Folder.at(str(tmp_path / "simulated")))
+    config = experiment("oracle", scenario)
+    config = config.model_copy(update={"expert": config.expert.model_copy(update={"purity_threshold": 0.6})})
+    run_experiment(config, simulated, WorkerSettings(threads=1))
+    people = experiment("people", scenario)
+    order = order_in(tmp_path / "people", people)
+    run_dir = RunDir(Folder.at(order.sweep_folder).folder(people.experiment_id))
+
+    with AnswerLog(run_dir.folder) as log:
+        bot = Bot(log, build.dataset(people).load().train_labels, seed=1)
+        Rounds(order=order, run_dir=run_dir, desk=bot, clustering=clusterings["kmeans"]).run(Event())
+
+    assert bot.phases == [
+        *("preparing 0", "open 0", "preparing 0", "open 0", "training 0"),
+        *("open 1", "preparing 1", "open 1", "training 1", "finished 2"),
+    ]
+    assert ledger(run_dir) == ledger(simulated)
+    assert comparable(run_dir) == comparable(simulated)
+    rows = columns(run_dir)
+    assert rows["purity"] == rows["wrong"] == [None] * len(rows["purity"])
+    assert set(rows["seconds"]) == {1.5}
+    assert not list(Path(run_dir.folder.path, "people", "steps").glob("question-*"))  # the embeddings
+
+
+@pytest.mark.slow
+def test_worker_ends_when_the_server_wants_it_to(tmp_path: Path) -> None:
+    must_stop = Event()
+    must_stop.set()
+
+    assert run_worker(order_in(tmp_path, experiment("people", "random")), must_stop) is None

@@ -18,7 +18,6 @@ from raycal.experiment.run import run_experiment
 from raycal.people.answered import AnsweredByPeople
 from raycal.plugins import Plugin, load_plugins
 from raycal.storage.folder import Folder
-from raycal.storage.inputs import ExpectedInputs
 from raycal.storage.lease import Lease
 from raycal.storage.run_writer import RunWriter
 
@@ -35,7 +34,6 @@ class WorkerOrder:
         sweep_folder: The folder of the sweep, as a place that `Folder.at` accepts.
         lease: The record of the start that owns this folder.
         settings: The compute settings.
-        expected: The data and weights that the experiment must read; None if any are accepted.
         plugins: The plug-ins of the experiment.
     """
 
@@ -43,7 +41,6 @@ class WorkerOrder:
     sweep_folder: str
     lease: str
     settings: WorkerSettings
-    expected: ExpectedInputs | None
     plugins: tuple[Plugin, ...]
 
 
@@ -58,7 +55,7 @@ def work(order: WorkerOrder) -> bool:
     run_dir = RunWriter(folder.folder(order.config.experiment_id), Lease(folder, order.lease))
     people = AnsweredByPeople(run_dir.folder, len(run_dir.results()))
     try:
-        return run_experiment(order.config, run_dir, order.settings, expected=order.expected, people=people)
+        return run_experiment(order.config, run_dir, order.settings, people=people)
     except StoppedError:
         return True
 

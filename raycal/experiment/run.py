@@ -13,7 +13,7 @@ from raycal.algorithm.questions import Annotators
 from raycal.algorithm.records import Interaction, IterationResult
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.config.loop_settings import loop_settings
-from raycal.data import ImageDataset
+from raycal.data import Dataset, ImageDataset
 from raycal.data.manifest import Manifest, manifest_of
 from raycal.errors import InfrastructureError, InputError, RaycalError, StoppedError
 from raycal.experiment import build, montage
@@ -38,10 +38,10 @@ class Observer(Protocol):
 
 
 class People(Annotators, Protocol):
-    """People who answer the questions of an experiment."""
+    """People who answer the questions of an experiment, and from whom the labels of the hold-out may come, too."""
 
-    def labeled(self, images: ImageDataset) -> ImageDataset:
-        """The dataset with the classes and the labels of the hold-out that people gave."""
+    def load(self, dataset: Dataset) -> ImageDataset:
+        """The images, with the classes and the labels of the hold-out that people gave if the dataset has none."""
 
 
 def run_experiment(
@@ -138,13 +138,12 @@ def _run(
     saved = run_dir.begin(config)
     if run_dir.state().is_complete:
         return
-    labeled = None if people is None else people.labeled
-    learner, images, manifest = _load(config, worker, team, expected, load_plugins, phase, labeled)
+    learner, images, manifest = _load(config, worker, team, expected, load_plugins, phase, people)
     state = None
     if saved is not None:
         phase.name = "loading the state"
         try:
-            state = saved.loop(images.num_train)
+            state = saved.loop(images.num_train, may_have_grown=people is not None)
         except ValueError as error:
             problem = "of another dataset, or not saved by raycal; move the folder away to start again"
             raise InputError(f"{run_dir.folder.place}/state: {problem}") from error
@@ -190,12 +189,9 @@ def _load(
     expected: ExpectedInputs | None,
     load_plugins: Callable[[], object],
     phase: _Phase,
-    labeled: Callable[[ImageDataset], ImageDataset] | None = None,
+    people: People | None = None,
 ) -> tuple["NetworkLearner", ImageDataset, Manifest]:
     """Load data and model, and compare them with the expected ones.
-
-    Args:
-        labeled: Adds to the dataset what people have told about it. None means that nobody has.
 
     Raises:
         InputError: The data or the model cannot be used, or differ from the expected ones.
@@ -203,9 +199,12 @@ def _load(
     phase.name = "loading the plug-ins"
     load_plugins()
     phase.name = "loading the dataset"
-    images = build.dataset(config).load(content=None if expected is None else expected.content)
+    dataset = build.dataset(config)
+    if people is None:
+        images = dataset.load(content=None if expected is None else expected.content)
+    else:
+        images = people.load(dataset)
     manifest = manifest_of(images)
-    images = images if labeled is None else labeled(images)
     phase.name = "loading the model"
     learner = build.learner(config, images, worker, team=team)
     if expected is not None:

@@ -5,11 +5,13 @@ from dataclasses import replace
 
 from raycal.algorithm.questions import StepQuestions
 from raycal.algorithm.records import Interaction
-from raycal.data import ImageDataset
-from raycal.errors import StoppedError
+from raycal.data import Dataset, ImageDataset
+from raycal.data.images import UnlabeledImages
+from raycal.errors import InputError, StoppedError
 from raycal.people.events import Closed
 from raycal.people.fold import Book, fold
 from raycal.people.log import PEOPLE, read_events
+from raycal.people.project_images import content_of, read_image_list
 from raycal.people.steps import StepFiles
 from raycal.storage.folder import Folder
 
@@ -27,20 +29,30 @@ class AnsweredByPeople:
     """
 
     def __init__(self, run_folder: Folder, iteration: int) -> None:
+        self._run_folder = run_folder
         self._steps = StepFiles(run_folder.folder(STEPS))
         self._events = read_events(run_folder)
         self._book = fold(self._events)
         self._iteration = iteration
 
-    def labeled(self, images: ImageDataset) -> ImageDataset:
-        """The dataset with the class names and the labels of the hold-out that were known when the iteration was last
+    def load(self, dataset: Dataset) -> ImageDataset:
+        """The images with the class names and the labels of the hold-out that were known when the iteration was last
         closed.
 
         What people add while a model trains counts in the next iteration, so a training that is repeated after a crash
         gives the same model. A dataset with true labels is not changed.
+
+        Raises:
+            InputError: The images cannot be used, or they are not those that people see.
         """
-        if images.class_names:
-            return images
+        if not isinstance(dataset, UnlabeledImages):
+            return dataset.load()
+        listed = read_image_list(self._run_folder)
+        if listed is None:
+            raise InputError(
+                f"{self._run_folder.place}: the list of the images is missing; start raycal.annotate again"
+            )
+        images = dataset.load_listed(content=content_of(listed), before=listed, add=False).dataset
         book = self._book_when_last_closed()
         answered = book.holdout()
         labels, rows = images.labels.copy(), images.test_rows[list(answered)]

@@ -41,8 +41,12 @@ class SavedState:
     results: list[IterationRecord]
     ledger: dict[str, str]
 
-    def loop(self, num_samples: int) -> LoopState:
+    def loop(self, num_samples: int, *, may_have_grown: bool = False) -> LoopState:
         """The state of the loop for a pool of `num_samples` samples.
+
+        Args:
+            num_samples: The size of the pool.
+            may_have_grown: Whether the saved pool may have been smaller. All further samples are in D^U.
 
         Raises:
             ValueError: The saved pool has another size, or the file is not a pool.
@@ -51,7 +55,7 @@ class SavedState:
             iteration=self.iteration,
             interactions=self.interactions,
             human_seconds=self.human_seconds,
-            pool=unpack(self.pool, num_samples),
+            pool=unpack(self.pool, num_samples, may_have_grown=may_have_grown),
         )
 
 

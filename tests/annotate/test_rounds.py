@@ -104,7 +104,6 @@ def order_in(storage: Path, config: ExperimentConfig) -> WorkerOrder:
         sweep_folder=str(storage),
         lease=Lease.take(folder).record,
         settings=WorkerSettings(threads=1),
-        expected=None,
         plugins=(),
     )
 

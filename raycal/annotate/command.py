@@ -1,0 +1,183 @@
+"""The steps of `raycal.annotate`: check the input, open the project, and serve it while the rounds run."""
+
+import os
+from argparse import Namespace
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from raycal.annotate.folder_file import project_file
+from raycal.annotate.interfaces import Pictures
+from raycal.annotate.rounds import Rounds
+from raycal.annotate.security import Tokens
+from raycal.annotate.serve import ServerOptions, serve
+from raycal.annotate.worker import WorkerOrder
+from raycal.capacity.machine import this_machine
+from raycal.config import ExperimentConfig
+from raycal.data import ImageDataset
+from raycal.data.images import UnlabeledImages
+from raycal.errors import InputError
+from raycal.experiment import build
+from raycal.experiment.downloads import downloads
+from raycal.people.log import PEOPLE
+from raycal.people.project import Project
+from raycal.people.project_images import content_of, read_image_list, write_image_list
+from raycal.storage.folder import Folder
+from raycal.storage.inputs import Inputs
+from raycal.sweep.job import Job, Request, prepare
+from raycal.sweep.run import allocate_trials, take_folder, tracked
+
+
+def run_command(options: Namespace) -> int:
+    """Carry out a command line and return its exit code.
+
+    Raises:
+        InputError: The input is wrong; nothing was started, and nothing is lost.
+    """
+    server_options = ServerOptions(
+        host=options.host,
+        port=options.port,
+        tls_cert=options.tls_cert,
+        tls_key=options.tls_key,
+        behind_proxy=options.behind_proxy,
+        names=tuple(options.names),
+    )
+    server_options.check()
+    source = options.project
+    if os.path.isdir(os.path.expanduser(source)):
+        source = str(project_file(source))
+    request = Request(
+        sweep=source, storage=options.storage, local=True, resume=True, overrides=options.overrides, people=True
+    )
+    job = prepare(request)
+    (config,) = job.selected.values()
+    _refuse_other_settings(job, config)
+    run_folder = job.sweep_dir.folder.folder(config.experiment_id)
+    if options.invite is not None or options.revoke is not None:
+        return _change_access(options, server_options, run_folder)
+    if options.export is not None:
+        return _export(options, run_folder)
+    return _label(job, config, run_folder, server_options)
+
+
+class Opened(NamedTuple):
+    """The images of a project.
+
+    Attributes:
+        dataset: The images.
+        root: The folder that they are in. None if they did not come from one file each.
+    """
+
+    dataset: ImageDataset
+    root: Path | None
+
+
+def _label(job: Job, config: ExperimentConfig, run_folder: Folder, server_options: ServerOptions) -> int:
+    """Serve the page, and run the rounds."""
+    from raycal.data.pictures import Pictures as DatasetPictures
+
+    with ExitStack() as held:
+        held.enter_context(job.sweep_dir.lock())
+        for needed in downloads([config], job.infos):
+            print(f"  {needed}")
+        opened = _open_images(config, run_folder)
+        allocation = allocate_trials(job, [this_machine()])
+        job, lease = take_folder(job, {}, allocation.threads, Inputs())
+        tracker = held.enter_context(tracked(job))
+        project = held.enter_context(_project(job, config, run_folder, opened.dataset))
+        pictures: Pictures = held.enter_context(DatasetPictures(opened.dataset, opened.root))
+        rounds = Rounds(
+            order=WorkerOrder(
+                config=config,
+                sweep_folder=job.sweep_dir.folder.uri,
+                lease=lease.record,
+                settings=allocation.of_worker,
+                plugins=tuple(job.sweep.plugins),
+            ),
+            run_dir=job.sweep_dir.run_dir(config.experiment_id),
+            desk=project,
+            clustering=build.clustering(config),
+            on_commit=lambda: tracker.changed(config.experiment_id),
+        )
+        tokens = Tokens(run_folder.folder(PEOPLE))
+        print("  Ctrl-C stops the server; the same command goes on where it stopped", flush=True)
+        code = serve(project, pictures, tokens, server_options, background=rounds.run)
+        print(_farewell(project, job.sweep_dir.folder.place), flush=True)
+        return code
+
+
+def _project(job: Job, config: ExperimentConfig, run_folder: Folder, dataset: ImageDataset) -> Project:
+    has_labels = bool(dataset.class_names)
+    scenario = config.resolved_scenario
+    return Project(
+        name=job.sweep.name,
+        run_folder=run_folder,
+        dataset=dataset,
+        class_names=dataset.class_names,
+        may_add_classes=not has_labels,
+        holdout=0 if has_labels else dataset.num_test,
+        rounds=scenario.iterations(config.iterations),
+        round_budget=dataset.num_train if scenario.whole_pool else config.interactions_per_iteration,
+    )
+
+
+def _open_images(config: ExperimentConfig, run_folder: Folder) -> Opened:
+    """The images, in the order of earlier starts, which is recorded in the folder of the run.
+
+    Raises:
+        InputError: The images cannot be used, or some of an earlier start are missing.
+    """
+    dataset = build.dataset(config)
+    root = config.dataset.options.get("root")
+    folder = None if root is None else Path(os.path.expanduser(root)).absolute()
+    if not isinstance(dataset, UnlabeledImages):
+        images = dataset.load()
+        return Opened(images, folder if images.source is not None else None)
+    before = read_image_list(run_folder)
+    loaded = dataset.load_listed(content=None if before is None else content_of(before), before=before)
+    write_image_list(run_folder, loaded.image_list)
+    if before is not None and len(loaded.image_list.names) > len(before.names):
+        print(f"  {len(loaded.image_list.names) - len(before.names):,} new images were added")
+    return Opened(loaded.dataset, folder)
+
+
+def _refuse_other_settings(job: Job, config: ExperimentConfig) -> None:
+    """Refuse settings other than those to which the answers belong.
+
+    Raises:
+        InputError: The project was started with other settings.
+    """
+    if job.extension is None or config.experiment_id in job.extension.earlier.experiments:
+        return
+    (earlier,) = job.extension.earlier.experiments.values()
+    was, now = earlier.flat(), config.flat()
+    changed = [f"{key} was {was.get(key)}, is {now.get(key)}" for key in {**was, **now} if was.get(key) != now.get(key)]
+    raise InputError(
+        f"{job.request.sweep}: the answers in {job.sweep_dir.folder.place} belong to other settings "
+        f"({'; '.join(changed)}); put them back, or give the project another name"
+    )
+
+
+def _change_access(options: Namespace, server_options: ServerOptions, run_folder: Folder) -> int:
+    """Invite a person, or make a person's link invalid."""
+    tokens = Tokens(run_folder.folder(PEOPLE))
+    if options.revoke is not None:
+        tokens.revoke(options.revoke)
+        print(f"{options.revoke} cannot label any more; all answers stay")
+    if options.invite is not None:
+        port = server_options.port or 8700
+        print(f"{options.invite} labels here: {server_options.link(port, tokens.invite(options.invite))}")
+    return 0
+
+
+def _export(options: Namespace, run_folder: Folder) -> int:
+    """Write the labels and the model into a folder."""
+    raise NotImplementedError
+
+
+def _farewell(project: Project, place: str) -> str:
+    state = project.state("")
+    return (
+        f"round {state['iteration'] + 1}: {state['round_answered']} of {state['budget']} answered; all answers are in "
+        f"{place}; the same command goes on"
+    )

@@ -1,10 +1,12 @@
-"""Labeled images for simulations: decoded once per machine, memory-mapped, and shared by all trials.
+"""Images for simulations and for people who label: decoded once per machine, memory-mapped, shared by all trials.
 
 To add a dataset, add one file here with a class that is registered with `@datasets("name")` and has the methods
 `inspect` and `load`. Its constructor takes keyword-only arguments. raycal fills in `seed` and `image_size`; all other
 arguments are options in the YAML. A class derived from `raycal.data.split.WithSubset` gets the options that make a
-dataset smaller. Every dataset of this package is derived from it, and the dataset of a plug-in may be. This package
-does not use models, experiments or Ray. The libraries that decode images are imported when they are used.
+dataset smaller. Every dataset of this package with labels is derived from it, and the dataset of a plug-in may be.
+
+`raycal.data.images` is the dataset without labels, and `raycal.data.pictures` makes the pictures that people see. This
+package does not use models, experiments or Ray. The libraries that decode images are imported when they are used.
 """
 
 import pkgutil

@@ -95,6 +95,7 @@ def decoded_images(
     image_size: int,
     content: str | None = None,
     on_error: OnError = "refuse",
+    none_needed: bool = False,
 ) -> DecodedFiles:
     """Decode files, or look their images up in the cache by the names and the content of the files.
 
@@ -106,6 +107,7 @@ def decoded_images(
             the files are not read. Without this digest every file is read, to compute the digest.
         on_error: What happens to broken images: `refuse` raises an error, and `skip` lists them in the result. A file
             that cannot be read because a disk or a network fails is always refused.
+        none_needed: Whether all images may be broken if broken ones are skipped.
 
     Raises:
         InputError: Some images cannot be used (one line names the first of them), no image can be used, or the content
@@ -121,6 +123,7 @@ def decoded_images(
         image_size=image_size,
         content=content,
         on_error=on_error,
+        none_needed=none_needed,
     )
     arrays = cached_arrays(_key(files, content, size, image_size), write)
     rows, reasons = arrays["broken_rows"].tolist(), map(str, arrays["broken_reasons"].tolist())
@@ -130,27 +133,31 @@ def decoded_images(
     return DecodedFiles(arrays["images"], arrays["digests"], content, broken)
 
 
-def without_broken(
-    decoded: DecodedFiles, root: Path, files: Sequence[str], *, size: int | None, image_size: int
+def joined_images(
+    parts: Sequence[tuple[DecodedFiles, Sequence[str]]], root: Path, *, size: int | None, image_size: int
 ) -> DecodedFiles:
-    """The images of the files that are not broken, as `decoded_images` returns them for these files alone. They are
-    copied in the cache, so that they need not be decoded again.
+    """The images of the files of several parts that are not broken, as `decoded_images` returns them for these files.
+
+    They are copied in the cache, so that they need not be decoded again.
 
     Args:
-        decoded: What `decoded_images` returned for all files.
+        parts: What `decoded_images` returned for some files, and these files.
         root: See `decoded_images`, as for the other arguments.
     """
-    rows = np.array([row for row in range(len(files)) if row not in decoded.broken])
-    names, digests = [files[row] for row in rows.tolist()], decoded.digests[rows]
-    content, side = content_digest(names, digests), decoded.images.shape[1]
+    rows = [[row for row in range(len(files)) if row not in decoded.broken] for decoded, files in parts]
+    names = [files[row] for (_, files), whole in zip(parts, rows, strict=True) for row in whole]
+    digests = np.concatenate([decoded.digests[whole] for (decoded, _), whole in zip(parts, rows, strict=True)])
+    content = content_digest(names, digests)
     with ThreadPoolExecutor(NUM_THREADS) as pool, large_images_may_be_opened():
-        if side != (size or _common_side(pool, [root / name for name in names], image_size)):
-            return decoded_images(root, names, size=size, image_size=image_size, content=content)
+        side = size or _common_side(pool, [root / name for name in names], image_size)
+    if any(decoded.images.shape[1] != side for decoded, _ in parts):
+        return decoded_images(root, names, size=size, image_size=image_size, content=content)
 
     def copy(folder: Path) -> None:
-        with array_file(folder / "images.npy", (len(rows), side, side, 3), np.uint8) as out:
-            for begin in range(0, len(rows), CHUNK_IMAGES):
-                out.write(decoded.images[rows[begin : begin + CHUNK_IMAGES]].tobytes())
+        with array_file(folder / "images.npy", (len(names), side, side, 3), np.uint8) as out:
+            for (decoded, _), whole in zip(parts, rows, strict=True):
+                for begin in range(0, len(whole), CHUNK_IMAGES):
+                    out.write(decoded.images[whole[begin : begin + CHUNK_IMAGES]].tobytes())
         _save_facts(folder, digests, {})
 
     arrays = cached_arrays(_key(names, content, size, image_size), copy)
@@ -186,6 +193,7 @@ def _write_images(
     image_size: int,
     content: str,
     on_error: OnError,
+    none_needed: bool,
 ) -> None:
     from PIL import Image
 
@@ -209,12 +217,14 @@ def _write_images(
                     out.write(decoded.tobytes())
     if file_stamps(root, files) != before:
         raise InputError(f"{root}: files changed while they were decoded; start again when nothing writes there")
-    refuse_broken(root, files, broken, on_error)
+    refuse_broken(root, files, broken, on_error, none_needed=none_needed)
     _save_facts(folder, digests, broken)
     logger.info("decoded %d images to %d x %d (%.1f s)", len(files), side, side, perf_counter() - begin)
 
 
-def refuse_broken(root: Path, files: Sequence[str], broken: Mapping[int, str], on_error: OnError) -> None:
+def refuse_broken(
+    root: Path, files: Sequence[str], broken: Mapping[int, str], on_error: OnError, *, none_needed: bool = False
+) -> None:
     """Refuse broken files unless they can be skipped.
 
     Args:
@@ -222,12 +232,14 @@ def refuse_broken(root: Path, files: Sequence[str], broken: Mapping[int, str], o
         files: All files.
         broken: The reason why a file cannot be used, by its position in `files`.
         on_error: See `decoded_images`.
+        none_needed: See `decoded_images`.
 
     Raises:
         InputError: There are files that cannot be skipped, or all files are broken.
     """
     unreadable = {row: reason for row, reason in broken.items() if isinstance(reason, Unreadable)}
-    refused = broken if on_error == "refuse" or len(broken) == len(files) else unreadable
+    are_all = len(broken) == len(files) and not none_needed
+    refused = broken if on_error == "refuse" or are_all else unreadable
     if refused:
         named = first_of([f"{files[row]} ({reason})" for row, reason in refused.items()], NUM_NAMED, "; ")
         raise InputError(

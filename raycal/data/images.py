@@ -17,8 +17,8 @@ from raycal.data.decode import (
     OnError,
     decoded_images,
     header_problems,
+    joined_images,
     refuse_broken,
-    without_broken,
 )
 from raycal.data.image_dataset import UNLABELED, DatasetInfo, ImageDataset, SourceFiles, datasets
 from raycal.data.image_files import (
@@ -234,16 +234,15 @@ class UnlabeledImages:
         """
         listing = self._list(before, add=add)
         num_before = 0 if before is None else len(before.names)
+        digests: Digests | None = None
         if before is None or add or content is None:
             digests = remembered_digests(self._root, listing.files)
             if before is not None:
                 self._refuse_changes(before, listing.files, digests)
             usable = self._usable(listing.files, num_before, digests)
-            names = [listing.files[row] for row in usable.rows]
-            found = content_digest(names, digests[usable.rows])
         else:  # the images under the digest `content` were checked when they were decoded
-            usable, found = _Usable(list(range(num_before)), {}, {}), content
-        decoded, usable = self._decoded(listing.files, usable, found)
+            usable = _Usable(list(range(num_before)), {}, {})
+        decoded, usable = self._decoded(listing.files, usable, num_before, digests, content)
         if content not in (None, decoded.content):
             raise InputError(
                 f"{self._root}: the files differ from those of an earlier start; restore the original ones"
@@ -300,25 +299,49 @@ class UnlabeledImages:
         same = {row: source for row, source in enumerate(first) if row != source and row not in broken}
         return _Usable([row for row in range(len(files)) if row not in broken and row not in same], same, broken)
 
-    def _decoded(self, files: Sequence[str], usable: _Usable, content: str) -> tuple[DecodedFiles, _Usable]:
+    def _decoded(
+        self, files: Sequence[str], usable: _Usable, num_before: int, digests: Digests | None, content: str | None
+    ) -> tuple[DecodedFiles, _Usable]:
         """The images, and the files that can be used after all were decoded.
+
+        The images of an earlier start are taken from the cache, so that only the new ones have to be decoded.
 
         Args:
             files: All files.
             usable: The files that can be used as far as is known.
-            content: The digest of the names and the content of these files.
+            num_before: The number of images of the earlier start, with which the files begin.
+            digests: The digest of each file's content. None means that the files have the digest `content`.
+            content: The digest of the names and the content of all files that can be used.
 
         Raises:
             InputError: There are broken files that cannot be skipped, or the files have another content.
         """
-        names = [files[row] for row in usable.rows]
-        decoded = decoded_images(
-            self._root, names, size=self.size, image_size=self.image_size, content=content, on_error=self.on_error
+        parts: list[tuple[DecodedFiles, Sequence[str]]] = []
+        broken: dict[int, str] = {}
+        for rows in (usable.rows[:num_before], usable.rows[num_before:]):
+            if rows:
+                names = [files[row] for row in rows]
+                digest = content if digests is None else content_digest(names, digests[rows])
+                size = parts[0][0].images.shape[1] if parts else self.size
+                decoded = self._decode(names, digest, size, none_needed=bool(parts))
+                parts.append((decoded, names))
+                broken |= {rows[row]: reason for row, reason in decoded.broken.items()}
+        if broken or len(parts) > 1:
+            decoded = joined_images(parts, self._root, size=self.size, image_size=self.image_size)
+        return decoded, usable.without(broken)
+
+    def _decode(
+        self, names: Sequence[str], content: str | None, size: int | None, *, none_needed: bool
+    ) -> DecodedFiles:
+        return decoded_images(
+            self._root,
+            names,
+            size=size,
+            image_size=self.image_size,
+            content=content,
+            on_error=self.on_error,
+            none_needed=none_needed,
         )
-        if decoded.broken:
-            usable = usable.without({usable.rows[row]: reason for row, reason in decoded.broken.items()})
-            decoded = without_broken(decoded, self._root, names, size=self.size, image_size=self.image_size)
-        return decoded, usable
 
     def _list(self, before: ImageList | None, *, add: bool) -> _Listing:
         """The image files of the folder.

@@ -39,8 +39,11 @@ def reds(dataset: ImageDataset) -> list[int]:
     return reds
 
 
-def names(loaded: LoadedImages, rows: np.ndarray) -> list[str]:
-    return [loaded.image_list.names[row] for row in rows]
+def write_cut(path: Path) -> None:
+    """Write the first half of a PNG file."""
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
 
 
 @pytest.fixture
@@ -124,11 +127,8 @@ class TestWhichImages:
         assert loaded.notes == make(root).inspect().notes
 
     def test_image_that_is_broken_further_in(self, root: Path, count_decoded: list[Path]) -> None:
-        noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
-        Image.fromarray(noise).save(root / "cut.png")
-        whole = (root / "cut.png").read_bytes()
         for name in ("cut.png", "near/cut again.png"):
-            (root / name).write_bytes(whole[: len(whole) // 2])
+            write_cut(root / name)
 
         loaded = load(root)
 
@@ -139,9 +139,10 @@ class TestWhichImages:
         assert manifest_of(loaded.dataset).is_complete
 
     def test_whole_images_are_copied_and_not_decoded_again(self, root: Path, count_decoded: list[Path]) -> None:
-        (root / "cut.png").write_bytes((root / "00.png").read_bytes()[:50])
+        write_cut(root / "cut.png")
 
-        assert reds(load(root, size=8).dataset) == reds(load(root, size=8).dataset)
+        for _ in range(2):
+            assert sorted(reds(load(root, size=8).dataset)) == list(range(30))
         assert len(count_decoded) == 31
 
 
@@ -288,11 +289,51 @@ class TestLaterStart:
         again = load(root, later.image_list)
         assert again.image_list == later.image_list
 
+    def test_only_new_images_are_decoded(self, root: Path, write_image: WriteImage, count_decoded: list[Path]) -> None:
+        noise = np.random.default_rng(0).integers(0, 255, (64, 48, 3), np.uint8)
+        for i in range(30):
+            Image.fromarray(noise + np.uint8(i)).save(next(root.rglob(f"{i:02}.png")))
+        first = load(root)
+        write_image(root / "new.png", (200, 0, 0), size=(40, 30))
+        write_cut(root / "cut.png")
+        count_decoded.clear()
+
+        for _ in range(2):
+            later = load(root, first.image_list)
+        after = load(root, later.image_list)
+
+        # The broken file is tried again where it is the only new one.
+        assert sorted(count_decoded) == [root / "cut.png", root / "cut.png", root / "new.png"]
+        assert later.image_list.names == (*first.image_list.names, "new.png") == after.image_list.names
+        assert (later.dataset.images[:30] == first.dataset.images).all()
+        assert later.dataset.images[30, 8, 8].tolist() == [200, 0, 0]
+        assert (after.dataset.images == later.dataset.images).all()
+
+    def test_broken_images_alone_may_be_added(self, root: Path) -> None:
+        first = load(root)
+        write_cut(root / "cut.png")
+
+        later = load(root, first.image_list)
+
+        assert later.image_list == first.image_list
+        assert [note.startswith("1 broken image is left out: cut.png (") for note in later.notes] == [True]
+
+    def test_images_are_stored_as_if_all_had_been_there_at_first(self, root: Path, write_image: WriteImage) -> None:
+        first = load(root)
+        write_image(root / "zz.png", (200, 0, 0), size=(40, 30))
+
+        later = load(root, first.image_list)
+
+        assert (first.dataset.images.shape, later.dataset.images.shape) == ((30, 8, 8, 3), (31, 16, 16, 3))
+        again = load(root)
+        rows = [again.image_list.names.index(name) for name in later.image_list.names]
+        assert (later.dataset.images == again.dataset.images[rows]).all()
+
     def test_worker_sees_what_the_server_listed_and_reads_no_file(
         self, root: Path, write_image: WriteImage, count_decoded: list[Path]
     ) -> None:
         (root / "broken.png").write_bytes(b"x")
-        (root / "cut.png").write_bytes((root / "00.png").read_bytes()[:50])
+        write_cut(root / "cut.png")
         shutil.copy(root / "00.png", root / "copy.png")
         first = load(root)
         num_decoded = len(count_decoded)

@@ -224,6 +224,23 @@ def test_dataset_that_breaks_the_contract_is_found(changed: dict[str, Any], word
         testing.check_dataset(NAME)
 
 
+@pytest.mark.parametrize("labels", [np.full(8, -1), np.array([-1] * 7 + [0])])
+def test_dataset_without_classes_has_no_label(labels: np.ndarray) -> None:
+    class Unlabeled(Tiny):
+        def inspect(self) -> DatasetInfo:
+            return DatasetInfo(num_train=6, num_test=2, num_classes=0)
+
+        def load(self, *, content: str | None = None) -> ImageDataset:
+            return ImageDataset(**{**self.arrays(), "labels": labels}, class_names=())
+
+    datasets(NAME)(Unlabeled)
+    if (labels == -1).all():
+        testing.check_dataset(NAME)
+    else:
+        with pytest.raises(AssertionError, match="there are labels but no classes"):
+            testing.check_dataset(NAME)
+
+
 class Unlike(nn.Module):
     """A network whose last linear layer does not give the logits."""
 

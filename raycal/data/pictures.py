@@ -87,13 +87,13 @@ class Pictures:
         self._dataset, self._root = dataset, root
         self._source = None if root is None else dataset.source
         self._exit = ExitStack()
-        self._exit.enter_context(large_images_may_be_opened())
         self._pack: _ThumbnailPack | None = None
         if self._source is not None:
             folder = (cache or cache_dir()) / FOLDER / _folder_name(str(root))
             self._pack = self._exit.enter_context(_ThumbnailPack(folder, self._source.digests))
             if cache is None:
                 evict(FOLDER, keep_bytes=MAX_CACHE_BYTES)
+        self._exit.enter_context(large_images_may_be_opened())
         # Preparation takes fewer of these places than there are, so that a person never waits for it.
         self._places = threading.BoundedSemaphore(NUM_THREADS + 1)
         self._num_preparing, self._most_preparing = 0, max(1, NUM_THREADS - 1)

@@ -68,7 +68,14 @@ class Desk:
             return dict(self._leases)
         return {question: lease for question, lease in self._leases.items() if question in among}
 
-    def see(self, client: str, who: str, holding: Sequence[str], is_waiting: Callable[[str], bool]) -> list[str]:
+    def see(
+        self,
+        client: str,
+        who: str,
+        holding: Sequence[str],
+        is_waiting: Callable[[str], bool],
+        has_room: Callable[[str], bool] = lambda question: True,
+    ) -> list[str]:
         """Note that a page is there and what it holds, the question on its screen first.
 
         The page gets a lease on what it holds and nobody else does, so that a restart of the server takes no question
@@ -76,6 +83,8 @@ class Desk:
 
         Args:
             is_waiting: Whether a question still has to be answered.
+            has_room: Whether one more question may be held of those to which this one belongs. A question on the
+                screen needs no room.
 
         Returns:
             The questions that the page should drop, because they are answered or another page has them.
@@ -91,8 +100,10 @@ class Desk:
                 lost.append(question)
             elif lease is not None and lease.client == client:
                 lease.is_firm = is_on_screen
-            elif lease is None or (is_on_screen and not lease.is_firm):
-                self._give(question, client, is_firm=is_on_screen)
+            elif is_on_screen and (lease is None or not lease.is_firm):
+                self._give(question, client, is_firm=True)
+            elif lease is None and has_room(question):
+                self._give(question, client, is_firm=False)
             else:
                 lost.append(question)
         return lost
@@ -135,8 +146,8 @@ class Desk:
     def steal(self, client: str, waiting: Sequence[str]) -> str | None:
         """Give a page with nothing to do a question in place of one that another page has in memory only.
 
-        The other page loses the question that it would show last. If there is a free question, because all questions
-        that may still be answered are held, this one is given, and else the one that the other page loses.
+        The other page loses the question that it would show last. That one is given, or one that is asked before it and
+        was free only because pages hold as many questions as may still be answered.
 
         Args:
             client: A page that was seen.
@@ -151,9 +162,10 @@ class Desk:
             return None
         stolen = max(soft)[1]
         del self._leases[stolen]
+        self._reserved.pop(stolen, None)
         who = self._clients[client].who
-        free = (one for one in waiting if one not in self._leases and one != stolen)
-        given = next((one for one in free if not self._is_reserved(one) or self._is_reserved(one, by=who)), stolen)
+        free = (one for one in waiting if one not in self._leases)
+        given = next(one for one in free if not self._is_reserved(one) or self._is_reserved(one, by=who))
         self._give(given, client, is_firm=True)
         return given
 

@@ -18,7 +18,7 @@ from raycal.algorithm.questions import Question, StepQuestions
 from raycal.algorithm.records import Indices, Kind
 from raycal.data.image_dataset import ImageDataset
 from raycal.people.board import Board, StepBoard, is_half
-from raycal.people.desk import Desk
+from raycal.people.desk import Desk, QuestionLease
 from raycal.people.events import Answered, ClassAdded, Closed, Event, GivenAnswer, Purpose, Undone
 from raycal.people.fold import Arrival, Given
 from raycal.people.incoming import RefusedError, SentAnswer, SentUndo, id_of, parse
@@ -217,7 +217,7 @@ class Project:
             why the page has nothing to show.
         """
         with self._lock:
-            lost = self._desk.see(client, who, holding, self._board.is_waiting)
+            lost = self._see(who, client, holding)
             held = [one for one in holding if one not in lost]
             given = self._take(client, held, max(0, want))
             return {
@@ -229,7 +229,7 @@ class Project:
     def heartbeat(self, who: str, client: str, holding: Sequence[str]) -> dict[str, Any]:
         """Note that a page is still there; `lost` are the questions that it should drop."""
         with self._lock:
-            return {"lost": self._desk.see(client, who, holding, self._board.is_waiting)}
+            return {"lost": self._see(who, client, holding)}
 
     def more(self, who: str, question: str, page: int) -> dict[str, Any]:
         """Further images of a cluster; page 0 follows the images that came with the question.
@@ -541,6 +541,19 @@ class Project:
 
     # Questions.
 
+    def _see(self, who: str, client: str, holding: Sequence[str]) -> list[str]:
+        """Note what a page has; the questions that it should drop."""
+
+        def has_room(question_id: str) -> bool:
+            found = self._board.find(question_id)
+            return found is None or found[0].left > len(self._held(found[0]))
+
+        return self._desk.see(client, who, holding, self._board.is_waiting, has_room)
+
+    def _held(self, step: StepBoard) -> dict[str, QuestionLease]:
+        """The leases on the questions of a step that have to be answered."""
+        return self._desk.held({question.id for question in step.waiting()})
+
     def _take(self, client: str, holding: Sequence[str], want: int) -> list[str]:
         """Up to `want` further questions for a page: the first ones of the hold-out, the step, the rest of the
         hold-out, and if the page would have nothing to do, one that another page has in memory only."""
@@ -564,7 +577,7 @@ class Project:
             missing = min(HOLDOUT_FIRST, self._holdout_size) - self._board.num_answered_in_holdout
             take(held_out, min(want, max(0, missing - others_hold(held_out))))
         if step is not None:
-            take(waiting, want - len(given), step.left - len(self._desk.held(set(waiting))))
+            take(waiting, want - len(given), step.left - len(self._held(step)))
         if len(given) < want:
             take(held_out, want - len(given))
         if not given and not holding:
@@ -601,7 +614,7 @@ class Project:
         step = self._open_step
         if step is None:
             return self._message or _MESSAGES.get(self._phase) or "The model takes over in a moment."
-        held = self._desk.held({question.id for question in step.waiting()})
+        held = self._held(step)
         others = {lease.who for lease in held.values() if lease.client != client}
         if not others:
             return "The next questions come in a moment."

@@ -447,6 +447,26 @@ def test_waiting_thread_is_woken_by_the_last_answer(birds: Project) -> None:
     assert woken == [True]
 
 
+def test_step_is_closed_only_when_that_is_on_disk(birds: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a worker could be started that does not find the last answers."""
+    is_writing, may_go_on = threading.Event(), threading.Event()
+    write = Folder.write
+
+    def slow(folder: Folder, name: str, content: bytes) -> None:
+        is_writing.set()
+        assert may_go_on.wait(60)
+        write(folder, name, content)
+
+    monkeypatch.setattr(Folder, "write", slow)
+    thread = threading.Thread(target=send, args=(birds, *(answer(number, f"0.0.{number}") for number in range(10))))
+    thread.start()
+    assert is_writing.wait(60)
+    assert not birds.wait_closed(0.05)
+    may_go_on.set()
+    assert birds.wait_closed(60)
+    thread.join()
+
+
 def test_late_answer_is_kept_and_in_no_ledger(birds: Project, run: Folder) -> None:
     send_one(birds, answer(1, "0.0.0"))
     birds.close_round("ana")
@@ -579,6 +599,23 @@ def test_budget_is_never_exceeded(tmp_path: Path) -> None:
                 if page.held:
                     assert page.answer()["status"] == "stored"  # nobody's work is late, because nobody got too much
         assert len(ledger(run, step)) == 12
+
+
+def test_pages_hold_no_more_questions_than_may_be_answered(run: Folder) -> None:
+    """So nobody looks at a cluster that the step closes on. A half comes before what another page has in memory."""
+    with project(run) as one:
+        one.open_step(clusters(4, budget=4), 0, OPEN, halve=halve)
+        assert ask(one, "a1", 1) == ["0.0.0"]
+        send_one(one, answer(1, "0.0.0", None, answer="split"), who="a", client="a1")
+        assert ask(one, "b1", 9) == ["0.0.1", "0.0.2", "0.0.3"]
+        assert ask(one, "a1", 9) == ["0.0.0.0"]
+        assert one.next("b", "b1", ["0.0.1", "0.0.2", "0.0.3"], 9) == {
+            "questions": [],
+            "lost": ["0.0.3"],
+            "wait": None,
+        }
+        assert one.next("cy", "c1", [], 1)["questions"][0]["id"] == "0.0.2"
+        assert one.next("di", "d1", [], 1)["wait"] == "3 people finish 3 questions."
 
 
 def test_board_says_the_same_as_the_fold(tmp_path: Path) -> None:

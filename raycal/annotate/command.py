@@ -2,12 +2,12 @@
 
 import os
 from argparse import Namespace
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 from raycal.annotate.folder_file import project_file
-from raycal.annotate.interfaces import Pictures
 from raycal.annotate.rounds import Rounds
 from raycal.annotate.security import Tokens
 from raycal.annotate.serve import ServerOptions, serve
@@ -16,6 +16,7 @@ from raycal.capacity.machine import this_machine
 from raycal.config import ExperimentConfig
 from raycal.data import ImageDataset
 from raycal.data.images import UnlabeledImages
+from raycal.data.pictures import Pictures
 from raycal.errors import InputError
 from raycal.experiment import build
 from raycal.experiment.downloads import downloads
@@ -56,7 +57,7 @@ def run_command(options: Namespace) -> int:
     if options.invite is not None or options.revoke is not None:
         return _change_access(options, server_options, run_folder)
     if options.export is not None:
-        return _export(options, run_folder)
+        return _export(options, job, config)
     return _label(job, config, run_folder, server_options)
 
 
@@ -66,16 +67,16 @@ class Opened(NamedTuple):
     Attributes:
         dataset: The images.
         root: The folder that they are in. None if they did not come from one file each.
+        duplicates: The name of the image that has the same content, by the name of each file that was left out for it.
     """
 
     dataset: ImageDataset
     root: Path | None
+    duplicates: Mapping[str, str] = {}
 
 
 def _label(job: Job, config: ExperimentConfig, run_folder: Folder, server_options: ServerOptions) -> int:
     """Serve the page, and run the rounds."""
-    from raycal.data.pictures import Pictures as DatasetPictures
-
     with ExitStack() as held:
         held.enter_context(job.sweep_dir.lock())
         for needed in downloads([config], job.infos):
@@ -85,7 +86,7 @@ def _label(job: Job, config: ExperimentConfig, run_folder: Folder, server_option
         job, lease = take_folder(job, {}, allocation.threads, Inputs())
         tracker = held.enter_context(tracked(job))
         project = held.enter_context(_project(job, config, run_folder, opened.dataset))
-        pictures: Pictures = held.enter_context(DatasetPictures(opened.dataset, opened.root))
+        pictures = held.enter_context(Pictures(opened.dataset, opened.root))
         rounds = Rounds(
             order=WorkerOrder(
                 config=config,
@@ -138,7 +139,7 @@ def _open_images(config: ExperimentConfig, run_folder: Folder) -> Opened:
     write_image_list(run_folder, loaded.image_list)
     if before is not None and len(loaded.image_list.names) > len(before.names):
         print(f"  {len(loaded.image_list.names) - len(before.names):,} new images were added")
-    return Opened(loaded.dataset, folder)
+    return Opened(loaded.dataset, folder, loaded.duplicates)
 
 
 def _refuse_other_settings(job: Job, config: ExperimentConfig) -> None:
@@ -170,9 +171,25 @@ def _change_access(options: Namespace, server_options: ServerOptions, run_folder
     return 0
 
 
-def _export(options: Namespace, run_folder: Folder) -> int:
+def _export(options: Namespace, job: Job, config: ExperimentConfig) -> int:
     """Write the labels and the model into a folder."""
-    raise NotImplementedError
+    from raycal.annotate.exporting import labeled_images, people_record, read_book
+    from raycal.export.__main__ import lines_of
+    from raycal.export.write import export_run
+
+    run_dir = job.sweep_dir.run_dir(config.experiment_id)
+    opened = _open_images(config, run_dir.folder)
+    book = read_book(run_dir, opened.dataset.class_names)
+    summary = export_run(
+        run_dir.folder.uri,
+        options.export,
+        people=people_record(run_dir, book, opened.duplicates),
+        images=labeled_images(opened.dataset, book),
+        originals=opened.root,
+        command=f"python -m raycal.annotate {options.project} --export DIR",
+    )
+    print("\n".join(lines_of(summary)))
+    return 0
 
 
 def _farewell(project: Project, place: str) -> str:

@@ -105,11 +105,13 @@ class LoadedImages(NamedTuple):
         dataset: The images, with the hold-out as the test split.
         image_list: Their order, which a later start needs.
         notes: What a user should know about how the folder was read, one line per note.
+        duplicates: The name of the image that has the same content, by the name of each file that was left out for it.
     """
 
     dataset: ImageDataset
     image_list: ImageList
     notes: tuple[str, ...]
+    duplicates: Mapping[str, str]
 
 
 class _Listing(NamedTuple):
@@ -279,7 +281,8 @@ class UnlabeledImages:
         notes = [*listing.notes, *usable.notes(listing.files)]
         if before is not None and self.holdout not in (None, len(before.holdout)):
             notes.append(f"holdout is not used: the {len(before.holdout):,} images that were drawn first stay held out")
-        return LoadedImages(dataset, image_list, tuple(notes))
+        duplicates = {listing.files[row]: listing.files[source] for row, source in usable.same.items()}
+        return LoadedImages(dataset, image_list, tuple(notes), duplicates)
 
     def _usable(self, files: Sequence[str], num_before: int, digests: Digests) -> _Usable:
         """The files that can be used, as far as their digests and first bytes tell.

@@ -106,10 +106,11 @@ class Project:
         self._now = now
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
+        self._num_changes = 0
         self._desk = Desk(clock)
         self._log = AnswerLog(run_folder)
         try:
-            self._board = self._new_board(_steps_on_disk(run_folder), self._log.events)
+            self._board = self._new_board(StepFiles(run_folder.folder(f"{PEOPLE}/steps")).read_all(), self._log.events)
         except BaseException:
             self._log.close()
             raise
@@ -156,7 +157,7 @@ class Project:
             self._step = None if step is None else self._board.add_step(step)
             self._halve, self._iteration, self._phase, self._message = halve, iteration, phase, message
             self._results = results
-            self._changed.notify_all()
+            self._note_change()
             opened = self._open_step
         if opened is not None and opened.is_complete:  # there is nothing to ask, so nobody will close it
             self._commit(lambda batch: None if self._step is None else self._close_step(batch, self._step, who=""))
@@ -165,6 +166,12 @@ class Project:
         """Wait until the open step takes no more answers; False if it still does after `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(self._is_step_closed, timeout)
+
+    @property
+    def num_changes(self) -> int:
+        """A number that grows whenever the state may have changed."""
+        with self._lock:
+            return self._num_changes
 
     # What the pages call.
 
@@ -277,6 +284,10 @@ class Project:
 
     # How requests are stored together.
 
+    def _note_change(self) -> None:
+        self._num_changes += 1
+        self._changed.notify_all()
+
     def _handle(self, requests: Sequence[_Request]) -> list[Any]:
         """Carry out requests, store all their events in one write, and only then return their outcomes."""
         batch = _Batch()
@@ -293,7 +304,7 @@ class Project:
             self._stored_seq = self._board.book.last_seq
             for effect in batch.effects:
                 effect()
-            self._changed.notify_all()
+            self._note_change()
         return outcomes
 
     def _add(self, batch: _Batch, event: Event) -> None:
@@ -639,19 +650,6 @@ class Project:
                 return len(book.holdout(book.round_closed_at(iteration)))
 
         return read_results(self._run_folder, num_test)
-
-
-def _steps_on_disk(run_folder: Folder) -> list[StepQuestions]:
-    """The questions of all steps so far."""
-    files = StepFiles(run_folder.folder(f"{PEOPLE}/steps"))
-    newest = files.newest()
-    found = []
-    for iteration in range(0 if newest is None else newest[0] + 1):
-        number = 0
-        while (step := files.read(iteration, number)) is not None:
-            found.append(step)
-            number += 1
-    return found
 
 
 def _described_sample(question_id: str, purpose: Purpose, row: int) -> dict[str, Any]:

@@ -33,8 +33,16 @@ class StepFiles:
 
     def newest(self) -> tuple[int, int] | None:
         """The iteration and the number of the last step whose questions were written. None if there is none."""
-        places = (_STEP.fullmatch(name) for name in self._folder.names("iteration-*.json"))
-        return max(((int(place[1]), int(place[2])) for place in places if place), default=None)
+        return max(self._places(), default=None)
+
+    def read_all(self) -> list[StepQuestions]:
+        """The questions of all steps that were written, in their order.
+
+        Raises:
+            InputError: A file is damaged.
+        """
+        steps = (self.read(*place) for place in sorted(self._places()))
+        return [step for step in steps if step is not None]
 
     def read(self, iteration: int, step: int) -> StepQuestions | None:
         """The questions of a step. None if they were not written yet.
@@ -92,6 +100,10 @@ class StepFiles:
         ids = clustering(own, 2, int(rng.integers(2**31)))
         parts = [np.flatnonzero(ids == number) for number in np.unique(ids)]
         return [question.indices[part[order_from_centroid(own[part])]] for part in parts]
+
+    def _places(self) -> list[tuple[int, int]]:
+        names = (_STEP.fullmatch(name) for name in self._folder.names("iteration-*.json"))
+        return [(int(name[1]), int(name[2])) for name in names if name]
 
     def remove_embeddings(self) -> None:
         """Remove the embeddings of all steps, which only open questions need."""

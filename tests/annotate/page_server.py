@@ -75,7 +75,18 @@ class Project:
             if answer["answer"] == "label":
                 counts[answer["label"]] += self.question(answer["question"])["size"] - len(answer["marked"])
         left = [one for one in self.open() if one["purpose"] == "round"]
-        fields = ("role", "phase", "message", "iteration", "step", "budget", "may_add_classes", "holdout", "results", "epoch")
+        fields = (
+            "role",
+            "phase",
+            "message",
+            "iteration",
+            "step",
+            "budget",
+            "may_add_classes",
+            "holdout",
+            "results",
+            "epoch",
+        )
         return {name: getattr(self, name) for name in fields} | {
             "project": self.name,
             "who": "ana",
@@ -115,7 +126,14 @@ class Project:
     def _take(self, event: Json) -> Json:
         known = next((one for one in self.log if one["id"] == event["id"]), None)
         if known is not None:
-            return {"id": event["id"], "status": "known", "seq": known["seq"], "text": "", "label": None, "question": None}
+            return {
+                "id": event["id"],
+                "status": "known",
+                "seq": known["seq"],
+                "text": "",
+                "label": None,
+                "question": None,
+            }
         receipt: Json = {"id": event["id"], "status": "stored", "seq": len(self.log), "label": None, "question": None}
         if event["type"] == "undone":
             if not self.answers():
@@ -306,7 +324,6 @@ def handler(project: Project, pictures: Pictures) -> type[BaseHTTPRequestHandler
                 return
 
     return Handler
-
 
 
 def of_folder(folder: Path) -> Project:

@@ -1,6 +1,5 @@
 """The files of the page: what the content policy of the server demands, and how much a browser loads."""
 
-import gzip
 import re
 from pathlib import Path
 
@@ -24,7 +23,12 @@ def test_page_loads_nothing_from_elsewhere() -> None:
 
 def test_scripts_never_parse_text_as_markup() -> None:
     for path in SCRIPTS:
-        assert re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", path.read_text()) == []
+        assert (
+            re.findall(
+                r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", path.read_text()
+            )
+            == []
+        )
 
 
 def test_every_imported_module_exists() -> None:

@@ -105,7 +105,9 @@ class Tab:
 
     def sent(self) -> None:
         """Wait until every answer is stored."""
-        self.page.wait_for_function("() => document.getElementById('unsent').textContent === '0 unsent'", timeout=20_000)
+        self.page.wait_for_function(
+            "() => document.getElementById('unsent').textContent === '0 unsent'", timeout=20_000
+        )
 
     def text(self, selector: str) -> str:
         return str(self.page.inner_text(selector))

@@ -43,7 +43,11 @@ SCRIPT = """
         # hidden in the middle of a pause: only the visible part is a gap
         ([("input", 2000), ("visible", 5000, False), ("visible", 95_000, True)], 99_000, (8000, 1000, [7000])),
         ([("paused", 2000, True), ("input", 50_000), ("paused", 60_000, False)], 61_000, (2000, 2000, [])),
-        ([("paused", 2000, True), ("visible", 3000, False), ("paused", 4000, False), ("visible", 9000, True)], 9500, (1500, 1500, [])),
+        (
+            [("paused", 2000, True), ("visible", 3000, False), ("paused", 4000, False), ("visible", 9000, True)],
+            9500,
+            (1500, 1500, []),
+        ),
     ],
 )
 def test_clock(page: Any, events: list[Any], end: int, timing: tuple[int, int, list[int]]) -> None:
@@ -68,8 +72,15 @@ def test_bound_needs_the_known_numbers_of_images(page: Any, share: float, needed
 def test_bound_is_the_one_of_scipy(page: Any) -> None:
     from scipy.stats import beta
 
-    cases = [(odd, seen, alpha) for seen in (1, 2, 24, 48, 300) for odd in range(0, min(seen, 40)) for alpha in (0.05, 0.0125)]
-    found = run(page, "bound.js", "return argument.map(([odd, seen, alpha]) => module.upperBound(odd, seen, alpha));", cases)
+    cases = [
+        (odd, seen, alpha)
+        for seen in (1, 2, 24, 48, 300)
+        for odd in range(0, min(seen, 40))
+        for alpha in (0.05, 0.0125)
+    ]
+    found = run(
+        page, "bound.js", "return argument.map(([odd, seen, alpha]) => module.upperBound(odd, seen, alpha));", cases
+    )
     assert found == pytest.approx([beta.ppf(1 - alpha, odd + 1, seen - odd) for odd, seen, alpha in cases], abs=1e-9)
     assert run(page, "bound.js", "return [module.upperBound(24, 24), module.upperBound(0, 0)];") == [1, 1]
 

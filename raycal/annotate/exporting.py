@@ -1,0 +1,67 @@
+"""Exports what people have labeled so far, also while a round is open."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from raycal.algorithm.records import Indices, Interaction
+from raycal.data import ImageDataset
+from raycal.export.evidence import PeopleRecord
+from raycal.people.answered import STEPS
+from raycal.people.fold import HOLDOUT, Book, fold
+from raycal.people.log import read_events
+from raycal.people.steps import StepFiles
+from raycal.storage.run_dir import RunDir
+
+
+def labeled_images(images: ImageDataset, book: Book) -> ImageDataset:
+    """The images with the classes and the labels of the hold-out that people gave. Other labels are -1."""
+    if images.class_names:
+        return images
+    labels, answered = images.labels.copy(), book.holdout()
+    labels[images.test_rows[list(answered)]] = list(answered.values())
+    return replace(images, labels=labels, class_names=book.classes)
+
+
+def people_record(run_dir: RunDir, book: Book, duplicates: Mapping[str, str]) -> PeopleRecord:
+    """Who gave which answer, with the answers that are in no ledger yet.
+
+    Args:
+        run_dir: The folder of the run.
+        book: The meaning of its log.
+        duplicates: The name of the image that has the same content, by the name of each file that was left out for it.
+    """
+    num_committed = len(run_dir.results())
+    annotators, marked = dict[int, str](), dict[int, Indices]()
+    uncommitted, spent = list[Interaction](), 0
+    for step in StepFiles(run_dir.folder.folder(STEPS)).read_all():
+        replies = book.replies(step)
+        rows = step.rows(replies, spent=spent)
+        answered = [question for question in step.asked(replies) if question.id in replies]
+        for question, row in zip(answered, rows, strict=True):
+            event = book.counted(question.id)
+            assert event is not None  # the question has a reply
+            annotators[row.interaction] = event.who
+            if event.marked:
+                marked[row.interaction] = np.array(event.marked, np.int64)
+        spent += len(rows)
+        if step.iteration >= num_committed:
+            uncommitted += rows
+    return PeopleRecord(
+        annotators=annotators,
+        marked=marked,
+        holdout_annotators=_holdout_annotators(book),
+        uncommitted=uncommitted,
+        duplicates=duplicates,
+    )
+
+
+def _holdout_annotators(book: Book) -> dict[int, str]:
+    events = {position: book.counted(f"{HOLDOUT}.{position}") for position in book.holdout()}
+    return {position: event.who for position, event in events.items() if event is not None}
+
+
+def read_book(run_dir: RunDir, class_names: Sequence[str]) -> Book:
+    """The meaning of the log of a run."""
+    return fold(read_events(run_dir.folder), class_names)

@@ -30,6 +30,7 @@ COMMANDS = {
     "sweep": Command(
         "raycal.sweep.__main__", "run a sweep file: one trial per combination of settings, on Ray or without"
     ),
+    "annotate": Command("raycal.annotate.__main__", "open a page on which people label images, while a model learns"),
     "watch": Command("raycal.watch", "show a sweep while it runs, a line per trial, from the sweep's folder"),
     "report": Command("raycal.report.__main__", "write the report of a sweep: page, figures and tables"),
     "export": Command("raycal.export.__main__", "write the labels of a run, and its model, as a data set"),

@@ -82,6 +82,7 @@ ONLY_IN = {
     "uvicorn": ("annotate",),
     "raycal.storage.run_writer": (
         *("experiment.run", "sweep", "distributed.worker", "monitor.listener", "tracking.download", "bench.overhead"),
+        "annotate.worker",
     ),
 }
 

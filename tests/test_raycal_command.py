@@ -40,7 +40,7 @@ def test_help_has_a_line_for_each_command_and_imports_none_of_them() -> None:
     *lines, modules = shown.stdout.splitlines()
 
     listed = [line.split()[0] for line in lines[lines.index("commands:") + 1 :] if line.startswith("  ")]
-    assert listed == ["sweep", "watch", "report", "export", "track", "doctor", "pool", "bench"]
+    assert listed == ["sweep", "annotate", "watch", "report", "export", "track", "doctor", "pool", "bench"]
     assert not set(modules.split()) & (HEAVY | {entry.module for entry in COMMANDS.values()})
 
 
@@ -95,8 +95,8 @@ def test_wrong_option_is_answered_with_the_usage_of_the_subcommand() -> None:
         ("swep", "did you mean 'sweep'?"),
         ("reports", "did you mean 'report'?"),
         ("dcotor", "did you mean 'doctor'?"),
-        ("xyz", "known: sweep, watch, report, export, track, doctor, pool, bench"),
-        ("birds.yaml", "known: sweep, watch, report, export, track, doctor, pool, bench"),
+        ("xyz", "known: sweep, annotate, watch, report, export, track, doctor, pool, bench"),
+        ("birds.yaml", "known: sweep, annotate, watch, report, export, track, doctor, pool, bench"),
     ],
 )
 def test_unknown_command_is_refused_with_what_was_meant(

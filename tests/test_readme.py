@@ -14,7 +14,7 @@ from raycal.experiment import build
 ROOT = Path(raycal.__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PAGES = ("README.md", "sweeps/README.md", "ARCHITECTURE.md")
-MAX_FIGURE_BYTES = 60_000
+MAX_FIGURE_BYTES = 120_000
 
 
 def anchors(page: Path) -> set[str]:
@@ -36,15 +36,17 @@ def test_links_lead_somewhere(page: str) -> None:
 
 
 def test_readme_is_read_in_some_minutes() -> None:
-    assert len(README.splitlines()) <= 120
+    assert len(README.splitlines()) <= 150
     assert "no part of it has run on a GPU yet" in README
 
 
-def test_figure_is_small() -> None:
-    (figure,) = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)
-    content = (ROOT / figure).read_bytes()
-    assert content.startswith(b"\x89PNG")
-    assert len(content) < MAX_FIGURE_BYTES
+def test_figures_are_small() -> None:
+    figures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)
+    assert len(figures) == 2
+    for figure in figures:
+        content = (ROOT / figure).read_bytes()
+        assert content.startswith((b"\x89PNG", b"\xff\xd8"))
+        assert len(content) < MAX_FIGURE_BYTES
 
 
 def test_each_command_for_users_is_said_in_a_line() -> None:

@@ -26,7 +26,9 @@ from raycal.people.project_images import content_of, read_image_list, write_imag
 from raycal.storage.folder import Folder
 from raycal.storage.inputs import Inputs
 from raycal.sweep.job import Job, Request, prepare
+from raycal.sweep.preflight import describe
 from raycal.sweep.run import allocate_trials, take_folder, tracked
+from raycal.tracking.uri import without_secrets
 
 
 def run_command(options: Namespace) -> int:
@@ -79,8 +81,7 @@ def _label(job: Job, config: ExperimentConfig, run_folder: Folder, server_option
     """Serve the page, and run the rounds."""
     with ExitStack() as held:
         held.enter_context(job.sweep_dir.lock())
-        for needed in downloads([config], job.infos):
-            print(f"  {needed}")
+        _print_start(job, config)
         opened = _open_images(config, run_folder)
         allocation = allocate_trials(job, [this_machine()])
         job, lease = take_folder(job, {}, allocation.threads, Inputs())
@@ -105,6 +106,17 @@ def _label(job: Job, config: ExperimentConfig, run_folder: Folder, server_option
         code = serve(project, pictures, tokens, server_options, background=rounds.run)
         print(_farewell(project, job.sweep_dir.folder.place), flush=True)
         return code
+
+
+def _print_start(job: Job, config: ExperimentConfig) -> None:
+    """Print what is labeled, where the answers are kept, and what is doubtful."""
+    print(f"{job.sweep.name}: people label, and a model learns\n  folder  {job.sweep_dir.folder.place}")
+    if job.tracking_uri is not None:
+        print(f"  MLflow  {without_secrets(job.tracking_uri)}")
+    print(*(f"  {line}" for line in (*describe(job.infos.values()), *job.warnings())), sep="\n")
+    for needed in downloads([config], job.infos):
+        print(f"  {needed}")
+    print("  reading the images, which later starts find in the cache", flush=True)
 
 
 def _project(job: Job, config: ExperimentConfig, run_folder: Folder, dataset: ImageDataset) -> Project:

@@ -510,7 +510,7 @@ def test_only_the_owner_trains_and_confirms_it(context: Any, singles: Project) -
             {"iteration": 3, "accuracy": 0.825, "low": 0.78, "high": 0.86, "annotated": 1, "human_minutes": 14.5},
         ]
         tab.page.wait_for_selector("[data-notice='result']")
-        assert "Round 3: accuracy 82.5 % (78.0–86.0), +2.5 points for 4.5 min." in tab.text("#notices")
+        assert "Round 3: accuracy 82.5 % (78.0\u201386.0), +2.5 points for 4.5 min." in tab.text("#notices")
         singles.phase, singles.wait, singles.iteration = "open", None, 4
         singles.questions = [singles.questions[0], sample("4.0.0", 5)]
         tab.page.wait_for_function("() => document.body.dataset.ready === '4.0.0'", timeout=12_000)

@@ -159,7 +159,7 @@ def test_crash_anywhere_loses_and_doubles_nothing(
     raise AssertionError("the crashes never ended")
 
 
-@pytest.mark.parametrize("place", ["os.fsync", "pathlib.Path.replace", "pathlib.Path.open"])
+@pytest.mark.parametrize("place", ["os.fsync", "pathlib.Path.replace"])
 def test_full_disk_is_a_clear_error_and_nothing_is_stored(
     run: Folder, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:

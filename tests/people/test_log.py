@@ -241,6 +241,21 @@ def test_server_whose_project_was_taken_over_stores_nothing(run: Folder) -> None
     assert files(run) == ["00000001.jsonl", "00000002.jsonl"]
 
 
+def test_remote_log_is_taken_over_by_the_newer_server() -> None:
+    """A filesystem without locks, on which the older server may still run somewhere."""
+    run = Folder.at("mock:///bucket")
+    with AnswerLog(run) as older:
+        write(older, [1, 2])
+        with AnswerLog(run) as newer:
+            assert newer.events == [event(1), event(2)]
+            with pytest.raises(NotStoredError, match="Another server"):
+                older.write([event(3)])
+            write(newer, [3, 4])
+            newer.join_files()
+    assert files(run) == ["00000001-00000004.jsonl"]
+    assert read_events(run) == [event(number) for number in range(1, 5)]
+
+
 def test_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("a file")
 

@@ -21,7 +21,6 @@ MAX_BODY_BYTES = 64 * 1024
 # have sent everything. The connection of a larger one is closed.
 MAX_DROPPED_BYTES = 1024 * 1024
 BODY_SECONDS = 15.0
-MAX_COOKIE_BYTES = 8 * 1024
 
 LOG_IN = "/api/session"
 NEEDS_SESSION = ("/api/", "/image/")
@@ -127,7 +126,7 @@ class Gate:
     def person_of(self, cookies: str) -> Person | None:
         """The person of the session in a header `Cookie`."""
         name = self._tokens.cookie
-        for cookie in cookies[:MAX_COOKIE_BYTES].split(";"):
+        for cookie in cookies.split(";"):
             key, _, value = cookie.strip().partition("=")
             if key == name and (person := self._tokens.person_of(value)):
                 return person

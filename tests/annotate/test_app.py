@@ -234,7 +234,7 @@ def test_two_hundred_requests_at_once(ana: Client, project: InMemoryProject) -> 
     assert len(project.answers) == 200
 
 
-def test_slow_pictures_do_not_hold_up_answers(ana: Client, pictures: InMemoryPictures) -> None:
+def test_slow_pictures_hold_up_neither_answers_nor_questions(ana: Client, pictures: InMemoryPictures) -> None:
     pictures.gate.clear()
     waiting = [threading.Thread(target=ana.get, args=(f"/image/{row}/full",)) for row in range(40)]
     for thread in waiting:
@@ -242,6 +242,8 @@ def test_slow_pictures_do_not_hold_up_answers(ana: Client, pictures: InMemoryPic
     time.sleep(0.2)
     start = time.monotonic()
     answer = ana.post("/api/answers", {"client": "tab", "events": [answered("a")]})
+    assert ana.get("/api/state").status == 200
+    assert ana.post("/api/next", {"client": "tab", "holding": [], "want": 1}).status == 200
     seconds = time.monotonic() - start
     assert [thread.is_alive() for thread in waiting] == [True] * 40
     pictures.gate.set()

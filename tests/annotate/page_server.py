@@ -52,6 +52,8 @@ class Project:
     posts: int = 0
     next_calls: list[Json] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
+    taken: set[str] = field(default_factory=set)  # questions that others have answered
     closed: int = 0
     signed_in: bool = True
     failure: tuple[int, str] | None = None  # the status and sentence of every answer that is sent
@@ -106,17 +108,26 @@ class Project:
 
     def open(self) -> list[Json]:
         done = {answer["question"] for answer in self.answers()}
-        halves = [one for one in self.questions if one["half_of"] in done and one["id"] not in done]
-        return halves + [one for one in self.questions if one["half_of"] is None and one["id"] not in done]
+        halves = [one for one in self.questions if one["half_of"] in done and one["id"] not in done | self.taken]
+        return halves + [one for one in self.questions if one["half_of"] is None and one["id"] not in done | self.taken]
 
     def next(self, holding: list[str], want: int) -> Json:
         self.next_calls.append({"holding": holding, "want": want})
         free = [one for one in self.open() if one["id"] not in holding and self.wait is None]
-        return {"questions": free[:want], "wait": None if free else self.wait or "Nobody has a question for you now."}
+        wait = None if free else self.wait or "Nobody has a question for you now."
+        return {"questions": free[:want], "lost": self.lost(holding), "wait": wait}
+
+    def lost(self, holding: list[str]) -> list[str]:
+        self.held = holding
+        return [name for name in holding if name in self.taken]
+
+    def release(self, names: list[str] | None) -> Json:
+        self.released.extend(self.held if names is None else names)
+        return {}
 
     def more(self, name: str, page: int) -> Json:
         question = self.question(name)
-        shown = {row for rows in question["bands"].values() for row in rows}
+        shown = {row for rows in question.get("bands", {"all": question["rows"]}).values() for row in rows}
         rest = [row for row in question["rows"] if row not in shown]
         return {"images": rest[24 * page : 24 * page + 24]}
 
@@ -174,14 +185,18 @@ def sample(name: str, row: int, purpose: str = "round") -> Json:
 
 def cluster(name: str, rows: list[int], half_of: str | None = None) -> Json:
     """A cluster whose images are given by their distance from its center."""
+    question: Json = {
+        "id": name,
+        "kind": "cluster",
+        "purpose": "round",
+        "size": len(rows),
+        "half_of": half_of,
+        "rows": rows,
+    }
     if len(rows) <= 36:
-        bands = {"all": rows}
-    else:
-        middle = rows[4:-8]
-        drawn = random.Random(name).sample(middle, 24)
-        bands = {"nearest": rows[:4], "random": drawn, "farthest": rows[-8:]}
-    question: Json = {"id": name, "kind": "cluster", "purpose": "round", "size": len(rows)}
-    return question | {"bands": bands, "half_of": half_of, "rows": rows}
+        return question | {"all": rows}
+    drawn = random.Random(name).sample(rows[4:-8], 24)
+    return question | {"bands": {"nearest": rows[:4], "random": drawn, "farthest": rows[-8:]}}
 
 
 def public(question: Json) -> Json:
@@ -224,6 +239,7 @@ class PageServer:
         self.pictures = Pictures(project.paths)
         self.http = ThreadingHTTPServer(("127.0.0.1", port), handler(project, self.pictures))
         self.http.daemon_threads = True
+        self.http.handle_error = lambda *_: None  # type: ignore[method-assign]  # browsers drop connections
         self.uri = f"http://127.0.0.1:{self.http.server_address[1]}"
 
     def __enter__(self) -> "PageServer":
@@ -270,7 +286,7 @@ def handler(project: Project, pictures: Pictures) -> type[BaseHTTPRequestHandler
             if self.path == "/api/events":
                 return self.events()
             if self.path.startswith("/image/"):
-                _, _, row, size = self.path.split("/")
+                _, _, row, size = self.path.partition("?")[0].split("/")
                 return self.reply(pictures.picture(int(row), size), "image/webp")
             return self.json({"error": "There is no such page."}, 404)
 
@@ -294,8 +310,8 @@ def handler(project: Project, pictures: Pictures) -> type[BaseHTTPRequestHandler
                     "/api/more": lambda: project.more(body["question"], body["page"]),
                     "/api/answers": lambda: {"receipts": project.submit(body["events"]), "state": project.state()},
                     "/api/close": project.close_round,
-                    "/api/heartbeat": dict,
-                    "/api/release": lambda: {"released": project.released.extend(body["questions"])},
+                    "/api/heartbeat": lambda: {"lost": project.lost(body["holding"])},
+                    "/api/release": lambda: project.release(body["questions"]),
                 }
                 project.posts += self.path == "/api/answers"
                 answer = routes[self.path]()

@@ -92,7 +92,7 @@ export class Api {
     return this.json("/api/state");
   }
 
-  /** @param {{client: string, holding: string[], want: number}} request @returns {Promise<{questions: Question[], wait: string | null}>} */
+  /** @param {{client: string, holding: string[], want: number}} request @returns {Promise<{questions: Question[], wait: string | null, lost?: string[]}>} */
   next(request) {
     return this.json("/api/next", request);
   }
@@ -112,14 +112,14 @@ export class Api {
     return this.json("/api/close", {});
   }
 
-  /** @param {string} client @param {string[]} holding */
+  /** @param {string} client @param {string[]} holding @returns {Promise<{lost?: string[]}>} */
   heartbeat(client, holding) {
-    return this.call("/api/heartbeat", { client, holding });
+    return this.json("/api/heartbeat", { client, holding });
   }
 
-  /** Gives questions back; also works while the page is being closed. @param {string} client @param {string[]} questions */
-  release(client, questions) {
-    if (questions.length) this.call("/api/release", { client, questions }, { keepalive: true }).catch(() => {});
+  /** Gives all questions back; also works while the page is being closed. @param {string} client */
+  release(client) {
+    this.call("/api/release", { client, questions: null }, { keepalive: true }).catch(() => {});
   }
 
   /** @param {number[]} rows @returns {Promise<ArrayBuffer>} */

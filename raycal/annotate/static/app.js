@@ -9,6 +9,7 @@ import { actionOf, Guard, takesText } from "./keys.js";
 import { Outbox } from "./outbox.js";
 import { Palette } from "./palette.js";
 import { accuracyText, gainText, panel } from "./panel.js";
+import { setVersion } from "./pictures.js";
 import { Held, Queue } from "./queue.js";
 import { Sample } from "./sample.js";
 import { sameName } from "./search.js";
@@ -31,7 +32,7 @@ const HALVES_WAIT_MS = 1500;
 const client = uuid();
 const api = new Api();
 const outbox = new Outbox(api, client);
-const queue = new Queue(api, client, () => outbox.questions);
+const queue = new Queue(api, client, outbox);
 const guard = new Guard();
 const zoom = new Zoom();
 const palette = new Palette((one) => label(one));
@@ -486,6 +487,7 @@ function renderActions() {
 function onState(fresh) {
   const before = state;
   state = fresh;
+  setVersion(fresh.epoch);
   if (before && before.epoch !== fresh.epoch) void restarted();
   if (before && before.role !== fresh.role) renderActions();
   announceResults(fresh);
@@ -652,6 +654,10 @@ function install() {
     if (queue.ahead.length) advance();
     else idle();
   };
+  queue.onLost = () => {
+    say("Somebody else has answered this question, so here is another one.");
+    advance();
+  };
   channel.onmessage = ({ data }) => {
     if (state && data.owner === `${state.project} / ${state.who}` && data.client !== client) void takenOver();
   };
@@ -684,7 +690,7 @@ function install() {
     clock?.setVisible(performance.now(), visible);
     if (visible && !inactive && state) {
       lastInput = performance.now();
-      api.heartbeat(client, queue.holding).catch(() => {});
+      queue.beat().catch(() => {});
       outbox.flush();
     }
   });
@@ -699,7 +705,7 @@ function install() {
   setInterval(() => void poll(), POLL_MS);
   setInterval(() => {
     const here = document.visibilityState === "visible" && performance.now() - lastInput < AWAY_MS;
-    if (here && online && !inactive && !busyChoice && state) api.heartbeat(client, queue.holding).catch(() => {});
+    if (here && online && !inactive && !busyChoice && state) queue.beat().catch(() => {});
   }, HEARTBEAT_MS);
 }
 
@@ -708,8 +714,16 @@ async function open() {
   const token = location.hash.startsWith("#t=") ? location.hash.slice(3) : null;
   if (token) {
     history.replaceState(null, "", location.pathname);
-    // A wrong token is reported by the first call that needs a session.
-    await api.signIn(token).catch(() => {});
+    for (let signedIn = false; !signedIn;) {
+      try {
+        await api.signIn(token);
+        signedIn = true;
+      } catch (error) {
+        if (!(error instanceof Unreachable)) break; // a wrong token is reported by the first call that needs a session
+        byId("title").textContent = "The server does not answer. Trying again …";
+        await new Promise((resolve) => setTimeout(resolve, 1500));
+      }
+    }
   }
   await start();
 }

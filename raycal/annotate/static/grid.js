@@ -78,6 +78,7 @@ export class Grid {
     for (const [row, tile] of this.tiles) {
       const image = this.held.pictures.images.get(row);
       if (image && !tile.firstChild) tile.append(image);
+      tile.classList.toggle("missing", this.held.ready && !image);
       tile.setAttribute("aria-pressed", String(this.held.marked.has(row)));
     }
   }

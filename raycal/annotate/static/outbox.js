@@ -58,6 +58,8 @@ export class Outbox {
     this.entries = [];
     /** Answers that the server will not take; they stay until the person decides. @type {Entry[]} */
     this.rejected = [];
+    /** How many events were ever added here. */
+    this.added = 0;
     /** @type {Table | null} */
     this.table = null;
     /** Whose answers these are: a browser may hold answers to several projects and of several people. */
@@ -119,6 +121,7 @@ export class Outbox {
   add(event) {
     /** @type {Entry} */
     const entry = { owner: this.owner, event };
+    this.added += 1;
     this.entries.push(entry);
     entry.saved = this.#save(entry);
     this.onChange();

@@ -17,15 +17,22 @@ export function unpack(bytes) {
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length)));
   let start = 4 + length;
   return header.images.map(([row, size]) => {
-    const blob = new Blob([new Uint8Array(bytes, start, size)], { type: "image/webp" });
+    const blob = new Blob([new Uint8Array(bytes, start, size)]);
     start += size;
     return [row, blob];
   });
 }
 
+let version = "";
+
+/** The browser may keep pictures for as long as the server runs. @param {string} epoch */
+export function setVersion(epoch) {
+  version = epoch;
+}
+
 /** @param {number} row @param {"thumbnail" | "full" | "model"} size */
 export function address(row, size) {
-  return `/image/${row}/${size}`;
+  return `/image/${row}/${size}?v=${encodeURIComponent(version)}`;
 }
 
 /** The decoded pictures of one question. */

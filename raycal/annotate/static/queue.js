@@ -8,6 +8,8 @@ import { PictureSet } from "./pictures.js";
 
 export const AHEAD = 3;
 const RETRY_MS = 2000;
+/** After so many refusals the question is shown without its pictures. */
+const MOST_REFUSALS = 3;
 
 /** A question with its pictures and with what the person did to it so far. */
 export class Held {
@@ -28,9 +30,9 @@ export class Held {
 
   /** The rows on screen, band by band. @returns {[string, number[]][]} */
   get bands() {
-    const { bands = {}, image } = this.question;
+    const { bands = {}, image, all } = this.question;
     if (this.question.kind === "sample") return [["image", image === undefined ? [] : [image]]];
-    if (bands.all) return [["all", bands.all]];
+    if (all) return [["all", all]];
     return [
       ["nearest", bands.nearest ?? []],
       ["random", [...(bands.random ?? []), ...this.pages.flat()]],
@@ -49,14 +51,14 @@ export class Held {
   }
 
   async #load() {
-    while (!this.pictures.released) {
+    for (let refusals = 0; !this.pictures.released;) {
       try {
         if (this.question.kind === "sample") await this.pictures.full(this.rows[0]);
         else await this.pictures.thumbnails(this.rows);
         this.ready = true;
         return;
       } catch (error) {
-        if (error instanceof Refused && !error.passing && error.status !== 401) {
+        if (error instanceof Refused && error.status !== 401 && (!error.passing || ++refusals >= MOST_REFUSALS)) {
           this.failed = true;
           return;
         }
@@ -70,12 +72,12 @@ export class Queue {
   /**
    * @param {import("./api.js").Api} api
    * @param {string} client
-   * @param {() => string[]} unsent ids of questions whose answers the server may not know
+   * @param {import("./outbox.js").Outbox} outbox
    */
-  constructor(api, client, unsent) {
+  constructor(api, client, outbox) {
     this.api = api;
     this.client = client;
-    this.unsent = unsent;
+    this.outbox = outbox;
     /** @type {Held | null} */
     this.current = null;
     /** @type {Held[]} */
@@ -89,12 +91,14 @@ export class Queue {
     this.again = 0;
     /** Called when there are new questions, or when it is known that there are none. */
     this.onFilled = () => {};
+    /** Called when the server gave the question on screen to somebody else. */
+    this.onLost = () => {};
   }
 
   /** Ids for the server, the one on screen first. */
   get holding() {
     const held = [this.current, ...this.ahead].flatMap((one) => (one ? [one.question.id] : []));
-    return [...new Set([...held, ...this.unsent()])];
+    return [...new Set([...held, ...this.outbox.questions])];
   }
 
   /** Asks for questions until enough are ahead. @param {number} [extra] as many more than usual */
@@ -108,7 +112,9 @@ export class Queue {
     if (want <= 0) return;
     this.asking = true;
     try {
-      const { questions, wait } = await this.api.next({ client: this.client, holding: this.holding, want });
+      const lose = this.#loser();
+      const { questions, wait, lost } = await this.api.next({ client: this.client, holding: this.holding, want });
+      lose(lost);
       if (!this.stopped) this.#take(questions);
       this.wait = wait ?? null;
       this.onFilled();
@@ -122,6 +128,35 @@ export class Queue {
       this.again = 0;
       await this.fill(more);
     }
+  }
+
+  /** Tells the server that this tab is still here. */
+  async beat() {
+    const lose = this.#loser();
+    lose((await this.api.heartbeat(this.client, this.holding)).lost);
+  }
+
+  /**
+   * Drops the questions that others have now, according to a request that starts now. The server cannot know about
+   * answers and undos that it has not received, so its word counts only if there are none.
+   * @returns {(lost: string[] | undefined) => void}
+   */
+  #loser() {
+    const { added, unsent } = this.outbox;
+    return (lost = []) => {
+      if (unsent || added !== this.outbox.added || !lost.length) return;
+      this.#drop((held) => lost.includes(held.question.id));
+      if (!this.current || !lost.includes(this.current.question.id) || this.current.marked.size) return;
+      this.current.pictures.release();
+      this.current = null;
+      this.onLost();
+    };
+  }
+
+  /** Drops questions that are not on screen. @param {(held: Held) => boolean} unwanted */
+  #drop(unwanted) {
+    this.ahead.filter(unwanted).forEach((held) => held.pictures.release());
+    this.ahead = this.ahead.filter((held) => !unwanted(held));
   }
 
   /** @param {Question[]} questions */
@@ -152,12 +187,14 @@ export class Queue {
 
   /** Drops questions of steps that are over. @param {State} state @returns {boolean} whether the current one was dropped */
   dropStale(state) {
-    const open = state.phase === "open" ? `${state.iteration}.${state.step}.` : null;
+    // A state can be older than a question, so a question of a later step is never dropped.
     /** @param {Held} held */
-    const stale = ({ question }) => question.purpose === "round" && !(open && question.id.startsWith(open));
-    const old = this.ahead.filter(stale);
-    this.ahead = this.ahead.filter((held) => !stale(held));
-    old.forEach((held) => held.pictures.release());
+    const stale = ({ question }) => {
+      const [iteration, step] = question.id.split(".").map(Number);
+      if (question.purpose === "holdout" || iteration > state.iteration) return false;
+      return iteration < state.iteration || step < (state.step ?? 0) || ["training", "finished"].includes(state.phase);
+    };
+    this.#drop(stale);
     if (!this.current || !stale(this.current) || this.current.marked.size) return false;
     this.current.pictures.release();
     this.current = null;
@@ -167,8 +204,7 @@ export class Queue {
   /** Gives everything back, for instance when the page is closed. */
   release() {
     this.stopped = true;
-    const ids = [this.current, ...this.ahead].flatMap((held) => (held ? [held.question.id] : []));
-    this.api.release(this.client, ids);
+    this.api.release(this.client);
   }
 
   /** Forgets all questions and starts anew. */

@@ -1,6 +1,6 @@
 /** The shapes of what the server sends and receives. The browser never loads this file. */
 
-export type Bands = { nearest?: number[]; random?: number[]; farthest?: number[]; all?: number[] };
+export type Bands = { nearest?: number[]; random?: number[]; farthest?: number[] };
 
 export type Question = {
   id: string;
@@ -8,6 +8,8 @@ export type Question = {
   purpose: "round" | "holdout";
   size: number;
   bands?: Bands;
+  /** All rows of a small cluster, nearest to its center first. */
+  all?: number[];
   image?: number;
   half_of?: string | null;
 };
@@ -59,7 +61,7 @@ export type State = {
   message: string;
   iteration: number;
   rounds: number;
-  step: number;
+  step: number | null;
   kind: "sample" | "cluster" | null;
   answered: number;
   budget: number;

@@ -536,6 +536,28 @@ def test_questions_of_a_closed_step_are_dropped(context: Any, singles: Project) 
     assert ids(singles.log) == ["h.0"]
 
 
+def test_questions_that_others_answered_are_dropped(context: Any, singles: Project) -> None:
+    with PageServer(singles) as server:
+        tab = Tab(context, server)
+        tab.page.wait_for_timeout(300)
+        singles.taken = {"3.0.1", "3.0.3"}
+        tab.press("1")
+        tab.page.wait_for_function("() => document.body.dataset.ready === '3.0.2'")
+        tab.press("2")
+        tab.sent()
+        tab.page.wait_for_function("() => document.body.dataset.ready === '3.0.4'")
+    assert ids(singles.log) == ["3.0.0", "3.0.2"]
+
+
+def test_a_small_cluster_is_shown_as_a_whole(context: Any, photos: list[Any]) -> None:
+    project = Project(photos, [cluster("3.0.0", list(range(30)))], classes=["robin"])
+    with PageServer(project) as server:
+        tab = Tab(context, server)
+        tab.page.locator(".tile").nth(29).click()
+        assert tab.text("#evidence") == "1 of all 30 are odd: 96 % alike"
+        assert tab.text("#subtitle") == "30 images, all shown"
+
+
 def test_single_keys_can_be_switched_off(context: Any, singles: Project) -> None:
     with PageServer(singles) as server:
         tab = Tab(context, server)
@@ -555,10 +577,10 @@ def test_zoom_walks_marks_and_shows_what_the_model_sees(context: Any, clusters: 
         tab.page.keyboard.press("Enter")
         image = tab.page.locator("dialog.zoom img")
         nearest = clusters.questions[0]["bands"]["nearest"]
-        assert image.get_attribute("src") == f"/image/{nearest[0]}/full"
+        assert image.get_attribute("src") == f"/image/{nearest[0]}/full?v=first"
         tab.page.keyboard.press("ArrowRight")
         tab.page.keyboard.press("c")
-        assert image.get_attribute("src") == f"/image/{nearest[1]}/model"
+        assert image.get_attribute("src") == f"/image/{nearest[1]}/model?v=first"
         tab.page.keyboard.press("o")
         tab.page.keyboard.press("Escape")
         assert tab.page.locator('.tile[aria-pressed="true"]').get_attribute("data-row") == str(nearest[1])

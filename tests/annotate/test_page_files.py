@@ -1,7 +1,12 @@
 """The files of the page: what the content policy of the server demands, and how much a browser loads."""
 
+import gzip
 import re
+import shutil
+import subprocess
 from pathlib import Path
+
+import pytest
 
 import raycal
 
@@ -36,3 +41,15 @@ def test_every_imported_module_exists() -> None:
         for name in re.findall(r'from "(.+?)"', path.read_text()):
             assert name.startswith("./")
             assert (STATIC / name).is_file(), f"{path.name} imports {name}"
+
+
+def test_scripts_are_small() -> None:
+    """Comments are for those who read the code; compressed, as a proxy sends them, they weigh little."""
+    assert sum(len(gzip.compress(path.read_bytes())) for path in SCRIPTS) < 36_000
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("tsc") is None, reason="TypeScript is not installed")
+def test_types_are_right() -> None:
+    checked = subprocess.run(["tsc", "-p", str(STATIC)], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout

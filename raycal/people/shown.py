@@ -21,7 +21,7 @@ def bands(question: Question, rows: Indices) -> dict[str, Any]:
     """
     by_distance = rows[question.by_distance]
     if len(by_distance) <= FEW:
-        return {"bands": {"all": by_distance.tolist()}}
+        return {"all": by_distance.tolist()}
     return {
         "bands": {
             "nearest": by_distance[:NUM_NEAREST].tolist(),

@@ -115,7 +115,7 @@ def undo(number: int) -> dict[str, Any]:
 
 
 def rows_of(question: dict[str, Any]) -> list[int]:
-    return [question["image"]] if question["kind"] == "sample" else question["bands"]["all"]
+    return [question["image"]] if question["kind"] == "sample" else question["all"]
 
 
 def decide(question: dict[str, Any]) -> dict[str, Any]:

@@ -141,6 +141,7 @@ function idle() {
   view = null;
   clock = null;
   document.body.dataset.kind = "none";
+  byId("title").textContent = "Between questions";
   document.body.dataset.question = document.body.dataset.ready = "";
   renderActions();
   renderHeader();
@@ -455,9 +456,10 @@ function renderChips() {
       chip.append(h("span", { class: "count", "aria-hidden": "true" }));
       return chip;
     }));
+    if (!all.length) list.append(h("p", { class: "empty" }, state?.may_add_classes ? "No classes yet. Press N and name the first one." : "This project has no classes."));
     const rest = all.length - pinned.length;
     const search = keyButton("/", rest > 0 ? `search ${rest} more` : "search", () => perform("search"));
-    const add = keyButton("N", "new class", () => perform("new"));
+    const add = keyButton("N", "new class", () => perform("new"), { class: all.length ? null : "primary" });
     byId("tools").replaceChildren(...(all.length ? [search] : []), ...(state?.may_add_classes ? [add] : []));
   }
   list.querySelectorAll(".chip .count").forEach((count, index) => {

@@ -34,7 +34,7 @@ export class Grid {
   /** @param {string} name @param {number[]} rows */
   #band(name, rows) {
     return h("div", { class: `band ${name}`, role: "group", "aria-label": `${name}: ${plural(rows.length, "image")}` },
-      h("h3", {}, name, h("span", {}, BAND_HINT[name])),
+      h("h2", {}, name, h("span", {}, BAND_HINT[name])),
       h("div", { class: "tiles" }, ...rows.map((row, index) => this.#tile(name, row, index))));
   }
 

@@ -11,7 +11,7 @@ from raycal.annotate.folder_file import project_file
 from raycal.annotate.rounds import Rounds
 from raycal.annotate.security import Tokens
 from raycal.annotate.serve import ServerOptions, serve
-from raycal.annotate.worker import WorkerOrder
+from raycal.annotate.worker import Task
 from raycal.capacity.machine import this_machine
 from raycal.config import ExperimentConfig
 from raycal.data import ImageDataset
@@ -20,6 +20,7 @@ from raycal.data.pictures import Pictures
 from raycal.errors import InputError
 from raycal.experiment import build
 from raycal.experiment.downloads import downloads
+from raycal.experiment.with_people import WorkerOrder
 from raycal.people.log import PEOPLE
 from raycal.people.project import Project
 from raycal.people.project_images import content_of, read_image_list, write_image_list
@@ -60,7 +61,7 @@ def run_command(options: Namespace) -> int:
         return _change_access(options, server_options, run_folder)
     if options.export is not None:
         return _export(options, job, config)
-    return _label(job, config, run_folder, server_options)
+    return _label(job, config, run_folder, server_options, _ray_address(options.address))
 
 
 class Opened(NamedTuple):
@@ -77,8 +78,10 @@ class Opened(NamedTuple):
     duplicates: Mapping[str, str] = {}
 
 
-def _label(job: Job, config: ExperimentConfig, run_folder: Folder, server_options: ServerOptions) -> int:
-    """Serve the page, and run the rounds."""
+def _label(
+    job: Job, config: ExperimentConfig, run_folder: Folder, server_options: ServerOptions, address: str | None
+) -> int:
+    """Serve the page, and run the rounds, on the Ray cluster at the address if there is one."""
     with ExitStack() as held:
         held.enter_context(job.sweep_dir.lock())
         _print_start(job, config)
@@ -89,12 +92,16 @@ def _label(job: Job, config: ExperimentConfig, run_folder: Folder, server_option
         project = held.enter_context(_project(job, config, run_folder, opened.dataset))
         pictures = held.enter_context(Pictures(opened.dataset, opened.root))
         rounds = Rounds(
-            order=WorkerOrder(
-                config=config,
-                sweep_folder=job.sweep_dir.folder.uri,
-                lease=lease.record,
-                settings=allocation.of_worker,
-                plugins=tuple(job.sweep.plugins),
+            task=Task(
+                order=WorkerOrder(
+                    config=config,
+                    sweep_folder=job.sweep_dir.folder.uri,
+                    lease=lease.record,
+                    settings=allocation.of_worker,
+                    plugins=tuple(job.sweep.plugins),
+                    working_directory=os.getcwd(),
+                ),
+                address=address,
             ),
             run_dir=job.sweep_dir.run_dir(config.experiment_id),
             desk=project,
@@ -106,6 +113,12 @@ def _label(job: Job, config: ExperimentConfig, run_folder: Folder, server_option
         code = serve(project, pictures, tokens, server_options, background=rounds.run)
         print(_farewell(project, job.sweep_dir.folder.place), flush=True)
         return code
+
+
+def _ray_address(given: str | None) -> str | None:
+    """The Ray cluster on which the model is trained: the given one, or that of the Ray job in which this process runs.
+    None means this machine, without Ray."""
+    return given or ("auto" if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ else None)
 
 
 def _print_start(job: Job, config: ExperimentConfig) -> None:

@@ -1,6 +1,6 @@
 """Carries on an experiment with people on a Ray cluster, which gives a GPU for this time only."""
 
-from typing import Any
+from typing import Any, cast
 
 import ray
 
@@ -28,7 +28,7 @@ def carry_on_there(order: WorkerOrder, address: str) -> bool:
     with visit(address):
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         has_gpu = resources.get("GPU", 0) >= 1
-        task: Any = ray.remote(_task)
+        task: Any = ray.remote(cast(Any, _task))
         try:
             options = {"num_cpus": 1, "num_gpus": int(has_gpu), "max_retries": 0}
             return bool(ray.get(task.options(**options).remote(order, has_gpu=has_gpu)))

@@ -221,6 +221,7 @@ function commit(answer, one) {
 /** Waits a moment for the halves of a split cluster, so that they come next. @param {string} id */
 function awaitHalves(id) {
   splitting = id;
+  queue.giveBack();
   view = null;
   clock = null;
   document.body.dataset.question = document.body.dataset.ready = "";

@@ -110,6 +110,21 @@ def test_halves_of_a_split_cluster_come_next(context: Any, clusters: Project) ->
     ]
 
 
+def test_halves_come_next_where_the_budget_is_nearly_used_up(context: Any, clusters: Project) -> None:
+    clusters.budget = 4  # the page holds all questions that are left: the halves take their place
+    with PageServer(clusters) as server:
+        tab = Tab(context, server)
+        tab.page.wait_for_timeout(500)
+        tab.press("s")
+        for half in ("3.0.0.0", "3.0.0.1"):
+            tab.page.wait_for_function(f"() => document.body.dataset.ready === '{half}'")
+            tab.press("1")
+        tab.press("2")
+        tab.sent()
+        tab.page.wait_for_selector(".panel")
+    assert ids(clusters.log) == ["3.0.0", "3.0.0.0", "3.0.0.1", "3.0.1"]
+
+
 def test_a_cluster_of_odd_images_only_gets_no_label(context: Any, photos: list[Any]) -> None:
     project = Project(photos, [cluster("3.0.0", [1, 2, 3]), sample("3.0.1", 1)], classes=["robin"])
     with PageServer(project) as server:

@@ -316,7 +316,14 @@ def _media_type(picture: bytes) -> str:
 def _static_response(request: Request, file: StaticFile | None) -> Response:
     if file is None:
         raise Refusal(404, NOT_FOUND)
-    return _cached(request, file.content, file.content_type, file.etag, "no-cache")
+    accepted = {one.split(";")[0].strip() for one in request.headers.get("accept-encoding", "").split(",")}
+    if "gzip" not in accepted:
+        return _cached(request, file.content, file.content_type, file.etag, "no-cache")
+    response = _cached(request, file.zipped, file.content_type, file.etag, "no-cache")
+    response.headers["Vary"] = "Accept-Encoding"
+    if response.status_code == 200:
+        response.headers["Content-Encoding"] = "gzip"
+    return response
 
 
 def _cached(request: Request, content: bytes, content_type: str, etag: str, cache_control: str) -> Response:

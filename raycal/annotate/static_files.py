@@ -1,5 +1,6 @@
 """The files of the page, read once when the server starts."""
 
+import gzip
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -27,11 +28,13 @@ class StaticFile(NamedTuple):
         content: Its bytes.
         content_type: Its media type.
         etag: A digest of its content, quoted as in the header `ETag`.
+        zipped: Its bytes after gzip, which are a third as many.
     """
 
     content: bytes
     content_type: str
     etag: str
+    zipped: bytes
 
 
 def etag_of(content: bytes) -> str:
@@ -49,5 +52,7 @@ def static_files(folder: Path = FOLDER) -> Mapping[str, StaticFile]:
         content_type = CONTENT_TYPES.get(path.suffix)
         if content_type is not None and path.is_file() and not path.name.startswith("."):
             content = path.read_bytes()
-            files[path.relative_to(folder).as_posix()] = StaticFile(content, content_type, etag_of(content))
+            files[path.relative_to(folder).as_posix()] = StaticFile(
+                content, content_type, etag_of(content), gzip.compress(content, mtime=0)
+            )
     return files

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, Self
 from uuid import uuid4
 
@@ -100,6 +101,7 @@ class Project:
         group_seconds: float = GROUP_SECONDS,
     ) -> None:
         self.name, self.epoch = name, uuid4().hex
+        self._id = sha256(run_folder.uri.encode()).hexdigest()[:16]
         self._run_folder, self._dataset, self._holdout_size = run_folder, dataset, holdout
         self._class_names, self._may_add_classes = tuple(class_names), may_add_classes
         self._rounds, self._round_budget = rounds, round_budget
@@ -184,6 +186,7 @@ class Project:
             sizes = board.class_sizes()
             return {
                 "project": self.name,
+                "project_id": self._id,
                 "who": who,
                 "phase": self._phase,
                 "message": self._message or _MESSAGES.get(self._phase, ""),

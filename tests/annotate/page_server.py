@@ -91,6 +91,7 @@ class Project:
         )
         return {name: getattr(self, name) for name in fields} | {
             "project": self.name,
+            "project_id": "0123456789abcdef",
             "who": "ana",
             "rounds": 10,
             "kind": left[0]["kind"] if left else None,

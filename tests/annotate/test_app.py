@@ -1,3 +1,4 @@
+import gzip
 import json
 import threading
 import time
@@ -27,6 +28,17 @@ def test_file_that_the_browser_has_is_not_sent_again(stranger: Client) -> None:
     assert (again.status, again.body, again.headers["etag"]) == (304, b"", first.headers["etag"])
     assert (other.status, other.body) == (200, first.body)
     assert first.headers["cache-control"] == "no-cache"
+
+
+def test_file_travels_compressed_to_a_browser_that_can_read_it(stranger: Client) -> None:
+    plain = stranger.get("/static/app.js", {"Accept-Encoding": "br"})
+    zipped = stranger.get("/static/app.js", {"Accept-Encoding": "br, gzip;q=0.8"})
+    known = stranger.get("/static/app.js", {"Accept-Encoding": "gzip", "If-None-Match": zipped.headers["etag"]})
+
+    assert "content-encoding" not in plain.headers
+    assert (zipped.headers["content-encoding"], zipped.headers["vary"]) == ("gzip", "Accept-Encoding")
+    assert gzip.decompress(zipped.body) == plain.body
+    assert (known.status, known.body) == (304, b"")
 
 
 def test_head_has_no_body(stranger: Client) -> None:

@@ -887,6 +887,7 @@ def test_state_has_what_the_page_shows(run: Folder) -> None:
         "step": 0,
         "kind": "cluster",
     }
+    assert len(state["project_id"]) == 16  # keeps projects of one name apart in a browser
     assert (state["answered"], state["budget"], state["round_answered"], state["people"]) == (3, 30, 3, 1)
     assert state["minutes_left"] == pytest.approx(27 * 1.0 / 60)
     assert [entry["count"] for entry in state["classes"]] == [40, 0, 30, 0, 0]

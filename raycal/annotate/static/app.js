@@ -636,7 +636,7 @@ async function start() {
       await new Promise((resolve) => setTimeout(resolve, 1500));
     }
   }
-  const owner = `${state.project} / ${state.who}`;
+  const owner = `${state.project_id} / ${state.who}`;
   channel.postMessage({ owner, client });
   document.title = `${state.project} · raycal`;
   resultsSeen = state.results.length;
@@ -662,7 +662,7 @@ function install() {
     advance();
   };
   channel.onmessage = ({ data }) => {
-    if (state && data.owner === `${state.project} / ${state.who}` && data.client !== client) void takenOver();
+    if (state && data.owner === `${state.project_id} / ${state.who}` && data.client !== client) void takenOver();
   };
 
   const active = () => {

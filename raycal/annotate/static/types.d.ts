@@ -55,6 +55,7 @@ export type Result = {
 
 export type State = {
   project: string;
+  project_id: string;
   who: string;
   role: "owner" | "annotator";
   phase: string;

@@ -31,12 +31,12 @@ from raycal.storage.run_writer import RunWriter
 UNKNOWN = ["purity", "wrong", "seconds"]  # the columns of the ledger that people cannot fill as the oracle does
 
 
-def experiment(expert: str, scenario: str) -> ExperimentConfig:
+def experiment(expert: str, scenario: str, *, iterations: int = 2) -> ExperimentConfig:
     settings = {
         "dataset": {"name": "digits", "train_size": 80, "test_size": 40},
         "model": {"weights": "none"},
         "scenario": scenario,
-        "iterations": 2,
+        "iterations": iterations,
         "interactions_per_iteration": 10,
         "expert": expert,
         "training": {"epochs": 1, "batch_size": 16, "learning_rate": 0.005, "image_size": 32},
@@ -124,7 +124,7 @@ def comparable(run_dir: RunDir) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", ["uncertain+cluster", "cluster+uncertain"])
+@pytest.mark.parametrize("scenario", [pytest.param("uncertain+cluster", marks=pytest.mark.long), "cluster+uncertain"])
 def test_answers_of_an_oracle_through_the_log_give_the_simulated_run(scenario: str, tmp_path: Path) -> None:
     simulated = RunWriter(Folder.at(str(tmp_path / "simulated")))
     config = experiment("oracle", scenario)

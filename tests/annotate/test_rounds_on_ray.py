@@ -31,7 +31,7 @@ class WatchfulBot(Bot):
 
 
 def labeled(storage: Path, address: str | None) -> tuple[RunDir, WatchfulBot]:
-    config = experiment("people", "uncertain+cluster")
+    config = experiment("people", "uncertain+cluster", iterations=1)
     order = order_in(storage, config)
     run_dir = RunDir(Folder.at(order.sweep_folder).folder(config.experiment_id))
     with AnswerLog(run_dir.folder) as log:
@@ -52,7 +52,7 @@ def test_rounds_on_ray_give_the_run_of_this_machine(tmp_path: Path, monkeypatch:
     assert ledger(there) == ledger(here)
     assert comparable(there) == comparable(here)
     assert bot.busy == ()
-    assert len(jobs) >= 5  # each time the model worked, it came and went as a driver of its own
+    assert len(jobs) >= 3  # each time the model worked, it came and went as a driver of its own
     assert {job["status"] for job in jobs} == {"SUCCEEDED"}
 
 

@@ -20,7 +20,7 @@ LAST_SECONDS = {signal.SIGINT: 90.0, signal.SIGTERM: 25.0, signal.SIGHUP: 25.0}
 
 _received: int | None = None
 _deferred = False
-_is_call = False  # whether a call from Python code handles signals, in a process that continues afterwards
+_is_call = False  # whether the signals belong to a sweep that Python code runs, such as a notebook
 
 
 def catch_signals() -> None:

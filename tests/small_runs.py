@@ -1,4 +1,4 @@
-"""Runs made by hand, with the few figures that the report draws."""
+"""Runs made by hand, with only the values that the report draws."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -111,7 +111,7 @@ class Scenario:
 
     @property
     def uses(self) -> frozenset[Use]:
-        """The features that this scenario uses and that not every scenario uses."""
+        """The members of `Use` that hold for this scenario."""
         does = {
             Use.BUDGET: not self.whole_pool,
             Use.ACQUISITION: self.asks(Ask.UNCERTAIN),

@@ -323,11 +323,11 @@ def varied_settings(experiments: Sequence[ExperimentConfig], searched: Collectio
 def dataset_names(experiments: Sequence[ExperimentConfig]) -> list[str]:
     """The name of each experiment's dataset.
 
-    Every place that names a dataset asks this function or `dataset_labels`. A folder of the user's images is called by
-    its own name, and a folder of one split by the name of the folder above: `birds` stands for `~/birds` and for
-    `~/birds/train`. If a name says nothing about the images, the folders above it are added, up to the first one that
-    says something: `nc/data` stands for `/disk/nc/data`. Several folders of the same name are distinguished in the same
-    way.
+    Every place that names a dataset asks this function or `dataset_labels`. A folder of the user's images goes by its
+    own name. A folder that holds one split, such as `train`, goes by the name of the folder above it: `birds` stands
+    for `~/birds` and for `~/birds/train`. If a name says nothing about the images, the folders above it are added, up
+    to the first one that says something: `nc/data` stands for `/disk/nc/data`. Several folders of the same name are
+    distinguished in the same way.
     """
     short = _folder_names({root for config in experiments if (root := image_root(config)) is not None})
     return [config.dataset.name if (root := image_root(config)) is None else short[root] for config in experiments]

@@ -327,7 +327,7 @@ def whole_image(file: BinaryIO, *, side: int) -> "Image | str":
 def header_problems(root: Path, files: Sequence[str]) -> dict[int, str]:
     """The reason why a file cannot be used, by its position, as far as the first bytes of the files tell.
 
-    An image that is damaged further in is not found.
+    Damage behind the first bytes of an image is not found.
     """
     from PIL import Image
 

@@ -58,7 +58,7 @@ def remembered_digests(root: Path, files: Sequence[str]) -> Digests:
 
 
 def _read(path: Path) -> dict[Stamp, bytes]:
-    """The digests by stamp; none if there is no whole file."""
+    """The digests by stamp. Empty if the file is missing or damaged."""
     try:
         content = path.read_bytes()
     except OSError:

@@ -83,7 +83,7 @@ def run_experiment(
     except (InfrastructureError, StoppedError):
         raise
     except Exception as error:  # the only place where a failed experiment is recorded
-        # A failure that the user can fix is recorded in one line; any other needs the place in the code.
+        # A failure that the user can fix is recorded in one line, and any other with its whole traceback.
         message = str(error) if isinstance(error, RaycalError | OSError) else traceback.format_exc()
         run_dir.fail(f"{phase.name}: {type(error).__name__}: {message}\n")
         logger.info("%s failed (%s): %s", config.experiment_id, phase.name, error)

@@ -95,7 +95,8 @@ class _Group:
         self.newest_error: float | None = None
 
     def add(self, experiment_id: str, line: Mapping[str, Any]) -> None:
-        """Add an iteration; it replaces the same and all later iterations of its trial, which will run again."""
+        """Add an iteration. Earlier records of this iteration and of later ones of its trial are dropped, because these
+        iterations run again."""
         lines = self.trials.setdefault(experiment_id, {})
         for iteration in [old for old in lines if old >= line["iteration"]]:
             del lines[iteration]

@@ -93,7 +93,7 @@ class SweepView:
         if experiment_id in self._complete:
             return self._complete[experiment_id]
         run_dir = self._sweep_dir.run_dir(experiment_id)
-        state = run_dir.state()  # first, so that a trial which ends meanwhile is read once more
+        state = run_dir.state()  # read first, so that a trial which ends meanwhile is read again
         reason = (run_dir.reason() or "").partition("\n")[0] if state in (TrialState.FAILED, TrialState.STOPPED) else ""
         read = state, reason, [] if state is TrialState.PLANNED else run_dir.results()
         if state.is_complete:

@@ -68,8 +68,8 @@ class TimeLeft:
         self._last_event[experiment_id] = self._clock()
 
     def started(self, experiment_id: str, seconds: float) -> None:
-        """Algorithm 1 began in an experiment, `seconds` after it had got a slot. The call may come only some time
-        later."""
+        """Note that Algorithm 1 began in an experiment, `seconds` seconds after the experiment had got a slot. This
+        method may be called some time after that."""
         self._starts.append(seconds)
         self._has_started.add(experiment_id)
         if experiment_id in self._last_event:

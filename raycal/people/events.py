@@ -35,7 +35,7 @@ class Timing:
     Attributes:
         visible_ms: The time during which the page was visible and the person had not paused it.
         first_input_ms: The time until the first input. None if there was none before the answer.
-        gaps_ms: The pauses between two inputs that took longer than five seconds.
+        gaps_ms: Each time without an input that was longer than five seconds.
     """
 
     visible_ms: int

@@ -153,7 +153,7 @@ class Tracker(Thread):
             self._find()
         if self._projection is None or self._is_outdated:
             if is_database(self.uri):
-                reach(self.uri, START_SECONDS)  # fails quickly, whereas MLflow's own attempts to connect take minutes
+                reach(self.uri, START_SECONDS)  # this fails quickly, whereas MLflow would try to connect for minutes
             self._projection = Projection(self.uri, self._sweep_dir, self._sweep)
             self._is_outdated = False
         while (experiment_id := self._next()) is not None:

@@ -48,7 +48,8 @@ class Room:
         return self.cpu >= cpu and self.memory >= memory and sum(self.cards) >= gpu
 
     def take(self, cpu: int, gpu: int, memory: int, choose: Callable[[list[int]], int]) -> Callable[[], None]:
-        """Take the resources, GPUs from the chosen cards; the returned function gives them back."""
+        """Take the resources, with the GPU share from cards that `choose` picks. The returned function gives them
+        back."""
         taken: list[tuple[int, int]] = []
         while gpu:
             share = min(gpu, UNIT)

@@ -479,8 +479,8 @@ BAD: dict[str, Bad] = {
 
 
 def refuse(path: Path, text: str | bytes | None, **options: Any) -> list[str]:
-    """The lines with which a file is refused, with FILE for its path. This also checks the rules that hold for every
-    refusal."""
+    """The lines of the error that a sweep file causes, in which FILE stands for the path of the file. This also checks
+    the rules that hold for every refusal."""
     if text is not None:
         path.write_bytes(text.encode() if isinstance(text, str) else text)
     begin = process_time()

@@ -151,7 +151,7 @@ def test_every_option_of_an_expert_says_which_answers_it_affects(name: str) -> N
 
 @pytest.mark.parametrize("kind", [kind for kind in build.REGISTRIES if kind != "expert"])
 def test_options_of_other_extensions_matter_whenever_the_extension_does(kind: str) -> None:
-    """Options of these extensions have no marks: no code reads them there, so a mark would have no effect."""
+    """Options of these extensions must not declare `Affects`, because no code would read the declaration."""
     registry: Registry[Any] = build.REGISTRIES[kind]
 
     assert [(name, key) for name in registry for key, option in registry.options(name).items() if option.affects] == []

@@ -44,8 +44,8 @@ def images(cost: Cost, *, scored: int, epochs: int = 2, size: float = 1.0) -> tu
         ("random", 3 * 200, (300, 600, 600)),
         # D^U is scored as well; it has 1000, 900 and 800 images.
         ("uncertain-only", 3 * 200 + 2700, (300, 600, 600)),
-        # At least, no cluster is accepted. At most, the clusters label the whole pool each time. All these labels are
-        # dropped afterwards, so D^U stays at 1000.
+        # In the cheapest case no cluster is accepted. In the most expensive one, clusters label the whole pool in every
+        # iteration. Their labels are dropped afterwards, so D^U stays at 1000.
         ("cluster-only", 3 * 200 + 3000, (300, 0, 3000)),
         # 50 single images each time: D^U has 1000, 950 and 900 images, and at least 50, 100 and 150 are labeled.
         ("uncertain+cluster", 3 * 200 + 2850, (300, 300, 3000)),

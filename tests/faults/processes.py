@@ -230,7 +230,7 @@ def _around(kind: type, name: str, instead: Callable[..., object]) -> None:
 
 
 def _without_report(wanted: bool) -> None:
-    """Skip the report unless it is wanted: its figures take seconds, and it is made from files that are compared."""
+    """Skip the report unless it is wanted. It takes seconds, and the tests compare the files that it is made from."""
     import raycal.sweep.run
 
     if not wanted:

@@ -267,9 +267,9 @@ def test_workers_stop_together(tmp_path: Path, settings: dict[str, Any], steps: 
 @pytest.mark.parametrize(
     ("counts", "num_classes", "right"),
     [
-        # P(X > 18 | 100, 1/10) = 0.0046 and P(X > 17) = 0.0100 above the level.
+        # X is the number of right guesses: P(X > 18 | 100, 1/10) = 0.0046, and P(X > 17) = 0.0100 is above the level.
         ([10] * 10, 10, 18),
-        # The largest class has half of the images: P(X > 62 | 100, 1/2) = 0.0060, P(X > 61) = 0.0105.
+        # The largest class has half of the images: P(X > 62 | 100, 1/2) = 0.0060, and P(X > 61) = 0.0105.
         ([50, 25, 25], 3, 62),
         # The split has only one class, so no model can be better than a guess of that class.
         ([20], 2, 20),

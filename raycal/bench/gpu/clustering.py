@@ -34,8 +34,8 @@ def clustering(options: Options, sizes: Sizes) -> Iterator[Figure]:
     depends.
 
     The seconds are wall-clock seconds, because Faiss updates the centers on the CPU. The setting of a figure names the
-    backend and the inertia of each clustering. Unless Faiss and torch both ran on the GPU, the ratios have no goal, and
-    nothing is decided by them.
+    backend and the inertia of each clustering. Unless Faiss and torch both ran on the GPU, the ratios are reported
+    without a goal, and they decide nothing.
     """
     points = embeddings(options, sizes.points)
     cluster_ids_of: dict[str, Any] = {}

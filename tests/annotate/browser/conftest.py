@@ -98,7 +98,7 @@ class Tab:
         return str(self.page.evaluate("document.body.dataset.ready"))
 
     def press(self, key: str) -> None:
-        """Press a key once a question is shown, later than a double press would be."""
+        """Press a key once a question is shown, after a pause that is too long for a double press."""
         self.ready()
         time.sleep(0.26)
         self.page.keyboard.press(key)

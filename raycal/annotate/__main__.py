@@ -15,12 +15,13 @@ PROG = "python -m raycal.annotate"
 
 EPILOG = """\
 examples:
-  {prog} ~/birds                                  # a folder of images; writes ~/birds.yaml, and asks nothing
+  {prog} ~/birds                                  # a folder of images; writes the project file ~/birds.yaml
   {prog} birds.yaml --set interactions_per_iteration=50
   {prog} birds.yaml --invite ana                  # prints a link for a second person
   {prog} birds.yaml --export ~/birds-labeled      # the labels, the images in class folders, and the model
 
-exit codes: 0 ended well, 1 failed, 2 a mistake in the input, 130 Ctrl-C, 143 SIGTERM; the same command goes on
+exit codes: 0 ended well, 1 failed, 2 a mistake in the input, 130 Ctrl-C, 143 SIGTERM
+The same command continues a project that was stopped.
 """
 
 
@@ -43,19 +44,30 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     parser.add_argument(
         "--address",
         metavar="ADDR",
-        help="train on this Ray cluster, such as 'auto' (default: in a Ray job its cluster, else without Ray)",
+        help="train on this Ray cluster, such as 'auto' (default: the cluster of the Ray job that runs this command, "
+        "or no Ray)",
     )
     parser.add_argument("--export", metavar="DIR", help="write the labels and the model into this folder, and end")
-    parser.add_argument("--invite", metavar="NAME", help="print a link with which this person can label, too, and end")
+    parser.add_argument("--invite", metavar="NAME", help="print a link with which this person can label too, and end")
     parser.add_argument("--revoke", metavar="NAME", help="make the link of this person invalid, and end")
     where = parser.add_argument_group("where the page is served")
-    where.add_argument("--host", metavar="HOST", default="127.0.0.1", help="the interface (default: this machine only)")
-    where.add_argument("--port", metavar="PORT", type=int, help="the port (default: 8700, or the next free one)")
-    where.add_argument("--tls-cert", metavar="FILE", help="the TLS certificate, which other hosts than this need")
-    where.add_argument("--tls-key", metavar="FILE", help="its private key")
-    where.add_argument("--behind-proxy", action="store_true", help="a reverse proxy encrypts the connections")
     where.add_argument(
-        "--name", metavar="HOST", action="append", default=[], dest="names", help="a further name of the host"
+        "--host",
+        metavar="HOST",
+        default="127.0.0.1",
+        help="the host name or IP address to listen at (default: only this machine can open the page)",
+    )
+    where.add_argument("--port", metavar="PORT", type=int, help="the port (default: 8700, or the next free one)")
+    where.add_argument("--tls-cert", metavar="FILE", help="the TLS certificate, if other machines open the page")
+    where.add_argument("--tls-key", metavar="FILE", help="the private key of the certificate")
+    where.add_argument("--behind-proxy", action="store_true", help="say that a reverse proxy encrypts the connections")
+    where.add_argument(
+        "--name",
+        metavar="HOST",
+        action="append",
+        default=[],
+        dest="names",
+        help="a further host name under which people open the page; may be given several times",
     )
     return parser
 

@@ -1,8 +1,8 @@
 """The HTTP interface between the page and a project: routes, errors, and the threads that do the work.
 
 The event loop only passes messages on. A call that may wait, for a lock or for the disk, runs in one of three pools of
-threads: answers wait for the disk together, questions and states are quick, and decoding pictures is slow. So neither
-of them has to wait for the others.
+threads: answers wait for the disk together, questions and states are quick, and decoding pictures is slow. So none of
+the three has to wait for the others.
 """
 
 import asyncio
@@ -83,8 +83,8 @@ class AnnotationApp:
         await self._gate(scope, receive, send)
 
     def end_streams(self) -> None:
-        """End the event streams, which otherwise stay open as long as their pages. Must be called in the thread of the
-        event loop."""
+        """End the event streams, which otherwise stay open as long as their pages. This method must be called in the
+        thread of the event loop."""
         self._live.end()
 
     def _routes(self) -> FastAPI:
@@ -95,7 +95,7 @@ class AnnotationApp:
         app.add_exception_handler(InputError, _input_error)
         app.add_exception_handler(OSError, _storage_error)
         app.add_exception_handler(RaycalError, _storage_error)
-        app.add_exception_handler(Exception, _mistake)  # the gate then reports it
+        app.add_exception_handler(Exception, _mistake)  # the gate reports the error
         pages: Mapping[str, Callable[..., Any]] = {
             "/": self.index,
             "/static/{name:path}": self.static,
@@ -131,10 +131,10 @@ class AnnotationApp:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     async def _refresh_tokens(self) -> None:
-        """Take over who was invited or revoked by another process."""
+        """Read again and again whom other processes have invited or revoked."""
         while True:
             await asyncio.sleep(REFRESH_SECONDS if self._tokens.is_local else REMOTE_REFRESH_SECONDS)
-            with suppress(InputError, OSError):  # what is known stays valid until the file can be read again
+            with suppress(InputError, OSError):  # until the file can be read again, the old content counts
                 await self._in(self._asking, self._tokens.refresh)
 
     async def _in(self, pool: ThreadPoolExecutor, work: Callable[..., T], *arguments: object) -> T:
@@ -186,7 +186,7 @@ class AnnotationApp:
         return JSONResponse(await self._state(_person(request)))
 
     async def events(self, request: Request) -> Response:
-        """The state of the project, again and again."""
+        """A stream that sends the state of the project whenever it has changed."""
         cookies = request.headers.get("cookie", "")
         if request.method == "HEAD":
             return Response(media_type="text/event-stream")
@@ -199,7 +199,7 @@ class AnnotationApp:
         return JSONResponse(await self._in(self._asking, self._project.next, who, body.client, body.holding, body.want))
 
     async def heartbeat(self, request: Request, body: Heartbeat) -> Response:
-        """Keep the questions of a page."""
+        """Note that a page is still open, so that it keeps its questions."""
         who = _person(request).who
         return JSONResponse(await self._in(self._asking, self._project.heartbeat, who, body.client, body.holding))
 
@@ -218,7 +218,7 @@ class AnnotationApp:
         """Store answers. The receipts are in the order of the events."""
         person = _person(request)
         if not _is_text(body.events):
-            raise Refusal(400, "The body contains half of a character.")
+            raise Refusal(400, "The body contains an invalid character.")
 
         def submit() -> Json:
             receipts = self._project.submit(person.who, body.client, body.events)
@@ -251,7 +251,7 @@ class AnnotationApp:
             raise Refusal(404, NOT_FOUND)
         try:
             content = await self._picture(int(row), size)
-        except RaycalError as error:  # it names a file of the owner
+        except RaycalError as error:  # the error names a file of the owner
             reason = f" {error}" if _person(request).role == OWNER else ""
             raise Refusal(503, f"This image cannot be shown now.{reason}") from error
         kept = IMMUTABLE if request.query_params.get("v") else REVALIDATED
@@ -301,7 +301,8 @@ def _person(request: Request) -> Person:
 
 
 def _is_text(message: object) -> bool:
-    """Whether all strings of a message can be encoded; JSON can hold half of a surrogate pair, which cannot be."""
+    """Whether all strings of a message can be encoded. JSON can hold half of a surrogate pair, which has no
+    encoding."""
     try:
         json.dumps(message, ensure_ascii=False).encode()
     except UnicodeEncodeError:

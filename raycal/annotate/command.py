@@ -70,7 +70,8 @@ class Opened(NamedTuple):
     Attributes:
         dataset: The images.
         root: The folder that they are in. None if they did not come from one file each.
-        duplicates: The name of the image that has the same content, by the name of each file that was left out for it.
+        duplicates: The name of each file that was left out as a duplicate, mapped to the name of the image with the
+            same content.
     """
 
     dataset: ImageDataset
@@ -109,7 +110,7 @@ def _label(
             on_commit=lambda: tracker.changed(config.experiment_id),
         )
         tokens = Tokens(run_folder.folder(PEOPLE))
-        print("  Ctrl-C stops the server; the same command goes on where it stopped", flush=True)
+        print("  Ctrl-C stops the server; the same command continues the project", flush=True)
         code = serve(project, pictures, tokens, server_options, background=rounds.run)
         print(_farewell(project, job.sweep_dir.folder.place), flush=True)
         return code
@@ -221,5 +222,5 @@ def _farewell(project: Project, place: str) -> str:
     state = project.state("")
     return (
         f"round {state['iteration'] + 1}: {state['round_answered']} of {state['budget']} answered; all answers are in "
-        f"{place}; the same command goes on"
+        f"{place}; the same command continues the project"
     )

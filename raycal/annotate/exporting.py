@@ -30,7 +30,8 @@ def people_record(run_dir: RunDir, book: Book, duplicates: Mapping[str, str]) ->
     Args:
         run_dir: The folder of the run.
         book: The meaning of its log.
-        duplicates: The name of the image that has the same content, by the name of each file that was left out for it.
+        duplicates: The name of each file that was left out as a duplicate, mapped to the name of the image with the
+            same content.
     """
     num_committed = len(run_dir.results())
     annotators, marked = dict[int, str](), dict[int, Indices]()

@@ -6,7 +6,8 @@ from pathlib import Path
 from raycal.capacity.machine import this_machine
 from raycal.errors import InputError, printable
 
-# With a GPU the whole network is trained in about a minute. Without one, only its last layer is, in seconds.
+# With a GPU the whole network is trained in about a minute. Without a GPU, only its last layer is trained, which takes
+# seconds.
 ON_GPU = "training: {stop: steps, steps: 400, learning_rate: 1e-2, image_size: 224}"
 ON_CPU = "training: {stop: steps, steps: 1000, learning_rate: 1e-1, image_size: 224}"
 

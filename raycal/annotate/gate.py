@@ -193,7 +193,7 @@ class _Response:
 
 
 def _headers(scope: Scope) -> dict[str, str]:
-    """The headers of a request by their names in lower case. Of a repeated header, the values are joined."""
+    """The headers of a request by their names in lower case. The values of a repeated header are joined."""
     joined: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")

@@ -42,7 +42,7 @@ class LiveState:
         self._has_ended = False
 
     def end(self) -> None:
-        """End all streams. Must be called in the thread of the event loop."""
+        """End all streams. This method must be called in the thread of the event loop."""
         self._has_ended = True
         self._changed.set()
 

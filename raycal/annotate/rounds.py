@@ -1,4 +1,5 @@
-"""The rounds of a labeling project: questions are made, people answer, the model is trained, and again."""
+"""The rounds of a labeling project: questions are made, people answer, the model is trained, and the next round
+begins."""
 
 import logging
 import pickle
@@ -24,9 +25,9 @@ from raycal.storage.run_dir import RunDir
 
 logger = logging.getLogger(__name__)
 
-# How often a waiting thread looks whether it has to end, in seconds.
+# Seconds after which a waiting thread looks again whether it has to end.
 LOOK_SECONDS = 0.5
-# How long a failed worker is left alone before it is started again, in seconds.
+# Seconds until a worker is started again after it has failed.
 RETRY_SECONDS = 20.0
 
 
@@ -55,7 +56,7 @@ class Rounds:
     The folder of the run says what to do next, so the rounds go on after any interruption.
 
     Attributes:
-        task: What the worker is told.
+        task: The orders for the worker.
         run_dir: The folder of the run.
         desk: Where people get their questions.
         clustering: Cuts a cluster in two when a person splits it.
@@ -86,7 +87,8 @@ class Rounds:
                 self.on_commit()
 
     def _open_step(self, steps: StepFiles, iteration: int) -> StepQuestions | None:
-        """The step whose questions people have to answer now. None if the worker has to make or use some first."""
+        """The step whose questions people have to answer now. None if the worker first has to make questions or to use
+        answers."""
         place = steps.newest()
         if place is None or place[0] != iteration:
             return None
@@ -100,7 +102,7 @@ class Rounds:
             pass
 
     def _work(self, iteration: int, must_stop: Event) -> None:
-        """Let a worker go on with the experiment. After a failure, wait a while."""
+        """Let a worker continue the experiment. If it fails, wait a while before the next try."""
         before = self._progress()
         if self._is_answered(iteration):
             self.desk.open_step(None, iteration, "training", "The model learns from the new labels.")
@@ -111,7 +113,7 @@ class Rounds:
             return
         reason = self.run_dir.error() or reason
         if reason is None and self._progress() == before:
-            reason = "it ended and changed nothing"
+            reason = "its process ended without a result"
         if reason is not None:
             words = one_line(reason.strip().splitlines()[-1])
             logger.error("the model could not be trained: %s", words)
@@ -131,7 +133,7 @@ class Rounds:
         return fold(read_events(self.run_dir.folder)).closed_at(iteration, last) is not None
 
     def _progress(self) -> object:
-        """What a worker changes."""
+        """A value that is different after a worker has done something."""
         steps = StepFiles(self.run_dir.folder.folder(STEPS))
         return steps.newest(), len(self.run_dir.results()), self.run_dir.state()
 

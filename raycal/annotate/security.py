@@ -1,6 +1,6 @@
 """Decides who may use the annotation server: links with tokens, sessions, host names and origins.
 
-Nothing in this module knows HTTP libraries. Neither tokens nor the names of people are ever printed or logged here.
+This module uses no HTTP library. Neither tokens nor the names of people are ever printed or logged here.
 """
 
 import hmac
@@ -47,7 +47,7 @@ SESSIONS_PER_PERSON = 20
 SESSION_SECONDS = 30 * 24 * 3600.0
 LOCK_SECONDS = 10.0
 
-# Wrong tokens that one address may send in a period, before it has to wait.
+# The number of wrong tokens that one address may send in a period before it has to wait.
 WRONG_TOKENS = 10
 WRONG_TOKEN_SECONDS = 60.0
 MAX_ADDRESSES = 10_000
@@ -56,7 +56,7 @@ LOOPBACK_NAME = "localhost"
 HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 # Control, bidirectional, private and unassigned characters, and separators of lines and paragraphs.
 FORBIDDEN_IN_NAMES = ("C", "Zl", "Zp")
-JOINERS = "\u200c\u200d"  # invisible, but some scripts need them
+JOINERS = "\u200c\u200d"  # these are invisible, but some writing systems need them
 
 
 class Person(NamedTuple):
@@ -96,7 +96,7 @@ class _Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Session:
-    """A session in the file. It is over when its account has another generation."""
+    """A session in the file. It is over when the generation of its account has changed."""
 
     digest: str
     who: str
@@ -119,7 +119,7 @@ class _Access:
         return next((account for account in self.accounts if account.role != OWNER and account.name == name), None)
 
     def with_account(self, new: _Account) -> "_Access":
-        """The same with this account added, or in the place of the account with the same pseudonym."""
+        """A copy in which this account is added, or replaces the account with the same pseudonym."""
         if self.account(new.who) is None:
             return replace(self, accounts=(*self.accounts, new))
         return replace(self, accounts=tuple(new if old.who == new.who else old for old in self.accounts))
@@ -174,7 +174,7 @@ class Tokens:
         return self._folder.is_local
 
     def owner_token(self) -> str:
-        """A new token for the owner. It replaces the previous one, whose sessions go on."""
+        """A new token for the owner. It replaces the previous token, but sessions that began with that token go on."""
         token = _new_secret()
 
         def change(access: _Access) -> _Access:
@@ -185,7 +185,8 @@ class Tokens:
         return token
 
     def invite(self, name: str) -> str:
-        """A new token for a person with this name. It replaces the person's previous token, whose sessions go on.
+        """A new token for a person with this name. It replaces the person's previous token, but sessions that began
+        with that token go on.
 
         Raises:
             InputError: The name is empty, too long, or contains characters that cannot be printed.
@@ -222,7 +223,7 @@ class Tokens:
         return {account.who: account.name for account in self._access.accounts if account.role != OWNER}
 
     def log_in(self, token: str) -> Login | None:
-        """Begin a session for the person of a token; None if the token is wrong or no longer valid."""
+        """Begin a session for the person of a token; None if the token is wrong or not valid any more."""
         digest, secret = _digest(token), _new_secret()
         persons: list[Person] = []
 
@@ -295,7 +296,8 @@ class Tokens:
         self._folder.write(ACCESS_FILE, json.dumps(asdict(access), indent=1).encode(), private=True)
 
     def _file_signature(self) -> object:
-        """Changes with the file; None if this is unknown, because the file is remote or missing."""
+        """A value that changes with the file. None if the file is remote or missing, so that a change cannot be
+        seen."""
         if not self._folder.is_local:
             return None
         try:
@@ -306,7 +308,7 @@ class Tokens:
 
     @contextmanager
     def _locked_file(self) -> Iterator[None]:
-        """Hold the lock of the file on this machine; a remote filesystem has none."""
+        """Hold the lock of the file if it is on this machine. A file on a remote filesystem has no lock."""
         if self._folder.is_local:
             Path(self._folder.path).mkdir(parents=True, exist_ok=True)
         lock = Path(self._folder.path) / f".{ACCESS_FILE}.lock"

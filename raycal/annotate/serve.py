@@ -21,10 +21,10 @@ DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8700
 MORE_PORTS = 10
 ANY_ADDRESS = ("0.0.0.0", "::")
 START_SECONDS = 20.0
-# The server and the rounds have this long to end. A stopped Ray job gets SIGKILL three seconds after SIGTERM.
+# The server and the rounds have this many seconds to end. A stopped Ray job gets SIGKILL three seconds after SIGTERM.
 STOP_SECONDS = 1.7
 OPEN_REQUESTS_SECONDS = 1
-# Below the number of files that a process may usually open (1024); with more connections, new requests get 503.
+# This is below the number of files that a process may usually open (1024). Further connections get the status 503.
 MAX_CONNECTIONS = 800
 BACKLOG = 512
 KEEP_ALIVE_SECONDS = 60
@@ -38,7 +38,7 @@ class ServerOptions:
         host: The host name or IP address of the interface on which the server listens.
         port: The port; None for 8700 or, if it is in use, one of the next ten; 0 for any free port.
         tls_cert: The file of the TLS certificate, with the chain of its issuers.
-        tls_key: The file of its private key.
+        tls_key: The file of the private key of the certificate.
         behind_proxy: Whether a reverse proxy passes the requests on, and encrypts them.
         names: Further host names under which people reach the server, such as that of the proxy.
     """
@@ -185,7 +185,7 @@ class AnnotationServer:
                 raise RuntimeError("the annotation server could not start") from self._error
 
     def stop(self, seconds: float = STOP_SECONDS) -> bool:
-        """End all requests and the server; the number of seconds is the longest that this takes.
+        """End all requests and the server, and wait for that for at most this many seconds.
 
         Returns:
             Whether the server has ended in this time.
@@ -232,7 +232,7 @@ def serve(
     background: Callable[[threading.Event], None] | None = None,
     static: Path | None = None,
 ) -> int:
-    """Serve a project until Ctrl-C or another signal. Must be called in the main thread.
+    """Serve a project until Ctrl-C or another signal. It must be called in the main thread.
 
     Args:
         project: The questions and answers.
@@ -240,7 +240,7 @@ def serve(
         tokens: Who may use the project.
         options: Where the server can be reached.
         background: Runs the rounds, in a thread of its own. It gets an event that is set when it has to end, and should
-            then return within a second. If it returns before, the server goes on.
+            then return within a second. If it returns earlier, the server goes on.
         static: The folder of the page; None for the one of the package.
 
     Returns:
@@ -248,7 +248,7 @@ def serve(
 
     Raises:
         InputError: The options cannot be used, or the port is in use. Nothing has started.
-        Exception: What `background` has raised; the server has ended.
+        Exception: `background` has raised this exception, and the server has ended.
     """
     server = AnnotationServer(project, pictures, tokens, options, static=static)
     ended, must_stop = threading.Event(), threading.Event()

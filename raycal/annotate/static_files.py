@@ -28,7 +28,7 @@ class StaticFile(NamedTuple):
         content: Its bytes.
         content_type: Its media type.
         etag: A digest of its content, quoted as in the header `ETag`.
-        zipped: Its bytes after gzip, which are a third as many.
+        zipped: Its bytes, compressed with gzip to about a third.
     """
 
     content: bytes

@@ -24,7 +24,7 @@ class Task:
 
     Attributes:
         order: The experiment to carry on.
-        address: The Ray cluster on which to do it. None means in this process.
+        address: The Ray cluster on which to carry it on. None means that this process does it.
     """
 
     order: WorkerOrder

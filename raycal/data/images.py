@@ -105,7 +105,8 @@ class LoadedImages(NamedTuple):
         dataset: The images, with the hold-out as the test split.
         image_list: Their order, which a later start needs.
         notes: What a user should know about how the folder was read, one line per note.
-        duplicates: The name of the image that has the same content, by the name of each file that was left out for it.
+        duplicates: The name of each file that was left out as a duplicate, mapped to the name of the image with the
+            same content.
     """
 
     dataset: ImageDataset

@@ -16,7 +16,8 @@ from raycal.people.steps import StepFiles
 from raycal.storage.folder import Folder
 
 STEPS = f"{PEOPLE}/steps"
-# The outputs of a network whose classes nobody has named yet. They choose the first images, and are never trained.
+# Names for the outputs of the network while nobody has named a class. Such a network is never trained; it only helps to
+# choose the first images.
 UNNAMED = tuple(f"class {number}" for number in range(10))
 
 
@@ -74,7 +75,8 @@ class AnsweredByPeople:
         return questions.rows(book.replies(questions), spent=spent)
 
     def _book_when_last_closed(self) -> Book:
-        """What the log meant when this iteration or, if it is still open, the one before it was closed."""
+        """What the log meant when this iteration was closed or, while it is still open, when the one before it was
+        closed."""
         closed = [
             event.seq for event in self._events if isinstance(event, Closed) and event.iteration <= self._iteration
         ]

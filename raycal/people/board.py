@@ -1,6 +1,7 @@
-"""What is answered, what waits and what is labeled: the book of the log, joined with the questions of all steps.
+"""Keeps track of the questions that are answered or waiting, and of the labels: the meaning of the log, joined with the
+questions of all steps.
 
-It is kept up to date event by event, so that no call depends on the length of the log.
+Every event updates it, so that no call takes longer when the log is longer.
 """
 
 import hashlib
@@ -17,9 +18,9 @@ from raycal.people.clock import answer_ms
 from raycal.people.events import Answered, ClassAdded, ClassRenamed, Event, Purpose, Undone
 from raycal.people.fold import HOLDOUT, Book, holdout_position, step_of
 
-# Values beside the classes in arrays of labels.
+# Values that arrays of labels hold besides the ids of classes.
 NO_LABEL, UNANSWERED = -1, -2
-# From so many of the newest answers the time of the next ones is estimated.
+# The number of newest answers from which the time of the next ones is estimated.
 NUM_RECENT = 50
 
 LabelArray = npt.NDArray[np.int32]
@@ -65,7 +66,7 @@ class StepBoard:
     def waiting(self) -> Sequence[Question]:
         """The questions without a reply in the order in which to ask them: halves of split clusters come first.
 
-        There may be more of them than the budget allows to answer.
+        There may be more of them than people may still answer within the budget.
         """
         if self._waiting is None:
             without = [one for one in self.step.known(self.replies) if one.id not in self.replies]
@@ -76,7 +77,7 @@ class StepBoard:
     def refresh(self, question_id: str) -> None:
         """Look at the answers to a question again, after one was given or taken back."""
         question = self.questions.get(question_id)
-        if question is None:  # the half of a cluster whose split was taken back
+        if question is None:  # it is a half of a cluster whose split was taken back
             return
         self._remove_reply(question_id)
         self._add_reply(question)
@@ -114,8 +115,9 @@ class Board:
     Attributes:
         book: The meaning of the events.
         labels: (P,) The newest label that each sample of the pool got in a step; `NO_LABEL` if it got none.
-        holdout: (H,) The label of each image of the hold-out; `NO_LABEL` if nobody can tell, else `UNANSWERED`.
-        recent_ms: The time of the newest answers about samples and about clusters.
+        holdout: (H,) The label of each image of the hold-out; `NO_LABEL` if the person could not tell, and `UNANSWERED`
+            without an answer.
+        recent_ms: The times that the newest answers took, in milliseconds, by kind of question.
 
     Args:
         steps: The questions of all steps so far.
@@ -240,5 +242,5 @@ def is_half(question: Question) -> bool:
 
 
 def _shuffled(position: int) -> bytes:
-    """A key by which positions are in random order, which is the same for a larger hold-out."""
+    """A sort key that puts positions in a random order. Two positions have the same order in every larger hold-out."""
     return hashlib.sha256(f"{HOLDOUT}.{position}".encode()).digest()

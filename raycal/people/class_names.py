@@ -28,6 +28,7 @@ def tidy(name: str) -> str:
 
 
 def same_class_key(name: str) -> str:
-    """What two names of the same class have in common: case, spaces and invisible characters make no difference."""
+    """A key that two names share if they mean the same class: case, spaces and invisible characters make no
+    difference."""
     visible = "".join(one for one in unicodedata.normalize("NFC", name) if one not in _JOINERS)
     return unicodedata.normalize("NFC", " ".join(visible.casefold().split()))

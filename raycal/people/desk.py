@@ -1,15 +1,15 @@
 """Hands out questions, so that no two people have the same one on their screens.
 
-A page has one question on its screen and some more in memory. A lease on the former is firm. A lease on the latter is
-soft: another person who would have nothing to do may take the question over. Leases are in memory only. After a restart
-of the server each page says what it holds and gets it back.
+A page has one question on its screen and some more in memory. A lease on the question on the screen is firm. A lease on
+a question in memory is soft: another person who would have nothing to do may take the question over. Leases are never
+written to disk. After a restart of the server, each page tells which questions it holds, and gets leases on them again.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-# A page that was silent for this long is gone, and its questions are free.
+# A page that has been silent for this long counts as closed, and its questions are free.
 GONE_SECONDS = 45.0
 # How long a question is kept for the person who split its cluster or took back its answer.
 RESERVED_SECONDS = 60.0
@@ -37,10 +37,10 @@ class _Client:
 
 
 class Desk:
-    """The leases of all pages. It is not thread-safe; its owner has a lock.
+    """The leases of all pages. This class is not thread-safe, so its owner must hold a lock.
 
     Args:
-        clock: The time in seconds, from any start.
+        clock: Returns the time in seconds since any fixed moment.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -52,7 +52,7 @@ class Desk:
 
     @property
     def people(self) -> set[str]:
-        """The people whose pages are there."""
+        """The people who have a page open."""
         self._forget_the_gone()
         return {client.who for client in self._clients.values()}
 
@@ -76,15 +76,16 @@ class Desk:
         is_waiting: Callable[[str], bool],
         has_room: Callable[[str], bool] = lambda question: True,
     ) -> list[str]:
-        """Note that a page is there and what it holds, the question on its screen first.
+        """Note that a page is open, and which questions it holds, the one on its screen first.
 
-        The page gets a lease on what it holds and nobody else does, so that a restart of the server takes no question
-        away. A question on a screen is also taken from a page that has it in memory only.
+        The page gets a lease on each question that it holds and no other page holds, so that a restart of the server
+        takes no question away. If the question on its screen is held by a page that has it in memory only, this page
+        gets the lease.
 
         Args:
             is_waiting: Whether a question still has to be answered.
-            has_room: Whether one more question may be held of those to which this one belongs. A question on the
-                screen needs no room.
+            has_room: Whether pages may hold one more of the questions to which this one belongs, such as those of one
+                step. The question on the screen may be held in any case.
 
         Returns:
             The questions that the page should drop, because they are answered or another page has them.
@@ -114,10 +115,10 @@ class Desk:
         """Give a page up to `want` questions that it does not hold yet.
 
         Args:
-            client: A page that was seen.
+            client: A page that `see` has noted.
             waiting: The questions that have to be answered, in the order in which to ask them.
             holding: The questions that the page says it has.
-            room: How many questions may be given that no page holds yet. None means that there is no limit.
+            room: How many questions that no page holds yet may be given. None means that there is no limit.
         """
         who = self._clients[client].who
         for question, lease in self._leases.items():
@@ -144,13 +145,13 @@ class Desk:
         return given
 
     def steal(self, client: str, waiting: Sequence[str]) -> str | None:
-        """Give a page with nothing to do a question in place of one that another page has in memory only.
+        """Give a question to a page with nothing to do, at the cost of a page that has questions in memory.
 
-        The other page loses the question that it would show last. That one is given, or one that is asked before it and
-        was free only because pages hold as many questions as may still be answered.
+        The other page loses the question that it would show last. If an earlier question is free, that one is given
+        instead. It could not be given before, because pages already held as many questions as may still be answered.
 
         Args:
-            client: A page that was seen.
+            client: A page that `see` has noted.
             waiting: The questions that have to be answered, in the order in which to ask them.
         """
         soft = [
@@ -170,7 +171,7 @@ class Desk:
         return given
 
     def put_on_screen(self, client: str, who: str, question: str) -> None:
-        """Give a question to the page that shows it again, because its person took back the answer to it."""
+        """Give a question to the page that shows it again, because the person took back the answer to it."""
         self._clients[client] = _Client(who, self._clock())
         for lease in self._leases.values():
             if lease.client == client:
@@ -188,7 +189,7 @@ class Desk:
                 min(following, key=lambda one: one.order).is_firm = True
 
     def reserve(self, question: str, who: str) -> None:
-        """Keep a question for a person for a while, as long as one of the person's pages is there."""
+        """Keep a question for a person for a while, as long as the person has a page open."""
         self._reserved[question] = who, self._clock() + RESERVED_SECONDS
 
     def release(self, client: str, questions: Iterable[str]) -> None:
@@ -198,7 +199,7 @@ class Desk:
                 del self._leases[question]
 
     def leave(self, client: str) -> None:
-        """Free everything of a page that was closed."""
+        """Free all questions of a page that was closed."""
         self._clients.pop(client, None)
         self._leases = {question: lease for question, lease in self._leases.items() if lease.client != client}
 
@@ -217,7 +218,7 @@ class Desk:
         return lease is not None and lease.client == client
 
     def _is_reserved(self, question: str, by: str | None = None) -> bool:
-        """Whether a question is reserved, for this person if one is given."""
+        """Whether a question is reserved: for the person `by`, or for anybody if `by` is None."""
         reserved = self._reserved.get(question)
         if reserved is None:
             return False

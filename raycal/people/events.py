@@ -49,7 +49,7 @@ class Event:
 
     Attributes:
         seq: The place of the event in the log, from 1 and without gaps.
-        id: The unique id. The page makes it at the key press, so that sending an answer again changes nothing.
+        id: The unique id, which the page makes at the key press. So an answer that is sent again is recognized.
         who: The pseudonym of the person.
         time: The time at which the server received the event, in UTC, in ISO 8601.
     """

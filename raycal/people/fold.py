@@ -104,7 +104,8 @@ class Book:
 
     @property
     def closed(self) -> Mapping[tuple[int, int | None], int]:
-        """The places of the events that closed steps, by iteration and step, and rounds, by iteration and None."""
+        """The place of each event that closed a step or a round, by the iteration and the step. The step is None for a
+        round."""
         return self._closed
 
     def closed_at(self, iteration: int, step: int) -> int | None:
@@ -113,7 +114,8 @@ class Book:
         return min(places, default=None)
 
     def round_closed_at(self, iteration: int) -> int | None:
-        """The place of the event that closed the round or, so far, its last closed step. None if none was closed."""
+        """The place of the event that closed the round or, while the round is open, of the event that closed its last
+        closed step. None if no step was closed."""
         whole = self._closed.get((iteration, None))
         if whole is not None:
             return whole
@@ -131,7 +133,7 @@ class Book:
         """The answer that counts: the first one that was not taken back, and that arrived before its step was closed.
 
         Args:
-            as_of: The last place in the log to consider. None means the end.
+            as_of: The last place in the log to consider. None means the end of the log.
         """
         for one in self._given.get(question, ()):
             if as_of is not None and one.event.seq > as_of:
@@ -171,7 +173,7 @@ class Book:
 
         Args:
             as_of: The last place in the log to consider, such as the one at which a round was closed. None means the
-                end.
+                end of the log.
         """
         found = {}
         for question in self._given:
@@ -223,7 +225,7 @@ class Book:
 
     def _apply_undo(self, event: Undone) -> None:
         given = self._by_id.get(event.answer)
-        # What is in a ledger does not change any more.
+        # The answers of a closed step may be in a ledger, which does not change any more.
         if given is None or given.undone_at is not None or self.is_closed(given.event.question):
             return
         given.undone_at = event.seq

@@ -9,7 +9,7 @@ from raycal.errors import InputError
 from raycal.people.class_names import tidy
 from raycal.people.events import GivenAnswer, Timing
 
-# The server derives further ids from these with a dot, so they have none.
+# The ids that a page may send. They have no dot, because the server makes further ids from them by adding a dot.
 _ID = re.compile(r"[0-9A-Za-z-]{8,64}")
 _LONGEST_ID = 64
 _MOST_MS = 7 * 24 * 3600 * 1000
@@ -18,7 +18,7 @@ _BROKEN = "This page sent something that the server does not understand; reload 
 
 
 class RefusedError(InputError):
-    """Something that a person wants is not possible; the message is one sentence for the person."""
+    """What a person wants to do is not possible; the message is one sentence for the person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class SentAnswer:
     """An answer in the form in which a page sends it.
 
     Attributes:
-        label: The id of the class. None if the answer is no label, or names a new class.
+        label: The id of the class. None if the answer is not a label, or if it names a new class.
         new_class: The name of a class that should be created, unless it exists.
         marked: The rows of the marked images.
     """
@@ -53,7 +53,7 @@ def parse(raw: object) -> SentAnswer | SentUndo:
     """The event that a page sent.
 
     Raises:
-        RefusedError: The event has another form.
+        RefusedError: The event does not have the form that the server expects.
     """
     if not isinstance(raw, Mapping):
         raise RefusedError(_BROKEN)
@@ -90,7 +90,7 @@ def _answer(event_id: str, raw: Mapping[str, Any]) -> SentAnswer:
     if answer is GivenAnswer.LABEL and (label is None) == (name is None):
         raise RefusedError("Choose one class for this answer.")
     if answer is not GivenAnswer.LABEL and (label is not None or name is not None):
-        raise RefusedError("Only a label has a class.")
+        raise RefusedError("Only an answer that labels can name a class.")
     return SentAnswer(
         id=event_id,
         question=question,

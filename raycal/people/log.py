@@ -1,4 +1,4 @@
-"""The log of all answers: files that only grow in number, each of which is there as a whole or not at all.
+"""Keeps the log of all answers in files, each of which is on the disk as a whole or not at all.
 
 A file `00000017.jsonl` holds the events that arrived within some milliseconds, one per line. When there are many such
 files, they are joined in one file such as `00000001-00000256.jsonl`. A crash while files are joined can leave an event
@@ -50,7 +50,7 @@ def read_events(run_folder: Folder) -> list[Event]:
             content = None if name in read else folder.read(name)
             if content is not None:
                 read[name] = _parsed(content, f"{folder.place}/{name}")
-        if all(name in read for name in names):  # else a file was joined with others, and a new one holds its events
+        if all(name in read for name in names):  # else a file has just been joined, so read the new one
             break
     events = {event.id: event for name in names for event in read[name]}
     return sorted(events.values(), key=lambda event: event.seq)
@@ -85,7 +85,7 @@ class AnswerLog:
             self._release()
             raise
         self._joining: threading.Thread | None = None
-        self._changing = threading.Lock()  # guards `_separate`, which two threads change
+        self._changing = threading.Lock()  # this lock guards `_separate`, which two threads change
 
     def __enter__(self) -> Self:
         return self
@@ -122,7 +122,7 @@ class AnswerLog:
             self._joining.start()
 
     def join_files(self) -> None:
-        """Join all files that hold the events of one write in one file. A crash at any moment loses nothing."""
+        """Join all files that hold the events of a single write into one file. A crash at any moment loses nothing."""
         with self._changing:
             names = list(self._separate)
         if len(names) < 2:
@@ -162,7 +162,8 @@ class AnswerLog:
 
 
 def _numbers(name: str) -> list[tuple[int, int]]:
-    """The numbers of the first and the last write whose events a file holds; empty if it is another file."""
+    """The numbers of the first and the last write whose events a file holds; empty if the file does not belong to the
+    log."""
     match = _NAME.fullmatch(name)
     return [] if match is None else [(int(match[1]), int(match[2] or match[1]))]
 
@@ -222,7 +223,7 @@ class GroupCommit(Generic[Request, Outcome]):
         self._is_handling = False
 
     def __call__(self, request: Request) -> Outcome:
-        """Have a request handled, together with others; returns when this is done."""
+        """Have a request handled together with others, and return its outcome."""
         mine: _Pending[Request, Outcome] = _Pending(request)
         with self._changed:
             self._waiting.append(mine)
@@ -263,6 +264,6 @@ class _Pending(Generic[Request, Outcome]):
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        self.outcomes: list[Outcome] = []  # one outcome, which may be None, when the request was handled
+        self.outcomes: list[Outcome] = []  # empty until the request is handled; its outcome may be None
         self.error: BaseException | None = None
         self.is_done = False

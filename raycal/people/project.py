@@ -1,4 +1,4 @@
-"""A project in which people answer questions: the heart of the server, without the server.
+"""A project in which people answer questions. A server passes requests to it, but the project does not depend on one.
 
 All methods can be called from many threads at the same time. An answer is acknowledged when it is on the disk.
 """
@@ -30,14 +30,14 @@ from raycal.people.steps import StepFiles
 from raycal.storage.folder import Folder
 
 PREPARING, OPEN, TRAINING, WAITING, FINISHED = PHASES = ("preparing", "open", "training", "waiting", "finished")
-# So many questions of the hold-out come before the first question of a round.
+# The number of questions of the hold-out that come before the first question of a round.
 HOLDOUT_FIRST = 20
-# From fewer answers no time is estimated.
+# With fewer answers than this, no time is estimated.
 FEW_ANSWERS = 3
 _MESSAGES = {
     PREPARING: "The model prepares the next questions.",
-    TRAINING: "The model trains; it takes about a minute.",
-    WAITING: "The project waits.",
+    TRAINING: "The model is being trained, which takes about a minute.",
+    WAITING: "The model cannot be trained now. All answers are stored.",
     FINISHED: "All rounds are finished. Thank you!",
 }
 
@@ -77,8 +77,8 @@ class Project:
         holdout: How many images of the test split people label; 0 if the dataset knows their labels.
         rounds: The number of planned rounds.
         round_budget: The number of questions of a round.
-        clock: The time in seconds, from any start.
-        now: The time of day for the log.
+        clock: Returns the time in seconds since any fixed moment.
+        now: Returns the time of day that the log records.
         group_seconds: How long an answer waits for others that are stored with it.
 
     Raises:
@@ -134,7 +134,7 @@ class Project:
         """Let another process serve the project. No method may be called after this one."""
         self._log.close()
 
-    # What the rounds call.
+    # Methods that the rounds call.
 
     def open_step(
         self,
@@ -147,9 +147,9 @@ class Project:
         """Say what the experiment does now, and which questions people are to answer.
 
         Args:
-            step: The questions. None while there are none.
+            step: The questions. None means that there are none now.
             phase: `preparing`, `open`, `training`, `waiting` or `finished`.
-            message: A sentence for the people. Empty for the usual one of the phase.
+            message: A sentence for the people. Empty means the usual sentence of the phase.
             halve: Cuts a cluster in parts. An empty result or a single part means that it cannot be cut.
         """
         if phase not in PHASES:
@@ -161,7 +161,7 @@ class Project:
             self._results = results
             self._note_change()
             opened = self._open_step
-        if opened is not None and opened.is_complete:  # there is nothing to ask, so nobody will close it
+        if opened is not None and opened.is_complete:  # no answer will come that closes the step
             self._commit(lambda batch: None if self._step is None else self._close_step(batch, self._step, who=""))
 
     def wait_closed(self, timeout: float) -> bool:
@@ -175,7 +175,7 @@ class Project:
         with self._lock:
             return self._num_changes
 
-    # What the pages call.
+    # Methods that the pages call.
 
     def state(self, who: str) -> dict[str, Any]:
         """What a page shows besides the question."""
@@ -223,8 +223,8 @@ class Project:
             want: How many further questions the page would like to have.
 
         Returns:
-            `questions`, `lost` with the questions that the page should drop, and `wait`: None, or a sentence that says
-            why the page has nothing to show.
+            A mapping: `questions` are the further questions, `lost` are those that the page should drop, and `wait` is
+            None or a sentence that says why the page has nothing to show.
         """
         with self._lock:
             lost = self._see(who, client, holding)
@@ -237,7 +237,7 @@ class Project:
             }
 
     def heartbeat(self, who: str, client: str, holding: Sequence[str]) -> dict[str, Any]:
-        """Note that a page is still there; `lost` are the questions that it should drop."""
+        """Note that a page is still open. `lost` in the result are the questions that it should drop."""
         with self._lock:
             return {"lost": self._see(who, client, holding)}
 
@@ -254,7 +254,7 @@ class Project:
         return {"images": more_images(found[1], self._dataset.train_rows, page)}
 
     def submit(self, who: str, client: str, events: Sequence[object]) -> list[dict[str, Any]]:
-        """Store what a person did; one receipt for each event. Sending an event again changes nothing.
+        """Store what a person did, and return one receipt for each event. Sending an event again changes nothing.
 
         Raises:
             NotStoredError: Nothing was stored, for instance because the disk is full.
@@ -526,7 +526,7 @@ class Project:
         batch.effects.append(lambda: self._desk.drop(list(step.questions)))
 
     def _close_round(self, batch: _Batch, who: str) -> str | None:
-        """Close the round; the reason if it cannot be closed."""
+        """Close the round, and return None; if it cannot be closed, return the reason."""
         step = self._open_step
         if step is None:
             return "No round is open now, so none can be closed."
@@ -556,7 +556,7 @@ class Project:
     # Questions.
 
     def _see(self, who: str, client: str, holding: Sequence[str]) -> list[str]:
-        """Note what a page has; the questions that it should drop."""
+        """Note which questions a page has, and return those that it should drop."""
 
         def has_room(question_id: str) -> bool:
             found = self._board.find(question_id)
@@ -565,12 +565,13 @@ class Project:
         return self._desk.see(client, who, holding, self._board.is_waiting, has_room)
 
     def _held(self, step: StepBoard) -> dict[str, QuestionLease]:
-        """The leases on the questions of a step that have to be answered."""
+        """The leases on those questions of a step that still have to be answered."""
         return self._desk.held({question.id for question in step.waiting()})
 
     def _take(self, client: str, holding: Sequence[str], want: int) -> list[str]:
-        """Up to `want` further questions for a page: the first ones of the hold-out, the step, the rest of the
-        hold-out, and if the page would have nothing to do, one that another page has in memory only."""
+        """Up to `want` further questions for a page. The first ones of the hold-out come first, then the step, then the
+        rest of the hold-out. A page that would have nothing to do gets a question that another page has in memory
+        only."""
         if not want or self._phase == FINISHED:
             return []
         held_out = self._board.waiting_in_holdout()
@@ -583,7 +584,7 @@ class Project:
             given.extend(taken)
 
         def others_hold(questions: Sequence[str]) -> int:
-            """How many of these questions are held, without those that were lost on the way to this page."""
+            """How many of these questions are held. Those that were lost on the way to this page do not count."""
             leases = self._desk.held(set(questions))
             return sum(lease.client != client or one in holding for one, lease in leases.items())
 
@@ -632,8 +633,8 @@ class Project:
         others = {lease.who for lease in held.values() if lease.client != client}
         if not others:
             return "The next questions come in a moment."
-        people = "1 other person finishes" if len(others) == 1 else f"{len(others)} people finish"
-        return f"{people} {_counted(len(held), 'question')}."
+        people = "1 other person is" if len(others) == 1 else f"{len(others)} other people are"
+        return f"{people} still answering {_counted(len(held), 'question')}."
 
     def _minutes_left(self, round_answered: int) -> float | None:
         """About how long the people who are there need for the rest of the round. None if it is not known."""

@@ -1,4 +1,5 @@
-"""The results of the rounds for the people who label: the accuracy with its interval, and the time it took."""
+"""The results of the rounds for the people who label: the accuracy with its interval, and the time that people
+spent."""
 
 import json
 import math
@@ -8,12 +9,12 @@ from typing import Any
 from raycal.storage.folder import Folder
 
 RESULTS = "results.jsonl"
-# The quantile of the normal distribution for an interval with 95 %.
+# The quantile of the normal distribution for a 95 % interval.
 _Z = 1.959963984540054
 
 
 def wilson_interval(share: float, number: int) -> tuple[float, float] | None:
-    """The Wilson interval with 95 % of a share that was observed `number` times. None without an observation."""
+    """The 95 % Wilson interval of a share among `number` observations. None without an observation."""
     if number <= 0:
         return None
     center = share + _Z**2 / (2 * number)
@@ -31,7 +32,7 @@ def read_results(run_folder: Folder, num_test: Callable[[int], int]) -> list[dic
     results = []
     for line in (run_folder.read(RESULTS) or b"").splitlines():
         record = json.loads(line)
-        # Without a labeled test image the accuracy is not a number, which JSON cannot say.
+        # Without a labeled test image the accuracy is NaN, which JSON cannot hold.
         accuracy = record["test_accuracy"] if math.isfinite(record["test_accuracy"]) else None
         interval = None if accuracy is None else wilson_interval(accuracy, num_test(record["iteration"]))
         low, high = interval or (None, None)

@@ -96,7 +96,7 @@ def test_events_reach_the_project_as_they_were_sent(ana: Client, project: InMemo
         (b'{"client": 7, "events": []}', "client should be a valid string."),
         (b'{"client": "tab", "events": {}}', "events should be a valid list."),
         (b'{"client": "a b", "events": []}', "client is wrong: string should match pattern"),
-        (b'{"client": "tab", "events": [{"new_class": "\\ud800"}]}', "The body contains half of a character."),
+        (b'{"client": "tab", "events": [{"new_class": "\\ud800"}]}', "The body contains an invalid character."),
         (b'{"client": "tab", "events": ' + b"9" * 5000 + b"}", "The body is not valid JSON."),
     ],
 )

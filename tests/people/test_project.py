@@ -199,7 +199,7 @@ ROW = int(TRAIN_ROWS[0])
         ({"label": True}, "reload the page"),
         ({"label": None}, "Choose one class"),
         ({"label": 1, "new_class": "heron"}, "Choose one class"),
-        ({"answer": "refused", "label": 1}, "Only a label has a class"),
+        ({"answer": "refused", "label": 1}, "Only an answer that labels can name a class"),
         ({"answer": "maybe"}, "reload the page"),
         ({"answer": None}, "reload the page"),
         ({"answer": ["label"]}, "reload the page"),
@@ -615,7 +615,7 @@ def test_pages_hold_no_more_questions_than_may_be_answered(run: Folder) -> None:
             "wait": None,
         }
         assert one.next("cy", "c1", [], 1)["questions"][0]["id"] == "0.0.2"
-        assert one.next("di", "d1", [], 1)["wait"] == "3 people finish 3 questions."
+        assert one.next("di", "d1", [], 1)["wait"] == "3 other people are still answering 3 questions."
 
 
 def test_board_says_the_same_as_the_fold(tmp_path: Path) -> None:
@@ -711,7 +711,7 @@ def test_page_that_is_gone_frees_its_question(run: Folder) -> None:
     with project(run, clock=clock) as one:
         one.open_step(samples(1), 0, OPEN)
         assert ask(one, "ana", 1) == ["0.1.0"]
-        assert one.next("bo", "b1", [], 1)["wait"] == "1 other person finishes 1 question."
+        assert one.next("bo", "b1", [], 1)["wait"] == "1 other person is still answering 1 question."
         clock.now += 44
         one.heartbeat("bo", "b1", [])
         assert ask(one, "b1", 1) == []
@@ -727,7 +727,7 @@ def test_waiting_page_is_told_why(run: Folder) -> None:
         assert one.next("ana", "a1", [], 1)["wait"] == "The model trains; it takes about 3 minutes."
         one.open_step(samples(3), 0, OPEN)
         assert ask(one, "a1", 1) + ask(one, "b1", 1) + ask(one, "c1", 1) == ["0.1.0", "0.1.1", "0.1.2"]
-        assert one.next("dan", "d1", [], 1)["wait"] == "3 people finish 3 questions."
+        assert one.next("dan", "d1", [], 1)["wait"] == "3 other people are still answering 3 questions."
         one.release("b1", ["0.1.1"])
         assert ask(one, "d1", 1) == ["0.1.1"]
         one.release("a1")

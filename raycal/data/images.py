@@ -1,4 +1,4 @@
-"""A folder of images that have no labels yet, for people who label them in the same loop."""
+"""A folder of images that have no labels yet, which people label while Algorithm 1 runs."""
 
 import json
 import os
@@ -42,8 +42,8 @@ FEWEST_IMAGES = 2  # one for the pool, and one for the hold-out
 class ImageList:
     """The images of a folder in the order in which they are numbered.
 
-    It is made at the first start and kept by the caller. A later start that gets it numbers the same images in the same
-    way, and appends the images that were added to the folder since.
+    It is made at the first start and kept by the caller. A later start that gets the list gives the same images the
+    same numbers, and appends the images that were added to the folder since.
 
     Attributes:
         names: The paths of the R images relative to the folder, with "/"; the position of a path is the image's row.
@@ -68,7 +68,7 @@ class ImageList:
 
         Args:
             content: The bytes.
-            place: The file that they are from, for messages.
+            place: The file that the bytes are from, for error messages.
 
         Raises:
             InputError: The bytes are not the JSON of a list of images.
@@ -87,7 +87,7 @@ class ImageList:
         return found
 
     def _check(self) -> None:
-        """Raise a `ValueError` if the list is none that `to_json` writes."""
+        """Raise a `ValueError` if `to_json` cannot have written the list."""
         if not all(isinstance(name, str) and _stays_inside(name) for name in self.names):
             raise ValueError("a name leads out of the folder")
         if any(len(bytes.fromhex(digest)) != DIGEST_BYTES for digest in self.digests):
@@ -103,7 +103,7 @@ class LoadedImages(NamedTuple):
 
     Attributes:
         dataset: The images, with the hold-out as the test split.
-        image_list: Their order, which a later start needs.
+        image_list: The order of the images, which a later start needs.
         notes: What a user should know about how the folder was read, one line per note.
         duplicates: The name of each file that was left out as a duplicate, mapped to the name of the image with the
             same content.
@@ -133,7 +133,7 @@ class _Usable:
 
     Attributes:
         rows: The files that can be used, ascending.
-        same: The first file with the same content, by the position of each duplicate.
+        same: The position of each duplicate, mapped to the first file with the same content.
         broken: The reason why a file cannot be decoded.
     """
 
@@ -142,7 +142,8 @@ class _Usable:
     broken: Mapping[int, str]
 
     def without(self, broken: Mapping[int, str]) -> "_Usable":
-        """What is left after more files turned out to be broken. Their duplicates are broken for the same reason."""
+        """The files that are left after more of them turned out to be broken. Their duplicates are broken for the same
+        reason."""
         more = {row: broken[source] for row, source in self.same.items() if source in broken}
         return _Usable(
             [row for row in self.rows if row not in broken],
@@ -151,14 +152,14 @@ class _Usable:
         )
 
     def left_out(self, files: Sequence[str]) -> list[str]:
-        """The names of the other files, each with the reason."""
+        """The names of the files that cannot be used, each with the reason."""
         return [
             *(f"{files[row]} ({reason})" for row, reason in self.broken.items()),
             *(f"{files[row]} (the same content as {files[source]})" for row, source in self.same.items()),
         ]
 
     def notes(self, files: Sequence[str]) -> list[str]:
-        """Notes that name the first few of the other files."""
+        """Notes that name the first few of the files that cannot be used."""
         notes = []
         if self.same:
             named = first_of([f"{files[row]} (as {files[source]})" for row, source in self.same.items()], NUM_NAMED)
@@ -203,7 +204,7 @@ class UnlabeledImages:
         """The sizes of the pool and of the hold-out.
 
         Files are read to find duplicates, unless an earlier start has read them and they have not changed. No image is
-        decoded, so images that are damaged further in than their first bytes are still counted.
+        decoded, so images that are only damaged after their first bytes are still counted.
         """
         listing = self._list(None, add=True)
         usable = self._usable(listing.files, 0, remembered_digests(self._root, listing.files))
@@ -381,7 +382,7 @@ class UnlabeledImages:
         """Refuse a folder in which images of the earlier start are missing or have changed.
 
         Raises:
-            InputError: There are such images; there is a line for each kind of change.
+            InputError: Images are missing or have changed; the error has a line for each of the two.
         """
         unread = bytes(DIGEST_BYTES).hex()
         digests = [digest.tobytes().hex() for digest in read]

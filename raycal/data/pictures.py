@@ -1,12 +1,13 @@
-"""Pictures of the images of a dataset, for the eyes of people: thumbnails, large pictures, and what the model sees.
+"""Makes pictures of the images of a dataset, for people to look at: thumbnails, large pictures, and what the model
+sees.
 
 A picture is decoded from the original file, under the limits of `raycal.data.decode`, and encoded again. So it has none
 of the file's metadata, and no file is ever passed on as it is. Images that did not come from one file each are taken
 from the array of the dataset.
 
 Thumbnails of files are kept in the cache, in one file that is only ever appended to, with their offsets in a second
-file. An entry counts only if its checksum is right, so what a process that was killed has left does no harm. Both files
-can be lost, and are made again.
+file. An entry counts only if its checksum is right, so what a process that was killed has left does no harm. If these
+two files are lost, they are made again.
 """
 
 import hashlib
@@ -39,14 +40,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The largest length of the longer side, in pixels. A shorter image is enlarged to the second length at least.
+# The longer side of a picture has at most the first number of pixels. A small image is enlarged until its longer side
+# has at least the second number.
 THUMBNAIL, SMALLEST_THUMBNAIL = 160, 96
 FULL, SMALLEST_FULL = 1600, 480
 THUMBNAIL_QUALITY, FULL_QUALITY = 80, 88
 
 FOLDER, FORMAT_VERSION = "thumbnails", 1
 PICTURES, OFFSETS = "pictures", "offsets"
-MAX_CACHE_BYTES = 16 * 2**30  # thumbnails of all datasets together
+MAX_CACHE_BYTES = 16 * 2**30  # this limits the thumbnails of all datasets together
 ENTRY = np.dtype([("digest", "u1", DIGEST_BYTES), ("begin", "<u8"), ("length", "<u4"), ("checksum", "<u4")])
 LOWEST_PRIORITY = 19
 
@@ -115,7 +117,8 @@ class Pictures:
         self._exit.close()
 
     def thumbnail(self, row: int) -> bytes:
-        """The whole image within 160 x 160 pixels, as WebP. An image of less than 96 pixels is enlarged.
+        """The whole image within 160 x 160 pixels, as WebP. An image whose longer side has less than 96 pixels is
+        enlarged.
 
         A thumbnail that is in the cache is returned even if the file of the image is missing.
 
@@ -137,8 +140,8 @@ class Pictures:
         return future.result()
 
     def full(self, row: int) -> bytes:
-        """The whole image within 1,600 x 1,600 pixels, as JPEG. An image of less than 480 pixels is enlarged, and is
-        WebP; see `media_type`.
+        """The whole image within 1,600 x 1,600 pixels, as JPEG. An image whose longer side has less than 480 pixels is
+        enlarged, and its picture is WebP; see `media_type`.
 
         Raises:
             PictureUnavailableError: The file of the image cannot be shown now.
@@ -315,7 +318,7 @@ class _ThumbnailPack:
         if begin < 0:
             return None
         picture = b""
-        with suppress(OSError, IndexError):  # the files may just be closed
+        with suppress(OSError, IndexError):  # another thread may have just closed the files
             picture = os.pread(self._files[0], length, begin)
         if self._checksum(row, picture) == self._checksums[row]:
             return picture
@@ -354,7 +357,7 @@ class _ThumbnailPack:
                 os.ftruncate(pictures, begin)
             raise
         self._lengths[row], self._checksums[row] = len(picture), checksum
-        self._begins[row] = begin  # the last one, because another thread may read it now
+        self._begins[row] = begin  # this is set last, because another thread may read the entry at any moment
 
     def _find(self) -> None:
         """Find the pictures of the rows among those that are kept."""
@@ -382,7 +385,7 @@ class _ThumbnailPack:
 
 @contextmanager
 def _regular_file(path: Path) -> Iterator[BufferedReader]:
-    """Open a file for reading. Anything else than a file is refused instead of being waited for, as a pipe would be."""
+    """Open a file for reading. Anything but a regular file is refused, because opening a pipe could wait forever."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -391,7 +394,7 @@ def _regular_file(path: Path) -> Iterator[BufferedReader]:
 
 
 def _is_gone(root: Path) -> bool:
-    """Whether a folder cannot be read or is empty, as the folder of a disk that is not mounted."""
+    """Whether a folder cannot be read or is empty, like the mount point of a disk that is not mounted."""
     try:
         with os.scandir(root) as entries:
             return next(entries, None) is None

@@ -1,4 +1,4 @@
-"""Carries on an experiment with people on a Ray cluster, which gives a GPU for this time only."""
+"""Carries on an experiment with people on a Ray cluster, and holds a GPU only while the model works."""
 
 from typing import Any, cast
 
@@ -23,7 +23,7 @@ def carry_on_there(order: WorkerOrder, address: str) -> bool:
 
     Raises:
         InputError: There is no Ray cluster, or it refuses access.
-        InfrastructureError: The task was lost, for example with its node. Another call carries on.
+        InfrastructureError: The task was lost, for example with its node. A later call carries on the experiment.
     """
     with visit(address):
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]

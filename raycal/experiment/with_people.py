@@ -46,10 +46,10 @@ def carry_on(order: WorkerOrder, load: Callable[[], object] | None = None) -> bo
 
     Args:
         order: The experiment.
-        load: Imports the plug-ins. None means that they are imported from where the order found them.
+        load: Imports the plug-ins. None means that they are imported from the places in `order.plugins`.
 
     Returns:
-        Whether it got there. If not, `error.txt` in the folder of the run has the reason.
+        Whether the experiment got that far. If not, `error.txt` in the folder of the run has the reason.
     """
     if os.path.isdir(order.working_directory):
         os.chdir(order.working_directory)

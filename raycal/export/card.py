@@ -118,7 +118,7 @@ def _cost(interactions: Sequence[Interaction], people: PeopleRecord, rounds: int
     ]
     if number[Kind.SAMPLE, Answer.REFUSED]:
         skipped = counted(number[Kind.SAMPLE, Answer.REFUSED], "single image")
-        lines.insert(1, f"- {skipped} could not be told and got no label from that answer.")
+        lines.insert(1, f"- For {skipped} the answer was that nobody can tell, which gives no label.")
     return "\n".join(filter(None, lines))
 
 

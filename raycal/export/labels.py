@@ -18,7 +18,7 @@ class LabeledImage:
     """An image of the data set with its label.
 
     Attributes:
-        row: The row of the image in `ImageDataset.images`; of a duplicate, the row of its original.
+        row: The row of the image in `ImageDataset.images`; for a duplicate, the row of its original.
         source: The name of the image's file, relative to the folder of the data set.
         label: The number of the class.
         how: How the image got its label.
@@ -97,7 +97,7 @@ def _pool(
     images: ImageDataset, names: Sequence[str], evidence: Evidence, decision: Decision, people: PeopleRecord
 ) -> list[LabeledImage]:
     says = ~evidence.is_odd
-    # The images that were given their label themselves, and not only as a copy of another image.
+    # The images that were labeled themselves, and not only as a copy of another image.
     own = {(int(index), int(label)) for index, label in zip(evidence.index[says], evidence.label[says], strict=True)}
     labeled = []
     for index in np.flatnonzero(decision.labels != NOT_LABELED).tolist():

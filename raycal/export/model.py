@@ -57,7 +57,7 @@ class ExportedModel:
     Attributes:
         weights: The content of a safetensors file.
         preprocessing: What `predict.py` must know to show the network an image as raycal does.
-        is_saved: Whether the run still had the model. If not, it was trained again.
+        is_saved: Whether the run still had the model. If not, the model was trained again.
         without_pseudo_labels: Whether it was trained again without the pseudo-labels that the run had used.
         evaluation: The evaluation on the labeled images of the test split. None if there are none.
         num_test: The number of these images.
@@ -145,7 +145,7 @@ def _load_saved(source: Source, learner: "NetworkLearner") -> bool:
         return False
     try:
         learner.load(saved.model)
-    except InputError:  # its head has another number of classes, because people have added classes since
+    except InputError:  # the saved model has another number of classes, because people have added classes since
         return False
     return True
 

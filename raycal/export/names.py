@@ -25,7 +25,7 @@ def safe_name(name: str) -> str:
 
 
 def folder_names(names: Sequence[str]) -> tuple[str, ...]:
-    """A safe name for the folder of each class; no two are equal, also where upper and lower case count as one.
+    """A safe name for the folder of each class. No two names are equal, even where upper and lower case count as one.
 
     A class whose name has no usable character gets the name `class-N` with its number, counted from 0.
     """
@@ -62,7 +62,7 @@ def unique_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _key(name: str) -> str:
-    """Equal for names that some file system takes for the same."""
+    """A key that is equal for two names if some file system cannot tell them apart."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 

@@ -15,7 +15,7 @@ from raycal.export.names import file_name, folder_names, unique_names
 
 Pictures = Literal["link", "copy", "none"]
 SPLIT_FOLDERS = {"train": "train", "holdout": "test"}
-# Reasons why a file system or a system does not make a link, in which case the next kind of file is tried.
+# Errors with which a file system or an operating system refuses a link. Then the next kind of file is tried.
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EMLINK, errno.EINVAL}
 
 

@@ -1,4 +1,4 @@
-"""Puts a finished folder in the place of an earlier export, so that at every moment one of them is whole."""
+"""Puts a finished folder in the place of an earlier export, so that at every moment a complete export exists."""
 
 import errno
 import hashlib
@@ -41,7 +41,7 @@ def check_target(target: Path) -> None:
             raise InputError(f"--to {target}: there is a file or a link of this name; give a new or an empty folder")
         if target.exists():
             _check_content(target)
-        # An export trains a model before it writes anything, so it should be known now whether it can write.
+        # An export trains a model before it writes anything, so this checks early whether it can write.
         above = next(folder for folder in target.parents if folder.exists())
         Path(mkdtemp(prefix=f".{target.name[:100]}.", dir=above)).rmdir()
     except OSError as error:

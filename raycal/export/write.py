@@ -73,8 +73,8 @@ def export_run(
         people: What is known about the people who labeled. None for a simulated run.
         images: The images with the classes and test labels that are known by now. None means that the data set of the
             configuration is loaded.
-        originals: With `images`: the folder that `images.source.names` are relative to.
-        command: The command that is named in README.md. Empty means that of `raycal export`.
+        originals: The folder that `images.source.names` are relative to; it is only used with `images`.
+        command: The command that is named in README.md. Empty means the command `raycal export`.
 
     Raises:
         InputError: The run or the folder cannot be used; nothing was written.

@@ -26,7 +26,7 @@ from raycal.storage.seal import digest_of
 from raycal.storage.sweep_dir import SweepDir
 
 SCRIPT = "live.js"
-CLOSE_SECONDS = 30.0  # for each of reading and drawing
+CLOSE_SECONDS = 30.0  # the longest wait for a thread that reads, and again for one that draws
 UNREADABLE = (InputError, StorageError, OSError)
 
 
@@ -89,7 +89,7 @@ class LiveReport:
         with self._looking:
             try:
                 state = self._read_state()
-                if self._problem_of_runs:  # the state may be the same when the files can be read again
+                if self._problem_of_runs:  # the state may not change when the files become readable again
                     read_runs(*self._places)
                     self._problem_of_runs = ""
                 self._state = state
@@ -106,7 +106,8 @@ class LiveReport:
         return self._content(name, self._state)
 
     def close(self) -> None:
-        """Wait until nothing is read or drawn any more, and let nothing begin; the methods above then never return.
+        """Wait until nothing is read or drawn any more, and stop reading and drawing for good. Later calls of the
+        methods above never return.
 
         A thread that draws while the interpreter ends would abort the process.
         """
@@ -145,7 +146,8 @@ class LiveReport:
         return SweepState(tuple(trials))
 
     def _live(self, state: SweepState, version: str) -> dict[str, Any]:
-        """What the template needs to say about a state, and the version that the page has in the eyes of its script."""
+        """What the template needs to say about a state, and the version by which the script of the page notices a
+        change."""
         title, words = _words(state)
         rows = [_row(trial) for trial in by_urgency(state.trials)]
         has_times = any(row["time_left"] for row in rows)
@@ -172,7 +174,7 @@ def script() -> bytes:
 
 
 def _is_partly(state: SweepState) -> bool:
-    """Whether trials have saved iterations and have not ended, so that figures show parts of them."""
+    """Whether some trials have saved iterations but have not ended, so that the figures show unfinished trials."""
     return any(trial.records and not trial.state.has_ended for trial in state.trials)
 
 

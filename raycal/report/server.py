@@ -11,7 +11,7 @@ from raycal.errors import InputError
 from raycal.report.live import SCRIPT, LiveReport, script
 
 ADDRESS = "127.0.0.1"
-# A page of another site could be given this address under its own name (DNS rebinding); its requests name that site.
+# Another site could let its host name point to this address (DNS rebinding). Requests of its page name that host.
 HOSTS = ("127.0.0.1", "localhost")
 IDLE_SECONDS = 30.0
 TYPES = {
@@ -24,7 +24,7 @@ TYPES = {
     "png": "image/png",
 }
 TEXT = "text/plain; charset=utf-8"
-# Figures carry their style in attributes, which needs 'unsafe-inline'; scripts come from this server alone.
+# Figures have style attributes, which need 'unsafe-inline'. Scripts may come from this server alone.
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; "
@@ -43,7 +43,7 @@ def serve(live: LiveReport, port: int, *, announce: Callable[[str], None]) -> No
     Args:
         live: The page.
         port: The port on the loopback interface; 0 for any that is free.
-        announce: Is called with the address when the server answers.
+        announce: Called with the address as soon as the server answers.
 
     Raises:
         InputError: The port cannot be used.

@@ -7,7 +7,7 @@
 
 const TIMEOUT_MS = 20000;
 
-/** The server answered, and said no. */
+/** The server answered that it refuses the request. */
 export class Refused extends Error {
   /** @param {number} status @param {string} sentence */
   constructor(status, sentence) {
@@ -118,7 +118,7 @@ export class Api {
   }
 
   /**
-   * Gives questions back, or all of them; also works while the page is being closed.
+   * Gives back these questions, or all if null. This also works while the page is being closed.
    * @param {string} client
    * @param {string[] | null} questions
    */

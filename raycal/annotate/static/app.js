@@ -127,7 +127,7 @@ async function begin(held, asked) {
   if (!held.ready) await held.load();
   if (queue.current !== held) return;
   view?.paint();
-  if (held.failed) setNotice("pictures", "The images of this question cannot be loaded. U goes on without them.");
+  if (held.failed) setNotice("pictures", "The images of this question cannot be loaded. Press U to go on without them.");
   else setNotice("pictures", "");
   await painted();
   if (queue.current !== held) return;
@@ -171,7 +171,7 @@ function describe() {
   const shown = held.rows.length;
   byId("subtitle").textContent = shown < size ? `${plural(size, "image")}, ${shown} shown` : `${plural(size, "image")}, all shown`;
   byId("effect").replaceChildren(
-    odd ? `${plural(odd, "odd one")} out → label ` : "a key labels ",
+    odd ? `${plural(odd, "odd one")} out → label ` : "One key labels ",
     h("strong", {}, (size - odd).toLocaleString("en")), odd ? " as …" : " images");
   byId("evidence").textContent = view instanceof Grid ? view.evidence : "";
 }
@@ -282,7 +282,7 @@ function undone(receipt, shown) {
   if (question && (!shown || shown.question.id !== question.id)) {
     if (queue.current?.question.id !== question.id && !outbox.questions.includes(question.id)) showAgain(new Held(question, api));
   } else if (!question && shown && queue.current?.question.id === shown.question.id) {
-    // The server could not take the answer back: it stands, and the question is not asked again.
+    // The server could not take the answer back, so the answer stands and the question is not asked again.
     queue.answered.add(shown.question.id);
     queue.current = null;
     advance();
@@ -355,7 +355,7 @@ function pause() {
 
 async function train() {
   if (state?.role !== "owner" || busyChoice) return;
-  if (!online || outbox.unsent) return say("Some answers are not sent yet: train when they are.");
+  if (!online || outbox.unsent) return say("Some answers are not sent yet. Start the training once they are.");
   busyChoice = true;
   const { choice } = await choose({
     title: "Train now?", name: "train",
@@ -407,7 +407,7 @@ function renderPrevious() {
   aside.hidden = !last;
   if (!last) return;
   const image = last.held.question.kind === "sample" && last.image?.src ? h("img", { src: last.image.src, alt: "" }) : null;
-  aside.replaceChildren(h("p", {}, "before"), ...(image ? [image] : []), h("bdi", {}, last.text));
+  aside.replaceChildren(h("p", {}, "last answer"), ...(image ? [image] : []), h("bdi", {}, last.text));
 }
 
 function renderHeader() {
@@ -435,7 +435,7 @@ function renderSaved() {
   byId("saved-text").textContent = !online ? "offline" : savedAt ? `saved ${savedAt}` : "connected";
   byId("unsent").textContent = `${outbox.unsent} unsent`;
   byId("unsent").hidden = outbox.unsent === 0 && online;
-  setNotice("offline", online ? "" : `No connection to the server. Labeling goes on with what is here. ${kept()}`);
+  setNotice("offline", online ? "" : `No connection to the server. You can answer the questions that are already loaded. ${kept()}`);
   setNotice("trouble", outbox.trouble);
   const [first] = outbox.rejected;
   setNotice("rejected", first ? `The server does not take ${plural(outbox.rejected.length, "answer")}: ${first.problem}` : "",
@@ -534,7 +534,7 @@ function listen() {
   stream.addEventListener("message", take);
 }
 
-/** Asks for the state where the stream of states is down. */
+/** Asks for the state when the stream of states is interrupted. */
 async function poll() {
   if (inactive || busyChoice || !state) return;
   if (stream && stream.readyState === EventSource.OPEN && online) {
@@ -545,7 +545,7 @@ async function poll() {
     onState(await api.state());
     if (!stream || stream.readyState === EventSource.CLOSED) listen();
   } catch {
-    // The api has reported it.
+    // The api has reported the error.
   }
 }
 
@@ -593,7 +593,7 @@ async function restarted() {
   busyChoice = true;
   const { choice } = await choose({
     title: "The server was restarted", name: "restarted",
-    lines: [`Nothing is lost. ${outbox.unsent ? kept() : "All of your answers are saved."}`, "Reload the page to be sure that it fits the server, or finish what is on screen first."],
+    lines: [`Nothing is lost. ${outbox.unsent ? kept() : "All of your answers are saved."}`, "Reload the page to be sure that it has the version of the server, or answer the question on screen first."],
     choices: [["reload", "Reload"], ["stay", "Go on here"]],
   });
   busyChoice = false;

@@ -38,8 +38,8 @@ export function upperBound(odd, seen, alpha = 0.05) {
 }
 
 /**
- * The risk that the bound of a look may take. Looking again at the same cluster spends 5 % over the looks, so that all
- * bounds shown hold together.
+ * The probability with which the bound of one look may be wrong. All looks at a cluster share 5 %, so all bounds that a
+ * person has seen hold together with 95 % confidence.
  * @param {number} looks how often random images were shown, at least 1
  */
 export function alphaOfLook(looks) {
@@ -52,7 +52,7 @@ export function alphaOfLook(looks) {
  */
 export function evidenceText({ odd, seen, looks, all }) {
   if (seen === 0) return "";
-  if (all) return `${odd} of all ${seen} are odd: ${Math.floor((100 * (seen - odd)) / seen)} % alike`;
+  if (all) return `${odd} of all ${seen} images ${odd === 1 ? "is" : "are"} odd: ${Math.floor((100 * (seen - odd)) / seen)} % alike`;
   const alike = Math.floor(100 * (1 - upperBound(odd, seen, alphaOfLook(looks))) + 1e-9);
-  return `${odd} of ${seen} random are odd: ≥ ${alike} % alike (95 %)`;
+  return `${odd} of ${seen} random images ${odd === 1 ? "is" : "are"} odd: ≥ ${alike} % of all are alike (95 % sure)`;
 }

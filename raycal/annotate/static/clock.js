@@ -7,7 +7,8 @@ export const GAP_MS = 5000;
 
 /**
  * Counts the time in which the page is visible and not paused. Gaps and the first input are measured in that time too,
- * so a hidden page adds nothing to them. The display of the question and the answer are the ends of the outer gaps.
+ * so a hidden page adds nothing to them. The first gap can begin when the question is shown, and the last one can end
+ * with the answer.
  */
 export class Clock {
   /**

@@ -64,5 +64,5 @@ export function help(on, onSwitch) {
   show("help", "keys", "Close", ["?", "h"], h("h2", {}, "Keys"),
     h("dl", {}, ...HELP.map(([key, does]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, does)))),
     h("p", { class: "hint" }, "Click an image to mark it as odd, Shift-click for a range. Rest the pointer on it, or press long on a touch screen, to enlarge it."),
-    h("label", { class: "switch" }, box, "single keys are on"));
+    h("label", { class: "switch" }, box, "react to single keys"));
 }

@@ -1,6 +1,6 @@
 /** The key map, and the rules that keep a slip of the finger from becoming an answer. */
 
-/** Answers and undos that follow the one before within this time are ignored: nobody can have looked. */
+/** An answer or undo this soon after the previous one is ignored, because nobody can have looked at the question. */
 export const DOUBLE_PRESS_MS = 250;
 
 /** @type {Record<string, string>} */
@@ -10,7 +10,7 @@ const ACTIONS = {
   arrowleft: "left", arrowright: "right", arrowup: "up", arrowdown: "down",
 };
 
-/** What the help shows: key, what it does, and where it applies. */
+/** What the help shows: each key, and what it does. */
 export const HELP = [
   ["1 … 9, 0", "label with class 1 to 10"],
   [".", "same label as before"],
@@ -25,7 +25,7 @@ export const HELP = [
   ["U", "can't tell"],
   ["Z", "undo, as often as you like"],
   ["P", "pause the clock"],
-  ["T", "train now (owner)"],
+  ["T", "train now (only the owner can)"],
   ["?", "these keys"],
 ];
 
@@ -46,7 +46,7 @@ export function actionOf(event) {
   return null;
 }
 
-/** Says whether an element takes typed text. @param {EventTarget | null} target */
+/** Says whether people type text into an element. @param {EventTarget | null} target */
 export function takesText(target) {
   return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
 }

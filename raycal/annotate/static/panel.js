@@ -1,4 +1,4 @@
-/** What the project has reached: accuracy with its interval, minutes, and what is going on. Shown while nobody is asked. */
+/** What the project has reached: accuracy with its interval, minutes, and what is going on. Shown when nobody is asked. */
 
 import { h, percent, plural } from "./dom.js";
 
@@ -72,7 +72,7 @@ const PHASES = {
   preparing: "Preparing questions", open: "Nothing to label right now", training: "Training", waiting: "Waiting", finished: "Finished",
 };
 
-/** @param {State} state @param {string | null} wait why nobody is asked, or null where the panel is only looked at */
+/** @param {State} state @param {string | null} wait why there is no question, or null if the person opened the panel */
 export function panel(state, wait) {
   const last = state.results.at(-1);
   const busy = state.phase === "training" || state.phase === "preparing";
@@ -83,7 +83,7 @@ export function panel(state, wait) {
   if (!lines.length && state.phase !== "finished") element.append(h("p", {}, "New questions appear here by themselves."));
   element.append(h("dl", { class: "facts" },
     fact("accuracy", last ? percent(last.accuracy) : "–",
-      last ? `95 %: ${(100 * last.low).toFixed(1)} to ${(100 * last.high).toFixed(1)}` : "known after the first round"),
+      last ? `95 % interval: ${(100 * last.low).toFixed(1)} to ${(100 * last.high).toFixed(1)}` : "known after the first round"),
     fact("images with a label", state.labeled.toLocaleString("en"), `of ${state.total.toLocaleString("en")}`),
     fact("people's time", last ? `${last.human_minutes.toFixed(1)} min` : "–", state.results.length > 1 ? `last round: ${gainText(state.results)}` : undefined),
     fact("for measuring", `${state.holdout.answered} of ${state.holdout.size}`, "hold-out images labeled")));

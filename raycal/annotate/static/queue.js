@@ -8,7 +8,7 @@ import { PictureSet } from "./pictures.js";
 
 export const AHEAD = 3;
 const RETRY_MS = 2000;
-/** After so many refusals the question is shown without its pictures. */
+/** The number of refusals after which a question is shown without its pictures. */
 const MOST_REFUSALS = 3;
 
 /** A question with its pictures and with what the person did to it so far. */
@@ -88,7 +88,7 @@ export class Queue {
     this.wait = null;
     this.stopped = false;
     this.asking = false;
-    /** Questions that were given back, whose pictures serve again if they return. @type {Held[]} */
+    /** Questions that were given back. If one returns, its pictures need not be loaded again. @type {Held[]} */
     this.aside = [];
     /** @type {Promise<void> | null} */
     this.releasing = null;
@@ -99,7 +99,7 @@ export class Queue {
     this.onLost = () => {};
   }
 
-  /** Ids for the server, the one on screen first. */
+  /** The ids of the questions that this tab holds, the one on screen first. */
   get holding() {
     const held = [this.current, ...this.ahead].flatMap((one) => (one ? [one.question.id] : []));
     return [...new Set([...held, ...this.outbox.questions])];
@@ -142,8 +142,8 @@ export class Queue {
   }
 
   /**
-   * Drops the questions that others have now, according to a request that starts now. The server cannot know about
-   * answers and undos that it has not received, so its word counts only if there are none.
+   * Must be called before a request. Returns a function that drops the questions that other people have by now, as the
+   * answer to the request says. That is ignored if the server has not yet received all answers and undos.
    * @returns {(lost: string[] | undefined) => void}
    */
   #loser() {
@@ -179,8 +179,8 @@ export class Queue {
   }
 
   /**
-   * Gives back what is ahead. The halves of a split cluster come before it, and may take its place where the budget of
-   * the round is nearly used up.
+   * Gives back the questions that are ahead. The halves of a split cluster come before them, and take their place if
+   * the budget of the round is nearly used up.
    */
   giveBack() {
     this.aside = this.ahead;

@@ -15,8 +15,8 @@ export function sameName(a, b) {
 }
 
 /**
- * How well a name fits, lower is better, or null. The name itself comes before its beginning, the beginning of a word,
- * any part, and letters in this order.
+ * How well a name fits, where lower is better, or null if it does not fit. The best fit is the whole name, then its
+ * beginning, the beginning of a word, any part, and last the typed letters in this order with others between.
  * @param {string} name plain
  * @param {string} typed plain
  */

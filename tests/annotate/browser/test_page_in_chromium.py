@@ -49,7 +49,7 @@ def test_marked_images_are_left_out_of_the_label(context: Any, clusters: Project
         tiles.nth(5).click()  # the second of the random ones
         assert tab.page.locator('.tile[aria-pressed="true"]').count() == 3
         assert "3 odd ones out → label 57 as" in tab.text("#effect")
-        assert tab.text("#evidence") == "1 of 24 random are odd: ≥ 81 % alike (95 %)"
+        assert tab.text("#evidence") == "1 of 24 random images is odd: ≥ 81 % of all are alike (95 % sure)"
         tab.press("2")
         tab.sent()
         tab.ready()
@@ -84,7 +84,7 @@ def test_mixed_unsure_and_more(context: Any, clusters: Project) -> None:
         tab.page.keyboard.press("Space")
         tab.page.wait_for_function("() => document.querySelectorAll('.tile').length === 60")
         assert tab.text("#subtitle") == "60 images, all shown"
-        assert tab.text("#evidence") == "0 of all 60 are odd: 100 % alike"
+        assert tab.text("#evidence") == "0 of all 60 images are odd: 100 % alike"
         tab.press("u")
         tab.sent()
     refused, unsure = clusters.log
@@ -571,7 +571,7 @@ def test_a_small_cluster_is_shown_as_a_whole(context: Any, photos: list[Any]) ->
     with PageServer(project) as server:
         tab = Tab(context, server)
         tab.page.locator(".tile").nth(29).click()
-        assert tab.text("#evidence") == "1 of all 30 are odd: 96 % alike"
+        assert tab.text("#evidence") == "1 of all 30 images is odd: 96 % alike"
         assert tab.text("#subtitle") == "30 images, all shown"
 
 

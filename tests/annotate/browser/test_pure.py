@@ -88,12 +88,24 @@ def test_bound_is_the_one_of_scipy(page: Any) -> None:
 @pytest.mark.parametrize(
     ("evidence", "text"),
     [
-        ({"odd": 0, "seen": 24, "looks": 1, "all": False}, "0 of 24 random are odd: ≥ 88 % alike (95 %)"),
-        ({"odd": 1, "seen": 24, "looks": 1, "all": False}, "1 of 24 random are odd: ≥ 81 % alike (95 %)"),
+        (
+            {"odd": 0, "seen": 24, "looks": 1, "all": False},
+            "0 of 24 random images are odd: ≥ 88 % of all are alike (95 % sure)",
+        ),
+        (
+            {"odd": 1, "seen": 24, "looks": 1, "all": False},
+            "1 of 24 random images is odd: ≥ 81 % of all are alike (95 % sure)",
+        ),
         # the second look has only 1.25 % of risk left, else 0 of 48 would give 93 %
-        ({"odd": 0, "seen": 48, "looks": 2, "all": False}, "0 of 48 random are odd: ≥ 91 % alike (95 %)"),
-        ({"odd": 3, "seen": 30, "looks": 1, "all": True}, "3 of all 30 are odd: 90 % alike"),
-        ({"odd": 24, "seen": 24, "looks": 1, "all": False}, "24 of 24 random are odd: ≥ 0 % alike (95 %)"),
+        (
+            {"odd": 0, "seen": 48, "looks": 2, "all": False},
+            "0 of 48 random images are odd: ≥ 91 % of all are alike (95 % sure)",
+        ),
+        ({"odd": 3, "seen": 30, "looks": 1, "all": True}, "3 of all 30 images are odd: 90 % alike"),
+        (
+            {"odd": 24, "seen": 24, "looks": 1, "all": False},
+            "24 of 24 random images are odd: ≥ 0 % of all are alike (95 % sure)",
+        ),
     ],
 )
 def test_evidence_in_words(page: Any, evidence: dict[str, Any], text: str) -> None:

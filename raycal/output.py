@@ -123,7 +123,7 @@ class _UnfailingFile(io.RawIOBase):
 def _protected(stream: TextIO | None, descriptor: int, *, other: int) -> TextIO:
     if stream is None:  # the descriptor was closed when Python started
         return io.TextIOWrapper(io.BufferedWriter(_UnfailingFile(descriptor, other)), "utf-8", ESCAPE)
-    if not isinstance(stream, io.TextIOWrapper):  # code that replaced the stream reads what is printed
+    if not isinstance(stream, io.TextIOWrapper):  # other code has replaced the stream to read what is printed
         return stream
     with suppress(OSError):
         stream.flush()

@@ -138,7 +138,8 @@ class Registry(Generic[T]):
         del self._entries[name]
 
     def description(self, name: str) -> dict[str, list[str] | None]:
-        """The uses that each option of an entry affects, as JSON values. None if the option is itself an entry."""
+        """The uses that each option of an entry affects, as JSON values. None for an option whose value is itself an
+        entry with options, such as a wrapped expert."""
         options = self.options(name)
         return {
             key: sorted((option.affects or EVERYTHING).uses) if option.nested is None or option.affects else None

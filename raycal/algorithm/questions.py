@@ -55,7 +55,7 @@ class Reply:
         label: The class. None means that the person refused the cluster or cannot tell the class.
         part: The samples to which the label applies, ascending. None means all samples of the question.
         halves: The questions to ask instead about the parts of a cluster that the person refused and had split.
-        seconds: The person's time.
+        seconds: The seconds that the person spent on the reply.
     """
 
     label: int | None

@@ -12,7 +12,7 @@ from raycal.registry import EVERYTHING, declared
 
 # Incremented when the same configuration gives other results than before, so that old runs are not mistaken for new.
 RECIPE_VERSION = 1
-_NO_GROUP = ""  # the group of settings that are in no group
+_NO_GROUP = ""  # stands for settings directly under `experiment`
 # Settings that were added after the first ids, by group, with the values at which they change nothing.
 YOUNGER_THAN_IDS: Mapping[str, Mapping[str, Any]] = {
     _NO_GROUP: {"keep_cluster_labels": False, "plugins": {}},

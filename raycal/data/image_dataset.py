@@ -13,7 +13,7 @@ from raycal.data.content import Digests
 from raycal.errors import printable
 from raycal.registry import Registry
 
-# The largest number of classes that are all named, with their sizes.
+# Up to this many classes, a description of the dataset names all of them with their sizes.
 FEW_CLASSES = 10
 UNLABELED = -1  # the label of an image whose class is not known
 

@@ -121,7 +121,8 @@ class FeatureExtractor:
     def load(self, saved: bytes) -> None:
         """Restore the weights of an earlier `save`.
 
-        The head gets as many logits as it had then. People may have added classes since, for which `reset` makes room.
+        The head gets as many logits as it had when it was saved. People may have added classes since, for which `reset`
+        makes room.
 
         Raises:
             InputError: The bytes are not the weights of this network.

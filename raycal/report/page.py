@@ -200,7 +200,8 @@ def _segments(name: str, command: str) -> list[tuple[str, str]]:
     """The parts of a command, each with its kind: `folder` for the folder of the sweep, `storage`, or empty for other
     text.
 
-    A browser that has opened the page from the folder of the sweep knows both paths, and inserts them.
+    If the page was opened from the folder of the sweep, the browser knows the real paths of both folders, and inserts
+    them.
     """
     kinds = {f"runs/{name}": "folder", "runs": "storage"}
     parts = re.split(rf"(runs/{re.escape(name)}$|(?<=--storage )runs(?= |$))", command)

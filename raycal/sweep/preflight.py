@@ -120,7 +120,8 @@ def describe(infos: Iterable[DatasetInfo]) -> list[str]:
 
 
 def check_apart(infos: Iterable[DatasetInfo], storage: Folder) -> None:
-    """Refuse a storage inside a folder of images, where pictures would be read as images, and images in the storage.
+    """Refuse a storage that lies inside a folder of images, because its pictures would be read as images, and refuse a
+    folder of images that lies inside the storage.
 
     Raises:
         InputError: A folder of images and the storage are not separate; there is a line for each such folder.

@@ -17,7 +17,7 @@ def broken(name: str, old: str, new: str) -> list[str]:
     return lint.problems(text.replace(old, new))
 
 
-# A rule for all nodes reports each node.
+# If a file breaks a rule that holds for every node, there is a line for each node.
 @pytest.mark.parametrize(
     ("name", "old", "new", "said"),
     [

@@ -145,7 +145,7 @@ def test_least_recently_used_entries_are_removed_and_the_newest_stays(raycal_cac
         os.utime(raycal_cache / "kind" / new, (1000 + age, 1000 + age))
     first, second, third = made
     cached_arrays({"name": "other kind"}, Maker())
-    cached_arrays({"name": "a"}, Maker(), folder="kind")  # used again, so it is the newest now
+    cached_arrays({"name": "a"}, Maker(), folder="kind")  # the entry is used again, so it is the newest now
     num_bytes = sum(path.stat().st_size for path in (raycal_cache / "kind" / first).iterdir())
 
     evict("kind", keep_bytes=2 * num_bytes)

@@ -149,9 +149,10 @@ def test_fewer_clusters_than_the_budget_are_fewer_interactions() -> None:
         ({}, (300, 3000, 3000)),
         # The 20 clusters are all that there are, as none is refused and split.
         ({"clustering": {"num_clusters": 20, "on_refusal": "split"}}, (60, 3000, 3000)),
-        # A representative labels one image of ten; at most, 99 clusters are of one image and one is of the others.
+        # A representative labels a tenth of its cluster. The work is largest if 99 clusters have one image each and one
+        # cluster has all others.
         ({"clustering": {"core": 0.1}}, (300, 300, 3 * (99 + 91))),
-        # Half of the clusters are shown; at most, the others are of one image.
+        # Half of the clusters are shown. The work is largest if each of the other clusters has one image.
         ({"clustering": {"num_clusters": 200}}, (300, 1500, 2700)),
     ],
 )

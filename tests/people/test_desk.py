@@ -127,7 +127,7 @@ def test_question_on_screen_is_taken_back_from_a_page_that_has_it_in_memory(desk
 def test_restarted_server_gives_pages_what_they_hold(desk: Desk) -> None:
     assert see(desk, "a1", QUESTIONS[2:4]) == []
     assert see(desk, "b1", [QUESTIONS[4], QUESTIONS[3]]) == [QUESTIONS[3]]  # a has it
-    assert see(desk, "b1", [QUESTIONS[3], QUESTIONS[4]]) == []  # a has it in memory only, b on the screen
+    assert see(desk, "b1", [QUESTIONS[3], QUESTIONS[4]]) == []  # a has it in memory only, and b has it on the screen
     assert ask(desk, "c1", 2) == QUESTIONS[:2]
 
 

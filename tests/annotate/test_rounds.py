@@ -1,14 +1,13 @@
 """Bots that answer as the oracle, through the log and the worker, give the ledger of the simulated experiment."""
 
 from collections.abc import Callable, Sequence
-from io import BytesIO
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
+from comparison import columns, comparable, ledger, pools
 
 from raycal.algorithm.clustering import clusterings
 from raycal.algorithm.expert import Cluster, Oracle
@@ -24,11 +23,8 @@ from raycal.people.events import Answered, Closed, GivenAnswer, Purpose, Timing
 from raycal.people.log import AnswerLog
 from raycal.storage.folder import Folder
 from raycal.storage.lease import Lease
-from raycal.storage.results import SECONDS
 from raycal.storage.run_dir import RunDir
 from raycal.storage.run_writer import RunWriter
-
-UNKNOWN = ["purity", "wrong", "seconds"]  # the columns of the ledger that people cannot fill as the oracle does
 
 
 def experiment(expert: str, scenario: str, *, iterations: int = 2) -> ExperimentConfig:
@@ -109,20 +105,6 @@ def order_in(storage: Path, config: ExperimentConfig) -> WorkerOrder:
     )
 
 
-def ledger(run_dir: RunDir) -> dict[str, list[Any]]:
-    return {name: values for name, values in columns(run_dir).items() if name not in UNKNOWN}
-
-
-def columns(run_dir: RunDir) -> dict[str, list[Any]]:
-    read: dict[str, list[Any]] = pq.read_table(BytesIO(run_dir.ledger())).to_pydict()
-    return read
-
-
-def comparable(run_dir: RunDir) -> list[dict[str, Any]]:
-    left_out = {*SECONDS, "human_seconds", "cluster_label_error", "mean_cluster_purity"}
-    return [{key: value for key, value in line.items() if key not in left_out} for line in run_dir.results()]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", [pytest.param("uncertain+cluster", marks=pytest.mark.long), "cluster+uncertain"])
 def test_answers_of_an_oracle_through_the_log_give_the_simulated_run(scenario: str, tmp_path: Path) -> None:
@@ -144,6 +126,7 @@ def test_answers_of_an_oracle_through_the_log_give_the_simulated_run(scenario: s
     ]
     assert ledger(run_dir) == ledger(simulated)
     assert comparable(run_dir) == comparable(simulated)
+    assert pools(run_dir, 80) == pools(simulated, 80)
     rows = columns(run_dir)
     assert rows["purity"] == rows["wrong"] == [None] * len(rows["purity"])
     assert set(rows["seconds"]) == {1.5}

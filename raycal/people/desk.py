@@ -1,10 +1,12 @@
 """Hands out questions, so that no two people have the same one on their screens.
 
 A page has one question on its screen and some more in memory. A lease on the former is firm. A lease on the latter is
-soft: another person who would have nothing to do may take the question over. Leases are in memory only. After a restart
-of the server each page says what it holds and gets it back.
+soft: another person who would have nothing to do may take the question over. The question that a page shows next is
+excepted, because the page shows it at the press of a key, before it could learn that somebody else has it now. Leases
+are in memory only. After a restart of the server each page says what it holds and gets it back.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -21,7 +23,7 @@ class QuestionLease:
 
     Attributes:
         is_firm: Whether the question is on the screen.
-        order: Leases with a higher number were given later.
+        order: Of the leases of a page, the one with the lowest number is shown first.
     """
 
     client: str
@@ -99,7 +101,8 @@ class Desk:
                 self._leases.pop(question, None)
                 lost.append(question)
             elif lease is not None and lease.client == client:
-                lease.is_firm = is_on_screen
+                self._order += 1
+                lease.is_firm, lease.order = is_on_screen, self._order
             elif is_on_screen and (lease is None or not lease.is_firm):
                 self._give(question, client, is_firm=True)
             elif lease is None and has_room(question):
@@ -146,21 +149,24 @@ class Desk:
     def steal(self, client: str, waiting: Sequence[str]) -> str | None:
         """Give a page with nothing to do a question in place of one that another page has in memory only.
 
-        The other page loses the question that it would show last. That one is given, or one that is asked before it and
-        was free only because pages hold as many questions as may still be answered.
+        The page with the most such questions loses the one that it would show last, but no page loses the one that it
+        shows next. The lost question is given, or one that is asked before it and was free only because pages hold as
+        many questions as may still be answered.
 
         Args:
             client: A page that was seen.
             waiting: The questions that have to be answered, in the order in which to ask them.
         """
-        soft = [
-            (lease.order, question)
-            for question in waiting
-            if (lease := self._leases.get(question)) is not None and not lease.is_firm and lease.client != client
-        ]
-        if not soft:
+        soft = defaultdict[str, list[tuple[int, str]]](list)
+        for question, lease in self._leases.items():
+            if not lease.is_firm and lease.client != client:
+                soft[lease.client].append((lease.order, question))
+        asked = set(waiting)
+        later = [[one for one in sorted(questions)[1:] if one[1] in asked] for questions in soft.values()]
+        most = max(later, key=len, default=[])
+        if not most:
             return None
-        stolen = max(soft)[1]
+        stolen = most[-1][1]
         del self._leases[stolen]
         self._reserved.pop(stolen, None)
         who = self._clients[client].who

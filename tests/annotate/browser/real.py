@@ -33,8 +33,9 @@ KEEP_QUESTIONS = """(() => {
     return response;
   };
   window.paints = [];
-  new PerformanceObserver((list) => window.paints.push(...list.getEntriesByName("answer to paint").map((one) => one.duration)))
-    .observe({ type: "measure" });
+  new PerformanceObserver((list) => {
+    for (const one of list.getEntriesByName("answer to paint")) window.paints.push(one.duration);
+  }).observe({ type: "measure" });
 })()"""
 ON_SCREEN = """() => {
   const { ready, question } = document.body.dataset;
@@ -159,7 +160,9 @@ class Annotator:
         return tiles
 
     def _tiles(self) -> list[int]:
-        found: list[int] = self.page.eval_on_selector_all(".tile", "tiles => tiles.map((one) => Number(one.dataset.row))")
+        found: list[int] = self.page.eval_on_selector_all(
+            ".tile", "tiles => tiles.map((one) => Number(one.dataset.row))"
+        )
         return found
 
     def press(self, key: str) -> None:

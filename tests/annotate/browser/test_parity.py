@@ -3,7 +3,7 @@
 Only what people cannot know differs in the ledger: the purity of a cluster, its wrong labels, and the seconds.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,20 +68,6 @@ def oracle() -> Oracle:
     experiment = {**SETTINGS, "scenario": "random", "expert": "oracle"}
     config = ExperimentConfig.model_validate(experiment, context=build.REGISTRIES)
     return Oracle(build.dataset(config).load().labels, purity_threshold=PURITY_THRESHOLD)
-
-
-@pytest.fixture
-def contexts(chromium: Any) -> Iterator[Callable[[], Any]]:
-    """Makes browsers of different people."""
-    opened = []
-
-    def make() -> Any:
-        opened.append(chromium.new_context(viewport={"width": 1280, "height": 800}))
-        return opened[-1]
-
-    yield make
-    for context in opened:
-        context.close()
 
 
 def answer_as(oracle: Oracle) -> Callable[[Annotator, dict[str, Any]], None]:

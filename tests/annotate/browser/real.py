@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -34,7 +34,9 @@ KEEP_QUESTIONS = """(() => {
   };
   window.paints = [];
   new PerformanceObserver((list) => {
-    for (const one of list.getEntriesByName("answer to paint")) window.paints.push(one.duration);
+    for (const one of list.getEntriesByName("answer to paint")) {
+      window.paints.push([document.body.dataset.ready, one.duration]);
+    }
   }).observe({ type: "measure" });
 })()"""
 ON_SCREEN = """() => {
@@ -186,9 +188,17 @@ class Annotator:
         """Wait until the server has stored every answer."""
         self.page.wait_for_function("() => document.getElementById('unsent').textContent === '0 unsent'")
 
-    def paint_ms(self) -> list[float]:
-        """For each question since the page was opened, the time from the key before it to its paint."""
-        found: list[float] = self.page.evaluate("window.paints")
+    def mark(self, rows: Iterable[int]) -> None:
+        """Mark images of the cluster on the screen as odd."""
+        for row in rows:
+            self.page.click(f".tile[data-row='{row}']")
+
+    def paint_ms(self, purpose: str) -> list[float]:
+        """For each question of a purpose since the page was opened, the time from the key before it to its paint."""
+        keep = (
+            "window.paints.filter(([id]) => window.questions[id]?.purpose === purpose).map(([, duration]) => duration)"
+        )
+        found: list[float] = self.page.evaluate(f"(purpose) => {keep}", purpose)
         return found
 
 
@@ -201,13 +211,23 @@ def label_until(
     is_done: Callable[[dict[str, Any]], bool],
     *,
     seed: int = 0,
+    most: int | None = None,
     seconds: float = 150.0,
 ) -> int:
-    """Let people answer what is on their screens, one of them at a time in a random order, until the state says that
-    this is enough. Returns the number of answers."""
+    """Let people answer what is on their screens, one of them at a time in a random order.
+
+    Args:
+        is_done: Whether the state says that this is enough. It counts while nobody has a question.
+        most: The number of answers after which it is enough as well.
+
+    Returns:
+        The number of answers.
+    """
     rng = np.random.default_rng(seed)
     until, num_answers = time.monotonic() + seconds, 0
     while time.monotonic() < until:
+        if num_answers == most:
+            return num_answers
         for number in rng.permutation(len(people)):
             question = people[number].question()
             if question is not None:

@@ -99,6 +99,7 @@ def invited(folder: Path, command: Command, name: str) -> str:
     return done.stdout.strip().rpartition(" ")[2]
 
 
+@pytest.mark.timeout(500)
 @pytest.mark.parametrize("names", [(), ("Ana", "Ben", "Cleo", "Dan", "Eva")], ids=["one person", "five people"])
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_bots_at_the_page_give_the_simulated_run(

@@ -7,13 +7,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from raycal.annotate.folder_file import project_file
+from raycal.annotate.folder_file import ProjectFile
 from raycal.annotate.rounds import Rounds
 from raycal.annotate.security import Tokens
 from raycal.annotate.serve import ServerOptions, serve
 from raycal.annotate.worker import Task
 from raycal.capacity.machine import this_machine
 from raycal.config import ExperimentConfig
+from raycal.config.labels import image_root
 from raycal.data import ImageDataset
 from raycal.data.images import UnlabeledImages
 from raycal.data.pictures import Pictures
@@ -47,20 +48,27 @@ def run_command(options: Namespace) -> int:
         names=tuple(options.names),
     )
     server_options.check()
-    source = options.project
-    if os.path.isdir(os.path.expanduser(source)):
-        source = str(project_file(source))
+    file = ProjectFile.of(options.project) if os.path.isdir(os.path.expanduser(options.project)) else None
     request = Request(
-        sweep=source, storage=options.storage, local=True, resume=True, overrides=options.overrides, people=True
+        sweep=options.project if file is None else file.source(),
+        storage=options.storage,
+        local=True,
+        resume=True,
+        overrides=options.overrides,
+        people=True,
     )
     job = prepare(request)
     (config,) = job.selected.values()
-    _refuse_other_settings(job, config)
+    if file is not None:
+        file.refuse_other_images(image_root(config))
+    _refuse_other_settings(job, config, options.project)
     run_folder = job.sweep_dir.folder.folder(config.experiment_id)
     if options.invite is not None or options.revoke is not None:
         return _change_access(options, server_options, run_folder)
     if options.export is not None:
         return _export(options, job, config)
+    if file is not None:
+        file.write()
     return _label(job, config, run_folder, server_options, _ray_address(options.address))
 
 
@@ -167,7 +175,7 @@ def _open_images(config: ExperimentConfig, run_folder: Folder) -> Opened:
     return Opened(loaded.dataset, folder, loaded.duplicates)
 
 
-def _refuse_other_settings(job: Job, config: ExperimentConfig) -> None:
+def _refuse_other_settings(job: Job, config: ExperimentConfig, project: str) -> None:
     """Refuse settings other than those to which the answers belong.
 
     Raises:
@@ -179,7 +187,7 @@ def _refuse_other_settings(job: Job, config: ExperimentConfig) -> None:
     was, now = earlier.flat(), config.flat()
     changed = [f"{key} was {was.get(key)}, is {now.get(key)}" for key in {**was, **now} if was.get(key) != now.get(key)]
     raise InputError(
-        f"{job.request.sweep}: the answers in {job.sweep_dir.folder.place} belong to other settings "
+        f"{project}: the answers in {job.sweep_dir.folder.place} belong to other settings "
         f"({'; '.join(changed)}); put them back, or give the project another name"
     )
 

@@ -20,10 +20,7 @@ from raycal.people.answered import STEPS
 from raycal.people.fold import fold
 from raycal.people.log import read_events
 from raycal.people.steps import StepFiles
-from raycal.storage.folder import Folder
-from raycal.storage.lease import Lease
 from raycal.storage.run_dir import RunDir
-from raycal.storage.run_writer import RunWriter
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +75,8 @@ class Rounds:
             done = len(self.run_dir.results())
             if self.run_dir.state().is_complete:
                 steps.remove_embeddings()
-                RunWriter(self.run_dir.folder, Lease(Folder.at(self.order.sweep_folder), self.order.lease)).tidy()
+                if self.run_dir.has_states():  # the last worker was killed before it removed them
+                    run_worker(self.order, must_stop)
                 self.desk.open_step(None, done, "finished", "All rounds are done.")
                 self.on_commit()
                 return

@@ -54,6 +54,7 @@ def carry_on(order: WorkerOrder, load: Callable[[], object] | None = None) -> bo
     if os.path.isdir(order.working_directory):
         os.chdir(order.working_directory)
     run_dir = order.run_writer()
+    run_dir.tidy()
     people = AnsweredByPeople(run_dir.folder, len(run_dir.results()))
     try:
         return run_experiment(

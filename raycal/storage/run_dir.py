@@ -79,6 +79,10 @@ class RunDir:
                 return state
         return TrialState.RUNNING if names else TrialState.PLANNED
 
+    def has_states(self) -> bool:
+        """Whether there are saved states, or parts of some, from which the experiment could continue."""
+        return bool(self.folder.folder(STATES).names("iteration-*"))
+
     def reason(self) -> str | None:
         """The reason why the experiment has its state. None unless it has ended.
 

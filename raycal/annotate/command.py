@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from raycal.annotate.folder_file import ProjectFile
 from raycal.annotate.rounds import Rounds
-from raycal.annotate.security import Tokens
-from raycal.annotate.serve import ServerOptions, serve
+from raycal.annotate.security import Tokens, checked_name
+from raycal.annotate.serve import DEFAULT_PORT, ServerOptions, listen, serve
 from raycal.annotate.worker import Task
 from raycal.capacity.machine import this_machine
 from raycal.config import ExperimentConfig
@@ -23,7 +23,7 @@ from raycal.experiment import build
 from raycal.experiment.downloads import downloads
 from raycal.experiment.with_people import WorkerOrder
 from raycal.people.log import PEOPLE
-from raycal.people.project import Project
+from raycal.people.project import FINISHED, Project
 from raycal.people.project_images import content_of, read_image_list, write_image_list
 from raycal.storage.folder import Folder
 from raycal.storage.inputs import Inputs
@@ -31,6 +31,9 @@ from raycal.sweep.job import Job, Request, prepare
 from raycal.sweep.preflight import describe
 from raycal.sweep.run import allocate_trials, take_folder, tracked
 from raycal.tracking.uri import without_secrets
+
+# The address at which the newest server of a project can be reached, up to the token.
+ADDRESS = f"{PEOPLE}/address.txt"
 
 
 def run_command(options: Namespace) -> int:
@@ -61,7 +64,6 @@ def run_command(options: Namespace) -> int:
     (config,) = job.selected.values()
     if file is not None:
         file.refuse_other_images(image_root(config))
-    _refuse_other_settings(job, config, options.project)
     run_folder = job.sweep_dir.folder.folder(config.experiment_id)
     if options.invite is not None or options.revoke is not None:
         return _change_access(options, server_options, run_folder)
@@ -91,14 +93,15 @@ def _label(
 ) -> int:
     """Serve the page, and run the rounds, on the Ray cluster at the address if there is one."""
     with ExitStack() as held:
-        held.enter_context(job.sweep_dir.lock())
+        held.enter_context(job.sweep_dir.lock("serving this project"))
+        listener = held.enter_context(listen(server_options))
         _print_start(job, config)
         opened = _open_images(config, run_folder)
+        project = held.enter_context(_project(job, config, run_folder, opened.dataset))
+        pictures = held.enter_context(Pictures(opened.dataset, opened.root))
         allocation = allocate_trials(job, [this_machine()])
         job, lease = take_folder(job, {}, allocation.threads, Inputs())
         tracker = held.enter_context(tracked(job))
-        project = held.enter_context(_project(job, config, run_folder, opened.dataset))
-        pictures = held.enter_context(Pictures(opened.dataset, opened.root))
         rounds = Rounds(
             task=Task(
                 order=WorkerOrder(
@@ -117,8 +120,9 @@ def _label(
             on_commit=lambda: tracker.changed(config.experiment_id),
         )
         tokens = Tokens(run_folder.folder(PEOPLE))
+        run_folder.write(ADDRESS, server_options.link(listener.getsockname()[1], "").encode())
         print("  Ctrl-C stops the server; the same command goes on where it stopped", flush=True)
-        code = serve(project, pictures, tokens, server_options, background=rounds.run)
+        code = serve(project, pictures, tokens, server_options, background=rounds.run, listener=listener)
         print(_farewell(project, job.sweep_dir.folder.place), flush=True)
         return code
 
@@ -175,32 +179,18 @@ def _open_images(config: ExperimentConfig, run_folder: Folder) -> Opened:
     return Opened(loaded.dataset, folder, loaded.duplicates)
 
 
-def _refuse_other_settings(job: Job, config: ExperimentConfig, project: str) -> None:
-    """Refuse settings other than those to which the answers belong.
-
-    Raises:
-        InputError: The project was started with other settings.
-    """
-    if job.extension is None or config.experiment_id in job.extension.earlier.experiments:
-        return
-    (earlier,) = job.extension.earlier.experiments.values()
-    was, now = earlier.flat(), config.flat()
-    changed = [f"{key} was {was.get(key)}, is {now.get(key)}" for key in {**was, **now} if was.get(key) != now.get(key)]
-    raise InputError(
-        f"{project}: the answers in {job.sweep_dir.folder.place} belong to other settings "
-        f"({'; '.join(changed)}); put them back, or give the project another name"
-    )
-
-
 def _change_access(options: Namespace, server_options: ServerOptions, run_folder: Folder) -> int:
     """Invite a person, or make a person's link invalid."""
     tokens = Tokens(run_folder.folder(PEOPLE))
     if options.revoke is not None:
         tokens.revoke(options.revoke)
-        print(f"{options.revoke} cannot label any more; all answers stay")
+        print(f"{checked_name(options.revoke)} cannot label any more; all answers stay")
     if options.invite is not None:
-        port = server_options.port or 8700
-        print(f"{options.invite} labels here: {server_options.link(port, tokens.invite(options.invite))}")
+        token, address = tokens.invite(options.invite), run_folder.read(ADDRESS)
+        link = server_options.link(server_options.port or DEFAULT_PORT, token)
+        if server_options == ServerOptions() and address is not None:
+            link = address.decode(errors="replace") + token
+        print(f"{checked_name(options.invite)} labels here: {link}")
     return 0
 
 
@@ -211,6 +201,11 @@ def _export(options: Namespace, job: Job, config: ExperimentConfig) -> int:
     from raycal.export.write import export_run
 
     run_dir = job.sweep_dir.run_dir(config.experiment_id)
+    if not run_dir.results():
+        raise InputError(
+            f"{options.project}: nothing can be exported before the first round is finished and the model has learned "
+            "from it"
+        )
     opened = _open_images(config, run_dir.folder)
     book = read_book(run_dir, opened.dataset.class_names)
     summary = export_run(
@@ -227,6 +222,8 @@ def _export(options: Namespace, job: Job, config: ExperimentConfig) -> int:
 
 def _farewell(project: Project, place: str) -> str:
     state = project.state("")
+    if state["phase"] == FINISHED:
+        return f"all {state['rounds']} rounds are done; all answers are in {place}; --export DIR writes the labels"
     return (
         f"round {state['iteration'] + 1}: {state['round_answered']} of {state['budget']} answered; all answers are in "
         f"{place}; the same command goes on"

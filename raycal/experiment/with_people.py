@@ -55,7 +55,7 @@ def carry_on(order: WorkerOrder, load: Callable[[], object] | None = None) -> bo
         os.chdir(order.working_directory)
     run_dir = order.run_writer()
     run_dir.tidy()
-    people = AnsweredByPeople(run_dir.folder, len(run_dir.results()))
+    people = AnsweredByPeople(run_dir.folder, lambda: len(run_dir.results()))
     try:
         return run_experiment(
             order.config,

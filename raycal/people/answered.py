@@ -25,15 +25,16 @@ class AnsweredByPeople:
 
     Args:
         run_folder: The folder of the run.
-        iteration: The iteration in which the experiment continues.
+        next_iteration: Returns the iteration in which the experiment continues. It is called when the images are
+            loaded, after the experiment has repaired what a crash left.
     """
 
-    def __init__(self, run_folder: Folder, iteration: int) -> None:
+    def __init__(self, run_folder: Folder, next_iteration: Callable[[], int]) -> None:
         self._run_folder = run_folder
         self._steps = StepFiles(run_folder.folder(STEPS))
         self._events = read_events(run_folder)
         self._book = fold(self._events)
-        self._iteration = iteration
+        self._next_iteration = next_iteration
 
     def load(self, dataset: Dataset) -> ImageDataset:
         """The images with the class names and the labels of the hold-out that were known when the iteration was last
@@ -75,8 +76,7 @@ class AnsweredByPeople:
 
     def _book_when_last_closed(self) -> Book:
         """What the log meant when this iteration or, if it is still open, the one before it was closed."""
-        closed = [
-            event.seq for event in self._events if isinstance(event, Closed) and event.iteration <= self._iteration
-        ]
+        iteration = self._next_iteration()
+        closed = [event.seq for event in self._events if isinstance(event, Closed) and event.iteration <= iteration]
         last = max(closed, default=0)
         return fold(event for event in self._events if event.seq <= last)

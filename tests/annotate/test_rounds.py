@@ -139,3 +139,68 @@ def test_worker_ends_when_the_server_wants_it_to(tmp_path: Path) -> None:
     must_stop.set()
 
     assert run_worker(Task(order=order_in(tmp_path, experiment("people", "random"))), must_stop) is None
+
+
+class Watcher:
+    """A desk that notes what people are told, and ends the rounds after some messages of a phase."""
+
+    def __init__(self, must_stop: Event, phase: str, number: int) -> None:
+        self._must_stop, self._phase, self._left = must_stop, phase, number
+        self.messages: list[tuple[str, str]] = []
+
+    def open_step(
+        self,
+        step: StepQuestions | None,
+        iteration: int,
+        phase: str,
+        message: str = "",
+        *,
+        halve: Callable[[Question], Sequence[Indices]] | None = None,
+    ) -> None:
+        self.messages.append((phase, message))
+        self._left -= phase == self._phase
+        if not self._left:
+            self._must_stop.set()
+
+    def wait_closed(self, timeout: float) -> bool:
+        return False
+
+
+def watched(order: WorkerOrder, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """What people are told until a failure was reported twice."""
+    monkeypatch.setattr("raycal.annotate.rounds.RETRY_SECONDS", 0.01)
+    must_stop = Event()
+    desk = Watcher(must_stop, "waiting", 2)
+    run_dir = RunDir(Folder.at(order.sweep_folder).folder(order.config.experiment_id))
+    Rounds(task=Task(order=order), run_dir=run_dir, desk=desk, clustering=clusterings["kmeans"]).run(must_stop)
+    return desk.messages
+
+
+def test_damaged_step_is_reported_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    order = order_in(tmp_path, experiment("people", "random"))
+    step = tmp_path / order.config.experiment_id / "people" / "steps" / "iteration-000-step-0.json"
+    step.parent.mkdir(parents=True)
+    step.write_text("{")
+
+    messages = watched(order, monkeypatch)
+
+    problem = f"{step}: damaged; restore an intact copy"
+    assert messages == [("waiting", f"Something failed: {problem}. raycal tries again. All answers are stored.")] * 2
+    assert caplog.messages == [f"{problem}; raycal tries again every 0.01 seconds"]
+
+
+@pytest.mark.slow
+def test_failed_worker_is_reported_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = experiment("people", "random")
+    model = config.model.model_copy(update={"weights": str(tmp_path / "missing.pt")})
+    order = order_in(tmp_path, config.model_copy(update={"model": model}))
+
+    messages = watched(order, monkeypatch)
+
+    assert [phase for phase, _ in messages] == ["preparing", "waiting"] * 2
+    message = messages[1][1]
+    assert message.startswith("Something failed: the model could not be trained: loading the model: ")
+    assert f"{tmp_path}/missing.pt" in message
+    assert "Error" not in message

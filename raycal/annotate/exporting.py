@@ -38,8 +38,7 @@ def people_record(run_dir: RunDir, book: Book, duplicates: Mapping[str, str]) ->
     for step in StepFiles(run_dir.folder.folder(STEPS)).read_all():
         replies = book.replies(step)
         rows = step.rows(replies, spent=spent)
-        answered = [question for question in step.asked(replies) if question.id in replies]
-        for question, row in zip(answered, rows, strict=True):
+        for question, row in zip(step.answered(replies), rows, strict=True):
             event = book.counted(question.id)
             assert event is not None  # the question has a reply
             annotators[row.interaction] = event.who

@@ -15,6 +15,7 @@ from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.errors import StoppedError
 from raycal.experiment import build
 from raycal.experiment.run import run_experiment
+from raycal.people.answer_files import AnswerFiles
 from raycal.people.answered import AnsweredByPeople
 from raycal.plugins import Plugin, load_plugins
 from raycal.storage.folder import Folder
@@ -53,11 +54,23 @@ def work(order: WorkerOrder) -> bool:
     load_plugins(order.plugins, build.REGISTRIES)
     folder = Folder.at(order.sweep_folder)
     run_dir = RunWriter(folder.folder(order.config.experiment_id), Lease(folder, order.lease))
-    people = AnsweredByPeople(run_dir.folder, len(run_dir.results()))
+    answer_files = AnswerFiles(run_dir)
     try:
-        return run_experiment(order.config, run_dir, order.settings, people=people)
+        # If the process ended between saving a round and writing its file, the file is written now.
+        answer_files.write_missing()
+        people = AnsweredByPeople(run_dir.folder, len(run_dir.results()))
+        return run_experiment(
+            order.config,
+            run_dir,
+            order.settings,
+            observers=(lambda line, result: answer_files.write_missing(),),
+            people=people,
+        )
     except StoppedError:
         return True
+    except OSError as error:
+        run_dir.fail(f"reading and writing the answers: {type(error).__name__}: {error}\n")
+        return False
 
 
 def _end_with_the_server() -> None:

@@ -1,6 +1,8 @@
 """The steps of `raycal.annotate`: check the input, open the project, and serve it while the rounds run."""
 
+import logging
 import os
+import signal
 from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -8,27 +10,37 @@ from pathlib import Path
 from typing import NamedTuple
 
 from raycal.annotate.folder_file import project_file
+from raycal.annotate.reporting import Reporter
 from raycal.annotate.rounds import Rounds
 from raycal.annotate.security import Tokens
 from raycal.annotate.serve import ServerOptions, serve
 from raycal.annotate.worker import WorkerOrder
 from raycal.capacity.machine import this_machine
-from raycal.config import ExperimentConfig
+from raycal.config import ExperimentConfig, load_sweep
+from raycal.config.people import asks_people
 from raycal.data import ImageDataset
 from raycal.data.images import UnlabeledImages
 from raycal.data.pictures import Pictures
 from raycal.errors import InputError
 from raycal.experiment import build
 from raycal.experiment.downloads import downloads
-from raycal.people.log import PEOPLE
+from raycal.people.fold import fold
+from raycal.people.log import PEOPLE, read_events
+from raycal.people.prices import fit_prices, prices_yaml, timed_answers
 from raycal.people.project import Project
 from raycal.people.project_images import content_of, read_image_list, write_image_list
 from raycal.storage.folder import Folder
 from raycal.storage.inputs import Inputs
+from raycal.storage.sweep_dir import SweepDir
 from raycal.sweep.job import Job, Request, prepare
 from raycal.sweep.preflight import describe
 from raycal.sweep.run import allocate_trials, take_folder, tracked
+from raycal.tracking import NoTracker, Tracker
 from raycal.tracking.uri import without_secrets
+
+logger = logging.getLogger(__name__)
+
+INTERRUPTED = 128 + signal.SIGINT
 
 
 def run_command(options: Namespace) -> int:
@@ -49,6 +61,8 @@ def run_command(options: Namespace) -> int:
     source = options.project
     if os.path.isdir(os.path.expanduser(source)):
         source = str(project_file(source))
+    if options.prices:
+        return _print_prices(source, options)
     request = Request(
         sweep=source, storage=options.storage, local=True, resume=True, overrides=options.overrides, people=True
     )
@@ -88,6 +102,13 @@ def _label(job: Job, config: ExperimentConfig, run_folder: Folder, server_option
         tracker = held.enter_context(tracked(job))
         project = held.enter_context(_project(job, config, run_folder, opened.dataset))
         pictures = held.enter_context(Pictures(opened.dataset, opened.root))
+        run_dir = job.sweep_dir.run_dir(config.experiment_id)
+        reporter = Reporter(job.sweep_dir.folder, run_dir)
+
+        def round_may_have_ended() -> None:
+            tracker.changed(config.experiment_id)
+            reporter.update()
+
         rounds = Rounds(
             order=WorkerOrder(
                 config=config,
@@ -96,16 +117,51 @@ def _label(job: Job, config: ExperimentConfig, run_folder: Folder, server_option
                 settings=allocation.of_worker,
                 plugins=tuple(job.sweep.plugins),
             ),
-            run_dir=job.sweep_dir.run_dir(config.experiment_id),
+            run_dir=run_dir,
             desk=project,
             clustering=build.clustering(config),
-            on_commit=lambda: tracker.changed(config.experiment_id),
+            on_commit=round_may_have_ended,
         )
         tokens = Tokens(run_folder.folder(PEOPLE))
         print("  Ctrl-C stops the server; the same command goes on where it stopped", flush=True)
-        code = serve(project, pictures, tokens, server_options, background=rounds.run)
-        print(_farewell(project, job.sweep_dir.folder.place), flush=True)
+        try:
+            code = serve(project, pictures, tokens, server_options, background=rounds.run)
+            print(_farewell(project, job.sweep_dir.folder.place), flush=True)
+            if code in (0, INTERRUPTED):  # after SIGTERM, the process may be killed within seconds
+                _conclude(job, reporter, tracker)
+        finally:
+            reporter.stop()
         return code
+
+
+def _conclude(job: Job, reporter: Reporter, tracker: Tracker | NoTracker) -> None:
+    """Wait for the report, say where it is, and describe the results in MLflow. An error is logged."""
+    report = reporter.finish()
+    if report is None:
+        return
+    print(f"report  {report}", flush=True)
+    if job.tracking_uri is None:
+        return
+    from raycal.report.for_mlflow import sweep_description  # slow to import
+    from raycal.report.runs import read_runs
+
+    try:
+        tracker.describe(sweep_description(read_runs(job.sweep_dir.folder)))
+    except Exception as error:  # the labels and the report are complete
+        logger.warning("MLflow gets no description of the project: %s: %s", type(error).__name__, error)
+
+
+def _print_prices(source: str, options: Namespace) -> int:
+    """Print what the answers so far cost, as YAML for a sweep file. The project may be open at the same time."""
+    sweep = load_sweep(source, build.REGISTRIES, overrides=options.overrides)
+    sweep_dir = SweepDir(Folder.at(options.storage).folder(sweep.name))
+    plan = sweep_dir.read_plan()
+    experiments = [] if plan is None else [key for key, config in plan.experiments.items() if asks_people(config)]
+    events = [event for key in experiments for event in read_events(sweep_dir.run_dir(key).folder)]
+    if not events:
+        raise InputError(f"{sweep_dir.folder.place}: nobody has answered a question yet, so no price is known")
+    print(prices_yaml(fit_prices(timed_answers(fold(events)))))
+    return 0
 
 
 def _print_start(job: Job, config: ExperimentConfig) -> None:

@@ -27,7 +27,7 @@ from raycal.experiment.downloads import downloads
 from raycal.people.fold import fold
 from raycal.people.log import PEOPLE, read_events
 from raycal.people.prices import fit_prices, prices_yaml, timed_answers
-from raycal.people.project import Project
+from raycal.people.project import FINISHED, Project
 from raycal.people.project_images import content_of, read_image_list, write_image_list
 from raycal.storage.folder import Folder
 from raycal.storage.inputs import Inputs
@@ -262,6 +262,8 @@ def _export(options: Namespace, job: Job, config: ExperimentConfig) -> int:
 
 def _farewell(project: Project, place: str) -> str:
     state = project.state("")
+    if state["phase"] == FINISHED:
+        return f"all rounds are finished; all answers are in {place}"
     return (
         f"round {state['iteration'] + 1}: {state['round_answered']} of {state['budget']} answered; all answers are in "
         f"{place}; the same command goes on"

@@ -11,6 +11,7 @@ from raycal.export.evidence import PeopleRecord
 from raycal.people.answered import STEPS
 from raycal.people.fold import HOLDOUT, Book, fold
 from raycal.people.log import read_events
+from raycal.people.persons import summarize_people
 from raycal.people.steps import StepFiles
 from raycal.storage.run_dir import RunDir
 
@@ -53,6 +54,7 @@ def people_record(run_dir: RunDir, book: Book, duplicates: Mapping[str, str]) ->
         holdout_annotators=_holdout_annotators(book),
         uncommitted=uncommitted,
         duplicates=duplicates,
+        persons=summarize_people(book),
     )
 
 

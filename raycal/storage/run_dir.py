@@ -143,7 +143,9 @@ class RunDir:
             try:
                 tables.append(ledger.to_table(self._ledger_files.read(name) or b""))
             except ValueError as error:
-                raise InputError(f"{self.folder.place}/{LEDGER}/{name}: raycal did not write this; {self._remedy}") from error
+                raise InputError(
+                    f"{self.folder.place}/{LEDGER}/{name}: raycal did not write this; {self._remedy}"
+                ) from error
         return ledger.joined(tables)
 
     def ledger_of(self, iteration: int) -> Sequence[Interaction]:

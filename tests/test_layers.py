@@ -65,7 +65,7 @@ MUST_NOT_USE: Mapping[str, tuple[str, ...]] = {
     "bench": ("mlflow", "raycal.report"),
     "api": (*HEAVY, "argparse"),
     "testing": ("ray", "mlflow", "pytest"),
-    "annotate": (*HEAVY, "torchvision", "raycal.distributed"),
+    "annotate": (*HEAVY, "torchvision"),
 }
 
 # The only parts whose modules may have an import statement of a heavy package, or of the module that writes run
@@ -81,8 +81,15 @@ ONLY_IN = {
     "starlette": ("annotate",),
     "uvicorn": ("annotate",),
     "raycal.storage.run_writer": (
-        *("experiment.run", "sweep", "distributed.worker", "monitor.listener", "tracking.download", "bench.overhead"),
-        "annotate.worker",
+        *(
+            "experiment.run",
+            "experiment.with_people",
+            "sweep",
+            "distributed.worker",
+            "monitor.listener",
+            "tracking.download",
+            "bench.overhead",
+        ),
     ),
 }
 
@@ -90,6 +97,8 @@ ONLY_IN = {
 EXCEPTIONS = {
     # The clustering `torch_kmeans` is chosen by name in the sweep file, and imports torch when it runs.
     ("raycal.algorithm.clustering.by_torch", "raycal.kmeans.torch_lloyd"): "torch",
+    # The worker of a labeling project is a process of its own, and uses Ray if the project is served on a cluster.
+    ("raycal.annotate.worker", "raycal.distributed.with_people"): "ray",
 }
 
 

@@ -43,6 +43,11 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         default="runs",
         help="local folder or URI for the answers and models (default: runs)",
     )
+    parser.add_argument(
+        "--address",
+        metavar="ADDR",
+        help="train on this Ray cluster, such as 'auto' (default: in a Ray job its cluster, else without Ray)",
+    )
     parser.add_argument("--export", metavar="DIR", help="write the labels and the model into this folder, and end")
     parser.add_argument(
         "--prices",

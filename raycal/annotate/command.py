@@ -14,7 +14,7 @@ from raycal.annotate.reporting import Reporter
 from raycal.annotate.rounds import Rounds
 from raycal.annotate.security import Tokens
 from raycal.annotate.serve import ServerOptions, serve
-from raycal.annotate.worker import WorkerOrder
+from raycal.annotate.worker import Task
 from raycal.capacity.machine import this_machine
 from raycal.config import ExperimentConfig, load_sweep
 from raycal.config.people import asks_people
@@ -24,6 +24,7 @@ from raycal.data.pictures import Pictures
 from raycal.errors import InputError
 from raycal.experiment import build
 from raycal.experiment.downloads import downloads
+from raycal.experiment.with_people import WorkerOrder
 from raycal.people.fold import fold
 from raycal.people.log import PEOPLE, read_events
 from raycal.people.prices import fit_prices, prices_yaml, timed_answers
@@ -74,7 +75,7 @@ def run_command(options: Namespace) -> int:
         return _change_access(options, server_options, run_folder)
     if options.export is not None:
         return _export(options, job, config)
-    return _label(job, config, run_folder, server_options)
+    return _label(job, config, run_folder, server_options, _ray_address(options.address))
 
 
 class Opened(NamedTuple):
@@ -91,8 +92,10 @@ class Opened(NamedTuple):
     duplicates: Mapping[str, str] = {}
 
 
-def _label(job: Job, config: ExperimentConfig, run_folder: Folder, server_options: ServerOptions) -> int:
-    """Serve the page, and run the rounds."""
+def _label(
+    job: Job, config: ExperimentConfig, run_folder: Folder, server_options: ServerOptions, address: str | None
+) -> int:
+    """Serve the page, and run the rounds, on the Ray cluster at the address if there is one."""
     with ExitStack() as held:
         held.enter_context(job.sweep_dir.lock())
         _print_start(job, config)
@@ -110,12 +113,16 @@ def _label(job: Job, config: ExperimentConfig, run_folder: Folder, server_option
             reporter.update()
 
         rounds = Rounds(
-            order=WorkerOrder(
-                config=config,
-                sweep_folder=job.sweep_dir.folder.uri,
-                lease=lease.record,
-                settings=allocation.of_worker,
-                plugins=tuple(job.sweep.plugins),
+            task=Task(
+                order=WorkerOrder(
+                    config=config,
+                    sweep_folder=job.sweep_dir.folder.uri,
+                    lease=lease.record,
+                    settings=allocation.of_worker,
+                    plugins=tuple(job.sweep.plugins),
+                    working_directory=os.getcwd(),
+                ),
+                address=address,
             ),
             run_dir=run_dir,
             desk=project,
@@ -162,6 +169,12 @@ def _print_prices(source: str, options: Namespace) -> int:
         raise InputError(f"{sweep_dir.folder.place}: nobody has answered a question yet, so no price is known")
     print(prices_yaml(fit_prices(timed_answers(fold(events)))))
     return 0
+
+
+def _ray_address(given: str | None) -> str | None:
+    """The Ray cluster on which the model is trained: the given one, or that of the Ray job in which this process runs.
+    None means this machine, without Ray."""
+    return given or ("auto" if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ else None)
 
 
 def _print_start(job: Job, config: ExperimentConfig) -> None:

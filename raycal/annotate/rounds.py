@@ -14,7 +14,7 @@ from typing import Protocol
 from raycal.algorithm.clustering import Clustering
 from raycal.algorithm.questions import Question, StepQuestions
 from raycal.algorithm.records import Indices
-from raycal.annotate.worker import WorkerOrder
+from raycal.annotate.worker import Task
 from raycal.errors import one_line
 from raycal.people.answered import STEPS
 from raycal.people.fold import fold
@@ -55,14 +55,14 @@ class Rounds:
     The folder of the run says what to do next, so the rounds go on after any interruption.
 
     Attributes:
-        order: What the worker is told.
+        task: What the worker is told.
         run_dir: The folder of the run.
         desk: Where people get their questions.
         clustering: Cuts a cluster in two when a person splits it.
         on_commit: Called after each saved iteration.
     """
 
-    order: WorkerOrder
+    task: Task
     run_dir: RunDir
     desk: Desk
     clustering: Clustering
@@ -94,7 +94,7 @@ class Rounds:
         return None if book.closed_at(*place) is not None else steps.read(*place)
 
     def _wait_for_people(self, steps: StepFiles, step: StepQuestions, must_stop: Event) -> None:
-        halve = partial(steps.halves, step, clustering=self.clustering, seed=self.order.config.seed)
+        halve = partial(steps.halves, step, clustering=self.clustering, seed=self.task.order.config.seed)
         self.desk.open_step(step, step.iteration, "open", halve=halve)
         while not must_stop.is_set() and not self.desk.wait_closed(LOOK_SECONDS):
             pass
@@ -106,7 +106,7 @@ class Rounds:
             self.desk.open_step(None, iteration, "training", "The model learns from the new labels.")
         else:
             self.desk.open_step(None, iteration, "preparing", "The model looks at the images.")
-        reason = run_worker(self.order, must_stop)
+        reason = run_worker(self.task, must_stop)
         if must_stop.is_set():
             return
         reason = self.run_dir.error() or reason
@@ -125,7 +125,7 @@ class Rounds:
 
     def _is_answered(self, iteration: int) -> bool:
         """Whether people have answered the last step of an iteration, so that the model is trained next."""
-        config = self.order.config
+        config = self.task.order.config
         steps = config.resolved_scenario.steps_with(config.interactions_per_iteration)
         last = max((number for number, (_, budget) in enumerate(steps) if budget), default=0)
         return fold(read_events(self.run_dir.folder)).closed_at(iteration, last) is not None
@@ -136,7 +136,7 @@ class Rounds:
         return steps.newest(), len(self.run_dir.results()), self.run_dir.state()
 
 
-def run_worker(order: WorkerOrder, must_stop: Event) -> str | None:
+def run_worker(task: Task, must_stop: Event) -> str | None:
     """Run a worker in a process of its own, and wait for its end.
 
     Returns:
@@ -151,7 +151,7 @@ def run_worker(order: WorkerOrder, must_stop: Event) -> str | None:
         assert process.stdin is not None
         try:
             # The pipe stays open: when the server ends for whatever reason, the worker ends with it.
-            process.stdin.write(pickle.dumps(order))
+            process.stdin.write(pickle.dumps(task))
             process.stdin.flush()
             while not must_stop.is_set():
                 with suppress(subprocess.TimeoutExpired):

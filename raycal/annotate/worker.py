@@ -11,65 +11,37 @@ import threading
 from dataclasses import dataclass
 from typing import NoReturn
 
-from raycal.config import ExperimentConfig, WorkerSettings
-from raycal.errors import StoppedError
-from raycal.experiment import build
-from raycal.experiment.run import run_experiment
-from raycal.people.answer_files import AnswerFiles
-from raycal.people.answered import AnsweredByPeople
-from raycal.plugins import Plugin, load_plugins
-from raycal.storage.folder import Folder
-from raycal.storage.lease import Lease
-from raycal.storage.run_writer import RunWriter
+from raycal.errors import RaycalError
+from raycal.experiment.with_people import WorkerOrder, carry_on
 
 # Training leaves the processor to the server and the browser whenever these need it.
 NICENESS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerOrder:
-    """What a worker needs to know.
+class Task:
+    """What the process gets from the server.
 
     Attributes:
-        config: The experiment.
-        sweep_folder: The folder of the sweep, as a place that `Folder.at` accepts.
-        lease: The record of the start that owns this folder.
-        settings: The compute settings.
-        plugins: The plug-ins of the experiment.
+        order: The experiment to carry on.
+        address: The Ray cluster on which to do it. None means in this process.
     """
 
-    config: ExperimentConfig
-    sweep_folder: str
-    lease: str
-    settings: WorkerSettings
-    plugins: tuple[Plugin, ...]
+    order: WorkerOrder
+    address: str | None = None
 
 
-def work(order: WorkerOrder) -> bool:
-    """Run the experiment up to the next question that people have to answer, or to its end.
+def work(task: Task) -> bool:
+    """Carry on the experiment; return whether that succeeded. If not, `error.txt` in the folder of the run says why."""
+    if task.address is None:
+        os.nice(NICENESS)
+        return carry_on(task.order)
+    from raycal.distributed.with_people import carry_on_there
 
-    Returns:
-        Whether it got there. If not, `error.txt` in the folder of the run has the reason.
-    """
-    load_plugins(order.plugins, build.REGISTRIES)
-    folder = Folder.at(order.sweep_folder)
-    run_dir = RunWriter(folder.folder(order.config.experiment_id), Lease(folder, order.lease))
-    answer_files = AnswerFiles(run_dir)
     try:
-        # If the process ended between saving a round and writing its file, the file is written now.
-        answer_files.write_missing()
-        people = AnsweredByPeople(run_dir.folder, len(run_dir.results()))
-        return run_experiment(
-            order.config,
-            run_dir,
-            order.settings,
-            observers=(lambda line, result: answer_files.write_missing(),),
-            people=people,
-        )
-    except StoppedError:
-        return True
-    except OSError as error:
-        run_dir.fail(f"reading and writing the answers: {type(error).__name__}: {error}\n")
+        return carry_on_there(task.order, task.address)
+    except RaycalError as error:
+        task.order.run_writer().fail(f"on Ray: {error}\n")
         return False
 
 
@@ -80,11 +52,10 @@ def _end_with_the_server() -> None:
 
 
 def main() -> NoReturn:
-    """Carry out the order that standard input holds, and end the process."""
-    order: WorkerOrder = pickle.load(sys.stdin.buffer)
+    """Carry out the task that standard input holds, and end the process."""
+    task: Task = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with_the_server, daemon=True).start()
-    os.nice(NICENESS)
-    done = work(order)
+    done = work(task)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0 if done else 1)  # an ordinary end would wait for the thread that reads standard input

@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image
 
 from raycal.annotate import command
-from raycal.annotate.worker import WorkerOrder, work
 from raycal.capacity.machine import this_machine
 from raycal.config import ExperimentConfig
 from raycal.experiment import build
+from raycal.experiment.with_people import WorkerOrder, carry_on
 from raycal.people.answered import STEPS
 from raycal.people.project import Project
 from raycal.people.steps import StepFiles
@@ -98,16 +98,15 @@ def label_run(
         sweep_folder=job.sweep_dir.folder.uri,
         lease=lease.record,
         settings=allocate_trials(job, [this_machine()]).of_worker,
-        plugins=(),
     )
     run = LabeledRun(file=file, storage=storage, job=job, config=config)
     with command._project(job, config, run_folder, opened.dataset) as project:
         bots = Bots(project, [Path(name).name.split("-")[0] for name in opened.dataset.source.names])
         while len(run.run_dir.results()) < rounds:
-            assert work(order), run.run_dir.error()
+            assert carry_on(order), run.run_dir.error()
             bots.answer_step(run.run_dir, config)
         if rounds == iterations:
-            assert work(order), run.run_dir.error()
+            assert carry_on(order), run.run_dir.error()
     return run
 
 

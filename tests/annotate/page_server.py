@@ -113,7 +113,8 @@ class Project:
 
     def next(self, holding: list[str], want: int) -> Json:
         self.next_calls.append({"holding": holding, "want": want})
-        free = [one for one in self.open() if one["id"] not in holding and self.wait is None]
+        left = self.budget - len(self.answers()) - len([one for one in self.open() if one["id"] in holding])
+        free = [one for one in self.open() if one["id"] not in holding and self.wait is None][: max(0, left)]
         wait = None if free else self.wait or "Nobody has a question for you now."
         return {"questions": free[:want], "lost": self.lost(holding), "wait": wait}
 

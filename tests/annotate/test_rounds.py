@@ -15,10 +15,11 @@ from raycal.algorithm.expert import Cluster, Oracle
 from raycal.algorithm.questions import Question, StepQuestions
 from raycal.algorithm.records import Indices, Kind
 from raycal.annotate.rounds import Rounds, run_worker
-from raycal.annotate.worker import WorkerOrder
+from raycal.annotate.worker import Task
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.experiment import build
 from raycal.experiment.run import run_experiment
+from raycal.experiment.with_people import WorkerOrder
 from raycal.people.events import Answered, Closed, GivenAnswer, Purpose, Timing
 from raycal.people.log import AnswerLog
 from raycal.storage.folder import Folder
@@ -135,7 +136,7 @@ def test_answers_of_an_oracle_through_the_log_give_the_simulated_run(scenario: s
 
     with AnswerLog(run_dir.folder) as log:
         bot = Bot(log, build.dataset(people).load().train_labels, seed=1)
-        Rounds(order=order, run_dir=run_dir, desk=bot, clustering=clusterings["kmeans"]).run(Event())
+        Rounds(task=Task(order=order), run_dir=run_dir, desk=bot, clustering=clusterings["kmeans"]).run(Event())
 
     assert bot.phases == [
         *("preparing 0", "open 0", "preparing 0", "open 0", "training 0"),
@@ -154,4 +155,4 @@ def test_worker_ends_when_the_server_wants_it_to(tmp_path: Path) -> None:
     must_stop = Event()
     must_stop.set()
 
-    assert run_worker(order_in(tmp_path, experiment("people", "random")), must_stop) is None
+    assert run_worker(Task(order=order_in(tmp_path, experiment("people", "random"))), must_stop) is None

@@ -117,9 +117,13 @@ export class Api {
     return this.json("/api/heartbeat", { client, holding });
   }
 
-  /** Gives all questions back; also works while the page is being closed. @param {string} client */
-  release(client) {
-    this.call("/api/release", { client, questions: null }, { keepalive: true }).catch(() => {});
+  /**
+   * Gives questions back, or all of them; also works while the page is being closed.
+   * @param {string} client
+   * @param {string[] | null} questions
+   */
+  async release(client, questions = null) {
+    await this.call("/api/release", { client, questions }, { keepalive: true }).catch(() => {});
   }
 
   /** @param {number[]} rows @returns {Promise<ArrayBuffer>} */

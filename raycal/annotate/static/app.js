@@ -221,6 +221,7 @@ function commit(answer, one) {
 /** Waits a moment for the halves of a split cluster, so that they come next. @param {string} id */
 function awaitHalves(id) {
   splitting = id;
+  queue.giveBack();
   view = null;
   clock = null;
   document.body.dataset.question = document.body.dataset.ready = "";
@@ -358,7 +359,7 @@ async function train() {
   busyChoice = true;
   const { choice } = await choose({
     title: "Train now?", name: "train",
-    lines: [`Round ${state.iteration} ends with ${plural(state.round_answered, "answer")}, and the model trains with what is labeled.`],
+    lines: [`Round ${state.iteration + 1} ends with ${plural(state.round_answered, "answer")}, and the model trains with what is labeled.`],
     choices: [["train", "Train now"], ["stay", "Go on labeling"]],
   });
   busyChoice = false;
@@ -413,8 +414,8 @@ function renderHeader() {
   if (!state) return;
   const holdout = queue.current?.question.purpose === "holdout";
   byId("project").textContent = state.project;
-  byId("round").textContent = state.phase === "finished" ? "finished" : `round ${state.iteration} of ${state.rounds}`;
-  const budget = `${state.kind === "cluster" ? "clusters" : "images"} ${state.round_answered}/${state.budget}`;
+  byId("round").textContent = state.phase === "finished" ? "finished" : `round ${state.iteration + 1} of ${state.rounds}`;
+  const budget = `answers ${state.round_answered}/${state.budget}`;
   const done = holdout ? [state.holdout.answered, state.holdout.size] : [state.round_answered, state.budget];
   byId("count").textContent = holdout ? `measuring ${done[0]}/${done[1]}` : budget;
   byId("minutes").textContent = state.minutes_left === null || state.phase === "finished" ? ""
@@ -511,7 +512,7 @@ function onState(fresh) {
 function announceResults({ results }) {
   if (resultsSeen >= 0 && results.length > resultsSeen) {
     const last = results[results.length - 1];
-    const text = `Round ${last.iteration}: accuracy ${accuracyText(last)}${results.length > 1 ? `, ${gainText(results)}` : ""}.`;
+    const text = `Round ${last.iteration + 1}: accuracy ${accuracyText(last)}${results.length > 1 ? `, ${gainText(results)}` : ""}.`;
     setNotice("result", text, ["Details", details], ["Dismiss", () => setNotice("result", "")]);
   }
   resultsSeen = results.length;

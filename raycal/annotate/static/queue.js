@@ -88,6 +88,10 @@ export class Queue {
     this.wait = null;
     this.stopped = false;
     this.asking = false;
+    /** Questions that were given back, whose pictures serve again if they return. @type {Held[]} */
+    this.aside = [];
+    /** @type {Promise<void> | null} */
+    this.releasing = null;
     this.again = 0;
     /** Called when there are new questions, or when it is known that there are none. */
     this.onFilled = () => {};
@@ -112,6 +116,7 @@ export class Queue {
     if (want <= 0) return;
     this.asking = true;
     try {
+      await this.releasing;
       const lose = this.#loser();
       const { questions, wait, lost } = await this.api.next({ client: this.client, holding: this.holding, want });
       lose(lost);
@@ -162,12 +167,25 @@ export class Queue {
   /** @param {Question[]} questions */
   #take(questions) {
     const known = new Set([...this.holding, ...this.answered]);
-    const fresh = questions.filter(({ id }) => !known.has(id)).map((question) => new Held(question, this.api));
+    const fresh = questions.filter(({ id }) => !known.has(id)).map((question) =>
+      this.aside.find((held) => held.question.id === question.id) ?? new Held(question, this.api));
     const halves = fresh.filter((held) => held.question.half_of);
     const firstOther = this.ahead.findIndex((held) => !held.question.half_of);
     this.ahead.splice(firstOther < 0 ? this.ahead.length : firstOther, 0, ...halves);
     this.ahead.push(...fresh.filter((held) => !held.question.half_of));
     fresh.forEach((held) => void held.load());
+    this.aside.filter((held) => !fresh.includes(held)).forEach((held) => held.pictures.release());
+    this.aside = [];
+  }
+
+  /**
+   * Gives back what is ahead. The halves of a split cluster come before it, and may take its place where the budget of
+   * the round is nearly used up.
+   */
+  giveBack() {
+    this.aside = this.ahead;
+    this.ahead = [];
+    this.releasing = this.api.release(this.client, this.aside.map((held) => held.question.id));
   }
 
   /** Makes the next question the current one. @returns {Held | null} */
@@ -204,7 +222,7 @@ export class Queue {
   /** Gives everything back, for instance when the page is closed. */
   release() {
     this.stopped = true;
-    this.api.release(this.client);
+    void this.api.release(this.client);
   }
 
   /** Forgets all questions and starts anew. */

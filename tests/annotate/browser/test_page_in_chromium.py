@@ -110,6 +110,21 @@ def test_halves_of_a_split_cluster_come_next(context: Any, clusters: Project) ->
     ]
 
 
+def test_halves_come_next_where_the_budget_is_nearly_used_up(context: Any, clusters: Project) -> None:
+    clusters.budget = 4  # the page holds all questions that are left: the halves take their place
+    with PageServer(clusters) as server:
+        tab = Tab(context, server)
+        tab.page.wait_for_timeout(500)
+        tab.press("s")
+        for half in ("3.0.0.0", "3.0.0.1"):
+            tab.page.wait_for_function(f"() => document.body.dataset.ready === '{half}'")
+            tab.press("1")
+        tab.press("2")
+        tab.sent()
+        tab.page.wait_for_selector(".panel")
+    assert ids(clusters.log) == ["3.0.0", "3.0.0.0", "3.0.0.1", "3.0.1"]
+
+
 def test_a_cluster_of_odd_images_only_gets_no_label(context: Any, photos: list[Any]) -> None:
     project = Project(photos, [cluster("3.0.0", [1, 2, 3]), sample("3.0.1", 1)], classes=["robin"])
     with PageServer(project) as server:
@@ -359,13 +374,15 @@ def test_double_presses_and_held_keys_answer_once(context: Any, singles: Project
             tab.page.keyboard.down("2")  # a key that is held repeats
         tab.page.keyboard.up("2")
         tab.sent()
+        begin = time.monotonic()
         for _ in range(30):
             tab.page.keyboard.press("3")
             time.sleep(1 / 30)
+        seconds = time.monotonic() - begin
         tab.sent()
     labels = [event["label"] for event in singles.log]
     assert labels[:2] == [0, 1]
-    assert len(labels) <= 2 + 1 + 4
+    assert len(labels) <= 2 + 1 + seconds / 0.25  # two presses within 250 ms are one
     assert len(set(ids(singles.log))) == len(labels)
 
 
@@ -510,7 +527,7 @@ def test_only_the_owner_trains_and_confirms_it(context: Any, singles: Project) -
             {"iteration": 3, "accuracy": 0.825, "low": 0.78, "high": 0.86, "annotated": 1, "human_minutes": 14.5},
         ]
         tab.page.wait_for_selector("[data-notice='result']")
-        assert "Round 3: accuracy 82.5 % (78.0\u201386.0), +2.5 points for 4.5 min." in tab.text("#notices")
+        assert "Round 4: accuracy 82.5 % (78.0\u201386.0), +2.5 points for 4.5 min." in tab.text("#notices")
         singles.phase, singles.wait, singles.iteration = "open", None, 4
         singles.questions = [singles.questions[0], sample("4.0.0", 5)]
         tab.page.wait_for_function("() => document.body.dataset.ready === '4.0.0'", timeout=12_000)

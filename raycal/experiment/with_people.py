@@ -1,0 +1,77 @@
+"""Carries on an experiment whose questions people answer, up to the next question that they have not answered."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from raycal.config import ExperimentConfig, WorkerSettings
+from raycal.errors import StoppedError, StorageError
+from raycal.experiment import build
+from raycal.experiment.run import run_experiment
+from raycal.people.answer_files import AnswerFiles
+from raycal.people.answered import AnsweredByPeople
+from raycal.plugins import Plugin, load_plugins
+from raycal.storage.folder import Folder
+from raycal.storage.lease import Lease
+from raycal.storage.run_writer import RunWriter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOrder:
+    """What a process needs to know to carry on the experiment.
+
+    Attributes:
+        config: The experiment.
+        sweep_folder: The folder of the sweep, as a place that `Folder.at` accepts.
+        lease: The record of the process that owns this folder.
+        settings: The compute settings.
+        plugins: The plug-ins of the experiment.
+        working_directory: The folder from which relative paths start.
+    """
+
+    config: ExperimentConfig
+    sweep_folder: str
+    lease: str
+    settings: WorkerSettings
+    plugins: tuple[Plugin, ...] = ()
+    working_directory: str = "."
+
+    def run_writer(self) -> RunWriter:
+        """The folder of the run."""
+        folder = Folder.at(self.sweep_folder)
+        return RunWriter(folder.folder(self.config.experiment_id), Lease(folder, self.lease))
+
+
+def carry_on(order: WorkerOrder, load: Callable[[], object] | None = None) -> bool:
+    """Carry on the experiment up to the next question that people have to answer, or to its end.
+
+    Args:
+        order: The experiment.
+        load: Imports the plug-ins. None means that they are imported from where the order found them.
+
+    Returns:
+        Whether it got there. If not, `error.txt` in the folder of the run has the reason.
+    """
+    if os.path.isdir(order.working_directory):
+        os.chdir(order.working_directory)
+    run_dir = order.run_writer()
+    answer_files = AnswerFiles(run_dir)
+    try:
+        # If the process ended between saving a round and writing its file, the file is written now.
+        answer_files.write_missing()
+        people = AnsweredByPeople(run_dir.folder, len(run_dir.results()))
+        return run_experiment(
+            order.config,
+            run_dir,
+            order.settings,
+            observers=(lambda line, result: answer_files.write_missing(),),
+            people=people,
+            load_plugins=load or (lambda: load_plugins(order.plugins, build.REGISTRIES)),
+        )
+    except StoppedError:
+        return True
+    except StorageError:
+        raise
+    except OSError as error:
+        run_dir.fail(f"reading and writing the answers: {type(error).__name__}: {error}\n")
+        return False

@@ -125,7 +125,7 @@ def label_folder(storage: Path, *, rounds: int = 2, is_finished: bool = True) ->
             ),
             b"model",
         )
-        AnswerFiles(run_dir).write_missing()
+        AnswerFiles(run_dir.folder).write_missing()
     if is_finished:
         run_dir.finish("iterations")
     return sweep_dir, run_dir

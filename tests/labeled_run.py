@@ -12,7 +12,7 @@ from PIL import Image
 
 from raycal.annotate import command
 from raycal.capacity.machine import this_machine
-from raycal.config import ExperimentConfig
+from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.experiment import build
 from raycal.experiment.with_people import WorkerOrder, carry_on
 from raycal.people.answered import STEPS
@@ -48,12 +48,14 @@ class LabeledRun:
         storage: The folder that holds the folder of the project.
         job: The job of the project.
         config: Its experiment.
+        settings: The compute settings with which the model was trained.
     """
 
     file: Path
     storage: Path
     job: Job
     config: ExperimentConfig
+    settings: WorkerSettings
 
     @property
     def run_dir(self) -> RunDir:
@@ -93,13 +95,14 @@ def label_run(
     run_folder = job.sweep_dir.folder.folder(config.experiment_id)
     opened = command._open_images(config, run_folder)
     job, lease = take_folder(job, {}, 1, Inputs())
+    settings = allocate_trials(job, [this_machine()]).of_worker
     order = WorkerOrder(
         config=config,
         sweep_folder=job.sweep_dir.folder.uri,
         lease=lease.record,
-        settings=allocate_trials(job, [this_machine()]).of_worker,
+        settings=settings,
     )
-    run = LabeledRun(file=file, storage=storage, job=job, config=config)
+    run = LabeledRun(file=file, storage=storage, job=job, config=config, settings=settings)
     with command._project(job, config, run_folder, opened.dataset) as project:
         bots = Bots(project, [Path(name).name.split("-")[0] for name in opened.dataset.source.names])
         while len(run.run_dir.results()) < rounds:

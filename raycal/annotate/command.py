@@ -28,10 +28,11 @@ from raycal.experiment.with_people import WorkerOrder
 from raycal.people.fold import fold
 from raycal.people.log import PEOPLE, read_events
 from raycal.people.prices import fit_prices, prices_yaml, timed_answers
-from raycal.people.project import FINISHED, Project
+from raycal.people.project import Project
 from raycal.people.project_images import content_of, read_image_list, write_image_list
 from raycal.storage.folder import Folder
 from raycal.storage.inputs import Inputs
+from raycal.storage.run_dir import RunDir
 from raycal.storage.sweep_dir import SweepDir
 from raycal.sweep.job import Job, Request, prepare
 from raycal.sweep.preflight import describe
@@ -133,7 +134,7 @@ def _label(
         print("  Ctrl-C stops the server; the same command goes on where it stopped", flush=True)
         try:
             code = serve(project, pictures, tokens, server_options, background=rounds.run)
-            print(_farewell(project, job.sweep_dir.folder.place), flush=True)
+            print(_farewell(project, run_dir, job.sweep_dir.folder.place), flush=True)
             if code in (0, INTERRUPTED):  # after SIGTERM, the process may be killed within seconds
                 _conclude(job, reporter, tracker)
         finally:
@@ -273,10 +274,10 @@ def _export(options: Namespace, job: Job, config: ExperimentConfig) -> int:
     return 0
 
 
-def _farewell(project: Project, place: str) -> str:
-    state = project.state("")
-    if state["phase"] == FINISHED:
+def _farewell(project: Project, run_dir: RunDir, place: str) -> str:
+    if run_dir.state().is_complete:
         return f"all rounds are finished; all answers are in {place}"
+    state = project.state("")
     return (
         f"round {state['iteration'] + 1}: {state['round_answered']} of {state['budget']} answered; all answers are in "
         f"{place}; the same command goes on"

@@ -20,10 +20,14 @@ from raycal.people.answered import STEPS
 from raycal.people.clock import answer_ms
 from raycal.people.events import Event
 from raycal.people.fold import Arrival, Book, Given, book_when_closed, step_of
-from raycal.people.log import read_events
+from raycal.people.log import PEOPLE, read_events
+from raycal.people.results import RESULTS
 from raycal.people.steps import StepFiles
-from raycal.storage.run_dir import PEOPLE, RunDir, ledger_name
+from raycal.storage import ledger
+from raycal.storage.checkpoints import iteration_name
+from raycal.storage.folder import Folder
 
+LEDGER = "ledger"
 SCHEMA = pa.schema(
     [
         ("interaction", pa.int64()),
@@ -62,25 +66,22 @@ class AnswerFiles:
     """The files `people/iteration-000.parquet` and so on in the folder of a run.
 
     Args:
-        run_dir: The folder of the run.
+        run_folder: The folder of the run.
     """
 
-    def __init__(self, run_dir: RunDir) -> None:
-        self._run_dir = run_dir
-        self._folder = run_dir.folder.folder(PEOPLE)
+    def __init__(self, run_folder: Folder) -> None:
+        self._run_folder = run_folder
+        self._folder = run_folder.folder(PEOPLE)
 
     def write_missing(self) -> None:
         """Write the file of each finished round that has none."""
-        missing = [
-            iteration
-            for iteration in range(len(self._run_dir.results()))
-            if not self._folder.exists(ledger_name(iteration))
-        ]
+        num_rounds = len((self._run_folder.read(RESULTS) or b"").splitlines())
+        missing = [number for number in range(num_rounds) if not self._folder.exists(_file_name(number))]
         if not missing:
             return
-        events = read_events(self._run_dir.folder)
+        events = read_events(self._run_folder)
         for iteration in missing:
-            self._folder.write(ledger_name(iteration), _to_parquet(self._rows(events, iteration)))
+            self._folder.write(_file_name(iteration), _to_parquet(self._rows(events, iteration)))
 
     def _rows(self, events: Sequence[Event], iteration: int) -> list[dict[str, object]]:
         """The rows of a round: the answers that arrived after the end of the round before, by their place in the
@@ -93,15 +94,19 @@ class AnswerFiles:
 
     def _interactions(self, book: Book, iterations: set[int]) -> dict[str, int]:
         """The number of the interaction by the id of its question, for the questions of some rounds."""
-        steps = StepFiles(self._run_dir.folder.folder(STEPS))
+        steps = StepFiles(self._run_folder.folder(STEPS))
         numbers: dict[str, int] = {}
         for iteration in iterations:
-            for number, rows in _by_step(self._run_dir.ledger_of(iteration)):
+            for number, rows in _by_step(self._ledger_of(iteration)):
                 step = steps.read(iteration, number)
                 if step is not None:
                     answered = step.answered(book.replies(step))
                     numbers |= {question.id: row.interaction for question, row in zip(answered, rows, strict=True)}
         return numbers
+
+    def _ledger_of(self, iteration: int) -> Sequence[Interaction]:
+        content = self._run_folder.folder(LEDGER).read(_file_name(iteration))
+        return () if content is None else ledger.from_parquet(content)
 
 
 def role_of(book: Book, given: Given) -> Role:
@@ -131,9 +136,13 @@ def _row(book: Book, given: Given, interaction: int | None) -> dict[str, object]
     }
 
 
-def _by_step(ledger: Sequence[Interaction]) -> Iterator[tuple[int, list[Interaction]]]:
-    for number in sorted({row.step for row in ledger}):
-        yield number, [row for row in ledger if row.step == number]
+def _by_step(rows: Sequence[Interaction]) -> Iterator[tuple[int, list[Interaction]]]:
+    for number in sorted({row.step for row in rows}):
+        yield number, [row for row in rows if row.step == number]
+
+
+def _file_name(iteration: int) -> str:
+    return f"{iteration_name(iteration)}.parquet"
 
 
 def _to_parquet(rows: Sequence[dict[str, object]]) -> bytes:

@@ -73,7 +73,7 @@ def test_files_have_the_same_bytes_whenever_they_are_written(tmp_path: Path) -> 
 
     for name in FILES:
         run_dir.folder.remove(name)
-    AnswerFiles(run_dir).write_missing()
+    AnswerFiles(run_dir.folder).write_missing()
 
     assert [run_dir.folder.read(name) for name in FILES] == before
     assert None not in before
@@ -83,7 +83,7 @@ def test_file_that_is_there_is_not_written_again(tmp_path: Path) -> None:
     _, run_dir = label_folder(tmp_path, rounds=1)
     run_dir.folder.write(FILES[0], b"earlier")
 
-    AnswerFiles(run_dir).write_missing()
+    AnswerFiles(run_dir.folder).write_missing()
 
     assert run_dir.folder.read(FILES[0]) == b"earlier"
     assert run_dir.folder.folder(PEOPLE).names("iteration-*.parquet") == ["iteration-000.parquet"]

@@ -3,7 +3,9 @@
 import csv
 import html
 import io
+import json
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from raycal.report.live import LiveReport
 from raycal.report.people.plates import people_plates
 from raycal.report.people.project import is_labeled_by_people, read_projects
 from raycal.report.runs import read_runs
+from raycal.storage.lease import OWNER
 from raycal.storage.sweep_dir import SweepDir
 
 # What belongs to simulations, to comparisons, and to other commands.
@@ -23,6 +26,7 @@ STRANGE = (
     *("expert is asked", "Expert", "cluster label error", "label error", "simulated", "claim", "paper", "seed is"),
     *("supervis", "--resume", "raycal.sweep", "strategy is", "no winner", "interaction is", "penalty", "break-even"),
 )
+GONE = 2**22 + 1  # above the largest process id of Linux
 ANSWERS = NUM_CLUSTERS + NUM_SAMPLES
 
 
@@ -172,6 +176,8 @@ def test_run_without_its_log_is_reported_without_times(tmp_path: Path) -> None:
 
 def test_live_page_is_about_the_project(tmp_path: Path) -> None:
     sweep_dir, _ = label_folder(tmp_path, rounds=1, is_finished=False)
+    owner = {"epoch": 1, "start": "s", "host": socket.gethostname(), "pid": GONE}
+    sweep_dir.folder.write(OWNER, json.dumps(owner).encode())
     live = LiveReport([sweep_dir.folder.place])
 
     text = words(live.page().decode())

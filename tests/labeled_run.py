@@ -11,7 +11,6 @@ import numpy as np
 from PIL import Image
 
 from raycal.annotate import command
-from raycal.capacity.machine import this_machine
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.experiment import build
 from raycal.experiment.with_people import WorkerOrder, carry_on
@@ -22,7 +21,7 @@ from raycal.storage.folder import Folder
 from raycal.storage.inputs import Inputs
 from raycal.storage.run_dir import RunDir
 from raycal.sweep.job import Job, Request, prepare
-from raycal.sweep.run import allocate_trials, take_folder
+from raycal.sweep.run import take_folder
 
 COLORS = {"blue": (30, 60, 200), "green": (40, 180, 60), "red": (200, 40, 30)}
 NAMES = tuple(sorted(COLORS))
@@ -95,7 +94,7 @@ def label_run(
     run_folder = job.sweep_dir.folder.folder(config.experiment_id)
     opened = command._open_images(config, run_folder)
     job, lease = take_folder(job, {}, 1, Inputs())
-    settings = allocate_trials(job, [this_machine()]).of_worker
+    settings = WorkerSettings(threads=1)
     order = WorkerOrder(
         config=config,
         sweep_folder=job.sweep_dir.folder.uri,

@@ -1,20 +1,24 @@
 """The steps of `raycal.annotate`: check the input, open the project, and serve it while the rounds run."""
 
+import logging
 import os
+import signal
 from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from raycal.annotate.folder_file import ProjectFile
+from raycal.annotate.reporting import Reporter
 from raycal.annotate.rounds import Rounds
 from raycal.annotate.security import Tokens, checked_name
 from raycal.annotate.serve import DEFAULT_PORT, ServerOptions, listen, serve
 from raycal.annotate.worker import Task
 from raycal.capacity.machine import this_machine
-from raycal.config import ExperimentConfig
+from raycal.config import ExperimentConfig, load_sweep
 from raycal.config.labels import image_root
+from raycal.config.people import asks_people
 from raycal.data import ImageDataset
 from raycal.data.images import UnlabeledImages
 from raycal.data.pictures import Pictures
@@ -22,16 +26,24 @@ from raycal.errors import InputError
 from raycal.experiment import build
 from raycal.experiment.downloads import downloads
 from raycal.experiment.with_people import WorkerOrder
-from raycal.people.log import PEOPLE
+from raycal.people.fold import fold
+from raycal.people.log import PEOPLE, read_events
+from raycal.people.prices import fit_prices, prices_yaml, timed_answers
 from raycal.people.project import FINISHED, Project
 from raycal.people.project_images import content_of, read_image_list, write_image_list
 from raycal.storage.folder import Folder
 from raycal.storage.inputs import Inputs
+from raycal.storage.run_dir import RunDir
+from raycal.storage.sweep_dir import SweepDir
 from raycal.sweep.job import Job, Request, prepare
 from raycal.sweep.preflight import describe
 from raycal.sweep.run import allocate_trials, take_folder, tracked
+from raycal.tracking import NoTracker, Tracker
 from raycal.tracking.uri import without_secrets
 
+logger = logging.getLogger(__name__)
+
+INTERRUPTED = 128 + signal.SIGINT
 # The address at which the newest server of a project can be reached, up to the token.
 ADDRESS = f"{PEOPLE}/address.txt"
 
@@ -52,6 +64,8 @@ def run_command(options: Namespace) -> int:
     )
     server_options.check()
     file = ProjectFile.of(options.project) if os.path.isdir(os.path.expanduser(options.project)) else None
+    if options.prices:
+        return _print_prices(options.project if file is None else file.source(), options)
     request = Request(
         sweep=options.project if file is None else file.source(),
         storage=options.storage,
@@ -102,6 +116,13 @@ def _label(
         allocation = allocate_trials(job, [this_machine()])
         job, lease = take_folder(job, {}, allocation.threads, Inputs())
         tracker = held.enter_context(tracked(job))
+        run_dir = job.sweep_dir.run_dir(config.experiment_id)
+        reporter = Reporter(job.sweep_dir.folder, run_dir)
+
+        def round_may_have_ended() -> None:
+            tracker.changed(config.experiment_id)
+            reporter.update()
+
         rounds = Rounds(
             task=Task(
                 order=WorkerOrder(
@@ -114,17 +135,52 @@ def _label(
                 ),
                 address=address,
             ),
-            run_dir=job.sweep_dir.run_dir(config.experiment_id),
+            run_dir=run_dir,
             desk=project,
             clustering=build.clustering(config),
-            on_commit=lambda: tracker.changed(config.experiment_id),
+            on_commit=round_may_have_ended,
         )
         tokens = Tokens(run_folder.folder(PEOPLE))
         run_folder.write(ADDRESS, server_options.link(listener.getsockname()[1], "").encode())
         print("  Ctrl-C stops the server; the same command goes on where it stopped", flush=True)
-        code = serve(project, pictures, tokens, server_options, background=rounds.run, listener=listener)
-        print(_farewell(project, job.sweep_dir.folder.place), flush=True)
+        try:
+            code = serve(project, pictures, tokens, server_options, background=rounds.run, listener=listener)
+            print(_farewell(project, run_dir, job.sweep_dir.folder.place), flush=True)
+            if code in (0, INTERRUPTED):  # after SIGTERM, the process may be killed within seconds
+                _conclude(job, reporter, tracker)
+        finally:
+            reporter.stop()
         return code
+
+
+def _conclude(job: Job, reporter: Reporter, tracker: Tracker | NoTracker) -> None:
+    """Wait for the report, say where it is, and describe the results in MLflow. An error is logged."""
+    report = reporter.finish()
+    if report is None:
+        return
+    print(f"report  {report}", flush=True)
+    if job.tracking_uri is None:
+        return
+    from raycal.report.for_mlflow import sweep_description  # slow to import
+    from raycal.report.runs import read_runs
+
+    try:
+        tracker.describe(sweep_description(read_runs(job.sweep_dir.folder)))
+    except Exception as error:  # the labels and the report are complete
+        logger.warning("MLflow gets no description of the project: %s: %s", type(error).__name__, error)
+
+
+def _print_prices(source: str | Mapping[str, Any], options: Namespace) -> int:
+    """Print what the answers so far cost, as YAML for a sweep file. The project may be open at the same time."""
+    sweep = load_sweep(source, build.REGISTRIES, overrides=options.overrides)
+    sweep_dir = SweepDir(Folder.at(options.storage).folder(sweep.name))
+    plan = sweep_dir.read_plan()
+    experiments = [] if plan is None else [key for key, config in plan.experiments.items() if asks_people(config)]
+    events = [event for key in experiments for event in read_events(sweep_dir.run_dir(key).folder)]
+    if not events:
+        raise InputError(f"{sweep_dir.folder.place}: nobody has answered a question yet, so no price is known")
+    print(prices_yaml(fit_prices(timed_answers(fold(events)))))
+    return 0
 
 
 def _ray_address(given: str | None) -> str | None:
@@ -220,7 +276,9 @@ def _export(options: Namespace, job: Job, config: ExperimentConfig) -> int:
     return 0
 
 
-def _farewell(project: Project, place: str) -> str:
+def _farewell(project: Project, run_dir: RunDir, place: str) -> str:
+    if run_dir.state().is_complete:
+        return f"all rounds are finished; all answers are in {place}"
     state = project.state("")
     if state["phase"] == FINISHED:
         return f"all {state['rounds']} rounds are done; all answers are in {place}; --export DIR writes the labels"

@@ -148,6 +148,8 @@ def _tables(
             ]
         ),
     }
+    if people.persons:
+        files["people.csv"] = tables.people_csv(people.persons)
     if has_pictures:
         files["metadata.jsonl"] = tables.metadata_jsonl(rows)
     # Where there are folders `train` and `test`, Hugging Face reads only the file in each of them.

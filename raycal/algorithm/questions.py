@@ -107,6 +107,10 @@ class StepQuestions:
         waiting = [one for one in known if one.id not in replies]
         return tuple(sorted(waiting, key=lambda one: len(one.rank) == 1)[:left])
 
+    def answered(self, replies: Mapping[str, Reply]) -> list[Question]:
+        """The questions that have a reply, by rank: the ledger has a row for each of them, in the same order."""
+        return [question for question in self.known(replies) if question.id in replies]
+
     def rows(self, replies: Mapping[str, Reply], *, spent: int) -> tuple[Interaction, ...]:
         """One ledger row for each answered question. They are numbered by rank, so the order of arrival has no effect.
 
@@ -114,9 +118,9 @@ class StepQuestions:
             replies: The replies by the ids of their questions.
             spent: Number of interactions that the experiment has spent before this step.
         """
-        answered = [question for question in self.known(replies) if question.id in replies]
         return tuple(
-            self._row(question, replies[question.id], spent + number) for number, question in enumerate(answered, 1)
+            self._row(question, replies[question.id], spent + number)
+            for number, question in enumerate(self.answered(replies), 1)
         )
 
     def _row(self, question: Question, reply: Reply, number: int) -> Interaction:

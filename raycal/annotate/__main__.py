@@ -19,6 +19,9 @@ examples:
   {prog} birds.yaml --set interactions_per_iteration=50
   {prog} birds.yaml --invite ana                  # prints a link for a second person
   {prog} birds.yaml --export ~/birds-labeled      # the labels, the images in class folders, and the model
+  {prog} birds.yaml --prices                      # what an answer costs, for the sweep file of a simulation
+
+After each round, and at the end, the report of the project is written into its folder.
 
 exit codes: 0 ended well, 1 failed, 2 a mistake in the input, 130 Ctrl-C, 143 SIGTERM
 The same command continues a project that was stopped.
@@ -48,6 +51,11 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         "or no Ray)",
     )
     parser.add_argument("--export", metavar="DIR", help="write the labels and the model into this folder, and end")
+    parser.add_argument(
+        "--prices",
+        action="store_true",
+        help="print what an answer has cost so far, as YAML for the simulation of such a team, and end",
+    )
     parser.add_argument("--invite", metavar="NAME", help="print a link with which this person can label too, and end")
     parser.add_argument("--revoke", metavar="NAME", help="make the link of this person invalid, and end")
     where = parser.add_argument_group("where the page is served")

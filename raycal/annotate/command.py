@@ -1,19 +1,24 @@
 """The steps of `raycal.annotate`: check the input, open the project, and serve it while the rounds run."""
 
+import logging
 import os
+import signal
 from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from raycal.annotate.folder_file import project_file
+from raycal.annotate.folder_file import ProjectFile
+from raycal.annotate.reporting import Reporter
 from raycal.annotate.rounds import Rounds
-from raycal.annotate.security import Tokens
-from raycal.annotate.serve import ServerOptions, serve
+from raycal.annotate.security import Tokens, checked_name
+from raycal.annotate.serve import DEFAULT_PORT, ServerOptions, listen, serve
 from raycal.annotate.worker import Task
 from raycal.capacity.machine import this_machine
-from raycal.config import ExperimentConfig
+from raycal.config import ExperimentConfig, load_sweep
+from raycal.config.labels import image_root
+from raycal.config.people import asks_people
 from raycal.data import ImageDataset
 from raycal.data.images import UnlabeledImages
 from raycal.data.pictures import Pictures
@@ -21,15 +26,26 @@ from raycal.errors import InputError
 from raycal.experiment import build
 from raycal.experiment.downloads import downloads
 from raycal.experiment.with_people import WorkerOrder
-from raycal.people.log import PEOPLE
-from raycal.people.project import Project
+from raycal.people.fold import fold
+from raycal.people.log import PEOPLE, read_events
+from raycal.people.prices import fit_prices, prices_yaml, timed_answers
+from raycal.people.project import FINISHED, Project
 from raycal.people.project_images import content_of, read_image_list, write_image_list
 from raycal.storage.folder import Folder
 from raycal.storage.inputs import Inputs
+from raycal.storage.run_dir import RunDir
+from raycal.storage.sweep_dir import SweepDir
 from raycal.sweep.job import Job, Request, prepare
 from raycal.sweep.preflight import describe
 from raycal.sweep.run import allocate_trials, take_folder, tracked
+from raycal.tracking import NoTracker, Tracker
 from raycal.tracking.uri import without_secrets
+
+logger = logging.getLogger(__name__)
+
+INTERRUPTED = 128 + signal.SIGINT
+# The address at which the newest server of a project can be reached, up to the token.
+ADDRESS = f"{PEOPLE}/address.txt"
 
 
 def run_command(options: Namespace) -> int:
@@ -47,20 +63,28 @@ def run_command(options: Namespace) -> int:
         names=tuple(options.names),
     )
     server_options.check()
-    source = options.project
-    if os.path.isdir(os.path.expanduser(source)):
-        source = str(project_file(source))
+    file = ProjectFile.of(options.project) if os.path.isdir(os.path.expanduser(options.project)) else None
+    if options.prices:
+        return _print_prices(options.project if file is None else file.source(), options)
     request = Request(
-        sweep=source, storage=options.storage, local=True, resume=True, overrides=options.overrides, people=True
+        sweep=options.project if file is None else file.source(),
+        storage=options.storage,
+        local=True,
+        resume=True,
+        overrides=options.overrides,
+        people=True,
     )
     job = prepare(request)
     (config,) = job.selected.values()
-    _refuse_other_settings(job, config)
+    if file is not None:
+        file.refuse_other_images(image_root(config))
     run_folder = job.sweep_dir.folder.folder(config.experiment_id)
     if options.invite is not None or options.revoke is not None:
         return _change_access(options, server_options, run_folder)
     if options.export is not None:
         return _export(options, job, config)
+    if file is not None:
+        file.write()
     return _label(job, config, run_folder, server_options, _ray_address(options.address))
 
 
@@ -84,14 +108,22 @@ def _label(
 ) -> int:
     """Serve the page, and run the rounds, on the Ray cluster at the address if there is one."""
     with ExitStack() as held:
-        held.enter_context(job.sweep_dir.lock())
+        held.enter_context(job.sweep_dir.lock("serving this project"))
+        listener = held.enter_context(listen(server_options))
         _print_start(job, config)
         opened = _open_images(config, run_folder)
+        project = held.enter_context(_project(job, config, run_folder, opened.dataset))
+        pictures = held.enter_context(Pictures(opened.dataset, opened.root))
         allocation = allocate_trials(job, [this_machine()])
         job, lease = take_folder(job, {}, allocation.threads, Inputs())
         tracker = held.enter_context(tracked(job))
-        project = held.enter_context(_project(job, config, run_folder, opened.dataset))
-        pictures = held.enter_context(Pictures(opened.dataset, opened.root))
+        run_dir = job.sweep_dir.run_dir(config.experiment_id)
+        reporter = Reporter(job.sweep_dir.folder, run_dir)
+
+        def round_may_have_ended() -> None:
+            tracker.changed(config.experiment_id)
+            reporter.update()
+
         rounds = Rounds(
             task=Task(
                 order=WorkerOrder(
@@ -104,16 +136,52 @@ def _label(
                 ),
                 address=address,
             ),
-            run_dir=job.sweep_dir.run_dir(config.experiment_id),
+            run_dir=run_dir,
             desk=project,
             clustering=build.clustering(config),
-            on_commit=lambda: tracker.changed(config.experiment_id),
+            on_commit=round_may_have_ended,
         )
         tokens = Tokens(run_folder.folder(PEOPLE))
+        run_folder.write(ADDRESS, server_options.link(listener.getsockname()[1], "").encode())
         print("  Ctrl-C stops the server; the same command continues the project", flush=True)
-        code = serve(project, pictures, tokens, server_options, background=rounds.run)
-        print(_farewell(project, job.sweep_dir.folder.place), flush=True)
+        try:
+            code = serve(project, pictures, tokens, server_options, background=rounds.run, listener=listener)
+            print(_farewell(project, run_dir, job.sweep_dir.folder.place), flush=True)
+            if code in (0, INTERRUPTED):  # after SIGTERM, the process may be killed within seconds
+                _conclude(job, reporter, tracker)
+        finally:
+            reporter.stop()
         return code
+
+
+def _conclude(job: Job, reporter: Reporter, tracker: Tracker | NoTracker) -> None:
+    """Wait for the report, say where it is, and describe the results in MLflow. An error is logged."""
+    report = reporter.finish()
+    if report is None:
+        return
+    print(f"report  {report}", flush=True)
+    if job.tracking_uri is None:
+        return
+    from raycal.report.for_mlflow import sweep_description  # slow to import
+    from raycal.report.runs import read_runs
+
+    try:
+        tracker.describe(sweep_description(read_runs(job.sweep_dir.folder)))
+    except Exception as error:  # the labels and the report are complete
+        logger.warning("MLflow gets no description of the project: %s: %s", type(error).__name__, error)
+
+
+def _print_prices(source: str | Mapping[str, Any], options: Namespace) -> int:
+    """Print what the answers so far cost, as YAML for a sweep file. The project may be open at the same time."""
+    sweep = load_sweep(source, build.REGISTRIES, overrides=options.overrides)
+    sweep_dir = SweepDir(Folder.at(options.storage).folder(sweep.name))
+    plan = sweep_dir.read_plan()
+    experiments = [] if plan is None else [key for key, config in plan.experiments.items() if asks_people(config)]
+    events = [event for key in experiments for event in read_events(sweep_dir.run_dir(key).folder)]
+    if not events:
+        raise InputError(f"{sweep_dir.folder.place}: nobody has answered a question yet, so no price is known")
+    print(prices_yaml(fit_prices(timed_answers(fold(events)))))
+    return 0
 
 
 def _ray_address(given: str | None) -> str | None:
@@ -168,32 +236,18 @@ def _open_images(config: ExperimentConfig, run_folder: Folder) -> Opened:
     return Opened(loaded.dataset, folder, loaded.duplicates)
 
 
-def _refuse_other_settings(job: Job, config: ExperimentConfig) -> None:
-    """Refuse settings other than those to which the answers belong.
-
-    Raises:
-        InputError: The project was started with other settings.
-    """
-    if job.extension is None or config.experiment_id in job.extension.earlier.experiments:
-        return
-    (earlier,) = job.extension.earlier.experiments.values()
-    was, now = earlier.flat(), config.flat()
-    changed = [f"{key} was {was.get(key)}, is {now.get(key)}" for key in {**was, **now} if was.get(key) != now.get(key)]
-    raise InputError(
-        f"{job.request.sweep}: the answers in {job.sweep_dir.folder.place} belong to other settings "
-        f"({'; '.join(changed)}); put them back, or give the project another name"
-    )
-
-
 def _change_access(options: Namespace, server_options: ServerOptions, run_folder: Folder) -> int:
     """Invite a person, or make a person's link invalid."""
     tokens = Tokens(run_folder.folder(PEOPLE))
     if options.revoke is not None:
         tokens.revoke(options.revoke)
-        print(f"{options.revoke} cannot label any more; all answers stay")
+        print(f"{checked_name(options.revoke)} cannot label any more; all answers stay")
     if options.invite is not None:
-        port = server_options.port or 8700
-        print(f"{options.invite} labels here: {server_options.link(port, tokens.invite(options.invite))}")
+        token, address = tokens.invite(options.invite), run_folder.read(ADDRESS)
+        link = server_options.link(server_options.port or DEFAULT_PORT, token)
+        if server_options == ServerOptions() and address is not None:
+            link = address.decode(errors="replace") + token
+        print(f"{checked_name(options.invite)} labels here: {link}")
     return 0
 
 
@@ -204,6 +258,11 @@ def _export(options: Namespace, job: Job, config: ExperimentConfig) -> int:
     from raycal.export.write import export_run
 
     run_dir = job.sweep_dir.run_dir(config.experiment_id)
+    if not run_dir.results():
+        raise InputError(
+            f"{options.project}: nothing can be exported before the first round is finished and the model has learned "
+            "from it"
+        )
     opened = _open_images(config, run_dir.folder)
     book = read_book(run_dir, opened.dataset.class_names)
     summary = export_run(
@@ -218,8 +277,12 @@ def _export(options: Namespace, job: Job, config: ExperimentConfig) -> int:
     return 0
 
 
-def _farewell(project: Project, place: str) -> str:
+def _farewell(project: Project, run_dir: RunDir, place: str) -> str:
+    if run_dir.state().is_complete:
+        return f"all rounds are finished; all answers are in {place}"
     state = project.state("")
+    if state["phase"] == FINISHED:
+        return f"all {state['rounds']} rounds are done; all answers are in {place}; --export DIR writes the labels"
     return (
         f"round {state['iteration'] + 1}: {state['round_answered']} of {state['budget']} answered; all answers are in "
         f"{place}; the same command continues the project"

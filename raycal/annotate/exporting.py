@@ -11,6 +11,7 @@ from raycal.export.evidence import PeopleRecord
 from raycal.people.answered import STEPS
 from raycal.people.fold import HOLDOUT, Book, fold
 from raycal.people.log import read_events
+from raycal.people.persons import summarize_people
 from raycal.people.steps import StepFiles
 from raycal.storage.run_dir import RunDir
 
@@ -39,8 +40,7 @@ def people_record(run_dir: RunDir, book: Book, duplicates: Mapping[str, str]) ->
     for step in StepFiles(run_dir.folder.folder(STEPS)).read_all():
         replies = book.replies(step)
         rows = step.rows(replies, spent=spent)
-        answered = [question for question in step.asked(replies) if question.id in replies]
-        for question, row in zip(answered, rows, strict=True):
+        for question, row in zip(step.answered(replies), rows, strict=True):
             event = book.counted(question.id)
             assert event is not None  # the question has a reply
             annotators[row.interaction] = event.who
@@ -55,6 +55,7 @@ def people_record(run_dir: RunDir, book: Book, duplicates: Mapping[str, str]) ->
         holdout_annotators=_holdout_annotators(book),
         uncommitted=uncommitted,
         duplicates=duplicates,
+        persons=summarize_people(book),
     )
 
 

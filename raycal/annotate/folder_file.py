@@ -1,10 +1,17 @@
 """Writes the project file for a folder of images that a person wants to label."""
 
+import os
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 from raycal.capacity.machine import this_machine
+from raycal.config.yaml_file import parse_yaml, read_yaml
 from raycal.errors import InputError, printable
+from raycal.home import expand_home
+from raycal.storage.folder import Folder
 
 # With a GPU the whole network is trained in about a minute. Without a GPU, only its last layer is trained, which takes
 # seconds.
@@ -26,34 +33,85 @@ experiment:
 """
 
 
-def project_file(folder: str) -> Path:
-    """The project file beside a folder of images, which is written if there is none.
+@dataclass(frozen=True, slots=True)
+class ProjectFile:
+    """The project file beside a folder of images.
 
-    Raises:
-        InputError: The folder cannot be used, or the file cannot be written.
+    Attributes:
+        folder: The folder of images.
+        path: The file, which is named after the folder.
     """
-    root = Path(folder).expanduser().absolute()
-    file = root.with_name(f"{root.name}.yaml")
-    if file.exists():
-        return file
-    if not root.name:
-        raise InputError(f"{printable(folder)}: give a folder below this one")
-    has_gpu = this_machine().gpus > 0
-    text = TEXT.format(
-        file=printable(file.name),
-        name=re.sub(r"[^a-z0-9._-]+", "-", root.name.lower()).strip("-._") or "images",
-        root=_quoted(str(root)),
-        frozen="" if has_gpu else ", frozen: true",
-        training=ON_GPU if has_gpu else ON_CPU,
-    )
-    try:
-        file.write_text(text, encoding="utf-8")
-    except (OSError, UnicodeEncodeError) as error:
-        reason = getattr(error, "strerror", None) or "its name is not valid text"
-        raise InputError(
-            f"{printable(str(file))}: cannot be written ({reason}); write a project file elsewhere and give it instead"
-        ) from error
-    return file
+
+    folder: Path
+    path: Path
+
+    @classmethod
+    def of(cls, folder: str) -> Self:
+        """The project file of a folder; nothing is written.
+
+        Raises:
+            InputError: The folder is the root of the file system, beside which nothing can be.
+        """
+        root = Path(expand_home(folder)).absolute()
+        root = Path(os.path.normpath(root)) if root.name == ".." else root
+        if not root.name:
+            raise InputError(f"{printable(folder)}: give a folder below this one")
+        return cls(root, root.with_name(f"{root.name}.yaml"))
+
+    def source(self) -> str | Mapping[str, Any]:
+        """The path of the file or, as long as there is none, the content that it will have.
+
+        Raises:
+            InputError: There is a file with this name that is something else.
+        """
+        path = str(self.path)
+        if not os.path.lexists(path):
+            return parse_yaml(self._text(), path).values
+        if os.path.isdir(path) or "experiment" not in read_yaml(path).values:
+            raise InputError(
+                f"{printable(path)}: has the name of the project file of this folder, but is something else; rename it"
+            )
+        return path
+
+    def refuse_other_images(self, root: str | None) -> None:
+        """Refuse a file that is about another folder than the one beside it.
+
+        Raises:
+            InputError: The images of the project are not in this folder.
+        """
+        other = "no folder" if root is None else printable(str(Path(expand_home(root)).absolute()))
+        if root is None or not os.path.samefile(expand_home(root), self.folder):
+            raise InputError(
+                f"{printable(str(self.path))}: is a project about the images in {other}, not about those in "
+                f"{printable(str(self.folder))}; give this file itself, or rename one of the two"
+            )
+
+    def write(self) -> None:
+        """Write the file unless there is one.
+
+        Raises:
+            InputError: The file cannot be written.
+        """
+        if os.path.lexists(self.path):
+            return
+        try:
+            Folder.at(str(self.path.parent)).write(self.path.name, self._text().encode())
+        except (OSError, UnicodeEncodeError) as error:
+            reason = getattr(error, "strerror", None) or "its name is not valid text"
+            raise InputError(
+                f"{printable(str(self.path))}: cannot be written ({reason}); write a project file elsewhere and give "
+                "it instead"
+            ) from error
+
+    def _text(self) -> str:
+        has_gpu = this_machine().gpus > 0
+        return TEXT.format(
+            file=printable(self.path.name),
+            name=re.sub(r"[^a-z0-9._-]+", "-", self.folder.name.lower()).strip("-._") or "images",
+            root=_quoted(str(self.folder)),
+            frozen="" if has_gpu else ", frozen: true",
+            training=ON_GPU if has_gpu else ON_CPU,
+        )
 
 
 def _quoted(text: str) -> str:

@@ -3,6 +3,7 @@ begins."""
 
 import logging
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from raycal.algorithm.clustering import Clustering
 from raycal.algorithm.questions import Question, StepQuestions
 from raycal.algorithm.records import Indices
 from raycal.annotate.worker import Task
-from raycal.errors import one_line
+from raycal.errors import InfrastructureError, RaycalError, TakenOverError, one_line
 from raycal.people.answered import STEPS
 from raycal.people.fold import fold
 from raycal.people.log import read_events
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 # Seconds after which a waiting thread looks again whether it has to end.
 LOOK_SECONDS = 0.5
-# Seconds until a worker is started again after it has failed.
+# Seconds to wait after a failure, such as that of a worker, before the next try.
 RETRY_SECONDS = 20.0
 
 
@@ -71,20 +72,50 @@ class Rounds:
 
     def run(self, must_stop: Event) -> None:
         """Run the rounds until the experiment ends or the event is set."""
-        steps = StepFiles(self.run_dir.folder.folder(STEPS))
+        last_failure = None
         while not must_stop.is_set():
-            done = len(self.run_dir.results())
-            if self.run_dir.state().is_complete:
-                steps.remove_embeddings()
-                self.desk.open_step(None, done, "finished", "All rounds are done.")
-                self.on_commit()
-                return
-            step = self._open_step(steps, done)
-            if step is not None:
-                self._wait_for_people(steps, step, must_stop)
-            else:
-                self._work(done, must_stop)
-                self.on_commit()
+            try:
+                if self._go_on(must_stop):
+                    return
+                last_failure = None
+            except TakenOverError:
+                raise
+            except (RaycalError, OSError) as error:
+                words = one_line(error).rstrip(".")
+                if words != last_failure:
+                    logger.error("%s; raycal tries again every %g seconds", words, RETRY_SECONDS)
+                last_failure = words
+                self._say_what_failed(words)
+                must_stop.wait(RETRY_SECONDS)
+
+    def _go_on(self, must_stop: Event) -> bool:
+        """Let people answer a step, or let a worker make or use one. Return whether the experiment is at its end.
+
+        Raises:
+            RaycalError: The worker has failed, or a file is damaged.
+            OSError: A file cannot be read.
+        """
+        steps = StepFiles(self.run_dir.folder.folder(STEPS))
+        done = len(self.run_dir.results())
+        if self.run_dir.state().is_complete:
+            if self.run_dir.has_states():  # the last worker was killed before it removed them
+                run_worker(self.task, must_stop)
+            steps.remove_embeddings()
+            self.desk.open_step(None, done, "finished", "All rounds are done.")
+            self.on_commit()
+            return True
+        step = self._open_step(steps, done)
+        if step is not None:
+            self._wait_for_people(steps, step, must_stop)
+        else:
+            self._work(done, must_stop)
+            self.on_commit()
+        return False
+
+    def _say_what_failed(self, words: str) -> None:
+        with suppress(RaycalError, OSError):
+            message = f"Something failed: {words}. raycal tries again. All answers are stored."
+            self.desk.open_step(None, len(self.run_dir.results()), "waiting", message)
 
     def _open_step(self, steps: StepFiles, iteration: int) -> StepQuestions | None:
         """The step whose questions people have to answer now. None if the worker first has to make questions or to use
@@ -102,7 +133,11 @@ class Rounds:
             pass
 
     def _work(self, iteration: int, must_stop: Event) -> None:
-        """Let a worker continue the experiment. If it fails, wait a while before the next try."""
+        """Let a worker continue the experiment.
+
+        Raises:
+            InfrastructureError: The worker has failed.
+        """
         before = self._progress()
         if self._is_answered(iteration):
             self.desk.open_step(None, iteration, "training", "The model learns from the new labels.")
@@ -111,19 +146,13 @@ class Rounds:
         reason = run_worker(self.task, must_stop)
         if must_stop.is_set():
             return
-        reason = self.run_dir.error() or reason
-        if reason is None and self._progress() == before:
-            reason = "its process ended without a result"
+        recorded = self.run_dir.error()
+        if recorded is not None:
+            reason = _in_one_sentence(recorded)
+        elif reason is None and self._progress() == before:
+            reason = "its process ended and changed nothing"
         if reason is not None:
-            words = one_line(reason.strip().splitlines()[-1])
-            logger.error("the model could not be trained: %s", words)
-            self.desk.open_step(
-                None,
-                iteration,
-                "waiting",
-                f"The model could not be trained: {words}. raycal tries again. All answers are stored.",
-            )
-            must_stop.wait(RETRY_SECONDS)
+            raise InfrastructureError(f"the model could not be trained: {reason}")
 
     def _is_answered(self, iteration: int) -> bool:
         """Whether people have answered the last step of an iteration, so that the model is trained next."""
@@ -136,6 +165,14 @@ class Rounds:
         """A value that is different after a worker has done something."""
         steps = StepFiles(self.run_dir.folder.folder(STEPS))
         return steps.newest(), len(self.run_dir.results()), self.run_dir.state()
+
+
+def _in_one_sentence(recorded: str) -> str:
+    """A recorded failure in the words that a person needs: without the type of the error, and without the code."""
+    lines = recorded.strip().splitlines()
+    if any(line.startswith("Traceback") or ": Traceback" in line for line in lines):
+        return lines[-1]
+    return re.sub(r"^([\w -]+: )\w+Error: ", r"\1", "; ".join(lines))
 
 
 def run_worker(task: Task, must_stop: Event) -> str | None:

@@ -122,6 +122,7 @@ class AnnotationServer:
         tokens: Who may use the project.
         options: Where the server can be reached.
         static: The folder of the page; None for the one of the package.
+        listener: The open port; see `listen`. None means that the port of the options is opened.
 
     Raises:
         InputError: The options cannot be used, or the port is in use.
@@ -135,6 +136,7 @@ class AnnotationServer:
         options: ServerOptions | None = None,
         *,
         static: Path | None = None,
+        listener: socket.socket | None = None,
     ) -> None:
         from raycal.annotate.app import AnnotationApp
         from raycal.annotate.static_files import FOLDER
@@ -144,7 +146,7 @@ class AnnotationServer:
         self._options.check()
         self._tokens = tokens
         app = AnnotationApp(project, pictures, tokens, self._options.site, static=static or FOLDER)
-        self._socket = listen(self._options)
+        self._socket = listener or listen(self._options)
         self.port: int = self._socket.getsockname()[1]
         self._ended = threading.Event()
         self._server = Server(
@@ -231,6 +233,7 @@ def serve(
     *,
     background: Callable[[threading.Event], None] | None = None,
     static: Path | None = None,
+    listener: socket.socket | None = None,
 ) -> int:
     """Serve a project until Ctrl-C or another signal. It must be called in the main thread.
 
@@ -242,6 +245,7 @@ def serve(
         background: Runs the rounds, in a thread of its own. It gets an event that is set when it has to end, and should
             then return within a second. If it returns earlier, the server goes on.
         static: The folder of the page; None for the one of the package.
+        listener: The open port; see `listen`. None means that the port of the options is opened.
 
     Returns:
         The exit code of the command.
@@ -250,7 +254,7 @@ def serve(
         InputError: The options cannot be used, or the port is in use. Nothing has started.
         Exception: `background` has raised this exception, and the server has ended.
     """
-    server = AnnotationServer(project, pictures, tokens, options, static=static)
+    server = AnnotationServer(project, pictures, tokens, options, static=static, listener=listener)
     ended, must_stop = threading.Event(), threading.Event()
     errors: list[BaseException] = []
 

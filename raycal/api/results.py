@@ -64,8 +64,9 @@ class ExperimentResults:
 
         The columns are those of the ledger files: `iteration`, `step`, `interaction` (from 1), `kind` (`sample` or
         `cluster`), `answer` (`labelled` or `refused`), `label` (the class id, <NA> when refused), `num_samples` (images
-        shown), `purity` (0 to 1, NaN for a sample), `wrong` (images that got a wrong label, <NA> when refused),
-        `seconds` (cost of the answer) and `indices` (the images shown, an int64 array of length `num_samples`).
+        shown), `purity` (0 to 1, NaN for a sample), `wrong` (images that got a wrong label, <NA> when refused or
+        unknown), `seconds` (cost of the answer) and `indices` (the images shown, an int64 array of length
+        `num_samples`).
 
         Raises:
             InputError: A file of the ledger is damaged.

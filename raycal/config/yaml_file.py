@@ -110,7 +110,15 @@ def read_yaml(path: str) -> Document:
     Raises:
         InputError: The file is missing, too large, not text or not YAML, or a key occurs twice.
     """
-    text = _read_text(path)
+    return parse_yaml(_read_text(path), path)
+
+
+def parse_yaml(text: str, path: str) -> Document:
+    """Parse the text of a file whose top level is a mapping; `path` names the file in messages.
+
+    Raises:
+        InputError: The text is not YAML, or a key occurs twice.
+    """
     lines: dict[Where, int] = {(): 1}
     problems: list[str] = []
     try:

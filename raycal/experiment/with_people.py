@@ -5,9 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from raycal.config import ExperimentConfig, WorkerSettings
-from raycal.errors import StoppedError
+from raycal.errors import StoppedError, StorageError
 from raycal.experiment import build
 from raycal.experiment.run import run_experiment
+from raycal.people.answer_files import AnswerFiles
 from raycal.people.answered import AnsweredByPeople
 from raycal.plugins import Plugin, load_plugins
 from raycal.storage.folder import Folder
@@ -54,14 +55,31 @@ def carry_on(order: WorkerOrder, load: Callable[[], object] | None = None) -> bo
     if os.path.isdir(order.working_directory):
         os.chdir(order.working_directory)
     run_dir = order.run_writer()
-    people = AnsweredByPeople(run_dir.folder, len(run_dir.results()))
+    run_dir.tidy()
+    answer_files = AnswerFiles(run_dir.folder)
+    try:
+        # If the process ended between saving a round and writing its file, the file is written now.
+        answer_files.write_missing()
+        done = _run(order, run_dir, answer_files, load or (lambda: load_plugins(order.plugins, build.REGISTRIES)))
+        answer_files.write_missing()
+        return done
+    except StorageError:
+        raise
+    except OSError as error:
+        run_dir.fail(f"reading and writing the answers: {type(error).__name__}: {error}\n")
+        return False
+
+
+def _run(order: WorkerOrder, run_dir: RunWriter, answer_files: AnswerFiles, load: Callable[[], object]) -> bool:
+    """Run the experiment until it needs an answer; return whether it got there."""
     try:
         return run_experiment(
             order.config,
             run_dir,
             order.settings,
-            people=people,
-            load_plugins=load or (lambda: load_plugins(order.plugins, build.REGISTRIES)),
+            observers=(lambda line, result: answer_files.write_missing(),),
+            people=AnsweredByPeople(run_dir.folder, lambda: len(run_dir.results())),
+            load_plugins=load,
         )
     except StoppedError:
         return True

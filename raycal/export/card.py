@@ -72,7 +72,7 @@ def card(
         "## The model",
         _model(source, model),
         "## The files",
-        _files(has_pictures=has_pictures, model=model),
+        _files(has_pictures=has_pictures, model=model, has_persons=bool(people.persons)),
         "## How to read them",
         _usage(has_pictures=has_pictures, model=model),
         "## How a label was chosen",
@@ -175,7 +175,7 @@ def _model(source: Source, model: ExportedModel | None) -> str:
     return " ".join(words)
 
 
-def _files(*, has_pictures: bool, model: ExportedModel | None) -> str:
+def _files(*, has_pictures: bool, model: ExportedModel | None, has_persons: bool) -> str:
     split = "`train/` and `test/`"
     files = {
         "`labels.csv`, `labels.parquet`": (
@@ -186,6 +186,11 @@ def _files(*, has_pictures: bool, model: ExportedModel | None) -> str:
             "that a spreadsheet would take for a formula begins with an apostrophe."
         ),
         "`evidence.parquet`": "every label that an image was ever given, and every mark as odd",
+        "`people.csv`": (
+            "how much each person answered, in which time, and how often second opinions agree with the answers that "
+            "count. The names are pseudonyms. Remove this file and the column `annotator` if others shall not see it"
+        )
+        * has_persons,
         split: "the labeled images of the pool and of the test split, in a folder for each class" * has_pictures,
         "`metadata.jsonl`": (
             "the labels of these images for Hugging Face, which reads the files of this name in `train/` and `test/`; "

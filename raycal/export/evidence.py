@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raycal.algorithm.records import Answer, Indices, Interaction, Kind, Labels
+from raycal.people.persons import PersonSummary
 
 RECENCY = 0.8
 # Sums of weights that differ by less are equal; this is far below the weight of any label that can decide a vote.
@@ -52,12 +53,14 @@ class PeopleRecord:
         duplicates: The original of each file that has the content of another one, by the name of the duplicate. Both
             are relative to the folder of the data set. Files that are images of the data set themselves are recognized
             without this mapping.
+        persons: What each person did, for the file `people.csv`.
     """
 
     annotators: Mapping[int, str] = field(default_factory=dict)
     marked: Mapping[int, Indices] = field(default_factory=dict)
     holdout_annotators: Mapping[int, str] = field(default_factory=dict)
     uncommitted: Sequence[Interaction] = ()
+    persons: Sequence[PersonSummary] = ()
     duplicates: Mapping[str, str] = field(default_factory=dict)
 
 

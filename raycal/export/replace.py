@@ -38,14 +38,14 @@ def check_target(target: Path) -> None:
     """
     try:
         if target.is_symlink() or (target.exists() and not target.is_dir()):
-            raise InputError(f"--to {target}: there is a file or a link of this name; give a new or an empty folder")
+            raise InputError(f"{target}: there is a file or a link of this name; give a new or an empty folder")
         if target.exists():
             _check_content(target)
         # An export trains a model before it writes anything, so this checks early whether it can write.
         above = next(folder for folder in target.parents if folder.exists())
         Path(mkdtemp(prefix=f".{target.name[:100]}.", dir=above)).rmdir()
     except OSError as error:
-        raise InputError(f"--to {target}: cannot be written: {error.strerror or error}") from error
+        raise InputError(f"{target}: cannot be written: {error.strerror or error}") from error
 
 
 def _check_content(target: Path) -> None:
@@ -58,7 +58,7 @@ def _check_content(target: Path) -> None:
     if recorded is None:
         if any(target.iterdir()):
             raise InputError(
-                f"--to {target}: the folder is not empty, and raycal did not export it; give a new or an empty folder"
+                f"{target}: the folder is not empty, and raycal did not export it; give a new or an empty folder"
             )
         return
     present = dict(_files(target))
@@ -70,7 +70,7 @@ def _check_content(target: Path) -> None:
             for names, words in ((foreign, "not from raycal"), (changed, "changed since the export"))
             if names
         ]
-        raise InputError(f"--to {target}: would lose {' and '.join(what)}; move these files or give another folder")
+        raise InputError(f"{target}: would lose {' and '.join(what)}; move these files or give another folder")
 
 
 @contextmanager
@@ -113,12 +113,12 @@ def replaced(target: Path) -> Iterator[Path]:
                 with suppress(OSError):
                     Path(lock.lock_file).unlink()
     except Timeout as error:
-        raise InputError(f"--to {target}: another process is exporting to this folder") from error
+        raise InputError(f"{target}: another process is exporting to this folder") from error
     except OSError as error:
         where = Path(os.fsdecode(error.filename or target))
         if not where.is_relative_to(target.parent) and not target.is_relative_to(where):
             raise InputError(f"{where}: cannot be read: {error.strerror or error}") from error
-        reason = f"--to {target}: cannot be written: {error.strerror or error}"
+        reason = f"{target}: cannot be written: {error.strerror or error}"
         raise (InputError(reason) if error.errno in _MAY_NOT_WRITE else ExportFailedError(reason)) from error
 
 

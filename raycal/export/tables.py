@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from raycal.data import ImageDataset
 from raycal.export.evidence import How
 from raycal.export.labels import LabeledImage, LabelSet, source_names
+from raycal.people.persons import PersonSummary
 
 # A spreadsheet takes a cell that begins with one of these for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -68,6 +70,18 @@ def labels_csv(rows: Sequence[dict[str, Any]]) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(SCHEMA.names)
     writer.writerows([_cell(row[name]) for name in SCHEMA.names] for row in rows)
+    return _encoded(text.getvalue())
+
+
+def people_csv(persons: Sequence[PersonSummary]) -> bytes:
+    """One row for each person, by pseudonym."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [each.name for each in fields(PersonSummary)]
+    writer.writerow(names)
+    for person in persons:
+        values = [getattr(person, name) for name in names]
+        writer.writerow(_cell(round(value, 3) if isinstance(value, float) else value) for value in values)
     return _encoded(text.getvalue())
 
 

@@ -80,7 +80,9 @@ def export_run(
         InputError: The run or the folder cannot be used; nothing was written.
         ExportFailedError: The disk is full, for example. An earlier export is unchanged.
     """
-    target = Path(os.path.realpath(absolute(os.fspath(to))).rstrip("/"))
+    if not os.fspath(to):
+        raise InputError("the folder to write has no name")
+    target = Path(os.path.realpath(absolute(os.fspath(to))))
     source = read_source(run)
     check_target(target)
     if people is None and source.config.expert.name == PEOPLE:
@@ -123,7 +125,7 @@ def _check_place(target: Path, source: Source, originals: Path | None) -> None:
     for what, place in places.items():
         path = Path(os.path.realpath(place))
         if target.is_relative_to(path) or path.is_relative_to(target):
-            raise InputError(f"--to {target}: overlaps with {what}, {path}; give a folder outside of it")
+            raise InputError(f"{target}: overlaps with {what}, {path}; give a folder outside of it")
 
 
 def _tables(
@@ -146,6 +148,8 @@ def _tables(
             ]
         ),
     }
+    if people.persons:
+        files["people.csv"] = tables.people_csv(people.persons)
     if has_pictures:
         files["metadata.jsonl"] = tables.metadata_jsonl(rows)
     # Where there are folders `train` and `test`, Hugging Face reads only the file in each of them.

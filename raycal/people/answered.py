@@ -8,8 +8,7 @@ from raycal.algorithm.records import Interaction
 from raycal.data import Dataset, ImageDataset
 from raycal.data.images import UnlabeledImages
 from raycal.errors import InputError, StoppedError
-from raycal.people.events import Closed
-from raycal.people.fold import Book, fold
+from raycal.people.fold import book_when_closed, fold
 from raycal.people.log import PEOPLE, read_events
 from raycal.people.project_images import content_of, read_image_list
 from raycal.people.steps import StepFiles
@@ -26,15 +25,16 @@ class AnsweredByPeople:
 
     Args:
         run_folder: The folder of the run.
-        iteration: The iteration in which the experiment continues.
+        next_iteration: Returns the iteration in which the experiment continues. It is called when the images are
+            loaded, after the experiment has repaired what a crash left.
     """
 
-    def __init__(self, run_folder: Folder, iteration: int) -> None:
+    def __init__(self, run_folder: Folder, next_iteration: Callable[[], int]) -> None:
         self._run_folder = run_folder
         self._steps = StepFiles(run_folder.folder(STEPS))
         self._events = read_events(run_folder)
         self._book = fold(self._events)
-        self._iteration = iteration
+        self._next_iteration = next_iteration
 
     def load(self, dataset: Dataset) -> ImageDataset:
         """The images with the class names and the labels of the hold-out that were known when the iteration was last
@@ -54,7 +54,7 @@ class AnsweredByPeople:
                 f"{self._run_folder.place}: the list of the images is missing; start raycal.annotate again"
             )
         images = dataset.load_listed(content=content_of(listed), before=listed, add=False).dataset
-        book = self._book_when_last_closed()
+        book = book_when_closed(self._events, self._next_iteration())
         answered = book.holdout()
         labels, rows = images.labels.copy(), images.test_rows[list(answered)]
         labels[rows] = list(answered.values())
@@ -73,12 +73,3 @@ class AnsweredByPeople:
         if book.closed_at(iteration, step) is None:
             raise StoppedError(f"people have not answered step {step} of iteration {iteration} yet")
         return questions.rows(book.replies(questions), spent=spent)
-
-    def _book_when_last_closed(self) -> Book:
-        """What the log meant when this iteration was closed or, while it is still open, when the one before it was
-        closed."""
-        closed = [
-            event.seq for event in self._events if isinstance(event, Closed) and event.iteration <= self._iteration
-        ]
-        last = max(closed, default=0)
-        return fold(event for event in self._events if event.seq <= last)

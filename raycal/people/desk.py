@@ -1,10 +1,13 @@
 """Hands out questions, so that no two people have the same one on their screens.
 
 A page has one question on its screen and some more in memory. A lease on the question on the screen is firm. A lease on
-a question in memory is soft: another person who would have nothing to do may take the question over. Leases are never
-written to disk. After a restart of the server, each page tells which questions it holds, and gets leases on them again.
+a question in memory is soft: another person who would have nothing to do may take the question over. This does not hold
+for the question that a page shows next, because the page shows it at the press of a key, before it could learn that
+somebody else has it now. Leases are never written to disk. After a restart of the server, each page tells which
+questions it holds, and gets leases on them again.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -21,7 +24,7 @@ class QuestionLease:
 
     Attributes:
         is_firm: Whether the question is on the screen.
-        order: Leases with a higher number were given later.
+        order: Of the leases of a page, the one with the lowest number is shown first.
     """
 
     client: str
@@ -100,7 +103,8 @@ class Desk:
                 self._leases.pop(question, None)
                 lost.append(question)
             elif lease is not None and lease.client == client:
-                lease.is_firm = is_on_screen
+                self._order += 1
+                lease.is_firm, lease.order = is_on_screen, self._order
             elif is_on_screen and (lease is None or not lease.is_firm):
                 self._give(question, client, is_firm=True)
             elif lease is None and has_room(question):
@@ -147,21 +151,24 @@ class Desk:
     def steal(self, client: str, waiting: Sequence[str]) -> str | None:
         """Give a question to a page with nothing to do, at the cost of a page that has questions in memory.
 
-        The other page loses the question that it would show last. If an earlier question is free, that one is given
-        instead. It could not be given before, because pages already held as many questions as may still be answered.
+        The page with the most questions in memory loses the one that it would show last, but no page loses the one that
+        it shows next. If an earlier question is free, that one is given instead of the lost one. It could not be given
+        before, because pages already held as many questions as may still be answered.
 
         Args:
             client: A page that `see` has noted.
             waiting: The questions that have to be answered, in the order in which to ask them.
         """
-        soft = [
-            (lease.order, question)
-            for question in waiting
-            if (lease := self._leases.get(question)) is not None and not lease.is_firm and lease.client != client
-        ]
-        if not soft:
+        soft = defaultdict[str, list[tuple[int, str]]](list)
+        for question, lease in self._leases.items():
+            if not lease.is_firm and lease.client != client:
+                soft[lease.client].append((lease.order, question))
+        asked = set(waiting)
+        later = [[one for one in sorted(questions)[1:] if one[1] in asked] for questions in soft.values()]
+        most = max(later, key=len, default=[])
+        if not most:
             return None
-        stolen = max(soft)[1]
+        stolen = most[-1][1]
         del self._leases[stolen]
         self._reserved.pop(stolen, None)
         who = self._clients[client].who

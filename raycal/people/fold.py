@@ -125,6 +125,10 @@ class Book:
         """All answers to a question by their place in the log."""
         return self._given.get(question, ())
 
+    def all_answers(self) -> list[Given]:
+        """All answers to all questions by their place in the log."""
+        return sorted((one for given in self._given.values() for one in given), key=lambda one: one.event.seq)
+
     def given(self, answer: str) -> Given | None:
         """The answer with this id."""
         return self._by_id.get(answer)
@@ -244,6 +248,18 @@ def fold(events: Iterable[Event], class_names: Sequence[str] = ()) -> Book:
     for event in sorted(events, key=lambda event: event.seq):
         book.apply(event)
     return book
+
+
+def book_when_closed(events: Iterable[Event], iteration: int) -> Book:
+    """What the log meant when a round or, while it is open, the last step before was closed.
+
+    What people do while a model trains belongs to the next round, so a training that is repeated after a crash gives
+    the same model.
+    """
+    known = list(events)
+    closed = [event.seq for event in known if isinstance(event, Closed) and event.iteration <= iteration]
+    last = max(closed, default=0)
+    return fold(event for event in known if event.seq <= last)
 
 
 def step_of(question: str) -> tuple[int, int] | None:

@@ -653,7 +653,8 @@ class Project:
                 book = self._board.book
                 return len(book.holdout(book.round_closed_at(iteration)))
 
-        return read_results(self._run_folder, num_test)
+        # A round in which no image of the hold-out had a label has no accuracy to show.
+        return [result for result in read_results(self._run_folder, num_test) if result["low"] is not None]
 
 
 def _described_sample(question_id: str, purpose: Purpose, row: int) -> dict[str, Any]:

@@ -26,6 +26,8 @@ def wilson_interval(share: float, number: int) -> tuple[float, float] | None:
 def read_results(run_folder: Folder, num_test: Callable[[int], int]) -> list[dict[str, Any]]:
     """The rounds that are finished, one after another.
 
+    The gain of a round over the same test images is not known, because the predictions for single images are not kept.
+
     Args:
         num_test: The number of test images with a known label in a round.
     """
@@ -34,7 +36,8 @@ def read_results(run_folder: Folder, num_test: Callable[[int], int]) -> list[dic
         record = json.loads(line)
         # Without a labeled test image the accuracy is NaN, which JSON cannot hold.
         accuracy = record["test_accuracy"] if math.isfinite(record["test_accuracy"]) else None
-        interval = None if accuracy is None else wilson_interval(accuracy, num_test(record["iteration"]))
+        number = num_test(record["iteration"])
+        interval = None if accuracy is None else wilson_interval(accuracy, number)
         low, high = interval or (None, None)
         results.append(
             {
@@ -42,6 +45,7 @@ def read_results(run_folder: Folder, num_test: Callable[[int], int]) -> list[dic
                 "accuracy": accuracy,
                 "low": low,
                 "high": high,
+                "num_test": number,
                 "annotated": record["annotated"],
                 "human_minutes": record["human_seconds"] / 60,
             }

@@ -137,9 +137,11 @@ def _print(runs: "Runs", out: "Folder", written: Sequence[str]) -> None:
     """Print the warnings, the answer and the names of the written files."""
     for warning in runs.warnings:
         print(warning)
-    from raycal.report.stats.answer import answer  # imported here so that --help stays fast
+    from raycal.report.people.project import is_labeled_by_people  # imported here so that --help stays fast
+    from raycal.report.people.words import result_of_people
+    from raycal.report.stats.answer import answer
 
-    print(answer(runs))
+    print(result_of_people(runs) if is_labeled_by_people(runs) else answer(runs))
     if runs.removed_words:
         print(runs.removed_words)
     for name in sorted(written, key=lambda name: ("/" in name, name)):

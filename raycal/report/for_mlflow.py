@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+from raycal.report.people.project import is_labeled_by_people, read_projects
+from raycal.report.people.words import result_words
 from raycal.report.runs import Group, Runs
 from raycal.report.stats.answer import Answer, paragraphs
 from raycal.report.stats.answer import answers as answers_of_runs
@@ -15,6 +17,8 @@ _COLUMNS = (
     *("human hours", "wrong cluster labels"),
 )
 
+_PEOPLE_COLUMNS = ("round", "answers", "human minutes", "annotated images", "test accuracy")
+
 
 def sweep_description(runs: Runs, answers: Sequence[Answer] | None = None) -> str:
     """The description in Markdown; empty if no trial has finished.
@@ -23,6 +27,8 @@ def sweep_description(runs: Runs, answers: Sequence[Answer] | None = None) -> st
         runs: The trials.
         answers: The answer for each dataset. None means that it is computed from the runs.
     """
+    if is_labeled_by_people(runs):
+        return _people_description(runs)
     comparisons = by_dataset(runs)
     if not any(group.finished for comparison in comparisons for group in comparison.groups):
         return ""
@@ -33,6 +39,24 @@ def sweep_description(runs: Runs, answers: Sequence[Answer] | None = None) -> st
     if answers is None:
         answers = answers_of_runs(runs)
     return description(paragraphs(answers), [*(["dataset"] if several else []), *_COLUMNS], rows)
+
+
+def _people_description(runs: Runs) -> str:
+    """The description of a project that people labeled; empty if no round is finished."""
+    projects = [project for project in read_projects(runs) if project.rounds]
+    if not projects:
+        return ""
+    rows = [
+        [
+            *(str(one.number), f"{one.answers:,}", f"{one.minutes:,.1f}", f"{one.annotated:,}"),
+            "-"
+            if one.accuracy is None
+            else f"{one.accuracy:.3f}" + ("" if one.low is None else f" ({one.low:.3f} to {one.high:.3f})"),
+        ]
+        for project in projects
+        for one in project.rounds
+    ]
+    return description([result_words(project) for project in projects], _PEOPLE_COLUMNS, rows)
 
 
 def _rows(comparison: Comparison) -> Iterator[list[str]]:

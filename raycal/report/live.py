@@ -19,8 +19,9 @@ from raycal.monitor.sweep_view import SweepView, TrialView
 from raycal.monitor.trial_lines import COLUMNS, by_urgency, cells, summary
 from raycal.report.figures.plates import plates
 from raycal.report.page import page
+from raycal.report.people.project import is_labeled_by_people
 from raycal.report.runs import read_runs
-from raycal.report.write import PAGE, report_files
+from raycal.report.write import PAGE, people_files, report_files
 from raycal.storage.folder import Folder
 from raycal.storage.seal import digest_of
 from raycal.storage.sweep_dir import SweepDir
@@ -129,10 +130,16 @@ class LiveReport:
                 self._runs = read_runs(*self._places)
             except UNREADABLE as error:
                 self._problem_of_runs = one_line(error)
-        more = {"live": self._live(replace(state, problem=state.problem or self._problem_of_runs), state.version)}
-        render_page = partial(page, template="live.html", more=more)
-        drawn = plates(self._runs, with_unfinished=_is_partly(state))
-        self._files = dict(report_files(self._runs, drawn, render_page=render_page))
+        more: dict[str, Any] = {
+            "live": self._live(replace(state, problem=state.problem or self._problem_of_runs), state.version)
+        }
+        if is_labeled_by_people(self._runs):
+            more["base"] = "people.html"
+            self._files = dict(people_files(self._runs, template="live.html", more=more))
+        else:
+            render_page = partial(page, template="live.html", more=more)
+            drawn = plates(self._runs, with_unfinished=_is_partly(state))
+            self._files = dict(report_files(self._runs, drawn, render_page=render_page))
         self._contents = {}
         self._drawn_version = state.version
 
@@ -148,7 +155,7 @@ class LiveReport:
     def _live(self, state: SweepState, version: str) -> dict[str, Any]:
         """What the template needs to say about a state, and the version by which the script of the page notices a
         change."""
-        title, words = _words(state)
+        title, words = _words(state, "project" if is_labeled_by_people(self._runs) else "sweep")
         rows = [_row(trial) for trial in by_urgency(state.trials)]
         has_times = any(row["time_left"] for row in rows)
         place = self._views[0].place if len(self._views) == 1 else ""
@@ -191,22 +198,33 @@ def _row(trial: TrialView) -> dict[str, str]:
     }
 
 
-def _words(state: SweepState) -> tuple[str, str]:
-    """The state of the sweep in a few words, and what that means for the page."""
+def _words(state: SweepState, what: str) -> tuple[str, str]:
+    """The state of the sweep or the project in a few words, and what that means for the page.
+
+    Args:
+        state: The state.
+        what: `sweep` or, if people label, `project`.
+    """
+    again = "--resume continues it." if what == "sweep" else "python -m raycal.annotate continues it."
+    unit = "an iteration" if what == "sweep" else "a round"
     match state.kind:
         case "lost":
-            return "The sweep cannot be read.", f"The page shows what was read last, and keeps looking. {state.problem}"
+            return (
+                f"The {what} cannot be read.",
+                f"The page shows what was read last, and keeps looking. {state.problem}",
+            )
         case "ended":
-            return "The sweep has ended.", "The page changes only if the sweep is resumed."
+            return f"The {what} has ended.", f"The page changes only if the {what} is resumed."
+        case "interrupted" if what == "project":
+            return "The project is not finished.", f"Nobody can label now. {again}"
         case "interrupted":
             number = sum(trial.is_interrupted for trial in state.trials)
             are = "is" if number == 1 else "are"
             words = f"{counted(number, 'trial')} {are} not complete, and the process that ran the sweep is gone."
-            return "The sweep was interrupted.", f"{words} --resume continues it."
+            return "The sweep was interrupted.", f"{words} {again}"
         case "waiting":
-            return (
-                "The sweep has begun.",
-                "No iteration has been saved yet. The page shows the first one as soon as it is.",
-            )
+            first = "No iteration has been saved yet." if what == "sweep" else "No round is finished yet."
+            return f"The {what} has begun.", f"{first} The page shows the first one as soon as it is."
         case _:
-            return "The sweep is running.", "The page changes by itself whenever an iteration has been saved."
+            running = f"The {what} is running."
+            return running, f"The page changes by itself whenever {unit} has been saved."

@@ -52,12 +52,16 @@ class Gallery:
     left_out: int
 
 
-def galleries(runs: Runs) -> list[Gallery]:
+def galleries(runs: Runs, *, with_unfinished: bool = False) -> list[Gallery]:
     """The pictures of one finished trial per dataset and scenario, up to `MAX_BYTES` in total.
 
     If there is no room for all, the first and the last iteration of every trial come before those between them.
+
+    Args:
+        runs: The trials.
+        with_unfinished: Whether trials that have not finished are shown, too.
     """
-    trials = [(trial, _names(trial)) for trial in _examples(runs)]
+    trials = [(trial, _names(trial)) for trial in _examples(runs, with_unfinished=with_unfinished)]
     wanted = [(at, name) for at, (_, names) in enumerate(trials) for name in dict.fromkeys(names[:1] + names[-1:])]
     wanted += [(at, name) for at, (_, names) in enumerate(trials) for name in names[1:-1]]
     pictures: list[list[Montage]] = [[] for _ in trials]
@@ -111,13 +115,13 @@ def _names(trial: Trial) -> list[str]:
     return Folder.at(trial.folder).folder("clusters").names("iteration-*.png")
 
 
-def _examples(runs: Runs) -> Iterator[Trial]:
+def _examples(runs: Runs, *, with_unfinished: bool) -> Iterator[Trial]:
     """The first finished trial of each dataset and scenario with clusters."""
     seen: set[tuple[str, str]] = set()
     for trial in runs.trials:
         kind = (trial.dataset_name, trial.scenario)
         if (
-            trial.status == "finished"
+            (trial.status == "finished" or with_unfinished)
             and trial.folder
             and trial.config.resolved_scenario.forms_clusters
             and kind not in seen

@@ -102,16 +102,6 @@ def page(
         template: The template, which may extend that of the report.
         more: What the template needs in addition to the report.
     """
-    environment = Environment(
-        loader=PackageLoader("raycal.report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters["css_variable"] = lambda color: f"var({variable(color)})"
-    environment.filters["url"] = lambda text: quote(text)
-    environment.globals.update(kind=kind, zip=zip, segments=partial(_segments, runs.name))
     shown = {key: views(key, frame) for key, frame in tables.items() if key != "recommendation"}
     figures = _figures(plates, looks)
     pictures = galleries(runs)
@@ -121,49 +111,68 @@ def page(
         "files": plates or shown,
         "made": True,
     }
-    return environment.get_template(template).render(
-        version=__version__,
-        name=runs.name,
-        datasets=datasets(runs),
-        num_trials=len(runs.trials),
-        statuses=_statuses(runs),
-        warnings=runs.warnings,
-        removed_words=runs.removed_words,
-        recipes=recipes(runs),
-        caveats=caveats(runs),
-        answers=answers_of_runs(runs) if answers is None else answers,
-        one_seed=one_seed_words(tables),
-        steps=next_steps(runs, tables),
-        figures=figures,
-        lines={name: any(getattr(chart, name) for chart in _first_panels(plates)) for name in ("levels", "chance")},
-        scenarios=[(name, gid(name, looks), look) for name, look in looks.items()],
-        colors={variable(look.color): look for look in looks.values()},
-        grid=GRID,
-        paper=PAPER,
-        views=shown,
-        files=sorted(tables),
-        plates=plates,
-        rows_in_print=ROWS_IN_PRINT,
-        parts=[
-            part
-            for part in PARTS
-            if shown.get(part.key) or filled.get(part.key) or any(kind in figures for kind in part.figures)
-        ],
-        expert_time=expert_time(runs),
-        cost_words=cost_words(runs),
-        galleries=pictures,
-        trials=_trials(runs),
-        to_trials=to_trials,
-        sweep_file=sweep_file(runs),
-        rerun=sweep_command(runs.name, storage="runs-again"),
-        common=yaml.safe_dump(_common(runs), sort_keys=False, allow_unicode=True).strip(),
-        varied=_varied(runs),
-        environments=_environments(runs),
-        **(more or {}),
+    return (
+        page_environment(runs.name)
+        .get_template(template)
+        .render(
+            version=__version__,
+            name=runs.name,
+            datasets=datasets(runs),
+            num_trials=len(runs.trials),
+            statuses=statuses_of(runs),
+            warnings=runs.warnings,
+            removed_words=runs.removed_words,
+            recipes=recipes(runs),
+            caveats=caveats(runs),
+            answers=answers_of_runs(runs) if answers is None else answers,
+            one_seed=one_seed_words(tables),
+            steps=next_steps(runs, tables),
+            figures=figures,
+            lines={name: any(getattr(chart, name) for chart in _first_panels(plates)) for name in ("levels", "chance")},
+            scenarios=[(name, gid(name, looks), look) for name, look in looks.items()],
+            colors={variable(look.color): look for look in looks.values()},
+            grid=GRID,
+            paper=PAPER,
+            views=shown,
+            files=sorted(tables),
+            plates=plates,
+            rows_in_print=ROWS_IN_PRINT,
+            parts=[
+                part
+                for part in PARTS
+                if shown.get(part.key) or filled.get(part.key) or any(kind in figures for kind in part.figures)
+            ],
+            expert_time=expert_time(runs),
+            cost_words=cost_words(runs),
+            galleries=pictures,
+            trials=_trials(runs),
+            to_trials=to_trials,
+            sweep_file=sweep_file(runs),
+            rerun=sweep_command(runs.name, storage="runs-again"),
+            common=yaml.safe_dump(common_settings(runs), sort_keys=False, allow_unicode=True).strip(),
+            varied=_varied(runs),
+            environments=environments_of(runs),
+            **(more or {}),
+        )
     )
 
 
-def _statuses(runs: Runs) -> dict[str, int]:
+def page_environment(name: str) -> Environment:
+    """The environment in which the templates of a sweep's or project's page are rendered."""
+    environment = Environment(
+        loader=PackageLoader("raycal.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["css_variable"] = lambda color: f"var({variable(color)})"
+    environment.filters["url"] = lambda text: quote(text)
+    environment.globals.update(kind=kind, zip=zip, segments=partial(_segments, name))
+    return environment
+
+
+def statuses_of(runs: Runs) -> dict[str, int]:
     """The number of trials by status, with the status in words."""
     counts = Counter[str](
         "removed" if trial.is_removed and trial.status in ("failed", "unfinished") else trial.status
@@ -268,7 +277,7 @@ def _flats(runs: Runs) -> list[dict[str, Any]]:
     return [trial.config.flat() | {"scenario": trial.scenario} for trial in runs.trials]
 
 
-def _common(runs: Runs) -> dict[str, Any]:
+def common_settings(runs: Runs) -> dict[str, Any]:
     """The settings that are the same in all trials, nested as in a sweep file."""
     flats = _flats(runs)
     tree: dict[str, Any] = {}
@@ -292,7 +301,7 @@ def _varied(runs: Runs) -> dict[str, list[str]]:
     return {key: list(distinct) for key, distinct in values.items() if len(distinct) > 1}
 
 
-def _environments(runs: Runs) -> dict[str, list[str]]:
+def environments_of(runs: Runs) -> dict[str, list[str]]:
     """The devices and software versions that the trials recorded."""
     values_by_key: dict[str, dict[str, None]] = {}
     for trial in runs.trials:

@@ -2,14 +2,21 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
+from typing import Any
+
+import pandas as pd
 
 from raycal.report.figures.charts import Plate
 from raycal.report.figures.drawing import FORMATS, Format, render
 from raycal.report.figures.plates import plates
 from raycal.report.figures.slices import scenarios
-from raycal.report.figures.style import looks
+from raycal.report.figures.style import Look, looks
 from raycal.report.freshness import record
 from raycal.report.page import page
+from raycal.report.people.page import people_page
+from raycal.report.people.plates import people_plates
+from raycal.report.people.project import is_labeled_by_people, read_projects
+from raycal.report.people.tables import people_tables
 from raycal.report.runs import Runs
 from raycal.report.stats.answer import Answer
 from raycal.report.stats.answer import answers as answers_of_runs
@@ -26,18 +33,22 @@ def write_report(runs: Runs, folder: Folder, answers: Sequence[Answer] | None = 
 
     The files are `report.html`, `figure2_<dataset>.png`, `figure3_<dataset>.png` and `summary.csv`, every figure as
     SVG, PDF and PNG in `figures/`, and every table as CSV and LaTeX in `tables/`. The same runs give the same bytes.
+    The report of a project that people labeled has a figure and tables of its own.
 
     Args:
         runs: The trials.
         folder: The folder to write into.
         answers: The answer for each dataset. None means that it is computed from the runs.
     """
-    if answers is None:
-        answers = answers_of_runs(runs)
     names = []
-    drawn = plates(runs)
-    render_page = partial(page, answers=answers, to_trials=_to_trials(runs, folder))
-    for name, content in report_files(runs, drawn, answers=answers, render_page=render_page):
+    if is_labeled_by_people(runs):
+        files = people_files(runs, to_trials=_to_trials(runs, folder))
+    else:
+        if answers is None:
+            answers = answers_of_runs(runs)
+        render_page = partial(page, answers=answers, to_trials=_to_trials(runs, folder))
+        files = report_files(runs, plates(runs), answers=answers, render_page=render_page)
+    for name, content in files:
         folder.write(name, content())
         names.append(name)
     record(runs, folder)
@@ -67,18 +78,40 @@ def report_files(
         render_page: Renders the page from the trials, the figures, the tables and the looks, as `page` does.
     """
     frames, look = tables(runs, answers), looks(scenarios(runs))
+    yield from _figure_files(drawn, look)
+    yield from _table_files(frames)
+    if "summary" in frames:
+        yield "summary.csv", partial(_encoded, to_csv, frames["summary"])
+    yield PAGE, partial(_encoded, render_page, runs, drawn, frames, look)
+
+
+def people_files(runs: Runs, **options: Any) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """The same for a project that people labeled.
+
+    Args:
+        runs: The trials.
+        options: Further arguments of `people_page`.
+    """
+    projects, look = read_projects(runs), looks(scenarios(runs))
+    frames, drawn = people_tables(projects), people_plates(projects)
+    yield from _figure_files(drawn, look)
+    yield from _table_files(frames)
+    yield PAGE, partial(_encoded, partial(people_page, projects=projects, **options), runs, drawn, frames, look)
+
+
+def _figure_files(drawn: Sequence[Plate], look: Mapping[str, Look]) -> Iterator[tuple[str, Callable[[], bytes]]]:
     for plate in drawn:
         rendered = cache(partial(render, plate, look))  # its three files are drawn together, when the first is needed
         for ending in FORMATS:
             yield f"figures/{plate.name}.{ending}", partial(_one_format, rendered, ending)
             if ending == "png" and plate.kind in ON_TOP:
                 yield f"{plate.name}.png", partial(_one_format, rendered, ending)
+
+
+def _table_files(frames: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, Callable[[], bytes]]]:
     for key, frame in frames.items():
         yield f"tables/{key}.csv", partial(_encoded, to_csv, frame)
         yield f"tables/{key}.tex", partial(_encoded, to_latex, frame)
-    if "summary" in frames:
-        yield "summary.csv", partial(_encoded, to_csv, frames["summary"])
-    yield PAGE, partial(_encoded, render_page, runs, drawn, frames, look)
 
 
 def _one_format(rendered: Callable[[], Mapping[Format, bytes]], ending: Format) -> bytes:

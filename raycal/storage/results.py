@@ -38,7 +38,8 @@ class IterationRecord(_KeptLabels):
         clusters_shown: The number of clusters shown in this iteration.
         clusters_accepted: The number of these clusters that the expert labeled.
         cluster_label_error: The fraction of wrong labels among the labels that these clusters gave.
-        human_seconds: The time that the interactions up to this iteration took.
+        human_seconds: The time that the interactions up to this iteration took, which is the sum of the ledger's
+            seconds. If people label, the time for the hold-out, second opinions and late answers is not in it.
         optimizer_steps: The length of the training whose model was evaluated.
     """
 

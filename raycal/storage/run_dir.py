@@ -27,7 +27,6 @@ CONFIG, RESULTS, ERROR, ENVIRONMENT, STARTED, FINISHED, STOPPED = (
     f"{STATES}/stopped.json",
 )
 _READ_FROM_RESULTS = {"iteration", "interactions", "annotated", "cluster_label_error", "test_accuracy"}
-NOT_OURS = "raycal did not write this; move the folder away, and --resume runs the experiment again"
 
 # The states in the words of tables and of the Python API, for which a planned and a running trial are alike.
 Outcome = Literal["finished", "stopped", "failed", "unfinished"]
@@ -79,6 +78,10 @@ class RunDir:
                 return state
         return TrialState.RUNNING if names else TrialState.PLANNED
 
+    def has_states(self) -> bool:
+        """Whether there are saved states, or parts of some, from which the experiment could continue."""
+        return bool(self.folder.folder(STATES).names("iteration-*"))
+
     def reason(self) -> str | None:
         """The reason why the experiment has its state. None unless it has ended.
 
@@ -102,7 +105,7 @@ class RunDir:
             return list(error.problems)
         where, files = self.folder.place, end.get("files")
         return [
-            f"{where}/{name}: not as the experiment left it; put it back, or remove {where} to run the experiment again"
+            f"{where}/{name}: not as the experiment left it; put it back, or {self._removal}"
             for name in self._changed(files if isinstance(files, dict) else {})
         ]
 
@@ -128,7 +131,7 @@ class RunDir:
         for number, text in enumerate((self.folder.read(RESULTS) or b"").splitlines(), 1):
             line = self._object(f"{RESULTS}:{number}", text)
             if not line.keys() >= _READ_FROM_RESULTS:
-                raise InputError(f"{self.folder.place}/{RESULTS}:{number}: {NOT_OURS}")
+                raise InputError(f"{self.folder.place}/{RESULTS}:{number}: raycal did not write this; {self._remedy}")
             records.append(cast(IterationRecord, line))
         return records
 
@@ -144,7 +147,9 @@ class RunDir:
             try:
                 tables.append(ledger.to_table(self._ledger_files.read(name) or b""))
             except ValueError as error:
-                raise InputError(f"{self.folder.place}/{LEDGER}/{name}: {NOT_OURS}") from error
+                raise InputError(
+                    f"{self.folder.place}/{LEDGER}/{name}: raycal did not write this; {self._remedy}"
+                ) from error
         return ledger.joined(tables)
 
     def ledger_of(self, iteration: int) -> Sequence[Interaction]:
@@ -172,6 +177,24 @@ class RunDir:
         """The environment that `write_environment` recorded; empty before it was recorded."""
         return self._object(ENVIRONMENT, self.folder.read(ENVIRONMENT) or b"{}")
 
+    @property
+    def _remedy(self) -> str:
+        """What to do about a file that raycal did not write."""
+        if self.folder.exists(PEOPLE):
+            return self._removal
+        return "move the folder away, and --resume runs the experiment again"
+
+    @property
+    def _removal(self) -> str:
+        """What to do without a file that is lost. The answers of people are never to be removed."""
+        where = self.folder.place
+        if self.folder.exists(PEOPLE):
+            return (
+                f"move everything but {where}/{PEOPLE} away, and python -m raycal.annotate makes it again from the "
+                "answers of people"
+            )
+        return f"remove {where} to run the experiment again"
+
     def _object(self, name: str, content: bytes) -> dict[str, Any]:
         """The content as a JSON object; raises InputError if it is not one."""
         try:
@@ -179,7 +202,7 @@ class RunDir:
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
-            raise InputError(f"{self.folder.place}/{name}: {NOT_OURS}")
+            raise InputError(f"{self.folder.place}/{name}: raycal did not write this; {self._remedy}")
         return value
 
     def _changed(self, digests: Mapping[str, str]) -> list[str]:
@@ -204,9 +227,7 @@ class RunDir:
             return unseal(content)
         except ValueError as error:
             where = self.folder.place
-            raise InputError(
-                f"{where}/{name}: damaged; put it back, or remove {where} to run the experiment again"
-            ) from error
+            raise InputError(f"{where}/{name}: damaged; put it back, or {self._removal}") from error
 
 
 def ledger_name(iteration: int) -> str:

@@ -211,9 +211,12 @@ class SweepDir:
         content = self.folder.read(PLAN)
         return {} if content is None else dict(json.loads(content))
 
-    def lock(self) -> AbstractContextManager[Any]:
+    def lock(self, doing: str = "running this sweep") -> AbstractContextManager[Any]:
         """Keep a second process from using the folder of a running sweep; does nothing if this process cannot write
         there.
+
+        Args:
+            doing: What the other process does, for the message of the error.
 
         Raises:
             InputError: Another process holds the lock, or the folder cannot be created.
@@ -225,7 +228,7 @@ class SweepDir:
             path.mkdir(parents=True, exist_ok=True)
             return FileLock(path / ".lock", blocking=False).acquire()
         except Timeout as error:
-            raise InputError(f"{path}: another process is running this sweep") from error
+            raise InputError(f"{path}: another process is {doing}") from error
         except OSError as error:
             raise InputError(f"--storage: {path} cannot be written: {error.strerror or error}") from error
 

@@ -1,6 +1,7 @@
 """A request to run a sweep, and the job that it becomes after everything was checked. This module starts and writes
 nothing."""
 
+import json
 import os
 import shlex
 import sys
@@ -141,6 +142,8 @@ def prepare(request: Request) -> Job:
     storage = _storage(request.storage)
     sweep_dir = SweepDir(storage.folder(sweep.name))
     _check_writable(sweep_dir.folder)
+    if request.people:
+        _refuse_other_settings(request, sweep, sweep_dir)
     extension = _extension(sweep, sweep_dir, resume=request.resume)
     planned = {} if extension is None else extension.plan.experiments
     asked = {key: planned.get(key, config) for key, config in sweep.experiments.items()}
@@ -208,6 +211,34 @@ def _check_expert(request: Request, sweep: Sweep) -> None:
         raise InputError(f"{name}: people label one experiment at a time, but grid and search make {sweep.num_trials}")
     if not all(map(asks_people, experiments)):
         raise InputError(f"{name}: experiment.expert: should be people; change it, or add --set expert=people")
+
+
+def _refuse_other_settings(request: Request, sweep: Sweep, sweep_dir: SweepDir) -> None:
+    """Refuse settings other than those to which the answers of people belong.
+
+    Raises:
+        InputError: The project was started with other settings, or the folder is that of a sweep.
+    """
+    plan, ((key, config),) = sweep_dir.read_plan(), sweep.experiments.items()
+    if plan is None or key in plan.experiments:
+        return
+    place = sweep_dir.folder.place
+    name = request.sweep if isinstance(request.sweep, str) else sweep.name
+    if plan.base is not None or len(plan.experiments) != 1 or not all(map(asks_people, plan.experiments.values())):
+        raise InputError(f"{name}: {place} has a sweep without people; give the project another name or --storage")
+    (earlier,) = plan.experiments.values()
+    was, now = earlier.flat(), config.flat()
+    changed = [
+        f"{name}: {key} was {_text(was.get(key))} when the project was started and is now {_text(now.get(key))}; "
+        "put it back, or give the project another name or --storage"
+        for key in {**was, **now}
+        if was.get(key) != now.get(key)
+    ]
+    raise InputError(*changed, f"{place} keeps the answers, which belong to the earlier settings")
+
+
+def _text(value: object) -> str:
+    return "not given" if value is None else json.dumps(value)
 
 
 def _check_local(sweep: Sweep) -> None:

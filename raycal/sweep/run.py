@@ -221,7 +221,8 @@ def take_folder(job: Job, todo: Mapping[str, ExperimentConfig], threads: int, in
     """
     folder = job.sweep_dir.folder
     if job.sweep_dir.read_plan() != (None if job.extension is None else job.extension.earlier):
-        raise InputError(f"{folder.place}: another process has just changed the plan; start again with --resume")
+        again = "start again" if job.request.people else "start again with --resume"
+        raise InputError(f"{folder.place}: another process has just changed the plan; {again}")
     try:
         lease = Lease.take(folder)
         job = replace(job, sweep_dir=SweepDir(folder, lease))
@@ -259,7 +260,8 @@ def tracked(job: Job) -> Iterator[Tracker | NoTracker]:
     """Track the sweep within this context; at its end, the sweep's run in MLflow gets its final status."""
     tracker: Tracker | NoTracker = NoTracker()
     if job.tracking_uri is not None:
-        tracker = Tracker(job.tracking_uri, job.sweep_dir, job.sweep.name, job.tracked)
+        again = "the same command" if job.request.people else "the same command with --resume"
+        tracker = Tracker(job.tracking_uri, job.sweep_dir, job.sweep.name, job.tracked, again=again)
         tracker.is_known_away = bool(job.away)
     tracker.start()
     status: str | None = "KILLED"

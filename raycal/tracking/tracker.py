@@ -56,11 +56,19 @@ class Tracker(Thread):
 
     is_known_away = False
 
-    def __init__(self, uri: str, sweep_dir: SweepDir, sweep: str, experiments: Mapping[str, ExperimentConfig]) -> None:
+    def __init__(
+        self,
+        uri: str,
+        sweep_dir: SweepDir,
+        sweep: str,
+        experiments: Mapping[str, ExperimentConfig],
+        *,
+        again: str = "the same command with --resume",
+    ) -> None:
         super().__init__(name="raycal-tracking", daemon=True)
         quiet_mlflow()
         self.uri = uri
-        self._sweep_dir, self._sweep, self._experiments = sweep_dir, sweep, experiments
+        self._sweep_dir, self._sweep, self._experiments, self._again = sweep_dir, sweep, experiments, again
         self._projection: Projection | None = None
         self._is_outdated = False
         self._unsent: dict[str, None] = {}
@@ -93,9 +101,10 @@ class Tracker(Thread):
             self.join(seconds - UNSAID_SECONDS)
         if not self._all_sent and not self._has_given_up:
             logger.warning(
-                "MLflow at %s did not take everything; it is all in %s, and the same command with --resume sends it",
+                "MLflow at %s did not take everything; it is all in %s, and %s sends it",
                 without_secrets(self.uri),
                 self._sweep_dir.folder.place,
+                self._again,
             )
 
     @property

@@ -1,14 +1,13 @@
 """Bots that answer as the oracle, through the log and the worker, give the ledger of the simulated experiment."""
 
 from collections.abc import Callable, Sequence
-from io import BytesIO
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
+from comparison import columns, comparable, ledger, pools
 
 from raycal.algorithm.clustering import clusterings
 from raycal.algorithm.expert import Cluster, Oracle
@@ -24,11 +23,8 @@ from raycal.people.events import Answered, Closed, GivenAnswer, Purpose, Timing
 from raycal.people.log import AnswerLog
 from raycal.storage.folder import Folder
 from raycal.storage.lease import Lease
-from raycal.storage.results import SECONDS
 from raycal.storage.run_dir import RunDir
 from raycal.storage.run_writer import RunWriter
-
-UNKNOWN = ["purity", "wrong", "seconds"]  # the columns of the ledger that people cannot fill as the oracle does
 
 
 def experiment(expert: str, scenario: str, *, iterations: int = 2) -> ExperimentConfig:
@@ -109,20 +105,6 @@ def order_in(storage: Path, config: ExperimentConfig) -> WorkerOrder:
     )
 
 
-def ledger(run_dir: RunDir) -> dict[str, list[Any]]:
-    return {name: values for name, values in columns(run_dir).items() if name not in UNKNOWN}
-
-
-def columns(run_dir: RunDir) -> dict[str, list[Any]]:
-    read: dict[str, list[Any]] = pq.read_table(BytesIO(run_dir.ledger())).to_pydict()
-    return read
-
-
-def comparable(run_dir: RunDir) -> list[dict[str, Any]]:
-    left_out = {*SECONDS, "human_seconds", "cluster_label_error", "mean_cluster_purity"}
-    return [{key: value for key, value in line.items() if key not in left_out} for line in run_dir.results()]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", [pytest.param("uncertain+cluster", marks=pytest.mark.long), "cluster+uncertain"])
 def test_answers_of_an_oracle_through_the_log_give_the_simulated_run(scenario: str, tmp_path: Path) -> None:
@@ -144,6 +126,7 @@ def test_answers_of_an_oracle_through_the_log_give_the_simulated_run(scenario: s
     ]
     assert ledger(run_dir) == ledger(simulated)
     assert comparable(run_dir) == comparable(simulated)
+    assert pools(run_dir, 80) == pools(simulated, 80)
     rows = columns(run_dir)
     assert rows["purity"] == rows["wrong"] == [None] * len(rows["purity"])
     assert set(rows["seconds"]) == {1.5}
@@ -156,3 +139,68 @@ def test_worker_ends_when_the_server_wants_it_to(tmp_path: Path) -> None:
     must_stop.set()
 
     assert run_worker(Task(order=order_in(tmp_path, experiment("people", "random"))), must_stop) is None
+
+
+class Watcher:
+    """A desk that notes what people are told, and ends the rounds after some messages of a phase."""
+
+    def __init__(self, must_stop: Event, phase: str, number: int) -> None:
+        self._must_stop, self._phase, self._left = must_stop, phase, number
+        self.messages: list[tuple[str, str]] = []
+
+    def open_step(
+        self,
+        step: StepQuestions | None,
+        iteration: int,
+        phase: str,
+        message: str = "",
+        *,
+        halve: Callable[[Question], Sequence[Indices]] | None = None,
+    ) -> None:
+        self.messages.append((phase, message))
+        self._left -= phase == self._phase
+        if not self._left:
+            self._must_stop.set()
+
+    def wait_closed(self, timeout: float) -> bool:
+        return False
+
+
+def watched(order: WorkerOrder, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """What people are told until a failure was reported twice."""
+    monkeypatch.setattr("raycal.annotate.rounds.RETRY_SECONDS", 0.01)
+    must_stop = Event()
+    desk = Watcher(must_stop, "waiting", 2)
+    run_dir = RunDir(Folder.at(order.sweep_folder).folder(order.config.experiment_id))
+    Rounds(task=Task(order=order), run_dir=run_dir, desk=desk, clustering=clusterings["kmeans"]).run(must_stop)
+    return desk.messages
+
+
+def test_damaged_step_is_reported_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    order = order_in(tmp_path, experiment("people", "random"))
+    step = tmp_path / order.config.experiment_id / "people" / "steps" / "iteration-000-step-0.json"
+    step.parent.mkdir(parents=True)
+    step.write_text("{")
+
+    messages = watched(order, monkeypatch)
+
+    problem = f"{step}: damaged; restore an intact copy"
+    assert messages == [("waiting", f"Something failed: {problem}. raycal tries again. All answers are stored.")] * 2
+    assert caplog.messages == [f"{problem}; raycal tries again every 0.01 seconds"]
+
+
+@pytest.mark.slow
+def test_failed_worker_is_reported_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = experiment("people", "random")
+    model = config.model.model_copy(update={"weights": str(tmp_path / "missing.pt")})
+    order = order_in(tmp_path, config.model_copy(update={"model": model}))
+
+    messages = watched(order, monkeypatch)
+
+    assert [phase for phase, _ in messages] == ["preparing", "waiting"] * 2
+    message = messages[1][1]
+    assert message.startswith("Something failed: the model could not be trained: loading the model: ")
+    assert f"{tmp_path}/missing.pt" in message
+    assert "Error" not in message

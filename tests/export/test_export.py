@@ -527,11 +527,11 @@ def test_copies_in_the_pool_share_a_label(place: Path, tmp_path: Path) -> None:
         (
             "{place}/runs/pictures",
             "{place}/pictures/labeled",
-            "--to {place}/pictures/labeled: overlaps with the folder of the images, {place}/pictures; "
+            "{place}/pictures/labeled: overlaps with the folder of the images, {place}/pictures; "
             "give a folder outside of it",
         ),
-        ("{place}/runs/pictures", "{tmp}/full", "--to {tmp}/full: the folder is not empty, and raycal did not export"),
-        ("{place}/runs/pictures", "{tmp}/full/x.txt", "--to {tmp}/full/x.txt: there is a file or a link of this name"),
+        ("{place}/runs/pictures", "{tmp}/full", "{tmp}/full: the folder is not empty, and raycal did not export"),
+        ("{place}/runs/pictures", "{tmp}/full/x.txt", "{tmp}/full/x.txt: there is a file or a link of this name"),
     ],
 )
 def test_bad_places_are_refused_in_one_line(
@@ -586,7 +586,7 @@ def test_full_disk_is_one_line_and_exit_code_1(place: Path, tmp_path: Path, caps
     printed = capsys.readouterr()
 
     assert (code, printed.out) == (1, "")
-    assert printed.err == f"--to {tmp_path}/out: cannot be written: File too large\n"
+    assert printed.err == f"{tmp_path}/out: cannot be written: File too large\n"
     assert content(tmp_path / "out") == before
     assert os.listdir(tmp_path) == ["out"]
 

@@ -77,7 +77,7 @@ def test_export_with_added_or_changed_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as refused:
         export(tmp_path / "out", "two")
     assert str(refused.value) == (
-        f"--to {tmp_path}/out: would lose notes.txt not from raycal and labels.csv changed since the export; "
+        f"{tmp_path}/out: would lose notes.txt not from raycal and labels.csv changed since the export; "
         "move these files or give another folder"
     )
     assert (tmp_path / "out" / "labels.csv").read_text() == "corrected by hand"
@@ -126,7 +126,7 @@ def test_folder_below_a_file_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError) as refused:
         export(tmp_path / "file" / "out")
     assert len(refused.value.problems) == 1
-    assert str(refused.value).startswith(f"--to {tmp_path}/file/out: cannot be ")
+    assert str(refused.value).startswith(f"{tmp_path}/file/out: cannot be ")
 
 
 def test_second_export_at_the_same_time_is_refused(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_second_export_at_the_same_time_is_refused(tmp_path: Path) -> None:
 
 
 def test_place_that_cannot_be_written_is_refused_before_anything_is_computed() -> None:
-    with pytest.raises(InputError, match=r"^--to /proc/out: cannot be written: "):
+    with pytest.raises(InputError, match=r"^/proc/out: cannot be written: "):
         check_target(Path("/proc/out"))
 
 

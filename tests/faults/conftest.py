@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from disturbed import SWEEP, TALLY, Disturbed
+from forked import Forge
+from labeling import DIGITS, IMAGES, Labeling, digit_classes, painted_images
 from object_store import CREDENTIALS, ObjectStore
 from processes import Starter
 
@@ -89,3 +91,29 @@ def remote(
     """The small sweep with its storage in an object store."""
     folder = tmp_path_factory.mktemp("remote")
     return prepared(folder, empty_database, starters, SWEEP.replace("ITERATIONS", "2"), object_store)
+
+
+@pytest.fixture(scope="session")
+def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
+    """The process from which labeling servers and their workers are forked."""
+    with Forge(tmp_path_factory.mktemp("forge"), str(tmp_path_factory.mktemp("cache"))) as forge:
+        yield forge
+
+
+@pytest.fixture(scope="session")
+def labeled_digits(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, forge: Forge) -> Labeling:
+    """A labeling project with the images and the classes of the digits."""
+    folder = tmp_path_factory.mktemp("labeled-digits")
+    (folder / "digits.yaml").write_text(DIGITS)
+    labeling = Labeling("digits", folder, folder / "digits.yaml", empty_database, forge, digit_classes(), False)
+    return labeling.undisturbed()
+
+
+@pytest.fixture(scope="session")
+def labeled_images(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, forge: Forge) -> Labeling:
+    """A labeling project with a folder of images, whose classes are named while they are labeled."""
+    folder = tmp_path_factory.mktemp("labeled-images")
+    classes = painted_images(folder / "shapes", 50)
+    (folder / "shapes.yaml").write_text(IMAGES.replace("ROOT", str(folder / "shapes")))
+    labeling = Labeling("shapes", folder, folder / "shapes.yaml", empty_database, forge, classes, True)
+    return labeling.undisturbed()

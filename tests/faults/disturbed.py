@@ -149,10 +149,10 @@ def comparable(files: Mapping[str, bytes]) -> dict[str, Any]:
     return found
 
 
-def tracked(storage: Path) -> list[Any]:
-    """The kind, status, parameters and points of each run in MLflow."""
+def tracked(storage: Path, name: str = "small") -> list[Any]:
+    """The kind, status, parameters and points of each run of a sweep in MLflow."""
     client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
-    experiment = client.get_experiment_by_name("small")
+    experiment = client.get_experiment_by_name(name)
     runs = client.search_runs([experiment.experiment_id]) if experiment else []
     return sorted(
         (

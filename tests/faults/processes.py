@@ -223,8 +223,8 @@ def _around(kind: type, name: str, instead: Callable[..., object]) -> None:
     arguments of the call."""
     original = getattr(kind, name)
 
-    def method(self: Any, *arguments: Any) -> None:
-        instead(lambda: original(self, *arguments), self, *arguments)
+    def method(self: Any, *arguments: Any, **options: Any) -> None:
+        instead(lambda: original(self, *arguments, **options), self, *arguments)
 
     setattr(kind, name, method)
 

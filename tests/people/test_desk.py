@@ -80,16 +80,44 @@ def test_silent_page_is_gone_after_45_seconds(desk: Desk, clock: Clock) -> None:
     assert ask(desk, "b1", 9, [QUESTIONS[0]]) == QUESTIONS[2:]
 
 
-def test_question_in_memory_is_stolen_and_the_one_on_screen_is_not(desk: Desk) -> None:
-    ask(desk, "a1", 3)
+def test_questions_in_memory_are_stolen_but_for_the_next_one(desk: Desk) -> None:
+    ask(desk, "a1", 4)
     assert see(desk, "b1") == []
-    assert desk.steal("b1", QUESTIONS[:3]) == QUESTIONS[2]
+    assert desk.steal("b1", QUESTIONS[:4]) == QUESTIONS[3]
     see(desk, "c1")
-    assert desk.steal("c1", QUESTIONS[:3]) == QUESTIONS[1]
+    assert desk.steal("c1", QUESTIONS[:4]) == QUESTIONS[2]
     see(desk, "d1")
-    assert desk.steal("d1", QUESTIONS[:3]) is None
-    assert firm(desk) == {QUESTIONS[0]: "a1", QUESTIONS[1]: "c1", QUESTIONS[2]: "b1"}
-    assert see(desk, "a1", QUESTIONS[:3]) == QUESTIONS[1:3]
+    assert desk.steal("d1", QUESTIONS[:4]) is None
+    assert firm(desk) == {QUESTIONS[0]: "a1", QUESTIONS[2]: "c1", QUESTIONS[3]: "b1"}
+    assert see(desk, "a1", QUESTIONS[:4]) == QUESTIONS[2:4]
+
+
+def test_question_that_a_page_shows_after_a_fast_answer_is_on_no_other_screen(desk: Desk) -> None:
+    """The page shows its next question at once, when the server does not know of the answer yet."""
+    ask(desk, "a1", 3)
+    see(desk, "b1")
+    stolen = [desk.steal("b1", QUESTIONS[:3])]
+    desk.finish(QUESTIONS[0])
+    stolen.append(desk.steal("b1", QUESTIONS[1:3]))
+
+    assert stolen == [QUESTIONS[2], None]
+
+
+def test_next_question_is_the_one_that_the_page_names_second(desk: Desk) -> None:
+    """Halves of a cluster are given last and shown first."""
+    ask(desk, "a1", 3)
+    see(desk, "a1", [QUESTIONS[0], QUESTIONS[2], QUESTIONS[1]])
+    see(desk, "b1")
+
+    assert desk.steal("b1", QUESTIONS[:3]) == QUESTIONS[1]
+
+
+def test_page_with_the_most_questions_loses_one(desk: Desk) -> None:
+    ask(desk, "a1", 5)
+    ask(desk, "b1", 3)
+    see(desk, "c1")
+
+    assert desk.steal("c1", QUESTIONS) == QUESTIONS[4]
 
 
 def test_page_does_not_steal_from_itself(desk: Desk) -> None:
@@ -100,19 +128,19 @@ def test_page_does_not_steal_from_itself(desk: Desk) -> None:
 
 def test_stealing_prefers_a_free_question_that_there_was_no_room_for(desk: Desk) -> None:
     """A half of a cluster comes first, though the whole budget is held."""
-    ask(desk, "a1", 2)
+    ask(desk, "a1", 3)
     see(desk, "b1")
-    assert desk.steal("b1", ["half", *QUESTIONS[:2]]) == "half"
-    assert set(desk.held()) == {"half", QUESTIONS[0]}
+    assert desk.steal("b1", ["half", *QUESTIONS[:3]]) == "half"
+    assert set(desk.held()) == {"half", *QUESTIONS[:2]}
 
 
 def test_next_question_in_memory_becomes_firm_when_the_one_on_screen_is_answered(desk: Desk) -> None:
-    ask(desk, "a1", 3)
+    ask(desk, "a1", 4)
     desk.finish(QUESTIONS[0])
 
     assert firm(desk) == {QUESTIONS[1]: "a1"}
     see(desk, "b1")
-    assert desk.steal("b1", QUESTIONS[1:3]) == QUESTIONS[2]
+    assert desk.steal("b1", QUESTIONS[1:4]) == QUESTIONS[3]
 
 
 def test_question_on_screen_is_taken_back_from_a_page_that_has_it_in_memory(desk: Desk) -> None:

@@ -46,6 +46,7 @@ def test_results_are_read_with_the_number_of_test_images_of_each_round(tmp_path:
         "accuracy": 0.5,
         "low": None,
         "high": None,
+        "num_test": 0,
         "annotated": 10,
         "human_minutes": 0.5,
     }

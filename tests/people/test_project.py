@@ -604,18 +604,18 @@ def test_budget_is_never_exceeded(tmp_path: Path) -> None:
 def test_pages_hold_no_more_questions_than_may_be_answered(run: Folder) -> None:
     """So nobody looks at a cluster that the step closes on. A half comes before what another page has in memory."""
     with project(run) as one:
-        one.open_step(clusters(4, budget=4), 0, OPEN, halve=halve)
+        one.open_step(clusters(5, budget=5), 0, OPEN, halve=halve)
         assert ask(one, "a1", 1) == ["0.0.0"]
         send_one(one, answer(1, "0.0.0", None, answer="split"), who="a", client="a1")
-        assert ask(one, "b1", 9) == ["0.0.1", "0.0.2", "0.0.3"]
+        assert ask(one, "b1", 9) == ["0.0.1", "0.0.2", "0.0.3", "0.0.4"]
         assert ask(one, "a1", 9) == ["0.0.0.0"]
-        assert one.next("b", "b1", ["0.0.1", "0.0.2", "0.0.3"], 9) == {
+        assert one.next("b", "b1", ["0.0.1", "0.0.2", "0.0.3", "0.0.4"], 9) == {
             "questions": [],
-            "lost": ["0.0.3"],
+            "lost": ["0.0.4"],
             "wait": None,
         }
-        assert one.next("cy", "c1", [], 1)["questions"][0]["id"] == "0.0.2"
-        assert one.next("di", "d1", [], 1)["wait"] == "3 other people are still answering 3 questions."
+        assert one.next("cy", "c1", [], 1)["questions"][0]["id"] == "0.0.3"
+        assert one.next("di", "d1", [], 1)["wait"] == "3 other people are still answering 4 questions."
 
 
 def test_board_says_the_same_as_the_fold(tmp_path: Path) -> None:

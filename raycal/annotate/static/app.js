@@ -202,6 +202,7 @@ function commit(answer, one) {
     timing: clock.timing(now), suggestion_shown: false,
   };
   outbox.add(event);
+  setNotice("uncounted", "");
   queue.answered.add(question.id);
   if (one) {
     recent = [one.name, ...recent.filter((name) => name !== one.name)].slice(0, 5);
@@ -271,8 +272,16 @@ function onReceipts(receipts, fresh) {
     if (undoing.has(receipt.id)) undone(receipt, undoing.get(receipt.id) ?? null);
     else if (receipt.question && receipt.status !== "refused") undone(receipt, null);
   }
+  announceUncounted(receipts);
   onState(fresh);
   void queue.fill(splitting ? 2 : 0);
+}
+
+/** Says which answers do not count, in a place where the next receipt does not replace it. @param {Receipt[]} receipts */
+function announceUncounted(receipts) {
+  const uncounted = receipts.filter(({ status }) => status === "second" || status === "late");
+  if (uncounted.length === 1) setNotice("uncounted", uncounted[0].text);
+  else if (uncounted.length) setNotice("uncounted", `${plural(uncounted.length, "answer")} came after others had answered. They are kept as second opinions.`);
 }
 
 /** @param {Receipt} receipt @param {Held | null} shown */
@@ -572,7 +581,7 @@ async function signedOut() {
   for (let problem = ""; ;) {
     const { choice, text } = await choose({
       title: "Open your link to go on", name: "signed-out", must: true,
-      lines: [problem || "This tab has no valid session, for instance because the server was restarted. Paste the link that the command printed, or that you were sent.",
+      lines: [problem || "Your session is over, or the owner has ended your access. Paste the link that you were sent, or that the command printed; without a valid one, ask the owner for a new link.",
         ...(outbox.unsent ? [kept()] : [])],
       choices: [["sign-in", "Sign in"], ["again", "Try again"]], field: "link",
     });
@@ -658,7 +667,7 @@ function install() {
     else idle();
   };
   queue.onLost = () => {
-    say("Somebody else has answered this question, so here is another one.");
+    say("Somebody else has this question now, so here is another one.");
     advance();
   };
   channel.onmessage = ({ data }) => {

@@ -27,6 +27,8 @@ class Series:
         counts: The number of trials in each mean.
         is_joined: Whether a line joins the points.
         is_band: Whether the standard deviation is drawn as a band; otherwise each point has a bar.
+        low, high: The ends of an interval at each point, which are drawn instead of a standard deviation; empty if
+            there is none.
     """
 
     scenario: str
@@ -37,6 +39,8 @@ class Series:
     counts: tuple[int, ...]
     is_joined: bool = True
     is_band: bool = True
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

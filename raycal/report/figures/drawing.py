@@ -124,10 +124,10 @@ def _draw_series(series: Series, axes: Axes, looks: Mapping[str, Look]) -> None:
         **MARKER_EDGE,
         **line,
     )
-    if not series.std:
+    if not series.std and not series.low:
         return
-    low = [mean - std for mean, std in zip(series.mean, series.std, strict=True)]
-    high = [mean + std for mean, std in zip(series.mean, series.std, strict=True)]
+    low = series.low or [mean - std for mean, std in zip(series.mean, series.std, strict=True)]
+    high = series.high or [mean + std for mean, std in zip(series.mean, series.std, strict=True)]
     if series.is_band:
         axes.fill_between(series.x, low, high, alpha=0.16, linewidth=0, zorder=2, **line)
     else:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from raycal.report.figures.charts import Chart
+from raycal.report.figures.charts import Chart, Series
 from raycal.report.figures.drawing import draw_chart, save
 from raycal.report.figures.end_labels import least_height, settle
 from raycal.report.figures.style import FAINT, GRID, INK, PAPER, SINGLE_COLUMN, Look, gid
@@ -73,15 +73,20 @@ def _points(
     """Yield the points that lie inside the axes, as in `Panel.points`; `height` is that of the panel in points."""
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     for series in chart.series:
-        stds = series.std or [None] * len(series.x)
-        for x, mean, std, count in zip(series.x, series.mean, stds, series.counts, strict=True):
+        for x, mean, spread, count in zip(series.x, series.mean, _spreads(series), series.counts, strict=True):
             if not (left <= x <= right and low <= mean <= high):
                 continue
             at_x, at_y = axes.transData.transform((x, mean))
-            words = f"{series.label}\n{chart.y_label}: {_number(mean)}"
-            words += f" ± {_number(std)}" if std is not None else ""
+            words = f"{series.label}\n{chart.y_label}: {_number(mean)}{spread}"
             words += f"\n{chart.x_label.partition(' (')[0]}: {_number(x)}\nn = {count}"
             yield round(float(at_x), 1), round(height - float(at_y), 1), gid(series.scenario, looks), words
+
+
+def _spreads(series: Series) -> list[str]:
+    """The interval or the standard deviation of each point in words; empty where there is none."""
+    if series.low:
+        return [f" [{_number(low)}, {_number(high)}]" for low, high in zip(series.low, series.high, strict=True)]
+    return [f" ± {_number(std)}" for std in series.std] or [""] * len(series.x)
 
 
 def _number(value: float) -> str:

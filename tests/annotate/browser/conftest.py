@@ -3,7 +3,7 @@
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2] / "people"))
 
 from page_server import PageServer, Project, cluster, sample
 
@@ -73,6 +74,20 @@ def context(chromium: Any) -> Iterator[Any]:
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
     yield context
     context.close()
+
+
+@pytest.fixture
+def contexts(chromium: Any) -> Iterator[Callable[[], Any]]:
+    """Makes browsers of different people."""
+    opened = []
+
+    def make() -> Any:
+        opened.append(chromium.new_context(viewport={"width": 1280, "height": 800}))
+        return opened[-1]
+
+    yield make
+    for context in opened:
+        context.close()
 
 
 class Tab:

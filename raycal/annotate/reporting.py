@@ -1,0 +1,132 @@
+"""Writes the report of a project in a process of its own after each round, so that the page never waits for it.
+
+`python -m raycal.annotate.reporting` is that process. It reads the folder of the project from standard input, because a
+folder on a remote storage may be given with credentials, which must not be on a command line.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+
+from raycal.people.prices import expert_yaml
+from raycal.storage.folder import Folder
+from raycal.storage.run_dir import RunDir
+
+logger = logging.getLogger(__name__)
+
+# The report leaves the processor to the server, the browser and the training whenever these need it.
+NICENESS = 15
+REPORT, PAGE = "report", "report.html"
+
+
+class Reporter:
+    """Keeps the report of a project up to date with its finished rounds.
+
+    Args:
+        folder: The folder of the project.
+        run_dir: The folder of its run.
+    """
+
+    def __init__(self, folder: Folder, run_dir: RunDir) -> None:
+        self._folder, self._run_dir = folder, run_dir
+        self._lock = threading.Lock()
+        self._wanted = self._written = 0
+        self._thread: threading.Thread | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def update(self) -> None:
+        """Begin to write the report in another process if a round was finished, and return at once."""
+        num_rounds = len(self._run_dir.results())
+        with self._lock:
+            if num_rounds <= self._wanted:
+                return
+            self._wanted = num_rounds
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._write, name="annotate-report", daemon=True)
+                self._thread.start()
+
+    def finish(self) -> str | None:
+        """Wait until the report covers all finished rounds.
+
+        Returns:
+            Where the report is. None if no round is finished, or the report could not be written.
+        """
+        self.update()
+        thread = self._thread
+        if thread is not None:
+            thread.join()
+        return f"{self._folder.place}/{REPORT}/{PAGE}" if self._written else None
+
+    def stop(self) -> None:
+        """End the process that writes the report, if there is one. Its files are complete at every moment."""
+        with self._lock:
+            self._wanted = 0
+            if self._process is not None:
+                self._process.kill()
+
+    def _write(self) -> None:
+        """Write the report until it covers all rounds that are finished by then."""
+        while True:
+            with self._lock:
+                wanted = self._wanted
+                if wanted <= self._written:
+                    self._thread = None
+                    return
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "raycal.annotate.reporting"],
+                    stdin=subprocess.PIPE,
+                    start_new_session=True,  # so that Ctrl-C does not end it: `finish` waits for it
+                )
+            self._process.communicate(self._folder.uri.encode())
+            with self._lock:
+                if self._process.returncode != 0:
+                    self._wanted = self._written  # the next round tries again
+                else:
+                    self._written = wanted
+
+
+def write_project_report(folder: Folder) -> list[str]:
+    """Write the report of a project unless it is up to date.
+
+    Returns:
+        What to print: the result of the newest round, and the prices of the team. Empty if the report is up to date.
+    """
+    from raycal.report.freshness import is_up_to_date
+    from raycal.report.people.project import read_projects
+    from raycal.report.people.words import result_words
+    from raycal.report.runs import read_runs
+
+    runs, report = read_runs(folder), folder.folder(REPORT)
+    if report.exists(PAGE) and is_up_to_date(runs, report):
+        return []
+    from raycal.report.write import write_report  # imports matplotlib, which is slow
+
+    write_report(runs, report)
+    lines = []
+    for project in read_projects(runs):
+        lines.append(result_words(project))
+        expert = None if project.prices is None else expert_yaml(project.prices)
+        if expert is not None:
+            lines.append(f"  to simulate this team in a sweep: {expert}")
+    return lines
+
+
+def main() -> int:
+    """Write the report of the project whose folder standard input names."""
+    with suppress(OSError):
+        os.nice(NICENESS)
+    try:
+        lines = write_project_report(Folder.at(sys.stdin.read()))
+    except Exception as error:  # the answers and rounds are stored, and `python -m raycal.report` shows the full error
+        logger.warning("no report: %s: %s", type(error).__name__, error)
+        return 1
+    if lines:
+        print(*lines, sep="\n", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""What each person did: the only figures about single persons, which the owner of a project gets with the export."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from raycal.algorithm.records import Kind
+from raycal.people.clock import answer_ms
+from raycal.people.events import Purpose
+from raycal.people.fold import Arrival, Book, Given
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonSummary:
+    """The work of one person.
+
+    Attributes:
+        annotator: The pseudonym.
+        single_images: The number of answers about single images in the rounds.
+        clusters: The number of answers about clusters.
+        holdout: The number of answers about the hold-out.
+        taken_back: How many of all these answers the person took back.
+        late: How many came after their step was closed.
+        second_opinions: How many were about a question that had an answer of another person.
+        agreeing: How many of the second opinions have the label, or the refusal, of the answer that counts.
+        minutes: The time of all these answers.
+        seconds_per_image: The median time of an answer about a single image or the hold-out; None without one.
+        seconds_per_cluster: The median time of an answer about a cluster; None without one.
+    """
+
+    annotator: str
+    single_images: int
+    clusters: int
+    holdout: int
+    taken_back: int
+    late: int
+    second_opinions: int
+    agreeing: int
+    minutes: float
+    seconds_per_image: float | None
+    seconds_per_cluster: float | None
+
+
+def summarize_people(book: Book) -> list[PersonSummary]:
+    """One summary for each person who answered, by pseudonym."""
+    by_person: dict[str, list[Given]] = {}
+    for one in book.all_answers():
+        by_person.setdefault(one.event.who, []).append(one)
+    return [_summary(book, who, by_person[who]) for who in sorted(by_person)]
+
+
+def _summary(book: Book, who: str, given: Sequence[Given]) -> PersonSummary:
+    single = [one for one in given if one.event.kind is Kind.SAMPLE]
+    clusters = [one for one in given if one.event.kind is Kind.CLUSTER]
+    standing = [one for one in given if one.undone_at is None]
+    second = [
+        (one, counted)
+        for one in standing
+        if one.arrival is not Arrival.LATE
+        and (counted := book.counted(one.event.question)) is not None
+        and counted is not one.event
+        and counted.who != who
+    ]
+    return PersonSummary(
+        annotator=who,
+        single_images=sum(one.event.purpose is Purpose.ROUND for one in single),
+        clusters=len(clusters),
+        holdout=sum(one.event.purpose is Purpose.HOLDOUT for one in single),
+        taken_back=len(given) - len(standing),
+        late=sum(one.arrival is Arrival.LATE for one in given),
+        second_opinions=len(second),
+        agreeing=sum(one.event.label == counted.label for one, counted in second),
+        minutes=sum(answer_ms(one.event) for one in given) / 60_000,
+        seconds_per_image=_median_seconds(single),
+        seconds_per_cluster=_median_seconds(clusters),
+    )
+
+
+def _median_seconds(given: Sequence[Given]) -> float | None:
+    return statistics.median(answer_ms(one.event) for one in given) / 1000 if given else None

@@ -1,0 +1,135 @@
+"""What is known about a project that people labeled: its rounds, the time that people spent, and their prices.
+
+Everything is as it was when the newest finished round was closed, so that the report of the same rounds is the same.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from raycal.algorithm.records import Kind
+from raycal.config.people import asks_people
+from raycal.people.answer_files import Role, role_of
+from raycal.people.clock import answer_ms
+from raycal.people.events import Event, Purpose
+from raycal.people.fold import Book, book_when_closed
+from raycal.people.log import read_events
+from raycal.people.prices import Prices, fit_prices, timed_answers
+from raycal.people.results import wilson_interval
+from raycal.report.runs import Runs, Trial
+from raycal.storage.folder import Folder
+from raycal.storage.results import IterationRecord
+from raycal.storage.run_dir import RunDir
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """The state after one round.
+
+    Attributes:
+        number: The number of the round, from 1.
+        answers: The number of answers of all rounds so far.
+        minutes: The time that these answers took.
+        annotated: The number of images that the model was trained with.
+        num_test: The number of test images with a label. None if it is not known.
+        accuracy: The share of the test images that the model gets right. None without a test image.
+        low, high: The 95 % interval of the accuracy by Wilson. None if it is not known.
+    """
+
+    number: int
+    answers: int
+    minutes: float
+    annotated: int
+    num_test: int | None
+    accuracy: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """The answers of one kind, and the time that they took."""
+
+    purpose: Purpose
+    kind: Kind
+    role: Role
+    answers: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelingProject:
+    """A project that people labeled.
+
+    Attributes:
+        trial: The experiment.
+        rounds: Its finished rounds.
+        spent: The answers until the last of these rounds was closed. Empty if the log of answers is not there.
+        prices: What an answer of the team costs. None if the log of answers is not there.
+        num_people: The number of people who answered.
+    """
+
+    trial: Trial
+    rounds: tuple[Round, ...]
+    spent: tuple[Spent, ...]
+    prices: Prices | None
+    num_people: int
+
+
+def is_labeled_by_people(runs: Runs) -> bool:
+    """Whether people answered in all trials, so that there is nothing to compare with a simulation."""
+    return bool(runs.trials) and all(asks_people(trial.config) for trial in runs.trials)
+
+
+def read_projects(runs: Runs) -> list[LabelingProject]:
+    """The projects of these runs."""
+    return [_read(trial) for trial in runs.trials]
+
+
+def _read(trial: Trial) -> LabelingProject:
+    folder = Folder.at(trial.folder) if trial.folder else None
+    events = [] if folder is None else read_events(folder)
+    environment = {} if folder is None else RunDir(folder).environment()
+    rounds = tuple(_round(line, events, environment) for line in trial.lines)
+    if not events or not rounds:
+        return LabelingProject(trial=trial, rounds=rounds, spent=(), prices=None, num_people=0)
+    book = book_when_closed(events, trial.lines[-1]["iteration"])
+    return LabelingProject(
+        trial=trial,
+        rounds=rounds,
+        spent=tuple(_spent(book)),
+        prices=fit_prices(timed_answers(book)),
+        num_people=len({given.event.who for given in book.all_answers()}),
+    )
+
+
+def _round(line: IterationRecord, events: Iterable[Event], environment: Mapping[str, Any]) -> Round:
+    # Where people label the test images, each round is measured with those that had a label when it was closed.
+    by_people = len(book_when_closed(events, line["iteration"]).holdout())
+    num_test = by_people or environment.get("dataset", {}).get("num_test")
+    accuracy = line["test_accuracy"]
+    is_known = accuracy is not None and math.isfinite(accuracy)
+    low, high = (wilson_interval(accuracy, num_test or 0) if is_known else None) or (None, None)
+    return Round(
+        number=line["iteration"] + 1,
+        answers=line["interactions"],
+        minutes=line["human_seconds"] / 60,
+        annotated=line["annotated"],
+        num_test=num_test,
+        accuracy=accuracy if is_known else None,
+        low=low,
+        high=high,
+    )
+
+
+def _spent(book: Book) -> list[Spent]:
+    sums: dict[tuple[Purpose, Kind, Role], list[int]] = {}
+    for given in book.all_answers():
+        event = given.event
+        sums.setdefault((event.purpose, event.kind, role_of(book, given)), []).append(answer_ms(event))
+    order = {each: number for number, each in enumerate((*Purpose, *Kind, *Role))}
+    return [
+        Spent(purpose=key[0], kind=key[1], role=key[2], answers=len(sums[key]), seconds=sum(sums[key]) / 1000)
+        for key in sorted(sums, key=lambda key: [order[part] for part in key])
+    ]

@@ -1,0 +1,87 @@
+"""The tables of a labeling project: the state after each round, and the time by purpose and kind."""
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from raycal.algorithm.records import Kind
+from raycal.people.answer_files import Role
+from raycal.people.events import Purpose
+from raycal.report.cells import EMPTY, cell_text
+from raycal.report.people.project import LabelingProject
+from raycal.report.tables.frame import Row, frame
+from raycal.report.views import View, with_interval
+
+_PURPOSES = {Purpose.ROUND: "round", Purpose.HOLDOUT: "hold-out"}
+_KINDS = {Kind.SAMPLE: "single image", Kind.CLUSTER: "cluster"}
+_ROLES = {
+    Role.COUNTED: "counts",
+    Role.TAKEN_BACK: "taken back",
+    Role.SECOND_OPINION: "second opinion",
+    Role.LATE: "too late for its round",
+}
+_ROUND_COLUMNS = (
+    *("project", "round", "answers", "human minutes", "annotated images"),
+    *("test accuracy", "test accuracy low", "test accuracy high", "test images"),
+)
+_TIME_COLUMNS = ("project", "purpose", "question", "what became of it", "answers", "seconds")
+
+
+def people_tables(projects: Sequence[LabelingProject]) -> dict[str, pd.DataFrame]:
+    """The tables by name, in the order of the report."""
+    return {
+        "rounds": frame(_ROUND_COLUMNS, (row for project in projects for row in _rounds(project))),
+        "time": frame(_TIME_COLUMNS, (row for project in projects for row in _time(project))),
+    }
+
+
+def rounds_view(project: LabelingProject) -> View:
+    """The table of the rounds as the page shows it."""
+    rounds = project.rounds
+    return View(
+        columns={
+            "round": [str(one.number) for one in rounds],
+            "answers": [cell_text(one.answers) for one in rounds],
+            "human minutes": [f"{one.minutes:,.1f}" for one in rounds],
+            "annotated images": [cell_text(one.annotated) for one in rounds],
+            "test accuracy": [
+                EMPTY if one.accuracy is None else with_interval(one.accuracy, one.low, one.high) for one in rounds
+            ],
+            "test images": [cell_text(one.num_test) for one in rounds],
+        }
+    )
+
+
+def time_view(project: LabelingProject) -> View:
+    """The table of the time as the page shows it, with the sum."""
+    spent = project.spent
+    total = sum(one.seconds for one in spent) / 60
+    paid = project.rounds[-1].minutes if project.rounds else 0.0
+    notes = [
+        f"All of this took {total:,.1f} minutes. The {paid:,.1f} minutes of the figure, and `human_seconds` in "
+        "results.jsonl, are the time of the answers in the rounds that count, with the answers that they replaced. "
+        "The hold-out, second opinions and late answers are not part of it."
+    ]
+    return View(
+        columns={
+            "purpose": [_PURPOSES[one.purpose] for one in spent],
+            "question": [_KINDS[one.kind] for one in spent],
+            "what became of it": [_ROLES[one.role] for one in spent],
+            "answers": [cell_text(one.answers) for one in spent],
+            "minutes": [f"{one.seconds / 60:,.1f}" for one in spent],
+            "seconds per answer": [f"{one.seconds / one.answers:,.1f}" for one in spent],
+        },
+        notes=notes,
+    )
+
+
+def _rounds(project: LabelingProject) -> Iterator[Row]:
+    for one in project.rounds:
+        work = (project.trial.experiment_id, one.number, one.answers, one.minutes, one.annotated)
+        yield (*work, one.accuracy, one.low, one.high, one.num_test)
+
+
+def _time(project: LabelingProject) -> Iterator[Row]:
+    for one in project.spent:
+        names = (_PURPOSES[one.purpose], _KINDS[one.kind], _ROLES[one.role])
+        yield (project.trial.experiment_id, *names, one.answers, one.seconds)

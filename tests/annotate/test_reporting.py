@@ -1,0 +1,164 @@
+"""The report of a project is written by a process of its own, and the prices are printed on demand."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from labeled_folder import CONFIG, label_folder
+from labeled_run import LabeledRun, label_run
+from mlflow import MlflowClient
+
+from raycal.annotate.__main__ import main
+from raycal.annotate.reporting import Reporter, write_project_report
+from raycal.experiment.with_people import WorkerOrder, carry_on
+from raycal.storage.folder import Folder
+from raycal.storage.lease import Lease
+from raycal.storage.run_dir import RunDir
+from raycal.sweep.__main__ import main as sweep_main
+
+
+def project_file(tmp_path: Path) -> Path:
+    file = tmp_path / "birds.yaml"
+    settings = {"dataset": {"name": "images", "root": "/birds"}, "scenario": CONFIG.scenario, "expert": "people"}
+    file.write_text(yaml.safe_dump({"name": "birds", "experiment": settings}))
+    return file
+
+
+def test_report_is_written_once_for_the_same_rounds(tmp_path: Path) -> None:
+    sweep_dir, _ = label_folder(tmp_path)
+
+    first, second = write_project_report(sweep_dir.folder), write_project_report(sweep_dir.folder)
+
+    assert first[0].startswith("After 2 rounds with 32 answers")
+    assert first[1:] == [
+        "  to simulate this team in a sweep: expert: {name: oracle, seconds_per_sample: 2, seconds_per_cluster: 3, "
+        "seconds_per_image_shown: 0.1}"
+    ]
+    assert second == []
+    assert sweep_dir.folder.exists("report/report.html")
+
+
+def test_nothing_is_written_before_the_end_of_the_first_round(tmp_path: Path) -> None:
+    sweep_dir, run_dir = label_folder(tmp_path, rounds=0, is_finished=False)
+    reporter = Reporter(sweep_dir.folder, run_dir)
+
+    reporter.update()
+
+    assert reporter.finish() is None
+    assert not sweep_dir.folder.exists("report")
+
+
+@pytest.mark.slow
+def test_reporter_does_not_wait_but_finishes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    sweep_dir, run_dir = label_folder(tmp_path, rounds=1, is_finished=False)
+    reporter = Reporter(sweep_dir.folder, run_dir)
+
+    start = time.monotonic()
+    reporter.update()
+    reporter.update()
+    assert time.monotonic() - start < 1.0  # the process has not ended yet
+    assert not sweep_dir.folder.exists("report/report.html")
+
+    assert reporter.finish() == f"{sweep_dir.folder.place}/report/report.html"
+    assert sweep_dir.folder.exists("report/report.html")
+    assert capfd.readouterr().out.count("After 1 round with 16 answers") == 1
+
+
+@pytest.mark.slow
+def test_report_that_fails_harms_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    sweep_dir, run_dir = label_folder(tmp_path, rounds=1, is_finished=False)
+    sweep_dir.folder.write("report", b"a file where the folder of the report should be")
+    reporter = Reporter(sweep_dir.folder, run_dir)
+
+    assert reporter.finish() is None
+
+    assert capfd.readouterr().err.startswith("no report: ")
+
+
+def test_prices_are_printed_as_yaml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    label_folder(tmp_path / "runs")
+
+    code = main([str(project_file(tmp_path)), "--storage", str(tmp_path / "runs"), "--prices"])
+
+    assert code == 0
+    expert = {"name": "oracle", "seconds_per_sample": 2, "seconds_per_cluster": 3, "seconds_per_image_shown": 0.1}
+    assert yaml.safe_load(capsys.readouterr().out) == {"experiment": {"expert": expert}}
+
+
+def test_dry_run_of_a_sweep_accepts_the_prices(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    label_folder(tmp_path / "runs")
+    assert main([str(project_file(tmp_path)), "--storage", str(tmp_path / "runs"), "--prices"]) == 0
+    sweep = {"name": "team", **yaml.safe_load(capsys.readouterr().out)}
+    sweep["experiment"] |= {"dataset": "digits", "model": {"weights": "none"}, "scenario": "random"}
+    sweep["experiment"] |= {"iterations": 3, "interactions_per_iteration": 30}
+    (tmp_path / "team.yaml").write_text(yaml.safe_dump(sweep))
+
+    assert sweep_main([str(tmp_path / "team.yaml"), "--dry-run", "--local", "--storage", str(tmp_path / "runs")]) == 0
+
+    printed = capsys.readouterr()
+    assert "rough estimate" in printed.out
+    assert printed.err == ""
+
+
+def test_prices_of_a_project_without_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main([str(project_file(tmp_path)), "--storage", str(tmp_path / "runs"), "--prices"])
+
+    assert code == 2
+    place = tmp_path / "runs" / "birds"
+    assert capsys.readouterr().err == f"{place}: nobody has answered a question yet, so no price is known\n"
+    assert not place.exists()
+
+
+def run_again(run: LabeledRun) -> RunDir:
+    """Carry on a run until it needs an answer or ends."""
+    lease = Lease.take(Folder.at(run.folder.uri)).record
+    order = WorkerOrder(config=run.config, sweep_folder=run.folder.uri, lease=lease, settings=run.settings)
+    assert carry_on(order)
+    return run.run_dir
+
+
+@pytest.mark.slow
+def test_project_of_bots_from_the_first_answer_to_the_report(tmp_path: Path, uri: str) -> None:
+    run = label_run(tmp_path, rounds=2)
+    folder = run.run_dir.folder
+    before = {name: folder.read(name) for name in folder.all_names() if name.endswith(".parquet")}
+    assert list(before) == [
+        *("ledger/iteration-000.parquet", "ledger/iteration-001.parquet"),
+        *("people/iteration-000.parquet", "people/iteration-001.parquet"),
+    ]
+
+    # The command serves the finished project until Ctrl-C, and says where its report is.
+    command = [sys.executable, "-m", "raycal.annotate", str(run.file), "--storage", str(run.storage), "--port", "0"]
+    tracked = os.environ | {"MLFLOW_TRACKING_URI": uri}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=tracked) as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("label here:"):
+                process.send_signal(signal.SIGINT)
+        code = process.wait(120)
+    output = "".join(lines)
+    assert code == 130
+    assert "all rounds are finished" in output
+    assert f"report  {run.folder.place}/report/report.html\n" in output
+    assert re.search(r"After 2 rounds with \d+ answers", output)
+    assert run.folder.exists("report/report.html")
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name("colors")
+    assert experiment is not None
+    (sent,) = client.search_runs([experiment.experiment_id], "tags.raycal.kind = 'sweep'")
+    assert sent.data.tags["mlflow.note.content"].startswith("- After 2 rounds with")
+
+    # All that raycal computed can be computed again from what people answered.
+    for name in folder.all_names():
+        if not name.startswith("people/") or name.endswith(".parquet"):
+            folder.remove(name)
+    again = run_again(run)
+    assert {name: again.folder.read(name) for name in before} == before

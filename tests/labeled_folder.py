@@ -1,0 +1,131 @@
+"""Makes the folder of a project that people labeled, without a server and without training: all numbers are known."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from raycal.algorithm.questions import Question, StepQuestions
+from raycal.algorithm.records import Evaluation, Interaction, IterationResult, Kind, PhaseSeconds, PoolSnapshot
+from raycal.config import ExperimentConfig
+from raycal.experiment import build
+from raycal.people.answer_files import AnswerFiles
+from raycal.people.answered import STEPS
+from raycal.people.events import Answered, Closed, Event, GivenAnswer, Purpose, Timing, Undone
+from raycal.people.fold import fold
+from raycal.people.log import AnswerLog, read_events
+from raycal.people.steps import StepFiles
+from raycal.storage.folder import Folder
+from raycal.storage.run_writer import RunWriter
+from raycal.storage.sweep_dir import SweepDir, SweepPlan
+
+CONFIG = ExperimentConfig.model_validate(
+    {"dataset": {"name": "images", "root": "/birds"}, "scenario": "cluster+uncertain", "expert": "people"},
+    context=build.REGISTRIES,
+)
+ACCURACIES = (0.5, 0.75)
+NUM_CLUSTERS, NUM_SAMPLES, NUM_HOLDOUT = 12, 4, 20
+# The milliseconds of an answer: of a single image, and of a cluster besides its images.
+SAMPLE_MS, CLUSTER_MS, IMAGE_MS = 2000, 3000, 100
+
+
+class People:
+    """Two people who answer through the log of a run. In each round one answer is taken back, one is a second opinion,
+    and one is late."""
+
+    def __init__(self, run_folder: Folder) -> None:
+        self._run_folder = run_folder
+        self._number = itertools.count(1)
+
+    def label(self, steps: Sequence[StepQuestions]) -> None:
+        """Answer the questions of a round, and the hold-out in the first round."""
+        with AnswerLog(self._run_folder) as log:
+            log.write(list(self._events(steps)))
+
+    def _events(self, steps: Sequence[StepQuestions]) -> Iterator[Event]:
+        if steps[0].iteration == 0:
+            for position in range(NUM_HOLDOUT):
+                yield self._answer(f"h.{position}", Kind.SAMPLE, 1, purpose=Purpose.HOLDOUT)
+        for step in steps:
+            for number, question in enumerate(step.first):
+                given = self._answer(question.id, step.kind, len(question.by_distance))
+                yield given
+                if number == 0 and step.kind is Kind.CLUSTER:
+                    yield Undone(**self._common(), answer=given.id)
+                    yield self._answer(question.id, step.kind, len(question.by_distance))
+                if number == 1:
+                    yield self._answer(question.id, step.kind, len(question.by_distance), who="person-1")
+            yield Closed(**self._common(), iteration=step.iteration, step=step.step)
+            yield self._answer(step.first[0].id, step.kind, 1, who="person-1")
+
+    def _common(self, who: str = "owner") -> dict[str, object]:
+        number = next(self._number)
+        return {"seq": number, "id": f"{number:032x}", "who": who, "time": f"2026-11-27T12:00:{number % 60:02}Z"}
+
+    def _answer(
+        self, question: str, kind: Kind, shown: int, *, purpose: Purpose = Purpose.ROUND, who: str = "owner"
+    ) -> Answered:
+        is_refused = kind is Kind.CLUSTER and question.endswith(".11")
+        milliseconds = SAMPLE_MS if kind is Kind.SAMPLE else CLUSTER_MS + IMAGE_MS * shown
+        return Answered(
+            **self._common(who),
+            question=question,
+            kind=kind,
+            answer=GivenAnswer.REFUSED if is_refused else GivenAnswer.LABEL,
+            label=None if is_refused else 1,
+            purpose=purpose,
+            timing=Timing(visible_ms=milliseconds),
+            shown=shown,
+        )
+
+
+def round_steps(iteration: int) -> list[StepQuestions]:
+    """The steps of a round: clusters of 4 to 15 images, and single images."""
+    starts = np.cumsum([0, *range(4, 4 + NUM_CLUSTERS)])
+    clusters = [np.arange(start, end) for start, end in itertools.pairwise(starts)]
+    samples = [np.array([200 + number]) for number in range(NUM_SAMPLES)]
+    return [
+        StepQuestions(
+            iteration=iteration,
+            step=number,
+            kind=kind,
+            budget=len(parts),
+            first=tuple(Question(id=f"{iteration}.{number}.{at}", by_distance=part) for at, part in enumerate(parts)),
+        )
+        for number, (kind, parts) in enumerate(((Kind.CLUSTER, clusters), (Kind.SAMPLE, samples)))
+    ]
+
+
+def label_folder(storage: Path, *, rounds: int = 2, is_finished: bool = True) -> tuple[SweepDir, RunWriter]:
+    """Label some rounds of the project `birds`; return its folder and that of its run."""
+    sweep_dir = SweepDir(Folder.at(str(storage / "birds")))
+    sweep_dir.write_plan(SweepPlan(sweep="birds", experiments={CONFIG.experiment_id: CONFIG}, threads=1))
+    run_dir = RunWriter(sweep_dir.folder.folder(CONFIG.experiment_id))
+    run_dir.begin(CONFIG)
+    people, ledger = People(run_dir.folder), list[Interaction]()
+    for iteration in range(rounds):
+        steps = round_steps(iteration)
+        for step in steps:
+            StepFiles(run_dir.folder.folder(STEPS)).write(step)
+        people.label(steps)
+        book, rows = fold(read_events(run_dir.folder)), list[Interaction]()
+        for step in steps:
+            rows += step.rows(book.replies(step), spent=len(ledger) + len(rows))
+        ledger += rows
+        run_dir.commit(
+            IterationResult(
+                iteration=iteration,
+                interactions=len(ledger),
+                human_seconds=sum(row.seconds for row in ledger),
+                ledger=tuple(rows),
+                pool=PoolSnapshot(status=np.ones(300, np.int8), labels=np.zeros(300, np.int32)),
+                evaluation=Evaluation(accuracy=ACCURACIES[iteration], loss=1.0, chance=0.25),
+                seconds=PhaseSeconds(predict=0.0, cluster=0.0, train=1.0, evaluate=0.5),
+            ),
+            b"model",
+        )
+        AnswerFiles(run_dir.folder).write_missing()
+    if is_finished:
+        run_dir.finish("iterations")
+    return sweep_dir, run_dir

@@ -1,0 +1,173 @@
+"""Makes the folder of a project that bots labeled, through the project and the worker but without a server."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from raycal.annotate import command
+from raycal.config import ExperimentConfig, WorkerSettings
+from raycal.experiment import build
+from raycal.experiment.with_people import WorkerOrder, carry_on
+from raycal.people.answered import STEPS
+from raycal.people.project import Project
+from raycal.people.steps import StepFiles
+from raycal.storage.folder import Folder
+from raycal.storage.inputs import Inputs
+from raycal.storage.run_dir import RunDir
+from raycal.sweep.job import Job, Request, prepare
+from raycal.sweep.run import take_folder
+
+COLORS = {"blue": (30, 60, 200), "green": (40, 180, 60), "red": (200, 40, 30)}
+NAMES = tuple(sorted(COLORS))
+FILE = """\
+name: colors
+experiment:
+  dataset: {{name: images, root: '{root}', holdout: 24}}
+  model: {{weights: none}}
+  scenario: {scenario}
+  expert: people
+  iterations: {iterations}
+  interactions_per_iteration: {interactions}
+  training: {{epochs: 2, batch_size: 16, learning_rate: 0.01, image_size: 32}}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabeledRun:
+    """A project that bots labeled.
+
+    Attributes:
+        file: The project file.
+        storage: The folder that holds the folder of the project.
+        job: The job of the project.
+        config: Its experiment.
+        settings: The compute settings with which the model was trained.
+    """
+
+    file: Path
+    storage: Path
+    job: Job
+    config: ExperimentConfig
+    settings: WorkerSettings
+
+    @property
+    def run_dir(self) -> RunDir:
+        return self.job.sweep_dir.run_dir(self.config.experiment_id)
+
+    @property
+    def folder(self) -> Folder:
+        return self.job.sweep_dir.folder
+
+
+def write_images(root: Path, number: int = 96) -> None:
+    """Write images whose file name starts with the color that they show."""
+    root.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for at in range(number):
+        name = NAMES[at % len(NAMES)]
+        pixels = np.clip(rng.normal(COLORS[name], 30, (24, 24, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(root / f"{name}-{at:03d}.png")
+
+
+def label_run(
+    tmp_path: Path,
+    *,
+    rounds: int,
+    iterations: int = 2,
+    interactions: int = 16,
+    scenario: str = "uncertain+cluster",
+) -> LabeledRun:
+    """Label some rounds of a new project. With all rounds, the run is finished."""
+    write_images(tmp_path / "colors")
+    file, storage = tmp_path / "colors.yaml", tmp_path / "runs"
+    file.write_text(
+        FILE.format(root=tmp_path / "colors", scenario=scenario, iterations=iterations, interactions=interactions)
+    )
+    job = prepare(Request(sweep=str(file), storage=str(storage), local=True, resume=True, people=True, track=False))
+    (config,) = job.selected.values()
+    run_folder = job.sweep_dir.folder.folder(config.experiment_id)
+    opened = command._open_images(config, run_folder)
+    job, lease = take_folder(job, {}, 1, Inputs())
+    settings = WorkerSettings(threads=1)
+    order = WorkerOrder(
+        config=config,
+        sweep_folder=job.sweep_dir.folder.uri,
+        lease=lease.record,
+        settings=settings,
+    )
+    run = LabeledRun(file=file, storage=storage, job=job, config=config, settings=settings)
+    with command._project(job, config, run_folder, opened.dataset) as project:
+        bots = Bots(project, [Path(name).name.split("-")[0] for name in opened.dataset.source.names])
+        while len(run.run_dir.results()) < rounds:
+            assert carry_on(order), run.run_dir.error()
+            bots.answer_step(run.run_dir, config)
+        if rounds == iterations:
+            assert carry_on(order), run.run_dir.error()
+    return run
+
+
+class Bots:
+    """Two people, who know the color of each image and take turns."""
+
+    def __init__(self, project: Project, colors: list[str]) -> None:
+        self._project, self._colors = project, colors
+        self._rng, self._ids = random.Random(0), iter(range(10**6))
+
+    def answer_step(self, run_dir: RunDir, config: ExperimentConfig) -> None:
+        """Answer everything that can be answered now."""
+        steps = StepFiles(run_dir.folder.folder(STEPS))
+        place = steps.newest()
+        step = None if place is None or place[0] != len(run_dir.results()) else steps.read(*place)
+        halve = None if step is None else partial(
+            steps.halves, step, clustering=build.clustering(config), seed=config.seed
+        )  # fmt: skip
+        self._project.open_step(step, len(run_dir.results()), "open" if step else "training", halve=halve)
+        asked: list[str] = []
+        for number, question in enumerate(self._questions()):
+            asked.append(question["id"])
+            who = "owner" if number % 3 else "person-1"
+            reply = self._answer(question)
+            receipts = self._send(who, question["id"], reply)
+            if number % 7 == 3:  # a person takes an answer back, and gives it again
+                receipts += self._project.submit(who, who, [{"type": "undone", "id": self._id()}])
+                receipts += self._send(who, question["id"], reply)
+            if number % 7 == 5:  # another person answers the same question, without knowing about the first answer
+                receipts += self._send("person-2", question["id"], reply)
+            assert "refused" not in {receipt["status"] for receipt in receipts if "closed" not in receipt["text"]}
+        if step is not None:  # another person answers when the step is closed
+            late = {"answer": "label", "label": 0, "shown": 1, "timing": {"visible_ms": 4000, "gaps_ms": []}}
+            (receipt,) = self._send("person-2", next(one for one in asked if one[0] != "h"), late)
+            assert receipt["status"] == "late"
+
+    def _send(self, who: str, question: str, reply: dict[str, Any]) -> list[dict[str, Any]]:
+        common = {"type": "answered", "id": self._id(), "question": question, "suggestion_shown": False}
+        return self._project.submit(who, who, [{**common, "new_class": None, "marked": [], **reply}])
+
+    def _questions(self) -> Iterator[dict[str, Any]]:
+        while questions := self._project.next("owner", "owner", [], 1)["questions"]:
+            yield questions[0]
+
+    def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
+        if question["kind"] == "sample":
+            timing = {"visible_ms": self._rng.randrange(1500, 2500), "gaps_ms": []}
+            color = self._colors[question["image"]]
+            return {"answer": "label", "label": None, "new_class": color, "shown": 1, "timing": timing}
+        rows = question["all"] if "all" in question else [row for band in question["bands"].values() for row in band]
+        colors = [self._colors[row] for row in rows]
+        color = max(NAMES, key=colors.count)
+        others = [row for row, own in zip(rows, colors, strict=True) if own != color]
+        timing = {"visible_ms": 3000 + 100 * len(rows) + 500 * len(others), "gaps_ms": []}
+        if len(rows) > 1 and question["id"].endswith(".1"):
+            answer = "split" if len(rows) > 15 else "refused"
+            return {"answer": answer, "label": None, "shown": len(rows), "timing": timing}
+        labeled = {"answer": "label", "label": None, "new_class": color, "marked": others}
+        return {**labeled, "shown": len(rows), "timing": timing}
+
+    def _id(self) -> str:
+        return f"{next(self._ids):032x}"

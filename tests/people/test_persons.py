@@ -1,0 +1,39 @@
+"""What each person did, by pseudonym."""
+
+from pathlib import Path
+
+import pytest
+from labeled_folder import NUM_CLUSTERS, NUM_HOLDOUT, NUM_SAMPLES, label_folder
+
+from raycal.people.fold import fold
+from raycal.people.log import read_events
+from raycal.people.persons import PersonSummary, summarize_people
+
+
+def test_work_of_each_person_is_counted(tmp_path: Path) -> None:
+    _, run_dir = label_folder(tmp_path, rounds=1)
+
+    person, owner = sorted(
+        summarize_people(fold(read_events(run_dir.folder))), key=lambda one: one.annotator, reverse=True
+    )
+
+    shown = [*range(4, 4 + NUM_CLUSTERS), 4]  # the first cluster was answered, taken back and answered again
+    seconds = 2.0 * (NUM_HOLDOUT + NUM_SAMPLES) + sum(3.0 + 0.1 * images for images in shown)
+    assert owner == PersonSummary(
+        annotator="owner",
+        single_images=NUM_SAMPLES,
+        clusters=NUM_CLUSTERS + 1,
+        holdout=NUM_HOLDOUT,
+        taken_back=1,
+        late=0,
+        second_opinions=0,
+        agreeing=0,
+        minutes=pytest.approx(seconds / 60),
+        seconds_per_image=2.0,
+        seconds_per_cluster=pytest.approx(3.9),
+    )
+    assert (person.annotator, person.second_opinions, person.agreeing, person.late) == ("person-1", 2, 2, 2)
+
+
+def test_nobody_answered() -> None:
+    assert summarize_people(fold([])) == []

@@ -6,6 +6,7 @@ import signal
 from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from raycal.annotate.rounds import Rounds
 from raycal.annotate.security import Tokens, checked_name
 from raycal.annotate.serve import DEFAULT_PORT, ServerOptions, listen, serve
 from raycal.annotate.worker import Task
+from raycal.capacity.allocate import Node
 from raycal.capacity.machine import this_machine
 from raycal.config import ExperimentConfig, load_sweep
 from raycal.config.labels import image_root
@@ -114,7 +116,7 @@ def _label(
         opened = _open_images(config, run_folder)
         project = held.enter_context(_project(job, config, run_folder, opened.dataset))
         pictures = held.enter_context(Pictures(opened.dataset, opened.root))
-        allocation = allocate_trials(job, [this_machine()])
+        allocation = allocate_trials(job, [_machine_of_the_model(job, address)])
         job, lease = take_folder(job, {}, allocation.threads, Inputs())
         tracker = held.enter_context(tracked(job))
         run_dir = job.sweep_dir.run_dir(config.experiment_id)
@@ -188,6 +190,17 @@ def _ray_address(given: str | None) -> str | None:
     """The Ray cluster on which the model is trained: the given one, or that of the Ray job in which this process runs.
     None means this machine, without Ray."""
     return given or ("auto" if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ else None)
+
+
+def _machine_of_the_model(job: Job, address: str | None) -> Node:
+    """This machine without the core that the server and the browser need, so that the page stays quick in a training.
+
+    On fewer cores than it has threads, a training takes many times longer. The project file may say otherwise.
+    """
+    machine = this_machine()
+    if address is not None or job.plan is not None or job.sweep.resources.cpus_per_worker is not None:
+        return machine
+    return replace(machine, cpus=max(1, machine.cpus - 1))
 
 
 def _print_start(job: Job, config: ExperimentConfig) -> None:

@@ -202,7 +202,7 @@ class Annotator:
         return found
 
 
-Answer = Callable[[Annotator, dict[str, Any]], None]
+Answer = Callable[[Annotator, dict[str, Any]], object]
 
 
 def label_until(
@@ -217,7 +217,8 @@ def label_until(
     """Let people answer what is on their screens, one of them at a time in a random order.
 
     Args:
-        is_done: Whether the state says that this is enough. It counts while nobody has a question.
+        answer: Answers a question, or returns False if the person would rather wait.
+        is_done: Whether the state says that this is enough. It counts while nobody answers.
         most: The number of answers after which it is enough as well.
 
     Returns:
@@ -230,8 +231,7 @@ def label_until(
             return num_answers
         for number in rng.permutation(len(people)):
             question = people[number].question()
-            if question is not None:
-                answer(people[number], question)
+            if question is not None and answer(people[number], question) is not False:
                 num_answers += 1
                 break
         else:

@@ -284,6 +284,7 @@ class Project:
                 self._desk.leave(client)
             else:
                 self._desk.release(client, questions)
+            self._note_change()  # somebody may be waiting for these questions
 
     # How requests are stored together.
 

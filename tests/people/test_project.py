@@ -741,6 +741,16 @@ def test_halves_go_first_to_whom_the_cluster_came_from(birds: Project) -> None:
     assert ask(birds, "a1", 3) == ["0.0.0.0", "0.0.0.1", "0.0.3"]
 
 
+def test_pages_hear_of_questions_that_are_given_back(birds: Project) -> None:
+    """A page that waits asks again when the state has changed."""
+    ask(birds, "a1", 2)
+    seen, people = birds.num_changes, birds.state("b")["people"]
+    birds.release("a1")
+
+    assert birds.num_changes > seen
+    assert birds.state("b")["people"] == people - 1
+
+
 def test_questions_of_a_closed_step_are_dropped(birds: Project) -> None:
     held = ask(birds, "a1", 3)
     send_one(birds, answer(1, "0.0.7"), who="b", client="b1")

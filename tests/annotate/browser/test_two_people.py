@@ -118,9 +118,11 @@ def test_closed_tab_frees_its_question_at_once(contexts: Callable[[], Any], offi
     ben = Annotator(contexts(), office.link("Ben"))
     ben.page.wait_for_function("() => document.body.innerText.includes('other person is still answering 2 questions.')")
 
+    closed = time.monotonic()
     ana.page.close()
 
     assert ben.next_question(seconds=10)["id"] == "0.1.0"
+    assert time.monotonic() - closed < 3  # sooner than by the question that an idle page asks every five seconds
     assert ben.errors == []
 
 

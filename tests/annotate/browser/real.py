@@ -100,7 +100,7 @@ class Command:
     def interrupt(self) -> int:
         """Press Ctrl-C, and return the exit code."""
         self._process.send_signal(signal.SIGINT)
-        code = self._process.wait(20)
+        code = self._process.wait(60)
         self._reader.join()
         return code
 

@@ -879,6 +879,13 @@ def test_small_cluster_is_shown_as_a_whole(run: Folder) -> None:
         assert one.more("ana", "0.0.0", 0) == {"images": []}
 
 
+def test_round_without_a_measured_accuracy_is_not_shown(run: Folder) -> None:
+    line = {"iteration": 0, "test_accuracy": float("nan"), "annotated": 120, "human_seconds": 90.0}
+    run.write("results.jsonl", json.dumps(line).encode() + b"\n")
+    with project(run, holdout=40) as one:
+        assert one.state("ana")["results"] == []
+
+
 def test_state_has_what_the_page_shows(run: Folder) -> None:
     line = {"iteration": 0, "test_accuracy": 0.9, "annotated": 120, "human_seconds": 90.0}
     run.write("results.jsonl", json.dumps(line).encode() + b"\n")
@@ -905,4 +912,5 @@ def test_state_has_what_the_page_shows(run: Folder) -> None:
     (result,) = state["results"]
     assert (result["accuracy"], result["annotated"], result["human_minutes"]) == (0.9, 120, 1.5)
     assert (round(result["low"], 4), round(result["high"], 4)) == (0.7695, 0.9604)  # 36 of 40
+    assert result["num_test"] == 40
     assert json.dumps(state)

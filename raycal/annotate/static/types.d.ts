@@ -49,6 +49,7 @@ export type Result = {
   accuracy: number;
   low: number;
   high: number;
+  num_test?: number;
   annotated: number;
   human_minutes: number;
 };

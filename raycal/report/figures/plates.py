@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from raycal.config.people import asks_people
 from raycal.report.figures.break_even_chart import CAPTION, saving_charts
 from raycal.report.figures.captions import best_settings, deviation, file_name
 from raycal.report.figures.charts import (
@@ -142,9 +143,11 @@ def cost(dataset: str, shown: Sequence[Slice], average: Average = series_of) -> 
         )
         for part in shown
     ]
+    by_people = any(asks_people(trial.config) for part in shown for group in part.groups for trial in group.finished)
+    measured = "measured if people labeled, and otherwise " if by_people else ""
     caption = (
         "Annotated images have a label, right or wrong. There is one point per iteration, in the order of the "
-        "iterations. Human time is calculated from the costs in the settings of the expert."
+        f"iterations. Human time is {measured}calculated from the costs in the settings of the expert."
     )
     drawn = [charts for charts in rows if all(chart.series for chart in charts)]
     return _plate("cost", dataset, "Test accuracy against images and hours", caption, drawn, shown)

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from raycal.config.people import asks_people
 from raycal.monitor.summary import NO_REASON
 from raycal.report.runs import Trial
 from raycal.report.stats.comparison import Comparison
 from raycal.report.tables.frame import Row, frame
 
 REMOVED = "no longer in the sweep file"
+NOT_ANSWERED = "people have not answered all of its questions yet; python -m raycal.annotate goes on"
 
 
 _FAILURES = ("dataset", "group", "seed", "experiment id", "status", "iterations", "reason")
@@ -43,4 +45,6 @@ def _reason(trial: Trial) -> str:
     lines = trial.reason.splitlines()
     if trial.is_removed:
         return " … ".join(dict.fromkeys((REMOVED, *lines[:1], *lines[-1:])))
-    return " … ".join(dict.fromkeys((lines[0], lines[-1]))) if lines else NO_REASON
+    if not lines:
+        return NOT_ANSWERED if asks_people(trial.config) else NO_REASON
+    return " … ".join(dict.fromkeys((lines[0], lines[-1])))

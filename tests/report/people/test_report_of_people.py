@@ -13,11 +13,13 @@ from labeled_folder import CONFIG, NUM_CLUSTERS, NUM_HOLDOUT, NUM_SAMPLES, label
 from scipy.stats import binomtest
 
 from raycal.report.__main__ import main
+from raycal.report.figures.plates import plates
 from raycal.report.for_mlflow import sweep_description
 from raycal.report.live import LiveReport
 from raycal.report.people.plates import people_plates
 from raycal.report.people.project import is_labeled_by_people, read_projects
 from raycal.report.runs import read_runs
+from raycal.report.tables import tables
 from raycal.storage.lease import OWNER
 from raycal.storage.sweep_dir import SweepDir
 
@@ -197,3 +199,13 @@ def test_simulated_trial_beside_people_makes_a_comparison(tmp_path: Path) -> Non
 
     assert is_labeled_by_people(runs)
     assert not is_labeled_by_people(both)
+    assert [plate.kind for plate in plates(both)] == ["figure2", "figure3", "cost"]
+    assert "Human time is measured if people labeled, and otherwise calculated" in plates(both)[-1].caption
+
+
+def test_people_who_go_on_have_not_failed(tmp_path: Path) -> None:
+    runs = read_runs(label_folder(tmp_path, rounds=1, is_finished=False)[0].folder)
+
+    (reason,) = tables(runs)["failures"]["reason"]
+
+    assert reason == "people have not answered all of its questions yet; python -m raycal.annotate goes on"

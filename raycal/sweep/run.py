@@ -260,9 +260,10 @@ def tracked(job: Job) -> Iterator[Tracker | NoTracker]:
     """Track the sweep within this context; at its end, the sweep's run in MLflow gets its final status."""
     tracker: Tracker | NoTracker = NoTracker()
     if job.tracking_uri is not None:
-        again = "the same command" if job.request.people else "the same command with --resume"
-        tracker = Tracker(job.tracking_uri, job.sweep_dir, job.sweep.name, job.tracked, again=again)
+        tracker = Tracker(job.tracking_uri, job.sweep_dir, job.sweep.name, job.tracked)
         tracker.is_known_away = bool(job.away)
+        if job.request.people:
+            tracker.again = "the same command"
     tracker.start()
     status: str | None = "KILLED"
     try:

@@ -52,23 +52,17 @@ class Tracker(Thread):
 
     Attributes:
         is_known_away: Whether the user already knows that nothing can be sent now and needs no warning about it.
+        again: The command that sends the rest later.
     """
 
     is_known_away = False
+    again = "the same command with --resume"
 
-    def __init__(
-        self,
-        uri: str,
-        sweep_dir: SweepDir,
-        sweep: str,
-        experiments: Mapping[str, ExperimentConfig],
-        *,
-        again: str = "the same command with --resume",
-    ) -> None:
+    def __init__(self, uri: str, sweep_dir: SweepDir, sweep: str, experiments: Mapping[str, ExperimentConfig]) -> None:
         super().__init__(name="raycal-tracking", daemon=True)
         quiet_mlflow()
         self.uri = uri
-        self._sweep_dir, self._sweep, self._experiments, self._again = sweep_dir, sweep, experiments, again
+        self._sweep_dir, self._sweep, self._experiments = sweep_dir, sweep, experiments
         self._projection: Projection | None = None
         self._is_outdated = False
         self._unsent: dict[str, None] = {}
@@ -104,7 +98,7 @@ class Tracker(Thread):
                 "MLflow at %s did not take everything; it is all in %s, and %s sends it",
                 without_secrets(self.uri),
                 self._sweep_dir.folder.place,
-                self._again,
+                self.again,
             )
 
     @property

@@ -345,6 +345,18 @@ def test_password_is_in_no_warning(
         first == "MLflow at http://localhost:5000: API request to http://localhost:5000/api failed: ***; trying again"
     )
     assert last.startswith("MLflow at http://localhost:5000 did not take everything")
+    assert last.endswith("and the same command with --resume sends it")
+
+
+def test_warning_names_how_to_go_on(server: Server, sweep_dir: SweepDir, caplog: pytest.LogCaptureFixture) -> None:
+    server.away, server.reason = True, "away"
+    tracker = Tracker(URI, sweep_dir, "tiny", {})
+    tracker.again = "the same command"
+    tracker.start()
+    wait_until(lambda: server.attempts >= 1)
+    tracker.close("FINISHED")
+
+    assert warnings(caplog)[-1].endswith(", and the same command sends it")
 
 
 class TestUri:

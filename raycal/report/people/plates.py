@@ -36,7 +36,14 @@ def _plate(project: LabelingProject) -> Plate | None:
         is_band=False,
     )
     chance = project.trial.lines[-1].get("chance_accuracy")
-    chart = Chart(title="", x_label=MINUTES, y_label=ACCURACY_LABEL, series=(series,), chance=chance)
+    chart = Chart(
+        title="",
+        x_label=MINUTES,
+        y_label=ACCURACY_LABEL,
+        series=(series,),
+        x_range=(0.0, 1.05 * max(max(series.x), 0.1)),
+        chance=chance,
+    )
     return Plate(
         name=file_name("accuracy", trial.experiment_id),
         kind="minutes",

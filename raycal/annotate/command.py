@@ -32,7 +32,7 @@ from raycal.people.fold import fold
 from raycal.people.log import PEOPLE, read_events
 from raycal.people.prices import fit_prices, prices_yaml, timed_answers
 from raycal.people.project import FINISHED, Project
-from raycal.people.project_images import content_of, read_image_list, write_image_list
+from raycal.people.project_images import NAME, content_of, read_image_list, write_image_list
 from raycal.storage.folder import Folder
 from raycal.storage.inputs import Inputs
 from raycal.storage.run_dir import RunDir
@@ -242,6 +242,11 @@ def _open_images(config: ExperimentConfig, run_folder: Folder) -> Opened:
         images = dataset.load()
         return Opened(images, folder if images.source is not None else None)
     before = read_image_list(run_folder)
+    if before is None and read_events(run_folder):
+        raise InputError(
+            f"{run_folder.place}/{PEOPLE}/{NAME}: is missing, but the answers are about the images in this list; "
+            "restore it from a copy"
+        )
     loaded = dataset.load_listed(content=None if before is None else content_of(before), before=before)
     write_image_list(run_folder, loaded.image_list)
     if before is not None and len(loaded.image_list.names) > len(before.names):

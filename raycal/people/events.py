@@ -164,16 +164,24 @@ def _answered(record: Mapping[str, Any], common: dict[str, Any]) -> Answered:
         question=str(record["question"]),
         kind=Kind(record["kind"]),
         answer=GivenAnswer(record["answer"]),
-        label=record["label"],
+        label=None if record["label"] is None else _count(record["label"]),
         purpose=Purpose(record["purpose"]),
         timing=Timing(
-            visible_ms=timing["visible_ms"], first_input_ms=timing["first_input_ms"], gaps_ms=tuple(timing["gaps_ms"])
+            visible_ms=_count(timing["visible_ms"]),
+            first_input_ms=None if timing["first_input_ms"] is None else _count(timing["first_input_ms"]),
+            gaps_ms=tuple(map(_count, timing["gaps_ms"])),
         ),
-        shown=record["shown"],
-        marked=tuple(record["marked"]),
-        halves=tuple(map(tuple, record["halves"])),
-        suggestion_shown=record["suggestion_shown"],
+        shown=_count(record["shown"]),
+        marked=tuple(map(_count, record["marked"])),
+        halves=tuple(tuple(map(_count, half)) for half in record["halves"]),
+        suggestion_shown=bool(record["suggestion_shown"]),
     )
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} should be a whole number from 0")
+    return value
 
 
 def _undone(record: Mapping[str, Any], common: dict[str, Any]) -> Undone:

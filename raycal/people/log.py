@@ -78,6 +78,7 @@ class AnswerLog:
             self._next = 1 + max((last for name in names for _, last in _numbers(name)), default=0)
             self._separate = sorted(name for name in names for first, last in _numbers(name) if first == last)
             self.events = read_events(run_folder)
+            self._refuse_gaps()
         except OSError as error:
             self._release()
             raise InputError(f"{run_folder.place}/{PEOPLE} cannot be used: {one_line(error)}") from error
@@ -156,6 +157,19 @@ class AnswerLog:
             if first == last and any(start <= first <= end for start, end in joined):
                 self._folder.remove(name)
 
+    def _refuse_gaps(self) -> None:
+        """Refuse a log of which a file was removed: the numbers of all events follow one another.
+
+        Raises:
+            InputError: Events are missing.
+        """
+        for expected, event in enumerate(self.events, 1):
+            if event.seq != expected:
+                raise InputError(
+                    f"{self._folder.place}: a file with answers is missing, because the numbers {expected:,} to "
+                    f"{event.seq - 1:,} are in none; restore it from a copy"
+                )
+
     def _release(self) -> None:
         if self._lock is not None:
             self._lock.release()
@@ -169,6 +183,8 @@ def _numbers(name: str) -> list[tuple[int, int]]:
 
 
 def _parsed(content: bytes, place: str) -> list[Event]:
+    if not content.strip():
+        raise InputError(f"{place}: is empty, but held answers; restore the file from a copy")
     events = []
     for number, line in enumerate(content.splitlines(), 1):
         try:

@@ -18,6 +18,7 @@ import numpy as np
 from raycal.algorithm.questions import Question, StepQuestions
 from raycal.algorithm.records import Indices, Kind
 from raycal.data.image_dataset import ImageDataset
+from raycal.errors import InputError
 from raycal.people.board import Board, StepBoard, is_half
 from raycal.people.desk import Desk, QuestionLease
 from raycal.people.events import Answered, ClassAdded, Closed, Event, GivenAnswer, Purpose, Undone
@@ -113,6 +114,7 @@ class Project:
         self._log = AnswerLog(run_folder)
         try:
             self._board = self._new_board(StepFiles(run_folder.folder(f"{PEOPLE}/steps")).read_all(), self._log.events)
+            self._refuse_other_answers()
         except BaseException:
             self._log.close()
             raise
@@ -334,6 +336,26 @@ class Project:
             steps=steps,
             events=events,
         )
+
+    def _refuse_other_answers(self) -> None:
+        """Refuse a log whose answers are not about the questions and the classes of this project.
+
+        Raises:
+            InputError: A file with questions or the list of images was removed or replaced, or an answer was changed.
+        """
+        for event in self._board.book.events.values():
+            if not isinstance(event, Answered):
+                continue
+            if not self._exists(event.question):
+                problem = f"question {event.question}, which is neither in people/steps nor in people/images.json"
+            elif event.label is not None and event.label >= self._board.book.num_classes:
+                problem = f"class {event.label}, which nobody has named"
+            else:
+                continue
+            raise InputError(
+                f"{self._run_folder.place}/{PEOPLE}/answers: an answer is about the {problem}; restore these files "
+                "from a copy"
+            )
 
     # Answers.
 

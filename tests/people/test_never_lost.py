@@ -25,8 +25,10 @@ SERVER = """
 import sys, threading
 from small_project import answer, clusters, project
 from uuid import uuid4
+from raycal.people.steps import StepFiles
 from raycal.storage.folder import Folder
 
+StepFiles(Folder.at(sys.argv[1]).folder("people/steps")).write(clusters(60))
 one = project(Folder.at(sys.argv[1]), group_seconds=0.002)
 one.open_step(clusters(60), 0, "open")
 lock = threading.Lock()

@@ -338,8 +338,66 @@ def test_name_with_markup_is_kept_as_it_is(run: Folder) -> None:
     with project(run) as one:
         one.open_step(clusters(), 0, OPEN)
         send_one(one, answer(1, "0.0.0", None, answer="label", new_class=name))
+    StepFiles(run.folder("people/steps")).write(clusters())
     with project(run) as one:
         assert one.state("ana")["classes"][5]["name"] == name
+
+
+# A log that was changed.
+
+
+def answered_once(run: Folder) -> Path:
+    """The file with answers about two clusters."""
+    StepFiles(run.folder("people/steps")).write(clusters())
+    with project(run) as one:
+        one.open_step(clusters(), 0, OPEN)
+        one.submit("ana", "a1", [answer(1, "0.0.0", 1), answer(2, "0.0.1", 0)])
+    (file,) = Path(run.path).glob("people/answers/*.jsonl")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "problem"),
+    [
+        ('"label":1', '"label":99', "an answer is about the class 99, which nobody has named"),
+        ("0.0.0", "0.0.77", "an answer is about the question 0.0.77, which is neither in people/steps nor in "),
+        ("0.0.1", "h.4444", "an answer is about the question h.4444, which is neither in people/steps nor in "),
+        ('"label":1', '"label":"x"', "00000001.jsonl:1: this version of raycal cannot read this line"),
+        ('"label":1', '"label":-1', "00000001.jsonl:1: this version of raycal cannot read this line"),
+        ('"visible_ms":', '"visible_ms":-', "00000001.jsonl:1: this version of raycal cannot read this line"),
+        ('"marked":[]', '"marked":["x"]', "00000001.jsonl:1: this version of raycal cannot read this line"),
+        ('"seq":2', '"seq":5', "a file with answers is missing, because the numbers 2 to 4 are in none"),
+    ],
+)
+def test_changed_answer_is_refused(run: Folder, before: str, after: str, problem: str) -> None:
+    file = answered_once(run)
+    content = file.read_text()
+    assert before in content
+    file.write_text(content.replace(before, after, 1))
+
+    with pytest.raises(InputError) as refused:
+        project(run)
+    assert problem in str(refused.value)
+    file.write_text(content)  # the project is not locked, and nothing was changed
+    with project(run) as one:
+        assert one.state("ana")["labeled"] > 1
+
+
+def test_removed_questions_are_named(run: Folder) -> None:
+    answered_once(run)
+    (step,) = Path(run.path).glob("people/steps/iteration-*.json")
+    step.unlink()
+
+    with pytest.raises(InputError, match=r"question 0\.0\.0, which is neither in people/steps nor in"):
+        project(run)
+
+
+def test_emptied_file_of_answers_is_refused(run: Folder) -> None:
+    file = answered_once(run)
+    file.write_bytes(b"")
+
+    with pytest.raises(InputError, match=r"00000001\.jsonl: is empty, but held answers"):
+        project(run)
 
 
 # Undo.

@@ -32,7 +32,7 @@ from raycal.people.fold import fold
 from raycal.people.log import PEOPLE, read_events
 from raycal.people.prices import fit_prices, prices_yaml, timed_answers
 from raycal.people.project import FINISHED, Project
-from raycal.people.project_images import NAME, content_of, read_image_list, write_image_list
+from raycal.people.project_images import NAME, read_image_list, write_image_list
 from raycal.storage.folder import Folder
 from raycal.storage.inputs import Inputs
 from raycal.storage.run_dir import RunDir
@@ -113,7 +113,7 @@ def _label(
         held.enter_context(job.sweep_dir.lock("serving this project"))
         listener = held.enter_context(listen(server_options))
         _print_start(job, config)
-        opened = _open_images(config, run_folder)
+        opened = open_images(config, run_folder)
         project = held.enter_context(_project(job, config, run_folder, opened.dataset))
         pictures = held.enter_context(Pictures(opened.dataset, opened.root))
         allocation = allocate_trials(job, [_machine_of_the_model(job, address)])
@@ -229,7 +229,7 @@ def _project(job: Job, config: ExperimentConfig, run_folder: Folder, dataset: Im
     )
 
 
-def _open_images(config: ExperimentConfig, run_folder: Folder) -> Opened:
+def open_images(config: ExperimentConfig, run_folder: Folder) -> Opened:
     """The images, in the order of earlier starts, which is recorded in the folder of the run.
 
     Raises:
@@ -247,7 +247,7 @@ def _open_images(config: ExperimentConfig, run_folder: Folder) -> Opened:
             f"{run_folder.place}/{PEOPLE}/{NAME}: is missing, but the answers are about the images in this list; "
             "restore it from a copy"
         )
-    loaded = dataset.load_listed(content=None if before is None else content_of(before), before=before)
+    loaded = dataset.load_listed(before=before)
     write_image_list(run_folder, loaded.image_list)
     if before is not None and len(loaded.image_list.names) > len(before.names):
         print(f"  {len(loaded.image_list.names) - len(before.names):,} new images were added")
@@ -281,7 +281,7 @@ def _export(options: Namespace, job: Job, config: ExperimentConfig) -> int:
             f"{options.project}: nothing can be exported before the first round is finished and the model has learned "
             "from it"
         )
-    opened = _open_images(config, run_dir.folder)
+    opened = open_images(config, run_dir.folder)
     book = read_book(run_dir, opened.dataset.class_names)
     summary = export_run(
         run_dir.folder.uri,

@@ -1,5 +1,6 @@
 """What the command line refuses before anything is started or written."""
 
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,13 @@ import pytest
 from PIL import Image
 
 from raycal.annotate.__main__ import main
+from raycal.annotate.command import open_images
+from raycal.config import ExperimentConfig
+from raycal.errors import InputError
+from raycal.experiment import build
+from raycal.people.events import ClassAdded
+from raycal.people.log import AnswerLog
+from raycal.storage.folder import Folder
 
 
 @pytest.fixture
@@ -15,11 +23,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def paint(folder: Path, number: int) -> None:
+def paint(folder: Path, number: int, *, start: int = 0) -> None:
     folder.mkdir(exist_ok=True)
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(start)
     for row in range(number):
-        Image.fromarray(rng.integers(0, 255, (32, 32, 3), np.uint8)).save(folder / f"{row}.png")
+        Image.fromarray(rng.integers(0, 255, (32, 32, 3), np.uint8)).save(folder / f"{start + row}.png")
 
 
 @pytest.mark.parametrize(
@@ -42,3 +50,79 @@ def test_root_of_the_file_system_is_refused(here: Path, capsys: pytest.CaptureFi
     assert main(["/"]) == 2
 
     assert capsys.readouterr().err == "/: give a folder below this one\n"
+
+
+def project_of(folder: Path) -> ExperimentConfig:
+    settings = {
+        "dataset": {"name": "images", "root": str(folder)},
+        "model": {"weights": "none"},
+        "scenario": "random",
+        "expert": "people",
+        "training": {"epochs": 1, "image_size": 32},
+    }
+    return ExperimentConfig.model_validate(settings, context=build.REGISTRIES)
+
+
+def test_images_that_are_added_later_come_last_in_the_pool(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paint(here / "birds", 20, start=50)
+    run_folder = Folder.at(str(here / "run"))
+    before = open_images(project_of(here / "birds"), run_folder).dataset
+    paint(here / "birds", 5)
+
+    after = open_images(project_of(here / "birds"), run_folder).dataset
+
+    assert capsys.readouterr().out == "  5 new images were added\n"
+    assert before.source is not None
+    assert after.source is not None
+    assert after.source.names == (*before.source.names, "0.png", "1.png", "2.png", "3.png", "4.png")
+    assert after.train_rows.tolist() == [*before.train_rows.tolist(), 20, 21, 22, 23, 24]
+    assert after.test_rows.tolist() == before.test_rows.tolist()
+    assert (after.images[:20] == before.images).all()
+
+
+def test_list_of_images_that_was_removed_is_not_made_again(here: Path) -> None:
+    paint(here / "birds", 20)
+    run_folder = Folder.at(str(here / "run"))
+    open_images(project_of(here / "birds"), run_folder)
+    (here / "run" / "people" / "images.json").unlink()
+    with AnswerLog(run_folder) as log:
+        log.write([ClassAdded(seq=1, id="1", who="ana", time="2026-11-27T12:00:00Z", name="robin", label=0)])
+
+    with pytest.raises(InputError, match=r"people/images\.json: is missing, but the answers are about the images"):
+        open_images(project_of(here / "birds"), run_folder)
+
+
+def test_port_in_use_is_refused_before_anything_is_written(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paint(here / "birds", 20)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        assert main(["birds", "--port", str(port)]) == 2
+
+    assert capsys.readouterr().err == f"--port {port}: is in use; choose another one, or leave the option out\n"
+    assert not list(here.glob("runs/birds/[!.]*"))
+
+
+def test_link_of_an_invited_person_names_the_running_server(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paint(here / "birds", 20)
+    assert main(["birds", "--invite", "  ana  maria "]) == 0
+    assert "ana maria labels here: http://127.0.0.1:8700/#t=" in capsys.readouterr().out
+    (people,) = here.glob("runs/birds/*/people")
+    (people / "address.txt").write_text("https://birds.example/#t=")
+
+    assert main(["birds", "--invite", "ana maria"]) == 0
+    assert "ana maria labels here: https://birds.example/#t=" in capsys.readouterr().out
+    assert main(["birds", "--invite", "ana maria", "--port", "9000"]) == 0
+    assert "ana maria labels here: http://127.0.0.1:9000/#t=" in capsys.readouterr().out
+
+
+def test_export_before_the_first_round_is_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paint(here / "birds", 20)
+
+    assert main(["birds", "--export", "out"]) == 2
+    assert capsys.readouterr().err == (
+        "birds: nothing can be exported before the first round is finished and the model has learned from it\n"
+    )
+    assert [path.name for path in here.iterdir()] == ["birds"]

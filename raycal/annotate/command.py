@@ -26,7 +26,7 @@ from raycal.data.images import UnlabeledImages
 from raycal.data.pictures import Pictures
 from raycal.errors import InputError
 from raycal.experiment import build
-from raycal.experiment.downloads import downloads
+from raycal.experiment.downloads import downloads, fetch_weights
 from raycal.experiment.with_people import WorkerOrder
 from raycal.people.fold import fold
 from raycal.people.log import PEOPLE, read_events
@@ -109,6 +109,10 @@ def _label(
     job: Job, config: ExperimentConfig, run_folder: Folder, server_options: ServerOptions, address: str | None
 ) -> int:
     """Serve the page, and run the rounds, on the Ray cluster at the address if there is one."""
+    for needed in downloads([config], job.infos):
+        print(f"{job.sweep.name}: {needed}", flush=True)
+    if address is None:
+        fetch_weights(config)  # before anything is written, because other weights are another project
     with ExitStack() as held:
         held.enter_context(job.sweep_dir.lock("serving this project"))
         listener = held.enter_context(listen(server_options))
@@ -209,8 +213,6 @@ def _print_start(job: Job, config: ExperimentConfig) -> None:
     if job.tracking_uri is not None:
         print(f"  MLflow  {without_secrets(job.tracking_uri)}")
     print(*(f"  {line}" for line in (*describe(job.infos.values()), *job.warnings())), sep="\n")
-    for needed in downloads([config], job.infos):
-        print(f"  {needed}")
     print("  reading the images, which later starts find in the cache", flush=True)
 
 

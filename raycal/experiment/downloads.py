@@ -1,13 +1,21 @@
-"""Lists what a sweep downloads at its first start, without importing torch."""
+"""Lists what a sweep downloads at its first start, and downloads weights, without importing torch."""
 
+import hashlib
+import os
+import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from raycal.config import ExperimentConfig
 from raycal.data import DatasetInfo
-from raycal.data.download import checkpoints_dir
-from raycal.networks import IMAGENET, networks
+from raycal.data.download import checkpoints_dir, download
+from raycal.networks import IMAGENET, PublishedWeights, networks
+
+# The beginning of the SHA-256 at the end of a name such as `resnet18-f37072fd.pth`.
+_CHECKSUM = re.compile(r"-([0-9a-f]{8,64})\.")
 
 
 class Download(NamedTuple):
@@ -56,3 +64,40 @@ def lacks_weights(config: ExperimentConfig) -> bool:
     """Whether the weights of an experiment would be downloaded, because they are not on this machine."""
     weights = networks.facts(config.model.name).imagenet
     return config.model.weights == IMAGENET and weights is not None and not (checkpoints_dir() / weights.file).is_file()
+
+
+def fetch_weights(config: ExperimentConfig) -> None:
+    """Download the weights of an experiment into the folder in which torch looks for them, if they are not there.
+
+    Raises:
+        InputError: The download failed, and left no part of the file.
+    """
+    weights = networks.facts(config.model.name).imagenet
+    if weights is None or not lacks_weights(config):
+        return
+    folder = checkpoints_dir()
+    download(
+        folder,
+        lambda: _fetch(weights, folder / weights.file),
+        name="model.weights: imagenet",
+        instead=f"without a network, put {weights.url} into that folder, or give a file with the weights of "
+        f"{config.model.name} as model.weights",
+    )
+
+
+def _fetch(weights: PublishedWeights, target: Path) -> None:
+    """Download a file with weights, and keep it only if it has the checksum of which its name has the beginning."""
+    from urllib.request import urlopen
+
+    if target.is_file():
+        return
+    with TemporaryDirectory(dir=target.parent, prefix=".download-") as temporary, urlopen(weights.url) as response:
+        part, digest = Path(temporary) / target.name, hashlib.sha256()
+        with part.open("wb") as file:
+            while block := response.read(2**20):
+                file.write(block)
+                digest.update(block)
+        checksum = _CHECKSUM.search(target.name)
+        if checksum is not None and not digest.hexdigest().startswith(checksum[1]):
+            raise OSError("the file that came has another checksum")
+        os.replace(part, target)

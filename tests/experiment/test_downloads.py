@@ -1,3 +1,5 @@
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -5,8 +7,9 @@ import pytest
 from torchvision.models import get_model_weights
 
 from raycal.config import ExperimentConfig
+from raycal.errors import InputError
 from raycal.experiment import build
-from raycal.experiment.downloads import Download, downloads
+from raycal.experiment.downloads import Download, downloads, fetch_weights
 from raycal.networks import networks
 from raycal.sweep.preflight import check
 
@@ -60,3 +63,36 @@ def test_datasets_are_said_until_they_are_there(name: str, host: str, tmp_path: 
             (tmp_path / "eurosat/2750/River").mkdir(exist_ok=True)
             (tmp_path / f"eurosat/2750/River/{number}.jpg").write_bytes(b"")
     assert needed(dataset=dataset, model={"weights": "none"}) == []
+
+
+class Published:
+    """Weights of a network at an address of the test."""
+
+    def __init__(self, file: Path) -> None:
+        self.url, self.file = file.as_uri(), file.name
+
+
+@pytest.mark.parametrize("checksum", ["right", "wrong", "none"])
+def test_downloaded_weights_are_kept_only_if_their_checksum_is_right(
+    tmp_path: Path, torch_home: Path, monkeypatch: pytest.MonkeyPatch, checksum: str
+) -> None:
+    content = b"weights" * 1000
+    digest = {"right": "-" + sha256(content).hexdigest()[:8], "wrong": "-00000000", "none": ""}[checksum]
+    source = tmp_path / f"net{digest}.pth"
+    source.write_bytes(content)
+    config = ExperimentConfig.model_validate({"dataset": "digits", "scenario": "random"}, context=build.REGISTRIES)
+    facts = replace(networks.facts(config.model.name), imagenet=Published(source))
+    monkeypatch.setattr(type(networks), "facts", lambda self, name: facts)
+    kept = torch_home / "hub/checkpoints" / source.name
+    if checksum == "wrong":
+        with pytest.raises(
+            InputError, match=r"model.weights: imagenet: .* has another checksum.*; without a network, put"
+        ):
+            fetch_weights(config)
+        assert not kept.exists()
+        assert not list(kept.parent.glob(".download-*"))
+    else:
+        fetch_weights(config)
+        assert kept.read_bytes() == content
+        source.unlink()
+        fetch_weights(config)  # a second call needs no download

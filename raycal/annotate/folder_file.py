@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from raycal.capacity.machine import this_machine
 from raycal.config.yaml_file import parse_yaml, read_yaml
+from raycal.data.image_files import SUFFIXES
 from raycal.errors import InputError, printable
 from raycal.home import expand_home
 from raycal.storage.folder import Folder
@@ -17,6 +18,9 @@ from raycal.storage.folder import Folder
 # seconds.
 ON_GPU = "training: {stop: steps, steps: 400, learning_rate: 1e-2, image_size: 224}"
 ON_CPU = "training: {stop: steps, steps: 1000, learning_rate: 1e-1, image_size: 224}"
+
+# In each round people answer for a tenth of the images, within these limits, so that small folders have several rounds.
+FEWEST_ANSWERS, MOST_ANSWERS, MOST_ROUNDS = 20, 100, 20
 
 TEXT = """\
 # A labeling project of raycal, for `python -m raycal.annotate {file}`.
@@ -27,8 +31,8 @@ experiment:
   model: {{name: resnet18, weights: imagenet{frozen}}}
   scenario: cluster+uncertain           # in each round first whole clusters, then single images
   expert: people
-  iterations: 20                        # rounds; you can stop and export at any time
-  interactions_per_iteration: 100       # answers in each round, after which the model is trained
+  iterations: {rounds:<2}                        # rounds; you can stop and export at any time
+  interactions_per_iteration: {answers:<3}       # answers in each round, after which the model is trained
   {training}
 """
 
@@ -102,16 +106,38 @@ class ProjectFile:
                 f"{printable(str(self.path))}: cannot be written ({reason}); write a project file elsewhere and give "
                 "it instead"
             ) from error
+        print(f"wrote {printable(str(self.path))}, which holds the settings", flush=True)
 
     def _text(self) -> str:
         has_gpu = this_machine().gpus > 0
+        answers, rounds = _answers_and_rounds(_count_images(self.folder))
         return TEXT.format(
             file=printable(self.path.name),
             name=re.sub(r"[^a-z0-9._-]+", "-", self.folder.name.lower()).strip("-._") or "images",
             root=_quoted(str(self.folder)),
+            answers=answers,
+            rounds=rounds,
             frozen="" if has_gpu else ", frozen: true",
             training=ON_GPU if has_gpu else ON_CPU,
         )
+
+
+def _answers_and_rounds(images: int) -> tuple[int, int]:
+    """The answers in each round, and the number of rounds, in which no more is asked than the pool has images."""
+    answers = min(MOST_ANSWERS, max(FEWEST_ANSWERS, images // 100 * 10))
+    pool = images - images // 5  # the others are the hold-out
+    return answers, min(MOST_ROUNDS, max(1, pool // answers))
+
+
+def _count_images(root: Path) -> int:
+    """The number of images in a folder. The count ends where more images change nothing."""
+    enough = 2 * MOST_ROUNDS * MOST_ANSWERS
+    count = 0
+    for _, _, names in os.walk(root):
+        count += sum(name.lower().endswith(SUFFIXES) for name in names)
+        if count >= enough:
+            break
+    return count
 
 
 def _quoted(text: str) -> str:

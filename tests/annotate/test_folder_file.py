@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 
 from raycal.annotate.folder_file import ProjectFile
 from raycal.config import load_sweep
@@ -93,3 +94,26 @@ def test_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match=r"cannot be written \(its name is not valid text\)"):
         ProjectFile.of(str(folder)).write()
+
+
+@pytest.mark.parametrize(
+    ("images", "answers", "rounds"), [(7, 20, 1), (60, 20, 2), (404, 40, 8), (1000, 100, 8), (3000, 100, 20)]
+)
+def test_rounds_fit_the_folder(
+    tmp_path: Path, images: int, answers: int, rounds: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "Late Birds" / "June"
+    folder.mkdir(parents=True)
+    for number in range(images):
+        (folder / f"{number}.JPG").touch()
+    (folder / "notes.txt").touch()
+    file = ProjectFile.of(str(folder.parent))
+
+    file.write()
+
+    experiment = yaml.safe_load(file.path.read_text())["experiment"]
+    assert file.path == tmp_path / "Late Birds.yaml"
+    assert capsys.readouterr().out == f"wrote {file.path}, which holds the settings\n"
+    assert (experiment["interactions_per_iteration"], experiment["iterations"]) == (answers, rounds)
+    file.write()  # a second start uses the file as it is
+    assert capsys.readouterr().out == ""

@@ -142,7 +142,8 @@ class Rounds:
         if self._is_answered(iteration):
             self.desk.open_step(None, iteration, "training", "The model learns from the new labels.")
         else:
-            self.desk.open_step(None, iteration, "preparing", "The model looks at the images.")
+            words = "The model looks at the images. If none is left to ask about, it learns from the labels."
+            self.desk.open_step(None, iteration, "preparing", words)
         reason = run_worker(self.task, must_stop)
         if must_stop.is_set():
             return

@@ -84,9 +84,11 @@ def card(
 
 
 def _summary(source: Source, images: ImageDataset, labels: LabelSet, people: PeopleRecord) -> str:
-    pool = [image for image in labels.images if image.split == "train"]
+    pool = labels.pool
     how = Counter(image.how for image in pool)
-    holdout = len(labels.images) - len(pool)
+    holdout = sum(image.split != "train" for image in labels.images)
+    copies = len(labels.images) - holdout - len(pool)
+    copied = f" {counted(copies, 'further file')} with the same content got the same labels." if copies else ""
     if people.annotators:
         names = sorted({*people.annotators.values(), *people.holdout_annotators.values()})
         by = f"by {counted(len(names), 'person')}" if len(names) == 1 else f"by {len(names)} people"
@@ -95,7 +97,7 @@ def _summary(source: Source, images: ImageDataset, labels: LabelSet, people: Peo
         who = f"by a simulated annotator (the expert `{source.config.expert.name}` of raycal), not by people"
     return (
         f"{counted(len(pool), 'image')} of a pool of {images.num_train:,} were labeled {who}: "
-        f"{how[How.SINGLE]:,} one by one and {how[How.CLUSTER]:,} in clusters of similar images. "
+        f"{how[How.SINGLE]:,} one by one and {how[How.CLUSTER]:,} in clusters of similar images.{copied} "
         f"The test split has {counted(holdout, 'labeled image')}. "
         f"The number of classes is {images.num_classes:,}."
     )
@@ -152,7 +154,7 @@ def _model(source: Source, model: ExportedModel | None) -> str:
     words = [
         f"`model.safetensors` holds the weights of a {config.model.name}"
         + (" whose last layer alone was trained" if config.model.frozen else "")
-        + f", trained in round {record['iteration']} on the labels that the run used then."
+        + f", trained in round {record['iteration']} (the first is round 0) on the labels that the run used then."
     ]
     if model.evaluation is None:
         words.append("Its accuracy is not known, because no image of the test split has a label.")

@@ -57,6 +57,11 @@ class LabelSet:
     decision: Decision
     num_lost: int
 
+    @property
+    def pool(self) -> list[LabeledImage]:
+        """The labeled images of the pool, without further files that have the same content as one of them."""
+        return list({image.row: image for image in reversed(self.images) if image.split == "train"}.values())
+
 
 def source_names(images: ImageDataset) -> Sequence[str]:
     """The name of each image, by row. An image that did not come from a file is named by its row."""

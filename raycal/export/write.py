@@ -173,7 +173,7 @@ def _json(value: Any) -> bytes:
 
 
 def _summary(target: Path, images: ImageDataset, labels: LabelSet, model: ExportedModel | None) -> ExportSummary:
-    pool = Counter(image.how for image in labels.images if image.split == "train")
+    pool = Counter(image.how for image in labels.pool)
     error, accuracy = label_error(images, labels), None
     if model is not None and model.evaluation is not None:
         value = model.evaluation.accuracy

@@ -490,8 +490,12 @@ def test_people_are_named_and_their_marks_count(place: Path, tmp_path: Path) -> 
     assert (copy["label"], copy["interaction"]) == (original["label"], original["interaction"])
     assert os.readlink(tmp_path / "out" / copy["file"]).endswith("/pictures/copy of one.png")
     assert (summary.num_holdout, summary.num_wrong) == (5, None)
+    labeled = sum(row["split"] == "train" for row in rows.values()) - 1
+    assert summary.num_single + summary.num_cluster == labeled
     text = (tmp_path / "out" / "README.md").read_text()
     assert r"by 2 people (ana, bo\<b\>)" in text
+    assert f"{labeled} images of a pool of {images.num_train} were labeled" in text
+    assert "1 further file with the same content got the same labels." in text
     assert "Label error: not known" in text
     assert "1 image was marked as odd" in text
     assert "1 image lost its label in this way" in text

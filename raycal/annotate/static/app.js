@@ -27,6 +27,8 @@ const POLL_MS = 5000;
 const AWAY_MS = 300000;
 const KEPT_PICTURES = 3;
 const PINNED = 10;
+/** The result of a round leaves the page with the first answer after this time. */
+const RESULT_MS = 5000;
 const HALVES_WAIT_MS = 1500;
 
 const client = uuid();
@@ -60,6 +62,7 @@ let busyChoice = false;
 let savedAt = "";
 let lastInput = performance.now();
 let resultsSeen = -1;
+let resultSaidAt = 0;
 let keysOn = readSetting("keys") !== "off";
 /** @type {EventSource | null} */
 let stream = null;
@@ -162,7 +165,7 @@ function kept() {
 function describe() {
   const held = queue.current;
   if (!held || held.question.kind === "sample") {
-    byId("subtitle").textContent = "";
+    byId("subtitle").textContent = held?.question.purpose === "holdout" ? "The model never learns from these images." : "";
     byId("evidence").textContent = byId("effect").textContent = "";
     return;
   }
@@ -171,8 +174,8 @@ function describe() {
   const shown = held.rows.length;
   byId("subtitle").textContent = shown < size ? `${plural(size, "image")}, ${shown} shown` : `${plural(size, "image")}, all shown`;
   byId("effect").replaceChildren(
-    odd ? `${plural(odd, "odd one")} out → label ` : "One key labels ",
-    h("strong", {}, (size - odd).toLocaleString("en")), odd ? " as …" : " images");
+    odd ? `${plural(odd, "odd one")} out, a class labels the other ` : "Click images that do not belong. A class labels all ",
+    h("strong", {}, (size - odd).toLocaleString("en")));
   byId("evidence").textContent = view instanceof Grid ? view.evidence : "";
 }
 
@@ -203,6 +206,7 @@ function commit(answer, one) {
   };
   outbox.add(event);
   setNotice("uncounted", "");
+  if (now - resultSaidAt > RESULT_MS) setNotice("result", "");
   queue.answered.add(question.id);
   if (one) {
     recent = [one.name, ...recent.filter((name) => name !== one.name)].slice(0, 5);
@@ -358,7 +362,7 @@ function openPalette(onlyNew) {
 function pause() {
   zoom.close();
   clock?.setPaused(performance.now(), true);
-  const dialog = show("pause", "paused", "Go on", ["p"], h("h2", {}, "Paused"), h("p", {}, "The clock stands still. Press P to go on."));
+  const dialog = show("pause", "paused", "Go on", ["p"], h("h2", {}, "Paused"), h("p", {}, "The clock stands still."));
   dialog.addEventListener("close", () => clock?.setPaused(performance.now(), false));
 }
 
@@ -425,10 +429,12 @@ function renderHeader() {
   byId("project").textContent = state.project;
   byId("round").textContent = state.phase === "finished" ? "finished" : `round ${state.iteration + 1} of ${state.rounds}`;
   const budget = `answers ${state.round_answered}/${state.budget}`;
-  const done = holdout ? [state.holdout.answered, state.holdout.size] : [state.round_answered, state.budget];
-  byId("count").textContent = holdout ? `measuring ${done[0]}/${done[1]}` : budget;
+  const { answered, first, size } = state.holdout;
+  const goal = answered < first ? first : size;
+  const done = holdout ? [answered, goal] : [state.round_answered, state.budget];
+  byId("count").textContent = !holdout ? budget : `${answered < first ? "first images" : "measuring"} ${answered}/${goal}`;
   byId("minutes").textContent = state.minutes_left === null || state.phase === "finished" ? ""
-    : state.minutes_left < 1 ? "under a minute left" : `≈ ${Math.round(state.minutes_left)} min left`;
+    : state.minutes_left < 1 ? "< 1 min left" : `≈ ${Math.round(state.minutes_left)} min left`;
   const progress = /** @type {HTMLProgressElement} */ (byId("progress"));
   progress.max = Math.max(1, done[1]);
   progress.value = done[0];
@@ -460,13 +466,14 @@ function renderChips() {
   const list = byId("chips");
   if (drawn !== drawnClasses) {
     drawnClasses = drawn;
+    list.classList.toggle("long", pinned.some((one) => Math.max(...one.name.split(/[\s-]/).map((word) => word.length)) > 9));
     list.replaceChildren(...pinned.map((one, index) => {
       const chip = keyButton(String((index + 1) % 10), "", () => perform(`label ${index}`), { class: "chip" });
       chip.querySelector(".name")?.append(h("bdi", {}, one.name));
       chip.append(h("span", { class: "count", "aria-hidden": "true" }));
       return chip;
     }));
-    if (!all.length) list.append(h("p", { class: "empty" }, state?.may_add_classes ? "No classes yet. Press N and name the first one." : "This project has no classes."));
+    if (!all.length) list.append(h("p", { class: "empty" }, state?.may_add_classes ? "No classes yet. Name the first one, and go on like that." : "This project has no classes."));
     const rest = all.length - pinned.length;
     const search = keyButton("/", rest > 0 ? `search ${rest} more` : "search", () => perform("search"));
     const add = keyButton("N", "new class", () => perform("new"), { class: all.length ? null : "primary" });
@@ -485,8 +492,8 @@ function renderActions() {
     ["Space", "more", "more", ["cluster"]], ["Z", "undo", "undo", ["cluster", "sample", "none"]],
     ["P", "pause", "pause", ["cluster", "sample"]],
   ];
-  if (state?.role === "owner") all.push(["T", "train now", "train", ["cluster", "sample", "none"]]);
-  const drawn = `${kind} ${state?.role}`;
+  if (state?.role === "owner" && state.phase === "open") all.push(["T", "train now", "train", ["cluster", "sample", "none"]]);
+  const drawn = `${kind} ${state?.role} ${state?.phase === "open"}`;
   if (byId("actions").dataset.drawn === drawn) return;
   byId("actions").dataset.drawn = drawn;
   byId("actions").replaceChildren(...all.filter(([, , , kinds]) => kinds.includes(kind ?? "")).map(([key, name, action]) =>
@@ -501,7 +508,7 @@ function onState(fresh) {
   state = fresh;
   setVersion(fresh.epoch);
   if (before && before.epoch !== fresh.epoch) void restarted();
-  if (before && before.role !== fresh.role) renderActions();
+  renderActions();
   announceResults(fresh);
   renderHeader();
   renderChips();
@@ -522,13 +529,14 @@ function announceResults({ results }) {
   if (resultsSeen >= 0 && results.length > resultsSeen) {
     const last = results[results.length - 1];
     const text = `Round ${last.iteration + 1}: accuracy ${accuracyText(last)}${results.length > 1 ? `, ${gainText(results)}` : ""}.`;
+    resultSaidAt = performance.now();
     setNotice("result", text, ["Details", details], ["Dismiss", () => setNotice("result", "")]);
   }
   resultsSeen = results.length;
 }
 
 function details() {
-  if (state) show("details", "what the project has reached", "Close", [], panel(state, null));
+  if (state) show("details", "what the project has reached", "Close", [], panel(state, null, "So far"));
 }
 
 function listen() {

@@ -52,7 +52,7 @@ export function alphaOfLook(looks) {
  */
 export function evidenceText({ odd, seen, looks, all }) {
   if (seen === 0) return "";
-  if (all) return `${odd} of all ${seen} images ${odd === 1 ? "is" : "are"} odd: ${Math.floor((100 * (seen - odd)) / seen)} % alike`;
+  if (all) return `${odd} of all ${seen} are marked as odd`;
   const alike = Math.floor(100 * (1 - upperBound(odd, seen, alphaOfLook(looks))) + 1e-9);
-  return `${odd} of ${seen} random images ${odd === 1 ? "is" : "are"} odd: ≥ ${alike} % of all are alike (95 % sure)`;
+  return `${odd} of ${seen} random ones are marked as odd: at least ${alike} % belong together (95 % sure)`;
 }

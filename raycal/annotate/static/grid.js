@@ -7,7 +7,7 @@ import { h, plural } from "./dom.js";
 
 const LONG_PRESS_MS = 450;
 /** @type {Record<string, string>} */
-const BAND_HINT = { nearest: "most typical", random: "the estimate below counts these", farthest: "least typical", all: "most typical first" };
+const BAND_HINT = { nearest: "most typical", random: "the estimate below comes from these", farthest: "least typical", all: "most typical first" };
 
 export class Grid {
   /**

@@ -46,11 +46,11 @@ export function chart(results) {
 }
 
 /**
- * "84.3 % (80.1–87.6)".
+ * "84.3 % (95 % sure: 80.1–87.6)".
  * @param {Result} result
  */
 export function accuracyText(result) {
-  return `${percent(result.accuracy)} (${(100 * result.low).toFixed(1)}–${(100 * result.high).toFixed(1)})`;
+  return `${percent(result.accuracy)} (95 % sure: ${(100 * result.low).toFixed(1)}–${(100 * result.high).toFixed(1)})`;
 }
 
 /** What the last round brought, as a sentence. @param {Result[]} results */
@@ -59,7 +59,7 @@ export function gainText(results) {
   if (!last) return "";
   const gain = 100 * (last.accuracy - before.accuracy);
   const minutes = last.human_minutes - before.human_minutes;
-  return `${gain < 0 ? "−" : "+"}${Math.abs(gain).toFixed(1)} points for ${minutes.toFixed(1)} min`;
+  return `${gain < 0 ? "−" : "+"}${Math.abs(gain).toFixed(1)} points with ${minutes.toFixed(1)} min of work`;
 }
 
 /** @param {string} term @param {string} value @param {string} [note] */
@@ -72,22 +72,26 @@ const PHASES = {
   preparing: "Preparing questions", open: "Nothing to label right now", training: "Training", waiting: "Waiting", finished: "Finished",
 };
 
-/** @param {State} state @param {string | null} wait why there is no question, or null if the person opened the panel */
-export function panel(state, wait) {
+/**
+ * @param {State} state
+ * @param {string | null} wait why nobody is asked, if the server has said so
+ * @param {string} [title] the title where the panel is only looked at, while questions may be open
+ */
+export function panel(state, wait, title) {
   const last = state.results.at(-1);
-  const busy = state.phase === "training" || state.phase === "preparing";
+  const busy = !title && (state.phase === "training" || state.phase === "preparing");
   const element = h("section", { class: "panel", "aria-labelledby": "panel-title" });
-  element.append(h("h2", { id: "panel-title", tabindex: "-1", class: busy ? "busy" : null }, PHASES[state.phase] ?? state.phase));
+  element.append(h("h2", { id: "panel-title", tabindex: "-1", class: busy ? "busy" : null }, title ?? PHASES[state.phase] ?? state.phase));
   const lines = [...new Set([wait, state.message].filter((line) => line))];
   element.append(...lines.map((line) => h("p", {}, line)));
-  if (!lines.length && state.phase !== "finished") element.append(h("p", {}, "New questions appear here by themselves."));
+  if (!lines.length && !title && state.phase !== "finished") element.append(h("p", {}, "New questions appear here by themselves."));
   element.append(h("dl", { class: "facts" },
     fact("accuracy", last ? percent(last.accuracy) : "–",
-      last ? `95 % interval: ${(100 * last.low).toFixed(1)} to ${(100 * last.high).toFixed(1)}` : "known after the first round"),
+      last ? `between ${(100 * last.low).toFixed(1)} and ${(100 * last.high).toFixed(1)} % (95 % sure)` : "known after the first round"),
     fact("images with a label", state.labeled.toLocaleString("en"), `of ${state.total.toLocaleString("en")}`),
     fact("people's time", last ? `${last.human_minutes.toFixed(1)} min` : "–", state.results.length > 1 ? `last round: ${gainText(state.results)}` : undefined),
-    fact("for measuring", `${state.holdout.answered} of ${state.holdout.size}`, "hold-out images labeled")));
-  if (state.results.length) element.append(h("figure", {}, chart(state.results), h("figcaption", {}, "Accuracy on the hold-out after each round, with 95 % intervals")));
+    fact("for measuring", `${state.holdout.answered} of ${state.holdout.size}`, "images it never learns from")));
+  if (state.results.length) element.append(h("figure", {}, chart(state.results), h("figcaption", {}, "Accuracy on the images for measuring after each round, with 95 % intervals")));
   if (state.people > 1) element.append(h("p", { class: "quiet" }, `${plural(state.people, "person", "people")} are labeling.`));
   return element;
 }

@@ -16,11 +16,7 @@ export class Sample {
 
   paint() {
     const image = this.held.pictures.images.get(this.held.rows[0]);
-    if (!image || this.frame.firstChild) return;
-    // A picture of few pixels is easier to recognize when it is not blown up to the whole page.
-    const side = Math.max(image.naturalWidth, image.naturalHeight);
-    if (side < 300) this.frame.classList.add(side < 100 ? "tiny" : "small");
-    this.frame.append(image);
+    if (image && !this.frame.firstChild) this.frame.append(image);
   }
 
   enlarge() {

@@ -48,8 +48,10 @@ def test_marked_images_are_left_out_of_the_label(context: Any, clusters: Project
         tab.page.keyboard.press("o")
         tiles.nth(5).click()  # the second of the random ones
         assert tab.page.locator('.tile[aria-pressed="true"]').count() == 3
-        assert "3 odd ones out → label 57 as" in tab.text("#effect")
-        assert tab.text("#evidence") == "1 of 24 random images is odd: ≥ 81 % of all are alike (95 % sure)"
+        assert "3 odd ones out, a class labels the other 57" in tab.text("#effect")
+        assert (
+            tab.text("#evidence") == "1 of 24 random ones are marked as odd: at least 81 % belong together (95 % sure)"
+        )
         tab.press("2")
         tab.sent()
         tab.ready()
@@ -84,7 +86,7 @@ def test_mixed_unsure_and_more(context: Any, clusters: Project) -> None:
         tab.page.keyboard.press("Space")
         tab.page.wait_for_function("() => document.querySelectorAll('.tile').length === 60")
         assert tab.text("#subtitle") == "60 images, all shown"
-        assert tab.text("#evidence") == "0 of all 60 images are odd: 100 % alike"
+        assert tab.text("#evidence") == "0 of all 60 are marked as odd"
         tab.press("u")
         tab.sent()
     refused, unsure = clusters.log
@@ -527,7 +529,9 @@ def test_only_the_owner_trains_and_confirms_it(context: Any, singles: Project) -
             {"iteration": 3, "accuracy": 0.825, "low": 0.78, "high": 0.86, "annotated": 1, "human_minutes": 14.5},
         ]
         tab.page.wait_for_selector("[data-notice='result']")
-        assert "Round 4: accuracy 82.5 % (78.0\u201386.0), +2.5 points for 4.5 min." in tab.text("#notices")
+        assert "Round 4: accuracy 82.5 % (95 % sure: 78.0\u201386.0), +2.5 points with 4.5 min of work." in tab.text(
+            "#notices"
+        )
         singles.phase, singles.wait, singles.iteration = "open", None, 4
         singles.questions = [singles.questions[0], sample("4.0.0", 5)]
         tab.page.wait_for_function("() => document.body.dataset.ready === '4.0.0'", timeout=12_000)
@@ -571,7 +575,7 @@ def test_a_small_cluster_is_shown_as_a_whole(context: Any, photos: list[Any]) ->
     with PageServer(project) as server:
         tab = Tab(context, server)
         tab.page.locator(".tile").nth(29).click()
-        assert tab.text("#evidence") == "1 of all 30 images is odd: 96 % alike"
+        assert tab.text("#evidence") == "1 of all 30 are marked as odd"
         assert tab.text("#subtitle") == "30 images, all shown"
 
 

@@ -90,21 +90,21 @@ def test_bound_is_the_one_of_scipy(page: Any) -> None:
     [
         (
             {"odd": 0, "seen": 24, "looks": 1, "all": False},
-            "0 of 24 random images are odd: ≥ 88 % of all are alike (95 % sure)",
+            "0 of 24 random ones are marked as odd: at least 88 % belong together (95 % sure)",
         ),
         (
             {"odd": 1, "seen": 24, "looks": 1, "all": False},
-            "1 of 24 random images is odd: ≥ 81 % of all are alike (95 % sure)",
+            "1 of 24 random ones are marked as odd: at least 81 % belong together (95 % sure)",
         ),
         # the second look has only 1.25 % of risk left, else 0 of 48 would give 93 %
         (
             {"odd": 0, "seen": 48, "looks": 2, "all": False},
-            "0 of 48 random images are odd: ≥ 91 % of all are alike (95 % sure)",
+            "0 of 48 random ones are marked as odd: at least 91 % belong together (95 % sure)",
         ),
-        ({"odd": 3, "seen": 30, "looks": 1, "all": True}, "3 of all 30 images are odd: 90 % alike"),
+        ({"odd": 3, "seen": 30, "looks": 1, "all": True}, "3 of all 30 are marked as odd"),
         (
             {"odd": 24, "seen": 24, "looks": 1, "all": False},
-            "24 of 24 random images are odd: ≥ 0 % of all are alike (95 % sure)",
+            "24 of 24 random ones are marked as odd: at least 0 % belong together (95 % sure)",
         ),
     ],
 )

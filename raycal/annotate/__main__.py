@@ -37,7 +37,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("project", metavar="FOLDER | PROJECT.yaml", help="a folder of images, or a project file")
-    add_overrides(parser)
+    add_overrides(parser, has_grid=False)
     parser.add_argument(
         "--storage",
         metavar="DIR",

@@ -18,14 +18,20 @@ def add_places(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_overrides(parser: argparse.ArgumentParser) -> None:
-    """Add `--set`, which the parsed options hold as `overrides`."""
+def add_overrides(parser: argparse.ArgumentParser, *, has_grid: bool = True) -> None:
+    """Add `--set`, which the parsed options hold as `overrides`.
+
+    Args:
+        parser: The parser.
+        has_grid: Whether the command's file may have a grid.
+    """
+    also = " or 'grid.seed=[0,1]'" if has_grid else ""
     parser.add_argument(
         "--set",
         metavar="KEY=VALUE",
         action="append",
         default=[],
         dest="overrides",
-        help="change a setting, such as training.epochs=1 or 'grid.seed=[0,1]'; may be given several times; "
+        help=f"change a setting, such as training.epochs=1{also}; may be given several times; "
         "a value in braces, as in 'model={name: resnet34}', replaces the whole group",
     )

@@ -283,13 +283,8 @@ class Labeling:
     def outcome(self, storage: Path) -> dict[str, Any]:
         """The files that must not differ, by name."""
         found = comparable(files(Folder.at(str(storage)).folder(self.name)))
-        kept = {
-            name: content
-            for name, content in found.items()
-            if "/people/access.json" not in name.replace(".access", "access")
-        }
-        without_log = {name: content for name, content in kept.items() if "/people/answers/" not in name}
-        return without_log | {"MLflow": tracked(storage, self.name)}
+        same = {name: content for name, content in found.items() if not OTHER_FILES.search(name)}
+        return same | {"MLflow": tracked(storage, self.name)}
 
     def log(self, storage: Path) -> list[Any]:
         """All events of the log in their order, without times of day."""

@@ -31,7 +31,7 @@ experiment:
   model: {{name: resnet18, weights: imagenet{frozen}}}
   scenario: cluster+uncertain           # in each round first whole clusters, then single images
   expert: people
-  iterations: {rounds:<2}                        # rounds; you can stop and export at any time
+  iterations: {rounds:<2}                        # rounds; you can stop at any time, and export after the first
   interactions_per_iteration: {answers:<3}       # answers in each round, after which the model is trained
   {training}
 """

@@ -33,6 +33,7 @@ from raycal.people.log import PEOPLE, read_events
 from raycal.people.prices import fit_prices, prices_yaml, timed_answers
 from raycal.people.project import FINISHED, Project
 from raycal.people.project_images import NAME, read_image_list, write_image_list
+from raycal.people.shown import first_shown
 from raycal.storage.folder import Folder
 from raycal.storage.inputs import Inputs
 from raycal.storage.run_dir import RunDir
@@ -146,7 +147,10 @@ def _label(
             desk=project,
             clustering=build.clustering(config),
             on_commit=round_may_have_ended,
+            on_open=lambda step: pictures.prepare(first_shown(step, opened.dataset.train_rows)),
         )
+        if not opened.dataset.class_names:
+            pictures.prepare(opened.dataset.test_rows)
         tokens = Tokens(run_folder.folder(PEOPLE))
         run_folder.write(ADDRESS, server_options.link(listener.getsockname()[1], "").encode())
         print("  Ctrl-C stops the server; the same command continues the project", flush=True)

@@ -62,6 +62,7 @@ class Rounds:
         desk: Where people get their questions.
         clustering: Cuts a cluster in two when a person splits it.
         on_commit: Called after each saved iteration.
+        on_open: Called before people get the questions of a step.
     """
 
     task: Task
@@ -69,6 +70,7 @@ class Rounds:
     desk: Desk
     clustering: Clustering
     on_commit: Callable[[], object] = lambda: None
+    on_open: Callable[[StepQuestions], object] = lambda step: None
 
     def run(self, must_stop: Event) -> None:
         """Run the rounds until the experiment ends or the event is set."""
@@ -128,6 +130,7 @@ class Rounds:
 
     def _wait_for_people(self, steps: StepFiles, step: StepQuestions, must_stop: Event) -> None:
         halve = partial(steps.halves, step, clustering=self.clustering, seed=self.task.order.config.seed)
+        self.on_open(step)
         self.desk.open_step(step, step.iteration, "open", halve=halve)
         while not must_stop.is_set() and not self.desk.wait_closed(LOOK_SECONDS):
             pass

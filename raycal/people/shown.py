@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from raycal.algorithm.questions import Question
-from raycal.algorithm.records import Indices
+from raycal.algorithm.questions import Question, StepQuestions
+from raycal.algorithm.records import Indices, Kind
 
 NUM_NEAREST, NUM_RANDOM, NUM_FARTHEST = 4, 24, 8
 # A cluster with at most this many images is shown as a whole.
@@ -29,6 +29,19 @@ def bands(question: Question, rows: Indices) -> dict[str, Any]:
             "farthest": by_distance[-NUM_FARTHEST:].tolist(),
         }
     }
+
+
+def first_shown(step: StepQuestions, rows: Indices) -> list[int]:
+    """The images that the questions of a step show, in the order in which people see them.
+
+    Args:
+        step: The step, without the halves of clusters that people will split.
+        rows: (P,) The row of each sample of the pool in the images of the dataset.
+    """
+    if step.kind is Kind.SAMPLE:
+        return [int(rows[question.by_distance[0]]) for question in step.first]
+    shown = (bands(question, rows) for question in step.first)
+    return [row for one in shown for part in (one.get("all", ()), *one.get("bands", {}).values()) for row in part]
 
 
 def more_images(question: Question, rows: Indices, page: int) -> list[int]:

@@ -118,12 +118,20 @@ def test_answers_of_an_oracle_through_the_log_give_the_simulated_run(scenario: s
 
     with AnswerLog(run_dir.folder) as log:
         bot = Bot(log, build.dataset(people).load().train_labels, seed=1)
-        Rounds(task=Task(order=order), run_dir=run_dir, desk=bot, clustering=clusterings["kmeans"]).run(Event())
+        opened = list[tuple[int, int]]()
+        Rounds(
+            task=Task(order=order),
+            run_dir=run_dir,
+            desk=bot,
+            clustering=clusterings["kmeans"],
+            on_open=lambda step: opened.append((step.iteration, step.step)),
+        ).run(Event())
 
     assert bot.phases == [
         *("preparing 0", "open 0", "preparing 0", "open 0", "training 0"),
         *("open 1", "preparing 1", "open 1", "training 1", "finished 2"),
     ]
+    assert opened == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert ledger(run_dir) == ledger(simulated)
     assert comparable(run_dir) == comparable(simulated)
     assert pools(run_dir, 80) == pools(simulated, 80)

@@ -115,7 +115,10 @@ def undo(number: int) -> dict[str, Any]:
 
 
 def rows_of(question: dict[str, Any]) -> list[int]:
-    return [question["image"]] if question["kind"] == "sample" else question["all"]
+    """The images that a page shows for a question, in their order on the page."""
+    if question["kind"] == "sample":
+        return [question["image"]]
+    return question["all"] if "all" in question else [row for band in question["bands"].values() for row in band]
 
 
 def decide(question: dict[str, Any]) -> dict[str, Any]:

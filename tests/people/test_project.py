@@ -36,6 +36,7 @@ from raycal.people.fold import fold
 from raycal.people.incoming import RefusedError
 from raycal.people.log import ANSWERS, NotStoredError, read_events
 from raycal.people.project import OPEN, TRAINING, Project
+from raycal.people.shown import first_shown
 from raycal.people.steps import StepFiles
 from raycal.storage.folder import Folder
 
@@ -925,6 +926,16 @@ def test_cluster_is_shown_in_bands(run: Folder) -> None:
         assert one.more("ana", "0.0.0", 3)["images"] == pages[3]
         with pytest.raises(RefusedError, match="does not exist"):
             one.more("ana", "0.0.9", 0)
+
+
+@pytest.mark.parametrize("step", [clusters(2, size=212), clusters(4, size=7), samples(5)])
+def test_images_of_a_step_are_listed_in_the_order_in_which_people_see_them(run: Folder, step: StepQuestions) -> None:
+    with project(run) as one:
+        one.open_step(step, 0, OPEN)
+        questions = one.next("ana", "a1", [], 9)["questions"]
+
+    shown = [row for question in questions for row in rows_of(question)]
+    assert first_shown(step, TRAIN_ROWS) == shown
 
 
 def test_small_cluster_is_shown_as_a_whole(run: Folder) -> None:

@@ -99,7 +99,7 @@ def test_port_in_use_is_refused_before_anything_is_written(here: Path, capsys: p
         taken.listen()
         port = taken.getsockname()[1]
 
-        assert main(["birds", "--port", str(port)]) == 2
+        assert main(["birds", "--port", str(port), "--set", "model.weights=none"]) == 2
 
     assert capsys.readouterr().err == f"--port {port}: is in use; choose another one, or leave the option out\n"
     assert not list(here.glob("runs/birds/[!.]*"))

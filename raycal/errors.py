@@ -29,7 +29,8 @@ class TakenOverError(InfrastructureError):
 
 
 class StorageError(InfrastructureError, OSError):
-    """A remote file system does not answer, or refuses access. Its files are intact, so a later start can continue."""
+    """A remote file system does not answer, or refuses access. The files on it are intact, so a later start can
+    continue."""
 
 
 class DivergedError(RaycalError):
@@ -81,5 +82,5 @@ def first_of(names: Sequence[str], most: int, separator: str = ", ") -> str:
 
 
 def printable(line: str) -> str:
-    """The line with all characters escaped that would break it or control the terminal."""
+    """The line, in which every character that would break the line or control the terminal is escaped."""
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)

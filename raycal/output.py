@@ -50,7 +50,7 @@ def exit_code_of(work: Callable[[], int], codes: Mapping[type[Exception], int] |
 
     Args:
         work: Does the work and returns the exit code.
-        codes: The exit codes of other expected errors than `InputError`, whose exit code is 2.
+        codes: The exit codes of the expected errors, apart from `InputError`, which always has the exit code 2.
     """
     expected: dict[type[Exception], int] = {InputError: INPUT_ERROR, **(codes or {})}
     try:
@@ -148,7 +148,7 @@ def _open_closed_descriptors() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest free number, here this one
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # `os.open` takes the lowest free number: this one
 
 
 def _use_utf8_file_names() -> None:

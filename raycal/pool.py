@@ -43,8 +43,8 @@ class PoolView:
         return counts
 
     def snapshot(self) -> "PoolSnapshot":
-        """Return the state of the pool on which the model was last trained. It consists of `status` (P,) int8 and
-        `labels` (P,) int32; the label is -1 if a sample has none."""
+        """Return the state of the pool on which the model was last trained. The state consists of `status` (P,) int8
+        and `labels` (P,) int32; the label is -1 if a sample has none."""
         snapshot: PoolSnapshot = self._found(self._call("snapshot", self.experiment_id))
         return snapshot
 

@@ -111,7 +111,8 @@ def seconds_to_close(usual: float) -> float:
 
 
 def exit_code() -> int:
-    """The exit code 128 + signal number, as in shells: 130, 143 or 129. Clears the received signal and its alarm."""
+    """The exit code 128 + signal number, as in shells: 130, 143 or 129. The call also clears the received signal and
+    its alarm."""
     global _received
     code = 128 + (_received or signal.SIGINT)
     signal.setitimer(signal.ITIMER_REAL, 0)
@@ -123,7 +124,7 @@ def leave(code: int) -> NoReturn:
     """End the process with the exit code of its command.
 
     After a signal the process ends at once, without the cleanup of the interpreter, because a stopped job may be killed
-    before that is done.
+    before this cleanup is done.
     """
     if code <= 128:
         sys.exit(code)

@@ -1,4 +1,4 @@
-"""`python -m raycal.track SWEEP_DIR`: sends to MLflow the results of a sweep that it does not have yet."""
+"""`python -m raycal.track SWEEP_DIR`: sends those results of a sweep to MLflow that MLflow does not have yet."""
 
 import argparse
 import sys
@@ -17,8 +17,8 @@ OK, AWAY = 0, 1
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
-    """Run the command line. The exit code is 0 if MLflow has everything, 1 if it does not, and 2 for a mistake in the
-    input."""
+    """Run the command line. The exit code is 0 if MLflow has all results afterwards, 1 if some are missing, and 2 for a
+    mistake in the input."""
     parser = argparse.ArgumentParser(prog=prog, description=DESCRIPTION)
     parser.add_argument("sweep_dir", metavar="SWEEP_DIR", help="the folder of a sweep: <storage>/<sweep name>")
     parser.add_argument(
@@ -52,7 +52,7 @@ def _track(place: str, configured: str | None) -> int:
     from raycal.tracking.uri import error_line, is_database, without_secrets
 
     away = check_tracking(uri)
-    if away and is_database(uri):  # otherwise MLflow itself would try for minutes
+    if away and is_database(uri):  # otherwise MLflow would try to connect for minutes
         print(away, file=sys.stderr)
         return AWAY
     shown = without_secrets(uri)

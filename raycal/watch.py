@@ -1,4 +1,5 @@
-"""`raycal watch` or `python -m raycal.watch`: shows a sweep while it runs, from its folder alone, a line per trial."""
+"""`raycal watch` or `python -m raycal.watch`: shows a sweep while it runs, with one line per trial. The command reads
+nothing but the folder of the sweep."""
 
 import argparse
 import sys

@@ -56,7 +56,8 @@ def annotate_clusters(
     step: int,
     spent: int,
 ) -> Iterator[Interaction]:
-    """Ask the expert to label or refuse up to `budget` clusters (Alg. 1, line 23); both cost one interaction."""
+    """Ask the expert to label or refuse up to `budget` clusters (Alg. 1, line 23). Each cluster costs one interaction,
+    whether it is labeled or refused."""
     for number in range(spent + 1, spent + 1 + budget):
         cluster = clusters.pop()
         if cluster is None:

@@ -21,7 +21,8 @@ def squared_distances_to(points: Floats, point: npt.NDArray[Any]) -> npt.NDArray
 
 
 def least(values: npt.NDArray[np.float64], count: int) -> Indices:
-    """Rows of the `count` smallest values, ascending. Among equal values the smaller row comes first."""
+    """The rows of the `count` smallest values, in ascending order of the rows. Of equal values, that in the smaller row
+    is taken first."""
     return np.sort(np.argsort(values, kind="stable")[:count])
 
 

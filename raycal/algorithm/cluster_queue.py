@@ -19,7 +19,8 @@ from raycal.errors import InputError
 ClusterOrder = Literal["size", "value", "random", "oracle"]
 OnRefusal = Literal["skip", "split"]
 Rows = npt.NDArray[np.int64]  # rows of the predictions, ascending
-# Rank of a cluster, its size, minus its first row, and its rows. The rows are never compared: the first rows differ.
+# A cluster in the queue: its rank, its size, the negative of its first row, and all its rows. Two clusters never have
+# the same first row, so Python never compares all rows when it sorts.
 Waiting = tuple[float, int, int, Rows]
 ROUNDING = 1e-9  # tolerance: in floats, 0.8 of 5 is a little more than 4
 
@@ -32,8 +33,8 @@ class ClusterRules:
         core: Share of a cluster's samples that is shown and labeled, rounded up. It consists of the samples nearest to
             the centroid; the rest stays in D^U.
         order: `size` shows the largest cluster first, `value` the one with the most `expected_labels`, and `random`
-            shuffles. `oracle` shows first the cluster in which the expert will label the most images correctly; it is
-            an upper bound, because it knows the answers in advance.
+            shuffles. `oracle` shows first the cluster in which the expert will label the most images correctly. This
+            order gives an upper bound, because it uses the answers before they are given.
         on_refusal: `skip` drops a refused cluster. `split` cuts it in two with the same clustering. The halves join the
             queue like any other cluster and are shown in full, while the step's budget lasts.
         purity_threshold: The purity threshold of the expert that the order `value` assumes.
@@ -70,7 +71,8 @@ class ClusterQueue:
         self._predictions, self._rules = predictions, rules
         self._clustering, self._answer, self._rng = clustering, answer, rng
         shown = map(self._core, self._cluster(predictions.embeddings, num_clusters))
-        # The last element is shown first. Sorting once makes each pop cheap; with a heap its cost would grow.
+        # The last element is shown first. Sorting once makes each pop cheap; with a heap, the cost of a pop would grow
+        # with the number of clusters.
         self._waiting = sorted(map(self._ranked, shown))
 
     def pop(self) -> Cluster | None:

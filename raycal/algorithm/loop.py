@@ -62,7 +62,7 @@ class LoopSettings:
         num_clusters: Number of clusters of every clustering. None means the budget of the step.
         clusters: Rules for which part of a cluster is shown, and in which order the clusters are shown.
         ask_with: The query model of an iteration's first step: the model trained in the previous iteration (in
-            iteration 0 the pretrained network), or in every iteration the freshly reset one.
+            iteration 0 the pretrained network) or, in every iteration, the network that was just reset.
         retrain_between: Whether to train between the steps of a scenario, so that the query model of each step knows
             the answers to the steps before it.
         cluster_weight: Weight in training of a sample of D^CL, where a sample of D^L has weight 1. With `purity`, the

@@ -137,7 +137,8 @@ class Pool:
             keep_cluster_labels: Let the samples of D^CL keep their labels and weights until the expert labels them one
                 by one. This is not in the paper.
         """
-        # Indices instead of a mask: with scattered entries, a mask makes the CPU mispredict at every other sample.
+        # Indices are used, because a mask with scattered entries makes the CPU mispredict a branch at every other
+        # sample.
         if keep_cluster_labels:
             self._status[np.flatnonzero(self._status == CLUSTER_LABELED)] = KEPT
         released = np.flatnonzero((self._status == CLUSTER_LABELED) | (self._status == PSEUDO_LABELED))
@@ -151,7 +152,7 @@ class Pool:
 
     def _are(self, indices: Indices, *statuses: int) -> bool:
         """Whether all indices are samples of the pool with one of these statuses."""
-        if len(indices) == 1:  # most interactions are about one sample, for which the array functions are slow
+        if len(indices) == 1:  # most interactions are about one sample, and array functions are slow for one
             index = indices.item()
             return 0 <= index < len(self) and self._status.item(index) in statuses
         if np.count_nonzero(indices.astype(np.uint64) >= len(self)):  # a negative index becomes a huge one

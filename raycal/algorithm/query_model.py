@@ -34,12 +34,13 @@ class QueryModel:
         self._other_members: list[Floats] = []
 
     def fix_candidates(self) -> Indices:
-        """Let the first call of `predictions` predict the samples that may be asked about now, however late it comes.
+        """Fix which samples the first call of `predictions` predicts: those that may be asked about now.
 
-        The first call of this method decides; all calls return the samples.
+        Only the first call of this method has this effect. Every call returns the samples that the first call has
+        fixed.
 
-        The last bits of a prediction depend on the batch that a sample is in. With this call they do not depend on
-        whether an experiment was interrupted after this moment.
+        The last bits of a prediction depend on the batch that a sample is in. Because of this call, these bits do not
+        depend on whether an experiment was interrupted after this moment.
         """
         if self._candidates is None:
             self._candidates = self._pool.askable()

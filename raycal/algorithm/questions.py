@@ -43,7 +43,8 @@ class Question:
         return tuple(map(int, self.id.split(".")[2:]))
 
     def halves(self, parts: Sequence[Indices]) -> tuple["Question", ...]:
-        """The questions about the parts of this cluster, each given by its samples in the order of their distance."""
+        """The questions about the parts of this cluster, where each part is given by its samples, the one nearest to
+        the centroid first."""
         return tuple(Question(id=f"{self.id}.{number}", by_distance=part) for number, part in enumerate(parts))
 
 
@@ -54,7 +55,8 @@ class Reply:
     Attributes:
         label: The class. None means that the person refused the cluster or cannot tell the class.
         part: The samples to which the label applies, ascending. None means all samples of the question.
-        halves: The questions to ask instead about the parts of a cluster that the person refused and had split.
+        halves: The questions about the parts of the cluster, which are asked next if the person refused the cluster and
+            asked to split it.
         seconds: The seconds that the person spent on the reply.
     """
 

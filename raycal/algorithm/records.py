@@ -120,7 +120,7 @@ class Evaluation:
     Attributes:
         accuracy: Share of the test images that are classified correctly.
         loss: Mean cross-entropy in nats.
-        chance: The highest accuracy that cannot be distinguished from guessing. None if the level is not known.
+        chance: The highest accuracy that cannot be distinguished from guessing. None if this accuracy is not known.
     """
 
     accuracy: float

@@ -1,8 +1,8 @@
 """The HTTP interface between the page and a project: routes, errors, and the threads that do the work.
 
 The event loop only passes messages on. A call that may wait, for a lock or for the disk, runs in one of three pools of
-threads: answers wait for the disk together, questions and states are quick, and decoding pictures is slow. So none of
-the three has to wait for the others.
+threads: the first stores answers, which wait for the disk together; the second reads questions and states, which is
+quick; and the third decodes pictures, which is slow. So none of the three has to wait for the others.
 """
 
 import asyncio
@@ -61,8 +61,8 @@ class AnnotationApp:
     Args:
         project: The questions and answers.
         pictures: The pictures of the images.
-        tokens: Who may use the project.
-        site: Under which addresses the server may be used.
+        tokens: The people who may use the project.
+        site: The addresses under which the server may be used.
         static: The folder of the page.
     """
 
@@ -131,10 +131,10 @@ class AnnotationApp:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     async def _refresh_tokens(self) -> None:
-        """Read again and again whom other processes have invited or revoked."""
+        """Read at regular intervals which people other processes have invited or revoked."""
         while True:
             await asyncio.sleep(REFRESH_SECONDS if self._tokens.is_local else REMOTE_REFRESH_SECONDS)
-            with suppress(InputError, OSError):  # until the file can be read again, the old content counts
+            with suppress(InputError, OSError):  # the old content counts until the file can be read again
                 await self._in(self._asking, self._tokens.refresh)
 
     async def _in(self, pool: ThreadPoolExecutor, work: Callable[..., T], *arguments: object) -> T:
@@ -210,7 +210,7 @@ class AnnotationApp:
         )
 
     async def release(self, request: Request, body: Release) -> Response:
-        """Give questions back that a page no longer shows."""
+        """Take back questions that a page no longer shows."""
         await self._in(self._asking, self._project.release, body.client, body.questions)
         return JSONResponse({})
 

@@ -47,7 +47,7 @@ from raycal.tracking.uri import without_secrets
 logger = logging.getLogger(__name__)
 
 INTERRUPTED = 128 + signal.SIGINT
-# The address at which the newest server of a project can be reached, up to the token.
+# The file with the address at which the newest server of a project can be reached. The file does not hold the token.
 ADDRESS = f"{PEOPLE}/address.txt"
 
 
@@ -109,11 +109,11 @@ class Opened(NamedTuple):
 def _label(
     job: Job, config: ExperimentConfig, run_folder: Folder, server_options: ServerOptions, address: str | None
 ) -> int:
-    """Serve the page, and run the rounds, on the Ray cluster at the address if there is one."""
+    """Serve the page, and run the rounds. If an address is given, the model is trained on the Ray cluster there."""
     for needed in downloads([config], job.infos):
         print(f"{job.sweep.name}: {needed}", flush=True)
     if address is None:
-        fetch_weights(config)  # before anything is written, because other weights are another project
+        fetch_weights(config)  # before the project is written, which depends on the weights
     with ExitStack() as held:
         held.enter_context(job.sweep_dir.lock("serving this project"))
         listener = held.enter_context(listen(server_options))
@@ -182,7 +182,7 @@ def _conclude(job: Job, reporter: Reporter, tracker: Tracker | NoTracker) -> Non
 
 
 def _print_prices(source: str | Mapping[str, Any], options: Namespace) -> int:
-    """Print what the answers so far cost, as YAML for a sweep file. The project may be open at the same time."""
+    """Print the cost of the answers so far as YAML for a sweep file. The project may be open in another process."""
     sweep = load_sweep(source, build.REGISTRIES, overrides=options.overrides)
     sweep_dir = SweepDir(Folder.at(options.storage).folder(sweep.name))
     plan = sweep_dir.read_plan()
@@ -201,9 +201,10 @@ def _ray_address(given: str | None) -> str | None:
 
 
 def _machine_of_the_model(job: Job, address: str | None) -> Node:
-    """This machine without the core that the server and the browser need, so that the page stays quick in a training.
+    """This machine without the core that the server and the browser need, so that the page stays quick during a
+    training.
 
-    On fewer cores than it has threads, a training takes many times longer. The project file may say otherwise.
+    A training with more threads than there are free cores takes many times longer. The project file may say otherwise.
     """
     machine = this_machine()
     if address is not None or job.plan is not None or job.sweep.resources.cpus_per_worker is not None:

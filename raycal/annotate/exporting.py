@@ -26,11 +26,11 @@ def labeled_images(images: ImageDataset, book: Book) -> ImageDataset:
 
 
 def people_record(run_dir: RunDir, book: Book, duplicates: Mapping[str, str]) -> PeopleRecord:
-    """Who gave which answer, with the answers that are in no ledger yet.
+    """The record of who gave which answer. It includes the answers that are in no ledger yet.
 
     Args:
         run_dir: The folder of the run.
-        book: The meaning of its log.
+        book: The answers, as the log of the run gives them.
         duplicates: The name of each file that was left out as a duplicate, mapped to the name of the image with the
             same content.
     """
@@ -65,5 +65,5 @@ def _holdout_annotators(book: Book) -> dict[int, str]:
 
 
 def read_book(run_dir: RunDir, class_names: Sequence[str]) -> Book:
-    """The meaning of the log of a run."""
+    """Read the log of a run, and work out from its events which answers count."""
     return fold(read_events(run_dir.folder), class_names)

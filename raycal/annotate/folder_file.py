@@ -123,14 +123,16 @@ class ProjectFile:
 
 
 def _answers_and_rounds(images: int) -> tuple[int, int]:
-    """The answers in each round, and the number of rounds, in which no more is asked than the pool has images."""
+    """The number of answers in each round, and the number of rounds. There are no more rounds than the pool has images
+    for."""
     answers = min(MOST_ANSWERS, max(FEWEST_ANSWERS, images // 100 * 10))
     pool = images - images // 5  # the others are the hold-out
     return answers, min(MOST_ROUNDS, max(1, pool // answers))
 
 
 def _count_images(root: Path) -> int:
-    """The number of images in a folder. The count ends where more images change nothing."""
+    """The number of images in a folder. Counting stops at a number beyond which more images would not change the
+    project file."""
     enough = 2 * MOST_ROUNDS * MOST_ANSWERS
     count = 0
     for _, _, names in os.walk(root):

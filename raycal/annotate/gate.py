@@ -52,8 +52,8 @@ class Gate:
 
     Args:
         app: The application behind the gate.
-        tokens: Who may use the project.
-        site: Under which addresses the server may be used.
+        tokens: The people who may use the project.
+        site: The addresses under which the server may be used.
     """
 
     def __init__(self, app: App, tokens: Tokens, site: Site) -> None:
@@ -208,7 +208,7 @@ def _content_length(headers: Mapping[str, str]) -> int | None:
 
 
 def _has_large_body(headers: Mapping[str, str]) -> bool:
-    """Whether the body of a request is too large, or of unknown size."""
+    """Whether the body of a request is too large, or its size is unknown."""
     length = _content_length(headers)
     return "transfer-encoding" in headers or (length is not None and length > MAX_BODY_BYTES)
 

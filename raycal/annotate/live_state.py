@@ -62,7 +62,7 @@ class LiveState:
 
         Args:
             person: Who reads them.
-            is_valid: Whether the session of the person still exists; without it the stream ends.
+            is_valid: Whether the session of the person still exists. The stream ends when the session does.
         """
         self.num_readers += 1
         sent: str | None = None

@@ -73,7 +73,7 @@ class Answers(Body):
 
 
 def problem_sentence(location: tuple[int | str, ...], message: str) -> str:
-    """A sentence about a problem at a place of a message."""
+    """A sentence that says what is wrong at a place of a message."""
     place = ".".join(str(part) for part in location if part != "body") or "The message"
     said = message.removeprefix("Input ").removesuffix(".")
     if not message.startswith("Input "):

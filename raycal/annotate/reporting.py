@@ -61,7 +61,8 @@ class Reporter:
         return f"{self._folder.place}/{REPORT}/{PAGE}" if self._written else None
 
     def stop(self) -> None:
-        """End the process that writes the report, if there is one. Its files are complete at every moment."""
+        """End the process that writes the report, if there is one. The files of the report are complete at every
+        moment."""
         with self._lock:
             self._wanted = 0
             if self._process is not None:

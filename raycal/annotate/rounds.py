@@ -91,7 +91,8 @@ class Rounds:
                 must_stop.wait(RETRY_SECONDS)
 
     def _go_on(self, must_stop: Event) -> bool:
-        """Let people answer a step, or let a worker make or use one. Return whether the experiment is at its end.
+        """Let people answer a step, or let a worker make its questions or use its answers. Return whether the
+        experiment has ended.
 
         Raises:
             RaycalError: The worker has failed, or a file is damaged.

@@ -96,7 +96,8 @@ class _Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Session:
-    """A session in the file. It is over when the generation of its account has changed."""
+    """A session in the file. It ends when the number `generation` of its account changes, as it does when the person is
+    revoked."""
 
     digest: str
     who: str
@@ -228,7 +229,8 @@ class Tokens:
         persons: list[Person] = []
 
         def change(access: _Access) -> _Access:
-            # All accounts are compared, so that the time says nothing about the place of the right one.
+            # All accounts are compared, so that the time of an answer does not reveal where in the file the right one
+            # is.
             right = [one for one in access.accounts if one.token and hmac.compare_digest(one.token, digest)]
             if not right:
                 return access
@@ -254,7 +256,8 @@ class Tokens:
         return Person(account.who, account.role)
 
     def refresh(self) -> None:
-        """Take over what other processes, such as `--invite`, have written since."""
+        """Read the file again if another process, such as one with `--invite`, has changed it since it was last
+        read."""
         signature = self._file_signature()
         if signature is not None and signature == self._signature:
             return
@@ -367,7 +370,7 @@ class AttemptLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Under which addresses the server may be used.
+    """The addresses under which the server may be used.
 
     A page of another site can make a browser send requests here: by a name that it lets point to this machine (DNS
     rebinding), or simply with the address of this server. The first is seen in the header `Host`, the second in the

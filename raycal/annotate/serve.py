@@ -73,7 +73,7 @@ class ServerOptions:
 
     @property
     def site(self) -> Site:
-        """Under which addresses the server may be used."""
+        """The addresses under which the server may be used."""
         own = [socket.gethostname()] if self.host in ANY_ADDRESS else [self.host]
         return Site(
             names=frozenset(name.strip("[]").lower() for name in (*own, *self.names)),
@@ -119,7 +119,7 @@ class AnnotationServer:
     Args:
         project: The questions and answers.
         pictures: The pictures of the images.
-        tokens: Who may use the project.
+        tokens: The people who may use the project.
         options: Where the server can be reached.
         static: The folder of the page; None for the one of the package.
         listener: The open port; see `listen`. None means that the port of the options is opened.
@@ -240,7 +240,7 @@ def serve(
     Args:
         project: The questions and answers.
         pictures: The pictures of the images.
-        tokens: Who may use the project.
+        tokens: The people who may use the project.
         options: Where the server can be reached.
         background: Runs the rounds, in a thread of its own. It gets an event that is set when it has to end, and should
             then return within a second. If it returns earlier, the server goes on.

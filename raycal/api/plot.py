@@ -40,8 +40,8 @@ def plot_accuracy(
 
     Each scenario is a line through the means over its finished seeds, with a band of one sample standard deviation.
     Full supervision is a horizontal line. If a scenario was run with several settings, the line shows the settings with
-    the largest area under the budget curve, and its label names them. Settings that use true labels in a way that no
-    person could are drawn only if the scenario was run with no other settings.
+    the largest area under the budget curve, and its label names them. Some settings use true labels in a way that no
+    person could. They are drawn only if the scenario was run with no other settings.
 
     Args:
         sweep: The results of a sweep, or rows of `SweepResults.results`, such as those of several sweeps together.
@@ -140,7 +140,7 @@ def _chart(rows: pd.DataFrame) -> Chart:
 def _best_condition(rows: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     """The condition of a scenario with the largest area under the budget curve, and its rows.
 
-    A condition that is an upper bound is chosen only if all conditions are.
+    A condition that is an upper bound is chosen only if all conditions are upper bounds.
     """
     possible = rows[~rows["upper_bound"].astype(bool)]
     parts = {str(name): part for name, part in (rows if possible.empty else possible).groupby("condition", sort=False)}

@@ -274,7 +274,7 @@ def _keys(lines: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _numbers(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Make each column numeric whose values are all numbers or None, which becomes NaN, and return the frame."""
+    """Make every column numeric that holds only numbers and None, turn each None into NaN, and return the frame."""
     for name in frame.columns if columns is None else columns:
         values = frame[name]
         if values.dtype == object and all(value is None or type(value) in (int, float) for value in values):

@@ -77,8 +77,7 @@ def run(options: Options) -> Iterator[Figure]:
 def _accuracy_of_script(
     begin: dict[str, torch.Tensor], dataset: ImageDataset, training_set: TrainingSet, size: int, seed: int
 ) -> float:
-    """The accuracy of the straightforward script, which trains from the same weights on the same samples in its own
-    order."""
+    """The accuracy of the obvious script, which trains from the same weights on the same samples in its own order."""
     recipe = obvious.Recipe(image_size=size, batch_size=64, epochs=EPOCHS, learning_rate=0.01)
     pool, test = (
         obvious.PilImages(dataset.images[rows], dataset.labels[rows], size)
@@ -93,8 +92,7 @@ def _accuracy_of_script(
 
 
 def _shared_with_script(options: Options, dataset: ImageDataset, trained: bytes, rest: Indices, count: int) -> float:
-    """The share of the top `count` samples that raycal and the straightforward script both choose, with the same
-    weights.
+    """The share of the top `count` samples that raycal and the obvious script both choose, with the same weights.
 
     The images keep their size, because PIL rounds the pixels of resized images.
     """

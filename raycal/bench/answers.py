@@ -1,6 +1,6 @@
 """`answers`: how long people wait until an answer is on the disk, and whether each answer is there exactly once.
 
-`python -m raycal.bench.answers --people 50 --seconds 20` measures it alone.
+`python -m raycal.bench.answers --people 50 --seconds 20` runs this benchmark alone.
 """
 
 import argparse
@@ -82,7 +82,7 @@ def measure(place: Path, people: int, seconds: float, *, per_second: float = 1.0
 
 
 def run(options: Options) -> Iterator[Figure]:
-    """The time from an answer to its acknowledgement, of which 95 of 100 answers need less."""
+    """The time within which 95 of 100 answers are acknowledged."""
     people, seconds = options.size(50, 5), options.size(20, 1)
     with TemporaryDirectory() as folder:
         measured = measure(Path(folder), people, seconds)

@@ -70,7 +70,8 @@ def run(options: Options) -> Iterator[Figure]:
 
 
 def setting_of(ours: "Ours", script: "Script", work: Work, arms: str) -> dict[str, Any]:
-    """The settings and results of both arms' last iterations, for a figure; `arms` is the unit of its arms."""
+    """The settings and results of both arms' last iterations, for a figure. `arms` names the unit in which the figure
+    gives its arms."""
     return settings_of(
         ours.learner,
         image_size=work.image_size,

@@ -11,7 +11,11 @@ BLOCK_FLOATS = 2**24
 
 
 def blocks(num_rows: int, width: int) -> Iterator[slice]:
-    """Split rows into consecutive slices; a float32 table of a slice by `width` takes at most 64 MiB or is one row."""
+    """Split rows into consecutive slices.
+
+    A slice has so few rows that a float32 table with `width` values for each of them takes at most 64 MiB, but it has
+    at least one row.
+    """
     length = max(1, BLOCK_FLOATS // max(1, width))
     for begin in range(0, num_rows, length):
         yield slice(begin, min(begin + length, num_rows))

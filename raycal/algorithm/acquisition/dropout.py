@@ -24,7 +24,8 @@ Dropout = Annotated[float, Gt(0), Lt(1)]
 
 @by_score("bald")
 def bald(view: QueryContext, *, passes: Passes = 20, dropout: Dropout = 0.5) -> Floats:
-    """BALD (Houlsby et al. 2011; Gal et al. 2017): entropy of the passes' mean minus the passes' mean entropy, in nats.
+    """BALD (Houlsby et al. 2011; Gal et al. 2017): entropy of the mean of all passes, minus the mean of the passes'
+    entropies, in nats.
 
     The score is the mutual information between the label and the network. It is high where each pass is certain and
     the passes disagree.

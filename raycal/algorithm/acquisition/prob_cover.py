@@ -27,7 +27,7 @@ def prob_cover(
     delta: Annotated[float, Gt(0)] | None = None,
     purity: Annotated[float, Ge(0), Le(1)] = 0.95,
 ) -> Indices:
-    """ProbCover (Yehuda, Dekel, Hacohen, Weinshall 2022): greedily take the sample whose ball covers most new samples.
+    """ProbCover (Yehuda, Dekel, Hacohen, Weinshall 2022): greedily take the sample whose ball covers the most new ones.
 
     The ball of a sample contains the samples nearer than delta, by Euclidean distance between embeddings scaled to
     length one. Samples in the ball of an annotated sample are covered from the beginning. The samples are returned by

@@ -46,7 +46,7 @@ class QueryContext:
             single images, the samples with a kept label.
         rng: Random stream of the step, from which every random number must be drawn.
         annotated: Computes the embeddings of the labeled samples that cannot be chosen. The first call in an iteration
-            takes a pass over them.
+            takes a pass over these samples.
         head: Returns the weights of the query model's last layer.
         members: Computes class probabilities (count, U, K) float32 of an ensemble for the samples that may be chosen.
             The members are the query model and count - 1 networks that are trained on the same labels with other

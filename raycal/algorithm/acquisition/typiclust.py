@@ -29,12 +29,13 @@ def typiclust(
     All embeddings are scaled to length one and clustered. The number of clusters is the number of annotated samples
     plus the budget. The clusters take turns until the budget is spent. In its turn, a cluster gives its most typical
     sample: the one with the smallest mean distance to its nearest neighbors in the cluster. Samples that are annotated
-    or already chosen are left out, also as neighbors. Clusters of fewer than `smallest` samples come last. The paper
-    clusters self-supervised embeddings; this function clusters those of the query model.
+    or already chosen are left out; they do not count as neighbors either. Clusters of fewer than `smallest` samples
+    come last. The paper clusters self-supervised embeddings; this function clusters those of the query model.
 
     Args:
         max_clusters: Largest number of clusters, however many samples are annotated.
-        neighbors: Number of nearest neighbors that the mean distance is taken over, or all in a smaller cluster.
+        neighbors: Number of nearest neighbors over which the mean distance is taken. A sample of a smaller cluster has
+            all other samples of its cluster as neighbors.
         smallest: A cluster with fewer samples than this comes last.
     """
     annotated, indices = view.annotated().embeddings, view.predictions.indices

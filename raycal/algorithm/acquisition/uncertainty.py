@@ -22,9 +22,9 @@ def _not_the_likeliest(view: QueryContext) -> npt.NDArray[np.float64]:
     """The sum (U,) of all class probabilities but the highest one, at most `SURE`.
 
     In float32 a probability close to one is rounded to 1, while the small probabilities of the other classes keep all
-    their digits. So only their sum can tell which of several such samples the model is less certain about. A larger sum
-    is no more exact than the highest probability. It is replaced by `SURE`, so that equal scores stay equal there and
-    are not ordered by rounding errors.
+    their digits. So only their sum can tell which of several such samples the model is less certain about. A sum above
+    `SURE` is no more exact than the highest probability. Such a sum is replaced by `SURE`, so that equal scores stay
+    equal and rounding errors do not order them.
     """
     probs = view.predictions.probs
     scores = np.empty(len(probs), np.float64)

@@ -10,7 +10,7 @@ def torch_kmeans(embeddings: Floats, num_clusters: int, seed: int, *, iterations
     """Lloyd's k-means in torch on a GPU. If torch has no GPU or too little GPU memory, the Faiss clustering `kmeans`
     runs instead.
 
-    Unlike Faiss, it also updates the centers on the GPU. It has not been measured on a GPU yet.
+    Unlike Faiss, this clustering also updates the centers on the GPU. Its speed on a GPU has not been measured yet.
     """
     points = finite_points(embeddings)
     if gpu.torch_has_gpu():

@@ -19,7 +19,7 @@ class Cluster:
     Attributes:
         indices: (n,) int64, ascending.
         embeddings: Returns the embeddings (n, D) float32 of the query model, in the order of `indices`. They are copied
-            from the predictions for D^U only when this is called.
+            from the predictions for D^U only when this function is called.
     """
 
     indices: Indices
@@ -100,7 +100,8 @@ def make(expert: Mapping[str, Any], true_labels: Labels) -> Expert:
 
 
 def cluster_answer(label: int | None, true_labels: Labels, *, seconds: float) -> ClusterAnswer:
-    """The answer to a cluster whose samples have the true labels (n,); None as `label` refuses the cluster."""
+    """The answer to a cluster whose samples have the true labels (n,). If `label` is None, the expert refuses the
+    cluster."""
     return ClusterAnswer(
         label=label,
         purity=int(np.bincount(true_labels).max()) / len(true_labels),

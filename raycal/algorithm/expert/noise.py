@@ -59,8 +59,8 @@ class _Noise:
         return self._true_labels[indices]
 
     def _misled(self, indices: Indices, rng: np.random.Generator) -> tuple[Expert, np.random.Generator]:
-        """The wrapped expert, in which the perceived classes of these samples take the place of the true labels, and
-        its random generator."""
+        """A wrapped expert that takes the perceived classes of these samples for the true labels, and the random
+        generator for this expert."""
         noise_rng, others = rng.spawn(2)
         draws = noise_rng.random(len(self._true_labels))[indices]
         perceived = self._true_labels.copy()
@@ -92,8 +92,8 @@ class PairNoise(_Noise):
     Args:
         true_labels: (P,) int64.
         rate: Probability that the partner of the class is perceived.
-        partners: (K,) The class for which each class is mistaken; if it is never mistaken, this is the class itself.
-            None means the next class, and the first class for the last one.
+        partners: (K,) The partner of each class, which is the class that may be perceived in its place. A class that is
+            never mistaken is its own partner. None means the next class, and the first class for the last one.
         of: The wrapped expert, which is misled.
 
     Raises:

@@ -24,7 +24,7 @@ class People:
         pass
 
     def label_samples(self, indices: Indices, rng: np.random.Generator) -> NoReturn:
-        """Not possible.
+        """This method must not be called, because people answer in a browser.
 
         Raises:
             TypeError: Always.
@@ -32,7 +32,7 @@ class People:
         raise TypeError("people answer in a browser: see raycal.annotate")
 
     def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> NoReturn:
-        """Not possible.
+        """This method must not be called, because people answer in a browser.
 
         Raises:
             TypeError: Always.

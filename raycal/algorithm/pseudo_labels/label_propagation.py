@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 QUERIES = 4096  # points whose neighbors are searched at once, which bounds the memory
-TOLERANCE = 1e-6  # relative tolerance of the conjugate gradients; closer shares and certainties count as equal
+TOLERANCE = 1e-6  # tolerance of the conjugate gradients; shares or certainties that differ by less count as equal
 
 
 @pseudo_labels("label_propagation")

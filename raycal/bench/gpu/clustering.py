@@ -77,10 +77,10 @@ def clustering(options: Options, sizes: Sizes) -> Iterator[Figure]:
 
 
 def peak_gpu_bytes(call: Callable[[], object]) -> int:
-    """The largest number of bytes of GPU memory that a call uses, whatever library allocates them.
+    """The largest number of bytes of GPU memory that a call uses, whichever library allocates them.
 
-    It is the drop of the device's free memory, which is sampled while the call runs, so no other process may use the
-    GPU meanwhile.
+    The result is the drop of the device's free memory, which is sampled while the call runs, so no other process may
+    use the GPU meanwhile.
     """
     torch.cuda.empty_cache()
     before, _ = torch.cuda.mem_get_info()

@@ -7,8 +7,8 @@ BANDWIDTH = {"H200": 4.8, "H100": 3.35}
 
 
 def on_this_gpu(of_an_h200: float) -> float:
-    """The goal for this GPU in images per second, scaled from the goal for an H200; the goal is not scaled for an
-    unknown GPU."""
+    """The goal for this GPU in images per second, scaled from the goal for an H200; an unknown GPU gets the goal for an
+    H200."""
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
     return of_an_h200 * share_of_h200(name)
 

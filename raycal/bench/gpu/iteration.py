@@ -17,8 +17,8 @@ LEAST_ITERATION_GAIN = 8.0
 def iteration(options: Options, sizes: Sizes) -> Iterator[Figure]:
     """Ratios of the wall-clock seconds of iterations that start from the same weights and labels.
 
-    raycal's eager and compiled arms take turns first, so that the gain of compiling is known before the script starts,
-    which takes longer.
+    raycal's eager and compiled arms take turns first, so that the gain of compiling is known before the script, which
+    takes longer, starts.
     """
     work = sizes.work
     dataset = images(options, work.num_pool, work.num_test, work.image_size)

@@ -20,8 +20,8 @@ PATIENCE_SECONDS = 300.0
 
 
 def sharing(options: Options, sizes: Sizes) -> Iterator[Figure]:
-    """The wall-clock seconds of trials that run one after another, divided by the seconds of the same trials at once,
-    each in its own process."""
+    """The wall-clock seconds of trials that run one after another, divided by the seconds of the same trials when all
+    run at once, each in its own process."""
     work = replace(sizes.work, num_pool=sizes.trial_images, budget=min(sizes.work.budget, sizes.trial_images // 4))
     alone = [sizes.trials * seconds for seconds in at_once(options, work, 1)]
     together = at_once(options, work, sizes.trials)

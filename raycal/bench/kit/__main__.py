@@ -1,4 +1,4 @@
-"""`python -m raycal.bench.kit`: the steps for the first minutes on a GPU; those that decide the most come first."""
+"""`python -m raycal.bench.kit`: the steps for the first minutes on a GPU; the most important steps come first."""
 
 import argparse
 import os

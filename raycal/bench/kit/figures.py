@@ -21,7 +21,7 @@ from raycal.bench.machine import machine
 from raycal.bench.material import Options, embeddings
 
 MACHINE = "machine"
-# The batch size of whole iterations, and a large one.
+# The batch sizes of training: that of whole iterations, and a larger one.
 BATCHES = (64, 256)
 
 
@@ -48,7 +48,7 @@ def measure(step: str, options: Options) -> Iterator[Figure]:
     if step == "kmeans":
         yield first_call(options, sizes)
     if step == "sharing":
-        sizes = replace(sizes, work=replace(sizes.work, compile=False))  # few steps, as in short trials on a GPU
+        sizes = replace(sizes, work=replace(sizes.work, compile=False))  # as in short trials, which are not compiled
     yield from STEPS[step](options, sizes)
 
 

@@ -77,7 +77,7 @@ class Wanted:
 
 
 def steps(wanted: Wanted) -> list[Step]:
-    """All steps of the wanted parts; those that decide the most come first."""
+    """All steps of the wanted parts; the most important ones come first."""
     steps: list[Step] = []
     if TESTS in wanted.parts:
         steps.append(

@@ -38,7 +38,7 @@ def run_step(
     environment: Mapping[str, str],
     look: Callable[[], object] = lambda: None,
 ) -> Outcome:
-    """Run a command, append its output to the log, and end its whole process group after `limit` seconds.
+    """Run a command, append its output to the log, and end its whole process group after `limit` seconds at the latest.
 
     Args:
         folder: The working directory of the command.

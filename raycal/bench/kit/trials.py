@@ -85,7 +85,7 @@ class Trial:
 
 
 def image_root(images: Path) -> Path:
-    """The folder with `train` and `test`, or with the classes, inside folders that contain nothing but one folder."""
+    """The folder with `train` and `test`, or with the classes. It may lie inside folders that contain nothing else."""
     while True:
         inside = [path for path in images.iterdir() if not path.name.startswith(".")]
         if len(inside) != 1 or not inside[0].is_dir():

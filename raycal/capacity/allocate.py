@@ -20,15 +20,15 @@ __all__ = ["Allocation", "ClusteringShare", "Node", "allocate"]
 MAX_THREADS = 16
 # The largest number of GPUs that any known machine has.
 MAX_CARDS = 16
-# Private memory of the processes, without the pages of libraries that all processes share: a trial's driver with
-# Train's controller and helpers, and a worker with the CUDA build of torch. The dataset is mapped and shared. The
+# Private memory of a trial's driver, which includes Train's controller and helpers, and of a worker that has the CUDA
+# build of torch. The pages of libraries that all processes share are not counted. The dataset is mapped and shared. The
 # dataset and the actors use memory that Ray reserves for its object store, most of which stays unused.
 DRIVER_BYTES, WORKER_BYTES = int(0.8e9), int(1e9)
 # A trial that runs alone may start with this share of the memory above; with less memory it would be killed.
 LEAST_SHARE_OF_MEMORY = 0.75
-# Calls that an actor on a GPU takes at a time. The first computes: beside 0.5 GB of CUDA it holds its points (2 KB per
-# sample) and up to 1 GB of distances and sums on the GPU. The second has brought its points and waits. Further calls
-# wait in the actor's queue with their points.
+# Calls that an actor on a GPU takes at a time. The first call computes: in addition to 0.5 GB for CUDA, it holds its
+# points (2 KB per sample) and up to 1 GB of distances and sums on the GPU. The second call has brought its points and
+# waits. Further calls wait in the actor's queue with their points.
 CLUSTERINGS_PER_GPU = 2
 
 
@@ -129,8 +129,8 @@ def _gpus(wanted_gpus: float, cards: int) -> float:
 
 
 def _on_gpus(nodes: Sequence[Node], need: Need, concurrent: int) -> tuple[ClusteringShare, ...]:
-    """A clustering actor on each node on which, however the workers are placed, a clustering share of some GPU stays
-    free."""
+    """A clustering actor on each node where some GPU always has a clustering share free, however the workers are
+    placed."""
     return tuple(
         ClusteringShare(
             node_id=node.node_id, threads=need.threads, gpus=CLUSTERING_GPU, concurrency=CLUSTERINGS_PER_GPU

@@ -28,9 +28,9 @@ def beside_clustering(gpus: float) -> int:
 def equal_share(gpus: float, cards: int) -> float:
     """The largest share that lets as many workers use a card as `gpus` does; whole cards are returned as they are.
 
-    The share leaves room for clustering if clustering fits. Ray 2.60 places a group by the sum of a node's free GPUs.
-    If the remainders of several cards add up to another share, the group waits forever for a worker that fits on no
-    single card. With equal shares the remainders add up to less than one share.
+    The share leaves room for clustering if a card has enough room for it. Ray 2.60 places a group by the sum of a
+    node's free GPUs. If the remainders of several cards add up to another share, the group waits forever for a worker
+    that fits on no single card. With equal shares the remainders add up to less than one share.
 
     Args:
         gpus: The smallest number of GPUs of each worker; if it is above 1, it is a whole number.

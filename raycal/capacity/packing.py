@@ -7,7 +7,8 @@ from typing import Any
 
 from raycal.capacity.gpu_shares import UNIT, per_card
 
-# A driver and its worker group must fit on whole cores together: 50 drivers fit beside the worker of a single core.
+# A driver and its worker group must fit on whole cores together: beside a worker with one core, 50 drivers fit on that
+# core.
 DRIVER_UNITS = 10
 WORKER_UNITS = 9_500
 UNLIMITED = 10**9

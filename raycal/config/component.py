@@ -78,7 +78,8 @@ class ModelConfig(ComponentConfig):
 
 
 def component(kind: str, default: str | None, model: type[ComponentConfig] = ComponentConfig) -> BeforeValidator:
-    """A validator that accepts a bare name, and checks name and options against the registry in the context."""
+    """A validator that accepts a bare name, and checks the name and the options against the registry in the context of
+    the validation."""
 
     def check(value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, str):
@@ -100,7 +101,7 @@ def component(kind: str, default: str | None, model: type[ComponentConfig] = Com
 
 
 def by_default(name: str) -> Any:
-    """A default component that is checked like a given one, so that its options are filled in."""
+    """A default component that is checked like a component in the file, so that its options are filled in."""
     return Field(default=name, validate_default=True)
 
 

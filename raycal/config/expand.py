@@ -88,7 +88,7 @@ def examples(
 
 
 def drawn(values: Mapping[str, Any]) -> list[ConfigOverride]:
-    """The settings that a sample of the search space consists of, from its values by key."""
+    """The settings of a sample of the search space, made from its values, which are given by key."""
     return [ConfigOverride(key, value, (*SPACE, key), (*SPACE, key)) for key, value in values.items()]
 
 

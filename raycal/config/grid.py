@@ -86,7 +86,7 @@ def _excluded(grid: Mapping[str, Any], axes: Mapping[str, list[Any]], problems: 
         for key, value in entry.items():
             rows = [row for row, choice in enumerate(axes.get(key, ())) if _named(choice) == _named(value)]
             places.append({("grid", key, row) for row in rows})
-            # A value that `--set` removed from the grid need not be excluded.
+            # An entry may exclude a value that `--set` has removed from the grid.
             if not rows and not problems.is_overridden(("grid", key)):
                 problems.say((*at, key), _not_in_grid(key, value, axes))
         excluded.append(places)

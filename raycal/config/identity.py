@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from raycal.config.training import DEFAULT_LOSS
 from raycal.registry import EVERYTHING, declared
 
-# Incremented when the same configuration gives other results than before, so that old runs are not mistaken for new.
+# This number grows when the same configuration gives other results than before, so that old runs are not mistaken for
+# new ones.
 RECIPE_VERSION = 1
 _NO_GROUP = ""  # stands for settings directly under `experiment`
 # Settings that were added after the first ids, by group, with the values at which they change nothing.

@@ -28,7 +28,7 @@ _GENERIC = _SPLITS | {
     *("", "/", ".", "..", "~", "home", "root", "users", "mnt", "media", "tmp", "srv", "var", "opt", "workspace"),
 }
 
-# The label of a trial, or a pattern of it: the scenario, settings in brackets, the seed and perhaps the dataset.
+# The label of a trial, or a pattern for labels: the scenario, settings in brackets, the seed and perhaps the dataset.
 _LABEL = re.compile(r"(?P<name>.+?)(?: \((?P<settings>[^()]*)\))? (?P<end>s(?:\d|[*?\[]).*)")
 
 _WORDS = {"None": "default", "True": "yes", "False": "no"}
@@ -200,7 +200,7 @@ def trial_labels(experiments: Mapping[str, ExperimentConfig], searched: Collecti
 
 
 def condition_labels(experiments: Sequence[ExperimentConfig], searched: Collection[str] = ()) -> list[str]:
-    """A readable label for what each experiment has in common with its other seeds, as in `random (epochs 5) digits`.
+    """A readable label for each experiment, which is the same for all its seeds, as in `random (epochs 5) digits`.
 
     A label has every setting that varies and can change the results of its experiment, and the dataset if there are
     several. Experiments have equal labels only if they differ by nothing but their seed.

@@ -1,5 +1,5 @@
-"""Settings that say where trials run and where they are tracked. Of these, only the number of workers can change a
-result."""
+"""Settings that say where trials run and where they are tracked. Of these settings, only the number of workers can
+change a result by more than its last bits."""
 
 from dataclasses import dataclass
 from typing import Annotated

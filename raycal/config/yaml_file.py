@@ -15,7 +15,8 @@ MAX_VALUES = 32_000
 MAX_DIGITS = 100
 MAX_PROBLEMS = 100
 AND_MORE = f"more than {MAX_PROBLEMS} problems; these are the first"
-# On a command line, a value that begins with one of these is YAML; a value of one of these types is not text.
+# On a command line, a value is parsed as YAML if it begins with one of the characters in `_BEGIN_YAML` or if its type
+# in YAML is one of `_PLAIN`. Any other value is text.
 _BEGIN_YAML = ("[", "{", '"', "'")
 _PLAIN = tuple(f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float"))
 _COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")

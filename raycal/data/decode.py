@@ -9,8 +9,8 @@ Mode: images are converted to RGB as torchvision's loader does (transparency is 
 is used, the EXIF rotation is ignored), with two exceptions. Gray of 12 and 16 bits is scaled to 8 bits instead of being
 clipped, and it is inverted if a TIFF declares that zero is white.
 
-An image of more than 16 megapixels, such as a photo of a recent camera, is decoded at a half, a quarter or an eighth of
-its size before it is resized. Only one such image is decoded at a time, so that memory stays bounded.
+An image of more than 16 megapixels, such as a photo from a recent camera, is decoded at a half, a quarter or an eighth
+of its size before it is resized. Only one such image is decoded at a time, so that memory stays bounded.
 """
 
 import logging
@@ -348,7 +348,7 @@ def _header_problem(path: Path) -> str | None:
 
 
 def _too_large(image: "Image") -> str | None:
-    """The reason why an image has too many pixels to be decoded; None if it has not."""
+    """The reason why an image has too many pixels to be decoded; None if it can be decoded."""
     num_pixels, largest = image.width * image.height, max(LARGEST_MEGAPIXELS.values())
     if num_pixels > largest * 2**20:
         return f"more than {largest} Mpx"

@@ -104,7 +104,7 @@ class DatasetInfo:
         num_classes: The number of classes; 0 for a dataset without labels.
         download: The URL that `load` downloads the data from; empty if the data are on this machine.
         download_to: The folder that `load` downloads the data to; a user may put them there instead.
-        name: The name of the dataset for people.
+        name: The name of the dataset in messages to the user.
         class_names: The names of the K classes; empty if only their number is known.
         class_sizes: The number of images of each of the K classes, including images that a subset leaves out; empty if
             it is not known.

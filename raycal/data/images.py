@@ -142,8 +142,8 @@ class _Usable:
     broken: Mapping[int, str]
 
     def without(self, broken: Mapping[int, str]) -> "_Usable":
-        """The files that are left after more of them turned out to be broken. Their duplicates are broken for the same
-        reason."""
+        """The files that are left after more of them turned out to be broken. The duplicates of a broken file are
+        broken for the same reason."""
         more = {row: broken[source] for row, source in self.same.items() if source in broken}
         return _Usable(
             [row for row in self.rows if row not in broken],
@@ -203,8 +203,8 @@ class UnlabeledImages:
     def inspect(self) -> DatasetInfo:
         """The sizes of the pool and of the hold-out.
 
-        Files are read to find duplicates, unless an earlier start has read them and they have not changed. No image is
-        decoded, so images that are only damaged after their first bytes are still counted.
+        Files are read to find duplicates. A file that an earlier start has read is only read again if it has changed.
+        No image is decoded, so images that are only damaged after their first bytes are still counted.
         """
         listing = self._list(None, add=True)
         usable = self._usable(listing.files, 0, remembered_digests(self._root, listing.files))
@@ -307,7 +307,7 @@ class UnlabeledImages:
     def _decoded(
         self, files: Sequence[str], usable: _Usable, num_before: int, digests: Digests | None, content: str | None
     ) -> tuple[DecodedFiles, _Usable]:
-        """The images, and the files that can be used after all were decoded.
+        """The images, and the files that turned out to be usable when all of them were decoded.
 
         The images of an earlier start are taken from the cache, so that only the new ones have to be decoded.
 

@@ -215,7 +215,7 @@ def _inside(split: ImageTree, reading: _Reading, classes: Iterable[str] = ()) ->
 
 
 def _leave(folder: ImageTree, reading: _Reading) -> None:
-    """Add a note about the content of a folder that is not read."""
+    """Add a note about files and folders in this folder that are not read."""
     prefix = f"{folder.relative}/".lstrip("/")
     reading.skipped += (prefix + name for name in folder.skipped)
     reading.problems += folder.content.problems

@@ -96,7 +96,7 @@ class Pictures:
             if cache is None:
                 evict(FOLDER, keep_bytes=MAX_CACHE_BYTES)
         self._exit.enter_context(large_images_may_be_opened())
-        # Preparation takes fewer of these places than there are, so that a person never waits for it.
+        # The preparation of thumbnails takes only some of these places, so that a person never waits for it.
         self._places = threading.BoundedSemaphore(NUM_THREADS + 1)
         self._num_preparing, self._most_preparing = 0, max(1, NUM_THREADS - 1)
         self._changed = threading.Condition()

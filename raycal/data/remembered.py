@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 FOLDER = "digests"
 ENTRY = np.dtype([("stamp", "<u8", 5), ("digest", "u1", DIGEST_BYTES)])
 CHECKSUM_BYTES = 4
-# A file that has just changed may change again without another time, so its digest is not remembered.
+# A file that has just changed may change again without getting another time, so its digest is not remembered.
 SETTLED_NS = 2 * 10**9
 
 Stamp = tuple[int, ...]

@@ -25,7 +25,7 @@ class Rows(NamedTuple):
 
 @dataclass(kw_only=True)
 class WithSubset:
-    """Base class of datasets that can be made smaller by options; in a plug-in, too.
+    """Base class of datasets that can be made smaller by options. Datasets of plug-ins may be derived from it, too.
 
     The subclass calls `subset` with the rows of its whole splits. If it has options of its own, it is a dataclass whose
     fields are these options; see `raycal.data.digits`.

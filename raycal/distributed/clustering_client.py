@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 # An actor whose node died is running on another node after about 20 s. Ray needs most of this time to notice the death.
 MOVE_SECONDS = 120.0
 LOOK_SECONDS = 30.0
-# A clustering that takes less time than this never counts as stuck. One busy core does forty times as many
-# multiplications per second.
+# A clustering that takes less time than this never counts as stuck. Beyond this time, a clustering counts as stuck if
+# it does fewer multiplications per second than `SLOWEST_RATE`, which is a fortieth of what one busy core does.
 LEAST_PATIENCE_SECONDS, SLOWEST_RATE = 300.0, 1e9
 REASON_LENGTH = 300
 FIX = "lower resources.max_concurrent_trials, take a smaller pool or nodes with more memory"

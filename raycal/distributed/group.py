@@ -1,5 +1,5 @@
-"""A Ray Train worker group that outlives its experiment: starting a group takes many seconds, and giving it the next
-experiment takes none."""
+"""A Ray Train worker group that outlives its experiment: starting a group takes many seconds, but giving a running
+group its next experiment takes almost no time."""
 
 import os
 from contextlib import suppress

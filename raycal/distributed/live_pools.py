@@ -26,8 +26,8 @@ NAME_TRIES = 20
 class LivePool:
     """A copy of a running experiment's pool.
 
-    If the two differ, the run folder is right. Commits are keyed by iteration, so that a commit sent twice changes
-    nothing. If its actor was restarted, the pool is complete again after the next commit.
+    If the copy and the run folder differ, the run folder is right. Commits are keyed by iteration, so that a commit
+    sent twice changes nothing. If its actor was restarted, the pool is complete again after the next commit.
     """
 
     def __init__(self, num_samples: int) -> None:

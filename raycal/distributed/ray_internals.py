@@ -72,7 +72,7 @@ def ask_head_node(address: str) -> None:
 def ended_jobs() -> set[str]:
     """The ids of the cluster's jobs that have ended.
 
-    The public API `ray.util.state` is not used here and in the next two functions, because it needs the dashboard and
+    Neither this function nor the next two use the public API `ray.util.state`, because that API needs the dashboard and
     limits the number of rows.
     """
     return {job["JobID"] for job in state.jobs() if job["IsDead"]}  # type: ignore[no-untyped-call]

@@ -28,14 +28,17 @@ _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     # Nobody reads the files of Tune's loggers, and the TensorBoard logger imports torch into the driver: 4 s, 700 MB.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    # An experiment that fails before its first iteration has reported no objective for the scheduler.
+    # Otherwise Tune would raise an error for an experiment that fails before its first iteration, because such an
+    # experiment has not reported the objective of the scheduler.
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    # A trial's actors use no core while its worker computes. A high limit stops the raylet's warning of their number.
+    # Apart from its worker, the actors of a trial use no core while the worker computes. A high limit stops the
+    # raylet's warning about the number of actors.
     "RAY_worker_maximum_startup_concurrency": str(8 * (os.cpu_count() or 1)),
     # The log of a job gets no escape sequences.
     "RAY_COLOR_PREFIX": "0",
 }
-# The same warning, if the Ray cluster was started without this limit.
+# This hides the warning of the raylet about many processes, which appears if the Ray cluster was started without the
+# high limit above.
 _HIDDEN = re.compile("worker processes have been started on node")
 
 

@@ -19,7 +19,7 @@ def carry_on_there(order: WorkerOrder, address: str) -> bool:
         address: The address of a running cluster.
 
     Returns:
-        Whether that succeeded; see `carry_on`.
+        Whether this succeeded; see `carry_on`.
 
     Raises:
         InputError: There is no Ray cluster, or it refuses access.

@@ -120,8 +120,8 @@ def check_shared_memory() -> CheckResult:
 
 
 def judge_shared_memory(free: float, memory: float) -> CheckResult:
-    """Compare the free bytes of shared memory with the share of `memory` free bytes that Ray's object store would
-    take."""
+    """Compare `free`, the free bytes of shared memory, with the bytes that Ray's object store would take. The store
+    takes a fixed share of `memory`, the free bytes of main memory."""
     wanted = memory * OBJECT_STORE_SHARE
     found = f"{free / GIB:.1f} GiB free in {SHARED_MEMORY}, Ray's object store would take {wanted / GIB:.1f}"
     if free < wanted:

@@ -63,7 +63,7 @@ def estimate_cost(config: ExperimentConfig, info: DatasetInfo) -> Cost:
         work = work_of(settings, info.num_train, members=members, accepts=accepts)
         scored = work.scored + work.evaluations * info.num_test
         trained = sum(training.images(num_samples)[1 if accepts else 0] for num_samples in work.trainings)
-        if config.model.frozen:  # every image passes the network once, and training the head costs almost nothing
+        if config.model.frozen:  # each image passes through the network once; training the head costs almost nothing
             scored, trained = info.num_train + info.num_test, 0
         interactions.append(work.interactions)
         gflops.append(size * (scored * FORWARD_GFLOP + trained * TRAINING_GFLOP))
@@ -172,7 +172,7 @@ def print_estimate(
 
 
 def _allocation(allocate_here: Callable[[], Allocation]) -> tuple[Allocation | None, str]:
-    """The share of this machine that each trial gets; or None, with the reason why no trial fits on it."""
+    """The share of this machine that each trial gets; or None, with the reason why no trial fits on this machine."""
     try:
         return allocate_here(), ""
     except InputError as error:

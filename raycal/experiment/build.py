@@ -109,12 +109,14 @@ def prepare(experiments: Mapping[str, ExperimentConfig]) -> Inputs:
 
 
 def read_again(experiments: Mapping[str, ExperimentConfig], recorded: RecordedInputs, *, but: Inputs) -> Inputs:
-    """Read what a sweep has recorded and what is on this machine, to compare it. Nothing is downloaded.
+    """Read again the recorded inputs of a sweep that are on this machine, to compare them with the record. Nothing is
+    downloaded.
 
     Args:
         experiments: The experiments whose datasets and weights are read.
-        recorded: Datasets and weights that are not in this record cannot be compared with anything, and are not read.
-        but: The inputs that have been read already.
+        recorded: The record of the sweep. Datasets and weights that it lacks have nothing to be compared with, so they
+            are not read.
+        but: The inputs that have been read already, and are not read again.
 
     Raises:
         InputError: An image or a weights file cannot be used.

@@ -22,8 +22,8 @@ class Download(NamedTuple):
     """A file or dataset that is not on this machine.
 
     Attributes:
-        what: Its name in words.
-        url: The URL it is fetched from.
+        what: The name of the file or dataset in words.
+        url: The URL that it is downloaded from.
         instead: What the user can do instead without a network.
     """
 
@@ -86,7 +86,7 @@ def fetch_weights(config: ExperimentConfig) -> None:
 
 
 def _fetch(weights: PublishedWeights, target: Path) -> None:
-    """Download a file with weights, and keep it only if it has the checksum of which its name has the beginning."""
+    """Download a file with weights, and keep it only if its checksum begins with the digits at the end of its name."""
     from urllib.request import urlopen
 
     if target.is_file():

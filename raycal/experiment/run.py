@@ -38,7 +38,7 @@ class Observer(Protocol):
 
 
 class People(Annotators, Protocol):
-    """People who answer the questions of an experiment, and from whom the labels of the hold-out may come, too."""
+    """People who answer the questions of an experiment. They may also give the labels of the hold-out."""
 
     def load(self, dataset: Dataset) -> ImageDataset:
         """The images, with the classes and the labels of the hold-out that people gave if the dataset has none."""

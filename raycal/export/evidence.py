@@ -9,8 +9,8 @@ paid for, so a data set must not lose them. Therefore all interactions of a run 
    newest evidence about the image has the weight `RECENCY ** n`, so two agreeing labels outvote a newer one, and a
    label of the distant past does not. If two classes have the same weight, the one that was given last counts.
 3. A person who labels a cluster may mark some of its images as odd. Such an image does not get the label. If earlier
-   clusters gave it the same label, the mark is a vote against that class with the weight of its round. A class whose
-   votes do not outweigh the marks against it is not used. The image has no label if no class is left.
+   clusters gave it the same label, the mark is a vote against that class with the weight of its round. A class is used
+   only if its votes outweigh the marks against it. The image has no label if no class is left.
 
 Images with the same content count as one image, so a duplicate has the label of its original.
 """

@@ -26,7 +26,8 @@ class LabeledImage:
         interaction: The number of the interaction in the ledger. None for a label of the test split.
         annotator: The pseudonym of the person who gave the label. None in a simulation.
         split: Whether the image belongs to the pool or to the test split.
-        duplicate_of: The name of the image with the same content that was labeled. None if the image itself was.
+        duplicate_of: The name of the image with the same content that was labeled. None if the image itself was
+            labeled.
     """
 
     row: int

@@ -58,7 +58,7 @@ class ExportedModel:
         weights: The content of a safetensors file.
         preprocessing: What `predict.py` must know to show the network an image as raycal does.
         is_saved: Whether the run still had the model. If not, the model was trained again.
-        without_pseudo_labels: Whether it was trained again without the pseudo-labels that the run had used.
+        without_pseudo_labels: Whether the model was trained again without the pseudo-labels that the run had used.
         evaluation: The evaluation on the labeled images of the test split. None if there are none.
         num_test: The number of these images.
         has_script: Whether `predict.py` can build the network, which it can if torchvision has it.
@@ -127,7 +127,7 @@ def last_training_set(
 
 
 def _worker(source: Source) -> WorkerSettings:
-    """The settings of the run, on which the last bits of a model depend."""
+    """The compute settings of the run, on which the last bits of a model depend."""
     environment = source.run_dir.environment()
     threads, is_compiled = environment.get("threads"), environment.get("compiled")
     return WorkerSettings(

@@ -12,7 +12,8 @@ _KEPT = frozenset(" -_.+()&,'")
 
 
 def safe_name(name: str) -> str:
-    """The name with all characters replaced that are not letters, digits or harmless signs; empty if none is left.
+    """The name, in which every character is replaced that is not a letter, a digit or a harmless sign. The result is
+    empty if the name has no usable character.
 
     The result has no slash, does not begin with a dot or a dash, and is not a reserved name of Windows.
     """
@@ -33,7 +34,7 @@ def folder_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def file_name(name: str) -> str:
-    """A safe name for a file, with the suffix that it has."""
+    """A safe name for a file, which keeps the suffix of the file."""
     base = name.rpartition("/")[2]
     stem, dot, suffix = base.rpartition(".")
     if not stem or not (suffix.isascii() and suffix.isalnum()):
@@ -42,7 +43,7 @@ def file_name(name: str) -> str:
 
 
 def unique_names(names: Sequence[str]) -> tuple[str, ...]:
-    """The names, with `-2`, `-3` and so on before the suffix of those that repeat an earlier one."""
+    """The names, where a name that repeats an earlier one gets `-2`, `-3` and so on before its suffix."""
     # A name that is given as it is keeps precedence over a name that only arises by counting.
     taken, unique = {_key(name) for name in names}, list[str]()
     seen, count = set[str](), dict[str, int]()

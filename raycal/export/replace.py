@@ -152,7 +152,7 @@ def _write_marker(folder: Path) -> None:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, str]]:
-    """The names of all files below a folder, sorted, each with its digest; an image has none."""
+    """The names of all files below a folder, sorted, each with its digest. The digest of an image is left empty."""
     for place, below, names in os.walk(folder):
         below.sort()
         for name in sorted([*names, *(one for one in below if Path(place, one).is_symlink())]):

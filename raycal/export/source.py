@@ -72,7 +72,8 @@ def read_source(place: str) -> Source:
 
 
 def load_images(config: ExperimentConfig) -> tuple[ImageDataset, Path | None]:
-    """The images of a run, and the folder that their files are in; None if they did not come from one file each.
+    """The images of a run, and the folder of their files. The folder is None if the images did not come from one file
+    each.
 
     Raises:
         InputError: The images cannot be used.

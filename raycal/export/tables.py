@@ -17,7 +17,7 @@ from raycal.export.evidence import How
 from raycal.export.labels import LabeledImage, LabelSet, source_names
 from raycal.people.persons import PersonSummary
 
-# A spreadsheet takes a cell that begins with one of these for a formula.
+# If a cell begins with one of these characters, a spreadsheet reads it as a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 SCHEMA = pa.schema(
     [
@@ -65,7 +65,7 @@ def rows_of(images: Sequence[LabeledImage], files: Sequence[str], class_names: S
 
 
 def labels_csv(rows: Sequence[dict[str, Any]]) -> bytes:
-    """The rows as CSV. A text that a spreadsheet would take for a formula begins with an apostrophe."""
+    """The rows as CSV. A text that a spreadsheet would read as a formula gets an apostrophe in front."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(SCHEMA.names)
@@ -112,8 +112,8 @@ def evidence_parquet(labels: LabelSet, images: ImageDataset, annotators: Mapping
 def metadata_jsonl(rows: Sequence[dict[str, Any]]) -> bytes:
     """The rows in the form that `load_dataset("imagefolder", data_dir=...)` of Hugging Face reads.
 
-    It infers the type of a column from each file, and the types must agree. So an unknown number is -1 here and an
-    unknown text is empty.
+    That function infers the type of a column from each file, and the types must agree. So an unknown number is -1 here
+    and an unknown text is empty.
     """
     unknown = {"label": "", "how": "", "round": -1, "interaction": -1, "annotator": "", "source": ""}
     lines = [
@@ -160,7 +160,7 @@ def _cell(value: object) -> object:
 
 
 def _text(value: Any) -> Any:
-    """A text without the lone surrogates by which Python stands for bytes that are not UTF-8 in the name of a file."""
+    """A text without lone surrogates, with which Python represents bytes that are not UTF-8 in the name of a file."""
     return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
 
 

@@ -47,7 +47,8 @@ def iterate(points: Tensor, centers: Tensor, iterations: int) -> Tensor:
 
 
 def _placed(points: Points, device: str) -> Tensor:
-    """A copy of the points on the device, shifted to mean zero, where products of the points lose the fewest digits.
+    """A copy of the points on the device, shifted to mean zero, because products of the points then lose the fewest
+    digits.
 
     The memory of the host is not pinned, because pinning pages takes longer than copying them once.
     """

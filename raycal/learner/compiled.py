@@ -63,7 +63,7 @@ def compiled(
     all processes of the node. One process compiles at a time, with as many compilers as torch has threads.
 
     Args:
-        alone: Whether this worker exchanges gradients with no other worker in the middle of a step.
+        alone: True if this worker does not exchange gradients with other workers in the middle of a step.
     """
     from filelock import FileLock
 

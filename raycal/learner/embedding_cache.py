@@ -1,4 +1,4 @@
-"""Embeddings of the pool and of the test split by the initial backbone.
+"""Embeddings of the pool and of the test split, computed by the initial backbone.
 
 They are computed once per node and kept on disk for all trials.
 

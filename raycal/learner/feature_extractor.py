@@ -88,7 +88,7 @@ class FeatureExtractor:
         Args:
             training_batch: The number of images in this worker's part of a full training batch. None if the network
                 itself is not trained.
-            alone: Whether this worker exchanges gradients with no other worker.
+            alone: True if this worker does not exchange gradients with other workers.
         """
         if not self.device_settings.compiled:
             return

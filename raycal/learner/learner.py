@@ -267,7 +267,8 @@ class LinearProbe(NetworkLearner):
 
 
 def _split(whole: TrainingSet, held: Indices) -> tuple[TrainingSet, TrainingSet]:
-    """Split a training set into the samples to train on and those held out, whose positions are `held`."""
+    """Split a training set into the samples to train on and the samples that are held out; `held` has the positions of
+    the latter."""
     rest = np.setdiff1d(np.arange(len(whole.indices)), held)
 
     def only(positions: Indices) -> TrainingSet:

@@ -60,8 +60,8 @@ class Team:
         """
         if not distributed.is_available() or not distributed.is_initialized() or distributed.get_world_size() == 1:
             return cls.alone()
-        # A separate group is used, because commands go through gloo whatever backend the gradients use, and may take
-        # long to come.
+        # A separate group is used for two reasons: commands go through gloo whatever backend the gradients use, and the
+        # next command may take long to come.
         group = distributed.new_group(backend="gloo", timeout=PATIENCE)
         return cls(distributed.get_rank(), distributed.get_world_size(), group)
 

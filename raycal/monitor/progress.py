@@ -11,17 +11,17 @@ from raycal.storage.results import IterationRecord, is_at_chance, loss_has_not_f
 class Progress:
     """Prints a line per finished iteration.
 
-    Trials are numbered in the order in which they first print a line, after the trials that were complete before. The
-    best accuracy is that of all trials with the same dataset so far, without full supervision, which is an upper bound
-    and not a strategy.
+    Trials are numbered in the order in which they print their first line. The numbers continue after those of the
+    trials that were complete before this start. The best accuracy is the highest one so far among the trials with the
+    same dataset. Full supervision does not count for it, because it is an upper bound and not a strategy.
 
     Args:
         experiments: The experiments to run now. More may be added later.
         concurrent: How many experiments run at a time.
         labels: The label of each experiment, by id; without labels, lines begin with the id alone. More may be
             added later.
-        num_trials: The number of trials of the sweep, including those that were complete before. None means that of
-            `experiments`.
+        num_trials: The number of trials of the sweep, including those that were complete before. None means the number
+            of `experiments`.
         earlier: The lines of results.jsonl from earlier starts, by experiment id, with the settings of the experiment.
         clock: Returns the current time in seconds.
     """

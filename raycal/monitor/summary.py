@@ -34,8 +34,8 @@ VALUE_COLUMNS = ("seeds", "iterations", "interactions", "annotated", "cluster la
 def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfig]) -> None:
     """Print the final results of the finished experiments as means over seeds, and how many were stopped early.
 
-    The names of the groups are those of the report: each is unique in the plan, which may have trials that the table
-    does not show. One line says how many finished trials the table leaves out.
+    The groups have the same names as in the report: each name is unique in the whole plan, which may have trials that
+    the table does not show. One line says how many finished trials the table leaves out.
 
     Args:
         sweep_dir: The folder of the sweep.

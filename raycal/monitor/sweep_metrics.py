@@ -1,9 +1,9 @@
 """The Prometheus metrics of a sweep: a table of these metrics, and their values, computed from the state of the
 experiments.
 
-All metrics are gauges that describe the state of the sweep, so that a resumed sweep continues its curves. A counter of
-Ray would start again: it lives on its node, outlives the sweep there, and starts with its first increment, which
-`increase` misses.
+All metrics are gauges that describe the state of the sweep, so that a resumed sweep continues its curves. A Ray counter
+would start again: it is kept on one node, where it outlives the sweep, and it first appears together with its first
+increment, which the PromQL function `increase` does not count.
 """
 
 import time
@@ -172,7 +172,10 @@ class SweepMetrics:
         self._start_seconds += max(seconds, 0)
 
     def iteration(self, experiment_id: str, line: TimedRecord) -> None:
-        """An iteration was saved; `line` is its line of results.jsonl, plus the time at which the trial `started`."""
+        """An iteration was saved.
+
+        `line` is its line of results.jsonl, with the additional key `started`: the time at which the trial began.
+        """
         self._group(experiment_id).add(experiment_id, line)
         began = line.get("started")
         if began is not None and self._began.setdefault(experiment_id, began) != began:
@@ -192,7 +195,7 @@ class SweepMetrics:
     def samples(self, backlog: int) -> Iterator[Sample]:
         """All current values; `backlog` is the number of experiments that have something to send."""
         yield from self._of_trials()
-        experiments = dict(self._experiments)  # the other thread may add experiments meanwhile
+        experiments = dict(self._experiments)  # another thread may add experiments in the meantime
         names = _dataset_names({**self._planned, **experiments}.values())
         for key, planned in self._planned_iterations(experiments).items():
             labels = {"sweep": self._sweep, "dataset": names[key], "scenario": key.scenario}

@@ -107,11 +107,12 @@ def _seconds_left(
     """The estimated seconds that each trial still needs, by experiment id; empty before the first iteration."""
     if not any(records for _, _, records in read.values()):
         return {}
-    # The folder does not say when an iteration was saved, so the clock stands still: only the measured seconds count.
+    # The folder does not say when an iteration was saved, so this clock stands still, and only the measured seconds of
+    # the iterations count.
     time_left = TimeLeft(experiments, concurrent=1, done={}, clock=lambda: 0.0)
     for key, (state, _, records) in read.items():
         for record in records:
-            if "labeled" in record:  # records of early versions lack it
+            if "labeled" in record:  # records of early versions lack this key
                 time_left.iteration(key, record)
         if state.has_ended:
             time_left.ended(key)

@@ -10,7 +10,8 @@ from time import monotonic
 from raycal.config import ExperimentConfig
 from raycal.storage.results import SECONDS, IterationRecord
 
-# A new estimate that ends at most this share later than the one before is noise: the earlier end is kept.
+# If a new estimate ends later than the one before by at most this share, the difference counts as noise, and the
+# earlier end is kept.
 NOISE = 0.3
 
 
@@ -29,11 +30,11 @@ class _Measured:
 class TimeLeft:
     """Estimates the seconds until the last trial ends.
 
-    The expected time of an iteration that has not run is that of the same iteration of similar trials. The most similar
+    An iteration that has not run is expected to take as long as the same iteration of similar trials. The most similar
     trials have the same scenario, data, network and training; the next ones differ in the scenario; the next ones have
     only the scenario in common. If none of them has reached that iteration, its time is estimated from the nearest
-    iteration, whose training grows with the number of labels if its length is counted in epochs. The trials are then
-    laid out over the concurrent slots.
+    iteration that they reached. The time for training is scaled with the number of labels if the length of a training
+    is counted in epochs. The trials are then laid out over the concurrent slots.
 
     Args:
         experiments: The experiments to run, in the order of their start. More may be added later.
@@ -163,7 +164,7 @@ class TimeLeft:
 
 
 def _scaled(measured: _Measured, config: ExperimentConfig, iteration: int, measured_at: int) -> float:
-    """The seconds of an iteration of an experiment, from those of a measured one."""
+    """The expected seconds of an iteration of an experiment, scaled from a measured iteration."""
     is_supervised = config.resolved_scenario.whole_pool
     like = is_supervised == measured.is_supervised
     if config.training.stop != "epochs" or not measured.annotated or (like and iteration == measured_at):

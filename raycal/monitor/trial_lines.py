@@ -1,4 +1,4 @@
-"""Says in words how far the trials of a sweep are, for the live table of a terminal and that of the live page."""
+"""Says in words how far the trials of a sweep are, for the table in a terminal and the table on the live page."""
 
 from collections import Counter
 from collections.abc import Sequence

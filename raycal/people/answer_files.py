@@ -1,9 +1,9 @@
-"""The files with who gave which answer in which time: one for each finished round, beside the ledger.
+"""The files that record who gave which answer and how long it took: one per finished round, beside the ledger.
 
 The ledger says what the experiment paid for. These files say how people worked for it: each answer that arrived in a
-round is one row, also an answer that was taken back, that came too late, or that was about the hold-out. Of the
-rows with the number of an interaction, `counted` and `taken back` together make up the seconds of this interaction in
-the ledger. The files hold no names, only pseudonyms, and no time of day.
+round is one row. This includes answers that were taken back, that came too late, or that were about the hold-out. The
+seconds of an interaction in the ledger are the sum over the rows that have its number and the role `counted` or `taken
+back`. The files hold no names, only pseudonyms, and no time of day.
 
 A file is a function of the log up to the end of its round, so it has the same bytes whenever it is written.
 """

@@ -1,4 +1,4 @@
-"""The log of answers in the role of the expert: the worker, which trains the model, reads what people have answered."""
+"""Lets the log of answers play the role of the expert: the worker that trains the model reads what people answered."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,10 +1,10 @@
 """Hands out questions, so that no two people have the same one on their screens.
 
 A page has one question on its screen and some more in memory. A lease on the question on the screen is firm. A lease on
-a question in memory is soft: another person who would have nothing to do may take the question over. This does not hold
-for the question that a page shows next, because the page shows it at the press of a key, before it could learn that
-somebody else has it now. Leases are never written to disk. After a restart of the server, each page tells which
-questions it holds, and gets leases on them again.
+a question in memory is soft: another person who would have nothing to do may take the question over. No such person
+gets the question that another page shows next, because that page shows it as soon as a key is pressed, before it could
+learn that somebody else has the question. Leases are never written to disk. After a restart of the server, each page
+tells which questions it holds, and gets leases on them again.
 """
 
 from collections import defaultdict
@@ -24,7 +24,7 @@ class QuestionLease:
 
     Attributes:
         is_firm: Whether the question is on the screen.
-        order: Of the leases of a page, the one with the lowest number is shown first.
+        order: The page shows the question whose lease has the lowest number first.
     """
 
     client: str
@@ -87,8 +87,8 @@ class Desk:
 
         Args:
             is_waiting: Whether a question still has to be answered.
-            has_room: Whether pages may hold one more of the questions to which this one belongs, such as those of one
-                step. The question on the screen may be held in any case.
+            has_room: Whether pages may hold one more question of the group to which this one belongs, such as the
+                questions of one step. The question on the screen may be held in any case.
 
         Returns:
             The questions that the page should drop, because they are answered or another page has them.

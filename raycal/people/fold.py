@@ -165,7 +165,7 @@ class Book:
     def replies(self, step: StepQuestions) -> dict[str, Reply]:
         """The replies to the questions of a step and to the halves of its split clusters, by the ids of questions."""
         found: dict[str, Reply] = {}
-        # `known` yields the halves of a question after the question itself, when the reply to it is in `found`.
+        # `known` yields a question before its halves. When it yields the halves, `found` already has the reply.
         for question in step.known(found):
             reply = self.reply(question)
             if reply is not None:
@@ -251,7 +251,7 @@ def fold(events: Iterable[Event], class_names: Sequence[str] = ()) -> Book:
 
 
 def book_when_closed(events: Iterable[Event], iteration: int) -> Book:
-    """What the log meant when a round or, while it is open, the last step before was closed.
+    """What the log meant at the end of a round or, while the round is open, at the end of its last closed step.
 
     What people do while a model trains belongs to the next round, so a training that is repeated after a crash gives
     the same model.

@@ -50,7 +50,8 @@ def read_events(run_folder: Folder) -> list[Event]:
             content = None if name in read else folder.read(name)
             if content is not None:
                 read[name] = _parsed(content, f"{folder.place}/{name}")
-        if all(name in read for name in names):  # else a file has just been joined, so read the new one
+        # otherwise a file was just joined into a new one, which the next pass reads
+        if all(name in read for name in names):
             break
     events = {event.id: event for name in names for event in read[name]}
     return sorted(events.values(), key=lambda event: event.seq)
@@ -158,7 +159,7 @@ class AnswerLog:
                 self._folder.remove(name)
 
     def _refuse_gaps(self) -> None:
-        """Refuse a log of which a file was removed: the numbers of all events follow one another.
+        """Refuse a log that lacks a file: the numbers of the events must follow one another without a gap.
 
         Raises:
             InputError: Events are missing.
@@ -280,6 +281,6 @@ class _Pending(Generic[Request, Outcome]):
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        self.outcomes: list[Outcome] = []  # empty until the request is handled; its outcome may be None
+        self.outcomes: list[Outcome] = []  # empty until the request is handled; the outcome itself may be None
         self.error: BaseException | None = None
         self.is_done = False

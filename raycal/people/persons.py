@@ -1,4 +1,7 @@
-"""What each person did: the only figures about single persons, which the owner of a project gets with the export."""
+"""What each person did.
+
+These are the only values about single persons. The owner of a project gets them with the export.
+"""
 
 import statistics
 from collections.abc import Sequence

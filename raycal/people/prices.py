@@ -21,7 +21,7 @@ from raycal.people.events import GivenAnswer
 from raycal.people.fold import Book
 from raycal.people.shown import FEW
 
-# From fewer answers no price is estimated.
+# With fewer answers than this, no price is estimated.
 FEWEST = 10
 # More answers of one kind than this are not used, because the slopes of all pairs of them would take too long. The
 # newest ones are used, because people become faster.
@@ -225,7 +225,7 @@ def _order_interval(values: Floats) -> tuple[float, float]:
 
 
 def _fit_labeled(answers: Sequence[TimedAnswer]) -> tuple[Price | None, Price | None, Price | None]:
-    """The fixed price of a cluster, the price of an image and that of a mark.
+    """The fixed price of a cluster, the price of an image, and the price of a mark.
 
     The slopes are estimated in turn, each from what the other one leaves unexplained. The interval of the fixed price
     includes that the price of an image may be anywhere in its own interval.

@@ -592,9 +592,9 @@ class Project:
         return self._desk.held({question.id for question in step.waiting()})
 
     def _take(self, client: str, holding: Sequence[str], want: int) -> list[str]:
-        """Up to `want` further questions for a page. The first ones of the hold-out come first, then the step, then the
-        rest of the hold-out. A page that would have nothing to do gets a question that another page has in memory
-        only."""
+        """Up to `want` further questions for a page. The first few questions of the hold-out come first, then those of
+        the step, then the rest of the hold-out. A page that would have nothing to do gets a question that another page
+        has in memory only."""
         if not want or self._phase == FINISHED:
             return []
         held_out = self._board.waiting_in_holdout()
@@ -607,7 +607,7 @@ class Project:
             given.extend(taken)
 
         def others_hold(questions: Sequence[str]) -> int:
-            """How many of these questions are held. Those that were lost on the way to this page do not count."""
+            """How many of these questions are held. Questions lost on the way to this page do not count."""
             leases = self._desk.held(set(questions))
             return sum(lease.client != client or one in holding for one, lease in leases.items())
 

@@ -106,7 +106,7 @@ class StepFiles:
         return [(int(name[1]), int(name[2])) for name in names if name]
 
     def remove_embeddings(self) -> None:
-        """Remove the embeddings of all steps, which only open questions need."""
+        """Remove the embeddings of all steps; only open questions need them."""
         for name in self._folder.names("question-*.npy"):
             self._folder.remove(name)
 

@@ -29,7 +29,8 @@ def load_plugins(plugins: Sequence[Plugin], registries: Registries) -> None:
         registries: The registries by kind, in which the plug-ins register their extensions.
 
     Raises:
-        InputError: A plug-in cannot be imported, or a name that it registers is taken. The error has a line for each.
+        InputError: A plug-in cannot be imported, or a name that it registers is taken. The error has one line per
+            problem.
     """
     if LOADED.keys() == {plugin.name for plugin in plugins} and are_loaded(plugins):
         return

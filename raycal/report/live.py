@@ -37,8 +37,8 @@ class SweepState:
 
     Attributes:
         trials: The trials of all sweeps.
-        problem: Why the sweeps cannot be read, in one line; empty if they can. The rest is then from the last look that
-            could read them.
+        problem: Why the sweeps cannot be read, in one line; empty if they can. The other attributes are then those of
+            the last look that could read the sweeps.
     """
 
     trials: tuple[TrialView, ...]

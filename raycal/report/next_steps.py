@@ -81,7 +81,7 @@ def _steps(runs: Runs, tables: Mapping[str, pd.DataFrame]) -> Iterator[Step]:
 
 
 def _seeds(runs: Runs, tables: Mapping[str, pd.DataFrame], resume: str) -> Iterator[Step]:
-    """Advise more seeds where there is one, or where the best scenarios cannot be told apart."""
+    """Advise more seeds where there is only one, or where the best scenarios cannot be told apart."""
     counts = [len(group.finished) for group in runs.groups if group.finished]
     if not counts:
         return

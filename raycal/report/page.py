@@ -60,7 +60,7 @@ class Part:
     figures: tuple[str, ...] = ()
 
 
-# In the order of the page.
+# The parts of the evidence, in the order of the page.
 PARTS = (
     Part(key="summary", title="All scenarios and settings"),
     Part(key="zoomed", title="Where the scenarios differ", figures=("zoomed",)),

@@ -33,7 +33,7 @@ class Trial:
 
     Attributes:
         scenario: The scenario's name, with its steps if another scenario of the sweep has the same name.
-        status: Only `finished` trials enter statistics. A scheduler ended a `stopped` trial early.
+        status: Only `finished` trials enter statistics. A `stopped` trial was ended early by a scheduler.
         reason: Why the trial failed or was stopped; empty otherwise.
         lines: The records of results.jsonl, one per iteration.
         folder: The run folder, in a form that `Folder.at` accepts; empty if there is none.
@@ -173,7 +173,7 @@ def read_runs(folder: str | Folder, *more: str | Folder) -> Runs:
     """Read the runs in the folder of a sweep (`<storage>/<sweep name>`), or those of several sweeps together.
 
     Trials of several sweeps that differ by their seed alone form one group. An experiment that several sweeps have
-    counts once: as the first of them that finished it, or else as the first of them.
+    counts once. It is taken from the first sweep that finished it or, if none did, from the first sweep that has it.
 
     Args:
         folder: A location that `Folder.at` accepts, or a folder that is already open with its credentials.

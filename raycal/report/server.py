@@ -11,7 +11,8 @@ from raycal.errors import InputError
 from raycal.report.live import SCRIPT, LiveReport, script
 
 ADDRESS = "127.0.0.1"
-# Another site could let its host name point to this address (DNS rebinding). Requests of its page name that host.
+# Another site could let its host name point to this address (DNS rebinding). The requests of that site's page would
+# then name its own host.
 HOSTS = ("127.0.0.1", "localhost")
 IDLE_SECONDS = 30.0
 TYPES = {

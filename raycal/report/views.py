@@ -10,7 +10,7 @@ import pandas as pd
 from raycal.report.cells import EMPTY, cell_text, readable
 from raycal.report.paper.parity import is_about_another_dataset
 
-ONE_SEED = "one seed"  # how the notes of a table begin that say that a value has no interval and no test
+ONE_SEED = "one seed"  # the beginning of a note which says that a value has no interval and no test
 MOST_IN_MATRIX = 12  # largest number of rows and columns of a matrix; the CSV file has all pairs
 ALPHA = 0.05
 Rows = Iterable[Mapping[str, Any]]

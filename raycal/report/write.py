@@ -86,7 +86,7 @@ def report_files(
 
 
 def people_files(runs: Runs, **options: Any) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """The same for a project that people labeled.
+    """Yield the same pairs as `report_files`, for a project that people labeled.
 
     Args:
         runs: The trials.

@@ -7,7 +7,7 @@ from raycal.config import ExperimentConfig
 
 
 class RunInputs(NamedTuple):
-    """The configuration of one trial, and the content of the `environment.json` that it wrote, which is empty if it has
+    """The configuration of one trial, and the content of the `environment.json` that it wrote; empty if the trial has
     not run."""
 
     config: ExperimentConfig

@@ -47,7 +47,7 @@ class Lease:
 
 
 def has_lost_its_owner(folder: Folder) -> bool:
-    """Whether the process that owns the folder is known to have ended: it ran on this machine, where it is no more."""
+    """Whether the owner of the folder is known to have ended: its process ran on this machine and no longer exists."""
     try:
         owner = json.loads(folder.read(OWNER) or b"{}")
         if owner["host"] != socket.gethostname():
@@ -64,5 +64,6 @@ def _epoch(folder: Folder) -> int:
     """The number of times that the folder was taken, as far as it is known."""
     try:
         return int(json.loads(folder.read(OWNER) or b"{}").get("epoch", 0))
-    except (ValueError, AttributeError, TypeError):  # damaged; the id in `start` also distinguishes starts
+    # the record is damaged, but the id in `start` still tells starts apart
+    except (ValueError, AttributeError, TypeError):
         return 0

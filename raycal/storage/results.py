@@ -123,7 +123,7 @@ def iteration_record(result: IterationResult) -> IterationRecord:
 
 
 def last_defined(lines: Iterable[Mapping[str, Any]], key: str) -> Any:
-    """The value at the end of a run: that of the last line that has one. None if no line has one.
+    """The value at the end of a run, taken from the last line that has one. None if no line has one.
 
     The cluster label error, for example, is undefined in an iteration in which no cluster was accepted.
     """

@@ -28,7 +28,7 @@ CONFIG, RESULTS, ERROR, ENVIRONMENT, STARTED, FINISHED, STOPPED = (
 )
 _READ_FROM_RESULTS = {"iteration", "interactions", "annotated", "cluster_label_error", "test_accuracy"}
 
-# The states in the words of tables and of the Python API, for which a planned and a running trial are alike.
+# The words for the states in tables and in the Python API, which do not distinguish planned from running trials.
 Outcome = Literal["finished", "stopped", "failed", "unfinished"]
 
 
@@ -57,8 +57,8 @@ class TrialState(StrEnum):
         return cast(Outcome, self.value) if self.has_ended else "unfinished"
 
 
-# The file that puts a trial into each state. The first file that exists decides. So a failure while the last files are
-# written does not change the state of an experiment that did finish.
+# For each state, the file that puts a trial into it. The first file that exists decides. A failure while the last files
+# are written therefore does not change the state of an experiment that has finished.
 _RECORDS = {TrialState.FINISHED: FINISHED, TrialState.STOPPED: STOPPED, TrialState.FAILED: ERROR}
 
 

@@ -57,7 +57,7 @@ class SweepPlan:
 
     @property
     def searched(self) -> Collection[str]:
-        """The keys that a search varies which decides trial by trial; empty without such a search."""
+        """The keys varied by a search that decides trial by trial; empty without such a search."""
         return self.search.space if self.search is not None else ()
 
     @property
@@ -85,7 +85,7 @@ class SweepDir:
 
     Args:
         lease: The ownership of the folder by the process that writes here. None means that nobody writes, or that the
-            caller knows that it may write.
+            caller has made sure that it may write.
     """
 
     def __init__(self, folder: Folder, lease: Lease | None = None) -> None:

@@ -32,7 +32,8 @@ def _of(config: ExperimentConfig, info: DatasetInfo) -> Iterator[str]:
         yield from _few_steps(config, info.num_train, "the whole pool")
         return
     yield from _too_many_interactions(config, info)
-    if not config.resolved_scenario.forms_clusters:  # the labels that clusters give are not known before
+    # scenarios with clusters are left out, as it is not known beforehand how many labels the clusters give
+    if not config.resolved_scenario.forms_clusters:
         labels = min(config.interactions_per_iteration, info.num_train)
         yield from _few_steps(config, labels, "the first iteration")
 

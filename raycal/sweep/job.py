@@ -116,7 +116,7 @@ class Job:
         return self.num_trials - len(self.selected) + len(self.unfinished())
 
     def earlier_results(self) -> Iterator[tuple[str, ExperimentConfig, list[IterationRecord]]]:
-        """The results of earlier starts: of each experiment that has any, its id, its settings and its lines."""
+        """The results of earlier starts: the id, the settings and the lines of each experiment that has any results."""
         if self.extension is None:
             return
         for key, config in self.selected.items():

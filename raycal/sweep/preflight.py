@@ -120,8 +120,9 @@ def describe(infos: Iterable[DatasetInfo]) -> list[str]:
 
 
 def check_apart(infos: Iterable[DatasetInfo], storage: Folder) -> None:
-    """Refuse a storage that lies inside a folder of images, because its pictures would be read as images, and refuse a
-    folder of images that lies inside the storage.
+    """Refuse a storage inside a folder of images, and a folder of images inside the storage.
+
+    In the first case, the pictures that raycal writes into the storage would be read as images of the dataset.
 
     Raises:
         InputError: A folder of images and the storage are not separate; there is a line for each such folder.

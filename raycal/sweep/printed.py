@@ -45,8 +45,8 @@ def print_results(job: Job, sweep: "AnsweredSweep", pages: Mapping[str, str]) ->
     Args:
         job: The job whose trials have ended.
         sweep: The runs of the job's sweep, with the answer.
-        pages: The paths of the sweep's views in the MLflow UI, by what they show; empty if MLflow has nothing of the
-            sweep.
+        pages: The paths of the sweep's views in the MLflow UI, by the titles of the views; empty if MLflow has nothing
+            of the sweep.
     """
     print_summary(job.sweep_dir, job.selected)
     print_answer(sweep)

@@ -47,8 +47,8 @@ def run_trials(
         inputs: The data that was read for these experiments, which matches the record of earlier starts.
 
     Returns:
-        The runs with the answer, and the paths of the sweep's views in the MLflow UI, by what they show; without paths
-        if MLflow has nothing of the sweep.
+        The runs with the answer, and the paths of the sweep's views in the MLflow UI, by the titles of the views. There
+        are no paths if MLflow has nothing of the sweep.
     """
     with ExitStack() as held:  # everything is released in reverse order, also after an error
         if not job.num_left:

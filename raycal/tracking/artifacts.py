@@ -34,7 +34,7 @@ class Artifacts:
         return self._there[run_id]
 
     def send(self, run: Run, files: Mapping[str, bytes | None]) -> None:
-        """Send files, by path with their contents, in place of those that exist. A file that is None is left out."""
+        """Send files, given as contents by path, in place of existing ones. A file that is None is left out."""
         contents = {name: content for name, content in files.items() if content is not None}
         if not contents:
             return

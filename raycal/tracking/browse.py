@@ -13,12 +13,12 @@ _LOCAL = "http://127.0.0.1:5000"  # where `mlflow ui` serves by default
 
 
 def page_paths(experiment_id: str, views: Mapping[str, str]) -> dict[str, str]:
-    """The paths of a sweep's charts in the MLflow UI, by what they show.
+    """The paths of a sweep's charts in the MLflow UI, by the titles of the views.
 
     Args:
         experiment_id: The id of the MLflow experiment.
-        views: The keys of the sweep's views by what they show; empty if MLflow took none, and then the only path opens
-            the charts that MLflow itself chooses.
+        views: The keys of the sweep's views, by the titles of the views. Empty if MLflow accepted no view; the only
+            path then opens the charts that MLflow itself chooses.
     """
     # Without `workflowType`, MLflow 3 opens its pages for language models, which show no metrics.
     charts = f"/#/experiments/{experiment_id}/runs?compareRunsMode=CHART&workflowType=machine_learning"
@@ -32,8 +32,8 @@ def how_to_browse(uri: str, pages: Mapping[str, str]) -> str:
 
     Args:
         uri: The tracking URI.
-        pages: The paths of the sweep's views in the MLflow UI, by what they show, the one of all trials first; empty if
-            MLflow has nothing of the sweep.
+        pages: The paths of the sweep's views in the MLflow UI, by the titles of the views. The view of all trials comes
+            first. Empty if MLflow has nothing of the sweep.
 
     Returns:
         Lines to print; empty if there is nothing to view.

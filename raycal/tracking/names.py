@@ -14,7 +14,7 @@ class Names(NamedTuple):
         label: The label of the trial, as in `random (purity threshold 0.7) s0`.
         dataset: The name of the trial's dataset.
         condition: What the trial has in common with its other seeds, as in `random (purity threshold 0.7)`.
-        dataset_label: The dataset with the options that tell it from other datasets of its name.
+        dataset_label: The dataset with the options that distinguish it from other datasets of the same name.
     """
 
     label: str | None = None

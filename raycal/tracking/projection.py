@@ -126,7 +126,7 @@ class Projection:
 
     @property
     def pages(self) -> dict[str, str]:
-        """The paths of the sweep's charts in the MLflow UI, by what they show."""
+        """The paths of the sweep's charts in the MLflow UI, by the titles of the views."""
         return page_paths(self.experiment_id, {view.title: view.key for view in self.views})
 
     def describe(self, text: str) -> None:
@@ -285,7 +285,7 @@ class Projection:
                 self._send_tags(child, {IN_SWEEP_FILE: "yes"})
 
     def _variants(self, plan: SweepPlan) -> list[str]:
-        """The data that each trial of the plan read, where trials of one dataset read different data."""
+        """Which variant of the data each trial of the plan read, if trials of one dataset read different data."""
         return data_variants(
             [RunInputs(config, self._sweep_dir.run_dir(key).environment()) for key, config in plan.experiments.items()]
         )

@@ -89,9 +89,10 @@ def no_answer(uri: str, seconds: float) -> str:
     """
     try:
         urlopen(without_secrets(uri), timeout=seconds).close()
-    except HTTPError as error:  # an HTTP error is an answer, except that of a proxy with no server behind it
+    except HTTPError as error:  # an HTTP error is an answer, unless it comes from a proxy with no server behind it
         return f"{error.code} {error.reason}" if error.code >= 500 else ""
-    except (OSError, HTTPException, ValueError) as error:  # a ValueError if the URI is not that of a server
+    # a ValueError means that the URI is not the address of a server
+    except (OSError, HTTPException, ValueError) as error:
         return str(getattr(error, "reason", error)) or type(error).__name__
     return ""
 

@@ -15,7 +15,7 @@ def recreate(uri: str, sweep_dir: SweepDir, plan: SweepPlan, description: str = 
         description: The description of the sweep's run, in Markdown; empty if it is not to be changed.
 
     Returns:
-        The paths of the sweep's views in the MLflow UI, by what they show.
+        The paths of the sweep's views in the MLflow UI, by the titles of the views.
 
     Raises:
         MlflowException: The server does not answer, or it refuses the request.

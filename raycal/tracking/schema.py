@@ -140,7 +140,8 @@ def _make(path: Path, uri: str) -> None:
     try:
         MlflowClient(tracking_uri=sqlite_uri(temporary)).search_experiments(max_results=1)
         try:
-            os.link(temporary, path)  # unlike a rename, never replaces a file that another program has just created
+            # unlike a rename, this never replaces a file that another program has just created
+            os.link(temporary, path)
         except FileExistsError:
             return
         except OSError:  # a file system without links
@@ -253,7 +254,7 @@ def _check_writable(path: Path) -> None:
 @cache
 def _revisions() -> dict[str, str | None]:
     """All schema versions that the installed MLflow knows, each with its predecessor."""
-    spec = find_spec("mlflow")  # does not import MLflow
+    spec = find_spec("mlflow")  # this does not import MLflow
     places = [] if spec is None else list(spec.submodule_search_locations or [])
     previous: dict[str, str | None] = {}
     for place in places:

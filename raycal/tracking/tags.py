@@ -21,7 +21,8 @@ VERSION = "raycal.version"
 PLUGINS = "raycal.plugins"
 IN_SWEEP_FILE = "raycal.in_sweep_file"  # `no`: the sweep file no longer contains the trial
 DATASET = "dataset"  # the name of the dataset in the sweep
-DATASET_LABEL = "raycal.dataset"  # the same, with the options that tell it from other datasets of its name
+# the name of the dataset, with the options that distinguish it from other datasets of the same name
+DATASET_LABEL = "raycal.dataset"
 CONDITION = "condition"  # what a trial has in common with its other seeds; the charts draw one line for each
 ACCEPTANCE = "cluster_acceptance"  # metric: the share of the clusters shown in an iteration that the expert accepted
 MAX_LABEL = 100

@@ -33,7 +33,8 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # otherwise two lines for each run that ends on a server
+    # otherwise MLflow prints two lines for each run that ends on a server
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "GIT_PYTHON_REFRESH": "quiet",
 }
 
@@ -109,7 +110,7 @@ class Tracker(Thread):
 
     @property
     def pages(self) -> dict[str, str]:
-        """The paths of the sweep's views in the MLflow UI, by what they show; empty while MLflow has nothing of it."""
+        """The paths of the sweep's views in the MLflow UI, by title; empty while MLflow has nothing of the sweep."""
         return {} if self._projection is None else self._projection.pages
 
     def run(self) -> None:

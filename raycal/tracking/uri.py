@@ -59,7 +59,7 @@ def sqlite_path(uri: str) -> Path | None:
 
 
 def without_secrets(uri: str) -> str:
-    """The URI without user and password, and with the values of secret options hidden. It may be a misspelled URI."""
+    """The URI without user and password, and with the values of secret options hidden. The URI may be misspelled."""
     scheme, separator, rest = uri.partition("://")
     if not separator:
         scheme, separator, rest = _MISSPELT.fullmatch(uri).groups("")  # type: ignore[union-attr]
@@ -69,7 +69,7 @@ def without_secrets(uri: str) -> str:
 
 
 def _without_user(scheme: str, rest: str) -> str:
-    """The part after the scheme, without `user:password@` or `token@`. A user without password stays for databases."""
+    """The part after the scheme, without `user:password@` or `token@`; a database user without password stays."""
     host, slash, path = rest.partition("/")
     user, colon, password = host.partition(":")
     is_sql = scheme.partition("+")[0] in ("mssql", "mysql", "postgresql")

@@ -90,7 +90,7 @@ def sweep_views(prefix: str, parent_run_id: str, trials: Sequence[ChartedTrial])
 
 
 def _with_unique_keys(views: Sequence[View]) -> list[View]:
-    """Number the keys that would be the same, because datasets or settings have similar names."""
+    """Number the keys that would otherwise be equal because datasets or settings have similar names."""
     seen: dict[str, int] = {}
     unique = []
     for view in views:
@@ -163,7 +163,8 @@ def _state(search: str, trials: Sequence[ChartedTrial], parameter: str | None = 
         "runsHiddenMode": "SHOW_ALL",
         "hideEmptyCharts": True,
         "viewMaximized": False,
-        "runListHidden": sum(map(len, conditions)) <= LEGEND_CHARACTERS,  # the list is a longer legend
+        # if MLflow cuts the legend off, the list of runs replaces it
+        "runListHidden": sum(map(len, conditions)) <= LEGEND_CHARACTERS,
         "isAccordionReordered": True,
         "chartsSearchFilter": "",
         "compareRunSections": [part.section(f"section-{number}") for number, part in enumerate(parts)],

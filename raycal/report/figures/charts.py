@@ -130,10 +130,10 @@ def series_of(
 def series_so_far(
     trials: Sequence[Measured], scenario: str, label: str, *, x: Axis, y: str, y_scale: float = 1.0
 ) -> Series | None:
-    """The series of trials of which some still run, as in `series_of`; None if the metric was not measured.
+    """The series of a metric, as in `series_of`, but of trials that may still run; None if it was not measured.
 
-    Each point is the mean over those seeds that have come so far, so that the line does not end where the slowest seed
-    is. The standard deviation of a single seed is 0 here.
+    Each point is the mean over the seeds that have reached it, so that the line does not end where the slowest seed is.
+    The standard deviation of a single seed is 0 here.
     """
     curves = [
         (curve, along)
@@ -167,7 +167,7 @@ def supervised_level(trials: Sequence[Trial]) -> tuple[Level, ...]:
 
 
 def level_of(scenario: str, values: Sequence[float]) -> Level:
-    """The level with the mean and standard deviation of the values, of which there is at least one."""
+    """The level with the mean and standard deviation of the values; there must be at least one value."""
     std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     return Level(scenario=scenario, mean=float(np.mean(values)), std=std, count=len(values))
 
@@ -198,7 +198,7 @@ def zoom(chart: Chart) -> Chart:
 def with_shared_budget(chart: Chart) -> Chart:
     """End the x axis where the first line ends, because a much longer line would squeeze the other lines.
 
-    Lines with a single point do not count, unless there are no others.
+    Lines with a single point count only if there are no other lines.
     """
     lines = [series for series in chart.series if len(series.x) > 1]
     if not lines:

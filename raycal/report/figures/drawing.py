@@ -80,7 +80,7 @@ def draw_plate(plate: Plate, looks: Mapping[str, Look]) -> Figure:
 
 
 def _names_its_lines(plate: Plate) -> bool:
-    """Whether each row names its lines at their ends in full, so that a legend would repeat it."""
+    """Whether each row names its lines at their ends in full, so that a legend would repeat the names."""
     return all(
         row[0].has_end_labels and all(series.label == series.scenario for series in row[0].series) for row in plate.rows
     )

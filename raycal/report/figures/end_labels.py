@@ -125,7 +125,7 @@ def spread(wanted: Sequence[float], heights: Sequence[float], low: float, high: 
         The center of each label, in the order of `wanted`.
     """
     order = sorted(range(len(wanted)), key=lambda at: (wanted[at], at))
-    # Labels that would overlap form a block. Its lower end is the mean of the lower ends its labels ask for.
+    # Labels that would overlap form a block. Its lower end is the mean of the lower ends that its labels ask for.
     blocks: list[tuple[float, float, list[int]]] = []  # sum of the wished lower ends, height, labels
     room = sum(heights)
     low, high = min(low, (low + high - room) / 2), max(high, (low + high + room) / 2)

@@ -39,7 +39,7 @@ def plates(runs: Runs, *, with_unfinished: bool = False) -> list[Plate]:
     Args:
         runs: The trials.
         with_unfinished: Whether the lines of accuracy, cluster label error and cost also show the trials that have not
-            finished, as far as they are. The other figures judge whole trials and never show these.
+            finished, up to their last saved iteration. The other figures judge whole trials and never show these.
     """
     drawn = []
     for dataset in datasets(runs):

@@ -13,7 +13,7 @@ def annotate_command(name: str, *options: str) -> str:
 
 
 def result_words(project: LabelingProject) -> str:
-    """How good the model is after the newest finished round, and which time that took."""
+    """How good the model is after the newest finished round, and how much time that took."""
     if not project.rounds:
         return "No round is finished yet, so no model was trained."
     last = project.rounds[-1]

@@ -23,6 +23,6 @@ def _hours_at(trial: Trial, interactions: float | None) -> float | None:
 
 
 def _of_all(hours: Sequence[float | None]) -> Estimate | None:
-    """The estimate, if it is known in every seed; otherwise it would be the mean of the quickest seeds."""
+    """The estimate. None unless every seed has a value, as the mean would otherwise be that of the quickest seeds."""
     known = [one for one in hours if one is not None]
     return estimate(known) if len(known) == len(hours) else None

@@ -10,10 +10,10 @@ from raycal.report.stats.at_budget import AtBudget, Margin
 from raycal.report.stats.comparison import by_seed
 from raycal.report.stats.estimate import number
 
-MANY_REFUSED = 0.5  # from this share of refused clusters on, the refusals explain why a strategy lost
-MANY_WRONG = 0.05  # from this share of wrong labels on, they explain why a strategy lost
-FEWER_WRONG = 0.02  # from this difference between two shares of wrong labels on, it explains who won
-MORE_ANNOTATED = 1.2  # from this ratio of the annotated images of two strategies on, it explains who won
+MANY_REFUSED = 0.5  # a share of refused clusters of at least this much explains why a strategy lost
+MANY_WRONG = 0.05  # a share of wrong labels of at least this much explains why a strategy lost
+FEWER_WRONG = 0.02  # a difference of at least this much between two shares of wrong labels explains who won
+MORE_ANNOTATED = 1.2  # a ratio of at least this much between the annotated images of two strategies explains who won
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ class Reached:
         by_seed: The number of interactions that each seed needed. None if it did not reach the accuracy.
         estimate: The estimate over the seeds that reached the accuracy, in whole interactions. The mean is rounded up,
             and the interval is rounded outwards but never below 0. There is no interval unless all seeds reached the
-            accuracy, because an interval without the others would be too low.
+            accuracy, because an interval over only some of the seeds would be too low.
         at_most: Whether a seed already had the accuracy at its first measured point, so that the number of interactions
             is an upper bound.
     """
@@ -72,8 +72,8 @@ class Efficiency:
         of: The number of seeds that both groups finished.
         ratio: The geometric mean of the ratio over the seeds in which it is known. The interval, by Student's t on the
             logarithms, is left out unless the ratio is known in all seeds. The ratio is unknown in three cases: the
-            group did not reach the accuracy of `random`, both had it at their first evaluation, or it cannot be
-            distinguished from guessing. `sd` is the standard deviation of the logarithms.
+            group did not reach the accuracy of `random`, both groups had this accuracy at their first evaluation, or
+            the accuracy cannot be distinguished from guessing. `sd` is the standard deviation of the logarithms.
         both_at_first: The number of seeds in which both groups had the accuracy at their first evaluation.
         guessed: The number of seeds in which the accuracy cannot be distinguished from guessing.
     """

@@ -12,7 +12,7 @@ from raycal.report.tables.groups import sensitivity_table, summary_table
 from raycal.report.tables.targets import break_even_table, recommendation_table, target_table
 from raycal.report.tables.trials import failure_table
 
-# In the order of the report, after the recommendation.
+# The functions that build the tables, in the order of the report, where the recommendation comes before them.
 TABLES: Mapping[str, Callable[[Sequence[Comparison]], pd.DataFrame]] = {
     "summary": summary_table,
     "targets": target_table,

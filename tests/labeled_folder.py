@@ -26,7 +26,8 @@ CONFIG = ExperimentConfig.model_validate(
 )
 ACCURACIES = (0.5, 0.75)
 NUM_CLUSTERS, NUM_SAMPLES, NUM_HOLDOUT = 12, 4, 20
-# The milliseconds of an answer: of a single image, and of a cluster besides its images.
+# The milliseconds of an answer about a single image, of an answer about a cluster without its images, and the
+# additional milliseconds for each image of a cluster.
 SAMPLE_MS, CLUSTER_MS, IMAGE_MS = 2000, 3000, 100
 
 

@@ -16,7 +16,8 @@ from ray.util.state import list_actors, list_nodes, list_placement_groups
 from sweep_command import family, title_of, wait_until
 
 OBJECT_STORE_BYTES = 100 * 2**20
-# The first stays on a cluster where Ray Train was used; each node has the two agents.
+# The names of Ray's own actors and processes. The first one stays on a cluster after Ray Train was used. Each node has
+# the two agents. An idle worker is named `IDLE`.
 RAYS_OWN = ("_AutoscalingCoordinatorActor", "DashboardAgent", "RuntimeEnvAgent", "IDLE")
 
 

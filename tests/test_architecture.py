@@ -25,7 +25,7 @@ from raycal.storage.run_writer import RunWriter
 ROOT = Path(raycal.__file__).parents[1]
 WHOLE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 WALKS = re.findall(r"```(\w+)\n(.*?)```", WHOLE.partition("## Three walks")[2].partition("\n## ")[0], re.DOTALL)
-# A walk's code and commands name files that its reader makes.
+# The code and the commands of the walks in ARCHITECTURE.md name files that their reader makes.
 TEXT = re.sub(r"```(?:python|sh|yaml)\n.*?```", "", WHOLE, flags=re.DOTALL).replace("`mine.py`", "")
 FILE = re.compile(r"(?<![\w./])[\w./]*\w\.(?:py|md|toml)\b")
 FOLDER = re.compile(r"(?<=`)[\w/]+/(?=`)|(?<![\w/.])(?:\w+/)+(?![\w<>*])")
@@ -109,7 +109,7 @@ def test_what_does_not_exist_is_found() -> None:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The reader's folder, with the sweep file of the walks; at the end the reader's plug-in is unloaded."""
+    """The reader's folder, with the walks' sweep file. At the end, the reader's plug-in is unloaded."""
     (tmp_path / "try.yaml").write_text(WALKS[0][1])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
@@ -119,7 +119,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.mark.parametrize("walk", [0, 1, 2], ids=["query strategy", "dataset", "network"])
 def test_walk_runs_as_a_plugin(walk: int, place: Path) -> None:
-    """The code is extracted from the file, the settings are those of the first command, the last one is the check."""
+    """The code comes from the file, the settings come from its first command, and its last command is the check."""
     (place / "mine.py").write_text(WALKS[1 + 2 * walk][1])
     command, check = map(shlex.split, WALKS[2 + 2 * walk][1].splitlines())
     settings = [value for option, value in pairwise(command) if option == "--set"]
@@ -137,7 +137,7 @@ def test_walk_runs_as_a_plugin(walk: int, place: Path) -> None:
 
 
 def test_walk_needs_no_other_change_in_the_package(tmp_path: Path) -> None:
-    """The code of each walk is a new file in a copy of the package, and so is a loss."""
+    """Add the code of each walk, and a loss, as new files to a copy of the package."""
     shutil.copytree(ROOT / "raycal", tmp_path / "raycal", ignore=shutil.ignore_patterns("__pycache__"))
     places = re.findall(r"Its place in the package is a new file in `([\w/]+)`", WHOLE)
     for place, (_, source) in zip(places, WALKS[1::2], strict=True):

@@ -22,7 +22,8 @@ CHECKS: dict[str, Callable[..., None]] = {
     "loss": testing.check_loss,
 }
 SLOW_GFLOP = 4.2
-# No call returns the answers of people; tests/algorithm/test_questions.py has what holds instead.
+# No call returns the answers of people, so no check can call this expert. What must hold instead is tested in
+# tests/algorithm/test_questions.py.
 NOT_CALLED = {("expert", "people")}
 
 

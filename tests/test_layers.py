@@ -7,8 +7,8 @@ Three kinds of imports are told apart:
   the whole package, including its `__init__` files.
 - *Inside a function*: a module delays a heavy import in this way, so the chains of other modules end there. But
   the part that contains the function must be allowed everything that the import loads.
-- *For types only* (`if TYPE_CHECKING`): this loads nothing. Such an import counts only for the order of the parts
-  and for circles, for which all import statements count.
+- *For types only* (`if TYPE_CHECKING`): this loads nothing. Such an import counts only in the checks of the order of
+the parts and of circles, where all import statements count.
 
 Modules of the standard library count only if the part's own statements import them, because nearly every chain leads to
 each of them.
@@ -32,8 +32,8 @@ ROOT = Path(raycal.__file__).parent
 HEAVY = ("torch", "ray", "mlflow")
 
 # What each part must not use. A part may use the parts above its own line in this table, and none below it. `root`
-# stands for the modules that lie in no folder. A name with a dot is a module or a folder within a folder, on which the
-# rest of that folder builds.
+# stands for the modules that lie in no folder. A name with a dot stands for a module or a folder within a folder, and
+# the rest of the outer folder builds on it.
 MUST_NOT_USE: Mapping[str, tuple[str, ...]] = {
     "root": (*HEAVY, "torchvision", "numpy", "pydantic"),
     "plugins": (*HEAVY, "torchvision", "numpy", "pydantic"),

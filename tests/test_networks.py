@@ -1,4 +1,4 @@
-"""Networks beside torchvision's have the options, head, preprocessing, weights and cost that their entry states."""
+"""Networks other than torchvision's have the options, head, preprocessing, weights and cost that they declare."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -143,7 +143,7 @@ class TestOptions:
         )
 
     def test_are_those_of_the_text_as_it_is_now(self, place: Path, write: Write) -> None:
-        """The process stays the same, as in a notebook. Both texts have the same length, and perhaps the same
+        """The process imports both texts, as a notebook may do. Both texts have the same length, and perhaps the same
         modification time."""
         write("mine.py", ONE)
         before = only(load(place, "./mine.py"))

@@ -1,5 +1,4 @@
-"""Small files in a run folder, in the cache and of weights that would take much memory, or claim to need much
-memory."""
+"""Small files, in a run folder, in the cache or with weights, that would take much memory or claim to need it."""
 
 import io
 import json

@@ -18,7 +18,7 @@ SCENARIOS = [name for name in EVERY_SCENARIO if name != "representative-only"]
 
 
 class Bots:
-    """Annotators who answer as an oracle does, in a random order; the experiment stops before they do."""
+    """Annotators who answer as an oracle does, in a random order; the experiment stops before they answer."""
 
     def __init__(self, oracle: Oracle, seed: int, *, stops: bool = True) -> None:
         self._oracle, self._rng, self._stops = oracle, np.random.default_rng(seed), stops

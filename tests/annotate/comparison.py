@@ -24,7 +24,7 @@ def ledger(run_dir: RunDir) -> dict[str, list[Any]]:
 
 
 def comparable(run_dir: RunDir) -> list[dict[str, Any]]:
-    """What must be equal in the lines of the results, the accuracies among it."""
+    """What must be equal in the lines of the results, including the accuracies."""
     left_out = {*SECONDS, "human_seconds", "cluster_label_error", "mean_cluster_purity"}
     return [{key: value for key, value in line.items() if key not in left_out} for line in run_dir.results()]
 

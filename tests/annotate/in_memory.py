@@ -18,7 +18,7 @@ class InMemoryProject:
         self, images: int = 100, classes: Sequence[str] = ("robin", "wren"), commit_seconds: float = 0
     ) -> None:
         self.images, self.classes, self.commit_seconds = images, list(classes), commit_seconds
-        self.answers: dict[str, tuple[str, str]] = {}  # by the id of the event: who, question
+        self.answers: dict[str, tuple[str, str]] = {}  # the person and the question, by the id of the event
         self.alive: list[tuple[str, str, tuple[str, ...]]] = []
         self.released: list[tuple[str, tuple[str, ...] | None]] = []
         self.fails_with: Exception | None = None
@@ -67,7 +67,7 @@ class InMemoryProject:
     def submit(self, who: str, client: str, events: Sequence[object]) -> list[dict[str, Any]]:
         if self.fails_with is not None:
             raise self.fails_with
-        time.sleep(self.commit_seconds)  # as long as it takes until the answers are on disk
+        time.sleep(self.commit_seconds)  # stands for the time that it takes to write the answers to disk
         return [self._receipt(who, event) for event in events]
 
     def _receipt(self, who: str, event: Any) -> dict[str, Any]:
@@ -91,12 +91,12 @@ class InMemoryProject:
 
 
 class InMemoryPictures:
-    """Pictures that say what they show."""
+    """Stands for pictures; the bytes of each say which image and which size it stands for."""
 
     def __init__(self, images: int = 100) -> None:
         self.images = images
         self.unavailable: set[int] = set()
-        self.gate = threading.Event()  # cleared: every picture waits
+        self.gate = threading.Event()  # while it is cleared, every picture waits
         self.gate.set()
 
     def thumbnail(self, row: int) -> bytes:

@@ -29,7 +29,7 @@ COMMIT_SECONDS = 0.015  # a group commit waits 10 ms for other answers, and then
 
 
 def run_server(people: int, place: str, pipe: Connection) -> None:
-    """Serve until the pipe says so, and then tell what was stored."""
+    """Serve until a message comes through the pipe, and then send back what was stored."""
     project, tokens = InMemoryProject(IMAGES, commit_seconds=COMMIT_SECONDS), Tokens(Folder.at(place))
     project.next = lambda who, client, holding, want: {"questions": [], "wait": None}  # type: ignore[method-assign]
     options = ServerOptions(port=0)
@@ -86,7 +86,7 @@ class PersonAtWork:
 
 
 def percentile(sorted_values: Sequence[float], percent: float) -> float:
-    """The smallest value that so many percent of the values do not exceed."""
+    """The smallest value that at least this percentage of the values do not exceed."""
     return sorted_values[max(0, math.ceil(len(sorted_values) * percent / 100) - 1)]
 
 

@@ -44,7 +44,7 @@ def test_every_imported_module_exists() -> None:
 
 
 def test_scripts_are_small() -> None:
-    """Comments are for those who read the code; compressed, as a proxy sends them, they weigh little."""
+    """Comments help the readers of the code, and add little to the scripts once a proxy has compressed them."""
     assert sum(len(gzip.compress(path.read_bytes())) for path in SCRIPTS) < 36_000
 
 

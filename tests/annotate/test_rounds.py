@@ -138,7 +138,7 @@ def test_answers_of_an_oracle_through_the_log_give_the_simulated_run(scenario: s
     rows = columns(run_dir)
     assert rows["purity"] == rows["wrong"] == [None] * len(rows["purity"])
     assert set(rows["seconds"]) == {1.5}
-    assert not list(Path(run_dir.folder.path, "people", "steps").glob("question-*"))  # the embeddings
+    assert not list(Path(run_dir.folder.path, "people", "steps").glob("question-*"))  # the embeddings are gone
 
 
 @pytest.mark.slow
@@ -150,7 +150,7 @@ def test_worker_ends_when_the_server_wants_it_to(tmp_path: Path) -> None:
 
 
 class Watcher:
-    """A desk that notes what people are told, and ends the rounds after some messages of a phase."""
+    """A desk that records the messages for people, and ends the rounds after some messages of a phase."""
 
     def __init__(self, must_stop: Event, phase: str, number: int) -> None:
         self._must_stop, self._phase, self._left = must_stop, phase, number
@@ -175,7 +175,7 @@ class Watcher:
 
 
 def watched(order: WorkerOrder, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """What people are told until a failure was reported twice."""
+    """The messages for people until a failure was reported twice."""
     monkeypatch.setattr("raycal.annotate.rounds.RETRY_SECONDS", 0.01)
     must_stop = Event()
     desk = Watcher(must_stop, "waiting", 2)

@@ -84,7 +84,7 @@ def test_login_gives_a_cookie_that_scripts_and_other_sites_do_not_get(server: An
 
     assert answer.json == {"who": "owner", "role": "owner"}
     assert name == tokens.cookie
-    assert len(value) == 43  # 256 bits
+    assert len(value) == 43  # 43 characters hold 256 bits
     assert sorted(flags, key=str.lower) == ["HttpOnly", f"Max-Age={int(SESSION_SECONDS)}", "Path=/", "SameSite=strict"]
 
 
@@ -115,7 +115,7 @@ def test_address_with_many_wrong_tokens_has_to_wait(server: AnnotationServer, ow
     assert statuses == [401] * 10 + [429] * 2
     assert limited.status == 429
     assert 50 <= int(limited.headers["retry-after"]) <= 60
-    assert owner.get("/api/state").status == 200  # who is logged in goes on
+    assert owner.get("/api/state").status == 200  # a person who is logged in can go on
 
 
 def test_revoked_person_is_out_at_once(tokens: Tokens, stranger: Client) -> None:

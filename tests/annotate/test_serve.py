@@ -258,7 +258,7 @@ def test_proxy_tells_the_address_of_the_client(
     options = ServerOptions(port=0, behind_proxy=True)
     with AnnotationServer(project, pictures, tokens, options, static=static) as server:
         client = Client(server.port)
-        for number in range(10):  # what a client writes in front does not matter
+        for number in range(10):  # addresses that the client itself writes in front do not matter
             client.post("/api/session", {"token": "wrong"}, {"X-Forwarded-For": f"10.0.0.{number}, 192.0.2.7"})
         limited = client.post("/api/session", {"token": "wrong"}, {"X-Forwarded-For": "192.0.2.7"})
         other = client.post("/api/session", {"token": "wrong"}, {"X-Forwarded-For": "192.0.2.7, 192.0.2.8"})

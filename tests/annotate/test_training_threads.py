@@ -1,4 +1,4 @@
-"""With how many threads the model is trained beside the page."""
+"""The number of threads with which the model is trained while the page is served."""
 
 from pathlib import Path
 

@@ -242,7 +242,7 @@ class TestUnavailable:
             kept = made.thumbnail(0)
             root.rename(root.parent / "elsewhere")
             if is_empty:
-                root.mkdir()  # as where a disk was mounted
+                root.mkdir()  # stands for the empty mount point of a disk
 
             error = self.error(made.full, 0)
             assert str(error) == f"the folder {root} is not reachable (No such file or directory)"
@@ -396,7 +396,7 @@ class TestThreads:
     def test_preparation_follows_the_order_and_a_later_call_comes_first(
         self, root: Path, raycal_cache: Path, write_image: WriteImage, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(pictures, "NUM_THREADS", 2)  # one of which prepares
+        monkeypatch.setattr(pictures, "NUM_THREADS", 2)  # one of the two threads prepares pictures
         for i in range(30):
             quarters(600 + i, 400).save(root / f"{i + 20}.png")
         dataset = load(root)

@@ -55,7 +55,7 @@ def test_changed_new_and_moved_files(root: Path, read: list[str]) -> None:
     contents(root)
     read.clear()
     status = (root / "a").stat()
-    (root / "a").write_text("x")  # of the same size
+    (root / "a").write_text("x")  # the new content has the same size
     os.utime(root / "a", ns=(status.st_atime_ns, status.st_mtime_ns))
     (root / "d").write_text("d")
     (root / "b").rename(root / "e")

@@ -61,7 +61,7 @@ def test_cost_of_each_scenario(scenario: str, scored: int, expected: tuple[int, 
 @pytest.mark.parametrize(
     ("scenario", "settings", "scored", "expected"),
     [
-        # Two more members score D^U, and are trained on the images of the asking model: none, 100 and 200.
+        # Two more members score D^U, and are trained on the images of the query model: none, 100 and 200.
         ("uncertain-only", {}, 3 * 200 + 3 * 2700, (300, 600 + 2 * 300, 600 + 2 * 300)),
         ("uncertain-only", {"ask_with": "initial"}, 3 * 200 + 3 * 2700, (300, 600, 600)),
         ("uncertain+cluster", {}, 3 * 200 + 3 * 2850, (300, 300 + 2 * 150, 3000 + 2 * 2000)),
@@ -145,9 +145,10 @@ def test_fewer_clusters_than_the_budget_are_fewer_interactions() -> None:
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        # All 100 clusters are shown, no representative is refused, and its label is that of the whole cluster.
+        # All 100 clusters are shown. No representative is refused, and each cluster gets the label of its
+        # representative.
         ({}, (300, 3000, 3000)),
-        # The 20 clusters are all that there are, as none is refused and split.
+        # There are only 20 clusters, because none is refused and then split.
         ({"clustering": {"num_clusters": 20, "on_refusal": "split"}}, (60, 3000, 3000)),
         # A representative labels a tenth of its cluster. The work is largest if 99 clusters have one image each and one
         # cluster has all others.
@@ -176,7 +177,8 @@ def test_representatives_whose_labels_are_kept_leave_nothing_to_ask() -> None:
     [
         # Before the clusters, the network is trained on the 50, 100 and 150 single images, and scores the rest again.
         ("uncertain+cluster", (2850 + 2700, 2850 + 2700), 300 + 300, 300 + 3000),
-        # The clusters come first. Accepted ones leave 50 images; without them, 0, 50 and 100 single images are there.
+        # The clusters come first. If they are accepted, 50 images are left to score. If not, there are 0, 50 and 100
+        # single images to train on.
         ("cluster+uncertain", (2850 + 2850, 2850 + 150), 150 + 300, 2850 + 3000),
     ],
 )
@@ -367,7 +369,7 @@ def test_gpu_hours_are_those_of_all_trials_whatever_this_machine_has(capsys: pyt
 
     print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), refuse)
 
-    hours = LARGE_GFLOP / 100_000 / 3600  # 100 TFLOP/s
+    hours = LARGE_GFLOP / 100_000 / 3600  # such a GPU is assumed to sustain 100 TFLOP/s
     assert round(hours, 1) == 0.6
     printed = capsys.readouterr().out.splitlines()
     expected = (

@@ -36,7 +36,7 @@ from raycal.export.model import _trained, _worker, export_model, last_training_s
 from raycal.export.source import load_images, read_source
 from raycal.export.write import _write_model, export_run
 
-# The tests share two runs, which every process that runs some of them must make.
+# The tests share two runs. Each test process that runs some of these tests has to make the runs.
 pytestmark = pytest.mark.xdist_group("export")
 
 # A tag, a formula, a name that Windows reserves, and two classes that become the same folder.
@@ -87,7 +87,7 @@ def exported(place: Path) -> Path:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """All files below a folder by name; of a link, where it leads."""
+    """The content of all files below a folder, by name. For a link, it is the path to which the link leads."""
     return {
         path.relative_to(folder).as_posix(): os.readlink(path).encode() if path.is_symlink() else path.read_bytes()
         for path in sorted(folder.rglob("*"))

@@ -25,7 +25,7 @@ import psutil
 
 # A line of `operations`, and whether the process is killed `before` it, in its middle (`torn`) or `after` it.
 Point = tuple[str, str]
-# A worker that failed is started again after this time, which is 20 seconds in earnest.
+# A worker that failed is started again after this time, which is 20 seconds outside of the tests.
 RETRY_SECONDS = 0.2
 
 LAUNCHER = """\

@@ -49,7 +49,7 @@ experiment:
   scenario: uncertain+cluster
 {SETTINGS}"""
 
-# A project of a test takes some seconds. If it is not at its end after this time, it hangs.
+# A project of a test takes some seconds. A project that has not ended after this time hangs.
 MOST_SECONDS = 120.0
 # The log is compared event by event. Links and ports are random.
 OTHER_FILES = re.compile(r"/people/(answers/|address\.txt|\.?access\.json)")
@@ -213,10 +213,10 @@ class Labeling:
     events: list[Any] = field(default_factory=list)
 
     def undisturbed(self) -> "Labeling":
-        """Label the project undisturbed, with which disturbed ones are compared."""
+        """Label the project undisturbed; the disturbed ones are compared with the result."""
         storage = self.folder / "whole"
         wrong = self.label(storage)
-        assert str(wrong).startswith("different: "), wrong  # from nothing
+        assert str(wrong).startswith("different: "), wrong  # `whole` is still empty
         self.whole.update(self.outcome(storage))
         return self
 
@@ -293,7 +293,7 @@ class Labeling:
         return sorted((json.loads(line) | {"time": ""} for line in lines), key=lambda event: event["seq"])
 
     def _lost(self, storage: Path, bot: Bot) -> str | None:
-        """What is wrong with the log: what was acknowledged must be there once, and nothing else but what follows."""
+        """What is wrong with the log. It must hold each acknowledged event once, and equal the undisturbed log."""
         events = self.log(storage)
         times = Counter(event["id"] for event in events)
         wrong = {one: times[one] for one in bot.acknowledged if times[one] != 1}

@@ -15,7 +15,7 @@ from labeling import Labeling, report_of
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(1800)]
 
-# So many kills disturb one project, each at another write.
+# The number of kills that disturb one project, each at another write.
 OF_EACH = 9
 
 
@@ -70,7 +70,7 @@ def killed_at_random(labeling: Labeling, projects: int) -> None:
 
 
 def at_once(work: Callable[[int], str | None], number: int) -> list[str]:
-    """Do some work several times, twice at a time. Return what is wrong."""
+    """Do some work several times, two at a time. Return what went wrong."""
     with ThreadPoolExecutor(2) as pool:
         return [wrong for wrong in pool.map(work, range(number)) if wrong is not None]
 

@@ -155,9 +155,9 @@ def test_empty_clusters_halve_the_largest() -> None:
 
     shift = 1 / 256
     assert moved.tolist() == [
-        [1 + shift, 1 - shift],  # the second largest
+        [1 + shift, 1 - shift],  # the second largest cluster
         [(1 - shift) / 2, (1 + shift) / 2],
-        [1 + shift, 1 - shift],  # the largest
+        [1 + shift, 1 - shift],  # the largest cluster
         [(1 - shift) / 2, (1 + shift) / 2],
         [1, 1],
     ]

@@ -147,7 +147,7 @@ def test_losses_are_compared_over_a_pass_or_over_half_of_the_steps() -> None:
     ("losses_of_passes", "over"),
     [
         ([1.0, 0.9, 0.8, 0.7], [False] * 4),
-        # The loss is compared with the lowest so far, not with that of the epoch before.
+        # The loss is compared with the lowest loss so far, not with the loss of the epoch before.
         ([1.0, 1.5, 1.2], [False, False, True]),
         ([1.0, 1.5, 0.5, 0.6, 0.7], [False, False, False, False, True]),
         # A fall of a tenth of a percent is not enough.

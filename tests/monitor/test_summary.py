@@ -370,7 +370,7 @@ def planned(sweep_dir: SweepDir, *experiments: ExperimentConfig, removed: tuple[
 
 
 class TestExtendedSweep:
-    """A sweep with the threshold 0.7 and two seeds, of which a later start kept one seed and added 0.9."""
+    """A sweep with the threshold 0.7 and two seeds. A later start kept one of the seeds and added the threshold 0.9."""
 
     @pytest.fixture
     def asked(self, sweep_dir: SweepDir) -> dict[str, ExperimentConfig]:

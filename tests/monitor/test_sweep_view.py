@@ -42,13 +42,13 @@ def test_iterations_are_seen_when_they_are_saved(sweep_dir: SweepDir) -> None:
         assert [record["iteration"] for record in first.records] == list(range(number + 1))
         assert first.records[-1]["test_accuracy"] == 0.25 * (number + 1)
         assert first.seconds_left == pytest.approx(SECONDS * (RANDOM.iterations - number - 1))
-        # The other trial has no iteration yet, and its time is that of the trial that has.
+        # The other trial has no iteration yet, so its time is estimated from the trial that has one.
         assert second.seconds_left is not None
         assert second.seconds_left >= SECONDS * CLUSTERS.iterations
 
 
 def test_highest_accuracy_so_far_does_not_fall(sweep_dir: SweepDir) -> None:
-    commit(sweep_dir, 2)  # with an accuracy of 0.75
+    commit(sweep_dir, 2)  # this iteration has an accuracy of 0.75
     trial, _ = SweepView(sweep_dir).trials()
     worse = {**trial.records[0], "test_accuracy": 0.5}
     trial = replace(trial, records=[*trial.records, worse])  # type: ignore[list-item]

@@ -154,8 +154,8 @@ def test_question_on_screen_is_taken_back_from_a_page_that_has_it_in_memory(desk
 
 def test_restarted_server_gives_pages_what_they_hold(desk: Desk) -> None:
     assert see(desk, "a1", QUESTIONS[2:4]) == []
-    assert see(desk, "b1", [QUESTIONS[4], QUESTIONS[3]]) == [QUESTIONS[3]]  # a has it
-    assert see(desk, "b1", [QUESTIONS[3], QUESTIONS[4]]) == []  # a has it in memory only, and b has it on the screen
+    assert see(desk, "b1", [QUESTIONS[4], QUESTIONS[3]]) == [QUESTIONS[3]]  # page a1 has it
+    assert see(desk, "b1", [QUESTIONS[3], QUESTIONS[4]]) == []  # a1 has it in memory only, b1 on the screen
     assert ask(desk, "c1", 2) == QUESTIONS[:2]
 
 
@@ -200,7 +200,7 @@ def test_question_is_not_reserved_for_a_person_who_is_gone(desk: Desk) -> None:
 def test_closed_page_frees_its_questions_at_once(desk: Desk) -> None:
     ask(desk, "a1", 2)
     ask(desk, "b1", 1)
-    desk.release("a1", [QUESTIONS[1], QUESTIONS[2]])  # the second is another page's
+    desk.release("a1", [QUESTIONS[1], QUESTIONS[2]])  # page b1 holds the second one
     assert set(desk.held()) == {QUESTIONS[0], QUESTIONS[2]}
     desk.leave("a1")
     assert set(desk.held()) == {QUESTIONS[2]}

@@ -83,7 +83,7 @@ def samples_of(question: str) -> list[int]:
 
 @st.composite
 def logs(draw: st.DrawFn, *, closes: bool = True, most: int = 12) -> list[Event]:
-    """The events of a log, also such as a server would not store, because a fold must understand any log."""
+    """The events of a log. Some of the logs could not come from a server, because a fold must understand any log."""
     events: list[Event] = []
     kinds = ["answer"] * 6 + ["undo", "undo", "class", "rename", *(["close"] if closes else [])]
     for number in range(1, draw(st.integers(0, most)) + 1):
@@ -214,7 +214,7 @@ def test_undo_of_the_last_answer_restores_everything_but_the_time(
 @settings(max_examples=500)
 @given(logs(closes=False), st.randoms(use_true_random=False))
 def test_order_of_different_questions_changes_no_reply(events: list[Event], rng: random.Random) -> None:
-    """The events of one question keep their order; those of different questions are mixed in another way."""
+    """The events of one question keep their order; events of different questions are mixed in another way."""
     by_question: dict[str, list[Event]] = {}
     asked = {event.id: event.question for event in events if isinstance(event, Answered)}
     for event in events:

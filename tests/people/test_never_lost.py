@@ -48,7 +48,7 @@ for person in range(8):
 def test_nothing_is_lost_or_doubled_while_the_disk_fails_now_and_then(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Twenty people send each answer until it is acknowledged. A third of the writes fail, some of them afterwards."""
+    """Twenty people send each answer until it is acknowledged. A third of the writes fail, some after writing."""
     run, write, rng = Folder.at(str(tmp_path)), Folder.write, random.Random(5)
 
     def failing(folder: Folder, name: str, content: bytes) -> None:
@@ -116,7 +116,7 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path: Path, 
             time.sleep(rng.uniform(0, 0.3))
             server.send_signal(signal.SIGKILL)
             lines = [first, *server.stdout]
-        # A line that the kill cut is not acknowledged for whoever reads it.
+        # A reader does not take a line for an acknowledgment if the kill cut it off.
         acknowledged += [(line.split()[0], int(line.split()[1])) for line in lines if line.endswith("\n")]
         events = read_events(Folder.at(str(tmp_path / "run")))
         assert set(acknowledged) <= {(event.id, event.seq) for event in events}

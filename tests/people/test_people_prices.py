@@ -1,4 +1,4 @@
-"""The prices of a team are those with which its bots answered, and a simulation accepts them."""
+"""The estimated prices of a team equal those with which its bots answered, and a simulation accepts them."""
 
 from pathlib import Path
 
@@ -155,7 +155,8 @@ def test_time_of_an_answer_that_was_taken_back_belongs_to_the_next_one(tmp_path:
     clusters = [one for one in answers if one.is_cluster]
     assert clusters[0] == TimedAnswer(is_cluster=True, is_refused=False, shown=4, marked=0, seconds=2 * 3.4)
     assert clusters[1].seconds == pytest.approx(3.5)
-    # 12 clusters, one second opinion and one late answer; 20 images of the hold-out, 4 others, and two more answers
+    # The 14 answers about clusters are 12 first ones, one second opinion and one late answer. The 26 answers about
+    # images are 20 about the hold-out, 4 about other images, and two more.
     assert (len(clusters), len(answers) - len(clusters)) == (14, 26)
     prices = fit_prices(answers)
     assert prices.sample is not None

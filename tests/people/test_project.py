@@ -287,7 +287,7 @@ def test_new_class_is_created_with_the_answer(run: Folder) -> None:
     assert isinstance(added, ClassAdded)
     assert isinstance(answered, Answered)
     assert (added.name, added.label, answered.label) == ("Great tit", 0, 0)
-    assert run.folder(ANSWERS).names() == ["00000001.jsonl"]  # both or none are there after a crash
+    assert run.folder(ANSWERS).names() == ["00000001.jsonl"]  # after a crash, both events are there or neither
 
 
 @pytest.mark.parametrize("name", ["GREAT TIT", "great\u00a0tit", " great  tit", "Great t\u200dit"])
@@ -451,7 +451,7 @@ def test_undo_over_a_split(birds: Project, run: Folder) -> None:
     assert receipt["question"]["half_of"] is None
     after = birds.state("ana")
     assert (after["answered"], after["labeled"]) == (before["answered"], before["labeled"]) == (0, 0)
-    assert ask(birds, "b1", 99) == [f"0.0.{number}" for number in range(2, 10)]  # no halves any more
+    assert ask(birds, "b1", 99) == [f"0.0.{number}" for number in range(2, 10)]  # there are no halves any more
     assert send_one(birds, answer(5, "0.0.0.0"))["status"] == "refused"
     assert ledger(run, clusters()) == []
 
@@ -507,7 +507,7 @@ def test_waiting_thread_is_woken_by_the_last_answer(birds: Project) -> None:
 
 
 def test_step_is_closed_only_when_that_is_on_disk(birds: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else a worker could be started that does not find the last answers."""
+    """Otherwise, a worker could be started that does not find the last answers."""
     is_writing, may_go_on = threading.Event(), threading.Event()
     write = Folder.write
 
@@ -656,12 +656,13 @@ def test_budget_is_never_exceeded(tmp_path: Path) -> None:
                 page = rng.choice(pages)
                 page.fill()
                 if page.held:
-                    assert page.answer()["status"] == "stored"  # nobody's work is late, because nobody got too much
+                    # no answer is late, because nobody got more questions than may be answered
+                    assert page.answer()["status"] == "stored"
         assert len(ledger(run, step)) == 12
 
 
 def test_pages_hold_no_more_questions_than_may_be_answered(run: Folder) -> None:
-    """So nobody looks at a cluster that the step closes on. A half comes before what another page has in memory."""
+    """So nobody looks at a cluster when the step closes. A half comes before a question in another page's memory."""
     with project(run) as one:
         one.open_step(clusters(5, budget=5), 0, OPEN, halve=halve)
         assert ask(one, "a1", 1) == ["0.0.0"]
@@ -678,7 +679,7 @@ def test_pages_hold_no_more_questions_than_may_be_answered(run: Folder) -> None:
 
 
 def test_board_says_the_same_as_the_fold(tmp_path: Path) -> None:
-    """Random answers, splits and undos by three people: what the server keeps up to date is what the worker reads."""
+    """Three people answer, split and undo at random: the state that the server keeps equals what the worker reads."""
     run, rng, ids = Folder.at(str(tmp_path)), random.Random(3), iter_ids()
     step = clusters(8, budget=60)
     with project(run) as one:
@@ -973,13 +974,13 @@ def test_state_has_what_the_page_shows(run: Folder) -> None:
         "step": 0,
         "kind": "cluster",
     }
-    assert len(state["project_id"]) == 16  # keeps projects of one name apart in a browser
+    assert len(state["project_id"]) == 16  # the id keeps projects of the same name apart in a browser
     assert (state["answered"], state["budget"], state["round_answered"], state["people"]) == (3, 30, 3, 1)
     assert state["minutes_left"] == pytest.approx(27 * 1.0 / 60)
     assert [entry["count"] for entry in state["classes"]] == [40, 0, 30, 0, 0]
     assert (state["labeled"], state["total"]) == (70, len(TRAIN_ROWS) + 40)
     (result,) = state["results"]
     assert (result["accuracy"], result["annotated"], result["human_minutes"]) == (0.9, 120, 1.5)
-    assert (round(result["low"], 4), round(result["high"], 4)) == (0.7695, 0.9604)  # 36 of 40
+    assert (round(result["low"], 4), round(result["high"], 4)) == (0.7695, 0.9604)  # 36 of 40 are right
     assert result["num_test"] == 40
     assert json.dumps(state)

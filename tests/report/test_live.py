@@ -47,7 +47,7 @@ def points(page: str) -> list[str]:
 
 
 def counting(work: list[str], name: str, does: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, which also notes each of its calls."""
+    """The function, wrapped so that it also records each of its calls."""
 
     def call(*given: Any, **more: Any) -> Any:
         work.append(name)
@@ -90,7 +90,7 @@ def test_nothing_is_drawn_or_read_again_without_a_change(sweep_dir: SweepDir, mo
     for name in ("read_runs", "plates", "page"):
         monkeypatch.setattr(live_module, name, counting(work, name, getattr(live_module, name)))
     live = LiveReport([sweep_dir.folder.place])
-    assert work == ["read_runs"]  # a first look, which fails for a folder that is none of a sweep
+    assert work == ["read_runs"]  # the first look, which fails if the folder is not that of a sweep
     before = live.page()
     assert work[1:] == ["read_runs", "plates", "page"]
     version = live.look().version
@@ -123,7 +123,7 @@ def test_finished_sweep_says_that_it_has_ended(sweep_dir: SweepDir) -> None:
     assert "2 trials, 2 finished" in words(page)
     assert "What to do next" in words(page)
     assert "have not finished" not in words(page)
-    assert '<details id="progress">' in page  # folded, as nothing is in progress
+    assert '<details id="progress">' in page  # this part is folded, because nothing is in progress
 
 
 def test_running_sweep_is_not_told_to_resume(sweep_dir: SweepDir) -> None:
@@ -145,7 +145,7 @@ def test_sweep_whose_process_is_gone_was_interrupted(
     assert ("The sweep was interrupted. 2 trials are not complete" in words(page)) == is_interrupted
     assert ("random s3 interrupted 1/15 0.250 " in words(page)) == is_interrupted
     assert ("--resume" in page) == is_interrupted
-    assert ("time left" in words(page)) != is_interrupted  # nothing in this column would be filled
+    assert ("time left" in words(page)) != is_interrupted  # the whole column would be empty
     assert len(points(page)) == 1
 
 

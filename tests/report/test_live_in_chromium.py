@@ -22,7 +22,7 @@ OPTIONS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 )
-# How many points all lines of the first figure have together, and the lines of the table of the trials.
+# JavaScript for the total number of points in the first figure, and for the rows of the table of trials as text.
 POINTS = "() => JSON.parse(document.querySelector('#accuracy .panel')?.dataset.points ?? '[]').length"
 ROWS = """() => [...document.querySelectorAll('#progress tbody tr')]
     .map((row) => row.innerText.replaceAll(/\\s+/g, ' ').trim())"""

@@ -127,7 +127,7 @@ def test_folder_of_no_sweep_is_one_line(tmp_path: Path, capsys: pytest.CaptureFi
 @pytest.mark.slow
 @pytest.mark.parametrize("drawing_seconds", [None, 0.2, 0.6, 1.0, 1.4])
 def test_ctrl_c_ends_the_command_without_an_error(sweep_dir: SweepDir, drawing_seconds: float | None) -> None:
-    """Ctrl-C comes when the page was answered, or so many seconds after it was asked for, while it is drawn."""
+    """Ctrl-C comes when the page was sent, or this many seconds after the request, while the page is drawn."""
     command = [sys.executable, "-m", "raycal.report", sweep_dir.folder.place, "--serve", "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -97,7 +97,7 @@ def test_terms_are_explained_before_the_figure_that_uses_them() -> None:
     words = outline(RUNS).words["accuracy"]
     assert words.index("An interaction is one question") < words.index("interactions (images or clusters shown)")
     assert words.index("Full supervision is a model") < words.index("full supervision 0.805")
-    assert "Guessing is" not in words  # these trials did not record it
+    assert "Guessing is" not in words  # these trials did not record the level of guessing
 
 
 def test_commands_have_a_button_and_no_markup() -> None:
@@ -113,7 +113,7 @@ def test_commands_have_a_button_and_no_markup() -> None:
 def test_one_seed_is_said_once() -> None:
     of = runs(*seeds("random", *level(0.5)), *seeds("cluster-only", *level(0.78)), trial("supervised", [(100, 0.8)]))
     words = outline(of).words["evidence"]
-    assert words.count("one seed") == 2  # the sentence, and the count of claims for which it is not enough
+    assert words.count("one seed") == 2  # once in the sentence, once in the count of claims that one seed cannot decide
     assert "There is one seed, so no interval and no test is possible" in words
 
 

@@ -1,4 +1,4 @@
-"""What raycal advises when files of a run are damaged never loses what people answered."""
+"""Following raycal's advice about damaged files of a run never loses what people answered."""
 
 from pathlib import Path
 

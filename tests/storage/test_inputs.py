@@ -320,7 +320,7 @@ def test_trial_on_a_node_with_other_data_fails_with_a_line(
     assert run_experiment(config, RunWriter(Folder.at("good")), WorkerSettings(threads=1), expected=expected[key])
     monkeypatch.setenv("RAYCAL_CACHE", str(tmp_path / "another node"))
     fails_with("files", expected[key], "the files on this node differ from those that the sweep was started with")
-    unread = replace(expected[key], content=None)  # as for a dataset without one file per image
+    unread = replace(expected[key], content=None)  # this is None for a dataset without one file per image
     fails_with(
         "images", unread, "the images or their labels on this node differ from those that the sweep was started with"
     )

@@ -1,4 +1,4 @@
-"""A saved pool is read as it was, and may be continued with the samples that joined it since."""
+"""A saved pool is read as it was, and can be continued with samples that were added since it was saved."""
 
 import numpy as np
 import pytest

@@ -13,7 +13,8 @@ LINE = [[0.0, 0], [1, 0], [2, 0], [6, 0], [10, 0]]
 def test_core_set_asks_for_the_farthest_from_all_annotated_and_asked() -> None:
     given = view(embeddings=LINE, annotated=[[0.5, 0]])
 
-    # Point 10 is 9.5 from the annotated 0.5; then 6 is 4 from 10; then 2 is 1.5 from 0.5; 0 and 1 are 0.5 from it.
+    # Point 10 comes first: it is 9.5 away from the annotated point 0.5. Then comes 6, which is 4 away from 10, and then
+    # 2, which is 1.5 away from 0.5. The points 0 and 1 are both 0.5 away from 0.5.
     assert rows(core_set(given, 5)) == [4, 3, 2, 0, 1]
     assert rows(core_set(given, 2)) == [4, 3]
 

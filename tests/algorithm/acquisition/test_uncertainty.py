@@ -89,7 +89,8 @@ def test_sure_samples_are_asked_for_by_how_sure_they_are(name: str, num_classes:
 
 
 def test_margin_of_sure_samples_is_told_by_the_second_class_too() -> None:
-    # In the first two samples the other classes have the same sum; in the second it all belongs to one class.
+    # In the first two samples, the other classes have the same total probability; in the second sample, one class has
+    # all of it.
     given = view(probs=[[1.0, 1e-10, 1e-10], [1.0, 2e-10, 0.0], [1.0, 1e-12, 0.0]])
 
     assert rows(acquisitions["margin"](given, 3)) == [1, 0, 2]

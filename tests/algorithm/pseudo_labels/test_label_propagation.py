@@ -18,7 +18,7 @@ def at(*degrees: float) -> npt.NDArray[np.float64]:
 
 
 def plain(points: npt.NDArray[Any], labels: list[int], *, neighbors: int, alpha: float, gamma: float) -> Any:
-    """The reference solution Z (n, K), computed with full matrices; `labels` are those of the last points."""
+    """The reference solution Z (n, K), computed with full matrices; `labels` belong to the last points."""
     cosines = points @ points.T
     np.fill_diagonal(cosines, -np.inf)
     graph = np.zeros_like(cosines)

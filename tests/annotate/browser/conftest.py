@@ -103,7 +103,7 @@ class Tab:
             self.ready()
 
     def _listen(self, message: Any) -> None:
-        # Lost connections and refusals are part of the tests; a violated content policy never is.
+        # Lost connections and refusals are part of the tests; a violated content policy is always a fault.
         if message.type == "error" and "Failed to load resource" not in message.text:
             self.errors.append(message.text)
 

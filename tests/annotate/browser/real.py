@@ -128,7 +128,7 @@ class Annotator:
         self.page.wait_for_function("() => document.getElementById('who').textContent")  # the session has begun
 
     def _listen(self, message: Any) -> None:
-        # Refused requests are part of some tests; a violated content policy never is.
+        # Refused requests are part of some tests; a violated content policy is always a fault.
         if message.type == "error" and "Failed to load resource" not in message.text:
             self.errors.append(message.text)
 
@@ -137,7 +137,7 @@ class Annotator:
         dialog.dismiss()
 
     def question(self) -> dict[str, Any] | None:
-        """The question on the screen. None if there is none that can be answered."""
+        """The question on the screen. None if no question can be answered."""
         found: dict[str, Any] | None = self.page.evaluate(ON_SCREEN)
         return found
 
@@ -152,7 +152,7 @@ class Annotator:
         return found
 
     def rows(self, question: dict[str, Any]) -> list[int]:
-        """The images of a question, after all of a cluster are shown."""
+        """The images of a question. For a cluster, the page first shows all of its images."""
         if question["kind"] == "sample":
             return [question["image"]]
         while len(tiles := self._tiles()) < question["size"]:
@@ -168,7 +168,7 @@ class Annotator:
         return found
 
     def press(self, key: str) -> None:
-        """Answer by a key, not so fast after the answer before that the page takes it for a double press."""
+        """Answer by a key, but not so soon after the previous answer that the page takes it for a double press."""
         time.sleep(max(0.0, self._last_answer + DOUBLE_PRESS_SECONDS - time.monotonic()))
         self.page.keyboard.press(key)
         self._last_answer = time.monotonic()
@@ -194,7 +194,7 @@ class Annotator:
             self.page.click(f".tile[data-row='{row}']")
 
     def paint_ms(self, purpose: str) -> list[float]:
-        """For each question of a purpose since the page was opened, the time from the key before it to its paint."""
+        """The time from the key press before each question of a purpose to its paint, since the page was opened."""
         keep = (
             "window.paints.filter(([id]) => window.questions[id]?.purpose === purpose).map(([, duration]) => duration)"
         )
@@ -218,8 +218,9 @@ def label_until(
 
     Args:
         answer: Answers a question, or returns False if the person would rather wait.
-        is_done: Whether the state says that this is enough. It counts while nobody answers.
-        most: The number of answers after which it is enough as well.
+        is_done: Whether the state says that people have answered enough. It is only called when nobody has a question
+            to answer.
+        most: The number of answers after which people stop in any case.
 
     Returns:
         The number of answers.

@@ -28,7 +28,7 @@ SETTINGS = (
     *("--set", "training={stop: steps, steps: 20, batch_size: 16, learning_rate: 0.005, image_size: 32}"),
     *("--set", f"iterations={NUM_ROUNDS}", "--set", f"interactions_per_iteration={BUDGET}"),
 )
-SECONDS = 360.0  # the longest that the whole may take on two cores
+SECONDS = 360.0  # the longest time that the whole may take on two cores
 
 
 def draw(rng: np.random.Generator, name: str) -> Image.Image:

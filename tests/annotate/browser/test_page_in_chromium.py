@@ -42,11 +42,11 @@ def test_marked_images_are_left_out_of_the_label(context: Any, clusters: Project
         tab = Tab(context, server)
         assert tab.page.locator(".tile").count() == 36
         tiles = tab.page.locator(".tile")
-        tiles.nth(35).click()  # the last of the farthest
+        tiles.nth(35).click()  # the last one of the farthest images
         tab.page.mouse.move(640, 790)
         tab.page.keyboard.press("ArrowLeft")
         tab.page.keyboard.press("o")
-        tiles.nth(5).click()  # the second of the random ones
+        tiles.nth(5).click()  # the second one of the random images
         assert tab.page.locator('.tile[aria-pressed="true"]').count() == 3
         assert "3 odd ones out, a class labels the other 57" in tab.text("#effect")
         assert (
@@ -113,7 +113,7 @@ def test_halves_of_a_split_cluster_come_next(context: Any, clusters: Project) ->
 
 
 def test_halves_come_next_where_the_budget_is_nearly_used_up(context: Any, clusters: Project) -> None:
-    clusters.budget = 4  # the page holds all questions that are left: the halves take their place
+    clusters.budget = 4  # the page holds all questions that are left, so the halves must take the place of some of them
     with PageServer(clusters) as server:
         tab = Tab(context, server)
         tab.page.wait_for_timeout(500)
@@ -264,11 +264,11 @@ def test_answers_without_a_connection_are_stored_once(context: Any, singles: Pro
         tab = Tab(context, server)
         tab.press("1")
         tab.sent()
-        tab.page.wait_for_timeout(500)  # three questions ahead
+        tab.page.wait_for_timeout(500)  # the page loads three questions ahead
         context.set_offline(True)
         for key in "2222":
             tab.press(key)
-        tab.page.wait_for_selector(".panel")  # no question is left here
+        tab.page.wait_for_selector(".panel")  # the browser has no question left
         assert "4 answers are kept in this browser and sent later." in tab.text(".panel")
         for _ in range(3):
             time.sleep(0.26)
@@ -303,7 +303,7 @@ def test_unsent_answers_survive(context: Any, singles: Project, how: str) -> Non
             tab.page.reload()
             tab.ready()
             assert tab.text("#unsent") == "3 unsent"
-            assert tab.ready() == "3.0.3"  # what waits to be sent is not asked again
+            assert tab.ready() == "3.0.3"  # a question whose answer waits to be sent is not asked again
             tab.page.unroute("**/api/answers")
         else:
             tab.page.close()
@@ -373,7 +373,7 @@ def test_double_presses_and_held_keys_answer_once(context: Any, singles: Project
         time.sleep(0.4)
         tab.page.keyboard.down("2")
         for _ in range(30):
-            tab.page.keyboard.down("2")  # a key that is held repeats
+            tab.page.keyboard.down("2")  # a key that is held down repeats
         tab.page.keyboard.up("2")
         tab.sent()
         begin = time.monotonic()
@@ -384,7 +384,7 @@ def test_double_presses_and_held_keys_answer_once(context: Any, singles: Project
         tab.sent()
     labels = [event["label"] for event in singles.log]
     assert labels[:2] == [0, 1]
-    assert len(labels) <= 2 + 1 + seconds / 0.25  # two presses within 250 ms are one
+    assert len(labels) <= 2 + 1 + seconds / 0.25  # two presses within 250 ms count as one
     assert len(set(ids(singles.log))) == len(labels)
 
 
@@ -460,7 +460,7 @@ def test_a_newer_tab_takes_over_and_gives_back(context: Any, singles: Project) -
         old.press("1")
         new = Tab(context, server)
         old.page.wait_for_selector("[data-name='other-tab']")
-        old.page.keyboard.press("2")  # the old tab takes no answers
+        old.page.keyboard.press("2")  # the old tab takes no answers any more
         new.press("2")
         new.sent()
         old.page.bring_to_front()

@@ -1,4 +1,4 @@
-"""Bots that answer as the oracle, through the real page and the real command, give the run of the simulation.
+"""Bots that answer like the oracle, through the real page and the real command, reproduce the simulated run.
 
 Only what people cannot know differs in the ledger: the purity of a cluster, its wrong labels, and the seconds.
 """

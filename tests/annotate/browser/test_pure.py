@@ -96,7 +96,7 @@ def test_bound_is_the_one_of_scipy(page: Any) -> None:
             {"odd": 1, "seen": 24, "looks": 1, "all": False},
             "1 of 24 random ones are marked as odd: at least 81 % belong together (95 % sure)",
         ),
-        # the second look has only 1.25 % of risk left, else 0 of 48 would give 93 %
+        # for the second look, only a risk of 1.25 % is left; without the first look, 0 of 48 would give 93 %
         (
             {"odd": 0, "seen": 48, "looks": 2, "all": False},
             "0 of 48 random ones are marked as odd: at least 91 % belong together (95 % sure)",

@@ -122,7 +122,7 @@ def test_closed_tab_frees_its_question_at_once(contexts: Callable[[], Any], offi
     ana.page.close()
 
     assert ben.next_question(seconds=10)["id"] == "0.1.0"
-    assert time.monotonic() - closed < 3  # sooner than by the question that an idle page asks every five seconds
+    assert time.monotonic() - closed < 3  # sooner than by asking the server, which an idle page does every five seconds
     assert ben.errors == []
 
 

@@ -27,7 +27,7 @@ from raycal.bench.kit.trials import SCENARIOS
 
 ROOT = Path(raycal.__file__).parent.parent
 CARRIED = ("raycal", "tests", "sweeps", "pyproject.toml", "dashboards", "cluster_configs")
-# Packages that replace here the wheels that are only for a machine with a GPU.
+# Packages of this machine that stand in for the wheels that only a machine with a GPU can use.
 STANDS_IN = {"faiss-gpu-cu12": ("faiss-gpu", "faiss-cpu"), "nvidia-cuda-runtime-cu12": ()}
 
 
@@ -142,7 +142,7 @@ def test_whole_kit_runs_on_a_bare_machine(tmp_path: Path) -> None:
     assert {step for step, _ in found} == {"tests", *STEPS, *SCENARIOS} - {"compiling"}
     measured = [figure for figure in whole["figures"] if figure["step"] in STEPS]
     assert [figure["benchmark"] for figure in measured] == [
-        *["gpu kmeans"] * 7,  # the first call included
+        *["gpu kmeans"] * 7,  # this includes the first call
         "gpu iteration",
         *["gpu ceilings"] * 2,
         *["gpu training"] * 4,

@@ -23,7 +23,7 @@ from raycal.report.tables import tables
 from raycal.storage.lease import OWNER
 from raycal.storage.sweep_dir import SweepDir
 
-# What belongs to simulations, to comparisons, and to other commands.
+# Words that belong to simulations, comparisons or other commands, so this report must not have them.
 STRANGE = (
     *("expert is asked", "Expert", "cluster label error", "label error", "simulated", "claim", "paper", "seed is"),
     *("supervis", "--resume", "raycal.sweep", "strategy is", "no winner", "interaction is", "penalty", "break-even"),

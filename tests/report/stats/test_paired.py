@@ -40,7 +40,7 @@ def test_many_seeds_are_those_of_scipy() -> None:
 
 
 def signed_rank_p(differences: np.ndarray) -> float:
-    """Two-sided p by the definition: all signs equally likely, ranks of the absolute differences without zeros."""
+    """The two-sided p-value by its definition: all signs are equally likely, and differences of zero get no rank."""
     differing = differences[differences != 0]
     ranks = stats.rankdata(abs(differing))
     observed = ranks[differing > 0].sum() - ranks.sum() / 2

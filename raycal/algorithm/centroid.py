@@ -21,8 +21,8 @@ def squared_distances_to(points: Floats, point: npt.NDArray[Any]) -> npt.NDArray
 
 
 def least(values: npt.NDArray[np.float64], count: int) -> Indices:
-    """The rows of the `count` smallest values, in ascending order of the rows. Of equal values, that in the smaller row
-    is taken first."""
+    """The rows of the `count` smallest values, in ascending order of the rows. Among equal values, the one with the
+    smaller row number is taken first."""
     return np.sort(np.argsort(values, kind="stable")[:count])
 
 

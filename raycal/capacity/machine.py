@@ -32,7 +32,10 @@ def _cpus() -> int:
 
 
 def _gpus() -> int:
-    """The number of NVIDIA GPUs that CUDA would show; CUDA stops at the first entry of its list that names no GPU."""
+    """The number of NVIDIA GPUs that CUDA would show.
+
+    If an entry of `CUDA_VISIBLE_DEVICES` names no GPU, CUDA ignores it and all entries after it.
+    """
     gpus = len(list((PROC / "driver/nvidia/gpus").glob("*")))
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:

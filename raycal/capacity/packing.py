@@ -116,9 +116,9 @@ def _most_taken(steps: Iterable[list[tuple[int, int]]], number: int) -> int:
     way.
 
     Args:
-        steps: For each node, pairs of the number placed there and the room that they take. Between the pairs, the room
-            is assumed to grow along a line as steep as the steepest one, so the result may be too large but is never
-            too small.
+        steps: For each node, pairs of the number placed there and the room that they take. The room on a node is
+            assumed to grow in proportion to the number placed there, by the largest ratio of any of its pairs, up to
+            the largest room of any pair. The result may therefore be too large but is never too small.
     """
     lines = []
     for pairs in steps:

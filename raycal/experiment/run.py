@@ -41,7 +41,8 @@ class People(Annotators, Protocol):
     """People who answer the questions of an experiment. They may also give the labels of the hold-out."""
 
     def load(self, dataset: Dataset) -> ImageDataset:
-        """The images, with the classes and the labels of the hold-out that people gave if the dataset has none."""
+        """The images of the dataset. If it has no labels, they come with the classes that people named and the labels
+        that people gave to the hold-out."""
 
 
 def run_experiment(

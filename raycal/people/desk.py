@@ -200,7 +200,7 @@ class Desk:
         self._reserved[question] = who, self._clock() + RESERVED_SECONDS
 
     def release(self, client: str, questions: Iterable[str]) -> None:
-        """Free questions that a page gives back."""
+        """Delete the leases of a page on questions that it gives back."""
         for question in questions:
             if self._is_of(client, question):
                 del self._leases[question]

@@ -32,8 +32,8 @@ class Given:
     """An answer, and what has become of it.
 
     Attributes:
-        arrival: `FIRST` if the question had no answer. `SECOND` if it had one, so that this one is a second opinion.
-            `LATE` if the step was closed, so that this one is in no ledger.
+        arrival: `FIRST` if the question had no answer yet. `SECOND` if the question had one already, which makes this
+            answer a second opinion. `LATE` if the step was closed already; no ledger contains a late answer.
         undone_at: The place in the log of the event that took the answer back. None if the answer stands.
     """
 

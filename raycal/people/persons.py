@@ -26,7 +26,7 @@ class PersonSummary:
         late: How many came after their step was closed.
         second_opinions: How many were about a question that had an answer of another person.
         agreeing: How many of the second opinions have the label, or the refusal, of the answer that counts.
-        minutes: The time of all these answers.
+        minutes: The time that the person spent on all answers, including late and taken-back ones.
         seconds_per_image: The median time of an answer about a single image or the hold-out; None without one.
         seconds_per_cluster: The median time of an answer about a cluster; None without one.
     """

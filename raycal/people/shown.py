@@ -35,7 +35,7 @@ def first_shown(step: StepQuestions, rows: Indices) -> list[int]:
     """The images that the questions of a step show, in the order in which people see them.
 
     Args:
-        step: The step, without the halves of clusters that people will split.
+        step: The step. Only its questions `first` are used, not the halves of clusters that people split later.
         rows: (P,) The row of each sample of the pool in the images of the dataset.
     """
     if step.kind is Kind.SAMPLE:

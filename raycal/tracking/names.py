@@ -8,7 +8,7 @@ from raycal.storage.sweep_dir import SweepPlan
 
 
 class Names(NamedTuple):
-    """The names of a trial in its sweep; None where no plan contains the trial.
+    """The names of a trial in its sweep. All of them are None for a trial that no plan contains.
 
     Attributes:
         label: The label of the trial, as in `random (purity threshold 0.7) s0`.

@@ -157,7 +157,8 @@ def test_every_panel_shows_something(prometheus: Prometheus, sweep: subprocess.P
         return missing <= set(answers)
 
     error = "ray_raycal_newest_cluster_label_error"
-    wait_until(lambda: bool(prometheus.query(error)), sweep, START_SECONDS)  # a first iteration with clusters
+    # Prometheus has this metric once a trial has finished its first iteration with clusters.
+    wait_until(lambda: bool(prometheus.query(error)), sweep, START_SECONDS)
     wait_until(all_there, sweep, WAIT_SECONDS)
     for title, found in answers.items():
         values = [f"{' '.join(series['metric'].values())} {float(series['value'][1]):.4g}" for series in found]

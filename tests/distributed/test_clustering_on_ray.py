@@ -42,7 +42,7 @@ def here() -> Iterator[None]:
 
 @pytest.fixture
 def kmeans(monkeypatch: pytest.MonkeyPatch) -> Iterator[RemoteClustering]:
-    """A clustering on an actor that has answered one call. Its caller soon counts a call as stuck."""
+    """A clustering on an actor that has answered one call. The time after which a call counts as stuck is short."""
     (actor,) = start_clusterings([SHARE]).values()
     kmeans = RemoteClustering(actor, "kmeans", OPTIONS)
     kmeans(points(100), 3, 0)

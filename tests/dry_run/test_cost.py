@@ -458,7 +458,8 @@ def small_sweep(count: int) -> tuple[Sweep, dict[str, ExperimentConfig]]:
         # per trial.
         (1, 1, True, "under a minute, most of it to start the process and the trials"),
         (100, 1, True, "about 8 min, about 3 min of it to start the process and the trials"),
-        # A minute with Ray, and one and a half seconds for each trial that is not the first of its concurrent slot.
+        # With Ray, it takes a minute to start the process, Ray, and the first trial of each concurrent slot. Any other
+        # trial takes one and a half seconds to start.
         (1, 1, False, "about 1 min, most of it to start the process and the trials"),
         (100, 4, False, "about 3 min, most of it to start the process and the trials"),
     ],

@@ -30,7 +30,8 @@ QUESTIONS = [f"0.0.{number}" for number in range(8)]
 
 
 def see(desk: Desk, client: str, holding: Sequence[str] = (), waiting: Iterable[str] = QUESTIONS) -> list[str]:
-    """The page of a person; the person's name is the first letter of the page's."""
+    """Tell the desk that a page is open and which questions it holds. `client` is the id of the page, and its first
+    letter is the name of the person."""
     return desk.see(client, client[0], holding, set(waiting).__contains__)
 
 

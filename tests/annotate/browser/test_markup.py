@@ -79,7 +79,7 @@ def test_markup_in_names_stays_text(contexts: Callable[[], Any], truth: list[str
 
 
 def number_of_injected(page: Any) -> int:
-    """How many elements of the page came from a name."""
+    """The number of elements on the page that the browser created because it parsed a name as markup."""
     found: int = page.evaluate("document.querySelectorAll('img[src=x], [onerror]').length")
     return found + sum("alert(2)" in text for text in page.locator("script").all_text_contents())
 

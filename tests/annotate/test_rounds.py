@@ -106,7 +106,7 @@ def order_in(storage: Path, config: ExperimentConfig) -> WorkerOrder:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", [pytest.param("uncertain+cluster", marks=pytest.mark.long), "cluster+uncertain"])
+@pytest.mark.parametrize("scenario", ["uncertain+cluster", pytest.param("cluster+uncertain", marks=pytest.mark.long)])
 def test_answers_of_an_oracle_through_the_log_give_the_simulated_run(scenario: str, tmp_path: Path) -> None:
     simulated = RunWriter(Folder.at(str(tmp_path / "simulated")))
     config = experiment("oracle", scenario)

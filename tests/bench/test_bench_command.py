@@ -72,8 +72,8 @@ def test_quick_run_gives_finite_figures(name: str, tmp_path: Path, capsys: pytes
 @pytest.mark.parametrize(
     "name",
     [
-        *("training", "scoring", "iteration", "overhead", "settings", "rerun", "accuracy"),
-        pytest.param("trials", marks=pytest.mark.long),
+        *("training", "scoring", "iteration", "overhead", "settings", "accuracy"),
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("rerun", "trials")),
     ],
 )
 def test_quick_run_of_what_takes_longer(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from raycal.experiment import build
 from raycal.storage.folder import Folder
 from raycal.storage.run_dir import RunDir
 
-SCENARIOS = ("uncertain+cluster", "cluster+uncertain")
+FIVE = ("Ana", "Ben", "Cleo", "Dan", "Eva")
 NUM_SAMPLES = 80
 # With this threshold the oracle labels some clusters of these runs, and refuses others.
 PURITY_THRESHOLD = 0.6
@@ -100,8 +100,20 @@ def invited(folder: Path, command: Command, name: str) -> str:
 
 
 @pytest.mark.timeout(500)
-@pytest.mark.parametrize("names", [(), ("Ana", "Ben", "Cleo", "Dan", "Eva")], ids=["one person", "five people"])
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize(
+    ("scenario", "names"),
+    [
+        pytest.param("cluster+uncertain", FIVE, id="clusters first, five people"),
+        *(
+            pytest.param(scenario, names, id=f"{scenario}, {number}", marks=pytest.mark.long)
+            for scenario, names, number in (
+                ("cluster+uncertain", (), "one person"),
+                ("uncertain+cluster", (), "one person"),
+                ("uncertain+cluster", FIVE, "five people"),
+            )
+        ),
+    ],
+)
 def test_bots_at_the_page_give_the_simulated_run(
     scenario: str,
     names: tuple[str, ...],

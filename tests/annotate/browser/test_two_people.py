@@ -86,6 +86,7 @@ def steps(number: int) -> list[StepQuestions]:
     ]
 
 
+@pytest.mark.long
 def test_no_question_is_on_two_screens_in_300_answers(contexts: Callable[[], Any], office: Office) -> None:
     rng = random.Random(4)
     todo = steps(30)

@@ -100,7 +100,7 @@ def write_images(path: Path) -> None:
                     archive.addfile(member, data)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(sys.platform != "linux", reason="the kit is for Linux")
 def test_whole_kit_runs_on_a_bare_machine(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 0.5
 # Seconds to wait after a failure, such as that of a worker, before the next try.
 RETRY_SECONDS = 20.0
+# Workers that are started at most to remove the models of a finished experiment. The next start of the server goes on.
+TRIES_TO_TIDY = 3
 
 
 class Desk(Protocol):
@@ -101,8 +103,9 @@ class Rounds:
         steps = StepFiles(self.run_dir.folder.folder(STEPS))
         done = len(self.run_dir.results())
         if self.run_dir.state().is_complete:
-            if self.run_dir.has_states():  # the last worker was killed before it removed them
-                run_worker(self.task, must_stop)
+            for _ in range(TRIES_TO_TIDY):
+                if self.run_dir.has_states():  # the last worker was killed before it removed them
+                    run_worker(self.task, must_stop)
             steps.remove_embeddings()
             self.desk.open_step(None, done, "finished", "All rounds are done.")
             self.on_commit()

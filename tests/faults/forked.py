@@ -30,7 +30,9 @@ RETRY_SECONDS = 0.2
 
 LAUNCHER = """\
 #!{python} -SE
-import json, os, signal, socket
+import json, os, signal, socket, sys
+if "raycal.annotate.worker" not in sys.argv:  # such as the process that writes the report
+    os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 connection = socket.socket(socket.AF_UNIX)
 connection.connect({address!r})
 order = {{"role": "worker", "storage": os.environ["FAULTS_STORAGE"], "points": json.loads(os.environ["FAULTS_POINTS"])}}

@@ -65,7 +65,7 @@ def killed_at_random(labeling: Labeling, projects: int) -> None:
 
     assert at_once(label, projects) == []
     written = report_of(labeling.folder / f"random-{projects}-0" / labeling.name)
-    assert len(written) > 20
+    assert "report.html" in written
     assert written == report_of(labeling.folder / "whole" / labeling.name)
 
 

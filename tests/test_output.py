@@ -276,7 +276,7 @@ LOST = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", ["--local", pytest.param("--address local", marks=pytest.mark.xdist_group("ray"))])
+@pytest.mark.parametrize("place", ["--local", pytest.param("--address local", marks=pytest.mark.long)])
 @needs_full
 def test_sweep_that_nobody_reads_is_finished(place: str, sweep: Path, tmp_path: Path) -> None:
     def run(name: str, redirection: str) -> subprocess.CompletedProcess[str]:

@@ -80,7 +80,7 @@ def opened(browser: Any, address: str, scheme: str = "light") -> Any:
     return page
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_printed_address_shows_a_line_for_each_condition(
     printed: tuple[list[str], Server], browser: Any, scheme: str
 ) -> None:

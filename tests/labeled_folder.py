@@ -11,11 +11,10 @@ from raycal.algorithm.records import Evaluation, Interaction, IterationResult, K
 from raycal.config import ExperimentConfig
 from raycal.experiment import build
 from raycal.people.answer_files import AnswerFiles
-from raycal.people.answered import STEPS
 from raycal.people.events import Answered, Closed, Event, GivenAnswer, Purpose, Timing, Undone
 from raycal.people.fold import fold
 from raycal.people.log import AnswerLog, read_events
-from raycal.people.steps import StepFiles
+from raycal.people.steps import STEPS, StepFiles
 from raycal.storage.folder import Folder
 from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir, SweepPlan

@@ -14,9 +14,8 @@ from raycal.annotate import command
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.experiment import build
 from raycal.experiment.with_people import WorkerOrder, carry_on
-from raycal.people.answered import STEPS
 from raycal.people.project import Project
-from raycal.people.steps import StepFiles
+from raycal.people.steps import STEPS, StepFiles
 from raycal.storage.folder import Folder
 from raycal.storage.inputs import Inputs
 from raycal.storage.run_dir import RunDir

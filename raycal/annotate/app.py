@@ -37,6 +37,7 @@ from raycal.annotate.messages import (
 )
 from raycal.annotate.security import OWNER, SESSION_SECONDS, AttemptLimit, Person, Site, Tokens
 from raycal.annotate.static_files import FOLDER, INDEX, StaticFile, etag_of, static_files
+from raycal.data.pictures import media_type
 from raycal.errors import InputError, RaycalError
 
 # Answers that arrive together wait for the same write, so there should be a thread for each of them.
@@ -255,7 +256,7 @@ class AnnotationApp:
             reason = f" {error}" if _person(request).role == OWNER else ""
             raise Refusal(503, f"This image cannot be shown now.{reason}") from error
         kept = IMMUTABLE if request.query_params.get("v") else REVALIDATED
-        return _cached(request, content, _media_type(content), etag_of(content), kept)
+        return _cached(request, content, media_type(content), etag_of(content), kept)
 
     async def pictures(self, request: Request, body: Rows) -> Response:
         """Thumbnails in one response: the length of a JSON header, the header, and one picture after another.
@@ -308,10 +309,6 @@ def _is_text(message: object) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _media_type(picture: bytes) -> str:
-    return "image/jpeg" if picture.startswith(b"\xff\xd8") else "image/webp"
 
 
 def _static_response(request: Request, file: StaticFile | None) -> Response:

@@ -22,6 +22,7 @@ from raycal.config import ExperimentConfig, load_sweep
 from raycal.config.labels import image_root
 from raycal.config.people import asks_people
 from raycal.data import ImageDataset
+from raycal.data.cache import absolute
 from raycal.data.images import UnlabeledImages
 from raycal.data.pictures import Pictures
 from raycal.errors import InputError
@@ -29,14 +30,14 @@ from raycal.experiment import build
 from raycal.experiment.downloads import downloads, fetch_weights
 from raycal.experiment.with_people import WorkerOrder
 from raycal.people.fold import fold
-from raycal.people.log import PEOPLE, read_events
+from raycal.people.log import read_events
 from raycal.people.prices import fit_prices, prices_yaml, timed_answers
 from raycal.people.project import FINISHED, Project
 from raycal.people.project_images import NAME, read_image_list, write_image_list
 from raycal.people.shown import first_shown
 from raycal.storage.folder import Folder
 from raycal.storage.inputs import Inputs
-from raycal.storage.run_dir import RunDir
+from raycal.storage.run_dir import PEOPLE, RunDir
 from raycal.storage.sweep_dir import SweepDir
 from raycal.sweep.job import Job, Request, prepare
 from raycal.sweep.preflight import describe
@@ -244,7 +245,7 @@ def open_images(config: ExperimentConfig, run_folder: Folder) -> Opened:
     """
     dataset = build.dataset(config)
     root = config.dataset.options.get("root")
-    folder = None if root is None else Path(os.path.expanduser(root)).absolute()
+    folder = None if root is None else absolute(root)
     if not isinstance(dataset, UnlabeledImages):
         images = dataset.load()
         return Opened(images, folder if images.source is not None else None)

@@ -8,11 +8,10 @@ import numpy as np
 from raycal.algorithm.records import Indices, Interaction
 from raycal.data import ImageDataset
 from raycal.export.evidence import PeopleRecord
-from raycal.people.answered import STEPS
 from raycal.people.fold import HOLDOUT, Book, fold
 from raycal.people.log import read_events
 from raycal.people.persons import summarize_people
-from raycal.people.steps import StepFiles
+from raycal.people.steps import STEPS, StepFiles
 from raycal.storage.run_dir import RunDir
 
 

@@ -18,10 +18,9 @@ from raycal.algorithm.questions import Question, StepQuestions
 from raycal.algorithm.records import Indices
 from raycal.annotate.worker import Task
 from raycal.errors import InfrastructureError, RaycalError, TakenOverError, one_line
-from raycal.people.answered import STEPS
 from raycal.people.fold import fold
 from raycal.people.log import read_events
-from raycal.people.steps import StepFiles
+from raycal.people.steps import STEPS, StepFiles
 from raycal.storage.run_dir import RunDir
 
 logger = logging.getLogger(__name__)

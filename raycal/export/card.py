@@ -15,8 +15,8 @@ from raycal.export.labels import LabelSet
 from raycal.export.model import ExportedModel
 from raycal.export.names import folder_names
 from raycal.export.source import Source
+from raycal.people.results import wilson_interval
 
-CONFIDENCE = 0.95
 _MARKUP = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]<>|&~$"})
 
 
@@ -44,10 +44,8 @@ def label_error(images: ImageDataset, labels: LabelSet) -> LabelError | None:
 
 def wilson(right: int, total: int) -> tuple[float, float]:
     """The Wilson interval of a share, in which the true share lies with a confidence of 95 %."""
-    from scipy.stats import binomtest
-
-    interval = binomtest(right, total).proportion_ci(CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)
+    low, high = wilson_interval(right / total, total) or (0.0, 1.0)
+    return low, high
 
 
 def card(

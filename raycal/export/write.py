@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from raycal.config.people import asks_people
 from raycal.data import ImageDataset
 from raycal.data.cache import absolute
 from raycal.errors import InputError
@@ -21,8 +22,6 @@ from raycal.export.names import folder_names
 from raycal.export.pictures import SPLIT_FOLDERS, Pictures, picture_names, write_pictures
 from raycal.export.replace import check_target, replaced
 from raycal.export.source import Source, load_images, load_named_plugins, read_source
-
-PEOPLE = "people"  # the name of the expert of a run that people label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +84,7 @@ def export_run(
     target = Path(os.path.realpath(absolute(os.fspath(to))))
     source = read_source(run)
     check_target(target)
-    if people is None and source.config.expert.name == PEOPLE:
+    if people is None and asks_people(source.config):
         raise InputError(f"{run}: people label this run; export it with python -m raycal.annotate FILE --export DIR")
     load_named_plugins(plugins, source.config)
     if images is None:

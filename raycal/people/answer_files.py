@@ -16,13 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raycal.algorithm.records import Interaction
-from raycal.people.answered import STEPS
 from raycal.people.clock import answer_ms
 from raycal.people.events import Event
 from raycal.people.fold import Arrival, Book, Given, book_when_closed, step_of
 from raycal.people.log import PEOPLE, read_events
 from raycal.people.results import RESULTS
-from raycal.people.steps import StepFiles
+from raycal.people.steps import STEPS, StepFiles
 from raycal.storage import ledger
 from raycal.storage.checkpoints import iteration_name
 from raycal.storage.folder import Folder

@@ -9,12 +9,11 @@ from raycal.data import Dataset, ImageDataset
 from raycal.data.images import UnlabeledImages
 from raycal.errors import InputError, StoppedError
 from raycal.people.fold import book_when_closed, fold
-from raycal.people.log import PEOPLE, read_events
+from raycal.people.log import read_events
 from raycal.people.project_images import content_of, read_image_list
-from raycal.people.steps import StepFiles
+from raycal.people.steps import STEPS, StepFiles
 from raycal.storage.folder import Folder
 
-STEPS = f"{PEOPLE}/steps"
 # Names for the outputs of the network while nobody has named a class. Such a network is never trained; it only helps to
 # choose the first images.
 UNNAMED = tuple(f"class {number}" for number in range(10))

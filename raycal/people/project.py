@@ -27,7 +27,7 @@ from raycal.people.incoming import RefusedError, SentAnswer, SentUndo, id_of, pa
 from raycal.people.log import GROUP_SECONDS, PEOPLE, AnswerLog, GroupCommit, NotStoredError
 from raycal.people.results import read_results
 from raycal.people.shown import bands, more_images
-from raycal.people.steps import StepFiles
+from raycal.people.steps import STEPS, StepFiles
 from raycal.storage.folder import Folder
 
 PREPARING, OPEN, TRAINING, WAITING, FINISHED = PHASES = ("preparing", "open", "training", "waiting", "finished")
@@ -113,7 +113,7 @@ class Project:
         self._desk = Desk(clock)
         self._log = AnswerLog(run_folder)
         try:
-            self._board = self._new_board(StepFiles(run_folder.folder(f"{PEOPLE}/steps")).read_all(), self._log.events)
+            self._board = self._new_board(StepFiles(run_folder.folder(STEPS)).read_all(), self._log.events)
             self._refuse_other_answers()
         except BaseException:
             self._log.close()

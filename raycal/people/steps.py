@@ -13,10 +13,12 @@ from raycal.algorithm.questions import Question, StepQuestions
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Floats, Indices, Kind
 from raycal.errors import InputError
+from raycal.people.log import PEOPLE
 from raycal.storage.checkpoints import iteration_name
 from raycal.storage.folder import Folder
 from raycal.storage.seal import seal, unseal
 
+STEPS = f"{PEOPLE}/steps"
 MAX_EMBEDDING_BYTES = 2**32
 _STEP = re.compile(r"iteration-(\d{3,9})-step-(\d+)\.json", re.ASCII)
 

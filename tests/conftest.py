@@ -4,9 +4,12 @@ import gc
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from chromium import started_browser
 from hypothesis import HealthCheck, settings
 
 # Hypothesis fails a test by the clock when an example takes 200 ms, or when making examples is slow. Both only say that
@@ -67,6 +70,13 @@ def raycal_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     folder = tmp_path_factory.mktemp("cache") / "raycal-cache"
     monkeypatch.setenv("RAYCAL_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser for the tests of one module: tests of other modules in this process may need their own event loop."""
+    with started_browser() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

@@ -1,34 +1,20 @@
 """Tests the report in a real browser: at the sizes of a phone and a desktop, in light and in dark mode."""
 
 import shlex
-import shutil
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import needs_chromium
 from made_up import runs, seeds, trial
 
 from raycal.report.write import write_report
 from raycal.storage.folder import Folder
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 NAMES = ("random", "uncertain-only", "cluster-only", "uncertain+cluster", "cluster+uncertain")
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium to look at the report"),
-]
+pytestmark = [pytest.mark.slow, needs_chromium]
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +33,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made += [trial("supervised", [(300, 0.93)]), trial("random", seed=2, status="unfinished")]
     write_report(runs(*made), Folder.at(str(folder)))
     return folder / "report.html"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
-        yield started
-        started.close()
 
 
 def opened(browser: Any, report: Path, width: int, scheme: str) -> tuple[Any, list[str], list[str]]:

@@ -1,27 +1,18 @@
 """The page of `raycal.report --serve` in a real browser: it follows the sweep by itself and keeps what was opened."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import needs_chromium
 from live_server import served
 from run_folders import CONFIGS, commit, planned
 
 from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytest.importorskip("playwright", reason="playwright is not installed")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
-]
-OPTIONS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-)
+pytestmark = [pytest.mark.slow, needs_chromium]
 # JavaScript for the total number of points in the first figure, and for the rows of the table of trials as text.
 POINTS = "() => JSON.parse(document.querySelector('#accuracy .panel')?.dataset.points ?? '[]').length"
 ROWS = """() => [...document.querySelectorAll('#progress tbody tr')]
@@ -32,16 +23,6 @@ RANDOM = CONFIGS[0].experiment_id
 @pytest.fixture
 def sweep_dir(tmp_path: Path) -> SweepDir:
     return planned(tmp_path / "birds")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
-        yield chromium
-        chromium.close()
 
 
 def opened(browser: Any, port: int, width: int = 1280) -> tuple[Any, list[str], list[str]]:

@@ -1,7 +1,6 @@
 """The address that a sweep prints, opened in Chromium: the page must show the curves without a click."""
 
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,14 +8,13 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from chromium import needs_chromium
 from tracking_server import Server
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytest.importorskip("playwright", reason="playwright is not installed")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
+    needs_chromium,
 ]
 SWEEP = """
 name: small
@@ -35,10 +33,6 @@ CONDITIONS = {
     *(f"{name} (purity threshold {value})" for name in ("cluster-only", "uncertain+cluster") for value in (0.5, 0.9)),
     "random",
 }
-OPTIONS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-)
 # For each chart, the range of its horizontal axis and the number of points on each line that is drawn. The band between
 # the lowest and the highest seed is a filled trace with two edges.
 DRAWN = """() => [...document.querySelectorAll('.js-plotly-plot')].map(plot => ({
@@ -61,16 +55,6 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[str
     server.start()
     yield [server.uri + path for path in re.findall(r"http://127\.0\.0\.1:5000(\S+)", said)], server
     server.stop()
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
-        yield chromium
-        chromium.close()
 
 
 def opened(browser: Any, address: str, scheme: str = "light") -> Any:

@@ -1,6 +1,5 @@
 """Chromium, and a project whose page the tests open in it."""
 
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,13 +13,9 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[2] / "people"))
 
+from chromium import needs_chromium
 from page_server import PageServer, Project, cluster, sample
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-OPTIONS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-)
 SHOWN = "() => document.body.dataset.ready && document.body.dataset.ready === document.body.dataset.question"
 
 
@@ -30,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.slow)
             item.add_marker(pytest.mark.timeout(120))
-            item.add_marker(pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"))
+            item.add_marker(needs_chromium)
 
 
 @pytest.fixture(scope="session")
@@ -60,29 +55,20 @@ def clusters(photos: list[Path]) -> Project:
     return Project(photos, questions, classes=["sparrow", "robin", "wren"])
 
 
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def context(chromium: Any) -> Iterator[Any]:
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+def context(browser: Any) -> Iterator[Any]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
     yield context
     context.close()
 
 
 @pytest.fixture
-def contexts(chromium: Any) -> Iterator[Callable[[], Any]]:
+def contexts(browser: Any) -> Iterator[Callable[[], Any]]:
     """Makes browsers of different people."""
     opened = []
 
     def make() -> Any:
-        opened.append(chromium.new_context(viewport={"width": 1280, "height": 800}))
+        opened.append(browser.new_context(viewport={"width": 1280, "height": 800}))
         return opened[-1]
 
     yield make

@@ -629,8 +629,8 @@ def test_pictures_are_revoked_after_use(context: Any, clusters: Project) -> None
         assert tab.page.evaluate("window.made.size") <= 7 * 36
 
 
-def test_labels_by_touch_on_a_small_screen(chromium: Any, clusters: Project) -> None:
-    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+def test_labels_by_touch_on_a_small_screen(browser: Any, clusters: Project) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     try:
         with PageServer(clusters) as server:
             tab = Tab(context, server)

@@ -8,9 +8,9 @@ from page_server import PageServer, Project
 
 
 @pytest.fixture(scope="module")
-def page(chromium: Any) -> Iterator[Any]:
+def page(browser: Any) -> Iterator[Any]:
     with PageServer(Project([])) as server:
-        page = chromium.new_page()
+        page = browser.new_page()
         page.goto(f"{server.uri}/")
         yield page
         page.close()

@@ -18,6 +18,7 @@ from raycal.experiment.run import run_experiment
 from raycal.monitor.listener import ConsoleListener
 from raycal.monitor.progress import Progress
 from raycal.monitor.startup import StartCost
+from raycal.signals import raise_if_received
 from raycal.storage.inputs import ExpectedInputs, InputRecord, Inputs, keep_sources
 from raycal.storage.lease import Lease
 from raycal.storage.results import IterationRecord, area_under_budget_curve
@@ -120,7 +121,11 @@ class SweepRun:
             print(start_cost, flush=True)
 
     def _run_here(self, listener: ConsoleListener) -> None:
-        """Run one experiment after another in this process."""
+        """Run one experiment after another in this process.
+
+        The exception of a signal can get lost, for example in a finalizer, or be turned into another error by a
+        library. So a signal ends the sweep after an iteration or an experiment at the latest.
+        """
         from raycal.learner.device import free_memory, same_threads_afterwards
 
         if self.job.sweep.resources.gpus_per_worker == 0:
@@ -129,6 +134,7 @@ class SweepRun:
 
             def observe(line: IterationRecord, result: IterationResult, key: str = experiment_id) -> None:
                 listener.iteration(key, line)
+                raise_if_received()
 
             with same_threads_afterwards():
                 run_experiment(
@@ -139,6 +145,7 @@ class SweepRun:
                     expected=self.expected.get(experiment_id),
                 )
             free_memory()
+            raise_if_received()
             listener.finished(experiment_id)
 
     def _run_on_ray(self, listener: ConsoleListener) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import raycal
 from raycal import ExperimentFailedError, InputError, run_experiment, run_sweep
 from raycal.config import load_sweep
+from raycal.config.loop_settings import loop_settings
 from raycal.experiment.build import REGISTRIES
 
 EXPERIMENT: dict[str, Any] = {
@@ -177,7 +179,8 @@ def test_sweep_runs_on_ray_in_a_process_without_a_connection(tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_ctrl_c_raises_and_the_next_call_goes_on(tmp_path: Path) -> None:
-    long = {"name": "long", "experiment": changed(iterations=4)}
+    dataset = {"name": "digits", "train_size": 60, "test_size": 20}
+    long = {"name": "long", "experiment": changed(dataset=dataset, iterations=6)}
     code = (
         "import raycal\n"
         f"try: raycal.run_sweep({long!r}, local=True, track=False, report=False)\n"
@@ -190,13 +193,39 @@ def test_ctrl_c_raises_and_the_next_call_goes_on(tmp_path: Path) -> None:
     lines = []
     for line in process.stdout:
         lines.append(line)
-        if "iteration 1/4" in line:
+        if "iteration 1/6" in line:
             process.send_signal(signal.SIGINT)
             break
     rest = process.stdout.read()
-    assert process.wait(timeout=120) == 0
+    assert process.wait(timeout=120) == 0, rest
     assert "interrupted\n" in rest
-    assert rest.splitlines()[-1] == "[0, 1, 2, 3]"
+    assert rest.splitlines()[-1] == str(list(range(6)))
+
+
+def interrupt_that_a_library_loses(*_: Any) -> None:
+    with suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def interrupt_that_a_library_turns_into_its_own_error(*_: Any) -> None:
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt as error:
+        raise RuntimeError("callback failed") from error
+
+
+@pytest.mark.parametrize(
+    "interrupt", [interrupt_that_a_library_loses, interrupt_that_a_library_turns_into_its_own_error]
+)
+def test_interruption_ends_the_sweep_whatever_a_library_makes_of_it(
+    monkeypatch: pytest.MonkeyPatch, interrupt: Any
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("raycal.experiment.run.loop_settings", lambda config: interrupt() or loop_settings(config))
+        with pytest.raises(KeyboardInterrupt):
+            run_sweep(SWEEP, **QUICK)
+    done = run_sweep(SWEEP, resume=True, **QUICK)
+    assert done.trials["state"].tolist() == ["finished", "finished"]
 
 
 def test_id_that_is_too_long_for_a_sweep_is_cut_but_for_its_digest() -> None:

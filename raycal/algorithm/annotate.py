@@ -1,4 +1,4 @@
-"""Spends the budget of a step on questions to the expert: Alg. 1, ANNOTATEUNCERTAIN and ANNOTATECLUSTERS."""
+"""Spends the budget of a step on questions to the expert (ANNOTATEUNCERTAIN and ANNOTATECLUSTERS in Alg. 1)."""
 
 from collections.abc import Callable, Iterator
 from typing import Protocol

@@ -27,6 +27,6 @@ def least(values: npt.NDArray[np.float64], count: int) -> Indices:
 
 
 def order_from_centroid(points: Floats) -> Indices:
-    """Rows of the points (n, D), beginning with the nearest to their mean. Among equal distances the smaller row comes
-    first."""
+    """The row numbers of the points (n, D), beginning with the point nearest to their mean. Among equal distances the
+    smaller row number comes first."""
     return np.argsort(from_centroid(points), kind="stable")

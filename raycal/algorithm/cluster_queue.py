@@ -18,11 +18,11 @@ from raycal.errors import InputError
 
 ClusterOrder = Literal["size", "value", "random", "oracle"]
 OnRefusal = Literal["skip", "split"]
-Rows = npt.NDArray[np.int64]  # rows of the predictions, ascending
+Rows = npt.NDArray[np.int64]  # The numbers of rows of the predictions, in ascending order.
 # A cluster in the queue: its rank, its size, the negative of its first row, and all its rows. Two clusters never have
 # the same first row, so Python never compares all rows when it sorts.
 Waiting = tuple[float, int, int, Rows]
-ROUNDING = 1e-9  # tolerance: in floats, 0.8 of 5 is a little more than 4
+ROUNDING = 1e-9  # This tolerance is needed because 0.8 of 5 in floats is a little more than 4.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class ClusterRules:
     """Rules for which part of a cluster is shown, which cluster comes first, and what happens to a refused cluster.
 
     Attributes:
-        core: Share of a cluster's samples that is shown and labeled, rounded up. It consists of the samples nearest to
+        core: Share of a cluster's samples that is shown and labeled, rounded up. The shown samples are those nearest to
             the centroid; the rest stays in D^U.
         order: `size` shows the largest cluster first, `value` the one with the most `expected_labels`, and `random`
             shuffles. `oracle` shows first the cluster in which the expert will label the most images correctly. This
@@ -171,5 +171,7 @@ def _right_labels(cluster: Cluster, answer: ClusterAnswer) -> int:
     if answer.label is None:
         return 0
     if answer.num_wrong is None:
-        raise InputError("clustering: order: oracle is for experts that know which of their labels are wrong")
+        raise InputError(
+            "clustering: order: oracle can only be used with an expert that knows which of its labels are wrong"
+        )
     return len(answer.labeled(cluster)) - answer.num_wrong

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import bdtrc
 
-# An accuracy is better than guessing if guessing would reach it with a smaller probability than this.
+# An accuracy counts as better than guessing if guessing would reach it with a smaller probability than this.
 LEVEL = 0.01
 
 
@@ -16,5 +16,6 @@ def guessing_accuracy(share: float, num_test: int) -> float:
         share: The probability that a guess is right.
         num_test: The number of test images.
     """
-    more_often = bdtrc(np.arange(num_test + 1), num_test, share)  # P(more right answers than this)
+    # Element k is the probability of more than k right answers by guessing alone.
+    more_often = bdtrc(np.arange(num_test + 1), num_test, share)
     return int((more_often > LEVEL).sum()) / num_test

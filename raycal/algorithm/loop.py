@@ -108,7 +108,7 @@ class Components:
 def active_learning(
     settings: LoopSettings, components: Components, *, num_samples: int, state: LoopState | None = None
 ) -> Iterator[IterationResult]:
-    """Run Algorithm 1 over a pool of `num_samples`, and yield one result per iteration until the pool is exhausted.
+    """Run Algorithm 1 over a pool of `num_samples` samples. Yield one result per iteration until the pool is exhausted.
 
     Args:
         state: The state from which a stopped experiment continues. The learner must have the weights with which the
@@ -188,8 +188,8 @@ class IterationRun:
         return tuple(ledger)
 
     def pseudo_label(self) -> float | None:
-        """Pseudo-label samples of D^U, and return the share of wrong labels. None if no sample was pseudo-labeled, or
-        if the true labels are not known."""
+        """Pseudo-label samples of D^U, and return the share of wrong labels. The share is None if no sample was
+        pseudo-labeled, or if the true labels are not known."""
         if self._components.pseudo_labels is None or self._pool.num_unlabeled == 0:
             return None
         with self._timed("predict"):
@@ -200,7 +200,7 @@ class IterationRun:
         return float((labels != truth).mean()) if truth is not None and len(indices) else None
 
     def train(self, purpose: str) -> TrainingSet:
-        """Reset the model, train it on all labeled samples, and return these (Alg. 1, lines 3 and 15)."""
+        """Reset the model, train it on all labeled samples, and return these samples (Alg. 1, lines 3 and 15)."""
         training_set = self._pool.training_set(self._settings.cluster_weight)
         with self._timed("train"):
             self._components.learner.reset(self._stream("head"))
@@ -253,7 +253,7 @@ class IterationRun:
         with self._timed("predict"):
             predictions = self._query_model.predictions(self._pool.unlabeled())
         rules = self._settings.clusters
-        if ask is Ask.REPRESENTATIVES:  # the expert cannot refuse a representative
+        if ask is Ask.REPRESENTATIVES:  # No answer is a refusal: the expert cannot refuse a representative.
             rules = replace(rules, purity_threshold=0.0)
         return ClusterQueue(
             predictions,

@@ -78,7 +78,8 @@ class Pool:
         return np.flatnonzero(self._status == KEPT)
 
     def askable(self) -> Indices:
-        """The indices of the samples that can be labeled one by one, ascending: D^U and those with a kept label."""
+        """The indices of the samples that can be labeled one by one, ascending: D^U and the samples with a kept
+        label."""
         return np.flatnonzero((self._status == UNLABELED) | (self._status == KEPT))
 
     def training_set(self, cluster_weight: float | Literal["purity"] = 1.0) -> TrainingSet:
@@ -112,7 +113,8 @@ class Pool:
             raise ValueError(f"interaction {interaction.interaction} has the invalid label {label}")
         if not self._are(indices, *((UNLABELED, KEPT) if interaction.kind is Kind.SAMPLE else (UNLABELED,))):
             raise ValueError(f"interaction {interaction.interaction} labels a sample that is not in D^U")
-        at = indices.item() if len(indices) == 1 else indices  # NumPy is much faster with a number than with an array
+        # NumPy is much faster with a single index than with an array of indices.
+        at = indices.item() if len(indices) == 1 else indices
         self._status[at] = LABELED if interaction.kind is Kind.SAMPLE else CLUSTER_LABELED
         self._labels[at] = label
         self._purity[at] = 1 if interaction.purity is None else interaction.purity
@@ -152,10 +154,11 @@ class Pool:
 
     def _are(self, indices: Indices, *statuses: int) -> bool:
         """Whether all indices are samples of the pool with one of these statuses."""
-        if len(indices) == 1:  # most interactions are about one sample, and array functions are slow for one
+        if len(indices) == 1:  # Most interactions are about one sample, for which array functions are slow.
             index = indices.item()
             return 0 <= index < len(self) and self._status.item(index) in statuses
-        if np.count_nonzero(indices.astype(np.uint64) >= len(self)):  # a negative index becomes a huge one
+        # As an unsigned number, a negative index becomes a huge one.
+        if np.count_nonzero(indices.astype(np.uint64) >= len(self)):
             return False
         values = self._status[indices]
         return sum(np.count_nonzero(values == status) for status in statuses) == len(indices)

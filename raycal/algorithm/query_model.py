@@ -1,4 +1,5 @@
-"""The query model, whose predictions decide what the expert is asked. Each result is computed once, on demand."""
+"""The query model, whose predictions decide what the expert is asked. Each result is computed when it is first needed,
+and only once."""
 
 from collections.abc import Callable
 from functools import partial
@@ -58,7 +59,7 @@ class QueryModel:
         return self._of_the_askable().restrict(candidates)
 
     def view(self, candidates: Indices, rng: np.random.Generator) -> QueryContext:
-        """The input of an acquisition function in a step with these candidates and this random stream."""
+        """The input of an acquisition function in a step with the given candidates and random stream."""
         return QueryContext(
             predictions=self.predictions(candidates),
             rng=rng,

@@ -1,8 +1,8 @@
 """The questions of one annotation step as data, for people who answer them in any order, side by side, over hours.
 
-A simulated expert answers a question as soon as it is made (`raycal.algorithm.annotate`). People do not, so here the
-questions are made first. Nothing in this module waits, reads or writes: each method is a function of the questions and
-the replies so far.
+A simulated expert answers a question as soon as it is made (`raycal.algorithm.annotate`). People take longer, so this
+module makes all questions of a step first. Nothing in this module waits, reads or writes: each method is a function of
+the questions and the replies so far.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +22,8 @@ class Question:
     """A question about one sample of the pool, or about one cluster.
 
     Attributes:
-        id: `<iteration>.<step>.<number>`, such as `3.1.17`. The halves of this cluster are `3.1.17.0` and `3.1.17.1`.
+        id: `<iteration>.<step>.<number>`, such as `3.1.17`. If the cluster of this question is split, its halves are
+            `3.1.17.0` and `3.1.17.1`.
         by_distance: (n,) int64, the samples, beginning with the one nearest to the centroid of the cluster.
         embeddings: Returns the embeddings (n, D) of the samples, in the order of `by_distance`. None for a single
             sample, and for a question that was read from a file.
@@ -95,7 +96,7 @@ class StepQuestions:
             waiting += reversed(reply.halves if reply is not None else ())
 
     def asked(self, replies: Mapping[str, Reply]) -> tuple[Question, ...]:
-        """The questions that count, by rank: all answered ones, and those that are open."""
+        """The questions that count, by rank: all answered questions, and all open ones."""
         is_open = {question.id for question in self.open_questions(replies)}
         return tuple(one for one in self.known(replies) if one.id in replies or one.id in is_open)
 
@@ -152,8 +153,8 @@ class Annotators(Protocol):
         Args:
             iteration: Number of the iteration, from 0.
             step: Number of the step in the scenario, from 0.
-            make: Makes the questions. It is called only if the step has none yet, so that people see the same questions
-                after a restart, on any hardware.
+            make: Makes the questions. It is called only if the step has no questions yet, so that people see the same
+                questions after a restart, on any hardware.
             spent: Number of interactions that the experiment has spent before this step.
 
         Raises:

@@ -137,8 +137,8 @@ class Fitted:
 
     Attributes:
         steps: Number of optimizer steps, 0 when nothing was annotated.
-        first_loss: Mean training loss of the first steps. None if there were no steps.
-        last_loss: Mean training loss of the last steps. None if there were no steps.
+        first_loss: Mean training loss over the first steps. None if there were no steps.
+        last_loss: Mean training loss over the last steps. None if there were no steps.
     """
 
     steps: int
@@ -176,7 +176,7 @@ class PhaseSeconds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IterationResult:
-    """One finished iteration. Together with the model, it is all that is needed to continue the experiment.
+    """One finished iteration. Together with the model, this record is all that is needed to continue the experiment.
 
     Attributes:
         interactions: Number of human interactions in all iterations up to and including this one.

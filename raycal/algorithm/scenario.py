@@ -15,19 +15,20 @@ class Ask(StrEnum):
     UNCERTAIN = "uncertain"
     RANDOM = "random"
     CLUSTERS = "clusters"
-    REPRESENTATIVES = "representatives"  # the medoid of each cluster; the whole cluster gets its label
+    # The step asks about the medoid of each cluster, and the whole cluster gets the medoid's label.
+    REPRESENTATIVES = "representatives"
 
 
 class Use(StrEnum):
     """A feature that only some scenarios use. A setting declares with `Affects` for which uses it matters."""
 
-    BUDGET = "budget"  # the numbers of iterations and of interactions per iteration are set
-    ACQUISITION = "acquisition"  # an acquisition function chooses single images
-    CLUSTERS = "clusters"  # clusters are formed
-    CLUSTER_ANSWERS = "cluster answers"  # the expert judges whole clusters
-    SAMPLE_ANSWERS = "sample answers"  # the expert labels single images
-    PREDICTIONS = "predictions"  # predictions of a model choose what is asked, or give pseudo-labels
-    LATER_PREDICTIONS = "later predictions"  # predictions choose what is asked in a step after the first
+    BUDGET = "budget"  # The numbers of iterations and of interactions per iteration matter.
+    ACQUISITION = "acquisition"  # An acquisition function chooses single images.
+    CLUSTERS = "clusters"  # Clusters are formed.
+    CLUSTER_ANSWERS = "cluster answers"  # The expert judges whole clusters.
+    SAMPLE_ANSWERS = "sample answers"  # The expert labels single images.
+    PREDICTIONS = "predictions"  # Predictions of a model choose what is asked, or give pseudo-labels.
+    LATER_PREDICTIONS = "later predictions"  # Predictions choose what is asked in a step after the first.
 
 
 @dataclass(frozen=True, slots=True)

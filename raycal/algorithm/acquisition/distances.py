@@ -6,7 +6,7 @@ import numpy as np
 
 from raycal.algorithm.records import Floats
 
-# Largest number of elements of a block of distances or logits; a few blocks are in memory at once.
+# A block of distances or logits has at most this many elements; a few blocks are in memory at once.
 BLOCK_FLOATS = 2**24
 
 

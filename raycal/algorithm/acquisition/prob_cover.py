@@ -13,7 +13,7 @@ from raycal.algorithm.acquisition.selection import acquisitions
 from raycal.algorithm.clustering import kmeans
 from raycal.algorithm.records import Floats, Indices
 
-# Number of samples on which the purity of a radius is estimated. With all samples of a large pool, this would take
+# The purity of a radius is estimated on this many samples. An estimate on all samples of a large pool would take
 # minutes.
 JUDGED = 2048
 
@@ -27,14 +27,14 @@ def prob_cover(
     delta: Annotated[float, Gt(0)] | None = None,
     purity: Annotated[float, Ge(0), Le(1)] = 0.95,
 ) -> Indices:
-    """ProbCover (Yehuda, Dekel, Hacohen, Weinshall 2022): greedily take the sample whose ball covers the most new ones.
+    """ProbCover (Yehuda, Dekel, Hacohen, Weinshall 2022): greedily take the sample whose ball newly covers most.
 
     The ball of a sample contains the samples nearer than delta, by Euclidean distance between embeddings scaled to
-    length one. Samples in the ball of an annotated sample are covered from the beginning. The samples are returned by
-    falling number of newly covered samples; equal numbers are ordered by the smaller index. Once all samples are
-    covered, the rest of the budget is drawn at random. The time is up to twice that of computing all distances within
-    the pool. The memory, apart from the embeddings, is a few blocks of 64 MiB. The paper uses self-supervised
-    embeddings; this function uses those of the query model.
+    length one. Only samples that no earlier ball covers are newly covered. Samples in the ball of an annotated sample
+    are covered from the beginning. The samples are returned by falling number of newly covered samples; equal numbers
+    are ordered by the smaller index. Once all samples are covered, the rest of the budget is drawn at random. The time
+    is up to twice that of computing all distances within the pool. The memory, apart from the embeddings, is a few
+    blocks of 64 MiB. The paper uses self-supervised embeddings; this function uses those of the query model.
 
     Args:
         delta: Radius of the balls. None means the paper's rule: the largest radius for which a share `purity` of the

@@ -26,7 +26,7 @@ class AnnotatedSamples:
     """The labeled samples that cannot be chosen in this step, by ascending index.
 
     These are the samples of D^L, and the samples of D^CL that earlier steps of this iteration labeled. A sample with a
-    kept label is included only if it cannot be chosen in this step.
+    kept label is included only if it cannot be chosen in this step (see `keep_cluster_labels` in `loop`).
 
     Attributes:
         embeddings: (M, D) float32, computed by the query model.

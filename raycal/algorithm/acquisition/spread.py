@@ -1,8 +1,8 @@
-"""Core-set and BADGE, which choose samples one after another, each far from those chosen before.
+"""Core-set and BADGE, which choose samples one after another, each far from the samples chosen before.
 
-In addition to the embeddings, both keep a few numbers per sample and blocks of 64 MiB; core-set also keeps a copy of
-the embeddings. Both take one pass over the embeddings for every chosen sample. Core-set also computes all distances to
-the annotated samples.
+In addition to the embeddings, both functions keep a few numbers per sample and blocks of 64 MiB; core-set also keeps a
+copy of the embeddings. Both functions take one pass over the embeddings for every chosen sample. Core-set also computes
+all distances to the annotated samples.
 """
 
 from collections.abc import Callable
@@ -69,10 +69,11 @@ def badge(view: QueryContext, budget: int, /) -> Indices:
     """BADGE (Ash, Zhang, Krishnamurthy, Langford, Agarwal 2020): k-means++ sampling of gradients of the head.
 
     A sample's gradient is that of the loss with respect to the head's weights, assuming that the most probable class e
-    is correct: (p - e) f^T. It is long if the model is uncertain, and different samples have distant gradients. The
-    first sample is the one with the longest gradient, as in the authors' code. Each further sample is drawn with
-    probability proportional to its squared distance to the nearest gradient chosen before. The (U, K D) gradients are
-    never computed: the inner product of two gradients is that of the vectors p - e times that of the vectors f.
+    is correct: (p - e) f^T. The gradient is long if the model is uncertain, and different samples have distant
+    gradients. The first sample is the one with the longest gradient, as in the authors' code. Each further sample is
+    drawn with probability proportional to its squared distance to the nearest gradient chosen before. The (U, K D)
+    gradients are never computed: the inner product of two gradients is that of the vectors p - e times that of the
+    vectors f.
     """
     embeddings, probs = view.predictions.embeddings, view.predictions.probs
     errors = probs.copy()
@@ -115,4 +116,5 @@ def _drawn(left: Floats, rng: np.random.Generator) -> int:
         weights = (left != TAKEN).astype(np.float64)
     sums = weights.cumsum()
     row = int(np.searchsorted(sums, rng.random() * sums[-1], side="right"))
-    return min(row, int(np.flatnonzero(weights)[-1]))  # the product may be rounded up to the whole sum
+    # The product may be rounded up to the whole sum, which would give a row after the last one.
+    return min(row, int(np.flatnonzero(weights)[-1]))

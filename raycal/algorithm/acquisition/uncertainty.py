@@ -8,7 +8,8 @@ from raycal.algorithm.acquisition.query_context import QueryContext
 from raycal.algorithm.acquisition.selection import by_score
 from raycal.algorithm.records import Floats
 
-# Where all classes but the most probable one sum to less than this, float32 is too coarse for the highest probability.
+# If the probabilities of all classes but the most probable one sum to less than this, float32 is too coarse for the
+# highest probability.
 SURE = 0.01
 
 
@@ -66,7 +67,8 @@ def least_confidence(view: QueryContext) -> Floats:
 def entropies(probs: Floats) -> Floats:
     """Entropy in nats (n,) float32 of distributions (n, K); 0 log 0 = 0."""
     scores = np.empty(len(probs), np.float32)
-    for rows in blocks(*probs.shape):  # all logarithms at once would take as much memory as the probabilities
+    # The loop goes block by block, because all logarithms at once would take as much memory as the probabilities.
+    for rows in blocks(*probs.shape):
         part = probs[rows]
         logs = np.log(part, out=np.zeros_like(part), where=part > 0)
         np.einsum("uk,uk->u", part, logs, out=scores[rows])

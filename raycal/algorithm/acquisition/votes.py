@@ -7,8 +7,8 @@ from raycal.algorithm.records import Floats
 
 
 def vote_shares(votes: npt.NDArray[np.int64], num_classes: int) -> Floats:
-    """The share (n, K) float32 of the votes for each sample that each class gets. `votes` (V, n) holds V votes for each
-    of n samples."""
+    """For each sample, the share (n, K) float32 of its votes that each class gets. `votes` (V, n) holds V votes for
+    each of n samples."""
     num_votes, num_samples = votes.shape
     cells = votes + num_classes * np.arange(num_samples)
     counts = np.bincount(cells.ravel(), minlength=num_samples * num_classes)

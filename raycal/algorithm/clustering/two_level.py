@@ -30,7 +30,7 @@ def two_level_kmeans(
     instead of U C `iterations`. Its inertia is within 1 % of that of `kmeans` if clusters have about nine points or
     more, and farther off if they have fewer. On a CPU the same seed and number of threads give the same clusters. Faiss
     runs all levels on a GPU if it can use one. Each cell is then a separate call, so `kmeans` may well be faster on a
-    GPU; this is not measured yet.
+    GPU; the two have not been compared on a GPU yet.
 
     Args:
         iterations: Number of iterations in each of the two levels.
@@ -68,7 +68,7 @@ def shares(sizes: npt.NDArray[np.int64], total: int) -> npt.NDArray[np.int64]:
 
 
 def _refined(points: Floats, cluster_ids: ClusterIds, num_clusters: int, rounds: int) -> ClusterIds:
-    """The clusters of the points (U, D) after `rounds` rounds of Lloyd's algorithm over all of them."""
+    """The clusters of the points (U, D) after `rounds` rounds of Lloyd's algorithm over all points."""
     centers = np.zeros((num_clusters, points.shape[1]), np.float32)
     for _ in range(rounds):
         centers = means(points, cluster_ids, centers)

@@ -10,8 +10,8 @@ from raycal.algorithm.records import Floats
 from raycal.kmeans import ClusterIds
 from raycal.kmeans.faiss_lloyd import lloyd
 
-# Smallest variance of a direction that is kept, relative to the largest. Smaller variances are rounding errors, which
-# whitening would amplify.
+# A direction is kept if its variance is at least this share of the largest variance. Smaller variances are rounding
+# errors, which whitening would amplify.
 _LEAST_VARIANCE = 1e-9
 
 
@@ -27,13 +27,15 @@ def whitened_kmeans(
     """K-means on the principal components, each scaled to variance one (PCA whitening; Jégou, Chum 2012).
 
     Args:
-        dimensions: Number of components to keep, those with the largest variance. All are kept if there are fewer.
+        dimensions: Number of components to keep. The components with the largest variance are kept; if there are fewer,
+            all are kept.
     """
     return lloyd(whitened(finite_points(embeddings), dimensions), num_clusters, seed, iterations)
 
 
 def whitened(embeddings: Floats, dimensions: int) -> Floats:
-    """The first principal components (U, d), uncorrelated and with variance one; a column of zeros if there is none."""
+    """The first principal components (U, d), uncorrelated and with variance one; a column of zeros if there is no
+    component."""
     points = embeddings - embeddings.mean(axis=0, dtype=np.float64)
     variances, directions = np.linalg.eigh(points.T @ points / len(points))  # ascending
     kept = variances[-dimensions:] > max(_LEAST_VARIANCE * float(variances[-1]), np.finfo(np.float64).tiny)

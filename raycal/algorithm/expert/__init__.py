@@ -6,9 +6,9 @@ generator that each method gets. An option of type `OtherExpert` is itself an ex
 error can wrap an expert with another kind.
 
 Each option declares which answers it can change: `Annotated[int, CLUSTER_ANSWERS]`, `SAMPLE_ANSWERS` or `ALL_ANSWERS`.
-An experiment that asks for no such answer has the same id, whatever the value of the option. An option of type
-`OtherExpert` needs no mark, because the options of the wrapped expert have their own marks. If label_samples() asks the
-wrapped expert about clusters, the option needs `ALL_ANSWERS`.
+If an experiment never asks for the answers that an option can change, the option's value does not change the
+experiment's id. An option of type `OtherExpert` needs no mark, because the options of the wrapped expert have their own
+marks. If label_samples() asks the wrapped expert about clusters, the option needs `ALL_ANSWERS`.
 """
 
 import pkgutil

@@ -69,10 +69,10 @@ class Expert(Protocol):
     """Labels single samples, and labels or refuses whole clusters.
 
     `rng` starts in the same state at every call in an iteration. An expert that draws a number for each sample of the
-    pool therefore gives the same answer about a sample whenever it sees the sample in that iteration.
+    pool therefore gives the same answer about a sample whenever the sample is shown in that iteration.
 
-    `truth` returns the true labels (n,), or None if they are not known. It is not an answer and costs nothing. It
-    serves to count the wrong labels in the results.
+    `truth` returns the true labels (n,), or None if they are not known. The call is not an answer and costs nothing.
+    The true labels serve to count the wrong labels in the results.
     """
 
     def label_samples(self, indices: Indices, rng: np.random.Generator) -> SampleAnswers: ...
@@ -84,7 +84,8 @@ class Expert(Protocol):
 
 experts: Registry[Callable[..., Expert]] = Registry("expert")
 
-# Marks for an option, which say which answers it can change. The id of an experiment without such answers ignores it.
+# Marks for an option, which say which answers the option can change. If an experiment never asks for these answers, its
+# id ignores the option.
 SAMPLE_ANSWERS = Affects(Use.SAMPLE_ANSWERS)
 CLUSTER_ANSWERS = Affects(Use.CLUSTER_ANSWERS)
 ALL_ANSWERS = Affects(Use.SAMPLE_ANSWERS, Use.CLUSTER_ANSWERS)

@@ -35,7 +35,7 @@ class FewImages:
         images_shown: Number of images shown of each cluster. All images of a smaller cluster are shown.
         show: Which images are shown, by distance between embeddings; among equal distances the smaller index wins.
             `medoids` shows the images nearest to the mean of the cluster, which have the least sum of squared distances
-            to all its images. `rim` shows those farthest from the mean. `coverage` shows the medoid, and then
+            to all its images. `rim` shows the images farthest from the mean. `coverage` shows the medoid, and then
             repeatedly the image farthest from all that are shown (Gonzalez 1985, greedy k-center). `random` draws them.
         of: The wrapped expert, which judges the images shown.
     """
@@ -53,7 +53,8 @@ class FewImages:
 
     def label_samples(self, indices: Indices, rng: np.random.Generator) -> SampleAnswers:
         """The answers of the wrapped expert."""
-        _, others = rng.spawn(2)  # as in label_cluster(), so that the wrapped expert draws the same numbers
+        # The generator is split as in label_cluster(), so that the wrapped expert draws the same numbers.
+        _, others = rng.spawn(2)
         return self._of.label_samples(indices, others)
 
     def label_cluster(self, cluster: Cluster, rng: np.random.Generator) -> ClusterAnswer:

@@ -31,7 +31,7 @@ from raycal.errors import InputError
 Rate = Annotated[float, Ge(0), Le(1)]
 ErrorRate = Annotated[Rate, ALL_ANSWERS]
 Matrix = npt.NDArray[np.float64]
-ROUNDING = 1e-6  # by how much the sum of a row of the matrix, given in decimals, may differ from one
+ROUNDING = 1e-6  # The sum of a row of the matrix, which is given in decimals, may differ from one by this much.
 
 
 class _Noise:

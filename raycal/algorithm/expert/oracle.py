@@ -15,8 +15,8 @@ from raycal.algorithm.expert.answers import (
 )
 from raycal.algorithm.records import Indices, Labels
 
-# The median time of crowd workers for one image of CIFAR-10N (Wei et al. 2022). In the paper, a cluster costs as much
-# as an image.
+# Crowd workers took this median time for one image of CIFAR-10N (Wei et al. 2022). In the paper, a cluster costs as
+# much as an image.
 SECONDS_PER_IMAGE = 4.2
 
 Seconds = Annotated[float, Ge(0), Le(1e9)]

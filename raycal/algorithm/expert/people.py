@@ -12,7 +12,8 @@ PEOPLE = "people"
 
 @experts(PEOPLE)
 class People:
-    """People, who answer the questions in a browser (`raycal.annotate`). Nothing is known about their errors.
+    """People, who answer the questions in a browser (`raycal.annotate`). Nothing is known about the errors that people
+    make.
 
     The loop asks people through `raycal.algorithm.questions.Annotators`, so the methods that answer are never called.
 

@@ -19,13 +19,13 @@ from raycal.algorithm.records import Indices, Labels
 
 @experts("perfect_purity")
 class PerfectPurity:
-    """Shows the wrapped expert only the images of a cluster's modal class; only they get the label.
+    """Shows the wrapped expert only the images of a cluster's modal class, and only these images get the label.
 
-    The other images stay in D^U. No real expert can do this. The result is an upper bound on the labels per interaction
-    that purer clusters of the same sizes could give. The row of the ledger holds the images that got the label, and the
-    purity of the whole cluster. So the cluster had `num_samples / purity` images. If the wrapped expert is an oracle,
-    none of the labels is wrong. A tie for the modal class goes to the smallest class id. If another expert that labels
-    whole clusters wraps this one, the only effect is that no cluster is refused.
+    The other images stay in D^U. No real expert can pick out these images. The result is an upper bound on the labels
+    per interaction that purer clusters of the same sizes could give. The row of the ledger holds the images that got
+    the label, and the purity of the whole cluster. So the cluster had `num_samples / purity` images. If the wrapped
+    expert is an oracle, none of the labels is wrong. A tie for the modal class goes to the smallest class id. If
+    another expert that labels whole clusters wraps this one, the only effect is that no cluster is refused.
 
     Args:
         true_labels: (P,) int64.

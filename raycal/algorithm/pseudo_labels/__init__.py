@@ -3,9 +3,9 @@
 A new method is one decorated function in one file of this folder: decorate a function
 `(view, iteration, *, options) -> PseudoLabels` with `@pseudo_labels("name")`. It is called after the annotation steps
 of an iteration and before the training. After the training, the pseudo-labeled samples go back to D^U, as the samples
-of D^CL do. As for the steps, `ask_with` chooses the model that gives the labels: by default the model trained in the
-previous iteration. In iteration 0 this model is the network with a freshly drawn head, whose probabilities carry little
-information.
+of D^CL do. The setting `ask_with` chooses the model that gives the labels, as it does for the annotation steps. By
+default it is the model trained in the previous iteration. In iteration 0 this model is the network with a freshly drawn
+head, whose probabilities carry little information.
 """
 
 import pkgutil

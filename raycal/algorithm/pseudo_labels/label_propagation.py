@@ -14,8 +14,9 @@ from raycal.algorithm.records import Floats, Labels
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-QUERIES = 4096  # points whose neighbors are searched at once, which bounds the memory
-TOLERANCE = 1e-6  # tolerance of the conjugate gradients; shares or certainties that differ by less count as equal
+QUERIES = 4096  # The neighbors of this many points are searched at once, which bounds the memory.
+# The tolerance of the conjugate gradients. Shares or certainties that differ by less than this count as equal.
+TOLERANCE = 1e-6
 
 
 @pseudo_labels("label_propagation")
@@ -75,7 +76,8 @@ def _graph(points: Floats, neighbors: int, gamma: float) -> "csr_array":
 
 
 def _nearest_others(points: Floats, count: int) -> tuple[npt.NDArray[np.int64], Floats]:
-    """The `count` other points with the largest inner products with each point, and these products: both (n, count)."""
+    """For each point, the `count` other points with the largest inner products, and these products. Both arrays are (n,
+    count)."""
     import faiss
 
     near = np.empty((len(points), count), np.int64)
@@ -83,8 +85,8 @@ def _nearest_others(points: Floats, count: int) -> tuple[npt.NDArray[np.int64], 
     for begin in range(0, len(points), QUERIES):
         queries = np.arange(begin, min(begin + QUERIES, len(points)))
         similarities, ids = faiss.knn(points[queries], points, count + 1, metric=faiss.METRIC_INNER_PRODUCT)
-        # A point is usually among its own nearest. If points at the same place displace it, the last of the nearest
-        # points is dropped instead.
+        # The search usually returns a point as one of its own neighbors, and this entry is dropped. If other points at
+        # the same place displace it, the last neighbor is dropped instead.
         is_self = ids == queries[:, None]
         is_self[~is_self.any(axis=1), -1] = True
         near[queries] = ids[~is_self].reshape(len(queries), count)

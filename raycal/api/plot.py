@@ -180,6 +180,7 @@ def _draw(chart: Chart, ax: "Axes | None", scenarios: Sequence[str], *, legend: 
         draw_chart(replace(chart, title=ax.get_title()), ax, look)
     if legend:
         handles = legend_handles([chart], look)
-        with drawing(text_as_paths=False) if is_new else nullcontext():  # axes of the caller keep the caller's fonts
+        # Axes that the caller passed keep the caller's fonts.
+        with drawing(text_as_paths=False) if is_new else nullcontext():
             ax.legend(handles=list(handles.values()), labels=list(handles), frameon=False)
     return ax

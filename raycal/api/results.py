@@ -1,4 +1,4 @@
-"""The results in the folder of a sweep, as pandas DataFrames."""
+"""Reads the results in the folder of a sweep into pandas DataFrames."""
 
 import os
 from collections import Counter
@@ -269,12 +269,12 @@ def read_folder(folder: Folder) -> SweepResults:
 
 
 def _keys(lines: Iterable[Mapping[str, Any]]) -> list[str]:
-    """All keys of the lines of results.jsonl; if there are no lines, the keys that every line has."""
+    """All keys of the lines of results.jsonl; if there are no lines, the keys that every line would have."""
     return list(dict.fromkeys([*KEYS, *(key for line in lines for key in line)]))
 
 
 def _numbers(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Make every column numeric that holds only numbers and None, turn each None into NaN, and return the frame."""
+    """Make each column numeric if it holds only numbers and None, with NaN for None, and return the frame."""
     for name in frame.columns if columns is None else columns:
         values = frame[name]
         if values.dtype == object and all(value is None or type(value) in (int, float) for value in values):

@@ -15,7 +15,7 @@ from raycal.registry import MAX_NAME
 from raycal.signals import signals_of_a_call
 
 GPUS = "CUDA_VISIBLE_DEVICES"
-DIGEST = 9  # characters of the digest at the end of an experiment id: a hyphen and eight hexadecimal digits
+DIGEST = 9  # An experiment id ends with a digest of this many characters: a hyphen and eight hexadecimal digits.
 
 
 def run_sweep(
@@ -41,11 +41,11 @@ def run_sweep(
             `{"name": ..., "experiment": {...}, "grid": {...}}`.
         storage: The folder or URI in which the sweep gets a folder with its name. On a Ray cluster every node must have
             access to it.
-        address: The address of the Ray cluster. None means the value of `RAY_ADDRESS` or, if it is not set, a cluster
-            on this machine.
+        address: The address of the Ray cluster. None means the value of the environment variable `RAY_ADDRESS` or, if
+            the variable is not set, a cluster on this machine.
         local: Whether the trials run one after another in this process, without Ray.
-        resume: Whether to continue a sweep that was started before, including trials that were added to it since. If
-            False, a sweep that was started before is refused.
+        resume: Whether to continue a sweep that was started before, including trials that were added to the sweep
+            since. If False, a sweep that was started before is refused.
         only: One or several patterns; a trial runs only if its id or its label matches one of them.
         overrides: Settings by dotted key that replace those of the sweep, such as
             `{"training.epochs": 1, "grid.seed": [0, 1]}`.
@@ -100,7 +100,7 @@ def run_experiment(
     read. The same call again continues an interrupted experiment, and only reads the results of a finished one.
 
     Args:
-        experiment: The settings of the experiment, as under `experiment` in a sweep file.
+        experiment: The settings of the experiment, written as under `experiment` in a sweep file.
         storage: The folder or URI in which the experiment gets a folder of its own.
         track: Whether the run is sent to MLflow.
         verbose: Whether progress is printed to standard output.

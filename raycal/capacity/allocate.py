@@ -20,15 +20,15 @@ __all__ = ["Allocation", "ClusteringShare", "Node", "allocate"]
 MAX_THREADS = 16
 # The largest number of GPUs that any known machine has.
 MAX_CARDS = 16
-# Private memory of a trial's driver, which includes Train's controller and helpers, and of a worker that has the CUDA
-# build of torch. The pages of libraries that all processes share are not counted. The dataset is mapped and shared. The
-# dataset and the actors use memory that Ray reserves for its object store, most of which stays unused.
+# The private memory of a trial's driver, which includes the controller and helpers of Ray Train, and of a worker that
+# has the CUDA build of torch. The pages of libraries that all processes share are not counted. The dataset is mapped
+# and shared. The dataset and the actors use memory that Ray reserves for its object store, most of which stays unused.
 DRIVER_BYTES, WORKER_BYTES = int(0.8e9), int(1e9)
 # A trial that runs alone may start with this share of the memory above; with less memory it would be killed.
 LEAST_SHARE_OF_MEMORY = 0.75
-# Calls that an actor on a GPU takes at a time. The first call computes: in addition to 0.5 GB for CUDA, it holds its
-# points (2 KB per sample) and up to 1 GB of distances and sums on the GPU. The second call has brought its points and
-# waits. Further calls wait in the actor's queue with their points.
+# An actor on a GPU takes this many calls at a time. The first call computes: in addition to 0.5 GB for CUDA, it holds
+# its points (2 KB per sample) and up to 1 GB of distances and sums on the GPU. The second call waits with its points
+# already in the actor's memory. Further calls wait in the actor's queue with their points.
 CLUSTERINGS_PER_GPU = 2
 
 
@@ -37,17 +37,17 @@ def allocate(
 ) -> Allocation:
     """Share the nodes among the trials.
 
-    If there are GPUs, a worker gets one GPU, minus a small share for clustering. As many trials run at once as are sure
-    to fit, and all workers have equal shares of the cores. A Ray cluster without any CPU is assumed to add nodes on
-    demand, so it is asked for the resources in the configuration.
+    If there are GPUs, a worker gets one GPU, minus a small share for clustering. As many trials run at once as are
+    certain to fit, and all workers have equal shares of the cores. A Ray cluster without any CPU is assumed to add
+    nodes on demand, so it is asked for the resources in the configuration.
 
     Args:
         config: The resource section of the sweep file.
         nodes: The nodes of the Ray cluster.
         num_trials: The number of trials of the sweep.
         workers: Workers of each trial; they may be on several nodes.
-        threads: CPU threads per worker of a sweep that was planned earlier; they are kept. None means that the
-            configuration and the nodes decide.
+        threads: CPU threads per worker of a sweep that was planned earlier, which keeps this number. None means that
+            the configuration and the nodes decide.
 
     Raises:
         InputError: No trial fits, or there are no nodes yet and the configuration does not say what to ask for.
@@ -83,7 +83,7 @@ def allocate(
 
 
 def _on_nodes_to_come(config: ResourceConfig, *, workers: int, threads: int | None, limit: int) -> Allocation:
-    """The resources in the configuration, without memory: an autoscaler may not know that its nodes have any."""
+    """The resources in the configuration, without memory: an autoscaler may not know that its nodes have memory."""
     if threads is None or config.gpus_per_worker is None or config.max_concurrent_trials is None:
         raise InputError(
             "resources: no node of the Ray cluster has a CPU so far; where nodes are started on demand, "
@@ -152,7 +152,7 @@ def _on_cpus(nodes: Sequence[Node], need: Need, concurrent: int) -> tuple[Cluste
 
 
 def _largest_first(nodes: Sequence[Node], need: Need) -> list[Node]:
-    """The nodes that have room for workers, the one with the most room first."""
+    """The nodes that have room for workers. The node with the most room comes first."""
     usable = [node for node in nodes if need.most_workers(node)]
     return sorted(usable, key=need.most_workers, reverse=True)
 

@@ -33,9 +33,9 @@ class Allocation:
         threads: CPU threads of each worker.
         gpus: GPUs of each worker; a part of one GPU, or whole GPUs.
         clustering: The clustering actors, at most one per trial; empty if everything runs in one process.
-        driver_bytes: Memory to ask Ray for per trial's driver; 0 means that none is asked for.
-        worker_bytes: Memory to ask Ray for per worker; 0 means that none is asked for.
-        compile: Whether networks are compiled. None means that they are compiled if this saves time.
+        driver_bytes: Memory to ask Ray for per trial's driver; 0 means that no memory is asked for.
+        worker_bytes: Memory to ask Ray for per worker; 0 means that no memory is asked for.
+        compile: Whether networks are compiled. None means that they are compiled if compiling saves time.
     """
 
     workers: int

@@ -10,8 +10,8 @@ _LEFT_BY_CLUSTERING = UNIT - round(CLUSTERING_GPU * UNIT)
 
 
 def hide_gpus() -> None:
-    """Keep a process that was given no GPU from using the GPUs of its node. Ray 2.60 lets such a process see all of
-    them."""
+    """Keep a process that was given no GPU from using the GPUs of its node, all of which Ray 2.60 lets the process
+    see."""
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
@@ -26,15 +26,16 @@ def beside_clustering(gpus: float) -> int:
 
 
 def equal_share(gpus: float, cards: int) -> float:
-    """The largest share that lets as many workers use a card as `gpus` does; whole cards are returned as they are.
+    """The largest share with which as many workers fit on a card as with the share `gpus`; whole cards are returned as
+    they are.
 
-    The share leaves room for clustering if a card has enough room for it. Ray 2.60 places a group by the sum of a
-    node's free GPUs. If the remainders of several cards add up to another share, the group waits forever for a worker
-    that fits on no single card. With equal shares the remainders add up to less than one share.
+    The share leaves room for clustering if a card has enough room for it. Ray 2.60 places a group of workers by the sum
+    of a node's free GPUs. If the remainders of several cards add up to another share, the group waits forever for a
+    worker that fits on no single card. With equal shares the remainders add up to less than one share.
 
     Args:
         gpus: The smallest number of GPUs of each worker; if it is above 1, it is a whole number.
-        cards: The number of cards of the node that has the most.
+        cards: The largest number of cards of any node.
     """
     if gpus == 0 or gpus >= 1:
         return gpus

@@ -21,7 +21,7 @@ def this_machine() -> Node:
 
 
 def _cpus() -> int:
-    """The cores this process may run on, limited by its control groups; at least 1.
+    """The number of cores that this process may use, limited by its control groups; at least 1.
 
     `joblib.cpu_count()` is not used for two reasons. Joblib 1.6 reads only the outermost control group, and so misses
     the limit of a batch job or of a systemd service, which have groups below it. It also rounds a quota of 2.5 cores up
@@ -32,7 +32,7 @@ def _cpus() -> int:
 
 
 def _gpus() -> int:
-    """The number of NVIDIA GPUs that CUDA would show.
+    """The number of NVIDIA GPUs that CUDA would show to this process.
 
     If an entry of `CUDA_VISIBLE_DEVICES` names no GPU, CUDA ignores it and all entries after it.
     """
@@ -53,7 +53,8 @@ def _free_bytes() -> int:
 def _control_groups() -> Iterator[Path]:
     """The folders of this process's control groups of both versions, each followed by its parent groups.
 
-    In a container a control group may be mounted as the root; folders that do not exist are left out.
+    In a container a control group may be mounted as the root, so some of its parent folders do not exist; these are
+    left out.
     """
     listed = PROC / "self/cgroup"
     for line in listed.read_text().splitlines() if listed.is_file() else ():

@@ -54,7 +54,7 @@ class Need:
     worker_bytes: int
 
     def most_workers(self, node: Node) -> int:
-        """The largest number of workers that Ray puts on a node; there may be more of them than cores."""
+        """The largest number of workers that Ray puts on a node, which may be larger than the number of cores."""
         by_cpu = round(node.cpus * UNIT) // (WORKER_UNITS * self.threads)
         return min(by_cpu, self._workers_by_gpu(node), int(node.memory_bytes // self.worker_bytes))
 
@@ -83,7 +83,7 @@ def always_fit(nodes: Sequence[Node], need: Need, trials: int) -> bool:
     """Whether `trials` trials have their cores, and each trial finds room whatever the order and the places of the
     other trials.
 
-    Ray moves nothing once it is placed, so drivers can take a node's room from workers, and workers can take it from
+    Ray never moves a placed process, so drivers can take a node's room from workers, and workers can take it from
     drivers. All workers are alike, so a group fits if there is room for its number of workers. The answer may be False
     for trials that just fit.
     """
@@ -116,9 +116,9 @@ def _most_taken(steps: Iterable[list[tuple[int, int]]], number: int) -> int:
     way.
 
     Args:
-        steps: For each node, pairs of the number placed there and the room that they take. The room on a node is
-            assumed to grow in proportion to the number placed there, by the largest ratio of any of its pairs, up to
-            the largest room of any pair. The result may therefore be too large but is never too small.
+        steps: For each node, pairs of the number of processes placed there and the room that these take. The room on a
+            node is assumed to grow in proportion to the number placed there, by the largest ratio of any of its pairs,
+            up to the largest room of any pair. The result may therefore be too large but is never too small.
     """
     lines = []
     for pairs in steps:

@@ -1,8 +1,8 @@
 """Deep ensembles (Lakshminarayanan, Pritzel, Blundell 2017; for active learning: Beluch et al. 2018).
 
 The members are the query model and further networks that are trained, one after another, on the same labels. Each
-further member costs a training and a pass over D^U in every iteration. `PhaseSeconds.predict` includes the time of
-both.
+further member costs a training and a pass over D^U in every iteration. `PhaseSeconds.predict` includes the time of the
+trainings and passes.
 """
 
 from typing import Annotated

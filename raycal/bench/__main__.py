@@ -1,4 +1,5 @@
-"""`python -m raycal.bench`: compares the time that raycal takes with that of the same work without raycal."""
+"""`python -m raycal.bench`: compares the time that raycal takes with the time that the same work takes without
+raycal."""
 
 import argparse
 import os
@@ -23,7 +24,7 @@ BENCHMARKS: Mapping[str, str] = {
     "training": "the learner compared with a bare loop of the same recipe",
     "scoring": "scoring the pool in one pass, compared with the two passes of a straightforward script",
     "input": "batches from images in memory, compared with opening image by image with PIL",
-    "iteration": "a whole iteration compared with one of a straightforward script",
+    "iteration": "a whole iteration compared with an iteration of a straightforward script",
     "kmeans": "the clusterings compared with Faiss called directly",
     "selection": "choosing samples and updating the pool, for up to millions of samples",
     "overhead": "an experiment with all its files, compared with the bare loop",
@@ -35,7 +36,7 @@ WHEN_NAMED: Mapping[str, str] = {
     "accuracy": "results in bfloat16 and in float32",
     "answers": "50 people who answer at the same time: how long until an answer is on the disk",
 }
-# Variables from which libraries read their number of threads when they are imported.
+# Libraries read their number of threads from these variables when they are imported.
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 PROG = "python -m raycal.bench"
@@ -86,7 +87,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         "--features", metavar="FILE", help=".npy file with the features to cluster (default: generated features)"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="tiny sizes, to see that everything runs; the values mean nothing"
+        "--quick", action="store_true", help="use tiny sizes, to see that everything runs; the values mean nothing"
     )
     return parser
 
@@ -119,7 +120,7 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> NoReturn
 
 def _bench(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     names = _names(options)
-    from raycal.bench.material import Options  # imported late, so that --help is fast
+    from raycal.bench.material import Options  # The imports are late, so that --help is fast.
     from raycal.bench.table import as_json, lines
 
     out = None if options.json is None else _writable(options.json)

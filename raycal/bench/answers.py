@@ -29,7 +29,7 @@ NUM_CLASSES = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What a number of people experienced who all answered at the same time.
+    """The measurements of one run, in which a number of people answered at the same time.
 
     Attributes:
         seconds: (n,) The time from each answer to its acknowledgement.
@@ -44,7 +44,7 @@ class Measured:
     files: int
 
     def percentile(self, percent: float) -> float:
-        """The time that this share of the answers did not exceed."""
+        """The time within which this percentage of the answers was acknowledged."""
         return float(np.percentile(self.seconds, percent))
 
 

@@ -16,8 +16,8 @@ BATCH = 64
 
 
 def run(options: Options) -> Iterator[Figure]:
-    """CPU seconds of torchvision's Resize, ToTensor and Normalize, divided by the CPU seconds of raycal for the same
-    images."""
+    """CPU seconds of torchvision's Resize, ToTensor and Normalize, divided by the CPU seconds that raycal takes for the
+    same images."""
     count, size = options.size(4096, 128), 64
     dataset = images(options, count, image_size=32)
     device_settings = DeviceSettings.choose("float32", threads=1)

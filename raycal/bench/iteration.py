@@ -1,4 +1,4 @@
-"""`iteration`: compares a whole iteration of active learning with that of the obvious script."""
+"""`iteration`: compares a whole iteration of active learning by raycal with one by the obvious script."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -98,7 +98,7 @@ class Ours:
         self._dataset, self._work, self._begin = dataset, work, self.learner.save()
 
     def iterate(self) -> None:
-        """Score, ask, cluster, train, evaluate."""
+        """Score the images, ask the expert, cluster, train and evaluate."""
         self.learner.load(self._begin)
         settings = replace(loop_settings(self._config), iterations=2, interactions_per_iteration=self._work.budget)
         status = np.full(self._dataset.num_train, UNLABELED, np.int8)
@@ -129,7 +129,7 @@ class Script:
         )
 
     def iterate(self) -> None:
-        """Score, ask, cluster, train, evaluate."""
+        """Score the images, ask the expert, cluster, train and evaluate."""
         import torch
 
         work = self._work

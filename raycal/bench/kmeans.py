@@ -17,9 +17,9 @@ LEAST_GAIN, MOST_INERTIA_OF_TWO_LEVELS = 3.0, 1.01
 
 
 def run(options: Options) -> Iterator[Figure]:
-    """The time and inertia of `kmeans` divided by those of Faiss, and of `two_level_kmeans` divided by those of
-    `kmeans`."""
-    import faiss  # imported late, because other modules use this module's goals without Faiss
+    """The time and inertia of `kmeans` divided by the time and inertia of Faiss, and the same for `two_level_kmeans`
+    and `kmeans`."""
+    import faiss  # Faiss is imported late, because other modules use this module's goals without Faiss.
 
     num_points, count = options.size(50_000, 600), options.size(1000, 30)
     points = embeddings(options, num_points)

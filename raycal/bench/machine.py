@@ -39,6 +39,6 @@ def _version(library: str) -> str | None:
             return None
     try:
         import faiss
-    except (ImportError, OSError):  # a library that it is linked with may be missing
+    except (ImportError, OSError):  # A library that the module is linked with may be missing.
         return None
     return str(faiss.__version__)

@@ -125,7 +125,7 @@ def config(options: Options, **settings: Any) -> ExperimentConfig:
 def learner(
     options: Options, dataset: ImageDataset, *, threads: int = 1, compile: bool = False, **settings: Any
 ) -> "NetworkLearner":
-    """raycal's learner, in a state in which it computes all embeddings itself and never reads them from the disk."""
+    """raycal's learner, in a state in which it computes all embeddings and never reads any from the disk."""
     worker = WorkerSettings(threads=threads, compile=compile)
     made = build.learner(config(options, **settings), dataset, worker)
     made.load(made.save())

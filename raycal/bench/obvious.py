@@ -120,7 +120,7 @@ def most_uncertain(probs: Floats, count: int) -> Indices:
 
 def kmeans(points: Floats, count: int, seed: int = 0) -> npt.NDArray[np.int64]:
     """Cluster ids from Faiss, which clusters all points, as in the paper."""
-    import faiss  # imported late, so that the rest of the module works even if Faiss cannot be loaded
+    import faiss  # Faiss is imported late, so that the rest of the module works even if Faiss cannot be loaded.
 
     clusters = faiss.Kmeans(
         points.shape[1],

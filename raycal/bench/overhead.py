@@ -1,4 +1,4 @@
-"""`overhead`: compares an experiment that writes ledger, state and results with the bare loop of the same parts."""
+"""`overhead`: compares an experiment that writes ledger, state and results with the bare loop, which writes nothing."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ ONE_THREAD = WorkerSettings(threads=1)
 
 
 def run(options: Options) -> Iterator[Figure]:
-    """CPU seconds of `run_experiment` divided by the CPU seconds of the loop alone; both include loading data and
+    """CPU seconds of `run_experiment` divided by the CPU seconds of the loop alone; both times include loading data and
     model."""
     size = options.size(600, 60)
     config = ExperimentConfig.model_validate(
@@ -49,7 +49,7 @@ def run(options: Options) -> Iterator[Figure]:
             if not run_experiment(config, RunWriter(runs.folder(f"run-{next(starts)}")), ONE_THREAD):
                 raise RuntimeError("the experiment failed")
 
-        bare()  # fills the cache with the images and the initial embeddings, which both arms then read
+        bare()  # This run fills the cache with the images and the initial embeddings, which both arms then read.
         durations = interleaved({"raycal": whole, "bare": bare}, options.repeats)
     yield Figure(
         benchmark="overhead",

@@ -14,8 +14,8 @@ MOST_SHARE = 0.01
 
 
 def run(options: Options) -> Iterator[Figure]:
-    """CPU seconds of `--resume` on a finished sweep, divided by the CPU seconds of the first run; both include the
-    imports."""
+    """CPU seconds of `--resume` on a finished sweep, divided by the CPU seconds of the first run; both times include
+    the imports."""
     trials, epochs, train_size = options.size(2, 1), options.size(10, 1), options.size(400, 50)
     with TemporaryDirectory() as folder:
         sweep = write_sweep(Path(folder), options, trials=trials, epochs=epochs, train_size=train_size)

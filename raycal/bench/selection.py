@@ -24,7 +24,7 @@ NUM_ASKED, NUM_CLASSES = 1000, 10
 
 def run(options: Options) -> Iterator[Figure]:
     """CPU seconds of a full sort, divided by the CPU seconds of choosing the top N. Further figures are the growth
-    exponents of all work per sample, apart from the work of the model."""
+    exponents of all work that grows with the number of samples, apart from the work of the model."""
     for size in (options.size(10**6, 10**4), options.size(10**7, 3 * 10**4)):
         scores, indices = np.random.default_rng(0).random(size, np.float32), np.arange(size)
         arms: dict[str, Callable[[], object]] = {

@@ -37,7 +37,7 @@ def run(options: Options) -> Iterator[Figure]:
         arms = {dtype: arm(dtype) for dtype in DTYPES}
         yield _beside_best(options, f"dtype, {what}", arms, str(chosen["dtype"]), chosen | {"count": count})
 
-    # Only this grid needs another scoring batch, so the learner has no setting for it.
+    # Only this grid needs another batch size of scoring, so the learner has no setting for it.
     automatic_batch = automatic.extractor.scoring_batch
 
     def batched(batch: int) -> Callable[[], object]:

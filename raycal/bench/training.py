@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from raycal.learner.learner import NetworkLearner
 
 MOST_OVERHEAD = 1.03
-# Many short turns instead of few long ones, because a machine's speed drifts by more than the goal.
+# The arms take many short turns instead of few long ones, because a machine's speed drifts by more than the goal.
 TURNS = 4
 
 

@@ -1,4 +1,5 @@
-"""`trials`: compares a sweep that runs two trials at a time on Ray with one that runs them one after another."""
+"""`trials`: compares a sweep that runs two trials at a time on Ray with a sweep that runs the same trials one after
+another."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,8 @@ LEAST_GAIN = 1.5
 
 
 def run(options: Options) -> Iterator[Figure]:
-    """Wall-clock seconds of a sweep of four trials one at a time, divided by those of two at a time; both include the
-    start of Ray."""
+    """Wall-clock seconds of a sweep of four trials run one at a time, divided by the seconds of the same sweep run two
+    at a time. Both times include the start of Ray."""
     with TemporaryDirectory() as folder:
         files = {}
         for concurrent in (1, 2):

@@ -1,7 +1,7 @@
 """`--gpu`: the benchmark of a GPU.
 
-The first steps decide how raycal uses a GPU. The others compare training and scoring with what the device can do.
-Without CUDA the same code runs on the CPU, for its tests only.
+The first steps measure what decides how raycal uses a GPU. The other steps compare training and scoring with what the
+device can do. Without CUDA the same code runs on the CPU, for its tests only.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -37,4 +37,4 @@ def run(options: Options) -> Iterator[Figure]:
     with TemporaryDirectory() as folder, own_cache(Path(folder)):
         for step in STEPS.values():
             yield from step(options, sizes)
-            free_memory()  # the processes of trials that share the GPU need the memory
+            free_memory()  # The processes of trials that share the GPU need this memory.

@@ -1,7 +1,7 @@
 """Compares k-means in Faiss with k-means in torch, from points on the host to cluster ids on the host.
 
-The comparison decides whether k-means in torch stays in raycal: only if it is at least twice as fast as Faiss at equal
-inertia.
+The comparison decides whether k-means in torch stays in raycal. It stays only if it is at least twice as fast as Faiss
+at equal inertia.
 """
 
 import time
@@ -34,7 +34,7 @@ def clustering(options: Options, sizes: Sizes) -> Iterator[Figure]:
     depends.
 
     The seconds are wall-clock seconds, because Faiss updates the centers on the CPU. The setting of a figure names the
-    backend and the inertia of each clustering. Unless Faiss and torch both ran on the GPU, the ratios are reported
+    backend and the inertia of each clustering. If Faiss or torch did not run on the GPU, the ratios are reported
     without a goal, and they decide nothing.
     """
     points = embeddings(options, sizes.points)

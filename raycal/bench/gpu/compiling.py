@@ -1,4 +1,4 @@
-"""Measures how long it takes to compile a network in the first trial on a node and in later ones."""
+"""Measures how long it takes to compile a network in the first trial on a node and in later trials."""
 
 from collections.abc import Iterator
 from time import perf_counter

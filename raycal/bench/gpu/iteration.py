@@ -1,4 +1,5 @@
-"""Measures a whole iteration of active learning, which is run eagerly, compiled, and by the obvious script."""
+"""Measures a whole iteration of active learning: run eagerly by raycal, compiled by raycal, and run by the obvious
+script."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,8 +18,8 @@ LEAST_ITERATION_GAIN = 8.0
 def iteration(options: Options, sizes: Sizes) -> Iterator[Figure]:
     """Ratios of the wall-clock seconds of iterations that start from the same weights and labels.
 
-    raycal's eager and compiled arms take turns first, so that the gain of compiling is known before the script, which
-    takes longer, starts.
+    raycal's eager and compiled arms take turns first, so that the gain of compiling is known before the slower script
+    starts.
     """
     work = sizes.work
     dataset = images(options, work.num_pool, work.num_test, work.image_size)

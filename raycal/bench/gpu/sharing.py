@@ -1,4 +1,4 @@
-"""Compares trials that share a GPU with trials that use it one after another."""
+"""Compares trials that share a GPU with trials that use the GPU one after another."""
 
 import multiprocessing
 from collections.abc import Iterator
@@ -15,7 +15,8 @@ from raycal.bench.material import Options, images
 from raycal.bench.measure import ratio
 
 LEAST_GAIN = 1.2
-# Timeout of a barrier: processes load the compiled network one after another, and one that dies never arrives.
+# The timeout, in seconds, of a barrier. The processes load the compiled network one after another, so the first waits
+# long for the last; and a process that dies never arrives.
 PATIENCE_SECONDS = 300.0
 
 

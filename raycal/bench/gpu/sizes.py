@@ -13,12 +13,12 @@ WORK = Work(
     budget=1000,
     image_size=224,
     loader_workers=16,
-    threads=torch.get_num_threads(),  # only compiling uses them
+    threads=torch.get_num_threads(),  # Only compiling uses these threads.
     compile=True,
 )
-# Whether the network is compiled, in each arm; on a CPU compiling takes minutes and gains nothing. The compiled arm is
-# first because cuDNN keeps the first algorithm that it chose for each kind of convolution: it tries all algorithms
-# while a network is compiled, and chooses by a heuristic otherwise.
+# Whether the network is compiled, in each arm; on a CPU, compiling takes minutes and makes nothing faster. The compiled
+# arm is first because cuDNN keeps the first algorithm that it chose for each kind of convolution: it tries all
+# algorithms while a network is compiled, and chooses by a heuristic otherwise.
 COMPILED_AND_EAGER = (True, False) if torch.cuda.is_available() else (False,)
 
 

@@ -22,7 +22,7 @@ LEAST_TRAINING = 20_000
 
 
 def training(options: Options, sizes: Sizes) -> Iterator[Figure]:
-    """The rates at each batch size, then the learner's best rate of all."""
+    """The rates at each batch size, and then the highest rate of the learner at any batch size."""
     dataset = images(options, sizes.training_images, image_size=sizes.image_size)
     best = 0.0
     for batch in sizes.batches:

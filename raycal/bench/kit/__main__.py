@@ -25,8 +25,8 @@ example:
   python -m raycal.bench.kit --minutes 9 --out found --images cifar10.tar.xz --weights mobilenet_v2.pth \\
       --model mobilenet_v2
 
-Every measured value appends a line to OUT/kit.jsonl. OUT/kit.json is made from it at the end. OUT/kit.log holds
-what the steps printed.
+Every measured value appends a line to OUT/kit.jsonl. OUT/kit.json is made from these lines at the end. OUT/kit.log
+holds what the steps printed.
 
 exit codes: 0 every step finished or was cut at its limit, 1 a step failed, 2 a mistake in the input
 """
@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
         "--parts", default=",".join(PARTS), help=f"parts to run, some of {','.join(PARTS)} (default: all)"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="tiny sizes, to see that everything runs; the values mean nothing"
+        "--quick", action="store_true", help="use tiny sizes, to see that everything runs; the values mean nothing"
     )
     return parser
 
@@ -148,7 +148,7 @@ def _environment(root: Path, work: Path) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "RAYCAL_CACHE": str(work / "cache"),
-        # The driver's cache, so that it compiles the code of Faiss only once.
+        # The driver keeps a cache here, so that it compiles the code of Faiss only once.
         "CUDA_CACHE_PATH": str(work / "cuda"),
         "CUDA_CACHE_MAXSIZE": str(2**32),
     }

@@ -1,4 +1,4 @@
-"""Makes a Faiss that was built for CUDA 12 work with the CUDA 13 that torch brings: see `cublas_bridge.c`."""
+"""Makes a Faiss that was built for CUDA 12 work with the CUDA 13 that torch brings, by means of `cublas_bridge.c`."""
 
 import os
 import shutil
@@ -80,7 +80,7 @@ def with_bridge(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
     return {
         **environment,
         "LD_LIBRARY_PATH": os.pathsep.join(filter(None, places)),
-        # Otherwise the package of Faiss would look for a package of cuBLAS 12.
+        # Without this variable, the package of Faiss would look for a package of cuBLAS 12.
         "_FAISS_WHEEL_DISABLE_CUDA_PRELOAD": "1",
     }
 

@@ -1,7 +1,7 @@
 """`python -m raycal.bench.kit.figures STEP`: runs one step of the GPU benchmark in its own process.
 
-So an error in one step, or the state that it leaves in the driver, does not affect the others, and each step can be
-stopped at its limit.
+Because of the separate processes, an error in one step, or the state that a step leaves in the driver, does not affect
+the other steps. Each step can also be stopped at its time limit.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from raycal.bench.machine import machine
 from raycal.bench.material import Options, embeddings
 
 MACHINE = "machine"
-# The batch sizes of training: that of whole iterations, and a larger one.
+# The batch sizes of training: the batch size of whole iterations, and a larger one.
 BATCHES = (64, 256)
 
 
@@ -48,7 +48,7 @@ def measure(step: str, options: Options) -> Iterator[Figure]:
     if step == "kmeans":
         yield first_call(options, sizes)
     if step == "sharing":
-        sizes = replace(sizes, work=replace(sizes.work, compile=False))  # as in short trials, which are not compiled
+        sizes = replace(sizes, work=replace(sizes.work, compile=False))  # Nothing is compiled here, as in short trials.
     yield from STEPS[step](options, sizes)
 
 

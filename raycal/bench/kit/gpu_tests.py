@@ -14,7 +14,7 @@ _ERROR = re.compile(r"^ERROR (\S+)", re.MULTILINE)
 def command(root: Path) -> list[str]:
     """The command that runs the tests marked `gpu`, the slowest last.
 
-    It names only the files with such a test, because other files import packages that may be missing.
+    The command names only the files with such a test, because other files import packages that may be missing.
 
     Raises:
         FileNotFoundError: There is no such file.

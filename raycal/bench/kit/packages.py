@@ -1,4 +1,4 @@
-"""The lists of the packages that the machine has and of those that the kit brings."""
+"""The lists of the packages that the machine has, and of the packages that the kit brings."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ def carried() -> list[str]:
 
 
 def on_the_machine() -> list[str]:
-    """The names of the packages that the machine is assumed to have, without their requirements."""
+    """The names of the packages that the machine is assumed to have. Packages that these require are not listed."""
     return _entries(MACHINE)
 
 

@@ -1,4 +1,5 @@
-"""Runs one step of the kit as a separate process group, which is ended at its limit whatever it does."""
+"""Runs one step of the kit as a separate process group. The group is ended at its time limit, whatever its processes
+do."""
 
 import os
 import signal
@@ -21,7 +22,7 @@ class Outcome:
     Attributes:
         status: `finished`, `cut after N s`, `failed with code N`, or `failed before its start`.
         seconds: The wall-clock seconds that the step took.
-        last_lines: The last lines of its output; empty if it finished.
+        last_lines: The last lines of the step's output; empty if the step finished.
     """
 
     status: str

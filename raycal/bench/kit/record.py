@@ -12,12 +12,12 @@ from typing import Any
 from raycal.bench.figure import Figure
 
 LINES, WHOLE = "kit.jsonl", "kit.json"
-# The key of a line: facts about the run, a figure, or the end of a step.
+# The key of a line says what the line holds: facts about the run, a figure, or the end of a step.
 ABOUT, FIGURE, STEP = "about", "figure", "step"
 
 
 def append(out: Path, kind: str, value: object) -> None:
-    """Append one line in a single write, so that the file has the complete line or nothing of it."""
+    """Append one line in a single write, so that the file never has a part of the line."""
     line = json.dumps({kind: value}) + "\n"
     descriptor = os.open(out / LINES, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:

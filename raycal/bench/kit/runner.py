@@ -50,7 +50,7 @@ class Runner:
         print(f"[{monotonic() - self._begin:5.0f} s] {line}", flush=True)
 
     def _limit(self, todo: list[Step]) -> float:
-        """The seconds that the first of these steps may take; later steps share the time that it leaves."""
+        """The seconds that the first of these steps may take; later steps share the time that the first one leaves."""
         left = self._end - monotonic()
         if todo[0].seconds is None:
             return left / len(todo)

@@ -30,7 +30,7 @@ class Trial:
     """A trial of one scenario of the sweep, with its own storage folder.
 
     Attributes:
-        seen: The iterations whose figures were read.
+        seen: The iterations whose figures were read so far.
     """
 
     scenario: str
@@ -67,7 +67,7 @@ class Trial:
                 )
 
     def pace(self) -> Iterator[Figure]:
-        """The median seconds of the trial's finished iterations; nothing if there are none."""
+        """The median seconds of the trial's finished iterations; no figure if no iteration has finished."""
         seconds = [_seconds(line) for line in self._lines()]
         if seconds:
             yield Figure(
@@ -85,7 +85,8 @@ class Trial:
 
 
 def image_root(images: Path) -> Path:
-    """The folder with `train` and `test`, or with the classes. It may lie inside folders that contain nothing else."""
+    """The folder that has the subfolders `train` and `test`, or one subfolder per class. It may lie inside folders that
+    contain nothing else."""
     while True:
         inside = [path for path in images.iterdir() if not path.name.startswith(".")]
         if len(inside) != 1 or not inside[0].is_dir():

@@ -46,8 +46,8 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
 
 
 def _examine(options: argparse.Namespace) -> int:
-    """Print the findings one by one, and then how many there are."""
-    from raycal.doctor.examine import examine  # imported late, so that --help is fast
+    """Print the findings one by one, and then the numbers of checks, problems and warnings."""
+    from raycal.doctor.examine import examine  # The imports are late, so that --help is fast.
 
     findings = []
     for finding in examine(options.sweep, options.storage, options.address, options.overrides):
@@ -59,7 +59,7 @@ def _examine(options: argparse.Namespace) -> int:
     return PROBLEMS if problems else OK
 
 
-# Runs the command line, by default that of this process, and ends the process.
+# Runs the command line, by default the command line of this process, and ends the process.
 run = partial(run_command_line, main)
 
 

@@ -60,7 +60,7 @@ def within(check: str, seconds: float, probe: Callable[[], Iterable[CheckResult]
             results.extend(probe())
         except InputError as error:
             results.extend(problem(check, line) for line in error.problems)
-        except Exception as error:  # the doctor must report whatever is broken
+        except Exception as error:  # Any exception is caught, because the doctor must report whatever is broken.
             results.append(problem(check, f"{type(error).__name__}: {shortened(one_line(error), 300)}"))
 
     thread = Thread(target=look, name=f"doctor-{check}", daemon=True)

@@ -56,9 +56,11 @@ def _judge_tracking(survey: "Survey", tracking: str) -> Iterator[CheckResult]:
     for node in away:
         found = f"{tracking} does not answer node {node.name} ({node.no_tracking})"
         if node.is_head:
-            yield problem("tracking", found, "sweeps submitted as jobs run there: give an address that it reaches")
+            yield problem(
+                "tracking", found, "sweeps submitted as jobs run there: give an address that this node can reach"
+            )
         else:
-            yield warning("tracking", found, "start no sweep on that node; its trials send nothing themselves")
+            yield warning("tracking", found, "start no sweep on that node; trials that run there need no connection")
     if not away:
         yield ok("tracking", f"{tracking} answers {_count(len(survey.nodes), 'node')}")
 

@@ -29,7 +29,7 @@ from raycal.tracking.reach import no_answer, reach
 from raycal.tracking.uri import is_server, without_secrets
 
 SECONDS = 5.0
-# Importing torch or Ray, and connecting to Ray, takes long on a busy machine.
+# Importing torch or Ray, and connecting to Ray, can take long on a busy machine.
 LONG_SECONDS = 60.0
 
 
@@ -141,7 +141,9 @@ def _data(sweep: Sweep, folder: Folder) -> Iterator[CheckResult]:
         yield warning("sweep", note, "")
     yield ok("sweep", f"{sweep.name}: the datasets and weights that are on this machine are valid")
     if any(info.folder is not None for info in infos.values()):
-        yield ok("images", "the doctor counts images by their names and decodes none; a sweep decodes all of them")
+        yield ok(
+            "images", "the doctor counts images by their file names, without decoding them; a sweep decodes all images"
+        )
     for shown, info in {str(info): info for info in infos.values()}.items():
         yield ok("images", shown)
         for note in (*info.notes, *info.warnings):

@@ -25,7 +25,7 @@ MIN_OPEN_FILES, OPEN_FILES = 1024, 65536
 
 
 def check_torch(gpus: int, seen: Sequence[str]) -> CheckResult:
-    """Whether torch sees the GPUs of this machine.
+    """Check whether torch sees the GPUs of this machine.
 
     Args:
         gpus: The number of GPUs that the driver shows.
@@ -40,7 +40,7 @@ def check_torch(gpus: int, seen: Sequence[str]) -> CheckResult:
 
 
 def check_compiler(gpus: int) -> Iterator[CheckResult]:
-    """Whether Triton, with which torch compiles networks for a GPU, finds the C compiler and headers it needs."""
+    """Check whether Triton, with which torch compiles networks for a GPU, finds the C compiler and headers it needs."""
     if not gpus:
         return
     compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
@@ -54,7 +54,7 @@ def check_compiler(gpus: int) -> Iterator[CheckResult]:
 
 
 def check_faiss(gpus: int) -> Iterator[CheckResult]:
-    """Check with a tiny search on the CPU, and one on a GPU, whether Faiss, which computes the clusters, works.
+    """Check whether Faiss, which computes the clusters, works: with a tiny search on the CPU, and another one on a GPU.
 
     Args:
         gpus: The number of GPUs that the driver shows.
@@ -98,7 +98,7 @@ def judge_faiss(version: str, nearest: Sequence[int], gpus: int, seen: int, gpu_
 
 
 def check_disk(check: str, place: Path) -> CheckResult:
-    """Whether there is enough room on the disk where a folder is or would be created."""
+    """Check whether there is enough room on the disk where a folder is or would be created."""
     nearest = next(above for above in (place, *place.parents) if above.is_dir())
     return judge_disk(check, place, shutil.disk_usage(nearest).free)
 
@@ -113,7 +113,7 @@ def judge_disk(check: str, place: Path, free: float) -> CheckResult:
 
 
 def check_shared_memory() -> CheckResult:
-    """Whether shared memory has enough room for Ray's object store."""
+    """Check whether shared memory has enough room for Ray's object store."""
     if not SHARED_MEMORY.is_dir():
         return ok("shm", f"no {SHARED_MEMORY} on this system")
     return judge_shared_memory(shutil.disk_usage(SHARED_MEMORY).free, psutil.virtual_memory().available)
@@ -130,7 +130,7 @@ def judge_shared_memory(free: float, memory: float) -> CheckResult:
 
 
 def check_open_files() -> CheckResult:
-    """Whether processes may open enough files."""
+    """Check whether processes may open enough files."""
     return judge_open_files(*resource.getrlimit(resource.RLIMIT_NOFILE))
 
 
@@ -146,7 +146,7 @@ def judge_open_files(soft: int, hard: int) -> CheckResult:
 
 
 def check_writable(place: Path) -> CheckResult:
-    """Whether a local storage folder can be written; the check leaves no file and creates no folder."""
+    """Check whether a local storage folder can be written; the check leaves no file and creates no folder."""
     nearest = nearest_existing(place)
     if not nearest.is_dir():
         return problem("storage", f"{nearest} is not a folder", "give another --storage")

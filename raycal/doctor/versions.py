@@ -18,8 +18,8 @@ MIN_PYTHON = (3, 11)
 
 
 def required() -> list[Requirement]:
-    """The requirements of raycal on this platform, without extras. They are read from its sources or, without sources,
-    from its installation.
+    """The requirements of raycal on this platform, without extras. They are read from raycal's sources or, without
+    sources, from its installation.
 
     Raises:
         PackageNotFoundError: There are neither sources nor an installation.
@@ -42,7 +42,7 @@ def installed(name: str) -> str | None:
 
 
 def check_versions() -> Iterator[CheckResult]:
-    """Check Python and every package; packages without a problem are named only if they are main ones."""
+    """Check Python and every package; of the packages without a problem, only the main packages are named."""
     yield check_python(sys.version_info[:2])
     try:
         needed = required()
@@ -53,14 +53,14 @@ def check_versions() -> Iterator[CheckResult]:
 
 
 def check_python(running: tuple[int, ...]) -> CheckResult:
-    """Whether this Python is new enough."""
+    """Check whether this Python is new enough."""
     if running < MIN_PYTHON:
         return problem("python", ".".join(map(str, running)), f"raycal needs {'.'.join(map(str, MIN_PYTHON))} or later")
     return ok("python", platform.python_version())
 
 
 def check_packages(needed: Iterable[Requirement], installed: Callable[[str], str | None]) -> Iterator[CheckResult]:
-    """Whether each package is installed in a version that raycal accepts."""
+    """Check whether each package is installed in a version that raycal accepts."""
     for requirement in needed:
         have = installed(requirement.name)
         if have is None:

@@ -1,1 +1,2 @@
-"""Estimates the hours and the money that a sweep takes. It starts nothing, and needs neither Ray nor torch."""
+"""Estimates the hours and the money that a sweep takes. The estimate starts nothing, and needs neither Ray nor
+torch."""

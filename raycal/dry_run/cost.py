@@ -50,7 +50,7 @@ class Cost:
 def estimate_cost(config: ExperimentConfig, info: DatasetInfo) -> Cost:
     """The cost of an experiment on a dataset of this size.
 
-    A training that stops when it has `converged` costs at least the passes of its patience and at most all of its
+    If `training.stop` is `converged`, a training costs at least the passes of its patience, and at most all of its
     steps. The passes over a validation set, a few percent of the training, are left out. So are the passes over labeled
     images that some acquisition functions take.
     """
@@ -63,7 +63,8 @@ def estimate_cost(config: ExperimentConfig, info: DatasetInfo) -> Cost:
         work = work_of(settings, info.num_train, members=members, accepts=accepts)
         scored = work.scored + work.evaluations * info.num_test
         trained = sum(training.images(num_samples)[1 if accepts else 0] for num_samples in work.trainings)
-        if config.model.frozen:  # each image passes through the network once; training the head costs almost nothing
+        # Each image passes through the network only once; training the head costs almost nothing.
+        if config.model.frozen:
             scored, trained = info.num_train + info.num_test, 0
         interactions.append(work.interactions)
         gflops.append(size * (scored * FORWARD_GFLOP + trained * TRAINING_GFLOP))
@@ -98,7 +99,7 @@ def print_estimate(
         price: USD per hour of one GPU; None if it is not known.
         clouds: Whether to print the price table of cloud machines even if neither this machine nor the sweep has a GPU.
         labels: The label to print behind the id of each experiment.
-        states: For a sweep that was started before, the state of each experiment: `DONE` or another word. The hours and
+        states: The state of each experiment of a sweep that was started before: `DONE` or another word. The hours and
             the money cover only experiments that are not done.
         num_left: The number of trials that have not ended. None means all trials.
         local: Whether the trials run one after another in one process, without Ray.
@@ -172,7 +173,7 @@ def print_estimate(
 
 
 def _allocation(allocate_here: Callable[[], Allocation]) -> tuple[Allocation | None, str]:
-    """The share of this machine that each trial gets; or None, with the reason why no trial fits on this machine."""
+    """The share of this machine that each trial gets, or None if no trial fits; and the reason why none fits."""
     try:
         return allocate_here(), ""
     except InputError as error:
@@ -221,8 +222,8 @@ def _print_folders(experiments: Mapping[str, ExperimentConfig], infos: Mapping[s
 
 
 def _money(total: Cost, rate: GpuRate, price: float | None) -> Iterator[str]:
-    """Lines with the cost of the hours: at the user's price if there is one, otherwise for each machine of the table
-    that has a matching GPU."""
+    """Lines with the cost of the hours: at the user's price if the user gave one, otherwise for each machine in the
+    price table that has a matching GPU."""
     if price is not None:
         least, most = (price * hours for hours in total.gpu_hours(rate.gflops))
         yield f"at {price:g} USD per GPU hour: {_span(least, most, digits=2)} USD"

@@ -1,4 +1,5 @@
-"""Prices of machines with GPUs: a table written from memory, whose rows say whether and when they were verified."""
+"""Prices of machines with GPUs: a table that was written from memory. Each row says whether and when its prices were
+verified."""
 
 import csv
 import math
@@ -7,7 +8,7 @@ from importlib.resources import files
 
 from raycal.errors import InputError
 
-CLOUDS = "clouds"  # the value of `--price` that asks for the table
+CLOUDS = "clouds"  # This value of `--price` asks for the table.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

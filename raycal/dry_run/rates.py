@@ -10,14 +10,14 @@ from typing import Any
 from raycal.errors import InputError
 from raycal.home import expand_home
 
-# GFLOP per image of 32 px for ResNet-18: forward alone, and forward plus backward. They grow with the square of the
-# image size, and for other networks in proportion to their multiply-adds.
+# GFLOP per image of 32 px for ResNet-18: forward alone, and forward plus backward. Both grow with the square of the
+# image size. For other networks they are scaled by the number of multiply-adds.
 FORWARD_GFLOP, TRAINING_GFLOP = 0.074, 0.217
 # Assumed sustained rates, correct to within a factor of three: one core of a 2024 server CPU, and one GPU of each kind.
 CORE_GFLOPS = 100.0
 GPU_GFLOPS = {"H100": 100_000.0, "A100": 45_000.0, "L4": 11_000.0}
-# Rough estimates of start-up times in seconds: of the process, including the report at its end; of Ray with the first
-# trial of each concurrent slot, on a machine with two cores; and of any other trial.
+# Rough estimates of start-up times in seconds: for the process, including the report at its end; for Ray with the first
+# trial of each concurrent slot, on a machine with two cores; and for any other trial.
 PROCESS_SECONDS, RAY_SECONDS, TRIAL_SECONDS = 15.0, 45.0, 1.5
 BENCH = "python -m raycal.bench --gpu --json FILE"
 

@@ -228,9 +228,9 @@ class TestCluster:
 
         assert self.lines(head, other, well, tracking="http://h:5000")[3:] == [
             "problem tracking http://h:5000 does not answer node 10.0.0.1 (timed out);"
-            " sweeps submitted as jobs run there: give an address that it reaches",
+            " sweeps submitted as jobs run there: give an address that this node can reach",
             "warning tracking http://h:5000 does not answer node 10.0.0.2 (refused);"
-            " start no sweep on that node; its trials send nothing themselves",
+            " start no sweep on that node; trials that run there need no connection",
         ]
         assert self.lines(well, tracking="http://h:5000")[3:] == ["ok tracking http://h:5000 answers 1 node"]
 

@@ -123,7 +123,10 @@ def test_settings_of_the_command_line_take_the_place_of_the_file_s(
     lines = capsys.readouterr().out.splitlines()
     images = [line.partition("images       ")[::2] for line in lines if line[9:15] == "images"]
     assert images == [
-        ("ok       ", "the doctor counts images by their names and decodes none; a sweep decodes all of them"),
+        (
+            "ok       ",
+            "the doctor counts images by their file names, without decoding them; a sweep decodes all images",
+        ),
         ("ok       ", "birds: 3 classes (crow 2, jay 1, tit 1), 3 train, 1 test"),
         (
             "warning  ",

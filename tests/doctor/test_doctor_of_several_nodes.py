@@ -111,5 +111,5 @@ def test_node_that_is_not_like_the_others_is_named_with_what_to_do(
     assert lines[0].endswith(", 3 nodes")
     fix = "give a --storage that every node can access: a shared folder or a URI"
     assert re.fullmatch(rf"problem storage {storage}: {NODE} {problem}; {fix}", lines[1])
-    fix = "start no sweep on that node; its trials send nothing themselves"
+    fix = "start no sweep on that node; trials that run there need no connection"
     assert re.fullmatch(rf"warning tracking {server} does not answer {NODE} \(.*refused\); {fix}", lines[2])

@@ -1,5 +1,5 @@
-"""Finds a running Ray cluster and checks access to it before `ray.init`, which would try for a long time and report
-little."""
+"""Finds a running Ray cluster and checks access to it before `ray.init`. Without this check, `ray.init` would try for a
+long time and report little."""
 
 import os
 
@@ -15,8 +15,8 @@ HOW_TO_GET_IN = "needs RAY_AUTH_MODE=token here, and its token in ~/.ray/auth_to
 
 
 def find_cluster(address: str | None) -> str | None:
-    """The `host:port` of a running Ray cluster that gives access. None if the user names no cluster and none runs on
-    this machine.
+    """The `host:port` of a running Ray cluster that gives access. None if the user names no cluster and no cluster runs
+    on this machine.
 
     Args:
         address: The address, in a form that `ray.init` accepts. None means `RAY_ADDRESS` if it is set, and
@@ -42,7 +42,8 @@ def find_cluster(address: str | None) -> str | None:
             raise InputError(NONE_HERE) from None
         if not is_here:
             raise
-        # Another user's Ray recorded the address. `check_ray_folder` reports the folder before a cluster starts.
+        # Another user's Ray recorded the address, in a folder that this user cannot read. `check_ray_folder` reports
+        # the folder before a cluster starts.
         return None
     except (ValueError, OSError) as error:
         raise InputError(NONE_HERE if is_here else f"no Ray cluster at {named}: {one_line(error)}") from error
@@ -51,7 +52,7 @@ def find_cluster(address: str | None) -> str | None:
     if is_here:
         try:
             use_token_if_there_is_one()
-        except RuntimeError as error:  # Ray looks for its token in the home folder
+        except RuntimeError as error:  # Ray looks for its token in the home folder.
             raise InputError(f"Ray finds no home folder ({one_line(error)}): set HOME") from error
     try:
         ask_head_node(host_port)
@@ -61,7 +62,7 @@ def find_cluster(address: str | None) -> str | None:
         if error.code() == grpc.StatusCode.UNAUTHENTICATED:
             instead = "; RAY_ADDRESS=local starts one of your own" if is_here else ""
             raise InputError(f"the Ray cluster at {host_port} {HOW_TO_GET_IN}{instead}") from error
-        if is_here:  # the cluster that ran here was killed
+        if is_here:  # The recorded cluster was killed.
             return None
         raise InputError(f"no Ray cluster answers at {named}: {one_line(error.details())}") from error
     return host_port

@@ -1,8 +1,9 @@
 """Removes what ended jobs still hold on a cluster that continues to run.
 
-Ray removes the placement groups of a job that ends, but not those that its dying actors create after that. A driver
-that is killed while trials start can leave cores and GPUs allocated forever, and the next job waits for them. The
-cleanup actors of Ray Train, which exist for such cases, also stay as idle processes after they have done their work.
+Ray removes the placement groups of a job that ends, but not the groups that the job's dying actors create afterwards. A
+driver that is killed while trials start can leave cores and GPUs allocated forever, and the next job waits for them.
+The cleanup actors of Ray Train, which exist for such cases, also stay as idle processes after they have done their
+work.
 """
 
 import time
@@ -21,14 +22,15 @@ from raycal.distributed.ray_internals import (
     placement_groups,
 )
 
-# The actors of a job that was killed go on running for up to eight seconds.
+# The actors of a killed job go on running for up to eight seconds.
 DYING_SECONDS = 10.0
 
 
 def remove_leftovers() -> int:
     """Remove the placement groups whose job and actor have ended, and Train's idle actors. Return the number of groups.
 
-    Groups of a living job or a living actor stay. Detached groups, which are meant to outlive both, stay too.
+    Groups of a living job or a living actor stay. Detached groups, which are meant to outlive jobs and actors, stay
+    too.
     """
     finished = ended_jobs()
     alive = living_actors()
@@ -48,9 +50,9 @@ def remove_leftovers() -> int:
 
 
 def leave_nothing() -> None:
-    """End the actors of this job that would outlive it. Ray removes the placement groups when it disconnects."""
+    """End the actors of this job that would outlive it. Ray removes the placement groups when the job disconnects."""
     job = [ray.get_runtime_context().get_job_id()]
-    # A controller that is alive when its workers end starts new ones, with a new placement group.
+    # A controller that is alive when its workers end starts new workers, with a new placement group.
     _end(CONTROLLER, job)
     _end(CLEANER, job)
 

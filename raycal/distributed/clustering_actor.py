@@ -1,4 +1,4 @@
-"""Clustering for all trials of a sweep: on a share of a GPU, or on the cores of the trials that wait for it."""
+"""Clusters for all trials of a sweep, on a share of a GPU or on the cores of the trials that wait for the result."""
 
 import os
 import time
@@ -21,12 +21,13 @@ from raycal.kmeans.backends import noted
 from raycal.plugins import Plugin
 
 NODE_ID = "ray.io/node-id"
-# The concurrency group of one thread that answers `end_if_stuck` while the actor's other threads cluster.
+# This concurrency group has one thread, which answers `end_if_stuck` while the actor's other threads cluster.
 PROBE_GROUP = "look"
 
 
 class ClusteringService:
-    """Runs any registered clustering. It keeps no data between calls, and it ends its process if a call never ends.
+    """Runs any registered clustering. The service keeps no data between calls, and it ends its process if a call never
+    ends.
 
     Args:
         threads: Threads that Faiss uses in each call.
@@ -37,7 +38,7 @@ class ClusteringService:
     def __init__(self, threads: int, *, use_gpu: bool = False, plugins: Sequence[Plugin] = ()) -> None:
         self._threads, self._plugins = threads, plugins
         self._loading = Lock()
-        # For each call under way, the monotonic time from which it counts as stuck.
+        # For each running call, the monotonic time from which the call counts as stuck.
         self._limits: dict[object, float] = {}
         if not use_gpu:
             hide_gpus()
@@ -59,14 +60,14 @@ class ClusteringService:
 
         with self._loading:
             load_here(self._plugins)
-        faiss.omp_set_num_threads(self._threads)  # Faiss keeps this number per calling thread
+        faiss.omp_set_num_threads(self._threads)  # Faiss keeps the number of threads per calling thread.
         with self._under_way(patience_seconds), noted() as backends:
             cluster_ids = clusterings[name](embeddings, num_clusters, seed, **options)
         return cluster_ids, tuple(backends)
 
     def end_if_stuck(self) -> None:
-        """End this process if a call in it is stuck, because there is no other way to end a thread. Ray starts another
-        process."""
+        """End this process if a call in it is stuck, because there is no other way to end a thread. Ray then starts
+        another process."""
         now = time.monotonic()
         if any(limit < now for limit in tuple(self._limits.values())):
             os._exit(1)
@@ -94,7 +95,7 @@ def nearest(clusterings: Mapping[str, Any], experiment_id: str) -> Any:
 
 
 def _start(share: ClusteringShare, plugins: Sequence[Plugin]) -> Any:
-    remote: Any = ray.remote  # the annotations of `ray.remote` leave out concurrency groups
+    remote: Any = ray.remote  # The type annotations of `ray.remote` leave out concurrency groups.
     actor = remote(concurrency_groups={PROBE_GROUP: 1})(ClusteringService).options(
         num_cpus=0,
         num_gpus=share.gpus,
@@ -102,8 +103,8 @@ def _start(share: ClusteringShare, plugins: Sequence[Plugin]) -> Any:
         max_restarts=-1,
         # The caller retries and counts the tries. Ray 2.60 would retry a call that runs out of memory forever.
         max_task_retries=0,
-        # A soft NodeAffinitySchedulingStrategy is not used. Ray 2.60 ignores it for an actor that asks for no
-        # resources.
+        # A soft NodeAffinitySchedulingStrategy is not used. Ray 2.60 ignores this strategy for an actor that asks for
+        # no resources.
         label_selector={NODE_ID: share.node_id} if share.node_id else None,
         fallback_strategy=[{"label_selector": {}}],
     )

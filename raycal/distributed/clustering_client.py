@@ -26,11 +26,11 @@ from raycal.kmeans.backends import note
 
 logger = logging.getLogger(__name__)
 
-# An actor whose node died is running on another node after about 20 s. Ray needs most of this time to notice the death.
+# An actor whose node died runs on another node about 20 s later. Ray needs most of this time to notice the death.
 MOVE_SECONDS = 120.0
 LOOK_SECONDS = 30.0
-# A clustering that takes less time than this never counts as stuck. Beyond this time, a clustering counts as stuck if
-# it does fewer multiplications per second than `SLOWEST_RATE`, which is a fortieth of what one busy core does.
+# A clustering never counts as stuck within this time. After this time, it counts as stuck if it has done fewer
+# multiplications per second than `SLOWEST_RATE`, which is a fortieth of the rate of one busy core.
 LEAST_PATIENCE_SECONDS, SLOWEST_RATE = 300.0, 1e9
 REASON_LENGTH = 300
 FIX = "lower resources.max_concurrent_trials, take a smaller pool or nodes with more memory"
@@ -48,7 +48,7 @@ class RemoteClustering:
         """Cluster ids (U,) of embeddings (U, D).
 
         Raises:
-            InfrastructureError: The actor is gone and does not come back in time, or it died or hung at every try.
+            InfrastructureError: The actor ended and was not restarted in time, or it died or hung at every try.
             ShortOfMemoryError: The clustering asked for more memory than there is.
         """
         reason, tries = "", 1 + CLUSTERING_RETRIES
@@ -85,7 +85,7 @@ class RemoteClustering:
                 ray.kill(self.actor, no_restart=False)
 
     def _wait_for_actor(self) -> None:
-        """Wait until the actor is back."""
+        """Wait until the actor runs again."""
         end = time.monotonic() + MOVE_SECONDS
         while True:
             try:
@@ -93,7 +93,7 @@ class RemoteClustering:
                 return
             except (RayActorError, GetTimeoutError) as error:
                 if isinstance(error, ActorDiedError) or time.monotonic() > end:
-                    raise InfrastructureError(f"the clustering actor is gone: {_short(error)}") from error
+                    raise InfrastructureError(f"the clustering actor has ended: {_short(error)}") from error
             time.sleep(1)
 
     def _look(self) -> Any:
@@ -104,7 +104,8 @@ def patience_seconds(shape: tuple[int, ...], num_clusters: int, options: Mapping
     """The longest time that a clustering of embeddings (U, D) may take, which is far longer than a working clustering
     takes.
 
-    The time is enough to compare each point with each center in every iteration, or with each other point.
+    The time is enough to compare each point with each center in every iteration, and enough to compare each point with
+    each other point.
     """
     points, width = shape
     compared = max(num_clusters * int(options.get("iterations", 1)), points)

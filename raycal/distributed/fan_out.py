@@ -1,4 +1,4 @@
-"""A sweep on Ray: one Tune trial per experiment, on worker groups that the trials use one after another."""
+"""Runs a sweep on Ray: one Tune trial per experiment, on worker groups that the trials use one after another."""
 
 import logging
 import os
@@ -27,7 +27,8 @@ from raycal.storage.inputs import ExpectedInputs
 from raycal.storage.lease import Lease
 from raycal.storage.results import OBJECTIVE, TimedRecord
 
-# More iterations than any trial has: a trial ends by itself at its last iteration, and ASHA does not stop it there.
+# This number is larger than the iterations of any trial. So ASHA never stops a trial at its last iteration, where the
+# trial ends by itself.
 MAX_ITERATIONS = 1_000_000
 
 
@@ -35,7 +36,7 @@ class SweepListener(Protocol):
     """Receives the events of a sweep's experiments while they run."""
 
     def scheduled(self, experiment_id: str) -> None:
-        """A slot became free for the experiment; called again when the experiment is started again."""
+        """A slot became free for the experiment. This is called again when the experiment is started again."""
 
     def started(self, experiment_id: str, seconds: float) -> None:
         """Algorithm 1 began or continued, `seconds` after a slot became free for the experiment."""
@@ -90,8 +91,8 @@ def fan_out(
         expected=expected,
         plugins=plugins,
     )
-    # Only plain values are passed, because a trial's own process does not import the plug-ins, which may define the
-    # class of a setting.
+    # Only plain values are passed. Plug-ins may define the class of a setting, and a trial's own process does not
+    # import the plug-ins.
     settings = {key: config.model_dump(mode="json") for key, config in experiments.items()}
     trainable = tune.with_parameters(ExperimentTrial, context=context, experiments=settings)
     grid = {"experiment_id": tune.grid_search(list(experiments))}
@@ -141,12 +142,13 @@ class _Reporter(tune.Callback):
     def __init__(self, listener: SweepListener, places: int, scheduler: str) -> None:
         self._listener, self._scheduler = listener, scheduler
         self._free = [time.time()] * places
-        # For each trial that has a slot: the time since which the slot has waited for the trial to begin, or None if
-        # the trial has begun.
+        # For each trial that has a slot, the time since which the slot has waited for the trial to begin. None if the
+        # trial has begun.
         self._waiting: dict[str, float | None] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        # Tuner pickles its callbacks to restore a run, which raycal never does; a listener has threads and locks.
+        # Tuner pickles its callbacks to restore a run, which raycal never does. A listener has threads and locks, which
+        # cannot be pickled.
         return {}
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:

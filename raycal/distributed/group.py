@@ -32,13 +32,13 @@ class WorkerGroup:
         self._thread.start()
 
     def begin(self, experiment_id: str, settings: dict[str, Any]) -> None:
-        """Give the workers an experiment. If another one is still running, it is abandoned after its current
+        """Give the workers an experiment. If another experiment is still running, it is abandoned after its current
         iteration."""
         self._number += 1
         self._next = None
         order = TrialOrder(experiment_id=experiment_id, settings=settings, number=self._number)
-        # A mailbox that was lost is reported by the next call of `next_event` instead. Tune 2.60 gives up a trial that
-        # fails before its first step.
+        # A mailbox that was lost is reported by the next call of `next_event` instead. If the error were raised here,
+        # Tune 2.60 would give up the trial, as it does with every trial that fails before its first step.
         with suppress(RayError):
             ray.get(self._mailbox.give.remote(order))
 
@@ -75,7 +75,7 @@ class WorkerGroup:
     def _fit(self, context: SweepContext, name: str) -> None:
         try:
             _train(context, name, self._mailbox)
-        except BaseException as error:  # `next_event` raises it
+        except BaseException as error:  # `next_event` raises this error.
             self._error = error
 
 
@@ -85,7 +85,7 @@ def _train(context: SweepContext, name: str, mailbox: Any) -> None:
 
     from raycal.distributed.process_group import ProcessGroupConfig
 
-    # The interval after which Ray notices that a worker died or that the last worker ended.
+    # At this interval, Ray checks whether a worker has died or the last worker has ended.
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
     allocation = context.allocation
     data_parallel_trainer()(

@@ -27,7 +27,8 @@ class LivePool:
     """A copy of a running experiment's pool.
 
     If the copy and the run folder differ, the run folder is right. Commits are keyed by iteration, so that a commit
-    sent twice changes nothing. If its actor was restarted, the pool is complete again after the next commit.
+    sent twice changes nothing. If the actor that holds the copy was restarted, the copy is complete again after the
+    next commit.
     """
 
     def __init__(self, num_samples: int) -> None:
@@ -103,13 +104,13 @@ def start_pools(folder: str) -> Any:
     for _ in range(NAME_TRIES):
         try:
             return actor.remote()
-        except ValueError:  # the actor of an interrupted start goes on running for some seconds
+        except ValueError:  # The actor of an interrupted start goes on running for some seconds.
             time.sleep(1)
     return actor.remote()
 
 
 def short(result: IterationResult) -> IterationResult:
-    """The result without the older interactions, which a live pool would not keep."""
+    """The result without its older interactions, which a live pool would drop anyway."""
     return replace(result, ledger=result.ledger[-LEDGER_TAIL:])
 
 
@@ -127,6 +128,6 @@ def running() -> Iterator[tuple[Any, dict[str, dict[str, int]]]]:
         if actor["namespace"] == NAMESPACE and actor["name"].startswith(PREFIX):
             try:
                 pools = ray.get_actor(actor["name"], namespace=NAMESPACE)
-            except ValueError:  # the actor's sweep has just ended
+            except ValueError:  # The sweep of the actor has just ended.
                 continue
             yield pools, ask(pools, "counts") or {}

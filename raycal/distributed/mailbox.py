@@ -1,5 +1,5 @@
-"""Connects a trial to its worker group: it passes one order at a time to the workers, and returns the events of the
-order."""
+"""Connects a trial to its worker group. A mailbox passes one order at a time to the workers, and returns the events of
+the order."""
 
 import asyncio
 from dataclasses import dataclass

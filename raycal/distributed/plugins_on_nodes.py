@@ -34,7 +34,7 @@ def load_here(plugins: Sequence[Plugin]) -> None:
 def check_plugins(plugins: Sequence[Plugin]) -> None:
     """Import the plug-ins once on every node that the cluster has now, so that no trial fails on them later.
 
-    A node that does not answer in time is skipped; each trial on it imports the plug-ins itself.
+    A node that does not answer in time is skipped; each trial on such a node imports the plug-ins itself.
 
     Raises:
         InputError: A plug-in cannot be imported on a node; there is a line for each such plug-in and node.
@@ -48,7 +48,7 @@ def check_plugins(plugins: Sequence[Plugin]) -> None:
     for call in ready:
         try:
             problems |= dict.fromkeys(ray.get(call))
-        except Exception as error:  # a node may fail in any way
+        except Exception as error:  # A node may fail in any way.
             problems[f"plug-ins: a node cannot check them: {one_line(error)[-MAX_WORDS:]}"] = None
     if problems:
         raise InputError(*problems)

@@ -1,7 +1,8 @@
 """Joins the workers of a group with torch's collectives, as Ray's `TorchConfig` does, but only in the worker processes.
 
-`TorchConfig` also imports torch into the trial and into Train's controller, where it is not needed and takes seconds
-and 600 MB each. It also shows every worker the GPUs of all workers; here each worker sees only its own, as `cuda`.
+`TorchConfig` also imports torch into the trial and into Train's controller, where torch is not needed and takes seconds
+and 600 MB each. `TorchConfig` also shows every worker the GPUs of all workers; with this module each worker sees only
+its own GPU, as `cuda`.
 """
 
 import socket
@@ -35,7 +36,7 @@ class ProcessGroupConfig(BackendConfig):
 
 
 class _ProcessGroup(Backend):
-    """Starts the process group; a single worker needs none."""
+    """Starts the process group; a single worker needs no process group."""
 
     share_cuda_visible_devices = False
 

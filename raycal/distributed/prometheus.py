@@ -1,6 +1,6 @@
-"""Reports the state of a sweep to Ray, for Prometheus to scrape, in addition to the sweep's own listener.
+"""Reports the state of a sweep to Ray, from which Prometheus scrapes it. The sweep's own listener gets the same events.
 
-A separate thread reports the queued events, so that none of its failures can harm the sweep.
+A separate thread reports the queued events, so that a failure to report cannot harm the sweep.
 """
 
 import logging
@@ -102,7 +102,7 @@ class Recorder(Thread):
             event, arguments = self._events.get()
             self._try(event, *arguments)
         for name, labels, value in self._metrics.samples(self._backlog()):
-            if self._is_late:  # Ray may have ended by now
+            if self._is_late:  # Ray may have ended by now.
                 return
             self._gauge(name).set(value, labels)
 
@@ -115,7 +115,7 @@ class Recorder(Thread):
         return self._gauges[name]
 
     def _try(self, action: Callable[..., None], *arguments: Any) -> None:
-        """Run an action and suppress its failure, because a sweep can run without metrics; warn once per kind of
+        """Run an action and suppress its failure, because a sweep can run without metrics. Warn once per kind of
         failure."""
         try:
             action(*arguments)

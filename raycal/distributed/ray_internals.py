@@ -2,8 +2,8 @@
 
 Ray changes such names without notice, so `pyproject.toml` pins its version. When you raise the version, run
 `tests/distributed/test_ray_internals.py`, which fails with each name that the new version lacks. Then check whether the
-public API is enough by now; the comments say what it lacked. Ray Train is imported late, because the import takes over
-a second.
+public API of the new version is enough; the comments say what the public API of Ray 2.60 lacks. Ray Train is imported
+late, because the import takes over a second.
 """
 
 import logging
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 8.0
 # Ray gives this resource to the head node alone. No public function says which node is the head node.
 HEAD_RESOURCE = "node:__internal_head__"
-# Actors of Ray Train, by the names of their classes. The controller drives a worker group, and the cleaner waits in
-# case the controller is killed. Train has no public way to end these actors of a job.
+# Actors of Ray Train, by the names of their classes. The controller drives a worker group. The cleaner removes the
+# group's resources if the controller is killed. Train has no public function that ends these actors of a job.
 CONTROLLER, CLEANER = "TrainController", "PlacementGroupCleaner"
 
 
 def bootstrap_address(address: str | None) -> str | None:
     """The `host:port` of the cluster to which `ray.init` would connect. None if `ray.init` would start a cluster.
 
-    `ray.init` reports this only after it has connected.
+    `ray.init` reports the address only after it has connected.
     """
     # Ray warns at every start when several clusters run on one machine.
     logging.getLogger(services.__name__).setLevel(logging.ERROR)
@@ -44,7 +44,7 @@ def bootstrap_address(address: str | None) -> str | None:
 
 
 def use_token_if_there_is_one() -> None:
-    """Let the calls below send the user's token. `ray.init` does this by itself.
+    """Let the functions of this module send the user's token, which `ray.init` does by itself.
 
     Raises:
         RuntimeError: There is no home folder to look for the token.
@@ -53,12 +53,13 @@ def use_token_if_there_is_one() -> None:
 
 
 def hide_token_warning() -> None:
-    """Hide the warning that a cluster requires a token from every client. No setting of `ray.init` does that."""
+    """Hide the warning that a cluster requires a token from every client. No setting of `ray.init` hides it."""
     logging.getLogger(authentication_token_setup.__name__).setLevel(logging.ERROR)
 
 
 def ask_head_node(address: str) -> None:
-    """Return when the head node at `host:port` has answered. `ray.init` tries for a long time and reports little.
+    """Return when the head node at `host:port` has answered. If it does not answer, `ray.init` would try for a long
+    time and report little.
 
     Raises:
         AuthenticationError: RAY_AUTH_MODE is `token`, and there is no token.

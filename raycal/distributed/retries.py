@@ -1,11 +1,12 @@
 """How often the parts of a sweep on Ray are tried again after a process or a node died.
 
 A limit counts repeats, so the number of tries is one more than the limit. Each limit belongs to one kind of death.
-Where a narrow limit ends, a wider one takes over: workers are restarted within their group, a group within its trial,
-and a trial within the sweep. A repeat loses at most one iteration, because a trial continues from its run folder.
+When the limit of an inner level is used up, the next level takes over: workers are restarted within their group, a
+group within its trial, and a trial within the sweep. A repeat loses at most one iteration, because a trial continues
+from its run folder.
 
-The actors that serve all trials of a sweep (clusterings and live pools) are restarted by Ray without a limit. They hold
-no results, and no caller repeats a call without a limit.
+The actors that serve all trials of a sweep (clusterings and live pools) are restarted by Ray without a limit. These
+actors hold no results, and no caller repeats a call without a limit.
 """
 
 # Limits the deaths of workers during one experiment. An experiment that kills its workers again and again fails with

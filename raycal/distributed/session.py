@@ -28,13 +28,13 @@ _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     # Nobody reads the files of Tune's loggers, and the TensorBoard logger imports torch into the driver: 4 s, 700 MB.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    # Otherwise Tune would raise an error for an experiment that fails before its first iteration, because such an
-    # experiment has not reported the objective of the scheduler.
+    # Without this variable, Tune would raise an error for an experiment that fails before its first iteration, because
+    # such an experiment has not reported the objective of the scheduler.
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    # Apart from its worker, the actors of a trial use no core while the worker computes. A high limit stops the
-    # raylet's warning about the number of actors.
+    # While the worker of a trial computes, the other actors of the trial use no core. A high limit stops the raylet's
+    # warning about the number of actors.
     "RAY_worker_maximum_startup_concurrency": str(8 * (os.cpu_count() or 1)),
-    # The log of a job gets no escape sequences.
+    # This keeps escape sequences out of the log of a job.
     "RAY_COLOR_PREFIX": "0",
 }
 # This hides the warning of the raylet about many processes, which appears if the Ray cluster was started without the
@@ -84,7 +84,7 @@ def _session(address: str | None) -> Iterator[list[Node]]:
         yield [Node.of(node["Resources"], node["NodeID"]) for node in nodes if node["Alive"]]
     finally:
         if cluster is not None and ray.is_initialized():
-            with suppress(Exception):  # the cluster may be gone
+            with suppress(Exception):  # The cluster may have ended.
                 leave_nothing()
         ray.shutdown()
 

@@ -19,7 +19,7 @@ MAX_REPEATS = 50
 
 class Suggestions(Searcher):
     """The experiments of a search, one by one: first the experiments that an interrupted sweep left unfinished, then
-    those that Optuna proposes.
+    the experiments that Optuna proposes.
 
     Args:
         search: The search section of the sweep file.
@@ -61,12 +61,12 @@ class Suggestions(Searcher):
         return {"experiment_id": config.experiment_id, "settings": config.model_dump(mode="json")}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Report an iteration to Optuna, which judges a trial that is stopped early by its iterations."""
+        """Report an iteration to Optuna. If a trial is stopped early, Optuna judges it by its iterations."""
         if trial_id in self._names and OBJECTIVE in result:
             self._optuna.on_trial_result(self._names[trial_id], result)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Report the end of a trial; a trial that was stopped early is judged by its iterations."""
+        """Report the end of a trial to Optuna, which judges a trial that was stopped early by its iterations."""
         result = result or {}
         failed = error or result.get("error") is not None
         objective = None if failed else result.get(OBJECTIVE)
@@ -90,14 +90,14 @@ class Suggestions(Searcher):
         return {}
 
     def _new(self, trial_id: str) -> ExperimentConfig | None:
-        """An experiment that was not tried before. None when Optuna proposes none."""
+        """An experiment that was not tried before. None if Optuna proposes no such experiment."""
         for number in range(MAX_REPEATS):
             name = f"{trial_id}-{number}"
             suggested = self._optuna.suggest(name) or {}
             values = {key: _readable(value) for key, value in suggested.items()}
             try:
                 config = self._experiment_of(values)
-            except InputError:  # each value is accepted alone, but not in this combination
+            except InputError:  # Each value is accepted alone, but not in this combination.
                 self._optuna.on_trial_complete(name, error=True)
                 continue
             if config.experiment_id not in self._known:
@@ -110,7 +110,7 @@ class Suggestions(Searcher):
         return None
 
     def _tell(self, config: ExperimentConfig, objective: float | None) -> None:
-        """Report a trial to Optuna that Optuna did not propose."""
+        """Report to Optuna a trial that Optuna did not propose."""
         flat = config.flat() | {"scenario": config.resolved_scenario.name}
         values = {key: flat[key] if key in flat else flat.get(f"{key}.name") for key in self._space}
         self._optuna.add_evaluated_point(values, 0.0 if objective is None else objective, error=objective is None)

@@ -28,7 +28,8 @@ class NodeReport:
         gpus: The GPUs that Ray knows of.
         is_head: Whether this is the head node, on which sweeps submitted as jobs run.
         error: Why the node did not answer, or what is wrong with the storage as the node sees it; empty if all is well.
-        no_tracking: Why the tracking server does not answer the node; empty if it does, or if there is no server.
+        no_tracking: Why the tracking server does not answer the node; empty if the server answers, or if there is no
+            server.
         raycal: The version of raycal on the node; empty when the node did not answer.
         clock_seconds: How far the node's clock is ahead of this machine's.
     """
@@ -138,7 +139,7 @@ def _report(node: dict[str, Any], name: str, call: Any) -> NodeReport:
         answer: _Answer = ray.get(call, timeout=0)
     except ray.exceptions.GetTimeoutError:
         return replace(report, error=f"gave no answer within {ANSWER_SECONDS:g} s")
-    except Exception as failed:  # a node may fail in any way
+    except Exception as failed:  # A node may fail in any way.
         words = " ".join(str(failed).split())
         reason = "raycal is not installed there" if "ModuleNotFoundError" in words else words[-200:]
         return replace(report, error=reason)

@@ -1,4 +1,4 @@
-"""A Tune trial: an experiment on a worker group that Tune's trials use one after another."""
+"""Defines the Tune trial: an experiment on a worker group that Tune's trials use one after another."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -67,8 +67,8 @@ class ExperimentTrial(tune.Trainable):
         self._group.close()
 
     def _begin(self, config: dict[str, Any]) -> None:
-        """Give the group the experiment. A search sends the settings of the experiment along; otherwise the group has
-        had them from the start."""
+        """Give the group the experiment. The settings of the experiment come with the call if a search made them;
+        otherwise the group has had them from the start."""
         self._iterations, self._started, self._last = 0, None, {}
         experiment_id = config["experiment_id"]
         settings = config.get("settings") or self._experiments[experiment_id]

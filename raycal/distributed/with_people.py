@@ -12,14 +12,14 @@ from raycal.experiment.with_people import WorkerOrder, carry_on
 
 
 def carry_on_there(order: WorkerOrder, address: str) -> bool:
-    """Carry on the experiment in a task on the cluster: on a GPU if the cluster has any, else on a core.
+    """Carry on the experiment in a task on the cluster: on a GPU if the cluster has a GPU, else on a core.
 
     Args:
         order: The experiment, whose folder and images every node must reach.
         address: The address of a running cluster.
 
     Returns:
-        Whether this succeeded; see `carry_on`.
+        Whether the experiment was carried on; see `carry_on`.
 
     Raises:
         InputError: There is no Ray cluster, or it refuses access.

@@ -66,7 +66,7 @@ def _run(order: TrialOrder, config: ExperimentConfig, context: SweepContext, mai
         return mailbox.tell.remote(Event(number=order.number, kind=kind, content=content))
 
     def to_pool(line: IterationRecord, result: IterationResult) -> None:
-        # The call is not waited for, because the pool is a copy and the trial does not need it.
+        # The worker does not wait for this call, because the live pool is a copy that the trial does not need.
         context.pools.commit.remote(order.experiment_id, short(result))
 
     def objective() -> dict[str, Any]:
@@ -75,7 +75,7 @@ def _run(order: TrialOrder, config: ExperimentConfig, context: SweepContext, mai
     def to_tune(line: IterationRecord, result: IterationResult) -> None:
         iterations = result.iteration + 1
         if iterations == config.resolved_scenario.iterations(config.iterations):
-            tell("iteration", **line)  # nothing is left for a scheduler to decide
+            tell("iteration", **line)  # After the last iteration, a scheduler has nothing to decide.
             return
         tell("iteration", **line, **objective())
         if context.wait_for_scheduler and not ray.get(mailbox.may_go_on.remote(order.number, iterations)):
@@ -98,7 +98,7 @@ def _run(order: TrialOrder, config: ExperimentConfig, context: SweepContext, mai
         )
     except StoppedError:
         pass  # Tune stopped the trial and has given its slot to another one
-    except TakenOverError as error:  # another try would fail in the same way
+    except TakenOverError as error:  # Another try would fail in the same way.
         ended["error"] = str(error)
     except InfrastructureError as error:
         ray.get(mailbox.note.remote(order.number, str(error)))

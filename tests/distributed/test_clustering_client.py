@@ -131,7 +131,7 @@ def test_actor_that_does_not_come_back_is_no_failure_of_the_experiment(
 ) -> None:
     stage = Stage(monkeypatch, calls=[UNAVAILABLE], looks=[look])
 
-    with pytest.raises(InfrastructureError, match=r"^the clustering actor is gone: "):
+    with pytest.raises(InfrastructureError, match=r"^the clustering actor has ended: "):
         stage.cluster_ids()
     assert seconds <= stage.now <= seconds + 2
 

@@ -1,4 +1,5 @@
-"""K-means on arrays of points, which returns cluster ids. It does not use experiments, registries or the configuration.
+"""K-means on arrays of points, which returns cluster ids. This package does not use experiments, registries or the
+configuration.
 
 Every clustering except `torch_kmeans` uses `faiss_lloyd`, on a GPU if Faiss can use one. Only `torch_kmeans` uses
 `torch_lloyd`. `gpu` decides whether a GPU can be used, and handles its failures.

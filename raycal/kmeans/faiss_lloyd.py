@@ -1,8 +1,8 @@
 """Lloyd's k-means by Faiss (Johnson et al. 2017), on a GPU if Faiss can use one.
 
-With a GPU, Faiss searches for the nearest centers on the GPU and updates the centers on the CPU. This has never run on
-a GPU: its speed is not measured, and it is not known whether two calls on a GPU give the same ids. On a CPU, two calls
-with the same seed and number of threads give the same ids.
+With a GPU, Faiss searches for the nearest centers on the GPU and updates the centers on the CPU. This module has never
+run on a GPU: its speed there is not measured, and nobody knows whether two calls on a GPU give the same ids. On a CPU,
+two calls with the same seed and number of threads give the same ids.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import numpy as np
 from raycal.kmeans import ClusterIds, Points, gpu
 from raycal.kmeans.backends import note
 
-# Moves a Faiss index to the device that searches it.
+# A function that moves a Faiss index to the device that searches it.
 Place = Callable[[Any], Any]
 
 
@@ -40,7 +40,7 @@ def lloyd(points: Points, num_clusters: int, seed: int, iterations: int, *, sphe
             max_points_per_centroid=-(-num_points // num_clusters),
             min_points_per_centroid=1,
         )
-        # Faiss.Kmeans has the argument `gpu=1`, but Faiss 1.15 takes it for True, which means all GPUs.
+        # The argument `gpu=1` of faiss.Kmeans is not used, because Faiss 1.15 takes 1 for True, which means all GPUs.
         quantizer.index = place(quantizer.index)
         quantizer.train(points)
         return _search(quantizer.index, points)

@@ -1,6 +1,6 @@
 """Decides whether k-means can use a GPU, and handles failures of the GPU.
 
-In a process, only one clustering at a time runs on a GPU, for two reasons: it then has the free GPU memory to itself,
+In a process, only one clustering at a time runs on a GPU, for two reasons. No other clustering takes its GPU memory,
 and the number format of torch's matrix products is a setting of the whole process. Afterwards the GPU memory is freed
 for the trials that share the GPU.
 """
@@ -46,7 +46,7 @@ _warned: set[str] = set()
 
 
 def is_visible() -> bool:
-    """Whether the machine has an NVIDIA driver and this process may use the GPUs. This imports nothing."""
+    """Whether the machine has an NVIDIA driver and this process may use the GPUs. The check imports no library."""
     return os.environ.get("CUDA_VISIBLE_DEVICES") not in HIDDEN and any(driver.exists() for driver in DRIVERS)
 
 
@@ -61,7 +61,8 @@ def torch_has_gpu() -> bool:
 
 @cache
 def faiss_has_gpu() -> bool:
-    """Whether Faiss can use a GPU, checked once per process. Warns if the machine has a GPU that Faiss cannot use."""
+    """Whether Faiss can use a GPU, checked once per process. The check warns if the machine has a GPU that Faiss cannot
+    use."""
     if not is_visible():
         return False
     problem = faiss_problem()
@@ -98,9 +99,10 @@ def is_gpu_build() -> bool:
 
 
 def attempt(library: str, cluster: Callable[[], ClusterIds]) -> ClusterIds | None:
-    """Cluster on the GPU while no other thread does; None if the GPU fails, for example for lack of memory.
+    """Cluster on the GPU while no other thread does, and return the result. It is None if the GPU fails, for example
+    for lack of memory.
 
-    Warns at the first failure of each library in a process.
+    The first failure of each library in a process causes a warning.
     """
     with _one_at_a_time:
         _free_torch_cache()

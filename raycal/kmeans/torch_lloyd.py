@@ -15,11 +15,12 @@ from torch.nn.functional import embedding_bag
 
 from raycal.kmeans import ClusterIds, Points
 
-# Largest size in bytes of a block of distances from some points to all centers, which is computed at once.
+# The distances from some points to all centers are computed in blocks of at most this many bytes.
 _BLOCK_BYTES = 2**29
-# Largest number of rows that one thread adds up one after the other, however large the cluster is.
+# One thread adds up at most this many rows one after the other, however large the cluster is.
 _PIECE = 64
-# Distance between the two halves of a split center, relative to each coordinate. TF32 rounds to a thousandth.
+# The two halves of a split center are this far apart, relative to each coordinate. The distance must be larger than the
+# rounding of TF32, which is a thousandth.
 _SPLIT = 1 / 128
 
 
@@ -47,7 +48,7 @@ def iterate(points: Tensor, centers: Tensor, iterations: int) -> Tensor:
 
 
 def _placed(points: Points, device: str) -> Tensor:
-    """A copy of the points on the device, shifted to mean zero, because products of the points then lose the fewest
+    """A copy of the points on the device, shifted to mean zero, because products of the shifted points lose the fewest
     digits.
 
     The memory of the host is not pinned, because pinning pages takes longer than copying them once.
@@ -97,7 +98,7 @@ def _means(points: Tensor, cluster_ids: Tensor, otherwise: Tensor) -> tuple[Tens
     """The mean (C, D) of each cluster of points (U, D), and the sizes (C,); an empty cluster gets its row of
     `otherwise`."""
     clusters = torch.arange(len(otherwise) + 1, dtype=torch.int32, device=points.device)
-    # This is a radix sort, which takes half as many passes as for int64.
+    # The sort is a radix sort, which takes half as many passes as for int64.
     ids, order = cluster_ids.int().sort(stable=True)
     begins = torch.searchsorted(ids, clusters)
     # Each cluster is cut into pieces, and the sums of the pieces are added.
@@ -114,9 +115,9 @@ def _means(points: Tensor, cluster_ids: Tensor, otherwise: Tensor) -> tuple[Tens
 def _refilled(centers: Tensor, sizes: Tensor) -> Tensor:
     """The centers (C, D) after the largest clusters were split in two to refill the empty ones.
 
-    The center of the first empty cluster moves beside that of the largest cluster, which is shifted the opposite way.
-    The next empty cluster takes half of the second largest cluster, and so on. A cluster is split at most once, and
-    only if it has two points or more.
+    The center of the first empty cluster moves beside the center of the largest cluster, and the latter is shifted the
+    opposite way. The next empty cluster takes half of the second largest cluster, and so on. A cluster is split at most
+    once, and only if it has two points or more.
     """
     by_size = sizes.argsort(descending=True, stable=True)
     half = len(sizes) // 2

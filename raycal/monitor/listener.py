@@ -9,7 +9,7 @@ from raycal.tracking import NoTracker, Tracker
 
 
 class ConsoleListener:
-    """Prints progress, wakes the tracker, and records the end of an experiment that could not record it itself."""
+    """Prints progress, wakes the tracker, and records the end of an experiment that could not record its own end."""
 
     def __init__(
         self, sweep_dir: SweepDir, progress: Progress, tracker: Tracker | NoTracker, start_cost: StartCost

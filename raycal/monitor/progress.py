@@ -11,9 +11,10 @@ from raycal.storage.results import IterationRecord, is_at_chance, loss_has_not_f
 class Progress:
     """Prints a line per finished iteration.
 
-    Trials are numbered in the order in which they print their first line. The numbers continue after those of the
-    trials that were complete before this start. The best accuracy is the highest one so far among the trials with the
-    same dataset. Full supervision does not count for it, because it is an upper bound and not a strategy.
+    Trials are numbered in the order in which they print their first line. The numbers of the trials that were complete
+    before this start come first. The best accuracy is the highest one so far among the trials with the same dataset.
+    Full supervision does not count for the best accuracy, because full supervision is an upper bound and not a
+    strategy.
 
     Args:
         experiments: The experiments to run now. More may be added later.
@@ -117,7 +118,8 @@ def named(experiments: Iterable[str], labels: Mapping[str, str]) -> dict[str, st
 
 
 def _doubts(line: IterationRecord) -> str:
-    """The reasons to doubt an accuracy, in parentheses after it; empty if there is none."""
+    """The reasons to doubt an accuracy, in parentheses, to be printed after the accuracy; empty if there is no
+    reason."""
     doubts = ["no better than guessing"] if is_at_chance(line) else []
     doubts += ["the training loss has not fallen"] if loss_has_not_fallen(line) else []
     return f" ({', '.join(doubts)})" if doubts else ""

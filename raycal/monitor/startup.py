@@ -19,7 +19,7 @@ class StartCost:
         self._begin = monotonic()
 
     def started(self, seconds: float) -> None:
-        """Count a trial that began `seconds` after there was a free slot for it."""
+        """Count a trial that began `seconds` after a slot became free for it."""
         self._seconds.append(seconds)
 
     def __str__(self) -> str:

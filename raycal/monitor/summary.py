@@ -34,8 +34,8 @@ VALUE_COLUMNS = ("seeds", "iterations", "interactions", "annotated", "cluster la
 def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfig]) -> None:
     """Print the final results of the finished experiments as means over seeds, and how many were stopped early.
 
-    The groups have the same names as in the report: each name is unique in the whole plan, which may have trials that
-    the table does not show. One line says how many finished trials the table leaves out.
+    The groups have the same names as in the report: each name is unique in the whole plan, which may also contain
+    trials that the table does not show. One line says how many finished trials the table leaves out.
 
     Args:
         sweep_dir: The folder of the sweep.
@@ -55,11 +55,9 @@ def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfi
     names, all_labels = scenario_names(configs), experiment_labels(configs)
     if any(read):
         varied = [*varied, "data"]
-        print(
-            "trials read different images, labels or weights, and no mean is taken over different data: see column data"
-        )
+        print("trials read different images, labels or weights, and no mean is taken over different data: see column data")
     for key, name, label, data in zip(whole, names, all_labels, read, strict=True):
-        if not lasts.get(key):  # the trial has not finished, or its results file was removed
+        if not lasts.get(key):  # The trial has not finished, or its results file was removed.
             continue
         flat = setting_values(experiments[key], varied) | {"scenario": name, "data": data}
         group = settings.setdefault(
@@ -89,8 +87,8 @@ def _left_out(experiment_ids: Collection[str], removed: Collection[str]) -> str:
 
 
 def _at_the_end(sweep_dir: SweepDir, experiment_id: str) -> list[IterationRecord]:
-    """The last line of a run. Its cluster label error is taken from the last iteration that has one, as in the
-    report."""
+    """The last line of a run. Its cluster label error is taken from the last iteration that has a cluster label error,
+    as in the report."""
     lines = sweep_dir.run_dir(experiment_id).results()
     return [line | {"cluster_label_error": last_defined(lines, "cluster_label_error")} for line in lines[-1:]]
 
@@ -98,7 +96,8 @@ def _at_the_end(sweep_dir: SweepDir, experiment_id: str) -> list[IterationRecord
 def _print_table(
     varied: Sequence[str], groups: Mapping[tuple[str, ...], Sequence[IterationRecord]], labels: Mapping[Any, str]
 ) -> None:
-    """Print a table with a column for each setting; if that is too wide, with one column for the group's label."""
+    """Print a table with a column for each setting. If this table is too wide, one column with the group's label
+    replaces these columns."""
     console = Console(file=sys.stdout)
     console.width = max(console.width, MIN_WIDTH)
     names = _short_names(varied)

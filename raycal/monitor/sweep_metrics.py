@@ -2,8 +2,8 @@
 experiments.
 
 All metrics are gauges that describe the state of the sweep, so that a resumed sweep continues its curves. A Ray counter
-would start again: it is kept on one node, where it outlives the sweep, and it first appears together with its first
-increment, which the PromQL function `increase` does not count.
+would start again at zero. Also, Ray keeps a counter on one node, where it outlives the sweep; and a counter first
+appears together with its first increment, which the PromQL function `increase` does not count.
 """
 
 import time
@@ -82,7 +82,7 @@ class _Key(NamedTuple):
     """The values that all trials of a group have in common."""
 
     dataset: str
-    root: str  # the folder of the images, which tells image datasets apart
+    root: str  # The folder of the images, by which image datasets are told apart.
     scenario: str
 
 
@@ -135,8 +135,8 @@ class SweepMetrics:
         sweep: The sweep's name.
         experiments: All experiments by id, including those that have ended. More experiments may be added to it.
         num_trials: The largest number of trials.
-        planned: All experiments of the plan; the names of their datasets must differ. It is larger than `experiments`
-            if only some trials were selected.
+        planned: All experiments of the plan; the names of their datasets must differ. There are more of them than
+            `experiments` if only some trials were selected.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class SweepMetrics:
             self._group(experiment_id).add(experiment_id, line)
 
     def scheduled(self, experiment_id: str) -> None:
-        """Resources for a trial were allocated."""
+        """An experiment got a slot to run in."""
         self._states[experiment_id] = TrialState.RUNNING
 
     def started(self, experiment_id: str, seconds: float) -> None:
@@ -195,7 +195,7 @@ class SweepMetrics:
     def samples(self, backlog: int) -> Iterator[Sample]:
         """All current values; `backlog` is the number of experiments that have something to send."""
         yield from self._of_trials()
-        experiments = dict(self._experiments)  # another thread may add experiments in the meantime
+        experiments = dict(self._experiments)  # Another thread may add experiments in the meantime.
         names = _dataset_names({**self._planned, **experiments}.values())
         for key, planned in self._planned_iterations(experiments).items():
             labels = {"sweep": self._sweep, "dataset": names[key], "scenario": key.scenario}

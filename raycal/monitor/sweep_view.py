@@ -19,7 +19,7 @@ class TrialView:
     Attributes:
         experiment_id: The id of the experiment.
         label: The scenario, the seed and the varied settings.
-        state: How far the trial is.
+        state: Whether the trial is planned, is running, or how it has ended.
         iterations: The number of iterations of the trial if it runs to its end.
         records: The records of the iterations that were saved.
         reason: Why the trial was stopped or has failed, in one line; empty for other trials.
@@ -41,7 +41,7 @@ class TrialView:
 
     @property
     def state_word(self) -> str:
-        """The state in one word, in which a trial that began and was interrupted is not called running."""
+        """The state in one word. A trial that began and was interrupted is not called running."""
         return "interrupted" if self.is_interrupted and self.state is TrialState.RUNNING else self.state.value
 
 
@@ -93,7 +93,8 @@ class SweepView:
         if experiment_id in self._complete:
             return self._complete[experiment_id]
         run_dir = self._sweep_dir.run_dir(experiment_id)
-        state = run_dir.state()  # read first, so that a trial which ends meanwhile is read again
+        # The state is read before the records, so that a trial which ends in between is read again.
+        state = run_dir.state()
         reason = (run_dir.reason() or "").partition("\n")[0] if state in (TrialState.FAILED, TrialState.STOPPED) else ""
         read = state, reason, [] if state is TrialState.PLANNED else run_dir.results()
         if state.is_complete:
@@ -107,12 +108,12 @@ def _seconds_left(
     """The estimated seconds that each trial still needs, by experiment id; empty before the first iteration."""
     if not any(records for _, _, records in read.values()):
         return {}
-    # The folder does not say when an iteration was saved, so this clock stands still, and only the measured seconds of
-    # the iterations count.
+    # This clock stands still, because the folder does not say when an iteration was saved. So only the measured seconds
+    # of the iterations count.
     time_left = TimeLeft(experiments, concurrent=1, done={}, clock=lambda: 0.0)
     for key, (state, _, records) in read.items():
         for record in records:
-            if "labeled" in record:  # records of early versions lack this key
+            if "labeled" in record:  # Records of early versions lack this key.
                 time_left.iteration(key, record)
         if state.has_ended:
             time_left.ended(key)

@@ -31,16 +31,17 @@ class TimeLeft:
     """Estimates the seconds until the last trial ends.
 
     An iteration that has not run is expected to take as long as the same iteration of similar trials. The most similar
-    trials have the same scenario, data, network and training; the next ones differ in the scenario; the next ones have
-    only the scenario in common. If none of them has reached that iteration, its time is estimated from the nearest
-    iteration that they reached. The time for training is scaled with the number of labels if the length of a training
-    is counted in epochs. The trials are then laid out over the concurrent slots.
+    trials have the same scenario, data, network and training; the next most similar trials differ in the scenario, and
+    the least similar trials have only the scenario in common. If no similar trial has reached the iteration, its time
+    is estimated from the nearest iteration that a similar trial has reached. The time for training is scaled with the
+    number of labels if the length of a training is counted in epochs. The trials are then laid out over the concurrent
+    slots.
 
     Args:
         experiments: The experiments to run, in the order of their start. More may be added later.
         concurrent: How many experiments run at a time.
         done: The number of iterations that an earlier start has finished, by experiment id.
-        num_trials: How many experiments there will be, if `experiments` is still to grow.
+        num_trials: How many experiments there will be, if more will be added to `experiments`.
         clock: Returns the current time in seconds.
     """
 
@@ -57,7 +58,8 @@ class TimeLeft:
         self._num_trials, self._done = num_trials, dict(done)
         self._ended: set[str] = set()
         self._measured: dict[tuple[str, ...], dict[int, list[_Measured]]] = defaultdict(lambda: defaultdict(list))
-        self._overheads: list[float] = []  # seconds between two iterations of a trial, on top of the iteration itself
+        # Seconds between two iterations of a trial, in addition to the seconds of the iterations themselves.
+        self._overheads: list[float] = []
         self._starts: list[float] = []
         self._has_started: set[str] = set()
         self._last_event: dict[str, float] = {}
@@ -101,7 +103,7 @@ class TimeLeft:
         self._ended.add(experiment_id)
 
     def seconds(self) -> float | None:
-        """The estimated seconds; None when no iteration is left to run.
+        """The estimated seconds until the last trial ends; None when no iteration is left to run.
 
         While trials go on as before, each estimate ends no later than the one before it. Only an estimate that ends
         clearly later replaces it.
@@ -114,10 +116,11 @@ class TimeLeft:
         return self._end - now
 
     def of_each(self) -> dict[str, float]:
-        """The estimated seconds that each experiment still needs while it runs; only those with iterations left."""
-        later_overheads = self._overheads[self._concurrent :]  # the first ones of each process include imports
+        """For each experiment with iterations left, the estimated seconds that it still needs while it runs."""
+        later_overheads = self._overheads[self._concurrent :]  # The first iteration of each process includes imports.
         overhead = median(later_overheads) if later_overheads else 0.0
-        later_starts = self._starts[self._concurrent :]  # the first trial of a slot also starts its processes
+        # The first trial of a slot also starts the processes of the slot.
+        later_starts = self._starts[self._concurrent :]
         start = median(later_starts) if later_starts else 0.0
         known: dict[tuple[tuple[str, ...], int], float] = {}
         seconds: dict[str, float] = {}
@@ -132,7 +135,7 @@ class TimeLeft:
             steps = [known[group, iteration] for iteration in range(first, total)]
             if key not in self._has_started:
                 steps[0] += start
-            if key in self._last_event:  # a part of the running iteration, or of the start, is over
+            if key in self._last_event:  # A part of the running iteration, or of the start, is over.
                 steps[0] = max(0.0, steps[0] - (self._clock() - self._last_event[key]))
             seconds[key] = sum(steps)
         return seconds
@@ -173,7 +176,9 @@ def _scaled(measured: _Measured, config: ExperimentConfig, iteration: int, measu
         expected = measured.pool
     elif measured.is_supervised:
         expected = config.interactions_per_iteration * (iteration + 1)
-    else:  # labels of single images add up; labels of clusters are given anew in every iteration unless they are kept
+    # Labels of single images add up over the iterations. Labels of clusters are given anew in every iteration, unless
+    # they are kept.
+    else:
         growing = measured.annotated if config.keep_cluster_labels else measured.labeled
         expected = measured.annotated + round(growing * ((iteration + 1) / (measured_at + 1) - 1))
     return measured.training * min(expected, measured.pool) / measured.annotated + measured.other

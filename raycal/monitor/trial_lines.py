@@ -1,4 +1,5 @@
-"""Says in words how far the trials of a sweep are, for the table in a terminal and the table on the live page."""
+"""Describes the progress of the trials of a sweep in words, for the table in a terminal and the table on the live
+page."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ def line(trial: TrialView) -> str:
 
 
 def summary(trials: Sequence[TrialView]) -> str:
-    """How many trials are in which state, and which strategy has had the highest accuracy in any iteration."""
+    """How many trials are in each state, and which strategy has had the highest accuracy in any iteration."""
     states = Counter(trial.state_word for trial in trials)
     words = [counted(len(trials), "trial"), *(f"{number} {state}" for state, number in states.items())]
     reached = [

@@ -96,7 +96,8 @@ def _load(plugin: Plugin, all_plugins: Sequence[Plugin], registries: Registries)
     known = [each.name for each in all_plugins]
     for kind, registry in registries.items():
         for name in registry:
-            # A plug-in may import another plug-in, and a plug-in may have been imported before raycal loaded it.
+            # The module may be in use already: a plug-in may import another plug-in, and user code may import a plug-in
+            # before raycal loads it.
             defined_in = module_of(registry[name])
             owner = next((each for each in known if _is_in(defined_in, each)), None)
             if owner is None and name not in before[kind]:
@@ -164,7 +165,7 @@ def _check_options(plugin: Plugin, registry: Registry[Any], name: str) -> None:
 
 
 def are_loaded(plugins: Iterable[Plugin]) -> bool:
-    """Whether these plug-ins are loaded, from the same source."""
+    """Whether exactly these plug-ins are loaded, with the same source."""
     digests = {name: plugin.digest for name, plugin in LOADED.items()}
     return all(digests.get(plugin.name) == plugin.digest and plugin.module in sys.modules for plugin in plugins)
 

@@ -1,4 +1,4 @@
-"""The record of a plug-in, the plug-ins that are loaded, and the words for an error that one of them raised."""
+"""The record of a plug-in, the plug-ins that are loaded, and the words for an error that a plug-in raised."""
 
 import sys
 import traceback

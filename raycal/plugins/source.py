@@ -16,7 +16,7 @@ from raycal.home import expand_home
 from raycal.plugins.plugin import LOADED, Plugin, what_failed
 
 GROUP = "raycal.plugins"
-MAX_BYTES = 16 * 2**20  # largest plug-in that may travel with the sweep
+MAX_BYTES = 16 * 2**20  # A plug-in that travels with the sweep may have at most this many bytes.
 _CODE = (".py", ".so", ".pyd")
 
 
@@ -94,7 +94,7 @@ def _below(package: Path) -> Iterator[str]:
 def _taken_by(module: str, place: Path) -> str:
     """A description of what already has the name of a module; empty if the source at this place may have the name."""
     if module in LOADED and LOADED[module].files:
-        return ""  # the plug-in of an earlier sweep, which will be unloaded
+        return ""  # The module is the plug-in of an earlier sweep, which will be unloaded.
     if module in sys.stdlib_module_names:
         return "a module of Python's standard library"
     try:
@@ -137,14 +137,15 @@ def by_name(module: str, reference: str) -> Plugin:
 
 
 def _spec(module: str, reference: str) -> ModuleSpec:
-    """The specification of where Python would import a module from. This imports the packages around the module."""
+    """The specification of where Python would import a module from. The search imports the packages around the
+    module."""
     try:
         spec = importlib.util.find_spec(module)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise InputError(f"{reference}: {what_failed(error, None)}") from error
         spec = None
-    except ValueError:  # a module without a specification, such as __main__
+    except ValueError:  # Some modules, such as __main__, have no specification.
         spec = None
     except (Exception, SystemExit) as error:
         raise InputError(f"{reference}: {what_failed(error, None)}") from error

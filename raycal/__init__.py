@@ -1,4 +1,4 @@
-"""raycal: which annotation strategy reaches a given accuracy for the fewest human interactions.
+"""raycal finds the annotation strategy that reaches a given accuracy with the fewest human interactions.
 
     import raycal
 

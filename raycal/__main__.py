@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     """Answer a command line that names no known subcommand, and return the exit code."""
     before, name, _ = split(arguments)
-    parser().parse_args(before)  # ends the process after --help and --version
+    parser().parse_args(before)  # This call ends the process after --help and --version.
     if name is None:
         parser().print_help(sys.stderr)
     else:

@@ -20,7 +20,7 @@ class InputError(RaycalError):
 
 
 class InfrastructureError(RaycalError):
-    """A process or node died. The experiment is not at fault, so its runner retries from the last iteration."""
+    """A process or node died. The experiment did not cause the death, so it is tried again from its last iteration."""
 
 
 class TakenOverError(InfrastructureError):
@@ -46,8 +46,8 @@ class ExperimentFailedError(RaycalError):
 
     Args:
         experiment_id: The id of the experiment.
-        reason: The phase in which it failed, and the error. The whole traceback is included unless the user can fix the
-            error.
+        reason: The phase in which it failed, and the error. The whole traceback is included, except for an error that
+            the user can fix.
         folder: The folder of the experiment.
     """
 
@@ -57,7 +57,7 @@ class ExperimentFailedError(RaycalError):
 
 
 class StoppedError(RaycalError):
-    """The experiment was told to stop; it has neither failed nor finished."""
+    """The experiment was told to stop. It has neither failed nor finished."""
 
 
 def one_line(error: object) -> str:

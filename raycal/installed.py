@@ -1,4 +1,4 @@
-"""Checks for optional packages, which raycal needs only for some features."""
+"""Checks whether optional packages are installed, which raycal needs only for some features."""
 
 from importlib.util import find_spec
 

@@ -1,9 +1,9 @@
 """Sets up standard output and standard error of a command line, so that printing never makes the command fail.
 
 The reader of the output may stop (`| head`), the disk may be full, and the terminal may be closed or know only ASCII.
-None of this is a failure of the command: lines that cannot be written are dropped, the command continues, and its exit
-code reports the result of its work. A reader that stops is not reported. Any other failure is reported once, on the
-other of the two streams. Characters that the terminal cannot display are written as escapes.
+None of these events is a failure of the command: lines that cannot be written are dropped, the command continues, and
+its exit code reports the result of its work. A reader that stops is not reported. Any other failure of standard output
+is reported once on standard error, and vice versa. Characters that the terminal cannot display are written as escapes.
 """
 
 import codecs
@@ -20,7 +20,7 @@ from typing import Any, NoReturn, TextIO
 from raycal.errors import InputError
 from raycal.signals import leave
 
-INPUT_ERROR = 2  # the exit code for a mistake in the input
+INPUT_ERROR = 2  # The exit code for a mistake in the input.
 STDIN, STDOUT, STDERR = 0, 1, 2
 # Replacements for characters that raycal prints, for terminals that know only ASCII.
 IN_ASCII = {"±": "+-", "…": "..."}
@@ -103,7 +103,7 @@ class _UnfailingFile(io.RawIOBase):
     def _write_some(self, content: memoryview) -> int:
         try:
             return os.write(self._descriptor, content)
-        except BlockingIOError:  # another process made the pipe or the terminal non-blocking
+        except BlockingIOError:  # Another process made the pipe or the terminal non-blocking.
             select.select([], [self._descriptor], [])
             return 0
 
@@ -121,9 +121,9 @@ class _UnfailingFile(io.RawIOBase):
 
 
 def _protected(stream: TextIO | None, descriptor: int, *, other: int) -> TextIO:
-    if stream is None:  # the descriptor was closed when Python started
+    if stream is None:  # The descriptor was closed when Python started.
         return io.TextIOWrapper(io.BufferedWriter(_UnfailingFile(descriptor, other)), "utf-8", ESCAPE)
-    if not isinstance(stream, io.TextIOWrapper):  # other code has replaced the stream to read what is printed
+    if not isinstance(stream, io.TextIOWrapper):  # Other code has replaced the stream, to read what is printed.
         return stream
     with suppress(OSError):
         stream.flush()
@@ -148,13 +148,14 @@ def _open_closed_descriptors() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # `os.open` takes the lowest free number: this one
+            # `os.open` takes the lowest free number, which is this descriptor.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 def _use_utf8_file_names() -> None:
     """Restart this process in Python's UTF-8 mode if Python could only use ASCII file names.
 
-    This is the case with `LC_ALL=C PYTHONUTF8=0`. The output keeps its encoding.
+    For example, `LC_ALL=C PYTHONUTF8=0` restricts file names to ASCII. The output keeps its encoding.
     """
     if codecs.lookup(sys.getfilesystemencoding()).name != "ascii" or os.environ.get("PYTHONUTF8") == "1":
         return
@@ -164,8 +165,8 @@ def _use_utf8_file_names() -> None:
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
-    """Replace characters that the encoding lacks. Those in `IN_ASCII` are replaced by the text given there, and others
-    by Python escapes."""
+    """Replace characters that the encoding lacks. Characters in `IN_ASCII` are replaced by the text given there, and
+    other characters by Python escapes."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]

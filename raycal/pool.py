@@ -44,12 +44,12 @@ class PoolView:
 
     def snapshot(self) -> "PoolSnapshot":
         """Return the state of the pool on which the model was last trained. The state consists of `status` (P,) int8
-        and `labels` (P,) int32; the label is -1 if a sample has none."""
+        and `labels` (P,) int32; a sample without a label has the label -1."""
         snapshot: PoolSnapshot = self._found(self._call("snapshot", self.experiment_id))
         return snapshot
 
     def ledger_tail(self, rows: int = 20) -> "list[Interaction]":
-        """Return the newest interactions, the oldest of them first; at most 1,000 are kept."""
+        """Return the newest interactions, the oldest one first. At most 1,000 interactions are kept."""
         tail: list[Interaction] = self._found(self._call("ledger_tail", self.experiment_id, rows))
         return tail
 
@@ -77,7 +77,8 @@ def attach(experiment_id: str, *, address: str | None = None) -> Iterator[PoolVi
         The pool, which can be used until the block ends.
 
     Raises:
-        InputError: There is no such cluster, or no such experiment has finished an iteration on it.
+        InputError: There is no such cluster, or no experiment with this id is running on it and has finished an
+            iteration.
 
     Example:
         >>> with raycal.attach("digits-random-s0-1a2b3c4d") as pool:  # doctest: +SKIP
@@ -91,7 +92,7 @@ def attach(experiment_id: str, *, address: str | None = None) -> Iterator[PoolVi
     with visit(address):
         pools_of = {key: pools for pools, counts in running() for key in counts}
         if experiment_id not in pools_of:
-            known = ", ".join(sorted(pools_of)) or "none has finished an iteration"
+            known = ", ".join(sorted(pools_of)) or "no experiment has finished an iteration"
             raise InputError(f"{experiment_id}: no such experiment is running here (running: {known})")
         yield PoolView(pools_of[experiment_id], experiment_id)
 
@@ -108,7 +109,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     return exit_code_of(lambda: _print(options), {LookupError: INPUT_ERROR})
 
 
-# Runs the command line, by default that of this process, and ends the process.
+# Runs the command line, by default the command line of this process, and ends the process.
 run = partial(run_command_line, main)
 
 

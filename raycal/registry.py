@@ -17,7 +17,8 @@ T = TypeVar("T", bound=Callable[..., Any])
 
 REQUIRED = inspect.Parameter.empty
 MAX_NAME = 64
-NAME_PATTERN = rf"^[a-z0-9][a-z0-9._+-]{{0,{MAX_NAME - 1}}}$"  # names become parts of folder names
+# This limit exists because names become parts of folder names.
+NAME_PATTERN = rf"^[a-z0-9][a-z0-9._+-]{{0,{MAX_NAME - 1}}}$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Nested:
 class Affects:
     """Marks the annotation of a setting with the uses for which the setting can change the result of an experiment.
 
-    An experiment with none of these uses has the same result, and the same id, whatever the value of the setting. A
+    If an experiment has none of these uses, the value of the setting changes neither its result nor its id. A
     setting can change every experiment if its mark has no uses, or if it has no mark.
 
     Args:
@@ -134,7 +135,7 @@ class Registry(Generic[T]):
         return register
 
     def forget(self, name: str) -> None:
-        """Remove an entry, such as that of a plug-in whose import failed half-way."""
+        """Remove an entry, for example an entry of a plug-in whose import failed half-way."""
         del self._entries[name]
 
     def description(self, name: str) -> dict[str, list[str] | None]:
@@ -147,7 +148,8 @@ class Registry(Generic[T]):
         }
 
     def describe(self, name: str, description: Mapping[str, Collection[str] | None]) -> None:
-        """Describe the options of an entry to `chain` and `relevant`, so that its plug-in need not be loaded here."""
+        """Describe the options of an entry to the methods `chain` and `relevant`, so that the entry's plug-in need not
+        be loaded here."""
         self._described[name] = {
             key: Option(Annotated[Any, Nested("") if uses is None else Affects(*uses)], REQUIRED)
             for key, uses in description.items()
@@ -174,7 +176,8 @@ class Registry(Generic[T]):
             # Python lists the fields of base classes first. Here the options of the entry itself come first.
             fields = list(dict.fromkeys(name for base in entry.__mro__ for name in inspect.get_annotations(base)))
             parameters.sort(key=lambda parameter: fields.index(parameter.name) if parameter.name in fields else -1)
-        # Other annotations, such as the return type, may name types that are imported for type checkers only.
+        # Only the annotations of options are evaluated. Others, such as the return type, may name types that are
+        # imported for type checkers only.
         annotated = {
             parameter.name: parameter.annotation
             for parameter in parameters
@@ -200,8 +203,9 @@ class Registry(Generic[T]):
     def relevant(self, entry: Mapping[str, Any], uses: Collection[str]) -> dict[str, Any]:
         """The settings of an entry that can change an experiment with these uses.
 
-        The options of a nested entry decide for themselves, unless the option that holds the entry has a mark. Settings
-        that are unknown to the registry are kept, so that no difference between two experiments is lost.
+        The marks on the options of a nested entry decide which of them are relevant, unless the option that holds the
+        entry has a mark. Settings that are unknown to the registry are kept, so that no difference between two
+        experiments is lost.
         """
         options = self._known_options(entry["name"])
         kept: dict[str, Any] = {}

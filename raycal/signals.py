@@ -13,14 +13,15 @@ from types import FrameType
 from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Seconds for each part of the orderly end after SIGTERM. A stopped Ray job gets SIGKILL three seconds after SIGTERM.
+# Each part of the orderly end after SIGTERM may take this many seconds. A stopped Ray job gets SIGKILL three seconds
+# after SIGTERM.
 TERM_SECONDS = 1.5
-# Seconds after each signal until the process is killed, because an orderly end that takes longer must have failed.
+# This many seconds after a signal, the process is killed, because an orderly end that takes longer must have failed.
 LAST_SECONDS = {signal.SIGINT: 90.0, signal.SIGTERM: 25.0, signal.SIGHUP: 25.0}
 
 _received: int | None = None
 _deferred = False
-_is_call = False  # whether the signals belong to a sweep that Python code runs, such as a notebook
+_is_call = False  # Whether the signals belong to a sweep that Python code runs, for example in a notebook.
 
 
 def catch_signals() -> None:
@@ -41,7 +42,8 @@ def signals_of_a_call() -> Iterator[None]:
 
     The first signal raises `KeyboardInterrupt`, so that the sweep ends in an orderly way. A second signal raises it
     again, and does not end the process. At the end the previous handlers are restored, and a received SIGTERM or SIGHUP
-    is raised again for them. This does nothing in threads other than the main one, which get no signals.
+    is raised again for them. In threads other than the main thread this function does nothing, because they get no
+    signals.
     """
     global _is_call, _received
     if threading.current_thread() is not threading.main_thread():
@@ -55,7 +57,7 @@ def signals_of_a_call() -> Iterator[None]:
     except Exception as error:
         if not is_received():
             raise
-        raise KeyboardInterrupt from error  # the signal caused the error
+        raise KeyboardInterrupt from error  # The signal caused the error.
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
@@ -128,7 +130,7 @@ def leave(code: int) -> NoReturn:
     """
     if code <= 128:
         sys.exit(code)
-    with suppress(OSError):  # the terminal may be closed
+    with suppress(OSError):  # The terminal may be closed.
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)
@@ -138,8 +140,9 @@ def _handle(number: int, frame: FrameType | None) -> None:
     if _received is not None and _is_call:
         raise KeyboardInterrupt
     if _received is not None:
-        # Saved files are complete at every moment, and Ray ends the processes that this one has started.
-        with suppress(OSError):  # the terminal may be closed
+        # The process may end at any moment: saved files are always complete, and Ray ends the processes that this
+        # process has started.
+        with suppress(OSError):  # The terminal may be closed.
             os.write(2, b"\ninterrupted again: ended at once\n")
         os._exit(128 + number)
     _receive(number)

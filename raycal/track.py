@@ -17,8 +17,8 @@ OK, AWAY = 0, 1
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
-    """Run the command line. The exit code is 0 if MLflow has all results afterwards, 1 if some are missing, and 2 for a
-    mistake in the input."""
+    """Run the command line. The exit code is 0 if MLflow has all results afterwards, 1 if some results are missing, and
+    2 for a mistake in the input."""
     parser = argparse.ArgumentParser(prog=prog, description=DESCRIPTION)
     parser.add_argument("sweep_dir", metavar="SWEEP_DIR", help="the folder of a sweep: <storage>/<sweep name>")
     parser.add_argument(
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     return exit_code_of(lambda: _track(options.sweep_dir, options.uri))
 
 
-# Runs the command line, by default that of this process, and ends the process.
+# Runs the command line, by default the command line of this process, and ends the process.
 run = partial(run_command_line, main)
 
 
@@ -52,19 +52,19 @@ def _track(place: str, configured: str | None) -> int:
     from raycal.tracking.uri import error_line, is_database, without_secrets
 
     away = check_tracking(uri)
-    if away and is_database(uri):  # otherwise MLflow would try to connect for minutes
+    if away and is_database(uri):  # Without this limit, MLflow would try to connect for minutes.
         print(away, file=sys.stderr)
         return AWAY
     shown = without_secrets(uri)
     try:
         description = sweep_description(read_runs(sweep_dir.folder))
-    except InputError as error:  # damaged results are sent all the same, as they are
+    except InputError as error:  # Even damaged results are sent, as they are.
         print(f"MLflow gets no description of the sweep: {error}", file=sys.stderr)
         description = ""
     with sweep_dir.lock():
         try:
             pages = recreate(uri, sweep_dir, plan, description)
-        except Exception as error:  # any failure of the server becomes one line
+        except Exception as error:  # Any failure of the server becomes one line.
             print(f"MLflow at {shown}: {error_line(error, uri)}", file=sys.stderr)
             return AWAY
     are = "is" if len(plan.experiments) == 1 else "are"

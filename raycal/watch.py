@@ -33,7 +33,7 @@ The command ends when every trial has ended. Ctrl-C ends it at once and does not
 exit codes: 0 all trials finished, 1 some failed, 2 a mistake in the input
 """
 OK, FAILED = 0, 1
-HEADER_AND_FOOTER = 6  # lines of the terminal that the table's frame, its header and the last line take
+HEADER_AND_FOOTER = 6  # The table's frame, its header and the last line take this many lines of the terminal.
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     return exit_code_of(lambda: _watch(options.sweep_dir, options.every))
 
 
-# Runs the command line, by default that of this process, and ends the process.
+# Runs the command line, by default the command line of this process, and ends the process.
 run = partial(run_command_line, main)
 
 
@@ -79,7 +79,8 @@ def _looks(view: "SweepView", every: float) -> "Iterator[list[TrialView]]":
 
 
 def _print_changes(view: "SweepView", every: float) -> "list[TrialView]":
-    """Print the trials that have begun, and a line whenever a trial has a new iteration or a new state."""
+    """Print a line for each trial that has begun, and another line whenever a trial has a new iteration or a new
+    state."""
     from raycal.monitor.trial_lines import line, summary
 
     printed: dict[str, str] = {}
@@ -111,7 +112,7 @@ def _draw(view: "SweepView", every: float) -> "list[TrialView]":
 
 
 def table(name: str, trials: "Sequence[TrialView]", console: "Console") -> "Table":
-    """A table of the trials, as many as the terminal has lines for: first those that run, then those that failed."""
+    """A table of as many trials as fit on the terminal: first the running trials, then the failed ones."""
     from rich import box
     from rich.table import Table
 

@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     return exit_code_of(lambda: _report(options), {StorageError: INPUT_ERROR})
 
 
-# Runs the command line, by default that of this process, and ends the process.
+# Runs the command line, by default the command line of this process, and ends the process.
 run = partial(run_command_line, main)
 
 
@@ -83,7 +83,7 @@ def _report(options: argparse.Namespace) -> int:
     if options.port is not None:
         raise InputError(f"--port {options.port}: only --serve has a port; add --serve")
     from raycal.report.runs import read_runs
-    from raycal.storage.folder import Folder  # imported here so that --help stays fast
+    from raycal.storage.folder import Folder  # Imported here, so that --help stays fast.
 
     places = [_place(sweep, options.storage) for sweep in options.sweeps]
     if len(places) > 1 and options.out is None:
@@ -91,7 +91,8 @@ def _report(options: argparse.Namespace) -> int:
     runs = read_runs(*places)
     out = Folder.at(places[0]).folder("report") if options.out is None else Folder.at(options.out)
 
-    from raycal.report.write import write_report  # slow to import, so only if there is a report to write
+    # This module is This module is slow to import., so it is imported only if there is a report to write.
+    from raycal.report.write import write_report
 
     try:
         written = write_report(runs, out)
@@ -110,7 +111,7 @@ def _serve(options: argparse.Namespace) -> int:
         raise InputError(f"--port {port}: should be from 0 to {LAST_PORT}")
     places = [_place(sweep, options.storage) for sweep in options.sweeps]
 
-    from raycal.report.live import LiveReport  # slow to import
+    from raycal.report.live import LiveReport  # This module is slow to import.
     from raycal.report.server import serve
 
     serve(
@@ -118,7 +119,7 @@ def _serve(options: argparse.Namespace) -> int:
         port,
         announce=lambda address: print(f"live report: {address}  (Ctrl-C ends it)", flush=True),
     )
-    print()  # a terminal shows the typed ^C on the line of the address
+    print()  # A terminal shows the typed ^C on the line of the address, so a new line is begun.
     return 0
 
 
@@ -137,7 +138,7 @@ def _print(runs: "Runs", out: "Folder", written: Sequence[str]) -> None:
     """Print the warnings, the answer and the names of the written files."""
     for warning in runs.warnings:
         print(warning)
-    from raycal.report.people.project import is_labeled_by_people  # imported here so that --help stays fast
+    from raycal.report.people.project import is_labeled_by_people  # Imported here, so that --help stays fast.
     from raycal.report.people.words import result_of_people
     from raycal.report.stats.answer import answer
 

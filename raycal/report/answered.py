@@ -9,9 +9,9 @@ from raycal.storage.folder import Folder
 
 
 class AnsweredSweep:
-    """Reads the runs of a sweep and computes its answer once, at the first use, for everything that shows them.
+    """Reads the runs of a sweep and computes the sweep's answer once, at the first use, and keeps both for later uses.
 
-    An error is raised at every use.
+    If they cannot be read, every use raises the error again.
 
     Args:
         folder: The folder of the sweep. Its runs must not change any more.

@@ -18,7 +18,7 @@ from raycal.report.stats.comparison import (
 from raycal.report.stats.guessing import LONGER, advice
 from raycal.storage.results import IterationRecord, is_at_chance, loss_has_not_fallen
 
-# Two strategies get a warning if their numbers of optimizer steps differ by more than this factor.
+# A sweep gets a warning if the numbers of optimizer steps of two strategies differ by more than this factor.
 MOST_DIFFERENCE = 1.5
 
 Lines = Sequence[IterationRecord]

@@ -42,7 +42,7 @@ def readable(frame: pd.DataFrame) -> dict[str, list[str]]:
             end += 1
         heads, *others = ([cell_text(value) for value in frame.iloc[:, column]] for column in range(at, end))
         joined = _joined(names[at], heads, dict(zip(map(_tail, names[at + 1 : end]), others, strict=True)))
-        is_measured = any(map(pd.api.types.is_float, frame.iloc[:, at]))  # counts are integers
+        is_measured = any(map(pd.api.types.is_float, frame.iloc[:, at]))  # Counts are integers.
         columns |= {
             name: cells for name, cells in joined.items() if not _says_nothing(name, cells, is_measured=is_measured)
         }

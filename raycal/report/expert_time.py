@@ -12,7 +12,7 @@ from raycal.report.stats.human_time import hours_at, hours_to_reach
 from raycal.report.stats.targets import TARGETS, full_supervision
 from raycal.report.views import View
 
-LONGEST_IN_MINUTES = 3.0  # if no time exceeds this number of hours, all times of a table are given in minutes
+LONGEST_IN_MINUTES = 3.0  # If no time exceeds this number of hours, all times of a table are given in minutes.
 
 
 def expert_time(runs: Runs) -> list[View]:
@@ -61,7 +61,7 @@ def _view(comparison: Comparison, title: str) -> View:
     }
     notes = []
     for head, cells in list(texts.items()):
-        if len(set(cells)) == 1 and len(cells) > 1:  # one sentence replaces a column whose values are all equal
+        if len(set(cells)) == 1 and len(cells) > 1:  # One sentence replaces a column whose values are all equal.
             notes.append(f"Every scenario takes {cells[0]} {head}.")
             del texts[head]
     return View(title=title, columns={"group": [group.label for group in groups]} | texts if texts else {}, notes=notes)

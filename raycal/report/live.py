@@ -27,7 +27,7 @@ from raycal.storage.seal import digest_of
 from raycal.storage.sweep_dir import SweepDir
 
 SCRIPT = "live.js"
-CLOSE_SECONDS = 30.0  # the longest wait for a thread that reads, and again for one that draws
+CLOSE_SECONDS = 30.0  # The longest wait for a thread that reads, and also the longest wait for a thread that draws.
 UNREADABLE = (InputError, StorageError, OSError)
 
 
@@ -37,8 +37,8 @@ class SweepState:
 
     Attributes:
         trials: The trials of all sweeps.
-        problem: Why the sweeps cannot be read, in one line; empty if they can. The other attributes are then those of
-            the last look that could read the sweeps.
+        problem: Why the sweeps cannot be read, in one line; empty if they can be read. If they cannot, the other
+            attributes are those of the last look that could read the sweeps.
     """
 
     trials: tuple[TrialView, ...]
@@ -90,7 +90,7 @@ class LiveReport:
         with self._looking:
             try:
                 state = self._read_state()
-                if self._problem_of_runs:  # the state may not change when the files become readable again
+                if self._problem_of_runs:  # The state may be the same as before when the files become readable again.
                     read_runs(*self._places)
                     self._problem_of_runs = ""
                 self._state = state
@@ -107,8 +107,8 @@ class LiveReport:
         return self._content(name, self._state)
 
     def close(self) -> None:
-        """Wait until nothing is read or drawn any more, and stop reading and drawing for good. Later calls of the
-        methods above never return.
+        """Wait until nothing is read or drawn any more, and stop reading and drawing for good. Later calls of `look`,
+        `page` and `file` never return.
 
         A thread that draws while the interpreter ends would abort the process.
         """
@@ -153,8 +153,7 @@ class LiveReport:
         return SweepState(tuple(trials))
 
     def _live(self, state: SweepState, version: str) -> dict[str, Any]:
-        """What the template needs to say about a state, and the version by which the script of the page notices a
-        change."""
+        """What the template shows of a state, and the version by which the script of the page notices a change."""
         title, words = _words(state, "project" if is_labeled_by_people(self._runs) else "sweep")
         rows = [_row(trial) for trial in by_urgency(state.trials)]
         has_times = any(row["time_left"] for row in rows)
@@ -175,7 +174,7 @@ class LiveReport:
 
 
 def script() -> bytes:
-    """The script of the live page, which contains that of the report."""
+    """The script of the live page, which contains the script of the report."""
     environment = Environment(loader=PackageLoader("raycal.report"))
     return environment.get_template(SCRIPT).render().encode()
 
@@ -186,7 +185,7 @@ def _is_partly(state: SweepState) -> bool:
 
 
 def _row(trial: TrialView) -> dict[str, str]:
-    """What the table says about a trial; the reason of its end stands below its name."""
+    """What the table says about a trial; the reason why the trial ended stands below its name."""
     label, state, iterations, accuracy, end = cells(trial)
     return {
         "label": label,

@@ -14,7 +14,8 @@ from raycal.experiment.montage import COLORS, tile_boxes
 from raycal.report.runs import Runs, Trial
 from raycal.storage.folder import Folder
 
-MAX_BYTES = 8_000_000  # the limit for all pictures together, so that the page stays small enough for a mail
+# All pictures together have at most this many bytes, so that the page stays small enough for a mail.
+MAX_BYTES = 8_000_000
 NEARLY_WHITE = 248
 # Words in this gray can be read on a white and on a black background. The blue of accepted clusters is lightened for
 # the same reason.
@@ -55,7 +56,8 @@ class Gallery:
 def galleries(runs: Runs, *, with_unfinished: bool = False) -> list[Gallery]:
     """The pictures of one finished trial per dataset and scenario, up to `MAX_BYTES` in total.
 
-    If there is no room for all, the first and the last iteration of every trial come before those between them.
+    If there is no room for all pictures, the first and the last iteration of every trial come before the iterations
+    between them.
 
     Args:
         runs: The trials.
@@ -92,7 +94,7 @@ def without_paper(content: bytes) -> bytes:
     height, width, _ = pixels.shape
     is_image = np.zeros((height, width), bool)
     for left, top, right, bottom in tile_boxes(height):
-        # A place for an image that the cluster does not have is white, or nearly white because the file has few colors.
+        # In a cluster with few images, an empty place is white, or nearly white because the file has few colors.
         is_image[top:bottom, left:right] = (pixels[top:bottom, left:right] < NEARLY_WHITE).any()
     low, high = pixels.min(axis=2), pixels.max(axis=2)
     is_colored = high.astype(int) - low > 30
@@ -101,7 +103,7 @@ def without_paper(content: bytes) -> bytes:
     ink[:, width // 2 :] = COLORS[Answer.REFUSED]
     ink[~is_colored] = GRAY
     opacity = np.where(is_colored, 255 - low, np.minimum(255, (255 - high.astype(int)) * 255 // 215))
-    opacity[opacity <= 255 - NEARLY_WHITE] = 0  # a background color that the palette of the file has only approximately
+    opacity[opacity <= 255 - NEARLY_WHITE] = 0  # The palette of the file has this background color only approximately.
     opacity[is_image] = 255
     ink[is_image] = pixels[is_image]
     ink[opacity == 0] = 0

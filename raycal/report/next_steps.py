@@ -11,8 +11,8 @@ from raycal.report.stats.group_summary import final_accuracies
 from raycal.report.stats.guessing import guessing_level, is_guessing
 from raycal.report.stats.targets import TARGETS
 
-ENOUGH_SEEDS = 3  # seeds that a first sweep should have
-MORE_SEEDS = 2  # seeds that are added where the scenarios cannot be told apart
+ENOUGH_SEEDS = 3  # A first sweep should have this many seeds.
+MORE_SEEDS = 2  # This many seeds are added if the scenarios cannot be told apart.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,7 @@ class Step:
 
     Attributes:
         words: One or two sentences.
-        change: The lines of the sweep file to change; empty if it stays as it is.
+        change: The lines of the sweep file to change; empty if the file stays as it is.
         command: The command to run afterwards.
     """
 
@@ -105,7 +105,7 @@ def _seeds(runs: Runs, tables: Mapping[str, pd.DataFrame], resume: str) -> Itera
 
 
 def _learned_nothing(runs: Runs) -> bool:
-    """Whether no model of any dataset is better than guessing."""
+    """Whether on no dataset any model is better than guessing."""
     pairs = [
         (accuracies.mean, guessing_level(comparison))
         for comparison in by_dataset(runs)

@@ -98,7 +98,8 @@ def page(
         tables: The tables by name.
         looks: The look of each scenario.
         answers: The answer for each dataset. None means that it is computed from the runs.
-        to_trials: The relative path from the page to the folder that holds the run folders; None if it has no links.
+        to_trials: The relative path from the page to the folder that holds the run folders; None if the page has no
+            links to them.
         template: The template, which may extend that of the report.
         more: What the template needs in addition to the report.
     """
@@ -185,8 +186,8 @@ def _figures(plates: Sequence[Plate], looks: Mapping[str, Look]) -> dict[str, li
     """The figures with their drawn panels, by the kind of figure.
 
     Two figures are divided. The panels of figure 2 that show the whole range are at the top of the page, and its zoomed
-    panels are under "Evidence". The panels of the cost figure with the time of the expert follow figure 2, and those
-    with the annotated images are under "Evidence".
+    panels are under "Evidence". The panels of the cost figure with the time of the expert follow figure 2, and the
+    panels with the annotated images are under "Evidence".
     """
     by_kind: dict[str, list[dict[str, Any]]] = {}
     with drawing(text_as_paths=False):
@@ -223,10 +224,10 @@ def _first_panels(plates: Sequence[Plate]) -> list[Chart]:
 
 
 def _caption(kind_of_part: str, plate: Plate, charts: Sequence[Chart]) -> str:
-    """The caption of a part of a figure. It leaves out what the page has said above."""
+    """The caption of a part of a figure, without what the page has said above it."""
     if kind_of_part in ("hours", "zoomed"):
         return deviation(charts)
-    return plate.caption.removeprefix(ZOOMED).lstrip()  # the page shows the zoomed panels elsewhere
+    return plate.caption.removeprefix(ZOOMED).lstrip()  # The page shows the zoomed panels elsewhere.
 
 
 def _divided(plate: Plate) -> Iterator[tuple[str, list[Chart]]]:

@@ -36,7 +36,7 @@ class Trial:
         status: Only `finished` trials enter statistics. A `stopped` trial was ended early by a scheduler.
         reason: Why the trial failed or was stopped; empty otherwise.
         lines: The records of results.jsonl, one per iteration.
-        folder: The run folder, in a form that `Folder.at` accepts; empty if there is none.
+        folder: The run folder, in a form that `Folder.at` accepts; empty if there is no folder.
         data: `data 1`, `data 2` and so on, if trials of this dataset have read different images or weights.
         is_removed: Whether the sweep file no longer contains the trial.
         dataset_name: The name of the dataset in the sweep.
@@ -72,8 +72,8 @@ class Group:
     """Trials that differ by their seed alone.
 
     Attributes:
-        settings: The settings that differ between the groups of a sweep, by dotted key, the scenario's name first;
-            `ABSENT` if the group has no such option.
+        settings: The settings that differ between the groups of a sweep, by dotted key, the scenario's name first. The
+            value is `ABSENT` if the group has no such option.
         label: The scenario and the settings that distinguish the group from others of its dataset, without settings
             that cannot affect the group.
         trials: The trials in the order of their seeds.
@@ -133,12 +133,12 @@ class Runs:
 
     @property
     def incomplete(self) -> tuple[Trial, ...]:
-        """The trials that the sweep file contains and that have not finished."""
+        """The unfinished trials that the sweep file still contains."""
         return tuple(trial for trial in self.trials if trial.status != "finished" and not trial.is_removed)
 
     @property
     def removed_words(self) -> str:
-        """One sentence about the trials that the sweep file no longer contains; empty if there are none."""
+        """One sentence about the trials that the sweep file no longer contains; empty if there are no such trials."""
         removed = [trial for trial in self.trials if trial.is_removed]
         if not removed:
             return ""
@@ -173,7 +173,8 @@ def read_runs(folder: str | Folder, *more: str | Folder) -> Runs:
     """Read the runs in the folder of a sweep (`<storage>/<sweep name>`), or those of several sweeps together.
 
     Trials of several sweeps that differ by their seed alone form one group. An experiment that several sweeps have
-    counts once. It is taken from the first sweep that finished it or, if none did, from the first sweep that has it.
+    counts once. It is taken from the first sweep that finished it or, if no sweep finished it, from the first sweep
+    that has it.
 
     Args:
         folder: A location that `Folder.at` accepts, or a folder that is already open with its credentials.

@@ -11,8 +11,8 @@ from raycal.errors import InputError
 from raycal.report.live import SCRIPT, LiveReport, script
 
 ADDRESS = "127.0.0.1"
-# Another site could let its host name point to this address (DNS rebinding). The requests of that site's page would
-# then name its own host.
+# Another site could let its host name point to this address (DNS rebinding). Requests of that site's page would name
+# the site's host, so requests that name another host are refused.
 HOSTS = ("127.0.0.1", "localhost")
 IDLE_SECONDS = 30.0
 TYPES = {
@@ -25,7 +25,7 @@ TYPES = {
     "png": "image/png",
 }
 TEXT = "text/plain; charset=utf-8"
-# Figures have style attributes, which need 'unsafe-inline'. Scripts may come from this server alone.
+# Figures have style attributes, which need 'unsafe-inline'. The browser may load scripts from this server alone.
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; "
@@ -73,7 +73,8 @@ def new_server(live: LiveReport, port: int) -> ThreadingHTTPServer:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers one request. Only the files of the report exist here; the path of a request is never one on disk."""
+    """Answers one request. Only the files of the report can be requested; the path of a request is never looked up on
+    disk."""
 
     timeout = IDLE_SECONDS
     server_version, sys_version = "raycal", ""
@@ -84,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer with a header and a body."""
-        with suppress(ConnectionError, TimeoutError):  # the browser went away
+        with suppress(ConnectionError, TimeoutError):  # The browser closed the connection.
             self._answer()
 
     def do_HEAD(self) -> None:

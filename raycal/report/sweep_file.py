@@ -9,11 +9,13 @@ import yaml
 from raycal.config.experiment import PLUGINS, WORKERS
 from raycal.report.runs import Runs
 
-LONGEST = 200  # the page offers no sweep file with more entries; trials that form no grid need one each
+# The page offers no sweep file with more entries than this. Trials that form no grid need one entry each.
+LONGEST = 200
 
 
 def sweep_file(runs: Runs) -> str:
-    """The sweep file as YAML; empty if the trials need plug-ins, whose code the run folders do not have."""
+    """The sweep file as YAML; empty if the trials need plug-ins, because the run folders do not have the code of
+    plug-ins."""
     trials = [trial for trial in runs.trials if not trial.is_removed]
     if not trials or any(getattr(trial.config, PLUGINS, None) for trial in trials):
         return ""

@@ -10,8 +10,8 @@ import pandas as pd
 from raycal.report.cells import EMPTY, cell_text, readable
 from raycal.report.paper.parity import is_about_another_dataset
 
-ONE_SEED = "one seed"  # the beginning of a note which says that a value has no interval and no test
-MOST_IN_MATRIX = 12  # largest number of rows and columns of a matrix; the CSV file has all pairs
+ONE_SEED = "one seed"  # A note with this beginning says that a value has no interval and no test.
+MOST_IN_MATRIX = 12  # A matrix has at most this many rows and columns; the CSV file has all pairs.
 ALPHA = 0.05
 Rows = Iterable[Mapping[str, Any]]
 
@@ -21,7 +21,7 @@ class View:
     """A table of the page.
 
     Attributes:
-        title: The heading; empty if the section says it.
+        title: The heading; empty if the heading of the section is enough.
         columns: The cells by the name of the column. All columns have the same number of cells.
         notes: Sentences below the table. A view without columns has only notes.
     """
@@ -32,7 +32,7 @@ class View:
 
 
 def summary(frame: pd.DataFrame) -> list[View]:
-    """One row per group, without a column that repeats another one."""
+    """One row per group, without columns that repeat another column."""
     shared = "AUBC on shared budget"
     if shared in frame and "AUBC" in frame and frame[shared].equals(frame["AUBC"]):
         frame = frame.drop(columns=[shared, f"{shared} low", f"{shared} high"])
@@ -45,7 +45,7 @@ def summary(frame: pd.DataFrame) -> list[View]:
 
 
 def targets(frame: pd.DataFrame) -> list[View]:
-    """One row per group and one column per target accuracy; for each dataset a table of its own."""
+    """One table per dataset, with one row per group and one column per target accuracy."""
     return [view for name, part in _by_dataset(frame) for view in _targets_of(name, part)]
 
 
@@ -125,7 +125,8 @@ def break_even(frame: pd.DataFrame) -> list[View]:
 
 
 def pairs(frame: pd.DataFrame) -> list[View]:
-    """A matrix per dataset and metric: how much higher the value of a row is than that of a column."""
+    """A matrix per dataset and metric: how much higher the value of the row's group is than the value of the column's
+    group."""
     views = []
     for dataset, rows in _by_dataset(frame):
         for metric in dict.fromkeys(row["metric"] for row in rows):
@@ -161,13 +162,13 @@ def _matrix(title: str, rows: Sequence[Mapping[str, Any]]) -> View:
 
 
 def _signed(value: float) -> str:
-    """A difference with its sign, which 0 does not have."""
+    """A difference with its sign; 0 is written without a sign."""
     text = f"{value:+.3f}"
     return "0" if float(text) == 0 else text
 
 
 def penalty(frame: pd.DataFrame) -> list[View]:
-    """The penalty matrices of the datasets on which a scenario beats another one."""
+    """The penalty matrices of the datasets on which at least one scenario beats another scenario."""
     winning = datasets_with_wins(frame)
     shown = frame[[name in winning for name in frame["dataset"]]]
     views = _plain(shown)
@@ -183,14 +184,14 @@ def penalty(frame: pd.DataFrame) -> list[View]:
 
 
 def datasets_with_wins(frame: pd.DataFrame) -> set[str]:
-    """The datasets on which a scenario beats another one."""
+    """The datasets on which at least one scenario beats another scenario."""
     counts = frame.drop(columns=["dataset", "beats", "settings"])
     return {str(name) for name, row in zip(frame["dataset"], counts.to_numpy(), strict=True) if any(row)}
 
 
 def parity(frame: pd.DataFrame) -> list[View]:
-    """The claims of the paper that these runs can test, and one sentence about the others."""
-    if "verdict" not in frame:  # a table of another kind
+    """The claims of the paper that these runs can test, and one sentence about the other claims."""
+    if "verdict" not in frame:  # The table is of another kind.
         return _plain(frame)
     rows = list(_rows(frame))
     tested = [row for row in rows if row["verdict"] != "not tested"]
@@ -215,7 +216,7 @@ def _measured(row: Mapping[str, Any]) -> str:
 
 
 def _hidden(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The sentence about the claims that the runs cannot test; empty if they can test all of them."""
+    """The sentence about the claims that the runs cannot test; empty if the runs can test all claims."""
     hidden = [row for row in rows if row["verdict"] == "not tested"]
     claims = {row["claim"] for row in hidden} - {row["claim"] for row in rows if row["verdict"] != "not tested"}
     if not claims:
@@ -276,7 +277,8 @@ def _parts(note: Any) -> list[str]:
 
 
 def one_seed_words(tables: Mapping[str, pd.DataFrame]) -> str:
-    """The sentence about groups with one seed, which the tables then need not repeat; empty if there are none."""
+    """The sentence about groups with one seed, which the tables then need not repeat; empty if there are no such
+    groups."""
     summary = tables.get("summary")
     if summary is None or "finished" not in summary:
         return ""
@@ -305,7 +307,7 @@ def _is_complete(reached: Any) -> bool:
 
 
 def _by_dataset(frame: pd.DataFrame) -> list[tuple[str, list[Mapping[str, Any]]]]:
-    """The rows of each dataset with its name, which is empty if it is the only one."""
+    """The rows of each dataset with its name, which is empty if there is only one dataset."""
     names = list(dict.fromkeys(map(str, frame["dataset"])))
     rows = list(_rows(frame))
     return [(name if len(names) > 1 else "", [row for row in rows if str(row["dataset"]) == name]) for name in names]

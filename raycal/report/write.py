@@ -25,7 +25,7 @@ from raycal.report.tables import tables
 from raycal.storage.folder import Folder
 
 PAGE = "report.html"
-ON_TOP = ("figure2", "figure3")  # kinds of figure that are also written as PNG beside the page
+ON_TOP = ("figure2", "figure3")  # Figures of these kinds are also written as PNG beside the page.
 
 
 def write_report(runs: Runs, folder: Folder, answers: Sequence[Answer] | None = None) -> list[str]:
@@ -101,7 +101,8 @@ def people_files(runs: Runs, **options: Any) -> Iterator[tuple[str, Callable[[],
 
 def _figure_files(drawn: Sequence[Plate], look: Mapping[str, Look]) -> Iterator[tuple[str, Callable[[], bytes]]]:
     for plate in drawn:
-        rendered = cache(partial(render, plate, look))  # its three files are drawn together, when the first is needed
+        # The three files of a figure are drawn together, when the first one is needed.
+        rendered = cache(partial(render, plate, look))
         for ending in FORMATS:
             yield f"figures/{plate.name}.{ending}", partial(_one_format, rendered, ending)
             if ending == "png" and plate.kind in ON_TOP:

@@ -29,8 +29,8 @@ def saving_charts(comparison: Comparison) -> tuple[Chart, ...]:
 
 
 def _against_the_best(comparison: Comparison) -> list[BreakEven]:
-    """The first comparison of each group for each target, which is that with the best group without clusters.
-    Comparisons without a cost are left out."""
+    """The first comparison of each group for each target, which compares the group with the best group without
+    clusters. Comparisons without a cost are left out."""
     firsts: dict[tuple[str, int], BreakEven] = {}
     for point in break_even(comparison):
         firsts.setdefault((point.target, comparison.groups.index(point.group)), point)

@@ -12,7 +12,7 @@ from raycal.report.stats.curves import Axis, Measured, curve_of, final_accuracy,
 ACCURACY_LABEL = "test accuracy"
 ITERATION = "iteration"
 INTERACTIONS = "interactions (images or clusters shown)"
-NEARLY = 0.75  # a zoomed panel that shows at least this share of the whole range adds nothing to the whole panel
+NEARLY = 0.75  # A zoomed panel that shows at least this share of the whole range adds nothing to the whole panel.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class Chart:
     """One panel.
 
     Attributes:
-        x_range, y_range: The limits of the axes. None means that everything that is drawn fits in.
+        x_range, y_range: The limits of the axes. None means limits within which everything that is drawn fits.
         ticks: The positions of the ticks on the x axis; if empty, they are chosen automatically.
         is_log: Whether x is logarithmic.
         chance: The highest accuracy that guessing reaches, drawn as a horizontal line; None if it is not drawn.
@@ -103,7 +103,8 @@ class Plate:
 def series_of(
     trials: Sequence[Measured], scenario: str, label: str, *, x: Axis, y: str, y_scale: float = 1.0
 ) -> Series | None:
-    """The series of a metric of results.jsonl, averaged over trials with different seeds; None if it was not measured.
+    """The series of a metric of results.jsonl, averaged over trials with different seeds; None if the metric was not
+    measured.
 
     Args:
         trials: Trials that differ by their seed alone.
@@ -123,14 +124,15 @@ def series_of(
         mean=tuple((curve.mean * y_scale).tolist()),
         std=() if curve.sd is None else tuple((curve.sd * y_scale).tolist()),
         counts=(curve.n,) * len(curve.x),
-        is_band=x != "annotated",  # the number of annotated images may fall, and a band would then cross itself
+        is_band=x != "annotated",  # The number of annotated images may fall, and a band would then cross itself.
     )
 
 
 def series_so_far(
     trials: Sequence[Measured], scenario: str, label: str, *, x: Axis, y: str, y_scale: float = 1.0
 ) -> Series | None:
-    """The series of a metric, as in `series_of`, but of trials that may still run; None if it was not measured.
+    """The series of a metric, as in `series_of`, but also of trials that still run; None if the metric was not
+    measured.
 
     Each point is the mean over the seeds that have reached it, so that the line does not end where the slowest seed is.
     The standard deviation of a single seed is 0 here.
@@ -183,7 +185,7 @@ def zoom(chart: Chart) -> Chart:
     low = min(series.mean[-1] - (series.std[-1] if series.std else 0) for series in seen)
     high = max(top for series in seen for top in _tops(series))
     top = max((level.mean + level.std for level in chart.levels), default=high)
-    if high < top <= high + max(high - low, 0.02):  # include full supervision if it is close to the curves
+    if high < top <= high + max(high - low, 0.02):  # The range includes full supervision if it is close to the curves.
         high = top
     margin = max(0.06 * (high - low), 0.002)
     low, high = low - margin, high + margin
@@ -196,7 +198,7 @@ def zoom(chart: Chart) -> Chart:
 
 
 def with_shared_budget(chart: Chart) -> Chart:
-    """End the x axis where the first line ends, because a much longer line would squeeze the other lines.
+    """End the x axis where the shortest line ends, because a much longer line would squeeze the other lines.
 
     Lines with a single point count only if there are no other lines.
     """
@@ -217,7 +219,7 @@ def beyond(chart: Chart) -> list[Series]:
 
 
 def _until(series: Series, x_range: tuple[float, float] | None) -> Series | None:
-    """The points of a series up to the end of the axes; None if there are none."""
+    """The points of a series up to the end of the axes; None if there are no such points."""
     count = sum(x_range is None or x <= x_range[1] for x in series.x)
     if not count:
         return None

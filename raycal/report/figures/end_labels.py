@@ -11,9 +11,9 @@ from matplotlib.text import Annotation
 from raycal.report.figures.charts import Chart, Level, Series
 from raycal.report.figures.style import FAINT, Look, gid
 
-LINE_HEIGHT = 10.0  # points from one label to the next, at the size of the labels
-AXIS_HEIGHT = 44.0  # points below and above the axes, for ticks, their labels and the title
-LONGEST = 44  # characters; a longer name is shortened to the name of its scenario
+LINE_HEIGHT = 10.0  # The distance from one label to the next at the labels' size, in typographic points.
+AXIS_HEIGHT = 44.0  # The room below and above the axes for ticks, tick labels and the title, in typographic points.
+LONGEST = 44  # A name with more characters is shortened to the name of its scenario.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class EndLabel:
 
     Attributes:
         y: The height at which the line leaves the axes on the right, in the unit of the data.
-        x: Where the line ends, which is inside the axes if it ends early.
+        x: Where the line ends. This is inside the axes if the line is shorter than the x axis.
         gid: The SVG class of the line.
     """
 
@@ -125,8 +125,10 @@ def spread(wanted: Sequence[float], heights: Sequence[float], low: float, high: 
         The center of each label, in the order of `wanted`.
     """
     order = sorted(range(len(wanted)), key=lambda at: (wanted[at], at))
-    # Labels that would overlap form a block. Its lower end is the mean of the lower ends that its labels ask for.
-    blocks: list[tuple[float, float, list[int]]] = []  # sum of the wished lower ends, height, labels
+    # Labels that would overlap form a block. The lower end of a block is the mean of the lower ends that its labels ask
+    # for.
+    # For each block: the sum of the wanted lower ends, the height, and the number of labels.
+    blocks: list[tuple[float, float, list[int]]] = []
     room = sum(heights)
     low, high = min(low, (low + high - room) / 2), max(high, (low + high + room) / 2)
     for at in order:
@@ -153,7 +155,7 @@ def _bottom(block: tuple[float, float, list[int]], low: float, high: float) -> f
 
 
 def _end(series: Series, right: float) -> tuple[float, float]:
-    """The last point of a line that can be seen: its own, or the one at which it leaves the axes."""
+    """The last visible point of a line: the line's end, or the point at which the line leaves the axes."""
     if series.x[-1] <= right or not series.is_joined:
         return series.x[-1], series.mean[-1]
     if series.x[0] > right:

@@ -13,7 +13,7 @@ from raycal.report.figures.end_labels import least_height, settle
 from raycal.report.figures.style import FAINT, GRID, INK, PAPER, SINGLE_COLUMN, Look, gid
 
 HEIGHT = 2.5  # inches
-WIDE = 7.6  # inches; the width of a panel that fills the page on a screen that is not a phone
+WIDE = 7.6  # The width, in inches, of a panel that fills the page on a screen larger than a phone's.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ from raycal.report.stats.comparison import by_dataset
 from raycal.report.stats.curves import ACCURACY_KEY, Axis
 from raycal.report.stats.guessing import highest
 
-Average = Callable[..., Series | None]  # `series_of` or `series_so_far`
+Average = Callable[..., Series | None]  # Either `series_of` or `series_so_far`.
 ZOOMED = "First the whole range, then zoomed to where the scenarios differ."
 
 
@@ -39,7 +39,8 @@ def plates(runs: Runs, *, with_unfinished: bool = False) -> list[Plate]:
     Args:
         runs: The trials.
         with_unfinished: Whether the lines of accuracy, cluster label error and cost also show the trials that have not
-            finished, up to their last saved iteration. The other figures judge whole trials and never show these.
+            finished, up to their last saved iteration. The other figures judge whole trials and never show unfinished
+            ones.
     """
     drawn = []
     for dataset in datasets(runs):
@@ -70,7 +71,7 @@ def figure2(dataset: str, shown: Sequence[Slice], average: Average = series_of) 
     scenarios differ.
 
     The zoomed panels are left out if they show nearly the whole range. The axis ends with the shared budget, unless
-    trials are shown that have not finished, because such a trial would cut the lines of all others.
+    unfinished trials are shown, because an unfinished trial would cut the lines of all other trials.
     """
     charts = [_accuracy_by_interactions(part, average) for part in shown]
     if average is not series_so_far:

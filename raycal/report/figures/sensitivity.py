@@ -12,8 +12,8 @@ from raycal.report.runs import Runs, Trial
 from raycal.report.stats.curves import final_accuracy
 from raycal.storage.results import area_under_budget_curve
 
-MAX_JOINED = 8  # largest number of values that a line joins; more values come from a search and are drawn as points
-MIN_LOGARITHMIC = 8.0  # the axis is logarithmic if the ratio of the largest to the smallest value is at least this
+MAX_JOINED = 8  # A line joins at most this many values. More values come from a search and are drawn as points.
+MIN_LOGARITHMIC = 8.0  # The axis is logarithmic if the ratio of the largest to the smallest value is at least this.
 
 Measure = Callable[[Trial], float | None]
 
@@ -102,7 +102,7 @@ def _number(trial: Trial, key: str) -> float | None:
 
 
 def _chart(trials: _Trials, y_label: str, measure: Measure, *, levels: Sequence[Level] = ()) -> Chart:
-    """One panel: a series for each scenario that the setting affects, and a level for each of the others."""
+    """One panel: a series for each scenario that the setting affects, and a horizontal line for each other scenario."""
     values = trials.values
     is_joined = len(values) <= MAX_JOINED
     series = (_series(name, by_value, measure, is_joined=is_joined) for name, by_value in trials.by_value.items())

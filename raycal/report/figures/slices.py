@@ -9,7 +9,8 @@ from raycal.report.runs import Group, Runs, Trial
 from raycal.report.stats.rounding import exact
 from raycal.storage.results import area_under_budget_curve
 
-# Largest number of rows of a figure, one for each slice. With more slices, each scenario is shown at its best setting.
+# A figure has one row for each slice, up to this number of rows. With more slices, each scenario is shown at its best
+# setting.
 MAX_SLICES = 3
 
 
@@ -18,7 +19,7 @@ class Slice:
     """Scenarios that are compared with each other.
 
     Attributes:
-        title: The settings that distinguish this slice from others; empty if there are no others.
+        title: The settings that distinguish this slice from other slices; empty if there is only one slice.
         groups: Groups with a finished trial, at most one per scenario, without full supervision.
         notes: The setting at which each group is shown; empty if the title of the panel names it.
         supervised: The finished trials of full supervision.
@@ -92,8 +93,8 @@ def _conditions(groups: Sequence[Group]) -> list[dict[str, str]]:
 
 
 def _supervised(groups: Sequence[Group], condition: dict[str, str]) -> tuple[Trial, ...]:
-    """The finished trials of full supervision under the same settings or, if there are none, under the first settings
-    with which it was run."""
+    """The finished trials of full supervision under the same settings or, if there are no such trials, under the first
+    settings with which full supervision was run."""
     same = [group for group in groups if _settings(group).items() <= condition.items()]
     return next((group.finished for group in same or groups), ())
 
@@ -114,4 +115,5 @@ def _best_of_each(asking: Sequence[Group], supervised: Sequence[Group]) -> Slice
 
 def _area(group: Group) -> float:
     areas = [area_under_budget_curve(trial.lines) for trial in group.finished]
-    return exact(fmean([area for area in areas if area is not None] or [0.0]))  # equal areas must compare as equal
+    # Equal areas must compare as equal in spite of floating-point errors.
+    return exact(fmean([area for area in areas if area is not None] or [0.0]))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from raycal.algorithm.scenario import SCENARIOS
 
 INK, GRID, PAPER = "#1b1b1b", "#dcdcdc", "#ffffff"
-FAINT = "#5f666d"  # the color of lines for orientation, such as the level of guessing
+FAINT = "#5f666d"  # The color of lines for orientation, such as the level of guessing.
 SINGLE_COLUMN, DOUBLE_COLUMN = 3.4, 7.0  # inches
 
 
@@ -28,8 +28,8 @@ class Look:
     line: Literal["-"] | tuple[float, tuple[float, ...]]
 
 
-# The paper's scenarios have hues of Okabe and Ito, "Color Universal Design" (2008), which readers with any color vision
-# can distinguish.
+# The colors of the paper's scenarios have the hues of Okabe and Ito, "Color Universal Design" (2008), which readers
+# with any color vision can distinguish.
 _LOOKS: Mapping[str, Look] = {
     "uncertain+cluster": Look("#0072b2", "#5ab4ec", "o", "-"),
     "cluster+uncertain": Look("#d55e00", "#f58b45", "s", (0, (5, 1.5))),

@@ -1,4 +1,5 @@
-"""Turns a claim of the paper into checks, which are values per seed and the range in which their mean must be."""
+"""Turns a claim of the paper into checks. A check consists of one value per seed, and the range in which their mean
+must be."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ def claim_checks(claim: Claim, setting: ConditionGroup) -> Checks:
     """The comparisons for a claim, on one dataset and under one choice of settings.
 
     Raises:
-        NotTestableError: The claim is about other settings, or runs that it needs are missing.
+        NotTestableError: The claim is about other settings, or runs that the check needs are missing.
     """
     scenarios, measure = _MEASURES[claim.measure]
     groups = {name: setting.groups[name] for name in scenarios if name in setting.groups}
@@ -159,7 +160,7 @@ _NEEDED: Mapping[Measure, tuple[str, ...]] = {
 
 
 def _mean_differences(first: Group, second: Group, metric: str) -> tuple[float, ...]:
-    """The difference of first minus second, for each seed that both scenarios finished.
+    """The value of the first scenario minus the value of the second, for each seed that both scenarios finished.
 
     The compared values are means over the interactions that all trials of the pair share.
     """

@@ -13,7 +13,8 @@ Measure = Literal[
     "more than spent",
 ]  # fmt: skip
 
-# Accuracies count as similar, and a number of the paper as reproduced, within one percentage point.
+# Two accuracies that differ by at most one percentage point count as similar, and a number of the paper counts as
+# reproduced within the same margin.
 MARGIN = 0.01
 BEST = "uncertain+cluster"
 CLUSTER_SCENARIOS = ("cluster-only", "uncertain+cluster", "cluster+uncertain")

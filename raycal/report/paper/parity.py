@@ -11,7 +11,7 @@ from raycal.report.stats.comparison import Comparison, ConditionGroup
 from raycal.report.stats.estimate import Estimate, estimate
 from raycal.report.stats.rounding import exact
 
-ELSEWHERE = "about "  # the prefix of the reason if a claim is about another dataset
+ELSEWHERE = "about "  # The reason begins with these words if a claim is about another dataset.
 # `undecided`: the claim was tested, and the interval is compatible with both the claim and its contrary.
 Verdict = Literal["holds", "does not hold", "undecided", "not tested"]
 
@@ -63,7 +63,7 @@ def parity(comparison: Comparison) -> list[Finding]:
 
 
 def is_about_another_dataset(reason: str) -> bool:
-    """Whether the reason says that the claim is about a dataset other than the one of the runs."""
+    """Whether the reason says that the claim is about another dataset than the runs."""
     return reason.startswith(ELSEWHERE)
 
 

@@ -1,1 +1,1 @@
-"""The report of a project that people labeled: accuracy by their time, and what their answers cost."""
+"""The report of a project that people labeled: accuracy by the time that people spent, and what their answers cost."""

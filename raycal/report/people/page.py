@@ -43,7 +43,8 @@ def people_page(
         tables: The tables by name.
         looks: The look of each scenario.
         projects: What is known about each trial.
-        to_trials: The relative path from the page to the folder that holds the run folders; None if it has no links.
+        to_trials: The relative path from the page to the folder that holds the run folders; None if the page has no
+            links to them.
         template: The template, which may extend that of the report.
         more: What the template needs in addition to the report.
     """

@@ -1,6 +1,7 @@
 """What is known about a project that people labeled: its rounds, the time that people spent, and their prices.
 
-Everything is as it was when the newest finished round was closed, so that the report of the same rounds is the same.
+All values are those at the time when the newest finished round was closed, so that the report of the same rounds is the
+same.
 """
 
 import math
@@ -65,8 +66,9 @@ class LabelingProject:
     Attributes:
         trial: The experiment.
         rounds: Its finished rounds.
-        spent: The answers until the last of these rounds was closed. Empty if the log of answers is not there.
-        prices: What an answer of the team costs. None if the log of answers is not there.
+        spent: The answers that were given before the last of these rounds was closed. Empty if the log of answers is
+            missing.
+        prices: What an answer of the team costs. None if the log of answers is missing.
         num_people: The number of people who answered.
     """
 
@@ -78,7 +80,7 @@ class LabelingProject:
 
 
 def is_labeled_by_people(runs: Runs) -> bool:
-    """Whether people answered in all trials, so that there is nothing to compare with a simulation."""
+    """Whether people answered in all trials, so that no trial is a simulation to compare with."""
     return bool(runs.trials) and all(asks_people(trial.config) for trial in runs.trials)
 
 
@@ -105,7 +107,8 @@ def _read(trial: Trial) -> LabelingProject:
 
 
 def _round(line: IterationRecord, events: Iterable[Event], environment: Mapping[str, Any]) -> Round:
-    # Where people label the test images, each round is measured with those that had a label when it was closed.
+    # If people label the test images, each round is measured on the test images that had a label when the round was
+    # closed.
     by_people = len(book_when_closed(events, line["iteration"]).holdout())
     num_test = by_people or environment.get("dataset", {}).get("num_test")
     accuracy = line["test_accuracy"]

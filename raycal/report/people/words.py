@@ -8,12 +8,12 @@ from raycal.storage.results import is_at_chance
 
 
 def annotate_command(name: str, *options: str) -> str:
-    """The command that goes on with a labeling project."""
+    """The command that continues a labeling project."""
     return " ".join([f"python -m raycal.annotate {name}.yaml --storage runs", *options])
 
 
 def result_words(project: LabelingProject) -> str:
-    """How good the model is after the newest finished round, and how much time that took."""
+    """How good the model is after the newest finished round, and how much time people have spent until then."""
     if not project.rounds:
         return "No round is finished yet, so no model was trained."
     last = project.rounds[-1]

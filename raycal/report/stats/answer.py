@@ -24,13 +24,15 @@ class Answer:
     Attributes:
         dataset: The name of the dataset, with the options that distinguish it from others of the sweep.
         at_budget: The ranking at the number of interactions that all strategies made; None if nothing can be ranked.
-        budget_text: Who wins at the budget, by how much, and why; or why there is no winner.
-        common: Who needs fewer interactions for the highest accuracy that at least two strategies reached.
-        common_text: The same in words; empty if `common` is None.
+        budget_text: Which strategy wins at the budget, by how much, and why; or why there is no winner.
+        common: Which strategy needs fewer interactions for the highest accuracy that at least two strategies reached.
+        common_text: The content of `common` in words; empty if `common` is None.
         targets: The recommendation for each percentage of full supervision that guessing does not reach.
-        target_texts: The same in words, one text per recommendation; targets that no strategy reached have one text.
+        target_texts: The recommendations in words, one text per recommendation. All targets that no strategy reached
+            share one text.
         full_text: The accuracy of full supervision in words; empty if it was not run.
-        unfinished_text: The trials that are not considered because they have not finished; empty if there are none.
+        unfinished_text: A sentence about the trials that are not considered because they have not finished; empty if
+            there are no such trials.
     """
 
     dataset: str
@@ -56,7 +58,7 @@ def answers(runs: Runs) -> list[Answer]:
 
 
 def answers_of(comparisons: Sequence[Comparison]) -> list[Answer]:
-    """The answer for each dataset. With several datasets, each text that opens an answer names its dataset."""
+    """The answer for each dataset. With several datasets, the first text of each answer names its dataset."""
     return [_answer(one, on=f"On {one.dataset}, " if len(comparisons) > 1 else "") for one in comparisons]
 
 

@@ -15,7 +15,7 @@ from raycal.report.stats.reasons import named_margins, reason
 from raycal.report.stats.recommendation import Recommendation
 from raycal.report.stats.targets import Reached
 
-NAMED = 2  # names in a list; the rest is counted
+NAMED = 2  # A list has at most this many names; the remaining names are counted.
 ONE_SEED = "This comparison rests on one seed, and one seed cannot tell differences of a few percent apart."
 
 
@@ -37,7 +37,7 @@ def _joined(items: Sequence[str], conjunction: str = "and") -> str:
 
 
 def winner(result: AtBudget) -> str:
-    """Who wins at the budget, by how much, and why."""
+    """Which group wins at the budget, by how much, and why."""
     if result.tied:
         return _tie(result)
     best = result.winner
@@ -94,7 +94,7 @@ def separate_ranges(groups: Sequence[Group]) -> str:
 
 
 def common(found: CommonAccuracy) -> str:
-    """Who needed fewer interactions for the highest accuracy that two strategies reached."""
+    """Which strategy needed fewer interactions for the highest accuracy that two strategies reached."""
     first, second = found.fewest, found.other
     ours, theirs = found.fewest_needed, found.other_needed
     what = "settings" if first.scenario == second.scenario else "strategies"
@@ -119,7 +119,7 @@ def common(found: CommonAccuracy) -> str:
     ends = "" if low is None or high is None else f"95 % interval {_times(low)} to {_times(high)}"
     if found.is_unclear:
         return f"{text}; the seeds cannot tell the two apart ({_times(times)} times as many, {ends})."
-    if most:  # the factor and its interval are lower bounds
+    if most:  # The factor and its interval are lower bounds.
         return f"{text}, which is at least {_times(floor(100 * times) / 100)} times as many."
     return f"{text}, which is {_times(times)} times as many{f' ({ends})' if ends else ''}."
 
@@ -156,7 +156,8 @@ def _reached(target: Recommendation) -> str:
 
 
 def _random(group: Group, needed: Reached) -> str:
-    """What random labels needed for an accuracy or, if they did not reach it, how far they came."""
+    """How many interactions random labels needed for an accuracy or, if they did not reach it, which accuracy they
+    reached."""
     if needed.by_all:
         assert needed.estimate is not None
         return f"{group.label} needed {'at most ' if needed.at_most else ''}{number(needed.estimate.mean)}"
@@ -201,7 +202,8 @@ def _tie(result: AtBudget) -> str:
 
 
 def _doubts(result: AtBudget) -> Iterator[str]:
-    """Yield sentences about what the seeds cannot tell apart beyond the named margins."""
+    """Yield sentences about groups that the seeds cannot tell apart, apart from the groups of the margins that are
+    named already."""
     named = named_margins(result)
     rivals = [margin for margin in result.margins if margin.is_unclear]
     others = [margin.over.label for margin in rivals if all(margin is not other for other in named)]

@@ -1,4 +1,5 @@
-"""Ranks the strategies of a dataset by their accuracy after the number of interactions that all of them made."""
+"""Ranks the strategies of a dataset by their accuracy after the largest number of interactions that all of them
+made."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,8 +31,8 @@ class Margin:
 
     Attributes:
         over: The other group.
-        difference: The accuracy of the winner minus that of the other group. It has no interval if one of the two has
-            only one compared seed.
+        difference: The accuracy of the winner minus the accuracy of the other group. It has no interval if one of the
+            two groups has only one compared seed.
     """
 
     over: Group
@@ -59,9 +60,9 @@ class AtBudget:
             over all of its own finished seeds.
         all_seeds: Whether `seeds` are all finished seeds of each group.
         ranking: The groups, the most accurate first; groups that are equally accurate are in the order of the plan.
-        margins: How much more accurate the winner is than each of the others, in the order of the ranking.
-        random: The group with random labels that has the settings of the winner or, if there is none, the most accurate
-            group with random labels; None if no group with random labels has finished.
+        margins: How much more accurate the winner is than each other group, in the order of the ranking.
+        random: The group with random labels that has the settings of the winner or, if there is no such group, the most
+            accurate group with random labels. None if no group with random labels has finished.
     """
 
     budget: float
@@ -99,7 +100,7 @@ class AtBudget:
 def at_budget(comparison: Comparison) -> AtBudget | None:
     """Rank the groups of a dataset at their common budget.
 
-    None if no trial has finished, or if one group ended before another one was first evaluated.
+    The result is None if no trial has finished, or if one group ended before another one was first evaluated.
     """
     curves = finished_curves(comparison.advisable)
     every = [curve for by_seed_ in curves.values() for curve in by_seed_.values()]
@@ -133,7 +134,8 @@ def at_budget(comparison: Comparison) -> AtBudget | None:
 
 
 def finished_curves(groups: Sequence[Group]) -> dict[str, Curves]:
-    """The accuracy curves of the finished trials, by the group's label and the seed, without groups that have none."""
+    """The accuracy curves of the finished trials, by the group's label and the seed. Groups without a finished trial
+    are left out."""
     curves = {
         group.label: {seed: curve for seed, trial in by_seed(group).items() if (curve := curve_of(trial.lines))}
         for group in groups
@@ -145,7 +147,7 @@ def _compared_seeds(groups: Sequence[Curves]) -> tuple[int, ...] | None:
     """The seeds over which all groups are compared. None means that each group is compared over its own seeds.
 
     These are the seeds that all groups finished, because a comparison seed by seed is the most exact. If there are
-    fewer than two such seeds, groups that have several seeds each are compared without pairs.
+    fewer than two such seeds and each group has several seeds, the groups are compared without pairing the seeds.
     """
     common = sorted(set.intersection(*map(set, groups)))
     if len(common) >= 2 or (common and any(len(own) == 1 for own in groups)):

@@ -21,7 +21,8 @@ from raycal.report.stats.targets import reach
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """What one seed of a group had spent when it reached an accuracy, and how much the other group needed for it.
+    """What one seed of a group had spent when it reached an accuracy, and how much the other group needed for the same
+    accuracy.
 
     Attributes:
         samples: Single images that the expert had been shown.
@@ -60,8 +61,8 @@ class BreakEven:
         of: The number of seeds that both groups finished.
         cost: The break-even cost of a cluster in images: the mean over `by_seed`. It has an interval only if `by_seed`
             holds all `of` seeds and the other group reached the accuracy in each. None if `by_seed` is empty.
-        is_bound: Whether `cost` is a lower bound, because the other group did not reach the accuracy in every seed. In
-            those seeds, everything that it spent is counted.
+        is_bound: Whether `cost` is a lower bound, because the other group did not reach the accuracy in every seed. For
+            each seed in which it did not, everything that the other group spent is counted.
         at_first: Whether a seed of either group already had the accuracy at its first measured point, so that its
             spending is an upper bound.
     """
@@ -81,11 +82,12 @@ def break_even(comparison: Comparison) -> Iterator[BreakEven]:
     """Compare every group with clusters to the best group that shows only single images, and to `random`, for each
     target.
 
-    If the group had shown s images and c clusters when it first reached the accuracy (linear between measured points),
-    and the other group n images, then a cluster may cost (n - s) / c images. Neither run depends on the cost. The best
-    group is the one that needs the fewest images on average among those that reached the accuracy in the largest share
-    of their seeds. If no group reached it, the best group is the one with the highest final accuracy. It is chosen
-    among the same runs that are compared. Targets that guessing may reach are left out.
+    Suppose that the group had shown s images and c clusters when it first reached the accuracy (linear between measured
+    points), and the other group had shown n images. Then a cluster may cost (n - s) / c images. Neither run depends on
+    the cost. Of the groups that reached the accuracy in the largest share of their seeds, the best group is the one
+    that needs the fewest images on average. If no group reached it, the best group is the one with the highest final
+    accuracy. The best group is chosen among the same runs that are compared. Targets that guessing may reach are left
+    out.
     """
     level = guessing_level(comparison)
     for percent in PERCENTS:
@@ -149,8 +151,8 @@ def _others(comparison: Comparison, group: Group, accuracy: float) -> Sequence[G
 
 
 def _clusters(lines: Lines, interactions: float) -> float:
-    """The number of clusters shown up to this number of interactions; the clusters of an iteration are spread evenly
-    over its interactions."""
+    """The number of clusters shown up to this number of interactions. The clusters of an iteration are assumed to be
+    spread evenly over its interactions."""
     lines = list(lines)
     spent = [0, *(line["interactions"] for line in lines)]
     shown = np.cumsum([0, *(line["clusters_shown"] for line in lines)])

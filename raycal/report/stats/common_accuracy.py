@@ -23,8 +23,8 @@ class CommonAccuracy:
         accuracy: The highest accuracy that groups of two different scenarios reached. In a sweep of one scenario, the
             two groups may have the same scenario.
         fewest: The group that needed the fewest interactions on average.
-        other: The group of another scenario that needed the fewest. In a sweep of one scenario, it may have the same
-            scenario.
+        other: The group of another scenario that needed the fewest interactions. In a sweep of one scenario, it may
+            have the same scenario.
         fewest_needed: The interactions that `fewest` needed.
         other_needed: The interactions that `other` needed.
         factor: How many times as many interactions `other` needed: the geometric mean over the seeds that both
@@ -49,9 +49,10 @@ class CommonAccuracy:
 
 
 def common_accuracy(comparison: Comparison) -> CommonAccuracy | None:
-    """Compare who needed fewer interactions for the highest accuracy that at least two strategies reached.
+    """Compare the interactions that two strategies needed for the highest accuracy that at least two strategies
+    reached.
 
-    None if fewer than two strategies finished, or if guessing may reach the accuracy too.
+    The result is None if fewer than two strategies finished, or if guessing may reach the accuracy too.
     """
     curves = finished_curves(comparison.advisable)
     groups = [group for group in comparison.advisable if group.label in curves]

@@ -15,7 +15,8 @@ class ConditionGroup:
     """One combination of all settings except scenario and seed.
 
     Attributes:
-        label: The values that distinguish this combination from others of its dataset; empty if there are no others.
+        label: The values that distinguish this combination from the other combinations of its dataset; empty if there
+            is only one.
         groups: The groups by scenario. A group that a varied setting cannot affect, such as `random` with a purity
             threshold, is in every combination.
     """

@@ -107,7 +107,7 @@ def curve_of(lines: Lines, metric: str = ACCURACY_KEY) -> Curve | None:
 def mean_curve(
     trials: Sequence[Measured], *, metric: str = ACCURACY_KEY, axis: Axis = "interactions"
 ) -> MeanCurve | None:
-    """The mean over trials that differ only in their seed; None if no budget is covered by all of them.
+    """The mean curve over trials that differ only in their seed; None if no budget is covered by all trials.
 
     Only interactions grow in every iteration; the number of annotated images may fall, because the labels of clusters
     are dropped after each iteration. Seeds are therefore averaged at equal interactions; another axis only decides
@@ -146,7 +146,7 @@ def shared_range(curves: Sequence[Curve]) -> tuple[float, float] | None:
 
 
 def shared_budget(trials: Iterable[Trial]) -> tuple[float, float] | None:
-    """The range of interactions over which all trials measured accuracy, and over which they are compared."""
+    """The range of interactions over which all trials measured accuracy. The trials are compared over this range."""
     return shared_range([curve for trial in trials if (curve := curve_of(trial.lines))])
 
 
@@ -157,7 +157,7 @@ def aubc_between(lines: Lines, low: float, high: float) -> float | None:
 
 
 def final_accuracy(lines: Lines) -> float | None:
-    """The last measured accuracy; None if there is none."""
+    """The last measured accuracy; None if no accuracy was measured."""
     curve = curve_of(lines)
     return float(curve.values[-1]) if curve else None
 
@@ -174,7 +174,7 @@ def reached_at(lines: Lines, accuracy: float) -> float | None:
 
     If the first measured point already has the accuracy, its number of interactions is returned, which is an upper
     bound.
-    None if the accuracy was not reached (censored at the last point).
+    The result is None if the accuracy was not reached (censored at the last point).
     """
     points = [(line["interactions"], value) for line in lines if (value := value_of(line, ACCURACY_KEY)) is not None]
     if points and reaches(points[0][1], accuracy):
@@ -193,5 +193,5 @@ def reaches_first(lines: Lines, accuracy: float) -> bool:
 
 
 def round_up(interactions: float) -> int:
-    """The next whole number of interactions, ignoring floating-point errors on whole numbers."""
+    """The next whole number of interactions; a floating-point error on a whole number does not round it up."""
     return ceil(round(interactions, 6))

@@ -31,7 +31,8 @@ class Estimate:
     def within(self, least: float, most: float) -> "Estimate":
         """Clip the interval to the smallest and the largest value that the mean can have.
 
-        The true mean lies in the clipped interval exactly if it lies in the full one, so the confidence stays 95 %.
+        The true mean lies in the clipped interval exactly if it lies in the full interval, so the confidence stays 95
+        %.
         """
         if self.low is None or self.high is None:
             return self

@@ -10,8 +10,8 @@ LONGER = "train longer (training.steps or training.epochs) or with another train
 LEARN_MORE = f"{LONGER}; more test images lower what guessing reaches"
 BETTER_TEST = "guessing can reach every accuracy on this test split; add test images of every class"
 
-# A test split is imbalanced if guessing its largest class is right more often than guessing among equal classes by at
-# least this much.
+# A test split counts as imbalanced if the accuracy of guessing its largest class exceeds the accuracy of guessing among
+# equally large classes by at least this much.
 IMBALANCED = 0.1
 IMBALANCED_ADVICE = (
     "the classes of the test split are imbalanced: with equally many test images of every class, guessing would reach "
@@ -22,8 +22,8 @@ IMBALANCED_ADVICE = (
 def guessing_level(comparison: Comparison) -> float | None:
     """The highest accuracy that cannot be distinguished from guessing on a test split of the dataset.
 
-    The test splits of different seeds may differ a little; the highest level counts. None if all trials were run by an
-    earlier version of raycal, which did not record the level.
+    The test splits of different seeds may differ a little; the highest level counts. The result is None if all trials
+    were run by an earlier version of raycal, which did not record the level.
     """
     return highest(line for group in comparison.groups for trial in group.trials for line in trial.lines)
 

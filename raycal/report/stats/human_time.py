@@ -13,7 +13,8 @@ def hours_to_reach(group: Group, accuracy: float) -> Estimate | None:
 
 
 def hours_at(group: Group, interactions: float) -> Estimate | None:
-    """The hours of the expert for a number of interactions; None unless every finished seed covers it."""
+    """The hours of the expert for a number of interactions; None unless every finished seed made so many
+    interactions."""
     return _of_all([_hours_at(trial, interactions) for trial in group.finished])
 
 
@@ -23,6 +24,7 @@ def _hours_at(trial: Trial, interactions: float | None) -> float | None:
 
 
 def _of_all(hours: Sequence[float | None]) -> Estimate | None:
-    """The estimate. None unless every seed has a value, as the mean would otherwise be that of the quickest seeds."""
+    """The estimate over all seeds. None unless every seed has a value, because a mean over some seeds would be the mean
+    of the quickest seeds."""
     known = [one for one in hours if one is not None]
     return estimate(known) if len(known) == len(hours) else None

@@ -20,7 +20,7 @@ from raycal.report.stats.rounding import exact
 Metric = Literal["AUBC", "accuracy"]
 METRICS: tuple[Metric, ...] = ("AUBC", "accuracy")
 ALPHA = 0.05
-MAX_ENUMERATED = 13  # number of pairs up to which the exact distribution of Wilcoxon's statistic is enumerated
+MAX_ENUMERATED = 13  # Up to this number of pairs, the exact distribution of Wilcoxon's statistic is enumerated.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class Pair:
 
     Attributes:
         metric: The AUBC over the shared interactions, or the accuracy at their end.
-        budget: The first and the last shared number of interactions; None if there are none.
+        budget: The first and the last shared number of interactions; None if the trials share no interactions.
         first_mean: The first group's mean over the paired seeds. None if there is no such seed.
         second_mean: The second group's mean over the paired seeds. None if there is no such seed.
         t_p_holm: The p-value of the t-test, corrected over all pairs of the dataset in this metric.
@@ -103,7 +103,8 @@ def paired_test(first: Sequence[float], second: Sequence[float]) -> PairedTest:
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Apply Holm's step-down correction (1979) to the defined p-values; undefined ones stay None.
 
-    The tests compare it with statsmodels, which is too large (65 MB) to be required for this function alone.
+    The tests of raycal compare this function with statsmodels, which is too large (65 MB) to be required for this
+    function alone.
     """
     order = sorted((p, index) for index, p in enumerate(p_values) if p is not None)
     corrected: list[float | None] = [None] * len(p_values)
@@ -168,15 +169,16 @@ def _wilcoxon(differences: npt.NDArray[np.float64]) -> float:
     """The two-sided p-value of the signed-rank test.
 
     Up to 13 pairs, all combinations of signs are enumerated, because tables of the exact distribution are wrong with
-    ties. `scipy.stats.wilcoxon` enumerates them too and gives the same p-values, but a hundred times more slowly.
+    ties. `scipy.stats.wilcoxon` also enumerates all combinations and gives the same p-values, but a hundred times more
+    slowly.
     """
     differing = differences[differences != 0]
     if len(differing) > MAX_ENUMERATED:
-        from scipy import stats  # slow to import
+        from scipy import stats  # This module is slow to import.
 
         return float(stats.wilcoxon(differing).pvalue)
     _, place, counts = np.unique(np.abs(differing), return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]  # ties share the mean of their ranks
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]  # Ties share the mean of their ranks.
     signs = np.array(list(product((-1, 1), repeat=len(ranks))))
     sums = np.abs(signs @ ranks)
     return float(np.mean(sums >= abs(ranks @ np.sign(differing))))

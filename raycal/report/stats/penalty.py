@@ -34,11 +34,11 @@ class PenaltyMatrix:
 def penalty_matrix(comparison: Comparison) -> PenaltyMatrix:
     """The pairwise penalty matrix of Ash et al. (BADGE, ICLR 2020, section 4) over the scenarios of a dataset.
 
-    Two scenarios are compared in every setting, which fixes everything except scenario and seed. The budgets are the
-    numbers of interactions that at least one paired trial measured and all paired trials cover. At each budget, a
-    two-sided paired t-test compares the accuracies of the seeds that both scenarios finished. If p < 0.05, the scenario
-    with the larger mean beats the other, and 1 / (number of budgets) is added to its row in the other's column. A
-    setting therefore adds at most 1 to a cell.
+    Two scenarios are compared in every setting, where a setting fixes everything except scenario and seed. The budgets
+    are the numbers of interactions that at least one paired trial measured and all paired trials cover. At each budget,
+    a two-sided paired t-test compares the accuracies of the seeds that both scenarios finished. If p < 0.05, the
+    scenario with the larger mean beats the other, and 1 / (number of budgets) is added to its row in the other's
+    column. A setting therefore adds at most 1 to a cell.
 
     Ash et al. space their budgets exponentially and stop when all strategies have 99 % of the accuracy of full
     supervision; here every measured budget counts. Pairs with fewer than two seeds in common are not compared. The
@@ -75,7 +75,7 @@ def penalty_matrix(comparison: Comparison) -> PenaltyMatrix:
 def _curves(condition: ConditionGroup, *names: str) -> tuple[Sequence[Curve], Sequence[Curve]] | None:
     """The curves of two scenarios in the seeds that both finished.
 
-    None if there are fewer than two such seeds, or if their curves share no interactions.
+    The result is None if there are fewer than two such seeds, or if their curves share no interactions.
     """
     groups = [condition.groups[name] for name in names if name in condition.groups]
     if len(groups) < 2 or any(is_whole_pool(group) for group in groups):

@@ -10,10 +10,11 @@ from raycal.report.stats.at_budget import AtBudget, Margin
 from raycal.report.stats.comparison import by_seed
 from raycal.report.stats.estimate import number
 
-MANY_REFUSED = 0.5  # a share of refused clusters of at least this much explains why a strategy lost
-MANY_WRONG = 0.05  # a share of wrong labels of at least this much explains why a strategy lost
-FEWER_WRONG = 0.02  # a difference of at least this much between two shares of wrong labels explains who won
-MORE_ANNOTATED = 1.2  # a ratio of at least this much between the annotated images of two strategies explains who won
+MANY_REFUSED = 0.5  # A share of refused clusters of at least this much explains why a strategy lost.
+MANY_WRONG = 0.05  # A share of wrong labels of at least this much explains why a strategy lost.
+FEWER_WRONG = 0.02  # A difference of at least this much between two shares of wrong labels explains which strategy won.
+# A ratio of at least this much between the annotated images of two strategies explains which strategy won.
+MORE_ANNOTATED = 1.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,7 @@ class Reason:
     """Why the winner won.
 
     Attributes:
-        words: A clause that gives the reason.
+        words: A clause of a sentence that gives the reason.
         about: The group that the clause compares the winner with; None if it is about the winner alone.
     """
 
@@ -129,7 +130,7 @@ def _sum(result: AtBudget, group: Group, key: str) -> float | None:
 
 
 def _mean(result: AtBudget, group: Group, key: str) -> float | None:
-    """The mean over the seeds of the last defined value up to the budget; None if no seed has one."""
+    """The mean over the seeds of the last defined value up to the budget; None if no seed has such a value."""
     lasts = [
         next((line[key] for line in reversed(lines) if line.get(key) is not None), None)
         for lines in _lines(result, group)

@@ -28,10 +28,11 @@ class Recommendation:
             because the interval of the paired difference contains 0. They are ordered by their mean number of
             interactions, fewest first.
         num_reached: The number of groups that reach the accuracy in all of their seeds.
-        random: The group with random labels that `group` is compared with; None if there is none, or if it is `group`.
+        random: The group with random labels that `group` is compared with; None if there is no such group, or if it is
+            `group`.
         random_needed: The interactions that `random` needs, with None for each seed that does not reach the accuracy.
-        closest: If no group reaches the accuracy in all of its seeds: the group that does so in the largest share of
-            them, with its interactions; None if no seed of any group reaches the accuracy.
+        closest: If no group reaches the accuracy in all of its seeds, the group that reaches it in the largest share of
+            its seeds, with its interactions. None if no seed of any group reaches the accuracy.
     """
 
     percent: int
@@ -46,21 +47,24 @@ class Recommendation:
 
 
 def recommend(comparison: Comparison) -> list[Recommendation]:
-    """One recommendation per target, without the targets that guessing may reach; none without full supervision."""
+    """One recommendation per target, without the targets that guessing may reach; an empty list without full
+    supervision."""
     full, level = full_accuracy(comparison), guessing_level(comparison)
     targets = [] if full is None else [(percent, percent / 100 * full) for percent in PERCENTS]
     return [_recommend(comparison, *target) for target in targets if not is_guessing(target[1], level)]
 
 
 def full_accuracy(comparison: Comparison) -> float | None:
-    """The accuracy of full supervision, of its best settings if it was run with several; None if none finished."""
+    """The accuracy of full supervision, at its best settings if it was run with several; None if no trial of it
+    finished."""
     return _best_accuracy([group for group in comparison.groups if is_whole_pool(group)])
 
 
 def goal(comparison: Comparison, percent: int) -> tuple[str, float | None]:
     """The target in words, and its accuracy.
 
-    Without full supervision it is a percentage of the best final accuracy; None if no trial finished.
+    Without full supervision, the target is a percentage of the best final accuracy. The result is None if no trial
+    finished.
     """
     reference, best = "full supervision", full_accuracy(comparison)
     if best is None:

@@ -1,9 +1,8 @@
 """Comparisons of accuracies that do not depend on the last bit of a float.
 
-An accuracy is a ratio of two whole numbers, and a target or a mean is a ratio of larger whole numbers. Floats hold
-neither
-exactly: 0.9 * 0.8 is 0.7200000000000001, which 72 right answers of 100 do not reach. Every comparison of accuracies in
-the report therefore goes through this module.
+An accuracy is a ratio of two whole numbers, and a target or a mean is a ratio of larger whole numbers. Floats do not
+hold such ratios exactly: 0.9 * 0.8 is 0.7200000000000001, which 72 right answers of 100 do not reach. Every comparison
+of accuracies in the report therefore goes through this module.
 """
 
 from math import copysign

@@ -65,8 +65,8 @@ def full_supervision(group: Group, comparison: Comparison) -> Estimate | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Efficiency:
-    """The number of interactions that random sampling needs, divided by the number that a group needs; it is above 1 if
-    the group needs fewer.
+    """The number of interactions that random sampling needs, divided by the number that a group needs. The ratio is
+    above 1 if the group needs fewer.
 
     Attributes:
         of: The number of seeds that both groups finished.
@@ -90,7 +90,7 @@ def label_efficiency(group: Group, comparison: Comparison) -> Efficiency | None:
     In each seed, it is the number of interactions after which `random` first had its own final accuracy, divided by the
     number after which the group first had that accuracy.
 
-    None for `random` itself, for full supervision, and if `random` was not run with these settings.
+    The result is None for `random` itself, for full supervision, and if `random` was not run with these settings.
     """
     random = comparison.condition_group_of(group).groups.get(RANDOM)
     if random is None or random is group or is_whole_pool(group):
@@ -133,7 +133,8 @@ def _guesses(random: Lines) -> bool:
 
 
 def _ratio(random: Lines, other: Lines) -> float | None:
-    """The ratio of the interactions of `random` to those of the group, in one seed. None if the ratio is unknown."""
+    """The interactions of `random` divided by the interactions of the group, in one seed. None if the ratio is
+    unknown."""
     accuracy = final_accuracy(random)
     if accuracy is None or _both_at_first(random, other) or _guesses(random):
         return None

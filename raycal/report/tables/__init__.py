@@ -12,7 +12,7 @@ from raycal.report.tables.groups import sensitivity_table, summary_table
 from raycal.report.tables.targets import break_even_table, recommendation_table, target_table
 from raycal.report.tables.trials import failure_table
 
-# The functions that build the tables, in the order of the report, where the recommendation comes before them.
+# The functions that build the tables, in the order of the report. The recommendation comes before these tables.
 TABLES: Mapping[str, Callable[[Sequence[Comparison]], pd.DataFrame]] = {
     "summary": summary_table,
     "targets": target_table,

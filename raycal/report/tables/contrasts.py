@@ -74,7 +74,7 @@ def penalty_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
 
 
 def _penalty_rows(dataset: str, matrix: PenaltyMatrix, scenarios: Sequence[str]) -> Iterator[Row]:
-    """Yield a row per scenario, then the column means; nothing if no two scenarios have two seeds in common."""
+    """Yield a row per scenario, then the column means. Yield nothing if no two scenarios have two seeds in common."""
     if matrix.seeds is None:
         return
     rows = [*zip(matrix.scenarios, matrix.compared, matrix.wins, strict=True)]

@@ -35,7 +35,8 @@ def recommendation_table(answers: Sequence[Answer]) -> pd.DataFrame:
 
 
 def _answer_rows(answer: Answer) -> Iterator[Row]:
-    """Yield a row for each named margin of the winner, one for the highest shared accuracy, and one for each target."""
+    """Yield a row for each named margin of the winner, a row for the highest shared accuracy, and a row for each
+    target."""
     question, nothing, ranked = "highest accuracy at the shared budget", (None, None, None), answer.at_budget
     if ranked is None:
         values = (None, None, *nothing, 0, None, *nothing, *nothing, "")

@@ -1,2 +1,1 @@
-"""Reads and writes what is on disk: the folders of a sweep and of its runs, and each of their files. Nothing here uses
-torch."""
+"""Reads and writes the folders of a sweep and of its runs, and each of their files. This package does not use torch."""

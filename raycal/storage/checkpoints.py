@@ -1,4 +1,4 @@
-"""The saved states of an experiment, from each of which it can continue; an incomplete state is ignored."""
+"""The saved states of an experiment. The experiment can continue from each of them; an incomplete state is ignored."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from raycal.storage.seal import digest_of
 
 STATES_KEPT = 2
 POOL, MODEL, MANIFEST = ".pool.npz", ".model.pt", ".json"
-# The largest model file that is read, which is larger than any model that raycal trains.
+# A model file of more bytes is not read. Any model that raycal trains is smaller.
 MAX_MODEL_BYTES = 2**33
 _ITERATION = re.compile(r"iteration-\d{3,9}\.", re.ASCII)
 
@@ -26,7 +26,7 @@ class SavedState:
     Attributes:
         iteration: The last finished iteration, from 0.
         interactions: The human interactions spent so far.
-        human_seconds: The time that these interactions took.
+        human_seconds: The time that these interactions took, in seconds.
         pool: The pool, as `pack` made it.
         model: The model, as the learner saved it.
         results: Every line of results.jsonl up to this state.
@@ -46,7 +46,7 @@ class SavedState:
 
         Args:
             num_samples: The size of the pool.
-            may_have_grown: Whether the saved pool may have been smaller. All further samples are in D^U.
+            may_have_grown: Whether the saved pool may have been smaller. All samples that it lacks are in D^U.
 
         Raises:
             ValueError: The saved pool has another size, or the file is not a pool.
@@ -60,8 +60,8 @@ class SavedState:
 
 
 class StateDir:
-    """The folder `state/` of a run. Each state consists of a pool, a model, and a manifest with their digests, which is
-    written last.
+    """The folder `state/` of a run. Each state consists of a pool, a model, and a manifest with their digests. The
+    manifest is written last.
 
     A state is ignored if its manifest or files are incomplete or changed; the state before it is then used.
     """
@@ -115,7 +115,7 @@ class StateDir:
         try:
             return self._read(name)
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError, InputError):
-            return None  # the file is complete, but `save` did not write it
+            return None  # The file is complete, but `save` did not write it.
 
     def _read(self, name: str) -> SavedState | None:
         digest, _, text = (self._folder.read(name) or b"").partition(b"\n")

@@ -7,7 +7,7 @@ from raycal.config import ExperimentConfig
 
 
 class RunInputs(NamedTuple):
-    """The configuration of one trial, and the content of the `environment.json` that it wrote; empty if the trial has
+    """The configuration of one trial, and the content of its `environment.json`. The content is empty if the trial has
     not run."""
 
     config: ExperimentConfig
@@ -15,8 +15,8 @@ class RunInputs(NamedTuple):
 
 
 def data_variants(trials: Sequence[RunInputs]) -> list[str]:
-    """The data that each trial read. It is `data 1`, `data 2` and so on if they differ within a dataset, and otherwise
-    empty.
+    """Names the data that each trial read: `data 1`, `data 2` and so on if the data differ within a dataset, and
+    otherwise an empty text.
 
     Trials of an earlier version of raycal, which recorded too little to compare, count as the first variant.
     """

@@ -13,7 +13,7 @@ from pyarrow import fs
 from raycal.errors import InputError, StorageError, printable
 from raycal.home import expand_home
 
-# Size of the largest file that raycal reads, except model checkpoints (see `MAX_MODEL_BYTES`).
+# raycal reads no file with more bytes than this, except model checkpoints (see `MAX_MODEL_BYTES`).
 MAX_BYTES = 2**28
 
 
@@ -83,7 +83,7 @@ class Folder:
             self._filesystem.create_dir(str(Path(path).parent), recursive=True)
             if self.is_local:
                 _write_local(Path(path), content, private=private)
-            else:  # in an object store a file appears when its upload is complete
+            else:  # In an object store, a file appears when its upload is complete.
                 with self._filesystem.open_output_stream(path) as stream:
                     stream.write(content)
 
@@ -159,7 +159,7 @@ class Folder:
 def _write_local(path: Path, content: bytes, *, private: bool) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     if private:
-        temporary.unlink(missing_ok=True)  # a file that a crash has left would keep its permissions
+        temporary.unlink(missing_ok=True)  # A file that a crash has left would keep its permissions.
     opener = partial(os.open, mode=0o600 if private else 0o666)
     try:
         with open(temporary, "wb", opener=opener) as file:
@@ -168,7 +168,7 @@ def _write_local(path: Path, content: bytes, *, private: bool) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError:
-        temporary.unlink(missing_ok=True)  # on a full disk the next file may need the space
+        temporary.unlink(missing_ok=True)  # On a full disk, the next file may need this space.
         raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:

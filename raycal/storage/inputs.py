@@ -1,7 +1,7 @@
 """The inputs of a sweep's trials: the images with their labels, and the weights.
 
-They are recorded beside the plan when a sweep is started. A sweep that continues later, elsewhere or on another node
-therefore reads the same inputs, and trials on different data are never averaged.
+The inputs are recorded beside the plan when a sweep is started. A sweep that continues later, elsewhere or on another
+node therefore reads the same inputs, and trials on different data are never averaged.
 """
 
 import io
@@ -23,7 +23,7 @@ from raycal.storage.seal import seal, unseal
 
 RECORD, MANIFESTS, SOURCES = "inputs.json", "inputs", "plugins"
 SHORT_DIGEST = 12
-ADVICE = "put back what was there, or give the sweep another name or --storage"
+ADVICE = "put back the earlier inputs, or give the sweep another name or --storage"
 SCHEMA = pa.schema([("name", pa.string()), ("class", pa.string()), ("digest", pa.binary(DIGEST_BYTES))])
 
 
@@ -35,7 +35,7 @@ class ExpectedInputs:
         content: The content digest that `Dataset.load` accepts. None for a dataset without one file per image.
         train: Digest of the training pool.
         test: Digest of the test split.
-        weights: Digest of the initial weights. None if there are none.
+        weights: Digest of the initial weights. None if there are no weights.
     """
 
     content: str | None
@@ -113,8 +113,8 @@ class Inputs:
 def keep_sources(plugins: Iterable[Plugin], folder: Folder) -> None:
     """Keep the source of each plug-in that is given by its path, in the sweep's folder under `plugins/<digest>`.
 
-    Nothing is imported from there. The sources are kept for a person who wants to restore what the sweep was started
-    with.
+    Nothing is imported from this folder. The sources are kept for a person who wants to restore the plug-ins with which
+    the sweep was started.
     """
     for plugin in plugins:
         kept = folder.folder(f"{SOURCES}/{plugin.digest[:SHORT_DIGEST]}")
@@ -146,7 +146,7 @@ class InputRecord:
         self._folder, self._manifests = folder, folder.folder(MANIFESTS)
 
     def recorded(self) -> RecordedInputs:
-        """The recorded inputs with which others can be compared."""
+        """The recorded inputs with which other inputs can be compared."""
         record = self._read()
         families = frozenset(one["family"] for one in record["datasets"].values())
         return RecordedInputs(families=families, weights=frozenset(record["weights"]))
@@ -175,7 +175,7 @@ class InputRecord:
             raise InputError(*problems)
 
     def add(self, inputs: Inputs) -> None:
-        """Record inputs beside those that are already recorded."""
+        """Record inputs in addition to the inputs that are already recorded."""
         record = self._read()
         known = json.dumps(record, sort_keys=True)
         for key, current in inputs.datasets.items():

@@ -1,5 +1,5 @@
-"""Decides which process may write in the folder of a sweep: the one that started or resumed the sweep last. This works
-without locks, because object stores have none."""
+"""Decides which process may write in the folder of a sweep: the one that started or resumed the sweep last. The
+decision needs no locks, because object stores have none."""
 
 import json
 import os
@@ -17,8 +17,8 @@ class Lease:
     """A process's ownership of a sweep folder, from its start of the sweep until the next start takes the folder over.
 
     The lock of the folder keeps two processes from running the sweep at once. The owner record is for processes that
-    did not notice a new start: a process that was suspended, or a worker on another node whose driver was killed. It
-    tells them that another process owns the folder now.
+    did not notice a new start: a process that was suspended, or a worker on another node whose driver was killed. The
+    record tells such a process that another process owns the folder now.
 
     Args:
         folder: The folder of the sweep.
@@ -52,18 +52,19 @@ def has_lost_its_owner(folder: Folder) -> bool:
         owner = json.loads(folder.read(OWNER) or b"{}")
         if owner["host"] != socket.gethostname():
             return False
-        os.kill(int(owner["pid"]), 0)  # signal 0 only asks whether the process exists
+        os.kill(int(owner["pid"]), 0)  # Signal 0 only asks whether the process exists.
     except ProcessLookupError:
         return True
-    except (OSError, OverflowError, ValueError, KeyError, TypeError):  # another user's process, or a damaged record
+    except (OSError, OverflowError, ValueError, KeyError, TypeError):
+        # The process belongs to another user, or the record is damaged.
         return False
     return False
 
 
 def _epoch(folder: Folder) -> int:
-    """The number of times that the folder was taken, as far as it is known."""
+    """The number of times that the folder was taken over, as far as this number is known."""
     try:
         return int(json.loads(folder.read(OWNER) or b"{}").get("epoch", 0))
-    # the record is damaged, but the id in `start` still tells starts apart
     except (ValueError, AttributeError, TypeError):
+        # The record is damaged, but the id in `start` still tells starts apart.
         return 0

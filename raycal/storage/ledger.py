@@ -1,4 +1,4 @@
-"""The ledger as a table with one row per human interaction; it holds no wall-clock time."""
+"""The ledger as a table with one row per human interaction. The table holds no wall-clock time."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 
 from raycal.algorithm.records import Answer, Interaction, Kind
 
-# The largest number of values in a ledger file, over all columns. A file holds one iteration, or a whole experiment in
-# which the expert may see every sample of a large pool in each iteration.
+# A ledger file has at most this many values, over all columns. A file holds one iteration or a whole experiment, and
+# the expert may see every sample of a large pool in each iteration.
 MAX_VALUES = 10**8
 SCHEMA = pa.schema(
     [

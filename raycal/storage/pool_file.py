@@ -14,9 +14,9 @@ from raycal.algorithm.records import PoolSnapshot
 
 _DTYPES: Mapping[str, npt.DTypeLike] = {"status": np.int8, "labels": np.int32, "purity": np.float32}
 _OF_NEW_SAMPLES: Mapping[str, int] = {"status": UNLABELED, "labels": NO_LABEL, "purity": 1}
-_EARLIER = _DTYPES.keys() - {"purity"}  # earlier versions stored no purity
-# Upper limits, both with room to spare: the bytes per sample over all arrays together, and the bytes of an archive
-# without samples.
+_EARLIER = _DTYPES.keys() - {"purity"}  # Earlier versions stored no purity.
+# Upper limits, which are larger than any real value: the bytes per sample over all arrays together, and the bytes of an
+# archive without samples.
 _SAMPLE_BYTES, _ARCHIVE_BYTES = 16, 4096
 _UNPACKED_IN_PIECES = (ZIP_STORED, ZIP_DEFLATED)
 

@@ -28,8 +28,8 @@ class _KeptLabels(TypedDict, total=False):
 class IterationRecord(_KeptLabels):
     """One line of results.jsonl: the values of an iteration by their public names; an undefined value is None.
 
-    At run time it is the parsed line itself. A line that another version of raycal wrote may have more keys, which are
-    kept, and may lack those that are not required.
+    At run time the record is the parsed line itself. A line that another version of raycal wrote may have more keys,
+    which are kept, and may lack keys that are not required.
 
     Attributes:
         iteration: The iteration, from 0.
@@ -39,8 +39,8 @@ class IterationRecord(_KeptLabels):
         clusters_accepted: The number of these clusters that the expert labeled.
         cluster_label_error: The fraction of wrong labels among the labels that these clusters gave.
         human_seconds: The time that the interactions up to this iteration took, which is the sum of the ledger's
-            seconds. If people label, the time for the hold-out, second opinions and late answers is not in it.
-        optimizer_steps: The length of the training whose model was evaluated.
+            seconds. If people label, this does not include the time for the hold-out, second opinions and late answers.
+        optimizer_steps: The number of optimizer steps of the training whose model was evaluated.
     """
 
     iteration: int
@@ -123,7 +123,7 @@ def iteration_record(result: IterationResult) -> IterationRecord:
 
 
 def last_defined(lines: Iterable[Mapping[str, Any]], key: str) -> Any:
-    """The value at the end of a run, taken from the last line that has one. None if no line has one.
+    """The value at the end of a run, taken from the last line that has such a value. None if no line has one.
 
     The cluster label error, for example, is undefined in an iteration in which no cluster was accepted.
     """
@@ -131,14 +131,14 @@ def last_defined(lines: Iterable[Mapping[str, Any]], key: str) -> Any:
 
 
 def is_at_chance(line: IterationRecord) -> bool:
-    """Whether the test accuracy is no better than guessing. False if that is not known."""
+    """Whether the test accuracy is no better than guessing. False if the level of guessing is not known."""
     chance, accuracy = line.get("chance_accuracy"), line["test_accuracy"]
     return chance is not None and accuracy is not None and accuracy <= chance
 
 
 def loss_has_not_fallen(line: IterationRecord) -> bool:
-    """Whether a training of several steps ended with a loss that is not lower than at its start. False if that is not
-    known."""
+    """Whether a training of several steps ended with a loss that is not lower than at its start. False if the losses
+    are not known."""
     steps, first, last = line.get("optimizer_steps"), line.get("first_train_loss"), line.get("train_loss")
     return steps is not None and first is not None and last is not None and steps > 1 and last >= first
 
@@ -147,9 +147,9 @@ def area_under_budget_curve(lines: Iterable[Mapping[str, Any]]) -> float | None:
     """Mean test accuracy over the interactions spent, from the first line of a run to its last; None if there is no
     line.
 
-    It is the area under accuracy against interactions by the trapezoid rule, divided by the span of interactions; for
-    a single line it is the line's accuracy. It is the AUBC of Zhan, Liu, Li, Chan, "A Comparative Survey: Benchmarking
-    for Pool-based Active Learning" (IJCAI 2021).
+    This mean is the area under accuracy against interactions by the trapezoid rule, divided by the span of
+    interactions. For a single line it is the line's accuracy. It is the AUBC of Zhan, Liu, Li, Chan, "A Comparative
+    Survey: Benchmarking for Pool-based Active Learning" (IJCAI 2021).
     """
     points = [(line["interactions"], line["test_accuracy"]) for line in lines if line["test_accuracy"] is not None]
     if not points:

@@ -28,7 +28,7 @@ CONFIG, RESULTS, ERROR, ENVIRONMENT, STARTED, FINISHED, STOPPED = (
 )
 _READ_FROM_RESULTS = {"iteration", "interactions", "annotated", "cluster_label_error", "test_accuracy"}
 
-# The words for the states in tables and in the Python API, which do not distinguish planned from running trials.
+# The words for the states in tables and in the Python API. These words do not distinguish planned from running trials.
 Outcome = Literal["finished", "stopped", "failed", "unfinished"]
 
 
@@ -57,7 +57,7 @@ class TrialState(StrEnum):
         return cast(Outcome, self.value) if self.has_ended else "unfinished"
 
 
-# For each state, the file that puts a trial into it. The first file that exists decides. A failure while the last files
+# For each state, the file that shows it. The first of these files that exists decides. A failure while the last files
 # are written therefore does not change the state of an experiment that has finished.
 _RECORDS = {TrialState.FINISHED: FINISHED, TrialState.STOPPED: STOPPED, TrialState.FAILED: ERROR}
 
@@ -79,7 +79,7 @@ class RunDir:
         return TrialState.RUNNING if names else TrialState.PLANNED
 
     def has_states(self) -> bool:
-        """Whether there are saved states, or parts of some, from which the experiment could continue."""
+        """Whether there are saved states, or parts of saved states, from which the experiment could continue."""
         return bool(self.folder.folder(STATES).names("iteration-*"))
 
     def reason(self) -> str | None:
@@ -97,7 +97,8 @@ class RunDir:
     def damage(self) -> list[str]:
         """What is wrong with a run that has ended: a line for each file that differs from what it was at the end.
 
-        The list is empty for a run that has not ended, which repairs itself, and for one that an earlier version ended.
+        The list is empty for a run that has not ended, because such a run repairs itself, and for a run that an earlier
+        version of raycal ended.
         """
         try:
             end = self._read_end(FINISHED) or self._read_end(STOPPED) or {}
@@ -153,12 +154,12 @@ class RunDir:
         return ledger.joined(tables)
 
     def ledger_of(self, iteration: int) -> Sequence[Interaction]:
-        """The interactions of one iteration; empty if it has no ledger file."""
+        """The interactions of one iteration; empty if the iteration has no ledger file."""
         content = self._ledger_files.read(ledger_name(iteration))
         return () if content is None else ledger.from_parquet(content)
 
     def montage(self, iteration: int) -> bytes | None:
-        """The montage of an iteration's clusters, a PNG; None if there is none."""
+        """The montage of an iteration's clusters, a PNG; None if the iteration has no montage."""
         return self._montages.read(f"{iteration_name(iteration)}.png")
 
     def montages(self) -> list[str]:
@@ -166,11 +167,11 @@ class RunDir:
         return [f"{MONTAGES}/{name}" for name in by_iteration(self._montages.names("iteration-*.png"))]
 
     def start_time(self) -> int | None:
-        """When the experiment first began, in milliseconds since 1970; None when it has not."""
+        """The time when the experiment first began, in milliseconds since 1970; None if it has not begun."""
         content = self.folder.read(STARTED)
         try:
             return None if content is None else int(json.loads(content)["time"])
-        except (ValueError, TypeError, KeyError):  # the file is incomplete, or raycal did not write it
+        except (ValueError, TypeError, KeyError):  # The file is incomplete, or raycal did not write it.
             return None
 
     def environment(self) -> dict[str, Any]:
@@ -186,7 +187,7 @@ class RunDir:
 
     @property
     def _removal(self) -> str:
-        """What to do without a file that is lost. The answers of people are never to be removed."""
+        """What to do without a file that is lost. The advice is never to remove the answers of people."""
         where = self.folder.place
         if self.folder.exists(PEOPLE):
             return (
@@ -196,7 +197,7 @@ class RunDir:
         return f"remove {where} to run the experiment again"
 
     def _object(self, name: str, content: bytes) -> dict[str, Any]:
-        """The content as a JSON object; raises InputError if it is not one."""
+        """The content as a JSON object; raises InputError if the content is no JSON object."""
         try:
             value = json.loads(content)
         except (ValueError, RecursionError):
@@ -215,7 +216,7 @@ class RunDir:
             return None
         try:
             return digest_of(self.folder.read(name) or b"")
-        except InputError:  # the file is too large
+        except InputError:  # The file is too large.
             return None
 
     def _read_end(self, name: str) -> dict[str, Any] | None:

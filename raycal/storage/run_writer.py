@@ -40,8 +40,8 @@ logger = logging.getLogger(__name__)
 class RunWriter(RunDir):
     """The folder of one experiment, to be written by one process at a time.
 
-    An iteration is committed in the order ledger file, state, results line. It counts once its state is saved: after a
-    crash, `begin` drops a ledger file without a state, and rewrites the results lines from the state.
+    An iteration is committed in the order ledger file, state, results line. The iteration counts once its state is
+    saved: after a crash, `begin` drops a ledger file without a state, and rewrites the results lines from the state.
 
     Args:
         folder: The folder of the experiment.
@@ -101,7 +101,8 @@ class RunWriter(RunDir):
         self._committed = _Committed(lines, earlier | {name: digest_of(content)})
         self._ledger_files.write(name, content)
         self._states.save(result, model, lines, self._committed.ledger)
-        self._check_lease()  # an owner that was suspended would remove the lines of the next owner
+        # A process that was suspended while another one became the owner would remove the lines of the new owner.
+        self._check_lease()
         self._write_results(lines)
         return line
 
@@ -112,7 +113,7 @@ class RunWriter(RunDir):
     def stop(self, reason: str) -> None:
         """Mark the experiment as stopped early, by `asha` for example; its models are removed.
 
-        A stopped experiment needs no more work but is not finished. An experiment that did finish stays finished.
+        A stopped experiment needs no more work but is not finished. If the experiment has finished, it stays finished.
         """
         if self.state() is TrialState.FINISHED:
             return
@@ -149,9 +150,10 @@ class RunWriter(RunDir):
         self.folder.write(ENVIRONMENT, json.dumps(environment, indent=1).encode())
 
     def _end(self, name: str, end: Mapping[str, Any]) -> None:
-        """Record the end with the digests of all files; for a committed file, this is the digest of its commit.
+        """Record the end with the digests of all files. For a committed file, this is the digest that its commit
+        recorded.
 
-        The files of people have no digest, because people may go on labeling after the end.
+        Files that people's answers change have no digest, because people may go on labeling after the end.
         """
         self._check_lease()
         committed = self._read_committed()
@@ -168,7 +170,7 @@ class RunWriter(RunDir):
         self._states.prune(0)
 
     def _newest(self) -> SavedState | None:
-        """The newest complete state for which the ledger is complete, too."""
+        """The newest complete state whose ledger files are complete, too."""
         for state in self._states.whole():
             changed = self._changed({f"{LEDGER}/{name}": digest for name, digest in state.ledger.items()})
             if not changed:

@@ -1,5 +1,5 @@
-"""The plan of a sweep, which is written before anything starts; on resume `raycal.sweep.extension` compares the sweep
-file with it."""
+"""The plan of a sweep, which is written before anything starts. When a sweep is resumed, `raycal.sweep.extension`
+compares the sweep file with the plan."""
 
 import json
 import os
@@ -27,7 +27,7 @@ from raycal.storage.run_dir import CONFIG, RunDir
 from raycal.storage.seal import seal, unseal
 
 PLAN, TRIALS = "plan.json", "trials.csv"
-ID_PATTERN = r"^[a-z0-9][a-z0-9._+-]*$"  # an id is also the name of a folder
+ID_PATTERN = r"^[a-z0-9][a-z0-9._+-]*$"  # An id is also the name of a folder.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class SweepPlan:
         experiments: The experiments by id, in the order in which they start.
         threads: CPU threads of each trial; they are part of the plan because the last bits of a result depend on them.
         search: A search that decides trial by trial, so that the plan grows while the sweep runs. None means that all
-            experiments are planned.
+            experiments are known from the start.
         base: The experiment that such a search varies.
         axes: The keys that the grid and the random search vary, now or at an earlier start; None in the plan of an
             earlier version of raycal, and if a search decides trial by trial.
@@ -164,7 +164,7 @@ class SweepDir:
             "threads": plan.threads,
             "experiments": {key: config.model_dump(mode="json") for key, config in plan.experiments.items()},
         }
-        if not earlier or "id" in earlier:  # a plan of an older version has no id
+        if not earlier or "id" in earlier:  # A plan of an older version has no id.
             content["id"] = earlier.get("id", uuid4().hex)
         for key, value in {"search": plan.search, "base": plan.base}.items():
             if value is not None:
@@ -198,7 +198,7 @@ class SweepDir:
             self.lease.check()
 
     def start_time(self) -> int | None:
-        """The time when the plan was first written, in milliseconds since 1970. None if that was not recorded."""
+        """The time when the plan was first written, in milliseconds since 1970. None if the time was not recorded."""
         return self._record().get("started")
 
     def sweep_id(self) -> str | None:
@@ -207,13 +207,13 @@ class SweepDir:
         return self._record().get("id")
 
     def _record(self) -> dict[str, Any]:
-        """The content of plan.json; empty before it is written."""
+        """The content of plan.json; empty before the file is written."""
         content = self.folder.read(PLAN)
         return {} if content is None else dict(json.loads(content))
 
     def lock(self, doing: str = "running this sweep") -> AbstractContextManager[Any]:
-        """Keep a second process from using the folder of a running sweep; does nothing if this process cannot write
-        there.
+        """Keep a second process from using the folder of a running sweep; does nothing if this process cannot write in
+        the folder.
 
         Args:
             doing: What the other process does, for the message of the error.

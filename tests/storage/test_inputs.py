@@ -93,12 +93,12 @@ def test_changed_image_is_named_and_nothing_is_written(
     assert sweep("--resume") == 2
     assert capsys.readouterr().err.splitlines() == [
         "birds: the data changed since the sweep was started: other content: 1 image (jay/20.png); "
-        "put back what was there, or give the sweep another name or --storage"
+        "put back the earlier inputs, or give the sweep another name or --storage"
     ]
     assert content(tmp_path / "storage" / "birds") == before
 
 
-ADVICE = "put back what was there, or give the sweep another name or --storage"
+ADVICE = "put back the earlier inputs, or give the sweep another name or --storage"
 
 
 def exchange(first: str, second: str) -> None:
@@ -282,7 +282,7 @@ def test_other_weights_in_the_same_file_are_refused(
     assert sweep("--resume", weights=weights) == 2
     assert capsys.readouterr().err.splitlines() == [
         f"mobilenet_v3_small {weights}: these weights changed since the sweep was started; "
-        "put back what was there, or give the sweep another name or --storage"
+        "put back the earlier inputs, or give the sweep another name or --storage"
     ]
 
 

@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     options = parser(prog).parse_args(arguments)
     catch_signals()
     try:
-        from raycal.sweep.command import run_command  # imported here so that --help stays fast
+        from raycal.sweep.command import run_command  # Imported here, so that --help stays fast.
 
         return exit_code_of(lambda: run_command(options), {TakenOverError: FAILED})
     except StorageError as error:
@@ -82,10 +82,10 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     except Exception:
         if not is_received():
             raise
-        return _interrupted()  # child processes get the signal too, and their failure caused this exception
+        return _interrupted()  # Child processes get the signal too, and their failure caused this exception.
 
 
-# Runs the command line, by default that of this process, and ends the process.
+# Runs the command line, by default the command line of this process, and ends the process.
 run = partial(run_command_line, main)
 
 

@@ -110,7 +110,7 @@ def _check_whole(job: Job) -> None:
 
 
 def _refuse_changed_inputs(job: Job, prepared: Inputs) -> None:
-    """Refuse to continue if images or weights differ from those at the start of the sweep, even if no trial is left to
+    """Refuse to continue if images or weights have changed since the start of the sweep, even if no trial is left to
     run.
 
     Args:

@@ -1,4 +1,4 @@
-"""Finds settings that are allowed but that make a sweep pointless or its results weak, before it starts."""
+"""Finds, before a sweep starts, settings that are allowed but make the sweep pointless or its results weak."""
 
 from collections.abc import Iterator, Mapping
 from math import ceil
@@ -7,7 +7,7 @@ from raycal.config import ExperimentConfig
 from raycal.config.labels import counted
 from raycal.data import DatasetInfo
 
-FEWEST_STEPS = 30  # a training of fewer optimizer steps hardly moves the weights
+FEWEST_STEPS = 30  # A training of fewer optimizer steps hardly moves the weights.
 
 
 def doubts(experiments: Mapping[str, ExperimentConfig], infos: Mapping[str, DatasetInfo]) -> list[str]:
@@ -32,7 +32,7 @@ def _of(config: ExperimentConfig, info: DatasetInfo) -> Iterator[str]:
         yield from _few_steps(config, info.num_train, "the whole pool")
         return
     yield from _too_many_interactions(config, info)
-    # scenarios with clusters are left out, as it is not known beforehand how many labels the clusters give
+    # Scenarios with clusters are left out, because nobody knows beforehand how many labels the clusters give.
     if not config.resolved_scenario.forms_clusters:
         labels = min(config.interactions_per_iteration, info.num_train)
         yield from _few_steps(config, labels, "the first iteration")

@@ -86,11 +86,12 @@ def _extended(plan: SweepPlan, sweep: Sweep) -> SweepPlan:
         changed = dict.fromkeys((*_changed_trials(gone, new, axes), *_changed_for_all(planned, asked, axes)))
         if changed:
             before, now = _values(planned.values()), _values(asked.values())
-            # If only one side uses a plug-in, the plug-in did not change: another key says what is used instead.
+            # If only the plan or only the sweep file uses a plug-in, the plug-in did not change: another key says what
+            # is used instead.
             said = [key for key in changed if not _is_of_plugin(key) or (key in before and key in now)]
             raise InputError(*(_change(key, before.get(key), now.get(key), sweep) for key in said))
     elif not gone and plan.axes is None and not plan.removed:
-        return plan  # the plan stays as an earlier version of raycal wrote it
+        return plan  # The plan stays as an earlier version of raycal wrote it.
     return replace(plan, experiments={**planned, **new}, axes=axes, removed=tuple(gone))
 
 
@@ -102,7 +103,8 @@ def _refuse_other_recipe(planned: Experiments) -> None:
 
 
 def _changed_trials(gone: Experiments, new: Experiments, axes: Collection[str]) -> Iterable[str]:
-    """The keys in which a new experiment differs from one that it replaces; the two agree on every axis."""
+    """The keys in which a new experiment differs from the planned experiment that it replaces; the two agree on every
+    axis."""
     places: dict[str, list[ExperimentConfig]] = {}
     for config in gone.values():
         places.setdefault(_place(config, axes), []).append(config)
@@ -137,7 +139,8 @@ def _relevant(config: ExperimentConfig) -> dict[str, Any]:
 
 
 def _counting(settings: Mapping[str, Any], config: ExperimentConfig) -> dict[str, Any]:
-    """The settings of an experiment by dotted key: those that are in `settings`, and all settings of the scenario."""
+    """The settings of an experiment by dotted key: the settings that are in `settings`, and all settings of the
+    scenario."""
     flat = config.flat()
     return {key: value for key, value in flat.items() if key.partition(".")[0] == "scenario" or _has(settings, key)}
 
@@ -152,7 +155,7 @@ def _has(settings: Mapping[str, Any], key: str) -> bool:
 
 
 def _varying(experiments: Iterable[ExperimentConfig]) -> tuple[str, ...]:
-    """The keys that take several values, which are the axes of a plan that did not record them."""
+    """The keys that take several values. These are the axes of a plan that did not record its axes."""
     return tuple(key for key, values in _values(experiments).items() if len(values) > 1)
 
 

@@ -1,5 +1,5 @@
-"""A request to run a sweep, and the job that it becomes after everything was checked. This module starts and writes
-nothing."""
+"""A request to run a sweep, and the job that a request becomes after everything was checked. This module starts and
+writes nothing."""
 
 import json
 import os
@@ -42,7 +42,7 @@ class Request:
         overrides: Settings that replace those of the sweep file.
         track: Whether the runs are sent to MLflow.
         report: Whether the report is written at the end.
-        people: Whether people answer the questions, and not a simulated expert.
+        people: Whether people answer the questions in place of a simulated expert.
     """
 
     sweep: str | Mapping[str, Any]
@@ -70,8 +70,8 @@ class Job:
         labels: The labels of the trials in printed lines, by id.
         infos: The datasets of the selected experiments, by experiment id.
         tracking_uri: The tracking URI to send the runs to. None means that they are not tracked.
-        away: The reason why nothing can be sent to the tracking URI at the start; empty if the server answers or was
-            not tried yet.
+        away: The reason why nothing can be sent to the tracking URI at the start; empty if the server answers, or if no
+            request was sent yet.
     """
 
     request: Request
@@ -91,9 +91,10 @@ class Job:
 
     @property
     def tracked(self) -> Mapping[str, ExperimentConfig]:
-        """The experiments to show in MLflow: the selected ones, and those that the sweep file no longer contains."""
+        """The experiments to show in MLflow: the selected ones, and the experiments that the sweep file no longer
+        contains."""
         if self.plan is None or not self.plan.removed:
-            return self.selected  # not a copy, because more experiments may be added
+            return self.selected  # This is no copy, because more experiments may be added.
         return {key: self.plan.experiments[key] for key in self.plan.removed} | self.selected
 
     def warnings(self) -> list[str]:
@@ -116,7 +117,7 @@ class Job:
         return self.num_trials - len(self.selected) + len(self.unfinished())
 
     def earlier_results(self) -> Iterator[tuple[str, ExperimentConfig, list[IterationRecord]]]:
-        """The results of earlier starts: the id, the settings and the lines of each experiment that has any results."""
+        """The results of earlier starts: the id, the settings and the lines of each experiment that has results."""
         if self.extension is None:
             return
         for key, config in self.selected.items():
@@ -197,7 +198,8 @@ def _storage(place: str) -> Folder:
 
 
 def _check_expert(request: Request, sweep: Sweep) -> None:
-    """Refuse a sweep with people, who answer one experiment at a time, and people without such an experiment."""
+    """Refuse a sweep of several experiments whose expert is people, who answer one experiment at a time, and a labeling
+    project whose expert is not people."""
     name = request.sweep if isinstance(request.sweep, str) else sweep.name
     experiments = [*sweep.experiments.values(), *sweep.examples.values()]
     if not request.people:
@@ -214,10 +216,10 @@ def _check_expert(request: Request, sweep: Sweep) -> None:
 
 
 def _refuse_other_settings(request: Request, sweep: Sweep, sweep_dir: SweepDir) -> None:
-    """Refuse settings other than those to which the answers of people belong.
+    """Refuse settings that differ from the settings with which people have answered.
 
     Raises:
-        InputError: The project was started with other settings, or the folder is that of a sweep.
+        InputError: The project was started with other settings, or the folder belongs to a sweep.
     """
     plan, ((key, config),) = sweep_dir.read_plan(), sweep.experiments.items()
     if plan is None or key in plan.experiments:

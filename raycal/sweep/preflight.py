@@ -17,9 +17,9 @@ from raycal.experiment import build
 from raycal.home import expand_home
 from raycal.storage.folder import Folder
 
-NEAREST = 3  # number of names that a message suggests
+NEAREST = 3  # A message suggests this number of names.
 MOST_COMPARED = (
-    2000  # largest number of names to compare with a pattern; each comparison takes a fraction of a millisecond
+    2000  # At most this many names are compared with a pattern; each comparison takes a fraction of a millisecond.
 )
 
 
@@ -28,7 +28,7 @@ def select(
 ) -> dict[str, ExperimentConfig]:
     """The experiments whose id or label matches any of the patterns; all experiments if there is no pattern.
 
-    A pattern may also be a label that names settings that do not vary in this sweep.
+    A pattern may also be a longer label, which also names settings that do not vary in this sweep.
 
     Args:
         experiments: The experiments by id.
@@ -85,7 +85,7 @@ def check(
 
     Raises:
         InputError: Datasets or weights files cannot be used, or a dataset has no labels for the expert; there is a line
-            for each of them.
+            for each problem.
     """
     problems: dict[str, None] = {}
     infos: dict[str, DatasetInfo] = {}
@@ -168,7 +168,8 @@ def _inspect(config: ExperimentConfig) -> DatasetInfo | InputError:
 
 
 def _wrong_with(weights: str) -> str | None:
-    """The problem with a weights file, as far as it can be found without reading the file. None if there is none."""
+    """The problem with a weights file, as far as it can be found without reading the file. None if no problem was
+    found."""
     if weights in ("imagenet", "none"):
         return None
     try:

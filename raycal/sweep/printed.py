@@ -20,13 +20,13 @@ from raycal.tracking.uri import sqlite_path, without_secrets
 if TYPE_CHECKING:
     from raycal.report.answered import AnsweredSweep
 
-MAX_LINE = 120  # width of the printed paragraphs in a terminal that is wider
+MAX_LINE = 120  # The width of printed paragraphs in a terminal that is wider than this.
 
 logger = logging.getLogger(__name__)
 
 
 def print_start(job: Job) -> None:
-    """Print the number of trials and how many of them are left to run, where the results are written, and which data is
+    """Print the number of trials and how many of them are left to run, the folder of the results, and the data that is
     read."""
     print(
         f"{job.sweep.name}: {counted(job.num_trials, 'trial')}, {job.num_left} to run\n"
@@ -68,7 +68,7 @@ def print_answer(sweep: "AnsweredSweep") -> None:
 
     try:
         texts = paragraphs(sweep.answers)
-    except Exception as error:  # the runs are complete, and `python -m raycal.report` shows the full error
+    except Exception as error:  # The runs are complete, and `python -m raycal.report` shows the full error.
         logger.warning("no answer: %s: %s", type(error).__name__, error)
         return
     for paragraph in texts:

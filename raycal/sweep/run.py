@@ -40,7 +40,7 @@ def run_trials(
     """Run the trials of a job that are left, write the report, and send everything to MLflow.
 
     If no trial is left to run, the report is still written and sent, because an earlier process may have been killed
-    before it did so.
+    before it wrote and sent the report.
 
     Args:
         job: The checked job.
@@ -51,11 +51,11 @@ def run_trials(
         The runs with the answer, and the paths of the sweep's views in the MLflow UI, by the titles of the views. There
         are no paths if MLflow has nothing of the sweep.
     """
-    with ExitStack() as held:  # everything is released in reverse order, also after an error
+    with ExitStack() as held:  # Everything is released in reverse order, also after an error.
         if not job.num_left:
             held.enter_context(job.sweep_dir.lock())
             if job.extension is not None and job.extension.is_changed:
-                # The new trials of the search are all done or not selected.
+                # The extended search has new trials, but all of them are done or not selected.
                 job, _ = take_folder(job, {}, job.extension.plan.threads, Inputs())
             tracker = held.enter_context(tracked(job))
         else:
@@ -76,7 +76,7 @@ def run_trials(
                 tracker=tracker,
             ).run()
             lease.check()
-        from raycal.report.answered import AnsweredSweep  # imported here so that the trials start early
+        from raycal.report.answered import AnsweredSweep  # Imported here, so that the trials start early.
 
         sweep = AnsweredSweep(job.sweep_dir.folder)
         _conclude(job, sweep, tracker)
@@ -277,7 +277,7 @@ def tracked(job: Job) -> Iterator[Tracker | NoTracker]:
         yield tracker
         status = "FAILED" if job.num_left else "FINISHED"
     except TakenOverError:
-        status = None  # the runs now belong to the process that took over the sweep
+        status = None  # The runs now belong to the process that took over the sweep.
         raise
     finally:
         if status is not None:
@@ -286,7 +286,8 @@ def tracked(job: Job) -> Iterator[Tracker | NoTracker]:
 
 @contextmanager
 def _holding_lease(lease: Lease) -> Iterator[None]:
-    """Replace any error by `TakenOverError` if another process has taken the folder, because that caused the error."""
+    """Replace any error by `TakenOverError` if another process has taken the folder, because the loss of the folder
+    caused the error."""
     try:
         yield
     except Exception:
@@ -296,8 +297,8 @@ def _holding_lease(lease: Lease) -> Iterator[None]:
 
 
 def _conclude(job: Job, sweep: "AnsweredSweep", tracker: Tracker | NoTracker) -> None:
-    """Describe the results in MLflow, write the report into the sweep folder, from which it is sent later, and print
-    its warnings.
+    """Describe the results in MLflow, write the report into the sweep folder, and print its warnings. The tracker sends
+    the report later.
 
     An error is logged and does not fail the sweep.
     """
@@ -310,7 +311,7 @@ def _conclude(job: Job, sweep: "AnsweredSweep", tracker: Tracker | NoTracker) ->
             tracker.describe(sweep_description(sweep.runs, sweep.answers))
         if job.request.report:
             _report(job, sweep)
-    except Exception as error:  # the runs are complete, and `python -m raycal.report` shows the full error
+    except Exception as error:  # The runs are complete, and `python -m raycal.report` shows the full error.
         logger.warning("no report: %s: %s", type(error).__name__, error)
 
 
@@ -321,7 +322,7 @@ def _report(job: Job, sweep: "AnsweredSweep") -> None:
     from raycal.report.freshness import is_up_to_date
 
     if not folder.exists("report.html") or not is_up_to_date(sweep.runs, folder):
-        from raycal.report.write import write_report  # imports matplotlib, which is slow
+        from raycal.report.write import write_report  # This import also imports matplotlib, which is slow.
 
         write_report(sweep.runs, folder, sweep.answers)
     print(f"report  {folder.place}/report.html", flush=True)

@@ -1,7 +1,7 @@
-"""Contract checks for extensions, for raycal's own tests and for the test suite of a plug-in.
+"""Checks that an extension keeps the contract of its kind. raycal's own tests and the tests of a plug-in use them.
 
-Each check takes the name of a registered extension and its options. It raises an AssertionError that says what the
-extension does that raycal does not allow:
+Each check takes the name of a registered extension and its options. It raises an AssertionError that says which rule of
+raycal the extension breaks:
 
     import strategies  # registers `smallest_norm`
     from raycal.testing import check_acquisition

@@ -84,7 +84,7 @@ def _check_refusals(cluster: Callable[[Floats, int], Any], what: str) -> None:
 
 
 def _diverged(call: Callable[[], object]) -> str | None:
-    """The message of the DivergedError that a call raises. None if the call raises none."""
+    """The message of the DivergedError that a call raises. None if the call raises no such error."""
     try:
         call()
     except DivergedError as error:

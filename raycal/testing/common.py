@@ -1,5 +1,5 @@
-"""Checks that hold for every kind of extension: its options can be read, it gives no warning, and it does not use the
-global random state."""
+"""Checks for every kind of extension: its options can be read, it gives no warning, and it does not use the global
+random state."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ def global_random_state_kept(what: str) -> Iterator[None]:
 
 @contextmanager
 def other_global_random_state() -> Iterator[None]:
-    """Run the block with a global random state of numpy that differs from the one outside of it."""
+    """Run the block with another global random state of numpy than outside of the block."""
     before = np.random.get_state()  # noqa: NPY002
     np.random.seed(123)  # noqa: NPY002
     try:

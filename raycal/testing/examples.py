@@ -1,4 +1,4 @@
-"""Examples of what extensions are given, with read-only arrays of made-up numbers."""
+"""Examples of the inputs of extensions, with read-only arrays of made-up numbers."""
 
 from typing import Any
 

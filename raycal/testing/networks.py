@@ -12,7 +12,7 @@ from raycal.testing.common import check_options
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-# Largest accepted factor between the cost that a network declares and the cost that is counted.
+# The cost that a network declares and the counted cost may differ by at most this factor.
 COST_FACTOR = 2.0
 
 
@@ -76,7 +76,7 @@ def _gflop(name: str, options: Mapping[str, Any], side: int) -> float:
 
     try:
         return count("meta")
-    except (RuntimeError, NotImplementedError, TypeError):  # the network reads values, which meta tensors lack
+    except (RuntimeError, NotImplementedError, TypeError):  # The network reads values, which meta tensors lack.
         return count("cpu")
 
 
@@ -84,7 +84,8 @@ def check_loss(name: str, /, **options: Any) -> None:
     """Check a loss: it must be a finite float32 for each sample, and a step against its gradient must raise the label's
     logit.
 
-    The gradient must be finite. A sample of weight 0 must not affect the others. The loss must accept a single class.
+    The gradient must be finite. A sample of weight 0 must not affect the loss of other samples. The loss must accept a
+    single class.
     """
     import torch
 

@@ -15,9 +15,9 @@ from raycal.testing.examples import example_view, read_only
 def check_acquisition(name: str, /, **options: Any) -> None:
     """Check an acquisition function, which must ask about min(budget, U) different samples that may be chosen.
 
-    This must hold for one class and one sample, with and without annotated samples, for samples that are all alike, and
-    for embeddings that are all zero. With equal seeds it must choose the same samples. It must neither use nor change
-    the global random state.
+    The function must do so for one class and one sample, with and without annotated samples, for samples that are all
+    alike, and for embeddings that are all zero. With equal seeds the function must choose the same samples. It must
+    neither use nor change the global random state.
     """
     check_options(acquisitions, name)
 
@@ -58,8 +58,8 @@ def check_acquisition(name: str, /, **options: Any) -> None:
 
 
 def check_pseudo_labels(name: str, /, **options: Any) -> None:
-    """Check a pseudo-labeling method, which must give a class to each of several different unlabeled samples, or to
-    none.
+    """Check a pseudo-labeling method, which must choose different unlabeled samples, possibly none, and give each of
+    them a class.
 
     Equal seeds must give the same labels. The method must neither use nor change the global random state.
     """

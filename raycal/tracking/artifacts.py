@@ -34,7 +34,8 @@ class Artifacts:
         return self._there[run_id]
 
     def send(self, run: Run, files: Mapping[str, bytes | None]) -> None:
-        """Send files, given as contents by path, in place of existing ones. A file that is None is left out."""
+        """Send files, given as contents by path, in place of existing files. A file whose content is None is left
+        out."""
         contents = {name: content for name, content in files.items() if content is not None}
         if not contents:
             return
@@ -51,6 +52,6 @@ class Artifacts:
         try:
             repository: Any = get_artifact_repository(str(run.info.artifact_uri), tracking_uri=self._uri)
             repository.delete_artifacts(name)
-        except Exception:  # each kind of storage raises a different error if it cannot delete
+        except Exception:  # Each kind of storage raises a different error if it cannot delete.
             self.send(run, {name: OUTDATED})
         self.there(run).discard(name)

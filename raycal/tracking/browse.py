@@ -9,7 +9,7 @@ from pathlib import Path
 from raycal.tracking.databricks import databricks_page, is_databricks
 from raycal.tracking.uri import has_secrets, is_server, with_placeholders, without_secrets
 
-_LOCAL = "http://127.0.0.1:5000"  # where `mlflow ui` serves by default
+_LOCAL = "http://127.0.0.1:5000"  # `mlflow ui` serves at this address by default.
 
 
 def page_paths(experiment_id: str, views: Mapping[str, str]) -> dict[str, str]:
@@ -17,8 +17,8 @@ def page_paths(experiment_id: str, views: Mapping[str, str]) -> dict[str, str]:
 
     Args:
         experiment_id: The id of the MLflow experiment.
-        views: The keys of the sweep's views, by the titles of the views. Empty if MLflow accepted no view; the only
-            path then opens the charts that MLflow itself chooses.
+        views: The keys of the sweep's views, by the titles of the views. If MLflow accepted no view, this is empty, and
+            the only path opens the charts that MLflow itself chooses.
     """
     # Without `workflowType`, MLflow 3 opens its pages for language models, which show no metrics.
     charts = f"/#/experiments/{experiment_id}/runs?compareRunsMode=CHART&workflowType=machine_learning"
@@ -50,7 +50,8 @@ def how_to_browse(uri: str, pages: Mapping[str, str]) -> str:
     if python.is_relative_to(Path.cwd()):
         python = python.relative_to(Path.cwd())
     command = shlex.join([str(python), "-m", "mlflow", "ui", "--backend-store-uri", with_placeholders(uri)])
-    if has_secrets(uri):  # do not print the password; use the environment variable if it holds the URI
+    # The password is not printed; the environment variable is used in its place if it holds the URI.
+    if has_secrets(uri):
         if os.environ.get("MLFLOW_TRACKING_URI", "").strip() == uri:
             command = command.replace(shlex.quote(with_placeholders(uri)), '"$MLFLOW_TRACKING_URI"')
         else:

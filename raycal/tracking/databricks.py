@@ -1,4 +1,5 @@
-"""Checks that MLflow finds credentials for Databricks; MLflow would otherwise look for them throughout the sweep."""
+"""Checks that MLflow finds credentials for Databricks. Without this check, MLflow would look for credentials throughout
+the sweep."""
 
 from raycal.errors import InputError, one_line, shortened
 from raycal.tracking.failures import quiet_mlflow
@@ -41,11 +42,11 @@ def host(uri: str) -> str:
 
     try:
         credentials = get_databricks_host_creds(uri)  # type: ignore[no-untyped-call]
-    except Exception as error:  # MLflow and the package of Databricks raise various errors
+    except Exception as error:  # MLflow and the package of Databricks raise various errors.
         profile = uri.partition("://")[2]
         whose = f"for the profile {profile} in ~/.databrickscfg" if profile else "for Databricks"
         said = one_line(error)
-        # MLflow raises this message for every problem; it only tells the user to install packages.
+        # MLflow raises this message for every problem. The message only tells the user to install packages.
         reason = "" if said.startswith("Reading Databricks credential") else f" ({shortened(said, 200)})"
         raise InputError(f"tracking.uri: {shown}: there are no credentials {whose}{reason}: {_HOW}") from error
     return str(credentials.host).rstrip("/")

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-MAX_CHARACTERS = 7000  # MLflow accepts 8,000 bytes in a tag
+MAX_CHARACTERS = 7000  # MLflow accepts at most 8,000 bytes in a tag.
 
 
 def description(sentences: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """The description in Markdown: the sentences as a list, and a table, cut off where it is too long for MLflow.
 
     Args:
-        sentences: What the results say.
+        sentences: Sentences about the results.
         columns: The titles of the table's columns.
         rows: The table's cells.
     """

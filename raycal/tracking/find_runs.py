@@ -27,8 +27,8 @@ def run_of_sweep(runs: list[Run], sweep_dir: SweepDir) -> Run | None:
     """The parent run of a sweep, even if the sweep folder was moved since; None if there is none.
 
     The id in the plan identifies a sweep. A moved folder keeps its run. A copy of a folder is a separate sweep as long
-    as the original is still at the place that its run records. Plans of older versions have no id; their sweeps are
-    identified by the folder, or after a move by the time of the first start.
+    as the original is still at the place that its run records. Plans of older versions have no id. Their sweeps are
+    identified by the folder or, after the folder was moved, by the time of the first start.
     """
     place, sweep_id, started = sweep_dir.folder.uri, sweep_dir.sweep_id(), sweep_dir.start_time()
     sweeps = [run for run in runs if run.data.tags.get(KIND) == "sweep" and run.data.tags.get(SWEEP_ID) == sweep_id]
@@ -44,15 +44,15 @@ def run_of_sweep(runs: list[Run], sweep_dir: SweepDir) -> Run | None:
 
 
 def _is_elsewhere(sweep_dir: SweepDir, place: str) -> bool:
-    """Whether the other folder `place` holds the same sweep, so that the sweep's own folder is a copy of it."""
+    """Whether the other folder `place` holds the same sweep, so that the folder of this sweep is a copy of `place`."""
     try:
         other = SweepDir(Folder.at(place))
         if sweep_dir.folder.is_local and other.folder.is_local and os.path.samefile(sweep_dir.folder.path, place):
-            return False  # the same folder by another path
+            return False  # Both paths lead to the same folder.
         if other.folder.place == sweep_dir.folder.place:
             return False
         return (other.sweep_id(), other.start_time()) == (sweep_dir.sweep_id(), sweep_dir.start_time())
-    except (OSError, ValueError, InputError):  # the other folder is gone, or cannot be reached from here
+    except (OSError, ValueError, InputError):  # The other folder was removed, or cannot be reached from here.
         return False
 
 

@@ -8,12 +8,13 @@ from raycal.storage.sweep_dir import SweepPlan
 
 
 class Names(NamedTuple):
-    """The names of a trial in its sweep. All of them are None for a trial that no plan contains.
+    """The names of a trial in its sweep. All names are None for a trial that no plan contains.
 
     Attributes:
         label: The label of the trial, as in `random (purity threshold 0.7) s0`.
         dataset: The name of the trial's dataset.
-        condition: What the trial has in common with its other seeds, as in `random (purity threshold 0.7)`.
+        condition: The scenario and the settings that the trial shares with the trials of other seeds, as in `random
+            (purity threshold 0.7)`.
         dataset_label: The dataset with the options that distinguish it from other datasets of the same name.
     """
 

@@ -52,7 +52,7 @@ for _name in ("mlflow", "alembic"):
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 LEDGER = "ledger.parquet"
-LINES_PER_BATCH = 50  # records of results.jsonl per call; MLflow accepts up to 1,000 metrics per call
+LINES_PER_BATCH = 50  # Each call sends this many records of results.jsonl; MLflow accepts up to 1,000 metrics per call.
 
 
 class Projection:
@@ -75,7 +75,7 @@ class Projection:
             identity[SWEEP_ID] = sweep_id
         existing = run_of_sweep(runs, sweep_dir)
         self._parent = existing or self._create(sweep, {KIND: "sweep", **identity}, sweep_dir.start_time())
-        if is_deleted(self._parent):  # restore it, because a second parent run would duplicate the sweep
+        if is_deleted(self._parent):  # The run is restored, because a second parent run would duplicate the sweep.
             self._client.restore_run(self._parent.info.run_id)
         for key, value in identity.items() - self._parent.data.tags.items():
             self._client.set_tag(self._parent.info.run_id, key, value)
@@ -84,7 +84,7 @@ class Projection:
         children = [run for run in runs if run.data.tags.get(MLFLOW_PARENT_RUN_ID) == parent_id]
         children.sort(
             key=is_deleted, reverse=True
-        )  # of two runs of a trial, the next line keeps the one that is not deleted
+        )  # If a trial has two runs, the next line keeps the run that is not deleted.
         self._children = {
             run.data.tags[EXPERIMENT_ID]: _Child(run) for run in children if EXPERIMENT_ID in run.data.tags
         }
@@ -145,7 +145,7 @@ class Projection:
         if experiment is None:
             try:
                 return str(self._client.create_experiment(name, artifact_location=_artifacts_of(uri, name)))
-            except MlflowException:  # another sweep with this name may have created it in the meantime
+            except MlflowException:  # Another sweep with this name may have created the experiment in the meantime.
                 experiment = self._client.get_experiment_by_name(name)
                 if experiment is None:
                     raise
@@ -173,7 +173,8 @@ class Projection:
         return child
 
     def _names_of(self, experiment_id: str) -> Names:
-        """The names of a trial and its dataset. The plan is read again for a trial that a search added to it."""
+        """The names of a trial and its dataset. The plan is read again if it lacks the trial, because a search may have
+        added the trial."""
         if experiment_id not in self._names:
             plan = self._sweep_dir.read_plan()
             if plan is not None:
@@ -198,8 +199,8 @@ class Projection:
         if child.steps is None:
             history = self._client.get_metric_history(child.run_id, "interactions")
             child.steps = {metric.step for metric in history}
-        # MLflow stores a point with equal step and timestamp once, however often it is sent, so no timestamp may come
-        # from the clock.
+        # MLflow stores points with equal step and timestamp only once, however often they are sent. So no timestamp may
+        # come from the clock.
         metrics = {
             line["interactions"]: [
                 Metric(key, value, child.run.info.start_time + milliseconds, line["interactions"])
@@ -235,7 +236,7 @@ class Projection:
     def _send_views(self) -> None:
         """Write the views of the sweep's charts. A server that refuses them still gets the runs.
 
-        Errors are ignored, because a server that is away also fails the next request, which raises.
+        Errors are ignored here. If the server does not answer, the next request fails, too, and raises the error.
         """
         plan = self._sweep_dir.read_plan()
         if plan is None:
@@ -265,8 +266,8 @@ class Projection:
     def _send_plan(self, *, at_the_end: bool = False) -> None:
         """Send the plan and the table of trials, and update the existing runs to the plan.
 
-        Runs of trials that the sweep file no longer contains get a tag that says so. A run is renamed if the plan has
-        grown and the label of its trial has become longer.
+        Runs of trials that the sweep file no longer contains get the tag `raycal.in_sweep_file` with the value `no`. A
+        run is renamed if the plan has grown and the label of its trial has become longer.
 
         Args:
             at_the_end: Whether the trials have run, so that it is known which data each of them read.
@@ -291,7 +292,7 @@ class Projection:
         )
 
     def _rename(self, child: "_Child", experiment_id: str, config: ExperimentConfig) -> None:
-        """Update the name of a run, and the tags that name it, to the current plan.
+        """Update the name of a run, and the tags with its names, to the current plan.
 
         A name that a person chose stays.
         """

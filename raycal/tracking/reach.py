@@ -1,4 +1,4 @@
-"""Checks whether an MLflow server answers, without using MLflow, whose own attempts take minutes."""
+"""Checks whether an MLflow server answers. The check does not use MLflow, whose own attempts take minutes."""
 
 import base64
 import configparser
@@ -85,13 +85,13 @@ def reach(uri: str, seconds: float) -> str:
 def no_answer(uri: str, seconds: float) -> str:
     """The reason why a server does not answer at all, regardless of credentials; empty if it answers.
 
-    The content of the answer is not read, so the URI may also be that of a large file.
+    The content of the answer is not read, because the URI may also be the address of a large file.
     """
     try:
         urlopen(without_secrets(uri), timeout=seconds).close()
-    except HTTPError as error:  # an HTTP error is an answer, unless it comes from a proxy with no server behind it
+    except HTTPError as error:  # An HTTP error is an answer, unless it comes from a proxy with no server behind it.
         return f"{error.code} {error.reason}" if error.code >= 500 else ""
-    # a ValueError means that the URI is not the address of a server
+    # A ValueError means that the URI is not the address of a server.
     except (OSError, HTTPException, ValueError) as error:
         return str(getattr(error, "reason", error)) or type(error).__name__
     return ""
@@ -141,7 +141,7 @@ def _saved_credentials() -> dict[str, str]:
 
 
 def _has_other_credentials() -> bool:
-    """Whether MLflow authenticates in a way that only MLflow can, such as a plugin or a client certificate."""
+    """Whether MLflow authenticates in a way that this module cannot use, such as a plugin or a client certificate."""
     names = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_TRACKING_CLIENT_CERT_PATH")
     plugins = {plugin.value.partition(".")[0] for plugin in entry_points(group="mlflow.request_header_provider")}
     return any(os.environ.get(name) for name in names) or bool(plugins - {"mlflow"})
@@ -178,7 +178,7 @@ def _connect_within(uri: str, seconds: float) -> bool:
     shown = without_secrets(uri)
     try:
         result = _within(seconds, lambda: _version(uri))
-    except Exception as error:  # each driver has its own error classes
+    except Exception as error:  # Each driver has its own error classes.
         said = error_line(error, uri)
         if is_lasting(error):
             raise InputError(f"tracking.uri: {shown}: {said}; correct tracking.uri or the database") from error

@@ -1,7 +1,7 @@
 """Checks the schema version of an MLflow database, and creates a new sqlite file exactly once.
 
-MLflow 3.17 creates its tables when it first opens a database, without a lock and in many steps. Two processes that
-open a new file together, or one that is killed meanwhile, leave a file that MLflow can never open again. A new file is
+MLflow 3.17 creates its tables when it first opens a database, without a lock and in many steps. Two processes that open
+a new file together, or a process that is killed meanwhile, leave a file that MLflow can never open again. A new file is
 therefore created under a temporary name while a lock is held, and gets its final name when it is complete.
 """
 
@@ -24,7 +24,7 @@ from raycal.home import nearest_existing
 from raycal.tracking.uri import sqlite_path, sqlite_uri
 
 LOCK_SECONDS = 120.0
-ARTIFACTS = "mlartifacts"  # the folder for the files of the runs, beside the sqlite file
+ARTIFACTS = "mlartifacts"  # The folder for the files of the runs, which lies beside the sqlite file.
 
 
 def check_sqlite(path: Path) -> bool:
@@ -39,7 +39,7 @@ def check_sqlite(path: Path) -> bool:
     try:
         version = _sqlite_version(path)
     except sqlite3.OperationalError as error:
-        if "locked" in str(error):  # another process is writing to the database
+        if "locked" in str(error):  # Another process is writing to the database.
             return True
         raise InputError(f"{path}: the database cannot be opened ({error}); give another tracking.uri") from error
     except sqlite3.Error as error:
@@ -133,18 +133,18 @@ def follow_artifacts(uri: str) -> None:
 def _make(path: Path, uri: str) -> None:
     from mlflow import MlflowClient
 
-    if path.exists():  # perhaps an empty file or an older database, both of which MLflow can handle
+    if path.exists():  # The file may be empty or an older database. MLflow can handle both.
         MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
         return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         MlflowClient(tracking_uri=sqlite_uri(temporary)).search_experiments(max_results=1)
         try:
-            # unlike a rename, this never replaces a file that another program has just created
+            # Unlike a rename, this call never replaces a file that another program has just created.
             os.link(temporary, path)
         except FileExistsError:
             return
-        except OSError:  # a file system without links
+        except OSError:  # The file system has no links.
             temporary.rename(path)
     finally:
         for file in _of_unfinished(path, os.getpid()):
@@ -185,7 +185,8 @@ def _locked(path: Path) -> Iterator[bool]:
         raise InfrastructureError(
             f"another process has been making {path} for {LOCK_SECONDS:g} s and holds {lock.lock_file}"
         ) from error
-    except (OSError, NotImplementedError):  # a file system without locks; the database still appears only when complete
+    except (OSError, NotImplementedError):
+        # The file system has no locks. Even so, the database appears only when it is complete.
         yield False
         return
     try:
@@ -239,12 +240,14 @@ def _check_writable(path: Path) -> None:
         raise InputError(f"tracking.uri: {path}: {folder} is a file")
     if not os.access(nearest, os.W_OK) or not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"tracking.uri: {path}: no permission to write in {folder}")
-    # Some folders, such as /proc, refuse every new file despite their permissions; others refuse such long names.
+    # Some folders, such as /proc, refuse every new file despite their permissions. Other folders refuse such long
+    # names.
     try:
         with tempfile.TemporaryDirectory(prefix=".raycal-", dir=folder) as trial:
             file = Path(trial, place.relative_to(folder))
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.with_name(f".{file.name}.{os.getpid()}.new-journal").touch()  # the longest name that is created there
+            # This is the longest name that is created in the folder.
+            file.with_name(f".{file.name}.{os.getpid()}.new-journal").touch()
     except OSError as error:
         raise InputError(
             f"tracking.uri: {path}: no file can be made in {folder} ({error.strerror or error}); give another"
@@ -254,7 +257,7 @@ def _check_writable(path: Path) -> None:
 @cache
 def _revisions() -> dict[str, str | None]:
     """All schema versions that the installed MLflow knows, each with its predecessor."""
-    spec = find_spec("mlflow")  # this does not import MLflow
+    spec = find_spec("mlflow")  # This does not import MLflow.
     places = [] if spec is None else list(spec.submodule_search_locations or [])
     previous: dict[str, str | None] = {}
     for place in places:

@@ -19,12 +19,14 @@ STOPPED_BY = "raycal.stopped_by"
 SWEEP_ID = "raycal.sweep_id"
 VERSION = "raycal.version"
 PLUGINS = "raycal.plugins"
-IN_SWEEP_FILE = "raycal.in_sweep_file"  # `no`: the sweep file no longer contains the trial
-DATASET = "dataset"  # the name of the dataset in the sweep
-# the name of the dataset, with the options that distinguish it from other datasets of the same name
+IN_SWEEP_FILE = "raycal.in_sweep_file"  # The value `no` means that the sweep file no longer contains the trial.
+DATASET = "dataset"  # The name of the dataset in the sweep.
+# The name of the dataset, with the options that distinguish it from other datasets of the same name.
 DATASET_LABEL = "raycal.dataset"
-CONDITION = "condition"  # what a trial has in common with its other seeds; the charts draw one line for each
-ACCEPTANCE = "cluster_acceptance"  # metric: the share of the clusters shown in an iteration that the expert accepted
+# The scenario and settings that trials with different seeds share. The charts draw one line for each condition.
+CONDITION = "condition"
+# This metric is the share of the clusters shown in an iteration that the expert accepted.
+ACCEPTANCE = "cluster_acceptance"
 MAX_LABEL = 100
 _ENVIRONMENT = {
     "raycal": VERSION,
@@ -73,8 +75,8 @@ def trial_tags(config: ExperimentConfig, environment: Mapping[str, Any], names: 
     """The tags for the settings of a trial and, once it has begun, for the environment that it ran in.
 
     Args:
-        names: The names of the trial in its sweep. A name that it lacks there is replaced by the name that it would
-            have alone.
+        names: The names of the trial in its sweep. A missing name is replaced by the name that the trial would have in
+            a sweep by itself.
     """
     tags: dict[str, Any] = names_tags(config, names)
     tags |= {"scenario": config.resolved_scenario.name, "seed": config.seed}
@@ -122,5 +124,5 @@ def dataset_input(
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # a container may run under a user id that has no name
+    except (OSError, KeyError):  # A container may run under a user id that has no name.
         return "unknown"

@@ -1,7 +1,7 @@
 """Sends the run folders to MLflow from one thread of the process that drives the sweep.
 
-A trial never waits for a tracking server, a single writer cannot corrupt a fresh sqlite file, and data that could not
-be sent stays in the run folders for the next attempt.
+Because of the one thread, a trial never waits for a tracking server, and no second writer can corrupt a new sqlite
+file. Data that could not be sent stays in the run folders for the next attempt.
 """
 
 import logging
@@ -27,13 +27,13 @@ logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 10.0
 CLOSE_SECONDS = 60.0
-UNSAID_SECONDS = 2.0  # longest wait at the end that is not announced in a printed line
+UNSAID_SECONDS = 2.0  # A wait at the end that is longer than this is announced in a printed line.
 # Attempts to reach a server end quickly, because the thread tries again later and MLflow's own retries take minutes.
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # otherwise MLflow prints two lines for each run that ends on a server
+    # Without this setting, MLflow prints two lines for each run that ends on a server.
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "GIT_PYTHON_REFRESH": "quiet",
 }
@@ -53,7 +53,7 @@ class Tracker(Thread):
 
     Attributes:
         is_known_away: Whether the user already knows that nothing can be sent now and needs no warning about it.
-        again: The command that sends the rest later.
+        again: The command that sends the remaining data later.
     """
 
     is_known_away = False
@@ -86,7 +86,8 @@ class Tracker(Thread):
         self._description = text
 
     def close(self, status: str) -> None:
-        """Send the rest and end the sweep's run as `FINISHED`, `FAILED` or `KILLED`. Wait for at most a minute."""
+        """Send the remaining data, and end the sweep's run as `FINISHED`, `FAILED` or `KILLED`. Wait for at most a
+        minute."""
         self._final_status = status
         self._wake.set()
         seconds = seconds_to_close(CLOSE_SECONDS)
@@ -123,9 +124,9 @@ class Tracker(Thread):
                 self._send(final_status)
                 warned = False
             except TakenOverError:
-                return  # the runs now belong to the process that took over the sweep
-            except Exception as error:  # no failure of a server may end the sweep
-                self._is_outdated = True  # somebody may have deleted runs in MLflow
+                return  # The runs now belong to the process that took over the sweep.
+            except Exception as error:  # No failure of a server may end the sweep.
+                self._is_outdated = True  # Somebody may have deleted runs in MLflow.
                 if is_lasting(error):
                     self._give_up(error)
                     return
@@ -157,7 +158,8 @@ class Tracker(Thread):
             self._find()
         if self._projection is None or self._is_outdated:
             if is_database(self.uri):
-                reach(self.uri, START_SECONDS)  # this fails quickly, whereas MLflow would try to connect for minutes
+                # This check fails quickly, whereas MLflow would try to connect for minutes.
+                reach(self.uri, START_SECONDS)
             self._projection = Projection(self.uri, self._sweep_dir, self._sweep)
             self._is_outdated = False
         while (experiment_id := self._next()) is not None:
@@ -165,7 +167,7 @@ class Tracker(Thread):
             try:
                 self._projection.send(experiment_id, self._experiments[experiment_id])
             except Exception:
-                with self._lock:  # the queue is emptied from its end, so this one is retried last
+                with self._lock:  # The queue is emptied from its end, so this experiment is retried last.
                     self._unsent = {experiment_id: None} | self._unsent
                 raise
             finally:

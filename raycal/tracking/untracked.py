@@ -33,7 +33,7 @@ def why_untracked(sweep_dir: SweepDir, configured: str | None) -> str:
     """The line that says that MLflow is not installed, and how to send the sweep later.
 
     Args:
-        configured: The tracking URI of the sweep file; None if it names none.
+        configured: The tracking URI of the sweep file; None if the sweep file has no tracking URI.
     """
     send = ["python", "-m", "raycal.track", sweep_dir.folder.place]
     if configured:

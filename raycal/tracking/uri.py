@@ -45,7 +45,7 @@ def is_database(uri: str) -> bool:
 
 
 def sqlite_uri(path: Path) -> str:
-    """The URI of a sqlite file, with special characters of its path escaped."""
+    """The URI of a sqlite file; special characters of the path are escaped."""
     text = re.sub(r"[%?#]", lambda sign: f"%{ord(sign[0]):02X}", str(path))
     return _with_driver(f"sqlite:///{text}")
 

@@ -1,8 +1,8 @@
 """Builds the views that MLflow opens a sweep with: one line per condition, against the number of human interactions.
 
-MLflow keeps a shared view as a tag of the experiment, `mlflow.sharedViewState.<key>`, which holds the state of its page
-as JSON, and opens it at the address with `viewStateShareKey=<key>`. The state was read from MLflow 3.17. A server of
-another version may ignore it.
+MLflow keeps a shared view in a tag of the experiment, `mlflow.sharedViewState.<key>`, which holds the state of MLflow's
+page as JSON. An address with `viewStateShareKey=<key>` opens the view. The form of the state is that of MLflow 3.17. A
+server of another version may ignore the tag.
 """
 
 import json
@@ -21,8 +21,9 @@ TAG = "mlflow.sharedViewState."
 ACCURACY = "test_accuracy"
 # The metrics that have a chart against interactions.
 METRICS = (ACCURACY, "annotated", "cluster_label_error", ACCEPTANCE)
-LEGEND_CHARACTERS = 130  # MLflow cuts the legend of a chart off after two lines
-MAX_COLLAPSED = 8000  # characters in the names of collapsed groups; MLflow accepts 20,000 in the whole tag
+LEGEND_CHARACTERS = 130  # MLflow cuts the legend of a chart off after two lines.
+# The names of collapsed groups may have this many characters; MLflow accepts 20,000 characters in the whole tag.
+MAX_COLLAPSED = 8000
 
 
 class View(NamedTuple):
@@ -46,7 +47,7 @@ class View(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChartedTrial:
-    """What the views need to know of a trial.
+    """The data of a trial from which the views are made.
 
     Attributes:
         config: The trial's configuration.
@@ -65,7 +66,8 @@ class ChartedTrial:
 
 
 def sweep_views(prefix: str, parent_run_id: str, trials: Sequence[ChartedTrial]) -> list[View]:
-    """The views of a sweep: all trials, then one view per dataset and per setting, where several of them vary.
+    """The views of a sweep: a view of all trials; a view per dataset if there are several; and a view per varied
+    setting if several settings vary.
 
     Args:
         prefix: The beginning of the key of every view; it must be unique in the MLflow experiment.
@@ -149,7 +151,8 @@ def _state(search: str, trials: Sequence[ChartedTrial], parameter: str | None = 
     ends = accumulate(map(len, groups))
     state = {
         "searchFilter": search,
-        # MLflow loads 100 runs at first. Sorted by seed, these have equally many seeds of each condition.
+        # MLflow loads 100 runs at first. Because the runs are sorted by seed, these 100 have equally many seeds of each
+        # condition.
         "orderByKey": "tags.`seed`",
         "orderByAsc": True,
         "startTime": "ALL",
@@ -163,7 +166,7 @@ def _state(search: str, trials: Sequence[ChartedTrial], parameter: str | None = 
         "runsHiddenMode": "SHOW_ALL",
         "hideEmptyCharts": True,
         "viewMaximized": False,
-        # if MLflow cuts the legend off, the list of runs replaces it
+        # If MLflow cuts the legend off, the list of runs replaces the legend.
         "runListHidden": sum(map(len, conditions)) <= LEGEND_CHARACTERS,
         "isAccordionReordered": True,
         "chartsSearchFilter": "",
@@ -178,10 +181,11 @@ def _state(search: str, trials: Sequence[ChartedTrial], parameter: str | None = 
 
 
 def _end_of_axis(trials: Sequence[ChartedTrial]) -> int | None:
-    """The largest number of interactions that all trials on a dataset reach, full supervision aside, or None.
+    """The largest number of interactions that all trials on a dataset reach, full supervision aside. None if there are
+    no such trials.
 
-    Full supervision annotates every image at once, and would squash the curves of the others. With several datasets,
-    the axis shows the one that needs the most room.
+    Full supervision annotates every image at once, and its point would squash the curves of the other scenarios. With
+    several datasets, the axis is long enough for the dataset with the most interactions.
     """
     budgets: dict[str | None, int] = {}
     for trial in trials:
@@ -203,8 +207,8 @@ def _line(metric: str, end: int | None, count: int) -> dict[str, Any]:
         "lineSmoothness": 0,
         "displayPoints": True,
         "ignoreOutliers": False,
-        # MLflow loads only the points in this range if it begins above 0, so that others do not stretch the axes. The
-        # range ends a little later than the curves, so that their last points are not cut off.
+        # MLflow loads only the points in this range if the range begins above 0, so that other points do not stretch
+        # the axes. The range ends a little later than the curves, so that their last points are not cut off.
         "range": {} if end is None else {"xMin": 1, "xMax": end + max(1, end // 50)},
         "useGlobalLineSmoothing": False,
         "useGlobalXaxisKey": False,
@@ -235,7 +239,7 @@ def _chart(kind: str, uuid: str, metric: str, count: int) -> dict[str, Any]:
 
 
 def _quoted(text: str) -> str:
-    """A string of MLflow's search language, which has no escape for the quote that encloses a string."""
+    """The text as a string of MLflow's search language, which cannot escape the quote that encloses a string."""
     return f'"{text}"' if "'" in text else f"'{text}'"
 
 

@@ -1,8 +1,8 @@
 """`python cluster_configs/lint.py FILE ...` finds mistakes in files for Ray clusters before they cost money.
 
-Run it in the environment from which you submit, because Ray and Python must be the same on client, head and workers. It
-checks fields that Ray and Kubernetes accept in silence, and leaves other misspelled fields to Ray, which reports them.
-The exit code is 1 if there is something to fix or to fill in.
+Run this program in the environment from which you submit, because Ray and Python must be the same on client, head and
+workers. The program checks fields whose mistakes Ray and Kubernetes accept in silence. Other misspelled fields are left
+to Ray, which reports them. The exit code is 1 if there is something to fix or to fill in.
 """
 
 import re
@@ -25,7 +25,7 @@ except ImportError as error:
     sys.exit(2)
 PYTHON = f"py{sys.version_info.major}{sys.version_info.minor}"
 LEAST_DISK_GB, LEAST_IDLE_MINUTES, SHARED_MEMORY = 150, 10, 0.3
-# Memory in GB of the machine types in our files. Other types are not checked.
+# The memory, in GB, of the machine types in the files of this folder. The memory of other types is not checked.
 MEMORY_GB = {
     "m7i.xlarge": 16,
     "g6.2xlarge": 32,
@@ -44,7 +44,7 @@ Problems = Iterator[str]
 
 
 def problems(text: str) -> list[str]:
-    """What must be fixed in a file for `ray up` or KubeRay, one line for each problem."""
+    """The problems of a file for `ray up` or KubeRay, one line for each."""
     config = yaml.safe_load(text)
     if "provider" in config:
         checks = _launcher(config)
@@ -122,7 +122,7 @@ def _launcher(config: dict[str, Any]) -> Problems:
 
 
 def _zones(config: dict[str, Any]) -> Problems:
-    """The disks whose zone differs from that of the cluster; on Google Cloud, Ray uses one zone."""
+    """The problems of disks whose zone differs from the zone of the cluster; on Google Cloud, Ray uses one zone."""
     zone = config["provider"]["availability_zone"]
     for other in sorted(set(re.findall(r"zones/([\w-]+)/", str(config["available_node_types"]))) - {zone}):
         yield f"availability_zone: is {zone}, and a disk's diskType is of {other}"
@@ -278,7 +278,8 @@ def _job(job: dict[str, Any]) -> Problems:
 
 
 def main(files: Sequence[str]) -> int:
-    """Print the problems of each file and the placeholders left in it; the exit code is 1 if there are any."""
+    """Print the problems of each file and the placeholders left in it. The exit code is 1 if there is a problem or a
+    placeholder."""
     if not files or set(files) & {"-h", "--help"}:
         print(__doc__)
         return 2

@@ -13,7 +13,7 @@ from panels import ROWS, Panel, Query
 FOLDER = Path(__file__).parent
 DASHBOARD_FILE, ALERTS_FILE = FOLDER / "raycal.json", FOLDER / "alerts.yml"
 COLUMNS = 24
-SCHEMA_VERSION = 39  # that of Grafana 11, which later versions read, too
+SCHEMA_VERSION = 39  # The version of Grafana 11's schema, which later versions of Grafana read, too.
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 # Panels of these kinds show the value at the end of the time range.
 AT_ONE_MOMENT = ("stat", "gauge", "bargauge")
@@ -48,7 +48,8 @@ def dashboard() -> dict[str, Any]:
 
 
 def _variable(name: str, label: str, query: str) -> dict[str, Any]:
-    """A variable with the values of a label, which Grafana looks up again when the time range changes."""
+    """A dashboard variable with the values of a label. Grafana looks the values up again when the time range
+    changes."""
     return {
         "name": name,
         "label": label,
@@ -64,7 +65,7 @@ def _variable(name: str, label: str, query: str) -> dict[str, Any]:
 
 
 def _panels() -> Iterator[dict[str, Any]]:
-    """Row by row, from left to right, a new line where the next panel has no room."""
+    """Place the panels row by row, from left to right, and begin a new line where the next panel has no room."""
     number, y = 0, 0
     for title, panels in ROWS.items():
         number += 1
@@ -162,7 +163,7 @@ def _options(kind: str) -> dict[str, Any]:
 
 
 def files() -> dict[Path, str]:
-    """What is to be in the files."""
+    """The content that each generated file should have."""
     head = "# Written by generate.py from alerts.py.\n"
     return {
         DASHBOARD_FILE: json.dumps(dashboard(), indent=2) + "\n",

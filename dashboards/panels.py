@@ -7,7 +7,7 @@ from typing import Any
 SWEEP = 'SessionName=~"$session",sweep="$sweep"'
 NODE = 'SessionName=~"$session"'
 
-# Metrics of Ray itself that are drawn or alerted on. Only nodes with a GPU export those of GPUs.
+# The metrics of Ray itself that panels or alerts use. Only nodes with a GPU export the metrics of GPUs.
 OF_GPUS = ("ray_node_gpus_utilization", "ray_node_gram_used", "ray_node_gram_available")
 OF_RAY = (
     *OF_GPUS,
@@ -23,7 +23,7 @@ OF_RAY = (
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A PromQL query; `legend` is the template of its series' names, made from their labels."""
+    """A PromQL query. `legend` is a template that makes the name of each series from its labels."""
 
     expr: str
     legend: str = ""
@@ -37,7 +37,7 @@ class Panel:
         kind: Grafana's name of the panel type: `timeseries`, `stat`, `gauge`, `bargauge`, `xychart`.
         unit: Grafana's name of the unit of the values.
         width: The width in columns; the dashboard has 24.
-        thresholds: The colors, each with the value from which on it is shown; None: from the lowest value.
+        thresholds: The colors, each with the value from which on it is shown. None means from the lowest value on.
         overrides: The properties of single fields, by the name of the field.
     """
 
@@ -56,7 +56,8 @@ class Panel:
 
 
 def _by(labels: str, metric: str, more: str = "") -> str:
-    """A metric of raycal by labels. It has one series, or two for a moment after the sweep was started again."""
+    """A query for a metric of raycal by labels. The metric has one series, or two for a moment after the sweep was
+    started again."""
     return f"max by ({labels}) (ray_raycal_{metric}{{{SWEEP}{more}}})"
 
 
@@ -73,7 +74,7 @@ def _node(metric: str) -> str:
 
 
 def _share(part: str, rest: str) -> str:
-    """The share of one of two parts in their sum, by node."""
+    """A query for the share of one of two metrics in their sum, by node."""
     return (
         f"sum by (instance) ({_node(part)}) / (sum by (instance) ({_node(part)}) + sum by (instance) ({_node(rest)}))"
     )
@@ -81,7 +82,7 @@ def _share(part: str, rest: str) -> str:
 
 GROUP = "{{dataset}} {{scenario}}"
 
-# One point per moment: the accuracy of the newest iteration against the interactions of its trial.
+# The panel has one point per moment: the accuracy of the newest iteration against the interactions of its trial.
 _POINTS_BY_SCENARIO = (
     {"id": "merge", "options": {}},
     {

@@ -1,7 +1,8 @@
-"""Draws the picture of the labeling page in README.md from a page that a server shows now.
+"""Takes the picture of the labeling page for README.md from a page that is being served.
 
-`python sweeps/people_figure.py LINK 35 33` opens the printed link of a running `python -m raycal.annotate`, marks the
-images number 35 and 33 of the cluster that it shows as odd, counted from 0, and writes `figures/people_label.jpg`.
+`python sweeps/people_figure.py LINK 35 33` opens the printed link of a running `python -m raycal.annotate`, marks two
+images of the shown cluster as odd, those with the numbers 35 and 33 (counted from 0), and writes
+`figures/people_label.jpg`.
 """
 
 import sys

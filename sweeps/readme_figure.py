@@ -14,12 +14,13 @@ from matplotlib.figure import Figure
 import raycal
 from raycal.report.figures.end_labels import spread
 
-SIZE, DPI = (7.2, 3.0), 100  # inches, dots per inch
-LINE_OF_TEXT = 0.07  # height of a label as a share of the axes
+SIZE, DPI = (7.2, 3.0), 100  # Inches, and dots per inch.
+LINE_OF_TEXT = 0.07  # The height of a label as a share of the height of the axes.
 
 
 def label_lines(ax: Axes) -> None:
-    """Write the name of each line beside its right end, in its color, moved up or down where names would overlap."""
+    """Write the name of each line beside the line's right end, in the line's color. Names that would overlap are moved
+    up or down."""
     lines = ax.get_lines()
     lowest, highest = ax.get_ylim()
     ends = [line.get_ydata()[-1] for line in lines]

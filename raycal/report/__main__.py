@@ -91,7 +91,7 @@ def _report(options: argparse.Namespace) -> int:
     runs = read_runs(*places)
     out = Folder.at(places[0]).folder("report") if options.out is None else Folder.at(options.out)
 
-    # This module is This module is slow to import., so it is imported only if there is a report to write.
+    # This module is slow to import, so it is imported only if there is a report to write.
     from raycal.report.write import write_report
 
     try:

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from raycal.algorithm.records import Labels
 from raycal.config import load_sweep
 from raycal.data import DatasetInfo, ImageDataset, datasets
-from raycal.data.split import WithSubset, consecutive
+from raycal.data.split import Rows, WithSubset, consecutive, random_split, refuse_torn_groups
 from raycal.errors import InputError
 from raycal.experiment import build
 from raycal.testing import check_dataset
@@ -118,3 +119,71 @@ def test_plugin_gets_the_options_even_where_its_annotations_are_text(
         "dataset.period",
         "dataset.test_size",
     ]
+
+
+def grouped(sizes: list[int], *, test_fraction: float = 0.2, seed: int = 0) -> tuple[Rows, Labels]:
+    """A split of groups of these sizes, whose rows are mixed."""
+    groups = np.random.default_rng(7).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    return random_split(len(groups), test_fraction=test_fraction, seed=seed, name=NAME, groups=groups), groups
+
+
+def test_split_without_groups_has_the_same_rows_as_ever() -> None:
+    rows = random_split(20, test_fraction=0.2, seed=3, name=NAME)
+
+    assert rows.test.tolist() == [5, 10, 11, 15]
+    assert sorted([*rows.train, *rows.test]) == list(range(20))
+
+
+def test_groups_of_one_row_are_drawn_like_rows() -> None:
+    names = np.array([f"patient {row * 7 % 20}" for row in range(20)])
+
+    rows = random_split(20, test_fraction=0.2, seed=3, name=NAME, groups=names)
+
+    assert rows.test.tolist() == random_split(20, test_fraction=0.2, seed=3, name=NAME).test.tolist()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "test_fraction", "num_test"),
+    [
+        ([10] * 10, 0.2, 20),
+        ([10] * 10, 0.25, 30),  # 20 and 30 are equally near to 25
+        ([10] * 10, 0.24, 20),
+        ([97, 1, 1, 1], 0.2, 3),
+        ([50, 50], 0.2, 50),
+        ([50, 50], 0.9, 50),
+        ([1000, 3], 0.4, 3),
+        ([7, 11, 13, 17, 52], 0.3, 30),  # 13 + 17
+        ([1] * 5000 + [300] * 50, 0.1, 2000),
+        ([999] * 1000, 0.5, 499_500),
+    ],
+)
+def test_groups_stay_whole_and_the_size_is_the_nearest_one(
+    sizes: list[int], test_fraction: float, num_test: int
+) -> None:
+    for seed in range(3):
+        rows, groups = grouped(sizes, test_fraction=test_fraction, seed=seed)
+
+        assert len(rows.test) == num_test
+        assert not set(groups[rows.train]) & set(groups[rows.test])
+        assert np.array_equal(np.sort(np.concatenate(rows)), np.arange(sum(sizes)))
+        assert all((np.diff(part) > 0).all() for part in rows)
+
+
+def test_seeds_draw_other_groups_and_one_seed_always_the_same() -> None:
+    drawn = [frozenset(groups[rows.test]) for rows, groups in (grouped([5] * 40, seed=seed) for seed in range(6))]
+
+    assert len(set(drawn)) == 6
+    assert frozenset(grouped([5] * 40, seed=2)[1][grouped([5] * 40, seed=2)[0].test]) == drawn[2]
+
+
+def test_one_group_cannot_be_split() -> None:
+    with pytest.raises(InputError, match=f"^{NAME}: all 4 rows are in one group \\(anna\\), which cannot be split"):
+        random_split(4, test_fraction=0.5, seed=0, name=NAME, groups=np.array(["anna"] * 4))
+
+
+def test_group_in_both_splits_that_were_given_is_refused() -> None:
+    groups = np.array(["a", "b", "a", "c", "b"])
+
+    refuse_torn_groups(Rows(np.array([0, 2]), np.array([1, 3])), groups, NAME)
+    with pytest.raises(InputError, match=f"^{NAME}: 2 groups are in the training and in the test split: a, b; put"):
+        refuse_torn_groups(Rows(np.array([0, 1]), np.array([2, 3, 4])), groups, NAME)

@@ -16,7 +16,7 @@ from raycal.errors import InputError, first_of
 Count = Annotated[int, Ge(1)]
 Fraction = Annotated[float, Gt(0), Lt(1)]
 Seed = Annotated[int, Ge(0)]
-NUM_CHOSEN = 100  # on each side of the border between the splits, this many groups are open to choice
+NUM_CHOSEN = 300  # on each side of the border between the splits, this many groups are open to choice
 NUM_NAMED = 5
 
 

@@ -250,7 +250,10 @@ def _classes(folder: ImageTree, reading: _Reading) -> tuple[ClassImages, ...]:
             reading.notes.append(f"{len(files)} folders named {key} differ in Unicode alone and are one class")
         name = key if len(files) > 1 else next(iter(files))
         classes.append(ClassImages(name, tuple(sorted(file for part in files.values() for file in part))))
-    reading.problems += _look_alikes(folder, [one.name for one in classes])
+    reading.problems += [
+        f"{folder.path}: the classes {' and '.join(map(ascii, same))} look alike; rename or merge the folders"
+        for same in look_alikes(one.name for one in classes)
+    ]
     if len(reading.problems) == num_problems:
         reading.problems += _same_folders_below(folder)
     return tuple(sorted(classes))
@@ -313,16 +316,12 @@ def _key(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _look_alikes(folder: ImageTree, names: Sequence[str]) -> list[str]:
-    """A line for all classes whose names a person cannot tell apart. `a` and `A` may be two letters."""
+def look_alikes(names: Iterable[str]) -> list[list[str]]:
+    """Groups of classes whose names a person cannot tell apart. `a` and `A` may be two letters."""
     alike: dict[str, list[str]] = {}
     for name in names:
         alike.setdefault(unicodedata.normalize("NFKC", name).strip(), []).append(name)
-    return [
-        f"{folder.path}: the classes {' and '.join(map(ascii, same))} look alike; rename or merge the folders"
-        for same in alike.values()
-        if len(same) > 1
-    ]
+    return [same for same in alike.values() if len(same) > 1]
 
 
 def _named_as(

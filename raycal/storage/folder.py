@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pyarrow import fs
 
 from raycal.errors import InputError, StorageError, printable
-from raycal.home import expand_home
+from raycal.filesystem import open_place
 
 # raycal reads no file with more bytes than this, except model checkpoints (see `MAX_MODEL_BYTES`).
 MAX_BYTES = 2**28
@@ -36,19 +36,8 @@ class Folder:
         Raises:
             InputError: The place is empty or contains a null character, or the URI names no filesystem.
         """
-        if not place or "\0" in place:
-            raise InputError(f"--storage {place!r}: should be a folder or a URI")
-        if "://" not in place:
-            try:
-                path = expand_home(place)
-            except InputError as error:
-                raise InputError(f"--storage {error}") from error
-            return cls(fs.LocalFileSystem(), str(Path(path).absolute()))
-        try:
-            filesystem, path = fs.FileSystem.from_uri(place)
-        except (ValueError, OSError) as error:
-            raise InputError(f"--storage {place}: {error}") from error
-        return cls(filesystem, path, urlsplit(place).query)
+        filesystem, path = open_place(place, setting="--storage", kind="folder")
+        return cls(filesystem, path, urlsplit(place).query if "://" in place else "")
 
     @property
     def is_local(self) -> bool:

@@ -88,6 +88,24 @@ def module_of(entry: Callable[..., Any]) -> str:
     return str(getattr(function, "__module__", ""))
 
 
+def check_name(kind: str, name: object, taken: Mapping[str, Callable[..., Any]]) -> None:
+    """Refuse a name under which nothing can be registered.
+
+    Args:
+        kind: What is registered, for the message.
+        name: The name.
+        taken: What has been registered before, by name.
+
+    Raises:
+        ValueError: The name has other characters than a name may have, or it is taken.
+    """
+    if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
+        raise ValueError(f"the {kind} {name!r} should be named with 1 to 64 characters of a-z 0-9 . _ + -")
+    if name in taken:
+        other = module_of(taken[name])
+        raise ValueError(f"the {kind} name {name!r} is taken, by one in {other}; use another name")
+
+
 def _namespace(entry: Callable[..., Any]) -> dict[str, Any]:
     """The global names of the module in which an entry was defined, in which its annotations are evaluated."""
     function: Any = entry
@@ -124,11 +142,7 @@ class Registry(Generic[T]):
         """Decorator that registers an extension as `name`."""
 
         def register(entry: T) -> T:
-            if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
-                raise ValueError(f"the {self.kind} {name!r} should be named with 1 to 64 characters of a-z 0-9 . _ + -")
-            if name in self._entries:
-                other = module_of(self._entries[name])
-                raise ValueError(f"the {self.kind} name {name!r} is taken, by one in {other}; use another name")
+            check_name(self.kind, name, self._entries)
             self._entries[name] = entry
             return entry
 
@@ -137,6 +151,19 @@ class Registry(Generic[T]):
     def forget(self, name: str) -> None:
         """Remove an entry, for example an entry of a plug-in whose import failed half-way."""
         del self._entries[name]
+
+    def registered(self) -> Iterator[str]:
+        """The keys of everything that was registered, which `forget` and `definition` take."""
+        return iter(self)
+
+    def definition(self, key: str) -> Callable[..., Any]:
+        """The function or class that was registered under a key."""
+        return self._entries[key]
+
+    def refusal(self, name: str) -> str | None:
+        """Why there is no entry of this name, in words. None if nothing more is known than that it is not
+        registered."""
+        return None
 
     def description(self, name: str) -> dict[str, list[str] | None]:
         """The uses that each option of an entry affects, as JSON values. None for an option whose value is itself an
@@ -166,7 +193,7 @@ class Registry(Generic[T]):
 
     def options(self, name: str) -> Mapping[str, Option]:
         """The options of one entry by keyword."""
-        entry = self._entries[name]
+        entry = self[name]
         parameters = [
             parameter
             for parameter in inspect.signature(entry).parameters.values()

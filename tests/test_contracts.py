@@ -36,7 +36,7 @@ OPTIONS: dict[tuple[str, str], dict[str, Any]] = {("expert", "confusion_noise"):
 
 
 def marks(kind: str, name: str) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.slow] if kind == "model" and networks.facts(name).gflop > SLOW_GFLOP else []
+    return [pytest.mark.slow] if kind == "model" and networks.facts(name).cost > SLOW_GFLOP else []
 
 
 @pytest.fixture(autouse=True)

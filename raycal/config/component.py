@@ -63,7 +63,8 @@ def _network(name: str, info: ValidationInfo) -> str:
     registry: Registry[Any] | None = (info.context or {}).get("model")
     if registry is None or name in registry:
         return name
-    raise PydanticCustomError("unknown_name", "no such network {hint}", {"hint": did_you_mean(name, registry)})
+    words = registry.refusal(name) or f"no such network {did_you_mean(name, registry.registered())}"
+    raise PydanticCustomError("unknown_name", "{words}", {"words": words})
 
 
 class ModelConfig(ComponentConfig):

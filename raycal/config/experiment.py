@@ -82,9 +82,10 @@ class ExperimentConfig(Strict):
 
     @model_validator(mode="after")
     def _fit_together(self, info: ValidationInfo) -> Self:
+        misfits = [*self._misfits(), *([] if info.context is None else self._misfits_of_network())]
         details = [
             InitErrorDetails(type=PydanticCustomError("unfit", "{words}", {"words": words}), loc=loc, input=value)
-            for loc, value, words in self._misfits()
+            for loc, value, words in misfits
         ]
         if details:
             raise ValidationError.from_exception_data(type(self).__name__, details)
@@ -100,7 +101,6 @@ class ExperimentConfig(Strict):
                 f"should be at least {least}, {MIN_BATCH_PER_WORKER} for each of {self.workers} workers, not {batch}"
             )
             yield ("training", "batch_size"), batch, words
-        yield from self._misfits_of_network()
         yield from misfits_with_people(self)
         if self.model.frozen and self.training.horizontal_flip:
             words = "should be false with model.frozen, which looks at every image once"
@@ -108,7 +108,10 @@ class ExperimentConfig(Strict):
         yield from self._misfits_of_stop()
 
     def _misfits_of_network(self) -> Iterator[tuple[tuple[str, str], Any, str]]:
-        """The settings that the network does not allow; none if the network is not registered in this process."""
+        """The settings that the network does not allow; none if the network is not registered in this process.
+
+        A stored configuration is not checked again, because that may import the package of a network family.
+        """
         name = self.model.name
         if name not in networks:
             return

@@ -11,6 +11,8 @@ processes that do not import torch, so the function imports torch in its body. `
 
         return nn.Sequential(nn.Conv2d(3, width, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
                              nn.Linear(width, num_classes))
+
+All networks of another package are one decorated function, a *family*; `raycal.networks.from_timm` is an example.
 """
 
 import pkgutil
@@ -20,8 +22,10 @@ from raycal.networks.registry import (
     IMAGENET,
     IMAGENET_MEAN,
     IMAGENET_STD,
+    PRETRAINED,
     Builder,
     Channels,
+    Family,
     NetworkFacts,
     PublishedWeights,
     networks,
@@ -34,8 +38,10 @@ __all__ = [
     "IMAGENET",
     "IMAGENET_MEAN",
     "IMAGENET_STD",
+    "PRETRAINED",
     "Builder",
     "Channels",
+    "Family",
     "NetworkFacts",
     "PublishedWeights",
     "networks",

@@ -59,7 +59,7 @@ def digests_of(extensions: Iterable[tuple[str, str]]) -> dict[str, str]:
     Args:
         extensions: The kind and the name of each extension.
     """
-    used = {_owners[extension] for extension in extensions if extension in _owners}
+    used = {owner for kind, name in extensions if (owner := _owner(kind, name)) is not None}
     if not used:
         return {}
     helpers = {name for name, plugin in LOADED.items() if plugin.files} - set(_owners.values())
@@ -68,22 +68,29 @@ def digests_of(extensions: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def owner_of(kind: str, name: str) -> Plugin | None:
     """The plug-in that defined an extension; None if the extension is raycal's own."""
-    owner = _owners.get((kind, name))
+    owner = _owner(kind, name)
     return None if owner is None else LOADED[owner]
+
+
+def _owner(kind: str, name: str) -> str | None:
+    """The name of the plug-in that defined an extension or, for a name such as `family/rest`, its family."""
+    family, slash, _ = name.partition("/")
+    return _owners.get((kind, family + slash))
 
 
 def _load(plugin: Plugin, all_plugins: Sequence[Plugin], registries: Registries) -> None:
     """Import a plug-in and record which extensions it defines; a failure leaves everything unchanged."""
-    before = {kind: set(registry) for kind, registry in registries.items()}
+    before = {kind: set(registry.registered()) for kind, registry in registries.items()}
     modules = set(sys.modules)
     try:
         _import(plugin)
         for kind, registry in registries.items():
-            for name in set(registry) - before[kind]:
-                _check_options(plugin, registry, name)
+            for name in set(registry.registered()) - before[kind]:
+                if name in registry:  # the options of a family depend on the network that is asked for
+                    _check_options(plugin, registry, name)
     except InputError:
         for kind, registry in registries.items():
-            for name in set(registry) - before[kind]:
+            for name in set(registry.registered()) - before[kind]:
                 registry.forget(name)
         for module in set(sys.modules) - modules:
             if _is_in(module, plugin.name):
@@ -95,10 +102,10 @@ def _load(plugin: Plugin, all_plugins: Sequence[Plugin], registries: Registries)
     LOADED[plugin.name] = plugin
     known = [each.name for each in all_plugins]
     for kind, registry in registries.items():
-        for name in registry:
+        for name in registry.registered():
             # The module may be in use already: a plug-in may import another plug-in, and user code may import a plug-in
             # before raycal loads it.
-            defined_in = module_of(registry[name])
+            defined_in = module_of(registry.definition(name))
             owner = next((each for each in known if _is_in(defined_in, each)), None)
             if owner is None and name not in before[kind]:
                 owner = plugin.name
@@ -182,9 +189,9 @@ def _unload(name: str, registries: Registries) -> None:
         if owner == name:
             del _owners[kind, entry]
             registry = registries[kind]
-            if not imported or entry not in registry:
+            if not imported or entry not in set(registry.registered()):
                 continue
-            defined_in = module_of(registry[entry])
+            defined_in = module_of(registry.definition(entry))
             if defined_in in imported or not _is_in(defined_in, name):
                 registry.forget(entry)
     for module in imported:

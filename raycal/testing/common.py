@@ -54,6 +54,9 @@ def with_one_and_two_threads(call: Callable[[], Any]) -> list[Any]:
 
 def check_options(registry: Registry[Any], name: str) -> None:
     """Check that a sweep file can set the options of an extension; each option needs a readable annotation."""
-    assert name in registry, f"there is no {registry.kind} named {name!r}; registered are {', '.join(registry)}"
+    assert name in registry, (
+        f"there is no {registry.kind} named {name!r}: "
+        f"{registry.refusal(name) or 'registered are ' + ', '.join(registry.registered())}"
+    )
     for key, option in registry.options(name).items():
         assert option.annotation is not Any, f"{registry.kind} {name}: the option {key} has no type annotation"

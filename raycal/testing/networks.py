@@ -54,8 +54,8 @@ def check_network(name: str, /, **options: Any) -> None:
     graded = [value.grad is not None for key, value in first.named_parameters() if key.startswith(prefix)]
     assert all(graded), f"{what}: its last layer {prefix[:-1]} gets no gradient"
     gflop = _gflop(name, options, facts.image_size or 224)
-    assert gflop / COST_FACTOR <= facts.gflop <= gflop * COST_FACTOR, (
-        f"{what}: declares {facts.gflop:g} GFLOP (10^9 multiply-adds) for an image of {facts.image_size or 224} px, "
+    assert gflop / COST_FACTOR <= facts.cost <= gflop * COST_FACTOR, (
+        f"{what}: declares {facts.cost:g} GFLOP (10^9 multiply-adds) for an image of {facts.image_size or 224} px, "
         f"but torch counts {gflop:.3g}; declare gflop={gflop:.3g}"
     )
 

@@ -15,6 +15,7 @@ _TORCHVISION = (
     ("resnet34", 3.664, "resnet34-b627a593.pth", 83, None),
     ("resnet50", 4.089, "resnet50-0676ba61.pth", 98, None),
     ("resnet101", 7.801, "resnet101-63fe2227.pth", 171, None),
+    ("mobilenet_v2", 0.301, "mobilenet_v2-b0353104.pth", 14, None),
     ("mobilenet_v3_small", 0.057, "mobilenet_v3_small-047dcff4.pth", 10, None),
     ("mobilenet_v3_large", 0.217, "mobilenet_v3_large-8738ca79.pth", 21, None),
     ("efficientnet_b0", 0.386, "efficientnet_b0_rwightman-7f5810bc.pth", 20, None),

@@ -54,9 +54,7 @@ def with_one_and_two_threads(call: Callable[[], Any]) -> list[Any]:
 
 def check_options(registry: Registry[Any], name: str) -> None:
     """Check that a sweep file can set the options of an extension; each option needs a readable annotation."""
-    assert name in registry, (
-        f"there is no {registry.kind} named {name!r}: "
-        f"{registry.refusal(name) or 'registered are ' + ', '.join(registry.registered())}"
-    )
+    why = registry.refusal(name) or f"registered are {', '.join(registry.registered())}"
+    assert name in registry, f"there is no {registry.kind} named {name!r}; {why}"
     for key, option in registry.options(name).items():
         assert option.annotation is not Any, f"{registry.kind} {name}: the option {key} has no type annotation"

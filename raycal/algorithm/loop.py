@@ -237,8 +237,13 @@ class IterationRun:
         place = {"iteration": self._iteration, "step": number}
         if ask is Ask.CLUSTERS:
             answer = partial(self._answer, ask, partial(self._stream, "expert"))
-            return cluster_questions(self._clusters(ask, budget, answer, rng), budget, **place)
-        return sample_questions(self._samples(ask, budget, rng), **place)
+            questions = cluster_questions(self._clusters(ask, budget, answer, rng), budget, **place)
+        else:
+            questions = sample_questions(self._samples(ask, budget, rng), **place)
+        if ask is Ask.RANDOM or not self._query_model.is_trained or not questions.first:
+            return questions
+        indices = np.unique(np.concatenate([question.by_distance for question in questions.first]))
+        return questions.with_guesses(self._query_model.predictions(indices))
 
     def _samples(self, ask: Ask, budget: int, rng: np.random.Generator) -> Indices:
         candidates = self._pool.askable()

@@ -34,6 +34,11 @@ class QueryModel:
         self._rest: Predictions | None = None
         self._other_members: list[Floats] = []
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether the learner was trained with the labels of at least one sample."""
+        return self._trained_on is not None and len(self._trained_on.indices) > 0
+
     def fix_candidates(self) -> Indices:
         """Fix which samples the first call of `predictions` predicts: those that may be asked about now.
 

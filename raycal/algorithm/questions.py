@@ -6,7 +6,7 @@ the questions and the replies so far.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from raycal.algorithm.centroid import order_from_centroid
 from raycal.algorithm.cluster_queue import ClusterQueue
 from raycal.algorithm.expert import Cluster
-from raycal.algorithm.records import Answer, Floats, Indices, Interaction, Kind
+from raycal.algorithm.records import Answer, Floats, Indices, Interaction, Kind, Predictions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,11 +27,14 @@ class Question:
         by_distance: (n,) int64, the samples, beginning with the one nearest to the centroid of the cluster.
         embeddings: Returns the embeddings (n, D) of the samples, in the order of `by_distance`. None for a single
             sample, and for a question that was read from a file.
+        guess: The class that the query model finds most likely for the sample or, for a cluster, on average over its
+            samples. None if the model was not trained, or was not asked. A half of a split cluster has no guess.
     """
 
     id: str
     by_distance: Indices
     embeddings: Callable[[], Floats] | None = None
+    guess: int | None = None
 
     @property
     def indices(self) -> Indices:
@@ -85,6 +88,19 @@ class StepQuestions:
     kind: Kind
     budget: int
     first: tuple[Question, ...]
+
+    def with_guesses(self, predictions: Predictions) -> "StepQuestions":
+        """The same questions, with the guesses of a model.
+
+        Args:
+            predictions: The predictions of the model for at least the samples of the questions.
+        """
+
+        def guess(question: Question) -> int:
+            expected = predictions.restrict(question.indices).probs.sum(axis=0, dtype=np.float64)
+            return int(expected.argmax())
+
+        return replace(self, first=tuple(replace(one, guess=guess(one)) for one in self.first))
 
     def known(self, replies: Mapping[str, Reply]) -> Iterator[Question]:
         """The questions of `first` and, after each question, the halves that its reply asks about, by rank."""

@@ -71,7 +71,7 @@ class Answered(Event):
         marked: The samples of the pool that the person marked because they do not belong to the cluster, ascending.
         shown: The number of images that the person was shown.
         halves: The parts into which the cluster was split, each with its nearest sample first.
-        suggestion_shown: Whether the person saw what the model predicts.
+        suggestion_shown: Whether the person looked at the guess of the model before answering.
     """
 
     question: str

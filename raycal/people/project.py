@@ -213,6 +213,7 @@ class Project:
                 "labeled": sum(sizes),
                 "total": self._dataset.num_train + self._holdout_size,
                 "people": len(self._desk.people),
+                "can_undo": self._why_no_undo(who) is None,
                 "epoch": self.epoch,
             }
 
@@ -404,7 +405,7 @@ class Project:
             shown=min(sent.shown, 1 if question is None else len(question.by_distance)),
             marked=marked,
             halves=tuple(tuple(part.tolist()) for part in halves) if len(halves) > 1 else (),
-            suggestion_shown=sent.suggestion_shown,
+            suggestion_shown=sent.suggestion_shown and question is not None and self._guess(question) is not None,
         )
         self._add(batch, event)
         given = board.book.given(event.id)
@@ -452,18 +453,10 @@ class Project:
         return added.label
 
     def _undo(self, batch: _Batch, who: str, client: str, sent: SentUndo) -> dict[str, Any]:
-        book = self._board.book
-        given = book.last_answer_of(who)
-        if given is None:
-            raise RefusedError("There is no answer that you could take back.")
-        question = given.event.question
-        if book.is_closed(question):
-            raise RefusedError(
-                "Your last answer belongs to a step that is closed, so it cannot be taken back any more."
-            )
-        halves = [f"{question}.{number}" for number in range(len(given.event.halves))]
-        if book.counted(question) is given.event and any(book.counted(half) is not None for half in halves):
-            raise RefusedError("Somebody has already answered about a part of this cluster, so it stays split.")
+        refusal, given = self._why_no_undo(who), self._board.book.last_answer_of(who)
+        if refusal is not None or given is None:
+            raise RefusedError(refusal or "")
+        question, halves = given.event.question, _ids_of_halves(given.event)
         event = Undone(**self._common(sent.id, who), answer=given.event.id)
         self._add(batch, event)
         if self._board.is_waiting(question):
@@ -471,6 +464,19 @@ class Project:
             batch.effects.append(lambda: self._show_again(client, who, question))
         batch.effects.append(lambda: self._desk.drop(one for one in halves if not self._board.is_waiting(one)))
         return self._receipt(event)
+
+    def _why_no_undo(self, who: str) -> str | None:
+        """Why a person cannot take back an answer now, as a sentence. None if the last answer can be taken back."""
+        book = self._board.book
+        given = book.last_answer_of(who)
+        if given is None:
+            return "There is no answer that you could take back."
+        question = given.event.question
+        if book.is_closed(question):
+            return "Your last answer belongs to a step that is closed, so it cannot be taken back any more."
+        if book.counted(question) is given.event and any(book.counted(half) for half in _ids_of_halves(given.event)):
+            return "Somebody has already answered about a part of this cluster, so it stays split."
+        return None
 
     def _show_again(self, client: str, who: str, question: str) -> None:
         if self._board.is_waiting(question):
@@ -633,16 +639,22 @@ class Project:
         assert found is not None
         step, question = found
         rows = self._dataset.train_rows
+        guess = self._guess(question)
         if step.step.kind is Kind.SAMPLE:
-            return _described_sample(question_id, Purpose.ROUND, int(rows[question.by_distance[0]]))
+            return _described_sample(question_id, Purpose.ROUND, int(rows[question.by_distance[0]]), guess)
         return {
             "id": question_id,
             "kind": Kind.CLUSTER.value,
             "purpose": Purpose.ROUND.value,
             "size": len(question.by_distance),
             "half_of": question_id.rpartition(".")[0] if is_half(question) else None,
+            "guess": guess,
             **bands(question, rows),
         }
+
+    def _guess(self, question: Question) -> int | None:
+        """The class that the model guesses. None if there is no guess, or no class with this id."""
+        return question.guess if question.guess is not None and question.guess < self._board.book.num_classes else None
 
     def _exists(self, question_id: str) -> bool:
         return self._board.find(question_id) is not None or self._board.find_in_holdout(question_id) is not None
@@ -680,7 +692,12 @@ class Project:
         return [result for result in read_results(self._run_folder, num_test) if result["low"] is not None]
 
 
-def _described_sample(question_id: str, purpose: Purpose, row: int) -> dict[str, Any]:
+def _ids_of_halves(event: Answered) -> list[str]:
+    """The questions about the parts into which an answer split a cluster."""
+    return [f"{event.question}.{number}" for number in range(len(event.halves))]
+
+
+def _described_sample(question_id: str, purpose: Purpose, row: int, guess: int | None = None) -> dict[str, Any]:
     return {
         "id": question_id,
         "kind": Kind.SAMPLE.value,
@@ -688,6 +705,7 @@ def _described_sample(question_id: str, purpose: Purpose, row: int) -> dict[str,
         "size": 1,
         "image": row,
         "half_of": None,
+        "guess": guess,
     }
 
 

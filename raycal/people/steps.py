@@ -24,7 +24,8 @@ _STEP = re.compile(r"iteration-(\d{3,9})-step-(\d+)\.json", re.ASCII)
 
 
 class StepFiles:
-    """The folder `people/steps/` of a run: for each step its questions, and the embeddings by which a cluster is split.
+    """The folder `people/steps/` of a run: for each step its questions, the guesses of the model, and the embeddings by
+    which a cluster is split.
 
     The embeddings are kept with half precision, because they only decide how a refused cluster is cut in two. They are
     written before the questions, so a step with questions has its embeddings.
@@ -59,7 +60,11 @@ class StepFiles:
         try:
             record = unseal(content)
             questions = tuple(
-                Question(id=question["id"], by_distance=np.array(question["indices"], np.int64))
+                Question(
+                    id=question["id"],
+                    by_distance=np.array(question["indices"], np.int64),
+                    guess=_guess(question.get("guess")),
+                )
                 for question in record["questions"]
             )
             return StepQuestions(
@@ -75,7 +80,7 @@ class StepFiles:
             for question in step.first:
                 if question.embeddings is not None:
                     self._folder.write(_embeddings_name(question.id), _as_bytes(question.embeddings()))
-        questions = [{"id": question.id, "indices": question.by_distance.tolist()} for question in step.first]
+        questions = [_record(question) for question in step.first]
         record = {"kind": step.kind.value, "budget": step.budget, "questions": questions}
         self._folder.write(f"{stem}.json", seal(record))
 
@@ -111,6 +116,18 @@ class StepFiles:
         """Remove the embeddings of all steps; only open questions need them."""
         for name in self._folder.names("question-*.npy"):
             self._folder.remove(name)
+
+
+def _record(question: Question) -> dict[str, object]:
+    """A question in the form in which the file has it. Without a guess it has no such key, as in earlier versions."""
+    record: dict[str, object] = {"id": question.id, "indices": question.by_distance.tolist()}
+    return record if question.guess is None else {**record, "guess": question.guess}
+
+
+def _guess(value: object) -> int | None:
+    if value is not None and (type(value) is not int or value < 0):
+        raise ValueError(f"{value!r} is no class")
+    return value
 
 
 def _stem(iteration: int, step: int) -> str:

@@ -11,7 +11,7 @@ from small_world import EVERY_SCENARIO, World, facts, loop_settings, state_after
 from raycal.algorithm.expert import Cluster, Oracle, experts
 from raycal.algorithm.loop import active_learning
 from raycal.algorithm.questions import Question, Reply, StepQuestions, sample_questions
-from raycal.algorithm.records import Answer, Interaction, IterationResult, Kind
+from raycal.algorithm.records import Answer, Interaction, IterationResult, Kind, Predictions
 from raycal.errors import StoppedError
 
 SCENARIOS = [name for name in EVERY_SCENARIO if name != "representative-only"]
@@ -183,3 +183,39 @@ def test_people_never_see_a_true_label() -> None:
     assert not vars(people)
     with pytest.raises(TypeError, match="in a browser"):
         people.label_samples(np.array([0]), np.random.default_rng(0))
+
+
+def test_guess_is_the_class_that_is_most_likely_on_average_over_a_cluster() -> None:
+    probs = np.array([[0.1, 0.9], [0.2, 0.8], [0.6, 0.4], [0.9, 0.1], [0.7, 0.3]], np.float32)
+    predictions = Predictions(indices=np.array([1, 2, 3, 7, 9]), probs=probs, embeddings=np.zeros((5, 2), np.float32))
+    guessed = two_clusters().with_guesses(predictions)
+
+    # The means of class 1 are (0.9 + 0.8 + 0.4) / 3 and (0.1 + 0.3) / 2.
+    assert [one.guess for one in guessed.first] == [1, 0]
+    assert [one.by_distance.tolist() for one in guessed.first] == [[3, 1, 2], [9, 7]]
+    assert [half.guess for half in halved(guessed.first[0]).halves] == [None, None]
+
+
+@pytest.mark.parametrize("scenario", ["uncertain-only", "cluster-only"])
+def test_questions_have_guesses_as_soon_as_the_model_was_trained(scenario: str) -> None:
+    truth = World().true_labels
+    bots = Bots(Oracle(truth), 0)
+    run_with(bots, scenario, iterations=2)
+
+    assert {one.guess for one in bots.steps[0, 0].first} == {None}
+    guesses = [one.guess for one in bots.steps[1, 0].first]
+    assert all(type(guess) is int and 0 <= guess <= truth.max() for guess in guesses)
+    # The model of the first round, which has seen a few labels, is right more often than by chance.
+    right = [bool((truth[one.indices] == one.guess).mean() >= 0.5) for one in bots.steps[1, 0].first]
+    assert sum(right) > len(right) / (truth.max() + 1)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "options"), [("random", {}), ("uncertain-only", {"ask_with": "initial"})], ids=["random", "reset"]
+)
+def test_questions_have_no_guess_if_no_trained_model_chooses_them(scenario: str, options: Mapping[str, str]) -> None:
+    bots = Bots(Oracle(World().true_labels), 0)
+    run_with(bots, scenario, iterations=2, **options)
+
+    assert {one.guess for step in bots.steps.values() for one in step.first} == {None}
+    assert set(bots.steps) == {(0, 0), (1, 0)}

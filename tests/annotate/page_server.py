@@ -102,6 +102,7 @@ class Project:
             "labeled": sum(counts),
             "total": len(self.paths),
             "people": 1,
+            "can_undo": bool(answers),
         }
 
     def question(self, name: str) -> Json:

@@ -4,6 +4,7 @@ import os
 import random
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -433,7 +434,9 @@ def test_undo_goes_back_any_number_of_answers(birds: Project) -> None:
 
 
 def test_everybody_takes_back_only_own_answers(birds: Project) -> None:
+    assert not birds.state("ana")["can_undo"]
     send_one(birds, answer(1, "0.0.0"))
+    assert [birds.state(who)["can_undo"] for who in ("ana", "bo")] == [True, False]
 
     assert send_one(birds, undo(2), who="bo")["status"] == "refused"
     assert send_one(birds, undo(3), who="ana")["question"]["id"] == "0.0.0"
@@ -477,6 +480,7 @@ def test_undo_after_the_close_is_refused(birds: Project, run: Folder) -> None:
         "refused",
         "Your last answer belongs to a step that is closed, so it cannot be taken back any more.",
     )
+    assert not birds.state("ana")["can_undo"]
     assert len(ledger(run, clusters())) == 10
 
 
@@ -524,6 +528,23 @@ def test_step_is_closed_only_when_that_is_on_disk(birds: Project, monkeypatch: p
     may_go_on.set()
     assert birds.wait_closed(60)
     thread.join()
+
+
+def test_guess_comes_with_the_question_and_the_log_says_who_looked_at_it(run: Folder) -> None:
+    step = samples(4)
+    guesses = [2, None, 5, 0]  # there is no class 5
+    guessed = replace(step, first=tuple(map(lambda one, guess: replace(one, guess=guess), step.first, guesses)))
+    StepFiles(run.folder("people/steps")).write(guessed)
+    with project(run, holdout=1) as one:
+        one.open_step(guessed, 0, OPEN, halve=halve)
+        questions = {question["id"]: question for question in one.next("ana", "a1", [], 9)["questions"]}
+        assert {key: question["guess"] for key, question in questions.items()} == {
+            "h.0": None,
+            **{"0.1.0": 2, "0.1.1": None, "0.1.2": None, "0.1.3": 0},
+        }
+        send(one, *(answer(number, key, suggestion_shown=True) for number, key in enumerate(questions)))
+        looked = {event.question: event.suggestion_shown for event in read_events(run) if isinstance(event, Answered)}
+    assert looked == {"h.0": False, "0.1.0": True, "0.1.1": False, "0.1.2": False, "0.1.3": True}
 
 
 def test_late_answer_is_kept_and_in_no_ledger(birds: Project, run: Folder) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from raycal.algorithm.records import Floats, Kind
 from raycal.errors import InputError
 from raycal.people.steps import StepFiles
 from raycal.storage.folder import Folder
+from raycal.storage.seal import seal
 
 # Two groups of images, at 0 and at 10, so that every clustering cuts between them.
 POINTS = np.array([[0, 0], [10, 0], [0, 1], [10, 1], [0, 0.4], [10, 0.4], [0, 0.5]], np.float32)
@@ -45,6 +47,30 @@ def test_step_is_read_as_it_was_written(files: StepFiles) -> None:
         ("2.1.1", [7]),
     ]
     assert files.newest() == (10, 0)
+
+
+def test_guess_is_kept_and_a_file_without_guesses_is_that_of_an_earlier_version(
+    files: StepFiles, tmp_path: Path
+) -> None:
+    path = tmp_path / "steps" / "iteration-002-step-1.json"
+    files.write(step())
+    assert b"guess" not in path.read_bytes()
+    first, second = step().first
+    files.write(replace(step(), first=(replace(first, guess=3), second)))
+
+    again = files.read(2, 1)
+    assert again is not None
+    assert [one.guess for one in again.first] == [3, None]
+
+
+@pytest.mark.parametrize("guess", ["1", -1, True, 0.5])
+def test_guess_that_is_no_class_is_a_damaged_file(files: StepFiles, tmp_path: Path, guess: object) -> None:
+    record = {"kind": "sample", "budget": 1, "questions": [{"id": "2.1.0", "indices": [4], "guess": guess}]}
+    (tmp_path / "steps").mkdir()
+    (tmp_path / "steps" / "iteration-002-step-1.json").write_bytes(seal(record))
+
+    with pytest.raises(InputError, match=r"iteration-002-step-1.json: damaged"):
+        files.read(2, 1)
 
 
 def test_cluster_is_cut_in_two_by_its_embeddings_and_again(files: StepFiles) -> None:

@@ -8,7 +8,7 @@ import { Grid } from "./grid.js";
 import { actionOf, Guard, takesText } from "./keys.js";
 import { Outbox } from "./outbox.js";
 import { Palette } from "./palette.js";
-import { accuracyText, gainText, panel } from "./panel.js";
+import { accuracyText, gainText, measuredOn, panel } from "./panel.js";
 import { setVersion } from "./pictures.js";
 import { Held, Queue } from "./queue.js";
 import { Sample } from "./sample.js";
@@ -121,6 +121,7 @@ function present(held, asked) {
   if (hadFocus) byId("title").focus();
   renderActions();
   renderHeader();
+  renderGuess();
   describe();
   void begin(held, asked);
 }
@@ -145,6 +146,7 @@ function idle() {
   clock = null;
   document.body.dataset.kind = "none";
   byId("title").textContent = "Between questions";
+  renderGuess();
   document.body.dataset.question = document.body.dataset.ready = "";
   renderActions();
   renderHeader();
@@ -202,7 +204,7 @@ function commit(answer, one) {
     type: "answered", id: uuid(), question: question.id, answer,
     label: one?.id ?? null, new_class: one && one.id === null ? one.name : null,
     marked: cluster && answer === "label" ? [...held.marked] : [], shown: held.rows.length,
-    timing: clock.timing(now), suggestion_shown: false,
+    timing: clock.timing(now), suggestion_shown: held.guessShown,
   };
   outbox.add(event);
   setNotice("uncounted", "");
@@ -231,6 +233,7 @@ function awaitHalves(id) {
   clock = null;
   document.body.dataset.question = document.body.dataset.ready = "";
   byId("title").textContent = "Splitting …";
+  renderGuess();
   byId("subtitle").textContent = "";
   byId("stage").replaceChildren();
   setTimeout(() => {
@@ -243,9 +246,15 @@ function label(one) {
   if (one) commit("label", one);
 }
 
+/** Whether this person has an answer that can be taken back, as far as the page knows. */
+function mayUndo() {
+  return Boolean(state?.can_undo) || outbox.questions.length > 0;
+}
+
 /** Takes back the last answer: shows its question again at once if this tab knows it, else when the server tells it. */
 function undo() {
   if (inactive || !guard.allows("undo", performance.now())) return;
+  if (!mayUndo()) return say("There is no answer that you could take back.", "refused");
   const last = past.pop();
   const id = uuid();
   undoing.set(id, last?.held ?? null);
@@ -259,6 +268,7 @@ function undo() {
 function showAgain(held) {
   if (held.pictures.released) {
     const again = new Held(held.question, api);
+    again.guessShown = held.guessShown;
     again.marked = held.marked;
     again.pages = held.pages;
     held = again;
@@ -341,6 +351,7 @@ function perform(action) {
     case "unsure": return commit("unsure", null);
     case "undo": return undo();
     case "more": return void moreImages();
+    case "guess": return showGuess();
     case "pause": return pause();
     case "train": return void train();
     case "help": return help(keysOn, (on) => { keysOn = on; writeSetting("keys", on ? "on" : "off"); });
@@ -349,6 +360,27 @@ function perform(action) {
     case "crop": return view instanceof Sample ? (view.enlarge(), zoom.toggleCrop()) : undefined;
     case "left": case "right": case "up": case "down": return grid?.move(action);
   }
+}
+
+/** The class that the model guesses for the question on screen. @returns {Class_ | undefined} */
+function guessed() {
+  const guess = queue.current?.question.guess;
+  return guess === null || guess === undefined ? undefined : state?.classes.find((one) => one.id === guess);
+}
+
+/** Shows the guess, which is hidden until the person asks for it, so that it does not lead anybody. */
+function showGuess() {
+  const held = queue.current;
+  if (!held || !clock) return;
+  if (!guessed()) return say("The model has no guess for this question.");
+  held.guessShown = true;
+  renderGuess();
+  renderActions();
+}
+
+function renderGuess() {
+  const one = queue.current?.guessShown ? guessed() : undefined;
+  byId("guess").replaceChildren(...(one ? ["the model guesses ", h("bdi", {}, one.name)] : []));
 }
 
 /** @param {boolean} onlyNew */
@@ -440,7 +472,13 @@ function renderHeader() {
   progress.value = done[0];
   byId("who").textContent = state.who;
   const last = state.results.at(-1);
+  byId("reached").title = last ? `the accuracy is measured ${measuredOn(last)}; press for more` : "what the project has reached";
   byId("reached").textContent = last ? `${Math.round(100 * last.accuracy)} % accurate` : `${state.labeled.toLocaleString("en")} labeled`;
+  renderSaved();
+}
+
+function onOutbox() {
+  renderActions();
   renderSaved();
 }
 
@@ -489,11 +527,14 @@ function renderActions() {
   /** @type {[string, string, string, string[]][]} */
   const all = [
     ["X", "mixed", "mixed", ["cluster"]], ["S", "split", "split", ["cluster"]], ["U", "can't tell", "unsure", ["cluster", "sample"]],
-    ["Space", "more", "more", ["cluster"]], ["Z", "undo", "undo", ["cluster", "sample", "none"]],
-    ["P", "pause", "pause", ["cluster", "sample"]],
+    ["Space", "more", "more", ["cluster"]],
   ];
+  const guess = Boolean(guessed()) && !queue.current?.guessShown;
+  if (guess) all.push(["G", "model's guess", "guess", ["cluster", "sample"]]);
+  if (mayUndo()) all.push(["Z", "undo", "undo", ["cluster", "sample", "none"]]);
+  all.push(["P", "pause", "pause", ["cluster", "sample"]]);
   if (state?.role === "owner" && state.phase === "open") all.push(["T", "train now", "train", ["cluster", "sample", "none"]]);
-  const drawn = `${kind} ${state?.role} ${state?.phase === "open"}`;
+  const drawn = `${kind} ${state?.role} ${state?.phase === "open"} ${guess} ${mayUndo()}`;
   if (byId("actions").dataset.drawn === drawn) return;
   byId("actions").dataset.drawn = drawn;
   byId("actions").replaceChildren(...all.filter(([, , , kinds]) => kinds.includes(kind ?? "")).map(([key, name, action]) =>
@@ -667,7 +708,7 @@ async function start() {
 function install() {
   api.onConnection = setOnline;
   api.onSignedOut = () => void signedOut();
-  outbox.onChange = renderSaved;
+  outbox.onChange = onOutbox;
   outbox.onReceipts = onReceipts;
   queue.onFilled = () => {
     if (queue.current || (splitting && !queue.ahead.some((held) => held.question.half_of === splitting))) return;

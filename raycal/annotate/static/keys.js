@@ -6,7 +6,7 @@ export const DOUBLE_PRESS_MS = 250;
 /** @type {Record<string, string>} */
 const ACTIONS = {
   "/": "search", "?": "help", h: "help", n: "new", x: "mixed", s: "split", u: "unsure", z: "undo", ".": "again", o: "odd",
-  p: "pause", t: "train", c: "crop", " ": "more", enter: "zoom", escape: "close",
+  g: "guess", p: "pause", t: "train", c: "crop", " ": "more", enter: "zoom", escape: "close",
   arrowleft: "left", arrowright: "right", arrowup: "up", arrowdown: "down",
 };
 
@@ -24,6 +24,7 @@ export const HELP = [
   ["Space", "more random images"],
   ["U", "can't tell"],
   ["Z", "undo, as often as you like"],
+  ["G", "show what the model guesses"],
   ["P", "pause the clock"],
   ["T", "train now (only the owner can)"],
   ["?", "these keys"],

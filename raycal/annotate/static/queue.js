@@ -22,6 +22,8 @@ export class Held {
     /** Further random rows, page by page. @type {number[][]} */
     this.pages = [];
     this.exhausted = false;
+    /** Whether the person has looked at the guess of the model. */
+    this.guessShown = false;
     this.ready = false;
     this.failed = false;
     /** @type {Promise<void> | null} */

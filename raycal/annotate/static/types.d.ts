@@ -12,6 +12,8 @@ export type Question = {
   all?: number[];
   image?: number;
   half_of?: string | null;
+  /** The id of the class that the model guesses. */
+  guess?: number | null;
 };
 
 export type Timing = { visible_ms: number; first_input_ms: number | null; gaps_ms: number[] };
@@ -49,7 +51,7 @@ export type Result = {
   accuracy: number;
   low: number;
   high: number;
-  num_test?: number;
+  num_test: number;
   annotated: number;
   human_minutes: number;
 };
@@ -76,5 +78,6 @@ export type State = {
   labeled: number;
   total: number;
   people: number;
+  can_undo: boolean;
   epoch: string;
 };

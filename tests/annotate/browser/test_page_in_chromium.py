@@ -174,11 +174,69 @@ def test_undo_goes_on_after_a_reload_and_brings_marks_back(context: Any, cluster
         tab.page.wait_for_function("() => document.body.dataset.ready === '3.0.0'")
         tab.sent()
         time.sleep(0.3)
+        num_events = len(clusters.log)
         tab.page.keyboard.press("z")
         tab.page.wait_for_function("() => document.getElementById('receipt').dataset.status === 'refused'")
-        assert tab.text("#receipt") == "There is nothing to take back."
+        assert tab.text("#receipt") == "There is no answer that you could take back."
         assert tab.ready() == "3.0.0"
     assert clusters.answers() == []
+    assert len(clusters.log) == num_events
+
+
+UNDO = "#actions [data-action='undo']"
+
+
+def test_undo_is_offered_only_if_there_is_an_answer_to_take_back(context: Any, singles: Project) -> None:
+    with PageServer(singles) as server:
+        tab = Tab(context, server)
+        assert tab.page.locator(UNDO).count() == 0
+        tab.press("1")
+        tab.page.wait_for_selector(UNDO)
+        tab.sent()
+        assert tab.page.locator(UNDO).count() == 1
+        time.sleep(0.3)
+        tab.page.click(UNDO)
+        tab.page.wait_for_selector(UNDO, state="detached")
+        tab.sent()
+        assert tab.ready() == "3.0.0"
+        assert tab.errors == []
+    assert [event["type"] for event in singles.log] == ["answered", "undone"]
+
+
+GUESS = "#actions [data-action='guess']"
+
+
+def test_guess_is_hidden_until_g_is_pressed_and_the_answer_says_so(context: Any, clusters: Project) -> None:
+    for question, guess in zip(clusters.questions, [1, 2, None], strict=False):
+        question["guess"] = guess
+    with PageServer(clusters) as server:
+        tab = Tab(context, server)
+        assert tab.ready() == "3.0.0"
+        assert tab.text("#guess") == ""
+        tab.press("1")
+        tab.page.wait_for_function("() => document.body.dataset.ready === '3.0.1'")
+        assert tab.page.locator(GUESS).count() == 1
+        tab.page.keyboard.press("g")
+        assert tab.text("#guess") == "the model guesses wren"
+        assert tab.page.locator(GUESS).count() == 0
+        # The guess chooses nothing: the classes are as before, and the label is the one of the key.
+        assert tab.page.locator(".chip .name").all_inner_texts() == ["sparrow", "robin", "wren"]
+        tab.press("2")
+        tab.page.wait_for_function("() => document.body.dataset.ready === '3.0.2'")
+        assert tab.text("#guess") == ""
+        assert tab.page.locator(GUESS).count() == 0
+        tab.page.keyboard.press("g")
+        assert tab.text("#receipt") == "The model has no guess for this question."
+        tab.press("3")
+        tab.press("z")
+        tab.press("z")
+        tab.page.wait_for_function("() => document.body.dataset.ready === '3.0.1'")
+        assert tab.text("#guess") == "the model guesses wren"
+        tab.press("3")
+        tab.sent()
+        assert tab.errors == []
+    said = [(one["question"], one["label"], one["suggestion_shown"]) for one in singles_of(clusters)]
+    assert said == [("3.0.0", 0, False), ("3.0.1", 1, True), ("3.0.2", 2, False), ("3.0.1", 2, True)]
 
 
 def test_new_class_by_n_and_same_label_again(context: Any, singles: Project) -> None:
@@ -525,13 +583,29 @@ def test_only_the_owner_trains_and_confirms_it(context: Any, singles: Project) -
         assert "The model trains; it takes about a minute." in tab.text(".panel")
         assert singles.closed == 1
         singles.results = [
-            {"iteration": 2, "accuracy": 0.8, "low": 0.75, "high": 0.84, "annotated": 1, "human_minutes": 10},
-            {"iteration": 3, "accuracy": 0.825, "low": 0.78, "high": 0.86, "annotated": 1, "human_minutes": 14.5},
+            {
+                "iteration": 2,
+                "accuracy": 0.8,
+                "low": 0.75,
+                "high": 0.84,
+                "num_test": 50,
+                "annotated": 1,
+                "human_minutes": 10,
+            },
+            {
+                "iteration": 3,
+                "accuracy": 0.825,
+                "low": 0.78,
+                "high": 0.86,
+                "num_test": 60,
+                "annotated": 1,
+                "human_minutes": 14.5,
+            },
         ]
         tab.page.wait_for_selector("[data-notice='result']")
-        assert "Round 4: accuracy 82.5 % (95 % sure: 78.0\u201386.0), +2.5 points with 4.5 min of work." in tab.text(
-            "#notices"
-        )
+        words = "Round 4: accuracy 82.5 % on 60 images (95 % sure: 78.0\u201386.0), +2.5 points with 4.5 min of work."
+        assert words in tab.text("#notices")
+        assert "measured on 60 images" in str(tab.page.get_attribute("#reached", "title"))
         singles.phase, singles.wait, singles.iteration = "open", None, 4
         singles.questions = [singles.questions[0], sample("4.0.0", 5)]
         tab.page.wait_for_function("() => document.body.dataset.ready === '4.0.0'", timeout=12_000)

@@ -2,7 +2,7 @@
 
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -13,6 +13,10 @@ from torch.nn import functional
 
 from raycal.learner.device import DeviceSettings
 from raycal.networks import IMAGENET_MEAN, IMAGENET_STD, Channels
+
+# Changes a batch of images before it enters the network: it maps images (B, 3, H, W), uint8 on the device, and the
+# slice of the rows that the batch consists of, to images of the same shape and type.
+Augment = Callable[[Tensor, slice], Tensor]
 
 
 class DeviceImages:
@@ -53,18 +57,20 @@ class DeviceImages:
         self._scale, self._shift = (t.view(1, 3, 1, 1).to(device_settings.device) for t in (scale, shift))
 
     def batches(
-        self, rows: npt.NDArray[np.int64], parts: Sequence[slice], flip: Tensor | None = None
+        self, rows: npt.NDArray[np.int64], parts: Sequence[slice], augment: Augment | None = None
     ) -> Iterator[Tensor]:
         """Normalized images (B, 3, image_size, image_size), float32, channels last, for each part of the rows.
 
         Args:
             rows: (n,) int64, rows of the dataset.
             parts: The slice of `rows` that makes up each batch.
-            flip: (n,) bool on the device, whether to mirror each image left to right.
+            augment: Changes the images of each batch at the size they are stored in. None means that they stay as they
+                are.
         """
         pixels = self._resident(rows, parts) if self.resident else self._streamed(rows, parts)
         for part, batch in zip(parts, pixels, strict=True):
-            yield self._normalized(batch, None if flip is None else flip[part])
+            images = batch.permute(0, 3, 1, 2)  # (B, H, W, 3) in memory is channels-last already
+            yield self._normalized(images if augment is None else augment(images, part))
 
     def _resident(self, rows: npt.NDArray[np.int64], parts: Sequence[slice]) -> Iterator[Tensor]:
         on_device = self._device_settings.on_device(rows)
@@ -87,12 +93,9 @@ class DeviceImages:
                 coming.extend(reader.submit(read, part) for part in parts[number + 1 : number + 2])
                 yield batch
 
-    def _normalized(self, pixels: Tensor, flip: Tensor | None) -> Tensor:
-        # (B, H, W, 3) in memory is channels-last already. Normalizing before the resize touches fewer pixels.
-        batch = pixels.permute(0, 3, 1, 2)
-        batch = torch.addcmul(self._shift, batch.float(), self._scale)
-        if flip is not None:
-            batch = torch.where(flip.view(-1, 1, 1, 1), batch.flip(3), batch)
+    def _normalized(self, images: Tensor) -> Tensor:
+        # Normalizing before the resize touches fewer pixels.
+        batch = torch.addcmul(self._shift, images.float(), self._scale)
         if batch.shape[2:] != (self._image_size, self._image_size):
             batch = functional.interpolate(batch, size=self._image_size, mode="bilinear", antialias=self._shrinks())
         return batch.contiguous(memory_format=torch.channels_last)

@@ -191,7 +191,7 @@ class FineTuner(NetworkLearner):
         network = self.team.ddp(extractor.running).train()
 
         def images(epoch: Epoch) -> Iterator[Tensor]:
-            return extractor.images.batches(rows[epoch.positions], epoch.parts, epoch.flip)
+            return extractor.images.batches(rows[epoch.positions], epoch.parts, epoch.augment)
 
         def validate() -> float:
             shard = self.team.shard(len(validation.indices))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from raycal.algorithm.records import Fitted, Floats, Indices
 from raycal.errors import DivergedError
 from raycal.learner.device import DeviceSettings
+from raycal.learner.images import Augment
 from raycal.learner.losses import Loss
 from raycal.learner.settings import TrainingSettings
 from raycal.learner.team import Team
@@ -23,7 +24,7 @@ class Epoch(NamedTuple):
     Attributes:
         positions: (n,) int64, the positions of the samples in the training set, batch after batch.
         on_device: The same positions on the device.
-        flip: (n,) bool on the device, whether to mirror each sample's image. None means that no image is mirrored.
+        augment: Changes the images of each part. None means that they stay as they are.
         parts: The slice of `positions` for each batch.
         shares: The factor by which the mean loss of each part is multiplied, so that the mean over the workers is the
             (weighted) mean over the batch.
@@ -32,7 +33,7 @@ class Epoch(NamedTuple):
 
     positions: Indices
     on_device: Tensor
-    flip: Tensor | None
+    augment: Augment | None
     parts: list[slice]
     shares: list[float]
     totals: list[float]
@@ -195,7 +196,7 @@ def _cut(epoch: Epoch, steps: int) -> Epoch:
     return Epoch(
         epoch.positions[:end],
         epoch.on_device[:end],
-        None if epoch.flip is None else epoch.flip[:end],
+        epoch.augment,
         epoch.parts[:steps],
         epoch.shares[:steps],
         epoch.totals[:steps],
@@ -229,8 +230,17 @@ def _epoch(
         parts.append(slice(begin, begin + len(shard)))
         begin += len(shard)
     positions = np.concatenate(chosen)
-    flip = None if mirrored is None else device_settings.on_device(mirrored[positions])
-    return Epoch(positions, device_settings.on_device(positions), flip, parts, shares, totals)
+    augment = None if mirrored is None else _mirroring(device_settings.on_device(mirrored[positions]))
+    return Epoch(positions, device_settings.on_device(positions), augment, parts, shares, totals)
+
+
+def _mirroring(mirrored: Tensor) -> Augment:
+    """Mirrors images left to right.
+
+    Args:
+        mirrored: (n,) bool on the device, whether to mirror the image of each position of an epoch.
+    """
+    return lambda images, part: torch.where(mirrored[part].view(-1, 1, 1, 1), images.flip(3), images)
 
 
 def batches(num_samples: int, batch_size: int) -> list[slice]:

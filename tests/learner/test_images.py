@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from raycal.learner.device import DeviceSettings
-from raycal.learner.images import DeviceImages
+from raycal.learner.images import Augment, DeviceImages
 from raycal.networks import IMAGENET_MEAN, IMAGENET_STD
 
 FLOAT32 = DeviceSettings(torch.device("cpu"), torch.float32)
@@ -17,9 +17,20 @@ def normalized(images: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(((images / 255 - IMAGENET_MEAN) / IMAGENET_STD).transpose(0, 3, 1, 2)).float()
 
 
-def batch_of(images: np.ndarray, image_size: int, rows: Any, flip: torch.Tensor | None = None) -> torch.Tensor:
-    (batch,) = DeviceImages(images, image_size, FLOAT32).batches(np.asarray(rows), [slice(0, len(rows))], flip)
+def batch_of(images: np.ndarray, image_size: int, rows: Any, augment: Augment | None = None) -> torch.Tensor:
+    (batch,) = DeviceImages(images, image_size, FLOAT32).batches(np.asarray(rows), [slice(0, len(rows))], augment)
     return batch
+
+
+def mirror(marked: torch.Tensor) -> Augment:
+    """Mirrors the marked images."""
+
+    def augment(images: torch.Tensor, part: slice) -> torch.Tensor:
+        assert images.dtype == torch.uint8
+        assert images.shape == (part.stop - part.start, 3, 40, 40)
+        return torch.where(marked[part].view(-1, 1, 1, 1), images.flip(3), images)
+
+    return augment
 
 
 def test_batch_holds_the_rows_asked_for_normalized_by_imagenet() -> None:
@@ -30,7 +41,7 @@ def test_batch_holds_the_rows_asked_for_normalized_by_imagenet() -> None:
 
 
 def test_marked_images_are_mirrored_left_to_right() -> None:
-    batch = batch_of(IMAGES, 40, [0, 1], torch.tensor([False, True]))
+    batch = batch_of(IMAGES, 40, [0, 1], mirror(torch.tensor([False, True])))
 
     torch.testing.assert_close(batch[0], normalized(IMAGES)[0], atol=1e-5, rtol=0)
     torch.testing.assert_close(batch[1], normalized(IMAGES[:, :, ::-1])[1], atol=1e-5, rtol=0)
@@ -71,14 +82,14 @@ class Small(DeviceSettings):
 def test_streamed_batches_are_those_of_resident_images(sizes: list[int]) -> None:
     rows, ends = np.array([4, 0, 0, 3, 1]), np.cumsum(sizes)
     parts = [slice(int(end) - size, int(end)) for end, size in zip(ends, sizes, strict=True)]
-    flip = torch.tensor([True, False, True, False, False])
+    augment = mirror(torch.tensor([True, False, True, False, False]))
     small, large = (
         DeviceImages(IMAGES, 64, kind(torch.device("cpu"), torch.float32)) for kind in (Small, DeviceSettings)
     )
 
     assert large.resident
     assert not small.resident
-    streamed, resident = (list(images.batches(rows, parts, flip)) for images in (small, large))
+    streamed, resident = (list(images.batches(rows, parts, augment)) for images in (small, large))
     assert [len(batch) for batch in streamed] == sizes
     assert all(torch.equal(one, other) for one, other in zip(streamed, resident, strict=True))
 
@@ -86,14 +97,14 @@ def test_streamed_batches_are_those_of_resident_images(sizes: list[int]) -> None
 @pytest.mark.gpu
 @pytest.mark.parametrize("image_size", [32, 40, 64])
 def test_batches_streamed_to_a_gpu_are_those_of_resident_images(image_size: int) -> None:
-    flip = torch.tensor([True, False, False, True, True], device="cuda")
+    augment = mirror(torch.tensor([True, False, False, True, True], device="cuda"))
     rows, parts = np.array([3, 1, 4, 0, 2]), [slice(0, 2), slice(2, 3), slice(3, 5)]
     resident, streamed = (
         DeviceImages(IMAGES, image_size, kind(torch.device("cuda"), torch.float32)) for kind in (DeviceSettings, Small)
     )
 
     assert (resident.resident, streamed.resident) == (True, False)
-    for one, other in zip(resident.batches(rows, parts, flip), streamed.batches(rows, parts, flip), strict=True):
+    for one, other in zip(resident.batches(rows, parts, augment), streamed.batches(rows, parts, augment), strict=True):
         assert torch.equal(one, other)
 
 

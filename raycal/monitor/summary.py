@@ -55,7 +55,9 @@ def print_summary(sweep_dir: SweepDir, experiments: Mapping[str, ExperimentConfi
     names, all_labels = scenario_names(configs), experiment_labels(configs)
     if any(read):
         varied = [*varied, "data"]
-        print("trials read different images, labels or weights, and no mean is taken over different data: see column data")
+        print(
+            "trials read different images, labels or weights, and no mean is taken over different data: see column data"
+        )
     for key, name, label, data in zip(whole, names, all_labels, read, strict=True):
         if not lasts.get(key):  # The trial has not finished, or its results file was removed.
             continue

@@ -11,9 +11,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from functools import partial
 from types import SimpleNamespace
-from typing import Annotated, Any, Generic, NamedTuple, TypeVar, get_type_hints
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar, get_type_hints
 
 T = TypeVar("T", bound=Callable[..., Any])
+
+# The kinds of samples, as plurals. A dataset and the network that is trained on it must be of the same kind.
+Kind = Literal["images", "vectors", "texts"]
 
 REQUIRED = inspect.Parameter.empty
 MAX_NAME = 64

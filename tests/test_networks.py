@@ -131,7 +131,7 @@ def test_images_are_normalized_as_the_entry_says() -> None:
     wanted = config({"name": "two_headed", "weights": "none"})
     images = build.dataset(wanted).load()
     learner = build.learner(wanted, images, ONE_THREAD)
-    (batch,) = learner.extractor.images.batches(images.train_rows[:1], [slice(0, 1)])
+    (batch,) = learner.extractor.inputs.batches(images.train_rows[:1], [slice(0, 1)])
 
     pixels = torch.tensor(images.images[images.train_rows[0]]).permute(2, 0, 1).float() / 255
     assert batch.min().item() == pytest.approx((pixels.min().item() - 0.5) / 0.25, abs=0.2)

@@ -248,6 +248,8 @@ def open_images(config: ExperimentConfig, run_folder: Folder) -> Opened:
     folder = None if root is None else absolute(root)
     if not isinstance(dataset, UnlabeledImages):
         images = dataset.load()
+        if not isinstance(images, ImageDataset):
+            raise InputError(f"dataset {config.dataset.name}: has {images.kind}, but people can only label images")
         return Opened(images, folder if images.source is not None else None)
     before = read_image_list(run_folder)
     if before is None and read_events(run_folder):

@@ -31,6 +31,7 @@ from raycal.config.component import (
     by_default,
     component,
 )
+from raycal.config.fit import misfits_of_kinds, with_model
 from raycal.config.identity import RECIPE_VERSION, digest_of, relevant_fields, without_younger
 from raycal.config.people import misfits_with_people
 from raycal.config.scenario import OwnScenario, known_scenario
@@ -38,6 +39,7 @@ from raycal.config.strict import Count, Strict
 from raycal.config.training import CONVERGENCE, MIN_BATCH_PER_WORKER, TrainingConfig
 from raycal.networks import IMAGENET, networks
 from raycal.plugins import digests_of
+from raycal.registry import Registry
 
 DEFAULT_ACQUISITION = "entropy"
 WORKERS = "workers"  # in a sweep file, this setting is `resources.workers_per_trial`
@@ -80,9 +82,14 @@ class ExperimentConfig(Strict):
             settings.pop(PLUGINS, None)
         return settings
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_model(cls, settings: Any, info: ValidationInfo) -> Any:
+        return with_model(settings, info.context or {})
+
     @model_validator(mode="after")
     def _fit_together(self, info: ValidationInfo) -> Self:
-        misfits = [*self._misfits(), *([] if info.context is None else self._misfits_of_network())]
+        misfits = [*self._misfits(), *([] if info.context is None else self._misfits_of_components(info.context))]
         details = [
             InitErrorDetails(type=PydanticCustomError("unfit", "{words}", {"words": words}), loc=loc, input=value)
             for loc, value, words in misfits
@@ -107,11 +114,18 @@ class ExperimentConfig(Strict):
             yield ("training", "horizontal_flip"), True, words
         yield from self._misfits_of_stop()
 
-    def _misfits_of_network(self) -> Iterator[tuple[tuple[str, str], Any, str]]:
-        """The settings that the network does not allow; none if the network is not registered in this process.
+    def _misfits_of_components(
+        self, registries: Mapping[str, Registry[Any]]
+    ) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+        """The settings that the dataset and the network do not allow.
 
         A stored configuration is not checked again, because that may import the package of a network family.
         """
+        of_kinds = list(misfits_of_kinds(self, registries))
+        yield from of_kinds or self._misfits_of_network()
+
+    def _misfits_of_network(self) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+        """The settings that the network does not allow, unless the network is not registered in this process."""
         name = self.model.name
         if name not in networks:
             return

@@ -29,7 +29,7 @@ import numpy as np
 
 from raycal.data.cache import array_file, cached_arrays
 from raycal.data.content import Digests, content_digest, file_digests, file_stamps
-from raycal.data.image_dataset import Images
+from raycal.data.loaded import Images
 from raycal.errors import InputError, first_of
 
 if TYPE_CHECKING:

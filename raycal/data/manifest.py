@@ -1,4 +1,4 @@
-"""A list of the images of a dataset with their digests, to detect changes of the dataset and to name them."""
+"""A list of the samples of a dataset with their digests, to detect changes of the dataset and to name them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from raycal.data.content import DIGEST_BYTES, Digests, digest_of, digest_of_all, listing_digest, name_and_class
-from raycal.data.image_dataset import UNLABELED, ImageDataset
+from raycal.data.content import DIGEST_BYTES, Digests, digest_of_all, listing_digest, name_and_class
+from raycal.data.loaded import UNLABELED, LoadedDataset
 from raycal.errors import first_of
+from raycal.registry import Kind
 
 NAMES_SHOWN = 5
 
@@ -17,10 +18,10 @@ class ManifestDigests(NamedTuple):
     """The digests of a manifest, in hexadecimal.
 
     Attributes:
-        train: The digest of the images of the training pool: their names, classes and content, in order.
-        test: The same digest of the images of the test split.
-        images: The same digest of the images of both splits, sorted by name, so that it does not depend on the split.
-        listing: The digest of the names and classes of all images, including images that no split uses.
+        train: The digest of the samples of the training pool: their names, classes and content, in order.
+        test: The same digest of the samples of the test split.
+        images: The same digest of the samples of both splits, sorted by name, so that it does not depend on the split.
+        listing: The digest of the names and classes of all samples, including samples that no split uses.
     """
 
     train: str
@@ -31,15 +32,16 @@ class ManifestDigests(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Manifest:
-    """The n images that the splits of a dataset use, by name.
+    """The n samples that the splits of a dataset use, by name.
 
     Attributes:
-        names: The names of the images; no two are equal.
-        classes: The class of each image; empty for an image without a label.
-        digests: (n, 16) uint8, the digest of each image's content.
-        num_listed: The number of all images, including images that no split uses.
-        content: See `SourceFiles.content`; None for a dataset whose images did not come from one file each.
+        names: The names of the samples; no two are equal.
+        classes: The class of each sample; empty for a sample without a label.
+        digests: (n, 16) uint8, the digest of each sample's content.
+        num_listed: The number of all samples, including samples that no split uses.
+        content: See `SourceFiles.content`; None for a dataset whose samples did not come from one file each.
         digest: The digests of the manifest.
+        kind: The kind of the samples, as a plural, for messages.
     """
 
     names: tuple[str, ...]
@@ -48,26 +50,21 @@ class Manifest:
     num_listed: int
     content: str | None
     digest: ManifestDigests
+    kind: Kind = "images"
 
     @property
     def is_complete(self) -> bool:
-        """Whether the splits use all images."""
+        """Whether the splits use all samples."""
         return len(self.names) == self.num_listed
 
 
-def manifest_of(dataset: ImageDataset) -> Manifest:
-    """The manifest of a loaded dataset. Images that did not come from one file each are named by their row."""
+def manifest_of(dataset: LoadedDataset) -> Manifest:
+    """The manifest of a loaded dataset. Samples that did not come from one file each are named by their row."""
     rows = np.union1d(dataset.train_rows, dataset.test_rows)
     class_of = ["" if label == UNLABELED else dataset.class_names[label] for label in dataset.labels]
-    source = dataset.source
-    if source is None:
-        all_names: Sequence[str] = [f"image {row}" for row in range(len(class_of))]
-        pixels = b"".join(digest_of(dataset.images[row].tobytes()) for row in rows)
-        digests = np.frombuffer(pixels, np.uint8).reshape(len(rows), DIGEST_BYTES)
-        listing, num_listed = listing_digest(all_names, class_of), len(class_of)
-    else:
-        all_names, digests = source.names, source.digests[rows]
-        listing, num_listed = source.listing, source.num_listed
+    all_names, source = dataset.names, dataset.source
+    digests = dataset.sample_digests(rows)
+    listing = listing_digest(all_names, class_of) if source is None else source.listing
     names = tuple(all_names[row] for row in rows)
     classes = tuple(class_of[row] for row in rows)
     lines = [
@@ -78,7 +75,7 @@ def manifest_of(dataset: ImageDataset) -> Manifest:
         names=names,
         classes=classes,
         digests=digests,
-        num_listed=num_listed,
+        num_listed=len(class_of) if source is None else source.num_listed,
         content=None if source is None else source.content,
         digest=ManifestDigests(
             train=digest_of_all(lines[row] for row in np.searchsorted(rows, dataset.train_rows)),
@@ -86,11 +83,12 @@ def manifest_of(dataset: ImageDataset) -> Manifest:
             images=digest_of_all(sorted(lines)),
             listing=listing,
         ),
+        kind=dataset.kind,
     )
 
 
-def in_both_splits(dataset: ImageDataset, manifest: Manifest) -> dict[str, str]:
-    """The test images that have the content of a training image, by name, each with the name of one such image."""
+def in_both_splits(dataset: LoadedDataset, manifest: Manifest) -> dict[str, str]:
+    """The test samples that have the content of a training sample, by name, each with the name of one such sample."""
     rows = np.union1d(dataset.train_rows, dataset.test_rows)
     digests = [digest.tobytes() for digest in manifest.digests]
     train, test = (np.searchsorted(rows, part).tolist() for part in (dataset.train_rows, dataset.test_rows))
@@ -99,9 +97,9 @@ def in_both_splits(dataset: ImageDataset, manifest: Manifest) -> dict[str, str]:
 
 
 def differences(before: Manifest, now: Manifest) -> list[str]:
-    """The differences between two manifests of one dataset, whose splits may use different images.
+    """The differences between two manifests of one dataset, whose splits may use different samples.
 
-    Each difference is a few words with the names of the first images that it concerns. The list is empty if nothing
+    Each difference is a few words with the names of the first samples that it concerns. The list is empty if nothing
     changed.
     """
     if before.digest.images == now.digest.images and before.digest.listing == now.digest.listing:
@@ -114,46 +112,48 @@ def differences(before: Manifest, now: Manifest) -> list[str]:
         if old[name].class_name != new[name].class_name
     ]
     words = [
-        *_named("another class", relabeled),
-        *_named("other content", [name for name in both if old[name].digest != new[name].digest]),
+        *_named("another class", relabeled, now.kind),
+        *_named("other content", [name for name in both if old[name].digest != new[name].digest], now.kind),
     ]
     if before.digest.listing != now.digest.listing:
-        # A manifest knows only the number of images that no split uses, so an image whose name it lacks may still be in
-        # the folder.
+        # A manifest knows only the number of samples that no split uses, so a sample whose name it lacks may still be
+        # among them.
         if before.is_complete and now.is_complete:
-            words += _moved(old, new)
+            words += _moved(old, new, now.kind)
         if not words:
-            words = [f"{before.num_listed:,} images were there and {now.num_listed:,} are now, or their names changed"]
+            words = [
+                f"{before.num_listed:,} {now.kind} were there and {now.num_listed:,} are now, or their names changed"
+            ]
     return words
 
 
-class _Image(NamedTuple):
+class _Sample(NamedTuple):
     class_name: str
     digest: bytes
 
 
-def _by_name(manifest: Manifest) -> dict[str, _Image]:
+def _by_name(manifest: Manifest) -> dict[str, _Sample]:
     digests = manifest.digests.tobytes()
     contents = (digests[begin : begin + DIGEST_BYTES] for begin in range(0, len(digests), DIGEST_BYTES))
-    return dict(zip(manifest.names, map(_Image, manifest.classes, contents), strict=True))
+    return dict(zip(manifest.names, map(_Sample, manifest.classes, contents), strict=True))
 
 
-def _moved(old: Mapping[str, _Image], new: Mapping[str, _Image]) -> list[str]:
-    """The differences due to images that now have another name or class folder, that were removed, or that were
+def _moved(old: Mapping[str, _Sample], new: Mapping[str, _Sample], kind: Kind) -> list[str]:
+    """The differences due to samples that now have another name or class folder, that were removed, or that were
     added."""
     gone, added = ([name for name in one if name not in other] for one, other in ((old, new), (new, old)))
     places = {new[name].digest: name for name in added}
     moved = {name: places.pop(old[name].digest) for name in gone if old[name].digest in places}
     return [
-        *_named("moved", [f"{name} is {place} now" for name, place in moved.items()]),
-        *_named("removed", [name for name in gone if name not in moved]),
-        *_named("added", [name for name in added if name not in moved.values()]),
+        *_named("moved", [f"{name} is {place} now" for name, place in moved.items()], kind),
+        *_named("removed", [name for name in gone if name not in moved], kind),
+        *_named("added", [name for name in added if name not in moved.values()], kind),
     ]
 
 
-def _named(what: str, names: Sequence[str]) -> list[str]:
-    """A difference as one line with the number of images and the first names; an empty list if there are no images."""
+def _named(what: str, names: Sequence[str], kind: Kind) -> list[str]:
+    """A difference as one line with the number of samples and the first names; an empty list if there are none."""
     if not names:
         return []
-    images = "1 image" if len(names) == 1 else f"{len(names):,} images"
-    return [f"{what}: {images} ({first_of(names, NAMES_SHOWN)})"]
+    samples = f"1 {kind.removesuffix('s')}" if len(names) == 1 else f"{len(names):,} {kind}"
+    return [f"{what}: {samples} ({first_of(names, NAMES_SHOWN)})"]

@@ -145,9 +145,9 @@ def _data(sweep: Sweep, folder: Folder) -> Iterator[CheckResult]:
             "images", "the doctor counts images by their file names, without decoding them; a sweep decodes all images"
         )
     for shown, info in {str(info): info for info in infos.values()}.items():
-        yield ok("images", shown)
+        yield ok(info.kind, shown)
         for note in (*info.notes, *info.warnings):
-            yield warning("images", f"{info.name}: {note}", "")
+            yield warning(info.kind, f"{info.name}: {note}", "")
     for one in downloads(experiments.values(), infos):
         why = no_answer(one.url, SECONDS)
         if why:

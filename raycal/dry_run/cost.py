@@ -56,14 +56,14 @@ def estimate_cost(config: ExperimentConfig, info: DatasetInfo) -> Cost:
     """
     training = config.training
     facts, resnet18 = networks.facts(config.model.name), networks.facts("resnet18")
-    size = (training.image_size / 32) ** 2 * facts.at_224 / resnet18.at_224
+    size = facts.at_224 / resnet18.at_224 * ((training.image_size if facts.input == "images" else 224) / 32) ** 2
     members = config.acquisition.options.get("members", 1)
     settings, interactions, gflops = loop_settings(config), list[int](), list[float]()
     for accepts in (False, True):
         work = work_of(settings, info.num_train, members=members, accepts=accepts)
         scored = work.scored + work.evaluations * info.num_test
         trained = sum(training.images(num_samples)[1 if accepts else 0] for num_samples in work.trainings)
-        # Each image passes through the network only once; training the head costs almost nothing.
+        # Each sample passes through the network only once; training the head costs almost nothing.
         if config.model.frozen:
             scored, trained = info.num_train + info.num_test, 0
         interactions.append(work.interactions)

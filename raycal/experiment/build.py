@@ -17,7 +17,7 @@ from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Labels
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.config.people import asks_people
-from raycal.data import Dataset, ImageDataset, datasets
+from raycal.data import Dataset, LoadedDataset, datasets
 from raycal.data.image_dataset import UNLABELED
 from raycal.data.manifest import NAMES_SHOWN, Manifest, in_both_splits, manifest_of
 from raycal.errors import InputError, first_of
@@ -25,7 +25,7 @@ from raycal.experiment.downloads import lacks_weights
 from raycal.learner.losses import losses
 from raycal.networks import networks
 from raycal.plugins import owner_of
-from raycal.registry import Registry
+from raycal.registry import Kind, Registry
 from raycal.storage.inputs import DatasetInput, ExpectedInputs, Inputs, RecordedInputs
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def dataset(config: ExperimentConfig) -> Dataset:
 
 
 def dataset_key(config: ExperimentConfig) -> str:
-    """The key of an experiment's dataset; experiments with the same key see the same images in the same split."""
+    """The key of an experiment's dataset; experiments with the same key see the same samples in the same split."""
     options = json.dumps(config.dataset.options, sort_keys=True)
     return f"{config.dataset.name} {options} {config.seed} {config.training.image_size}"
 
@@ -67,43 +67,44 @@ def weights_key(config: ExperimentConfig) -> str:
 
 
 def dataset_family(config: ExperimentConfig) -> str:
-    """The key of an experiment's images; experiments with the same key have the same images, however they are split."""
+    """The key of an experiment's samples; experiments with the same key have the same ones, however they are split."""
     return f"{config.dataset.name} {json.dumps(config.dataset.options, sort_keys=True)}"
 
 
 def prepare(experiments: Mapping[str, ExperimentConfig]) -> Inputs:
     """Download and decode every dataset and read all weights once, so that no trial fails on them.
 
-    Images that are left out, and images that are in both splits of a dataset, are logged as warnings.
+    Samples that are left out, and samples that are in both splits of a dataset, are logged as warnings.
 
     Returns:
         The digests and manifests of everything that was read.
 
     Raises:
-        InputError: A download, an image or a weights file cannot be used, or an expert does not fit its dataset.
+        InputError: A download, a sample or a weights file cannot be used, or an expert does not fit its dataset.
     """
     labels: dict[str, Labels] = {}
     inputs: dict[str, DatasetInput] = {}
     digests: dict[str, str] = {}
-    left_out: dict[str, None] = {}
+    left_out: dict[str, Kind] = {}
     leaks: dict[str, list[str]] = {}
     for config in experiments.values():
         key = dataset_key(config)
         if key not in labels:
-            images = dataset(config).load()
-            labels[key] = images.train_labels
-            left_out |= dict.fromkeys(images.left_out)
-            inputs[key] = _dataset_input(config, images)
-            leaks.setdefault(inputs[key].title, []).append(_leak(images, inputs[key].manifest))
+            loaded = dataset(config).load()
+            labels[key] = loaded.train_labels
+            left_out |= dict.fromkeys(loaded.left_out, loaded.kind)
+            inputs[key] = _dataset_input(config, loaded)
+            leaks.setdefault(inputs[key].title, []).append(_leak(loaded, inputs[key].manifest))
         expert(config, labels[key])
         if config.model.weights != "none" and weights_key(config) not in digests:
             digests[weights_key(config)] = _weights_digest(config)
     if left_out:
         named = first_of(list(left_out), NAMES_SHOWN, "; ")
-        logger.warning("%d images are left out: %s", len(left_out), named)
+        kinds = {*left_out.values()}
+        logger.warning("%d %s are left out: %s", len(left_out), kinds.pop() if len(kinds) == 1 else "samples", named)
     for title, by_split in leaks.items():
         if leaking := list(filter(None, by_split)):
-            splits = f" ({len(leaking)} of {len(by_split)} splits have such images)" if len({*by_split}) > 1 else ""
+            splits = f" ({len(leaking)} of {len(by_split)} splits have such a case)" if len({*by_split}) > 1 else ""
             logger.warning("warning: %s: %s%s", title, leaking[0], splits)
     return Inputs(datasets=inputs, weights=digests)
 
@@ -119,7 +120,7 @@ def read_again(experiments: Mapping[str, ExperimentConfig], recorded: RecordedIn
         but: The inputs that have been read already, and are not read again.
 
     Raises:
-        InputError: An image or a weights file cannot be used.
+        InputError: A sample or a weights file cannot be used.
     """
     inputs: dict[str, DatasetInput] = {}
     digests: dict[str, str] = {}
@@ -135,22 +136,22 @@ def read_again(experiments: Mapping[str, ExperimentConfig], recorded: RecordedIn
     return Inputs(datasets=inputs, weights=digests)
 
 
-def _dataset_input(config: ExperimentConfig, images: ImageDataset) -> DatasetInput:
+def _dataset_input(config: ExperimentConfig, loaded: LoadedDataset) -> DatasetInput:
     """The record of a loaded dataset."""
     title = str(config.dataset.options.get("root") or config.dataset.name)
-    return DatasetInput(family=dataset_family(config), title=title, manifest=manifest_of(images))
+    return DatasetInput(family=dataset_family(config), title=title, manifest=manifest_of(loaded))
 
 
-def _leak(images: ImageDataset, manifest: Manifest) -> str:
-    """A warning about test images that are in the training pool, too; empty if there are none."""
-    same = in_both_splits(images, manifest)
+def _leak(loaded: LoadedDataset, manifest: Manifest) -> str:
+    """A warning about test samples that are in the training pool, too; empty if there are none."""
+    same = in_both_splits(loaded, manifest)
     if not same:
         return ""
     name, other = next(iter(same.items()))
     are = "is" if len(same) == 1 else "are"
     return (
-        f"{len(same):,} of {images.num_test:,} test images {are} in the training pool, too ({name} has the same content"
-        f" as {other}), so the test accuracy is too high"
+        f"{len(same):,} of {loaded.num_test:,} test {loaded.kind} {are} in the training pool, too ({name} has the same"
+        f" content as {other}), so the test accuracy is too high"
     )
 
 
@@ -179,7 +180,7 @@ def expert(config: ExperimentConfig, true_labels: Labels) -> Expert:
     """The expert, with its options and the true labels. People get no true labels.
 
     Raises:
-        InputError: An option does not fit the classes, or the images have no labels.
+        InputError: An option does not fit the classes, or the samples have no labels.
     """
     if asks_people(config):
         return experts[config.expert.name](true_labels[:0], **config.expert.options)
@@ -197,13 +198,13 @@ def needs_labels(config: ExperimentConfig) -> str:
 
 
 def learner(
-    config: ExperimentConfig, images: ImageDataset, worker: WorkerSettings, *, team: "Team | None" = None
+    config: ExperimentConfig, loaded: LoadedDataset, worker: WorkerSettings, *, team: "Team | None" = None
 ) -> "NetworkLearner":
     """The learner with its weights loaded, on the GPU if there is one.
 
     Args:
         config: The experiment.
-        images: The dataset.
+        loaded: The dataset.
         worker: The compute settings of this worker.
         team: The workers of the trial. None means that this is the only worker.
     """
@@ -214,7 +215,7 @@ def learner(
 
     training, rounds = config.training, config.resolved_scenario.iterations(config.iterations)
     extractor = FeatureExtractor(
-        images,
+        loaded,
         training.image_size,
         network=config.model.name,
         network_options=config.model.options,
@@ -226,7 +227,7 @@ def learner(
             threads=worker.threads,
             gpu_share=worker.gpu_share,
             compiled=worker.compile,
-            steps=0 if config.model.frozen else rounds * training.most_steps(images.num_train),
+            steps=0 if config.model.frozen else rounds * training.most_steps(loaded.num_train),
         ),
     )
     make = LinearProbe if config.model.frozen else FineTuner
@@ -243,7 +244,7 @@ def _network_source(config: ExperimentConfig) -> str:
 
 def components(
     config: ExperimentConfig,
-    images: ImageDataset,
+    loaded: LoadedDataset,
     model: Learner,
     cluster: Clustering | None = None,
     annotators: Annotators | None = None,
@@ -251,7 +252,7 @@ def components(
     """The components of Algorithm 1 for an experiment; if `cluster` is not given, clustering runs in this process."""
     return loop.Components(
         learner=model,
-        expert=expert(config, images.train_labels),
+        expert=expert(config, loaded.train_labels),
         acquisition=partial(acquisitions[config.acquisition.name], **config.acquisition.options),
         clustering=cluster or clustering(config),
         pseudo_labels=_pseudo_labeling(config),

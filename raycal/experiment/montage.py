@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from raycal.algorithm.records import Answer, Interaction, Kind
 from raycal.config.labels import counted
-from raycal.data import ImageDataset
+from raycal.data import ImageDataset, LoadedDataset
 
 CLUSTERS, IMAGES = 6, 8  # clusters per answer, images per cluster
 SIDE = 54  # pixels; at a byte per pixel no montage is larger than 300 kB
@@ -22,14 +22,15 @@ WORDS = {Answer.LABELED: "accepted", Answer.REFUSED: "refused"}
 INK, PAPER = (40, 40, 40), (255, 255, 255)
 
 
-def draw(ledger: Sequence[Interaction], images: ImageDataset) -> bytes | None:
+def draw(ledger: Sequence[Interaction], loaded: LoadedDataset) -> bytes | None:
     """The clusters shown in an iteration as a PNG of at most 300 kB: accepted on the left, refused on the right.
 
     For each answer there are up to six clusters, spread over the sizes from the largest down, with up to eight images
-    each. The same ledger and images give the same bytes. None if no cluster was shown.
+    each. The same ledger and images give the same bytes. None if no cluster was shown, or if the dataset has samples of
+    which there is no picture, such as vectors.
     """
     shown = [row for row in ledger if row.kind is Kind.CLUSTER]
-    if not shown:
+    if not shown or not isinstance(loaded, ImageDataset):
         return None
     columns = {answer: [row for row in shown if row.answer is answer] for answer in COLORS}
     height = min(CLUSTERS, max(map(len, columns.values()))) * (CAPTION + SIDE + 10) + 2 * MARGIN + 48
@@ -41,7 +42,7 @@ def draw(ledger: Sequence[Interaction], images: ImageDataset) -> bytes | None:
         pen.write(left, top, f"{len(rows):,} {WORDS[answer]}", COLORS[answer], size=15)
         by_size = sorted(rows, key=lambda row: (-row.num_samples, row.interaction))
         for number, row in enumerate(_spread(by_size, CLUSTERS)):
-            pen.draw_cluster(left, top + 26 + number * (CAPTION + SIDE + 10), row, images)
+            pen.draw_cluster(left, top + 26 + number * (CAPTION + SIDE + 10), row, loaded)
     buffer = io.BytesIO()
     canvas.quantize(palette=_palette(canvas)).save(buffer, "PNG")
     return buffer.getvalue()

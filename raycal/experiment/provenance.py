@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from raycal import __version__
-from raycal.data import ImageDataset
+from raycal.data import LoadedDataset
 from raycal.data.manifest import Manifest
 from raycal.storage.seal import digest_of
 
@@ -16,7 +16,7 @@ SHORT = 16  # hexadecimal digits of a digest that people read, too
 
 
 def environment(
-    images: ImageDataset,
+    loaded: LoadedDataset,
     manifest: Manifest,
     device_settings: dict[str, Any],
     num_workers: int,
@@ -42,11 +42,12 @@ def environment(
         "dataset": {
             "digest": digest_of(f"{digests.train} {digests.test}".encode())[:SHORT],
             **{name: digest[:SHORT] for name, digest in digests._asdict().items()},
-            "num_train": images.num_train,
-            "num_test": images.num_test,
-            "num_classes": images.num_classes,
+            **({} if loaded.kind == "images" else {"kind": loaded.kind}),
+            "num_train": loaded.num_train,
+            "num_test": loaded.num_test,
+            "num_classes": loaded.num_classes,
             "num_listed": manifest.num_listed,
-            **({"left_out": list(images.left_out)} if images.left_out else {}),
+            **({"left_out": list(loaded.left_out)} if loaded.left_out else {}),
         },
     }
 

@@ -13,7 +13,7 @@ from raycal.algorithm.questions import Annotators
 from raycal.algorithm.records import Interaction, IterationResult
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.config.loop_settings import loop_settings
-from raycal.data import Dataset, ImageDataset
+from raycal.data import Dataset, LoadedDataset
 from raycal.data.manifest import Manifest, manifest_of
 from raycal.errors import InfrastructureError, InputError, RaycalError, StoppedError
 from raycal.experiment import build, montage
@@ -40,8 +40,8 @@ class Observer(Protocol):
 class People(Annotators, Protocol):
     """People who answer the questions of an experiment. They may also give the labels of the hold-out."""
 
-    def load(self, dataset: Dataset) -> ImageDataset:
-        """The images of the dataset. If it has no labels, they come with the classes that people named and the labels
+    def load(self, dataset: Dataset) -> LoadedDataset:
+        """The samples of the dataset. If it has no labels, they come with the classes that people named and the labels
         that people gave to the hold-out."""
 
 
@@ -139,18 +139,18 @@ def _run(
     saved = run_dir.begin(config)
     if run_dir.state().is_complete:
         return
-    learner, images, manifest = _load(config, worker, team, expected, load_plugins, phase, people)
+    learner, loaded, manifest = _load(config, worker, team, expected, load_plugins, phase, people)
     state = None
     if saved is not None:
         phase.name = "loading the state"
         try:
-            state = saved.loop(images.num_train, may_have_grown=people is not None)
+            state = saved.loop(loaded.num_train, may_have_grown=people is not None)
         except ValueError as error:
             problem = "of another dataset, or not saved by raycal; move the folder away to start again"
             raise InputError(f"{run_dir.folder.place}/state: {problem}") from error
         learner.load(saved.model)
     ran_on = environment(
-        images,
+        loaded,
         manifest,
         learner.device_settings.describe(),
         learner.team.size,
@@ -158,16 +158,16 @@ def _run(
         plugins={name: plugin.record() for name, plugin in loaded_plugins().items() if name in config.plugins},
     )
     run_dir.write_environment(ran_on)
-    components = build.components(config, images, learner, clustering, people)
+    components = build.components(config, loaded, learner, clustering, people)
     settings = loop_settings(config)
     done = 0 if state is None else state.iteration + 1
-    montages = _Montages(run_dir, images)
+    montages = _Montages(run_dir, loaded)
     for iteration in range(done):
         montages.fix(iteration)
     phase.name = f"iteration {done}"
     on_start()
     with noted() as backends:
-        for result in active_learning(settings, components, num_samples=images.num_train, state=state):
+        for result in active_learning(settings, components, num_samples=loaded.num_train, state=state):
             phase.name = f"saving iteration {result.iteration}"
             clustering_backends = ", ".join(sorted(backends))
             if ran_on.get("clustering", "") != clustering_backends:
@@ -191,7 +191,7 @@ def _load(
     load_plugins: Callable[[], object],
     phase: _Phase,
     people: People | None = None,
-) -> tuple["NetworkLearner", ImageDataset, Manifest]:
+) -> tuple["NetworkLearner", LoadedDataset, Manifest]:
     """Load data and model, and compare them with the expected ones.
 
     Raises:
@@ -202,22 +202,25 @@ def _load(
     phase.name = "loading the dataset"
     dataset = build.dataset(config)
     if people is None:
-        images = dataset.load(content=None if expected is None else expected.content)
+        loaded = dataset.load(content=None if expected is None else expected.content)
     else:
-        images = people.load(dataset)
-    manifest = manifest_of(images)
+        loaded = people.load(dataset)
+    manifest = manifest_of(loaded)
     phase.name = "loading the model"
-    learner = build.learner(config, images, worker, team=team)
+    learner = build.learner(config, loaded, worker, team=team)
     if expected is not None:
         expected.check(manifest, learner.weights_digest)
-    return learner, images, manifest
+    return learner, loaded, manifest
 
 
 class _Montages:
-    """Draws the montages of the clusters of each iteration. An experiment continues if that fails."""
+    """Draws the montages of the clusters of each iteration, if the samples can be drawn.
 
-    def __init__(self, run_dir: RunWriter, images: ImageDataset) -> None:
-        self._run_dir, self._images = run_dir, images
+    An experiment continues if drawing fails.
+    """
+
+    def __init__(self, run_dir: RunWriter, loaded: LoadedDataset) -> None:
+        self._run_dir, self._loaded = run_dir, loaded
         self._missing: list[int] = []
 
     def draw(self, iteration: int, ledger: Sequence[Interaction]) -> None:
@@ -236,7 +239,7 @@ class _Montages:
             self.fix(iteration)
 
     def _draw(self, iteration: int, ledger: Sequence[Interaction]) -> None:
-        picture = montage.draw(ledger, self._images)
+        picture = montage.draw(ledger, self._loaded)
         if picture is not None and picture != self._run_dir.montage(iteration):
             self._run_dir.write_montage(iteration, picture)
 

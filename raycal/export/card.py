@@ -9,7 +9,7 @@ from typing import Any
 from raycal import __version__
 from raycal.algorithm.records import Answer, Interaction, Kind
 from raycal.config.labels import counted
-from raycal.data import ImageDataset
+from raycal.data import LoadedDataset
 from raycal.export.evidence import NOT_LABELED, RECENCY, How, PeopleRecord
 from raycal.export.labels import LabelSet
 from raycal.export.model import ExportedModel
@@ -33,7 +33,7 @@ class LabelError:
     num_known: int
 
 
-def label_error(images: ImageDataset, labels: LabelSet) -> LabelError | None:
+def label_error(images: LoadedDataset, labels: LabelSet) -> LabelError | None:
     """Compare the labels of the pool with those that the data set came with. None if it has none."""
     given, truth = labels.decision.labels, images.train_labels
     is_known = (given != NOT_LABELED) & (truth >= 0)
@@ -50,7 +50,7 @@ def wilson(right: int, total: int) -> tuple[float, float]:
 
 def card(
     source: Source,
-    images: ImageDataset,
+    images: LoadedDataset,
     labels: LabelSet,
     people: PeopleRecord,
     model: ExportedModel | None,
@@ -81,7 +81,7 @@ def card(
     return "\n\n".join(filter(None, sections)) + "\n"
 
 
-def _summary(source: Source, images: ImageDataset, labels: LabelSet, people: PeopleRecord) -> str:
+def _summary(source: Source, images: LoadedDataset, labels: LabelSet, people: PeopleRecord) -> str:
     pool = labels.pool
     how = Counter(image.how for image in pool)
     holdout = sum(image.split != "train" for image in labels.images)
@@ -122,7 +122,7 @@ def _cost(interactions: Sequence[Interaction], people: PeopleRecord, rounds: int
     return "\n".join(filter(None, lines))
 
 
-def _quality(images: ImageDataset, labels: LabelSet) -> str:
+def _quality(images: LoadedDataset, labels: LabelSet) -> str:
     error = label_error(images, labels)
     if error is None:
         return "Label error: not known, because the images came without labels to compare with."
@@ -134,7 +134,7 @@ def _quality(images: ImageDataset, labels: LabelSet) -> str:
     )
 
 
-def _classes(images: ImageDataset, labels: LabelSet) -> str:
+def _classes(images: LoadedDataset, labels: LabelSet) -> str:
     sizes = Counter((image.label, image.split) for image in labels.images)
     rows = [
         f"| {_plain(name)} | {folder} | {sizes[number, 'train']:,} | {sizes[number, 'holdout']:,} |"

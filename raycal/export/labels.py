@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from raycal.algorithm.records import Indices
-from raycal.data import ImageDataset
+from raycal.data import LoadedDataset
 from raycal.export.evidence import NOT_LABELED, Decision, Evidence, How, PeopleRecord, decide
 
 Split = Literal["train", "holdout"]
@@ -18,7 +18,7 @@ class LabeledImage:
     """An image of the data set with its label.
 
     Attributes:
-        row: The row of the image in `ImageDataset.images`; for a duplicate, the row of its original.
+        row: The row of the image in the dataset; for a duplicate, the row of its original.
         source: The name of the image's file, relative to the folder of the data set.
         label: The number of the class.
         how: How the image got its label.
@@ -64,12 +64,12 @@ class LabelSet:
         return list({image.row: image for image in reversed(self.images) if image.split == "train"}.values())
 
 
-def source_names(images: ImageDataset) -> Sequence[str]:
+def source_names(images: LoadedDataset) -> Sequence[str]:
     """The name of each image, by row. An image that did not come from a file is named by its row."""
-    return [f"image {row}" for row in range(len(images.images))] if images.source is None else images.source.names
+    return images.names
 
 
-def collect(images: ImageDataset, evidence: Evidence, people: PeopleRecord) -> LabelSet:
+def collect(images: LoadedDataset, evidence: Evidence, people: PeopleRecord) -> LabelSet:
     """List the images of the pool that got a label, and the images of the test split whose label is known."""
     names = source_names(images)
     decision = decide(evidence, _content(images))
@@ -100,7 +100,7 @@ def collect(images: ImageDataset, evidence: Evidence, people: PeopleRecord) -> L
 
 
 def _pool(
-    images: ImageDataset, names: Sequence[str], evidence: Evidence, decision: Decision, people: PeopleRecord
+    images: LoadedDataset, names: Sequence[str], evidence: Evidence, decision: Decision, people: PeopleRecord
 ) -> list[LabeledImage]:
     says = ~evidence.is_odd
     # The images that were labeled themselves, and not only as a copy of another image.
@@ -126,7 +126,7 @@ def _pool(
     return labeled
 
 
-def _holdout(images: ImageDataset, names: Sequence[str], people: PeopleRecord) -> list[LabeledImage]:
+def _holdout(images: LoadedDataset, names: Sequence[str], people: PeopleRecord) -> list[LabeledImage]:
     labeled = []
     for position, (row, label) in enumerate(zip(images.test_rows.tolist(), images.test_labels.tolist(), strict=True)):
         if label < 0:  # nobody has labeled it yet
@@ -147,7 +147,7 @@ def _holdout(images: ImageDataset, names: Sequence[str], people: PeopleRecord) -
     return labeled
 
 
-def _content(images: ImageDataset) -> Indices:
+def _content(images: LoadedDataset) -> Indices:
     """An id for each image of the pool, which images with the same content share."""
     if images.source is None:
         return np.arange(images.num_train)

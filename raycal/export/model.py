@@ -31,7 +31,7 @@ from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Evaluation, Interaction, TrainingSet
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.config.loop_settings import loop_settings
-from raycal.data import ImageDataset
+from raycal.data import ImageDataset, LoadedDataset, VectorDataset
 from raycal.data.cache import cached_arrays, evict
 from raycal.errors import InputError
 from raycal.experiment import build
@@ -73,7 +73,7 @@ class ExportedModel:
     has_script: bool
 
 
-def export_model(source: Source, images: ImageDataset) -> ExportedModel:
+def export_model(source: Source, images: LoadedDataset) -> ExportedModel:
     """Load or train the model of the last finished iteration, and evaluate it.
 
     Raises:
@@ -150,10 +150,8 @@ def _load_saved(source: Source, learner: "NetworkLearner") -> bool:
     return True
 
 
-def _trained(source: Source, images: ImageDataset, learner: "NetworkLearner") -> bytes:
+def _trained(source: Source, images: LoadedDataset, learner: "NetworkLearner") -> bytes:
     """Train the learner as in the last finished iteration, or load the result of an earlier call from the cache."""
-    from raycal.learner.embedding_cache import images_digest
-
     config, iteration = source.config, source.results[-1]["iteration"]
     training_set = last_training_set(config, source.ledger, images.num_train)
     rows = images.train_rows[training_set.indices]
@@ -164,7 +162,7 @@ def _trained(source: Source, images: ImageDataset, learner: "NetworkLearner") ->
         "iteration": iteration,
         "classes": images.num_classes,
         "labels": _digest(training_set),
-        "images": images_digest(images, rows),
+        "images": images.digest_of_rows(rows),
         "weights": learner.weights_digest,
         "hardware": learner.device_settings.hardware(),
         **learner.device_settings.describe(),
@@ -198,14 +196,21 @@ def _digest(training_set: TrainingSet) -> str:
     return digest.hexdigest()
 
 
-def _preprocessing(config: ExperimentConfig, images: ImageDataset, learner: "NetworkLearner") -> dict[str, Any]:
-    facts, (height, width) = networks.facts(config.model.name), images.images.shape[1:3]
+def _preprocessing(config: ExperimentConfig, images: LoadedDataset, learner: "NetworkLearner") -> dict[str, Any]:
+    facts, prepared = networks.facts(config.model.name), dict[str, Any]()
+    if isinstance(images, ImageDataset):
+        height, width, _ = images.shape
+        prepared = {
+            "stored_size": [int(height), int(width)],
+            "image_size": config.training.image_size,
+            "mean": list(facts.mean),
+            "std": list(facts.std),
+        }
+    elif isinstance(images, VectorDataset):
+        prepared = {"input": images.kind, "num_features": images.shape[0]}
     return {
         "network": config.model.name,
         "network_options": config.model.options,
-        "stored_size": [int(height), int(width)],
-        "image_size": config.training.image_size,
-        "mean": list(facts.mean),
-        "std": list(facts.std),
+        **prepared,
         "number_format": learner.device_settings.describe()["dtype"],
     }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from raycal.algorithm.records import Interaction
 from raycal.config import ExperimentConfig
-from raycal.data import ImageDataset
+from raycal.data import LoadedDataset
 from raycal.errors import InputError, first_of
 from raycal.experiment import build
 from raycal.plugins import loaded_plugins
@@ -71,7 +71,7 @@ def read_source(place: str) -> Source:
     )
 
 
-def load_images(config: ExperimentConfig) -> tuple[ImageDataset, Path | None]:
+def load_images(config: ExperimentConfig) -> tuple[LoadedDataset, Path | None]:
     """The images of a run, and the folder of their files. The folder is None if the images did not come from one file
     each.
 

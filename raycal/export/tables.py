@@ -12,7 +12,7 @@ from xml.sax.saxutils import quoteattr
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raycal.data import ImageDataset
+from raycal.data import LoadedDataset
 from raycal.export.evidence import How
 from raycal.export.labels import LabeledImage, LabelSet, source_names
 from raycal.people.persons import PersonSummary
@@ -90,7 +90,7 @@ def labels_parquet(rows: Sequence[dict[str, Any]]) -> bytes:
     return _parquet({name: [_text(row[name]) for row in rows] for name in SCHEMA.names}, SCHEMA)
 
 
-def evidence_parquet(labels: LabelSet, images: ImageDataset, annotators: Mapping[int, str]) -> bytes:
+def evidence_parquet(labels: LabelSet, images: LoadedDataset, annotators: Mapping[int, str]) -> bytes:
     """All labels that images of the pool were ever given, as Parquet with one row per image and interaction."""
     names, evidence = source_names(images), labels.evidence
     class_names = [_text(name) for name in images.class_names]

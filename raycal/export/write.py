@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from raycal.config.people import asks_people
-from raycal.data import ImageDataset
+from raycal.data import ImageDataset, LoadedDataset
 from raycal.data.cache import absolute
 from raycal.errors import InputError
 from raycal.export import tables
@@ -57,7 +57,7 @@ def export_run(
     with_model: bool = True,
     plugins: Sequence[str] = (),
     people: PeopleRecord | None = None,
-    images: ImageDataset | None = None,
+    images: LoadedDataset | None = None,
     originals: Path | None = None,
     command: str = "",
 ) -> ExportSummary:
@@ -93,7 +93,7 @@ def export_run(
     people = people or PeopleRecord()
     labels = collect(images, Evidence.of([*source.interactions, *people.uncommitted], people.marked), people)
     model = export_model(source, images) if with_model else None
-    has_pictures = pictures != "none"
+    has_pictures = pictures != "none" and isinstance(images, ImageDataset)
     names = (
         picture_names(labels.images, images.class_names, have_files=originals is not None)
         if has_pictures
@@ -102,7 +102,7 @@ def export_run(
     command = command or f"raycal export {source.name} --to DIR" + {"link": ""}.get(pictures, f" --images {pictures}")
     text = card(source, images, labels, people, model, has_pictures=has_pictures, command=command)
     with replaced(target) as folder:
-        if has_pictures:
+        if has_pictures and isinstance(images, ImageDataset):
             write_pictures(folder, labels.images, names, how=pictures, dataset=images, originals=originals)
         for name, content in _tables(images, labels, names, people, has_pictures=has_pictures).items():
             (folder / name).write_bytes(content)
@@ -128,7 +128,7 @@ def _check_place(target: Path, source: Source, originals: Path | None) -> None:
 
 
 def _tables(
-    images: ImageDataset, labels: LabelSet, names: Sequence[str], people: PeopleRecord, *, has_pictures: bool
+    images: LoadedDataset, labels: LabelSet, names: Sequence[str], people: PeopleRecord, *, has_pictures: bool
 ) -> dict[str, bytes]:
     """The content of all files but the pictures, the model and the card, by name."""
     rows = tables.rows_of(labels.images, names, images.class_names)
@@ -171,7 +171,7 @@ def _json(value: Any) -> bytes:
     return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
 
 
-def _summary(target: Path, images: ImageDataset, labels: LabelSet, model: ExportedModel | None) -> ExportSummary:
+def _summary(target: Path, images: LoadedDataset, labels: LabelSet, model: ExportedModel | None) -> ExportSummary:
     pool = Counter(image.how for image in labels.pool)
     error, accuracy = label_error(images, labels), None
     if model is not None and model.evaluation is not None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from raycal.data.cache import cache_dir
 from raycal.errors import one_line, shortened
 from raycal.learner.device import DeviceSettings, kept_generators
+from raycal.learner.inputs import DeviceInputs
 from raycal.learner.network import Head, embeddings_of
 
 logger = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ _RUNS = 3
 
 
 class BatchSizes(NamedTuple):
-    """The number of images in nearly every batch of training and of scoring; None if there is no such batch."""
+    """The number of samples in nearly every batch of training and of scoring; None if there is no such batch."""
 
     training: int | None
     scoring: int
@@ -43,19 +44,25 @@ class Compiled(nn.Module):
         self._sizes = {True: sizes.training, False: sizes.scoring}
         self._compiled = torch.compile(network.forward, fullgraph=True, dynamic=False, mode=mode)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor) -> Tensor:
         """The output of the network."""
         outputs: Tensor
-        if len(images) == self._sizes[self.training]:
+        if len(inputs) == self._sizes[self.training]:
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]  # ends the previous step
-            outputs = self._compiled(images)
+            outputs = self._compiled(inputs)
         else:
-            outputs = self.network(images)
+            outputs = self.network(inputs)
         return outputs
 
 
 def compiled(
-    network: nn.Module, head: Head, sizes: BatchSizes, image_size: int, device_settings: DeviceSettings, *, alone: bool
+    network: nn.Module,
+    head: Head,
+    sizes: BatchSizes,
+    inputs: DeviceInputs,
+    device_settings: DeviceSettings,
+    *,
+    alone: bool,
 ) -> nn.Module:
     """The compiled network or, if compiling fails, the network itself, with a warning.
 
@@ -75,7 +82,7 @@ def compiled(
         place.mkdir(parents=True, exist_ok=True)
         with FileLock(place / "lock"), _compilers(), _tuned(), kept_generators(device_settings.device):
             for _ in range(_RUNS):
-                _run(made, head, sizes, image_size, device_settings)
+                _run(made, head, sizes, inputs, device_settings)
     except Exception as error:  # the compiler is missing, the disk is full, the GPU is too old, or torch has a bug
         what = shortened(one_line(f"{type(error).__name__}: {error}"), REASON_LENGTH)
         logger.warning("the network could not be compiled and runs uncompiled: %s", what)
@@ -86,20 +93,16 @@ def compiled(
     return made
 
 
-def _run(made: Compiled, head: Head, sizes: BatchSizes, image_size: int, device_settings: DeviceSettings) -> None:
-    def images(number: int) -> Tensor:
-        made_up = torch.zeros(number, 3, image_size, image_size, device=device_settings.device)
-        return made_up.contiguous(memory_format=torch.channels_last)
-
+def _run(made: Compiled, head: Head, sizes: BatchSizes, inputs: DeviceInputs, device_settings: DeviceSettings) -> None:
     if sizes.training is not None:
         made.train()
         with device_settings.autocast():
-            logits = made(images(sizes.training))
+            logits = made(inputs.example(sizes.training))
         logits.float().sum().backward()
         made.zero_grad(set_to_none=True)
     made.eval()
     with torch.inference_mode(), device_settings.autocast():
-        embeddings_of(made, head, images(sizes.scoring))
+        embeddings_of(made, head, inputs.example(sizes.scoring))
 
 
 @contextmanager

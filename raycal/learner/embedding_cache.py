@@ -2,20 +2,17 @@
 
 They are computed once per node and kept on disk for all trials.
 
-Before any training, trials with the same images and backbone differ only in their random heads, and a head computes
+Before any training, trials with the same samples and backbone differ only in their random heads, and a head computes
 its logits from embeddings alone.
 """
 
-import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from raycal.algorithm.records import Floats
-from raycal.data import ImageDataset
 from raycal.data.cache import cache_dir, cached_arrays, evict
 from raycal.errors import InputError
 from raycal.learner.weights import StateDict, weights_digest
@@ -26,7 +23,6 @@ logger = logging.getLogger(__name__)
 FOLDER = "features"
 # Largest size of all entries together, about eighty pools of 50,000 images; the least recently used are removed first.
 MAX_CACHE_BYTES = 8 * 2**30
-_ROWS_AT_ONCE = 1024
 
 
 def cached_embeddings(key: Mapping[str, object], compute: Callable[[], Floats]) -> Floats:
@@ -53,14 +49,6 @@ def cached_embeddings(key: Mapping[str, object], compute: Callable[[], Floats]) 
     if computed:
         evict(FOLDER, keep_bytes=MAX_CACHE_BYTES)
     return embeddings
-
-
-def images_digest(dataset: ImageDataset, rows: npt.NDArray[np.int64]) -> str:
-    """The SHA-256, in hexadecimal, of the images in these rows, in order."""
-    digest = hashlib.sha256(str((len(rows), dataset.images.shape[1:])).encode())
-    for begin in range(0, len(rows), _ROWS_AT_ONCE):
-        digest.update(dataset.images[rows[begin : begin + _ROWS_AT_ONCE]].tobytes())
-    return digest.hexdigest()
 
 
 def backbone_digest(state: StateDict, head_prefix: str) -> str:

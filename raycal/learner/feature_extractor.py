@@ -1,4 +1,4 @@
-"""A network on one device, which turns images into embeddings and embeddings into predictions."""
+"""A network on one device, which turns samples into embeddings and embeddings into predictions."""
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,29 +12,31 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from raycal.algorithm.records import Floats, Labels
-from raycal.data import ImageDataset
+from raycal.data import ImageDataset, LoadedDataset, VectorDataset
 from raycal.errors import InputError
 from raycal.learner.compiled import BatchSizes, compiled
 from raycal.learner.device import DeviceSettings
-from raycal.learner.embedding_cache import backbone_digest, cached_embeddings, images_digest
+from raycal.learner.embedding_cache import backbone_digest, cached_embeddings
 from raycal.learner.images import DeviceImages
+from raycal.learner.inputs import DeviceInputs, DeviceVectors
 from raycal.learner.network import embeddings_of, head_of, new_network
 from raycal.learner.weights import StateDict, bomb_in, weights_digest
-from raycal.networks import networks
+from raycal.networks import NetworkFacts, networks
 
-# Pixels of one scoring batch, to bound the memory of the first feature maps (about 0.6 GB on a CPU in float32).
+# Pixels of one scoring batch, to bound the memory of the first feature maps (about 0.6 GB on a CPU in float32). For
+# vectors, their values count.
 SCORING_PIXELS = {"cpu": 2**20, "cuda": 2**24}
 # Bytes of embeddings or probabilities buffered on the device between copies to the host.
 HELD_BYTES = 2**27
 
 
 class FeatureExtractor:
-    """A network in two parts: the backbone computes embeddings of images, the head computes logits from embeddings.
+    """A network in two parts: the backbone computes embeddings of samples, the head computes logits from embeddings.
 
     It knows nothing of other workers: it processes the rows that it is given.
 
     Args:
-        image_size: The side, in pixels, of the square images that the network sees.
+        image_size: The side, in pixels, of the square images that a network of images sees.
         network: The name of the network in the registry.
         network_options: The options of the network.
         network_source: A text that distinguishes networks of one name whose code differs, such as those of a changed
@@ -43,21 +45,21 @@ class FeatureExtractor:
         rng: Draws the weights of the backbone if none are given.
 
     Attributes:
-        dataset: The dataset whose images the network sees.
-        images: The images in the network's input format.
+        dataset: The dataset whose samples the network sees.
+        inputs: The samples in the network's input format.
         device_settings: The device, and whether the network is compiled.
         weights_digest: The digest of `weights`; None if the backbone was drawn.
         network: The network.
         head: The last layer of the network.
-        scoring_batch: The number of images that are scored at a time.
-        running: The network as it runs on images, compiled or not.
+        scoring_batch: The number of samples that are scored at a time.
+        running: The network as it runs on samples, compiled or not.
         has_initial_backbone: Whether the backbone certainly has its initial weights. The code that trains it sets this
             to False.
     """
 
     def __init__(
         self,
-        dataset: ImageDataset,
+        dataset: LoadedDataset,
         image_size: int,
         *,
         network: str = "resnet18",
@@ -69,10 +71,10 @@ class FeatureExtractor:
     ) -> None:
         self.dataset, self.device_settings = dataset, device_settings
         self._image_size, self._network_source = image_size, network_source
-        facts = networks.facts(network)
-        self.images = DeviceImages(dataset.images, image_size, device_settings, mean=facts.mean, std=facts.std)
-        self.scoring_batch = max(16, SCORING_PIXELS[device_settings.device.type] // image_size**2)
-        made = new_network(network, dataset.num_classes, rng, network_options)
+        self.inputs = inputs_of(dataset, image_size, networks.facts(network), device_settings)
+        self.scoring_batch = max(16, SCORING_PIXELS[device_settings.device.type] // self.inputs.elements)
+        num_features = dataset.vectors.shape[1] if isinstance(dataset, VectorDataset) else None
+        made = new_network(network, dataset.num_classes, rng, network_options, num_features=num_features)
         self.network = made.to(device_settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._head_prefix, self.head = head_of(self.network)
         self.weights_digest = None if weights is None else weights_digest(weights)
@@ -86,14 +88,14 @@ class FeatureExtractor:
         """Compile the network, if the device settings say so, for full batches of training and of scoring.
 
         Args:
-            training_batch: The number of images in this worker's part of a full training batch. None if the network
+            training_batch: The number of samples in this worker's part of a full training batch. None if the network
                 itself is not trained.
             alone: True if this worker does not exchange gradients with other workers.
         """
         if not self.device_settings.compiled:
             return
         sizes = BatchSizes(training_batch, self.scoring_batch)
-        self.running = compiled(self.network, self.head, sizes, self._image_size, self.device_settings, alone=alone)
+        self.running = compiled(self.network, self.head, sizes, self.inputs, self.device_settings, alone=alone)
         self.device_settings = replace(self.device_settings, compiled=self.running is not self.network)
 
     def reset(self, rng: np.random.Generator) -> None:
@@ -163,7 +165,7 @@ class FeatureExtractor:
         """
         key = {
             "content": f"features of the {what} before training",
-            "images": images_digest(self.dataset, rows),
+            "images": self.dataset.digest_of_rows(rows),
             "backbone": backbone_digest(self._initial, self._head_prefix),
             "image_size": self._image_size,
             "scoring_batch": self.scoring_batch,
@@ -210,7 +212,7 @@ class FeatureExtractor:
         """Embeddings (B, D) of the dataset's rows in float32, batch by batch."""
         self.running.eval()
         parts = list(self._scoring_batches(len(rows)))
-        for part, batch in zip(parts, self.images.batches(rows, parts), strict=True):
+        for part, batch in zip(parts, self.inputs.batches(rows, parts), strict=True):
             with self.device_settings.autocast():
                 embeddings = embeddings_of(self.running, self.head, batch)
             yield part, embeddings.float()
@@ -234,3 +236,19 @@ class FeatureExtractor:
 def _parts(num_rows: int, size: int) -> Iterator[slice]:
     for begin in range(0, num_rows, size):
         yield slice(begin, min(begin + size, num_rows))
+
+
+def inputs_of(
+    dataset: LoadedDataset, image_size: int, facts: NetworkFacts, device_settings: DeviceSettings
+) -> DeviceInputs:
+    """The samples of a dataset in the input format of a network.
+
+    Raises:
+        InputError: The network takes samples of another kind.
+    """
+    if facts.input == dataset.kind:
+        if isinstance(dataset, ImageDataset):
+            return DeviceImages(dataset.images, image_size, device_settings, mean=facts.mean, std=facts.std)
+        if isinstance(dataset, VectorDataset):
+            return DeviceVectors(dataset.vectors, device_settings)
+    raise InputError(f"the network takes {facts.input}, but the dataset has {dataset.kind}")

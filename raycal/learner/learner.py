@@ -74,7 +74,7 @@ class NetworkLearner(ABC):
     def predict(self, indices: Indices) -> Predictions:
         """Class probabilities (n, K) and embeddings (n, D) of samples of the pool; call it on worker 0 only.
 
-        Each image passes through the network once. Before any training, the embeddings of the whole pool are computed
+        Each sample passes through the network once. Before any training, the embeddings of the whole pool are computed
         instead, once for all calls.
 
         Raises:
@@ -117,8 +117,7 @@ class NetworkLearner(ABC):
 
     @abstractmethod
     def _network_batch(self) -> int | None:
-        """The number of images that pass through this worker's network in a full training batch. None if no images pass
-        through it."""
+        """The number of samples in a full training batch that pass through this worker's network; None if none do."""
 
     @abstractmethod
     def _fit(self, training_set: TrainingSet, rng: np.random.Generator) -> Fitted:
@@ -145,7 +144,7 @@ class NetworkLearner(ABC):
         must_be_finite(isfinite(loss), "test loss", self._training)
         num_test = self._dataset.num_test
         if not num_test:
-            raise InputError("the test split has no labeled image, so the accuracy cannot be measured")
+            raise InputError("the test split has no labeled sample, so the accuracy cannot be measured")
         chance = chance_accuracy(self._dataset.test_labels, self._dataset.num_classes)
         return Evaluation(accuracy=right / num_test, loss=loss / num_test, chance=chance)
 
@@ -190,8 +189,8 @@ class FineTuner(NetworkLearner):
         rows = rows_of_pool[training_set.indices]
         network = self.team.ddp(extractor.running).train()
 
-        def images(epoch: Epoch) -> Iterator[Tensor]:
-            return extractor.images.batches(rows[epoch.positions], epoch.parts, epoch.augment)
+        def samples(epoch: Epoch) -> Iterator[Tensor]:
+            return extractor.inputs.batches(rows[epoch.positions], epoch.parts, epoch.augment)
 
         def validate() -> float:
             shard = self.team.shard(len(validation.indices))
@@ -202,7 +201,7 @@ class FineTuner(NetworkLearner):
 
         with seeded_layers(extractor.network, rng, self.device_settings.device, self.team.rank):
             fitted = self._train(
-                network, images, training_set, rng, self.team, validate if len(validation.indices) else None
+                network, samples, training_set, rng, self.team, validate if len(validation.indices) else None
             )
         if self.team.size > 1:
             statistics = {name: value.cpu() for name, value in extractor.network.named_buffers()}
@@ -235,7 +234,7 @@ class LinearProbe(NetworkLearner):
         training_set, validation = _split(training_set, held_out(len(training_set.indices), self._training, rng))
         embeddings = self.device_settings.on_device(self._initial_pool_embeddings[training_set.indices])
 
-        def of_images(epoch: Epoch) -> Iterator[Tensor]:
+        def of_samples(epoch: Epoch) -> Iterator[Tensor]:
             return (embeddings[epoch.on_device[part]] for part in epoch.parts)
 
         def validate() -> float:
@@ -244,7 +243,7 @@ class LinearProbe(NetworkLearner):
 
         head = self.extractor.head
         fitted = self._train(
-            head, of_images, training_set, rng, Team.alone(), validate if len(validation.indices) else None
+            head, of_samples, training_set, rng, Team.alone(), validate if len(validation.indices) else None
         )
         self._take_head({name: value.cpu() for name, value in head.state_dict().items()})
         return fitted

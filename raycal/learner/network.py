@@ -34,20 +34,27 @@ class Head(nn.Linear):
 
 
 def new_network(
-    name: str, num_classes: int, rng: np.random.Generator, options: Mapping[str, Any] | None = None
+    name: str,
+    num_classes: int,
+    rng: np.random.Generator,
+    options: Mapping[str, Any] | None = None,
+    *,
+    num_features: int | None = None,
 ) -> nn.Module:
     """A new registered network whose last layer is replaced by a `Head`; the names in its state dict stay the same.
 
     Args:
         rng: Draws the weights; torch's global generator is left unchanged.
         options: The options of the network.
+        num_features: The length of the vectors that the network takes. None for a network of other samples.
 
     Raises:
         InputError: The last layer cannot be found, or its number of logits is not the number of classes.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**63)))
-        network = networks[name](num_classes, **(options or {}))
+        sizes = (num_classes,) if num_features is None else (num_classes, num_features)
+        network = networks[name](*sizes, **(options or {}))
         path, last = _last_layer(network, name)
         if last.out_features != num_classes:
             raise InputError(
@@ -79,11 +86,11 @@ def head_of(network: nn.Module) -> tuple[str, Head]:
     return next((f"{path}.", module) for path, module in network.named_modules() if isinstance(module, Head))
 
 
-def embeddings_of(network: nn.Module, head: Head, images: Tensor) -> Tensor:
-    """Embeddings (B, D), the inputs of the last layer, of images (B, 3, H, W)."""
+def embeddings_of(network: nn.Module, head: Head, inputs: Tensor) -> Tensor:
+    """Embeddings (B, D), the inputs of the last layer, of a batch of B samples."""
     head.bypassed = True
     try:
-        embeddings: Tensor = network(images)
+        embeddings: Tensor = network(inputs)
     finally:
         head.bypassed = False
     return embeddings
@@ -96,7 +103,7 @@ def seeded_layers(network: nn.Module, rng: np.random.Generator, device: torch.de
     Nothing is drawn from `rng` for a network without such layers.
 
     Args:
-        rank: The rank of the worker. Each worker needs its own draws, because it trains on other images.
+        rank: The rank of the worker. Each worker needs its own draws, because it trains on other samples.
     """
     draws = any(isinstance(layer, nn.Dropout | StochasticDepth) and layer.p > 0 for layer in network.modules())
     if not draws:

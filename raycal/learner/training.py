@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from raycal.algorithm.records import Fitted, Floats, Indices
 from raycal.errors import DivergedError
 from raycal.learner.device import DeviceSettings
-from raycal.learner.images import Augment
+from raycal.learner.inputs import Augment
 from raycal.learner.losses import Loss
 from raycal.learner.settings import TrainingSettings
 from raycal.learner.team import Team

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from raycal.errors import InputError
-from raycal.registry import Registry, check_name
+from raycal.registry import Kind, Registry, check_name
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,14 +49,17 @@ class NetworkFacts:
 
     Attributes:
         gflop: Multiply-adds of a forward pass of one image at 224 px, or at `image_size`, in 10^9; the dry run uses
-            them. If counting them takes time, this is a function that counts them.
+            them. For a network of vectors they are those of a vector of 512 values. If counting them takes time, this
+            is a function that counts them.
         image_size: The only side length in pixels that the network accepts. None means any size.
         head: The path of the last layer, an `nn.Linear`, in the module. None means the last `nn.Linear` of the module.
             The inputs of this layer are the embeddings.
         mean: Mean of each channel, with which images are normalized. Pixels range from 0 to 1.
         std: Standard deviation of each channel, with which images are normalized.
         imagenet: The weights for `weights: imagenet`. None means that there are no such weights. `weights: none` and a
-            file of the user work for every network.
+            file of the user work for every network of images.
+        input: The kind of samples that the network takes. A network of vectors is built with their length, and has no
+            published weights: `(num_classes, num_features, *, options)`.
     """
 
     gflop: float | Callable[[], float]
@@ -65,6 +68,7 @@ class NetworkFacts:
     mean: Channels = IMAGENET_MEAN
     std: Channels = IMAGENET_STD
     imagenet: PublishedWeights | None = None
+    input: Kind = "images"
 
     @property
     def cost(self) -> float:
@@ -102,9 +106,12 @@ class NetworkRegistry(Registry[Builder]):
         mean: Channels = IMAGENET_MEAN,
         std: Channels = IMAGENET_STD,
         imagenet: PublishedWeights | None = None,
+        input: Kind = "images",
     ) -> Callable[[Builder], Builder]:
         """Decorator that registers a network as `name`; `NetworkFacts` describes the arguments."""
-        facts = NetworkFacts(gflop=gflop, image_size=image_size, head=head, mean=mean, std=std, imagenet=imagenet)
+        facts = NetworkFacts(
+            gflop=gflop, image_size=image_size, head=head, mean=mean, std=std, imagenet=imagenet, input=input
+        )
         register = super().__call__(name)
 
         def register_with_facts(build: Builder) -> Builder:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from raycal.algorithm.questions import StepQuestions
 from raycal.algorithm.records import Interaction
-from raycal.data import Dataset, ImageDataset
+from raycal.data import Dataset, LoadedDataset
 from raycal.data.images import UnlabeledImages
 from raycal.errors import InputError, StoppedError
 from raycal.people.fold import book_when_closed, fold
@@ -35,7 +35,7 @@ class AnsweredByPeople:
         self._book = fold(self._events)
         self._next_iteration = next_iteration
 
-    def load(self, dataset: Dataset) -> ImageDataset:
+    def load(self, dataset: Dataset) -> LoadedDataset:
         """The images with the class names and the labels of the hold-out that were known when the iteration was last
         closed.
 

@@ -26,7 +26,7 @@ def doubts(experiments: Mapping[str, ExperimentConfig], infos: Mapping[str, Data
 
 def _of(config: ExperimentConfig, info: DatasetInfo) -> Iterator[str]:
     if info.num_classes == 1:
-        yield f"all images of {info.name} are of one class, so every model is right about all of them"
+        yield f"all {info.kind} of {info.name} are of one class, so every model is right about all of them"
         return
     if config.resolved_scenario.whole_pool:
         yield from _few_steps(config, info.num_train, "the whole pool")
@@ -44,8 +44,8 @@ def _too_many_interactions(config: ExperimentConfig, info: DatasetInfo) -> Itera
         return
     yield (
         f"{each * planned:,} interactions are planned (iterations: {planned:,}, interactions_per_iteration: {each:,}), "
-        f"more than the {pool:,} training images of {info.name}: a strategy that labels single images ends after "
-        f"iteration {ceil(pool / each):,}, when all of them have a label"
+        f"more than the {pool:,} training {info.kind} of {info.name}: a strategy that labels single {info.kind} ends "
+        f"after iteration {ceil(pool / each):,}, when all of them have a label"
     )
 
 

@@ -115,7 +115,7 @@ def describe(infos: Iterable[DatasetInfo]) -> list[str]:
     lines: dict[str, None] = {}
     for info in infos:
         below = (*info.notes, *(f"warning: {warning}" for warning in info.warnings))
-        lines |= dict.fromkeys((f"images  {info}", *(printable(f"        {line}") for line in below)))
+        lines |= dict.fromkeys((f"{info.kind:<7} {info}", *(printable(f"        {line}") for line in below)))
     return list(lines)
 
 

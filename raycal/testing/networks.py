@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from raycal.learner.losses import losses
-from raycal.networks import networks
+from raycal.networks import NetworkFacts, networks
 from raycal.testing.common import check_options
 
 if TYPE_CHECKING:
@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 
 # The cost that a network declares and the counted cost may differ by at most this factor.
 COST_FACTOR = 2.0
+# The length of the vectors for which a network of vectors declares its cost, and the number of classes.
+NUM_FEATURES, NUM_CLASSES = 512, 10
 
 
 def check_network(name: str, /, **options: Any) -> None:
     """Check a network: its last layer must be found and must compute the logits, and its cost must be as declared.
 
     Equal seeds must draw the same weights. Building the network must not change the state of torch's own generator. The
-    network must be trainable on a batch of two images.
+    network must be trainable on a batch of two samples.
     """
     import torch
 
@@ -28,19 +30,21 @@ def check_network(name: str, /, **options: Any) -> None:
 
     check_options(networks, name)
     facts, what = networks.facts(name), f"network {name}"
-    side = facts.image_size or 32
+    num_features = NUM_FEATURES if facts.input == "vectors" else None
     generator = torch.random.get_rng_state()
-    first, again = (new_network(name, 3, np.random.default_rng(5), options) for _ in range(2))
+    first, again = (
+        new_network(name, 3, np.random.default_rng(5), options, num_features=num_features) for _ in range(2)
+    )
     assert torch.equal(torch.random.get_rng_state(), generator), f"{what}: building it moves torch's own generator"
     state, other = first.state_dict(), again.state_dict()
     prefix, head = head_of(first)
     for key, value in state.items():
         same = key.startswith(prefix) or torch.equal(value, other[key])
         assert same, f"{what}: equal seeds draw different weights: {key}"
-    images = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    samples = torch.rand(2, *_shape(facts, facts.image_size or 32), generator=torch.Generator().manual_seed(0))
     first.eval()
     with torch.inference_mode():
-        embeddings, logits = embeddings_of(first, head, images), first(images)
+        embeddings, logits = embeddings_of(first, head, samples), first(samples)
         assert logits.shape == (2, 3), f"{what}: logits have the shape {tuple(logits.shape)}, should be (2, 3)"
         wide, layer = (2, head.in_features), prefix[:-1]
         assert embeddings.shape == wide, (
@@ -50,28 +54,35 @@ def check_network(name: str, /, **options: Any) -> None:
             f"{what}: its logits are not what its last layer {prefix[:-1]} gives; name the right one with `head`"
         )
     first.train()
-    first(images).sum().backward()
+    first(samples).sum().backward()
     graded = [value.grad is not None for key, value in first.named_parameters() if key.startswith(prefix)]
     assert all(graded), f"{what}: its last layer {prefix[:-1]} gets no gradient"
-    gflop = _gflop(name, options, facts.image_size or 224)
+    gflop = _gflop(name, options, facts)
+    one = f"a vector of {NUM_FEATURES} values" if num_features else f"an image of {facts.image_size or 224} px"
     assert gflop / COST_FACTOR <= facts.cost <= gflop * COST_FACTOR, (
-        f"{what}: declares {facts.cost:g} GFLOP (10^9 multiply-adds) for an image of {facts.image_size or 224} px, "
+        f"{what}: declares {facts.cost:g} GFLOP (10^9 multiply-adds) for {one}, "
         f"but torch counts {gflop:.3g}; declare gflop={gflop:.3g}"
     )
 
 
-def _gflop(name: str, options: Mapping[str, Any], side: int) -> float:
-    """The multiply-adds of a forward pass of one image, in 10^9, as torch counts them, if possible without computing
+def _shape(facts: NetworkFacts, side: int) -> tuple[int, ...]:
+    """The shape of one sample that the network takes."""
+    return (NUM_FEATURES,) if facts.input == "vectors" else (3, side, side)
+
+
+def _gflop(name: str, options: Mapping[str, Any], facts: NetworkFacts) -> float:
+    """The multiply-adds of a forward pass of one sample, in 10^9, as torch counts them, if possible without computing
     anything."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     def count(device: str) -> float:
         with torch.random.fork_rng(devices=[]), torch.device(device):
-            network: nn.Module = networks[name](3, **options).eval()
+            sizes = (NUM_CLASSES, NUM_FEATURES) if facts.input == "vectors" else (3,)
+            network: nn.Module = networks[name](*sizes, **options).eval()
             counter = FlopCounterMode(display=False)
             with counter, torch.inference_mode():
-                network(torch.zeros(1, 3, side, side))
+                network(torch.zeros(1, *_shape(facts, facts.image_size or 224)))
         return counter.get_total_flops() / 2e9
 
     try:

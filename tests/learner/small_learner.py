@@ -9,7 +9,7 @@ from torch import nn
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import TrainingSet
 from raycal.config import TrainingConfig
-from raycal.data import ImageDataset
+from raycal.data import ImageDataset, LoadedDataset, VectorDataset
 from raycal.learner.device import DeviceSettings
 from raycal.learner.feature_extractor import FeatureExtractor
 from raycal.learner.learner import FineTuner, NetworkLearner
@@ -35,8 +35,22 @@ def dataset(num_train: int = 32, num_test: int = 12, num_classes: int = 3, side:
     )
 
 
+def vectors(num_train: int = 40, num_test: int = 21, num_classes: int = 3, num_features: int = 6) -> VectorDataset:
+    """Vectors around one point per class; the test vectors come first in the array."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(num_classes, size=num_train + num_test)
+    centers = 3 * rng.standard_normal((num_classes, num_features))
+    return VectorDataset(
+        vectors=(centers[labels] + rng.standard_normal((len(labels), num_features))).astype(np.float32),
+        labels=labels.astype(np.int64),
+        train_rows=np.arange(num_test, num_test + num_train),
+        test_rows=np.arange(num_test),
+        class_names=tuple("abcd"[:num_classes]),
+    )
+
+
 def extractor(
-    images: ImageDataset,
+    images: LoadedDataset,
     device_settings: DeviceSettings = FLOAT32,
     *,
     image_size: int = 32,
@@ -48,13 +62,13 @@ def extractor(
     return FeatureExtractor(images, image_size, weights=None, rng=rng, device_settings=device_settings, **options)
 
 
-def learner(images: ImageDataset, training: TrainingConfig = TRAINING, seed: int = 0) -> NetworkLearner:
+def learner(images: LoadedDataset, training: TrainingConfig = TRAINING, seed: int = 0) -> NetworkLearner:
     made = FineTuner(extractor(images, seed=seed, image_size=training.image_size), training)
     made.reset(stream(seed, 0, "head"))
     return made
 
 
-def everything(images: ImageDataset) -> TrainingSet:
+def everything(images: LoadedDataset) -> TrainingSet:
     return TrainingSet(indices=np.arange(images.num_train), labels=images.train_labels)
 
 

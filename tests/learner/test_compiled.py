@@ -7,21 +7,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_learner import TRAINING, dataset, everything, extractor, same, weights
+from small_learner import TRAINING, dataset, everything, extractor, same, vectors, weights
 from torch import Tensor
 from workers import on_workers
 
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Evaluation, Floats
+from raycal.data import LoadedDataset
 from raycal.learner.compiled import BatchSizes, Compiled, compiled
 from raycal.learner.device import DeviceSettings, free_memory
-from raycal.learner.feature_extractor import SCORING_PIXELS
+from raycal.learner.feature_extractor import SCORING_PIXELS, inputs_of
 from raycal.learner.learner import FineTuner, LinearProbe, NetworkLearner
 from raycal.learner.network import head_of, new_network
 from raycal.learner.team import Team
 from raycal.networks import networks
 
-IMAGES = dataset(num_train=40, num_test=21)
+IMAGES, VECTORS = dataset(num_train=40, num_test=21), vectors()
 BATCH = TRAINING.batch_size
 
 
@@ -230,9 +231,12 @@ def test_what_one_process_has_compiled_others_find(tmp_path: Path, monkeypatch: 
 @pytest.mark.long
 @pytest.mark.parametrize("name", tuple(networks))
 def test_every_network_compiles_as_one_graph(name: str, calls: Calls) -> None:
-    network = new_network(name, 3, np.random.default_rng(0))
-    sizes, side = BatchSizes(2, 3), networks.facts(name).image_size or 64
-    made = compiled(network, head_of(network)[1], sizes, side, device_settings(), alone=True)
+    facts = networks.facts(name)
+    samples: LoadedDataset = VECTORS if facts.input == "vectors" else IMAGES
+    num_features = 6 if facts.input == "vectors" else None
+    network = new_network(name, 3, np.random.default_rng(0), num_features=num_features)
+    inputs = inputs_of(samples, facts.image_size or 64, facts, device_settings())
+    made = compiled(network, head_of(network)[1], BatchSizes(2, 3), inputs, device_settings(), alone=True)
 
     assert isinstance(made, Compiled)
     assert calls.sizes == 3 * [(True, 2), (False, 3)]

@@ -102,13 +102,13 @@ def test_training_takes_the_steps_that_it_is_given(num_samples: int, steps: int)
 def test_last_pass_is_cut_and_each_is_in_a_new_order(monkeypatch: pytest.MonkeyPatch) -> None:
     made = learner(stop="steps", steps=7, batch_size=8)
     seen: list[list[int]] = []
-    batches = made.extractor.images.batches
+    batches = made.extractor.inputs.batches
 
     def record(rows: Any, parts: Any, *others: Any) -> Any:
         seen.extend(rows[part].tolist() for part in parts)
         return batches(rows, parts, *others)
 
-    monkeypatch.setattr(made.extractor.images, "batches", record)
+    monkeypatch.setattr(made.extractor.inputs, "batches", record)
     made.fit(some(made, None, 20), stream(0, 0, "train"))
 
     assert [len(batch) for batch in seen] == [8, 8, 4, 8, 8, 4, 8]

@@ -1,0 +1,81 @@
+"""Checks that the network of an experiment takes the kind of samples that its dataset has: images, vectors or texts."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from raycal.algorithm.expert.people import PEOPLE
+from raycal.config.component import DEFAULT_NETWORK, ComponentConfig, ModelConfig
+from raycal.config.training import TrainingConfig
+from raycal.networks import networks
+from raycal.registry import Kind, Registry
+
+# The network of an experiment that names none, by the kind of its samples. For texts there is no default.
+DEFAULT_NETWORKS: Mapping[Kind, str] = {"images": DEFAULT_NETWORK, "vectors": "linear"}
+# Networks of these kinds of samples have no published weights, so they start from random ones unless told otherwise.
+WITHOUT_PUBLISHED_WEIGHTS: tuple[Kind, ...] = ("vectors",)
+
+Registries = Mapping[str, Registry[Any]]
+
+
+class Experiment(Protocol):
+    """The settings of an `ExperimentConfig` that depend on the kind of samples."""
+
+    @property
+    def dataset(self) -> ComponentConfig: ...
+    @property
+    def model(self) -> ModelConfig: ...
+    @property
+    def expert(self) -> ComponentConfig: ...
+    @property
+    def training(self) -> TrainingConfig: ...
+
+
+def kind_of_dataset(dataset: Any, registries: Registries) -> Kind | None:
+    """The kind of samples that a dataset has, which is given by name or by its settings. None if it is not known."""
+    name = dataset.get("name") if isinstance(dataset, Mapping) else dataset
+    registry = registries.get("dataset")
+    if registry is None or not isinstance(name, str) or name not in registry:
+        return None
+    kind: Kind = getattr(registry[name], "kind", "images")
+    return kind
+
+
+def with_model(settings: Any, registries: Registries) -> Any:
+    """The settings of an experiment, completed by the default network for its dataset and by `weights: none` for a
+    network that has no published weights."""
+    if not isinstance(settings, Mapping):
+        return settings
+    kind, model = kind_of_dataset(settings.get("dataset"), registries), settings.get("model", {})
+    if isinstance(model, str):
+        model = {"name": model}
+    if kind is None or not isinstance(model, Mapping):
+        return settings
+    given = dict(model)
+    if "name" not in given and kind != "images" and kind in DEFAULT_NETWORKS:
+        given["name"] = DEFAULT_NETWORKS[kind]
+    name = given.get("name")
+    if isinstance(name, str) and name in networks and networks.facts(name).input in WITHOUT_PUBLISHED_WEIGHTS:
+        given.setdefault("weights", "none")
+    return settings if given == dict(model) else {**settings, "model": given}
+
+
+def misfits_of_kinds(config: Experiment, registries: Registries) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+    """The settings that do not fit the kind of samples of the dataset: key, value and reason."""
+    kind, name = kind_of_dataset(config.dataset.name, registries), config.model.name
+    if kind is None or name not in networks:
+        return
+    takes, dataset = networks.facts(name).input, config.dataset.name
+    if takes != kind:
+        fitting = [other for other in networks if networks.facts(other).input == kind]
+        instead = f"use {' or '.join(fitting)}" if 0 < len(fitting) < 4 else f"name a network of {kind}"
+        yield ("model", "name"), name, f"takes {takes}, but the dataset {dataset} has {kind}; {instead}"
+        return
+    if takes in WITHOUT_PUBLISHED_WEIGHTS and config.model.weights != "none":
+        words = f"should be none, because {name} takes {takes} and always starts from random weights"
+        yield ("model", "weights"), config.model.weights, words
+    if kind != "images" and config.training.horizontal_flip:
+        words = f"should be false, because the dataset {dataset} has {kind}, which cannot be mirrored"
+        yield ("training", "horizontal_flip"), True, words
+    if kind == "vectors" and config.expert.name == PEOPLE:
+        words = f"cannot be people, who see nothing in the {kind} of the dataset {dataset}"
+        yield ("expert", "name"), config.expert.name, words

@@ -20,6 +20,7 @@ CHECKS: dict[str, Callable[..., None]] = {
     "expert": testing.check_expert,
     "pseudo_labels": testing.check_pseudo_labels,
     "loss": testing.check_loss,
+    "optimizer": testing.check_optimizer,
 }
 SLOW_GFLOP = 4.2
 # No call returns the answers of people, so no check can call this expert. What must hold instead is tested in

@@ -17,6 +17,7 @@ from raycal.algorithm.pseudo_labels import PseudoLabels, pseudo_labels
 from raycal.data import DatasetInfo, ImageDataset, datasets
 from raycal.experiment import build
 from raycal.learner.losses import losses
+from raycal.learner.optimizers import optimizers
 from raycal.networks import networks
 
 NAME = "of_test_testing"
@@ -289,6 +290,33 @@ def test_network_that_keeps_the_contract_is_let_pass() -> None:
     networks(NAME, gflop=9e-9, head="logits")(lambda num_classes: Unlike(num_classes))
 
     testing.check_network(NAME)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "words"),
+    [
+        (lambda parameters, settings: parameters, "is list, should be a torch.optim.Optimizer"),
+        (lambda parameters, settings: torch.optim.SGD(parameters[:1], lr=0.01), "has 1 of 2 parameters"),
+        (lambda parameters, settings: torch.optim.SGD(parameters, lr=0.01, maximize=True), "do not come nearer"),
+        (lambda parameters, settings: torch.optim.SGD(parameters, lr=1e30), "not finite"),
+        (lambda parameters, settings: Noisy(parameters, lr=0.01), "equal trainings give different bits"),
+    ],
+)
+def test_optimizer_that_breaks_the_contract_is_found(optimizer: Callable[..., Any], words: str) -> None:
+    optimizers(NAME)(optimizer)
+
+    with pytest.raises(AssertionError, match=words):
+        testing.check_optimizer(NAME)
+
+
+class Noisy(torch.optim.SGD):
+    """Draws from torch's own generator."""
+
+    def step(self, closure: Any = None) -> Any:
+        super().step(closure)
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.data += 1e-3 * torch.rand_like(parameter)
 
 
 @pytest.mark.parametrize(

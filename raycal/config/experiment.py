@@ -36,7 +36,13 @@ from raycal.config.identity import RECIPE_VERSION, digest_of, relevant_fields, w
 from raycal.config.people import misfits_with_people
 from raycal.config.scenario import OwnScenario, known_scenario
 from raycal.config.strict import Count, Strict
-from raycal.config.training import CONVERGENCE, MIN_BATCH_PER_WORKER, TrainingConfig
+from raycal.config.training import (
+    ALL_SETTINGS,
+    CONVERGENCE,
+    DEFAULT_OPTIMIZER,
+    MIN_BATCH_PER_WORKER,
+    TrainingConfig,
+)
 from raycal.networks import IMAGENET, networks
 from raycal.plugins import digests_of
 from raycal.registry import Registry
@@ -113,6 +119,7 @@ class ExperimentConfig(Strict):
             words = "should be false with model.frozen, which looks at every image once"
             yield ("training", "horizontal_flip"), True, words
         yield from self._misfits_of_stop()
+        yield from self._misfits_of_optimizer()
 
     def _misfits_of_components(
         self, registries: Mapping[str, Registry[Any]]
@@ -143,12 +150,26 @@ class ExperimentConfig(Strict):
         if stop != "epochs" and training.steps is None:
             most = "" if stop == "steps" else ", as the upper limit of a training"
             yield ("training", "steps"), None, f"should be given with training.stop: {stop}{most}"
-        for key in training.without_effect:
+        for key in training.without_effect_on_length:
             value, default = getattr(training, key), TrainingConfig.model_fields[key].default
             if value != default:
                 usable = "converged" if key in CONVERGENCE else "epochs" if key == "epochs" else "steps or converged"
                 words = f"has no effect with training.stop: {stop}; leave it out, or set training.stop to {usable}"
                 yield ("training", key), value, words
+
+    def _misfits_of_optimizer(self) -> Iterator[tuple[tuple[str, str], Any, str]]:
+        """The settings of the optimizer and of the learning rate that do not fit the other settings."""
+        training, default = self.training, TrainingConfig.model_fields["momentum"].default
+        if "momentum" in training.without_effect and training.momentum != default:
+            name = training.optimizer.name
+            words = (
+                f"has no effect with training.optimizer: {name}; leave it out, or set training.optimizer to "
+                f"{DEFAULT_OPTIMIZER}"
+            )
+            yield ("training", "momentum"), training.momentum, words
+        if training.steps is not None and training.warmup >= training.steps:
+            words = f"should be less than training.steps, {training.steps}, not {training.warmup}"
+            yield ("training", "warmup"), training.warmup, words
 
     @property
     def resolved_scenario(self) -> Scenario:
@@ -169,6 +190,7 @@ class ExperimentConfig(Strict):
         for _, expert in experts.chain(settings["expert"]):
             yield "expert", expert["name"]
         yield "loss", self.training.loss.name
+        yield "optimizer", self.training.optimizer.name
         if by is not None:
             yield "pseudo_labels", by.name
 
@@ -182,7 +204,7 @@ class ExperimentConfig(Strict):
         A setting is omitted if it declares with `Affects` that it matters only for uses that the scenario lacks.
         """
         scenario = self.resolved_scenario
-        settings = relevant_fields(type(self), self.model_dump(mode="json"), scenario.uses)
+        settings = relevant_fields(type(self), self._all_settings(), scenario.uses)
         settings["expert"] = experts.relevant(settings["expert"], scenario.uses)
         settings["recipe_version"] = RECIPE_VERSION
         if self.workers == 1:  # the first ids were made before this setting existed
@@ -194,7 +216,7 @@ class ExperimentConfig(Strict):
         if scenario.pseudo_labels is not None:
             by = scenario.pseudo_labels
             settings["scenario"]["pseudo_labels"] = {"name": by.name, **by.options}
-        for key in self.training.without_effect:  # depends on the value of `stop`, not on the scenario
+        for key in self.training.without_effect:  # depends on other settings of the training, not on the scenario
             del settings["training"][key]
         return settings
 
@@ -215,7 +237,11 @@ class ExperimentConfig(Strict):
 
     def flat(self) -> dict[str, Any]:
         """The settings by dotted key, as in MLflow parameters and on command lines."""
-        return _flat(self.model_dump(mode="json"))
+        return _flat(self._all_settings())
+
+    def _all_settings(self) -> dict[str, Any]:
+        """All settings, including those that files omit because they change nothing."""
+        return self.model_dump(mode="json", context=ALL_SETTINGS)
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

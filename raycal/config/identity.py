@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from raycal.config.training import DEFAULT_LOSS
+from raycal.config.training import DEFAULT_LOSS, WRITTEN_IF_SET
 from raycal.registry import EVERYTHING, declared
 
 # This number grows when the same configuration gives other results than before, so that old runs are not mistaken for
@@ -29,6 +29,7 @@ YOUNGER_THAN_IDS: Mapping[str, Mapping[str, Any]] = {
         "patience": 3,
         "min_delta": 0.01,
         "validation_fraction": 0.0,
+        **WRITTEN_IF_SET,
     },
 }
 

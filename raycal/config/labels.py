@@ -31,6 +31,7 @@ _GENERIC = _SPLITS | {
 # The label of a trial, or a pattern for labels: the scenario, settings in brackets, the seed and perhaps the dataset.
 _LABEL = re.compile(r"(?P<name>.+?)(?: \((?P<settings>[^()]*)\))? (?P<end>s(?:\d|[*?\[]).*)")
 
+_OPTIMIZERS = {"sgd": "SGD", "adamw": "AdamW"}
 _WORDS = {"None": "default", "True": "yes", "False": "no"}
 
 
@@ -78,14 +79,24 @@ def setting_words(settings: Mapping[str, str]) -> str:
 def recipe_words(config: ExperimentConfig) -> str:
     """A description of the training, such as `5 epochs, SGD with learning rate 0.001, batches of 64`."""
     training, loss = config.training, config.training.loss
+    optimizer = _OPTIMIZERS.get(training.optimizer.name, training.optimizer.name)
     words = [
         _length_words(training),
-        f"SGD with learning rate {training.learning_rate:g}",
+        f"{optimizer} with learning rate {training.learning_rate:g}",
+        *_schedule_words(training),
         f"batches of {training.batch_size}",
     ]
     words += ["the last layer only"] if config.model.frozen else []
     words += [f"loss {loss.name}"] if loss.name != DEFAULT_LOSS else []
     return ", ".join(words)
+
+
+def _schedule_words(training: TrainingConfig) -> list[str]:
+    """How the learning rate changes during a training; empty if it stays the same."""
+    warmup = training.warmup
+    rises = f"{100 * warmup:.3g}% of the steps" if 0 < warmup < 1 else counted(int(warmup), "step")
+    words = [f"warm-up of {rises}"] if warmup else []
+    return words + ([f"{training.schedule} schedule"] if training.schedule != "constant" else [])
 
 
 def _length_words(training: TrainingConfig) -> str:

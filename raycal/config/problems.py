@@ -118,6 +118,8 @@ class Problems:
                 return f"should be a group of 'key: value', not {short(value)}"
             case "too_short" if isinstance(value, Mapping):
                 return "should have at least one key"
+            case "too_short" | "too_long" if detail["ctx"].get("min_length", detail["ctx"].get("max_length")) != 1:
+                return f"should be a list of {_length_words(detail['ctx'])}, not {short(value)}"
             case "too_short":
                 return "should be a list with at least one value"
             case "unknown_name":
@@ -149,6 +151,13 @@ class Problems:
             registry = self._registries[kind]
             known += sorted({option for name in registry for option in registry.options(name)})
         return known
+
+
+def _length_words(limits: Mapping[str, Any]) -> str:
+    """How many values a list may have, as in `at least 2 values`."""
+    if "min_length" in limits:
+        return f"at least {limits['min_length']} values"
+    return f"at most {limits['max_length']} values"
 
 
 def short(value: Any) -> str:

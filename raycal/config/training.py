@@ -1,18 +1,28 @@
 """The settings of the training."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, SerializationInfo, SerializerFunctionWrapHandler, model_serializer
 from pydantic_core import PydanticCustomError
 
 from raycal.config.component import Always, ComponentConfig, ForClusters, by_default, component
 from raycal.config.strict import MAX_COUNT, Count, Strict
 
-DEFAULT_LOSS = "cross_entropy"
+DEFAULT_LOSS, DEFAULT_OPTIMIZER = "cross_entropy", "sgd"
 MIN_BATCH_PER_WORKER = 2  # batch normalization cannot compute the variance of a single image
 # Settings that define when a training has converged.
 CONVERGENCE = ("patience", "min_delta", "validation_fraction")
+# Settings that are written into files only if they have other values than these, at which they change nothing. So the
+# files of an experiment without them are those of a version of raycal that did not have them.
+WRITTEN_IF_SET: Mapping[str, Any] = {
+    "optimizer": {"name": DEFAULT_OPTIMIZER},
+    "schedule": "constant",
+    "warmup": 0,
+}
+# The context in which `model_dump` writes all settings.
+ALL_SETTINGS = "all settings"
 
 
 def _cluster_weight(value: Any) -> Any:
@@ -21,9 +31,18 @@ def _cluster_weight(value: Any) -> Any:
     raise PydanticCustomError("cluster_weight", "should be above 0 and at most 1, or purity")
 
 
+def _warmup(value: Any) -> Any:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if value == 0:
+            return 0
+        if 0 < value < 1 or (isinstance(value, int) and 1 <= value <= MAX_COUNT):
+            return value
+    raise PydanticCustomError("warmup", "should be a whole number of steps, or a share of the steps below 1")
+
+
 class TrainingConfig(Strict):
-    """SGD on the annotated samples. The defaults are the paper's values for CIFAR-10; the paper does not give a batch
-    size.
+    """How the network is trained on the annotated samples. The defaults are the paper's values for CIFAR-10; the paper
+    does not give a batch size.
 
     `stop` determines when a training ends:
 
@@ -35,6 +54,11 @@ class TrainingConfig(Strict):
       training loss of a whole pass. With a `validation_fraction` above 0, the loss is the mean cross-entropy on that
       share of the annotated samples, measured after every pass. This share is drawn with the seed and kept out of the
       training.
+
+    Only the optimizer `sgd` uses the `momentum`. The learning rate rises over the `warmup`, a number of optimizer steps
+    or, below 1, a share of all steps of the training. Afterwards it stays the same or, with the schedule `cosine`,
+    falls to zero at the end of the training. A training that stops when it has `converged` follows the learning rates
+    of one that takes all of its `steps`.
     """
 
     stop: Always[Literal["epochs", "steps", "converged"]] = "epochs"
@@ -44,7 +68,12 @@ class TrainingConfig(Strict):
     min_delta: Always[Annotated[float, Ge(0), Lt(1)]] = 0.01
     validation_fraction: Always[Annotated[float, Ge(0), Le(0.5)]] = 0.0
     batch_size: Always[Annotated[int, Ge(MIN_BATCH_PER_WORKER), Le(MAX_COUNT)]] = 64
+    optimizer: Always[Annotated[ComponentConfig, component("optimizer", DEFAULT_OPTIMIZER)]] = by_default(
+        DEFAULT_OPTIMIZER
+    )
     learning_rate: Always[Annotated[float, Gt(0)]] = 1e-3
+    schedule: Always[Literal["constant", "cosine"]] = "constant"
+    warmup: Always[Annotated[int | float, BeforeValidator(_warmup)]] = 0
     momentum: Always[Annotated[float, Ge(0), Lt(1)]] = 0.9
     weight_decay: Always[Annotated[float, Ge(0)]] = 5e-4
     image_size: Always[Annotated[int, Ge(32), Le(512)]] = 224
@@ -53,8 +82,24 @@ class TrainingConfig(Strict):
     loss: Always[Annotated[ComponentConfig, component("loss", DEFAULT_LOSS)]] = by_default(DEFAULT_LOSS)
     cluster_weight: ForClusters[Annotated[float | Literal["purity"], BeforeValidator(_cluster_weight)]] = 1.0
 
+    @model_serializer(mode="wrap")
+    def _without_unset(self, serialize: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        """Omit the settings in `WRITTEN_IF_SET` that change nothing, unless the context asks for all settings."""
+        settings: dict[str, Any] = serialize(self)
+        if info.context == ALL_SETTINGS:
+            return settings
+        return {
+            key: value for key, value in settings.items() if key not in WRITTEN_IF_SET or value != WRITTEN_IF_SET[key]
+        }
+
     @property
     def without_effect(self) -> tuple[str, ...]:
+        """The settings that have no effect with this optimizer and this value of `stop`."""
+        of_optimizer = () if self.optimizer.name == DEFAULT_OPTIMIZER else ("momentum",)
+        return (*self.without_effect_on_length, *of_optimizer)
+
+    @property
+    def without_effect_on_length(self) -> tuple[str, ...]:
         """The settings of the training's length that have no effect with this value of `stop`."""
         uses = {"epochs": ("epochs",), "steps": ("steps",), "converged": ("steps", *CONVERGENCE)}[self.stop]
         return tuple(key for key in ("epochs", "steps", *CONVERGENCE) if key not in uses)

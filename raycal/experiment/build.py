@@ -23,6 +23,7 @@ from raycal.data.manifest import NAMES_SHOWN, Manifest, in_both_splits, manifest
 from raycal.errors import InputError, first_of
 from raycal.experiment.downloads import lacks_weights
 from raycal.learner.losses import losses
+from raycal.learner.optimizers import optimizers
 from raycal.networks import networks
 from raycal.plugins import owner_of
 from raycal.registry import Kind, Registry
@@ -43,6 +44,7 @@ REGISTRIES: Mapping[str, Registry[Any]] = {
     "expert": experts,
     "pseudo_labels": pseudo_labels,
     "loss": losses,
+    "optimizer": optimizers,
 }
 
 
@@ -231,7 +233,13 @@ def learner(
         ),
     )
     make = LinearProbe if config.model.frozen else FineTuner
-    return make(extractor, training, loss=partial(losses[training.loss.name], **training.loss.options), team=team)
+    return make(
+        extractor,
+        training,
+        loss=partial(losses[training.loss.name], **training.loss.options),
+        optimizer=partial(optimizers[training.optimizer.name], **training.optimizer.options),
+        team=team,
+    )
 
 
 def _network_source(config: ExperimentConfig) -> str:

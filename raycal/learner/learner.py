@@ -18,9 +18,10 @@ from raycal.learner.chance import chance_accuracy
 from raycal.learner.feature_extractor import FeatureExtractor
 from raycal.learner.losses import Loss, cross_entropy
 from raycal.learner.network import seeded_layers
+from raycal.learner.optimizers import sgd
 from raycal.learner.settings import TrainingSettings
 from raycal.learner.team import Team, together
-from raycal.learner.training import Epoch, Inputs, held_out, must_be_finite, train
+from raycal.learner.training import Epoch, Inputs, NewOptimizer, held_out, must_be_finite, train
 from raycal.learner.weights import StateDict
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class NetworkLearner(ABC):
     Args:
         extractor: The network of this worker, which no other learner shares.
         loss: Makes the loss of a training from the number of its samples.
+        optimizer: Makes the optimizer of a training.
         team: The workers of this trial. None means that there is only this worker.
 
     Attributes:
@@ -48,10 +50,12 @@ class NetworkLearner(ABC):
         training: TrainingSettings,
         *,
         loss: Callable[[int], Loss] = cross_entropy,
+        optimizer: NewOptimizer = sgd,
         team: Team | None = None,
     ) -> None:
         self.team = team or Team.alone()
         self.extractor, self._dataset, self._training, self._new_loss = extractor, extractor.dataset, training, loss
+        self._new_optimizer = optimizer
         extractor.compile(self._network_batch(), alone=self.team.size == 1)
         self.device_settings, self.weights_digest = extractor.device_settings, extractor.weights_digest
 
@@ -61,7 +65,7 @@ class NetworkLearner(ABC):
         self.extractor.reset(rng)
 
     def fit(self, training_set: TrainingSet, rng: np.random.Generator) -> Fitted:
-        """Alg. 1, line 15: train by SGD over the samples, in a new order every epoch; an empty set changes nothing.
+        """Alg. 1, line 15: train by gradient descent, in a new order every epoch; an empty set changes nothing.
 
         Raises:
             DivergedError: The loss is not finite.
@@ -138,7 +142,17 @@ class NetworkLearner(ABC):
     ) -> Fitted:
         labels, loss = self.device_settings.on_device(training_set.labels), self._new_loss(len(training_set.indices))
         whole = Inputs(inputs, labels, training_set.weights)
-        return train(network, whole, loss, self._training, rng, self.device_settings, team, validate)
+        return train(
+            network,
+            whole,
+            loss,
+            self._training,
+            rng,
+            self.device_settings,
+            team,
+            validate,
+            new_optimizer=self._new_optimizer,
+        )
 
     def _evaluation(self, right: float, loss: float) -> Evaluation:
         must_be_finite(isfinite(loss), "test loss", self._training)

@@ -15,6 +15,9 @@ class TrainingSettings(Protocol):
         min_delta: The smallest improvement that counts, as a share of the lowest loss so far.
         validation_fraction: The share of the annotated samples that is held out to tell whether a training converged.
         batch_size: The number of samples of an optimizer step, over all workers.
+        schedule: Whether the learning rate stays the same or falls to zero along half a cosine.
+        warmup: The number of steps at the beginning during which the learning rate rises, or a share below 1 of all
+            steps.
         image_size: Height and width, in pixels, of the images that the network sees.
         horizontal_flip: Whether each image is mirrored with probability 1/2 in every epoch.
         dtype: The number format of convolutions and matrix products; `auto` depends on the device.
@@ -40,6 +43,10 @@ class TrainingSettings(Protocol):
     def momentum(self) -> float: ...
     @property
     def weight_decay(self) -> float: ...
+    @property
+    def schedule(self) -> Literal["constant", "cosine"]: ...
+    @property
+    def warmup(self) -> float: ...
     @property
     def image_size(self) -> int: ...
     @property

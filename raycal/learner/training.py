@@ -1,4 +1,4 @@
-"""Alg. 1, line 15: stochastic gradient descent on labels, some of which may be wrong or have a lower weight."""
+"""Alg. 1, line 15: gradient descent on labels, some of which may be wrong or have a lower weight."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
@@ -8,14 +8,20 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
 from raycal.algorithm.records import Fitted, Floats, Indices
 from raycal.errors import DivergedError
 from raycal.learner.device import DeviceSettings
 from raycal.learner.inputs import Augment
 from raycal.learner.losses import Loss
+from raycal.learner.optimizers import OptimizerSettings, sgd
+from raycal.learner.schedule import rate_factor
 from raycal.learner.settings import TrainingSettings
 from raycal.learner.team import Team
+
+NewOptimizer = Callable[[Sequence[nn.Parameter], OptimizerSettings], Optimizer]
 
 
 class Epoch(NamedTuple):
@@ -128,6 +134,8 @@ def train(
     device_settings: DeviceSettings,
     team: Team,
     validate: Callable[[], float] | None = None,
+    *,
+    new_optimizer: NewOptimizer = sgd,
 ) -> Fitted:
     """Train on the samples, in a new order every epoch, until `settings.stop` ends the training.
 
@@ -136,17 +144,13 @@ def train(
     Args:
         validate: Computes the loss that decides whether the training has converged; it is the same on every worker.
             None means that the training loss decides.
+        new_optimizer: Makes the optimizer of a training.
 
     Raises:
         DivergedError: The loss is not finite.
     """
-    optimizer = torch.optim.SGD(
-        network.parameters(),
-        lr=settings.learning_rate,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-        fused=True if device_settings.device.type == "cuda" else None,
-    )
+    optimizer = new_optimizer(list(network.parameters()), settings)
+    scheduler = LambdaLR(optimizer, _rate_factors(len(inputs.labels), settings))
     weights = None if inputs.weights is None else device_settings.on_device(inputs.weights)
     losses, patience = Losses(), Patience(settings.patience, settings.min_delta)
     for number in count(1):
@@ -164,6 +168,7 @@ def train(
             mean = of_samples.mean()
             (mean * share).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
+            scheduler.step()
             optimizer.zero_grad(set_to_none=True)
             means.append(mean.detach())
         sums = _sums(torch.stack(means), epoch, team)
@@ -174,6 +179,17 @@ def train(
         if settings.stop == "converged" and patience.is_over(loss_of_pass if validate is None else validate()):
             break
     return losses.fitted()
+
+
+def _rate_factors(num_samples: int, settings: TrainingSettings) -> Callable[[int], float]:
+    """The factor of the learning rate in each optimizer step of a training, by the number of the step.
+
+    A training that may end earlier, because it has converged, has the factors of one that takes all of its steps.
+    """
+    total = settings.steps
+    if total is None:
+        total = settings.epochs * len(batches(num_samples, settings.batch_size))
+    return lambda step: rate_factor(step, total, settings.schedule, settings.warmup) if step < total else 0.0
 
 
 def _sums(means: Tensor, epoch: Epoch, team: Team) -> list[float]:

@@ -9,7 +9,8 @@ raycal the extension breaks:
     def test_smallest_norm() -> None:
         check_acquisition("smallest_norm", power=3.0)
 
-The checks do not need pytest. Only the checks of networks and losses import torch.
+The checks do not need pytest. Only the checks of networks, losses and optimizers import
+torch.
 """
 
 from raycal.testing.clusterings import check_clustering
@@ -17,7 +18,7 @@ from raycal.testing.common import check_options
 from raycal.testing.datasets import check_dataset
 from raycal.testing.examples import example_view, read_only
 from raycal.testing.experts import check_expert
-from raycal.testing.networks import check_loss, check_network
+from raycal.testing.networks import check_loss, check_network, check_optimizer
 from raycal.testing.queries import check_acquisition, check_pseudo_labels
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "check_expert",
     "check_loss",
     "check_network",
+    "check_optimizer",
     "check_options",
     "check_pseudo_labels",
     "example_view",

@@ -312,6 +312,47 @@ BAD: dict[str, Bad] = {
         "model: {frozen: true}\n  training: {horizontal_flip: true}",
         "FILE:6: experiment.training.horizontal_flip: should be false with model.frozen, which looks at every image on",
     ),
+    "unknown: optimizer": experiment(
+        "training: {optimizer: adam}",
+        "FILE:5: experiment.training.optimizer: 'adam': no such optimizer (did you mean 'adamw'?)",
+    ),
+    "key: of another optimizer": experiment(
+        "training: {optimizer: {eps: 1e-6}}",
+        "FILE:5: experiment.training.optimizer.eps: unknown key here, an option of adamw",
+    ),
+    "value: one beta": experiment(
+        "training: {optimizer: {name: adamw, betas: [0.9]}}",
+        "FILE:5: experiment.training.optimizer.betas: should be a list of at least 2 values, not [0.9]",
+    ),
+    "value: three betas": experiment(
+        "training: {optimizer: {name: adamw, betas: [0.9, 0.99, 0.999]}}",
+        "FILE:5: experiment.training.optimizer.betas: should be a list of at most 2 values, not [0.9, 0.99, 0.999]",
+    ),
+    "value: beta": experiment(
+        "training: {optimizer: {name: adamw, betas: [0.9, 1.0]}}",
+        "FILE:5: experiment.training.optimizer.betas.1: should be less than 1, not 1.0",
+    ),
+    "optimizer: momentum of another": experiment(
+        "training: {optimizer: adamw, momentum: 0.8}",
+        "FILE:5: experiment.training.momentum: has no effect with training.optimizer: adamw; leave it out, or set "
+        "training.optimizer to sgd",
+    ),
+    "unknown: schedule": experiment(
+        "training: {schedule: linear}",
+        "FILE:5: experiment.training.schedule: should be 'constant' or 'cosine', not 'linear'",
+    ),
+    "warmup: as long as the training": experiment(
+        "training: {stop: steps, steps: 50, warmup: 50}",
+        "FILE:5: experiment.training.warmup: should be less than training.steps, 50, not 50",
+    ),
+    **{
+        f"value: warmup {value}": experiment(
+            f"training: {{warmup: {value}}}",
+            "FILE:5: experiment.training.warmup: should be a whole number of steps, or a share of the steps below 1, "
+            f"not {shown}",
+        )
+        for value, shown in {"-1": "-1", "1.5": "1.5", "true": "True", "long": "'long'"}.items()
+    },
     "unknown: loss": experiment(
         "training: {loss: gcee}", "FILE:5: experiment.training.loss: 'gcee': no such loss (did you mean 'gce'?)"
     ),

@@ -53,7 +53,10 @@ OTHER_VALUES: dict[str, Any] = {
     "training.min_delta": 0.1,
     "training.validation_fraction": 0.2,
     "training.batch_size": 32,
+    "training.optimizer.name": "adamw",
     "training.learning_rate": 0.01,
+    "training.schedule": "cosine",
+    "training.warmup": 0.1,
     "training.momentum": 0.5,
     "training.weight_decay": 0.0,
     "training.image_size": 64,
@@ -107,7 +110,7 @@ def with_value(key: str, value: Any, base: ExperimentConfig) -> ExperimentConfig
     *path, last = key.split(".")
     inner = settings
     for name in path:
-        inner = inner[name]
+        inner = inner.setdefault(name, {})  # files omit some groups that change nothing
     inner[last] = value
     return ExperimentConfig.model_validate(settings)
 
@@ -150,7 +153,10 @@ def test_defaults_are_the_papers(load: Load) -> None:
         "training.min_delta": 0.01,
         "training.validation_fraction": 0.0,
         "training.batch_size": 64,
+        "training.optimizer.name": "sgd",
         "training.learning_rate": 0.001,
+        "training.schedule": "constant",
+        "training.warmup": 0,
         "training.momentum": 0.9,
         "training.weight_decay": 0.0005,
         "training.image_size": 224,

@@ -154,6 +154,14 @@ def test_steps_of_several_settings_are_one_sentence_about_the_worst() -> None:
             "until the validation loss (10% of the samples) has not fallen by 0.01 of itself in 1 pass, at most "
             "1 optimizer step, SGD with learning rate 0.001, batches of 64",
         ),
+        (
+            {"optimizer": {"name": "adamw"}, "schedule": "cosine", "warmup": 0.05, "learning_rate": 3e-4},
+            "5 epochs, AdamW with learning rate 0.0003, warm-up of 5% of the steps, cosine schedule, batches of 64",
+        ),
+        (
+            {"optimizer": {"name": "lion"}, "warmup": 1},
+            "5 epochs, lion with learning rate 0.001, warm-up of 1 step, batches of 64",
+        ),
     ],
 )
 def test_recipe_in_words(training: dict[str, Any], words: str) -> None:

@@ -1,0 +1,72 @@
+"""Optimizers, by the names that a sweep file uses.
+
+A new optimizer is one decorated function, here or in a plug-in: decorate a function `(parameters, settings, *,
+options)` that returns a `torch.optim.Optimizer` with `@optimizers("name")`. It is called again for every training. The
+names and options are needed in processes that do not import torch, so each function imports torch in its body.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+from annotated_types import Ge, Gt, Lt, MaxLen, MinLen
+
+from raycal.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+
+class OptimizerSettings(Protocol):
+    """The settings that are not options of an optimizer, because most optimizers have them. Only `sgd` uses the
+    momentum."""
+
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def momentum(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+
+
+optimizers: Registry[Callable[..., "Optimizer"]] = Registry("optimizer")
+
+
+@optimizers("sgd")
+def sgd(parameters: "Sequence[nn.Parameter]", settings: OptimizerSettings) -> "Optimizer":
+    """Stochastic gradient descent with momentum, as in the paper."""
+    import torch
+
+    return torch.optim.SGD(
+        parameters,
+        lr=settings.learning_rate,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        fused=_is_fused(parameters),
+    )
+
+
+@optimizers("adamw")
+def adamw(
+    parameters: "Sequence[nn.Parameter]",
+    settings: OptimizerSettings,
+    *,
+    betas: Annotated[list[Annotated[float, Ge(0), Lt(1)]], MinLen(2), MaxLen(2)] = [0.9, 0.999],  # noqa: B006  # is only read
+    eps: Annotated[float, Gt(0)] = 1e-8,
+) -> "Optimizer":
+    """Adam with weight decay that does not pass through the gradient's statistics (Loshchilov & Hutter 2019)."""
+    import torch
+
+    return torch.optim.AdamW(
+        parameters,
+        lr=settings.learning_rate,
+        betas=(betas[0], betas[1]),
+        eps=eps,
+        weight_decay=settings.weight_decay,
+        fused=_is_fused(parameters),
+    )
+
+
+def _is_fused(parameters: "Sequence[nn.Parameter]") -> bool | None:
+    """Whether one kernel updates all parameters, as on a GPU. None leaves the choice to torch."""
+    return True if parameters[0].is_cuda else None

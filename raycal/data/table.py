@@ -33,6 +33,7 @@ import numpy.typing as npt
 
 from raycal.algorithm.records import Floats, Indices, Labels
 from raycal.data.layout import Split, look_alikes, split_of
+from raycal.data.text_checks import check_texts
 from raycal.errors import InputError, first_of, one_line
 from raycal.filesystem import open_place
 
@@ -154,7 +155,8 @@ def read_table(
             `.pq`, or a file that begins like a Parquet file, is read as Parquet, and every other one as CSV.
         columns: The names of the columns.
         kind: What the samples are. Paths are brought into one form (`./a//b.png` is `a/b.png`), and no path may be
-            named twice; texts are left as they are; vectors are not looked at.
+            named twice; texts are left as they are, and `raycal.data.text_checks` says what is wrong with some;
+            vectors are not looked at.
         delimiter: The delimiter of a CSV file. None means that it is found.
         classes: The names of the classes; every other label is a problem. None means the labels of the table.
         on_error: Whether rows with problems are refused, or left out and counted. Problems of the file as a whole,
@@ -613,6 +615,8 @@ def _checked(
         weights = _weights(raw.columns["weight"], used["weight"], problems)
     if kind == "paths":
         _refuse_repeated(samples, raw, used, class_names, labels, problems, notes)
+    if kind == "texts":
+        check_texts(samples, labels, class_names, raw.rows, used["sample"], problems)
     for name in raw.names:
         role = name.casefold()
         if role in ("split", "group", "weight") and role not in used:

@@ -348,6 +348,7 @@ def test_only_these_modules_lie_in_no_folder() -> None:
         "__init__",
         "__main__",
         "errors",
+        "filesystem",
         "home",
         "installed",
         "output",

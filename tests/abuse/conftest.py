@@ -1,4 +1,4 @@
-"""A working directory to be abused, with the sweep file, the storage and the cache in it."""
+"""Fixtures for the tests of bad input: a working directory with a sweep file, a storage and a cache."""
 
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +16,7 @@ from raycal.storage.sweep_dir import SweepDir, SweepPlan
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for module in ("sklearn.datasets", "raycal.learner.learner", "raycal.sweep.command"):
-        import_module(module)  # the tests measure raycal's work without the first import
+        import_module(module)  # These imports come first, so that the tests measure raycal's work without them.
 
     (tmp_path / "sweep.yaml").write_text(SWEEP)
     monkeypatch.chdir(tmp_path)

@@ -55,7 +55,7 @@ def refusal(place: Path, arguments: list[str], capsys: pytest.CaptureFixture[str
     assert len(set(lines)) == len(lines), lines
     return [
         line for line in lines if "replaces the whole group and drops" not in line
-    ]  # this note is not part of the refusal
+    ]  # This note is not part of the refusal.
 
 
 def expect(lines: list[str], *parts: str) -> None:

@@ -1,4 +1,5 @@
-"""Archives that torchvision would unpack: their names are right, but they are not the published archives."""
+"""Archives that have the names torchvision expects, but are not the published archives. torchvision would unpack
+them."""
 
 import io
 import tarfile

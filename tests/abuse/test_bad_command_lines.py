@@ -1,4 +1,4 @@
-"""Options without a meaning or with excessive values, and resources that no machine has."""
+"""Refuses options without a meaning or with excessive values, and requests for resources that no machine has."""
 
 import os
 from pathlib import Path

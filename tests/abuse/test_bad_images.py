@@ -207,7 +207,7 @@ def test_odd_image_works(images: Path, name: str) -> None:
 
 
 def test_bomb_takes_no_memory(images: Path) -> None:
-    """512 MiB of address space are enough to refuse what decodes to 1.6 GB."""
+    """With 512 MiB of address space, raycal refuses an image that would take 1.6 GB when decoded."""
     path = images / "bomb.png"
     path.write_bytes(png(40_000, 40_000, zlib.compress(bytes(5001 * 40_000), 9)))
     code = (

@@ -1,4 +1,4 @@
-"""Weights files that hold something else, or that would run code."""
+"""Refuses weights files that hold something other than weights, or that would run code."""
 
 import os
 import zipfile

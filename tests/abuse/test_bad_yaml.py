@@ -1,4 +1,5 @@
-"""YAML that costs time or memory to read, or would run code; plain mistakes are in config/test_bad_sweeps.py."""
+"""Refuses YAML that costs time or memory to read, or would run code. The tests of plain mistakes are in
+config/test_bad_sweeps.py."""
 
 from pathlib import Path
 

@@ -44,7 +44,7 @@ def little_memory() -> Iterator[None]:
 
 
 def npy(shape: tuple[int, ...], dtype: str, content: bytes) -> bytes:
-    """A saved array with this header and this content, which need not agree."""
+    """A saved array with this header and this content, which may contradict each other."""
     file = io.BytesIO()
     header = {"descr": dtype, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)  # type: ignore[arg-type]

@@ -37,5 +37,5 @@ def test_refusal_is_a_line_an_exit_code_and_nothing_else(place: Path, case: str)
     expect(ended.stderr.splitlines(), part)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert files_below(place) == before
-    # Besides raycal's own work, Python and its modules must be loaded.
+    # The limit is larger than in the other tests, because Python and its modules must be loaded, too.
     assert now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime < 2 * MAX_CPU_SECONDS

@@ -87,7 +87,7 @@ class NearestMeans:
         distances = self._distances(indices)
         probs = np.exp(-distances) / np.exp(-distances).sum(axis=1, keepdims=True)
         for array in (probs, distances):
-            array.flags.writeable = False  # read-only, like arrays from another process
+            array.flags.writeable = False  # The arrays are read-only, like arrays from another process.
         return Predictions(indices=indices, probs=probs, embeddings=distances)
 
     def head(self) -> HeadWeights:
@@ -129,7 +129,7 @@ class DrawnCenters:
 
 
 class Alternating(Oracle):
-    """Refuses the first cluster, labels the second by its mode, and so on."""
+    """Refuses the first cluster, labels the second with its modal class, refuses the third, and so on."""
 
     def __init__(self, true_labels: Labels) -> None:
         super().__init__(true_labels, purity_threshold=1e-9)

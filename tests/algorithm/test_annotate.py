@@ -32,7 +32,7 @@ class Waiting:
 class Parity:
     """Labels a sample with its index modulo 10, and a cluster if its first index is even; records what it was shown.
 
-    Like a person, it knows neither its errors nor the purity.
+    Like a person, this expert knows neither its errors nor the purity of a cluster.
     """
 
     def __init__(self) -> None:

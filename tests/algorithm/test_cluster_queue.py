@@ -167,7 +167,7 @@ def test_order_at_random_is_that_of_the_seed_and_not_that_of_the_sizes() -> None
 
 
 def test_value_prefers_a_small_cluster_that_is_sure_to_be_accepted() -> None:
-    # A cluster of four samples, half of each class, and a cluster of two samples of one class.
+    # There are two clusters: one of four samples, two of each class, and one of two samples of the same class.
     probs = [[1, 0], [1, 0], [0, 1], [0, 1], [1, 0], [1, 0]]
 
     def order(threshold: float) -> list[list[int]]:

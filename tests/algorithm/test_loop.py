@@ -129,7 +129,7 @@ def check_moves(results: Sequence[IterationResult], num_samples: int, *, keeps: 
         status[given_back] = UNLABELED
 
 
-# Order of calls: which model asks, and when the learner is reset and trained.
+# The following tests check the order of calls: which model asks, and when the learner is reset and trained.
 
 
 def test_model_of_the_previous_iteration_asks() -> None:
@@ -303,7 +303,7 @@ def test_nothing_happens_before_the_next_iteration_is_wanted() -> None:
     assert world.learner.calls == ["reset", "predict", "reset", "fit", "evaluate"]
 
 
-# Questions to the expert, and their cost.
+# The following tests check the questions to the expert, and their cost.
 
 
 @pytest.mark.parametrize(
@@ -467,7 +467,7 @@ def test_odd_interaction_of_a_mixed_scenario_goes_to_its_first_step(
     assert [[row.step for row in result.ledger] for result in results] == [steps] * 3
 
 
-# Small pools.
+# The following tests run on small pools.
 
 
 @pytest.mark.parametrize("scenario", ["random", "uncertain-only"])
@@ -553,7 +553,7 @@ def test_one_class_only(scenario: str) -> None:
     check_moves(results, 60)
 
 
-# Training sets.
+# The following tests check the training sets.
 
 
 @pytest.mark.parametrize("scenario", HUMAN)
@@ -609,7 +609,7 @@ def test_phases_that_did_not_happen_took_no_time() -> None:
     assert min(clusters.predict, clusters.cluster, clusters.train, clusters.evaluate) > 0
 
 
-# Pseudo-labels, and clusters that are labeled by a representative.
+# The following tests check pseudo-labels, and clusters that are labeled by a representative.
 
 
 @pytest.mark.parametrize("scenario", PSEUDO)
@@ -712,7 +712,7 @@ def test_best_order_labels_no_fewer_images_rightly_than_the_largest_first() -> N
     assert right(clusters=ClusterRules(order="oracle")) > right() > 0
 
 
-# Reproducibility: the same seed gives the same experiment, also when it is resumed.
+# The following tests check reproducibility: the same seed gives the same experiment, also if the experiment is resumed.
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "as the paper": {},
@@ -859,7 +859,7 @@ def test_any_plan_keeps_the_rules(
     assert world.learner.calls.count("evaluate") == len(results)
 
 
-# Kept labels of clusters.
+# The following tests check the kept labels of clusters.
 
 
 def by_status(result: IterationResult, *statuses: int) -> set[int]:
@@ -919,7 +919,7 @@ def test_nobody_knows_the_error_of_kept_labels_without_the_truth() -> None:
 def test_experiment_that_shows_clusters_only_ends_when_all_have_a_label() -> None:
     results = World(expert=Lenient).run("cluster-only", iterations=9, keep_cluster_labels=True)
 
-    assert len(results) == 1  # the six clusters contain the whole pool
+    assert len(results) == 1  # The six clusters contain the whole pool, so the first iteration labels every sample.
     assert by_status(results[0], CLUSTER_LABELED) == set(range(60))
 
 
@@ -951,7 +951,7 @@ def test_kept_labels_keep_the_weight_of_their_cluster() -> None:
     weights = [dict(zip(one.indices.tolist(), one.weights.tolist(), strict=True)) for one in (first, second)]
     lighter = {index: weight for index, weight in weights[0].items() if weight < 1}
     same = [index for index, weight in lighter.items() if weights[1][index] == weight]
-    assert len(same) > len(lighter) / 2  # the others were labeled one by one, and have weight 1
+    assert len(same) > len(lighter) / 2  # The other samples were labeled one by one, and have weight 1.
 
 
 def test_pseudo_labels_go_back_where_labels_of_clusters_are_kept() -> None:

@@ -36,4 +36,4 @@ def test_every_line_of_the_algorithm_has_its_row() -> None:
     rows = re.findall(r"^\| (\d+)(?:-(\d+))? +\|", raycal.algorithm.__doc__ or "", re.MULTILINE)
     lines = {line for first, last in rows for line in range(int(first), int(last or first) + 1)}
 
-    assert lines == set(range(1, 28)) - {22}  # 22 is the empty line between the two procedures
+    assert lines == set(range(1, 28)) - {22}  # Line 22 is the empty line between the two procedures.

@@ -165,7 +165,7 @@ def test_kept_samples_stay_in_cluster_labeled_until_a_single_answer_replaces_the
     assert contents(pool)[1][2:4] == [5, 9]
     assert pool.training_set("purity").weights is not None
 
-    pool.release()  # releases only labels of this iteration, so the kept label stays
+    pool.release()  # This releases only labels of this iteration, so the kept label stays.
     assert contents(pool)[0][3] == KEPT
 
 
@@ -272,7 +272,8 @@ Move = tuple[Kind, list[int], int | None] | None
 
 @st.composite
 def pools_and_moves(draw: st.DrawFn) -> tuple[int, list[Move]]:
-    """A pool size and moves: an interaction (kind, samples, label or refusal), or None for a release."""
+    """A pool size and a list of moves. A move is an interaction (kind, samples, label or refusal), or None for a
+    release."""
     size = draw(st.integers(1, 12))
     samples = st.lists(st.integers(0, size - 1), min_size=1, max_size=4, unique=True).map(sorted)
     interaction = st.tuples(st.sampled_from(Kind), samples, st.none() | st.integers(0, 9))
@@ -328,7 +329,8 @@ def test_purity_of_a_cluster_is_the_weight_of_its_samples_until_it_is_released()
 
     for weights in (each.training_set("purity").weights for each in (pool, again)):
         assert weights is not None
-        assert weights.tolist() == [0.75, 1, 1, 1, 1]  # the purity of the other cluster is not known
+        # The purity of the other cluster is not known, so its samples have weight 1.
+        assert weights.tolist() == [0.75, 1, 1, 1, 1]
     pool.release()
     pool.apply(answered([0], 3, CLUSTER))
     weights = pool.training_set("purity").weights

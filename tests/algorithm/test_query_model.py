@@ -1,4 +1,4 @@
-"""What the query model computes for acquisition functions, and that these computations affect nothing else."""
+"""Checks what the query model computes for acquisition functions, and that these computations affect nothing else."""
 
 from collections.abc import Callable
 from fractions import Fraction

@@ -7,7 +7,7 @@ from views import view
 from raycal.algorithm.acquisition.ensemble import ensemble_variation_ratio, ensemble_vote_entropy
 from raycal.algorithm.acquisition.votes import vote_shares
 
-# The classes that four members (rows) predict for five samples (columns), of three classes.
+# The classes that four members (rows) predict for five samples (columns). There are three classes.
 VOTES = np.array([[0, 0, 0, 0, 2], [0, 0, 0, 1, 2], [0, 0, 1, 2, 2], [0, 1, 1, 2, 2]])
 MEMBERS = [0.1 + 0.7 * np.eye(3)[votes] for votes in VOTES]
 

@@ -16,7 +16,7 @@ def at_angles(*degrees: float) -> np.ndarray:
 
 
 def chord(degrees: float) -> float:
-    """The distance of two points of the unit circle with this angle between them."""
+    """The distance of two points of the unit circle that are this angle apart."""
     return 2 * math.sin(math.radians(degrees) / 2)
 
 

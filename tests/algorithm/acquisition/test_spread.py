@@ -46,7 +46,7 @@ def test_core_set_equals_the_definition() -> None:
 @pytest.mark.parametrize("num_annotated", [0, 7])
 def test_core_set_is_the_same_wherever_the_embeddings_lie(away: float, num_annotated: int) -> None:
     rng = np.random.default_rng(5)
-    # Multiples of 1/64, which float32 represents exactly around all of these origins.
+    # The points are multiples of 1/64, which float32 represents exactly around all of these origins.
     points = np.round(rng.normal(size=(60 + num_annotated, 8)) * 64) / 64
     far = points + away * np.sign(points[0])
     given, there = (view(embeddings=moved[:60], annotated=moved[60:], seed=3) for moved in (points, far))

@@ -10,7 +10,8 @@ DIRECTIONS = np.eye(4)
 
 
 def groups(*sizes: int) -> np.ndarray:
-    """Groups of samples around unit vectors, one group after the other; the first sample of each is at its center."""
+    """Groups of samples around unit vectors, one group after the other; the first sample of each group is at the
+    group's center."""
     parts = []
     for direction, size in zip(DIRECTIONS, sizes, strict=False):
         around = 0.1 * RNG.normal(size=(size, 4))

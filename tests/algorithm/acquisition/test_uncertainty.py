@@ -77,7 +77,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("name", ["margin", "least_confidence"])
 @pytest.mark.parametrize("num_classes", [2, 10])
 def test_sure_samples_are_asked_for_by_how_sure_they_are(name: str, num_classes: int) -> None:
-    # Logits of the most probable class; its probability is rounded to 1 in float32.
+    # The logits of the most probable class, whose probability is rounded to 1 in float32.
     gaps = np.random.default_rng(0).permutation(np.linspace(22, 80, 60))
     logits = np.zeros((60, num_classes))
     logits[np.arange(60), np.arange(60) % num_classes] = gaps
@@ -89,8 +89,8 @@ def test_sure_samples_are_asked_for_by_how_sure_they_are(name: str, num_classes:
 
 
 def test_margin_of_sure_samples_is_told_by_the_second_class_too() -> None:
-    # In the first two samples, the other classes have the same total probability; in the second sample, one class has
-    # all of it.
+    # In the first two samples, the other classes have the same total probability; in the second sample, a single class
+    # has this whole probability.
     given = view(probs=[[1.0, 1e-10, 1e-10], [1.0, 2e-10, 0.0], [1.0, 1e-12, 0.0]])
 
     assert rows(acquisitions["margin"](given, 3)) == [1, 0, 2]
@@ -99,7 +99,7 @@ def test_margin_of_sure_samples_is_told_by_the_second_class_too() -> None:
 @pytest.mark.parametrize("name", ["entropy", "margin", "least_confidence"])
 @pytest.mark.parametrize("num_classes", [1, 4])
 def test_chance_decides_between_equal_scores_and_not_the_order_of_the_classes(name: str, num_classes: int) -> None:
-    # 40 images that are sorted by class; the model is certain about all of them.
+    # There are 40 images, which are sorted by class; the model is certain about all of them.
     probs = np.eye(num_classes)[np.repeat(np.arange(num_classes), 40 // num_classes)]
     picked = [rows(acquisitions[name](view(probs=probs, seed=seed), 8)) for seed in (0, 0, 1)]
 

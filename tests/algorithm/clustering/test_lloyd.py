@@ -21,7 +21,8 @@ def test_separated_blobs_are_found() -> None:
     centers = np.array([[0, 0, 0], [50, 0, 0], [0, 50, 0], [0, 0, 50]])
     points = (centers[blob] + rng.normal(size=(100, 3))).astype(np.float32)
 
-    # The start is random, so a seed may end with two centers in one blob; the best of several seeds does not.
+    # The initial centers are random, so a seed may end with two centers in one blob. The best of several seeds has one
+    # center in each blob.
     found = [kmeans(points, 4, seed) for seed in range(30)]
 
     partitions = [{frozenset(np.flatnonzero(ids == cluster).tolist()) for cluster in range(4)} for ids in found]

@@ -8,7 +8,7 @@ from raycal.algorithm.expert import Cluster, ClusterAnswer, experts
 from raycal.algorithm.records import Floats
 
 PURE = {"name": "oracle", "purity_threshold": 1.0}
-ON_A_LINE = np.array([0, 1, 2, 3, 10])  # their mean is 3.2
+ON_A_LINE = np.array([0, 1, 2, 3, 10])  # The mean of these positions is 3.2.
 
 
 def said(labels: list[int], *, seed: int = 0, at: np.ndarray | None = ON_A_LINE, **options: Any) -> ClusterAnswer:

@@ -75,7 +75,8 @@ def test_all_experts_are_paid() -> None:
 
 
 def test_experts_who_are_shown_a_few_draw_their_own() -> None:
-    labels = np.arange(100)  # an expert that is shown one image answers with its class
+    # Every image has another class, so an expert that is shown one image answers with the class of that image.
+    labels = np.arange(100)
     of = {"name": "few_images", "images_shown": 1, "show": "random"}
     alike = experts["few_images"](labels, images_shown=1, show="random", of={"name": "majority"})
     cluster = Cluster(indices=np.arange(100), embeddings=not_looked_at)

@@ -43,7 +43,7 @@ def test_pair_noise_gives_the_next_class_or_the_partner() -> None:
 
     assert of_next == pytest.approx(0.6 * np.eye(4) + 0.4 * np.roll(np.eye(4), 1, axis=1), abs=0.02)
     assert given == pytest.approx(0.6 * np.eye(4) + 0.4 * np.eye(4)[[3, 1, 1, 2]], abs=0.02)
-    assert given[1, 1] == 1  # a class that is its own partner is never mistaken
+    assert given[1, 1] == 1  # A class that is its own partner is never mistaken.
     assert set(np.flatnonzero(of_next)) == {0, 1, 5, 6, 10, 11, 12, 15}
 
 

@@ -13,10 +13,10 @@ PROBS = [[0.0, 1.0], [0.995, 0.005], [0.01, 0.99], [0.5, 0.5]]
     ("iteration", "options", "chosen"),
     [
         (0, {}, [0, 1]),
-        (5, {}, [0, 1]),  # the threshold is 0.0335
-        (6, {}, [0]),  # the threshold is 0.0302
+        (5, {}, [0, 1]),  # The threshold is 0.0335 here.
+        (6, {}, [0]),  # The threshold is 0.0302 here.
         (15, {}, [0]),
-        (16, {}, []),  # the threshold is below 0
+        (16, {}, []),  # The threshold is below 0 here.
         (0, {"delta": 0.06}, [0, 1, 2]),
         (1, {"delta": 0.06, "decay": 0.05}, [0]),
         (0, {"delta": 0.7}, [0, 1, 2, 3]),

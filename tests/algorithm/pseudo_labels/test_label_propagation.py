@@ -65,7 +65,8 @@ def test_class_with_most_labels_does_not_flood_the_others() -> None:
 
 
 def test_labels_flow_along_a_chain_of_neighbors() -> None:
-    # Sample 3 at 40 degrees is nearer to the label at 70 than to the label at 0, where the chain begins.
+    # Sample 3 at 40 degrees is nearer to the label at 70 degrees than to the label at 0 degrees, where the chain of
+    # samples begins.
     given = view(embeddings=at(10, 20, 30, 40, 75, 80), annotated=at(0, 70), labels=[0, 1])
     found = propagate(given, 0, neighbors=2)
 

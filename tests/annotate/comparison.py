@@ -1,4 +1,4 @@
-"""What a run of people must have in common with the simulation of the same experiment."""
+"""Reads what must be the same in a run of people and in the simulation of the same experiment."""
 
 from io import BytesIO
 from typing import Any
@@ -9,7 +9,7 @@ from raycal.storage.checkpoints import StateDir
 from raycal.storage.results import SECONDS
 from raycal.storage.run_dir import STATES, RunDir
 
-UNKNOWN = ["purity", "wrong", "seconds"]  # the columns of the ledger that people cannot fill as the oracle does
+UNKNOWN = ["purity", "wrong", "seconds"]  # People cannot fill these columns of the ledger as the oracle does.
 
 
 def columns(run_dir: RunDir) -> dict[str, list[Any]]:
@@ -24,7 +24,7 @@ def ledger(run_dir: RunDir) -> dict[str, list[Any]]:
 
 
 def comparable(run_dir: RunDir) -> list[dict[str, Any]]:
-    """What must be equal in the lines of the results, including the accuracies."""
+    """The values in the lines of the results that must be equal, including the accuracies."""
     left_out = {*SECONDS, "human_seconds", "cluster_label_error", "mean_cluster_purity"}
     return [{key: value for key, value in line.items() if key not in left_out} for line in run_dir.results()]
 

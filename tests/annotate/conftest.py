@@ -1,4 +1,4 @@
-"""A server on a free port, and the people who use it."""
+"""Fixtures: a server on a free port, and the people who use it."""
 
 from collections.abc import Iterator
 from pathlib import Path

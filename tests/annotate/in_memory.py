@@ -12,13 +12,14 @@ from raycal.errors import InputError, RaycalError
 
 
 class InMemoryProject:
-    """Asks for single images, one after another, and counts what it is told."""
+    """A project that asks for single images, one after another, and counts the messages that it gets."""
 
     def __init__(
         self, images: int = 100, classes: Sequence[str] = ("robin", "wren"), commit_seconds: float = 0
     ) -> None:
         self.images, self.classes, self.commit_seconds = images, list(classes), commit_seconds
-        self.answers: dict[str, tuple[str, str]] = {}  # the person and the question, by the id of the event
+        # The person and the question of each answer, by the id of the event.
+        self.answers: dict[str, tuple[str, str]] = {}
         self.alive: list[tuple[str, str, tuple[str, ...]]] = []
         self.released: list[tuple[str, tuple[str, ...] | None]] = []
         self.fails_with: Exception | None = None
@@ -67,7 +68,7 @@ class InMemoryProject:
     def submit(self, who: str, client: str, events: Sequence[object]) -> list[dict[str, Any]]:
         if self.fails_with is not None:
             raise self.fails_with
-        time.sleep(self.commit_seconds)  # stands for the time that it takes to write the answers to disk
+        time.sleep(self.commit_seconds)  # This sleep stands for the time that it takes to write the answers to disk.
         return [self._receipt(who, event) for event in events]
 
     def _receipt(self, who: str, event: Any) -> dict[str, Any]:
@@ -91,12 +92,12 @@ class InMemoryProject:
 
 
 class InMemoryPictures:
-    """Stands for pictures; the bytes of each say which image and which size it stands for."""
+    """Stands for the pictures. The bytes of each picture name the image and the size."""
 
     def __init__(self, images: int = 100) -> None:
         self.images = images
         self.unavailable: set[int] = set()
-        self.gate = threading.Event()  # while it is cleared, every picture waits
+        self.gate = threading.Event()  # While this event is cleared, every picture waits.
         self.gate.set()
 
     def thumbnail(self, row: int) -> bytes:

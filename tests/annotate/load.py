@@ -25,7 +25,7 @@ from raycal.annotate.serve import AnnotationServer, ServerOptions
 from raycal.storage.folder import Folder
 
 IMAGES = 10**6
-COMMIT_SECONDS = 0.015  # a group commit waits 10 ms for other answers, and then for the disk
+COMMIT_SECONDS = 0.015  # A group commit waits 10 ms for other answers, and then for the disk.
 
 
 def run_server(people: int, place: str, pipe: Connection) -> None:
@@ -55,7 +55,7 @@ class PersonAtWork:
         self.num_states = 0
 
     def work(self) -> None:
-        """Answer until the time is over."""
+        """Ask for questions and answer them until the time is over."""
         stream = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
         stream.request("GET", "/api/events", headers={"Cookie": self._cookie})
         response = stream.getresponse()
@@ -116,7 +116,7 @@ def measure(people: int, seconds: float) -> tuple[dict[str, list[float]], int, i
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, and print one line per request."""
+    """Measure the waiting times, and print one line per kind of request."""
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])  # type: ignore[union-attr]
     parser.add_argument("--people", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=20)

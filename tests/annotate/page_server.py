@@ -1,7 +1,8 @@
 """A small server for the page of `raycal.annotate`: a project in memory over a folder of images.
 
-It speaks the protocol of the real server, keeps nothing on disk and has no users: the token says who somebody is. Tests
-look into its `Project`. `python tests/annotate/page_server.py FOLDER` serves a folder whose subfolders are classes.
+The server speaks the protocol of the real server, keeps nothing on disk, and has no list of users: the token is the
+name of the person. Tests look into its `Project`. `python tests/annotate/page_server.py FOLDER` serves a folder whose
+subfolders are classes.
 """
 
 import io
@@ -31,7 +32,7 @@ POLICY = (
 
 @dataclass
 class Project:
-    """Questions in a fixed order, and the log of what was answered."""
+    """Questions in a fixed order, and the log of the answers."""
 
     paths: list[Path]
     questions: list[Json] = field(default_factory=list)
@@ -53,15 +54,15 @@ class Project:
     next_calls: list[Json] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
-    taken: set[str] = field(default_factory=set)  # questions that others have answered
+    taken: set[str] = field(default_factory=set)  # Questions that other people have answered.
     closed: int = 0
     signed_in: bool = True
-    failure: tuple[int, str] | None = None  # the status and sentence of every answer that is sent
+    failure: tuple[int, str] | None = None  # The status and the sentence with which every answer is received.
     delay: float = 0.0
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def answers(self) -> list[Json]:
-        """The answers that stand, in their order."""
+        """The answers that were not taken back, in their order."""
         standing: list[Json] = []
         for event in self.log:
             if event["type"] == "answered":
@@ -203,7 +204,7 @@ def cluster(name: str, rows: list[int], half_of: str | None = None) -> Json:
 
 
 def public(question: Json) -> Json:
-    """What the page may know of a question."""
+    """The part of a question that the page may know."""
     return {key: value for key, value in question.items() if key != "rows"}
 
 

@@ -79,7 +79,7 @@ def test_undo_is_passed_on(ana: Client) -> None:
 
 
 def test_events_reach_the_project_as_they_were_sent(ana: Client, project: InMemoryProject) -> None:
-    """The project checks them, and answers each with a receipt."""
+    """The server does not check the events; the project checks them, and answers each with a receipt."""
     answer = ana.post("/api/answers", {"client": "tab", "events": [7, {"type": "odd"}, answered("good")]})
 
     assert answer.status == 200
@@ -141,7 +141,8 @@ def test_only_the_owner_starts_the_training(owner: Client, ana: Client, project:
 
 
 def test_picture_is_kept_for_ever_only_under_a_versioned_address(ana: Client) -> None:
-    """Another project may be served at the same address tomorrow, with other images of the same numbers."""
+    """Without a version in the address, a browser could show the pictures of another project that was served at the
+    same address before."""
     plain, versioned = ana.get("/image/7/full"), ana.get("/image/7/full?v=e1")
     again = ana.get("/image/7/full", {"If-None-Match": plain.headers["etag"]})
 
@@ -226,7 +227,7 @@ def test_mistake_of_the_server_is_reported_without_what_people_typed(
     project.fails_with = RuntimeError("Ana María typed something")
     answer = ana.get("/api/state")
     output, until = "", time.monotonic() + 5
-    while not output and time.monotonic() < until:  # it is printed after the response was sent
+    while not output and time.monotonic() < until:  # The line is printed after the response was sent.
         output = "".join(capfd.readouterr())
 
     assert answer.status == 500

@@ -1,4 +1,4 @@
-"""What the command line refuses before anything is started or written."""
+"""Tests what the command line refuses before anything is started or written."""
 
 import socket
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The project file beside a folder of images."""
+"""Tests the project file that is written beside a folder of images."""
 
 import os
 from pathlib import Path
@@ -115,5 +115,5 @@ def test_rounds_fit_the_folder(
     assert file.path == tmp_path / "Late Birds.yaml"
     assert capsys.readouterr().out == f"wrote {file.path}, which holds the settings\n"
     assert (experiment["interactions_per_iteration"], experiment["iterations"]) == (answers, rounds)
-    file.write()  # a second start uses the file as it is
+    file.write()  # A second start uses the file as it is.
     assert capsys.readouterr().out == ""

@@ -8,7 +8,7 @@ def test_fifty_people_lose_no_answer_and_hardly_wait() -> None:
 
     assert (lost, doubled, len(waited["answers"])) == (0, 0, 250)
     assert percentile(waited["answers"], 95) < 0.5
-    assert 50 <= num_states <= 50 * 16  # each person gets at most two states a second
+    assert 50 <= num_states <= 50 * 16  # Each person gets at most two states a second.
 
 
 def test_percentiles() -> None:

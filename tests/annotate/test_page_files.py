@@ -1,4 +1,4 @@
-"""The files of the page: what the content policy of the server demands, and how much a browser loads."""
+"""Checks the files of the page: they obey the content policy of the server, and a browser loads few bytes."""
 
 import gzip
 import re

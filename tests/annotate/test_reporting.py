@@ -62,7 +62,7 @@ def test_reporter_does_not_wait_but_finishes(tmp_path: Path, capfd: pytest.Captu
     start = time.monotonic()
     reporter.update()
     reporter.update()
-    assert time.monotonic() - start < 1.0  # the process has not ended yet
+    assert time.monotonic() - start < 1.0  # The process has not ended yet.
     assert not sweep_dir.folder.exists("report/report.html")
 
     assert reporter.finish() == f"{sweep_dir.folder.place}/report/report.html"

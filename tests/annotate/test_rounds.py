@@ -138,7 +138,8 @@ def test_answers_of_an_oracle_through_the_log_give_the_simulated_run(scenario: s
     rows = columns(run_dir)
     assert rows["purity"] == rows["wrong"] == [None] * len(rows["purity"])
     assert set(rows["seconds"]) == {1.5}
-    assert not list(Path(run_dir.folder.path, "people", "steps").glob("question-*"))  # the embeddings are gone
+    # The embeddings of the questions were removed.
+    assert not list(Path(run_dir.folder.path, "people", "steps").glob("question-*"))
 
 
 @pytest.mark.slow

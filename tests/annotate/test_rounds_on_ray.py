@@ -52,7 +52,7 @@ def test_rounds_on_ray_give_the_run_of_this_machine(tmp_path: Path, monkeypatch:
     assert ledger(there) == ledger(here)
     assert comparable(there) == comparable(here)
     assert bot.busy == ()
-    assert len(jobs) >= 3  # each time the model was trained, a Ray driver of its own started and ended
+    assert len(jobs) >= 3  # For each training of the model, a separate Ray driver started and ended.
     assert {job["status"] for job in jobs} == {"SUCCEEDED"}
 
 

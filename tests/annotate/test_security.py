@@ -84,13 +84,13 @@ def test_login_gives_a_cookie_that_scripts_and_other_sites_do_not_get(server: An
 
     assert answer.json == {"who": "owner", "role": "owner"}
     assert name == tokens.cookie
-    assert len(value) == 43  # 43 characters hold 256 bits
+    assert len(value) == 43  # A token of 43 characters holds 256 bits.
     assert sorted(flags, key=str.lower) == ["HttpOnly", f"Max-Age={int(SESSION_SECONDS)}", "Path=/", "SameSite=strict"]
 
 
 def test_wrong_token_is_refused(server: AnnotationServer, tokens: Tokens, stranger: Client) -> None:
     first = token_of(server)
-    second = token_of(server)  # replaces the first one, as the next start of the server does
+    second = token_of(server)  # The second token replaces the first one, as at the next start of the server.
     foreign = Tokens(Folder.at(str(Path(tokens._folder.path) / "other"))).owner_token()
     answers = [stranger.post("/api/session", {"token": token}) for token in (first, foreign, second[:-1], "", "é")]
 
@@ -115,7 +115,7 @@ def test_address_with_many_wrong_tokens_has_to_wait(server: AnnotationServer, ow
     assert statuses == [401] * 10 + [429] * 2
     assert limited.status == 429
     assert 50 <= int(limited.headers["retry-after"]) <= 60
-    assert owner.get("/api/state").status == 200  # a person who is logged in can go on
+    assert owner.get("/api/state").status == 200  # A person who is logged in can continue.
 
 
 def test_revoked_person_is_out_at_once(tokens: Tokens, stranger: Client) -> None:
@@ -276,7 +276,7 @@ def test_headers_that_do_not_arrive_are_not_waited_for(
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     connection.request("GET", "/static/app.js")
     assert connection.getresponse().read() == b"export const answer = 42;\n"
-    connection.sock.sendall(begin or b"G")  # a second request on the same connection
+    connection.sock.sendall(begin or b"G")  # This begins a second request on the same connection.
     assert connection.sock.recv(100) == b""
     connection.close()
 
@@ -546,7 +546,8 @@ def test_name_must_be_printable(name: str) -> None:
 
 def test_name_gets_one_form() -> None:
     assert checked_name("  Jose\u0301   Pe\u0301rez ") == "José Pérez"
-    assert checked_name("\u0645\u06cc\u200c\u062e") == "\u0645\u06cc\u200c\u062e"  # Persian needs the joiner
+    # Persian needs the zero-width character between the letters.
+    assert checked_name("\u0645\u06cc\u200c\u062e") == "\u0645\u06cc\u200c\u062e"
 
 
 @pytest.fixture
@@ -566,7 +567,7 @@ def test_attempts_are_counted_by_address_and_forgotten(clock: Clock) -> None:
     clock.time += 30
     assert limit.seconds_to_wait("a") == 0
     limit.count("a")
-    assert limit.seconds_to_wait("a") == 10  # the second of the last three attempts was 50 seconds ago
+    assert limit.seconds_to_wait("a") == 10  # The second of the last three attempts was 50 seconds ago.
 
 
 def test_counted_addresses_are_bounded(clock: Clock) -> None:

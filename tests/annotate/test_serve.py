@@ -258,7 +258,8 @@ def test_proxy_tells_the_address_of_the_client(
     options = ServerOptions(port=0, behind_proxy=True)
     with AnnotationServer(project, pictures, tokens, options, static=static) as server:
         client = Client(server.port)
-        for number in range(10):  # addresses that the client itself writes in front do not matter
+        # The addresses that the client itself writes at the beginning of the header have no effect.
+        for number in range(10):
             client.post("/api/session", {"token": "wrong"}, {"X-Forwarded-For": f"10.0.0.{number}, 192.0.2.7"})
         limited = client.post("/api/session", {"token": "wrong"}, {"X-Forwarded-For": "192.0.2.7"})
         other = client.post("/api/session", {"token": "wrong"}, {"X-Forwarded-For": "192.0.2.7, 192.0.2.8"})
@@ -376,6 +377,6 @@ def test_signal_ends_everything_soon(tmp_path: Path, number: signal.Signals, cod
             stream.close()
 
     assert found == code
-    assert seconds < 8  # 2 s on a machine that has time; a hung stream or picture would take for ever
+    assert seconds < 8  # On a machine that is not busy this takes 2 s; a hung stream or picture would take forever.
     assert rest == "rounds end\nsaved\n"
     assert errors == ""

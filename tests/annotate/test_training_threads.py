@@ -1,4 +1,4 @@
-"""The number of threads with which the model is trained while the page is served."""
+"""Tests the number of threads with which the model is trained while the page is served."""
 
 from pathlib import Path
 

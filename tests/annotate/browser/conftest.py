@@ -1,4 +1,4 @@
-"""Chromium, and a project whose page the tests open in it."""
+"""Fixtures: Chromium, and a project whose page the tests open in Chromium."""
 
 import sys
 import time
@@ -20,7 +20,7 @@ SHOWN = "() => document.body.dataset.ready && document.body.dataset.ready === do
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder: it starts a browser."""
+    """Mark every test of this folder, because each of them starts a browser."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.slow)
@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """120 small pictures of noise, no two alike, in landscape format."""
+    """A folder of 120 small, different pictures of noise in landscape format."""
     folder = tmp_path_factory.mktemp("photos")
     draw = np.random.default_rng(0)
     paths = []

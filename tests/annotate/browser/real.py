@@ -14,11 +14,12 @@ from typing import Any, Self
 import numpy as np
 
 START_SECONDS = 60.0
-# The page ignores an answer that follows another one faster than this, because nobody can have looked.
+# The page ignores an answer that follows another one faster than this, because nobody can have looked at the image so
+# fast.
 DOUBLE_PRESS_SECONDS = 0.26
 LINK = "label here: "
 
-# Keeps each question that the server gives to the page, as a person sees it on the screen.
+# This script keeps each question that the server gives to the page, as a person sees it on the screen.
 KEEP_QUESTIONS = """(() => {
   const original = window.fetch;
   window.questions = {};
@@ -125,7 +126,7 @@ class Annotator:
         self.page.on("console", self._listen)
         self.page.on("dialog", self._refuse_alert)
         self.page.goto(link)
-        self.page.wait_for_function("() => document.getElementById('who').textContent")  # the session has begun
+        self.page.wait_for_function("() => document.getElementById('who').textContent")  # The session has begun.
 
     def _listen(self, message: Any) -> None:
         # Refused requests are part of some tests; a violated content policy is always a fault.
@@ -194,7 +195,8 @@ class Annotator:
             self.page.click(f".tile[data-row='{row}']")
 
     def paint_ms(self, purpose: str) -> list[float]:
-        """The time from the key press before each question of a purpose to its paint, since the page was opened."""
+        """For each question of a purpose since the page was opened: the time from the previous key press until the
+        question was painted."""
         keep = (
             "window.paints.filter(([id]) => window.questions[id]?.purpose === purpose).map(([, duration]) => duration)"
         )

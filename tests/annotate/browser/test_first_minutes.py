@@ -28,11 +28,11 @@ SETTINGS = (
     *("--set", "training={stop: steps, steps: 20, batch_size: 16, learning_rate: 0.005, image_size: 32}"),
     *("--set", f"iterations={NUM_ROUNDS}", "--set", f"interactions_per_iteration={BUDGET}"),
 )
-SECONDS = 360.0  # the longest time that the whole may take on two cores
+SECONDS = 360.0  # All steps together may take at most this time on two cores.
 
 
 def draw(rng: np.random.Generator, name: str) -> Image.Image:
-    """An image of a class; no two are alike."""
+    """An image of a class; no two images are alike."""
     noise = rng.integers(200, 256, (48, 64, 3), dtype=np.uint8)
     image = Image.fromarray(noise)
     left, top, side = int(rng.integers(2, 30)), int(rng.integers(2, 16)), int(rng.integers(18, 30))
@@ -60,9 +60,10 @@ def truth(tmp_path: Path) -> list[str]:
 
 
 class Bot:
-    """Labels what it sees, names a class when it sees the first image of it, and marks the odd images of a cluster.
+    """A person who labels what the images show, names a class at its first image, and marks the odd images of a
+    cluster.
 
-    After the first images of the hold-out it waits for the questions of a round, but not while the model trains.
+    After the first images of the hold-out, the bot answers only questions of a round, except while the model trains.
     """
 
     def __init__(self, truth: list[str]) -> None:
@@ -141,7 +142,8 @@ def test_folder_becomes_a_labeled_data_set(contexts: Callable[[], Any], truth: l
 
 
 def check_log(folder: Path, num_answers: int) -> None:
-    """Every key press is in the log, and people answered questions of the hold-out while the model was trained."""
+    """Check that every key press is in the log, and that people answered questions of the hold-out while the model was
+    trained."""
     (people,) = folder.glob("runs/shapes/*/people")
     events = read_events(Folder.at(str(people.parent)))
     answers = [event for event in events if isinstance(event, Answered)]
@@ -154,7 +156,7 @@ def check_log(folder: Path, num_answers: int) -> None:
 
 
 def check_labels(exported: Path, truth: list[str], num_held_out: int) -> None:
-    """The files say of each image what the bot has seen in it."""
+    """Check that the files give each image the class that the bot has seen in it."""
     with (exported / "labels.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) > 200
@@ -170,7 +172,7 @@ def check_labels(exported: Path, truth: list[str], num_held_out: int) -> None:
 
 
 def check_model(exported: Path, new: Path) -> None:
-    """The model labels an image that it has never seen."""
+    """Check that the model labels an image that it has never seen."""
     draw(np.random.default_rng(1), "red disc").save(new)
     command = [sys.executable, "predict.py", str(new)]
     done = subprocess.run(command, cwd=exported, capture_output=True, text=True, check=False)

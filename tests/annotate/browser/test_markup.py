@@ -1,4 +1,4 @@
-"""Names that are markup stay text on the whole way: on the page, in the report and in the exported data set."""
+"""Names that contain markup stay text everywhere: on the page, in the report and in the exported data set."""
 
 import csv
 import json

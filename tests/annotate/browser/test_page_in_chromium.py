@@ -1,4 +1,5 @@
-"""The page in Chromium: what keys and clicks send, what survives, and what people see."""
+"""Tests the page in Chromium: what keys and clicks send, what survives a reload or a lost connection, and what people
+see."""
 
 import json
 import statistics
@@ -42,11 +43,11 @@ def test_marked_images_are_left_out_of_the_label(context: Any, clusters: Project
         tab = Tab(context, server)
         assert tab.page.locator(".tile").count() == 36
         tiles = tab.page.locator(".tile")
-        tiles.nth(35).click()  # the last one of the farthest images
+        tiles.nth(35).click()  # This is the last one of the images that are farthest from the center.
         tab.page.mouse.move(640, 790)
         tab.page.keyboard.press("ArrowLeft")
         tab.page.keyboard.press("o")
-        tiles.nth(5).click()  # the second one of the random images
+        tiles.nth(5).click()  # This is the second one of the images that are drawn at random.
         assert tab.page.locator('.tile[aria-pressed="true"]').count() == 3
         assert "3 odd ones out, a class labels the other 57" in tab.text("#effect")
         assert (
@@ -244,7 +245,7 @@ def test_new_class_by_n_and_same_label_again(context: Any, singles: Project) -> 
         tab = Tab(context, server)
         tab.press("n")
         tab.page.keyboard.type("tree  creeper x1")
-        assert singles.log == []  # no letter of the name was taken for a key
+        assert singles.log == []  # No letter of the name was taken for a keyboard shortcut.
         tab.page.keyboard.press("Enter")
         tab.press(".")
         tab.press("4")
@@ -322,11 +323,11 @@ def test_answers_without_a_connection_are_stored_once(context: Any, singles: Pro
         tab = Tab(context, server)
         tab.press("1")
         tab.sent()
-        tab.page.wait_for_timeout(500)  # the page loads three questions ahead
+        tab.page.wait_for_timeout(500)  # The page loads three questions ahead in this time.
         context.set_offline(True)
         for key in "2222":
             tab.press(key)
-        tab.page.wait_for_selector(".panel")  # the browser has no question left
+        tab.page.wait_for_selector(".panel")  # The browser has no question left.
         assert "4 answers are kept in this browser and sent later." in tab.text(".panel")
         for _ in range(3):
             time.sleep(0.26)
@@ -361,7 +362,7 @@ def test_unsent_answers_survive(context: Any, singles: Project, how: str) -> Non
             tab.page.reload()
             tab.ready()
             assert tab.text("#unsent") == "3 unsent"
-            assert tab.ready() == "3.0.3"  # a question whose answer waits to be sent is not asked again
+            assert tab.ready() == "3.0.3"  # A question whose answer waits to be sent is not asked again.
             tab.page.unroute("**/api/answers")
         else:
             tab.page.close()
@@ -431,7 +432,7 @@ def test_double_presses_and_held_keys_answer_once(context: Any, singles: Project
         time.sleep(0.4)
         tab.page.keyboard.down("2")
         for _ in range(30):
-            tab.page.keyboard.down("2")  # a key that is held down repeats
+            tab.page.keyboard.down("2")  # A key that is held down sends repeated events.
         tab.page.keyboard.up("2")
         tab.sent()
         begin = time.monotonic()
@@ -442,7 +443,7 @@ def test_double_presses_and_held_keys_answer_once(context: Any, singles: Project
         tab.sent()
     labels = [event["label"] for event in singles.log]
     assert labels[:2] == [0, 1]
-    assert len(labels) <= 2 + 1 + seconds / 0.25  # two presses within 250 ms count as one
+    assert len(labels) <= 2 + 1 + seconds / 0.25  # Two presses within 250 ms count as one.
     assert len(set(ids(singles.log))) == len(labels)
 
 
@@ -461,7 +462,7 @@ def test_next_cluster_is_painted_at_once(context: Any, clusters: Project) -> Non
     p95 = sorted(times)[int(0.95 * len(times))]
     print(f"key to paint with 80 ms of round trip: median {statistics.median(times):.0f} ms, p95 {p95:.0f} ms")
     assert len(times) == 25
-    assert p95 < 250  # 100 ms on a machine that does nothing else
+    assert p95 < 250  # This takes 100 ms on a machine that does nothing else.
 
 
 def test_seconds_of_a_scripted_answer(context: Any, clusters: Project) -> None:
@@ -477,7 +478,7 @@ def test_seconds_of_a_scripted_answer(context: Any, clusters: Project) -> None:
         page.keyboard.press("1")
         page.clock.run_for(100)
         assert page.evaluate("document.body.dataset.ready") == "3.0.1"
-        page.clock.run_for(2932)  # the clock began after two frames of the 100 ms
+        page.clock.run_for(2932)  # The page's clock started two frames after the begin of the first 100 ms.
         page.mouse.move(600, 400)
         page.clock.run_for(40_000)
         hide = "(state) => { Object.defineProperty(document, 'visibilityState', { value: state, configurable: true });"
@@ -518,7 +519,7 @@ def test_a_newer_tab_takes_over_and_gives_back(context: Any, singles: Project) -
         old.press("1")
         new = Tab(context, server)
         old.page.wait_for_selector("[data-name='other-tab']")
-        old.page.keyboard.press("2")  # the old tab takes no answers any more
+        old.page.keyboard.press("2")  # The old tab accepts no answers any more.
         new.press("2")
         new.sent()
         old.page.bring_to_front()
@@ -699,7 +700,7 @@ def test_pictures_are_revoked_after_use(context: Any, clusters: Project) -> None
             tab.press("1")
         tab.sent()
         time.sleep(0.5)
-        # the question on screen, three ahead and three behind for undo
+        # The page keeps the question on the screen, the next three questions, and the last three for undo.
         assert tab.page.evaluate("window.made.size") <= 7 * 36
 
 

@@ -1,6 +1,6 @@
 """Bots that answer like the oracle, through the real page and the real command, reproduce the simulated run.
 
-Only what people cannot know differs in the ledger: the purity of a cluster, its wrong labels, and the seconds.
+The ledgers differ only in what people cannot know: the purity of a cluster, its wrong labels, and the seconds.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,7 +38,7 @@ def project_file(scenario: str, expert: Any) -> dict[str, Any]:
     return {
         "name": "digits",
         "experiment": {**SETTINGS, "scenario": scenario, "expert": expert},
-        "resources": {"cpus_per_worker": 1},  # the results of training depend on the number of threads
+        "resources": {"cpus_per_worker": 1},  # The results of training depend on the number of threads.
     }
 
 

@@ -38,9 +38,9 @@ SCRIPT = """
         ([], 11_000, (10_000, 10_000, [10_000])),
         ([("input", 6000)], 11_000, (10_000, 5000, [])),
         ([("input", 6001)], 11_002, (10_002, 5001, [5001, 5001])),
-        # a look of 3 s, 40 s without input, 20 s in another tab
+        # The person looks for 3 s, gives no input for 40 s, and is in another tab for 20 s.
         ([("input", 4000), ("visible", 44_000, False), ("visible", 64_000, True)], 64_000, (43_000, 3000, [40_000])),
-        # hidden in the middle of a pause: only the visible part is a gap
+        # The page is hidden in the middle of a pause, so only the visible part of the pause is a gap.
         ([("input", 2000), ("visible", 5000, False), ("visible", 95_000, True)], 99_000, (8000, 1000, [7000])),
         ([("paused", 2000, True), ("input", 50_000), ("paused", 60_000, False)], 61_000, (2000, 2000, [])),
         (
@@ -96,7 +96,8 @@ def test_bound_is_the_one_of_scipy(page: Any) -> None:
             {"odd": 1, "seen": 24, "looks": 1, "all": False},
             "1 of 24 random ones are marked as odd: at least 81 % belong together (95 % sure)",
         ),
-        # for the second look, only a risk of 1.25 % is left; without the first look, 0 of 48 would give 93 %
+        # The second look may only use the remaining risk of 1.25 %. Without the first look, 0 odd images of 48 would
+        # give 93 %.
         (
             {"odd": 0, "seen": 48, "looks": 2, "all": False},
             "0 of 48 random ones are marked as odd: at least 91 % belong together (95 % sure)",
@@ -117,9 +118,9 @@ def test_evidence_in_words(page: Any, evidence: dict[str, Any], text: str) -> No
     [
         ({"key": "1", "code": "Digit1"}, "label 0"),
         ({"key": "0", "code": "Digit0"}, "label 9"),
-        ({"key": "&", "code": "Digit1"}, "label 0"),  # French keyboard
-        ({"key": "1", "code": "Digit1", "shiftKey": True}, "label 0"),  # French keyboard
-        ({"key": "/", "code": "Digit7", "shiftKey": True}, "search"),  # German keyboard
+        ({"key": "&", "code": "Digit1"}, "label 0"),  # This key is on a French keyboard.
+        ({"key": "1", "code": "Digit1", "shiftKey": True}, "label 0"),  # This key is on a French keyboard.
+        ({"key": "/", "code": "Digit7", "shiftKey": True}, "search"),  # This key is on a German keyboard.
         ({"key": "!", "code": "Digit1", "shiftKey": True}, None),
         ({"key": "Z"}, "undo"),
         ({"key": "z", "ctrlKey": True}, "undo"),

@@ -31,7 +31,7 @@ SHOWN = """() => {
   new MutationObserver(note).observe(document.body, { attributes: true, attributeFilter: ["data-question"] });
   note();
 }"""
-GONE = 46.0  # a page that was silent for this many seconds holds no questions
+GONE = 46.0  # A page that was silent for this many seconds holds no questions.
 
 
 class Office:
@@ -53,7 +53,7 @@ class Office:
 
     @contextmanager
     def rounds(self, steps: Sequence[StepQuestions]) -> Iterator[threading.Thread]:
-        """Open one step after the other, as soon as the one before is closed."""
+        """Open one step after the other, each as soon as the previous step is closed."""
 
         def run() -> None:
             for step in steps:
@@ -109,7 +109,7 @@ def test_no_question_is_on_two_screens_in_300_answers(contexts: Callable[[], Any
     assert ana | ben == asked
     assert len(asked) == len(office.answers()) == 300
     assert fold(read_events(office.folder)).second_opinions == {}
-    assert min(len(ana), len(ben)) > 75  # both had enough to do
+    assert min(len(ana), len(ben)) > 75  # Both people had enough questions.
 
 
 def test_closed_tab_frees_its_question_at_once(contexts: Callable[[], Any], office: Office) -> None:
@@ -123,7 +123,9 @@ def test_closed_tab_frees_its_question_at_once(contexts: Callable[[], Any], offi
     ana.page.close()
 
     assert ben.next_question(seconds=10)["id"] == "0.1.0"
-    assert time.monotonic() - closed < 3  # sooner than by asking the server, which an idle page does every five seconds
+    # The page learned of the new step before its next poll, because an idle page asks the server only every five
+    # seconds.
+    assert time.monotonic() - closed < 3
     assert ben.errors == []
 
 
@@ -135,7 +137,7 @@ def test_crashed_tab_frees_its_question_within_a_minute(contexts: Callable[[], A
     ben.page.wait_for_function("() => document.body.innerText.includes('other person is still answering 2 questions.')")
     crash(ana)
     office.clock.now += GONE - 2
-    time.sleep(6)  # the page of Ben asks every five seconds
+    time.sleep(6)  # The page of Ben asks every five seconds.
     assert ben.question() is None
 
     office.clock.now += 2
@@ -199,4 +201,4 @@ def test_revoked_person_is_shown_out_with_a_sentence(contexts: Callable[[], Any]
     ben.next_question()
     ben.label(1)
     ben.all_sent()
-    assert len(office.answers()) == 2  # what Ana has answered stays
+    assert len(office.answers()) == 2  # The answers that Ana gave before the crash stay.

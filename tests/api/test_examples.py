@@ -12,7 +12,7 @@ import pytest
 import raycal
 
 README = Path(raycal.__file__).parents[1] / "sweeps" / "README.md"
-# The first example makes the sweep that the others read.
+# The first example makes the sweep that the other examples read.
 ORDER = ["run_sweep", "read_sweep", "SweepResults", "ExperimentResults", "plot_accuracy", "run_experiment"]
 
 

@@ -1,4 +1,4 @@
-"""Tests that figure 2 in axes of the caller shows the same as the report."""
+"""Tests that figure 2, drawn in axes of the caller, shows the same as in the report."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -22,7 +22,8 @@ ACCURACIES = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A sweep: both trials of `random` finished; of `cluster-only`, one finished, one failed, and two never began."""
+    """The folder of a sweep in which both trials of `random` finished. One trial of `cluster-only` finished, one
+    failed, and two never began."""
     return sweep_folder(tmp_path, ACCURACIES, GRID, failed=[3])
 
 

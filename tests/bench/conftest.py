@@ -6,7 +6,8 @@ import torch
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Use one thread, as the command line does; waiting threads slow small tasks down on a busy machine."""
+    """Use one thread, as the benchmark's command line does, because waiting threads slow small tasks down on a busy
+    machine."""
     faiss = pytest.importorskip("faiss", exc_type=ImportError)
     before = torch.get_num_threads(), faiss.omp_get_max_threads()
     torch.set_num_threads(1)

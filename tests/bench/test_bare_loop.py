@@ -30,7 +30,8 @@ def test_bare_loop_does_the_same_steps_as_the_learner(image_size: int) -> None:
 
 
 def test_compiled_bare_loop_tells_torch_of_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Otherwise CUDA graphs are recorded anew in every step, once a learner in the same process has marked its steps.
+    # Without this call, CUDA graphs are recorded anew in every step, once a learner in the same process has marked its
+    # steps.
     events = []
     monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: events.append("step"))
     monkeypatch.setattr(torch, "compile", lambda model, mode: lambda images: events.append(mode) or model(images))

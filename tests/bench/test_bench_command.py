@@ -114,7 +114,7 @@ def test_gpu_benchmark_tells_compiled_arms_from_others(monkeypatch: pytest.Monke
 
 
 @pytest.mark.gpu
-@pytest.mark.timeout(900)  # compiling takes long
+@pytest.mark.timeout(900)  # Compiling is left out, because it takes long.
 def test_gpu_benchmark_runs_on_a_gpu(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--gpu", "--quick", "--repeats", "1"]) == 0
     assert "gpu sharing" in capsys.readouterr().out

@@ -34,7 +34,7 @@ def test_decides_nothing_on_a_cpu(figures: Callable[[], dict[str, Figure]]) -> N
         "two_level_kmeans": (1.0, ""),
         "best of Faiss and torch": (2.0, "not met"),
         "wall, Faiss / torch (torch stays if both goals are met)": (2.0, ""),
-        "inertia, torch / Faiss (second goal)": (1.0, ""),  # without a GPU, both clusterings use Faiss
+        "inertia, torch / Faiss (second goal)": (1.0, ""),  # Without a GPU, both clusterings use Faiss.
     }
     assert found["kmeans"].setting["backends"][TORCH] == ["Faiss on the CPU"]
 

@@ -27,7 +27,7 @@ from raycal.bench.kit.trials import SCENARIOS
 
 ROOT = Path(raycal.__file__).parent.parent
 CARRIED = ("raycal", "tests", "sweeps", "pyproject.toml", "dashboards", "cluster_configs")
-# Packages of this machine that stand in for the wheels that only a machine with a GPU can use.
+# These packages of this machine replace the wheels that only a machine with a GPU can use.
 STANDS_IN = {"faiss-gpu-cu12": ("faiss-gpu", "faiss-cpu"), "nvidia-cuda-runtime-cu12": ()}
 
 
@@ -41,7 +41,7 @@ def with_requirements(names: Iterable[str]) -> set[str]:
             continue
         try:
             required = distribution(name).requires or []
-        except PackageNotFoundError:  # a requirement on another system
+        except PackageNotFoundError:  # This is a requirement on another system only.
             continue
         found.add(name)
         todo += [
@@ -62,7 +62,7 @@ def allowed() -> set[str]:
 
 
 def link_packages(names: Iterable[str], folder: Path) -> None:
-    """Fill a folder with links to these packages and no others."""
+    """Fill a folder with links to these packages, and to no other packages."""
     for name in names:
         package = distribution(name)
         tops = {file.parts[0] for file in package.files or () if file.parts[0] not in ("..", "__pycache__")}
@@ -123,7 +123,7 @@ def test_whole_kit_runs_on_a_bare_machine(tmp_path: Path) -> None:
 
     command = [str(python), "-m", "raycal.bench.kit", "--quick", "--minutes", "60", "--out", str(out)]
     command += ["--images", str(tmp_path / "images.tar.xz")]
-    # On a busy machine a step needs more time than its limit at nine minutes.
+    # A busy machine needs more time for a step than the limit that the step has within nine minutes.
     done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
 
     whole = json.loads((out / "kit.json").read_text())
@@ -142,7 +142,7 @@ def test_whole_kit_runs_on_a_bare_machine(tmp_path: Path) -> None:
     assert {step for step, _ in found} == {"tests", *STEPS, *SCENARIOS} - {"compiling"}
     measured = [figure for figure in whole["figures"] if figure["step"] in STEPS]
     assert [figure["benchmark"] for figure in measured] == [
-        *["gpu kmeans"] * 7,  # this includes the first call
+        *["gpu kmeans"] * 7,  # This time includes the first call.
         "gpu iteration",
         *["gpu ceilings"] * 2,
         *["gpu training"] * 4,

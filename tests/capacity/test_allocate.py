@@ -252,7 +252,7 @@ class TestSettings:
 
 
 class TestNodesToCome:
-    """A head without CPUs, as where an autoscaler starts the nodes on demand."""
+    """Tests a head node without CPUs, as on a cluster where an autoscaler starts the nodes on demand."""
 
     def test_everything_given_is_asked_for(self) -> None:
         given = config(cpus_per_worker=8, gpus_per_worker=1, max_concurrent_trials=4)

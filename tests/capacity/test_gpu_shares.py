@@ -60,7 +60,7 @@ def test_what_the_cards_have_left_is_less_than_a_share(percent: int, cards: int)
         (4, 0.25, 15, True),
         (4, 0.25, 16, False),
         (2, 0.04, 47, True),
-        (2, 0.04, 48, False),  # 24 workers on each card leave 0.04 of it free
+        (2, 0.04, 48, False),  # The 24 workers on each card leave 0.04 of the card free.
         (5, 2, 2, True),
         (4, 2, 2, False),
     ],

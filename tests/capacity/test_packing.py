@@ -1,4 +1,5 @@
-"""The trials of an allocation find room, in whatever order and on whatever nodes Ray places their parts."""
+"""Tests that the trials of an allocation find room, in whatever order and on whatever nodes Ray places their
+processes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -107,7 +108,7 @@ class Adversary:
         self.running.pop(self.random.choice(list(self.running)))()
 
     def end_trial(self) -> None:
-        """End a trial with its worker group, or a driver that has not asked for its group yet."""
+        """End a trial together with its worker group, or a driver that has not asked for its group yet."""
         if len(self.groups) == len(self.drivers):
             for give_back in self.groups.pop(self.random.randrange(len(self.groups))):
                 give_back()

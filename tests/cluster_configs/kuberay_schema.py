@@ -1,4 +1,4 @@
-"""The fields of RayJob, RayCluster and their pods in KubeRay 1.6 that our files may use.
+"""The fields of RayJob, RayCluster and their pods in KubeRay 1.6 that the files in `cluster_configs` may use.
 
 This schema follows the documentation of the resources
 (https://docs.ray.io/en/master/cluster/kubernetes/references/api.html). All other fields are refused, so that a

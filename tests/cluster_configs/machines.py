@@ -27,7 +27,7 @@ ETC = {
 
 
 def why_not() -> str | None:
-    """The reason why machines cannot be simulated here; None if they can."""
+    """The reason why machines cannot be simulated here; None if they can be simulated."""
     missing = [name for name in NEEDED if shutil.which(name) is None]
     if os.geteuid() != 0:
         return "needs root"
@@ -80,7 +80,7 @@ class Machines:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()  # this also ends every process on every simulated machine
+        self._process.kill()  # This also ends every process on every simulated machine.
         self._process.communicate()
         psutil.wait_procs([self._client], timeout=30)
         shutil.rmtree(self.folder, ignore_errors=True)

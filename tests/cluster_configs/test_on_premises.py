@@ -66,7 +66,7 @@ def until(condition: Callable[[], str], expected: str, seconds: float = 180) -> 
 
 
 def left(machines: Machines) -> str:
-    """The processes of the user on all nodes, without the processes that list them."""
+    """The processes of the user on all nodes, without the processes that make this list."""
     return "".join(machines.on(node, "ps -u ray -o args= | grep -Ev '^(sshd|bash|ps|grep)' || true") for node in NODES)
 
 
@@ -100,7 +100,7 @@ def test_up_submit_watch_down(machines: Machines) -> None:
     until(lambda: machines.run("curl --silent http://127.0.0.1:5000/health", check=False), "OK")
     search = "curl --silent --json '{\"max_results\": 10}' http://127.0.0.1:5000/api/2.0/mlflow/experiments/search"
     assert '"name": "quickstart"' in machines.run(search)
-    for process in (served, tunnel):  # Ctrl-C
+    for process in (served, tunnel):  # This signal is what Ctrl-C sends.
         os.killpg(process.pid, signal.SIGINT)
         process.wait(60)
 
@@ -110,4 +110,4 @@ def test_up_submit_watch_down(machines: Machines) -> None:
         machines.on(node, "ray stop")
     assert left(machines) == ""
     states = runs.glob("digits-*/state/finished.json")
-    assert len(list(states)) == 6  # the results outlive the cluster
+    assert len(list(states)) == 6  # The results outlive the cluster.

@@ -27,7 +27,7 @@ def free_ports(number: int) -> list[str]:
 
 @pytest.fixture
 def env() -> Iterator[dict[str, str]]:
-    folder = Path(tempfile.mkdtemp(prefix="rc-", dir="/tmp"))  # the paths of Ray's sockets must be short
+    folder = Path(tempfile.mkdtemp(prefix="rc-", dir="/tmp"))  # The paths of Ray's sockets must be short.
     port, dashboard, agent = free_ports(3)
     values = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")} | {
         "HOME": str(folder),

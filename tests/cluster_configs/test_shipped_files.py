@@ -1,5 +1,5 @@
-"""Checks every shipped file for a Ray cluster: the program that reads it accepts it, our lint finds no fault, and the
-commands in its header are valid."""
+"""Checks every shipped file for a Ray cluster: the program that reads the file accepts it, `lint.py` finds no fault,
+and the commands in its header are valid."""
 
 import json
 import re
@@ -182,7 +182,7 @@ def test_sweep_in_the_header_is_one_that_is_shipped(name: str, scheme: str) -> N
     assert sweep.tracking.uri == "sqlite:////home/ray/mlflow.db"
     resources = sweep.resources
     given = (resources.cpus_per_worker, resources.gpus_per_worker, resources.max_concurrent_trials)
-    if name == "on_premises":  # here, all nodes exist from the start
+    if name == "on_premises":  # On your own machines, all nodes exist from the start.
         assert given == (None, None, None)
     else:
         assert all(given)
@@ -204,7 +204,7 @@ def test_trials_at_once_fill_the_workers_and_no_more(name: str) -> None:
     per_node = int(gpus // given["resources.gpus_per_worker"])
 
     assert given["resources.max_concurrent_trials"] == nodes * per_node
-    assert per_node * given["resources.cpus_per_worker"] < cpus  # some cores are left for the drivers of the trials
+    assert per_node * given["resources.cpus_per_worker"] < cpus  # Some cores are left for the drivers of the trials.
 
 
 @pytest.mark.slow

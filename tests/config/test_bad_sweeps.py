@@ -1,4 +1,5 @@
-"""Invalid sweep files: each is refused quickly, with one line per problem that has the problem's place."""
+"""Tests that each invalid sweep file is refused quickly, with one line per problem that names the place of the
+problem."""
 
 from pathlib import Path
 from time import process_time
@@ -51,7 +52,7 @@ def name(text: str, *parts: str) -> Bad:
 NAME_RULE = "should be 1 to 64 characters of a-z 0-9 . _ + - and begin with a letter or digit"
 
 BAD: dict[str, Bad] = {
-    # Unknown keys, at each level.
+    # The following files have unknown keys, at each level.
     "key: top": line("grids: {}", "FILE:5: grids: unknown key (did you mean 'grid'?)"),
     "key: experiment": experiment(
         "aquisition: entropy", "FILE:5: experiment.aquisition: unknown key (did you mean 'acqu"
@@ -110,7 +111,7 @@ BAD: dict[str, Bad] = {
     "key: given by raycal": dataset("{name: digits, seed: 3}", "FILE:3: experiment.dataset.seed: unknown key"),
     "key: line break": experiment('"a\\nb": 3', "FILE:5: experiment.a"),
     "key: terminal colors": experiment('"\\x1b[31m": 3', "FILE:5: experiment."),
-    # Wrong types.
+    # The following files have values of a wrong type.
     "type: word for a count": experiment(
         "iterations: many", "FILE:5: experiment.iterations: should be a valid integer, not 'many'"
     ),
@@ -170,7 +171,7 @@ BAD: dict[str, Bad] = {
     "type: word for a choice": line(
         "resources: {compile: sometimes}", "FILE:5: resources.compile: should be a valid boolean"
     ),
-    # Numbers out of range.
+    # The following files have numbers out of range.
     "range: nan": experiment(
         "training: {learning_rate: .nan}", "experiment.training.learning_rate: should be a finite number, not nan"
     ),
@@ -238,7 +239,7 @@ BAD: dict[str, Bad] = {
         "FILE:5: grid.training.learning_rate.1: should be greater than 0, not -1",
         "FILE:5: grid.training.learning_rate.2: should be greater than 0, not 0",
     ),
-    # Missing keys.
+    # The following files lack keys.
     "missing: dataset": Bad("name: x\nexperiment:\n  scenario: random\n", ("FILE:2: experiment.dataset: missing",)),
     "missing: scenario": Bad("name: x\nexperiment:\n  dataset: digits\n", ("FILE:2: experiment.scenario: missing",)),
     "missing: name": Bad("experiment: {dataset: digits, scenario: random}\n", ("FILE:1: name: missing",)),
@@ -247,7 +248,7 @@ BAD: dict[str, Bad] = {
     "missing: name of a dataset": dataset("{train_size: 3}", "FILE:3: experiment.dataset.name: missing"),
     "missing: root of a folder": dataset("image_folder", "FILE:3: experiment.dataset.root: missing"),
     "missing: values of the grid": line("grid: {seed: []}", "FILE:5: grid.seed: "),
-    # Unknown names.
+    # The following files have unknown names.
     "unknown: scenario": scenario(
         "randon", "FILE:4: experiment.scenario: 'randon': no such scenario (did you mean 'random'?)"
     ),
@@ -377,7 +378,7 @@ BAD: dict[str, Bad] = {
     "unknown: ask_with": experiment(
         "ask_with: next", "FILE:5: experiment.ask_with: should be 'previous' or 'initial', not 'next'"
     ),
-    # Invalid names of a sweep.
+    # The following files have an invalid name of the sweep.
     "name: up a folder": name("../x", f"FILE:1: name: {NAME_RULE}, not '../x'"),
     "name: hidden": name(".hidden", f"FILE:1: name: {NAME_RULE}, not '.hidden'"),
     "name: slash": name("a/b", f"FILE:1: name: {NAME_RULE}, not 'a/b'"),
@@ -387,7 +388,7 @@ BAD: dict[str, Bad] = {
     "name: 65 letters": name("a" * 65, f"FILE:1: name: {NAME_RULE}, not 'aaa"),
     "name: empty": name("''", f"FILE:1: name: {NAME_RULE}, not ''"),
     "name: number": name("3", "FILE:1: name: should be a valid string, not 3"),
-    # A scenario of the user.
+    # The following files have a scenario that the user defines.
     "own: without a name": scenario("{steps: [{ask: random, share: 1}]}", "FILE:4: experiment.scenario.name: missing"),
     "own: without steps": scenario("{name: x, steps: []}", "FILE:4: experiment.scenario.steps: "),
     "own: name of the paper": scenario(
@@ -426,7 +427,7 @@ BAD: dict[str, Bad] = {
     "own: share of a boolean": scenario(
         "{name: x, steps: [{ask: random, share: true}]}", "FILE:4: experiment.scenario.steps.0.share"
     ),
-    # Invalid YAML.
+    # The following files are invalid YAML.
     "yaml: key twice": experiment("seed: 1\n  seed: 2", "FILE:6: experiment.seed: given twice"),
     "yaml: key twice at the top": line("name: other", "FILE:5: name: given twice"),
     "yaml: keys twice in a grid": line("grid:\n  seed: [1]\n  seed: [2]", "FILE:7: grid.seed: given twice"),
@@ -462,7 +463,7 @@ BAD: dict[str, Bad] = {
     "yaml: deep lists": line(f"x: {'[' * 5000}{']' * 5000}", "FILE: nested too deeply"),
     "yaml: deep mappings": Bad("".join(f"{' ' * depth}a:\n" for depth in range(700)), ("FILE: nested too deeply",)),
     "yaml: fairly deep lists": experiment(f"training: {'[' * 300}{']' * 300}", "FILE:5: experiment.training: "),
-    # `exclude` and `include` in the grid.
+    # The following files have `exclude` and `include` in the grid.
     "exclude: unknown value": line(
         "grid:\n  scenario: [random, cluster-only]\n  seed: [0, 1]\n  exclude:\n    - {scenario: randon, seed: 1}",
         "FILE:9: grid.exclude.0.scenario: 'randon' is not a value of the grid (did you mean 'random'?)",
@@ -507,7 +508,7 @@ BAD: dict[str, Bad] = {
         "name: x\nexperiment: {dataset: digits}\ngrid:\n  scenario: [random]\n  include:\n    - seed: 1\n",
         ("FILE:6: grid.include.0.scenario: missing",),
     ),
-    # Size of the grid.
+    # The following files have a grid that is too large.
     "grid: too many": line(
         f"grid:\n  seed: {list(range(101))}\n  iterations: {list(range(1, 101))}",
         "FILE:5: grid: has 10100 combinations; at most 10000 are accepted",

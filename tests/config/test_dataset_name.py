@@ -1,4 +1,4 @@
-"""A folder of images has the same name in every place that names it."""
+"""Tests that every part of raycal that names a folder of images uses the same name for it."""
 
 import re
 from pathlib import Path
@@ -45,20 +45,21 @@ def test_every_place_says_the_same_name(
     ((key, config),) = made.items()
     infos = check(made)
 
-    assert describe(infos.values())[0].startswith(f"images  {name}: 2 classes (bird 2, cat 2)")  # the start of a sweep
+    # This line is printed at the start of a sweep.
+    assert describe(infos.values())[0].startswith(f"images  {name}: 2 classes (bird 2, cat 2)")
     print_estimate(sweep_of(tmp_path, root), made, infos, _no_machine)
-    assert f"dataset {name}: {root}" in capsys.readouterr().out.splitlines()  # the dry run
+    assert f"dataset {name}: {root}" in capsys.readouterr().out.splitlines()  # This line is printed by the dry run.
     trial = Trial(
         experiment_id=key, config=config, scenario="random", status="finished", reason="", lines=(), folder=""
     )
     (comparison,) = by_dataset(Runs(name="tiny", trials=(trial,)))
-    assert (trial.dataset_name, comparison.dataset) == (name, name)  # the report
-    assert trial_tags(config, {})["dataset"] == name  # MLflow
+    assert (trial.dataset_name, comparison.dataset) == (name, name)  # This is the name in the report.
+    assert trial_tags(config, {})["dataset"] == name  # This is the name in MLflow.
     assert run_name(key, config) == f"random s0 {name} {key[-8:]}"
     sent = dataset_input(config, {"dataset": {"digest": "0"}})
     assert sent is not None
     assert sent.dataset.name == name
-    metrics = SweepMetrics("tiny", made, 1)  # Prometheus
+    metrics = SweepMetrics("tiny", made, 1)  # This is the name in Prometheus.
     assert {sample.labels["dataset"] for sample in metrics.samples(0) if "dataset" in sample.labels} == {name}
 
 

@@ -29,7 +29,7 @@ def config(**settings: Any) -> ExperimentConfig:
 
 
 class Own(Oracle):
-    """A user's expert whose options have the same names as options of raycal, but no marks."""
+    """A user's expert whose options have the same names as options of raycal's experts, but no marks."""
 
     def __init__(
         self, true_labels: Any, *, show: float = 0.0, images_shown: int = 1, seconds_per_cluster: float = 0.0
@@ -108,7 +108,7 @@ def test_nested_expert_is_decided_by_its_own_options_under_whatever_key() -> Non
 
     assert of(first={"purity_threshold": 0.5}) == of()
     assert of(first={"seconds_per_sample": 1.0}) != of()
-    assert of(second={"purity_threshold": 0.5}) != of()  # the mark of the option that holds the expert decides
+    assert of(second={"purity_threshold": 0.5}) != of()  # The mark of the option that holds the expert decides.
 
 
 def test_options_of_an_expert_that_is_not_registered_are_kept() -> None:
@@ -151,7 +151,8 @@ def test_every_option_of_an_expert_says_which_answers_it_affects(name: str) -> N
 
 @pytest.mark.parametrize("kind", [kind for kind in build.REGISTRIES if kind != "expert"])
 def test_options_of_other_extensions_matter_whenever_the_extension_does(kind: str) -> None:
-    """Options of these extensions must not declare `Affects`, because no code would read the declaration."""
+    """Options of kinds of extensions other than experts must not declare `Affects`, because no code would read the
+    declaration."""
     registry: Registry[Any] = build.REGISTRIES[kind]
 
     assert [(name, key) for name in registry for key, option in registry.options(name).items() if option.affects] == []

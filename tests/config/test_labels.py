@@ -123,7 +123,7 @@ def test_purity_threshold_of_a_nested_expert_concerns_clusters_only() -> None:
 
 
 class TestTrialLabels:
-    """The readable name of every trial, and the table of the trials."""
+    """Tests the readable name of every trial, and the table of the trials."""
 
     def made(self, *settings: dict[str, Any]) -> dict[str, ExperimentConfig]:
         configs = [
@@ -179,7 +179,7 @@ class TestTrialLabels:
 
 
 class TestLongLabels:
-    """Labels that name settings that do not vary, as a user who knows the sweep file may write them."""
+    """Tests labels that also name settings that do not vary. A user who knows the sweep file may write such labels."""
 
     @pytest.fixture
     def matched(self) -> Any:

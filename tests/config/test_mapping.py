@@ -1,4 +1,4 @@
-"""A sweep that Python code gives as mappings means the same as the equivalent file."""
+"""Tests that a sweep that Python code passes as a mapping means the same as the equivalent file."""
 
 from enum import StrEnum
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The text after `--set KEY=` is parsed as a shell user means it."""
+"""Tests that the text after `--set KEY=` is parsed as a shell user means it."""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""The settings that an experiment cannot have if people answer, and the sweep that asks nobody."""
+"""Tests the settings that an experiment cannot have if people answer, and a sweep with people as its expert that asks
+nobody."""
 
 from typing import Any
 

@@ -40,7 +40,7 @@ def firing(tmp_path: Path, alert: str, minute: int, series: dict[str, str]) -> b
     return done.returncode == 0
 
 
-# The clock of a test begins at 0: a time stamp of 0 is the first minute.
+# The clock of a test begins at 0, so the time stamp 0 is the beginning of the first minute.
 @pytest.mark.parametrize(
     ("minute", "progress", "left", "expected"),
     [
@@ -48,8 +48,8 @@ def firing(tmp_path: Path, alert: str, minute: int, series: dict[str, str]) -> b
         (32, "0x60", "1x60", True),
         (32, "0x20 1200x40", "1x60", False),
         (55, "0x20 1200x40", "1x60", True),
-        (40, "0x60", "0x60", False),  # the sweep is over
-        (40, "0x10 _x50", "1x10 _x50", False),  # the process of the sweep is gone, which another alarm reports
+        (40, "0x60", "0x60", False),  # The sweep has ended.
+        (40, "0x10 _x50", "1x10 _x50", False),  # The process of the sweep has died, which another alarm reports.
     ],
 )
 def test_no_progress(tmp_path: Path, minute: int, progress: str, left: str, expected: bool) -> None:
@@ -62,10 +62,10 @@ def test_no_progress(tmp_path: Path, minute: int, progress: str, left: str, expe
     ("minute", "running", "node", "expected"),
     [
         (12, "2x5 stale _x30", "4x60", True),
-        (12, "2x5 0 stale _x30", "4x60", False),  # the sweep ended in order
-        (12, "2x5 stale _x30", "4x5 stale _x30", False),  # its Ray cluster ended, too
+        (12, "2x5 0 stale _x30", "4x60", False),  # The sweep ended in order.
+        (12, "2x5 stale _x30", "4x5 stale _x30", False),  # The Ray cluster of the sweep ended, too.
         (12, "2x60", "4x60", False),
-        (40, "2x5 stale _x60", "4x60", False),  # the process vanished long ago
+        (40, "2x5 stale _x60", "4x60", False),  # The process died long ago.
     ],
 )
 def test_vanished_sweep(tmp_path: Path, minute: int, running: str, node: str, expected: bool) -> None:
@@ -99,7 +99,7 @@ def test_restarts_of_long_ago_are_forgotten(tmp_path: Path) -> None:
         (20, "2x60", False),
         (30, "2x60", True),
         (30, "0+1x60", True),
-        (30, "40-1x60", False),  # the backlog is shrinking
+        (30, "40-1x60", False),  # The backlog is shrinking.
         (40, "2x30 0x30", False),
         (30, "0x60", False),
     ],

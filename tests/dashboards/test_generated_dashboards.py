@@ -39,8 +39,8 @@ def labels_in(expr: str) -> Iterator[str]:
 
 
 def unparsed(expr: str) -> str:
-    """The rest of an expression when everything that is allowed is removed; empty for a valid expression. Where
-    promtool is installed, it checks this better."""
+    """The rest of an expression after everything that is allowed was removed; empty for a valid expression. If promtool
+    is installed, another test lets promtool parse the expressions."""
     rest = re.sub(r'"[^"\\]*"', "", expr)
     rest = re.sub(r"\{(\w+(=~|!~|!=|=),?)*\}", "", rest)
     rest = re.sub(r"\[\d+m\]|\b\d+m\b|\b\d+\b", "", rest)

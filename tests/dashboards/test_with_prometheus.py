@@ -130,7 +130,7 @@ def wait_until(condition: Callable[[], bool], sweep: subprocess.Popen[bytes], se
 def holds(condition: Callable[[], bool]) -> bool:
     try:
         return condition()
-    except urllib.error.URLError:  # the server has not started yet
+    except urllib.error.URLError:  # The server has not started yet.
         return False
 
 
@@ -166,7 +166,7 @@ def test_every_panel_shows_something(prometheus: Prometheus, sweep: subprocess.P
     states = {series["metric"]["state"]: float(series["value"][1]) for series in answers["Trials 0"]}
     assert set(states) == {"planned", "running", "finished", "stopped", "failed"}
     assert sum(states.values()) == 6
-    # There is one series for each of them, so no label that Ray adds splits a series.
+    # There is one series for each of these groups, so no label that Ray adds splits a series.
     assert {len(answers[title]) for title in ("Iterations done 0", "Restarts 0", "Tracking backlog 0")} == {1}
 
 

@@ -1,4 +1,4 @@
-"""Small datasets in the layouts of the real ones."""
+"""Fixtures: small datasets in the layouts of the real datasets."""
 
 import hashlib
 import pickle
@@ -76,7 +76,8 @@ def eurosat_root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cifar10_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """50 + 10 images in the real files: pixel (y, x) of channel c of image i is (i + 1) * (c + 1) + x."""
+    """50 training and 10 test images in the format of the real files: pixel (y, x) of channel c of image i is (i + 1) *
+    (c + 1) + x."""
     from torchvision.datasets import CIFAR10
 
     from raycal.data import cifar10

@@ -1,4 +1,4 @@
-"""Tests that a file is identified by its content, whatever its size and times are."""
+"""Tests that raycal notices a change of a file's content even if its size and times stay the same."""
 
 import os
 from collections.abc import Callable
@@ -50,7 +50,7 @@ def test_files_exchanged_under_one_size_and_time_are_decoded_anew(
 ) -> None:
     first, second = flat_root / "ant" / "03.png", flat_root / "bee" / "17.png"
     for path in (first, second):
-        path.write_bytes(path.read_bytes().ljust(100, b"\0"))  # decoders ignore bytes after the image
+        path.write_bytes(path.read_bytes().ljust(100, b"\0"))  # Decoders ignore bytes after the image.
         os.utime(path, (1_000_000_000, 1_000_000_000))
     before = reds(flat_root)
     assert (before["ant/03.png"], before["bee/17.png"]) == (3, 17)

@@ -16,7 +16,7 @@ VALUES = np.arange(12, dtype=np.int64).reshape(3, 4)
 
 
 class Maker:
-    """Writes VALUES and counts the calls."""
+    """Writes VALUES into a cache entry, and counts how often it is called."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -145,7 +145,7 @@ def test_least_recently_used_entries_are_removed_and_the_newest_stays(raycal_cac
         os.utime(raycal_cache / "kind" / new, (1000 + age, 1000 + age))
     first, second, third = made
     cached_arrays({"name": "other kind"}, Maker())
-    cached_arrays({"name": "a"}, Maker(), folder="kind")  # the entry is used again, so it is the newest now
+    cached_arrays({"name": "a"}, Maker(), folder="kind")  # The entry is used again, so it now counts as the newest.
     num_bytes = sum(path.stat().st_size for path in (raycal_cache / "kind" / first).iterdir())
 
     evict("kind", keep_bytes=2 * num_bytes)
@@ -153,7 +153,8 @@ def test_least_recently_used_entries_are_removed_and_the_newest_stays(raycal_cac
     evict("kind", keep_bytes=0)
     assert kept(raycal_cache / "kind") == [first]
     assert len(kept(raycal_cache / "arrays")) == 1
-    assert all(np.array_equal(values, VALUES) for values in made.values())  # mapped before and still readable
+    # The removed entries were mapped before, and are still readable.
+    assert all(np.array_equal(values, VALUES) for values in made.values())
     assert second not in kept(raycal_cache / "kind")
 
 

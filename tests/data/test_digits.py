@@ -10,7 +10,8 @@ def test_gray_values_are_scaled_to_255_in_all_channels() -> None:
     dataset = Digits(seed=0, image_size=32).load()
 
     assert dataset.images.shape == (1797, 8, 8, 3)
-    assert dataset.images[0, 0].tolist() == [[v] * 3 for v in (0, 0, 80, 207, 143, 16, 0, 0)]  # 0 0 5 13 9 1 0 0
+    # The values in scikit-learn are 0 0 5 13 9 1 0 0, from 0 to 16.
+    assert dataset.images[0, 0].tolist() == [[v] * 3 for v in (0, 0, 80, 207, 143, 16, 0, 0)]
     assert (dataset.images.min(), dataset.images.max()) == (0, 255)
     assert np.array_equal(dataset.labels, load_digits().target)
     assert dataset.class_names == tuple("0123456789")

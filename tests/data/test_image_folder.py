@@ -57,14 +57,15 @@ def oversized_png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + body
 
 
-# Which images are read, and into which split.
+# The following tests check which images are read, and into which split.
 
 
 def test_train_and_test_folders_are_the_split(split_root: Path) -> None:
     dataset = load(split_root)
 
     assert dataset.images[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 100, 101]
-    assert dataset.labels.tolist() == [0, 1, 1, 2, 0, 2]  # the test split has no class b, and the label of c is still 2
+    # The test split has no class b, and the label of c is still 2.
+    assert dataset.labels.tolist() == [0, 1, 1, 2, 0, 2]
     assert dataset.train_rows.tolist() == [0, 1, 2, 3]
     assert dataset.test_rows.tolist() == [4, 5]
     assert dataset.class_names == ("a", "b", "c")
@@ -136,7 +137,7 @@ def test_settings_and_folders_that_are_not_used_are_told(split_root: Path) -> No
     )
 
 
-# Folders that are refused.
+# The following tests check which folders are refused.
 
 
 def test_missing_folder_is_refused(tmp_path: Path) -> None:
@@ -261,7 +262,7 @@ def test_image_that_would_become_huge_when_resized_is_refused(tmp_path: Path) ->
     assert decode_image(path, side=224) == "1 x 100000 pixels, too narrow to be resized to 224 pixels"
 
 
-# The size at which images are stored.
+# The following tests check the size at which images are stored.
 
 
 def test_square_images_of_one_size_are_stored_as_they_are(flat_root: Path) -> None:
@@ -294,7 +295,7 @@ def test_resize_and_crop_are_those_of_torchvision(tmp_path: Path, shape: tuple[i
     assert np.array_equal(decode_image(path, side=16), np.asarray(expected))
 
 
-# Color modes of images.
+# The following tests check the color modes of images.
 
 MODES = (
     *("L.png", "1.png", "P.png", "LA.png", "RGBA.png", "P.gif", "RGBA.webp", "RGB.bmp"),
@@ -357,7 +358,7 @@ def test_exif_rotation_is_left_alone(tmp_path: Path) -> None:
     assert np.array_equal(decode_image(path, side=8), pixels)
 
 
-# The cache.
+# The following tests check the cache.
 
 
 def test_second_load_does_not_decode_and_a_changed_file_does(

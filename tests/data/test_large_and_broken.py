@@ -67,7 +67,8 @@ def test_many_photos_at_once_take_the_memory_of_one(tmp_path: Path) -> None:
     run = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
 
     one = 7000 * 7000 * 3 / 1024
-    assert int(run.stdout) < 2 * one + 100_000  # KiB; the compressed files and numpy among it
+    # The memory is in KiB; 100,000 of them cover the compressed files and numpy.
+    assert int(run.stdout) < 2 * one + 100_000
 
 
 def tiff(values: np.ndarray, *, bits: int, photometric: int) -> bytes:
@@ -87,7 +88,7 @@ def tiff(values: np.ndarray, *, bits: int, photometric: int) -> bytes:
 
 @pytest.mark.parametrize(
     ("bits", "photometric"),
-    [(8, 0), (8, 1), (12, 1), (16, 0), (16, 1)],  # Pillow cannot open a TIFF of 12 bits in which zero is white
+    [(8, 0), (8, 1), (12, 1), (16, 0), (16, 1)],  # Pillow cannot open a TIFF of 12 bits in which zero is white.
 )
 def test_gray_tiff_uses_its_whole_range(bits: int, photometric: int, tmp_path: Path) -> None:
     most = 2**bits - 1
@@ -118,7 +119,7 @@ class TestOnError:
         for rows in (whole.train_rows, whole.test_rows):
             reds = whole.images[rows, 0, 0, 0]
             assert not {3, 12} & set(reds.tolist())
-            assert (whole.labels[rows] == (reds >= 10)).all()  # images and labels still belong together
+            assert (whole.labels[rows] == (reds >= 10)).all()  # Images and labels still belong together.
         manifest = manifest_of(whole)
         assert manifest.is_complete
         assert len(manifest.names) == 18

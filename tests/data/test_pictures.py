@@ -1,4 +1,5 @@
-"""Tests the pictures that people see: their size and pixels, what is kept of them, and what happens without a file."""
+"""Tests the pictures that people see: their size and pixels, the cache of pictures, and what happens if a file is
+missing."""
 
 import os
 import resource
@@ -234,7 +235,8 @@ class TestUnavailable:
             assert str(self.error(made.thumbnail, 3)) == f"{root}/03.png: has changed; put the original file back"
 
             (root / "03.png").write_bytes(original)
-            assert pixels_of(made.thumbnail(3))[0, 0].tolist() == [60, 0, 0]  # an error is not kept
+            # The error is not cached: the next call reads the file again.
+            assert pixels_of(made.thumbnail(3))[0, 0].tolist() == [60, 0, 0]
 
     @pytest.mark.parametrize("is_empty", [False, True])
     def test_folder_that_is_not_reachable(self, root: Path, is_empty: bool) -> None:
@@ -242,7 +244,7 @@ class TestUnavailable:
             kept = made.thumbnail(0)
             root.rename(root.parent / "elsewhere")
             if is_empty:
-                root.mkdir()  # stands for the empty mount point of a disk
+                root.mkdir()  # An empty folder stands for the mount point of a disk that is not mounted.
 
             error = self.error(made.full, 0)
             assert str(error) == f"the folder {root} is not reachable (No such file or directory)"
@@ -396,7 +398,7 @@ class TestThreads:
     def test_preparation_follows_the_order_and_a_later_call_comes_first(
         self, root: Path, raycal_cache: Path, write_image: WriteImage, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(pictures, "NUM_THREADS", 2)  # one of the two threads prepares pictures
+        monkeypatch.setattr(pictures, "NUM_THREADS", 2)  # One of the two threads prepares pictures.
         for i in range(30):
             quarters(600 + i, 400).save(root / f"{i + 20}.png")
         dataset = load(root)

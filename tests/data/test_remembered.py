@@ -16,7 +16,7 @@ FILES = ("a", "b", "c")
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Three files, which count as settled at once."""
+    """Three files. Their digests may be remembered at once, although the files were just written."""
     monkeypatch.setattr(remembered, "SETTLED_NS", -(10**12))
     for name in FILES:
         (tmp_path / "files" / name).parent.mkdir(exist_ok=True)
@@ -55,7 +55,7 @@ def test_changed_new_and_moved_files(root: Path, read: list[str]) -> None:
     contents(root)
     read.clear()
     status = (root / "a").stat()
-    (root / "a").write_text("x")  # the new content has the same size
+    (root / "a").write_text("x")  # The new content has the same size.
     os.utime(root / "a", ns=(status.st_atime_ns, status.st_mtime_ns))
     (root / "d").write_text("d")
     (root / "b").rename(root / "e")

@@ -1,4 +1,4 @@
-"""Datasets that derive from `WithSubset` can be made smaller, in the package and in a plug-in."""
+"""Tests that a dataset that derives from `WithSubset` can be made smaller, in the package and in a plug-in."""
 
 import sys
 import textwrap

@@ -135,7 +135,7 @@ class TestWhichImages:
         assert "cut.png" not in loaded.image_list.names
         assert sorted(reds(loaded.dataset)) == list(range(30))
         assert [line.partition(" (")[0] for line in loaded.dataset.left_out] == ["cut.png", "near/cut again.png"]
-        assert loaded.dataset.images.shape == (30, 8, 8, 3)  # the same as without the file of another size
+        assert loaded.dataset.images.shape == (30, 8, 8, 3)  # The size is the same as without the file of another size.
         assert manifest_of(loaded.dataset).is_complete
 
     def test_whole_images_are_copied_and_not_decoded_again(self, root: Path, count_decoded: list[Path]) -> None:
@@ -275,7 +275,7 @@ class TestLaterStart:
         first = load(root)
         for name, red in (("00 new.png", 200), ("near/a.png", 201), ("zz/b.png", 202)):
             write_image(root / name, (red, 0, 0))
-        shutil.copy(root / "00.png", root / "000.png")  # this copy sorts before its original
+        shutil.copy(root / "00.png", root / "000.png")  # This copy sorts before its original.
 
         later = load(root, first.image_list)
 
@@ -302,7 +302,7 @@ class TestLaterStart:
             later = load(root, first.image_list)
         after = load(root, later.image_list)
 
-        # The broken file is tried again where it is the only new one.
+        # The broken file is tried again if it is the only new file.
         assert sorted(count_decoded) == [root / "cut.png", root / "cut.png", root / "new.png"]
         assert later.image_list.names == (*first.image_list.names, "new.png") == after.image_list.names
         assert (later.dataset.images[:30] == first.dataset.images).all()
@@ -395,7 +395,7 @@ class TestLaterStart:
     def test_changed_and_missing_images_are_named_at_once(self, root: Path, write_image: WriteImage) -> None:
         first = load(root).image_list
         write_image(root / "00.png", (250, 0, 0))
-        shutil.copy(root / "06.png", root / "03.png")  # this image is a duplicate now
+        shutil.copy(root / "06.png", root / "03.png")  # This image is now a duplicate.
         (root / "near" / "01.png").unlink()
 
         assert problems(root, first) == [

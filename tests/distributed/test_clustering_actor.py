@@ -47,7 +47,7 @@ def test_service_without_a_share_of_a_gpu_sees_none(monkeypatch: pytest.MonkeyPa
     assert gpu.is_visible()
     ClusteringService(1)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
-    assert not gpu.is_visible()  # therefore neither Faiss nor torch looks for a GPU
+    assert not gpu.is_visible()  # No GPU is visible, so neither Faiss nor torch looks for one.
 
 
 class ExitError(Exception):
@@ -74,7 +74,7 @@ def test_service_ends_itself_only_during_a_call_that_takes_too_long(
     monkeypatch.setattr("raycal.distributed.clustering_actor.clusterings", {"look": look})
     service.end_if_stuck()
     service.cluster("look", {}, EMBEDDINGS, 4, 7, patience_seconds)
-    service.end_if_stuck()  # a call that has ended does not count as stuck, however long it took
+    service.end_if_stuck()  # A call that has ended does not count as stuck, however long it took.
 
     assert ended == [True] * ends
 

@@ -1,4 +1,4 @@
-"""Calls of a clustering actor that dies, hangs, or runs out of memory; a `Stage` stands for Ray and the actor."""
+"""Tests calls of a clustering actor that dies, hangs, or runs out of memory. A `Stage` stands for Ray and the actor."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -32,8 +32,8 @@ IDS = ("ids", ("Faiss on the GPU",))
 
 
 class Stage:
-    """Stands for an actor and for Ray. Each call of the actor, and each check of its state, gets the next of the given
-    outcomes.
+    """Stands for an actor and for Ray. Each call of the actor, and each check of the actor's state, gets the next of
+    the given outcomes.
 
     An outcome is a result, an error, or `HANGS`, which only a kill ends. A result takes `seconds` seconds.
     """
@@ -174,7 +174,8 @@ def test_error_of_the_clustering_itself_is_raised_and_not_tried_again(monkeypatc
 
 
 def test_call_that_waits_for_its_turn_is_no_hanging_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The actor answers every check of its state, and would have ended itself if a call in it were stuck."""
+    """A call that waits for its turn is not killed: the actor answers every check of its state, and would have ended
+    itself if a call in it were stuck."""
     stage = Stage(monkeypatch, calls=[IDS])
     stage.seconds = 100 * LEAST_PATIENCE_SECONDS
 

@@ -24,7 +24,7 @@ from raycal.errors import InfrastructureError, ShortOfMemoryError
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
 OPTIONS = {"iterations": 20}
-# Thousands of iterations, which take many seconds in all, until nothing changes any more.
+# This clustering takes thousands of iterations, and thus many seconds, until nothing changes any more.
 ENDLESS = {"iterations": 10**6}
 SHARE = ClusteringShare(node_id="", threads=1, gpus=0.0, concurrency=2)
 

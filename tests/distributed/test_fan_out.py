@@ -45,7 +45,7 @@ class Heard:
 
 
 class Scene:
-    """Stands for Tune: calls the reporter as Tune does, at times that the test sets."""
+    """Stands for Tune: it calls the reporter as Tune does, at times that the test sets."""
 
     def __init__(self, clock: Clock, places: int = 1) -> None:
         self.clock, self.heard = clock, Heard()

@@ -1,4 +1,4 @@
-"""A sweep whose processes are killed one after another ends as if nothing had happened."""
+"""Tests that a sweep whose processes are killed one after another ends as if nothing had happened."""
 
 import json
 import signal
@@ -95,7 +95,7 @@ def test_loss_of_rays_control_service_ends_the_sweep_and_loses_nothing(tmp_path:
     left = {child.name() for child in alive}
     for child in alive:
         child.kill()
-    assert left <= {"ray::RuntimeEnvAgent", "ray::DashboardAgent"}  # Ray's own agents
+    assert left <= {"ray::RuntimeEnvAgent", "ray::DashboardAgent"}  # These processes are Ray's own agents.
 
     assert run(sweep, storage, "--resume")[0] == 0
     assert run(sweep, tmp_path / "here", "--local")[0] == 0

@@ -1,4 +1,5 @@
-"""Sweeps as jobs on a Ray cluster that lives on: printed lines, exit codes, live pools, stopping, cleanup."""
+"""Tests sweeps that run as jobs on a Ray cluster that outlives them: printed lines, exit codes, live pools, stopping,
+cleanup."""
 
 import json
 import re
@@ -32,7 +33,7 @@ experiment:
 grid: {scenario: [cluster+uncertain, random]}
 """
 
-# Patterns of all lines that the log of a job may hold.
+# The patterns of all lines that the log of a job may hold.
 LINES = [
     r"[-\d]+ [:\d]+,\d+\tINFO job_manager\.py:\d+ -- Runtime env is setting up\.",
     r"Running entrypoint for job \w+: python -m raycal\.sweep .+",
@@ -83,7 +84,8 @@ print("held", flush=True)
 sys.stdin.read()
 """
 
-# Makes a placement group of an actor that outlives its job and another one of a living job, and calls the cleanup.
+# This script makes one placement group of an actor that outlives its job, and one of a living job, and then calls the
+# cleanup.
 REMOVE_AMONG_THE_LIVING = """
 import ray, sys
 from ray.util.placement_group import placement_group
@@ -176,7 +178,7 @@ def test_plugin_travels_with_a_job_and_what_a_node_lacks_is_said(
     assert recorded[0] == recorded[1]
     assert recorded[0]["strategies"]["version"] == "1.2"
 
-    site = tmp_path / "site"  # the module in this folder is installed only for the sweep's process
+    site = tmp_path / "site"  # The module in this folder is installed only for the sweep's process.
     site.mkdir()
     (site / "own_kit.py").write_text("VALUE = 1\n")
     env = {"RAY_ADDRESS": cluster.address, "PYTHONPATH": f"{site}:{cluster.env.get('PYTHONPATH', '')}"}
@@ -272,7 +274,7 @@ def test_what_a_job_left_that_was_killed_while_it_waited_for_room_is_freed(
         with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) as sweep:
             wait_for(lambda: any(group["state"] == "PENDING" for group in groups(cluster)), 300, every=0.1)
             sweep.kill()
-        time.sleep(10)  # gives Ray the time to end the processes that it knows of
+        time.sleep(10)  # This gives Ray the time to end the processes that it knows of.
         holder.communicate("")
     wait_for(lambda: all(group["creator_job_id"] in _finished(cluster) for group in groups(cluster)), 30)
     left = len(groups(cluster))

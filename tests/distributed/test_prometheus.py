@@ -33,7 +33,7 @@ ONE, TWO = CONFIG.experiment_id, OTHER.experiment_id
 
 
 class Gauges:
-    """The gauges that were made, and the value that each was last set to."""
+    """Records the gauges that are made, and the value to which each gauge was last set."""
 
     def __init__(self) -> None:
         self.made: list[tuple[str, str, tuple[str, ...]]] = []
@@ -206,4 +206,4 @@ def test_disk_that_hangs_holds_up_neither_events_nor_the_end(
 
     assert monotonic() - begin < 0.4
     recorder.join()
-    assert gauges.sets == 0  # Ray may have ended after `close`
+    assert gauges.sets == 0  # Ray may have ended after `close`.

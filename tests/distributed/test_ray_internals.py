@@ -1,4 +1,5 @@
-"""The installed Ray has every private name that raycal uses; an upgrade that removes one fails here with the name."""
+"""Tests that the installed Ray has every private name that raycal uses. If an upgrade removes a name, the failure shows
+the name."""
 
 import ast
 import re
@@ -12,7 +13,7 @@ from ray.core.generated import gcs_pb2, gcs_service_pb2
 
 from raycal.distributed import ray_internals
 
-# Each name with the attributes that are used of it.
+# Each name, with the attributes of it that raycal uses.
 NAMES = {
     "ray._common.constants": ["HEAD_NODE_RESOURCE_NAME"],
     "ray._private.authentication.authentication_token_setup": ["maybe_enable_token_auth_if_token_available"],

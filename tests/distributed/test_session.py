@@ -52,7 +52,7 @@ def test_warning_about_tokens_is_of_clusters_that_others_can_reach(
             said.append(record.getMessage()[:31])
 
     def init(*arguments: object, **options: object) -> None:
-        setup._warn_token_auth_enabled()  # as Ray does if RAY_AUTH_MODE is not set
+        setup._warn_token_auth_enabled()  # Ray calls this function if RAY_AUTH_MODE is not set.
 
     monkeypatch.setattr(session.ray, "init", init)
     keep = Keep()

@@ -1,4 +1,4 @@
-"""A sweep on a Ray cluster of several nodes, one of which goes away."""
+"""Tests a sweep on a Ray cluster of several nodes, one of which dies."""
 
 from pathlib import Path
 

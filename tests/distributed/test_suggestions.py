@@ -22,7 +22,7 @@ def config_of(values: Mapping[str, Any]) -> ExperimentConfig:
 
 
 class Scene:
-    """A search over a choice, the experiments it planned, and Optuna's own record of it."""
+    """A search over a few values, the experiments that it planned, and Optuna's own record of the search."""
 
     def __init__(self, *known: float, outcomes: Mapping[float, float | None] | None = None, **space: Any) -> None:
         configs = {value: config_of({KEY: value}) for value in known}

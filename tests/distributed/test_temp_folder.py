@@ -19,7 +19,7 @@ def no_folder_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def as_nobody(call: Callable[[], object]) -> str:
-    """The error that a call raises in a process of another user; empty without an error."""
+    """The text of the error that a call raises in a process of another user; empty if it raises none."""
     read, write = os.pipe()
     if (child := os.fork()) == 0:
         try:

@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(not MAY_MOUNT, reason="may not mount file systems"),
 ]
 
-# An address where nothing listens.
+# Nothing listens at this address.
 NO_PROXY = {"http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
 NODE = r"node [0-9.]+ \([0-9a-f]{8}\)"
 

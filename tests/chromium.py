@@ -1,4 +1,4 @@
-"""The browser in which tests look at web pages."""
+"""Starts the browser in which tests open web pages."""
 
 import shutil
 from collections.abc import Iterator

@@ -12,8 +12,9 @@ import pytest
 from chromium import started_browser
 from hypothesis import HealthCheck, settings
 
-# Hypothesis fails a test by the clock when an example takes 200 ms, or when making examples is slow. Both only say that
-# the machine is busy, not that the code is wrong. A failure prints how to run the same example again.
+# Hypothesis fails a test by the clock when an example takes 200 ms, or when making examples is slow. Such failures only
+# show that the machine is busy, not that the code is wrong, so they are switched off. A failure of a test prints how to
+# run the same example again.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("any machine")
 
@@ -22,10 +23,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Give the tests, and the commands they start, the same signals and devices on every machine.
 
     A shell that starts a job with `&` lets it ignore SIGINT, and so would the commands that the tests interrupt. On a
-    GPU the same work does not give the same bits again, so only a run that asks for tests marked `gpu` sees one.
+    GPU the same work does not give the same bits again, so only a run that asks for tests marked `gpu` sees a GPU.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores
+    if "PYTEST_XDIST_WORKER" in os.environ:  # The tests run in as many processes as there are cores.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     if not asks_for_gpu(config.option.markexpr):
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -37,10 +38,10 @@ def asks_for_gpu(marks: str) -> bool:
 
 
 def pytest_collection_finish() -> None:
-    """Leave the modules that are imported by now out of later garbage collections.
+    """Exclude all modules that are imported so far from later garbage collections.
 
-    Every trial of a sweep collects garbage at its end. With torch, MLflow and thousands of tests in memory that takes
-    half a second, and most of the time of the tests that run sweeps.
+    Every trial of a sweep collects garbage at its end. With torch, MLflow and thousands of tests in memory, a
+    collection takes half a second, which is most of the time of a test that runs a sweep.
     """
     gc.collect()
     gc.freeze()
@@ -56,7 +57,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print how often each fault of `tests/faults` was tried, and how often nothing differed in the end."""
+    """Print how often each fault of `tests/faults` was tried, and in how many of these tries nothing differed in the
+    end."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
     for report in reports:
         for name, tally in getattr(report, "user_properties", ()):

@@ -36,18 +36,19 @@ def images(cost: Cost, *, scored: int, epochs: int = 2, size: float = 1.0) -> tu
     return cost.interactions, round(least, 6), round(most, 6)
 
 
-# A pool of 1000, a test split of 200, three iterations of 100 interactions.
+# The pool has 1000 images and the test split 200; there are three iterations of 100 interactions.
 @pytest.mark.parametrize(
     ("scenario", "scored", "expected"),
     [
-        # Only the test split is scored; the trainings have 100, 200 and 300 images.
+        # Only the test split is scored. The trainings use 100, 200 and 300 images.
         ("random", 3 * 200, (300, 600, 600)),
-        # D^U is scored as well; it has 1000, 900 and 800 images.
+        # D^U is scored as well. It has 1000, 900 and 800 images in the three iterations.
         ("uncertain-only", 3 * 200 + 2700, (300, 600, 600)),
         # In the cheapest case no cluster is accepted. In the most expensive one, clusters label the whole pool in every
         # iteration. Their labels are dropped afterwards, so D^U stays at 1000.
         ("cluster-only", 3 * 200 + 3000, (300, 0, 3000)),
-        # 50 single images each time: D^U has 1000, 950 and 900 images, and at least 50, 100 and 150 are labeled.
+        # Each iteration asks about 50 single images, so D^U has 1000, 950 and 900 images, and at least 50, 100 and 150
+        # images are labeled.
         ("uncertain+cluster", 3 * 200 + 2850, (300, 300, 3000)),
         ("cluster+uncertain", 3 * 200 + 2850, (300, 300, 3000)),
         # There is one iteration over the whole pool.
@@ -61,7 +62,7 @@ def test_cost_of_each_scenario(scenario: str, scored: int, expected: tuple[int, 
 @pytest.mark.parametrize(
     ("scenario", "settings", "scored", "expected"),
     [
-        # Two more members score D^U, and are trained on the images of the query model: none, 100 and 200.
+        # Two more members score D^U. They are trained on as many images as the query model: 0, 100 and 200.
         ("uncertain-only", {}, 3 * 200 + 3 * 2700, (300, 600 + 2 * 300, 600 + 2 * 300)),
         ("uncertain-only", {"ask_with": "initial"}, 3 * 200 + 3 * 2700, (300, 600, 600)),
         ("uncertain+cluster", {}, 3 * 200 + 3 * 2850, (300, 300 + 2 * 150, 3000 + 2 * 2000)),
@@ -79,13 +80,15 @@ def test_members_of_an_ensemble_cost_a_training_and_a_pass_each(
 @pytest.mark.parametrize(
     ("training", "scenario", "seen"),
     [
-        # Each of three trainings takes 40 steps of 64 images, whatever the number of samples, if it is at least 64.
+        # Each of the three trainings takes 40 steps of 64 images. The number of samples does not matter if there are at
+        # least 64.
         ({"stop": "steps", "steps": 40, "epochs": 5}, "random", (3 * 2560, 3 * 2560)),
         # Without an accepted cluster there is no training.
         ({"stop": "steps", "steps": 40, "epochs": 5}, "cluster-only", (0, 3 * 2560)),
-        # 100, 200 and 300 images are fewer than a batch of 512.
+        # The trainings use 100, 200 and 300 images, which are fewer than a batch of 512.
         ({"stop": "steps", "steps": 40, "epochs": 5, "batch_size": 512}, "random", (40 * 600, 40 * 600)),
-        # At least four passes: one sets the loss that the three passes of the patience must beat. At most all steps.
+        # A training takes at least four passes: the first sets the loss that the three passes of the patience must
+        # beat. It takes at most all steps.
         ({"stop": "converged", "steps": 40, "epochs": 5}, "random", (4 * 600, 3 * 2560)),
         ({"stop": "converged", "steps": 10, "epochs": 5}, "random", (400 + 2 * 640, 3 * 640)),
     ],
@@ -103,8 +106,8 @@ def test_cost_of_a_training_that_counts_steps(training: dict[str, Any], scenario
 def test_cost_of_own_steps() -> None:
     own = {"name": "own", "steps": [{"ask": "random", "share": "1/4"}, {"ask": "clusters", "share": "3/4"}]}
 
-    # 25 single images each time, drawn without a score. After them, D^U has 975, 950 and 925 images, which are scored
-    # for the clusters; at least 25, 50 and 75 are labeled.
+    # Each iteration draws 25 single images without scoring. Afterwards D^U has 975, 950 and 925 images, which are
+    # scored for the clusters. At least 25, 50 and 75 images are labeled.
     assert images(estimate_cost(config(own), INFO), scored=3 * 200 + 2850) == (300, 150, 3000)
 
 
@@ -120,12 +123,12 @@ def test_cost_grows_with_epochs_and_the_square_of_the_image_size() -> None:
 @pytest.mark.parametrize(
     ("scenario", "interactions"),
     [
-        # 100, 100 and 50 images, and then the pool is empty.
+        # The iterations label 100, 100 and 50 images, and then the pool is empty.
         ("random", 250),
         ("uncertain-only", 250),
-        # There is at most one cluster per sample, and all clusters go back.
+        # There is at most one cluster per sample, and the samples of all clusters go back to D^U.
         ("cluster-only", 10 * 100),
-        # 50 samples and 50 clusters four times, then the last 50 samples and no cluster.
+        # Four iterations ask about 50 samples and 50 clusters, and the fifth about the last 50 samples and no cluster.
         ("uncertain+cluster", 4 * 100 + 50),
         ("supervised", 250),
     ],
@@ -175,7 +178,8 @@ def test_representatives_whose_labels_are_kept_leave_nothing_to_ask() -> None:
 @pytest.mark.parametrize(
     ("scenario", "scored", "least", "most"),
     [
-        # Before the clusters, the network is trained on the 50, 100 and 150 single images, and scores the rest again.
+        # Before the clusters are formed, the network is trained on the 50, 100 and 150 single images, and scores the
+        # other images again.
         ("uncertain+cluster", (2850 + 2700, 2850 + 2700), 300 + 300, 300 + 3000),
         # The clusters come first. If they are accepted, 50 images are left to score. If not, there are 0, 50 and 100
         # single images to train on.
@@ -201,7 +205,8 @@ def test_pseudo_labels_are_given_to_none_or_all_of_the_pool(name: str) -> None:
 
 @pytest.mark.parametrize("scenario", ["cluster-only", "uncertain+cluster", "cluster+uncertain"])
 def test_kept_labels_may_cost_as_much_as_labels_that_go_back(scenario: str) -> None:
-    """Clusters that are refused in one iteration can be accepted in the next, so the pool may never run empty."""
+    """With kept labels the pool may also never run empty, because clusters that are refused in one iteration can be
+    accepted in the next."""
     kept, released = (estimate_cost(config(scenario, keep_cluster_labels=flag), INFO) for flag in (True, False))
 
     assert kept == released
@@ -223,8 +228,8 @@ def test_estimate_prints_every_trial_the_sum_and_the_hours(capsys: pytest.Captur
     infos = dict.fromkeys(experiments, INFO)
     print_estimate(sweep, experiments, infos, lambda: allocation(threads=2))
 
-    # 600 + 1000 images for two epochs, 600 + 200 scored, by two threads of 100 GFLOP/s, are four seconds. The process
-    # and Ray take a minute to start, the second trial a second more.
+    # Two threads of 100 GFLOP/s take four seconds to train on 600 + 1000 images for two epochs and to score 600 + 200
+    # images. The process and Ray take a minute to start, and the second trial takes another second.
     assert capsys.readouterr().out.splitlines() == [
         "first           300 interactions  pool 1,000  test 200",
         "the-second    1,000 interactions  pool 1,000  test 200",
@@ -258,7 +263,7 @@ def test_hours_are_shared_by_the_trials_that_run_at_once(capsys: pytest.CaptureF
 
 
 def large() -> tuple[Sweep, dict[str, ExperimentConfig]]:
-    """Four trials, each with 600 images of 320 pixels for 4000 epochs, and 600 scored images."""
+    """A sweep of four trials. Each trial trains on 600 images of 320 pixels for 4000 epochs, and scores 600 images."""
     training = {"image_size": 320, "epochs": 4000}
     experiments = {str(seed): config("random", seed=seed, training=training) for seed in range(4)}
     sweep = Sweep(
@@ -285,7 +290,7 @@ def printed_money(capsys: pytest.CaptureFixture[str], **told: Any) -> list[str]:
 def test_money_is_that_of_each_machine_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     _, *machines, note = printed_money(capsys, clouds=True)
 
-    # An L4 sustains 11 TFLOP/s, an A100 45.
+    # An L4 is assumed to sustain 11 TFLOP/s, and an A100 45 TFLOP/s.
     l4, a100 = LARGE_GFLOP / 11_000 / 3600, LARGE_GFLOP / 45_000 / 3600
     assert (f"{l4:.1f}", f"{a100:.1f}") == ("5.3", "1.3")
     assert machines == [
@@ -369,7 +374,7 @@ def test_gpu_hours_are_those_of_all_trials_whatever_this_machine_has(capsys: pyt
 
     print_estimate(sweep, experiments, dict.fromkeys(experiments, INFO), refuse)
 
-    hours = LARGE_GFLOP / 100_000 / 3600  # such a GPU is assumed to sustain 100 TFLOP/s
+    hours = LARGE_GFLOP / 100_000 / 3600  # A GPU of this kind is assumed to sustain 100 TFLOP/s.
     assert round(hours, 1) == 0.6
     printed = capsys.readouterr().out.splitlines()
     expected = (

@@ -40,7 +40,8 @@ def test_rate_is_found_in_what_the_benchmark_writes(tmp_path: Path) -> None:
     path = tmp_path / "bench.json"
     path.write_text(as_json(figures, {"date": "2026-11-30", "machine": machine()}))
 
-    assert measured_rate(str(path)).gflops == pytest.approx(figures[-1].value * TRAINING_GFLOP)  # at 32 px
+    # This is the rate at 32 px.
+    assert measured_rate(str(path)).gflops == pytest.approx(figures[-1].value * TRAINING_GFLOP)
 
 
 @pytest.mark.parametrize(

@@ -129,8 +129,10 @@ def test_counted_work_bounds_that_of_the_loop(scenario: Any, settings: dict[str,
     assert sum(fewest.trainings) <= sum(real.trainings) <= sum(most.trainings)
     assert real.interactions <= max(fewest.interactions, most.interactions)
     assert real.evaluations <= most.evaluations
-    if scenario != "label-propagation":  # this scenario also makes a pass over the labeled images, which is not counted
-        # Where accepted clusters leave nothing for a later step, each image that it does not ask about is scored again.
+    # This scenario also makes a pass over the labeled images, which is not counted.
+    if scenario != "label-propagation":
+        # If accepted clusters leave fewer images than a later step could ask about, each image that this step does not
+        # ask about is scored once more.
         unspent = max(fewest.interactions, most.interactions) - real.interactions
         times = real.evaluations * len(given.resolved_scenario.steps) * given.acquisition.options.get("members", 1)
         assert real.scored <= max(fewest.scored, most.scored) + unspent * times

@@ -1,4 +1,5 @@
-"""Small experiments, an observer that ends an experiment, and the content that must not differ between two runs."""
+"""Makes small experiments, ends experiments after an iteration, and reads the content that must not differ between two
+runs."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ def experiment(**settings: Any) -> ExperimentConfig:
 
 
 class Killed(BaseException):
-    """Stands for the end of the process, as nothing in the experiment catches it."""
+    """Stands for the end of the process, because no code of the experiment catches this exception."""
 
 
 class Killer:

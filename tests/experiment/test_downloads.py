@@ -95,4 +95,4 @@ def test_downloaded_weights_are_kept_only_if_their_checksum_is_right(
         fetch_weights(config)
         assert kept.read_bytes() == content
         source.unlink()
-        fetch_weights(config)  # a second call needs no download
+        fetch_weights(config)  # A second call needs no download.

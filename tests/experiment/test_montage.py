@@ -12,7 +12,7 @@ from raycal.experiment import montage
 
 
 def dataset(num_train: int = 1000, side: int = 8, names: tuple[str, ...] = ("cat", "dog")) -> ImageDataset:
-    """Images of noise, which no file format makes smaller."""
+    """Images of noise, which no file format can compress."""
     rng = np.random.default_rng(0)
     return ImageDataset(
         images=rng.integers(0, 256, (num_train + 1, side, side, 3), np.uint8),
@@ -102,7 +102,7 @@ def test_images_of_a_cluster_are_those_of_its_samples_spread_over_it() -> None:
             np.abs(shown.mean((0, 1)) - images.images[images.train_rows[index]].mean((0, 1))).max()
             for index in (100 + 2 * place, 101 + 2 * place)
         ]
-        assert distance[0] < 4, place  # reducing the colors hardly changes their mean
+        assert distance[0] < 4, place  # Reducing the number of colors hardly changes the mean color.
 
 
 def test_answers_have_their_colors() -> None:

@@ -62,7 +62,7 @@ def test_records_no_clustering_where_none_ran(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "scenario",
-    # Scenarios with pseudo-labels differ only in how they label, so one of them is enough each time.
+    # Scenarios with pseudo-labels differ only in how they label, so one such scenario is enough in each test.
     [
         pytest.param(name, marks=pytest.mark.long if name in ("pseudo-labels", "ceal") else ())
         for name in SCENARIOS
@@ -228,7 +228,7 @@ def test_pool_is_scored_once_when_the_initial_network_always_asks(
         run(experiment(ask_with="initial"), tmp_path / name)
     assert scored == [60]
 
-    # The backbone is the same at the beginning, and is trained from then on.
+    # The backbone is the same at the beginning, and is trained afterwards.
     run(experiment(scenario="uncertain-only"), tmp_path / "previous")
     assert scored == [60, 50, 40]
 

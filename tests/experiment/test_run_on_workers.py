@@ -1,4 +1,4 @@
-"""Experiments whose trial has several workers."""
+"""Tests experiments whose trial has several workers."""
 
 from pathlib import Path
 from time import perf_counter
@@ -78,8 +78,8 @@ def accuracy(folder: Path, config: ExperimentConfig) -> float:
 
 @pytest.mark.long
 def test_two_workers_learn_as_well_as_one(tmp_path: Path) -> None:
-    # Every experiment here is trained on all labels of 200 digits. With one worker the seeds gave 0.91, 0.86 and 0.75,
-    # with two 0.86, 0.84 and 0.85.
+    # Every experiment here is trained on all labels of 200 digits. Measured accuracies of three seeds were 0.91, 0.86
+    # and 0.75 with one worker, and 0.86, 0.84 and 0.85 with two workers.
     configs = [digits(scenario="supervised", seed=seed) for seed in range(3)]
     on_workers(tmp_path / "workers", each, configs, tmp_path / "two")
     each(Team.alone(), configs, tmp_path / "one")
@@ -90,7 +90,8 @@ def test_two_workers_learn_as_well_as_one(tmp_path: Path) -> None:
 
 
 def failures(team: Team, configs: list[tuple[ExperimentConfig, ExperimentConfig]], folder: Path) -> list[Any]:
-    """For each pair of experiments, the outcome for the first worker and for the others, and the seconds it took."""
+    """For each pair of experiments, the outcome for the first worker and for the other workers, and the seconds that
+    the pair took."""
     seen = []
     for number, pair in enumerate(configs):
         begin = perf_counter()

@@ -1,4 +1,4 @@
-"""Which label an image gets from all labels that it was ever given."""
+"""Tests which label an image gets from all labels that it was ever given."""
 
 import numpy as np
 import pytest

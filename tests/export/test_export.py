@@ -1,4 +1,4 @@
-"""Exports of small runs, as a person starts them, and what other programs read from them."""
+"""Tests exports of small runs, started as a user starts them, and what other programs read from these exports."""
 
 import csv
 import importlib.util
@@ -39,7 +39,8 @@ from raycal.export.write import _write_model, export_run
 # The tests share two runs. Each test process that runs some of these tests has to make the runs.
 pytestmark = pytest.mark.xdist_group("export")
 
-# A tag, a formula, a name that Windows reserves, and two classes that become the same folder.
+# The class names are an HTML tag, a spreadsheet formula, a name that Windows reserves, and two names that would become
+# the same folder.
 CLASSES = ("<b>one<b>", "=two", "con", "a:b", "a?b")
 FOLDERS = {"<b>one<b>": "b_one_b", "=two": "two", "con": "con_", "a:b": "a_b", "a?b": "a_b-2"}
 SETTINGS: Mapping[str, Any] = {
@@ -122,7 +123,8 @@ def test_tables_hold_every_label_of_every_round(place: Path, exported: Path) -> 
     rows = pq.read_table(exported / "labels.parquet").to_pylist()
     pool = {row["source"]: row for row in rows if row["split"] == "train"}
     assert pool.keys() == given.keys()
-    assert len(pool) > sum(len(row.indices) for row in source.ledger[-1])  # more than the last round has labeled
+    # The export has more labels than the last round gave.
+    assert len(pool) > sum(len(row.indices) for row in source.ledger[-1])
     for name, row in pool.items():
         singles = [one for one in given[name] if one[0] == "sample"]
         assert row["how"] == ("single" if singles else "cluster")
@@ -215,7 +217,7 @@ def test_second_export_has_the_same_bytes_also_in_another_folder(
     export_run(str(place / "runs" / "pictures"), exported)
     assert content(exported) == first
 
-    monkeypatch.setenv("RAYCAL_CACHE", str(tmp_path / "cache"))  # so the model is trained once more
+    monkeypatch.setenv("RAYCAL_CACHE", str(tmp_path / "cache"))  # With an empty cache, the model is trained once more.
     export_run(str(place / "runs" / "pictures"), place / "out2")
     assert content(place / "out2") == first
 
@@ -278,7 +280,7 @@ def test_script_predicts_what_the_learner_predicts(place: Path, exported: Path, 
     _write_model(tmp_path, export_model(source, images))
     shutil.copy(exported / "classes.json", tmp_path)
     learner = build.learner(source.config, images, _worker(source))
-    _trained(source, images, learner)  # the cache has the model
+    _trained(source, images, learner)  # The cache has the model, so nothing is trained here.
     expected = learner.predict(np.arange(20)).probs
 
     files = [place / "pictures" / images.source.names[row] for row in images.train_rows[:20]]
@@ -319,7 +321,7 @@ def test_saved_model_of_an_unfinished_run_is_exported_as_it_is(place: Path, tmp_
 
     source = read_source(str(tmp_path / "digits"))
     learner = build.learner(source.config, images, _worker(source))
-    learner.reset(stream(99, 0, "other"))  # weights that no training would give
+    learner.reset(stream(99, 0, "other"))  # No training would give these weights.
     result = _last_result(source, images)
     StateDir(source.run_dir.folder.folder("state")).save(result, learner.save(), [], {})
 
@@ -433,7 +435,7 @@ def test_people_are_named_and_their_marks_count(place: Path, tmp_path: Path) -> 
     source, images = read_source(str(place / "runs" / "pictures")), images_of(place)
     assert images.source is not None
     names, labels = images.source.names, images.labels.copy()
-    labels[images.test_rows[5:]] = -1  # nobody has labeled these test images
+    labels[images.test_rows[5:]] = -1  # Nobody has labeled these test images.
     labels[images.train_rows] = -1
     ever = {index for row in source.interactions if row.answer is Answer.LABELED for index in row.indices.tolist()}
     labeled = [row for row in source.interactions if row.answer is Answer.LABELED]
@@ -504,7 +506,7 @@ def test_people_are_named_and_their_marks_count(place: Path, tmp_path: Path) -> 
 def test_copies_in_the_pool_share_a_label(place: Path, tmp_path: Path) -> None:
     twins = tmp_path / "twins"
     shutil.copytree(place / "pictures", twins)
-    for number in range(10):  # the same ten images again, in the same class
+    for number in range(10):  # The folder has the same ten images a second time, in the same class.
         shutil.copy(twins / "con" / f"{number}.png", twins / "con" / f"twin-{number}.png")
     dataset = {"name": "image_folder", "root": str(twins), "test_fraction": 0.1}
     sweep = {"name": "twins", "experiment": {"dataset": dataset, **SETTINGS, "scenario": "random", "iterations": 1}}
@@ -580,7 +582,7 @@ def test_full_disk_is_one_line_and_exit_code_1(place: Path, tmp_path: Path, caps
     before = content(tmp_path / "out")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    images_of(place, "digits")  # decoded and cached before files are limited
+    images_of(place, "digits")  # The images are decoded and cached before the size of files is limited.
     resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard))
     try:
         code = main([str(place / "runs" / "digits"), "--to", str(tmp_path / "out"), "--no-model"])

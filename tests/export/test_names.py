@@ -1,4 +1,4 @@
-"""Names of folders and files that every file system accepts."""
+"""Tests that names of folders and files become names that every file system accepts."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A finished folder takes the place of an earlier export, and of nothing else."""
+"""Tests that a finished folder takes the place of an earlier export, and of no other folder."""
 
 import os
 import resource

@@ -95,7 +95,7 @@ def remote(
 
 @pytest.fixture(scope="session")
 def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
-    """The process from which labeling servers and their workers are forked."""
+    """The process from which labeling servers and their workers are forked (see `forked`)."""
     with Forge(tmp_path_factory.mktemp("forge"), str(tmp_path_factory.mktemp("cache"))) as forge:
         yield forge
 

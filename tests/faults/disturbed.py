@@ -1,4 +1,4 @@
-"""Disturbs tiny sweeps, and compares everything that must not differ from an undisturbed sweep in the end."""
+"""Disturbs tiny sweeps. In the end it compares everything that must not differ from an undisturbed sweep."""
 
 import json
 import shutil
@@ -31,7 +31,8 @@ resources: {cpus_per_worker: 1}
 """
 
 
-# For each fault of a test, how often it was tried and how often nothing differed in the end; printed after all tests.
+# For each fault of a test, how often the fault was tried, and how often nothing differed in the end. The numbers are
+# printed after all tests.
 TALLY: dict[str, tuple[int, int]] = {}
 
 
@@ -116,7 +117,8 @@ class Disturbed:
         return wrong
 
     def outcome(self, storage: Path) -> dict[str, Any]:
-        """Everything that must not differ, by name: the files' content without times, and MLflow's runs and points."""
+        """Everything that must not differ, by name: the content of the files without times, and the runs and points in
+        MLflow."""
         return comparable(files(Folder.at(self.place(storage)).folder("small"))) | {"MLflow": tracked(storage)}
 
 
@@ -134,7 +136,7 @@ def comparable(files: Mapping[str, bytes]) -> dict[str, Any]:
     for name, content in files.items():
         last = Path(name).name
         if last in ("owner.json", "started.json", "environment.json", ".lock", ".runs.sha256"):
-            continue  # these files say who ran the sweep, when and where, or hold measured times
+            continue  # These files say who ran the sweep, when and where, or hold measured times.
         if last == "results.jsonl":
             found[name] = [
                 {key: value for key, value in json.loads(line).items() if key not in SECONDS}

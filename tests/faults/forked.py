@@ -1,11 +1,11 @@
 """Starts labeling servers and their workers in processes forked from one that has imported everything.
 
 Run as a script, it listens on a Unix socket. Each connection carries one order: a JSON object, with the three standard
-streams attached. The answers are the process id of the fork and, when it has ended, its exit code, which is negative
-for a signal.
+streams attached. The answers are the process id of the fork and, when the fork has ended, its exit code, which is
+negative for a signal.
 
-A server starts its worker by running `sys.executable`, which is a small program here: it passes the order on to this
-process, together with its standard streams, and ends as the forked worker ends.
+A server starts its worker by running `sys.executable`. In these tests `sys.executable` is a small program that passes
+the order and its standard streams on to this process, and ends with the exit code of the forked worker.
 """
 
 import json
@@ -23,9 +23,10 @@ from typing import Any, Self
 import processes
 import psutil
 
-# A line of `operations`, and whether the process is killed `before` it, in its middle (`torn`) or `after` it.
+# A line of `operations`, and whether the process is killed `before` the operation of this line, in its middle (`torn`)
+# or `after` it.
 Point = tuple[str, str]
-# A worker that failed is started again after this time, which is 20 seconds outside of the tests.
+# A worker that failed is started again after this time. Outside of the tests, the time is 20 seconds.
 RETRY_SECONDS = 0.2
 
 LAUNCHER = """\
@@ -219,7 +220,7 @@ def _carry_out(order: dict[str, Any], launcher: str) -> None:
 
 
 def _kill_at(storage: Path, role: str, points: list[list[str]]) -> None:
-    """Append a line for each write and removal of a file, and kill this process at the given points, once at each."""
+    """Append a line for each write and removal of a file, and kill this process once at each of the given points."""
     from raycal.storage.folder import Folder
 
     lock = threading.RLock()

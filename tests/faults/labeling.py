@@ -1,6 +1,7 @@
 """Labeling projects that a bot labels over HTTP while their server and workers are killed.
 
-Whatever was killed, a project must end as an undisturbed one, and must have each acknowledged answer exactly once.
+Whatever was killed, the project must end like an undisturbed project, and must have each acknowledged answer exactly
+once.
 """
 
 import http.client
@@ -51,8 +52,8 @@ experiment:
 
 # A project of a test takes some seconds. A project that has not ended after this time hangs.
 MOST_SECONDS = 120.0
-# The log is compared event by event. Links and ports are random. A server that ends at once leaves no time for the
-# report.
+# These files are not compared: the log is compared event by event, links and ports are random, and a server that ends
+# at once leaves no time for the report.
 OTHER_FILES = re.compile(r"/people/(answers/|address\.txt|\.?access\.json)|^report/")
 LINK = re.compile(r"label here: http://127\.0\.0\.1:(\d+)/#t=(\S+)")
 
@@ -96,13 +97,13 @@ class Bot:
         raise AssertionError(f"the rounds are not finished: {page.call('/api/state')}")
 
     def _send(self, page: "Page") -> None:
-        """Send what is not acknowledged yet, one event at a time, as a page does."""
+        """Send the events that are not acknowledged yet, one at a time, as a page does."""
         while self._unsent:
             event = self._unsent[0]
             sent = page.call("/api/answers", client=page.client, events=[event])
             (receipt,) = sent["receipts"]
             if receipt["status"] == "refused":
-                assert event["type"] == "undone", receipt  # the answer has closed the step
+                assert event["type"] == "undone", receipt  # The answer has closed the step.
                 self._unsent = []
                 return
             assert receipt["status"] in ("stored", "known"), receipt
@@ -110,7 +111,8 @@ class Bot:
             del self._unsent[0]
 
     def _events(self, question: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """What the bot does with a question. Every seventh question gets a wrong answer first, which is taken back."""
+        """The events with which the bot answers a question. Every seventh question first gets a wrong answer, which the
+        bot takes back."""
         rows = _rows(question)
         counts = Counter(self.classes[row] for row in rows)
         name, count = min(counts.items(), key=lambda one: (-one[1], one[0]))
@@ -180,7 +182,7 @@ class Page:
                 content, cookie = response.read(), response.getheader("Set-Cookie")
         except (OSError, http.client.HTTPException) as error:
             raise ServerIsGoneError from error
-        if response.status == 503:  # the server is ending
+        if response.status == 503:  # The server is ending.
             raise ServerIsGoneError
         assert response.status == 200, (path, response.status, content)
         self._cookie = cookie.partition(";")[0] if cookie else self._cookie
@@ -193,7 +195,7 @@ class Labeling:
 
     Attributes:
         name: The name of the project.
-        folder: Has a folder for each disturbed project.
+        folder: The folder that gets a folder for each disturbed project.
         project: The project file.
         database: An empty MLflow database that has its tables.
         forge: Starts the processes.
@@ -214,10 +216,10 @@ class Labeling:
     events: list[Any] = field(default_factory=list)
 
     def undisturbed(self) -> "Labeling":
-        """Label the project undisturbed; the disturbed ones are compared with the result."""
+        """Label the project undisturbed. Disturbed projects are compared with the result."""
         storage = self.folder / "whole"
         wrong = self.label(storage)
-        assert str(wrong).startswith("different: "), wrong  # `whole` is still empty
+        assert str(wrong).startswith("different: "), wrong  # `whole` is still empty.
         self.whole.update(self.outcome(storage))
         return self
 
@@ -235,7 +237,7 @@ class Labeling:
             disturb: Called with each new server.
 
         Returns:
-            What is wrong, or None.
+            A description of what is wrong; None if nothing is wrong.
         """
         storage.mkdir()
         shutil.copy(self.database, storage / "mlflow.db")
@@ -276,7 +278,7 @@ class Labeling:
         return points + [(operation, "after") for operation in noted]
 
     def difference(self, storage: Path) -> str | None:
-        """What differs from the undisturbed project in the files, without the log."""
+        """A description of what differs from the undisturbed project in the files, apart from the log."""
         found = self.outcome(storage)
         different = [name for name in {**self.whole, **found} if self.whole.get(name) != found.get(name)]
         return f"different: {different}" if different else None
@@ -294,7 +296,8 @@ class Labeling:
         return sorted((json.loads(line) | {"time": ""} for line in lines), key=lambda event: event["seq"])
 
     def _lost(self, storage: Path, bot: Bot) -> str | None:
-        """What is wrong with the log. It must hold each acknowledged event once, and equal the undisturbed log."""
+        """A description of what is wrong with the log. The log must hold each acknowledged event once, and equal the
+        undisturbed log."""
         events = self.log(storage)
         times = Counter(event["id"] for event in events)
         wrong = {one: times[one] for one in bot.acknowledged if times[one] != 1}

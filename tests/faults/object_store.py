@@ -1,6 +1,6 @@
 """An S3-like server in its own process, which can be told to fail.
 
-Run as a script it prints its port; `fail` makes the next requests end with a status.
+Run as a script, the server prints its port. The method `fail` makes later requests end with a status.
 """
 
 import subprocess
@@ -43,7 +43,8 @@ class ObjectStore:
         return f"s3://{BUCKET}/{name}?region=us-east-1&scheme=http&endpoint_override=127.0.0.1:{self._port}"
 
     def fail(self, requests: int, *, after: int = 0) -> None:
-        """Answer `after` requests, then answer `requests` requests with status 503; 0 ends the failures."""
+        """Answer `after` requests, then answer the next `requests` requests with status 503. With `requests` 0 the
+        failures end."""
         urlopen(f"http://127.0.0.1:{self._port}{FAIL}{after}/{requests}").close()
 
     def _wait(self) -> None:

@@ -153,7 +153,7 @@ def _note(to: str, what: str, folder: Any, file: str) -> None:
 
 
 def _fail(at: int, times: int, error: int, *, report: bool = False) -> None:
-    """Let `times` writes, from write number `at` on, fail with an error number."""
+    """Let `times` writes fail with an error number, beginning with write number `at`."""
     _without_report(report)
     from raycal.storage.folder import Folder
 
@@ -189,8 +189,8 @@ def _at_operation(at: int, place: str, act: Callable[[], object]) -> None:
 
 
 def _tear(folder: Any, file: str, content: bytes, act: Callable[[], object]) -> None:
-    """Act in the middle of a write, when half of the content is in the temporary file or has been sent to the object
-    store."""
+    """Call a function in the middle of a write, when half of the content is in the temporary file or has been sent to
+    the object store."""
     half, path = content[: len(content) // 2], Path(folder.path, file)
     if folder.is_local:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,5 @@
-"""Kills a sweep at each write or removal of a file, and resumes it: nothing may differ in the end, and nothing may be
-there twice."""
+"""Kills a sweep at each write or removal of a file, and resumes it. In the end nothing may differ from an undisturbed
+sweep, and nothing may exist twice."""
 
 import signal
 

@@ -1,5 +1,5 @@
-"""Cuts, empties, changes, exchanges or removes files of a sweep: the outcome must stay the same, or one line must name
-the file."""
+"""Cuts, empties, changes, exchanges or removes files of a sweep. The outcome must stay the same, or one error line must
+name the file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -51,7 +51,7 @@ def lose(path: Path) -> None:
 
 
 def mix_up(path: Path) -> None:
-    """Replace the file with that of the iteration before, if there is one."""
+    """Replace the file with the file of the previous iteration, if there is one."""
     stem, _, end = path.name.partition(".")
     before = path.with_name(f"iteration-{int(stem[-3:]) - 1:03d}.{end}") if stem.startswith("iteration-") else path
     if before.exists():
@@ -62,7 +62,7 @@ DAMAGES = [cut, empty, flip, lose, mix_up]
 
 
 def go_on(run_dir: RunWriter, until: int = ITERATIONS) -> None:
-    """Run the experiment from where it stopped, to its end or to an earlier iteration."""
+    """Continue the experiment to its end or to an earlier iteration."""
     saved = run_dir.begin(CONFIG)
     for iteration in range(0 if saved is None else saved.iteration + 1, until):
         run_dir.commit(result(iteration), model(iteration))

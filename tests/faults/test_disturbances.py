@@ -1,5 +1,5 @@
-"""Sweeps whose disk is full, that are killed at any moment, or that are started twice at a time: once they are resumed,
-they end as if undisturbed."""
+"""Disturbs sweeps: their disk is full, they are killed at any moment, or they are started twice at a time. Once a sweep
+is resumed, it must end as if undisturbed."""
 
 import errno
 import os
@@ -21,7 +21,8 @@ def writes(disturbed: Disturbed) -> list[str]:
 
 
 def full_disk(disturbed: Disturbed, places: range) -> list[str]:
-    """Let the disk be full from each of these writes on; then resume the sweep with room on the disk."""
+    """Start one sweep for each of these writes, with a disk that is full from this write on. Then resume the sweep with
+    room on the disk."""
 
     def fill(starter: Starter, at: int) -> str | None:
         storage = disturbed.storage(f"full-{at}")
@@ -45,7 +46,7 @@ def test_disk_full_at_every_write(small: Disturbed) -> None:
 
 @pytest.mark.long
 def test_write_that_fails_once(small: Disturbed) -> None:
-    """Pictures are left out, as an experiment is whole without a picture that cannot be written."""
+    """Pictures are not compared, because an experiment is complete even without a picture that could not be written."""
     places = [at for at, operation in enumerate(writes(small)) if "/clusters/" not in operation]
 
     def fail(starter: Starter, at: int) -> str | None:

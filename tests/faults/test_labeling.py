@@ -1,5 +1,5 @@
-"""Labeling projects whose server and workers are killed while a bot labels: in the end, nothing differs from an
-undisturbed project, and each acknowledged answer is in the log once."""
+"""Kills the server and the workers of labeling projects while a bot labels. In the end, nothing may differ from an
+undisturbed project, and each acknowledged answer must be in the log once."""
 
 import random
 import threading
@@ -15,7 +15,7 @@ from labeling import Labeling, report_of
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(1800)]
 
-# The number of kills that disturb one project, each at another write.
+# One project is disturbed by this number of kills, each at another write.
 OF_EACH = 9
 
 
@@ -70,7 +70,7 @@ def killed_at_random(labeling: Labeling, projects: int) -> None:
 
 
 def at_once(work: Callable[[int], str | None], number: int) -> list[str]:
-    """Do some work several times, two at a time. Return what went wrong."""
+    """Call a function several times, two calls at a time. Return the problems that the calls report."""
     with ThreadPoolExecutor(2) as pool:
         return [wrong for wrong in pool.map(work, range(number)) if wrong is not None]
 

@@ -1,4 +1,5 @@
-"""A sweep in an object store is killed, or the store fails: once the sweep is resumed, nothing may differ."""
+"""Kills a sweep whose storage is an object store, or lets the store fail. Once the sweep is resumed, nothing may differ
+from an undisturbed sweep."""
 
 import signal
 from collections.abc import Iterator
@@ -58,7 +59,7 @@ def test_store_that_fails_for_a_moment_is_asked_again(remote: Disturbed, object_
     ids=["some", "many"],
 )
 def test_store_that_is_gone(remote: Disturbed, object_store: ObjectStore, requests: range) -> None:
-    """The store stops answering at some request; when it is back, the sweep is resumed."""
+    """The store stops answering at some request. When the store answers again, the sweep is resumed."""
     starter = remote.starters[0]
     for answered in requests:
         storage = remote.storage(f"gone-{answered}")

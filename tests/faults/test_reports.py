@@ -1,4 +1,4 @@
-"""Sweeps that are killed and resumed have the report, with its figures and tables, of an undisturbed sweep."""
+"""Tests that a sweep that is killed and resumed has the same report, figures and tables as an undisturbed sweep."""
 
 import signal
 

@@ -41,7 +41,7 @@ def test_every_search_runs_where_the_index_is_placed(name: str, monkeypatch: pyt
     placed = []
 
     class Placed(faiss.IndexFlat):  # type: ignore[misc]
-        """Stands for an index on a GPU: it computes the same, and is recorded in `placed`."""
+        """Stands for an index on a GPU: it computes the same as an index on the CPU, and is recorded in `placed`."""
 
         def __init__(self, index: faiss.IndexFlat) -> None:
             super().__init__(index.d, index.metric_type)
@@ -52,7 +52,8 @@ def test_every_search_runs_where_the_index_is_placed(name: str, monkeypatch: pyt
 
     assert np.array_equal(clusterings[name](POINTS, 30, 3), expected)
     assert [index.ntotal > 0 for index in placed] == [True] * len(placed)
-    # One index per clustering. With two levels: one for the cells, 5 inside the cells, and 4 for the rounds.
+    # Each clustering makes one index. With two levels, there is one for the cells, 5 inside the cells, and 4 for the
+    # rounds.
     assert len(placed) == (1 + 5 + 4 if name == "two_level_kmeans" else 1)
 
 

@@ -1,6 +1,6 @@
-"""Detection of a GPU, and handling of its failures.
+"""Tests how a GPU is detected, and how failures of a GPU are handled.
 
-The machines that run these tests have no GPU, so Faiss and torch behave as they do without one.
+The machines that run these tests have no GPU, so Faiss and torch behave as they do without a GPU.
 """
 
 import logging
@@ -47,7 +47,7 @@ class TestWhetherThereIsOne:
 
     def test_imports_and_starts_nothing_without_a_driver(self, monkeypatch: pytest.MonkeyPatch, driver: Path) -> None:
         driver.unlink()
-        monkeypatch.setitem(sys.modules, "torch", None)  # makes an import fail
+        monkeypatch.setitem(sys.modules, "torch", None)  # This makes an import of torch fail.
         monkeypatch.setitem(sys.modules, "faiss", None)
 
         assert not gpu.torch_has_gpu()
@@ -69,7 +69,7 @@ class TestWhetherThereIsOne:
     def test_warns_once_of_a_driver_whose_gpus_faiss_does_not_see(
         self, monkeypatch: pytest.MonkeyPatch, driver: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "99")  # no machine has this GPU
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "99")  # No machine has a GPU with this number.
 
         assert [gpu.faiss_has_gpu() for _ in range(3)] == [False, False, False]
 
@@ -163,7 +163,7 @@ class TestAttempt:
         try:
             gpu.attempt("torch", cluster)
         except ValueError:
-            assert held_at_each_time == [0, 1]  # the propagating error still holds the tensors
+            assert held_at_each_time == [0, 1]  # The propagating error still holds the tensors.
         else:
             assert held_at_each_time == [0, 0]
 
@@ -173,7 +173,7 @@ class TestAttempt:
         def cluster() -> ClusterIds:
             running.now += 1
             most.append(running.now)
-            Thread(target=lambda: None).start()  # lets another thread run
+            Thread(target=lambda: None).start()  # Starting a thread lets another thread run.
             running.now -= 1
             return IDS
 

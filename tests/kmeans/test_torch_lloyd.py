@@ -112,7 +112,7 @@ def test_read_only_points_are_left_alone_without_a_warning() -> None:
     before = points.copy()
     points.flags.writeable = False
 
-    torch.set_warn_always(True)  # otherwise torch gives this warning only once per process
+    torch.set_warn_always(True)  # Without this setting, torch gives the warning only once per process.
     try:
         with pytest.warns(UserWarning, match="not writable"):
             torch.from_numpy(points)
@@ -155,9 +155,9 @@ def test_empty_clusters_halve_the_largest() -> None:
 
     shift = 1 / 256
     assert moved.tolist() == [
-        [1 + shift, 1 - shift],  # the second largest cluster
+        [1 + shift, 1 - shift],  # This is the second largest cluster.
         [(1 - shift) / 2, (1 + shift) / 2],
-        [1 + shift, 1 - shift],  # the largest cluster
+        [1 + shift, 1 - shift],  # This is the largest cluster.
         [(1 - shift) / 2, (1 + shift) / 2],
         [1, 1],
     ]

@@ -54,7 +54,7 @@ def small_batches_of_scoring(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Calls]:
     monkeypatch.setenv("RAYCAL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # so that monkeypatch restores it
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # This lets monkeypatch restore the variable.
     made = Calls(torch.compile, "aot_eager")
     monkeypatch.setattr(torch, "compile", made)
     torch.set_num_threads(1)
@@ -103,7 +103,7 @@ def test_only_whole_batches_are_compiled_and_each_kind_once(calls: Calls) -> Non
         made.load(made.save())
         work(made)
 
-    # 40 samples are two batches and a half in each of two epochs, then 37 and 21 images are scored.
+    # The 40 samples are two batches and a half in each of two epochs. Then 37 and 21 images are scored.
     assert calls.sizes == warm_up + 2 * (4 * [(True, BATCH)] + 3 * [(False, 16)])
     assert calls.modes == ["reduce-overhead"]
 
@@ -140,7 +140,8 @@ def test_as_many_compilers_run_as_torch_has_threads_and_none_stays(
 def test_one_experiment_after_another_is_compiled_however_many(calls: Calls) -> None:
     from torch._dynamo import config
 
-    with config.patch(recompile_limit=2):  # recompilations of the same code; torch's default is 8
+    # This limits how often the same code is compiled again; torch's default is 8.
+    with config.patch(recompile_limit=2):
         for side in (32, 40, 48):
             assert learner(device_settings(), image_size=side).device_settings.compiled
             free_memory()
@@ -203,7 +204,7 @@ def test_workers_that_compile_learn_together_what_they_do_without(
         torch.testing.assert_close(found[0][name], value, atol=1e-4, rtol=1e-3)
     np.testing.assert_allclose(found[1], plain[1], atol=1e-4)
     for _, modes, sizes in of_both:
-        assert modes == [None]  # CUDA graphs would get in the way of the workers' communication
+        assert modes == [None]  # CUDA graphs would disturb the communication of the workers.
         assert sizes.count((True, BATCH // 2)) == 3 + 4
 
 
@@ -249,7 +250,7 @@ def test_gpu_compiles_once_learns_and_gives_what_it_does_without(
     dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("RAYCAL_CACHE", str(tmp_path))
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # so that monkeypatch restores it
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # This lets monkeypatch restore the variable.
     free_memory()
     reserved = torch.cuda.memory_reserved()
     # At a higher learning rate, rounding errors would decide the result of these few steps.
@@ -269,4 +270,4 @@ def test_gpu_compiles_once_learns_and_gives_what_it_does_without(
 
     del made, plain
     free_memory()
-    assert torch.cuda.memory_reserved() <= reserved + 2**27  # cuBLAS keeps some memory
+    assert torch.cuda.memory_reserved() <= reserved + 2**27  # cuBLAS keeps some memory.

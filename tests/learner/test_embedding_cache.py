@@ -169,7 +169,8 @@ def test_full_disk_costs_no_second_pass(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch, raycal_cache: Path) -> None:
-    monkeypatch.setattr(embedding_cache, "MAX_CACHE_BYTES", 200_000)  # room for two of three entries of 82 kB
+    # This is room for two of the three entries of 82 kB.
+    monkeypatch.setattr(embedding_cache, "MAX_CACHE_BYTES", 200_000)
     for seed in range(3):
         learner(seed=seed).predict(np.arange(40))
     again = {}

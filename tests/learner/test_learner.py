@@ -131,7 +131,7 @@ def test_predictions_are_the_same_however_often_the_host_takes_them(
     monkeypatch.setitem(SCORING_PIXELS, "cpu", 16 * TRAINING.image_size**2)
     images = dataset(num_train=75)
     made = learner(images)
-    made.load(made.save())  # so that predictions do not come from embeddings kept on disk
+    made.load(made.save())  # After loading, predictions do not come from embeddings that are cached on the disk.
     expected = made.predict(np.arange(75))
 
     monkeypatch.setattr("raycal.learner.feature_extractor.HELD_BYTES", (batches * 16 + 15) * 512 * 4)

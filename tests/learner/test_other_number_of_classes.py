@@ -1,4 +1,5 @@
-"""A model that was saved with other classes still predicts, and the next reset makes room for the new classes."""
+"""Tests that a model that was saved with another number of classes still predicts, and that the next reset adds the new
+classes."""
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ def test_saved_model_of_fewer_classes_predicts_them_and_a_reset_makes_room() -> 
     indices = np.arange(images.num_train)
 
     after.load(before.save())
-    before.load(before.save())  # so that both compute the embeddings anew
+    before.load(before.save())  # After loading, both learners compute the embeddings anew.
     predictions, expected = after.predict(indices), before.predict(indices)
     assert predictions.probs.shape == (len(indices), 2)
     assert after.head().weights.shape[0] == 2

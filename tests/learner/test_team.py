@@ -140,7 +140,8 @@ def fit_both(team: Team, sizes: list[int]) -> Any:
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [2, pytest.param(3, marks=pytest.mark.long)])
 def test_workers_train_on_the_mean_loss_of_each_batch(tmp_path: Path, size: int) -> None:
-    # One batch of 1 (one worker has no sample), 2, 5 (unequal parts) and 16 samples, then batches of 16 and 5.
+    # There are trainings with one batch of 1 (one worker has no sample), 2, 5 (unequal parts) and 16 samples, and a
+    # training with batches of 16 and 5 samples.
     found, *others = on_workers(tmp_path, fit_both, [1, 2, 5, 16, 21], size=size)
     start = learner(Team.alone())
     start.reset(stream(0, 0, "head"))
@@ -183,7 +184,8 @@ def test_pool_and_test_split_are_scored_as_by_one_worker(tmp_path: Path) -> None
     assert evaluation.loss == pytest.approx(one.evaluate().loss, rel=1e-5)
     one.reset(stream(0, 0, "head"))
     np.testing.assert_allclose(initial.embeddings, one.predict(np.array([3, 20])).embeddings, atol=1e-4)
-    # The other workers were reset with worker 0 at the end, so they have its initial weights and statistics.
+    # The other workers were reset with worker 0 at the end, so they have the initial weights and statistics of worker
+    # 0.
     assert all(torch.equal(weights(one)[name], value) for name, value in other.items())
 
 

@@ -80,7 +80,7 @@ def fitted_and_weights(num_samples: int, **settings: Any) -> tuple[Fitted, dict[
 
 
 def test_steps_of_whole_passes_are_as_so_many_epochs() -> None:
-    # 21 samples are two batches of 10 and 11: a single sample left over joins the batch before it.
+    # The 21 samples make two batches of 10 and 11, because a single remaining sample joins the batch before it.
     by_epochs, there = fitted_and_weights(21, epochs=3, batch_size=10)
     by_steps, here = fitted_and_weights(21, stop="steps", steps=6, batch_size=10)
 
@@ -95,7 +95,7 @@ def test_training_takes_the_steps_that_it_is_given(num_samples: int, steps: int)
     fitted, after = fitted_and_weights(num_samples, stop="steps", steps=steps, batch_size=8)
 
     assert fitted.steps == steps
-    assert after["bn1.num_batches_tracked"] == 0  # the training used the running statistics
+    assert after["bn1.num_batches_tracked"] == 0  # The training used the running statistics.
     assert not same(after, weights(learner()))
 
 
@@ -113,7 +113,8 @@ def test_last_pass_is_cut_and_each_is_in_a_new_order(monkeypatch: pytest.MonkeyP
 
     assert [len(batch) for batch in seen] == [8, 8, 4, 8, 8, 4, 8]
     passes = [[*seen[begin], *seen[begin + 1], *seen[begin + 2]] for begin in (0, 3)]
-    assert [sorted(each) for each in passes] == [list(range(12, 32))] * 2  # the test images come first
+    # The training images have the rows from 12 on, because the test images come first.
+    assert [sorted(each) for each in passes] == [list(range(12, 32))] * 2
     assert passes[0] != passes[1]
 
 
@@ -170,7 +171,7 @@ def test_training_that_cannot_learn_has_converged_after_its_patience() -> None:
     capped, _ = fitted_and_weights(20, stop="converged", steps=5, patience=2, batch_size=10, learning_rate=1e-12)
     learning, _ = fitted_and_weights(20, stop="converged", steps=30, patience=2, batch_size=10, learning_rate=1e-3)
 
-    assert nothing.steps == 3 * 2  # the first epoch, and two without an improvement
+    assert nothing.steps == 3 * 2  # The training took the first epoch, and two epochs without an improvement.
     assert capped.steps == 5
     assert learning.steps > nothing.steps
     assert learning.last_loss is not None

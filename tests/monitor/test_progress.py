@@ -6,7 +6,7 @@ from raycal.config import ExperimentConfig
 from raycal.experiment import build
 from raycal.monitor.progress import Progress, duration
 
-STEPS = {"stop": "steps", "steps": 100}  # each training takes as long as the others
+STEPS = {"stop": "steps", "steps": 100}  # With a fixed number of steps, all trainings are equally long.
 
 
 def config(scenario: str = "random", iterations: int = 4, **given: Any) -> ExperimentConfig:

@@ -48,7 +48,8 @@ def finish(
     wrong: int | None = None,
     accepted_in: int = 1,
 ) -> None:
-    """Record an experiment of two iterations and 2,000 interactions, with `wrong` errors in its one cluster of ten."""
+    """Record an experiment of two iterations and 2,000 interactions. It has one cluster of ten images, of which `wrong`
+    have a wrong label."""
     run_dir = RunWriter.of(sweep_dir, config.experiment_id)
     run_dir.begin(config)
     cluster = Interaction(
@@ -370,7 +371,8 @@ def planned(sweep_dir: SweepDir, *experiments: ExperimentConfig, removed: tuple[
 
 
 class TestExtendedSweep:
-    """A sweep with the threshold 0.7 and two seeds. A later start kept one of the seeds and added the threshold 0.9."""
+    """Tests a sweep that first had the threshold 0.7 and two seeds. A later start kept one of the seeds and added the
+    threshold 0.9."""
 
     @pytest.fixture
     def asked(self, sweep_dir: SweepDir) -> dict[str, ExperimentConfig]:

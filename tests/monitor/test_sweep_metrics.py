@@ -228,6 +228,6 @@ def test_progress_is_an_iteration_or_an_end_and_no_start(sweep: SweepMetrics, cl
 def test_seconds_of_starts_are_added_up(sweep: SweepMetrics) -> None:
     sweep.started("r0", 20.0)
     sweep.started("r1", 0.5)
-    sweep.started("c0", -0.1)  # negative, because the clocks of two machines may differ
+    sweep.started("c0", -0.1)  # The seconds may be negative, because the clocks of two machines may differ.
 
     assert value(sweep, "raycal_start_seconds") == 20.5

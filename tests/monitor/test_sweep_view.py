@@ -14,7 +14,7 @@ from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir
 
 RANDOM, CLUSTERS = CONFIGS
-SECONDS = 1.75  # the duration of each iteration that `commit` makes
+SECONDS = 1.75  # Each iteration that `commit` makes takes this many seconds.
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_iterations_are_seen_when_they_are_saved(sweep_dir: SweepDir) -> None:
 
 
 def test_highest_accuracy_so_far_does_not_fall(sweep_dir: SweepDir) -> None:
-    commit(sweep_dir, 2)  # this iteration has an accuracy of 0.75
+    commit(sweep_dir, 2)  # This iteration has an accuracy of 0.75.
     trial, _ = SweepView(sweep_dir).trials()
     worse = {**trial.records[0], "test_accuracy": 0.5}
     trial = replace(trial, records=[*trial.records, worse])  # type: ignore[list-item]
@@ -67,7 +67,7 @@ def test_trials_end_in_each_way(sweep_dir: SweepDir) -> None:
     assert (first.state, first.reason, first.seconds_left) == ("stopped", "asha", None)
     assert (second.state, second.reason, second.seconds_left) == ("failed", "iteration 0: ValueError: a", None)
 
-    RunWriter.of(sweep_dir, CLUSTERS.experiment_id).forget_failure()  # the sweep was resumed
+    RunWriter.of(sweep_dir, CLUSTERS.experiment_id).forget_failure()  # This happens when the sweep is resumed.
     commit(sweep_dir, 0, CLUSTERS)
     RunWriter.of(sweep_dir, CLUSTERS.experiment_id).finish("iterations")
     assert [trial.state for trial in view.trials()] == ["stopped", "finished"]
@@ -78,7 +78,8 @@ def test_trials_of_a_process_that_is_gone_are_interrupted(sweep_dir: SweepDir) -
     view = SweepView(sweep_dir)
     assert [trial.state_word for trial in view.trials()] == ["running", "planned"]
 
-    owner = {"epoch": 1, "start": "a", "host": socket.gethostname(), "pid": 2**22 + 1}  # larger than any process id
+    # This number is larger than any process id.
+    owner = {"epoch": 1, "start": "a", "host": socket.gethostname(), "pid": 2**22 + 1}
     sweep_dir.folder.write("owner.json", json.dumps(owner).encode())
     first, second = view.trials()
     assert (first.state_word, first.seconds_left, first.is_interrupted) == ("interrupted", None, True)

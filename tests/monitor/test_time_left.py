@@ -88,7 +88,7 @@ def test_seconds_of_another_network_are_used_only_as_long_as_there_are_no_others
 def test_training_counted_in_epochs_is_expected_to_grow_with_the_labels() -> None:
     sweep = Clocked({"a": config(iterations=4)})
 
-    # Later iterations train on 200, 300 and 400 images, 6 s per hundred, and take 2 s for everything else.
+    # Later iterations train on 200, 300 and 400 images, which takes 6 s per hundred, and take 2 s for everything else.
     assert sweep.iteration("a", 0, 8.0, training=6.0) == pytest.approx(12 + 18 + 24 + 3 * 2)
 
 
@@ -150,7 +150,7 @@ def test_part_of_the_running_iterations_is_over() -> None:
     sweep.pass_time(12)
     sweep.left.started("a", 2.0)
 
-    # `b` is about to finish its first iteration as well, although nothing has been heard of it.
+    # `b` is about to finish its first iteration as well, although no event of `b` has arrived yet.
     assert sweep.iteration("a", 0, 10.0) == 10.0
 
 

@@ -1,4 +1,4 @@
-"""A small project for tests, and people who label it."""
+"""Makes a small project for tests, and people who label it."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from raycal.storage.folder import Folder
 NUM_IMAGES = 900
 TEST_ROWS = np.arange(0, NUM_IMAGES, 3)
 TRAIN_ROWS = np.setdiff1d(np.arange(NUM_IMAGES), TEST_ROWS)
-# The true class of a row, which only fake people know.
+# The true class of a row, which only the simulated people know.
 TRUTH = np.arange(NUM_IMAGES) // 3 % 5
 
 SIZE = 10
@@ -84,7 +84,7 @@ def clusters(number: int = 10, *, size: int = SIZE, budget: int | None = None, i
 
 
 def halve(question: Question) -> Sequence[Indices]:
-    """Two parts, by the order of the indices."""
+    """Split a cluster into two parts, by the order of the indices."""
     indices = question.indices
     return [indices[: len(indices) // 2], indices[len(indices) // 2 :][::-1]]
 
@@ -122,7 +122,7 @@ def rows_of(question: dict[str, Any]) -> list[int]:
 
 
 def decide(question: dict[str, Any]) -> dict[str, Any]:
-    """What everybody answers to a question, whoever gets it: it depends on the question only."""
+    """The answer that everybody gives to a question. It depends on the question only, not on the person."""
     rng = random.Random(question["id"])
     rows = rows_of(question)
     timing = {"visible_ms": rng.randrange(500, 60_000), "gaps_ms": [rng.randrange(5_000, 50_000)]}

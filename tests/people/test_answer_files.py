@@ -1,4 +1,5 @@
-"""The files with who gave which answer agree with the ledger, and are the same whenever they are written."""
+"""Tests that the files that say who gave which answer agree with the ledger, and are the same whenever they are
+written."""
 
 from io import BytesIO
 from pathlib import Path
@@ -61,7 +62,7 @@ def test_answers_that_count_make_up_the_ledger(tmp_path: Path) -> None:
                 seconds[row["interaction"]] = seconds.get(row["interaction"], 0.0) + row["seconds"]
         ledger = run_dir.ledger_of(iteration)
         assert seconds == pytest.approx({row.interaction: row.seconds for row in ledger})
-        # one of the two answers was taken back
+        # One of the two answers was taken back.
         assert ledger[0].seconds == pytest.approx(2 * (CLUSTER_MS + 4 * IMAGE_MS) / 1000)
     assert sum(row.seconds for i in range(2) for row in run_dir.ledger_of(i)) == pytest.approx(
         run_dir.results()[-1]["human_seconds"]

@@ -24,11 +24,13 @@ SAMPLE = Answered(
     ("visible", "gaps", "counted"),
     [
         (2_345, [], 2_345),
-        (43_000, [40_000], 23_000),  # three seconds of looking, then coffee: the pause counts as twenty seconds
+        # After three seconds of looking there is a pause of 40 seconds, which counts as twenty seconds.
+        (43_000, [40_000], 23_000),
         (20_000, [20_000], 20_000),
         (20_001, [20_001], 20_000),
         (100_001, [30_000, 50_000, 19_999], 60_001),
-        (1_000, [90_000], 0),  # the page was hidden in the pause, or a clock was wrong
+        # The gap is longer than the whole time, because the page was hidden in the pause or a clock was wrong.
+        (1_000, [90_000], 0),
     ],
 )
 def test_pause_of_a_sample_counts_up_to_twenty_seconds(visible: int, gaps: list[int], counted: int) -> None:

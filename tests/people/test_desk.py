@@ -1,4 +1,4 @@
-"""Leases with a clock that the test moves."""
+"""Tests the leases of questions, with a clock that the test moves."""
 
 import random
 from collections.abc import Iterable, Sequence
@@ -94,7 +94,7 @@ def test_questions_in_memory_are_stolen_but_for_the_next_one(desk: Desk) -> None
 
 
 def test_question_that_a_page_shows_after_a_fast_answer_is_on_no_other_screen(desk: Desk) -> None:
-    """The page shows its next question at once, when the server does not know of the answer yet."""
+    """After a fast answer, a page shows its next question before the server knows of the answer."""
     ask(desk, "a1", 3)
     see(desk, "b1")
     stolen = [desk.steal("b1", QUESTIONS[:3])]
@@ -105,7 +105,7 @@ def test_question_that_a_page_shows_after_a_fast_answer_is_on_no_other_screen(de
 
 
 def test_next_question_is_the_one_that_the_page_names_second(desk: Desk) -> None:
-    """Halves of a cluster are given last and shown first."""
+    """A page gets the halves of a cluster last, and shows them first."""
     ask(desk, "a1", 3)
     see(desk, "a1", [QUESTIONS[0], QUESTIONS[2], QUESTIONS[1]])
     see(desk, "b1")
@@ -128,7 +128,7 @@ def test_page_does_not_steal_from_itself(desk: Desk) -> None:
 
 
 def test_stealing_prefers_a_free_question_that_there_was_no_room_for(desk: Desk) -> None:
-    """A half of a cluster comes first, though the whole budget is held."""
+    """A half of a cluster is given first, although the pages hold as many questions as the budget allows."""
     ask(desk, "a1", 3)
     see(desk, "b1")
     assert desk.steal("b1", ["half", *QUESTIONS[:3]]) == "half"
@@ -148,15 +148,17 @@ def test_question_on_screen_is_taken_back_from_a_page_that_has_it_in_memory(desk
     ask(desk, "a1", 3)
     see(desk, "b1")
     assert desk.steal("b1", QUESTIONS[:3]) == QUESTIONS[2]
-    assert see(desk, "b1", [QUESTIONS[5], QUESTIONS[2]]) == []  # b looks at another question first
+    assert see(desk, "b1", [QUESTIONS[5], QUESTIONS[2]]) == []  # Page b1 shows another question first.
     assert see(desk, "a1", [QUESTIONS[2]]) == []
     assert see(desk, "b1", [QUESTIONS[5], QUESTIONS[2]]) == [QUESTIONS[2]]
 
 
 def test_restarted_server_gives_pages_what_they_hold(desk: Desk) -> None:
     assert see(desk, "a1", QUESTIONS[2:4]) == []
-    assert see(desk, "b1", [QUESTIONS[4], QUESTIONS[3]]) == [QUESTIONS[3]]  # page a1 has it
-    assert see(desk, "b1", [QUESTIONS[3], QUESTIONS[4]]) == []  # a1 has it in memory only, b1 on the screen
+    # Page a1 holds this question, so page b1 must give it up.
+    assert see(desk, "b1", [QUESTIONS[4], QUESTIONS[3]]) == [QUESTIONS[3]]
+    # Page a1 has this question in memory only, and page b1 shows it.
+    assert see(desk, "b1", [QUESTIONS[3], QUESTIONS[4]]) == []
     assert ask(desk, "c1", 2) == QUESTIONS[:2]
 
 
@@ -201,7 +203,8 @@ def test_question_is_not_reserved_for_a_person_who_is_gone(desk: Desk) -> None:
 def test_closed_page_frees_its_questions_at_once(desk: Desk) -> None:
     ask(desk, "a1", 2)
     ask(desk, "b1", 1)
-    desk.release("a1", [QUESTIONS[1], QUESTIONS[2]])  # page b1 holds the second one
+    # Page b1 holds the second of these questions, so only the third is released.
+    desk.release("a1", [QUESTIONS[1], QUESTIONS[2]])
     assert set(desk.held()) == {QUESTIONS[0], QUESTIONS[2]}
     desk.leave("a1")
     assert set(desk.held()) == {QUESTIONS[2]}
@@ -247,7 +250,7 @@ def test_no_question_is_on_two_screens(desk: Desk, clock: Clock) -> None:
         holding += desk.take(name, waiting, 3 - len(holding), holding=holding)
         if not holding and (stolen := desk.steal(name, waiting)) is not None:
             holding.append(stolen)
-        # Once it knows the reply, the page says what it shows.
+        # Once the page knows the reply of the server, it says what it shows.
         desk.see(name, name[0], holding, set(waiting).__contains__)
         screens = [
             held[0]

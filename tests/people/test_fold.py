@@ -1,4 +1,5 @@
-"""The laws of the fold. A log is made by the rules of the server, then shortened, doubled and put into other orders."""
+"""Tests properties of the fold, which computes the state of a project from its log. A log is made by the rules of the
+server, and then shortened, doubled and put into other orders."""
 
 import random
 from collections.abc import Sequence
@@ -134,7 +135,7 @@ def reply_values(reply: Reply) -> Any:
 
 
 def meaning(book: Book, *, seconds: bool = True) -> dict[str, Any]:
-    """Everything that a book says."""
+    """All values of a book that must not depend on the order of events."""
     replies = {step.step: {key: reply_values(reply) for key, reply in book.replies(step).items()} for step in STEPS}
     if not seconds:
         replies = {step: {key: values[:3] for key, values in of.items()} for step, of in replies.items()}
@@ -202,7 +203,7 @@ def test_undo_of_the_last_answer_restores_everything_but_the_time(
     )
     after = fold([*events, event, undone(number + 1, event.id, who)])
 
-    if before.is_closed(question):  # a late answer is kept, and cannot be taken back
+    if before.is_closed(question):  # A late answer is kept, and cannot be taken back.
         assert [one.id for one in after.late] == [*(one.id for one in before.late), event.id]
         assert meaning(after, seconds=False)["replies"] == meaning(before, seconds=False)["replies"]
     else:
@@ -236,7 +237,7 @@ def test_order_of_different_questions_changes_no_reply(events: list[Event], rng:
 @settings(max_examples=500)
 @given(logs())
 def test_each_answer_is_in_one_place(events: list[Event]) -> None:
-    """An answer counts, is a second opinion, is late or was taken back, and never two of these."""
+    """An answer counts, is a second opinion, is late or was taken back. No answer is in two of these groups."""
     book = fold(events)
     given_answers = [event for event in events if isinstance(event, Answered)]
     counted = {one.id for event in given_answers if (one := book.counted(event.question)) is not None}
@@ -287,7 +288,7 @@ def test_halves_of_a_split_cluster_are_asked_and_answered() -> None:
     )
     assert reply_values(replies["0.0.0.1"]) == (1, [4, 6, 7], [], 1.002)
     assert [one.id for one in STEPS[0].open_questions(replies)] == ["0.0.0.0", "0.0.1", "0.0.2", "0.0.3"]
-    # Without the split there are no halves, so an answer to one of them does not count.
+    # Without the split there are no halves, so an answer to a half does not count.
     assert set(replies_of([split, half, undone(3, "id1")])) == set()
 
 

@@ -1,4 +1,4 @@
-"""The log loses nothing that was acknowledged and holds nothing twice, wherever a crash or an error happens."""
+"""Tests that the log loses no acknowledged event and holds no event twice, wherever a crash or an error happens."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ from raycal.storage.lease import Lease
 
 
 class CrashError(BaseException):
-    """The process dies here. It is no `Exception`, so no code of raycal handles it."""
+    """Stands for the death of the process. It is not derived from `Exception`, so no code of raycal handles it."""
 
 
 def event(number: int) -> ClassAdded:
@@ -50,7 +50,8 @@ def crash_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, str], Callable[[
             if next(count) != number:
                 original(folder, *args)
                 return
-            if moment == "middle" and original is write_file:  # a torn temporary file stays, as after a power cut
+            # A temporary file with half of the content stays, as after a power cut.
+            if moment == "middle" and original is write_file:
                 name, content = args
                 path = Path(folder.path) / f".{name}.tmp"
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +124,8 @@ def test_files_of_earlier_starts_are_joined_too(run: Folder) -> None:
 def test_crash_anywhere_loses_and_doubles_nothing(
     tmp_path: Path, crash_at: Callable[[int, str], Callable[[], None]], moment: str
 ) -> None:
-    """Five writes, then the files are joined, then two more writes; each write and removal is disturbed once."""
+    """The log writes five times, joins the files, and writes twice more. The test disturbs each write and removal
+    once."""
     for number in range(100):
         run = Folder.at(str(tmp_path / str(number)))
         undo = crash_at(number, moment)
@@ -143,9 +145,10 @@ def test_crash_anywhere_loses_and_doubles_nothing(
             crashed = True
         undo()
         if log is not None:
-            log.close()  # the operating system would release the lock
+            log.close()  # After a real crash, the operating system would release the lock.
         if not crashed:
-            assert number == 1 + 5 + 1 + 5 + 2  # owner, writes, the joined file, removals, writes
+            # The operations are the owner record, 5 writes, the joined file, 5 removals and 2 writes.
+            assert number == 1 + 5 + 1 + 5 + 2
             return
         found = read_events(run)
         assert found[: len(acknowledged)] == acknowledged
@@ -231,7 +234,8 @@ def test_another_thread_can_close_the_log(run: Folder) -> None:
 
 
 def test_server_whose_project_was_taken_over_stores_nothing(run: Folder) -> None:
-    """A remote filesystem has no locks, so only the owner record tells."""
+    """A remote filesystem has no locks, so the server learns only from the owner record that its project was taken
+    over."""
     with AnswerLog(run) as log:
         write(log, [1, 2])
         Lease.take(run.folder("people"))
@@ -242,7 +246,7 @@ def test_server_whose_project_was_taken_over_stores_nothing(run: Folder) -> None
 
 
 def test_remote_log_is_taken_over_by_the_newer_server() -> None:
-    """A filesystem without locks, on which the older server may still run somewhere."""
+    """On a filesystem without locks, the older server may still run somewhere."""
     run = Folder.at("mock:///bucket")
     with AnswerLog(run) as older:
         write(older, [1, 2])

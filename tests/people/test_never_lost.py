@@ -1,4 +1,4 @@
-"""Answers survive failing disks and killed servers: what was acknowledged is there once, whatever happens."""
+"""Tests that answers survive failing disks and killed servers: the log has each acknowledged answer exactly once."""
 
 import os
 import random
@@ -90,7 +90,8 @@ def test_nothing_is_lost_or_doubled_while_the_disk_fails_now_and_then(
     assert len(failures) > 20
     assert {event.id: event.seq for event in events} == acknowledged
     assert [event.seq for event in events] == list(range(1, NUM_PEOPLE * EACH + 1))
-    # Each person gave eight answers and took back four: the first one stands, and three are second opinions.
+    # Each person gave eight answers and took back four. Of the other four, the first one counts, and three are second
+    # opinions.
     book = fold(events)
     assert {key: reply.label for key, reply in book.replies(clusters(40)).items()} == replies
     assert len(replies) == NUM_PEOPLE
@@ -123,6 +124,6 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path: Path, 
         assert [event.seq for event in events] == list(range(1, len(events) + 1))
         assert len({event.id for event in events}) == len(events)
     assert len(acknowledged) >= 2
-    with project(Folder.at(str(tmp_path / "run"))) as one:  # the lock of a killed server does not stay
+    with project(Folder.at(str(tmp_path / "run"))) as one:  # A killed server leaves no lock behind.
         one.open_step(clusters(60), 0, OPEN)
         assert one.state("ana")["answered"] == len({e.question for e in events if isinstance(e, Answered)})

@@ -1,4 +1,5 @@
-"""The estimated prices of a team equal those with which its bots answered, and a simulation accepts them."""
+"""Tests that the estimated prices of a team equal the prices with which its bots answered, and that a simulation
+accepts them."""
 
 from pathlib import Path
 
@@ -32,7 +33,8 @@ def bots(
     shown: tuple[int, int] = (4, 36),
     seed: int = 0,
 ) -> list[TimedAnswer]:
-    """As many single images as clusters, whose times vary by 5 %. One in twenty took a break of 10 to 40 seconds."""
+    """Answers to as many single images as clusters, with times that vary by 5 %. One answer in twenty includes a break
+    of 10 to 40 seconds."""
     rng = np.random.default_rng(seed)
     answers = []
     for _ in range(number):
@@ -80,7 +82,8 @@ def test_intervals_cover_the_true_prices() -> None:
         return sum(price.low <= truth <= price.high for price in prices)
 
     assert covered("sample", 2.0) >= 93
-    assert covered("cluster", 3.0) >= 90  # breaks, which make answers longer and never shorter, shift the median
+    # The share is lower, because breaks make answers only longer and so shift the median.
+    assert covered("cluster", 3.0) >= 90
     assert covered("per_image", 0.1) >= 90
 
 
@@ -155,8 +158,8 @@ def test_time_of_an_answer_that_was_taken_back_belongs_to_the_next_one(tmp_path:
     clusters = [one for one in answers if one.is_cluster]
     assert clusters[0] == TimedAnswer(is_cluster=True, is_refused=False, shown=4, marked=0, seconds=2 * 3.4)
     assert clusters[1].seconds == pytest.approx(3.5)
-    # The 14 answers about clusters are 12 first ones, one second opinion and one late answer. The 26 answers about
-    # images are 20 about the hold-out, 4 about other images, and two more.
+    # The 14 answers about clusters are 12 first answers, one second opinion and one late answer. The 26 answers about
+    # images are 20 about the hold-out, 4 first answers about other images, and two further answers.
     assert (len(clusters), len(answers) - len(clusters)) == (14, 26)
     prices = fit_prices(answers)
     assert prices.sample is not None

@@ -1,4 +1,4 @@
-"""What each person did, by pseudonym."""
+"""Tests the table of what each person did, by pseudonym."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def test_work_of_each_person_is_counted(tmp_path: Path) -> None:
         summarize_people(fold(read_events(run_dir.folder))), key=lambda one: one.annotator, reverse=True
     )
 
-    shown = [*range(4, 4 + NUM_CLUSTERS), 4]  # the first cluster was answered, taken back and answered again
+    shown = [*range(4, 4 + NUM_CLUSTERS), 4]  # The answer to the first cluster was given, taken back and given again.
     seconds = 2.0 * (NUM_HOLDOUT + NUM_SAMPLES) + sum(3.0 + 0.1 * images for images in shown)
     assert owner == PersonSummary(
         annotator="owner",

@@ -71,14 +71,14 @@ def ask(of: Project, client: str, want: int = 1, holding: Sequence[str] = ()) ->
 
 
 def ledger(run: Folder, step: StepQuestions) -> list[Any]:
-    """The ledger rows as the worker makes them, from the disk alone."""
+    """The ledger rows as the worker makes them from the files on the disk."""
     return [
         (row.interaction, row.kind, row.answer, row.label, row.seconds, row.indices.tolist())
         for row in step.rows(fold(read_events(run), CLASSES).replies(step), spent=100)
     ]
 
 
-# Answers and receipts.
+# The following tests check answers and receipts.
 
 
 def test_answer_is_on_disk_when_it_is_acknowledged(birds: Project, run: Folder) -> None:
@@ -126,7 +126,8 @@ def test_cluster_that_cannot_be_split_counts_as_mixed(run: Folder) -> None:
 
 
 def test_split_waits_until_the_rounds_have_started(run: Folder) -> None:
-    """A page sends what it kept as soon as the server is back, and a cluster cannot be cut yet."""
+    """A page sends the answers that it kept as soon as the server answers again. At this moment a cluster cannot be
+    split yet."""
     StepFiles(run.folder("people/steps")).write(clusters(2))
     split = answer(1, "0.0.0", None, answer="split")
     with project(run) as one:
@@ -275,7 +276,7 @@ def test_single_image_cannot_be_refused_or_split(run: Folder, kind: str) -> None
             )
 
 
-# Classes.
+# The following tests check classes.
 
 
 def test_new_class_is_created_with_the_answer(run: Folder) -> None:
@@ -288,7 +289,8 @@ def test_new_class_is_created_with_the_answer(run: Folder) -> None:
     assert isinstance(added, ClassAdded)
     assert isinstance(answered, Answered)
     assert (added.name, added.label, answered.label) == ("Great tit", 0, 0)
-    assert run.folder(ANSWERS).names() == ["00000001.jsonl"]  # after a crash, both events are there or neither
+    # Both events are in one file, so after a crash the log has either both or neither.
+    assert run.folder(ANSWERS).names() == ["00000001.jsonl"]
 
 
 @pytest.mark.parametrize("name", ["GREAT TIT", "great\u00a0tit", " great  tit", "Great t\u200dit"])
@@ -345,7 +347,7 @@ def test_name_with_markup_is_kept_as_it_is(run: Folder) -> None:
         assert one.state("ana")["classes"][5]["name"] == name
 
 
-# A log that was changed.
+# The following tests open a project whose log was changed.
 
 
 def answered_once(run: Folder) -> Path:
@@ -380,7 +382,7 @@ def test_changed_answer_is_refused(run: Folder, before: str, after: str, problem
     with pytest.raises(InputError) as refused:
         project(run)
     assert problem in str(refused.value)
-    file.write_text(content)  # the project is not locked, and nothing was changed
+    file.write_text(content)  # The refusal left no lock and changed nothing.
     with project(run) as one:
         assert one.state("ana")["labeled"] > 1
 
@@ -402,7 +404,7 @@ def test_emptied_file_of_answers_is_refused(run: Folder) -> None:
         project(run)
 
 
-# Undo.
+# The following tests check undo.
 
 
 def test_undo_shows_the_question_again_and_restores_the_state(birds: Project) -> None:
@@ -417,7 +419,7 @@ def test_undo_shows_the_question_again_and_restores_the_state(birds: Project) ->
     assert receipt["question"] == first
     assert receipt["text"] == "Taken back: 10 images as crow"
     assert {**birds.state("ana"), "minutes_left": None} == {**before, "minutes_left": None}
-    assert ask(birds, "b1", 9) == [f"0.0.{number}" for number in range(3, 10)]  # ana has the first three
+    assert ask(birds, "b1", 9) == [f"0.0.{number}" for number in range(3, 10)]  # Ana holds the first three questions.
 
 
 def test_undo_goes_back_any_number_of_answers(birds: Project) -> None:
@@ -454,7 +456,7 @@ def test_undo_over_a_split(birds: Project, run: Folder) -> None:
     assert receipt["question"]["half_of"] is None
     after = birds.state("ana")
     assert (after["answered"], after["labeled"]) == (before["answered"], before["labeled"]) == (0, 0)
-    assert ask(birds, "b1", 99) == [f"0.0.{number}" for number in range(2, 10)]  # there are no halves any more
+    assert ask(birds, "b1", 99) == [f"0.0.{number}" for number in range(2, 10)]  # There are no halves any more.
     assert send_one(birds, answer(5, "0.0.0.0"))["status"] == "refused"
     assert ledger(run, clusters()) == []
 
@@ -484,7 +486,7 @@ def test_undo_after_the_close_is_refused(birds: Project, run: Folder) -> None:
     assert len(ledger(run, clusters())) == 10
 
 
-# Rounds.
+# The following tests check rounds.
 
 
 def test_last_answer_closes_the_step_in_the_same_write(birds: Project, run: Folder) -> None:
@@ -511,7 +513,8 @@ def test_waiting_thread_is_woken_by_the_last_answer(birds: Project) -> None:
 
 
 def test_step_is_closed_only_when_that_is_on_disk(birds: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Otherwise, a worker could be started that does not find the last answers."""
+    """If the step was closed before the event is on the disk, a worker could be started that does not find the last
+    answers."""
     is_writing, may_go_on = threading.Event(), threading.Event()
     write = Folder.write
 
@@ -611,7 +614,8 @@ def test_restarted_project_goes_on_where_it_was(run: Folder) -> None:
         send(one, answer(6, "0.1.0", 4))
         before = one.state("ana")
     with project(run, holdout=4) as one:
-        assert send_one(one, answer(7, "0.1.1", 3))["status"] == "stored"  # before the rounds have started
+        # This answer arrives before the rounds have started.
+        assert send_one(one, answer(7, "0.1.1", 3))["status"] == "stored"
         one.open_step(samples(4), 0, OPEN)
         after = one.state("ana")
         assert after["epoch"] != before["epoch"]
@@ -677,13 +681,14 @@ def test_budget_is_never_exceeded(tmp_path: Path) -> None:
                 page = rng.choice(pages)
                 page.fill()
                 if page.held:
-                    # no answer is late, because nobody got more questions than may be answered
+                    # No answer is late, because the pages never hold more questions than may be answered.
                     assert page.answer()["status"] == "stored"
         assert len(ledger(run, step)) == 12
 
 
 def test_pages_hold_no_more_questions_than_may_be_answered(run: Folder) -> None:
-    """So nobody looks at a cluster when the step closes. A half comes before a question in another page's memory."""
+    """Therefore nobody looks at a cluster when the step closes. A half of a cluster is given before a question that
+    another page only holds in memory."""
     with project(run) as one:
         one.open_step(clusters(5, budget=5), 0, OPEN, halve=halve)
         assert ask(one, "a1", 1) == ["0.0.0"]
@@ -732,7 +737,7 @@ def test_board_says_the_same_as_the_fold(tmp_path: Path) -> None:
         assert rebuilt.labels.tolist() == labels.tolist()
 
 
-# The hold-out.
+# The following tests check the hold-out.
 
 
 def test_holdout_comes_first_and_fills_the_time_in_which_the_model_works(run: Folder) -> None:
@@ -740,7 +745,7 @@ def test_holdout_comes_first_and_fills_the_time_in_which_the_model_works(run: Fo
         page = Page(one, "ana", "a1", iter_ids())
         purposes = []
         page.fill(1)
-        for _ in range(5):  # before there is any question of a round
+        for _ in range(5):  # No round has a question yet.
             purposes.append(page.held[0]["purpose"])
             page.answer(answer="label", label=0)
             page.fill(1)
@@ -759,7 +764,7 @@ def test_holdout_question_shows_an_image_of_the_test_split(run: Folder) -> None:
         questions = one.next("ana", "a1", [], 30)["questions"]
         positions = [int(question["id"].removeprefix("h.")) for question in questions]
         assert sorted(positions) == list(range(30))
-        assert positions != sorted(positions)  # the first ones are a random sample of the hold-out
+        assert positions != sorted(positions)  # The first questions are a random sample of the hold-out.
         assert [question["image"] for question in questions] == TEST_ROWS[positions].tolist()
         assert {(question["kind"], question["purpose"], question["size"]) for question in questions} == {
             ("sample", "holdout", 1)
@@ -784,7 +789,7 @@ def test_finished_project_asks_nothing(run: Folder) -> None:
         }
 
 
-# Several people.
+# The following tests have several people.
 
 
 def test_page_that_is_gone_frees_its_question(run: Folder) -> None:
@@ -875,10 +880,10 @@ def test_fifty_people_at_once_are_all_stored_once(run: Folder) -> None:
     assert len({event.id for event in events}) == 200
     assert {receipt["seq"] for of in receipts for receipt in of} == set(range(1, 201))
     assert sorted(receipt["status"] for of in receipts for receipt in of) == ["second"] * 150 + ["stored"] * 50
-    assert len(run.folder(ANSWERS).names()) < 150  # several answers share a write
+    assert len(run.folder(ANSWERS).names()) < 150  # Several answers share a write.
 
 
-# Errors of the disk.
+# The following tests cause errors of the disk.
 
 
 def test_full_disk_acknowledges_nothing_and_works_again_afterwards(
@@ -923,7 +928,7 @@ def test_second_server_is_refused(birds: Project, run: Folder) -> None:
         project(run)
 
 
-# What a page sees.
+# The following tests check what a page gets from the server.
 
 
 def test_cluster_is_shown_in_bands(run: Folder) -> None:
@@ -996,13 +1001,14 @@ def test_state_has_what_the_page_shows(run: Folder) -> None:
         "step": 0,
         "kind": "cluster",
     }
-    assert len(state["project_id"]) == 16  # the id keeps projects of the same name apart in a browser
+    assert len(state["project_id"]) == 16  # The id distinguishes projects of the same name in a browser.
     assert (state["answered"], state["budget"], state["round_answered"], state["people"]) == (3, 30, 3, 1)
     assert state["minutes_left"] == pytest.approx(27 * 1.0 / 60)
     assert [entry["count"] for entry in state["classes"]] == [40, 0, 30, 0, 0]
     assert (state["labeled"], state["total"]) == (70, len(TRAIN_ROWS) + 40)
     (result,) = state["results"]
     assert (result["accuracy"], result["annotated"], result["human_minutes"]) == (0.9, 120, 1.5)
-    assert (round(result["low"], 4), round(result["high"], 4)) == (0.7695, 0.9604)  # 36 of 40 are right
+    # The model is right about 36 of 40 test images.
+    assert (round(result["low"], 4), round(result["high"], 4)) == (0.7695, 0.9604)
     assert result["num_test"] == 40
     assert json.dumps(state)

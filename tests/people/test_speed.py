@@ -1,4 +1,4 @@
-"""No call depends on the length of the log."""
+"""Tests that the time of no call depends on the length of the log."""
 
 import time
 from pathlib import Path

@@ -12,7 +12,7 @@ from raycal.people.steps import StepFiles
 from raycal.storage.folder import Folder
 from raycal.storage.seal import seal
 
-# Two groups of images, at 0 and at 10, so that every clustering cuts between them.
+# There are two groups of images, at 0 and at 10, so that every clustering cuts between them.
 POINTS = np.array([[0, 0], [10, 0], [0, 1], [10, 1], [0, 0.4], [10, 0.4], [0, 0.5]], np.float32)
 
 
@@ -82,7 +82,7 @@ def test_cluster_is_cut_in_two_by_its_embeddings_and_again(files: StepFiles) -> 
     parts = files.halves(again, again.first[0], cut, seed=3)
     assert sorted(sorted(part.tolist()) for part in parts) == [[3, 5, 8], [12, 22, 31, 40]]
     assert [part.tolist() for part in parts] == [part.tolist() for part in files.halves(step(), again.first[0], cut, 3)]
-    assert {part[0] for part in parts} == {40, 3}  # nearest to the means 0.475 and 0.467
+    assert {part[0] for part in parts} == {40, 3}  # These images are nearest to the means 0.475 and 0.467.
     (half,) = (one for one in again.first[0].halves(parts) if len(one.indices) == 4)
     quarters = files.halves(again, half, cut, seed=3)
     assert sorted(index for part in quarters for index in part.tolist()) == [12, 22, 31, 40]

@@ -78,7 +78,7 @@ def test_names_of_the_lines_do_not_overlap(browser: Any, report: Path) -> None:
         centers = [(top + bottom) / 2 for top, bottom, _ in boxes]
         heights = [bottom - top for top, bottom, _ in boxes]
         gaps = [after - before for before, after in pairwise(centers)]
-        assert min(gaps) > 0.75 * max(heights)  # a box includes line spacing, which may overlap
+        assert min(gaps) > 0.75 * max(heights)  # A box includes line spacing, which may overlap.
         assert max(right for _, _, right in boxes) <= width
 
 

@@ -1,4 +1,4 @@
-"""The parts without information that the page leaves out, and the sentences that say so."""
+"""Tests which parts without information the page leaves out, and the sentences that say so."""
 
 from typing import Any
 

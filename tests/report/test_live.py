@@ -1,4 +1,5 @@
-"""The page of `raycal.report --serve`, of sweeps that go on, end, are interrupted or vanish while it is looked at."""
+"""Tests the page of `raycal.report --serve` for sweeps that continue, end, are interrupted or are deleted while
+somebody looks at the page."""
 
 import json
 import re
@@ -47,7 +48,7 @@ def points(page: str) -> list[str]:
 
 
 def counting(work: list[str], name: str, does: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, wrapped so that it also records each of its calls."""
+    """The given function, wrapped so that each call of it is also recorded."""
 
     def call(*given: Any, **more: Any) -> Any:
         work.append(name)
@@ -90,7 +91,7 @@ def test_nothing_is_drawn_or_read_again_without_a_change(sweep_dir: SweepDir, mo
     for name in ("read_runs", "plates", "page"):
         monkeypatch.setattr(live_module, name, counting(work, name, getattr(live_module, name)))
     live = LiveReport([sweep_dir.folder.place])
-    assert work == ["read_runs"]  # the first look, which fails if the folder is not that of a sweep
+    assert work == ["read_runs"]  # This is the first look, which fails if the folder is not the folder of a sweep.
     before = live.page()
     assert work[1:] == ["read_runs", "plates", "page"]
     version = live.look().version
@@ -101,7 +102,7 @@ def test_nothing_is_drawn_or_read_again_without_a_change(sweep_dir: SweepDir, mo
 
     commit(sweep_dir, 1)
     assert live.look().version != version
-    assert len(work) == 4  # nobody has asked for the new page
+    assert len(work) == 4  # Nobody has asked for the new page.
     assert live.page() != before
     assert work[4:] == ["read_runs", "plates", "page"]
 
@@ -123,7 +124,7 @@ def test_finished_sweep_says_that_it_has_ended(sweep_dir: SweepDir) -> None:
     assert "2 trials, 2 finished" in words(page)
     assert "What to do next" in words(page)
     assert "have not finished" not in words(page)
-    assert '<details id="progress">' in page  # this part is folded, because nothing is in progress
+    assert '<details id="progress">' in page  # This part is folded, because nothing is in progress.
 
 
 def test_running_sweep_is_not_told_to_resume(sweep_dir: SweepDir) -> None:
@@ -145,7 +146,7 @@ def test_sweep_whose_process_is_gone_was_interrupted(
     assert ("The sweep was interrupted. 2 trials are not complete" in words(page)) == is_interrupted
     assert ("random s3 interrupted 1/15 0.250 " in words(page)) == is_interrupted
     assert ("--resume" in page) == is_interrupted
-    assert ("time left" in words(page)) != is_interrupted  # the whole column would be empty
+    assert ("time left" in words(page)) != is_interrupted  # For an interrupted sweep, the whole column would be empty.
     assert len(points(page)) == 1
 
 
@@ -188,7 +189,8 @@ def test_damaged_run_is_named_and_shown_again_when_it_is_put_back(sweep_dir: Swe
     assert points(damaged) == points(before)
     known = live.look().version
     assert f"{results}: not as the experiment left it" in page_of(live)
-    assert live.look().version == known  # so that browsers do not ask for the same page again and again
+    # The version stays the same, so that browsers do not ask for the same page again and again.
+    assert live.look().version == known
 
     results.write_bytes(content)
     assert live.look().version != known

@@ -1,4 +1,5 @@
-"""The page of `raycal.report --serve` in a real browser: it follows the sweep by itself and keeps what was opened."""
+"""Tests the page of `raycal.report --serve` in a real browser: it updates itself while the sweep runs, and parts that
+were opened stay open."""
 
 import shutil
 from pathlib import Path
@@ -13,7 +14,8 @@ from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir
 
 pytestmark = [pytest.mark.slow, needs_chromium]
-# JavaScript for the total number of points in the first figure, and for the rows of the table of trials as text.
+# Two JavaScript expressions: the total number of points in the first figure, and the rows of the table of trials as
+# text.
 POINTS = "() => JSON.parse(document.querySelector('#accuracy .panel')?.dataset.points ?? '[]').length"
 ROWS = """() => [...document.querySelectorAll('#progress tbody tr')]
     .map((row) => row.innerText.replaceAll(/\\s+/g, ' ').trim())"""
@@ -26,7 +28,7 @@ def sweep_dir(tmp_path: Path) -> SweepDir:
 
 
 def opened(browser: Any, port: int, width: int = 1280) -> tuple[Any, list[str], list[str]]:
-    """The loaded page, what it complained about, and the pages that it navigated to."""
+    """The loaded page, its errors and warnings, and the URLs to which it navigated."""
     page, complaints, visited = browser.new_page(viewport={"width": width, "height": 800}), [], []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -1,4 +1,4 @@
-"""The server of `raycal.report --serve`: whom it answers, with what, and how it ends."""
+"""Tests the server of `raycal.report --serve`: which requests it answers, what the answers are, and how it ends."""
 
 import re
 import signal
@@ -37,7 +37,7 @@ def test_page_and_its_files_are_served(port: int) -> None:
     policy = headers["Content-Security-Policy"].split("; ")
     assert {"default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"} < set(policy)
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert b"<script>" not in body  # the policy would keep the browser from running it
+    assert b"<script>" not in body  # The content policy would keep the browser from running such a script.
     for path, kind, start in (
         ("/live.js", "text/javascript; charset=utf-8", b'"use strict"'),
         ("/summary.csv", "text/csv; charset=utf-8", b"dataset,group"),

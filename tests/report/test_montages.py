@@ -35,9 +35,10 @@ def test_paper_becomes_transparent_and_images_stay() -> None:
     empty_left, empty_top, _, _ = tile_boxes(HEIGHT)[1]
 
     assert shown[0, 0, 3] == 0
-    assert shown[empty_top + 5, empty_left + 5, 3] == 0  # a cluster with a single image
+    # The cluster has a single image, so its second place is transparent.
+    assert shown[empty_top + 5, empty_left + 5, 3] == 0
     assert shown[top, left].tolist() == [10, 200, 30, 255]
-    assert shown[top + 5, left + 5].tolist() == [255, 255, 255, 255]  # white pixels of an image stay opaque
+    assert shown[top + 5, left + 5].tolist() == [255, 255, 255, 255]  # White pixels of an image stay opaque.
     assert shown[3, 3].tolist() == [*montages.GRAY, 255]
     assert shown[65, 14].tolist() == [*montages.BLUE, 255]
     assert without_paper(montage()) == without_paper(montage())

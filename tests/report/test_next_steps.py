@@ -55,5 +55,5 @@ def test_models_that_learned_nothing_ask_for_longer_training() -> None:
     guessed = {"values": {"chance_accuracy": [0.9, 0.9]}}
     (only,) = steps(
         runs(*seeds("cluster-only", *level(0.3), **guessed))
-    )  # the only step does not ask for more seeds or baselines
+    )  # The only step is about learning, and not about more seeds or baselines.
     assert only.words.startswith("The models are no better than guessing.")

@@ -1,4 +1,4 @@
-"""The sweep file that the page offers asks for the same experiments."""
+"""Tests that the sweep file that the page offers describes the same experiments as the sweep."""
 
 from pathlib import Path
 from typing import Any

@@ -55,7 +55,7 @@ def test_page_needs_nothing_from_anywhere() -> None:
     loaded = [attributes["src"] or "" for _, attributes in Tags(text).found if "src" in attributes]
     assert all(link.startswith("data:") for link in loaded)
     assert {tag for tag, _ in Tags(text).found} & {"link", "iframe", "object", "base"} == set()
-    # a namespace, which browsers never load
+    # The only URL is an XML namespace, which browsers never load.
     assert set(re.findall(r"https?://[^\s\"']+", text)) == {"http://www.w3.org/2000/svg"}
     assert set(re.findall(r"url\((.)", text)) == {"#"}
     assert "@import" not in text

@@ -167,7 +167,8 @@ def test_trials_that_read_different_data_are_not_averaged(folder: Path) -> None:
 
 
 def test_seeds_of_one_trial_stay_together_where_a_setting_does_not_concern_it() -> None:
-    """An extended sweep may have planned further seeds of `random` under another purity threshold."""
+    """The threshold cannot affect `random`, but an extended sweep may have planned further seeds of it under another
+    threshold."""
     trials = [
         trial("random", seed=seed, expert={"purity_threshold": value}) for seed, value in enumerate((0.7, 0.8, 0.7))
     ]

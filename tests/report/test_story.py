@@ -1,4 +1,4 @@
-"""The order and the folding of the page, read from its HTML."""
+"""Tests the order of the parts of the page, and which parts are folded, as read from the HTML."""
 
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -20,7 +20,7 @@ VOID = {"meta", "img", "br", "path", "use", "rect", "circle", "stop"}
 
 
 class Outline(HTMLParser):
-    """Where each element lies: the ids of the elements around it, its tag and its attributes."""
+    """Records the place of each element: the ids of the elements around it, its tag and its attributes."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ def test_story_comes_before_the_evidence() -> None:
     assert [tag for _, tag, _ in found.elements].index("header") < [tag for _, tag, _ in found.elements].index("main")
     assert found.inside("header", "svg") == []
     for part in ("accuracy", "time"):
-        assert len(found.inside(part, "svg")) == 2  # one for a wide and one for a narrow screen
+        assert len(found.inside(part, "svg")) == 2  # There is one figure for a wide screen and one for a narrow screen.
         assert found.inside(part, "details") == []
 
 
@@ -97,7 +97,7 @@ def test_terms_are_explained_before_the_figure_that_uses_them() -> None:
     words = outline(RUNS).words["accuracy"]
     assert words.index("An interaction is one question") < words.index("interactions (images or clusters shown)")
     assert words.index("Full supervision is a model") < words.index("full supervision 0.805")
-    assert "Guessing is" not in words  # these trials did not record the level of guessing
+    assert "Guessing is" not in words  # These trials did not record the level of guessing.
 
 
 def test_commands_have_a_button_and_no_markup() -> None:
@@ -113,7 +113,8 @@ def test_commands_have_a_button_and_no_markup() -> None:
 def test_one_seed_is_said_once() -> None:
     of = runs(*seeds("random", *level(0.5)), *seeds("cluster-only", *level(0.78)), trial("supervised", [(100, 0.8)]))
     words = outline(of).words["evidence"]
-    assert words.count("one seed") == 2  # once in the sentence, once in the count of claims that one seed cannot decide
+    # The words are once in the sentence about seeds, and once in the count of claims that one seed cannot decide.
+    assert words.count("one seed") == 2
     assert "There is one seed, so no interval and no test is possible" in words
 
 

@@ -1,4 +1,5 @@
-"""The tables as the page shows them: targets become columns, pairs become a matrix, and a shared note is shown once."""
+"""Tests the tables as the page shows them: targets become columns, pairs become a matrix, and a shared note is shown
+once."""
 
 from typing import Any
 
@@ -104,7 +105,7 @@ def test_one_seed_is_said_once_and_in_no_row() -> None:
     ]
     assert cells
     assert not [cell for cell in cells if "one seed" in cell]
-    assert "one seed" in "".join(map(str, frames["pairwise"]["note"]))  # the CSV file still has the note in each row
+    assert "one seed" in "".join(map(str, frames["pairwise"]["note"]))  # The CSV file still has the note in each row.
 
 
 def test_one_seed_of_some_groups_and_of_none() -> None:

@@ -1,4 +1,4 @@
-"""The names at the ends of lines: where they are, and that they never overlap."""
+"""Tests the names at the ends of lines: their places, and that they never overlap."""
 
 from itertools import pairwise
 

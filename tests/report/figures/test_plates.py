@@ -25,7 +25,7 @@ def test_unfinished_trials_are_drawn_only_if_asked_for_and_do_not_cut_the_axis()
     (chart,) = plates(of, with_unfinished=True)[0].rows[0][:1]
     assert [(one.scenario, one.counts) for one in chart.series] == [("random", (2, 2, 1)), ("uncertain-only", (1, 1))]
     assert chart.series[0].mean == pytest.approx((0.3, 0.4, 0.6))
-    assert chart.x_range is None  # if the axis ended with the shared budget, the line of random would end at 200
+    assert chart.x_range is None  # If the axis ended with the shared budget, the line of random would end at 200.
 
 
 def test_figures_of_a_dataset() -> None:

@@ -1,4 +1,5 @@
-"""The report of a project that people labeled: accuracy by minutes, seconds by kind, prices, and no word of a sweep."""
+"""Tests the report of a project that people labeled: accuracy by minutes, seconds by kind, prices, and no words that
+belong to sweeps."""
 
 import csv
 import html
@@ -28,7 +29,7 @@ STRANGE = (
     *("expert is asked", "Expert", "cluster label error", "label error", "simulated", "claim", "paper", "seed is"),
     *("supervis", "--resume", "raycal.sweep", "strategy is", "no winner", "interaction is", "penalty", "break-even"),
 )
-GONE = 2**22 + 1  # above the largest process id of Linux
+GONE = 2**22 + 1  # This number is above the largest process id of Linux.
 ANSWERS = NUM_CLUSTERS + NUM_SAMPLES
 
 
@@ -148,7 +149,8 @@ def test_same_rounds_give_the_same_bytes_while_people_go_on(tmp_path: Path) -> N
     assert main([sweep_dir.folder.place]) == 0
 
     assert {name: report.read(name) for name in report.all_names()} == before
-    assert len(before) == 3 + 4 + 1  # the figure in three formats, two tables in two formats, and the page
+    # The files are the figure in three formats, two tables in two formats, and the page.
+    assert len(before) == 3 + 4 + 1
 
 
 def test_mlflow_gets_the_rounds_as_description(tmp_path: Path) -> None:

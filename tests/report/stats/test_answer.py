@@ -1,4 +1,4 @@
-"""Whole sentences of the answer, for every way in which a sweep can end."""
+"""Tests the sentences of the answer for every way in which a sweep can end."""
 
 from typing import Any
 

@@ -58,13 +58,14 @@ def test_at_the_first_measured_point_all_of_it_counts() -> None:
 
 
 def test_several_seeds_have_an_interval() -> None:
-    second = mixed(1, (100, 0.8), (200, 1.0), shown=[100, 100])  # reaches 0.9 with 150 clusters and no images
+    # This trial reaches 0.9 with 150 clusters and no images.
+    second = mixed(1, (100, 0.8), (200, 1.0), shown=[100, 100])
     (found,) = at_90(CLUSTERS, second, *RANDOM)
 
     assert found.cost is not None
     first, other = (800 - 70) / 80, 800 / 150
     assert found.cost.mean == pytest.approx((first + other) / 2)
-    half = 12.706205 * abs(first - other) / 2  # the 0.975 quantile of t with one degree of freedom
+    half = 12.706205 * abs(first - other) / 2  # 12.706205 is the 0.975 quantile of t with one degree of freedom.
     assert (found.cost.low, found.cost.high) == pytest.approx((found.cost.mean - half, found.cost.mean + half))
 
 
@@ -126,6 +127,7 @@ def test_chart_crosses_zero_at_the_break_even() -> None:
     (series,) = charts[0].series
     assert (series.x[0], series.x[-1]) == (0, pytest.approx(1.2 * 5.375))
     assert series.mean[0] == pytest.approx(100 * (1 - 70 / 500))
-    assert series.mean[10] == pytest.approx(0, abs=1e-9)  # point 10 of 12 on an axis up to 1.2 times the break-even
+    # The axis has 12 steps up to 1.2 times the break-even, so step 10 is the break-even.
+    assert series.mean[10] == pytest.approx(0, abs=1e-9)
     assert [(one.scenario, one.mean) for one in charts[0].levels] == [("uncertain-only", 0)]
     assert saving_charts(compared(*RANDOM)) == ()

@@ -26,7 +26,7 @@ def test_factor_is_the_geometric_mean_over_the_seeds() -> None:
     assert common.other_needed.by_seed == {0: 100, 1: 160}
     assert common.factor is not None
     assert common.factor.mean == pytest.approx(sqrt(2 * 4))
-    assert common.is_unclear  # the factors 2 and 4 of the two seeds differ too much
+    assert common.is_unclear  # The factors 2 and 4 of the two seeds differ so much that the interval contains 1.
 
 
 def test_it_is_the_highest_accuracy_that_each_seed_of_two_strategies_reached() -> None:

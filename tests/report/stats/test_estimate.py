@@ -12,7 +12,8 @@ from raycal.report.stats.estimate import estimate, number
 def test_of_three_seeds_by_hand() -> None:
     found = estimate([0.7, 0.8, 0.9])
     assert found is not None
-    half = 4.302652729911275 * 0.1 / math.sqrt(3)  # the 0.975 quantile of t with 2 degrees of freedom
+    # The first number is the 0.975 quantile of t with 2 degrees of freedom.
+    half = 4.302652729911275 * 0.1 / math.sqrt(3)
     assert (found.n, found.mean, found.sd) == (3, pytest.approx(0.8), pytest.approx(0.1))
     assert (found.low, found.high) == (pytest.approx(0.8 - half), pytest.approx(0.8 + half))
 

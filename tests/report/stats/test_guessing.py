@@ -130,4 +130,4 @@ def test_label_efficiency_is_unknown_where_random_may_have_guessed() -> None:
     known = label_efficiency(sure.groups[1], sure)
     assert known is not None
     assert known.ratio is not None
-    assert known.ratio.mean == pytest.approx(20 / 15)  # 0.5 is reached after 14.3 interactions
+    assert known.ratio.mean == pytest.approx(20 / 15)  # The accuracy 0.5 is reached after 14.3 interactions.

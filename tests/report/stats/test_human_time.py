@@ -8,10 +8,10 @@ from raycal.report.stats.human_time import hours_at, hours_to_reach
 def test_hours_are_interpolated_where_the_accuracy_is_reached() -> None:
     (group,) = runs(*seeds("random", [(10, 0.2), (20, 0.6)], [(10, 0.4), (30, 0.8)])).groups
 
-    reached = hours_to_reach(group, 0.5)  # after 17.5 and after 15 interactions of an hour each
+    reached = hours_to_reach(group, 0.5)  # The two seeds need 17.5 and 15 interactions of an hour each.
     assert reached is not None
     assert reached.mean == 16.25
-    assert hours_to_reach(group, 0.7) is None  # not reached in the first seed
+    assert hours_to_reach(group, 0.7) is None  # The first seed does not reach 0.7.
     at_twelve, at_thirty = hours_at(group, 12), hours_at(group, 30)
     assert at_twelve is not None
     assert at_twelve.mean == 12

@@ -134,7 +134,8 @@ def test_pairs_without_common_seeds_or_interactions() -> None:
 
 
 def test_equal_differences_are_ties_whichever_way_floats_rounded_them() -> None:
-    # Accuracies of 8,192 test images, whose differences lie halfway between two numbers of twelve decimals.
+    # Accuracies on 8,192 test images are used, because their differences lie halfway between two numbers of twelve
+    # decimals.
     first = [0.01 + 77 / 8192, 0.02 + 77 / 8192, 77 / 8192]
     second = [0.01, 0.02, 0.0]
 

@@ -44,7 +44,7 @@ def test_every_exact_equality_of_five_seeds_of_100_images_is_reached() -> None:
         misjudged += right / 100 < target
         assert reaches(right / 100, target)
     assert equalities > 50
-    assert misjudged > 5  # a plain comparison of floats fails in these cases
+    assert misjudged > 5  # These are the cases in which a plain comparison of floats is wrong.
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, 0.5, -0.25, 1e6, float("inf")])

@@ -38,7 +38,8 @@ def test_seeds_that_did_not_reach_the_target_are_told() -> None:
     early = reach(found.groups[0], 0.1)
     assert (early.by_all, early.at_most) == (True, True)
     assert early.estimate is not None
-    assert (early.estimate.mean, early.estimate.low, early.estimate.high) == (11, 8, 14)  # the seeds need 11, 12 and 10
+    # The three seeds need 11, 12 and 10 interactions.
+    assert (early.estimate.mean, early.estimate.low, early.estimate.high) == (11, 8, 14)
 
 
 def test_efficiency_by_hand() -> None:
@@ -58,7 +59,7 @@ def test_efficiency_by_hand() -> None:
     assert efficiency.ratio is not None
     assert (efficiency.of, efficiency.ratio.n) == (2, 2)
     assert efficiency.ratio.mean == pytest.approx(math.sqrt(100 / 25 * 90 / 45))
-    # The factor is the 0.975 quantile of t with one degree of freedom, applied to two logarithms.
+    # The interval is computed from two logarithms with the 0.975 quantile of t with one degree of freedom.
     half = 12.706204736432095 * abs(math.log(4) - math.log(2)) / 2
     assert efficiency.ratio.low == pytest.approx(math.sqrt(8) * math.exp(-half))
     assert efficiency.ratio.high == pytest.approx(math.sqrt(8) * math.exp(half))

@@ -1,4 +1,4 @@
-"""Following raycal's advice about damaged files of a run never loses what people answered."""
+"""Tests that a user who follows raycal's advice about damaged files of a run never loses the answers of people."""
 
 from pathlib import Path
 

@@ -17,7 +17,7 @@ def folder(tmp_path: Path) -> Folder:
 
 @pytest.fixture
 def remote() -> Folder:
-    """A folder on a filesystem that is not this machine's."""
+    """A folder on a filesystem that does not belong to this machine."""
     return Folder.at("mock:///bucket")
 
 
@@ -47,7 +47,7 @@ def test_second_write_replaces_the_first(folder: Folder) -> None:
 
 def test_private_file_is_for_its_user_alone(folder: Folder) -> None:
     folder.write("open", b"1")
-    left = Path(folder.path) / ".secret.tmp"  # a temporary file that a crash left
+    left = Path(folder.path) / ".secret.tmp"  # This is a temporary file that a crash left.
     left.write_bytes(b"0")
     left.chmod(0o666)
     folder.write("secret", b"1", private=True)

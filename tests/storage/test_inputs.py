@@ -1,4 +1,4 @@
-"""A resumed sweep reads what it was started with, or says which images and weights differ."""
+"""Tests that a resumed sweep reads the inputs with which it was started, or says which images and weights differ."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -74,8 +74,10 @@ def test_sweep_goes_on_with_the_same_data(sweep: Callable[..., int], tmp_path: P
     record = (tmp_path / "storage/birds/inputs.json").read_bytes()
 
     assert sweep("--resume") == 0
-    assert (tmp_path / "storage/birds/inputs.json").read_bytes() != record  # the split of the other seed is added
-    assert len(list((tmp_path / "storage/birds/inputs").iterdir())) == 1  # both splits have the same images
+    # The split of the other seed was added to the record.
+    assert (tmp_path / "storage/birds/inputs.json").read_bytes() != record
+    # There is one list of images, because both splits have the same images.
+    assert len(list((tmp_path / "storage/birds/inputs").iterdir())) == 1
 
 
 @pytest.mark.parametrize("settings", [{}, {"seed 1": "after the change"}], ids=["same seed", "other seed"])
@@ -83,7 +85,7 @@ def test_changed_image_is_named_and_nothing_is_written(
     settings: dict[str, str], sweep: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first_only(sweep)
-    if not settings:  # the trial of the first seed must run again
+    if not settings:  # The trial of the first seed must run again.
         for path in (tmp_path / "storage/birds").glob("image_folder-random-s0-*/state/finished.json"):
             path.unlink()
     Image.new("RGB", (8, 8), (1, 2, 3)).save("birds/jay/20.png")
@@ -102,7 +104,7 @@ ADVICE = "put back the earlier inputs, or give the sweep another name or --stora
 
 
 def exchange(first: str, second: str) -> None:
-    """Give two files each other's name."""
+    """Exchange the names of two files."""
     Path(first).rename("exchanged")
     Path(second).rename(first)
     Path("exchanged").rename(second)
@@ -197,7 +199,7 @@ def test_comparing_a_finished_sweep_decodes_nothing_and_reads_every_file_once(
     def refuse(path: Path, *, side: int) -> object:
         raise AssertionError(f"{path} was decoded")
 
-    content_of_files._read_digests.cache_clear()  # the cache is empty, as in a new process
+    content_of_files._read_digests.cache_clear()  # The cache is emptied, as in a new process.
     monkeypatch.setattr(content_of_files, "_read", counting)
     monkeypatch.setattr(decode, "decode_image", refuse)
 
@@ -320,7 +322,7 @@ def test_trial_on_a_node_with_other_data_fails_with_a_line(
     assert run_experiment(config, RunWriter(Folder.at("good")), WorkerSettings(threads=1), expected=expected[key])
     monkeypatch.setenv("RAYCAL_CACHE", str(tmp_path / "another node"))
     fails_with("files", expected[key], "the files on this node differ from those that the sweep was started with")
-    unread = replace(expected[key], content=None)  # this is None for a dataset without one file per image
+    unread = replace(expected[key], content=None)  # The digest is None for a dataset without one file per image.
     fails_with(
         "images", unread, "the images or their labels on this node differ from those that the sweep was started with"
     )

@@ -18,7 +18,7 @@ from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
 @pytest.fixture(params=["local", "mock"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
-    """The folder of a sweep, on this machine's filesystem and on one without locks."""
+    """The folder of a sweep, once on this machine's filesystem and once on a filesystem without locks."""
     return Folder.at(str(tmp_path / "sweep") if request.param == "local" else "mock:///bucket/sweep")
 
 

@@ -1,4 +1,5 @@
-"""A saved pool is read as it was, and can be continued with samples that were added since it was saved."""
+"""Tests that a saved pool is read without a change, and that it can be extended by samples that were added after it was
+saved."""
 
 import numpy as np
 import pytest

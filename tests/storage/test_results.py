@@ -202,7 +202,7 @@ def curve(*points: tuple[int, float | None]) -> list[dict[str, Any]]:
     [
         ([(10, 0.5), (20, 0.5), (100, 0.5)], 0.5),
         ([(0, 0.0), (10, 1.0)], 0.5),
-        # 10 interactions at 0.3 on average, 30 at 0.6.
+        # The mean accuracy is 0.3 over the first 10 interactions, and 0.6 over the other 30.
         ([(10, 0.2), (20, 0.4), (50, 0.8)], (10 * 0.3 + 30 * 0.6) / 40),
         ([(50, 0.75)], 0.75),
         ([(50, 0.25), (50, 0.75)], 0.75),

@@ -24,7 +24,7 @@ from raycal.storage.run_writer import RunWriter
 
 @pytest.fixture(autouse=True)
 def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Skip `fsync`: a test sees what was written without it."""
+    """Skip `fsync`, because a test can read what was written without it."""
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
 
 
@@ -54,7 +54,7 @@ def files(run_dir: RunWriter) -> dict[str, bytes]:
 
 
 def iterations(run_dir: RunWriter) -> tuple[list[int], list[int]]:
-    """The iterations in the results, and those in the ledger."""
+    """The iterations in the results, and the iterations in the ledger."""
     table = pq.read_table(io.BytesIO(run_dir.ledger()))
     return [line["iteration"] for line in run_dir.results()], table["iteration"].to_pylist()
 
@@ -281,7 +281,7 @@ class TestEnd:
 
     @pytest.mark.parametrize("at", range(8))
     def test_crash_while_stopping_leaves_it_stopped_or_going_on(self, three: RunWriter, at: int) -> None:
-        crashes = at < 7  # it writes `state/stopped.json`, then removes six files of two states
+        crashes = at < 7  # Stopping writes `state/stopped.json`, and then removes six files of two states.
         try:
             RunWriter(CrashingFolder.around(three.folder, Countdown(at))).stop("asha")
         except CrashError:
@@ -330,7 +330,7 @@ class TestEnd:
 
 
 class CrashError(BaseException):
-    """Stands for a kill: nothing catches it."""
+    """Stands for a kill, because no code catches this exception."""
 
 
 class Countdown:
@@ -369,7 +369,7 @@ class CrashingFolder(Folder):
 
 
 def run(run_dir: RunWriter, after_begin: Callable[[SavedState | None], None] = lambda saved: None) -> None:
-    """Run an experiment of four iterations from where it stopped."""
+    """Run an experiment of four iterations, from the iteration at which it stopped."""
     saved = run_dir.begin(CONFIG)
     after_begin(saved)
     for iteration in range(0 if saved is None else saved.iteration + 1, 4):
@@ -428,7 +428,7 @@ def test_no_model_is_left_behind_after_a_crash(tmp_path: Path, at: int) -> None:
     try:
         run(RunWriter(CrashingFolder.around(run_dir.folder, Countdown(at))))
     except CrashError:
-        if run_dir.state() is TrialState.FINISHED:  # a finished run is not begun again
+        if run_dir.state() is TrialState.FINISHED:  # A finished run is not begun again.
             return
         run(run_dir)
     assert run_dir.folder.folder("state").names() == ["finished.json"]

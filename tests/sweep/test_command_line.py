@@ -550,7 +550,7 @@ class TestRun:
         rows = (storage / "tiny" / "trials.csv").read_text().splitlines()
         assert [row.rpartition(",")[2] for row in rows] == ["in_sweep_file", "yes", "no", "yes", "no"]
 
-        assert main([*options, "--resume"]) == 0  # the sweep file contains these trials again
+        assert main([*options, "--resume"]) == 0  # The sweep file contains these trials again.
         assert runner.ran == [ids[1], ids[3]]
         assert "removed" not in json.loads((storage / "tiny" / "plan.json").read_text())
 
@@ -670,7 +670,7 @@ class TestRun:
 
 
 def _cpu_of_children() -> float:
-    """The CPU seconds of child processes, which other work on the machine hardly changes."""
+    """The CPU seconds of child processes. Other work on the machine hardly changes this measure."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -749,7 +749,7 @@ class TestSet:
 
 
 class TestPlaceOfTracking:
-    """The notes about the tracking URI that are printed at the start."""
+    """Tests the notes about the tracking URI that are printed at the start."""
 
     @pytest.fixture
     def notes(

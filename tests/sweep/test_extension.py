@@ -1,4 +1,4 @@
-"""The changes to a planned sweep that `--resume` allows, and those that it refuses."""
+"""Tests which changes to a planned sweep `--resume` allows, and which it refuses."""
 
 from pathlib import Path
 from typing import Any
@@ -219,7 +219,7 @@ def test_other_recipe_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestFromFiles:
-    """The axes come from the grid, from its further combinations, and from the random search."""
+    """Tests that the axes come from the grid, from its further combinations, and from the random search."""
 
     def test_axes_are_those_of_the_file(self, tmp_path: Path) -> None:
         text = "grid: {seed: [0], include: [{training.epochs: 2}]}\n"
@@ -261,7 +261,8 @@ class TestFromFiles:
 
 
 class TestSearch:
-    """A search that decides trial by trial may be made longer; everything else must stay."""
+    """Tests that a search that decides trial by trial may be made longer, and that everything else must stay the
+    same."""
 
     def search(self, **changed: Any) -> SearchConfig:
         space = {"training.learning_rate": {"loguniform": [1e-4, 0.1]}, "seed": {"choice": [1, 2]}}

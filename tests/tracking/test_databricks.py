@@ -1,4 +1,4 @@
-"""The checks before the start of a sweep that is tracked in Databricks."""
+"""Tests the checks before the start of a sweep that is tracked in Databricks."""
 
 import logging
 import sys

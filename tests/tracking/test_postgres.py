@@ -1,4 +1,5 @@
-"""The server of `cluster_configs/mlflow/compose.yaml`, without the containers, and many sweeps sent to it at once."""
+"""Tests the server of `cluster_configs/mlflow/compose.yaml`, without the containers, with many sweeps that are sent to
+it at once."""
 
 import os
 import shutil
@@ -58,7 +59,7 @@ def database() -> Iterator[tuple[int, Path]]:
     pytest.importorskip("psycopg2")
     folder, port = Path(tempfile.mkdtemp(prefix="raycal-postgres-", dir="/tmp")), free_port()
     as_user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
-    if as_user:  # PostgreSQL refuses to run as root
+    if as_user:  # PostgreSQL refuses to run as root.
         shutil.chown(folder, 65534, 65534)
     password = folder / "password"
     password.write_text("0123456789abcdef\n")
@@ -167,7 +168,7 @@ def test_sixteen_sweeps_sent_at_once_are_each_there_once(uri: str, tmp_path: Pat
     # Half of the sweeps have the same name, as if several people ran the same file.
     names = [f"sweep-{number}" if number % 2 else "same" for number in range(AT_ONCE)]
     sweeps = [finished_sweep(tmp_path / str(number), name) for number, name in enumerate(names)]
-    for _ in range(2):  # the second round must not send anything again
+    for _ in range(2):  # The second round must not send anything again.
         commands = [[sys.executable, "-m", "raycal.track", sweep.folder.place, "--uri", uri] for sweep in sweeps]
         senders = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for command in commands]
         said = [sender.communicate()[1] for sender in senders]

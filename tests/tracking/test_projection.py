@@ -1,4 +1,4 @@
-"""The MLflow runs of a sweep, in a real database."""
+"""Tests the MLflow runs of a sweep, in a real database."""
 
 import io
 import json
@@ -273,7 +273,7 @@ def test_trial_finished_at_an_earlier_start_stays_finished(uri: str, client: Mlf
     commit(sweep_dir, 0, other)
     RunWriter.of(sweep_dir, other.experiment_id).finish("iterations")
     second = Projection(uri, sweep_dir, "tiny")
-    second.send(other.experiment_id, other)  # the only trial that is selected
+    second.send(other.experiment_id, other)  # This is the only trial that is selected.
     second.end("FINISHED")
 
     assert [child(client, config.experiment_id).info.status for config in CONFIGS] == ["FINISHED", "FINISHED"]
@@ -324,7 +324,7 @@ def test_more_lines_than_a_batch_are_all_sent(uri: str, client: MlflowClient, sw
 
 
 class LosingClient(MlflowClient):
-    """A client that raises after its second batch was stored, as if the answer was lost."""
+    """A client that raises an error after its second batch was stored, as if the answer was lost."""
 
     batches = 0
 
@@ -343,7 +343,8 @@ def test_batch_whose_answer_was_lost_is_not_sent_twice(
     monkeypatch.setattr(LosingClient, "batches", 0)
     commit(sweep_dir, 0)
     projection = Projection(uri, sweep_dir, "tiny")
-    with pytest.raises(MlflowException, match="no answer"):  # the first batch has the params, the second the metrics
+    # The first batch has the params, and the second batch has the metrics.
+    with pytest.raises(MlflowException, match="no answer"):
         projection.send(ID, CONFIG)
     projection.send(ID, CONFIG)
 
@@ -393,7 +394,8 @@ def test_tags_to_filter_by(uri: str, client: MlflowClient, sweep_dir: SweepDir) 
     samples, clusters = (child(client, config.experiment_id).data.tags for config in CONFIGS)
     assert clusters["num_clusters"] == "budget"
     assert clusters["purity_threshold"] == "0.8"
-    assert not {"num_clusters", "purity_threshold"} & set(samples)  # `samples` belongs to a scenario without clusters
+    # `samples` holds the tags of a trial whose scenario has no clusters.
+    assert not {"num_clusters", "purity_threshold"} & set(samples)
     for tags in (samples, clusters):
         assert tags["mlflow.source.git.commit"] == "abc-dirty"
         assert [
@@ -775,7 +777,7 @@ def test_storage_that_was_moved_with_its_database_keeps_runs_and_their_files(
     new = Path(shutil.move(old, tmp_path / "what? 100%20#"))
     moved = SweepDir(Folder.at(str(new / "tiny")))
     moved_uri = tracking_uri(None, moved)
-    _artifact_repos_cache.clear()  # this cache of the process holds the old location of each run
+    _artifact_repos_cache.clear()  # This cache of MLflow holds the old location of each run.
     send_all(moved_uri, moved)
 
     client = MlflowClient(tracking_uri=moved_uri)

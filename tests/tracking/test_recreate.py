@@ -1,4 +1,4 @@
-"""The runs of a sweep in MLflow, created again from its folder."""
+"""Tests that the runs of a sweep in MLflow can be created again from the folder of the sweep."""
 
 import shutil
 from pathlib import Path
@@ -78,7 +78,8 @@ def test_made_again_it_is_what_it_was(
     original = content(uri, "tiny", tmp_path / "files")
     assert content(again, "tiny", tmp_path / "files") == original
     assert [run["status"] for run in original.values()].count("FAILED") == 2
-    assert [run["status"] for run in original.values()].count("KILLED") == 3  # the sweep and two trials
+    # These are the run of the sweep and the runs of two trials.
+    assert [run["status"] for run in original.values()].count("KILLED") == 3
     assert len(original) == 6
     assert sum(len(history) for run in original.values() for history in run["metrics"].values()) == 4 * 2 * 20
     assert sorted(original["tiny"]["artifacts"]) == ["plan.json", "report/summary.csv", "trials.csv"]
@@ -101,13 +102,13 @@ def test_what_is_missing_is_completed(uri: str, tracked: SweepDir, tmp_path: Pat
     killed = list(experiments(tracked).values())[4]
     commit(tracked, 2, killed)
     RunWriter.of(tracked, killed.experiment_id).finish("iterations")
-    assert main([tracked.folder.path]) == 0  # without --uri, the runs go to the database beside the folder
+    assert main([tracked.folder.path]) == 0  # Without --uri, the runs go to the database beside the folder.
 
     runs = content(uri, "tiny", tmp_path / "files")
     run = next(run for name, run in runs.items() if name.endswith(killed.experiment_id[-8:]))
     assert run["status"] == "FINISHED"
     assert [(step, value) for step, _, value in run["metrics"]["test_accuracy"]] == [(10, 0.25), (20, 0.5), (30, 0.75)]
-    assert runs["tiny"]["status"] == "FAILED"  # no trial is unfinished any more
+    assert runs["tiny"]["status"] == "FAILED"  # No trial is unfinished any more.
 
 
 def test_runs_read_from_mlflow_are_those_of_the_folder(uri: str, tracked: SweepDir) -> None:

@@ -1,4 +1,4 @@
-"""Creating MLflow's tables in a sqlite file exactly once and completely, by any number of processes."""
+"""Tests that any number of processes create MLflow's tables in a sqlite file exactly once and completely."""
 
 import shutil
 import signal

@@ -1,4 +1,4 @@
-"""A tracking server in a separate process that becomes unreachable and returns while a sweep runs."""
+"""Tests a tracking server that becomes unreachable while a sweep runs, and later answers again."""
 
 import signal
 from collections.abc import Iterator
@@ -38,7 +38,8 @@ def sweep_dir(tmp_path: Path) -> SweepDir:
 
 
 def iterate(sweep_dir: SweepDir, tracker: Tracker, iteration: int) -> float:
-    """Save an iteration with its montage and announce it to the tracker; return the seconds the announcement took."""
+    """Save an iteration with its montage and announce it to the tracker. Return the seconds that the announcement
+    took."""
     commit(sweep_dir, iteration)
     RunWriter.of(sweep_dir, ID).write_montage(iteration, b"%d" % iteration)
     begin = monotonic()
@@ -61,7 +62,7 @@ def test_server_that_was_away_has_everything_once(
 
     RunWriter.of(sweep_dir, ID).begin(CONFIG)
     assert max(iterate(sweep_dir, tracker, iteration) for iteration in (1, 2)) < 0.1
-    sleep(3)  # time for several attempts
+    sleep(3)  # This is time for several attempts.
     assert tracker.backlog == 1
     server.start()
     wait_until(lambda: tracker.backlog == 0)
@@ -70,7 +71,8 @@ def test_server_that_was_away_has_everything_once(
     tracker.changed(ID)
     tracker.close("FINISHED")
 
-    assert capfd.readouterr().out in ("", "sending to MLflow (up to 60 s)\n")  # the line appears on a busy machine
+    # The line appears only on a busy machine.
+    assert capfd.readouterr().out in ("", "sending to MLflow (up to 60 s)\n")
     after = content(server.uri, "tiny", tmp_path / "after")
     assert after.keys() == before.keys()
     trial = next(run for name, run in after.items() if name != "tiny")
@@ -99,8 +101,8 @@ def test_close_waits_no_longer_than_its_limit_for_a_server_that_hangs(
     tracker.close("KILLED")
 
     assert 1.9 < monotonic() - begin < 4
-    assert tracker.is_alive()  # as a daemon thread, it does not keep the process alive
+    assert tracker.is_alive()  # The tracker is a daemon thread, so it does not keep the process alive.
     server.signal(signal.SIGCONT)
-    tracker.join(60)  # the tracker sends the rest once the server answers
+    tracker.join(60)  # The tracker sends the remaining data once the server answers.
     trial = next(run for name, run in content(server.uri, "tiny", tmp_path / "files").items() if name != "tiny")
     assert [step for step, *_ in trial["metrics"]["test_accuracy"]] == [10, 20]

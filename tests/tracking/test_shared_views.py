@@ -1,4 +1,4 @@
-"""The views that MLflow opens a sweep with."""
+"""Tests the views with which MLflow opens a sweep."""
 
 import json
 from pathlib import Path
@@ -165,7 +165,7 @@ def test_view_is_there_from_the_start_and_has_the_same_key_at_the_end(uri: str, 
     projection.end("FINISHED")
     at_the_end = kept_views(client)
     assert list(at_the_start) == list(at_the_end)
-    assert at_the_start != at_the_end  # the axis ends where the trials ended
+    assert at_the_start != at_the_end  # At the end, the axis ends where the trials ended.
     again = Projection(uri, sweep_dir, "tiny")
     again.end("FINISHED")
     assert kept_views(client) == at_the_end

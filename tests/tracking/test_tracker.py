@@ -158,7 +158,7 @@ def test_change_while_the_same_experiment_is_sent_is_sent_after_it(
     server.answers.clear()
     attempts = server.attempts
     tracker.changed(first)
-    wait_until(lambda: server.attempts == attempts + 1)  # the first change is being sent now
+    wait_until(lambda: server.attempts == attempts + 1)  # The first change is being sent now.
     tracker.changed(first)
     server.answers.set()
     wait_until(lambda: server.sent == [first, first])

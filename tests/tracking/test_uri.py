@@ -1,4 +1,4 @@
-"""The tracking URIs that are refused, and what messages show of them."""
+"""Tests which tracking URIs are refused, and which parts of a URI messages show."""
 
 import re
 from contextlib import suppress
@@ -91,7 +91,7 @@ def test_sqlite_uri_names_its_file_whatever_it_is_called(name: str, tmp_path: Pa
 
     assert sqlite_path(uri) == path
     assert sqlite_path(sqlite_uri(path)) == path
-    from sqlalchemy.engine import make_url  # SQLAlchemy parses the URI for MLflow
+    from sqlalchemy.engine import make_url  # SQLAlchemy parses the URI for MLflow.
 
     assert make_url(uri).database == str(path)
 
@@ -138,7 +138,7 @@ def test_refusal_shows_no_password(uri: str, spoil: str, sweep_dir: SweepDir) ->
         "unknown scheme": f"x{uri}",
         "no scheme": uri.partition("://")[2],
     }
-    with suppress(InputError):  # some of the altered URIs are still valid
+    with suppress(InputError):  # Some of the altered URIs are still valid.
         tracking_uri(spoilt[spoil], sweep_dir)
         return
     with pytest.raises(InputError) as refused:

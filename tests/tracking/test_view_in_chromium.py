@@ -1,4 +1,4 @@
-"""The address that a sweep prints, opened in Chromium: the page must show the curves without a click."""
+"""Opens the address that a sweep prints in Chromium: the page must show the curves without a click."""
 
 import re
 import subprocess
@@ -71,8 +71,9 @@ def test_printed_address_shows_a_line_for_each_condition(
     page = opened(browser, printed[0][0], scheme)
     page.wait_for_function(f"() => ({DRAWN})()[0].lines.length >= {len(CONDITIONS)}")
     accuracy = page.evaluate(DRAWN)[0]
-    assert accuracy["lines"] == [2] * len(CONDITIONS)  # two iterations each: the seeds are averaged
-    assert 40 < accuracy["axis"][1] < 45  # full supervision, with 200 images, does not stretch the axis
+    # Each line has two points, one per iteration, because the seeds are averaged.
+    assert accuracy["lines"] == [2] * len(CONDITIONS)
+    assert 40 < accuracy["axis"][1] < 45  # Full supervision, with 200 images, does not stretch the axis.
     assert page.get_by_text("Mean accuracy by human interactions").is_visible()
     shown = page.locator("body").inner_text()
     assert [condition for condition in CONDITIONS if condition not in shown] == []

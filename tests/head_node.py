@@ -89,8 +89,8 @@ def wait_for(condition: Callable[[], Any], seconds: float, *, every: float = 0.5
 
 @contextmanager
 def head_node(num_cpus: int = 2) -> Iterator[Cluster]:
-    """Start a cluster with its own ports, folder and token, and end exactly its processes."""
-    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # the paths of Ray's sockets must be short
+    """Start a cluster with its own ports, folder and token. At the end, end exactly the processes of this cluster."""
+    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # The paths of Ray's sockets must be short.
     ports = {name: _free_port() for name in ("port", "dashboard-port", "ray-client-server-port", "metrics-export-port")}
     ports |= {name: _free_port() for name in ("dashboard-agent-listen-port", "dashboard-agent-grpc-port")}
     env = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")} | {

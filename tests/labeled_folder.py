@@ -1,4 +1,5 @@
-"""Makes the folder of a project that people labeled, without a server and without training: all numbers are known."""
+"""Makes the folder of a project that people labeled, without a server and without training, so that all numbers are
+known."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -98,7 +99,7 @@ def round_steps(iteration: int) -> list[StepQuestions]:
 
 
 def label_folder(storage: Path, *, rounds: int = 2, is_finished: bool = True) -> tuple[SweepDir, RunWriter]:
-    """Label some rounds of the project `birds`; return its folder and that of its run."""
+    """Label some rounds of the project `birds`. Return the folder of the project and the folder of its run."""
     sweep_dir = SweepDir(Folder.at(str(storage / "birds")))
     sweep_dir.write_plan(SweepPlan(sweep="birds", experiments={CONFIG.experiment_id: CONFIG}, threads=1))
     run_dir = RunWriter(sweep_dir.folder.folder(CONFIG.experiment_id))

@@ -1,4 +1,5 @@
-"""Makes the folder of a project that bots labeled, through the project and the worker but without a server."""
+"""Makes the folder of a project that bots labeled. The bots call the project and the worker directly, without a
+server."""
 
 import random
 from collections.abc import Iterator
@@ -45,7 +46,7 @@ class LabeledRun:
         file: The project file.
         storage: The folder that holds the folder of the project.
         job: The job of the project.
-        config: Its experiment.
+        config: The experiment of the project.
         settings: The compute settings with which the model was trained.
     """
 
@@ -82,7 +83,7 @@ def label_run(
     interactions: int = 16,
     scenario: str = "uncertain+cluster",
 ) -> LabeledRun:
-    """Label some rounds of a new project. With all rounds, the run is finished."""
+    """Label some rounds of a new project. After all rounds, the run is finished."""
     write_images(tmp_path / "colors")
     file, storage = tmp_path / "colors.yaml", tmp_path / "runs"
     file.write_text(
@@ -133,13 +134,13 @@ class Bots:
             who = "owner" if number % 3 else "person-1"
             reply = self._answer(question)
             receipts = self._send(who, question["id"], reply)
-            if number % 7 == 3:  # a person takes an answer back, and gives it again
+            if number % 7 == 3:  # A person takes an answer back, and gives it again.
                 receipts += self._project.submit(who, who, [{"type": "undone", "id": self._id()}])
                 receipts += self._send(who, question["id"], reply)
-            if number % 7 == 5:  # another person answers the same question, without knowing about the first answer
+            if number % 7 == 5:  # Another person answers the same question, without knowing about the first answer.
                 receipts += self._send("person-2", question["id"], reply)
             assert "refused" not in {receipt["status"] for receipt in receipts if "closed" not in receipt["text"]}
-        if step is not None:  # another person answers when the step is closed
+        if step is not None:  # Another person answers after the step was closed.
             late = {"answer": "label", "label": 0, "shown": 1, "timing": {"visible_ms": 4000, "gaps_ms": []}}
             (receipt,) = self._send("person-2", next(one for one in asked if one[0] != "h"), late)
             assert receipt["status"] == "late"

@@ -1,4 +1,4 @@
-"""Starts the server of a live page in this process, for tests."""
+"""Starts the server of a live page in the process of the tests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Makes the trials of a sweep that never ran from given points."""
+"""Makes trials from given points, as if a sweep had run."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,8 @@ Points = Sequence[tuple[float, float | None]]
 
 
 def lines(points: Points, **values: Sequence[Any]) -> tuple[dict[str, Any], ...]:
-    """Lines of results.jsonl with these (interactions, accuracy); ten images annotated and one hour per interaction."""
+    """Lines of results.jsonl with these pairs of interactions and accuracy. Each interaction annotates ten images and
+    takes one hour."""
     return tuple(
         {
             "iteration": iteration,

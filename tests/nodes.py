@@ -1,4 +1,4 @@
-"""Starts Ray clusters of several nodes on this machine, and tells what is alive on them."""
+"""Starts Ray clusters of several nodes on this machine, and lists their living actors and processes."""
 
 import os
 import shutil
@@ -16,15 +16,16 @@ from ray.util.state import list_actors, list_nodes, list_placement_groups
 from sweep_command import family, title_of, wait_until
 
 OBJECT_STORE_BYTES = 100 * 2**20
-# The names of Ray's own actors and processes. The first one stays on a cluster after Ray Train was used. Each node has
-# the two agents. An idle worker is named `IDLE`.
+# The names of Ray's own actors and processes. The first of these names is an actor that stays on a cluster after Ray
+# Train was used. Each node has the two agents. An idle worker is named `IDLE`.
 RAYS_OWN = ("_AutoscalingCoordinatorActor", "DashboardAgent", "RuntimeEnvAgent", "IDLE")
 
 
 @contextmanager
 def ray_cluster(*cpus: int) -> Iterator[Cluster]:
     """A Ray cluster with one node for each number of CPUs; the first node is the head."""
-    # Not in /tmp/ray, where every `ray.init()` looks for a cluster. The paths of sockets must be short.
+    # The folder is not /tmp/ray, because every `ray.init()` looks for a cluster there. Its path is short, because the
+    # paths of sockets must be short.
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     with mock.patch.dict(os.environ, {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}):
         cluster = Cluster()

@@ -1,4 +1,4 @@
-"""Forty made-up images of three classes, thirty in the pool and ten in the test split."""
+"""A dataset of forty made-up images of three classes: thirty are in the pool, and ten in the test split."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Everything that ARCHITECTURE.md names exists."""
+"""Tests that everything that ARCHITECTURE.md names exists."""
 
 import ast
 import os
@@ -25,7 +25,7 @@ from raycal.storage.run_writer import RunWriter
 ROOT = Path(raycal.__file__).parents[1]
 WHOLE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 WALKS = re.findall(r"```(\w+)\n(.*?)```", WHOLE.partition("## Three walks")[2].partition("\n## ")[0], re.DOTALL)
-# The code and the commands of the walks in ARCHITECTURE.md name files that their reader makes.
+# The code and the commands of the walks in ARCHITECTURE.md name files that the reader creates.
 TEXT = re.sub(r"```(?:python|sh|yaml)\n.*?```", "", WHOLE, flags=re.DOTALL).replace("`mine.py`", "")
 FILE = re.compile(r"(?<![\w./])[\w./]*\w\.(?:py|md|toml)\b")
 FOLDER = re.compile(r"(?<=`)[\w/]+/(?=`)|(?<![\w/.])(?:\w+/)+(?![\w<>*])")
@@ -36,7 +36,7 @@ PRIVATE = re.compile(
 
 
 def places(name: str) -> list[Path]:
-    """Where a path may begin; the actors of the diagram are named without their folder."""
+    """The folders in which a path may begin. The diagram names its files without their folder."""
     return [path for path in (ROOT / name, ROOT / "raycal" / name, ROOT / "raycal/distributed" / name) if path.exists()]
 
 

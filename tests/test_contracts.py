@@ -1,4 +1,5 @@
-"""Every registered extension keeps the contract of its kind; a new extension is tested by being registered."""
+"""Tests that every registered extension keeps the contract of its kind. A new extension is tested as soon as it is
+registered."""
 
 import inspect
 from collections.abc import Callable
@@ -23,8 +24,8 @@ CHECKS: dict[str, Callable[..., None]] = {
     "optimizer": testing.check_optimizer,
 }
 SLOW_GFLOP = 4.2
-# No call returns the answers of people, so no check can call this expert. What must hold instead is tested in
-# tests/algorithm/test_questions.py.
+# No call returns the answers of people, so no check can call this expert. tests/algorithm/test_questions.py tests this
+# expert instead.
 NOT_CALLED = {("expert", "people")}
 
 
@@ -50,7 +51,8 @@ def one_thread() -> None:
     [
         pytest.param(kind, name, marks=marks(kind, name), id=f"{kind}-{name}")
         for kind, registry in build.REGISTRIES.items()
-        if kind != "dataset"  # tests/data has the files that datasets read
+        # The tests in tests/data check the datasets, because they have the files that the datasets read.
+        if kind != "dataset"
         for name in registry
         if (kind, name) not in NOT_CALLED
     ],

@@ -64,7 +64,8 @@ def test_local_sweep_runs_without_mlflow_and_ray(file: str, tmp_path: Path, caps
     assert not (storage / "mlflow.db").exists()
 
     assert sweep.main([file, "--local", "--resume", "--storage", str(storage)]) == 0
-    assert sweep.main([file, "--resume", "--storage", str(storage)]) == 0  # nothing is left to run on Ray
+    # Nothing is left to run, so Ray is not needed.
+    assert sweep.main([file, "--resume", "--storage", str(storage)]) == 0
 
 
 @pytest.mark.usefixtures("no_mlflow")

@@ -10,8 +10,8 @@ Three kinds of imports are told apart:
 - *For types only* (`if TYPE_CHECKING`): this loads nothing. Such an import counts only in the checks of the order of
 the parts and of circles, where all import statements count.
 
-Modules of the standard library count only if the part's own statements import them, because nearly every chain leads to
-each of them.
+Modules of the standard library count only if the part's own statements import them, because nearly every chain of
+imports leads to every such module.
 """
 
 import ast
@@ -31,9 +31,9 @@ import raycal
 ROOT = Path(raycal.__file__).parent
 HEAVY = ("torch", "ray", "mlflow")
 
-# What each part must not use. A part may use the parts above its own line in this table, and none below it. `root`
-# stands for the modules that lie in no folder. A name with a dot stands for a module or a folder within a folder, and
-# the rest of the outer folder builds on it.
+# What each part must not use. A part may use the parts above its own line in this table, and no part below it. `root`
+# stands for the modules that lie in no folder. A name with a dot stands for a module or a folder within a folder; the
+# other modules of the outer folder may import it.
 MUST_NOT_USE: Mapping[str, tuple[str, ...]] = {
     "root": (*HEAVY, "torchvision", "numpy", "pydantic"),
     "plugins": (*HEAVY, "torchvision", "numpy", "pydantic"),
@@ -220,7 +220,7 @@ def _module_name(path: Path) -> str:
 
 
 def part(module: str) -> str | None:
-    """The smallest part that contains a module; None if no part does."""
+    """The smallest part that contains a module; None if no part contains it."""
     parts = module.split(".")[1:]
     for length in range(len(parts), 0, -1):
         if (name := ".".join(parts[:length])) in MUST_NOT_USE:
@@ -290,7 +290,7 @@ def _chain(loaded: Mapping[str, str], name: str) -> list[str]:
 
 
 def circles(leads_to: Mapping[str, set[str]]) -> list[list[str]]:
-    """Groups of names in which every name leads to every other one."""
+    """Groups of names in which every name leads to every other name."""
     reach = {name: _reach(leads_to, name) for name in leads_to}
     groups = {frozenset(b for b in reach[a] if a in reach.get(b, ())) for a in leads_to}
     return sorted(sorted(group) for group in groups if group)
@@ -505,7 +505,7 @@ def test_detour_through_two_modules_is_caught() -> None:
     "source",
     [
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from torch import Tensor",
-        "from raycal.kmeans import gpu",  # imports torch inside a function
+        "from raycal.kmeans import gpu",  # This module imports torch inside a function.
         "import torchmetrics, rayon",
         "from raycal import __version__",
         "from .records import Answer",

@@ -1,4 +1,5 @@
-"""Networks other than torchvision's have the options, head, preprocessing, weights and cost that they declare."""
+"""Tests that networks other than torchvision's have the options, head, preprocessing, weights and cost that they
+declare."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -169,7 +170,8 @@ def test_dry_run_takes_the_cost_and_the_download_of_the_entry(monkeypatch: pytes
     large = config({"name": "fixed_size"}, training={"epochs": 1, "image_size": 48})
 
     ratio = estimate_cost(large, info).least_gflop / estimate_cost(small, info).least_gflop
-    assert ratio == pytest.approx((224 / 32) ** 2 * 1.0 / 0.0014)  # one cost is stated for 48 px, the other for 224 px
+    # The cost of one network is stated for 48 px, and the cost of the other for 224 px.
+    assert ratio == pytest.approx((224 / 32) ** 2 * 1.0 / 0.0014)
     assert downloads([small], {}) == []
     (needed,) = downloads([large], {})
     assert (needed.url, "fixed_size (7 MB)" in needed.what) == ("https://a.example/x/fixed.pth", True)

@@ -1,4 +1,5 @@
-"""No command fails because its output is not read, cannot be written to a disk, or cannot be shown by a terminal."""
+"""Tests that no command fails because its output is not read, cannot be written to a disk, or cannot be shown by a
+terminal."""
 
 import json
 import os
@@ -267,8 +268,8 @@ def accuracies(storage: Path) -> list[list[float]]:
     return [[json.loads(line)["test_accuracy"] for line in file.read_text().splitlines()] for file in files]
 
 
-# Redirections that lose the output of a sweep. A sweep on Ray takes long to start, so a single run on Ray tests the
-# loss of standard output and standard error together.
+# With these redirections, the output of a sweep is lost. A sweep on Ray takes long to start, so a single run on Ray
+# tests the loss of standard output and standard error together.
 LOST = {
     "--local": {"closed": "2>&1 | head -1; exit ${PIPESTATUS[0]}", "full": "> /dev/full 2>&1"},
     "--address local": {"both": "2> /dev/full | head -1; exit ${PIPESTATUS[0]}"},

@@ -1,4 +1,4 @@
-"""Extensions from outside the package, in one process."""
+"""Tests plug-ins, which are extensions from outside the package, in one process."""
 
 import json
 import os
@@ -143,8 +143,8 @@ class TestOptions:
         )
 
     def test_are_those_of_the_text_as_it_is_now(self, place: Path, write: Write) -> None:
-        """The process imports both texts, as a notebook may do. Both texts have the same length, and perhaps the same
-        modification time."""
+        """One process imports both versions of the file, as a notebook may do. Both have the same length, and perhaps
+        the same modification time."""
         write("mine.py", ONE)
         before = only(load(place, "./mine.py"))
         write("mine.py", ONE.replace("power: float = 2.0", "shift: float = 3.0").replace("** power", "+ shift "))
@@ -271,7 +271,7 @@ class TestModulesAndPackages:
         after = only(load(place, "pack.ways"))
 
         assert before.plugins.keys() == {"pack"}
-        assert before.experiment_id != after.experiment_id  # whatever file of the package has changed
+        assert before.experiment_id != after.experiment_id  # The id changes, whichever file of the package has changed.
         assert record == {"version": "3.4", "digest": before.plugins["pack"]}
 
     def test_entry_point_is_there_without_being_named(self, place: Path) -> None:
@@ -299,7 +299,7 @@ class TestModulesAndPackages:
 
         assert only(load(place, "./mine.py")).plugins.keys() == {"mine"}
         load(place, overrides=("acquisition=margin",))
-        assert "mine" in acquisitions  # raycal did not import the module
+        assert "mine" in acquisitions  # raycal did not import the module, so it does not unload it.
         assert sys.modules["mine"] is mine
 
     def test_names_are_gone_when_the_next_sweep_does_not_ask_for_them(self, place: Path, write: Write) -> None:

@@ -1,4 +1,4 @@
-"""The names that `import raycal` offers, and what importing it costs."""
+"""Tests the names that `import raycal` offers, and which modules this import loads."""
 
 import ast
 import inspect
@@ -78,7 +78,7 @@ def test_types_are_shipped() -> None:
 
 
 def test_type_checkers_see_what_is_imported_late() -> None:
-    """Type checkers read the imports under `TYPE_CHECKING`, and no `__getattr__`."""
+    """Type checkers read the imports under `TYPE_CHECKING`, and ignore `__getattr__`."""
     tree = ast.parse(Path(raycal.__file__).read_text())
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
     seen = {line.module: tuple(name.name for name in line.names) for line in block.body}

@@ -1,4 +1,4 @@
-"""The command `raycal` and its subcommands."""
+"""Tests the command `raycal` and its subcommands."""
 
 import os
 import re

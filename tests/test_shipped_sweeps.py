@@ -12,7 +12,7 @@ NUM_EXPERIMENTS = {
     "cluster_counts": 30,
     "paper_cifar10": 30,
     "paper_eurosat": 30,
-    "purity_thresholds": 39,  # `random` counts once per seed, whatever the threshold
+    "purity_thresholds": 39,  # `random` counts once per seed, because the threshold cannot affect it.
     "quickstart": 6,
     "related_work": 69,
 }

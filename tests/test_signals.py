@@ -1,4 +1,4 @@
-"""Signals end a command in order, whatever the command is doing."""
+"""Tests that signals end a command in an orderly way, whatever the command is doing."""
 
 import signal
 import subprocess
@@ -37,7 +37,8 @@ def start(code: str, *, ignoring: bool = False) -> subprocess.Popen[str]:
 
 
 def _set_signals(*, ignoring: bool) -> None:
-    """Set the signal handlers of the child; the tests may have been started with others, as under nohup."""
+    """Set the default signal handlers in the child process. The tests may have been started with other handlers, for
+    example under nohup."""
     signal.signal(signal.SIGINT, signal.SIG_IGN if ignoring else signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
@@ -185,7 +186,8 @@ def test_interrupted_process_leaves_at_once(code: int, printed: str) -> None:
 
 
 class TestSignalsOfACall:
-    """A signal ends a call from Python code in order, and the process of the call continues."""
+    """Tests that a signal ends a call from Python code in an orderly way, and that the process of the call
+    continues."""
 
     def test_first_and_second_ctrl_c_raise_and_the_process_goes_on(self) -> None:
         process = start("""

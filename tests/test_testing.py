@@ -1,4 +1,4 @@
-"""The public contract checks find what an extension does wrong, and describe it in words."""
+"""Tests that the public contract checks find what an extension does wrong, and describe it in words."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -140,7 +140,7 @@ class Moody(Oracle):
 
 
 class Sure(Oracle):
-    """An expert who gives wrong labels but reports none as wrong."""
+    """An expert who gives wrong labels but reports no label as wrong."""
 
     def label_samples(self, indices: Any, rng: Any) -> SampleAnswers:
         answers = super().label_samples(indices, rng)

@@ -28,7 +28,7 @@ def sweep_dir(tmp_path: Path) -> SweepDir:
 
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, *steps: Callable[[], object]) -> None:
-    """Let the sweep go on by one step whenever the command waits."""
+    """Advance the sweep by one step whenever the command waits."""
     left = list(steps)
     monkeypatch.setattr("time.sleep", lambda seconds: left.pop(0)())
 
@@ -113,7 +113,7 @@ def test_terminal_gets_a_table(sweep_dir: SweepDir) -> None:
     while True:
         try:
             seen += (chunk := os.read(ours, 4096))
-        except OSError:  # the other side is closed
+        except OSError:  # The other end of the terminal is closed.
             break
         if not chunk:
             break

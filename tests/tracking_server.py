@@ -1,4 +1,4 @@
-"""A tracking server in a process of its own."""
+"""Starts a tracking server in a separate process."""
 
 import os
 import signal
@@ -35,7 +35,8 @@ class Server:
                 [sys.executable, *command],
                 cwd=self._folder,
                 env=os.environ
-                | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # job execution would start seven more processes
+                # MLflow's job execution would start seven more processes.
+                | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

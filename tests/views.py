@@ -27,7 +27,8 @@ def view(
     members: Sequence[Any] = (),
     seed: int = 0,
 ) -> QueryContext:
-    """A view of samples 10, 13, 16 and so on; values that are not given must not be read, or are all the same."""
+    """A view of the samples 10, 13, 16 and so on. Arguments that are left out get equal values, or values that raise an
+    error when they are read."""
     num_samples = len(probs if probs is not None else embeddings)
     probs = floats([[0.5, 0.5]] * num_samples if probs is None else probs)
     embeddings = floats(np.zeros((num_samples, 2)) if embeddings is None else embeddings)

@@ -29,6 +29,6 @@ def _worker(rank: int, size: int, folder: Path, function: Callable[..., Any], ar
         outcome = error
     (folder / f"{rank}.pickle").write_bytes(pickle.dumps(outcome))
     # The process ends without a message, because the other workers must notice the end by themselves. An ordinary exit
-    # would abort now and then, when gloo's threads still hold tensors as the interpreter ends:
+    # would sometimes abort, because gloo's threads may still hold tensors when the interpreter ends:
     # https://github.com/pytorch/pytorch/pull/179291
     os._exit(0)

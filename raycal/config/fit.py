@@ -28,6 +28,8 @@ class Experiment(Protocol):
     def expert(self) -> ComponentConfig: ...
     @property
     def training(self) -> TrainingConfig: ...
+    @property
+    def model_fields_set(self) -> set[str]: ...
 
 
 def kind_of_dataset(dataset: Any, registries: Registries) -> Kind | None:
@@ -65,6 +67,9 @@ def misfits_of_kinds(config: Experiment, registries: Registries) -> Iterator[tup
     if kind is None or name not in networks:
         return
     takes, dataset = networks.facts(name).input, config.dataset.name
+    if takes != kind and kind not in DEFAULT_NETWORKS and "model" not in config.model_fields_set:
+        yield ("model",), None, f"should name a network of {kind}, which the dataset {dataset} has; there is no default"
+        return
     if takes != kind:
         fitting = [other for other in networks if networks.facts(other).input == kind]
         instead = f"use {' or '.join(fitting)}" if 0 < len(fitting) < 4 else f"name a network of {kind}"

@@ -109,6 +109,6 @@ def _check_arrays(loaded: LoadedDataset, case: str) -> None:
         assert (np.diff(rows) > 0).all(), f"{case}: {split} do not ascend"
         assert 0 <= rows[0] <= rows[-1] < count, f"{case}: {split} are no rows of the {loaded.kind}"
     both = set(loaded.train_rows.tolist()) & set(loaded.test_rows.tolist())
-    assert not both, f"{case}: {loaded.noun} {min(both, default=0)} is in both splits"
+    assert not both, f"{case}: {'an image' if loaded.noun == 'image' else f'a {loaded.noun}'} is in both splits"
     for array in ARRAYS:
         assert not getattr(loaded, array).flags.writeable, f"{case}: {array} can be written to"

@@ -7,7 +7,6 @@ from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from raycal.annotate.folder_file import ProjectFile
@@ -25,6 +24,7 @@ from raycal.data import ImageDataset
 from raycal.data.cache import absolute
 from raycal.data.images import UnlabeledImages
 from raycal.data.pictures import Pictures
+from raycal.data.places import FilePlace
 from raycal.errors import InputError
 from raycal.experiment import build
 from raycal.experiment.downloads import downloads, fetch_weights
@@ -97,13 +97,13 @@ class Opened(NamedTuple):
 
     Attributes:
         dataset: The images.
-        root: The folder that they are in. None if they did not come from one file each.
+        root: The folder, or another place, that their files are in. None if they did not come from one file each.
         duplicates: The name of each file that was left out as a duplicate, mapped to the name of the image with the
             same content.
     """
 
     dataset: ImageDataset
-    root: Path | None
+    root: FilePlace | None
     duplicates: Mapping[str, str] = {}
 
 
@@ -250,7 +250,7 @@ def open_images(config: ExperimentConfig, run_folder: Folder) -> Opened:
         images = dataset.load()
         if not isinstance(images, ImageDataset):
             raise InputError(f"dataset {config.dataset.name}: has {images.kind}, but people can only label images")
-        return Opened(images, folder if images.source is not None else None)
+        return Opened(images, None if images.source is None else images.source.place or folder)
     before = read_image_list(run_folder)
     if before is None and read_events(run_folder):
         raise InputError(

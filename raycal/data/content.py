@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from raycal.data.places import InMemory, Place
+
 DIGEST_BYTES = 16
 FILES_PER_TASK = 256
 NUM_THREADS = os.cpu_count() or 1
@@ -30,7 +32,7 @@ def digest_of(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()[:DIGEST_BYTES]
 
 
-def file_digests(root: Path, files: Sequence[str]) -> Digests:
+def file_digests(root: Place, files: Sequence[str]) -> Digests:
     """The digest of every file, relative to `root`; zeros for a file that cannot be read, which is reported when it is
     decoded.
 
@@ -77,12 +79,15 @@ def digest_of_all(parts: Iterable[bytes]) -> str:
     return total.hexdigest()
 
 
-def file_stamps(root: Path, files: Sequence[str]) -> Stamps:
-    """The stamp of each file, from the file system; an empty one for a file that cannot be found."""
+def file_stamps(root: Place, files: Sequence[str]) -> Stamps:
+    """The stamp of each file, from the file system; an empty one for a file that cannot be found, and for an image in
+    a table, which cannot change."""
     return tuple(_stamp(root / name) for name in files)
 
 
-def _stamp(path: Path) -> tuple[int, ...]:
+def _stamp(path: Path | InMemory) -> tuple[int, ...]:
+    if isinstance(path, InMemory):
+        return ()
     try:
         status = path.stat()
     except OSError:
@@ -91,14 +96,14 @@ def _stamp(path: Path) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=4)
-def _read_digests(root: Path, files: tuple[str, ...], stamps: Stamps) -> Digests:
+def _read_digests(root: Place, files: tuple[str, ...], stamps: Stamps) -> Digests:
     chunks = [files[begin : begin + FILES_PER_TASK] for begin in range(0, len(files), FILES_PER_TASK)]
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         digests = b"".join(chain.from_iterable(pool.map(lambda names: [_read(root / name) for name in names], chunks)))
     return np.frombuffer(digests, np.uint8).reshape(len(files), DIGEST_BYTES)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path | InMemory) -> bytes:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()[:DIGEST_BYTES]

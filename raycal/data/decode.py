@@ -30,6 +30,7 @@ import numpy as np
 from raycal.data.cache import array_file, cached_arrays
 from raycal.data.content import Digests, content_digest, file_digests, file_stamps
 from raycal.data.loaded import Images
+from raycal.data.places import InMemory, Place
 from raycal.errors import InputError, first_of
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class DecodedFiles(NamedTuple):
 
 
 def decoded_images(
-    root: Path,
+    root: Place,
     files: Sequence[str],
     *,
     size: int | None,
@@ -100,7 +101,7 @@ def decoded_images(
     """Decode files, or look their images up in the cache by the names and the content of the files.
 
     Args:
-        root: The folder that `files` are relative to.
+        root: The folder, or another place, that `files` are relative to.
         size: The side of the stored images, in pixels. None means the side that the docstring of this module describes.
         image_size: The side, in pixels, of the images that the network sees.
         content: The digest that an earlier call returned for these files. If the cache has images under this digest,
@@ -134,7 +135,7 @@ def decoded_images(
 
 
 def joined_images(
-    parts: Sequence[tuple[DecodedFiles, Sequence[str]]], root: Path, *, size: int | None, image_size: int
+    parts: Sequence[tuple[DecodedFiles, Sequence[str]]], root: Place, *, size: int | None, image_size: int
 ) -> DecodedFiles:
     """The images of the files of several parts that are not broken, as `decoded_images` returns them for these files.
 
@@ -187,7 +188,7 @@ def _save_facts(folder: Path, digests: Digests, broken: Mapping[int, str]) -> No
 def _write_images(
     folder: Path,
     *,
-    root: Path,
+    root: Place,
     files: Sequence[str],
     size: int | None,
     image_size: int,
@@ -223,12 +224,12 @@ def _write_images(
 
 
 def refuse_broken(
-    root: Path, files: Sequence[str], broken: Mapping[int, str], on_error: OnError, *, none_needed: bool = False
+    root: Place, files: Sequence[str], broken: Mapping[int, str], on_error: OnError, *, none_needed: bool = False
 ) -> None:
     """Refuse broken files unless they can be skipped.
 
     Args:
-        root: The folder that `files` are relative to.
+        root: The folder, or another place, that `files` are relative to.
         files: All files.
         broken: The reason why a file cannot be used, by its position in `files`.
         on_error: See `decoded_images`.
@@ -270,7 +271,7 @@ def large_images_may_be_opened() -> Iterator[None]:
                 Image.MAX_IMAGE_PIXELS = _limit.before
 
 
-def _decode_all(pool: ThreadPoolExecutor, root: Path, files: Sequence[str], side: int) -> Iterator[Decoded]:
+def _decode_all(pool: ThreadPoolExecutor, root: Place, files: Sequence[str], side: int) -> Iterator[Decoded]:
     """The image of every file, in order; files are decoded in chunks, so that few images are in memory at a time."""
     chunk = max(NUM_THREADS, min(CHUNK_IMAGES, CHUNK_BYTES // (side * side * 3)))
     for begin in range(0, len(files), chunk):
@@ -278,12 +279,12 @@ def _decode_all(pool: ThreadPoolExecutor, root: Path, files: Sequence[str], side
         yield from pool.map(partial(decode_image, side=side), (root / name for name in names))
 
 
-def decode_image(path: Path, *, side: int) -> Decoded:
+def decode_image(path: Path | InMemory, *, side: int) -> Decoded:
     """The image as it is stored, (side, side, 3) uint8, or the reason why it cannot be used, as text."""
     from PIL import Image
 
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(_source(path), formats=FORMATS) as image:
             if image.width * image.height <= MAX_PIXELS:
                 return np.asarray(_square(_rgb(image), side))
             if (problem := _too_large(image)) is not None:
@@ -324,7 +325,7 @@ def whole_image(file: BinaryIO, *, side: int) -> "Image | str":
         return _reason(error)
 
 
-def header_problems(root: Path, files: Sequence[str]) -> dict[int, str]:
+def header_problems(root: Place, files: Sequence[str]) -> dict[int, str]:
     """The reason why a file cannot be used, by its position, as far as the first bytes of the files tell.
 
     Damage behind the first bytes of an image is not found.
@@ -337,14 +338,19 @@ def header_problems(root: Path, files: Sequence[str]) -> dict[int, str]:
         return {row: problem for row, problem in enumerate(problems) if problem is not None}
 
 
-def _header_problem(path: Path) -> str | None:
+def _header_problem(path: Path | InMemory) -> str | None:
     from PIL import Image
 
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(_source(path), formats=FORMATS) as image:
             return _too_large(image)
     except Exception as error:  # the errors that decoders raise on broken files have no common base
         return _reason(error)
+
+
+def _source(path: Path | InMemory) -> Path | BinaryIO:
+    """What Pillow opens to read an image."""
+    return path.open() if isinstance(path, InMemory) else path
 
 
 def _too_large(image: "Image") -> str | None:
@@ -389,7 +395,7 @@ def _reason(error: Exception) -> str:
             return " ".join(str(error).split()) or type(error).__name__
 
 
-def _common_side(pool: ThreadPoolExecutor, paths: Sequence[Path], image_size: int) -> int:
+def _common_side(pool: ThreadPoolExecutor, paths: Sequence[Path | InMemory], image_size: int) -> int:
     """The side S of the stored images if `size` is not set; files that cannot be opened are ignored."""
     sizes = {size for size in pool.map(_header_size, paths) if size is not None}
     if len(sizes) == 1:
@@ -399,11 +405,11 @@ def _common_side(pool: ThreadPoolExecutor, paths: Sequence[Path], image_size: in
     return image_size
 
 
-def _header_size(path: Path) -> tuple[int, int] | None:
+def _header_size(path: Path | InMemory) -> tuple[int, int] | None:
     from PIL import Image
 
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(_source(path), formats=FORMATS) as image:
             return image.size
     except Exception:  # reported when the file is decoded
         return None

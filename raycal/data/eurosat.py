@@ -8,7 +8,8 @@ from pathlib import Path
 from raycal.data.decode import decoded_images
 from raycal.data.download import Archive, download, download_root
 from raycal.data.image_dataset import DatasetInfo, ImageDataset, datasets
-from raycal.data.image_folder import list_images, missing_classes, source_files
+from raycal.data.image_folder import list_images
+from raycal.data.listing import missing_classes, source_files
 from raycal.data.split import Fraction, Rows, WithSubset, random_split
 from raycal.errors import InputError
 
@@ -82,7 +83,7 @@ class EuroSat(WithSubset):
         decoded = decoded_images(self._root / FOLDER, listing.files, size=SIDE, image_size=SIDE, content=content)
         return ImageDataset(
             images=decoded.images,
-            source=source_files(listing, listing.files, decoded),
+            source=source_files(listing, listing.files, decoded, self._root / FOLDER),
             labels=listing.labels,
             train_rows=rows.train,
             test_rows=rows.test,

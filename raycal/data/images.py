@@ -277,6 +277,7 @@ class UnlabeledImages:
                 content=decoded.content,
                 listing=listing_digest(image_list.names, [""] * len(usable.rows)),
                 num_listed=len(usable.rows),
+                place=self._root,
             ),
             left_out=tuple(usable.left_out(listing.files)),
         )

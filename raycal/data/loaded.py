@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from raycal.algorithm.records import Indices, Labels
 from raycal.data.content import DIGEST_BYTES, Digests, digest_of
+from raycal.data.places import FilePlace
 from raycal.registry import Kind
 
 UNLABELED = -1  # the label of a sample whose class is not known
@@ -30,6 +31,8 @@ class SourceFiles(NamedTuple):
         content: One digest of the names and the content of these files; `Dataset.load` takes it.
         listing: One digest of the names and classes of all files in the folder, including files that no split uses.
         num_listed: The number of all these files.
+        place: Where the files are: a folder that their names are relative to, or files in several places. None if
+            nothing can read them again, such as images in the cells of a table.
     """
 
     names: tuple[str, ...]
@@ -37,6 +40,7 @@ class SourceFiles(NamedTuple):
     content: str
     listing: str
     num_listed: int
+    place: FilePlace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -33,6 +33,7 @@ from raycal.data.cache import cache_dir, evict
 from raycal.data.content import DIGEST_BYTES, Digests
 from raycal.data.decode import NUM_THREADS, large_images_may_be_opened, whole_image
 from raycal.data.image_dataset import ImageDataset
+from raycal.data.places import FilePlace
 from raycal.errors import RaycalError, printable
 
 if TYPE_CHECKING:
@@ -77,12 +78,13 @@ class Pictures:
 
     Args:
         dataset: The images.
-        root: The folder that the files of the dataset are in. None means that the pictures are made from the array.
+        root: The folder, or another place, that the files of the dataset are in. None means that the pictures are made
+            from the array.
         cache: The folder for the thumbnails. None means the cache folder of raycal, in which the least recently used
             thumbnails are removed if all take more than 16 GiB.
     """
 
-    def __init__(self, dataset: ImageDataset, root: Path | None = None, cache: Path | None = None) -> None:
+    def __init__(self, dataset: ImageDataset, root: FilePlace | None = None, cache: Path | None = None) -> None:
         from PIL import Image
 
         Image.init()  # not safe in several threads at once
@@ -255,7 +257,7 @@ class Pictures:
 
     def _unavailable(self, row: int, path: Path, error: Exception) -> PictureUnavailableError:
         reason = (isinstance(error, OSError) and error.strerror) or error
-        if self._root is not None and _is_gone(self._root):
+        if isinstance(self._root, Path) and _is_gone(self._root):
             return PictureUnavailableError(
                 f"the folder {self._root} is not reachable ({reason})", row=row, folder_is_gone=True
             )

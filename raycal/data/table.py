@@ -112,18 +112,20 @@ class Table:
 
     def take(self, kept: Mask) -> "Table":
         """The table with only some of its rows."""
+        return self if kept.all() else self.in_order(np.flatnonzero(kept))
+
+    def in_order(self, positions: Indices) -> "Table":
+        """The table with only the rows at these positions, in the order of the positions."""
         import pyarrow as pa
 
-        if kept.all():
-            return self
         return replace(
             self,
-            samples=self.samples.filter(pa.array(kept)),
-            labels=self.labels[kept],
-            splits=None if self.splits is None else self.splits[kept],
-            groups=None if self.groups is None else self.groups[kept],
-            weights=None if self.weights is None else self.weights[kept],
-            rows=self.rows[kept],
+            samples=self.samples.take(pa.array(positions)),
+            labels=self.labels[positions],
+            splits=None if self.splits is None else self.splits[positions],
+            groups=None if self.groups is None else self.groups[positions],
+            weights=None if self.weights is None else self.weights[positions],
+            rows=self.rows[positions],
         )
 
     def without(self, dropped: Mask, reason: str, note: str) -> "Table":

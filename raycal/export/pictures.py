@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from raycal.data import ImageDataset
+from raycal.data.places import FilePlace
 from raycal.errors import InputError
 from raycal.export.labels import LabeledImage
 from raycal.export.names import file_name, folder_names, unique_names
@@ -48,7 +49,7 @@ def write_pictures(
     *,
     how: Pictures,
     dataset: ImageDataset,
-    originals: Path | None,
+    originals: FilePlace | None,
 ) -> None:
     """Write the images into the folder under their names.
 
@@ -56,7 +57,7 @@ def write_pictures(
         folder: The folder to write to, which lies beside the final one.
         how: Whether to link to the files of the images or to copy them. Images that did not come from files are written
             as PNG in either case.
-        originals: The folder with the files of the images. None if the images did not come from files.
+        originals: The place of the files of the images. None if the images did not come from files.
 
     Raises:
         InputError: A file of the data set does not exist any more.

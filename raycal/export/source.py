@@ -7,6 +7,7 @@ from pathlib import Path
 from raycal.algorithm.records import Interaction
 from raycal.config import ExperimentConfig
 from raycal.data import LoadedDataset
+from raycal.data.places import FilePlace
 from raycal.errors import InputError, first_of
 from raycal.experiment import build
 from raycal.plugins import loaded_plugins
@@ -71,17 +72,16 @@ def read_source(place: str) -> Source:
     )
 
 
-def load_images(config: ExperimentConfig) -> tuple[LoadedDataset, Path | None]:
-    """The images of a run, and the folder of their files. The folder is None if the images did not come from one file
+def load_images(config: ExperimentConfig) -> tuple[LoadedDataset, FilePlace | None]:
+    """The images of a run, and the place of their files. The place is None if the images did not come from one file
     each.
 
     Raises:
         InputError: The images cannot be used.
     """
     dataset = build.dataset(config)
-    folder = dataset.inspect().folder
     images = dataset.load()
-    return images, folder if images.source is not None else None
+    return images, None if images.source is None else images.source.place or dataset.inspect().folder
 
 
 def load_named_plugins(given: Sequence[str], config: ExperimentConfig) -> None:

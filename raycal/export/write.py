@@ -12,6 +12,7 @@ from typing import Any
 from raycal.config.people import asks_people
 from raycal.data import ImageDataset, LoadedDataset
 from raycal.data.cache import absolute
+from raycal.data.places import FilePlace
 from raycal.errors import InputError
 from raycal.export import tables
 from raycal.export.card import card, label_error, wilson
@@ -58,7 +59,7 @@ def export_run(
     plugins: Sequence[str] = (),
     people: PeopleRecord | None = None,
     images: LoadedDataset | None = None,
-    originals: Path | None = None,
+    originals: FilePlace | None = None,
     command: str = "",
 ) -> ExportSummary:
     """Write the labels of a run, and its model, as a data set. Two exports of the same run have the same bytes.
@@ -72,7 +73,8 @@ def export_run(
         people: What is known about the people who labeled. None for a simulated run.
         images: The images with the classes and test labels that are known by now. None means that the data set of the
             configuration is loaded.
-        originals: The folder that `images.source.names` are relative to; it is only used with `images`.
+        originals: The folder, or another place, that `images.source.names` are relative to; it is only used with
+            `images`.
         command: The command that is named in README.md. Empty means the command `raycal export`.
 
     Raises:
@@ -112,14 +114,14 @@ def export_run(
     return _summary(target, images, labels, model)
 
 
-def _check_place(target: Path, source: Source, originals: Path | None) -> None:
+def _check_place(target: Path, source: Source, originals: FilePlace | None) -> None:
     """Refuse a folder in which the export would become a part of the data set or of the run.
 
     Raises:
         InputError: The folder is or lies in the folder of the images or of the run, or contains one of them.
     """
     places = {"the folder of the run": source.run_dir.folder.path} if source.run_dir.folder.is_local else {}
-    if originals is not None:
+    if isinstance(originals, Path):
         places["the folder of the images"] = str(originals)
     for what, place in places.items():
         path = Path(os.path.realpath(place))

@@ -64,6 +64,15 @@ def flat_root(tmp_path: Path, write_image: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture
+def manifest_of_flat_root(flat_root: Path) -> Path:
+    """A CSV file beside the folder that lists its images."""
+    file = flat_root.parent / "flat.csv"
+    paths = [path.relative_to(flat_root.parent) for path in sorted(flat_root.rglob("*.png"))]
+    file.write_text("".join(["path,label\n", *(f"{path},{path.parent.name}\n" for path in paths)]))
+    return file
+
+
+@pytest.fixture
 def eurosat_root(tmp_path: Path) -> Path:
     """Ten images in each of the ten classes; image j of class k is gray with the value 20 k + j."""
     for k, name in enumerate(EUROSAT_CLASSES):

@@ -15,6 +15,7 @@ OPTIONS: dict[str, Callable[[pytest.FixtureRequest], dict[str, Any]]] = {
     "cifar10": lambda request: {"root": str(request.getfixturevalue("cifar10_root")), "download": False},
     "eurosat": lambda request: {"root": str(request.getfixturevalue("eurosat_root")), "download": False},
     "image_folder": lambda request: {"root": str(request.getfixturevalue("flat_root"))},
+    "manifest": lambda request: {"file": str(request.getfixturevalue("manifest_of_flat_root"))},
     "images": lambda request: {"root": str(request.getfixturevalue("flat_root"))},
 }
 

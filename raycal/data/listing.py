@@ -1,0 +1,129 @@
+"""A list of labeled image files, and how a dataset is made of it. Folders and tables of images share this."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from raycal.algorithm.records import Floats, Indices, Labels
+from raycal.data.content import listing_digest
+from raycal.data.decode import DecodedFiles, OnError, decoded_images
+from raycal.data.image_dataset import ImageDataset, SourceFiles
+from raycal.data.image_files import NUM_NAMED
+from raycal.data.places import ListedFiles, Place
+from raycal.data.split import Rows, random_split
+from raycal.errors import InputError, first_of
+
+
+class Listing(NamedTuple):
+    """Labeled images, as they are listed before any of them is decoded.
+
+    Attributes:
+        files: The names of S files, relative to the place where they are.
+        labels: (S,) int64, ids into `class_names`.
+        class_names: K names.
+        split: The split that the images came with; None if they have none.
+        notes: What a user should know about how the images were found, one line per note.
+        groups: (S,) int64, a number for each group that no split may tear apart. None if there are no groups.
+        weights: (S,) float32 above 0, the weight of each image's loss. None means equal weights.
+    """
+
+    files: tuple[str, ...]
+    labels: Labels
+    class_names: tuple[str, ...]
+    split: Rows | None
+    notes: tuple[str, ...]
+    groups: Indices | None = None
+    weights: Floats | None = None
+
+    @property
+    def class_sizes(self) -> tuple[int, ...]:
+        """How many images each class has, both splits together."""
+        return tuple(np.bincount(self.labels, minlength=len(self.class_names)).tolist())
+
+    def rows(self, *, test_fraction: float, seed: int, name: str) -> Rows:
+        """The split that the images came with or, if they have none, a random one.
+
+        Args:
+            test_fraction: The share of images in the test split that is drawn.
+            seed: The seed of the draw.
+            name: The name of the dataset, for messages.
+
+        Raises:
+            InputError: A split would be empty.
+        """
+        if self.split is not None:
+            return self.split
+        return random_split(len(self.files), test_fraction=test_fraction, seed=seed, name=name, groups=self.groups)
+
+
+def load_listed_images(
+    listing: Listing,
+    rows: Rows,
+    place: Place,
+    *,
+    size: int | None,
+    image_size: int,
+    content: str | None,
+    on_error: OnError,
+) -> ImageDataset:
+    """The images of both splits, decoded.
+
+    Args:
+        listing: The images.
+        rows: The splits, as rows of the listing.
+        place: Where the files are.
+        size: See `decoded_images`, as for the other arguments.
+
+    Raises:
+        InputError: Images cannot be decoded, or no image of a split is left.
+    """
+    used = np.union1d(rows.train, rows.test)
+    files = tuple(listing.files[row] for row in used)
+    decoded = decoded_images(place, files, size=size, image_size=image_size, content=content, on_error=on_error)
+    train, test = (_whole(np.searchsorted(used, part), decoded, place) for part in rows)
+    return ImageDataset(
+        images=decoded.images,
+        source=source_files(listing, files, decoded, place),
+        labels=listing.labels[used],
+        train_rows=train,
+        test_rows=test,
+        class_names=listing.class_names,
+        left_out=tuple(f"{files[row]} ({reason})" for row, reason in decoded.broken.items()),
+    )
+
+
+def _whole(rows: Indices, decoded: DecodedFiles, place: Place) -> Indices:
+    """The rows of a split whose image could be decoded."""
+    whole = rows[~np.isin(rows, list(decoded.broken))] if decoded.broken else rows
+    if not len(whole):
+        raise InputError(f"{place}: no image of a split can be decoded; replace the broken ones")
+    return whole
+
+
+def missing_classes(listing: Listing, rows: Rows) -> tuple[str, ...]:
+    """A line for each split that has no image of some classes."""
+    lines = []
+    for split, part, so in (
+        ("training", rows.train, "no model can learn them"),
+        ("test", rows.test, "its accuracy says nothing about them"),
+    ):
+        sizes = np.bincount(listing.labels[part], minlength=len(listing.class_names))
+        if missing := [listing.class_names[label] for label in np.flatnonzero(sizes == 0)]:
+            named = first_of(missing, NUM_NAMED)
+            num_classes = len(listing.class_names)
+            lines.append(f"the {split} split has no image of {len(missing)} of {num_classes} classes ({named}): {so}")
+    return tuple(lines)
+
+
+def source_files(listing: Listing, files: tuple[str, ...], decoded: DecodedFiles, place: Place) -> SourceFiles:
+    """The facts that are known about the files of a listing that were decoded."""
+    classes = [listing.class_names[label] for label in listing.labels]
+    return SourceFiles(
+        names=files,
+        digests=decoded.digests,
+        content=decoded.content,
+        listing=listing_digest(listing.files, classes),
+        num_listed=len(listing.files) - len(decoded.broken),
+        place=place if isinstance(place, Path | ListedFiles) else None,
+    )

@@ -38,7 +38,8 @@ OPTIONS: dict[tuple[str, str], dict[str, Any]] = {("expert", "confusion_noise"):
 
 
 def marks(kind: str, name: str) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.slow] if kind == "model" and networks.facts(name).cost > SLOW_GFLOP else []
+    is_slow = kind == "model" and networks.facts(name).cost(networks.facts(name).usual_size) > SLOW_GFLOP
+    return [pytest.mark.slow] if is_slow else []
 
 
 @pytest.fixture(autouse=True)

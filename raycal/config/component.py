@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 from raycal.algorithm.scenario import Use
 from raycal.config.strict import Count, Strict, did_you_mean
 from raycal.errors import one_line, shortened
+from raycal.networks import IMAGENET, PRETRAINED, is_of_family
 from raycal.registry import EVERYTHING, REQUIRED, Affects, Option, Registry
 
 DEFAULT_NETWORK = "resnet18"
@@ -67,14 +68,20 @@ def _network(name: str, info: ValidationInfo) -> str:
     raise PydanticCustomError("unknown_name", "{words}", {"words": words})
 
 
+def published_weights(network: str) -> str:
+    """The word for the published weights of a network, such as `pretrained` for `timm/resnet50`."""
+    return PRETRAINED if is_of_family(network) else IMAGENET
+
+
 class ModelConfig(ComponentConfig):
-    """The network with its options, and the source of its weights: `imagenet`, `none`, or a file with a state dict.
+    """The network with its options, and the source of its weights: `imagenet`, `pretrained`, `none`, or a file with a
+    state dict. By default they are those that are published for the network.
 
     If the network is `frozen`, only its last layer is trained, on embeddings that the initial weights compute.
     """
 
     name: Always[Annotated[str, AfterValidator(_network)]] = DEFAULT_NETWORK
-    weights: Always[Annotated[str, BeforeValidator(lambda value: "none" if value is None else value)]] = "imagenet"
+    weights: Always[Annotated[str, BeforeValidator(lambda value: "none" if value is None else value)]] = IMAGENET
     frozen: Always[bool] = False
 
 
@@ -88,6 +95,8 @@ def component(kind: str, default: str | None, model: type[ComponentConfig] = Com
         if not isinstance(value, Mapping):
             return value
         value = {"name": default, **value} if default else value
+        if model is ModelConfig and isinstance(value.get("name"), str):
+            value = {"weights": published_weights(value["name"]), **value}
         registry: Registry[Any] | None = (info.context or {}).get(kind)
         if registry is None or not isinstance(value.get("name"), str):
             return value

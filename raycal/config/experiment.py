@@ -43,7 +43,7 @@ from raycal.config.training import (
     MIN_BATCH_PER_WORKER,
     TrainingConfig,
 )
-from raycal.networks import IMAGENET, networks
+from raycal.networks import IMAGENET, PRETRAINED, networks
 from raycal.plugins import digests_of
 from raycal.registry import Registry
 
@@ -95,6 +95,8 @@ class ExperimentConfig(Strict):
 
     @model_validator(mode="after")
     def _fit_together(self, info: ValidationInfo) -> Self:
+        if info.context is not None:
+            self._take_size_of_network()
         misfits = [*self._misfits(), *([] if info.context is None else self._misfits_of_components(info.context))]
         details = [
             InitErrorDetails(type=PydanticCustomError("unfit", "{words}", {"words": words}), loc=loc, input=value)
@@ -140,9 +142,24 @@ class ExperimentConfig(Strict):
         if facts.image_size is not None and size != facts.image_size:
             words = f"should be {facts.image_size}, not {size}, as {name} accepts no other size"
             yield ("training", "image_size"), size, words
-        if self.model.weights == IMAGENET and facts.imagenet is None:
-            words = f"should be none or a file, not {IMAGENET!r}, because no weights are published for {name}"
-            yield ("model", "weights"), self.model.weights, words
+        elif facts.misfit is not None and (words_or_none := facts.misfit(size)) is not None:
+            yield ("training", "image_size"), size, words_or_none
+        published = {IMAGENET: facts.imagenet, PRETRAINED: facts.pretrained}
+        if (weights := self.model.weights) in published and published[weights] is None:
+            known = [word for word, one in published.items() if one is not None]
+            means = (
+                f"{name} has the published weights {known[0]!r}" if known else f"no weights are published for {name}"
+            )
+            words = f"should be {', '.join([*known, 'none'])} or a file, not {weights!r}, because {means}"
+            yield ("model", "weights"), weights, words
+
+    def _take_size_of_network(self) -> None:
+        """Let the images have the size with which the network was pretrained, if the sweep file gives no size."""
+        key, name = "image_size", self.model.name
+        if key in self.training.model_fields_set or name not in networks:
+            return
+        if (size := networks.facts(name).usual_size) != self.training.image_size:
+            self.__dict__["training"] = self.training.model_copy(update={key: size})
 
     def _misfits_of_stop(self) -> Iterator[tuple[tuple[str, str], Any, str]]:
         """The settings of the training's length that are missing or have no effect."""

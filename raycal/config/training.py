@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from raycal.config.component import Always, ComponentConfig, ForClusters, by_default, component
 from raycal.config.strict import MAX_COUNT, Count, Strict
+from raycal.networks import USUAL_SIZE
 
 DEFAULT_LOSS, DEFAULT_OPTIMIZER = "cross_entropy", "sgd"
 MIN_BATCH_PER_WORKER = 2  # batch normalization cannot compute the variance of a single image
@@ -42,7 +43,7 @@ def _warmup(value: Any) -> Any:
 
 class TrainingConfig(Strict):
     """How the network is trained on the annotated samples. The defaults are the paper's values for CIFAR-10; the paper
-    does not give a batch size.
+    does not give a batch size. `image_size` is 224, unless the network was pretrained with images of another size.
 
     `stop` determines when a training ends:
 
@@ -76,7 +77,7 @@ class TrainingConfig(Strict):
     warmup: Always[Annotated[int | float, BeforeValidator(_warmup)]] = 0
     momentum: Always[Annotated[float, Ge(0), Lt(1)]] = 0.9
     weight_decay: Always[Annotated[float, Ge(0)]] = 5e-4
-    image_size: Always[Annotated[int, Ge(32), Le(512)]] = 224
+    image_size: Always[Annotated[int, Ge(32), Le(1024)]] = USUAL_SIZE
     horizontal_flip: Always[bool] = False
     dtype: Always[Literal["auto", "float32", "bfloat16"]] = "auto"
     loss: Always[Annotated[ComponentConfig, component("loss", DEFAULT_LOSS)]] = by_default(DEFAULT_LOSS)

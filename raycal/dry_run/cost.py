@@ -56,7 +56,7 @@ def estimate_cost(config: ExperimentConfig, info: DatasetInfo) -> Cost:
     """
     training = config.training
     facts, resnet18 = networks.facts(config.model.name), networks.facts("resnet18")
-    size = facts.at_224 / resnet18.at_224 * ((training.image_size if facts.input == "images" else 224) / 32) ** 2
+    size = facts.cost(training.image_size) / resnet18.cost(32)
     members = config.acquisition.options.get("members", 1)
     settings, interactions, gflops = loop_settings(config), list[int](), list[float]()
     for accepts in (False, True):

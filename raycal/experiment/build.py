@@ -24,7 +24,7 @@ from raycal.errors import InputError, first_of
 from raycal.experiment.downloads import lacks_weights
 from raycal.learner.losses import losses
 from raycal.learner.optimizers import optimizers
-from raycal.networks import networks
+from raycal.networks import is_of_family, networks
 from raycal.plugins import owner_of
 from raycal.registry import Kind, Registry
 from raycal.storage.inputs import DatasetInput, ExpectedInputs, Inputs, RecordedInputs
@@ -32,6 +32,7 @@ from raycal.storage.inputs import DatasetInput, ExpectedInputs, Inputs, Recorded
 if TYPE_CHECKING:
     from raycal.learner.learner import NetworkLearner
     from raycal.learner.team import Team
+    from raycal.learner.weights import StateDict
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,9 @@ def weights_key(config: ExperimentConfig) -> str:
     """The key of an experiment's initial weights; experiments with the same key start from the same weights."""
     model = config.model
     options = f" {json.dumps(model.options, sort_keys=True)}" if model.options else ""
-    return f"{model.name} {model.weights}{options}"
+    # The weights of some networks of a family are adapted to the size of the images.
+    size = f" {config.training.image_size} px" if is_of_family(model.name) else ""
+    return f"{model.name} {model.weights}{options}{size}"
 
 
 def dataset_family(config: ExperimentConfig) -> str:
@@ -159,9 +162,17 @@ def _leak(loaded: LoadedDataset, manifest: Manifest) -> str:
 
 def _weights_digest(config: ExperimentConfig) -> str:
     """The digest of the weights that an experiment starts from."""
-    from raycal.learner.weights import load_weights, weights_digest
+    from raycal.learner.weights import weights_digest
 
-    return weights_digest(load_weights(config.model.weights, config.model.name, config.model.options) or {})
+    return weights_digest(_weights(config) or {})
+
+
+def _weights(config: ExperimentConfig) -> "StateDict | None":
+    """The weights that an experiment starts from; None if they are drawn."""
+    from raycal.learner.weights import load_weights
+
+    model = config.model
+    return load_weights(model.weights, model.name, model.options, config.training.image_size)
 
 
 def expected_inputs(inputs: Inputs, experiments: Mapping[str, ExperimentConfig]) -> dict[str, ExpectedInputs]:
@@ -213,7 +224,6 @@ def learner(
     from raycal.learner.device import DeviceSettings
     from raycal.learner.feature_extractor import FeatureExtractor
     from raycal.learner.learner import FineTuner, LinearProbe
-    from raycal.learner.weights import load_weights
 
     training, rounds = config.training, config.resolved_scenario.iterations(config.iterations)
     extractor = FeatureExtractor(
@@ -222,7 +232,7 @@ def learner(
         network=config.model.name,
         network_options=config.model.options,
         network_source=_network_source(config),
-        weights=load_weights(config.model.weights, config.model.name, config.model.options),
+        weights=_weights(config),
         rng=stream(config.seed, 0, "backbone"),
         device_settings=DeviceSettings.choose(
             training.dtype,
@@ -243,11 +253,13 @@ def learner(
 
 
 def _network_source(config: ExperimentConfig) -> str:
-    """A text that distinguishes a plug-in's network from others of the same name; empty for a network of raycal."""
-    plugin = owner_of("model", config.model.name)
-    if plugin is None:
+    """A text that distinguishes a network from others that have the same weights, such as those of a changed plug-in or
+    of another version of a library; empty for a network of raycal."""
+    name, plugin = config.model.name, owner_of("model", config.model.name)
+    if plugin is None and not is_of_family(name):
         return ""
-    return f"{config.model.name} {plugin.digest} {json.dumps(config.model.options, sort_keys=True)}"
+    source = networks.facts(name).version if plugin is None else plugin.digest
+    return f"{name} {source} {json.dumps(config.model.options, sort_keys=True)}"
 
 
 def components(

@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 from raycal.config import ExperimentConfig
 from raycal.data import DatasetInfo
 from raycal.data.download import checkpoints_dir, download
-from raycal.networks import IMAGENET, PublishedWeights, networks
+from raycal.errors import InputError
+from raycal.networks import IMAGENET, PRETRAINED, PublishedWeights, networks
+from raycal.networks.registry import no_download
 
 # The beginning of the SHA-256 at the end of a name such as `resnet18-f37072fd.pth`.
 _CHECKSUM = re.compile(r"-([0-9a-f]{8,64})\.")
@@ -52,29 +54,49 @@ def downloads(experiments: Iterable[ExperimentConfig], infos: Mapping[str, Datas
         info = infos.get(config.experiment_id)
         if info is not None and info.download:
             needed[Download(config.dataset.name, info.download, f"put it into {info.download_to}")] = None
-        weights = networks.facts(config.model.name).imagenet
-        if weights is not None and lacks_weights(config):
-            what = f"model.weights: imagenet of {config.model.name} ({weights.megabytes} MB)"
-            instead = f"put {weights.file} into {checkpoints_dir()}, or give a file as model.weights"
-            needed[Download(what, weights.url, instead)] = None
+        if lacks_weights(config):
+            needed[_of_weights(config)] = None
     return list(needed)
+
+
+def _of_weights(config: ExperimentConfig) -> Download:
+    """The download of the published weights of an experiment."""
+    name, facts = config.model.name, networks.facts(config.model.name)
+    if facts.pretrained is not None:
+        return Download(f"model.weights: pretrained of {name}", facts.pretrained.url, "give a file as model.weights")
+    assert facts.imagenet is not None
+    what = f"model.weights: imagenet of {name} ({facts.imagenet.megabytes} MB)"
+    instead = f"put {facts.imagenet.file} into {checkpoints_dir()}, or give a file as model.weights"
+    return Download(what, facts.imagenet.url, instead)
 
 
 def lacks_weights(config: ExperimentConfig) -> bool:
     """Whether the weights of an experiment would be downloaded, because they are not on this machine."""
+    if config.model.weights == PRETRAINED:
+        pretrained = networks.facts(config.model.name).pretrained
+        return pretrained is not None and not pretrained.is_here()
     weights = networks.facts(config.model.name).imagenet
     return config.model.weights == IMAGENET and weights is not None and not (checkpoints_dir() / weights.file).is_file()
 
 
 def fetch_weights(config: ExperimentConfig) -> None:
-    """Download the weights of an experiment into the folder in which torch looks for them, if they are not there.
+    """Download the weights of an experiment into the folder in which their library looks for them, if they are not
+    there.
 
     Raises:
         InputError: The download failed, and left no part of the file.
     """
-    weights = networks.facts(config.model.name).imagenet
-    if weights is None or not lacks_weights(config):
+    if not lacks_weights(config):
         return
+    facts = networks.facts(config.model.name)
+    if facts.pretrained is not None:
+        try:
+            facts.pretrained.fetch()
+        except Exception as error:  # libraries fail in many ways when there is no network
+            raise InputError(no_download(config.model.name, facts.pretrained, error)) from error
+        return
+    weights = facts.imagenet
+    assert weights is not None
     folder = checkpoints_dir()
     download(
         folder,

@@ -74,7 +74,9 @@ class FeatureExtractor:
         self.inputs = inputs_of(dataset, image_size, networks.facts(network), device_settings)
         self.scoring_batch = max(16, SCORING_PIXELS[device_settings.device.type] // self.inputs.elements)
         num_features = dataset.vectors.shape[1] if isinstance(dataset, VectorDataset) else None
-        made = new_network(network, dataset.num_classes, rng, network_options, num_features=num_features)
+        made = new_network(
+            network, dataset.num_classes, rng, network_options, num_features=num_features, image_size=image_size
+        )
         self.network = made.to(device_settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._head_prefix, self.head = head_of(self.network)
         self.weights_digest = None if weights is None else weights_digest(weights)
@@ -248,7 +250,14 @@ def inputs_of(
     """
     if facts.input == dataset.kind:
         if isinstance(dataset, ImageDataset):
-            return DeviceImages(dataset.images, image_size, device_settings, mean=facts.mean, std=facts.std)
+            return DeviceImages(
+                dataset.images,
+                image_size,
+                device_settings,
+                mean=facts.mean,
+                std=facts.std,
+                interpolation=facts.interpolation,
+            )
         if isinstance(dataset, VectorDataset):
             return DeviceVectors(dataset.vectors, device_settings)
     raise InputError(f"the network takes {facts.input}, but the dataset has {dataset.kind}")

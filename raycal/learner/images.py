@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from raycal.learner.device import DeviceSettings
 from raycal.learner.inputs import DeviceInputs
-from raycal.networks import IMAGENET_MEAN, IMAGENET_STD, Channels
+from raycal.networks import IMAGENET_MEAN, IMAGENET_STD, Channels, Interpolation
 
 
 class DeviceImages(DeviceInputs):
@@ -23,6 +23,8 @@ class DeviceImages(DeviceInputs):
         image_size: The side, in pixels, of the square images that the network sees.
         mean: The mean of each channel, by which images are normalized; pixels range from 0 to 1.
         std: The standard deviation of each channel.
+        interpolation: How images of another size are resized. `bicubic` gives what Pillow gives: a smooth kernel when
+            images are enlarged, too, and no values beyond those that a pixel can have.
     """
 
     def __init__(
@@ -33,9 +35,10 @@ class DeviceImages(DeviceInputs):
         *,
         mean: Channels = IMAGENET_MEAN,
         std: Channels = IMAGENET_STD,
+        interpolation: Interpolation = "bilinear",
     ) -> None:
         super().__init__(images, device_settings)
-        self._image_size = image_size
+        self._image_size, self._interpolation = image_size, interpolation
         scale = 1 / (255 * torch.tensor(std))
         shift = -torch.tensor(mean) / torch.tensor(std)
         self._scale, self._shift = (t.view(1, 3, 1, 1).to(device_settings.device) for t in (scale, shift))
@@ -57,8 +60,15 @@ class DeviceImages(DeviceInputs):
         # Normalizing before the resize touches fewer pixels.
         batch = torch.addcmul(self._shift, images.float(), self._scale)
         if batch.shape[2:] != (self._image_size, self._image_size):
-            batch = functional.interpolate(batch, size=self._image_size, mode="bilinear", antialias=self._shrinks())
+            batch = self._resized(batch)
         return batch.contiguous(memory_format=torch.channels_last)
+
+    def _resized(self, batch: Tensor) -> Tensor:
+        if self._interpolation == "bilinear":
+            return functional.interpolate(batch, size=self._image_size, mode="bilinear", antialias=self._shrinks())
+        # Without antialiasing, torch takes another kernel than Pillow does.
+        batch = functional.interpolate(batch, size=self._image_size, mode="bicubic", antialias=True)
+        return batch.clamp(self._shift, self._shift + 255 * self._scale)
 
     def _shrinks(self) -> bool:
         return min(self._stored.shape[1:3]) > self._image_size

@@ -40,6 +40,7 @@ def new_network(
     options: Mapping[str, Any] | None = None,
     *,
     num_features: int | None = None,
+    image_size: int | None = None,
 ) -> nn.Module:
     """A new registered network whose last layer is replaced by a `Head`; the names in its state dict stay the same.
 
@@ -47,13 +48,18 @@ def new_network(
         rng: Draws the weights; torch's global generator is left unchanged.
         options: The options of the network.
         num_features: The length of the vectors that the network takes. None for a network of other samples.
+        image_size: The side of the images in pixels, for a network that is built for a size. None means the size with
+            which it was pretrained.
 
     Raises:
         InputError: The last layer cannot be found, or its number of logits is not the number of classes.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**63)))
-        sizes = (num_classes,) if num_features is None else (num_classes, num_features)
+        if num_features is not None:
+            sizes: tuple[int | None, ...] = (num_classes, num_features)
+        else:
+            sizes = (num_classes, image_size) if networks.facts(name).is_built_for_size else (num_classes,)
         network = networks[name](*sizes, **(options or {}))
         path, last = _last_layer(network, name)
         if last.out_features != num_classes:
@@ -105,10 +111,21 @@ def seeded_layers(network: nn.Module, rng: np.random.Generator, device: torch.de
     Args:
         rank: The rank of the worker. Each worker needs its own draws, because it trains on other samples.
     """
-    draws = any(isinstance(layer, nn.Dropout | StochasticDepth) and layer.p > 0 for layer in network.modules())
-    if not draws:
+    if not any(_draws(layer) for layer in network.modules()):
         yield
         return
     with kept_generators(device):
         torch.manual_seed(int(rng.integers(2**62)) + rank)
         yield
+
+
+def _draws(layer: nn.Module) -> bool:
+    """Whether a layer draws random numbers in training, to drop values, channels, patches or whole branches.
+
+    Besides torch's and torchvision's layers these are layers of timm, each of which calls its rate differently, and
+    networks of timm that drop values by a function and keep the rate in `drop_rate`.
+    """
+    is_dropout = "drop" in type(layer).__name__.lower() or isinstance(layer, StochasticDepth)
+    names = ("p", "prob", "drop_prob", "drop", "drop_rate") if is_dropout else ("drop_rate",)
+    rates = [getattr(layer, name, None) for name in names]
+    return any(isinstance(rate, float | int) and rate > 0 for rate in rates)

@@ -5,16 +5,16 @@ of a name such as `timm/resnet50` and returns how this network is built, and its
 names that are used, so a process that uses none of them does not import the package.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from raycal.errors import InputError
+from raycal.errors import InputError, one_line, shortened
 from raycal.registry import Kind, Registry, check_name
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 IMAGENET, PRETRAINED = "imagenet", "pretrained"
 # Mean and standard deviation of ImageNet's pixels, with which images are normalized for torchvision's networks.
@@ -22,6 +22,10 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 Builder = Callable[..., "nn.Module"]
 Channels = tuple[float, float, float]
+Interpolation = Literal["bilinear", "bicubic"]
+# The default of `training.image_size` for a network that has no size of its own.
+USUAL_SIZE = 224
+REASON_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,41 +48,85 @@ class PublishedWeights:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PretrainedWeights:
+    """Weights that the library of a network family downloads and keeps, for `weights: pretrained`.
+
+    Attributes:
+        url: The address that they are downloaded from.
+        is_here: Says whether they are on this machine.
+        fetch: Downloads them if they are not on this machine. Any error that it raises is shown to the user.
+        load: Returns their state dict for images of a size, and downloads them first if they are not on this machine.
+    """
+
+    url: str
+    is_here: Callable[[], bool]
+    fetch: Callable[[], object]
+    load: "Callable[[int | None], Mapping[str, Tensor]]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkFacts:
     """The facts about a network that are known without building it.
 
     Attributes:
         gflop: Multiply-adds of a forward pass of one image at 224 px, or at `image_size`, in 10^9; the dry run uses
-            them. For a network of vectors they are those of a vector of 512 values. If counting them takes time, this
-            is a function that counts them.
-        image_size: The only side length in pixels that the network accepts. None means any size.
+            them. For a network of vectors they are those of a vector of 512 values. It can also be a function that
+            counts them for the side length that it is given.
+        image_size: The only side length in pixels that the network accepts. None means any size, unless `misfit` is
+            given.
+        own_size: The side length with which the network was pretrained, which is the default of `training.image_size`.
+            None means 224.
+        misfit: Says in words why the network does not accept a side length, or None if it accepts it.
+        is_built_for_size: Whether the network is built for the side length of its images, as `(num_classes, image_size,
+            *, options)`.
         head: The path of the last layer, an `nn.Linear`, in the module. None means the last `nn.Linear` of the module.
             The inputs of this layer are the embeddings.
         mean: Mean of each channel, with which images are normalized. Pixels range from 0 to 1.
         std: Standard deviation of each channel, with which images are normalized.
+        interpolation: How images are resized to `training.image_size`.
         imagenet: The weights for `weights: imagenet`. None means that there are no such weights. `weights: none` and a
             file of the user work for every network of images.
+        pretrained: The weights for `weights: pretrained`. None means that there are no such weights.
+        adapted: Returns a state dict in the form that this network has, for a file that a library wrote in another
+            form. It raises an InputError if it cannot.
+        classifiers: The paths under which a file with weights holds the last layer, if they differ from `head`.
+        version: The library that builds the network, with its version, such as `timm 1.0.31`.
         input: The kind of samples that the network takes. A network of vectors is built with their length, and has no
             published weights: `(num_classes, num_features, *, options)`.
     """
 
-    gflop: float | Callable[[], float]
+    gflop: float | Callable[[int], float]
     image_size: int | None = None
+    own_size: int | None = None
+    misfit: Callable[[int], str | None] | None = None
+    is_built_for_size: bool = False
     head: str | None = None
     mean: Channels = IMAGENET_MEAN
     std: Channels = IMAGENET_STD
+    interpolation: Interpolation = "bilinear"
     imagenet: PublishedWeights | None = None
+    pretrained: PretrainedWeights | None = None
+    adapted: "Callable[[Mapping[str, Tensor], nn.Module], Mapping[str, Tensor]] | None" = None
+    classifiers: tuple[str, ...] = ()
+    version: str = ""
     input: Kind = "images"
 
     @property
-    def cost(self) -> float:
-        """The multiply-adds of a forward pass of one image at 224 px, or at `image_size`, in 10^9."""
-        return self.gflop() if callable(self.gflop) else self.gflop
+    def usual_size(self) -> int:
+        """The default of `training.image_size`."""
+        return self.image_size or self.own_size or USUAL_SIZE
 
-    @property
-    def at_224(self) -> float:
-        """The cost of an image at 224 px, in 10^9 multiply-adds, if it is proportional to the number of pixels."""
-        return self.cost if self.image_size is None else self.cost * (224 / self.image_size) ** 2
+    def cost(self, image_size: int) -> float:
+        """The multiply-adds of a forward pass of one image of this side length, or of one sample of another kind, in
+        10^9.
+
+        Unless the network has a function that counts them, they are taken to be proportional to the number of pixels.
+        """
+        if callable(self.gflop):
+            return self.gflop(image_size)
+        if self.input != "images":
+            return self.gflop
+        return self.gflop * (image_size / (self.image_size or USUAL_SIZE)) ** 2
 
 
 Family = Callable[[str], tuple[Builder, NetworkFacts]]
@@ -166,10 +214,12 @@ class NetworkRegistry(Registry[Builder]):
             KeyError: The name is not registered.
             InputError: The family has no network of this name.
         """
-        return self._member(name)[0] if "/" in name else super().__getitem__(name)
+        return self._member(name)[0] if is_of_family(name) else super().__getitem__(name)
 
     def __contains__(self, name: object) -> bool:
-        return super().__contains__(name) or (isinstance(name, str) and "/" in name and self.refusal(name) is None)
+        return super().__contains__(name) or (
+            isinstance(name, str) and is_of_family(name) and self.refusal(name) is None
+        )
 
     def refusal(self, name: str) -> str | None:
         """Why there is no network of a name `family/rest`. None if there is one, and for a name without a slash."""
@@ -194,7 +244,7 @@ class NetworkRegistry(Registry[Builder]):
             KeyError: The name is not registered.
             InputError: The family has no network of this name.
         """
-        return self._member(name)[1] if "/" in name else self._facts[name]
+        return self._member(name)[1] if is_of_family(name) else self._facts[name]
 
     def _member(self, name: str) -> tuple[Builder, NetworkFacts]:
         """How a network of a family is built, and its facts."""
@@ -205,3 +255,17 @@ class NetworkRegistry(Registry[Builder]):
 
 
 networks = NetworkRegistry()
+
+
+def no_download(name: str, weights: PretrainedWeights, error: Exception) -> str:
+    """What to say when the published weights of a network cannot be downloaded."""
+    words = shortened(one_line(error) or type(error).__name__, REASON_LENGTH)
+    return (
+        f"model.weights: pretrained: the weights of {name} did not come from {weights.url} ({words}); "
+        "without a network, give the path of a file with them as model.weights, or none"
+    )
+
+
+def is_of_family(name: str) -> bool:
+    """Whether a name such as `timm/resnet50` is that of a network of a family."""
+    return "/" in name

@@ -9,12 +9,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from raycal.config import ExperimentConfig
+from raycal.config.component import ModelConfig, published_weights
 from raycal.config.labels import dataset_names, is_long_label
 from raycal.config.people import asks_people
 from raycal.data import DatasetInfo
 from raycal.errors import InputError, printable
 from raycal.experiment import build
 from raycal.home import expand_home
+from raycal.networks import IMAGENET, PRETRAINED
 from raycal.storage.folder import Folder
 
 NEAREST = 3  # A message suggests this number of names.
@@ -103,7 +105,7 @@ def check(
             infos[experiment_id] = replace(inspected, name=names[experiment_id])
             if not inspected.num_classes and not asks_people(config):
                 problems[build.needs_labels(config)] = None
-        if (wrong := _wrong_with(config.model.weights)) is not None:
+        if (wrong := _wrong_with(config.model)) is not None:
             problems[f"experiment.model.weights: {wrong}"] = None
     if problems:
         raise InputError(*problems)
@@ -167,21 +169,22 @@ def _inspect(config: ExperimentConfig) -> DatasetInfo | InputError:
         return error
 
 
-def _wrong_with(weights: str) -> str | None:
+def _wrong_with(model: ModelConfig) -> str | None:
     """The problem with a weights file, as far as it can be found without reading the file. None if no problem was
     found."""
-    if weights in ("imagenet", "none"):
+    weights, published = model.weights, published_weights(model.name)
+    if weights in (IMAGENET, PRETRAINED, "none"):
         return None
     try:
         path = expand_home(weights)
     except InputError as error:
         return str(error)
     if os.path.isdir(path):
-        return f"{weights}: a folder; give the file with the state dict (or imagenet, or none)"
+        return f"{weights}: a folder; give the file with the state dict (or {published}, or none)"
     if not os.path.isfile(path):
-        return f"{weights or repr(weights)}: no such file (or imagenet, or none)"
+        return f"{weights or repr(weights)}: no such file (or {published}, or none)"
     if not os.access(path, os.R_OK):
         return f"{weights}: no permission to read it"
     if not os.path.getsize(path):
-        return f"{weights}: an empty file; give a state dict saved by torch.save (or imagenet, or none)"
+        return f"{weights}: an empty file; give a state dict saved by torch.save (or {published}, or none)"
     return None

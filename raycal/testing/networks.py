@@ -33,9 +33,11 @@ def check_network(name: str, /, **options: Any) -> None:
     check_options(networks, name)
     facts, what = networks.facts(name), f"network {name}"
     num_features = NUM_FEATURES if facts.input == "vectors" else None
+    side = facts.image_size or facts.own_size or 32
     generator = torch.random.get_rng_state()
     first, again = (
-        new_network(name, 3, np.random.default_rng(5), options, num_features=num_features) for _ in range(2)
+        new_network(name, 3, np.random.default_rng(5), options, num_features=num_features, image_size=side)
+        for _ in range(2)
     )
     assert torch.equal(torch.random.get_rng_state(), generator), f"{what}: building it moves torch's own generator"
     state, other = first.state_dict(), again.state_dict()
@@ -43,7 +45,7 @@ def check_network(name: str, /, **options: Any) -> None:
     for key, value in state.items():
         same = key.startswith(prefix) or torch.equal(value, other[key])
         assert same, f"{what}: equal seeds draw different weights: {key}"
-    samples = torch.rand(2, *_shape(facts, facts.image_size or 32), generator=torch.Generator().manual_seed(0))
+    samples = torch.rand(2, *_shape(facts, side), generator=torch.Generator().manual_seed(0))
     first.eval()
     with torch.inference_mode():
         embeddings, logits = embeddings_of(first, head, samples), first(samples)
@@ -59,10 +61,11 @@ def check_network(name: str, /, **options: Any) -> None:
     first(samples).sum().backward()
     graded = [value.grad is not None for key, value in first.named_parameters() if key.startswith(prefix)]
     assert all(graded), f"{what}: its last layer {prefix[:-1]} gets no gradient"
-    gflop = _gflop(name, options, facts)
-    one = f"a vector of {NUM_FEATURES} values" if num_features else f"an image of {facts.image_size or 224} px"
-    assert gflop / COST_FACTOR <= facts.cost <= gflop * COST_FACTOR, (
-        f"{what}: declares {facts.cost:g} GFLOP (10^9 multiply-adds) for {one}, "
+    side = facts.usual_size
+    gflop, declared = _gflop(name, options, facts), facts.cost(side)
+    one = f"a vector of {NUM_FEATURES} values" if num_features else f"an image of {side} px"
+    assert gflop / COST_FACTOR <= declared <= gflop * COST_FACTOR, (
+        f"{what}: declares {declared:g} GFLOP (10^9 multiply-adds) for {one}, "
         f"but torch counts {gflop:.3g}; declare gflop={gflop:.3g}"
     )
 
@@ -81,10 +84,12 @@ def _gflop(name: str, options: Mapping[str, Any], facts: NetworkFacts) -> float:
     def count(device: str) -> float:
         with torch.random.fork_rng(devices=[]), torch.device(device):
             sizes = (NUM_CLASSES, NUM_FEATURES) if facts.input == "vectors" else (3,)
+            if facts.is_built_for_size:
+                sizes = (3, facts.usual_size)
             network: nn.Module = networks[name](*sizes, **options).eval()
             counter = FlopCounterMode(display=False)
             with counter, torch.inference_mode():
-                network(torch.zeros(1, *_shape(facts, facts.image_size or 224)))
+                network(torch.zeros(1, *_shape(facts, facts.usual_size)))
         return counter.get_total_flops() / 2e9
 
     try:

@@ -33,7 +33,7 @@ def own_family() -> Iterator[None]:
             body = nn.Sequential(nn.Conv2d(3, int(rest), 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropped))
             return nn.Sequential(body, nn.Linear(int(rest), num_classes))
 
-        return of_this_width, NetworkFacts(gflop=lambda: 0.00133 * int(rest))
+        return of_this_width, NetworkFacts(gflop=lambda side: 0.00133 * int(rest) * side / 224)
 
     yield
     networks.forget("wide/")
@@ -55,7 +55,8 @@ def problem(model: Any) -> str:
 def test_member_of_a_family_is_a_network_like_any_other() -> None:
     assert "wide/7" in networks
     assert networks["wide/7"](3)[1].in_features == 7
-    assert networks.facts("wide/7").cost == pytest.approx(0.00931)
+    assert networks.facts("wide/7").cost(224) == pytest.approx(0.00931)
+    assert networks.facts("wide/7").cost(448) == pytest.approx(0.01862)
     assert list(networks.options("wide/7")) == ["dropped"]
     testing.check_network("wide/7")
     assert asked == ["7"]  # the family is asked once

@@ -5,11 +5,13 @@ import os
 import signal
 from argparse import Namespace
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
+from threading import Event
 from typing import Any, NamedTuple
 
 from raycal.annotate.folder_file import ProjectFile
+from raycal.annotate.opening import OpeningProject
 from raycal.annotate.reporting import Reporter
 from raycal.annotate.rounds import Rounds
 from raycal.annotate.security import Tokens, checked_name
@@ -20,19 +22,20 @@ from raycal.capacity.machine import this_machine
 from raycal.config import ExperimentConfig, load_sweep
 from raycal.config.labels import image_root
 from raycal.config.people import asks_people
-from raycal.data import ImageDataset
+from raycal.data import DatasetInfo, ImageDataset
 from raycal.data.cache import absolute
+from raycal.data.decode import Progress, ignore_progress
 from raycal.data.images import UnlabeledImages
 from raycal.data.pictures import Pictures
 from raycal.data.places import FilePlace
-from raycal.errors import InputError
+from raycal.errors import InputError, StoppedError
 from raycal.experiment import build
 from raycal.experiment.downloads import downloads, fetch_weights
 from raycal.experiment.with_people import WorkerOrder
 from raycal.people.fold import fold
 from raycal.people.log import read_events
 from raycal.people.prices import fit_prices, prices_yaml, timed_answers
-from raycal.people.project import FINISHED, Project
+from raycal.people.project import FINISHED, Project, project_id
 from raycal.people.project_images import NAME, read_image_list, write_image_list
 from raycal.people.shown import first_shown
 from raycal.storage.folder import Folder
@@ -78,7 +81,7 @@ def run_command(options: Namespace) -> int:
         overrides=options.overrides,
         people=True,
     )
-    job = prepare(request)
+    job = prepare(request, inspect_images)
     (config,) = job.selected.values()
     if file is not None:
         file.refuse_other_images(image_root(config))
@@ -119,50 +122,115 @@ def _label(
         held.enter_context(job.sweep_dir.lock("serving this project"))
         listener = held.enter_context(listen(server_options))
         _print_start(job, config)
-        opened = open_images(config, run_folder)
-        project = held.enter_context(_project(job, config, run_folder, opened.dataset))
-        pictures = held.enter_context(Pictures(opened.dataset, opened.root))
-        allocation = allocate_trials(job, [_machine_of_the_model(job, address)])
-        job, lease = take_folder(job, {}, allocation.threads, Inputs())
-        tracker = held.enter_context(tracked(job))
-        run_dir = job.sweep_dir.run_dir(config.experiment_id)
-        reporter = Reporter(job.sweep_dir.folder, run_dir)
+        opening = OpeningProject(_known_facts(job, config, run_folder))
+        opened: list[_OpenedProject] = []
 
-        def round_may_have_ended() -> None:
-            tracker.changed(config.experiment_id)
-            reporter.update()
+        def read_images_and_run(must_stop: Event) -> None:
+            def tell(done: int, total: int) -> None:
+                if must_stop.is_set():
+                    raise StoppedError("the server ends")
+                opening.tell(done, total)
 
-        rounds = Rounds(
-            task=Task(
-                order=WorkerOrder(
-                    config=config,
-                    sweep_folder=job.sweep_dir.folder.uri,
-                    lease=lease.record,
-                    settings=allocation.of_worker,
-                    plugins=tuple(job.sweep.plugins),
-                    working_directory=os.getcwd(),
-                ),
-                address=address,
-            ),
-            run_dir=run_dir,
-            desk=project,
-            clustering=build.clustering(config),
-            on_commit=round_may_have_ended,
-            on_open=lambda step: pictures.prepare(first_shown(step, opened.dataset.train_rows)),
-        )
-        if not opened.dataset.class_names:
-            pictures.prepare(opened.dataset.test_rows)
+            with suppress(StoppedError):
+                images = open_images(config, run_folder, tell)
+            if must_stop.is_set():
+                return
+            opened.append(_open_project(job, config, run_folder, images, address, held, opening.epoch))
+            opening.open(opened[0].project, opened[0].pictures)
+            opened[0].rounds.run(must_stop)
+
         tokens = Tokens(run_folder.folder(PEOPLE))
         run_folder.write(ADDRESS, server_options.link(listener.getsockname()[1], "").encode())
         print("  Ctrl-C stops the server; the same command continues the project", flush=True)
         try:
-            code = serve(project, pictures, tokens, server_options, background=rounds.run, listener=listener)
-            print(_farewell(project, run_dir, job.sweep_dir.folder.place), flush=True)
+            code = serve(opening, opening, tokens, server_options, background=read_images_and_run, listener=listener)
+            place = job.sweep_dir.folder.place
+            if not opened:
+                print(f"the images are not read yet; the same command reads them again; all answers are in {place}")
+                return code
+            print(_farewell(opened[0].project, opened[0].rounds.run_dir, place), flush=True)
             if code in (0, INTERRUPTED):  # after SIGTERM, the process may be killed within seconds
-                _conclude(job, reporter, tracker)
+                _conclude(opened[0].job, opened[0].reporter, opened[0].tracker)
         finally:
-            reporter.stop()
+            for one in opened:
+                one.reporter.stop()
         return code
+
+
+class _OpenedProject(NamedTuple):
+    """What serves a project whose images were read."""
+
+    job: Job
+    project: Project
+    pictures: Pictures
+    rounds: Rounds
+    reporter: Reporter
+    tracker: Tracker | NoTracker
+
+
+def _open_project(
+    job: Job,
+    config: ExperimentConfig,
+    run_folder: Folder,
+    opened: Opened,
+    address: str | None,
+    held: ExitStack,
+    epoch: str,
+) -> _OpenedProject:
+    """Open the log of a project, take its folder, and prepare its rounds.
+
+    Args:
+        opened: The images.
+        address: See `_label`.
+        held: Closes what is opened here.
+        epoch: See `Project`.
+    """
+    project = held.enter_context(_project(job, config, run_folder, opened.dataset, epoch))
+    pictures = held.enter_context(Pictures(opened.dataset, opened.root))
+    allocation = allocate_trials(job, [_machine_of_the_model(job, address)])
+    job, lease = take_folder(job, {}, allocation.threads, Inputs())
+    tracker = held.enter_context(tracked(job))
+    run_dir = job.sweep_dir.run_dir(config.experiment_id)
+    reporter = Reporter(job.sweep_dir.folder, run_dir)
+
+    def round_may_have_ended() -> None:
+        tracker.changed(config.experiment_id)
+        reporter.update()
+
+    rounds = Rounds(
+        task=Task(
+            order=WorkerOrder(
+                config=config,
+                sweep_folder=job.sweep_dir.folder.uri,
+                lease=lease.record,
+                settings=allocation.of_worker,
+                plugins=tuple(job.sweep.plugins),
+                working_directory=os.getcwd(),
+            ),
+            address=address,
+        ),
+        run_dir=run_dir,
+        desk=project,
+        clustering=build.clustering(config),
+        on_commit=round_may_have_ended,
+        on_open=lambda step: pictures.prepare(first_shown(step, opened.dataset.train_rows)),
+    )
+    if not opened.dataset.class_names:
+        pictures.prepare(opened.dataset.test_rows)
+    return _OpenedProject(job, project, pictures, rounds, reporter, tracker)
+
+
+def _known_facts(job: Job, config: ExperimentConfig, run_folder: Folder) -> dict[str, object]:
+    """The part of the state of a project that is known before its images are read."""
+    (info,) = job.infos.values()
+    scenario = config.resolved_scenario
+    return {
+        "project": job.sweep.name,
+        "project_id": project_id(run_folder),
+        "rounds": scenario.iterations(config.iterations),
+        "budget": info.num_train if scenario.whole_pool else config.interactions_per_iteration,
+        "total": info.num_train + (0 if info.num_classes else info.num_test),
+    }
 
 
 def _conclude(job: Job, reporter: Reporter, tracker: Tracker | NoTracker) -> None:
@@ -222,7 +290,7 @@ def _print_start(job: Job, config: ExperimentConfig) -> None:
     print("  reading the images, which later starts find in the cache", flush=True)
 
 
-def _project(job: Job, config: ExperimentConfig, run_folder: Folder, dataset: ImageDataset) -> Project:
+def _project(job: Job, config: ExperimentConfig, run_folder: Folder, dataset: ImageDataset, epoch: str) -> Project:
     has_labels = bool(dataset.class_names)
     scenario = config.resolved_scenario
     return Project(
@@ -234,11 +302,29 @@ def _project(job: Job, config: ExperimentConfig, run_folder: Folder, dataset: Im
         holdout=0 if has_labels else dataset.num_test,
         rounds=scenario.iterations(config.iterations),
         round_budget=dataset.num_train if scenario.whole_pool else config.interactions_per_iteration,
+        epoch=epoch,
     )
 
 
-def open_images(config: ExperimentConfig, run_folder: Folder) -> Opened:
+def inspect_images(config: ExperimentConfig, *, sweep_dir: SweepDir) -> DatasetInfo:
+    """The sizes of the pool and of the hold-out of a project, which may have been started before.
+
+    Raises:
+        InputError: The images cannot be used, or some of an earlier start are missing.
+    """
+    dataset = build.dataset(config)
+    if not isinstance(dataset, UnlabeledImages):
+        return dataset.inspect()
+    return dataset.inspect_listed(read_image_list(sweep_dir.run_dir(config.experiment_id).folder))
+
+
+def open_images(config: ExperimentConfig, run_folder: Folder, progress: Progress = ignore_progress) -> Opened:
     """The images, in the order of earlier starts, which is recorded in the folder of the run.
+
+    Args:
+        config: The experiment.
+        run_folder: The folder of the run.
+        progress: Called while images are decoded.
 
     Raises:
         InputError: The images cannot be used, or some of an earlier start are missing.
@@ -257,10 +343,10 @@ def open_images(config: ExperimentConfig, run_folder: Folder) -> Opened:
             f"{run_folder.place}/{PEOPLE}/{NAME}: is missing, but the answers are about the images in this list; "
             "restore it from a copy"
         )
-    loaded = dataset.load_listed(before=before)
+    loaded = dataset.load_listed(before=before, progress=progress)
     write_image_list(run_folder, loaded.image_list)
     if before is not None and len(loaded.image_list.names) > len(before.names):
-        print(f"  {len(loaded.image_list.names) - len(before.names):,} new images were added")
+        print(f"  {len(loaded.image_list.names) - len(before.names):,} new images were added", flush=True)
     return Opened(loaded.dataset, folder, loaded.duplicates)
 
 

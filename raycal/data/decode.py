@@ -15,7 +15,7 @@ of its size before it is resized. Only one such image is decoded at a time, so t
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -54,6 +54,9 @@ NUM_THREADS = os.cpu_count() or 1
 # One decoded image (H, W, 3) uint8, or the reason why there is none.
 Decoded = Images | str
 OnError = Literal["refuse", "skip"]
+# Called with how many of the files are decoded, and the number of the files, each time after some hundred files.
+Progress = Callable[[int, int], object]
+PROGRESS_IMAGES = 500
 _large_image = Lock()
 
 
@@ -66,6 +69,10 @@ class _Limit:
 
 
 _limit = _Limit()
+
+
+def ignore_progress(done: int, total: int) -> None:
+    """Tell nobody how many of the files are decoded."""
 
 
 class Unreadable(str):
@@ -97,6 +104,7 @@ def decoded_images(
     content: str | None = None,
     on_error: OnError = "refuse",
     none_needed: bool = False,
+    progress: Progress = ignore_progress,
 ) -> DecodedFiles:
     """Decode files, or look their images up in the cache by the names and the content of the files.
 
@@ -109,6 +117,7 @@ def decoded_images(
         on_error: What happens to broken images: `refuse` raises an error, and `skip` lists them in the result. A file
             that cannot be read because a disk or a network fails is always refused.
         none_needed: Whether all images may be broken if broken ones are skipped.
+        progress: Called while files are decoded.
 
     Raises:
         InputError: Some images cannot be used (one line names the first of them), no image can be used, or the content
@@ -125,6 +134,7 @@ def decoded_images(
         content=content,
         on_error=on_error,
         none_needed=none_needed,
+        progress=progress,
     )
     arrays = cached_arrays(_key(files, content, size, image_size), write)
     rows, reasons = arrays["broken_rows"].tolist(), map(str, arrays["broken_reasons"].tolist())
@@ -195,6 +205,7 @@ def _write_images(
     content: str,
     on_error: OnError,
     none_needed: bool,
+    progress: Progress,
 ) -> None:
     from PIL import Image
 
@@ -211,6 +222,8 @@ def _write_images(
         side = size or _common_side(pool, [root / file for file in files], image_size)
         with array_file(folder / "images.npy", (len(files), side, side, 3), np.uint8) as out:
             for row, decoded in enumerate(_decode_all(pool, root, files, side)):
+                if row % PROGRESS_IMAGES == 0:
+                    progress(row, len(files))
                 if isinstance(decoded, str):
                     broken[row] = decoded
                     out.write(bytes(side * side * 3))

@@ -15,8 +15,10 @@ from raycal.data.content import DIGEST_BYTES, Digests, content_digest, first_wit
 from raycal.data.decode import (
     DecodedFiles,
     OnError,
+    Progress,
     decoded_images,
     header_problems,
+    ignore_progress,
     joined_images,
     refuse_broken,
 )
@@ -206,16 +208,31 @@ class UnlabeledImages:
         Files are read to find duplicates. A file that an earlier start has read is only read again if it has changed.
         No image is decoded, so images that are only damaged after their first bytes are still counted.
         """
-        listing = self._list(None, add=True)
-        usable = self._usable(listing.files, 0, remembered_digests(self._root, listing.files))
-        num_held_out = self._num_held_out(len(usable.rows))
+        return self.inspect_listed(None)
+
+    def inspect_listed(self, before: ImageList | None) -> DatasetInfo:
+        """The sizes of the pool and of the hold-out with the images that were added since an earlier start.
+
+        Args:
+            before: The list of the earlier start, whose images are not looked at again unless their files have changed.
+                None means that this is the first start.
+
+        Raises:
+            InputError: The folder cannot be used, or an image of the earlier start is missing or has changed.
+        """
+        listing = self._list(before, add=True)
+        digests = remembered_digests(self._root, listing.files)
+        if before is not None:
+            self._refuse_changes(before, listing.files, digests)
+        usable = self._usable(listing.files, 0 if before is None else len(before.names), digests)
+        num_held_out = self._num_held_out(len(usable.rows)) if before is None else len(before.holdout)
         return DatasetInfo(
             name=self._root.name or str(self._root),
             num_train=len(usable.rows) - num_held_out,
             num_test=num_held_out,
             num_classes=0,
             folder=self._root,
-            notes=(*listing.notes, *usable.notes(listing.files)),
+            notes=(*listing.notes, *usable.notes(listing.files), *self._notes_on_holdout(before)),
         )
 
     def load(self, *, content: str | None = None) -> ImageDataset:
@@ -223,7 +240,12 @@ class UnlabeledImages:
         return self.load_listed(content=content).dataset
 
     def load_listed(
-        self, *, content: str | None = None, before: ImageList | None = None, add: bool = True
+        self,
+        *,
+        content: str | None = None,
+        before: ImageList | None = None,
+        add: bool = True,
+        progress: Progress = ignore_progress,
     ) -> LoadedImages:
         """The images in the order of an earlier start.
 
@@ -232,6 +254,7 @@ class UnlabeledImages:
             before: The list of the earlier start. Its images keep their rows, and its hold-out stays as it is. None
                 means that this is the first start.
             add: Whether images that are in the folder but not in `before` are appended to the pool.
+            progress: Called while images are decoded; see `raycal.data.decode.Progress`.
 
         Raises:
             InputError: The folder cannot be used, or an image of the earlier start is missing or has changed.
@@ -246,7 +269,7 @@ class UnlabeledImages:
             usable = self._usable(listing.files, num_before, digests)
         else:  # the images under the digest `content` were checked when they were decoded
             usable = _Usable(list(range(num_before)), {}, {})
-        decoded, usable = self._decoded(listing.files, usable, num_before, digests, content)
+        decoded, usable = self._decoded(listing.files, usable, num_before, digests, content, progress)
         if content not in (None, decoded.content):
             raise InputError(
                 f"{self._root}: the files differ from those of an earlier start; restore the original ones"
@@ -281,11 +304,14 @@ class UnlabeledImages:
             ),
             left_out=tuple(usable.left_out(listing.files)),
         )
-        notes = [*listing.notes, *usable.notes(listing.files)]
-        if before is not None and self.holdout not in (None, len(before.holdout)):
-            notes.append(f"holdout is not used: the {len(before.holdout):,} images that were drawn first stay held out")
+        notes = [*listing.notes, *usable.notes(listing.files), *self._notes_on_holdout(before)]
         duplicates = {listing.files[row]: listing.files[source] for row, source in usable.same.items()}
         return LoadedImages(dataset, image_list, tuple(notes), duplicates)
+
+    def _notes_on_holdout(self, before: ImageList | None) -> list[str]:
+        if before is None or self.holdout in (None, len(before.holdout)):
+            return []
+        return [f"holdout is not used: the {len(before.holdout):,} images that were drawn first stay held out"]
 
     def _usable(self, files: Sequence[str], num_before: int, digests: Digests) -> _Usable:
         """The files that can be used, as far as their digests and first bytes tell.
@@ -306,7 +332,13 @@ class UnlabeledImages:
         return _Usable([row for row in range(len(files)) if row not in broken and row not in same], same, broken)
 
     def _decoded(
-        self, files: Sequence[str], usable: _Usable, num_before: int, digests: Digests | None, content: str | None
+        self,
+        files: Sequence[str],
+        usable: _Usable,
+        num_before: int,
+        digests: Digests | None,
+        content: str | None,
+        progress: Progress,
     ) -> tuple[DecodedFiles, _Usable]:
         """The images, and the files that turned out to be usable when all of them were decoded.
 
@@ -318,6 +350,7 @@ class UnlabeledImages:
             num_before: The number of images of the earlier start, with which the files begin.
             digests: The digest of each file's content. None means that the files have the digest `content`.
             content: The digest of the names and the content of all files that can be used.
+            progress: See `load_listed`.
 
         Raises:
             InputError: There are broken files that cannot be skipped, or the files have another content.
@@ -329,7 +362,7 @@ class UnlabeledImages:
                 names = [files[row] for row in rows]
                 digest = content if digests is None else content_digest(names, digests[rows])
                 size = parts[0][0].images.shape[1] if parts else self.size
-                decoded = self._decode(names, digest, size, none_needed=bool(parts))
+                decoded = self._decode(names, digest, size, none_needed=bool(parts), progress=progress)
                 parts.append((decoded, names))
                 broken |= {rows[row]: reason for row, reason in decoded.broken.items()}
         if broken or len(parts) > 1:
@@ -337,7 +370,7 @@ class UnlabeledImages:
         return decoded, usable.without(broken)
 
     def _decode(
-        self, names: Sequence[str], content: str | None, size: int | None, *, none_needed: bool
+        self, names: Sequence[str], content: str | None, size: int | None, *, none_needed: bool, progress: Progress
     ) -> DecodedFiles:
         return decoded_images(
             self._root,
@@ -347,6 +380,7 @@ class UnlabeledImages:
             content=content,
             on_error=self.on_error,
             none_needed=none_needed,
+            progress=progress,
         )
 
     def _list(self, before: ImageList | None, *, add: bool) -> _Listing:

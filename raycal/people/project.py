@@ -50,6 +50,11 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def project_id(run_folder: Folder) -> str:
+    """Distinguishes the project in this folder from all others, for the answers that a browser keeps."""
+    return sha256(run_folder.uri.encode()).hexdigest()[:16]
+
+
 @dataclass
 class _Batch:
     """The requests that are stored by one write.
@@ -81,6 +86,7 @@ class Project:
         clock: Returns the time in seconds since any fixed moment.
         now: Returns the time of day that the log records.
         group_seconds: How long an answer waits for others that are stored with it.
+        epoch: Distinguishes this start of the server from others. None means a new one.
 
     Raises:
         InputError: Another process serves this project, or its folder cannot be used.
@@ -100,9 +106,10 @@ class Project:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], str] = utc_now,
         group_seconds: float = GROUP_SECONDS,
+        epoch: str | None = None,
     ) -> None:
-        self.name, self.epoch = name, uuid4().hex
-        self._id = sha256(run_folder.uri.encode()).hexdigest()[:16]
+        self.name, self.epoch = name, epoch or uuid4().hex
+        self._id = project_id(run_folder)
         self._run_folder, self._dataset, self._holdout_size = run_folder, dataset, holdout
         self._class_names, self._may_add_classes = tuple(class_names), may_add_classes
         self._rounds, self._round_budget = rounds, round_budget

@@ -5,10 +5,11 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from raycal.config import ExperimentConfig, Sweep, load_sweep
 from raycal.config.labels import image_root, say_more, trial_labels
@@ -24,8 +25,14 @@ from raycal.storage.results import IterationRecord
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 from raycal.sweep.doubts import doubts
 from raycal.sweep.extension import Extension, extend
-from raycal.sweep.preflight import check, check_apart, select
+from raycal.sweep.preflight import check, check_apart, inspect_dataset, select
 from raycal.tracking import tracking_uri
+
+
+class Inspect(Protocol):
+    """Finds the sizes of the dataset of an experiment without decoding an image."""
+
+    def __call__(self, config: ExperimentConfig, *, sweep_dir: SweepDir) -> DatasetInfo: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +137,13 @@ class Job:
         return {key: config for key, config in self.selected.items() if not run_dir(key).state().is_complete}
 
 
-def prepare(request: Request) -> Job:
+def prepare(request: Request, inspect: Inspect | None = None) -> Job:
     """Check a request, without starting or writing anything.
+
+    Args:
+        request: The request.
+        inspect: Finds the sizes of the dataset of an experiment, which has a folder in the folder of the sweep. None
+            means those of a first start.
 
     Raises:
         InputError: The request cannot be carried out.
@@ -152,7 +164,8 @@ def prepare(request: Request) -> Job:
     selected = select(asked, request.only, labels)
     started = {} if extension is None else extension.earlier.experiments
     _announce_reading(sweep.name, selected or sweep.examples)
-    infos = _check(selected or sweep.examples, {**planned, **asked}, sweep_dir, started)
+    read = inspect_dataset if inspect is None else partial(inspect, sweep_dir=sweep_dir)
+    infos = _check(selected or sweep.examples, {**planned, **asked}, sweep_dir, started, read)
     check_apart(infos.values(), storage)
     for note in sweep.notes:
         print(note, file=sys.stderr)
@@ -289,6 +302,7 @@ def _check(
     among: Mapping[str, ExperimentConfig],
     sweep_dir: SweepDir,
     started: Mapping[str, ExperimentConfig],
+    inspect: Callable[[ExperimentConfig], DatasetInfo],
 ) -> Mapping[str, DatasetInfo]:
     """Check the datasets and weights.
 
@@ -298,12 +312,13 @@ def _check(
         sweep_dir: The folder of the sweep.
         started: The trials of an earlier start. If their datasets or weights are missing, the error also names the
             commands that need neither.
+        inspect: Finds the sizes of the dataset of an experiment.
 
     Raises:
         InputError: A dataset or a weights file cannot be used.
     """
     try:
-        return check(experiments, among)
+        return check(experiments, among, inspect)
     except InputError as error:
         try:
             check({key: config for key, config in experiments.items() if key in started})

@@ -1,7 +1,7 @@
 """Finds what is wrong with a sweep before anything starts, and reports all problems at once."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
@@ -76,14 +76,22 @@ def _nearest(pattern: str, names: Mapping[str, Sequence[str]]) -> str:
     return f"; the nearest: {', '.join(shown)}" if shown else ""
 
 
+def inspect_dataset(config: ExperimentConfig) -> DatasetInfo:
+    """The classes and sizes of the dataset of an experiment at its first start."""
+    return build.dataset(config).inspect()
+
+
 def check(
-    experiments: Mapping[str, ExperimentConfig], among: Mapping[str, ExperimentConfig] | None = None
+    experiments: Mapping[str, ExperimentConfig],
+    among: Mapping[str, ExperimentConfig] | None = None,
+    inspect: Callable[[ExperimentConfig], DatasetInfo] = inspect_dataset,
 ) -> dict[str, DatasetInfo]:
     """Inspect the classes and sizes of each experiment's dataset, by experiment id, without decoding an image.
 
     Args:
         experiments: The experiments to check.
         among: All experiments of the sweep; the names of their datasets must differ. None means `experiments`.
+        inspect: Inspects the dataset of an experiment.
 
     Raises:
         InputError: Datasets or weights files cannot be used, or a dataset has no labels for the expert; there is a line
@@ -97,7 +105,7 @@ def check(
     for experiment_id, config in experiments.items():
         key = build.dataset_key(config)
         if key not in known:
-            known[key] = _inspect(config)
+            known[key] = _inspected(config, inspect)
         inspected = known[key]
         if isinstance(inspected, InputError):
             problems |= dict.fromkeys(inspected.problems)
@@ -162,9 +170,11 @@ def _lies_in(inner: Path, outer: Path) -> bool:
     return False
 
 
-def _inspect(config: ExperimentConfig) -> DatasetInfo | InputError:
+def _inspected(
+    config: ExperimentConfig, inspect: Callable[[ExperimentConfig], DatasetInfo]
+) -> DatasetInfo | InputError:
     try:
-        return build.dataset(config).inspect()
+        return inspect(config)
     except InputError as error:
         return error
 

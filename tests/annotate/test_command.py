@@ -8,13 +8,14 @@ import pytest
 from PIL import Image
 
 from raycal.annotate.__main__ import main
-from raycal.annotate.command import open_images
+from raycal.annotate.command import inspect_images, open_images
 from raycal.config import ExperimentConfig
 from raycal.errors import InputError
 from raycal.experiment import build
 from raycal.people.events import ClassAdded
 from raycal.people.log import AnswerLog
 from raycal.storage.folder import Folder
+from raycal.storage.sweep_dir import SweepDir
 
 
 @pytest.fixture
@@ -78,6 +79,25 @@ def test_images_that_are_added_later_come_last_in_the_pool(here: Path, capsys: p
     assert after.train_rows.tolist() == [*before.train_rows.tolist(), 20, 21, 22, 23, 24]
     assert after.test_rows.tolist() == before.test_rows.tolist()
     assert (after.images[:20] == before.images).all()
+
+
+def test_sizes_that_a_later_start_prints_are_those_of_the_project(here: Path) -> None:
+    paint(here / "birds", 20)
+    config, sweep_dir = project_of(here / "birds"), SweepDir(Folder.at(str(here / "runs" / "birds")))
+    first = inspect_images(config, sweep_dir=sweep_dir)
+    run_folder = sweep_dir.run_dir(config.experiment_id).folder
+    open_images(config, run_folder)
+    paint(here / "birds", 30, start=100)
+
+    later = inspect_images(config, sweep_dir=sweep_dir)
+
+    # Of 50 images, a fresh draw would hold out ten.
+    assert [(info.num_train, info.num_test) for info in (first, later)] == [(16, 4), (46, 4)]
+    loaded = open_images(config, run_folder).dataset
+    assert (loaded.num_train, loaded.num_test) == (46, 4)
+    (here / "birds" / "3.png").unlink()
+    with pytest.raises(InputError, match=r"1 of the 50 images of the earlier start is missing now: 3\.png"):
+        inspect_images(config, sweep_dir=sweep_dir)
 
 
 def test_list_of_images_that_was_removed_is_not_made_again(here: Path) -> None:

@@ -40,7 +40,8 @@ def annotate_samples(
 
 
 class Clusters(Protocol):
-    """The clusters of a step: `pop` returns the next one to show, `refuse` reports that the last one was refused."""
+    """The clusters of a step: `pop` returns the next cluster to show, `refuse` reports that the cluster returned last
+    was refused."""
 
     def pop(self) -> Cluster | None: ...
 

@@ -30,9 +30,9 @@ class ClusterRules:
     """Rules for which part of a cluster is shown, which cluster comes first, and what happens to a refused cluster.
 
     Attributes:
-        core: Share of a cluster's samples that is shown and labeled, rounded up. The shown samples are those nearest to
-            the centroid; the rest stays in D^U.
-        order: `size` shows the largest cluster first, `value` the one with the most `expected_labels`, and `random`
+        core: Share of a cluster's samples that is shown and labeled, rounded up. The samples nearest to the centroid
+            are shown; the other samples stay in D^U.
+        order: `size` shows the largest cluster first, `value` the cluster with the most `expected_labels`, and `random`
             shuffles. `oracle` shows first the cluster in which the expert will label the most images correctly. This
             order gives an upper bound, because it uses the answers before they are given.
         on_refusal: `skip` drops a refused cluster. `split` cuts it in two with the same clustering. The halves join the

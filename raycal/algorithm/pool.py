@@ -100,7 +100,7 @@ class Pool:
     def apply(self, interaction: Interaction) -> None:
         """Move a labeled sample to D^L or a labeled cluster to D^CL (Alg. 1, lines 21 and 27); a refusal moves nothing.
 
-        A sample with a kept label may be labeled on its own: the new label replaces that of the cluster.
+        A sample with a kept label may be labeled on its own: the new label replaces the label of the cluster.
 
         Raises:
             ValueError: A sample of the interaction may not be labeled, or the label is not a valid class. In that case

@@ -40,7 +40,7 @@ class QueryModel:
         return self._trained_on is not None and len(self._trained_on.indices) > 0
 
     def fix_candidates(self) -> Indices:
-        """Fix which samples the first call of `predictions` predicts: those that may be asked about now.
+        """Fix which samples the first call of `predictions` predicts: the samples that may be asked about now.
 
         Only the first call of this method has this effect. Every call returns the samples that the first call has
         fixed.

@@ -127,7 +127,8 @@ class StepQuestions:
         return tuple(sorted(waiting, key=lambda one: len(one.rank) == 1)[:left])
 
     def answered(self, replies: Mapping[str, Reply]) -> list[Question]:
-        """The questions that have a reply, by rank: the ledger has a row for each of them, in the same order."""
+        """The questions that have a reply, by rank: the ledger has a row for each of these questions, in the same
+        order."""
         return [question for question in self.known(replies) if question.id in replies]
 
     def rows(self, replies: Mapping[str, Reply], *, spent: int) -> tuple[Interaction, ...]:

@@ -32,7 +32,7 @@ def squared_distances(points: Floats, others: Floats) -> Floats:
 
 
 def nearest_squared(points: Floats, others: Floats) -> Floats:
-    """Squared distance (n,) of each point (n, D) to the nearest of the others (m, D); infinite if m is 0."""
+    """Squared distance (n,) of each point (n, D) to the nearest of the other points (m, D); infinite if m is 0."""
     nearest = np.full(len(points), np.inf, np.float32)
     if len(others):
         for rows in blocks(len(points), len(others)):

@@ -32,9 +32,10 @@ def prob_cover(
     The ball of a sample contains the samples nearer than delta, by Euclidean distance between embeddings scaled to
     length one. Only samples that no earlier ball covers are newly covered. Samples in the ball of an annotated sample
     are covered from the beginning. The samples are returned by falling number of newly covered samples; equal numbers
-    are ordered by the smaller index. Once all samples are covered, the rest of the budget is drawn at random. The time
-    is up to twice that of computing all distances within the pool. The memory, apart from the embeddings, is a few
-    blocks of 64 MiB. The paper uses self-supervised embeddings; this function uses those of the query model.
+    are ordered by the smaller index. Once all samples are covered, the rest of the budget is drawn at random. The
+    function takes up to twice the time of computing all distances within the pool. The memory, apart from the
+    embeddings, is a few blocks of 64 MiB. The paper uses self-supervised embeddings; this function uses the embeddings
+    of the query model.
 
     Args:
         delta: Radius of the balls. None means the paper's rule: the largest radius for which a share `purity` of the

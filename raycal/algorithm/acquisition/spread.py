@@ -68,12 +68,12 @@ def _moved(points: Floats, origin: npt.NDArray[np.float64]) -> Floats:
 def badge(view: QueryContext, budget: int, /) -> Indices:
     """BADGE (Ash, Zhang, Krishnamurthy, Langford, Agarwal 2020): k-means++ sampling of gradients of the head.
 
-    A sample's gradient is that of the loss with respect to the head's weights, assuming that the most probable class e
-    is correct: (p - e) f^T. The gradient is long if the model is uncertain, and different samples have distant
+    A sample's gradient is the gradient of the loss with respect to the head's weights, assuming that the most probable
+    class e is correct: (p - e) f^T. The gradient is long if the model is uncertain, and different samples have distant
     gradients. The first sample is the one with the longest gradient, as in the authors' code. Each further sample is
     drawn with probability proportional to its squared distance to the nearest gradient chosen before. The (U, K D)
-    gradients are never computed: the inner product of two gradients is that of the vectors p - e times that of the
-    vectors f.
+    gradients are never computed: the inner product of two gradients is the inner product of the vectors p - e times the
+    inner product of the vectors f.
     """
     embeddings, probs = view.predictions.embeddings, view.predictions.probs
     errors = probs.copy()

@@ -30,7 +30,7 @@ def typiclust(
     plus the budget. The clusters take turns until the budget is spent. In its turn, a cluster gives its most typical
     sample: the one with the smallest mean distance to its nearest neighbors in the cluster. Samples that are annotated
     or already chosen are left out; they do not count as neighbors either. Clusters of fewer than `smallest` samples
-    come last. The paper clusters self-supervised embeddings; this function clusters those of the query model.
+    come last. The paper clusters self-supervised embeddings; this function clusters the embeddings of the query model.
 
     Args:
         max_clusters: Largest number of clusters, however many samples are annotated.

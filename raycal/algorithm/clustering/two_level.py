@@ -27,10 +27,10 @@ def two_level_kmeans(
     over all points.
 
     It computes a fraction of the distances that `kmeans` computes: about 2 U sqrt(C) `iterations` + U C `rounds`
-    instead of U C `iterations`. Its inertia is within 1 % of that of `kmeans` if clusters have about nine points or
-    more, and farther off if they have fewer. On a CPU the same seed and number of threads give the same clusters. Faiss
-    runs all levels on a GPU if it can use one. Each cell is then a separate call, so `kmeans` may well be faster on a
-    GPU; the two have not been compared on a GPU yet.
+    instead of U C `iterations`. Its inertia differs from the inertia of `kmeans` by at most 1 % if clusters have about
+    nine points or more, and by more if they have fewer. On a CPU the same seed and number of threads give the same
+    clusters. Faiss runs all levels on a GPU if it can use one. Each cell is then a separate call, so `kmeans` may well
+    be faster on a GPU; the two have not been compared on a GPU yet.
 
     Args:
         iterations: Number of iterations in each of the two levels.

@@ -26,8 +26,8 @@ Show = Literal["medoids", "rim", "coverage", "random"]
 class FewImages:
     """Judges the label and purity of a cluster from a few of its images, as people do in the paper's figure 1.
 
-    The whole cluster gets the label, so an impure cluster may be labeled and a pure cluster may be refused. Answers
-    about single samples are those of the wrapped expert. A cluster costs as much as the wrapped expert charges for the
+    The whole cluster gets the label, so an impure cluster may be labeled and a pure cluster may be refused. The wrapped
+    expert answers the questions about single samples. A cluster costs as much as the wrapped expert charges for the
     images shown.
 
     Args:

@@ -75,7 +75,7 @@ class SymmetricNoise(_Noise):
     Args:
         true_labels: (P,) int64. The largest label defines the number of classes.
         rate: Probability that another class is perceived.
-        of: The wrapped expert, which is misled.
+        of: The wrapped expert, which takes the perceived classes for the true labels.
     """
 
     def __init__(self, true_labels: Labels, *, rate: ErrorRate = 0.2, of: OtherExpert = ORACLE) -> None:
@@ -93,8 +93,9 @@ class PairNoise(_Noise):
         true_labels: (P,) int64.
         rate: Probability that the partner of the class is perceived.
         partners: (K,) The partner of each class, which is the class that may be perceived in its place. A class that is
-            never mistaken is its own partner. None means the next class, and the first class for the last one.
-        of: The wrapped expert, which is misled.
+            never mistaken is its own partner. None means that the partner is the next class, and for the last class the
+            first class.
+        of: The wrapped expert, which takes the perceived classes for the true labels.
 
     Raises:
         InputError: The number of partners is not the number of classes, or a partner is not a valid class.
@@ -128,7 +129,7 @@ class ConfusionNoise(_Noise):
     Args:
         true_labels: (P,) int64.
         matrix: (K, K) Row i, column j holds the probability that an image of class i is mistaken for class j.
-        of: The wrapped expert, which is misled.
+        of: The wrapped expert, which takes the perceived classes for the true labels.
 
     Raises:
         InputError: The matrix does not have one row and one column per class, or a row does not sum to one.

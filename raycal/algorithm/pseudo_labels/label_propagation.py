@@ -62,7 +62,8 @@ def label_propagation(
 
 
 def _graph(points: Floats, neighbors: int, gamma: float) -> "csr_array":
-    """S (n, n), the symmetric affinities between each point and its nearest others, normalized by both degrees."""
+    """S (n, n), the symmetric affinities between each point and its nearest neighbors, normalized by the degrees of
+    both points."""
     from scipy.sparse import csr_array, diags_array
 
     near, cosines = _nearest_others(points, min(neighbors, len(points) - 1))

@@ -44,10 +44,10 @@ def plot_accuracy(
     person could. They are drawn only if the scenario was run with no other settings.
 
     Args:
-        sweep: The results of a sweep, or rows of `SweepResults.results`, such as those of several sweeps together.
+        sweep: The results of a sweep, or rows of `SweepResults.results`, which may come from several sweeps.
         ax: The axes to draw in. None means the axes of a new figure.
         dataset: The dataset to draw; required if there are several.
-        scenarios: The scenarios to draw. None means all of them.
+        scenarios: The scenarios to draw. None means all scenarios.
         settings: Values of varied settings, such as `{"expert.purity_threshold": 0.8}`, to draw only the trials with
             these values. A trial whose results a setting cannot change is drawn whatever the value.
         zoomed: Whether to show only the range in which the scenarios differ.
@@ -103,7 +103,7 @@ def _chosen(
     for key, value in settings.items():
         kept = kept[kept[key].isna() | (kept[key] == value)]
     if kept.empty:
-        raise InputError("there is nothing to draw: no finished trial is among those asked for")
+        raise InputError("there is nothing to draw: none of the requested trials has finished")
     datasets = list(dict.fromkeys(kept["dataset"]))
     if len(datasets) > 1:
         raise InputError(

@@ -47,10 +47,10 @@ class ExperimentResults:
     def results(self) -> pd.DataFrame:
         """One row per finished iteration, with the columns of `results.jsonl`.
 
-        Some of them are `iteration` (from 0), `interactions` (spent up to this iteration), `test_accuracy` (0 to 1),
-        `test_loss` (nats), `annotated` (images with a label), `cluster_label_error` (0 to 1), `human_seconds`, and the
-        seconds of each phase: `predict_seconds`, `cluster_seconds`, `train_seconds` and `evaluate_seconds`. NaN stands
-        for an undefined value, such as the label error of an iteration in which no cluster was accepted.
+        Some of these columns are `iteration` (from 0), `interactions` (spent up to this iteration), `test_accuracy` (0
+        to 1), `test_loss` (nats), `annotated` (images with a label), `cluster_label_error` (0 to 1), `human_seconds`,
+        and the seconds of each phase: `predict_seconds`, `cluster_seconds`, `train_seconds` and `evaluate_seconds`. NaN
+        stands for an undefined value, such as the label error of an iteration in which no cluster was accepted.
 
         Example:
             >>> run = raycal.read_sweep("runs/digits").experiment("random s0")
@@ -62,10 +62,10 @@ class ExperimentResults:
     def ledger(self) -> pd.DataFrame:
         """Return one row per human interaction, in the order in which the expert was asked.
 
-        The columns are those of the ledger files: `iteration`, `step`, `interaction` (from 1), `kind` (`sample` or
-        `cluster`), `answer` (`labelled` or `refused`), `label` (the class id, <NA> when refused), `num_samples` (images
-        shown), `purity` (0 to 1, NaN for a sample), `wrong` (images that got a wrong label, <NA> when refused or
-        unknown), `seconds` (cost of the answer) and `indices` (the images shown, an int64 array of length
+        The columns are the same as in the ledger files: `iteration`, `step`, `interaction` (from 1), `kind` (`sample`
+        or `cluster`), `answer` (`labelled` or `refused`), `label` (the class id, <NA> when refused), `num_samples`
+        (images shown), `purity` (0 to 1, NaN for a sample), `wrong` (images that got a wrong label, <NA> when refused
+        or unknown), `seconds` (cost of the answer) and `indices` (the images shown, an int64 array of length
         `num_samples`).
 
         Raises:
@@ -122,7 +122,7 @@ class SweepResults:
 
     @property
     def results(self) -> pd.DataFrame:
-        """One row per trial and finished iteration: the columns of `trials`, then those of `results.jsonl`.
+        """One row per trial and finished iteration: the columns of `trials`, then the columns of `results.jsonl`.
 
         `ExperimentResults.results` describes the columns of `results.jsonl`. A trial without a finished iteration has
         no row.
@@ -250,7 +250,7 @@ def read_sweep(folder: str | os.PathLike[str]) -> SweepResults:
         folder: `<storage>/<sweep name>`: a local path, or a URI such as `s3://bucket/runs/birds`.
 
     Raises:
-        InputError: The folder is not that of a sweep, or a file in it is damaged.
+        InputError: The folder is not the folder of a sweep, or a file in it is damaged.
         StorageError: The remote storage does not answer.
 
     Example:

@@ -33,8 +33,8 @@ def run_sweep(
 ) -> SweepResults:
     """Run a sweep to its end and return its results, as `raycal sweep` does.
 
-    A trial that fails does not stop the others; its `state` in `SweepResults.trials` is `failed`, and `reason` says
-    why. Ctrl-C raises `KeyboardInterrupt`; the same call with `resume=True` continues the sweep.
+    A trial that fails does not stop the other trials; its `state` in `SweepResults.trials` is `failed`, and `reason`
+    says why. Ctrl-C raises `KeyboardInterrupt`; the same call with `resume=True` continues the sweep.
 
     Args:
         sweep: The path of a sweep file, or the content of such a file:
@@ -47,7 +47,7 @@ def run_sweep(
         resume: Whether to continue a sweep that was started before, including trials that were added to the sweep
             since. If False, a sweep that was started before is refused.
         only: One or several patterns; a trial runs only if its id or its label matches one of them.
-        overrides: Settings by dotted key that replace those of the sweep, such as
+        overrides: Settings by dotted key that replace the settings of the sweep, such as
             `{"training.epochs": 1, "grid.seed": [0, 1]}`.
         track: Whether the runs are sent to MLflow.
         report: Whether the report is written into the sweep's folder.
@@ -97,7 +97,7 @@ def run_experiment(
     """Run one experiment in this process, without Ray, and return its results.
 
     The results are a sweep of one trial in `<storage>/<experiment id>`, which `read_sweep` and `raycal report` can
-    read. The same call again continues an interrupted experiment, and only reads the results of a finished one.
+    read. The same call again continues an interrupted experiment, and only reads the results of a finished experiment.
 
     Args:
         experiment: The settings of the experiment, written as under `experiment` in a sweep file.

@@ -168,7 +168,7 @@ class TestRefusal:
 
     def test_nothing_finished(self, tmp_path: Path) -> None:
         sweep = read_sweep(sweep_folder(tmp_path, {}, GRID))
-        assert self.words(sweep) == ["there is nothing to draw: no finished trial is among those asked for"]
+        assert self.words(sweep) == ["there is nothing to draw: none of the requested trials has finished"]
 
     def test_what_are_no_results(self, sweep: SweepResults) -> None:
         assert self.words("runs/made") == ["sweep: should be SweepResults or rows of its results, not of type str"]

@@ -49,7 +49,7 @@ class Measured:
 
 
 def measure(place: Path, people: int, seconds: float, *, per_second: float = 1.0) -> Measured:
-    """Let people answer through `Project.submit` for some seconds, each of them in a thread.
+    """Let people answer through `Project.submit` for some seconds, each person in a separate thread.
 
     Args:
         place: An empty folder for the log.

@@ -110,7 +110,7 @@ def embeddings(options: Options, num_points: int) -> Floats:
 
 
 def config(options: Options, **settings: Any) -> ExperimentConfig:
-    """The configuration of a whole iteration; `settings` are those of the training."""
+    """The configuration of a whole iteration; `settings` are the settings of the training."""
     training = {"epochs": 1, "batch_size": 64, "learning_rate": 0.01, "image_size": 64} | settings
     return ExperimentConfig.model_validate(
         {

@@ -54,7 +54,7 @@ class Relabeled(Dataset[tuple[Tensor, int]]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """The settings of the script, equal to those of raycal's arm."""
+    """The settings of the script, which equal the settings of raycal's arm."""
 
     image_size: int
     batch_size: int

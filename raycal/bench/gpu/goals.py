@@ -14,5 +14,6 @@ def on_this_gpu(of_an_h200: float) -> float:
 
 
 def share_of_h200(gpu: str) -> float:
-    """The memory bandwidth of a GPU divided by that of an H200; 1 for a GPU that is not in `BANDWIDTH`."""
+    """The memory bandwidth of a GPU divided by the memory bandwidth of an H200; 1 for a GPU that is not in
+    `BANDWIDTH`."""
     return next((rate / BANDWIDTH["H200"] for kind, rate in BANDWIDTH.items() if kind in gpu), 1.0)

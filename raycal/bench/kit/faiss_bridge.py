@@ -21,7 +21,7 @@ PROBE_SECONDS = 60.0
 
 
 def faiss_environment(folder: Path, environment: Mapping[str, str]) -> tuple[dict[str, str], str]:
-    """The environment in which Faiss can be loaded, if there is one, and a line that reports the result.
+    """The environment for processes that use Faiss, and a line that says whether Faiss can be loaded in it.
 
     Args:
         folder: The folder in which the bridge is built, if one is needed.
@@ -45,7 +45,7 @@ def faiss_environment(folder: Path, environment: Mapping[str, str]) -> tuple[dic
 
 
 def build_bridge(folder: Path, cublas_13: str) -> None:
-    """Build the libraries that replace those of cuBLAS 12.
+    """Build the libraries that replace the libraries of cuBLAS 12.
 
     Args:
         folder: The folder for the libraries.
@@ -103,7 +103,7 @@ def _probe(environment: Mapping[str, str]) -> tuple[bool, str]:
 
 
 def _library(name: str) -> str:
-    """The path of a CUDA library in an installed Python package; the library's name if there is none.
+    """The path of a CUDA library in an installed Python package; the library's name if no package has the library.
 
     Every folder of packages is searched, because `nvidia` may be a package in one and part of a namespace package in
     another.

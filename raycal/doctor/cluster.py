@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from raycal.distributed.survey import Survey
 
 MAX_CLOCK_SECONDS = 5.0
-NO_CLUSTER = "none is running here and none is named, so a sweep starts one on this machine"
+NO_CLUSTER = "no cluster is running here and none is named, so a sweep starts one on this machine"
 
 
 def judge_cluster(

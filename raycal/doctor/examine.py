@@ -42,7 +42,7 @@ def examine(
         sweep_file: The sweep file. None means that only this machine and the Ray cluster are checked.
         storage: The storage of the sweep, in a form that `Folder.at` accepts.
         address: The address of the Ray cluster, in a form that `ray.init` accepts.
-        overrides: Settings of the form `KEY=VALUE` that replace those of the sweep file.
+        overrides: Settings of the form `KEY=VALUE` that replace the settings of the sweep file.
 
     Raises:
         InputError: The sweep file, an override or the storage cannot be used.

@@ -1,4 +1,4 @@
-"""Compares the versions of Python and of the packages with those that raycal requires."""
+"""Compares the versions of Python and of the packages with the versions that raycal requires."""
 
 import platform
 import sys

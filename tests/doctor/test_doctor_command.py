@@ -71,7 +71,7 @@ def test_everything_is_looked_at_and_nothing_left(place: Path, capsys: pytest.Ca
     assert checks >= {"python", "ray", "torch", "mlflow", "gpu (torch)", "faiss", "cache", "disk", "shm", "ulimit"}
     assert checks >= {"ray cluster", "storage", "tracking", "sweep"}
     assert any(
-        line.startswith("ok       ray cluster  none is running here and none is named, so a sweep starts")
+        line.startswith("ok       ray cluster  no cluster is running here and none is named, so a sweep starts")
         for line in lines
     )
     assert re.fullmatch(r"\d+ checks, 0 problems, \d+ warnings", lines[-1])

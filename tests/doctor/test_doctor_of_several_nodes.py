@@ -1,4 +1,4 @@
-"""The doctor on a Ray cluster in which one node sees another storage or network than the others."""
+"""Tests the doctor on a Ray cluster in which one node sees another storage or network than the other nodes."""
 
 import re
 from collections.abc import Iterator

@@ -9,9 +9,10 @@ from raycal.storage.folder import Folder
 
 
 class AnsweredSweep:
-    """Reads the runs of a sweep and computes the sweep's answer once, at the first use, and keeps both for later uses.
+    """Reads the runs of a sweep and computes the sweep's answer once, at the first use, and keeps the runs and the
+    answer for later uses.
 
-    If they cannot be read, every use raises the error again.
+    If the runs cannot be read, every use raises the error again.
 
     Args:
         folder: The folder of the sweep. Its runs must not change any more.

@@ -81,7 +81,8 @@ def _iterations(lines: Iterable[tuple[str, Lines]], is_faulty: Callable[[Iterati
 
 
 def _of_supervision(supervised: Group, candidates: Iterable[Group]) -> Iterator[str]:
-    """Report a strategy whose final accuracy, averaged over the shared seeds, exceeds that of full supervision."""
+    """Report a strategy whose final accuracy, averaged over the shared seeds, exceeds the final accuracy of full
+    supervision."""
     better: list[tuple[float, float, Group]] = []
     for group in candidates:
         pairs = [

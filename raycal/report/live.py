@@ -37,8 +37,8 @@ class SweepState:
 
     Attributes:
         trials: The trials of all sweeps.
-        problem: Why the sweeps cannot be read, in one line; empty if they can be read. If they cannot, the other
-            attributes are those of the last look that could read the sweeps.
+        problem: Why the sweeps cannot be read, in one line; empty if they can be read. If they cannot be read, the
+            other attributes keep the values of the last look that could read the sweeps.
     """
 
     trials: tuple[TrialView, ...]
@@ -46,7 +46,7 @@ class SweepState:
 
     @property
     def version(self) -> str:
-        """A text that differs from that of every other state, also after the server was started again."""
+        """A text that differs from the version of every other state, even if the server was started again."""
         what = (__version__, self.trials, self.problem)
         return digest_of(repr(what).encode())[:16]
 

@@ -100,7 +100,7 @@ def page(
         answers: The answer for each dataset. None means that it is computed from the runs.
         to_trials: The relative path from the page to the folder that holds the run folders; None if the page has no
             links to them.
-        template: The template, which may extend that of the report.
+        template: The template, which may extend the template of the report.
         more: What the template needs in addition to the report.
     """
     shown = {key: views(key, frame) for key, frame in tables.items() if key != "recommendation"}

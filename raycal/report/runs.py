@@ -170,7 +170,8 @@ class Runs:
 
 
 def read_runs(folder: str | Folder, *more: str | Folder) -> Runs:
-    """Read the runs in the folder of a sweep (`<storage>/<sweep name>`), or those of several sweeps together.
+    """Read the runs in the folder of a sweep (`<storage>/<sweep name>`), or the runs in the folders of several sweeps
+    together.
 
     Trials of several sweeps that differ by their seed alone form one group. An experiment that several sweeps have
     counts once. It is taken from the first sweep that finished it or, if no sweep finished it, from the first sweep

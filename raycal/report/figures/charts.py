@@ -27,8 +27,8 @@ class Series:
         counts: The number of trials in each mean.
         is_joined: Whether a line joins the points.
         is_band: Whether the standard deviation is drawn as a band; otherwise each point has a bar.
-        low, high: The ends of an interval at each point, which are drawn instead of a standard deviation; empty if
-            there is none.
+        low, high: The ends of an interval at each point, which are drawn instead of a standard deviation; empty if the
+        points have no interval.
     """
 
     scenario: str

@@ -70,7 +70,8 @@ def _for_page(svg: str, looks: Mapping[str, Look], prefix: str) -> str:
 def _points(
     chart: Chart, axes: Axes, looks: Mapping[str, Look], height: float
 ) -> Iterator[tuple[float, float, str, str]]:
-    """Yield the points that lie inside the axes, as in `Panel.points`; `height` is that of the panel in points."""
+    """Yield the points that lie inside the axes, as in `Panel.points`; `height` is the height of the panel in
+    typographic points."""
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     for series in chart.series:
         for x, mean, spread, count in zip(series.x, series.mean, _spreads(series), series.counts, strict=True):
@@ -83,7 +84,8 @@ def _points(
 
 
 def _spreads(series: Series) -> list[str]:
-    """The interval or the standard deviation of each point in words; empty where there is none."""
+    """The interval or the standard deviation of each point in words; empty for a point without an interval or a
+    deviation."""
     if series.low:
         return [f" [{_number(low)}, {_number(high)}]" for low, high in zip(series.low, series.high, strict=True)]
     return [f" ± {_number(std)}" for std in series.std] or [""] * len(series.x)

@@ -104,7 +104,7 @@ def _accuracy_by_interactions(part: Slice, average: Average) -> Chart:
 
 
 def _cut_words(charts: Sequence[Chart]) -> str:
-    """The sentence about the lines that continue beyond the end of the axis; empty if there are none."""
+    """The sentence about the lines that continue beyond the end of the axis; empty if no line does."""
     longer = {series.label: None for chart in charts for series in beyond(chart)}
     if not longer:
         return ""

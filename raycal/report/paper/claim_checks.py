@@ -68,7 +68,7 @@ def claim_checks(claim: Claim, setting: ConditionGroup) -> Checks:
 
 
 def _require_conditions(claim: Claim, setting: ConditionGroup) -> None:
-    """Raise NotTestableError if the claim was made under settings other than those of the runs."""
+    """Raise NotTestableError if the claim was made under settings that differ from the settings of the runs."""
     subject = setting.groups.get(BEST if claim.interactions else SUPERVISED)
     if not claim.conditions or subject is None:
         return

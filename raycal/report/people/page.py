@@ -45,7 +45,7 @@ def people_page(
         projects: What is known about each trial.
         to_trials: The relative path from the page to the folder that holds the run folders; None if the page has no
             links to them.
-        template: The template, which may extend that of the report.
+        template: The template, which may extend the template of the report.
         more: What the template needs in addition to the report.
     """
     pictures = galleries(runs, with_unfinished=True)

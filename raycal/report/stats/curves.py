@@ -181,7 +181,7 @@ def reached_at(lines: Lines, accuracy: float) -> float | None:
         return float(points[0][0])
     for (begin, before), (end, after) in pairwise(points):
         if reaches(after, accuracy):
-            # Rounding can push the interpolated share above 1 if the accuracy equals that of the second point.
+            # Rounding can push the interpolated share above 1 if the accuracy equals the accuracy of the second point.
             return float(begin + (end - begin) * min(1.0, (accuracy - before) / (after - before)))
     return None
 

@@ -140,7 +140,7 @@ def _compare(metric: Metric, *sides: tuple[Group, Mapping[int, Curve]]) -> Pair:
     ours, theirs = ([_value(curves[seed], metric, budget) for seed in seeds] if budget else [] for _, curves in sides)
     test = paired_test(ours, theirs)
     if test.difference is not None:
-        # Accuracies lie between 0 and 1, so no two of them differ by more than 1.
+        # Accuracies lie between 0 and 1, so two accuracies differ by at most 1.
         test = replace(test, difference=test.difference.within(-1.0, 1.0))
     if seeds and budget is None:
         test = replace(test, note="their trials share no interactions")

@@ -24,7 +24,7 @@ def find_runs(client: MlflowClient, experiment_id: str, view: int = ViewType.ACT
 
 
 def run_of_sweep(runs: list[Run], sweep_dir: SweepDir) -> Run | None:
-    """The parent run of a sweep, even if the sweep folder was moved since; None if there is none.
+    """The parent run of a sweep, even if the sweep folder was moved since; None if the sweep has no run.
 
     The id in the plan identifies a sweep. A moved folder keeps its run. A copy of a folder is a separate sweep as long
     as the original is still at the place that its run records. Plans of older versions have no id. Their sweeps are

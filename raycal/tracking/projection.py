@@ -270,7 +270,7 @@ class Projection:
         run is renamed if the plan has grown and the label of its trial has become longer.
 
         Args:
-            at_the_end: Whether the trials have run, so that it is known which data each of them read.
+            at_the_end: Whether the trials have run, so that it is known which data each trial read.
         """
         self._artifacts.send(self._parent, {name: self._sweep_dir.folder.read(name) for name in (PLAN, TRIALS)})
         plan = self._sweep_dir.read_plan()

@@ -59,7 +59,7 @@ def missing_folder(path: Path) -> Path | None:
 
 
 def check_version(version: str, shown: str, uri: str) -> None:
-    """Refuse a database whose schema is not that of the installed MLflow.
+    """Refuse a database whose schema is not the schema of the installed MLflow.
 
     Args:
         version: The revision in the table `alembic_version`.
@@ -133,7 +133,7 @@ def follow_artifacts(uri: str) -> None:
 def _make(path: Path, uri: str) -> None:
     from mlflow import MlflowClient
 
-    if path.exists():  # The file may be empty or an older database. MLflow can handle both.
+    if path.exists():  # The file may be empty or an older database. MLflow can handle both cases.
         MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
         return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")

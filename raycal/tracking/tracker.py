@@ -188,7 +188,7 @@ class Tracker(Thread):
         self._found = True
 
     def _next(self) -> str | None:
-        """Take the next experiment with data to send; None if there is none."""
+        """Take the next experiment with data to send; None if no experiment has any."""
         with self._lock:
             self._sending = self._unsent.popitem()[0] if self._unsent else None
             return self._sending

@@ -40,7 +40,7 @@ def is_server(uri: str) -> bool:
 
 
 def is_database(uri: str) -> bool:
-    """Whether the URI is that of a database, which MLflow opens with SQLAlchemy."""
+    """Whether the URI belongs to a database, which MLflow opens with SQLAlchemy."""
     return _scheme(uri).partition("+")[0] in DATABASES
 
 

@@ -1,7 +1,7 @@
 """Builds the views that MLflow opens a sweep with: one line per condition, against the number of human interactions.
 
 MLflow keeps a shared view in a tag of the experiment, `mlflow.sharedViewState.<key>`, which holds the state of MLflow's
-page as JSON. An address with `viewStateShareKey=<key>` opens the view. The form of the state is that of MLflow 3.17. A
+page as JSON. An address with `viewStateShareKey=<key>` opens the view. The state has the form that MLflow 3.17 uses. A
 server of another version may ignore the tag.
 """
 
@@ -102,7 +102,8 @@ def _with_unique_keys(views: Sequence[View]) -> list[View]:
 
 
 def _parameter(trials: Sequence[ChartedTrial], key: str) -> str | None:
-    """The MLflow parameter that holds a setting in all of the trials; None if there is none, or it is not a number."""
+    """The MLflow parameter that holds a setting in all of the trials; None if there is no such parameter, or if it is
+    not a number."""
     found = {trial.config.purity_threshold_key if key == PURITY_THRESHOLD else key for trial in trials}
     values = [trial.config.flat().get(str(name)) for trial in trials for name in found]
     are_numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)

@@ -38,7 +38,8 @@ class DivergedError(RaycalError):
 
 
 class ShortOfMemoryError(RaycalError):
-    """The settings of the experiment need more memory than there is. The experiment fails, and the others continue."""
+    """The settings of the experiment need more memory than there is. The experiment fails, and the other experiments
+    continue."""
 
 
 class ExperimentFailedError(RaycalError):
@@ -76,7 +77,7 @@ def shortened(text: str, most: int) -> str:
 
 
 def first_of(names: Sequence[str], most: int, separator: str = ", ") -> str:
-    """The first `most` names of a list, and the number of the others."""
+    """The first `most` names of a list, and the number of the names left out."""
     more = [f"and {len(names) - most} more"] if len(names) > most else []
     return separator.join([*names[:most], *more])
 

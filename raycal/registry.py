@@ -62,7 +62,8 @@ EVERYTHING = Affects()
 
 
 class Option(NamedTuple):
-    """One option of an extension: its annotation and its default, which is `REQUIRED` when there is none."""
+    """One option of an extension: its annotation and its default. The default is `REQUIRED` for an option that must be
+    set."""
 
     annotation: Any
     default: Any
@@ -123,7 +124,7 @@ def _namespace(entry: Callable[..., Any]) -> dict[str, Any]:
 
 
 def declared(marks: Collection[Any]) -> Affects | None:
-    """The `Affects` in the metadata of an annotation. None if there is none."""
+    """The `Affects` in the metadata of an annotation. None if the metadata has no `Affects`."""
     return next((mark for mark in marks if isinstance(mark, Affects)), None)
 
 
@@ -206,8 +207,8 @@ class Registry(Generic[T]):
             # Python lists the fields of base classes first. Here the options of the entry itself come first.
             fields = list(dict.fromkeys(name for base in entry.__mro__ for name in inspect.get_annotations(base)))
             parameters.sort(key=lambda parameter: fields.index(parameter.name) if parameter.name in fields else -1)
-        # Only the annotations of options are evaluated. Others, such as the return type, may name types that are
-        # imported for type checkers only.
+        # Only the annotations of options are evaluated. Other annotations, such as the return type, may name types that
+        # are imported for type checkers only.
         annotated = {
             parameter.name: parameter.annotation
             for parameter in parameters

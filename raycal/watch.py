@@ -69,7 +69,7 @@ def _watch(place: str, every: float) -> int:
 
 
 def _looks(view: "SweepView", every: float) -> "Iterator[list[TrialView]]":
-    """Yield the state of the trials until all of them have ended."""
+    """Yield the state of the trials until all trials have ended."""
     while True:
         trials = view.trials()
         yield trials

@@ -65,8 +65,8 @@ def _control_groups() -> Iterator[Path]:
 
 
 def _cpu_quota(group: Path) -> Iterator[float]:
-    """The number of cores that a control group may use, if it is limited; files of version 2 are read before those of
-    version 1."""
+    """The number of cores that a control group may use, if it is limited; files of control groups of version 2 are read
+    before files of version 1."""
     for files in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
         if all((group / file).is_file() for file in files):
             quota, period = " ".join((group / file).read_text() for file in files).split()
@@ -75,8 +75,8 @@ def _cpu_quota(group: Path) -> Iterator[float]:
 
 
 def _memory_left(group: Path) -> Iterator[int]:
-    """The bytes that a control group may still use; its idle file cache does not count as used. Version 2 is read
-    before version 1."""
+    """The bytes that a control group may still use; its idle file cache does not count as used. Files of control groups
+    of version 2 are read before files of version 1."""
     for limit, usage, cache in (
         ("memory.max", "memory.current", "inactive_file"),
         ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),

@@ -89,7 +89,8 @@ def start_clusterings(shares: Sequence[ClusteringShare], plugins: Sequence[Plugi
 
 
 def nearest(clusterings: Mapping[str, Any], experiment_id: str) -> Any:
-    """The clustering actor on this node. If this node has none, another actor is chosen by the experiment id alone."""
+    """The clustering actor on this node. If this node has no such actor, another actor is chosen by the experiment id
+    alone."""
     here = clusterings.get(ray.get_runtime_context().get_node_id())
     return here or list(clusterings.values())[crc32(experiment_id.encode()) % len(clusterings)]
 

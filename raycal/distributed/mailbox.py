@@ -32,7 +32,8 @@ class Event:
     Attributes:
         number: The number of the order.
         kind: `started`: data and model are loaded; `iteration`: an iteration was saved; `ended`: no event follows.
-        content: For an iteration its results line, for a start its `time`, and for an end its `error` if there was one.
+        content: For an iteration its results line, for a start its `time`, and for an end its `error`, if an error
+            ended the order.
     """
 
     number: int

@@ -32,8 +32,8 @@ class Recorder(Thread):
     """Sets Ray's gauges every few seconds, from the events queued in the meantime.
 
     Args:
-        experiments: The sweep's experiments by id, including those that have ended. More experiments may be added to
-            it.
+        experiments: The sweep's experiments by id, including experiments that have ended. More experiments may be added
+            to it.
         num_trials: The largest number of trials that the sweep may have.
         backlog: Returns how many experiments have something to send to MLflow.
     """

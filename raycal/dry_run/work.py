@@ -33,13 +33,13 @@ class Work:
 
 
 def work_of(settings: LoopSettings, num_samples: int, *, members: int, accepts: bool) -> Work:
-    """The work of an experiment in which the expert accepts every cluster, or none.
+    """The work of an experiment in which the expert accepts every cluster, or accepts no cluster.
 
     An expert that accepts every cluster may leave nothing to ask about in the later steps or, if labels are kept, in
     the later iterations. An expert that accepts nearly all clusters causes more trainings, and the counted trainings
     should be an upper bound for any expert. Accepted clusters therefore leave as many samples as the later steps of the
     iteration ask about, and the labels of clusters are not kept. If clusters are accepted, every sample gets a
-    pseudo-label, and otherwise none does.
+    pseudo-label; otherwise no sample gets one.
 
     Args:
         settings: The settings of the loop. Settings that cannot change the work are ignored, so that experiments that

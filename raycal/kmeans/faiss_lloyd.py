@@ -22,7 +22,7 @@ def lloyd(points: Points, num_clusters: int, seed: int, iterations: int, *, sphe
 
     Args:
         points: The points must be contiguous.
-        spherical: Whether centers are scaled to length one, and the nearest center is that with the largest inner
+        spherical: Whether centers are scaled to length one, and the nearest center is the center with the largest inner
             product.
     """
     import faiss

@@ -21,7 +21,7 @@ class Progress:
         concurrent: How many experiments run at a time.
         labels: The label of each experiment, by id; without labels, lines begin with the id alone. More may be
             added later.
-        num_trials: The number of trials of the sweep, including those that were complete before. None means the number
+        num_trials: The number of trials of the sweep, including trials that were complete before. None means the number
             of `experiments`.
         earlier: The lines of results.jsonl from earlier starts, by experiment id, with the settings of the experiment.
         clock: Returns the current time in seconds.

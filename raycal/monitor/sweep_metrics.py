@@ -133,9 +133,9 @@ class SweepMetrics:
 
     Args:
         sweep: The sweep's name.
-        experiments: All experiments by id, including those that have ended. More experiments may be added to it.
+        experiments: All experiments by id, including experiments that have ended. More experiments may be added to it.
         num_trials: The largest number of trials.
-        planned: All experiments of the plan; the names of their datasets must differ. There are more of them than
+        planned: All experiments of the plan; the names of their datasets must differ. `planned` is larger than
             `experiments` if only some trials were selected.
     """
 

@@ -52,7 +52,7 @@ class SweepView:
         sweep_dir: The folder of the sweep.
 
     Raises:
-        InputError: The folder is not that of a sweep, or its plan is damaged.
+        InputError: The folder is not the folder of a sweep, or its plan is damaged.
     """
 
     def __init__(self, sweep_dir: SweepDir) -> None:

@@ -14,7 +14,7 @@ _URGENCY = (TrialState.RUNNING, TrialState.FAILED, TrialState.PLANNED, TrialStat
 
 
 def by_urgency(trials: Sequence[TrialView]) -> list[TrialView]:
-    """The trials in the order in which a reader looks for them: first those that run, then those that failed."""
+    """The trials in the order in which a reader looks for them: first the running trials, then the failed ones."""
     return sorted(trials, key=lambda trial: _URGENCY.index(trial.state))
 
 

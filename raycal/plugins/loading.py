@@ -22,8 +22,8 @@ _imported: dict[str, list[str]] = {}
 def load_plugins(plugins: Sequence[Plugin], registries: Registries) -> None:
     """Import exactly these plug-ins, in this order; plug-ins that were loaded before are unloaded first.
 
-    Nothing happens if exactly these plug-ins are loaded already. If one of them has changed, all are imported again, as
-    one plug-in may have imported another.
+    Nothing happens if exactly these plug-ins are loaded already. If a plug-in has changed, all plug-ins are imported
+    again, because one plug-in may have imported another.
 
     Args:
         registries: The registries by kind, in which the plug-ins register their extensions.

@@ -1,4 +1,5 @@
-"""The saved states of an experiment. The experiment can continue from each of them; an incomplete state is ignored."""
+"""The saved states of an experiment. The experiment can continue from each complete state; an incomplete state is
+ignored."""
 
 import json
 import re

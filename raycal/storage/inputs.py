@@ -152,7 +152,7 @@ class InputRecord:
         return RecordedInputs(families=families, weights=frozenset(record["weights"]))
 
     def check(self, inputs: Inputs) -> None:
-        """Refuse inputs that differ from those that the sweep has read before.
+        """Refuse inputs that differ from the inputs that the sweep has read before.
 
         Raises:
             InputError: Images or weights differ; the lines name them.

@@ -69,7 +69,7 @@ class RunWriter(RunDir):
         The folder of an experiment that finished or was stopped is not changed.
 
         Returns:
-            The newest complete state, from which the experiment continues. None if there is none.
+            The newest complete state, from which the experiment continues. None if there is no complete state.
         """
         self._check_lease()
         if self.state().is_complete:

@@ -1,2 +1,2 @@
-"""The command `python -m raycal.sweep`: it checks the input, plans the trials, runs those that are not finished, and
-reports."""
+"""The command `python -m raycal.sweep`: it checks the input, plans the trials, runs the unfinished trials, and reports
+the results."""

@@ -46,7 +46,7 @@ class Request:
         local: Whether the trials run one after another in this process, without Ray.
         resume: Whether to continue a sweep that was started before.
         only: Patterns that select the trials to run; if empty, all trials run.
-        overrides: Settings that replace those of the sweep file.
+        overrides: Settings that replace the settings of the sweep file.
         track: Whether the runs are sent to MLflow.
         report: Whether the report is written at the end.
         people: Whether people answer the questions in place of a simulated expert.

@@ -26,8 +26,8 @@ logger = logging.getLogger(__name__)
 
 
 def print_start(job: Job) -> None:
-    """Print the number of trials and how many of them are left to run, the folder of the results, and the data that is
-    read."""
+    """Print the number of trials, the number of trials that are left to run, the folder of the results, and the data
+    that is read."""
     print(
         f"{job.sweep.name}: {counted(job.num_trials, 'trial')}, {job.num_left} to run\n"
         f"  folder  {job.sweep_dir.folder.place}"

@@ -26,8 +26,8 @@ def example_view(
 ) -> QueryContext:
     """An example of the input of an acquisition function, with read-only arrays of made-up numbers.
 
-    The class probabilities of the first sample are certain, and those of the second sample are uniform. The samples
-    have the indices 5, 8, 11, ...
+    The prediction for the first sample is certain of one class, and the class probabilities of the second sample are
+    uniform. The samples have the indices 5, 8, 11, ...
 
     Args:
         num_samples: U, the number of samples that may be chosen.

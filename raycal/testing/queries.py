@@ -88,7 +88,7 @@ def check_pseudo_labels(name: str, /, **options: Any) -> None:
 
 
 def _check_chosen(indices: Indices, allowed: Indices, case: str) -> None:
-    """Check that the indices are different samples among those that may be chosen."""
+    """Check that the indices are different samples, all of which may be chosen."""
     assert indices.ndim == 1, f"{case}: indices have the shape {indices.shape}"
     assert indices.dtype == np.int64, f"{case}: indices are {indices.dtype}, should be int64"
     assert len(set(indices.tolist())) == len(indices), f"{case}: a sample is chosen twice"

@@ -27,7 +27,7 @@ CONFIGS = [
 
 
 def planned(folder: Path) -> SweepDir:
-    """The folder of a sweep of `CONFIGS`, of which none has begun."""
+    """The folder of a sweep of the experiments `CONFIGS`, none of which has begun."""
     sweep_dir = SweepDir(Folder.at(str(folder)))
     experiments = {config.experiment_id: config for config in CONFIGS}
     sweep_dir.write_plan(SweepPlan(sweep=folder.name, experiments=experiments, threads=1))

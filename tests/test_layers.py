@@ -409,7 +409,7 @@ LIGHT = ("algorithm", "capacity", "config", "data", "dry_run", "experiment", "ex
             [name for name in code().sources if part(name) in ("algorithm", "kmeans") and name[-11:] != "torch_lloyd"],
             {"torch", "ray", "mlflow", "pandas", "pydantic", "faiss"},
         ),
-        # The modules that `--dry-run` imports, and those that a worker imports before it loads torch.
+        # The modules that `--dry-run` imports, and the modules that a worker imports before it loads torch.
         (
             [
                 *(name for name in code().sources if part(name) in LIGHT),

@@ -249,7 +249,8 @@ def test_memory_of_one_node_holds_drivers_and_workers(gigabytes: float, trials: 
 
 
 def test_drivers_that_gather_on_a_node_take_memory_from_its_workers() -> None:
-    """4 trials ask for all of the 12 GB, but two drivers on one node take the room of two workers."""
+    """The four trials ask for all of the nodes' 12 GB together, but two drivers on one node take the room of two
+    workers."""
     nodes = [node(2, gigabytes=4), node(2, gigabytes=4), node(2, gigabytes=4)]
 
     assert always_fit(nodes, need(), 2)

@@ -76,7 +76,7 @@ def test_up_submit_watch_down(machines: Machines) -> None:
     (up,) = given["up"]
     assert "Useful commands" in machines.run(up)
     on_head = f"ray exec {NAME} "
-    # Both workers have joined with two CPUs each; the head has none.
+    # Both workers have joined with two CPUs each; the head has no CPU.
     until(lambda: machines.run(on_head + "'ray status'", check=False), "/4.0 CPU")
 
     dashboard, submit = given["submit"]

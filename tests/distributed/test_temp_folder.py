@@ -19,7 +19,7 @@ def no_folder_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def as_nobody(call: Callable[[], object]) -> str:
-    """The text of the error that a call raises in a process of another user; empty if it raises none."""
+    """The text of the error that a call raises in a process of another user; empty if the call raises no error."""
     read, write = os.pipe()
     if (child := os.fork()) == 0:
         try:

@@ -151,7 +151,7 @@ def test_fewer_clusters_than_the_budget_are_fewer_interactions() -> None:
         # All 100 clusters are shown. No representative is refused, and each cluster gets the label of its
         # representative.
         ({}, (300, 3000, 3000)),
-        # There are only 20 clusters, because none is refused and then split.
+        # There are only 20 clusters, because no cluster is refused and then split.
         ({"clustering": {"num_clusters": 20, "on_refusal": "split"}}, (60, 3000, 3000)),
         # A representative labels a tenth of its cluster. The work is largest if 99 clusters have one image each and one
         # cluster has all others.

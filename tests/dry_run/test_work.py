@@ -99,7 +99,7 @@ def real_work(given: ExperimentConfig, purity_threshold: float) -> Work:
 
 
 def counted(given: ExperimentConfig) -> tuple[Work, Work]:
-    """The counted work, without an accepted cluster and with all of them accepted."""
+    """The counted work if no cluster is accepted, and if all clusters are accepted."""
     members = given.acquisition.options.get("members", 1)
     fewest, most = (work_of(loop_settings(given), POOL, members=members, accepts=flag) for flag in (False, True))
     return fewest, most

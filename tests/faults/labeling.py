@@ -82,7 +82,7 @@ class Bot:
         """Answer questions until all rounds are finished.
 
         Raises:
-            ServerIsGoneError: The server has ended. The bot can go on with another one.
+            ServerIsGoneError: The server has ended. The bot can continue with another server.
         """
         page = Page(port, token)
         while time.monotonic() < until:

@@ -19,7 +19,7 @@ SECONDS = 1.75  # Each iteration that `commit` makes takes this many seconds.
 
 @pytest.fixture
 def sweep_dir(tmp_path: Path) -> SweepDir:
-    """The folder of a sweep of two trials, of which none has begun."""
+    """The folder of a sweep of two trials that have not begun."""
     return planned(tmp_path / "birds")
 
 

@@ -25,7 +25,7 @@ GONE = 2**22 + 1  # above the largest process id of Linux
 
 @pytest.fixture
 def sweep_dir(tmp_path: Path) -> SweepDir:
-    """The folder of a sweep of two trials, of which none has begun."""
+    """The folder of a sweep of two trials that have not begun."""
     return planned(tmp_path / "birds")
 
 

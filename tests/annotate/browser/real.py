@@ -216,7 +216,7 @@ def label_until(
     most: int | None = None,
     seconds: float = 150.0,
 ) -> int:
-    """Let people answer what is on their screens, one of them at a time in a random order.
+    """Let people answer the questions on their screens, one person at a time in a random order.
 
     Args:
         answer: Answers a question, or returns False if the person would rather wait.

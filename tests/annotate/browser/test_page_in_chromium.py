@@ -114,7 +114,8 @@ def test_halves_of_a_split_cluster_come_next(context: Any, clusters: Project) ->
 
 
 def test_halves_come_next_where_the_budget_is_nearly_used_up(context: Any, clusters: Project) -> None:
-    clusters.budget = 4  # the page holds all questions that are left, so the halves must take the place of some of them
+    # The page holds all questions that are left, so the halves must take the place of some other questions.
+    clusters.budget = 4
     with PageServer(clusters) as server:
         tab = Tab(context, server)
         tab.page.wait_for_timeout(500)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import count
 from math import ceil
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, Lt
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Indices
 from raycal.errors import InputError, first_of
+from raycal.registry import Kind
 
 Count = Annotated[int, Ge(1)]
 Fraction = Annotated[float, Gt(0), Lt(1)]
@@ -37,10 +38,15 @@ class WithSubset:
     Args:
         seed: The seed of the experiment, which raycal fills in.
         image_size: The side, in pixels, of the images that the network sees, which raycal fills in.
-        train_size: The number of training images to draw at random. None means all of them.
-        test_size: The number of test images to draw at random. None means all of them.
+        train_size: The number of training samples to draw at random. None means all of them.
+        test_size: The number of test samples to draw at random. None means all of them.
         subset_seed: The seed of these two draws; it is independent of the experiment's seed.
+
+    Attributes:
+        kind: The kind of samples that the dataset has; a dataset of other samples than images sets it.
     """
+
+    kind: ClassVar[Kind] = "images"
 
     seed: int
     image_size: int
@@ -57,7 +63,8 @@ class WithSubset:
         Raises:
             InputError: A subset would be larger than its split.
         """
-        return subset(rows, train_size=self.train_size, test_size=self.test_size, seed=self.subset_seed, name=name)
+        sizes = {"train_size": self.train_size, "test_size": self.test_size}
+        return subset(rows, **sizes, seed=self.subset_seed, name=name, kind=self.kind)
 
 
 def consecutive(num_train: int, num_test: int) -> Rows:
@@ -66,7 +73,13 @@ def consecutive(num_train: int, num_test: int) -> Rows:
 
 
 def random_split(
-    total: int, *, test_fraction: float, seed: int, name: str, groups: npt.NDArray[Any] | None = None
+    total: int,
+    *,
+    test_fraction: float,
+    seed: int,
+    name: str,
+    groups: npt.NDArray[Any] | None = None,
+    kind: Kind = "images",
 ) -> Rows:
     """A random split whose test split has the share `test_fraction` of the rows, rounded up.
 
@@ -82,6 +95,7 @@ def random_split(
         name: The name of the dataset, for messages.
         groups: (total,) the group of each row, such as the patient or the video that an image is from: numbers or
             texts. None means that every row is drawn for itself.
+        kind: The kind of the samples, for messages.
 
     Raises:
         InputError: A split would be empty.
@@ -90,7 +104,7 @@ def random_split(
     num_test = ceil(round(total * test_fraction, 6))
     if not 1 <= num_test < total:
         raise InputError(
-            f"{name}: a test_fraction of {test_fraction:g} of {total} images leaves {total - num_test} for training and"
+            f"{name}: a test_fraction of {test_fraction:g} of {total} {kind} leaves {total - num_test} for training and"
             f" {num_test} for testing; both need at least 1"
         )
     order = stream(seed, 0, "test split")
@@ -170,7 +184,9 @@ def _nearest_groups(sizes: Indices, wanted: int, order: np.random.Generator) -> 
     return np.array([*kept, *chosen], np.int64)
 
 
-def subset(rows: Rows, *, train_size: int | None, test_size: int | None, seed: int, name: str) -> Rows:
+def subset(
+    rows: Rows, *, train_size: int | None, test_size: int | None, seed: int, name: str, kind: Kind = "images"
+) -> Rows:
     """Random subsets of both splits; a smaller subset is contained in a larger one of the same seed.
 
     Raises:
@@ -178,7 +194,7 @@ def subset(rows: Rows, *, train_size: int | None, test_size: int | None, seed: i
     """
     wanted = (("train_size", train_size, rows.train), ("test_size", test_size, rows.test))
     problems = [
-        f"{name}: {option}: {size} is more than the {len(part)} images there are; give at most {len(part)}"
+        f"{name}: {option}: {size} is more than the {len(part)} {kind} there are; give at most {len(part)}"
         for option, size, part in wanted
         if size is not None and size > len(part)
     ]

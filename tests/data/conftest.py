@@ -113,3 +113,13 @@ def cifar10_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(cifar10, "NUM_TRAIN", 50)
     monkeypatch.setattr(cifar10, "NUM_TEST", 10)
     return tmp_path / "cifar"
+
+
+@pytest.fixture
+def vectors_file(tmp_path: Path) -> Path:
+    """Forty vectors of five values in three classes, with their labels."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(40) % 3
+    vectors = (rng.standard_normal((40, 5)) + labels[:, None]).astype(np.float32)
+    np.savez(tmp_path / "vectors.npz", vectors=vectors, labels=np.array(["ash", "oak", "yew"])[labels])
+    return tmp_path / "vectors.npz"

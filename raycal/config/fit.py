@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from raycal.algorithm.expert.people import PEOPLE
 from raycal.config.component import DEFAULT_NETWORK, ComponentConfig, ModelConfig
 from raycal.config.training import TrainingConfig
-from raycal.networks import networks
+from raycal.networks import USUAL_SIZE, networks
 from raycal.registry import Kind, Registry
 
 # The network of an experiment that names none, by the kind of its samples. For texts there is no default.
@@ -78,6 +78,12 @@ def misfits_of_kinds(config: Experiment, registries: Registries) -> Iterator[tup
     if takes in WITHOUT_PUBLISHED_WEIGHTS and config.model.weights != "none":
         words = f"should be none, because {name} takes {takes} and always starts from random weights"
         yield ("model", "weights"), config.model.weights, words
+    if takes == "texts" and config.model.weights == "none":
+        words = f"should be pretrained or a file, because {name} is a model with its own weights and tokenizer"
+        yield ("model", "weights"), config.model.weights, words
+    if kind != "images" and config.training.image_size != USUAL_SIZE:
+        words = f"has no effect, because the dataset {dataset} has {kind}; leave it out"
+        yield ("training", "image_size"), config.training.image_size, words
     if kind != "images" and config.training.horizontal_flip:
         words = f"should be false, because the dataset {dataset} has {kind}, which cannot be mirrored"
         yield ("training", "horizontal_flip"), True, words

@@ -63,7 +63,7 @@ def _of_weights(config: ExperimentConfig) -> Download:
     """The download of the published weights of an experiment."""
     name, facts = config.model.name, networks.facts(config.model.name)
     if facts.pretrained is not None:
-        return Download(f"model.weights: pretrained of {name}", facts.pretrained.url, "give a file as model.weights")
+        return Download(f"model.weights: pretrained of {name}", facts.pretrained.url, facts.pretrained.instead)
     assert facts.imagenet is not None
     what = f"model.weights: imagenet of {name} ({facts.imagenet.megabytes} MB)"
     instead = f"put {facts.imagenet.file} into {checkpoints_dir()}, or give a file as model.weights"

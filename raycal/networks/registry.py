@@ -56,12 +56,14 @@ class PretrainedWeights:
         is_here: Says whether they are on this machine.
         fetch: Downloads them if they are not on this machine. Any error that it raises is shown to the user.
         load: Returns their state dict for images of a size, and downloads them first if they are not on this machine.
+        instead: What the user can do without a network.
     """
 
     url: str
     is_here: Callable[[], bool]
     fetch: Callable[[], object]
     load: "Callable[[int | None], Mapping[str, Tensor]]"
+    instead: str = "give the path of a file with them as model.weights, or none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,8 @@ class NetworkFacts:
         classifiers: The paths under which a file with weights holds the last layer, if they differ from `head`.
         version: The library that builds the network, with its version, such as `timm 1.0.31`.
         input: The kind of samples that the network takes. A network of vectors is built with their length, and has no
-            published weights: `(num_classes, num_features, *, options)`.
+            published weights: `(num_classes, num_features, *, options)`. A network of texts takes token ids and mask
+            (B, 2, L), int64, and has the attribute `tokenize`, a `raycal.learner.tokens.Tokenizer`.
     """
 
     gflop: float | Callable[[int], float]
@@ -262,7 +265,7 @@ def no_download(name: str, weights: PretrainedWeights, error: Exception) -> str:
     words = shortened(one_line(error) or type(error).__name__, REASON_LENGTH)
     return (
         f"model.weights: pretrained: the weights of {name} did not come from {weights.url} ({words}); "
-        "without a network, give the path of a file with them as model.weights, or none"
+        f"without a network, {weights.instead}"
     )
 
 

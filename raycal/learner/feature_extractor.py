@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from raycal.algorithm.records import Floats, Labels
-from raycal.data import ImageDataset, LoadedDataset, VectorDataset
+from raycal.data import ImageDataset, LoadedDataset, TextDataset, VectorDataset
 from raycal.errors import InputError
 from raycal.learner.compiled import BatchSizes, compiled
 from raycal.learner.device import DeviceSettings
@@ -20,6 +20,8 @@ from raycal.learner.embedding_cache import backbone_digest, cached_embeddings
 from raycal.learner.images import DeviceImages
 from raycal.learner.inputs import DeviceInputs, DeviceVectors
 from raycal.learner.network import embeddings_of, head_of, new_network
+from raycal.learner.texts import DeviceTexts
+from raycal.learner.tokens import Tokenizer, tokens_of
 from raycal.learner.weights import StateDict, bomb_in, weights_digest
 from raycal.networks import NetworkFacts, networks
 
@@ -71,12 +73,12 @@ class FeatureExtractor:
     ) -> None:
         self.dataset, self.device_settings = dataset, device_settings
         self._image_size, self._network_source = image_size, network_source
-        self.inputs = inputs_of(dataset, image_size, networks.facts(network), device_settings)
-        self.scoring_batch = max(16, SCORING_PIXELS[device_settings.device.type] // self.inputs.elements)
         num_features = dataset.vectors.shape[1] if isinstance(dataset, VectorDataset) else None
         made = new_network(
             network, dataset.num_classes, rng, network_options, num_features=num_features, image_size=image_size
         )
+        self.inputs = inputs_of(dataset, image_size, networks.facts(network), device_settings, made)
+        self.scoring_batch = max(16, SCORING_PIXELS[device_settings.device.type] // self.inputs.elements)
         self.network = made.to(device_settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._head_prefix, self.head = head_of(self.network)
         self.weights_digest = None if weights is None else weights_digest(weights)
@@ -95,6 +97,9 @@ class FeatureExtractor:
             alone: True if this worker does not exchange gradients with other workers.
         """
         if not self.device_settings.compiled:
+            return
+        if not self.inputs.has_one_shape:
+            self.device_settings = replace(self.device_settings, compiled=False)
             return
         sizes = BatchSizes(training_batch, self.scoring_batch)
         self.running = compiled(self.network, self.head, sizes, self.inputs, self.device_settings, alone=alone)
@@ -199,7 +204,7 @@ class FeatureExtractor:
         return self._score(((part, embeddings[part]) for part in self._scoring_batches(len(embeddings))), labels)
 
     @torch.inference_mode()
-    def _score(self, parts: Iterable[tuple[slice, Tensor]], labels: Labels) -> tuple[int, float]:
+    def _score(self, parts: Iterable[tuple[slice | Tensor, Tensor]], labels: Labels) -> tuple[int, float]:
         on_device = self.device_settings.on_device(labels)
         right = torch.zeros((), dtype=torch.int64, device=self.device_settings.device)
         loss = torch.zeros((), dtype=torch.float64, device=self.device_settings.device)
@@ -210,14 +215,16 @@ class FeatureExtractor:
         return int(right.item()), loss.item()
 
     @torch.inference_mode()
-    def _forward(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[slice, Tensor]]:
-        """Embeddings (B, D) of the dataset's rows in float32, batch by batch."""
+    def _forward(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[slice | Tensor, Tensor]]:
+        """Embeddings (B, D) of the dataset's rows in float32, batch by batch, each with the positions of its rows."""
         self.running.eval()
-        parts = list(self._scoring_batches(len(rows)))
-        for part, batch in zip(parts, self.inputs.batches(rows, parts), strict=True):
+        order = self.inputs.scoring_order(rows)
+        ordered = rows if order is None else rows[order]
+        parts = self.inputs.scoring_parts(ordered, self.scoring_batch)
+        for part, batch in zip(parts, self.inputs.batches(ordered, parts), strict=True):
             with self.device_settings.autocast():
                 embeddings = embeddings_of(self.running, self.head, batch)
-            yield part, embeddings.float()
+            yield part if order is None else self.device_settings.on_device(order[part]), embeddings.float()
 
     def _logits(self, embeddings: Tensor) -> Tensor:
         """Logits (B, K) in float32."""
@@ -241,9 +248,16 @@ def _parts(num_rows: int, size: int) -> Iterator[slice]:
 
 
 def inputs_of(
-    dataset: LoadedDataset, image_size: int, facts: NetworkFacts, device_settings: DeviceSettings
+    dataset: LoadedDataset,
+    image_size: int,
+    facts: NetworkFacts,
+    device_settings: DeviceSettings,
+    network: nn.Module | None = None,
 ) -> DeviceInputs:
     """The samples of a dataset in the input format of a network.
+
+    Args:
+        network: The network, which a dataset of texts needs, because it has the tokenizer as the attribute `tokenize`.
 
     Raises:
         InputError: The network takes samples of another kind.
@@ -260,4 +274,7 @@ def inputs_of(
             )
         if isinstance(dataset, VectorDataset):
             return DeviceVectors(dataset.vectors, device_settings)
+        if isinstance(dataset, TextDataset):
+            tokenize: Tokenizer = getattr(network, "tokenize")  # noqa: B009  # see NetworkFacts.input
+            return DeviceTexts(tokens_of(dataset, tokenize), device_settings)
     raise InputError(f"the network takes {facts.input}, but the dataset has {dataset.kind}")

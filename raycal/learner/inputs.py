@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,10 @@ class DeviceInputs(ABC):
 
     Attributes:
         resident: Whether the samples are on the device.
+        has_one_shape: Whether all batches of the same size have the same shape, for which a network can be compiled.
     """
+
+    has_one_shape: ClassVar[bool] = True
 
     def __init__(self, stored: npt.NDArray[Any], device_settings: DeviceSettings) -> None:
         self._device_settings = device_settings
@@ -54,6 +57,19 @@ class DeviceInputs(ABC):
     @abstractmethod
     def example(self, number: int) -> Tensor:
         """A made-up batch of this many samples, with the shape and the memory layout of a real one."""
+
+    def scoring_order(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
+        """Positions of the rows in the order in which they are scored fastest. None means the order of the rows."""
+        return None
+
+    def scoring_parts(self, rows: npt.NDArray[np.int64], size: int) -> list[slice]:
+        """The slice of the rows that makes up each batch of a scoring.
+
+        Args:
+            rows: (n,) rows of the dataset, in the order in which they are scored.
+            size: The largest number of samples of a batch.
+        """
+        return [slice(begin, min(begin + size, len(rows))) for begin in range(0, len(rows), size)]
 
     @abstractmethod
     def _prepared(self, batch: Tensor, augment: Callable[[Tensor], Tensor] | None) -> Tensor:

@@ -4,7 +4,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ from raycal.algorithm.records import Indices, Labels
 from raycal.data.content import DIGEST_BYTES, Digests, digest_of
 from raycal.data.places import FilePlace
 from raycal.registry import Kind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 UNLABELED = -1  # the label of a sample whose class is not known
 # The digest of many samples reads this many of them at a time.
@@ -217,6 +220,14 @@ class Texts(Sequence[str]):
         np.cumsum([len(text) for text in encoded], out=offsets[1:])
         return cls(np.frombuffer(b"".join(encoded), np.uint8), offsets)
 
+    @classmethod
+    def of_arrow(cls, texts: "pa.LargeStringArray") -> "Texts":
+        """The texts of a column of Arrow, which share its memory. Null becomes an empty text."""
+        _, offsets_buffer, utf8_buffer = texts.buffers()
+        offsets = np.frombuffer(offsets_buffer, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+        utf8 = np.frombuffer(utf8_buffer or b"", np.uint8)[offsets[0] : offsets[-1]]
+        return cls(utf8, offsets - offsets[0])
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
@@ -237,11 +248,21 @@ class TextDataset(LoadedDataset):
 
     Attributes:
         texts: The S texts; `Texts.of` makes them from a list of strings.
+        row_numbers: (S,) int64, the number of each text's row in its file, by which messages and tables name it. None
+            if the texts are not from a file with rows.
     """
 
     kind: ClassVar[Kind] = "texts"
 
     texts: Texts
+    row_numbers: Indices | None = None
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The name of each text: its row in the file, such as `row 7`."""
+        if self.row_numbers is None:
+            return super(TextDataset, self).names
+        return [f"row {number}" for number in self.row_numbers.tolist()]
 
     @property
     def shape(self) -> tuple[int, ...]:

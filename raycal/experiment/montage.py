@@ -41,7 +41,7 @@ def draw(ledger: Sequence[Interaction], loaded: LoadedDataset) -> bytes | None:
         left, top = MARGIN + column * (COLUMN + MARGIN), MARGIN + 24
         pen.write(left, top, f"{len(rows):,} {WORDS[answer]}", COLORS[answer], size=15)
         by_size = sorted(rows, key=lambda row: (-row.num_samples, row.interaction))
-        for number, row in enumerate(_spread(by_size, CLUSTERS)):
+        for number, row in enumerate(spread(by_size, CLUSTERS)):
             pen.draw_cluster(left, top + 26 + number * (CAPTION + SIDE + 10), row, loaded)
     buffer = io.BytesIO()
     canvas.quantize(palette=_palette(canvas)).save(buffer, "PNG")
@@ -67,8 +67,8 @@ class _Pen:
         """Draw a bar in the color of the answer, a caption, and below it some of the cluster's images."""
         color = COLORS[row.answer]
         self._draw.rectangle((left, top, left + 4, top + CAPTION + SIDE), fill=color)
-        self.write(left + 10, top + 1, _caption(row, images.class_names), INK)
-        for place, index in enumerate(_spread(row.indices.tolist(), IMAGES)):
+        self.write(left + 10, top + 1, caption(row, images.class_names), INK)
+        for place, index in enumerate(spread(row.indices.tolist(), IMAGES)):
             image = Image.fromarray(images.images[images.train_rows[index]])
             # Small images are enlarged without smoothing, which would hide their content; others are scaled smoothly.
             resampling = Image.Resampling.NEAREST if image.width <= SIDE // 3 else Image.Resampling.BICUBIC
@@ -84,12 +84,13 @@ class _Pen:
         self._draw.text((left, top), words, fill=color, font=font)
 
 
-def _caption(row: Interaction, class_names: Sequence[str]) -> str:
+def caption(row: Interaction, class_names: Sequence[str], noun: str = "image") -> str:
+    """The answer to a cluster, its purity, and its number of samples."""
     name = WORDS[row.answer] if row.label is None else f"{WORDS[row.answer]} as {class_names[row.label]}"
     # The share is rounded down, because 79.9 % does not reach a threshold of 80 %. The ledger holds the purity in
     # single precision.
     purity = [] if row.purity is None else [f"purity {int(100 * np.float32(row.purity) + 1e-4)}%"]
-    return ", ".join([name, *purity, counted(row.num_samples, "image")])
+    return ", ".join([name, *purity, counted(row.num_samples, noun)])
 
 
 def _palette(canvas: Image.Image) -> Image.Image:
@@ -102,6 +103,6 @@ def _palette(canvas: Image.Image) -> Image.Image:
     return palette
 
 
-def _spread(items: Sequence[Any], count: int) -> list[Any]:
+def spread(items: Sequence[Any], count: int) -> list[Any]:
     """At most `count` of the items, evenly spaced, beginning with the first."""
     return [items[i * len(items) // count] for i in range(count)] if len(items) > count else list(items)

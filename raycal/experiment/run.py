@@ -13,15 +13,16 @@ from raycal.algorithm.questions import Annotators
 from raycal.algorithm.records import Interaction, IterationResult
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.config.loop_settings import loop_settings
-from raycal.data import Dataset, LoadedDataset
+from raycal.data import Dataset, LoadedDataset, TextDataset
 from raycal.data.manifest import Manifest, manifest_of
 from raycal.errors import InfrastructureError, InputError, RaycalError, StoppedError
-from raycal.experiment import build, montage
+from raycal.experiment import build, montage, text_clusters
 from raycal.experiment.provenance import environment
 from raycal.kmeans.backends import noted
 from raycal.plugins import loaded_plugins
 from raycal.storage.inputs import ExpectedInputs
 from raycal.storage.results import IterationRecord
+from raycal.storage.run_dir import MontageForm
 from raycal.storage.run_writer import RunWriter
 
 if TYPE_CHECKING:
@@ -239,9 +240,15 @@ class _Montages:
             self.fix(iteration)
 
     def _draw(self, iteration: int, ledger: Sequence[Interaction]) -> None:
-        picture = montage.draw(ledger, self._loaded)
-        if picture is not None and picture != self._run_dir.montage(iteration):
-            self._run_dir.write_montage(iteration, picture)
+        if isinstance(self._loaded, TextDataset):
+            clusters = text_clusters.choose(ledger, self._loaded)
+            self._write(iteration, None if clusters is None else text_clusters.to_html(clusters), "html")
+        else:
+            self._write(iteration, montage.draw(ledger, self._loaded), "png")
+
+    def _write(self, iteration: int, content: bytes | None, form: MontageForm) -> None:
+        if content is not None and content != self._run_dir.montage(iteration, form):
+            self._run_dir.write_montage(iteration, content, form)
 
     @contextmanager
     def _unharmed(self, iteration: int) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Pictures of the clusters that the expert was shown, as in figure 1 of the paper, if the trials saved any."""
+"""Pictures or texts of the clusters that the expert was shown, as in figure 1 of the paper, if the trials saved any."""
 
 import base64
 import io
@@ -11,8 +11,10 @@ from PIL import Image
 
 from raycal.algorithm.records import Answer
 from raycal.experiment.montage import COLORS, tile_boxes
+from raycal.experiment.text_clusters import TextClusters, from_html
 from raycal.report.runs import Runs, Trial
 from raycal.storage.folder import Folder
+from raycal.storage.run_dir import RunDir
 
 # All pictures together have at most this many bytes, so that the page stays small enough for a mail.
 MAX_BYTES = 8_000_000
@@ -29,11 +31,14 @@ class Montage:
 
     Attributes:
         iteration: The number of the iteration, from 0.
-        uri: The picture as a data URI; its background is transparent, so that it fits a light and a dark page.
+        uri: The picture as a data URI; its background is transparent, so that it fits a light and a dark page. Empty
+            for texts.
+        texts: The clusters of texts; None for a picture of images.
     """
 
     iteration: int
-    uri: str
+    uri: str = ""
+    texts: TextClusters | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +79,8 @@ def galleries(runs: Runs, *, with_unfinished: bool = False) -> list[Gallery]:
         size += len(content)
         if size > MAX_BYTES:
             break
-        uri = "data:image/webp;base64," + base64.b64encode(without_paper(content)).decode()
-        pictures[at].append(Montage(iteration=int(re.sub(r"\D", "", name)), uri=uri))
+        if (montage := _montage(int(re.sub(r"\D", "", name)), content, is_text=name.endswith(".html"))) is not None:
+            pictures[at].append(montage)
     return [
         Gallery(
             caption=f"{trial.dataset_name}, {trial.scenario}, seed {trial.config.seed}",
@@ -86,6 +91,15 @@ def galleries(runs: Runs, *, with_unfinished: bool = False) -> list[Gallery]:
         for (trial, names), shown in zip(trials, pictures, strict=True)
         if shown
     ]
+
+
+def _montage(iteration: int, content: bytes, *, is_text: bool) -> Montage | None:
+    """The montage in a file. None for a page that raycal did not write."""
+    if is_text:
+        texts = from_html(content)
+        return None if texts is None else Montage(iteration=iteration, texts=texts)
+    uri = "data:image/webp;base64," + base64.b64encode(without_paper(content)).decode()
+    return Montage(iteration=iteration, uri=uri)
 
 
 def without_paper(content: bytes) -> bytes:
@@ -114,7 +128,7 @@ def without_paper(content: bytes) -> bytes:
 
 
 def _names(trial: Trial) -> list[str]:
-    return Folder.at(trial.folder).folder("clusters").names("iteration-*.png")
+    return [name.partition("/")[2] for name in RunDir(Folder.at(trial.folder)).montages()]
 
 
 def _examples(runs: Runs, *, with_unfinished: bool) -> Iterator[Trial]:

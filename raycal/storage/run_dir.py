@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import yaml
 
@@ -30,6 +30,8 @@ _READ_FROM_RESULTS = {"iteration", "interactions", "annotated", "cluster_label_e
 
 # The words for the states in tables and in the Python API. These words do not distinguish planned from running trials.
 Outcome = Literal["finished", "stopped", "failed", "unfinished"]
+# The forms of the file that shows the clusters of an iteration: a picture of images, or a page with texts.
+MontageForm = Literal["png", "html"]
 
 
 class TrialState(StrEnum):
@@ -158,13 +160,15 @@ class RunDir:
         content = self._ledger_files.read(ledger_name(iteration))
         return () if content is None else ledger.from_parquet(content)
 
-    def montage(self, iteration: int) -> bytes | None:
-        """The montage of an iteration's clusters, a PNG; None if the iteration has no montage."""
-        return self._montages.read(f"{iteration_name(iteration)}.png")
+    def montage(self, iteration: int, form: MontageForm = "png") -> bytes | None:
+        """The montage of an iteration's clusters: a PNG with images or an HTML page with texts; None if there is
+        none."""
+        return self._montages.read(f"{iteration_name(iteration)}.{form}")
 
     def montages(self) -> list[str]:
         """The names of the montages, relative to the folder, by iteration."""
-        return [f"{MONTAGES}/{name}" for name in by_iteration(self._montages.names("iteration-*.png"))]
+        names = [name for form in get_args(MontageForm) for name in self._montages.names(f"iteration-*.{form}")]
+        return [f"{MONTAGES}/{name}" for name in by_iteration(names)]
 
     def start_time(self) -> int | None:
         """The time when the experiment first began, in milliseconds since 1970; None if it has not begun."""

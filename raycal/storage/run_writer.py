@@ -27,6 +27,7 @@ from raycal.storage.run_dir import (
     STARTED,
     STATES,
     STOPPED,
+    MontageForm,
     RunDir,
     TrialState,
     ledger_name,
@@ -141,9 +142,9 @@ class RunWriter(RunDir):
         if self.state().is_complete:
             self._states.prune(0)
 
-    def write_montage(self, iteration: int, picture: bytes) -> None:
-        """Write the montage of an iteration's clusters, a PNG."""
-        self._montages.write(f"{iteration_name(iteration)}.png", picture)
+    def write_montage(self, iteration: int, content: bytes, form: MontageForm = "png") -> None:
+        """Write the montage of an iteration's clusters: a PNG with images or an HTML page with texts."""
+        self._montages.write(f"{iteration_name(iteration)}.{form}", content)
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         """Record device, number format, threads and versions."""

@@ -39,7 +39,7 @@ const remember = () => {
     boxes: [...named(".scroll")].map(([name, each]) => [name, each.scrollLeft, each.scrollTop]),
     sorts: sorted().map((each) => [nameOf(each), each.textContent, each.getAttribute("aria-sort")]),
     hidden: [...document.querySelectorAll('.scenarios button[aria-pressed="false"]')].map((each) => each.textContent),
-    galleries: [...document.querySelectorAll(".gallery")].map((each) => [each.querySelector("b").textContent, iterationOf(each), each.querySelectorAll("img").length]),
+    galleries: [...document.querySelectorAll(".gallery")].map((each) => [each.querySelector("b").textContent, iterationOf(each), each.querySelectorAll(".montage").length]),
     focus: document.activeElement && document.activeElement !== document.body ? [nameOf(document.activeElement), document.activeElement.textContent] : null,
     top: top && scrollY > 0 ? [nameOf(top), top.getBoundingClientRect().top] : null,
   };

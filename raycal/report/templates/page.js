@@ -92,7 +92,7 @@ for (const button of document.querySelectorAll(".copy")) {
 
 // Shows one iteration of a trial's clusters at a time.
 for (const gallery of document.querySelectorAll(".gallery")) {
-  const pictures = [...gallery.querySelectorAll("img")], choices = gallery.querySelector(".iterations");
+  const pictures = [...gallery.querySelectorAll(".montage")], choices = gallery.querySelector(".iterations");
   const buttons = [...choices.querySelectorAll("button")];
   const show = (at) => {
     pictures.forEach((picture, other) => picture.classList.toggle("shown", other === at));

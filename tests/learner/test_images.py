@@ -6,7 +6,8 @@ import torch
 from torch.nn import functional
 
 from raycal.learner.device import DeviceSettings
-from raycal.learner.images import Augment, DeviceImages
+from raycal.learner.images import DeviceImages
+from raycal.learner.inputs import Augment
 from raycal.networks import IMAGENET_MEAN, IMAGENET_STD
 
 FLOAT32 = DeviceSettings(torch.device("cpu"), torch.float32)

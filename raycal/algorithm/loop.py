@@ -114,7 +114,7 @@ def active_learning(
         state: The state from which a stopped experiment continues. The learner must have the weights with which the
             state's iteration ended.
     """
-    pool = Pool.of(num_samples) if state is None else Pool(state.pool)  # line 1
+    pool = Pool.of(num_samples) if state is None else Pool(state.pool)  # This is line 1 of Algorithm 1.
     trained_on = None if state is None else pool.training_set(settings.cluster_weight)
     pool.release(keep_cluster_labels=settings.keep_cluster_labels)
     first = 0 if state is None else state.iteration + 1
@@ -122,15 +122,15 @@ def active_learning(
     human_seconds = 0.0 if state is None else state.human_seconds
     budget = num_samples if settings.scenario.whole_pool else settings.interactions_per_iteration
 
-    for iteration in range(first, settings.total_iterations):  # line 2
+    for iteration in range(first, settings.total_iterations):  # This is line 2 of Algorithm 1.
         if not any(budget and len(_candidates(pool, step)) for step, budget in settings.scenario.steps_with(budget)):
             logger.info("pool exhausted after %d of %d iterations", iteration, settings.total_iterations)
             return
         run = IterationRun(settings, components, pool, iteration, trained_on)
-        ledger = run.annotate(budget, spent=interactions)  # lines 4-14
+        ledger = run.annotate(budget, spent=interactions)  # These are lines 4-14 of Algorithm 1.
         pseudo_label_error = run.pseudo_label()
-        trained_on = run.train("train")  # lines 3 and 15
-        evaluation = run.evaluate()  # line 16
+        trained_on = run.train("train")  # These are lines 3 and 15 of Algorithm 1.
+        evaluation = run.evaluate()  # This is line 16 of Algorithm 1.
         interactions += len(ledger)
         human_seconds += sum(row.seconds for row in ledger)
         yield IterationResult(
@@ -145,7 +145,7 @@ def active_learning(
             kept_labels=_kept_labels(pool, components.expert) if settings.keep_cluster_labels else None,
             fitted=run.fitted,
         )
-        pool.release(keep_cluster_labels=settings.keep_cluster_labels)  # line 17
+        pool.release(keep_cluster_labels=settings.keep_cluster_labels)  # This is line 17 of Algorithm 1.
 
 
 def _candidates(pool: Pool, step: Step) -> Indices:

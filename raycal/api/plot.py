@@ -19,7 +19,7 @@ from raycal.storage.results import area_under_budget_curve
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-FIGURE_SIZE = (5.0, 3.2)  # inches
+FIGURE_SIZE = (5.0, 3.2)  # The size is in inches.
 NEEDED = (
     *("id", "scenario", "dataset", "condition", "full_supervision", "upper_bound", "state"),
     *("interactions", "test_accuracy"),

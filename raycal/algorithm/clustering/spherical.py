@@ -12,5 +12,5 @@ def spherical_kmeans(embeddings: Floats, num_clusters: int, seed: int, *, iterat
     import faiss
 
     points = finite_points(embeddings).copy()
-    faiss.normalize_L2(points)  # normalize_L2 leaves a point at the origin unchanged.
+    faiss.normalize_L2(points)  # This function leaves a point at the origin unchanged.
     return lloyd(points, num_clusters, seed, iterations, spherical=True)

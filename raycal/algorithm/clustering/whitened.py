@@ -37,7 +37,7 @@ def whitened(embeddings: Floats, dimensions: int) -> Floats:
     """The first principal components (U, d), uncorrelated and with variance one; a column of zeros if there is no
     component."""
     points = embeddings - embeddings.mean(axis=0, dtype=np.float64)
-    variances, directions = np.linalg.eigh(points.T @ points / len(points))  # ascending
+    variances, directions = np.linalg.eigh(points.T @ points / len(points))  # The eigenvalues are in ascending order.
     kept = variances[-dimensions:] > max(_LEAST_VARIANCE * float(variances[-1]), np.finfo(np.float64).tiny)
     if not kept.any():
         return np.zeros((len(points), 1), np.float32)

@@ -15,7 +15,7 @@ from raycal.report.figures.charts import ITERATION, Chart, Level, Plate, Series
 from raycal.report.figures.end_labels import least_height, level_name, settle, write_end_labels
 from raycal.report.figures.style import DOUBLE_COLUMN, FAINT, PAPER, SINGLE_COLUMN, Look, gid, settings
 
-ROW_HEIGHT, LEGEND_LINE, TITLE_LINE = 2.35, 0.17, 0.15  # inches
+ROW_HEIGHT, LEGEND_LINE, TITLE_LINE = 2.35, 0.17, 0.15  # These heights are in inches.
 PNG_DPI = 200
 MARKER_EDGE: Mapping[str, Any] = {"markeredgecolor": PAPER, "markeredgewidth": 0.4}
 # No metadata about the date or the machine, so that the same figure gives the same bytes.

@@ -12,7 +12,7 @@ from raycal.report.figures.drawing import draw_chart, save
 from raycal.report.figures.end_labels import least_height, settle
 from raycal.report.figures.style import FAINT, GRID, INK, PAPER, SINGLE_COLUMN, Look, gid
 
-HEIGHT = 2.5  # inches
+HEIGHT = 2.5  # The height is in inches.
 WIDE = 7.6  # The width, in inches, of a panel that fills the page on a screen larger than a phone's.
 
 

@@ -8,7 +8,7 @@ from raycal.algorithm.scenario import SCENARIOS
 
 INK, GRID, PAPER = "#1b1b1b", "#dcdcdc", "#ffffff"
 FAINT = "#5f666d"  # The color of lines for orientation, such as the level of guessing.
-SINGLE_COLUMN, DOUBLE_COLUMN = 3.4, 7.0  # inches
+SINGLE_COLUMN, DOUBLE_COLUMN = 3.4, 7.0  # These widths are in inches.
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Experiments, interactions and iterations made by hand."""
+"""Makes experiments, interactions and iterations by hand, for tests."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Files of a state that raycal did not write, with right checksums."""
+"""Makes files of a saved state that raycal did not write, with correct checksums."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""Folders that hold no images, and images that are damaged, too large or odd."""
+"""Tests folders that hold no images, and images that are damaged, too large or unusual."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Storage folders with files that raycal did not write."""
+"""Tests storage folders that contain files that raycal did not write."""
 
 import io
 import json

@@ -1,4 +1,5 @@
-"""Small files, in a run folder, in the cache or with weights, that would take much memory or claim to need it."""
+"""Tests small files that would take much memory when read, or claim to need it: in a run folder, in the cache, or with
+weights."""
 
 import io
 import json

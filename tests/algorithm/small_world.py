@@ -1,4 +1,4 @@
-"""Algorithm 1 with a nearest-mean learner on 2-D points."""
+"""A small experiment for tests: Algorithm 1 with a nearest-mean learner on 2-D points."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Algorithm 1 with a nearest-mean learner on 2-D points."""
+"""Tests Algorithm 1 with a nearest-mean learner on 2-D points."""
 
 import logging
 from collections.abc import Sequence

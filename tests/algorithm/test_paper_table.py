@@ -1,4 +1,5 @@
-"""The table in the docstring of `raycal.algorithm` names functions that exist, for every line of Algorithm 1."""
+"""Tests that the table in the docstring of `raycal.algorithm` names existing functions for every line of Algorithm
+1."""
 
 import re
 from importlib import import_module

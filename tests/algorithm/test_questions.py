@@ -1,4 +1,5 @@
-"""People who answer like the oracle get the ledger of the oracle, whatever the order in which they answer."""
+"""Tests that people who answer like the oracle get the ledger of the oracle, whatever the order in which they
+answer."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace

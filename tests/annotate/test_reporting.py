@@ -1,4 +1,4 @@
-"""The report of a project is written by a process of its own, and the prices are printed on demand."""
+"""Tests that a separate process writes the report of a project, and that the prices are printed on demand."""
 
 import os
 import re

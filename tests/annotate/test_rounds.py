@@ -1,4 +1,5 @@
-"""Bots that answer as the oracle, through the log and the worker, give the ledger of the simulated experiment."""
+"""Tests that bots that answer as the oracle, through the log and the worker, give the ledger of the simulated
+experiment."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""The model is trained on a Ray cluster, which has all of its resources back while people answer."""
+"""Tests that the model is trained on a Ray cluster, and that all resources of the cluster are free while people
+answer."""
 
 from pathlib import Path
 from threading import Event

@@ -1,4 +1,4 @@
-"""Running sweeps and experiments from Python code."""
+"""Tests running sweeps and experiments from Python code."""
 
 import copy
 import os

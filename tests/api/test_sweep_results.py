@@ -1,4 +1,4 @@
-"""Reading the folder of a sweep into DataFrames."""
+"""Tests reading the folder of a sweep into DataFrames."""
 
 from pathlib import Path
 

@@ -1,4 +1,5 @@
-"""Which settings an experiment's id depends on: golden ids of earlier versions, and the `Affects` marks of settings."""
+"""Tests on which settings an experiment's id depends, with golden ids of earlier versions and the `Affects` marks of
+settings."""
 
 import json
 from collections.abc import Mapping

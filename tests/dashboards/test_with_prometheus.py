@@ -1,4 +1,5 @@
-"""A sweep on Ray, scraped by a real Prometheus: every panel shows something, and an alarm goes off."""
+"""Tests the dashboard and the alarms with a real Prometheus that scrapes a sweep on Ray: every query of a panel returns
+values, and an alarm goes off."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A clustering actor on Ray that is killed, hangs, or runs out of memory in the middle of a call."""
+"""Tests a clustering actor on Ray that is killed, hangs, or runs out of memory in the middle of a call."""
 
 import os
 import resource

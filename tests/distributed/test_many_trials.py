@@ -1,4 +1,5 @@
-"""A sweep of many small trials leaves nothing behind, and its memory does not grow with the number of trials.
+"""Tests that a sweep of many small trials leaves no processes behind, and that its memory does not grow with the number
+of trials.
 
 RAYCAL_MANY_TRIALS is the number of trials (default: 30).
 """

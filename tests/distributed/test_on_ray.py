@@ -1,4 +1,4 @@
-"""Whole sweeps on Ray, as a user starts them."""
+"""Tests whole sweeps on Ray, started as a user starts them."""
 
 import signal
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Sweeps whose trials are stopped early or chosen one by one, as a user starts them."""
+"""Tests sweeps whose trials are stopped early or chosen one by one, started as a user starts them."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Trials with two workers each, as a user starts them."""
+"""Tests sweeps whose trials have two workers each, started as a user starts them."""
 
 import json
 import signal

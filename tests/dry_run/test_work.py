@@ -1,4 +1,5 @@
-"""The work that is counted before a sweep is an upper or lower bound for the work of the loop with real components."""
+"""Tests that the work that is counted before a sweep is an upper or lower bound for the work of the loop with real
+components."""
 
 from dataclasses import replace
 from functools import partial

@@ -1,4 +1,4 @@
-"""Faults that several tests cause, and the points of a sweep at which they can happen."""
+"""Causes faults for several tests, and lists the points of a sweep at which a crash can happen."""
 
 import random
 import signal

@@ -1,4 +1,4 @@
-"""Labeling projects that a bot labels over HTTP while their server and workers are killed.
+"""Runs labeling projects that a bot labels over HTTP while their server and workers are killed.
 
 Whatever was killed, the project must end like an undisturbed project, and must have each acknowledged answer exactly
 once.

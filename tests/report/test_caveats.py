@@ -1,4 +1,4 @@
-"""The warnings of the report about doubtful comparisons."""
+"""Tests the warnings of the report about doubtful comparisons."""
 
 from dataclasses import replace
 from typing import Any

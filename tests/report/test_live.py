@@ -20,7 +20,7 @@ from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir
 
 RANDOM, CLUSTERS = (config.experiment_id for config in CONFIGS)
-GONE = 2**22 + 1  # above the largest process id of Linux
+GONE = 2**22 + 1  # This number is above the largest process id of Linux.
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Acquisition functions compute only what they need; `raycal.testing` checks the rest of their contract."""
+"""Tests that acquisition functions compute only what they need. `raycal.testing` checks the rest of their contract."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The command `python -m raycal.annotate` in a process of its own, and people who use its page in Chromium."""
+"""Runs `python -m raycal.annotate` in a separate process, and simulates people who use its page in Chromium."""
 
 import os
 import signal

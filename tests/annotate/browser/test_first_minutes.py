@@ -1,4 +1,4 @@
-"""The first minutes of a new project: a folder of images, one command, the page, and the labeled data set."""
+"""Tests the first minutes of a new project: a folder of images, one command, the page, and the labeled data set."""
 
 import csv
 import re

@@ -1,4 +1,5 @@
-"""Names that contain markup stay text everywhere: on the page, in the report and in the exported data set."""
+"""Tests that names that contain markup stay text everywhere: on the page, in the report and in the exported data
+set."""
 
 import csv
 import json

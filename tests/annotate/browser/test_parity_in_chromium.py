@@ -1,4 +1,4 @@
-"""Bots that answer like the oracle, through the real page and the real command, reproduce the simulated run.
+"""Tests that bots that answer like the oracle, through the real page and the real command, reproduce the simulated run.
 
 The ledgers differ only in what people cannot know: the purity of a cluster, its wrong labels, and the seconds.
 """

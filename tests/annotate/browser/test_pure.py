@@ -1,4 +1,4 @@
-"""The functions of the page that need no server: the clock, the bound, the search and the keys."""
+"""Tests the functions of the page that need no server: the clock, the bound, the search and the keys."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Two people at the real page and the real server, who must never look at the same question."""
+"""Tests that two people at the real page and the real server never look at the same question."""
 
 import random
 import threading

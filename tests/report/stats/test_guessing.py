@@ -1,4 +1,4 @@
-"""For accuracies that guessing also reaches, the report names no winner and computes no cost."""
+"""Tests that the report names no winner and computes no cost for accuracies that guessing also reaches."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -88,5 +88,5 @@ def _check_answers(expert: Expert, true_labels: Labels, num_samples: int, what: 
     labeled = answer.labeled(example_cluster(members.copy()))
     assert set(labeled.tolist()) <= set(members.tolist()), f"{what}: labels samples that are not in the cluster"
     num_wrong = np.count_nonzero(true_labels[labeled] != answer.label)
-    said = f"{what}: says that {answer.num_wrong} labels are wrong, {num_wrong} are"
+    said = f"{what}: says that {answer.num_wrong} labels are wrong, but {num_wrong} labels are"
     assert answer.num_wrong in (None, num_wrong), said

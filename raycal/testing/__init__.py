@@ -18,7 +18,7 @@ from raycal.testing.common import check_options
 from raycal.testing.datasets import check_dataset
 from raycal.testing.examples import example_view, read_only
 from raycal.testing.experts import check_expert
-from raycal.testing.networks import check_loss, check_network, check_optimizer
+from raycal.testing.networks import check_loss, check_network
 from raycal.testing.queries import check_acquisition, check_pseudo_labels
 
 __all__ = [

@@ -14,6 +14,8 @@ DEFAULT_NETWORKS: Mapping[Kind, str] = {"images": DEFAULT_NETWORK, "vectors": "l
 # Networks of these kinds of samples have no published weights, so they start from random ones unless told otherwise.
 WITHOUT_PUBLISHED_WEIGHTS: tuple[Kind, ...] = ("vectors",)
 
+A_NETWORK_OF_TEXTS = "sentence-transformers/all-MiniLM-L6-v2"
+
 Registries = Mapping[str, Registry[Any]]
 
 
@@ -68,11 +70,15 @@ def misfits_of_kinds(config: Experiment, registries: Registries) -> Iterator[tup
         return
     takes, dataset = networks.facts(name).input, config.dataset.name
     if takes != kind and kind not in DEFAULT_NETWORKS and "model" not in config.model_fields_set:
-        yield ("model",), None, f"should name a network of {kind}, which the dataset {dataset} has; there is no default"
+        words = (
+            f"should name a network of {kind}, such as {A_NETWORK_OF_TEXTS}, because the dataset {dataset} has {kind}"
+        )
+        yield ("model",), None, words
         return
     if takes != kind:
+        example = f", such as {A_NETWORK_OF_TEXTS}" if kind == "texts" else ""
         fitting = [other for other in networks if networks.facts(other).input == kind]
-        instead = f"use {' or '.join(fitting)}" if 0 < len(fitting) < 4 else f"name a network of {kind}"
+        instead = f"use {' or '.join(fitting)}" if 0 < len(fitting) < 4 else f"name a network of {kind}{example}"
         yield ("model", "name"), name, f"takes {takes}, but the dataset {dataset} has {kind}; {instead}"
         return
     if takes in WITHOUT_PUBLISHED_WEIGHTS and config.model.weights != "none":
@@ -87,6 +93,6 @@ def misfits_of_kinds(config: Experiment, registries: Registries) -> Iterator[tup
     if kind != "images" and config.training.horizontal_flip:
         words = f"should be false, because the dataset {dataset} has {kind}, which cannot be mirrored"
         yield ("training", "horizontal_flip"), True, words
-    if kind == "vectors" and config.expert.name == PEOPLE:
-        words = f"cannot be people, who see nothing in the {kind} of the dataset {dataset}"
+    if kind != "images" and config.expert.name == PEOPLE:
+        words = f"cannot be people, because the labeling page shows only images, and the dataset {dataset} has {kind}"
         yield ("expert", "name"), config.expert.name, words

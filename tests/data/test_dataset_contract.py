@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from text_rows import write_texts
 
 from raycal.data import datasets
 from raycal.testing import check_dataset
@@ -18,6 +19,7 @@ OPTIONS: dict[str, Callable[[pytest.FixtureRequest], dict[str, Any]]] = {
     "image_folder": lambda request: {"root": str(request.getfixturevalue("flat_root"))},
     "manifest": lambda request: {"file": str(request.getfixturevalue("manifest_of_flat_root"))},
     "images": lambda request: {"root": str(request.getfixturevalue("flat_root"))},
+    "text": lambda request: {"path": str(write_texts(request.getfixturevalue("tmp_path") / "texts.csv"))},
 }
 
 

@@ -16,10 +16,11 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Evaluation, Interaction, TrainingSet
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.config.loop_settings import loop_settings
-from raycal.data import ImageDataset, LoadedDataset, VectorDataset
+from raycal.data import ImageDataset, LoadedDataset, TextDataset, VectorDataset
 from raycal.data.cache import cached_arrays, evict
 from raycal.errors import InputError
 from raycal.experiment import build
@@ -47,7 +48,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CACHE_FOLDER, MAX_CACHE_BYTES = "models", 4 * 2**30
-TORCHVISION = "raycal.networks.from_torchvision"
+TORCHVISION, SENTENCES = "raycal.networks.from_torchvision", "raycal.networks.sentences"
+WITH_SCRIPT = (TORCHVISION, SENTENCES)  # the modules with the networks that `predict.py` can build
+ENCODER = "encoder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,7 +64,9 @@ class ExportedModel:
         without_pseudo_labels: Whether the model was trained again without the pseudo-labels that the run had used.
         evaluation: The evaluation on the labeled images of the test split. None if there are none.
         num_test: The number of these images.
-        has_script: Whether `predict.py` can build the network, which it can if torchvision has it.
+        has_script: Whether `predict.py` can build the network, which it can if torchvision or sentence-transformers has
+            it.
+        files: Further files of the model, by name.
     """
 
     weights: bytes
@@ -71,6 +76,7 @@ class ExportedModel:
     evaluation: Evaluation | None
     num_test: int
     has_script: bool
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def export_model(source: Source, images: LoadedDataset) -> ExportedModel:
@@ -97,8 +103,21 @@ def export_model(source: Source, images: LoadedDataset) -> ExportedModel:
         without_pseudo_labels=not is_saved and source.config.resolved_scenario.pseudo_labels is not None,
         evaluation=evaluation,
         num_test=images.num_test,
-        has_script=module_of(networks[source.config.model.name]) == TORCHVISION,
+        has_script=module_of(networks[source.config.model.name]) in WITH_SCRIPT,
+        files=_files(images, learner),
     )
+
+
+def _files(images: LoadedDataset, learner: "NetworkLearner") -> dict[str, bytes]:
+    """Further files that the model consists of, by name: for texts, the model of sentence-transformers without the last
+    layer, with its tokenizer."""
+    if not isinstance(images, TextDataset):
+        return {}
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary) / ENCODER
+        learner.extractor.network.save_encoder(folder)
+        files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+        return {path.relative_to(temporary).as_posix(): path.read_bytes() for path in files}
 
 
 def last_training_set(
@@ -208,6 +227,8 @@ def _preprocessing(config: ExperimentConfig, images: LoadedDataset, learner: "Ne
         }
     elif isinstance(images, VectorDataset):
         prepared = {"input": images.kind, "num_features": images.shape[0]}
+    elif isinstance(images, TextDataset):
+        prepared = {"input": images.kind}
     return {
         "network": config.model.name,
         "network_options": config.model.options,

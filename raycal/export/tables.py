@@ -12,13 +12,14 @@ from xml.sax.saxutils import quoteattr
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raycal.data import LoadedDataset
+from raycal.data import LoadedDataset, TextDataset
 from raycal.export.evidence import How
 from raycal.export.labels import LabeledImage, LabelSet, source_names
 from raycal.people.persons import PersonSummary
 
 # If a cell begins with one of these characters, a spreadsheet reads it as a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+TEXT = "text"
 SCHEMA = pa.schema(
     [
         ("file", pa.string()),
@@ -46,8 +47,15 @@ EVIDENCE_SCHEMA = pa.schema(
 )
 
 
-def rows_of(images: Sequence[LabeledImage], files: Sequence[str], class_names: Sequence[str]) -> list[dict[str, Any]]:
-    """One row per labeled image, with the columns of `SCHEMA`."""
+def schema_of(dataset: LoadedDataset) -> pa.Schema:
+    """The columns of the labels, which include the texts of a dataset of texts."""
+    return SCHEMA.append(pa.field(TEXT, pa.string())) if isinstance(dataset, TextDataset) else SCHEMA
+
+
+def rows_of(images: Sequence[LabeledImage], files: Sequence[str], dataset: LoadedDataset) -> list[dict[str, Any]]:
+    """One row per labeled sample, with the columns of `schema_of`."""
+    class_names = dataset.class_names
+    texts = dataset.texts if isinstance(dataset, TextDataset) else None
     return [
         {
             "file": file,
@@ -59,17 +67,18 @@ def rows_of(images: Sequence[LabeledImage], files: Sequence[str], class_names: S
             "split": image.split,
             "source": image.source,
             "duplicate_of": image.duplicate_of,
+            **({} if texts is None else {TEXT: texts[image.row]}),
         }
         for image, file in zip(images, files, strict=True)
     ]
 
 
-def labels_csv(rows: Sequence[dict[str, Any]]) -> bytes:
+def labels_csv(rows: Sequence[dict[str, Any]], schema: pa.Schema = SCHEMA) -> bytes:
     """The rows as CSV. A text that a spreadsheet would read as a formula gets an apostrophe in front."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(SCHEMA.names)
-    writer.writerows([_cell(row[name]) for name in SCHEMA.names] for row in rows)
+    writer.writerow(schema.names)
+    writer.writerows([_cell(row[name]) for name in schema.names] for row in rows)
     return _encoded(text.getvalue())
 
 
@@ -85,9 +94,9 @@ def people_csv(persons: Sequence[PersonSummary]) -> bytes:
     return _encoded(text.getvalue())
 
 
-def labels_parquet(rows: Sequence[dict[str, Any]]) -> bytes:
+def labels_parquet(rows: Sequence[dict[str, Any]], schema: pa.Schema = SCHEMA) -> bytes:
     """The rows as Parquet, with the texts as they are."""
-    return _parquet({name: [_text(row[name]) for row in rows] for name in SCHEMA.names}, SCHEMA)
+    return _parquet({name: [_text(row[name]) for row in rows] for name in schema.names}, schema)
 
 
 def evidence_parquet(labels: LabelSet, images: LoadedDataset, annotators: Mapping[int, str]) -> bytes:
@@ -132,22 +141,26 @@ def label_studio_json(rows: Sequence[dict[str, Any]]) -> bytes:
     return _encoded(json.dumps([_task(row) for row in rows], indent=1, ensure_ascii=False) + "\n")
 
 
-def label_studio_config(class_names: Sequence[str]) -> bytes:
+def label_studio_config(class_names: Sequence[str], *, of_texts: bool = False) -> bytes:
     """The labeling interface of Label Studio for these classes."""
     choices = "".join(f"    <Choice value={quoteattr(_text(name))}/>\n" for name in class_names)
+    name = TEXT if of_texts else "image"
     return _encoded(
-        f'<View>\n  <Image name="image" value="$image"/>\n'
-        f'  <Choices name="label" toName="image" choice="single">\n{choices}  </Choices>\n</View>\n'
+        f'<View>\n  <{name.capitalize()} name="{name}" value="${name}"/>\n'
+        f'  <Choices name="label" toName="{name}" choice="single">\n{choices}  </Choices>\n</View>\n'
     )
 
 
 def _task(row: dict[str, Any]) -> dict[str, Any]:
+    name = TEXT if TEXT in row else "image"
     result = [
-        {"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": [row["label"]]}},
+        {"from_name": "label", "to_name": name, "type": "choices", "value": {"choices": [row["label"]]}},
     ]
     kept = ("how", "round", "interaction", "annotator", "split", "source")
     task: dict[str, Any] = {
-        "data": {"image": f"/data/local-files/?d={quote(row['file'], errors='surrogateescape')}"},
+        "data": {
+            name: row[TEXT] if TEXT in row else f"/data/local-files/?d={quote(row['file'], errors='surrogateescape')}"
+        },
         "meta": {name: row[name] for name in kept if row[name] is not None},
     }
     if row["how"] == How.CLUSTER:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from raycal.config.people import asks_people
-from raycal.data import ImageDataset, LoadedDataset
+from raycal.data import ImageDataset, LoadedDataset, TextDataset
 from raycal.data.cache import absolute
 from raycal.data.places import FilePlace
 from raycal.errors import InputError
@@ -133,13 +133,15 @@ def _tables(
     images: LoadedDataset, labels: LabelSet, names: Sequence[str], people: PeopleRecord, *, has_pictures: bool
 ) -> dict[str, bytes]:
     """The content of all files but the pictures, the model and the card, by name."""
-    rows = tables.rows_of(labels.images, names, images.class_names)
+    rows, schema = tables.rows_of(labels.images, names, images), tables.schema_of(images)
     files = {
-        "labels.csv": tables.labels_csv(rows),
-        "labels.parquet": tables.labels_parquet(rows),
+        "labels.csv": tables.labels_csv(rows, schema),
+        "labels.parquet": tables.labels_parquet(rows, schema),
         "evidence.parquet": tables.evidence_parquet(labels, images, people.annotators),
         "label_studio.json": tables.label_studio_json(rows),
-        "label_studio_config.xml": tables.label_studio_config(images.class_names),
+        "label_studio_config.xml": tables.label_studio_config(
+            images.class_names, of_texts=isinstance(images, TextDataset)
+        ),
         "classes.json": _json(
             [
                 {"id": number, "name": name, "folder": folder}
@@ -164,8 +166,12 @@ def _tables(
 def _write_model(folder: Path, model: ExportedModel) -> None:
     (folder / "model.safetensors").write_bytes(model.weights)
     (folder / "preprocessing.json").write_bytes(_json(model.preprocessing))
+    for name, content in model.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
     if model.has_script:
-        script = resources.files("raycal.export").joinpath("predict.txt").read_text(encoding="utf-8")
+        name = "predict_texts.txt" if model.preprocessing.get("input") == "texts" else "predict.txt"
+        script = resources.files("raycal.export").joinpath(name).read_text(encoding="utf-8")
         (folder / "predict.py").write_text(script, encoding="utf-8")
 
 

@@ -57,6 +57,21 @@ class SentenceNetwork(nn.Module):
         logits: Tensor = self.head(features["sentence_embedding"].float())
         return logits
 
+    def save_encoder(self, folder: Path) -> None:
+        """Write the model without the last layer, in the form that sentence-transformers reads."""
+        with _quiet():
+            from sentence_transformers import SentenceTransformer
+
+            prompt = self.tokenize.prompt
+            encoder = SentenceTransformer(
+                modules=list(self.encoder),
+                device=str(self.head.weight.device),
+                prompts={"default": prompt} if prompt else None,
+                default_prompt_name="default" if prompt else None,
+                local_files_only=True,
+            )
+            encoder.save_pretrained(str(folder), create_model_card=False)
+
     def _freeze_unused(self) -> None:
         """Switch off the gradient of parameters that never get one. Otherwise several workers would wait for it."""
         self.eval()

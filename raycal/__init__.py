@@ -6,6 +6,7 @@
     sweep = raycal.read_sweep("runs/birds")
     sweep.results.groupby(["condition", "interactions"])["test_accuracy"].mean()
     raycal.plot_accuracy(sweep)
+    raycal.load("runs/birds/ID").labels
 
 The names in `__all__` are the public API. These names are imported when they are first used, so `import raycal` is
 quick. Every other module may change between versions.
@@ -15,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from raycal.api.load import LoadedRun, load
     from raycal.api.plot import plot_accuracy
     from raycal.api.results import ExperimentResults, SweepResults, read_sweep
     from raycal.api.run import run_experiment, run_sweep
@@ -27,6 +29,7 @@ __all__ = [
     "ExperimentFailedError",
     "ExperimentResults",
     "InputError",
+    "LoadedRun",
     "PoolView",
     "RaycalError",
     "StorageError",
@@ -34,6 +37,7 @@ __all__ = [
     "TakenOverError",
     "__version__",
     "attach",
+    "load",
     "plot_accuracy",
     "read_sweep",
     "run_experiment",
@@ -41,6 +45,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "raycal.api.load": ("LoadedRun", "load"),
     "raycal.api.plot": ("plot_accuracy",),
     "raycal.api.results": ("ExperimentResults", "SweepResults", "read_sweep"),
     "raycal.api.run": ("run_experiment", "run_sweep"),

@@ -15,9 +15,9 @@ import raycal
 ROOT = Path(raycal.__file__).parents[1]
 HEAVY = {"torch", "ray", "mlflow", "pandas", "pydantic", "numpy", "pyarrow", "matplotlib", "yaml", "sklearn", "faiss"}
 PUBLIC = [
-    *("ExperimentFailedError", "ExperimentResults", "InputError", "PoolView", "RaycalError", "StorageError"),
-    *("SweepResults", "TakenOverError", "__version__", "attach", "plot_accuracy", "read_sweep", "run_experiment"),
-    "run_sweep",
+    *("ExperimentFailedError", "ExperimentResults", "InputError", "LoadedRun", "PoolView", "RaycalError"),
+    *("StorageError", "SweepResults", "TakenOverError", "__version__", "attach", "load", "plot_accuracy"),
+    *("read_sweep", "run_experiment", "run_sweep"),
 ]
 
 

@@ -4,8 +4,18 @@
 part of the package. No other part of the package imports this folder.
 """
 
+from raycal.api.load import LoadedRun, load
 from raycal.api.plot import plot_accuracy
 from raycal.api.results import ExperimentResults, SweepResults, read_sweep
 from raycal.api.run import run_experiment, run_sweep
 
-__all__ = ["ExperimentResults", "SweepResults", "plot_accuracy", "read_sweep", "run_experiment", "run_sweep"]
+__all__ = [
+    "ExperimentResults",
+    "LoadedRun",
+    "SweepResults",
+    "load",
+    "plot_accuracy",
+    "read_sweep",
+    "run_experiment",
+    "run_sweep",
+]

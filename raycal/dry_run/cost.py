@@ -137,7 +137,8 @@ def print_estimate(
     if repeated:
         repeat = "repeats" if repeated == 1 else "repeat"
         print(
-            f"{counted(repeated, 'combination')} {repeat} a trial, because they differ only in settings without effect on it"
+            f"{counted(repeated, 'combination')} {repeat} a trial, because they differ only in settings without effect "
+            "on it"
         )
     if not costs or not times:
         return

@@ -73,9 +73,9 @@ def lines_of(summary: "ExportSummary") -> list[str]:
     num_labeled = summary.num_single + summary.num_cluster
     wrong = "" if summary.num_wrong is None else f"; {summary.num_wrong:,} differ from the labels of the data set"
     lines = [
-        f"labels  {num_labeled:,} images of a pool of {summary.num_pool:,}: {summary.num_single:,} one by one, "
+        f"labels  {num_labeled:,} {summary.kind} of a pool of {summary.num_pool:,}: {summary.num_single:,} one by one, "
         f"{summary.num_cluster:,} in clusters{wrong}",
-        f"test    {summary.num_holdout:,} labeled images",
+        f"test    {summary.num_holdout:,} labeled {summary.kind}",
     ]
     if summary.accuracy is not None:
         value, low, high = summary.accuracy

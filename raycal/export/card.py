@@ -18,6 +18,12 @@ from raycal.export.source import Source
 from raycal.people.results import wilson_interval
 
 _MARKUP = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]<>|&~$"})
+# How `predict.py` is used, by the kind of the samples.
+_USES: Mapping[str, str] = {
+    "images": "`python predict.py image.jpg` labels a new image. It needs torch, torchvision, pillow and safetensors.",
+    "vectors": "`python predict.py vectors.npy` labels new vectors. It needs numpy and safetensors.",
+    "texts": '`python predict.py "a text"` labels a new text. It needs torch, safetensors and sentence-transformers.',
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,17 +70,17 @@ def card(
         f"# {_plain(source.name)}",
         _summary(source, images, labels, people),
         "## The labels",
-        _cost(interactions, people, len(source.ledger)),
+        _cost(interactions, people, len(source.ledger), images.noun),
         _quality(images, labels),
         _classes(images, labels),
         "## The model",
-        _model(source, model),
+        _model(source, model, images.noun),
         "## The files",
-        _files(has_pictures=has_pictures, model=model, has_persons=bool(people.persons)),
+        _files(images, has_pictures=has_pictures, model=model, has_persons=bool(people.persons)),
         "## How to read them",
-        _usage(has_pictures=has_pictures, model=model),
+        _usage(images, has_pictures=has_pictures, model=model),
         "## How a label was chosen",
-        _rules(labels),
+        _rules(labels, images.noun),
         "## How this folder was made",
         _made(source, command),
     ]
@@ -94,30 +100,30 @@ def _summary(source: Source, images: LoadedDataset, labels: LabelSet, people: Pe
     else:
         who = f"by a simulated annotator (the expert `{source.config.expert.name}` of raycal), not by people"
     return (
-        f"{counted(len(pool), 'image')} of a pool of {images.num_train:,} were labeled {who}: "
-        f"{how[How.SINGLE]:,} one by one and {how[How.CLUSTER]:,} in clusters of similar images.{copied} "
-        f"The test split has {counted(holdout, 'labeled image')}. "
+        f"{counted(len(pool), images.noun)} of a pool of {images.num_train:,} were labeled {who}: "
+        f"{how[How.SINGLE]:,} one by one and {how[How.CLUSTER]:,} in clusters of similar {images.kind}.{copied} "
+        f"The test split has {counted(holdout, f'labeled {images.noun}')}. "
         f"The number of classes is {images.num_classes:,}."
     )
 
 
-def _cost(interactions: Sequence[Interaction], people: PeopleRecord, rounds: int) -> str:
+def _cost(interactions: Sequence[Interaction], people: PeopleRecord, rounds: int, noun: str) -> str:
     number = Counter((row.kind, row.answer) for row in interactions)
     labeled, refused = number[Kind.CLUSTER, Answer.LABELED], number[Kind.CLUSTER, Answer.REFUSED]
     minutes = sum(row.seconds for row in interactions) / 60
     marks = sum(len(indices) for indices in people.marked.values())
     lines = [
-        f"- {counted(number[Kind.SAMPLE, Answer.LABELED], 'answer')} labeled a single image.",
+        f"- {counted(number[Kind.SAMPLE, Answer.LABELED], 'answer')} labeled a single {noun}.",
         f"- {counted(labeled, 'answer')} labeled a whole cluster, and {counted(refused, 'cluster')} "
         f"{'was' if refused == 1 else 'were'} refused as mixed.",
-        f"- In labeled clusters, {counted(marks, 'image')} {'was' if marks == 1 else 'were'} marked as odd."
+        f"- In labeled clusters, {counted(marks, noun)} {'was' if marks == 1 else 'were'} marked as odd."
         if marks
         else "",
         f"- This took {minutes:,.1f} minutes of human time in {counted(rounds, 'round')}"
         + ("." if people.annotators else ", at the prices per answer that the simulation assumes."),
     ]
     if number[Kind.SAMPLE, Answer.REFUSED]:
-        skipped = counted(number[Kind.SAMPLE, Answer.REFUSED], "single image")
+        skipped = counted(number[Kind.SAMPLE, Answer.REFUSED], f"single {noun}")
         lines.insert(1, f"- For {skipped} the answer was that nobody can tell, which gives no label.")
     return "\n".join(filter(None, lines))
 
@@ -125,7 +131,7 @@ def _cost(interactions: Sequence[Interaction], people: PeopleRecord, rounds: int
 def _quality(images: LoadedDataset, labels: LabelSet) -> str:
     error = label_error(images, labels)
     if error is None:
-        return "Label error: not known, because the images came without labels to compare with."
+        return f"Label error: not known, because the {images.kind} came without labels to compare with."
     low, high = wilson(error.num_wrong, error.num_known)
     return (
         f"Label error: {error.num_wrong:,} of {error.num_known:,} labels of the pool "
@@ -145,7 +151,7 @@ def _classes(images: LoadedDataset, labels: LabelSet) -> str:
     return "\n".join(["| class | folder | pool | test split |", "|---|---|--:|--:|", *rows])
 
 
-def _model(source: Source, model: ExportedModel | None) -> str:
+def _model(source: Source, model: ExportedModel | None, noun: str) -> str:
     if model is None:
         return "No model was exported."
     record, config = source.results[-1], source.config
@@ -155,13 +161,13 @@ def _model(source: Source, model: ExportedModel | None) -> str:
         + f", trained in round {record['iteration']} (the first is round 0) on the labels that the run used then."
     ]
     if model.evaluation is None:
-        words.append("Its accuracy is not known, because no image of the test split has a label.")
+        words.append(f"Its accuracy is not known, because no {noun} of the test split has a label.")
     else:
         right = round(model.evaluation.accuracy * model.num_test)
         low, high = wilson(right, model.num_test)
         words.append(
-            f"It labels {right:,} of the {model.num_test:,} labeled images of the test split correctly: an accuracy of "
-            f"{model.evaluation.accuracy:.1%} (95 % Wilson interval {low:.1%} to {high:.1%})."
+            f"It labels {right:,} of the {model.num_test:,} labeled {noun}s of the test split correctly: an accuracy "
+            f"of {model.evaluation.accuracy:.1%} (95 % Wilson interval {low:.1%} to {high:.1%})."
         )
         if record["test_accuracy"] is not None and record["test_accuracy"] != model.evaluation.accuracy:
             words.append(
@@ -170,22 +176,30 @@ def _model(source: Source, model: ExportedModel | None) -> str:
             )
     if model.without_pseudo_labels:
         words.append("The run also trained on pseudo-labels, which are not recorded, so this model did without them.")
-    if not model.has_script:
-        words.append(f"There is no `predict.py`, because {config.model.name} is not a network of torchvision.")
+    if model.script is None:
+        words.append(f"There is no `predict.py`, because raycal has none for the network {config.model.name}.")
     return " ".join(words)
 
 
-def _files(*, has_pictures: bool, model: ExportedModel | None, has_persons: bool) -> str:
+def _files(images: LoadedDataset, *, has_pictures: bool, model: ExportedModel | None, has_persons: bool) -> str:
     split = "`train/` and `test/`"
     files = {
         "`labels.csv`, `labels.parquet`": (
-            "one row per labeled image: `file` (relative to "
-            + ("this folder" if has_pictures else "the folder of the original images")
-            + "), `label`, `how` (`single`, `cluster`, or `given` with the data set), `round` and `interaction` of the "
+            f"one row per labeled {images.noun}: `file` ("
+            + (
+                "relative to this folder"
+                if has_pictures
+                else "relative to the folder of the original images"
+                if images.kind == "images"
+                else f"`{images.noun} 7` is row 7 of the data set, counted from 0"
+            )
+            + "), "
+            + "`text`, " * (images.kind == "texts")
+            + "`label`, `how` (`single`, `cluster`, or `given` with the data set), `round` and `interaction` of the "
             "ledger, `annotator`, `split`, `source` (the original file), and `duplicate_of`. In the CSV file, a text "
             "that a spreadsheet would take for a formula begins with an apostrophe."
         ),
-        "`evidence.parquet`": "every label that an image was ever given, and every mark as odd",
+        "`evidence.parquet`": f"every label that {_a(images.noun)} was ever given, and every mark as odd",
         "`people.csv`": (
             "how much each person answered, in which time, and how often second opinions agree with the answers that "
             "count. The names are pseudonyms. Remove this file and the column `annotator` if others shall not see it"
@@ -200,18 +214,20 @@ def _files(*, has_pictures: bool, model: ExportedModel | None, has_persons: bool
         "`label_studio.json`, `label_studio_config.xml`": (
             "tasks and labeling interface for Label Studio; labels of single images are annotations, and labels of "
             "clusters are predictions to be confirmed"
-        ),
+        )
+        * (images.kind != "vectors"),
         "`classes.json`": "the names of the classes in the order of the model's outputs, and their folders",
-        "`model.safetensors`, `preprocessing.json`": "the model, and how images are prepared for it" * bool(model),
-        "`predict.py`": "labels new images with the model" * bool(model and model.has_script),
+        "`model.safetensors`, `preprocessing.json`": f"the model, and how {images.kind} are prepared for it"
+        * bool(model),
+        "`predict.py`": f"labels new {images.kind} with the model" * bool(model and model.script),
         "`export.json`": "a list of these files, by which a later export recognizes the folder",
     }
-    if not has_pictures:
+    if not has_pictures and images.kind == "images":
         files["`label_studio.json`, `label_studio_config.xml`"] += ", with paths relative to the original images"
     return "\n".join(f"- {names}: {words}" for names, words in files.items() if words)
 
 
-def _usage(*, has_pictures: bool, model: ExportedModel | None) -> str:
+def _usage(images: LoadedDataset, *, has_pictures: bool, model: ExportedModel | None) -> str:
     lines = ["```python"]
     if has_pictures:
         lines += [
@@ -223,11 +239,15 @@ def _usage(*, has_pictures: bool, model: ExportedModel | None) -> str:
     else:
         lines += ["import pandas", "", 'pandas.read_parquet("DIR/labels.parquet")   # DIR is this folder']
     lines += ["```", ""]
-    if model is not None and model.has_script:
-        lines += [
-            "`python predict.py image.jpg` labels a new image. It needs torch, torchvision, pillow and safetensors.",
-            "",
-        ]
+    if model is not None and model.script is not None:
+        lines += [_USES[images.kind], ""]
+    if images.kind == "texts":
+        lines.append(
+            "For Label Studio, create a project with `label_studio_config.xml`, and import `label_studio.json`, which "
+            "holds the texts."
+        )
+    if images.kind != "images":
+        return "\n".join(lines).rstrip("\n")
     lines.append(
         "For Label Studio, set `LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true` and `LABEL_STUDIO_LOCAL_FILES_DOCUMENT_"
         "ROOT` to "
@@ -237,19 +257,25 @@ def _usage(*, has_pictures: bool, model: ExportedModel | None) -> str:
     return "\n".join(lines)
 
 
-def _rules(labels: LabelSet) -> str:
+def _rules(labels: LabelSet, noun: str) -> str:
     lost = (
-        f" {counted(labels.num_lost, 'image')} lost {'its' if labels.num_lost == 1 else 'their'} label in this way."
+        f" {counted(labels.num_lost, noun)} lost {'its' if labels.num_lost == 1 else 'their'} label in this way."
         if labels.num_lost
         else ""
     )
     return (
         "All answers of all rounds count, also those about clusters, which the training forgets after each round. A "
-        "label that was given to an image alone beats the labels of clusters, and the newest one counts. Among the "
+        f"label that was given to {_a(noun)} alone beats the labels of clusters, and the newest one counts. Among the "
         f"labels of clusters the majority counts, where a label has the weight {RECENCY:g} to the power of its age in "
-        "rounds. An image that was marked as odd in a cluster does not get the label of that cluster, and the mark "
-        f"counts against earlier labels of the same class.{lost} Images with the same content have the same label."
+        f"rounds. {_a(noun).capitalize()} that was marked as odd in a cluster does not get the label of that cluster, "
+        "and the mark "
+        f"counts against earlier labels of the same class.{lost} {noun.capitalize()}s with the same content have "
+        "the same label."
     )
+
+
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun == "image" else f"a {noun}"
 
 
 def _made(source: Source, command: str) -> str:

@@ -48,9 +48,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CACHE_FOLDER, MAX_CACHE_BYTES = "models", 4 * 2**30
-TORCHVISION, SENTENCES = "raycal.networks.from_torchvision", "raycal.networks.sentences"
-WITH_SCRIPT = (TORCHVISION, SENTENCES)  # the modules with the networks that `predict.py` can build
 ENCODER = "encoder"
+# The scripts that label new samples with the exported model, by the module of the network.
+SCRIPTS = {
+    "raycal.networks.from_torchvision": "predict.txt",
+    "raycal.networks.for_vectors": "predict_vectors.txt",
+    "raycal.networks.sentences": "predict_texts.txt",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,8 +68,7 @@ class ExportedModel:
         without_pseudo_labels: Whether the model was trained again without the pseudo-labels that the run had used.
         evaluation: The evaluation on the labeled images of the test split. None if there are none.
         num_test: The number of these images.
-        has_script: Whether `predict.py` can build the network, which it can if torchvision or sentence-transformers has
-            it.
+        script: The file of this package that becomes `predict.py`. None if there is none for the network.
         files: Further files of the model, by name.
     """
 
@@ -75,7 +78,7 @@ class ExportedModel:
     without_pseudo_labels: bool
     evaluation: Evaluation | None
     num_test: int
-    has_script: bool
+    script: str | None
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
@@ -88,22 +91,18 @@ def export_model(source: Source, images: LoadedDataset) -> ExportedModel:
     """
     from raycal.learner.device import same_threads_afterwards
 
-    is_known = images.test_labels >= 0
-    if not is_known.all():
-        images = replace(images, test_rows=images.test_rows[is_known])
+    images = _measurable(images)
     with same_threads_afterwards():
-        learner = build.learner(source.config, images, _worker(source))
-        is_saved = _load_saved(source, learner)
-        weights = save(learner.arrays()) if is_saved else _trained(source, images, learner)
+        learner, is_saved = last_learner(source, images)
         evaluation = learner.evaluate() if images.num_test else None
     return ExportedModel(
-        weights=weights,
+        weights=save(learner.arrays()),
         preprocessing=_preprocessing(source.config, images, learner),
         is_saved=is_saved,
         without_pseudo_labels=not is_saved and source.config.resolved_scenario.pseudo_labels is not None,
         evaluation=evaluation,
         num_test=images.num_test,
-        has_script=module_of(networks[source.config.model.name]) in WITH_SCRIPT,
+        script=SCRIPTS.get(module_of(networks[source.config.model.name])),
         files=_files(images, learner),
     )
 
@@ -118,6 +117,26 @@ def _files(images: LoadedDataset, learner: "NetworkLearner") -> dict[str, bytes]
         learner.extractor.network.save_encoder(folder)
         files = (path for path in sorted(folder.rglob("*")) if path.is_file())
         return {path.relative_to(temporary).as_posix(): path.read_bytes() for path in files}
+
+
+def last_learner(source: Source, samples: LoadedDataset) -> tuple["NetworkLearner", bool]:
+    """The learner with the model of the last finished iteration, and whether the run still had this model.
+
+    Raises:
+        InputError: The weights that the network starts from cannot be used.
+        DivergedError: The training produced numbers that are not finite.
+    """
+    learner = build.learner(source.config, samples, _worker(source))
+    is_saved = _load_saved(source, learner)
+    if not is_saved:
+        _train_again(source, samples, learner)
+    return learner, is_saved
+
+
+def _measurable(samples: LoadedDataset) -> LoadedDataset:
+    """The samples, with only those in the test split whose label is known."""
+    is_known = samples.test_labels >= 0
+    return samples if is_known.all() else replace(samples, test_rows=samples.test_rows[is_known])
 
 
 def last_training_set(
@@ -169,7 +188,7 @@ def _load_saved(source: Source, learner: "NetworkLearner") -> bool:
     return True
 
 
-def _trained(source: Source, images: LoadedDataset, learner: "NetworkLearner") -> bytes:
+def _train_again(source: Source, images: LoadedDataset, learner: "NetworkLearner") -> None:
     """Train the learner as in the last finished iteration, or load the result of an earlier call from the cache."""
     config, iteration = source.config, source.results[-1]["iteration"]
     training_set = last_training_set(config, source.ledger, images.num_train)
@@ -205,7 +224,6 @@ def _trained(source: Source, images: LoadedDataset, learner: "NetworkLearner") -
         logger.warning("the trained model cannot be kept in the cache folder (%s)", error.__cause__ or error)
         if not made:
             make(None)
-    return save(learner.arrays())
 
 
 def _digest(training_set: TrainingSet) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from raycal.config.people import asks_people
-from raycal.data import ImageDataset, LoadedDataset, TextDataset
+from raycal.data import ImageDataset, LoadedDataset
 from raycal.data.cache import absolute
 from raycal.data.places import FilePlace
 from raycal.errors import InputError
@@ -23,6 +23,7 @@ from raycal.export.names import folder_names
 from raycal.export.pictures import SPLIT_FOLDERS, Pictures, picture_names, write_pictures
 from raycal.export.replace import check_target, replaced
 from raycal.export.source import Source, load_images, load_named_plugins, read_source
+from raycal.registry import Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class ExportSummary:
         num_single: The number of images of the pool that were labeled one by one.
         num_cluster: The number of images of the pool that were labeled in clusters.
         num_pool: The size of the pool.
+        kind: The kind of the samples, as a plural.
         num_holdout: The number of labeled images of the test split.
         num_wrong: The number of labels of the pool that differ from those the data set came with; None if unknown.
         accuracy: The accuracy of the exported model, with its 95 % Wilson interval; None if unknown.
@@ -44,6 +46,7 @@ class ExportSummary:
     num_single: int
     num_cluster: int
     num_pool: int
+    kind: Kind
     num_holdout: int
     num_wrong: int | None
     accuracy: tuple[float, float, float] | None
@@ -138,10 +141,6 @@ def _tables(
         "labels.csv": tables.labels_csv(rows, schema),
         "labels.parquet": tables.labels_parquet(rows, schema),
         "evidence.parquet": tables.evidence_parquet(labels, images, people.annotators),
-        "label_studio.json": tables.label_studio_json(rows),
-        "label_studio_config.xml": tables.label_studio_config(
-            images.class_names, of_texts=isinstance(images, TextDataset)
-        ),
         "classes.json": _json(
             [
                 {"id": number, "name": name, "folder": folder}
@@ -151,6 +150,11 @@ def _tables(
             ]
         ),
     }
+    if images.kind != "vectors":  # which nobody can look at
+        files["label_studio.json"] = tables.label_studio_json(rows)
+        files["label_studio_config.xml"] = tables.label_studio_config(
+            images.class_names, of_texts=images.kind == "texts"
+        )
     if people.persons:
         files["people.csv"] = tables.people_csv(people.persons)
     if has_pictures:
@@ -169,9 +173,8 @@ def _write_model(folder: Path, model: ExportedModel) -> None:
     for name, content in model.files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    if model.has_script:
-        name = "predict_texts.txt" if model.preprocessing.get("input") == "texts" else "predict.txt"
-        script = resources.files("raycal.export").joinpath(name).read_text(encoding="utf-8")
+    if model.script is not None:
+        script = resources.files("raycal.export").joinpath(model.script).read_text(encoding="utf-8")
         (folder / "predict.py").write_text(script, encoding="utf-8")
 
 
@@ -190,6 +193,7 @@ def _summary(target: Path, images: LoadedDataset, labels: LabelSet, model: Expor
         num_single=pool[How.SINGLE],
         num_cluster=pool[How.CLUSTER],
         num_pool=images.num_train,
+        kind=images.kind,
         num_holdout=sum(image.split == "holdout" for image in labels.images),
         num_wrong=None if error is None else error.num_wrong,
         accuracy=accuracy,

@@ -73,11 +73,12 @@ class FeatureExtractor:
     ) -> None:
         self.dataset, self.device_settings = dataset, device_settings
         self._image_size, self._network_source = image_size, network_source
+        self._facts = networks.facts(network)
         num_features = dataset.vectors.shape[1] if isinstance(dataset, VectorDataset) else None
         made = new_network(
             network, dataset.num_classes, rng, network_options, num_features=num_features, image_size=image_size
         )
-        self.inputs = inputs_of(dataset, image_size, networks.facts(network), device_settings, made)
+        self.inputs = inputs_of(dataset, image_size, self._facts, device_settings, made)
         self.scoring_batch = max(16, SCORING_PIXELS[device_settings.device.type] // self.inputs.elements)
         self.network = made.to(device_settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._head_prefix, self.head = head_of(self.network)
@@ -194,6 +195,24 @@ class FeatureExtractor:
             on_host[held] = torch.cat(parts)
         probs: Floats = on_host.numpy()
         return probs
+
+    @torch.inference_mode()
+    def probs_of(self, others: LoadedDataset) -> Floats:
+        """Class probabilities (n, K) of n samples of another dataset, whose splits and labels are not looked at.
+
+        Raises:
+            InputError: The samples are of another kind, or vectors of another length.
+        """
+        if isinstance(self.dataset, VectorDataset) and others.shape != self.dataset.shape:
+            raise InputError(f"vectors of {self.dataset.shape[0]} values are needed, not of {others.shape[0]}")
+        inputs = inputs_of(others, self._image_size, self._facts, self.device_settings, self.network)
+        rows, probs = np.arange(len(others.labels)), [np.empty((0, self.head.out_features), np.float32)]
+        self.network.eval()
+        for batch in inputs.batches(rows, list(self._scoring_batches(len(rows)))):
+            with self.device_settings.autocast():
+                logits = self.network(batch)
+            probs.append(logits.float().softmax(1).cpu().numpy())
+        return np.concatenate(probs)
 
     def score(self, rows: npt.NDArray[np.int64], labels: Labels) -> tuple[int, float]:
         """The number of right predictions and the sum of the cross-entropy for the dataset's rows."""

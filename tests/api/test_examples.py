@@ -7,18 +7,30 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
 import raycal
 
 README = Path(raycal.__file__).parents[1] / "sweeps" / "README.md"
 # The first example makes the sweep that the other examples read.
-ORDER = ["run_sweep", "read_sweep", "SweepResults", "ExperimentResults", "plot_accuracy", "run_experiment"]
+ORDER = [
+    "run_sweep",
+    "read_sweep",
+    "SweepResults",
+    "ExperimentResults",
+    "plot_accuracy",
+    "load",
+    "LoadedRun",
+    "run_experiment",
+]
 
 
 def examples() -> list[doctest.DocTest]:
     finder = doctest.DocTestFinder(exclude_empty=True)
-    found = [test for name in ORDER for test in finder.find(getattr(raycal, name), name, globs={"raycal": raycal})]
+    found = [
+        test for name in ORDER for test in finder.find(getattr(raycal, name), name, globs={"raycal": raycal, "np": np})
+    ]
     return [test for test in found if test.examples]
 
 
@@ -26,11 +38,11 @@ def test_every_function_and_property_has_an_example() -> None:
     documented = {test.name for test in examples()}
     public = {
         f"{kind.__name__}.{name}"
-        for kind in (raycal.SweepResults, raycal.ExperimentResults)
+        for kind in (raycal.SweepResults, raycal.ExperimentResults, raycal.LoadedRun)
         for name, _ in inspect.getmembers(kind)
         if not name.startswith("_")
     }
-    assert documented == public | {"run_sweep", "read_sweep", "plot_accuracy", "run_experiment"}
+    assert documented == public | {"run_sweep", "read_sweep", "plot_accuracy", "load", "run_experiment"}
 
 
 @pytest.mark.slow

@@ -90,6 +90,7 @@ def load_listed_images(
         test_rows=test,
         class_names=listing.class_names,
         left_out=tuple(f"{files[row]} ({reason})" for row, reason in decoded.broken.items()),
+        weights=None if listing.weights is None else listing.weights[used],
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from raycal.algorithm.records import Indices, Labels
+from raycal.algorithm.records import Floats, Indices, Labels
 from raycal.data.content import DIGEST_BYTES, Digests, digest_of
 from raycal.data.places import FilePlace
 from raycal.registry import Kind
@@ -62,6 +62,8 @@ class LoadedDataset(ABC):
         source: The files that the samples came from; None if the samples did not come from one file each.
         left_out: The samples that are in neither split because they cannot be used or are duplicates, each with the
             reason.
+        weights: (S,) float32 above 0, by which the loss of each sample is multiplied when a model is trained on it.
+            None means equal weights.
     """
 
     kind: ClassVar[Kind]
@@ -72,6 +74,7 @@ class LoadedDataset(ABC):
     class_names: tuple[str, ...]
     source: SourceFiles | None = None
     left_out: tuple[str, ...] = ()
+    weights: Floats | None = None
 
     def __post_init__(self) -> None:
         for name in ("labels", "train_rows", "test_rows"):

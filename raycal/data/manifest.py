@@ -1,5 +1,6 @@
 """A list of the samples of a dataset with their digests, to detect changes of the dataset and to name them."""
 
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -71,6 +72,9 @@ def manifest_of(dataset: LoadedDataset) -> Manifest:
         name_and_class(name, class_name) + digest.tobytes()
         for name, class_name, digest in zip(names, classes, digests, strict=True)
     ]
+    if dataset.weights is not None:
+        weights = dataset.weights[rows].tolist()
+        lines = [line + struct.pack("<f", weight) for line, weight in zip(lines, weights, strict=True)]
     return Manifest(
         names=names,
         classes=classes,
@@ -124,6 +128,8 @@ def differences(before: Manifest, now: Manifest) -> list[str]:
             words = [
                 f"{before.num_listed:,} {now.kind} were there and {now.num_listed:,} are now, or their names changed"
             ]
+    if not words and old == new:
+        words = ["the weights of samples changed"]
     return words
 
 

@@ -45,6 +45,8 @@ class ManifestFile(WithSubset):
         label: The column of the labels.
         split: The column of the splits. None means that the test split is drawn.
         group: The column of what must not be torn apart by the split, such as the patient or the video.
+        weight: The column of the weights, above 0, by which the loss of an image is multiplied when a model is trained
+            on it. Only their proportions matter. They do not count when questions are chosen or accuracy is measured.
         classes: The names of the classes, in the order that they should have. Every other label is then a problem. None
             means all labels of the table, in ascending order.
         delimiter: The delimiter of a CSV file. None means that it is found.
@@ -61,6 +63,7 @@ class ManifestFile(WithSubset):
     label: str = "label"
     split: str | None = None
     group: str | None = None
+    weight: str | None = None
     classes: list[str | int] | None = None
     delimiter: Delimiter | None = None
     root: str | None = None
@@ -160,12 +163,13 @@ class ManifestFile(WithSubset):
             split=split,
             notes=(*table.notes, *notes),
             groups=table.groups,
+            weights=table.weights,
         )
 
     def _table(self) -> tuple[Table, list[str]]:
         """The table, and its problems. If there are any, the table has only the rows without problems, so that the
         missing files among them can be named, too."""
-        columns = Columns(sample=self.path, label=self.label, split=self.split, group=self.group)
+        columns = Columns(sample=self.path, label=self.label, split=self.split, group=self.group, weight=self.weight)
         classes = None if self.classes is None else [str(name) for name in self.classes]
 
         def read(on_error: OnError) -> Table:

@@ -141,7 +141,7 @@ class NetworkLearner(ABC):
         validate: Callable[[], float] | None,
     ) -> Fitted:
         labels, loss = self.device_settings.on_device(training_set.labels), self._new_loss(len(training_set.indices))
-        whole = Inputs(inputs, labels, training_set.weights)
+        whole = Inputs(inputs, labels, self._weights(training_set))
         return train(
             network,
             whole,
@@ -153,6 +153,14 @@ class NetworkLearner(ABC):
             validate,
             new_optimizer=self._new_optimizer,
         )
+
+    def _weights(self, training_set: TrainingSet) -> Floats | None:
+        """The weight of each sample's loss: that of its label times that of the sample itself in the dataset."""
+        of_samples = self._dataset.weights
+        if of_samples is None:
+            return training_set.weights
+        own = of_samples[self._dataset.train_rows[training_set.indices]]
+        return own if training_set.weights is None else own * training_set.weights
 
     def _evaluation(self, right: float, loss: float) -> Evaluation:
         must_be_finite(isfinite(loss), "test loss", self._training)

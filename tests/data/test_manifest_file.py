@@ -249,6 +249,20 @@ def test_order_of_the_rows_changes_nothing_and_changed_labels_and_files_are_noti
     assert differences(after, manifest_of(load(table))) == ["other content: 1 image (a/07.png)"]
 
 
+def test_weights_follow_their_images_and_changed_ones_are_noticed(folder: Path) -> None:
+    rows = [(path_of(number), label_of(number), str(number + 0.5)) for number in range(NUM_IMAGES)]
+    images = load(write(folder / "t.csv", rows, "path,label,w"), weight="w", train_size=6)
+    rows[-1] = (*rows[-1][:2], "7")
+    changed = load(write(folder / "t.csv", rows, "path,label,w"), weight="w", train_size=6)
+
+    assert images.weights is not None
+    assert images.weights.tolist() == [float(red) + 0.5 for red in images.images[:, 0, 0, 0]]
+    before, after = manifest_of(images), manifest_of(changed)
+    names = {images.source.names[row] for row in [*images.train_rows, *images.test_rows]} if images.source else set()
+    assert path_of(11) in names
+    assert differences(before, after) == ["the weights of samples changed"]
+
+
 def test_images_are_decoded_once_and_found_in_the_cache(table: Path, count_decoded: list[Path]) -> None:
     images = load(table)
     assert images.source is not None

@@ -1,5 +1,6 @@
 """Tests the effect of the samples' weights and of the loss on training."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,26 @@ def test_sample_that_weighs_next_to_nothing_is_as_if_it_were_not_there() -> None
     with_ten, without = flat(trained(given)), flat(weights(made))
     assert (with_ten - without).norm() < 1e-3 * (without - start).norm()
     assert (flat(trained(None)) - without).norm() > 0.05 * (without - start).norm()
+
+
+@pytest.mark.parametrize("kind", [FineTuner, LinearProbe])
+def test_weights_of_the_dataset_multiply_those_of_the_labels(kind: Any) -> None:
+    images = dataset(num_train=40)
+    of_images = np.random.default_rng(1).uniform(0.1, 2, len(images.labels)).astype(np.float32)
+    of_labels = np.linspace(0.5, 1, 20, dtype=np.float32)
+    chosen = np.arange(3, 23)
+    own = of_images[images.train_rows[chosen]]
+
+    def fitted(in_dataset: Any, given: Any) -> torch.Tensor:
+        made = kind(extractor(replace(images, weights=in_dataset)), ONE_STEP)
+        made.reset(stream(0, 0, "head"))
+        labels = images.train_labels[chosen]
+        made.fit(TrainingSet(indices=chosen, labels=labels, weights=given), stream(0, 0, "train"))
+        return flat(weights(made))
+
+    assert torch.equal(fitted(of_images, None), fitted(None, own))
+    assert torch.equal(fitted(of_images, of_labels), fitted(None, own * of_labels))
+    assert not torch.equal(fitted(of_images, None), fitted(None, None))
 
 
 @pytest.mark.parametrize("loss", list(losses))

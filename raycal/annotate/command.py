@@ -25,7 +25,7 @@ from raycal.config.people import asks_people
 from raycal.data import DatasetInfo, ImageDataset
 from raycal.data.cache import absolute
 from raycal.data.decode import Progress, ignore_progress
-from raycal.data.images import UnlabeledImages
+from raycal.data.images import unlabeled_files
 from raycal.data.pictures import Pictures
 from raycal.data.places import FilePlace
 from raycal.errors import InputError, StoppedError
@@ -313,9 +313,11 @@ def inspect_images(config: ExperimentConfig, *, sweep_dir: SweepDir) -> DatasetI
         InputError: The images cannot be used, or some of an earlier start are missing.
     """
     dataset = build.dataset(config)
-    if not isinstance(dataset, UnlabeledImages):
+    files = unlabeled_files(dataset)
+    if files is None:
         return dataset.inspect()
-    return dataset.inspect_listed(read_image_list(sweep_dir.run_dir(config.experiment_id).folder))
+    run_folder = sweep_dir.run_dir(config.experiment_id).folder
+    return files.inspect_listed(read_image_list(run_folder, anywhere=files.names_anywhere))
 
 
 def open_images(config: ExperimentConfig, run_folder: Folder, progress: Progress = ignore_progress) -> Opened:
@@ -332,22 +334,24 @@ def open_images(config: ExperimentConfig, run_folder: Folder, progress: Progress
     dataset = build.dataset(config)
     root = config.dataset.options.get("root")
     folder = None if root is None else absolute(root)
-    if not isinstance(dataset, UnlabeledImages):
+    files = unlabeled_files(dataset)
+    if files is None:
         images = dataset.load()
         if not isinstance(images, ImageDataset):
             raise InputError(f"dataset {config.dataset.name}: has {images.kind}, but people can only label images")
         return Opened(images, None if images.source is None else images.source.place or folder)
-    before = read_image_list(run_folder)
+    before = read_image_list(run_folder, anywhere=files.names_anywhere)
     if before is None and read_events(run_folder):
         raise InputError(
             f"{run_folder.place}/{PEOPLE}/{NAME}: is missing, but the answers are about the images in this list; "
             "restore it from a copy"
         )
-    loaded = dataset.load_listed(before=before, progress=progress)
+    loaded = files.load_listed(before=before, progress=progress)
     write_image_list(run_folder, loaded.image_list)
     if before is not None and len(loaded.image_list.names) > len(before.names):
         print(f"  {len(loaded.image_list.names) - len(before.names):,} new images were added", flush=True)
-    return Opened(loaded.dataset, folder, loaded.duplicates)
+    source = loaded.dataset.source
+    return Opened(loaded.dataset, None if source is None else source.place, loaded.duplicates)
 
 
 def _change_access(options: Namespace, server_options: ServerOptions, run_folder: Folder) -> int:

@@ -2,10 +2,11 @@
 
 import json
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Annotated, NamedTuple
+from pathlib import Path, PurePosixPath
+from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -22,7 +23,7 @@ from raycal.data.decode import (
     joined_images,
     refuse_broken,
 )
-from raycal.data.image_dataset import UNLABELED, DatasetInfo, ImageDataset, SourceFiles, datasets
+from raycal.data.image_dataset import UNLABELED, Dataset, DatasetInfo, ImageDataset, SourceFiles, datasets
 from raycal.data.image_files import (
     NUM_NAMED,
     READABLE,
@@ -32,6 +33,7 @@ from raycal.data.image_files import (
     listed_folders,
     unused_files,
 )
+from raycal.data.places import FilePlace
 from raycal.data.remembered import remembered_digests
 from raycal.errors import InputError, first_of
 
@@ -65,12 +67,13 @@ class ImageList:
         return f'{{"format": {FORMAT_VERSION},\n"holdout": {holdout},\n"images": [\n{images}\n]}}\n'.encode()
 
     @classmethod
-    def from_json(cls, content: bytes, place: str) -> "ImageList":
+    def from_json(cls, content: bytes, place: str, *, anywhere: bool = False) -> "ImageList":
         """The list that `to_json` wrote.
 
         Args:
             content: The bytes.
             place: The file that the bytes are from, for error messages.
+            anywhere: Whether names may lead out of the folder, because a table has the same names.
 
         Raises:
             InputError: The bytes are not the JSON of a list of images.
@@ -83,14 +86,14 @@ class ImageList:
                 )
             names, digests = zip(*read["images"], strict=True)
             found = cls(names, digests, tuple(read["holdout"]))
-            found._check()
+            found._check(anywhere=anywhere)
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise InputError(f"{place}: is not a list of images that raycal wrote; restore it from a copy") from error
         return found
 
-    def _check(self) -> None:
+    def _check(self, *, anywhere: bool) -> None:
         """Raise a `ValueError` if `to_json` cannot have written the list."""
-        if not all(isinstance(name, str) and _stays_inside(name) for name in self.names):
+        if not all(isinstance(name, str) and (anywhere or _stays_inside(name)) for name in self.names):
             raise ValueError("a name leads out of the folder")
         if any(len(bytes.fromhex(digest)) != DIGEST_BYTES for digest in self.digests):
             raise ValueError("a digest has another length")
@@ -117,8 +120,8 @@ class LoadedImages(NamedTuple):
     duplicates: Mapping[str, str]
 
 
-class _Listing(NamedTuple):
-    """The image files of a folder, by name alone.
+class FoundFiles(NamedTuple):
+    """The image files of a folder or of a table, by name alone.
 
     Attributes:
         files: Their paths relative to the folder: first the images of the earlier start, then all others, ascending.
@@ -172,35 +175,31 @@ class _Usable:
         return notes
 
 
-@datasets("images")
-@dataclass(kw_only=True)
-class UnlabeledImages:
-    """All images in a folder and its subfolders, which have no labels. People give the labels and name the classes.
+class UnlabeledFiles(ABC):
+    """Images without labels, which are found in a folder or listed in a table. A subclass finds their files.
 
-    Some images are drawn at random and held out. They are the test split, on which people measure the model. Of several
-    files with the same content only the first one is used. Files and folders whose names begin with a dot are ignored,
-    and so are folders in which a program keeps its files; see `raycal.data.image_files`. `raycal.data.decode` describes
-    which size and mode the images get.
-
-    Args:
-        root: The folder.
-        holdout: The number of images that are held out. They are the first ones of a permutation that is drawn with the
-            experiment's seed, so a larger hold-out contains a smaller one. None means a fifth of the images, but at
-            most 400.
-        size: The side, in pixels, at which the images are stored. None means that `raycal.data.decode` chooses it.
-        on_error: What happens to images that cannot be decoded, and to folders that cannot be read: `skip` them and
-            name them in a note, or `refuse` the folder.
+    Attributes:
+        names_anywhere: Whether the names of the files may lead out of the folder.
     """
+
+    names_anywhere: ClassVar[bool] = False
 
     seed: int
     image_size: int
-    root: str
-    holdout: Annotated[int, Ge(1)] | None = None
-    size: Annotated[int, Ge(1), Le(2048)] | None = None
-    on_error: OnError = "skip"
+    holdout: int | None
+    size: int | None
+    on_error: OnError
+    _root: FilePlace
+    _title: str
+    _folder: Path | None
 
-    def __post_init__(self) -> None:
-        self._root = images_root(self.root)
+    @abstractmethod
+    def _list(self, before: ImageList | None, *, add: bool) -> FoundFiles:
+        """The image files: first the images of the earlier start and then, if `add` is set, all others, ascending.
+
+        Raises:
+            InputError: The folder or the table cannot be used, or has no image.
+        """
 
     def inspect(self) -> DatasetInfo:
         """The sizes of the pool and of the hold-out.
@@ -227,11 +226,11 @@ class UnlabeledImages:
         usable = self._usable(listing.files, 0 if before is None else len(before.names), digests)
         num_held_out = self._num_held_out(len(usable.rows)) if before is None else len(before.holdout)
         return DatasetInfo(
-            name=self._root.name or str(self._root),
+            name=self._title,
             num_train=len(usable.rows) - num_held_out,
             num_test=num_held_out,
             num_classes=0,
-            folder=self._root,
+            folder=self._folder,
             notes=(*listing.notes, *usable.notes(listing.files), *self._notes_on_holdout(before)),
         )
 
@@ -383,36 +382,6 @@ class UnlabeledImages:
             progress=progress,
         )
 
-    def _list(self, before: ImageList | None, *, add: bool) -> _Listing:
-        """The image files of the folder.
-
-        Raises:
-            InputError: The folder cannot be read, or has no image.
-        """
-        tree = ImageTree(self._root)
-        if before is not None and not add:
-            _ = tree.content  # refuses a folder that is gone
-            return _Listing(before.names, ())
-        found = tree.find_images()
-        problems = sorted(found.problems)
-        if problems and self.on_error == "refuse":
-            raise InputError(*problems)
-        if not found.images and before is None:
-            others = f"; it has {counted_files(found.unused)}" if found.unused else ""
-            raise InputError(*problems, f"{self._root}: has no image ({READABLE}){others}; add some")
-        notes = []
-        if found.skipped:
-            skipped = listed_folders(sorted(found.skipped))
-            notes.append(f"skipped {skipped}: systems and programs keep their files there")
-        if found.unused:
-            notes.append(unused_files(found.unused))
-        if problems:
-            notes.append(
-                f"skipped {len(problems):,} entries that cannot be read: {first_of(problems, NUM_NAMED, ' | ')}"
-            )
-        earlier = () if before is None else before.names
-        return _Listing((*earlier, *sorted({*found.images} - {*earlier})), tuple(notes))
-
     def _refuse_changes(self, before: ImageList, files: Sequence[str], read: Digests) -> None:
         """Refuse a folder in which images of the earlier start are missing or have changed.
 
@@ -470,6 +439,76 @@ class UnlabeledImages:
         """The rows of the hold-out, in the order in which they are drawn."""
         order = stream(self.seed, 0, "hold-out").permutation(num_images)
         return tuple(order[: self._num_held_out(num_images)].tolist())
+
+
+@datasets("images")
+@dataclass(kw_only=True)
+class UnlabeledImages(UnlabeledFiles):
+    """All images in a folder and its subfolders, which have no labels. People give the labels and name the classes.
+
+    Some images are drawn at random and held out. They are the test split, on which people measure the model. Of several
+    files with the same content only the first one is used. Files and folders whose names begin with a dot are ignored,
+    and so are folders in which a program keeps its files; see `raycal.data.image_files`. `raycal.data.decode` describes
+    which size and mode the images get.
+
+    Args:
+        root: The folder.
+        holdout: The number of images that are held out. They are the first ones of a permutation that is drawn with the
+            experiment's seed, so a larger hold-out contains a smaller one. None means a fifth of the images, but at
+            most 400.
+        size: The side, in pixels, at which the images are stored. None means that `raycal.data.decode` chooses it.
+        on_error: What happens to images that cannot be decoded, and to folders that cannot be read: `skip` them and
+            name them in a note, or `refuse` the folder.
+    """
+
+    seed: int
+    image_size: int
+    root: str
+    holdout: Annotated[int, Ge(1)] | None = None
+    size: Annotated[int, Ge(1), Le(2048)] | None = None
+    on_error: OnError = "skip"
+
+    def __post_init__(self) -> None:
+        self._root = self._folder = images_root(self.root)
+        self._title = self._folder.name or str(self._folder)
+
+    def _list(self, before: ImageList | None, *, add: bool) -> FoundFiles:
+        """The image files of the folder.
+
+        Raises:
+            InputError: The folder cannot be read, or has no image.
+        """
+        tree = ImageTree(images_root(self.root))
+        if before is not None and not add:
+            _ = tree.content  # refuses a folder that is gone
+            return FoundFiles(before.names, ())
+        found = tree.find_images()
+        problems = sorted(found.problems)
+        if problems and self.on_error == "refuse":
+            raise InputError(*problems)
+        if not found.images and before is None:
+            others = f"; it has {counted_files(found.unused)}" if found.unused else ""
+            raise InputError(*problems, f"{self._root}: has no image ({READABLE}){others}; add some")
+        notes = []
+        if found.skipped:
+            skipped = listed_folders(sorted(found.skipped))
+            notes.append(f"skipped {skipped}: systems and programs keep their files there")
+        if found.unused:
+            notes.append(unused_files(found.unused))
+        if problems:
+            notes.append(
+                f"skipped {len(problems):,} entries that cannot be read: {first_of(problems, NUM_NAMED, ' | ')}"
+            )
+        earlier = () if before is None else before.names
+        return FoundFiles((*earlier, *sorted({*found.images} - {*earlier})), tuple(notes))
+
+
+def unlabeled_files(dataset: Dataset) -> UnlabeledFiles | None:
+    """The images of a dataset without labels, which people label. None for a dataset with labels."""
+    if isinstance(dataset, UnlabeledFiles):
+        return dataset
+    files: UnlabeledFiles | None = getattr(dataset, "unlabeled", None)
+    return files
 
 
 def _counted(number: int, what: str) -> str:

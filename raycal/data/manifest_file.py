@@ -16,12 +16,13 @@ from raycal.data.cache import absolute, cache_dir
 from raycal.data.decode import OnError
 from raycal.data.fetch import fetch_files, missing_urls
 from raycal.data.image_dataset import DatasetInfo, ImageDataset, datasets
+from raycal.data.images import FoundFiles, ImageList, UnlabeledFiles
 from raycal.data.layout import Split
 from raycal.data.listing import Listing, load_listed_images, missing_classes
 from raycal.data.places import ListedFiles, is_url
 from raycal.data.split import Fraction, Rows, WithSubset, refuse_torn_groups
 from raycal.data.table import SPLITS, Columns, Delimiter, Mask, Table, read_table
-from raycal.errors import InputError
+from raycal.errors import InputError, first_of
 
 TEST_FRACTION = 0.2
 NUM_MISSING_NAMED, NUM_RANGES = 20, 50
@@ -42,7 +43,8 @@ class ManifestFile(WithSubset):
     Args:
         file: The CSV or Parquet file, on this machine or in an object store, such as `s3://bucket/birds.csv`.
         path: The column of the paths or URLs.
-        label: The column of the labels.
+        label: The column of the labels. None (`label: null`) means that people give the labels, with raycal.annotate;
+            see `UnlabeledRows`.
         split: The column of the splits. None means that the test split is drawn.
         group: The column of what must not be torn apart by the split, such as the patient or the video.
         weight: The column of the weights, above 0, by which the loss of an image is multiplied when a model is trained
@@ -56,11 +58,12 @@ class ManifestFile(WithSubset):
         size: The side, in pixels, at which the images are stored. None means that `raycal.data.decode` chooses it.
         on_error: What happens to rows with problems, to missing files, and to images that cannot be decoded: `refuse`
             all and name them, or `skip` them, so that they are in neither split.
+        holdout: The number of images that are held out if there are no labels; see `raycal.data.images`.
     """
 
     file: str
     path: str = "path"
-    label: str = "label"
+    label: str | None = "label"
     split: str | None = None
     group: str | None = None
     weight: str | None = None
@@ -70,14 +73,22 @@ class ManifestFile(WithSubset):
     test_fraction: Fraction = TEST_FRACTION
     size: Annotated[int, Ge(1), Le(2048)] | None = None
     on_error: OnError = "refuse"
+    holdout: Annotated[int, Ge(1)] | None = None
 
     def __post_init__(self) -> None:
         root = self.root if self.root is not None else _folder_of(self.file)
         self._uri = root.rstrip("/") if is_url(root) and not root.startswith("file://") else None
-        self._place = ListedFiles(absolute(_local(root)) if self._uri is None else Path("/"))
+        self.place = ListedFiles(absolute(_local(root)) if self._uri is None else Path("/"))
+
+    @property
+    def unlabeled(self) -> "UnlabeledRows | None":
+        """The images, if they have no labels, so that people label them."""
+        return UnlabeledRows(self) if self.label is None else None
 
     def inspect(self) -> DatasetInfo:
         """The classes and the sizes of the splits; nothing is downloaded, and broken images are still counted."""
+        if (unlabeled := self.unlabeled) is not None:
+            return unlabeled.inspect()
         listing = self._listing()
         rows, notes = self._rows(listing), listing.notes
         if listing.split is not None and self.test_fraction != TEST_FRACTION:
@@ -100,13 +111,15 @@ class ManifestFile(WithSubset):
 
     def load(self, *, content: str | None = None) -> ImageDataset:
         """The images and the splits."""
+        if (unlabeled := self.unlabeled) is not None:
+            return unlabeled.load(content=content)
         listing = self._listing()
         rows = self._rows(listing)
-        self._fetch([listing.files[row] for row in np.union1d(rows.train, rows.test)])
+        self.fetch([listing.files[row] for row in np.union1d(rows.train, rows.test)])
         return load_listed_images(
             listing,
             rows,
-            self._place,
+            self.place,
             size=self.size,
             image_size=self.image_size,
             content=content,
@@ -123,20 +136,7 @@ class ManifestFile(WithSubset):
         Raises:
             InputError: The table cannot be used, or files are missing; a line for each problem.
         """
-        table, problems = self._table()
-        names = self._names(table)
-        is_missing = self._missing(names)
-        if is_missing.any():
-            lines = self._missing_lines(table, names, is_missing)
-            if self.on_error == "refuse" or is_missing.all():
-                raise InputError(*problems, *lines)
-            number = int(is_missing.sum())
-            files = "file does" if number == 1 else "files do"
-            note = f"{number:,} rows are left out because their {files} not exist: {lines[0]}"
-            table = table.without(is_missing, "missing file", note)
-            names = [name for name, missing in zip(names, is_missing, strict=True) if not missing]
-        if problems:
-            raise InputError(*problems)
+        table, names = self.present_rows()
         is_unlabeled = table.labels < 0
         if is_unlabeled.all():
             raise InputError(
@@ -165,6 +165,28 @@ class ManifestFile(WithSubset):
             groups=table.groups,
             weights=table.weights,
         )
+
+    def present_rows(self) -> tuple[Table, list[str]]:
+        """The rows of the table whose files exist or are behind URLs, and the path or URL of each.
+
+        Raises:
+            InputError: The table cannot be used, or files are missing; a line for each problem.
+        """
+        table, problems = self._table()
+        names = self._names(table)
+        is_missing = self._missing(names)
+        if is_missing.any():
+            lines = self._missing_lines(table, names, is_missing)
+            if self.on_error == "refuse" or is_missing.all():
+                raise InputError(*problems, *lines)
+            number = int(is_missing.sum())
+            files = "file does" if number == 1 else "files do"
+            note = f"{number:,} rows are left out because their {files} not exist: {lines[0]}"
+            table = table.without(is_missing, "missing file", note)
+            names = [name for name, missing in zip(names, is_missing, strict=True) if not missing]
+        if problems:
+            raise InputError(*problems)
+        return table, names
 
     def _table(self) -> tuple[Table, list[str]]:
         """The table, and its problems. If there are any, the table has only the rows without problems, so that the
@@ -204,7 +226,7 @@ class ManifestFile(WithSubset):
             folder, _, file = name.rpartition("/")
             folder = f"{folder}/" if name.startswith("/") else folder
             if folder not in listed:
-                listed[folder] = _names_in(self._place.folder / folder)
+                listed[folder] = _names_in(self.place.folder / folder)
             missing[position] = file not in listed[folder]
         return missing
 
@@ -212,7 +234,7 @@ class ManifestFile(WithSubset):
         positions = np.flatnonzero(is_missing)
         lines = [
             f"{self.file}: row {table.rows[position]}, column {self.path}: {names[position]}: no such file"
-            f"{'' if names[position].startswith('/') else f' in {self._place.folder}'}"
+            f"{'' if names[position].startswith('/') else f' in {self.place.folder}'}"
             for position in positions[:NUM_MISSING_NAMED].tolist()
         ]
         if len(positions) > NUM_MISSING_NAMED:
@@ -241,7 +263,7 @@ class ManifestFile(WithSubset):
             )
         return Rows(train, test), notes
 
-    def _fetch(self, names: Sequence[str]) -> None:
+    def fetch(self, names: Sequence[str]) -> None:
         """Download the images that are behind URLs and not in the cache.
 
         Raises:
@@ -254,6 +276,60 @@ class ManifestFile(WithSubset):
             if num_others := len(missing_urls(urls)) - len(failed):
                 lines.append(f"{self.file}: {num_others:,} other images were not tried after these failures")
             raise InputError(*lines)
+
+
+class UnlabeledRows(UnlabeledFiles):
+    """The images of a table without labels: people name the classes and give the labels.
+
+    Some images are drawn at random and held out, as for the dataset `images`. Rows may be appended to the table later.
+
+    Args:
+        manifest: The table.
+    """
+
+    names_anywhere = True
+
+    def __init__(self, manifest: ManifestFile) -> None:
+        self._manifest = manifest
+        self.seed, self.image_size, self.size = manifest.seed, manifest.image_size, manifest.size
+        self.holdout, self.on_error = manifest.holdout, manifest.on_error
+        self._root, self._title, self._folder = manifest.place, posixpath.basename(manifest.file), None
+
+    def inspect_listed(self, before: ImageList | None) -> DatasetInfo:
+        """The sizes of the pool and of the hold-out; as long as images are not downloaded, duplicates count."""
+        _, names = self._manifest.present_rows()
+        if not (missing := missing_urls([name for name in names if is_url(name)])):
+            return super().inspect_listed(before)
+        num_held_out = self._num_held_out(len(names)) if before is None else len(before.holdout)
+        return DatasetInfo(
+            name=self._title,
+            num_train=len(names) - num_held_out,
+            num_test=num_held_out,
+            num_classes=0,
+            download=missing[0],
+            download_to=str(cache_dir()),
+            notes=(f"{len(missing):,} images will be downloaded into {cache_dir()}",),
+        )
+
+    def _list(self, before: ImageList | None, *, add: bool) -> FoundFiles:
+        file = self._manifest.file
+        unused = [
+            f"{option} is not used without labels"
+            for option in ("split", "group", "weight", "classes", "train_size", "test_size")
+            if getattr(self._manifest, option) is not None
+        ]
+        if unused:
+            raise InputError(*(f"{file}: {line}; remove it" for line in unused))
+        table, names = self._manifest.present_rows()
+        self._manifest.fetch(names)
+        earlier = () if before is None else before.names
+        if gone := sorted({*earlier} - {*names}):
+            raise InputError(
+                f"{file}: lacks {len(gone):,} of the {len(earlier):,} images of the earlier start, or their files:"
+                f" {first_of(gone, NUM_RANGES)}; put them back"
+            )
+        others = sorted({*names} - {*earlier}) if add or before is None else []
+        return FoundFiles((*earlier, *others), table.notes)
 
 
 def _folder_of(file: str) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from raycal.data.cache import cache_dir
 from raycal.data.content import DIGEST_BYTES, Digests, file_digests, file_stamps
+from raycal.data.places import FilePlace
 
 logger = logging.getLogger(__name__)
 
@@ -25,14 +26,14 @@ SETTLED_NS = 2 * 10**9
 Stamp = tuple[int, ...]
 
 
-def remembered_digests(root: Path, files: Sequence[str]) -> Digests:
+def remembered_digests(root: FilePlace, files: Sequence[str]) -> Digests:
     """The digests that `file_digests` returns, of which those of unchanged files are taken from the cache.
 
     A file counts as unchanged if it has the same device, inode, size, time of the last change of its content, and time
     of the last change of its status as when it was read. The last time cannot be set by programs, such as those that
     unpack archives. If the cache cannot be written, all files are read at every start.
     """
-    path = cache_dir() / FOLDER / hashlib.sha256(os.fsencode(root)).hexdigest()
+    path = cache_dir() / FOLDER / hashlib.sha256(os.fsencode(str(root))).hexdigest()
     now = time.time_ns()
     stamps = [tuple(number % 2**64 for number in stamp) for stamp in file_stamps(root, files)]
     known = _read(path)

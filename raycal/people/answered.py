@@ -6,7 +6,7 @@ from dataclasses import replace
 from raycal.algorithm.questions import StepQuestions
 from raycal.algorithm.records import Interaction
 from raycal.data import Dataset, LoadedDataset
-from raycal.data.images import UnlabeledImages
+from raycal.data.images import unlabeled_files
 from raycal.errors import InputError, StoppedError
 from raycal.people.fold import book_when_closed, fold
 from raycal.people.log import read_events
@@ -45,14 +45,15 @@ class AnsweredByPeople:
         Raises:
             InputError: The images cannot be used, or they are not those that people see.
         """
-        if not isinstance(dataset, UnlabeledImages):
+        files = unlabeled_files(dataset)
+        if files is None:
             return dataset.load()
-        listed = read_image_list(self._run_folder)
+        listed = read_image_list(self._run_folder, anywhere=files.names_anywhere)
         if listed is None:
             raise InputError(
                 f"{self._run_folder.place}: the list of the images is missing; start raycal.annotate again"
             )
-        images = dataset.load_listed(content=content_of(listed), before=listed, add=False).dataset
+        images = files.load_listed(content=content_of(listed), before=listed, add=False).dataset
         book = book_when_closed(self._events, self._next_iteration())
         answered = book.holdout()
         labels, rows = images.labels.copy(), images.test_rows[list(answered)]

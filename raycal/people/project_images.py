@@ -15,8 +15,12 @@ NAME = "images.json"
 _END = b"}\n"
 
 
-def read_image_list(run_folder: Folder) -> ImageList | None:
+def read_image_list(run_folder: Folder, *, anywhere: bool = False) -> ImageList | None:
     """The list of a run, in the file `people/images.json`. None at the first start.
+
+    Args:
+        run_folder: The folder of the run.
+        anywhere: See `ImageList.from_json`.
 
     Raises:
         InputError: The file is damaged, or was changed.
@@ -26,7 +30,7 @@ def read_image_list(run_folder: Folder) -> ImageList | None:
     if content is None:
         return None
     place = f"{folder.place}/{NAME}"
-    images = ImageList.from_json(content, place)
+    images = ImageList.from_json(content, place, anywhere=anywhere)
     # The files of earlier versions have no digest.
     if json.loads(content).get(DIGEST, digest := digest_of(images.to_json())) != digest:
         raise InputError(

@@ -11,6 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from raycal.data import DatasetInfo, ImageDataset, datasets
+from raycal.data.images import ImageList, unlabeled_files
 from raycal.data.manifest import differences, manifest_of
 from raycal.data.pictures import Pictures
 from raycal.errors import InputError
@@ -378,3 +379,50 @@ def test_downloads_stop_when_the_server_is_gone(tmp_path: Path, monkeypatch: pyt
         "cannot be downloaded (Connection refused, 3 attempts)" in line.replace("[Errno 111] ", "") for line in lines
     )
     assert last == f"{table}: {300 - len(lines)} other images were not tried after these failures"
+
+
+def test_images_without_labels_keep_their_numbers_when_rows_are_added(folder: Path) -> None:
+    paths = [path_of(0), str(folder / path_of(1)), *map(path_of, range(2, 8))]
+    table = write(folder / "t.csv", [(path,) for path in paths], "path")
+    files = unlabeled_files(make(table, label=None, holdout=3))
+    assert files is not None
+    first = files.load_listed()
+    assert str(files.inspect()) == "t.csv: no labels yet, 5 in the pool, 3 in the hold-out"
+    assert sorted(first.image_list.names) == sorted(paths)
+    assert (first.dataset.labels == -1).all()
+
+    kept = ImageList.from_json(first.image_list.to_json(), "images.json", anywhere=True)
+    write(table, [(path,) for path in [path_of(9), *paths]], "path")
+    second = files.load_listed(before=kept)
+    worker = files.load_listed(before=kept, add=False)
+
+    assert second.image_list.names == (*first.image_list.names, path_of(9))
+    assert second.image_list.holdout == first.image_list.holdout
+    assert worker.image_list == first.image_list
+    with pytest.raises(InputError, match="a list of images that raycal wrote"):
+        ImageList.from_json(first.image_list.to_json(), "images.json")
+
+    write(table, [(path,) for path in paths[1:]], "path")
+    with pytest.raises(InputError) as caught:
+        files.load_listed(before=kept)
+    assert list(caught.value.problems) == [
+        f"{table}: lacks 1 of the 8 images of the earlier start, or their files: {path_of(0)}; put them back"
+    ]
+
+
+def test_settings_that_need_labels_are_refused_without_labels(folder: Path) -> None:
+    table = write(folder / "t.csv", [(path_of(number), "g") for number in range(8)], "path,who")
+
+    assert refused(table, label=None, group="who", train_size=3) == [
+        "group is not used without labels; remove it",
+        "train_size is not used without labels; remove it",
+    ]
+
+
+def test_images_without_labels_are_not_downloaded_while_inspecting(folder: Path, address: str) -> None:
+    table = of_urls(folder, address)
+
+    assert str(inspect(table, label=None)) == "urls.csv: no labels yet, 10 in the pool, 2 in the hold-out"
+    assert _Handler.asked == []
+    assert load(table, label=None).num_train == 10
+    assert len(_Handler.asked) == NUM_IMAGES

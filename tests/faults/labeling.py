@@ -242,8 +242,8 @@ class Labeling:
         storage.mkdir()
         shutil.copy(self.database, storage / "mlflow.db")
         bot = Bot(self.classes, self.adds_classes)
-        until = time.monotonic() + MOST_SECONDS
         while True:
+            until = time.monotonic() + MOST_SECONDS  # for each server, however many of them are killed
             server = self.forge.serve(storage, *self.arguments(storage), points=points)
             disturb(server)
             try:

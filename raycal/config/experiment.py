@@ -147,10 +147,8 @@ class ExperimentConfig(Strict):
         published = {IMAGENET: facts.imagenet, PRETRAINED: facts.pretrained}
         if (weights := self.model.weights) in published and published[weights] is None:
             known = [word for word, one in published.items() if one is not None]
-            means = (
-                f"{name} has the published weights {known[0]!r}" if known else f"no weights are published for {name}"
-            )
-            words = f"should be {', '.join([*known, 'none'])} or a file, not {weights!r}, because {means}"
+            why = f"those of {name} are {known[0]!r}" if known else f"no weights are published for {name}"
+            words = f"should be {', '.join([*known, 'none'])} or a file, not {weights!r}, because {why}"
             yield ("model", "weights"), weights, words
 
     def _take_size_of_network(self) -> None:

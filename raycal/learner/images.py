@@ -23,8 +23,8 @@ class DeviceImages(DeviceInputs):
         image_size: The side, in pixels, of the square images that the network sees.
         mean: The mean of each channel, by which images are normalized; pixels range from 0 to 1.
         std: The standard deviation of each channel.
-        interpolation: How images of another size are resized. `bicubic` gives what Pillow gives: a smooth kernel when
-            images are enlarged, too, and no values beyond those that a pixel can have.
+        interpolation: How images of another size are resized. `bicubic` means Pillow's kernel, whether images are
+            enlarged or reduced, and values are kept between those of black and white.
     """
 
     def __init__(

@@ -18,6 +18,13 @@ PURITY_THRESHOLD = "expert.purity_threshold"
 IMAGE_FOLDER = "image_folder"
 # The datasets whose option `root` is the user's own folder of images.
 IMAGE_FOLDERS = (IMAGE_FOLDER, "images")
+# The option by which a dataset finds the user's data, for the datasets that are named after it.
+PLACE_OPTIONS = {
+    **dict.fromkeys(IMAGE_FOLDERS, "root"),
+    "manifest": "file",
+    "embeddings": "file",
+    "huggingface": "path",
+}
 # Names of folders that hold one part of a dataset: the dataset is the folder above.
 _SPLITS = {"train", "training", "test", "val", "valid", "validation"}
 # Folder names that say nothing about the images in them, and places where people mount disks.
@@ -340,8 +347,8 @@ def dataset_names(experiments: Sequence[ExperimentConfig]) -> list[str]:
     to the first one that says something: `nc/data` stands for `/disk/nc/data`. Several folders of the same name are
     distinguished in the same way.
     """
-    short = _folder_names({root for config in experiments if (root := image_root(config)) is not None})
-    return [config.dataset.name if (root := image_root(config)) is None else short[root] for config in experiments]
+    short = _folder_names({place for config in experiments if (place := data_place(config)) is not None})
+    return [config.dataset.name if (place := data_place(config)) is None else short[place] for config in experiments]
 
 
 def dataset_labels(experiments: Sequence[ExperimentConfig], names: Sequence[str] | None = None) -> list[str]:
@@ -353,7 +360,7 @@ def dataset_labels(experiments: Sequence[ExperimentConfig], names: Sequence[str]
     names = dataset_names(experiments) if names is None else names
     variants: dict[str, dict[str, dict[str, str]]] = {}
     for name, config in zip(names, experiments, strict=True):
-        options = {key: str(value) for key, value in config.dataset.options.items() if not _is_root_of(config, key)}
+        options = {key: str(value) for key, value in config.dataset.options.items() if not _is_place_of(config, key)}
         variants.setdefault(name, {})[config.dataset.model_dump_json()] = options
     return [
         _with_options(name, variants[name], config.dataset.model_dump_json())
@@ -374,14 +381,21 @@ def image_root(config: ExperimentConfig) -> str | None:
     return str(root) if config.dataset.name in IMAGE_FOLDERS and root is not None else None
 
 
-def _is_root_of(config: ExperimentConfig, option: str) -> bool:
-    return option == "root" and config.dataset.name in IMAGE_FOLDERS
+def data_place(config: ExperimentConfig) -> str | None:
+    """The user's folder or file that a dataset is named after, as the sweep file gives it. None for a dataset that is
+    named by its registered name."""
+    place = config.dataset.options.get(PLACE_OPTIONS.get(config.dataset.name, ""))
+    return None if place is None else str(place)
+
+
+def _is_place_of(config: ExperimentConfig, option: str) -> bool:
+    return PLACE_OPTIONS.get(config.dataset.name) == option
 
 
 def dataset_name(config: ExperimentConfig) -> str:
     """The name of the dataset of one experiment, if no other dataset has to be distinguished from it."""
-    root = image_root(config)
-    return config.dataset.name if root is None else _folder_names({root})[root]
+    place = data_place(config)
+    return config.dataset.name if place is None else _folder_names({place})[place]
 
 
 def _folder_names(roots: Collection[str]) -> dict[str, str]:

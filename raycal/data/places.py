@@ -6,7 +6,7 @@ A place is joined with a name by `/`, as a folder is joined with the name of a f
 import hashlib
 import io
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -63,22 +63,27 @@ class ListedFiles:
         return str(self.folder)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class ImagesInTable:
-    """Encoded images in the cells of a column.
+    """Encoded images in the cells of columns, or files that the cells name.
 
     Attributes:
         title: The name of the dataset, for messages.
-        names: The row of each name.
-        cells: The encoded images, as one column with a chunk for each part of the dataset.
+        key: What the content of the cells depends on.
+        cells: For each part of the dataset, by its name, a column of cells with the fields `bytes` and `path`. The name
+            of an image is the name of its part and its row, such as `train/7`.
     """
 
     title: str
-    names: dict[str, int]
-    cells: "pa.ChunkedArray"
+    key: tuple[str, ...]
+    cells: "dict[str, pa.ChunkedArray]" = field(compare=False)
 
-    def __truediv__(self, name: str, /) -> InMemory:
-        return InMemory(self.cells[self.names[name]].as_py() or b"")
+    def __truediv__(self, name: str, /) -> Path | InMemory:
+        part, _, row = name.rpartition("/")
+        cell = self.cells[part][int(row)].as_py() or {}
+        if cell.get("bytes") is None and cell.get("path"):
+            return Path(cell["path"])
+        return InMemory(cell.get("bytes") or b"")
 
     def __str__(self) -> str:
         return self.title

@@ -16,6 +16,7 @@ from raycal.algorithm.questions import Annotators
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Labels
 from raycal.config import ExperimentConfig, WorkerSettings
+from raycal.config.labels import data_place
 from raycal.config.people import asks_people
 from raycal.data import Dataset, LoadedDataset, datasets
 from raycal.data.image_dataset import UNLABELED
@@ -143,7 +144,7 @@ def read_again(experiments: Mapping[str, ExperimentConfig], recorded: RecordedIn
 
 def _dataset_input(config: ExperimentConfig, loaded: LoadedDataset) -> DatasetInput:
     """The record of a loaded dataset."""
-    title = str(config.dataset.options.get("root") or config.dataset.name)
+    title = str(data_place(config) or config.dataset.options.get("root") or config.dataset.name)
     return DatasetInput(family=dataset_family(config), title=title, manifest=manifest_of(loaded))
 
 

@@ -11,7 +11,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_GIT_COMMIT, 
 from raycal import __version__
 from raycal.algorithm.scenario import Ask
 from raycal.config import DEFAULT_ACQUISITION, ExperimentConfig
-from raycal.config.labels import dataset_name
+from raycal.config.labels import data_place, dataset_name
 from raycal.tracking.names import UNNAMED, Names
 
 KIND, FOLDER, EXPERIMENT_ID, STATUS = "raycal.kind", "raycal.folder", "raycal.experiment_id", "raycal.status"
@@ -110,7 +110,7 @@ def dataset_input(
     if read is None:
         return None
     sizes = {key: value for key, value in read.items() if key.startswith("num_")}
-    root = config.dataset.options.get("root")
+    root = config.dataset.options.get("root") if (place := data_place(config)) is None else place
     dataset = Dataset(
         name=name or dataset_name(config),
         digest=read["digest"],

@@ -16,6 +16,7 @@ OPTIONS: dict[str, Callable[[pytest.FixtureRequest], dict[str, Any]]] = {
     "cifar10": lambda request: {"root": str(request.getfixturevalue("cifar10_root")), "download": False},
     "embeddings": lambda request: {"file": str(request.getfixturevalue("vectors_file"))},
     "eurosat": lambda request: {"root": str(request.getfixturevalue("eurosat_root")), "download": False},
+    "huggingface": lambda request: {"path": str(request.getfixturevalue("flat_root"))},
     "image_folder": lambda request: {"root": str(request.getfixturevalue("flat_root"))},
     "manifest": lambda request: {"file": str(request.getfixturevalue("manifest_of_flat_root"))},
     "images": lambda request: {"root": str(request.getfixturevalue("flat_root"))},

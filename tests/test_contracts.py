@@ -22,6 +22,7 @@ CHECKS: dict[str, Callable[..., None]] = {
     "pseudo_labels": testing.check_pseudo_labels,
     "loss": testing.check_loss,
     "optimizer": testing.check_optimizer,
+    "augmentation": testing.check_augmentation,
 }
 SLOW_GFLOP = 4.2
 # No call returns the answers of people, so no check can call this expert. tests/algorithm/test_questions.py tests this

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from annotated_types import Gt, Le
 from pydantic import (
@@ -85,9 +85,16 @@ class ModelConfig(ComponentConfig):
     frozen: Always[bool] = False
 
 
-def component(kind: str, default: str | None, model: type[ComponentConfig] = ComponentConfig) -> BeforeValidator:
+def component(
+    kind: str, default: str | None, model: type[ComponentConfig] = ComponentConfig, *, fills_in: bool = True
+) -> BeforeValidator:
     """A validator that accepts a bare name, and checks the name and the options against the registry in the context of
-    the validation."""
+    the validation.
+
+    Args:
+        fills_in: Whether options that are not given get their default values. Otherwise options that are given with
+            their default values are left out.
+    """
 
     def check(value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, str):
@@ -105,7 +112,8 @@ def component(kind: str, default: str | None, model: type[ComponentConfig] = Com
                 return value  # the name is checked together with its group, so that the error has its place in the file
             hint = did_you_mean(value["name"], registry)
             raise PydanticCustomError("unknown_name", "no such {kind} {hint}", {"kind": kind, "hint": hint})
-        return _options_model(registry, value["name"], model).model_validate(value, context=info.context).model_dump()
+        checked = _options_model(registry, value["name"], model).model_validate(value, context=info.context)
+        return checked.model_dump(exclude_defaults=not fills_in)
 
     return BeforeValidator(check)
 
@@ -144,6 +152,19 @@ def _field(registry: Registry[Any], option: Option) -> tuple[Any, Any]:
     """The type and default of an option, as pydantic needs them."""
     default = ... if option.default is REQUIRED else option.default
     if option.nested is None:
-        return option.annotation, default
+        return Annotated[option.annotation, BeforeValidator(_tuple)] if _is_tuple(
+            option
+        ) else option.annotation, default
     checked = Annotated[ComponentConfig, component(registry.kind, option.nested.default)]
     return checked, Field(default=default, validate_default=True)
+
+
+def _is_tuple(option: Option) -> bool:
+    annotation = option.annotation
+    inner = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    return get_origin(inner) is tuple
+
+
+def _tuple(value: Any) -> Any:
+    """A tuple from a list, because YAML has no tuples."""
+    return tuple(value) if isinstance(value, list) else value

@@ -117,9 +117,7 @@ class ExperimentConfig(Strict):
             )
             yield ("training", "batch_size"), batch, words
         yield from misfits_with_people(self)
-        if self.model.frozen and self.training.horizontal_flip:
-            words = "should be false with model.frozen, which looks at every image once"
-            yield ("training", "horizontal_flip"), True, words
+        yield from self._misfits_of_augmentation()
         yield from self._misfits_of_stop()
         yield from self._misfits_of_optimizer()
 
@@ -158,6 +156,22 @@ class ExperimentConfig(Strict):
             return
         if (size := networks.facts(name).usual_size) != self.training.image_size:
             self.__dict__["training"] = self.training.model_copy(update={key: size})
+
+    def _misfits_of_augmentation(self) -> Iterator[tuple[tuple[str, str], Any, str]]:
+        """Augmentations that have no effect, or the effect of another one."""
+        training = self.training
+        names = [each.name for each in training.augmentation]
+        if self.model.frozen and training.horizontal_flip:
+            words = "should be false with model.frozen, which looks at every image once"
+            yield ("training", "horizontal_flip"), True, words
+        if self.model.frozen and names:
+            words = "should be empty with model.frozen, which looks at every image once"
+            yield ("training", "augmentation"), names, words
+        if training.horizontal_flip and "flip" in names:
+            words = "should be false with the augmentation flip, which mirrors images, too"
+            yield ("training", "horizontal_flip"), True, words
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield ("training", "augmentation"), names, f"{name} should be listed once"
 
     def _misfits_of_stop(self) -> Iterator[tuple[tuple[str, str], Any, str]]:
         """The settings of the training's length that are missing or have no effect."""
@@ -206,6 +220,8 @@ class ExperimentConfig(Strict):
             yield "expert", expert["name"]
         yield "loss", self.training.loss.name
         yield "optimizer", self.training.optimizer.name
+        for augmentation in self.training.augmentation:
+            yield "augmentation", augmentation.name
         if by is not None:
             yield "pseudo_labels", by.name
 
@@ -252,7 +268,7 @@ class ExperimentConfig(Strict):
 
     def flat(self) -> dict[str, Any]:
         """The settings by dotted key, as in MLflow parameters and on command lines."""
-        return _flat(self._all_settings())
+        return _flat(self._all_settings()) | {"training.augmentation": self.training.augmentation_words}
 
     def _all_settings(self) -> dict[str, Any]:
         """All settings, including those that files omit because they change nothing."""

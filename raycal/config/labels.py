@@ -93,6 +93,9 @@ def recipe_words(config: ExperimentConfig) -> str:
         *_schedule_words(training),
         f"batches of {training.batch_size}",
     ]
+    flip = ["horizontal_flip"] if training.horizontal_flip else []
+    methods = [*flip, *([training.augmentation_words] if training.augmentation else [])]
+    words += [f"augmentation {'+'.join(methods)}"] if methods else []
     words += ["the last layer only"] if config.model.frozen else []
     words += [f"loss {loss.name}"] if loss.name != DEFAULT_LOSS else []
     return ", ".join(words)

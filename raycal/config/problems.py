@@ -1,7 +1,7 @@
 """The problems of a sweep file, one line each: `file:line: path: problem (did you mean ...?)`."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -118,8 +118,13 @@ class Problems:
                 return f"should be a group of 'key: value', not {short(value)}"
             case "too_short" if isinstance(value, Mapping):
                 return "should have at least one key"
-            case "too_short" | "too_long" if detail["ctx"].get("min_length", detail["ctx"].get("max_length")) != 1:
-                return f"should be a list of {_length_words(detail['ctx'])}, not {short(value)}"
+            case "too_long":
+                return f"should be a list of at most {detail['ctx']['max_length']} values, not {short(value)}"
+            case "tuple_type":
+                return f"should be a list, not {short(value)}"
+            case "predicate_failed":  # the name of the predicate says what the value should be
+                predicate = re.sub(r"^Predicate '?(\w+)'? failed$", r"\1", detail["msg"])
+                return f"should be {predicate}, not {short(value)}"
             case "too_short":
                 return "should be a list with at least one value"
             case "unknown_name":
@@ -140,11 +145,13 @@ class Problems:
         """The keys that are accepted at a place of `model`."""
         kind = ""
         for key in where:
+            if isinstance(key, int):  # the place in a list
+                continue
             field = model.model_fields.get(str(key))
             if field is None:
                 break
             kind = str(key)
-            types = [field.annotation, *get_args(field.annotation)]
+            types = _types_in(field.annotation)
             model = next((t for t in types if isinstance(t, type) and issubclass(t, BaseModel)), model)
         known = [key for key in model.model_fields if key not in (WORKERS, PLUGINS)]
         if issubclass(model, ComponentConfig) and kind in self._registries:
@@ -153,11 +160,11 @@ class Problems:
         return known
 
 
-def _length_words(limits: Mapping[str, Any]) -> str:
-    """How many values a list may have, as in `at least 2 values`."""
-    if "min_length" in limits:
-        return f"at least {limits['min_length']} values"
-    return f"at most {limits['max_length']} values"
+def _types_in(annotation: Any) -> Iterator[Any]:
+    """The types that an annotation consists of, such as those of the values of a list."""
+    yield annotation
+    for argument in get_args(annotation):
+        yield from _types_in(argument)
 
 
 def short(value: Any) -> str:

@@ -1,10 +1,10 @@
 """The settings of the training."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BeforeValidator, SerializationInfo, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BeforeValidator, Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer
 from pydantic_core import PydanticCustomError
 
 from raycal.config.component import Always, ComponentConfig, ForClusters, by_default, component
@@ -21,6 +21,7 @@ WRITTEN_IF_SET: Mapping[str, Any] = {
     "optimizer": {"name": DEFAULT_OPTIMIZER},
     "schedule": "constant",
     "warmup": 0,
+    "augmentation": [],
 }
 # The context in which `model_dump` writes all settings.
 ALL_SETTINGS = "all settings"
@@ -32,6 +33,11 @@ def _cluster_weight(value: Any) -> Any:
     raise PydanticCustomError("cluster_weight", "should be above 0 and at most 1, or purity")
 
 
+def _option_words(options: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in options.items():
+        yield f"{key} {' to '.join(map(str, value)) if isinstance(value, list | tuple) else value}"
+
+
 def _warmup(value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool):
         if value == 0:
@@ -39,6 +45,17 @@ def _warmup(value: Any) -> Any:
         if 0 < value < 1 or (isinstance(value, int) and 1 <= value <= MAX_COUNT):
             return value
     raise PydanticCustomError("warmup", "should be a whole number of steps, or a share of the steps below 1")
+
+
+_Augmentation = Annotated[ComponentConfig, component("augmentation", None, fills_in=False)]
+NO_AUGMENTATION = "none"
+
+
+def _listed(value: Any) -> Any:
+    """A list of augmentations from one augmentation, or from names that are joined by `+`."""
+    if isinstance(value, str):
+        return [] if value == NO_AUGMENTATION else value.split("+")
+    return [value] if isinstance(value, Mapping) else value
 
 
 class TrainingConfig(Strict):
@@ -55,6 +72,9 @@ class TrainingConfig(Strict):
       training loss of a whole pass. With a `validation_fraction` above 0, the loss is the mean cross-entropy on that
       share of the annotated samples, measured after every pass. This share is drawn with the seed and kept out of the
       training.
+
+    Each image of each pass is changed at random by the methods that `augmentation` lists, one after another.
+    `horizontal_flip` mirrors half of the images; it is older than `augmentation`, and is kept for experiments with it.
 
     Only the optimizer `sgd` uses the `momentum`. The learning rate rises over the `warmup`, a number of optimizer steps
     or, below 1, a share of all steps of the training. Afterwards it stays the same or, with the schedule `cosine`,
@@ -79,6 +99,7 @@ class TrainingConfig(Strict):
     weight_decay: Always[Annotated[float, Ge(0)]] = 5e-4
     image_size: Always[Annotated[int, Ge(32), Le(1024)]] = USUAL_SIZE
     horizontal_flip: Always[bool] = False
+    augmentation: Always[Annotated[list[_Augmentation], BeforeValidator(_listed)]] = Field(default_factory=list)
     dtype: Always[Literal["auto", "float32", "bfloat16"]] = "auto"
     loss: Always[Annotated[ComponentConfig, component("loss", DEFAULT_LOSS)]] = by_default(DEFAULT_LOSS)
     cluster_weight: ForClusters[Annotated[float | Literal["purity"], BeforeValidator(_cluster_weight)]] = 1.0
@@ -92,6 +113,15 @@ class TrainingConfig(Strict):
         return {
             key: value for key, value in settings.items() if key not in WRITTEN_IF_SET or value != WRITTEN_IF_SET[key]
         }
+
+    @property
+    def augmentation_words(self) -> str:
+        """The names of the augmentations with the options that are not the default, such as `flip+crop padding 0.25`.
+
+        Without options, a sweep file accepts the words as the value of `augmentation`.
+        """
+        words = (" ".join([each.name, *_option_words(each.options)]) for each in self.augmentation)
+        return "+".join(words) or NO_AUGMENTATION
 
     @property
     def without_effect(self) -> tuple[str, ...]:

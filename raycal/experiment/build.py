@@ -23,6 +23,7 @@ from raycal.data.image_dataset import UNLABELED
 from raycal.data.manifest import NAMES_SHOWN, Manifest, in_both_splits, manifest_of
 from raycal.errors import InputError, first_of
 from raycal.experiment.downloads import lacks_weights
+from raycal.learner.augmentations import augmentations
 from raycal.learner.losses import losses
 from raycal.learner.optimizers import optimizers
 from raycal.networks import is_of_family, networks
@@ -47,6 +48,7 @@ REGISTRIES: Mapping[str, Registry[Any]] = {
     "pseudo_labels": pseudo_labels,
     "loss": losses,
     "optimizer": optimizers,
+    "augmentation": augmentations,
 }
 
 
@@ -249,6 +251,7 @@ def learner(
         training,
         loss=partial(losses[training.loss.name], **training.loss.options),
         optimizer=partial(optimizers[training.optimizer.name], **training.optimizer.options),
+        augmentations=[augmentations[by.name](**by.options) for by in training.augmentation],
         team=team,
     )
 

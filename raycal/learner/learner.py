@@ -2,7 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from math import isfinite
 from typing import Any
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from raycal.algorithm.acquisition import HeadWeights
 from raycal.algorithm.records import Evaluation, Fitted, Floats, Indices, Predictions, TrainingSet
 from raycal.errors import InputError
+from raycal.learner.augmentations import Augmentation
 from raycal.learner.chance import chance_accuracy
 from raycal.learner.feature_extractor import FeatureExtractor
 from raycal.learner.losses import Loss, cross_entropy
@@ -37,6 +38,7 @@ class NetworkLearner(ABC):
         extractor: The network of this worker, which no other learner shares.
         loss: Makes the loss of a training from the number of its samples.
         optimizer: Makes the optimizer of a training.
+        augmentations: Change the images that the network is trained on, one after another.
         team: The workers of this trial. None means that there is only this worker.
 
     Attributes:
@@ -51,11 +53,12 @@ class NetworkLearner(ABC):
         *,
         loss: Callable[[int], Loss] = cross_entropy,
         optimizer: NewOptimizer = sgd,
+        augmentations: Sequence[Augmentation] = (),
         team: Team | None = None,
     ) -> None:
         self.team = team or Team.alone()
         self.extractor, self._dataset, self._training, self._new_loss = extractor, extractor.dataset, training, loss
-        self._new_optimizer = optimizer
+        self._new_optimizer, self._augmentations = optimizer, augmentations
         extractor.compile(self._network_batch(), alone=self.team.size == 1)
         self.device_settings, self.weights_digest = extractor.device_settings, extractor.weights_digest
 
@@ -152,6 +155,7 @@ class NetworkLearner(ABC):
             team,
             validate,
             new_optimizer=self._new_optimizer,
+            augmentations=self._augmentations,
         )
 
     def _weights(self, training_set: TrainingSet) -> Floats | None:

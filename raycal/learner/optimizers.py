@@ -8,13 +8,16 @@ names and options are needed in processes that do not import torch, so each func
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Protocol
 
-from annotated_types import Ge, Gt, Lt, MaxLen, MinLen
+from annotated_types import Ge, Gt, Lt
 
 from raycal.registry import Registry
 
 if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
+
+
+Beta = Annotated[float, Ge(0), Lt(1)]
 
 
 class OptimizerSettings(Protocol):
@@ -51,7 +54,7 @@ def adamw(
     parameters: "Sequence[nn.Parameter]",
     settings: OptimizerSettings,
     *,
-    betas: Annotated[list[Annotated[float, Ge(0), Lt(1)]], MinLen(2), MaxLen(2)] = [0.9, 0.999],  # noqa: B006  # is only read
+    betas: tuple[Beta, Beta] = (0.9, 0.999),
     eps: Annotated[float, Gt(0)] = 1e-8,
 ) -> "Optimizer":
     """Adam with weight decay that does not pass through the gradient's statistics (Loshchilov & Hutter 2019)."""
@@ -60,7 +63,7 @@ def adamw(
     return torch.optim.AdamW(
         parameters,
         lr=settings.learning_rate,
-        betas=(betas[0], betas[1]),
+        betas=(betas[0], betas[1]),  # a list if it was read from a file
         eps=eps,
         weight_decay=settings.weight_decay,
         fused=_is_fused(parameters),

@@ -1,6 +1,7 @@
 """Alg. 1, line 15: gradient descent on labels, some of which may be wrong or have a lower weight."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import count
 from math import fsum, inf, isfinite
 from typing import NamedTuple
@@ -13,6 +14,8 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from raycal.algorithm.records import Fitted, Floats, Indices
 from raycal.errors import DivergedError
+from raycal.learner.augmentations import Augmentation
+from raycal.learner.augmentations.protocol import Draws
 from raycal.learner.device import DeviceSettings
 from raycal.learner.inputs import Augment
 from raycal.learner.losses import Loss
@@ -136,6 +139,7 @@ def train(
     validate: Callable[[], float] | None = None,
     *,
     new_optimizer: NewOptimizer = sgd,
+    augmentations: Sequence[Augmentation] = (),
 ) -> Fitted:
     """Train on the samples, in a new order every epoch, until `settings.stop` ends the training.
 
@@ -145,6 +149,7 @@ def train(
         validate: Computes the loss that decides whether the training has converged; it is the same on every worker.
             None means that the training loss decides.
         new_optimizer: Makes the optimizer of a training.
+        augmentations: Change the images of each epoch, one after another.
 
     Raises:
         DivergedError: The loss is not finite.
@@ -154,7 +159,7 @@ def train(
     weights = None if inputs.weights is None else device_settings.on_device(inputs.weights)
     losses, patience = Losses(), Patience(settings.patience, settings.min_delta)
     for number in count(1):
-        epoch = _epoch(len(inputs.labels), inputs.weights, settings, rng, device_settings, team)
+        epoch = _epoch(len(inputs.labels), inputs.weights, settings, rng, device_settings, team, augmentations)
         if settings.steps is not None:
             epoch = _cut(epoch, settings.steps - len(losses))
         means = []
@@ -226,10 +231,16 @@ def _epoch(
     rng: np.random.Generator,
     device_settings: DeviceSettings,
     team: Team,
+    augmentations: Sequence[Augmentation] = (),
 ) -> Epoch:
-    """An epoch with the samples in a new order, and this worker's part of each batch."""
+    """An epoch with the samples in a new order, and this worker's part of each batch.
+
+    The random numbers of each sample are the same however many workers there are.
+    """
     order = rng.permutation(num_samples)
     mirrored = rng.random(num_samples) < 0.5 if settings.horizontal_flip else None
+    num_draws = sum(augmentation.draws for augmentation in augmentations)
+    draws = rng.random((num_samples, num_draws)) if augmentations else None
     chosen: list[Indices] = []
     parts: list[slice] = []
     shares: list[float] = []
@@ -246,8 +257,32 @@ def _epoch(
         parts.append(slice(begin, begin + len(shard)))
         begin += len(shard)
     positions = np.concatenate(chosen)
-    augment = None if mirrored is None else _mirroring(device_settings.on_device(mirrored[positions]))
+    changes = [] if mirrored is None else [_mirroring(device_settings.on_device(mirrored[positions]))]
+    changes += [] if draws is None else [_augmenting(augmentations, draws[positions])]
+    augment = partial(_one_after_another, changes) if changes else None
     return Epoch(positions, device_settings.on_device(positions), augment, parts, shares, totals)
+
+
+def _one_after_another(changes: Sequence[Augment], images: Tensor, part: slice) -> Tensor:
+    for change in changes:
+        images = change(images, part)
+    return images
+
+
+def _augmenting(augmentations: Sequence[Augmentation], draws: Draws) -> Augment:
+    """Augments images, each with its own random numbers.
+
+    Args:
+        draws: (n, k) The random numbers for each position of an epoch: those of the first augmentation come first.
+    """
+    ends = np.cumsum([augmentation.draws for augmentation in augmentations])
+
+    def augment(images: Tensor, part: slice) -> Tensor:
+        for augmentation, of_augmentation in zip(augmentations, np.split(draws[part], ends[:-1], axis=1), strict=True):
+            images = augmentation(images, of_augmentation)
+        return images
+
+    return augment
 
 
 def _mirroring(mirrored: Tensor) -> Augment:

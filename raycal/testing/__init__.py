@@ -20,9 +20,11 @@ from raycal.testing.examples import example_view, read_only
 from raycal.testing.experts import check_expert
 from raycal.testing.networks import check_loss, check_network
 from raycal.testing.queries import check_acquisition, check_pseudo_labels
+from raycal.testing.training import check_augmentation, check_optimizer
 
 __all__ = [
     "check_acquisition",
+    "check_augmentation",
     "check_clustering",
     "check_dataset",
     "check_expert",

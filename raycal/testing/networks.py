@@ -1,13 +1,11 @@
-"""The checks of networks, losses and optimizers, which import torch."""
+"""The checks of networks and losses, which import torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from raycal.learner.losses import losses
-from raycal.learner.optimizers import optimizers
 from raycal.networks import NetworkFacts, networks
 from raycal.testing.common import check_options
 
@@ -96,50 +94,6 @@ def _gflop(name: str, options: Mapping[str, Any], facts: NetworkFacts) -> float:
         return count("meta")
     except (RuntimeError, NotImplementedError, TypeError):  # The network reads values, which meta tensors lack.
         return count("cpu")
-
-
-@dataclass(frozen=True)
-class _Settings:
-    """The settings with which an optimizer is checked."""
-
-    learning_rate: float
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-
-
-def check_optimizer(name: str, /, **options: Any) -> None:
-    """Check an optimizer: it must bring a parameter nearer to the minimum of a parabola, and follow the learning rate.
-
-    Equal trainings must give equal bits. With a learning rate of zero, which a schedule may set, a step must change
-    nothing.
-    """
-    import torch
-    from torch import nn
-
-    check_options(optimizers, name)
-    what, start = f"optimizer {name}", torch.tensor([2.0, -1.0, 0.5])
-
-    def train(num_steps: int, *, rate: float | None = None) -> "Tensor":
-        parameters = [nn.Parameter(start.clone()), nn.Parameter(torch.zeros(2))]
-        optimizer = optimizers[name](parameters, _Settings(learning_rate=0.01), **options)
-        assert isinstance(optimizer, torch.optim.Optimizer), (
-            f"{what}: is {type(optimizer).__name__}, should be a torch.optim.Optimizer"
-        )
-        given = sum(len(group["params"]) for group in optimizer.param_groups)
-        assert given == len(parameters), f"{what}: has {given} of {len(parameters)} parameters"
-        for group in optimizer.param_groups:
-            group["lr"] = group["lr"] if rate is None else rate
-        for _ in range(num_steps):
-            torch.stack([(parameter**2).sum() for parameter in parameters]).sum().backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        return parameters[0].detach()
-
-    after = train(50)
-    assert after.isfinite().all(), f"{what}: makes parameters that are not finite"
-    assert after.norm() < start.norm(), f"{what}: 50 steps down a parabola do not come nearer to its minimum"
-    assert torch.equal(after, train(50)), f"{what}: equal trainings give different bits"
-    assert torch.equal(train(3, rate=0.0), start), f"{what}: changes parameters while the learning rate is 0"
 
 
 def check_loss(name: str, /, **options: Any) -> None:

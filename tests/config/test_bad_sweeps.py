@@ -323,11 +323,11 @@ BAD: dict[str, Bad] = {
     ),
     "value: one beta": experiment(
         "training: {optimizer: {name: adamw, betas: [0.9]}}",
-        "FILE:5: experiment.training.optimizer.betas: should be a list of at least 2 values, not [0.9]",
+        "FILE:5: experiment.training.optimizer.betas.1: missing",
     ),
     "value: three betas": experiment(
         "training: {optimizer: {name: adamw, betas: [0.9, 0.99, 0.999]}}",
-        "FILE:5: experiment.training.optimizer.betas: should be a list of at most 2 values, not [0.9, 0.99, 0.999]",
+        "FILE:5: experiment.training.optimizer.betas: should be a list of at most 2 values, not (0.9, 0.99, 0.999)",
     ),
     "value: beta": experiment(
         "training: {optimizer: {name: adamw, betas: [0.9, 1.0]}}",
@@ -337,6 +337,45 @@ BAD: dict[str, Bad] = {
         "training: {optimizer: adamw, momentum: 0.8}",
         "FILE:5: experiment.training.momentum: has no effect with training.optimizer: adamw; leave it out, or set "
         "training.optimizer to sgd",
+    ),
+    "unknown: augmentation": experiment(
+        "training: {augmentation: [crop, flipp]}",
+        "FILE:5: experiment.training.augmentation.1: 'flipp': no such augmentation (did you mean 'flip'?)",
+    ),
+    "key: of an augmentation": experiment(
+        "training: {augmentation: [{name: crop, paddin: 1}]}",
+        "FILE:5: experiment.training.augmentation.0.paddin: unknown key (did you mean 'padding'?)",
+    ),
+    "key: of another augmentation": experiment(
+        "training: {augmentation: {name: flip, degrees: 1}}",
+        "FILE:5: experiment.training.augmentation.0.degrees: unknown key here, an option of rotation",
+    ),
+    "value: padding in pixels": experiment(
+        "training: {augmentation: [{name: crop, padding: 4}]}",
+        "FILE:5: experiment.training.augmentation.0.padding: should be less than or equal to 0.5, not 4",
+    ),
+    "value: scale": experiment(
+        "training: {augmentation: [{name: resized_crop, scale: [0.9, 0.1]}]}",
+        "FILE:5: experiment.training.augmentation.0.scale: should be ascending, not (0.9, 0.1)",
+    ),
+    "type: number for a scale": experiment(
+        "training: {augmentation: [{name: resized_crop, scale: 0.5}]}",
+        "FILE:5: experiment.training.augmentation.0.scale: should be a list, not 0.5",
+    ),
+    "augmentation: frozen": experiment(
+        "model: {frozen: true}\n  training: {augmentation: [flip]}",
+        "FILE:6: experiment.training.augmentation: should be empty with model.frozen, which looks at every image once",
+    ),
+    "augmentation: mirrored twice": experiment(
+        "training: {augmentation: flip+crop, horizontal_flip: true}",
+        "FILE:5: experiment.training.horizontal_flip: should be false with the augmentation flip, which mirrors images",
+    ),
+    "augmentation: listed twice": experiment(
+        "training: {augmentation: [crop, flip, crop]}",
+        "FILE:5: experiment.training.augmentation: crop should be listed once",
+    ),
+    "type: number for augmentations": experiment(
+        "training: {augmentation: 3}", "FILE:5: experiment.training.augmentation: should be a valid list, not 3"
     ),
     "unknown: schedule": experiment(
         "training: {schedule: linear}",

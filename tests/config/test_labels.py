@@ -151,6 +151,14 @@ class TestTrialLabels:
             "random (iterations 2) s0",
         ]
 
+    def test_optimizer_and_augmentation_are_said(self) -> None:
+        adamw = {"optimizer": "adamw", "augmentation": ["flip", {"name": "crop", "padding": 0.25}]}
+
+        assert self.labels({}, {"training": adamw}) == [
+            "random (optimizer sgd, augmentation none) s0",
+            "random (optimizer adamw, augmentation flip+crop padding 0.25) s0",
+        ]
+
     def test_several_datasets_are_said(self) -> None:
         assert self.labels({"dataset": "digits"}, {"dataset": {"name": "digits", "train_size": 9}}) == [
             "random s0 digits (train_size=None)",

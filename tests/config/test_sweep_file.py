@@ -61,6 +61,7 @@ OTHER_VALUES: dict[str, Any] = {
     "training.weight_decay": 0.0,
     "training.image_size": 64,
     "training.horizontal_flip": True,
+    "training.augmentation": "flip+crop",
     "training.dtype": "float32",
     "training.loss.name": "gce",
     "training.cluster_weight": 0.5,
@@ -161,6 +162,7 @@ def test_defaults_are_the_papers(load: Load) -> None:
         "training.weight_decay": 0.0005,
         "training.image_size": 224,
         "training.horizontal_flip": False,
+        "training.augmentation": "none",
         "training.dtype": "auto",
         "training.loss.name": "cross_entropy",
         "training.cluster_weight": 1.0,
@@ -314,6 +316,43 @@ def test_dataset_spelled_out_gives_the_same_id(load: Load, dataset: str) -> None
     text = MINIMAL.replace("dataset: digits", f"dataset: {dataset}")
 
     assert list(load(text).experiments) == list(load(MINIMAL).experiments)
+
+
+@pytest.mark.parametrize(
+    ("value", "same_as"),
+    [
+        ("none", "[]"),
+        ("flip", "[flip]"),
+        ("flip+crop", "[{name: flip, p: 0.5}, {name: crop, padding: 0.125}]"),
+        ("{name: crop, padding: 0.25}", "[{name: crop, padding: 0.25, padding_mode: constant}]"),
+    ],
+)
+def test_augmentation_may_be_written_in_several_ways(load: Load, value: str, same_as: str) -> None:
+    first, second = (load(f"{MINIMAL}  training: {{augmentation: {each}}}\n") for each in (value, same_as))
+
+    assert list(first.experiments) == list(second.experiments)
+    assert (list(first.experiments) == list(load(MINIMAL).experiments)) == (value == "none")
+
+
+def test_settings_that_change_nothing_are_not_written(load: Load) -> None:
+    text = f"{MINIMAL}  training: {{optimizer: sgd, schedule: constant, warmup: 0.0, augmentation: []}}\n"
+    written = only(load(text)).model_dump(mode="json")["training"]
+    set_ = only(load(f"{MINIMAL}  training: {{optimizer: adamw, warmup: 5}}\n"))
+
+    assert written == only(load(MINIMAL)).model_dump(mode="json")["training"]
+    assert written.keys().isdisjoint({"optimizer", "schedule", "warmup", "augmentation"})
+    assert set_.model_dump(mode="json")["training"] == {
+        **written,
+        "optimizer": {"name": "adamw", "betas": [0.9, 0.999], "eps": 1e-8},
+        "warmup": 5,
+    }
+    assert ExperimentConfig.model_validate(set_.model_dump(mode="json")).experiment_id == set_.experiment_id
+
+
+def test_order_of_augmentations_changes_the_id(load: Load) -> None:
+    first, second = (load(f"{MINIMAL}  training: {{augmentation: {each}}}\n") for each in ("flip+crop", "crop+flip"))
+
+    assert list(first.experiments) != list(second.experiments)
 
 
 def test_whole_number_for_a_fraction_gives_the_same_id(load: Load) -> None:

@@ -159,6 +159,15 @@ def test_steps_of_several_settings_are_one_sentence_about_the_worst() -> None:
             "5 epochs, AdamW with learning rate 0.0003, warm-up of 5% of the steps, cosine schedule, batches of 64",
         ),
         (
+            {"augmentation": [{"name": "flip"}, {"name": "crop", "padding": 0.25}]},
+            "5 epochs, SGD with learning rate 0.001, batches of 64, augmentation flip+crop padding 0.25",
+        ),
+        (
+            {"augmentation": [{"name": "resized_crop", "scale": [0.5, 1.0]}], "horizontal_flip": True},
+            "5 epochs, SGD with learning rate 0.001, batches of 64, augmentation horizontal_flip+resized_crop scale "
+            "0.5 to 1.0",
+        ),
+        (
             {"optimizer": {"name": "lion"}, "warmup": 1},
             "5 epochs, lion with learning rate 0.001, warm-up of 1 step, batches of 64",
         ),

@@ -179,6 +179,12 @@ class ExperimentConfig(Strict):
         if stop != "epochs" and training.steps is None:
             most = "" if stop == "steps" else ", as the upper limit of a training"
             yield ("training", "steps"), None, f"should be given with training.stop: {stop}{most}"
+        if stop == "converged" and not training.validation_fraction:
+            needs = "needs a hold-out: give training.validation_fraction a value above 0"
+            if training.monitor != "loss":
+                yield ("training", "monitor"), training.monitor, needs
+            if training.restore_best:
+                yield ("training", "restore_best"), True, needs
         for key in training.without_effect_on_length:
             value, default = getattr(training, key), TrainingConfig.model_fields[key].default
             if value != default:

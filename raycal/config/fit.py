@@ -93,6 +93,9 @@ def misfits_of_kinds(config: Experiment, registries: Registries) -> Iterator[tup
     if kind != "images" and config.training.horizontal_flip:
         words = f"should be false, because the dataset {dataset} has {kind}, which cannot be mirrored"
         yield ("training", "horizontal_flip"), True, words
+    if kind != "images" and config.training.augmentation:
+        words = f"should be empty, because the dataset {dataset} has {kind}, and only images can be augmented"
+        yield ("training", "augmentation"), config.training.augmentation_words, words
     if kind != "images" and config.expert.name == PEOPLE:
         words = f"cannot be people, because the labeling page shows only images, and the dataset {dataset} has {kind}"
         yield ("expert", "name"), config.expert.name, words

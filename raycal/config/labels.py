@@ -115,10 +115,12 @@ def _length_words(training: TrainingConfig) -> str:
     steps = f"{training.steps:,} optimizer step{'' if training.steps == 1 else 's'}"
     if training.stop == "steps":
         return steps
-    of = f"validation loss ({training.validation_fraction:.0%} of the samples)"
+    value = "loss" if training.monitor == "loss" else "error rate"
+    of = f"validation {value} ({training.validation_fraction:.0%} of the samples)"
     loss = of if training.validation_fraction else "training loss"
     passes = f"{training.patience} pass{'' if training.patience == 1 else 'es'}"
-    return f"until the {loss} has not fallen by {training.min_delta:.3g} of itself in {passes}, at most {steps}"
+    best = ", weights of the best pass" if training.restore_best else ""
+    return f"until the {loss} has not fallen by {training.min_delta:.3g} of itself in {passes}, at most {steps}{best}"
 
 
 def varied_keys(experiments: Sequence[ExperimentConfig]) -> list[str]:

@@ -14,7 +14,7 @@ from raycal.networks import USUAL_SIZE
 DEFAULT_LOSS, DEFAULT_OPTIMIZER = "cross_entropy", "sgd"
 MIN_BATCH_PER_WORKER = 2  # batch normalization cannot compute the variance of a single image
 # Settings that define when a training has converged.
-CONVERGENCE = ("patience", "min_delta", "validation_fraction")
+CONVERGENCE = ("patience", "min_delta", "validation_fraction", "monitor", "restore_best")
 # Settings that are written into files only if they have other values than these, at which they change nothing. So the
 # files of an experiment without them are those of a version of raycal that did not have them.
 WRITTEN_IF_SET: Mapping[str, Any] = {
@@ -22,6 +22,8 @@ WRITTEN_IF_SET: Mapping[str, Any] = {
     "schedule": "constant",
     "warmup": 0,
     "augmentation": [],
+    "monitor": "loss",
+    "restore_best": False,
 }
 # The context in which `model_dump` writes all settings.
 ALL_SETTINGS = "all settings"
@@ -71,7 +73,9 @@ class TrainingConfig(Strict):
       the share `min_delta` of that value, and after `steps` optimizer steps at the latest. The loss is the mean
       training loss of a whole pass. With a `validation_fraction` above 0, the loss is the mean cross-entropy on that
       share of the annotated samples, measured after every pass. This share is drawn with the seed and kept out of the
-      training.
+      training. With `monitor: accuracy`, the share of wrong predictions on these samples takes the place of the loss.
+      With `restore_best`, the weights at the end are those of the pass with the lowest value; of several such passes,
+      the first one.
 
     Each image of each pass is changed at random by the methods that `augmentation` lists, one after another.
     `horizontal_flip` mirrors half of the images; it is older than `augmentation`, and is kept for experiments with it.
@@ -88,6 +92,8 @@ class TrainingConfig(Strict):
     patience: Always[Count] = 3
     min_delta: Always[Annotated[float, Ge(0), Lt(1)]] = 0.01
     validation_fraction: Always[Annotated[float, Ge(0), Le(0.5)]] = 0.0
+    monitor: Always[Literal["loss", "accuracy"]] = "loss"
+    restore_best: Always[bool] = False
     batch_size: Always[Annotated[int, Ge(MIN_BATCH_PER_WORKER), Le(MAX_COUNT)]] = 64
     optimizer: Always[Annotated[ComponentConfig, component("optimizer", DEFAULT_OPTIMIZER)]] = by_default(
         DEFAULT_OPTIMIZER

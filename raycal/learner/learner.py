@@ -166,6 +166,10 @@ class NetworkLearner(ABC):
         own = of_samples[self._dataset.train_rows[training_set.indices]]
         return own if training_set.weights is None else own * training_set.weights
 
+    def _monitored(self, right: float, loss: float, num_samples: int) -> float:
+        """The value that decides whether a training has converged: the mean loss, or the share of wrong predictions."""
+        return loss / num_samples if self._training.monitor == "loss" else 1 - right / num_samples
+
     def _evaluation(self, right: float, loss: float) -> Evaluation:
         must_be_finite(isfinite(loss), "test loss", self._training)
         num_test = self._dataset.num_test
@@ -220,10 +224,10 @@ class FineTuner(NetworkLearner):
 
         def validate() -> float:
             shard = self.team.shard(len(validation.indices))
-            _, loss = extractor.score(rows_of_pool[validation.indices[shard]], validation.labels[shard])
+            scored = extractor.score(rows_of_pool[validation.indices[shard]], validation.labels[shard])
             extractor.running.train()
-            (total,) = self.team.broadcast(self.team.all_reduce(loss))
-            return float(total / len(validation.indices))
+            right, loss = self.team.broadcast(self.team.all_reduce(*scored))
+            return self._monitored(right, loss, len(validation.indices))
 
         with seeded_layers(extractor.network, rng, self.device_settings.device, self.team.rank):
             fitted = self._train(
@@ -265,7 +269,7 @@ class LinearProbe(NetworkLearner):
 
         def validate() -> float:
             kept = self.device_settings.on_device(self._initial_pool_embeddings[validation.indices])
-            return self.extractor.score_embeddings(kept, validation.labels)[1] / len(kept)
+            return self._monitored(*self.extractor.score_embeddings(kept, validation.labels), len(kept))
 
         head = self.extractor.head
         fitted = self._train(

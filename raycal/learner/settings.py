@@ -14,6 +14,9 @@ class TrainingSettings(Protocol):
         patience: The number of epochs without an improvement after which a training has converged.
         min_delta: The smallest improvement that counts, as a share of the lowest loss so far.
         validation_fraction: The share of the annotated samples that is held out to tell whether a training converged.
+        monitor: Whether a training has converged when the loss on these samples no longer falls, or when the accuracy
+            on them no longer rises.
+        restore_best: Whether the weights of the best epoch are kept, not those of the last one.
         batch_size: The number of samples of an optimizer step, over all workers.
         schedule: Whether the learning rate stays the same or falls to zero along half a cosine.
         warmup: The number of steps at the beginning during which the learning rate rises, or a share below 1 of all
@@ -35,6 +38,10 @@ class TrainingSettings(Protocol):
     def min_delta(self) -> float: ...
     @property
     def validation_fraction(self) -> float: ...
+    @property
+    def monitor(self) -> Literal["loss", "accuracy"]: ...
+    @property
+    def restore_best(self) -> bool: ...
     @property
     def batch_size(self) -> int: ...
     @property

@@ -117,6 +117,29 @@ class Patience:
         return self._waited >= self._passes
 
 
+class BestWeights:
+    """Keeps the weights of the epoch with the lowest loss; of several such epochs, those of the first one.
+
+    Args:
+        network: The network that is trained.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network = network
+        self._lowest, self._weights = inf, dict[str, Tensor]()
+
+    def add(self, loss: float) -> None:
+        """Keep the present weights, whose loss is given, if no epoch before had a loss as low."""
+        if loss < self._lowest:
+            self._lowest = loss
+            self._weights = {name: value.detach().clone() for name, value in self._network.state_dict().items()}
+
+    def restore(self) -> None:
+        """Give the network the weights that were kept."""
+        if self._weights:
+            self._network.load_state_dict(self._weights)
+
+
 def held_out(num_samples: int, settings: TrainingSettings, rng: np.random.Generator) -> Indices:
     """Ascending positions of the samples that are held out for validation; at least two others are left to train on.
 
@@ -146,8 +169,8 @@ def train(
     Every worker stops at the same step.
 
     Args:
-        validate: Computes the loss that decides whether the training has converged; it is the same on every worker.
-            None means that the training loss decides.
+        validate: Computes the loss, or another value that should fall, which decides whether the training has
+            converged; it is the same on every worker. None means that the training loss decides.
         new_optimizer: Makes the optimizer of a training.
         augmentations: Change the images of each epoch, one after another.
 
@@ -158,6 +181,7 @@ def train(
     scheduler = LambdaLR(optimizer, _rate_factors(len(inputs.labels), settings))
     weights = None if inputs.weights is None else device_settings.on_device(inputs.weights)
     losses, patience = Losses(), Patience(settings.patience, settings.min_delta)
+    best = BestWeights(network) if settings.restore_best and validate is not None else None
     for number in count(1):
         epoch = _epoch(len(inputs.labels), inputs.weights, settings, rng, device_settings, team, augmentations)
         if settings.steps is not None:
@@ -179,10 +203,16 @@ def train(
         sums = _sums(torch.stack(means), epoch, team)
         must_be_finite(all(map(isfinite, sums)), f"training loss of epoch {number}", settings)
         loss_of_pass = losses.add(sums, epoch.totals)
-        if len(losses) == settings.steps or (settings.stop == "epochs" and number == settings.epochs):
+        is_last = len(losses) == settings.steps or (settings.stop == "epochs" and number == settings.epochs)
+        if settings.stop == "converged" and (best is not None or not is_last):
+            monitored = loss_of_pass if validate is None else validate()
+            if best is not None:
+                best.add(monitored)
+            is_last = patience.is_over(monitored) or is_last
+        if is_last:
             break
-        if settings.stop == "converged" and patience.is_over(loss_of_pass if validate is None else validate()):
-            break
+    if best is not None:
+        best.restore()
     return losses.fitted()
 
 

@@ -338,6 +338,19 @@ BAD: dict[str, Bad] = {
         "FILE:5: experiment.training.momentum: has no effect with training.optimizer: adamw; leave it out, or set "
         "training.optimizer to sgd",
     ),
+    "monitor: no hold-out": experiment(
+        "training: {stop: converged, steps: 9, monitor: accuracy}",
+        "FILE:5: experiment.training.monitor: needs a hold-out: give training.validation_fraction a value above 0",
+    ),
+    "restore_best: no hold-out": experiment(
+        "training: {stop: converged, steps: 9, restore_best: true}",
+        "FILE:5: experiment.training.restore_best: needs a hold-out: give training.validation_fraction a value above 0",
+    ),
+    "restore_best: epochs": experiment(
+        "training: {restore_best: true}",
+        "FILE:5: experiment.training.restore_best: has no effect with training.stop: epochs; leave it out, or set "
+        "training.stop to converged",
+    ),
     "unknown: augmentation": experiment(
         "training: {augmentation: [crop, flipp]}",
         "FILE:5: experiment.training.augmentation.1: 'flipp': no such augmentation (did you mean 'flip'?)",

@@ -115,6 +115,12 @@ def test_stored_configuration_is_read_back_as_it_is() -> None:
         ),
         (
             "made_up_vectors",
+            {"training": {"augmentation": "flip+crop"}},
+            "experiment.training.augmentation: should be empty, because the dataset made_up_vectors has vectors, and"
+            " only images can be augmented",
+        ),
+        (
+            "made_up_vectors",
             {"expert": "people", "scenario": "random"},
             "experiment.expert.name: cannot be people, who see nothing in the vectors of the dataset made_up_vectors",
         ),

@@ -52,6 +52,8 @@ OTHER_VALUES: dict[str, Any] = {
     "training.patience": 4,
     "training.min_delta": 0.1,
     "training.validation_fraction": 0.2,
+    "training.monitor": "accuracy",
+    "training.restore_best": True,
     "training.batch_size": 32,
     "training.optimizer.name": "adamw",
     "training.learning_rate": 0.01,
@@ -153,6 +155,8 @@ def test_defaults_are_the_papers(load: Load) -> None:
         "training.patience": 3,
         "training.min_delta": 0.01,
         "training.validation_fraction": 0.0,
+        "training.monitor": "loss",
+        "training.restore_best": False,
         "training.batch_size": 64,
         "training.optimizer.name": "sgd",
         "training.learning_rate": 0.001,
@@ -383,7 +387,13 @@ def test_other_values_cover_every_key(load: Load) -> None:
 @pytest.mark.parametrize("key", OTHER_VALUES)
 def test_every_key_of_a_mixed_scenario_changes_the_id(load: Load, key: str) -> None:
     of_convergence = key.removeprefix("training.") in ("stop", "steps", *CONVERGENCE)
-    base = only(load(f"{MINIMAL}  training: {{stop: converged, steps: 30}}\n" if of_convergence else MINIMAL))
+    base = only(
+        load(
+            f"{MINIMAL}  training: {{stop: converged, steps: 30, validation_fraction: 0.1}}\n"
+            if of_convergence
+            else MINIMAL
+        )
+    )
     changed = with_value(key, OTHER_VALUES[key], base)
 
     assert changed.flat()[key] == OTHER_VALUES[key]

@@ -321,3 +321,98 @@ def test_workers_train_on_the_weighted_mean_of_each_batch(tmp_path: Path, loss: 
     start = flat(weights(learner()))
 
     assert (several - one).norm() < 1e-3 * (one - start).norm()
+
+
+CONVERGED = {"stop": "converged", "steps": 40, "batch_size": 8, "validation_fraction": 0.3, "patience": 99}
+
+
+def with_noise(made: NetworkLearner) -> TrainingSet:
+    """Labels of which many are wrong, so that the loss on the hold-out rises again after some passes."""
+    rng = np.random.default_rng(5)
+    labels = np.where(rng.random(40) < 0.4, rng.integers(3, size=40), made._dataset.train_labels)
+    return TrainingSet(indices=np.arange(40), labels=labels)
+
+
+def trained_probe(**settings: Any) -> tuple[list[float], list[dict[str, torch.Tensor]], NetworkLearner]:
+    """The monitored value and the weights of the head after every pass, and the learner after the training."""
+    training = TRAINING.model_copy(update={**CONVERGED, "learning_rate": 0.3, **settings})
+    made = LinearProbe(extractor(dataset(num_train=40)), training)
+    made.reset(stream(0, 0, "head"))
+    values: list[float] = []
+    heads: list[dict[str, torch.Tensor]] = []
+    monitored = made._monitored
+
+    def record(*scored: Any) -> float:
+        heads.append({name: value.clone() for name, value in made.extractor.head.state_dict().items()})
+        values.append(monitored(*scored))
+        return values[-1]
+
+    made._monitored = record  # type: ignore[method-assign]
+    made.fit(with_noise(made), stream(0, 0, "train"))
+    return values, heads, made
+
+
+@pytest.mark.parametrize("monitor", ["loss", "accuracy"])
+def test_weights_of_the_best_pass_are_restored(monitor: str) -> None:
+    values, heads, best = trained_probe(monitor=monitor, restore_best=True)
+    plain, of_plain, last = trained_probe(monitor=monitor)
+    lowest = int(np.argmin(values))
+
+    assert len(values) == 10  # 28 samples are four batches, the last one of 4 samples
+    assert (plain, len(of_plain)) == (values[:9], 9)  # without the restore, nothing is measured after the last pass
+    assert 0 <= lowest < 9
+    assert same(best.extractor.head.state_dict(), heads[lowest])
+    assert same(last.extractor.head.state_dict(), heads[-1])
+    assert not same(heads[lowest], heads[-1])
+
+
+def test_monitored_accuracy_is_the_share_of_wrong_predictions_of_the_hold_out() -> None:
+    values, heads, made = trained_probe(monitor="accuracy", restore_best=True)
+    held = held_out(40, made._training, stream(0, 0, "train"))
+    embeddings = torch.from_numpy(made.predict(held).embeddings)
+    logits = embeddings @ heads[3]["weight"].T + heads[3]["bias"]
+    wrong = logits.argmax(1).numpy() != with_noise(made).labels[held]
+
+    assert len(held) == 12
+    assert values[3] == pytest.approx(wrong.mean())
+    assert len(set(values)) > 1
+
+
+def test_network_has_the_weights_and_statistics_of_the_best_pass() -> None:
+    settings = {**CONVERGED, "steps": 12, "learning_rate": 0.05, "restore_best": True}
+    made = FineTuner(extractor(dataset(num_train=40)), TRAINING.model_copy(update=settings))
+    made.reset(stream(0, 0, "head"))
+    values: list[float] = []
+    states: list[dict[str, torch.Tensor]] = []
+    monitored = made._monitored
+
+    def record(*scored: Any) -> float:
+        states.append(weights(made))
+        values.append(monitored(*scored) + (9 if len(values) == 2 else 0))  # the last pass is never the best one
+        return values[-1]
+
+    made._monitored = record  # type: ignore[method-assign]
+    made.fit(with_noise(made), stream(0, 0, "train"))
+
+    assert len(values) == 3
+    assert same(weights(made), states[int(np.argmin(values))])
+    assert not same(weights(made), states[2])
+
+
+def fit_and_restore(team: Team) -> Any:
+    settings = {**CONVERGED, "steps": 12, "learning_rate": 0.05, "restore_best": True, "monitor": "accuracy"}
+    made = FineTuner(extractor(dataset(num_train=40)), TRAINING.model_copy(update=settings), team=team)
+    if not team.leads:
+        team.serve_as_worker(made)
+        return weights(made)
+    made.reset(stream(0, 0, "head"))
+    made.fit(with_noise(made), stream(0, 0, "train"))
+    team.dismiss()
+    return weights(made)
+
+
+@pytest.mark.slow
+def test_workers_restore_the_same_weights(tmp_path: Path) -> None:
+    first, second = on_workers(tmp_path, fit_and_restore)
+
+    assert same(first, second)

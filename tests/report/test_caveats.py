@@ -155,6 +155,17 @@ def test_steps_of_several_settings_are_one_sentence_about_the_worst() -> None:
             "1 optimizer step, SGD with learning rate 0.001, batches of 64",
         ),
         (
+            {
+                "stop": "converged",
+                "steps": 9,
+                "validation_fraction": 0.2,
+                "monitor": "accuracy",
+                "restore_best": True,
+            },
+            "until the validation error rate (20% of the samples) has not fallen by 0.01 of itself in 3 passes, at "
+            "most 9 optimizer steps, weights of the best pass, SGD with learning rate 0.001, batches of 64",
+        ),
+        (
             {"optimizer": {"name": "adamw"}, "schedule": "cosine", "warmup": 0.05, "learning_rate": 3e-4},
             "5 epochs, AdamW with learning rate 0.0003, warm-up of 5% of the steps, cosine schedule, batches of 64",
         ),

@@ -70,7 +70,7 @@ class ClusterQueue:
     ) -> None:
         self._predictions, self._rules = predictions, rules
         self._clustering, self._answer, self._rng = clustering, answer, rng
-        shown = map(self._core, self._cluster(predictions.embeddings, num_clusters))
+        shown = map(self._core, self._cluster(predictions.features, num_clusters))
         # The last element is shown first. Sorting once makes each pop cheap; with a heap, the cost of a pop would grow
         # with the number of clusters.
         self._waiting = sorted(map(self._ranked, shown))
@@ -83,7 +83,7 @@ class ClusterQueue:
         """Record that the expert refused the cluster that `pop` returned last."""
         if self._rules.on_refusal == "split" and len(cluster.indices) > 1:
             rows = np.searchsorted(self._predictions.indices, cluster.indices)
-            halves = self._cluster(self._predictions.embeddings[rows], 2)
+            halves = self._cluster(self._predictions.features[rows], 2)
             for half in halves if len(halves) > 1 else ():
                 insort(self._waiting, self._ranked(rows[half]))
 
@@ -94,14 +94,14 @@ class ClusterQueue:
         count = max(1, ceil(self._rules.core * len(rows) - ROUNDING))
         if count == len(rows):
             return rows
-        return rows[least(from_centroid(self._predictions.embeddings[rows]), count)]
+        return rows[least(from_centroid(self._predictions.features[rows]), count)]
 
     def _ranked(self, rows: Rows) -> Waiting:
         return self._worth(rows), len(rows), -rows.item(0), rows
 
     def _cluster_of(self, rows: Rows) -> Cluster:
         predictions = self._predictions
-        return Cluster(indices=predictions.indices[rows], embeddings=lambda: predictions.embeddings[rows])
+        return Cluster(indices=predictions.indices[rows], embeddings=lambda: predictions.features[rows])
 
     def _worth(self, rows: Rows) -> float:
         match self._rules.order:

@@ -88,10 +88,14 @@ class QueryModel:
         if self._rest is None:
             self._rest = self._learner.predict(np.setdiff1d(np.arange(len(self._pool)), first.indices))
         embeddings = np.empty((len(indices), first.embeddings.shape[1]), np.float32)
+        separate = None if first.separate is None else np.empty((len(indices), first.separate.shape[1]), np.float32)
         for part in (first, self._rest):
             mine = np.isin(indices, part.indices)
-            embeddings[mine] = part.restrict(indices[mine]).embeddings
-        return AnnotatedSamples(embeddings=embeddings, labels=labels)
+            own = part.restrict(indices[mine])
+            embeddings[mine] = own.embeddings
+            if separate is not None:
+                separate[mine] = own.separate
+        return AnnotatedSamples(embeddings=embeddings, labels=labels, separate=separate)
 
     def _members(self, candidates: Indices, count: int) -> Floats:
         first = self._of_the_askable()

@@ -20,18 +20,29 @@ class Predictions:
         indices: (U,) int64, ascending.
         probs: (U, K) float32; each row sums to one.
         embeddings: (U, D) float32, the inputs of the network's head, not normalized.
+        separate: (U, F) float32, embeddings by a separate feature model. None if there is no such model.
     """
 
     indices: Indices
     probs: Floats
     embeddings: Floats
+    separate: Floats | None = None
+
+    @property
+    def features(self) -> Floats:
+        """(U, D) or (U, F) float32, in which similar samples are near each other.
+
+        They come from the separate feature model if there is one; otherwise they are the embeddings.
+        """
+        return self.embeddings if self.separate is None else self.separate
 
     def restrict(self, indices: Indices) -> Self:
         """The predictions for some of the samples; `indices` must be ascending and a subset of `self.indices`."""
         if len(indices) == len(self.indices):
             return self
         rows = np.searchsorted(self.indices, indices)
-        return type(self)(indices=indices, probs=self.probs[rows], embeddings=self.embeddings[rows])
+        separate = None if self.separate is None else self.separate[rows]
+        return type(self)(indices=indices, probs=self.probs[rows], embeddings=self.embeddings[rows], separate=separate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-from annotated_types import Gt, Le
+from annotated_types import Ge, Gt, Le
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -23,6 +23,9 @@ from raycal.networks import IMAGENET, PRETRAINED, is_of_family
 from raycal.registry import EVERYTHING, REQUIRED, Affects, Option, Registry
 
 DEFAULT_NETWORK = "resnet18"
+
+# The side of the square images that a network sees, in pixels.
+ImageSize = Annotated[int, Ge(32), Le(1024)]
 
 _T = TypeVar("_T")
 # Every setting of an experiment declares which experiments it can change; a test fails for one that does not.
@@ -73,16 +76,39 @@ def published_weights(network: str) -> str:
     return PRETRAINED if is_of_family(network) else IMAGENET
 
 
-class ModelConfig(ComponentConfig):
-    """The network with its options, and the source of its weights: `imagenet`, `pretrained`, `none`, or a file with a
-    state dict. By default they are those that are published for the network.
+class NetworkConfig(ComponentConfig):
+    """A network with its options, and the source of its weights: `imagenet`, `pretrained`, `none`, or a file.
 
-    If the network is `frozen`, only its last layer is trained, on embeddings that the initial weights compute.
+    By default they are the weights that are published for the network. A file holds a state dict.
     """
 
     name: Always[Annotated[str, AfterValidator(_network)]] = DEFAULT_NETWORK
     weights: Always[Annotated[str, BeforeValidator(lambda value: "none" if value is None else value)]] = IMAGENET
+
+
+class ModelConfig(NetworkConfig):
+    """The network that is trained.
+
+    If it is `frozen`, only its last layer is trained, on embeddings that the initial weights compute.
+    """
+
     frozen: Always[bool] = False
+
+
+class FeaturesConfig(NetworkConfig):
+    """A separate network that is never trained. Its embeddings of the pool are clustered, and decide which samples are
+    alike.
+
+    If `image_size` is None in a sweep file, it is the size with which the network was pretrained.
+    """
+
+    name: Always[Annotated[str, AfterValidator(_network)]]
+    image_size: Always[ImageSize | None] = None
+
+
+def weights_setting(network: NetworkConfig) -> str:
+    """The key of the weights of a network in a sweep file."""
+    return "features.weights" if isinstance(network, FeaturesConfig) else "model.weights"
 
 
 def component(
@@ -102,13 +128,13 @@ def component(
         if not isinstance(value, Mapping):
             return value
         value = {"name": default, **value} if default else value
-        if model is ModelConfig and isinstance(value.get("name"), str):
+        if issubclass(model, NetworkConfig) and isinstance(value.get("name"), str):
             value = {"weights": published_weights(value["name"]), **value}
         registry: Registry[Any] | None = (info.context or {}).get(kind)
         if registry is None or not isinstance(value.get("name"), str):
             return value
         if value["name"] not in registry:
-            if model is ModelConfig:
+            if issubclass(model, NetworkConfig):
                 return value  # the name is checked together with its group, so that the error has its place in the file
             hint = did_you_mean(value["name"], registry)
             raise PydanticCustomError("unknown_name", "no such {kind} {hint}", {"kind": kind, "hint": hint})

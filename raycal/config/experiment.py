@@ -22,16 +22,18 @@ from raycal.config.component import (
     Always,
     ClusteringConfig,
     ComponentConfig,
+    FeaturesConfig,
     ForAcquisition,
     ForBudgets,
     ForClusters,
     ForLaterPredictions,
     ForPredictions,
     ModelConfig,
+    NetworkConfig,
     by_default,
     component,
 )
-from raycal.config.fit import misfits_of_kinds, with_model
+from raycal.config.fit import misfits_of_features, misfits_of_kinds, with_model
 from raycal.config.identity import RECIPE_VERSION, digest_of, relevant_fields, without_younger
 from raycal.config.people import misfits_with_people
 from raycal.config.scenario import OwnScenario, known_scenario
@@ -43,11 +45,12 @@ from raycal.config.training import (
     MIN_BATCH_PER_WORKER,
     TrainingConfig,
 )
-from raycal.networks import IMAGENET, PRETRAINED, networks
+from raycal.networks import IMAGENET, PRETRAINED, USUAL_SIZE, networks
 from raycal.plugins import digests_of
 from raycal.registry import Registry
 
 DEFAULT_ACQUISITION = "entropy"
+FEATURES = "features"
 WORKERS = "workers"  # in a sweep file, this setting is `resources.workers_per_trial`
 PLUGINS = "plugins"  # users cannot set this; it follows from the extensions that are used
 _PURITY_THRESHOLD = "purity_threshold"
@@ -77,15 +80,18 @@ class ExperimentConfig(Strict):
     ask_with: ForPredictions[Literal["previous", "initial"]] = "previous"
     retrain_between: ForLaterPredictions[bool] = False
     keep_cluster_labels: ForClusters[bool] = False
+    features: ForPredictions[Annotated[FeaturesConfig | None, component("model", None, FeaturesConfig)]] = None
     workers: Always[Count] = 1
     plugins: Always[dict[str, str]] = Field(default_factory=dict)
 
     @model_serializer(mode="wrap")
     def _without_empty_plugins(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Omit `plugins` for experiments without plug-ins, as in files from before plug-ins existed."""
+        """Omit `plugins` and `features` for experiments that have none, as in files from before these settings
+        existed."""
         settings: dict[str, Any] = serialize(self)
-        if not self.plugins:
-            settings.pop(PLUGINS, None)
+        for key, is_given in ((PLUGINS, bool(self.plugins)), (FEATURES, self.features is not None)):
+            if not is_given:
+                settings.pop(key, None)
         return settings
 
     @model_validator(mode="before")
@@ -96,7 +102,7 @@ class ExperimentConfig(Strict):
     @model_validator(mode="after")
     def _fit_together(self, info: ValidationInfo) -> Self:
         if info.context is not None:
-            self._take_size_of_network()
+            self._take_sizes_of_networks()
         misfits = [*self._misfits(), *([] if info.context is None else self._misfits_of_components(info.context))]
         details = [
             InitErrorDetails(type=PydanticCustomError("unfit", "{words}", {"words": words}), loc=loc, input=value)
@@ -129,33 +135,63 @@ class ExperimentConfig(Strict):
         A stored configuration is not checked again, because that may import the package of a network family.
         """
         of_kinds = list(misfits_of_kinds(self, registries))
-        yield from of_kinds or self._misfits_of_network()
+        yield from of_kinds or self._misfits_of_network("model", self.model, ("training", self.training.image_size))
+        if self.features is not None:
+            wrong = list(misfits_of_features(self, self.features, registries))
+            size = (FEATURES, self.features.image_size or USUAL_SIZE)
+            yield from wrong or self._misfits_of_network(FEATURES, self.features, size)
 
-    def _misfits_of_network(self) -> Iterator[tuple[tuple[str, ...], Any, str]]:
-        """The settings that the network does not allow, unless the network is not registered in this process."""
-        name = self.model.name
-        if name not in networks:
+    def _misfits_of_network(
+        self, key: str, config: NetworkConfig, image_size: tuple[str, int]
+    ) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+        """The settings that a network does not allow, unless the network is not registered in this process.
+
+        Args:
+            key: The key of the network.
+            config: The network.
+            image_size: The key of the group with the size of its images, and the size.
+        """
+        if config.name not in networks:
             return
-        facts, size = networks.facts(name), self.training.image_size
+        name, facts, (group, size) = config.name, networks.facts(config.name), image_size
         if facts.image_size is not None and size != facts.image_size:
             words = f"should be {facts.image_size}, not {size}, as {name} accepts no other size"
-            yield ("training", "image_size"), size, words
-        elif facts.misfit is not None and (words_or_none := facts.misfit(size)) is not None:
-            yield ("training", "image_size"), size, words_or_none
+            yield (group, "image_size"), size, words
+        elif facts.misfit is not None and (reason := facts.misfit(size)) is not None:
+            yield (group, "image_size"), size, reason
         published = {IMAGENET: facts.imagenet, PRETRAINED: facts.pretrained}
-        if (weights := self.model.weights) in published and published[weights] is None:
+        if (weights := config.weights) in published and published[weights] is None:
             known = [word for word, one in published.items() if one is not None]
             why = f"those of {name} are {known[0]!r}" if known else f"no weights are published for {name}"
             words = f"should be {', '.join([*known, 'none'])} or a file, not {weights!r}, because {why}"
-            yield ("model", "weights"), weights, words
+            yield (key, "weights"), weights, words
 
-    def _take_size_of_network(self) -> None:
-        """Let the images have the size with which the network was pretrained, if the sweep file gives no size."""
-        key, name = "image_size", self.model.name
-        if key in self.training.model_fields_set or name not in networks:
-            return
-        if (size := networks.facts(name).usual_size) != self.training.image_size:
-            self.__dict__["training"] = self.training.model_copy(update={key: size})
+    def _take_sizes_of_networks(self) -> None:
+        """Let the images have the size with which a network was pretrained, if the sweep file gives no size."""
+        key, name, features = "image_size", self.model.name, self.features
+        if key not in self.training.model_fields_set and name in networks:
+            size = networks.facts(name).usual_size
+            if size != self.training.image_size:
+                self.__dict__["training"] = self.training.model_copy(update={key: size})
+        if features is not None and features.image_size is None and features.name in networks:
+            size = networks.facts(features.name).usual_size
+            self.__dict__[FEATURES] = features.model_copy(update={key: size})
+
+    @property
+    def largest_image_size(self) -> int:
+        """The side of the largest images that a network of this experiment sees, in pixels."""
+        other = None if self.feature_model is None else self.feature_model.image_size
+        return max(self.training.image_size, other or 0)
+
+    @property
+    def networks(self) -> tuple[NetworkConfig, ...]:
+        """The network that is trained, and the separate feature model if there is one."""
+        return (self.model,) if self.feature_model is None else (self.model, self.feature_model)
+
+    @property
+    def feature_model(self) -> FeaturesConfig | None:
+        """The separate feature model. None if there is none, or if the scenario asks no model what is alike."""
+        return self.features if self.resolved_scenario.asks_model else None
 
     def _misfits_of_augmentation(self) -> Iterator[tuple[tuple[str, str], Any, str]]:
         """Augmentations that have no effect, or the effect of another one."""
@@ -222,6 +258,8 @@ class ExperimentConfig(Strict):
         for kind in ("dataset", "model", "acquisition", "clustering"):
             if kind in settings:
                 yield kind, settings[kind]["name"]
+        if settings.get(FEATURES):
+            yield "model", settings[FEATURES]["name"]
         for _, expert in experts.chain(settings["expert"]):
             yield "expert", expert["name"]
         yield "loss", self.training.loss.name

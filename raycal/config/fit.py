@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from raycal.algorithm.expert.people import PEOPLE
-from raycal.config.component import DEFAULT_NETWORK, ComponentConfig, ModelConfig
+from raycal.config.component import DEFAULT_NETWORK, ComponentConfig, FeaturesConfig, ModelConfig
 from raycal.config.training import TrainingConfig
 from raycal.networks import USUAL_SIZE, networks
 from raycal.registry import Kind, Registry
@@ -99,3 +99,14 @@ def misfits_of_kinds(config: Experiment, registries: Registries) -> Iterator[tup
     if kind != "images" and config.expert.name == PEOPLE:
         words = f"cannot be people, because the labeling page shows only images, and the dataset {dataset} has {kind}"
         yield ("expert", "name"), config.expert.name, words
+
+
+def misfits_of_features(
+    config: Experiment, features: FeaturesConfig, registries: Registries
+) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+    """The settings of a separate feature model that do not fit the dataset: key, value and reason."""
+    kind, name, dataset = kind_of_dataset(config.dataset.name, registries), features.name, config.dataset.name
+    if kind == "vectors":
+        yield ("features",), name, f"has no use, because the dataset {dataset} has vectors already; leave it out"
+    elif kind is not None and name in networks and (takes := networks.facts(name).input) != kind:
+        yield ("features", "name"), name, f"takes {takes}, but the dataset {dataset} has {kind}"

@@ -16,7 +16,7 @@ RECIPE_VERSION = 1
 _NO_GROUP = ""  # stands for settings directly under `experiment`
 # Settings that were added after the first ids, by group, with the values at which they change nothing.
 YOUNGER_THAN_IDS: Mapping[str, Mapping[str, Any]] = {
-    _NO_GROUP: {"keep_cluster_labels": False, "plugins": {}},
+    _NO_GROUP: {"features": None, "keep_cluster_labels": False, "plugins": {}},
     "dataset": {"on_error": "refuse"},
     "expert": {"seconds_per_image_shown": 0.0, "seconds_per_refused_cluster": None},
     "clustering": {"core": 1.0, "order": "size", "on_refusal": "skip"},

@@ -132,8 +132,18 @@ def varied_keys(experiments: Sequence[ExperimentConfig]) -> list[str]:
     """
     flats = [named_settings(experiment) for experiment in experiments]
     keys = dict.fromkeys(key for flat in flats for key in flat)
-    differing = [key for key in keys if len({str(flat[key]) for flat in flats if key in flat}) > 1]
+    # An experiment without a separate feature model differs from one that has such a model.
+    differing = [
+        key
+        for key in keys
+        if len({str(flat[key]) for flat in flats if key in flat} | {ABSENT for flat in flats if _lacks(flat, key)}) > 1
+    ]
     return ["scenario", *(key for key in differing if key != "seed" and not key.startswith("scenario"))]
+
+
+def _lacks(flat: Mapping[str, Any], key: str) -> bool:
+    """Whether an experiment has no separate feature model, and the key is the name of the model of another one."""
+    return key == "features.name" and key not in flat
 
 
 def scenario_names(experiments: Sequence[ExperimentConfig]) -> list[str]:

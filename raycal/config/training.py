@@ -7,7 +7,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BeforeValidator, Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer
 from pydantic_core import PydanticCustomError
 
-from raycal.config.component import Always, ComponentConfig, ForClusters, by_default, component
+from raycal.config.component import Always, ComponentConfig, ForClusters, ImageSize, by_default, component
 from raycal.config.strict import MAX_COUNT, Count, Strict
 from raycal.networks import USUAL_SIZE
 
@@ -103,7 +103,7 @@ class TrainingConfig(Strict):
     warmup: Always[Annotated[int | float, BeforeValidator(_warmup)]] = 0
     momentum: Always[Annotated[float, Ge(0), Lt(1)]] = 0.9
     weight_decay: Always[Annotated[float, Ge(0)]] = 5e-4
-    image_size: Always[Annotated[int, Ge(32), Le(1024)]] = USUAL_SIZE
+    image_size: Always[ImageSize] = USUAL_SIZE
     horizontal_flip: Always[bool] = False
     augmentation: Always[Annotated[list[_Augmentation], BeforeValidator(_listed)]] = Field(default_factory=list)
     dtype: Always[Literal["auto", "float32", "bfloat16"]] = "auto"

@@ -23,7 +23,7 @@ from raycal.dry_run.rates import (
 from raycal.dry_run.work import work_of
 from raycal.errors import InputError
 from raycal.monitor.progress import named
-from raycal.networks import networks
+from raycal.networks import USUAL_SIZE, networks
 
 DONE = "done"
 
@@ -55,8 +55,7 @@ def estimate_cost(config: ExperimentConfig, info: DatasetInfo) -> Cost:
     images that some acquisition functions take.
     """
     training = config.training
-    facts, resnet18 = networks.facts(config.model.name), networks.facts("resnet18")
-    size = facts.cost(training.image_size) / resnet18.cost(32)
+    size, features = _relative_cost(config.model.name, training.image_size), config.feature_model
     members = config.acquisition.options.get("members", 1)
     settings, interactions, gflops = loop_settings(config), list[int](), list[float]()
     for accepts in (False, True):
@@ -67,8 +66,14 @@ def estimate_cost(config: ExperimentConfig, info: DatasetInfo) -> Cost:
         if config.model.frozen:
             scored, trained = info.num_train + info.num_test, 0
         interactions.append(work.interactions)
-        gflops.append(size * (scored * FORWARD_GFLOP + trained * TRAINING_GFLOP))
+        embedded = 0.0 if features is None else info.num_train * _relative_cost(features.name, features.image_size)
+        gflops.append(size * (scored * FORWARD_GFLOP + trained * TRAINING_GFLOP) + embedded * FORWARD_GFLOP)
     return Cost(interactions=max(interactions), least_gflop=min(gflops), most_gflop=max(gflops))
+
+
+def _relative_cost(network: str, image_size: int | None) -> float:
+    """The cost of a sample, as a multiple of the cost of an image of 32 px for ResNet-18."""
+    return networks.facts(network).cost(image_size or USUAL_SIZE) / networks.facts("resnet18").cost(32)
 
 
 def print_estimate(

@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from raycal.algorithm.questions import Annotators
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Labels
 from raycal.config import ExperimentConfig, WorkerSettings
+from raycal.config.component import FeaturesConfig, NetworkConfig, weights_setting
 from raycal.config.labels import data_place
 from raycal.config.people import asks_people
 from raycal.data import Dataset, LoadedDataset, datasets
@@ -26,12 +28,14 @@ from raycal.experiment.downloads import lacks_weights
 from raycal.learner.augmentations import augmentations
 from raycal.learner.losses import losses
 from raycal.learner.optimizers import optimizers
-from raycal.networks import is_of_family, networks
+from raycal.networks import USUAL_SIZE, is_of_family, networks
 from raycal.plugins import owner_of
 from raycal.registry import Kind, Registry
 from raycal.storage.inputs import DatasetInput, ExpectedInputs, Inputs, RecordedInputs
 
 if TYPE_CHECKING:
+    from raycal.learner.device import DeviceSettings
+    from raycal.learner.feature_model import FeatureModel
     from raycal.learner.learner import NetworkLearner
     from raycal.learner.team import Team
     from raycal.learner.weights import StateDict
@@ -55,23 +59,41 @@ REGISTRIES: Mapping[str, Registry[Any]] = {
 def dataset(config: ExperimentConfig) -> Dataset:
     """The dataset of an experiment, not yet loaded."""
     make = datasets[config.dataset.name]
-    made: Dataset = make(**config.dataset.options, seed=config.seed, image_size=config.training.image_size)
+    made: Dataset = make(**config.dataset.options, seed=config.seed, image_size=config.largest_image_size)
     return made
 
 
 def dataset_key(config: ExperimentConfig) -> str:
     """The key of an experiment's dataset; experiments with the same key see the same samples in the same split."""
     options = json.dumps(config.dataset.options, sort_keys=True)
-    return f"{config.dataset.name} {options} {config.seed} {config.training.image_size}"
+    return f"{config.dataset.name} {options} {config.seed} {config.largest_image_size}"
 
 
 def weights_key(config: ExperimentConfig) -> str:
     """The key of an experiment's initial weights; experiments with the same key start from the same weights."""
-    model = config.model
-    options = f" {json.dumps(model.options, sort_keys=True)}" if model.options else ""
+    return _weights_key(config.model, config.training.image_size)
+
+
+def features_key(config: ExperimentConfig) -> str | None:
+    """The key of the weights of an experiment's separate feature model; None if there is none."""
+    features = config.feature_model
+    return None if features is None else _weights_key(features, features.image_size)
+
+
+def _weights_key(network: NetworkConfig, image_size: int | None) -> str:
+    options = f" {json.dumps(network.options, sort_keys=True)}" if network.options else ""
     # The weights of some networks of a family are adapted to the size of the images.
-    size = f" {config.training.image_size} px" if is_of_family(model.name) else ""
-    return f"{model.name} {model.weights}{options}{size}"
+    size = f" {image_size} px" if is_of_family(network.name) else ""
+    return f"{network.name} {network.weights}{options}{size}"
+
+
+def _networks_of(config: ExperimentConfig) -> Iterator[tuple[str, NetworkConfig, int | None]]:
+    """The networks of an experiment that start from weights: the key of the weights, the network, and the size of its
+    images."""
+    for network in config.networks:
+        if network.weights != "none":
+            size = network.image_size if isinstance(network, FeaturesConfig) else config.training.image_size
+            yield _weights_key(network, size), network, size
 
 
 def dataset_family(config: ExperimentConfig) -> str:
@@ -104,8 +126,9 @@ def prepare(experiments: Mapping[str, ExperimentConfig]) -> Inputs:
             inputs[key] = _dataset_input(config, loaded)
             leaks.setdefault(inputs[key].title, []).append(_leak(loaded, inputs[key].manifest))
         expert(config, labels[key])
-        if config.model.weights != "none" and weights_key(config) not in digests:
-            digests[weights_key(config)] = _weights_digest(config)
+        for weights, network, size in _networks_of(config):
+            if weights not in digests:
+                digests[weights] = _weights_digest(network, size)
     if left_out:
         named = first_of(list(left_out), NAMES_SHOWN, "; ")
         kinds = {*left_out.values()}
@@ -133,14 +156,15 @@ def read_again(experiments: Mapping[str, ExperimentConfig], recorded: RecordedIn
     inputs: dict[str, DatasetInput] = {}
     digests: dict[str, str] = {}
     for config in experiments.values():
-        key, weights = dataset_key(config), weights_key(config)
+        key = dataset_key(config)
         if dataset_family(config) in recorded.families and key not in inputs and key not in but.datasets:
             made = dataset(config)
             if not made.inspect().download:
                 inputs[key] = _dataset_input(config, made.load())
-        is_read = weights in digests or weights in but.weights
-        if weights in recorded.weights and not is_read and not lacks_weights(config):
-            digests[weights] = _weights_digest(config)
+        for weights, network, size in _networks_of(config):
+            is_read = weights in digests or weights in but.weights
+            if weights in recorded.weights and not is_read and not lacks_weights(network):
+                digests[weights] = _weights_digest(network, size)
     return Inputs(datasets=inputs, weights=digests)
 
 
@@ -163,26 +187,32 @@ def _leak(loaded: LoadedDataset, manifest: Manifest) -> str:
     )
 
 
-def _weights_digest(config: ExperimentConfig) -> str:
-    """The digest of the weights that an experiment starts from."""
+def _weights_digest(network: NetworkConfig, image_size: int | None) -> str:
+    """The digest of the weights that a network starts from."""
     from raycal.learner.weights import weights_digest
 
-    return weights_digest(_weights(config) or {})
+    return weights_digest(_weights(network, image_size) or {})
 
 
-def _weights(config: ExperimentConfig) -> "StateDict | None":
-    """The weights that an experiment starts from; None if they are drawn."""
+def _weights(network: NetworkConfig, image_size: int | None) -> "StateDict | None":
+    """The weights that a network starts from; None if they are drawn."""
     from raycal.learner.weights import load_weights
 
-    model = config.model
-    return load_weights(model.weights, model.name, model.options, config.training.image_size)
+    try:
+        return load_weights(network.weights, network.name, network.options, image_size)
+    except InputError as error:
+        if not isinstance(network, FeaturesConfig):
+            raise
+        words = (problem.replace("model.weights", weights_setting(network)) for problem in error.problems)
+        raise InputError(*words) from error
 
 
 def expected_inputs(inputs: Inputs, experiments: Mapping[str, ExperimentConfig]) -> dict[str, ExpectedInputs]:
     """The inputs that each experiment must read, by experiment id; experiments whose dataset was not prepared are left
     out."""
     expected_inputs = {
-        key: inputs.expected(dataset_key(config), weights_key(config)) for key, config in experiments.items()
+        key: inputs.expected(dataset_key(config), weights_key(config), features_key(config))
+        for key, config in experiments.items()
     }
     return {key: expected for key, expected in expected_inputs.items() if expected is not None}
 
@@ -229,21 +259,22 @@ def learner(
     from raycal.learner.learner import FineTuner, LinearProbe
 
     training, rounds = config.training, config.resolved_scenario.iterations(config.iterations)
+    device_settings = DeviceSettings.choose(
+        training.dtype,
+        threads=worker.threads,
+        gpu_share=worker.gpu_share,
+        compiled=worker.compile,
+        steps=0 if config.model.frozen else rounds * training.most_steps(loaded.num_train),
+    )
     extractor = FeatureExtractor(
         loaded,
         training.image_size,
         network=config.model.name,
         network_options=config.model.options,
-        network_source=_network_source(config),
-        weights=_weights(config),
+        network_source=_network_source(config.model),
+        weights=_weights(config.model, training.image_size),
         rng=stream(config.seed, 0, "backbone"),
-        device_settings=DeviceSettings.choose(
-            training.dtype,
-            threads=worker.threads,
-            gpu_share=worker.gpu_share,
-            compiled=worker.compile,
-            steps=0 if config.model.frozen else rounds * training.most_steps(loaded.num_train),
-        ),
+        device_settings=device_settings,
     )
     make = LinearProbe if config.model.frozen else FineTuner
     return make(
@@ -253,17 +284,45 @@ def learner(
         optimizer=partial(optimizers[training.optimizer.name], **training.optimizer.options),
         augmentations=[augmentations[by.name](**by.options) for by in training.augmentation],
         team=team,
+        features=_feature_model(config, loaded, device_settings),
     )
 
 
-def _network_source(config: ExperimentConfig) -> str:
+def _feature_model(
+    config: ExperimentConfig, loaded: LoadedDataset, device_settings: "DeviceSettings"
+) -> "FeatureModel | None":
+    """The separate feature model of an experiment; None if there is none."""
+    from raycal.learner.feature_extractor import FeatureExtractor
+    from raycal.learner.feature_model import FeatureModel
+
+    features = config.feature_model
+    if features is None:
+        return None
+
+    def make() -> FeatureExtractor:
+        return FeatureExtractor(
+            loaded,
+            features.image_size or USUAL_SIZE,
+            network=features.name,
+            network_options=features.options,
+            network_source=_network_source(features),
+            weights=_weights(features, features.image_size),
+            rng=stream(config.seed, 0, "features"),
+            # The trained network has its samples on the device already, and these are seen only once.
+            device_settings=replace(device_settings, gpu_share=0.0, compiled=False),
+        )
+
+    return FeatureModel(make)
+
+
+def _network_source(config: NetworkConfig) -> str:
     """A text that distinguishes a network from others that have the same weights, such as those of a changed plug-in or
     of another version of a library; empty for a network of raycal."""
-    name, plugin = config.model.name, owner_of("model", config.model.name)
+    name, plugin = config.name, owner_of("model", config.name)
     if plugin is None and not is_of_family(name):
         return ""
     source = networks.facts(name).version if plugin is None else plugin.digest
-    return f"{name} {source} {json.dumps(config.model.options, sort_keys=True)}"
+    return f"{name} {source} {json.dumps(config.options, sort_keys=True)}"
 
 
 def components(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from raycal.config import ExperimentConfig
+from raycal.config.component import NetworkConfig, weights_setting
 from raycal.data import DatasetInfo
 from raycal.data.download import checkpoints_dir, download
 from raycal.errors import InputError
@@ -54,46 +55,51 @@ def downloads(experiments: Iterable[ExperimentConfig], infos: Mapping[str, Datas
         info = infos.get(config.experiment_id)
         if info is not None and info.download:
             needed[Download(config.dataset.name, info.download, f"put it into {info.download_to}")] = None
-        if lacks_weights(config):
-            needed[_of_weights(config)] = None
+        for network in config.networks:
+            if lacks_weights(network):
+                needed[_of_weights(network)] = None
     return list(needed)
 
 
-def _of_weights(config: ExperimentConfig) -> Download:
-    """The download of the published weights of an experiment."""
-    name, facts = config.model.name, networks.facts(config.model.name)
+def _of_weights(network: NetworkConfig) -> Download:
+    """The download of the published weights of a network."""
+    name, facts, key = network.name, networks.facts(network.name), weights_setting(network)
     if facts.pretrained is not None:
-        return Download(f"model.weights: pretrained of {name}", facts.pretrained.url, facts.pretrained.instead)
+        return Download(f"{key}: pretrained of {name}", facts.pretrained.url, facts.pretrained.instead)
     assert facts.imagenet is not None
-    what = f"model.weights: imagenet of {name} ({facts.imagenet.megabytes} MB)"
-    instead = f"put {facts.imagenet.file} into {checkpoints_dir()}, or give a file as model.weights"
+    what = f"{key}: imagenet of {name} ({facts.imagenet.megabytes} MB)"
+    instead = f"put {facts.imagenet.file} into {checkpoints_dir()}, or give a file as {key}"
     return Download(what, facts.imagenet.url, instead)
 
 
-def lacks_weights(config: ExperimentConfig) -> bool:
-    """Whether the weights of an experiment would be downloaded, because they are not on this machine."""
-    if config.model.weights == PRETRAINED:
-        pretrained = networks.facts(config.model.name).pretrained
+def lacks_weights(network: NetworkConfig) -> bool:
+    """Whether the weights of a network would be downloaded, because they are not on this machine."""
+    if network.weights == PRETRAINED:
+        pretrained = networks.facts(network.name).pretrained
         return pretrained is not None and not pretrained.is_here()
-    weights = networks.facts(config.model.name).imagenet
-    return config.model.weights == IMAGENET and weights is not None and not (checkpoints_dir() / weights.file).is_file()
+    weights = networks.facts(network.name).imagenet
+    return network.weights == IMAGENET and weights is not None and not (checkpoints_dir() / weights.file).is_file()
 
 
 def fetch_weights(config: ExperimentConfig) -> None:
-    """Download the weights of an experiment into the folder in which their library looks for them, if they are not
+    """Download the weights of an experiment into the folders in which their libraries look for them, if they are not
     there.
 
     Raises:
-        InputError: The download failed, and left no part of the file.
+        InputError: A download failed, and left no part of the file.
     """
-    if not lacks_weights(config):
-        return
-    facts = networks.facts(config.model.name)
+    for network in config.networks:
+        if lacks_weights(network):
+            _fetch_weights(network)
+
+
+def _fetch_weights(network: NetworkConfig) -> None:
+    name, facts, key = network.name, networks.facts(network.name), weights_setting(network)
     if facts.pretrained is not None:
         try:
             facts.pretrained.fetch()
         except Exception as error:  # libraries fail in many ways when there is no network
-            raise InputError(no_download(config.model.name, facts.pretrained, error)) from error
+            raise InputError(no_download(name, facts.pretrained, error).replace("model.weights", key)) from error
         return
     weights = facts.imagenet
     assert weights is not None
@@ -101,9 +107,9 @@ def fetch_weights(config: ExperimentConfig) -> None:
     download(
         folder,
         lambda: _fetch(weights, folder / weights.file),
-        name="model.weights: imagenet",
+        name=f"{key}: imagenet",
         instead=f"without a network, put {weights.url} into that folder, or give a file with the weights of "
-        f"{config.model.name} as model.weights",
+        f"{name} as {key}",
     )
 
 

@@ -2,7 +2,7 @@
 
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,15 @@ def environment(
     num_workers: int,
     *,
     weights: str | None = None,
+    features: str | None = None,
+    libraries: Sequence[str] = (),
     plugins: Mapping[str, Mapping[str, str]] | None = None,
 ) -> dict[str, Any]:
     """The versions, machine, data and weights, as `environment.json` holds them.
 
-    The key `git` is missing outside a git working tree, `weights` if the weights were drawn at random, and `plugins` if
-    no plug-in is used.
+    The key `git` is missing outside a git working tree, `weights` if the weights were drawn at random, `features` if
+    there are no weights of a separate feature model, and `plugins` if no plug-in is used. A library that builds a
+    network, such as timm, is a key, too, with its version.
     """
     commit, digests = git_commit(Path(__file__).parent), manifest.digest
     return {
@@ -37,7 +40,9 @@ def environment(
         "machine": platform.machine(),
         **device_settings,
         "workers": num_workers,
+        **dict(library.split(" ", 1) for library in libraries if library),
         **({} if weights is None else {"weights": weights[:SHORT]}),
+        **({} if features is None else {"features": features[:SHORT]}),
         **({"plugins": dict(plugins)} if plugins else {}),
         "dataset": {
             "digest": digest_of(f"{digests.train} {digests.test}".encode())[:SHORT],

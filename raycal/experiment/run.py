@@ -19,6 +19,7 @@ from raycal.errors import InfrastructureError, InputError, RaycalError, StoppedE
 from raycal.experiment import build, montage, text_clusters
 from raycal.experiment.provenance import environment
 from raycal.kmeans.backends import noted
+from raycal.networks import networks
 from raycal.plugins import loaded_plugins
 from raycal.storage.inputs import ExpectedInputs
 from raycal.storage.results import IterationRecord
@@ -156,6 +157,8 @@ def _run(
         learner.device_settings.describe(),
         learner.team.size,
         weights=learner.weights_digest,
+        features=None if learner.features is None else learner.features.weights_digest,
+        libraries=[networks.facts(network.name).version for network in config.networks],
         plugins={name: plugin.record() for name, plugin in loaded_plugins().items() if name in config.plugins},
     )
     run_dir.write_environment(ran_on)
@@ -210,7 +213,9 @@ def _load(
     phase.name = "loading the model"
     learner = build.learner(config, loaded, worker, team=team)
     if expected is not None:
-        expected.check(manifest, learner.weights_digest)
+        expected.check(
+            manifest, learner.weights_digest, None if learner.features is None else learner.features.weights_digest
+        )
     return learner, loaded, manifest
 
 

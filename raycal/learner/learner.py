@@ -17,6 +17,7 @@ from raycal.errors import InputError
 from raycal.learner.augmentations import Augmentation
 from raycal.learner.chance import chance_accuracy
 from raycal.learner.feature_extractor import FeatureExtractor
+from raycal.learner.feature_model import FeatureModel
 from raycal.learner.losses import Loss, cross_entropy
 from raycal.learner.network import seeded_layers
 from raycal.learner.optimizers import sgd
@@ -40,10 +41,13 @@ class NetworkLearner(ABC):
         optimizer: Makes the optimizer of a training.
         augmentations: Change the images that the network is trained on, one after another.
         team: The workers of this trial. None means that there is only this worker.
+        features: The separate feature model of this worker. None means that the network's own embeddings are the
+            features, too.
 
     Attributes:
         device_settings: The device, and whether the network is compiled.
         weights_digest: The digest of the weights that the backbone starts from; None if it was drawn.
+        features: The separate feature model; None if there is none.
     """
 
     def __init__(
@@ -55,7 +59,9 @@ class NetworkLearner(ABC):
         optimizer: NewOptimizer = sgd,
         augmentations: Sequence[Augmentation] = (),
         team: Team | None = None,
+        features: FeatureModel | None = None,
     ) -> None:
+        self.features = features
         self.team = team or Team.alone()
         self.extractor, self._dataset, self._training, self._new_loss = extractor, extractor.dataset, training, loss
         self._new_optimizer, self._augmentations = optimizer, augmentations
@@ -82,7 +88,7 @@ class NetworkLearner(ABC):
         """Class probabilities (n, K) and embeddings (n, D) of samples of the pool; call it on worker 0 only.
 
         Each sample passes through the network once. Before any training, the embeddings of the whole pool are computed
-        instead, once for all calls.
+        instead, once for all calls. A separate feature model embeds the whole pool once for all trials on the node.
 
         Raises:
             DivergedError: A prediction is not finite.
@@ -90,7 +96,8 @@ class NetworkLearner(ABC):
         embeddings = self._pool_embeddings(indices)
         probs = self.extractor.probs(embeddings)
         must_be_finite(bool(np.isfinite(probs).all()), "predictions", self._training)
-        return Predictions(indices=indices, probs=probs, embeddings=embeddings)
+        separate = None if self.features is None else self._pool_features[indices]
+        return Predictions(indices=indices, probs=probs, embeddings=embeddings, separate=separate)
 
     def head(self) -> HeadWeights:
         """A copy of the last layer's weights and bias; they are the same on every worker."""
@@ -182,6 +189,31 @@ class NetworkLearner(ABC):
     def _initial_pool_embeddings(self) -> Floats:
         """Embeddings (P, D) of the whole pool from the initial backbone."""
         return self._initial_embeddings("pool", self._dataset.train_rows)
+
+    @cached_property
+    def _pool_features(self) -> Floats:
+        """Embeddings (P, F) of the whole pool by the separate feature model."""
+        assert self.features is not None
+        rows = self._dataset.train_rows
+        embeddings = self.features.extractor.initial_embeddings(
+            "pool", rows, workers=self.team.size, compute=lambda: self._gathered_features(rows)
+        )
+        self._release_features()
+        return embeddings
+
+    @together
+    def _gathered_features(self, rows: npt.NDArray[np.int64]) -> Floats:
+        """As `_gathered_embeddings`, by the separate feature model."""
+        assert self.features is not None
+        shard = self.features.extractor.embeddings(rows[self.team.shard(len(rows))])
+        embeddings = self.team.gather(shard, len(rows))
+        must_be_finite(bool(np.isfinite(embeddings).all()), "features", self._training)
+        return embeddings
+
+    @together
+    def _release_features(self) -> None:
+        assert self.features is not None
+        self.features.release()
 
     def _initial_embeddings(self, what: str, rows: npt.NDArray[np.int64]) -> Floats:
         return self.extractor.initial_embeddings(

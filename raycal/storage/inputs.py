@@ -36,14 +36,16 @@ class ExpectedInputs:
         train: Digest of the training pool.
         test: Digest of the test split.
         weights: Digest of the initial weights. None if there are no weights.
+        features: Digest of the weights of a separate feature model. None if there are no such weights.
     """
 
     content: str | None
     train: str
     test: str
     weights: str | None
+    features: str | None = None
 
-    def check(self, manifest: Manifest, weights: str | None) -> None:
+    def check(self, manifest: Manifest, weights: str | None, features: str | None = None) -> None:
         """Refuse data and weights other than the expected ones.
 
         Raises:
@@ -55,6 +57,8 @@ class ExpectedInputs:
             problems.append("the images or their labels on this node differ from those that the sweep was started with")
         if weights != self.weights:
             problems.append("the weights on this node differ from those that the sweep was started with")
+        if features != self.features:
+            problems.append("the weights of `features` on this node differ from those that the sweep was started with")
         if problems:
             raise InputError(*(f"{problem}; restore the original ones" for problem in problems))
 
@@ -96,8 +100,14 @@ class Inputs:
             plugins={**self.plugins, **others.plugins},
         )
 
-    def expected(self, dataset: str, weights: str) -> ExpectedInputs | None:
-        """The inputs that a trial with this dataset and these weights must read. None when its dataset is not known."""
+    def expected(self, dataset: str, weights: str, features: str | None = None) -> ExpectedInputs | None:
+        """The inputs that a trial with this dataset and these weights must read. None when its dataset is not known.
+
+        Args:
+            dataset: The key of the dataset.
+            weights: The key of the weights.
+            features: The key of the weights of a separate feature model. None if there is none.
+        """
         entry = self.datasets.get(dataset)
         if entry is None:
             return None
@@ -107,6 +117,7 @@ class Inputs:
             train=digest.train,
             test=digest.test,
             weights=self.weights.get(weights),
+            features=None if features is None else self.weights.get(features),
         )
 
 

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from raycal.config import ExperimentConfig
-from raycal.config.component import ModelConfig, published_weights
+from raycal.config.component import NetworkConfig, published_weights, weights_setting
 from raycal.config.labels import dataset_names, is_long_label
 from raycal.config.people import asks_people
 from raycal.data import DatasetInfo
@@ -113,8 +113,9 @@ def check(
             infos[experiment_id] = replace(inspected, name=names[experiment_id])
             if not inspected.num_classes and not asks_people(config):
                 problems[build.needs_labels(config)] = None
-        if (wrong := _wrong_with(config.model)) is not None:
-            problems[f"experiment.model.weights: {wrong}"] = None
+        for network in config.networks:
+            if (wrong := _wrong_with(network)) is not None:
+                problems[f"experiment.{weights_setting(network)}: {wrong}"] = None
     if problems:
         raise InputError(*problems)
     return infos
@@ -179,7 +180,7 @@ def _inspected(
         return error
 
 
-def _wrong_with(model: ModelConfig) -> str | None:
+def _wrong_with(model: NetworkConfig) -> str | None:
     """The problem with a weights file, as far as it can be found without reading the file. None if no problem was
     found."""
     weights, published = model.weights, published_weights(model.name)

@@ -255,7 +255,7 @@ def test_bicubic_images_are_those_of_pillow() -> None:
         (batch,) = of_network.batches(np.arange(3), [slice(0, 3)])
         for image, made in zip(images, batch, strict=True):
             resized = Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC)
-            assert np.abs(made.permute(1, 2, 0).numpy() * 255 - np.asarray(resized)).max() < 1.01
+            assert np.abs(made.permute(1, 2, 0).numpy() * 255 - np.asarray(resized)).max() < 1.5  # Pillow rounds twice
 
 
 def test_bicubic_pixels_stay_between_black_and_white() -> None:

@@ -29,13 +29,13 @@ def prob_cover(
 ) -> Indices:
     """ProbCover (Yehuda, Dekel, Hacohen, Weinshall 2022): greedily take the sample whose ball newly covers most.
 
-    The ball of a sample contains the samples nearer than delta, by Euclidean distance between embeddings scaled to
+    The ball of a sample contains the samples nearer than delta, by Euclidean distance between features scaled to
     length one. Only samples that no earlier ball covers are newly covered. Samples in the ball of an annotated sample
     are covered from the beginning. The samples are returned by falling number of newly covered samples; equal numbers
     are ordered by the smaller index. Once all samples are covered, the rest of the budget is drawn at random. The
     function takes up to twice the time of computing all distances within the pool. The memory, apart from the
-    embeddings, is a few blocks of 64 MiB. The paper uses self-supervised embeddings; this function uses the embeddings
-    of the query model.
+    features, is a few blocks of 64 MiB. The paper uses self-supervised features; this function uses the features of
+    the feature model or, without one, of the query model.
 
     Args:
         delta: Radius of the balls. None means the paper's rule: the largest radius for which a share `purity` of the
@@ -43,8 +43,8 @@ def prob_cover(
             cluster of a k-means with as many clusters as classes.
         purity: Share of the balls that must be pure, where `delta` is None.
     """
-    predictions, annotated = view.predictions, normalized(view.annotated().embeddings)
-    points = normalized(predictions.embeddings)
+    predictions, annotated = view.predictions, normalized(view.annotated().features)
+    points = normalized(predictions.features)
     if delta is None:
         everything = np.concatenate([points, annotated])
         radius = _pure_radius(everything, predictions.probs.shape[1], purity, view.rng)

@@ -31,10 +31,17 @@ class AnnotatedSamples:
     Attributes:
         embeddings: (M, D) float32, computed by the query model.
         labels: (M,) int64, the labels that were given, which may differ from the true ones.
+        separate: (M, F) float32, embeddings by a separate feature model. None if there is no such model.
     """
 
     embeddings: Floats
     labels: Labels
+    separate: Floats | None = None
+
+    @property
+    def features(self) -> Floats:
+        """(M, D) or (M, F) float32, comparable with `Predictions.features`."""
+        return self.embeddings if self.separate is None else self.separate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

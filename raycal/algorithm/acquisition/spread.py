@@ -23,13 +23,13 @@ TAKEN = -1.0
 def core_set(view: QueryContext, budget: int, /) -> Indices:
     """Core-set by greedy k-center (Sener, Savarese 2018): take the sample farthest from all annotated and chosen ones.
 
-    Distances are Euclidean, between embeddings. While no sample is annotated, the first sample is drawn at random.
+    Distances are Euclidean, between features. While no sample is annotated, the first sample is drawn at random.
     Among equal distances the smaller index comes first. The samples are returned by falling distance to the nearest
     center.
     """
     # For points far from the origin, distances from inner products in float32 would be lost to rounding.
-    center = _center(view.predictions.embeddings)
-    points, annotated = _moved(view.predictions.embeddings, center), _moved(view.annotated().embeddings, center)
+    center = _center(view.predictions.features)
+    points, annotated = _moved(view.predictions.features, center), _moved(view.annotated().features, center)
     norms = squared_norms(points)
     nearest = nearest_squared(points, annotated)
     first = int(nearest.argmax()) if np.isfinite(nearest).all() else int(view.rng.integers(len(points)))

@@ -26,11 +26,12 @@ def typiclust(
 ) -> Indices:
     """TypiClust (Hacohen, Dekel, Weinshall 2022): typical samples of the largest clusters with the fewest annotations.
 
-    All embeddings are scaled to length one and clustered. The number of clusters is the number of annotated samples
+    All features are scaled to length one and clustered. The number of clusters is the number of annotated samples
     plus the budget. The clusters take turns until the budget is spent. In its turn, a cluster gives its most typical
     sample: the one with the smallest mean distance to its nearest neighbors in the cluster. Samples that are annotated
     or already chosen are left out; they do not count as neighbors either. Clusters of fewer than `smallest` samples
-    come last. The paper clusters self-supervised embeddings; this function clusters the embeddings of the query model.
+    come last. The paper clusters self-supervised features; this function clusters the features of the feature model
+    or, without one, of the query model.
 
     Args:
         max_clusters: Largest number of clusters, however many samples are annotated.
@@ -38,8 +39,8 @@ def typiclust(
             all other samples of its cluster as neighbors.
         smallest: A cluster with fewer samples than this comes last.
     """
-    annotated, indices = view.annotated().embeddings, view.predictions.indices
-    points = normalized(np.concatenate([view.predictions.embeddings, annotated]))
+    annotated, indices = view.annotated().features, view.predictions.indices
+    points = normalized(np.concatenate([view.predictions.features, annotated]))
     num_clusters = min(len(annotated) + budget, max_clusters, len(points))
     cluster_ids = kmeans(points, num_clusters, int(view.rng.integers(2**31)))
     sizes = np.bincount(cluster_ids, minlength=num_clusters)

@@ -30,7 +30,7 @@ def label_propagation(
     gamma: Annotated[float, Gt(0)] = 3.0,
     min_certainty: Annotated[float, Ge(0), Le(1)] = 0.0,
 ) -> PseudoLabels:
-    """Label spreading (Zhou et al. 2004) over a nearest-neighbor graph of embeddings, as in Iscen et al. 2019.
+    """Label spreading (Zhou et al. 2004) over a nearest-neighbor graph of features, as in Iscen et al. 2019.
 
     The labels of D^L and D^CL spread along the edges between neighbors. The weight of an edge is the cosine of the two
     embeddings to the power `gamma`. With S the graph normalized by its degrees and Y (n, K) the labels,
@@ -50,7 +50,7 @@ def label_propagation(
     """
     annotated, predictions = view.annotated(), view.predictions
     num_classes = predictions.probs.shape[1]
-    points = normalized(np.concatenate([predictions.embeddings, annotated.embeddings]))
+    points = normalized(np.concatenate([predictions.features, annotated.features]))
     flowed = _spread(_graph(points, neighbors, gamma), annotated.labels, num_classes, alpha)[: len(predictions.indices)]
     mass = flowed.sum(axis=0)
     flowed /= np.where(mass > 0, mass, 1)

@@ -82,10 +82,12 @@ def run_command(options: Namespace) -> int:
         people=True,
     )
     job = prepare(request, inspect_images)
-    (config,) = job.selected.values()
+    ((key, config),) = job.selected.items()
+    if job.iterations is not None:
+        config = config.model_copy(update={"iterations": job.iterations})
     if file is not None:
         file.refuse_other_images(image_root(config))
-    run_folder = job.sweep_dir.folder.folder(config.experiment_id)
+    run_folder = job.sweep_dir.folder.folder(key)
     if options.invite is not None or options.revoke is not None:
         return _change_access(options, server_options, run_folder)
     if options.export is not None:
@@ -190,11 +192,12 @@ def _open_project(
     allocation = allocate_trials(job, [_machine_of_the_model(job, address)])
     job, lease = take_folder(job, {}, allocation.threads, Inputs())
     tracker = held.enter_context(tracked(job))
-    run_dir = job.sweep_dir.run_dir(config.experiment_id)
+    (key,) = job.selected
+    run_dir = job.sweep_dir.run_dir(key)
     reporter = Reporter(job.sweep_dir.folder, run_dir)
 
     def round_may_have_ended() -> None:
-        tracker.changed(config.experiment_id)
+        tracker.changed(key)
         reporter.update()
 
     rounds = Rounds(
@@ -206,6 +209,7 @@ def _open_project(
                 settings=allocation.of_worker,
                 plugins=tuple(job.sweep.plugins),
                 working_directory=os.getcwd(),
+                folder=key,
             ),
             address=address,
         ),
@@ -375,7 +379,8 @@ def _export(options: Namespace, job: Job, config: ExperimentConfig) -> int:
     from raycal.export.__main__ import lines_of
     from raycal.export.write import export_run
 
-    run_dir = job.sweep_dir.run_dir(config.experiment_id)
+    (key,) = job.selected
+    run_dir = job.sweep_dir.run_dir(key)
     if not run_dir.results():
         raise InputError(
             f"{options.project}: nothing can be exported before the first round is finished and the model has learned "

@@ -25,6 +25,7 @@ FEWEST_ANSWERS, MOST_ANSWERS, MOST_ROUNDS = 20, 100, 20
 TEXT = """\
 # A labeling project of raycal, for `python -m raycal.annotate {file}`.
 # The keys are those of a sweep file. Change them before the first start: the answers belong to these settings.
+# Only `iterations` may also change later.
 name: {name}
 experiment:
   dataset: {{name: images, root: {root}}}

@@ -27,6 +27,8 @@ class WorkerOrder:
         settings: The compute settings.
         plugins: The plug-ins of the experiment.
         working_directory: The folder from which relative paths start.
+        folder: The name of the folder of the run. None means the id of the experiment. A project that got more
+            iterations after its start keeps its folder.
     """
 
     config: ExperimentConfig
@@ -35,11 +37,12 @@ class WorkerOrder:
     settings: WorkerSettings
     plugins: tuple[Plugin, ...] = ()
     working_directory: str = "."
+    folder: str | None = None
 
     def run_writer(self) -> RunWriter:
         """The folder of the run."""
         folder = Folder.at(self.sweep_folder)
-        return RunWriter(folder.folder(self.config.experiment_id), Lease(folder, self.lease))
+        return RunWriter(folder.folder(self.folder or self.config.experiment_id), Lease(folder, self.lease))
 
 
 def carry_on(order: WorkerOrder, load: Callable[[], object] | None = None) -> bool:

@@ -34,6 +34,7 @@ class AnsweredByPeople:
         self._events = read_events(run_folder)
         self._book = fold(self._events)
         self._next_iteration = next_iteration
+        self._loaded_for: int | None = None
 
     def load(self, dataset: Dataset) -> LoadedDataset:
         """The images with the class names and the labels of the hold-out that were known when the iteration was last
@@ -54,7 +55,8 @@ class AnsweredByPeople:
                 f"{self._run_folder.place}: the list of the images is missing; start raycal.annotate again"
             )
         images = files.load_listed(content=content_of(listed), before=listed, add=False).dataset
-        book = book_when_closed(self._events, self._next_iteration())
+        self._loaded_for = self._next_iteration()
+        book = book_when_closed(self._events, self._loaded_for)
         answered = book.holdout()
         labels, rows = images.labels.copy(), images.test_rows[list(answered)]
         labels[rows] = list(answered.values())
@@ -63,8 +65,17 @@ class AnsweredByPeople:
     def answers(
         self, iteration: int, step: int, make: Callable[[], StepQuestions], *, spent: int
     ) -> tuple[Interaction, ...]:
-        """The rows of a step; see `raycal.algorithm.questions.Annotators`."""
-        book, questions = self._book, self._steps.read(iteration, step)
+        """The rows of a step; see `raycal.algorithm.questions.Annotators`.
+
+        Raises:
+            StoppedError: See there. It is also raised if the rows belong to a later iteration than the one for which
+                the images were loaded, because by then people may have named more classes. This happens when finished
+                iterations are made again from the answers.
+        """
+        book = self._book
+        if self._loaded_for not in (None, iteration) and book.closed_at(iteration, step) is not None:
+            raise StoppedError(f"iteration {iteration} needs the classes that people had named by its end")
+        questions = self._steps.read(iteration, step)
         if questions is None and (iteration, None) in book.closed:
             return ()  # the owner closed the round before people came to this step
         if questions is None:

@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,13 +20,18 @@ from raycal.errors import InputError, printable
 from raycal.experiment import build
 from raycal.home import expand_home, nearest_existing
 from raycal.installed import is_installed
+from raycal.people.steps import STEPS, StepFiles
 from raycal.storage.folder import Folder
 from raycal.storage.results import IterationRecord
+from raycal.storage.run_dir import PEOPLE, RunDir
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 from raycal.sweep.doubts import doubts
 from raycal.sweep.extension import Extension, extend
 from raycal.sweep.preflight import check, check_apart, inspect_dataset, select
 from raycal.tracking import tracking_uri
+
+# The only setting of a project of people that may change after the start.
+ITERATIONS = "iterations"
 
 
 class Inspect(Protocol):
@@ -79,6 +84,8 @@ class Job:
         tracking_uri: The tracking URI to send the runs to. None means that they are not tracked.
         away: The reason why nothing can be sent to the tracking URI at the start; empty if the server answers, or if no
             request was sent yet.
+        iterations: The number of iterations that people want by now, if it differs from the number with which their
+            project was started.
     """
 
     request: Request
@@ -90,6 +97,7 @@ class Job:
     infos: Mapping[str, DatasetInfo]
     tracking_uri: str | None
     away: str = ""
+    iterations: int | None = None
 
     @property
     def plan(self) -> SweepPlan | None:
@@ -155,8 +163,9 @@ def prepare(request: Request, inspect: Inspect | None = None) -> Job:
     storage = _storage(request.storage)
     sweep_dir = SweepDir(storage.folder(sweep.name))
     _check_writable(sweep_dir.folder)
+    iterations = None
     if request.people:
-        _refuse_other_settings(request, sweep, sweep_dir)
+        sweep, iterations = _as_started(request, sweep, sweep_dir)
     extension = _extension(sweep, sweep_dir, resume=request.resume)
     planned = {} if extension is None else extension.plan.experiments
     asked = {key: planned.get(key, config) for key, config in sweep.experiments.items()}
@@ -181,6 +190,7 @@ def prepare(request: Request, inspect: Inspect | None = None) -> Job:
         labels=labels,
         infos=infos,
         tracking_uri=uri if is_installed("mlflow") else None,
+        iterations=iterations,
     )
 
 
@@ -228,28 +238,65 @@ def _check_expert(request: Request, sweep: Sweep) -> None:
         raise InputError(f"{name}: experiment.expert: should be people; change it, or add --set expert=people")
 
 
-def _refuse_other_settings(request: Request, sweep: Sweep, sweep_dir: SweepDir) -> None:
-    """Refuse settings that differ from the settings with which people have answered.
+def _as_started(request: Request, sweep: Sweep, sweep_dir: SweepDir) -> tuple[Sweep, int | None]:
+    """The sweep with the settings with which the project was started, to which the answers of people belong.
+
+    Only `iterations` may change, because it does not change what the answers in the ledger are about.
+
+    Returns:
+        The sweep, and the number of iterations that people want now, if it is another number.
 
     Raises:
         InputError: The project was started with other settings, or the folder belongs to a sweep.
     """
     plan, ((key, config),) = sweep_dir.read_plan(), sweep.experiments.items()
     if plan is None or key in plan.experiments:
-        return
+        return sweep, None
     place = sweep_dir.folder.place
     name = request.sweep if isinstance(request.sweep, str) else sweep.name
     if plan.base is not None or len(plan.experiments) != 1 or not all(map(asks_people, plan.experiments.values())):
         raise InputError(f"{name}: {place} has a sweep without people; give the project another name or --storage")
-    (earlier,) = plan.experiments.values()
+    ((started, earlier),) = plan.experiments.items()
     was, now = earlier.flat(), config.flat()
-    changed = [
-        f"{name}: {key} was {_text(was.get(key))} when the project was started and is now {_text(now.get(key))}; "
-        "put it back, or give the project another name or --storage"
-        for key in {**was, **now}
-        if was.get(key) != now.get(key)
-    ]
-    raise InputError(*changed, f"{place} keeps the answers, which belong to the earlier settings")
+    changed = [key for key in {**was, **now} if was.get(key) != now.get(key)]
+    if changed == [ITERATIONS]:
+        _check_iterations(name, config.iterations, sweep_dir.run_dir(started))
+        return replace(sweep, experiments={started: earlier}), config.iterations
+    advice = {
+        ITERATIONS: "this key alone may change",
+        "interactions_per_iteration": "put it back, and press T on the page to end a round after fewer answers",
+    }
+    raise InputError(
+        *(
+            f"{name}: {key} was {_text(was.get(key))} when the project was started and is now {_text(now.get(key))}; "
+            f"{advice.get(key, 'put it back, or give the project another name or --storage')}"
+            for key in changed
+        ),
+        f"{place} keeps the answers, which belong to the earlier settings",
+    )
+
+
+def _check_iterations(name: str, iterations: int, run_dir: RunDir) -> None:
+    """Refuse a number of iterations with which a project cannot go on.
+
+    Raises:
+        InputError: The project has more iterations already, or it is finished.
+    """
+    num_finished, place = len(run_dir.results()), run_dir.folder.place
+    if run_dir.state().is_complete:
+        if iterations == run_dir.config().iterations:
+            return
+        raise InputError(
+            f"{name}: the project is finished after {num_finished} iterations, and its models are removed; to go on to "
+            f"{iterations} iterations, move everything but {place}/{PEOPLE} out of {place}: the same command then "
+            "trains the finished iterations again, from the answers, and asks the next questions"
+        )
+    begun = StepFiles(run_dir.folder.folder(STEPS)).newest()
+    fewest = max(num_finished, 0 if begun is None else begun[0] + 1)
+    if iterations < fewest:
+        raise InputError(
+            f"{name}: iterations is {iterations}, but people have begun with iteration {fewest}; give at least {fewest}"
+        )
 
 
 def _text(value: object) -> str:

@@ -2,6 +2,7 @@
 experiment."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -24,7 +25,7 @@ from raycal.people.events import Answered, Closed, GivenAnswer, Purpose, Timing
 from raycal.people.log import AnswerLog
 from raycal.storage.folder import Folder
 from raycal.storage.lease import Lease
-from raycal.storage.run_dir import RunDir
+from raycal.storage.run_dir import RunDir, TrialState
 from raycal.storage.run_writer import RunWriter
 
 
@@ -141,6 +142,57 @@ def test_answers_of_an_oracle_through_the_log_give_the_simulated_run(scenario: s
     assert set(rows["seconds"]) == {1.5}
     # The embeddings of the questions were removed.
     assert not list(Path(run_dir.folder.path, "people", "steps").glob("question-*"))
+
+
+class LeavingBot(Bot):
+    """A bot that leaves before it answers a round."""
+
+    def __init__(self, *arguments: Any, leaves_before: int, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.must_stop, self._leaves_before = Event(), leaves_before
+
+    def open_step(self, step: StepQuestions | None, iteration: int, phase: str, *rest: Any, **options: Any) -> None:
+        super().open_step(step, iteration, phase, *rest, **options)
+        if phase == "open" and iteration == self._leaves_before:
+            self.must_stop.set()
+
+
+@pytest.mark.slow
+def test_project_goes_on_with_more_iterations_and_is_made_again_from_its_answers(tmp_path: Path) -> None:
+    first = experiment("people", "uncertain+cluster", iterations=1)
+    folder = first.experiment_id
+    run_dir = RunDir(Folder.at(str(tmp_path)).folder(folder))
+    truth = build.dataset(first).load().train_labels
+
+    def label(iterations: int, *, leaves_before: int) -> None:
+        config = first.model_copy(update={"iterations": iterations})
+        assert iterations == 1 or config.experiment_id != folder
+        order = replace(order_in(tmp_path, config), folder=folder)
+        with AnswerLog(run_dir.folder) as log:
+            bot = LeavingBot(log, truth, seed=1, leaves_before=leaves_before)
+            Rounds(task=Task(order=order), run_dir=run_dir, desk=bot, clustering=clusterings["kmeans"]).run(
+                bot.must_stop
+            )
+
+    label(3, leaves_before=1)
+    first_part = Path(run_dir.folder.path, "ledger", "iteration-000.parquet")
+    before = first_part.read_bytes()
+    assert len(run_dir.results()) == 1
+    label(2, leaves_before=9)
+
+    assert [line["iteration"] for line in run_dir.results()] == [0, 1]
+    assert first_part.read_bytes() == before
+    assert run_dir.reason() == "iterations"
+    assert run_dir.config().iterations == 2
+    # What the message about a finished project asks for: everything but the answers is moved away.
+    whole, accuracies = ledger(run_dir), [line["test_accuracy"] for line in run_dir.results()]
+    for path in Path(run_dir.folder.path).iterdir():
+        if path.name != "people":
+            path.rename(tmp_path / f"old-{path.name}")
+    label(3, leaves_before=2)
+    assert ledger(run_dir) == whole
+    assert [line["test_accuracy"] for line in run_dir.results()] == accuracies
+    assert run_dir.state() is TrialState.RUNNING
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """Checks the files of the page: they obey the content policy of the server, and a browser loads few bytes."""
 
-import gzip
 import re
 import shutil
 import subprocess
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import raycal
+from raycal.annotate.static_files import static_files
 
 STATIC = Path(raycal.__file__).parent / "annotate" / "static"
 SCRIPTS = sorted(STATIC.glob("*.js"))
@@ -44,8 +44,10 @@ def test_every_imported_module_exists() -> None:
 
 
 def test_scripts_are_small() -> None:
-    """Comments help the readers of the code, and add little to the scripts once a proxy has compressed them."""
-    assert sum(len(gzip.compress(path.read_bytes())) for path in SCRIPTS) < 36_000
+    """The goal is 60 kB. The server sends the scripts compressed, where the comments for the readers add little."""
+    sent = [file.zipped for name, file in static_files().items() if name.endswith(".js")]
+    assert len(sent) == len(SCRIPTS)
+    assert sum(map(len, sent)) < 36_000
 
 
 @pytest.mark.slow

@@ -1,12 +1,16 @@
 """Tests that the model is trained on a Ray cluster, and that all resources of the cluster are free while people
 answer."""
 
+import re
+import subprocess
 from pathlib import Path
 from threading import Event
 
 import psutil
 import pytest
-from head_node import head_node
+from head_node import BIN, Cluster, head_node
+from in_memory import Client
+from person import Person, wait_for
 from test_rounds import Bot, comparable, experiment, ledger, order_in
 
 from raycal.algorithm.clustering import clusterings
@@ -79,3 +83,59 @@ def test_cluster_that_is_gone_is_a_sentence_for_people(tmp_path: Path) -> None:
         "waiting: Something failed: the model could not be trained: on Ray: no Ray cluster answers at 127.0.0.1:9"
     )
     assert said[1].endswith("raycal tries again. All answers are stored.")
+
+
+PROJECT = """
+name: few-digits
+experiment:
+  dataset: {name: digits, train_size: 80, test_size: 40}
+  model: {weights: none}
+  scenario: random
+  iterations: 2
+  interactions_per_iteration: 4
+  expert: people
+  training: {epochs: 1, batch_size: 16, learning_rate: 0.005, image_size: 32}
+"""
+
+
+def submit(cluster: Cluster, name: str, folder: Path, *options: str) -> Client:
+    """Submit the command as a job, and log in at the address that its log has."""
+    command = ["python", "-m", "raycal.annotate", *options]
+    done = cluster.run(
+        *(str(BIN / "ray"), "job", "submit", "--no-wait", "--submission-id", name, "--working-dir", str(folder), "--"),
+        *command,
+    )
+    assert done.returncode == 0, done.stderr
+
+    def link() -> "re.Match[str] | None":
+        job = cluster.job(name)
+        assert job["status"] in ("PENDING", "RUNNING"), job
+        return re.search(r"label here: http://127\.0\.0\.1:(\d+)/#t=(\S+)", job["logs"])
+
+    found = wait_for(link, lambda: cluster.job(name), 300)
+    return Client(int(found[1])).log_in(found[2])
+
+
+@pytest.mark.timeout(1200)
+def test_command_works_as_a_job_and_continues_in_the_next_one(tmp_path: Path) -> None:
+    folder, storage = tmp_path / "work", tmp_path / "runs"
+    folder.mkdir()
+    (folder / "few.yaml").write_text(PROJECT)
+    options = ("few.yaml", "--port", "0", "--storage", str(storage))
+    with head_node() as cluster:
+        person = Person(submit(cluster, "first", folder, *options), ["3", "8"])
+        person.answer_until(lambda state: state["iteration"] == 1 and state["round_answered"] == 2)
+        subprocess.run([BIN / "ray", "job", "stop", "first"], env=cluster.env, check=True, capture_output=True)
+        first = cluster.job("first")
+        assert first["status"] == "STOPPED"
+        assert "Traceback" not in first["logs"]
+        assert "round 2: 2 of 4 answered; all answers are in" in first["logs"]
+
+        person = Person(submit(cluster, "second", folder, *options), ["3", "8"])
+        assert person.state()["project"] == "few-digits"
+        person.answer_until(lambda state: state["phase"] == "finished")
+        assert [result["iteration"] for result in person.state()["results"]] == [0, 1]
+        subprocess.run([BIN / "ray", "job", "stop", "second"], env=cluster.env, check=True, capture_output=True)
+        second = cluster.job("second")["logs"]
+        assert "Traceback" not in second
+        assert "all rounds are finished; all answers are in" in second

@@ -32,6 +32,7 @@ from raycal.annotate.messages import (
     Next,
     Nothing,
     Release,
+    Rename,
     Rows,
     problem_sentence,
 )
@@ -113,6 +114,7 @@ class AnnotationApp:
             "/api/pictures": self.pictures,
             "/api/answers": self.answers,
             "/api/close": self.close,
+            "/api/rename": self.rename,
             "/api/release": self.release,
             "/api/heartbeat": self.heartbeat,
         }
@@ -239,6 +241,23 @@ class AnnotationApp:
 
         try:
             return JSONResponse(await self._in(self._answering, close))
+        except InputError as error:
+            raise Refusal(409, str(error)) from error
+
+    async def rename(self, request: Request, body: Rename) -> Response:
+        """Give a class another name."""
+        person = _person(request)
+        if person.role != OWNER:
+            raise Refusal(403, "Only the owner of the project may rename a class.")
+        if not _is_text(body.name):
+            raise Refusal(400, "The body contains an invalid character.")
+
+        def rename() -> Json:
+            self._project.rename_class(person.who, body.label, body.name)
+            return self._state_now(person)
+
+        try:
+            return JSONResponse(await self._in(self._answering, rename))
         except InputError as error:
             raise Refusal(409, str(error)) from error
 

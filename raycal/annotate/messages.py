@@ -60,6 +60,13 @@ class Rows(Body):
     rows: Annotated[list[Row], Field(max_length=MAX_PICTURES)]
 
 
+class Rename(Body):
+    """Gives a class another name."""
+
+    label: Row
+    name: Annotated[str, Field(max_length=1000)]
+
+
 class Nothing(Body):
     """A message without content."""
 

@@ -103,6 +103,10 @@ class OpeningProject:
         """End the round now."""
         return self._opened.close_round(who)
 
+    def rename_class(self, who: str, label: int, name: str) -> Json:
+        """Give a class another name."""
+        return self._opened.rename_class(who, label, name)
+
     def release(self, client: str, questions: Sequence[str] | None = None) -> None:
         """Free questions that a page gives back."""
         if self._project is not None:

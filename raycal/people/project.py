@@ -20,8 +20,9 @@ from raycal.algorithm.records import Indices, Kind
 from raycal.data.image_dataset import ImageDataset
 from raycal.errors import InputError
 from raycal.people.board import Board, StepBoard, is_half
+from raycal.people.class_names import tidy
 from raycal.people.desk import Desk, QuestionLease
-from raycal.people.events import Answered, ClassAdded, Closed, Event, GivenAnswer, Purpose, Undone
+from raycal.people.events import Answered, ClassAdded, ClassRenamed, Closed, Event, GivenAnswer, Purpose, Undone
 from raycal.people.fold import Arrival, Given
 from raycal.people.incoming import RefusedError, SentAnswer, SentUndo, id_of, parse
 from raycal.people.log import GROUP_SECONDS, PEOPLE, AnswerLog, GroupCommit, NotStoredError
@@ -283,6 +284,18 @@ class Project:
             NotStoredError: The round is still open, for instance because the disk is full.
         """
         refusal: str | None = self._commit(lambda batch: self._close_round(batch, who))
+        if refusal is not None:
+            raise RefusedError(refusal)
+        return self.state(who)
+
+    def rename_class(self, who: str, label: int, name: str) -> dict[str, Any]:
+        """Give a class another name; its id and all its labels stay.
+
+        Raises:
+            RefusedError: There is no such class, its name is fixed, or the new name cannot be used.
+            NotStoredError: The class has its old name, for instance because the disk is full.
+        """
+        refusal: str | None = self._commit(lambda batch: self._rename_class(batch, who, label, name))
         if refusal is not None:
             raise RefusedError(refusal)
         return self.state(who)
@@ -574,6 +587,23 @@ class Project:
         common = self._common(f"closed.{self._iteration}", who)
         self._add(batch, Closed(**common, iteration=self._iteration, step=None))
         batch.effects.append(lambda: self._desk.drop(list(step.questions)))
+        return None
+
+    def _rename_class(self, batch: _Batch, who: str, label: int, name: str) -> str | None:
+        """Rename a class, and return None; if that is not possible, return the reason."""
+        if not self._may_add_classes:
+            return "The classes of this project are fixed, so none can be renamed."
+        if not 0 <= label < self._board.book.num_classes:
+            return "This class does not exist; reload the page to see the classes."
+        try:
+            name = tidy(name)
+        except ValueError as error:
+            return str(error)
+        other = self._board.class_named(name)
+        if other not in (None, label):
+            return f"There is a class {self._board.book.classes[other or 0]} already, and classes cannot be merged."
+        if name != self._board.book.classes[label]:
+            self._add(batch, ClassRenamed(**self._common(f"renamed.{uuid4().hex}", who), label=label, name=name))
         return None
 
     def _is_step_closed(self) -> bool:

@@ -177,6 +177,10 @@ class Project:
         for i, rows in enumerate((question["rows"][:middle], question["rows"][middle:])):
             self.questions.append(cluster(f"{question['id']}.{i}", rows, half_of=question["id"]))
 
+    def rename(self, label: int, name: str) -> Json:
+        self.classes[label] = name
+        return self.state()
+
     def close_round(self) -> Json:
         self.closed += 1
         self.phase, self.wait = "training", "The model trains; it takes about a minute."
@@ -314,6 +318,7 @@ def handler(project: Project, pictures: Pictures) -> type[BaseHTTPRequestHandler
                     "/api/more": lambda: project.more(body["question"], body["page"]),
                     "/api/answers": lambda: {"receipts": project.submit(body["events"]), "state": project.state()},
                     "/api/close": project.close_round,
+                    "/api/rename": lambda: project.rename(body["label"], body["name"]),
                     "/api/heartbeat": lambda: {"lost": project.lost(body["holding"])},
                     "/api/release": lambda: project.release(body["questions"]),
                 }

@@ -127,6 +127,19 @@ def test_heartbeat_and_release_reach_the_project(ana: Client, project: InMemoryP
     assert project.released == [("tab", ("1.0.3",)), ("tab", None)]
 
 
+def test_only_the_owner_renames_a_class(owner: Client, ana: Client, project: InMemoryProject) -> None:
+    by_annotator = ana.post("/api/rename", {"label": 1, "name": "wren"})
+    assert (by_annotator.status, by_annotator.error) == (403, "Only the owner of the project may rename a class.")
+    done = owner.post("/api/rename", {"label": 1, "name": "wren"})
+    assert (done.status, done.json["role"]) == (200, "owner")
+    assert [(label, name) for _, label, name in project.renamed] == [(1, "wren")]
+    unknown = owner.post("/api/rename", {"label": 9, "name": "wren"})
+    assert (unknown.status, unknown.error) == (409, "This class does not exist; reload the page to see the classes.")
+    for body in ({"label": "1", "name": "wren"}, {"label": 1}, {"label": 1, "name": "x" * 1001}, {"label": -1}):
+        assert owner.post("/api/rename", body).status == 400
+    assert len(project.renamed) == 1
+
+
 def test_only_the_owner_starts_the_training(owner: Client, ana: Client, project: InMemoryProject) -> None:
     too_early = owner.post("/api/close")
     ana.post("/api/answers", {"client": "tab", "events": [answered("a")]})

@@ -32,7 +32,7 @@ from raycal.algorithm.questions import Question, StepQuestions
 from raycal.algorithm.records import Indices
 from raycal.errors import InputError
 from raycal.people.board import Board
-from raycal.people.events import Answered, ClassAdded, Closed
+from raycal.people.events import Answered, ClassAdded, ClassRenamed, Closed
 from raycal.people.fold import fold
 from raycal.people.incoming import RefusedError
 from raycal.people.log import ANSWERS, NotStoredError, read_events
@@ -335,6 +335,48 @@ def test_fixed_classes_stay_fixed(run: Folder) -> None:
             "The classes of this project are fixed, so no class can be added.",
         )
         assert (found["status"], found["label"]) == ("stored", 1)
+
+
+def test_renamed_class_keeps_its_id_and_its_labels(run: Folder) -> None:
+    StepFiles(run.folder("people/steps")).write(samples(4))
+    with project(run) as one:
+        one.open_step(samples(4), 0, OPEN)
+        send_one(one, answer(1, "0.1.0", 1))
+        before = ledger(run, samples(4))
+        state = one.rename_class("ana", 1, "  European   robin ")
+        assert state["classes"][1] == {"id": 1, "name": "European robin", "count": 1}
+        assert send_one(one, answer(2, "0.1.1", None, answer="label", new_class="european robin"))["label"] == 1
+        # The old name is free, so it names a new class.
+        assert send_one(one, answer(3, "0.1.2", None, answer="label", new_class="robin"))["label"] == 5
+        assert one.rename_class("ana", 0, "Wren")["classes"][0]["name"] == "Wren"
+        one.rename_class("ana", 0, "Wren")
+    assert ledger(run, samples(4))[: len(before)] == before
+    events = [event for event in read_events(run) if isinstance(event, ClassRenamed)]
+    assert [(event.label, event.name) for event in events] == [(1, "European robin"), (0, "Wren")]
+    with project(run) as one:
+        names = [known["name"] for known in one.state("ana")["classes"]]
+    assert names == ["Wren", "European robin", "tit", "crow", "jay", "robin"]
+
+
+@pytest.mark.parametrize(
+    ("label", "name", "words"),
+    [
+        (0, "ROBIN", "There is a class robin already, and classes cannot be merged."),
+        (5, "heron", "This class does not exist"),
+        (-1, "heron", "This class does not exist"),
+        (0, "  ", "cannot be empty"),
+        (0, "a\u202eb", "invisible characters"),
+    ],
+)
+def test_class_is_not_renamed(birds: Project, run: Folder, label: int, name: str, words: str) -> None:
+    with pytest.raises(RefusedError, match=words):
+        birds.rename_class("ana", label, name)
+    assert read_events(run) == []
+
+
+def test_fixed_class_is_not_renamed(run: Folder) -> None:
+    with project(run, may_add_classes=False) as one, pytest.raises(RefusedError, match="fixed"):
+        one.rename_class("ana", 0, "heron")
 
 
 def test_name_with_markup_is_kept_as_it_is(run: Folder) -> None:

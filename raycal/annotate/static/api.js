@@ -112,6 +112,11 @@ export class Api {
     return this.json("/api/close", {});
   }
 
+  /** @param {number} label @param {string} name @returns {Promise<State>} */
+  rename(label, name) {
+    return this.json("/api/rename", { label, name });
+  }
+
   /** @param {string} client @param {string[]} holding @returns {Promise<{lost?: string[]}>} */
   heartbeat(client, holding) {
     return this.json("/api/heartbeat", { client, holding });

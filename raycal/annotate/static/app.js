@@ -37,7 +37,7 @@ const outbox = new Outbox(api, client);
 const queue = new Queue(api, client, outbox);
 const guard = new Guard();
 const zoom = new Zoom();
-const palette = new Palette((one) => label(one));
+const palette = new Palette((one) => label(one), (one) => void rename(one));
 const channel = new BroadcastChannel("raycal");
 
 /** @type {State | null} */
@@ -388,7 +388,26 @@ function openPalette(onlyNew) {
   if (!queue.current || !clock) return;
   const mayAdd = state?.may_add_classes ?? false;
   if (onlyNew && !mayAdd) say("This project has a fixed list of classes.");
-  else palette.open({ classes: classes(), recent, mayAdd, onlyNew });
+  else palette.open({ classes: classes(), recent, mayAdd, onlyNew, mayRename: mayAdd && state?.role === "owner" });
+}
+
+/** Asks for another name of a class. @param {Class_} one */
+async function rename(one) {
+  if (one.id === null || busyChoice) return;
+  busyChoice = true;
+  const { choice, text } = await choose({
+    title: `Rename ${one.name}`, name: "rename", lines: ["All of its labels stay."], field: "new name",
+    choices: [["rename", "Rename"], ["stay", "Cancel"]],
+  });
+  busyChoice = false;
+  if (choice !== "rename" || !text) return;
+  try {
+    onState(await api.rename(one.id, text));
+    recent = recent.map((name) => (name === one.name ? text : name));
+    say(`${one.name} is ${text} now`);
+  } catch (error) {
+    say(/** @type {Error} */ (error).message, "refused");
+  }
 }
 
 function pause() {

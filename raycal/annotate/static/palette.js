@@ -8,10 +8,14 @@ import { sameName, Search } from "./search.js";
 const NAME_LENGTH = 64;
 
 export class Palette {
-  /** @param {(choice: Class_) => void} onChoose a class without an id is to be created */
-  constructor(onChoose) {
+  /**
+   * @param {(choice: Class_) => void} onChoose a class without an id is to be created
+   * @param {(choice: Class_) => void} onRename
+   */
+  constructor(onChoose, onRename) {
     this.onChoose = onChoose;
-    this.mayAdd = false;
+    this.onRename = onRename;
+    this.mayAdd = this.mayRename = false;
     this.onlyNew = false;
     this.search = new Search([]);
     /** @type {Class_[]} */
@@ -31,11 +35,12 @@ export class Palette {
   }
 
   /**
-   * @param {{classes: Class_[], recent: string[], mayAdd: boolean, onlyNew: boolean}} options
+   * @param {{classes: Class_[], recent: string[], mayAdd: boolean, onlyNew: boolean, mayRename: boolean}} options
    */
-  open({ classes, recent, mayAdd, onlyNew }) {
+  open({ classes, recent, mayAdd, onlyNew, mayRename }) {
     this.search = new Search(classes, recent);
     this.mayAdd = mayAdd;
+    this.mayRename = mayRename;
     this.onlyNew = onlyNew;
     this.title.textContent = onlyNew ? "New class" : "Label as";
     this.input.value = "";
@@ -62,7 +67,8 @@ export class Palette {
     this.active = 0;
     this.list.replaceChildren(...this.shown.map((one, index) => this.#option(one, index)));
     this.#highlight();
-    this.hint.textContent = !this.shown.length && typed ? "No class has this name." : this.onlyNew && known ? "This class exists already." : "";
+    this.hint.textContent = !this.shown.length && typed ? "No class has this name."
+      : this.onlyNew && known ? "This class exists already." : this.mayRename && found.length ? "F2 renames the class." : "";
   }
 
   /** @param {Class_} one @param {number} index */
@@ -93,6 +99,10 @@ export class Palette {
       this.active = (this.active + step + this.shown.length) % this.shown.length;
       this.#highlight();
     } else if (event.key === "Enter" && !event.repeat) this.#choose(this.active);
+    else if (event.key === "F2" && this.mayRename && (this.shown[this.active]?.id ?? null) !== null) {
+      this.dialog.close();
+      this.onRename(this.shown[this.active]);
+    }
     else return;
     event.preventDefault();
   }

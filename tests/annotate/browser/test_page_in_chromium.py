@@ -205,6 +205,24 @@ def test_undo_is_offered_only_if_there_is_an_answer_to_take_back(context: Any, s
     assert [event["type"] for event in singles.log] == ["answered", "undone"]
 
 
+def test_owner_renames_a_class_with_f2(context: Any, singles: Project) -> None:
+    with PageServer(singles) as server:
+        tab = Tab(context, server)
+        tab.press("/")
+        tab.page.keyboard.type("robin")
+        assert tab.text(".palette .hint") == "F2 renames the class."
+        tab.page.keyboard.press("F2")
+        tab.page.keyboard.type("European robin")
+        tab.page.keyboard.press("Enter")
+        tab.page.wait_for_function("() => document.querySelectorAll('.chip bdi')[1].textContent === 'European robin'")
+        assert tab.text("#receipt") == "robin is European robin now"
+        tab.press("2")
+        tab.sent()
+        assert tab.errors == []
+    assert singles.classes == ["sparrow", "European robin", "wren"]
+    assert singles.log[0]["label"] == 1
+
+
 GUESS = "#actions [data-action='guess']"
 
 

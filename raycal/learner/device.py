@@ -97,6 +97,19 @@ class DeviceSettings:
 
 
 @contextmanager
+def one_thread(*, wanted: bool) -> Iterator[None]:
+    """Let torch compute with one thread in the block, if this is wanted.
+
+    The operations of a small network are too short to be shared: threads that wait for each other then take most of
+    the time, above all on a machine that has other work.
+    """
+    with same_threads_afterwards():
+        if wanted:
+            torch.set_num_threads(1)
+        yield
+
+
+@contextmanager
 def same_threads_afterwards() -> Iterator[None]:
     """Restore torch's number of threads after the block, for a process that continues."""
     threads = torch.get_num_threads()

@@ -16,6 +16,7 @@ from raycal.algorithm.records import Evaluation, Fitted, Floats, Indices, Predic
 from raycal.errors import InputError
 from raycal.learner.augmentations import Augmentation
 from raycal.learner.chance import chance_accuracy
+from raycal.learner.device import one_thread
 from raycal.learner.feature_extractor import FeatureExtractor
 from raycal.learner.feature_model import FeatureModel
 from raycal.learner.losses import Loss, cross_entropy
@@ -27,6 +28,9 @@ from raycal.learner.training import Epoch, Inputs, NewOptimizer, held_out, must_
 from raycal.learner.weights import StateDict
 
 logger = logging.getLogger(__name__)
+
+# Multiply-adds of the forward pass of an optimizer step, below which a network of vectors is trained by one thread.
+SMALL_STEP = 2**25
 
 
 class NetworkLearner(ABC):
@@ -152,18 +156,19 @@ class NetworkLearner(ABC):
     ) -> Fitted:
         labels, loss = self.device_settings.on_device(training_set.labels), self._new_loss(len(training_set.indices))
         whole = Inputs(inputs, labels, self._weights(training_set))
-        return train(
-            network,
-            whole,
-            loss,
-            self._training,
-            rng,
-            self.device_settings,
-            team,
-            validate,
-            new_optimizer=self._new_optimizer,
-            augmentations=self._augmentations,
-        )
+        with one_thread(wanted=self._is_small(network)):
+            return train(
+                network,
+                whole,
+                loss,
+                self._training,
+                rng,
+                self.device_settings,
+                team,
+                validate,
+                new_optimizer=self._new_optimizer,
+                augmentations=self._augmentations,
+            )
 
     def _weights(self, training_set: TrainingSet) -> Floats | None:
         """The weight of each sample's loss: that of its label times that of the sample itself in the dataset."""
@@ -176,6 +181,12 @@ class NetworkLearner(ABC):
     def _monitored(self, right: float, loss: float, num_samples: int) -> float:
         """The value that decides whether a training has converged: the mean loss, or the share of wrong predictions."""
         return loss / num_samples if self._training.monitor == "loss" else 1 - right / num_samples
+
+    def _is_small(self, network: nn.Module) -> bool:
+        """Whether an optimizer step is too short for several threads. Networks of images are never counted as small,
+        because their results depend on the number of threads."""
+        weights = sum(parameter.numel() for parameter in network.parameters())
+        return self._dataset.kind == "vectors" and weights * self._training.batch_size < SMALL_STEP
 
     def _evaluation(self, right: float, loss: float) -> Evaluation:
         must_be_finite(isfinite(loss), "test loss", self._training)

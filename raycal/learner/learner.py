@@ -29,7 +29,8 @@ from raycal.learner.weights import StateDict
 
 logger = logging.getLogger(__name__)
 
-# Multiply-adds of the forward pass of an optimizer step, below which a network of vectors is trained by one thread.
+# Multiply-adds of the forward pass of an optimizer step, below which a network of vectors or texts is trained by one
+# thread.
 SMALL_STEP = 2**25
 
 
@@ -186,7 +187,7 @@ class NetworkLearner(ABC):
         """Whether an optimizer step is too short for several threads. Networks of images are never counted as small,
         because their results depend on the number of threads."""
         weights = sum(parameter.numel() for parameter in network.parameters())
-        return self._dataset.kind == "vectors" and weights * self._training.batch_size < SMALL_STEP
+        return self._dataset.kind != "images" and weights * self._training.batch_size < SMALL_STEP
 
     def _evaluation(self, right: float, loss: float) -> Evaluation:
         must_be_finite(isfinite(loss), "test loss", self._training)

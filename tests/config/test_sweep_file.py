@@ -386,14 +386,10 @@ def test_other_values_cover_every_key(load: Load) -> None:
 
 @pytest.mark.parametrize("key", OTHER_VALUES)
 def test_every_key_of_a_mixed_scenario_changes_the_id(load: Load, key: str) -> None:
-    of_convergence = key.removeprefix("training.") in ("stop", "steps", *CONVERGENCE)
-    base = only(
-        load(
-            f"{MINIMAL}  training: {{stop: converged, steps: 30, validation_fraction: 0.1}}\n"
-            if of_convergence
-            else MINIMAL
-        )
-    )
+    name = key.removeprefix("training.")
+    held_out = 0.1 if name in ("monitor", "restore_best") else 0.0
+    converged = f"{MINIMAL}  training: {{stop: converged, steps: 30, validation_fraction: {held_out}}}\n"
+    base = only(load(converged if name in ("stop", "steps", *CONVERGENCE) else MINIMAL))
     changed = with_value(key, OTHER_VALUES[key], base)
 
     assert changed.flat()[key] == OTHER_VALUES[key]

@@ -109,13 +109,13 @@ def embeddings(options: Options, num_points: int) -> Floats:
     return np.array(array[:num_points], np.float32)
 
 
-def config(options: Options, **settings: Any) -> ExperimentConfig:
+def config(options: Options, network: str = "resnet18", **settings: Any) -> ExperimentConfig:
     """The configuration of a whole iteration; `settings` are the settings of the training."""
     training = {"epochs": 1, "batch_size": 64, "learning_rate": 0.01, "image_size": 64} | settings
     return ExperimentConfig.model_validate(
         {
             "dataset": "image_folder",
-            "model": {"weights": options.weights},
+            "model": {"name": network, "weights": options.weights if network == "resnet18" else "none"},
             "scenario": "uncertain+cluster",
             "clustering": options.clustering,
             "training": training,
@@ -124,11 +124,17 @@ def config(options: Options, **settings: Any) -> ExperimentConfig:
 
 
 def learner(
-    options: Options, dataset: ImageDataset, *, threads: int = 1, compile: bool = False, **settings: Any
+    options: Options,
+    dataset: ImageDataset,
+    *,
+    network: str = "resnet18",
+    threads: int = 1,
+    compile: bool = False,
+    **settings: Any,
 ) -> "NetworkLearner":
     """raycal's learner, in a state in which it computes all embeddings and never reads any from the disk."""
     worker = WorkerSettings(threads=threads, compile=compile)
-    made = build.learner(config(options, **settings), dataset, worker)
+    made = build.learner(config(options, network, **settings), dataset, worker)
     made.load(made.save())
     return made
 

@@ -1,16 +1,25 @@
-"""`scoring`: compares raycal's one pass over the pool with the two passes of the obvious script."""
+"""`scoring`: compares raycal's one pass over the pool with the two passes of the obvious script.
+
+It also compares the embeddings by a frozen network of timm with a bare loop over that network.
+"""
 
 from collections.abc import Iterator
 
 import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
 
 from raycal.bench import obvious
 from raycal.bench.figure import Figure, Goal
 from raycal.bench.material import Options, images, learner, settings_of
 from raycal.bench.measure import each, growth_exponent, interleaved, ratio
 from raycal.bench.training import weights_of
+from raycal.installed import is_installed
+from raycal.networks import networks
 
-LEAST_GAIN, LARGEST_EXPONENT = 3.0, 1.1
+LEAST_GAIN, LARGEST_EXPONENT, LEAST_OF_BARE_LOOP = 3.0, 1.1, 0.9
+TIMM = "timm/resnet18"
 
 
 def run(options: Options) -> Iterator[Figure]:
@@ -48,4 +57,53 @@ def run(options: Options) -> Iterator[Figure]:
         goal=Goal("<=", LARGEST_EXPONENT),
         arms={str(size): [duration] for size, duration in zip(sizes, seconds, strict=True)},
         setting=setting,
+    )
+    if is_installed("timm"):
+        yield _beside_timm(options, count, size)
+
+
+def _beside_timm(options: Options, count: int, size: int) -> Figure:
+    """CPU seconds of a bare loop over timm's network, divided by the CPU seconds in which raycal computes the same
+    embeddings of the same images. In the loop, images lie in memory as a tensor and are normalized and resized batch by
+    batch."""
+    import timm
+
+    dataset = images(options, count)
+    extractor = learner(options, dataset, network=TIMM, image_size=size).extractor
+    bare = timm.create_model(TIMM.removeprefix("timm/"), num_classes=0).eval().to(memory_format=torch.channels_last)
+    bare.load_state_dict(extractor.network.state_dict(), strict=False)  # without the head
+    pixels = torch.from_numpy(dataset.images[dataset.train_rows]).permute(0, 3, 1, 2)
+    facts = networks.facts(TIMM)
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) * 255 for values in (facts.mean, facts.std))
+    computed: dict[str, Tensor] = {}
+
+    @torch.inference_mode()
+    def loop() -> None:
+        parts = []
+        for batch in pixels.split(extractor.scoring_batch):
+            normalized = (batch.float() - mean) / std
+            resized = functional.interpolate(normalized, size=size, mode=facts.interpolation, antialias=True)
+            with extractor.device_settings.autocast():
+                parts.append(bare(resized).float())
+        computed["timm"] = torch.cat(parts)
+
+    def raycal() -> None:
+        computed["raycal"] = torch.from_numpy(extractor.embeddings(dataset.train_rows))
+
+    durations = interleaved({"raycal": raycal, "timm": loop}, options.repeats)
+    difference = (computed["raycal"] - computed["timm"]).abs().max() / computed["timm"].abs().max()
+    return Figure(
+        benchmark="scoring",
+        name="CPU, bare loop over a frozen network of timm / raycal",
+        value=ratio(durations, "timm", "raycal"),
+        goal=Goal(">=", LEAST_OF_BARE_LOOP),
+        arms=durations,
+        setting={
+            **extractor.device_settings.describe(),
+            "network": TIMM,
+            "image_size": size,
+            "count": count,
+            "largest_difference": difference.item(),
+            "arms": "CPU seconds of the embeddings of the pool",
+        },
     )

@@ -16,7 +16,7 @@ from raycal.bench.material import Options
 
 FIGURES = {
     "training": 1,
-    "scoring": 2,
+    "scoring": 3,
     "input": 2,
     "iteration": 1,
     "kmeans": 4,

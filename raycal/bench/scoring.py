@@ -80,7 +80,7 @@ def _beside_timm(options: Options, count: int, size: int) -> Figure:
     @torch.inference_mode()
     def loop() -> None:
         parts = []
-        for batch in pixels.split(extractor.scoring_batch):
+        for batch in pixels.split(extractor.scoring_batch):  # type: ignore[no-untyped-call]
             normalized = (batch.float() - mean) / std
             resized = functional.interpolate(normalized, size=size, mode=facts.interpolation, antialias=True)
             with extractor.device_settings.autocast():

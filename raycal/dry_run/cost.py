@@ -141,10 +141,7 @@ def print_estimate(
     repeated = sweep.num_combinations - len(sweep.experiments)
     if repeated:
         repeat = "repeats" if repeated == 1 else "repeat"
-        print(
-            f"{counted(repeated, 'combination')} {repeat} a trial, because they differ only in settings without effect "
-            "on it"
-        )
+        print(f"{counted(repeated, 'combination')} {repeat} a trial: they differ only in settings without effect on it")
     if not costs or not times:
         return
     total = Cost(

@@ -235,7 +235,7 @@ def test_estimate_prints_every_trial_the_sum_and_the_hours(capsys: pytest.Captur
         "the-second    1,000 interactions  pool 1,000  test 200",
         "",
         "tiny: 2 trials, 1,300 interactions",
-        "3 combinations repeat a trial, because they differ only in settings without effect on it",
+        "3 combinations repeat a trial: they differ only in settings without effect on it",
         "on H100-class GPUs (assumed, not measured): under 0.1 GPU hours, to multiply by your price per GPU hour",
         HINT,
         "resources on this machine: 1 trial at a time, 1 worker each with 2 CPU threads; clustering in the same "

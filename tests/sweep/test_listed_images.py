@@ -16,7 +16,7 @@ SWEEP = """
 name: listed
 experiment:
   dataset: {dataset}
-  model: {{weights: none}}
+  model: {{weights: none, frozen: true}}
   iterations: 2
   interactions_per_iteration: 20
   expert: {{purity_threshold: 0.5}}
@@ -49,6 +49,7 @@ def swept(tmp_path: Path, dataset: str) -> tuple[Path, str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_manifest_of_files_in_several_places(tmp_path: Path, rows: list[tuple[Path, int]]) -> None:
     with (tmp_path / "digits.csv").open("w") as file:
         writer = csv.writer(file)
@@ -73,6 +74,7 @@ def test_manifest_of_files_in_several_places(tmp_path: Path, rows: list[tuple[Pa
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_dataset_of_hugging_face(tmp_path: Path, rows: list[tuple[Path, int]]) -> None:
     library = pytest.importorskip("datasets")
     features = library.Features(

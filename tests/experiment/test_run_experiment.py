@@ -92,6 +92,21 @@ def test_resumed_run_equals_the_uninterrupted_one(tmp_path: Path, scenario: str)
         {"clustering": {"core": 0.8, "order": "value", "on_refusal": "split", "num_clusters": 3}},
         {"clustering": {"order": "random"}, "expert": "perfect_purity"},
         {
+            "training": {
+                "optimizer": "adamw",
+                "schedule": "cosine",
+                "warmup": 1,
+                "augmentation": "flip+crop+trivial_augment",
+                "stop": "converged",
+                "steps": 4,
+                "validation_fraction": 0.2,
+                "monitor": "accuracy",
+                "restore_best": True,
+                "image_size": 32,
+                "batch_size": 16,
+            }
+        },
+        {
             "scenario": {
                 "name": "own",
                 "steps": [{"ask": "representatives", "share": "1/2"}, {"ask": "random", "share": "1/2"}],

@@ -74,6 +74,7 @@ class FeatureExtractor:
         self.dataset, self.device_settings = dataset, device_settings
         self._image_size, self._network_source = image_size, network_source
         self._facts = networks.facts(network)
+        _refuse_other_kind(self._facts, dataset)
         num_features = dataset.vectors.shape[1] if isinstance(dataset, VectorDataset) else None
         made = new_network(
             network, dataset.num_classes, rng, network_options, num_features=num_features, image_size=image_size
@@ -281,19 +282,23 @@ def inputs_of(
     Raises:
         InputError: The network takes samples of another kind.
     """
-    if facts.input == dataset.kind:
-        if isinstance(dataset, ImageDataset):
-            return DeviceImages(
-                dataset.images,
-                image_size,
-                device_settings,
-                mean=facts.mean,
-                std=facts.std,
-                interpolation=facts.interpolation,
-            )
-        if isinstance(dataset, VectorDataset):
-            return DeviceVectors(dataset.vectors, device_settings)
-        if isinstance(dataset, TextDataset):
-            tokenize: Tokenizer = getattr(network, "tokenize")  # noqa: B009  # see NetworkFacts.input
-            return DeviceTexts(tokens_of(dataset, tokenize), device_settings)
-    raise InputError(f"the network takes {facts.input}, but the dataset has {dataset.kind}")
+    _refuse_other_kind(facts, dataset)
+    if isinstance(dataset, ImageDataset):
+        return DeviceImages(
+            dataset.images,
+            image_size,
+            device_settings,
+            mean=facts.mean,
+            std=facts.std,
+            interpolation=facts.interpolation,
+        )
+    if isinstance(dataset, VectorDataset):
+        return DeviceVectors(dataset.vectors, device_settings)
+    assert isinstance(dataset, TextDataset)
+    tokenize: Tokenizer = getattr(network, "tokenize")  # noqa: B009  # see NetworkFacts.input
+    return DeviceTexts(tokens_of(dataset, tokenize), device_settings)
+
+
+def _refuse_other_kind(facts: NetworkFacts, dataset: LoadedDataset) -> None:
+    if facts.input != dataset.kind:
+        raise InputError(f"the network takes {facts.input}, but the dataset has {dataset.kind}")

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parent.parent
 SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
 NUM_EXPERIMENTS = {
     "cluster_counts": 30,
+    "newsgroups": 18,
     "paper_cifar10": 30,
     "paper_eurosat": 30,
     "purity_thresholds": 39,  # `random` counts once per seed, because the threshold cannot affect it.

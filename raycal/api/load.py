@@ -11,7 +11,7 @@ import pandas as pd
 
 from raycal.api.wording import in_python_words
 from raycal.config.people import asks_people
-from raycal.data import ImageDataset, LoadedDataset, VectorDataset
+from raycal.data import ImageDataset, LoadedDataset, TextDataset, Texts, VectorDataset
 from raycal.errors import InputError
 from raycal.export.evidence import Evidence, PeopleRecord
 from raycal.export.labels import collect
@@ -85,11 +85,11 @@ class LoadedRun:
         network: nn.Module = self._learner.extractor.network.eval()
         return network
 
-    def predict(self, samples: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    def predict(self, samples: npt.ArrayLike | Sequence[str]) -> npt.NDArray[np.float32]:
         """Return the probability of each class for new samples.
 
         Args:
-            samples: Images (n, H, W, 3) uint8, or vectors (n, D), as the run's dataset has them.
+            samples: Images (n, H, W, 3) uint8, vectors (n, D), or a list of n texts, as the run's dataset has them.
 
         Returns:
             The probabilities (n, K) float32; column k is that of `class_names[k]`.
@@ -103,21 +103,32 @@ class LoadedRun:
             >>> raycal.load(trial.folder).predict(black).shape
             (2, 10)
         """
-        return self._learner.extractor.probs_of(self._like(np.asarray(samples)))
+        if isinstance(self._samples, TextDataset):
+            # An array of texts would cut off zero characters at their ends.
+            given = samples.tolist() if isinstance(samples, np.ndarray) else samples
+            if not isinstance(given, Sequence) or isinstance(given, str) or not all(isinstance(x, str) for x in given):
+                raise InputError("samples: should be a list of texts")
+            dataset: LoadedDataset = TextDataset(texts=Texts.of([str(x) for x in given]), **self._common(len(given)))
+        else:
+            dataset = self._like(np.asarray(samples))
+        return self._learner.extractor.probs_of(dataset)
 
     @cached_property
     def _learner(self) -> "NetworkLearner":
         return last_learner(self._source, self._samples)[0]
 
-    def _like(self, samples: npt.NDArray[Any]) -> LoadedDataset:
-        """Samples of a user as a dataset of the run's kind."""
-        count = len(samples) if samples.ndim else 0
-        common: dict[str, Any] = {
+    def _common(self, count: int) -> dict[str, Any]:
+        """The fields that a dataset of new samples has, whatever their kind is."""
+        return {
             "labels": np.full(count, -1),
             "train_rows": np.arange(count),
             "test_rows": np.arange(0),
             "class_names": self.class_names,
         }
+
+    def _like(self, samples: npt.NDArray[Any]) -> LoadedDataset:
+        """Images or vectors of a user as a dataset of the run's kind."""
+        common = self._common(len(samples) if samples.ndim else 0)
         if isinstance(self._samples, ImageDataset):
             if samples.ndim != 4 or samples.shape[3] != 3 or samples.dtype != np.uint8:
                 raise InputError(f"samples: should be images (n, H, W, 3) uint8, not {samples.shape} {samples.dtype}")

@@ -209,7 +209,7 @@ class FeatureExtractor:
         inputs = inputs_of(others, self._image_size, self._facts, self.device_settings, self.network)
         rows, probs = np.arange(len(others.labels)), [np.empty((0, self.head.out_features), np.float32)]
         self.network.eval()
-        for batch in inputs.batches(rows, list(self._scoring_batches(len(rows)))):
+        for batch in inputs.batches(rows, inputs.scoring_parts(rows, self.scoring_batch)):
             with self.device_settings.autocast():
                 logits = self.network(batch)
             probs.append(logits.float().softmax(1).cpu().numpy())

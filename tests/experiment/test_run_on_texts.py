@@ -8,13 +8,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from text_models import write_tiny_bert
 from text_rows import HOSTILE, write_texts
 
+import raycal
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.data import TextDataset
+from raycal.errors import InputError
 from raycal.experiment import build
 from raycal.experiment.run import run_experiment
 from raycal.experiment.text_clusters import from_html
@@ -89,6 +92,12 @@ def test_export_has_the_texts_and_a_model_that_labels_new_ones(
         for one in exported
     )
     assert first == second
+    loaded = raycal.load(run_dir.folder.path)
+    assert loaded.predict(["the cat sat", "the dog ran\0"]).argmax(1).tolist() == [0, 1]
+    assert loaded.predict([]).shape == (0, 2)
+    for wrong in ("the cat", [1, 2], np.zeros((2, 3))):
+        with pytest.raises(InputError, match="should be a list of texts"):
+            loaded.predict(wrong)  # type: ignore[arg-type]
     csv.field_size_limit(2**24)
     rows = list(csv.DictReader(io.StringIO(first[Path("labels.csv")].decode())))
     dataset = build.dataset(settings).load()

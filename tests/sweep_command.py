@@ -93,7 +93,7 @@ def title_of(process: psutil.Process) -> str:
 def outcome(storage: Path) -> dict[str, Any]:
     """Everything that must not differ between sweeps: the bytes of each ledger, and the results without the seconds."""
     found: dict[str, Any] = {}
-    for run_dir in sorted((storage / "small").glob("digits-*")):
+    for run_dir in sorted(path.parent for path in (storage / "small").glob("*/results.jsonl")):
         ledger = {path.name: path.read_bytes() for path in (run_dir / "ledger").glob("*")}
         lines = [json.loads(line) for line in (run_dir / "results.jsonl").read_text().splitlines()]
         found[run_dir.name] = ledger, [{key: line[key] for key in line if key not in SECONDS} for line in lines]

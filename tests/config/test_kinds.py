@@ -98,8 +98,8 @@ def test_stored_configuration_is_read_back_as_it_is() -> None:
         (
             "made_up_texts",
             {},
-            "experiment.model: should name a network of texts, which the dataset made_up_texts has; there is no"
-            " default",
+            "experiment.model: should name a network of texts, such as sentence-transformers/all-MiniLM-L6-v2, because"
+            " the dataset made_up_texts has texts",
         ),
         (
             "made_up_vectors",
@@ -122,7 +122,8 @@ def test_stored_configuration_is_read_back_as_it_is() -> None:
         (
             "made_up_vectors",
             {"expert": "people", "scenario": "random"},
-            "experiment.expert.name: cannot be people, who see nothing in the vectors of the dataset made_up_vectors",
+            "experiment.expert.name: cannot be people, because the labeling page shows only images, and the dataset"
+            " made_up_vectors has vectors",
         ),
     ],
 )

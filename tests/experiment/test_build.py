@@ -77,7 +77,7 @@ def test_shared_images_of_several_splits_are_one_warning(tmp_path: Path, caplog:
 
     (line,) = caplog.messages
     assert line.startswith(f"warning: {tmp_path}: 4 of 4 test images are in the training pool, too (")
-    assert line.endswith(", so the test accuracy is too high (3 of 3 splits have such images)")
+    assert line.endswith(", so the test accuracy is too high (3 of 3 splits have such a case)")
 
 
 def test_expert_that_answers_from_labels_is_refused_if_there_are_none(tmp_path: Path) -> None:

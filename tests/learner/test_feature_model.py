@@ -1,5 +1,6 @@
 """A separate feature model says which samples are alike, while another network is trained and predicts."""
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from workers import on_workers
 
 from raycal.algorithm.acquisition import AnnotatedSamples, HeadWeights, QueryContext, acquisitions
 from raycal.algorithm.records import Predictions, TrainingSet
@@ -19,6 +21,7 @@ from raycal.errors import InputError
 from raycal.experiment import build
 from raycal.learner import embedding_cache, feature_extractor
 from raycal.learner.network import new_network
+from raycal.learner.team import Team
 
 ONE_THREAD = WorkerSettings(threads=1)
 FEATURES = {"name": "timm/test_resnet", "weights": "none", "image_size": 48}
@@ -35,7 +38,7 @@ def config(scenario: Any = "cluster-only", **settings: Any) -> ExperimentConfig:
         "dataset": {"name": "digits", "train_size": 24, "test_size": 10},
         "scenario": scenario,
         "model": {"name": "timm/test_vit", "weights": "none"},
-        "training": {"epochs": 1, "image_size": 32, "batch_size": 4, "learning_rate": 0.05},
+        "training": {"epochs": 1, "image_size": 32, "batch_size": 4, "learning_rate": 0.05, "dtype": "float32"},
     }
     return ExperimentConfig.model_validate(given | settings, context=build.REGISTRIES)
 
@@ -221,3 +224,28 @@ def test_bad_weights_of_features_are_named(tmp_path: Path) -> None:
     wanted = config(features=FEATURES | {"weights": str(tmp_path / "other.pth")})
     with pytest.raises(InputError, match=r"features\.weights: .*: not the weights of the network timm/test_resnet"):
         build.prepare({wanted.experiment_id: wanted})
+
+
+def of_team(team: Team, cache: str) -> Predictions | None:
+    """The predictions of worker 0; the other worker serves it."""
+    os.environ["RAYCAL_CACHE"] = cache
+    wanted = config(features=FEATURES)
+    learner = build.learner(wanted, build.dataset(wanted).load(), ONE_THREAD, team=team)
+    if not team.leads:
+        team.serve_as_worker(learner)
+        return None
+    learner.reset(np.random.default_rng(0))
+    predictions = learner.predict(np.arange(0, 24, 3))
+    team.dismiss()
+    return predictions
+
+
+@pytest.mark.slow
+def test_two_workers_embed_the_pool_together(tmp_path: Path) -> None:
+    together, _ = on_workers(tmp_path / "two", of_team, str(tmp_path / "cache of two"))
+    alone = of_team(Team.alone(), str(tmp_path / "cache of one"))
+
+    assert alone is not None
+    assert together.separate.shape == (8, alone.features.shape[1])
+    np.testing.assert_allclose(together.separate, alone.separate, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(together.embeddings, alone.embeddings, rtol=1e-3, atol=1e-3)

@@ -1,9 +1,9 @@
-"""The files that record who gave which answer and how long it took: one per finished round, beside the ledger.
+"""The files that record who gave which answer and how long it took: one file per finished round, beside the ledger.
 
 The ledger says what the experiment paid for. These files say how people worked for it: each answer that arrived in a
-round is one row. This includes answers that were taken back, that came too late, or that were about the hold-out. The
-seconds of an interaction in the ledger are the sum over the rows that have its number and the role `counted` or `taken
-back`. The files hold no names, only pseudonyms, and no time of day.
+round is one row. The rows include answers that were taken back, that came too late, or that were about the hold-out.
+The seconds of an interaction in the ledger are the sum over the rows that have its number and the role `counted` or
+`taken back`. The files hold no names, only pseudonyms, and no time of day.
 
 A file is a function of the log up to the end of its round, so it has the same bytes whenever it is written.
 """
@@ -49,8 +49,8 @@ class Role(StrEnum):
     """What became of an answer by the end of its round.
 
     Attributes:
-        COUNTED: It is in the ledger or, in the hold-out, the label of the image.
-        TAKEN_BACK: The person took it back. Its time belongs to the answer that replaced it.
+        COUNTED: The answer is in the ledger or, for an image of the hold-out, is the label of the image.
+        TAKEN_BACK: The person took the answer back. Its time belongs to the answer that replaced it.
         SECOND_OPINION: The question had an answer already.
         LATE: The step of the question was closed already.
     """
@@ -73,7 +73,7 @@ class AnswerFiles:
         self._folder = run_folder.folder(PEOPLE)
 
     def write_missing(self) -> None:
-        """Write the file of each finished round that has none."""
+        """Write the file of each finished round that has no file yet."""
         num_rounds = len((self._run_folder.read(RESULTS) or b"").splitlines())
         missing = [number for number in range(num_rounds) if not self._folder.exists(_file_name(number))]
         if not missing:
@@ -83,8 +83,9 @@ class AnswerFiles:
             self._folder.write(_file_name(iteration), _to_parquet(self._rows(events, iteration)))
 
     def _rows(self, events: Sequence[Event], iteration: int) -> list[dict[str, object]]:
-        """The rows of a round: the answers that arrived after the end of the round before, by their place in the
-        log."""
+        """The rows of a round in the order of the log: one row per answer that arrived after the end of the previous
+        round.
+        """
         book = book_when_closed(events, iteration)
         start = book_when_closed(events, iteration - 1).last_seq if iteration else 0
         given = [one for one in book.all_answers() if one.event.seq > start]
@@ -92,7 +93,7 @@ class AnswerFiles:
         return [_row(book, one, interactions.get(one.event.question)) for one in given]
 
     def _interactions(self, book: Book, iterations: set[int]) -> dict[str, int]:
-        """The number of the interaction by the id of its question, for the questions of some rounds."""
+        """The number of each interaction in some rounds, by the id of its question."""
         steps = StepFiles(self._run_folder.folder(STEPS))
         numbers: dict[str, int] = {}
         for iteration in iterations:

@@ -14,8 +14,8 @@ from raycal.people.project_images import content_of, read_image_list
 from raycal.people.steps import STEPS, StepFiles
 from raycal.storage.folder import Folder
 
-# Names for the outputs of the network while nobody has named a class. Such a network is never trained; it only helps to
-# choose the first images.
+# Names for the outputs of the network while nobody has named a class. A network without named classes is never trained;
+# it only helps to choose the first images.
 UNNAMED = tuple(f"class {number}" for number in range(10))
 
 
@@ -44,7 +44,7 @@ class AnsweredByPeople:
         gives the same model. A dataset with true labels is not changed.
 
         Raises:
-            InputError: The images cannot be used, or they are not those that people see.
+            InputError: The images cannot be used, or they differ from the images that people see.
         """
         files = unlabeled_files(dataset)
         if files is None:
@@ -65,12 +65,12 @@ class AnsweredByPeople:
     def answers(
         self, iteration: int, step: int, make: Callable[[], StepQuestions], *, spent: int
     ) -> tuple[Interaction, ...]:
-        """The rows of a step; see `raycal.algorithm.questions.Annotators`.
+        """The ledger rows of an annotation step; see `raycal.algorithm.questions.Annotators`.
 
         Raises:
-            StoppedError: See there. It is also raised if the rows belong to a later iteration than the one for which
-                the images were loaded, because by then people may have named more classes. This happens when finished
-                iterations are made again from the answers.
+            StoppedError: Raised as `Annotators` describes, and if the rows belong to a later iteration than the one for
+                which the images were loaded, because by then people may have named more classes. This happens when
+                finished iterations are computed again from the answers.
         """
         book = self._book
         if self._loaded_for not in (None, iteration) and book.closed_at(iteration, step) is not None:

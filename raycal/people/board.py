@@ -1,7 +1,7 @@
-"""Keeps track of the questions that are answered or waiting, and of the labels: the meaning of the log, joined with the
-questions of all steps.
+"""Keeps track of which questions are answered, which are waiting, and which labels the answers give.
 
-Every event updates it, so that no call takes longer when the log is longer.
+This state follows from the events of the log and the questions of all steps. Each event updates the state, so a call
+takes no longer when the log is longer.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from raycal.people.fold import HOLDOUT, Book, holdout_position, step_of
 
 # Values that arrays of labels hold besides the ids of classes.
 NO_LABEL, UNANSWERED = -1, -2
-# The number of newest answers from which the time of the next ones is estimated.
+# The number of newest answers from which the time of the next answers is estimated.
 NUM_RECENT = 50
 
 LabelArray = npt.NDArray[np.int32]
@@ -66,7 +66,7 @@ class StepBoard:
     def waiting(self) -> Sequence[Question]:
         """The questions without a reply in the order in which to ask them: halves of split clusters come first.
 
-        There may be more of them than people may still answer within the budget.
+        There may be more waiting questions than people may still answer within the budget.
         """
         if self._waiting is None:
             without = [one for one in self.step.known(self.replies) if one.id not in self.replies]
@@ -75,9 +75,9 @@ class StepBoard:
         return self._waiting
 
     def refresh(self, question_id: str) -> None:
-        """Look at the answers to a question again, after one was given or taken back."""
+        """Update the reply to a question after an answer to it was given or taken back."""
         question = self.questions.get(question_id)
-        if question is None:  # it is a half of a cluster whose split was taken back
+        if question is None:  # a half of a cluster whose split was taken back
             return
         self._remove_reply(question_id)
         self._add_reply(question)
@@ -147,7 +147,7 @@ class Board:
             self.add_step(step)
 
     def add_step(self, step: StepQuestions) -> StepBoard:
-        """The board of a step; a step that is known keeps its questions."""
+        """The board of a step. If the step has a board already, that board is returned with its questions unchanged."""
         key = step.iteration, step.step
         if key not in self.steps:
             self._class_sizes = None

@@ -1,4 +1,4 @@
-"""Which names of classes are allowed, and which of them are the same."""
+"""Decides which names of classes are allowed, and which names mean the same class."""
 
 import unicodedata
 

@@ -7,7 +7,7 @@ than five seconds. Both are stored as they were measured, so that another limit 
 from raycal.algorithm.records import Kind
 from raycal.people.events import Answered, Timing
 
-# A pause that is longer than this counts as this long: the person did something else in the meantime.
+# Milliseconds of a pause that count; in the rest of a longer pause, the person probably did something else.
 SAMPLE_PAUSE_MS = 20_000
 CLUSTER_PAUSE_MS = 30_000
 # A person who looks at many images may look longer before the next input.

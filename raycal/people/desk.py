@@ -1,8 +1,8 @@
 """Hands out questions, so that no two people have the same one on their screens.
 
 A page has one question on its screen and some more in memory. A lease on the question on the screen is firm. A lease on
-a question in memory is soft: another person who would have nothing to do may take the question over. No such person
-gets the question that another page shows next, because that page shows it as soon as a key is pressed, before it could
+a question in memory is soft: another person who would have nothing to do may take the question over. The question that
+a page shows next is never taken over, because the page shows it as soon as a key is pressed, before the page could
 learn that somebody else has the question. Leases are never written to disk. After a restart of the server, each page
 tells which questions it holds, and gets leases on them again.
 """
@@ -24,7 +24,7 @@ class QuestionLease:
 
     Attributes:
         is_firm: Whether the question is on the screen.
-        order: The page shows the question whose lease has the lowest number first.
+        order: The page shows its questions in the ascending order of this number.
     """
 
     client: str
@@ -65,7 +65,7 @@ class Desk:
         return self._leases.get(question)
 
     def held(self, among: Collection[str] | None = None) -> dict[str, QuestionLease]:
-        """All leases, or those of some questions."""
+        """All leases, or only the leases of some questions."""
         self._forget_the_gone()
         if among is None:
             return dict(self._leases)
@@ -82,8 +82,8 @@ class Desk:
         """Note that a page is open, and which questions it holds, the one on its screen first.
 
         The page gets a lease on each question that it holds and no other page holds, so that a restart of the server
-        takes no question away. If the question on its screen is held by a page that has it in memory only, this page
-        gets the lease.
+        takes no question away. If another page has the question on this page's screen in memory only, this page gets
+        the lease.
 
         Args:
             is_waiting: Whether a question still has to be answered.
@@ -152,8 +152,8 @@ class Desk:
         """Give a question to a page with nothing to do, at the cost of a page that has questions in memory.
 
         The page with the most questions in memory loses the one that it would show last, but no page loses the one that
-        it shows next. If an earlier question is free, that one is given instead of the lost one. It could not be given
-        before, because pages already held as many questions as may still be answered.
+        it shows next. If an earlier question is free, the free question is given instead of the lost one. The free
+        question could not be given before, because pages already held as many questions as may still be answered.
 
         Args:
             client: A page that `see` has noted.

@@ -34,7 +34,7 @@ class Timing:
 
     Attributes:
         visible_ms: The time during which the page was visible and the person had not paused it.
-        first_input_ms: The time until the first input. None if there was none before the answer.
+        first_input_ms: The time until the first input. None if there was no input before the answer.
         gaps_ms: Each time without an input that was longer than five seconds.
     """
 
@@ -45,11 +45,12 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """What all events have in common.
+    """The fields that all events have.
 
     Attributes:
         seq: The place of the event in the log, from 1 and without gaps.
-        id: The unique id, which the page makes at the key press. So an answer that is sent again is recognized.
+        id: The unique id, which the page makes at the key press. By the id, the server recognizes an answer that is
+            sent again.
         who: The pseudonym of the person.
         time: The time at which the server received the event, in UTC, in ISO 8601.
     """
@@ -144,7 +145,7 @@ def to_line(event: Event) -> str:
 
 
 def from_line(line: str | bytes) -> Event:
-    """The event of one line.
+    """The event that a line holds.
 
     Raises:
         ValueError: The line is not an event that this version of raycal knows.

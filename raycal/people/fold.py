@@ -109,7 +109,7 @@ class Book:
         return self._closed
 
     def closed_at(self, iteration: int, step: int) -> int | None:
-        """The place of the event that closed the step, alone or with its round. None if the step is open."""
+        """The place of the event that closed the step or its whole round. None if the step is open."""
         places = [self._closed[key] for key in ((iteration, step), (iteration, None)) if key in self._closed]
         return min(places, default=None)
 
@@ -165,7 +165,8 @@ class Book:
     def replies(self, step: StepQuestions) -> dict[str, Reply]:
         """The replies to the questions of a step and to the halves of its split clusters, by the ids of questions."""
         found: dict[str, Reply] = {}
-        # `known` yields a question before its halves. When it yields the halves, `found` already has the reply.
+        # `known` yields a question before its halves. When it yields the halves, `found` already has the reply to the
+        # question.
         for question in step.known(found):
             reply = self.reply(question)
             if reply is not None:

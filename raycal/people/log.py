@@ -24,7 +24,7 @@ from raycal.storage.lease import Lease
 
 PEOPLE = "people"
 ANSWERS = f"{PEOPLE}/answers"
-# The number of files that are joined in one.
+# The number of files that are joined into one.
 FILES_TO_JOIN = 256
 # How long the first answer of a group waits for further ones, in seconds.
 GROUP_SECONDS = 0.01
@@ -62,7 +62,7 @@ class AnswerLog:
 
     Args:
         run_folder: The folder of the run.
-        files_to_join: The number of files that `write` joins in one, in a thread of its own.
+        files_to_join: The number of files that `write` joins into one, in a thread of its own.
 
     Raises:
         InputError: Another process has opened the log of this run, the folder cannot be written, or the log is damaged.
@@ -131,7 +131,7 @@ class AnswerLog:
             return
         self._lease.check()
         contents = [content for name in names if (content := self._folder.read(name)) is not None]
-        if len(contents) < len(names):  # another process removed files that only this one may remove
+        if len(contents) < len(names):  # another process removed files that only this process may remove
             return
         self._folder.write(f"{names[0][:8]}-{names[-1][:8]}.jsonl", b"".join(contents))
         with self._changing:
@@ -146,7 +146,7 @@ class AnswerLog:
         self._release()
 
     def _join_if_possible(self) -> None:
-        # All events are stored, so an error is no reason to stop. The next write tries again.
+        # All events are stored, so an error is no reason to stop. The next write tries again to join the files.
         with suppress(OSError, TakenOverError):
             self.join_files()
 

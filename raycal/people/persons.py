@@ -1,6 +1,6 @@
-"""What each person did.
+"""Summarizes what each person did.
 
-These are the only values about single persons. The owner of a project gets them with the export.
+raycal computes no other values about single persons. The owner of a project gets these summaries with the export.
 """
 
 import statistics
@@ -23,12 +23,13 @@ class PersonSummary:
         clusters: The number of answers about clusters.
         holdout: The number of answers about the hold-out.
         taken_back: How many of all these answers the person took back.
-        late: How many came after their step was closed.
-        second_opinions: How many were about a question that had an answer of another person.
+        late: How many of these answers came after their step was closed.
+        second_opinions: How many of these answers were about a question that another person had answered.
         agreeing: How many of the second opinions have the label, or the refusal, of the answer that counts.
         minutes: The time that the person spent on all answers, including late and taken-back ones.
-        seconds_per_image: The median time of an answer about a single image or the hold-out; None without one.
-        seconds_per_cluster: The median time of an answer about a cluster; None without one.
+        seconds_per_image: The median time of an answer about a single image or the hold-out; None without such an
+            answer.
+        seconds_per_cluster: The median time of an answer about a cluster; None without such an answer.
     """
 
     annotator: str

@@ -1,8 +1,8 @@
 """What the answers of a team cost: the prices of the simulated experts, fitted from the log.
 
 A simulated expert takes `seconds_per_sample` for an image and, for a cluster, `seconds_per_cluster` and
-`seconds_per_image_shown` for each image of it. With the prices that are fitted here, a simulation takes the
-time that this team would take, so strategies can be compared in the team's own minutes before anybody labels.
+`seconds_per_image_shown` for each image shown. With the prices that are fitted here, a simulation takes the time that
+this team would take, so strategies can be compared in the team's own minutes before anybody labels.
 
 All estimates are medians, or medians of slopes (Theil-Sen), because some answers take far longer than usual.
 """
@@ -24,7 +24,7 @@ from raycal.people.shown import FEW
 # With fewer answers than this, no price is estimated.
 FEWEST = 10
 # More answers of one kind than this are not used, because the slopes of all pairs of them would take too long. The
-# newest ones are used, because people become faster.
+# newest answers are used, because people become faster.
 MOST = 1000
 CONFIDENCE = 0.95
 # The slopes for the images shown and for the marks are estimated in turn, until both change by less than this.
@@ -68,8 +68,9 @@ class Prices:
     Attributes:
         sample: The price of a single image.
         cluster: The price of a labeled cluster, besides its images and marks.
-        per_image: The additional price of each image shown. Also None if all clusters showed about as many.
-        per_mark: The additional price of each image that was marked as odd. Also None if hardly any was marked.
+        per_image: The additional price of each image shown. Also None if all clusters showed about the same number of
+            images.
+        per_mark: The additional price of each image that was marked as odd. Also None if hardly any image was marked.
         refused: The price of a refused cluster, besides its images.
         num_samples: The number of answers about single images.
         num_labeled: The number of labeled clusters.
@@ -93,8 +94,9 @@ class Prices:
 def timed_answers(book: Book) -> list[TimedAnswer]:
     """The answers in the log by their place, without those that were taken back.
 
-    Their time is a part of the time of the next answer to the same question, as it is in the ledger. Answers about the
-    hold-out, late answers and second opinions took as much work as others, so they count, too.
+    The time of an answer that was taken back is added to that of the next answer to the same question, as in the
+    ledger. Answers about the hold-out, late answers and second opinions took as much work as others, so they count,
+    too.
     """
     waiting: dict[str, int] = {}
     found = []
@@ -116,7 +118,7 @@ def timed_answers(book: Book) -> list[TimedAnswer]:
 
 
 def fit_prices(answers: Sequence[TimedAnswer]) -> Prices:
-    """The prices that explain the times of these answers."""
+    """The prices of a team, fitted to the times of its answers."""
     samples = [one for one in answers if not one.is_cluster]
     labeled = [one for one in answers if one.is_cluster and not one.is_refused]
     refused = [one for one in answers if one.is_cluster and one.is_refused]
@@ -136,9 +138,10 @@ def fit_prices(answers: Sequence[TimedAnswer]) -> Prices:
 
 
 def expert_yaml(prices: Prices) -> str | None:
-    """The expert with these prices, as a line below the key `experiment` of a sweep file. None without any price.
+    """The simulated expert with these prices, as a line of YAML below the key `experiment` of a sweep file. None if no
+    price is known.
 
-    What an average cluster cost because of its marks is a part of `seconds_per_cluster`, because a simulated expert
+    `seconds_per_cluster` includes the mean time that people spent on the marks of a cluster, because a simulated expert
     marks nothing.
     """
     options: dict[str, float] = {}
@@ -164,8 +167,9 @@ def price_lines(prices: Prices) -> list[str]:
 
 
 def prices_yaml(prices: Prices) -> str:
-    """The prices as YAML whose comments say how good they are: below the key `experiment` of a sweep file, they let a
-    simulation take the time of this team."""
+    """The prices as YAML for the key `experiment` of a sweep file, with comments on their accuracy. With these prices,
+    a simulation takes the time of this team.
+    """
     lines = [f"# {line}" for line in price_lines(prices)]
     expert = expert_yaml(prices)
     if expert is None:
@@ -210,7 +214,7 @@ def _rounded(value: float) -> str:
 
 
 def _median(seconds: Floats) -> Price | None:
-    """The median with the interval of its order statistics. None from too few values."""
+    """The median with the interval of its order statistics. None if there are too few values."""
     if len(seconds) < FEWEST:
         return None
     low, high = _order_interval(seconds)
@@ -227,8 +231,8 @@ def _order_interval(values: Floats) -> tuple[float, float]:
 def _fit_labeled(answers: Sequence[TimedAnswer]) -> tuple[Price | None, Price | None, Price | None]:
     """The fixed price of a cluster, the price of an image, and the price of a mark.
 
-    The slopes are estimated in turn, each from what the other one leaves unexplained. The interval of the fixed price
-    includes that the price of an image may be anywhere in its own interval.
+    The two slopes are estimated in turn, each from the time that the other one leaves unexplained. The interval of the
+    fixed price allows for any price of an image in that price's interval.
     """
     if len(answers) < FEWEST:
         return None, None, None
@@ -245,7 +249,7 @@ def _fit_labeled(answers: Sequence[TimedAnswer]) -> tuple[Price | None, Price | 
             break
     rest = seconds - _seconds(mark) * marked
     fixed = _fixed(rest, shown, image)
-    if fixed.seconds == 0 and image is not None:  # a line through the origin
+    if fixed.seconds == 0 and image is not None:  # then the line goes through the origin
         ratio = _median(rest / shown)
         image = ratio and Price(seconds=max(0.0, ratio.seconds), low=image.low, high=image.high, number=len(answers))
     return fixed, image, mark
@@ -267,7 +271,7 @@ def _fixed(seconds: Floats, shown: Floats, per_image: Price | None) -> Price:
 
 
 def _slope(values: Floats, x: Floats) -> Price | None:
-    """The median slope of all pairs with different x. None if too few values have another x than most of them have."""
+    """The median slope of all pairs with different x. None if nearly all values have the same x."""
     _, counts = np.unique(x, return_counts=True)
     if len(x) - counts.max() < FEWEST // 2:
         return None

@@ -1,4 +1,5 @@
-"""A project in which people answer questions. A server passes requests to it, but the project does not depend on one.
+"""A project in which people answer questions. A server passes requests to the project, which does not depend on the
+server.
 
 All methods can be called from many threads at the same time. An answer is acknowledged when it is on the disk.
 """
@@ -52,7 +53,7 @@ def utc_now() -> str:
 
 
 def project_id(run_folder: Folder) -> str:
-    """Distinguishes the project in this folder from all others, for the answers that a browser keeps."""
+    """An id of the project in this folder, under which a browser keeps the answers to this project."""
     return sha256(run_folder.uri.encode()).hexdigest()[:16]
 
 
@@ -61,8 +62,8 @@ class _Batch:
     """The requests that are stored by one write.
 
     Attributes:
-        events: What is to be stored.
-        effects: What is to be done when it is stored.
+        events: The events to store.
+        effects: The functions to call when the events are stored.
     """
 
     events: list[Event] = field(default_factory=list)
@@ -87,7 +88,7 @@ class Project:
         clock: Returns the time in seconds since any fixed moment.
         now: Returns the time of day that the log records.
         group_seconds: How long an answer waits for others that are stored with it.
-        epoch: Distinguishes this start of the server from others. None means a new one.
+        epoch: Distinguishes this start of the server from others. None means a new epoch.
 
     Raises:
         InputError: Another process serves this project, or its folder cannot be used.
@@ -141,7 +142,7 @@ class Project:
         self.close()
 
     def close(self) -> None:
-        """Let another process serve the project. No method may be called after this one."""
+        """Let another process serve the project. Afterwards no other method may be called."""
         self._log.close()
 
     # Methods that the rounds call.
@@ -157,7 +158,7 @@ class Project:
         """Say what the experiment does now, and which questions people are to answer.
 
         Args:
-            step: The questions. None means that there are none now.
+            step: The questions. None means that there are no questions now.
             phase: `preparing`, `open`, `training`, `waiting` or `finished`.
             message: A sentence for the people. Empty means the usual sentence of the phase.
             halve: Cuts a cluster in parts. An empty result or a single part means that it cannot be cut.
@@ -171,11 +172,11 @@ class Project:
             self._results = results
             self._note_change()
             opened = self._open_step
-        if opened is not None and opened.is_complete:  # no answer will come that closes the step
+        if opened is not None and opened.is_complete:  # nobody can give another answer, which would close the step
             self._commit(lambda batch: None if self._step is None else self._close_step(batch, self._step, who=""))
 
     def wait_closed(self, timeout: float) -> bool:
-        """Wait until the open step takes no more answers; False if it still does after `timeout` seconds."""
+        """Wait until the open step is closed. Return False if it is still open after `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(self._is_step_closed, timeout)
 
@@ -234,8 +235,8 @@ class Project:
             want: How many further questions the page would like to have.
 
         Returns:
-            A mapping: `questions` are the further questions, `lost` are those that the page should drop, and `wait` is
-            None or a sentence that says why the page has nothing to show.
+            A mapping: `questions` are the further questions, `lost` are the questions that the page should drop, and
+            `wait` is None or a sentence that says why the page has nothing to show.
         """
         with self._lock:
             lost = self._see(who, client, holding)
@@ -503,7 +504,7 @@ class Project:
             self._desk.put_on_screen(client, who, question)
 
     def _receipt(self, event: Event, *, is_known: bool = False) -> dict[str, Any]:
-        """What became of a stored event. It is the same however often the event is sent."""
+        """The receipt of a stored event. It is the same however often the event is sent."""
         book = self._board.book
         first = "known" if is_known else "stored"
         if isinstance(event, Undone):
@@ -650,7 +651,9 @@ class Project:
             given.extend(taken)
 
         def others_hold(questions: Sequence[str]) -> int:
-            """How many of these questions are held. Questions lost on the way to this page do not count."""
+            """How many of these questions are held by other pages, or by this page unless they were lost on the way to
+            it.
+            """
             leases = self._desk.held(set(questions))
             return sum(lease.client != client or one in holding for one, lease in leases.items())
 
@@ -709,7 +712,7 @@ class Project:
         return f"{people} still answering {_counted(len(held), 'question')}."
 
     def _minutes_left(self, round_answered: int) -> float | None:
-        """About how long the people who are there need for the rest of the round. None if it is not known."""
+        """About how long the people who are there need for the rest of the round. None if the time is not known."""
         step = self._open_step
         recent = () if step is None else self._board.recent_ms[step.step.kind]
         if len(recent) < FEW_ANSWERS:

@@ -40,7 +40,7 @@ def read_image_list(run_folder: Folder, *, anywhere: bool = False) -> ImageList 
 
 
 def write_image_list(run_folder: Folder, images: ImageList) -> None:
-    """Write the list with the digest of its content, unless the file has it already."""
+    """Write the list with the digest of its content, unless the file already holds this list."""
     folder, content = run_folder.folder(PEOPLE), images.to_json()
     sealed = content.removesuffix(_END) + f',\n"{DIGEST}": "{digest_of(content)}"'.encode() + _END
     if folder.read(NAME) != sealed:

@@ -1,4 +1,4 @@
-"""Which images of a question a page shows, and in which bands."""
+"""Chooses which images of a question a page shows, and in which bands."""
 
 import hashlib
 from typing import Any
@@ -35,7 +35,8 @@ def first_shown(step: StepQuestions, rows: Indices) -> list[int]:
     """The images that the questions of a step show, in the order in which people see them.
 
     Args:
-        step: The step. Only its questions `first` are used, not the halves of clusters that people split later.
+        step: The step. Only the questions in its attribute `first` are used, not the halves of clusters that people
+            split later.
         rows: (P,) The row of each sample of the pool in the images of the dataset.
     """
     if step.kind is Kind.SAMPLE:

@@ -1,5 +1,6 @@
-"""The files with the questions of each annotation step. A step is written once, so that people see the same questions
-after a restart, and also on a GPU whose results differ in their last bits."""
+"""The files with the questions of each annotation step. The questions of a step are written once. So people see the
+same questions after a restart, even on a GPU, whose results differ in their last bits from run to run.
+"""
 
 import io
 import re
@@ -119,7 +120,9 @@ class StepFiles:
 
 
 def _record(question: Question) -> dict[str, object]:
-    """A question in the form in which the file has it. Without a guess it has no such key, as in earlier versions."""
+    """A question in the form in which the file has it. A question without a guess has no key for the guess, as in
+    earlier versions.
+    """
     record: dict[str, object] = {"id": question.id, "indices": question.by_distance.tolist()}
     return record if question.guess is None else {**record, "guess": question.guess}
 

@@ -264,14 +264,15 @@ class AnnotationApp:
     async def image(self, request: Request, row: str, size: str) -> Response:
         """A picture of an image.
 
-        A browser may keep it for ever only if the address has a version, such as `?v=<epoch>`. Without one, it has to
-        ask whether the picture is still the same, because another project may be served at this address tomorrow.
+        A browser may keep it for ever only if the address has a version, such as `?v=<epoch>`. Without a version, the
+        browser has to ask whether the picture is still the same, because another project may be served at this address
+        tomorrow.
         """
         if not ROW.fullmatch(row) or size not in SIZES:
             raise Refusal(404, NOT_FOUND)
         try:
             content = await self._picture(int(row), size)
-        except RaycalError as error:  # the error names a file of the owner
+        except RaycalError as error:  # only the owner may see the file name in the error
             reason = f" {error}" if _person(request).role == OWNER else ""
             raise Refusal(503, f"This image cannot be shown now.{reason}") from error
         kept = IMMUTABLE if request.query_params.get("v") else REVALIDATED
@@ -316,7 +317,7 @@ class AnnotationApp:
 
 
 def _person(request: Request) -> Person:
-    person: Person = request.state.person  # the gate has set it
+    person: Person = request.state.person  # the gate has set the person
     return person
 
 
@@ -344,7 +345,7 @@ def _static_response(request: Request, file: StaticFile | None) -> Response:
 
 
 def _cached(request: Request, content: bytes, content_type: str, etag: str, cache_control: str) -> Response:
-    """The content, or the answer that the client already has it."""
+    """A response with the content, or a response that the client already has the content."""
     headers = {"ETag": etag, "Cache-Control": cache_control}
     known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
     if etag in known or known == ["*"]:

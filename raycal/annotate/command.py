@@ -102,7 +102,8 @@ class Opened(NamedTuple):
 
     Attributes:
         dataset: The images.
-        root: The folder, or another place, that their files are in. None if they did not come from one file each.
+        root: The folder, or another place, that the files of the images are in. None if the images did not come from
+            one file each.
         duplicates: The name of each file that was left out as a duplicate, mapped to the name of the image with the
             same content.
     """
@@ -119,7 +120,7 @@ def _label(
     for needed in downloads([config], job.infos):
         print(f"{job.sweep.name}: {needed}", flush=True)
     if address is None:
-        fetch_weights(config)  # before the project is written, which depends on the weights
+        fetch_weights(config)  # the weights must be here before the project is written
     with ExitStack() as held:
         held.enter_context(job.sweep_dir.lock("serving this project"))
         listener = held.enter_context(listen(server_options))
@@ -160,7 +161,7 @@ def _label(
 
 
 class _OpenedProject(NamedTuple):
-    """What serves a project whose images were read."""
+    """The objects that serve a project whose images were read."""
 
     job: Job
     project: Project
@@ -184,7 +185,7 @@ def _open_project(
     Args:
         opened: The images.
         address: See `_label`.
-        held: Closes what is opened here.
+        held: Closes what this function opens.
         epoch: See `Project`.
     """
     project = held.enter_context(_project(job, config, run_folder, opened.dataset, epoch))
@@ -268,16 +269,18 @@ def _print_prices(source: str | Mapping[str, Any], options: Namespace) -> int:
 
 
 def _ray_address(given: str | None) -> str | None:
-    """The Ray cluster on which the model is trained: the given one, or that of the Ray job in which this process runs.
-    None means this machine, without Ray."""
+    """The address of the Ray cluster on which the model is trained: the given address, or that of the cluster whose job
+    this process is. None means this machine, without Ray.
+    """
     return given or ("auto" if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ else None)
 
 
 def _machine_of_the_model(job: Job, address: str | None) -> Node:
-    """This machine without the core that the server and the browser need, so that the page stays quick during a
-    training.
+    """The part of this machine that a training may use. One core is left to the server and the browser, so that the
+    page stays quick during a training.
 
-    A training with more threads than there are free cores takes many times longer. The project file may say otherwise.
+    A training with more threads than there are free cores takes many times longer. If the project file sets the number
+    of cores, no core is left out.
     """
     machine = this_machine()
     if address is not None or job.plan is not None or job.sweep.resources.cpus_per_worker is not None:

@@ -16,7 +16,7 @@ from raycal.storage.run_dir import RunDir
 
 
 def labeled_images(images: ImageDataset, book: Book) -> ImageDataset:
-    """The images with the classes and the labels of the hold-out that people gave. Other labels are -1."""
+    """The images with the classes and the labels of the hold-out that people gave. Labels that nobody gave are -1."""
     if images.class_names:
         return images
     labels, answered = images.labels.copy(), book.holdout()

@@ -127,7 +127,7 @@ def _answers_and_rounds(images: int) -> tuple[int, int]:
     """The number of answers in each round, and the number of rounds. There are no more rounds than the pool has images
     for."""
     answers = min(MOST_ANSWERS, max(FEWEST_ANSWERS, images // 100 * 10))
-    pool = images - images // 5  # the others are the hold-out
+    pool = images - images // 5  # the other images are the hold-out
     return answers, min(MOST_ROUNDS, max(1, pool // answers))
 
 

@@ -18,7 +18,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_BODY_BYTES = 64 * 1024
 # A body that is too large is read and dropped up to this size, because many clients read the answer only after they
-# have sent everything. The connection of a larger one is closed.
+# have sent everything. If the body is larger, the connection is closed.
 MAX_DROPPED_BYTES = 1024 * 1024
 BODY_SECONDS = 15.0
 
@@ -84,7 +84,7 @@ class Gate:
             Refusal: The request must not be answered.
         """
         headers = _headers(scope)
-        if "content-length" in headers and "transfer-encoding" in headers:  # a proxy may read it as two requests
+        if "content-length" in headers and "transfer-encoding" in headers:  # a proxy may see two requests
             raise Refusal(400, "A request must not have both Content-Length and Transfer-Encoding.", close=True)
         self._check_host(scope, headers)
         if scope["method"] in SAFE_METHODS:
@@ -152,7 +152,7 @@ def refusal_body(sentence: str) -> bytes:
 def report(error: BaseException, what: str) -> None:
     """Print where an unexpected error occurred.
 
-    Its message is left out, because it may quote what a person has typed.
+    The message of the error is left out, because it may quote what a person has typed.
     """
     frames = traceback.extract_tb(error.__traceback__)
     places = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames[-4:]]

@@ -61,7 +61,7 @@ class LiveState:
         """The messages for one page.
 
         Args:
-            person: Who reads them.
+            person: The person who reads the messages.
             is_valid: Whether the session of the person still exists. The stream ends when the session does.
         """
         self.num_readers += 1

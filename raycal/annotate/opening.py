@@ -82,7 +82,7 @@ class OpeningProject:
         }
 
     def next(self, who: str, client: str, holding: Sequence[str], want: int) -> Json:
-        """Give a page further questions: none yet, but it keeps those that it has from before a restart."""
+        """Give a page no questions yet. The page keeps the questions that it has from before a restart."""
         if self._project is not None:
             return self._project.next(who, client, holding, want)
         return {"questions": [], "lost": [], "wait": self._message}

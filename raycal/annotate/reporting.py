@@ -69,7 +69,7 @@ class Reporter:
                 self._process.kill()
 
     def _write(self) -> None:
-        """Write the report until it covers all rounds that are finished by then."""
+        """Write the report again and again, until it covers all finished rounds."""
         while True:
             with self._lock:
                 wanted = self._wanted
@@ -79,12 +79,12 @@ class Reporter:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "raycal.annotate.reporting"],
                     stdin=subprocess.PIPE,
-                    start_new_session=True,  # so that Ctrl-C does not end it: `finish` waits for it
+                    start_new_session=True,  # so that Ctrl-C does not end this process, for which `finish` waits
                 )
             self._process.communicate(self._folder.uri.encode())
             with self._lock:
                 if self._process.returncode != 0:
-                    self._wanted = self._written  # the next round tries again
+                    self._wanted = self._written  # the report is tried again after the next round
                 else:
                     self._written = wanted
 

@@ -29,7 +29,8 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 0.5
 # Seconds to wait after a failure, such as that of a worker, before the next try.
 RETRY_SECONDS = 20.0
-# Workers that are started at most to remove the models of a finished experiment. The next start of the server goes on.
+# The largest number of workers that are started to remove the models of a finished experiment. If all of them fail, the
+# next start of the server tries again.
 TRIES_TO_TIDY = 3
 
 
@@ -103,7 +104,7 @@ class Rounds:
         done = len(self.run_dir.results())
         if self.run_dir.state().is_complete:
             for _ in range(TRIES_TO_TIDY):
-                if self.run_dir.has_states():  # the last worker was killed before it removed them
+                if self.run_dir.has_states():  # the last worker was killed before it removed the models
                     run_worker(self.task, must_stop)
             steps.remove_embeddings()
             self.desk.open_step(None, done, "finished", "All rounds are done.")

@@ -56,7 +56,7 @@ LOOPBACK_NAME = "localhost"
 HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 # Control, bidirectional, private and unassigned characters, and separators of lines and paragraphs.
 FORBIDDEN_IN_NAMES = ("C", "Zl", "Zp")
-JOINERS = "\u200c\u200d"  # these are invisible, but some writing systems need them
+JOINERS = "\u200c\u200d"  # these characters are invisible, but some writing systems need them
 
 
 class Person(NamedTuple):
@@ -299,8 +299,9 @@ class Tokens:
         self._folder.write(ACCESS_FILE, json.dumps(asdict(access), indent=1).encode(), private=True)
 
     def _file_signature(self) -> object:
-        """A value that changes with the file. None if the file is remote or missing, so that a change cannot be
-        seen."""
+        """A value that changes with the file. None if the file is remote or missing, because then a change cannot be
+        seen.
+        """
         if not self._folder.is_local:
             return None
         try:

@@ -187,7 +187,7 @@ class AnnotationServer:
                 raise RuntimeError("the annotation server could not start") from self._error
 
     def stop(self, seconds: float = STOP_SECONDS) -> bool:
-        """End all requests and the server, and wait for that for at most this many seconds.
+        """End all requests and the server, and wait at most this many seconds until they have ended.
 
         Returns:
             Whether the server has ended in this time.

@@ -19,8 +19,9 @@ HEADER_SECONDS = 15.0
 
 
 class Protocol(H11Protocol):
-    """The HTTP protocol. What uvicorn itself refuses gets an answer like every other error: in JSON, with all
-    headers."""
+    """The HTTP protocol. A request that uvicorn itself refuses gets an answer like every other error: in JSON, with all
+    headers.
+    """
 
     def __init__(self, config: uvicorn.Config, *arguments: Any, **options: Any) -> None:
         super().__init__(config, *arguments, **options)

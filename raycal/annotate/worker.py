@@ -32,7 +32,9 @@ class Task:
 
 
 def work(task: Task) -> bool:
-    """Carry on the experiment; return whether that succeeded. If not, `error.txt` in the folder of the run says why."""
+    """Carry on the experiment, and return whether it succeeded. If it failed, `error.txt` in the folder of the run
+    gives the reason.
+    """
     if task.address is None:
         os.nice(NICENESS)
         return carry_on(task.order)

@@ -105,7 +105,7 @@ function advance() {
   void queue.fill();
 }
 
-/** @param {Held} held @param {number} asked when the person asked for it */
+/** @param {Held} held @param {number} asked the time at which the person asked for the question */
 function present(held, asked) {
   clock = null;
   zoom.close();
@@ -163,7 +163,7 @@ function kept() {
   return outbox.unsent ? `${plural(outbox.unsent, "answer")} ${outbox.unsent === 1 ? "is" : "are"} kept in this browser and sent later.` : "Nothing is lost.";
 }
 
-/** The lines that depend on the marks. */
+/** Updates the lines that depend on the marks. */
 function describe() {
   const held = queue.current;
   if (!held || held.question.kind === "sample") {
@@ -251,7 +251,7 @@ function mayUndo() {
   return Boolean(state?.can_undo) || outbox.questions.length > 0;
 }
 
-/** Takes back the last answer: shows its question again at once if this tab knows it, else when the server tells it. */
+/** Takes back the last answer. Its question is shown again at once if this tab knows it, or when the server sends it. */
 function undo() {
   if (inactive || !guard.allows("undo", performance.now())) return;
   if (!mayUndo()) return say("There is no answer that you could take back.", "refused");
@@ -291,7 +291,7 @@ function onReceipts(receipts, fresh) {
   void queue.fill(splitting ? 2 : 0);
 }
 
-/** Says which answers do not count, in a place where the next receipt does not replace it. @param {Receipt[]} receipts */
+/** Says which answers do not count, in a notice that the next receipt does not replace. @param {Receipt[]} receipts */
 function announceUncounted(receipts) {
   const uncounted = receipts.filter(({ status }) => status === "second" || status === "late");
   if (uncounted.length === 1) setNotice("uncounted", uncounted[0].text);
@@ -368,7 +368,7 @@ function guessed() {
   return guess === null || guess === undefined ? undefined : state?.classes.find((one) => one.id === guess);
 }
 
-/** Shows the guess, which is hidden until the person asks for it, so that it does not lead anybody. */
+/** Shows the guess, which is hidden until the person asks for it, so that the guess influences nobody. */
 function showGuess() {
   const held = queue.current;
   if (!held || !clock) return;

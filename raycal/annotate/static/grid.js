@@ -88,7 +88,7 @@ export class Grid {
     for (const other of this.tiles.values()) other.tabIndex = other === tile ? 0 : -1;
   }
 
-  /** @param {number} row @param {boolean} [range] marks all up to the last one, as that one was */
+  /** @param {number} row @param {boolean} [range] gives all tiles up to the last toggled one the mark of that tile */
   toggle(row, range = false) {
     const { marked } = this.held;
     const rows = [...this.tiles.keys()];
@@ -102,7 +102,7 @@ export class Grid {
     this.onMark();
   }
 
-  /** The image that O and Enter mean. @returns {number | null} */
+  /** The image that the keys O and Enter act on. @returns {number | null} */
   get target() {
     if (this.hovered !== null) return this.hovered;
     const focused = document.activeElement;
@@ -114,7 +114,7 @@ export class Grid {
     const tiles = [...this.tiles.values()];
     const under = this.hovered === null ? undefined : this.tiles.get(this.hovered);
     const from = under ?? tiles.find((tile) => tile === document.activeElement);
-    this.hovered = null; // from now on the keys say which image is meant, until the pointer enters another one
+    this.hovered = null; // from now on the focus says which image is meant, until the pointer enters another tile
     this.zoom.unhover();
     if (!from) {
       tiles.find((tile) => tile.tabIndex === 0)?.focus();

@@ -41,7 +41,7 @@ export function actionOf(event) {
   if (event.ctrlKey || event.metaKey) return key === "z" && !event.shiftKey ? "undo" : null;
   if (key in ACTIONS) return ACTIONS[key];
   if (/^[0-9]$/.test(key)) return `label ${(Number(key) + 9) % 10}`;
-  // On some keyboards, such as French ones, the digits need Shift: their place counts as well.
+  // On some keyboards, such as French ones, the digits need Shift, so a key in the place of a digit counts, too.
   const place = /^Digit([0-9])$/.exec(event.code ?? "");
   if (place && !event.shiftKey) return `label ${(Number(place[1]) + 9) % 10}`;
   return null;

@@ -69,7 +69,7 @@ export class Outbox {
     this.wait = FIRST_WAIT_MS;
     /** @type {number | undefined} */
     this.timer = undefined;
-    /** A sentence that says why sending fails, while it does. */
+    /** A sentence that says why sending fails. Empty while sending works. */
     this.trouble = "";
     /** @type {(receipts: Receipt[], state: State) => void} */
     this.onReceipts = () => {};

@@ -61,7 +61,7 @@ export class Palette {
     const known = this.search.classes.some((one) => sameName(one.name, typed));
     /** @type {Class_[]} */
     const fresh = this.mayAdd && typed && !known ? [{ id: null, name: typed, count: -1 }] : [];
-    // A new name is what N is for; a search offers it after what it found.
+    // The key N asks for a new name, so it comes first. After a search (/), the classes that match come first.
     this.shown = this.onlyNew && !known ? [...fresh, ...found] : [...found, ...fresh];
     if (this.onlyNew && known) this.shown.sort((a, b) => Number(sameName(b.name, typed)) - Number(sameName(a.name, typed)));
     this.active = 0;

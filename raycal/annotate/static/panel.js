@@ -1,4 +1,4 @@
-/** What the project has reached: accuracy with its interval, minutes, and what is going on. Shown when nobody is asked. */
+/** Shows what the project has reached while there is no question: accuracy with interval, minutes, and current activity. */
 
 import { h, percent, plural } from "./dom.js";
 
@@ -46,7 +46,8 @@ export function chart(results) {
 }
 
 /**
- * "84.3 % on 50 images (95 % sure: 71.0–92.0)". With few images the interval is wide, and the number says why.
+ * A text such as "84.3 % on 50 images (95 % sure: 71.0–92.0)". It names the number of images, because few images make
+ * the interval wide.
  * @param {Result} result
  */
 export function accuracyText(result) {
@@ -58,7 +59,7 @@ export function measuredOn({ num_test }) {
   return `on ${plural(num_test, "image")}`;
 }
 
-/** What the last round brought, as a sentence. @param {Result[]} results */
+/** What the last round gained, as a sentence. @param {Result[]} results */
 export function gainText(results) {
   const [before, last] = results.slice(-2);
   if (!last) return "";

@@ -7,7 +7,8 @@ import { h } from "./dom.js";
 const BUNDLE = 200;
 
 /**
- * Cuts a bundle into its pictures: a big-endian length, a JSON header of that length, then the pictures in its order.
+ * Cuts a bundle into its pictures. A bundle is a big-endian length, a JSON header of that length, and the pictures in
+ * the order of the header.
  * @param {ArrayBuffer} bytes
  * @returns {[number, Blob][]}
  */

@@ -107,7 +107,7 @@ export class Queue {
     return [...new Set([...held, ...this.outbox.questions])];
   }
 
-  /** Asks for questions until enough are ahead. @param {number} [extra] as many more than usual */
+  /** Asks for questions until enough are ahead. @param {number} [extra] how many more than usual */
   async fill(extra = 0) {
     if (this.stopped) return;
     if (this.asking) {
@@ -145,7 +145,7 @@ export class Queue {
 
   /**
    * Must be called before a request. Returns a function that drops the questions that other people have by now, as the
-   * answer to the request says. That is ignored if the server has not yet received all answers and undos.
+   * answer to the request says. The function drops nothing if the server has not yet received all answers and undos.
    * @returns {(lost: string[] | undefined) => void}
    */
   #loser() {

@@ -7,7 +7,7 @@ export function plain(text) {
   return text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase().replace(/\s+/gu, " ").trim();
 }
 
-/** Two names that the server takes for the same class. @param {string} a @param {string} b */
+/** Whether the server takes two names for the same class. @param {string} a @param {string} b */
 export function sameName(a, b) {
   /** @param {string} name */
   const folded = (name) => name.normalize("NFC").toUpperCase().toLowerCase().replace(/\s+/gu, " ").trim();

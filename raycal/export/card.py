@@ -40,7 +40,8 @@ class LabelError:
 
 
 def label_error(images: LoadedDataset, labels: LabelSet) -> LabelError | None:
-    """Compare the labels of the pool with those that the data set came with. None if it has none."""
+    """Compare the labels of the pool with the labels that the data set came with. None if it came without labels.
+    """
     given, truth = labels.decision.labels, images.train_labels
     is_known = (given != NOT_LABELED) & (truth >= 0)
     if not is_known.any():
@@ -296,6 +297,6 @@ def _versions(environment: Mapping[str, Any]) -> str:
 
 
 def _plain(text: str) -> str:
-    """A text from a user in Markdown, on one line and without any markup."""
+    """A text from a user as it is written in Markdown: on one line, and without any markup."""
     printable = "".join(sign if sign.isprintable() else " " for sign in text)
     return " ".join(printable.encode(errors="replace").decode().split()).translate(_MARKUP)

@@ -6,11 +6,11 @@ paid for, so a data set must not lose them. Therefore all interactions of a run 
 1. A label that was given to the image alone beats every label that was given to a cluster. If there are several, the
    newest one counts.
 2. Among the labels of clusters the weighted majority counts. A label from a round that is n rounds older than the
-   newest evidence about the image has the weight `RECENCY ** n`, so two agreeing labels outvote a newer one, and a
-   label of the distant past does not. If two classes have the same weight, the one that was given last counts.
+   newest evidence about the image has the weight `RECENCY ** n`, so two agreeing labels outvote a newer one, and a much
+   older label does not. If two classes have the same weight, the one that was given last counts.
 3. A person who labels a cluster may mark some of its images as odd. Such an image does not get the label. If earlier
-   clusters gave it the same label, the mark is a vote against that class with the weight of its round. A class is used
-   only if its votes outweigh the marks against it. The image has no label if no class is left.
+   clusters gave it the same label, the mark is a vote against that class with the weight of the round of the mark. A
+   class is used only if its votes outweigh the marks against it. The image has no label if no class is left.
 
 Images with the same content count as one image, so a duplicate has the label of its original.
 """
@@ -26,7 +26,8 @@ from raycal.algorithm.records import Answer, Indices, Interaction, Kind, Labels
 from raycal.people.persons import PersonSummary
 
 RECENCY = 0.8
-# Sums of weights that differ by less are equal; this is far below the weight of any label that can decide a vote.
+# Sums of weights that differ by less count as equal. This value is far below the weight of any label that can decide a
+# vote.
 _EQUAL = 1e-9
 NOT_LABELED = -1
 
@@ -41,17 +42,18 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeopleRecord:
-    """What is known about a run that people labeled, besides its ledger. It is empty for a simulated run.
+    """The facts about a run that are not in its ledger, because people labeled. For a simulated run, all fields are
+    empty.
 
     Attributes:
         annotators: The pseudonym of the person who answered, by the number of the interaction.
         marked: The pool indices of the images that the person marked as odd in a cluster, by the number of the
             interaction.
         holdout_annotators: The pseudonym of the person who labeled a test image, by its position in the test split. A
-            test image that is not in it has the label that the data set came with.
+            test image without an entry has the label that the data set came with.
         uncommitted: Answers of a round that is still open, which are in no ledger file yet.
-        duplicates: The original of each file that has the content of another one, by the name of the duplicate. Both
-            are relative to the folder of the data set. Files that are images of the data set themselves are recognized
+        duplicates: The name of the original of each duplicate file, by the name of the duplicate. Both names are
+            relative to the folder of the data set. Files that are images of the data set themselves are recognized
             without this mapping.
         persons: What each person did, for the file `people.csv`.
     """
@@ -66,7 +68,7 @@ class PeopleRecord:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """Everything that was ever said about the images of a pool. Each array has one entry per image and interaction.
+    """All labels that the images of a pool were ever given. Each array has one entry per image and interaction.
 
     Attributes:
         index: (E,) int64, the pool index of the image.
@@ -130,7 +132,7 @@ class Decision:
 
 
 def decide(evidence: Evidence, content: Indices) -> Decision:
-    """Apply the rules that the docstring of this module describes.
+    """Decide the label of each image by the rules in the docstring of this module.
 
     Args:
         evidence: All evidence about the images of a pool.
@@ -145,7 +147,7 @@ def decide(evidence: Evidence, content: Indices) -> Decision:
         support[chosen] = rows
     singles = np.flatnonzero(evidence.is_single)
     in_order = singles[np.argsort(evidence.interaction[singles], kind="stable")]
-    support[group[in_order]] = in_order  # of several values for one place, numpy keeps the last
+    support[group[in_order]] = in_order  # if a group occurs several times, its last row stays
     support_of_image = support[content]
     is_labeled = support_of_image >= 0
     labels = np.full(len(content), NOT_LABELED, np.int64)
@@ -154,7 +156,9 @@ def decide(evidence: Evidence, content: Indices) -> Decision:
 
 
 def _majority(evidence: Evidence, group: Indices, rows: Indices) -> tuple[Indices, Indices]:
-    """The groups whose clusters agree on a class, and for each the row of the newest answer that gave this class."""
+    """The groups for which a class wins the vote of the clusters, and for each group the row of the newest answer that
+    gave the winning class.
+    """
     newest_round = np.zeros(int(group[rows].max()) + 1, np.int64)
     np.maximum.at(newest_round, group[rows], evidence.round[rows])
     weight = RECENCY ** (newest_round[group[rows]] - evidence.round[rows]).astype(np.float64)

@@ -22,7 +22,7 @@ class LabeledImage:
         source: The name of the image's file, relative to the folder of the data set.
         label: The number of the class.
         how: How the image got its label.
-        round: The iteration in which it got the label, from 0. None for a label of the test split.
+        round: The iteration in which the image got the label, from 0. None for a label of the test split.
         interaction: The number of the interaction in the ledger. None for a label of the test split.
         annotator: The pseudonym of the person who gave the label. None in a simulation.
         split: Whether the image belongs to the pool or to the test split.
@@ -47,7 +47,7 @@ class LabelSet:
 
     Attributes:
         images: The labeled images, those of the pool first.
-        evidence: Everything that was said about the images of the pool.
+        evidence: All labels that the images of the pool were ever given.
         decision: The label of each image of the pool.
         num_lost: The number of images of the pool that were labeled once, but have no label because they were marked
             as odd.
@@ -60,7 +60,7 @@ class LabelSet:
 
     @property
     def pool(self) -> list[LabeledImage]:
-        """The labeled images of the pool, without further files that have the same content as one of them."""
+        """The labeled images of the pool, without duplicates among the files."""
         return list({image.row: image for image in reversed(self.images) if image.split == "train"}.values())
 
 
@@ -103,7 +103,7 @@ def _pool(
     images: LoadedDataset, names: Sequence[str], evidence: Evidence, decision: Decision, people: PeopleRecord
 ) -> list[LabeledImage]:
     says = ~evidence.is_odd
-    # The images that were labeled themselves, and not only as a copy of another image.
+    # The index of each image that was labeled itself, and not only as a copy of another image, with its label.
     own = {(int(index), int(label)) for index, label in zip(evidence.index[says], evidence.label[says], strict=True)}
     labeled = []
     for index in np.flatnonzero(decision.labels != NOT_LABELED).tolist():
@@ -129,7 +129,7 @@ def _pool(
 def _holdout(images: LoadedDataset, names: Sequence[str], people: PeopleRecord) -> list[LabeledImage]:
     labeled = []
     for position, (row, label) in enumerate(zip(images.test_rows.tolist(), images.test_labels.tolist(), strict=True)):
-        if label < 0:  # nobody has labeled it yet
+        if label < 0:  # nobody has labeled this image yet
             continue
         annotator = people.holdout_annotators.get(position)
         labeled.append(

@@ -4,12 +4,13 @@ A run keeps the models of its newest iterations only until it finishes. If the m
 it is. Otherwise the model is trained again: Algorithm 1 resets the network before each training, so the model of the
 last iteration depends only on the configuration, on random numbers that are derived from the seed, and on the labels in
 the ledger, and not on the models before it. On a CPU with the same number of threads this gives the same weights to the
-last bit. On a GPU a training does not give the same bits again, so the trained model is kept in the cache folder, and a
-second export writes the same bytes.
+last bit. On a GPU a training does not give the same bits again, so the trained model is kept in the cache folder, from
+which a second export takes it and writes the same bytes.
 
-Two kinds of runs cannot be repeated exactly: pseudo-labels are in no ledger, so a model that was trained with them is
-trained without them here; and a run of several workers sums its gradients in another order. In every case the exported
-model is evaluated, so that the card of the data set reports the accuracy of the model that is exported.
+Two kinds of runs cannot be repeated exactly. Pseudo-labels are in no ledger, so a model that was trained with them is
+trained again without them. A run of several workers sums its gradients in another order than this one process. In every
+case the exported model is evaluated, so that the card of the data set reports the accuracy of the model that is
+exported.
 """
 
 import hashlib
@@ -66,9 +67,10 @@ class ExportedModel:
         preprocessing: What `predict.py` must know to show the network an image as raycal does.
         is_saved: Whether the run still had the model. If not, the model was trained again.
         without_pseudo_labels: Whether the model was trained again without the pseudo-labels that the run had used.
-        evaluation: The evaluation on the labeled images of the test split. None if there are none.
-        num_test: The number of these images.
-        script: The file of this package that becomes `predict.py`. None if there is none for the network.
+        evaluation: The evaluation on the labeled images of the test split. None if no image of the test split has a
+            label.
+        num_test: The number of labeled images of the test split.
+        script: The file of this package that becomes `predict.py`. None if there is no script for the network.
         files: Further files of the model, by name.
     """
 
@@ -134,7 +136,7 @@ def last_learner(source: Source, samples: LoadedDataset) -> tuple["NetworkLearne
 
 
 def _measurable(samples: LoadedDataset) -> LoadedDataset:
-    """The samples, with only those in the test split whose label is known."""
+    """The dataset, whose test split is reduced to the samples with a known label."""
     is_known = samples.test_labels >= 0
     return samples if is_known.all() else replace(samples, test_rows=samples.test_rows[is_known])
 

@@ -12,8 +12,8 @@ _KEPT = frozenset(" -_.+()&,'")
 
 
 def safe_name(name: str) -> str:
-    """The name, in which every character is replaced that is not a letter, a digit or a harmless sign. The result is
-    empty if the name has no usable character.
+    """The name without unsafe characters: every character is replaced that is not a letter, a digit or a harmless sign.
+    The result is empty if the name has no usable character.
 
     The result has no slash, does not begin with a dot or a dash, and is not a reserved name of Windows.
     """
@@ -43,8 +43,8 @@ def file_name(name: str) -> str:
 
 
 def unique_names(names: Sequence[str]) -> tuple[str, ...]:
-    """The names, where a name that repeats an earlier one gets `-2`, `-3` and so on before its suffix."""
-    # A name that is given as it is keeps precedence over a name that only arises by counting.
+    """The names in the same order. A name that repeats an earlier one gets `-2`, `-3` and so on before its suffix."""
+    # A name that was given takes precedence over the same name with a number that was added here.
     taken, unique = {_key(name) for name in names}, list[str]()
     seen, count = set[str](), dict[str, int]()
     for name in names:

@@ -16,7 +16,8 @@ from raycal.export.names import file_name, folder_names, unique_names
 
 Pictures = Literal["link", "copy", "none"]
 SPLIT_FOLDERS = {"train": "train", "holdout": "test"}
-# Errors with which a file system or an operating system refuses a link. Then the next kind of file is tried.
+# Errors with which a file system or an operating system refuses a link. After such an error, the next kind of file is
+# tried.
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EMLINK, errno.EINVAL}
 
 

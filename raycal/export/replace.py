@@ -33,8 +33,8 @@ def check_target(target: Path) -> None:
     """Refuse a folder that an export must not replace, or that cannot be written.
 
     Raises:
-        InputError: The folder holds files that no export wrote, or files that were changed since, or it cannot be
-            written.
+        InputError: The folder cannot be written, or it holds files that no export wrote or that were changed since the
+            export.
     """
     try:
         if target.is_symlink() or (target.exists() and not target.is_dir()):
@@ -52,7 +52,7 @@ def _check_content(target: Path) -> None:
     """Refuse a folder with files that would be lost.
 
     Raises:
-        InputError: The folder has files that are not from an export, or that were changed since.
+        InputError: The folder has files that no export wrote, or that were changed since the export.
     """
     recorded = _recorded(target)
     if recorded is None:

@@ -121,8 +121,8 @@ def evidence_parquet(labels: LabelSet, images: LoadedDataset, annotators: Mappin
 def metadata_jsonl(rows: Sequence[dict[str, Any]]) -> bytes:
     """The rows in the form that `load_dataset("imagefolder", data_dir=...)` of Hugging Face reads.
 
-    That function infers the type of a column from each file, and the types must agree. So an unknown number is -1 here
-    and an unknown text is empty.
+    `load_dataset` infers the type of a column from each file, and the types must agree. So an unknown number is written
+    as -1, and an unknown text as an empty text.
     """
     unknown = {"label": "", "how": "", "round": -1, "interaction": -1, "annotator": "", "source": ""}
     lines = [

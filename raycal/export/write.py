@@ -35,9 +35,10 @@ class ExportSummary:
         num_single: The number of images of the pool that were labeled one by one.
         num_cluster: The number of images of the pool that were labeled in clusters.
         num_pool: The size of the pool.
-        kind: The kind of the samples, as a plural.
+        kind: The kind of the samples in the plural, such as `images`.
         num_holdout: The number of labeled images of the test split.
-        num_wrong: The number of labels of the pool that differ from those the data set came with; None if unknown.
+        num_wrong: The number of labels of the pool that differ from the labels that the data set came with; None if
+            unknown.
         accuracy: The accuracy of the exported model, with its 95 % Wilson interval; None if unknown.
         is_trained_again: Whether the model had to be trained for the export.
     """
@@ -150,7 +151,7 @@ def _tables(
             ]
         ),
     }
-    if images.kind != "vectors":  # which nobody can look at
+    if images.kind != "vectors":  # nobody can look at vectors
         files["label_studio.json"] = tables.label_studio_json(rows)
         files["label_studio_config.xml"] = tables.label_studio_config(
             images.class_names, of_texts=images.kind == "texts"
@@ -159,7 +160,7 @@ def _tables(
         files["people.csv"] = tables.people_csv(people.persons)
     if has_pictures:
         files["metadata.jsonl"] = tables.metadata_jsonl(rows)
-    # Where there are folders `train` and `test`, Hugging Face reads only the file in each of them.
+    # If there are folders `train` and `test`, Hugging Face reads only the file `metadata.jsonl` in each of them.
     for split, folder in SPLIT_FOLDERS.items():
         own = [row | {"file": row["file"].removeprefix(f"{folder}/")} for row in rows if row["split"] == split]
         if own and has_pictures:

@@ -97,7 +97,8 @@ def _networks_of(config: ExperimentConfig) -> Iterator[tuple[str, NetworkConfig,
 
 
 def dataset_family(config: ExperimentConfig) -> str:
-    """The key of an experiment's samples; experiments with the same key have the same ones, however they are split."""
+    """The key of an experiment's samples; experiments with the same key have the same samples, however they are split.
+    """
     return f"{config.dataset.name} {json.dumps(config.dataset.options, sort_keys=True)}"
 
 
@@ -146,9 +147,8 @@ def read_again(experiments: Mapping[str, ExperimentConfig], recorded: RecordedIn
 
     Args:
         experiments: The experiments whose datasets and weights are read.
-        recorded: The record of the sweep. Datasets and weights that it lacks have nothing to be compared with, so they
-            are not read.
-        but: The inputs that have been read already, and are not read again.
+        recorded: The record of the sweep. Datasets and weights that are not in the record are not read.
+        but: The inputs that have been read already, and are left out.
 
     Raises:
         InputError: A sample or a weights file cannot be used.
@@ -195,7 +195,7 @@ def _weights_digest(network: NetworkConfig, image_size: int | None) -> str:
 
 
 def _weights(network: NetworkConfig, image_size: int | None) -> "StateDict | None":
-    """The weights that a network starts from; None if they are drawn."""
+    """The weights that a network starts from; None if it starts from random weights."""
     from raycal.learner.weights import load_weights
 
     try:
@@ -236,7 +236,7 @@ def expert(config: ExperimentConfig, true_labels: Labels) -> Expert:
 
 
 def needs_labels(config: ExperimentConfig) -> str:
-    """The problem with an expert that answers from true labels on a dataset that has none, in one line."""
+    """The problem, in one line, if an expert needs true labels and the dataset has no labels; otherwise None."""
     return (
         f"dataset {config.dataset.name}: has no true labels, from which the expert {config.expert.name} answers; use"
         " `expert: people` with raycal.annotate, or the dataset image_folder"
@@ -260,7 +260,7 @@ def learner(
 
     training, rounds = config.training, config.resolved_scenario.iterations(config.iterations)
     device_settings = DeviceSettings.choose(
-        # Networks of vectors are so small that shorter numbers make them less exact, but not faster.
+        # Networks of vectors are so small that shorter number formats make them less exact, but not faster.
         "float32" if training.dtype == "auto" and loaded.kind == "vectors" else training.dtype,
         threads=worker.threads,
         gpu_share=worker.gpu_share,
@@ -309,7 +309,8 @@ def _feature_model(
             network_source=_network_source(features),
             weights=_weights(features, features.image_size),
             rng=stream(config.seed, 0, "features"),
-            # The trained network has its samples on the device already, and these are seen only once.
+            # The feature model reads each sample only once, so its samples stay on the host. The device already holds
+            # the samples of the trained network.
             device_settings=replace(device_settings, gpu_share=0.0, compiled=False),
         )
 
@@ -317,8 +318,9 @@ def _feature_model(
 
 
 def _network_source(config: NetworkConfig) -> str:
-    """A text that distinguishes a network from others that have the same weights, such as those of a changed plug-in or
-    of another version of a library; empty for a network of raycal."""
+    """A text that differs between networks whose weights are the same but whose code may differ, because a plug-in was
+    changed or a library has another version. Empty for a network of raycal.
+    """
     name, plugin = config.name, owner_of("model", config.name)
     if plugin is None and not is_of_family(name):
         return ""
@@ -333,7 +335,7 @@ def components(
     cluster: Clustering | None = None,
     annotators: Annotators | None = None,
 ) -> loop.Components:
-    """The components of Algorithm 1 for an experiment; if `cluster` is not given, clustering runs in this process."""
+    """The components of Algorithm 1 for an experiment. If `cluster` is None, clustering runs in this process."""
     return loop.Components(
         learner=model,
         expert=expert(config, loaded.train_labels),

@@ -62,7 +62,7 @@ def downloads(experiments: Iterable[ExperimentConfig], infos: Mapping[str, Datas
 
 
 def _of_weights(network: NetworkConfig) -> Download:
-    """The download of the published weights of a network."""
+    """The download that provides the published weights of a network."""
     name, facts, key = network.name, networks.facts(network.name), weights_setting(network)
     if facts.pretrained is not None:
         return Download(f"{key}: pretrained of {name}", facts.pretrained.url, facts.pretrained.instead)

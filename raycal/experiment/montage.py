@@ -12,8 +12,8 @@ from raycal.algorithm.records import Answer, Interaction, Kind
 from raycal.config.labels import counted
 from raycal.data import ImageDataset, LoadedDataset
 
-CLUSTERS, IMAGES = 6, 8  # clusters per answer, images per cluster
-SIDE = 54  # pixels; at a byte per pixel no montage is larger than 300 kB
+CLUSTERS, IMAGES = 6, 8  # the largest number of clusters per answer, and of images per cluster
+SIDE = 54  # in pixels; with one byte per pixel, no montage exceeds 300 kB
 GAP, CAPTION, MARGIN = 3, 20, 12
 COLUMN = IMAGES * (SIDE + GAP) + 10
 # Blue and vermilion of Okabe and Ito, which color-blind readers can tell apart; the captions name the answer, too.
@@ -26,8 +26,8 @@ def draw(ledger: Sequence[Interaction], loaded: LoadedDataset) -> bytes | None:
     """The clusters shown in an iteration as a PNG of at most 300 kB: accepted on the left, refused on the right.
 
     For each answer there are up to six clusters, spread over the sizes from the largest down, with up to eight images
-    each. The same ledger and images give the same bytes. None if no cluster was shown, or if the dataset has samples of
-    which there is no picture, such as vectors.
+    each. The same ledger and images give the same bytes. None if no cluster was shown, or if the samples of the dataset
+    are no images.
     """
     shown = [row for row in ledger if row.kind is Kind.CLUSTER]
     if not shown or not isinstance(loaded, ImageDataset):
@@ -49,7 +49,7 @@ def draw(ledger: Sequence[Interaction], loaded: LoadedDataset) -> bytes | None:
 
 
 def tile_boxes(height: int) -> list[tuple[int, int, int, int]]:
-    """Where a montage of this height has images: left, top, right and bottom of each place, in pixels."""
+    """The places of the images in a montage of this height: left, top, right and bottom of each place, in pixels."""
     lefts = [
         MARGIN + column * (COLUMN + MARGIN) + 10 + place * (SIDE + GAP) for column in (0, 1) for place in range(IMAGES)
     ]
@@ -70,7 +70,8 @@ class _Pen:
         self.write(left + 10, top + 1, caption(row, images.class_names), INK)
         for place, index in enumerate(spread(row.indices.tolist(), IMAGES)):
             image = Image.fromarray(images.images[images.train_rows[index]])
-            # Small images are enlarged without smoothing, which would hide their content; others are scaled smoothly.
+            # Small images are enlarged without smoothing, which would hide their content; larger images are scaled
+            # smoothly.
             resampling = Image.Resampling.NEAREST if image.width <= SIDE // 3 else Image.Resampling.BICUBIC
             self._canvas.paste(
                 image.resize((SIDE, SIDE), resampling), (left + 10 + place * (SIDE + GAP), top + CAPTION)

@@ -12,7 +12,7 @@ from raycal.data.manifest import Manifest
 from raycal.storage.seal import digest_of
 
 GIT_SECONDS = 5.0
-SHORT = 16  # hexadecimal digits of a digest that people read, too
+SHORT = 16  # the number of hexadecimal digits of a digest that people may read
 
 
 def environment(
@@ -26,11 +26,11 @@ def environment(
     libraries: Sequence[str] = (),
     plugins: Mapping[str, Mapping[str, str]] | None = None,
 ) -> dict[str, Any]:
-    """The versions, machine, data and weights, as `environment.json` holds them.
+    """The content of `environment.json`: the versions, the machine, the data and the weights.
 
     The key `git` is missing outside a git working tree, `weights` if the weights were drawn at random, `features` if
-    there are no weights of a separate feature model, and `plugins` if no plug-in is used. A library that builds a
-    network, such as timm, is a key, too, with its version.
+    there are no weights of a separate feature model, and `plugins` if no plug-in is used. If a library such as timm
+    builds a network, its name is a key, too, with its version as the value.
     """
     commit, digests = git_commit(Path(__file__).parent), manifest.digest
     return {

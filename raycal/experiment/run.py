@@ -43,8 +43,9 @@ class People(Annotators, Protocol):
     """People who answer the questions of an experiment. They may also give the labels of the hold-out."""
 
     def load(self, dataset: Dataset) -> LoadedDataset:
-        """The samples of the dataset. If it has no labels, they come with the classes that people named and the labels
-        that people gave to the hold-out."""
+        """The samples of the dataset. If the dataset has no labels, the result has the classes that people named and
+        the labels that people gave to the hold-out.
+        """
 
 
 def run_experiment(
@@ -70,8 +71,8 @@ def run_experiment(
         clustering: A clustering that runs elsewhere. None means that clustering runs in this process.
         on_start: Called when data and model are loaded and Algorithm 1 begins.
         team: The workers of the trial, of which this is the first. None means that this is the only worker.
-        expected: The data and weights that the experiment must read; the experiment fails if it reads others. None
-            means that any data and weights are accepted.
+        expected: The data and weights that the experiment must read; the experiment fails if it reads other data or
+            weights. None means that any data and weights are accepted.
         load_plugins: Imports the plug-ins that the experiment may use; does nothing if this process has imported them
             already.
         people: The people who answer the questions. None means that the expert of the configuration answers.
@@ -113,7 +114,7 @@ def follow_experiment(
     try:
         learner, _, _ = _load(config, worker, team, expected, load_plugins, _Phase())
     except Exception:
-        if team.listen() is None:  # the first worker could not begin either, and has recorded the reason
+        if team.listen() is None:  # the first worker has the same problem, and has recorded it
             return
         raise
     team.serve_as_worker(learner)
@@ -196,7 +197,7 @@ def _load(
     phase: _Phase,
     people: People | None = None,
 ) -> tuple["NetworkLearner", LoadedDataset, Manifest]:
-    """Load data and model, and compare them with the expected ones.
+    """Load data and model, and compare them with the expected data and weights.
 
     Raises:
         InputError: The data or the model cannot be used, or differ from the expected ones.

@@ -1,6 +1,6 @@
-"""Shows some of the clusters of one iteration of a dataset of texts, as an HTML file that can be read back.
+"""Shows some of the clusters of texts of one iteration, as an HTML file that raycal can read back.
 
-A picture of words would be worse to read, could not be searched, and would need a font for every script.
+A picture of texts would be harder to read, could not be searched, and would need a font for every script.
 """
 
 import html
@@ -14,7 +14,7 @@ from raycal.data import TextDataset
 from raycal.data.excerpt import excerpt
 from raycal.experiment.montage import COLORS, WORDS, caption, spread
 
-CLUSTERS, TEXTS = 6, 5  # clusters per answer, texts per cluster
+CLUSTERS, TEXTS = 6, 5  # the largest number of clusters per answer, and of texts per cluster
 CHARACTERS = 140  # of a text
 _STYLE = """
 body { font: 15px/1.4 system-ui, sans-serif; margin: 1.5rem; color: #282828; background: #fff; }
@@ -107,7 +107,7 @@ def to_html(chosen: TextClusters) -> bytes:
 
 
 def from_html(content: bytes) -> TextClusters | None:
-    """The clusters of a page that `to_html` wrote, as plain text. None if it is another page."""
+    """The clusters of a page that `to_html` wrote, as plain text. None if `to_html` did not write the page."""
     reader = _Reader()
     reader.feed(content.decode("utf-8", "replace"))
     reader.close()

@@ -1,4 +1,4 @@
-"""Carries on an experiment whose questions people answer, up to the next question that they have not answered."""
+"""Carries on an experiment whose questions people answer, up to the next question without an answer."""
 
 import os
 from collections.abc import Callable
@@ -53,7 +53,8 @@ def carry_on(order: WorkerOrder, load: Callable[[], object] | None = None) -> bo
         load: Imports the plug-ins. None means that they are imported from the places in `order.plugins`.
 
     Returns:
-        Whether the experiment got that far. If not, `error.txt` in the folder of the run has the reason.
+        Whether the experiment reached this point. If it failed before, `error.txt` in the folder of the run has the
+        reason.
     """
     if os.path.isdir(order.working_directory):
         os.chdir(order.working_directory)
@@ -74,7 +75,7 @@ def carry_on(order: WorkerOrder, load: Callable[[], object] | None = None) -> bo
 
 
 def _run(order: WorkerOrder, run_dir: RunWriter, answer_files: AnswerFiles, load: Callable[[], object]) -> bool:
-    """Run the experiment until it needs an answer; return whether it got there."""
+    """Run the experiment until it needs an answer or ends. Return False if it failed."""
     try:
         return run_experiment(
             order.config,

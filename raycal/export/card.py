@@ -40,8 +40,7 @@ class LabelError:
 
 
 def label_error(images: LoadedDataset, labels: LabelSet) -> LabelError | None:
-    """Compare the labels of the pool with the labels that the data set came with. None if it came without labels.
-    """
+    """Compare the labels of the pool with the labels that the data set came with. None if it came without labels."""
     given, truth = labels.decision.labels, images.train_labels
     is_known = (given != NOT_LABELED) & (truth >= 0)
     if not is_known.any():

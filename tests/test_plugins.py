@@ -20,6 +20,7 @@ from raycal.algorithm.expert import experts
 from raycal.config import ExperimentConfig, Sweep, load_sweep
 from raycal.errors import InputError
 from raycal.experiment import build
+from raycal.networks import networks
 from raycal.sweep.__main__ import main
 from raycal.tracking import NoTracker
 from raycal.tracking.tags import trial_tags
@@ -626,3 +627,28 @@ def test_changed_plugin_of_a_search_is_not_resumed(place: Path, write: Write) ->
     with pytest.raises(InputError, match=r"--resume: the plug-in \./mine\.py has changed since the sweep was planned"):
         extend(plan, load(place, "./mine.py", text=text))
     assert extend(replace(plan, experiments={}), load(place, "./mine.py", text=text)).is_changed is not None
+
+
+def test_plugin_offers_a_family_of_networks(place: Path, write: Write) -> None:
+    write(
+        "many.py",
+        """
+        from torch import nn
+        from raycal.networks import NetworkFacts, networks
+
+        @networks.family("many")
+        def many(rest):
+            def build(num_classes):
+                return nn.Sequential(nn.Conv2d(3, int(rest), 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                                     nn.Linear(int(rest), num_classes))
+
+            return build, NetworkFacts(gflop=0.001)
+        """,
+    )
+    model = ("model.name=many/6", "model.weights=none", "acquisition=entropy")
+    config = only(load(place, "many.py", overrides=model))
+
+    assert (config.model.name, list(config.plugins)) == ("many/6", ["many"])
+    plugins.load_plugins([], build.REGISTRIES)
+    assert "many/6" not in networks
+    assert "many/" not in set(networks.registered())

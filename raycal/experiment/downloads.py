@@ -65,7 +65,9 @@ def _of_weights(network: NetworkConfig) -> Download:
     """The download that provides the published weights of a network."""
     name, facts, key = network.name, networks.facts(network.name), weights_setting(network)
     if facts.pretrained is not None:
-        return Download(f"{key}: pretrained of {name}", facts.pretrained.url, facts.pretrained.instead)
+        return Download(
+            f"{key}: pretrained of {name}", facts.pretrained.url, facts.pretrained.instead.replace("model.weights", key)
+        )
     assert facts.imagenet is not None
     what = f"{key}: imagenet of {name} ({facts.imagenet.megabytes} MB)"
     instead = f"put {facts.imagenet.file} into {checkpoints_dir()}, or give a file as {key}"

@@ -85,7 +85,7 @@ def test_id_has_no_slash_of_the_network() -> None:
     [
         ("wide/seven", "no such network (did you mean 'wide/5'?)"),
         ("wode/7", "no such network (did you mean 'wide/7'?)"),
-        ("zzzz/7", "no such network (names with a slash are: timm/..., wide/...)"),
+        ("zzzz/7", "no such network (names with a slash are: sentence-transformers/..., timm/..., wide/...)"),
         ("timm/resnet5O", "no such network (did you mean 'timm/resnet50'?)"),
         ("timm/resnet50.a1_in1", "no such network (did you mean 'timm/resnet50.a1_in1k'?)"),
     ],

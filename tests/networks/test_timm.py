@@ -222,7 +222,7 @@ def test_weights_that_cannot_be_downloaded_are_one_line(monkeypatch: pytest.Monk
     )
     assert str(needed) == (
         "model.weights: pretrained of timm/test_vit: is not on this machine and will be downloaded from "
-        "huggingface.co; offline give a file as model.weights"
+        "huggingface.co; offline give the path of a file with them as model.weights, or none"
     )
 
 

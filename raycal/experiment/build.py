@@ -97,7 +97,7 @@ def _networks_of(config: ExperimentConfig) -> Iterator[tuple[str, NetworkConfig,
 
 
 def dataset_family(config: ExperimentConfig) -> str:
-    """The key of an experiment's samples. Experiments with the same key have the same samples, however these are split."""
+    """The key of an experiment's samples. Experiments with the same key have the same samples, in whatever splits."""
     return f"{config.dataset.name} {json.dumps(config.dataset.options, sort_keys=True)}"
 
 

@@ -2,13 +2,14 @@
 
 `timm/resnet50.a1_in1k` and `timm/resnet50` name the same network. The tag says which of timm's published weights
 `weights: pretrained` means and how their images were prepared; without a tag, timm's default tag counts. timm and torch
-are imported when such a name is used.
+are only imported when a name of this family is used.
 
 What raycal takes from timm about a network:
 
 - The images are resized to `training.image_size`, with the interpolation of the network's weights, and normalized with
-  their mean and standard deviation. If a sweep gives no size, it is that of the images with which the weights were
-  trained. The center crop with which timm evaluates (`crop_pct`) is not applied: the network sees the whole square.
+  the mean and the standard deviation that belong to the weights. If a sweep gives no size, the size is that of the
+  images with which the weights were trained. The center crop with which timm evaluates (`crop_pct`) is not applied: the
+  network sees the whole square.
 - A network that is built for one size, such as a vision transformer, is built for `training.image_size`, and its
   position embeddings are interpolated.
 - The embeddings are the inputs of the classifier. A classifier that is a convolution of 1x1 pixels behind the pooling
@@ -43,7 +44,7 @@ _LINEAR = "linear"
 
 @networks.family(FAMILY)
 def from_timm(rest: str) -> tuple[Builder, NetworkFacts]:
-    """How timm's network of this name is built, and its facts.
+    """The function that builds timm's network of this name, and the facts about the network.
 
     Raises:
         InputError: timm is not installed, has no network of this name, or the network has no linear classifier.
@@ -83,7 +84,7 @@ class _TimmNetwork:
     """One network of timm.
 
     Args:
-        rest: Its name in timm.
+        rest: The name of the network in timm.
     """
 
     def __init__(self, rest: str) -> None:
@@ -116,7 +117,9 @@ class _TimmNetwork:
         )
 
     def builder(self) -> Builder:
-        """The function that builds the network. Its options are the rates of random layers that the network has."""
+        """The function that builds the network. The options of this function are the rates of the random layers of the
+        network.
+        """
 
         def build(
             num_classes: int,
@@ -223,11 +226,13 @@ class _TimmNetwork:
 
     @cached_property
     def _runs_without_values(self) -> bool:
-        """Whether the network runs with tensors without values, so that an error at another size is due to the size."""
+        """Whether the network runs with tensors without values. If it does, an error at another image size is due to
+        the size.
+        """
         return self._count(self._own_size, "meta") is not None
 
     def _count(self, image_size: int, device: str) -> float | None:
-        """The multiply-adds of a forward pass of one image on a device, in 10^9. None if it fails."""
+        """The multiply-adds of a forward pass of one image on a device, in 10^9. None if the network fails."""
         import torch
         from torch.utils.flop_counter import FlopCounterMode
 
@@ -242,7 +247,7 @@ class _TimmNetwork:
         return counter.get_total_flops() / 2e9
 
     def _misfit(self, image_size: int) -> str | None:
-        """Why the network does not accept images of a size, in words. None if it accepts them."""
+        """Why the network does not accept images of a size, in words. None if the network accepts them."""
         if self._examine(image_size) is not None:
             return None
         near = [size for size in self._near(image_size) if self._examine(size) is not None]
@@ -259,7 +264,7 @@ class _TimmNetwork:
         return below, below + step
 
     def _pretrained(self) -> PretrainedWeights | None:
-        """The weights that timm publishes for the name; None if it publishes none."""
+        """The weights that timm publishes for the name; None if timm publishes no weights for it."""
         config = self._config
         if not config.has_weights:
             return None
@@ -280,7 +285,7 @@ class _HubFiles:
     """A file with weights on the Hugging Face Hub.
 
     Args:
-        repository: Its name, which may be followed by `@` and a revision.
+        repository: The name of the repository, which may be followed by `@` and a revision.
         file: The name of the file. None for a file that has one of the usual names.
     """
 
@@ -367,7 +372,7 @@ def _make_linear(network: "nn.Module", path: str) -> None:
 
         def __init__(self, in_channels: int, out_channels: int) -> None:
             super().__init__()
-            self.linear = nn.Linear(in_channels, out_channels)  # `_LINEAR` is its name
+            self.linear = nn.Linear(in_channels, out_channels)  # `_LINEAR` holds the name of this attribute
 
         def forward(self, pixels: "Tensor") -> "Tensor":
             values: Tensor = self.linear(pixels.flatten(1))
@@ -379,11 +384,11 @@ def _make_linear(network: "nn.Module", path: str) -> None:
 
 
 def _adapted(state: "Mapping[str, Tensor]", network: "nn.Module") -> "Mapping[str, Tensor]":
-    """A state dict in the form that timm's network has: names as timm calls them now, and position embeddings for the
-    size that the network was built for.
+    """A state dict in the form that timm's network has: with the names that timm uses now, and with position embeddings
+    for the size that the network was built for.
 
     Raises:
-        InputError: timm cannot bring it into this form.
+        InputError: timm cannot bring the state dict into this form.
     """
     import sys
 

@@ -1,4 +1,4 @@
-"""Networks of torchvision, with its weights for ImageNet."""
+"""Networks of torchvision, with the weights for ImageNet that torchvision publishes."""
 
 from typing import TYPE_CHECKING
 
@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 _TORCHVISION_URL = "https://download.pytorch.org/models/"
-# For each network: its name in torchvision, its cost, the file and the size of its weights `IMAGENET1K_V1`, and the
-# only image size that it accepts (None means any size).
+# Each network has an entry: its name in torchvision, its cost, the file and the size in megabytes of its weights
+# `IMAGENET1K_V1`, and the only image size that it accepts (None means any size).
 _TORCHVISION = (
     ("resnet18", 1.814, "resnet18-f37072fd.pth", 45, None),
     ("resnet34", 3.664, "resnet34-b627a593.pth", 83, None),

@@ -1,8 +1,9 @@
 """The registry of networks, and the facts about each network that are known without building it.
 
-Some packages have more networks than a file can list. Such a package is a *family*: a function that is given the rest
-of a name such as `timm/resnet50` and returns how this network is built, and its facts. The function is called only for
-names that are used, so a process that uses none of them does not import the package.
+Some packages have more networks than a file can list. Such a package is registered as a *family*: one function gets the
+rest of a name such as `timm/resnet50`, and returns the function that builds this network, and the facts about it. The
+family's function is called only for names that are used, so a process that uses no such name does not import the
+package.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -35,7 +36,7 @@ class PublishedWeights:
     Attributes:
         url: The address of the file. If its name contains the beginning of the file's SHA-256, as in
             `net-0123abcd.pth`, the downloaded file is checked against it.
-        megabytes: Size of the file.
+        megabytes: The size of the file.
     """
 
     url: str
@@ -52,10 +53,11 @@ class PretrainedWeights:
     """Weights that the library of a network family downloads and keeps, for `weights: pretrained`.
 
     Attributes:
-        url: The address that they are downloaded from.
-        is_here: Says whether they are on this machine.
-        fetch: Downloads them if they are not on this machine. Any error that it raises is shown to the user.
-        load: Returns their state dict for images of a size, and downloads them first if they are not on this machine.
+        url: The address that the weights are downloaded from.
+        is_here: Says whether the weights are on this machine.
+        fetch: Downloads the weights if they are not on this machine. Any error that it raises is shown to the user.
+        load: Returns the state dict of the weights for images of a size, and downloads them first if they are not on
+            this machine.
         instead: What the user can do without a network.
     """
 
@@ -72,13 +74,13 @@ class NetworkFacts:
 
     Attributes:
         gflop: Multiply-adds of a forward pass of one image at 224 px, or at `image_size`, in 10^9; the dry run uses
-            them. For a network of vectors they are those of a vector of 512 values. It can also be a function that
-            counts them for the side length that it is given.
+            this number. For a network of vectors it is the number for a vector of 512 values. It can also be a function
+            that counts the multiply-adds for a given side length.
         image_size: The only side length in pixels that the network accepts. None means any size, unless `misfit` is
             given.
         own_size: The side length with which the network was pretrained, which is the default of `training.image_size`.
             None means 224.
-        misfit: Says in words why the network does not accept a side length, or None if it accepts it.
+        misfit: Says in words why the network does not accept a side length, or None if the network accepts it.
         is_built_for_size: Whether the network is built for the side length of its images, as `(num_classes, image_size,
             *, options)`.
         head: The path of the last layer, an `nn.Linear`, in the module. None means the last `nn.Linear` of the module.
@@ -90,7 +92,7 @@ class NetworkFacts:
             file of the user work for every network of images.
         pretrained: The weights for `weights: pretrained`. None means that there are no such weights.
         adapted: Returns a state dict in the form that this network has, for a file that a library wrote in another
-            form. It raises an InputError if it cannot.
+            form. It raises an InputError if it cannot convert the file.
         classifiers: The paths under which a file with weights holds the last layer, if they differ from `head`.
         version: The library that builds the network, with its version, such as `timm 1.0.31`.
         input: The kind of samples that the network takes. A network of vectors is built with their length, and has no
@@ -123,7 +125,8 @@ class NetworkFacts:
         """The multiply-adds of a forward pass of one image of this side length, or of one sample of another kind, in
         10^9.
 
-        Unless the network has a function that counts them, they are taken to be proportional to the number of pixels.
+        Unless the network has a function that counts the multiply-adds, they are taken to be proportional to the number
+        of pixels.
         """
         if callable(self.gflop):
             return self.gflop(image_size)
@@ -136,9 +139,9 @@ Family = Callable[[str], tuple[Builder, NetworkFacts]]
 
 
 class NetworkRegistry(Registry[Builder]):
-    """The networks by name, with the facts about each.
+    """The networks by name, with the facts about each network.
 
-    Iterating over the registry yields the networks that were registered one by one, and none of a family.
+    Iterating over the registry yields the networks that were registered one by one, and no network of a family.
     """
 
     def __init__(self) -> None:
@@ -175,9 +178,9 @@ class NetworkRegistry(Registry[Builder]):
     def family(self, name: str) -> Callable[[Family], Family]:
         """Decorator that registers all networks called `name/...` by one function.
 
-        The function is given what follows the slash, and returns how this network is built, and its facts. It raises
-        an InputError if it has no such network (`no such network (did you mean ...)`) or if a package is missing. Its
-        result is kept, so it is called once for each name.
+        The function gets the part of the name after the slash, and returns the function that builds this network, and
+        the facts about it. It raises an InputError if it has no such network (`no such network (did you mean ...)`) or
+        if a package is missing. Its result is kept, so it is called once for each name.
         """
 
         def register(resolve: Family) -> Family:
@@ -225,7 +228,9 @@ class NetworkRegistry(Registry[Builder]):
         )
 
     def refusal(self, name: str) -> str | None:
-        """Why there is no network of a name `family/rest`. None if there is one, and for a name without a slash."""
+        """Why there is no network of a name `family/rest`. None if there is such a network, and for a name without a
+        slash.
+        """
         family, slash, rest = name.partition("/")
         if not slash:
             return None
@@ -250,7 +255,7 @@ class NetworkRegistry(Registry[Builder]):
         return self._member(name)[1] if is_of_family(name) else self._facts[name]
 
     def _member(self, name: str) -> tuple[Builder, NetworkFacts]:
-        """How a network of a family is built, and its facts."""
+        """The function that builds a network of a family, and the facts about the network."""
         if name not in self._members:
             family, _, rest = name.partition("/")
             self._members[name] = self._families[family](rest)
@@ -270,5 +275,5 @@ def no_download(name: str, weights: PretrainedWeights, error: Exception) -> str:
 
 
 def is_of_family(name: str) -> bool:
-    """Whether a name such as `timm/resnet50` is that of a network of a family."""
+    """Whether a name such as `timm/resnet50` belongs to a network of a family."""
     return "/" in name

@@ -1,11 +1,11 @@
 """Networks of texts: the models of sentence-transformers, from Hugging Face or from a folder, with a new last layer.
 
 The name `sentence-transformers/all-MiniLM-L6-v2` means a model on Hugging Face, of the organization of the same name
-or, as in `sentence-transformers/BAAI/bge-small-en-v1.5`, of another one. A revision may follow after an `@`. A name
-that continues as a path, such as `sentence-transformers/./my-model`, means a folder of this machine, and nothing is
-downloaded.
+or, as in `sentence-transformers/BAAI/bge-small-en-v1.5`, of another organization. A revision may follow after an `@`. A
+name that continues as a path, such as `sentence-transformers/./my-model`, means a folder of this machine, and nothing
+is downloaded.
 
-The packages sentence-transformers, transformers and torch are imported when such a network is built.
+The packages sentence-transformers, transformers and torch are imported when a network of this family is built.
 """
 
 from functools import cache, partial
@@ -34,10 +34,10 @@ USUAL_GFLOP = 1.4
 
 @networks.family(FAMILY)
 def from_sentence_transformers(rest: str) -> tuple[Builder, NetworkFacts]:
-    """How a model of sentence-transformers is built, and its facts.
+    """The function that builds a model of sentence-transformers, and the facts about the model.
 
     Raises:
-        InputError: The package is not installed, or `rest` is neither the name of a model nor a folder with one.
+        InputError: The package is not installed, or `rest` is neither the name of a model nor a folder with a model.
     """
     if not is_installed("sentence_transformers"):
         raise InputError("sentence-transformers is not installed: pip install 'raycal[text]'")
@@ -77,7 +77,7 @@ def _build(rest: str, num_classes: int) -> "nn.Module":
 
 
 def _gflop(rest: str) -> float:
-    """The cost of a text; that of a usual model if the model is not on this machine yet."""
+    """The cost of a text. If the model is not on this machine yet, this is the cost for a usual model."""
     from raycal.networks.sentences.network import gflop_of_text, load_encoder
 
     return gflop_of_text(load_encoder(model_folder(rest))) if is_here(rest) else USUAL_GFLOP

@@ -73,7 +73,9 @@ class SentenceNetwork(nn.Module):
             encoder.save_pretrained(str(folder), create_model_card=False)
 
     def _freeze_unused(self) -> None:
-        """Switch off the gradient of parameters that never get one. Otherwise several workers would wait for it."""
+        """Switch off the gradient of parameters that the embedding does not depend on. Otherwise several workers would
+        wait for a gradient that never comes.
+        """
         self.eval()
         with torch.enable_grad():
             self(torch.ones(2, 2, 3, dtype=torch.int64)).sum().backward()
@@ -91,8 +93,8 @@ class Tokenization:
 
     Attributes:
         prompt: The text that the model wants in front of every text; usually empty.
-        prompt_length: The number of tokens of the prompt, for models that leave them out of the mean. None without a
-            prompt.
+        prompt_length: The number of tokens of the prompt, for models that leave them out of the mean. None if there is
+            no prompt.
         is_static: Whether the model adds up an embedding for each token, without looking at other tokens.
     """
 

@@ -28,7 +28,8 @@ DEFAULT_NETWORK = "resnet18"
 ImageSize = Annotated[int, Ge(32), Le(1024)]
 
 _T = TypeVar("_T")
-# Every setting of an experiment declares which experiments it can change; a test fails for one that does not.
+# Every setting of an experiment declares which experiments it can change; a test fails for a setting without a
+# declaration.
 Always = Annotated[_T, EVERYTHING]
 ForBudgets = Annotated[_T, Affects(Use.BUDGET)]
 ForAcquisition = Annotated[_T, Affects(Use.ACQUISITION)]
@@ -79,7 +80,7 @@ def published_weights(network: str) -> str:
 class NetworkConfig(ComponentConfig):
     """A network with its options, and the source of its weights: `imagenet`, `pretrained`, `none`, or a file.
 
-    By default they are the weights that are published for the network. A file holds a state dict.
+    By default the network starts from the weights that are published for it. A file holds a state dict.
     """
 
     name: Always[Annotated[str, AfterValidator(_network)]] = DEFAULT_NETWORK
@@ -89,7 +90,7 @@ class NetworkConfig(ComponentConfig):
 class ModelConfig(NetworkConfig):
     """The network that is trained.
 
-    If it is `frozen`, only its last layer is trained, on embeddings that the initial weights compute.
+    If the network is `frozen`, only its last layer is trained, on embeddings that the initial weights compute.
     """
 
     frozen: Always[bool] = False
@@ -99,7 +100,7 @@ class FeaturesConfig(NetworkConfig):
     """A separate network that is never trained. Its embeddings of the pool are clustered, and decide which samples are
     alike.
 
-    If `image_size` is None in a sweep file, it is the size with which the network was pretrained.
+    If `image_size` is None in a sweep file, the size with which the network was pretrained is used.
     """
 
     name: Always[Annotated[str, AfterValidator(_network)]]
@@ -107,7 +108,7 @@ class FeaturesConfig(NetworkConfig):
 
 
 def weights_setting(network: NetworkConfig) -> str:
-    """The key of the weights of a network in a sweep file."""
+    """The key under which a sweep file gives the weights of a network."""
     return "features.weights" if isinstance(network, FeaturesConfig) else "model.weights"
 
 
@@ -145,7 +146,9 @@ def component(
 
 
 def by_default(name: str) -> Any:
-    """A default component that is checked like a component in the file, so that its options are filled in."""
+    """A field with a default component, which is checked like a component in the file, so that its options are filled
+    in.
+    """
     return Field(default=name, validate_default=True)
 
 

@@ -74,7 +74,8 @@ def examples(
 ) -> dict[str, ExperimentConfig]:
     """The checked base experiment, and variants of it with one key of the search space at each end or choice.
 
-    If only the search space gives a dataset or a scenario, the base experiment has the first of its choices.
+    If only the search space gives a dataset or a scenario, the base experiment has the first choice of the search
+    space.
     """
     lacking = REQUIRED - template.base.keys()
     start = [setting for setting in _first(search) if setting.key in lacking] + list(combination.settings)
@@ -88,7 +89,7 @@ def examples(
 
 
 def drawn(values: Mapping[str, Any]) -> list[ConfigOverride]:
-    """The settings of a sample of the search space, made from its values, which are given by key."""
+    """The settings of a sample of the search space, made from the values of the sample by key."""
     return [ConfigOverride(key, value, (*SPACE, key), (*SPACE, key)) for key, value in values.items()]
 
 

@@ -52,7 +52,7 @@ from raycal.registry import Registry
 DEFAULT_ACQUISITION = "entropy"
 FEATURES = "features"
 WORKERS = "workers"  # in a sweep file, this setting is `resources.workers_per_trial`
-PLUGINS = "plugins"  # users cannot set this; it follows from the extensions that are used
+PLUGINS = "plugins"  # users cannot set this, because it follows from the extensions that are used
 _PURITY_THRESHOLD = "purity_threshold"
 
 
@@ -86,8 +86,7 @@ class ExperimentConfig(Strict):
 
     @model_serializer(mode="wrap")
     def _without_empty_plugins(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Omit `plugins` and `features` for experiments that have none, as in files from before these settings
-        existed."""
+        """Omit `plugins` and `features` if they are empty, as in files from before these settings existed."""
         settings: dict[str, Any] = serialize(self)
         for key, is_given in ((PLUGINS, bool(self.plugins)), (FEATURES, self.features is not None)):
             if not is_given:
@@ -144,12 +143,12 @@ class ExperimentConfig(Strict):
     def _misfits_of_network(
         self, key: str, config: NetworkConfig, image_size: tuple[str, int]
     ) -> Iterator[tuple[tuple[str, ...], Any, str]]:
-        """The settings that a network does not allow, unless the network is not registered in this process.
+        """The settings that a network does not allow. Empty if the network is not registered in this process.
 
         Args:
             key: The key of the network.
             config: The network.
-            image_size: The key of the group with the size of its images, and the size.
+            image_size: The key of the group with the size of the network's images, and the size.
         """
         if config.name not in networks:
             return
@@ -190,11 +189,11 @@ class ExperimentConfig(Strict):
 
     @property
     def feature_model(self) -> FeaturesConfig | None:
-        """The separate feature model. None if there is none, or if the scenario asks no model what is alike."""
+        """The separate feature model. None if there is none, or if the scenario does not use embeddings."""
         return self.features if self.resolved_scenario.asks_model else None
 
     def _misfits_of_augmentation(self) -> Iterator[tuple[tuple[str, str], Any, str]]:
-        """Augmentations that have no effect, or the effect of another one."""
+        """The settings of augmentations that have no effect, or repeat the effect of another setting."""
         training = self.training
         names = [each.name for each in training.augmentation]
         if self.model.frozen and training.horizontal_flip:
@@ -291,7 +290,7 @@ class ExperimentConfig(Strict):
         if scenario.pseudo_labels is not None:
             by = scenario.pseudo_labels
             settings["scenario"]["pseudo_labels"] = {"name": by.name, **by.options}
-        for key in self.training.without_effect:  # depends on other settings of the training, not on the scenario
+        for key in self.training.without_effect:  # these depend on other settings of the training, not on the scenario
             del settings["training"][key]
         return settings
 

@@ -9,9 +9,10 @@ from raycal.config.training import TrainingConfig
 from raycal.networks import USUAL_SIZE, networks
 from raycal.registry import Kind, Registry
 
-# The network of an experiment that names none, by the kind of its samples. For texts there is no default.
+# The default network of an experiment, by the kind of its samples. For texts there is no default.
 DEFAULT_NETWORKS: Mapping[Kind, str] = {"images": DEFAULT_NETWORK, "vectors": "linear"}
-# Networks of these kinds of samples have no published weights, so they start from random ones unless told otherwise.
+# Networks of these kinds of samples have no published weights, so these networks start from random weights unless the
+# sweep file names a file with weights.
 WITHOUT_PUBLISHED_WEIGHTS: tuple[Kind, ...] = ("vectors",)
 
 A_NETWORK_OF_TEXTS = "sentence-transformers/all-MiniLM-L6-v2"
@@ -35,7 +36,7 @@ class Experiment(Protocol):
 
 
 def kind_of_dataset(dataset: Any, registries: Registries) -> Kind | None:
-    """The kind of samples that a dataset has, which is given by name or by its settings. None if it is not known."""
+    """The kind of samples of a dataset, which is given by its name or its settings. None if the kind is not known."""
     name = dataset.get("name") if isinstance(dataset, Mapping) else dataset
     registry = registries.get("dataset")
     if registry is None or not isinstance(name, str) or name not in registry:

@@ -1,4 +1,4 @@
-"""The identity of an experiment: which settings its id depends on."""
+"""Decides which settings the id of an experiment depends on."""
 
 import hashlib
 import json
@@ -41,7 +41,7 @@ def digest_of(settings: Mapping[str, Any]) -> str:
 
 
 def without_younger(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings, without those in `YOUNGER_THAN_IDS` whose value changes nothing."""
+    """The settings, without the settings in `YOUNGER_THAN_IDS` that have a value which changes nothing."""
     kept = _older_than(YOUNGER_THAN_IDS[_NO_GROUP], settings)
     for group in YOUNGER_THAN_IDS.keys() & kept.keys():
         kept[group] = _older_than(YOUNGER_THAN_IDS[group], kept[group])
@@ -63,5 +63,5 @@ def relevant_fields(model: type[BaseModel], settings: Mapping[str, Any], uses: C
 
 
 def _older_than(younger: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings, without those in `younger` whose value changes nothing."""
+    """The settings, without the settings in `younger` that have a value which changes nothing."""
     return {key: value for key, value in settings.items() if key not in younger or value != younger[key]}

@@ -55,8 +55,8 @@ def named_settings(config: ExperimentConfig) -> dict[str, Any]:
 
 
 def concerns(config: ExperimentConfig, key: str) -> bool:
-    """Whether a setting can change the results of the experiment; for example, a purity threshold cannot change those
-    of the scenario `random`.
+    """Whether a setting can change the results of the experiment; for example, a purity threshold cannot change the
+    results of the scenario `random`.
 
     Args:
         key: As in `named_settings`.
@@ -142,7 +142,9 @@ def varied_keys(experiments: Sequence[ExperimentConfig]) -> list[str]:
 
 
 def _lacks(flat: Mapping[str, Any], key: str) -> bool:
-    """Whether an experiment has no separate feature model, and the key is the name of the model of another one."""
+    """Whether an experiment has no separate feature model, and the key is the name of another experiment's feature
+    model.
+    """
     return key == "features.name" and key not in flat
 
 
@@ -269,7 +271,7 @@ def _parts_of_labels(experiments: Sequence[ExperimentConfig], searched: Collecti
 
 
 def is_long_label(pattern: str, label: str, config: ExperimentConfig) -> bool:
-    """Whether a pattern is the label of an experiment, extended by settings that the label leaves out because they do
+    """Whether a pattern is the label of an experiment, followed by settings that the label leaves out because they do
     not vary.
 
     The pattern must contain everything that the label says. So `random (purity threshold 0.7, epochs 5) s0` means the

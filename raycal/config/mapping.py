@@ -42,12 +42,12 @@ def _plain(value: Any, where: Where, problems: list[str]) -> Any:
         problems += [printable(f"{_dotted((*where, repr(key)))}: a key should be a string") for key in wrong]
         return {str(key): _plain(item, (*where, str(key)), problems) for key, item in value.items() if key not in wrong}
     if isinstance(value, str):
-        return str(value)  # the value of a StrEnum
+        return str(value)  # the plain text of a StrEnum member
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if hasattr(value, "tolist"):  # a number or an array of NumPy, a Series of pandas
+    if hasattr(value, "tolist"):  # a number or an array of NumPy, or a Series of pandas
         return _plain(value.tolist(), where, problems)
     if isinstance(value, list | tuple | range):
         return [_plain(item, (*where, place), problems) for place, item in enumerate(value)]

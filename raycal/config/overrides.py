@@ -55,7 +55,7 @@ def _option(key: str, value: str = "") -> str:
 
 
 def _name(key: str, value: str = "") -> str:
-    """The name of a Python override in messages. A value has no place of its own in the name, so `value` is ignored."""
+    """The name of a Python override in messages. The name does not contain the value, so `value` is ignored."""
     return f"overrides[{key!r}]"
 
 
@@ -121,7 +121,7 @@ def _space(search: Any) -> Any:
 
 
 def _keys(group: Any, prefix: str = "") -> Iterator[str]:
-    """The dotted keys of all values below a group that are not groups themselves; none if `group` is not a group."""
+    """The dotted keys of all values below a group that are not groups themselves. Empty if `group` is not a group."""
     if isinstance(group, Mapping):
         for key, value in group.items():
             if isinstance(value, Mapping) and value:

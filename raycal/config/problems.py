@@ -64,7 +64,7 @@ class Problems:
             self.say_line(f"{self._overrides[source]}: {dotted}: {problem}")
 
     def say_line(self, line: str) -> None:
-        """Add a complete line; after the first hundred lines, one more is added, which says that there are more."""
+        """Add a complete line. After the first hundred lines, one last line says that there are more problems."""
         line = printable(line)
         if self.is_full or line in self.lines:
             return
@@ -122,7 +122,7 @@ class Problems:
                 return f"should be a list of at most {detail['ctx']['max_length']} values, not {short(value)}"
             case "tuple_type":
                 return f"should be a list, not {short(value)}"
-            case "predicate_failed":  # the name of the predicate says what the value should be
+            case "predicate_failed":  # the name of the function that checks the value says what the value should be
                 predicate = re.sub(r"^Predicate '?(\w+)'? failed$", r"\1", detail["msg"])
                 return f"should be {predicate}, not {short(value)}"
             case "too_short":
@@ -135,7 +135,7 @@ class Problems:
                 return f"{words}, not {short(value)}"
 
     def _owners(self, where: Where) -> list[str]:
-        """The extensions that have the option at this place. Their kind is that of the key that contains the option."""
+        """The extensions that have the option at this place. The key that contains the option determines their kind."""
         *parents, option = where
         kind = next((str(key) for key in parents[::-1] if key in self._registries), "")
         registry = self._registries.get(kind)
@@ -145,7 +145,7 @@ class Problems:
         """The keys that are accepted at a place of `model`."""
         kind = ""
         for key in where:
-            if isinstance(key, int):  # the place in a list
+            if isinstance(key, int):  # the number is a position in a list
                 continue
             field = model.model_fields.get(str(key))
             if field is None:

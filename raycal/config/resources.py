@@ -41,7 +41,8 @@ class WorkerSettings:
 
 
 class TrackingConfig(Strict):
-    """The address of the MLflow server. None means the value of `MLFLOW_TRACKING_URI` or, if it is not set, a sqlite
-    file in the storage folder."""
+    """The address of the MLflow server. None means the value of `MLFLOW_TRACKING_URI` or, if this variable is not set,
+    a sqlite file in the storage folder.
+    """
 
     uri: str | None = None

@@ -30,8 +30,9 @@ GivenScheduler = Annotated[
 
 
 def incomparable(experiments: Iterable[ExperimentConfig]) -> str | None:
-    """The reason why accuracies of these experiments at the same iteration are not comparable; None if they are
-    comparable."""
+    """The reason why accuracies of these experiments at the same iteration are not comparable; None if the accuracies
+    are comparable.
+    """
     # An experiment of one iteration over the whole pool is too short to be stopped.
     stoppable = [config for config in experiments if not config.resolved_scenario.whole_pool]
     datasets = {json.dumps(config.dataset.model_dump(mode="json"), sort_keys=True) for config in stoppable}

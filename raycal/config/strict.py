@@ -8,7 +8,7 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel, ConfigDict
 
 NAMES_LISTED = 20
-MAX_COUNT = 10**9  # a larger count is a mistake, and could overflow a 32-bit counter in a library
+MAX_COUNT = 10**9  # a larger count is a mistake, which could overflow a 32-bit counter in a library
 
 
 class Strict(BaseModel):
@@ -21,7 +21,7 @@ Count = Annotated[int, Ge(1), Le(MAX_COUNT)]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint `(did you mean 'x'?)`, or the list of known names if none is similar."""
+    """A hint `(did you mean 'x'?)`, or the list of known names if no known name is similar."""
     names = list(known)
     near = get_close_matches(word, names, n=1)
     listed = [*names[:NAMES_LISTED], "..."] if len(names) > NAMES_LISTED else names

@@ -48,8 +48,8 @@ class Sweep:
             settings trial by trial (`algorithm: optuna`).
         num_combinations: Number of combinations of grid and samples. It is larger than the number of experiments if a
             setting cannot change the result of a scenario.
-        examples: For a search that decides trial by trial, the base experiment and then experiments at the ends of the
-            search space. Otherwise empty.
+        examples: For a search that decides trial by trial: the base experiment, followed by experiments at the ends of
+            the search space. Otherwise empty.
         axes: The keys that the grid and a random search vary.
         template: The common part of all experiments, from which `experiment_of` starts.
         registries: The extensions by kind, with which `experiment_of` checks names.
@@ -143,7 +143,7 @@ def load_sweep(source: str | Mapping[str, Any], registries: Registries, *, overr
 
 
 def _load_plugins(value: Any, folder: Path, registries: Registries, problems: Problems) -> Sequence[Plugin]:
-    """Import the plug-ins that are installed and those that the file names.
+    """Import the installed plug-ins and the plug-ins that the file names.
 
     Raises:
         InputError: A plug-in cannot be used. The rest of the file is then not checked, because it may name extensions
@@ -185,7 +185,9 @@ def _load_plugins(value: Any, folder: Path, registries: Registries, problems: Pr
 
 
 def _validated(values: Mapping[str, Any], problems: Problems) -> tuple[_SweepFile, Set[str]]:
-    """The sections of the file, and the names of those that cannot be used and are replaced by their defaults."""
+    """The sections of the file, and the names of the sections that cannot be used and are replaced by their
+    defaults.
+    """
     try:
         return _SweepFile.model_validate(values), frozenset()
     except ValidationError as error:

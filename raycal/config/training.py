@@ -15,8 +15,8 @@ DEFAULT_LOSS, DEFAULT_OPTIMIZER = "cross_entropy", "sgd"
 MIN_BATCH_PER_WORKER = 2  # batch normalization cannot compute the variance of a single image
 # Settings that define when a training has converged.
 CONVERGENCE = ("patience", "min_delta", "validation_fraction", "monitor", "restore_best")
-# Settings that are written into files only if they have other values than these, at which they change nothing. So the
-# files of an experiment without them are those of a version of raycal that did not have them.
+# Settings that are written into files only if they have other values than these, at which they change nothing. So an
+# experiment that does not use them has the same files as in versions of raycal without these settings.
 WRITTEN_IF_SET: Mapping[str, Any] = {
     "optimizer": {"name": DEFAULT_OPTIMIZER},
     "schedule": "constant",
@@ -54,7 +54,7 @@ NO_AUGMENTATION = "none"
 
 
 def _listed(value: Any) -> Any:
-    """A list of augmentations from one augmentation, or from names that are joined by `+`."""
+    """A list of augmentations, made from a single augmentation, or from names that are joined by `+`."""
     if isinstance(value, str):
         return [] if value == NO_AUGMENTATION else value.split("+")
     return [value] if isinstance(value, Mapping) else value
@@ -74,8 +74,8 @@ class TrainingConfig(Strict):
       training loss of a whole pass. With a `validation_fraction` above 0, the loss is the mean cross-entropy on that
       share of the annotated samples, measured after every pass. This share is drawn with the seed and kept out of the
       training. With `monitor: accuracy`, the share of wrong predictions on these samples takes the place of the loss.
-      With `restore_best`, the weights at the end are those of the pass with the lowest value; of several such passes,
-      the first one.
+      With `restore_best`, the weights at the end are those of the pass with the lowest value; if several passes have
+      the lowest value, the first of them counts.
 
     Each image of each pass is changed at random by the methods that `augmentation` lists, one after another.
     `horizontal_flip` mirrors half of the images; it is older than `augmentation`, and is kept for experiments with it.
@@ -83,7 +83,7 @@ class TrainingConfig(Strict):
     Only the optimizer `sgd` uses the `momentum`. The learning rate rises over the `warmup`, a number of optimizer steps
     or, below 1, a share of all steps of the training. Afterwards it stays the same or, with the schedule `cosine`,
     falls to zero at the end of the training. A training that stops when it has `converged` follows the learning rates
-    of one that takes all of its `steps`.
+    of a training that takes all of its `steps`.
     """
 
     stop: Always[Literal["epochs", "steps", "converged"]] = "epochs"
@@ -124,7 +124,7 @@ class TrainingConfig(Strict):
     def augmentation_words(self) -> str:
         """The names of the augmentations with the options that are not the default, such as `flip+crop padding 0.25`.
 
-        Without options, a sweep file accepts the words as the value of `augmentation`.
+        If no augmentation has such options, a sweep file accepts these words as the value of `augmentation`.
         """
         words = (" ".join([each.name, *_option_words(each.options)]) for each in self.augmentation)
         return "+".join(words) or NO_AUGMENTATION

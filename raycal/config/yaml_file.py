@@ -74,9 +74,9 @@ _Loader.add_implicit_resolver(
 def parse_value(text: str) -> Any:
     """Parse one value as a shell user typed it after `--set KEY=`.
 
-    Lists, groups and quoted strings are YAML. Anything else is a number, a truth value, null, or exactly the text that
-    was typed: ` #` does not begin a comment, `: ` does not make a group, and `*`, `&`, `!` and dates have no special
-    meaning.
+    Lists, groups and quoted strings are parsed as YAML. Anything else is a number, a truth value, null, or exactly the
+    text that was typed: ` #` does not begin a comment, `: ` does not make a group, and `*`, `&`, `!` and dates have no
+    special meaning.
 
     Raises:
         ValueError: The text is not such a value.
@@ -100,7 +100,7 @@ def _parse_yaml(loader: _Loader, text: str) -> Any:
     if problems:
         raise ValueError(problems[0].partition(": ")[2])
     rest = text[node.end_mark.index :].strip()
-    if rest:  # YAML would read it as a comment
+    if rest:  # YAML would read the rest as a comment
         raise ValueError(f"not a YAML value: {rest[:60]!r} follows the end of the value")
     return value
 

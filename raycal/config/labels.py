@@ -23,6 +23,7 @@ PLACE_OPTIONS = {
     **dict.fromkeys(IMAGE_FOLDERS, "root"),
     "manifest": "file",
     "embeddings": "file",
+    "text": "file",
     "huggingface": "path",
 }
 # Names of folders that hold one part of a dataset: the dataset is the folder above.

@@ -29,7 +29,7 @@ class TextRows(WithSubset):
     """Texts in the rows of a CSV or Parquet file, on this machine or in an object store.
 
     Args:
-        path: The file.
+        file: The file.
         text: The column of the texts.
         label: The column of the labels, which are names of classes or whole numbers.
         split: The column that says whether a row is for training (`train`) or for testing (`test` or `val`). None means
@@ -45,7 +45,7 @@ class TextRows(WithSubset):
 
     kind: ClassVar[Kind] = "texts"
 
-    path: str
+    file: str
     text: Column = "text"
     label: Column = "label"
     split: Column | None = None
@@ -63,7 +63,7 @@ class TextRows(WithSubset):
             notes = (*notes, "test_fraction is not used: the split is given by a column")
         return DatasetInfo(
             kind=self.kind,
-            name=PurePosixPath(self.path).stem or self.path,
+            name=PurePosixPath(self.file).stem or self.file,
             num_train=len(rows.train),
             num_test=len(rows.test),
             num_classes=len(table.class_names),
@@ -90,7 +90,7 @@ class TextRows(WithSubset):
         """The rows that can be used in a simulation."""
         columns = Columns(sample=self.text, label=self.label, split=self.split, group=self.group)
         table = read_table(
-            self.path,
+            self.file,
             columns,
             kind="texts",
             delimiter=self.delimiter,
@@ -99,12 +99,12 @@ class TextRows(WithSubset):
         )
         unlabeled = table.labels == UNLABELED
         if unlabeled.all():
-            raise InputError(f"{self.path}: no row has a label in the column {self.label}")
+            raise InputError(f"{self.file}: no row has a label in the column {self.label}")
         number = int(unlabeled.sum())
         are = "row has" if number == 1 else "rows have"
         table = table.without(unlabeled, "no label", f"{number:,} {are} no label and cannot be used")
         if len(table.class_names) < 2:
-            raise InputError(f"{self.path}: has only one class, {table.class_names[0]}; at least two are needed")
+            raise InputError(f"{self.file}: has only one class, {table.class_names[0]}; at least two are needed")
         return table
 
     def _rows(self) -> Rows:
@@ -112,11 +112,11 @@ class TextRows(WithSubset):
         table = self._table
         if table.splits is None:
             rows = random_split(
-                len(table), test_fraction=self.test_fraction, seed=self.seed, name=self.path, groups=table.groups
+                len(table), test_fraction=self.test_fraction, seed=self.seed, name=self.file, groups=table.groups
             )
         else:
             rows = self._given_rows(table)
-        return self.subset(rows, self.path)
+        return self.subset(rows, self.file)
 
     def _given_rows(self, table: Table) -> Rows:
         """The rows of the splits that a column gives. Without a test split, the validation split is used for it."""
@@ -125,10 +125,10 @@ class TextRows(WithSubset):
         rows = Rows(train, test if len(test) else val)
         if not len(rows.train) or not len(rows.test):
             lacking = "training" if not len(rows.train) else "testing"
-            raise InputError(f"{self.path}: column {self.split}: no row is for {lacking}; give train and test")
+            raise InputError(f"{self.file}: column {self.split}: no row is for {lacking}; give train and test")
         if table.groups is not None:
             names = np.array(table.group_names, object)[table.groups]
-            refuse_torn_groups(rows, names.astype(str), self.path)
+            refuse_torn_groups(rows, names.astype(str), self.file)
         return rows
 
     def _missing_classes(self, rows: Rows) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ OPTIONS: dict[str, Callable[[pytest.FixtureRequest], dict[str, Any]]] = {
     "image_folder": lambda request: {"root": str(request.getfixturevalue("flat_root"))},
     "manifest": lambda request: {"file": str(request.getfixturevalue("manifest_of_flat_root"))},
     "images": lambda request: {"root": str(request.getfixturevalue("flat_root"))},
-    "text": lambda request: {"path": str(write_texts(request.getfixturevalue("tmp_path") / "texts.csv"))},
+    "text": lambda request: {"file": str(write_texts(request.getfixturevalue("tmp_path") / "texts.csv"))},
 }
 
 

@@ -14,7 +14,7 @@ from raycal.errors import InputError
 
 
 def rows(path: Path, **options: Any) -> TextRows:
-    return TextRows(seed=options.pop("seed", 0), image_size=224, path=str(path), **options)
+    return TextRows(seed=options.pop("seed", 0), image_size=224, file=str(path), **options)
 
 
 def parquet(folder: Path, **columns: list[Any]) -> Path:

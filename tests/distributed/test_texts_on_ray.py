@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray"), pytest.mark.time
 SWEEP = """\
 name: small
 experiment:
-  dataset: {name: text, path: texts.csv, test_fraction: 0.3, on_error: skip}
+  dataset: {name: text, file: texts.csv, test_fraction: 0.3, on_error: skip}
   model: {name: sentence-transformers/./wordllama, frozen: true}
   scenario: uncertain+cluster
   iterations: 2

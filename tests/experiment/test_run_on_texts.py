@@ -38,7 +38,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def config(place: Path, **more: Any) -> ExperimentConfig:
     settings = {
-        "dataset": {"name": "text", "path": str(place / "pets.parquet"), "split": "split"},
+        "dataset": {"name": "text", "file": str(place / "pets.parquet"), "split": "split"},
         "model": {"name": f"sentence-transformers/{place / 'bert'}"} | more.pop("model", {}),
         "scenario": "uncertain+cluster",
         "iterations": 2,

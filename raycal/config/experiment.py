@@ -189,7 +189,7 @@ class ExperimentConfig(Strict):
 
     @property
     def feature_model(self) -> FeaturesConfig | None:
-        """The separate feature model. None if there is none, or if the scenario does not use embeddings."""
+        """The separate feature model. None if there is none, or if no annotation step uses a model."""
         return self.features if self.resolved_scenario.asks_model else None
 
     def _misfits_of_augmentation(self) -> Iterator[tuple[tuple[str, str], Any, str]]:

@@ -1,12 +1,12 @@
-"""Samples for simulations and for people who label: read once per machine, memory-mapped, shared by all trials.
+"""Loads the samples of an experiment, once per machine. All trials on the machine share them as memory-mapped arrays.
 
 The samples of a dataset are images, vectors (such as embeddings) or texts; `raycal.data.loaded` has a class for each.
 
 To add a dataset, add one file here with a class that is registered with `@datasets("name")` and has the methods
-`inspect` and `load`. If it does not load images, its class variable `kind` says so. Its constructor takes keyword-only
-arguments. raycal fills in `seed` and `image_size`; all other arguments are options in the YAML. A class derived from
-`raycal.data.split.WithSubset` gets the options that make a dataset smaller. Every dataset of this package with labels
-is derived from it, and the dataset of a plug-in may be.
+`inspect` and `load`. A class that loads vectors or texts says so with the class variable `kind`. The constructor takes
+keyword-only arguments. raycal fills in `seed` and `image_size`; all other arguments are options in the YAML. A class
+derived from `raycal.data.split.WithSubset` gets the options that make a dataset smaller. Every dataset with labels in
+this package is derived from `WithSubset`, and the dataset of a plug-in may be, too.
 
 `raycal.data.images` is the dataset without labels, and `raycal.data.pictures` makes the pictures that people see. This
 package does not use models, experiments or Ray. The libraries that decode images are imported when they are used.

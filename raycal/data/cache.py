@@ -1,7 +1,7 @@
 """A cache on disk for arrays that are costly to compute: one process computes them, and all processes memory-map them.
 
 An entry is a folder of .npy files, named by the digest of its key, with a manifest of names, sizes, dtypes and shapes.
-It is put in place by one rename, so it is whole or absent. A damaged entry is computed again.
+An entry is put in place by one rename, so it is whole or absent. A damaged entry is computed again.
 """
 
 import hashlib
@@ -90,7 +90,7 @@ def evict(folder: str, *, keep_bytes: int) -> None:
         kept_bytes += size
         if place and kept_bytes > keep_bytes:
             removed = path.with_suffix(".removed")
-            with suppress(OSError):  # another process removes the entry, or this user may not remove it
+            with suppress(OSError):  # another process is removing the entry, or this user may not remove it
                 path.rename(removed)  # atomic, so that no entry is ever incomplete
                 shutil.rmtree(removed)
 
@@ -153,9 +153,11 @@ def _write_manifest(folder: Path) -> None:
 
 
 def _sizes(folder: Path) -> Iterator[tuple[int, Path, int]]:
-    """The time of last use, the path and the size in bytes of every entry, including what killed processes left."""
+    """The time of last use, the path and the size in bytes of every entry, including unfinished entries of killed
+    processes.
+    """
     for entry in list(folder.iterdir()) if folder.is_dir() else []:
-        with suppress(OSError):  # removed meanwhile
+        with suppress(OSError):  # another process has removed the entry
             if entry.is_dir():
                 yield entry.stat().st_mtime_ns, entry, sum(file.stat().st_size for file in entry.iterdir())
 
@@ -171,7 +173,7 @@ def _read(entry: Path) -> Arrays | None:
     except (OSError, ValueError, EOFError, RecursionError):
         return None
     with suppress(OSError):  # the cache may be read-only
-        os.utime(entry)  # the time of last use, by which `evict` chooses
+        os.utime(entry)  # `evict` removes the entries with the oldest times
     return arrays
 
 

@@ -36,8 +36,8 @@ def file_digests(root: Place, files: Sequence[str]) -> Digests:
     """The digest of every file, relative to `root`; zeros for a file that cannot be read, which is reported when it is
     decoded.
 
-    All files are read, by as many threads as there are cores. A process reads the same list of files again only if the
-    device, inode, size or a time of one of these files has changed.
+    All files are read, by as many threads as there are cores. If a process asks again for the same list of files, the
+    files are only read again if the device, inode, size or a time of one of them has changed.
     """
     return _read_digests(root, tuple(files), file_stamps(root, files))
 
@@ -67,7 +67,7 @@ def listing_digest(files: Sequence[str], classes: Sequence[str]) -> str:
 
 
 def name_and_class(name: str, class_name: str) -> bytes:
-    """An image's name and class as bytes, which differ for every two different pairs."""
+    """An image's name and class as bytes. Two different pairs of name and class never give the same bytes."""
     return os.fsencode(name) + b"\0" + class_name.encode("utf-8", "surrogateescape") + b"\0"
 
 
@@ -80,8 +80,9 @@ def digest_of_all(parts: Iterable[bytes]) -> str:
 
 
 def file_stamps(root: Place, files: Sequence[str]) -> Stamps:
-    """The stamp of each file, from the file system; an empty one for a file that cannot be found, and for an image in
-    a table, which cannot change."""
+    """The stamp of each file, from the file system. The stamp is empty for a file that cannot be found, and for an
+    image in a table, which cannot change.
+    """
     return tuple(_stamp(root / name) for name in files)
 
 

@@ -1,13 +1,13 @@
 """Decodes image files into one uint8 array, in parallel, with bounded memory, and through the cache.
 
-Stored size: images are stored as S x S pixels. S is `size` if `size` is set. Otherwise, S is the common side if all
-images are square, of equal size and not larger than `image_size`. If they are not, S is `image_size`. An image that is
-not S x S is resized so that its shorter side is S (bilinear, antialiased) and then cropped at the center, as in
+The stored size: images are stored as S x S pixels. S is `size` if `size` is set. Otherwise, S is the common side if all
+images are square, of equal size and not larger than `image_size`. In all other cases, S is `image_size`. An image that
+is not S x S is resized so that its shorter side is S (bilinear, antialiased) and then cropped at the center, as in
 torchvision's Resize and CenterCrop.
 
-Mode: images are converted to RGB as torchvision's loader does (transparency is dropped, the first frame of an animation
-is used, the EXIF rotation is ignored), with two exceptions. Gray of 12 and 16 bits is scaled to 8 bits instead of being
-clipped, and it is inverted if a TIFF declares that zero is white.
+The mode: images are converted to RGB as torchvision's loader does (transparency is dropped, the first frame of an
+animation is used, the EXIF rotation is ignored), with two exceptions. Gray of 12 and 16 bits is scaled to 8 bits
+instead of being clipped, and it is inverted if a TIFF declares that zero is white.
 
 An image of more than 16 megapixels, such as a photo from a recent camera, is decoded at a half, a quarter or an eighth
 of its size before it is resized. Only one such image is decoded at a time, so that memory stays bounded.
@@ -45,8 +45,9 @@ MAX_PIXELS = MAX_MEGAPIXELS * 2**20
 # other image is first decoded as a whole, with up to four bytes a pixel.
 LARGEST_MEGAPIXELS = {"baseline JPEG": 256, "progressive JPEG": 100, "other": 64}
 FRACTIONS = (8, 4, 2)
-BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # two TIFF tags, and a value of the second one
-ORIENTATION = 274  # an EXIF tag
+# Two TIFF tags, and the value of `PHOTOMETRIC` that means that zero is white.
+BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0
+ORIENTATION = 274  # the EXIF tag that says how an image is turned
 CHUNK_BYTES, CHUNK_IMAGES = 64 * 2**20, 1024
 NUM_NAMED = 5
 NUM_THREADS = os.cpu_count() or 1
@@ -54,7 +55,7 @@ NUM_THREADS = os.cpu_count() or 1
 # One decoded image (H, W, 3) uint8, or the reason why there is none.
 Decoded = Images | str
 OnError = Literal["refuse", "skip"]
-# Called with how many of the files are decoded, and the number of the files, each time after some hundred files.
+# A function that is called after every few hundred files, with the number of decoded files and the number of all files.
 Progress = Callable[[int, int], object]
 PROGRESS_IMAGES = 500
 _large_image = Lock()
@@ -72,7 +73,7 @@ _limit = _Limit()
 
 
 def ignore_progress(done: int, total: int) -> None:
-    """Tell nobody how many of the files are decoded."""
+    """A `Progress` function that does nothing."""
 
 
 class Unreadable(str):
@@ -116,7 +117,7 @@ def decoded_images(
             the files are not read. Without this digest every file is read, to compute the digest.
         on_error: What happens to broken images: `refuse` raises an error, and `skip` lists them in the result. A file
             that cannot be read because a disk or a network fails is always refused.
-        none_needed: Whether all images may be broken if broken ones are skipped.
+        none_needed: Whether it is no error if all images are broken and broken images are skipped.
         progress: Called while files are decoded.
 
     Raises:
@@ -149,11 +150,11 @@ def joined_images(
 ) -> DecodedFiles:
     """The images of the files of several parts that are not broken, as `decoded_images` returns them for these files.
 
-    They are copied in the cache, so that they need not be decoded again.
+    The decoded images are copied from the cache entries of the parts, so that no file is decoded again.
 
     Args:
-        parts: What `decoded_images` returned for some files, and these files.
-        root: See `decoded_images`, as for the other arguments.
+        parts: For each part, what `decoded_images` returned, and the names of the part's files.
+        root: See `decoded_images`, which also describes the other arguments.
     """
     rows = [[row for row in range(len(files)) if row not in decoded.broken] for decoded, files in parts]
     names = [files[row] for (_, files), whole in zip(parts, rows, strict=True) for row in whole]
@@ -265,8 +266,8 @@ def refuse_broken(
 def large_images_may_be_opened() -> Iterator[None]:
     """Let Pillow open images of any size; this module checks their size before it decodes them.
 
-    Pillow's own limit applies to the whole process. It is restored when the last of the blocks that several threads may
-    be in has ended.
+    Pillow's own limit applies to the whole process. Several threads may be in such a block at the same time, so the
+    limit is restored when the last block has ended.
     """
     from PIL import Image
 
@@ -311,8 +312,8 @@ def decode_image(path: Path | InMemory, *, side: int) -> Decoded:
 def whole_image(file: BinaryIO, *, side: int) -> "Image | str":
     """The whole image in RGB as a person should see it, or the reason why it cannot be used.
 
-    The image is turned as its EXIF orientation says. If it is longer than `side`, it is reduced to that length. It
-    has none of the file's metadata.
+    The image is turned as its EXIF orientation says. If its longer side exceeds `side`, the image is reduced to that
+    length. The result has none of the file's metadata.
 
     Args:
         file: The open file of the image.
@@ -326,8 +327,9 @@ def whole_image(file: BinaryIO, *, side: int) -> "Image | str":
             if (problem := _too_large(image)) is not None:
                 return problem
             with _large_image if image.width * image.height > MAX_PIXELS else nullcontext():
-                seen = _reduced(image, max(image.size), ceil(side / 2))  # to no less than `side`
-            orientation = _orientation(image)  # Pillow turns a TIFF when it reads its pixels, and then says so
+                # The longer side of the reduced image is not below `side`.
+                seen = _reduced(image, max(image.size), ceil(side / 2))
+            orientation = _orientation(image)  # Pillow turns a TIFF when it reads the pixels, and then removes the tag
             longer = max(seen.size)
             if longer > side:
                 width, height = (max(1, round(length * side / longer)) for length in seen.size)
@@ -339,7 +341,7 @@ def whole_image(file: BinaryIO, *, side: int) -> "Image | str":
 
 
 def header_problems(root: Place, files: Sequence[str]) -> dict[int, str]:
-    """The reason why a file cannot be used, by its position, as far as the first bytes of the files tell.
+    """The reason why a file cannot be used, by its position. Only the first bytes of each file are read.
 
     Damage behind the first bytes of an image is not found.
     """
@@ -362,7 +364,7 @@ def _header_problem(path: Path | InMemory) -> str | None:
 
 
 def _source(path: Path | InMemory) -> Path | BinaryIO:
-    """What Pillow opens to read an image."""
+    """The path or open file that Pillow opens to read an image."""
     return path.open() if isinstance(path, InMemory) else path
 
 
@@ -424,7 +426,7 @@ def _header_size(path: Path | InMemory) -> tuple[int, int] | None:
     try:
         with Image.open(_source(path), formats=FORMATS) as image:
             return image.size
-    except Exception:  # reported when the file is decoded
+    except Exception:  # the error is reported when the file is decoded
         return None
 
 

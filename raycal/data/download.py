@@ -30,7 +30,7 @@ def checkpoints_dir() -> Path:
 
 
 class Archive(NamedTuple):
-    """An archive that torchvision downloads, and unpacks only if it has the checksum of the published one."""
+    """An archive that torchvision downloads, and unpacks only if its checksum is that of the published archive."""
 
     path: Path
     md5: str
@@ -75,7 +75,8 @@ def _is_another(archive: Archive) -> bool:
 
 @contextmanager
 def _timeout() -> Iterator[None]:
-    # torchvision 0.29 opens its connections without a timeout, so that it waits forever behind a silent firewall.
+    # torchvision 0.29 opens its connections without a timeout, so it would wait forever behind a firewall that drops
+    # packets silently.
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT_SECONDS)
     try:

@@ -42,12 +42,12 @@ NUM_NAMED = 5
 VECTORS = ("vectors", "embeddings", "features", "vector", "embedding", "X", "x")
 LABELS = ("label", "labels", "y", "target", "targets")
 CLASS_NAMES = ("class_names", "classes", "label_names", "target_names")
-# Columns that are no part of a vector, though they may be numbers.
+# Names of columns that are never part of a vector, although the columns may hold numbers.
 NO_VALUES = (*LABELS, "split", "group", "groups", "weight", "id", "index", "__index_level_0__")
 
 
 class Given(NamedTuple):
-    """The options of a dataset that say what is read, besides the files."""
+    """The options of a dataset that, besides the file, say what is read."""
 
     vectors: str | tuple[str, ...] | None
     label: str | None
@@ -62,9 +62,9 @@ class Content:
 
     Attributes:
         place: The file and the array or column of the vectors, for messages.
-        vectors: The vectors, which are not converted yet.
-        key: What the values of the vectors depend on.
-        name: The words for a value in a message, from its row and its column.
+        vectors: The vectors in the number format of the file.
+        key: A value that changes whenever the values of the vectors may change.
+        name: Names a value in a message, given its row and its column.
         labels: (S,) int64, ids into `class_names`; -1 for a vector without a label.
         class_names: The names of the K classes.
         splits: (S,) int8, the positions of the splits in `SPLITS`; None if they are not given.
@@ -102,13 +102,16 @@ class Embeddings(WithSubset):
 
     Args:
         file: The file.
-        vectors: The array or the column of the vectors, or a list of numeric columns. None means that it is found.
-        label: The array, the column or the file of the labels. None means that it is found, except for an `.npy` file.
+        vectors: The array or the column of the vectors, or a list of numeric columns. None means that raycal finds it
+            by its usual name or its type.
+        label: The array, the column or the file of the labels. None means that raycal looks for a usual name; an `.npy`
+            file then has no labels.
         split: The array, the column or the file of the splits: words such as `train`, `test` and `val`. Rows of `val`
             are not used, except if there is no `test` row. None means that the test split is drawn.
-        group: The array, the column or the file of what must not be torn apart by the split, such as the patient.
-        classes: The names of the classes. If all labels are whole numbers, they are positions in this list. Every other
-            label is a problem.
+        group: The array, the column or the file of the groups, such as the patients. All vectors of a group are put
+            into the same split.
+        classes: The names of the classes. If all labels are whole numbers, they are positions in this list. A label
+            that is not in the list is a problem.
         test_fraction: The share of vectors in the test split, if it is drawn with the experiment's seed. Groups stay
             whole, so the share is as near to it as the groups allow.
     """
@@ -187,7 +190,7 @@ class Embeddings(WithSubset):
         return _read_npy(file, tuple(others.items()), given)
 
     def _rows(self, content: Content) -> tuple[Rows, tuple[str, ...]]:
-        """The splits, with the notes about the file and about them.
+        """The rows of the splits, and the notes about the file and the splits.
 
         Raises:
             InputError: A split would be empty, or a group is in both splits.
@@ -214,13 +217,13 @@ class Embeddings(WithSubset):
 
 
 def _given_rows(splits: npt.NDArray[np.int8], rows: Indices, place: str, notes: list[str]) -> Rows:
-    """The splits that a file has.
+    """The rows of the splits that the file defines.
 
     Args:
         splits: The position of each row's split in `SPLITS`.
         rows: The rows.
         place: The file, for messages.
-        notes: What a user should know about the splits is added to it.
+        notes: A list to which notes about the splits are added.
     """
     by_split = {split: rows[splits == position] for position, split in enumerate(SPLITS)}
     train, test, val = by_split[Split.TRAIN], by_split[Split.TEST], by_split[Split.VAL]
@@ -322,7 +325,7 @@ def _lines(file: LocalFile) -> Array:
     """The lines of a text file.
 
     Raises:
-        InputError: It cannot be read as UTF-8.
+        InputError: The file cannot be read as UTF-8.
     """
     try:
         return np.array(file.path.read_text(encoding="utf-8-sig").splitlines(), np.str_)
@@ -357,7 +360,7 @@ def _checked(
         array: The name of the array of the vectors in its file.
 
     Raises:
-        InputError: There are problems, with a line for each.
+        InputError: There are problems. The error has a line for each problem.
     """
     flat: dict[str, Array] = {}
     for role, one in values.items():
@@ -446,7 +449,7 @@ def _label_ids(
     names = tuple(str(one) for one in unique.tolist())
     position_of = np.arange(len(unique))
     if classes is not None:
-        # Whole numbers are positions in the list, unless the list has the numbers themselves.
+        # Whole numbers are positions in the list of classes, unless the list has these numbers as names.
         by_position = is_number and not {*names} <= {*classes}
         known = {str(place): place for place in range(len(classes))} if by_position else {}
         known = known or {name: place for place, name in enumerate(classes)}
@@ -530,8 +533,9 @@ def _read_parquet(file: LocalFile, given: Given) -> Content:
 
 
 def _table(place: str, columns: Columns, classes: tuple[str, ...] | None) -> tuple[Table, list[str]]:
-    """The labels, splits and groups, and the problems of their rows. If there are any, the table has only the rows
-    without problems, so that the vectors can be checked, too."""
+    """The labels, splits and groups, and the problems of their rows. If there are problems, the table has only the rows
+    without problems, so that the vectors can be checked, too.
+    """
     try:
         return read_table(place, columns, kind="vectors", classes=classes), []
     except InputError as error:
@@ -545,7 +549,7 @@ def _vector_columns(file: LocalFile, schema: "pa.Schema", given: Given, label: s
     """The column with lists, or the numeric columns, that hold the vectors.
 
     Raises:
-        InputError: There are none, or it is not clear which ones they are.
+        InputError: There are no such columns, or it is not clear which columns hold the vectors.
     """
     from pyarrow import types
 
@@ -583,7 +587,7 @@ def _is_number(kind: "pa.DataType") -> bool:
 def _vectors_of(
     file: LocalFile, table: Table, columns: tuple[str, ...], *, is_list: bool
 ) -> tuple[Chunks, str, Callable[[int, int], str]]:
-    """The vectors of a table, the words for where they are, and the words for one of their values."""
+    """The vectors of a table, their place in words, and a function that names one of their values in a message."""
     rows = table.rows
     if is_list or (len(columns) == 1 and not is_list and not _is_number(table.samples.type)):
         place = f"{file.place}: column {columns[0]}"

@@ -43,7 +43,9 @@ class EuroSat(WithSubset):
         self._root = download_root(self.root)
 
     def inspect(self) -> DatasetInfo:
-        """The sizes of the splits of the images on this machine, or of those that will be downloaded."""
+        """The sizes of the splits of the images on this machine or, if there are none, of the images that will be
+        downloaded.
+        """
         if (self._root / FOLDER).is_dir():
             listing = list_images(self._root / FOLDER)
             rows = self._rows(len(listing.files))
@@ -110,7 +112,7 @@ def _fetch(root: Path) -> None:
     """Unpack the archive into a temporary folder and rename it, because torchvision takes a half-unpacked folder for a
     complete one.
 
-    Nothing happens if another process has unpacked it before.
+    Nothing happens if another process has already unpacked the archive.
     """
     from torchvision.datasets import EuroSAT
 

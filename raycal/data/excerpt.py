@@ -12,8 +12,8 @@ _READ_PER_CHARACTER = 8
 def excerpt(text: str, most: int) -> str:
     """The beginning of a text, of at most this many characters, on one line. An ellipsis is added if more follows.
 
-    White space becomes a single space. Control characters, unassigned ones and lone surrogates become U+FFFD. Marks
-    that change the direction of writing are left out, and so are more than three accents on one character.
+    White space becomes a single space. Control characters, unassigned characters and lone surrogates become U+FFFD.
+    Marks that change the direction of writing are left out, and so are more than three accents on one character.
     """
     text = text.strip()
     read = text[: _READ_PER_CHARACTER * most]

@@ -25,8 +25,8 @@ from raycal.filesystem import open_place
 logger = logging.getLogger(__name__)
 
 NUM_THREADS, NUM_TRIES = 16, 3
-WAIT_SECONDS = 1.0  # before the second attempt; twice as long before the third
-MOST_FAILURES = 20  # after so many files that could not be downloaded, no other one is tried
+WAIT_SECONDS = 1.0  # in seconds, before the second attempt; the wait before the third attempt is twice as long
+MOST_FAILURES = 20  # after this many failed downloads, no other file is tried
 MAY_PASS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -52,7 +52,7 @@ def fetch_files(urls: Sequence[str]) -> Mapping[str, str]:
     """Download the files that are not in the cache.
 
     Returns:
-        The reason why a file could not be downloaded, by its URL. After 20 such files, no other one is tried.
+        The reason why a file could not be downloaded, by its URL. After 20 failed downloads, no other file is tried.
 
     Raises:
         InputError: The cache folder cannot be written.

@@ -1,7 +1,7 @@
 """Labeled images that the library `datasets` of Hugging Face reads: from its hub, from a folder, or from Parquet files.
 
-The images are decoded from their bytes by `raycal.data.decode`, as all others, and not by the library. Code that comes
-with a dataset is never run.
+The images are decoded from their bytes by `raycal.data.decode`, as the images of all other datasets, and not by the
+library. Code that comes with a dataset is never run.
 """
 
 import os
@@ -58,7 +58,7 @@ class _Loaded(NamedTuple):
         parts: The splits by name.
         class_names: The names of the K classes.
         place: Where the images are.
-        notes: What a user should know about how they were found.
+        notes: What a user should know about how the images were found.
     """
 
     parts: Mapping[str, _Part]
@@ -72,22 +72,24 @@ class _Loaded(NamedTuple):
 class HuggingFace(WithSubset):
     """A dataset of the library `datasets`, which `pip install 'raycal[huggingface]'` installs.
 
-    If the dataset has a test split, that is the test split; if it has only a validation split, that is. If it has
-    neither, or the images of these splits have no labels, the test split is drawn with the experiment's seed. Images
-    without a label are left out and counted.
+    The test split of the experiment is the dataset's test split or, if there is none, its validation split. If the
+    dataset has neither, or the images of these splits have no labels, the test split is drawn with the experiment's
+    seed. Images without a label are left out and counted.
 
     With `HF_HUB_OFFLINE=1`, the hub is not asked, and only what is in the cache of the library is found.
 
     Args:
         path: The name of a dataset on the hub, such as `uoft-cs/cifar10`; a folder that `save_to_disk` wrote; a folder
             of images or of Parquet files; or a Parquet file.
-        config: The configuration of a dataset on the hub that has several ones.
+        config: The configuration, for a dataset on the hub that has several configurations.
         revision: The branch, tag or commit on the hub. A commit names one content for ever.
-        image: The column of the images. None means the only one with images.
-        label: The column of the labels. None means the only one with classes or, if there is none, `label`.
-        group: The column of what must not be torn apart by the split, such as the patient or the video.
-        train: The split that is the pool. None means the one that is named so or, if there is only one, this one.
-        test: The split that is the test split. None means the one that is named so, as described above.
+        image: The column of the images. None means the only column with images.
+        label: The column of the labels. None means the only column with classes or, if there is none, the column
+            `label`.
+        group: The column of the groups, such as patients or videos. All images of a group are put into the same split.
+        train: The split that is the pool. None means the split `train` or, if the dataset has only one split, this
+            split.
+        test: The split that is the test split. None means that it is chosen or drawn as described above.
         test_fraction: The share of images in the test split, if it is drawn.
         size: The side, in pixels, at which the images are stored. None means that `raycal.data.decode` chooses it.
         on_error: What happens to images that cannot be decoded: `refuse` the dataset and name them, or `skip` them, so
@@ -107,7 +109,7 @@ class HuggingFace(WithSubset):
     on_error: OnError = "refuse"
 
     def inspect(self) -> DatasetInfo:
-        """The classes and the sizes of the splits, of which the library reads the tables but decodes no image.
+        """The classes and the sizes of the splits. The library reads the tables for this, but decodes no image.
 
         A dataset that is not in the cache of the library is described from the hub's information about it.
         """
@@ -189,7 +191,7 @@ class HuggingFace(WithSubset):
         return listing, loaded.place
 
     def _is_local(self) -> bool:
-        """Whether the path is on this machine. A name such as `mnist` is a folder if there is one of this name."""
+        """Whether the path is on this machine. A name such as `mnist` means a folder if a folder has this name."""
         return self.path.startswith(("/", ".", "~")) or os.path.exists(self.path)
 
     def _is_cached(self) -> bool:
@@ -288,7 +290,7 @@ def _load(path: str, config: str | None, revision: str | None) -> "dict[str, Dat
 
 
 def _newest(path: str) -> int:
-    """The newest time of change of a folder and its entries, or of a file, so that a change is noticed."""
+    """The newest time of change of a file, or of a folder and its entries, by which a change is noticed."""
     place = Path(path)
     try:
         return max([place.stat().st_mtime_ns, *(entry.stat().st_mtime_ns for entry in os.scandir(place))])
@@ -311,8 +313,8 @@ def _read(
     """Read the tables of a dataset.
 
     Args:
-        path: See `HuggingFace`, as for the other arguments.
-        changed: What changes when a local dataset changes; it is only used as a key.
+        path: See `HuggingFace`, which also describes the other arguments.
+        changed: A value that changes when a local dataset changes; it is only used as a key of the cache.
 
     Raises:
         InputError: The dataset cannot be read, or has no images with labels.
@@ -400,7 +402,7 @@ def _columns(
     """The columns of the images and of the labels.
 
     Raises:
-        InputError: They cannot be found, or there are several; one line each.
+        InputError: A column cannot be found, or several columns are possible; the error has a line for each problem.
     """
     from datasets import ClassLabel, Image
 
@@ -440,7 +442,9 @@ def _kind(feature: Any) -> str:
 
 
 def _class_names(feature: Any, columns: "list[pa.ChunkedArray]", path: str, column: str) -> tuple[str, ...]:
-    """The names of the classes: those of the feature or, for texts and whole numbers, those that occur."""
+    """The names of the classes: those that the type of the column names or, for texts and whole numbers, the labels
+    that occur.
+    """
     from pyarrow import types
 
     if hasattr(feature, "names"):
@@ -455,7 +459,8 @@ def _class_names(feature: Any, columns: "list[pa.ChunkedArray]", path: str, colu
 def _named(
     path: str, sizes: Mapping[str, int], train: str | None, test: str | None
 ) -> tuple[str, str | None, list[str]]:
-    """The names of the pool and of the test split, which is None if it has to be drawn.
+    """The names of the splits for the pool and for the test split. The second name is None if the test split has to be
+    drawn.
 
     Args:
         path: The dataset, for messages.

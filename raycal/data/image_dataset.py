@@ -34,7 +34,7 @@ class DatasetInfo:
         num_test: The number of test samples.
         num_classes: The number of classes; 0 for a dataset without labels.
         download: The URL that `load` downloads the data from; empty if the data are on this machine.
-        download_to: The folder that `load` downloads the data to; a user may put them there instead.
+        download_to: The folder that `load` downloads the data to; a user may also put the data there.
         name: The name of the dataset in messages to the user.
         class_names: The names of the K classes; empty if only their number is known.
         class_sizes: The number of samples of each of the K classes, including samples that a subset leaves out; empty
@@ -94,7 +94,8 @@ class DatasetInfo:
 class Dataset(Protocol):
     """Samples with a train and a test split, which have true labels unless there are no classes.
 
-    A registered class says with the class variable `kind` which kind of samples it loads. Without one, it loads images.
+    A registered class says with the class variable `kind` which kind of samples it loads. A class without this variable
+    loads images.
     """
 
     def inspect(self) -> DatasetInfo:

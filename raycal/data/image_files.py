@@ -20,8 +20,8 @@ READABLE = ", ".join(SUFFIXES)
 # Folders that systems and programs put beside or between images. No class has such a name, in upper or lower case.
 NEVER_A_CLASS = frozenset(
     {
-        *("@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot"),  # network disks
-        *("__macosx", "lost+found", "$recycle.bin", "system volume information"),  # operating systems
+        *("@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot"),  # folders of network disks
+        *("__macosx", "lost+found", "$recycle.bin", "system volume information"),  # folders of operating systems
         *("__pycache__", "node_modules", "site-packages"),
         *("mlruns", "mlartifacts", "wandb", "lightning_logs", "tb_logs", "tensorboard_logs"),
     }
@@ -30,7 +30,7 @@ NEVER_A_CLASS = frozenset(
 NEVER_AN_IMAGE = frozenset({"thumbs.db", "desktop.ini"})
 VIRTUAL_ENVIRONMENT, EVENTS = "pyvenv.cfg", "events.out.tfevents."
 PLAN, MAX_PLAN_HEAD = "plan.json", 4096
-NUM_NAMED = 5  # the number of files or folders that a note names
+NUM_NAMED = 5  # the largest number of files or folders that a note names
 
 
 @dataclass(frozen=True, slots=True)

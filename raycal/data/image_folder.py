@@ -29,7 +29,7 @@ class ImageFolder(WithSubset):
     Args:
         root: The folder.
         test_fraction: The share of images in the test split, which is drawn with the experiment's seed; not used if
-            there are `train` and `test`.
+            there are folders `train` and `test`.
         size: The side, in pixels, at which the images are stored. None means that `raycal.data.decode` chooses
             it.
         on_error: What happens to images that cannot be decoded: `refuse` the folder and name them, or `skip` them, so

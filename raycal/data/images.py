@@ -38,22 +38,22 @@ from raycal.data.remembered import remembered_digests
 from raycal.errors import InputError, first_of
 
 FORMAT_VERSION = 1
-MOST_HELD_OUT, HELD_OUT_SHARE = 400, 5  # the default hold-out: a fifth of the images, but not more than 400
-FEWEST_IMAGES = 2  # one for the pool, and one for the hold-out
+MOST_HELD_OUT, HELD_OUT_SHARE = 400, 5  # the default size of the hold-out: a fifth of the images, but at most 400
+FEWEST_IMAGES = 2  # the pool and the hold-out need at least one image each
 
 
 @dataclass(frozen=True, slots=True)
 class ImageList:
     """The images of a folder in the order in which they are numbered.
 
-    It is made at the first start and kept by the caller. A later start that gets the list gives the same images the
-    same numbers, and appends the images that were added to the folder since.
+    The list is made at the first start and kept by the caller. A later start that gets the list gives the same images
+    the same numbers, and appends the images that were added to the folder since.
 
     Attributes:
         names: The paths of the R images relative to the folder, with "/"; the position of a path is the image's row.
         digests: The digest of each file's content, in hexadecimal.
-        holdout: The rows of the images that are held out, in the order in which they were drawn. The first n of them
-            are a simple random sample of the images, too, for every n.
+        holdout: The rows of the images that are held out, in the order in which they were drawn. For every n, the first
+            n of these rows are a simple random sample of the images.
     """
 
     names: tuple[str, ...]
@@ -124,7 +124,8 @@ class FoundFiles(NamedTuple):
     """The image files of a folder or of a table, by name alone.
 
     Attributes:
-        files: Their paths relative to the folder: first the images of the earlier start, then all others, ascending.
+        files: The paths of the files relative to the folder: first the images of the earlier start, then all others,
+            ascending.
         notes: What a user should know about other files and folders.
     """
 
@@ -134,7 +135,8 @@ class FoundFiles(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Usable:
-    """The files of a folder that can be used, and why others cannot. Files are given by their position in a list.
+    """The files of a folder that can be used, and the reasons why others cannot be used. A file is given by its
+    position in a list.
 
     Attributes:
         rows: The files that can be used, ascending.
@@ -341,11 +343,11 @@ class UnlabeledFiles(ABC):
     ) -> tuple[DecodedFiles, _Usable]:
         """The images, and the files that turned out to be usable when all of them were decoded.
 
-        The images of an earlier start are taken from the cache, so that only the new ones have to be decoded.
+        The images of an earlier start are taken from the cache, so that only the new images have to be decoded.
 
         Args:
             files: All files.
-            usable: The files that can be used as far as is known.
+            usable: The files that can be used, as far as is known before they are decoded.
             num_before: The number of images of the earlier start, with which the files begin.
             digests: The digest of each file's content. None means that the files have the digest `content`.
             content: The digest of the names and the content of all files that can be used.
@@ -386,7 +388,8 @@ class UnlabeledFiles(ABC):
         """Refuse a folder in which images of the earlier start are missing or have changed.
 
         Raises:
-            InputError: Images are missing or have changed; the error has a line for each of the two.
+            InputError: Images are missing or have changed. The error has one line for missing and one line for changed
+                images.
         """
         unread = bytes(DIGEST_BYTES).hex()
         digests = [digest.tobytes().hex() for digest in read]
@@ -453,8 +456,8 @@ class UnlabeledImages(UnlabeledFiles):
 
     Args:
         root: The folder.
-        holdout: The number of images that are held out. They are the first ones of a permutation that is drawn with the
-            experiment's seed, so a larger hold-out contains a smaller one. None means a fifth of the images, but at
+        holdout: The number of images that are held out. They are the first images of a permutation that is drawn with
+            the experiment's seed, so a larger hold-out contains a smaller one. None means a fifth of the images, but at
             most 400.
         size: The side, in pixels, at which the images are stored. None means that `raycal.data.decode` chooses it.
         on_error: What happens to images that cannot be decoded, and to folders that cannot be read: `skip` them and
@@ -480,7 +483,7 @@ class UnlabeledImages(UnlabeledFiles):
         """
         tree = ImageTree(images_root(self.root))
         if before is not None and not add:
-            _ = tree.content  # refuses a folder that is gone
+            _ = tree.content  # raises an error if the folder is gone
             return FoundFiles(before.names, ())
         found = tree.find_images()
         problems = sorted(found.problems)

@@ -41,12 +41,12 @@ WORDS = {
     **dict.fromkeys(("test", "testing", "tst", "holdout"), Split.TEST),
     **dict.fromkeys(("val", "valid", "validation", "validate", "eval", "evaluation", "dev"), Split.VAL),
 }
-# The words that the name of a split may contain in addition to its own, as in `seg_train`, `training_set` and
-# `test-images`.
+# The words that the name of a folder may contain in addition to the word for the split, as in `seg_train`,
+# `training_set` and `test-images`.
 FILLERS = frozenset(
     {"set", "data", "dataset", "split", "seg", "image", "images", "img", "imgs", "photos", "pictures", "folder", "raw"}
 )
-# Names that programs give to folders of results, but that may be meant as a class.
+# Names that programs give to folders of results, but that may also be the name of a class.
 MAYBE_RESULTS = frozenset(
     {"runs", "logs", "output", "outputs", "results", "checkpoints", "report", "reports", "artifacts", "tmp", "temp"}
 )
@@ -95,7 +95,7 @@ class _Reading:
 
 def split_of(name: str) -> Split | None:
     """The split that a folder is named after; None for any other name."""
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)  # TestImages
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)  # splits names such as TestImages into words
     words = [word.removesuffix("set") or word for word in re.split(r"[\W_]+", spaced.casefold()) if word]
     splits = [WORDS[word] for word in words if word in WORDS]
     others = [word for word in words if word not in WORDS and word not in FILLERS]
@@ -276,10 +276,10 @@ def _refusal(folder: ImageTree) -> list[str]:
 
 
 def _same_folders_below(folder: ImageTree) -> list[str]:
-    """A line if nearly all folders that are taken for classes have the same folders below them.
+    """A line for the user if nearly all folders that are taken for classes have the same folders below them.
 
-    These may be splits with misspelled names (`trian/<class>/`), parts of each image (`masks/<class>/`), or classes
-    that are all divided in the same way; only the user knows.
+    The folders below may be splits with misspelled names (`trian/<class>/`), parts of each image (`masks/<class>/`), or
+    classes that are all divided in the same way; only the user knows which.
     """
     below = {name: names for name in folder.folders if len(names := _class_like(folder.child(name))) > 1}
     times = Counter(name for names in below.values() for name in names)
@@ -330,7 +330,7 @@ def _named_as(
     """The classes of the test split under the names that they have in the training split.
 
     Raises:
-        InputError: The training split lacks some of them.
+        InputError: The training split lacks some of these classes.
     """
     names = {_key(one.name): one.name for one in train}
     unknown = [one.name for one in test if _key(one.name) not in names]

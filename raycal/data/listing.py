@@ -1,4 +1,6 @@
-"""A list of labeled image files, and how a dataset is made of it. Folders and tables of images share this."""
+"""A list of labeled image files, and the functions that make a dataset from it. Folders and tables of images both use
+it.
+"""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +24,7 @@ class Listing(NamedTuple):
         files: The names of S files, relative to the place where they are.
         labels: (S,) int64, ids into `class_names`.
         class_names: K names.
-        split: The split that the images came with; None if they have none.
+        split: The split that the images came with; None if they came without a split.
         notes: What a user should know about how the images were found, one line per note.
         groups: (S,) int64, a number for each group that no split may tear apart. None if there are no groups.
         weights: (S,) float32 above 0, the weight of each image's loss. None means equal weights.
@@ -38,11 +40,11 @@ class Listing(NamedTuple):
 
     @property
     def class_sizes(self) -> tuple[int, ...]:
-        """How many images each class has, both splits together."""
+        """The number of images of each class in both splits together."""
         return tuple(np.bincount(self.labels, minlength=len(self.class_names)).tolist())
 
     def rows(self, *, test_fraction: float, seed: int, name: str) -> Rows:
-        """The split that the images came with or, if they have none, a random one.
+        """The split that the images came with or, if they came without a split, a random split.
 
         Args:
             test_fraction: The share of images in the test split that is drawn.
@@ -73,7 +75,7 @@ def load_listed_images(
         listing: The images.
         rows: The splits, as rows of the listing.
         place: Where the files are.
-        size: See `decoded_images`, as for the other arguments.
+        size: See `decoded_images`, which also describes the other arguments.
 
     Raises:
         InputError: Images cannot be decoded, or no image of a split is left.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 UNLABELED = -1  # the label of a sample whose class is not known
-# The digest of many samples reads this many of them at a time.
+# The number of samples that are read at a time when a digest of many samples is computed.
 _ROWS_AT_ONCE = 1024
 
 Images = npt.NDArray[np.uint8]
@@ -33,7 +33,7 @@ class SourceFiles(NamedTuple):
         digests: (S, 16) uint8, the digest of each file's content.
         content: One digest of the names and the content of these files; `Dataset.load` takes it.
         listing: One digest of the names and classes of all files in the folder, including files that no split uses.
-        num_listed: The number of all these files.
+        num_listed: The number of all files in the folder.
         place: Where the files are: a folder that their names are relative to, or files in several places. None if
             nothing can read them again, such as images in the cells of a table.
     """
@@ -92,7 +92,7 @@ class LoadedDataset(ABC):
 
     @property
     def names(self) -> Sequence[str]:
-        """The name of each sample: that of its file or, without files, its row, such as `image 7`."""
+        """The name of each sample: the name of its file or, if there are no files, its row, such as `image 7`."""
         if self.source is not None:
             return self.source.names
         return [f"{self.noun} {row}" for row in range(len(self.labels))]
@@ -273,7 +273,9 @@ class TextDataset(LoadedDataset):
         return ()
 
     def sample_bytes(self, rows: Indices) -> Iterator[bytes]:
-        """Each text in UTF-8, behind its length, so that other texts never give the same bytes one after another."""
+        """Each text in UTF-8 with its length in front, so that two different lists of texts never give the same joined
+        bytes.
+        """
         for row in rows.tolist():
             text = self.texts.utf8_of(row)
             yield len(text).to_bytes(8, "little") + text

@@ -1,4 +1,4 @@
-"""A list of the samples of a dataset with their digests, to detect changes of the dataset and to name them."""
+"""A list of the samples of a dataset with their digests, by which changes of the dataset are detected and described."""
 
 import struct
 from collections.abc import Mapping, Sequence
@@ -92,7 +92,9 @@ def manifest_of(dataset: LoadedDataset) -> Manifest:
 
 
 def in_both_splits(dataset: LoadedDataset, manifest: Manifest) -> dict[str, str]:
-    """The test samples that have the content of a training sample, by name, each with the name of one such sample."""
+    """The test samples that have the same content as a training sample. Each test sample's name is mapped to the name
+    of one such training sample.
+    """
     rows = np.union1d(dataset.train_rows, dataset.test_rows)
     digests = [digest.tobytes() for digest in manifest.digests]
     train, test = (np.searchsorted(rows, part).tolist() for part in (dataset.train_rows, dataset.test_rows))
@@ -120,8 +122,8 @@ def differences(before: Manifest, now: Manifest) -> list[str]:
         *_named("other content", [name for name in both if old[name].digest != new[name].digest], now.kind),
     ]
     if before.digest.listing != now.digest.listing:
-        # A manifest knows only the number of samples that no split uses, so a sample whose name it lacks may still be
-        # among them.
+        # A manifest knows only the number of samples that no split uses, so a sample that it does not name may be one
+        # of them.
         if before.is_complete and now.is_complete:
             words += _moved(old, new, now.kind)
         if not words:
@@ -158,7 +160,9 @@ def _moved(old: Mapping[str, _Sample], new: Mapping[str, _Sample], kind: Kind) -
 
 
 def _named(what: str, names: Sequence[str], kind: Kind) -> list[str]:
-    """A difference as one line with the number of samples and the first names; an empty list if there are none."""
+    """A difference as one line with the number of samples and the first names; an empty list if there are no
+    samples.
+    """
     if not names:
         return []
     samples = f"1 {kind.removesuffix('s')}" if len(names) == 1 else f"{len(names):,} {kind}"

@@ -37,8 +37,9 @@ class ManifestFile(WithSubset):
     absolute. Images behind URLs (`http`, `https`, `s3`, `gs`) are downloaded into the cache when the images are loaded,
     never before. Rows without a label are left out and counted.
 
-    If there is a column `split`, it decides: `train` rows are the pool, `test` rows the test split, and `val` rows are
-    not used, except if there is no `test` row. Otherwise the test split is drawn with the experiment's seed.
+    If there is a column `split`, it determines the splits: `train` rows are the pool, `test` rows the test split, and
+    `val` rows are not used, except if there is no `test` row. Otherwise the test split is drawn with the experiment's
+    seed.
 
     Args:
         file: The CSV or Parquet file, on this machine or in an object store, such as `s3://bucket/birds.csv`.
@@ -46,18 +47,19 @@ class ManifestFile(WithSubset):
         label: The column of the labels. None (`label: null`) means that people give the labels, with raycal.annotate;
             see `UnlabeledRows`.
         split: The column of the splits. None means that the test split is drawn.
-        group: The column of what must not be torn apart by the split, such as the patient or the video.
+        group: The column of the groups, such as patients or videos. All images of a group are put into the same split.
         weight: The column of the weights, above 0, by which the loss of an image is multiplied when a model is trained
-            on it. Only their proportions matter. They do not count when questions are chosen or accuracy is measured.
-        classes: The names of the classes, in the order that they should have. Every other label is then a problem. None
-            means all labels of the table, in ascending order.
-        delimiter: The delimiter of a CSV file. None means that it is found.
+            on it. Only their proportions matter. The weights do not count when questions are chosen or accuracy is
+            measured.
+        classes: The names of the classes, in the order that they should have. A label that is not in the list is then a
+            problem. None means all labels of the table, in ascending order.
+        delimiter: The delimiter of a CSV file. None means that raycal detects it.
         root: The folder, or the URI, that relative paths start from. None means the folder of `file`.
         test_fraction: The share of images in the test split, if it is drawn. Groups stay whole, so the share is as near
             to it as the groups allow.
         size: The side, in pixels, at which the images are stored. None means that `raycal.data.decode` chooses it.
         on_error: What happens to rows with problems, to missing files, and to images that cannot be decoded: `refuse`
-            all and name them, or `skip` them, so that they are in neither split.
+            the table and name them, or `skip` them, so that they are in neither split.
         holdout: The number of images that are held out if there are no labels; see `raycal.data.images`.
     """
 
@@ -82,7 +84,7 @@ class ManifestFile(WithSubset):
 
     @property
     def unlabeled(self) -> "UnlabeledRows | None":
-        """The images, if they have no labels, so that people label them."""
+        """The images for people to label. None if the table has labels."""
         return UnlabeledRows(self) if self.label is None else None
 
     def inspect(self) -> DatasetInfo:
@@ -134,7 +136,7 @@ class ManifestFile(WithSubset):
         """The rows of the table that have a label and a file.
 
         Raises:
-            InputError: The table cannot be used, or files are missing; a line for each problem.
+            InputError: The table cannot be used, or files are missing. The error has a line for each.
         """
         table, names = self.present_rows()
         is_unlabeled = table.labels < 0
@@ -170,7 +172,7 @@ class ManifestFile(WithSubset):
         """The rows of the table whose files exist or are behind URLs, and the path or URL of each.
 
         Raises:
-            InputError: The table cannot be used, or files are missing; a line for each problem.
+            InputError: The table cannot be used, or files are missing. The error has a line for each.
         """
         table, problems = self._table()
         names = self._names(table)
@@ -189,8 +191,9 @@ class ManifestFile(WithSubset):
         return table, names
 
     def _table(self) -> tuple[Table, list[str]]:
-        """The table, and its problems. If there are any, the table has only the rows without problems, so that the
-        missing files among them can be named, too."""
+        """The table, and its problems. If there are problems, the table has only the rows without problems, so that
+        missing files of these rows can be named, too.
+        """
         columns = Columns(sample=self.path, label=self.label, split=self.split, group=self.group, weight=self.weight)
         classes = None if self.classes is None else [str(name) for name in self.classes]
 
@@ -216,8 +219,9 @@ class ManifestFile(WithSubset):
         return [name if is_url(name) or name.startswith("/") else f"{self._uri}/{name}" for name in names]
 
     def _missing(self, names: Sequence[str]) -> Mask:
-        """Which files of this machine do not exist. Each folder is listed once, which is faster than to ask for every
-        file."""
+        """The files of this machine that do not exist. Each folder is listed once, which is faster than a request for
+        each file.
+        """
         listed: dict[str, frozenset[str]] = {}
         missing = np.zeros(len(names), bool)
         for position, name in enumerate(names):
@@ -245,7 +249,7 @@ class ManifestFile(WithSubset):
         return lines
 
     def _split(self, table: Table) -> tuple[Rows | None, list[str]]:
-        """The split that the table has, and notes about it."""
+        """The split that the table gives, and notes about this split."""
         if table.splits is None:
             return None, []
         rows = {split: np.flatnonzero(table.splits == position) for position, split in enumerate(SPLITS)}
@@ -267,7 +271,7 @@ class ManifestFile(WithSubset):
         """Download the images that are behind URLs and not in the cache.
 
         Raises:
-            InputError: Images could not be downloaded; a line for each.
+            InputError: Images could not be downloaded. The error has a line for each of them.
         """
         urls = [name for name in names if is_url(name)]
         failed = fetch_files(urls)

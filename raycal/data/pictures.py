@@ -1,13 +1,13 @@
-"""Makes pictures of the images of a dataset, for people to look at: thumbnails, large pictures, and what the model
-sees.
+"""Makes pictures of the images of a dataset, for people to look at: thumbnails, large pictures, and the squares that
+the model sees.
 
-A picture is decoded from the original file, under the limits of `raycal.data.decode`, and encoded again. So it has none
-of the file's metadata, and no file is ever passed on as it is. Images that did not come from one file each are taken
-from the array of the dataset.
+A picture is decoded from the original file, under the limits of `raycal.data.decode`, and encoded again. So a picture
+has none of the file's metadata, and no original file is ever sent to a browser. Images that did not come from one file
+each are taken from the array of the dataset.
 
 Thumbnails of files are kept in the cache, in one file that is only ever appended to, with their offsets in a second
-file. An entry counts only if its checksum is right, so what a process that was killed has left does no harm. If these
-two files are lost, they are made again.
+file. An entry counts only if its checksum is right, so unfinished entries of killed processes do no harm. If these two
+files are lost, they are made again.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ THUMBNAIL_QUALITY, FULL_QUALITY = 80, 88
 
 FOLDER, FORMAT_VERSION = "thumbnails", 1
 PICTURES, OFFSETS = "pictures", "offsets"
-MAX_CACHE_BYTES = 16 * 2**30  # this limits the thumbnails of all datasets together
+MAX_CACHE_BYTES = 16 * 2**30  # this is the limit for the thumbnails of all datasets together
 ENTRY = np.dtype([("digest", "u1", DIGEST_BYTES), ("begin", "<u8"), ("length", "<u4"), ("checksum", "<u4")])
 LOWEST_PRIORITY = 19
 
@@ -81,7 +81,7 @@ class Pictures:
         root: The folder, or another place, that the files of the dataset are in. None means that the pictures are made
             from the array.
         cache: The folder for the thumbnails. None means the cache folder of raycal, in which the least recently used
-            thumbnails are removed if all take more than 16 GiB.
+            thumbnails are removed if all thumbnails together take more than 16 GiB.
     """
 
     def __init__(self, dataset: ImageDataset, root: FilePlace | None = None, cache: Path | None = None) -> None:
@@ -98,7 +98,7 @@ class Pictures:
             if cache is None:
                 evict(FOLDER, keep_bytes=MAX_CACHE_BYTES)
         self._exit.enter_context(large_images_may_be_opened())
-        # The preparation of thumbnails takes only some of these places, so that a person never waits for it.
+        # The background preparation of thumbnails takes only some of these slots, so that a person never waits for it.
         self._places = threading.BoundedSemaphore(NUM_THREADS + 1)
         self._num_preparing, self._most_preparing = 0, max(1, NUM_THREADS - 1)
         self._changed = threading.Condition()
@@ -143,7 +143,7 @@ class Pictures:
 
     def full(self, row: int) -> bytes:
         """The whole image within 1,600 x 1,600 pixels, as JPEG. An image whose longer side has less than 480 pixels is
-        enlarged, and its picture is WebP; see `media_type`.
+        enlarged, and its picture is WebP instead; see `media_type`.
 
         Raises:
             PictureUnavailableError: The file of the image cannot be shown now.
@@ -170,7 +170,7 @@ class Pictures:
             return _webp(self._stored(row), None)
 
     def prepare(self, rows: Iterable[int]) -> None:
-        """Make thumbnails in the background, in this order, with the lowest priority of this process.
+        """Make the thumbnails of these rows in the background, in this order, with the lowest priority.
 
         Rows of a later call come before the rows of earlier calls that still wait. A thumbnail whose file cannot be
         read is left out. The method returns at once; it does nothing if thumbnails are not kept.
@@ -186,7 +186,7 @@ class Pictures:
             threading.Thread(target=self._prepare, name="raycal thumbnails", daemon=True).start()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until all thumbnails are prepared, and return whether they are."""
+        """Wait until all thumbnails are prepared. Return False if they are not after the timeout."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._num_preparing, timeout)
 
@@ -200,7 +200,7 @@ class Pictures:
             raise IndexError(f"there is no image {row}")
 
     def _prepare(self) -> None:
-        """Make thumbnails that wait, until none is left."""
+        """Make the thumbnails of all waiting rows."""
         _take_lowest_priority()
         try:
             while (row := self._next_waiting()) is not None:
@@ -239,7 +239,7 @@ class Pictures:
                 self._changed.notify_all()
 
     def _whole(self, row: int, side: int) -> "Image":
-        """The whole, upright image; if it is longer than `side`, it is reduced to that length."""
+        """The whole, upright image. If its longer side exceeds `side`, the image is reduced to that length."""
         if self._source is None or self._root is None:
             return self._stored(row)
         path = self._root / self._source.names[row]
@@ -272,9 +272,9 @@ class Pictures:
 class _ThumbnailPack:
     """Thumbnails by row, in two files that several processes may append to.
 
-    The first file has the pictures one after another. The second one has an entry of the type `ENTRY` for each picture,
-    which is written after the picture. A picture is found by the digest of the file that it was made from, so the order
-    of the images may change. If the folder cannot be written, nothing is kept.
+    The first file has the pictures one after another. The second file has an entry of the type `ENTRY` for each
+    picture. The entry is written after the picture. A picture is found by the digest of the file that it was made from,
+    so the order of the images may change. If the folder cannot be written, nothing is kept.
     """
 
     def __init__(self, folder: Path, digests: Digests) -> None:
@@ -289,7 +289,7 @@ class _ThumbnailPack:
             for name in (PICTURES, OFFSETS):
                 self._files.append(os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666))
             with suppress(OSError):
-                os.utime(folder)  # the time of last use, by which `evict` chooses
+                os.utime(folder)  # `evict` removes the folders with the oldest times
             self._find()
         except OSError as error:
             self._stop_writing(error)
@@ -315,7 +315,7 @@ class _ThumbnailPack:
         return 0 <= row < len(self._begins) and bool(self._begins[row] >= 0)
 
     def read(self, row: int) -> bytes | None:
-        """The picture of a row; None if there is none or it is damaged."""
+        """The picture of a row; None if there is no picture or it is damaged."""
         begin, length = int(self._begins[row]), int(self._lengths[row])
         if begin < 0:
             return None
@@ -346,7 +346,7 @@ class _ThumbnailPack:
 
     def _write(self, row: int, picture: bytes, pictures: int, offsets: int) -> None:
         begin, end = os.lseek(pictures, 0, os.SEEK_END), os.lseek(offsets, 0, os.SEEK_END)
-        if torn := end % ENTRY.itemsize:  # left by a process that was killed
+        if torn := end % ENTRY.itemsize:  # a killed process has left a part of an entry
             os.ftruncate(offsets, end - torn)
         checksum = self._checksum(row, picture)
         entry = np.array((self._digests[row], begin, len(picture), checksum), ENTRY)
@@ -354,15 +354,15 @@ class _ThumbnailPack:
             _write_all(pictures, picture)
             _write_all(offsets, entry.tobytes())
         except OSError:
-            with suppress(OSError):  # give back the space of what was not written as a whole
+            with suppress(OSError):  # remove what was written only in part
                 os.ftruncate(offsets, end - torn)
                 os.ftruncate(pictures, begin)
             raise
         self._lengths[row], self._checksums[row] = len(picture), checksum
-        self._begins[row] = begin  # this is set last, because another thread may read the entry at any moment
+        self._begins[row] = begin  # set last, because another thread may read this entry at any moment
 
     def _find(self) -> None:
-        """Find the pictures of the rows among those that are kept."""
+        """Read the entries of the second file, and note which of the kept pictures belongs to each row."""
         size = os.fstat(self._files[0]).st_size
         content = (self._folder / OFFSETS).read_bytes()
         entries = np.frombuffer(content[: len(content) // ENTRY.itemsize * ENTRY.itemsize], ENTRY)
@@ -405,20 +405,20 @@ def _is_gone(root: Path) -> bool:
 
 
 def _enlarged(image: "Image", smallest: int, side: int) -> "Image":
-    """The image, enlarged without smoothing if its longer side is shorter than `smallest`; never beyond `side`."""
+    """The image, enlarged without smoothing if its longer side is shorter than `smallest`. It never exceeds `side`."""
     from PIL.Image import Resampling
 
     longer = max(image.size)
     if longer >= smallest:
         return image
-    factor = ceil(smallest / longer)  # a whole number, so that all pixels become squares of one size
+    factor = ceil(smallest / longer)  # the factor is a whole number, so that all pixels become squares of one size
     scale = factor if factor * longer <= side else side / longer
     width, height = (max(1, round(length * scale)) for length in image.size)
     return image.resize((width, height), Resampling.NEAREST)
 
 
 def _webp(image: "Image", quality: int | None) -> bytes:
-    """The image as WebP. Without a quality it keeps the exact pixels."""
+    """The image as WebP. If no quality is given, the exact pixels are kept."""
     out = BytesIO()
     if quality is None:
         image.save(out, "WEBP", lossless=True, quality=20, method=1)
@@ -439,7 +439,9 @@ def _write_all(descriptor: int, content: bytes) -> None:
 
 
 def _take_lowest_priority() -> None:
-    """Let this thread compute only when nothing else does. Only Linux has priorities of single threads."""
+    """Let this thread compute only when no other thread or process does. Only Linux has priorities of single
+    threads.
+    """
     if sys.platform == "linux":
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)

@@ -1,4 +1,4 @@
-"""Where the encoded images of a dataset are: a folder, files in several places, or a table that contains them.
+"""The places where the encoded images of a dataset are: a folder, files in several places, or a table with the images.
 
 A place is joined with a name by `/`, as a folder is joined with the name of a file in it.
 """
@@ -37,12 +37,12 @@ class FilePlace(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InMemory:
-    """An encoded image that is no file."""
+    """An encoded image that is in memory instead of in a file."""
 
     content: bytes
 
     def open(self, mode: str = "rb") -> io.BytesIO:
-        """The content as a file that is open for reading."""
+        """The content of the image as a file that is open for reading."""
         return io.BytesIO(self.content)
 
 
@@ -69,7 +69,7 @@ class ImagesInTable:
 
     Attributes:
         title: The name of the dataset, for messages.
-        key: What the content of the cells depends on.
+        key: A value that changes whenever the content of the cells may change.
         cells: For each part of the dataset, by its name, a column of cells with the fields `bytes` and `path`. The name
             of an image is the name of its part and its row, such as `train/7`.
     """

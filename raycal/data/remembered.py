@@ -27,11 +27,11 @@ Stamp = tuple[int, ...]
 
 
 def remembered_digests(root: FilePlace, files: Sequence[str]) -> Digests:
-    """The digests that `file_digests` returns, of which those of unchanged files are taken from the cache.
+    """The digests that `file_digests` returns. The digests of unchanged files are taken from the cache.
 
     A file counts as unchanged if it has the same device, inode, size, time of the last change of its content, and time
-    of the last change of its status as when it was read. The last time cannot be set by programs, such as those that
-    unpack archives. If the cache cannot be written, all files are read at every start.
+    of the last change of its status as when it was read. The time of the last change of the status cannot be set by
+    programs, such as those that unpack archives. If the cache cannot be written, all files are read at every start.
     """
     path = cache_dir() / FOLDER / hashlib.sha256(os.fsencode(str(root))).hexdigest()
     now = time.time_ns()

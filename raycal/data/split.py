@@ -1,4 +1,4 @@
-"""Choice of the rows of a dataset that are the pool and the test split, and the options for it."""
+"""Chooses which rows of a dataset are the pool and the test split, and defines the options for this choice."""
 
 from dataclasses import dataclass
 from itertools import count
@@ -17,7 +17,7 @@ from raycal.registry import Kind
 Count = Annotated[int, Ge(1)]
 Fraction = Annotated[float, Gt(0), Lt(1)]
 Seed = Annotated[int, Ge(0)]
-NUM_CHOSEN = 300  # on each side of the border between the splits, this many groups are open to choice
+NUM_CHOSEN = 300  # the number of groups on each side of the border between the splits that may change sides
 NUM_NAMED = 5
 
 
@@ -43,7 +43,7 @@ class WithSubset:
         subset_seed: The seed of these two draws; it is independent of the experiment's seed.
 
     Attributes:
-        kind: The kind of samples that the dataset has; a dataset of other samples than images sets it.
+        kind: The kind of samples that the dataset has; a dataset of vectors or texts sets it.
     """
 
     kind: ClassVar[Kind] = "images"
@@ -84,9 +84,9 @@ def random_split(
     """A random split whose test split has the share `test_fraction` of the rows, rounded up.
 
     With groups, each group is in one split as a whole. The groups are put into a random order, in which those at the
-    beginning are the test split. The groups at the end of this part, and those that follow it, are then chosen so that
-    the number of test rows comes as near to the wanted number as is possible with them. If two numbers are equally
-    near, it is the larger one. Groups of one row each give the same split as no groups.
+    beginning are the test split. Then the groups near the border between the splits are assigned again, so that the
+    number of test rows comes as near as possible to the wanted number. Of two equally near numbers, the larger one is
+    taken. Groups of one row each give the same split as no groups.
 
     Args:
         total: The number of rows.
@@ -122,7 +122,7 @@ def random_split(
 
 
 def refuse_torn_groups(rows: Rows, groups: npt.NDArray[Any], name: str) -> None:
-    """Refuse a split that was given with the data if rows of a group are in both parts of it.
+    """Refuse a split that was given with the data if rows of one group are in both the pool and the test split.
 
     Args:
         rows: The rows of both splits.

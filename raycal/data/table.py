@@ -1,8 +1,8 @@
 """Reads a table with one row for each sample: a CSV or Parquet file on this machine or in an object store.
 
 The columns are named by options: the sample (a path, a text, or a vector) and, if there are such columns, its label,
-split, group and weight. All problems of a file are found at once. Each of them is one line with the row and the column;
-of each kind the first few are named, and the others are counted.
+split, group and weight. All problems of a file are found at once. Each problem is reported in one line with the row and
+the column. The first few problems of each kind are named, and the others are counted.
 
 Row numbers are those that a spreadsheet shows: in a CSV file the row with the names of the columns is row 1. In a
 Parquet file the first row of data is row 1.
@@ -154,13 +154,14 @@ def read_table(
 
     Args:
         place: A path of this machine, or a URI such as `s3://bucket/birds.csv`. A name with the suffix `.parquet` or
-            `.pq`, or a file that begins like a Parquet file, is read as Parquet, and every other one as CSV.
+            `.pq`, or a file that begins like a Parquet file, is read as Parquet, and every other file as CSV.
         columns: The names of the columns.
         kind: What the samples are. Paths are brought into one form (`./a//b.png` is `a/b.png`), and no path may be
-            named twice; texts are left as they are, and `raycal.data.text_checks` says what is wrong with some;
-            vectors are not looked at.
-        delimiter: The delimiter of a CSV file. None means that it is found.
-        classes: The names of the classes; every other label is a problem. None means the labels of the table.
+            named twice; texts are left as they are, and are checked by `raycal.data.text_checks`; vectors are not
+            looked at.
+        delimiter: The delimiter of a CSV file. None means that raycal detects it.
+        classes: The names of the classes; a label that is not in the list is a problem. None means the labels of the
+            table.
         on_error: Whether rows with problems are refused, or left out and counted. Problems of the file as a whole,
             such as a missing column, are always refused.
 
@@ -253,7 +254,7 @@ class _Problems:
         """Add the problem of some rows.
 
         Args:
-            bad: (R,) which rows have it.
+            bad: (R,) bool, whether each row has the problem.
             column: The name of the column.
             kind: What is wrong with the cells, in a few words, such as `empty`; it follows "cells that are".
             text: What is wrong with the cell of one position, in the range of 0 to R - 1.
@@ -285,7 +286,7 @@ def _read(
     """See `read_table`.
 
     Args:
-        stamp: What changes when the file changes; it is only used as a key.
+        stamp: A value that changes when the file changes; it is only used as a key of the cache.
     """
     is_parquet = file.path.endswith((".parquet", ".pq")) or _head(file).startswith(b"PAR1")
     raw = _read_parquet(file, columns, kind) if is_parquet else _read_csv(file, columns, kind, delimiter)
@@ -358,7 +359,7 @@ def _read_csv(file: _File, columns: Columns, kind: Kind, delimiter: Delimiter | 
         _refuse_bytes(file, encoding)
         raise InputError(f"{file.place}: is not a CSV file that can be read ({one_line(error)})") from error
     broken = dict(sorted(invalid))
-    # The rows that were left out have numbers, too, so the others are numbered around them.
+    # The rows that were left out have numbers, too, so the numbers of the other rows skip these numbers.
     numbers = np.arange(2, 2 + table.num_rows + len(broken))
     rows = numbers[~np.isin(numbers, list(broken))] if broken else numbers
     arrays = {role: _whole(table.column(name)) for role, name in wanted.items()}
@@ -376,7 +377,7 @@ def _encoding(head: bytes, place: str) -> str:
     """The encoding of a text that begins with these bytes.
 
     Raises:
-        InputError: It is neither UTF-8 nor UTF-16.
+        InputError: The encoding is neither UTF-8 nor UTF-16.
     """
     if head.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
         raise InputError(f"{place}: is UTF-32; save it as UTF-8")
@@ -499,8 +500,8 @@ def _as_text(array: "pa.Array") -> "pa.Array":
     """A column as texts.
 
     Raises:
-        TypeError: It has a type that is no text.
-        ValueError: It has numbers that are not whole.
+        TypeError: The column has a type that cannot be read as text.
+        ValueError: The column has numbers that are not whole.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -508,7 +509,7 @@ def _as_text(array: "pa.Array") -> "pa.Array":
 
     if types.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
-    if types.is_floating(array.type):  # whole numbers with gaps become floating-point numbers in pandas
+    if types.is_floating(array.type):  # pandas writes whole numbers so if values are missing
         array = pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
         fractions = array.filter(pc.not_equal(pc.floor(array), array))
         if len(fractions):
@@ -527,7 +528,7 @@ def _found(place: str, columns: Columns, names: Sequence[str]) -> dict[str, int]
     """The position of each used column.
 
     Raises:
-        InputError: Columns are missing, or there are several of one name; one line each.
+        InputError: Columns are missing, or several columns have the same name. The error has a line for each problem.
     """
     problems, found = [], {}
     for role, name in columns.used().items():
@@ -810,7 +811,7 @@ def _refuse_repeated(
         return
     first = np.full(len(paths), -1, np.int64)
     rows_with_path = np.flatnonzero(ids >= 0)[::-1]
-    first[ids[rows_with_path]] = rows_with_path  # the last assignment is that of the first row
+    first[ids[rows_with_path]] = rows_with_path  # in reverse, so that the first row of each path stays
     earlier = np.where(ids >= 0, first[ids], np.arange(len(ids)))
     repeated = earlier != np.arange(len(ids))
     other = repeated & (labels != labels[earlier])
@@ -830,6 +831,6 @@ def _refuse_repeated(
         return f"{paths[ids[position]]} is in row {raw.rows[earlier[position]]}, too, with the same label"
 
     problems.add(other, used["sample"], "path with two labels", contradiction)
-    if other.any():  # nobody knows which of the labels is right, so none of them can be used
+    if other.any():  # nobody knows which of the labels is right, so none of these rows can be used
         problems.is_bad[earlier[other]] = True
     problems.add(repeated & ~other, used["sample"], "path named twice", same)

@@ -1,6 +1,6 @@
 """A dataset of texts: a CSV or Parquet file with a text and a label in every row.
 
-`raycal.data.table` says how the file is read, and `raycal.data.text_checks` what is wrong with some texts.
+`raycal.data.table` describes how the file is read, and `raycal.data.text_checks` which texts are refused.
 """
 
 from dataclasses import dataclass
@@ -34,10 +34,10 @@ class TextRows(WithSubset):
         label: The column of the labels, which are names of classes or whole numbers.
         split: The column that says whether a row is for training (`train`) or for testing (`test` or `val`). None means
             that the split is drawn at random.
-        group: The column of what must not be torn apart by the split, such as the author. None means that every row is
-            drawn for itself.
+        group: The column of the groups, such as the authors. All texts of a group are put into the same split. None
+            means that every row is drawn for itself.
         classes: The names of all classes. None means the labels that occur.
-        delimiter: The delimiter of a CSV file: `comma`, `semicolon` or `tab`. None means that it is found.
+        delimiter: The delimiter of a CSV file: `comma`, `semicolon` or `tab`. None means that raycal detects it.
         test_fraction: The share of texts in the test split, which is drawn with the experiment's seed; not used with
             `split`.
         on_error: What happens to rows with problems: `refuse` the file and name them, or `skip` them.
@@ -119,7 +119,9 @@ class TextRows(WithSubset):
         return self.subset(rows, self.file)
 
     def _given_rows(self, table: Table) -> Rows:
-        """The rows of the splits that a column gives. Without a test split, the validation split is used for it."""
+        """The rows of the splits that a column gives. If there is no test split, the validation split takes its
+        place.
+        """
         assert table.splits is not None
         train, test, val = (np.flatnonzero(table.splits == number) for number in range(len(SPLITS)))
         rows = Rows(train, test if len(test) else val)

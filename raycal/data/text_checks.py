@@ -53,7 +53,7 @@ def check_texts(
     if not len(usable):
         return
     first, other = (np.full(int(ids.max()) + 1, -1, np.int64) for _ in range(2))
-    first[ids[usable[::-1]]] = usable[::-1]  # the last assignment is that of the first row
+    first[ids[usable[::-1]]] = usable[::-1]  # in reverse, so that the first row of each text stays
     differing = usable[labels[usable] != labels[first[ids[usable]]]]
     other[ids[differing[::-1]]] = differing[::-1]
     # Nobody knows which of the labels is right, so no row with such a text can be used.

@@ -25,24 +25,24 @@ from raycal.filesystem import open_place
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CHUNK_BYTES = 2**25  # about as much is read and checked at a time
+CHUNK_BYTES = 2**25  # about this many bytes are read and checked at a time
 FOLDER, COPIES = "vectors", "vector_files"
-MAX_CACHE_BYTES = 16 * 2**30  # for each of the two folders
-NUM_NAMED = 3  # the number of values that are named for each kind of problem
+MAX_CACHE_BYTES = 16 * 2**30  # the limit for each of the two cache folders
+NUM_NAMED = 3  # the largest number of values that are named for each kind of problem
 PICKLED = "holds Python objects, which are never read because that can run code; save an array of numbers or of texts"
 
 Array = npt.NDArray[Any]
 
 
 class Chunks(Protocol):
-    """A matrix of S vectors of D values each, that is read in chunks of rows."""
+    """A matrix of S vectors of D values each, which is read in chunks of rows."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
     @property
     def dtype(self) -> np.dtype[Any]: ...
     def chunks(self) -> Iterator[Array]:
-        """Some rows at a time, in order, in the number format of the file."""
+        """Chunks of rows, in order, in the number format of the file."""
 
 
 # --------------------------------------------------------------------------------------------------------------- files
@@ -152,7 +152,7 @@ class Archive:
     """The arrays in an `.npz` file, which are read one at a time.
 
     Raises:
-        InputError: The file is no such archive.
+        InputError: The file is not an `.npz` archive.
     """
 
     def __init__(self, file: LocalFile) -> None:
@@ -176,7 +176,7 @@ class Archive:
         """A whole array in memory.
 
         Raises:
-            InputError: It cannot be read.
+            InputError: The array cannot be read.
         """
         with self._opened(name) as stream:
             array: Array = np.lib.format.read_array(stream, allow_pickle=False)
@@ -222,7 +222,9 @@ class Member:
 
 
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """The shape, the order and the number format of an array, after which the stream is at its first value."""
+    """Read the shape, the order and the number format of an array. Afterwards the stream is at the first value of the
+    array.
+    """
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     header: tuple[tuple[int, ...], bool, np.dtype[Any]] = read(stream)
@@ -255,7 +257,7 @@ class ListColumn:
         rows: The row number of each list in the file.
 
     Raises:
-        InputError: The cells are no lists of numbers of one length.
+        InputError: The cells are not lists of numbers, or their lengths differ.
     """
 
     def __init__(self, place: str, column: "pa.Array", rows: npt.NDArray[np.int64]) -> None:
@@ -283,7 +285,7 @@ class ListColumn:
         self.dtype = np.dtype(kind.value_type.to_pandas_dtype())
 
     def chunks(self) -> Iterator[Array]:
-        """Some rows at a time; a null is not a number."""
+        """Chunks of rows, in which a null becomes NaN."""
         width = self.shape[1]
         for part in _parts(self.shape, self.dtype):
             values = self._values.slice(part.start * width, (part.stop - part.start) * width)
@@ -308,7 +310,7 @@ class NumericColumns:
         self.shape, self.dtype = (len(rows), len(names)), np.result_type(*types)
 
     def chunks(self) -> Iterator[Array]:
-        """The used rows of some row groups at a time; a null is not a number."""
+        """Chunks of the used rows, each from some row groups, in which a null becomes NaN."""
         from pyarrow import parquet
 
         begin = 0
@@ -350,7 +352,7 @@ def value_problems(
         place: The file and the array, for messages.
         vectors: The vectors.
         name: The words for a value in a message, from its row and its column.
-        write: Takes the vectors of each chunk as float32. None means that they are only checked.
+        write: Takes the vectors of each chunk as float32. None means that the vectors are only checked.
 
     Returns:
         A line for each kind of value that cannot be used: NaN, infinite, or too large for float32.
@@ -362,7 +364,8 @@ def value_problems(
             values = chunk.astype(np.float32, copy=False)
         if write is not None:
             write(values)
-        # The sum is finite if all values are, unless it overflows, which the exact check then finds out.
+        # If all values are finite, so is their sum, unless it overflows. If the sum is not finite, each value is
+        # checked.
         with np.errstate(over="ignore", invalid="ignore"):
             is_fine = np.isfinite(values.sum(dtype=np.float64))
         if not is_fine and (bad := ~np.isfinite(values)).any():
@@ -386,11 +389,12 @@ def value_problems(
 
 
 def as_float32(vectors: Chunks, key: dict[str, object], place: str, name: Callable[[int, int], str]) -> Vectors:
-    """The vectors (S, D) as float32, memory-mapped: the file itself if it holds them so, else a copy in the cache.
+    """The vectors (S, D) as float32, memory-mapped: the file itself if it has this format, otherwise a copy in the
+    cache.
 
     Args:
         vectors: The vectors, whose shape has been checked.
-        key: What the values depend on.
+        key: A value that changes whenever the vectors may change.
         place: The file and the array, for messages.
         name: The words for a value in a message, from its row and its column.
 

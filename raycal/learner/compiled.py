@@ -25,7 +25,9 @@ _RUNS = 3
 
 
 class BatchSizes(NamedTuple):
-    """The number of samples in nearly every batch of training and of scoring; None if there is no such batch."""
+    """The number of samples in nearly every batch of training, and in nearly every batch of scoring. None if there is
+    no such batch.
+    """
 
     training: int | None
     scoring: int
@@ -75,7 +77,7 @@ def compiled(
     from filelock import FileLock
 
     place = cache_dir() / FOLDER
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(place)  # replaced always, because torch sets it on import
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(place)  # always replaced, because torch sets this variable on import
     before = {name: value.clone() for name, value in network.state_dict().items()}
     try:
         made = Compiled(network, sizes, mode="reduce-overhead" if alone else None)
@@ -83,7 +85,7 @@ def compiled(
         with FileLock(place / "lock"), _compilers(), _tuned(), kept_generators(device_settings.device):
             for _ in range(_RUNS):
                 _run(made, head, sizes, inputs, device_settings)
-    except Exception as error:  # the compiler is missing, the disk is full, the GPU is too old, or torch has a bug
+    except Exception as error:  # such as a missing compiler, a full disk, a GPU that is too old, or a bug of torch
         what = shortened(one_line(f"{type(error).__name__}: {error}"), REASON_LENGTH)
         logger.warning("the network could not be compiled and runs uncompiled: %s", what)
         return network
@@ -118,8 +120,9 @@ def _compilers() -> Iterator[None]:
 
 @contextmanager
 def _tuned() -> Iterator[None]:
-    """Let cuDNN try its algorithms in this block only, so that it does not try them again for each size of a last
-    batch."""
+    """Let cuDNN time its algorithms in this block only, so that it does not time them again for each size of a last
+    batch.
+    """
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     try:

@@ -15,8 +15,8 @@ import torchvision
 
 # Share of the trial's GPU memory reserved for images; the rest is for weights and activations.
 IMAGES_SHARE = 0.5
-# Compiling takes a minute, or about ten seconds if an earlier trial has compiled the same network. It makes each step
-# some milliseconds faster.
+# Compiling takes a minute, or about ten seconds if an earlier trial has compiled the same network. A compiled network
+# makes each step some milliseconds faster.
 STEPS_WORTH_COMPILING = 10_000
 
 
@@ -85,7 +85,8 @@ class DeviceSettings:
 
     def room_for_images(self) -> float:
         """The largest number of bytes of images that the device may hold. On a CPU there is no limit, because images
-        are read in place."""
+        are read where they are, without a copy.
+        """
         if self.device.type == "cpu":
             return math.inf
         _, total = torch.cuda.mem_get_info(self.device)
@@ -98,7 +99,7 @@ class DeviceSettings:
 
 @contextmanager
 def one_thread(*, wanted: bool) -> Iterator[None]:
-    """Let torch compute with one thread in the block, if this is wanted.
+    """Let torch compute with one thread in the block, if the argument says so.
 
     The operations of a small network are too short to be shared: threads that wait for each other then take most of
     the time, above all on a machine that has other work.
@@ -111,7 +112,7 @@ def one_thread(*, wanted: bool) -> Iterator[None]:
 
 @contextmanager
 def same_threads_afterwards() -> Iterator[None]:
-    """Restore torch's number of threads after the block, for a process that continues."""
+    """Restore torch's number of threads after the block, for a process that continues afterwards."""
     threads = torch.get_num_threads()
     try:
         yield

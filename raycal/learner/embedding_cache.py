@@ -1,8 +1,7 @@
 """Embeddings of the pool and of the test split, computed by the initial backbone.
 
-They are computed once per node and kept on disk for all trials.
-
-Before any training, trials with the same samples and backbone differ only in their random heads, and a head computes
+The embeddings are computed once per node and kept on disk for all trials. Trials with the same samples and the same
+initial backbone can share them: before any training, such trials differ only in their random heads, and a head computes
 its logits from embeddings alone.
 """
 
@@ -21,7 +20,8 @@ logger = logging.getLogger(__name__)
 
 # The names of the folder and of its file are older than the term embeddings; renaming them would lose every cache.
 FOLDER = "features"
-# Largest size of all entries together, about eighty pools of 50,000 images; the least recently used are removed first.
+# The largest size of all entries together, about eighty pools of 50,000 images. The least recently used entries are
+# removed first.
 MAX_CACHE_BYTES = 8 * 2**30
 
 
@@ -31,9 +31,9 @@ def cached_embeddings(key: Mapping[str, object], compute: Callable[[], Floats]) 
     If the cache cannot be written, the embeddings are computed and kept in memory only.
 
     Args:
-        key: Everything that the bits of the embeddings depend on.
-        compute: Computes the embeddings. It is called if no process has kept them yet; meanwhile, other processes
-            that want the same embeddings wait.
+        key: All values on which the bits of the embeddings depend.
+        compute: Computes the embeddings. It is called if the embeddings are not in the cache yet. Meanwhile, other
+            processes that need the same embeddings wait.
     """
     computed: list[Floats] = []
 

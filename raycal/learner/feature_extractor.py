@@ -25,8 +25,8 @@ from raycal.learner.tokens import Tokenizer, tokens_of
 from raycal.learner.weights import StateDict, bomb_in, weights_digest
 from raycal.networks import NetworkFacts, networks
 
-# Pixels of one scoring batch, to bound the memory of the first feature maps (about 0.6 GB on a CPU in float32). For
-# vectors, their values count.
+# The largest number of pixels in one scoring batch, to bound the memory of the first feature maps (about 0.6 GB on a
+# CPU in float32). For vectors, it is the largest number of values.
 SCORING_PIXELS = {"cpu": 2**20, "cuda": 2**24}
 # Bytes of embeddings or probabilities buffered on the device between copies to the host.
 HELD_BYTES = 2**27
@@ -35,16 +35,16 @@ HELD_BYTES = 2**27
 class FeatureExtractor:
     """A network in two parts: the backbone computes embeddings of samples, the head computes logits from embeddings.
 
-    It knows nothing of other workers: it processes the rows that it is given.
+    A feature extractor knows nothing of other workers. It processes the rows that it is given.
 
     Args:
         image_size: The side, in pixels, of the square images that a network of images sees.
         network: The name of the network in the registry.
         network_options: The options of the network.
-        network_source: A text that distinguishes networks of one name whose code differs, such as those of a changed
-            plug-in; the embeddings that are kept on disk depend on it.
+        network_source: A text that differs between networks of one name with different code, such as before and after a
+            change of a plug-in. It is part of the key of the embeddings that are kept on disk.
         weights: The weights of the backbone (see `load_weights`). None means that the weights are drawn from `rng`.
-        rng: Draws the weights of the backbone if none are given.
+        rng: Draws the weights of the backbone if `weights` is None.
 
     Attributes:
         dataset: The dataset whose samples the network sees.
@@ -55,8 +55,8 @@ class FeatureExtractor:
         head: The last layer of the network.
         scoring_batch: The number of samples that are scored at a time.
         running: The network as it runs on samples, compiled or not.
-        has_initial_backbone: Whether the backbone certainly has its initial weights. The code that trains it sets this
-            to False.
+        has_initial_backbone: Whether the backbone certainly has its initial weights. The code that trains the backbone
+            sets this attribute to False.
     """
 
     def __init__(
@@ -132,8 +132,8 @@ class FeatureExtractor:
     def load(self, saved: bytes) -> None:
         """Restore the weights of an earlier `save`.
 
-        The head gets as many logits as it had when it was saved. People may have added classes since, for which `reset`
-        makes room.
+        The head gets as many logits as it had when it was saved. If people have added classes since then, the next
+        `reset` adds logits for them.
 
         Raises:
             InputError: The bytes are not the weights of this network.
@@ -168,7 +168,7 @@ class FeatureExtractor:
         """Embeddings (n, D) of the dataset's rows from the initial backbone, computed once for all trials on the node.
 
         Args:
-            what: The name of these rows.
+            what: A name for these rows, such as the name of a split.
             workers: The number of workers that compute the embeddings together, on which their last bits depend.
             compute: Computes the embeddings, unless another trial has done so.
         """
@@ -199,10 +199,11 @@ class FeatureExtractor:
 
     @torch.inference_mode()
     def probs_of(self, others: LoadedDataset) -> Floats:
-        """Class probabilities (n, K) of n samples of another dataset, whose splits and labels are not looked at.
+        """Class probabilities (n, K) of n samples of another dataset. The splits and labels of that dataset are not
+        used.
 
         Raises:
-            InputError: The samples are of another kind, or vectors of another length.
+            InputError: The samples are of another kind than the network takes, or are vectors of another length.
         """
         if isinstance(self.dataset, VectorDataset) and others.shape != self.dataset.shape:
             raise InputError(f"vectors of {self.dataset.shape[0]} values are needed, not of {others.shape[0]}")

@@ -28,7 +28,7 @@ class FeatureModel:
 
     @property
     def weights_digest(self) -> str | None:
-        """The digest of its weights; None if they were drawn."""
+        """The digest of the weights of the network; None if the weights were drawn at random."""
         return self.extractor.weights_digest if self._digest is None else self._digest[0]
 
     def release(self) -> None:

@@ -1,7 +1,7 @@
-"""Changes of a batch of images in which each image has its own parameters, as augmentations need them.
+"""Operations on a batch of images in which each image has its own parameters, as augmentations need.
 
-They compute what the functions of `torchvision.transforms.v2.functional` compute with the same parameters, which are
-one number for a whole batch there. Every function maps images (B, 3, H, W) of type uint8 to images of the same shape
+The operations compute the same as the functions of `torchvision.transforms.v2.functional`, which only accept the same
+parameters for all images of a batch. Every function maps images (B, 3, H, W) of type uint8 to images of the same shape
 and type. The result for an image does not depend on the other images of the batch, to the last bit.
 """
 
@@ -20,13 +20,13 @@ Whole = npt.NDArray[np.int64]
 def moved(
     images: Tensor, down: Whole, right: Whole, padding_mode: Literal["constant", "edge", "reflect"] = "constant"
 ) -> Tensor:
-    """Images that are moved by whole pixels.
+    """The images, moved by whole pixels.
 
     Args:
         down: (B,) The number of pixels by which each image is moved down; at most its height.
         right: (B,) The number of pixels by which each image is moved to the right; at most its width.
-        padding_mode: The pixels of the place that the image leaves: `constant` stands for black, `edge` for the nearest
-            pixel of the image, and `reflect` for the image mirrored at its edge.
+        padding_mode: How the pixels that the image no longer covers are filled: with black (`constant`), with the
+            nearest pixel of the image (`edge`), or with the image mirrored at its edge (`reflect`).
     """
     height, width = images.shape[2:]
     rows = torch.arange(height, device=images.device) - _to(images, down).view(-1, 1)
@@ -64,11 +64,11 @@ def rotated(images: Tensor, degrees: Values) -> Tensor:
 
 
 def sheared(images: Tensor, slopes: Values, *, along_x: bool) -> Tensor:
-    """Images whose rows, or columns, are moved the farther, the farther they are from the first one.
+    """The images, sheared: each row (or column) is moved in proportion to its distance from the first row (or column).
 
     Args:
-        slopes: (B,) The movement per row or column, in pixels.
-        along_x: Whether the rows are moved, not the columns.
+        slopes: (B,) How much farther each row or column is moved than the one before it, in pixels.
+        along_x: Whether the rows are moved. Otherwise the columns are moved.
     """
     height, width = images.shape[2:]
     one, zero = np.ones_like(slopes), np.zeros_like(slopes)
@@ -89,7 +89,7 @@ def saturated(images: Tensor, factors: Values) -> Tensor:
 
 def contrasted(images: Tensor, factors: Values) -> Tensor:
     """Images whose differences from their mean gray are multiplied by a factor for each image."""
-    # A sum of whole numbers does not depend on the order of the summands, as one of floats does.
+    # A sum of integers does not depend on the order of the summands, but a sum of floats does.
     total = _gray(images).to(torch.int64).sum((1, 2, 3), keepdim=True)
     return _blended(images, (total.double() / (images.shape[2] * images.shape[3])).float(), factors)
 
@@ -100,7 +100,7 @@ def sharpened(images: Tensor, factors: Values) -> Tensor:
     if height <= 2 or width <= 2:
         return images
     whole = images.to(torch.int32)
-    # Each pixel counts five times, and each of its eight neighbors once.
+    # In the blurred copy, each pixel has the weight five, and each of its eight neighbors the weight one.
     total = 4 * whole[:, :, 1:-1, 1:-1]
     for row in range(3):
         for column in range(3):
@@ -111,7 +111,7 @@ def sharpened(images: Tensor, factors: Values) -> Tensor:
 
 
 def posterized(images: Tensor, bits: Whole) -> Tensor:
-    """Images of whose pixels only the highest bits are kept.
+    """Images in whose pixel values only the highest bits are kept.
 
     Args:
         bits: (B,) The number of bits of each image, from 0 to 8.
@@ -120,7 +120,7 @@ def posterized(images: Tensor, bits: Whole) -> Tensor:
 
 
 def solarized(images: Tensor, thresholds: Values) -> Tensor:
-    """Images whose pixels are inverted where they are not below a threshold.
+    """Images in which each pixel value that is not below a threshold is inverted.
 
     Args:
         thresholds: (B,) The threshold of each image, from 0 to 255.
@@ -139,7 +139,7 @@ def _per_image(images: Tensor, values: Values) -> Tensor:
 
 
 def _blended(images: Tensor, others: Tensor, factors: Values) -> Tensor:
-    """`factors` of the images and the rest of the others, cut to whole numbers from 0 to 255."""
+    """The images times `factors` plus the other images times `1 - factors`, cut to whole numbers from 0 to 255."""
     share = _per_image(images, factors)
     return (images * share + others * (1 - share)).clamp(0, 255).to(torch.uint8)
 
@@ -151,12 +151,13 @@ def _gray(images: Tensor) -> Tensor:
 
 
 def _mapped(images: Tensor, to_x: tuple[Values, Values, Values], to_y: tuple[Values, Values, Values]) -> Tensor:
-    """Images each of whose pixels is the nearest one to a place in the original; places outside of it are black.
+    """Images in which each pixel is copied from the original pixel nearest to a given place. Places outside of the
+    original are black.
 
     Args:
         to_x: For each image, the factors of x, y and 1 whose sum is the x of the place. Coordinates are in pixels from
             the center of the image.
-        to_y: The same for the y of the place.
+        to_y: The same three factors for the y of the place.
     """
     height, width = images.shape[2:]
     x = torch.arange(width, device=images.device) + 0.5 - width / 2
@@ -177,7 +178,8 @@ def _gathered(images: Tensor, rows: Tensor, columns: Tensor, *, black_outside: b
     """The pixels of images at the given rows and columns, which can be broadcast to (B, H, W).
 
     Args:
-        black_outside: Whether a place outside of an image is black. Otherwise it has the nearest pixel of the image.
+        black_outside: Whether a place outside of an image is black. Otherwise the place has the color of the nearest
+            pixel of the image.
     """
     height, width = images.shape[2:]
     image = torch.arange(len(images), device=images.device).view(-1, 1, 1)

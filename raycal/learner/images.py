@@ -16,7 +16,7 @@ from raycal.networks import IMAGENET_MEAN, IMAGENET_STD, Channels, Interpolation
 class DeviceImages(DeviceInputs):
     """All images of a dataset as uint8, at the size they are stored in.
 
-    Its batches are normalized images (B, 3, image_size, image_size), float32, channels last.
+    The batches are normalized images (B, 3, image_size, image_size), float32, channels last.
 
     Args:
         images: (S, H, W, 3) uint8; a CPU never copies it.
@@ -24,7 +24,7 @@ class DeviceImages(DeviceInputs):
         mean: The mean of each channel, by which images are normalized; pixels range from 0 to 1.
         std: The standard deviation of each channel.
         interpolation: How images of another size are resized. `bicubic` means Pillow's kernel, whether images are
-            enlarged or reduced, and values are kept between those of black and white.
+            enlarged or reduced, and the results are clipped to the range from black to white.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class DeviceImages(DeviceInputs):
     def _resized(self, batch: Tensor) -> Tensor:
         if self._interpolation == "bilinear":
             return functional.interpolate(batch, size=self._image_size, mode="bilinear", antialias=self._shrinks())
-        # Without antialiasing, torch takes another kernel than Pillow does.
+        # Without antialiasing, torch uses another kernel than Pillow.
         batch = functional.interpolate(batch, size=self._image_size, mode="bicubic", antialias=True)
         return batch.clamp(self._shift, self._shift + 255 * self._scale)
 

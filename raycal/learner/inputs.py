@@ -26,8 +26,8 @@ class DeviceInputs(ABC):
     There is one subclass for each kind of samples, which turns a stored batch into the network's input.
 
     Samples that do not fit stay on the host, where they may be memory-mapped. The device then holds two batches at a
-    time: the one in use and the next one, which a thread reads meanwhile. The batches are the same to the last bit in
-    both cases.
+    time: the one in use and the next one, which a thread reads meanwhile. The batches are the same to the last bit,
+        whether the samples are on the device or not.
 
     Args:
         stored: An array with a row for each of S samples; a CPU never copies it.

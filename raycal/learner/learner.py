@@ -29,8 +29,8 @@ from raycal.learner.weights import StateDict
 
 logger = logging.getLogger(__name__)
 
-# Multiply-adds of the forward pass of an optimizer step, below which a network of vectors or texts is trained by one
-# thread.
+# The number of multiply-adds in the forward pass of an optimizer step below which a network of vectors or texts is
+# trained with one thread.
 SMALL_STEP = 2**25
 
 
@@ -51,7 +51,8 @@ class NetworkLearner(ABC):
 
     Attributes:
         device_settings: The device, and whether the network is compiled.
-        weights_digest: The digest of the weights that the backbone starts from; None if it was drawn.
+        weights_digest: The digest of the weights that the backbone starts from; None if the weights were drawn at
+            random.
         features: The separate feature model; None if there is none.
     """
 
@@ -79,7 +80,8 @@ class NetworkLearner(ABC):
         self.extractor.reset(rng)
 
     def fit(self, training_set: TrainingSet, rng: np.random.Generator) -> Fitted:
-        """Alg. 1, line 15: train by gradient descent, in a new order every epoch; an empty set changes nothing.
+        """Alg. 1, line 15: train by gradient descent, in a new order every epoch; an empty training set changes
+        nothing.
 
         Raises:
             DivergedError: The loss is not finite.
@@ -136,7 +138,9 @@ class NetworkLearner(ABC):
 
     @abstractmethod
     def _network_batch(self) -> int | None:
-        """The number of samples in a full training batch that pass through this worker's network; None if none do."""
+        """The number of samples in a full training batch that pass through this worker's network; None if no samples
+        do.
+        """
 
     @abstractmethod
     def _fit(self, training_set: TrainingSet, rng: np.random.Generator) -> Fitted:
@@ -172,7 +176,9 @@ class NetworkLearner(ABC):
             )
 
     def _weights(self, training_set: TrainingSet) -> Floats | None:
-        """The weight of each sample's loss: that of its label times that of the sample itself in the dataset."""
+        """The weight of each sample's loss: the weight of its label times the weight that the dataset gives to the
+        sample.
+        """
         of_samples = self._dataset.weights
         if of_samples is None:
             return training_set.weights
@@ -215,7 +221,7 @@ class NetworkLearner(ABC):
 
     @together
     def _gathered_features(self, rows: npt.NDArray[np.int64]) -> Floats:
-        """As `_gathered_embeddings`, by the separate feature model."""
+        """The same as `_gathered_embeddings`, but computed by the separate feature model."""
         assert self.features is not None
         shard = self.features.extractor.embeddings(rows[self.team.shard(len(rows))])
         embeddings = self.team.gather(shard, len(rows))
@@ -234,7 +240,8 @@ class NetworkLearner(ABC):
 
     @together
     def _gathered_embeddings(self, rows: npt.NDArray[np.int64]) -> Floats:
-        """Embeddings (n, D) of the dataset's rows on worker 0; each other worker returns those of its own part.
+        """Embeddings (n, D) of the dataset's rows on worker 0; each other worker returns the embeddings of its own
+        part.
 
         Raises:
             DivergedError: A value of an embedding is not finite.
@@ -340,8 +347,9 @@ class LinearProbe(NetworkLearner):
 
 
 def _split(whole: TrainingSet, held: Indices) -> tuple[TrainingSet, TrainingSet]:
-    """Split a training set into the samples to train on and the samples that are held out; `held` has the positions of
-    the latter."""
+    """Split a training set into the samples to train on and the held-out samples. `held` has the positions of the
+    held-out samples.
+    """
     rest = np.setdiff1d(np.arange(len(whole.indices)), held)
 
     def only(positions: Indices) -> TrainingSet:

@@ -49,7 +49,7 @@ def new_network(
         options: The options of the network.
         num_features: The length of the vectors that the network takes. None for a network of other samples.
         image_size: The side of the images in pixels, for a network that is built for a size. None means the size with
-            which it was pretrained.
+            which the network was pretrained.
 
     Raises:
         InputError: The last layer cannot be found, or its number of logits is not the number of classes.
@@ -71,8 +71,8 @@ def new_network(
 
 
 def _last_layer(network: nn.Module, name: str) -> tuple[str, nn.Linear]:
-    """The path of the layer that computes the logits, and this layer. It is the one that the network's facts name or,
-    without a name, the last linear layer.
+    """The path of the layer that computes the logits, and this layer. It is the layer that the network's facts name or,
+    if they name none, the last linear layer.
 
     Raises:
         InputError: There is no such layer.
@@ -122,8 +122,8 @@ def seeded_layers(network: nn.Module, rng: np.random.Generator, device: torch.de
 def _draws(layer: nn.Module) -> bool:
     """Whether a layer draws random numbers in training, to drop values, channels, patches or whole branches.
 
-    Besides torch's and torchvision's layers these are layers of timm, each of which calls its rate differently, and
-    networks of timm that drop values by a function and keep the rate in `drop_rate`.
+    Such layers are those of torch and torchvision, and the layers of timm, each of which has another name for its rate.
+    Some networks of timm drop values with a function instead of a layer, and keep the rate in `drop_rate`.
     """
     is_dropout = "drop" in type(layer).__name__.lower() or isinstance(layer, StochasticDepth)
     names = ("p", "prob", "drop_prob", "drop", "drop_rate") if is_dropout else ("drop_rate",)

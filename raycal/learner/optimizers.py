@@ -1,8 +1,9 @@
 """Optimizers, by the names that a sweep file uses.
 
 A new optimizer is one decorated function, here or in a plug-in: decorate a function `(parameters, settings, *,
-options)` that returns a `torch.optim.Optimizer` with `@optimizers("name")`. It is called again for every training. The
-names and options are needed in processes that do not import torch, so each function imports torch in its body.
+options)` that returns a `torch.optim.Optimizer` with `@optimizers("name")`. The function is called again for every
+training. The names and options are needed in processes that do not import torch, so each function imports torch in its
+body.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,8 +22,9 @@ Beta = Annotated[float, Ge(0), Lt(1)]
 
 
 class OptimizerSettings(Protocol):
-    """The settings that are not options of an optimizer, because most optimizers have them. Only `sgd` uses the
-    momentum."""
+    """The settings that most optimizers have, which are therefore not options of a single optimizer. Only `sgd` uses
+    the momentum.
+    """
 
     @property
     def learning_rate(self) -> float: ...
@@ -57,13 +59,15 @@ def adamw(
     betas: tuple[Beta, Beta] = (0.9, 0.999),
     eps: Annotated[float, Gt(0)] = 1e-8,
 ) -> "Optimizer":
-    """Adam with weight decay that does not pass through the gradient's statistics (Loshchilov & Hutter 2019)."""
+    """Adam with weight decay that is not part of the gradient, and so not of its statistics (Loshchilov & Hutter
+    2019).
+    """
     import torch
 
     return torch.optim.AdamW(
         parameters,
         lr=settings.learning_rate,
-        betas=(betas[0], betas[1]),  # a list if it was read from a file
+        betas=(betas[0], betas[1]),  # `betas` is a list if it was read from a file
         eps=eps,
         weight_decay=settings.weight_decay,
         fused=_is_fused(parameters),

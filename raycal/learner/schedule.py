@@ -22,7 +22,7 @@ def rate_factor(step: int, total: int, schedule: Literal["constant", "cosine"], 
 
     Args:
         step: The number of the step; the first step has the number 0.
-        total: The number of steps of the training, or the largest number if it may end earlier.
+        total: The number of steps of the training, or the largest possible number if the training may end earlier.
         warmup: As for `warmup_steps`. A training that is not longer than its warm-up ends while the rate rises.
     """
     rising = warmup_steps(warmup, total)

@@ -1,10 +1,10 @@
-"""The settings that a training needs, as a protocol, so that the learner does not depend on the configuration."""
+"""The protocol of the settings that a training needs. With it, the learner does not depend on the configuration."""
 
 from typing import Literal, Protocol
 
 
 class TrainingSettings(Protocol):
-    """How a network is trained; `raycal.config.TrainingConfig` fits, and so does any object with these attributes.
+    """The settings of a training. `raycal.config.TrainingConfig` is one class with these attributes.
 
     Attributes:
         stop: The condition that ends a training: a number of epochs, a number of optimizer steps, or a loss that no
@@ -14,9 +14,9 @@ class TrainingSettings(Protocol):
         patience: The number of epochs without an improvement after which a training has converged.
         min_delta: The smallest improvement that counts, as a share of the lowest loss so far.
         validation_fraction: The share of the annotated samples that is held out to tell whether a training converged.
-        monitor: Whether a training has converged when the loss on these samples no longer falls, or when the accuracy
-            on them no longer rises.
-        restore_best: Whether the weights of the best epoch are kept, not those of the last one.
+        monitor: Whether a training has converged when the loss on the held-out samples no longer falls, or when the
+            accuracy on them no longer rises.
+        restore_best: Whether the weights of the best epoch are kept, and not those of the last epoch.
         batch_size: The number of samples of an optimizer step, over all workers.
         schedule: Whether the learning rate stays the same or falls to zero along half a cosine.
         warmup: The number of steps at the beginning during which the learning rate rises, or a share below 1 of all

@@ -35,7 +35,7 @@ R = TypeVar("R")
 
 
 class Team:
-    """The workers of one trial, as one of them sees them.
+    """The workers of one trial, from the view of one worker.
 
     Attributes:
         rank: The rank of this worker; worker 0 leads.
@@ -116,9 +116,9 @@ class Team:
         """
         if self.size == 1:
             return network
-        # The wrapper is made again for every training: it orders the gradients by its first step, the last bits of sums
-        # over three or more workers depend on that order, and a resumed experiment must sum as an uninterrupted one
-        # does.
+        # The wrapper is made again for every training, so that a resumed experiment gives the same results. The wrapper
+        # orders the gradients by its first step, and the last bits of sums over three or more workers depend on that
+        # order.
         with warnings.catch_warnings():
             # The replacement that torch 2.15 recommends is missing from the oldest supported torch.
             warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated", category=FutureWarning)
@@ -165,7 +165,7 @@ class Team:
         return order
 
     def serve_as_worker(self, learner: object) -> None:
-        """Carry out the commands of worker 0 with this worker's learner until it dismisses this worker.
+        """Carry out the commands of worker 0 with this worker's learner until worker 0 dismisses this worker.
 
         Any error ends this worker, except a divergence, which worker 0 detects itself.
         """

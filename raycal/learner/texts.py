@@ -13,9 +13,9 @@ from raycal.learner.device import DeviceSettings
 from raycal.learner.inputs import Augment, DeviceInputs
 from raycal.learner.tokens import Tokens
 
-# Tokens of one scoring batch with its padding, to bound the memory of what the layers compute.
+# The largest number of tokens in one scoring batch, including padding, to bound the memory of the layers' outputs.
 SCORING_TOKENS = {"cpu": 2**12, "cuda": 2**17}
-# Samples for which the last layer computes logits from embeddings at a time.
+# The number of samples for which the last layer computes logits from embeddings at a time.
 _HEAD_ELEMENTS = 2**10
 
 
@@ -34,8 +34,9 @@ class DeviceTexts(DeviceInputs):
 
     @property
     def elements(self) -> int:
-        """A number that gives batches of about a thousand embeddings to the last layer; the size of the batches of
-        texts depends on their lengths."""
+        """A number with which the last layer gets batches of about a thousand embeddings. The size of a batch of texts
+        depends on the lengths of the texts instead.
+        """
         return _HEAD_ELEMENTS
 
     def example(self, number: int) -> Tensor:
@@ -48,7 +49,7 @@ class DeviceTexts(DeviceInputs):
         return order
 
     def scoring_parts(self, rows: Indices, size: int) -> list[slice]:
-        """Slices of rows, as many rows each as a scoring batch may have tokens for, and at most `size`."""
+        """Slices of rows. Each has as many rows as fit into the tokens of a scoring batch, and at most `size` rows."""
         most = SCORING_TOKENS[self._device_settings.device.type]
         parts: list[slice] = []
         begin, longest = 0, 1

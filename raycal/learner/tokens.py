@@ -18,7 +18,7 @@ from raycal.errors import InputError
 logger = logging.getLogger(__name__)
 
 FOLDER = "tokens"
-# Largest size of all entries together; the least recently used are removed first.
+# The largest size of all entries together. The least recently used entries are removed first.
 MAX_CACHE_BYTES = 8 * 2**30
 # A call of the tokenizer gets at most this many texts and, with every text as long as the longest one, at most this
 # many bytes.
@@ -92,7 +92,7 @@ def tokens_of(dataset: TextDataset, tokenize: Tokenizer) -> Tokens:
 
 
 def _write(folder: Path, dataset: TextDataset, rows: Indices, tokenize: Tokenizer) -> None:
-    """Write the ids and their offsets with bounded memory. The number of all ids is only known at the end."""
+    """Write the ids and their offsets with bounded memory. How many ids there are in all is only known at the end."""
     lengths: list[int] = []
     raw = folder / "ids.raw"
     with raw.open("wb") as file:
@@ -120,7 +120,7 @@ def _tokenized(dataset: TextDataset, rows: Indices, tokenize: Tokenizer) -> Iter
 
 
 def _parts(lengths: Sequence[int]) -> Iterator[slice]:
-    """Consecutive slices of texts of these lengths, each for one call of the tokenizer."""
+    """Consecutive slices of the texts with these lengths. Each slice is for one call of the tokenizer."""
     begin, longest = 0, 0
     for row, length in enumerate(lengths):
         longest = max(longest, length)

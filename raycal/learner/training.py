@@ -118,7 +118,8 @@ class Patience:
 
 
 class BestWeights:
-    """Keeps the weights of the epoch with the lowest loss; of several such epochs, those of the first one.
+    """Keeps the weights of the epoch with the lowest loss; if several epochs have the lowest loss, those of the first
+    one.
 
     Args:
         network: The network that is trained.
@@ -129,7 +130,7 @@ class BestWeights:
         self._lowest, self._weights = inf, dict[str, Tensor]()
 
     def add(self, loss: float) -> None:
-        """Keep the present weights, whose loss is given, if no epoch before had a loss as low."""
+        """Keep the present weights if their given loss is lower than the loss of every epoch before."""
         if loss < self._lowest:
             self._lowest = loss
             self._weights = {name: value.detach().clone() for name, value in self._network.state_dict().items()}
@@ -219,7 +220,8 @@ def train(
 def _rate_factors(num_samples: int, settings: TrainingSettings) -> Callable[[int], float]:
     """The factor of the learning rate in each optimizer step of a training, by the number of the step.
 
-    A training that may end earlier, because it has converged, has the factors of one that takes all of its steps.
+    A training that may end earlier, because it has converged, has the factors of a training that takes all of its
+    steps.
     """
     total = settings.steps
     if total is None:
@@ -234,13 +236,13 @@ def _sums(means: Tensor, epoch: Epoch, team: Team) -> list[float]:
         means: The mean loss that this worker computed for its part of each batch.
     """
     sums = means.to("cpu", torch.float64) * torch.tensor(epoch.shares, dtype=torch.float64)
-    # the value of worker 0 to the last bit, so that all workers decide in the same way
+    # all workers get exactly the same value from worker 0, so that they decide in the same way
     over_workers = team.broadcast(team.all_reduce(*sums.tolist()))
     return [sum_ * total / team.size for sum_, total in zip(over_workers, epoch.totals, strict=True)]
 
 
 def _cut(epoch: Epoch, steps: int) -> Epoch:
-    """The first `steps` batches of an epoch, or all of them if there are no more."""
+    """The first `steps` batches of an epoch, or all batches if the epoch has fewer."""
     if steps >= len(epoch.parts):
         return epoch
     end = epoch.parts[steps - 1].stop
@@ -281,7 +283,7 @@ def _epoch(
         total = size if weights is None else float(weights[order[batch]].sum(dtype=np.float64))
         shares.append(len(shard) * team.size / total)
         totals.append(total)
-        if len(shard) < 2:  # batch normalization needs two samples; two copies of one sample have its mean loss
+        if len(shard) < 2:  # batch normalization needs two samples, and two copies have the same mean loss as one
             shard = (shard if len(shard) else order[batch][:1]).repeat(2)
         chosen.append(shard)
         parts.append(slice(begin, begin + len(shard)))

@@ -21,7 +21,7 @@ from raycal.networks import IMAGENET, PRETRAINED, networks
 from raycal.networks.registry import REASON_LENGTH, no_download
 
 StateDict = dict[str, Tensor]
-# The keys under which programs put the state dict of a network into a file that holds more than that.
+# The keys under which programs put the state dict of a network into a file that also holds other things.
 _NESTED = ("state_dict", "model")
 _BYTEARRAY, _NO_STATE = b"bytearray", "it holds a bytearray, which no state dict does"
 
@@ -150,8 +150,8 @@ def _read_safetensors(path: str) -> Mapping[str, Any]:
 
 
 def bomb_in(content: BinaryIO) -> str | None:
-    """The reason why loading a file of torch.save would take far more memory than the size of the file. None if it
-    would not.
+    """The reason why loading a file of torch.save would take far more memory than the size of the file. None if loading
+    would not take so much memory.
 
     `torch.load(weights_only=True)` unpacks compressed archives, though torch.save writes none, and makes bytearrays of
     any length.

@@ -4,8 +4,8 @@ A new augmentation is one decorated class in one file of this folder, or in a pl
 its options with `@augmentations("name")`. The names and options are needed in processes that do not import torch, so
 each class imports torch inside its methods.
 
-Only images that the network is trained on are augmented, never those that it scores. An augmentation changes images at
-the size they are stored in, before they are resized for the network.
+Only images that the network is trained on are augmented, never the images that it scores. An augmentation changes
+images at the size they are stored in, before they are resized for the network.
 """
 
 import pkgutil

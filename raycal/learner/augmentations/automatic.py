@@ -12,7 +12,7 @@ from raycal.learner.augmentations.protocol import Draws, augmentations
 if TYPE_CHECKING:
     from torch import Tensor
 
-NUM_BINS = 31  # the strengths from none to the strongest, as in torchvision
+NUM_BINS = 31  # the number of strengths, from none to the strongest, as in torchvision
 
 Range = tuple[float, float] | None
 
@@ -33,7 +33,8 @@ _RANGES: Mapping[str, Range] = {
     "autocontrast": None,
     "equalize": None,
 }
-# The ranges of RandAugment that are others, except those of translations, which depend on the size of the image.
+# The changes whose ranges in RandAugment differ from those in TrivialAugment. The ranges of translations are not
+# listed, because they depend on the size of the image.
 _MILDER: Mapping[str, Range] = {
     "shear_x": (0.0, 0.3),
     "shear_y": (0.0, 0.3),

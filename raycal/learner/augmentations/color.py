@@ -18,7 +18,7 @@ Strength = Annotated[float, Ge(0), Le(1)]
 class ColorJitter:
     """Changes brightness, contrast and saturation, like torchvision's `ColorJitter`, always in this order.
 
-    Each is multiplied by a factor that differs from 1 by at most the option.
+    Each of the three is multiplied by a random factor, which differs from 1 by at most the value of the option.
     """
 
     brightness: Strength = 0.4

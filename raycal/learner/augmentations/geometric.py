@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 Probability = Annotated[float, Gt(0), Le(1)]
 Positive = Annotated[float, Gt(0)]
-# How often a crop is drawn that does not fit into the image, before the largest one in the middle is taken.
+# The number of random crops that are tried. If none of them fits into the image, the largest crop in the middle is
+# taken.
 _ATTEMPTS = 10
 
 
@@ -111,7 +112,8 @@ class ResizedCrop:
 @dataclass(frozen=True, kw_only=True)
 class Rotation:
     """Rotates images by up to `degrees` in either direction, like torchvision's `RandomRotation`. The corners that the
-    image leaves empty are black."""
+    rotated image does not cover are black.
+    """
 
     degrees: Annotated[float, Gt(0), Le(180)] = 15.0
     draws: ClassVar[int] = 1

@@ -17,8 +17,9 @@ Draws = npt.NDArray[np.float64]
 class Augmentation(Protocol):
     """Changes each image of a batch at random.
 
-    The random numbers are given, so that they can come from the seed of the experiment. What happens to an image must
-    depend on its own numbers alone. Then it is the same in whatever batch the image is, on whatever worker.
+    The caller provides the random numbers, so that they can come from the seed of the experiment. What happens to an
+    image must depend on its own numbers alone. Then the result is the same for every batch and every worker that the
+    image may be in.
 
     Attributes:
         draws: The number of random numbers that an image needs.
@@ -31,7 +32,7 @@ class Augmentation(Protocol):
         """The changed images, with the same shape and type.
 
         Args:
-            images: (B, 3, H, W) uint8 on the device; they may be stored with the channels last. They must not be
+            images: (B, 3, H, W) uint8 on the device; they may be stored with the channels last. The images must not be
                 written to.
             draws: (B, self.draws) random numbers from 0 to 1, excluding 1, on the host.
         """

@@ -10,8 +10,8 @@ from raycal.learner.losses.protocol import Loss, losses
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Probabilities are clamped away from 0 and 1 as in Liu et al. (2020); the value for the logarithm of 0 is that of Wang
-# et al. (2019).
+# `_LEAST_PROB` is the distance that probabilities keep from 0 and 1, as in Liu et al. (2020). `_LOG_OF_ZERO` stands for
+# the logarithm of 0, as in Wang et al. (2019).
 _LEAST_PROB, _LOG_OF_ZERO = 1e-4, log(1e-4)
 
 

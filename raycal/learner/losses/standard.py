@@ -17,7 +17,9 @@ def cross_entropy(num_samples: int) -> Loss:
 
 @losses("label_smoothing")
 def label_smoothing(num_samples: int, *, smoothing: Annotated[float, Gt(0), Lt(1)] = 0.1) -> Loss:
-    """Cross-entropy with a part of every label spread evenly over the classes (Szegedy et al. 2016)."""
+    """Cross-entropy in which a part of the weight of every label is spread evenly over the classes (Szegedy et al.
+    2016).
+    """
     from torch.nn import functional
 
     return lambda logits, labels, positions: functional.cross_entropy(

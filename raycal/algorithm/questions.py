@@ -103,7 +103,9 @@ class StepQuestions:
         return replace(self, first=tuple(replace(one, guess=guess(one)) for one in self.first))
 
     def known(self, replies: Mapping[str, Reply]) -> Iterator[Question]:
-        """The questions of `first` and, after each question, the halves that its reply asks about, by rank."""
+        """The questions of `first`, by rank. If the reply to a question splits its cluster, the questions about the
+        halves follow it.
+        """
         waiting = list(reversed(self.first))
         while waiting:
             question = waiting.pop()

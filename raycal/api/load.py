@@ -95,7 +95,7 @@ class LoadedRun:
             The probabilities (n, K) float32; column k is that of `class_names[k]`.
 
         Raises:
-            InputError: The samples are of another kind, shape or type.
+            InputError: The kind, shape or type of the samples differs from that of the run's dataset.
 
         Example:
             >>> trial = raycal.read_sweep("runs/digits").experiment("random s0")

@@ -77,7 +77,9 @@ def run(options: Options) -> Iterator[Figure]:
 def _accuracy_of_script(
     begin: dict[str, torch.Tensor], dataset: ImageDataset, training_set: TrainingSet, size: int, seed: int
 ) -> float:
-    """The accuracy of the obvious script, which trains from the same weights on the same samples in its own order."""
+    """The accuracy of the script in `obvious.py`, which trains from the same weights on the same samples, but in its
+    own order.
+    """
     recipe = obvious.Recipe(image_size=size, batch_size=64, epochs=EPOCHS, learning_rate=0.01)
     pool, test = (
         obvious.PilImages(dataset.images[rows], dataset.labels[rows], size)

@@ -56,7 +56,7 @@ def images(options: Options, num_pool: int, num_test: int = 64, image_size: int 
     if options.data is None:
         return made_up_images(num_pool, num_test)
     dataset = datasets["image_folder"](root=options.data, seed=0, image_size=image_size).load()
-    assert isinstance(dataset, ImageDataset)  # a folder of images has nothing else
+    assert isinstance(dataset, ImageDataset)  # the dataset `image_folder` always loads images
     if dataset.num_train < num_pool or dataset.num_test < num_test:
         raise InputError(f"--data {options.data}: should have {num_pool} training and {num_test} test images")
     rng = np.random.default_rng(0)

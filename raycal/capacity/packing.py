@@ -116,9 +116,10 @@ def _most_taken(steps: Iterable[list[tuple[int, int]]], number: int) -> int:
     way.
 
     Args:
-        steps: For each node, pairs of the number of processes placed there and the room that these take. The room on a
-            node is assumed to grow in proportion to the number placed there, by the largest ratio of any of its pairs,
-            up to the largest room of any pair. The result may therefore be too large but is never too small.
+        steps: For each node, pairs of the number of processes placed there and the room that these take. The room is
+            assumed to grow in proportion to the number of processes on the node. The factor is the largest ratio of
+            room to number in the node's pairs, and the upper limit is the largest room in these pairs. The result may
+            therefore be too large but is never too small.
     """
     lines = []
     for pairs in steps:

@@ -26,7 +26,7 @@ PLACE_OPTIONS = {
     "text": "file",
     "huggingface": "path",
 }
-# Names of folders that hold one part of a dataset: the dataset is the folder above.
+# Names of folders that hold one split of a dataset. The folder above then gives the dataset its name.
 _SPLITS = {"train", "training", "test", "val", "valid", "validation"}
 # Folder names that say nothing about the images in them, and places where people mount disks.
 _GENERIC = _SPLITS | {

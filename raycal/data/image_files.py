@@ -127,12 +127,12 @@ class ImageTree:
 
     @cached_property
     def folders(self) -> tuple[str, ...]:
-        """The names of the folders in this one that may hold images of classes, ascending."""
+        """The names of the subfolders that may hold images of classes, ascending."""
         return tuple(name for name in self.content.folders if not self.child(name).is_foreign)
 
     @cached_property
     def skipped(self) -> tuple[str, ...]:
-        """The names of the folders in this one that hold no images of a class, ascending."""
+        """The names of the subfolders that hold no images of a class, ascending."""
         return tuple(sorted({*self.content.skipped, *self.content.folders} - {*self.folders}))
 
     @cached_property

@@ -13,7 +13,7 @@ actors hold no results, and no caller repeats a call without a limit.
 # the reason of the last death; the group then takes the next experiment.
 WORKER_RETRIES = 3
 # Limits the deaths of workers over all experiments of one group. This limit is larger than `WORKER_RETRIES`, so that
-# several experiments can fail before Ray Train gives up the group, and Tune starts its trial again.
+# several experiments can fail before Ray Train gives up the group. Then Tune starts the trial of the group again.
 GROUP_RETRIES = 10
 # Limits the deaths of a trial's own process or node.
 TRIAL_RETRIES = 3

@@ -191,7 +191,7 @@ def datasets_with_wins(frame: pd.DataFrame) -> set[str]:
 
 def parity(frame: pd.DataFrame) -> list[View]:
     """The claims of the paper that these runs can test, and one sentence about the other claims."""
-    if "verdict" not in frame:  # The table is of another kind.
+    if "verdict" not in frame:  # The table has no claims, so it is shown as it is.
         return _plain(frame)
     rows = list(_rows(frame))
     tested = [row for row in rows if row["verdict"] != "not tested"]

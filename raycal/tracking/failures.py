@@ -50,10 +50,10 @@ def is_lasting(error: BaseException) -> bool:
     while seen is not None:
         if isinstance(seen, ModuleNotFoundError) or _LASTING.search(str(seen)):
             return True
-        response = getattr(seen, "response", None)  # requests.HTTPError has this attribute.
+        response = getattr(seen, "response", None)  # `requests.HTTPError` has the attribute `response`.
         if getattr(response, "status_code", None) in _REFUSED:
             return True
-        if getattr(seen, "error_code", None) in _REFUSED_CODES:  # mlflow.MlflowException has this attribute.
+        if getattr(seen, "error_code", None) in _REFUSED_CODES:  # an attribute of `MlflowException`
             return True
         seen = seen.__cause__
     return False

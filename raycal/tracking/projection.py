@@ -234,7 +234,7 @@ class Projection:
             self._artifacts.remove(child.run, ERROR)
 
     def _send_views(self) -> None:
-        """Write the views of the sweep's charts. A server that refuses them still gets the runs.
+        """Write the views of the sweep's charts. A server that refuses the views still gets the runs.
 
         Errors are ignored here. If the server does not answer, the next request fails, too, and raises the error.
         """
@@ -322,7 +322,7 @@ class _Outcome(NamedTuple):
         status: The status in MLflow's terms.
         words: How the trial ended, in words.
         stopped_by: The scheduler that stopped the trial early; None otherwise.
-        error: The whole record of a failure, because the next failure may begin with the same line.
+        error: The whole record of a failure, by which two failures are told apart even if their first lines are equal.
     """
 
     status: str

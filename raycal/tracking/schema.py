@@ -186,7 +186,7 @@ def _locked(path: Path) -> Iterator[bool]:
             f"another process has been making {path} for {LOCK_SECONDS:g} s and holds {lock.lock_file}"
         ) from error
     except (OSError, NotImplementedError):
-        # The file system has no locks. Even so, the database appears only when it is complete.
+        # The file system has no locks. Without a lock, the database still appears only when it is complete.
         yield False
         return
     try:

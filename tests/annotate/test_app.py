@@ -240,7 +240,7 @@ def test_mistake_of_the_server_is_reported_without_what_people_typed(
     project.fails_with = RuntimeError("Ana María typed something")
     answer = ana.get("/api/state")
     output, until = "", time.monotonic() + 5
-    while not output and time.monotonic() < until:  # The line is printed after the response was sent.
+    while not output and time.monotonic() < until:  # The server prints the error after the response.
         output = "".join(capfd.readouterr())
 
     assert answer.status == 500

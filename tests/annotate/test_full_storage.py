@@ -40,7 +40,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 class Disk:
-    """A small disk of its own, in memory."""
+    """A small file system in memory, which is mounted at a path."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -30,7 +30,9 @@ def config(**settings: Any) -> ExperimentConfig:
 
 
 class Own(Oracle):
-    """A user's expert whose options have the same names as options of raycal's experts, but no marks."""
+    """A user's expert. Its options have the same names as options of raycal's experts, but do not declare what they
+    affect.
+    """
 
     def __init__(
         self, true_labels: Any, *, show: float = 0.0, images_shown: int = 1, seconds_per_cluster: float = 0.0

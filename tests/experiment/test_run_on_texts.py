@@ -1,4 +1,4 @@
-"""An experiment on texts in this process, from a file to its export, with texts that mean harm."""
+"""An experiment on texts in this process, from a file to its export, with hostile texts."""
 
 import csv
 import importlib.util

@@ -1,4 +1,4 @@
-"""The file with the list of the images: it says whether somebody has changed it."""
+"""Tests the file with the list of the images, and that a changed file is noticed."""
 
 from pathlib import Path
 

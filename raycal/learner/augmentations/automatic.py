@@ -125,7 +125,7 @@ def _changed(
 
 
 def _change(name: str, images: "Tensor", strengths: Draws) -> "Tensor":
-    """The images after a change of the given strength each."""
+    """The images after a change, whose strength is given for each image."""
     from torchvision.transforms.v2 import functional
 
     from raycal.learner import image_operations as operations

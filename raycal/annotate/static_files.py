@@ -1,4 +1,4 @@
-"""The files of the page, read once when the server starts."""
+"""Reads the files of the page once, when the server starts."""
 
 import gzip
 from collections.abc import Mapping

@@ -262,7 +262,9 @@ def _missing_classes(content: Content, rows: Rows) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4)
 def _read_npy(file: LocalFile, others: tuple[tuple[str, LocalFile], ...], given: Given) -> Content:
-    """The content of an `.npy` file and of the files beside it. The file is kept until it changes."""
+    """The content of an `.npy` file and of the files beside it. The content is kept in memory until the file
+    changes.
+    """
     problems, values = list[str](), dict[str, Array]()
     for role, other in others:
         try:

@@ -1,5 +1,5 @@
-"""A list of labeled image files, and the functions that make a dataset from it. Folders and tables of images both use
-it.
+"""A list of labeled image files, and the functions that make a dataset from it. The datasets of image folders and of
+tables share this module.
 """
 
 from pathlib import Path

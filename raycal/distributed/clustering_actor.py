@@ -32,7 +32,8 @@ class ClusteringService:
     Args:
         threads: Threads that Faiss uses in each call.
         use_gpu: Whether the service was given a share of a GPU.
-        plugins: Plug-ins that may define the clustering. The first call imports them, so that its caller gets errors.
+        plugins: Plug-ins that may define the clustering. The plug-ins are imported by the first call, so that the
+            caller gets an error of an import.
     """
 
     def __init__(self, threads: int, *, use_gpu: bool = False, plugins: Sequence[Plugin] = ()) -> None:

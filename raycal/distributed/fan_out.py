@@ -27,8 +27,7 @@ from raycal.storage.inputs import ExpectedInputs
 from raycal.storage.lease import Lease
 from raycal.storage.results import OBJECTIVE, TimedRecord
 
-# This number is larger than the iterations of any trial. So ASHA never stops a trial at its last iteration, where the
-# trial ends by itself.
+# No trial has this many iterations. So ASHA never stops a trial at its last iteration, where the trial ends by itself.
 MAX_ITERATIONS = 1_000_000
 
 

@@ -118,8 +118,8 @@ class Patience:
 
 
 class BestWeights:
-    """Keeps the weights of the epoch with the lowest loss; if several epochs have the lowest loss, those of the first
-    one.
+    """Keeps the weights of the epoch with the lowest loss. If several epochs have the lowest loss, the first of them
+    counts.
 
     Args:
         network: The network that is trained.

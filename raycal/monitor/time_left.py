@@ -72,7 +72,8 @@ class TimeLeft:
 
     def started(self, experiment_id: str, seconds: float) -> None:
         """Note that Algorithm 1 began in an experiment, `seconds` seconds after the experiment had got a slot. This
-        method may be called some time after that."""
+        method may be called some time after Algorithm 1 began.
+        """
         self._starts.append(seconds)
         self._has_started.add(experiment_id)
         if experiment_id in self._last_event:

@@ -81,8 +81,8 @@ class NetworkFacts:
         own_size: The side length with which the network was pretrained, which is the default of `training.image_size`.
             None means 224.
         misfit: Says in words why the network does not accept a side length, or None if the network accepts it.
-        is_built_for_size: Whether the network is built for the side length of its images, as `(num_classes, image_size,
-            *, options)`.
+        is_built_for_size: Whether the function that builds the network gets the side length of the images, as
+            `(num_classes, image_size, *, options)`.
         head: The path of the last layer, an `nn.Linear`, in the module. None means the last `nn.Linear` of the module.
             The inputs of this layer are the embeddings.
         mean: Mean of each channel, with which images are normalized. Pixels range from 0 to 1.

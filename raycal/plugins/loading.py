@@ -73,7 +73,9 @@ def owner_of(kind: str, name: str) -> Plugin | None:
 
 
 def _owner(kind: str, name: str) -> str | None:
-    """The name of the plug-in that defined an extension or, for a name such as `family/rest`, its family."""
+    """The name of the plug-in that defined an extension or, for a name such as `family/rest`, that defined the
+    family.
+    """
     family, slash, _ = name.partition("/")
     return _owners.get((kind, family + slash))
 

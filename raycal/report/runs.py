@@ -174,8 +174,8 @@ def read_runs(folder: str | Folder, *more: str | Folder) -> Runs:
     together.
 
     Trials of several sweeps that differ by their seed alone form one group. An experiment that several sweeps have
-    counts once. It is taken from the first sweep that finished it or, if no sweep finished it, from the first sweep
-    that has it.
+    counts once. Such an experiment is read from the first sweep in which it finished or, if it finished in no sweep,
+    from the first sweep that has it.
 
     Args:
         folder: A location that `Folder.at` accepts, or a folder that is already open with its credentials.

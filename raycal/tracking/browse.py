@@ -50,7 +50,7 @@ def how_to_browse(uri: str, pages: Mapping[str, str]) -> str:
     if python.is_relative_to(Path.cwd()):
         python = python.relative_to(Path.cwd())
     command = shlex.join([str(python), "-m", "mlflow", "ui", "--backend-store-uri", with_placeholders(uri)])
-    # The password is not printed; the environment variable is used in its place if it holds the URI.
+    # The password is not printed. If the environment variable holds the same URI, the command refers to the variable.
     if has_secrets(uri):
         if os.environ.get("MLFLOW_TRACKING_URI", "").strip() == uri:
             command = command.replace(shlex.quote(with_placeholders(uri)), '"$MLFLOW_TRACKING_URI"')

@@ -83,7 +83,7 @@ def test_validation_split_is_not_used_beside_train_and_test(tmp_path: Path) -> N
 
 def test_validation_split_is_the_test_split_without_one(tmp_path: Path) -> None:
     root = make(tmp_path, *(f"{split}/{name}/1.jpg" for split in ("train", "valid") for name in ("crow", "jay")))
-    make(root, "test/1.jpg")  # Competitions have such test images without labels.
+    make(root, "test/1.jpg")  # The data sets of competitions often have test images without labels.
 
     assert notes(root) == (
         "there is no test split with class folders, so valid/ is the test split",

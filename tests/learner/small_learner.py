@@ -81,7 +81,9 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 def without_batch_statistics(made: NetworkLearner) -> NetworkLearner:
-    """Let batch normalization use the running statistics in training, too, so that a sample's loss is independent."""
+    """Let batch normalization use the running statistics in training, too, so that a sample's loss does not depend on
+    the other samples of its batch.
+    """
     for module in made.extractor.network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()

@@ -6,7 +6,9 @@ from raycal.storage.data_variants import RunInputs, data_variants
 
 
 def ran(seed: int, *, images: str = "", listing: str = "one", weights: str | None = None, **recorded: Any) -> RunInputs:
-    """A trial that has read the given data. Without a digest, it is a trial of an earlier version of raycal."""
+    """A trial that has read the given data. A record without a digest of the images is that of an earlier version of
+    raycal.
+    """
     given = {"dataset": "digits", "scenario": "random", "seed": seed}
     sizes = {"num_train": 30, "num_test": 10, "num_listed": 40} | recorded
     dataset = {"digest": "0123", "images": images, "listing": listing, **sizes} if images else {"digest": "0123"}

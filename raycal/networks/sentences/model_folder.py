@@ -17,8 +17,9 @@ _NO_FILES = ("onnx/*", "openvino/*")
 MODULES, WEIGHTS = "modules.json", "model.safetensors"
 _MAX_JSON_BYTES = 2**20
 _REASON_LENGTH = 200
-# The modules that a model may consist of: first one of the modules that read tokens, then any number of the others. All
-# other modules are refused, because they run code that the author of the model has chosen, or do not read tokens.
+# The modules that a model may consist of: first a module of `_READERS`, which reads tokens, then any number of modules
+# of `_OTHERS`. All other modules are refused, because they run code that the author of the model has chosen, or do not
+# read tokens.
 _READERS, _OTHERS = ("Transformer", "StaticEmbedding"), ("Pooling", "Normalize", "Dense", "LayerNorm", "Dropout")
 _WITH_WEIGHTS = (*_READERS, "Dense", "LayerNorm")
 

@@ -182,7 +182,7 @@ def gflop_of_text(encoder: "SentenceTransformer") -> float:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the progress bars and notes of the libraries out of raycal's output, and the tokenizers out of forks."""
+    """Keep the progress bars, notes and warnings of the libraries out of raycal's output."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     loggers = [logging.getLogger(name) for name in ("sentence_transformers", "transformers", "huggingface_hub")]
     levels = [logger.level for logger in loggers]

@@ -54,7 +54,7 @@ def plates(runs: Runs, *, with_unfinished: bool = False) -> list[Plate]:
 
 
 def so_far(runs: Runs) -> Runs:
-    """The runs with the trials that have not ended counted as finished, if they have saved an iteration."""
+    """The runs, in which a trial that still runs counts as finished if it has saved an iteration."""
     return replace(
         runs,
         trials=tuple(

@@ -7,8 +7,8 @@ of accuracies in the report therefore goes through this module.
 
 from math import copysign
 
-# Two accuracies that differ are much farther apart than this: the smallest difference is one divided by the number of
-# test images, seeds and percent, 1e-10 for a million images and 100 seeds. Rounding errors are much smaller than this.
+# Two accuracies that differ are much farther apart than this: for a million test images, 100 seeds and accuracies in
+# percent, the smallest difference is about 1e-10. Rounding errors are much smaller than this.
 DIGITS = 12
 # Ratios such as 1/8192 lie halfway between two numbers of twelve digits. Adding this nudge rounds all such ratios away
 # from zero, even if a rounding error, which is smaller than the nudge, made them a little larger or a little smaller.

@@ -67,7 +67,7 @@ class ProjectFile:
         """The path of the file or, as long as there is none, the content that it will have.
 
         Raises:
-            InputError: There is a file with this name that is something else.
+            InputError: A folder, or a file that is not a project file, has this name.
         """
         path = str(self.path)
         if not os.path.lexists(path):

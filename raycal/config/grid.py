@@ -1,4 +1,6 @@
-"""The grid of a sweep: all combinations of its values, without the excluded ones and with the included ones."""
+"""The grid of a sweep: all combinations of its values, less the excluded combinations, plus the included
+combinations.
+"""
 
 from collections.abc import Iterator, Mapping
 from itertools import product

@@ -53,7 +53,8 @@ class Sweep:
         axes: The keys that the grid and a random search vary.
         template: The common part of all experiments, from which `experiment_of` starts.
         registries: The extensions by kind, with which `experiment_of` checks names.
-        plugins: The plug-ins that are loaded for the sweep: the installed ones, and those that the file names.
+        plugins: The plug-ins that are loaded for the sweep: the installed plug-ins, and the plug-ins that the file
+            names.
         notes: Notes for the user on the effects of overrides, one line each.
     """
 

@@ -383,7 +383,7 @@ def _table(path: str, split: "Dataset", image: str, label: str, group: str | Non
     """The used columns of a split, with encoded images.
 
     Raises:
-        InputError: The column of the images has something else.
+        InputError: The column of the images has cells that are not images.
     """
     from datasets import Image
 

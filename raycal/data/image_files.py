@@ -77,7 +77,7 @@ class ImageTree:
     Args:
         root: The folder that the user named.
         relative: The path of this folder relative to the root, with "/"; empty for the root itself.
-        above: The identities (device, inode) of the folders that contain this one, to detect links that lead back to
+        above: The identities (device, inode) of the folders that contain this folder, to detect links that lead back to
             one of them.
     """
 
@@ -97,7 +97,7 @@ class ImageTree:
         return self.path.name
 
     def child(self, name: str) -> "ImageTree":
-        """The folder of this name in this one."""
+        """The subfolder with this name."""
         if name not in self._children:
             _ = self.content  # sets `_within` to the identities that the child needs
             self._children[name] = ImageTree(self.root, f"{self.relative}/{name}".lstrip("/"), self._within)

@@ -7,7 +7,7 @@ paid for, so a data set must not lose them. Therefore all interactions of a run 
    newest one counts.
 2. Among the labels of clusters the weighted majority counts. A label from a round that is n rounds older than the
    newest evidence about the image has the weight `RECENCY ** n`, so two agreeing labels outvote a newer one, and a much
-   older label does not. If two classes have the same weight, the one that was given last counts.
+   older label does not. If two classes have the same weight, the class that was given last counts.
 3. A person who labels a cluster may mark some of its images as odd. Such an image does not get the label. If earlier
    clusters gave it the same label, the mark is a vote against that class with the weight of the round of the mark. A
    class is used only if its votes outweigh the marks against it. The image has no label if no class is left.

@@ -114,7 +114,7 @@ class Board:
 
     Attributes:
         book: The meaning of the events.
-        labels: (P,) The newest label that each sample of the pool got in a step; `NO_LABEL` if it got none.
+        labels: (P,) The newest label that each sample of the pool got in a step; `NO_LABEL` if it got no label.
         holdout: (H,) The label of each image of the hold-out; `NO_LABEL` if the person could not tell, and `UNANSWERED`
             without an answer.
         recent_ms: The times that the newest answers took, in milliseconds, by kind of question.

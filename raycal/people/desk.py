@@ -87,7 +87,7 @@ class Desk:
 
         Args:
             is_waiting: Whether a question still has to be answered.
-            has_room: Whether pages may hold one more question of the group to which this one belongs, such as the
+            has_room: Whether pages may hold one more question of the group to which this question belongs, such as the
                 questions of one step. The question on the screen may be held in any case.
 
         Returns:
@@ -151,9 +151,10 @@ class Desk:
     def steal(self, client: str, waiting: Sequence[str]) -> str | None:
         """Give a question to a page with nothing to do, at the cost of a page that has questions in memory.
 
-        The page with the most questions in memory loses the one that it would show last, but no page loses the one that
-        it shows next. If an earlier question is free, the free question is given instead of the lost one. The free
-        question could not be given before, because pages already held as many questions as may still be answered.
+        The page with the most questions in memory loses the question that it would show last. No page loses the
+        question that it shows next. If an earlier question is free, the free question is given instead of the lost one.
+        The free question could not be given before, because pages already held as many questions as may still be
+        answered.
 
         Args:
             client: A page that `see` has noted.

@@ -190,7 +190,9 @@ class Book:
 
     @property
     def second_opinions(self) -> dict[str, tuple[Answered, ...]]:
-        """The answers to a question besides the one that counts, without those that are late or were taken back."""
+        """The answers to a question besides the answer that counts. Late answers, and answers that were taken back, are
+        left out.
+        """
         found = {}
         for question, given in self._given.items():
             if len(given) > 1:

@@ -14,7 +14,7 @@ FEW = NUM_NEAREST + NUM_RANDOM + NUM_FARTHEST
 
 
 def bands(question: Question, rows: Indices) -> dict[str, Any]:
-    """The images of a cluster: all of them, or those nearest to the centroid, random ones, and the farthest ones.
+    """The images of a cluster in bands: all images, or the nearest to the centroid, random ones, and the farthest.
 
     Args:
         rows: (P,) The row of each sample of the pool in the images of the dataset.

@@ -66,7 +66,9 @@ class Suggestions(Searcher):
             self._optuna.on_trial_result(self._names[trial_id], result)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Report the end of a trial to Optuna, which judges a trial that was stopped early by its iterations."""
+        """Report the end of a trial to Optuna. If the trial was stopped early, Optuna judges it by the reported
+        iterations.
+        """
         result = result or {}
         failed = error or result.get("error") is not None
         objective = None if failed else result.get(OBJECTIVE)

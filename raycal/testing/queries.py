@@ -15,9 +15,9 @@ from raycal.testing.examples import example_view, read_only
 def check_acquisition(name: str, /, **options: Any) -> None:
     """Check an acquisition function, which must ask about min(budget, U) different samples that may be chosen.
 
-    The function must do so for one class and one sample, with and without annotated samples, for samples that are all
-    alike, and for embeddings that are all zero. With equal seeds the function must choose the same samples. It must
-    neither use nor change the global random state.
+    The function must return such samples for one class and one sample, with and without annotated samples, for samples
+    that are all alike, and for embeddings that are all zero. With equal seeds the function must choose the same
+    samples. It must neither use nor change the global random state.
     """
     check_options(acquisitions, name)
 

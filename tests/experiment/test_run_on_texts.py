@@ -72,7 +72,7 @@ def test_texts_go_through_training_clusters_and_export(frozen: bool, place: Path
     assert untimed(results) == untimed(again.results())
     assert run_dir.ledger() == again.ledger()
     assert run_dir.folder.read("clusters/iteration-001.html") == again.folder.read("clusters/iteration-001.html")
-    if not frozen:  # a random network that learns its words tells the classes apart
+    if not frozen:  # the network is random at first, and learns which words belong to which class
         assert results[-1]["test_accuracy"] > 0.8
     shown = from_html(run_dir.folder.read("clusters/iteration-001.html") or b"")
     assert shown is not None

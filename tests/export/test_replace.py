@@ -22,7 +22,7 @@ def export(target: Path, text: str = "one") -> None:
 
 @contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
-    """Let the kernel refuse to write more to a file, as it does on a full disk."""
+    """Let the kernel refuse to write more than this many bytes to a file, as it does on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))

@@ -57,7 +57,8 @@ def test_warmup_is_a_number_of_steps_or_a_share_of_them(warmup: float, steps: in
         ({"epochs": 4}, 12),  # 40 samples are batches of 16, 16 and 8
         ({"stop": "steps", "steps": 7}, 7),
         ({"stop": "converged", "steps": 9, "patience": 99}, 9),
-        # The training has converged after three passes, but follows the rates of one that takes all of its steps.
+        # The training has converged after three passes, but follows the rates of a training that takes all of its
+        # steps.
         ({"stop": "converged", "steps": 100, "patience": 2, "learning_rate": 1e-12}, 100),
     ],
     ids=["epochs", "steps", "at most", "converged"],

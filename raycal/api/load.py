@@ -74,8 +74,8 @@ class LoadedRun:
         """The network of the last finished iteration, on the device that trained it, in evaluation mode.
 
         It maps a batch that is prepared as in the run (for vectors: (n, D) float32) to logits (n, K). `predict`
-        prepares the samples itself. If the run does not have its model any more, it is trained again from the labels in
-        the ledger when it is asked for the first time.
+        prepares the samples itself. If the run does not have its model any more, the first call trains the model again
+        from the labels in the ledger.
 
         Example:
             >>> trial = raycal.read_sweep("runs/digits").experiment("random s0")

@@ -74,7 +74,7 @@ class LoadedRun:
         """The network of the last finished iteration, on the device that trained it, in evaluation mode.
 
         It maps a batch that is prepared as in the run (for vectors: (n, D) float32) to logits (n, K). `predict`
-        prepares the samples itself. If the run does not have its model any more, the first call trains the model again
+        prepares the samples itself. If the run does not have its model any more, the first use trains the model again
         from the labels in the ledger.
 
         Example:

@@ -313,7 +313,7 @@ def _read_npz(file: LocalFile, given: Given) -> Content:
         notes.append(f"the names of the classes are those of the array {named}")
     for role in ("split", "group"):
         if found[role] is None and (name := _first((role, f"{role}s"), headers)) is not None:
-            notes.append(f"the array {name} is not used; it is used with {role}: {name}")
+            notes.append(f"the array {name} is not used; to use it, set {role}: {name}")
     member = Member(archive, found["vectors"] or "")
     places = {role: f"{file.place}: {name}" for role, name in found.items() if name is not None}
     return _checked(file, places["vectors"], member, arrays, places, classes, [], notes, found["vectors"] or "")

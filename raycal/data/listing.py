@@ -100,7 +100,7 @@ def _whole(rows: Indices, decoded: DecodedFiles, place: Place) -> Indices:
     """The rows of a split whose image could be decoded."""
     whole = rows[~np.isin(rows, list(decoded.broken))] if decoded.broken else rows
     if not len(whole):
-        raise InputError(f"{place}: no image of a split can be decoded; replace the broken ones")
+        raise InputError(f"{place}: one split has no image that can be decoded; replace the broken ones")
     return whole
 
 

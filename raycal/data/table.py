@@ -623,7 +623,7 @@ def _checked(
     for name in raw.names:
         role = name.casefold()
         if role in ("split", "group", "weight") and role not in used:
-            notes.append(f"the column {name} is not used; it is used with {role}: {name}")
+            notes.append(f"the column {name} is not used; to use it, set {role}: {name}")
     return Table(
         place=place,
         samples=samples,

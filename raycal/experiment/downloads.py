@@ -35,7 +35,10 @@ class Download(NamedTuple):
     instead: str
 
     def __str__(self) -> str:
-        return f"{self.what}: is not on this machine and will be downloaded from {self.host}; offline {self.instead}"
+        return (
+            f"{self.what}: is not on this machine and will be downloaded from {self.host}; "
+            f"without a network, {self.instead}"
+        )
 
     @property
     def host(self) -> str:

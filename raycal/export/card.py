@@ -175,7 +175,9 @@ def _model(source: Source, model: ExportedModel | None, noun: str) -> str:
                 "and on another machine or another set of test labels the result is not exactly the same."
             )
     if model.without_pseudo_labels:
-        words.append("The run also trained on pseudo-labels, which are not recorded, so this model did without them.")
+        words.append(
+            "The run also trained on pseudo-labels, which are not recorded, so this model was trained without them."
+        )
     if model.script is None:
         words.append(f"There is no `predict.py`, because raycal has none for the network {config.model.name}.")
     return " ".join(words)

@@ -65,7 +65,7 @@ class PretrainedWeights:
     is_here: Callable[[], bool]
     fetch: Callable[[], object]
     load: "Callable[[int | None], Mapping[str, Tensor]]"
-    instead: str = "give the path of a file with them as model.weights, or none"
+    instead: str = "set model.weights to a file with these weights, or to none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

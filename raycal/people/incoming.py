@@ -90,7 +90,7 @@ def _answer(event_id: str, raw: Mapping[str, Any]) -> SentAnswer:
     if answer is GivenAnswer.LABEL and (label is None) == (name is None):
         raise RefusedError("Choose one class for this answer.")
     if answer is not GivenAnswer.LABEL and (label is not None or name is not None):
-        raise RefusedError("Only an answer that labels can name a class.")
+        raise RefusedError("A class can only be named together with a label.")
     return SentAnswer(
         id=event_id,
         question=question,

@@ -125,7 +125,7 @@ def test_columns_that_are_probably_meant_are_named(tmp_path: Path) -> None:
     ]
     assert refused(tmp_path, "path,path,label\na,b,c\n") == ["t.csv: has 2 columns named path; rename all but one"]
     assert read(tmp_path, "path,label,Group\na,b,1\nb,c,1\n").notes == (
-        "the column Group is not used; it is used with group: Group",
+        "the column Group is not used; to use it, set group: Group",
     )
 
 

@@ -40,7 +40,7 @@ def test_weights_are_said_until_they_are_there(torch_home: Path) -> None:
     (one,) = needed(model={"name": "resnet34"})
     assert str(one) == (
         "model.weights: imagenet of resnet34 (83 MB): is not on this machine and will be downloaded from "
-        f"download.pytorch.org; offline put resnet34-b627a593.pth into {torch_home}/hub/checkpoints, "
+        f"download.pytorch.org; without a network, put resnet34-b627a593.pth into {torch_home}/hub/checkpoints, "
         "or give a file as model.weights"
     )
     (torch_home / "hub/checkpoints").mkdir(parents=True)

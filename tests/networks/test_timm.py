@@ -217,12 +217,12 @@ def test_weights_that_cannot_be_downloaded_are_one_line(monkeypatch: pytest.Monk
         load_weights("pretrained", "timm/test_vit", None, 64)
     assert str(caught.value) == (
         "model.weights: pretrained: the weights of timm/test_vit did not come from "
-        "https://huggingface.co/timm/test_vit.r160_in1k (HF_HUB_OFFLINE is set); without a network, give the path of a "
-        "file with them as model.weights, or none"
+        "https://huggingface.co/timm/test_vit.r160_in1k (HF_HUB_OFFLINE is set); without a network, set "
+        "model.weights to a file with these weights, or to none"
     )
     assert str(needed) == (
         "model.weights: pretrained of timm/test_vit: is not on this machine and will be downloaded from "
-        "huggingface.co; offline give the path of a file with them as model.weights, or none"
+        "huggingface.co; without a network, set model.weights to a file with these weights, or to none"
     )
 
 

@@ -202,7 +202,7 @@ ROW = int(TRAIN_ROWS[0])
         ({"label": True}, "reload the page"),
         ({"label": None}, "Choose one class"),
         ({"label": 1, "new_class": "heron"}, "Choose one class"),
-        ({"answer": "refused", "label": 1}, "Only an answer that labels can name a class"),
+        ({"answer": "refused", "label": 1}, "A class can only be named together with a label"),
         ({"answer": "maybe"}, "reload the page"),
         ({"answer": None}, "reload the page"),
         ({"answer": ["label"]}, "reload the page"),

@@ -207,6 +207,8 @@ def _train_again(source: Source, images: LoadedDataset, learner: "NetworkLearner
         "hardware": learner.device_settings.hardware(),
         **learner.device_settings.describe(),
     }
+    if images.weights is not None:
+        key["sample_weights"] = hashlib.sha256(images.weights[rows].tobytes()).hexdigest()
     made: list[bytes] = []
 
     def make(folder: Path | None) -> None:

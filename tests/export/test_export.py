@@ -32,7 +32,7 @@ from raycal.experiment import build
 from raycal.export.__main__ import main
 from raycal.export.card import wilson
 from raycal.export.evidence import PeopleRecord
-from raycal.export.model import _trained, _worker, export_model, last_training_set
+from raycal.export.model import _train_again, _worker, export_model, last_training_set
 from raycal.export.source import load_images, read_source
 from raycal.export.write import _write_model, export_run
 
@@ -280,7 +280,7 @@ def test_script_predicts_what_the_learner_predicts(place: Path, exported: Path, 
     _write_model(tmp_path, export_model(source, images))
     shutil.copy(exported / "classes.json", tmp_path)
     learner = build.learner(source.config, images, _worker(source))
-    _trained(source, images, learner)  # The cache has the model, so nothing is trained here.
+    _train_again(source, images, learner)  # The cache has the model, so nothing is trained here.
     expected = learner.predict(np.arange(20)).probs
 
     files = [place / "pictures" / images.source.names[row] for row in images.train_rows[:20]]

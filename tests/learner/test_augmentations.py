@@ -185,7 +185,7 @@ def test_same_stream_trains_the_same_bits_whether_images_are_streamed_or_not() -
 def recorded(made: FineTuner) -> dict[int, list[Tensor]]:
     """The images that the network sees in a training, by their row in the dataset, in the order of the epochs."""
     seen: dict[int, list[Tensor]] = {}
-    batches = made.extractor.images.batches
+    batches = made.extractor.inputs.batches
 
     def record(rows: npt.NDArray[np.int64], parts: Any, *others: Any) -> Any:
         for part, batch in zip(parts, batches(rows, parts, *others), strict=True):
@@ -193,7 +193,7 @@ def recorded(made: FineTuner) -> dict[int, list[Tensor]]:
                 seen.setdefault(row, []).append(image.clone())
             yield batch
 
-    made.extractor.images.batches = record  # type: ignore[method-assign]
+    made.extractor.inputs.batches = record  # type: ignore[method-assign]
     fit(made)
     return seen
 
@@ -221,7 +221,7 @@ def test_only_the_images_of_the_training_are_changed() -> None:
 def see_on_worker(team: Team) -> dict[int, list[Tensor]]:
     made = trained(*ALL, team=team)
     seen: dict[int, list[Tensor]] = {}
-    batches = made.extractor.images.batches
+    batches = made.extractor.inputs.batches
 
     def record(rows: npt.NDArray[np.int64], parts: Any, *others: Any) -> Any:
         for part, batch in zip(parts, batches(rows, parts, *others), strict=True):
@@ -229,7 +229,7 @@ def see_on_worker(team: Team) -> dict[int, list[Tensor]]:
                 seen.setdefault(row, []).append(image.clone())
             yield batch
 
-    made.extractor.images.batches = record  # type: ignore[method-assign]
+    made.extractor.inputs.batches = record  # type: ignore[method-assign]
     if team.leads:
         made.fit(everything(made._dataset), stream(0, 0, "train"))
         team.dismiss()

@@ -112,7 +112,7 @@ def test_batches_streamed_to_a_gpu_are_those_of_resident_images(image_size: int)
 def test_streaming_reads_one_batch_ahead_and_no_further() -> None:
     images = DeviceImages(IMAGES, 40, Small(torch.device("cpu"), torch.float32))
     read: list[torch.Tensor] = []
-    stored = images._images
+    stored = images._stored
 
     class Recorder:
         shape = stored.shape
@@ -121,7 +121,7 @@ def test_streaming_reads_one_batch_ahead_and_no_further() -> None:
             read.append(rows)
             return stored[rows]
 
-    images._images = Recorder()  # type: ignore[assignment]
+    images._stored = Recorder()  # type: ignore[assignment]
     batches = images.batches(np.arange(5), [slice(n, n + 1) for n in range(5)])
     for taken in range(1, 6):
         next(batches)

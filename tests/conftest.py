@@ -22,10 +22,12 @@ settings.load_profile("any machine")
 def pytest_configure(config: pytest.Config) -> None:
     """Give the tests, and the commands they start, the same signals and devices on every machine.
 
-    A shell that starts a job with `&` lets it ignore SIGINT, and so would the commands that the tests interrupt. On a
+    A shell that starts a job with `&` lets it ignore SIGINT, `nohup` lets it ignore SIGHUP, and the commands that the
+    tests start and interrupt would ignore these signals, too. On a
     GPU the same work does not give the same bits again, so only a run that asks for tests marked `gpu` sees a GPU.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if "PYTEST_XDIST_WORKER" in os.environ:  # The tests run in as many processes as there are cores.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     if not asks_for_gpu(config.option.markexpr):

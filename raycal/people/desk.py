@@ -1,10 +1,10 @@
 """Hands out questions, so that no two people have the same one on their screens.
 
 A page has one question on its screen and some more in memory. A lease on the question on the screen is firm. A lease on
-a question in memory is soft: another person who would have nothing to do may take the question over. The question that
-a page shows next is never taken over, because the page shows it as soon as a key is pressed, before the page could
-learn that somebody else has the question. Leases are never written to disk. After a restart of the server, each page
-tells which questions it holds, and gets leases on them again.
+a question in memory is soft: the page is asked to give the question up if another person would have nothing to do. The
+other person gets it only when the page has dropped it, because until then a fast answer may bring it to the screen. The
+page is never asked for the question that it shows next. Leases are never written to disk. After a restart of the
+server, each page tells which questions it holds, and gets leases on them again.
 """
 
 from collections import defaultdict
@@ -25,12 +25,16 @@ class QuestionLease:
     Attributes:
         is_firm: Whether the question is on the screen.
         order: The page shows its questions in the ascending order of this number.
+        wanted_by: The page for which this page is asked to give the question up. None if there is no such page.
+        is_given_up: Whether another page has given the question up for this page, which has not asked again yet.
     """
 
     client: str
     who: str
     is_firm: bool
     order: int
+    wanted_by: str | None = None
+    is_given_up: bool = False
 
 
 @dataclass(slots=True)
@@ -91,10 +95,11 @@ class Desk:
                 questions of one step. The question on the screen may be held in any case.
 
         Returns:
-            The questions that the page should drop, because they are answered or another page has them.
+            The questions that the page should drop, because they are answered, or another page has or needs them.
         """
         self._forget_the_gone()
         self._clients[client] = _Client(who, self._clock())
+        self._hand_over(client, [one for one in self._leases if one not in holding])
         lost = []
         for place, question in enumerate(dict.fromkeys(holding)):
             lease = self._leases.get(question)
@@ -103,6 +108,10 @@ class Desk:
                 self._leases.pop(question, None)
                 lost.append(question)
             elif lease is not None and lease.client == client:
+                if is_on_screen:
+                    lease.wanted_by = None
+                elif lease.wanted_by is not None:
+                    lost.append(question)
                 self._order += 1
                 lease.is_firm, lease.order = is_on_screen, self._order
             elif is_on_screen and (lease is None or not lease.is_firm):
@@ -131,7 +140,7 @@ class Desk:
         given: list[str] = []
         # A question that the server gave and the page does not have was lost on the way, so it is given once more.
         candidates = list(waiting)
-        mine = (one for one in candidates if one not in holding and self._is_of(client, one))
+        mine = (one for one in candidates if one not in holding and self._was_given_to(client, one))
         reserved = (one for one in candidates if one not in self._leases and self._is_reserved(one, by=who))
         free = (one for one in candidates if one not in self._leases and not self._is_reserved(one))
         for question in chain(mine, reserved, free):
@@ -148,35 +157,42 @@ class Desk:
             self._give(question, client, is_firm=not holding and question == given[0])
         return given
 
-    def steal(self, client: str, waiting: Sequence[str]) -> str | None:
-        """Give a question to a page with nothing to do, at the cost of a page that has questions in memory.
+    def take_over(self, client: str, waiting: Sequence[str]) -> str | None:
+        """Give a page with nothing to do a question that another page has given up. None if there is none yet.
 
-        The page with the most questions in memory loses the question that it would show last. No page loses the
-        question that it shows next. If an earlier question is free, the free question is given instead of the lost one.
-        The free question could not be given before, because pages already held as many questions as may still be
-        answered.
+        The first call asks the page with the most questions in memory to give up the question that it would show last.
+        No page is asked for the question that it shows next. If an earlier question is free, the free question is given
+        instead of the one that was given up. The free question could not be given before, because pages already held as
+        many questions as may still be answered.
 
         Args:
             client: A page that `see` has noted.
             waiting: The questions that have to be answered, in the order in which to ask them.
         """
+        asked = set(waiting)
+        given_up = [one for one in waiting if self._is_given_up_for(client, one)]
+        if given_up:
+            del self._leases[given_up[0]]
+            self._reserved.pop(given_up[0], None)
+            who = self._clients[client].who
+            free = (one for one in waiting if one not in self._leases)
+            given = next(one for one in free if not self._is_reserved(one) or self._is_reserved(one, by=who))
+            self._give(given, client, is_firm=True)
+            return given
+        if any(lease.wanted_by == client for lease in self._leases.values()):
+            return None
         soft = defaultdict[str, list[tuple[int, str]]](list)
         for question, lease in self._leases.items():
             if not lease.is_firm and lease.client != client:
                 soft[lease.client].append((lease.order, question))
-        asked = set(waiting)
-        later = [[one for one in sorted(questions)[1:] if one[1] in asked] for questions in soft.values()]
+        later = [
+            [one for _, one in sorted(questions)[1:] if one in asked and self._leases[one].wanted_by is None]
+            for questions in soft.values()
+        ]
         most = max(later, key=len, default=[])
-        if not most:
-            return None
-        stolen = most[-1][1]
-        del self._leases[stolen]
-        self._reserved.pop(stolen, None)
-        who = self._clients[client].who
-        free = (one for one in waiting if one not in self._leases)
-        given = next(one for one in free if not self._is_reserved(one) or self._is_reserved(one, by=who))
-        self._give(given, client, is_firm=True)
-        return given
+        if most:
+            self._leases[most[-1]].wanted_by = client
+        return None
 
     def put_on_screen(self, client: str, who: str, question: str) -> None:
         """Give a question to the page that shows it again, because the person took back the answer to it."""
@@ -194,14 +210,17 @@ class Desk:
         if lease is not None and lease.is_firm:
             following = [one for one in self._leases.values() if one.client == lease.client]
             if following:
-                min(following, key=lambda one: one.order).is_firm = True
+                shown = min(following, key=lambda one: one.order)
+                shown.is_firm, shown.wanted_by = True, None
 
     def reserve(self, question: str, who: str) -> None:
         """Keep a question for a person for a while, as long as the person has a page open."""
         self._reserved[question] = who, self._clock() + RESERVED_SECONDS
 
     def release(self, client: str, questions: Iterable[str]) -> None:
-        """Delete the leases of a page on questions that it gives back."""
+        """Delete the leases of a page on questions that it gives back, and keep those for a page that waits for one."""
+        questions = list(questions)
+        self._hand_over(client, questions)
         for question in questions:
             if self._is_of(client, question):
                 del self._leases[question]
@@ -210,6 +229,9 @@ class Desk:
         """Free all questions of a page that was closed."""
         self._clients.pop(client, None)
         self._leases = {question: lease for question, lease in self._leases.items() if lease.client != client}
+        for lease in self._leases.values():
+            if lease.wanted_by == client:
+                lease.wanted_by = None
 
     def drop(self, questions: Iterable[str]) -> None:
         """Forget questions that do not have to be answered any more."""
@@ -221,9 +243,31 @@ class Desk:
         self._order += 1
         self._leases[question] = QuestionLease(client, self._clients[client].who, is_firm, self._order)
 
+    def _hand_over(self, client: str, questions: Iterable[str]) -> None:
+        """Keep those questions that a page has dropped, and that it was asked to give up, for the pages that wait."""
+        for question in questions:
+            lease = self._leases.get(question)
+            if lease is None or lease.client != client or lease.wanted_by is None:
+                continue
+            del self._leases[question]
+            if lease.wanted_by in self._clients:
+                self._give(question, lease.wanted_by, is_firm=True)
+                self._leases[question].is_given_up = True
+
     def _is_of(self, client: str, question: str) -> bool:
         lease = self._leases.get(question)
         return lease is not None and lease.client == client
+
+    def _is_given_up_for(self, client: str, question: str) -> bool:
+        return self._is_of(client, question) and self._leases[question].is_given_up
+
+    def _was_given_to(self, client: str, question: str) -> bool:
+        """Whether the page was given the question, and has not been asked to give it up."""
+        return (
+            self._is_of(client, question)
+            and self._leases[question].wanted_by is None
+            and not self._leases[question].is_given_up
+        )
 
     def _is_reserved(self, question: str, by: str | None = None) -> bool:
         """Whether a question is reserved: for the person `by`, or for anybody if `by` is None."""

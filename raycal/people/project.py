@@ -637,8 +637,8 @@ class Project:
 
     def _take(self, client: str, holding: Sequence[str], want: int) -> list[str]:
         """Up to `want` further questions for a page. The first few questions of the hold-out come first, then those of
-        the step, then the rest of the hold-out. A page that would have nothing to do gets a question that another page
-        has in memory only."""
+        the step, then the rest of the hold-out. A page that would have nothing to do waits for a question that another
+        page has in memory only, and is asked to give up."""
         if not want or self._phase == FINISHED:
             return []
         held_out = self._board.waiting_in_holdout()
@@ -665,8 +665,8 @@ class Project:
         if len(given) < want:
             take(held_out, want - len(given))
         if not given and not holding:
-            stolen = self._desk.steal(client, waiting) or self._desk.steal(client, held_out)
-            given.extend(filter(None, [stolen]))
+            given_up = self._desk.take_over(client, waiting) or self._desk.take_over(client, held_out)
+            given.extend(filter(None, [given_up]))
         return given
 
     def _described(self, question_id: str) -> dict[str, Any]:

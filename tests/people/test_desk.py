@@ -81,57 +81,106 @@ def test_silent_page_is_gone_after_45_seconds(desk: Desk, clock: Clock) -> None:
     assert ask(desk, "b1", 9, [QUESTIONS[0]]) == QUESTIONS[2:]
 
 
-def test_questions_in_memory_are_stolen_but_for_the_next_one(desk: Desk) -> None:
-    ask(desk, "a1", 4)
-    assert see(desk, "b1") == []
-    assert desk.steal("b1", QUESTIONS[:4]) == QUESTIONS[3]
-    see(desk, "c1")
-    assert desk.steal("c1", QUESTIONS[:4]) == QUESTIONS[2]
-    see(desk, "d1")
-    assert desk.steal("d1", QUESTIONS[:4]) is None
+def take_over(desk: Desk, client: str, holder: str, holding: list[str], waiting: list[str]) -> str | None:
+    """What a page with nothing to do gets, once another page has dropped what the server asks it to drop."""
+    see(desk, client)
+    assert desk.take_over(client, waiting) is None
+    lost = see(desk, holder, holding)
+    holding[:] = [one for one in holding if one not in lost]
+    desk.release(holder, lost)
+    return desk.take_over(client, waiting)
+
+
+def test_page_gives_up_its_questions_in_memory_but_for_the_next_one(desk: Desk) -> None:
+    holding = ask(desk, "a1", 4)
+    assert take_over(desk, "b1", "a1", holding, QUESTIONS[:4]) == QUESTIONS[3]
+    assert take_over(desk, "c1", "a1", holding, QUESTIONS[:4]) == QUESTIONS[2]
+    assert take_over(desk, "d1", "a1", holding, QUESTIONS[:4]) is None
     assert firm(desk) == {QUESTIONS[0]: "a1", QUESTIONS[2]: "c1", QUESTIONS[3]: "b1"}
-    assert see(desk, "a1", QUESTIONS[:4]) == QUESTIONS[2:4]
+    assert holding == QUESTIONS[:2]
+
+
+def test_page_keeps_a_question_until_it_says_that_it_has_dropped_it(desk: Desk) -> None:
+    """The answer with which the server asks for the question may be late, or get lost on its way to the page."""
+    ask(desk, "a1", 3)
+    see(desk, "b1")
+    for _ in range(3):
+        assert desk.take_over("b1", QUESTIONS[:3]) is None
+        assert see(desk, "a1", QUESTIONS[:3]) == [QUESTIONS[2]]
+        assert ask(desk, "a1", 1, QUESTIONS[:3], room=0) == []
+
+    # Two fast answers, of which the server has not heard yet, have brought the question to the screen of page a1.
+    assert see(desk, "a1", [QUESTIONS[2], *QUESTIONS[:2]]) == []
+    assert desk.take_over("b1", QUESTIONS[:3]) is None
+    assert desk.lease(QUESTIONS[2]).client == "a1"  # type: ignore[union-attr]
+
+
+def test_question_that_was_dropped_is_kept_for_the_page_that_waits(desk: Desk) -> None:
+    ask(desk, "a1", 3)
+    see(desk, "b1")
+    desk.take_over("b1", QUESTIONS[:3])
+
+    # Page a1 does not name the question any more, so it has dropped it.
+    assert ask(desk, "a1", 3, QUESTIONS[:2], room=0) == []
+    assert ask(desk, "c1", 3, room=0) == []
+    assert desk.take_over("b1", QUESTIONS[:3]) == QUESTIONS[2]
+    assert firm(desk) == {QUESTIONS[0]: "a1", QUESTIONS[2]: "b1"}
+
+
+def test_question_that_was_dropped_is_free_if_nobody_waits_for_it_any_more(desk: Desk) -> None:
+    ask(desk, "a1", 3)
+    see(desk, "b1")
+    desk.take_over("b1", QUESTIONS[:3])
+    desk.leave("b1")
+    assert see(desk, "a1", QUESTIONS[:3]) == []  # Nobody waits, so the page keeps it.
+
+    see(desk, "b1")
+    desk.take_over("b1", QUESTIONS[:3])
+    assert see(desk, "a1", QUESTIONS[:3]) == [QUESTIONS[2]]
+    desk.release("a1", [QUESTIONS[2]])
+    desk.leave("b1")
+    assert set(desk.held()) == set(QUESTIONS[:2])
 
 
 def test_question_that_a_page_shows_after_a_fast_answer_is_on_no_other_screen(desk: Desk) -> None:
     """After a fast answer, a page shows its next question before the server knows of the answer."""
     ask(desk, "a1", 3)
     see(desk, "b1")
-    stolen = [desk.steal("b1", QUESTIONS[:3])]
+    desk.take_over("b1", QUESTIONS[:3])
     desk.finish(QUESTIONS[0])
-    stolen.append(desk.steal("b1", QUESTIONS[1:3]))
+    desk.finish(QUESTIONS[1])
 
-    assert stolen == [QUESTIONS[2], None]
+    assert see(desk, "a1", [QUESTIONS[2]]) == []
+    assert desk.take_over("b1", [QUESTIONS[2]]) is None
 
 
 def test_next_question_is_the_one_that_the_page_names_second(desk: Desk) -> None:
     """A page gets the halves of a cluster last, and shows them first."""
     ask(desk, "a1", 3)
-    see(desk, "a1", [QUESTIONS[0], QUESTIONS[2], QUESTIONS[1]])
-    see(desk, "b1")
+    holding = [QUESTIONS[0], QUESTIONS[2], QUESTIONS[1]]
+    see(desk, "a1", holding)
 
-    assert desk.steal("b1", QUESTIONS[:3]) == QUESTIONS[1]
+    assert take_over(desk, "b1", "a1", holding, QUESTIONS[:3]) == QUESTIONS[1]
 
 
 def test_page_with_the_most_questions_loses_one(desk: Desk) -> None:
-    ask(desk, "a1", 5)
+    holding = ask(desk, "a1", 5)
     ask(desk, "b1", 3)
-    see(desk, "c1")
 
-    assert desk.steal("c1", QUESTIONS) == QUESTIONS[4]
+    assert take_over(desk, "c1", "a1", holding, QUESTIONS) == QUESTIONS[4]
 
 
-def test_page_does_not_steal_from_itself(desk: Desk) -> None:
+def test_page_takes_nothing_over_from_itself(desk: Desk) -> None:
     ask(desk, "a1", 3)
 
-    assert desk.steal("a1", QUESTIONS[:3]) is None
+    assert desk.take_over("a1", QUESTIONS[:3]) is None
+    assert see(desk, "a1", QUESTIONS[:3]) == []
 
 
-def test_stealing_prefers_a_free_question_that_there_was_no_room_for(desk: Desk) -> None:
+def test_page_that_waits_prefers_a_free_question_that_there_was_no_room_for(desk: Desk) -> None:
     """A half of a cluster is given first, although the pages hold as many questions as the budget allows."""
-    ask(desk, "a1", 3)
-    see(desk, "b1")
-    assert desk.steal("b1", ["half", *QUESTIONS[:3]]) == "half"
+    holding = ask(desk, "a1", 3)
+    assert take_over(desk, "b1", "a1", holding, ["half", *QUESTIONS[:3]]) == "half"
     assert set(desk.held()) == {"half", *QUESTIONS[:2]}
 
 
@@ -140,14 +189,12 @@ def test_next_question_in_memory_becomes_firm_when_the_one_on_screen_is_answered
     desk.finish(QUESTIONS[0])
 
     assert firm(desk) == {QUESTIONS[1]: "a1"}
-    see(desk, "b1")
-    assert desk.steal("b1", QUESTIONS[1:4]) == QUESTIONS[3]
+    assert take_over(desk, "b1", "a1", QUESTIONS[1:4], QUESTIONS[1:4]) == QUESTIONS[3]
 
 
 def test_question_on_screen_is_taken_back_from_a_page_that_has_it_in_memory(desk: Desk) -> None:
-    ask(desk, "a1", 3)
-    see(desk, "b1")
-    assert desk.steal("b1", QUESTIONS[:3]) == QUESTIONS[2]
+    holding = ask(desk, "a1", 3)
+    assert take_over(desk, "b1", "a1", holding, QUESTIONS[:3]) == QUESTIONS[2]
     assert see(desk, "b1", [QUESTIONS[5], QUESTIONS[2]]) == []  # Page b1 shows another question first.
     assert see(desk, "a1", [QUESTIONS[2]]) == []
     assert see(desk, "b1", [QUESTIONS[5], QUESTIONS[2]]) == [QUESTIONS[2]]
@@ -235,6 +282,7 @@ def test_no_question_is_on_two_screens(desk: Desk, clock: Clock) -> None:
         holding = pages[name]
         lost = desk.see(name, name[0], holding, set(waiting).__contains__)
         holding[:] = [one for one in holding if one not in lost]
+        desk.release(name, lost)
         match rng.choice(["answer", "answer", "answer", "look", "sleep", "leave"]):
             case "answer" if holding:
                 answered.append(holding.pop(0))
@@ -248,8 +296,8 @@ def test_no_question_is_on_two_screens(desk: Desk, clock: Clock) -> None:
                 holding.clear()
                 continue
         holding += desk.take(name, waiting, 3 - len(holding), holding=holding)
-        if not holding and (stolen := desk.steal(name, waiting)) is not None:
-            holding.append(stolen)
+        if not holding and (given_up := desk.take_over(name, waiting)) is not None:
+            holding.append(given_up)
         # Once the page knows the reply of the server, it says what it shows.
         desk.see(name, name[0], holding, set(waiting).__contains__)
         screens = [

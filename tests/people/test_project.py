@@ -735,13 +735,17 @@ def test_pages_hold_no_more_questions_than_may_be_answered(run: Folder) -> None:
         one.open_step(clusters(5, budget=5), 0, OPEN, halve=halve)
         assert ask(one, "a1", 1) == ["0.0.0"]
         send_one(one, answer(1, "0.0.0", None, answer="split"), who="a", client="a1")
-        assert ask(one, "b1", 9) == ["0.0.1", "0.0.2", "0.0.3", "0.0.4"]
+        held = ["0.0.1", "0.0.2", "0.0.3", "0.0.4"]
+        assert ask(one, "b1", 9) == held
+        assert ask(one, "a1", 9) == []  # Page b1 is asked to give up a question first.
+        assert one.next("b", "b1", held, 9) == {"questions": [], "lost": ["0.0.4"], "wait": None}
+        assert ask(one, "a1", 9) == []
+        one.release("b1", ["0.0.4"])
         assert ask(one, "a1", 9) == ["0.0.0.0"]
-        assert one.next("b", "b1", ["0.0.1", "0.0.2", "0.0.3", "0.0.4"], 9) == {
-            "questions": [],
-            "lost": ["0.0.4"],
-            "wait": None,
-        }
+
+        assert ask(one, "c1", 1) == []
+        assert one.next("b", "b1", held[:3], 9)["lost"] == ["0.0.3"]
+        assert ask(one, "b1", 9, held[:2]) == []  # Page b1 has dropped the question, and does not get it again.
         assert one.next("cy", "c1", [], 1)["questions"][0]["id"] == "0.0.3"
         assert one.next("di", "d1", [], 1)["wait"] == "3 other people are still answering 4 questions."
 

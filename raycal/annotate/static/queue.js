@@ -152,7 +152,9 @@ export class Queue {
     const { added, unsent } = this.outbox;
     return (lost = []) => {
       if (unsent || added !== this.outbox.added || !lost.length) return;
-      this.#drop((held) => lost.includes(held.question.id));
+      // The server gives a question to somebody else only once this tab says that it will not show it.
+      const dropped = this.#drop((held) => lost.includes(held.question.id));
+      if (dropped.length) void this.api.release(this.client, dropped);
       if (!this.current || !lost.includes(this.current.question.id) || this.current.marked.size) return;
       this.current.pictures.release();
       this.current = null;
@@ -160,10 +162,16 @@ export class Queue {
     };
   }
 
-  /** Drops questions that are not on screen. @param {(held: Held) => boolean} unwanted */
+  /**
+   * Drops questions that are not on screen.
+   * @param {(held: Held) => boolean} unwanted
+   * @returns {string[]} the ids of the dropped questions
+   */
   #drop(unwanted) {
-    this.ahead.filter(unwanted).forEach((held) => held.pictures.release());
+    const dropped = this.ahead.filter(unwanted);
+    dropped.forEach((held) => held.pictures.release());
     this.ahead = this.ahead.filter((held) => !unwanted(held));
+    return dropped.map((held) => held.question.id);
   }
 
   /** @param {Question[]} questions */

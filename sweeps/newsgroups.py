@@ -13,13 +13,17 @@ MESSAGES, MODEL = Path("newsgroups.csv"), Path("wordllama")
 
 def write_messages() -> None:
     """Write one row for each message, with the columns text, label and split."""
+    sources = {split: Path(f"20newsgroups-{split}.tab") for split in ("train", "test")}
+    for path in sources.values():
+        if not path.is_file():
+            raise SystemExit(f"{path} is not in this folder; newsgroups.yaml has the command that puts it there")
     with MESSAGES.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["text", "label", "split"])
-        for split in ("train", "test"):
+        for split, path in sources.items():
             # Three lines with the names, types and roles of the columns come first. Then follow the class, a tab and
             # the text in each line.
-            lines = Path(f"20newsgroups-{split}.tab").read_text(encoding="utf-8").split("\n")[3:]
+            lines = path.read_text(encoding="utf-8").split("\n")[3:]
             writer.writerows([line.partition("\t")[2], line.partition("\t")[0], split] for line in lines if line)
 
 
@@ -41,6 +45,7 @@ def write_model() -> None:
 
 
 if __name__ == "__main__":
-    write_messages()
     write_model()
-    print(f"{MESSAGES}  {MODEL}/")
+    print(f"wrote {MODEL}/, which also serves as a small model for other texts")
+    write_messages()
+    print(f"wrote {MESSAGES}")

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from raycal.api.wording import in_python_words
+from raycal.config.labels import counted
 from raycal.config.people import asks_people
 from raycal.data import ImageDataset, LoadedDataset, TextDataset, Texts, VectorDataset
 from raycal.errors import InputError
@@ -42,7 +43,8 @@ class LoadedRun:
         self._source, self._samples = source, samples
 
     def __repr__(self) -> str:
-        return f"<LoadedRun {self.name}: {len(self._source.results)} iterations, {len(self.class_names)} classes>"
+        iterations = counted(len(self._source.results), "iteration")
+        return f"<LoadedRun {self.name}: {iterations}, {len(self.class_names)} classes>"
 
     @property
     def labels(self) -> pd.DataFrame:

@@ -32,10 +32,11 @@ def _of(config: ExperimentConfig, info: DatasetInfo) -> Iterator[str]:
         yield from _few_steps(config, info.num_train, "the whole pool")
         return
     yield from _too_many_interactions(config, info)
-    # Scenarios with clusters are left out, because nobody knows beforehand how many labels the clusters give.
     if not config.resolved_scenario.forms_clusters:
         labels = min(config.interactions_per_iteration, info.num_train)
         yield from _few_steps(config, labels, "the first iteration")
+    elif config.training.stop != "epochs":  # Nobody knows beforehand how many labels the clusters give.
+        yield from _fixed_steps(config)
 
 
 def _too_many_interactions(config: ExperimentConfig, info: DatasetInfo) -> Iterator[str]:
@@ -61,16 +62,24 @@ def _few_steps(config: ExperimentConfig, labels: int, of: str) -> Iterator[str]:
             f"training.batch_size is {training.batch_size:,}, more than the {counted(labels, 'label')} of {of}: "
             "each pass over them is a single optimizer step"
         )
+    if training.stop != "epochs":
+        yield from _fixed_steps(config)
+        return
     batches = ceil(labels / training.batch_size)
-    steps = training.epochs * batches if training.stop == "epochs" else training.steps
-    if steps is not None and steps < FEWEST_STEPS:
-        how = f" ({counted(training.epochs, 'epoch')} of {_batches(batches)})" if training.stop == "epochs" else ""
-        setting = "training.epochs" if training.stop == "epochs" else "training.steps"
-        where = f" on the labels of {of}" if training.stop == "epochs" else ""
+    steps = training.epochs * batches
+    if steps < FEWEST_STEPS:
         yield (
-            f"a training{where} takes only {counted(steps, 'optimizer step')}{how}, too few to learn much: "
-            f"raise {setting}"
+            f"a training on the labels of {of} takes only {counted(steps, 'optimizer step')} "
+            f"({counted(training.epochs, 'epoch')} of {_batches(batches)}), too few to learn much: "
+            "raise training.epochs"
         )
+
+
+def _fixed_steps(config: ExperimentConfig) -> Iterator[str]:
+    """Yield a line if `training.steps` is too small, whatever the number of labels."""
+    steps = config.training.steps
+    if steps is not None and steps < FEWEST_STEPS:
+        yield (f"a training takes only {counted(steps, 'optimizer step')}, too few to learn much: raise training.steps")
 
 
 def _batches(number: int) -> str:

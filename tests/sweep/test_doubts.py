@@ -94,5 +94,12 @@ def test_few_optimizer_steps(training: dict[str, Any], line: str | None) -> None
     assert lines(config(training=training)) == ([] if line is None else [line])
 
 
+def test_few_fixed_steps_are_named_for_scenarios_with_clusters_too() -> None:
+    few = {"stop": "steps", "steps": 29, "batch_size": 500}
+    expected = ["a training takes only 29 optimizer steps, too few to learn much: raise training.steps"]
+    assert lines(config("uncertain+cluster", training=few), config("cluster-only", training=few)) == expected
+    assert lines(config("cluster-only", training={"epochs": 1, "batch_size": 500})) == []
+
+
 def test_experiments_whose_dataset_is_unknown_are_not_judged() -> None:
     assert doubts({"a": config(iterations=100)}, {}) == []

@@ -4,6 +4,7 @@ import gc
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Give the tests, and the commands they start, the same signals and devices on every machine.
 
     A shell that starts a job with `&` lets it ignore SIGINT, `nohup` lets it ignore SIGHUP, and the commands that the
-    tests start and interrupt would ignore these signals, too. On a
-    GPU the same work does not give the same bits again, so only a run that asks for tests marked `gpu` sees a GPU.
+    tests start and interrupt would ignore these signals, too. On a GPU the same work does not give the same bits again,
+    so only a run that asks for tests marked `gpu` sees a GPU.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -39,14 +40,26 @@ def asks_for_gpu(marks: str) -> bool:
     return "gpu" in marks.replace("not gpu", "")
 
 
-def pytest_collection_finish() -> None:
-    """Exclude all modules that are imported so far from later garbage collections.
+# The number of modules that were imported when garbage collections last began to leave out what is in memory.
+_left_out = 0
 
-    Every trial of a sweep collects garbage at its end. With torch, MLflow and thousands of tests in memory, a
-    collection takes half a second, which is most of the time of a test that runs a sweep.
+
+def pytest_collection_finish() -> None:
+    """Leave the modules that are imported by now out of later garbage collections.
+
+    Every trial of a sweep collects garbage at its end. With torch, MLflow and thousands of tests in memory that takes
+    half a second, and most of the time of the tests that run sweeps.
     """
+    global _left_out
     gc.collect()
     gc.freeze()
+    _left_out = len(sys.modules)
+
+
+def pytest_runtest_logfinish() -> None:
+    """Leave large packages that a test has imported out of later garbage collections, too."""
+    if len(sys.modules) > _left_out + 100:
+        pytest_collection_finish()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -515,9 +515,10 @@ def _refusal(path: str, error: Exception) -> InputError:
     text = one_line(error) or type(error).__name__
     kind = type(error).__name__
     if isinstance(error, ConnectionError) or "Offline" in kind or "Connect" in kind or "offline" in text.lower():
+        here = "" if os.path.exists(path) else "there is no such folder, it "
         return InputError(
-            f"{path}: is not in the cache of this machine, and the hub cannot be reached ({text}); fetch it elsewhere"
-            f" with `hf download --repo-type dataset {path} --local-dir DIR`, and give path: DIR"
+            f"{path}: {here}is not in the cache of this machine, and the hub cannot be reached ({text}); fetch it"
+            f" elsewhere with `hf download --repo-type dataset {path} --local-dir DIR`, and give path: DIR"
         )
     if "scripts are no longer supported" in text:
         return InputError(f"{path}: needs code of its own, which raycal does not run; use a version in Parquet files")

@@ -240,7 +240,8 @@ def test_without_network_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatc
 
     (line,) = done.stdout.splitlines()
     assert line.startswith(
-        "InputError nobody/birds: is not in the cache of this machine, and the hub cannot be reached"
+        "InputError nobody/birds: there is no such folder, it is not in the cache of this machine, and the hub cannot"
+        " be reached"
     )
     assert line.endswith("and give path: DIR")
 

@@ -205,3 +205,16 @@ def test_model_that_is_not_here_cannot_be_downloaded_without_a_network(
         model_folder("all-MiniLM-L6-v2", local_files_only=True)
 
     assert "\n" not in str(caught.value)
+
+
+def test_folder_in_the_place_of_a_name_is_not_taken_for_a_model_on_hugging_face(
+    static: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(static.parent)
+    with pytest.raises(InputError) as caught:
+        networks.facts(f"sentence-transformers/{static.name}")
+
+    assert str(caught.value) == (
+        f"there is a model in the folder {static.name} here: write sentence-transformers/./{static.name} for it, or"
+        f" sentence-transformers/sentence-transformers/{static.name} for the model on Hugging Face"
+    )

@@ -9,12 +9,14 @@ The packages sentence-transformers, transformers and torch are imported when a n
 """
 
 from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raycal.errors import InputError
 from raycal.installed import is_installed
 from raycal.networks.registry import Builder, NetworkFacts, PretrainedWeights, networks
 from raycal.networks.sentences.model_folder import (
+    MODULES,
     check_model_folder,
     is_folder,
     is_here,
@@ -43,6 +45,11 @@ def from_sentence_transformers(rest: str) -> tuple[Builder, NetworkFacts]:
         raise InputError("sentence-transformers is not installed: pip install 'raycal[text]'")
     if is_folder(rest):
         check_model_folder(model_folder(rest))
+    elif "/" not in rest and (Path(rest) / MODULES).is_file():
+        raise InputError(
+            f"there is a model in the folder {rest} here: write {FAMILY}/./{rest} for it, or"
+            f" {FAMILY}/{repository(rest)} for the model on Hugging Face"
+        )
     elif not is_repository(rest):
         raise InputError(
             f"should continue as a name on Hugging Face, as in {FAMILY}/all-MiniLM-L6-v2, or as the path of a folder,"

@@ -14,7 +14,7 @@ from raycal.data.image_dataset import DatasetInfo, datasets
 from raycal.data.layout import Split, split_of
 from raycal.data.loaded import UNLABELED, VectorDataset
 from raycal.data.split import Fraction, Rows, WithSubset, random_split, refuse_torn_groups
-from raycal.data.table import MAX_CLASSES, SPLITS, Columns, Table, read_table
+from raycal.data.tables import MAX_CLASSES, SPLITS, Columns, Table, read_table
 from raycal.data.vectors import (
     PICKLED,
     Archive,

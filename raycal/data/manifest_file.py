@@ -21,7 +21,7 @@ from raycal.data.layout import Split
 from raycal.data.listing import Listing, load_listed_images, missing_classes
 from raycal.data.places import ListedFiles, is_url
 from raycal.data.split import Fraction, Rows, WithSubset, refuse_torn_groups
-from raycal.data.table import SPLITS, Columns, Delimiter, Mask, Table, read_table
+from raycal.data.tables import SPLITS, Columns, Delimiter, Mask, Table, read_table
 from raycal.errors import InputError, first_of
 
 TEST_FRACTION = 0.2
@@ -33,7 +33,7 @@ NUM_MISSING_NAMED, NUM_RANGES = 20, 50
 class ManifestFile(WithSubset):
     """Images that a table lists: one row for each image, with its path or URL, its label and more.
 
-    `raycal.data.table` describes which files are read, and which rows are problems. Paths are relative to `root`, or
+    `raycal.data.tables` describes which files are read, and which rows are problems. Paths are relative to `root`, or
     absolute. Images behind URLs (`http`, `https`, `s3`, `gs`) are downloaded into the cache when the images are loaded,
     never before. Rows without a label are left out and counted.
 

@@ -1,6 +1,6 @@
 """A dataset of texts: a CSV or Parquet file with a text and a label in every row.
 
-`raycal.data.table` describes how the file is read, and `raycal.data.text_checks` which texts are refused.
+`raycal.data.tables` describes how the file is read, and `raycal.data.text_checks` which texts are refused.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from annotated_types import MinLen
 from raycal.data.image_dataset import DatasetInfo, datasets
 from raycal.data.loaded import UNLABELED, TextDataset, Texts
 from raycal.data.split import Fraction, Rows, WithSubset, random_split, refuse_torn_groups
-from raycal.data.table import SPLITS, Columns, Delimiter, OnProblem, Table, read_table
+from raycal.data.tables import SPLITS, Columns, Delimiter, OnProblem, Table, read_table
 from raycal.errors import InputError, first_of
 from raycal.registry import Kind
 

@@ -18,7 +18,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 class Problems(Protocol):
-    """Collects problems of rows; see `raycal.data.table`."""
+    """Collects problems of rows; see `raycal.data.tables`."""
 
     def add(self, bad: Mask, column: str, kind: str, text: Callable[[int], str]) -> None:
         """Add the problem of some rows."""

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from raycal.data import text_checks
-from raycal.data.table import Columns, Table, read_table
+from raycal.data.tables import Columns, Table, read_table
 from raycal.errors import InputError
 
 COLUMNS = Columns(sample="text", label="label")
@@ -28,11 +28,11 @@ def test_all_problems_of_texts_are_named_at_once(tmp_path: Path, monkeypatch: py
 
     place = tmp_path / "texts-refuse.parquet"
     assert str(caught.value).splitlines() == [
-        f"{place}: row 4, column text: is empty",
         f"{place}: row 2, column text: has only spaces",
         f"{place}: row 3, column text: has only spaces",
-        f"{place}: row 6, column text: has 13 characters; at most 12 are possible",
+        f"{place}: row 4, column text: is empty",
         f"{place}: row 5, column text: is the text of row 8, too, with the label b there and a here",
+        f"{place}: row 6, column text: has 13 characters; at most 12 are possible",
         f"{place}: row 7, column text: is the text of row 8, too, with the label b there and a here",
         f"{place}: row 8, column text: is the text of row 5, too, with the label a there and b here",
     ]

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from raycal.data.table import SPLITS, Columns, Table, read_table
+from raycal.data.tables import SPLITS, Columns, Table, read_table
 from raycal.errors import InputError
 
 PATHS = Columns(sample="path", label="label")
@@ -142,15 +142,15 @@ a,crow,train,g,1
 
     assert refused(tmp_path, content, ALL, classes=["crow", "jay"]) == [
         "t.csv: row 6: has 2 cells instead of 5",
-        "t.csv: row 5, column path: is empty",
         "t.csv: row 3, column label: 'crwo' is not one of the classes; did you mean crow?",
         "t.csv: row 3, column split: 'tset' is no split; give train, test or val",
         "t.csv: row 3, column group: is empty",
-        "t.csv: row 7, column weight: is empty; give a number above 0",
         "t.csv: row 3, column weight: '-1' is no number above 0",
         "t.csv: row 4, column weight: 'nan' is no number above 0",
-        "t.csv: row 5, column weight: 'many' is no number above 0",
         "t.csv: row 4, column path: a is in row 2, too, with the label crow there and the label jay here",
+        "t.csv: row 5, column path: is empty",
+        "t.csv: row 5, column weight: 'many' is no number above 0",
+        "t.csv: row 7, column weight: is empty; give a number above 0",
         "t.csv: row 8, column path: a is in row 2, too, with the same label",
     ]
 
@@ -322,7 +322,8 @@ def test_million_rows_with_three_wrong_ones_take_seconds_and_little_memory(tmp_p
             file.write(f"{path},{label},{'train' if row % 5 else 'test'},patient {row // 50},{weight}\n")
     code = f"""
 import resource, time
-from raycal.data.table import *
+from raycal.data.tables import *
+from raycal.errors import InputError
 begin = time.process_time()
 try:
     read_table({str(tmp_path / "t.csv")!r}, Columns(sample="path", label="label", split="split", group="group",

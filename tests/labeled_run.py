@@ -102,7 +102,7 @@ def label_run(
         settings=settings,
     )
     run = LabeledRun(file=file, storage=storage, job=job, config=config, settings=settings)
-    with command._project(job, config, run_folder, opened.dataset) as project:
+    with command._project(job, config, run_folder, opened.dataset, "epoch") as project:
         bots = Bots(project, [Path(name).name.split("-")[0] for name in opened.dataset.source.names])
         while len(run.run_dir.results()) < rounds:
             assert carry_on(order), run.run_dir.error()

@@ -136,7 +136,7 @@ FULL = "The answers could not be stored: No space left on device. They can be se
 READ_ONLY = "The answers could not be stored: Read-only file system. They can be sent again when this is solved."
 
 
-@pytest.mark.parametrize("sentence", [FULL, READ_ONLY], ids=["full", "read-only"])
+@pytest.mark.parametrize("sentence", [FULL, pytest.param(READ_ONLY, marks=pytest.mark.long)], ids=["full", "read-only"])
 def test_answers_and_training_go_on_when_the_disk_can_be_written_again(
     command: Command, disk: Disk, sentence: str
 ) -> None:

@@ -116,6 +116,7 @@ def submit(cluster: Cluster, name: str, folder: Path, *options: str) -> Client:
     return Client(int(found[1])).log_in(found[2])
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_command_works_as_a_job_and_continues_in_the_next_one(tmp_path: Path) -> None:
     folder, storage = tmp_path / "work", tmp_path / "runs"

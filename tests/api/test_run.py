@@ -149,7 +149,7 @@ def test_failed_experiment_raises_and_failed_trial_of_a_sweep_does_not() -> None
     assert "DivergedError" in done.trials["reason"][0]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.xdist_group("ray")
 def test_sweep_runs_on_ray_in_a_process_without_a_connection(tmp_path: Path) -> None:
     """A process that is connected to Ray is refused, because `ray.shutdown` at the end of the sweep would disconnect

@@ -145,14 +145,9 @@ def test_log_of_a_job_holds_the_sweep_and_nothing_else(cluster: Cluster, folder:
 @pytest.mark.slow
 def test_exit_code_of_the_sweep_is_that_of_the_job(cluster: Cluster, folder: Path, tmp_path: Path) -> None:
     (folder / "bad.yaml").write_text(SWEEP.replace("image_size: 32", "image_size: 5"))
-    options = ["--set", "grid={training.learning_rate: [1e18, 0.005]}", "--storage", str(tmp_path / "runs")]
-    assert cluster.submit("diverges", folder, "small.yaml", *options) == 1
     assert cluster.submit("mistaken", folder, "bad.yaml", "--storage", str(tmp_path / "runs")) == 1
 
-    diverged, mistaken = cluster.job("diverges"), cluster.job("mistaken")
-    assert (diverged["status"], diverged["driver_exit_code"]) == ("FAILED", 1)
-    assert "training diverged" in diverged["logs"]
-    assert "Traceback" not in diverged["logs"]
+    mistaken = cluster.job("mistaken")
     assert (mistaken["status"], mistaken["driver_exit_code"]) == ("FAILED", 2)
     assert "image_size" in mistaken["logs"]
     assert "Traceback" not in mistaken["logs"]

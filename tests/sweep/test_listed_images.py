@@ -73,7 +73,7 @@ def test_manifest_of_files_in_several_places(tmp_path: Path, rows: list[tuple[Pa
     assert {link.resolve().parent.name for link in links} == {"odd", "even"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_dataset_of_hugging_face(tmp_path: Path, rows: list[tuple[Path, int]]) -> None:
     library = pytest.importorskip("datasets")

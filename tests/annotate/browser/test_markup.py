@@ -37,6 +37,7 @@ def truth(tmp_path: Path) -> list[str]:
     return [NAMES[row % 2] for row in range(len(files))]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(500)
 def test_markup_in_names_stays_text(contexts: Callable[[], Any], truth: list[str], tmp_path: Path) -> None:
     known: list[str] = []

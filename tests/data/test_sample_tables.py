@@ -329,7 +329,7 @@ try:
     read_table({str(tmp_path / "t.csv")!r}, Columns(sample="path", label="label", split="split", group="group",
         weight="weight"), kind="paths", classes=[f"class_{{number:03}}" for number in range(100)])
 except InputError as error:
-    print(*(line.partition("row")[2] for line in error.problems), sep="\\n")
+    print(*(line.partition(": row")[2] for line in error.problems), sep="\\n")
 print(time.process_time() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
 """
 
@@ -339,9 +339,9 @@ print(time.process_time() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_m
     seconds, gigabytes = map(float, numbers.split())
     assert lines == [
         " 502, column label: 'clas_001' is not one of the classes; did you mean class_001?",
-        " 1000000, column weight: 'nan' is no number above 0",
         " 777779, column path: images/0000003.jpg is in row 5, too, with the label class_021 there and the label"
         " class_039 here",
+        " 1000000, column weight: 'nan' is no number above 0",
     ]
     assert seconds < 10
     assert gigabytes < 1

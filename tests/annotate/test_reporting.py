@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from in_memory import Client
 from labeled_folder import CONFIG, label_folder
 from labeled_run import LabeledRun, label_run
 from mlflow import MlflowClient
+from person import Person, wait_for
 
 from raycal.annotate.__main__ import main
 from raycal.annotate.reporting import Reporter, write_project_report
@@ -141,7 +143,9 @@ def test_project_of_bots_from_the_first_answer_to_the_report(tmp_path: Path, uri
         lines = []
         for line in process.stdout:
             lines.append(line)
-            if line.startswith("label here:"):
+            if found := re.match(r"label here: http://127\.0\.0\.1:(\d+)/#t=(\S+)", line):
+                person = Person(Client(int(found[1])).log_in(found[2]))
+                wait_for(lambda: person.state()["phase"] != "preparing", person.state)  # noqa: B023
                 process.send_signal(signal.SIGINT)
         code = process.wait(120)
     output = "".join(lines)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from raycal.algorithm.records import Indices, Labels
+from raycal.algorithm.records import Labels
+from raycal.data.given_split import empty_splits, given_rows, missing_classes
 from raycal.data.image_dataset import DatasetInfo, datasets
-from raycal.data.layout import Split, split_of
+from raycal.data.layout import split_of
 from raycal.data.loaded import UNLABELED, VectorDataset
 from raycal.data.split import Fraction, Rows, WithSubset, random_split, refuse_torn_groups
 from raycal.data.tables import MAX_CLASSES, SPLITS, Columns, Table, read_table
@@ -140,7 +141,7 @@ class Embeddings(WithSubset):
             class_names=content.class_names,
             class_sizes=tuple(sizes.tolist()),
             notes=(f"each vector has {width:,} {'value' if width == 1 else 'values'}", *notes),
-            warnings=_missing_classes(content, rows),
+            warnings=missing_classes(content.labels, content.class_names, rows, "vector"),
             kind=self.kind,
         )
 
@@ -208,53 +209,18 @@ class Embeddings(WithSubset):
             )
             rows = Rows(labeled[drawn.train], labeled[drawn.test])
         else:
-            rows = _given_rows(content.splits[labeled], labeled, self.file, notes)
+            rows, about_splits = given_rows(content.splits[labeled], labeled, self.kind)
+            notes += about_splits
+            if lacking := empty_splits(rows):
+                raise InputError(
+                    f"{self.file}: no vector with a label is in the {lacking} split; add some, or leave out the"
+                    " setting split, so that the test split is drawn"
+                )
             if content.groups is not None:
                 refuse_torn_groups(rows, content.groups, self.file)
             if self.test_fraction != TEST_FRACTION:
                 notes.append("test_fraction is not used: the file has the split")
         return self.subset(rows, self.file), tuple(notes)
-
-
-def _given_rows(splits: npt.NDArray[np.int8], rows: Indices, place: str, notes: list[str]) -> Rows:
-    """The rows of the splits that the file defines.
-
-    Args:
-        splits: The position of each row's split in `SPLITS`.
-        rows: The rows.
-        place: The file, for messages.
-        notes: A list to which notes about the splits are added.
-    """
-    by_split = {split: rows[splits == position] for position, split in enumerate(SPLITS)}
-    train, test, val = by_split[Split.TRAIN], by_split[Split.TEST], by_split[Split.VAL]
-    if len(test) and len(val):
-        notes.append(f"the {len(val):,} vectors of the validation split are not used")
-    elif len(val):
-        notes.append(f"there is no test split, so the {len(val):,} vectors of the validation split are the test split")
-        test = val
-    lacking = [name for name, part in (("train", train), ("test", test)) if not len(part)]
-    if lacking:
-        raise InputError(
-            f"{place}: no vector with a label is in the {' or the '.join(lacking)} split; add some, or leave out the"
-            " setting split, so that the test split is drawn"
-        )
-    return Rows(train, test)
-
-
-def _missing_classes(content: Content, rows: Rows) -> tuple[str, ...]:
-    """A line for each split that has no vector of some classes."""
-    lines = []
-    for split, part, so in (
-        ("training", rows.train, "no model can learn them"),
-        ("test", rows.test, "its accuracy says nothing about them"),
-    ):
-        sizes = np.bincount(content.labels[part], minlength=len(content.class_names))
-        if missing := [content.class_names[label] for label in np.flatnonzero(sizes == 0)]:
-            lines.append(
-                f"the {split} split has no vector of {len(missing)} of {len(content.class_names)} classes"
-                f" ({first_of(missing, NUM_NAMED)}): {so}"
-            )
-    return tuple(lines)
 
 
 # --------------------------------------------------------------------------------------------------------------- numpy

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from raycal.data.decode import decoded_images
 from raycal.data.download import Archive, download, download_root
+from raycal.data.given_split import missing_classes
 from raycal.data.image_dataset import DatasetInfo, ImageDataset, datasets
 from raycal.data.image_folder import list_images
-from raycal.data.listing import missing_classes, source_files
+from raycal.data.listing import source_files
 from raycal.data.split import Fraction, Rows, WithSubset, random_split
 from raycal.errors import InputError
 
@@ -57,7 +58,7 @@ class EuroSat(WithSubset):
                 class_names=listing.class_names,
                 class_sizes=listing.class_sizes,
                 notes=listing.notes,
-                warnings=missing_classes(listing, rows),
+                warnings=missing_classes(listing.labels, listing.class_names, rows, "image"),
             )
         if not self.download:
             raise InputError(

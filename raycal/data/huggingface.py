@@ -18,9 +18,10 @@ from annotated_types import Ge, Le, MinLen
 from raycal.algorithm.records import Indices, Labels
 from raycal.data.cache import absolute
 from raycal.data.decode import OnError
+from raycal.data.given_split import missing_classes
 from raycal.data.image_dataset import UNLABELED, DatasetInfo, ImageDataset, datasets
 from raycal.data.layout import Split, split_of
-from raycal.data.listing import Listing, load_listed_images, missing_classes
+from raycal.data.listing import Listing, load_listed_images
 from raycal.data.places import ImagesInTable
 from raycal.data.split import Fraction, Rows, WithSubset, consecutive, refuse_torn_groups
 from raycal.errors import InputError, first_of, one_line
@@ -128,7 +129,7 @@ class HuggingFace(WithSubset):
             class_names=listing.class_names,
             class_sizes=listing.class_sizes,
             notes=notes,
-            warnings=missing_classes(listing, rows),
+            warnings=missing_classes(listing.labels, listing.class_names, rows, "image"),
         )
 
     def load(self, *, content: str | None = None) -> ImageDataset:

@@ -8,10 +8,11 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from raycal.data.decode import OnError
+from raycal.data.given_split import missing_classes
 from raycal.data.image_dataset import DatasetInfo, ImageDataset, datasets
 from raycal.data.image_files import ImageTree, images_root
 from raycal.data.layout import read_layout
-from raycal.data.listing import Listing, load_listed_images, missing_classes
+from raycal.data.listing import Listing, load_listed_images
 from raycal.data.split import Fraction, Rows, WithSubset, consecutive
 
 TEST_FRACTION = 0.2
@@ -59,7 +60,7 @@ class ImageFolder(WithSubset):
             class_sizes=listing.class_sizes,
             folder=self._root,
             notes=notes,
-            warnings=missing_classes(listing, rows),
+            warnings=missing_classes(listing.labels, listing.class_names, rows, "image"),
         )
 
     def load(self, *, content: str | None = None) -> ImageDataset:

@@ -11,10 +11,9 @@ from raycal.algorithm.records import Floats, Indices, Labels
 from raycal.data.content import listing_digest
 from raycal.data.decode import DecodedFiles, OnError, decoded_images
 from raycal.data.image_dataset import ImageDataset, SourceFiles
-from raycal.data.image_files import NUM_NAMED
 from raycal.data.places import ListedFiles, Place
 from raycal.data.split import Rows, random_split
-from raycal.errors import InputError, first_of
+from raycal.errors import InputError
 
 
 class Listing(NamedTuple):
@@ -102,21 +101,6 @@ def _whole(rows: Indices, decoded: DecodedFiles, place: Place) -> Indices:
     if not len(whole):
         raise InputError(f"{place}: one split has no image that can be decoded; replace the broken ones")
     return whole
-
-
-def missing_classes(listing: Listing, rows: Rows) -> tuple[str, ...]:
-    """A line for each split that has no image of some classes."""
-    lines = []
-    for split, part, so in (
-        ("training", rows.train, "no model can learn them"),
-        ("test", rows.test, "its accuracy says nothing about them"),
-    ):
-        sizes = np.bincount(listing.labels[part], minlength=len(listing.class_names))
-        if missing := [listing.class_names[label] for label in np.flatnonzero(sizes == 0)]:
-            named = first_of(missing, NUM_NAMED)
-            num_classes = len(listing.class_names)
-            lines.append(f"the {split} split has no image of {len(missing)} of {num_classes} classes ({named}): {so}")
-    return tuple(lines)
 
 
 def source_files(listing: Listing, files: tuple[str, ...], decoded: DecodedFiles, place: Place) -> SourceFiles:

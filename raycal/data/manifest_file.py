@@ -15,13 +15,13 @@ from raycal.algorithm.records import Indices
 from raycal.data.cache import absolute, cache_dir
 from raycal.data.decode import OnError
 from raycal.data.fetch import fetch_files, missing_urls
+from raycal.data.given_split import empty_splits, given_rows, missing_classes
 from raycal.data.image_dataset import DatasetInfo, ImageDataset, datasets
 from raycal.data.images import FoundFiles, ImageList, UnlabeledFiles
-from raycal.data.layout import Split
-from raycal.data.listing import Listing, load_listed_images, missing_classes
+from raycal.data.listing import Listing, load_listed_images
 from raycal.data.places import ListedFiles, is_url
 from raycal.data.split import Fraction, Rows, WithSubset, refuse_torn_groups
-from raycal.data.tables import SPLITS, Columns, Delimiter, Mask, Table, read_table
+from raycal.data.tables import Columns, Delimiter, Mask, Table, read_table
 from raycal.errors import InputError, first_of
 
 TEST_FRACTION = 0.2
@@ -108,7 +108,7 @@ class ManifestFile(WithSubset):
             download=missing[0] if missing else "",
             download_to=str(cache_dir()) if missing else "",
             notes=notes,
-            warnings=missing_classes(listing, rows),
+            warnings=missing_classes(listing.labels, listing.class_names, rows, "image"),
         )
 
     def load(self, *, content: str | None = None) -> ImageDataset:
@@ -252,20 +252,13 @@ class ManifestFile(WithSubset):
         """The split that the table gives, and notes about this split."""
         if table.splits is None:
             return None, []
-        rows = {split: np.flatnonzero(table.splits == position) for position, split in enumerate(SPLITS)}
-        train, test, val, notes = rows[Split.TRAIN], rows[Split.TEST], rows[Split.VAL], list[str]()
-        if len(test) and len(val):
-            notes.append(f"the {len(val):,} rows of the validation split are not used")
-        elif len(val):
-            notes.append(f"there is no test split, so the {len(val):,} rows of the validation split are the test split")
-            test = val
-        lacking = [name for name, part in (("train", train), ("test", test)) if not len(part)]
-        if lacking:
+        rows, notes = given_rows(table.splits, np.arange(len(table)), "rows")
+        if lacking := empty_splits(rows):
             raise InputError(
-                f"{self.file}: column {self.split}: no row is in the {' or the '.join(lacking)} split; add some, or"
+                f"{self.file}: column {self.split}: no row is in the {lacking} split; add some, or"
                 " leave the setting split out to have the test split drawn"
             )
-        return Rows(train, test), notes
+        return rows, notes
 
     def fetch(self, names: Sequence[str]) -> None:
         """Download the images that are behind URLs and not in the cache.

@@ -11,15 +11,15 @@ from typing import Annotated, ClassVar
 import numpy as np
 from annotated_types import MinLen
 
+from raycal.data.given_split import given_rows, missing_classes
 from raycal.data.image_dataset import DatasetInfo, datasets
 from raycal.data.loaded import UNLABELED, TextDataset, Texts
 from raycal.data.split import Fraction, Rows, WithSubset, random_split, refuse_torn_groups
-from raycal.data.tables import SPLITS, Columns, Delimiter, OnProblem, Table, read_table
-from raycal.errors import InputError, first_of
+from raycal.data.tables import Columns, Delimiter, OnProblem, Table, read_table
+from raycal.errors import InputError
 from raycal.registry import Kind
 
 TEST_FRACTION = 0.2
-NUM_NAMED = 5
 Column = Annotated[str, MinLen(1)]
 
 
@@ -70,7 +70,7 @@ class TextRows(WithSubset):
             class_names=table.class_names,
             class_sizes=tuple(np.bincount(table.labels, minlength=len(table.class_names)).tolist()),
             notes=notes,
-            warnings=self._missing_classes(rows),
+            warnings=missing_classes(table.labels, table.class_names, rows, "text"),
         )
 
     def load(self, *, content: str | None = None) -> TextDataset:
@@ -123,8 +123,7 @@ class TextRows(WithSubset):
         place.
         """
         assert table.splits is not None
-        train, test, val = (np.flatnonzero(table.splits == number) for number in range(len(SPLITS)))
-        rows = Rows(train, test if len(test) else val)
+        rows, _ = given_rows(table.splits, np.arange(len(table)), self.kind)
         if not len(rows.train) or not len(rows.test):
             lacking = "training" if not len(rows.train) else "testing"
             raise InputError(f"{self.file}: column {self.split}: no row is for {lacking}; give train and test")
@@ -132,17 +131,3 @@ class TextRows(WithSubset):
             names = np.array(table.group_names, object)[table.groups]
             refuse_torn_groups(rows, names.astype(str), self.file)
         return rows
-
-    def _missing_classes(self, rows: Rows) -> tuple[str, ...]:
-        """A line for each split that has no text of some classes."""
-        table, lines = self._table, list[str]()
-        for split, part, so in (
-            ("training", rows.train, "no model can learn them"),
-            ("test", rows.test, "its accuracy says nothing about them"),
-        ):
-            sizes = np.bincount(table.labels[part], minlength=len(table.class_names))
-            if missing := [table.class_names[label] for label in np.flatnonzero(sizes == 0)]:
-                named = first_of(missing, NUM_NAMED)
-                total = len(table.class_names)
-                lines.append(f"the {split} split has no text of {len(missing)} of {total} classes ({named}): {so}")
-        return tuple(lines)

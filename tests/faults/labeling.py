@@ -176,14 +176,16 @@ class Page:
         """Call the server and return its answer, which must be no error."""
         headers = {"Content-Type": "application/json", "Origin": self._origin, "Cookie": self._cookie}
         method = "POST" if body else "GET"
-        try:
-            self._connection.request(method, path, json.dumps(body) if body else None, headers)
-            with self._connection.getresponse() as response:
-                content, cookie = response.read(), response.getheader("Set-Cookie")
-        except (OSError, http.client.HTTPException) as error:
-            raise ServerIsGoneError from error
-        if response.status == 503:  # The server is ending.
-            raise ServerIsGoneError
+        while True:
+            try:
+                self._connection.request(method, path, json.dumps(body) if body else None, headers)
+                with self._connection.getresponse() as response:
+                    content, cookie = response.read(), response.getheader("Set-Cookie")
+            except (OSError, http.client.HTTPException) as error:
+                raise ServerIsGoneError from error
+            if response.status != 503:
+                break
+            time.sleep(0.02)  # The server still opens the project, or it is ending.
         assert response.status == 200, (path, response.status, content)
         self._cookie = cookie.partition(";")[0] if cookie else self._cookie
         return json.loads(content)

@@ -16,6 +16,7 @@ WIDTHS = {
     "resnet34": 512,
     "resnet50": 2048,
     "resnet101": 2048,
+    "mobilenet_v2": 1280,
     "mobilenet_v3_small": 1024,
     "mobilenet_v3_large": 1280,
     "efficientnet_b0": 1280,
@@ -25,6 +26,9 @@ WIDTHS = {
     "vit_b_16": 768,
     "vit_b_32": 768,
 }
+
+
+PRETRAINED = [name for name in networks if networks.facts(name).imagenet is not None]
 
 
 def learner(network: str, training: TrainingConfig = TRAINING) -> NetworkLearner:
@@ -39,7 +43,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.mark.parametrize("name", [name for name in networks if networks.facts(name).imagenet is not None])
+@pytest.mark.parametrize("name", PRETRAINED)
 def test_network_is_known_to_torchvision_with_these_multiply_adds(name: str) -> None:
     assert get_model_weights(name).IMAGENET1K_V1.meta["_ops"] == networks.facts(name).gflop
 
@@ -54,13 +58,13 @@ def test_resnet18_is_torchvisions_with_the_same_draws() -> None:
     assert made.state_dict()["fc.weight"].shape == (7, 512)
 
 
-@pytest.mark.parametrize("name", [name for name in networks if name in SMALL or name == "resnet18"])
+@pytest.mark.parametrize("name", ["resnet18", *SMALL])
 def test_embeddings_are_what_the_last_layer_is_given(name: str) -> None:
     check_embeddings(name, 64)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in networks if name not in SMALL and name != "resnet18"])
+@pytest.mark.parametrize("name", [name for name in PRETRAINED if name not in ("resnet18", *SMALL)])
 def test_embeddings_are_what_the_last_layer_of_a_large_network_is_given(name: str) -> None:
     check_embeddings(name, networks.facts(name).image_size or 32)
 

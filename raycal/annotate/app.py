@@ -104,6 +104,7 @@ class AnnotationApp:
             "/api/state": self.state,
             "/api/events": self.events,
             "/image/{row}/{size}": self.image,
+            "/text/{row}": self.text,
         }
         for path, answer in pages.items():
             app.add_api_route(path, answer, methods=["GET", "HEAD"], response_model=None)
@@ -112,6 +113,7 @@ class AnnotationApp:
             "/api/next": self.next,
             "/api/more": self.more,
             "/api/pictures": self.pictures,
+            "/api/texts": self.texts,
             "/api/answers": self.answers,
             "/api/close": self.close,
             "/api/rename": self.rename,
@@ -207,7 +209,7 @@ class AnnotationApp:
         return JSONResponse(await self._in(self._asking, self._project.heartbeat, who, body.client, body.holding))
 
     async def more(self, request: Request, body: More) -> Response:
-        """More images of a cluster."""
+        """More samples of a cluster."""
         return JSONResponse(
             await self._in(self._asking, self._project.more, _person(request).who, body.question, body.page)
         )
@@ -303,6 +305,22 @@ class AnnotationApp:
             return await self._in(self._drawing, make, row)
         except IndexError:
             raise Refusal(404, "There is no such image.") from None
+
+    async def text(self, request: Request, row: str) -> Response:
+        """A whole text as JSON. A browser keeps it as long as a picture."""
+        if not ROW.fullmatch(row):
+            raise Refusal(404, NOT_FOUND)
+        try:
+            text = await self._in(self._drawing, self._project.text, int(row))
+        except IndexError:
+            raise Refusal(404, "There is no such text.") from None
+        content = json.dumps(text).encode()
+        kept = IMMUTABLE if request.query_params.get("v") else REVALIDATED
+        return _cached(request, content, "application/json", etag_of(content), kept)
+
+    async def texts(self, request: Request, body: Rows) -> Response:
+        """The beginnings of texts in one response."""
+        return JSONResponse({"texts": await self._in(self._drawing, self._project.texts, body.rows)})
 
     def _address(self, request: Request) -> str:
         """The address of the client, as far as it can be known."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from threading import Event
 from typing import Any, NamedTuple
 
+from raycal.algorithm.questions import StepQuestions
 from raycal.annotate.folder_file import ProjectFile
 from raycal.annotate.opening import OpeningProject
 from raycal.annotate.reporting import Reporter
@@ -22,12 +23,12 @@ from raycal.capacity.machine import this_machine
 from raycal.config import ExperimentConfig, load_sweep
 from raycal.config.labels import image_root
 from raycal.config.people import asks_people
-from raycal.data import DatasetInfo, ImageDataset
+from raycal.data import DatasetInfo, ImageDataset, LoadedDataset
 from raycal.data.cache import absolute
 from raycal.data.decode import Progress, ignore_progress
-from raycal.data.images import unlabeled_files
 from raycal.data.pictures import Pictures
 from raycal.data.places import FilePlace
+from raycal.data.unlabeled import unlabeled_samples
 from raycal.errors import InputError, StoppedError
 from raycal.experiment import build
 from raycal.experiment.downloads import downloads, fetch_weights
@@ -36,7 +37,7 @@ from raycal.people.fold import fold
 from raycal.people.log import read_events
 from raycal.people.prices import fit_prices, prices_yaml, timed_answers
 from raycal.people.project import FINISHED, Project, project_id
-from raycal.people.project_images import NAME, read_image_list, write_image_list
+from raycal.people.project_samples import list_name, read_sample_list, write_sample_list
 from raycal.people.shown import first_shown
 from raycal.storage.folder import Folder
 from raycal.storage.inputs import Inputs
@@ -81,7 +82,7 @@ def run_command(options: Namespace) -> int:
         overrides=options.overrides,
         people=True,
     )
-    job = prepare(request, inspect_images)
+    job = prepare(request, inspect_samples)
     ((key, config),) = job.selected.items()
     if job.iterations is not None:
         config = config.model_copy(update={"iterations": job.iterations})
@@ -98,17 +99,17 @@ def run_command(options: Namespace) -> int:
 
 
 class Opened(NamedTuple):
-    """The images of a project.
+    """The samples of a project.
 
     Attributes:
-        dataset: The images.
-        root: The folder, or another place, that the files of the images are in. None if the images did not come from
+        dataset: The samples.
+        root: The folder, or another place, that the files of the samples are in. None if the samples did not come from
             one file each.
-        duplicates: The name of each file that was left out as a duplicate, mapped to the name of the image with the
+        duplicates: The name of each sample that was left out as a duplicate, mapped to the name of the sample with the
             same content.
     """
 
-    dataset: ImageDataset
+    dataset: LoadedDataset
     root: FilePlace | None
     duplicates: Mapping[str, str] = {}
 
@@ -128,17 +129,17 @@ def _label(
         opening = OpeningProject(_known_facts(job, config, run_folder))
         opened: list[_OpenedProject] = []
 
-        def read_images_and_run(must_stop: Event) -> None:
+        def read_samples_and_run(must_stop: Event) -> None:
             def tell(done: int, total: int) -> None:
                 if must_stop.is_set():
                     raise StoppedError("the server ends")
                 opening.tell(done, total)
 
             with suppress(StoppedError):
-                images = open_images(config, run_folder, tell)
+                samples = open_samples(config, run_folder, tell)
             if must_stop.is_set():
                 return
-            opened.append(_open_project(job, config, run_folder, images, address, held, opening.epoch))
+            opened.append(_open_project(job, config, run_folder, samples, address, held, opening.epoch))
             opening.open(opened[0].project, opened[0].pictures)
             opened[0].rounds.run(must_stop)
 
@@ -146,10 +147,13 @@ def _label(
         run_folder.write(ADDRESS, server_options.link(listener.getsockname()[1], "").encode())
         print("  Ctrl-C stops the server; the same command continues the project", flush=True)
         try:
-            code = serve(opening, opening, tokens, server_options, background=read_images_and_run, listener=listener)
+            code = serve(opening, opening, tokens, server_options, background=read_samples_and_run, listener=listener)
             place = job.sweep_dir.folder.place
             if not opened:
-                print(f"the images are not read yet; the same command reads them again; all answers are in {place}")
+                (info,) = job.infos.values()
+                print(
+                    f"the {info.kind} are not read yet; the same command reads them again; all answers are in {place}"
+                )
                 return code
             print(_farewell(opened[0].project, opened[0].rounds.run_dir, place), flush=True)
             if code in (0, INTERRUPTED):  # after SIGTERM, the process may be killed within seconds
@@ -161,11 +165,11 @@ def _label(
 
 
 class _OpenedProject(NamedTuple):
-    """The objects that serve a project whose images were read."""
+    """The objects that serve a project whose samples were read."""
 
     job: Job
     project: Project
-    pictures: Pictures
+    pictures: Pictures | None
     rounds: Rounds
     reporter: Reporter
     tracker: Tracker | NoTracker
@@ -183,19 +187,24 @@ def _open_project(
     """Open the log of a project, take its folder, and prepare its rounds.
 
     Args:
-        opened: The images.
+        opened: The samples.
         address: See `_label`.
         held: Closes what this function opens.
         epoch: See `Project`.
     """
     project = held.enter_context(_project(job, config, run_folder, opened.dataset, epoch))
-    pictures = held.enter_context(Pictures(opened.dataset, opened.root))
+    dataset = opened.dataset
+    pictures = held.enter_context(Pictures(dataset, opened.root)) if isinstance(dataset, ImageDataset) else None
     allocation = allocate_trials(job, [_machine_of_the_model(job, address)])
     job, lease = take_folder(job, {}, allocation.threads, Inputs())
     tracker = held.enter_context(tracked(job))
     (key,) = job.selected
     run_dir = job.sweep_dir.run_dir(key)
     reporter = Reporter(job.sweep_dir.folder, run_dir)
+
+    def prepare(step: StepQuestions) -> None:
+        if pictures is not None:
+            pictures.prepare(first_shown(step, dataset.train_rows))
 
     def round_may_have_ended() -> None:
         tracker.changed(key)
@@ -218,20 +227,22 @@ def _open_project(
         desk=project,
         clustering=build.clustering(config),
         on_commit=round_may_have_ended,
-        on_open=lambda step: pictures.prepare(first_shown(step, opened.dataset.train_rows)),
+        on_open=prepare,
+        kind=dataset.kind,
     )
-    if not opened.dataset.class_names:
-        pictures.prepare(opened.dataset.test_rows)
+    if pictures is not None and not dataset.class_names:
+        pictures.prepare(dataset.test_rows)
     return _OpenedProject(job, project, pictures, rounds, reporter, tracker)
 
 
 def _known_facts(job: Job, config: ExperimentConfig, run_folder: Folder) -> dict[str, object]:
-    """The part of the state of a project that is known before its images are read."""
+    """The part of the state of a project that is known before its samples are read."""
     (info,) = job.infos.values()
     scenario = config.resolved_scenario
     return {
         "project": job.sweep.name,
         "project_id": project_id(run_folder),
+        "noun": info.noun,
         "rounds": scenario.iterations(config.iterations),
         "budget": info.num_train if scenario.whole_pool else config.interactions_per_iteration,
         "total": info.num_train + (0 if info.num_classes else info.num_test),
@@ -294,10 +305,12 @@ def _print_start(job: Job, config: ExperimentConfig) -> None:
     if job.tracking_uri is not None:
         print(f"  MLflow  {without_secrets(job.tracking_uri)}")
     print(*(f"  {line}" for line in (*describe(job.infos.values()), *job.warnings())), sep="\n")
-    print("  reading the images, which later starts find in the cache", flush=True)
+    (info,) = job.infos.values()
+    cached = ", which later starts find in the cache" if info.kind == "images" else ""
+    print(f"  reading the {info.kind}{cached}", flush=True)
 
 
-def _project(job: Job, config: ExperimentConfig, run_folder: Folder, dataset: ImageDataset, epoch: str) -> Project:
+def _project(job: Job, config: ExperimentConfig, run_folder: Folder, dataset: LoadedDataset, epoch: str) -> Project:
     has_labels = bool(dataset.class_names)
     scenario = config.resolved_scenario
     return Project(
@@ -313,22 +326,25 @@ def _project(job: Job, config: ExperimentConfig, run_folder: Folder, dataset: Im
     )
 
 
-def inspect_images(config: ExperimentConfig, *, sweep_dir: SweepDir) -> DatasetInfo:
+def inspect_samples(config: ExperimentConfig, *, sweep_dir: SweepDir) -> DatasetInfo:
     """The sizes of the pool and of the hold-out of a project, which may have been started before.
 
     Raises:
-        InputError: The images cannot be used, or some of an earlier start are missing.
+        InputError: The samples cannot be used, or some of an earlier start are missing.
     """
     dataset = build.dataset(config)
-    files = unlabeled_files(dataset)
-    if files is None:
-        return dataset.inspect()
+    unlabeled = unlabeled_samples(dataset)
+    if unlabeled is None:
+        info = dataset.inspect()
+        if info.kind == "vectors":
+            raise InputError(f"dataset {config.dataset.name}: has vectors, but people can only label images and texts")
+        return info
     run_folder = sweep_dir.run_dir(config.experiment_id).folder
-    return files.inspect_listed(read_image_list(run_folder, anywhere=files.names_anywhere))
+    return unlabeled.inspect_listed(read_sample_list(run_folder, unlabeled.kind, anywhere=unlabeled.names_anywhere))
 
 
-def open_images(config: ExperimentConfig, run_folder: Folder, progress: Progress = ignore_progress) -> Opened:
-    """The images, in the order of earlier starts, which is recorded in the folder of the run.
+def open_samples(config: ExperimentConfig, run_folder: Folder, progress: Progress = ignore_progress) -> Opened:
+    """The samples, in the order of earlier starts, which is recorded in the folder of the run.
 
     Args:
         config: The experiment.
@@ -336,27 +352,26 @@ def open_images(config: ExperimentConfig, run_folder: Folder, progress: Progress
         progress: Called while images are decoded.
 
     Raises:
-        InputError: The images cannot be used, or some of an earlier start are missing.
+        InputError: The samples cannot be used, or some of an earlier start are missing.
     """
     dataset = build.dataset(config)
     root = config.dataset.options.get("root")
     folder = None if root is None else absolute(root)
-    files = unlabeled_files(dataset)
-    if files is None:
-        images = dataset.load()
-        if not isinstance(images, ImageDataset):
-            raise InputError(f"dataset {config.dataset.name}: has {images.kind}, but people can only label images")
-        return Opened(images, None if images.source is None else images.source.place or folder)
-    before = read_image_list(run_folder, anywhere=files.names_anywhere)
+    unlabeled = unlabeled_samples(dataset)
+    if unlabeled is None:
+        samples = dataset.load()
+        return Opened(samples, None if samples.source is None else samples.source.place or folder)
+    kind = unlabeled.kind
+    before = read_sample_list(run_folder, kind, anywhere=unlabeled.names_anywhere)
     if before is None and read_events(run_folder):
         raise InputError(
-            f"{run_folder.place}/{PEOPLE}/{NAME}: is missing, but the answers are about the images in this list; "
+            f"{run_folder.place}/{list_name(kind)}: is missing, but the answers are about the {kind} in this list; "
             "restore it from a copy"
         )
-    loaded = files.load_listed(before=before, progress=progress)
-    write_image_list(run_folder, loaded.image_list)
-    if before is not None and len(loaded.image_list.names) > len(before.names):
-        print(f"  {len(loaded.image_list.names) - len(before.names):,} new images were added", flush=True)
+    loaded = unlabeled.load_listed(before=before, progress=progress)
+    write_sample_list(run_folder, loaded.sample_list)
+    if before is not None and len(loaded.sample_list.names) > len(before.names):
+        print(f"  {len(loaded.sample_list.names) - len(before.names):,} new {kind} were added", flush=True)
     source = loaded.dataset.source
     return Opened(loaded.dataset, None if source is None else source.place, loaded.duplicates)
 
@@ -378,7 +393,7 @@ def _change_access(options: Namespace, server_options: ServerOptions, run_folder
 
 def _export(options: Namespace, job: Job, config: ExperimentConfig) -> int:
     """Write the labels and the model into a folder."""
-    from raycal.annotate.exporting import labeled_images, people_record, read_book
+    from raycal.annotate.exporting import labeled_samples, people_record, read_book
     from raycal.export.__main__ import lines_of
     from raycal.export.write import export_run
 
@@ -389,13 +404,13 @@ def _export(options: Namespace, job: Job, config: ExperimentConfig) -> int:
             f"{options.project}: nothing can be exported before the first round is finished and the model has learned "
             "from it"
         )
-    opened = open_images(config, run_dir.folder)
+    opened = open_samples(config, run_dir.folder)
     book = read_book(run_dir, opened.dataset.class_names)
     summary = export_run(
         run_dir.folder.uri,
         options.export,
         people=people_record(run_dir, book, opened.duplicates),
-        images=labeled_images(opened.dataset, book),
+        images=labeled_samples(opened.dataset, book),
         originals=opened.root,
         command=f"python -m raycal.annotate {options.project} --export DIR",
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from raycal.algorithm.records import Indices, Interaction
-from raycal.data import ImageDataset
+from raycal.data import LoadedDataset
 from raycal.export.evidence import PeopleRecord
 from raycal.people.fold import HOLDOUT, Book, fold
 from raycal.people.log import read_events
@@ -15,13 +15,13 @@ from raycal.people.steps import STEPS, StepFiles
 from raycal.storage.run_dir import RunDir
 
 
-def labeled_images(images: ImageDataset, book: Book) -> ImageDataset:
-    """The images with the classes and the labels of the hold-out that people gave. Labels that nobody gave are -1."""
-    if images.class_names:
-        return images
-    labels, answered = images.labels.copy(), book.holdout()
-    labels[images.test_rows[list(answered)]] = list(answered.values())
-    return replace(images, labels=labels, class_names=book.classes)
+def labeled_samples(samples: LoadedDataset, book: Book) -> LoadedDataset:
+    """The samples with the classes and the labels of the hold-out that people gave. Labels that nobody gave are -1."""
+    if samples.class_names:
+        return samples
+    labels, answered = samples.labels.copy(), book.holdout()
+    labels[samples.test_rows[list(answered)]] = list(answered.values())
+    return replace(samples, labels=labels, class_names=book.classes)
 
 
 def people_record(run_dir: RunDir, book: Book, duplicates: Mapping[str, str]) -> PeopleRecord:
@@ -30,7 +30,7 @@ def people_record(run_dir: RunDir, book: Book, duplicates: Mapping[str, str]) ->
     Args:
         run_dir: The folder of the run.
         book: The answers, as the log of the run gives them.
-        duplicates: The name of each file that was left out as a duplicate, mapped to the name of the image with the
+        duplicates: The name of each sample that was left out as a duplicate, mapped to the name of the sample with the
             same content.
     """
     num_committed = len(run_dir.results())

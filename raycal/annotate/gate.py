@@ -23,7 +23,7 @@ MAX_DROPPED_BYTES = 1024 * 1024
 BODY_SECONDS = 15.0
 
 LOG_IN = "/api/session"
-NEEDS_SESSION = ("/api/", "/image/")
+NEEDS_SESSION = ("/api/", "/image/", "/text/")
 SAFE_METHODS = ("GET", "HEAD")
 MISTAKE = "The server has made a mistake; what went wrong is in its output."
 

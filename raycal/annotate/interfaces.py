@@ -9,7 +9,7 @@ Json = dict[str, Any]
 class Project(Protocol):
     """The questions and answers of a project. All methods may be called from several threads at the same time.
 
-    `who` is the pseudonym of a person, and `client` the id of a browser tab. Images are rows of `ImageDataset.images`.
+    `who` is the pseudonym of a person, and `client` the id of a browser tab. Samples are rows of the dataset.
 
     Raises:
         InputError: Raised by every method if it refuses what is asked for; the message is a sentence for the person.
@@ -27,6 +27,12 @@ class Project(Protocol):
     def heartbeat(self, who: str, client: str, holding: Sequence[str]) -> Json: ...
 
     def more(self, who: str, question: str, page: int) -> Json: ...
+
+    def texts(self, rows: Sequence[int]) -> list[tuple[int, str]]:
+        """The row and the beginning of each of these texts. A row that is no text is left out."""
+
+    def text(self, row: int) -> Json:
+        """A whole text, or the part of it that people see. It raises an `IndexError` if there is no such text."""
 
     def submit(self, who: str, client: str, events: Sequence[object]) -> list[Json]:
         """Check and store events, which may have any form. There is a receipt for each of them, in the same order."""

@@ -40,7 +40,7 @@ class Heartbeat(Body):
 
 
 class More(Body):
-    """Asks for more images of a cluster."""
+    """Asks for more samples of a cluster."""
 
     client: Id
     question: Id
@@ -55,7 +55,7 @@ class Release(Body):
 
 
 class Rows(Body):
-    """Asks for thumbnails."""
+    """Asks for thumbnails, or for the beginnings of texts."""
 
     rows: Annotated[list[Row], Field(max_length=MAX_PICTURES)]
 

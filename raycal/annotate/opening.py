@@ -1,4 +1,4 @@
-"""Stands in for a project whose images are still being read, so that its page can be opened at once and says how far
+"""Stands in for a project whose samples are still being read, so that its page can be opened at once and says how far
 that is."""
 
 import threading
@@ -8,40 +8,40 @@ from uuid import uuid4
 from raycal.annotate.interfaces import Json, Pictures, Project
 from raycal.errors import InfrastructureError
 
-WAITING = "The images are still being read. Your answers are kept in this browser and sent afterwards."
-
 
 class StillOpeningError(InfrastructureError):
-    """The project cannot do this before its images are read; a page tries again."""
+    """The project cannot do this before its samples are read; a page tries again."""
 
 
 class OpeningProject:
-    """A project and its pictures, which say that the images are being read until `open` is called.
+    """A project and its pictures, which say that the samples are being read until `open` is called.
 
     All methods may be called from many threads at the same time.
 
     Args:
-        facts: The part of the state that is known before the images are read, such as the name of the project.
+        facts: The part of the state that is known before the samples are read, such as the name of the project.
         epoch: Distinguishes this start of the server from others; the project that is opened must have the same.
     """
 
     def __init__(self, facts: Mapping[str, object], *, epoch: str | None = None) -> None:
         self.epoch = epoch or uuid4().hex
-        self._facts = dict(facts)
+        self._facts = {"noun": "image", **facts}
         self._lock = threading.Lock()
         self._num_changes = 0
-        self._message = "The images are being read."
+        self._message = f"{self._samples} are being read."
         self._project: Project | None = None
         self._pictures: Pictures | None = None
 
     def tell(self, done: int, total: int) -> None:
         """Say on the page how many of the images are decoded."""
         with self._lock:
-            self._message = f"The images are being read: {done:,} of {total:,}. Later starts find them in the cache."
+            self._message = (
+                f"{self._samples} are being read: {done:,} of {total:,}. Later starts find them in the cache."
+            )
             self._num_changes += 1
 
-    def open(self, project: Project, pictures: Pictures) -> None:
-        """Pass all further calls on to the project and to its pictures."""
+    def open(self, project: Project, pictures: Pictures | None) -> None:
+        """Pass all further calls on to the project and to its pictures, which only images have."""
         with self._lock:
             self._project, self._pictures = project, pictures
             self._num_changes += 1
@@ -92,8 +92,16 @@ class OpeningProject:
         return {"lost": []} if self._project is None else self._project.heartbeat(who, client, holding)
 
     def more(self, who: str, question: str, page: int) -> Json:
-        """Further images of a cluster."""
+        """Further samples of a cluster."""
         return self._opened.more(who, question, page)
+
+    def texts(self, rows: Sequence[int]) -> list[tuple[int, str]]:
+        """The beginnings of some texts."""
+        return self._opened.texts(rows)
+
+    def text(self, row: int) -> Json:
+        """A whole text."""
+        return self._opened.text(row)
 
     def submit(self, who: str, client: str, events: Sequence[object]) -> list[Json]:
         """Store what a person did."""
@@ -127,11 +135,21 @@ class OpeningProject:
     @property
     def _opened(self) -> Project:
         if self._project is None:
-            raise StillOpeningError(WAITING)
+            raise StillOpeningError(self._waiting)
         return self._project
 
     @property
     def _opened_pictures(self) -> Pictures:
+        if self._project is None:
+            raise StillOpeningError(self._waiting)
         if self._pictures is None:
-            raise StillOpeningError(WAITING)
+            raise IndexError("this project has no pictures")
         return self._pictures
+
+    @property
+    def _samples(self) -> str:
+        return f"The {self._facts['noun']}s"
+
+    @property
+    def _waiting(self) -> str:
+        return f"{self._samples} are still being read. Your answers are kept in this browser and sent afterwards."

@@ -21,6 +21,7 @@ from raycal.errors import InfrastructureError, RaycalError, TakenOverError, one_
 from raycal.people.fold import fold
 from raycal.people.log import read_events
 from raycal.people.steps import STEPS, StepFiles
+from raycal.registry import Kind
 from raycal.storage.run_dir import RunDir
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class Rounds:
         clustering: Cuts a cluster in two when a person splits it.
         on_commit: Called after each saved iteration.
         on_open: Called before people get the questions of a step.
+        kind: The kind of the samples, as a plural, for messages.
     """
 
     task: Task
@@ -73,6 +75,7 @@ class Rounds:
     clustering: Clustering
     on_commit: Callable[[], object] = lambda: None
     on_open: Callable[[StepQuestions], object] = lambda step: None
+    kind: Kind = "images"
 
     def run(self, must_stop: Event) -> None:
         """Run the rounds until the experiment ends or the event is set."""
@@ -149,7 +152,7 @@ class Rounds:
         if self._is_answered(iteration):
             self.desk.open_step(None, iteration, "training", "The model learns from the new labels.")
         else:
-            words = "The model looks at the images. If none is left to ask about, it learns from the labels."
+            words = f"The model looks at the {self.kind}. If none is left to ask about, it learns from the labels."
             self.desk.open_step(None, iteration, "preparing", words)
         reason = run_worker(self.task, must_stop)
         if must_stop.is_set():

@@ -120,7 +120,8 @@ def component(
 
     Args:
         fills_in: Whether options that are not given get their default values. Otherwise options that are given with
-            their default values are left out.
+            their default values are left out. An entry may name options in its class variable `written_if_set`; these
+            are left out if they are None, so that files from before these options existed stay as they are.
     """
 
     def check(value: Any, info: ValidationInfo) -> Any:
@@ -140,7 +141,11 @@ def component(
             hint = did_you_mean(value["name"], registry)
             raise PydanticCustomError("unknown_name", "no such {kind} {hint}", {"kind": kind, "hint": hint})
         checked = _options_model(registry, value["name"], model).model_validate(value, context=info.context)
-        return checked.model_dump(exclude_defaults=not fills_in)
+        settings = checked.model_dump(exclude_defaults=not fills_in)
+        for key in getattr(registry[value["name"]], "written_if_set", ()):
+            if settings.get(key) is None:
+                settings.pop(key, None)
+        return settings
 
     return BeforeValidator(check)
 

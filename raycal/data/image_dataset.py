@@ -58,6 +58,11 @@ class DatasetInfo:
     warnings: tuple[str, ...] = ()
     kind: Kind = "images"
 
+    @property
+    def noun(self) -> str:
+        """The word for one sample: `image`, `vector` or `text`."""
+        return self.kind.removesuffix("s")
+
     def __str__(self) -> str:
         """A line such as `birds: 3 classes (crow 40, jay 38, tit 41), 95 train, 24 test`."""
         if not self.num_classes:

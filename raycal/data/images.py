@@ -1,17 +1,15 @@
 """A folder of images that have no labels yet, which people label while Algorithm 1 runs."""
 
-import json
 import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Annotated, ClassVar, NamedTuple
+from pathlib import Path
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from annotated_types import Ge, Le
 
-from raycal.algorithm.randomness import stream
 from raycal.data.content import DIGEST_BYTES, Digests, content_digest, first_with_content, listing_digest
 from raycal.data.decode import (
     DecodedFiles,
@@ -23,7 +21,7 @@ from raycal.data.decode import (
     joined_images,
     refuse_broken,
 )
-from raycal.data.image_dataset import UNLABELED, Dataset, DatasetInfo, ImageDataset, SourceFiles, datasets
+from raycal.data.image_dataset import UNLABELED, DatasetInfo, ImageDataset, SourceFiles, datasets
 from raycal.data.image_files import (
     NUM_NAMED,
     READABLE,
@@ -35,89 +33,8 @@ from raycal.data.image_files import (
 )
 from raycal.data.places import FilePlace
 from raycal.data.remembered import remembered_digests
+from raycal.data.unlabeled import LoadedSamples, SampleList, Unlabeled
 from raycal.errors import InputError, first_of
-
-FORMAT_VERSION = 1
-MOST_HELD_OUT, HELD_OUT_SHARE = 400, 5  # the default size of the hold-out: a fifth of the images, but at most 400
-FEWEST_IMAGES = 2  # the pool and the hold-out need at least one image each
-
-
-@dataclass(frozen=True, slots=True)
-class ImageList:
-    """The images of a folder in the order in which they are numbered.
-
-    The list is made at the first start and kept by the caller. A later start that gets the list gives the same images
-    the same numbers, and appends the images that were added to the folder since.
-
-    Attributes:
-        names: The paths of the R images relative to the folder, with "/"; the position of a path is the image's row.
-        digests: The digest of each file's content, in hexadecimal.
-        holdout: The rows of the images that are held out, in the order in which they were drawn. For every n, the first
-            n of these rows are a simple random sample of the images.
-    """
-
-    names: tuple[str, ...]
-    digests: tuple[str, ...]
-    holdout: tuple[int, ...]
-
-    def to_json(self) -> bytes:
-        """The list as JSON with one line for each image; equal lists give equal bytes."""
-        images = ",\n".join(json.dumps(image) for image in zip(self.names, self.digests, strict=True))
-        holdout = json.dumps(self.holdout)
-        return f'{{"format": {FORMAT_VERSION},\n"holdout": {holdout},\n"images": [\n{images}\n]}}\n'.encode()
-
-    @classmethod
-    def from_json(cls, content: bytes, place: str, *, anywhere: bool = False) -> "ImageList":
-        """The list that `to_json` wrote.
-
-        Args:
-            content: The bytes.
-            place: The file that the bytes are from, for error messages.
-            anywhere: Whether names may lead out of the folder, because a table has the same names.
-
-        Raises:
-            InputError: The bytes are not the JSON of a list of images.
-        """
-        try:
-            read = json.loads(content)
-            if read["format"] != FORMAT_VERSION:
-                raise InputError(
-                    f"{place}: has the format {read['format']!r}, which this version of raycal cannot read"
-                )
-            names, digests = zip(*read["images"], strict=True)
-            found = cls(names, digests, tuple(read["holdout"]))
-            found._check(anywhere=anywhere)
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise InputError(f"{place}: is not a list of images that raycal wrote; restore it from a copy") from error
-        return found
-
-    def _check(self, *, anywhere: bool) -> None:
-        """Raise a `ValueError` if `to_json` cannot have written the list."""
-        if not all(isinstance(name, str) and (anywhere or _stays_inside(name)) for name in self.names):
-            raise ValueError("a name leads out of the folder")
-        if any(len(bytes.fromhex(digest)) != DIGEST_BYTES for digest in self.digests):
-            raise ValueError("a digest has another length")
-        if len(set(self.names)) < len(self.names) or len(set(self.holdout)) < len(self.holdout):
-            raise ValueError("an image is named twice")
-        if not all(type(row) is int and 0 <= row < len(self.names) for row in self.holdout):
-            raise ValueError("the hold-out has a row that is no image")
-
-
-class LoadedImages(NamedTuple):
-    """A loaded folder of images without labels.
-
-    Attributes:
-        dataset: The images, with the hold-out as the test split.
-        image_list: The order of the images, which a later start needs.
-        notes: What a user should know about how the folder was read, one line per note.
-        duplicates: The name of each file that was left out as a duplicate, mapped to the name of the image with the
-            same content.
-    """
-
-    dataset: ImageDataset
-    image_list: ImageList
-    notes: tuple[str, ...]
-    duplicates: Mapping[str, str]
 
 
 class FoundFiles(NamedTuple):
@@ -177,26 +94,22 @@ class _Usable:
         return notes
 
 
-class UnlabeledFiles(ABC):
-    """Images without labels, which are found in a folder or listed in a table. A subclass finds their files.
+class UnlabeledFiles(Unlabeled):
+    """Images without labels, which are found in a folder or listed in a table. A subclass finds their files."""
 
-    Attributes:
-        names_anywhere: Whether the names of the files may lead out of the folder.
-    """
-
-    names_anywhere: ClassVar[bool] = False
-
-    seed: int
     image_size: int
-    holdout: int | None
     size: int | None
     on_error: OnError
     _root: FilePlace
     _title: str
     _folder: Path | None
 
+    @property
+    def _place(self) -> object:
+        return self._root
+
     @abstractmethod
-    def _list(self, before: ImageList | None, *, add: bool) -> FoundFiles:
+    def _list(self, before: SampleList | None, *, add: bool) -> FoundFiles:
         """The image files: first the images of the earlier start and then, if `add` is set, all others, ascending.
 
         Raises:
@@ -211,7 +124,7 @@ class UnlabeledFiles(ABC):
         """
         return self.inspect_listed(None)
 
-    def inspect_listed(self, before: ImageList | None) -> DatasetInfo:
+    def inspect_listed(self, before: SampleList | None) -> DatasetInfo:
         """The sizes of the pool and of the hold-out with the images that were added since an earlier start.
 
         Args:
@@ -226,7 +139,7 @@ class UnlabeledFiles(ABC):
         if before is not None:
             self._refuse_changes(before, listing.files, digests)
         usable = self._usable(listing.files, 0 if before is None else len(before.names), digests)
-        num_held_out = self._num_held_out(len(usable.rows)) if before is None else len(before.holdout)
+        num_held_out = self._num_held_out(len(usable.rows), before)
         return DatasetInfo(
             name=self._title,
             num_train=len(usable.rows) - num_held_out,
@@ -244,10 +157,10 @@ class UnlabeledFiles(ABC):
         self,
         *,
         content: str | None = None,
-        before: ImageList | None = None,
+        before: SampleList | None = None,
         add: bool = True,
         progress: Progress = ignore_progress,
-    ) -> LoadedImages:
+    ) -> LoadedSamples[ImageDataset]:
         """The images in the order of an earlier start.
 
         Args:
@@ -283,12 +196,12 @@ class UnlabeledFiles(ABC):
                 f"{self._root}: {len(broken):,} images of the earlier start cannot be decoded now:"
                 f" {first_of(broken, NUM_NAMED, '; ')}; use the version of raycal that the project was started with"
             )
-        image_list = ImageList(
+        sample_list = SampleList(
             names=tuple(listing.files[row] for row in usable.rows),
             digests=tuple(digest.tobytes().hex() for digest in decoded.digests),
             holdout=self._draw(len(usable.rows)) if before is None else before.holdout,
         )
-        test_rows = np.sort(np.array(image_list.holdout, np.int64))
+        test_rows = np.sort(np.array(sample_list.holdout, np.int64))
         dataset = ImageDataset(
             images=decoded.images,
             labels=np.full(len(usable.rows), UNLABELED, np.int64),
@@ -296,10 +209,10 @@ class UnlabeledFiles(ABC):
             test_rows=test_rows,
             class_names=(),
             source=SourceFiles(
-                names=image_list.names,
+                names=sample_list.names,
                 digests=decoded.digests,
                 content=decoded.content,
-                listing=listing_digest(image_list.names, [""] * len(usable.rows)),
+                listing=listing_digest(sample_list.names, [""] * len(usable.rows)),
                 num_listed=len(usable.rows),
                 place=self._root,
             ),
@@ -307,12 +220,7 @@ class UnlabeledFiles(ABC):
         )
         notes = [*listing.notes, *usable.notes(listing.files), *self._notes_on_holdout(before)]
         duplicates = {listing.files[row]: listing.files[source] for row, source in usable.same.items()}
-        return LoadedImages(dataset, image_list, tuple(notes), duplicates)
-
-    def _notes_on_holdout(self, before: ImageList | None) -> list[str]:
-        if before is None or self.holdout in (None, len(before.holdout)):
-            return []
-        return [f"holdout is not used: the {len(before.holdout):,} images that were drawn first stay held out"]
+        return LoadedSamples(dataset, sample_list, tuple(notes), duplicates)
 
     def _usable(self, files: Sequence[str], num_before: int, digests: Digests) -> _Usable:
         """The files that can be used, as far as their digests and first bytes tell.
@@ -384,7 +292,7 @@ class UnlabeledFiles(ABC):
             progress=progress,
         )
 
-    def _refuse_changes(self, before: ImageList, files: Sequence[str], read: Digests) -> None:
+    def _refuse_changes(self, before: SampleList, files: Sequence[str], read: Digests) -> None:
         """Refuse a folder in which images of the earlier start are missing or have changed.
 
         Raises:
@@ -418,31 +326,6 @@ class UnlabeledFiles(ABC):
         if problems:
             raise InputError(*problems)
 
-    def _num_held_out(self, num_images: int) -> int:
-        """The size of the hold-out.
-
-        Raises:
-            InputError: There are too few images.
-        """
-        if num_images < FEWEST_IMAGES:
-            raise InputError(
-                f"{self._root}: has {num_images} image that can be used; at least {FEWEST_IMAGES} different ones are"
-                " needed, one for the pool and one for the hold-out"
-            )
-        if self.holdout is None:
-            return max(1, min(MOST_HELD_OUT, num_images // HELD_OUT_SHARE))
-        if self.holdout >= num_images:
-            raise InputError(
-                f"{self._root}: holdout: {self.holdout:,} of {num_images:,} images leaves none for the pool; give at"
-                f" most {num_images - 1:,}"
-            )
-        return self.holdout
-
-    def _draw(self, num_images: int) -> tuple[int, ...]:
-        """The rows of the hold-out, in the order in which they are drawn."""
-        order = stream(self.seed, 0, "hold-out").permutation(num_images)
-        return tuple(order[: self._num_held_out(num_images)].tolist())
-
 
 @datasets("images")
 @dataclass(kw_only=True)
@@ -475,7 +358,7 @@ class UnlabeledImages(UnlabeledFiles):
         self._root = self._folder = images_root(self.root)
         self._title = self._folder.name or str(self._folder)
 
-    def _list(self, before: ImageList | None, *, add: bool) -> FoundFiles:
+    def _list(self, before: SampleList | None, *, add: bool) -> FoundFiles:
         """The image files of the folder.
 
         Raises:
@@ -506,19 +389,5 @@ class UnlabeledImages(UnlabeledFiles):
         return FoundFiles((*earlier, *sorted({*found.images} - {*earlier})), tuple(notes))
 
 
-def unlabeled_files(dataset: Dataset) -> UnlabeledFiles | None:
-    """The images of a dataset without labels, which people label. None for a dataset with labels."""
-    if isinstance(dataset, UnlabeledFiles):
-        return dataset
-    files: UnlabeledFiles | None = getattr(dataset, "unlabeled", None)
-    return files
-
-
 def _counted(number: int, what: str) -> str:
     return f"1 {what} is" if number == 1 else f"{number:,} {what}s are"
-
-
-def _stays_inside(name: str) -> bool:
-    """Whether a path is relative and leads to a place below the folder that it is relative to."""
-    path = PurePosixPath(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\0" not in name

@@ -17,11 +17,12 @@ from raycal.data.decode import OnError
 from raycal.data.fetch import fetch_files, missing_urls
 from raycal.data.given_split import empty_splits, given_rows, missing_classes
 from raycal.data.image_dataset import DatasetInfo, ImageDataset, datasets
-from raycal.data.images import FoundFiles, ImageList, UnlabeledFiles
+from raycal.data.images import FoundFiles, UnlabeledFiles
 from raycal.data.listing import Listing, load_listed_images
 from raycal.data.places import ListedFiles, is_url
 from raycal.data.split import Fraction, Rows, WithSubset, refuse_torn_groups
 from raycal.data.tables import Columns, Delimiter, Mask, Table, read_table
+from raycal.data.unlabeled import SampleList
 from raycal.errors import InputError, first_of
 
 TEST_FRACTION = 0.2
@@ -292,12 +293,12 @@ class UnlabeledRows(UnlabeledFiles):
         self.holdout, self.on_error = manifest.holdout, manifest.on_error
         self._root, self._title, self._folder = manifest.place, posixpath.basename(manifest.file), None
 
-    def inspect_listed(self, before: ImageList | None) -> DatasetInfo:
+    def inspect_listed(self, before: SampleList | None) -> DatasetInfo:
         """The sizes of the pool and of the hold-out; as long as images are not downloaded, duplicates count."""
         _, names = self._manifest.present_rows()
         if not (missing := missing_urls([name for name in names if is_url(name)])):
             return super().inspect_listed(before)
-        num_held_out = self._num_held_out(len(names)) if before is None else len(before.holdout)
+        num_held_out = self._num_held_out(len(names), before)
         return DatasetInfo(
             name=self._title,
             num_train=len(names) - num_held_out,
@@ -308,7 +309,7 @@ class UnlabeledRows(UnlabeledFiles):
             notes=(f"{len(missing):,} images will be downloaded into {cache_dir()}",),
         )
 
-    def _list(self, before: ImageList | None, *, add: bool) -> FoundFiles:
+    def _list(self, before: SampleList | None, *, add: bool) -> FoundFiles:
         file = self._manifest.file
         unused = [
             f"{option} is not used without labels"

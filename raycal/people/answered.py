@@ -6,11 +6,11 @@ from dataclasses import replace
 from raycal.algorithm.questions import StepQuestions
 from raycal.algorithm.records import Interaction
 from raycal.data import Dataset, LoadedDataset
-from raycal.data.images import unlabeled_files
+from raycal.data.unlabeled import unlabeled_samples
 from raycal.errors import InputError, StoppedError
 from raycal.people.fold import book_when_closed, fold
 from raycal.people.log import read_events
-from raycal.people.project_images import content_of, read_image_list
+from raycal.people.project_samples import content_of, read_sample_list
 from raycal.people.steps import STEPS, StepFiles
 from raycal.storage.folder import Folder
 
@@ -24,7 +24,7 @@ class AnsweredByPeople:
 
     Args:
         run_folder: The folder of the run.
-        next_iteration: Returns the iteration in which the experiment continues. It is called when the images are
+        next_iteration: Returns the iteration in which the experiment continues. It is called when the samples are
             loaded, after the experiment has repaired what a crash left.
     """
 
@@ -37,30 +37,30 @@ class AnsweredByPeople:
         self._loaded_for: int | None = None
 
     def load(self, dataset: Dataset) -> LoadedDataset:
-        """The images with the class names and the labels of the hold-out that were known when the iteration was last
+        """The samples with the class names and the labels of the hold-out that were known when the iteration was last
         closed.
 
         What people add while a model trains counts in the next iteration, so a training that is repeated after a crash
         gives the same model. A dataset with true labels is not changed.
 
         Raises:
-            InputError: The images cannot be used, or they differ from the images that people see.
+            InputError: The samples cannot be used, or they differ from the samples that people see.
         """
-        files = unlabeled_files(dataset)
-        if files is None:
+        unlabeled = unlabeled_samples(dataset)
+        if unlabeled is None:
             return dataset.load()
-        listed = read_image_list(self._run_folder, anywhere=files.names_anywhere)
+        listed = read_sample_list(self._run_folder, unlabeled.kind, anywhere=unlabeled.names_anywhere)
         if listed is None:
             raise InputError(
-                f"{self._run_folder.place}: the list of the images is missing; start raycal.annotate again"
+                f"{self._run_folder.place}: the list of the {unlabeled.kind} is missing; start raycal.annotate again"
             )
-        images = files.load_listed(content=content_of(listed), before=listed, add=False).dataset
+        samples = unlabeled.load_listed(content=content_of(listed), before=listed, add=False).dataset
         self._loaded_for = self._next_iteration()
         book = book_when_closed(self._events, self._loaded_for)
         answered = book.holdout()
-        labels, rows = images.labels.copy(), images.test_rows[list(answered)]
+        labels, rows = samples.labels.copy(), samples.test_rows[list(answered)]
         labels[rows] = list(answered.values())
-        return replace(images, labels=labels, test_rows=rows, class_names=book.classes or UNNAMED)
+        return replace(samples, labels=labels, test_rows=rows, class_names=book.classes or UNNAMED)
 
     def answers(
         self, iteration: int, step: int, make: Callable[[], StepQuestions], *, spent: int

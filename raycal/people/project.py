@@ -18,7 +18,7 @@ import numpy as np
 
 from raycal.algorithm.questions import Question, StepQuestions
 from raycal.algorithm.records import Indices, Kind
-from raycal.data.image_dataset import ImageDataset
+from raycal.data.loaded import LoadedDataset, TextDataset
 from raycal.errors import InputError
 from raycal.people.board import Board, StepBoard, is_half
 from raycal.people.class_names import tidy
@@ -27,8 +27,9 @@ from raycal.people.events import Answered, ClassAdded, ClassRenamed, Closed, Eve
 from raycal.people.fold import Arrival, Given
 from raycal.people.incoming import RefusedError, SentAnswer, SentUndo, id_of, parse
 from raycal.people.log import GROUP_SECONDS, PEOPLE, AnswerLog, GroupCommit, NotStoredError
+from raycal.people.project_samples import list_name
 from raycal.people.results import read_results
-from raycal.people.shown import bands, more_images
+from raycal.people.shown import bands, beginning, more_images, whole
 from raycal.people.steps import STEPS, StepFiles
 from raycal.storage.folder import Folder
 
@@ -79,10 +80,10 @@ class Project:
     Args:
         name: The name of the project.
         run_folder: The folder of the run, whose log of answers nobody else may write.
-        dataset: The images.
+        dataset: The samples.
         class_names: The classes that are known from the beginning.
         may_add_classes: Whether people may name new classes.
-        holdout: How many images of the test split people label; 0 if the dataset knows their labels.
+        holdout: How many samples of the test split people label; 0 if the dataset knows their labels.
         rounds: The number of planned rounds.
         round_budget: The number of questions of a round.
         clock: Returns the time in seconds since any fixed moment.
@@ -99,7 +100,7 @@ class Project:
         *,
         name: str,
         run_folder: Folder,
-        dataset: ImageDataset,
+        dataset: LoadedDataset,
         class_names: Sequence[str] = (),
         may_add_classes: bool = True,
         holdout: int = 0,
@@ -113,6 +114,7 @@ class Project:
         self.name, self.epoch = name, epoch or uuid4().hex
         self._id = project_id(run_folder)
         self._run_folder, self._dataset, self._holdout_size = run_folder, dataset, holdout
+        self._noun = dataset.noun
         self._class_names, self._may_add_classes = tuple(class_names), may_add_classes
         self._rounds, self._round_budget = rounds, round_budget
         self._now = now
@@ -198,6 +200,7 @@ class Project:
             return {
                 "project": self.name,
                 "project_id": self._id,
+                "noun": self._noun,
                 "who": who,
                 "phase": self._phase,
                 "message": self._message or _MESSAGES.get(self._phase, ""),
@@ -254,7 +257,7 @@ class Project:
             return {"lost": self._see(who, client, holding)}
 
     def more(self, who: str, question: str, page: int) -> dict[str, Any]:
-        """Further images of a cluster; page 0 follows the images that came with the question.
+        """Further samples of a cluster; page 0 follows the samples that came with the question.
 
         Raises:
             RefusedError: There is no such question.
@@ -264,6 +267,20 @@ class Project:
         if found is None:
             raise RefusedError("This question does not exist any more.")
         return {"images": more_images(found[1], self._dataset.train_rows, page)}
+
+    def texts(self, rows: Sequence[int]) -> list[tuple[int, str]]:
+        """The row and the beginning of each of these texts. A row that is no text is left out."""
+        return [(row, beginning(self._text_in(row))) for row in dict.fromkeys(rows) if self._has_text(row)]
+
+    def text(self, row: int) -> dict[str, Any]:
+        """A text, up to the length that people see, and its number of characters.
+
+        Raises:
+            IndexError: There is no such text.
+        """
+        if not self._has_text(row):
+            raise IndexError(f"there is no text {row}")
+        return whole(self._text_in(row))
 
     def submit(self, who: str, client: str, events: Sequence[object]) -> list[dict[str, Any]]:
         """Store what a person did, and return one receipt for each event. Sending an event again changes nothing.
@@ -363,13 +380,14 @@ class Project:
         """Refuse a log whose answers are not about the questions and the classes of this project.
 
         Raises:
-            InputError: A file with questions or the list of images was removed or replaced, or an answer was changed.
+            InputError: A file with questions or the list of samples was removed or replaced, or an answer was changed.
         """
         for event in self._board.book.events.values():
             if not isinstance(event, Answered):
                 continue
             if not self._exists(event.question):
-                problem = f"question {event.question}, which is neither in people/steps nor in people/images.json"
+                of_samples = list_name(self._dataset.kind)
+                problem = f"question {event.question}, which is neither in people/steps nor in {of_samples}"
             elif event.label is not None and event.label >= self._board.book.num_classes:
                 problem = f"class {event.label}, which nobody has named"
             else:
@@ -409,7 +427,7 @@ class Project:
             step, question = found
             kind = step.step.kind
         if kind is Kind.SAMPLE and sent.answer not in (GivenAnswer.LABEL, GivenAnswer.UNSURE):
-            raise RefusedError("A single image can be labeled or left open, but not refused or split.")
+            raise RefusedError(f"A single {self._noun} can be labeled or left open, but not refused or split.")
         marked = self._marked(sent, question)
         label = self._label(batch, who, sent)
         halves: Sequence[Indices] = ()
@@ -451,9 +469,9 @@ class Project:
         known = places < len(rows)
         indices = places[known][rows[places[known]] == np.array(inside, np.int64)[known]]
         if question is None or len(indices) < len(sent.marked) or not np.isin(indices, question.by_distance).all():
-            raise RefusedError("One of the marked images does not belong to this question; reload the page.")
+            raise RefusedError(f"One of the marked {self._noun}s does not belong to this question; reload the page.")
         if sent.answer is GivenAnswer.LABEL and len(indices) == len(question.by_distance):
-            raise RefusedError('All images are marked, so none is left to label; use "mixed" instead.')
+            raise RefusedError(f'All {self._noun}s are marked, so none is left to label; use "mixed" instead.')
         return tuple(np.sort(indices).tolist())
 
     def _label(self, batch: _Batch, who: str, sent: SentAnswer) -> int | None:
@@ -530,17 +548,17 @@ class Project:
         event = given.event
         found = self._board.find(event.question)
         size = 1 if found is None else len(found[1].by_distance)
-        images = _counted(size - len(event.marked), "image")
+        labeled, samples = _counted(size - len(event.marked), self._noun), _counted(size, self._noun)
         match event.answer:
             case GivenAnswer.LABEL:
-                return f"{images} as {self._board.book.classes[event.label or 0]}"
+                return f"{labeled} as {self._board.book.classes[event.label or 0]}"
             case GivenAnswer.REFUSED:
-                return f"{_counted(size, 'image')} as mixed, without a label"
+                return f"{samples} as mixed, without a label"
             case GivenAnswer.UNSURE:
-                return f"{_counted(size, 'image')} left open"
+                return f"{samples} left open"
             case GivenAnswer.SPLIT if event.halves:
-                return f"{_counted(size, 'image')} split into {len(event.halves)} parts"
-        return f"{_counted(size, 'image')} as mixed, because this cluster cannot be split"
+                return f"{samples} split into {len(event.halves)} parts"
+        return f"{samples} as mixed, because this cluster cannot be split"
 
     def _parts_of_split_clusters(self, events: Sequence[object]) -> dict[str, Sequence[Indices]]:
         """The parts of the clusters that are to be split, computed before any lock is taken.
@@ -584,7 +602,9 @@ class Project:
         if not any(one.num_labeled for one in in_round):
             return "Nothing was labeled in this round yet, so the model would learn nothing."
         if self._holdout_size and not (self._board.holdout >= 0).any():
-            return "No image of the hold-out has a label yet, so the accuracy of the model could not be measured."
+            return (
+                f"No {self._noun} of the hold-out has a label yet, so the accuracy of the model could not be measured."
+            )
         common = self._common(f"closed.{self._iteration}", who)
         self._add(batch, Closed(**common, iteration=self._iteration, step=None))
         batch.effects.append(lambda: self._desk.drop(list(step.questions)))
@@ -695,6 +715,13 @@ class Project:
     def _guess(self, question: Question) -> int | None:
         """The class that the model guesses. None if there is no guess, or no class with this id."""
         return question.guess if question.guess is not None and question.guess < self._board.book.num_classes else None
+
+    def _has_text(self, row: int) -> bool:
+        return isinstance(self._dataset, TextDataset) and 0 <= row < len(self._dataset.texts)
+
+    def _text_in(self, row: int) -> str:
+        assert isinstance(self._dataset, TextDataset)
+        return self._dataset.texts[row]
 
     def _exists(self, question_id: str) -> bool:
         return self._board.find(question_id) is not None or self._board.find_in_holdout(question_id) is not None

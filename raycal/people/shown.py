@@ -1,4 +1,4 @@
-"""Chooses which images of a question a page shows, and in which bands."""
+"""Chooses which samples of a question a page shows, in which bands, and how much of a text."""
 
 import hashlib
 from typing import Any
@@ -7,17 +7,22 @@ import numpy as np
 
 from raycal.algorithm.questions import Question, StepQuestions
 from raycal.algorithm.records import Indices, Kind
+from raycal.data.excerpt import excerpt
 
 NUM_NEAREST, NUM_RANDOM, NUM_FARTHEST = 4, 24, 8
-# A cluster with at most this many images is shown as a whole.
+# A cluster with at most this many samples is shown as a whole.
 FEW = NUM_NEAREST + NUM_RANDOM + NUM_FARTHEST
+# The number of characters of a text that the page of a cluster shows, which is enough to judge what it is about.
+BEGINNING = 300
+# The largest number of characters of a text that people see. Nobody reads a whole book before answering.
+MOST_CHARACTERS = 20_000
 
 
 def bands(question: Question, rows: Indices) -> dict[str, Any]:
-    """The images of a cluster in bands: all images, or the nearest to the centroid, random ones, and the farthest.
+    """The samples of a cluster in bands: all of them, or the nearest to the centroid, random ones, and the farthest.
 
     Args:
-        rows: (P,) The row of each sample of the pool in the images of the dataset.
+        rows: (P,) The row of each sample of the pool in the dataset.
     """
     by_distance = rows[question.by_distance]
     if len(by_distance) <= FEW:
@@ -32,12 +37,12 @@ def bands(question: Question, rows: Indices) -> dict[str, Any]:
 
 
 def first_shown(step: StepQuestions, rows: Indices) -> list[int]:
-    """The images that the questions of a step show, in the order in which people see them.
+    """The samples that the questions of a step show, in the order in which people see them.
 
     Args:
         step: The step. Only the questions in its attribute `first` are used, not the halves of clusters that people
             split later.
-        rows: (P,) The row of each sample of the pool in the images of the dataset.
+        rows: (P,) The row of each sample of the pool in the dataset.
     """
     if step.kind is Kind.SAMPLE:
         return [int(rows[question.by_distance[0]]) for question in step.first]
@@ -46,7 +51,7 @@ def first_shown(step: StepQuestions, rows: Indices) -> list[int]:
 
 
 def more_images(question: Question, rows: Indices, page: int) -> list[int]:
-    """Further random images of a cluster; page 0 follows the ones that `bands` shows. Empty after the last page."""
+    """Further random samples of a cluster; page 0 follows the ones that `bands` shows. Empty after the last page."""
     by_distance = rows[question.by_distance]
     if len(by_distance) <= FEW or page < 0:
         return []
@@ -55,8 +60,18 @@ def more_images(question: Question, rows: Indices, page: int) -> list[int]:
     return more
 
 
+def beginning(text: str) -> str:
+    """The beginning of a text on one line, as the page of a cluster shows it."""
+    return excerpt(text, BEGINNING)
+
+
+def whole(text: str) -> dict[str, Any]:
+    """A text as the page shows it alone, up to a length that is said on the page, and its number of characters."""
+    return {"text": text[:MOST_CHARACTERS], "characters": len(text)}
+
+
 def _between(question_id: str, by_distance: Indices) -> Indices:
-    """The images between the nearest and the farthest ones, in a random order that depends on the question only."""
+    """The samples between the nearest and the farthest ones, in a random order that depends on the question only."""
     seed = int.from_bytes(hashlib.sha256(question_id.encode()).digest()[:8], "big")
     shuffled: Indices = np.random.default_rng(seed).permutation(by_distance[NUM_NEAREST:-NUM_FARTHEST])
     return shuffled

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from raycal.annotate.__main__ import main
-from raycal.annotate.command import inspect_images, open_images
+from raycal.annotate.command import inspect_samples, open_samples
 from raycal.config import ExperimentConfig
 from raycal.errors import InputError
 from raycal.experiment import build
@@ -67,10 +67,10 @@ def project_of(folder: Path) -> ExperimentConfig:
 def test_images_that_are_added_later_come_last_in_the_pool(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paint(here / "birds", 20, start=50)
     run_folder = Folder.at(str(here / "run"))
-    before = open_images(project_of(here / "birds"), run_folder).dataset
+    before = open_samples(project_of(here / "birds"), run_folder).dataset
     paint(here / "birds", 5)
 
-    after = open_images(project_of(here / "birds"), run_folder).dataset
+    after = open_samples(project_of(here / "birds"), run_folder).dataset
 
     assert capsys.readouterr().out == "  5 new images were added\n"
     assert before.source is not None
@@ -84,32 +84,32 @@ def test_images_that_are_added_later_come_last_in_the_pool(here: Path, capsys: p
 def test_sizes_that_a_later_start_prints_are_those_of_the_project(here: Path) -> None:
     paint(here / "birds", 20)
     config, sweep_dir = project_of(here / "birds"), SweepDir(Folder.at(str(here / "runs" / "birds")))
-    first = inspect_images(config, sweep_dir=sweep_dir)
+    first = inspect_samples(config, sweep_dir=sweep_dir)
     run_folder = sweep_dir.run_dir(config.experiment_id).folder
-    open_images(config, run_folder)
+    open_samples(config, run_folder)
     paint(here / "birds", 30, start=100)
 
-    later = inspect_images(config, sweep_dir=sweep_dir)
+    later = inspect_samples(config, sweep_dir=sweep_dir)
 
     # Of 50 images, a fresh draw would hold out ten.
     assert [(info.num_train, info.num_test) for info in (first, later)] == [(16, 4), (46, 4)]
-    loaded = open_images(config, run_folder).dataset
+    loaded = open_samples(config, run_folder).dataset
     assert (loaded.num_train, loaded.num_test) == (46, 4)
     (here / "birds" / "3.png").unlink()
     with pytest.raises(InputError, match=r"1 of the 50 images of the earlier start is missing now: 3\.png"):
-        inspect_images(config, sweep_dir=sweep_dir)
+        inspect_samples(config, sweep_dir=sweep_dir)
 
 
 def test_list_of_images_that_was_removed_is_not_made_again(here: Path) -> None:
     paint(here / "birds", 20)
     run_folder = Folder.at(str(here / "run"))
-    open_images(project_of(here / "birds"), run_folder)
+    open_samples(project_of(here / "birds"), run_folder)
     (here / "run" / "people" / "images.json").unlink()
     with AnswerLog(run_folder) as log:
         log.write([ClassAdded(seq=1, id="1", who="ana", time="2026-11-27T12:00:00Z", name="robin", label=0)])
 
     with pytest.raises(InputError, match=r"people/images\.json: is missing, but the answers are about the images"):
-        open_images(project_of(here / "birds"), run_folder)
+        open_samples(project_of(here / "birds"), run_folder)
 
 
 def test_port_in_use_is_refused_before_anything_is_written(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

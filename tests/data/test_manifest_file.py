@@ -11,9 +11,9 @@ import pytest
 from pyarrow import parquet
 
 from raycal.data import DatasetInfo, ImageDataset, datasets
-from raycal.data.images import ImageList, unlabeled_files
 from raycal.data.manifest import differences, manifest_of
 from raycal.data.pictures import Pictures
+from raycal.data.unlabeled import SampleList, unlabeled_samples
 from raycal.errors import InputError
 
 NUM_IMAGES = 12
@@ -384,23 +384,23 @@ def test_downloads_stop_when_the_server_is_gone(tmp_path: Path, monkeypatch: pyt
 def test_images_without_labels_keep_their_numbers_when_rows_are_added(folder: Path) -> None:
     paths = [path_of(0), str(folder / path_of(1)), *map(path_of, range(2, 8))]
     table = write(folder / "t.csv", [(path,) for path in paths], "path")
-    files = unlabeled_files(make(table, label=None, holdout=3))
+    files = unlabeled_samples(make(table, label=None, holdout=3))
     assert files is not None
     first = files.load_listed()
     assert str(files.inspect()) == "t.csv: no labels yet, 5 in the pool, 3 in the hold-out"
-    assert sorted(first.image_list.names) == sorted(paths)
+    assert sorted(first.sample_list.names) == sorted(paths)
     assert (first.dataset.labels == -1).all()
 
-    kept = ImageList.from_json(first.image_list.to_json(), "images.json", anywhere=True)
+    kept = SampleList.from_json(first.sample_list.to_json(), "images.json", anywhere=True)
     write(table, [(path,) for path in [path_of(9), *paths]], "path")
     second = files.load_listed(before=kept)
     worker = files.load_listed(before=kept, add=False)
 
-    assert second.image_list.names == (*first.image_list.names, path_of(9))
-    assert second.image_list.holdout == first.image_list.holdout
-    assert worker.image_list == first.image_list
+    assert second.sample_list.names == (*first.sample_list.names, path_of(9))
+    assert second.sample_list.holdout == first.sample_list.holdout
+    assert worker.sample_list == first.sample_list
     with pytest.raises(InputError, match="a list of images that raycal wrote"):
-        ImageList.from_json(first.image_list.to_json(), "images.json")
+        SampleList.from_json(first.sample_list.to_json(), "images.json")
 
     write(table, [(path,) for path in paths[1:]], "path")
     with pytest.raises(InputError) as caught:

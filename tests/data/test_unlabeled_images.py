@@ -12,8 +12,9 @@ from PIL import Image
 
 from raycal.data import decode, remembered
 from raycal.data.image_dataset import ImageDataset
-from raycal.data.images import ImageList, LoadedImages, UnlabeledImages
+from raycal.data.images import UnlabeledImages
 from raycal.data.manifest import differences, manifest_of
+from raycal.data.unlabeled import LoadedSamples, SampleList
 from raycal.errors import InputError
 
 WriteImage = Callable[..., Path]
@@ -23,11 +24,13 @@ def make(root: Path | str, *, seed: int = 0, image_size: int = 16, **options: ob
     return UnlabeledImages(seed=seed, image_size=image_size, root=str(root), **options)  # type: ignore[arg-type]
 
 
-def load(root: Path, before: ImageList | None = None, *, add: bool = True, **options: object) -> LoadedImages:
+def load(
+    root: Path, before: SampleList | None = None, *, add: bool = True, **options: object
+) -> LoadedSamples[ImageDataset]:
     return make(root, **options).load_listed(before=before, add=add)  # type: ignore[arg-type]
 
 
-def problems(root: Path | str, before: ImageList | None = None, **options: object) -> list[str]:
+def problems(root: Path | str, before: SampleList | None = None, **options: object) -> list[str]:
     with pytest.raises(InputError) as refused:
         make(root, **options).load_listed(before=before)  # type: ignore[arg-type]
     assert all("\n" not in line for line in refused.value.problems)
@@ -59,7 +62,7 @@ class TestWhichImages:
         loaded = load(root)
 
         listed = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
-        assert list(loaded.image_list.names) == listed
+        assert list(loaded.sample_list.names) == listed
         assert reds(loaded.dataset) == [int(name[-6:-4]) for name in listed]
         assert loaded.dataset.labels.tolist() == [-1] * 30
         assert (loaded.dataset.class_names, loaded.dataset.num_classes) == ((), 0)
@@ -82,8 +85,8 @@ class TestWhichImages:
         note = "3 exact duplicates are left out: copy.png (as 99.png), far/away/02.png (as 99.png), near/copy.png (as"
         assert [line.startswith(note) for line in loaded.notes] == [True]
         assert info.notes == loaded.notes
-        assert "99.png" in loaded.image_list.names
-        assert not {"copy.png", "near/copy.png", "far/away/02.png"} & {*loaded.image_list.names}
+        assert "99.png" in loaded.sample_list.names
+        assert not {"copy.png", "near/copy.png", "far/away/02.png"} & {*loaded.sample_list.names}
         assert "near/copy.png (the same content as 99.png)" in loaded.dataset.left_out
         assert (info.num_train, info.num_test) == (24, 6) == (loaded.dataset.num_train, loaded.dataset.num_test)
         assert sorted(reds(loaded.dataset)) == list(range(30))
@@ -110,10 +113,10 @@ class TestWhichImages:
 
         loaded = load(root)
 
-        assert {*odd} <= {*loaded.image_list.names}
-        assert [reds(loaded.dataset)[loaded.image_list.names.index(name)] for name in odd] == [100, 101, 102, 103, 104]
-        again = ImageList.from_json(loaded.image_list.to_json(), "images.json")
-        assert again == loaded.image_list
+        assert {*odd} <= {*loaded.sample_list.names}
+        assert [reds(loaded.dataset)[loaded.sample_list.names.index(name)] for name in odd] == [100, 101, 102, 103, 104]
+        again = SampleList.from_json(loaded.sample_list.to_json(), "images.json")
+        assert again == loaded.sample_list
         assert reds(load(root, again).dataset) == reds(loaded.dataset)
 
     def test_images_that_no_program_can_read_are_no_duplicates_of_each_other(self, root: Path) -> None:
@@ -132,7 +135,7 @@ class TestWhichImages:
 
         loaded = load(root)
 
-        assert "cut.png" not in loaded.image_list.names
+        assert "cut.png" not in loaded.sample_list.names
         assert sorted(reds(loaded.dataset)) == list(range(30))
         assert [line.partition(" (")[0] for line in loaded.dataset.left_out] == ["cut.png", "near/cut again.png"]
         assert loaded.dataset.images.shape == (30, 8, 8, 3)  # The size is the same as without the file of another size.
@@ -248,9 +251,9 @@ class TestHoldOut:
     def test_larger_one_contains_a_smaller_one(self, root: Path) -> None:
         drawn = {size: load(root, holdout=size) for size in (1, 7, 8, 29)}
 
-        order = drawn[29].image_list.holdout
+        order = drawn[29].sample_list.holdout
         for size, loaded in drawn.items():
-            assert loaded.image_list.holdout == order[:size]
+            assert loaded.sample_list.holdout == order[:size]
             assert loaded.dataset.test_rows.tolist() == sorted(order[:size])
             assert loaded.dataset.train_rows.tolist() == sorted({*range(30)} - {*order[:size]})
         assert list(order) != sorted(order)
@@ -258,10 +261,10 @@ class TestHoldOut:
     def test_it_depends_on_the_seed_alone(self, root: Path, tmp_path: Path) -> None:
         shutil.copytree(root, tmp_path / "elsewhere")
 
-        first = load(root).image_list.holdout
+        first = load(root).sample_list.holdout
 
-        assert load(tmp_path / "elsewhere").image_list.holdout == first
-        assert load(root, seed=1).image_list.holdout != first
+        assert load(tmp_path / "elsewhere").sample_list.holdout == first
+        assert load(root, seed=1).sample_list.holdout != first
 
     def test_it_leaves_an_image_for_the_pool(self, root: Path) -> None:
         said = "ROOT: holdout: 30 of 30 images leaves none for the pool; give at most 29"
@@ -277,17 +280,17 @@ class TestLaterStart:
             write_image(root / name, (red, 0, 0))
         shutil.copy(root / "00.png", root / "000.png")  # This copy sorts before its original.
 
-        later = load(root, first.image_list)
+        later = load(root, first.sample_list)
 
-        assert later.image_list.names == (*first.image_list.names, "00 new.png", "near/a.png", "zz/b.png")
+        assert later.sample_list.names == (*first.sample_list.names, "00 new.png", "near/a.png", "zz/b.png")
         assert reds(later.dataset) == [*reds(first.dataset), 200, 201, 202]
-        assert later.image_list.holdout == first.image_list.holdout
+        assert later.sample_list.holdout == first.sample_list.holdout
         assert later.dataset.test_rows.tolist() == first.dataset.test_rows.tolist()
         assert later.dataset.train_rows.tolist() == [*first.dataset.train_rows.tolist(), 30, 31, 32]
         assert later.notes == ("1 exact duplicate is left out: 000.png (as 00.png)",)
 
-        again = load(root, later.image_list)
-        assert again.image_list == later.image_list
+        again = load(root, later.sample_list)
+        assert again.sample_list == later.sample_list
 
     def test_only_new_images_are_decoded(self, root: Path, write_image: WriteImage, count_decoded: list[Path]) -> None:
         noise = np.random.default_rng(0).integers(0, 255, (64, 48, 3), np.uint8)
@@ -299,12 +302,12 @@ class TestLaterStart:
         count_decoded.clear()
 
         for _ in range(2):
-            later = load(root, first.image_list)
-        after = load(root, later.image_list)
+            later = load(root, first.sample_list)
+        after = load(root, later.sample_list)
 
         # The broken file is tried again if it is the only new file.
         assert sorted(count_decoded) == [root / "cut.png", root / "cut.png", root / "new.png"]
-        assert later.image_list.names == (*first.image_list.names, "new.png") == after.image_list.names
+        assert later.sample_list.names == (*first.sample_list.names, "new.png") == after.sample_list.names
         assert (later.dataset.images[:30] == first.dataset.images).all()
         assert later.dataset.images[30, 8, 8].tolist() == [200, 0, 0]
         assert (after.dataset.images == later.dataset.images).all()
@@ -313,20 +316,20 @@ class TestLaterStart:
         first = load(root)
         write_cut(root / "cut.png")
 
-        later = load(root, first.image_list)
+        later = load(root, first.sample_list)
 
-        assert later.image_list == first.image_list
+        assert later.sample_list == first.sample_list
         assert [note.startswith("1 broken image is left out: cut.png (") for note in later.notes] == [True]
 
     def test_images_are_stored_as_if_all_had_been_there_at_first(self, root: Path, write_image: WriteImage) -> None:
         first = load(root)
         write_image(root / "zz.png", (200, 0, 0), size=(40, 30))
 
-        later = load(root, first.image_list)
+        later = load(root, first.sample_list)
 
         assert (first.dataset.images.shape, later.dataset.images.shape) == ((30, 8, 8, 3), (31, 16, 16, 3))
         again = load(root)
-        rows = [again.image_list.names.index(name) for name in later.image_list.names]
+        rows = [again.sample_list.names.index(name) for name in later.sample_list.names]
         assert (later.dataset.images == again.dataset.images[rows]).all()
 
     def test_worker_sees_what_the_server_listed_and_reads_no_file(
@@ -340,10 +343,10 @@ class TestLaterStart:
         write_image(root / "later.png", (200, 0, 0))
         (root / "00.png").rename(root / "hidden")
 
-        worker = make(root).load_listed(content=first.dataset.source.content, before=first.image_list, add=False)
+        worker = make(root).load_listed(content=first.dataset.source.content, before=first.sample_list, add=False)
 
         assert reds(worker.dataset) == reds(first.dataset)
-        assert worker.image_list == first.image_list
+        assert worker.sample_list == first.sample_list
         assert manifest_of(worker.dataset).digest == manifest_of(first.dataset).digest
         assert differences(manifest_of(first.dataset), manifest_of(worker.dataset)) == []
         assert len(count_decoded) == num_decoded
@@ -359,14 +362,14 @@ class TestLaterStart:
         monkeypatch.setattr(decode, "file_digests", lambda root, files: read.extend(files))
         num_decoded = len(count_decoded)
 
-        later = load(root, first.image_list)
+        later = load(root, first.sample_list)
 
-        assert later.image_list == first.image_list
+        assert later.sample_list == first.sample_list
         assert reds(later.dataset) == reds(first.dataset)
         assert (read, len(count_decoded)) == ([], num_decoded)
 
     def test_missing_images_are_named(self, root: Path) -> None:
-        first = load(root).image_list
+        first = load(root).sample_list
         for name in first.names[:7]:
             (root / name).unlink()
 
@@ -376,7 +379,7 @@ class TestLaterStart:
         ]
 
     def test_folder_that_was_emptied(self, root: Path) -> None:
-        first = load(root).image_list
+        first = load(root).sample_list
         shutil.rmtree(root)
         root.mkdir()
 
@@ -385,7 +388,7 @@ class TestLaterStart:
         assert line.startswith("ROOT: 30 of the 30 images of the earlier start are missing now: 00.png, 03.png,")
 
     def test_moved_image_is_named_with_its_new_place(self, root: Path) -> None:
-        first = load(root).image_list
+        first = load(root).sample_list
         (root / "00.png").rename(root / "near" / "moved.png")
 
         (line,) = problems(root, first)
@@ -393,7 +396,7 @@ class TestLaterStart:
         assert "is missing now: 00.png (its content is in near/moved.png now); put them back" in line
 
     def test_changed_and_missing_images_are_named_at_once(self, root: Path, write_image: WriteImage) -> None:
-        first = load(root).image_list
+        first = load(root).sample_list
         write_image(root / "00.png", (250, 0, 0))
         shutil.copy(root / "06.png", root / "03.png")  # This image is now a duplicate.
         (root / "near" / "01.png").unlink()
@@ -407,9 +410,9 @@ class TestLaterStart:
     def test_hold_out_stays_although_the_option_changes(self, root: Path) -> None:
         first = load(root, holdout=5)
 
-        later = load(root, first.image_list, holdout=20)
+        later = load(root, first.sample_list, holdout=20)
 
-        assert later.image_list.holdout == first.image_list.holdout
+        assert later.sample_list.holdout == first.sample_list.holdout
         assert later.notes == ("holdout is not used: the 5 images that were drawn first stay held out",)
 
     def test_other_content_than_expected_is_refused(self, root: Path, write_image: WriteImage) -> None:
@@ -420,9 +423,9 @@ class TestLaterStart:
             make(root).load(content=content)
 
 
-class TestImageList:
+class TestSampleList:
     def test_bytes_are_stable(self) -> None:
-        images = ImageList(("a.png", "b/\N{BIRD}\n.png"), ("00" * 16, "ff" * 16), (1,))
+        images = SampleList(("a.png", "b/\N{BIRD}\n.png"), ("00" * 16, "ff" * 16), (1,))
 
         written = images.to_json()
 
@@ -430,8 +433,8 @@ class TestImageList:
             b'{"format": 1,\n"holdout": [1],\n"images": [\n["a.png", "' + b"00" * 16 + b'"],\n'
             b'["b/\\ud83d\\udc26\\n.png", "' + b"ff" * 16 + b'"]\n]}\n'
         )
-        assert ImageList.from_json(written, "x") == images
-        assert zlib.crc32(written) == zlib.crc32(ImageList.from_json(written, "x").to_json())
+        assert SampleList.from_json(written, "x") == images
+        assert zlib.crc32(written) == zlib.crc32(SampleList.from_json(written, "x").to_json())
 
     @pytest.mark.parametrize(
         "damaged",
@@ -451,8 +454,8 @@ class TestImageList:
     )
     def test_damaged_list_is_refused(self, damaged: bytes) -> None:
         with pytest.raises(InputError, match=r"images\.json: is not a list of images that raycal wrote; restore it"):
-            ImageList.from_json(damaged, "images.json")
+            SampleList.from_json(damaged, "images.json")
 
     def test_other_format_is_refused(self) -> None:
         with pytest.raises(InputError, match=r"images\.json: has the format 2"):
-            ImageList.from_json(b'{"format": 2}', "images.json")
+            SampleList.from_json(b'{"format": 2}', "images.json")

@@ -12,7 +12,7 @@ from raycal.errors import StoppedError
 from raycal.people.answered import AnsweredByPeople
 from raycal.people.events import ClassAdded, Closed
 from raycal.people.log import AnswerLog
-from raycal.people.project_images import write_image_list
+from raycal.people.project_samples import write_sample_list
 from raycal.people.steps import STEPS, StepFiles
 from raycal.storage.folder import Folder
 
@@ -25,7 +25,7 @@ def test_rounds_that_are_made_again_get_the_classes_that_were_known_at_their_end
         Image.fromarray(np.full((8, 8, 3), 20 * row, np.uint8)).save(tmp_path / "birds" / f"{row:02}.png")
     dataset = UnlabeledImages(seed=0, image_size=8, root=str(tmp_path / "birds"))
     run = Folder.at(str(tmp_path / "run"))
-    write_image_list(run, dataset.load_listed().image_list)
+    write_sample_list(run, dataset.load_listed().sample_list)
     for iteration in (0, 1):
         StepFiles(run.folder(STEPS)).write(samples(1, iteration=iteration, start=0))
     with AnswerLog(run) as log:

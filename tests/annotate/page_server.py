@@ -20,6 +20,7 @@ from typing import Any
 from PIL import Image
 
 import raycal
+from raycal.people.shown import beginning, whole
 
 Json = dict[str, Any]
 STATIC = Path(raycal.__file__).parent / "annotate" / "static"
@@ -48,6 +49,7 @@ class Project:
     step: int = 0
     budget: int = 100
     name: str = "birds"
+    texts: list[str] | None = None  # The samples are these texts instead of the images.
     epoch: str = "first"
     log: list[Json] = field(default_factory=list)
     posts: int = 0
@@ -93,6 +95,7 @@ class Project:
         return {name: getattr(self, name) for name in fields} | {
             "project": self.name,
             "project_id": "0123456789abcdef",
+            "noun": "image" if self.texts is None else "text",
             "who": "ana",
             "rounds": 10,
             "kind": left[0]["kind"] if left else None,
@@ -166,7 +169,8 @@ class Project:
             receipt["label"] = event["label"]
             left = self.question(event["question"])["size"] - len(event["marked"])
             said = {"refused": "Mixed.", "unsure": "Can't tell.", "split": "Split into halves."}.get(event["answer"])
-            receipt["text"] = said or f"{left} image{'s' * (left != 1)} as {self.classes[event['label']]}"
+            noun = "image" if self.texts is None else "text"
+            receipt["text"] = said or f"{left} {noun}{'s' * (left != 1)} as {self.classes[event['label']]}"
             if event["answer"] == "split":
                 self._split(self.question(event["question"]))
         self.log.append(event | {"seq": len(self.log)})
@@ -293,6 +297,8 @@ def handler(project: Project, pictures: Pictures) -> type[BaseHTTPRequestHandler
                     return self.json(project.state())
             if self.path == "/api/events":
                 return self.events()
+            if self.path.startswith("/text/") and project.texts is not None:
+                return self.json(whole(project.texts[int(self.path.partition("?")[0].split("/")[2])]))
             if self.path.startswith("/image/"):
                 _, _, row, size = self.path.partition("?")[0].split("/")
                 return self.reply(pictures.picture(int(row), size), "image/webp")
@@ -308,6 +314,8 @@ def handler(project: Project, pictures: Pictures) -> type[BaseHTTPRequestHandler
                 return self.json({"who": "ana", "role": project.role})
             if not project.signed_in:
                 return self.json({"error": "Sign in first."}, 401)
+            if self.path == "/api/texts" and project.texts is not None:
+                return self.json({"texts": [(row, beginning(project.texts[row])) for row in body["rows"]]})
             if self.path == "/api/pictures":
                 return self.reply(pictures.bundle(body["rows"]), "application/octet-stream")
             with project.lock:

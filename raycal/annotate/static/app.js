@@ -3,7 +3,7 @@
 import { Api, SignedOut, Unreachable } from "./api.js";
 import { Clock } from "./clock.js";
 import { choose, help, show } from "./dialogs.js";
-import { byId, h, keyButton, painted, plural, uuid } from "./dom.js";
+import { byId, h, keyButton, noun, painted, plural, samples, setNoun, uuid } from "./dom.js";
 import { Grid } from "./grid.js";
 import { actionOf, Guard, takesText } from "./keys.js";
 import { Outbox } from "./outbox.js";
@@ -19,7 +19,7 @@ import { Zoom } from "./zoom.js";
 /** @typedef {import("./types").Class_} Class_ */
 /** @typedef {import("./types").Receipt} Receipt */
 /** @typedef {import("./types").AnswerKind} AnswerKind */
-/** @typedef {{held: Held, text: string, image: HTMLImageElement | null}} Past */
+/** @typedef {{held: Held, text: string}} Past */
 
 const HEARTBEAT_MS = 15000;
 const POLL_MS = 5000;
@@ -36,7 +36,7 @@ const api = new Api();
 const outbox = new Outbox(api, client);
 const queue = new Queue(api, client, outbox);
 const guard = new Guard();
-const zoom = new Zoom();
+const zoom = new Zoom(api);
 const palette = new Palette((one) => label(one), (one) => void rename(one));
 const channel = new BroadcastChannel("raycal");
 
@@ -131,7 +131,7 @@ async function begin(held, asked) {
   if (!held.ready) await held.load();
   if (queue.current !== held) return;
   view?.paint();
-  if (held.failed) setNotice("pictures", "The images of this question cannot be loaded. Press U to go on without them.");
+  if (held.failed) setNotice("pictures", `The ${noun}s of this question cannot be loaded. Press U to go on without them.`);
   else setNotice("pictures", "");
   await painted();
   if (queue.current !== held) return;
@@ -167,16 +167,16 @@ function kept() {
 function describe() {
   const held = queue.current;
   if (!held || held.question.kind === "sample") {
-    byId("subtitle").textContent = held?.question.purpose === "holdout" ? "The model never learns from these images." : "";
+    byId("subtitle").textContent = held?.question.purpose === "holdout" ? `The model never learns from these ${noun}s.` : "";
     byId("evidence").textContent = byId("effect").textContent = "";
     return;
   }
   const { size } = held.question;
   const odd = held.marked.size;
   const shown = held.rows.length;
-  byId("subtitle").textContent = shown < size ? `${plural(size, "image")}, ${shown} shown` : `${plural(size, "image")}, all shown`;
+  byId("subtitle").textContent = `${samples(size)}, ${shown < size ? shown : "all"} shown`;
   byId("effect").replaceChildren(
-    odd ? `${plural(odd, "odd one")} out, a class labels the other ` : "Click images that do not belong. A class labels all ",
+    odd ? `${plural(odd, "odd one")} out, a class labels the other ` : `Click ${noun}s that do not belong. A class labels all `,
     h("strong", {}, (size - odd).toLocaleString("en")));
   byId("evidence").textContent = view instanceof Grid ? view.evidence : "";
 }
@@ -196,7 +196,7 @@ function commit(answer, one) {
   const cluster = question.kind === "cluster";
   const left = question.size - held.marked.size;
   if (answer === "label" && cluster && left <= 0) {
-    say("All images are marked as odd. Press X if the cluster is mixed.");
+    say(`All ${noun}s are marked as odd. Press X if the cluster is mixed.`);
     return;
   }
   /** @type {import("./types").Answered} */
@@ -214,10 +214,10 @@ function commit(answer, one) {
     recent = [one.name, ...recent.filter((name) => name !== one.name)].slice(0, 5);
     if (one.id === null && !named.includes(one.name)) named.push(one.name);
   }
-  const text = one ? (cluster ? `${plural(left, "image")} as ${one.name}` : one.name)
+  const text = one ? (cluster ? `${samples(left)} as ${one.name}` : one.name)
     : { refused: "mixed", split: "split into halves", unsure: "can't tell", label: "" }[answer];
   if (!online) say(`${text} · not sent yet`);
-  past.push({ held, text, image: held.pictures.images.get(held.rows[0]) ?? null });
+  past.push({ held, text });
   past[past.length - 1 - KEPT_PICTURES]?.held.pictures.release();
   renderPrevious();
   queue.current = null;
@@ -312,12 +312,12 @@ function undone(receipt, shown) {
   }
 }
 
-async function moreImages() {
+async function showMore() {
   const held = queue.current;
   const grid = view;
   if (!held || !(grid instanceof Grid) || held.exhausted || !clock || !guard.allows("more", performance.now())) return;
   if (held.rows.length >= held.question.size) {
-    say("All images are shown.");
+    say(`All ${noun}s are shown.`);
     return;
   }
   try {
@@ -328,10 +328,10 @@ async function moreImages() {
     else held.exhausted = true;
     if (queue.current !== held) return;
     if (rows.length) grid.append(rows);
-    else say("There are no more images.");
+    else say(`There are no more ${noun}s.`);
     describe();
   } catch (error) {
-    say(error instanceof Unreachable ? "No connection: more images cannot be loaded now." : String(/** @type {Error} */ (error).message));
+    say(error instanceof Unreachable ? `No connection: more ${noun}s cannot be loaded now.` : String(/** @type {Error} */ (error).message));
   }
 }
 
@@ -350,7 +350,7 @@ function perform(action) {
     case "split": return kind === "cluster" ? commit("split", null) : undefined;
     case "unsure": return commit("unsure", null);
     case "undo": return undo();
-    case "more": return void moreImages();
+    case "more": return view instanceof Sample ? view.scroll(0.85) : void showMore();
     case "guess": return showGuess();
     case "pause": return pause();
     case "train": return void train();
@@ -358,7 +358,8 @@ function perform(action) {
     case "odd": return grid?.target != null ? grid.toggle(grid.target) : undefined;
     case "zoom": return view instanceof Sample ? view.enlarge() : grid?.enlarge(grid.target);
     case "crop": return view instanceof Sample ? (view.enlarge(), zoom.toggleCrop()) : undefined;
-    case "left": case "right": case "up": case "down": return grid?.move(action);
+    case "up": case "down": if (view instanceof Sample) return view.scroll(action === "up" ? -0.15 : 0.15); // fall through
+    case "left": case "right": return grid?.move(action);
   }
 }
 
@@ -470,8 +471,8 @@ function renderPrevious() {
   const aside = byId("previous");
   aside.hidden = !last;
   if (!last) return;
-  const image = last.held.question.kind === "sample" && last.image?.src ? h("img", { src: last.image.src, alt: "" }) : null;
-  aside.replaceChildren(h("p", {}, "last answer"), ...(image ? [image] : []), h("bdi", {}, last.text));
+  const shown = last.held.question.kind === "sample" && last.held.pictures.elements.get(last.held.rows[0]);
+  aside.replaceChildren(h("p", {}, "last answer"), ...(shown ? [shown.cloneNode(true)] : []), h("bdi", {}, last.text));
 }
 
 function renderHeader() {
@@ -483,7 +484,7 @@ function renderHeader() {
   const { answered, first, size } = state.holdout;
   const goal = answered < first ? first : size;
   const done = holdout ? [answered, goal] : [state.round_answered, state.budget];
-  byId("count").textContent = !holdout ? budget : `${answered < first ? "first images" : "measuring"} ${answered}/${goal}`;
+  byId("count").textContent = !holdout ? budget : `${answered < first ? `first ${noun}s` : "measuring"} ${answered}/${goal}`;
   byId("minutes").textContent = state.minutes_left === null || state.phase === "finished" ? ""
     : state.minutes_left < 1 ? "< 1 min left" : `≈ ${Math.round(state.minutes_left)} min left`;
   const progress = /** @type {HTMLProgressElement} */ (byId("progress"));
@@ -546,7 +547,7 @@ function renderActions() {
   /** @type {[string, string, string, string[]][]} */
   const all = [
     ["X", "mixed", "mixed", ["cluster"]], ["S", "split", "split", ["cluster"]], ["U", "can't tell", "unsure", ["cluster", "sample"]],
-    ["Space", "more", "more", ["cluster"]],
+    ["Space", `more ${noun}s`, "more", ["cluster"]],
   ];
   const guess = Boolean(guessed()) && !queue.current?.guessShown;
   if (guess) all.push(["G", "model's guess", "guess", ["cluster", "sample"]]);
@@ -567,6 +568,7 @@ function onState(fresh) {
   const before = state;
   state = fresh;
   setVersion(fresh.epoch);
+  setNoun(fresh.noun);
   if (before && before.epoch !== fresh.epoch) void restarted();
   renderActions();
   announceResults(fresh);

@@ -1,7 +1,7 @@
 /** Dialogs that ask the person to choose. */
 
-import { h } from "./dom.js";
-import { HELP } from "./keys.js";
+import { h, noun } from "./dom.js";
+import { helpLines } from "./keys.js";
 
 /**
  * Shows a dialog and resolves with the choice. Escape is the last choice, unless the dialog must be answered.
@@ -62,7 +62,7 @@ export function help(on, onSwitch) {
   const box = h("input", { type: "checkbox", id: "keys-on", onchange: () => onSwitch(box.checked) });
   box.checked = on;
   show("help", "keys", "Close", ["?", "h"], h("h2", {}, "Keys"),
-    h("dl", {}, ...HELP.map(([key, does]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, does)))),
-    h("p", { class: "hint" }, "Click an image to mark it as odd, Shift-click for a range. Rest the pointer on it, or press long on a touch screen, to enlarge it."),
+    h("dl", {}, ...helpLines().map(([key, does]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, does)))),
+    h("p", { class: "hint" }, `Click the ${noun} to mark it as odd, Shift-click for a range. ${noun === "text" ? "Press" : "Rest the pointer on it, or press"} long on a touch screen, to enlarge it.`),
     h("label", { class: "switch" }, box, "react to single keys"));
 }

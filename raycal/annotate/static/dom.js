@@ -56,6 +56,19 @@ export function plural(count, one, many = `${one}s`) {
   return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 }
 
+/** The word for one sample of the project: "image" or "text". */
+export let noun = "image";
+
+/** @param {string} word */
+export function setNoun(word) {
+  noun = document.body.dataset.noun = word;
+}
+
+/** A number of samples, such as "3 images". @param {number} count */
+export function samples(count) {
+  return plural(count, noun);
+}
+
 /** A random id of 32 hexadecimal digits. */
 export function uuid() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -1,7 +1,7 @@
-/** The page of a cluster: bands of thumbnails on which odd ones are marked. */
+/** The page of a cluster: bands of thumbnails, or of beginnings of texts, on which odd ones are marked. */
 
 import { evidenceText } from "./bound.js";
-import { h, plural } from "./dom.js";
+import { h, noun, samples } from "./dom.js";
 
 /** @typedef {import("./queue.js").Held} Held */
 
@@ -33,7 +33,7 @@ export class Grid {
 
   /** @param {string} name @param {number[]} rows */
   #band(name, rows) {
-    return h("div", { class: `band ${name}`, role: "group", "aria-label": `${name}: ${plural(rows.length, "image")}` },
+    return h("div", { class: `band ${name}`, role: "group", "aria-label": `${name}: ${samples(rows.length)}` },
       h("h2", {}, name, h("span", {}, BAND_HINT[name])),
       h("div", { class: "tiles" }, ...rows.map((row, index) => this.#tile(name, row, index))));
   }
@@ -44,7 +44,7 @@ export class Grid {
     let press;
     let longPressed = false;
     const tile = h("button", {
-      type: "button", class: "tile", "aria-pressed": "false", "aria-label": `${band} ${index + 1}, odd`, "data-row": row,
+      type: "button", class: "tile", "aria-pressed": "false", "aria-label": noun === "text" ? null : `${band} ${index + 1}, odd`, "data-row": row,
       tabindex: this.tiles.size ? "-1" : "0",
       onclick: (/** @type {MouseEvent} */ event) => {
         if (longPressed) longPressed = false;
@@ -73,12 +73,12 @@ export class Grid {
     return tile;
   }
 
-  /** Puts decoded pictures into their tiles, and shows the marks. */
+  /** Puts loaded pictures or texts into their tiles, and shows the marks. */
   paint() {
     for (const [row, tile] of this.tiles) {
-      const image = this.held.pictures.images.get(row);
-      if (image && !tile.firstChild) tile.append(image);
-      tile.classList.toggle("missing", this.held.ready && !image);
+      const shown = this.held.pictures.elements.get(row);
+      if (shown && !tile.firstChild) tile.append(shown);
+      tile.classList.toggle("missing", this.held.ready && !shown);
       tile.setAttribute("aria-pressed", String(this.held.marked.has(row)));
     }
   }
@@ -102,7 +102,7 @@ export class Grid {
     this.onMark();
   }
 
-  /** The image that the keys O and Enter act on. @returns {number | null} */
+  /** The sample that the keys O and Enter act on. @returns {number | null} */
   get target() {
     if (this.hovered !== null) return this.hovered;
     const focused = document.activeElement;
@@ -114,7 +114,7 @@ export class Grid {
     const tiles = [...this.tiles.values()];
     const under = this.hovered === null ? undefined : this.tiles.get(this.hovered);
     const from = under ?? tiles.find((tile) => tile === document.activeElement);
-    this.hovered = null; // from now on the focus says which image is meant, until the pointer enters another tile
+    this.hovered = null; // from now on the focus says which one is meant, until the pointer enters another tile
     this.zoom.unhover();
     if (!from) {
       tiles.find((tile) => tile.tabIndex === 0)?.focus();
@@ -122,6 +122,7 @@ export class Grid {
     }
     const here = from.getBoundingClientRect();
     const across = direction === "left" || direction === "right";
+    const size = across ? here.width : here.height;
     const sign = direction === "right" || direction === "down" ? 1 : -1;
     let best = null;
     let least = Infinity;
@@ -130,7 +131,7 @@ export class Grid {
       const [dx, dy] = [box.left - here.left, box.top - here.top];
       const [along, aside] = across ? [dx * sign, Math.abs(dy)] : [dy * sign, Math.abs(dx)];
       const distance = along + 3 * aside;
-      if (along > here.width / 4 && distance < least) [best, least] = [tile, distance];
+      if (along > size / 4 && distance < least) [best, least] = [tile, distance];
     }
     best?.focus();
     best?.scrollIntoView({ block: "nearest" });
@@ -145,18 +146,18 @@ export class Grid {
     });
   }
 
-  /** Appends a page of random images that are already decoded. @param {number[]} rows */
+  /** Appends a page of random samples that are already loaded. @param {number[]} rows */
   append(rows) {
     const band = this.element.querySelector(".band.random");
     const count = this.held.bands.find(([name]) => name === "random")?.[1].length ?? 0;
-    band?.setAttribute("aria-label", `random: ${plural(count, "image")}`);
+    band?.setAttribute("aria-label", `random: ${samples(count)}`);
     const tiles = rows.map((row, index) => this.#tile("random", row, count - rows.length + index));
     band?.querySelector(".tiles")?.append(...tiles);
     this.paint();
     tiles[0]?.scrollIntoView({ block: "start" });
   }
 
-  /** What the random images say, in a line. */
+  /** What the random samples say, in a line. */
   get evidence() {
     const { held } = this;
     const shown = held.rows;

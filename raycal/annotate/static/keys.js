@@ -1,5 +1,7 @@
 /** The key map, and the rules that keep a slip of the finger from becoming an answer. */
 
+import { noun } from "./dom.js";
+
 /** An answer or undo this soon after the previous one is ignored, because nobody can have looked at the question. */
 export const DOUBLE_PRESS_MS = 250;
 
@@ -11,17 +13,17 @@ const ACTIONS = {
 };
 
 /** What the help shows: each key, and what it does. */
-export const HELP = [
+export const helpLines = () => [
   ["1 … 9, 0", "label with class 1 to 10"],
   [".", "same label as before"],
   ["/", "search all classes"],
   ["N", "new class"],
   ["X", "mixed: no label fits the cluster"],
   ["S", "split the cluster into two halves"],
-  ["O", "mark the image under the pointer or in focus as odd"],
-  ["← ↑ → ↓", "move over the images"],
-  ["Enter", "enlarge an image; C shows what the model sees"],
-  ["Space", "more random images"],
+  ["O", `mark the ${noun} under the pointer or in focus as odd`],
+  ["← ↑ → ↓", `move over the ${noun}s`],
+  ["Enter", noun === "text" ? "read a whole text" : "enlarge an image; C shows what the model sees"],
+  ["Space", `more random ${noun}s`],
   ["U", "can't tell"],
   ["Z", "undo, as often as you like"],
   ["G", "show what the model guesses"],

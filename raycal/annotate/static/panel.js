@@ -1,6 +1,6 @@
 /** Shows what the project has reached while there is no question: accuracy with interval, minutes, and current activity. */
 
-import { h, percent, plural } from "./dom.js";
+import { h, noun, percent, plural, samples } from "./dom.js";
 
 /** @typedef {import("./types").State} State */
 /** @typedef {import("./types").Result} Result */
@@ -56,7 +56,7 @@ export function accuracyText(result) {
 
 /** On how many images an accuracy rests. @param {Result} result */
 export function measuredOn({ num_test }) {
-  return `on ${plural(num_test, "image")}`;
+  return `on ${samples(num_test)}`;
 }
 
 /** What the last round gained, as a sentence. @param {Result[]} results */
@@ -94,10 +94,10 @@ export function panel(state, wait, title) {
   element.append(h("dl", { class: "facts" },
     fact("accuracy", last ? percent(last.accuracy) : "–",
       last ? `${measuredOn(last)}, between ${(100 * last.low).toFixed(1)} and ${(100 * last.high).toFixed(1)} % (95 % sure)` : "known after the first round"),
-    fact("images with a label", state.labeled.toLocaleString("en"), `of ${state.total.toLocaleString("en")}`),
+    fact(`${noun}s with a label`, state.labeled.toLocaleString("en"), `of ${state.total.toLocaleString("en")}`),
     fact("people's time", last ? `${last.human_minutes.toFixed(1)} min` : "–", state.results.length > 1 ? `last round: ${gainText(state.results)}` : undefined),
-    fact("for measuring", `${state.holdout.answered} of ${state.holdout.size}`, "images it never learns from")));
-  if (state.results.length) element.append(h("figure", {}, chart(state.results), h("figcaption", {}, "Accuracy on the images for measuring after each round, with 95 % intervals")));
+    fact("for measuring", `${state.holdout.answered} of ${state.holdout.size}`, `${noun}s it never learns from`)));
+  if (state.results.length) element.append(h("figure", {}, chart(state.results), h("figcaption", {}, `Accuracy on the ${noun}s for measuring after each round, with 95 % intervals`)));
   if (state.people > 1) element.append(h("p", { class: "quiet" }, `${plural(state.people, "person", "people")} are labeling.`));
   return element;
 }

@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 
 /** @typedef {import("./api.js").Api} Api */
 
-const BUNDLE = 200;
+export const BUNDLE = 200;
 
 /**
  * Cuts a bundle into its pictures. A bundle is a big-endian length, a JSON header of that length, and the pictures in
@@ -24,7 +24,7 @@ export function unpack(bytes) {
   });
 }
 
-let version = "";
+export let version = "";
 
 /** The browser may keep pictures for as long as the server runs. @param {string} epoch */
 export function setVersion(epoch) {
@@ -41,8 +41,8 @@ export class PictureSet {
   /** @param {Api} api */
   constructor(api) {
     this.api = api;
-    /** @type {Map<number, HTMLImageElement>} */
-    this.images = new Map();
+    /** @type {Map<number, HTMLElement>} */
+    this.elements = new Map();
     /** @type {string[]} */
     this.urls = [];
     this.released = false;
@@ -50,7 +50,7 @@ export class PictureSet {
 
   /** Loads and decodes thumbnails that are not here yet. @param {number[]} rows */
   async thumbnails(rows) {
-    const missing = rows.filter((row) => !this.images.has(row));
+    const missing = rows.filter((row) => !this.elements.has(row));
     for (let i = 0; i < missing.length; i += BUNDLE) {
       const parts = unpack(await this.api.pictures(missing.slice(i, i + BUNDLE)));
       await Promise.all(parts.map(([row, blob]) => this.#add(row, blob)));
@@ -59,7 +59,7 @@ export class PictureSet {
 
   /** Loads and decodes the large picture of an image. @param {number} row */
   async full(row) {
-    if (this.images.has(row)) return;
+    if (this.elements.has(row)) return;
     const response = await this.api.call(address(row, "full"));
     await this.#add(row, await response.blob());
   }
@@ -71,12 +71,12 @@ export class PictureSet {
     this.urls.push(url);
     const image = h("img", { src: url, alt: "", draggable: "false", decoding: "sync" });
     await image.decode().catch(() => image.classList.add("broken"));
-    this.images.set(row, image);
+    this.elements.set(row, image);
   }
 
   release() {
     this.released = true;
     this.urls.splice(0).forEach((url) => URL.revokeObjectURL(url));
-    this.images.clear();
+    this.elements.clear();
   }
 }

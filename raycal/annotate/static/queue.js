@@ -1,7 +1,9 @@
 /** The questions that this tab holds: those that come next, with their pictures decoded before they are shown. */
 
 import { Refused } from "./api.js";
+import { noun } from "./dom.js";
 import { PictureSet } from "./pictures.js";
+import { TextSet } from "./texts.js";
 
 /** @typedef {import("./types").Question} Question */
 /** @typedef {import("./types").State} State */
@@ -11,12 +13,12 @@ const RETRY_MS = 2000;
 /** The number of refusals after which a question is shown without its pictures. */
 const MOST_REFUSALS = 3;
 
-/** A question with its pictures and with what the person did to it so far. */
+/** A question with its pictures or texts and with what the person did to it so far. */
 export class Held {
   /** @param {Question} question @param {import("./api.js").Api} api */
   constructor(question, api) {
     this.question = question;
-    this.pictures = new PictureSet(api);
+    this.pictures = noun === "text" ? new TextSet(api) : new PictureSet(api);
     /** Rows that are marked as odd. @type {Set<number>} */
     this.marked = new Set();
     /** Further random rows, page by page. @type {number[][]} */

@@ -1,6 +1,6 @@
-/** The page of a single image, with the previous answer beside it. */
+/** The page of a single image or text. */
 
-import { h } from "./dom.js";
+import { h, noun } from "./dom.js";
 
 /** @typedef {import("./queue.js").Held} Held */
 
@@ -9,17 +9,25 @@ export class Sample {
   constructor(held, zoom) {
     this.held = held;
     this.zoom = zoom;
-    this.frame = h("button", { type: "button", class: "photo", "aria-label": "the image; press to enlarge", onclick: () => this.enlarge() });
+    this.frame = noun === "text"
+      ? h("div", { class: "reading", tabindex: "0", role: "region", "aria-label": "the text" })
+      : h("button", { type: "button", class: "photo", "aria-label": "the image; press to enlarge", onclick: () => this.enlarge() });
     this.element = h("div", { class: "single" }, this.frame);
     this.paint();
   }
 
   paint() {
-    const image = this.held.pictures.images.get(this.held.rows[0]);
-    if (image && !this.frame.firstChild) this.frame.append(image);
+    const shown = this.held.pictures.elements.get(this.held.rows[0]);
+    if (shown && !this.frame.firstChild) this.frame.append(shown);
   }
 
+  /** Scrolls a long text. @param {number} pages */
+  scroll(pages) {
+    this.frame.scrollBy({ top: pages * this.frame.clientHeight });
+  }
+
+  /** Shows the image alone. A text is already shown as a whole. */
   enlarge() {
-    this.zoom.open({ rows: this.held.rows, index: 0, marked: () => false, toggle: null });
+    if (noun === "image") this.zoom.open({ rows: this.held.rows, index: 0, marked: () => false, toggle: null });
   }
 }

@@ -59,6 +59,7 @@ export type Result = {
 export type State = {
   project: string;
   project_id: string;
+  noun: string;
   who: string;
   role: "owner" | "annotator";
   phase: string;

@@ -21,7 +21,7 @@ from raycal.annotate.worker import Task
 from raycal.capacity.allocate import Node
 from raycal.capacity.machine import this_machine
 from raycal.config import ExperimentConfig, load_sweep
-from raycal.config.labels import image_root
+from raycal.config.labels import counted, image_root
 from raycal.config.people import asks_people
 from raycal.data import DatasetInfo, ImageDataset, LoadedDataset
 from raycal.data.cache import absolute
@@ -335,10 +335,7 @@ def inspect_samples(config: ExperimentConfig, *, sweep_dir: SweepDir) -> Dataset
     dataset = build.dataset(config)
     unlabeled = unlabeled_samples(dataset)
     if unlabeled is None:
-        info = dataset.inspect()
-        if info.kind == "vectors":
-            raise InputError(f"dataset {config.dataset.name}: has vectors, but people can only label images and texts")
-        return info
+        return dataset.inspect()
     run_folder = sweep_dir.run_dir(config.experiment_id).folder
     return unlabeled.inspect_listed(read_sample_list(run_folder, unlabeled.kind, anywhere=unlabeled.names_anywhere))
 
@@ -370,8 +367,10 @@ def open_samples(config: ExperimentConfig, run_folder: Folder, progress: Progres
         )
     loaded = unlabeled.load_listed(before=before, progress=progress)
     write_sample_list(run_folder, loaded.sample_list)
-    if before is not None and len(loaded.sample_list.names) > len(before.names):
-        print(f"  {len(loaded.sample_list.names) - len(before.names):,} new {kind} were added", flush=True)
+    num_added = 0 if before is None else len(loaded.sample_list.names) - len(before.names)
+    if num_added:
+        are = "was" if num_added == 1 else "were"
+        print(f"  {counted(num_added, f'new {loaded.dataset.noun}')} {are} added", flush=True)
     source = loaded.dataset.source
     return Opened(loaded.dataset, None if source is None else source.place, loaded.duplicates)
 

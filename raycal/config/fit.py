@@ -97,8 +97,8 @@ def misfits_of_kinds(config: Experiment, registries: Registries) -> Iterator[tup
     if kind != "images" and config.training.augmentation:
         words = f"should be empty, because the dataset {dataset} has {kind}, and only images can be augmented"
         yield ("training", "augmentation"), config.training.augmentation_words, words
-    if kind != "images" and config.expert.name == PEOPLE:
-        words = f"cannot be people, because the labeling page shows only images, and the dataset {dataset} has {kind}"
+    if kind == "vectors" and config.expert.name == PEOPLE:
+        words = f"cannot be people, because nobody can look at vectors, and the dataset {dataset} has {kind}"
         yield ("expert", "name"), config.expert.name, words
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from raycal import __version__
 from raycal.algorithm.records import Answer, Interaction, Kind
 from raycal.config.labels import counted
-from raycal.data import LoadedDataset
+from raycal.data import LoadedDataset, TextDataset
 from raycal.export.evidence import NOT_LABELED, RECENCY, How, PeopleRecord
 from raycal.export.labels import LabelSet
 from raycal.export.model import ExportedModel
@@ -193,6 +193,8 @@ def _files(images: LoadedDataset, *, has_pictures: bool, model: ExportedModel | 
                 if has_pictures
                 else "relative to the folder of the original images"
                 if images.kind == "images"
+                else "`row 7` is row 7 of the file"
+                if isinstance(images, TextDataset) and images.row_numbers is not None
                 else f"`{images.noun} 7` is row 7 of the data set, counted from 0"
             )
             + "), "
@@ -214,8 +216,8 @@ def _files(images: LoadedDataset, *, has_pictures: bool, model: ExportedModel | 
         )
         * has_pictures,
         "`label_studio.json`, `label_studio_config.xml`": (
-            "tasks and labeling interface for Label Studio; labels of single images are annotations, and labels of "
-            "clusters are predictions to be confirmed"
+            f"tasks and labeling interface for Label Studio; labels of single {images.kind} are annotations, and "
+            "labels of clusters are predictions to be confirmed"
         )
         * (images.kind != "vectors"),
         "`classes.json`": "the names of the classes in the order of the model's outputs, and their folders",

@@ -122,7 +122,7 @@ def test_stored_configuration_is_read_back_as_it_is() -> None:
         (
             "made_up_vectors",
             {"expert": "people", "scenario": "random"},
-            "experiment.expert.name: cannot be people, because the labeling page shows only images, and the dataset"
+            "experiment.expert.name: cannot be people, because nobody can look at vectors, and the dataset"
             " made_up_vectors has vectors",
         ),
     ],

@@ -98,12 +98,14 @@ def round_steps(iteration: int) -> list[StepQuestions]:
     ]
 
 
-def label_folder(storage: Path, *, rounds: int = 2, is_finished: bool = True) -> tuple[SweepDir, RunWriter]:
+def label_folder(
+    storage: Path, *, rounds: int = 2, is_finished: bool = True, config: ExperimentConfig = CONFIG
+) -> tuple[SweepDir, RunWriter]:
     """Label some rounds of the project `birds`. Return the folder of the project and the folder of its run."""
     sweep_dir = SweepDir(Folder.at(str(storage / "birds")))
-    sweep_dir.write_plan(SweepPlan(sweep="birds", experiments={CONFIG.experiment_id: CONFIG}, threads=1))
-    run_dir = RunWriter(sweep_dir.folder.folder(CONFIG.experiment_id))
-    run_dir.begin(CONFIG)
+    sweep_dir.write_plan(SweepPlan(sweep="birds", experiments={config.experiment_id: config}, threads=1))
+    run_dir = RunWriter(sweep_dir.folder.folder(config.experiment_id))
+    run_dir.begin(config)
     people, ledger = People(run_dir.folder), list[Interaction]()
     for iteration in range(rounds):
         steps = round_steps(iteration)

@@ -26,6 +26,7 @@ from raycal.config.people import asks_people
 from raycal.data import DatasetInfo, ImageDataset, LoadedDataset
 from raycal.data.cache import absolute
 from raycal.data.decode import Progress, ignore_progress
+from raycal.data.image_dataset import noun_of_dataset
 from raycal.data.pictures import Pictures
 from raycal.data.places import FilePlace
 from raycal.data.unlabeled import unlabeled_samples
@@ -275,7 +276,8 @@ def _print_prices(source: str | Mapping[str, Any], options: Namespace) -> int:
     events = [event for key in experiments for event in read_events(sweep_dir.run_dir(key).folder)]
     if not events:
         raise InputError(f"{sweep_dir.folder.place}: nobody has answered a question yet, so no price is known")
-    print(prices_yaml(fit_prices(timed_answers(fold(events)))))
+    noun = noun_of_dataset(next(iter(sweep.experiments.values())).dataset.name)
+    print(prices_yaml(fit_prices(timed_answers(fold(events))), noun))
     return 0
 
 

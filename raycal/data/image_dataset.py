@@ -124,3 +124,11 @@ class Dataset(Protocol):
 
 
 datasets: Registry[Callable[..., Dataset]] = Registry("dataset", provided=("seed", "image_size"))
+
+
+def noun_of_dataset(name: str) -> str:
+    """The word for one sample of a dataset, by the name of the dataset: `image`, `vector` or `text`. A dataset whose
+    plug-in is not imported counts as one of images.
+    """
+    kind: Kind = getattr(datasets[name], "kind", "images") if name in datasets else "images"
+    return kind.removesuffix("s")

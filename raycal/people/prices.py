@@ -161,39 +161,46 @@ def expert_yaml(prices: Prices) -> str | None:
     )
 
 
-def price_lines(prices: Prices) -> list[str]:
-    """One line for each price, or for the reason why it is not known."""
-    return [f"{name}: {words}" for name, words in _named_prices(prices)]
+def price_lines(prices: Prices, noun: str = "image") -> list[str]:
+    """One line for each price, or for the reason why it is not known.
+
+    Args:
+        noun: The word for one sample.
+    """
+    return [f"{name}: {words}" for name, words in _named_prices(prices, noun)]
 
 
-def prices_yaml(prices: Prices) -> str:
+def prices_yaml(prices: Prices, noun: str = "image") -> str:
     """The prices as YAML for the key `experiment` of a sweep file, with comments on their accuracy. With these prices,
     a simulation takes the time of this team.
+
+    Args:
+        noun: The word for one sample.
     """
-    lines = [f"# {line}" for line in price_lines(prices)]
+    lines = [f"# {line}" for line in price_lines(prices, noun)]
     expert = expert_yaml(prices)
     if expert is None:
         return "\n".join([*lines, "# No price is known yet, so there is nothing to simulate with."])
     if prices.per_image is not None and prices.most_shown >= FEW:
         lines += [
-            f"# Of a cluster with more than {FEW} images, people saw only some at first. To pay for no more than",
+            f"# Of a cluster with more than {FEW} {noun}s, people saw only some at first. To pay for no more than",
             f"# those, wrap the expert: {{name: few_images, images_shown: {FEW}, of: {{name: oracle, ...}}}}",
         ]
     return "\n".join([*lines, "experiment:", f"  {expert}"])
 
 
-def _named_prices(prices: Prices) -> Iterator[tuple[str, str]]:
-    yield "single image", _words(prices.sample, prices.num_samples, "answer")
+def _named_prices(prices: Prices, noun: str) -> Iterator[tuple[str, str]]:
+    yield f"single {noun}", _words(prices.sample, prices.num_samples, "answer")
     yield "labeled cluster", _words(prices.cluster, prices.num_labeled, "labeled cluster")
     if prices.cluster is not None:
-        same = "not known, because nearly all clusters showed as many images; it is part of the price above"
+        same = f"not known, because nearly all clusters showed as many {noun}s; it is part of the price above"
         few = "not known, because too few clusters had marks; it is part of the price above"
-        yield "  and for each image shown", same if prices.per_image is None else _words(prices.per_image)
-        yield "  and for each image marked as odd", few if prices.per_mark is None else _words(prices.per_mark)
+        yield f"  and for each {noun} shown", same if prices.per_image is None else _words(prices.per_image)
+        yield f"  and for each {noun} marked as odd", few if prices.per_mark is None else _words(prices.per_mark)
     refused = _words(prices.refused, prices.num_refused, "refused cluster")
     yield "refused or split cluster", refused
     if prices.refused is not None and prices.per_image is not None:
-        yield "  and for each image shown", "as much as in a labeled cluster"
+        yield f"  and for each {noun} shown", "as much as in a labeled cluster"
 
 
 def _words(price: Price | None, number: int = 0, noun: str = "") -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from raycal.report.people.project import is_labeled_by_people, read_projects
+from raycal.report.people.project import is_labeled_by_people, noun_of, read_projects
 from raycal.report.people.words import result_words
 from raycal.report.runs import Group, Runs
 from raycal.report.stats.answer import Answer, paragraphs
@@ -16,8 +16,6 @@ _COLUMNS = (
     *("strategy", "finished seeds", "test accuracy at the end", "interactions", "annotated images"),
     *("human hours", "wrong cluster labels"),
 )
-
-_PEOPLE_COLUMNS = ("round", "answers", "human minutes", "annotated images", "test accuracy")
 
 
 def sweep_description(runs: Runs, answers: Sequence[Answer] | None = None) -> str:
@@ -46,6 +44,8 @@ def _people_description(runs: Runs) -> str:
     projects = [project for project in read_projects(runs) if project.rounds]
     if not projects:
         return ""
+    noun = noun_of(*(project.trial for project in projects))
+    columns = ("round", "answers", "human minutes", f"annotated {noun}s", "test accuracy")
     rows = [
         [
             *(str(one.number), f"{one.answers:,}", f"{one.minutes:,.1f}", f"{one.annotated:,}"),
@@ -56,7 +56,7 @@ def _people_description(runs: Runs) -> str:
         for project in projects
         for one in project.rounds
     ]
-    return description([result_words(project) for project in projects], _PEOPLE_COLUMNS, rows)
+    return description([result_words(project) for project in projects], columns, rows)
 
 
 def _rows(comparison: Comparison) -> Iterator[list[str]]:

@@ -16,7 +16,7 @@ from raycal.report.figures.slices import datasets
 from raycal.report.figures.style import GRID, PAPER, Look
 from raycal.report.montages import galleries
 from raycal.report.page import ROWS_IN_PRINT, common_settings, environments_of, page_environment, statuses_of
-from raycal.report.people.project import LabelingProject
+from raycal.report.people.project import LabelingProject, noun_of
 from raycal.report.people.tables import rounds_view, time_view
 from raycal.report.people.words import result_words, steps_of_people
 from raycal.report.runs import Runs
@@ -52,6 +52,7 @@ def people_page(
     return page_environment(runs.name).get_template(template).render(
         version=__version__,
         name=runs.name,
+        noun=noun_of(*runs.trials),
         datasets=datasets(runs),
         statuses=statuses_of(runs),
         recipes=recipes(runs),
@@ -84,7 +85,7 @@ def _shown(project: LabelingProject) -> dict[str, Any]:
         "reason": project.trial.reason if project.trial.status == "failed" else "",
         "rounds": rounds_view(project),
         "time": time_view(project) if project.spent else None,
-        "prices": None if project.prices is None else prices_yaml(project.prices),
+        "prices": None if project.prices is None else prices_yaml(project.prices, project.noun),
     }
 
 

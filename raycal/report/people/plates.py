@@ -9,7 +9,7 @@ from raycal.report.people.project import LabelingProject
 MINUTES = "human time (minutes)"
 CAPTION = (
     "Each point is the model after one round. Bars show the 95 % interval by Wilson, which depends on the number of "
-    "test images: label more of the hold-out to make it shorter."
+    "test {noun}s: label more of the hold-out to make it shorter."
 )
 
 
@@ -48,6 +48,6 @@ def _plate(project: LabelingProject) -> Plate | None:
         name=file_name("accuracy", trial.experiment_id),
         kind="minutes",
         title=f"{trial.dataset_name}: test accuracy against human minutes",
-        caption=CAPTION,
+        caption=CAPTION.format(noun=project.noun),
         rows=((chart,),),
     )

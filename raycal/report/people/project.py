@@ -11,6 +11,7 @@ from typing import Any
 
 from raycal.algorithm.records import Kind
 from raycal.config.people import asks_people
+from raycal.data.image_dataset import noun_of_dataset
 from raycal.people.answer_files import Role, role_of
 from raycal.people.clock import answer_ms
 from raycal.people.events import Event, Purpose
@@ -32,9 +33,9 @@ class Round:
         number: The number of the round, from 1.
         answers: The number of answers of all rounds so far.
         minutes: The time that these answers took.
-        annotated: The number of images that the model was trained with.
-        num_test: The number of test images with a label. None if it is not known.
-        accuracy: The share of the test images that the model gets right. None without a test image.
+        annotated: The number of samples that the model was trained with.
+        num_test: The number of test samples with a label. None if it is not known.
+        accuracy: The share of the test samples that the model gets right. None without a test sample.
         low, high: The 95 % interval of the accuracy by Wilson. None if it is not known.
     """
 
@@ -78,6 +79,17 @@ class LabelingProject:
     prices: Prices | None
     num_people: int
 
+    @property
+    def noun(self) -> str:
+        """The word for one sample, such as `image`."""
+        return noun_of(self.trial)
+
+
+def noun_of(*trials: Trial) -> str:
+    """The word for one sample of these trials, such as `image`; `sample` if they have samples of different kinds."""
+    nouns = {noun_of_dataset(trial.config.dataset.name) for trial in trials}
+    return nouns.pop() if len(nouns) == 1 else "sample"
+
 
 def is_labeled_by_people(runs: Runs) -> bool:
     """Whether people answered in all trials, so that no trial is a simulation to compare with."""
@@ -107,7 +119,7 @@ def _read(trial: Trial) -> LabelingProject:
 
 
 def _round(line: IterationRecord, events: Iterable[Event], environment: Mapping[str, Any]) -> Round:
-    # If people label the test images, each round is measured on the test images that had a label when the round was
+    # If people label the test samples, each round is measured on the test samples that had a label when the round was
     # closed.
     by_people = len(book_when_closed(events, line["iteration"]).holdout())
     num_test = by_people or environment.get("dataset", {}).get("num_test")

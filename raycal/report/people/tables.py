@@ -8,29 +8,29 @@ from raycal.algorithm.records import Kind
 from raycal.people.answer_files import Role
 from raycal.people.events import Purpose
 from raycal.report.cells import EMPTY, cell_text
-from raycal.report.people.project import LabelingProject
+from raycal.report.people.project import LabelingProject, noun_of
 from raycal.report.tables.frame import Row, frame
 from raycal.report.views import View, with_interval
 
 _PURPOSES = {Purpose.ROUND: "round", Purpose.HOLDOUT: "hold-out"}
-_KINDS = {Kind.SAMPLE: "single image", Kind.CLUSTER: "cluster"}
 _ROLES = {
     Role.COUNTED: "counts",
     Role.TAKEN_BACK: "taken back",
     Role.SECOND_OPINION: "second opinion",
     Role.LATE: "too late for its round",
 }
-_ROUND_COLUMNS = (
-    *("project", "round", "answers", "human minutes", "annotated images"),
-    *("test accuracy", "test accuracy low", "test accuracy high", "test images"),
-)
 _TIME_COLUMNS = ("project", "purpose", "question", "what became of it", "answers", "seconds")
 
 
 def people_tables(projects: Sequence[LabelingProject]) -> dict[str, pd.DataFrame]:
     """The tables by name, in the order of the report."""
+    noun = noun_of(*(project.trial for project in projects))
+    columns = (
+        *("project", "round", "answers", "human minutes", f"annotated {noun}s"),
+        *("test accuracy", "test accuracy low", "test accuracy high", f"test {noun}s"),
+    )
     return {
-        "rounds": frame(_ROUND_COLUMNS, (row for project in projects for row in _rounds(project))),
+        "rounds": frame(columns, (row for project in projects for row in _rounds(project))),
         "time": frame(_TIME_COLUMNS, (row for project in projects for row in _time(project))),
     }
 
@@ -43,11 +43,11 @@ def rounds_view(project: LabelingProject) -> View:
             "round": [str(one.number) for one in rounds],
             "answers": [cell_text(one.answers) for one in rounds],
             "human minutes": [f"{one.minutes:,.1f}" for one in rounds],
-            "annotated images": [cell_text(one.annotated) for one in rounds],
+            f"annotated {project.noun}s": [cell_text(one.annotated) for one in rounds],
             "test accuracy": [
                 EMPTY if one.accuracy is None else with_interval(one.accuracy, one.low, one.high) for one in rounds
             ],
-            "test images": [cell_text(one.num_test) for one in rounds],
+            f"test {project.noun}s": [cell_text(one.num_test) for one in rounds],
         }
     )
 
@@ -65,7 +65,7 @@ def time_view(project: LabelingProject) -> View:
     return View(
         columns={
             "purpose": [_PURPOSES[one.purpose] for one in spent],
-            "question": [_KINDS[one.kind] for one in spent],
+            "question": [_question(project, one.kind) for one in spent],
             "what became of it": [_ROLES[one.role] for one in spent],
             "answers": [cell_text(one.answers) for one in spent],
             "minutes": [f"{one.seconds / 60:,.1f}" for one in spent],
@@ -73,6 +73,10 @@ def time_view(project: LabelingProject) -> View:
         },
         notes=notes,
     )
+
+
+def _question(project: LabelingProject, kind: Kind) -> str:
+    return f"single {project.noun}" if kind is Kind.SAMPLE else "cluster"
 
 
 def _rounds(project: LabelingProject) -> Iterator[Row]:
@@ -83,5 +87,5 @@ def _rounds(project: LabelingProject) -> Iterator[Row]:
 
 def _time(project: LabelingProject) -> Iterator[Row]:
     for one in project.spent:
-        names = (_PURPOSES[one.purpose], _KINDS[one.kind], _ROLES[one.role])
+        names = (_PURPOSES[one.purpose], _question(project, one.kind), _ROLES[one.role])
         yield (project.trial.experiment_id, *names, one.answers, one.seconds)

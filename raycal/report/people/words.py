@@ -2,7 +2,7 @@
 
 from raycal.config.labels import counted
 from raycal.report.next_steps import Step
-from raycal.report.people.project import LabelingProject, read_projects
+from raycal.report.people.project import LabelingProject, noun_of, read_projects
 from raycal.report.runs import Runs
 from raycal.storage.results import is_at_chance
 
@@ -20,15 +20,16 @@ def result_words(project: LabelingProject) -> str:
     answers = counted(last.answers, "answer")
     work = f"After {counted(last.number, 'round')} with {answers}, which took {_minutes(last.minutes)},"
     if last.accuracy is None:
-        return f"{work} the accuracy is not known, because no test image has a label."
+        return f"{work} the accuracy is not known, because no test {project.noun} has a label."
     interval = "" if last.low is None else f" (95 % interval {last.low:.3f} to {last.high:.3f})"
-    images = "the test images" if last.num_test is None else counted(last.num_test, "test image")
-    words = f"{work} the accuracy on {images} is {last.accuracy:.3f}{interval}."
+    tested = f"test {project.noun}"
+    samples = f"the {tested}s" if last.num_test is None else counted(last.num_test, tested)
+    words = f"{work} the accuracy on {samples} is {last.accuracy:.3f}{interval}."
     line = project.trial.lines[-1]
     if is_at_chance(line):
         words += (
             f" That is no better than guessing, which reaches up to {line.get('chance_accuracy') or 0:.3f}: label more "
-            "images, of all classes, also of the hold-out."
+            f"{project.noun}s, of all classes, also of the hold-out."
         )
     return words
 
@@ -50,7 +51,9 @@ def steps_of_people(runs: Runs) -> list[Step]:
     elif runs.incomplete:
         words = "Go on labeling. The command goes on where the project stopped."
         steps.append(Step(words=words, command=annotate_command(runs.name)))
-    words = "Export the labels, the images in class folders, and the model. You can do this at any time."
+    noun = noun_of(*runs.trials)
+    samples = "images in class folders" if noun == "image" else f"{noun}s"
+    words = f"Export the labels, the {samples}, and the model. You can do this at any time."
     steps.append(Step(words=words, command=annotate_command(runs.name, "--export", f"{runs.name}-labeled")))
     words = "Look at the rounds in MLflow. The command sends MLflow what it does not have yet, and prints the address."
     steps.append(Step(words=words, command=f"python -m raycal.track runs/{runs.name}"))

@@ -13,6 +13,7 @@ import pytest
 from labeled_folder import CONFIG, NUM_CLUSTERS, NUM_HOLDOUT, NUM_SAMPLES, label_folder
 from scipy.stats import binomtest
 
+from raycal.config.component import ComponentConfig
 from raycal.report.__main__ import main
 from raycal.report.figures.plates import plates
 from raycal.report.for_mlflow import sweep_description
@@ -47,6 +48,23 @@ def words(page: str) -> str:
 def minutes_of(rounds: int) -> float:
     clusters = sum(3.0 + 0.1 * images for images in (*range(4, 4 + NUM_CLUSTERS), 4))
     return rounds * (clusters + 2.0 * NUM_SAMPLES) / 60
+
+
+def test_report_of_texts_speaks_of_texts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = CONFIG.model_copy(update={"dataset": ComponentConfig(name="text", file="news.csv")})
+    sweep_dir, _ = label_folder(tmp_path, config=config)
+
+    assert main([sweep_dir.folder.place]) == 0
+
+    text = words(page_of(sweep_dir)) + capsys.readouterr().out + sweep_description(read_runs(sweep_dir.folder))
+    assert f"the accuracy on {NUM_HOLDOUT} test texts is 0.750" in text
+    assert "Export the labels, the texts, and the model." in text
+    assert "and for each text shown: 0.1 s" in text
+    assert "annotated texts" in text
+    # Images are only in the names of settings, such as seconds_per_image_shown.
+    assert re.findall(r"[^.]{0,60}(?<!_)\bimages?\b(?!_)[^.]{0,30}", text.replace("folder of images", "")) == []
+    with (Path(sweep_dir.folder.path) / "report" / "tables" / "rounds.csv").open() as file:
+        assert {"annotated texts", "test texts"} <= {*next(csv.reader(file))}
 
 
 @pytest.mark.parametrize(("rounds", "is_finished"), [(0, False), (1, False), (2, True)])

@@ -1,1 +1,1 @@
-"""The page on which people label images, and the server behind it."""
+"""The page on which people label images or texts, and the server behind it."""

@@ -1,4 +1,5 @@
-"""`python -m raycal.annotate FOLDER` opens a page on which people label images, while a model learns from them."""
+"""`python -m raycal.annotate FOLDER` opens a page on which people label images or texts, while a model learns from
+them."""
 
 import argparse
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     """Build the argument parser."""
     parser = argparse.ArgumentParser(
         prog=prog,
-        description="Label images in a browser: single images and whole clusters, while a model learns in rounds.",
+        description="Label images or texts in a browser, single ones and whole clusters, while a model learns in rounds.",
         epilog=EPILOG.format(prog=prog),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

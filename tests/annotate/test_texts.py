@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from in_memory import Client, InMemoryPictures, answered
+from in_memory import Client, answered
 from person import wait_for
 from text_models import write_tiny_bert
 
@@ -24,13 +24,13 @@ from raycal.annotate import rounds
 from raycal.annotate.__main__ import main
 from raycal.annotate.command import inspect_samples, open_samples
 from raycal.annotate.exporting import labeled_samples, people_record, read_book
-from raycal.annotate.opening import OpeningProject
+from raycal.annotate.opening import OpeningProject, StillOpeningError
 from raycal.annotate.rounds import Rounds
 from raycal.annotate.security import Tokens
 from raycal.annotate.serve import AnnotationServer, ServerOptions
 from raycal.annotate.worker import Task
 from raycal.config import ExperimentConfig, WorkerSettings
-from raycal.data import TextDataset, Texts
+from raycal.data import ImageDataset, TextDataset, Texts
 from raycal.experiment import build
 from raycal.experiment.with_people import WorkerOrder, carry_on
 from raycal.export.write import export_run
@@ -87,13 +87,26 @@ def test_beginnings_are_asked_for_in_bounds(owner: Client, rows: object) -> None
     assert owner.post("/api/texts", {"rows": rows}).status == 400
 
 
-def test_images_have_no_text(project: Any, pictures: InMemoryPictures, tmp_path: Path) -> None:
-    opening = OpeningProject({})
-    assert opening.state("ana")["noun"] == "image"
-    with pytest.raises(Exception, match=r"The images are still being read\."):
-        opening.text(0)
-    with pytest.raises(Exception, match=r"The texts are still being read\."):
-        OpeningProject({"noun": "text"}).thumbnail(0)
+def test_project_that_is_opening_says_what_it_reads() -> None:
+    images, texts = OpeningProject({}), OpeningProject({"noun": "text"})
+    texts.tell(3, 9)
+
+    assert images.state("ana")["noun"] == "image"
+    assert texts.state("ana")["message"].startswith("The texts are being read: 3 of 9.")
+    for opening, call in ((images, images.thumbnail), (images, images.text), (texts, texts.text), (texts, texts.full)):
+        noun = opening.state("ana")["noun"]
+        with pytest.raises(StillOpeningError, match=f"The {noun}s are still being read. Your answers are kept"):
+            call(0)
+
+
+def test_project_of_images_has_no_texts(tmp_path: Path) -> None:
+    pixels, rows = np.zeros((2, 1, 1, 3), np.uint8), np.arange(2)
+    images = ImageDataset(images=pixels, labels=rows - 9, train_rows=rows[1:], test_rows=rows[:1], class_names=())
+
+    with Project(name="birds", run_folder=Folder.at(str(tmp_path)), dataset=images) as project:
+        assert project.texts([0, 1]) == []
+        with pytest.raises(IndexError):
+            project.text(0)
 
 
 def test_receipts_speak_of_texts(owner: Client) -> None:
@@ -206,6 +219,32 @@ class Reader:
         assert read.keys() == {*rows}
         name = max(WORDS, key=list(read.values()).count)
         return {"new_class": name, "marked": [row for row in rows if read[row] != name], "shown": len(rows)}
+
+
+@pytest.mark.slow
+def test_file_with_labels_has_fixed_classes_and_a_known_test_split(bert: Path, tmp_path: Path) -> None:
+    rows = [
+        (f"the {truth(row)} {row}", truth(row) if row % 5 else "", "test" if row % 3 else "train") for row in range(60)
+    ]
+    with (tmp_path / "news.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("text", "label", "part"), *rows])
+    settings = {
+        "dataset": {"name": "text", "file": str(tmp_path / "news.csv"), "split": "part"},
+        "model": {"name": f"sentence-transformers/{bert}"},
+        "scenario": "random",
+        "expert": "people",
+    }
+    config = ExperimentConfig.model_validate(settings, context=build.REGISTRIES)
+    run_folder = Folder.at(str(tmp_path / "run"))
+
+    info, opened = inspect_samples(config, sweep_dir=SweepDir(run_folder)), open_samples(config, run_folder)
+
+    assert str(info) == "news: 2 classes (cat 24, dog 24), 16 train, 32 test"
+    assert info.notes == ("12 rows have no label and cannot be used",)
+    assert (opened.dataset.class_names, opened.root, opened.duplicates) == (("cat", "dog"), None, {})
+    assert not (tmp_path / "run").exists()  # the list of the texts is only needed without labels
+    simulated = config.model_copy(update={"dataset": config.dataset.model_copy(update={"label": None})})
+    assert build.needs_labels(simulated).endswith("with raycal.annotate, or set label to the column of the labels")
 
 
 @pytest.mark.slow

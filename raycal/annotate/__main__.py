@@ -33,7 +33,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     """Build the argument parser."""
     parser = argparse.ArgumentParser(
         prog=prog,
-        description="Label images or texts in a browser, single ones and whole clusters, while a model learns in rounds.",
+        description="Label images or texts in a browser, single ones and whole clusters, while a model learns.",
         epilog=EPILOG.format(prog=prog),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

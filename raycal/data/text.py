@@ -299,8 +299,8 @@ class UnlabeledTexts(Unlabeled):
         missing = [name for name, digest in zip(before.names, before.digests, strict=True) if digest not in digests]
         if missing:
             raise InputError(
-                f"{self._place}: lacks {len(missing):,} of the {len(before.names):,} texts of the earlier start, which"
-                f" were in {first_of(missing, NUM_NAMED)} then; put them back unchanged"
+                f"{self._place}: lacks {len(missing):,} of the {len(before.names):,} texts of the earlier start"
+                f" (in {first_of(missing, NUM_NAMED)} at that time); put the original texts back"
             )
 
 

@@ -237,7 +237,7 @@ def expert(config: ExperimentConfig, true_labels: Labels) -> Expert:
 def needs_labels(config: ExperimentConfig) -> str:
     """The problem, in one line, if an expert needs true labels and the dataset has no labels; otherwise None."""
     options = config.dataset.options
-    labels = "set label to the column of the labels" if "label" in options else "use the dataset image_folder"
+    labels = "set label to the column of the labels" if "label" in options else "the dataset image_folder"
     return (
         f"dataset {config.dataset.name}: has no true labels, from which the expert {config.expert.name} answers; use"
         f" `expert: people` with raycal.annotate, or {labels}"

@@ -77,7 +77,8 @@ def test_texts_keep_their_numbers_when_rows_are_added_and_moved(tmp_path: Path) 
     with pytest.raises(InputError) as caught:
         make(path).load_listed(before=kept)
     assert list(caught.value.problems) == [
-        f"{path}: lacks 2 of the 5 texts of the earlier start (in row 3, row 6 at that time); put the original texts back"
+        f"{path}: lacks 2 of the 5 texts of the earlier start (in row 3, row 6 at that time); put the original texts"
+        " back"
     ]
 
 

@@ -51,10 +51,6 @@ export class Palette {
     this.input.focus();
   }
 
-  get isOpen() {
-    return this.dialog.open;
-  }
-
   #update() {
     const typed = this.input.value.replace(/\s+/gu, " ").trim();
     const found = this.onlyNew && !typed ? [] : this.search.find(typed, 50);

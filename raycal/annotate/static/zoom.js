@@ -41,10 +41,6 @@ export class Zoom {
     this.timer = undefined;
   }
 
-  get isOpen() {
-    return this.dialog.open;
-  }
-
   /** @param {Walk} walk */
   open(walk) {
     this.unhover();

@@ -93,7 +93,7 @@ def test_texts_are_read_marked_and_labeled(context: Any, project: Project) -> No
 
 
 def test_small_screen_shows_cards_below_each_other_and_fits(context: Any, project: Project) -> None:
-    project.questions = project.questions[2:3]
+    project.questions, project.texts = project.questions[2:3], [f"short {row}" for row in range(100)]
     with PageServer(project) as server:
         tab = Tab(context, server)
         tab.page.set_viewport_size({"width": 390, "height": 844})
@@ -104,3 +104,6 @@ def test_small_screen_shows_cards_below_each_other_and_fits(context: Any, projec
         assert boxes[0]["y"] < boxes[1]["y"]
         assert boxes[0]["width"] > 300
         assert tab.page.evaluate("document.documentElement.scrollWidth") == 390
+        tab.page.keyboard.press("ArrowDown")  # focuses the first card
+        tab.page.keyboard.press("ArrowDown")
+        assert tab.page.evaluate("document.activeElement.textContent") == "short 41"

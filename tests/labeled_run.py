@@ -92,7 +92,7 @@ def label_run(
     job = prepare(Request(sweep=str(file), storage=str(storage), local=True, resume=True, people=True, track=False))
     (config,) = job.selected.values()
     run_folder = job.sweep_dir.folder.folder(config.experiment_id)
-    opened = command.open_images(config, run_folder)
+    opened = command.open_samples(config, run_folder)
     job, lease = take_folder(job, {}, 1, Inputs())
     settings = WorkerSettings(threads=1)
     order = WorkerOrder(

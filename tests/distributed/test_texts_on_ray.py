@@ -51,7 +51,7 @@ def test_ray_equals_local_and_the_texts_are_found(tmp_path: Path, monkeypatch: p
     assert "Traceback" not in output
     assert outcome(tmp_path / "here") == outcome(tmp_path / "ray")
     assert statuses(tmp_path / "ray") == {"sweep": ["FINISHED"], "trial": ["FINISHED"]}
-    assert len(list((tmp_path / "ray").rglob("clusters/iteration-*.html"))) == 2
+    assert len(list((tmp_path / "ray/small").rglob("clusters/iteration-*.html"))) == 2
     report = (tmp_path / "ray/small/report/report.html").read_text(encoding="utf-8")
     assert 'class="montage texts' in report
 

@@ -328,11 +328,11 @@ def test_montage_that_could_not_be_written_is_drawn_again_at_the_end(
     whole = run(experiment(), tmp_path / "whole")
     left = [2]
 
-    def write(self: RunWriter, iteration: int, picture: bytes) -> None:
+    def write(self: RunWriter, *montage: Any) -> None:
         left[0] -= 1
         if left[0] >= 0:
             raise OSError(28, "No space left on device")
-        write_montage(self, iteration, picture)
+        write_montage(self, *montage)
 
     write_montage = RunWriter.write_montage
     monkeypatch.setattr(RunWriter, "write_montage", write)

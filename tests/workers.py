@@ -11,11 +11,15 @@ from torch import multiprocessing
 
 from raycal.learner.team import Team, join
 
+# The workers are forked from a process that has imported these modules, because importing them takes seconds.
+multiprocessing.set_forkserver_preload(["raycal.experiment.run", "raycal.learner.learner", "sklearn.datasets"])
+
 
 def on_workers(folder: Path, function: Callable[..., Any], *args: Any, size: int = 2) -> list[Any]:
     """The value that `function(team, *args)` returned, or the exception it raised, by rank."""
     folder.mkdir(parents=True, exist_ok=True)
-    multiprocessing.spawn(_worker, (size, folder, function, args), nprocs=size)
+    arguments = (size, folder, function, args)
+    multiprocessing.start_processes(_worker, arguments, nprocs=size, start_method="forkserver")
     return [pickle.loads((folder / f"{rank}.pickle").read_bytes()) for rank in range(size)]
 
 

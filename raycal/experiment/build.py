@@ -140,14 +140,16 @@ def prepare(experiments: Mapping[str, ExperimentConfig]) -> Inputs:
     return Inputs(datasets=inputs, weights=digests)
 
 
-def read_again(experiments: Mapping[str, ExperimentConfig], recorded: RecordedInputs, *, but: Inputs) -> Inputs:
+def read_again(
+    experiments: Mapping[str, ExperimentConfig], recorded: RecordedInputs, *, already_read: Inputs
+) -> Inputs:
     """Read again the recorded inputs of a sweep that are on this machine, to compare them with the record. Nothing is
     downloaded.
 
     Args:
         experiments: The experiments whose datasets and weights are read.
         recorded: The record of the sweep. Datasets and weights that are not in the record are not read.
-        but: The inputs that have been read already, and are left out.
+        already_read: The inputs that are left out, because they have been read already.
 
     Raises:
         InputError: A sample or a weights file cannot be used.
@@ -156,12 +158,12 @@ def read_again(experiments: Mapping[str, ExperimentConfig], recorded: RecordedIn
     digests: dict[str, str] = {}
     for config in experiments.values():
         key = dataset_key(config)
-        if dataset_family(config) in recorded.families and key not in inputs and key not in but.datasets:
+        if dataset_family(config) in recorded.families and key not in inputs and key not in already_read.datasets:
             made = dataset(config)
             if not made.inspect().download:
                 inputs[key] = _dataset_input(config, made.load())
         for weights, network, size in _networks_of(config):
-            is_read = weights in digests or weights in but.weights
+            is_read = weights in digests or weights in already_read.weights
             if weights in recorded.weights and not is_read and not lacks_weights(network):
                 digests[weights] = _weights_digest(network, size)
     return Inputs(datasets=inputs, weights=digests)

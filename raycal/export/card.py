@@ -10,7 +10,7 @@ from raycal import __version__
 from raycal.algorithm.records import Answer, Interaction, Kind
 from raycal.config.labels import counted
 from raycal.data import LoadedDataset, TextDataset
-from raycal.export.evidence import NOT_LABELED, RECENCY, How, PeopleRecord
+from raycal.export.evidence import NOT_LABELED, RECENCY, LabelOrigin, PeopleRecord
 from raycal.export.labels import LabelSet
 from raycal.export.model import ExportedModel
 from raycal.export.names import folder_names
@@ -101,7 +101,8 @@ def _summary(source: Source, images: LoadedDataset, labels: LabelSet, people: Pe
         who = f"by a simulated annotator (the expert `{source.config.expert.name}` of raycal), not by people"
     return (
         f"{counted(len(pool), images.noun)} of a pool of {images.num_train:,} were labeled {who}: "
-        f"{how[How.SINGLE]:,} one by one and {how[How.CLUSTER]:,} in clusters of similar {images.kind}.{copied} "
+        f"{how[LabelOrigin.SINGLE]:,} one by one and {how[LabelOrigin.CLUSTER]:,} in clusters of similar "
+        f"{images.kind}.{copied} "
         f"The test split has {counted(holdout, f'labeled {images.noun}')}. "
         f"The number of classes is {images.num_classes:,}."
     )

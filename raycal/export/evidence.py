@@ -32,7 +32,7 @@ _EQUAL = 1e-9
 NOT_LABELED = -1
 
 
-class How(StrEnum):
+class LabelOrigin(StrEnum):
     """Says how an image got its label."""
 
     SINGLE = "single"

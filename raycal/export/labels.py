@@ -8,7 +8,7 @@ import numpy as np
 
 from raycal.algorithm.records import Indices
 from raycal.data import LoadedDataset
-from raycal.export.evidence import NOT_LABELED, Decision, Evidence, How, PeopleRecord, decide
+from raycal.export.evidence import NOT_LABELED, Decision, Evidence, LabelOrigin, PeopleRecord, decide
 
 Split = Literal["train", "holdout"]
 
@@ -33,7 +33,7 @@ class LabeledImage:
     row: int
     source: str
     label: int
-    how: How
+    how: LabelOrigin
     round: int | None
     interaction: int | None
     annotator: str | None
@@ -115,7 +115,7 @@ def _pool(
                 row=row,
                 source=names[row],
                 label=label,
-                how=How.SINGLE if evidence.is_single[support] else How.CLUSTER,
+                how=LabelOrigin.SINGLE if evidence.is_single[support] else LabelOrigin.CLUSTER,
                 round=int(evidence.round[support]),
                 interaction=interaction,
                 annotator=people.annotators.get(interaction),
@@ -137,7 +137,7 @@ def _holdout(images: LoadedDataset, names: Sequence[str], people: PeopleRecord) 
                 row=row,
                 source=names[row],
                 label=label,
-                how=How.GIVEN if annotator is None else How.SINGLE,
+                how=LabelOrigin.GIVEN if annotator is None else LabelOrigin.SINGLE,
                 round=None,
                 interaction=None,
                 annotator=annotator,

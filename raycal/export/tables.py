@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raycal.data import LoadedDataset, TextDataset
-from raycal.export.evidence import How
+from raycal.export.evidence import LabelOrigin
 from raycal.export.labels import LabeledImage, LabelSet, source_names
 from raycal.people.persons import PersonSummary
 
@@ -107,7 +107,10 @@ def evidence_parquet(labels: LabelSet, images: LoadedDataset, annotators: Mappin
         {
             "source": [_text(names[row]) for row in images.train_rows[evidence.index].tolist()],
             "label": [class_names[label] for label in evidence.label.tolist()],
-            "how": [(How.SINGLE if is_single else How.CLUSTER).value for is_single in evidence.is_single.tolist()],
+            "how": [
+                (LabelOrigin.SINGLE if is_single else LabelOrigin.CLUSTER).value
+                for is_single in evidence.is_single.tolist()
+            ],
             "round": evidence.round,
             "interaction": evidence.interaction,
             "annotator": [annotators.get(number) for number in evidence.interaction.tolist()],
@@ -163,7 +166,7 @@ def _task(row: dict[str, Any]) -> dict[str, Any]:
         },
         "meta": {name: row[name] for name in kept if row[name] is not None},
     }
-    if row["how"] == How.CLUSTER:
+    if row["how"] == LabelOrigin.CLUSTER:
         return task | {"predictions": [{"model_version": "label of a cluster", "result": result}]}
     return task | {"annotations": [{"result": result}]}
 

@@ -16,7 +16,7 @@ from raycal.data.places import FilePlace
 from raycal.errors import InputError
 from raycal.export import tables
 from raycal.export.card import card, label_error, wilson
-from raycal.export.evidence import Evidence, How, PeopleRecord
+from raycal.export.evidence import Evidence, LabelOrigin, PeopleRecord
 from raycal.export.labels import LabelSet, collect
 from raycal.export.model import ExportedModel, export_model
 from raycal.export.names import folder_names
@@ -191,8 +191,8 @@ def _summary(target: Path, images: LoadedDataset, labels: LabelSet, model: Expor
         accuracy = (value, *wilson(round(value * model.num_test), model.num_test))
     return ExportSummary(
         folder=target,
-        num_single=pool[How.SINGLE],
-        num_cluster=pool[How.CLUSTER],
+        num_single=pool[LabelOrigin.SINGLE],
+        num_cluster=pool[LabelOrigin.CLUSTER],
         num_pool=images.num_train,
         kind=images.kind,
         num_holdout=sum(image.split == "holdout" for image in labels.images),

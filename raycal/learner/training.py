@@ -52,12 +52,12 @@ class Inputs(NamedTuple):
     """A training set in the form that `train` reads.
 
     Attributes:
-        of: The inputs of the network for each part of an epoch, on the device.
+        batches: The inputs of the network for each part of an epoch, on the device.
         labels: (M,) int64 on the device.
         weights: (M,) weights of the samples' losses, on the host. None means that all samples have the same weight.
     """
 
-    of: Callable[[Epoch], Iterator[Tensor]]
+    batches: Callable[[Epoch], Iterator[Tensor]]
     labels: Tensor
     weights: Floats | None
 
@@ -188,7 +188,7 @@ def train(
         if settings.steps is not None:
             epoch = _cut(epoch, settings.steps - len(losses))
         means = []
-        for part, share, batch in zip(epoch.parts, epoch.shares, inputs.of(epoch), strict=True):
+        for part, share, batch in zip(epoch.parts, epoch.shares, inputs.batches(epoch), strict=True):
             positions = epoch.on_device[part]
             with device_settings.autocast():
                 logits = network(batch)

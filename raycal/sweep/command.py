@@ -123,5 +123,5 @@ def _refuse_changed_inputs(job: Job, prepared: Inputs) -> None:
     """
     record = InputRecord(job.sweep_dir.folder)
     to_run = {**job.unfinished(), **job.sweep.examples} if job.num_left else {}
-    again = build.read_again({**to_run, **job.selected}, record.recorded(), but=prepared)
+    again = build.read_again({**to_run, **job.selected}, record.recorded(), already_read=prepared)
     record.check(prepared.with_others(again))

@@ -67,9 +67,10 @@ def process() -> psutil.Process:
 def test_call_gives_the_same_though_its_actor_dies_or_hangs(kmeans: RemoteClustering, what: signal.Signals) -> None:
     embeddings = points(60_000)
     victim = process()
+    before = victim.cpu_times().user
     with ThreadPoolExecutor() as pool:
         call = pool.submit(kmeans, embeddings, 100, 7)
-        wait_until(lambda: victim.cpu_percent(0.1) > 50)
+        wait_until(lambda: victim.cpu_times().user > before + 0.2, timeout=60)
         victim.send_signal(what)
         ids = call.result(120)
 

@@ -12,7 +12,7 @@ from sweep_command import log_of, outcome, run, started, statuses, wait_until
 
 import raycal
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(900)]
 
 SWEEP = """\
 name: small
@@ -34,6 +34,7 @@ def sweep(tmp_path: Path) -> Path:
     return tmp_path / "small.yaml"
 
 
+@pytest.mark.slow
 def test_ray_equals_local_and_the_run_can_be_used(sweep: Path, tmp_path: Path) -> None:
     code_here, _ = run(sweep, tmp_path / "here", "--local")
     code_ray, output = run(sweep, tmp_path / "ray")
@@ -62,6 +63,7 @@ def test_ray_equals_local_and_the_run_can_be_used(sweep: Path, tmp_path: Path) -
     ]
 
 
+@pytest.mark.long
 def test_interrupted_sweep_with_two_workers_resumes_to_the_same_result(sweep: Path, tmp_path: Path) -> None:
     sweep.write_text(sweep.read_text() + "resources: {workers_per_trial: 2, cpus_per_worker: 1}\n")
     code, output = run(sweep, tmp_path / "whole")

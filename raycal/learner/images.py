@@ -42,6 +42,12 @@ class DeviceImages(DeviceInputs):
         scale = 1 / (255 * torch.tensor(std))
         shift = -torch.tensor(mean) / torch.tensor(std)
         self._scale, self._shift = (t.view(1, 3, 1, 1).to(device_settings.device) for t in (scale, shift))
+        # The same bounds for every pixel of a row: a row of a batch is one piece of memory, so this is several times
+        # faster than bounds of one pixel.
+        self._black, self._white = (
+            bound.expand(1, 3, 1, image_size).contiguous(memory_format=torch.channels_last)
+            for bound in (self._shift, self._shift + 255 * self._scale)
+        )
 
     @property
     def elements(self) -> int:
@@ -68,7 +74,7 @@ class DeviceImages(DeviceInputs):
             return functional.interpolate(batch, size=self._image_size, mode="bilinear", antialias=self._shrinks())
         # Without antialiasing, torch uses another kernel than Pillow.
         batch = functional.interpolate(batch, size=self._image_size, mode="bicubic", antialias=True)
-        return batch.clamp(self._shift, self._shift + 255 * self._scale)
+        return batch.clamp_(self._black, self._white)  # in place, because new memory takes longer than the clipping
 
     def _shrinks(self) -> bool:
         return min(self._stored.shape[1:3]) > self._image_size

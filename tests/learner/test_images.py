@@ -55,6 +55,20 @@ def test_enlarging_is_bilinear() -> None:
     torch.testing.assert_close(batch, expected, atol=1e-5, rtol=0)
 
 
+def test_every_channel_of_a_bicubic_image_is_clipped_at_its_own_black_and_white() -> None:
+    stripes = np.zeros((2, 40, 40, 3), np.uint8)
+    stripes[0, :, 8:16] = stripes[1, 20:] = 255
+    images = DeviceImages(stripes, 64, FLOAT32, interpolation="bicubic")
+
+    (batch,) = images.batches(np.arange(2), [slice(0, 2)])
+
+    black, white = normalized(np.array([[[[0] * 3]], [[[255] * 3]]]))
+    enlarged = functional.interpolate(normalized(stripes), size=64, mode="bicubic", antialias=True)
+    assert (enlarged < black).any(dim=3).any(dim=2).any(dim=0).all()  # the kernel overshoots in every channel
+    torch.testing.assert_close(batch, enlarged.maximum(black).minimum(white), atol=1e-5, rtol=0)
+    assert batch.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_shrinking_averages_instead_of_skipping_pixels() -> None:
     stripes = np.zeros((1, 64, 64, 3), np.uint8)
     stripes[:, :, ::2] = 255

@@ -1,9 +1,11 @@
-"""Small sweeps on the bundled digits, run as commands."""
+"""Sweeps that are run as commands, such as small ones on the bundled digits."""
 
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -14,7 +16,7 @@ from raycal.errors import InfrastructureError
 def write_sweep(
     folder: Path, options: Options, *, trials: int, epochs: int, train_size: int, concurrent: int = 1
 ) -> Path:
-    """Write the file of a sweep with `trials` trials and return its path."""
+    """Write the file of a sweep on the digits with `trials` trials and return its path."""
     sweep = {
         "name": "bench",
         "experiment": {
@@ -28,8 +30,13 @@ def write_sweep(
         "grid": {"seed": list(range(trials))},
         "resources": {"cpus_per_worker": 1, "max_concurrent_trials": concurrent},
     }
+    return write_yaml(folder, sweep)
+
+
+def write_yaml(folder: Path, sweep: Mapping[str, Any]) -> Path:
+    """Write a sweep into the file `bench.yaml` in the folder and return its path."""
     path = folder / "bench.yaml"
-    path.write_text(yaml.safe_dump(sweep))
+    path.write_text(yaml.safe_dump(dict(sweep)))
     return path
 
 

@@ -16,7 +16,7 @@ from raycal.bench.material import Options
 
 FIGURES = {
     "training": 1,
-    "scoring": 3,
+    "scoring": 4,
     "input": 2,
     "iteration": 1,
     "kmeans": 4,
@@ -26,6 +26,7 @@ FIGURES = {
     "rerun": 2,
     "trials": 1,
     "accuracy": 4,
+    "vectors": 2,
     "answers": 1,
 }
 
@@ -73,7 +74,7 @@ def test_quick_run_gives_finite_figures(name: str, tmp_path: Path, capsys: pytes
     "name",
     [
         *("training", "scoring", "iteration", "overhead", "settings", "accuracy"),
-        *(pytest.param(name, marks=pytest.mark.long) for name in ("rerun", "trials")),
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("rerun", "trials", "vectors")),
     ],
 )
 def test_quick_run_of_what_takes_longer(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

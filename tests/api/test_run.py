@@ -214,6 +214,7 @@ def interrupt_that_a_library_turns_into_its_own_error(*_: Any) -> None:
         raise RuntimeError("callback failed") from error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "interrupt", [interrupt_that_a_library_loses, interrupt_that_a_library_turns_into_its_own_error]
 )

@@ -137,6 +137,7 @@ PSEUDO = {"pseudo_labeled", "pseudo_label_error"}
 OF_TRAINING = {"optimizer_steps", "first_train_loss", "train_loss", "chance_accuracy"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", [PSEUDO, OF_TRAINING, PSEUDO | OF_TRAINING])
 def test_run_begun_by_an_earlier_version_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: set[str]

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torchvision.models.resnet import BasicBlock, ResNet
 
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import TrainingSet
@@ -13,8 +14,30 @@ from raycal.data import ImageDataset, LoadedDataset, VectorDataset
 from raycal.learner.device import DeviceSettings
 from raycal.learner.feature_extractor import FeatureExtractor
 from raycal.learner.learner import FineTuner, NetworkLearner
+from raycal.networks import NetworkFacts, networks
+from raycal.networks.registry import Builder
 
 FLOAT32 = DeviceSettings(torch.device("cpu"), torch.float32)
+
+# The number of features of the network `narrow/resnet`.
+WIDTH = 128
+
+
+@networks.family("narrow")
+def narrow(rest: str) -> tuple[Builder, NetworkFacts]:
+    """ResNet-18 with a quarter of its channels and half of its blocks: a training takes a fraction of the time."""
+
+    def build(num_classes: int) -> nn.Module:
+        network = NarrowResNet(BasicBlock, [1, 1, 1, 1], num_classes=num_classes)
+        network.fc = nn.Linear(network.inplanes, num_classes)
+        return network
+
+    return build, NetworkFacts(gflop=lambda side: 0.02 * (side / 224) ** 2)
+
+
+class NarrowResNet(ResNet):
+    def _make_layer(self, block: Any, planes: int, *others: Any, **options: Any) -> nn.Sequential:
+        return super()._make_layer(block, planes // 4, *others, **options)
 
 
 TRAINING = TrainingConfig(epochs=6, batch_size=16, learning_rate=0.01, image_size=32, dtype="float32")
@@ -55,11 +78,14 @@ def extractor(
     *,
     image_size: int = 32,
     seed: int = 0,
+    network: str = "narrow/resnet",
     **options: Any,
 ) -> FeatureExtractor:
     """A network with weights drawn by the seed."""
     rng = stream(seed, 0, "backbone")
-    return FeatureExtractor(images, image_size, weights=None, rng=rng, device_settings=device_settings, **options)
+    return FeatureExtractor(
+        images, image_size, network=network, weights=None, rng=rng, device_settings=device_settings, **options
+    )
 
 
 def learner(images: LoadedDataset, training: TrainingConfig = TRAINING, seed: int = 0) -> NetworkLearner:

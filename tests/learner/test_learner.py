@@ -3,7 +3,7 @@ import logging
 import numpy as np
 import pytest
 import torch
-from small_learner import TRAINING, dataset, everything, extractor, learner, same, weights
+from small_learner import TRAINING, WIDTH, dataset, everything, extractor, learner, same, weights
 
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import TrainingSet
@@ -66,7 +66,7 @@ def test_reset_brings_back_the_backbone_and_draws_the_head() -> None:
     made.reset(stream(0, 1, "head"))
     after = weights(made)
     assert [name for name in before if not torch.equal(before[name], after[name])] == ["fc.weight", "fc.bias"]
-    assert after["fc.weight"].abs().max() <= 512**-0.5
+    assert after["fc.weight"].abs().max() <= WIDTH**-0.5
 
 
 def test_torchs_own_generator_is_left_alone() -> None:
@@ -117,7 +117,7 @@ def test_predictions_are_those_of_the_samples_asked_for() -> None:
     whole, part = made.predict(np.arange(50)), made.predict(np.array([3, 20, 41]))
 
     assert whole.probs.shape == (50, 3)
-    assert whole.embeddings.shape == (50, 512)
+    assert whole.embeddings.shape == (50, WIDTH)
     assert (whole.probs.dtype, whole.embeddings.dtype) == (np.float32, np.float32)
     np.testing.assert_allclose(whole.probs.sum(1), 1, atol=1e-5)
     np.testing.assert_allclose(part.probs, whole.probs[[3, 20, 41]], atol=1e-4)
@@ -134,7 +134,7 @@ def test_predictions_are_the_same_however_often_the_host_takes_them(
     made.load(made.save())  # After loading, predictions do not come from embeddings that are cached on the disk.
     expected = made.predict(np.arange(75))
 
-    monkeypatch.setattr("raycal.learner.feature_extractor.HELD_BYTES", (batches * 16 + 15) * 512 * 4)
+    monkeypatch.setattr("raycal.learner.feature_extractor.HELD_BYTES", (batches * 16 + 15) * WIDTH * 4)
     found = made.predict(np.arange(75))
 
     assert len(list(made.extractor._held(75))) == -(-75 // (batches * 16))
@@ -149,7 +149,7 @@ def test_head_is_that_which_makes_the_probabilities_of_the_embeddings() -> None:
     predictions, head = made.predict(np.arange(32)), made.head()
     made.reset(stream(0, 1, "head"))
 
-    assert (head.weights.shape, head.bias.shape) == ((3, 512), (3,))
+    assert (head.weights.shape, head.bias.shape) == ((3, WIDTH), (3,))
     odds = np.exp(predictions.embeddings @ head.weights.T + head.bias)
     np.testing.assert_allclose(odds / odds.sum(1, keepdims=True), predictions.probs, atol=1e-5)
     assert not np.array_equal(made.head().weights, head.weights)
@@ -163,7 +163,7 @@ def test_no_samples_have_no_predictions(trained: bool) -> None:
         made.fit(everything(images), stream(0, 0, "train"))
 
     predictions = made.predict(np.array([], np.int64))
-    assert (predictions.probs.shape, predictions.embeddings.shape) == ((0, 3), (0, 512))
+    assert (predictions.probs.shape, predictions.embeddings.shape) == ((0, 3), (0, WIDTH))
 
 
 def test_probabilities_follow_from_embeddings_and_head() -> None:
@@ -244,13 +244,18 @@ def test_dataset_of_one_class_is_learnt() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("image_size", [32, 48, 64, 224])
-def test_every_size_trains_and_predicts(image_size: int) -> None:
+@pytest.mark.parametrize(
+    ("image_size", "network", "width"),
+    [(32, "narrow/resnet", WIDTH), (48, "narrow/resnet", WIDTH), (96, "narrow/resnet", WIDTH), (224, "resnet18", 512)],
+)
+def test_every_size_trains_and_predicts(image_size: int, network: str, width: int) -> None:
     images = dataset(num_train=20, num_test=4)
-    made = learner(images, TRAINING.model_copy(update={"image_size": image_size, "epochs": 1}))
+    training = TRAINING.model_copy(update={"image_size": image_size, "epochs": 1})
+    made = FineTuner(extractor(images, image_size=image_size, network=network), training)
+    made.reset(stream(0, 0, "head"))
     made.fit(everything(images), stream(0, 0, "train"))
 
-    assert made.predict(np.arange(20)).embeddings.shape == (20, 512)
+    assert made.predict(np.arange(20)).embeddings.shape == (20, width)
 
 
 def test_bfloat16_stays_near_float32() -> None:

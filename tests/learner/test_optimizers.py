@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_learner import TRAINING, dataset, everything, extractor, learner, same, weights
+from small_learner import TRAINING, WIDTH, dataset, everything, extractor, learner, same, weights
 from torch.nn import functional
 from workers import on_workers
 
@@ -43,7 +43,7 @@ def probe(optimizer: Any, **settings: Any) -> LinearProbe:
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 def test_head_is_that_of_torchs_own_loop(name: str, options: Any, expected: Any, schedule: Any) -> None:
     made = probe(partial(optimizers[name], **options), schedule=schedule)
-    head = torch.nn.Linear(512, 3)
+    head = torch.nn.Linear(WIDTH, 3)
     head.load_state_dict(made.extractor.head.state_dict())
     embeddings = torch.from_numpy(made.predict(np.arange(40)).embeddings)
     labels = torch.from_numpy(made._dataset.train_labels)

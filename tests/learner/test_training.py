@@ -206,7 +206,7 @@ def test_samples_that_validate_are_not_trained_on(
 ) -> None:
     settings: dict[str, Any] = {"stop": "converged", "steps": 40, "patience": 2, "validation_fraction": 0.25}
     training = ONE_STEP.model_copy(update={**settings, "batch_size": 8, "learning_rate": 1e-12})
-    made = kind(extractor(dataset(num_train=40)), training)
+    made = kind(extractor(dataset(num_train=40), network="resnet18"), training)
     made.reset(stream(0, 0, "head"))
     trained_on: set[int] = set()
     validated: list[int] = []

@@ -85,13 +85,18 @@ def test_id_has_no_slash_of_the_network() -> None:
     [
         ("wide/seven", "no such network (did you mean 'wide/5'?)"),
         ("wode/7", "no such network (did you mean 'wide/7'?)"),
-        ("zzzz/7", "no such network (names with a slash are: sentence-transformers/..., timm/..., wide/...)"),
         ("timm/resnet5O", "no such network (did you mean 'timm/resnet50'?)"),
         ("timm/resnet50.a1_in1", "no such network (did you mean 'timm/resnet50.a1_in1k'?)"),
     ],
 )
 def test_unknown_name_is_refused_with_a_hint(name: str, words: str) -> None:
     assert problem({"name": name, "weights": "none"}) == words
+
+
+def test_name_that_is_like_no_other_is_refused_with_the_families() -> None:
+    families = ", ".join(f"{family}/..." for family in networks.families())
+    assert "sentence-transformers/..., timm/..., wide/..." in families
+    assert problem({"name": "zzzz/7", "weights": "none"}) == f"no such network (names with a slash are: {families})"
 
 
 def test_hint_for_a_name_without_a_slash_names_the_families() -> None:

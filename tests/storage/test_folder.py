@@ -241,6 +241,7 @@ def test_all_names_are_those_of_every_folder_below(tmp_path: Path) -> None:
     assert folder.all_names() == ["b.txt", "c/d.txt", "c/e/f.txt"]
 
 
+@pytest.mark.slow
 def test_remote_that_does_not_answer_is_a_storage_error_in_one_line() -> None:
     folder = Folder.at("s3://bucket/runs?region=us-east-1&scheme=http&endpoint_override=127.0.0.1:1")
     with pytest.raises(StorageError) as raised:

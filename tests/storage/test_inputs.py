@@ -69,6 +69,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_sweep_goes_on_with_the_same_data(sweep: Callable[..., int], tmp_path: Path) -> None:
     first_only(sweep)
     record = (tmp_path / "storage/birds/inputs.json").read_bytes()
@@ -127,6 +128,7 @@ CHANGES: dict[str, tuple[Callable[[], object], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("is_finished", [True, False], ids=["nothing left to run", "one trial left"])
 def test_resume_and_dry_run_refuse_changed_images_with_the_same_lines(

@@ -114,6 +114,7 @@ class TestProcess:
 
 
 class TestRunner:
+    @pytest.mark.slow
     def test_failed_and_cut_steps_stop_no_other_and_unused_time_is_passed_on(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -36,7 +36,7 @@ def test_links_lead_somewhere(page: str) -> None:
 
 
 def test_readme_is_read_in_some_minutes() -> None:
-    assert len(README.splitlines()) <= 115
+    assert len([line for line in README.splitlines() if line]) <= 95
     assert "no part of it has run on a GPU yet" in README
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom, theilslopes
 
 from raycal.algorithm.records import Kind
 from raycal.people.clock import answer_ms
@@ -230,6 +229,8 @@ def _median(seconds: Floats) -> Price | None:
 
 def _order_interval(values: Floats) -> tuple[float, float]:
     """The values between which the true median lies with a confidence of at least 95 %, whatever the distribution."""
+    from scipy.stats import binom  # takes a second to import, and a labeling server does not need it
+
     ordered = np.sort(values)
     cut = max(1, int(binom.ppf((1 - CONFIDENCE) / 2, len(ordered), 0.5)))
     return float(ordered[cut - 1]), float(ordered[-cut])
@@ -279,6 +280,8 @@ def _fixed(seconds: Floats, shown: Floats, per_image: Price | None) -> Price:
 
 def _slope(values: Floats, x: Floats) -> Price | None:
     """The median slope of all pairs with different x. None if nearly all values have the same x."""
+    from scipy.stats import theilslopes
+
     _, counts = np.unique(x, return_counts=True)
     if len(x) - counts.max() < FEWEST // 2:
         return None

@@ -380,3 +380,9 @@ def test_signal_ends_everything_soon(tmp_path: Path, number: signal.Signals, cod
     assert seconds < 8  # On a machine that is not busy this takes 2 s; a hung stream or picture would take forever.
     assert rest == "rounds end\nsaved\n"
     assert errors == ""
+
+
+def test_command_does_not_wait_for_imports_that_a_server_does_not_need() -> None:
+    code = "import sys, raycal.annotate.command; print({'scipy.stats', 'torch', 'mlflow', 'ray'} & {*sys.modules})"
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert printed == "set()\n"

@@ -26,7 +26,7 @@ def labeling(request: pytest.FixtureRequest) -> Labeling:
 
 
 @pytest.mark.parametrize(
-    "every", [pytest.param(17, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.long)], ids=["some", "all"]
+    "every", [pytest.param(23, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.long)], ids=["some", "all"]
 )
 def test_kill_at_operations(labeling: Labeling, every: int) -> None:
     points = labeling.crash_points()

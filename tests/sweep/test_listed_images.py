@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 from sklearn.datasets import load_digits
 from sweep_command import run
@@ -39,9 +40,9 @@ def rows(tmp_path: Path) -> list[tuple[Path, int]]:
     return rows
 
 
-def swept(tmp_path: Path, dataset: str) -> tuple[Path, str]:
+def swept(tmp_path: Path, dataset: str, further: str = "") -> tuple[Path, str]:
     """Run the sweep, and return the folder of its trial and the output."""
-    (tmp_path / "sweep.yaml").write_text(SWEEP.format(dataset=dataset))
+    (tmp_path / "sweep.yaml").write_text(SWEEP.format(dataset=dataset) + further)
     code, output = run(tmp_path / "sweep.yaml", tmp_path / "runs")
     assert code == 0, output
     (trial,) = (tmp_path / "runs" / "listed").glob("*-uncertain+cluster-*")
@@ -50,7 +51,7 @@ def swept(tmp_path: Path, dataset: str) -> tuple[Path, str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_manifest_of_files_in_several_places(tmp_path: Path, rows: list[tuple[Path, int]]) -> None:
+def test_manifest_of_files_in_several_places_and_other_features(tmp_path: Path, rows: list[tuple[Path, int]]) -> None:
     with (tmp_path / "digits.csv").open("w") as file:
         writer = csv.writer(file)
         writer.writerow(["image", "digit", "writer"])
@@ -59,11 +60,12 @@ def test_manifest_of_files_in_several_places(tmp_path: Path, rows: list[tuple[Pa
             writer.writerow([shown, label, f"w{number // 10}"])
 
     dataset = f"{{name: manifest, file: {tmp_path}/digits.csv, path: image, label: digit, group: writer}}"
-    trial, output = swept(tmp_path, dataset)
+    trial, output = swept(tmp_path, dataset, "  features: {name: timm/test_resnet, weights: none, image_size: 64}\n")
 
     assert "digits.csv: 10 classes" in output
     assert "190 train, 50 test" in output  # 24 writers with 10 images each; 48 test images are wanted
     assert list((trial / "clusters").glob("*.png"))
+    assert yaml.safe_load((trial / "config.yaml").read_bytes())["features"]["name"] == "timm/test_resnet"
     assert (trial.parent / "report" / "report.html").is_file()
     export_run(str(trial), tmp_path / "labeled")
     originals = {path.resolve() for path, _ in rows}

@@ -79,6 +79,7 @@ def test_printed_address_shows_a_line_for_each_condition(
     assert [condition for condition in CONDITIONS if condition not in shown] == []
 
 
+@pytest.mark.long
 def test_view_of_a_setting_shows_the_strategies_that_have_it(printed: tuple[list[str], Server], browser: Any) -> None:
     _, address = printed[0]
     assert "setting-purity-threshold" in unquote(address)

@@ -15,6 +15,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
     needs_chromium,
+    pytest.mark.xdist_group("view"),
 ]
 SWEEP = """
 name: small

@@ -94,7 +94,7 @@ class _Usable:
         return notes
 
 
-class UnlabeledFiles(Unlabeled):
+class UnlabeledFiles(Unlabeled[ImageDataset]):
     """Images without labels, which are found in a folder or listed in a table. A subclass finds their files."""
 
     image_size: int
@@ -149,10 +149,6 @@ class UnlabeledFiles(Unlabeled):
             notes=(*listing.notes, *usable.notes(listing.files), *self._notes_on_holdout(before)),
         )
 
-    def load(self, *, content: str | None = None) -> ImageDataset:
-        """The images and the splits of a first start. All labels are -1, and there are no classes."""
-        return self.load_listed(content=content).dataset
-
     def load_listed(
         self,
         *,
@@ -201,12 +197,12 @@ class UnlabeledFiles(Unlabeled):
             digests=tuple(digest.tobytes().hex() for digest in decoded.digests),
             holdout=self._draw(len(usable.rows)) if before is None else before.holdout,
         )
-        test_rows = np.sort(np.array(sample_list.holdout, np.int64))
+        rows = sample_list.splits()
         dataset = ImageDataset(
             images=decoded.images,
             labels=np.full(len(usable.rows), UNLABELED, np.int64),
-            train_rows=np.setdiff1d(np.arange(len(usable.rows)), test_rows),
-            test_rows=test_rows,
+            train_rows=rows.train,
+            test_rows=rows.test,
             class_names=(),
             source=SourceFiles(
                 names=sample_list.names,

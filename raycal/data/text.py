@@ -179,7 +179,7 @@ class _FoundTexts(NamedTuple):
     notes: tuple[str, ...]
 
 
-class UnlabeledTexts(Unlabeled):
+class UnlabeledTexts(Unlabeled[TextDataset]):
     """The texts of a table without labels: people name the classes and give the labels.
 
     A text is recognized by its content, so rows may be added or moved between two starts. Of several rows with the same
@@ -212,10 +212,6 @@ class UnlabeledTexts(Unlabeled):
             notes=(*found.notes, *self._notes_on_holdout(before)),
         )
 
-    def load(self, *, content: str | None = None) -> TextDataset:
-        """The texts and the splits of a first start. All labels are -1, and there are no classes."""
-        return self.load_listed(content=content).dataset
-
     def load_listed(
         self,
         *,
@@ -235,13 +231,13 @@ class UnlabeledTexts(Unlabeled):
             holdout=self._draw(number) if before is None else before.holdout,
             kind=self.kind,
         )
-        test_rows = np.sort(np.array(samples.holdout, np.int64))
+        rows = samples.splits()
         dataset = TextDataset(
             texts=found.texts,
             row_numbers=found.table.rows,
             labels=np.full(number, UNLABELED, np.int64),
-            train_rows=np.setdiff1d(np.arange(number), test_rows),
-            test_rows=test_rows,
+            train_rows=rows.train,
+            test_rows=rows.test,
             class_names=(),
             left_out=tuple(
                 f"{_row_name(row)} (the same text as {_row_name(first)})" for row, first in found.duplicates.items()

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import ClassVar, Generic, NamedTuple, TypeVar
 
+import numpy as np
+
 from raycal.algorithm.randomness import stream
 from raycal.data.content import DIGEST_BYTES
 from raycal.data.decode import Progress, ignore_progress
 from raycal.data.image_dataset import Dataset, DatasetInfo
 from raycal.data.loaded import LoadedDataset
+from raycal.data.split import Rows
 from raycal.errors import InputError
 from raycal.registry import Kind
 
@@ -42,6 +45,11 @@ class SampleList:
     digests: tuple[str, ...]
     holdout: tuple[int, ...]
     kind: Kind = "images"
+
+    def splits(self) -> Rows:
+        """The rows of the pool and those of the hold-out, ascending."""
+        held_out = np.sort(np.array(self.holdout, np.int64))
+        return Rows(np.setdiff1d(np.arange(len(self.names)), held_out), held_out)
 
     def to_json(self) -> bytes:
         """The list as JSON with one line for each sample; equal lists give equal bytes."""
@@ -104,7 +112,7 @@ class LoadedSamples(NamedTuple, Generic[Loaded_co]):
     duplicates: Mapping[str, str]
 
 
-class Unlabeled(ABC):
+class Unlabeled(ABC, Generic[Loaded_co]):
     """Samples without labels, such as the images in a folder or the texts of a table. A subclass finds and loads them.
 
     Attributes:
@@ -145,7 +153,7 @@ class Unlabeled(ABC):
         before: SampleList | None = None,
         add: bool = True,
         progress: Progress = ignore_progress,
-    ) -> LoadedSamples[LoadedDataset]:
+    ) -> LoadedSamples[Loaded_co]:
         """The samples in the order of an earlier start.
 
         Args:
@@ -163,7 +171,7 @@ class Unlabeled(ABC):
         """The sizes of the pool and of the hold-out of a first start."""
         return self.inspect_listed(None)
 
-    def load(self, *, content: str | None = None) -> LoadedDataset:
+    def load(self, *, content: str | None = None) -> Loaded_co:
         """The samples and the splits of a first start. All labels are -1, and there are no classes."""
         return self.load_listed(content=content).dataset
 
@@ -201,11 +209,11 @@ class Unlabeled(ABC):
         return [f"holdout is not used: the {len(before.holdout):,} {self.kind} that were drawn first stay held out"]
 
 
-def unlabeled_samples(dataset: Dataset) -> Unlabeled | None:
+def unlabeled_samples(dataset: Dataset) -> Unlabeled[LoadedDataset] | None:
     """The samples of a dataset without labels, which people label. None for a dataset with labels."""
     if isinstance(dataset, Unlabeled):
         return dataset
-    samples: Unlabeled | None = getattr(dataset, "unlabeled", None)
+    samples: Unlabeled[LoadedDataset] | None = getattr(dataset, "unlabeled", None)
     return samples
 
 

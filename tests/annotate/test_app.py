@@ -1,5 +1,7 @@
 import gzip
+import io
 import json
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -235,13 +237,17 @@ def test_what_the_project_refuses_is_said(ana: Client, project: InMemoryProject)
 
 
 def test_mistake_of_the_server_is_reported_without_what_people_typed(
-    ana: Client, project: InMemoryProject, capfd: pytest.CaptureFixture[str]
+    ana: Client, project: InMemoryProject, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.fails_with = RuntimeError("Ana María typed something")
+    # While the server prints, `capfd` must not be read: what is written between its reading and its clearing is lost.
+    errors = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", errors)
     answer = ana.get("/api/state")
-    output, until = "", time.monotonic() + 5
-    while not output and time.monotonic() < until:  # The server prints the error after the response.
-        output = "".join(capfd.readouterr())
+    until = time.monotonic() + 5
+    while not errors.getvalue().endswith("\n") and time.monotonic() < until:  # The error is printed after the response.
+        time.sleep(0.01)
+    output = errors.getvalue() + "".join(capfd.readouterr())
 
     assert answer.status == 500
     assert answer.error == "The server has made a mistake; what went wrong is in its output."

@@ -116,16 +116,11 @@ class UnlabeledFiles(Unlabeled[ImageDataset]):
             InputError: The folder or the table cannot be used, or has no image.
         """
 
-    def inspect(self) -> DatasetInfo:
-        """The sizes of the pool and of the hold-out.
+    def inspect_listed(self, before: SampleList | None) -> DatasetInfo:
+        """The sizes of the pool and of the hold-out with the images that were added since an earlier start.
 
         Files are read to find duplicates. A file that an earlier start has read is only read again if it has changed.
         No image is decoded, so images that are only damaged after their first bytes are still counted.
-        """
-        return self.inspect_listed(None)
-
-    def inspect_listed(self, before: SampleList | None) -> DatasetInfo:
-        """The sizes of the pool and of the hold-out with the images that were added since an earlier start.
 
         Args:
             before: The list of the earlier start, whose images are not looked at again unless their files have changed.

@@ -78,6 +78,7 @@ class OpeningProject:
             "people": 1,
             "can_undo": False,
             "epoch": self.epoch,
+            "is_open": False,
             **self._facts,
         }
 

@@ -227,6 +227,7 @@ class Project:
                 "people": len(self._desk.people),
                 "can_undo": self._why_no_undo(who) is None,
                 "epoch": self.epoch,
+                "is_open": True,
             }
 
     def next(self, who: str, client: str, holding: Sequence[str], want: int) -> dict[str, Any]:

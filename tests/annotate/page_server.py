@@ -51,6 +51,7 @@ class Project:
     name: str = "birds"
     texts: list[str] | None = None  # The samples are these texts instead of the images.
     epoch: str = "first"
+    is_open: bool = True
     log: list[Json] = field(default_factory=list)
     posts: int = 0
     next_calls: list[Json] = field(default_factory=list)
@@ -74,6 +75,11 @@ class Project:
         return standing
 
     def state(self) -> Json:
+        """The state. A project that is not open has no classes yet, as `OpeningProject` says."""
+        state = self._state()
+        return state if self.is_open else state | {"classes": [], "may_add_classes": False, "phase": "preparing"}
+
+    def _state(self) -> Json:
         answers = self.answers()
         counts = [0] * len(self.classes)
         for answer in answers:
@@ -91,6 +97,7 @@ class Project:
             "holdout",
             "results",
             "epoch",
+            "is_open",
         )
         return {name: getattr(self, name) for name in fields} | {
             "project": self.name,

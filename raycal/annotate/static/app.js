@@ -731,7 +731,9 @@ function install() {
   api.onSignedOut = () => void signedOut();
   outbox.onChange = onOutbox;
   outbox.onReceipts = onReceipts;
-  queue.onFilled = () => {
+  queue.onFilled = async () => {
+    // The first questions of a project that has just opened may come before its state, which has the classes.
+    if (queue.ahead.length && state && !state.is_open) onState(await api.state());
     if (queue.current || (splitting && !queue.ahead.some((held) => held.question.half_of === splitting))) return;
     if (queue.ahead.length) advance();
     else idle();

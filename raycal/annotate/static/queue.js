@@ -98,7 +98,7 @@ export class Queue {
     this.releasing = null;
     this.again = 0;
     /** Called when there are new questions, or when it is known that there are none. */
-    this.onFilled = () => {};
+    this.onFilled = async () => {};
     /** Called when the server gave the question on screen to somebody else. */
     this.onLost = () => {};
   }
@@ -126,7 +126,7 @@ export class Queue {
       lose(lost);
       if (!this.stopped) this.#take(questions);
       this.wait = wait ?? null;
-      this.onFilled();
+      await this.onFilled();
     } catch {
       // Connection and session are reported by the api; app.js fills again when the server is back.
     } finally {

@@ -81,4 +81,5 @@ export type State = {
   people: number;
   can_undo: boolean;
   epoch: string;
+  is_open: boolean;
 };

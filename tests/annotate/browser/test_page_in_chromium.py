@@ -37,6 +37,29 @@ def test_labels_single_images_by_key(context: Any, singles: Project) -> None:
     assert first["timing"]["gaps_ms"] == []
 
 
+def test_first_question_of_a_project_that_has_just_opened_comes_with_its_classes(
+    context: Any, singles: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def open_and_give(holding: list[str], want: int) -> dict[str, Any]:
+        singles.is_open = True
+        return give(holding, want)
+
+    give = singles.next
+    singles.is_open = False
+    monkeypatch.setattr(singles, "next", open_and_give)
+    context.route("**/api/events", lambda route: None)  # The event with the new state does not arrive.
+    with PageServer(singles) as server:
+        tab = Tab(context, server)
+        tab.press("2")
+        tab.page.wait_for_function("() => document.getElementById('receipt').textContent === '1 image as robin'")
+        tab.press("n")
+        tab.page.keyboard.type("zoo")
+        tab.page.keyboard.press("Enter")
+        tab.sent()
+        assert tab.errors == []
+    assert [(event["label"], event["new_class"]) for event in singles.log] == [(1, None), (3, "zoo")]
+
+
 def test_marked_images_are_left_out_of_the_label(context: Any, clusters: Project) -> None:
     rows = clusters.questions[0]["bands"]
     with PageServer(clusters) as server:

@@ -90,10 +90,16 @@ class NetworkConfig(ComponentConfig):
 class ModelConfig(NetworkConfig):
     """The network that is trained.
 
-    If the network is `frozen`, only its last layer is trained, on embeddings that the initial weights compute.
+    If `frozen` is true, only the last layer of the network is trained, on embeddings that the initial weights compute.
+    If `frozen` is the path of a layer, this layer and all layers before it keep their initial weights.
     """
 
-    frozen: Always[bool] = False
+    frozen: Always[bool | Annotated[str, Field(min_length=1)]] = False
+
+    @property
+    def trains_head_alone(self) -> bool:
+        """Whether only the last layer is trained."""
+        return self.frozen is True
 
 
 class FeaturesConfig(NetworkConfig):

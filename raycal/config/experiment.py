@@ -196,10 +196,10 @@ class ExperimentConfig(Strict):
         """The settings of augmentations that have no effect, or repeat the effect of another setting."""
         training = self.training
         names = [each.name for each in training.augmentation]
-        if self.model.frozen and training.horizontal_flip:
+        if self.model.trains_head_alone and training.horizontal_flip:
             words = "should be false with model.frozen, which looks at every image once"
             yield ("training", "horizontal_flip"), True, words
-        if self.model.frozen and names:
+        if self.model.trains_head_alone and names:
             words = "should be empty with model.frozen, which looks at every image once"
             yield ("training", "augmentation"), names, words
         if training.horizontal_flip and "flip" in names:

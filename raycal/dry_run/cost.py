@@ -51,8 +51,9 @@ def estimate_cost(config: ExperimentConfig, info: DatasetInfo) -> Cost:
     """The cost of an experiment on a dataset of this size.
 
     If `training.stop` is `converged`, a training costs at least the passes of its patience, and at most all of its
-    steps. The passes over a validation set, a few percent of the training, are left out. So are the passes over labeled
-    images that some acquisition functions take.
+    steps. If layers are frozen, a training step costs at least a forward pass, and at most as much as without frozen
+    layers. The passes over a validation set, a few percent of the training, are left out. So are the passes over
+    labeled images that some acquisition functions take.
     """
     training = config.training
     size, features = _relative_cost(config.model.name, training.image_size), config.feature_model
@@ -62,12 +63,15 @@ def estimate_cost(config: ExperimentConfig, info: DatasetInfo) -> Cost:
         work = work_of(settings, info.num_train, members=members, accepts=accepts)
         scored = work.scored + work.evaluations * info.num_test
         trained = sum(training.images(num_samples)[1 if accepts else 0] for num_samples in work.trainings)
-        # Each sample passes through the network only once; training the head costs almost nothing.
-        if config.model.frozen:
+        per_image = TRAINING_GFLOP
+        if config.model.trains_head_alone:
+            # Each sample passes through the network only once; training the head costs almost nothing.
             scored, trained = info.num_train + info.num_test, 0
+        elif config.model.frozen and not accepts:
+            per_image = FORWARD_GFLOP  # nothing is computed backwards through frozen layers
         interactions.append(work.interactions)
         embedded = 0.0 if features is None else info.num_train * _relative_cost(features.name, features.image_size)
-        gflops.append(size * (scored * FORWARD_GFLOP + trained * TRAINING_GFLOP) + embedded * FORWARD_GFLOP)
+        gflops.append(size * (scored * FORWARD_GFLOP + trained * per_image) + embedded * FORWARD_GFLOP)
     return Cost(interactions=max(interactions), least_gflop=min(gflops), most_gflop=max(gflops))
 
 

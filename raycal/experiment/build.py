@@ -268,7 +268,7 @@ def learner(
         threads=worker.threads,
         gpu_share=worker.gpu_share,
         compiled=worker.compile,
-        steps=0 if config.model.frozen else rounds * training.most_steps(loaded.num_train),
+        steps=0 if config.model.trains_head_alone else rounds * training.most_steps(loaded.num_train),
     )
     extractor = FeatureExtractor(
         loaded,
@@ -279,8 +279,9 @@ def learner(
         weights=_weights(config.model, training.image_size),
         rng=stream(config.seed, 0, "backbone"),
         device_settings=device_settings,
+        frozen_up_to=_frozen_up_to(config),
     )
-    make = LinearProbe if config.model.frozen else FineTuner
+    make = LinearProbe if config.model.trains_head_alone else FineTuner
     return make(
         extractor,
         training,
@@ -318,6 +319,41 @@ def _feature_model(
         )
 
     return FeatureModel(make)
+
+
+def _frozen_up_to(config: ExperimentConfig) -> str | None:
+    """The last layer that keeps its initial weights. None if the whole network is trained, or only its head."""
+    return config.model.frozen if isinstance(config.model.frozen, str) else None
+
+
+def wrong_with_frozen(config: ExperimentConfig) -> str | None:
+    """The problem with the layer up to which the network is frozen, which is found by building the network. None if no
+    problem was found.
+
+    A network of texts is not built, because it may have to be downloaded first.
+    """
+    layer, name = _frozen_up_to(config), config.model.name
+    kind = networks.facts(name).input
+    if layer is None or kind == "texts":
+        return None
+    import numpy as np
+
+    from raycal.learner.frozen_layers import freeze_up_to
+    from raycal.learner.network import new_network
+
+    network = new_network(
+        name,
+        2,
+        np.random.default_rng(0),
+        config.model.options,
+        num_features=2 if kind == "vectors" else None,
+        image_size=config.training.image_size,
+    )
+    try:
+        freeze_up_to(network, layer)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def _network_source(config: NetworkConfig) -> str:

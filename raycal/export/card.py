@@ -158,7 +158,7 @@ def _model(source: Source, model: ExportedModel | None, noun: str) -> str:
     record, config = source.results[-1], source.config
     words = [
         f"`model.safetensors` holds the weights of a {config.model.name}"
-        + (" whose last layer alone was trained" if config.model.frozen else "")
+        + (" whose last layer alone was trained" if config.model.trains_head_alone else "")
         + f", trained in round {record['iteration']} (the first is round 0) on the labels that the run used then."
     ]
     if model.evaluation is None:

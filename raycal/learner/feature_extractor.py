@@ -17,6 +17,7 @@ from raycal.errors import InputError
 from raycal.learner.compiled import BatchSizes, compiled
 from raycal.learner.device import DeviceSettings
 from raycal.learner.embedding_cache import backbone_digest, cached_embeddings
+from raycal.learner.frozen_layers import freeze_up_to
 from raycal.learner.images import DeviceImages
 from raycal.learner.inputs import DeviceInputs, DeviceVectors
 from raycal.learner.network import embeddings_of, head_of, new_network
@@ -45,6 +46,8 @@ class FeatureExtractor:
             change of a plug-in. It is part of the key of the embeddings that are kept on disk.
         weights: The weights of the backbone (see `load_weights`). None means that the weights are drawn from `rng`.
         rng: Draws the weights of the backbone if `weights` is None.
+        frozen_up_to: The last layer that keeps its initial weights in training (see `freeze_up_to`). None means that
+            all layers are trained.
 
     Attributes:
         dataset: The dataset whose samples the network sees.
@@ -70,6 +73,7 @@ class FeatureExtractor:
         weights: StateDict | None,
         rng: np.random.Generator,
         device_settings: DeviceSettings,
+        frozen_up_to: str | None = None,
     ) -> None:
         self.dataset, self.device_settings = dataset, device_settings
         self._image_size, self._network_source = image_size, network_source
@@ -79,6 +83,8 @@ class FeatureExtractor:
         made = new_network(
             network, dataset.num_classes, rng, network_options, num_features=num_features, image_size=image_size
         )
+        if frozen_up_to is not None:
+            freeze_up_to(made, frozen_up_to)
         self.inputs = inputs_of(dataset, image_size, self._facts, device_settings, made)
         self.scoring_batch = max(16, SCORING_PIXELS[device_settings.device.type] // self.inputs.elements)
         self.network = made.to(device_settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -116,6 +116,10 @@ def check(
         for network in config.networks:
             if (wrong := _wrong_with(network)) is not None:
                 problems[f"experiment.{weights_setting(network)}: {wrong}"] = None
+    # Experiments with the same network are checked once, because the network is built for the check.
+    for config in {(str(each.model), each.training.image_size): each for each in experiments.values()}.values():
+        if (wrong := build.wrong_with_frozen(config)) is not None:
+            problems[f"experiment.model.frozen: {wrong}"] = None
     if problems:
         raise InputError(*problems)
     return infos

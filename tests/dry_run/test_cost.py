@@ -426,6 +426,15 @@ def test_other_networks_cost_by_their_multiply_adds_and_a_frozen_one_a_pass() ->
     assert frozen.least_gflop == pytest.approx((INFO.num_train + INFO.num_test) * FORWARD_GFLOP)
 
 
+def test_frozen_layers_cost_a_training_between_forward_passes_and_the_whole() -> None:
+    plain = estimate_cost(config("random"), INFO)
+    frozen = estimate_cost(config("random", model={"frozen": "layer3"}), INFO)
+    scored = 3 * INFO.num_test * FORWARD_GFLOP  # the test split, after each iteration
+
+    assert frozen.most_gflop == plain.most_gflop
+    assert frozen.least_gflop == pytest.approx(scored + (plain.most_gflop - scored) * FORWARD_GFLOP / TRAINING_GFLOP)
+
+
 def test_estimate_of_a_planned_sweep_is_of_what_is_left(capsys: pytest.CaptureFixture[str]) -> None:
     experiments = {"first": config("random"), "second": config("supervised")}
     sweep = Sweep(

@@ -13,6 +13,8 @@ from raycal.config.loop_settings import loop_settings
 from raycal.errors import InputError
 from raycal.experiment import build
 from raycal.learner.device import DeviceSettings
+from raycal.learner.learner import FineTuner
+from raycal.sweep import preflight
 
 
 def config(scenario: str = "cluster-only", **settings: Any) -> ExperimentConfig:
@@ -94,6 +96,27 @@ def test_expert_that_does_not_fit_the_dataset_is_refused_before_anything_starts(
     for expert in (matrix, {"name": "majority", "of": {"name": "few_images", "of": matrix}}):
         with pytest.raises(InputError, match="matrix: should be 10 rows of 10, one for each class, not 2 of 2"):
             build.prepare({"good": config(), "bad": config(expert=expert)})
+
+
+def test_layer_that_the_network_does_not_have_is_found_before_anything_starts() -> None:
+    wrong = config(model={"weights": None, "frozen": "features.13"})
+
+    assert build.wrong_with_frozen(config(model={"weights": None, "frozen": "layer3"})) is None
+    assert build.wrong_with_frozen(config(model={"weights": None, "frozen": True})) is None
+    with pytest.raises(InputError) as refused:
+        preflight.check({"one": wrong, "other": wrong})
+    assert [line.partition(";")[0] for line in refused.value.problems] == [
+        "experiment.model.frozen: features.13: the network has no such layer"
+    ]
+
+
+def test_layers_up_to_the_one_of_the_configuration_are_frozen() -> None:
+    made = config(model={"weights": None, "frozen": "layer3"}, training={"image_size": 32})
+    learner = build.learner(made, build.dataset(made).load(), WorkerSettings(threads=1))
+
+    trained = {path for path, weight in learner.extractor.network.named_parameters() if weight.requires_grad}
+    assert isinstance(learner, FineTuner)
+    assert {path.split(".")[0] for path in trained} == {"layer4", "fc"}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any
@@ -190,13 +190,28 @@ def experiment_labels(experiments: Sequence[ExperimentConfig]) -> list[str]:
 
 def _usual(experiments: Sequence[ExperimentConfig]) -> dict[str, str | None]:
     """For each setting that varies among the experiments it affects, the value that most of them share, or None."""
-    values_of: dict[str, Counter[str]] = {key: Counter() for key in varied_keys(experiments)[1:]}
+    keys = without_plain_weights(varied_keys(experiments)[1:], experiments)
+    values_of: dict[str, Counter[str]] = {key: Counter() for key in keys}
     for experiment in {seedless_id(experiment): experiment for experiment in experiments}.values():
         flat = named_settings(experiment)
         for key, values in values_of.items():
             if concerns(experiment, key):
                 values[str(flat.get(key))] += 1
     return {key: _majority(values) for key, values in values_of.items() if len(values) > 1}
+
+
+def without_plain_weights(keys: Iterable[str], experiments: Sequence[ExperimentConfig]) -> list[str]:
+    """The keys of settings, without the weights of networks if no network has several weights: the name of the network
+    says enough then.
+    """
+    flats = [named_settings(experiment) for experiment in experiments]
+
+    def says_enough(network: str) -> bool:
+        pairs = {(str(flat.get(f"{network}.name")), str(flat.get(f"{network}.weights"))) for flat in flats}
+        names = [name for name, _ in pairs]
+        return 1 < len(names) == len(set(names))
+
+    return [key for key in keys if not (key.endswith(".weights") and says_enough(key.removesuffix(".weights")))]
 
 
 def _majority(values: Counter[str]) -> str | None:
@@ -263,7 +278,7 @@ def condition_labels(experiments: Sequence[ExperimentConfig], searched: Collecti
 def _parts_of_labels(experiments: Sequence[ExperimentConfig], searched: Collection[str]) -> tuple[list[str], list[str]]:
     """Two lists: the scenario of each experiment with its varied settings, and the dataset of each experiment. The
     second list has empty names if there is only one dataset."""
-    varied = dict.fromkeys(varied_settings(experiments, searched))
+    varied = dict.fromkeys(without_plain_weights(varied_settings(experiments, searched), experiments))
     names = [
         _label(name, experiment, varied)
         for name, experiment in zip(scenario_names(experiments), experiments, strict=True)

@@ -13,6 +13,7 @@ from raycal.config.labels import (
     trial_labels,
     trials_csv,
     varied_keys,
+    without_plain_weights,
 )
 from raycal.errors import InputError
 from raycal.experiment.build import REGISTRIES
@@ -45,6 +46,22 @@ def test_value_of_more_than_half_of_the_groups_is_not_said() -> None:
     )
 
     assert labels == ["cluster-only", "uncertain+cluster", "cluster-only (purity threshold 0.9)"]
+
+
+def test_weights_are_said_only_if_a_network_has_several() -> None:
+    def of(name: str, weights: str) -> ExperimentConfig:
+        return experiment(model={"name": name, "weights": weights})
+
+    plain = [of("resnet18", "a.pth"), of("resnet34", "b.pth")]
+    several = [*plain, of("resnet34", "c.pth")]
+    alone = [of("resnet18", "a.pth"), of("resnet18", "b.pth")]
+
+    assert condition_labels(plain) == ["random (model resnet18)", "random (model resnet34)"]
+    assert experiment_labels(plain) == condition_labels(plain)
+    assert len(set(condition_labels(several))) == 3
+    assert condition_labels(several)[2] == "random (model resnet34, weights c.pth)"
+    assert condition_labels(alone) == ["random (weights a.pth)", "random (weights b.pth)"]
+    assert without_plain_weights(["model.name", "model.weights", "seed"], plain) == ["model.name", "seed"]
 
 
 def test_more_seeds_of_a_value_do_not_make_it_usual() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raycal.config.labels import dataset_labels, seedless_id, setting_words
+from raycal.config.labels import dataset_labels, seedless_id, setting_words, without_plain_weights
 from raycal.report.runs import Group, Runs, Trial
 
 RANDOM, SUPERVISED = "random", "supervised"
@@ -86,7 +86,7 @@ def _condition_groups(groups: Sequence[Group]) -> tuple[ConditionGroup, ...]:
     """The condition groups of one dataset."""
     scenarios = {group.scenario: group.trials[0].config.scenario for group in groups}
     by_experiment = {_experiment(group, scenarios[group.scenario]): group for group in groups}
-    keys = varied_settings(groups)
+    keys = without_plain_weights(varied_settings(groups), [group.trials[0].config for group in groups])
     first_of: dict[str, Group] = {}
     for group in groups:
         first_of.setdefault(setting_words({key: group.settings[key] for key in keys}), group)

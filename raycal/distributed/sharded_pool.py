@@ -177,7 +177,9 @@ def _samples(batch: Batch) -> tuple[Indices, Floats]:
     """The indices (n,) and the embeddings (n, D) of a batch. The embeddings of a range stay in the file until they are
     used."""
     if FILE not in batch:
-        return np.asarray(batch["index"], np.int64), batch["embedding"]
+        embeddings = batch["embedding"]
+        # A column of lists, unlike a column of tensors, becomes an array of arrays.
+        return np.asarray(batch["index"], np.int64), np.stack(embeddings) if embeddings.dtype == object else embeddings
     ((file,), (begin,), (end,), (first,)) = (batch[name].tolist() for name in (FILE, "begin", "end", "first"))
     return np.arange(first, first + end - begin), np.load(file, mmap_mode="r", allow_pickle=False)[begin:end]
 

@@ -30,7 +30,7 @@ def embeddings(num_samples: int) -> npt.NDArray[np.float16]:
 def head() -> HeadWeights:
     weights = np.random.default_rng(1).standard_normal((5, WIDTH), np.float32)
     # The first class is so much more likely that most entropies are 0 and equal.
-    return HeadWeights(weights=weights, bias=np.array([60, 0, 0, 0, 0], np.float32))
+    return HeadWeights(weights=weights, bias=np.array([115, 0, 0, 0, 0], np.float32))
 
 
 def test_scores_are_the_entropies_of_the_heads_softmax() -> None:
@@ -74,19 +74,21 @@ def test_tasks_begin_with_a_block(tmp_path: Path) -> None:
         from_npy([], rows_per_task=1000)
 
 
+@pytest.fixture(scope="module")
+def here() -> Iterator[None]:
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    sharded_pool.quiet()
+    yield
+    ray.shutdown()
+
+
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
+@pytest.mark.usefixtures("here")
 class TestOnRay:
     """All tests use one Ray cluster."""
 
     num_samples = 3 * BLOCK_ROWS + 1234
-
-    @pytest.fixture(scope="class", autouse=True)
-    def here(self) -> Iterator[None]:
-        ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-        sharded_pool.quiet()
-        yield
-        ray.shutdown()
 
     @pytest.fixture
     def whole(self) -> Floats:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from raycal.bench.material import Options
 
 OK, FAILED = 0, 1
+LEAST_SIZE = 1000
 GPU = "gpu"
 
 BENCHMARKS: Mapping[str, str] = {
@@ -35,6 +36,8 @@ WHEN_NAMED: Mapping[str, str] = {
     "trials": "two trials at a time on Ray, compared with one after another",
     "accuracy": "results in bfloat16 and in float32",
     "vectors": "whole experiments with 50,000 embeddings from a file",
+    "scale": "time and memory by the size of the pool, and what a billion samples would take",
+    "shards": "selection and clustering of a pool in shards on Ray, compared with one process",
     "answers": "50 people who answer at the same time: how long until an answer is on the disk",
 }
 # Libraries read their number of threads from these variables when they are imported.
@@ -88,6 +91,13 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         "--features", metavar="FILE", help=".npy file with the features to cluster (default: generated features)"
     )
     parser.add_argument(
+        "--sizes",
+        metavar="N",
+        nargs="+",
+        type=int,
+        help="sizes of the pool in the benchmark scale (default: 1_000_000 10_000_000); shards uses the largest",
+    )
+    parser.add_argument(
         "--quick", action="store_true", help="use tiny sizes, to see that everything runs; the values mean nothing"
     )
     return parser
@@ -131,6 +141,7 @@ def _bench(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         data=options.data,
         weights=options.weights,
         embeddings=options.features,
+        sizes=None if options.sizes is None else tuple(options.sizes),
     )
     figures = [figure for name in names for figure in _figures(name, bench_options)]
     print()
@@ -164,6 +175,11 @@ def _names(options: argparse.Namespace) -> list[str]:
         problems.append(f"--repeats {options.repeats}: should be at least 1")
     if options.gpu and options.names:
         problems.append("--gpu: runs the GPU benchmark alone; leave the names out")
+    if options.sizes is not None and (
+        (len({*options.sizes}) < 2 and "scale" in options.names) or min(options.sizes) < LEAST_SIZE
+    ):
+        given = " ".join(map(str, options.sizes))
+        problems.append(f"--sizes {given}: should be at least {LEAST_SIZE:,}, and two or more for scale")
     known = [*BENCHMARKS, *WHEN_NAMED]
     unknown = [name for name in options.names if name not in known]
     if unknown:

@@ -33,6 +33,7 @@ class Options:
         weights: The weights of the network: `none`, `imagenet` or a file.
         embeddings: A file of embeddings (U, 512) for the clusterings. None means made-up embeddings.
         clustering: The name of the clustering in whole iterations.
+        sizes: The sizes of the pool in the benchmark `scale`. None means its own sizes.
     """
 
     quick: bool = False
@@ -41,6 +42,7 @@ class Options:
     weights: str = "none"
     embeddings: str | None = None
     clustering: str = "kmeans"
+    sizes: tuple[int, ...] | None = None
 
     def size(self, full: int, quick: int) -> int:
         """The full size, or the small size if the benchmark is quick."""

@@ -1,4 +1,4 @@
-"""Clocks, and the measurement of arms that take turns."""
+"""Clocks, the memory of a process, and the measurement of arms that take turns."""
 
 import math
 import resource
@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from time import perf_counter
 
+import psutil
+
+GIB = 2**30
 Clock = Callable[[], float]
 
 
@@ -13,6 +16,12 @@ def cpu_seconds() -> float:
     """CPU seconds of this process and its finished children, which vary little on a busy machine."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def memory(process: psutil.Process) -> int:
+    """The bytes of memory that a process has for itself, without the pages of files."""
+    info = process.memory_info()
+    return int(info.rss) - int(getattr(info, "shared", 0))
 
 
 def interleaved(

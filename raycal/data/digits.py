@@ -1,15 +1,18 @@
 """scikit-learn's handwritten digits, a small dataset that needs no download."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from raycal.data.image_dataset import DatasetInfo, ImageDataset, datasets
 from raycal.data.split import Fraction, Rows, Seed, WithSubset, random_split
 
 NUM_IMAGES = 1_797
 CLASS_NAMES = tuple("0123456789")
-WHITE = 16
+WHITE, SIZE = 16, 8
 
 
 @datasets("digits")
@@ -39,14 +42,12 @@ class Digits(WithSubset):
 
     def load(self, *, content: str | None = None) -> ImageDataset:
         """The images and the splits; `content` is ignored, because the content of the dataset is fixed."""
-        from sklearn.datasets import load_digits
-
-        bunch = load_digits()
-        gray = np.rint(bunch.images * (255 / WHITE)).astype(np.uint8)
+        values, classes = _values_and_classes()
+        gray = np.rint(values.reshape(-1, SIZE, SIZE) * (255 / WHITE)).astype(np.uint8)
         rows = self._rows()
         return ImageDataset(
             images=np.repeat(gray[..., np.newaxis], 3, axis=-1),
-            labels=bunch.target.astype(np.int64),
+            labels=classes.astype(np.int64),
             train_rows=rows.train,
             test_rows=rows.test,
             class_names=CLASS_NAMES,
@@ -55,3 +56,19 @@ class Digits(WithSubset):
     def _rows(self) -> Rows:
         rows = random_split(NUM_IMAGES, test_fraction=self.test_fraction, seed=self.split_seed, name="digits")
         return self.subset(rows, "digits")
+
+
+def _values_and_classes() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The gray values (n, 64) and the classes (n,) of all images.
+
+    They are read from scikit-learn's file, because importing scikit-learn takes most of a second.
+    """
+    spec = find_spec("sklearn")
+    file = None if spec is None or spec.origin is None else Path(spec.origin).parent / "datasets/data/digits.csv.gz"
+    if file is not None and file.exists():
+        table = np.loadtxt(file, delimiter=",")
+        return table[:, :-1], table[:, -1]
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    return bunch.data, bunch.target

@@ -13,12 +13,14 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 
 from raycal.errors import one_line, shortened
-from raycal.kmeans import ClusterIds
 from raycal.kmeans.backends import note
 
 logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 # Device files of NVIDIA's driver: on Linux, and on Linux inside Windows (WSL).
 DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
@@ -98,7 +100,7 @@ def is_gpu_build() -> bool:
     return "GPU" in faiss.get_compile_options().split()
 
 
-def attempt(library: str, cluster: Callable[[], ClusterIds]) -> ClusterIds | None:
+def attempt(library: str, cluster: Callable[[], Result]) -> Result | None:
     """Cluster on the GPU while no other thread does, and return the result. It is None if the GPU fails, for example
     for lack of memory.
 
@@ -107,12 +109,12 @@ def attempt(library: str, cluster: Callable[[], ClusterIds]) -> ClusterIds | Non
     with _one_at_a_time:
         _free_torch_cache()
         try:
-            cluster_ids = cluster()
+            result = cluster()
         except RuntimeError as error:
             reason = shortened(one_line(error), REASON_LENGTH)
         else:
             note(f"{library} on the GPU")
-            return cluster_ids
+            return result
         finally:
             _free_torch_cache()
     if library not in _warned:

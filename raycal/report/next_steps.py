@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from raycal.report.runs import Runs
 from raycal.report.stats.comparison import RANDOM, SUPERVISED, by_dataset
 from raycal.report.stats.group_summary import final_accuracies
 from raycal.report.stats.guessing import guessing_level, is_guessing
 from raycal.report.stats.targets import TARGETS
+
+if TYPE_CHECKING:
+    import pandas as pd  # A start with nothing left to do needs no tables, and pandas takes long to import.
 
 ENOUGH_SEEDS = 3  # A first sweep should have this many seeds.
 MORE_SEEDS = 2  # This many seeds are added if the scenarios cannot be told apart.
@@ -30,7 +32,7 @@ class Step:
     command: str
 
 
-def next_steps(runs: Runs, tables: Mapping[str, pd.DataFrame]) -> list[Step]:
+def next_steps(runs: Runs, tables: "Mapping[str, pd.DataFrame]") -> list[Step]:
     """What to do next, the most urgent first."""
     return list(_steps(runs, tables))
 
@@ -40,7 +42,7 @@ def sweep_command(name: str, *options: str, storage: str = "runs") -> str:
     return " ".join([f"python -m raycal.sweep {name}.yaml --storage {storage}", *options])
 
 
-def _steps(runs: Runs, tables: Mapping[str, pd.DataFrame]) -> Iterator[Step]:
+def _steps(runs: Runs, tables: "Mapping[str, pd.DataFrame]") -> Iterator[Step]:
     resume = sweep_command(runs.name, "--resume")
     if count := len(runs.incomplete):
         trials = "1 trial has" if count == 1 else f"{count} trials have"
@@ -80,14 +82,14 @@ def _steps(runs: Runs, tables: Mapping[str, pd.DataFrame]) -> Iterator[Step]:
     )
 
 
-def _seeds(runs: Runs, tables: Mapping[str, pd.DataFrame], resume: str) -> Iterator[Step]:
+def _seeds(runs: Runs, tables: "Mapping[str, pd.DataFrame]", resume: str) -> Iterator[Step]:
     """Advise more seeds where there is only one, or where the best scenarios cannot be told apart."""
     counts = [len(group.finished) for group in runs.groups if group.finished]
     if not counts:
         return
     seeds = sorted({trial.config.seed for trial in runs.trials})
-    recommendation = tables.get("recommendation", pd.DataFrame())
-    is_open = any(recommendation.get("not distinguishable from", ()))
+    recommendation = tables.get("recommendation")
+    is_open = recommendation is not None and any(recommendation.get("not distinguishable from", ()))
     if min(counts) == 1:
         words, target = "There is one seed, so the order of the scenarios may be chance.", ENOUGH_SEEDS
         if max(counts) > 1:
@@ -115,10 +117,10 @@ def _learned_nothing(runs: Runs) -> bool:
     return bool(pairs) and all(is_guessing(accuracy, level) for accuracy, level in pairs)
 
 
-def _never_reached(tables: Mapping[str, pd.DataFrame]) -> bool:
+def _never_reached(tables: "Mapping[str, pd.DataFrame]") -> bool:
     """Whether there is a target that neither a group nor guessing reached."""
-    frame = tables.get("targets", pd.DataFrame())
-    if "reached" not in frame:
+    frame = tables.get("targets")
+    if frame is None or "reached" not in frame:
         return False
     known = frame[[reached is not None for reached in frame["reached"]]]
     return len(known) > 0 and all(value is None for value in known["interactions of those that reached"])

@@ -112,6 +112,12 @@ class Folder:
         names = (info.path.removeprefix(f"{self.path}/") for info in infos if not info.base_name.startswith("."))
         return sorted(names)
 
+    def stamps(self) -> list[tuple[str, int, int]]:
+        """The path, relative to the folder, the size and the time of the last change, in nanoseconds, of each file in
+        it and below it, sorted by path; hidden files are left out."""
+        infos = [info for info in self._content(recursive=True) if info.is_file and not info.base_name.startswith(".")]
+        return sorted((info.path.removeprefix(f"{self.path}/"), info.size, info.mtime_ns) for info in infos)
+
     def remove_if_empty(self) -> None:
         """Delete the folder if it is empty."""
         if self.exists() and not self._content():

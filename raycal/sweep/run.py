@@ -271,7 +271,8 @@ def tracked(job: Job) -> Iterator[Tracker | NoTracker]:
         tracker.is_known_away = bool(job.away)
         if job.request.people:
             tracker.again = "the same command"
-    tracker.start()
+    if job.num_left:
+        tracker.start()  # Otherwise the tracker starts at its end, and only if MLflow does not have everything.
     status: str | None = "KILLED"
     try:
         yield tracker

@@ -8,6 +8,7 @@ import logging
 import os
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from raycal.storage.run_dir import TrialState
 from raycal.storage.sweep_dir import SweepDir
 from raycal.tracking.failures import is_lasting, quiet_mlflow
 from raycal.tracking.reach import START_SECONDS, reach
+from raycal.tracking.sent import pages_if_sent, write_record
 from raycal.tracking.uri import error_line, is_database, without_secrets
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ class Tracker(Thread):
         self._lock, self._wake = Lock(), Event()
         self._final_status: str | None = None
         self._description = ""
+        self._known_pages: dict[str, str] | None = None
         self._all_sent = False
         self._has_given_up = False
 
@@ -87,8 +90,16 @@ class Tracker(Thread):
 
     def close(self, status: str) -> None:
         """Send the remaining data, and end the sweep's run as `FINISHED`, `FAILED` or `KILLED`. Wait for at most a
-        minute."""
+        minute.
+
+        A tracker that was not started does this, too, unless a record says that MLflow has everything already.
+        """
         self._final_status = status
+        if self.ident is None:
+            self._known_pages = pages_if_sent(self._sweep_dir.folder, self.uri, status, self._description)
+            if self._known_pages is not None:
+                return
+            self.start()
         self._wake.set()
         seconds = seconds_to_close(CLOSE_SECONDS)
         self.join(min(seconds, UNSAID_SECONDS))
@@ -112,6 +123,8 @@ class Tracker(Thread):
     @property
     def pages(self) -> dict[str, str]:
         """The paths of the sweep's views in the MLflow UI, by title; empty while MLflow has nothing of the sweep."""
+        if self._known_pages is not None:
+            return self._known_pages
         return {} if self._projection is None else self._projection.pages
 
     def run(self) -> None:
@@ -177,6 +190,8 @@ class Tracker(Thread):
                 self._projection.describe(self._description)
             self._projection.end(final_status)
             self._all_sent = True
+            with suppress(OSError):  # Without the record, the next start sends again.
+                write_record(self._sweep_dir.folder, self.uri, final_status, self._description, self.pages)
 
     def _find(self) -> None:
         """Queue all experiments that have begun, because an earlier start may not have sent them completely."""

@@ -197,6 +197,7 @@ def test_state_names_no_file_elsewhere(
 
 def test_ledger_of_more_values_than_an_experiment_has_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     part = ledger.to_parquet([sample(number) for number in range(10)])
+    monkeypatch.setattr(ledger, "MAX_VALUES_PER_BYTE", 0)
     monkeypatch.setattr(ledger, "MAX_VALUES", 110)
     assert len(ledger.from_parquet(part)) == 10
     monkeypatch.setattr(ledger, "MAX_VALUES", 109)

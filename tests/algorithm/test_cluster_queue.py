@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from raycal.algorithm.cluster_queue import ClusterQueue, ClusterRules, expected_labels
+from raycal.algorithm.cluster_queue import ClusterQueue, ClusterRules, expected_labels, grouped
 from raycal.algorithm.expert import Cluster, ClusterAnswer, Oracle
 from raycal.algorithm.records import Floats, Indices, Predictions
 from raycal.errors import InputError
@@ -231,3 +231,14 @@ class TestOracleOrder:
 
         with pytest.raises(InputError, match="order: oracle"):
             queue(range(8), self.IDS, answer=unsure, order="oracle")
+
+
+@pytest.mark.parametrize("num_clusters", [1, 7, 2**16, 2**16 + 1, 200_000])
+def test_rows_of_each_cluster_are_in_order(num_clusters: int) -> None:
+    cluster_ids = np.random.default_rng(0).integers(num_clusters, size=1000)
+    cluster_ids[:2] = 0, num_clusters - 1
+
+    found = [rows.tolist() for rows in grouped(cluster_ids)]
+
+    ids = sorted({*cluster_ids.tolist()})
+    assert found == [[row for row, other in enumerate(cluster_ids.tolist()) if other == each] for each in ids]

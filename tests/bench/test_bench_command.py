@@ -27,6 +27,8 @@ FIGURES = {
     "trials": 1,
     "accuracy": 4,
     "vectors": 2,
+    "scale": 40,
+    "shards": 6,
     "answers": 1,
 }
 
@@ -74,7 +76,7 @@ def test_quick_run_gives_finite_figures(name: str, tmp_path: Path, capsys: pytes
     "name",
     [
         *("training", "scoring", "iteration", "overhead", "settings", "accuracy"),
-        *(pytest.param(name, marks=pytest.mark.long) for name in ("rerun", "trials", "vectors")),
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("rerun", "trials", "vectors", "shards")),
     ],
 )
 def test_quick_run_of_what_takes_longer(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from raycal.bench.material import Options, embeddings
 from raycal.kmeans import Points, faiss_lloyd, gpu
 
 POINTS = np.random.default_rng(0).random((300, 8), np.float32)
-BY_FAISS = ("kmeans", "two_level_kmeans", "spherical_kmeans", "whitened_kmeans", "torch_kmeans")
+BY_FAISS = ("kmeans", "two_level_kmeans", "spherical_kmeans", "whitened_kmeans", "sampled_kmeans", "torch_kmeans")
 
 
 def test_faiss_kmeans_is_kmeans() -> None:
@@ -52,9 +52,9 @@ def test_every_search_runs_where_the_index_is_placed(name: str, monkeypatch: pyt
 
     assert np.array_equal(clusterings[name](POINTS, 30, 3), expected)
     assert [index.ntotal > 0 for index in placed] == [True] * len(placed)
-    # Each clustering makes one index. With two levels, there is one for the cells, 5 inside the cells, and 4 for the
-    # rounds.
-    assert len(placed) == (1 + 5 + 4 if name == "two_level_kmeans" else 1)
+    # Most clusterings make one index. With two levels, there is one for the cells, 5 inside the cells, and 4 for the
+    # rounds. With a sample, there is one for the training and one to assign all points.
+    assert len(placed) == {"two_level_kmeans": 1 + 5 + 4, "sampled_kmeans": 2}.get(name, 1)
 
 
 @pytest.mark.gpu

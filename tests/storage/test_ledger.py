@@ -1,4 +1,6 @@
 import io
+import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -104,3 +106,29 @@ def test_rows_are_read_back() -> None:
         assert (type(row.kind), row.indices.dtype) == (Kind, np.int64)
         assert np.array_equal(row.indices, other.indices)
     assert ledger.to_parquet(read_back) == ledger.to_parquet(rows)
+
+
+def test_large_file_may_have_more_values_than_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "MAX_VALUES", 100)
+    rng = np.random.default_rng(0)
+    different, same = rng.permutation(10**6)[:20_000], np.zeros(200_000, np.int64)
+    content = ledger.to_parquet([replace(refused(), indices=different)])
+
+    (row,) = ledger.from_parquet(content)
+    assert np.array_equal(row.indices, different)
+    # Zeros are compressed to nearly nothing, as in a file that is made to fill the memory.
+    with pytest.raises(ValueError, match=r"more than [\d,]+ values"):
+        ledger.from_parquet(ledger.to_parquet([replace(refused(), indices=same)]))
+
+
+def test_indices_are_read_without_an_object_for_each() -> None:
+    content = ledger.to_parquet([replace(refused(), indices=np.arange(first, 2 * 10**6, 4)) for first in range(4)])
+
+    tracemalloc.start()
+    rows = ledger.from_parquet(content)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert [row.indices.sum() for row in rows] == [500_000 * (2 * first + 4 * 499_999) // 2 for first in range(4)]
+    # Python objects would take 80 MB. Arrow's own memory, of 16 MB, is not counted here.
+    assert peak < 8 * 10**6

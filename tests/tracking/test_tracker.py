@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 from time import monotonic, sleep
+from typing import ClassVar
 
 import pytest
 
@@ -44,6 +45,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     server = Server()
 
     class FakeProjection:
+        pages: ClassVar = {"all trials": "/#/experiments/1"}
+
         def __init__(self, uri: str, sweep_dir: SweepDir, sweep: str) -> None:
             assert (uri, sweep) == (URI, "tiny")
             server.call()
@@ -54,6 +57,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
             if experiment_id == server.refused:
                 raise ValueError("its folder cannot be read")
             server.sent.append(experiment_id)
+
+        def describe(self, text: str) -> None:
+            assert text
 
         def end(self, status: str) -> None:
             server.call()
@@ -252,6 +258,39 @@ def test_close_with_a_server_that_hangs_returns_within_its_limit(
     assert 0.2 <= monotonic() - begin < 1
     assert tracker.daemon
     assert any("did not take everything" in message for message in warnings(caplog))
+
+
+def test_sweep_that_mlflow_has_already_is_not_sent_again(
+    server: Server,
+    sweep_dir: SweepDir,
+    experiments: dict[str, ExperimentConfig],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setattr("test_tracker.URI", uri)
+    (tmp_path / "mlflow.db").touch()
+    for experiment_id, config in experiments.items():
+        RunWriter.of(sweep_dir, experiment_id).begin(config)
+
+    def start_again(text: str = "won") -> dict[str, str]:
+        server.sent.clear()
+        tracker = Tracker(uri, sweep_dir, "tiny", experiments)
+        tracker.describe(text)
+        tracker.close("FINISHED")
+        return tracker.pages
+
+    pages = {"all trials": "/#/experiments/1"}
+    assert (start_again(), set(server.sent)) == (pages, set(experiments))
+    attempts = server.attempts
+    assert (start_again(), server.sent, server.attempts) == (pages, [], attempts)
+    # Another description, a new file, and a change of the database are sent.
+    assert (start_again("lost"), set(server.sent)) == (pages, set(experiments))
+    assert (start_again("lost"), server.sent) == (pages, [])
+    sweep_dir.folder.write("report/report.html", b"new")
+    assert (start_again("lost"), set(server.sent)) == (pages, set(experiments))
+    os.utime(tmp_path / "mlflow.db", (0, 0))
+    assert (start_again("lost"), set(server.sent)) == (pages, set(experiments))
 
 
 def test_experiment_that_has_not_begun_is_not_sent(

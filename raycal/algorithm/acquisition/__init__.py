@@ -11,7 +11,7 @@ import pkgutil
 from importlib import import_module
 
 from raycal.algorithm.acquisition.query_context import AnnotatedSamples, HeadWeights, QueryContext
-from raycal.algorithm.acquisition.selection import Acquisition, acquisitions, by_score, most_informative
+from raycal.algorithm.acquisition.selection import Acquisition, Top, acquisitions, by_score, most_informative, top
 
 for _module in pkgutil.iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
@@ -21,7 +21,9 @@ __all__ = [
     "AnnotatedSamples",
     "HeadWeights",
     "QueryContext",
+    "Top",
     "acquisitions",
     "by_score",
     "most_informative",
+    "top",
 ]

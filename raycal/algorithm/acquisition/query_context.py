@@ -20,6 +20,13 @@ class HeadWeights:
     weights: Floats
     bias: Floats
 
+    def probs(self, embeddings: Floats) -> Floats:
+        """The class probabilities (n, K) float32 of embeddings (n, D)."""
+        logits = embeddings @ self.weights.T + self.bias
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        probs: Floats = odds / odds.sum(axis=1, keepdims=True)
+        return probs
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnotatedSamples:

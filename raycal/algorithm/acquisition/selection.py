@@ -1,6 +1,7 @@
 """The registry of acquisition functions, and the selection by score that many of them share."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Protocol, TypeVar
 
@@ -42,6 +43,9 @@ def by_score(
         def select(view: QueryContext, budget: int, /, **options: Any) -> Indices:
             scores, indices = score(view, **options), view.predictions.indices
             order = view.rng.permutation(len(indices))
+            # Only the samples that can be chosen are put into this order, because copies of a whole large pool take
+            # more memory than the pool.
+            order = order[_reaching_the_cut(scores, budget)[order]]
             if finer is not None:
                 order = order[np.argsort(-finer(view)[order], kind="stable")]
             return most_informative(indices[order], scores[order], budget)
@@ -59,11 +63,53 @@ def most_informative(indices: Indices, scores: npt.NDArray[np.floating], num_sam
         indices: (U,).
         scores: (U,).
     """
-    if num_samples < len(indices):
-        edge = np.partition(scores, len(scores) - num_samples)[len(scores) - num_samples]
-        above = np.flatnonzero(scores > edge)
-        at_edge = np.flatnonzero(scores == edge)[: num_samples - len(above)]
-        rows = np.union1d(above, at_edge)
-    else:
-        rows = np.arange(len(indices))
-    return indices[rows[np.argsort(-scores[rows], kind="stable")]]
+    rows = np.flatnonzero(_reaching_the_cut(scores, num_samples))
+    best_first = rows[np.argsort(-scores[rows], kind="stable")]
+    return indices[best_first[:num_samples]]
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """The samples with the highest scores, best first.
+
+    Attributes:
+        indices: (n,) int64.
+        scores: (n,) float32.
+    """
+
+    indices: Indices
+    scores: Floats
+
+
+def top(indices: Indices, scores: Floats, num_samples: int, seed: int) -> Top:
+    """The `num_samples` samples with the highest scores, for a pool that is divided into parts.
+
+    Equal scores are ordered by a random number that follows from the seed and the index of the sample alone. The top of
+    the tops of all parts is therefore the top of the pool, in whatever way the pool is divided.
+
+    Args:
+        indices: (n,) The indices of the samples in the whole pool.
+        scores: (n,).
+    """
+    rows = np.flatnonzero(_reaching_the_cut(scores, num_samples))
+    order = rows[np.argsort(_random_numbers(indices[rows], seed), kind="stable")]
+    chosen = most_informative(order, scores[order], num_samples)
+    return Top(indices[chosen], scores[chosen])
+
+
+def _reaching_the_cut(scores: npt.NDArray[np.floating], num_samples: int) -> npt.NDArray[np.bool_]:
+    """Whether each score (U,) is at least the lowest of the `num_samples` highest scores."""
+    if num_samples >= len(scores):
+        return np.ones(len(scores), bool)
+    reaching: npt.NDArray[np.bool_] = scores >= np.partition(scores, len(scores) - num_samples)[-num_samples]
+    return reaching
+
+
+def _random_numbers(indices: Indices, seed: int) -> npt.NDArray[np.uint64]:
+    """A random number for each index (n,): SplitMix64 (Steele, Lea, Flood 2014), in which the index is the position in
+    the stream of the seed. Different indices have different numbers."""
+    bits = indices.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    bits += np.random.default_rng(seed).integers(2**64, dtype=np.uint64)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))

@@ -3,6 +3,7 @@
 from typing import Annotated, Protocol
 
 import numpy as np
+import numpy.typing as npt
 from annotated_types import Ge, Le
 
 from raycal.algorithm.records import Floats
@@ -34,12 +35,29 @@ def finite_points(embeddings: Floats) -> Floats:
     Raises:
         DivergedError: An embedding has a value that is not finite in float32, so distances to it are meaningless.
     """
+    points, finite = as_points(embeddings)
+    refuse_unless(finite)
+    return points
+
+
+def as_points(embeddings: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """The embeddings (U, D) as contiguous float32, and for each of them (U,) whether all its values are finite."""
     with np.errstate(over="ignore", invalid="ignore"):
         points = np.ascontiguousarray(embeddings, dtype=np.float32)
-        finite = np.isfinite(points.sum(axis=1, dtype=np.float64))
+        return points, np.isfinite(points.sum(axis=1, dtype=np.float64))
+
+
+def refuse_unless(finite: npt.NDArray[np.bool_]) -> None:
+    """Raise an error that counts the embeddings that are not finite, unless all of them are.
+
+    Args:
+        finite: (U,) For each embedding, whether all its values are finite.
+
+    Raises:
+        DivergedError: At least one embedding is not finite.
+    """
     if not finite.all():
         raise DivergedError(
-            f"clustering: {np.count_nonzero(~finite):,} of {len(points):,} embeddings have a value that is NaN or "
+            f"clustering: {np.count_nonzero(~finite):,} of {len(finite):,} embeddings have a value that is NaN or "
             f"infinite, the first in row {int(finite.argmin())}: they cannot be clustered"
         )
-    return points

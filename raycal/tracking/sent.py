@@ -1,0 +1,57 @@
+"""A record, in the sweep folder, that MLflow has everything. With it, a further start need not import MLflow.
+
+The record is only kept for a sqlite file and a sweep folder on this machine, because only there can it be seen that
+nothing has changed since: neither the sweep folder, nor the database, from which somebody may have deleted runs.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from raycal import __version__
+from raycal.storage.folder import Folder
+from raycal.tracking.uri import sqlite_path
+
+# The name is hidden, because the record is not a part of the sweep, and a copy of the folder does not need it.
+RECORD = ".sent-to-mlflow.json"
+
+
+def write_record(folder: Folder, uri: str, status: str, description: str, pages: Mapping[str, str]) -> None:
+    """Record that MLflow has everything of the sweep.
+
+    Args:
+        folder: The sweep folder.
+        uri: The tracking URI.
+        status: The final status of the sweep's run.
+        description: The description of the sweep's run.
+        pages: The paths of the sweep's views in the MLflow UI.
+    """
+    digest = _digest(folder, uri, status, description)
+    if digest is not None:
+        folder.write(RECORD, json.dumps({"digest": digest, "pages": dict(pages)}).encode())
+
+
+def pages_if_sent(folder: Folder, uri: str, status: str, description: str) -> dict[str, str] | None:
+    """The paths of the sweep's views in the MLflow UI, if MLflow already has everything of the sweep. None if it may
+    not have everything."""
+    try:
+        content = folder.read(RECORD)
+        record = None if content is None else json.loads(content)
+        if record is not None and record["digest"] == _digest(folder, uri, status, description):
+            return {str(title): str(path) for title, path in record["pages"].items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        pass  # A damaged record is as good as none.
+    return None
+
+
+def _digest(folder: Folder, uri: str, status: str, description: str) -> str | None:
+    """A digest of everything that is sent and of the state of the database; None if the state cannot be known."""
+    database = sqlite_path(uri)
+    if database is None or not folder.is_local:
+        return None
+    try:
+        state = database.stat()
+    except OSError:
+        return None
+    facts = [__version__, uri, status, description, state.st_size, state.st_mtime_ns, folder.stamps()]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

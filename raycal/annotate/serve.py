@@ -192,7 +192,7 @@ class AnnotationServer:
         Returns:
             Whether the server has ended in this time.
         """
-        self._server.should_exit = True
+        self._server.end()
         if self._thread.is_alive():
             self._thread.join(seconds)
         self._socket.close()

@@ -51,6 +51,11 @@ def asks_for_gpu(marks: str) -> bool:
 _left_out = 0
 
 
+def pytest_collection() -> None:
+    """Collect no garbage while tests are collected, because the modules and tests that this makes all stay."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """Leave the modules that are imported by now out of later garbage collections.
 
@@ -60,6 +65,7 @@ def pytest_collection_finish() -> None:
     global _left_out
     gc.collect()
     gc.freeze()
+    gc.enable()
     _left_out = len(sys.modules)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -96,13 +97,14 @@ def refusal(place: Path, *given: str, **options: Any) -> list[str]:
 
 
 def installed(place: Path, name: str, files: dict[str, str], **entry_points: str) -> None:
-    """Install a distribution into a folder on this process's path."""
+    """Install a distribution into a folder on this process's path, or install it again, as pip does."""
     site = place / "site"
     for path, text in files.items():
         (site / path).parent.mkdir(parents=True, exist_ok=True)
         (site / path).write_text(text)
     info = site / f"{name}-3.4.dist-info"
-    info.mkdir(exist_ok=True)
+    shutil.rmtree(info, ignore_errors=True)
+    info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 3.4\n")
     lines = "".join(f"{key} = {value}\n" for key, value in entry_points.items())
     (info / "entry_points.txt").write_text(f"[raycal.plugins]\n{lines}")

@@ -24,6 +24,7 @@ START_SECONDS = 20.0
 # The server and the rounds have this many seconds to end. A stopped Ray job gets SIGKILL three seconds after SIGTERM.
 STOP_SECONDS = 1.7
 OPEN_REQUESTS_SECONDS = 1
+SIGNAL_SECONDS = 0.5  # A signal is noticed after this many seconds at most.
 # This is below the number of files that a process may usually open (1024). Further connections get the status 503.
 MAX_CONNECTIONS = 800
 BACKLOG = 512
@@ -192,7 +193,7 @@ class AnnotationServer:
         Returns:
             Whether the server has ended in this time.
         """
-        self._server.should_exit = True
+        self._server.end()
         if self._thread.is_alive():
             self._thread.join(seconds)
         self._socket.close()
@@ -275,7 +276,9 @@ def serve(
         print(f"label here: {server.link()}", flush=True)
         if thread is not None:
             thread.start()
-        ended.wait()
+        # A signal that arrives at the moment when Python begins to wait does not end the wait, so waits are short.
+        while not ended.wait(SIGNAL_SECONDS):
+            pass
     except KeyboardInterrupt:
         is_interrupted = True
     finally:

@@ -2,6 +2,9 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -16,6 +19,10 @@ from raycal.annotate.security import HEADERS
 MAX_HEADER_BYTES = 32 * 1024
 # A connection on which a request has begun, but whose headers do not arrive in this time, is closed.
 HEADER_SECONDS = 15.0
+# The date in the headers of answers is this old at most.
+DATE_SECONDS = 1.0
+# While the server ends, it looks this often whether all requests are answered.
+POLL_SECONDS = 0.005
 
 
 class Protocol(H11Protocol):
@@ -75,7 +82,11 @@ class Protocol(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """A server that ends the event streams of its application before it waits for open requests.
+    """A server that runs outside the main thread, and that ends as soon as it is asked to.
+
+    uvicorn's own server looks every 0.1 seconds whether it has to end, and then always waits for another 0.1 seconds.
+    This server is woken instead, and waits only while requests are open. It first ends the event streams of its
+    application, which would otherwise stay open.
 
     Args:
         config: The settings of uvicorn.
@@ -85,11 +96,40 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, app: AnnotationApp) -> None:
         super().__init__(config)
         self._app = app
+        self._wake: Callable[[], object] | None = None
+
+    def end(self) -> None:
+        """Ask the server to end. Any thread may call this, also before the server has started or after it has ended."""
+        self.should_exit = True
+        if self._wake is not None:
+            with suppress(RuntimeError):  # The event loop has been closed, because the server has ended.
+                self._wake()
+
+    async def main_loop(self) -> None:
+        """Keep the date in the headers of answers up to date until the server has to end."""
+        must_end = asyncio.Event()
+        self._wake = partial(asyncio.get_running_loop().call_soon_threadsafe, must_end.set)
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(must_end.wait(), DATE_SECONDS)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the streams, then everything else."""
+        """End the streams, refuse new connections, and wait until the open requests are answered."""
         self._app.end_streams()
-        await super().shutdown(sockets)
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        try:
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                while self.server_state.connections or self.server_state.tasks:
+                    await asyncio.sleep(POLL_SECONDS)
+        except TimeoutError:
+            for task in self.server_state.tasks:
+                task.cancel()
+        await self.lifespan.shutdown()
 
 
 def server_config(

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from importlib import metadata
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -42,12 +43,29 @@ def installed_plugins() -> list[Plugin]:
         InputError: The module of an entry point cannot be found.
     """
     plugin_of: dict[str, Plugin] = {}
-    for entry in sorted(metadata.entry_points(group=GROUP)):
+    for entry in _entry_points(tuple(_state(path) for path in sys.path)):
         owner = "" if entry.dist is None else f" of {entry.dist.name}"
         plugin = by_name(entry.module, f"{entry.module} (entry point {entry.name}{owner})")
         version = plugin.version if entry.dist is None else entry.dist.version
         plugin_of.setdefault(plugin.module, replace(plugin, version=version))
     return list(plugin_of.values())
+
+
+@lru_cache(maxsize=1)
+def _entry_points(state_of_path: tuple[object, ...]) -> tuple[metadata.EntryPoint, ...]:
+    """The entry points of plug-ins. Finding them means to read a file of every installed distribution, so they are kept
+    until a distribution is installed or removed, which changes the state of a folder on Python's path.
+    """
+    return tuple(sorted(metadata.entry_points(group=GROUP)))
+
+
+def _state(path: str) -> tuple[object, ...]:
+    """Values of which one changes when a distribution is installed in this folder or removed from it."""
+    try:
+        found = os.stat(path or os.curdir)
+    except OSError:
+        return (path,)
+    return path, found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 def _at_path(reference: str, folder: Path) -> Plugin:

@@ -5,7 +5,7 @@ Nothing is written, neither into the sweep folder nor elsewhere.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from posixpath import dirname
 from threading import Lock
 from typing import Any
@@ -173,6 +173,7 @@ class LiveReport:
         }
 
 
+@cache
 def script() -> bytes:
     """The script of the live page, which contains the script of the report."""
     environment = Environment(loader=PackageLoader("raycal.report"))

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import quote
 
@@ -158,8 +158,12 @@ def page(
     )
 
 
+@lru_cache(maxsize=8)
 def page_environment(name: str) -> Environment:
-    """The environment in which the templates of a sweep's or project's page are rendered."""
+    """The environment in which the templates of a sweep's or project's page are rendered.
+
+    It is kept with its compiled templates, because a live page is rendered again and again.
+    """
     environment = Environment(
         loader=PackageLoader("raycal.report"),
         autoescape=True,

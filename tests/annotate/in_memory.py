@@ -106,6 +106,7 @@ class InMemoryPictures:
         self.unavailable: set[int] = set()
         self.gate = threading.Event()  # While this event is cleared, every picture waits.
         self.gate.set()
+        self.asked = threading.Event()  # Is set when a picture is asked for.
 
     def thumbnail(self, row: int) -> bytes:
         return self._picture(row, b"RIFF thumbnail")
@@ -117,6 +118,7 @@ class InMemoryPictures:
         return self._picture(row, b"RIFF model")
 
     def _picture(self, row: int, text: bytes) -> bytes:
+        self.asked.set()
         self.gate.wait(30)
         if row >= self.images:
             raise IndexError(f"there is no image {row}")

@@ -80,6 +80,50 @@ def test_port_of_a_server_that_has_ended_is_free_again(
         assert Client(second.port).get("/").status == 200
 
 
+def test_server_ends_as_soon_as_it_is_asked_to(
+    project: InMemoryProject, pictures: InMemoryPictures, tokens: Tokens, static: Path
+) -> None:
+    """The shortest of five ends counts, because a busy machine makes some of them longer."""
+    seconds = []
+    for _ in range(5):
+        with AnnotationServer(project, pictures, tokens, ServerOptions(port=0), static=static) as server:
+            client = Client(server.port)
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+            connection.request("GET", "/static/app.js")
+            assert connection.getresponse().read() == client.get("/static/app.js").body
+            start = time.perf_counter()
+            assert server.stop()
+            seconds.append(time.perf_counter() - start)
+            connection.close()
+
+    assert min(seconds) < 0.08
+
+
+def test_open_request_is_answered_before_the_server_ends(
+    server: AnnotationServer, owner: Client, pictures: InMemoryPictures
+) -> None:
+    pictures.gate.clear()
+    answers = []
+    request = threading.Thread(target=lambda: answers.append(owner.get("/image/0/full")))
+    request.start()
+    assert pictures.asked.wait(10)
+    threading.Timer(0.1, pictures.gate.set).start()
+
+    assert server.stop(10)
+    request.join()
+    assert [answer.status for answer in answers] == [200]
+
+
+def test_ended_server_may_be_stopped_again_and_one_that_never_started_too(
+    project: InMemoryProject, pictures: InMemoryPictures, tokens: Tokens, static: Path
+) -> None:
+    server = AnnotationServer(project, pictures, tokens, ServerOptions(port=0), static=static)
+    assert server.stop()
+    with AnnotationServer(project, pictures, tokens, ServerOptions(port=0), static=static) as other:
+        assert other.stop()
+        assert other.stop()
+
+
 def test_session_outlives_the_server(
     project: InMemoryProject, pictures: InMemoryPictures, tmp_path: Path, static: Path
 ) -> None:

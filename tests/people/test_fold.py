@@ -82,36 +82,47 @@ def samples_of(question: str) -> list[int]:
     return whole if not half else whole[: SIZE // 2] if half == ["0"] else whole[SIZE // 2 :]
 
 
+# Strategies are made once, because making one takes longer than drawing from it.
+KINDS = ["answer"] * 6 + ["undo", "undo", "class", "rename"]
+KIND, KIND_OR_CLOSE = st.sampled_from(KINDS), st.sampled_from([*KINDS, "close"])
+PERSON = st.sampled_from(PEOPLE)
+QUESTION = st.sampled_from(QUESTIONS + HALVES + SAMPLES + HELD_OUT)
+ANSWER, ANSWER_WITHOUT_SPLIT = (
+    st.sampled_from(list(GivenAnswer)),
+    st.sampled_from([GivenAnswer.LABEL, GivenAnswer.UNSURE]),
+)
+MARKED = {question: st.sets(st.sampled_from(samples_of(question)), max_size=3) for question in QUESTIONS + HALVES}
+GAPS = st.lists(st.integers(5_000, 90_000), max_size=2)
+LABEL, VISIBLE_MS, STEP = st.integers(0, 2), st.integers(0, 200_000), st.sampled_from([0, 1, None])
+
+
 @st.composite
 def logs(draw: st.DrawFn, *, closes: bool = True, most: int = 12) -> list[Event]:
     """The events of a log. Some of the logs could not come from a server, because a fold must understand any log."""
     events: list[Event] = []
-    kinds = ["answer"] * 6 + ["undo", "undo", "class", "rename", *(["close"] if closes else [])]
     for number in range(1, draw(st.integers(0, most)) + 1):
-        kind = draw(st.sampled_from(kinds))
-        who = draw(st.sampled_from(PEOPLE))
+        kind = draw(KIND_OR_CLOSE if closes else KIND)
+        who = draw(PERSON)
         if kind == "answer":
-            question = draw(st.sampled_from(QUESTIONS + HALVES + SAMPLES + HELD_OUT))
-            is_cluster = question in QUESTIONS + HALVES
-            answers = list(GivenAnswer) if question in QUESTIONS else [GivenAnswer.LABEL, GivenAnswer.UNSURE]
-            answer = draw(st.sampled_from(answers))
+            question = draw(QUESTION)
+            answer = draw(ANSWER if question in QUESTIONS else ANSWER_WITHOUT_SPLIT)
             marked: tuple[int, ...] = ()
             halves: tuple[tuple[int, ...], ...] = ()
-            if is_cluster and answer is GivenAnswer.LABEL:
-                marked = tuple(sorted(draw(st.sets(st.sampled_from(samples_of(question)), max_size=3))))
+            if question in MARKED and answer is GivenAnswer.LABEL:
+                marked = tuple(sorted(draw(MARKED[question])))
             if answer is GivenAnswer.SPLIT:
                 halves = tuple(tuple(samples_of(f"{question}.{half}")) for half in (0, 1))
-            gaps = tuple(draw(st.lists(st.integers(5_000, 90_000), max_size=2)))
+            gaps = tuple(draw(GAPS))
             events.append(
                 answered(
                     number,
                     question,
                     who=who,
                     answer=answer,
-                    label=draw(st.integers(0, 2)) if answer is GivenAnswer.LABEL else None,
+                    label=draw(LABEL) if answer is GivenAnswer.LABEL else None,
                     marked=marked,
                     halves=halves,
-                    timing=Timing(visible_ms=draw(st.integers(0, 200_000)), gaps_ms=gaps),
+                    timing=Timing(visible_ms=draw(VISIBLE_MS), gaps_ms=gaps),
                 )
             )
         elif kind == "undo":
@@ -120,11 +131,9 @@ def logs(draw: st.DrawFn, *, closes: bool = True, most: int = 12) -> list[Event]
             label = sum(isinstance(event, ClassAdded) for event in events)
             events.append(ClassAdded(seq=number, id=f"id{number}", who=who, time="", name=f"c{number}", label=label))
         elif kind == "rename":
-            events.append(
-                ClassRenamed(seq=number, id=f"id{number}", who=who, time="", label=draw(st.integers(0, 2)), name="new")
-            )
+            events.append(ClassRenamed(seq=number, id=f"id{number}", who=who, time="", label=draw(LABEL), name="new"))
         else:
-            step = draw(st.sampled_from([0, 1, None]))
+            step = draw(STEP)
             events.append(Closed(seq=number, id=f"id{number}", who=who, time="", iteration=0, step=step))
     return events
 

@@ -1,4 +1,5 @@
 import re
+from functools import cache
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
@@ -31,6 +32,12 @@ def html(of: Runs, tables: dict[str, pd.DataFrame] = TABLES) -> str:
     return page(of, plates(of), tables, looks(scenarios(of)))
 
 
+@cache
+def usual() -> str:
+    """The page of `RUNS`, which is drawn once for all tests that only read it."""
+    return html(RUNS)
+
+
 class Tags(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -42,7 +49,7 @@ class Tags(HTMLParser):
 
 
 def test_page_needs_nothing_from_anywhere() -> None:
-    text = html(RUNS)
+    text = usual()
     links = [
         value or ""
         for tag, attributes in Tags(text).found
@@ -62,16 +69,16 @@ def test_page_needs_nothing_from_anywhere() -> None:
 
 
 def test_ids_are_unique() -> None:
-    ids = [attributes["id"] for _, attributes in Tags(html(RUNS)).found if "id" in attributes]
+    ids = [attributes["id"] for _, attributes in Tags(usual()).found if "id" in attributes]
     assert len(ids) == len(set(ids)) > 20
 
 
 def test_same_runs_give_the_same_page() -> None:
-    assert html(RUNS) == html(RUNS)
+    assert html(RUNS) == usual()
 
 
 def test_answer_is_on_top() -> None:
-    text = html(RUNS)
+    text = usual()
     (found,) = answers(RUNS)
     first, *others = found.paragraphs
     assert first.startswith("After 200 human interactions, cluster-only has the highest accuracy, 0.700: 0.100 more")
@@ -99,7 +106,7 @@ def test_incomplete_sweep_says_so() -> None:
 
     assert "5 trials: 3 finished, 1 failed, 1 not finished" in text
     assert "about the 3 finished trials of 5" in text
-    assert "not complete" not in html(RUNS)
+    assert "not complete" not in usual()
 
 
 def test_sweep_without_a_finished_trial_has_a_page() -> None:
@@ -220,7 +227,7 @@ def test_recipe_and_caveats_are_on_top() -> None:
 
 
 def test_page_of_an_earlier_version_has_its_recipe_and_no_caveats() -> None:
-    top = html(RUNS)
+    top = usual()
 
     assert "recipe: 5 epochs, SGD with learning rate 0.001, batches of 64" in top
     assert "to doubt these results" not in top

@@ -1,6 +1,7 @@
 """Tests the order of the parts of the page, and which parts are folded, as read from the HTML."""
 
 from dataclasses import replace
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -64,8 +65,14 @@ def outline(of: Runs, to_trials: str | None = "../") -> Outline:
     return Outline(page(of, plates(of), tables(of), looks(scenarios(of)), to_trials=to_trials))
 
 
+@cache
+def usual() -> Outline:
+    """The parts of the page of `RUNS`, which is drawn once for all tests that only read it."""
+    return outline(RUNS)
+
+
 def test_story_comes_before_the_evidence() -> None:
-    found = outline(RUNS)
+    found = usual()
     ids = [attributes["id"] for _, tag, attributes in found.elements if tag == "section"]
 
     assert ids == ["accuracy", "time", "next", "evidence"]
@@ -77,7 +84,7 @@ def test_story_comes_before_the_evidence() -> None:
 
 
 def test_all_evidence_is_folded_and_listed() -> None:
-    found = outline(RUNS)
+    found = usual()
     folded = [attributes for around, tag, attributes in found.elements if tag == "details" and "evidence" in around]
     links = [attributes["href"] for attributes in found.inside("contents", "a")]
 
@@ -89,19 +96,19 @@ def test_all_evidence_is_folded_and_listed() -> None:
 
 
 def test_lead_figure_names_its_lines() -> None:
-    words = outline(RUNS).words["accuracy"]
+    words = usual().words["accuracy"]
     assert all(name in words for name in ("random", "cluster-only", "full supervision 0.805"))
 
 
 def test_terms_are_explained_before_the_figure_that_uses_them() -> None:
-    words = outline(RUNS).words["accuracy"]
+    words = usual().words["accuracy"]
     assert words.index("An interaction is one question") < words.index("interactions (images or clusters shown)")
     assert words.index("Full supervision is a model") < words.index("full supervision 0.805")
     assert "Guessing is" not in words  # These trials did not record the level of guessing.
 
 
 def test_commands_have_a_button_and_no_markup() -> None:
-    found = outline(RUNS)
+    found = usual()
     commands = [around for around, tag, _ in found.elements if tag == "code" and "command" in around]
     buttons = [attributes for attributes in found.inside("command", "button") if attributes["class"] == "copy"]
 

@@ -49,6 +49,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
+def write_no_figures(runs: object, folder: Folder, answers: object) -> None:
+    """Take the place of the report at the end of a sweep: drawing its figures took most of the time of these tests."""
+    folder.write("report.html", b"a report")
+
+
 @pytest.fixture
 def sweep(tmp_path: Path, uri: str) -> Callable[..., int]:
     """A function that runs a sweep of two trials in this process, always with the same storage."""
@@ -56,7 +61,9 @@ def sweep(tmp_path: Path, uri: str) -> Callable[..., int]:
 
     def run(*options: str, root: str = "birds", weights: str = "none") -> int:
         Path("birds.yaml").write_text(SWEEP.format(root=root, weights=weights))
-        return main(["birds.yaml", "--local", "--storage", "storage", "--set", f"tracking.uri={uri}", *options])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("raycal.report.write.write_report", write_no_figures)
+            return main(["birds.yaml", "--local", "--storage", "storage", "--set", f"tracking.uri={uri}", *options])
 
     return run
 

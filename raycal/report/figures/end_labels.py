@@ -101,8 +101,9 @@ def write_end_labels(chart: Chart, axes: Axes, looks: Mapping[str, Look], *, wit
 def settle(figure: Figure) -> None:
     """Move the labels of all panels apart, now that the sizes of the panels are known."""
     labeled = [axes for axes in figure.axes if any(isinstance(text, Annotation) for text in axes.texts)]
-    if labeled:
-        figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    if labeled and engine is not None:
+        engine.execute(figure)
     for axes in labeled:
         texts = [text for text in axes.texts if isinstance(text, Annotation)]
         height = axes.get_window_extent().height

@@ -22,10 +22,10 @@ from text_models import write_tiny_bert
 from raycal.algorithm.records import Answer, Kind
 from raycal.annotate import rounds
 from raycal.annotate.__main__ import main
-from raycal.annotate.command import inspect_samples, open_samples
 from raycal.annotate.exporting import labeled_samples, people_record, read_book
 from raycal.annotate.opening import OpeningProject, StillOpeningError
 from raycal.annotate.rounds import Rounds
+from raycal.annotate.samples import ProjectSamples
 from raycal.annotate.security import Tokens
 from raycal.annotate.serve import AnnotationServer, ServerOptions
 from raycal.annotate.worker import Task
@@ -237,7 +237,8 @@ def test_file_with_labels_has_fixed_classes_and_a_known_test_split(bert: Path, t
     config = ExperimentConfig.model_validate(settings, context=build.REGISTRIES)
     run_folder = Folder.at(str(tmp_path / "run"))
 
-    info, opened = inspect_samples(config, sweep_dir=SweepDir(run_folder)), open_samples(config, run_folder)
+    samples = ProjectSamples()
+    info, opened = samples.inspect(config, sweep_dir=SweepDir(run_folder)), samples.open(config, run_folder)
 
     assert str(info) == "news: 2 classes (cat 24, dog 24), 16 train, 32 test"
     assert info.notes == ("12 rows have no label and cannot be used",)
@@ -272,7 +273,7 @@ def test_people_label_texts_in_rounds(bert: Path, tmp_path: Path, monkeypatch: p
     run_dir = RunDir(place.folder(config.experiment_id))
     # The work is done in this process, which has imported torch.
     monkeypatch.setattr(rounds, "run_worker", lambda task, must_stop: None if carry_on(task.order) else "it failed")
-    opened = open_samples(config, run_dir.folder)
+    opened = ProjectSamples().open(config, run_dir.folder)
     with Project(
         name="news", run_folder=run_dir.folder, dataset=opened.dataset, holdout=8, round_budget=6, group_seconds=0
     ) as project:
@@ -320,10 +321,10 @@ def test_people_label_texts_in_rounds(bert: Path, tmp_path: Path, monkeypatch: p
     # A row that is added later comes last in the pool, and the sizes are those of the project.
     with (tmp_path / "news.csv").open("a") as file:
         file.write("the new cat sat\n")
-    added = open_samples(config, run_dir.folder)
+    added = ProjectSamples().open(config, run_dir.folder)
     assert added.dataset.names[-1] == "row 63"
     assert added.dataset.train_rows.tolist() == [*opened.dataset.train_rows.tolist(), 60]
-    info = inspect_samples(config, sweep_dir=SweepDir(place))
+    info = ProjectSamples().inspect(config, sweep_dir=SweepDir(place))
     assert str(info) == "news: no labels yet, 53 in the pool, 8 in the hold-out"
 
     book = read_book(run_dir, ())

@@ -28,6 +28,7 @@ FIGURES = {
     "accuracy": 4,
     "vectors": 2,
     "answers": 1,
+    "first_question": 3,
 }
 
 
@@ -75,6 +76,7 @@ def test_quick_run_gives_finite_figures(name: str, tmp_path: Path, capsys: pytes
     [
         *("training", "scoring", "iteration", "overhead", "settings", "accuracy"),
         *(pytest.param(name, marks=pytest.mark.long) for name in ("rerun", "trials", "vectors")),
+        "first_question",
     ],
 )
 def test_quick_run_of_what_takes_longer(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,8 +132,8 @@ def stored(disk: Disk) -> list[str]:
     return [event.id for event in read_events(Folder.at(str(run))) if isinstance(event, Answered)]
 
 
-FULL = "The answers could not be stored: No space left on device. They can be sent again when this is solved."
-READ_ONLY = "The answers could not be stored: Read-only file system. They can be sent again when this is solved."
+FULL = "The answers could not be stored: No space left on device."
+READ_ONLY = "The answers could not be stored: Read-only file system."
 
 
 @pytest.mark.parametrize("sentence", [FULL, pytest.param(READ_ONLY, marks=pytest.mark.long)], ids=["full", "read-only"])

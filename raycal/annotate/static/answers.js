@@ -54,7 +54,7 @@ export function commit(answer, one = null) {
     renderChips();
   }
   const text = one ? (cluster ? `${samples(left)} as ${one.name}` : one.name) : WORDS[answer];
-  if (!online) say(`${text} · not sent yet`);
+  if (!online || outbox.trouble) say(`${text} · not stored yet`, "waiting");
   past.push({ held, text });
   past[past.length - 1 - KEPT_PICTURES]?.held.pictures.release();
   renderPrevious();
@@ -73,7 +73,7 @@ export function undo() {
   outbox.add({ type: "undone", id });
   if (last) showAgain(last.held);
   renderPrevious();
-  if (!page.online) say("Taken back · not sent yet");
+  if (!page.online || outbox.trouble) say("Taken back · not stored yet", "waiting");
 }
 
 /** @param {Held} held */

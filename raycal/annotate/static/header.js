@@ -41,7 +41,8 @@ export function renderSaved() {
   byId("unsent").textContent = `${outbox.unsent} unsent`;
   byId("unsent").hidden = outbox.unsent === 0 && online;
   setNotice("offline", online ? "" : `No connection to the server. You can answer the questions that are already loaded. ${kept()}`);
-  setNotice("trouble", outbox.trouble);
+  setNotice("trouble", outbox.trouble && `${outbox.trouble} ${kept()} You can go on.`);
+  setNotice("unkept", outbox.unkept);
   const [first] = outbox.rejected;
   setNotice("rejected", first ? `The server does not take ${plural(outbox.rejected.length, "answer")}: ${first.problem}` : "",
     ["Try again", () => outbox.retryRejected()], ["Discard", () => outbox.discardRejected()]);

@@ -38,6 +38,8 @@ export class Outbox {
     this.timer = undefined;
     /** A sentence that says why sending fails. Empty while sending works. */
     this.trouble = "";
+    /** A sentence that says why unsent answers do not survive a closed page. Empty while they do. */
+    this.unkept = "";
     /** @type {(receipts: Receipt[], state: State) => void} */
     this.onReceipts = () => {};
     this.onChange = () => {};
@@ -55,7 +57,7 @@ export class Outbox {
       this.entries.unshift(...mine.filter((entry) => !entry.problem));
       this.rejected.unshift(...mine.filter((entry) => entry.problem));
     } catch {
-      this.trouble = "This browser keeps nothing: unsent answers are lost when you close the page.";
+      this.unkept = "This browser keeps nothing: unsent answers are lost when you close the page.";
     }
     this.stopped = false;
     this.onChange();
@@ -101,7 +103,7 @@ export class Outbox {
     try {
       entry.key = /** @type {number | undefined} */ (await this.table?.run("readwrite", (store) => store.put(stored)));
     } catch {
-      this.trouble = "This browser could not keep an answer: do not close the page before it is sent.";
+      this.unkept = "This browser could not keep an answer: do not close the page before it is sent.";
     }
   }
 
@@ -147,6 +149,7 @@ export class Outbox {
           batch.forEach((entry) => void this.#erase(entry));
           this.wait = FIRST_WAIT_MS;
           this.trouble = "";
+          if (this.table && !this.unsent) this.unkept = "";
           alone = false;
           this.onReceipts(receipts, state);
         } catch (error) {

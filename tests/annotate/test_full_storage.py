@@ -161,7 +161,8 @@ def test_answers_and_training_go_on_when_the_disk_can_be_written_again(
     assert person.answer().status == 200
     break_disk()
     state = wait_for(lambda: (state := person.state())["phase"] == "waiting" and state, person.state)
-    assert state["message"].endswith("raycal tries again. All answers are stored.")
+    assert sentence.rpartition(": ")[2] in state["message"]
+    assert state["message"].endswith(" raycal tries again. All answers are stored.")
     assert stored(disk) == person.acknowledged
     mend_disk()
     person.answer_until(lambda state: state["phase"] == "finished")

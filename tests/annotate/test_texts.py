@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from head_node import head_node
 from in_memory import Client, answered
 from person import wait_for
 from text_models import write_tiny_bert
@@ -380,15 +381,15 @@ class OverHttp:
         return self._client.post("/api/texts", {"rows": rows}).json["texts"]
 
 
-@pytest.mark.slow
-def test_command_serves_and_exports_texts(
-    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    texts = write_news(tmp_path / "news.csv")
-    (tmp_path / "news.yaml").write_text(project_file(bert))
-    command = [sys.executable, "-m", "raycal.annotate", "news.yaml"]
+def label_with_the_command(folder: Path, *options: str, env: Mapping[str, str] | None = None) -> str:
+    """Run the command on `news.yaml` until a reader has answered all questions; return what it has printed."""
     with subprocess.Popen(
-        [*command, "--port", "0"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "-m", "raycal.annotate", "news.yaml", "--port", "0", *options],
+        cwd=folder,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as process:
         try:
             assert process.stdout is not None
@@ -404,15 +405,25 @@ def test_command_serves_and_exports_texts(
             def is_finished() -> bool:
                 return not reader.answer() and client.get("/api/state").json["phase"] == "finished"
 
-            wait_for(is_finished, lambda: client.get("/api/state").body)
+            wait_for(is_finished, lambda: client.get("/api/state").body, 400)
             process.send_signal(signal.SIGTERM)  # which does not wait for the report
-            output = process.stdout.read()
+            lines.append(process.stdout.read())
             assert process.wait(60) == 143
         finally:
             process.kill()
-    assert "  reading the texts\n" in lines
-    assert "texts   news.csv: no labels yet, 52 in the pool, 8 in the hold-out" in "".join(lines)
-    assert "image" not in "".join(lines) + output
+    return "".join(lines)
+
+
+@pytest.mark.slow
+def test_command_serves_and_exports_texts(
+    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = write_news(tmp_path / "news.csv")
+    (tmp_path / "news.yaml").write_text(project_file(bert))
+    output = label_with_the_command(tmp_path)
+    assert "  reading the texts\n" in output
+    assert "texts   news.csv: no labels yet, 52 in the pool, 8 in the hold-out" in output
+    assert "image" not in output
 
     monkeypatch.chdir(tmp_path)
     assert main(["news.yaml", "--export", "labeled"]) == 0
@@ -420,3 +431,25 @@ def test_command_serves_and_exports_texts(
     assert capsys.readouterr().out.splitlines()[1] == "test    8 labeled texts"
     check_export(tmp_path / "labeled", texts, annotator="owner")
     assert {"model.safetensors", "predict.py"} <= {path.name for path in (tmp_path / "labeled").iterdir()}
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+@pytest.mark.timeout(600)
+def test_model_learns_from_texts_on_a_ray_cluster(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = write_news(tmp_path / "news.csv")
+    (tmp_path / "news.yaml").write_text(project_file(bert))
+    with head_node() as cluster:
+        output = label_with_the_command(tmp_path, "--address", cluster.address, env=cluster.env)
+        jobs = cluster.state("jobs")
+
+    assert "all rounds are finished; all answers are in" in output
+    assert "Traceback" not in output
+    assert len(jobs) >= 2  # The model was first used to find the clusters, and then it learned from the labels.
+    assert {job["status"] for job in jobs} == {"SUCCEEDED"}
+    (run,) = (tmp_path / "runs" / "news").glob("*/results.jsonl")
+    results = [json.loads(line) for line in run.read_text().splitlines()]
+    assert [(line["iteration"], line["interactions"]) for line in results] == [(0, 6)]
+    monkeypatch.chdir(tmp_path)
+    assert main(["news.yaml", "--export", "labeled"]) == 0
+    check_export(tmp_path / "labeled", texts, annotator="owner")

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from raycal.annotate import command
+from raycal.annotate.samples import ProjectSamples
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.experiment import build
 from raycal.experiment.with_people import WorkerOrder, carry_on
@@ -92,7 +93,7 @@ def label_run(
     job = prepare(Request(sweep=str(file), storage=str(storage), local=True, resume=True, people=True, track=False))
     (config,) = job.selected.values()
     run_folder = job.sweep_dir.folder.folder(config.experiment_id)
-    opened = command.open_samples(config, run_folder)
+    opened = ProjectSamples().open(config, run_folder)
     job, lease = take_folder(job, {}, 1, Inputs())
     settings = WorkerSettings(threads=1)
     order = WorkerOrder(

@@ -15,21 +15,18 @@ from raycal.annotate.folder_file import ProjectFile
 from raycal.annotate.opening import OpeningProject
 from raycal.annotate.reporting import Reporter
 from raycal.annotate.rounds import Rounds
+from raycal.annotate.samples import Opened, ProjectSamples
 from raycal.annotate.security import Tokens, checked_name
 from raycal.annotate.serve import DEFAULT_PORT, ServerOptions, listen, serve
 from raycal.annotate.worker import Task
 from raycal.capacity.allocate import Node
 from raycal.capacity.machine import this_machine
 from raycal.config import ExperimentConfig, load_sweep
-from raycal.config.labels import counted, image_root
+from raycal.config.labels import image_root
 from raycal.config.people import asks_people
-from raycal.data import DatasetInfo, ImageDataset, LoadedDataset
-from raycal.data.cache import absolute
-from raycal.data.decode import Progress, ignore_progress
+from raycal.data import ImageDataset, LoadedDataset
 from raycal.data.image_dataset import noun_of_dataset
 from raycal.data.pictures import Pictures
-from raycal.data.places import FilePlace
-from raycal.data.unlabeled import unlabeled_samples
 from raycal.errors import InputError, StoppedError
 from raycal.experiment import build
 from raycal.experiment.downloads import downloads, fetch_weights
@@ -38,7 +35,6 @@ from raycal.people.fold import fold
 from raycal.people.log import read_events
 from raycal.people.prices import fit_prices, prices_yaml, timed_answers
 from raycal.people.project import FINISHED, Project, project_id
-from raycal.people.project_samples import list_name, read_sample_list, write_sample_list
 from raycal.people.shown import first_shown
 from raycal.storage.folder import Folder
 from raycal.storage.inputs import Inputs
@@ -83,7 +79,8 @@ def run_command(options: Namespace) -> int:
         overrides=options.overrides,
         people=True,
     )
-    job = prepare(request, inspect_samples)
+    samples = ProjectSamples()
+    job = prepare(request, samples.inspect)
     ((key, config),) = job.selected.items()
     if job.iterations is not None:
         config = config.model_copy(update={"iterations": job.iterations})
@@ -93,30 +90,19 @@ def run_command(options: Namespace) -> int:
     if options.invite is not None or options.revoke is not None:
         return _change_access(options, server_options, run_folder)
     if options.export is not None:
-        return _export(options, job, config)
+        return _export(options, job, config, samples)
     if file is not None:
         file.write()
-    return _label(job, config, run_folder, server_options, _ray_address(options.address))
-
-
-class Opened(NamedTuple):
-    """The samples of a project.
-
-    Attributes:
-        dataset: The samples.
-        root: The folder, or another place, that the files of the samples are in. None if the samples did not come from
-            one file each.
-        duplicates: The name of each sample that was left out as a duplicate, mapped to the name of the sample with the
-            same content.
-    """
-
-    dataset: LoadedDataset
-    root: FilePlace | None
-    duplicates: Mapping[str, str] = {}
+    return _label(job, config, samples, run_folder, server_options, _ray_address(options.address))
 
 
 def _label(
-    job: Job, config: ExperimentConfig, run_folder: Folder, server_options: ServerOptions, address: str | None
+    job: Job,
+    config: ExperimentConfig,
+    samples: ProjectSamples,
+    run_folder: Folder,
+    server_options: ServerOptions,
+    address: str | None,
 ) -> int:
     """Serve the page, and run the rounds. If an address is given, the model is trained on the Ray cluster there."""
     for needed in downloads([config], job.infos):
@@ -137,10 +123,10 @@ def _label(
                 opening.tell(done, total)
 
             with suppress(StoppedError):
-                samples = open_samples(config, run_folder, tell)
+                loaded = samples.open(config, run_folder, tell)
             if must_stop.is_set():
                 return
-            opened.append(_open_project(job, config, run_folder, samples, address, held, opening.epoch))
+            opened.append(_open_project(job, config, run_folder, loaded, address, held, opening.epoch))
             opening.open(opened[0].project, opened[0].pictures)
             opened[0].rounds.run(must_stop)
 
@@ -328,55 +314,6 @@ def _project(job: Job, config: ExperimentConfig, run_folder: Folder, dataset: Lo
     )
 
 
-def inspect_samples(config: ExperimentConfig, *, sweep_dir: SweepDir) -> DatasetInfo:
-    """The sizes of the pool and of the hold-out of a project, which may have been started before.
-
-    Raises:
-        InputError: The samples cannot be used, or some of an earlier start are missing.
-    """
-    dataset = build.dataset(config)
-    unlabeled = unlabeled_samples(dataset)
-    if unlabeled is None:
-        return dataset.inspect()
-    run_folder = sweep_dir.run_dir(config.experiment_id).folder
-    return unlabeled.inspect_listed(read_sample_list(run_folder, unlabeled.kind, anywhere=unlabeled.names_anywhere))
-
-
-def open_samples(config: ExperimentConfig, run_folder: Folder, progress: Progress = ignore_progress) -> Opened:
-    """The samples, in the order of earlier starts, which is recorded in the folder of the run.
-
-    Args:
-        config: The experiment.
-        run_folder: The folder of the run.
-        progress: Called while images are decoded.
-
-    Raises:
-        InputError: The samples cannot be used, or some of an earlier start are missing.
-    """
-    dataset = build.dataset(config)
-    root = config.dataset.options.get("root")
-    folder = None if root is None else absolute(root)
-    unlabeled = unlabeled_samples(dataset)
-    if unlabeled is None:
-        samples = dataset.load()
-        return Opened(samples, None if samples.source is None else samples.source.place or folder)
-    kind = unlabeled.kind
-    before = read_sample_list(run_folder, kind, anywhere=unlabeled.names_anywhere)
-    if before is None and read_events(run_folder):
-        raise InputError(
-            f"{run_folder.place}/{list_name(kind)}: is missing, but the answers are about the {kind} in this list; "
-            "restore it from a copy"
-        )
-    loaded = unlabeled.load_listed(before=before, progress=progress)
-    write_sample_list(run_folder, loaded.sample_list)
-    num_added = 0 if before is None else len(loaded.sample_list.names) - len(before.names)
-    if num_added:
-        are = "was" if num_added == 1 else "were"
-        print(f"  {counted(num_added, f'new {loaded.dataset.noun}')} {are} added", flush=True)
-    source = loaded.dataset.source
-    return Opened(loaded.dataset, None if source is None else source.place, loaded.duplicates)
-
-
 def _change_access(options: Namespace, server_options: ServerOptions, run_folder: Folder) -> int:
     """Invite a person, or make a person's link invalid."""
     tokens = Tokens(run_folder.folder(PEOPLE))
@@ -392,7 +329,7 @@ def _change_access(options: Namespace, server_options: ServerOptions, run_folder
     return 0
 
 
-def _export(options: Namespace, job: Job, config: ExperimentConfig) -> int:
+def _export(options: Namespace, job: Job, config: ExperimentConfig, samples: ProjectSamples) -> int:
     """Write the labels and the model into a folder."""
     from raycal.annotate.exporting import labeled_samples, people_record, read_book
     from raycal.export.__main__ import lines_of
@@ -405,7 +342,7 @@ def _export(options: Namespace, job: Job, config: ExperimentConfig) -> int:
             f"{options.project}: nothing can be exported before the first round is finished and the model has learned "
             "from it"
         )
-    opened = open_samples(config, run_dir.folder)
+    opened = samples.open(config, run_dir.folder)
     book = read_book(run_dir, opened.dataset.class_names)
     summary = export_run(
         run_dir.folder.uri,

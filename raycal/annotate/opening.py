@@ -153,4 +153,4 @@ class OpeningProject:
 
     @property
     def _waiting(self) -> str:
-        return f"{self._samples} are still being read. Your answers are kept in this browser and sent afterwards."
+        return f"{self._samples} are still being read."

@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 0.5
 # Seconds to wait after a failure, such as that of a worker, before the next try.
 RETRY_SECONDS = 20.0
+PROBE = "probe.txt"
 # The largest number of workers that are started to remove the models of a finished experiment. If all of them fail, the
 # next start of the server tries again.
 TRIES_TO_TIDY = 3
@@ -162,8 +163,20 @@ class Rounds:
             reason = _in_one_sentence(recorded)
         elif reason is None and self._progress() == before:
             reason = "its process ended and changed nothing"
+        elif reason is not None:
+            reason = self._why_nothing_is_stored() or reason
         if reason is not None:
             raise InfrastructureError(f"the model could not be trained: {reason}")
+
+    def _why_nothing_is_stored(self) -> str | None:
+        """Why a worker could not even record its failure, for instance because the disk is full. None if it could."""
+        folder = self.run_dir.folder
+        try:
+            folder.write(PROBE, b"This file shows that the disk can be written.\n")
+            folder.remove(PROBE)
+        except OSError as error:
+            return f"nothing can be stored in {folder.place}: {error.strerror or error}"
+        return None
 
     def _is_answered(self, iteration: int) -> bool:
         """Whether people have answered the last step of an iteration, so that the model is trained next."""

@@ -39,6 +39,7 @@ WHEN_NAMED: Mapping[str, str] = {
     "scale": "time and memory by the size of the pool, and what a billion samples would take",
     "shards": "selection and clustering of a pool in shards on Ray, compared with one process",
     "answers": "50 people who answer at the same time: how long until an answer is on the disk",
+    "first_question": "a later start of a project with 100,000 images: how long until the first question",
 }
 # Libraries read their number of threads from these variables when they are imported.
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -108,7 +109,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     options = parser(prog).parse_args(arguments)
     if options.list:
         for name, what in {**BENCHMARKS, **WHEN_NAMED}.items():
-            print(f"{name:<10} {what}" + (" (only when named)" if name in WHEN_NAMED else ""))
+            print(f"{name:<14} {what}" + (" (only when named)" if name in WHEN_NAMED else ""))
         return OK
     words = sys.argv[1:] if arguments is None else arguments
     return exit_code_of(lambda: _bench(options, words), {RaycalError: FAILED})

@@ -42,14 +42,20 @@ def file_digests(root: Place, files: Sequence[str]) -> Digests:
     return _read_digests(root, tuple(files), file_stamps(root, files))
 
 
+def hex_digests(digests: Digests) -> list[str]:
+    """Each digest in hexadecimal."""
+    text, length = digests.tobytes().hex(), 2 * DIGEST_BYTES
+    return [text[begin : begin + length] for begin in range(0, len(text), length)]
+
+
 def first_with_content(digests: Digests) -> npt.NDArray[np.int64]:
     """The row of the first file that has the same content, for each of S files: (S,) int64.
 
     A file that could not be read, which has a digest of zeros, is equal to no other file.
     """
-    first: dict[bytes, int] = {}
-    unread = bytes(DIGEST_BYTES)
-    contents = (digest.tobytes() for digest in digests)
+    first: dict[str, int] = {}
+    unread = bytes(DIGEST_BYTES).hex()
+    contents = hex_digests(digests)
     rows = (row if content == unread else first.setdefault(content, row) for row, content in enumerate(contents))
     return np.fromiter(rows, np.int64, len(digests))
 
@@ -83,14 +89,17 @@ def file_stamps(root: Place, files: Sequence[str]) -> Stamps:
     """The stamp of each file, from the file system. The stamp is empty for a file that cannot be found, and for an
     image in a table, which cannot change.
     """
+    if isinstance(root, Path):  # making a `Path` takes longer than asking the file system
+        folder = str(root)
+        return tuple(_stamp(os.path.join(folder, name)) for name in files)
     return tuple(_stamp(root / name) for name in files)
 
 
-def _stamp(path: Path | InMemory) -> tuple[int, ...]:
+def _stamp(path: str | Path | InMemory) -> tuple[int, ...]:
     if isinstance(path, InMemory):
         return ()
     try:
-        status = path.stat()
+        status = os.stat(path)
     except OSError:
         return ()
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

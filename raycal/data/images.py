@@ -10,7 +10,14 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from annotated_types import Ge, Le
 
-from raycal.data.content import DIGEST_BYTES, Digests, content_digest, first_with_content, listing_digest
+from raycal.data.content import (
+    DIGEST_BYTES,
+    Digests,
+    content_digest,
+    first_with_content,
+    hex_digests,
+    listing_digest,
+)
 from raycal.data.decode import (
     DecodedFiles,
     OnError,
@@ -33,7 +40,7 @@ from raycal.data.image_files import (
 )
 from raycal.data.places import FilePlace
 from raycal.data.remembered import remembered_digests
-from raycal.data.unlabeled import LoadedSamples, SampleList, Unlabeled
+from raycal.data.unlabeled import FoundSamples, LoadedSamples, SampleList, Unlabeled
 from raycal.errors import InputError, first_of
 
 
@@ -94,6 +101,22 @@ class _Usable:
         return notes
 
 
+class _FoundImages(NamedTuple):
+    """The image files of a folder or of a table, as far as they are known before any image is decoded.
+
+    Attributes:
+        files: See `FoundFiles`.
+        notes: See `FoundFiles`.
+        digests: The digest of each file's content. None if the digests need not be known.
+        usable: The files that can be used.
+    """
+
+    files: tuple[str, ...]
+    notes: tuple[str, ...]
+    digests: Digests | None
+    usable: _Usable
+
+
 class UnlabeledFiles(Unlabeled[ImageDataset]):
     """Images without labels, which are found in a folder or listed in a table. A subclass finds their files."""
 
@@ -116,11 +139,11 @@ class UnlabeledFiles(Unlabeled[ImageDataset]):
             InputError: The folder or the table cannot be used, or has no image.
         """
 
-    def inspect_listed(self, before: SampleList | None) -> DatasetInfo:
-        """The sizes of the pool and of the hold-out with the images that were added since an earlier start.
+    def find_listed(self, before: SampleList | None) -> FoundSamples[ImageDataset]:
+        """The images of an earlier start and those that were added since.
 
         Files are read to find duplicates. A file that an earlier start has read is only read again if it has changed.
-        No image is decoded, so images that are only damaged after their first bytes are still counted.
+        No image is decoded, so the sizes still count images that are only damaged after their first bytes.
 
         Args:
             before: The list of the earlier start, whose images are not looked at again unless their files have changed.
@@ -129,20 +152,17 @@ class UnlabeledFiles(Unlabeled[ImageDataset]):
         Raises:
             InputError: The folder cannot be used, or an image of the earlier start is missing or has changed.
         """
-        listing = self._list(before, add=True)
-        digests = remembered_digests(self._root, listing.files)
-        if before is not None:
-            self._refuse_changes(before, listing.files, digests)
-        usable = self._usable(listing.files, 0 if before is None else len(before.names), digests)
-        num_held_out = self._num_held_out(len(usable.rows), before)
-        return DatasetInfo(
+        found = self._find(before, add=True)
+        num_held_out = self._num_held_out(len(found.usable.rows), before)
+        info = DatasetInfo(
             name=self._title,
-            num_train=len(usable.rows) - num_held_out,
+            num_train=len(found.usable.rows) - num_held_out,
             num_test=num_held_out,
             num_classes=0,
             folder=self._folder,
-            notes=(*listing.notes, *usable.notes(listing.files), *self._notes_on_holdout(before)),
+            notes=(*found.notes, *found.usable.notes(found.files), *self._notes_on_holdout(before)),
         )
+        return FoundSamples(info, lambda progress: self._load(found, before, None, progress))
 
     def load_listed(
         self,
@@ -164,32 +184,42 @@ class UnlabeledFiles(Unlabeled[ImageDataset]):
         Raises:
             InputError: The folder cannot be used, or an image of the earlier start is missing or has changed.
         """
-        listing = self._list(before, add=add)
-        num_before = 0 if before is None else len(before.names)
-        digests: Digests | None = None
         if before is None or add or content is None:
-            digests = remembered_digests(self._root, listing.files)
-            if before is not None:
-                self._refuse_changes(before, listing.files, digests)
-            usable = self._usable(listing.files, num_before, digests)
+            found = self._find(before, add=add)
         else:  # the images under the digest `content` were checked when they were decoded
-            usable = _Usable(list(range(num_before)), {}, {})
-        decoded, usable = self._decoded(listing.files, usable, num_before, digests, content, progress)
+            listing = self._list(before, add=False)
+            usable = _Usable(list(range(len(listing.files))), {}, {})
+            found = _FoundImages(listing.files, listing.notes, None, usable)
+        return self._load(found, before, content, progress)
+
+    def _find(self, before: SampleList | None, *, add: bool) -> _FoundImages:
+        """The image files, with the digests of their content."""
+        files, notes = self._list(before, add=add)
+        digests = remembered_digests(self._root, files)
+        if before is not None:
+            self._refuse_changes(before, files, digests)
+        usable = self._usable(files, 0 if before is None else len(before.names), digests)
+        return _FoundImages(files, notes, digests, usable)
+
+    def _load(
+        self, found: _FoundImages, before: SampleList | None, content: str | None, progress: Progress
+    ) -> LoadedSamples[ImageDataset]:
+        """The images that were found; see `load_listed`."""
+        files, num_before = found.files, 0 if before is None else len(before.names)
+        decoded, usable = self._decoded(files, found.usable, num_before, found.digests, content, progress)
         if content not in (None, decoded.content):
             raise InputError(
                 f"{self._root}: the files differ from those of an earlier start; restore the original ones"
             )
         if usable.rows[:num_before] != list(range(num_before)):
-            broken = [
-                f"{listing.files[row]} ({usable.broken[row]})" for row in range(num_before) if row in usable.broken
-            ]
+            broken = [f"{files[row]} ({usable.broken[row]})" for row in range(num_before) if row in usable.broken]
             raise InputError(
                 f"{self._root}: {len(broken):,} images of the earlier start cannot be decoded now:"
                 f" {first_of(broken, NUM_NAMED, '; ')}; use the version of raycal that the project was started with"
             )
         sample_list = SampleList(
-            names=tuple(listing.files[row] for row in usable.rows),
-            digests=tuple(digest.tobytes().hex() for digest in decoded.digests),
+            names=tuple(files[row] for row in usable.rows),
+            digests=tuple(hex_digests(decoded.digests)),
             holdout=self._draw(len(usable.rows)) if before is None else before.holdout,
         )
         rows = sample_list.splits()
@@ -207,10 +237,10 @@ class UnlabeledFiles(Unlabeled[ImageDataset]):
                 num_listed=len(usable.rows),
                 place=self._root,
             ),
-            left_out=tuple(usable.left_out(listing.files)),
+            left_out=tuple(usable.left_out(files)),
         )
-        notes = [*listing.notes, *usable.notes(listing.files), *self._notes_on_holdout(before)]
-        duplicates = {listing.files[row]: listing.files[source] for row, source in usable.same.items()}
+        notes = [*found.notes, *usable.notes(files), *self._notes_on_holdout(before)]
+        duplicates = {files[row]: files[source] for row, source in usable.same.items()}
         return LoadedSamples(dataset, sample_list, tuple(notes), duplicates)
 
     def _usable(self, files: Sequence[str], num_before: int, digests: Digests) -> _Usable:
@@ -291,8 +321,10 @@ class UnlabeledFiles(Unlabeled[ImageDataset]):
                 images.
         """
         unread = bytes(DIGEST_BYTES).hex()
-        digests = [digest.tobytes().hex() for digest in read]
+        digests = hex_digests(read)
         num_before = len(before.names)
+        if tuple(digests[:num_before]) == before.digests:
+            return
         places = dict(zip(digests[num_before:], files[num_before:], strict=True))
         missing, unreadable, changed = [], [], []
         for name, old, new in zip(before.names, before.digests, digests, strict=False):

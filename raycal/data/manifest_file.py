@@ -22,7 +22,7 @@ from raycal.data.listing import Listing, load_listed_images
 from raycal.data.places import ListedFiles, is_url
 from raycal.data.split import Fraction, Rows, WithSubset, refuse_torn_groups
 from raycal.data.tables import Columns, Delimiter, Mask, Table, read_table
-from raycal.data.unlabeled import SampleList
+from raycal.data.unlabeled import FoundSamples, SampleList
 from raycal.errors import InputError, first_of
 
 TEST_FRACTION = 0.2
@@ -293,13 +293,15 @@ class UnlabeledRows(UnlabeledFiles):
         self.holdout, self.on_error = manifest.holdout, manifest.on_error
         self._root, self._title, self._folder = manifest.place, posixpath.basename(manifest.file), None
 
-    def inspect_listed(self, before: SampleList | None) -> DatasetInfo:
-        """The sizes of the pool and of the hold-out; as long as images are not downloaded, duplicates count."""
+    def find_listed(self, before: SampleList | None) -> FoundSamples[ImageDataset]:
+        """The images of an earlier start and those that were added since. As long as images are not downloaded, the
+        sizes count duplicates.
+        """
         _, names = self._manifest.present_rows()
         if not (missing := missing_urls([name for name in names if is_url(name)])):
-            return super().inspect_listed(before)
+            return super().find_listed(before)
         num_held_out = self._num_held_out(len(names), before)
-        return DatasetInfo(
+        info = DatasetInfo(
             name=self._title,
             num_train=len(names) - num_held_out,
             num_test=num_held_out,
@@ -308,6 +310,7 @@ class UnlabeledRows(UnlabeledFiles):
             download_to=str(cache_dir()),
             notes=(f"{len(missing):,} images will be downloaded into {cache_dir()}",),
         )
+        return FoundSamples(info, lambda progress: self.load_listed(before=before, progress=progress))
 
     def _list(self, before: SampleList | None, *, add: bool) -> FoundFiles:
         file = self._manifest.file

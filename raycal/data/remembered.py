@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import struct
 import time
 import zlib
 from collections.abc import Sequence
@@ -12,18 +13,17 @@ from pathlib import Path
 import numpy as np
 
 from raycal.data.cache import cache_dir
-from raycal.data.content import DIGEST_BYTES, Digests, file_digests, file_stamps
+from raycal.data.content import DIGEST_BYTES, Digests, Stamps, file_digests, file_stamps
 from raycal.data.places import FilePlace
 
 logger = logging.getLogger(__name__)
 
 FOLDER = "digests"
-ENTRY = np.dtype([("stamp", "<u8", 5), ("digest", "u1", DIGEST_BYTES)])
+STAMP = struct.Struct("<5Q")
+ENTRY_BYTES = STAMP.size + DIGEST_BYTES  # a stamp and the digest of the content that the file had
 CHECKSUM_BYTES = 4
 # A file that has just changed may change again without getting another time, so its digest is not remembered.
 SETTLED_NS = 2 * 10**9
-
-Stamp = tuple[int, ...]
 
 
 def remembered_digests(root: FilePlace, files: Sequence[str]) -> Digests:
@@ -35,22 +35,21 @@ def remembered_digests(root: FilePlace, files: Sequence[str]) -> Digests:
     """
     path = cache_dir() / FOLDER / hashlib.sha256(os.fsencode(str(root))).hexdigest()
     now = time.time_ns()
-    stamps = [tuple(number % 2**64 for number in stamp) for stamp in file_stamps(root, files)]
-    known = _read(path)
+    stamps, known = _packed(file_stamps(root, files)), _read(path)
     unknown = [row for row, stamp in enumerate(stamps) if stamp not in known]
     names = [files[row] for row in unknown]
-    digests = np.zeros((len(files), DIGEST_BYTES), np.uint8)
-    for row, stamp in enumerate(stamps):
-        if stamp in known:
-            digests[row] = np.frombuffer(known[stamp], np.uint8)
+    unread = bytes(DIGEST_BYTES)
+    content = bytearray().join(known.get(stamp, unread) for stamp in stamps)
+    digests = np.frombuffer(content, np.uint8).reshape(len(files), DIGEST_BYTES)
     if not unknown:
         return digests
     digests[unknown] = file_digests(root, names)
-    after = [tuple(number % 2**64 for number in stamp) for stamp in file_stamps(root, names)]
+    after = file_stamps(root, names)
+    packed = _packed(after)
     unsettled = {
         row
-        for row, stamp in zip(unknown, after, strict=True)
-        if not stamp or stamp != stamps[row] or max(stamp[3:]) > now - SETTLED_NS or not digests[row].any()
+        for row, stamp, later in zip(unknown, after, packed, strict=True)
+        if not stamp or later != stamps[row] or max(stamp[3:]) > now - SETTLED_NS or not digests[row].any()
     }
     kept = [row for row in range(len(files)) if row not in unsettled]
     if len(kept) > len(files) - len(unknown):
@@ -58,27 +57,26 @@ def remembered_digests(root: FilePlace, files: Sequence[str]) -> Digests:
     return digests
 
 
-def _read(path: Path) -> dict[Stamp, bytes]:
+def _read(path: Path) -> dict[bytes, bytes]:
     """The digests by stamp. Empty if the file is missing or damaged."""
     try:
         content = path.read_bytes()
     except OSError:
         return {}
     entries, checksum = content[:-CHECKSUM_BYTES], content[-CHECKSUM_BYTES:]
-    if len(entries) % ENTRY.itemsize or zlib.crc32(entries).to_bytes(CHECKSUM_BYTES, "big") != checksum:
+    if len(entries) % ENTRY_BYTES or zlib.crc32(entries).to_bytes(CHECKSUM_BYTES, "big") != checksum:
         return {}
-    table = np.frombuffer(entries, ENTRY)
-    digests = table["digest"].tobytes()
-    return {
-        tuple(stamp): digests[begin : begin + DIGEST_BYTES]
-        for stamp, begin in zip(table["stamp"].tolist(), range(0, len(digests), DIGEST_BYTES), strict=True)
-    }
+    starts = range(0, len(entries), ENTRY_BYTES)
+    return {entries[at : at + STAMP.size]: entries[at + STAMP.size : at + ENTRY_BYTES] for at in starts}
 
 
-def _write(path: Path, stamps: Sequence[Stamp], digests: Digests) -> None:
-    table = np.empty(len(stamps), ENTRY)
-    table["stamp"], table["digest"] = stamps, digests
-    entries = table.tobytes()
+def _packed(stamps: Stamps) -> list[bytes]:
+    """The bytes of each stamp, which are empty for a file that cannot be found."""
+    return [STAMP.pack(*(number % 2**64 for number in stamp)) if stamp else b"" for stamp in stamps]
+
+
+def _write(path: Path, stamps: Sequence[bytes], digests: Digests) -> None:
+    entries = b"".join(stamp + digest.tobytes() for stamp, digest in zip(stamps, digests, strict=True))
     partial = path.with_suffix(f".{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,14 +13,14 @@ from typing import Annotated, ClassVar, NamedTuple
 import numpy as np
 from annotated_types import Ge, MinLen
 
-from raycal.data.content import DIGEST_BYTES, Digests, digest_of, first_with_content
+from raycal.data.content import DIGEST_BYTES, Digests, digest_of, first_with_content, hex_digests
 from raycal.data.decode import Progress, ignore_progress
 from raycal.data.given_split import given_rows, missing_classes
 from raycal.data.image_dataset import DatasetInfo, datasets
 from raycal.data.loaded import UNLABELED, TextDataset, Texts
 from raycal.data.split import Fraction, Rows, WithSubset, random_split, refuse_torn_groups
 from raycal.data.tables import Columns, Delimiter, OnProblem, Table, read_table
-from raycal.data.unlabeled import LoadedSamples, SampleList, Unlabeled
+from raycal.data.unlabeled import FoundSamples, LoadedSamples, SampleList, Unlabeled
 from raycal.errors import InputError, first_of
 from raycal.registry import Kind
 
@@ -198,12 +198,12 @@ class UnlabeledTexts(Unlabeled[TextDataset]):
     def _place(self) -> object:
         return self._rows.file
 
-    def inspect_listed(self, before: SampleList | None) -> DatasetInfo:
-        """The sizes of the pool and of the hold-out with the texts that were added since an earlier start."""
+    def find_listed(self, before: SampleList | None) -> FoundSamples[TextDataset]:
+        """The texts of an earlier start and those that were added since."""
         found = self._find(before, add=True)
         number = len(found.table)
         num_held_out = self._num_held_out(number, before)
-        return DatasetInfo(
+        info = DatasetInfo(
             kind=self.kind,
             name=self._rows.title,
             num_train=number - num_held_out,
@@ -211,6 +211,7 @@ class UnlabeledTexts(Unlabeled[TextDataset]):
             num_classes=0,
             notes=(*found.notes, *self._notes_on_holdout(before)),
         )
+        return FoundSamples(info, lambda progress: self._loaded(found, before))
 
     def load_listed(
         self,
@@ -223,11 +224,13 @@ class UnlabeledTexts(Unlabeled[TextDataset]):
         """The texts in the order of an earlier start; `content` and `progress` are ignored, because texts are read
         quickly.
         """
-        found = self._find(before, add=add)
+        return self._loaded(self._find(before, add=add), before)
+
+    def _loaded(self, found: _FoundTexts, before: SampleList | None) -> LoadedSamples[TextDataset]:
         number = len(found.table)
         samples = SampleList(
             names=tuple(map(_row_name, found.table.rows.tolist())),
-            digests=tuple(digest.tobytes().hex() for digest in found.digests),
+            digests=tuple(hex_digests(found.digests)),
             holdout=self._draw(number) if before is None else before.holdout,
             kind=self.kind,
         )

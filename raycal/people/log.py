@@ -113,9 +113,7 @@ class AnswerLog:
         except OSError as error:
             with suppress(OSError):  # the file may be there, although writing it failed
                 self._folder.remove(name)
-            raise NotStoredError(
-                f"The answers could not be stored: {_reason(error)}. They can be sent again when this is solved."
-            ) from error
+            raise NotStoredError(f"The answers could not be stored: {_reason(error)}.") from error
         self._next += 1
         with self._changing:
             self._separate.append(name)

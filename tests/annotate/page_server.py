@@ -55,8 +55,7 @@ class Project:
     log: list[Json] = field(default_factory=list)
     posts: int = 0
     next_calls: list[Json] = field(default_factory=list)
-    released: list[str] = field(default_factory=list)
-    held: list[str] = field(default_factory=list)
+    released: list[list[str] | None] = field(default_factory=list)  # None: all questions of a page.
     taken: set[str] = field(default_factory=set)  # Questions that other people have answered.
     closed: int = 0
     signed_in: bool = True
@@ -132,11 +131,10 @@ class Project:
         return {"questions": free[:want], "lost": self.lost(holding), "wait": wait}
 
     def lost(self, holding: list[str]) -> list[str]:
-        self.held = holding
         return [name for name in holding if name in self.taken]
 
     def release(self, names: list[str] | None) -> Json:
-        self.released.extend(self.held if names is None else names)
+        self.released.append(names)
         return {}
 
     def more(self, name: str, page: int) -> Json:

@@ -8,14 +8,6 @@ import pytest
 from PIL import Image
 
 from raycal.annotate.__main__ import main
-from raycal.annotate.command import inspect_samples, open_samples
-from raycal.config import ExperimentConfig
-from raycal.errors import InputError
-from raycal.experiment import build
-from raycal.people.events import ClassAdded
-from raycal.people.log import AnswerLog
-from raycal.storage.folder import Folder
-from raycal.storage.sweep_dir import SweepDir
 
 
 @pytest.fixture
@@ -51,65 +43,6 @@ def test_root_of_the_file_system_is_refused(here: Path, capsys: pytest.CaptureFi
     assert main(["/"]) == 2
 
     assert capsys.readouterr().err == "/: give a folder below this one\n"
-
-
-def project_of(folder: Path) -> ExperimentConfig:
-    settings = {
-        "dataset": {"name": "images", "root": str(folder)},
-        "model": {"weights": "none"},
-        "scenario": "random",
-        "expert": "people",
-        "training": {"epochs": 1, "image_size": 32},
-    }
-    return ExperimentConfig.model_validate(settings, context=build.REGISTRIES)
-
-
-def test_images_that_are_added_later_come_last_in_the_pool(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    paint(here / "birds", 20, start=50)
-    run_folder = Folder.at(str(here / "run"))
-    before = open_samples(project_of(here / "birds"), run_folder).dataset
-    paint(here / "birds", 5)
-
-    after = open_samples(project_of(here / "birds"), run_folder).dataset
-
-    assert capsys.readouterr().out == "  5 new images were added\n"
-    assert before.source is not None
-    assert after.source is not None
-    assert after.source.names == (*before.source.names, "0.png", "1.png", "2.png", "3.png", "4.png")
-    assert after.train_rows.tolist() == [*before.train_rows.tolist(), 20, 21, 22, 23, 24]
-    assert after.test_rows.tolist() == before.test_rows.tolist()
-    assert (after.images[:20] == before.images).all()
-
-
-def test_sizes_that_a_later_start_prints_are_those_of_the_project(here: Path) -> None:
-    paint(here / "birds", 20)
-    config, sweep_dir = project_of(here / "birds"), SweepDir(Folder.at(str(here / "runs" / "birds")))
-    first = inspect_samples(config, sweep_dir=sweep_dir)
-    run_folder = sweep_dir.run_dir(config.experiment_id).folder
-    open_samples(config, run_folder)
-    paint(here / "birds", 30, start=100)
-
-    later = inspect_samples(config, sweep_dir=sweep_dir)
-
-    # Of 50 images, a fresh draw would hold out ten.
-    assert [(info.num_train, info.num_test) for info in (first, later)] == [(16, 4), (46, 4)]
-    loaded = open_samples(config, run_folder).dataset
-    assert (loaded.num_train, loaded.num_test) == (46, 4)
-    (here / "birds" / "3.png").unlink()
-    with pytest.raises(InputError, match=r"1 of the 50 images of the earlier start is missing now: 3\.png"):
-        inspect_samples(config, sweep_dir=sweep_dir)
-
-
-def test_list_of_images_that_was_removed_is_not_made_again(here: Path) -> None:
-    paint(here / "birds", 20)
-    run_folder = Folder.at(str(here / "run"))
-    open_samples(project_of(here / "birds"), run_folder)
-    (here / "run" / "people" / "images.json").unlink()
-    with AnswerLog(run_folder) as log:
-        log.write([ClassAdded(seq=1, id="1", who="ana", time="2026-11-27T12:00:00Z", name="robin", label=0)])
-
-    with pytest.raises(InputError, match=r"people/images\.json: is missing, but the answers are about the images"):
-        open_samples(project_of(here / "birds"), run_folder)
 
 
 def test_port_in_use_is_refused_before_anything_is_written(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

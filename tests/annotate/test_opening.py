@@ -49,7 +49,7 @@ def test_calls_before_the_images_are_read_wait_and_lose_nothing() -> None:
         lambda: opening.full(0),
         lambda: opening.model(0),
     ):
-        with pytest.raises(StillOpeningError, match="kept in this browser and sent afterwards"):
+        with pytest.raises(StillOpeningError, match="The images are still being read"):
             call()
 
 
@@ -140,7 +140,7 @@ def test_page_is_open_while_the_images_are_read(command: subprocess.Popen[str], 
     refused = client.post("/api/answers", {"client": "a1", "events": [answered("0" * 32, "h.0")]})
     assert (refused.status, refused.error) == (
         503,
-        "The images are still being read. Your answers are kept in this browser and sent afterwards.",
+        "The images are still being read.",
     )
 
     (tmp_path / "go").touch()

@@ -1,6 +1,8 @@
 """Tests that bots that answer as the oracle, through the log and the worker, give the ledger of the simulated
 experiment."""
 
+import errno
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +17,11 @@ from raycal.algorithm.clustering import clusterings
 from raycal.algorithm.expert import Cluster, Oracle
 from raycal.algorithm.questions import Question, StepQuestions
 from raycal.algorithm.records import Indices, Kind
+from raycal.annotate import rounds
 from raycal.annotate.rounds import Rounds, run_worker
 from raycal.annotate.worker import Task
 from raycal.config import ExperimentConfig, WorkerSettings
+from raycal.errors import InfrastructureError
 from raycal.experiment import build
 from raycal.experiment.run import run_experiment
 from raycal.experiment.with_people import WorkerOrder
@@ -266,3 +270,23 @@ def test_failed_worker_is_reported_in_words(tmp_path: Path, monkeypatch: pytest.
     assert message.startswith("Something failed: the model could not be trained: loading the model: ")
     assert f"{tmp_path}/missing.pt" in message
     assert "Error" not in message
+
+
+def test_worker_that_could_not_record_its_failure_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(folder: Folder, name: str, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    config = experiment("people", "random")
+    order = order_in(tmp_path, config)
+    run_dir = RunDir(Folder.at(order.sweep_folder).folder(config.experiment_id))
+    monkeypatch.setattr(rounds, "run_worker", lambda task, must_stop: "its process ended with code 1")
+    with AnswerLog(run_dir.folder) as log:
+        desk = Bot(log, build.dataset(config).load().train_labels, seed=0)
+        of_a_worker = Rounds(task=Task(order=order), run_dir=run_dir, desk=desk, clustering=clusterings["kmeans"])
+        with pytest.raises(InfrastructureError, match=r"could not be trained: its process ended with code 1$"):
+            of_a_worker._work(0, Event())
+        monkeypatch.setattr(Folder, "write", full)
+        with pytest.raises(InfrastructureError, match=r"nothing can be stored in .*: No space left on device$"):
+            of_a_worker._work(0, Event())

@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from head_node import head_node
 from in_memory import Client, answered
 from person import wait_for
 from text_models import write_tiny_bert
@@ -22,10 +23,10 @@ from text_models import write_tiny_bert
 from raycal.algorithm.records import Answer, Kind
 from raycal.annotate import rounds
 from raycal.annotate.__main__ import main
-from raycal.annotate.command import inspect_samples, open_samples
 from raycal.annotate.exporting import labeled_samples, people_record, read_book
 from raycal.annotate.opening import OpeningProject, StillOpeningError
 from raycal.annotate.rounds import Rounds
+from raycal.annotate.samples import ProjectSamples
 from raycal.annotate.security import Tokens
 from raycal.annotate.serve import AnnotationServer, ServerOptions
 from raycal.annotate.worker import Task
@@ -237,7 +238,8 @@ def test_file_with_labels_has_fixed_classes_and_a_known_test_split(bert: Path, t
     config = ExperimentConfig.model_validate(settings, context=build.REGISTRIES)
     run_folder = Folder.at(str(tmp_path / "run"))
 
-    info, opened = inspect_samples(config, sweep_dir=SweepDir(run_folder)), open_samples(config, run_folder)
+    samples = ProjectSamples()
+    info, opened = samples.inspect(config, sweep_dir=SweepDir(run_folder)), samples.open(config, run_folder)
 
     assert str(info) == "news: 2 classes (cat 24, dog 24), 16 train, 32 test"
     assert info.notes == ("12 rows have no label and cannot be used",)
@@ -272,7 +274,7 @@ def test_people_label_texts_in_rounds(bert: Path, tmp_path: Path, monkeypatch: p
     run_dir = RunDir(place.folder(config.experiment_id))
     # The work is done in this process, which has imported torch.
     monkeypatch.setattr(rounds, "run_worker", lambda task, must_stop: None if carry_on(task.order) else "it failed")
-    opened = open_samples(config, run_dir.folder)
+    opened = ProjectSamples().open(config, run_dir.folder)
     with Project(
         name="news", run_folder=run_dir.folder, dataset=opened.dataset, holdout=8, round_budget=6, group_seconds=0
     ) as project:
@@ -320,10 +322,10 @@ def test_people_label_texts_in_rounds(bert: Path, tmp_path: Path, monkeypatch: p
     # A row that is added later comes last in the pool, and the sizes are those of the project.
     with (tmp_path / "news.csv").open("a") as file:
         file.write("the new cat sat\n")
-    added = open_samples(config, run_dir.folder)
+    added = ProjectSamples().open(config, run_dir.folder)
     assert added.dataset.names[-1] == "row 63"
     assert added.dataset.train_rows.tolist() == [*opened.dataset.train_rows.tolist(), 60]
-    info = inspect_samples(config, sweep_dir=SweepDir(place))
+    info = ProjectSamples().inspect(config, sweep_dir=SweepDir(place))
     assert str(info) == "news: no labels yet, 53 in the pool, 8 in the hold-out"
 
     book = read_book(run_dir, ())
@@ -379,15 +381,15 @@ class OverHttp:
         return self._client.post("/api/texts", {"rows": rows}).json["texts"]
 
 
-@pytest.mark.slow
-def test_command_serves_and_exports_texts(
-    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    texts = write_news(tmp_path / "news.csv")
-    (tmp_path / "news.yaml").write_text(project_file(bert))
-    command = [sys.executable, "-m", "raycal.annotate", "news.yaml"]
+def label_with_the_command(folder: Path, *options: str, env: Mapping[str, str] | None = None) -> str:
+    """Run the command on `news.yaml` until a reader has answered all questions; return what it has printed."""
     with subprocess.Popen(
-        [*command, "--port", "0"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "-m", "raycal.annotate", "news.yaml", "--port", "0", *options],
+        cwd=folder,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as process:
         try:
             assert process.stdout is not None
@@ -403,15 +405,25 @@ def test_command_serves_and_exports_texts(
             def is_finished() -> bool:
                 return not reader.answer() and client.get("/api/state").json["phase"] == "finished"
 
-            wait_for(is_finished, lambda: client.get("/api/state").body)
+            wait_for(is_finished, lambda: client.get("/api/state").body, 400)
             process.send_signal(signal.SIGTERM)  # which does not wait for the report
-            output = process.stdout.read()
+            lines.append(process.stdout.read())
             assert process.wait(60) == 143
         finally:
             process.kill()
-    assert "  reading the texts\n" in lines
-    assert "texts   news.csv: no labels yet, 52 in the pool, 8 in the hold-out" in "".join(lines)
-    assert "image" not in "".join(lines) + output
+    return "".join(lines)
+
+
+@pytest.mark.slow
+def test_command_serves_and_exports_texts(
+    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = write_news(tmp_path / "news.csv")
+    (tmp_path / "news.yaml").write_text(project_file(bert))
+    output = label_with_the_command(tmp_path)
+    assert "  reading the texts\n" in output
+    assert "texts   news.csv: no labels yet, 52 in the pool, 8 in the hold-out" in output
+    assert "image" not in output
 
     monkeypatch.chdir(tmp_path)
     assert main(["news.yaml", "--export", "labeled"]) == 0
@@ -419,3 +431,25 @@ def test_command_serves_and_exports_texts(
     assert capsys.readouterr().out.splitlines()[1] == "test    8 labeled texts"
     check_export(tmp_path / "labeled", texts, annotator="owner")
     assert {"model.safetensors", "predict.py"} <= {path.name for path in (tmp_path / "labeled").iterdir()}
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+@pytest.mark.timeout(600)
+def test_model_learns_from_texts_on_a_ray_cluster(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = write_news(tmp_path / "news.csv")
+    (tmp_path / "news.yaml").write_text(project_file(bert))
+    with head_node() as cluster:
+        output = label_with_the_command(tmp_path, "--address", cluster.address, env=cluster.env)
+        jobs = cluster.state("jobs")
+
+    assert "all rounds are finished; all answers are in" in output
+    assert "Traceback" not in output
+    assert len(jobs) >= 2  # The model was first used to find the clusters, and then it learned from the labels.
+    assert {job["status"] for job in jobs} == {"SUCCEEDED"}
+    (run,) = (tmp_path / "runs" / "news").glob("*/results.jsonl")
+    results = [json.loads(line) for line in run.read_text().splitlines()]
+    assert [(line["iteration"], line["interactions"]) for line in results] == [(0, 6)]
+    monkeypatch.chdir(tmp_path)
+    assert main(["news.yaml", "--export", "labeled"]) == 0
+    check_export(tmp_path / "labeled", texts, annotator="owner")

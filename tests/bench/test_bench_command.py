@@ -30,6 +30,7 @@ FIGURES = {
     "scale": 40,
     "shards": 6,
     "answers": 1,
+    "first_question": 3,
 }
 
 
@@ -77,6 +78,7 @@ def test_quick_run_gives_finite_figures(name: str, tmp_path: Path, capsys: pytes
     [
         *("training", "scoring", "iteration", "overhead", "settings", "accuracy"),
         *(pytest.param(name, marks=pytest.mark.long) for name in ("rerun", "trials", "vectors", "shards")),
+        "first_question",
     ],
 )
 def test_quick_run_of_what_takes_longer(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,13 @@ def test_missing_file_is_not_remembered(root: Path, read: list[str]) -> None:
     assert read == [*FILES, "b"]
 
 
+def test_time_before_1970_is_remembered(root: Path, read: list[str]) -> None:
+    os.utime(root / "a", ns=(0, -(10**18)))
+
+    assert contents(root) == contents(root) == [digest_of(name.encode()) for name in FILES]
+    assert read == [*FILES]
+
+
 def test_file_that_has_just_changed_is_read_again(root: Path, read: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remembered, "SETTLED_NS", 2 * 10**9)
     for _ in range(2):

@@ -69,7 +69,7 @@ def test_texts_keep_their_numbers_when_rows_are_added_and_moved(tmp_path: Path) 
     assert later.dataset.test_rows.tolist() == first.dataset.test_rows.tolist()
     assert list(later.dataset.names) == ["row 5", "row 7", "row 6", "row 4", "row 3", "row 2"]
     assert texts_of(worker.dataset) == texts_of(first.dataset)
-    info = make(path, holdout=3).inspect_listed(kept)
+    info = make(path, holdout=3).find_listed(kept).info
     assert (info.num_train, info.num_test) == (4, 2)
     assert info.notes == ("holdout is not used: the 2 texts that were drawn first stay held out",)
 

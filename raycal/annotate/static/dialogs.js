@@ -1,7 +1,7 @@
 /** Dialogs that ask the person to choose. */
 
 import { h, noun } from "./dom.js";
-import { helpLines } from "./keys.js";
+import { helpLines, singleKeys } from "./keys.js";
 
 /**
  * Shows a dialog and resolves with the choice. Escape is the last choice, unless the dialog must be answered.
@@ -57,10 +57,10 @@ export function show(name, title, button, keys, ...children) {
   return dialog;
 }
 
-/** The keys, with the switch that turns single keys off. @param {boolean} on @param {(on: boolean) => void} onSwitch */
-export function help(on, onSwitch) {
-  const box = h("input", { type: "checkbox", id: "keys-on", onchange: () => onSwitch(box.checked) });
-  box.checked = on;
+/** The keys, with the switch that turns single keys off. */
+export function help() {
+  const box = h("input", { type: "checkbox", id: "keys-on", onchange: () => singleKeys.set(box.checked) });
+  box.checked = singleKeys.on;
   show("help", "keys", "Close", ["?", "h"], h("h2", {}, "Keys"),
     h("dl", {}, ...helpLines().map(([key, does]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, does)))),
     h("p", { class: "hint" }, `Click the ${noun} to mark it as odd, Shift-click for a range. ${noun === "text" ? "Press" : "Rest the pointer on it, or press"} long on a touch screen, to enlarge it.`),

@@ -30,18 +30,6 @@ export function byId(id) {
   return element;
 }
 
-/**
- * A button that names its key, such as "X mixed".
- * @param {string} key
- * @param {string} name
- * @param {(event: MouseEvent) => void} onclick
- * @param {Record<string, any>} [attributes]
- */
-export function keyButton(key, name, onclick, attributes = {}) {
-  return h("button", { type: "button", onclick, "aria-keyshortcuts": key, ...attributes },
-    h("kbd", { "aria-hidden": "true" }, key), h("span", { class: "name" }, name));
-}
-
 /** Resolves when the browser has painted what the page shows now: after two animation frames. */
 export function painted() {
   return new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));

@@ -3,7 +3,7 @@
 import { evidenceText } from "./bound.js";
 import { h, noun, samples } from "./dom.js";
 
-/** @typedef {import("./queue.js").Held} Held */
+/** @typedef {import("./held.js").Held} Held */
 
 const LONG_PRESS_MS = 450;
 /** @type {Record<string, string>} */

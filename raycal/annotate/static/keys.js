@@ -54,6 +54,30 @@ export function takesText(target) {
   return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
 }
 
+const SETTING = "raycal.keys";
+
+/** Whether single keys act. People may switch them off, which the browser remembers. */
+export const singleKeys = {
+  on: remembered() !== "off",
+  /** @param {boolean} on */
+  set(on) {
+    this.on = on;
+    try {
+      localStorage.setItem(SETTING, on ? "on" : "off");
+    } catch {
+      // A browser that keeps nothing reacts to single keys again next time.
+    }
+  },
+};
+
+function remembered() {
+  try {
+    return localStorage.getItem(SETTING);
+  } catch {
+    return null;
+  }
+}
+
 /** Ignores an action that follows the previous one of its kind too fast. */
 export class Guard {
   constructor() {

@@ -1,6 +1,7 @@
 /** Keeps every answer in the browser's database until the server has it on disk, and sends them in order. */
 
 import { Refused, SignedOut } from "./api.js";
+import { Table } from "./table.js";
 
 /** @typedef {import("./types").Event_} Event_ */
 /** @typedef {import("./types").Receipt} Receipt */
@@ -11,40 +12,6 @@ const BATCH = 20;
 const BATCH_CHARACTERS = 40000;
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15000;
-
-/** A small table in IndexedDB. Its keys grow in the order of the answers. */
-class Table {
-  /** @param {IDBDatabase} database */
-  constructor(database) {
-    this.database = database;
-  }
-
-  /** @returns {Promise<Table>} */
-  static open() {
-    return new Promise((resolve, reject) => {
-      const request = indexedDB.open("raycal", 1);
-      request.onupgradeneeded = () => request.result.createObjectStore("outbox", { keyPath: "key", autoIncrement: true });
-      request.onsuccess = () => resolve(new Table(request.result));
-      request.onerror = () => reject(request.error);
-      request.onblocked = () => reject(new Error("the database is in use"));
-    });
-  }
-
-  /**
-   * @template T
-   * @param {IDBTransactionMode} mode
-   * @param {(store: IDBObjectStore) => IDBRequest<T>} work
-   * @returns {Promise<T>}
-   */
-  run(mode, work) {
-    return new Promise((resolve, reject) => {
-      const transaction = this.database.transaction("outbox", mode, { durability: "strict" });
-      const request = work(transaction.objectStore("outbox"));
-      transaction.oncomplete = () => resolve(request.result);
-      transaction.onabort = transaction.onerror = () => reject(transaction.error);
-    });
-  }
-}
 
 export class Outbox {
   /**
@@ -71,6 +38,8 @@ export class Outbox {
     this.timer = undefined;
     /** A sentence that says why sending fails. Empty while sending works. */
     this.trouble = "";
+    /** A sentence that says why unsent answers do not survive a closed page. Empty while they do. */
+    this.unkept = "";
     /** @type {(receipts: Receipt[], state: State) => void} */
     this.onReceipts = () => {};
     this.onChange = () => {};
@@ -88,7 +57,7 @@ export class Outbox {
       this.entries.unshift(...mine.filter((entry) => !entry.problem));
       this.rejected.unshift(...mine.filter((entry) => entry.problem));
     } catch {
-      this.trouble = "This browser keeps nothing: unsent answers are lost when you close the page.";
+      this.unkept = "This browser keeps nothing: unsent answers are lost when you close the page.";
     }
     this.stopped = false;
     this.onChange();
@@ -134,7 +103,7 @@ export class Outbox {
     try {
       entry.key = /** @type {number | undefined} */ (await this.table?.run("readwrite", (store) => store.put(stored)));
     } catch {
-      this.trouble = "This browser could not keep an answer: do not close the page before it is sent.";
+      this.unkept = "This browser could not keep an answer: do not close the page before it is sent.";
     }
   }
 
@@ -143,6 +112,12 @@ export class Outbox {
     await entry.saved;
     const key = entry.key;
     if (key !== undefined) await this.table?.run("readwrite", (store) => store.delete(key)).catch(() => {});
+  }
+
+  /** Sends at once, and waits only for a short time if that fails. */
+  retry() {
+    this.wait = FIRST_WAIT_MS;
+    this.flush();
   }
 
   /** Sends now instead of at the end of the current wait. */
@@ -174,6 +149,7 @@ export class Outbox {
           batch.forEach((entry) => void this.#erase(entry));
           this.wait = FIRST_WAIT_MS;
           this.trouble = "";
+          if (this.table && !this.unsent) this.unkept = "";
           alone = false;
           this.onReceipts(receipts, state);
         } catch (error) {
@@ -208,9 +184,8 @@ export class Outbox {
   /** Sends the rejected answers once more. */
   retryRejected() {
     this.entries.push(...this.rejected.splice(0).map((entry) => ({ ...entry, problem: undefined })));
-    this.wait = FIRST_WAIT_MS;
     this.onChange();
-    this.flush();
+    this.retry();
   }
 
   discardRejected() {

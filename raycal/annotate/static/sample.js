@@ -2,7 +2,7 @@
 
 import { h, noun } from "./dom.js";
 
-/** @typedef {import("./queue.js").Held} Held */
+/** @typedef {import("./held.js").Held} Held */
 
 export class Sample {
   /** @param {Held} held @param {import("./zoom.js").Zoom} zoom */

@@ -96,7 +96,7 @@ def test_project_that_is_opening_says_what_it_reads() -> None:
     assert texts.state("ana")["message"].startswith("The texts are being read: 3 of 9.")
     for opening, call in ((images, images.thumbnail), (images, images.text), (texts, texts.text), (texts, texts.full)):
         noun = opening.state("ana")["noun"]
-        with pytest.raises(StillOpeningError, match=f"The {noun}s are still being read. Your answers are kept"):
+        with pytest.raises(StillOpeningError, match=rf"The {noun}s are still being read\."):
             call(0)
 
 

@@ -98,9 +98,9 @@ export function panel(state, wait, title) {
     fact(`${noun}s with a label`, state.labeled.toLocaleString("en"), `of ${state.total.toLocaleString("en")}`),
     fact("people's time", last ? `${last.human_minutes.toFixed(1)} min` : "–", state.results.length > 1 ? "for the answers of all rounds" : undefined),
     fact("for measuring", `${state.holdout.answered} of ${state.holdout.size}`, `${noun}s it never learns from`)));
-  if (state.results.length) element.append(h("figure", {}, chart(state.results), h("figcaption", {}, `Accuracy on the ${noun}s for measuring after each round, with 95 % intervals`)));
   const section = progress(state);
   if (section) element.append(section);
+  if (state.results.length) element.append(h("figure", {}, chart(state.results), h("figcaption", {}, `Accuracy on the ${noun}s for measuring after each round, with 95 % intervals`)));
   if (state.people > 1) element.append(h("p", { class: "quiet" }, `${plural(state.people, "person", "people")} are labeling.`));
   return element;
 }

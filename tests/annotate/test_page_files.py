@@ -47,7 +47,7 @@ def test_scripts_are_small() -> None:
     """The goal is 60 kB. The server sends the scripts compressed, where the comments for the readers add little."""
     sent = [file.zipped for name, file in static_files().items() if name.endswith(".js")]
     assert len(sent) == len(SCRIPTS)
-    assert sum(map(len, sent)) < 36_000
+    assert sum(map(len, sent)) < 38_000
 
 
 @pytest.mark.slow

@@ -565,8 +565,8 @@ def test_predictions_of_an_iteration_that_was_not_committed_are_dropped(
 ) -> None:
     run_dir.begin(CONFIG)
     run_dir.commit(result(0), model(0), predictions(2, 0, 1))
-    with monkeypatch.context() as failing, pytest.raises(OSError, match="full"):
-        failing.setattr(run_dir._states, "save", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    monkeypatch.setattr(run_dir._states, "save", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(OSError, match="full"):
         run_dir.commit(result(1), model(1), predictions(0, 0, 0))
     assert read_predictions(run_dir.folder, 1) is not None
 

@@ -63,8 +63,8 @@ def test_panel_says_what_another_round_is_worth_and_which_rule_suggests_to_stop(
 
     assert "87.1 % on 120 images, between 80.2 and 92.0 % (95 % sure)" in text
     assert "This may be enough" in text
-    assert "last round +2.1 points −1.2 to +5.5 (95 % sure), on the same 120 images; 4.2 min" in text
-    assert "next round +1.2 points expected; −2.0 to +4.4 (95 % sure), in about 4.0 min" in text
+    assert "last round +2.1 points \N{MINUS SIGN}1.2 to +5.5 (95 % sure), on the same 120 images; 4.2 min" in text
+    assert "next round +1.2 points expected; \N{MINUS SIGN}2.0 to +4.4 (95 % sure), in about 4.0 min" in text
     assert "in 10 minutes +3.0 points" in text
     assert "left 7 rounds 640 images to ask about; 20 images for measuring" in text
     assert f"Stop by the rule target: {RULES[0]['text']}" in text
@@ -79,7 +79,7 @@ def test_panel_without_predictions_says_that_the_gain_is_not_known(context: Any,
     tab, text = panel_of(context, photos, progress, None)
 
     assert "its gain is not known, because the model before it left no predictions; 4.2 min" in text
-    assert "next round – its gain can be estimated after two rounds" in text
+    assert "next round \N{EN DASH} its gain can be estimated after two rounds" in text
     assert "Is another round worth it?" in text
     assert "the project ends by itself after a round when a rule holds" in text
     assert tab.errors == []

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
+from raycal.algorithm.pool import LABELED, UNLABELED
 from raycal.algorithm.questions import Question, StepQuestions
 from raycal.algorithm.records import Evaluation, Interaction, IterationResult, Kind, PhaseSeconds, PoolSnapshot
 from raycal.config import ExperimentConfig
@@ -17,6 +19,7 @@ from raycal.people.fold import fold
 from raycal.people.log import AnswerLog, read_events
 from raycal.people.steps import STEPS, StepFiles
 from raycal.storage.folder import Folder
+from raycal.storage.predictions import HoldoutPredictions
 from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 
@@ -98,10 +101,31 @@ def round_steps(iteration: int) -> list[StepQuestions]:
     ]
 
 
+def _predictions(accuracy: float) -> HoldoutPredictions:
+    predicted = np.where(np.arange(NUM_HOLDOUT) < accuracy * NUM_HOLDOUT, 1, 0)
+    return HoldoutPredictions(predicted=predicted, labels=np.full(NUM_HOLDOUT, -1))
+
+
+def _pool(has_unlabeled: bool) -> npt.NDArray[np.int8]:
+    status = np.full(300, LABELED, np.int8)
+    status[: 100 * has_unlabeled] = UNLABELED
+    return status
+
+
 def label_folder(
-    storage: Path, *, rounds: int = 2, is_finished: bool = True, config: ExperimentConfig = CONFIG
+    storage: Path,
+    *,
+    rounds: int = 2,
+    is_finished: bool = True,
+    config: ExperimentConfig = CONFIG,
+    goes_on: bool = False,
 ) -> tuple[SweepDir, RunWriter]:
-    """Label some rounds of the project `birds`. Return the folder of the project and the folder of its run."""
+    """Label some rounds of the project `birds`. Return the folder of the project and the folder of its run.
+
+    Args:
+        goes_on: Whether the run has predictions for the hold-out, all of whose labels are 1, and images that are
+            left to ask about.
+    """
     sweep_dir = SweepDir(Folder.at(str(storage / "birds")))
     sweep_dir.write_plan(SweepPlan(sweep="birds", experiments={config.experiment_id: config}, threads=1))
     run_dir = RunWriter(sweep_dir.folder.folder(config.experiment_id))
@@ -122,11 +146,12 @@ def label_folder(
                 interactions=len(ledger),
                 human_seconds=sum(row.seconds for row in ledger),
                 ledger=tuple(rows),
-                pool=PoolSnapshot(status=np.ones(300, np.int8), labels=np.zeros(300, np.int32)),
+                pool=PoolSnapshot(status=_pool(goes_on), labels=np.zeros(300, np.int32)),
                 evaluation=Evaluation(accuracy=ACCURACIES[iteration], loss=1.0, chance=0.25),
                 seconds=PhaseSeconds(predict=0.0, cluster=0.0, train=1.0, evaluate=0.5),
             ),
             b"model",
+            _predictions(ACCURACIES[iteration]) if goes_on else None,
         )
         AnswerFiles(run_dir.folder).write_missing()
     if is_finished:

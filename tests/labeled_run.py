@@ -18,6 +18,7 @@ from raycal.experiment import build
 from raycal.experiment.with_people import WorkerOrder, carry_on
 from raycal.people.project import Project
 from raycal.people.steps import STEPS, StepFiles
+from raycal.people.stopping import StopRules, write_rules
 from raycal.storage.folder import Folder
 from raycal.storage.inputs import Inputs
 from raycal.storage.run_dir import RunDir
@@ -83,6 +84,7 @@ def label_run(
     iterations: int = 2,
     interactions: int = 16,
     scenario: str = "uncertain+cluster",
+    stop_rules: StopRules | None = None,
 ) -> LabeledRun:
     """Label some rounds of a new project. After all rounds, the run is finished."""
     write_images(tmp_path / "colors")
@@ -95,6 +97,8 @@ def label_run(
     run_folder = job.sweep_dir.folder.folder(config.experiment_id)
     opened = ProjectSamples().open(config, run_folder)
     job, lease = take_folder(job, {}, 1, Inputs())
+    if stop_rules is not None:
+        write_rules(run_folder, stop_rules)
     settings = WorkerSettings(threads=1)
     order = WorkerOrder(
         config=config,

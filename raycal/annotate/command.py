@@ -36,6 +36,7 @@ from raycal.people.log import read_events
 from raycal.people.prices import fit_prices, prices_yaml, timed_answers
 from raycal.people.project import FINISHED, Project, project_id
 from raycal.people.shown import first_shown
+from raycal.people.stopping import StopRules, rule_of, write_rules
 from raycal.storage.folder import Folder
 from raycal.storage.inputs import Inputs
 from raycal.storage.run_dir import PEOPLE, RunDir
@@ -184,6 +185,7 @@ def _open_project(
     pictures = held.enter_context(Pictures(dataset, opened.root)) if isinstance(dataset, ImageDataset) else None
     allocation = allocate_trials(job, [_machine_of_the_model(job, address)])
     job, lease = take_folder(job, {}, allocation.threads, Inputs())
+    write_rules(run_folder, _stop_rules(job))
     tracker = held.enter_context(tracked(job))
     (key,) = job.selected
     run_dir = job.sweep_dir.run_dir(key)
@@ -310,8 +312,13 @@ def _project(job: Job, config: ExperimentConfig, run_folder: Folder, dataset: Lo
         holdout=0 if has_labels else dataset.num_test,
         rounds=scenario.iterations(config.iterations),
         round_budget=dataset.num_train if scenario.whole_pool else config.interactions_per_iteration,
+        stop_rules=_stop_rules(job),
         epoch=epoch,
     )
+
+
+def _stop_rules(job: Job) -> StopRules:
+    return StopRules(**job.sweep.stop.model_dump())
 
 
 def _change_access(options: Namespace, server_options: ServerOptions, run_folder: Folder) -> int:
@@ -358,7 +365,9 @@ def _export(options: Namespace, job: Job, config: ExperimentConfig, samples: Pro
 
 def _farewell(project: Project, run_dir: RunDir, place: str) -> str:
     if run_dir.state().is_complete:
-        return f"all rounds are finished; all answers are in {place}"
+        rule = rule_of(run_dir.reason())
+        done = "all rounds are finished" if rule is None else f"the project has ended by the stopping rule {rule}"
+        return f"{done}; all answers are in {place}"
     state = project.state("")
     if state["phase"] == FINISHED:
         return f"all {state['rounds']} rounds are done; all answers are in {place}; --export DIR writes the labels"

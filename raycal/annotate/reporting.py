@@ -93,11 +93,12 @@ def write_project_report(folder: Folder) -> list[str]:
     """Write the report of a project unless it is up to date.
 
     Returns:
-        What to print: the result of the newest round, and the prices of the team. Empty if the report is up to date.
+        What to print: the result of the newest round, what it gained and whether to stop, and the prices of the team.
+        Empty if the report is up to date.
     """
     from raycal.report.freshness import is_up_to_date
     from raycal.report.people.project import read_projects
-    from raycal.report.people.words import result_words
+    from raycal.report.people.words import progress_words, result_words
     from raycal.report.runs import read_runs
 
     runs, report = read_runs(folder), folder.folder(REPORT)
@@ -106,9 +107,9 @@ def write_project_report(folder: Folder) -> list[str]:
     from raycal.report.write import write_report  # imports matplotlib, which is slow
 
     write_report(runs, report)
-    lines = []
+    lines: list[str] = []
     for project in read_projects(runs):
-        lines.append(result_words(project))
+        lines += filter(None, [result_words(project), progress_words(project)])
         expert = None if project.prices is None else expert_yaml(project.prices)
         if expert is not None:
             lines.append(f"  to simulate this team in a sweep: {expert}")

@@ -21,6 +21,7 @@ from raycal.errors import InfrastructureError, RaycalError, TakenOverError, one_
 from raycal.people.fold import fold
 from raycal.people.log import read_events
 from raycal.people.steps import STEPS, StepFiles
+from raycal.people.stopping import rule_of
 from raycal.registry import Kind
 from raycal.storage.run_dir import RunDir
 
@@ -111,7 +112,11 @@ class Rounds:
                 if self.run_dir.has_states():  # the last worker was killed before it removed the models
                     run_worker(self.task, must_stop)
             steps.remove_embeddings()
-            self.desk.open_step(None, done, "finished", "All rounds are done.")
+            rule = rule_of(self.run_dir.reason())
+            message = "All rounds are done."
+            if rule is not None:
+                message = f"The project has ended by itself, as its file says, by the stopping rule `{rule}`."
+            self.desk.open_step(None, done, "finished", message)
             self.on_commit()
             return True
         step = self._open_step(steps, done)

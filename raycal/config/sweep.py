@@ -13,11 +13,13 @@ from raycal.config.experiment import ExperimentConfig
 from raycal.config.grid import varied_by
 from raycal.config.mapping import document_of
 from raycal.config.overrides import Overrides, apply_overrides
+from raycal.config.people import asks_people
 from raycal.config.problems import Problems
 from raycal.config.resources import ResourceConfig, TrackingConfig
 from raycal.config.scheduler import GivenScheduler, SchedulerConfig, incomparable
 from raycal.config.search import SearchConfig
 from raycal.config.setting import Template
+from raycal.config.stop import StopConfig
 from raycal.config.strict import Strict
 from raycal.config.yaml_file import Where, read_yaml
 from raycal.errors import InputError, printable
@@ -37,6 +39,7 @@ class _SweepFile(Strict):
     scheduler: GivenScheduler = None
     resources: ResourceConfig = ResourceConfig()
     tracking: TrackingConfig = TrackingConfig()
+    stop: StopConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,7 @@ class Sweep:
         plugins: The plug-ins that are loaded for the sweep: the installed plug-ins, and the plug-ins that the file
             names.
         notes: Notes for the user on the effects of overrides, one line each.
+        stop: The rules by which a project of people suggests to stop.
     """
 
     name: str
@@ -71,6 +75,7 @@ class Sweep:
     registries: Registries = field(default_factory=dict)
     plugins: Sequence[Plugin] = ()
     notes: Sequence[str] = ()
+    stop: StopConfig = field(default_factory=StopConfig)
 
     @property
     def base(self) -> ExperimentConfig | None:
@@ -124,6 +129,9 @@ def load_sweep(source: str | Mapping[str, Any], registries: Registries, *, overr
         reason = incomparable([*experiments.values(), *at_ends.values()])
         if reason is not None:
             problems.say(("scheduler",), reason)
+    known = [*experiments.values(), *at_ends.values()]
+    if file.stop is not None and known and not any(map(asks_people, known)):
+        problems.say(("stop",), "is for projects that people label, with expert: people")
     if problems:
         raise InputError(*problems.lines)
     return Sweep(
@@ -140,6 +148,7 @@ def load_sweep(source: str | Mapping[str, Any], registries: Registries, *, overr
         registries=registries,
         plugins=plugins,
         notes=[printable(note) for note in notes],
+        stop=file.stop or StopConfig(),
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from raycal.algorithm.clustering import Clustering
 from raycal.algorithm.loop import active_learning
 from raycal.algorithm.questions import Annotators
-from raycal.algorithm.records import Interaction, IterationResult
+from raycal.algorithm.records import Indices, Interaction, IterationResult
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.config.loop_settings import loop_settings
 from raycal.data import Dataset, LoadedDataset, TextDataset
@@ -22,6 +22,7 @@ from raycal.kmeans.backends import noted
 from raycal.networks import networks
 from raycal.plugins import loaded_plugins
 from raycal.storage.inputs import ExpectedInputs
+from raycal.storage.predictions import HoldoutPredictions
 from raycal.storage.results import IterationRecord
 from raycal.storage.run_dir import MontageForm
 from raycal.storage.run_writer import RunWriter
@@ -46,6 +47,17 @@ class People(Annotators, Protocol):
         """The samples of the dataset. If the dataset has no labels, the result has the classes that people named and
         the labels that people gave to the hold-out.
         """
+
+    def predictions(self, classify: Callable[[Indices], Indices]) -> HoldoutPredictions:
+        """What the model predicts for all samples of the hold-out, including those without a label.
+
+        Args:
+            classify: Returns the class that the model predicts for each of some rows of the dataset.
+        """
+
+    def reason_to_end(self, iterations: int) -> str | None:
+        """Why the experiment ends after its first `iterations` iterations, although people could go on. None if it goes
+        on."""
 
 
 def run_experiment(
@@ -171,6 +183,9 @@ def _run(
         montages.fix(iteration)
     phase.name = f"iteration {done}"
     on_start()
+    if people is not None and done and (reason := people.reason_to_end(done)) is not None:
+        run_dir.finish(reason)  # the process was interrupted before it could do so
+        return
     with noted() as backends:
         for result in active_learning(settings, components, num_samples=loaded.num_train, state=state):
             phase.name = f"saving iteration {result.iteration}"
@@ -178,12 +193,19 @@ def _run(
             if ran_on.get("clustering", "") != clustering_backends:
                 ran_on["clustering"] = clustering_backends
                 run_dir.write_environment(ran_on)
-            line = run_dir.commit(result, learner.save())
+            predictions = None if people is None else people.predictions(learner.classify)
+            line = run_dir.commit(result, learner.save(), predictions)
             montages.draw(result.iteration, result.ledger)
             for observe in observers:
                 observe(line, result)
             done = result.iteration + 1
             phase.name = f"iteration {done}"
+            if people is None or done == settings.total_iterations:
+                continue
+            if (reason := people.reason_to_end(done)) is not None:
+                montages.fix_missing()
+                run_dir.finish(reason)
+                return
     montages.fix_missing()
     run_dir.finish("iterations" if done == settings.total_iterations else "pool exhausted")
 

@@ -119,6 +119,15 @@ class NetworkLearner(ABC):
             DivergedError: The loss is not finite.
         """
 
+    def classify(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The class that the model predicts for each of the dataset's rows; call it on worker 0 only.
+
+        Raises:
+            DivergedError: An embedding is not finite.
+        """
+        classes: npt.NDArray[np.int64] = self.extractor.probs(self._test_split_embeddings(rows)).argmax(axis=1)
+        return classes
+
     def save(self) -> bytes:
         """The current weights as bytes, for `load`."""
         return self.extractor.save()
@@ -149,6 +158,10 @@ class NetworkLearner(ABC):
     @abstractmethod
     def _pool_embeddings(self, indices: Indices) -> Floats:
         """Embeddings (n, D) of samples of the pool from the current backbone."""
+
+    @abstractmethod
+    def _test_split_embeddings(self, rows: npt.NDArray[np.int64]) -> Floats:
+        """Embeddings (n, D) of rows outside of the pool from the current backbone."""
 
     def _train(
         self,
@@ -294,6 +307,9 @@ class FineTuner(NetworkLearner):
             return self._initial_pool_embeddings[indices]
         return self._gathered_embeddings(self._dataset.train_rows[indices])
 
+    def _test_split_embeddings(self, rows: npt.NDArray[np.int64]) -> Floats:
+        return self._gathered_embeddings(rows)
+
     @together
     def evaluate(self) -> Evaluation:
         """Alg. 1, line 16: accuracy and mean cross-entropy on the test split; each worker scores its part."""
@@ -335,6 +351,9 @@ class LinearProbe(NetworkLearner):
 
     def _pool_embeddings(self, indices: Indices) -> Floats:
         return self._initial_pool_embeddings[indices]
+
+    def _test_split_embeddings(self, rows: npt.NDArray[np.int64]) -> Floats:
+        return self._initial_embeddings("test split", rows)
 
     def evaluate(self) -> Evaluation:
         """Alg. 1, line 16: accuracy and mean cross-entropy on the test split, from its embeddings."""

@@ -3,16 +3,21 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from raycal.algorithm.questions import StepQuestions
-from raycal.algorithm.records import Interaction
+from raycal.algorithm.records import Indices, Interaction
 from raycal.data import Dataset, LoadedDataset
 from raycal.data.unlabeled import unlabeled_samples
 from raycal.errors import InputError, StoppedError
 from raycal.people.fold import book_when_closed, fold
 from raycal.people.log import read_events
+from raycal.people.progress import read_progress
 from raycal.people.project_samples import content_of, read_sample_list
 from raycal.people.steps import STEPS, StepFiles
+from raycal.people.stopping import read_rules
 from raycal.storage.folder import Folder
+from raycal.storage.predictions import UNKNOWN, HoldoutPredictions
 
 # Names for the outputs of the network while nobody has named a class. A network without named classes is never trained;
 # it only helps to choose the first images.
@@ -35,6 +40,9 @@ class AnsweredByPeople:
         self._book = fold(self._events)
         self._next_iteration = next_iteration
         self._loaded_for: int | None = None
+        self._holdout_rows: Indices = np.zeros(0, np.int64)
+        self._true_labels = self._holdout_rows
+        self._noun = "sample"
 
     def load(self, dataset: Dataset) -> LoadedDataset:
         """The samples with the class names and the labels of the hold-out that were known when the iteration was last
@@ -48,13 +56,16 @@ class AnsweredByPeople:
         """
         unlabeled = unlabeled_samples(dataset)
         if unlabeled is None:
-            return dataset.load()
+            loaded = dataset.load()
+            self._note_holdout(loaded, loaded.test_labels)
+            return loaded
         listed = read_sample_list(self._run_folder, unlabeled.kind, anywhere=unlabeled.names_anywhere)
         if listed is None:
             raise InputError(
                 f"{self._run_folder.place}: the list of the {unlabeled.kind} is missing; start raycal.annotate again"
             )
         samples = unlabeled.load_listed(content=content_of(listed), before=listed, add=False).dataset
+        self._note_holdout(samples, np.full(samples.num_test, UNKNOWN))
         self._loaded_for = self._next_iteration()
         book = book_when_closed(self._events, self._loaded_for)
         answered = book.holdout()
@@ -84,3 +95,41 @@ class AnsweredByPeople:
         if book.closed_at(iteration, step) is None:
             raise StoppedError(f"people have not answered step {step} of iteration {iteration} yet")
         return questions.rows(book.replies(questions), spent=spent)
+
+    def predictions(self, classify: Callable[[Indices], Indices]) -> HoldoutPredictions:
+        """What a model predicts for all samples of the hold-out, including those without a label, because people may
+        label them before the end of the next round.
+
+        Args:
+            classify: Returns the class that the model predicts for each of some rows of the dataset.
+        """
+        predicted = classify(self._holdout_rows)
+        return HoldoutPredictions(predicted=predicted.astype(np.int32), labels=self._true_labels.astype(np.int32))
+
+    def reason_to_end(self, iterations: int) -> str | None:
+        """The stopping rule by which the project ends after its first `iterations` iterations.
+
+        None if no rule holds, if the rules only make suggestions, or if people were already asked the questions of the
+        next iteration.
+        """
+        rules, newest = read_rules(self._run_folder), self._steps.newest()
+        if not rules.automatically or (newest is not None and newest[0] >= iterations):
+            return None
+        progress = read_progress(
+            self._run_folder,
+            num_test=self._num_test,
+            labels=lambda iteration: book_when_closed(self._events, iteration).holdout(),
+            rules=rules,
+            total_rounds=iterations,
+            noun=self._noun,
+        )
+        suggestion = None if progress is None else progress.suggestion
+        return None if suggestion is None else suggestion.rule.reason
+
+    def _note_holdout(self, samples: LoadedDataset, true_labels: Indices) -> None:
+        self._holdout_rows, self._true_labels, self._noun = samples.test_rows, true_labels, samples.noun
+
+    def _num_test(self, iteration: int) -> int:
+        if (self._true_labels != UNKNOWN).any():
+            return len(self._true_labels)
+        return len(book_when_closed(self._events, iteration).holdout())

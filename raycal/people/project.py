@@ -8,7 +8,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Self
@@ -27,10 +27,12 @@ from raycal.people.events import Answered, ClassAdded, ClassRenamed, Closed, Eve
 from raycal.people.fold import Arrival, Given
 from raycal.people.incoming import RefusedError, SentAnswer, SentUndo, id_of, parse
 from raycal.people.log import GROUP_SECONDS, PEOPLE, AnswerLog, GroupCommit, NotStoredError
+from raycal.people.progress import Progress, read_progress
 from raycal.people.project_samples import list_name
 from raycal.people.results import read_results
 from raycal.people.shown import bands, beginning, more_images, whole
 from raycal.people.steps import STEPS, StepFiles
+from raycal.people.stopping import StopRules
 from raycal.storage.folder import Folder
 
 PREPARING, OPEN, TRAINING, WAITING, FINISHED = PHASES = ("preparing", "open", "training", "waiting", "finished")
@@ -86,6 +88,7 @@ class Project:
         holdout: How many samples of the test split people label; 0 if the dataset knows their labels.
         rounds: The number of planned rounds.
         round_budget: The number of questions of a round.
+        stop_rules: The rules by which the project suggests to stop.
         clock: Returns the time in seconds since any fixed moment.
         now: Returns the time of day that the log records.
         group_seconds: How long an answer waits for others that are stored with it.
@@ -106,6 +109,7 @@ class Project:
         holdout: int = 0,
         rounds: int = 0,
         round_budget: int = 0,
+        stop_rules: StopRules | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], str] = utc_now,
         group_seconds: float = GROUP_SECONDS,
@@ -117,6 +121,7 @@ class Project:
         self._noun = dataset.noun
         self._class_names, self._may_add_classes = tuple(class_names), may_add_classes
         self._rounds, self._round_budget = rounds, round_budget
+        self._stop_rules = stop_rules or StopRules()
         self._now = now
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
@@ -134,7 +139,7 @@ class Project:
         self._step: StepBoard | None = None
         self._halve: Halve | None = None
         self._iteration, self._phase, self._message = 0, PREPARING, ""
-        self._results = self._read_results()
+        self._results, self._progress = self._read_results()
         self._commit: GroupCommit[_Request, Any] = GroupCommit(self._handle, group_seconds)
 
     def __enter__(self) -> Self:
@@ -167,11 +172,11 @@ class Project:
         """
         if phase not in PHASES:
             raise ValueError(f"unknown phase {phase!r}")
-        results = self._read_results()
+        results, progress = self._read_results()
         with self._lock:
             self._step = None if step is None else self._board.add_step(step)
             self._halve, self._iteration, self._phase, self._message = halve, iteration, phase, message
-            self._results = results
+            self._results, self._progress = results, progress
             self._note_change()
             opened = self._open_step
         if opened is not None and opened.is_complete:  # nobody can give another answer, which would close the step
@@ -222,6 +227,7 @@ class Project:
                     "first": min(HOLDOUT_FIRST, self._holdout_size),
                 },
                 "results": self._results,
+                "progress": None if self._progress is None else self._progress.for_page(),
                 "labeled": sum(sizes),
                 "total": self._dataset.num_train + self._holdout_size,
                 "people": len(self._desk.people),
@@ -748,16 +754,33 @@ class Project:
         left = max(0, self._round_budget - round_answered)
         return left * statistics.median(recent) / 60_000 / max(1, len(self._desk.people))
 
-    def _read_results(self) -> list[dict[str, Any]]:
-        def num_test(iteration: int) -> int:
-            if not self._holdout_size:
-                return self._dataset.num_test
+    def _read_results(self) -> tuple[list[dict[str, Any]], Progress | None]:
+        """The results of the finished rounds for the page, each with its paired gain, and what the project has
+        reached."""
+
+        def labels(iteration: int) -> Mapping[int, int]:
             with self._lock:
                 book = self._board.book
-                return len(book.holdout(book.round_closed_at(iteration)))
+                return book.holdout(book.round_closed_at(iteration))
 
-        # A round in which no image of the hold-out had a label has no accuracy to show.
-        return [result for result in read_results(self._run_folder, num_test) if result["low"] is not None]
+        def num_test(iteration: int) -> int:
+            return len(labels(iteration)) if self._holdout_size else self._dataset.num_test
+
+        progress = read_progress(
+            self._run_folder,
+            num_test=num_test,
+            labels=labels,
+            rules=self._stop_rules,
+            total_rounds=self._rounds,
+            noun=self._noun,
+        )
+        gains = {} if progress is None else {one.iteration: one.gain for one in progress.rounds}
+        results = [
+            result | {"gain": None if (gain := gains.get(result["iteration"])) is None else asdict(gain)}
+            for result in read_results(self._run_folder, num_test)
+            if result["low"] is not None  # without a labeled test sample there is no accuracy to show
+        ]
+        return results, progress
 
 
 def _ids_of_halves(event: Answered) -> list[str]:

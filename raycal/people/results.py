@@ -10,23 +10,21 @@ from raycal.storage.folder import Folder
 
 RESULTS = "results.jsonl"
 # The quantile of the normal distribution for a 95 % interval.
-_Z = 1.959963984540054
+Z = 1.959963984540054
 
 
 def wilson_interval(share: float, number: int) -> tuple[float, float] | None:
     """The 95 % Wilson interval of a share among `number` observations. None without an observation."""
     if number <= 0:
         return None
-    center = share + _Z**2 / (2 * number)
-    spread = _Z * math.sqrt(share * (1 - share) / number + _Z**2 / (4 * number**2))
-    scale = 1 + _Z**2 / number
+    center = share + Z**2 / (2 * number)
+    spread = Z * math.sqrt(share * (1 - share) / number + Z**2 / (4 * number**2))
+    scale = 1 + Z**2 / number
     return max(0.0, (center - spread) / scale), min(1.0, (center + spread) / scale)
 
 
 def read_results(run_folder: Folder, num_test: Callable[[int], int]) -> list[dict[str, Any]]:
     """The rounds that are finished, one after another.
-
-    The gain of a round over the same test images is not known, because the predictions for single images are not kept.
 
     Args:
         num_test: The number of test images with a known label in a round.

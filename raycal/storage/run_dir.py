@@ -87,8 +87,8 @@ class RunDir:
     def reason(self) -> str | None:
         """The reason why the experiment has its state. None unless it has ended.
 
-        It is `iterations` or `pool exhausted` if the experiment finished, the name of the scheduler if it was stopped,
-        and the record of the failure if it failed.
+        It is `iterations`, `pool exhausted` or, if people label, a stopping rule if the experiment finished; the name
+        of the scheduler if it was stopped; and the record of the failure if it failed.
         """
         state = self.state()
         if state is TrialState.FAILED:

@@ -15,6 +15,7 @@ from raycal.storage import ledger
 from raycal.storage.checkpoints import SavedState, StateDir, by_iteration, iteration_name, iteration_of
 from raycal.storage.folder import Folder
 from raycal.storage.lease import Lease
+from raycal.storage.predictions import PREDICTIONS, HoldoutPredictions, predictions_name, to_parquet
 from raycal.storage.results import IterationRecord, iteration_record
 from raycal.storage.run_dir import (
     CONFIG,
@@ -41,8 +42,9 @@ logger = logging.getLogger(__name__)
 class RunWriter(RunDir):
     """The folder of one experiment, to be written by one process at a time.
 
-    An iteration is committed in the order ledger file, state, results line. The iteration counts once its state is
-    saved: after a crash, `begin` drops a ledger file without a state, and rewrites the results lines from the state.
+    An iteration is committed in the order predictions, ledger file, state, results line. The iteration counts once its
+    state is saved: after a crash, `begin` drops predictions and a ledger file without a state, and rewrites the results
+    lines from the state.
 
     Args:
         folder: The folder of the experiment.
@@ -58,6 +60,7 @@ class RunWriter(RunDir):
         self._lease = lease
         self._committed: _Committed | None = None
         self._states = StateDir(folder.folder(STATES))
+        self._predictions = folder.folder(PREDICTIONS)
 
     @classmethod
     def of(cls, sweep_dir: SweepDir, experiment_id: str) -> Self:
@@ -86,20 +89,31 @@ class RunWriter(RunDir):
         self._write_results(self._committed.lines)
         last = -1 if state is None else state.iteration
         self._states.drop_after(last)
-        for folder in (self._ledger_files, self._montages):
+        for folder in (self._ledger_files, self._montages, self._predictions):
             for name in by_iteration(folder.names("iteration-*")):
                 if iteration_of(name) > last:
                     folder.remove(name)
         return state
 
-    def commit(self, result: IterationResult, model: bytes) -> IterationRecord:
-        """Save an iteration, in place of an earlier commit of the same iteration; return its record."""
+    def commit(
+        self, result: IterationResult, model: bytes, predictions: HoldoutPredictions | None = None
+    ) -> IterationRecord:
+        """Save an iteration, in place of an earlier commit of the same iteration; return its record.
+
+        Args:
+            result: The iteration.
+            model: The model after the iteration.
+            predictions: What this model predicts for the test samples, if people label. None means that no predictions
+                are kept.
+        """
         self._check_lease()
         before = self._read_committed() or _Committed([], {})
         line, name, content = iteration_record(result), ledger_name(result.iteration), ledger.to_parquet(result.ledger)
         lines = [*(old for old in before.lines if old["iteration"] < result.iteration), line]
         earlier = {old: digest for old, digest in before.ledger.items() if iteration_of(old) < result.iteration}
         self._committed = _Committed(lines, earlier | {name: digest_of(content)})
+        if predictions is not None:
+            self._predictions.write(predictions_name(result.iteration), to_parquet(predictions))
         self._ledger_files.write(name, content)
         self._states.save(result, model, lines, self._committed.ledger)
         # A process that was suspended while another one became the owner would remove the lines of the new owner.

@@ -44,6 +44,7 @@ class Project:
     message: str = ""
     wait: str | None = None
     results: list[Json] = field(default_factory=list)
+    progress: Json | None = None
     holdout: Json = field(default_factory=lambda: {"size": 20, "answered": 0, "first": 20})
     iteration: int = 3
     step: int = 0
@@ -95,6 +96,7 @@ class Project:
             "may_add_classes",
             "holdout",
             "results",
+            "progress",
             "epoch",
             "is_open",
         )

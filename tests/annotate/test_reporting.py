@@ -38,7 +38,11 @@ def test_report_is_written_once_for_the_same_rounds(tmp_path: Path) -> None:
     first, second = write_project_report(sweep_dir.folder), write_project_report(sweep_dir.folder)
 
     assert first[0].startswith("After 2 rounds with 32 answers")
-    assert first[1:] == [
+    assert first[1] == (
+        "Round 2 took 1.0 minutes; its gain is not known, because the model before it left no predictions. The "
+        "stopping rule `pool` says that this is enough: No image is left to ask about."
+    )
+    assert first[2:] == [
         "  to simulate this team in a sweep: expert: {name: oracle, seconds_per_sample: 2, seconds_per_cluster: 3, "
         "seconds_per_image_shown: 0.1}"
     ]

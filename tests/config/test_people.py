@@ -42,3 +42,30 @@ def test_sweep_asks_no_people(tmp_path: Any) -> None:
     with pytest.raises(InputError, match=r"in a browser, not in a sweep; run python -m raycal\.annotate"):
         prepare(Request(sweep=sweep(), storage=str(tmp_path), local=True))
     assert not list(tmp_path.iterdir())
+
+
+def test_stopping_rules_are_no_part_of_the_experiment() -> None:
+    plain = load_sweep(sweep(), build.REGISTRIES)
+    rules = {"target": 0.9, "minutes": 60, "automatically": True}
+    ruled = load_sweep(sweep() | {"stop": rules}, build.REGISTRIES, overrides=["stop.worth=0.02"])
+
+    assert plain.stop.model_dump() == {"target": None, "worth": 0.01, "minutes": None, "automatically": False}
+    assert ruled.stop.model_dump() == {**rules, "worth": 0.02}
+    assert list(ruled.experiments) == list(plain.experiments)
+
+
+def test_all_wrong_stopping_rules_are_named() -> None:
+    rules = {"target": 90, "worth": 0, "minutes": -1, "automatically": "yes", "kappa": 0.99}
+
+    with pytest.raises(InputError) as caught:
+        load_sweep(sweep() | {"stop": rules}, build.REGISTRIES)
+
+    words = "\n".join(caught.value.problems)
+    for key in rules:
+        assert f"stop.{key}" in words
+    assert "stop.target: should be less than 1, not 90" in words
+
+
+def test_stopping_rules_of_a_simulation_are_refused() -> None:
+    with pytest.raises(InputError, match="stop: is for projects that people label, with expert: people"):
+        load_sweep(sweep(expert="oracle") | {"stop": {"minutes": 5}}, build.REGISTRIES)

@@ -1022,15 +1022,18 @@ def test_small_cluster_is_shown_as_a_whole(run: Folder) -> None:
         assert one.more("ana", "0.0.0", 0) == {"images": []}
 
 
+REST = {"interactions": 30, "unlabeled": 480, "cluster_labeled": 90}  # further values of a line of results.jsonl
+
+
 def test_round_without_a_measured_accuracy_is_not_shown(run: Folder) -> None:
-    line = {"iteration": 0, "test_accuracy": float("nan"), "annotated": 120, "human_seconds": 90.0}
+    line = {"iteration": 0, "test_accuracy": float("nan"), "annotated": 120, "human_seconds": 90.0, **REST}
     run.write("results.jsonl", json.dumps(line).encode() + b"\n")
     with project(run, holdout=40) as one:
         assert one.state("ana")["results"] == []
 
 
 def test_state_has_what_the_page_shows(run: Folder) -> None:
-    line = {"iteration": 0, "test_accuracy": 0.9, "annotated": 120, "human_seconds": 90.0}
+    line = {"iteration": 0, "test_accuracy": 0.9, "annotated": 120, "human_seconds": 90.0, **REST}
     run.write("results.jsonl", json.dumps(line).encode() + b"\n")
     with project(run, holdout=40) as one:
         send(one, *(answer(500 + number, f"h.{number}", 0) for number in range(40)))
@@ -1057,4 +1060,8 @@ def test_state_has_what_the_page_shows(run: Folder) -> None:
     # The model is right about 36 of 40 test images.
     assert (round(result["low"], 4), round(result["high"], 4)) == (0.7695, 0.9604)
     assert result["num_test"] == 40
-    assert json.dumps(state)
+    assert (state["progress"]["rounds_left"], state["progress"]["samples_left"], state["progress"]["stop"]) == (
+        *(2, 570),
+        None,
+    )
+    assert json.dumps(state, allow_nan=False)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -17,6 +18,7 @@ from raycal.config import ExperimentConfig
 from raycal.experiment import build
 from raycal.storage.checkpoints import SavedState
 from raycal.storage.folder import Folder
+from raycal.storage.predictions import HoldoutPredictions, read_predictions
 from raycal.storage.results import KEYS, iteration_record
 from raycal.storage.run_dir import RunDir, TrialState
 from raycal.storage.run_writer import RunWriter
@@ -537,3 +539,38 @@ class TestDamage:
 def flipped(content: bytes, position: int) -> bytes:
     """The content with one bit flipped."""
     return content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :]
+
+
+def predictions(*predicted: int) -> HoldoutPredictions:
+    return HoldoutPredictions(predicted=np.array(predicted, np.int32), labels=np.full(len(predicted), -1, np.int32))
+
+
+def test_iteration_without_people_writes_no_predictions(three: RunWriter) -> None:
+    assert [name for name in files(three) if name.startswith("people")] == []
+
+
+def test_predictions_are_committed_with_their_iteration(run_dir: RunWriter) -> None:
+    run_dir.begin(CONFIG)
+    run_dir.commit(result(0), model(0), predictions(2, 0, 1))
+
+    kept = read_predictions(run_dir.folder, 0)
+
+    assert kept is not None
+    assert (kept.predicted.tolist(), kept.labels.tolist()) == ([2, 0, 1], [-1, -1, -1])
+    assert read_predictions(run_dir.folder, 1) is None
+
+
+def test_predictions_of_an_iteration_that_was_not_committed_are_dropped(
+    run_dir: RunWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_dir.begin(CONFIG)
+    run_dir.commit(result(0), model(0), predictions(2, 0, 1))
+    monkeypatch.setattr(run_dir._states, "save", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(OSError, match="full"):
+        run_dir.commit(result(1), model(1), predictions(0, 0, 0))
+    assert read_predictions(run_dir.folder, 1) is not None
+
+    run_dir.begin(CONFIG)
+
+    assert read_predictions(run_dir.folder, 0) is not None
+    assert read_predictions(run_dir.folder, 1) is None

@@ -1,6 +1,7 @@
 /** Shows what the project has reached while there is no question: accuracy with interval, minutes, and current activity. */
 
 import { h, noun, percent, plural, samples } from "./dom.js";
+import { points, progress } from "./progress.js";
 
 /** @typedef {import("./types").State} State */
 /** @typedef {import("./types").Result} Result */
@@ -63,9 +64,9 @@ export function measuredOn({ num_test }) {
 export function gainText(results) {
   const [before, last] = results.slice(-2);
   if (!last) return "";
-  const gain = 100 * (last.accuracy - before.accuracy);
-  const minutes = last.human_minutes - before.human_minutes;
-  return `${gain < 0 ? "−" : "+"}${Math.abs(gain).toFixed(1)} points with ${minutes.toFixed(1)} min of work`;
+  const minutes = (last.human_minutes - before.human_minutes).toFixed(1);
+  // Two rounds with different images for measuring cannot be compared by their accuracies.
+  return last.gain ? `${points(last.gain.gain)} with ${minutes} min of work` : `${minutes} min of work`;
 }
 
 /** @param {string} term @param {string} value @param {string} [note] */
@@ -95,8 +96,10 @@ export function panel(state, wait, title) {
     fact("accuracy", last ? percent(last.accuracy) : "–",
       last ? `${measuredOn(last)}, between ${(100 * last.low).toFixed(1)} and ${(100 * last.high).toFixed(1)} % (95 % sure)` : "known after the first round"),
     fact(`${noun}s with a label`, state.labeled.toLocaleString("en"), `of ${state.total.toLocaleString("en")}`),
-    fact("people's time", last ? `${last.human_minutes.toFixed(1)} min` : "–", state.results.length > 1 ? `last round: ${gainText(state.results)}` : undefined),
+    fact("people's time", last ? `${last.human_minutes.toFixed(1)} min` : "–", state.results.length > 1 ? "for the answers of all rounds" : undefined),
     fact("for measuring", `${state.holdout.answered} of ${state.holdout.size}`, `${noun}s it never learns from`)));
+  const section = progress(state);
+  if (section) element.append(section);
   if (state.results.length) element.append(h("figure", {}, chart(state.results), h("figcaption", {}, `Accuracy on the ${noun}s for measuring after each round, with 95 % intervals`)));
   if (state.people > 1) element.append(h("p", { class: "quiet" }, `${plural(state.people, "person", "people")} are labeling.`));
   return element;

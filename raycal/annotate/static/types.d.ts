@@ -54,6 +54,23 @@ export type Result = {
   num_test: number;
   annotated: number;
   human_minutes: number;
+  /** The comparison with the round before on the same images. */
+  gain: (Change & { number: number; won: number; lost: number; p_value: number }) | null;
+};
+
+/** A change of accuracy with its 95 % interval, as shares. */
+export type Change = { gain: number; low: number; high: number };
+
+export type Progress = {
+  /** The minutes that the answers of the last round took. */
+  minutes: number;
+  forecast: (Change & { answers: number; minutes: number; gain_per_10_minutes: number | null }) | null;
+  rounds_left: number;
+  samples_left: number;
+  rules: { rule: string; holds: boolean; text: string }[];
+  /** The rule that suggests to stop. */
+  stop: string | null;
+  automatically: boolean;
 };
 
 export type State = {
@@ -76,6 +93,7 @@ export type State = {
   may_add_classes: boolean;
   holdout: { size: number; answered: number; first: number };
   results: Result[];
+  progress: Progress | null;
   labeled: number;
   total: number;
   people: number;

@@ -18,7 +18,7 @@ from raycal.report.montages import galleries
 from raycal.report.page import ROWS_IN_PRINT, common_settings, environments_of, page_environment, statuses_of
 from raycal.report.people.project import LabelingProject, noun_of
 from raycal.report.people.tables import rounds_view, time_view
-from raycal.report.people.words import result_words, steps_of_people
+from raycal.report.people.words import progress_words, result_words, steps_of_people
 from raycal.report.runs import Runs
 
 PARTS = (("clusters", "Clusters that people saw"), ("files", "Files"), ("made", "How this was made"))
@@ -82,6 +82,7 @@ def _shown(project: LabelingProject) -> dict[str, Any]:
         "id": project.trial.experiment_id,
         "title": project.trial.dataset_name,
         "words": result_words(project),
+        "progress": progress_words(project),
         "reason": project.trial.reason if project.trial.status == "failed" else "",
         "rounds": rounds_view(project),
         "time": time_view(project) if project.spent else None,

@@ -5,8 +5,8 @@ same.
 """
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from raycal.algorithm.records import Kind
@@ -17,8 +17,11 @@ from raycal.people.clock import answer_ms
 from raycal.people.events import Event, Purpose
 from raycal.people.fold import Book, book_when_closed
 from raycal.people.log import read_events
+from raycal.people.paired import PairedGain
 from raycal.people.prices import Prices, fit_prices, timed_answers
+from raycal.people.progress import Progress, read_progress
 from raycal.people.results import wilson_interval
+from raycal.people.stopping import Rule, read_rules, rule_of
 from raycal.report.runs import Runs, Trial
 from raycal.storage.folder import Folder
 from raycal.storage.results import IterationRecord
@@ -37,6 +40,7 @@ class Round:
         num_test: The number of test samples with a label. None if it is not known.
         accuracy: The share of the test samples that the model gets right. None without a test sample.
         low, high: The 95 % interval of the accuracy by Wilson. None if it is not known.
+        gain: The comparison with the round before on the same test samples. None if it is not known.
     """
 
     number: int
@@ -47,6 +51,7 @@ class Round:
     accuracy: float | None
     low: float | None
     high: float | None
+    gain: PairedGain | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +76,9 @@ class LabelingProject:
             missing.
         prices: What an answer of the team costs. None if the log of answers is missing.
         num_people: The number of people who answered.
+        progress: What the rounds gained, what another round probably gains, and what the stopping rules say. None
+            before the end of the first round.
+        ended_by: The stopping rule by which the project ended by itself. None if it did not.
     """
 
     trial: Trial
@@ -78,6 +86,8 @@ class LabelingProject:
     spent: tuple[Spent, ...]
     prices: Prices | None
     num_people: int
+    progress: Progress | None = None
+    ended_by: Rule | None = None
 
     @property
     def noun(self) -> str:
@@ -105,7 +115,11 @@ def _read(trial: Trial) -> LabelingProject:
     folder = Folder.at(trial.folder) if trial.folder else None
     events = [] if folder is None else read_events(folder)
     environment = {} if folder is None else RunDir(folder).environment()
-    rounds = tuple(_round(line, events, environment) for line in trial.lines)
+    progress = None if folder is None else _progress(trial, folder, events, environment)
+    gains = {} if progress is None else {one.iteration: one.gain for one in progress.rounds}
+    rounds = tuple(
+        replace(_round(line, events, environment), gain=gains.get(line["iteration"])) for line in trial.lines
+    )
     if not events or not rounds:
         return LabelingProject(trial=trial, rounds=rounds, spent=(), prices=None, num_people=0)
     book = book_when_closed(events, trial.lines[-1]["iteration"])
@@ -115,14 +129,34 @@ def _read(trial: Trial) -> LabelingProject:
         spent=tuple(_spent(book)),
         prices=fit_prices(timed_answers(book)),
         num_people=len({given.event.who for given in book.all_answers()}),
+        progress=progress,
+        ended_by=None if folder is None else rule_of(RunDir(folder).reason()),
     )
 
 
+def _progress(trial: Trial, folder: Folder, events: Sequence[Event], environment: Mapping[str, Any]) -> Progress | None:
+    scenario = trial.config.resolved_scenario
+    return read_progress(
+        folder,
+        num_test=lambda iteration: _num_test(iteration, events, environment) or 0,
+        labels=lambda iteration: book_when_closed(events, iteration).holdout(),
+        rules=read_rules(folder),
+        total_rounds=scenario.iterations(trial.config.iterations),
+        noun=noun_of(trial),
+    )
+
+
+def _num_test(iteration: int, events: Iterable[Event], environment: Mapping[str, Any]) -> int | None:
+    """The number of test samples on which a round was measured. None if it is not known.
+
+    If people label the test samples, these are the samples that had a label when the round was closed.
+    """
+    by_people = len(book_when_closed(events, iteration).holdout())
+    return by_people or environment.get("dataset", {}).get("num_test")
+
+
 def _round(line: IterationRecord, events: Iterable[Event], environment: Mapping[str, Any]) -> Round:
-    # If people label the test samples, each round is measured on the test samples that had a label when the round was
-    # closed.
-    by_people = len(book_when_closed(events, line["iteration"]).holdout())
-    num_test = by_people or environment.get("dataset", {}).get("num_test")
+    num_test = _num_test(line["iteration"], events, environment)
     accuracy = line["test_accuracy"]
     is_known = accuracy is not None and math.isfinite(accuracy)
     low, high = (wilson_interval(accuracy, num_test or 0) if is_known else None) or (None, None)

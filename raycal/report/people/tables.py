@@ -28,6 +28,8 @@ def people_tables(projects: Sequence[LabelingProject]) -> dict[str, pd.DataFrame
     columns = (
         *("project", "round", "answers", "human minutes", f"annotated {noun}s"),
         *("test accuracy", "test accuracy low", "test accuracy high", f"test {noun}s"),
+        *("gain", "gain low", "gain high", f"{noun}s compared", "only this round right", "only the last round right"),
+        "McNemar p",
     )
     return {
         "rounds": frame(columns, (row for project in projects for row in _rounds(project))),
@@ -48,8 +50,22 @@ def rounds_view(project: LabelingProject) -> View:
                 EMPTY if one.accuracy is None else with_interval(one.accuracy, one.low, one.high) for one in rounds
             ],
             f"test {project.noun}s": [cell_text(one.num_test) for one in rounds],
+            **_gain_columns(project),
         }
     )
+
+
+def _gain_columns(project: LabelingProject) -> dict[str, list[str]]:
+    """The columns of the paired gains; none if no gain is known."""
+    gains = [one.gain for one in project.rounds]
+    if not any(gains):
+        return {}
+    return {
+        "gain over the round before": [
+            EMPTY if gain is None else with_interval(gain.gain, gain.low, gain.high) for gain in gains
+        ],
+        f"{project.noun}s compared": [EMPTY if gain is None else cell_text(gain.number) for gain in gains],
+    }
 
 
 def time_view(project: LabelingProject) -> View:
@@ -82,7 +98,10 @@ def _question(project: LabelingProject, kind: Kind) -> str:
 def _rounds(project: LabelingProject) -> Iterator[Row]:
     for one in project.rounds:
         work = (project.trial.experiment_id, one.number, one.answers, one.minutes, one.annotated)
-        yield (*work, one.accuracy, one.low, one.high, one.num_test)
+        gain, compared = one.gain, tuple[float | None, ...]((None,) * 7)
+        if gain is not None:
+            compared = (gain.gain, gain.low, gain.high, gain.number, gain.won, gain.lost, gain.p_value)
+        yield (*work, one.accuracy, one.low, one.high, one.num_test, *compared)
 
 
 def _time(project: LabelingProject) -> Iterator[Row]:

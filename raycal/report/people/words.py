@@ -34,6 +34,17 @@ def result_words(project: LabelingProject) -> str:
     return words
 
 
+def progress_words(project: LabelingProject) -> str:
+    """What the newest round gained, what another round probably gains, and whether to stop. Empty before the end of the
+    first round."""
+    if project.progress is None:
+        return ""
+    sentences = project.progress.sentences()
+    if project.ended_by is not None:
+        sentences.append(f"The project has ended by itself by the stopping rule `{project.ended_by}`.")
+    return " ".join(sentences)
+
+
 def result_of_people(runs: Runs) -> str:
     """The result of each project, one paragraph per line."""
     projects = read_projects(runs)

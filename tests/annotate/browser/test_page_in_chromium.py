@@ -649,10 +649,11 @@ def test_only_the_owner_trains_and_confirms_it(context: Any, singles: Project) -
                 "num_test": 60,
                 "annotated": 1,
                 "human_minutes": 14.5,
+                "gain": {"gain": 0.017, "low": -0.02, "high": 0.06, "number": 60, "won": 3, "lost": 2, "p_value": 1.0},
             },
         ]
         tab.page.wait_for_selector("[data-notice='result']")
-        words = "Round 4: accuracy 82.5 % on 60 images (95 % sure: 78.0\u201386.0), +2.5 points with 4.5 min of work."
+        words = "Round 4: accuracy 82.5 % on 60 images (95 % sure: 78.0\u201386.0), +1.7 points with 4.5 min of work."
         assert words in tab.text("#notices")
         assert "measured on 60 images" in str(tab.page.get_attribute("#reached", "title"))
         singles.phase, singles.wait, singles.iteration = "open", None, 4

@@ -14,6 +14,8 @@ from labeled_folder import CONFIG, NUM_CLUSTERS, NUM_HOLDOUT, NUM_SAMPLES, label
 from scipy.stats import binomtest
 
 from raycal.config.component import ComponentConfig
+from raycal.people.paired import paired_interval
+from raycal.people.stopping import StopRules, write_rules
 from raycal.report.__main__ import main
 from raycal.report.figures.plates import plates
 from raycal.report.for_mlflow import sweep_description
@@ -229,3 +231,30 @@ def test_people_who_go_on_have_not_failed(tmp_path: Path) -> None:
     (reason,) = tables(runs)["failures"]["reason"]
 
     assert reason == "people have not answered all of its questions yet; python -m raycal.annotate goes on"
+
+
+def test_report_says_what_the_last_round_gained_and_which_rule_holds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep_dir, run_dir = label_folder(tmp_path, goes_on=True, is_finished=False)
+    write_rules(run_dir.folder, StopRules(target=0.9, minutes=1))
+
+    assert main([sweep_dir.folder.place]) == 0
+
+    text = words(page_of(sweep_dir))
+    low, high = paired_interval(10, 5, 0, 5)
+    interval = f"+{100 * low:.1f} to +{100 * high:.1f}"
+    assert (
+        f"Round 2 took {minutes_of(1):.1f} minutes and changed the accuracy by +25.0 points (95 % interval "
+        f"{interval}), on the same 20 images. Another round probably changes it by +"
+    ) in text
+    assert (
+        f"The stopping rule `minutes` says that this is enough: The rounds took {minutes_of(2):.1f} of the planned 1 "
+        "minutes."
+    ) in text
+    with (Path(sweep_dir.folder.path) / "report" / "tables" / "rounds.csv").open() as file:
+        first, second = csv.DictReader(file)
+    assert first["gain"] == ""
+    assert float(second["gain"]) == pytest.approx(0.25)
+    assert (second["only this round right"], second["only the last round right"]) == ("5", "0")
+    assert float(second["McNemar p"]) == pytest.approx(binomtest(5, 5).pvalue)

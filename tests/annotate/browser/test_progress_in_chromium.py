@@ -1,0 +1,95 @@
+"""Opens the panel that says what the rounds have reached and whether to stop, in Chromium."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Tab
+from page_server import PageServer, Project
+
+GAIN = {"gain": 0.021, "low": -0.012, "high": 0.055, "number": 120, "won": 6, "lost": 3, "p_value": 0.5}
+RULES = [
+    {"rule": "target", "holds": True, "text": "The accuracy is at least 80.2 %, and the target of 80.0 % is reached."},
+    {"rule": "minutes", "holds": False, "text": "The rounds took 8.3 of the planned 60 minutes."},
+]
+PROGRESS = {
+    "minutes": 4.2,
+    "forecast": {
+        "gain": 0.012,
+        "low": -0.02,
+        "high": 0.044,
+        "answers": 80,
+        "minutes": 4.0,
+        "gain_per_10_minutes": 0.03,
+    },
+    "rounds_left": 7,
+    "samples_left": 640,
+    "rules": RULES,
+    "stop": "target",
+    "automatically": False,
+}
+
+
+def result(iteration: int, gain: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        "iteration": iteration,
+        "accuracy": 0.85 + 0.021 * iteration,
+        "low": 0.802,
+        "high": 0.92,
+        "num_test": 120,
+        "annotated": 80,
+        "human_minutes": 4.1 + 4.2 * iteration,
+        "gain": gain,
+    }
+
+
+def panel_of(
+    context: Any, photos: list[Path], progress: dict[str, Any], gain: dict[str, Any] | None
+) -> tuple[Tab, str]:
+    project = Project(photos, phase="training", results=[result(0, None), result(1, gain)], progress=progress)
+    with PageServer(project) as server:
+        tab = Tab(context, server, wait=False)
+        tab.page.wait_for_selector(".progress", timeout=10_000)
+        text = " ".join(tab.text(".panel").split())
+        wide = tab.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert wide <= 0
+    return tab, text
+
+
+def test_panel_says_what_another_round_is_worth_and_which_rule_suggests_to_stop(
+    context: Any, photos: list[Path]
+) -> None:
+    tab, text = panel_of(context, photos, PROGRESS, GAIN)
+
+    assert "87.1 % on 120 images, between 80.2 and 92.0 % (95 % sure)" in text
+    assert "This may be enough" in text
+    assert "last round +2.1 points \N{MINUS SIGN}1.2 to +5.5 (95 % sure), on the same 120 images; 4.2 min" in text
+    assert "next round +1.2 points expected; \N{MINUS SIGN}2.0 to +4.4 (95 % sure), in about 4.0 min" in text
+    assert "in 10 minutes +3.0 points" in text
+    assert "left 7 rounds 640 images to ask about; 20 images for measuring" in text
+    assert f"Stop by the rule target: {RULES[0]['text']}" in text
+    assert f"Rule minutes: {RULES[1]['text']}" in text
+    assert "Nothing stops by itself" in text
+    assert tab.errors == []
+
+
+def test_panel_without_predictions_says_that_the_gain_is_not_known(context: Any, photos: list[Path]) -> None:
+    progress = PROGRESS | {"forecast": None, "stop": None, "rules": RULES[1:], "automatically": True}
+
+    tab, text = panel_of(context, photos, progress, None)
+
+    assert "its gain is not known, because the model before it left no predictions; 4.2 min" in text
+    assert "next round \N{EN DASH} its gain can be estimated after two rounds" in text
+    assert "Is another round worth it?" in text
+    assert "the project ends by itself after a round when a rule holds" in text
+    assert tab.errors == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_panel_fits_a_narrow_screen(browser: Any, photos: list[Path], scheme: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 800}, color_scheme=scheme)
+    tab, text = panel_of(context, photos, PROGRESS, GAIN)
+
+    assert "Stop by the rule target" in text
+    assert tab.errors == []
+    context.close()

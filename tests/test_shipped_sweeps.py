@@ -10,6 +10,8 @@ ROOT = Path(__file__).parent.parent
 SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
 NUM_EXPERIMENTS = {
     "cluster_counts": 30,
+    "evidence": 72,
+    "evidence_frozen": 180,
     "newsgroups": 18,
     "paper_cifar10": 30,
     "paper_eurosat": 30,

@@ -1,7 +1,8 @@
-"""A record, in the sweep folder, that MLflow has everything. With it, a further start need not import MLflow.
+"""A record on this machine that MLflow has everything of a sweep. With it, a further start need not import MLflow.
 
-The record is only kept for a sqlite file and a sweep folder on this machine, because only there can it be seen that
-nothing has changed since: neither the sweep folder, nor the database, from which somebody may have deleted runs.
+The record lies in raycal's cache folder. It is only kept for a sqlite file and a sweep folder on this machine, because
+only there can it be seen that nothing has changed since: neither the sweep folder, nor the database, from which
+somebody may have deleted runs.
 """
 
 import hashlib
@@ -9,11 +10,12 @@ import json
 from collections.abc import Mapping
 
 from raycal import __version__
+from raycal.data.cache import cache_dir
+from raycal.errors import InputError
 from raycal.storage.folder import Folder
 from raycal.tracking.uri import sqlite_path
 
-# The name is hidden, because the record is not a part of the sweep, and a copy of the folder does not need it.
-RECORD = ".sent-to-mlflow.json"
+RECORDS = "sent-to-mlflow"  # The folder of the records in the cache folder.
 
 
 def write_record(folder: Folder, uri: str, status: str, description: str, pages: Mapping[str, str]) -> None:
@@ -28,20 +30,29 @@ def write_record(folder: Folder, uri: str, status: str, description: str, pages:
     """
     digest = _digest(folder, uri, status, description)
     if digest is not None:
-        folder.write(RECORD, json.dumps({"digest": digest, "pages": dict(pages)}).encode())
+        _records().write(record_name(folder, uri), json.dumps({"digest": digest, "pages": dict(pages)}).encode())
 
 
 def pages_if_sent(folder: Folder, uri: str, status: str, description: str) -> dict[str, str] | None:
     """The paths of the sweep's views in the MLflow UI, if MLflow already has everything of the sweep. None if it may
     not have everything."""
     try:
-        content = folder.read(RECORD)
+        content = _records().read(record_name(folder, uri))
         record = None if content is None else json.loads(content)
         if record is not None and record["digest"] == _digest(folder, uri, status, description):
             return {str(title): str(path) for title, path in record["pages"].items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, InputError, ValueError, LookupError, TypeError, AttributeError):
         pass  # A damaged record is as good as none.
     return None
+
+
+def record_name(folder: Folder, uri: str) -> str:
+    """The file name of the record for a sweep folder and a tracking URI."""
+    return f"{hashlib.sha256(f'{folder.place} {uri}'.encode()).hexdigest()}.json"
+
+
+def _records() -> Folder:
+    return Folder.at(str(cache_dir() / RECORDS))
 
 
 def _digest(folder: Folder, uri: str, status: str, description: str) -> str | None:

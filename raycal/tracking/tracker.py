@@ -13,7 +13,7 @@ from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
 from raycal.config import ExperimentConfig
-from raycal.errors import TakenOverError
+from raycal.errors import InputError, TakenOverError
 from raycal.signals import seconds_to_close
 from raycal.storage.run_dir import TrialState
 from raycal.storage.sweep_dir import SweepDir
@@ -190,7 +190,7 @@ class Tracker(Thread):
                 self._projection.describe(self._description)
             self._projection.end(final_status)
             self._all_sent = True
-            with suppress(OSError):  # Without the record, the next start sends again.
+            with suppress(OSError, InputError):  # Without the record, the next start sends again.
                 write_record(self._sweep_dir.folder, self.uri, final_status, self._description, self.pages)
 
     def _find(self) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from raycal.storage.folder import Folder
-from raycal.tracking.sent import RECORD, pages_if_sent, write_record
+from raycal.tracking.sent import RECORDS, pages_if_sent, record_name, write_record
 
 PAGES = {"all trials": "/#/experiments/1"}
 
@@ -16,6 +16,11 @@ def uri(tmp_path: Path) -> str:
 
 
 @pytest.fixture
+def records(raycal_cache: Path) -> Path:
+    return raycal_cache / RECORDS
+
+
+@pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     folder = Folder.at(str(tmp_path / "runs" / "tiny"))
     folder.write("plan.json", b"{}")
@@ -24,11 +29,12 @@ def folder(tmp_path: Path) -> Folder:
 
 
 def test_record_holds_while_nothing_changes(folder: Folder, uri: str) -> None:
+    before = folder.stamps()
     assert pages_if_sent(folder, uri, "FINISHED", "text") is None
     write_record(folder, uri, "FINISHED", "text", PAGES)
 
     assert pages_if_sent(folder, uri, "FINISHED", "text") == PAGES
-    assert RECORD not in folder.all_names()
+    assert folder.stamps() == before
 
 
 def test_other_status_description_or_place_has_no_record(folder: Folder, uri: str, tmp_path: Path) -> None:
@@ -65,24 +71,24 @@ def test_database_that_was_changed_or_removed_ends_the_record(folder: Folder, ur
     assert pages_if_sent(folder, uri, "FINISHED", "text") is None
 
 
-def test_server_has_no_record_because_its_changes_cannot_be_seen(folder: Folder) -> None:
+def test_server_has_no_record_because_its_changes_cannot_be_seen(folder: Folder, records: Path) -> None:
     write_record(folder, "http://localhost:5000", "FINISHED", "text", PAGES)
 
-    assert not folder.exists(RECORD)
+    assert not records.exists()
     assert pages_if_sent(folder, "http://localhost:5000", "FINISHED", "text") is None
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"null", b"{}", b'{"digest": 1}', b"\xff\xfe"])
-def test_damaged_record_is_as_good_as_none(content: bytes, folder: Folder, uri: str) -> None:
-    folder.write(RECORD, content)
+def test_damaged_record_is_as_good_as_none(content: bytes, folder: Folder, uri: str, records: Path) -> None:
+    write_record(folder, uri, "FINISHED", "text", PAGES)
+    (records / record_name(folder, uri)).write_bytes(content)
 
     assert pages_if_sent(folder, uri, "FINISHED", "text") is None
 
 
-def test_pages_that_are_no_pages_are_not_used(folder: Folder, uri: str) -> None:
+def test_pages_that_are_no_pages_are_not_used(folder: Folder, uri: str, records: Path) -> None:
     write_record(folder, uri, "FINISHED", "text", PAGES)
-    content = folder.read(RECORD)
-    assert content is not None
-    folder.write(RECORD, content.replace(b'{"all trials": "/#/experiments/1"}', b"[1]"))
+    file = records / record_name(folder, uri)
+    file.write_bytes(file.read_bytes().replace(b'{"all trials": "/#/experiments/1"}', b"[1]"))
 
     assert pages_if_sent(folder, uri, "FINISHED", "text") is None
